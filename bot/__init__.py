@@ -1,0 +1,1 @@
+"""The Slack front end: one Bolt app, reached over Socket Mode or signed HTTP requests."""

@@ -1,0 +1,1 @@
+"""The core behind both front ends: operations, the gate, changes, and the provider's client."""

@@ -1,0 +1,74 @@
+"""Errors a person or a model gets to read.
+
+    VpsopsError              base: what happened, what to do next, an id to look up
+    ├── InvalidInput         the request as written cannot be carried out; correct it and ask again
+    │   ├── UnknownServer    no server by that name; carries the nearest
+    │   └── AmbiguousServer  several servers by that name; carries the candidates
+    ├── UnknownChange        no change by that id, or not one the asker may see
+    ├── StaleChange          the change has moved on; what was shown is not what is there now
+    ├── ConfigurationError   settings or policy do not load; the process must not start
+    ├── StorageError         the database cannot be used (locked, full, newer schema, not reachable)
+    └── core.wayscloud.errors.WayscloudError   what the provider's API answered, or did not
+"""
+
+import secrets
+from collections.abc import Sequence
+
+
+class VpsopsError(Exception):
+    """Something went wrong in a way a person can act on.
+
+    `message` says what happened, `hint` what to do next; `error_id` is in the log beside the cause.
+    Neither text ever holds a secret, a traceback or unbounded text from outside.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.error_id = f"err_{secrets.token_hex(4)}"
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class InvalidInput(VpsopsError):  # noqa: N818 - named for what the caller reads
+    """The request as written cannot be carried out."""
+
+
+class UnknownServer(InvalidInput):
+    """No server matches; `nearest` holds the closest hostnames, best first."""
+
+    def __init__(self, text: str, nearest: Sequence[str]) -> None:
+        hint = f"Did you mean {', '.join(nearest)}?" if nearest else "List the servers to see what there is."
+        super().__init__(f"There is no server called '{text}'.", hint=hint)
+        self.nearest = tuple(nearest)
+
+
+class AmbiguousServer(InvalidInput):
+    """Several servers match; `candidates` holds (id, hostname) of each."""
+
+    def __init__(self, text: str, candidates: Sequence[tuple[str, str]]) -> None:
+        shown = ", ".join(f"{name} ({ident})" for ident, name in candidates[:10])
+        more = f" and {len(candidates) - 10} more" if len(candidates) > 10 else ""  # noqa: PLR2004
+        super().__init__(
+            f"'{text}' matches {len(candidates)} servers: {shown}{more}.",
+            hint="Name one of them in full, or by its id.",
+        )
+        self.candidates = tuple(candidates)
+
+
+class UnknownChange(VpsopsError):  # noqa: N818
+    """No change by that id that the asker may see."""
+
+
+class StaleChange(VpsopsError):  # noqa: N818
+    """The change has moved on since it was shown."""
+
+
+class ConfigurationError(VpsopsError):
+    """Settings or policy do not load."""
+
+
+class StorageError(VpsopsError):
+    """The database cannot be used."""

@@ -1,0 +1,1 @@
+"""A typed client of the WAYSCloud VPS API that reads every documented dialect."""

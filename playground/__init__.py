@@ -1,0 +1,1 @@
+"""Simulators that speak real protocols, and the story `make demo` plays on them."""

@@ -1,0 +1,1 @@
+"""A simulated WAYSCloud VPS API: an HTTP process with stateful servers, dialects and faults."""
