@@ -1,0 +1,255 @@
+"""The life of a change, as a table and frozen values; pure.
+
+    requested -> held -> approved -> sending -> watching -> succeeded
+        |         |         |           |           \\-> failed
+        |         |         |           |-> unknown -> watching | failed | needs_person
+        |         |         |           \\-> failed, or approved again when surely not sent
+        |         |         \\-> superseded, failed, cancelled
+        |         \\-> denied, expired, cancelled, superseded
+        \\-> approved (allowed at once)
+
+`sending` is committed before the call leaves: a change found in it without a living owner has an
+unknown outcome, which is looked up and never repeated.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+Json = Any
+"""A value as JSON has it: the wire and the database hold it, decisions read typed values."""
+
+
+class State(StrEnum):
+    """Where a change is."""
+
+    REQUESTED = "requested"
+    HELD = "held"
+    APPROVED = "approved"
+    SENDING = "sending"
+    WATCHING = "watching"
+    UNKNOWN = "unknown"
+    NEEDS_PERSON = "needs_person"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    DENIED = "denied"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+
+    @property
+    def final(self) -> bool:
+        """Say whether nothing follows."""
+        return not STEPS[self]
+
+    @property
+    def open(self) -> bool:
+        """Say whether the change may still act or is acting on its server."""
+        return bool(STEPS[self])
+
+
+STEPS: Mapping[State, frozenset[State]] = {
+    State.REQUESTED: frozenset({State.HELD, State.APPROVED}),
+    State.HELD: frozenset({State.APPROVED, State.DENIED, State.EXPIRED, State.CANCELLED, State.SUPERSEDED}),
+    State.APPROVED: frozenset({State.SENDING, State.SUPERSEDED, State.FAILED, State.CANCELLED}),
+    State.SENDING: frozenset({State.WATCHING, State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.APPROVED}),
+    State.WATCHING: frozenset({State.SUCCEEDED, State.FAILED}),
+    State.UNKNOWN: frozenset({State.WATCHING, State.SUCCEEDED, State.FAILED, State.NEEDS_PERSON}),
+    State.NEEDS_PERSON: frozenset({State.SUCCEEDED, State.FAILED, State.WATCHING}),
+    State.SUCCEEDED: frozenset(),
+    State.FAILED: frozenset(),
+    State.DENIED: frozenset(),
+    State.EXPIRED: frozenset(),
+    State.CANCELLED: frozenset(),
+    State.SUPERSEDED: frozenset(),
+}
+
+
+class IllegalStep(Exception):  # noqa: N818 - a bug in our own code, never shown
+    """A step the table does not have."""
+
+
+def check_step(before: State, after: State) -> None:
+    """Raise `IllegalStep` unless the table has this step."""
+    if after not in STEPS[before]:
+        raise IllegalStep(f"{before} -> {after}")
+
+
+class ActorKind(StrEnum):
+    """A person, or a program that acts for one."""
+
+    PERSON = "person"
+    AGENT = "agent"
+
+
+class Decision(StrEnum):
+    """What policy says of a request, mildest first; the strictest rule that matches wins."""
+
+    ALLOW = "allow"
+    CONFIRM = "confirm"
+    APPROVE = "approve"
+    DENY = "deny"
+
+    @property
+    def rank(self) -> int:
+        """Order decisions by strictness."""
+        return list(Decision).index(self)
+
+
+class Verdict(StrEnum):
+    """What a vote says."""
+
+    APPROVE = "approve"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks. `human` identifies the person behind an agent (for a person: the person)."""
+
+    kind: ActorKind
+    id: str
+    name: str = ""
+    human: str = ""
+    aliases: tuple[str, ...] = ()  # other ids of the same human, e.g. an e-mail beside a Slack id
+    groups: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """The name people know, or the id."""
+        return self.name or self.id
+
+    @property
+    def identities(self) -> frozenset[str]:
+        """Every id that means this actor or the human behind it, in lower case."""
+        return frozenset(one.lower() for one in (self.id, self.human, *self.aliases) if one)
+
+    def same_human(self, other: "Actor") -> bool:
+        """Say whether both are, or act for, the same person."""
+        return bool(self.identities & other.identities)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from, so that answers find their way back."""
+
+    front: str  # "slack", "mcp" or "cli"
+    team: str = ""
+    channel: str = ""
+    thread: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a change acts on, as it was when the change was asked for.
+
+    For a create there is no server yet: `id` is empty and `hostname` is the one wanted.
+    """
+
+    id: str
+    hostname: str
+    state: str = ""
+    region: str = ""
+    address: str = ""
+    plan: str = ""
+
+    @property
+    def key(self) -> str:
+        """What at most one open change may hold."""
+        return f"server:{self.id}" if self.id else f"hostname:{self.hostname.lower()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Approvers:
+    """Who may vote: members of Slack user groups, named people, members of channels."""
+
+    groups: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.groups or self.people or self.channels)
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A decision, the rules that spoke for it, and what it asks of people."""
+
+    decision: Decision
+    rules: tuple[str, ...] = ()
+    votes: int = 0
+    approvers: Approvers = Approvers()
+    reason: str = ""
+    policy: str = ""  # the policy's version
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One eligible person's word on a hold."""
+
+    voter: Actor
+    verdict: Verdict
+    reason: str
+    evidence: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One requested run of an operation that alters something, with its whole present state."""
+
+    id: str
+    version: int
+    state: State
+    operation: str
+    arguments: Mapping[str, Json]
+    target: Target
+    actor: Actor
+    origin: Origin
+    reason: str
+    ruling: Ruling
+    digest: str
+    created_at: datetime
+    expires_at: datetime | None
+    updated_at: datetime
+    votes: tuple[Vote, ...] = ()
+    cost: str = ""  # a month's price of a create, in words
+    effect: str = ""
+    sent_at: datetime | None = None
+    settled_at: datetime | None = None
+    result: Mapping[str, Json] = field(default_factory=dict)
+    note: str = ""  # why it ended as it did, or what is known of it, for people
+    overdue: bool = False  # sent, and still going past its usual time
+    last_uptime: int | None = None
+
+    @property
+    def approvals(self) -> int:
+        """How many have approved."""
+        return sum(vote.verdict is Verdict.APPROVE for vote in self.votes)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took from the sending to the settled end, in seconds."""
+        if self.sent_at is None or self.settled_at is None:
+            return None
+        return (self.settled_at - self.sent_at).total_seconds()
+
+
+def digest_of(operation: str, arguments: Mapping[str, Json], target: Target, facts: Sequence[str], policy: str) -> str:
+    """Hash what was shown: operation, canonical arguments, the server's identity and state, policy version.
+
+    `facts` holds live facts that are not the target's own, such as a plan's price.
+    """
+    shown = {
+        "operation": operation,
+        "arguments": arguments,
+        "target": [target.id, target.hostname, target.state, target.region, target.address, target.plan],
+        "facts": list(facts),
+        "policy": policy,
+    }
+    canonical = json.dumps(shown, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,105 @@
+"""The shape of an operation, and the table of all of them."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from core.wayscloud.models import Server, Usage
+
+if TYPE_CHECKING:
+    from core.wayscloud.client import Wayscloud
+
+BeforeSend = Callable[[], None]
+"""Called at the last instant before a write leaves; raising keeps it from leaving."""
+
+
+class Risk(StrEnum):
+    """How much a run can hurt; the default policy is drawn from it."""
+
+    READ = "read"
+    CHANGE = "change"
+    DISRUPTIVE = "disruptive"
+    DESTRUCTIVE = "destructive"
+
+
+class Progress(StrEnum):
+    """What a look at a server says of a change that was sent."""
+
+    PENDING = "pending"
+    SETTLED = "settled"
+    FAILED = "failed"
+    NEEDS_USAGE = "needs_usage"  # the list cannot tell; look at the server's usage
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One look at a server, beside what was known when the change was sent."""
+
+    server: Server
+    usage: Usage | None
+    last_uptime: int | None  # seconds, the newest seen before this look
+    sent_at: datetime
+    now: datetime
+
+
+class Arguments(BaseModel):
+    """Base of every operation's arguments: unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+
+class NoArguments(Arguments):
+    """An operation that takes nothing."""
+
+
+class ServerArguments(Arguments):
+    """An operation on one server."""
+
+    server: str
+
+
+Run = Callable[["Wayscloud", Arguments, BeforeSend | None], Awaitable[BaseModel]]
+Settle = Callable[[Observation], Progress]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing the API can do.
+
+    `summary` is for people, `guidance` for models; `effect` says in words what a run does to a
+    server and to the bill. `run` makes exactly one client call. `settled` is absent for reads.
+    """
+
+    name: str
+    summary: str
+    guidance: str
+    risk: Risk
+    arguments: type[Arguments]
+    result: type[BaseModel]
+    run: Run
+    effect: str = ""
+    settled: Settle | None = None
+
+    @property
+    def reads(self) -> bool:
+        """Say whether a run alters nothing."""
+        return self.risk is Risk.READ
+
+    @property
+    def takes_server(self) -> bool:
+        """Say whether the operation is about one existing server."""
+        return issubclass(self.arguments, ServerArguments)
+
+
+def table(*families: tuple[Operation, ...]) -> Mapping[str, Operation]:
+    """Join families of operations into one table, in their order; a repeated name is a bug."""
+    joined: dict[str, Operation] = {}
+    for operation in (one for family in families for one in family):
+        if operation.name in joined:
+            raise ValueError(f"operation {operation.name} is defined twice")
+        joined[operation.name] = operation
+    return joined

@@ -1,0 +1,229 @@
+"""The operations on servers: list, get, status, create, start, stop, reboot."""
+
+from typing import Annotated, cast
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.operations.registry import (
+    Arguments,
+    BeforeSend,
+    Observation,
+    Operation,
+    Progress,
+    Risk,
+    ServerArguments,
+)
+from core.wayscloud.client import Wayscloud
+from core.wayscloud.models import Accepted, NewServer, Server, Usage, same_region
+
+
+class ListArguments(Arguments):
+    """Which servers to list."""
+
+    name: Annotated[str | None, Field(description="part of the hostname")] = None
+    state: Annotated[str | None, Field(description="running, stopped, failed, pending")] = None
+    region: str | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    cursor: Annotated[str | None, Field(description="next_cursor of the page before")] = None
+
+
+class ServerList(BaseModel):
+    """One page of servers; `total` counts all that match, not the page."""
+
+    model_config = ConfigDict(frozen=True)
+
+    servers: list[Server]
+    total: int
+    next_cursor: str | None = None
+
+
+class CreateArguments(Arguments):
+    """The server to make. Facts: the API documentation's create section."""
+
+    hostname: Annotated[str, Field(description="FQDN recommended")]
+    plan: Annotated[str, Field(description="code from the plans")]
+    region: str
+    os_template: Annotated[str, Field(description="id from the OS templates")]
+    display_name: str | None = None
+    ssh_keys: Annotated[tuple[str, ...], Field(description="public keys, as text")] = ()
+
+
+def page(servers: list[Server], wanted: ListArguments) -> ServerList:
+    """Filter, order by hostname and cut out the page that was asked for."""
+    found = sorted((s for s in servers if _matches(s, wanted)), key=_order)
+    rest = [s for s in found if wanted.cursor is None or _mark(s) > wanted.cursor]
+    shown = rest[: wanted.limit]
+    more = _mark(shown[-1]) if len(rest) > len(shown) else None
+    return ServerList(servers=shown, total=len(found), next_cursor=more)
+
+
+def _order(server: Server) -> str:
+    return _mark(server)
+
+
+def _mark(server: Server) -> str:
+    return f"{server.hostname.lower()}|{server.id}"
+
+
+def _matches(server: Server, wanted: ListArguments) -> bool:
+    if wanted.name and wanted.name.lower() not in f"{server.hostname} {server.display_name or ''}".lower():
+        return False
+    if wanted.state and not in_state(server, wanted.state):
+        return False
+    return not wanted.region or (server.region is not None and same_region(server.region, wanted.region))
+
+
+def in_state(server: Server, word: str) -> bool:
+    """Say whether a server is in the state a person or a model named; any raw word works too."""
+    facts = {"running": server.ready, "active": server.ready, "ready": server.ready, "up": server.ready}
+    facts |= {"stopped": server.off, "off": server.off, "down": server.off}
+    facts |= {"failed": server.failed, "error": server.failed, "pending": server.pending}
+    wanted = word.strip().lower()
+    return facts.get(wanted, wanted in {server.state, server.status})
+
+
+def settled_on(server: Server) -> Progress:
+    """Say how far a server is on its way up."""
+    if server.failed:
+        return Progress.FAILED
+    return Progress.SETTLED if server.ready else Progress.PENDING
+
+
+def create_settled(seen: Observation) -> Progress:
+    """A new server is there once it is ready; `error` and `terminated` are final."""
+    return settled_on(seen.server)
+
+
+def start_settled(seen: Observation) -> Progress:
+    """A started server is up."""
+    return settled_on(seen.server)
+
+
+def stop_settled(seen: Observation) -> Progress:
+    """A stopped server is off."""
+    if seen.server.failed:
+        return Progress.FAILED
+    return Progress.SETTLED if seen.server.off else Progress.PENDING
+
+
+def reboot_settled(seen: Observation) -> Progress:
+    """A rebooted server is up, with an uptime that fell or is younger than the request.
+
+    A reboot need not show as a state at all; falling uptime is the only documented evidence.
+    """
+    if seen.server.failed:
+        return Progress.FAILED
+    if not seen.server.ready:
+        return Progress.PENDING
+    if seen.usage is None:
+        return Progress.NEEDS_USAGE
+    uptime = seen.usage.uptime_seconds
+    if uptime is None:
+        return Progress.PENDING
+    fell = seen.last_uptime is not None and uptime < seen.last_uptime
+    young = uptime < (seen.now - seen.sent_at).total_seconds()
+    return Progress.SETTLED if fell or young else Progress.PENDING
+
+
+async def _list(api: Wayscloud, arguments: Arguments, _: BeforeSend | None) -> ServerList:
+    return page(await api.list_servers(), cast("ListArguments", arguments))
+
+
+async def _get(api: Wayscloud, arguments: Arguments, _: BeforeSend | None) -> Server:
+    return await api.get_server(cast("ServerArguments", arguments).server)
+
+
+async def _status(api: Wayscloud, arguments: Arguments, _: BeforeSend | None) -> Usage:
+    return await api.server_status(cast("ServerArguments", arguments).server)
+
+
+async def _create(api: Wayscloud, arguments: Arguments, before_send: BeforeSend | None) -> Server:
+    wanted = cast("CreateArguments", arguments)
+    return await api.create_server(NewServer(**wanted.model_dump()), before_send=before_send)
+
+
+async def _start(api: Wayscloud, arguments: Arguments, before_send: BeforeSend | None) -> Accepted:
+    return await api.start_server(cast("ServerArguments", arguments).server, before_send=before_send)
+
+
+async def _stop(api: Wayscloud, arguments: Arguments, before_send: BeforeSend | None) -> Accepted:
+    return await api.stop_server(cast("ServerArguments", arguments).server, before_send=before_send)
+
+
+async def _reboot(api: Wayscloud, arguments: Arguments, before_send: BeforeSend | None) -> Accepted:
+    return await api.reboot_server(cast("ServerArguments", arguments).server, before_send=before_send)
+
+
+SERVERS = (
+    Operation(
+        name="list",
+        summary="List the servers.",
+        guidance="List servers, filtered. Use it first to find names.",
+        risk=Risk.READ,
+        arguments=ListArguments,
+        result=ServerList,
+        run=_list,
+    ),
+    Operation(
+        name="get",
+        summary="Show one server: plan, region, addresses, state.",
+        guidance="Show one server's plan, region, addresses and state.",
+        risk=Risk.READ,
+        arguments=ServerArguments,
+        result=Server,
+        run=_get,
+    ),
+    Operation(
+        name="status",
+        summary="Show a server's usage now: CPU, memory, disk, network, uptime.",
+        guidance="Show a server's CPU, memory, disk and network use and its uptime.",
+        risk=Risk.READ,
+        arguments=ServerArguments,
+        result=Usage,
+        run=_status,
+    ),
+    Operation(
+        name="create",
+        summary="Make a new server. It costs money from then on.",
+        guidance="Make a new, billed server. A human must agree. Look up plans, templates and regions first.",
+        risk=Risk.CHANGE,
+        arguments=CreateArguments,
+        result=Server,
+        run=_create,
+        effect="A new server is made, ready in one to three minutes, and billed monthly from then on.",
+        settled=create_settled,
+    ),
+    Operation(
+        name="start",
+        summary="Start a stopped server.",
+        guidance="Start a stopped server. A human must agree.",
+        risk=Risk.CHANGE,
+        arguments=ServerArguments,
+        result=Accepted,
+        run=_start,
+        effect="The server boots and is usually reachable in 30 to 60 seconds.",
+        settled=start_settled,
+    ),
+    Operation(
+        name="stop",
+        summary="Shut a server down. It still costs its storage.",
+        guidance="Shut a server down; it stays down and still costs storage. A human must agree.",
+        risk=Risk.DISRUPTIVE,
+        arguments=ServerArguments,
+        result=Accepted,
+        run=_stop,
+        effect="The server shuts down and stays down until it is started. A stopped server still costs its storage.",
+        settled=stop_settled,
+    ),
+    Operation(
+        name="reboot",
+        summary="Reboot a server. Connections drop for one to two minutes.",
+        guidance="Reboot a server; connections drop for one to two minutes. A human must agree.",
+        risk=Risk.DISRUPTIVE,
+        arguments=ServerArguments,
+        result=Accepted,
+        run=_reboot,
+        effect="Connections drop; the server is usually back in one to two minutes.",
+        settled=reboot_settled,
+    ),
+)

@@ -1,0 +1,63 @@
+"""What goes into the gate and what comes out of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from core.changes.model import Actor, Change, Decision, Json, Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Somebody asks for a run of an operation.
+
+    `arguments` are as typed: a server may be named by id, hostname or an unambiguous prefix.
+    `key` deduplicates: the same key is the same request, however often it arrives; empty means
+    every arrival is a request of its own. `can_confirm` says that the asker's own human can be
+    asked where the request came from; without it a request that needs a confirmation is refused.
+    """
+
+    operation: str
+    arguments: Mapping[str, Json]
+    actor: Actor
+    origin: Origin
+    reason: str = ""
+    key: str = ""
+    can_confirm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Nothing more is needed from people: a read's `result`, or a `change` that runs."""
+
+    result: BaseModel | None = None
+    change: Change | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The change waits: for the asker's confirmation, or for votes."""
+
+    change: Change
+
+    @property
+    def needs(self) -> Decision:
+        """What it waits for: `confirm` or `approve`."""
+        return self.change.ruling.decision
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It will not run: why, what to do instead, and an id to look up.
+
+    `change` is set where another change is in the way.
+    """
+
+    reason: str
+    hint: str = ""
+    error_id: str = ""
+    change: Change | None = None
+
+
+Outcome = Done | Held | Refused

@@ -1,0 +1,123 @@
+"""Settings: the environment over `vpsops.toml`; every secret may come from a file named by `NAME_FILE`."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from core.errors import ConfigurationError
+
+SECRETS = frozenset({"WAYSCLOUD_API_KEY", "WAYSCLOUD_TOKEN", "SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN"})
+MAX_CONFIG_BYTES = 1_000_000
+
+
+class Settings(BaseModel):
+    """Everything a process is told, by the names of the variables (design, section 8)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    api_key: Annotated[SecretStr | None, Field(alias="WAYSCLOUD_API_KEY")] = None
+    token: Annotated[SecretStr | None, Field(alias="WAYSCLOUD_TOKEN")] = None
+    api_url: Annotated[str, Field(alias="WAYSCLOUD_API_URL")] = "https://api.wayscloud.services"
+    slack_bot_token: Annotated[SecretStr | None, Field(alias="SLACK_BOT_TOKEN")] = None
+    slack_signing_secret: Annotated[SecretStr | None, Field(alias="SLACK_SIGNING_SECRET")] = None
+    slack_app_token: Annotated[SecretStr | None, Field(alias="SLACK_APP_TOKEN")] = None
+    slack_api_url: Annotated[str, Field(alias="SLACK_API_URL")] = "https://slack.com/api/"
+    database_url: Annotated[str, Field(alias="VPSOPS_DATABASE_URL")] = ""
+    config: Annotated[Path | None, Field(alias="VPSOPS_CONFIG")] = None
+    channel: Annotated[str, Field(alias="VPSOPS_CHANNEL")] = ""
+    approval_channel: Annotated[str, Field(alias="VPSOPS_APPROVAL_CHANNEL")] = ""
+    actor: Annotated[str, Field(alias="VPSOPS_ACTOR")] = ""
+    log_level: Annotated[str, Field(alias="VPSOPS_LOG_LEVEL", pattern="^(debug|info|warning|error)$")] = "info"
+    log_format: Annotated[str, Field(alias="VPSOPS_LOG_FORMAT", pattern="^(console|json)$")] = "console"
+
+    @model_validator(mode="after")
+    def _check_addresses(self) -> Self:
+        for name, value in (("WAYSCLOUD_API_URL", self.api_url), ("SLACK_API_URL", self.slack_api_url)):
+            if not value.startswith(("https://", "http://")):
+                raise ValueError(f"{name} must begin with https:// (or http:// for a simulator)")
+        return self
+
+    @property
+    def slack_configured(self) -> bool:
+        """Say whether this set-up has a Slack workspace for approvals."""
+        return self.slack_bot_token is not None or bool(self.approval_channel)
+
+    @property
+    def database(self) -> str:
+        """The database's URL; by default a SQLite file in the user's state directory."""
+        return self.database_url or f"sqlite:///{state_directory() / 'vpsops.sqlite3'}"
+
+
+def state_directory() -> Path:
+    """Where this user's state lives (XDG base directory specification)."""
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "vpsops"
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings; the environment wins over the file.
+
+    Raises `ConfigurationError` naming what is wrong and where, never a secret's value.
+    """
+    env = dict(os.environ if environ is None else environ)
+    known = {str(field.alias) for field in Settings.model_fields.values()}
+    _refuse_unknown(env, known)
+    values = _from_file(env.get("VPSOPS_CONFIG", ""), known)
+    values |= {name: value for name, value in env.items() if name in known and value != ""}
+    values |= _secret_files(env)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise ConfigurationError(f"{where}: {first['msg']}.", hint="Correct it in the environment or in vpsops.toml.") from None
+
+
+def _refuse_unknown(env: Mapping[str, str], known: set[str]) -> None:
+    allowed = known | {f"{name}_FILE" for name in SECRETS}
+    unknown = sorted(name for name in env if name.startswith("VPSOPS_") and name not in allowed)
+    if unknown:
+        raise ConfigurationError(
+            f"Unknown setting {', '.join(unknown)}.",
+            hint=f"The settings are {', '.join(sorted(name for name in known if name.startswith('VPSOPS_')))}.",
+        )
+
+
+def read_config(path: str) -> dict[str, Any]:
+    """Parse `vpsops.toml`; raises `ConfigurationError` with the line of a syntax error."""
+    if not path:
+        return {}
+    try:
+        data = Path(path).read_bytes()
+        if len(data) > MAX_CONFIG_BYTES:
+            raise ConfigurationError(f"{path} is over a megabyte.", hint="Is it the right file?")
+        return tomllib.loads(data.decode())
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.", hint="Check VPSOPS_CONFIG.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: {error}.", hint="The file must be TOML in UTF-8.") from None
+
+
+def _from_file(path: str, known: set[str]) -> dict[str, Any]:
+    table = read_config(path).get("settings", {})
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{path}: [settings] must be a table.")
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise ConfigurationError(f"{path}: unknown setting {', '.join(unknown)} in [settings].")
+    return dict(table)
+
+
+def _secret_files(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: _secret_file(name, env[f"{name}_FILE"]) for name in sorted(SECRETS) if env.get(f"{name}_FILE")}
+
+
+def _secret_file(name: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError(f"{name}_FILE names a file that cannot be read: {path}.") from None
