@@ -1,0 +1,98 @@
+"""The provider's VPS API, typed: ten operations, in one dialect whatever the service speaks."""
+
+from types import TracebackType
+from typing import Final, Self
+
+from core.clock import Clock
+from core.wayscloud import parse, routes
+from core.wayscloud.caller import Caller
+from core.wayscloud.credentials import Credentials
+from core.wayscloud.models import JSON, Accepted, Listing, NewServer, OsTemplate, Plan, Region, Server, Usage
+from core.wayscloud.transport import DEFAULTS, BeforeSend, HttpTransport, Transport, TransportSettings
+from core.wayscloud.validate import validate_id
+
+DEFAULT_URL: Final = "https://api.wayscloud.services"
+
+
+class Wayscloud:
+    """An async context manager over the API.
+
+    Reads are tried again where that can help, and raise `WayscloudError`. Writes are sent once: they raise `Refused`
+    or `NotSent` when surely nothing happened, `OutcomeUnknown` when nobody can tell. `before_send` is called at the
+    last instant before a write's first byte leaves (once more for a redirect on the same origin); what it raises
+    propagates unchanged, and nothing is sent. A write that is cancelled may have left: treat it as unknown.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        base_url: str = DEFAULT_URL,
+        clock: Clock,
+        settings: TransportSettings = DEFAULTS,
+        http_transport: HttpTransport | None = None,
+    ) -> None:
+        transport = Transport(credentials, base_url=base_url, settings=settings, http_transport=http_transport)
+        self._caller = Caller(transport, credentials.secret, clock=clock, settings=settings)
+
+    async def __aenter__(self) -> Self:
+        await self._caller.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._caller.close()
+
+    async def list_servers(self) -> Listing[Server]:
+        """Return all servers of the account; the documented entries carry little more than name, state and address."""
+        return await self._caller.read(routes.SERVERS, parse.servers)
+
+    async def get_server(self, server_id: str) -> Server:
+        """Return one server in full; raise NotFound when there is none."""
+        return await self._caller.read(routes.SERVER.of(validate_id(server_id)), parse.server)
+
+    async def server_status(self, server_id: str) -> Usage:
+        """Return the live figures of one server; a stopped one may have none."""
+        return await self._caller.read(routes.STATUS.of(validate_id(server_id)), parse.usage)
+
+    async def list_plans(self) -> Listing[Plan]:
+        """Return what sizes there are and what they cost."""
+        return await self._caller.read(routes.PLANS, parse.plans)
+
+    async def list_os_templates(self) -> Listing[OsTemplate]:
+        """Return what operating systems a server can be made with; not every one that create accepts is listed."""
+        return await self._caller.read(routes.OS_TEMPLATES, parse.os_templates)
+
+    async def list_regions(self) -> Listing[Region]:
+        """Return the places; raise NotOffered where the API has no such list, which the live one may not have."""
+        return await self._caller.read(routes.REGIONS, parse.regions)
+
+    async def create_server(self, new: NewServer, *, before_send: BeforeSend | None = None) -> Server:
+        """Ask for a server, once, and return it as far as it is known; it costs money from here on."""
+        body: dict[str, JSON] = {
+            "hostname": new.hostname,
+            "plan_code": new.plan,
+            "region": new.region,
+            "os_template": new.os_template,
+        }
+        if new.display_name is not None:
+            body["display_name"] = new.display_name
+        if new.ssh_keys:
+            body["ssh_keys"] = list(new.ssh_keys)
+        return await self._caller.write(routes.CREATE, parse.created(new), body=body, before_send=before_send)
+
+    async def start_server(self, server_id: str, *, before_send: BeforeSend | None = None) -> Accepted:
+        """Ask for power on; the answer says no more than that it was accepted."""
+        return await self._power(routes.START, server_id, before_send)
+
+    async def stop_server(self, server_id: str, *, before_send: BeforeSend | None = None) -> Accepted:
+        """Ask for a graceful shutdown; the answer says no more than that it was accepted."""
+        return await self._power(routes.STOP, server_id, before_send)
+
+    async def reboot_server(self, server_id: str, *, before_send: BeforeSend | None = None) -> Accepted:
+        """Ask for a graceful reboot; it may never be visible as a state, only as an uptime that fell."""
+        return await self._power(routes.REBOOT, server_id, before_send)
+
+    async def _power(self, route: routes.Route, server_id: str, before_send: BeforeSend | None) -> Accepted:
+        return await self._caller.write(route.of(validate_id(server_id)), parse.accepted, before_send=before_send)

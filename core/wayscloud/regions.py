@@ -1,0 +1,27 @@
+"""Names of places: the provider maps what it is sent, so two spellings can mean one place."""
+
+from typing import Final
+
+# Seen in the tests of the provider's Terraform plugin, which cite the service's own table.
+ALIASES: Final = {
+    "OSLO": "NO",
+    "NORWAY": "NO",
+    "NO-OSLO-1": "NO",
+    "STOCKHOLM": "SE",
+    "SWEDEN": "SE",
+    "FRANKFURT": "DE",
+    "GERMANY": "DE",
+    "PARIS": "FR",
+    "FRANCE": "FR",
+}
+
+
+def canonical_region(text: str) -> str:
+    """Return the spelling a server is read back with: trimmed, upper-cased, cities and countries as codes."""
+    word = text.strip().upper()
+    return ALIASES.get(word, word)
+
+
+def same_region(one: str, other: str) -> bool:
+    """Tell whether two spellings mean one place."""
+    return canonical_region(one) == canonical_region(other)
