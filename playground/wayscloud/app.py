@@ -1,0 +1,209 @@
+"""The simulated service as an ASGI application: one pipeline for every request, from key to effect to fault."""
+
+import ipaddress
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import httpx
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from core.clock import Clock, SystemClock
+from playground.wayscloud import control, keys, orders
+from playground.wayscloud.answers import Answer, faulty, refused
+from playground.wayscloud.config import SimulatorConfig
+from playground.wayscloud.faults import Asked, Fault
+from playground.wayscloud.journal import Entry
+from playground.wayscloud.perform import perform
+from playground.wayscloud.simulator import Simulator
+
+BODY_LIMIT = 1 << 20
+ENTRY = "vpsops.simulator.entry"
+DROP = "vpsops.simulator.drop"
+Drop = Callable[[Scope, Receive, bool], Awaitable[None]]
+
+
+async def drop_in_process(scope: Scope, receive: Receive, reset: bool) -> None:
+    """Raise what a client sees of a dropped connection; for applications called without a socket."""
+    del scope, receive
+    if reset:
+        raise httpx.ReadError("connection reset by the simulator")
+    raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
+
+
+class SimulatorApp:
+    """The ASGI application; `simulator` holds what it works on."""
+
+    def __init__(self, simulator: Simulator, drop: Drop) -> None:
+        self.simulator = simulator
+        self._drop = drop
+        self._api = api(simulator)
+        self._control = control.application(simulator)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take one request: the provider's, or one of the simulator's own."""
+        if scope["type"] != "http":
+            await self._api(scope, receive, send)
+        elif scope["path"].startswith("/_sim/"):
+            await (self._control if may_control(scope) else FORBIDDEN)(scope, receive, send)
+        else:
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take in one request, note it, answer it, or drop the connection where a fault says so."""
+        body = await read_body(receive)
+        if body is None:
+            await refused(413, "Request body too large").response()(scope, receive, send)
+            return
+        entry = scope[ENTRY] = self.simulator.journal.open(self._entry(scope, body))
+
+        async def noting(message: Message) -> None:
+            if DROP in scope:
+                return
+            if message["type"] == "http.response.start":
+                entry.status, entry.outcome = message["status"], "answered"
+            await send(message)
+
+        await self._api(scope, replayed(body, receive), noting)
+        if DROP in scope:
+            entry.outcome = "dropped"
+            await self._drop(scope, receive, scope[DROP].reset)
+
+    def _entry(self, scope: Scope, body: bytes) -> Entry:
+        return Entry(
+            seq=0,
+            at=self.simulator.clock.now(),
+            method=scope["method"],
+            path=scope["path"],
+            query=scope["query_string"].decode("latin-1"),
+            keys=keys.presented(Headers(scope=scope)),
+            body=body,
+        )
+
+
+def create_app(
+    config: SimulatorConfig | None = None, clock: Clock | None = None, *, drop: Drop = drop_in_process
+) -> SimulatorApp:
+    """Return the application, for `httpx.ASGITransport` or a server; the defaults are the seed dialect in real time."""
+    return SimulatorApp(Simulator(config or SimulatorConfig(), clock or SystemClock()), drop)
+
+
+def api(simulator: Simulator) -> Starlette:
+    """Return the provider's part: the routes of the dialect; what is not there answers as FastAPI would."""
+    routes = [
+        Route(path, endpoint(simulator, name), methods=[method], name=name)
+        for name, (method, path) in sorted(simulator.dialect.paths.items(), key=lambda item: "{" in item[1][1])
+    ]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: http_error})
+    app.router.redirect_slashes = simulator.dialect.redirect_slashes
+    return app
+
+
+async def http_error(request: Request, error: Exception) -> Response:
+    """Return the framework's own errors as JSON."""
+    del request
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = error.detail if isinstance(error, HTTPException) else "Internal error"
+    headers = (error.headers if isinstance(error, HTTPException) else None) or {}
+    return replace(refused(status, detail), headers=headers).response()
+
+
+def endpoint(simulator: Simulator, operation: str) -> Callable[[Request], Awaitable[Response]]:
+    """Return the handler of one operation."""
+
+    async def handle(request: Request) -> Response:
+        return await answer(simulator, operation, request)
+
+    return handle
+
+
+async def answer(simulator: Simulator, operation: str, request: Request) -> Response:
+    """Check the key, draw the faults, let the effect happen, and answer."""
+    entry: Entry = request.scope[ENTRY]
+    entry.operation, entry.server_id = operation, request.path_params.get("vps_id")
+    denied = keys.refusal(entry.keys, simulator.config.keys)
+    if denied:
+        return refused(*denied).response()
+    drawn = simulator.faults.draw(asked(simulator, entry))
+    entry.faults = list(drawn.struck)
+    await pause(simulator, drawn.wait_before)
+    if drawn.before:
+        return spoil(request, drawn.before, None, simulator)
+    done = perform(simulator, entry, request.query_params, doomed=drawn.doomed)
+    await pause(simulator, drawn.wait_after)
+    return spoil(request, drawn.after, done, simulator) if drawn.after else done.response()
+
+
+async def pause(simulator: Simulator, seconds: float) -> None:
+    """Wait in real time, whatever the speed: this is what client timeouts are measured against."""
+    if seconds > 0:
+        await simulator.clock.sleep(seconds)
+
+
+def spoil(request: Request, fault: Fault, done: Answer | None, simulator: Simulator) -> Response:
+    """Return the faulty answer, or mark the connection to be dropped."""
+    if fault.kind in ("drop_before", "drop_after"):
+        request.scope[DROP] = fault
+        return Response()
+    query = f"?{request.url.query}" if request.url.query else ""
+    return faulty(fault, done, request.url.path + query, simulator.clock.now())
+
+
+def asked(simulator: Simulator, entry: Entry) -> Asked:
+    """Return what fault rules look at: for a create, the hostname it asks for."""
+    server = simulator.world.get(entry.server_id) if entry.server_id else None
+    hostname = orders.hostname_in(entry.body) if entry.operation == "create" else ""
+    return Asked(
+        method=entry.method,
+        path=entry.path,
+        operation=entry.operation or "",
+        server=entry.server_id or "",
+        hostname=server.hostname if server else hostname,
+    )
+
+
+def may_control(scope: Scope) -> bool:
+    """Return whether the caller is on this machine and no web page of another origin."""
+    host, _ = scope.get("client") or ("", 0)
+    return is_loopback(host) and "origin" not in Headers(scope=scope)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address is on this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+FORBIDDEN: ASGIApp = refused(403, "Only from this machine").response()
+
+
+async def read_body(receive: Receive) -> bytes | None:
+    """Return the whole body, or None when it is larger than the limit or the client went away."""
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        part: bytes = message.get("body", b"")
+        body += part
+        if len(body) > BODY_LIMIT:
+            return None
+        if not message.get("more_body", False):
+            return body
+
+
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """Return a channel that gives the body once more and then goes on as before."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def channel() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return channel

@@ -1,0 +1,33 @@
+"""All that one simulator works on: its world, its dialect, its faults and its journal."""
+
+from core.clock import Clock
+from core.errors import ConfigurationError
+from playground.wayscloud.config import SimulatorConfig
+from playground.wayscloud.dialects import DIALECTS
+from playground.wayscloud.faults import Faults
+from playground.wayscloud.journal import Journal
+from playground.wayscloud.world import World
+
+
+class Simulator:
+    """State behind one address; raises `ConfigurationError` on a dialect there is not."""
+
+    world: World
+    faults: Faults
+    journal: Journal
+
+    def __init__(self, config: SimulatorConfig, clock: Clock) -> None:
+        if config.dialect not in DIALECTS:
+            raise ConfigurationError(
+                f"There is no dialect called '{config.dialect[:40]}'.", hint=f"Choose one of {', '.join(DIALECTS)}."
+            )
+        self.config = config
+        self.clock = clock
+        self.dialect = DIALECTS[config.dialect]
+        self.reset()
+
+    def reset(self) -> None:
+        """Go back to the start: first servers, first faults, first speed, nothing received."""
+        self.world = World(self.config, self.dialect.catalogue, self.clock)
+        self.faults = Faults(self.config.faults, self.config.seed)
+        self.journal = Journal()
