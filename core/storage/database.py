@@ -1,0 +1,152 @@
+"""One way into the database: short transactions on a worker thread, and a wake for those who wait.
+
+On SQLite every write begins with BEGIN IMMEDIATE, so that a transaction never fails half way for a
+lock; `durable=False` leaves the flush to the next durable write (a crash of the machine, not of the
+process, may lose it). On PostgreSQL a lost connection is tried again as long as nothing was committed.
+"""
+
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TypeVar
+
+import sqlalchemy as sa
+from anyio import CapacityLimiter, to_thread
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from core.clock import Clock
+from core.errors import StorageError
+from core.storage import engines, schema
+from core.storage.signals import Signals
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+
+RETRY_SECONDS = 5.0
+PAUSE_SECONDS = 0.1
+AGAIN = frozenset({"40001", "40P01"})  # PostgreSQL: serialization failure, deadlock
+
+__all__ = ["Connection", "Database", "open_database"]
+
+
+class Database:
+    """Transactions, the lease clock and the wake of one database."""
+
+    def __init__(self, pools: engines.Pools, clock: Clock, signals: Signals) -> None:
+        self.clock = clock
+        self.signals = signals
+        self.sqlite = pools.sqlite
+        self._pools = pools
+        self._writers = CapacityLimiter(1 if self.sqlite else engines.PG_CONNECTIONS)
+        self._readers = CapacityLimiter(engines.READERS if self.sqlite else engines.PG_CONNECTIONS)
+        self._pause = threading.Event()
+
+    async def transact(self, work: Work[T], *, durable: bool = True, wake: bool = True) -> T:
+        """Run `work` in one transaction and commit it; wakes those who wait unless told not to.
+
+        Raises `StorageError` where the database is locked for long, full or not reachable; nothing
+        was stored then, except where the message says that it is not known.
+        """
+        engine = self._pools.durable if durable else self._pools.quick
+        done = await to_thread.run_sync(partial(self._write, engine, work, wake), limiter=self._writers)
+        if wake:
+            self.signals.notify()
+        return done
+
+    async def read(self, work: Work[T]) -> T:
+        """Run `work` on one consistent view of the database; raises `StorageError`."""
+        return await to_thread.run_sync(partial(self._again, partial(self._read_once, work)), limiter=self._readers)
+
+    def tick(self, connection: Connection) -> float:
+        """Return the lease clock in seconds: it never jumps with the time of day.
+
+        SQLite serves one machine, whose processes share the clock since boot; PostgreSQL's own
+        clock serves all machines.
+        """
+        if self.sqlite:
+            return self.clock.monotonic()
+        return float(connection.execute(sa.text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
+
+    def _write(self, engine: sa.Engine, work: Work[T], wake: bool) -> T:
+        return self._again(partial(self._write_once, engine, work, wake))
+
+    def _again(self, attempt: Callable[[], T]) -> T:
+        give_up = self.clock.monotonic() + RETRY_SECONDS
+        while True:
+            try:
+                return attempt()
+            except DBAPIError as error:
+                if isinstance(error, IntegrityError):
+                    raise
+                if not _passing(error) or self.clock.monotonic() > give_up:
+                    raise _storage_error(error) from error
+            self._pause.wait(PAUSE_SECONDS)
+
+    def _write_once(self, engine: sa.Engine, work: Work[T], wake: bool) -> T:
+        with engine.connect() as connection:
+            transaction = connection.begin()
+            try:
+                done = work(connection)
+                if wake and not self.sqlite:
+                    connection.execute(sa.text("SELECT pg_notify('vpsops', '')"))
+            except BaseException:
+                _roll_back(transaction)
+                raise
+            try:
+                transaction.commit()
+            except DBAPIError as error:
+                raise _storage_error(error, committing=not self.sqlite) from error
+            return done
+
+    def _read_once(self, work: Work[T]) -> T:
+        with self._pools.reading.connect() as connection, connection.begin():
+            return work(connection)
+
+
+def _roll_back(transaction: sa.engine.RootTransaction) -> None:
+    try:
+        transaction.rollback()
+    except DBAPIError:  # the connection is gone, and the transaction with it
+        return
+
+
+def _passing(error: DBAPIError) -> bool:
+    state = getattr(error.orig, "sqlstate", None)
+    return error.connection_invalidated or state in AGAIN or (state is None and "connection" in str(error.orig).lower())
+
+
+def _storage_error(error: DBAPIError, *, committing: bool = False) -> StorageError:
+    text = str(error.orig).lower()
+    if committing:
+        return StorageError("The database went away during a commit; it is not known whether it was stored.")
+    if "locked" in text or "busy" in text:
+        return StorageError("The database stayed locked by another process.", hint="Try again in a moment.")
+    if "full" in text or "no space" in text or "readonly" in text or "read-only" in text or "i/o error" in text:
+        return StorageError("The database cannot be written: disk full or read-only. Nothing was stored or sent.")
+    return StorageError("The database did not answer.", hint="Nothing was stored. Check VPSOPS_DATABASE_URL.")
+
+
+@asynccontextmanager
+async def open_database(url: str, clock: Clock) -> AsyncIterator[Database]:
+    """Open a database, bring its schema up to date and close it in the end.
+
+    Raises `ConfigurationError` for a URL that cannot serve (a network file system, another kind of
+    database) or a schema newer than this version knows, and `StorageError` where it does not answer.
+    """
+    pools = engines.open_pools(url)
+    try:
+        await to_thread.run_sync(partial(_prepare, pools))
+        signals = Signals(pools, clock)
+        async with signals.listening():
+            yield Database(pools, clock, signals)
+    finally:
+        pools.close()
+
+
+def _prepare(pools: engines.Pools) -> None:
+    try:
+        schema.upgrade(pools.durable)
+    except DBAPIError as error:
+        raise _storage_error(error) from error

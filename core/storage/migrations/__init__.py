@@ -1,0 +1,1 @@
+"""Schema versions, oldest first; written by hand, never edited once released."""

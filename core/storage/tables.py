@@ -1,0 +1,134 @@
+"""The tables. Times are UTC seconds since 1970, except `beat` and `until`: those count in the lease clock.
+
+Migrations in `migrations/versions` make them; a test holds both equal.
+"""
+
+import sqlalchemy as sa
+
+METADATA = sa.MetaData()
+
+OPEN_STATES = ("held", "approved", "sending", "watching", "unknown", "needs_person")
+
+CHANGES = sa.Table(
+    "changes",
+    METADATA,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("operation", sa.String(40), nullable=False),
+    sa.Column("key", sa.String(255), nullable=True, unique=True),  # deduplicates requests
+    sa.Column("lock", sa.String(300), nullable=True, unique=True),  # at most one change acts on a server
+    sa.Column("arguments", sa.JSON, nullable=False),
+    sa.Column("target", sa.JSON, nullable=False),
+    sa.Column("actor", sa.JSON, nullable=False),
+    sa.Column("actor_id", sa.String(200), nullable=False),
+    sa.Column("origin", sa.JSON, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("ruling", sa.JSON, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("cost", sa.Text, nullable=False),
+    sa.Column("effect", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Column("expires_at", sa.Double, nullable=True),
+    sa.Column("remind_at", sa.Double, nullable=True),
+    sa.Column("sent_at", sa.Double, nullable=True),
+    sa.Column("settled_at", sa.Double, nullable=True),
+    sa.Column("result", sa.JSON, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("overdue", sa.Boolean, nullable=False),
+    sa.Column("last_uptime", sa.BigInteger, nullable=True),
+    sa.Column("owner", sa.String(80), nullable=True),  # the process that runs it
+    sa.Column("sends", sa.Integer, nullable=False),  # how often a surely unprocessed send was begun
+    sa.Index("changes_by_state", "state", "expires_at"),
+    sa.Index("changes_by_age", "created_at"),
+    sa.Index("changes_by_actor", "actor_id", "created_at"),
+)
+
+VOTES = sa.Table(
+    "votes",
+    METADATA,
+    sa.Column("change_id", sa.String(40), sa.ForeignKey("changes.id"), primary_key=True),
+    sa.Column("voter_id", sa.String(200), primary_key=True),
+    sa.Column("voter", sa.JSON, nullable=False),
+    sa.Column("verdict", sa.String(10), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("evidence", sa.Text, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+)
+
+AUDIT = sa.Table(
+    "audit",
+    METADATA,
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("event", sa.String(40), nullable=False),
+    sa.Column("change_id", sa.String(40), nullable=True),
+    sa.Column("record", sa.Text, nullable=False),  # canonical JSON, what is hashed
+    sa.Column("previous", sa.String(64), nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False),
+    sa.Index("audit_by_change", "change_id"),
+)
+
+AUDIT_HEAD = sa.Table(
+    "audit_head",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("seq", sa.BigInteger, nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False),
+)
+
+OUTBOX = sa.Table(
+    "outbox",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("topic", sa.String(80), nullable=False),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("payload", sa.JSON, nullable=False),
+    sa.Column("state", sa.String(10), nullable=False),  # waiting, done, dead
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("not_before", sa.Double, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("owner", sa.String(80), nullable=True),
+    sa.Column("until", sa.Double, nullable=True),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Index("outbox_by_state", "state", "not_before"),
+)
+
+COPIES = sa.Table(
+    "copies",
+    METADATA,
+    sa.Column("topic", sa.String(80), primary_key=True),
+    sa.Column("channel", sa.String(40), primary_key=True),
+    sa.Column("ts", sa.String(40), primary_key=True),
+    sa.Column("purpose", sa.String(40), nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+)
+
+INBOX = sa.Table(
+    "inbox",
+    METADATA,
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("kind", sa.String(40), nullable=False),
+    sa.Column("payload", sa.JSON, nullable=False),
+    sa.Column("received_at", sa.Double, nullable=False),
+    sa.Column("done_at", sa.Double, nullable=True),
+    sa.Index("inbox_by_age", "done_at", "received_at"),
+)
+
+PROCESSES = sa.Table(
+    "processes",
+    METADATA,
+    sa.Column("id", sa.String(80), primary_key=True),
+    sa.Column("front", sa.String(20), nullable=False),
+    sa.Column("started_at", sa.Double, nullable=False),
+    sa.Column("beat", sa.Double, nullable=False),
+)
+
+LEASES = sa.Table(
+    "leases",
+    METADATA,
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("owner", sa.String(80), nullable=False),
+    sa.Column("until", sa.Double, nullable=False),
+)
