@@ -36,7 +36,6 @@ class Wayscloud:
         self._caller = Caller(transport, credentials.secret, clock=clock, settings=settings)
 
     async def __aenter__(self) -> Self:
-        await self._caller.open()
         return self
 
     async def __aexit__(

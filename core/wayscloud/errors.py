@@ -51,7 +51,7 @@ class WayscloudError(VpsopsError):
         self.fields = fields
 
 
-class Unreachable(WayscloudError):
+class Unreachable(WayscloudError):  # noqa: N818 - named for what the caller reads
     """A read got no answer, for as often as it was tried."""
 
     default_hint = "Check the network and the provider's address, then ask again."
@@ -61,7 +61,7 @@ class NotSent(Unreachable):
     """Nothing of the request left this machine, so the provider cannot have acted on it."""
 
 
-class Refused(WayscloudError):
+class Refused(WayscloudError):  # noqa: N818 - named for what the caller reads
     """The provider clearly said no; what was asked did not happen."""
 
 
@@ -113,13 +113,13 @@ class UntrustedRedirect(Refused):
     default_hint = "Check WAYSCLOUD_API_URL."
 
 
-class ProviderFault(WayscloudError):
+class ProviderFault(WayscloudError):  # noqa: N818 - named for what the caller reads
     """A read got a 5xx answer."""
 
     default_hint = "The fault is the provider's; ask again later."
 
 
-class MalformedAnswer(WayscloudError):
+class MalformedAnswer(WayscloudError):  # noqa: N818 - named for what the caller reads
     """A read got an answer that is not JSON, too large, cut short, or lacks what it must hold."""
 
     default_hint = "Check that WAYSCLOUD_API_URL is the address of the API."
@@ -129,7 +129,7 @@ class WrongShape(MalformedAnswer):
     """A read got JSON, but not of the object that was asked for: perhaps another route answered."""
 
 
-class OutcomeUnknown(WayscloudError):
+class OutcomeUnknown(WayscloudError):  # noqa: N818 - named for what the caller reads
     """A write was sent and no clear answer came; it may have happened, and must never be sent again unseen."""
 
     default_hint = "Nothing was sent again. Look at the servers before asking again."

@@ -1,0 +1,216 @@
+"""How a call is carried through: reads again and in both slash forms where that can help, writes once."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
+
+import anyio
+import stamina
+
+from core.clock import Clock
+from core.wayscloud.errors import (
+    InvalidRequest,
+    MalformedAnswer,
+    NotAuthenticated,
+    NotFound,
+    NotOffered,
+    NotPermitted,
+    NotSent,
+    ProviderFault,
+    RateLimited,
+    Refused,
+    Unreachable,
+    WayscloudError,
+    WrongShape,
+)
+from core.wayscloud.models import JSON
+from core.wayscloud.parse import Declined, OtherShape
+from core.wayscloud.routes import Route
+from core.wayscloud.said import said, said_in
+from core.wayscloud.transport import Answer, BeforeSend, Transport, TransportSettings
+from core.wayscloud.verdict import clearly_refused, error_for, seconds_until, unknown
+
+T = TypeVar("T")
+
+TRANSIENT: Final = frozenset({429, 502, 503, 504})
+# What the other slash form may say that matters more than the documented path's "no such route".
+WEIGHTY: Final = (Unreachable, ProviderFault, RateLimited, NotAuthenticated, NotPermitted)
+
+
+class Caller:
+    """Judges answers, and knows for its lifetime which slash form each route wants."""
+
+    def __init__(self, transport: Transport, secret: str, *, clock: Clock, settings: TransportSettings) -> None:
+        self._transport = transport
+        self._secret = secret
+        self._clock = clock
+        self._settings = settings
+        self._other_form: dict[str, bool] = {}
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._transport.close()
+
+    async def read(self, route: Route, parse: Callable[[JSON], T]) -> T:
+        """Return what the route holds, within `total_seconds` whatever happens."""
+        trouble: list[WayscloudError] = []
+        with anyio.move_on_after(self._settings.total_seconds):
+            return await self._in_either_form(route, parse, trouble)
+        if trouble:
+            raise trouble[-1]
+        raise Unreachable(f"WAYSCloud did not {route.doing}: no answer came in time.", operation=route.name)
+
+    async def write(
+        self,
+        route: Route,
+        parse: Callable[[JSON], T],
+        *,
+        body: Mapping[str, JSON] | None = None,
+        before_send: BeforeSend | None = None,
+    ) -> T:
+        """Send once and return what was answered; raise Refused, NotSent or OutcomeUnknown."""
+        content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        try:
+            answer = await self._send_write(route, content, before_send)
+        except NotSent:
+            raise
+        except Unreachable as error:
+            raise unknown(route, f"it was sent, and no clear answer came ({_cause(error)})") from error
+        if answer.ok:
+            return self._written(route, answer, parse)
+        words = said(answer.body, self._secret)
+        if clearly_refused(answer.status):
+            raise error_for(route, answer.status, words, self._retry_after(answer))
+        raise unknown(route, f"the answer was {answer.status}", status=answer.status, words=words)
+
+    async def _send_write(self, route: Route, content: bytes | None, before_send: BeforeSend | None) -> Answer:
+        for again in range(route.tries_unsent - 1):
+            try:
+                return await self._transport.send(route, route.url_path, content, before_send)
+            except NotSent:
+                await self._clock.sleep(self._settings.wait_initial * 2**again)
+        return await self._transport.send(route, route.url_path, content, before_send)
+
+    def _written(self, route: Route, answer: Answer, parse: Callable[[JSON], T]) -> T:
+        try:
+            return parse(None if answer.body.empty else answer.body.json())
+        except Declined as error:
+            raise self._declined(route, answer, error) from None
+        except ValueError as error:
+            raise unknown(route, f"the answer was {answer.status}, but {error}", status=answer.status) from None
+
+    async def _in_either_form(self, route: Route, parse: Callable[[JSON], T], trouble: list[WayscloudError]) -> T:
+        first: WayscloudError | None = None
+        for path in self._forms(route):
+            try:
+                return await self._in_one_form(route, path, parse, trouble)
+            except WayscloudError as error:
+                if first is None and not _misrouted(route, error):
+                    raise
+                if first is not None and isinstance(error, WEIGHTY):
+                    raise
+                first = first or error
+        if first is None:
+            raise AssertionError("a route has at least one form")
+        raise _absent(route, first)
+
+    def _forms(self, route: Route) -> tuple[str, ...]:
+        forms = (route.url_path, route.other_path)
+        other = self._other_form.get(route.name)
+        if other is None:
+            return forms
+        likely = forms[::-1] if other else forms
+        # Once a form is known, a 404 for a server means the server; a list may still have moved.
+        return likely[:1] if route.names_server else likely
+
+    async def _in_one_form(
+        self, route: Route, path: str, parse: Callable[[JSON], T], trouble: list[WayscloudError]
+    ) -> T:
+        answer = await self._persistently(route, path, trouble)
+        try:
+            value = parse(answer.body.json())
+        except Declined as error:
+            raise self._declined(route, answer, error) from None
+        except ValueError as error:
+            kind = WrongShape if isinstance(error, OtherShape) else MalformedAnswer
+            raise kind(
+                f"WAYSCloud did not {route.doing}: the answer is not the documented one, {error}.",
+                status=answer.status,
+                operation=route.name,
+            ) from None
+        self._other_form[route.name] = answer.path == route.other_path
+        return value
+
+    async def _persistently(self, route: Route, path: str, trouble: list[WayscloudError]) -> Answer:
+        bounds = self._settings
+        async for attempt in stamina.retry_context(
+            on=self._pause,
+            attempts=bounds.attempts,
+            timeout=bounds.total_seconds,
+            wait_initial=bounds.wait_initial,
+            wait_max=bounds.wait_max,
+            wait_jitter=bounds.wait_jitter,
+        ):
+            with attempt:
+                try:
+                    return await self._once(route, path)
+                except WayscloudError as error:
+                    trouble.append(error)
+                    raise
+        raise AssertionError("the last attempt raises")
+
+    async def _once(self, route: Route, path: str) -> Answer:
+        answer = await self._transport.send(route, path, None, None)
+        if not answer.ok:
+            raise error_for(route, answer.status, said(answer.body, self._secret), self._retry_after(answer))
+        if answer.body.cut_short:
+            raise Unreachable(f"WAYSCloud did not {route.doing}: {answer.body.flaw}.", operation=route.name)
+        return answer
+
+    def _pause(self, error: Exception) -> bool | float:
+        """Tell whether to try again, and after how many seconds if the provider said so."""
+        if isinstance(error, Unreachable):
+            return True
+        if not isinstance(error, WayscloudError) or error.status not in TRANSIENT:
+            return False
+        if error.retry_after is None:
+            return True
+        bounds = self._settings
+        return error.retry_after <= bounds.retry_after_cap and max(error.retry_after, bounds.wait_initial)
+
+    def _retry_after(self, answer: Answer) -> float | None:
+        return seconds_until(answer.retry_after, self._clock.now())
+
+    def _declined(self, route: Route, answer: Answer, error: Declined) -> Refused:
+        words = said_in(dict(error.answer), self._secret)
+        reason = words.text.rstrip(".") or "it gave no reason"
+        return Refused(
+            f"WAYSCloud would not {route.doing}: {reason}.",
+            status=answer.status,
+            operation=route.name,
+            said=words.text,
+        )
+
+
+def _misrouted(route: Route, error: WayscloudError) -> bool:
+    """Tell whether an answer may come from a missing route, or from the neighbour `/v1/vps/{vps_id}`."""
+    if route.names_server:
+        return isinstance(error, NotFound | NotOffered)
+    return isinstance(error, NotOffered | InvalidRequest | WrongShape)
+
+
+def _absent(route: Route, error: WayscloudError) -> WayscloudError:
+    if route.names_server or (isinstance(error, WrongShape) and not route.optional):
+        return error
+    hint = "Creating a server is still possible: name the region." if route.optional else ""
+    return NotOffered(
+        f"The API does not offer to {route.doing}.",
+        hint=hint,
+        status=error.status,
+        operation=route.name,
+        said=error.said,
+    )
+
+
+def _cause(error: Exception) -> str:
+    return type(error.__cause__ or error).__name__

@@ -1,0 +1,171 @@
+"""From an answer's JSON to our models; pure.
+
+One unreadable entry does not hide the others: it is left out of the list, named in `Listing.unreadable` and logged. A
+list of which nothing can be read is unreadable itself.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from core.wayscloud import dialects, readers
+from core.wayscloud.models import JSON, Accepted, Listing, NewServer, OsTemplate, Plan, Region, Server, Usage
+
+T = TypeVar("T")
+Object = Mapping[str, JSON]
+
+_log = logging.getLogger(__name__)
+
+
+class Unreadable(ValueError):  # noqa: N818 - named for what it says
+    """The answer is JSON, but lacks what it must hold."""
+
+
+class OtherShape(Unreadable):
+    """The answer is not the kind of object that was asked for."""
+
+
+class Declined(ValueError):  # noqa: N818
+    """The answer says `success: false` or `ok: false`; `answer` holds it."""
+
+    def __init__(self, answer: Object) -> None:
+        super().__init__("the answer says that it was not done")
+        self.answer = answer
+
+
+def servers(json: JSON) -> Listing[Server]:
+    """Read the list of servers."""
+    return _listing(json, dialects.SERVER_LISTS, _server)
+
+
+def plans(json: JSON) -> Listing[Plan]:
+    """Read the list of plans."""
+    return _listing(json, dialects.PLAN_LISTS, _plan)
+
+
+def os_templates(json: JSON) -> Listing[OsTemplate]:
+    """Read the list of operating systems."""
+    return _listing(json, dialects.OS_TEMPLATE_LISTS, _os_template)
+
+
+def regions(json: JSON) -> Listing[Region]:
+    """Read the list of places."""
+    return _listing(json, dialects.REGION_LISTS, _region)
+
+
+def server(json: JSON) -> Server:
+    """Read one server."""
+    return _server(_unwrapped(_object(json)))
+
+
+def usage(json: JSON) -> Usage:
+    """Read the figures of one server; shares that come as two amounts are computed."""
+    theirs = _object(json)
+    ours, extra = dialects.translate(dialects.USAGE, theirs)
+    for name, used, total in dialects.SHARES:
+        share = _share(readers.number(theirs.get(used)), readers.number(theirs.get(total)))
+        if share is not None:
+            ours.setdefault(name, share)
+    if not ours:
+        raise OtherShape("it holds no figure of a server")
+    return Usage.model_validate({**ours, "extra": extra})
+
+
+def created(new: NewServer) -> Callable[[JSON], Server]:
+    """Return a reader of create's answer, which may leave out the hostname."""
+
+    def read(json: JSON) -> Server:
+        return _server(_unwrapped(_object(json)), hostname=new.hostname)
+
+    return read
+
+
+def accepted(json: JSON) -> Accepted:
+    """Read the answer of a power operation, which may be empty; its words are kept and never shown."""
+    return Accepted(extra={} if json is None else dict(_object(json)))
+
+
+def _object(json: JSON) -> Object:
+    if not isinstance(json, dict):
+        raise OtherShape("it is not an object")
+    lower = {key.lower(): value for key, value in json.items()}
+    if readers.flag(lower.get("success")) is False or readers.flag(lower.get("ok")) is False:
+        raise Declined(json)
+    return json
+
+
+def _unwrapped(theirs: Object) -> Object:
+    if any(key.lower() == "id" for key in theirs):
+        return theirs
+    inner = (theirs[key] for key in dialects.SERVER_WRAPPERS if key in theirs)
+    return next((value for value in inner if isinstance(value, dict)), theirs)
+
+
+def _server(theirs: Object, hostname: str = "") -> Server:
+    ours, extra = dialects.translate(dialects.SERVER, theirs)
+    identity = ours.get("id")
+    if identity is None:
+        raise Unreadable("it lacks 'id'")
+    # A label is no stand-in for a missing hostname: rules match on hostnames.
+    return Server.model_validate({"hostname": hostname or identity, "status": "unknown", **ours, "extra": extra})
+
+
+def _plan(theirs: Object) -> Plan:
+    ours, extra = dialects.translate(dialects.PLAN, theirs)
+    if "code" not in ours:
+        raise Unreadable("it lacks 'plan_code'")
+    return Plan.model_validate({**ours, "extra": extra})
+
+
+def _os_template(theirs: Object) -> OsTemplate:
+    ours, extra = dialects.translate(dialects.OS_TEMPLATE, theirs)
+    if "id" not in ours:
+        raise Unreadable("it lacks 'id'")
+    return OsTemplate.model_validate({**ours, "extra": extra})
+
+
+def _region(theirs: Object) -> Region:
+    ours, extra = dialects.translate(dialects.REGION, theirs)
+    if "code" not in ours:
+        raise Unreadable("it lacks 'id'")
+    return Region.model_validate({**ours, "extra": extra})
+
+
+def _listing(json: JSON, keys: tuple[str, ...], read: Callable[[Object], T]) -> Listing[T]:
+    entries, total = _entries(json, keys)
+    items: list[T] = []
+    unreadable: list[str] = []
+    for position, entry in enumerate(entries):
+        try:
+            items.append(read(entry) if isinstance(entry, dict) else _not_an_object())
+        except Unreadable as error:
+            unreadable.append(f"entry {position}: {error}")
+    if unreadable and not items:
+        raise Unreadable(unreadable[0])
+    if unreadable:
+        _log.warning("%d of %d entries cannot be read; the first: %s", len(unreadable), len(entries), unreadable[0])
+    return Listing(items, unreadable=tuple(unreadable), total=total)
+
+
+def _not_an_object() -> T:  # type: ignore[type-var]
+    raise Unreadable("it is not an object")
+
+
+def _entries(json: JSON, keys: tuple[str, ...]) -> tuple[list[JSON], int | None]:
+    if isinstance(json, list):
+        return json, None
+    theirs = {key.lower(): value for key, value in _object(json).items()}
+    total = readers.whole(theirs.get("total"))
+    for key in keys:
+        inner = theirs.get(key)
+        if isinstance(inner, list):
+            return inner, total
+        if isinstance(inner, dict):
+            return _entries(inner, keys)
+    if total == 0:
+        return [], 0
+    raise OtherShape("it is not a list")
+
+
+def _share(used: float | None, total: float | None) -> float | None:
+    return None if used is None or not total else round(100 * used / total, 1)

@@ -1,0 +1,76 @@
+"""What the provider said when it said no: the sentence inside whichever error shape it used."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from core.wayscloud.body import Body
+from core.wayscloud.models import JSON
+from core.wayscloud.redact import LIMIT, tidy
+
+KEYS: Final = ("detail", "error", "message", "msg", "title")
+WHERE: Final = frozenset({"body", "query", "path", "header"})
+MAX_ITEMS: Final = 10
+MAX_DEPTH: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The words, bounded and without secrets, and one sentence for each field they name."""
+
+    text: str = ""
+    fields: tuple[str, ...] = ()
+
+
+def said(body: Body, secret: str) -> Said:
+    """Read an error body of any shape seen: JSON under `detail`, `error` or `message`, or no JSON at all."""
+    try:
+        json = body.json()
+    except ValueError:
+        plain = body.content[: LIMIT * 40].decode("utf-8", "replace")
+        return Said(tidy(plain, secret))
+    return said_in(json, secret)
+
+
+def said_in(json: JSON, secret: str) -> Said:
+    """Read an error that is JSON already."""
+    sentences = [tidy(sentence, secret) for sentence in _sentences(json, MAX_DEPTH)[:MAX_ITEMS]]
+    fields = tuple(sentence for sentence in sentences if ": " in sentence) if _names_fields(json) else ()
+    return Said(tidy("; ".join(sentence for sentence in sentences if sentence)), fields)
+
+
+def _sentences(json: JSON, depth: int) -> list[str]:
+    if isinstance(json, str):
+        return [json]
+    if isinstance(json, list) and depth:
+        return [sentence for item in json[:MAX_ITEMS] for sentence in _sentences(item, depth - 1)]
+    if isinstance(json, dict) and depth:
+        return _of_object({key.lower(): value for key, value in json.items()}, depth)
+    return []
+
+
+def _of_object(theirs: Mapping[str, JSON], depth: int) -> list[str]:
+    for key in KEYS:
+        found = [sentence for sentence in _sentences(theirs.get(key), depth - 1) if sentence.strip()]
+        if found:
+            place = _place(theirs)
+            return [f"{place}: {sentence}" if place else sentence for sentence in found]
+    return []
+
+
+def _place(theirs: Mapping[str, JSON]) -> str:
+    """Return the field an error item speaks of: pydantic's `loc`, or `details.field` of the older API."""
+    loc = theirs.get("loc")
+    if isinstance(loc, list):
+        parts = [str(part) for part in loc if isinstance(part, str | int)]
+        return ".".join(parts[1:] if parts and parts[0] in WHERE else parts)
+    details = theirs.get("details")
+    field = details.get("field") if isinstance(details, dict) else None
+    return field if isinstance(field, str) else ""
+
+
+def _names_fields(json: JSON) -> bool:
+    """Tell whether some error item in here says which field it means."""
+    if isinstance(json, dict):
+        return bool(_place(json)) or any(_names_fields(json.get(key)) for key in KEYS)
+    return isinstance(json, list) and any(_names_fields(item) for item in json[:MAX_ITEMS])

@@ -1,0 +1,108 @@
+"""From a status code and what was said to the error that tells the caller what can be done."""
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from core.wayscloud.errors import (
+    Conflict,
+    InvalidRequest,
+    MalformedAnswer,
+    NotAuthenticated,
+    NotFound,
+    NotOffered,
+    NotPermitted,
+    OutcomeUnknown,
+    ProviderFault,
+    RateLimited,
+    Refused,
+    WayscloudError,
+)
+from core.wayscloud.routes import Route
+from core.wayscloud.said import Said
+
+SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{1,6})?")
+REQUEST_TIMEOUT: Final = 408
+NOT_IMPLEMENTED: Final = 501
+
+REFUSALS: Final[dict[int, type[Refused]]] = {
+    400: InvalidRequest,
+    401: NotAuthenticated,
+    403: NotPermitted,
+    404: NotFound,
+    405: NotOffered,
+    409: Conflict,
+    410: NotFound,
+    422: InvalidRequest,
+    423: Conflict,
+    429: RateLimited,
+    NOT_IMPLEMENTED: NotOffered,
+}
+
+
+def clearly_refused(status: int) -> bool:
+    """Tell whether a write that got this answer surely had no effect.
+
+    A 5xx proves nothing: a create is known to have failed after the server was made. Nor does 408, with which some
+    gateways report that the service behind them was slow.
+    """
+    return (400 <= status < 500 and status != REQUEST_TIMEOUT) or status == NOT_IMPLEMENTED  # noqa: PLR2004
+
+
+def error_for(route: Route, status: int, words: Said, retry_after: float | None) -> WayscloudError:
+    """Return the error for an answer that is not 2xx."""
+    kind = _kind(route, status)
+    verb = "could not" if kind is ProviderFault else "would not"
+    reason = words.text.rstrip(".") or "it gave no reason"
+    return kind(
+        f"WAYSCloud {verb} {route.doing}: {reason} ({status}).",
+        hint=_hint(kind, retry_after),
+        status=status,
+        retry_after=retry_after,
+        operation=route.name,
+        said=words.text,
+        fields=words.fields,
+    )
+
+
+def unknown(route: Route, reason: str, *, status: int | None = None, words: Said | None = None) -> OutcomeUnknown:
+    """Return the error for a write that left and got no clear answer."""
+    text = words.text if words else ""
+    told = f", it said: {text.rstrip('.')}" if text else ""
+    return OutcomeUnknown(
+        f"It is not known whether WAYSCloud did {route.doing}: {reason}{told}.",
+        status=status,
+        operation=route.name,
+        said=text,
+    )
+
+
+def seconds_until(header: str, now: datetime) -> float | None:
+    """Read Retry-After in both forms, seconds and an HTTP date; None when absent or neither."""
+    text = header.strip()
+    if SECONDS.fullmatch(text):
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (aware - now).total_seconds())
+
+
+def _kind(route: Route, status: int) -> type[WayscloudError]:
+    kind = REFUSALS.get(status)
+    if kind is NotFound and not route.names_server:
+        return NotOffered
+    if kind is not None:
+        return kind
+    if 400 <= status < 500:  # noqa: PLR2004
+        return Refused
+    return ProviderFault if status >= 500 else MalformedAnswer  # noqa: PLR2004
+
+
+def _hint(kind: type[WayscloudError], retry_after: float | None) -> str:
+    if retry_after is None or kind not in {RateLimited, ProviderFault}:
+        return ""
+    return f"It asks to wait {retry_after:.0f} s. {kind.default_hint}"
