@@ -1,1 +1,1 @@
-"""A simulated Slack workspace speaking Slack's protocols over sockets, with Slack's limits enforced."""
+"""A simulated Slack workspace that speaks Slack's real protocols over sockets."""

@@ -1,0 +1,96 @@
+"""Runs a simulated workspace on a loopback port of this process."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+import anyio
+from aiohttp import web
+
+from core.clock import Clock, SystemClock
+from playground.slack import web_api
+from playground.slack.config import WorkspaceConfig
+from playground.slack.desk import furnish
+from playground.slack.dispatch import Dispatcher
+from playground.slack.lines import Deadline, HttpLine
+from playground.slack.log import HookCall
+from playground.slack.replies import respond
+from playground.slack.socket_mode import SocketLine
+from playground.slack.wire import ApiError, Json
+from playground.slack.workspace import Workspace
+
+
+@asynccontextmanager
+async def running_workspace(
+    config: WorkspaceConfig | None = None, clock: Clock | None = None, wall: Clock | None = None
+) -> AsyncIterator[Workspace]:
+    """Serve a workspace until the block ends; its addresses are in `api_url` and `base_url`.
+
+    `wall` dates request signatures; it is the machine's clock unless given, for Bolt checks them against that.
+    """
+    config, clock = config or WorkspaceConfig(), clock or SystemClock()
+    deadline = Deadline(clock, config.ack_deadline)
+    async with aiohttp.ClientSession() as session, anyio.create_task_group() as background:
+        http = HttpLine(session, config.signing_secret, deadline, wall or SystemClock(), config.request_url)
+        socket = SocketLine(config.app_id, deadline)
+        workspace = Workspace(furnish(config, clock), Dispatcher(http, socket, clock, background))
+        runner = web.AppRunner(application(workspace), access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, config.host, config.port).start()
+            _place(workspace, runner.addresses[0])
+            yield workspace
+        finally:
+            background.cancel_scope.cancel()
+            with anyio.CancelScope(shield=True):
+                await socket.close()
+                await runner.cleanup()
+
+
+def application(workspace: Workspace) -> web.Application:
+    """Return the HTTP side: Web API, response addresses, Socket Mode."""
+    app = web.Application(client_max_size=2**22)
+
+    async def api(request: web.Request) -> web.StreamResponse:
+        return await web_api.handle(workspace, request)
+
+    async def hook(request: web.Request) -> web.StreamResponse:
+        return await _hook(workspace, request)
+
+    app.router.add_route("*", "/api/{method}", api)
+    app.router.add_post("/hooks/{kind}/{team}/{token}", hook)
+    app.router.add_get("/link/", workspace.socket.serve)
+    return app
+
+
+def _place(workspace: Workspace, address: tuple[str, int]) -> None:
+    host, port = address[0], address[1]
+    workspace.base_url = f"http://{host}:{port}"
+    workspace.socket.base_url = f"ws://{host}:{port}"
+    workspace.payloads.hooks = f"{workspace.base_url}/hooks"
+
+
+async def _hook(workspace: Workspace, request: web.Request) -> web.StreamResponse:
+    token, body = request.match_info["token"], await request.read()
+    args: Json = {}
+    try:
+        args = _object(body)
+        respond(workspace.desk, token, args)
+        answer = web.Response(text="ok")
+    except ApiError as refused:
+        answer = web.json_response(refused.body(), status=refused.status)
+    note = HookCall(token, args, answer.status, answer.text or "", workspace.desk.now())
+    workspace.hook_log.append(note)
+    workspace.changed()
+    return answer
+
+
+def _object(body: bytes) -> Json:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        raise ApiError("invalid_payload", status=400) from None
+    if not isinstance(value, dict):
+        raise ApiError("invalid_payload", status=400)
+    return value

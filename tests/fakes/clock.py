@@ -1,0 +1,45 @@
+"""A clock that stands still until a test moves it."""
+
+from datetime import UTC, datetime, timedelta
+
+import anyio
+
+START = datetime(2027, 1, 4, 9, 0, tzinfo=UTC)
+
+
+class FakeClock:
+    """A `Clock` for tests: sleepers wake only when `advance` reaches their time."""
+
+    def __init__(self, start: datetime = START) -> None:
+        self._start = start
+        self._elapsed = 0.0
+        self._sleepers: list[tuple[float, anyio.Event]] = []
+
+    def now(self) -> datetime:
+        """Return the time of day, aware, in UTC."""
+        return self._start + timedelta(seconds=self._elapsed)
+
+    def monotonic(self) -> float:
+        """Return the seconds the test has let pass."""
+        return self._elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the test has let `seconds` pass."""
+        if seconds <= 0:
+            await anyio.lowlevel.checkpoint()
+            return
+        woken = anyio.Event()
+        sleeper = (self._elapsed + seconds, woken)
+        self._sleepers.append(sleeper)
+        try:
+            await woken.wait()
+        finally:
+            if sleeper in self._sleepers:
+                self._sleepers.remove(sleeper)
+
+    def advance(self, seconds: float) -> None:
+        """Let `seconds` pass and wake whoever is due."""
+        self._elapsed += seconds
+        for sleeper in [each for each in self._sleepers if each[0] <= self._elapsed]:
+            self._sleepers.remove(sleeper)
+            sleeper[1].set()
