@@ -7,6 +7,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from core.clock import Clock
+from playground.slack.changes import Changes
 from playground.slack.lines import Envelope, HttpLine, Kind, Line
 from playground.slack.log import Attempt, Delivery
 from playground.slack.socket_mode import SocketLine
@@ -32,6 +33,7 @@ class Dispatcher:
     socket: SocketLine
     clock: Clock
     background: TaskGroup
+    changes: Changes
     retries: bool = True
 
     async def send(self, delivery: Delivery, envelope: Envelope, how: Sending) -> Delivery:
@@ -52,6 +54,7 @@ class Dispatcher:
     async def _try(self, line: Line, delivery: Delivery, envelope: Envelope) -> Attempt:
         attempt = await line.send(envelope)
         delivery.attempts.append(attempt)
+        self.changes.ring()
         return attempt
 
     async def _retry(self, line: Line, delivery: Delivery, envelope: Envelope) -> None:

@@ -10,6 +10,7 @@ import aiohttp
 import anyio
 
 from core.clock import Clock
+from playground.slack.changes import Changes
 from playground.slack.log import Attempt
 from playground.slack.wire import Json, signature
 
@@ -73,6 +74,7 @@ class HttpLine:
     secret: str
     deadline: Deadline
     wall: Clock
+    changes: Changes
     url: str | None = None
     sent: list[tuple[bytes, dict[str, str]]] = field(default_factory=list)
 
@@ -87,6 +89,7 @@ class HttpLine:
     async def post(self, body: bytes, headers: Mapping[str, str], number: int = 0) -> Attempt:
         """Send raw bytes with exactly these headers."""
         self.sent.append((body, dict(headers)))
+        self.changes.ring()
         late = Attempt("http", number, error="operation_timeout")
         return await self.deadline.run(lambda: self._post(body, headers, number), late)
 

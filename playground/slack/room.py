@@ -31,7 +31,6 @@ class Room:
         self.hook_log: list[HookCall] = []
         self.deliveries: list[Delivery] = []
         self.base_url = ""
-        self._changed = anyio.Event()
 
     @property
     def config(self) -> WorkspaceConfig:
@@ -97,13 +96,12 @@ class Room:
         """Return what `find` returns once it is true, looked at after every change; raises TimeoutError."""
         with anyio.fail_after(limit):
             while not (found := find()):
-                await self._changed.wait()
+                await self.dispatcher.changes.wait()
         return found
 
     def changed(self) -> None:
         """Wake whoever waits for something to be seen."""
-        self._changed.set()
-        self._changed = anyio.Event()
+        self.dispatcher.changes.ring()
 
     def note(self, call: ApiCall) -> None:
         """Write a Web API call into the log."""

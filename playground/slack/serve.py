@@ -10,6 +10,7 @@ from aiohttp import web
 
 from core.clock import Clock, SystemClock
 from playground.slack import web_api
+from playground.slack.changes import Changes
 from playground.slack.config import WorkspaceConfig
 from playground.slack.desk import furnish
 from playground.slack.dispatch import Dispatcher
@@ -30,11 +31,11 @@ async def running_workspace(
     `wall` dates request signatures; it is the machine's clock unless given, for Bolt checks them against that.
     """
     config, clock = config or WorkspaceConfig(), clock or SystemClock()
-    deadline = Deadline(clock, config.ack_deadline)
+    deadline, changes = Deadline(clock, config.ack_deadline), Changes()
     async with aiohttp.ClientSession() as session, anyio.create_task_group() as background:
-        http = HttpLine(session, config.signing_secret, deadline, wall or SystemClock(), config.request_url)
-        socket = SocketLine(config.app_id, deadline)
-        workspace = Workspace(furnish(config, clock), Dispatcher(http, socket, clock, background))
+        http = HttpLine(session, config.signing_secret, deadline, wall or SystemClock(), changes, config.request_url)
+        socket = SocketLine(config.app_id, deadline, changes)
+        workspace = Workspace(furnish(config, clock), Dispatcher(http, socket, clock, background, changes))
         runner = web.AppRunner(application(workspace), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:

@@ -4,9 +4,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import anyio
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from playground.slack.changes import Changes
 from playground.slack.lines import Deadline, Envelope
 from playground.slack.log import Attempt
 from playground.slack.wire import Json
@@ -32,12 +32,11 @@ class _Waiting:
 class SocketLine:
     """The app's WebSockets; any of them may get the next envelope."""
 
-    def __init__(self, app_id: str, deadline: Deadline) -> None:
-        self._app_id, self._deadline = app_id, deadline
+    def __init__(self, app_id: str, deadline: Deadline, changes: Changes) -> None:
+        self._app_id, self._deadline, self._changes = app_id, deadline, changes
         self._tickets: set[str] = set()
         self._numbers = 0
         self._waiting: dict[str, list[_Waiting]] = {}
-        self._changed = anyio.Event()
         self.base_url = ""
         self.connections: list[Connection] = []
         self.sent: list[Json] = []
@@ -58,7 +57,7 @@ class SocketLine:
     async def connected(self, count: int = 1) -> None:
         """Wait until the app holds at least this many WebSockets."""
         while len(self.connections) < count:
-            await self._changed.wait()
+            await self._changes.wait()
 
     async def disconnect(self, reason: str = "refresh_requested") -> None:
         """Tell the app that its oldest WebSocket goes away, as Slack does every few hours, and close it."""
@@ -89,7 +88,7 @@ class SocketLine:
         connection = Connection(ws, request, self._numbers)
         await ws.send_str(json.dumps(self._hello()))
         self.connections.append(connection)
-        self._notify()
+        self._changes.ring()
         try:
             async for message in ws:
                 if message.type == WSMsgType.TEXT:
@@ -120,7 +119,7 @@ class SocketLine:
 
     async def _acked_or_lost(self, waiting: _Waiting, connection: Connection) -> None:
         while not waiting.acked and connection in self.connections:
-            await self._changed.wait()
+            await self._changes.wait()
 
     async def _pick(self) -> Connection:
         await self.connected()
@@ -138,6 +137,7 @@ class SocketLine:
         if envelope.retry:
             body |= {"retry_attempt": envelope.retry, "retry_reason": "timeout"}
         self.sent.append(body)
+        self._changes.ring()
         try:
             await connection.ws.send_str(json.dumps(body))
         except ConnectionError:
@@ -157,7 +157,7 @@ class SocketLine:
         waiting, payload = queue.pop(0), message.get("payload")
         waiting.ack = payload if isinstance(payload, dict) else None
         waiting.acked = True
-        self._notify()
+        self._changes.ring()
 
     def _hello(self) -> Json:
         return {
@@ -170,8 +170,4 @@ class SocketLine:
     def _forget(self, connection: Connection) -> None:
         if connection in self.connections:
             self.connections.remove(connection)
-        self._notify()
-
-    def _notify(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
+        self._changes.ring()
