@@ -2,6 +2,7 @@
 
 import logging
 import math
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -111,6 +112,7 @@ class Transport:
         self._traced = http_transport is None or isinstance(http_transport, httpx.AsyncHTTPTransport)
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "vpsops"}
         headers |= credentials.headers()
+        self._tls = _tls(self._base)
         self._reads = self._pool(headers, settings.read_seconds, settings.max_in_flight, http_transport)
         # A kept-alive connection may be closed by the other side in the instant a write goes out on it, and then
         # nobody knows whether it arrived. Writes are few: each gets a connection of its own.
@@ -126,6 +128,7 @@ class Transport:
             limits=httpx.Limits(max_connections=bounds.max_in_flight, max_keepalive_connections=kept),
             timeout=httpx.Timeout(silence, connect=bounds.connect_seconds, write=bounds.write_seconds),
             transport=http_transport,
+            verify=self._tls,
             trust_env=self._base.host not in LOOPBACK,
         )
 
@@ -238,6 +241,11 @@ def _origin(base_url: str, *, trusted: bool) -> httpx.URL:
             "WAYSCLOUD_API_URL would send the key unencrypted.", hint="Use https; http is for this machine only."
         )
     return url
+
+
+def _tls(base: httpx.URL) -> ssl.SSLContext:
+    """Return the usual trust for https; for http one that trusts nobody, as loading the usual one takes a while."""
+    return httpx.create_ssl_context() if base.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _lost(route: Route, error: Exception, *, left: bool) -> Unreachable:

@@ -32,7 +32,7 @@ def validate_id(text: str) -> str:
 
 def validate_hostname(text: str) -> str:
     """Return the hostname, trimmed, in lower case; raise InvalidInput unless its labels follow RFC 1123."""
-    name = text.strip().lower()
+    name = text.strip().lower() if text.isascii() else ""
     labels = name.removesuffix(".").split(".")
     if len(name) > MAX_HOSTNAME or not all(_LABEL.fullmatch(label) for label in labels):
         raise InvalidInput(

@@ -1,0 +1,301 @@
+"""Every name that any source uses for a field, and what is done with the ones nobody knows."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from core.wayscloud import dialects, parse, readers
+from core.wayscloud.models import JSON, NewServer, OsTemplate, Plan, Region, Server, Usage
+
+SAMPLES: dict[object, tuple[Any, Any]] = {
+    readers.text: ("Abc", "Abc"),
+    readers.word: (" Abc ", "abc"),
+    readers.number: ("4.5", 4.5),
+    readers.whole: ("4", 4),
+    readers.count: (4.9, 4),
+    readers.megabytes: (4096, 4.0),
+    readers.flag: ("Yes", True),
+    readers.is_windows: ("Windows", True),
+    readers.is_active: ("maintenance", False),
+    readers.kroner: (99, "NOK"),
+    readers.moment: ("2026-09-16T14:00:00+02:00", datetime(2026, 9, 16, 12, tzinfo=UTC)),
+}
+NEW = NewServer(hostname="new.example.com", plan="p", region="oslo", os_template="debian-12")
+
+
+def rows() -> list[tuple[str, dialects.Row]]:
+    """Every row of every table, with the table's name."""
+    names = ("SERVER", "PLAN", "OS_TEMPLATE", "REGION", "USAGE")
+    return [(name, row) for name in names for row in getattr(dialects, name)]
+
+
+@pytest.mark.parametrize(
+    ("table", "row"), rows(), ids=lambda value: value.theirs if isinstance(value, dialects.Row) else value
+)
+def test_each_name_of_each_source_is_read(table: str, row: dialects.Row) -> None:
+    """A field is found under the row's name, in any case, and does not turn up among the extras."""
+    sample, expected = SAMPLES[row.read]
+    ours, extra = dialects.translate(getattr(dialects, table), {row.theirs.upper(): sample})
+    assert ours[row.ours] == expected
+    assert extra == {}
+
+
+@pytest.mark.parametrize(
+    ("table", "row"), rows(), ids=lambda value: value.theirs if isinstance(value, dialects.Row) else value
+)
+def test_a_null_is_as_good_as_absent(table: str, row: dialects.Row) -> None:
+    """A null under any name leaves the field out, without an error and without an extra."""
+    assert dialects.translate(getattr(dialects, table), {row.theirs: None}) == ({}, {})
+
+
+def test_our_names_are_fields_of_the_models() -> None:
+    """No row writes to a field that its model lacks."""
+    models: dict[str, type[BaseModel]] = {
+        "SERVER": Server,
+        "PLAN": Plan,
+        "OS_TEMPLATE": OsTemplate,
+        "REGION": Region,
+        "USAGE": Usage,
+    }
+    for name, model in models.items():
+        assert {row.ours for row in getattr(dialects, name)} <= set(model.model_fields), name
+
+
+def test_the_first_readable_name_wins_and_the_others_are_kept() -> None:
+    """With both names given the more telling one is used; the loser stays visible as an extra."""
+    server = parse.server({"id": "1", "plan_name": "Start", "plan_code": "vps-2gb", "vcpus": None, "vcpu": 2})
+    assert (server.plan, server.vcpus, server.extra) == ("vps-2gb", 2, {"plan_name": "Start"})
+
+
+@pytest.mark.parametrize("odd", ["many", True, [2], {"n": 2}, "nan", "inf", 10**400, 2.5])
+def test_an_unreadable_figure_is_left_out_and_kept_raw(odd: Any) -> None:
+    """A vCPU count that is no whole number is None in the model; what came is among the extras."""
+    server = parse.server({"id": "1", "vcpus": odd})
+    assert server.vcpus is None
+    assert server.extra == {"vcpus": odd}
+
+
+@pytest.mark.parametrize("odd", ["yesterday", 5, "2026-13-01", "0001-01-01T00:00:00+14:00"])
+def test_an_unreadable_time_is_left_out(odd: Any) -> None:
+    """A creation time that is none is None, not an error."""
+    assert parse.server({"id": "1", "created_at": odd}).created_at is None
+
+
+def test_a_time_without_an_offset_is_utc() -> None:
+    """A naive time is taken as UTC."""
+    assert parse.server({"id": "1", "created_at": "2026-09-16T12:00:00"}).created_at == datetime(
+        2026, 9, 16, 12, tzinfo=UTC
+    )
+
+
+def test_extras_are_kept_and_not_serialised() -> None:
+    """Unknown fields are there for whoever looks, and stay out of a dump."""
+    server = parse.server({"id": "1", "Provider_VM": "vm-1", "tags": ["a"]})
+    assert server.extra == {"Provider_VM": "vm-1", "tags": ["a"]}
+    assert "extra" not in server.model_dump()
+    assert "vm-1" not in repr(server)
+
+
+def test_a_server_without_an_id_names_the_field() -> None:
+    """Nothing can be done with a server that has no id."""
+    with pytest.raises(parse.Unreadable, match="lacks 'id'"):
+        parse.server({"hostname": "web01", "id": "  "})
+
+
+def test_a_numeric_id_is_text() -> None:
+    """An id that is a number becomes its digits."""
+    assert parse.server({"id": 17}).id == "17"
+
+
+def test_a_label_never_stands_in_for_a_hostname() -> None:
+    """Rules match on hostnames, so a missing one becomes the id, not whatever somebody typed as a label."""
+    server = parse.server({"id": "17", "hostname": None, "display_name": "db01.example.com"})
+    assert (server.hostname, server.status) == ("17", "unknown")
+
+
+@pytest.mark.parametrize("wrapper", ["instance", "vps", "server", "data"])
+def test_a_wrapped_server_is_unwrapped(wrapper: str) -> None:
+    """A server one level down is found."""
+    assert parse.server({"success": True, wrapper: {"id": "17"}}).id == "17"
+
+
+@pytest.mark.parametrize("key", [*dialects.SERVER_LISTS, "INSTANCES"])
+def test_the_list_is_found_under_each_key(key: str) -> None:
+    """Servers are found under whichever key the service uses."""
+    found = parse.servers({key: [{"id": "1"}, {"id": "2"}], "total": 2})
+    assert [server.id for server in found] == ["1", "2"]
+    assert found.complete
+
+
+def test_the_list_may_be_bare_or_nested() -> None:
+    """A bare array is a list, and so is one inside an envelope."""
+    assert [server.id for server in parse.servers([{"id": "1"}])] == ["1"]
+    assert [server.id for server in parse.servers({"data": {"instances": [{"id": "1"}]}})] == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("read", "key", "entry"),
+    [
+        (parse.plans, "plans", {"plan_code": "a"}),
+        (parse.os_templates, "os_templates", {"id": "a"}),
+        (parse.os_templates, "templates", {"slug": "a"}),
+        (parse.regions, "regions", {"code": "a"}),
+    ],
+)
+def test_catalogues_may_be_wrapped(read: Any, key: str, entry: dict[str, str]) -> None:
+    """A catalogue is found bare and under its own name."""
+    assert len(read([entry])) == len(read({key: [entry]})) == 1
+
+
+def test_an_empty_account_is_an_empty_list() -> None:
+    """No servers is no error, in both spellings of nothing."""
+    assert parse.servers({"instances": [], "total": 0}) == []
+    assert parse.servers({"instances": None, "total": 0}) == []
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"id": "plans", "hostname": "x"}, "text", None, 3, {"instances": None, "total": 2}]
+)
+def test_what_is_no_list_is_not_taken_for_an_empty_one(body: Any) -> None:
+    """A server, a number or nothing in place of the list is another shape, not an account without servers."""
+    with pytest.raises(parse.OtherShape):
+        parse.servers(body)
+
+
+def test_one_bad_entry_hides_neither_the_rest_nor_itself() -> None:
+    """The readable servers are listed; the list says what it lacks and that it is not complete."""
+    found = parse.servers({"instances": [{"id": "1"}, {"hostname": "ghost"}, "junk"], "total": 3})
+    assert [server.id for server in found] == ["1"]
+    assert found.unreadable == ("entry 1: it lacks 'id'", "entry 2: it is not an object")
+    assert not found.complete
+
+
+def test_a_list_of_nothing_readable_is_an_error() -> None:
+    """When no entry can be read the account is not shown as empty."""
+    with pytest.raises(parse.Unreadable, match="entry 0"):
+        parse.servers([{"hostname": "ghost"}])
+
+
+def test_a_total_above_the_entries_means_incomplete() -> None:
+    """The list is no proof of absence when the service claims more servers than it sent."""
+    found = parse.servers({"instances": [{"id": "1"}], "total": 5})
+    assert (found.total, found.complete) == (5, False)
+
+
+@pytest.mark.parametrize("answer", [{"success": False}, {"ok": False, "error": "busy"}, {"Success": "false"}])
+def test_a_failure_inside_a_good_code_is_a_failure(answer: dict[str, Any]) -> None:
+    """`success: false` counts, whatever the code was."""
+    for read in (parse.accepted, parse.server, parse.servers, parse.usage, parse.created(NEW)):
+        with pytest.raises(parse.Declined):
+            read(answer)
+
+
+def test_the_words_of_an_accepted_operation_are_kept_apart() -> None:
+    """The documented answer to a stop speaks of a start, so it is in the extras only."""
+    answer = parse.accepted({"success": True, "action": "start", "message": "VPS is starting"})
+    assert answer.model_dump() == {"ok": True}
+    assert answer.extra["action"] == "start"
+    assert parse.accepted(None).ok
+
+
+def test_shares_are_computed_from_amounts() -> None:
+    """Used and total become a percentage; a given percentage wins, and a total of zero is no share."""
+    given: dict[str, JSON] = {
+        "power_state": "on",
+        "memory_used_mb": 2797,
+        "memory_total_mb": "4096",
+        "disk_used_gb": 1,
+        "disk_total_gb": 0,
+    }
+    usage = parse.usage(given)
+    assert (usage.power_state, usage.memory_percent, usage.disk_percent) == ("on", 68.3, None)
+    assert parse.usage({**given, "memory_usage_percent": 1.5}).memory_percent == 1.5
+
+
+def test_figures_without_a_figure_are_another_shape() -> None:
+    """An answer in which nothing is known is not a server without load."""
+    with pytest.raises(parse.OtherShape):
+        parse.usage({"hello": "world"})
+
+
+def test_create_fills_in_the_hostname_it_was_given() -> None:
+    """Create's answer may leave the hostname out; it is the one that was asked for."""
+    assert parse.created(NEW)({"id": "1", "status": "provisioning"}).hostname == "new.example.com"
+    assert parse.created(NEW)({"id": "1", "hostname": "other"}).hostname == "other"
+
+
+def test_windows_is_seen_in_each_dialect() -> None:
+    """A template is Windows by flag, by platform or by family; without any word it is not."""
+    entries: list[Any] = [
+        {"id": "a", "is_windows": True},
+        {"slug": "b", "family": "Windows", "platform": "windows"},
+        {"template_id": "c", "os_family": "windows"},
+        {"id": "d", "family": "Debian"},
+        {"id": "e"},
+    ]
+    found = parse.os_templates(entries)
+    assert [template.windows for template in found] == [True, True, True, False, False]
+    assert [template.family for template in found] == [None, "windows", "windows", "debian", None]
+
+
+NAMES = sorted({row.theirs for _, row in rows()} | {*dialects.SERVER_LISTS, *dialects.SERVER_WRAPPERS, "total", "ok"})
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES) | st.text(), inner, max_size=5),
+    max_leaves=15,
+)
+
+
+@given(VALUES)
+def test_no_json_breaks_a_reader(body: Any) -> None:
+    """Any JSON at all becomes a model or one of the two errors that the client expects."""
+    reads = (
+        parse.servers,
+        parse.plans,
+        parse.os_templates,
+        parse.regions,
+        parse.server,
+        parse.usage,
+        parse.created(NEW),
+    )
+    for read in (*reads, parse.accepted):
+        with suppress(parse.Unreadable, parse.Declined):
+            read(body)
+
+
+def server(status: str, power: str | None = None) -> Server:
+    """Return a server in that state."""
+    return Server(id="1", hostname="web01", status=status, power_state=power)
+
+
+@pytest.mark.parametrize(
+    ("status", "power", "state", "which"),
+    [
+        ("running", None, "running", "ready"),
+        ("active", None, "running", "ready"),
+        ("active", "on", "running", "ready"),
+        ("active", "off", "stopped", "off"),
+        ("running", "off", "stopped", "off"),
+        ("stopped", None, "stopped", "off"),
+        ("stopped", "on", "stopped", "off"),
+        ("error", "on", "failed", "failed"),
+        ("terminated", "off", "failed", "failed"),
+        ("provisioning", None, "provisioning", "pending"),
+        ("provisioning", "off", "provisioning", "pending"),
+        ("starting", "off", "starting", "pending"),
+        ("stopping", "on", "stopping", "pending"),
+        ("levitating", "on", "levitating", "pending"),
+        ("unknown", "off", "unknown", "pending"),
+    ],
+)
+def test_exactly_one_fact_holds_in_every_state(status: str, power: str | None, state: str, which: str) -> None:
+    """Ready, off, failed or pending: one of them, and unknown words are pending."""
+    it = server(status, power)
+    facts = {"ready": it.ready, "off": it.off, "failed": it.failed, "pending": it.pending}
+    assert [name for name, holds in facts.items() if holds] == [which]
+    assert it.state == state
