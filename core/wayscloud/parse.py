@@ -75,7 +75,13 @@ def created(new: NewServer) -> Callable[[JSON], Server]:
     """Return a reader of create's answer, which may leave out the hostname."""
 
     def read(json: JSON) -> Server:
-        return _server(_unwrapped(_object(json)), hostname=new.hostname)
+        try:
+            theirs = _unwrapped(_object(json))
+        except Declined as error:
+            if "id" in dialects.translate(dialects.SERVER, _unwrapped(error.answer))[0]:
+                raise Unreadable("it says no, and names a server all the same") from None
+            raise
+        return _server(theirs, hostname=new.hostname)
 
     return read
 

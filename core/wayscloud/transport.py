@@ -16,6 +16,7 @@ from core.errors import ConfigurationError
 from core.wayscloud.body import Body, read_body
 from core.wayscloud.credentials import Credentials
 from core.wayscloud.errors import NotSent, Unreachable, UntrustedRedirect
+from core.wayscloud.redact import tidy
 from core.wayscloud.routes import Route
 
 BeforeSend = Callable[[], None]
@@ -25,6 +26,7 @@ LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 FOLLOWED: Final = frozenset({307, 308})  # the two that promise to keep method and body
 NOT_FOLLOWED: Final = frozenset({301, 302})
 SEE_OTHER: Final = 303
+NEVER_LEFT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 _log = logging.getLogger(__name__)
 
@@ -108,6 +110,7 @@ class Transport:
     ) -> None:
         self._base = _origin(base_url, trusted=http_transport is not None)
         self._settings = settings
+        self._secret = credentials.secret
         self._slots = anyio.CapacityLimiter(settings.max_in_flight)
         self._traced = http_transport is None or isinstance(http_transport, httpx.AsyncHTTPTransport)
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "vpsops"}
@@ -154,7 +157,7 @@ class Transport:
                 raise departure.refusal from None
             # Whatever breaks after a write has left, even a bug, leaves its outcome unknown.
             if isinstance(error, httpx.HTTPError | OSError) or (departure.left and route.method != "GET"):
-                raise _lost(route, error, left=departure.left) from error
+                raise self._lost(route, error, left=departure.left) from error
             raise
 
     @asynccontextmanager
@@ -217,6 +220,14 @@ class Transport:
     def _own_path(self, url: httpx.URL) -> str:
         return url.path.removeprefix(self._base.path.rstrip("/"))
 
+    def _lost(self, route: Route, error: Exception, *, left: bool) -> Unreachable:
+        kind = type(error).__name__
+        if left and not isinstance(error, NEVER_LEFT):
+            return Unreachable(f"WAYSCloud did not {route.doing}: no answer came ({kind}).", operation=route.name)
+        # The reason matters here: a wrong certificate, a name that does not resolve, nobody listening.
+        reason = tidy(str(error), self._secret, limit=120) or kind
+        return NotSent(f"WAYSCloud did not {route.doing}: it could not be reached ({reason}).", operation=route.name)
+
     def _trusted(self, route: Route, answer: Answer, url: httpx.URL, location: str) -> httpx.URL:
         try:
             target = url.join(location)
@@ -246,13 +257,6 @@ def _origin(base_url: str, *, trusted: bool) -> httpx.URL:
 def _tls(base: httpx.URL) -> ssl.SSLContext:
     """Return the usual trust for https; for http one that trusts nobody, as loading the usual one takes a while."""
     return httpx.create_ssl_context() if base.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-def _lost(route: Route, error: Exception, *, left: bool) -> Unreachable:
-    never = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
-    kind = NotSent if never or not left else Unreachable
-    reason = "it could not be reached" if kind is NotSent else "no answer came"
-    return kind(f"WAYSCloud did not {route.doing}: {reason} ({type(error).__name__}).", operation=route.name)
 
 
 def _redirected(route: Route, answer: Answer, how: str) -> UntrustedRedirect:

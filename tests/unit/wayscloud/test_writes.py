@@ -155,9 +155,11 @@ async def test_no_fault_makes_a_write_go_out_twice(fault: str, write: Write) -> 
     assert KEY not in str(caught.value)
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b'{"hostname": "new.example.com"}', b"null", b'{"id": null}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b'{"hostname": "new.example.com"}', b"null", b'{"id": null}', b'{"ok": false, "id": "x1"}']
+)
 async def test_a_create_that_tells_no_id_is_unknown(body: bytes) -> None:
-    """A good code without a server in it proves nothing."""
+    """A good code without a server in it proves nothing, and neither does a no that names one."""
     provider = Provider().on("POST", "/v1/vps", Reply(201, body))
     async with provider.client() as client:
         with pytest.raises(OutcomeUnknown):
