@@ -1,0 +1,104 @@
+"""The client against the simulated provider: one server's life, whichever dialect the service speaks."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from core.wayscloud.client import Wayscloud
+from core.wayscloud.credentials import Credentials
+from core.wayscloud.errors import NotFound, NotOffered
+from core.wayscloud.models import NewServer, same_region
+from playground.wayscloud.app import create_app
+from playground.wayscloud.config import SimulatorConfig
+from tests.fakes.clock import FakeClock
+from tests.fakes.provider import BASE, KEY, QUICK
+
+LONG = 15 * 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A client, and the clock that its provider lives by."""
+
+    client: Wayscloud
+    clock: FakeClock
+    dialect: str
+
+
+@pytest.fixture(params=["seed", "terraform", "sdk"])
+async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
+    """A simulated provider in each dialect, in process, in real speed of a clock that stands still."""
+    clock = FakeClock()
+    app = create_app(SimulatorConfig(dialect=request.param, speed=1), clock)
+    transport = httpx.ASGITransport(app)
+    async with Wayscloud(
+        Credentials(KEY), base_url=BASE, clock=clock, settings=QUICK, http_transport=transport
+    ) as client:
+        yield Stage(client, clock, request.param)
+
+
+async def test_a_fleet_is_listed_in_every_dialect(stage: Stage) -> None:
+    """The servers at the start are all there, complete, and each can be read by its id."""
+    servers = await stage.client.list_servers()
+    assert servers.complete
+    assert len(servers) == 2
+    for server in servers:
+        full = await stage.client.get_server(server.id)
+        assert (full.id, full.hostname) == (server.id, server.hostname)
+        assert full.created_at is not None
+        assert full.memory_gb is not None
+        assert 0 < full.memory_gb < 1024
+
+
+async def test_the_catalogue_is_read_in_every_dialect(stage: Stage) -> None:
+    """Plans have codes, sizes and prices; templates know Windows; regions are a list, or clearly not offered."""
+    plans = await stage.client.list_plans()
+    assert all(plan.code and plan.vcpus and plan.memory_gb and plan.monthly_price and plan.currency for plan in plans)
+    templates = await stage.client.list_os_templates()
+    assert {template.windows for template in templates} == {True, False}
+    if stage.dialect != "sdk":
+        assert [region.code for region in await stage.client.list_regions()]
+    else:
+        with pytest.raises(NotOffered, match="name the region"):
+            await stage.client.list_regions()
+
+
+async def test_a_server_lives_in_every_dialect(stage: Stage) -> None:
+    """Create, wait, stop, start and reboot lead through the same states, whatever the service calls them."""
+    client, clock = stage.client, stage.clock
+    template = next(each for each in await client.list_os_templates() if not each.windows)
+    plan = (await client.list_plans())[0]
+    new = NewServer(hostname="new.example.com", plan=plan.code, region="oslo", os_template=template.id)
+    server = await client.create_server(new)
+    assert server.pending
+
+    clock.advance(LONG)
+    server = await client.get_server(server.id)
+    assert (server.state, server.hostname, server.plan) == ("running", "new.example.com", plan.code)
+    assert server.region is not None
+    assert same_region(server.region, "oslo")
+
+    await client.stop_server(server.id)
+    clock.advance(LONG)
+    assert (await client.get_server(server.id)).state == "stopped"
+
+    await client.start_server(server.id)
+    clock.advance(LONG)
+    assert (await client.get_server(server.id)).state == "running"
+
+    await client.reboot_server(server.id)
+    clock.advance(LONG)
+    assert (await client.get_server(server.id)).ready
+    usage = await client.server_status(server.id)
+    assert usage.cpu_percent is not None
+    assert usage.memory_percent is not None
+
+
+async def test_a_server_that_is_not_there_is_not_found_in_every_dialect(stage: Stage) -> None:
+    """An unknown id is NotFound for a read and for a power operation."""
+    with pytest.raises(NotFound):
+        await stage.client.get_server("00000000-0000-4000-8000-000000000000")
+    with pytest.raises(NotFound):
+        await stage.client.reboot_server("00000000-0000-4000-8000-000000000000")
