@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from random import Random
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -18,6 +18,7 @@ OperationName = Literal[
 ]
 Kind = Literal["status", "slow", "drop_before", "drop_after", "malformed", "oversized", "redirect", "fail_provision"]
 BEFORE_THE_EFFECT: frozenset[str] = frozenset({"drop_before"})
+COMPANIONS: frozenset[str] = frozenset({"slow", "fail_provision"})
 AFTER_THE_EFFECT: frozenset[str] = frozenset({"drop_after", "malformed", "oversized"})
 
 
@@ -38,20 +39,20 @@ class Fault(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Kind
-    match: Match = Match()
-    probability: Annotated[float, Field(gt=0, le=1)] = 1.0
-    after: Annotated[int, Field(ge=0)] = 0
-    nth: Annotated[int | None, Field(ge=1)] = None
-    times: Annotated[int | None, Field(ge=1)] = None
+    kind: Kind = Field(description="what goes wrong")
+    match: Match = Field(default=Match(), description="which requests it is about")
+    probability: float = Field(default=1.0, gt=0, le=1, description="how likely a matching request is struck")
+    after: int = Field(default=0, ge=0, description="let so many matching requests pass first")
+    nth: int | None = Field(default=None, ge=1, description="strike only this one of the matching requests after that")
+    times: int | None = Field(default=None, ge=1, description="strike so often, then never again")
     after_effect: bool = Field(default=False, description="status, slow, redirect: let the effect happen first")
-    status: Annotated[int, Field(ge=300, le=599)] = 503
-    retry_after: Annotated[float | None, Field(ge=0)] = None
+    status: int = Field(default=503, ge=300, le=599, description="status, redirect (307 unless a 3xx): the code")
+    retry_after: float | None = Field(default=None, ge=0, description="status: seconds for a Retry-After header")
     retry_after_date: bool = Field(default=False, description="send Retry-After as an HTTP date")
     body: str | None = Field(default=None, description="status, malformed: send this text as it is")
-    seconds: Annotated[float, Field(ge=0)] = 5.0
+    seconds: float = Field(default=5.0, ge=0, description="slow: real seconds to wait, whatever the speed")
     reset: bool = Field(default=False, description="drops: reset the connection instead of closing it")
-    size: Annotated[int, Field(ge=1, le=1 << 30)] = 32 << 20
+    size: int = Field(default=32 << 20, ge=1, le=1 << 30, description="oversized: bytes")
     location: str = Field(default="http://elsewhere.invalid", description="redirect: origin to send the client to")
 
 
@@ -75,13 +76,13 @@ class Armed:
     matched: int = 0
     fired: int = 0
 
-    def fires(self, asked: Asked) -> bool:
-        """Count a matching request and say whether the rule strikes it."""
-        if not applies(self.fault.match, asked):
+    def fires(self, asked: Asked, winner: Fault | None) -> bool:
+        """Count a matching request and say whether the rule strikes it; one that gives way to `winner` is not spent."""
+        if not applies(self.fault, asked):
             return False
         self.matched += 1
         lucky = self.luck.random() < self.fault.probability
-        if not (lucky and self._due()):
+        if not (lucky and self._due()) or gives_way(self.fault, winner):
             return False
         self.fired += 1
         return True
@@ -126,18 +127,28 @@ class Faults:
 
     def draw(self, asked: Asked) -> Drawn:
         """Return what goes wrong with this request; every matching rule counts it, the first that strikes wins."""
-        struck = [armed.fault for armed in self.armed if armed.fires(asked)]
+        winner: Fault | None = None
+        struck: list[Fault] = []
+        for armed in self.armed:
+            if armed.fires(asked, winner):
+                struck.append(armed.fault)
+                winner = armed.fault if armed.fault.kind not in COMPANIONS else winner
         slow = [fault for fault in struck if fault.kind == "slow"]
-        other = [fault for fault in struck if fault.kind not in ("slow", "fail_provision")]
-        first = other[:1]
         return Drawn(
-            struck=tuple(fault.kind for fault in struck if fault in (*slow, *first) or fault.kind == "fail_provision"),
+            struck=tuple(fault.kind for fault in struck),
             wait_before=sum(fault.seconds for fault in slow if not fault.after_effect),
             wait_after=sum(fault.seconds for fault in slow if fault.after_effect),
-            before=next((fault for fault in first if not late(fault)), None),
-            after=next((fault for fault in first if late(fault)), None),
+            before=winner if winner and not late(winner) else None,
+            after=winner if winner and late(winner) else None,
             doomed=any(fault.kind == "fail_provision" for fault in struck),
         )
+
+
+def gives_way(fault: Fault, winner: Fault | None) -> bool:
+    """Return whether a rule cannot strike beside the one that already did: one answer, and no fate without effect."""
+    if winner is None or fault.kind == "slow":
+        return False
+    return fault.kind != "fail_provision" or not late(winner)
 
 
 def late(fault: Fault) -> bool:
@@ -145,9 +156,11 @@ def late(fault: Fault) -> bool:
     return fault.kind in AFTER_THE_EFFECT or (fault.after_effect and fault.kind not in BEFORE_THE_EFFECT)
 
 
-def applies(match: Match, asked: Asked) -> bool:
-    """Return whether a request is one that a rule is about."""
+def applies(fault: Fault, asked: Asked) -> bool:
+    """Return whether a request is one that a rule is about; only a create can fail to provision."""
+    match = fault.match
     exact = (
+        ("create" if fault.kind == "fail_provision" else None, asked.operation),
         (match.method and match.method.upper(), asked.method),
         (match.operation, asked.operation),
         (match.server, asked.server),

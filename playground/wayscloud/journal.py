@@ -38,7 +38,7 @@ class Entry:
             "path": redact(self.path),
             "query": redact(self.query),
             "operation": self.operation,
-            "server_id": self.server_id,
+            "server_id": self.server_id and redact(self.server_id),
             "keys": [{"header": key.header, "kind": key.kind} for key in self.keys],
             "body": _body(self.body),
             "status": self.status,
