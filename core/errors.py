@@ -1,14 +1,15 @@
 """Errors a person or a model gets to read.
 
-    VpsopsError              base: what happened, what to do next, an id to look up
-    ├── InvalidInput         the request as written cannot be carried out; correct it and ask again
-    │   ├── UnknownServer    no server by that name; carries the nearest
-    │   └── AmbiguousServer  several servers by that name; carries the candidates
-    ├── UnknownChange        no change by that id, or not one the asker may see
-    ├── StaleChange          the change has moved on; what was shown is not what is there now
-    ├── ConfigurationError   settings or policy do not load; the process must not start
-    ├── StorageError         the database cannot be used (locked, full, newer schema, not reachable)
-    └── core.wayscloud.errors.WayscloudError   what the provider's API answered, or did not
+VpsopsError              base: what happened, what to do next, an id to look up
+├── InvalidInput         the request as written cannot be carried out; correct it and ask again
+│   ├── UnknownServer    no server by that name; carries the nearest
+│   └── AmbiguousServer  several servers by that name; carries the candidates
+├── UnknownChange        no change by that id, or not one the asker may see
+├── StaleChange          the change has moved on; what was shown is not what is there now
+├── NotAllowed           this person may not do that; the message says why
+├── ConfigurationError   settings or policy do not load; the process must not start
+├── StorageError         the database cannot be used (locked, full, newer schema, not reachable)
+└── core.wayscloud.errors.WayscloudError   what the provider's API answered, or did not
 """
 
 import secrets
@@ -64,6 +65,10 @@ class UnknownChange(VpsopsError):  # noqa: N818
 
 class StaleChange(VpsopsError):  # noqa: N818
     """The change has moved on since it was shown."""
+
+
+class NotAllowed(VpsopsError):  # noqa: N818
+    """This person may not do that."""
 
 
 class ConfigurationError(VpsopsError):

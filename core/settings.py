@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 
 from core.errors import ConfigurationError
 
-SECRETS = frozenset({"WAYSCLOUD_API_KEY", "WAYSCLOUD_TOKEN", "SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN"})
+SECRETS = frozenset(
+    {"WAYSCLOUD_API_KEY", "WAYSCLOUD_TOKEN", "SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN"}
+)
 MAX_CONFIG_BYTES = 1_000_000
 
 
@@ -74,7 +76,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise ConfigurationError(f"{where}: {first['msg']}.", hint="Correct it in the environment or in vpsops.toml.") from None
+        raise ConfigurationError(
+            f"{where}: {first['msg']}.", hint="Correct it in the environment or in vpsops.toml."
+        ) from None
 
 
 def _refuse_unknown(env: Mapping[str, str], known: set[str]) -> None:

@@ -1,12 +1,12 @@
-"""The life of a change, as a table and frozen values; pure.
+r"""The life of a change, as a table and frozen values; pure.
 
     requested -> held -> approved -> sending -> watching -> succeeded
-        |         |         |           |           \\-> failed
+        |         |         |           |           \-> failed
         |         |         |           |-> unknown -> watching | failed | needs_person
-        |         |         |           \\-> failed, or approved again when surely not sent
-        |         |         \\-> superseded, failed, cancelled
-        |         \\-> denied, expired, cancelled, superseded
-        \\-> approved (allowed at once)
+        |         |         |           \-> failed, or approved again when surely not sent
+        |         |         \-> superseded, failed, cancelled
+        |         \-> denied, expired, cancelled, superseded
+        \-> approved (allowed at once)
 
 `sending` is committed before the call leaves: a change found in it without a living owner has an
 unknown outcome, which is looked up and never repeated.

@@ -47,7 +47,7 @@ CATALOGUE = (
     Operation(
         name="plans",
         summary="List the plans and their monthly prices.",
-        guidance="List plans with vCPUs, memory, disk and monthly price.",
+        guidance="List plans and monthly prices.",
         risk=Risk.READ,
         arguments=NoArguments,
         result=Plans,
@@ -56,7 +56,7 @@ CATALOGUE = (
     Operation(
         name="os_templates",
         summary="List the operating systems on offer.",
-        guidance="List the operating systems a server can be made with.",
+        guidance="List operating systems for new servers.",
         risk=Risk.READ,
         arguments=NoArguments,
         result=OsTemplates,
@@ -65,7 +65,7 @@ CATALOGUE = (
     Operation(
         name="regions",
         summary="List the regions.",
-        guidance="List the regions a server can be made in.",
+        guidance="List regions for new servers.",
         risk=Risk.READ,
         arguments=NoArguments,
         result=Regions,

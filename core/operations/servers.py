@@ -24,7 +24,7 @@ class ListArguments(Arguments):
     state: Annotated[str | None, Field(description="running, stopped, failed, pending")] = None
     region: str | None = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
-    cursor: Annotated[str | None, Field(description="next_cursor of the page before")] = None
+    cursor: Annotated[str | None, Field(description="the next_cursor")] = None
 
 
 class ServerList(BaseModel):
@@ -40,12 +40,12 @@ class ServerList(BaseModel):
 class CreateArguments(Arguments):
     """The server to make. Facts: the API documentation's create section."""
 
-    hostname: Annotated[str, Field(description="FQDN recommended")]
-    plan: Annotated[str, Field(description="code from the plans")]
+    hostname: str
+    plan: Annotated[str, Field(description="plan code")]
     region: str
-    os_template: Annotated[str, Field(description="id from the OS templates")]
+    os_template: Annotated[str, Field(description="template id")]
     display_name: str | None = None
-    ssh_keys: Annotated[tuple[str, ...], Field(description="public keys, as text")] = ()
+    ssh_keys: Annotated[tuple[str, ...], Field(description="public keys")] = ()
 
 
 def page(servers: list[Server], wanted: ListArguments) -> ServerList:
@@ -158,7 +158,7 @@ SERVERS = (
     Operation(
         name="list",
         summary="List the servers.",
-        guidance="List servers, filtered. Use it first to find names.",
+        guidance="List servers. Use it to find names.",
         risk=Risk.READ,
         arguments=ListArguments,
         result=ServerList,
@@ -167,7 +167,7 @@ SERVERS = (
     Operation(
         name="get",
         summary="Show one server: plan, region, addresses, state.",
-        guidance="Show one server's plan, region, addresses and state.",
+        guidance="Show one server in full.",
         risk=Risk.READ,
         arguments=ServerArguments,
         result=Server,
@@ -176,7 +176,7 @@ SERVERS = (
     Operation(
         name="status",
         summary="Show a server's usage now: CPU, memory, disk, network, uptime.",
-        guidance="Show a server's CPU, memory, disk and network use and its uptime.",
+        guidance="Show a server's load and uptime.",
         risk=Risk.READ,
         arguments=ServerArguments,
         result=Usage,
@@ -185,7 +185,7 @@ SERVERS = (
     Operation(
         name="create",
         summary="Make a new server. It costs money from then on.",
-        guidance="Make a new, billed server. A human must agree. Look up plans, templates and regions first.",
+        guidance="Make a new, billed server. A human must agree.",
         risk=Risk.CHANGE,
         arguments=CreateArguments,
         result=Server,
@@ -207,7 +207,7 @@ SERVERS = (
     Operation(
         name="stop",
         summary="Shut a server down. It still costs its storage.",
-        guidance="Shut a server down; it stays down and still costs storage. A human must agree.",
+        guidance="Shut a server down; storage still costs. A human must agree.",
         risk=Risk.DISRUPTIVE,
         arguments=ServerArguments,
         result=Accepted,
@@ -218,7 +218,7 @@ SERVERS = (
     Operation(
         name="reboot",
         summary="Reboot a server. Connections drop for one to two minutes.",
-        guidance="Reboot a server; connections drop for one to two minutes. A human must agree.",
+        guidance="Reboot a server; connections drop. A human must agree.",
         risk=Risk.DISRUPTIVE,
         arguments=ServerArguments,
         result=Accepted,

@@ -15,7 +15,7 @@ DEFAULT_URL: Final = "https://api.wayscloud.services"
 
 
 class Wayscloud:
-    """An async context manager over the API.
+    """An async context manager over the API; without credentials every call says what to set.
 
     Reads are tried again where that can help, and raise `WayscloudError`. Writes are sent once: they raise `Refused`
     or `NotSent` when surely nothing happened, `OutcomeUnknown` when nobody can tell. `before_send` is called at the
@@ -25,7 +25,7 @@ class Wayscloud:
 
     def __init__(
         self,
-        credentials: Credentials,
+        credentials: Credentials | None,
         *,
         base_url: str = DEFAULT_URL,
         clock: Clock,
@@ -33,7 +33,7 @@ class Wayscloud:
         http_transport: HttpTransport | None = None,
     ) -> None:
         transport = Transport(credentials, base_url=base_url, settings=settings, http_transport=http_transport)
-        self._caller = Caller(transport, credentials.secret, clock=clock, settings=settings)
+        self._caller = Caller(transport, credentials.secret if credentials else "", clock=clock, settings=settings)
 
     async def __aenter__(self) -> Self:
         return self

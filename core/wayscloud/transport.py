@@ -15,7 +15,7 @@ import httpx
 from core.errors import ConfigurationError
 from core.wayscloud.body import Body, read_body
 from core.wayscloud.credentials import Credentials
-from core.wayscloud.errors import NotSent, Unreachable, UntrustedRedirect
+from core.wayscloud.errors import NotAuthenticated, NotSent, Unreachable, UntrustedRedirect
 from core.wayscloud.redact import tidy
 from core.wayscloud.routes import Route
 
@@ -56,6 +56,7 @@ class TransportSettings:
 
 
 DEFAULTS: Final = TransportSettings()
+NO_KEY: Final = "Set WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN."
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class Transport:
 
     def __init__(
         self,
-        credentials: Credentials,
+        credentials: Credentials | None,
         *,
         base_url: str,
         settings: TransportSettings,
@@ -110,11 +111,11 @@ class Transport:
     ) -> None:
         self._base = _origin(base_url, trusted=http_transport is not None)
         self._settings = settings
-        self._secret = credentials.secret
+        self._secret = credentials.secret if credentials else ""
         self._slots = anyio.CapacityLimiter(settings.max_in_flight)
         self._traced = http_transport is None or isinstance(http_transport, httpx.AsyncHTTPTransport)
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "vpsops"}
-        headers |= credentials.headers()
+        headers |= credentials.headers() if credentials else {}
         self._tls = _tls(self._base)
         self._reads = self._pool(headers, settings.read_seconds, settings.max_in_flight, http_transport)
         # A kept-alive connection may be closed by the other side in the instant a write goes out on it, and then
@@ -143,9 +144,11 @@ class Transport:
     async def send(self, route: Route, path: str, content: bytes | None, before_send: BeforeSend | None) -> Answer:
         """Send one request and return the answer to it.
 
-        Raise NotSent when nothing left, Unreachable when it left and no answer came, UntrustedRedirect when the answer
-        points elsewhere, and whatever `before_send` raises.
+        Raise NotAuthenticated where there is no key, NotSent when nothing left, Unreachable when it left and no answer
+        came, UntrustedRedirect when the answer points elsewhere, and whatever `before_send` raises.
         """
+        if not self._secret:
+            raise NotAuthenticated("There is no WAYSCloud key.", hint=NO_KEY, operation=route.name)
         departure = _Departure(before_send)
         try:
             async with self._slot():

@@ -1,0 +1,63 @@
+"""The composition root: settings in, a running core out."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+
+from core.changes.outbox import Outbox
+from core.clock import Clock, SystemClock
+from core.engine import Engine
+from core.gate import Gate
+from core.inbox import Inbox
+from core.policy import load_policy
+from core.settings import Settings
+from core.storage import Database, open_database
+from core.storage.leases import Process
+from core.timing import DEFAULT_TIMING, Timing
+from core.wayscloud.client import Wayscloud
+from core.wayscloud.credentials import Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What a front end is handed. Effects go through `gate`, messages come from `outbox`."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    gate: Gate
+    engine: Engine
+    outbox: Outbox
+    inbox: Inbox
+
+
+@asynccontextmanager
+async def open_core(
+    settings: Settings, *, front: str, clock: Clock | None = None, timing: Timing = DEFAULT_TIMING
+) -> AsyncIterator[Core]:
+    """Wire the core for one front end (`slack`, `mcp` or `cli`) and unwire it in the end.
+
+    Needs neither the provider nor Slack to be reachable. Raises `ConfigurationError` or `StorageError`.
+    """
+    clock = clock or SystemClock()
+    policy = load_policy(settings)
+    api = Wayscloud(credentials_of(settings), base_url=settings.api_url, clock=clock)
+    async with open_database(settings.database, clock) as database, api, anyio.create_task_group() as group:
+        process = Process(database, clock, front)
+        engine = Engine(database, api, clock, process, timing, group)
+        gate = Gate(database, api, clock, timing, policy, engine)
+        outbox = Outbox(database, process.id, clock)
+        try:
+            yield Core(settings, clock, database, gate, engine, outbox, Inbox(database, clock))
+        finally:
+            group.cancel_scope.cancel()
+            await engine.stop()
+
+
+def credentials_of(settings: Settings) -> Credentials | None:
+    """Return the provider's key as configured, or none: then every call says what to set."""
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    token = settings.token.get_secret_value() if settings.token else None
+    return Credentials.choose(key, token) if (key or token) else None

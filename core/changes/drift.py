@@ -1,0 +1,57 @@
+"""A server that changed state, came or went although nobody here asked for it; pure."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from core.changes.model import Json
+from core.wayscloud.models import Server
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One such difference between two looks."""
+
+    server_id: str
+    hostname: str
+    before: str
+    after: str
+
+    @property
+    def payload(self) -> dict[str, Json]:
+        """The event as the outbox holds it."""
+        return {
+            "event": "drift",
+            "server": self.server_id,
+            "hostname": self.hostname,
+            "before": self.before,
+            "after": self.after,
+            "text": f"{self.hostname} was {self.before}, is {self.after}; nobody here asked for it.",
+        }
+
+
+def drifts(
+    before: Mapping[str, Server], now: Mapping[str, Server], ours: Collection[str], *, complete: bool
+) -> list[Drift]:
+    """Compare two looks, leaving out the servers our own changes touch (ids and hostnames)."""
+    seen = []
+    for server_id in [*before, *(one for one in now if one not in before)]:
+        old, new = before.get(server_id), now.get(server_id)
+        server = new or old
+        if server is None or server_id in ours or server.hostname.lower() in ours:
+            continue
+        if new is None and not complete:
+            continue
+        words = (_word(old, "not there"), _word(new, "gone"))
+        if words[0] != words[1] and not (new and new.pending):
+            seen.append(Drift(server_id, server.hostname, *words))
+    return seen
+
+
+def baseline(before: Mapping[str, Server], now: Sequence[Server]) -> dict[str, Server]:
+    """Return what the next look is compared with: a server on its way counts as where it last stood."""
+    kept = {server.id: before.get(server.id) if server.pending else server for server in now}
+    return {server_id: server for server_id, server in kept.items() if server is not None}
+
+
+def _word(server: Server | None, absent: str) -> str:
+    return absent if server is None else server.state

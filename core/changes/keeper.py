@@ -1,0 +1,117 @@
+"""The keeper: settles what time or a dead process left behind, every two seconds, in every process that runs changes.
+
+Waiting costs it nothing: a thousand holds are one indexed query. Two keepers do no harm, since
+every step is compare-and-set.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy.engine import Connection
+
+from core.changes import outbox, store
+from core.changes.model import Change, State
+from core.clock import Clock
+from core.errors import StaleChange, StorageError
+from core.storage.database import Database
+from core.storage.leases import Process, alive
+from core.storage.tables import CHANGES
+from core.timing import Timing
+
+LOG = structlog.get_logger(__name__)
+BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What one look at the table asks for."""
+
+    expired: list[Change]
+    to_remind: list[Change]
+    to_run: list[Change]
+    orphaned: list[Change]
+    watched: bool
+
+    def __bool__(self) -> bool:
+        return bool(self.expired or self.to_remind or self.to_run or self.orphaned or self.watched)
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """Looks for what is due and does it."""
+
+    database: Database
+    clock: Clock
+    process: Process
+    timing: Timing
+    run: Callable[[str], None]
+    watch: Callable[[], None]
+
+    async def keep(self) -> None:
+        """Keep on until cancelled; a database that is away is told once and tried again."""
+        failing = False
+        while True:
+            try:
+                await self.round()
+                failing = False
+            except StorageError as error:
+                if not failing:
+                    LOG.error("keeper cannot read the database", error=error.message, error_id=error.error_id)
+                failing = True
+            await self.clock.sleep(self.timing.keep_seconds)
+
+    async def round(self) -> None:
+        """Do everything that is due now."""
+        due = await self.database.read(self._due)
+        for change in due.expired:
+            await self._step(change, expire)
+        for change in due.to_remind:
+            await self._step(change, remind)
+        for change in due.orphaned:
+            await self._step(change, orphan)
+        for change in due.to_run:
+            self.run(change.id)
+        if due.watched or due.orphaned:
+            self.watch()
+
+    def _due(self, connection: Connection) -> Due:
+        now, tick = self.clock.now().timestamp(), self.database.tick(connection)
+        living = alive(connection, tick)
+        held = CHANGES.c.state == State.HELD.value
+        masterless = CHANGES.c.owner.is_(None) | CHANGES.c.owner.not_in(living)
+        unowned = masterless & (CHANGES.c.updated_at < now - self.timing.keep_seconds / 2)
+        return Due(
+            expired=store.select(connection, held & (CHANGES.c.expires_at <= now), limit=BATCH),
+            to_remind=store.select(connection, held & (CHANGES.c.remind_at <= now), limit=BATCH),
+            to_run=store.select(connection, (CHANGES.c.state == State.APPROVED.value) & unowned, limit=BATCH),
+            orphaned=store.select(connection, (CHANGES.c.state == State.SENDING.value) & masterless, limit=BATCH),
+            watched=bool(store.select(connection, store.in_states(State.WATCHING, State.UNKNOWN), limit=1)),
+        )
+
+    async def _step(self, change: Change, step: Callable[[Connection, Change, Clock], Change]) -> None:
+        try:
+            await self.database.transact(lambda connection: step(connection, change, self.clock))
+        except StaleChange:
+            LOG.info("change moved on elsewhere", change=change.id)
+
+
+def expire(connection: Connection, change: Change, clock: Clock) -> Change:
+    """End a hold that nobody answered in time."""
+    note = "Nobody answered in time. Nothing was done."
+    outbox.put_notice(connection, change.id, "expired", clock.now())
+    return store.step(connection, change, State.EXPIRED, clock.now(), event="expired", note=note)
+
+
+def remind(connection: Connection, change: Change, clock: Clock) -> Change:
+    """Remind people of a hold, once."""
+    outbox.put_notice(connection, change.id, "reminder", clock.now())
+    return store.amend(connection, change, clock.now(), event="reminded", remind_at=None)
+
+
+def orphan(connection: Connection, change: Change, clock: Clock) -> Change:
+    """A process died between the intention and the answer: the outcome is unknown."""
+    note = "The process that sent it died before an answer came. It is being looked up; nothing is sent again."
+    return store.step(
+        connection, change, State.UNKNOWN, clock.now(), event="outcome_unknown", body={"why": "process died"}, note=note
+    )

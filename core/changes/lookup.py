@@ -1,0 +1,153 @@
+"""What a look at the provider says of a change that was sent; pure.
+
+A change that was clearly accepted is watched until it settles. One whose answer never came is
+looked up: found done, found under way, or, after a settling time, found not done. Where the look
+cannot tell, a person is asked. Nothing is ever sent again from here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from core.changes.model import Change, State
+from core.operations import OPERATIONS
+from core.operations.registry import Observation, Progress
+from core.timing import Timing
+from core.wayscloud.models import Server, Usage
+
+
+class Finding(StrEnum):
+    """What to do with a change after a look."""
+
+    WAIT = "wait"
+    NEEDS_USAGE = "needs_usage"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ADOPTED = "adopted"  # an unclear change is under way after all
+    OVERDUE = "overdue"
+    NEEDS_PERSON = "needs_person"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A finding, the server it is about, and the reason in words."""
+
+    finding: Finding
+    server: Server | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at the whole fleet. `complete` says that every entry was received and read."""
+
+    servers: Sequence[Server]
+    complete: bool
+    now: datetime
+
+
+def judge(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Found:
+    """Say what a look means for a change that is being watched or looked up."""
+    if change.state is State.UNKNOWN:
+        return _look_up(change, look, usage, timing)
+    return _watch(change, look, usage, timing)
+
+
+def elapsed(change: Change, now: datetime) -> float:
+    """Return the seconds since the change was sent."""
+    return (now - (change.sent_at or change.updated_at)).total_seconds()
+
+
+def limit(change: Change, timing: Timing) -> float:
+    """Return the seconds after which a change takes longer than it should."""
+    return timing.create_limit if change.operation == "create" else timing.power_limit
+
+
+def _watch(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Found:
+    age = elapsed(change, look.now)
+    wanted = change.target.id or str(change.result.get("id", ""))
+    server = next((s for s in look.servers if s.id == wanted), None)
+    if server is None:
+        if look.complete and age > timing.missing_limit:
+            return Found(Finding.FAILED, note="the server is not in the provider's list any more")
+        return _late(change, age, timing)
+    match _progress(change, server, usage, look.now):
+        case Progress.NEEDS_USAGE:
+            return Found(Finding.NEEDS_USAGE, server)
+        case Progress.SETTLED:
+            return Found(Finding.SUCCEEDED, server)
+        case Progress.FAILED:
+            return Found(Finding.FAILED, server, f"the provider reports {server.status}")
+        case Progress.PENDING:
+            return _late(change, age, timing)
+
+
+def _late(change: Change, age: float, timing: Timing) -> Found:
+    if change.overdue:
+        return (
+            Found(Finding.FAILED, note="it did not get there in a day") if age > timing.give_up else Found(Finding.WAIT)
+        )
+    return Found(Finding.OVERDUE) if age > limit(change, timing) else Found(Finding.WAIT)
+
+
+def _progress(change: Change, server: Server, usage: Usage | None, now: datetime) -> Progress:
+    settled = OPERATIONS[change.operation].settled
+    if settled is None:
+        return Progress.SETTLED
+    return settled(
+        Observation(
+            server=server,
+            usage=usage,
+            last_uptime=change.last_uptime,
+            sent_at=change.sent_at or change.updated_at,
+            now=now,
+        )
+    )
+
+
+def _look_up(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Found:
+    if change.operation == "create":
+        return _look_up_create(change, look, timing)
+    return _look_up_power(change, look, usage, timing)
+
+
+def _look_up_create(change: Change, look: Look, timing: Timing) -> Found:
+    """Find the server by hostname and age: there was none by that name when the change was sent."""
+    twins = [s for s in look.servers if s.hostname.lower() == change.target.hostname and _young(s, change, timing)]
+    if len(twins) == 1:
+        return Found(Finding.ADOPTED, twins[0], "found in the provider's list by its hostname")
+    if twins:
+        return Found(Finding.NEEDS_PERSON, note=f"{len(twins)} new servers are called {change.target.hostname}")
+    if elapsed(change, look.now) <= timing.create_lookup:
+        return Found(Finding.WAIT)
+    if not look.complete:
+        return Found(
+            Finding.NEEDS_PERSON, note="the provider's list is incomplete, so nothing follows from its silence"
+        )
+    return Found(Finding.FAILED, note="no server by that hostname appeared. Look once more before you ask again")
+
+
+def _young(server: Server, change: Change, timing: Timing) -> bool:
+    if server.created_at is None or change.sent_at is None:
+        return True
+    return (change.sent_at - server.created_at).total_seconds() <= timing.clock_skew
+
+
+def _look_up_power(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Found:
+    patient = elapsed(change, look.now) <= timing.power_lookup
+    server = next((s for s in look.servers if s.id == change.target.id), None)
+    if server is None:
+        return Found(Finding.WAIT) if patient else Found(Finding.NEEDS_PERSON, note="the server is not in the list")
+    progress = _progress(change, server, usage, look.now)
+    if progress is Progress.NEEDS_USAGE:
+        return Found(Finding.NEEDS_USAGE, server)
+    if progress is Progress.SETTLED:
+        return Found(Finding.SUCCEEDED, server, "found done")
+    if server.pending:
+        return Found(Finding.ADOPTED, server, f"found under way ({server.state})")
+    if patient:
+        return Found(Finding.WAIT)
+    if change.operation == "reboot" and (usage is None or usage.uptime_seconds is None):
+        return Found(Finding.NEEDS_PERSON, server, "the server's uptime cannot be read")
+    return Found(Finding.FAILED, server, f"it was not carried out: the server is {server.state} as before")

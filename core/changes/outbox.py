@@ -1,0 +1,180 @@
+"""Messages to be sent, stored with the effect that causes them, and the memory of what was posted.
+
+A row is a reason to tell people something. Cards are drawn from the change's present state when
+they are sent, so several rows of one topic are one message: superseded updates merge by themselves.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core.changes.model import Json
+from core.clock import Clock
+from core.storage.database import Database
+from core.storage.leases import HORIZON_SECONDS, ahead
+from core.storage.tables import COPIES, OUTBOX
+
+CLAIM_SECONDS = 30.0
+MAX_ERROR = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something to tell people; `kind` is `card`, `notice` or `event`."""
+
+    id: int
+    topic: str
+    kind: str
+    payload: Mapping[str, Json]
+    attempts: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A message as it was posted, so that it can be edited."""
+
+    topic: str
+    purpose: str
+    channel: str
+    ts: str
+
+
+def put(connection: Connection, topic: str, kind: str, payload: Mapping[str, Json], now: datetime) -> None:
+    """Store a message in the caller's transaction."""
+    stamp = now.timestamp()
+    connection.execute(
+        sa.insert(OUTBOX).values(
+            topic=topic,
+            kind=kind,
+            payload=dict(payload),
+            state="waiting",
+            created_at=stamp,
+            not_before=0.0,
+            attempts=0,
+            error="",
+        )
+    )
+
+
+def topic_of(change_id: str) -> str:
+    """Name the topic of a change's messages."""
+    return f"change:{change_id}"
+
+
+def put_card(connection: Connection, change_id: str, now: datetime) -> None:
+    """Ask for a change's card to be drawn anew."""
+    put(connection, topic_of(change_id), "card", {"change": change_id}, now)
+
+
+def put_notice(connection: Connection, change_id: str, event: str, now: datetime) -> None:
+    """Ask for people to be told of a change's end or of what keeps it from one."""
+    put(connection, topic_of(change_id), "notice", {"change": change_id, "event": event}, now)
+
+
+class Outbox:
+    """The deliverer's side. Times to wait are in the lease clock, so a jump of the day's time harms nothing."""
+
+    def __init__(self, database: Database, owner: str, clock: Clock) -> None:
+        self._database = database
+        self._owner = owner
+        self._clock = clock
+
+    async def claim(self, limit: int = 20) -> list[Message]:
+        """Take the oldest topics' messages for 30 s; a topic is with one deliverer at a time."""
+        if not await self._database.read(lambda connection: self._due(connection, self._database.tick(connection), 1)):
+            return []
+        return await self._database.transact(lambda connection: self._claim(connection, limit), wake=False)
+
+    def _due(self, connection: Connection, tick: float, limit: int) -> list[str]:
+        busy = sa.select(OUTBOX.c.topic).where(OUTBOX.c.state == "waiting", ahead(OUTBOX.c.until, tick))
+        query = (
+            sa.select(OUTBOX.c.topic)
+            .where(OUTBOX.c.state == "waiting", ~ahead(OUTBOX.c.not_before, tick), OUTBOX.c.topic.not_in(busy))
+            .group_by(OUTBOX.c.topic)
+            .order_by(sa.func.min(OUTBOX.c.id))
+            .limit(limit)
+        )
+        return list(connection.scalars(query))
+
+    def _claim(self, connection: Connection, limit: int) -> list[Message]:
+        if not self._database.sqlite:  # one claimer at a time, so that a topic is never split between two
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(1987080194)"))
+        tick = self._database.tick(connection)
+        topics = self._due(connection, tick, limit)
+        mine = (OUTBOX.c.state == "waiting") & OUTBOX.c.topic.in_(topics) & ~ahead(OUTBOX.c.not_before, tick)
+        connection.execute(
+            sa.update(OUTBOX)
+            .where(mine)
+            .values(owner=self._owner, until=tick + CLAIM_SECONDS, attempts=OUTBOX.c.attempts + 1)
+        )
+        rows = connection.execute(sa.select(OUTBOX).where(mine).order_by(OUTBOX.c.id)).mappings()
+        return [
+            Message(
+                id=row["id"],
+                topic=row["topic"],
+                kind=row["kind"],
+                payload=row["payload"],
+                attempts=row["attempts"],
+                created_at=datetime.fromtimestamp(row["created_at"], UTC),
+            )
+            for row in rows
+        ]
+
+    async def done(self, ids: Sequence[int]) -> None:
+        """Settle messages that were delivered; they are not kept."""
+        await self._database.transact(
+            lambda connection: connection.execute(sa.delete(OUTBOX).where(OUTBOX.c.id.in_(ids))), wake=False
+        )
+
+    async def retry(self, ids: Sequence[int], *, after: float, error: str) -> None:
+        """Put messages back, to be taken again after some seconds."""
+
+        def work(connection: Connection) -> None:
+            again = self._database.tick(connection) + min(after, HORIZON_SECONDS)
+            self._mark(connection, ids, not_before=again, owner=None, until=None, error=error[:MAX_ERROR])
+
+        await self._database.transact(work, wake=False)
+
+    async def dead(self, ids: Sequence[int], *, error: str) -> None:
+        """Give messages up that can never be delivered; they are kept for the operator."""
+        await self._database.transact(
+            lambda connection: self._mark(
+                connection, ids, state="dead", owner=None, until=None, error=error[:MAX_ERROR]
+            ),
+            wake=False,
+        )
+
+    def _mark(self, connection: Connection, ids: Sequence[int], **values: object) -> None:
+        connection.execute(sa.update(OUTBOX).where(OUTBOX.c.id.in_(ids)).values(**values))
+
+    async def wait(self, seconds: float) -> None:
+        """Return when there may be something new, at the latest after `seconds`."""
+        await self._database.signals.wait(seconds)
+
+    async def copies(self, topic: str) -> list[Copy]:
+        """Return what was posted of a topic, oldest first."""
+        query = sa.select(COPIES).where(COPIES.c.topic == topic).order_by(COPIES.c.at)
+        rows = await self._database.read(lambda connection: connection.execute(query).all())
+        return [Copy(row.topic, row.purpose, row.channel, row.ts) for row in rows]
+
+    async def remember(self, topic: str, purpose: str, channel: str, ts: str) -> None:
+        """Remember a posted copy; one that is known stays as it is."""
+        known = (COPIES.c.topic == topic) & (COPIES.c.channel == channel) & (COPIES.c.ts == ts)
+        at = self._clock.now().timestamp()
+
+        def work(connection: Connection) -> None:
+            if connection.execute(sa.select(COPIES.c.ts).where(known)).first() is None:
+                connection.execute(
+                    sa.insert(COPIES).values(topic=topic, purpose=purpose, channel=channel, ts=ts, at=at)
+                )
+
+        await self._database.transact(work, wake=False)
+
+    async def forget(self, topic: str, channel: str, ts: str) -> None:
+        """Forget a copy that is gone from the channel."""
+        gone = (COPIES.c.topic == topic) & (COPIES.c.channel == channel) & (COPIES.c.ts == ts)
+        await self._database.transact(lambda connection: connection.execute(sa.delete(COPIES).where(gone)), wake=False)

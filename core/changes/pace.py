@@ -1,0 +1,39 @@
+"""Spaces writes out across all processes: a burst passes, then one at a time; a Retry-After holds all back."""
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core.storage.leases import HORIZON_SECONDS
+from core.storage.tables import LEASES
+from core.timing import Timing
+
+SPACING = "pace"
+HELD_OFF = "held off"
+
+
+def reserve(connection: Connection, tick: float, timing: Timing) -> float:
+    """Reserve the next place for a write and return the seconds to wait for it.
+
+    Generic cell rate algorithm: `write_burst` at once, then one every `write_gap` seconds.
+    """
+    arrival = max(_until(connection, SPACING, tick), tick)
+    _set(connection, SPACING, arrival + timing.write_gap)
+    spacing = arrival - tick - timing.write_gap * (timing.write_burst - 1)
+    return max(spacing, _until(connection, HELD_OFF, tick) - tick, 0.0)
+
+
+def hold_off(connection: Connection, tick: float, seconds: float) -> None:
+    """Keep every process from writing for some seconds, as the provider asked."""
+    _set(connection, HELD_OFF, max(_until(connection, HELD_OFF, tick), tick + min(seconds, HORIZON_SECONDS)))
+
+
+def _until(connection: Connection, name: str, tick: float) -> float:
+    query = sa.select(LEASES.c.until).where(LEASES.c.name == name).with_for_update()
+    stored = connection.scalars(query).one_or_none()
+    return stored if stored is not None and stored <= tick + HORIZON_SECONDS else tick
+
+
+def _set(connection: Connection, name: str, until: float) -> None:
+    changed = connection.execute(sa.update(LEASES).where(LEASES.c.name == name).values(until=until))
+    if changed.rowcount == 0:
+        connection.execute(sa.insert(LEASES).values(name=name, owner="", until=until))

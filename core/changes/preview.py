@@ -1,0 +1,114 @@
+"""A look at what a change is about, live: the same look when it is asked for and just before it is sent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.changes.model import Json, Target, digest_of
+from core.errors import InvalidInput
+from core.operations import Operation
+from core.operations.refs import find_server
+from core.operations.registry import Arguments, ServerArguments
+from core.operations.servers import CreateArguments
+from core.wayscloud import errors as provider_errors
+from core.wayscloud.client import Wayscloud
+from core.wayscloud.models import Plan, Server
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What would run, on what, at what price; `facts` enter the digest beside the target."""
+
+    operation: str
+    arguments: Mapping[str, Json]
+    target: Target
+    cost: str = ""
+    monthly: float | None = None
+    currency: str = ""
+
+    def digest(self, policy: str) -> str:
+        """Hash all that people are shown."""
+        return digest_of(self.operation, self.arguments, self.target, [self.cost], policy)
+
+
+async def preview(api: Wayscloud, operation: Operation, arguments: Arguments) -> Preview:
+    """Look at the live state behind a request.
+
+    Raises `InvalidInput` where it cannot make sense there (unknown or ambiguous server, a hostname
+    in use, a server that is already there), and `WayscloudError` where the look fails.
+    """
+    if isinstance(arguments, CreateArguments):
+        return await _preview_create(api, operation, arguments)
+    if isinstance(arguments, ServerArguments):
+        found = find_server(arguments.server, await api.list_servers())
+        return preview_power(operation, await api.get_server(found.id))
+    raise InvalidInput(f"{operation.name} cannot be previewed.")
+
+
+async def look_again(api: Wayscloud, operation: Operation, arguments: Mapping[str, Json]) -> Preview:
+    """Preview stored arguments anew; the server in them is an id by now. Raises as `preview` does."""
+    checked = operation.arguments.model_validate(dict(arguments))
+    if isinstance(checked, ServerArguments):
+        return preview_power(operation, await api.get_server(checked.server))
+    return await preview(api, operation, checked)
+
+
+async def _preview_create(api: Wayscloud, operation: Operation, wanted: CreateArguments) -> Preview:
+    servers = await api.list_servers()
+    hostname = wanted.hostname.lower()
+    twin = next((s for s in servers if s.hostname.lower() == hostname), None)
+    if twin is not None:
+        raise InvalidInput(
+            f"A server called {twin.hostname} exists already ({twin.id}, {twin.state}).",
+            hint="Choose another hostname, so that no server is paid for twice.",
+        )
+    plan = await _plan(api, wanted.plan)
+    return Preview(
+        operation=operation.name,
+        arguments={**wanted.model_dump(mode="json", exclude_none=True), "hostname": hostname},
+        target=Target(id="", hostname=hostname, region=wanted.region, plan=plan.code if plan else wanted.plan),
+        cost=price(plan),
+        monthly=plan.monthly_price if plan else None,
+        currency=(plan.currency or "") if plan else "",
+    )
+
+
+async def _plan(api: Wayscloud, code: str) -> Plan | None:
+    try:
+        plans = await api.list_plans()
+    except provider_errors.NotOffered:  # no catalogue: the API itself judges the code
+        return None
+    found = next((plan for plan in plans if plan.code.lower() == code.lower()), None)
+    if found is None and plans:
+        codes = ", ".join(plan.code for plan in plans[:12])
+        raise InvalidInput(f"There is no plan {code[:80]}.", hint=f"The plans are {codes}.")
+    return found
+
+
+def price(plan: Plan | None) -> str:
+    """Say a plan's monthly price in words; pure."""
+    if plan is None or plan.monthly_price is None:
+        return "price unknown"
+    return f"{plan.monthly_price:g} {plan.currency or ''}".strip() + " a month"
+
+
+def preview_power(operation: Operation, server: Server) -> Preview:
+    """Preview a power operation, or say why it makes no sense in this state; pure."""
+    if operation.name == "start" and server.ready:
+        raise InvalidInput(f"{server.hostname} is running already.", hint="There is nothing to do.")
+    if operation.name == "stop" and server.off:
+        raise InvalidInput(f"{server.hostname} is stopped already.", hint="There is nothing to do.")
+    if operation.name == "reboot" and server.off:
+        raise InvalidInput(f"{server.hostname} is stopped.", hint="Start it instead.")
+    return Preview(operation=operation.name, arguments={"server": server.id}, target=target_of(server))
+
+
+def target_of(server: Server) -> Target:
+    """Return what a change remembers of a server; pure."""
+    return Target(
+        id=server.id,
+        hostname=server.hostname,
+        state=server.state,
+        region=server.region or "",
+        address=server.ipv4 or server.ipv6 or "",
+        plan=server.plan or "",
+    )

@@ -1,0 +1,142 @@
+"""The rows of changes and votes. Every function works inside the caller's transaction.
+
+A step is compare-and-set on the version and brings its audit record and its card with it, so that
+what happened, what is recorded of it and what people are told cannot come apart.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core import audit
+from core.changes import codec, outbox
+from core.changes.model import Change, Json, State, Vote, check_step
+from core.errors import StaleChange, UnknownChange
+from core.storage.tables import CHANGES, VOTES
+
+
+def insert(connection: Connection, change: Change, *, key: str, body: Mapping[str, Json]) -> None:
+    """Store a new change with its audit record and its card; raises IntegrityError on a taken key or lock."""
+    values = codec.change_values(change)
+    lock = change.target.key if change.state.open else None
+    connection.execute(sa.insert(CHANGES).values(**values, key=key or None, lock=lock))
+    audit.append(connection, change.created_at.timestamp(), "requested", change.id, body)
+    outbox.put_card(connection, change.id, change.created_at)
+
+
+def step(  # noqa: PLR0913 - the one place where a change moves; each argument is a column of the step
+    connection: Connection,
+    change: Change,
+    after: State,
+    now: datetime,
+    *,
+    event: str,
+    body: Mapping[str, Json] | None = None,
+    **values: Any,
+) -> Change:
+    """Move a change to `after`, or raise `StaleChange` when somebody moved it first."""
+    check_step(change.state, after)
+    if after.final:
+        values |= {"lock": None, "owner": None}
+    _set(connection, change, now, {**values, "state": after.value})
+    audit.append(connection, now.timestamp(), event, change.id, {"state": after.value, **(body or {})})
+    outbox.put_card(connection, change.id, now)
+    return load(connection, change.id)
+
+
+def amend(
+    connection: Connection,
+    change: Change,
+    now: datetime,
+    *,
+    event: str = "",
+    body: Mapping[str, Json] | None = None,
+    **values: Any,
+) -> Change:
+    """Alter a change within its state; with an `event` it is audited and its card redrawn."""
+    _set(connection, change, now, values)
+    if event:
+        audit.append(connection, now.timestamp(), event, change.id, body or {})
+        outbox.put_card(connection, change.id, now)
+    return load(connection, change.id)
+
+
+def _set(connection: Connection, change: Change, now: datetime, values: Mapping[str, Any]) -> None:
+    done = connection.execute(
+        sa.update(CHANGES)
+        .where(CHANGES.c.id == change.id, CHANGES.c.version == change.version)
+        .values(version=change.version + 1, updated_at=now.timestamp(), **values)
+    )
+    if done.rowcount != 1:
+        raise StaleChange(f"{change.id} has moved on.", hint="Look at its present state.")
+
+
+def add_vote(connection: Connection, change_id: str, vote: Vote) -> None:
+    """Store a vote; raises IntegrityError when this voter has voted."""
+    connection.execute(sa.insert(VOTES).values(**codec.vote_values(change_id, vote)))
+
+
+def load(connection: Connection, change_id: str, *, lock: bool = False) -> Change:
+    """Return a change; raises `UnknownChange`. With `lock` nobody else moves it until the commit."""
+    query = sa.select(CHANGES).where(CHANGES.c.id == change_id)
+    row = connection.execute(query.with_for_update() if lock else query).mappings().one_or_none()
+    if row is None:
+        raise UnknownChange(f"There is no change {change_id[:40]}.", hint="List the changes to see their ids.")
+    return codec.change_of(row, votes_of(connection, [change_id]).get(change_id, ()))
+
+
+def by_key(connection: Connection, key: str) -> Change | None:
+    """Return the change a deduplication key made, if any."""
+    return _one(connection, CHANGES.c.key == key)
+
+
+def by_lock(connection: Connection, lock: str) -> Change | None:
+    """Return the change that holds a server, if any."""
+    return _one(connection, CHANGES.c.lock == lock)
+
+
+def _one(connection: Connection, where: sa.ColumnElement[bool]) -> Change | None:
+    found = select(connection, where, limit=1)
+    return found[0] if found else None
+
+
+def select(connection: Connection, *where: sa.ColumnElement[bool], limit: int = 100) -> list[Change]:
+    """Return changes with their votes, newest first."""
+    query = sa.select(CHANGES).where(*where).order_by(CHANGES.c.created_at.desc(), CHANGES.c.id).limit(limit)
+    rows = connection.execute(query).mappings().all()
+    votes = votes_of(connection, [row["id"] for row in rows])
+    return [codec.change_of(row, votes.get(row["id"], ())) for row in rows]
+
+
+def in_states(*states: State) -> sa.ColumnElement[bool]:
+    """The condition that a change is in one of some states."""
+    return CHANGES.c.state.in_([state.value for state in states])
+
+
+def votes_of(connection: Connection, ids: Sequence[str]) -> Mapping[str, tuple[Vote, ...]]:
+    """Return the votes on some changes, in the order they came."""
+    if not ids:
+        return {}
+    rows = connection.execute(sa.select(VOTES).where(VOTES.c.change_id.in_(ids)).order_by(VOTES.c.at)).mappings()
+    found: dict[str, tuple[Vote, ...]] = {}
+    for row in rows:
+        found[row["change_id"]] = (*found.get(row["change_id"], ()), codec.vote_of(row))
+    return found
+
+
+def column(wanted: sa.Column[Any], change_id: str) -> sa.Select[tuple[Any]]:
+    """The query for one column of one change."""
+    return sa.select(wanted).where(CHANGES.c.id == change_id)
+
+
+def touched(connection: Connection, now: datetime, seconds: float) -> set[str]:
+    """Return the server ids and hostnames that open or just finished changes are about."""
+    recent = CHANGES.c.updated_at > now.timestamp() - seconds
+    query = sa.select(CHANGES.c.target, CHANGES.c.result).where(sa.or_(CHANGES.c.lock.is_not(None), recent))
+    found: set[str] = set()
+    for row in connection.execute(query):
+        found |= {row.target["id"], row.target["hostname"].lower(), str(row.result.get("id", ""))}
+    return found - {""}

@@ -1,0 +1,33 @@
+"""Who may vote on a hold, and what the votes come to; pure."""
+
+from core.changes.model import Actor, ActorKind, Change, Decision, State, Verdict, Vote
+from core.errors import NotAllowed
+
+
+def check(change: Change, voter: Actor) -> None:
+    """Raise `NotAllowed` with the reason unless this person may vote now; whoever may approve may deny."""
+    if change.ruling.decision is not Decision.APPROVE:
+        raise NotAllowed("This change does not take votes.")
+    if voter.kind is not ActorKind.PERSON:
+        raise NotAllowed("Only people vote.")
+    if voter.same_human(change.actor):
+        raise NotAllowed(f"You asked for this change, yourself or through {change.actor.shown}: others must decide.")
+    if any(voter.same_human(vote.voter) for vote in change.votes):
+        raise NotAllowed("You have voted on this change already.")
+    if not eligible(change, voter):
+        raise NotAllowed("You are not among those who may decide this change.")
+
+
+def eligible(change: Change, voter: Actor) -> bool:
+    """Say whether the policy's approvers include this person; nobody is included by an empty list."""
+    approvers = change.ruling.approvers
+    named = {one.lower() for one in approvers.people} & voter.identities
+    found = set(approvers.groups + approvers.channels) & set(voter.groups)
+    return bool(named or found)
+
+
+def tally(change: Change, vote: Vote) -> State:
+    """Return the state after one more vote: one denial ends it, enough approvals start it."""
+    if vote.verdict is Verdict.DENY:
+        return State.DENIED
+    return State.APPROVED if change.approvals + 1 >= max(change.ruling.votes, 1) else State.HELD

@@ -1,0 +1,89 @@
+"""The engine of one process: runs approved changes, watches them, keeps the table tidy.
+
+It loads nothing and beats no heart until the first change; reads never start it.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from core.changes.execute import Runner
+from core.changes.keeper import Keeper
+from core.clock import Clock
+from core.storage.database import Database
+from core.storage.leases import Process
+from core.timing import Timing
+from core.watch import Watcher, watch_quietly
+from core.wayscloud.client import Wayscloud
+
+LOG = structlog.get_logger(__name__)
+Work = Callable[[], Coroutine[Any, Any, None]]
+
+
+class Engine:
+    """Started on the first change, or at once by a process that serves others."""
+
+    def __init__(  # noqa: PLR0913 - a composition: each part is made elsewhere and handed in
+        self, database: Database, api: Wayscloud, clock: Clock, process: Process, timing: Timing, group: TaskGroup
+    ) -> None:
+        self._group = group
+        self._process = process
+        self._started = anyio.Lock()
+        self._running = False
+        self._runs: set[str] = set()
+        self._watching = False
+        self._watcher = Watcher(database, api, clock, process, timing)
+        self._runner = Runner(database, api, clock, process, timing, self.look_soon)
+        self._keeper = Keeper(database, clock, process, timing, self.run, self.watch)
+
+    async def start(self) -> None:
+        """Beat, keep and be ready to run; a second start is nothing. Raises `StorageError`."""
+        async with self._started:
+            if self._running:
+                return
+            await self._process.beat()
+            self._running = True
+            self._group.start_soon(self._process.beat_on)
+            self._group.start_soon(self._keeper.keep)
+
+    def run(self, change_id: str) -> None:
+        """Run an approved change in the background; one that runs here already is left alone."""
+        if change_id in self._runs:
+            return
+        self._runs.add(change_id)
+        self._group.start_soon(self._run, change_id)
+
+    async def _run(self, change_id: str) -> None:
+        try:
+            await self._runner.run(change_id)
+        except Exception:  # a bug must not end the process that others rely on; the keeper sees the change again
+            LOG.exception("run broke", change=change_id)
+        finally:
+            self._runs.discard(change_id)
+
+    def look_soon(self) -> None:
+        """Watch, and look soon."""
+        self._watcher.nudge()
+        self.watch()
+
+    def watch(self) -> None:
+        """Watch in the background, unless this process does so already."""
+        if not self._watching:
+            self._watching = True
+            self._group.start_soon(self._watch)
+
+    async def _watch(self) -> None:
+        try:
+            await watch_quietly(self._watcher)
+        except Exception:  # as above
+            LOG.exception("watcher broke")
+        finally:
+            self._watching = False
+
+    async def stop(self) -> None:
+        """Sign off, so that others take over at once."""
+        if self._running:
+            await self._process.leave()

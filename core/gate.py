@@ -1,0 +1,378 @@
+"""The gate: the only way to cause an effect.
+
+A request is read, checked against live state, decided by policy and stored before anybody is asked
+or anything is sent. Confirmations and votes are checked here and nowhere else; what is approved runs
+in the background and is followed by its id.
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from pydantic import ValidationError
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import IntegrityError
+
+from core import audit
+from core.changes import outbox, store, voting
+from core.changes.model import Actor, ActorKind, Change, Decision, Json, Ruling, State, Verdict, Vote
+from core.changes.preview import Preview, preview
+from core.clock import Clock
+from core.engine import Engine
+from core.errors import InvalidInput, NotAllowed, StaleChange
+from core.operations import OPERATIONS, Operation
+from core.operations.refs import find_server
+from core.operations.registry import Arguments, ServerArguments
+from core.policy import Facts, Policy
+from core.requests import Done, Held, Outcome, Refused, Request
+from core.storage.database import Database
+from core.storage.tables import CHANGES
+from core.timing import Timing
+from core.wayscloud.client import Wayscloud
+
+LOG = structlog.get_logger(__name__)
+MAX_REASON = 500
+MIN_DIGEST = 16
+LIST_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Submit, confirm, vote, cancel, and follow what became of it."""
+
+    database: Database
+    api: Wayscloud
+    clock: Clock
+    timing: Timing
+    policy: Policy
+    engine: Engine
+
+    async def submit(self, request: Request) -> Outcome:
+        """Decide a request: run a read at once, hold or start a change, or refuse.
+
+        Raises `InvalidInput` and its kin where the request makes no sense, `WayscloudError` where
+        the provider cannot be read, `StorageError` where nothing could be stored.
+        """
+        operation = operation_named(request.operation)
+        arguments = checked(operation, request.arguments)
+        if operation.reads:
+            return await self._read(operation, arguments, request)
+        if request.key:
+            known = await self.database.read(lambda connection: store.by_key(connection, request.key))
+            if known is not None:
+                return outcome_of(known)
+        seen = await preview(self.api, operation, arguments)
+        ruling = self.policy.decide(facts(operation, request, seen, self.clock.now()))
+        refusal = refusal_of(ruling, request)
+        if refusal is not None:
+            await self._audit_refusal(request, seen, ruling, refusal)
+            return refusal
+        return await self._store(operation, request, seen, ruling)
+
+    async def _read(self, operation: Operation, arguments: Arguments, request: Request) -> Outcome:
+        ruling = self.policy.decide(facts(operation, request, None, self.clock.now()))
+        if ruling.decision is not Decision.ALLOW:
+            return Refused(
+                reason=f"The policy does not let you {operation.name} here. {ruling.reason}".strip(),
+                hint=f"Rules: {', '.join(ruling.rules) or 'none matched'}.",
+            )
+        if isinstance(arguments, ServerArguments):
+            server = find_server(arguments.server, await self.api.list_servers())
+            arguments = ServerArguments(server=server.id)
+        return Done(result=await operation.run(self.api, arguments, None))
+
+    async def _audit_refusal(self, request: Request, seen: Preview, ruling: Ruling, refusal: Refused) -> None:
+        body = {**requested(request, seen, ruling), "why": refusal.reason}
+        now = self.clock.now().timestamp()
+        await self.database.transact(lambda connection: audit.append(connection, now, "refused", None, body))
+
+    async def _store(self, operation: Operation, request: Request, seen: Preview, ruling: Ruling) -> Outcome:
+        await self.engine.start()
+        change = new_change(operation, request, seen, ruling, self.clock.now(), self.timing)
+        try:
+            await self.database.transact(lambda connection: self._insert(connection, change, request, seen))
+        except IntegrityError:
+            return await self._in_the_way(change, request)
+        if change.state is State.APPROVED:
+            self.engine.run(change.id)
+        return outcome_of(change)
+
+    def _insert(self, connection: Connection, change: Change, request: Request, seen: Preview) -> None:
+        store.insert(connection, change, key=request.key, body=requested(request, seen, change.ruling))
+        remind = remind_at(change)
+        if remind is not None:
+            connection.execute(CHANGES.update().where(CHANGES.c.id == change.id).values(remind_at=remind.timestamp()))
+
+    async def _in_the_way(self, change: Change, request: Request) -> Outcome:
+        """The key or the server is taken: the same request again, or another change is first."""
+
+        def work(connection: Connection) -> tuple[Change | None, Change | None]:
+            same = store.by_key(connection, request.key) if request.key else None
+            return same, store.by_lock(connection, change.target.key)
+
+        same, first = await self.database.read(work)
+        if same is not None:
+            return outcome_of(same)
+        if first is None:  # it ended this instant
+            return Refused("Another change was just finished on this server.", hint="Ask again.")
+        return Refused(
+            f"{first.id} is first: {first.operation} {first.target.hostname} by {first.actor.shown} is {first.state}.",
+            hint=f"Wait for it, or cancel {first.id}, then ask again.",
+            change=first,
+        )
+
+    async def confirm(self, change_id: str, actor: Actor, digest: str) -> Change:
+        """Let the asker's own human say yes to exactly what was shown, and run it.
+
+        Raises `NotAllowed` for anybody else, `StaleChange` when the change is not held any more or
+        another thing was shown, `UnknownChange`.
+        """
+
+        def work(connection: Connection) -> Change:
+            change = self._held(connection, change_id, digest)
+            if change.ruling.decision is not Decision.CONFIRM:
+                raise NotAllowed("This change needs other people's approval.", hint="It cannot be confirmed.")
+            if not actor.same_human(change.actor):
+                raise NotAllowed(f"Only {change.actor.shown} can confirm this change.")
+            return store.step(
+                connection, change, State.APPROVED, self.clock.now(), event="confirmed", body={"by": person(actor)}
+            )
+
+        return await self._decide(change_id, work)
+
+    async def vote(  # noqa: PLR0913 - one vote, all of it named
+        self, change_id: str, voter: Actor, verdict: Verdict, digest: str, *, reason: str = "", evidence: str = ""
+    ) -> Change:
+        """Record one eligible person's vote on exactly what was shown; the last one needed starts the run.
+
+        `voter.groups` holds the groups and channels the voter was found in at the click, `evidence`
+        how. Raises `NotAllowed` with the reason, `StaleChange`, `UnknownChange`.
+        """
+
+        def work(connection: Connection) -> Change:
+            change = self._held(connection, change_id, digest)
+            voting.check(change, voter)
+            vote = Vote(voter, verdict, reason[:MAX_REASON], evidence[:MAX_REASON], self.clock.now())
+            store.add_vote(connection, change.id, vote)
+            return self._count(connection, change, vote)
+
+        return await self._decide(change_id, work)
+
+    def _count(self, connection: Connection, change: Change, vote: Vote) -> Change:
+        now = self.clock.now()
+        body = {
+            "by": person(vote.voter),
+            "verdict": vote.verdict.value,
+            "reason": vote.reason,
+            "evidence": vote.evidence,
+        }
+        match voting.tally(change, vote):
+            case State.DENIED:
+                note = f"Denied by {vote.voter.shown}."
+                outbox.put_notice(connection, change.id, "denied", now)
+                return store.step(connection, change, State.DENIED, now, event="denied", body=body, note=note)
+            case State.APPROVED:
+                return store.step(connection, change, State.APPROVED, now, event="approved", body=body)
+            case _:
+                return store.amend(connection, change, now, event="voted", body=body)
+
+    async def cancel(self, change_id: str, actor: Actor, *, reason: str = "") -> Change:
+        """Withdraw one's own change before it is sent; raises `NotAllowed`, `StaleChange`, `UnknownChange`."""
+
+        def work(connection: Connection) -> Change:
+            change = store.load(connection, change_id, lock=True)
+            if not actor.same_human(change.actor):
+                raise NotAllowed(f"Only {change.actor.shown} can cancel this change.")
+            if change.state not in {State.HELD, State.APPROVED}:
+                raise stale(change)
+            body = {"by": person(actor), "reason": reason[:MAX_REASON]}
+            return store.step(
+                connection, change, State.CANCELLED, self.clock.now(), event="cancelled", body=body, note="Cancelled."
+            )
+
+        return await self.database.transact(work)
+
+    async def resolve(self, change_id: str, actor: Actor, *, happened: bool) -> Change:
+        """Let a person settle what no look-up could: it happened, or it did not.
+
+        Raises `NotAllowed` for an agent, `StaleChange` unless the change waits for a person.
+        """
+
+        def work(connection: Connection) -> Change:
+            change = store.load(connection, change_id, lock=True)
+            if actor.kind is not ActorKind.PERSON:
+                raise NotAllowed("Only a person can say what became of this change.")
+            if change.state is not State.NEEDS_PERSON:
+                raise stale(change)
+            after = State.SUCCEEDED if happened else State.FAILED
+            note = f"{actor.shown} looked: it {'happened' if happened else 'did not happen'}."
+            body = {"by": person(actor), "happened": happened}
+            return store.step(connection, change, after, self.clock.now(), event="resolved", body=body, note=note)
+
+        return await self.database.transact(work)
+
+    async def get(self, change_id: str) -> Change:
+        """Return a change; raises `UnknownChange`."""
+        return await self.database.read(lambda connection: store.load(connection, change_id))
+
+    async def changes(self, *, open_only: bool = False, actor: Actor | None = None, limit: int = 20) -> list[Change]:
+        """Return changes, newest first."""
+        where: list[sa.ColumnElement[bool]] = [CHANGES.c.lock.is_not(None)] if open_only else []
+        if actor is not None:
+            where.append(CHANGES.c.actor_id == actor.id)
+        return await self.database.read(
+            lambda connection: store.select(connection, *where, limit=min(limit, LIST_LIMIT))
+        )
+
+    async def wait(self, change_id: str, *, seconds: float, until: Callable[[Change], bool] | None = None) -> Change:
+        """Return the change once `until` holds (by default: nothing more happens soon), or after `seconds`."""
+        reached = until or at_rest
+        give_up = self.clock.monotonic() + seconds
+        while True:
+            change = await self.get(change_id)
+            left = give_up - self.clock.monotonic()
+            if reached(change) or left <= 0:
+                return change
+            await self.database.signals.wait(min(left, 5.0))
+
+    def _held(self, connection: Connection, change_id: str, digest: str) -> Change:
+        change = store.load(connection, change_id, lock=True)
+        if change.state is not State.HELD:
+            raise stale(change)
+        if change.expires_at is not None and self.clock.now() >= change.expires_at:
+            raise StaleChange(f"{change.id} has expired. Nothing was done.", hint="Ask again if it is still wanted.")
+        if len(digest) < MIN_DIGEST or not change.digest.startswith(digest):
+            raise StaleChange("This is not what was shown last.", hint="Look at the newest card.")
+        return change
+
+    async def _decide(self, change_id: str, work: Callable[[Connection], Change]) -> Change:
+        await self.engine.start()
+        change = await self.database.transact(work)
+        if change.state is State.APPROVED:
+            self.engine.run(change_id)
+        return change
+
+
+def operation_named(name: str) -> Operation:
+    """Return an operation of the registry; raises `InvalidInput`."""
+    operation = OPERATIONS.get(name)
+    if operation is None:
+        raise InvalidInput(f"There is no operation {name[:40]!r}.", hint=f"There are {', '.join(OPERATIONS)}.")
+    return operation
+
+
+def checked(operation: Operation, arguments: Mapping[str, Json]) -> Arguments:
+    """Validate arguments; raises `InvalidInput` naming the first that is wrong."""
+    try:
+        return operation.arguments.model_validate(dict(arguments))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])[:60] or "arguments"
+        known = ", ".join(operation.arguments.model_fields) or "none"
+        raise InvalidInput(f"{where}: {first['msg']}.", hint=f"{operation.name} takes: {known}.") from None
+
+
+def facts(operation: Operation, request: Request, seen: Preview | None, now: datetime) -> Facts:
+    """Collect what the policy may look at."""
+    return Facts(
+        operation=operation.name,
+        risk=operation.risk,
+        actor=request.actor,
+        origin=request.origin.front,
+        now=now,
+        target=seen.target if seen else None,
+        region=seen.target.region if seen else "",
+        cost=seen.monthly if seen else None,
+    )
+
+
+def refusal_of(ruling: Ruling, request: Request) -> Refused | None:
+    """Say why a change cannot even be held, or nothing."""
+    rules = f"Rules: {', '.join(ruling.rules) or 'none matched'}."
+    if ruling.decision is Decision.DENY:
+        return Refused(f"The policy refuses this. {ruling.reason}".strip(), hint=rules)
+    if ruling.decision is Decision.CONFIRM and not request.can_confirm:
+        return Refused(
+            "This needs a human's confirmation, and this client cannot ask for one. Nothing was done.",
+            hint="Ask from a client that supports elicitation, or in Slack with /vps.",
+        )
+    return None
+
+
+def new_change(  # noqa: PLR0913 - everything a change is made of
+    operation: Operation, request: Request, seen: Preview, ruling: Ruling, now: datetime, timing: Timing
+) -> Change:
+    """Make the change that a decided request becomes."""
+    held = ruling.decision in {Decision.CONFIRM, Decision.APPROVE}
+    return Change(
+        id=f"chg_{secrets.token_hex(6)}",
+        version=1,
+        state=State.HELD if held else State.APPROVED,
+        operation=operation.name,
+        arguments=seen.arguments,
+        target=seen.target,
+        actor=request.actor,
+        origin=request.origin,
+        reason=request.reason.strip()[:MAX_REASON],
+        ruling=ruling,
+        digest=seen.digest(ruling.policy),
+        created_at=now,
+        expires_at=now + timedelta(seconds=life(ruling, timing)) if held else None,
+        updated_at=now,
+        cost=seen.cost,
+        effect=operation.effect,
+    )
+
+
+def life(ruling: Ruling, timing: Timing) -> float:
+    """Return the seconds a hold waits for people."""
+    return timing.confirm_seconds if ruling.decision is Decision.CONFIRM else timing.approve_seconds
+
+
+def remind_at(change: Change) -> datetime | None:
+    """Return when voters are reminded: after three quarters of the hold's life."""
+    if change.state is not State.HELD or change.ruling.decision is not Decision.APPROVE or change.expires_at is None:
+        return None
+    return change.created_at + (change.expires_at - change.created_at) * 0.75
+
+
+def outcome_of(change: Change) -> Outcome:
+    """Return what a caller is told of a stored change."""
+    return Held(change) if change.state is State.HELD else Done(change=change)
+
+
+def at_rest(change: Change) -> bool:
+    """Say whether nothing more happens to a change soon without a person."""
+    return change.state.final or change.overdue or change.state is State.NEEDS_PERSON
+
+
+def stale(change: Change) -> StaleChange:
+    """The error for a click on what has moved on."""
+    return StaleChange(f"{change.id} is {change.state.value.replace('_', ' ')} already.", hint="Nothing was done now.")
+
+
+def person(actor: Actor) -> dict[str, Any]:
+    """Return what the audit trail keeps of an actor."""
+    return {"kind": actor.kind.value, "id": actor.id, "name": actor.name, "human": actor.human}
+
+
+def requested(request: Request, seen: Preview, ruling: Ruling) -> dict[str, Any]:
+    """Return what the audit trail keeps of a request and its decision."""
+    return {
+        "actor": person(request.actor),
+        "origin": request.origin.front,
+        "channel": request.origin.channel,
+        "operation": request.operation,
+        "arguments": dict(seen.arguments),
+        "target": {"id": seen.target.id, "hostname": seen.target.hostname, "state": seen.target.state},
+        "cost": seen.cost,
+        "reason": request.reason[:MAX_REASON],
+        "decision": ruling.decision.value,
+        "rules": list(ruling.rules),
+        "policy": ruling.policy,
+        "digest": seen.digest(ruling.policy),
+    }

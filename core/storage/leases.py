@@ -1,0 +1,113 @@
+"""Who is alive, and who may do what only one may: heartbeats and leases, in the lease clock.
+
+A process beats every second. One that was not heard of for five seconds is dead to the others, and
+it knows by itself that it may be: after three and a half seconds without a stored beat it starts nothing.
+"""
+
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core.clock import Clock
+from core.errors import StorageError
+from core.storage.database import Database
+from core.storage.tables import LEASES, PROCESSES
+
+BEAT_SECONDS = 1.0
+DEAD_SECONDS = 5.0
+CERTAIN_SECONDS = 3.5
+HORIZON_SECONDS = 600.0
+
+
+def ahead(column: sa.ColumnElement[Any], tick: float) -> sa.ColumnElement[bool]:
+    """The condition that a stored tick lies ahead; one beyond ten minutes is from before a reboot."""
+    return sa.and_(column.is_not(None), column > tick, column <= tick + HORIZON_SECONDS)
+
+
+def alive(connection: Connection, tick: float) -> set[str]:
+    """Return the ids of the processes that beat within the last seconds."""
+    near = PROCESSES.c.beat.between(tick - DEAD_SECONDS, tick + DEAD_SECONDS)
+    return set(connection.scalars(sa.select(PROCESSES.c.id).where(near)))
+
+
+def front_alive(connection: Connection, tick: float, front: str) -> bool:
+    """Say whether a process of that front end beats."""
+    near = PROCESSES.c.beat.between(tick - DEAD_SECONDS, tick + DEAD_SECONDS)
+    return connection.execute(sa.select(PROCESSES.c.id).where(near, PROCESSES.c.front == front)).first() is not None
+
+
+def take(connection: Connection, name: str, owner: str, tick: float) -> bool:
+    """Take or keep the lease `name`; say False while another living process holds it."""
+    row = connection.execute(sa.select(LEASES).where(LEASES.c.name == name).with_for_update()).one_or_none()
+    if row is None:
+        connection.execute(sa.insert(LEASES).values(name=name, owner=owner, until=tick))
+        return True
+    if row.owner != owner and row.owner in alive(connection, tick):
+        return False
+    connection.execute(sa.update(LEASES).where(LEASES.c.name == name).values(owner=owner, until=tick))
+    return True
+
+
+def release(connection: Connection, name: str, owner: str) -> None:
+    """Give a lease up."""
+    connection.execute(sa.delete(LEASES).where(LEASES.c.name == name, LEASES.c.owner == owner))
+
+
+@dataclass(slots=True)
+class Process:
+    """This process among the others: its id, and whether it may still count itself alive."""
+
+    database: Database
+    clock: Clock
+    front: str
+    id: str = ""
+    last_beat: float = float("-inf")
+
+    def __post_init__(self) -> None:
+        self.id = self.id or f"{self.front}-{os.getpid()}-{secrets.token_hex(4)}"
+
+    @property
+    def certain(self) -> bool:
+        """Say whether nobody can have taken this process for dead."""
+        return self.clock.monotonic() - self.last_beat < CERTAIN_SECONDS
+
+    async def beat(self) -> None:
+        """Store a heartbeat; raises `StorageError`."""
+        begun = self.clock.monotonic()
+        await self.database.transact(self._beat, durable=False, wake=False)
+        self.last_beat = begun
+
+    def _beat(self, connection: Connection) -> None:
+        tick = self.database.tick(connection)
+        changed = connection.execute(sa.update(PROCESSES).where(PROCESSES.c.id == self.id).values(beat=tick))
+        if changed.rowcount == 0:
+            now = self.clock.now().timestamp()
+            connection.execute(sa.insert(PROCESSES).values(id=self.id, front=self.front, started_at=now, beat=tick))
+            connection.execute(
+                sa.delete(PROCESSES).where(PROCESSES.c.started_at < now - 86400, PROCESSES.c.beat < tick - 3600)
+            )
+
+    async def beat_on(self) -> None:
+        """Beat once a second until cancelled; a beat that cannot be stored is tried again."""
+        while True:
+            with suppress(StorageError):  # `certain` turns false by itself; the next beat mends it
+                await self.beat()
+            await self.clock.sleep(BEAT_SECONDS)
+
+    async def leave(self) -> None:
+        """Sign off, so that others take over at once."""
+        with anyio.move_on_after(2, shield=True):
+            try:
+                await self.database.transact(self._leave, wake=True)
+            except StorageError:
+                return
+
+    def _leave(self, connection: Connection) -> None:
+        connection.execute(sa.delete(PROCESSES).where(PROCESSES.c.id == self.id))
+        connection.execute(sa.delete(LEASES).where(LEASES.c.owner == self.id))

@@ -1,0 +1,17 @@
+"""Waits short enough for tests, in the proportions of the real ones."""
+
+from core.timing import Timing
+
+QUICK = Timing(
+    keep_seconds=0.2,
+    poll_young=0.1,
+    poll_grown=0.2,
+    poll_old=0.4,
+    create_limit=5.0,
+    power_limit=5.0,
+    missing_limit=2.0,
+    create_lookup=1.0,
+    power_lookup=1.0,
+    outage_seconds=0.3,
+    longest_hold_off=3.0,
+)

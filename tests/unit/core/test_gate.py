@@ -1,0 +1,99 @@
+"""The gate over a real socket: held, confirmed, sent once, watched to the end."""
+
+import pytest
+
+from core.app import Core
+from core.changes.model import Actor, ActorKind, Decision, Origin, State
+from core.errors import NotAllowed, StaleChange
+from core.requests import Done, Held, Refused, Request
+from playground.wayscloud.serve import SimulatorHandle
+
+ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")
+BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2")
+SLACK = Origin("slack", "T1", "C1")
+NEW = {"hostname": "app09.example.com", "plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
+
+
+def asked(operation: str, key: str = "", *, can_confirm: bool = True, **arguments: object) -> Request:
+    return Request(operation, arguments, ALICE, SLACK, key=key, can_confirm=can_confirm)
+
+
+def done(provider: SimulatorHandle) -> list[str]:
+    return [effect.operation for effect in provider.simulator.world.effects]
+
+
+async def test_a_read_runs_at_once(core: Core) -> None:
+    """A read is done when the gate answers, and leaves no change behind."""
+    outcome = await core.gate.submit(asked("get", server="web01"))
+    assert isinstance(outcome, Done)
+    assert outcome.result is not None
+    assert outcome.result.model_dump()["hostname"] == "web01.example.com"
+    assert await core.gate.changes() == []
+
+
+@pytest.mark.parametrize("operation", ["stop", "reboot"])
+async def test_a_confirmed_change_is_sent_once_and_watched_to_the_end(
+    core: Core, provider: SimulatorHandle, operation: str
+) -> None:
+    """A held change does nothing until its asker confirms it, and then exactly one thing."""
+    held = await core.gate.submit(asked(operation, server="web01"))
+    assert isinstance(held, Held)
+    assert held.needs is Decision.CONFIRM
+    assert done(provider) == []
+    await core.gate.confirm(held.change.id, ALICE, held.change.digest)
+    change = await core.gate.wait(held.change.id, seconds=5)
+    assert (change.state, change.note) == (State.SUCCEEDED, "")
+    assert done(provider) == [operation]
+
+
+async def test_a_created_server_is_watched_until_it_is_ready(core: Core, provider: SimulatorHandle) -> None:
+    """A create shows its price, runs after the confirmation, and ends with the server's address."""
+    held = await core.gate.submit(Request("create", NEW, ALICE, SLACK, can_confirm=True))
+    assert isinstance(held, Held)
+    assert "a month" in held.change.cost
+    await core.gate.confirm(held.change.id, ALICE, held.change.digest[:16])
+    change = await core.gate.wait(held.change.id, seconds=5)
+    assert change.state is State.SUCCEEDED, change.note
+    assert change.result["ipv4"]
+    assert change.seconds is not None
+    assert len(done(provider)) == 1
+
+
+async def test_only_the_asker_confirms(core: Core, provider: SimulatorHandle) -> None:
+    """Somebody else's confirmation is refused and the change stays held."""
+    held = await core.gate.submit(asked("stop", server="web01"))
+    assert isinstance(held, Held)
+    with pytest.raises(NotAllowed):
+        await core.gate.confirm(held.change.id, BOB, held.change.digest)
+    with pytest.raises(StaleChange):
+        await core.gate.confirm(held.change.id, ALICE, "0" * 64)
+    assert (await core.gate.get(held.change.id)).state is State.HELD
+    assert done(provider) == []
+
+
+async def test_the_same_request_twice_is_one_change(core: Core) -> None:
+    """A deduplication key names one change, however often it arrives."""
+    first = await core.gate.submit(asked("stop", "trigger-1", server="web01"))
+    second = await core.gate.submit(asked("stop", "trigger-1", server="web01"))
+    assert isinstance(first, Held)
+    assert isinstance(second, Held)
+    assert first.change.id == second.change.id
+
+
+async def test_a_second_change_on_a_server_is_refused_with_the_first_ones_id(core: Core) -> None:
+    """One change at a time acts on a server."""
+    first = await core.gate.submit(asked("stop", server="web01"))
+    second = await core.gate.submit(asked("reboot", server="web01"))
+    assert isinstance(first, Held)
+    assert isinstance(second, Refused)
+    assert second.change is not None
+    assert second.change.id == first.change.id
+    assert first.change.id in second.reason
+
+
+async def test_who_cannot_be_asked_is_refused(core: Core, provider: SimulatorHandle) -> None:
+    """Without a way to ask the human nothing is held and nothing runs."""
+    outcome = await core.gate.submit(asked("stop", can_confirm=False, server="web01"))
+    assert isinstance(outcome, Refused)
+    assert await core.gate.changes() == []
+    assert done(provider) == []
