@@ -15,6 +15,7 @@ from playground.slack.wire import Json
 
 EVENT_RETRIES = (0.0, 60.0, 300.0)
 SOCKET_RETRIES = (0.0,)
+REASONS = {"operation_timeout": "http_timeout", "dispatch_failed": "connection_failed"}
 
 
 class Sending(TypedDict, total=False):
@@ -58,10 +59,12 @@ class Dispatcher:
         return attempt
 
     async def _retry(self, line: Line, delivery: Delivery, envelope: Envelope) -> None:
+        last = delivery.attempts[-1]
         for number, delay in enumerate(self._delays(line, envelope.kind), start=1):
-            await self.clock.sleep(delay)
-            if (await self._try(line, delivery, envelope.again(number))).ok:
+            if last.ok or last.no_retry:
                 return
+            await self.clock.sleep(delay)
+            last = await self._try(line, delivery, envelope.again(number, REASONS.get(last.error or "", "http_error")))
 
     def _delays(self, line: Line, kind: Kind) -> tuple[float, ...]:
         if kind == "events_api":

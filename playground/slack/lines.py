@@ -30,9 +30,9 @@ class Envelope:
     retry: int = 0
     retry_reason: str = "http_timeout"
 
-    def again(self, retry: int) -> "Envelope":
-        """Return the same delivery as repetition number `retry`."""
-        return replace(self, retry=retry)
+    def again(self, retry: int, reason: str = "http_timeout") -> "Envelope":
+        """Return the same delivery as repetition number `retry`, for this reason."""
+        return replace(self, retry=retry, retry_reason=reason)
 
 
 class Line(Protocol):
@@ -111,7 +111,8 @@ class HttpLine:
         except (aiohttp.ClientError, OSError):
             return Attempt("http", number, error="dispatch_failed")
         error = None if answer.status == 200 else f"http_{answer.status}"  # noqa: PLR2004 - the only acknowledgement
-        return Attempt("http", number, answer.status, data, ack=_ack(answer.content_type, data), error=error)
+        acked = Attempt("http", number, answer.status, data, ack=_ack(answer.content_type, data), error=error)
+        return replace(acked, no_retry=answer.headers.get("X-Slack-No-Retry") == "1")
 
 
 def encode(envelope: Envelope) -> tuple[bytes, str]:

@@ -55,6 +55,7 @@ class Attempt:
     ack: Json | None = None
     acked_in: float | None = None
     error: str | None = None
+    no_retry: bool = False
 
     @property
     def ok(self) -> bool:

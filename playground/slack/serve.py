@@ -1,5 +1,6 @@
 """Runs a simulated workspace on a loopback port of this process."""
 
+import ipaddress
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +10,8 @@ import anyio
 from aiohttp import web
 
 from core.clock import Clock, SystemClock
-from playground.slack import web_api
+from core.errors import ConfigurationError
+from playground.slack import control, web_api
 from playground.slack.changes import Changes
 from playground.slack.config import WorkspaceConfig
 from playground.slack.desk import furnish
@@ -31,6 +33,8 @@ async def running_workspace(
     `wall` dates request signatures; it is the machine's clock unless given, for Bolt checks them against that.
     """
     config, clock = config or WorkspaceConfig(), clock or SystemClock()
+    if not ipaddress.ip_address(config.host).is_loopback:
+        raise ConfigurationError(f"The simulated workspace serves this machine only, not {config.host}.")
     deadline, changes = Deadline(clock, config.ack_deadline), Changes()
     async with aiohttp.ClientSession() as session, anyio.create_task_group() as background:
         http = HttpLine(session, config.signing_secret, deadline, wall or SystemClock(), changes, config.request_url)
@@ -50,7 +54,7 @@ async def running_workspace(
 
 
 def application(workspace: Workspace) -> web.Application:
-    """Return the HTTP side: Web API, response addresses, Socket Mode."""
+    """Return the HTTP side: Web API, response addresses, Socket Mode, the control of `playground.slack.control`."""
     app = web.Application(client_max_size=2**22)
 
     async def api(request: web.Request) -> web.StreamResponse:
@@ -62,6 +66,7 @@ def application(workspace: Workspace) -> web.Application:
     app.router.add_route("*", "/api/{method}", api)
     app.router.add_post("/hooks/{kind}/{team}/{token}", hook)
     app.router.add_get("/link/", workspace.socket.serve)
+    control.add_routes(app, workspace)
     return app
 
 

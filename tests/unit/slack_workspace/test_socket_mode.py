@@ -1,27 +1,13 @@
 """Bolt's own Socket Mode handler on the workspace's WebSockets."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
-from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
-from slack_bolt.async_app import AsyncAck, AsyncApp
+from slack_bolt.async_app import AsyncAck
 
 from playground.slack.workspace import Workspace
-from tests.unit.slack_workspace.conftest import bolt_app
-
-
-@asynccontextmanager
-async def over_socket(workspace: Workspace, app: AsyncApp) -> AsyncIterator[None]:
-    handler = AsyncSocketModeHandler(app, workspace.config.app_token, web_client=app.client, ping_interval=1)
-    await handler.connect_async()
-    try:
-        with anyio.fail_after(5):
-            await workspace.socket.connected()
-        yield
-    finally:
-        await handler.close_async()
+from tests.fakes.clock import FakeClock
+from tests.unit.slack_workspace.apps import bolt_app, over_socket
 
 
 async def test_a_command_over_socket_mode_is_acked_by_its_envelope(workspace: Workspace) -> None:
@@ -40,7 +26,7 @@ async def test_a_command_over_socket_mode_is_acked_by_its_envelope(workspace: Wo
     assert [each.text for each in workspace.ephemerals("alice", "ops")] == ["one server"]
 
 
-async def test_an_unhandled_command_stays_open_and_is_sent_again(workspace: Workspace, clock: Any) -> None:
+async def test_an_unhandled_command_stays_open_and_is_sent_again(workspace: Workspace, clock: FakeClock) -> None:
     """Bolt answers 404 to what it does not know, so no ack goes out and Slack delivers the envelope once more."""
     app = bolt_app(workspace)
     async with over_socket(workspace, app), anyio.create_task_group() as tasks:

@@ -1,0 +1,312 @@
+"""Driving a workspace over HTTP, for when the app or a browser runs in another process; loopback only."""
+
+import dataclasses
+import ipaddress
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from playground.slack.bodies import message_body, view_body
+from playground.slack.elements import NotOnScreen
+from playground.slack.entities import Message, View
+from playground.slack.log import Delivery
+from playground.slack.render import render_message, render_view
+from playground.slack.wire import Json
+from playground.slack.workspace import Workspace
+
+
+class Order(BaseModel):
+    """One order; unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Person(Order):
+    """An order that a person carries out."""
+
+    user: str
+    duplicates: int = 0
+
+
+class Command(Person):
+    """POST /_sim/command: type a slash command."""
+
+    channel: str
+    command: str
+    text: str = ""
+
+
+class OnMessage(Person):
+    """What an order about a message names: its channel and timestamp, or instead a view."""
+
+    channel: str = ""
+    ts: str = ""
+    view: str = ""
+
+
+class Click(OnMessage):
+    """POST /_sim/click: press a button."""
+
+    action_id: str
+
+
+class Select(Click):
+    """POST /_sim/select: pick from a menu."""
+
+    value: str | list[str]
+
+
+class Options(Click):
+    """POST /_sim/options: type into a menu fed by the app."""
+
+    text: str
+
+
+class Submit(Person):
+    """POST /_sim/submit: fill in and submit a modal."""
+
+    view: str
+    values: dict[str, str | list[str] | None] = {}
+
+
+class Close(Person):
+    """POST /_sim/close: dismiss a modal."""
+
+    view: str
+
+
+class Home(Person):
+    """POST /_sim/home: look at the app's home tab."""
+
+
+class Archive(Order):
+    """POST /_sim/archive: archive a channel or bring it back."""
+
+    channel: str
+    archived: bool = True
+
+
+class Connect(Order):
+    """POST /_sim/connect: set the app's request URL."""
+
+    request_url: str
+
+
+class Refuse(Order):
+    """POST /_sim/token: refuse the token from now on, or accept it again."""
+
+    error: Literal["token_revoked", "account_inactive", "invalid_auth"] | None
+
+
+class FaultOrder(Order):
+    """POST /_sim/faults: what happens to the next calls of a Web API method."""
+
+    method: str
+    kind: Literal["ratelimit", "fail", "lose_answer"]
+    times: int = 1
+    retry_after: int = 1
+    error: str = "internal_error"
+
+
+Handler = Callable[[Workspace, Any], Awaitable[Json]]
+
+
+async def command(workspace: Workspace, order: Command) -> Json:
+    """Type a slash command."""
+    sent = await workspace.command(order.user, order.channel, order.command, order.text, duplicates=order.duplicates)
+    return delivery_body(sent)
+
+
+async def click(workspace: Workspace, order: Click) -> Json:
+    """Press a button."""
+    where = _where(workspace, order)
+    return delivery_body(await workspace.click(order.user, where, order.action_id, duplicates=order.duplicates))
+
+
+async def select(workspace: Workspace, order: Select) -> Json:
+    """Pick from a menu."""
+    where, value = _where(workspace, order), order.value
+    return delivery_body(await workspace.select(order.user, where, order.action_id, value, duplicates=order.duplicates))
+
+
+async def options(workspace: Workspace, order: Options) -> Json:
+    """Type into a menu fed by the app."""
+    sent = await workspace.options(order.user, _where(workspace, order), order.action_id, order.text)
+    return {**delivery_body(sent), "options": sent.options}
+
+
+async def submit(workspace: Workspace, order: Submit) -> Json:
+    """Fill in and submit a modal."""
+    view = _view(workspace, order.view)
+    return delivery_body(await workspace.submit_view(order.user, view, order.values, duplicates=order.duplicates))
+
+
+async def close(workspace: Workspace, order: Close) -> Json:
+    """Dismiss a modal."""
+    sent = await workspace.close_view(order.user, _view(workspace, order.view))
+    return {"ok": True, "deliveries": [delivery_body(each) for each in sent]}
+
+
+async def home(workspace: Workspace, order: Home) -> Json:
+    """Look at the home tab."""
+    return delivery_body(await workspace.open_home(order.user, duplicates=order.duplicates))
+
+
+async def archive(workspace: Workspace, order: Archive) -> Json:
+    """Archive a channel."""
+    workspace.archive(order.channel, archived=order.archived)
+    return {"ok": True}
+
+
+async def connect(workspace: Workspace, order: Connect) -> Json:
+    """Set the request URL."""
+    workspace.connect_http(order.request_url)
+    return {"ok": True}
+
+
+async def token(workspace: Workspace, order: Refuse) -> Json:
+    """Refuse the token."""
+    workspace.refuse_token(order.error)
+    return {"ok": True}
+
+
+async def faults(workspace: Workspace, order: FaultOrder) -> Json:
+    """Order faults."""
+    match order.kind:
+        case "ratelimit":
+            workspace.faults.ratelimit_next(order.method, order.times, order.retry_after)
+        case "fail":
+            workspace.faults.fail_next(order.method, order.times, order.error)
+        case "lose_answer":
+            workspace.faults.lose_answer_next(order.method, order.times)
+    return {"ok": True}
+
+
+ORDERS: dict[str, tuple[type[Order], Handler]] = {
+    "command": (Command, command),
+    "click": (Click, click),
+    "select": (Select, select),
+    "options": (Options, options),
+    "submit": (Submit, submit),
+    "close": (Close, close),
+    "home": (Home, home),
+    "archive": (Archive, archive),
+    "connect": (Connect, connect),
+    "token": (Refuse, token),
+    "faults": (FaultOrder, faults),
+}
+
+
+def add_routes(app: web.Application, workspace: Workspace) -> None:
+    """Serve POST /_sim/<order> and GET /_sim/messages, views, log, channels, users."""
+
+    async def order(request: web.Request) -> web.StreamResponse:
+        _loopback_only(request)
+        return await _obey(workspace, request)
+
+    async def look(request: web.Request) -> web.StreamResponse:
+        _loopback_only(request)
+        try:
+            return web.json_response(LOOKS[request.match_info["what"]](workspace, request))
+        except KeyError as missing:
+            return web.json_response({"ok": False, "error": f"unknown: {missing}"}, status=404)
+
+    app.router.add_post("/_sim/{order}", order)
+    app.router.add_get("/_sim/{what}", look)
+
+
+def _loopback_only(request: web.Request) -> None:
+    if not ipaddress.ip_address(request.remote or "0.0.0.0").is_loopback:
+        raise web.HTTPForbidden(text="the control of the simulator answers this machine only")
+
+
+async def _obey(workspace: Workspace, request: web.Request) -> web.StreamResponse:
+    if request.match_info["order"] not in ORDERS:
+        return web.json_response({"ok": False, "error": f"orders: {', '.join(ORDERS)}"}, status=404)
+    model, handler = ORDERS[request.match_info["order"]]
+    try:
+        answer = await handler(workspace, model.model_validate_json(await request.read()))
+    except (ValidationError, NotOnScreen) as refused:
+        return web.json_response({"ok": False, "error": str(refused)}, status=422)
+    except KeyError as missing:
+        return web.json_response({"ok": False, "error": f"unknown: {missing}"}, status=404)
+    return web.json_response(answer)
+
+
+def delivery_body(delivery: Delivery) -> Json:
+    """Return what became of a delivery."""
+    return {
+        "ok": delivery.error is None,
+        "kind": delivery.kind,
+        "error": delivery.error,
+        "acked_in": delivery.acked_in,
+        "attempts": len(delivery.attempts),
+        "problems": [str(each) for each in delivery.problems],
+    }
+
+
+def _messages(workspace: Workspace, request: web.Request) -> Json:
+    found = list(workspace.messages(request.query["channel"]))
+    if user := request.query.get("user"):
+        found += workspace.ephemerals(user, request.query["channel"])
+    state, ordered = workspace.desk.state, sorted(found, key=lambda each: each.ts)
+    return {
+        "messages": [
+            {**message_body(state, each), "shown_to": each.shown_to, "lines": render_message(each, state)}
+            for each in ordered
+        ]
+    }
+
+
+def _views(workspace: Workspace, request: web.Request) -> Json:
+    state, user = workspace.desk.state, request.query["user"]
+    home_tab = workspace.home(user)
+    seen = [*workspace.modals(user), *([home_tab] if home_tab else [])]
+    return {
+        "views": [
+            {**view_body(state, each), "errors": dict(each.errors), "lines": render_view(each, state)} for each in seen
+        ]
+    }
+
+
+def _log(workspace: Workspace, request: web.Request) -> Json:
+    del request
+    rows = [{**dataclasses.asdict(each), "at": each.at.isoformat()} for each in workspace.log]
+    return {"calls": rows, "deliveries": [delivery_body(each) for each in workspace.deliveries]}
+
+
+def _channels(workspace: Workspace, request: web.Request) -> Json:
+    del request
+    rows = [
+        {**dataclasses.asdict(each), "members": sorted(each.members)} for each in workspace.desk.state.channels.values()
+    ]
+    return {"channels": rows}
+
+
+def _users(workspace: Workspace, request: web.Request) -> Json:
+    del request
+    return {"users": [dataclasses.asdict(each) for each in workspace.desk.state.users.values()]}
+
+
+LOOKS: dict[str, Callable[[Workspace, web.Request], Json]] = {
+    "messages": _messages,
+    "views": _views,
+    "log": _log,
+    "channels": _channels,
+    "users": _users,
+}
+
+
+def _where(workspace: Workspace, order: OnMessage) -> Message | View:
+    if order.view:
+        return _view(workspace, order.view)
+    found = workspace.message(order.channel, order.ts)
+    if found is None:
+        raise NotOnScreen(f"there is no message {order.ts} in {order.channel}")
+    return found
+
+
+def _view(workspace: Workspace, view: str) -> View:
+    return workspace.desk.surfaces.views[view]
