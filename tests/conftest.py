@@ -1,8 +1,31 @@
-"""What every test shares: one event loop backend."""
+"""What every test shares: one event loop backend, and the databases that storage is tested on."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.fakes.postgres import PostgresServer, binaries, running_postgres
+
+# Where PostgreSQL is not installed the suite says so by testing SQLite alone; CI sets TEST_POSTGRES and has no choice.
+KINDS = ["sqlite", "postgresql"] if binaries() or os.environ.get("TEST_POSTGRES") else ["sqlite"]
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=KINDS)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'vpsops.sqlite3'}"
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return server.database()
