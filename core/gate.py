@@ -19,8 +19,8 @@ from sqlalchemy.exc import IntegrityError
 
 from core import audit
 from core.changes import outbox, store, voting
-from core.changes.model import Actor, ActorKind, Change, Decision, Json, Ruling, State, Verdict, Vote
-from core.changes.preview import Preview, preview
+from core.changes.model import Actor, ActorKind, Change, Decision, Json, Ruling, State, Target, Verdict, Vote
+from core.changes.preview import Preview, preview, target_of
 from core.clock import Clock
 from core.engine import Engine
 from core.errors import InvalidInput, NotAllowed, StaleChange
@@ -66,7 +66,7 @@ class Gate:
             if known is not None:
                 return outcome_of(known)
         seen = await preview(self.api, operation, arguments)
-        ruling = self.policy.decide(facts(operation, request, seen, self.clock.now()))
+        ruling = self.policy.decide(facts(operation, request, seen.target, seen.monthly, self.clock.now()))
         refusal = refusal_of(ruling, request)
         if refusal is not None:
             await self._audit_refusal(request, seen, ruling, refusal)
@@ -74,15 +74,16 @@ class Gate:
         return await self._store(operation, request, seen, ruling)
 
     async def _read(self, operation: Operation, arguments: Arguments, request: Request) -> Outcome:
-        ruling = self.policy.decide(facts(operation, request, None, self.clock.now()))
+        target: Target | None = None
+        if isinstance(arguments, ServerArguments):
+            target = target_of(find_server(arguments.server, await self.api.list_servers()))
+            arguments = ServerArguments(server=target.id)
+        ruling = self.policy.decide(facts(operation, request, target, None, self.clock.now()))
         if ruling.decision is not Decision.ALLOW:
             return Refused(
-                reason=f"The policy does not let you {operation.name} here. {ruling.reason}".strip(),
+                reason=f"The policy does not let you run {operation.name} here. {ruling.reason}".strip(),
                 hint=f"Rules: {', '.join(ruling.rules) or 'none matched'}.",
             )
-        if isinstance(arguments, ServerArguments):
-            server = find_server(arguments.server, await self.api.list_servers())
-            arguments = ServerArguments(server=server.id)
         return Done(result=await operation.run(self.api, arguments, None))
 
     async def _audit_refusal(self, request: Request, seen: Preview, ruling: Ruling, refusal: Refused) -> None:
@@ -276,7 +277,7 @@ def checked(operation: Operation, arguments: Mapping[str, Json]) -> Arguments:
         raise InvalidInput(f"{where}: {first['msg']}.", hint=f"{operation.name} takes: {known}.") from None
 
 
-def facts(operation: Operation, request: Request, seen: Preview | None, now: datetime) -> Facts:
+def facts(operation: Operation, request: Request, target: Target | None, monthly: float | None, now: datetime) -> Facts:
     """Collect what the policy may look at."""
     return Facts(
         operation=operation.name,
@@ -284,9 +285,9 @@ def facts(operation: Operation, request: Request, seen: Preview | None, now: dat
         actor=request.actor,
         origin=request.origin.front,
         now=now,
-        target=seen.target if seen else None,
-        region=seen.target.region if seen else "",
-        cost=seen.monthly if seen else None,
+        target=target,
+        region=target.region if target else "",
+        cost=monthly,
     )
 
 
@@ -330,7 +331,9 @@ def new_change(  # noqa: PLR0913 - everything a change is made of
 
 def life(ruling: Ruling, timing: Timing) -> float:
     """Return the seconds a hold waits for people."""
-    return timing.confirm_seconds if ruling.decision is Decision.CONFIRM else timing.approve_seconds
+    if ruling.decision is Decision.CONFIRM:
+        return timing.confirm_seconds
+    return ruling.expires or timing.approve_seconds
 
 
 def remind_at(change: Change) -> datetime | None:

@@ -105,15 +105,21 @@ def actor_of(stored: Row) -> Actor:
 
 def ruling_of(stored: Row) -> Ruling:
     """Return the ruling a column holds."""
-    approvers = {name: tuple(value) for name, value in stored["approvers"].items()}
     return Ruling(
         decision=Decision(stored["decision"]),
         rules=tuple(stored["rules"]),
         votes=stored["votes"],
-        approvers=Approvers(**approvers),
+        approvers=approvers_of(stored["approvers"]),
         reason=stored["reason"],
         policy=stored["policy"],
+        requirements=tuple(approvers_of(one) for one in stored["requirements"]),
+        expires=stored["expires"],
     )
+
+
+def approvers_of(stored: Row) -> Approvers:
+    """Return the approvers a column holds."""
+    return Approvers(**{name: tuple(value) for name, value in stored.items()})
 
 
 def vote_values(change_id: str, vote: Vote) -> dict[str, Any]:

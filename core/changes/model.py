@@ -185,6 +185,8 @@ class Ruling:
     approvers: Approvers = Approvers()
     reason: str = ""
     policy: str = ""  # the policy's version
+    requirements: tuple[Approvers, ...] = ()  # whoever votes is among the approvers of each
+    expires: float = 0.0  # seconds a hold waits for votes; 0 for the default
 
 
 @dataclass(frozen=True, slots=True)

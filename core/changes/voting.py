@@ -1,6 +1,6 @@
 """Who may vote on a hold, and what the votes come to; pure."""
 
-from core.changes.model import Actor, ActorKind, Change, Decision, State, Verdict, Vote
+from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, State, Verdict, Vote
 from core.errors import NotAllowed
 
 
@@ -19,8 +19,12 @@ def check(change: Change, voter: Actor) -> None:
 
 
 def eligible(change: Change, voter: Actor) -> bool:
-    """Say whether the policy's approvers include this person; nobody is included by an empty list."""
-    approvers = change.ruling.approvers
+    """Say whether every rule's approvers include this person; nobody is included by an empty list."""
+    ruling = change.ruling
+    return all(_among(approvers, voter) for approvers in ruling.requirements or (ruling.approvers,))
+
+
+def _among(approvers: Approvers, voter: Actor) -> bool:
     named = {one.lower() for one in approvers.people} & voter.identities
     found = set(approvers.groups + approvers.channels) & set(voter.groups)
     return bool(named or found)
