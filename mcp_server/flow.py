@@ -1,0 +1,166 @@
+"""A change from a model's call to its end: through the gate, past the client's human, and followed for a while.
+
+Nothing here causes an effect: the gate does, after `confirm` with the digest that was shown.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import anyio
+import mcp.types as t
+
+from core.app import Core
+from core.changes.model import Actor, Change, Decision, Json, Origin, State
+from core.errors import InvalidInput, StaleChange
+from core.operations import Operation
+from core.requests import Done, Held, Outcome, Refused, Request
+from mcp_server import results
+from mcp_server.identity import agent_of
+from mcp_server.questions import Answer, is_yes, question_of, read_state, refusal_of, state_of
+from mcp_server.results import ToolResult
+from mcp_server.sdk import Call, question_result
+from mcp_server.text import clean
+from mcp_server.told import headed, verdict
+
+PATIENCE = 45.0  # seconds: hosts give up on a call after sixty
+STEP = 5.0  # seconds between two words of progress
+LONGEST_QUESTION = 3_600.0  # seconds a pushed question may stay open
+WITHDRAWAL = 3.0  # seconds to give a hold back when the asker has gone
+MAX_REASON = 300
+ORIGIN = Origin(front="mcp")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every call needs: the core, whose session it is, and how long a call may take."""
+
+    core: Core
+    human: str
+    change_tools: bool = False
+    patience: float = PATIENCE
+
+    def actor(self, call: Call) -> Actor:
+        """Return who asks."""
+        return agent_of(call.client_name, self.human)
+
+
+def request_of(desk: Desk, call: Call, operation: Operation) -> Request:
+    """Return a call as a request; raises `InvalidInput` for a reason that is none."""
+    arguments = call.arguments
+    reason = "" if operation.reads else _reason(arguments.pop("reason", ""))
+    return Request(
+        operation=operation.name,
+        arguments=arguments,
+        actor=desk.actor(call),
+        origin=ORIGIN,
+        reason=reason,
+        can_confirm=call.can_ask,
+    )
+
+
+def _reason(given: Json) -> str:
+    if given is not None and not isinstance(given, str):
+        raise InvalidInput("reason: must be text.")
+    if given and len(given) > MAX_REASON:
+        raise InvalidInput(f"reason: {len(given)} characters are too many.", hint=f"At most {MAX_REASON}.")
+    return clean(given or "", MAX_REASON)
+
+
+async def run_change(desk: Desk, call: Call, operation: Operation) -> ToolResult:
+    """Carry a change as far as it goes within one call."""
+    if call.state:
+        return await _answered(desk, call)
+    request = request_of(desk, call, operation)
+    return await _outcome(desk, call, await desk.core.gate.submit(request), request)
+
+
+async def _outcome(desk: Desk, call: Call, outcome: Outcome, request: Request) -> ToolResult:
+    if isinstance(outcome, Refused):
+        again = outcome.change
+        if again is not None and call.can_ask and _is_same(request, again):
+            return await _ask(desk, call, again)  # the first answer was lost: the same change, asked once more
+        return results.refused(outcome, tools=desk.change_tools)
+    if isinstance(outcome, Held) and outcome.needs is Decision.CONFIRM:
+        return await _ask(desk, call, outcome.change)
+    return await follow(desk, call, _change_of(outcome))
+
+
+def _change_of(outcome: Done | Held) -> Change:
+    if outcome.change is None:
+        raise RuntimeError("the gate answered a change without one")
+    return outcome.change
+
+
+def _is_same(request: Request, held: Change) -> bool:
+    """Say whether a held change is what this asker asks for again: the gate saw that it is the same server."""
+    if held.state is not State.HELD or held.ruling.decision is not Decision.CONFIRM:
+        return False
+    same_asker = (held.actor.id, held.actor.human) == (request.actor.id, request.actor.human)
+    return (
+        same_asker and held.operation == request.operation and _details(request.arguments) == _details(held.arguments)
+    )
+
+
+def _details(arguments: Mapping[str, Json]) -> dict[str, Json]:
+    given = {key: value for key, value in arguments.items() if key != "server" and value not in (None, [], (), "")}
+    return {key: value.strip().lower() if isinstance(value, str) else value for key, value in given.items()}
+
+
+async def _ask(desk: Desk, call: Call, change: Change) -> ToolResult:
+    question = question_of(change)
+    if call.new_era:
+        return question_result(question, state_of(change))
+    try:
+        answer = await call.push(question, seconds=_life(desk, change))
+    except anyio.get_cancelled_exc_class():
+        with anyio.move_on_after(WITHDRAWAL, shield=True):
+            await desk.core.gate.cancel(change.id, desk.actor(call), reason="The asker went away.")
+        raise
+    return await _decide(desk, call, (change.id, change.digest), answer)
+
+
+def _life(desk: Desk, change: Change) -> float:
+    if change.expires_at is None:
+        return LONGEST_QUESTION
+    left: float = (change.expires_at - desk.core.clock.now()).total_seconds()
+    return min(max(left, 1.0), LONGEST_QUESTION)
+
+
+async def _answered(desk: Desk, call: Call) -> ToolResult:
+    shown = read_state(call.state)
+    if call.answer is not None:
+        return await _decide(desk, call, shown, call.answer)
+    change = await desk.core.gate.get(shown[0])
+    if change.state is State.HELD:
+        return await _ask(desk, call, change)
+    return await follow(desk, call, change)
+
+
+async def _decide(desk: Desk, call: Call, shown: tuple[str, str], answer: Answer | None) -> ToolResult:
+    change_id, digest = shown
+    gate, actor = desk.core.gate, desk.actor(call)
+    try:
+        if answer is not None and is_yes(answer):
+            return await follow(desk, call, await gate.confirm(change_id, actor, digest))
+        why = refusal_of(answer)
+        return results.not_confirmed(await gate.cancel(change_id, actor, reason=why), why, tools=desk.change_tools)
+    except StaleChange as stale:
+        moved_on = await gate.get(change_id)
+        return results.change(moved_on, tools=desk.change_tools, before=f"This answer changed nothing: {stale}")
+
+
+async def follow(desk: Desk, call: Call, change: Change, patience: float | None = None) -> t.CallToolResult:
+    """Wait until a change is where it stays, or as long as a call may take, and tell where it is."""
+    limit = desk.patience if patience is None else patience
+    clock = desk.core.clock
+    began = clock.monotonic()
+    while not settled(change) and (left := limit - (clock.monotonic() - began)) > 0:
+        change = await desk.core.gate.wait(change.id, seconds=min(left, STEP), until=settled)
+        if not settled(change):
+            await call.progress(clock.monotonic() - began, limit, f"{headed(change)} {verdict(change)}")
+    return results.change(change, tools=desk.change_tools)
+
+
+def settled(change: Change) -> bool:
+    """Say whether waiting on makes no sense: it ended, takes too long, or needs a person."""
+    return change.state.final or change.overdue or change.state is State.NEEDS_PERSON

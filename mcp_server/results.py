@@ -1,0 +1,58 @@
+"""What a call of a tool is answered with; failures are results, so that the model reads them."""
+
+from typing import cast
+
+import mcp.types as t
+from pydantic import BaseModel, JsonValue
+
+from core.changes.model import Change
+from core.errors import VpsopsError
+from core.requests import Refused
+from mcp_server.shown import structured, text_of
+from mcp_server.text import joined
+from mcp_server.told import NOT_DONE, change_result, change_text, headed
+
+ToolResult = t.CallToolResult | t.InputRequiredResult
+
+
+def answer(text: str, content: dict[str, JsonValue] | None = None, *, failed: bool = False) -> t.CallToolResult:
+    """Return a result of one text and, where there is one, its structured content."""
+    return t.CallToolResult(
+        content=[t.TextContent(type="text", text=text)], structured_content=content, is_error=failed
+    )
+
+
+def read(result: BaseModel) -> t.CallToolResult:
+    """Return what a read found."""
+    return answer(text_of(result), structured(result))
+
+
+def change(of: Change, *, tools: bool, before: str = "") -> t.CallToolResult:
+    """Return where a change is; one that ended without its effect is a failure. `before` is said first."""
+    text = joined((before, change_text(of, tools=tools)), "\n")
+    return answer(text, content_of(of, tools=tools), failed=of.state in NOT_DONE)
+
+
+def content_of(of: Change, *, tools: bool) -> dict[str, JsonValue]:
+    """Return a change as structured content."""
+    dumped = change_result(of, tools=tools).model_dump(mode="json", exclude_none=True)
+    return cast("dict[str, JsonValue]", dumped)
+
+
+def not_confirmed(of: Change, why: str, *, tools: bool) -> t.CallToolResult:
+    """Return that a human did not say yes; `why` is how."""
+    what = f"Not confirmed, so nothing was done: {headed(of)} ({of.id}). {why}"
+    return answer(f"{what}\nDo not ask again unless your human wants it.", content_of(of, tools=tools), failed=True)
+
+
+def refused(outcome: Refused, *, tools: bool) -> t.CallToolResult:
+    """Return why the gate did not take a request, and which change is in the way."""
+    error = f"({outcome.error_id})" if outcome.error_id else ""
+    open_change = f"In the way: {change_text(outcome.change, tools=tools)}" if outcome.change else ""
+    said = joined((outcome.reason, outcome.hint, error), " ")
+    return answer(joined((said, open_change), "\n"), failed=True)
+
+
+def error(raised: VpsopsError) -> t.CallToolResult:
+    """Return an error: what happened, what to do next, and its id in the log."""
+    return answer(f"{raised} ({raised.error_id})", failed=True)

@@ -1,0 +1,72 @@
+"""From a pydantic model to the JSON Schema a model reads: inline, without titles, as few tokens as it takes; pure."""
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, JsonValue
+
+from core.operations.registry import Arguments
+
+Schema = dict[str, JsonValue]
+
+NOISE = frozenset({"title", "$defs", "default"})
+INNER = ("items", "additionalProperties")
+OBVIOUS = {"minimum": 1}  # that one asks for at least one needs no words
+
+
+def input_schema(arguments: type[Arguments], *, reason: bool) -> Schema:
+    """Return what a tool takes; `reason` adds the words an approver gets to read."""
+    raw = arguments.model_json_schema()
+    properties = _properties(raw)
+    if reason:
+        properties["reason"] = {"type": "string"}
+    return {**_object(properties, raw), "additionalProperties": False}
+
+
+def output_schema(result: type[BaseModel]) -> Schema:
+    """Return what a tool's structured content holds; what is unknown is absent, so nothing is null."""
+    raw = result.model_json_schema(mode="serialization")
+    return _object(_properties(raw), raw)
+
+
+def _object(properties: dict[str, JsonValue], raw: Mapping[str, JsonValue]) -> Schema:
+    known: Schema = {"properties": properties, "required": raw.get("required")}
+    return {"type": "object", **{key: value for key, value in known.items() if value}}
+
+
+def _properties(raw: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    definitions = _mapping(raw.get("$defs"))
+    return {name: _lean(_mapping(one), definitions) for name, one in _mapping(raw.get("properties")).items()}
+
+
+def _lean(raw: Mapping[str, JsonValue], definitions: Mapping[str, JsonValue]) -> Schema:
+    resolved = _resolve(_without_null(_resolve(raw, definitions)), definitions)
+    schema: Schema = {key: value for key, value in resolved.items() if key not in NOISE and OBVIOUS.get(key) != value}
+    for key in INNER:
+        if isinstance(schema.get(key), dict):
+            schema[key] = _lean(_mapping(schema[key]), definitions)
+    if "properties" in schema:
+        schema["properties"] = _properties({**schema, "$defs": dict(definitions)})
+    return schema
+
+
+def _resolve(raw: Mapping[str, JsonValue], definitions: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Put a definition in its reference's place; a model's docstring is for us, a field's description for them."""
+    reference = raw.get("$ref")
+    if not isinstance(reference, str):
+        return dict(raw)
+    target = _mapping(definitions[reference.rsplit("/", 1)[-1]])
+    inlined = {key: value for key, value in target.items() if key not in {"description", "additionalProperties"}}
+    return {**inlined, **{key: value for key, value in raw.items() if key != "$ref"}}
+
+
+def _without_null(raw: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    choices = raw.get("anyOf")
+    if not isinstance(choices, list):
+        return raw
+    real = [one for one in choices if _mapping(one).get("type") != "null"]
+    rest = {key: value for key, value in raw.items() if key != "anyOf"}
+    return {**_mapping(real[0]), **rest} if len(real) == 1 else {**rest, "anyOf": real}
+
+
+def _mapping(value: JsonValue) -> dict[str, JsonValue]:
+    return value if isinstance(value, dict) else {}

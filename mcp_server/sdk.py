@@ -1,0 +1,131 @@
+"""The one place that touches the SDK's provisional parts, and one view of a tool call for both protocol eras.
+
+New era (2026-07-28): a question is a result (`input_required`) and the client calls again with the answer and our
+sealed state. Old era (the handshake): a question is pushed to the client while the call waits.
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mcp.types as t
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
+from mcp.shared.exceptions import MCPError
+from mcp.shared.message import ServerMessageMetadata
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
+
+from core.changes.model import Json
+from mcp_server.questions import Answer, Question
+
+STATE_TTL = 86_400.0  # seconds; the hold's own expiry comes first and is told in words
+QUESTION = "confirm"
+
+Context = ServerRequestContext[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a tool, whichever era it came in."""
+
+    context: Context
+    params: t.CallToolRequestParams
+
+    @property
+    def tool(self) -> str:
+        """The tool's name."""
+        return self.params.name
+
+    @property
+    def arguments(self) -> dict[str, Json]:
+        """The arguments as sent."""
+        return dict(self.params.arguments or {})
+
+    @property
+    def client_name(self) -> str:
+        """What the client calls itself; empty where it does not say."""
+        return client_name(self.context)
+
+    @property
+    def new_era(self) -> bool:
+        """Say whether a question is answered by another call."""
+        return self.context.protocol_version in MODERN_PROTOCOL_VERSIONS
+
+    @property
+    def can_ask(self) -> bool:
+        """Say whether the client declared forms and a question can reach it."""
+        declared = self.context.session.client_capabilities
+        forms = declared.elicitation if declared else None
+        if forms is None or (forms.form is None and forms.url is not None):
+            return False
+        return self.new_era or self.context.session.can_send_request
+
+    @property
+    def state(self) -> str:
+        """What we gave with a question, verified by the seal; empty on a first call."""
+        return self.params.request_state or ""
+
+    @property
+    def answer(self) -> Answer | None:
+        """The answer that came with a second call."""
+        given = (self.params.input_responses or {}).get(QUESTION)
+        return _answer(given) if isinstance(given, t.ElicitResult) else None
+
+    async def push(self, question: Question, *, seconds: float) -> Answer | None:
+        """Ask and wait (old era); nothing when the client cannot or will not answer, or the time ran out."""
+        form = t.ElicitRequestFormParams(message=question.text, requested_schema=question.schema)
+        try:
+            return _answer(
+                await self.context.session.send_request(
+                    t.ElicitRequest(params=form),
+                    t.ElicitResult,
+                    request_read_timeout_seconds=seconds,
+                    metadata=ServerMessageMetadata(related_request_id=self.context.request_id),
+                )
+            )
+        except (MCPError, ValidationError):
+            return None
+
+    async def progress(self, done: float, total: float, text: str) -> None:
+        """Tell how far it is; nothing happens unless the client asked to be told."""
+        await self.context.session.report_progress(done, total, text)
+
+
+def _answer(given: t.ElicitResult) -> Answer:
+    return Answer(action=given.action, content=dict(given.content or {}))
+
+
+def question_result(question: Question, state: str) -> t.InputRequiredResult:
+    """Return the question as a result (new era); `state` is sealed on its way out."""
+    form = t.ElicitRequestFormParams(message=question.text, requested_schema=question.schema)
+    return t.InputRequiredResult(input_requests={QUESTION: t.ElicitRequest(params=form)}, request_state=state)
+
+
+def client_name(context: Context) -> str:
+    """Return what the client calls itself; empty where it does not say."""
+    params = context.session.client_params
+    return params.client_info.name if params else ""
+
+
+def seal_state(server: Server[Any], principal: Callable[[Context], str], keys: Sequence[bytes]) -> None:
+    """Seal every state that leaves: bound to principal, tool and arguments; one that was altered is refused.
+
+    Without `keys` (32 bytes each, the first seals) a key of this process is used, which dies with it.
+    """
+    security = RequestStateSecurity(
+        keys=list(keys) or [secrets.token_bytes(32)], ttl=STATE_TTL, bind_principal=principal
+    )
+    server.middleware.append(RequestStateBoundary(security, default_audience=server.name))
+
+
+def no_such_tool(name: str) -> MCPError:
+    """Return the protocol error the specification has for a tool that does not exist."""
+    return MCPError(t.INVALID_PARAMS, f"Unknown tool: {name}")
+
+
+def no_such_cursor() -> MCPError:
+    """Return the protocol error for a page that does not exist."""
+    return MCPError(t.INVALID_PARAMS, "Invalid cursor")

@@ -1,0 +1,166 @@
+"""Results as structured content and as short text, one renderer for each kind of result; pure."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar, cast
+
+from pydantic import BaseModel, JsonValue, computed_field
+
+from core.operations.catalogue import OsTemplates, Plans, Regions
+from core.operations.servers import ServerList
+from core.wayscloud.models import Server, Usage
+from mcp_server.text import clean, clean_json, duration, joined, moment, money, number, quote, size, table
+
+R = TypeVar("R", bound=BaseModel)
+
+
+class ShownServer(Server):
+    """A server with its state in people's words, which the API's own `status` may contradict."""
+
+    @computed_field(description="running, stopped, failed, or what is under way")  # type: ignore[prop-decorator]
+    @property
+    def state(self) -> str:
+        """Return the state in people's words."""
+        return super().state
+
+
+class ShownServers(BaseModel):
+    """A page of servers, each with its state."""
+
+    servers: list[ShownServer]
+    total: int
+    next_cursor: str | None = None
+
+
+SHOWN: Mapping[type[BaseModel], type[BaseModel]] = {Server: ShownServer, ServerList: ShownServers}
+
+
+def shown_as(result: type[BaseModel]) -> type[BaseModel]:
+    """Return the model that a tool's structured content follows, for a registry's result model."""
+    return SHOWN.get(result, result)
+
+
+def structured(result: BaseModel) -> dict[str, JsonValue]:
+    """Return the structured content of a read: what is known, cleaned."""
+    shown = shown_as(type(result))
+    whole = result if shown is type(result) else shown.model_validate(result.model_dump())
+    return cast("dict[str, JsonValue]", clean_json(whole.model_dump(mode="json", exclude_none=True)))
+
+
+def text_of(result: BaseModel) -> str:
+    """Return the short text of a read; a result without a renderer is told by its structured content."""
+    render = RENDERERS.get(type(result))
+    return render(result) if render else "See the structured result."
+
+
+def servers_text(page: ServerList) -> str:
+    """Tell a page of servers, and how to get the next."""
+    if not page.servers:
+        return "No servers match." if page.total == 0 else f"No more servers; {page.total} match."
+    return f"{_server_table(page.servers)}\n{_page_note(page)}"
+
+
+def _server_table(servers: Sequence[Server]) -> str:
+    names = [server.hostname.lower() for server in servers]
+    repeated = {name for name in names if names.count(name) > 1}
+    rows = [
+        (s.hostname, s.state, s.region, s.plan, s.ipv4 or s.ipv6, s.id if s.hostname.lower() in repeated else None)
+        for s in servers
+    ]
+    return table(("NAME", "STATE", "REGION", "PLAN", "ADDRESS", "ID"), rows)
+
+
+def _page_note(page: ServerList) -> str:
+    if page.next_cursor is None:
+        return f"{page.total} in all." if len(page.servers) == page.total else f"The last of {page.total}."
+    return f"{len(page.servers)} of {page.total}; pass cursor {quote(page.next_cursor, 400)} for more."
+
+
+def server_text(server: Server) -> str:
+    """Tell one server in two lines."""
+    first = f"{clean(server.hostname)} ({clean(server.id)}) is {clean(server.state)}."
+    shape = joined(
+        (
+            _labelled("plan", server.plan),
+            _labelled("region", server.region),
+            _labelled("OS", server.os_template),
+            clean(server.ipv4 or ""),
+            clean(server.ipv6 or ""),
+            _amount(server.vcpus, "vCPU"),
+            _amount(server.memory_gb, "GB memory"),
+            _amount(server.disk_gb, "GB disk"),
+            _monthly(server.monthly_price, server.currency),
+            f"since {moment(server.created_at)}" if server.created_at else "",
+        )
+    )
+    return joined((first, f"{shape[:1].upper()}{shape[1:]}." if shape else ""), "\n")
+
+
+def usage_text(usage: Usage) -> str:
+    """Tell a server's use in a line."""
+    told = joined(
+        (
+            clean(usage.status or ""),
+            _labelled("power", usage.power_state),
+            f"up {duration(usage.uptime_seconds)}" if usage.uptime_seconds is not None else "",
+            _percent("CPU", usage.cpu_percent),
+            _percent("memory", usage.memory_percent),
+            _percent("disk", usage.disk_percent),
+            f"in {size(usage.network_in_bytes)}" if usage.network_in_bytes is not None else "",
+            f"out {size(usage.network_out_bytes)}" if usage.network_out_bytes is not None else "",
+        )
+    )
+    return f"{told[:1].upper()}{told[1:]}." if told else "The provider gave no figures."
+
+
+def plans_text(found: Plans) -> str:
+    """Tell the plans as a table."""
+    rows = [
+        (p.code, p.name, p.vcpus, p.memory_gb, p.disk_gb, p.bandwidth_tb, money(p.monthly_price, p.currency))
+        for p in found.plans
+    ]
+    head = ("CODE", "NAME", "VCPU", "MEMORY GB", "DISK GB", "TRAFFIC TB", "A MONTH")
+    return table(head, rows) if rows else "The provider lists no plans."
+
+
+def templates_text(found: OsTemplates) -> str:
+    """Tell the operating systems as a table."""
+    rows = [(o.id, o.name, o.family, o.version) for o in found.os_templates]
+    return table(("ID", "NAME", "FAMILY", "VERSION"), rows) if rows else "The provider lists no OS templates."
+
+
+def regions_text(found: Regions) -> str:
+    """Tell the regions as a table."""
+    rows = [(r.code, r.name, r.country, None if r.available else "not available") for r in found.regions]
+    return table(("CODE", "NAME", "COUNTRY", "NOTE"), rows) if rows else "The provider lists no regions."
+
+
+def _labelled(label: str, value: str | None) -> str:
+    return f"{label} {clean(value)}" if value else ""
+
+
+def _amount(value: float | None, unit: str) -> str:
+    return "" if value is None else f"{number(value)} {unit}"
+
+
+def _percent(label: str, value: float | None) -> str:
+    return "" if value is None else f"{label} {number(round(value, 1))} %"
+
+
+def _monthly(amount: float | None, currency: str | None) -> str:
+    return f"{money(amount, currency)} a month" if amount is not None else ""
+
+
+def _for(kind: type[R], render: Callable[[R], str]) -> tuple[type[BaseModel], Callable[[BaseModel], str]]:
+    return kind, cast("Callable[[BaseModel], str]", render)
+
+
+RENDERERS: Mapping[type[BaseModel], Callable[[BaseModel], str]] = dict(
+    (
+        _for(ServerList, servers_text),
+        _for(Server, server_text),
+        _for(Usage, usage_text),
+        _for(Plans, plans_text),
+        _for(OsTemplates, templates_text),
+        _for(Regions, regions_text),
+    )
+)

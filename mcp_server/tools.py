@@ -1,0 +1,44 @@
+"""The tools: one for each operation of the registry, in its order, with all four annotations stated."""
+
+import mcp.types as t
+
+from core.operations import OPERATIONS, Operation, Risk
+from mcp_server.schemas import input_schema, output_schema
+from mcp_server.shown import shown_as
+from mcp_server.told import ChangeResult
+
+PREFIX = "vps_"
+REPEATABLE = frozenset({"start", "stop"})  # a second run changes nothing more
+HARMFUL = frozenset({Risk.DISRUPTIVE, Risk.DESTRUCTIVE})
+
+
+def operation_tools() -> list[t.Tool]:
+    """Return a tool for each operation."""
+    return [tool_of(operation) for operation in OPERATIONS.values()]
+
+
+def tool_of(operation: Operation) -> t.Tool:
+    """Return an operation as a tool."""
+    return t.Tool(
+        name=f"{PREFIX}{operation.name}",
+        title=operation.summary.split(".", 1)[0].split(":", 1)[0],
+        description=operation.guidance,
+        input_schema=input_schema(operation.arguments, reason=not operation.reads),
+        output_schema=output_schema(shown_as(operation.result) if operation.reads else ChangeResult),
+        annotations=annotations_of(operation),
+    )
+
+
+def annotations_of(operation: Operation) -> t.ToolAnnotations:
+    """Return the hints: none is left to the protocol's defaults."""
+    return t.ToolAnnotations(
+        read_only_hint=operation.reads,
+        destructive_hint=operation.risk in HARMFUL,
+        idempotent_hint=operation.reads or operation.name in REPEATABLE,
+        open_world_hint=True,
+    )
+
+
+def operation_named(tool: str) -> Operation | None:
+    """Return the operation behind a tool's name."""
+    return OPERATIONS.get(tool.removeprefix(PREFIX)) if tool.startswith(PREFIX) else None
