@@ -21,20 +21,62 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-    api_key: Annotated[SecretStr | None, Field(alias="WAYSCLOUD_API_KEY")] = None
-    token: Annotated[SecretStr | None, Field(alias="WAYSCLOUD_TOKEN")] = None
-    api_url: Annotated[str, Field(alias="WAYSCLOUD_API_URL")] = "https://api.wayscloud.services"
-    slack_bot_token: Annotated[SecretStr | None, Field(alias="SLACK_BOT_TOKEN")] = None
-    slack_signing_secret: Annotated[SecretStr | None, Field(alias="SLACK_SIGNING_SECRET")] = None
-    slack_app_token: Annotated[SecretStr | None, Field(alias="SLACK_APP_TOKEN")] = None
-    slack_api_url: Annotated[str, Field(alias="SLACK_API_URL")] = "https://slack.com/api/"
-    database_url: Annotated[str, Field(alias="VPSOPS_DATABASE_URL")] = ""
-    config: Annotated[Path | None, Field(alias="VPSOPS_CONFIG")] = None
-    channel: Annotated[str, Field(alias="VPSOPS_CHANNEL")] = ""
-    approval_channel: Annotated[str, Field(alias="VPSOPS_APPROVAL_CHANNEL")] = ""
-    actor: Annotated[str, Field(alias="VPSOPS_ACTOR")] = ""
-    log_level: Annotated[str, Field(alias="VPSOPS_LOG_LEVEL", pattern="^(debug|info|warning|error)$")] = "info"
-    log_format: Annotated[str, Field(alias="VPSOPS_LOG_FORMAT", pattern="^(console|json)$")] = "console"
+    api_key: Annotated[
+        SecretStr | None,
+        Field(alias="WAYSCLOUD_API_KEY", description="secret; a service or account key, sent as X-API-Key"),
+    ] = None
+    token: Annotated[
+        SecretStr | None, Field(alias="WAYSCLOUD_TOKEN", description="secret; a personal access token, sent as Bearer")
+    ] = None
+    api_url: Annotated[
+        str, Field(alias="WAYSCLOUD_API_URL", description="the provider's API, or a simulator's address")
+    ] = "https://api.wayscloud.services"
+    slack_bot_token: Annotated[
+        SecretStr | None, Field(alias="SLACK_BOT_TOKEN", description="secret; the bot token, xoxb-…")
+    ] = None
+    slack_signing_secret: Annotated[
+        SecretStr | None,
+        Field(alias="SLACK_SIGNING_SECRET", description="secret; proves that requests over HTTP are from Slack"),
+    ] = None
+    slack_app_token: Annotated[
+        SecretStr | None,
+        Field(alias="SLACK_APP_TOKEN", description="secret; the app token, xapp-…: with it the bot uses Socket Mode"),
+    ] = None
+    slack_api_url: Annotated[
+        str, Field(alias="SLACK_API_URL", description="another base of the Slack Web API, for simulators")
+    ] = "https://slack.com/api/"
+    database_url: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_DATABASE_URL",
+            description="sqlite:///PATH or postgresql://…; default: a file in the user's state directory",
+        ),
+    ] = ""
+    config: Annotated[Path | None, Field(alias="VPSOPS_CONFIG", description="path of vpsops.toml")] = None
+    channel: Annotated[str, Field(alias="VPSOPS_CHANNEL", description="channel id for notices")] = ""
+    approval_channel: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_APPROVAL_CHANNEL",
+            description="channel id for approval cards; its members may approve unless the policy says otherwise",
+        ),
+    ] = ""
+    actor: Annotated[
+        str,
+        Field(alias="VPSOPS_ACTOR", description="whose session a stdio MCP server is: a Slack user id or an e-mail"),
+    ] = ""
+    log_level: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_LOG_LEVEL",
+            pattern="^(debug|info|warning|error)$",
+            description="debug, info, warning or error",
+        ),
+    ] = "info"
+    log_format: Annotated[
+        str,
+        Field(alias="VPSOPS_LOG_FORMAT", pattern="^(console|json)$", description="console or json; always on stderr"),
+    ] = "console"
 
     @model_validator(mode="after")
     def _check_addresses(self) -> Self:
