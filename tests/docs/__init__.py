@@ -1,0 +1,1 @@
+"""Generated pages, and the test that they are current."""
