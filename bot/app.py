@@ -1,0 +1,187 @@
+"""Puts the bot together: Bolt, the guard before it, the workers behind it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import aiohttp
+import anyio
+import structlog
+from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_sdk.web.async_client import AsyncWebClient
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from bot.blocks.notes import error_note, note
+from bot.deliveries import CLICK, COMMAND, SUBMISSION, Intake
+from bot.guard import Guard
+from bot.identity import Membership
+from bot.listeners import register
+from bot.logs import quiet
+from bot.notifications import Deliverer
+from bot.on_click import asking_of as asking_of_click
+from bot.on_click import on_click
+from bot.on_command import asking_of as asking_of_command
+from bot.on_command import on_command
+from bot.on_submission import asking_of as asking_of_submission
+from bot.on_submission import on_submission
+from bot.parts import Asking, Parts
+from bot.slack import Slack
+from bot.wire import Click, SlashCommand, Submission
+from core.app import Core
+from core.errors import StorageError, VpsopsError
+from core.inbox import Delivery
+
+PATH: Final = "/slack/events"
+DRAIN_SECONDS: Final = 10.0
+
+log = structlog.get_logger(__name__)
+HANDLERS: Final = {COMMAND: on_command, CLICK: on_click, SUBMISSION: on_submission}
+
+
+@dataclass(frozen=True, slots=True)
+class Bot:
+    """A running bot: `bolt` for Socket Mode, `routes` to be served over HTTP."""
+
+    parts: Parts
+    bolt: AsyncApp
+    intake: Intake
+    routes: list[Route | Mount]
+
+    @property
+    def asgi(self) -> Starlette:
+        """The bot as an application of its own."""
+        return Starlette(routes=self.routes)
+
+
+@asynccontextmanager
+async def open_bot(core: Core) -> AsyncIterator[Bot]:
+    """Run a bot until the block ends; what was accepted by then is finished, within ten seconds.
+
+    Needs neither Slack nor the provider to be reachable.
+    """
+    async with aiohttp.ClientSession() as session, anyio.create_task_group() as group:
+        slack = Slack(core.settings, session)
+        parts = Parts(core, slack, Membership(slack, core.clock), Deliverer(core, slack))
+        intake = Intake(core.inbox, core.clock, partial(work, parts), group)
+        bolt = build_bolt(parts, intake)
+        for loop in (intake.sweep, parts.deliverer.run, parts.deliverer.refresh):
+            group.start_soon(loop)
+        try:
+            yield Bot(parts, bolt, intake, routes_of(parts, bolt))
+            if not await intake.drain(DRAIN_SECONDS):
+                log.warning("stopping with deliveries in hand; the next start takes them up", count=intake.busy)
+        finally:
+            group.cancel_scope.cancel()
+
+
+def build_bolt(parts: Parts, intake: Intake) -> AsyncApp:
+    """Build the Bolt app with its listeners.
+
+    Bolt's own authorisation asks Slack before the first acknowledgement; this one knows its token already.
+    """
+    settings = parts.core.settings
+    secret = settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else ""
+    token = parts.slack.client.token
+
+    async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
+        return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id, bot_token=token)
+
+    # the token is handed out by `authorize`: Bolt warns where it is told twice
+    client = AsyncWebClient(base_url=parts.slack.client.base_url, session=parts.slack.session, logger=quiet)
+    bolt = AsyncApp(
+        name="vpsops",
+        logger=quiet,
+        process_before_response=True,
+        signing_secret=secret,
+        client=client,
+        authorize=authorize,
+        request_verification_enabled=bool(secret),
+    )
+    register(bolt, intake)
+    return bolt
+
+
+def routes_of(parts: Parts, bolt: AsyncApp) -> list[Route | Mount]:
+    """Return what is served over HTTP: Slack's address behind the guard, and the health."""
+    settings = parts.core.settings
+    secret = settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else ""
+
+    async def health(_request: Request) -> Response:
+        return await healthz(parts)
+
+    routes: list[Route | Mount] = [Route("/healthz", health)]
+    if secret:
+        guard = Guard(_endpoint(bolt), secret, parts.core.clock)
+        routes.insert(0, Route(PATH, _Asgi(guard)))
+    return routes
+
+
+class _Asgi:
+    """An endpoint that Starlette takes for an application rather than for a function of a request."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._guard(scope, receive, send)
+
+
+def _endpoint(bolt: AsyncApp) -> "_Endpoint":
+    return _Endpoint(AsyncSlackRequestHandler(bolt))
+
+
+class _Endpoint:
+    """Bolt's handler as an ASGI application."""
+
+    def __init__(self, handler: AsyncSlackRequestHandler) -> None:
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._handler.handle(Request(scope, receive))
+        await response(scope, receive, send)
+
+
+async def healthz(parts: Parts) -> Response:
+    """Answer 200 while deliveries can be stored and messages get out, 503 otherwise."""
+    try:
+        await parts.core.inbox.unfinished(older_than=0.0)
+    except StorageError as error:
+        return JSONResponse({"ok": False, "why": error.message}, status_code=503)
+    why = parts.deliverer.health.why
+    return JSONResponse({"ok": not why, **({"why": f"slack: {why}"} if why else {})}, status_code=503 if why else 200)
+
+
+async def work(parts: Parts, delivery: Delivery) -> None:
+    """Work off one delivery; whatever goes wrong is told to the person, with an id that is in the log."""
+    handler = HANDLERS.get(delivery.kind)
+    if handler is None:
+        log.error("delivery of an unknown kind", kind=delivery.kind)
+        return
+    try:
+        await handler(parts, delivery)
+    except StorageError:
+        raise
+    except VpsopsError as error:
+        log.info("refused", kind=delivery.kind, error=error.message, error_id=error.error_id)
+        await parts.slack.tell(asking_of(delivery).where, error_note(error))
+    except Exception:
+        fault = VpsopsError("Something went wrong on my side.", hint="An administrator finds it in the log by this id.")
+        log.exception("delivery broke", kind=delivery.kind, error_id=fault.error_id)
+        await parts.slack.tell(asking_of(delivery).where, note(fault.message, fault.hint, fault.error_id))
+
+
+def asking_of(delivery: Delivery) -> Asking:
+    """Return whose delivery it is."""
+    if delivery.kind == COMMAND:
+        return asking_of_command(SlashCommand.model_validate(delivery.payload), delivery.key)
+    if delivery.kind == CLICK:
+        return asking_of_click(Click.model_validate(delivery.payload), delivery.key)
+    return asking_of_submission(Submission.model_validate(delivery.payload), delivery.key)

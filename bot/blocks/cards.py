@@ -1,0 +1,172 @@
+"""The card of a change, for every state it can be in; pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from bot import names
+from bot.blocks.acts import act, headline, phase
+from bot.blocks.build import Block, Post, actions, button, context, facts, header, mrkdwn, plain, section
+from bot.blocks.text import duration, flat, moment, outside, person
+from core.changes.model import ActorKind, Change, Decision, State, Verdict, Vote
+from core.wayscloud.models import Server
+
+DIGEST: Final = 16
+VOTES_SHOWN: Final = 8
+UNDER_WAY: Final = frozenset({State.SENDING, State.WATCHING, State.UNKNOWN})
+
+
+class Audience(StrEnum):
+    """Who a copy of a card is for, which decides its buttons."""
+
+    ASKER = "card"
+    VOTERS = "approval"
+
+
+def change_card(change: Change, now: datetime, audience: Audience = Audience.ASKER) -> Post:
+    """Draw a change as it is; buttons only while somebody has to decide."""
+    title = headline(change)
+    blocks = [
+        header(title),
+        *_sentences(change),
+        *facts(_facts(change, now)),
+        *_quoted("Reason", change.reason),
+        *_votes(change),
+        *_controls(change, audience),
+        context(mrkdwn(_small_print(change))),
+    ]
+    return Post(f"{outside(title, 300)} {_asked_by(change)}", tuple(blocks))
+
+
+def asked_by(change: Change) -> str:
+    """Return who asks, as escaped mrkdwn: a person, or an agent and the person it acts for."""
+    actor = change.actor
+    if actor.kind is ActorKind.PERSON:
+        return person(actor.id, actor.shown)
+    behind = f" for {person(actor.human, actor.human)}" if actor.human else ""
+    return f"the agent {outside(actor.shown, 80)}{behind}"
+
+
+def stamp(change: Change) -> dict[str, Any]:
+    """Return what a button on a card carries: which change, and which form of it was shown."""
+    return {"c": change.id, "d": change.digest[:DIGEST]}
+
+
+def block_id(change: Change, part: str) -> str:
+    """Return a block's id; it changes with what is shown, so that a click on an older form is seen to be one."""
+    return f"vps:{change.id}:{change.digest[:DIGEST]}:{part}"
+
+
+def _asked_by(change: Change) -> str:
+    return f"Asked for by {asked_by(change)}."
+
+
+def _sentences(change: Change) -> list[Block]:
+    words = [phase(change).sentence, change.effect if change.state is State.HELD else "", _ending(change)]
+    return [section(plain(" ".join(word for word in words if word)))] if any(words) else []
+
+
+def _ending(change: Change) -> str:
+    took = f"It took {duration(change.seconds)}." if change.seconds is not None else ""
+    if change.state is State.SUCCEEDED:
+        return " ".join(word for word in (_now_is(change), took, flat(change.note, 600)) if word) or "Done."
+    return flat(change.note, 600)
+
+
+def _now_is(change: Change) -> str:
+    server = result_server(change.result)
+    return f"The service says it is {flat(server.state, 40)}." if server else ""
+
+
+def result_server(result: Mapping[str, Any]) -> Server | None:
+    """Read the server out of a change's result, if it holds one."""
+    try:
+        return Server.model_validate(result) if result else None
+    except ValidationError:
+        return None
+
+
+def _facts(change: Change, now: datetime) -> list[tuple[str, str]]:
+    target = change.target
+    server = result_server(change.result)
+    address = (server.ipv4 or server.ipv6 or "" if server else "") or target.address
+    state = "State when asked" if change.state is not State.HELD else "State"
+    elapsed = duration((now - change.sent_at).total_seconds()) if change.sent_at else ""
+    return [
+        ("Server", target.hostname),
+        ("Id", target.id or (server.id if server else "")),
+        ("Address", address),
+        ("Region", target.region),
+        (state, target.state),
+        ("Plan", target.plan),
+        ("Cost", change.cost),
+        ("Running for", elapsed if change.state in UNDER_WAY else ""),
+    ]
+
+
+def _quoted(label: str, words: str) -> list[Block]:
+    """The asker's own words: data, on one line, never markup."""
+    return [section(plain(f"{label}: {flat(words, 500)}"))] if words.strip() else []
+
+
+def _votes(change: Change) -> list[Block]:
+    drawn = [context(*_vote(vote)) for vote in change.votes[:VOTES_SHOWN]]
+    if change.ruling.decision is Decision.APPROVE and change.state is State.HELD:
+        drawn.insert(0, context(mrkdwn(f"{change.approvals} of {change.ruling.votes} approvals.")))
+    return drawn
+
+
+def _vote(vote: Vote) -> list[Block]:
+    said = "approved" if vote.verdict is Verdict.APPROVE else "denied"
+    who = mrkdwn(f"{person(vote.voter.id, vote.voter.shown)} {said}, {moment(vote.at)}")
+    return [who, plain(f"Reason: {flat(vote.reason, 400)}")] if vote.reason.strip() else [who]
+
+
+def _controls(change: Change, audience: Audience) -> list[Block]:
+    if change.state is State.HELD:
+        row = _vote_buttons(change) if _votes_here(change, audience) else _asker_buttons(change)
+    elif change.state is State.NEEDS_PERSON:
+        row = _settle_buttons(change)
+    else:
+        return []
+    return [actions(row, block_id(change, "decide"))]
+
+
+def _votes_here(change: Change, audience: Audience) -> bool:
+    return change.ruling.decision is Decision.APPROVE and audience is Audience.VOTERS
+
+
+def _asker_buttons(change: Change) -> list[Block]:
+    cancel = button("Cancel", names.CANCEL, stamp(change))
+    if change.ruling.decision is Decision.APPROVE:
+        return [cancel]
+    style = "primary" if change.operation in {"create", "start"} else "danger"
+    return [button(act(change.operation, change.target.hostname), names.CONFIRM, stamp(change), style), cancel]
+
+
+def _vote_buttons(change: Change) -> list[Block]:
+    approve = f"Approve: {act(change.operation, change.target.hostname, 65)}"
+    return [
+        button(approve, names.APPROVE, stamp(change), "primary"),
+        button("Deny", names.DENY, stamp(change)),
+    ]
+
+
+def _settle_buttons(change: Change) -> list[Block]:
+    return [
+        button("It happened", names.HAPPENED, stamp(change)),
+        button("It did not happen", names.NOT_HAPPENED, stamp(change)),
+    ]
+
+
+def _small_print(change: Change) -> str:
+    parts = [_asked_by(change), moment(change.created_at)]
+    if change.state is State.HELD and change.expires_at is not None:
+        parts.append(f"Expires {moment(change.expires_at)}")
+    parts.append(outside(change.id, 80))
+    if change.ruling.rules:
+        parts.append(f"rule {outside(', '.join(change.ruling.rules), 200)}")
+    return " · ".join(parts)

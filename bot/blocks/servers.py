@@ -1,0 +1,200 @@
+"""Servers as people see them: a page of them, one in detail, its usage, and a choice among several; pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bot import names
+from bot.blocks.acts import act, verb
+from bot.blocks.build import (
+    Block,
+    Post,
+    actions,
+    button,
+    context,
+    facts,
+    header,
+    lines,
+    mrkdwn,
+    option,
+    pack,
+    plain,
+    section,
+)
+from bot.blocks.text import duration, flat, moment, money, outside
+from bot.words import SLASH, word_for
+from core.operations import OPERATIONS
+from core.operations.servers import ServerList
+from core.wayscloud.models import Server, Usage
+
+SIGNS: Final = {"running": "●", "stopped": "○", "failed": "✗"}
+CHOICES: Final = 20
+OPTION_VALUE: Final = 150
+MENU: Final = ("get", "status", "start", "stop", "reboot")
+SIZE: Final = 20
+UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for: it stands in the buttons that repeat or share it."""
+
+    operation: str
+    arguments: Mapping[str, Any]
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """Return it as a button carries it."""
+        return {"op": self.operation, "args": dict(self.arguments)}
+
+
+def server_page(found: ServerList, asked: Asked) -> Post:
+    """Draw one page of servers."""
+    title = _count(found)
+    if not found.servers:
+        return Post(title, (section(plain(title)), section(plain(_none(asked)))))
+    rows = [section(lines(_first(one), _second(one)), _menu(one)) for one in found.servers]
+    blocks = (header(title), *rows, _foot(found, asked))
+    listed = ", ".join(outside(f"{one.hostname} {one.state}", 120) for one in found.servers[:10])
+    return Post(f"{title}: {listed}", blocks)
+
+
+def server_details(server: Server, asked: Asked) -> Post:
+    """Draw one server, with buttons for what fits its state."""
+    title = f"{SIGNS.get(server.state, '◌')} {flat(server.hostname, 120)}: {flat(server.state, 24)}"
+    blocks = [header(title), *facts(_facts(server)), actions(_buttons(server, asked))]
+    if server.created_at is not None:
+        blocks.append(context(mrkdwn(f"Created {moment(server.created_at)}")))
+    return Post(outside(f"{title} {server.ipv4 or ''}", 300), tuple(blocks))
+
+
+def usage_page(hostname: str, usage: Usage, asked: Asked) -> Post:
+    """Draw a server's live figures."""
+    title = f"{flat(hostname, 120)}: usage"
+    pairs = [
+        ("CPU", _bar(usage.cpu_percent)),
+        ("Memory", _bar(usage.memory_percent)),
+        ("Disk", _bar(usage.disk_percent)),
+        ("Uptime", duration(usage.uptime_seconds) if usage.uptime_seconds is not None else ""),
+        ("Received", _bytes(usage.network_in_bytes)),
+        ("Sent", _bytes(usage.network_out_bytes)),
+        ("Power", usage.power_state or usage.status or ""),
+    ]
+    row = [button("Refresh", names.numbered(names.RUN, 0), asked.value), share(asked)]
+    said = ", ".join(f"{label} {value}" for label, value in pairs if value)
+    return Post(outside(f"{title}: {said}", 600), (header(title), *facts(pairs), actions(row)))
+
+
+def choice(text: str, operation: str, candidates: Sequence[tuple[str, str]], reason: str = "") -> Post:
+    """Ask which server is meant: one button each, which runs exactly that one."""
+    shown = candidates[:CHOICES]
+    twice = {name for _, name in shown if sum(name == other for _, other in shown) > 1}
+    row = [
+        button(
+            act(operation, f"{name} ({ident})" if name in twice else name),
+            names.numbered(names.RUN, number),
+            {"op": operation, "args": {"server": ident}, **({"why": flat(reason, 400)} if reason else {})},
+        )
+        for number, (ident, name) in enumerate(shown)
+    ]
+    words = f"'{flat(text, 80)}' means {len(candidates)} servers. Which one?"
+    more = (
+        f" These are the first {CHOICES}; write more of the name to narrow it down."
+        if len(candidates) > CHOICES
+        else ""
+    )
+    return Post(outside(words, 300), (section(plain(words + more)), actions(row)))
+
+
+def share(asked: Asked) -> Block:
+    """Return the button that shows a private answer to the channel."""
+    return button("Share here", names.SHARE, asked.value)
+
+
+def _count(found: ServerList) -> str:
+    if found.total == 0:
+        return "No servers"
+    shown = f", {len(found.servers)} shown" if len(found.servers) < found.total else ""
+    return f"{found.total} server{'s' if found.total != 1 else ''}{shown}"
+
+
+def _none(asked: Asked) -> str:
+    if asked.arguments:
+        return f"Nothing matches. For a state write state:running, for a region region:oslo; {SLASH} list shows all."
+    return f"This account has none yet. {SLASH} create makes one."
+
+
+def _first(server: Server) -> str:
+    return f"{SIGNS.get(server.state, '◌')} {flat(server.hostname, 200)}  {flat(server.state, 40)}"
+
+
+def _second(server: Server) -> str:
+    parts = (server.region, server.plan, server.ipv4 or server.ipv6, server.id)
+    return " · ".join(flat(part, 130) for part in parts if part)
+
+
+def _menu(server: Server) -> Block | None:
+    """A menu of what can be asked of one server; an id too long for a menu's value has none."""
+    values = [(name, f"{name} {server.id}") for name in MENU if name in OPERATIONS]
+    if any(len(value) > OPTION_VALUE for _, value in values):
+        return None
+    options = [option(verb(word_for(name)), value) for name, value in values]
+    return {"type": "overflow", "action_id": names.MENU, "options": options}
+
+
+def _foot(found: ServerList, asked: Asked) -> Block:
+    row = [share(asked)]
+    if found.next_cursor:
+        value = {"op": "list", "args": {**asked.arguments, "cursor": found.next_cursor}}
+        if len(pack(value)) < 2000:  # noqa: PLR2004 - a button's value
+            row.insert(0, button("Next page", names.numbered(names.RUN, 0), value))
+    return actions(row)
+
+
+def _facts(server: Server) -> list[tuple[str, str]]:
+    return [
+        ("Address", server.ipv4 or ""),
+        ("IPv6", server.ipv6 or ""),
+        ("Region", server.region or ""),
+        ("Plan", server.plan or ""),
+        ("System", server.os_template or ""),
+        ("Size", _size(server)),
+        ("Price", money(server.monthly_price, server.currency)),
+        ("Id", server.id),
+        ("Name", server.display_name or ""),
+    ]
+
+
+def _size(server: Server) -> str:
+    parts = (
+        f"{server.vcpus} vCPU" if server.vcpus else "",
+        f"{server.memory_gb:g} GB memory" if server.memory_gb else "",
+        f"{server.disk_gb:g} GB disk" if server.disk_gb else "",
+    )
+    return ", ".join(part for part in parts if part)
+
+
+def _buttons(server: Server, asked: Asked) -> list[Block]:
+    fitting = ["status"] if not server.off else ["start"]
+    fitting += ["reboot", "stop"] if server.ready else []
+    row = [
+        button(verb(name), names.numbered(names.RUN, number), {"op": name, "args": {"server": server.id}})
+        for number, name in enumerate(fitting)
+    ]
+    return [*row, share(asked)]
+
+
+def _bar(percent: float | None) -> str:
+    if percent is None:
+        return ""
+    full = round(min(max(percent, 0.0), 100.0) / 100 * SIZE / 2)
+    return f"{'█' * full}{'░' * (SIZE // 2 - full)} {percent:.0f} %"
+
+
+def _bytes(count: int | None) -> str:
+    if count is None:
+        return ""
+    amount, unit = float(count), 0
+    while amount >= 1000 and unit < len(UNITS) - 1:  # noqa: PLR2004 - decimal units, as networks count
+        amount, unit = amount / 1000, unit + 1
+    return f"{amount:.3g} {UNITS[unit]}"

@@ -1,0 +1,108 @@
+"""Text on its way to Slack: what comes from outside is data, and stays data; pure.
+
+Slack reads `&`, `<` and `>` in every mrkdwn text and in the fallback `text`; a backtick ends a code
+span and a line break starts a line of its own. Plain text objects read none of it.
+"""
+
+import re
+import unicodedata
+from datetime import datetime
+from typing import Final
+
+ELLIPSIS: Final = "…"
+_USER: Final = re.compile(r"[UW][A-Z0-9]{2,20}")
+_CHANNEL: Final = re.compile(r"[CGD][A-Z0-9]{2,20}")
+_ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_QUIET: Final = str.maketrans({"`": "\u02cb", "*": "\u2217", "_": "\uff3f", "~": "\u223c"})
+
+
+def flat(text: str, limit: int) -> str:
+    """Return outside text on one line, without control or direction characters, at most `limit` characters."""
+    words = "".join(" " if _breaks(one) else one for one in text if not _invisible(one)).split()
+    return bound(" ".join(words), limit)
+
+
+def bound(text: str, limit: int) -> str:
+    """Return `text` cut to `limit` characters; a cut is shown, and never falls inside a character."""
+    if len(text) <= limit:
+        return text
+    cut = text[: max(limit - 1, 0)]
+    while cut and _joins(text[len(cut)]):
+        cut = cut[:-1]
+    return cut + ELLIPSIS if limit > 0 else ""
+
+
+def escape(text: str) -> str:
+    """Return our own text with Slack's three control characters spelled out."""
+    return "".join(_ESCAPES.get(one, one) for one in text)
+
+
+def outside(text: str, limit: int = 200) -> str:
+    """Return outside text for a mrkdwn place: flat, without markup of any kind, at most `limit` characters.
+
+    The bound holds for the escaped text too, so that a limit of Slack's is kept whatever was sent.
+    """
+    plain = flat(text, limit).translate(_QUIET)
+    shown = escape(plain)
+    while len(shown) > limit:
+        plain = bound(plain, len(plain) - max(1, (len(shown) - limit) // 4))
+        shown = escape(plain)
+    return shown
+
+
+def person(user: str, name: str = "") -> str:
+    """Return a mention where `user` is a Slack id, otherwise the name as data."""
+    return f"<@{user}>" if _USER.fullmatch(user) else outside(name or user, 80)
+
+
+def is_person(user: str) -> bool:
+    """Say whether an id is a Slack person's."""
+    return _USER.fullmatch(user) is not None
+
+
+def channel(ident: str) -> str:
+    """Return a link to a channel, or "your messages with me" for a direct conversation."""
+    if _CHANNEL.fullmatch(ident) and not ident.startswith("D"):
+        return f"<#{ident}>"
+    return "your messages with me"
+
+
+def moment(at: datetime) -> str:
+    """Return a time of day that every reader sees in their own zone, with UTC as the fallback."""
+    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{at:%Y-%m-%d %H:%M} UTC>"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in words a person reads at a glance."""
+    whole = max(0, round(seconds))
+    if whole < 60:  # noqa: PLR2004 - a minute
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:  # noqa: PLR2004 - an hour
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:  # noqa: PLR2004 - two days
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} days {hours} h" if hours else f"{days} days"
+
+
+def money(amount: float | None, currency: str | None) -> str:
+    """Return a month's price in words, or nothing when there is none."""
+    if amount is None:
+        return ""
+    number = f"{amount:.0f}" if amount == int(amount) else f"{amount:.2f}"
+    return f"{number} {flat(currency or '', 8)} a month".replace("  ", " ")
+
+
+def _breaks(one: str) -> bool:
+    return one.isspace() or unicodedata.category(one) in {"Zl", "Zp"}
+
+
+def _invisible(one: str) -> bool:
+    """Control, format (direction overrides among them) and lone surrogate characters; joiners stay."""
+    return unicodedata.category(one) in {"Cc", "Cf", "Cs"} and not one.isspace() and one != "\u200d"
+
+
+def _joins(one: str) -> bool:
+    return unicodedata.combining(one) != 0 or one in "\u200d\ufe0f" or "\U0001f3fb" <= one <= "\U0001f3ff"

@@ -1,0 +1,175 @@
+"""`vpsops bot`: reads the settings, opens the bot, stays until told to stop."""
+
+import argparse
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+import aiohttp
+import anyio
+import structlog
+from slack_sdk.errors import SlackApiError
+
+from bot.app import PATH, Bot, open_bot
+from bot.serving import listen, serve
+from bot.socket_mode import Line
+from core.app import open_core
+from core.errors import ConfigurationError, StorageError, VpsopsError
+from core.logs import configure_logging
+from core.settings import Settings, load_settings
+
+DEFAULT: Final = "127.0.0.1:3000"
+EXIT_USAGE: Final = 2
+EXIT_SIGN_IN: Final = 3
+EXIT_OTHER: Final = 1
+
+log = structlog.get_logger(__name__)
+
+
+class NotSignedIn(VpsopsError):  # noqa: N818 - what happened
+    """Slack does not accept the tokens."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `vpsops bot`."""
+    parser.description = (
+        "Run the Slack bot. With SLACK_APP_TOKEN it connects to Slack by Socket Mode and needs no public address; "
+        "without it, or with --http, it listens for Slack's requests and checks their signatures."
+    )
+    parser.epilog = (
+        "needs SLACK_BOT_TOKEN, and SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (HTTP); "
+        "each may come from a file named by NAME_FILE. Paste manifest.yml to create the app."
+    )
+    parser.add_argument(
+        "--http",
+        metavar="HOST:PORT",
+        help=f"listen for Slack at this address under {PATH} (default {DEFAULT}; port 0 takes a free one)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the bot until a signal; return the exit code."""
+    try:
+        settings = load_settings()
+        address = address_of(args.http, settings)
+        require(settings, http=address is not None)
+        configure_logging(settings)
+        anyio.run(_main, settings, address)
+    except ConfigurationError as error:
+        return _say(error, EXIT_USAGE)
+    except NotSignedIn as error:
+        return _say(error, EXIT_SIGN_IN)
+    except VpsopsError as error:
+        return _say(error, EXIT_OTHER)
+    except BaseExceptionGroup as group:
+        return _say_group(group)
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def address_of(given: str | None, settings: Settings) -> tuple[str, int] | None:
+    """Return where to listen, or nothing for Socket Mode; raises `ConfigurationError` on a wrong address."""
+    if given is None and settings.slack_app_token is not None:
+        return None
+    host, _, port = (given or DEFAULT).rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the highest port
+        raise ConfigurationError(f"--http {given} is not HOST:PORT.", hint=f"Write it like {DEFAULT}.")
+    return host.strip("[]"), int(port)
+
+
+def require(settings: Settings, *, http: bool) -> None:
+    """Raise `ConfigurationError` naming every variable that is missing."""
+    needed = {"SLACK_BOT_TOKEN": settings.slack_bot_token}
+    needed |= {"SLACK_SIGNING_SECRET": settings.slack_signing_secret} if http else {}
+    missing = [name for name, value in needed.items() if value is None or not value.get_secret_value().strip()]
+    if missing:
+        hint = "Set it in the environment, or name a file that holds it by NAME_FILE."
+        if http and settings.slack_app_token is None:
+            hint += " With SLACK_APP_TOKEN the bot uses Socket Mode and needs no signing secret."
+        raise ConfigurationError(f"The Slack bot needs {' and '.join(missing)}.", hint=hint)
+
+
+async def _main(settings: Settings, address: tuple[str, int] | None) -> None:
+    async with open_core(settings, front="slack") as core, open_bot(core) as bot, stopping() as stop:
+        await _check_token(bot)
+        if address is None:
+            await _by_socket(bot, settings, stop)
+        else:
+            await _by_http(bot, listen(*address), stop)
+
+
+async def _by_http(bot: Bot, sock: socket.socket, stop: anyio.Event) -> None:
+    host, port = sock.getsockname()[:2]
+    shown = f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}"
+    sys.stdout.write(f"bot: {shown}\n")
+    sys.stdout.flush()
+    log.info("listening for Slack", address=shown)
+    await serve(bot.asgi, sock, stop)
+
+
+async def _by_socket(bot: Bot, settings: Settings, stop: anyio.Event) -> None:
+    token = settings.slack_app_token.get_secret_value() if settings.slack_app_token else ""
+    async with Line(bot, token) as line:
+        if await line.connect(stop):
+            sys.stdout.write("bot: connected to Slack by Socket Mode\n")
+            sys.stdout.flush()
+            log.info("connected to Slack by Socket Mode")
+            await stop.wait()
+
+
+async def _check_token(bot: Bot) -> None:
+    """Ask Slack once who we are: a wrong token ends the start, an unreachable Slack does not."""
+    try:
+        answer = await bot.parts.slack.client.auth_test()
+    except SlackApiError as error:
+        code = str(error.response.get("error", ""))
+        if code in {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"}:
+            raise NotSignedIn(
+                f"Slack does not accept SLACK_BOT_TOKEN ({code}).", hint="Install the app anew."
+            ) from None
+        log.warning("Slack does not say who we are", code=code)
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        log.warning("Slack cannot be reached yet", error=type(error).__name__)
+    else:
+        log.info("signed in to Slack", team=answer.get("team"), bot=answer.get("user"))
+
+
+@asynccontextmanager
+async def stopping() -> AsyncIterator[anyio.Event]:
+    """Yield an event that SIGTERM or SIGINT sets; a second signal ends the process at once."""
+    stop = anyio.Event()
+
+    async def listen_for_signals() -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for number in signals:
+                if stop.is_set():
+                    raise SystemExit(128 + number)
+                log.info("stopping", signal=signal.Signals(number).name)
+                stop.set()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(listen_for_signals)
+        with suppress(KeyboardInterrupt):
+            yield stop
+        group.cancel_scope.cancel()
+
+
+def _say(error: VpsopsError, code: int) -> int:
+    sys.stderr.write(f"vpsops bot: {error}\n")
+    return code
+
+
+def _say_group(group: BaseExceptionGroup[BaseException]) -> int:
+    """Task groups wrap what ends them; unwrap ours."""
+    found = group.split(VpsopsError)[0]
+    while found is not None and isinstance(found.exceptions[0], BaseExceptionGroup):
+        found = found.exceptions[0]
+    first = found.exceptions[0] if found is not None else None
+    if not isinstance(first, VpsopsError):
+        raise group
+    codes = {ConfigurationError: EXIT_USAGE, NotSignedIn: EXIT_SIGN_IN, StorageError: EXIT_OTHER}
+    return _say(first, codes.get(type(first), EXIT_OTHER))

@@ -1,0 +1,113 @@
+"""Whether somebody is among those who may decide, read from Slack at the click; what cannot be read means no."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bot.slack import Slack, SlackError
+from core.changes.model import Approvers
+from core.clock import Clock
+from core.errors import NotAllowed
+
+KEEP_SECONDS: Final = 30.0
+PAGES: Final = 20
+PAGE: Final = 200
+LESS_THAN_MEMBERS: Final = ("deleted", "is_bot", "is_restricted", "is_ultra_restricted", "is_stranger")
+
+Read = Callable[[str], Awaitable[frozenset[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The groups and channels a person was found in, and how, in words for the audit trail."""
+
+    groups: tuple[str, ...]
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Members:
+    people: frozenset[str]
+    read_at: float
+
+
+class Membership:
+    """Reads who is in user groups and channels, and remembers it for half a minute."""
+
+    def __init__(self, slack: Slack, clock: Clock) -> None:
+        self._slack = slack
+        self._clock = clock
+        self._known: dict[str, _Members] = {}
+
+    async def standing(self, user: str, approvers: Approvers) -> Standing:
+        """Find a person among the approvers.
+
+        Raises `NotAllowed` for anybody but an active full member, and where what decides the matter cannot be read.
+        """
+        await self._full_member(user)
+        named = user.lower() in {one.lower() for one in approvers.people}
+        found: list[str] = []
+        said = ["named in the rule"] if named else []
+        unread: list[str] = []
+        for ident, kind, read in self._sources(approvers):
+            members = await self._members(ident, read)
+            if members is None:
+                unread.append(f"{kind} {ident}")
+            elif user in members.people:
+                found.append(ident)
+                said.append(self._words(kind, ident, members))
+        if not said and unread:
+            raise _unreadable(f"who is in {' and '.join(unread)}")
+        return Standing(tuple(found), "; ".join(said))
+
+    async def _full_member(self, user: str) -> None:
+        try:
+            answer = await self._slack.get("users.info", {"user": user})
+        except SlackError:
+            raise _unreadable("who you are") from None
+        about: dict[str, Any] = answer.get("user", {})
+        if about.get("id") != user or any(about.get(name) for name in LESS_THAN_MEMBERS):
+            raise NotAllowed("Only full, active members of this workspace can decide a change.")
+
+    def _sources(self, approvers: Approvers) -> list[tuple[str, str, Read]]:
+        groups: list[tuple[str, str, Read]] = [(one, "user group", self._group) for one in approvers.groups]
+        return [*groups, *((one, "channel", self._channel) for one in approvers.channels)]
+
+    def _words(self, kind: str, ident: str, members: _Members) -> str:
+        age = max(0.0, self._clock.monotonic() - members.read_at)
+        return f"member of {kind} {ident} ({len(members.people)} people, read {age:.0f} s before)"
+
+    async def _members(self, ident: str, read: Read) -> _Members | None:
+        known = self._known.get(ident)
+        if known is not None and self._clock.monotonic() - known.read_at <= KEEP_SECONDS:
+            return known
+        self._known.pop(ident, None)
+        try:
+            members = _Members(await read(ident), self._clock.monotonic())
+        except SlackError:
+            return None
+        self._known[ident] = members
+        return members
+
+    async def _group(self, ident: str) -> frozenset[str]:
+        answer = await self._slack.get("usergroups.users.list", {"usergroup": ident})
+        return frozenset(str(one) for one in answer.get("users", []))
+
+    async def _channel(self, ident: str) -> frozenset[str]:
+        people: set[str] = set()
+        cursor = ""
+        for _ in range(PAGES):
+            params = {"channel": ident, "limit": str(PAGE), **({"cursor": cursor} if cursor else {})}
+            answer = await self._slack.get("conversations.members", params)
+            people |= {str(one) for one in answer.get("members", [])}
+            cursor = str(answer.get("response_metadata", {}).get("next_cursor", ""))
+            if not cursor:
+                break
+        return frozenset(people)
+
+
+def _unreadable(what: str) -> NotAllowed:
+    return NotAllowed(
+        f"I cannot read {what} just now, so nobody can decide by it.",
+        hint="Nothing was decided. If it stays so, an administrator should check the app's scopes and the group.",
+    )

@@ -1,0 +1,249 @@
+"""Delivers the outbox: every message is drawn from the present state when its turn comes, so updates merge."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+import anyio
+import structlog
+
+from bot.blocks.build import Post
+from bot.blocks.cards import UNDER_WAY, change_card
+from bot.blocks.notices import change_notice, reminder, service_notice, waits_for_votes
+from bot.pacing import Pace
+from bot.places import Place, audience_of, card_places, notice_places
+from bot.slack import ELSEWHERE, GONE, STOP, TOO_MANY, Slack, SlackError
+from core.app import Core
+from core.changes.model import Change
+from core.changes.outbox import Copy, Message, topic_of
+from core.errors import StorageError, UnknownChange, VpsopsError
+
+CLAIM: Final = 10
+IDLE_SECONDS: Final = 5.0
+RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
+STOPPED_SECONDS: Final = 300.0
+REFRESH_SECONDS: Final = 15.0
+REFRESHED: Final = 10
+DRAWN_KEPT: Final = 2000
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Health:
+    """Whether messages get out; `why` is Slack's word when they do not."""
+
+    why: str = ""
+
+
+class Deliverer:
+    """Turns outbox rows into messages. One process's; several may run beside each other."""
+
+    def __init__(self, core: Core, slack: Slack) -> None:
+        self._core = core
+        self._slack = slack
+        self._pace = Pace(core.clock)
+        self._drawn: dict[tuple[str, str], Post] = {}
+        self._locks: dict[str, anyio.Lock] = {}
+        self._told: set[str] = set()
+        self.health = Health()
+
+    async def run(self) -> None:
+        """Deliver until cancelled; nothing that goes wrong ends it."""
+        while True:
+            try:
+                messages = await self._core.outbox.claim(CLAIM)
+            except StorageError as error:
+                log.error("outbox cannot be read", error=error.message, error_id=error.error_id)
+                messages = []
+            if messages:
+                await self._deliver_all(messages)
+            else:
+                await self._core.outbox.wait(IDLE_SECONDS)
+
+    async def refresh(self) -> None:
+        """Keep the elapsed time on the cards of what is under way fresh."""
+        while True:
+            await self._core.clock.sleep(REFRESH_SECONDS)
+            try:
+                open_ones = await self._core.gate.changes(open_only=True, limit=50)
+                for change in [one for one in open_ones if one.state in UNDER_WAY][:REFRESHED]:
+                    await self.redraw(change)
+            except (SlackError, VpsopsError) as error:
+                log.info("cards not refreshed", error=str(error))
+
+    async def redraw(self, change: Change) -> None:
+        """Edit the posted copies to the change's present state; posts nothing new."""
+        topic = topic_of(change.id)
+        async with self._lock(topic):
+            for copy in await self._card_copies(topic):
+                await self._edit(change, copy)
+
+    async def _deliver_all(self, messages: Sequence[Message]) -> None:
+        ordered = sorted(messages, key=lambda one: (one.topic, one.id))
+        async with anyio.create_task_group() as group:
+            for topic, its in groupby(ordered, key=lambda one: one.topic):
+                group.start_soon(self._deliver_topic, topic, list(its))
+
+    async def _deliver_topic(self, topic: str, messages: list[Message]) -> None:
+        """Deliver one topic's messages: the card once, then what is to be told, each settled for itself."""
+        cards = [one for one in messages if one.kind == "card"]
+        steps = [cards] if cards else []
+        steps += [[one] for one in messages if one.kind != "card"]
+        for number, step in enumerate(steps):
+            if not await self._settle(topic, step):
+                await self._put_back([one for later in steps[number + 1 :] for one in later])
+                return
+
+    async def _settle(self, topic: str, step: list[Message]) -> bool:
+        ids = [one.id for one in step]
+        try:
+            await self._deliver(topic, step[-1])
+            await self._core.outbox.done(ids)
+        except SlackError as error:
+            await self._failed(ids, step[-1].attempts, error)
+            return False
+        except UnknownChange as error:
+            await self._core.outbox.dead(ids, error=error.message)
+        except StorageError as error:  # the lease runs out by itself
+            log.error("message not settled", topic=topic, error=error.message, error_id=error.error_id)
+            return False
+        except Exception as error:
+            log.exception("message broke", topic=topic)
+            await self._core.outbox.dead(ids, error=type(error).__name__)
+        else:
+            self._recovered()
+        return True
+
+    async def _deliver(self, topic: str, message: Message) -> None:
+        if message.kind == "event":
+            await self._tell_event(message)
+            return
+        change = await self._core.gate.get(str(message.payload["change"]))
+        async with self._lock(topic):
+            if message.kind == "card":
+                await self._draw(change)
+            else:
+                await self._tell(change, str(message.payload.get("event", "")))
+
+    async def _draw(self, change: Change) -> None:
+        copies = await self._card_copies(topic_of(change.id))
+        for copy in copies:
+            await self._edit(change, copy)
+        posted = {copy.purpose for copy in copies}
+        for place in card_places(change, self._core.settings):
+            if place.purpose not in posted:
+                await self._post_card(change, place)
+
+    async def _card_copies(self, topic: str) -> list[Copy]:
+        return [one for one in await self._core.outbox.copies(topic) if not one.purpose.startswith("told:")]
+
+    async def _post_card(self, change: Change, place: Place) -> None:
+        card = change_card(change, self._core.clock.now(), place.audience)
+        channel, ts = await self._post(place, card)
+        if ts:
+            await self._core.outbox.remember(topic_of(change.id), place.purpose, channel, ts)
+            self._note_drawn(channel, ts, card)
+
+    async def _edit(self, change: Change, copy: Copy) -> None:
+        card = change_card(change, self._core.clock.now(), audience_of(copy.purpose))
+        if self._drawn.get((copy.channel, copy.ts)) == card:
+            return
+        await self._pace.edit()
+        try:
+            await self._slack.update(copy.channel, copy.ts, card)
+        except SlackError as error:
+            if error.code not in GONE | ELSEWHERE:
+                raise
+            await self._replace(change, copy, error.code)
+        else:
+            self._note_drawn(copy.channel, copy.ts, card)
+
+    async def _replace(self, change: Change, copy: Copy, code: str) -> None:
+        """A copy that cannot be edited any more is forgotten, and posted anew where people still wait for it."""
+        topic = topic_of(change.id)
+        log.info("copy is gone", topic=topic, code=code)
+        await self._core.outbox.forget(topic, copy.channel, copy.ts)
+        left = {one.purpose for one in await self._card_copies(topic)}
+        if copy.purpose not in left:
+            instead = next((one.instead for one in card_places(change, self._core.settings)), "")
+            await self._post_card(change, Place(copy.purpose, copy.channel, instead=instead))
+
+    async def _tell(self, change: Change, event: str) -> None:
+        if event == "reminder" and not waits_for_votes(change):
+            return
+        now = self._core.clock.now()
+        notice = reminder(change) if event == "reminder" else change_notice(change, event, now)
+        topic, purpose = topic_of(change.id), f"told:{event}"
+        copies = await self._core.outbox.copies(topic)
+        done = {one.channel for one in copies if one.purpose == purpose}
+        for place in self._told_places(change, [one for one in copies if not one.purpose.startswith("told:")]):
+            if place.channel not in done:
+                channel, ts = await self._post(place, notice)
+                done |= {place.channel, channel}
+                if ts:
+                    await self._core.outbox.remember(topic, purpose, channel, ts)
+
+    def _told_places(self, change: Change, cards: list[Copy]) -> list[Place]:
+        """Where a notice goes: a channel of its own, and the thread of every card that is elsewhere."""
+        places = notice_places(change, self._core.settings)
+        own = {one.channel for one in places}
+        return [*places, *(Place("", one.channel, one.ts) for one in cards if one.channel not in own)]
+
+    async def _tell_event(self, message: Message) -> None:
+        settings = self._core.settings
+        channel = settings.channel or settings.approval_channel
+        if channel:
+            await self._post(Place("", channel), service_notice(str(message.payload.get("text", message.kind))))
+
+    async def _post(self, place: Place, post: Post) -> tuple[str, str]:
+        """Post to a place, or to the one it names instead; an empty timestamp says that both are closed."""
+        for channel, thread in ((place.channel, place.thread), (place.instead, "")):
+            if not channel:
+                continue
+            await self._pace.post(channel)
+            try:
+                return await self._slack.post(channel, post, thread)
+            except SlackError as error:
+                if error.code in TOO_MANY:
+                    self._pace.hold(channel, error.retry_after or 1.0)
+                if error.code not in ELSEWHERE:
+                    raise
+                self._say_once(f"cannot post to {channel}", error.code)
+        return "", ""
+
+    def _say_once(self, what: str, code: str) -> None:
+        if what not in self._told:
+            self._told.add(what)
+            log.warning(what, code=code, hint="invite the app to the channel, or set another one")
+
+    def _note_drawn(self, channel: str, ts: str, card: Post) -> None:
+        self._drawn[channel, ts] = card
+        while len(self._drawn) > DRAWN_KEPT:
+            self._drawn.pop(next(iter(self._drawn)))
+
+    async def _failed(self, ids: list[int], attempts: int, error: SlackError) -> None:
+        after = error.retry_after or RETRY_SECONDS[min(max(attempts - 1, 0), len(RETRY_SECONDS) - 1)]
+        if error.code in STOP:
+            after = STOPPED_SECONDS
+            if self.health.why != error.code:
+                log.error("Slack refuses the token; messages are kept", code=error.code, hint="Check SLACK_BOT_TOKEN.")
+            self.health.why = error.code
+        else:
+            log.warning("message not delivered", error=str(error), again_in=after)
+        await self._core.outbox.retry(ids, after=after, error=str(error))
+
+    async def _put_back(self, messages: list[Message]) -> None:
+        if messages:
+            await self._core.outbox.retry([one.id for one in messages], after=1.0, error="after an earlier one")
+
+    def _recovered(self) -> None:
+        if self.health.why:
+            log.warning("messages get out again")
+            self.health.why = ""
+
+    def _lock(self, topic: str) -> anyio.Lock:
+        if len(self._locks) > DRAWN_KEPT:
+            self._locks = {name: lock for name, lock in self._locks.items() if lock.locked()}
+        return self._locks.setdefault(topic, anyio.Lock())

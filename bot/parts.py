@@ -1,0 +1,125 @@
+"""What the handlers work with, and how a person in Slack asks the gate for something."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import anyio
+
+from bot.blocks.forms import Catalogue
+from bot.identity import Membership
+from bot.notifications import Deliverer
+from bot.slack import Slack, Where
+from core.app import Core
+from core.changes.model import Actor, ActorKind, Json, Origin
+from core.errors import NotAllowed, VpsopsError
+from core.operations.catalogue import OsTemplates, Plans, Regions
+from core.requests import Done, Outcome, Refused, Request
+
+CATALOGUE_SECONDS: Final = 60.0
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The catalogue as last read, and when."""
+
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    read_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One bot's working parts."""
+
+    core: Core
+    slack: Slack
+    membership: Membership
+    deliverer: Deliverer
+    shelf: Shelf = field(default_factory=Shelf)
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A person who asks, from where, and the key of the delivery they ask by."""
+
+    user: str
+    name: str
+    team: str
+    where: Where
+    key: str
+    thread: str = ""
+    home: str = ""
+    """The workspace the person belongs to, where Slack says so."""
+
+    @property
+    def actor(self) -> Actor:
+        """The person, as the core knows people."""
+        return Actor(ActorKind.PERSON, self.user, self.name, self.user)
+
+    @property
+    def origin(self) -> Origin:
+        """Where answers find their way back to."""
+        return Origin("slack", self.team, self.where.channel, self.thread)
+
+    @property
+    def stranger(self) -> bool:
+        """Say whether the person is another workspace's, in a channel shared with it."""
+        return bool(self.home and self.team and self.home != self.team)
+
+
+async def submit(
+    parts: Parts, asking: Asking, operation: str, arguments: Mapping[str, Json], reason: str = ""
+) -> Outcome:
+    """Ask the gate, for a person; raises what the gate raises."""
+    if asking.stranger:
+        raise NotAllowed("Only members of this workspace can use me, not guests from another.")
+    request = Request(
+        operation=operation,
+        arguments=arguments,
+        actor=asking.actor,
+        origin=asking.origin,
+        reason=reason,
+        key=asking.key,
+        can_confirm=True,
+    )
+    return await parts.core.gate.submit(request)
+
+
+async def read(parts: Parts, asking: Asking, operation: str, arguments: Mapping[str, Json] | None = None) -> Any:
+    """Run a read and return its result; a refusal is raised as `NotAllowed`."""
+    outcome = await submit(parts, asking, operation, arguments or {})
+    if isinstance(outcome, Refused):
+        raise NotAllowed(outcome.reason, hint=outcome.hint)
+    if not isinstance(outcome, Done) or outcome.result is None:
+        raise VpsopsError(f"{operation} gave no result.", hint="Ask again.")
+    return outcome.result
+
+
+async def catalogue(parts: Parts, asking: Asking) -> Catalogue:
+    """Return what can be ordered, at most a minute old."""
+    shelf, now = parts.shelf, parts.core.clock.monotonic()
+    if shelf.read_at is None or now - shelf.read_at > CATALOGUE_SECONDS:
+        shelf.catalogue = await _read_catalogue(parts, asking)
+        shelf.read_at = now
+    return shelf.catalogue
+
+
+async def _read_catalogue(parts: Parts, asking: Asking) -> Catalogue:
+    found: dict[str, Any] = {}
+    failed: list[VpsopsError] = []
+
+    async def look(operation: str) -> None:
+        try:
+            found[operation] = await read(parts, asking, operation)
+        except VpsopsError as error:
+            failed.append(error)
+
+    async with anyio.create_task_group() as group:
+        for operation in ("plans", "os_templates", "regions"):
+            group.start_soon(look, operation)
+    if failed:
+        raise failed[0]
+    plans: Plans = found["plans"]
+    systems: OsTemplates = found["os_templates"]
+    regions: Regions = found["regions"]
+    return Catalogue(tuple(plans.plans), tuple(systems.os_templates), tuple(regions.regions))

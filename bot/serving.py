@@ -1,0 +1,62 @@
+"""Serves an ASGI application on a socket until told to stop, then lets what is under way finish."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import anyio
+import uvicorn
+from starlette.types import ASGIApp
+
+from core.errors import ConfigurationError
+
+GRACE_SECONDS: Final = 5
+BACKLOG: Final = 2048
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to whoever runs it."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind an address; raises `ConfigurationError` where that cannot be done."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(BACKLOG)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{host}:{port} cannot be listened on: {error.strerror or error}.", hint="Choose another --http HOST:PORT."
+        ) from None
+    sock.setblocking(False)
+    return sock
+
+
+async def serve(app: ASGIApp, sock: socket.socket, stop: anyio.Event) -> None:
+    """Serve until `stop` is set; requests under way get five seconds."""
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    server = _Server(config)
+
+    async def end() -> None:
+        await stop.wait()
+        server.should_exit = True
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(end)
+        await server.serve(sockets=[sock])
+        group.cancel_scope.cancel()

@@ -1,0 +1,172 @@
+"""Calls to Slack's Web API and response addresses: what we send, checked against the limits; what came back, sorted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler
+from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.webhook.async_client import AsyncWebhookClient
+
+from bot.blocks.build import Block, Post
+from bot.blocks.catalogue import without_table
+from bot.limits import fit_post, fit_view
+from bot.logs import quiet
+from core.settings import Settings
+
+TIMEOUT: Final = 10
+STOP: Final = frozenset({"token_revoked", "account_inactive", "invalid_auth", "not_authed", "token_expired"})
+GONE: Final = frozenset({"message_not_found", "edit_window_closed", "cant_update_message"})
+ELSEWHERE: Final = frozenset({"not_in_channel", "channel_not_found", "is_archived", "restricted_action"})
+LAYOUT: Final = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_too_long", "invalid_arguments"})
+TOO_MANY: Final = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
+
+
+class SlackError(Exception):
+    """Slack did not do it; `code` is its word for why, `retry_after` its wish in seconds, if it had one."""
+
+    def __init__(self, method: str, code: str, retry_after: float | None = None) -> None:
+        super().__init__(f"{method}: {code}")
+        self.code = code
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A form on somebody's screen, as it is now."""
+
+    id: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where a private answer goes: a response address while it lives, else the channel, else a direct message."""
+
+    user: str
+    channel: str = ""
+    response_url: str = ""
+
+
+class Slack:
+    """One workspace. Every call raises `SlackError`, except `tell`, which does what it can."""
+
+    def __init__(self, settings: Settings, session: aiohttp.ClientSession) -> None:
+        token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
+        self.session = session
+        self.client = _client(settings.slack_api_url, token, session, patient=True)
+        self._once = _client(settings.slack_api_url, token, session, patient=False)
+
+    async def post(self, channel: str, post: Post, thread: str = "") -> tuple[str, str]:
+        """Post a message once, never repeating it by itself; return its channel and timestamp."""
+        fitted = fit_post(post)
+        body = {"channel": channel, **_drawn(fitted), **({"thread_ts": thread} if thread else {})}
+        answer = await self._or_plain("chat.postMessage", body, fitted)
+        return str(answer["channel"]), str(answer["ts"])
+
+    async def update(self, channel: str, ts: str, post: Post) -> None:
+        """Edit a message of ours."""
+        fitted = fit_post(post)
+        await self._or_plain("chat.update", {"channel": channel, "ts": ts, **_drawn(fitted)}, fitted)
+
+    async def open_view(self, trigger: str, view: Block) -> Shown:
+        """Open a form for whoever pulled the trigger, within its three seconds."""
+        return _shown(await self._call(self.client, "views.open", {"trigger_id": trigger, "view": fit_view(view)}))
+
+    async def update_view(self, shown: Shown, view: Block) -> Shown:
+        """Draw a form anew, unless its person has done something in it meanwhile (`hash_conflict`)."""
+        body = {"view_id": shown.id, "view": fit_view(view), **({"hash": shown.hash} if shown.hash else {})}
+        return _shown(await self._call(self.client, "views.update", body))
+
+    async def get(self, method: str, params: Mapping[str, str]) -> dict[str, Any]:
+        """Read something of the workspace's."""
+        return await self._call(self.client, method, dict(params), reads=True)
+
+    async def tell(self, where: Where, post: Post, *, replace: bool = False, everyone: bool = False) -> None:
+        """Answer a person in private, or `everyone` in the channel; a way that is closed leads to the next."""
+        if where.response_url and await self._respond(where.response_url, post, replace=replace, everyone=everyone):
+            return
+        fitted = fit_post(post)
+        for method, place in (("chat.postEphemeral", where.channel), ("chat.postMessage", where.user)):
+            if place:
+                try:
+                    await self._call(self.client, method, {"channel": place, "user": where.user, **_drawn(fitted)})
+                except SlackError as error:
+                    quiet.info("could not answer by %s: %s", method, error.code)
+                else:
+                    return
+
+    async def _respond(self, url: str, post: Post, *, replace: bool, everyone: bool) -> bool:
+        fitted = fit_post(post)
+        hook = AsyncWebhookClient(url, timeout=TIMEOUT, session=self.session, retry_handlers=[], logger=quiet)
+        kind = "in_channel" if everyone else "ephemeral"
+        for drawn in (fitted, _plainer(fitted)):
+            try:
+                body = {"response_type": kind, "replace_original": replace, **_drawn(drawn)}
+                answer = await hook.send_dict(body)
+            except (aiohttp.ClientError, TimeoutError, OSError):
+                return False
+            if answer.status_code == 200:  # noqa: PLR2004 - Slack's yes
+                return True
+            if "invalid_blocks" not in answer.body:
+                return False
+        return False
+
+    async def _or_plain(self, method: str, body: dict[str, Any], post: Post) -> dict[str, Any]:
+        """Fall back on the plainer layout where Slack takes the message but not its blocks."""
+        try:
+            return await self._call(self._once, method, body)
+        except SlackError as error:
+            if error.code not in LAYOUT:
+                raise
+            quiet.warning("Slack refused a layout: %s", error)
+            return await self._call(self._once, method, {**body, **_drawn(_plainer(post))})
+
+    async def _call(
+        self, client: AsyncWebClient, method: str, body: dict[str, Any], *, reads: bool = False
+    ) -> dict[str, Any]:
+        try:
+            answer = await (
+                client.api_call(method, http_verb="GET", params=body) if reads else client.api_call(method, json=body)
+            )
+        except SlackApiError as error:
+            raise _sorted(method, error) from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise SlackError(method, f"unreachable ({type(error).__name__})") from None
+        return answer.data if isinstance(answer.data, dict) else {}
+
+
+def _client(url: str, token: str, session: aiohttp.ClientSession, *, patient: bool) -> AsyncWebClient:
+    """A client that waits when told to, or one that leaves waiting and repeating to its caller."""
+    base = url if url.endswith("/") else f"{url}/"
+    handlers = [AsyncRateLimitErrorRetryHandler(max_retry_count=2)] if patient else []
+    return AsyncWebClient(
+        token, base_url=base, timeout=TIMEOUT, session=session, retry_handlers=list(handlers), logger=quiet
+    )
+
+
+def _sorted(method: str, error: SlackApiError) -> SlackError:
+    response = error.response
+    data = response.data if isinstance(response.data, dict) else {}
+    code = str(data.get("error") or f"http_{response.status_code}")
+    headers = {str(name).lower(): str(value) for name, value in dict(response.headers or {}).items()}
+    after = headers.get("retry-after", "")
+    if response.status_code == 429:  # noqa: PLR2004 - too many requests
+        return SlackError(method, "ratelimited", float(after) if after.isdigit() else 1.0)
+    return SlackError(method, code, float(after) if after.isdigit() else None)
+
+
+def _drawn(post: Post) -> dict[str, Any]:
+    return {"text": post.text, "blocks": list(post.blocks), "unfurl_links": False, "unfurl_media": False}
+
+
+def _plainer(post: Post) -> Post:
+    """The same message for a place that refuses the finer blocks."""
+    return fit_post(without_table(post))
+
+
+def _shown(answer: Mapping[str, Any]) -> Shown:
+    view = answer.get("view", {})
+    return Shown(str(view.get("id", "")), str(view.get("hash", "")))

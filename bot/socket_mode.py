@@ -1,0 +1,62 @@
+"""The line to Slack without a public address: a WebSocket that is opened by us and opened again when it ends."""
+
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+import anyio
+import structlog
+from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
+from slack_sdk.errors import SlackApiError
+
+from bot.app import Bot
+from bot.logs import quiet
+from core.errors import ConfigurationError
+
+AGAIN_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
+WRONG: Final = frozenset({"invalid_auth", "not_authed", "not_allowed_token_type", "missing_scope", "token_revoked"})
+PING_SECONDS: Final = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+class Line:
+    """One Socket Mode connection; the SDK keeps it, this opens it for the first time and closes it."""
+
+    def __init__(self, bot: Bot, app_token: str) -> None:
+        self._bot = bot
+        self._handler = AsyncSocketModeHandler(
+            bot.bolt, app_token, logger=quiet, web_client=bot.parts.slack.client, ping_interval=PING_SECONDS
+        )
+
+    async def connect(self, stop: anyio.Event) -> bool:
+        """Connect, trying until it works or `stop` is set; raises `ConfigurationError` on a token that is no good."""
+        tries = 0
+        while not stop.is_set():
+            try:
+                await self._handler.connect_async()  # type: ignore[no-untyped-call]
+            except SlackApiError as error:
+                code = str(error.response.get("error", ""))
+                if code in WRONG:
+                    raise ConfigurationError(
+                        f"Slack does not accept SLACK_APP_TOKEN ({code}).",
+                        hint="It starts with xapp- and needs the scope connections:write; Socket Mode must be on.",
+                    ) from None
+                log.warning("Socket Mode not opened", code=code)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                log.warning("Socket Mode not opened", error=type(error).__name__)
+            else:
+                return True
+            with anyio.move_on_after(AGAIN_SECONDS[min(tries, len(AGAIN_SECONDS) - 1)]):
+                await stop.wait()
+            tries += 1
+        return False
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(5):
+            await self._handler.close_async()  # type: ignore[no-untyped-call]

@@ -1,0 +1,59 @@
+"""The words of `/vps`: derived from the operations, with two short names of our own; pure."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from core.operations import OPERATIONS
+
+SLASH: Final = "/vps"
+SHORT: Final = {"get": "show", "os_templates": "os"}
+"""Words that read better in Slack than the operation's name."""
+
+EXTRA: Final[Mapping[str, tuple[str, str]]] = {
+    "changes": ("", "List the newest changes and where they are."),
+    "cancel": ("CHANGE [because REASON]", "Withdraw a change that is waiting."),
+    "help": ("[COMMAND]", "Explain a command."),
+}
+"""Commands that are not operations: what they take, and what they do."""
+
+SHAPES: Final = {
+    "list": "[PART OF A NAME] [state:STATE] [region:REGION]",
+    "create": "[HOSTNAME] [plan=PLAN] [region=REGION] [os=OS]",
+}
+
+OPERATION_OF: Final = {SHORT.get(name, name): name for name in OPERATIONS}
+SAME: Final = {name: name for name in SHORT} | {"os-templates": "os_templates"}
+COMMANDS: Final = (*OPERATION_OF, *EXTRA, *SAME)
+"""Every word that is understood; the last few are spelled differently in the lists."""
+
+LISTED: Final = (*OPERATION_OF, *EXTRA)
+
+
+def operation_of(word: str) -> str:
+    """Return the operation a command word stands for; raises KeyError for one that is none."""
+    return OPERATION_OF.get(word) or SAME[word]
+
+
+def word_for(operation: str) -> str:
+    """Return the command word for an operation."""
+    return SHORT.get(operation, operation)
+
+
+def usage(word: str) -> str:
+    """Return how a command is written."""
+    if word in EXTRA:
+        return f"{SLASH} {word} {EXTRA[word][0]}".strip()
+    name = operation_of(word)
+    return f"{SLASH} {word_for(name)} {_shape(name)}".strip()
+
+
+def summary(word: str) -> str:
+    """Return what a command does, in one sentence."""
+    return EXTRA[word][1] if word in EXTRA else OPERATIONS[operation_of(word)].summary
+
+
+def _shape(name: str) -> str:
+    operation = OPERATIONS[name]
+    if name in SHAPES or not operation.takes_server:
+        return SHAPES.get(name, "")
+    return "SERVER" if operation.reads else "SERVER [because REASON]"
