@@ -130,7 +130,13 @@ class Actor:
 
     def same_human(self, other: "Actor") -> bool:
         """Say whether both are, or act for, the same person."""
-        return bool(self.identities & other.identities)
+        return bool(self.humans & other.humans)
+
+    @property
+    def humans(self) -> frozenset[str]:
+        """Every id of the human alone, in lower case: an agent's own id is its program's, which other people run as well."""
+        own = self.id if self.kind is ActorKind.PERSON else ""
+        return frozenset(one.lower() for one in (own, self.human, *self.aliases) if one)
 
 
 @dataclass(frozen=True, slots=True)
