@@ -4,6 +4,7 @@ Nothing here causes an effect: the gate does, after `confirm` with the digest th
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import anyio
@@ -11,7 +12,7 @@ import mcp.types as t
 
 from core.app import Core
 from core.changes.model import Actor, Change, Decision, Json, Origin, State
-from core.errors import InvalidInput, StaleChange
+from core.errors import InvalidInput, StaleChange, VpsopsError
 from core.operations import Operation
 from core.requests import Done, Held, Outcome, Refused, Request
 from mcp_server import results
@@ -107,16 +108,36 @@ def _details(arguments: Mapping[str, Json]) -> dict[str, Json]:
 
 
 async def _ask(desk: Desk, call: Call, change: Change) -> ToolResult:
-    question = question_of(change)
     if call.new_era:
-        return question_result(question, state_of(change))
+        return question_result(question_of(change), state_of(change))
     try:
-        answer = await call.push(question, seconds=_life(desk, change))
+        answer = await _push(desk, call, change)
     except anyio.get_cancelled_exc_class():
         with anyio.move_on_after(WITHDRAWAL, shield=True):
-            await desk.core.gate.cancel(change.id, desk.actor(call), reason="The asker went away.")
+            await _withdraw(desk, call, change)
         raise
     return await _decide(desk, call, (change.id, change.digest), answer)
+
+
+async def _push(desk: Desk, call: Call, change: Change) -> Answer | None:
+    """Ask and wait, with a word of progress now and then: hosts do not give up on a call that speaks."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(_keep_telling, desk, call, f"{headed(change)} {verdict(change)}")
+        answer = await call.push(question_of(change), seconds=_life(desk, change))
+        group.cancel_scope.cancel()
+    return answer
+
+
+async def _keep_telling(desk: Desk, call: Call, text: str) -> None:
+    while True:
+        await call.progress(desk.core.clock.monotonic(), text)
+        await desk.core.clock.sleep(STEP)
+
+
+async def _withdraw(desk: Desk, call: Call, change: Change) -> None:
+    """Give the hold back, so that it is in nobody's way."""
+    with suppress(VpsopsError):
+        await desk.core.gate.cancel(change.id, desk.actor(call), reason="The asker went away.")
 
 
 def _life(desk: Desk, change: Change) -> float:
@@ -145,20 +166,23 @@ async def _decide(desk: Desk, call: Call, shown: tuple[str, str], answer: Answer
         why = refusal_of(answer)
         return results.not_confirmed(await gate.cancel(change_id, actor, reason=why), why, tools=desk.change_tools)
     except StaleChange as stale:
-        moved_on = await gate.get(change_id)
+        moved_on = await _watch(desk, call, await gate.get(change_id), desk.patience)
         return results.change(moved_on, tools=desk.change_tools, before=f"This answer changed nothing: {stale}")
 
 
 async def follow(desk: Desk, call: Call, change: Change, patience: float | None = None) -> t.CallToolResult:
     """Wait until a change is where it stays, or as long as a call may take, and tell where it is."""
     limit = desk.patience if patience is None else patience
+    return results.change(await _watch(desk, call, change, limit), tools=desk.change_tools)
+
+
+async def _watch(desk: Desk, call: Call, change: Change, patience: float) -> Change:
     clock = desk.core.clock
-    began = clock.monotonic()
-    while not settled(change) and (left := limit - (clock.monotonic() - began)) > 0:
+    end = clock.monotonic() + patience
+    while not settled(change) and (left := end - clock.monotonic()) > 0:
+        await call.progress(clock.monotonic(), f"{headed(change)} {verdict(change)}")
         change = await desk.core.gate.wait(change.id, seconds=min(left, STEP), until=settled)
-        if not settled(change):
-            await call.progress(clock.monotonic() - began, limit, f"{headed(change)} {verdict(change)}")
-    return results.change(change, tools=desk.change_tools)
+    return change
 
 
 def settled(change: Change) -> bool:

@@ -29,10 +29,11 @@ Context = ServerRequestContext[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a tool, whichever era it came in."""
+    """One call of a tool, whichever era it came in; `began` on the core's monotonic clock."""
 
     context: Context
     params: t.CallToolRequestParams
+    began: float
 
     @property
     def tool(self) -> str:
@@ -89,9 +90,9 @@ class Call:
         except (MCPError, ValidationError):
             return None
 
-    async def progress(self, done: float, total: float, text: str) -> None:
-        """Tell how far it is; nothing happens unless the client asked to be told."""
-        await self.context.session.report_progress(done, total, text)
+    async def progress(self, now: float, text: str) -> None:
+        """Tell how it stands after the seconds since the call began; no-op unless the client asked to be told."""
+        await self.context.session.report_progress(now - self.began, None, text)
 
 
 def _answer(given: t.ElicitResult) -> Answer:

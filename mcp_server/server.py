@@ -60,7 +60,7 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
     async def on_call_tool(context: sdk.Context, params: t.CallToolRequestParams) -> ToolResult:
         if params.name not in listed:
             raise sdk.no_such_tool(params.name)
-        return await _answer(desk, sdk.Call(context, params))
+        return await _answer(desk, sdk.Call(context, params, core.clock.monotonic()))
 
     server: Server[Any] = Server(
         NAME,

@@ -1,0 +1,61 @@
+"""A core on the simulated provider, the server over it, and a client with a human who answers as told."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import mcp.types as t
+from mcp import Client
+from mcp.client import ClientRequestContext
+
+from core.app import Core
+from core.changes.model import Actor, ActorKind
+from mcp_server.server import Options, build_server
+
+KEY = "wayscloud_vps_test1_SECRET"
+ERAS = ("legacy", "2026-07-28")
+WEB = "web01.example.com"
+ORDERS: Mapping[str, Mapping[str, str]] = {
+    "seed": {"plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"},
+    "terraform": {"plan": "NO-Start-Linux-2cpu-4096mb-30gb", "region": "oslo", "os_template": "ubuntu-24.04"},
+    "sdk": {"plan": "NO-Start-Linux-2cpu-4096mb-30gb", "region": "NO", "os_template": "ubuntu-24.04"},
+}
+YES = t.ElicitResult(action="accept", content={"confirm": True})
+NO = t.ElicitResult(action="accept", content={"confirm": False})
+ANN = "local:ann"
+ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")
+
+
+@dataclass
+class Human:
+    """Whoever sits before the client: answers each question with `answer` and remembers it."""
+
+    answer: t.ElicitResult = field(default_factory=lambda: YES)
+    questions: list[str] = field(default_factory=list)
+    schemas: list[dict[str, Any]] = field(default_factory=list)
+
+    async def __call__(self, context: ClientRequestContext, params: t.ElicitRequestParams) -> t.ElicitResult:
+        del context
+        assert isinstance(params, t.ElicitRequestFormParams)
+        self.questions.append(params.message)
+        self.schemas.append(params.requested_schema)
+        return self.answer
+
+
+@asynccontextmanager
+async def client_of(
+    core: Core, era: str, human: Human | None = None, options: Options | None = None
+) -> AsyncIterator[Client]:
+    """Connect a client in this process; without a human it declares that it cannot ask anybody."""
+    server = build_server(core, options or Options(human=ANN))
+    info = t.Implementation(name="test-client", version="1")
+    async with Client(server, mode=era, client_info=info, elicitation_callback=human, read_timeout_seconds=5) as client:
+        yield client
+
+
+def text(result: t.CallToolResult) -> str:
+    """Return a result's one text."""
+    (block,) = result.content
+    assert isinstance(block, t.TextContent)
+    return block.text
