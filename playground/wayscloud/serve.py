@@ -19,7 +19,7 @@ from playground.wayscloud.simulator import Simulator
 
 HOST = "127.0.0.1"
 BACKLOG = 1024
-GRACE_SECONDS = 2
+GRACE_SECONDS = 1
 
 
 class Connections:
@@ -121,9 +121,11 @@ async def running_simulator(
     )
     bound = listener.getsockname()[1]
     with listener:
-        async with anyio.create_task_group() as group:
-            group.start_soon(server.serve, [listener])
-            try:
-                yield SimulatorHandle(f"http://{HOST}:{bound}", bound, app)
-            finally:
-                server.should_exit = True
+        # A task group would wrap whatever the block raises; the server is the only task, and it is awaited here.
+        serving = asyncio.create_task(server.serve([listener]))
+        try:
+            yield SimulatorHandle(f"http://{HOST}:{bound}", bound, app)
+        finally:
+            server.should_exit = True
+            with anyio.CancelScope(shield=True):
+                await serving

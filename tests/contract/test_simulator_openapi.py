@@ -1,0 +1,205 @@
+"""Every answer of the simulator fits the description of the API, and the documented ones fit to the letter."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from openapi_schema_validator import OAS31Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from playground.wayscloud.config import SimulatorConfig
+from playground.wayscloud.dialects import DIALECTS
+from tests.unit.simulator.bench import WEB, Bench, bench
+
+METHODS = {
+    "list": ("/v1/vps", "get"),
+    "create": ("/v1/vps", "post"),
+    "plans": ("/v1/vps/plans/", "get"),
+    "os_templates": ("/v1/vps/os-templates", "get"),
+    "regions": ("/v1/vps/regions", "get"),
+    "get": ("/v1/vps/{vps_id}", "get"),
+    "status": ("/v1/vps/{vps_id}/status", "get"),
+    "start": ("/v1/vps/{vps_id}/start", "post"),
+    "stop": ("/v1/vps/{vps_id}/stop", "post"),
+    "reboot": ("/v1/vps/{vps_id}/reboot", "post"),
+}
+STATES = ("running", "stopped", "starting", "stopping", "rebooting", "provisioning", "error", "terminated")
+ERRORS = (400, 401, 403, 404, 409, 422, 429, 500, 503)
+
+
+@cache
+def description() -> dict[str, Any]:
+    """Return the description that is shipped with the simulator."""
+    text = files("playground.wayscloud").joinpath("openapi.yaml").read_text(encoding="utf-8")
+    document: dict[str, Any] = yaml.safe_load(text)
+    return document
+
+
+def response(operation: str, status: int) -> Mapping[str, Any]:
+    """Return the described answer, references followed."""
+    path, method = METHODS[operation]
+    found: Mapping[str, Any] = description()["paths"][path][method]["responses"][str(status)]
+    if "$ref" in found:
+        found = description()["components"]["responses"][found["$ref"].rsplit("/", 1)[1]]
+    return found
+
+
+def example(operation: str, name: str = "documented", status: int = 200) -> Any:
+    """Return an example of an answer by name."""
+    return response(operation, status)["content"]["application/json"]["examples"][name]["value"]
+
+
+def check(operation: str, answer: httpx.Response) -> None:
+    """Fail unless status, type and body are as described."""
+    content = response(operation, answer.status_code)["content"]
+    assert answer.headers["content-type"] == "application/json"
+    schema = {**content["application/json"]["schema"], "components": description()["components"]}
+    problems = [error.message for error in OAS31Validator(schema).iter_errors(answer.json())]
+    assert not problems, (operation, problems[:3], answer.text[:300])
+
+
+async def call(sim: Bench, operation: str, server: str = WEB) -> httpx.Response:
+    """Call an operation where the dialect serves it."""
+    if operation == "create":
+        return await sim.order()
+    method, path = sim.simulator.dialect.paths[operation]
+    return await sim.api.request(method, path.format(vps_id=server))
+
+
+def pairs() -> list[tuple[str, str]]:
+    """Return every operation of every dialect."""
+    return [(dialect.name, operation) for dialect in DIALECTS.values() for operation in dialect.paths]
+
+
+def test_the_description_is_valid() -> None:
+    """It is a sound OpenAPI document, and every core operation of it is served by some dialect."""
+    OpenAPIV31SpecValidator(description()).validate()
+    core = {
+        (path, method)
+        for path, item in description()["paths"].items()
+        for method, operation in item.items()
+        if method in ("get", "post", "put", "delete") and "core" in operation["tags"]
+    }
+    assert core == set(METHODS.values())
+    assert {operation for _, operation in pairs()} == set(METHODS)
+
+
+@pytest.mark.parametrize(("dialect", "operation"), pairs())
+async def test_every_good_answer_is_as_described(dialect: str, operation: str) -> None:
+    """In every dialect, over a fleet in many states."""
+    async with bench(SimulatorConfig(speed=1, dialect=dialect, fleet=200)) as sim:
+        if operation == "start":
+            await sim.api.post(f"/_sim/servers/{WEB}", json={"status": "stopped"})
+        answer = await call(sim, operation)
+    assert answer.is_success
+    check(operation, answer)
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+async def test_every_state_reads_as_described(dialect: str, state: str) -> None:
+    """List, server, usage, and power operations whether they are taken or refused."""
+    async with bench(SimulatorConfig(speed=1, dialect=dialect)) as sim:
+        for operation in ("list", "get", "status", "start", "stop", "reboot"):
+            await sim.api.post(f"/_sim/servers/{WEB}", json={"status": state})
+            check(operation, await call(sim, operation))
+
+
+@pytest.mark.parametrize(("dialect", "operation"), pairs())
+async def test_every_error_is_as_described(dialect: str, operation: str) -> None:
+    """Without a key, for an unknown server, for a wrong order, and each error that a rule can make."""
+    async with bench(SimulatorConfig(speed=1, dialect=dialect)) as sim:
+        described = [code for code in ERRORS if str(code) in description_codes(operation)]
+        for code in described:
+            await sim.fault(kind="status", status=code, times=1)
+            answer = await call(sim, operation)
+            assert answer.status_code == code
+            check(operation, answer)
+        if "{vps_id}" in METHODS[operation][0]:
+            check(operation, await call(sim, operation, server="nowhere"))
+        if operation == "create":
+            check(operation, await sim.order(hostname=""))
+            check(operation, await sim.order(region="atlantis"))
+        del sim.api.headers["x-api-key"]
+        answer = await call(sim, operation)
+        assert answer.status_code == 401
+        check(operation, answer)
+
+
+def description_codes(operation: str) -> Mapping[str, Any]:
+    """Return the described answers of an operation by code."""
+    path, method = METHODS[operation]
+    codes: Mapping[str, Any] = description()["paths"][path][method]["responses"]
+    return codes
+
+
+@pytest.mark.parametrize("operation", sorted(set(METHODS) - {"create"}))
+async def test_the_documented_answers_are_given_to_the_letter(operation: str) -> None:
+    """A fresh simulator in the seed dialect answers with exactly the examples of the API page, values included."""
+    async with bench() as sim:
+        answer = await call(sim, operation)
+    assert answer.json() == example(operation)
+    assert list(answer.json()) == list(example(operation))
+
+
+async def test_the_documented_create_answer_has_exactly_its_five_fields() -> None:
+    """`id`, `hostname`, `status`, `ipv4` and `ipv6`, with addresses."""
+    async with bench() as sim:
+        answer = await call(sim, "create")
+    assert answer.json().keys() == example("create", status=201).keys()
+    assert answer.json()["status"] == "provisioning"
+    assert None not in answer.json().values()
+
+
+async def test_the_documented_shapes_hold_in_every_state() -> None:
+    """List entries have five fields and servers thirteen, in every state; usage has seven when up and two when off."""
+    async with bench() as sim:
+        for state in STATES:
+            await sim.api.post(f"/_sim/servers/{WEB}", json={"status": state})
+            entries = (await call(sim, "list")).json()["instances"]
+            usage = (await call(sim, "status")).json()
+            assert all(each.keys() == example("list")["instances"][0].keys() for each in entries)
+            assert (await call(sim, "get")).json().keys() == example("get").keys()
+            up = state in ("running", "stopping", "rebooting")
+            assert usage.keys() == example("status", "documented" if up else "stopped").keys()
+
+
+async def test_provisioning_and_stopped_servers_read_as_their_examples() -> None:
+    """Addresses are null until a server is ready, and stay when it is stopped."""
+    async with bench() as sim:
+        await sim.api.post(f"/_sim/servers/{WEB}", json={"status": "stopped"})
+        assert (await call(sim, "get")).json() == example("get", "stopped")
+        made = (await sim.order(display_name="Production Web Server")).json()["id"]
+        server = (await call(sim, "get", made)).json()
+    same = ("status", "display_name", "plan_code", "region", "os_template", "ipv4_address", "ipv6_address", "disk_gb")
+    assert {key: server[key] for key in same} == {key: example("get", "provisioning")[key] for key in same}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "operation", "name"),
+    [
+        ("terraform", "get", "terraform_names"),
+        ("terraform", "plans", "terraform_names"),
+        ("terraform", "os_templates", "terraform_names"),
+        ("sdk", "list", "sdk_key"),
+        ("sdk", "status", "cli_names"),
+    ],
+)
+async def test_the_other_dialects_use_the_names_of_their_sources(dialect: str, operation: str, name: str) -> None:
+    """Field for field as in the examples that were gathered from the clients."""
+    async with bench(SimulatorConfig(speed=1, dialect=dialect)) as sim:
+        body = (await call(sim, operation)).json()
+    wanted = example(operation, name)
+    if dialect == "sdk" and operation == "list":
+        assert body.keys() == wanted.keys()
+        body, wanted = body["vps_instances"], wanted["vps_instances"]
+        assert body[0].keys() - wanted[0].keys() == {"snapshot_supported"}
+        assert wanted[0].keys() <= body[0].keys()
+    elif isinstance(body, list):
+        assert body[0].keys() == wanted[0].keys()
+    else:
+        assert body.keys() == wanted.keys()
