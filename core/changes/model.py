@@ -134,7 +134,7 @@ class Actor:
 
     @property
     def humans(self) -> frozenset[str]:
-        """Every id of the human alone, in lower case: an agent's own id is its program's, which other people run as well."""
+        """Every id of the human alone: an agent's own id is its program's, which other people run as well."""
         own = self.id if self.kind is ActorKind.PERSON else ""
         return frozenset(one.lower() for one in (own, self.human, *self.aliases) if one)
 
