@@ -26,6 +26,7 @@ from playground.slack.workspace import Workspace
 KEY = "wayscloud_vps_demo1_NOT-A-REAL-SECRET"
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
+AGENT = t.Implementation(name="demo-agent", version="1")
 POLICY = """
 [[rule]]
 id = "everyone-reads"
@@ -92,7 +93,9 @@ class Stage:
             command=sys.executable, args=["-m", "vpsops", "mcp"], env=dict(self.environment), cwd=self.log.parent
         )
         with self.log.open("a", encoding="utf-8") as errors:
-            async with Client(stdio_client(server, errlog=errors), elicitation_callback=asked) as client:
+            async with Client(
+                stdio_client(server, errlog=errors), elicitation_callback=asked, client_info=AGENT
+            ) as client:
                 yield client
 
 
@@ -104,7 +107,7 @@ async def set_stage() -> AsyncIterator[Stage]:
         async with running_workspace() as workspace, _simulator(folder) as provider:
             environment = _environment(folder, workspace, provider)
             async with _process("bot", ["bot", "--http", "127.0.0.1:0"], environment, folder) as address:
-                workspace.connect_http(f"{address}/slack/events")
+                workspace.connect_http(address)
                 try:
                     yield Stage(workspace, environment, folder / "mcp.log")
                 except BaseException:

@@ -126,7 +126,7 @@ async def reboot(stage: Stage) -> None:
     await _ends(stage, OPS, card)
 
 
-async def _ends(stage: Stage, channel: str, card: Message, word: str = "succeeded") -> None:
+async def _ends(stage: Stage, channel: str, card: Message, word: str = "it took") -> None:
     def settled() -> Message | None:
         now = stage.workspace.message(channel, card.ts)
         shown = (str(now.blocks) + now.text).lower() if now else ""
