@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "simulator": Command("playground.wayscloud.cli", "run the simulated provider"),
     "mcp": Command("mcp_server.cli", "serve AI assistants over MCP"),
     "bot": Command("bot.cli", "serve a Slack workspace"),
+    "worker": Command("core.worker", "run and watch approved changes, beside the front ends"),
     "policy": Command("core.policy.cli", "check the policy, or explain a decision"),
     "audit": Command("core.audit_cli", "show, verify or export the audit trail"),
     "changes": Command("core.changes.cli", "list changes"),

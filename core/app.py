@@ -20,6 +20,9 @@ from core.wayscloud.client import Wayscloud
 from core.wayscloud.credentials import Credentials
 
 
+SERVING = frozenset({"slack", "worker"})
+
+
 @dataclass(frozen=True, slots=True)
 class Core:
     """What a front end is handed. Effects go through `gate`, messages come from `outbox`."""
@@ -37,9 +40,10 @@ class Core:
 async def open_core(
     settings: Settings, *, front: str, clock: Clock | None = None, timing: Timing = DEFAULT_TIMING
 ) -> AsyncIterator[Core]:
-    """Wire the core for one front end (`slack`, `mcp` or `cli`) and unwire it in the end.
+    """Wire the core for one front end (`slack`, `mcp`, `worker` or `cli`) and unwire it in the end.
 
-    Needs neither the provider nor Slack to be reachable. Raises `ConfigurationError` or `StorageError`.
+    A process that serves others (`slack`, `worker`) runs the engine from the start, the others from their first
+    change on. Needs neither the provider nor Slack to be reachable. Raises `ConfigurationError` or `StorageError`.
     """
     clock = clock or SystemClock()
     policy = load_policy(settings)
@@ -50,6 +54,8 @@ async def open_core(
         gate = Gate(database, api, clock, timing, policy, engine)
         outbox = Outbox(database, process.id, clock)
         try:
+            if front in SERVING:
+                await engine.start()
             yield Core(settings, clock, database, gate, engine, outbox, Inbox(database, clock))
         finally:
             group.cancel_scope.cancel()
