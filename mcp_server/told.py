@@ -9,7 +9,7 @@ from mcp_server.text import clean, clean_json, duration, joined, moment
 
 LONGEST_NOTE = 400
 NOT_DONE = frozenset({State.FAILED, State.DENIED, State.EXPIRED, State.CANCELLED, State.SUPERSEDED})
-UNDER_WAY = frozenset({State.APPROVED, State.SENDING, State.WATCHING})
+UNDER_WAY = frozenset({State.REQUESTED, State.APPROVED, State.SENDING, State.WATCHING})
 
 
 class ChangedServer(BaseModel):
