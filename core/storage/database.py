@@ -40,7 +40,8 @@ class Database:
         self.sqlite = pools.sqlite
         self._pools = pools
         self._writers = CapacityLimiter(1 if self.sqlite else engines.PG_CONNECTIONS)
-        self._readers = CapacityLimiter(engines.READERS if self.sqlite else engines.PG_CONNECTIONS)
+        # On PostgreSQL both share one pool, which must not be outrun.
+        self._readers = CapacityLimiter(engines.READERS) if self.sqlite else self._writers
         self._pause = threading.Event()
 
     async def transact(self, work: Work[T], *, durable: bool = True, wake: bool = True) -> T:
@@ -121,23 +122,29 @@ def _storage_error(error: DBAPIError, *, committing: bool = False) -> StorageErr
     text = str(error.orig).lower()
     if committing:
         return StorageError("The database went away during a commit; it is not known whether it was stored.")
-    if "locked" in text or "busy" in text:
+    if any(word in text for word in ("locked", "busy", "lock timeout")):
         return StorageError("The database stayed locked by another process.", hint="Try again in a moment.")
-    if "full" in text or "no space" in text or "readonly" in text or "read-only" in text or "i/o error" in text:
+    if any(word in text for word in ("full", "no space", "readonly", "read-only", "i/o error")):
         return StorageError("The database cannot be written: disk full or read-only. Nothing was stored or sent.")
+    if "not a database" in text or "malformed" in text:
+        return StorageError("The file is not a database, or it is damaged.", hint="Restore the last backup of it.")
     return StorageError("The database did not answer.", hint="Nothing was stored. Check VPSOPS_DATABASE_URL.")
 
 
 @asynccontextmanager
-async def open_database(url: str, clock: Clock) -> AsyncIterator[Database]:
+async def open_database(
+    url: str, clock: Clock, *, make: bool = True, busy: float = engines.BUSY_SECONDS
+) -> AsyncIterator[Database]:
     """Open a database, bring its schema up to date and close it in the end.
 
+    Without `make` nothing is made or brought up to date: what only looks leaves things as they are.
     Raises `ConfigurationError` for a URL that cannot serve (a network file system, another kind of
-    database) or a schema newer than this version knows, and `StorageError` where it does not answer.
+    database) or a schema that is not this version's, and `StorageError` where it does not answer;
+    `busy` is how many seconds a lock is waited for.
     """
-    pools = engines.open_pools(url)
+    pools = engines.open_pools(url, make=make, busy=busy)
     try:
-        await to_thread.run_sync(partial(_prepare, pools))
+        await to_thread.run_sync(partial(_prepare, pools, make))
         signals = Signals(pools, clock)
         async with signals.listening():
             yield Database(pools, clock, signals)
@@ -145,8 +152,13 @@ async def open_database(url: str, clock: Clock) -> AsyncIterator[Database]:
         pools.close()
 
 
-def _prepare(pools: engines.Pools) -> None:
+def _prepare(pools: engines.Pools, make: bool) -> None:
     try:
-        schema.upgrade(pools.durable)
+        with pools.reading.connect() as connection, connection.begin():
+            current = schema.standing(connection) is schema.Standing.CURRENT
+            if not make:
+                schema.check(connection)
+        if not current:  # a start must not wait for a writer just to find that there is nothing to do
+            schema.upgrade(pools.durable)
     except DBAPIError as error:
         raise _storage_error(error) from error

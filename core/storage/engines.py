@@ -1,9 +1,10 @@
 """SQLAlchemy engines for a database URL, with the settings each database needs."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -12,9 +13,16 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from core.errors import ConfigurationError
 
-BUSY_MS = 5000
+BUSY_SECONDS = 5.0
 READERS = 2
+WRITE, READ = "BEGIN IMMEDIATE", "BEGIN"
 PG_CONNECTIONS = 8
+PG_PATIENCE: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "tcp_user_timeout": 15_000,
+}
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.glusterfs", "fuse.sshfs", "lustre"}
 )
@@ -40,24 +48,22 @@ class Pools:
             engine.dispose()
 
 
-def open_pools(url: str) -> Pools:
-    """Make the engines; raises `ConfigurationError` for a URL that cannot serve."""
+def open_pools(url: str, *, make: bool = True, busy: float = BUSY_SECONDS) -> Pools:
+    """Make the engines; raises `ConfigurationError` for a URL that cannot serve.
+
+    With `make` a missing SQLite file is made, readable by its owner alone; `busy` is how many
+    seconds a lock is waited for, and how long a frozen process may hold one on PostgreSQL.
+    """
     parsed = _parse(url)
     if parsed.get_backend_name() == "postgresql":
-        engine = sa.create_engine(
-            parsed.set(drivername="postgresql+psycopg"),
-            pool_size=PG_CONNECTIONS,
-            max_overflow=2,
-            pool_pre_ping=True,
-            connect_args={"connect_timeout": 5},
-        )
-        return Pools(parsed, engine, engine, engine)
-    _check_place(parsed.database or "")
+        return _postgresql(parsed.set(drivername="postgresql+psycopg"), busy)
+    parsed = _sqlite_file(parsed, make=make)
+    patience = (f"busy_timeout={int(busy * 1000)}", "foreign_keys=ON")
     return Pools(
         parsed,
-        _sqlite(parsed, size=1, synchronous="FULL", begin="BEGIN IMMEDIATE"),
-        _sqlite(parsed, size=1, synchronous="NORMAL", begin="BEGIN IMMEDIATE"),
-        _sqlite(parsed, size=READERS, synchronous="NORMAL", begin="BEGIN"),
+        _sqlite(parsed, WRITE, ("synchronous=FULL", *patience)),
+        _sqlite(parsed, WRITE, ("synchronous=NORMAL", *patience)),
+        _sqlite(parsed, READ, ("query_only=ON", *patience), size=READERS),
     )
 
 
@@ -76,22 +82,42 @@ def _parse(url: str) -> sa.URL:
     return parsed
 
 
-def _check_place(path: str) -> None:
-    if path in {"", ":memory:"}:
-        raise ConfigurationError("The database must be a file: changes must survive a restart.")
-    folder = Path(path).expanduser().resolve().parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
+def _sqlite_file(url: sa.URL, *, make: bool) -> sa.URL:
+    path = _place(url)
+    if make:
+        _make(path)
+    elif not path.exists():
         raise ConfigurationError(
-            f"{folder} cannot be made: {error.strerror}.", hint="Set VPSOPS_DATABASE_URL."
-        ) from None
-    kind = file_system(folder, _mounts())
+            f"There is no database at {path}.",
+            hint="`vpsops mcp` or `vpsops bot` makes it; or set VPSOPS_DATABASE_URL.",
+        )
+    kind = file_system(path.parent, _mounts())
     if kind in NETWORK_FILE_SYSTEMS:
         raise ConfigurationError(
-            f"{folder} is on a network file system ({kind}), where SQLite loses data.",
+            f"{path.parent} is on a network file system ({kind}), where SQLite loses data.",
             hint="Put the file on a local disk, or use PostgreSQL for several machines.",
         )
+    return sa.URL.create("sqlite", database=str(path))
+
+
+def _place(url: sa.URL) -> Path:
+    name = url.database or ""
+    if not name or name.startswith((":memory:", "file:")):
+        raise ConfigurationError("The database must be a file: changes must survive a restart.")
+    if url.query or url.host:
+        raise ConfigurationError(
+            "VPSOPS_DATABASE_URL has more than a path.", hint="Use sqlite:///PATH, with four slashes for a full path."
+        )
+    return Path(name).expanduser().resolve()
+
+
+def _make(path: Path) -> None:
+    """Make folder and file for their owner alone: people's reasons are in it. SQLite's other files follow its mode."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be made: {error.strerror}.", hint="Set VPSOPS_DATABASE_URL.") from None
 
 
 def _mounts() -> list[str]:
@@ -116,19 +142,15 @@ def _holds(point: str, folder: str) -> bool:
     return os.path.commonpath([point, folder]) == point
 
 
-def _sqlite(url: sa.URL, *, size: int, synchronous: str, begin: str) -> sa.Engine:
+def _sqlite(url: sa.URL, begin: str, pragmas: Sequence[str], size: int = 1) -> sa.Engine:
     engine = sa.create_engine(
-        url,
-        pool_size=size,
-        max_overflow=0,
-        poolclass=sa.QueuePool,
-        connect_args={"check_same_thread": False, "timeout": BUSY_MS / 1000},
+        url, pool_size=size, max_overflow=0, poolclass=sa.QueuePool, connect_args={"check_same_thread": False}
     )
 
     def connected(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # our BEGIN below, not the driver's
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", f"busy_timeout={BUSY_MS}", "foreign_keys=ON"):
+        for pragma in ("journal_mode=WAL", *pragmas):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -138,3 +160,23 @@ def _sqlite(url: sa.URL, *, size: int, synchronous: str, begin: str) -> sa.Engin
     sa.event.listen(engine, "connect", connected)
     sa.event.listen(engine, "begin", begun)
     return engine
+
+
+def _postgresql(url: sa.URL, busy: float) -> Pools:
+    engine = sa.create_engine(
+        url, pool_size=PG_CONNECTIONS, max_overflow=2, pool_pre_ping=True, connect_args=PG_PATIENCE
+    )
+    patience = f"{int(busy * 1000)}"
+
+    def connected(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"SET lock_timeout = {patience}")
+        # A process that is frozen in a transaction would hold the audit trail's lock for all the others.
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {patience}")
+        cursor.close()
+        connection.commit()
+
+    sa.event.listen(engine, "connect", connected)
+    # Several statements of one read must see the same moment, as they do on SQLite.
+    reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return Pools(url, engine, engine, reading)

@@ -5,23 +5,21 @@ In this process by an event; from another by PostgreSQL's NOTIFY or, on SQLite, 
 """
 
 import sqlite3
-import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import anyio
-import anyio.from_thread
 import psycopg
-from anyio import to_thread
 
 from core.clock import Clock
-from core.storage.engines import Pools
+from core.storage.engines import PG_PATIENCE, Pools
 
 LOOK_SECONDS = 0.25
+AWAY_SECONDS = 1.0
 
 
 class Signals:
-    """A broadcast that something was committed."""
+    """A broadcast that something was committed; now and then it wakes for nothing."""
 
     def __init__(self, pools: Pools, clock: Clock) -> None:
         self._pools = pools
@@ -29,16 +27,19 @@ class Signals:
         self._event = anyio.Event()
         self._waiters = 0
         self._wanted = anyio.Event()
-        self._closed = threading.Event()
 
     def notify(self) -> None:
         """Wake every waiter of this process."""
         event, self._event = self._event, anyio.Event()
         event.set()
 
-    async def wait(self, seconds: float) -> None:
-        """Return at the next commit of any process, or after `seconds`."""
-        event = self._event
+    def mark(self) -> anyio.Event:
+        """Return a mark to take before a look: a wait since it misses no commit that came after the look."""
+        return self._event
+
+    async def wait(self, seconds: float, since: anyio.Event | None = None) -> None:
+        """Return at the next commit of any process (since a mark, if given), or after `seconds`."""
+        event = since or self._event
         self._waiters += 1
         self._wanted.set()
         try:
@@ -49,14 +50,17 @@ class Signals:
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
-        """Listen for other processes as long as the block runs and somebody waits."""
+        """Listen for other processes as long as the block runs, from the first time that somebody waits."""
+        failure: Exception | None = None
         async with anyio.create_task_group() as group:
             group.start_soon(self._look_at_file if self._pools.sqlite else self._listen)
             try:
                 yield
-            finally:
-                self._closed.set()
-                group.cancel_scope.cancel()
+            except Exception as error:  # noqa: BLE001 - raised below, outside the group, so that it stays itself
+                failure = error
+            group.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
 
     async def _somebody_waits(self) -> None:
         while not self._waiters:
@@ -64,35 +68,39 @@ class Signals:
             await self._wanted.wait()
 
     async def _look_at_file(self) -> None:
-        connection = sqlite3.connect(str(self._pools.url.database), isolation_level=None, check_same_thread=False)
-        try:
-            seen = _data_version(connection)
-            while True:
-                await self._somebody_waits()
-                await self._clock.sleep(LOOK_SECONDS)
-                now = _data_version(connection)
-                if now != seen:
-                    seen = now
-                    self.notify()
-        finally:
-            connection.close()
+        while True:
+            try:
+                with closing(sqlite3.connect(str(self._pools.url.database), isolation_level=None)) as connection:
+                    await self._look(connection)
+            except sqlite3.Error:  # waiters fall back on their own time limits
+                await self._clock.sleep(AWAY_SECONDS)
 
-    async def _listen(self) -> None:
+    async def _look(self, connection: sqlite3.Connection) -> None:
+        seen = _data_version(connection)
+        self.notify()  # what came before this connection was not seen
         while True:
             await self._somebody_waits()
-            try:
-                await to_thread.run_sync(self._hear, abandon_on_cancel=True)
-            except psycopg.Error:  # the server is away: waiters fall back on their own time limits
-                await self._clock.sleep(1)
-            self.notify()
+            await self._clock.sleep(LOOK_SECONDS)
+            now = _data_version(connection)
+            if now != seen:
+                seen = now
+                self.notify()
 
-    def _hear(self) -> None:
+    async def _listen(self) -> None:
+        await self._somebody_waits()
+        while True:
+            try:
+                await self._hear()
+            except psycopg.Error:  # the server is away: waiters fall back on their own time limits
+                await self._clock.sleep(AWAY_SECONDS)
+
+    async def _hear(self) -> None:
         address = self._pools.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(address, autocommit=True, connect_timeout=5) as connection:
-            connection.execute("LISTEN vpsops")
-            while self._waiters and not self._closed.is_set():
-                for _ in connection.notifies(timeout=1.0, stop_after=1):
-                    anyio.from_thread.run_sync(self.notify)
+        async with await psycopg.AsyncConnection.connect(address, autocommit=True, **PG_PATIENCE) as connection:
+            await connection.execute("LISTEN vpsops")
+            self.notify()  # what came before this connection was not heard
+            async for _ in connection.notifies():
+                self.notify()
 
 
 def _data_version(connection: sqlite3.Connection) -> int:

@@ -1,0 +1,135 @@
+"""The wake: whoever waits hears of a commit, of this process or another, and misses none."""
+
+import sqlite3
+import sys
+from pathlib import Path
+
+import anyio
+import psycopg
+import pytest
+from anyio import to_thread
+
+from core.clock import SystemClock
+from core.storage import Database, open_database, signals
+from tests.fakes.clock import FakeClock
+from tests.fakes.postgres import PostgresServer
+from tests.unit.storage.test_transactions import names, put
+
+BOUND = 5.0
+LONG = 600.0
+COMMIT = """
+import sys
+import anyio
+from core.clock import SystemClock
+from core.storage import open_database
+from tests.unit.storage.test_transactions import put
+
+async def main():
+    async with open_database(sys.argv[1], SystemClock()) as database:
+        await database.transact(put("elsewhere"))
+
+anyio.run(main)
+"""
+
+
+async def until(database: Database, count: int) -> None:
+    """Wait for the wake as often as needed until so many rows are stored."""
+    while True:
+        mark = database.signals.mark()
+        if len(await names(database)) >= count:
+            return
+        await database.signals.wait(LONG, since=mark)
+
+
+async def test_a_commit_wakes_the_waiters_of_its_process(database: Database) -> None:
+    """All who wait are woken at once, without the clock moving."""
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(until, database, 1)
+            await anyio.lowlevel.checkpoint()
+            await database.transact(put("here"))
+
+
+async def test_a_commit_of_another_process_wakes(database_url: str) -> None:
+    """A front end that shares the database hears of it within a moment."""
+    async with open_database(database_url, SystemClock()) as database:
+        with anyio.fail_after(3 * BOUND):
+            async with anyio.create_task_group() as group:
+                group.start_soon(until, database, 1)
+                await anyio.run_process([sys.executable, "-c", COMMIT, database_url])
+                group.cancel_scope.deadline = anyio.current_time() + BOUND
+        assert await names(database) == ["elsewhere"]
+
+
+async def test_a_commit_between_a_look_and_the_wait_wakes(database_url: str) -> None:
+    """What is committed after somebody looked and before they wait is news, wherever it was committed."""
+    clock = SystemClock()
+    async with open_database(database_url, clock) as database, open_database(database_url, clock) as other:
+        for number, committer in enumerate((other, database, other)):
+            mark = database.signals.mark()
+            assert len(await names(database)) == number
+            await committer.transact(put(str(number)))
+            with anyio.fail_after(BOUND):
+                await database.signals.wait(LONG, since=mark)
+
+
+async def test_no_commit_is_missed_between_two_waits(database_url: str) -> None:
+    """However fast commits follow each other, whoever looks, waits and looks again sees the last one."""
+    clock = SystemClock()
+    async with open_database(database_url, clock) as database, open_database(database_url, clock) as other:
+        with anyio.fail_after(2 * BOUND):
+            async with anyio.create_task_group() as group:
+                group.start_soon(until, database, 60)
+                for number in range(60):
+                    await other.transact(put(f"{number:02}"))
+
+
+async def test_a_wait_ends_by_itself(database: Database) -> None:
+    """Without a commit a wait returns after its time, at once where there is none left."""
+    with anyio.fail_after(BOUND):
+        await database.signals.wait(0.01)
+        await database.signals.wait(0)
+        await database.signals.wait(-1)
+
+
+async def test_nobody_waiting_costs_no_connection(postgres: PostgresServer, clock: FakeClock) -> None:
+    """A process that only looks things up holds no listening session at the server."""
+    url = postgres.database()
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+    async with open_database(url, clock) as database:
+        await names(database)
+        with psycopg.connect(url) as connection:
+            assert connection.execute(query).fetchone() == (0,)
+
+
+async def test_the_wake_survives_a_restarted_server(postgres: PostgresServer) -> None:
+    """After the server was away, whoever waits hears of commits again."""
+    url, clock = postgres.database(), SystemClock()
+    async with open_database(url, clock) as database, open_database(url, clock) as other:
+        with anyio.fail_after(3 * BOUND):
+            async with anyio.create_task_group() as group:
+                group.start_soon(until, database, 2)
+                await other.transact(put("before"))
+                await to_thread.run_sync(postgres.stop)
+                await to_thread.run_sync(postgres.start)
+                await other.transact(put("after"))
+
+
+async def test_a_file_that_cannot_be_looked_at_ends_nothing(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the disk fails, waiters fall back on their own time limits, and the process lives on."""
+    looks: list[object] = []
+
+    def broken(connection: object) -> int:
+        looks.append(connection)
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(signals, "_data_version", broken)
+    async with open_database(f"sqlite:///{tmp_path / 'v.sqlite3'}", clock) as database:
+        with anyio.fail_after(BOUND):
+            await database.signals.wait(0.01)
+            while len(looks) < 3:
+                clock.advance(1)
+                await anyio.lowlevel.checkpoint()
