@@ -234,11 +234,12 @@ class Gate:
         reached = until or at_rest
         give_up = self.clock.monotonic() + seconds
         while True:
+            mark = self.database.signals.mark()
             change = await self.get(change_id)
             left = give_up - self.clock.monotonic()
             if reached(change) or left <= 0:
                 return change
-            await self.database.signals.wait(min(left, 5.0))
+            await self.database.signals.wait(min(left, 5.0), since=mark)
 
     def _held(self, connection: Connection, change_id: str, digest: str) -> Change:
         change = store.load(connection, change_id, lock=True)
