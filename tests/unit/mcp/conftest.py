@@ -1,6 +1,7 @@
 """The core of a test on the simulated provider, over a real socket."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from core.settings import Settings
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.timing import QUICK
-from tests.unit.mcp.bench import ERAS, KEY
+from tests.unit.mcp.bench import ERAS, KEY, ORDERS
 
 
 @pytest.fixture(params=ERAS)
@@ -29,10 +30,21 @@ def approval_channel() -> str:
     return ""
 
 
+@pytest.fixture(scope="session")
+async def providers() -> AsyncIterator[Mapping[str, SimulatorHandle]]:
+    """One running provider for each dialect: starting them is most of a test's time."""
+    async with AsyncExitStack() as stack:
+        yield {
+            name: await stack.enter_async_context(running_simulator(SimulatorConfig(dialect=name, speed=600.0, seed=7)))
+            for name in ORDERS
+        }
+
+
 @pytest.fixture
-async def provider(dialect: str) -> AsyncIterator[SimulatorHandle]:
-    async with running_simulator(SimulatorConfig(dialect=dialect, speed=600.0, seed=7)) as handle:
-        yield handle
+def provider(providers: Mapping[str, SimulatorHandle], dialect: str) -> SimulatorHandle:
+    """A provider as at its start."""
+    providers[dialect].simulator.reset()
+    return providers[dialect]
 
 
 @pytest.fixture
