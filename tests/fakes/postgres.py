@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 
+MEMORY, ROOM = "/dev/shm", 4 << 30  # noqa: S108 - mkdtemp makes a folder of our own there
 WHERE = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin")
 QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200", "shared_buffers=32MB")
 
@@ -78,7 +79,7 @@ def running_postgres() -> Iterator[PostgresServer]:
     if programs is None:
         raise RuntimeError("PostgreSQL is not installed: .ci/run installs it, or use your system's package")
     user = _unprivileged() if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="vpsops-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="vpsops-pg-", dir=_memory()))
     try:
         if user:
             shutil.chown(folder, user)
@@ -91,6 +92,12 @@ def running_postgres() -> Iterator[PostgresServer]:
             server.stop("immediate")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _memory() -> str | None:
+    """Name a folder in memory where there is room: making a database is a thousand small files."""
+    roomy = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
+    return MEMORY if roomy else None
 
 
 def _unprivileged() -> str:
