@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.storage.leases import HORIZON_SECONDS
+from core.storage.leases import HORIZON_SECONDS, held
 from core.storage.tables import LEASES
 from core.timing import Timing
 
@@ -28,12 +28,9 @@ def hold_off(connection: Connection, tick: float, seconds: float) -> None:
 
 
 def _until(connection: Connection, name: str, tick: float) -> float:
-    query = sa.select(LEASES.c.until).where(LEASES.c.name == name).with_for_update()
-    stored = connection.scalars(query).one_or_none()
-    return stored if stored is not None and stored <= tick + HORIZON_SECONDS else tick
+    until = held(connection, name).until
+    return until if until <= tick + HORIZON_SECONDS else tick
 
 
 def _set(connection: Connection, name: str, until: float) -> None:
-    changed = connection.execute(sa.update(LEASES).where(LEASES.c.name == name).values(until=until))
-    if changed.rowcount == 0:
-        connection.execute(sa.insert(LEASES).values(name=name, owner="", until=until))
+    connection.execute(sa.update(LEASES).where(LEASES.c.name == name).values(until=until))

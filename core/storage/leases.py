@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from core.clock import Clock
@@ -42,12 +43,17 @@ def front_alive(connection: Connection, tick: float, front: str) -> bool:
     return connection.execute(sa.select(PROCESSES.c.id).where(near, PROCESSES.c.front == front)).first() is not None
 
 
+def held(connection: Connection, name: str) -> sa.Row[tuple[str, str, float]]:
+    """Return the lease `name`, made free if there was none, and locked until the commit."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    free = insert(LEASES).values(name=name, owner="", until=0.0).on_conflict_do_nothing()  # two may be the first
+    connection.execute(free)
+    return connection.execute(sa.select(LEASES).where(LEASES.c.name == name).with_for_update()).one()
+
+
 def take(connection: Connection, name: str, owner: str, tick: float) -> bool:
     """Take or keep the lease `name`; say False while another living process holds it."""
-    row = connection.execute(sa.select(LEASES).where(LEASES.c.name == name).with_for_update()).one_or_none()
-    if row is None:
-        connection.execute(sa.insert(LEASES).values(name=name, owner=owner, until=tick))
-        return True
+    row = held(connection, name)
     if row.owner != owner and row.owner in alive(connection, tick):
         return False
     connection.execute(sa.update(LEASES).where(LEASES.c.name == name).values(owner=owner, until=tick))
@@ -89,9 +95,9 @@ class Process:
         if changed.rowcount == 0:
             now = self.clock.now().timestamp()
             connection.execute(sa.insert(PROCESSES).values(id=self.id, front=self.front, started_at=now, beat=tick))
-            connection.execute(
-                sa.delete(PROCESSES).where(PROCESSES.c.started_at < now - 86400, PROCESSES.c.beat < tick - 3600)
-            )
+            beat = PROCESSES.c.beat
+            gone = sa.or_(beat < tick - 3600, beat > tick + HORIZON_SECONDS)  # long ago, or before a reboot
+            connection.execute(sa.delete(PROCESSES).where(PROCESSES.c.started_at < now - 86400, gone))
 
     async def beat_on(self) -> None:
         """Beat once a second until cancelled; a beat that cannot be stored is tried again."""
