@@ -82,9 +82,11 @@ class Outbox:
         self._database = database
         self._owner = owner
         self._clock = clock
+        self._looked = database.signals.mark()
 
     async def claim(self, limit: int = 20) -> list[Message]:
         """Take the oldest topics' messages for 30 s; a topic is with one deliverer at a time."""
+        self._looked = self._database.signals.mark()
         if not await self._database.read(lambda connection: self._due(connection, self._database.tick(connection), 1)):
             return []
         return await self._database.transact(lambda connection: self._claim(connection, limit), wake=False)
@@ -131,7 +133,7 @@ class Outbox:
         )
 
     async def retry(self, ids: Sequence[int], *, after: float, error: str) -> None:
-        """Put messages back, to be taken again after some seconds."""
+        """Put messages back, to be taken again after some seconds; what another took over meanwhile is left alone."""
 
         def work(connection: Connection) -> None:
             again = self._database.tick(connection) + min(after, HORIZON_SECONDS)
@@ -149,11 +151,13 @@ class Outbox:
         )
 
     def _mark(self, connection: Connection, ids: Sequence[int], **values: object) -> None:
-        connection.execute(sa.update(OUTBOX).where(OUTBOX.c.id.in_(ids)).values(**values))
+        mine = OUTBOX.c.id.in_(ids) & (OUTBOX.c.owner == self._owner)  # a late word must not void another's claim
+        connection.execute(sa.update(OUTBOX).where(mine).values(**values))
 
     async def wait(self, seconds: float) -> None:
-        """Return when there may be something new, at the latest after `seconds`."""
-        await self._database.signals.wait(seconds)
+        """Return when there may be something new since the last claim, at the latest after `seconds`."""
+        await self._database.signals.wait(seconds, since=self._looked)
+        self._looked = self._database.signals.mark()
 
     async def copies(self, topic: str) -> list[Copy]:
         """Return what was posted of a topic, oldest first."""

@@ -93,6 +93,7 @@ OUTBOX = sa.Table(
     sa.Column("until", sa.Double, nullable=True),
     sa.Column("error", sa.Text, nullable=False),
     sa.Index("outbox_by_state", "state", "not_before"),
+    sqlite_autoincrement=True,  # a number is never given again: a late word on a message must not hit another
 )
 
 COPIES = sa.Table(
