@@ -7,11 +7,11 @@ from typing import Any, Final
 import anyio
 from pydantic import BaseModel
 
-from bot.blocks.build import Post
+from bot.blocks.build import Post, for_everyone
 from bot.blocks.catalogue import plans_table, regions_table, systems_table
 from bot.blocks.notes import error_note, note, suggestions
 from bot.blocks.servers import Asked, choice, server_details, server_page, usage_page
-from bot.blocks.text import flat
+from bot.blocks.text import flat, person
 from bot.parts import Asking, Parts, read, submit
 from core.changes.model import Change, Decision, Json
 from core.changes.outbox import topic_of
@@ -41,6 +41,8 @@ class Wanted:
 async def run(parts: Parts, asking: Asking, wanted: Wanted) -> None:
     """Run a read and show it, or hold a change and say where its card is."""
     post = await _patiently(parts, asking, wanted)
+    if post is not None and wanted.everyone:
+        post = for_everyone(post, person(asking.user, asking.name))
     if post is not None:
         await parts.slack.tell(asking.where, post, replace=wanted.replace, everyone=wanted.everyone)
 

@@ -202,9 +202,9 @@ class Deliverer:
         for channel, thread in ((place.channel, place.thread), (place.instead, "")):
             if not channel:
                 continue
-            await self._pace.post(channel)
             try:
-                return await self._slack.post(channel, post, thread)
+                async with self._pace.post(channel):
+                    return await self._slack.post(channel, post, thread)
             except SlackError as error:
                 if error.code in TOO_MANY:
                     self._pace.hold(channel, error.retry_after or 1.0)

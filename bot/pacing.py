@@ -1,7 +1,12 @@
 """How fast we may talk: one message a second to a channel, and edits within their tier."""
 
 from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Final
+
+import anyio
 
 from core.clock import Clock
 
@@ -13,34 +18,50 @@ EDIT_BURST: Final = 10
 CHANNELS_KEPT: Final = 1000
 
 
+@dataclass(slots=True)
+class _Channel:
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    free_at: float = 0.0
+
+
 class Pace:
     """Gives out turns; whoever takes one waits for it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._next: OrderedDict[str, float] = OrderedDict()
+        self._channels: OrderedDict[str, _Channel] = OrderedDict()
         self._edits = -EDIT_BURST * EDIT_SECONDS
 
-    async def post(self, channel: str) -> None:
-        """Wait for this channel's next turn."""
-        now = self._clock.monotonic()
-        at = max(now, self._next.pop(channel, now))
-        self._next[channel] = at + POST_SECONDS
-        while len(self._next) > CHANNELS_KEPT:
-            self._next.popitem(last=False)
-        await self._until(at, now)
+    @asynccontextmanager
+    async def post(self, channel: str) -> AsyncIterator[None]:
+        """Hold a channel's turn; the next one begins a second after this one has ended."""
+        found = self._channel(channel)
+        async with found.lock:
+            await self._until(found.free_at)
+            try:
+                yield
+            finally:
+                found.free_at = max(found.free_at, self._clock.monotonic() + POST_SECONDS)
 
     async def edit(self) -> None:
         """Wait for the next turn to edit; a short burst passes at once."""
-        now = self._clock.monotonic()
-        self._edits = max(self._edits, now - EDIT_BURST * EDIT_SECONDS) + EDIT_SECONDS
-        await self._until(self._edits, now)
+        earliest = self._clock.monotonic() - EDIT_BURST * EDIT_SECONDS
+        self._edits = max(self._edits, earliest) + EDIT_SECONDS
+        await self._until(self._edits)
 
     def hold(self, channel: str, seconds: float) -> None:
         """Give no turn to a channel for some time, because Slack said so."""
-        at = self._clock.monotonic() + seconds
-        self._next[channel] = max(at, self._next.get(channel, at))
+        found = self._channel(channel)
+        found.free_at = max(found.free_at, self._clock.monotonic() + seconds)
 
-    async def _until(self, at: float, now: float) -> None:
-        if at > now:
-            await self._clock.sleep(at - now)
+    def _channel(self, name: str) -> _Channel:
+        found = self._channels.setdefault(name, _Channel())
+        self._channels.move_to_end(name)
+        while len(self._channels) > CHANNELS_KEPT:
+            self._channels.popitem(last=False)
+        return found
+
+    async def _until(self, at: float) -> None:
+        left = at - self._clock.monotonic()
+        if left > 0:
+            await self._clock.sleep(left)

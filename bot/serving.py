@@ -56,7 +56,8 @@ async def serve(app: ASGIApp, sock: socket.socket, stop: anyio.Event) -> None:
         await stop.wait()
         server.should_exit = True
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(end)
-        await server.serve(sockets=[sock])
-        group.cancel_scope.cancel()
+    with sock:
+        async with anyio.create_task_group() as group:
+            group.start_soon(end)
+            await server.serve(sockets=[sock])
+            group.cancel_scope.cancel()

@@ -63,6 +63,14 @@ def actions(elements: Sequence[Block], block_id: str = "") -> Block:
     return {"type": "actions", "elements": list(elements), **({"block_id": block_id[:255]} if block_id else {})}
 
 
+def for_everyone(post: Post, who: str) -> Post:
+    """Return a private answer as it is shown to a channel: without controls, with who shows it (escaped mrkdwn)."""
+    kept = [{name: value for name, value in one.items() if name != "accessory"} for one in post.blocks]
+    by = f"Shared by {who}"
+    blocks = [*(one for one in kept if one["type"] != "actions"), context(mrkdwn(by))]
+    return Post(f"{post.text} {by}", tuple(blocks))
+
+
 def button(text: str, action: str, value: Mapping[str, Any], style: str = "") -> Block:
     """Return a button; its value is compact JSON and never holds a secret or an address."""
     drawn = {"type": "button", "text": plain(text, 75), "action_id": action, "value": pack(value)}

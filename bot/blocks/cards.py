@@ -36,7 +36,7 @@ def change_card(change: Change, now: datetime, audience: Audience = Audience.ASK
         *_quoted("Reason", change.reason),
         *_votes(change),
         *_controls(change, audience),
-        context(mrkdwn(_small_print(change))),
+        context(*_small_print(change)),
     ]
     return Post(f"{outside(title, 300)} {_asked_by(change)}", tuple(blocks))
 
@@ -83,8 +83,9 @@ def _now_is(change: Change) -> str:
 
 def result_server(result: Mapping[str, Any]) -> Server | None:
     """Read the server out of a change's result, if it holds one."""
+    known = {name: value for name, value in result.items() if name in Server.model_fields}
     try:
-        return Server.model_validate(result) if result else None
+        return Server.model_validate(known) if known else None
     except ValidationError:
         return None
 
@@ -162,11 +163,9 @@ def _settle_buttons(change: Change) -> list[Block]:
     ]
 
 
-def _small_print(change: Change) -> str:
+def _small_print(change: Change) -> list[Block]:
     parts = [_asked_by(change), moment(change.created_at)]
     if change.state is State.HELD and change.expires_at is not None:
         parts.append(f"Expires {moment(change.expires_at)}")
-    parts.append(outside(change.id, 80))
-    if change.ruling.rules:
-        parts.append(f"rule {outside(', '.join(change.ruling.rules), 200)}")
-    return " · ".join(parts)
+    rules = f" · rule {', '.join(change.ruling.rules)}" if change.ruling.rules else ""
+    return [mrkdwn(" · ".join(parts)), plain(f"{change.id}{rules}", 300)]

@@ -12,7 +12,7 @@ from core.changes.model import Change, Decision, State
 def change_notice(change: Change, event: str, now: datetime) -> Post:
     """Say what became of a change, or what keeps it from its end."""
     words = flat(_words(change, event, now), 1500)
-    small = context(mrkdwn(f"Asked for by {asked_by(change)} · {outside(change.id, 80)}"))
+    small = context(mrkdwn(f"Asked for by {asked_by(change)}"), plain(change.id, 80))
     blocks: tuple[Block, ...] = (section(plain(words)), small)
     return Post(f"{outside(words, 1500)} Asked for by {asked_by(change)}.", blocks)
 
@@ -29,7 +29,7 @@ def reminder(change: Change) -> Post:
     what = act(change.operation, change.target.hostname, 200)
     words = f"Still waiting for {missing} approval{'s' if missing > 1 else ''}: {what}"
     until = f" Expires {moment(change.expires_at)}." if change.expires_at is not None else ""
-    return Post(f"{outside(words, 500)}.{until}", (section(plain(words)), context(mrkdwn(f"{until.strip() or '-'}"))))
+    return Post(f"{outside(words, 500)}.{until}", (section(plain(words)), context(mrkdwn(until.strip() or "-"))))
 
 
 def _words(change: Change, event: str, now: datetime) -> str:

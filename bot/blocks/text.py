@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import Final
 
 ELLIPSIS: Final = "…"
+JOINER: Final = "\u200d"
 _USER: Final = re.compile(r"[UW][A-Z0-9]{2,20}")
 _CHANNEL: Final = re.compile(r"[CGD][A-Z0-9]{2,20}")
 _ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-_QUIET: Final = str.maketrans({"`": "\u02cb", "*": "\u2217", "_": "\uff3f", "~": "\u223c"})
+_QUIET: Final = str.maketrans({"`": "\u02cb", "*": "\u2217", "~": "\u223c"})
 
 
 def flat(text: str, limit: int) -> str:
@@ -27,7 +28,7 @@ def bound(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     cut = text[: max(limit - 1, 0)]
-    while cut and _joins(text[len(cut)]):
+    while cut and (_joins(text[len(cut)]) or cut[-1] == JOINER):
         cut = cut[:-1]
     return cut + ELLIPSIS if limit > 0 else ""
 
@@ -101,8 +102,8 @@ def _breaks(one: str) -> bool:
 
 def _invisible(one: str) -> bool:
     """Control, format (direction overrides among them) and lone surrogate characters; joiners stay."""
-    return unicodedata.category(one) in {"Cc", "Cf", "Cs"} and not one.isspace() and one != "\u200d"
+    return unicodedata.category(one) in {"Cc", "Cf", "Cs"} and not one.isspace() and one != JOINER
 
 
 def _joins(one: str) -> bool:
-    return unicodedata.combining(one) != 0 or one in "\u200d\ufe0f" or "\U0001f3fb" <= one <= "\U0001f3ff"
+    return unicodedata.combining(one) != 0 or one in f"{JOINER}\ufe0f" or "\U0001f3fb" <= one <= "\U0001f3ff"

@@ -1,0 +1,92 @@
+"""Votes in Slack: by others, by those who may, once each, with reasons."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from core.app import Core
+from core.changes.model import Actor, ActorKind, Origin
+from core.requests import Held, Request
+from playground.slack.config import WorkspaceConfig
+from playground.slack.entities import Message
+from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
+
+AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U0ALICE")
+SCENE = Scene(
+    workspace=WorkspaceConfig().with_scopes("channels:read", "groups:read"),
+    settings={"VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS"},
+)
+
+
+@asynccontextmanager
+async def asked(directory: Path, scene: Scene = SCENE) -> AsyncIterator[tuple[Stage, Core, Message, str]]:
+    """Have an agent ask for a reboot for alice, and wait for the card."""
+    async with stage(directory, scene) as world, world.bot() as (_, core):
+        request = Request("reboot", {"server": "web01"}, AGENT, Origin("mcp"), reason="it hangs", key="k1")
+        outcome = await core.gate.submit(request)
+        assert isinstance(outcome, Held)
+        yield world, core, await world.card("approvals", words="waiting for approval"), outcome.change.id
+
+
+async def test_an_agents_change_runs_when_somebody_else_approves(tmp_path: Path) -> None:
+    """The card asks in the approval channel; a member's click runs it; the card names who approved."""
+    async with asked(tmp_path) as (world, core, card, change):
+        assert "the agent assistant for" in shown(card)
+        assert "it hangs" in shown(card)
+        await world.slack.click("bob", card, "vps:approve")
+        done = await world.card("approvals", words="Reboot web01.example.com: done")
+        assert "<@U0BOB> approved" in shown(done)
+        assert buttons(done) == []
+        assert world.effects("reboot") == 1
+        assert "member of channel C0APPROVALS" in (await core.gate.get(change)).votes[0].evidence
+
+
+async def test_the_human_behind_the_agent_cannot_vote(tmp_path: Path) -> None:
+    """Neither approving nor denying is for whom the agent acts for; it is said in private."""
+    async with asked(tmp_path) as (world, _, card, _change):
+        for action in ("vps:approve", "vps:deny"):
+            await world.slack.click("alice", card, action)
+        await world.slack.wait_for(lambda: len(world.slack.ephemerals("alice")) == 2, 10)
+        assert world.slack.modal("alice") is None
+        assert world.effects("reboot") == 0
+
+
+async def test_a_denial_needs_a_reason_and_ends_it(tmp_path: Path) -> None:
+    """Deny asks why; the reason is on the card."""
+    async with asked(tmp_path) as (world, _, card, _change):
+        await world.slack.click("bob", card, "vps:deny")
+        view = await world.slack.wait_for(lambda: world.slack.modal("bob"), 10)
+        assert view is not None
+        await world.slack.submit_view("bob", view, {"reason": "not during the sale"})
+        denied = await world.card("approvals", words="Reboot web01.example.com: denied")
+        assert "not during the sale" in shown(denied)
+        assert buttons(denied) == []
+        assert world.effects("reboot") == 0
+
+
+async def test_who_left_the_channel_cannot_vote(tmp_path: Path) -> None:
+    """Membership is read at the click."""
+    async with asked(tmp_path) as (world, _, card, _change):
+        world.slack.kick("approvals", "carol")
+        await world.slack.click("carol", card, "vps:approve")
+        await world.private("carol", "not among those")
+        assert world.effects("reboot") == 0
+
+
+async def test_membership_that_cannot_be_read_means_no(tmp_path: Path) -> None:
+    """Without the scope to read the channel nobody is eligible; the refusal says what to check."""
+    scene = Scene(settings=SCENE.settings)
+    async with asked(tmp_path, scene) as (world, _, card, _change):
+        await world.slack.click("bob", card, "vps:approve")
+        await world.private("bob", "I cannot read who is in channel C0APPROVALS")
+        assert world.effects("reboot") == 0
+
+
+async def test_two_clicks_at_once_are_one_run(tmp_path: Path) -> None:
+    """Of two approvals at the same moment one counts and the other is told."""
+    async with asked(tmp_path) as (world, _, card, _change):
+        await world.slack.click("bob", card, "vps:approve", duplicates=2, at_once=True)
+        await world.slack.click_stale("carol", card, "vps:approve")
+        await world.private("carol", "already")
+        await world.card("approvals", words="Reboot web01.example.com: done")
+        assert world.effects("reboot") == 1

@@ -1,0 +1,100 @@
+"""Reading in Slack: lists, details, catalogues, help, and names that mean several servers or none."""
+
+from pathlib import Path
+
+import pytest
+
+from playground.wayscloud.config import SimulatorConfig
+from tests.fakes.slack_bot import Scene, Transport, buttons, playing, shown
+
+
+@pytest.mark.parametrize("transport", ["http", "socket"])
+async def test_servers_are_listed_in_private_over_both_transports(tmp_path: Path, transport: Transport) -> None:
+    """`/vps list` shows the servers to whoever asked, and nothing to the channel."""
+    async with playing(tmp_path, Scene(transport)) as stage:
+        delivery = await stage.slack.command("alice", "ops", "/vps", "list")
+        assert delivery.error is None
+        answer = await stage.private("alice", "2 servers")
+        assert "web01.example.com" in shown(answer)
+        assert stage.slack.messages("ops") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("show web01", "185.35.202.45"),
+        ("status web01", "web01.example.com: usage"),
+        ("plans", "vps-2gb-1cpu"),
+        ("os", "Ubuntu 24.04"),
+        ("regions", "Regions"),
+        ("list state:stopped", "No servers"),
+        ("help", "/vps reboot SERVER [because REASON]"),
+        ("help reboot", "Connections drop"),
+        ("", "What I can do"),
+        ("changes", "No changes yet"),
+        ("rebot web01", "Did you mean /vps reboot"),
+        ("show weeb01", "Did you mean web01.example.com"),
+        ("cancel chg_404", "There is no change chg_404"),
+    ],
+)
+async def test_a_command_is_answered_in_private(tmp_path: Path, text: str, words: str) -> None:
+    """Every read, and everything that is not understood, gets an answer for the asker alone."""
+    async with playing(tmp_path) as stage:
+        assert (await stage.slack.command("alice", "ops", "/vps", text)).error is None
+        await stage.private("alice", words)
+        assert stage.slack.messages("ops") == []
+        assert stage.provider.simulator.world.counts.total() == 0
+
+
+async def test_a_list_goes_on_and_is_shared_without_controls(tmp_path: Path) -> None:
+    """A long list has a next page; what is shared with the channel has no buttons and is read anew."""
+    async with playing(tmp_path, Scene(provider=SimulatorConfig(speed=600, fleet=30))) as stage:
+        await stage.slack.command("alice", "ops", "/vps", "list")
+        first = await stage.private("alice", "30 servers, 20 shown")
+        await stage.slack.click("alice", first, "vps:run:0")
+        second = await stage.private("alice", "30 servers, 10 shown")
+        await stage.slack.click("alice", second, "vps:share")
+        shared = await stage.card(words="30 servers")
+        assert buttons(shared) == []
+        assert "shared by" in shown(shared).lower()
+
+
+async def test_a_name_that_means_several_servers_becomes_a_choice(tmp_path: Path) -> None:
+    """Each candidate has its button; the one clicked is the one that runs, and nothing else does."""
+    async with playing(tmp_path) as stage:
+        stage.rename("db01.example.com", "web02.example.com")
+        await stage.slack.command("alice", "ops", "/vps", "reboot web because of a leak")
+        choice = await stage.private("alice", "means 2 servers")
+        assert stage.slack.messages("ops") == []
+        await stage.slack.click("alice", choice, "vps:run:1")
+        card = await stage.card(words="Reboot web02.example.com")
+        assert "of a leak" in shown(card)
+
+
+async def test_a_menu_asks_for_one_server(tmp_path: Path) -> None:
+    """The menu beside a server acts on exactly that one."""
+    async with playing(tmp_path) as stage:
+        await stage.slack.command("alice", "ops", "/vps", "list web01")
+        listed = await stage.private("alice", "1 server")
+        await stage.slack.select("alice", listed, "vps:menu", "reboot b5c6d7e8-f9a0-1234-5678-90abcdef1234")
+        await stage.card(words="Reboot web01.example.com")
+
+
+async def test_a_provider_that_hangs_delays_no_acknowledgement(tmp_path: Path) -> None:
+    """The ack comes at once; the person hears that the provider is slow, and then the answer."""
+    async with playing(tmp_path) as stage:
+        stage.fault(kind="slow", match={"operation": "list"}, seconds=6, times=1)
+        delivery = await stage.slack.command("alice", "ops", "/vps", "list")
+        assert delivery.acked_in is not None
+        assert delivery.acked_in < 1
+        await stage.private("alice", "slow to answer")
+        await stage.private("alice", "2 servers")
+
+
+async def test_a_provider_that_fails_is_told_with_an_id(tmp_path: Path) -> None:
+    """An error says what happened, what to do and an id to look up."""
+    async with playing(tmp_path) as stage:
+        stage.fault(kind="status", status=401, match={"operation": "list"})
+        await stage.slack.command("alice", "ops", "/vps", "list")
+        answer = await stage.private("alice", "err_")
+        assert "WAYSCLOUD_API_KEY" in shown(answer)

@@ -1,0 +1,163 @@
+"""A bot between a simulated workspace and a simulated provider, all over real sockets of this machine."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import anyio
+
+from bot.app import PATH, Bot, open_bot
+from bot.serving import listen, serve
+from bot.socket_mode import Line
+from core.app import Core, open_core
+from core.clock import Clock
+from core.settings import Settings, load_settings
+from core.timing import Timing
+from playground.slack.config import WorkspaceConfig
+from playground.slack.elements import elements_of
+from playground.slack.entities import Message
+from playground.slack.serve import running_workspace
+from playground.slack.workspace import Workspace
+from playground.wayscloud import faults
+from playground.wayscloud.config import SimulatorConfig
+from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from tests.fakes.provider import KEY
+from tests.fakes.timing import QUICK
+
+Transport = Literal["http", "socket"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """How a stage is set."""
+
+    transport: Transport = "http"
+    workspace: WorkspaceConfig = field(default_factory=WorkspaceConfig)
+    provider: SimulatorConfig = field(default_factory=lambda: SimulatorConfig(speed=600))
+    timing: Timing = QUICK
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Stage:
+    """Two simulators, and bots between them."""
+
+    scene: Scene
+    directory: Path
+    slack: Workspace
+    provider: SimulatorHandle
+
+    @property
+    def settings(self) -> Settings:
+        """What a bot is told here."""
+        config = self.slack.config
+        return load_settings(
+            {
+                "WAYSCLOUD_API_KEY": KEY,
+                "WAYSCLOUD_API_URL": self.provider.url,
+                "SLACK_API_URL": self.slack.api_url,
+                "SLACK_BOT_TOKEN": config.bot_token,
+                "SLACK_SIGNING_SECRET": config.signing_secret,
+                "SLACK_APP_TOKEN": config.app_token,
+                "VPSOPS_DATABASE_URL": f"sqlite:///{self.directory / 'bot.sqlite3'}",
+                **self.scene.settings,
+            }
+        )
+
+    def effects(self, operation: str) -> int:
+        """Say how often the provider did something."""
+        return self.provider.simulator.world.counts[operation]
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a server another hostname behind everyone's back."""
+        world = self.provider.simulator.world
+        found = world.find(old)
+        assert found is not None
+        world.override(found, None, new, None)
+
+    def fault(self, **rule: Any) -> None:
+        """Let something go wrong at the provider."""
+        self.provider.simulator.faults.add(faults.parse(rule))
+
+    async def card(self, channel: str = "ops", *, words: str = "") -> Message:
+        """Wait for the newest message in a channel whose text holds these words."""
+
+        def find() -> Message | None:
+            found = [one for one in self.slack.messages(channel) if words in shown(one)]
+            return found[-1] if found else None
+
+        return self._there(await self.slack.wait_for(find, 15.0))
+
+    async def private(self, user: str, words: str = "", channel: str | None = None) -> Message:
+        """Wait for a private answer that holds these words."""
+
+        def find() -> Message | None:
+            found = [one for one in self.slack.ephemerals(user, channel) if words in shown(one)]
+            return found[-1] if found else None
+
+        return self._there(await self.slack.wait_for(find, 15.0))
+
+    def _there(self, message: Message | None) -> Message:
+        assert message is not None
+        return message
+
+    @asynccontextmanager
+    async def bot(self, clock: Clock | None = None) -> AsyncIterator[tuple[Bot, Core]]:
+        """Run a bot until the block ends."""
+        stop = anyio.Event()
+        async with (
+            open_core(self.settings, front="slack", clock=clock, timing=self.scene.timing) as core,
+            open_bot(core) as bot,
+            AsyncExitStack() as line,
+            anyio.create_task_group() as group,
+        ):
+            if self.scene.transport == "http":
+                sock = listen("127.0.0.1", 0)
+                self.slack.connect_http(f"http://127.0.0.1:{sock.getsockname()[1]}{PATH}")
+                group.start_soon(serve, bot.asgi, sock, stop)
+            else:
+                opened = await line.enter_async_context(Line(bot, self.slack.config.app_token))
+                assert await opened.connect(stop)
+                with anyio.fail_after(5):
+                    await self.slack.socket.connected()
+            try:
+                yield bot, core
+            finally:
+                stop.set()
+
+
+@asynccontextmanager
+async def stage(directory: Path, scene: Scene | None = None) -> AsyncIterator[Stage]:
+    """Set a stage without a bot."""
+    scene = scene or Scene()
+    async with running_workspace(scene.workspace) as slack, running_simulator(scene.provider) as provider:
+        yield Stage(scene, directory, slack, provider)
+
+
+@asynccontextmanager
+async def playing(directory: Path, scene: Scene | None = None) -> AsyncIterator[Stage]:
+    """Set a stage with one bot on it."""
+    async with stage(directory, scene) as set_stage, set_stage.bot():
+        yield set_stage
+
+
+def shown(message: Message) -> str:
+    """Return all words a message shows, block texts included."""
+    return " ".join([message.text, *words_of(list(message.blocks))])
+
+
+def words_of(node: Any) -> list[str]:
+    """Return every text in some blocks, in reading order."""
+    if isinstance(node, list | tuple):
+        return [word for one in node for word in words_of(one)]
+    if not isinstance(node, dict):
+        return []
+    own = [node["text"]] if isinstance(node.get("text"), str) else []
+    return own + [word for name, one in node.items() if name != "value" for word in words_of(one)]
+
+
+def buttons(message: Message) -> list[str]:
+    """Return the action ids on a message."""
+    return [str(element["action_id"]) for _, element in elements_of(message.blocks)]

@@ -1,0 +1,74 @@
+"""Text from outside is bounded by characters, on one line, and means nothing to Slack."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.blocks.text import bound, channel, duration, flat, is_person, outside, person
+
+
+@given(st.text(max_size=500), st.integers(min_value=1, max_value=200))
+def test_outside_text_is_bounded_flat_and_escaped(text: str, limit: int) -> None:
+    """No limit is passed, no line broken, no control character left, no entity cut in half."""
+    shown = outside(text, limit)
+    assert len(shown) <= limit
+    assert not set(shown) & set("\n\r\t`*~<>")
+    assert "&" not in shown.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "")
+
+
+@given(st.text(max_size=100), st.integers(min_value=1, max_value=50))
+def test_a_cut_is_shown(text: str, limit: int) -> None:
+    """A text that was cut ends on an ellipsis; one that fits is left as it is."""
+    cut = bound(text, limit)
+    assert cut == text if len(text) <= limit else cut.endswith("…")
+    assert len(cut) <= limit
+
+
+@pytest.mark.parametrize("letter", ["e\u0301", "👍🏽", "👩\u200d💻"])
+def test_a_cut_falls_between_characters(letter: str) -> None:
+    """An accent, a skin tone or a joined picture is kept whole or left out whole."""
+    for limit in range(1, 12):
+        kept = bound(letter * 5, limit).removesuffix("…")
+        assert kept == letter * (len(kept) // len(letter))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\nb\r\nc\td", "a b c d"),
+        ("a\u2028b\u2029c\x0bd", "a b c d"),
+        ("a\u202eb\u2066c\u200bd", "abcd"),
+        ("a\x00b\x1b[31mc", "ab[31mc"),
+        ("  a   b  ", "a b"),
+    ],
+)
+def test_lines_and_hidden_characters_are_taken_out(text: str, shown: str) -> None:
+    """Line breaks of every kind become spaces; control and direction characters go."""
+    assert flat(text, 100) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (60, "1 min"),
+        (93, "1 min 33 s"),
+        (3600, "1 h"),
+        (5400, "1 h 30 min"),
+        (262800, "3 days 1 h"),
+    ],
+)
+def test_a_duration_is_read_at_a_glance(seconds: float, words: str) -> None:
+    """Seconds, minutes, hours and days, two of them at most."""
+    assert duration(seconds) == words
+
+
+def test_only_slacks_own_ids_become_mentions() -> None:
+    """A name that looks like a mention stays a name."""
+    assert person("U0ALICE") == "<@U0ALICE>"
+    assert person("local:bob") == "local:bob"
+    assert person("U0BOB> <!channel") == "U0BOB&gt; &lt;!channel"
+    assert not is_person("u0alice")
+    assert channel("C0OPS") == "<#C0OPS>"
+    assert channel("D0X") == channel("C0> <!here") == "your messages with me"
