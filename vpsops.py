@@ -1,61 +1,61 @@
-"""The console script: one subcommand per way to run vpsops, each importing its part only when called."""
+"""The console script: one subcommand per way to run vpsops, each importing its part only when called.
 
-import argparse
-import importlib
+An MCP host wants its first answer at once, so nothing is imported here that the start-up front does not need.
+"""
+
+from __future__ import annotations
+
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
 
-GOOD: Final = 0
-OTHER: Final = 1
-USAGE: Final = 2
-NOT_AUTHENTICATED: Final = 3
-UNREACHABLE: Final = 4
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
 
+    from mcp_server.front import Handover
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A subcommand: the module with its `add_arguments(parser)` and `run(args) -> int`."""
+GOOD = 0
+OTHER = 1
+USAGE = 2
+NOT_AUTHENTICATED = 3
+UNREACHABLE = 4
 
-    module: str
-    summary: str
-
-
-COMMANDS: Final = {
-    "demo": Command("playground.story", "play the whole story against the built-in simulators"),
-    "simulator": Command("playground.wayscloud.cli", "run the simulated provider"),
-    "mcp": Command("mcp_server.cli", "serve AI assistants over MCP"),
-    "bot": Command("bot.cli", "serve a Slack workspace"),
-    "worker": Command("core.worker", "run and watch approved changes, beside the front ends"),
-    "policy": Command("core.policy.cli", "check the policy, or explain a decision"),
-    "audit": Command("core.audit_cli", "show, verify or export the audit trail"),
-    "changes": Command("core.changes.cli", "list changes"),
-    "doctor": Command("core.doctor", "check settings, database, provider and Slack"),
+COMMANDS = {
+    "demo": ("playground.story", "play the whole story against the built-in simulators"),
+    "simulator": ("playground.wayscloud.cli", "run the simulated provider"),
+    "mcp": ("mcp_server.cli", "serve AI assistants over MCP"),
+    "bot": ("bot.cli", "serve a Slack workspace"),
+    "worker": ("core.worker", "run and watch approved changes, beside the front ends"),
+    "policy": ("core.policy.cli", "check the policy, or explain a decision"),
+    "audit": ("core.audit_cli", "show, verify or export the audit trail"),
+    "changes": ("core.changes.cli", "list changes"),
+    "doctor": ("core.doctor", "check settings, database, provider and Slack"),
 }
+"""Each subcommand's module, with its `add_arguments(parser)` and `run(args) -> int`, and a summary."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand and return the exit code: 0 good, 2 usage, 3 not authenticated, 4 unreachable, 1 other."""
     words = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(
-        prog="vpsops", description="Run VPSes from Slack and from AI assistants, with approvals that fail closed."
-    )
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    chosen = words[0] if words and words[0] in COMMANDS else None
-    for name, command in COMMANDS.items():
-        sub = subparsers.add_parser(name, help=command.summary, description=command.summary.capitalize() + ".")
-        if name == chosen:
-            importlib.import_module(command.module).add_arguments(sub)
-    arguments = parser.parse_args(words)
-    return _run(COMMANDS[arguments.command], arguments)
+    handover = None
+    if words[:1] == ["mcp"]:
+        from mcp_server import front  # noqa: PLC0415 - nothing heavier than it before the first answer
+
+        handover = front.main(words[1:])
+        if handover is None:  # the client asked, heard and went
+            return GOOD
+    return _run(words, handover)
 
 
-def _run(command: Command, arguments: argparse.Namespace) -> int:
-    from core.errors import ConfigurationError, VpsopsError  # noqa: PLC0415 - only where a command runs
+def _run(words: list[str], handover: Handover | None) -> int:
+    import importlib  # noqa: PLC0415 - not before the front has answered
 
+    from core.errors import ConfigurationError, VpsopsError  # noqa: PLC0415
+
+    arguments = parser_of(words).parse_args(words)
+    arguments.handover, arguments.words = handover, words[1:]
     try:
-        return int(importlib.import_module(command.module).run(arguments))
+        return int(importlib.import_module(COMMANDS[arguments.command][0]).run(arguments))
     except KeyboardInterrupt:
         return OTHER
     except ConfigurationError as error:
@@ -64,6 +64,22 @@ def _run(command: Command, arguments: argparse.Namespace) -> int:
     except VpsopsError as error:
         print(f"vpsops: {error} [{error.error_id}]", file=sys.stderr)  # noqa: T201
         return exit_code(error)
+
+
+def parser_of(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser; only the subcommand that is asked for brings its arguments, and is imported."""
+    import argparse  # noqa: PLC0415
+    import importlib  # noqa: PLC0415
+
+    parser = argparse.ArgumentParser(
+        prog="vpsops", description="Run VPSes from Slack and from AI assistants, with approvals that fail closed."
+    )
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (module, summary) in COMMANDS.items():
+        sub = subparsers.add_parser(name, help=summary, description=summary.capitalize() + ".")
+        if words[:1] == [name]:
+            importlib.import_module(module).add_arguments(sub)
+    return parser
 
 
 def exit_code(error: Exception) -> int:

@@ -65,6 +65,9 @@ class Settings(BaseModel):
         str,
         Field(alias="VPSOPS_ACTOR", description="whose session a stdio MCP server is: a Slack user id or an e-mail"),
     ] = ""
+    mcp_front: Annotated[
+        str, Field(alias="VPSOPS_MCP_FRONT", pattern="^(on|off)$", description="off: no early answers of `vpsops mcp`")
+    ] = "on"
     log_level: Annotated[
         str,
         Field(

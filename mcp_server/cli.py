@@ -5,15 +5,22 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
+from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
 from core.app import Core, open_core
 from core.errors import VpsopsError
 from core.logs import configure_logging
 from core.settings import Settings, load_settings
+from mcp_server import early, front
+from mcp_server.front import Handover
 from mcp_server.server import build_server
 
 DESCRIPTION = (
@@ -27,23 +34,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
 
 
-def run(_: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Serve until the client closes its end or a signal comes.
 
     Raises `ConfigurationError` where the settings do not load, `StorageError` where nothing can be stored.
     """
     settings = load_settings()
     configure_logging(settings)
-    anyio.run(serve, settings)
+    anyio.run(serve, settings, arguments.handover or Handover(), arguments.words)
     return 0
 
 
-async def serve(settings: Settings) -> None:
-    """Serve one client on this process's standard streams."""
+async def serve(settings: Settings, handover: Handover, words: Sequence[str]) -> None:
+    """Serve one client on this process's standard streams, from where the start-up front left it."""
     failure: VpsopsError | None = None
     async with anyio.create_task_group() as group:
         try:
-            if await _serve_core(settings, group):
+            if await _serve_core(settings, group, Start(handover, words)):
                 leave()
         except VpsopsError as error:  # out of the group before it is raised, so that it stays itself
             failure = error
@@ -51,12 +58,20 @@ async def serve(settings: Settings) -> None:
         raise failure
 
 
-async def _serve_core(settings: Settings, group: TaskGroup) -> bool:
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How this process was started: by which words, and how far the front went."""
+
+    handover: Handover
+    words: Sequence[str]
+
+
+async def _serve_core(settings: Settings, group: TaskGroup, start: Start) -> bool:
     """Serve until either end stops it; returns whether it was a signal."""
     async with open_core(settings, front="mcp") as core:
         ended = anyio.Event()
         signalled = anyio.Event()
-        group.start_soon(_serve_streams, core, ended)
+        group.start_soon(_serve_streams, core, ended, start)
         watcher = anyio.CancelScope()
         group.start_soon(_watch_signals, watcher, signalled, ended)
         await ended.wait()
@@ -64,13 +79,23 @@ async def _serve_core(settings: Settings, group: TaskGroup) -> bool:
         return signalled.is_set()
 
 
-async def _serve_streams(core: Core, ended: anyio.Event) -> None:
+async def _serve_streams(core: Core, ended: anyio.Event, start: Start) -> None:
     server = build_server(core)
+    stdin, stdout = early.streams(start.handover) if start.handover.unread else (None, None)
     try:
-        async with stdio_server() as (incoming, outgoing):
+        async with stdio_server(stdin, stdout) as (incoming, outgoing):
             await server.run(incoming, outgoing, server.create_initialization_options())
+            await _keep_snapshot(server, start.words)
     finally:
         ended.set()
+
+
+async def _keep_snapshot(server: Server[Any], words: Sequence[str]) -> None:
+    """Let the next start with this configuration answer early."""
+    described = front.describe(words, os.environ)
+    if described is None or front.find(words, os.environ) is not None or os.environ.get(front.SWITCH, "on") != "on":
+        return
+    early.keep(await early.snapshot_of(server, described), Path(front.cache_path(described, os.environ)))
 
 
 async def _watch_signals(scope: anyio.CancelScope, signalled: anyio.Event, ended: anyio.Event) -> None:

@@ -2,16 +2,23 @@
 
 import argparse
 import importlib
+import json
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+import anyio
 from pydantic_core import PydanticUndefined
 
 import vpsops
 from bot import words
+from core.app import open_core
 from core.operations import OPERATIONS
 from core.settings import SECRETS, Settings
+from mcp_server import early, front
+from mcp_server.server import build_server
 from mcp_server.tools import PREFIX
 
 ROOT = Path(__file__).parent.parent.parent
@@ -38,30 +45,45 @@ def settings() -> str:
         also = " (or a file named by `" + str(field.alias) + "_FILE`)" if field.alias in SECRETS else ""
         rows.append(f"| `{field.alias}` | {field.description}{also} | {default} |")
     text = (
-        "# Settings\n\nFrom the environment, or from the table `[settings]` of `vpsops.toml` (named by `VPSOPS_CONFIG`); the "
-        "environment wins.\nAn unknown variable that begins with `VPSOPS_` is an error.\n\n| variable | meaning | default |\n|---|---|---|\n"
+        "# Settings\n\nFrom the environment, or from the table `[settings]` of `vpsops.toml` (named by `VPSOPS_CONFIG`); "
+        "the environment wins.\nAn unknown variable that begins with `VPSOPS_` is an error.\n\n"
+        "| variable | meaning | default |\n|---|---|---|\n"
     )
     return HEAD + text + "\n".join(rows) + "\n"
 
 
 def commands() -> str:
     """Return the page of the command line: each subcommand's own help."""
-    parts = ["# Command line\n\nExit codes: 0 good, 2 wrong usage or configuration, 3 not authenticated, 4 provider unreachable, 1 other.\n"]
-    for name, command in vpsops.COMMANDS.items():
+    codes = "0 good, 2 wrong usage or configuration, 3 not authenticated, 4 provider unreachable, 1 other"
+    parts = [f"# Command line\n\nExit codes: {codes}.\n"]
+    for name, (module, summary) in vpsops.COMMANDS.items():
         parser = argparse.ArgumentParser(
             prog=f"vpsops {name}",
-            description=command.summary.capitalize() + ".",
+            description=summary.capitalize() + ".",
             formatter_class=lambda prog: argparse.HelpFormatter(prog, width=100),
         )
-        importlib.import_module(command.module).add_arguments(parser)
+        importlib.import_module(module).add_arguments(parser)
         parts.append(f"## vpsops {name}\n\n```\n{parser.format_help().strip()}\n```\n")
     return HEAD + "\n".join(parts)
+
+
+def early_answers() -> str:
+    """Return the start-up front's snapshot for the default configuration, in the real server's own words."""
+    return json.dumps(anyio.run(_early_answers), ensure_ascii=False, indent=1) + "\n"
+
+
+async def _early_answers() -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        bare = Settings.model_validate({"VPSOPS_DATABASE_URL": f"sqlite:///{folder}/vpsops.sqlite3"})
+        async with open_core(bare, front="mcp") as core:
+            return await early.snapshot_of(build_server(core), str(front.describe([], {})))
 
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/operations.md": operations,
     "docs/reference/settings.md": settings,
     "docs/reference/commands.md": commands,
+    "mcp_server/early.json": early_answers,
 }
 
 

@@ -1,0 +1,202 @@
+"""The start-up front of `vpsops mcp` on stdio: answers what every host asks first, before anything heavy is loaded.
+
+Hosts start all their servers and ask for the tools; the first call comes seconds later, or never. The
+answers are the real server's own bytes, kept in `early.json` and, for other configurations, in the
+state directory (`mcp_server/early.py` makes them, tests hold them equal). The first message that is
+not among them loads the SDK, which is told what was answered and takes over. VPSOPS_MCP_FRONT=off
+turns this off. Only light modules of the standard library are imported here: each costs its time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import zlib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+SWITCH = "VPSOPS_MCP_FRONT"
+NAMES = ("VPSOPS_CONFIG", "VPSOPS_CHANNEL", "VPSOPS_APPROVAL_CHANNEL")
+"""The settings that may change what the server says of itself."""
+
+META = "io.modelcontextprotocol/"
+ENVELOPE = {f"{META}protocolVersion": str, f"{META}clientInfo": dict, f"{META}clientCapabilities": dict}
+CHUNK = 65536
+LONGEST = 1024 * 1024  # a longer line is left to the SDK
+SHIPPED = "early.json"
+
+
+class Handover:
+    """What the SDK must be told: lines to read first, and the ids that were answered already."""
+
+    def __init__(self) -> None:
+        self.answered: list[bytes] = []
+        self.ids: list[int | str] = []
+        self.unread = b""
+
+
+def serve(words: Sequence[str]) -> Handover | None:
+    """Answer on descriptors 0 and 1 for as long as the snapshot knows the answer.
+
+    Returns what to hand over to the SDK, which may be nothing at all; None when the client has gone.
+    """
+    handover = Handover()
+    snapshot = find(words, os.environ)
+    if snapshot is None:
+        return handover
+    return _serve(snapshot, handover)
+
+
+def _serve(snapshot: Mapping[str, Any], handover: Handover) -> Handover | None:
+    while True:
+        line, found, rest = handover.unread.partition(b"\n")
+        if not found:
+            if len(line) > LONGEST:
+                return handover
+            chunk = os.read(0, CHUNK)
+            if not chunk:
+                return None if not line.strip() else handover
+            handover.unread += chunk
+            continue
+        said = answer(snapshot, line, handover)
+        if said is None:
+            return handover
+        handover.unread = rest
+        if said:
+            _write(said)
+
+
+def _write(data: bytes) -> None:
+    while data:
+        data = data[os.write(1, data) :]
+
+
+def answer(snapshot: Mapping[str, Any], line: bytes, handover: Handover) -> bytes | None:
+    """Return the bytes to answer a message with, none for a notification; None when the SDK must see it."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
+        return None
+    method, params = message.get("method"), message.get("params")
+    if method == "notifications/initialized" and set(message) <= {"jsonrpc", "method"} and handover.ids:
+        handover.answered.append(line)
+        return b""
+    ident = message.get("id")
+    if (
+        isinstance(ident, bool)
+        or not isinstance(ident, int | str)
+        or not set(message) <= {"jsonrpc", "id", "method", "params"}
+    ):
+        return None
+    result = _modern(snapshot, method, params) or _legacy(snapshot, method, params, handover)
+    if result is None:
+        return None
+    if method == "initialize":
+        handover.answered.append(line)
+        handover.ids.append(ident)
+    return f'{{"jsonrpc":"2.0","id":{json.dumps(ident, ensure_ascii=False)},"result":{result}}}\n'.encode()
+
+
+def _modern(snapshot: Mapping[str, Any], method: Any, params: Any) -> str | None:
+    """Answer a request that carries its own version, as the revision of 2026-07-28 has it."""
+    if method not in snapshot["modern"] or not isinstance(params, dict) or set(params) != {"_meta"}:
+        return None
+    meta = params["_meta"]
+    if not isinstance(meta, dict) or set(meta) != set(ENVELOPE):
+        return None
+    if any(type(meta[name]) is not kind for name, kind in ENVELOPE.items()):
+        return None
+    client = meta[f"{META}clientInfo"]
+    if meta[f"{META}protocolVersion"] != snapshot["modern_version"] or not _plain_client(client):
+        return None
+    return str(snapshot["modern"][method])
+
+
+def _legacy(snapshot: Mapping[str, Any], method: Any, params: Any, handover: Handover) -> str | None:
+    """Answer a handshake, and the lists after it."""
+    if method == "initialize":
+        return None if handover.ids else _handshake(snapshot, params)
+    shaken = len(handover.answered) > 1  # initialize and initialized
+    if not shaken or method not in snapshot["legacy"] or params not in (None, {}):
+        return None
+    return str(snapshot["legacy"][method])
+
+
+def _handshake(snapshot: Mapping[str, Any], params: Any) -> str | None:
+    if not isinstance(params, dict) or set(params) != {"protocolVersion", "capabilities", "clientInfo"}:
+        return None
+    version = params["protocolVersion"]
+    if not isinstance(params["capabilities"], dict) or not _plain_client(params["clientInfo"]):
+        return None
+    known = snapshot["handshake"]
+    return str(known[version]) if isinstance(version, str) and version in known else None
+
+
+def _plain_client(client: Any) -> bool:
+    """Say whether a client's name and version are what the SDK accepts without a second look."""
+    names = {"name", "version", "title"}
+    return (
+        isinstance(client, dict)
+        and {"name", "version"} <= set(client) <= names
+        and all(isinstance(value, str) for value in client.values())
+    )
+
+
+def find(words: Sequence[str], environ: Mapping[str, str]) -> Mapping[str, Any] | None:
+    """Return the snapshot of this configuration, or nothing where there is none that fits."""
+    if environ.get(SWITCH, "on") != "on":
+        return None
+    described = describe(words, environ)
+    if described is None:
+        return None
+    shipped = _load(os.path.join(os.path.dirname(__file__), SHIPPED))  # noqa: PTH118, PTH120 - pathlib costs 5 ms
+    if shipped is None or any(name not in shipped["settings"] for name in environ if name.startswith("VPSOPS_")):
+        return None  # an unknown setting must be refused before anything is answered
+    if described == shipped["configuration"]:
+        return shipped
+    cached = _load(cache_path(described, environ))
+    fits = cached is not None and cached["configuration"] == described and cached["program"] == shipped["program"]
+    return cached if fits else None
+
+
+def describe(words: Sequence[str], environ: Mapping[str, str]) -> str | None:
+    """Describe a configuration in a text: equal texts mean equal answers. None where a file cannot be read."""
+    path = environ.get("VPSOPS_CONFIG", "")
+    content = ""
+    if path:
+        try:
+            with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs 5 ms
+                content = file.read()
+        except (OSError, UnicodeDecodeError):
+            return None
+    values = {name: environ.get(name, "") for name in NAMES if name != "VPSOPS_CONFIG"} if content or words else {}
+    return json.dumps([list(words), content, values], sort_keys=True)
+
+
+def cache_path(described: str, environ: Mapping[str, str]) -> str:
+    """Return where the snapshot of a configuration other than the default is kept."""
+    base = environ.get("XDG_STATE_HOME") or os.path.join(environ.get("HOME", ""), ".local", "state")  # noqa: PTH118
+    return os.path.join(base, "vpsops", f"early-{zlib.crc32(described.encode()):08x}.json")  # noqa: PTH118
+
+
+def _load(path: str) -> Mapping[str, Any] | None:
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123
+            loaded = json.load(file)
+    except (OSError, ValueError):
+        return None
+    return loaded if isinstance(loaded, dict) else None
+
+
+def main(words: Sequence[str]) -> Handover | None:
+    """Serve early; a client that goes away while it does ends the process quietly."""
+    try:
+        return serve(words)
+    except (BrokenPipeError, KeyboardInterrupt):
+        sys.exit(0)

@@ -1,0 +1,162 @@
+"""The start-up front: its answers are the SDK's own bytes, and whatever it does not know is left to the SDK."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+
+from mcp_server import front
+
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": {"name": "x", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+READY = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+READS = '[[rule]]\nid = "reads"\nrisk = "read"\ndecision = "allow"\n'
+
+
+def asking(method: str, ident: int | str, **params: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": ident, "method": method, **({"params": params} if params else {})}
+
+
+def hello(version: str = "2025-11-25") -> dict[str, Any]:
+    info = {"name": "x", "version": "1"}
+    return asking("initialize", 1, protocolVersion=version, capabilities={}, clientInfo=info)
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    kept = {"PATH": os.environ["PATH"], "HOME": str(folder), "WAYSCLOUD_API_URL": "http://127.0.0.1:9"}
+    return kept | {"VPSOPS_DATABASE_URL": f"sqlite:///{folder}/db.sqlite3"} | more
+
+
+def talk(messages: list[dict[str, Any]], env: dict[str, str]) -> list[bytes]:
+    """Send each message to a new server process, wait for the answers, and return their bytes."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vpsops", "mcp"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=env,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    heard = []
+    for message in messages:
+        process.stdin.write(json.dumps(message).encode() + b"\n")
+        process.stdin.flush()
+        if "id" in message:
+            heard.append(process.stdout.readline())
+    process.stdin.close()
+    rest = process.stdout.read()
+    process.stdout.close()
+    assert process.wait(timeout=10) == 0
+    assert rest == b""
+    return heard
+
+
+@pytest.mark.parametrize("version", [*HANDSHAKE_PROTOCOL_VERSIONS])
+def test_an_early_handshake_is_the_sdks_own(tmp_path: Path, version: str) -> None:
+    """Every handshake and the list after it read the same with and without the front."""
+    told = [hello(version), READY, asking("tools/list", "two")]
+    early = talk(told, environment(tmp_path))
+    assert early == talk(told, environment(tmp_path, VPSOPS_MCP_FRONT="off"))
+    assert [json.loads(one)["id"] for one in early] == [1, "two"]
+
+
+def test_early_answers_of_the_new_era_are_the_sdks_own(tmp_path: Path) -> None:
+    """Discovery and the list read the same with and without the front."""
+    told = [asking("server/discover", 1, _meta=META), asking("tools/list", 2, _meta=META)]
+    assert talk(told, environment(tmp_path)) == talk(told, environment(tmp_path, VPSOPS_MCP_FRONT="off"))
+
+
+def test_the_shipped_answers_are_given_without_the_sdk(tmp_path: Path) -> None:
+    """The default configuration has a snapshot, so that nothing heavy is loaded for it."""
+    found = front.find([], environment(tmp_path))
+    assert found is not None
+    assert set(found["handshake"]) == set(HANDSHAKE_PROTOCOL_VERSIONS)
+    assert {"server/discover", "tools/list"} <= set(found["modern"])
+
+
+@pytest.mark.parametrize("era", ["old", "new"])
+def test_the_first_call_is_handed_over(tmp_path: Path, era: str) -> None:
+    """After early answers a call is answered by the SDK, and nothing is answered twice."""
+    call = {"name": "vps_list", "arguments": {}}
+    told = (
+        [hello(), READY, asking("tools/list", 2), asking("tools/call", 3, **call)]
+        if era == "old"
+        else [asking("tools/list", 2, _meta=META), asking("tools/call", 3, **call, _meta=META)]
+    )
+    heard = [json.loads(one) for one in talk(told, environment(tmp_path))]
+    assert [one["id"] for one in heard] == [one["id"] for one in told if "id" in one]
+    assert heard[-1]["result"]["isError"] is True
+    assert "WAYSCLOUD_API_KEY" in heard[-1]["result"]["content"][0]["text"]
+
+
+def test_another_configuration_is_answered_early_from_its_second_start_on(tmp_path: Path) -> None:
+    """A configuration of its own is taken down on the first start, and its answers are the SDK's too."""
+    config = tmp_path / "vpsops.toml"
+    config.write_text(READS)
+    env = environment(tmp_path, VPSOPS_CONFIG=str(config))
+    told = [hello(), READY, asking("tools/list", 2)]
+    assert front.find([], env) is None
+    first = talk(told, env)
+    assert front.find([], env) is not None
+    assert talk(told, env) == first
+    config.write_text(READS + "# changed\n")
+    assert front.find([], env) is None
+
+
+def test_an_unknown_setting_is_refused_before_anything_is_answered(tmp_path: Path) -> None:
+    """The front leaves a wrong configuration to the settings, which name it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "vpsops", "mcp"],
+        input=json.dumps(hello()).encode() + b"\n",
+        capture_output=True,
+        env=environment(tmp_path, VPSOPS_NONSENSE="1"),
+        check=False,
+        timeout=20,
+    )
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert b"VPSOPS_NONSENSE" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{",
+        b"[]",
+        b'{"jsonrpc":"1.0","id":1,"method":"tools/list"}',
+        b'{"jsonrpc":"2.0","id":null,"method":"tools/list"}',
+        b'{"jsonrpc":"2.0","id":true,"method":"tools/list"}',
+        b'{"jsonrpc":"2.0","id":1.5,"method":"tools/list"}',
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}',  # before a handshake
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"cursor":"x"}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"1999-01-01"}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{}}}',
+        b'{"jsonrpc":"2.0","id":1,"result":{}}',
+    ],
+)
+def test_what_is_not_plain_is_left_to_the_sdk(tmp_path: Path, line: bytes) -> None:
+    """A message that is unusual in any way is not answered early."""
+    snapshot = front.find([], environment(tmp_path))
+    assert snapshot is not None
+    assert front.answer(snapshot, line, front.Handover()) is None
+
+
+@given(
+    st.binary(max_size=200)
+    | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(lambda x: json.dumps(x).encode())
+)
+def test_no_message_breaks_the_front(line: bytes) -> None:
+    """Whatever a client sends is answered or left to the SDK."""
+    snapshot = front.find([], {"HOME": "/nowhere"})
+    assert snapshot is not None
+    assert front.answer(snapshot, line, front.Handover()) is None
