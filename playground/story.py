@@ -8,8 +8,9 @@ import anyio
 from mcp import Client
 from mcp import types as t
 
+from playground.processes import StageError
 from playground.slack.entities import Message
-from playground.stage import Stage, StageError, set_stage
+from playground.stage import Stage, set_stage
 
 SCENE_SECONDS = 30.0
 OPS, APPROVALS = "C0OPS", "C0APPROVALS"
