@@ -9,6 +9,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from playground.slack.bodies import message_body, view_body
+from playground.slack.dispatch import Sending
 from playground.slack.elements import NotOnScreen
 from playground.slack.entities import Message, View
 from playground.slack.log import Delivery
@@ -47,9 +48,10 @@ class OnMessage(Person):
 
 
 class Click(OnMessage):
-    """POST /_sim/click: press a button."""
+    """POST /_sim/click: press a button, in one block where several blocks have one of that name."""
 
     action_id: str
+    block: str = ""
 
 
 class Select(Click):
@@ -69,6 +71,21 @@ class Submit(Person):
 
     view: str
     values: dict[str, str | list[str] | None] = {}
+
+
+class Fill(Person):
+    """POST /_sim/fill: type and pick in a modal without submitting."""
+
+    view: str
+    values: dict[str, str | list[str] | None] = {}
+
+
+class Say(Person):
+    """POST /_sim/say: write a message that the app is not told of."""
+
+    channel: str
+    text: str
+    thread: str | None = None
 
 
 class Close(Person):
@@ -121,19 +138,18 @@ async def command(workspace: Workspace, order: Command) -> Json:
 
 async def click(workspace: Workspace, order: Click) -> Json:
     """Press a button."""
-    where = _where(workspace, order)
-    return delivery_body(await workspace.click(order.user, where, order.action_id, duplicates=order.duplicates))
+    return delivery_body(await workspace.click(order.user, _where(workspace, order), order.action_id, **_how(order)))
 
 
 async def select(workspace: Workspace, order: Select) -> Json:
     """Pick from a menu."""
     where, value = _where(workspace, order), order.value
-    return delivery_body(await workspace.select(order.user, where, order.action_id, value, duplicates=order.duplicates))
+    return delivery_body(await workspace.select(order.user, where, order.action_id, value, **_how(order)))
 
 
 async def options(workspace: Workspace, order: Options) -> Json:
     """Type into a menu fed by the app."""
-    sent = await workspace.options(order.user, _where(workspace, order), order.action_id, order.text)
+    sent = await workspace.options(order.user, _where(workspace, order), order.action_id, order.text, **_how(order))
     return {**delivery_body(sent), "options": sent.options}
 
 
@@ -141,6 +157,16 @@ async def submit(workspace: Workspace, order: Submit) -> Json:
     """Fill in and submit a modal."""
     view = _view(workspace, order.view)
     return delivery_body(await workspace.submit_view(order.user, view, order.values, duplicates=order.duplicates))
+
+
+async def fill(workspace: Workspace, order: Fill) -> Json:
+    """Fill in a modal."""
+    return {"ok": True, "values": workspace.fill(order.user, _view(workspace, order.view), order.values)}
+
+
+async def say(workspace: Workspace, order: Say) -> Json:
+    """Write a message."""
+    return {"ok": True, "ts": workspace.say(order.user, order.channel, order.text, order.thread).ts}
 
 
 async def close(workspace: Workspace, order: Close) -> Json:
@@ -190,6 +216,8 @@ ORDERS: dict[str, tuple[type[Order], Handler]] = {
     "select": (Select, select),
     "options": (Options, options),
     "submit": (Submit, submit),
+    "fill": (Fill, fill),
+    "say": (Say, say),
     "close": (Close, close),
     "home": (Home, home),
     "archive": (Archive, archive),
@@ -223,16 +251,21 @@ def _loopback_only(request: web.Request) -> None:
 
 
 async def _obey(workspace: Workspace, request: web.Request) -> web.StreamResponse:
-    if request.match_info["order"] not in ORDERS:
-        return web.json_response({"ok": False, "error": f"orders: {', '.join(ORDERS)}"}, status=404)
-    model, handler = ORDERS[request.match_info["order"]]
+    status, answer = await obey(workspace, request.match_info["order"], await request.read())
+    return web.json_response(answer, status=status)
+
+
+async def obey(workspace: Workspace, order: str, body: bytes) -> tuple[int, Json]:
+    """Carry out an order given as JSON; return an HTTP status and what became of it."""
+    if order not in ORDERS:
+        return 404, {"ok": False, "error": f"orders: {', '.join(ORDERS)}"}
+    model, handler = ORDERS[order]
     try:
-        answer = await handler(workspace, model.model_validate_json(await request.read()))
+        return 200, await handler(workspace, model.model_validate_json(body))
     except (ValidationError, NotOnScreen) as refused:
-        return web.json_response({"ok": False, "error": str(refused)}, status=422)
+        return 422, {"ok": False, "error": str(refused)}
     except KeyError as missing:
-        return web.json_response({"ok": False, "error": f"unknown: {missing}"}, status=404)
-    return web.json_response(answer)
+        return 404, {"ok": False, "error": f"unknown: {missing}"}
 
 
 def delivery_body(delivery: Delivery) -> Json:
@@ -297,6 +330,10 @@ LOOKS: dict[str, Callable[[Workspace, web.Request], Json]] = {
     "channels": _channels,
     "users": _users,
 }
+
+
+def _how(order: Click) -> Sending:
+    return {"duplicates": order.duplicates, "block": order.block}
 
 
 def _where(workspace: Workspace, order: OnMessage) -> Message | View:

@@ -19,8 +19,9 @@ REASONS = {"operation_timeout": "http_timeout", "dispatch_failed": "connection_f
 
 
 class Sending(TypedDict, total=False):
-    """How to deliver: more copies of the same thing, all at once or in turn, over which line."""
+    """How to act and to deliver: in which block, more copies of it, all at once or in turn, over which line."""
 
+    block: str
     duplicates: int
     at_once: bool
     transport: Literal["http", "socket"] | None

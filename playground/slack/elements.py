@@ -66,11 +66,14 @@ def elements_of(blocks: Iterable[Json]) -> list[tuple[Json, Json]]:
     return found
 
 
-def element_in(blocks: Iterable[Json], action_id: str) -> tuple[Json, Json]:
-    """Return the block and element with this action id; raises `NotOnScreen` naming what is there."""
+def element_in(blocks: Iterable[Json], action_id: str, block_id: str = "") -> tuple[Json, Json]:
+    """Return the block and element with this action id, in one block when named; raises `NotOnScreen`.
+
+    Slack wants action ids to be unique within a block only.
+    """
     there = elements_of(blocks)
     for block, element in there:
-        if element["action_id"] == action_id:
+        if element["action_id"] == action_id and block_id in {"", block["block_id"]}:
             return block, element
     names = ", ".join(str(element["action_id"]) for _, element in there) or "nothing"
     raise NotOnScreen(f"no element {action_id!r} here; there is {names}")

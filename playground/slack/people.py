@@ -51,7 +51,7 @@ class People(Room):
     ) -> Delivery:
         """Pick from a menu, tick boxes or choose a date; raises `NotOnScreen` for what is not offered."""
         seen = self.current(user, where)
-        block, element = element_in(seen.blocks, action_id)
+        block, element = element_in(seen.blocks, action_id, how.get("block", ""))
         held = picked(element, value, self.offered.get(action_id, ()))
         if element["type"] != "overflow":
             self.entered.setdefault(surface_key(seen), {})[block["block_id"], action_id] = held
@@ -66,7 +66,7 @@ class People(Room):
         Raises `NotOnScreen` when the client would not ask yet (`min_query_length`, 3 unless set).
         """
         seen = self.current(user, where)
-        block, element = element_in(seen.blocks, action_id)
+        block, element = element_in(seen.blocks, action_id, how.get("block", ""))
         if element["type"] not in {"external_select", "multi_external_select"}:
             raise NotOnScreen(f"{action_id} asks the app for no options")
         if len(text) < int(element.get("min_query_length", 3)):
@@ -152,7 +152,7 @@ class People(Room):
         return Place(message=seen, values=values)
 
     async def _press(self, user: str, seen: Message | View, action_id: str, how: Sending) -> Delivery:
-        block, element = element_in(seen.blocks, action_id)
+        block, element = element_in(seen.blocks, action_id, how.get("block", ""))
         if initial(element) is not None or element["type"] == "overflow":
             raise NotOnScreen(f"{action_id} is a {element['type']}: use select")
         allowed = element.get("visible_to_user_ids")
