@@ -45,6 +45,11 @@ class SimulatorApp:
         self._api = api(simulator)
         self._control = control.application(simulator)
 
+    def speak(self, dialect: str) -> None:
+        """Answer in another dialect from now on, in a world begun anew; raises `ConfigurationError`."""
+        self.simulator.speak(dialect)
+        self._api = api(self.simulator)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Take one request: the provider's, or one of the simulator's own."""
         if scope["type"] != "http":

@@ -1,5 +1,7 @@
 """All that one simulator works on: its world, its dialect, its faults and its journal."""
 
+from dataclasses import replace
+
 from core.clock import Clock
 from core.errors import ConfigurationError
 from playground.wayscloud.config import SimulatorConfig
@@ -17,12 +19,19 @@ class Simulator:
     journal: Journal
 
     def __init__(self, config: SimulatorConfig, clock: Clock) -> None:
+        self.clock = clock
+        self._begin(config)
+
+    def speak(self, dialect: str) -> None:
+        """Begin anew in another dialect, for its codes are other ones; raises `ConfigurationError`."""
+        self._begin(replace(self.config, dialect=dialect, speed=self.world.time.speed))
+
+    def _begin(self, config: SimulatorConfig) -> None:
         if config.dialect not in DIALECTS:
             raise ConfigurationError(
                 f"There is no dialect called '{config.dialect[:40]}'.", hint=f"Choose one of {', '.join(DIALECTS)}."
             )
         self.config = config
-        self.clock = clock
         self.dialect = DIALECTS[config.dialect]
         self.reset()
 
