@@ -7,7 +7,8 @@ reordered record show: every hash covers the record's own text and the hash befo
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -38,22 +39,14 @@ class Record:
         return loaded
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A place where the chain is broken, in words."""
-
-    seq: int
-    what: str
-
-
 def chained(previous: str, text: str) -> str:
     """Return the hash of a record after `previous`; pure."""
-    return hashlib.sha256(f"{previous}\n{text}".encode()).hexdigest()
+    return hashlib.sha256(f"{previous}\n{text}".encode(errors="surrogatepass")).hexdigest()
 
 
 def canonical(seq: int, at: float, event: str, change_id: str | None, body: Mapping[str, Json]) -> str:
     """Return the one text that stands for a record; pure."""
-    record = {"seq": seq, "at": at, "event": event, "change": change_id, **redacted(body)}
+    record = {**redacted(body), "seq": seq, "at": at, "event": event, "change": change_id}
     return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 
 
@@ -67,6 +60,8 @@ def _redacted(name: str, value: Json) -> Json:
         return f"({len(value)} hidden)" if isinstance(value, list | tuple) else "(hidden)"
     if isinstance(value, Mapping):
         return redacted(value)
+    if isinstance(value, list | tuple):
+        return [_redacted("", one) for one in value]
     return value
 
 
@@ -93,16 +88,42 @@ def read(connection: Connection, *, after: int = 0, limit: int = 1000, change_id
     return [_record(row) for row in connection.execute(query)]
 
 
-def newest(connection: Connection, limit: int) -> list[Record]:
-    """Return the last `limit` records, oldest of them first."""
-    rows = connection.execute(sa.select(AUDIT).order_by(AUDIT.c.seq.desc()).limit(limit)).all()
-    return [_record(row) for row in reversed(rows)]
+def newest(
+    connection: Connection, limit: int, *, before: int | None = None, change_id: str | None = None
+) -> list[Record]:
+    """Return the last `limit` records, of those before the one numbered `before`, oldest of them first."""
+    query = sa.select(AUDIT).order_by(AUDIT.c.seq.desc()).limit(limit)
+    if before is not None:
+        query = query.where(AUDIT.c.seq < before)
+    if change_id is not None:
+        query = query.where(AUDIT.c.change_id == change_id)
+    return [_record(row) for row in reversed(connection.execute(query).all())]
 
 
 def head(connection: Connection) -> tuple[int, str]:
-    """Return the number and the hash of the last record as the head row has them."""
-    row = connection.execute(sa.select(AUDIT_HEAD.c.seq, AUDIT_HEAD.c.hash)).one()
-    return row.seq, row.hash
+    """Return the number and the hash of the last record as the head row has them; a lost head names none."""
+    row = connection.execute(sa.select(AUDIT_HEAD.c.seq, AUDIT_HEAD.c.hash)).one_or_none()
+    return (0, "") if row is None else (row.seq, row.hash)
+
+
+class Kind(StrEnum):
+    """What is wrong with a record."""
+
+    ALTERED = "altered"
+    COLUMNS = "columns"
+    REMOVED = "removed"
+    ADDED = "added"
+    DISORDERED = "disordered"
+    REPEATED = "repeated"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A place where the chain is broken: the record's number, in words what is wrong with it."""
+
+    seq: int
+    kind: Kind
+    what: str
 
 
 def verify(records: Iterable[Record], expected: tuple[int, str] | None = None) -> Iterator[Fault]:
@@ -110,30 +131,126 @@ def verify(records: Iterable[Record], expected: tuple[int, str] | None = None) -
 
     `expected` is the head's number and hash: without it a cut tail cannot show.
     """
-    seq, previous = 0, GENESIS
+    walk = Walk()
     for record in records:
-        yield from _faults(record, seq, previous)
-        seq, previous = record.seq, record.hash
-    if expected is not None and (seq, previous) != expected:
-        yield Fault(seq, f"the chain ends at record {seq}, the head says {expected[0]}: records are missing at the end")
+        yield from walk.step(record)
+    yield from walk.end(expected)
 
 
-def _faults(record: Record, before: int, previous: str) -> Iterator[Fault]:
-    if record.seq != before + 1:
-        yield Fault(record.seq, f"record {record.seq} follows record {before}: records are missing or out of order")
-    if record.previous != previous:
-        yield Fault(record.seq, f"record {record.seq} does not continue the record before it")
-    if chained(record.previous, record.text) != record.hash:
-        yield Fault(record.seq, f"record {record.seq} was altered")
-    if not _columns_agree(record):
-        yield Fault(record.seq, f"record {record.seq}: its columns differ from what was hashed")
+@dataclass(slots=True)
+class Walk:
+    """Goes along a chain record by record and finds what is wrong with it.
+
+    A record is vouched for by the one after it, which holds its hash; the last one by the head. So
+    where two whole records do not fit together, the next one tells which of the two was rewritten.
+    """
+
+    seq: int = 0  # the highest number so far
+    hash: str = GENESIS
+    noted: tuple[int, str] | None = None  # a number and hash that somebody wrote down earlier
+    _first: int | None = None
+    _last_whole: bool = True
+    _doubt: bool = False  # the last one and the one before it do not fit together
+    _missing: list[range] = field(default_factory=list)
+
+    def step(self, record: Record) -> Iterator[Fault]:
+        """Take the next record."""
+        whole = chained(record.previous, record.text) == record.hash
+        number = _number(record, whole)
+        if not whole:
+            yield Fault(number, Kind.ALTERED, f"record {number} was altered")
+        elif not _columns_agree(record):
+            yield Fault(number, Kind.COLUMNS, f"record {number}: its columns differ from what was hashed")
+        if self.noted is not None and number == self.noted[0] and record.hash != self.noted[1]:
+            yield Fault(number, Kind.ALTERED, f"record {number} is not the one noted: the trail was rewritten")
+        if number <= self.seq:
+            yield self._back(number)
+            return
+        if number == self.seq + 1:
+            yield from self._link(record, whole)
+        else:
+            yield from self._give_up_doubt()
+            self._missing.append(range(self.seq + 1, number))
+        self.seq, self.hash, self._last_whole = number, record.hash, whole
+        self._first = number if self._first is None else self._first
+
+    def _back(self, number: int) -> Fault:
+        for index, gap in enumerate(self._missing):
+            if number in gap:
+                self._missing[index : index + 1] = [range(gap.start, number), range(number + 1, gap.stop)]
+                return Fault(number, Kind.DISORDERED, f"record {number} stands after record {self.seq}: out of order")
+        return Fault(number, Kind.REPEATED, f"record {number} stands there again after record {self.seq}")
+
+    def _link(self, record: Record, whole: bool) -> Iterator[Fault]:
+        """Judge whether a record continues the one before it, which is whole or was told already."""
+        doubted, self._doubt = self._doubt, False
+        if doubted:
+            yield self._rewritten(vouched=record.previous == self.hash)
+        elif record.previous != self.hash and self._last_whole:
+            self._doubt = whole
+            if not whole and chained(self.hash, record.text) != record.hash:
+                what = f"record {self.seq} may have been rewritten: what follows was altered"
+                yield Fault(self.seq, Kind.ALTERED, what)
+
+    def _rewritten(self, *, vouched: bool) -> Fault:
+        """Blame the one before the last where the last is vouched for; what the first one follows is given."""
+        seq = self.seq - 1 if vouched and self.seq != self._first else self.seq
+        return Fault(seq, Kind.ALTERED, f"record {seq} was rewritten: its neighbours were made with another one")
+
+    def _give_up_doubt(self) -> Iterator[Fault]:
+        if self._doubt:
+            self._doubt = False
+            what = f"record {self.seq} does not continue record {self.seq - 1}: one of them was rewritten"
+            yield Fault(self.seq, Kind.ALTERED, what)
+
+    def end(self, expected: tuple[int, str] | None = None) -> Iterator[Fault]:
+        """Judge what is left to judge; `expected` is the head's number and hash."""
+        if expected is not None:
+            yield from self._compare(*expected)
+        yield from self._give_up_doubt()
+        if self.noted is not None and self.noted[0] > self.seq:
+            self._missing.append(range(self.seq + 1, self.noted[0] + 1))
+        for gap in self._missing:
+            if gap:
+                yield Fault(gap.start, Kind.REMOVED, f"{_records(gap)} missing")
+
+    def _compare(self, seq: int, digest: str) -> Iterator[Fault]:
+        if seq > self.seq:
+            yield from self._give_up_doubt()
+            gap = range(self.seq + 1, seq + 1)
+            yield Fault(gap.start, Kind.REMOVED, f"{_records(gap)} missing at the end: the head says {seq}")
+        elif seq < self.seq:
+            gap = range(seq + 1, self.seq + 1)
+            yield Fault(gap.start, Kind.ADDED, f"{_records(gap)} beyond the head, which says {seq}")
+        elif digest == self.hash:
+            if self._doubt:
+                yield self._rewritten(vouched=True)
+            self._doubt = False
+        elif self._last_whole:
+            self._doubt = False
+            yield Fault(seq, Kind.ALTERED, f"record {seq} is not the one that the head names: one of them was altered")
+
+
+def _records(gap: range) -> str:
+    return f"record {gap.start} is" if len(gap) == 1 else f"records {gap.start} to {gap.stop - 1} are"
+
+
+def _number(record: Record, whole: bool) -> int:
+    """Return a record's number: what was hashed is believed before what stands beside it."""
+    hashed = _body(record).get("seq") if whole else None
+    return hashed if type(hashed) is int else record.seq
+
+
+def _body(record: Record) -> Mapping[str, Json]:
+    try:
+        body: Json = json.loads(record.text)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def _columns_agree(record: Record) -> bool:
-    try:
-        body = record.body
-    except ValueError:
-        return False
+    body = _body(record)
     stored = (record.seq, record.at, record.event, record.change_id)
     return stored == (body.get("seq"), body.get("at"), body.get("event"), body.get("change"))
 

@@ -84,19 +84,13 @@ def _parse(url: str) -> sa.URL:
 
 def _sqlite_file(url: sa.URL, *, make: bool) -> sa.URL:
     path = _place(url)
-    if make:
-        _make(path)
-    elif not path.exists():
-        raise ConfigurationError(
-            f"There is no database at {path}.",
-            hint="`vpsops mcp` or `vpsops bot` makes it; or set VPSOPS_DATABASE_URL.",
-        )
     kind = file_system(path.parent, _mounts())
     if kind in NETWORK_FILE_SYSTEMS:
         raise ConfigurationError(
             f"{path.parent} is on a network file system ({kind}), where SQLite loses data.",
             hint="Put the file on a local disk, or use PostgreSQL for several machines.",
         )
+    _touch(path, make=make)
     return sa.URL.create("sqlite", database=str(path))
 
 
@@ -111,13 +105,24 @@ def _place(url: sa.URL) -> Path:
     return Path(name).expanduser().resolve()
 
 
-def _make(path: Path) -> None:
-    """Make folder and file for their owner alone: people's reasons are in it. SQLite's other files follow its mode."""
+def _touch(path: Path, *, make: bool) -> None:
+    """Open the file once; made, with its folder, for its owner alone: people's reasons are in it.
+
+    The files that SQLite puts beside it follow its mode.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if make:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if make else 0), 0o600))
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"There is no database at {path}.",
+            hint="`vpsops mcp` or `vpsops bot` makes it; or set VPSOPS_DATABASE_URL.",
+        ) from None
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be made: {error.strerror}.", hint="Set VPSOPS_DATABASE_URL.") from None
+        raise ConfigurationError(
+            f"The database at {path} cannot be opened: {error.strerror}.", hint="Check VPSOPS_DATABASE_URL."
+        ) from None
 
 
 def _mounts() -> list[str]:

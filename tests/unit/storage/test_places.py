@@ -106,12 +106,14 @@ async def test_a_home_folder_is_found_by_its_sign(tmp_path: Path, monkeypatch: p
         assert (tmp_path / "v.sqlite3").exists()
 
 
-async def test_a_folder_that_cannot_be_made_says_so(tmp_path: Path) -> None:
-    """A file in the way of a folder is named, with what to set."""
+@pytest.mark.parametrize("make", [True, False])
+async def test_a_place_that_cannot_be_opened_says_so(tmp_path: Path, make: bool) -> None:
+    """A file in the way of the folder, or a folder in the way of the file, is named, with what to set."""
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigurationError, match="cannot be made"):
-        async with open_database(f"sqlite:///{tmp_path / 'file' / 'v.sqlite3'}", SystemClock()):
-            pass
+    for place in (tmp_path / "file" / "v.sqlite3", tmp_path):
+        with pytest.raises(ConfigurationError, match="cannot be opened"):
+            async with open_database(f"sqlite:///{place}", SystemClock(), make=make):
+                pass
 
 
 async def test_another_file_is_not_taken_for_a_database(tmp_path: Path) -> None:

@@ -1,0 +1,240 @@
+"""`vpsops audit`: show the trail as it grows, verify it, or export it for verification elsewhere."""
+
+import argparse
+import re
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Final, TextIO
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core import audit
+from core.audit import GENESIS, Fault, Record, Walk
+from core.audit_export import MAX_LINE, begin_line, end_line, record_line, verify_lines
+from core.audit_view import Filter, told
+from core.errors import InvalidInput
+from core.settings import Settings
+from core.storage import Database
+from core.storage.tables import AUDIT
+from core.terminal import fitting, look, say
+
+PAGE: Final = 500
+MAX_TAIL: Final = 10_000
+MAX_FAULTS: Final = 100
+FOLLOW_SECONDS: Final = 5.0
+NOTED: Final = re.compile(r"^(\d{1,18}):([0-9a-f]{64})$")
+WHOLE, BROKEN = 0, 1
+Page = tuple[list[Record], tuple[int, str]]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe `vpsops audit` and its three subcommands."""
+    parser.description = (
+        "Every request, decision, vote, sending and outcome is a record in an append-only chain: each is hashed with"
+        " the one before it. Needs no key and starts nothing."
+    )
+    commands = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
+    _tail_arguments(commands.add_parser("tail", help="show the last records, oldest first"))
+    _verify_arguments(commands.add_parser("verify", help="find records that were altered, removed or reordered"))
+    _export_arguments(commands.add_parser("export", help="write the trail as JSON Lines to standard output"))
+
+
+def _tail_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Show the last records that fit, oldest first, one a line. Times are UTC."
+    parser.add_argument("--limit", type=_limit, default=20, metavar="N", help="how many; 20 unless told")
+    parser.add_argument("--follow", action="store_true", help="go on with new records until interrupted")
+    parser.add_argument(
+        "--server", default="", metavar="NAME", help="about this server: id, hostname or its first label"
+    )
+    parser.add_argument("--person", default="", metavar="ID", help="asked for, confirmed, voted on by this person")
+    parser.add_argument("--change", default="", metavar="ID", help="about this change")
+    parser.set_defaults(audit=_tail)
+
+
+def _verify_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Verify the trail in the database, or an export in FILE. Exit code 0: whole; 1: not, and each fault is told"
+        " with the record's number. Whoever can write to the database could rewrite the whole chain: keep the head that"
+        " a verification prints elsewhere, and give it to later ones with --noted."
+    )
+    parser.add_argument("file", nargs="?", metavar="FILE", help="an export; - is standard input")
+    parser.add_argument("--noted", type=_noted, metavar="NUMBER:HASH", help="a head that was noted earlier")
+    parser.set_defaults(audit=_verify)
+
+
+def _export_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Write the trail to standard output, one JSON object a line: a beginning, the records, an end. `vpsops audit"
+        " verify FILE` verifies it without the database. A record's `hash` is SHA-256 of `previous`, a line feed and"
+        " `record`."
+    )
+    parser.add_argument("--after", type=_number, default=0, metavar="SEQ", help="begin after this record")
+    parser.set_defaults(audit=_export)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the subcommand; raises `ConfigurationError`, `StorageError`, and `InvalidInput` for what is not there."""
+    command: Callable[[argparse.Namespace], int] = arguments.audit
+    return command(arguments)
+
+
+def _limit(text: str) -> int:
+    return _number(text, 1, MAX_TAIL)
+
+
+def _number(text: str, least: int = 0, most: int = 10**18) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(most)) or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}")
+    return int(text)
+
+
+def _noted(text: str) -> tuple[int, str]:
+    found = NOTED.match(text.strip().lower())
+    if found is None:
+        raise argparse.ArgumentTypeError("must be a record's number, a colon and its hash of 64 digits")
+    return int(found[1]), found[2]
+
+
+def _tail(arguments: argparse.Namespace) -> int:
+    try:
+        return look(partial(_tail_in, arguments))
+    except KeyboardInterrupt:
+        if arguments.follow:  # that is how following ends
+            return WHOLE
+        raise
+
+
+async def _tail_in(arguments: argparse.Namespace, settings: Settings, database: Database) -> int:
+    wanted = Filter(arguments.server, arguments.person, arguments.change)
+    records, seen = await database.read(partial(_last, wanted, arguments.limit))
+    _show(records, settings)
+    while arguments.follow:
+        mark = database.signals.mark()
+        records, now = await database.read(partial(_next, wanted, seen))
+        _show(records, settings)
+        if now == seen:
+            await database.signals.wait(FOLLOW_SECONDS, since=mark)
+        seen = now
+    return WHOLE
+
+
+def _show(records: Iterable[Record], settings: Settings) -> None:
+    for record in records:
+        say(fitting(told(record), settings))
+    sys.stdout.flush()
+
+
+def _last(wanted: Filter, limit: int, connection: Connection) -> tuple[list[Record], int]:
+    """Return the last records that fit, oldest first, and the number of the newest of all."""
+    found: list[Record] = []
+    before: int | None = None
+    while len(found) < limit:
+        page = audit.newest(connection, PAGE, before=before, change_id=wanted.change or None)
+        if not page:
+            break
+        found = wanted.sieve(connection, page) + found
+        before = page[0].seq
+    return found[-limit:], audit.head(connection)[0]
+
+
+def _next(wanted: Filter, after: int, connection: Connection) -> tuple[list[Record], int]:
+    page = audit.read(connection, after=after, limit=PAGE)
+    return wanted.sieve(connection, page), page[-1].seq if page else after
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    walk = Walk(noted=arguments.noted)
+    if arguments.file is None:
+        return look(partial(_verify_in, walk))
+    report = Report()
+    with _opened(arguments.file) as file:
+        report.add(verify_lines(_lines(file), walk))
+    return report.close(walk)
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[TextIO]:
+    try:
+        with open(0 if name == "-" else name, encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123 - or a number
+            yield file
+    except OSError as error:
+        raise InvalidInput(f"{name} cannot be read: {error.strerror}.") from None
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    """Read line by line; one that is longer than any record comes in pieces, none of which is a record."""
+    return iter(partial(file.readline, MAX_LINE + 1), "")
+
+
+async def _verify_in(walk: Walk, _: Settings, database: Database) -> int:
+    report, head = Report(), (0, GENESIS)
+    async for records, head in _pages(database, 0):  # noqa: B007 - the last page's head is used below
+        for record in records:
+            report.add(walk.step(record))
+    report.add(walk.end(head))
+    return report.close(walk)
+
+
+async def _pages(database: Database, after: int) -> AsyncIterator[Page]:
+    """Yield the trail in pages, each with the head as it was in the same moment."""
+    while True:
+        records, head = await database.read(partial(_page, after))
+        yield records, head
+        if len(records) < PAGE:
+            return
+        after = records[-1].seq
+
+
+def _page(after: int, connection: Connection) -> Page:
+    return audit.read(connection, after=after, limit=PAGE), audit.head(connection)
+
+
+class Report:
+    """Tells faults as they are found, the first hundred of them, and counts all."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def add(self, faults: Iterable[Fault]) -> None:
+        """Tell some faults."""
+        for fault in faults:
+            self._count += 1
+            if self._count <= MAX_FAULTS:
+                say(fault.what)
+
+    def close(self, walk: Walk) -> int:
+        """Tell the verdict and return its exit code."""
+        if self._count > MAX_FAULTS:
+            say(f"and {self._count - MAX_FAULTS} more")
+        if self._count:
+            faults = "one fault" if self._count == 1 else f"{self._count} faults"
+            say(f"The trail is not whole: {faults} up to record {walk.seq}.")
+            return BROKEN
+        say(f"The trail is whole up to record {walk.seq}. Its head to note: {walk.seq}:{walk.hash}")
+        return WHOLE
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    return look(partial(_export_in, arguments.after))
+
+
+async def _export_in(after: int, _: Settings, database: Database) -> int:
+    head = (0, GENESIS)
+    say(begin_line(after, await database.read(partial(_hash_of, after))))
+    async for records, head in _pages(database, after):  # noqa: B007 - the last page's head is used below
+        for record in records:
+            say(record_line(record))
+    say(end_line(*head))
+    return WHOLE
+
+
+def _hash_of(seq: int, connection: Connection) -> str:
+    if seq == 0:
+        return GENESIS
+    found: str | None = connection.scalars(sa.select(AUDIT.c.hash).where(AUDIT.c.seq == seq)).one_or_none()
+    if found is None:
+        raise InvalidInput(f"There is no record {seq}.", hint=f"The last one is {audit.head(connection)[0]}.")
+    return found

@@ -1,0 +1,135 @@
+"""Records of the trail for people: which of them somebody asked for, and one line for each; pure but for one query."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core.audit import Record
+from core.changes import codec
+from core.changes.model import Json
+from core.storage.tables import CHANGES
+from core.terminal import cell, when
+
+PEOPLE = ("actor", "by")
+PERSON = ("id", "human", "name")
+SERVERS = ("target", "server", "hostname", "server_id")
+WORDS = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom and what a record is about, in lower case."""
+
+    servers: frozenset[str] = frozenset()
+    people: frozenset[str] = frozenset()
+
+
+NOBODY = Subject()
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What somebody wants to see; what is empty does not matter."""
+
+    server: str = ""
+    person: str = ""
+    change: str = ""
+
+    def sieve(self, connection: Connection, records: Sequence[Record]) -> list[Record]:
+        """Return the records that fit."""
+        if self.change:
+            records = [record for record in records if record.change_id == self.change]
+        if not (self.server or self.person):
+            return list(records)
+        changes = subjects(connection, {record.change_id for record in records if record.change_id})
+        return [record for record in records if self._fits(record, changes.get(record.change_id or "", NOBODY))]
+
+    def _fits(self, record: Record, change: Subject) -> bool:
+        own = subject_of(body_of(record))
+        return (not self.server or self.server.casefold() in change.servers | own.servers) and (
+            not self.person or self.person.casefold() in change.people | own.people
+        )
+
+
+def subjects(connection: Connection, ids: set[str]) -> Mapping[str, Subject]:
+    """Return what some changes are about and who asked for them."""
+    query = sa.select(CHANGES.c.id, CHANGES.c.target, CHANGES.c.actor).where(CHANGES.c.id.in_(ids))
+    return {
+        row.id: Subject(_names(row.target), codec.actor_of(row.actor).identities | {row.actor["name"].casefold()})
+        for row in connection.execute(query)
+    }
+
+
+def subject_of(body: Mapping[str, Json]) -> Subject:
+    """Return what a record says itself of its server and its people; pure."""
+    servers = frozenset[str]().union(*(_names(body.get(name)) for name in SERVERS))
+    return Subject(servers, frozenset(_texts([_part(body, name, key) for name in PEOPLE for key in PERSON])))
+
+
+def _names(target: Json) -> frozenset[str]:
+    texts = [target.get("id"), target.get("hostname")] if isinstance(target, Mapping) else [target]
+    full = list(_texts(texts))
+    return frozenset([*full, *(name.split(".")[0] for name in full)])
+
+
+def _texts(values: Sequence[Json]) -> Iterator[str]:
+    return (value.casefold() for value in values if isinstance(value, str) and value)
+
+
+def _part(body: Mapping[str, Json], name: str, key: str) -> Json:
+    inner = body.get(name)
+    return inner.get(key) if isinstance(inner, Mapping) else None
+
+
+def body_of(record: Record) -> Mapping[str, Json]:
+    """Return a record's data; one that cannot be read has none."""
+    try:
+        body: Json = record.body
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def told(record: Record) -> str:
+    """Return a record as one line; pure."""
+    body = body_of(record)
+    parts = [
+        _what(body),
+        _who(body),
+        _decision(body),
+        *(_quoted(body, name) for name in ("reason", "why", "note", "text")),
+    ]
+    said = "; ".join(part for part in parts if part)
+    head = [f"#{record.seq}", when(record.at), cell(record.event, 40), cell(record.change_id or "-", 40)]
+    return "  ".join([*head, said]).rstrip()
+
+
+def _what(body: Mapping[str, Json]) -> str:
+    target = body.get("target")
+    names = [body.get("operation"), _part(body, "target", "hostname") if isinstance(target, Mapping) else target]
+    return " ".join(cell(name) for name in names if name)
+
+
+def _who(body: Mapping[str, Json]) -> str:
+    for name in PEOPLE:
+        ident, known, human = (_part(body, name, key) for key in ("id", "name", "human"))
+        if ident:
+            shown = f"by {cell(ident)}" + (f" ({cell(known)})" if known and known != ident else "")
+            return shown + (f" for {cell(human)}" if human and human != ident else "")
+    return ""
+
+
+def _decision(body: Mapping[str, Json]) -> str:
+    if body.get("verdict"):
+        return f"votes {cell(body['verdict'])}"
+    if not body.get("decision"):
+        return f"now {cell(body['state'])}" if body.get("state") else ""
+    rules = body.get("rules")
+    named = f" by {cell(', '.join(map(str, rules)))}" if isinstance(rules, list) and rules else ""
+    return f"policy says {cell(body['decision'])}{named}"
+
+
+def _quoted(body: Mapping[str, Json], name: str) -> str:
+    return f'{name} "{cell(body[name], WORDS)}"' if body.get(name) else ""

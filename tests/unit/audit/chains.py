@@ -1,0 +1,46 @@
+"""Chains of records made in memory, their exports, and the faults found in them."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from core import audit
+from core.audit import GENESIS, Fault, Record, Walk
+from core.audit_export import begin_line, end_line, record_line, verify_lines
+
+AT = 1_798_707_600.25
+
+
+def chain(length: int, after: int = 0, digest: str = GENESIS) -> list[Record]:
+    """Make so many records after one with a number and a hash."""
+    records = []
+    for seq in range(after + 1, after + length + 1):
+        body = {"operation": "reboot", "reason": f"reason {seq} — å", "arguments": {"n": seq}}
+        text = audit.canonical(seq, AT + seq, "requested", f"chg_{seq:012}", body)
+        record = Record(seq, AT + seq, "requested", f"chg_{seq:012}", text, digest, audit.chained(digest, text))
+        records.append(record)
+        digest = record.hash
+    return records
+
+
+def export(records: Sequence[Record], after: int = 0, digest: str = GENESIS) -> list[str]:
+    """Return the lines of an export."""
+    last = records[-1] if records else None
+    end = end_line(last.seq, last.hash) if last else end_line(after, digest)
+    return [begin_line(after, digest), *map(record_line, records), end]
+
+
+def faults(lines: Sequence[str], noted: tuple[int, str] | None = None) -> list[Fault]:
+    """Return what is wrong with an export."""
+    return list(verify_lines(lines, Walk(noted=noted)))
+
+
+def altered(line: str, **fields: Any) -> str:
+    """Return a line with some of its fields replaced."""
+    return json.dumps({**json.loads(line), **fields})
+
+
+def rewritten(line: str, **fields: Any) -> str:
+    """Return a line whose record was replaced by another one, with the hash that fits it."""
+    content = json.loads(altered(line, **fields))
+    return json.dumps({**content, "hash": audit.chained(content["previous"], content["record"])})
