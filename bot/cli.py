@@ -14,11 +14,12 @@ import structlog
 from slack_sdk.errors import SlackApiError
 
 from bot.app import PATH, Bot, open_bot
-from bot.serving import listen, serve
 from bot.socket_mode import Line
 from core.app import open_core
 from core.errors import ConfigurationError, StorageError, VpsopsError
 from core.logs import configure_logging
+from core.serving import address_of as read_address
+from core.serving import base_of, listen, serve
 from core.settings import Settings, load_settings
 
 DEFAULT: Final = "127.0.0.1:3000"
@@ -75,10 +76,7 @@ def address_of(given: str | None, settings: Settings) -> tuple[str, int] | None:
     """Return where to listen, or nothing for Socket Mode; raises `ConfigurationError` on a wrong address."""
     if given is None and settings.slack_app_token is not None:
         return None
-    host, _, port = (given or DEFAULT).rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 - the highest port
-        raise ConfigurationError(f"--http {given} is not HOST:PORT.", hint=f"Write it like {DEFAULT}.")
-    return host.strip("[]"), int(port)
+    return read_address(given or DEFAULT, DEFAULT)
 
 
 def require(settings: Settings, *, http: bool) -> None:
@@ -103,8 +101,7 @@ async def _main(settings: Settings, address: tuple[str, int] | None) -> None:
 
 
 async def _by_http(bot: Bot, sock: socket.socket, stop: anyio.Event) -> None:
-    host, port = sock.getsockname()[:2]
-    shown = f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}"
+    shown = f"{base_of(sock)}{PATH}"
     sys.stdout.write(f"bot: {shown}\n")
     sys.stdout.flush()
     log.info("listening for Slack", address=shown)

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import anyio
 
 from bot.app import PATH, Bot, open_bot
-from bot.serving import listen, serve
 from bot.socket_mode import Line
 from core.app import Core, open_core
 from core.clock import Clock
+from core.serving import listen, serve
 from core.settings import Settings, load_settings
 from core.timing import Timing
 from playground.slack.config import WorkspaceConfig

@@ -13,6 +13,7 @@ from core.errors import ConfigurationError
 
 GRACE_SECONDS: Final = 5
 BACKLOG: Final = 2048
+HIGHEST_PORT: Final = 65535
 
 
 class _Server(uvicorn.Server):
@@ -22,6 +23,20 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
         yield
+
+
+def address_of(given: str, example: str) -> tuple[str, int]:
+    """Read HOST:PORT, an IPv6 host in brackets; raises `ConfigurationError` showing the example."""
+    host, _, port = given.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > HIGHEST_PORT:
+        raise ConfigurationError(f"--http {given} is not HOST:PORT.", hint=f"Write it like {example}.")
+    return host.strip("[]"), int(port)
+
+
+def base_of(sock: socket.socket) -> str:
+    """Return the address of a bound socket as the beginning of a URL."""
+    host, port = sock.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def listen(host: str, port: int) -> socket.socket:
