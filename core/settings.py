@@ -11,7 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from core.errors import ConfigurationError
 
 SECRETS = frozenset(
-    {"WAYSCLOUD_API_KEY", "WAYSCLOUD_TOKEN", "SLACK_BOT_TOKEN", "SLACK_SIGNING_SECRET", "SLACK_APP_TOKEN"}
+    {
+        "WAYSCLOUD_API_KEY",
+        "WAYSCLOUD_TOKEN",
+        "SLACK_BOT_TOKEN",
+        "SLACK_SIGNING_SECRET",
+        "SLACK_APP_TOKEN",
+        "VPSOPS_STATE_KEY",
+    }
 )
 MAX_CONFIG_BYTES = 1_000_000
 
@@ -68,6 +75,59 @@ class Settings(BaseModel):
     mcp_front: Annotated[
         str, Field(alias="VPSOPS_MCP_FRONT", pattern="^(on|off)$", description="off: no early answers of `vpsops mcp`")
     ] = "on"
+    http_url: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_HTTP_URL",
+            description="the public address of MCP over HTTP, as clients have it; default: http://HOST:PORT/mcp",
+        ),
+    ] = ""
+    http_hosts: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_HTTP_HOSTS",
+            description="the Host headers MCP over HTTP answers to, with commas between;"
+            " default: loopback, and the hosts of VPSOPS_HTTP_URL and of --http",
+        ),
+    ] = ""
+    http_origins: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_HTTP_ORIGINS",
+            description="the web pages that may use MCP over HTTP, such as https://tool.example.com, with commas between;"
+            " default: pages of this machine",
+        ),
+    ] = ""
+    http_tokens_file: Annotated[
+        Path | None,
+        Field(alias="VPSOPS_HTTP_TOKENS_FILE", description="path of the TOML file of bearer tokens for MCP over HTTP"),
+    ] = None
+    oauth_issuer: Annotated[
+        str, Field(alias="VPSOPS_OAUTH_ISSUER", description="the authorization server whose tokens MCP over HTTP takes")
+    ] = ""
+    oauth_audience: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_OAUTH_AUDIENCE",
+            description="the audience its tokens must be for; default: the public address of MCP over HTTP",
+        ),
+    ] = ""
+    oauth_human_claim: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_OAUTH_HUMAN_CLAIM",
+            description="the claim that names the human behind a token by e-mail or Slack user id;"
+            " a token without it may only read",
+        ),
+    ] = "email"
+    state_key: Annotated[
+        SecretStr | None,
+        Field(
+            alias="VPSOPS_STATE_KEY",
+            description="secret; seals open questions of MCP over HTTP, the same for all processes; 32 characters or"
+            " more, old keys after a comma; default: one of this process, which dies with it",
+        ),
+    ] = None
     log_level: Annotated[
         str,
         Field(
