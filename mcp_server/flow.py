@@ -3,7 +3,7 @@
 Nothing here causes an effect: the gate does, after `confirm` with the digest that was shown.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -16,10 +16,10 @@ from core.errors import InvalidInput, StaleChange, VpsopsError
 from core.operations import Operation
 from core.requests import Done, Held, Outcome, Refused, Request
 from mcp_server import results
-from mcp_server.identity import agent_of
+from mcp_server.identity import Caller, agent_of
 from mcp_server.questions import Answer, is_yes, question_of, read_state, refusal_of, state_of
 from mcp_server.results import ToolResult
-from mcp_server.sdk import Call, question_result
+from mcp_server.sdk import Call, Context, question_result
 from mcp_server.text import clean
 from mcp_server.told import headed, verdict
 
@@ -33,16 +33,16 @@ ORIGIN = Origin(front="mcp")
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What every call needs: the core, whose session it is, and how long a call may take."""
+    """What every call needs: the core, who calls, and how long a call may take."""
 
     core: Core
-    human: str
+    who: Callable[[Context], Caller]
     change_tools: bool = False
     patience: float = PATIENCE
 
     def actor(self, call: Call) -> Actor:
         """Return who asks."""
-        return agent_of(call.client_name, self.human)
+        return agent_of(call.client_name, self.who(call.context))
 
 
 def request_of(desk: Desk, call: Call, operation: Operation) -> Request:

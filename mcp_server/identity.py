@@ -1,7 +1,9 @@
-"""Who asks: the client as an agent, on behalf of the human whose session it is."""
+"""Who asks: the client as an agent, on behalf of the human whose session or token it is."""
 
 import getpass
+import json
 import os
+from dataclasses import dataclass
 
 from core.changes.model import Actor, ActorKind
 from core.settings import Settings
@@ -9,12 +11,48 @@ from mcp_server.text import clean
 
 LONGEST_NAME = 60
 NAMELESS = "unnamed client"
+READ = "vps:read"
+WRITE = "vps:write"
+SCOPES = (READ, WRITE)
 
 
-def agent_of(client_name: str, human: str) -> Actor:
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose session or request it is, and what it was granted.
+
+    `subject` is who a token was given to and is empty on stdio, where nobody but the local user calls.
+    `human` is the person behind it, by Slack user id or e-mail; `aliases` are other ids of the same person.
+    """
+
+    human: str
+    subject: str = ""
+    aliases: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    scopes: frozenset[str] = frozenset(SCOPES)
+
+    @property
+    def may_change(self) -> bool:
+        """Say whether it was granted more than reading."""
+        return WRITE in self.scopes
+
+
+def agent_of(client_name: str, caller: Caller) -> Actor:
     """Return the actor behind a call; a client's name is only its own claim."""
     name = clean(client_name, LONGEST_NAME) or NAMELESS
-    return Actor(kind=ActorKind.AGENT, id=f"mcp:{name}", name=name, human=human)
+    ident = f"{clean(caller.subject)}:{name.replace(':', '.')}" if caller.subject else name
+    return Actor(
+        kind=ActorKind.AGENT,
+        id=f"mcp:{ident}",
+        name=name,
+        human=caller.human,
+        aliases=caller.aliases,
+        groups=caller.groups,
+    )
+
+
+def principal_of(client_name: str, caller: Caller) -> str:
+    """Return what an open question is bound to: the same client of the same human by the same subject."""
+    return json.dumps([caller.subject, caller.human, client_name])
 
 
 def human_of(settings: Settings) -> str:

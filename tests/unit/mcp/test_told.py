@@ -19,7 +19,7 @@ from core.changes.model import (
     Vote,
 )
 from mcp_server import results
-from mcp_server.identity import agent_of
+from mcp_server.identity import Caller, agent_of
 from mcp_server.questions import Answer, is_yes, question_text, refusal_of
 from mcp_server.told import NOT_DONE, change_result, change_text
 from tests.unit.mcp.bench import ALICE, ANN, text
@@ -155,5 +155,5 @@ def test_only_a_submitted_true_is_a_yes(action: str, content: dict[str, object],
 )
 def test_a_clients_name_is_only_its_claim(claimed: str, name: str) -> None:
     """Bounded, on one line, and never the identity of the human."""
-    actor = agent_of(claimed, ANN)
+    actor = agent_of(claimed, Caller(ANN))
     assert (actor.name, actor.id, actor.human) == (name, f"mcp:{name}", ANN)
