@@ -52,6 +52,7 @@ class Watcher:
     timing: Timing
     _nudged: anyio.Event = field(default_factory=anyio.Event)
     _before: dict[str, Server] = field(default_factory=dict)
+    _away: set[str] = field(default_factory=set)
     _failing_since: float | None = None
     _told: bool = False
     _refused: bool = False
@@ -70,6 +71,7 @@ class Watcher:
             look = await self._look()
             if look is not None:
                 await self._settle_all(changes, look)
+                self._away = away(changes, look)
             await self._pause(interval(changes, look, self.timing))
         self._before = {}
 
@@ -99,7 +101,7 @@ class Watcher:
             await self._failed(error)
             return None
         await self._recovered()
-        return Look(servers, servers.complete, self.clock.now())
+        return Look(servers, servers.complete, self.clock.now(), frozenset(self._away))
 
     async def _failed(self, error: provider_errors.WayscloudError) -> None:
         now = self.clock.monotonic()
@@ -190,6 +192,12 @@ class Watcher:
                 outbox.put(connection, f"server:{drift.server_id}", "event", drift.payload, look.now)
 
         await self.database.transact(work)
+
+
+def away(changes: Sequence[Change], look: Look) -> set[str]:
+    """Return the changes whose server has been seen not up since they were sent, now or before; pure."""
+    down = {server.id for server in look.servers if not server.ready}
+    return {change.id for change in changes if change.id in look.away or change.target.id in down}
 
 
 def watched(connection: Connection) -> list[Change]:

@@ -45,6 +45,7 @@ class Look:
     servers: Sequence[Server]
     complete: bool
     now: datetime
+    away: frozenset[str] = frozenset()  # changes whose server an earlier look did not see up
 
 
 def judge(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Found:
@@ -72,7 +73,7 @@ def _watch(change: Change, look: Look, usage: Usage | None, timing: Timing) -> F
         if look.complete and age > timing.missing_limit:
             return Found(Finding.FAILED, note="the server is not in the provider's list any more")
         return _late(change, age, timing)
-    match _progress(change, server, usage, look.now):
+    match _progress(change, server, usage, look):
         case Progress.NEEDS_USAGE:
             return Found(Finding.NEEDS_USAGE, server)
         case Progress.SETTLED:
@@ -91,7 +92,7 @@ def _late(change: Change, age: float, timing: Timing) -> Found:
     return Found(Finding.OVERDUE) if age > limit(change, timing) else Found(Finding.WAIT)
 
 
-def _progress(change: Change, server: Server, usage: Usage | None, now: datetime) -> Progress:
+def _progress(change: Change, server: Server, usage: Usage | None, look: Look) -> Progress:
     settled = OPERATIONS[change.operation].settled
     if settled is None:
         return Progress.SETTLED
@@ -101,7 +102,8 @@ def _progress(change: Change, server: Server, usage: Usage | None, now: datetime
             usage=usage,
             last_uptime=change.last_uptime,
             sent_at=change.sent_at or change.updated_at,
-            now=now,
+            now=look.now,
+            was_away=change.id in look.away,
         )
     )
 
@@ -139,7 +141,7 @@ def _look_up_power(change: Change, look: Look, usage: Usage | None, timing: Timi
     server = next((s for s in look.servers if s.id == change.target.id), None)
     if server is None:
         return Found(Finding.WAIT) if patient else Found(Finding.NEEDS_PERSON, note="the server is not in the list")
-    progress = _progress(change, server, usage, look.now)
+    progress = _progress(change, server, usage, look)
     if progress is Progress.NEEDS_USAGE:
         return Found(Finding.NEEDS_USAGE, server)
     if progress is Progress.SETTLED:

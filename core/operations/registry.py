@@ -44,6 +44,7 @@ class Observation:
     last_uptime: int | None  # seconds, the newest seen before this look
     sent_at: datetime
     now: datetime
+    was_away: bool = False  # an earlier look, after the sending, did not see it up
 
 
 class Arguments(BaseModel):

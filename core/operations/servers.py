@@ -109,7 +109,8 @@ def stop_settled(seen: Observation) -> Progress:
 def reboot_settled(seen: Observation) -> Progress:
     """A rebooted server is up, with an uptime that fell or is younger than the request.
 
-    A reboot need not show as a state at all; falling uptime is the only documented evidence.
+    A reboot need not show as a state at all; falling uptime is the only documented evidence. Where the
+    API has no uptime, a server that was seen away and is up again has rebooted.
     """
     if seen.server.failed:
         return Progress.FAILED
@@ -118,8 +119,8 @@ def reboot_settled(seen: Observation) -> Progress:
     if seen.usage is None:
         return Progress.NEEDS_USAGE
     uptime = seen.usage.uptime_seconds
-    if uptime is None:
-        return Progress.PENDING
+    if uptime is None:  # not every dialect has it; then the state must have been seen to change
+        return Progress.SETTLED if seen.was_away else Progress.PENDING
     fell = seen.last_uptime is not None and uptime < seen.last_uptime
     young = uptime < (seen.now - seen.sent_at).total_seconds()
     return Progress.SETTLED if fell or young else Progress.PENDING

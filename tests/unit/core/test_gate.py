@@ -2,11 +2,15 @@
 
 import pytest
 
-from core.app import Core
+from core.app import Core, open_core
 from core.changes.model import Actor, ActorKind, Decision, Origin, State
 from core.errors import NotAllowed, StaleChange
 from core.requests import Done, Held, Refused, Request
-from playground.wayscloud.serve import SimulatorHandle
+from core.settings import Settings
+from playground.wayscloud.config import SimulatorConfig
+from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from tests.fakes.timing import QUICK
+from tests.unit.core.conftest import KEY
 
 ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")
 BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2")
@@ -97,3 +101,15 @@ async def test_who_cannot_be_asked_is_refused(core: Core, provider: SimulatorHan
     assert isinstance(outcome, Refused)
     assert await core.gate.changes() == []
     assert done(provider) == []
+
+
+async def test_a_reboot_settles_in_a_dialect_without_uptimes(database_url: str) -> None:
+    """Where the API has no uptime, a server seen away and up again has rebooted."""
+    async with running_simulator(SimulatorConfig(speed=100.0, dialect="sdk")) as provider:
+        env = {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": provider.url, "VPSOPS_DATABASE_URL": database_url}
+        async with open_core(Settings.model_validate(env), front="cli", timing=QUICK) as core:
+            held = await core.gate.submit(asked("reboot", server="web01"))
+            assert isinstance(held, Held)
+            await core.gate.confirm(held.change.id, ALICE, held.change.digest)
+            change = await core.gate.wait(held.change.id, seconds=5)
+    assert (change.state, change.overdue) == (State.SUCCEEDED, False)
