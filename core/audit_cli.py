@@ -16,10 +16,9 @@ from core.audit import GENESIS, Fault, Record, Walk
 from core.audit_export import MAX_LINE, begin_line, end_line, record_line, verify_lines
 from core.audit_view import Filter, told
 from core.errors import InvalidInput
-from core.settings import Settings
 from core.storage import Database
 from core.storage.tables import AUDIT
-from core.terminal import fitting, look, say
+from core.terminal import look, number, say
 
 PAGE: Final = 500
 MAX_TAIL: Final = 10_000
@@ -44,7 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _tail_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = "Show the last records that fit, oldest first, one a line. Times are UTC."
-    parser.add_argument("--limit", type=_limit, default=20, metavar="N", help="how many; 20 unless told")
+    parser.add_argument(
+        "--limit",
+        type=partial(number, least=1, most=MAX_TAIL),
+        default=20,
+        metavar="N",
+        help="how many; 20 unless told",
+    )
     parser.add_argument("--follow", action="store_true", help="go on with new records until interrupted")
     parser.add_argument(
         "--server", default="", metavar="NAME", help="about this server: id, hostname or its first label"
@@ -71,7 +76,7 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
         " verify FILE` verifies it without the database. A record's `hash` is SHA-256 of `previous`, a line feed and"
         " `record`."
     )
-    parser.add_argument("--after", type=_number, default=0, metavar="SEQ", help="begin after this record")
+    parser.add_argument("--after", type=number, default=0, metavar="SEQ", help="begin after this record")
     parser.set_defaults(audit=_export)
 
 
@@ -79,16 +84,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; raises `ConfigurationError`, `StorageError`, and `InvalidInput` for what is not there."""
     command: Callable[[argparse.Namespace], int] = arguments.audit
     return command(arguments)
-
-
-def _limit(text: str) -> int:
-    return _number(text, 1, MAX_TAIL)
-
-
-def _number(text: str, least: int = 0, most: int = 10**18) -> int:
-    if not (text.isascii() and text.isdigit()) or len(text) > len(str(most)) or not least <= int(text) <= most:
-        raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}")
-    return int(text)
 
 
 def _noted(text: str) -> tuple[int, str]:
@@ -107,23 +102,23 @@ def _tail(arguments: argparse.Namespace) -> int:
         raise
 
 
-async def _tail_in(arguments: argparse.Namespace, settings: Settings, database: Database) -> int:
+async def _tail_in(arguments: argparse.Namespace, database: Database) -> int:
     wanted = Filter(arguments.server, arguments.person, arguments.change)
     records, seen = await database.read(partial(_last, wanted, arguments.limit))
-    _show(records, settings)
+    _show(records)
     while arguments.follow:
         mark = database.signals.mark()
         records, now = await database.read(partial(_next, wanted, seen))
-        _show(records, settings)
+        _show(records)
         if now == seen:
             await database.signals.wait(FOLLOW_SECONDS, since=mark)
         seen = now
     return WHOLE
 
 
-def _show(records: Iterable[Record], settings: Settings) -> None:
+def _show(records: Iterable[Record]) -> None:
     for record in records:
-        say(fitting(told(record), settings))
+        say(told(record))
     sys.stdout.flush()
 
 
@@ -169,16 +164,16 @@ def _lines(file: TextIO) -> Iterator[str]:
     return iter(partial(file.readline, MAX_LINE + 1), "")
 
 
-async def _verify_in(walk: Walk, _: Settings, database: Database) -> int:
+async def _verify_in(walk: Walk, database: Database) -> int:
     report, head = Report(), (0, GENESIS)
-    async for records, head in _pages(database, 0):  # noqa: B007 - the last page's head is used below
+    async for records, head in pages(database, 0):  # noqa: B007 - the last page's head is used below
         for record in records:
             report.add(walk.step(record))
     report.add(walk.end(head))
     return report.close(walk)
 
 
-async def _pages(database: Database, after: int) -> AsyncIterator[Page]:
+async def pages(database: Database, after: int) -> AsyncIterator[Page]:
     """Yield the trail in pages, each with the head as it was in the same moment."""
     while True:
         records, head = await database.read(partial(_page, after))
@@ -221,10 +216,10 @@ def _export(arguments: argparse.Namespace) -> int:
     return look(partial(_export_in, arguments.after))
 
 
-async def _export_in(after: int, _: Settings, database: Database) -> int:
+async def _export_in(after: int, database: Database) -> int:
     head = (0, GENESIS)
     say(begin_line(after, await database.read(partial(_hash_of, after))))
-    async for records, head in _pages(database, after):  # noqa: B007 - the last page's head is used below
+    async for records, head in pages(database, after):  # noqa: B007 - the last page's head is used below
         for record in records:
             say(record_line(record))
     say(end_line(*head))

@@ -1,7 +1,10 @@
 """What a subcommand writes to a terminal: bounded, in columns, free of control characters."""
 
+import argparse
 import sys
+import unicodedata
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime
 
 import anyio
@@ -13,7 +16,9 @@ from core.storage import Database, open_database
 from core.wayscloud.redact import tidy
 
 UNKNOWN = "?"
-LINE = 400
+UNSEEN = "\ufffd"
+STEERING = frozenset({"Cf", "Cs"})  # writing direction, zero width, halves of characters
+HIDDEN: ContextVar[tuple[str, ...]] = ContextVar("hidden", default=())
 
 
 def say(text: str = "") -> None:
@@ -30,8 +35,9 @@ def when(seconds: float | None) -> str:
 
 
 def cell(value: object, limit: int = 60) -> str:
-    """Return anything as text that fits into a line."""
-    return tidy(str(value), limit=limit)
+    """Return anything as text that fits into a line, without configured secrets and what steers a terminal."""
+    shown = tidy(str(value), *HIDDEN.get(), limit=limit)
+    return "".join(UNSEEN if unicodedata.category(one) in STEERING else one for one in shown)
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -43,7 +49,14 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def look(work: Callable[[Settings, Database], Awaitable[int]]) -> int:
+def number(text: str, least: int = 0, most: int = 10**18) -> int:
+    """Read a whole number within bounds, for argparse."""
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(most)) or not least <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}")
+    return int(text)
+
+
+def look(work: Callable[[Database], Awaitable[int]]) -> int:
     """Run `work` on the configured database, which is left as it is, and return its exit code.
 
     Needs no key, starts nothing. Raises `ConfigurationError` and `StorageError`.
@@ -53,11 +66,7 @@ def look(work: Callable[[Settings, Database], Awaitable[int]]) -> int:
     return anyio.run(_look, settings, work)
 
 
-async def _look(settings: Settings, work: Callable[[Settings, Database], Awaitable[int]]) -> int:
+async def _look(settings: Settings, work: Callable[[Database], Awaitable[int]]) -> int:
+    HIDDEN.set(secrets_of(settings))
     async with open_database(settings.database, SystemClock(), make=False) as database:
-        return await work(settings, database)
-
-
-def fitting(text: str, settings: Settings, limit: int = LINE) -> str:
-    """Return a line without the configured secrets, at most `limit` long."""
-    return tidy(text, *secrets_of(settings), limit=limit)
+        return await work(database)

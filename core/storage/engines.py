@@ -28,6 +28,10 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )
 
 
+class NotReady(ConfigurationError):  # noqa: N818 - named for what the caller reads
+    """The database, or the schema of this version, is not there yet: a start makes it, a look does not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pools:
     """Three ways into one database; on PostgreSQL all are the same."""
@@ -115,7 +119,7 @@ def _touch(path: Path, *, make: bool) -> None:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if make else 0), 0o600))
     except FileNotFoundError:
-        raise ConfigurationError(
+        raise NotReady(
             f"There is no database at {path}.",
             hint="`vpsops mcp` or `vpsops bot` makes it; or set VPSOPS_DATABASE_URL.",
         ) from None

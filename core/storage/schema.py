@@ -10,6 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from core.errors import ConfigurationError
+from core.storage.engines import NotReady
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 UPGRADE_PATIENCE = "60s"
@@ -41,9 +42,9 @@ def check(connection: sa.Connection) -> None:
     """Raise `ConfigurationError` unless the schema is the one this version knows; changes nothing."""
     match standing(connection):
         case Standing.ABSENT:
-            raise ConfigurationError("The database is empty.", hint="`vpsops mcp` or `vpsops bot` makes its tables.")
+            raise NotReady("The database is empty.", hint="`vpsops mcp` or `vpsops bot` makes its tables.")
         case Standing.OLDER:
-            raise ConfigurationError(
+            raise NotReady(
                 "The database was made by an older version of vpsops.",
                 hint="Start `vpsops mcp` or `vpsops bot` of this version once: they bring it up to date.",
             )

@@ -1,0 +1,118 @@
+"""`vpsops changes`: what was asked for and what became of it, as a table; one change in full."""
+
+import argparse
+from collections.abc import Mapping
+from functools import partial
+from typing import Final
+
+from sqlalchemy.engine import Connection
+
+from core import audit
+from core.audit import Record
+from core.audit_view import told
+from core.changes import store
+from core.changes.model import Actor, Change, Vote
+from core.storage import Database
+from core.storage.tables import CHANGES, OPEN_STATES
+from core.terminal import cell, columns, look, number, say, when
+
+MOST: Final = 1000
+RECORDS: Final = 200
+HEAD: Final = ("ID", "STATE", "OPERATION", "SERVER", "BY", "ASKED", "NOTE")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe `vpsops changes`."""
+    parser.description = (
+        "List changes, newest first, or show one in full with its votes and its records. Times are UTC."
+        " Needs no key and starts nothing."
+    )
+    parser.add_argument("id", nargs="?", default="", metavar="ID", help="show this change in full")
+    parser.add_argument("--open", action="store_true", help="only those that are not finished")
+    parser.add_argument(
+        "--limit", type=partial(number, least=1, most=MOST), default=20, metavar="N", help="how many; 20 unless told"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show a list or a change; raises `ConfigurationError`, `StorageError`, and `UnknownChange`."""
+    return look(partial(_detail, arguments.id) if arguments.id else partial(_list, arguments))
+
+
+async def _list(arguments: argparse.Namespace, database: Database) -> int:
+    where = [CHANGES.c.state.in_(OPEN_STATES)] if arguments.open else []
+    changes = await database.read(lambda connection: store.select(connection, *where, limit=arguments.limit))
+    if not changes:
+        say("There are no open changes." if arguments.open else "There are no changes yet.")
+        return 0
+    for line in columns([HEAD, *map(row, changes)]):
+        say(line)
+    return 0
+
+
+def row(change: Change) -> tuple[str, ...]:
+    """Return a change as a row of the table; pure."""
+    return (
+        change.id,
+        cell(change.state.value),
+        cell(change.operation),
+        cell(change.target.hostname or change.target.id, 40),
+        cell(change.actor.shown, 30),
+        when(change.created_at.timestamp()),
+        cell(change.note, 120),
+    )
+
+
+async def _detail(change_id: str, database: Database) -> int:
+    change, records = await database.read(partial(_loaded, change_id))
+    facts = detail(change)
+    for line in columns([(f"{name}:", value) for name, value in facts.items() if value]):
+        say(line)
+    for vote in change.votes:
+        say(f"vote:  {voted(vote)}")
+    say()
+    for record in records:
+        say(told(record))
+    return 0
+
+
+def _loaded(change_id: str, connection: Connection) -> tuple[Change, list[Record]]:
+    return store.load(connection, change_id), audit.newest(connection, RECORDS, change_id=change_id)
+
+
+def detail(change: Change) -> Mapping[str, str]:
+    """Return what there is to say of a change, by name; pure."""
+    ruling, target = change.ruling, change.target
+    rules = cell(", ".join(ruling.rules) or "no rule")
+    return {
+        "change": change.id,
+        "state": change.state.value.replace("_", " ") + (" (takes longer than usual)" if change.overdue else ""),
+        "operation": change.operation,
+        "arguments": ", ".join(f"{name}={cell(value)}" for name, value in audit.redacted(change.arguments).items()),
+        "server": " ".join(cell(part) for part in (target.hostname, target.id, target.region, target.address) if part),
+        "by": by(change.actor),
+        "from": " ".join(cell(part) for part in (change.origin.front, change.origin.channel) if part),
+        "reason": cell(change.reason, 500),
+        "decision": f"{ruling.decision.value} ({rules}, policy {cell(ruling.policy)})",
+        "votes": f"{change.approvals} of {ruling.votes}" if ruling.votes else "",
+        "cost": cell(change.cost),
+        "asked": when(change.created_at.timestamp()),
+        "expires": when(change.expires_at.timestamp()) if change.expires_at and change.state.open else "",
+        "sent": when(change.sent_at.timestamp()) if change.sent_at else "",
+        "settled": when(change.settled_at.timestamp()) if change.settled_at else "",
+        "note": cell(change.note, 500),
+        "digest": change.digest,
+    }
+
+
+def by(actor: Actor) -> str:
+    """Return who somebody is and for whom they act; pure."""
+    shown = cell(actor.id) if actor.shown == actor.id else f"{cell(actor.name)} ({cell(actor.id)})"
+    behind = f" for {cell(actor.human)}" if actor.human and actor.human != actor.id else ""
+    return f"{actor.kind.value} {shown}{behind}"
+
+
+def voted(vote: Vote) -> str:
+    """Return a vote as a line; pure."""
+    said = f' "{cell(vote.reason, 200)}"' if vote.reason else ""
+    return f"{vote.verdict.value} by {by(vote.voter)} at {when(vote.at.timestamp())}{said} ({cell(vote.evidence, 120)})"

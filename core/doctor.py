@@ -1,0 +1,112 @@
+"""`vpsops doctor`: looks at everything that a process needs and says, line by line, what is wrong and what to do.
+
+A check takes the settings and a clock and returns findings. Each part of the product brings its own
+in a tuple `CHECKS`; `vpsops.py` puts them together. Nothing is made, started or changed.
+"""
+
+import argparse
+from collections.abc import Sequence
+from typing import Final
+
+import anyio
+import structlog
+
+from core.app import credentials_of
+from core.clock import Clock, SystemClock
+from core.errors import VpsopsError
+from core.findings import Check, Finding, fail, failed, ok, warn, worst
+from core.health import check_storage
+from core.logs import configure_logging, secrets_of
+from core.policy import load_policy
+from core.settings import Settings, load_settings
+from core.terminal import HIDDEN, cell, say
+from core.wayscloud.client import Wayscloud
+from core.wayscloud.errors import NotAuthenticated
+from core.wayscloud.transport import TransportSettings
+
+LOG = structlog.get_logger(__name__)
+ONCE: Final = TransportSettings(attempts=1, attempt_seconds=10.0, total_seconds=15.0)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe `vpsops doctor`."""
+    parser.description = (
+        "Look at the settings, the policy, the database, the provider, the processes, the messages to be sent and the"
+        " audit trail: one line each, with what to do. Makes, starts and changes nothing; asks the provider once for"
+        " the list of servers. Exit code: 0 all can work (warnings included), 2 settings or policy, 3 the key,"
+        " 4 the provider, 1 anything else."
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the checks that `arguments.checks` holds, or else the core's own, and return the exit code."""
+    try:
+        settings = load_settings()
+    except VpsopsError as error:
+        return tell([failed("settings", error)])
+    configure_logging(settings)
+    return anyio.run(examine, settings, getattr(arguments, "checks", CHECKS), SystemClock())
+
+
+async def examine(settings: Settings, checks: Sequence[Check], clock: Clock) -> int:
+    """Run checks one after the other, tell each as it ends, and return the exit code."""
+    HIDDEN.set(secrets_of(settings))
+    findings: list[Finding] = []
+    for check in checks:
+        found = await _found(check, settings, clock)
+        tell(found)
+        findings += found
+    return worst(findings)
+
+
+async def _found(check: Check, settings: Settings, clock: Clock) -> Sequence[Finding]:
+    area = check.__name__.removeprefix("check_")
+    try:
+        return await check(settings, clock)
+    except VpsopsError as error:
+        return [failed(area, error)]
+    except Exception as error:  # a check that breaks must not hide the others
+        LOG.exception("check broke", check=area)
+        return [fail(area, f"could not be checked ({type(error).__name__})", "This is a fault of vpsops; report it.")]
+
+
+def tell(findings: Sequence[Finding]) -> int:
+    """Write findings, one a line, and return their exit code."""
+    for finding in findings:
+        text = ". ".join(part.rstrip(".") for part in (cell(finding.what, 300), cell(finding.todo, 300)) if part)
+        say(f"{finding.level:<4}  {finding.area:<9}  {text}.")
+    return worst(findings)
+
+
+async def check_settings(settings: Settings, _: Clock) -> Sequence[Finding]:
+    """Say which file the settings come from; that they are valid shows by their being here."""
+    where = f"the environment and {settings.config}" if settings.config else "the environment (no VPSOPS_CONFIG)"
+    found = [ok("settings", f"read from {where}")]
+    if settings.slack_bot_token is not None and not settings.approval_channel:
+        found.append(
+            warn("settings", "Slack is configured without a channel for approvals", "Set VPSOPS_APPROVAL_CHANNEL")
+        )
+    return found
+
+
+async def check_policy(settings: Settings, _: Clock) -> Sequence[Finding]:
+    """Load the policy."""
+    policy = load_policy(settings)
+    source = f"{len(policy.rules)} rules" if settings.config else f"the embedded default, {len(policy.rules)} rules"
+    return [ok("policy", f"{source}, version {policy.version}")]
+
+
+async def check_provider(settings: Settings, clock: Clock) -> Sequence[Finding]:
+    """Ask the provider once for the list of servers."""
+    credentials = credentials_of(settings)
+    if credentials is None:
+        raise NotAuthenticated("There is no WAYSCloud key.", hint="Set WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN.")
+    async with Wayscloud(credentials, base_url=settings.api_url, clock=clock, settings=ONCE) as api:
+        servers = await api.list_servers()
+    if not servers.complete:
+        what = f"{len(servers)} servers at {settings.api_url}, but the list is not complete"
+        return [warn("provider", what, "Creating servers cannot be looked up safely; tell the provider")]
+    return [ok("provider", f"{settings.api_url} answers, the key is accepted, {len(servers)} servers")]
+
+
+CHECKS: Final[tuple[Check, ...]] = (check_settings, check_policy, check_storage, check_provider)

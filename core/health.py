@@ -1,0 +1,161 @@
+"""What `vpsops doctor` sees in the database: does it serve, who is alive, what waits, is the trail whole."""
+
+import stat
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core.audit import GENESIS, Walk
+from core.audit_cli import pages
+from core.changes import store
+from core.changes.model import State
+from core.clock import Clock
+from core.findings import Finding, fail, ok, warn
+from core.settings import Settings
+from core.storage import Database, open_database
+from core.storage.engines import NotReady
+from core.storage.leases import DEAD_SECONDS
+from core.storage.tables import CHANGES, INBOX, OPEN_STATES, OUTBOX, PROCESSES
+
+SLOW_SECONDS: Final = 60.0
+SHOWN: Final = 5
+
+
+async def check_storage(settings: Settings, clock: Clock) -> Sequence[Finding]:
+    """Look at the database and at what is in it; raises `ConfigurationError` and `StorageError`."""
+    findings: list[Finding] = []
+    try:
+        async with open_database(settings.database, clock, make=False) as database:
+            for look in LOOKS:
+                findings += await look(database, settings)
+    except NotReady as error:
+        return [warn("database", error.message, error.hint)]
+    return findings
+
+
+async def look_at_database(database: Database, settings: Settings) -> Sequence[Finding]:
+    """Ask it something, and on SQLite look at the file itself."""
+    begun = database.clock.monotonic()
+    await database.read(database.tick)
+    took = round((database.clock.monotonic() - begun) * 1000)
+    shown = sa.make_url(settings.database).render_as_string(hide_password=True)
+    found = [ok("database", f"{shown} answers in {took} ms, its schema is this version's")]
+    return [*found, *(await look_at_file(database, settings))] if database.sqlite else found
+
+
+async def look_at_file(database: Database, settings: Settings) -> Sequence[Finding]:
+    """Say who else may read the file, and whether its pages are sound."""
+    path = _file(settings.database)
+    said = await database.read(lambda connection: connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
+    found: list[Finding] = []
+    if _open_to_all(path):
+        found.append(warn("database", f"everybody on this machine can open {path}", f"chmod o= {path}"))
+    if said != "ok":
+        found.append(fail("database", f"the file is damaged: {said}", "Stop all processes and restore the last backup"))
+    return found
+
+
+async def look_at_processes(database: Database, _: Settings) -> Sequence[Finding]:
+    """Say who is alive, and whether somebody should be."""
+
+    def work(connection: Connection) -> tuple[list[str], int]:
+        tick = database.tick(connection)
+        near = PROCESSES.c.beat.between(tick - DEAD_SECONDS, tick + DEAD_SECONDS)
+        living = sa.select(PROCESSES.c.id).where(near).order_by(PROCESSES.c.id)
+        waiting = sa.select(sa.func.count()).select_from(CHANGES).where(CHANGES.c.state.in_(OPEN_STATES))
+        return list(connection.scalars(living)), connection.scalar(waiting) or 0
+
+    living, waiting = await database.read(work)
+    if living:
+        return [ok("processes", f"{len(living)} alive: {listed(living)}; {waiting} changes open")]
+    if waiting:
+        return [warn("processes", f"{waiting} changes are open and no process is alive", "Start vpsops bot or worker")]
+    return [ok("processes", "none runs changes now, and none is needed")]
+
+
+async def look_at_people(database: Database, _: Settings) -> Sequence[Finding]:
+    """Say which changes only a person can settle."""
+    needy = await database.read(
+        lambda connection: store.select(connection, store.in_states(State.NEEDS_PERSON), limit=100)
+    )
+    if not needy:
+        return []
+    what = f"{len(needy)} need a person: {listed([change.id for change in needy])}"
+    return [warn("changes", what, "Look at the server, then say in Slack or MCP what became of it")]
+
+
+async def look_at_messages(database: Database, settings: Settings) -> Sequence[Finding]:
+    """Say what was not delivered to people, and what of theirs was not worked on."""
+    late = database.clock.now().timestamp() - SLOW_SECONDS
+
+    def work(connection: Connection) -> tuple[int, int, int, int, str]:
+        waiting, dead = OUTBOX.c.state == "waiting", OUTBOX.c.state == "dead"
+        unread = INBOX.c.done_at.is_(None) & (INBOX.c.received_at < late)
+        last = sa.select(OUTBOX.c.error).where(dead).order_by(OUTBOX.c.id.desc()).limit(1)
+        return (
+            _count(connection, OUTBOX, waiting),
+            _count(connection, OUTBOX, waiting & (OUTBOX.c.created_at < late)),
+            _count(connection, OUTBOX, dead),
+            _count(connection, INBOX, unread),
+            connection.scalar(last) or "",
+        )
+
+    waiting, slow, dead, unread, error = await database.read(work)
+    found = [_backlog(waiting, slow, settings)]
+    if dead:
+        found.append(
+            warn("outbox", f"{dead} messages were given up, the last one for: {error}", "See docs/operations.md")
+        )
+    if unread:
+        found.append(warn("inbox", f"{unread} deliveries from Slack wait for over a minute", "Start vpsops bot"))
+    return found
+
+
+def _backlog(waiting: int, slow: int, settings: Settings) -> Finding:
+    if not slow:
+        return ok("outbox", f"{waiting} messages wait, none for long")
+    if not settings.slack_configured:
+        return ok("outbox", f"{waiting} messages for a Slack workspace, which is not configured")
+    return warn("outbox", f"{slow} messages wait for over a minute", "Start vpsops bot, or read its log")
+
+
+async def look_at_trail(database: Database, _: Settings) -> Sequence[Finding]:
+    """Verify the audit trail from its first record."""
+    walk, head, faults = Walk(), (0, GENESIS), []
+    async for records, head in pages(database, 0):  # noqa: B007 - the last page's head is used below
+        faults += [fault for record in records for fault in walk.step(record)]
+    faults += walk.end(head)
+    if faults:
+        what = f"{len(faults)} faults in the trail, the first: {faults[0].what}"
+        return [fail("audit", what, "Run vpsops audit verify, and find out who could write to the database")]
+    return [ok("audit", f"the trail is whole up to record {walk.seq}")]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return some names as text, the first few of many; pure."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"
+
+
+def _file(url: str) -> Path:
+    return Path(sa.make_url(url).database or "").expanduser()
+
+
+def _open_to_all(path: Path) -> bool:
+    return bool(path.stat().st_mode & stat.S_IRWXO)
+
+
+def _count(connection: Connection, table: sa.Table, where: sa.ColumnElement[bool]) -> int:
+    return connection.scalar(sa.select(sa.func.count()).select_from(table).where(where)) or 0
+
+
+LOOKS: Final[tuple[Callable[[Database, Settings], Awaitable[Sequence[Finding]]], ...]] = (
+    look_at_database,
+    look_at_processes,
+    look_at_people,
+    look_at_messages,
+    look_at_trail,
+)
