@@ -1,0 +1,116 @@
+"""One process of a crash run: asks, confirms, votes, and runs what was decided, until it is killed or all is at rest."""
+
+import json
+import random
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+
+from core.app import Core, open_core
+from core.changes.model import Change, Decision, State, Verdict
+from core.errors import NotAllowed, StaleChange, StorageError
+from core.gate import Gate
+from core.requests import Done, Held
+from core.settings import load_settings
+from core.timing import Timing
+from core.wayscloud.errors import WayscloudError
+from tests.crash.plan import ASKER, VOTERS, Item
+
+TIMING = Timing(
+    confirm_seconds=20.0,
+    keep_seconds=0.5,
+    poll_young=0.3,
+    poll_grown=0.5,
+    poll_old=1.0,
+    create_limit=60.0,
+    power_limit=60.0,
+    missing_limit=20.0,
+    create_lookup=6.0,
+    power_lookup=6.0,
+    write_gap=0.02,
+    write_burst=50,
+)
+AT_ONCE = 8
+TROUBLE = (StaleChange, NotAllowed, StorageError, WayscloudError)
+
+
+async def main() -> None:
+    """Drive this process's share of the plan, then stay for the others' sake until standard input ends."""
+    path, share, shares = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    items = [Item(**one) for one in json.loads(path.read_text())]
+    async with open_core(load_settings({**_environment()}), front="worker", timing=TIMING) as core:
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        limiter = anyio.CapacityLimiter(AT_ONCE)
+        async with anyio.create_task_group() as group:
+            for item in items:
+                if item.number % shares == share:
+                    group.start_soon(_drive_slowly, core, item, limiter)
+        sys.stdout.write("driven\n")
+        sys.stdout.flush()
+        await anyio.to_thread.run_sync(sys.stdin.read, abandon_on_cancel=True)
+
+
+def _environment() -> dict[str, str]:
+    import os  # noqa: PLC0415
+
+    return dict(os.environ)
+
+
+async def _drive_slowly(core: Core, item: Item, limiter: anyio.CapacityLimiter) -> None:
+    async with limiter:
+        while not await _drive(core, item):
+            await core.clock.sleep(0.2)
+        await core.clock.sleep(random.uniform(0, 0.3))  # noqa: S311 - spreads the load
+
+
+async def _drive(core: Core, item: Item) -> bool:
+    """Take a change to where people leave it; says whether that worked this time."""
+    try:
+        outcome = await core.gate.submit(item.request)
+        if isinstance(outcome, Held):
+            await _decide(core.gate, item, outcome.change)
+        return isinstance(outcome, Done | Held)
+    except TROUBLE:
+        return False
+
+
+async def _decide(gate: Gate, item: Item, change: Change) -> None:
+    match item.fate:
+        case "cancel":
+            await gate.cancel(change.id, change.actor)
+        case "confirm":
+            await _confirm(gate, change)
+        case "approve" | "deny":
+            await _vote(gate, item, change)
+        case _:
+            return
+
+
+async def _confirm(gate: Gate, change: Change) -> None:
+    """Confirm twice in the same instant: one of the two must be refused."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(_click, gate, change)
+        group.start_soon(_click, gate, change)
+
+
+async def _click(gate: Gate, change: Change) -> None:
+    try:
+        await gate.confirm(change.id, ASKER, change.digest)
+    except StaleChange:
+        return
+
+
+async def _vote(gate: Gate, item: Item, change: Change) -> None:
+    done = {vote.voter.id for vote in change.votes}
+    verdicts = [Verdict.APPROVE, Verdict.APPROVE if item.fate == "approve" else Verdict.DENY]
+    for voter, verdict in zip(VOTERS, verdicts, strict=False):
+        now = await gate.get(change.id)
+        if now.state is State.HELD and now.ruling.decision is Decision.APPROVE and voter.id not in done:
+            await gate.vote(change.id, replace(voter), verdict, change.digest, reason="crash run", evidence="drawn")
+
+
+if __name__ == "__main__":
+    anyio.run(main)

@@ -1,0 +1,56 @@
+"""What must hold when a crash run is at rest; pure."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from core.changes.model import Change, State
+from tests.crash.plan import Item
+
+UNDONE = {State.DENIED, State.EXPIRED, State.CANCELLED, State.SUPERSEDED}
+
+
+@dataclass(slots=True)
+class Verdict:
+    """Counts of a run, and every sentence of what went wrong."""
+
+    states: Counter[str] = field(default_factory=Counter)
+    lost: int = 0
+    twice: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        """Say whether nothing went wrong."""
+        return not (self.lost or self.twice or self.wrong)
+
+
+def judge(items: Sequence[Item], changes: Mapping[str, Change], effects: Mapping[tuple[str, str], int]) -> Verdict:
+    """Hold every change's end against the effects the provider counted for its server."""
+    verdict = Verdict()
+    for item in items:
+        change = changes.get(f"crash-{item.number}")
+        count = effects.get((item.operation, item.server), 0)
+        if count > 1:
+            verdict.twice += 1
+        if change is None:
+            verdict.lost += 1
+            continue
+        verdict.states[change.state.value] += 1
+        verdict.wrong += _wrong(item, change, count)
+    return verdict
+
+
+def _wrong(item: Item, change: Change, count: int) -> list[str]:
+    said = f"{change.id} {item.operation} {item.server} ({item.fate}) is {change.state.value}"
+    if change.state is State.SUCCEEDED and count != 1:
+        return [f"{said}, and the provider did it {count} times"]
+    if change.state in UNDONE and count:
+        return [f"{said}, and the provider did it"]
+    if change.state is State.FAILED and count:
+        return [f"{said} ({change.note}), and the provider did it"]
+    if change.state.open and change.state is not State.NEEDS_PERSON:
+        return [f"{said}: not at rest"]
+    if item.fate in {"deny", "cancel", "expire"} and change.state is State.SUCCEEDED:
+        return [f"{said}, against what people said"]
+    return []

@@ -1,0 +1,84 @@
+"""What the processes of a crash run are to do: drawn from a seed, so that a failure can be looked at again; pure."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.changes.model import Actor, ActorKind, Origin
+from core.requests import Request
+
+FATES = ("confirm", "confirm", "approve", "approve", "deny", "cancel", "expire")
+CHANNELS = tuple(f"C{number:04d}CRASH" for number in range(20))
+ASKER = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
+AGENT = Actor(ActorKind.AGENT, "mcp:crash", "crash", "U0ALICE")
+VOTERS = tuple(Actor(ActorKind.PERSON, f"U0V{n}", f"voter{n}", f"U0V{n}", groups=("S0CRASH",)) for n in range(3))
+CARD_EVERY = 5
+POLICY = """
+[[rule]]
+id = "reads"
+risk = "read"
+decision = "allow"
+
+[[rule]]
+id = "people"
+actor = "person"
+risk = ["change", "disruptive"]
+decision = "confirm"
+
+[[rule]]
+id = "agents"
+actor = "agent"
+risk = ["change", "disruptive"]
+decision = "approve"
+votes = 2
+approvers = { groups = ["S0CRASH"] }
+expires = "1m"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One change: what is asked for, and what people do about it."""
+
+    number: int
+    operation: str
+    server: str
+    fate: str
+
+    @property
+    def by_agent(self) -> bool:
+        """Say whether an agent asks, so that votes decide."""
+        return self.fate in {"approve", "deny"}
+
+    @property
+    def request(self) -> Request:
+        """What goes to the gate; the key makes it the same request however often a new process asks."""
+        card = self.number % CARD_EVERY == 0
+        origin = Origin("slack", "T0ACME", CHANNELS[self.number % len(CHANNELS)]) if card else Origin("mcp")
+        actor = AGENT if self.by_agent else ASKER
+        return Request(self.operation, self.arguments, actor, origin, key=f"crash-{self.number}", can_confirm=True)
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """What the operation takes."""
+        if self.operation == "create":
+            return {"hostname": self.server, "plan": "vps-2gb-1cpu", "region": "oslo", "os_template": "debian-12"}
+        return {"server": self.server}
+
+
+def draw(seed: int, changes: int, running: Sequence[str], stopped: Sequence[str]) -> list[Item]:
+    """Draw a run: each server is used once, so that every change has its own effect to count."""
+    dice = random.Random(seed)  # noqa: S311 - a plan that can be drawn again
+    up, down = list(running), list(stopped)
+    dice.shuffle(up)
+    dice.shuffle(down)
+    items = []
+    for number in range(changes):
+        operation = dice.choice(("create", "reboot", "stop", "start"))
+        if operation == "start":
+            server = down.pop() if down else ""
+        else:
+            server = up.pop() if operation != "create" and up else ""
+        name = server or f"crash-{seed}-{number}.example.com"
+        items.append(Item(number, operation if server else "create", name, dice.choice(FATES)))
+    return items

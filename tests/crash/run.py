@@ -1,0 +1,266 @@
+"""One crash run: real processes around one database, killed or frozen at random points, and what came of it."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import aiohttp
+import anyio
+import sqlalchemy as sa
+from anyio.abc import Process
+
+from core import audit
+from core.changes import store
+from core.changes.model import Change, State
+from core.clock import SystemClock
+from core.storage import Connection, Database, open_database
+from core.storage.tables import CHANGES, OUTBOX
+from playground.processes import environment_of, running_command
+from playground.slack.config import WorkspaceConfig
+from playground.slack.entities import Channel
+from playground.slack.serve import running_workspace
+from playground.slack.workspace import Workspace
+from tests.crash.check import Verdict, judge
+from tests.crash.plan import CARD_EVERY, CHANNELS, POLICY, Item, draw
+
+ACTORS = 3
+FROZEN_SECONDS = 7.0  # longer than a process may be silent before others take over
+REST_SECONDS = 180.0
+CLOCK = SystemClock()
+FAULTS = """
+[[faults]]
+kind = "status"
+status = 429
+retry_after = 1
+probability = 0.03
+match = { method = "POST" }
+
+[[faults]]
+kind = "drop_before"
+probability = 0.04
+match = { method = "POST" }
+
+[[faults]]
+kind = "drop_after"
+probability = 0.06
+match = { method = "POST" }
+
+[[faults]]
+kind = "status"
+status = 503
+probability = 0.03
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a run goes: `freeze` stops and wakes processes instead of killing them."""
+
+    database: str
+    seed: int
+    changes: int
+    kills: int
+    freeze: bool = False
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of a run; `seconds` include everything."""
+
+    run: Run
+    verdict: Verdict
+    kills: int
+    audit_faults: list[str]
+    cards: int
+    cards_wrong: list[str]
+    cards_twice: int
+    seconds: float
+
+    @property
+    def good(self) -> bool:
+        """Say whether nothing went wrong."""
+        return self.verdict.good and not self.audit_faults and not self.cards_wrong
+
+
+@dataclass(slots=True)
+class Troupe:
+    """The processes of a run, each with the command to start it again."""
+
+    environment: Mapping[str, str]
+    folder: Path
+    commands: list[list[str]]
+    running: list[Process]
+
+    async def start(self, index: int) -> Process:
+        """Start one, with its output in the folder."""
+        log = (self.folder / f"process-{index}.log").open("ab")
+        process = await anyio.open_process(
+            self.commands[index], stdin=subprocess.PIPE, stdout=log, stderr=log, env=self.environment
+        )
+        log.close()
+        return process
+
+    async def kill(self, index: int) -> None:
+        """Kill one and start it again at once."""
+        process = self.running[index]
+        process.kill()
+        await process.aclose()
+        self.running[index] = await self.start(index)
+
+    async def freeze(self, index: int) -> None:
+        """Stop one for longer than it may be silent, and let it wake up late."""
+        self.running[index].send_signal(signal.SIGSTOP)
+        await CLOCK.sleep(FROZEN_SECONDS)
+        self.running[index].send_signal(signal.SIGCONT)
+
+    async def end(self) -> None:
+        """End them all."""
+        for process in self.running:
+            process.kill()
+            await process.aclose()
+
+
+async def play(run: Run, folder: Path) -> Result:
+    """Play one run in a folder of its own."""
+    begun = CLOCK.monotonic()
+    config = WorkspaceConfig()
+    channels = tuple(
+        Channel(id=name, name=name.lower(), members=frozenset({"U0ALICE", config.bot_user_id})) for name in CHANNELS
+    )
+    config = replace(config, channels=config.channels + channels)
+    (folder / "faults.toml").write_text(FAULTS)
+    words = ["simulator", "--port", "0", "--speed", "300", "--seed", str(run.seed), "--fleet", str(run.changes + 20)]
+    words += ["--faults", str(folder / "faults.toml")]
+    async with AsyncExitStack() as stack:
+        workspace = await stack.enter_async_context(running_workspace(config))
+        bare = {"PATH": "/usr/bin:/bin", "PYTHONUNBUFFERED": "1"}
+        provider = await stack.enter_async_context(running_command("simulator", words, bare, folder))
+        items = await _plan(run, provider, folder)
+        environment = environment_of(folder, workspace, provider, POLICY)
+        environment |= {"VPSOPS_DATABASE_URL": run.database, "VPSOPS_CHANNEL": "", "VPSOPS_APPROVAL_CHANNEL": ""}
+        database = await stack.enter_async_context(open_database(run.database, CLOCK))
+        async with _troupe(environment, folder) as troupe:
+            kills = await _disturb(run, troupe, database, len(items))
+            await _rest(database, len(items))
+        verdict = judge(items, await database.read(_by_key), await _effects(provider))
+        cards, wrong, twice = _cards(workspace, await database.read(_by_key))
+        faults = [fault.what for fault in await database.read(_audit)]
+        return Result(run, verdict, kills, faults, cards, wrong, twice, CLOCK.monotonic() - begun)
+
+
+async def _plan(run: Run, provider: str, folder: Path) -> list[Item]:
+    async with aiohttp.ClientSession(headers={"X-API-Key": "wayscloud_vps_crash_SECRET"}) as session:
+        async with session.get(f"{provider}/_sim/requests") as answer:
+            answer.raise_for_status()
+        servers: list[dict[str, str]] = []
+        while not servers:  # the faults strike here too
+            async with session.get(f"{provider}/v1/vps") as answer:
+                servers = (await answer.json()).get("instances", []) if answer.status == 200 else []  # noqa: PLR2004
+    up = sorted(s["hostname"] for s in servers if s["status"] == "running")
+    down = sorted(s["hostname"] for s in servers if s["status"] == "stopped")
+    items = draw(run.seed, run.changes, up, down)
+    (folder / "plan.json").write_text(json.dumps([asdict(item) for item in items]))
+    return items
+
+
+@asynccontextmanager
+async def _troupe(environment: Mapping[str, str], folder: Path) -> AsyncIterator[Troupe]:
+    actor = [sys.executable, "-m", "tests.crash.actor", str(folder / "plan.json")]
+    commands = [[*actor, str(share), str(ACTORS)] for share in range(ACTORS)]
+    commands.append([sys.executable, "-m", "vpsops", "bot", "--http", "127.0.0.1:0"])
+    troupe = Troupe(environment, folder, commands, [])
+    try:
+        for index in range(len(commands)):
+            troupe.running.append(await troupe.start(index))
+        yield troupe
+    finally:
+        with anyio.CancelScope(shield=True):
+            await troupe.end()
+
+
+async def _disturb(run: Run, troupe: Troupe, database: Database, wanted: int) -> int:
+    """Kill or freeze at random points, for as long as there is something to disturb."""
+    dice = random.Random(run.seed)  # noqa: S311 - the same points again for the same seed
+    await CLOCK.sleep(2.5)  # the processes are starting
+    for count in range(run.kills):
+        await CLOCK.sleep(dice.uniform(0.1, 1.5))
+        index = dice.randrange(len(troupe.running))
+        await (troupe.freeze(index) if run.freeze else troupe.kill(index))
+        if await database.read(lambda connection: _settled(connection, wanted)):
+            return count + 1
+    return run.kills
+
+
+async def _rest(database: Database, wanted: int) -> None:
+    """Wait until every change is at rest and every message is sent; what is not by then is told by the checks."""
+    with anyio.move_on_after(REST_SECONDS):
+        while not await database.read(lambda connection: _settled(connection, wanted)):
+            await CLOCK.sleep(0.5)
+
+
+def _settled(connection: Connection, wanted: int) -> bool:
+    total = connection.scalar(sa.select(sa.func.count()).select_from(CHANGES)) or 0
+    resting = [state.value for state in State if state.final or state is State.NEEDS_PERSON]
+    moving = connection.scalar(sa.select(sa.func.count()).select_from(CHANGES).where(CHANGES.c.state.not_in(resting)))
+    waiting = connection.scalar(sa.select(sa.func.count()).select_from(OUTBOX).where(OUTBOX.c.state == "waiting"))
+    return total >= wanted and not moving and not waiting
+
+
+def _by_key(connection: Connection) -> dict[str, Change]:
+    keys = {row.id: row.key for row in connection.execute(sa.select(CHANGES.c.id, CHANGES.c.key))}
+    return {keys[change.id]: change for change in store.select(connection, limit=10_000)}
+
+
+def _audit(connection: Connection) -> list[audit.Fault]:
+    return list(audit.verify(audit.read(connection, limit=1_000_000), audit.head(connection)))
+
+
+async def _effects(provider: str) -> Counter[tuple[str, str]]:
+    async with aiohttp.ClientSession() as session, session.get(f"{provider}/_sim/effects") as answer:
+        found = (await answer.json())["effects"]
+    return Counter((one["operation"], one["hostname"]) for one in found)
+
+
+def _cards(workspace: Workspace, changes: Mapping[str, Change]) -> tuple[int, list[str], int]:
+    """Look at every card: it must say the end, without buttons; a second one for a change is counted."""
+    shown: Counter[str] = Counter()
+    wrong = []
+    told = {change.id: change for change in changes.values() if change.origin.front == "slack"}
+    for channel in CHANNELS:
+        for message in workspace.messages(channel):
+            change = next((one for name, one in told.items() if name in json.dumps(message.blocks)), None)
+            if change is None or message.thread_ts not in {None, message.ts}:
+                continue
+            buttons = [block for block in message.blocks if block.get("type") == "actions"]
+            if any(block.get("type") == "header" for block in message.blocks):
+                shown[change.id] += 1
+                if buttons and change.state is not State.NEEDS_PERSON:
+                    wrong.append(f"the card of {change.id} ({change.state.value}) still has buttons")
+    wrong += [f"{name} has no card" for name in told if not shown[name]]
+    return len(shown), wrong, sum(count - 1 for count in shown.values())
+
+
+def describe(results: Sequence[Result]) -> str:
+    """Return the results as a table."""
+    head = "| database | seed | disturbed | changes | lost | done twice | wrong end | audit faults | cards wrong | cards twice | ends | s |"
+    rows = [head, "|---|---|---|---|---|---|---|---|---|---|---|---|"]
+    for one in results:
+        states = ", ".join(f"{count} {name}" for name, count in sorted(one.verdict.states.items()))
+        kind = one.run.database.split(":", 1)[0]
+        how = f"{one.kills} {'frozen' if one.run.freeze else 'killed'}"
+        rows.append(
+            f"| {kind} | {one.run.seed} | {how} | {one.run.changes} | {one.verdict.lost} | {one.verdict.twice} | "
+            f"{len(one.verdict.wrong)} | {len(one.audit_faults)} | {len(one.cards_wrong)} of {one.cards} | "
+            f"{one.cards_twice} | {states} | {one.seconds:.0f} |"
+        )
+    return "\n".join(rows)
+
+
+__all__ = ["CARD_EVERY", "Result", "Run", "describe", "play"]
