@@ -1,6 +1,8 @@
 """Settings: the environment over `vpsops.toml`; every secret may come from a file named by `NAME_FILE`."""
 
+import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,9 +20,11 @@ SECRETS = frozenset(
         "SLACK_SIGNING_SECRET",
         "SLACK_APP_TOKEN",
         "VPSOPS_STATE_KEY",
+        "VPSOPS_DATABASE_URL",  # it may hold a password
     }
 )
 MAX_CONFIG_BYTES = 1_000_000
+MAX_SECRET_BYTES = 65_536
 
 
 class Settings(BaseModel):
@@ -94,8 +98,8 @@ class Settings(BaseModel):
         str,
         Field(
             alias="VPSOPS_HTTP_ORIGINS",
-            description="the web pages that may use MCP over HTTP, such as https://tool.example.com, with commas between;"
-            " default: pages of this machine",
+            description="the web pages that may use MCP over HTTP, such as https://tool.example.com, with commas"
+            " between; default: pages of this machine",
         ),
     ] = ""
     http_tokens_file: Annotated[
@@ -160,9 +164,14 @@ class Settings(BaseModel):
 
 
 def state_directory() -> Path:
-    """Where this user's state lives (XDG base directory specification)."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "vpsops"
+    """Where this user's state lives (XDG base directory specification, which has a relative path ignored)."""
+    base = Path(os.environ.get("XDG_STATE_HOME", ""))
+    try:
+        return (base if base.is_absolute() else Path.home() / ".local" / "state") / "vpsops"
+    except RuntimeError:
+        raise ConfigurationError(
+            "This user has no home folder for the database.", hint="Set VPSOPS_DATABASE_URL."
+        ) from None
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -173,17 +182,21 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     env = dict(os.environ if environ is None else environ)
     known = {str(field.alias) for field in Settings.model_fields.values()}
     _refuse_unknown(env, known)
-    values = _from_file(env.get("VPSOPS_CONFIG", ""), known)
-    values |= {name: value for name, value in env.items() if name in known and value != ""}
-    values |= _secret_files(env)
+    path = env.get("VPSOPS_CONFIG", "")
+    values = _from_file(path, known - {"VPSOPS_CONFIG"})
+    written = set(values)
+    given = {name: value.strip() if name in SECRETS else value for name, value in env.items() if name in known}
+    given = {name: value for name, value in given.items() if value} | _secret_files(env)
     try:
-        return Settings.model_validate(values)
+        return Settings.model_validate(values | given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise ConfigurationError(
-            f"{where}: {first['msg']}.", hint="Correct it in the environment or in vpsops.toml."
-        ) from None
+        message = first["msg"].removeprefix("Value error, ")
+        name = str(first["loc"][0]) if first["loc"] else message.split()[0]
+        text = f"{name}: {message}" if first["loc"] else message
+        if name in written - set(given):
+            raise ConfigurationError(f"{path}:{_line(path, name)}: {text}.", hint="Correct it there.") from None
+        raise ConfigurationError(f"{text}.", hint="Correct it in the environment.") from None
 
 
 def _refuse_unknown(env: Mapping[str, str], known: set[str]) -> None:
@@ -191,7 +204,7 @@ def _refuse_unknown(env: Mapping[str, str], known: set[str]) -> None:
     unknown = sorted(name for name in env if name.startswith("VPSOPS_") and name not in allowed)
     if unknown:
         raise ConfigurationError(
-            f"Unknown setting {', '.join(unknown)}.",
+            f"Unknown setting {', '.join(unknown[:5])}.",
             hint=f"The settings are {', '.join(sorted(name for name in known if name.startswith('VPSOPS_')))}.",
         )
 
@@ -214,19 +227,40 @@ def read_config(path: str) -> dict[str, Any]:
 def _from_file(path: str, known: set[str]) -> dict[str, Any]:
     table = read_config(path).get("settings", {})
     if not isinstance(table, dict):
-        raise ConfigurationError(f"{path}: [settings] must be a table.")
+        raise ConfigurationError(f"{path}:{_line(path, 'settings')}: [settings] must be a table.")
     unknown = sorted(set(table) - known)
     if unknown:
-        raise ConfigurationError(f"{path}: unknown setting {', '.join(unknown)} in [settings].")
+        near = difflib.get_close_matches(unknown[0], known, 1)
+        raise ConfigurationError(
+            f"{path}:{_line(path, unknown[0])}: unknown setting {unknown[0]} in [settings].",
+            hint=f"Did you mean {near[0]}?" if near else f"The settings are {', '.join(sorted(known))}.",
+        )
     return dict(table)
 
 
+def _line(path: str, name: str) -> int:
+    """Return the number of the first line that names a key or a table."""
+    named = re.compile(rf"""^\s*\[?\s*["']?{re.escape(name)}\b""")
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    return next((number for number, line in enumerate(lines, start=1) if named.match(line)), 1)
+
+
 def _secret_files(env: Mapping[str, str]) -> dict[str, str]:
-    return {name: _secret_file(name, env[f"{name}_FILE"]) for name in sorted(SECRETS) if env.get(f"{name}_FILE")}
+    named = [name for name in sorted(SECRETS) if env.get(f"{name}_FILE")]
+    both = [name for name in named if env.get(name)]
+    if both:
+        raise ConfigurationError(f"{both[0]} and {both[0]}_FILE are both set.", hint="Set one of them.")
+    return {name: _secret_file(name, env[f"{name}_FILE"]) for name in named}
 
 
 def _secret_file(name: str, path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        raise ConfigurationError(f"{name}_FILE names a file that cannot be read: {path}.") from None
+        with Path(path).open("rb") as file:
+            secret = file.read(MAX_SECRET_BYTES).decode().strip()
+    except OSError as error:
+        raise ConfigurationError(f"{name}_FILE: {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{name}_FILE: {path} is not text.") from None
+    if not secret:
+        raise ConfigurationError(f"{name}_FILE: {path} is empty.")
+    return secret

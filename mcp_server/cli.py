@@ -1,4 +1,4 @@
-"""`vpsops mcp`: the server over standard input and output, for a client that starts it as a process."""
+"""`vpsops mcp`: the server over standard input and output, for a client that starts it as a process, or over HTTP."""
 
 import argparse
 import logging
@@ -22,9 +22,12 @@ from core.settings import Settings, load_settings
 from mcp_server import early, front
 from mcp_server.front import Handover
 from mcp_server.server import build_server
+from mcp_server.serving import EXAMPLE, run_http
+from mcp_server.site import PATH
 
 DESCRIPTION = (
-    "Serve the Model Context Protocol on standard input and output, in both protocol eras. Logs go to standard error."
+    "Serve the Model Context Protocol on standard input and output, or over HTTP, in both protocol eras. Logs go to"
+    " standard error."
     " It starts without a key and without the provider; a tool that needs them says what to set."
 )
 
@@ -32,6 +35,12 @@ DESCRIPTION = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe `vpsops mcp`."""
     parser.description = DESCRIPTION
+    parser.epilog = "Over HTTP, other machines are served once callers prove who they are: docs/mcp.md tells how."
+    parser.add_argument(
+        "--http",
+        metavar="HOST:PORT",
+        help=f"serve Streamable HTTP at this address under {PATH}, such as {EXAMPLE} (port 0 takes a free one)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,6 +50,9 @@ def run(arguments: argparse.Namespace) -> int:
     """
     settings = load_settings()
     configure_logging(settings)
+    if arguments.http is not None:
+        run_http(settings, arguments.http)
+        return 0
     anyio.run(serve, settings, arguments.handover or Handover(), arguments.words)
     return 0
 

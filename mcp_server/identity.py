@@ -3,6 +3,8 @@
 import getpass
 import json
 import os
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from core.changes.model import Actor, ActorKind
@@ -14,6 +16,8 @@ NAMELESS = "unnamed client"
 READ = "vps:read"
 WRITE = "vps:write"
 SCOPES = (READ, WRITE)
+EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}")
+SLACK_USER = re.compile(r"[UW][A-Z0-9]{5,30}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,17 @@ class Caller:
     def may_change(self) -> bool:
         """Say whether it was granted more than reading."""
         return WRITE in self.scopes
+
+
+def with_reads(scopes: Iterable[str]) -> frozenset[str]:
+    """Return the scopes we know of these; who may change may read."""
+    known = frozenset(scopes) & frozenset(SCOPES)
+    return known | {READ} if WRITE in known else known
+
+
+def is_person(text: str) -> bool:
+    """Say whether a text identifies a person so that Slack's people can be compared with it."""
+    return bool(EMAIL.fullmatch(text) or SLACK_USER.fullmatch(text))
 
 
 def agent_of(client_name: str, caller: Caller) -> Actor:

@@ -16,7 +16,7 @@ from core.requests import Done, Refused
 from mcp_server import results, sdk
 from mcp_server.change_tools import CHANGE_TOOLS
 from mcp_server.flow import PATIENCE, Desk, request_of, run_change
-from mcp_server.identity import WRITE, Caller, human_of, principal_of
+from mcp_server.identity import READ, WRITE, Caller, human_of, principal_of
 from mcp_server.results import ToolResult
 from mcp_server.tools import operation_named, operation_tools
 
@@ -85,6 +85,12 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
 def is_granted(tool: t.Tool, caller: Caller) -> bool:
     """Say whether a caller was granted a tool: all of them, or those that only read."""
     return caller.may_change or (tool.annotations is not None and bool(tool.annotations.read_only_hint))
+
+
+def changing_tools() -> frozenset[str]:
+    """Return the names of the tools that need more than reading."""
+    reader = Caller(human="", scopes=frozenset({READ}))
+    return frozenset(tool.name for tool in _tools(Options(change_tools=True)) if not is_granted(tool, reader))
 
 
 def _tools(options: Options) -> list[t.Tool]:

@@ -1,0 +1,175 @@
+"""MCP over Streamable HTTP: one server object for both protocol eras, mounted beside whatever else is served.
+
+The handshake era has sessions, so that a question can be pushed to its client; they belong to whoever opened
+them. The new era is stateless: with the same VPSOPS_STATE_KEY any process answers any request of it.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import anyio
+from mcp.server.auth.routes import build_resource_metadata_url, create_protected_resource_routes
+from mcp.server.lowlevel import Server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
+from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter
+from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from core.app import Core
+from core.errors import StorageError
+from mcp_server.auth import Direct, Door, Verifier, caller_of, open_verifier
+from mcp_server.identity import SCOPES
+from mcp_server.server import NAME, Options, build_server, changing_tools
+from mcp_server.site import PATH, Site
+from mcp_server.stepup import MAX_BODY, StepUp
+
+MAX_SESSIONS: Final = 1_000
+ADDRESS: Final = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True))
+"""Issuers are compared letter by letter, so no slash is added to one."""
+
+IDLE_SECONDS: Final = 1_800.0
+METHODS: Final = ("GET", "POST", "DELETE")
+SHOWN_TO_PAGES: Final = ("Mcp-Session-Id", "WWW-Authenticate")
+
+
+@dataclass(frozen=True, slots=True)
+class McpHttp:
+    """A running server: `routes` to be served, beside others or alone; `endpoint` to be told of the end."""
+
+    routes: list[BaseRoute]
+    endpoint: "Endpoint"
+
+    def asgi(self, core: Core) -> Starlette:
+        """Return the server as an application of its own, with a health."""
+
+        async def health(_: Request) -> Response:
+            return await healthz(core)
+
+        return app_of([*self.routes, Route("/healthz", health)])
+
+
+def app_of(routes: list[BaseRoute]) -> Starlette:
+    """Return routes as an application that sends nobody elsewhere: a redirect would be built from the Host header."""
+    app = Starlette(routes=routes)
+    app.router.redirect_slashes = False
+    return app
+
+
+@asynccontextmanager
+async def open_mcp(core: Core, site: Site, options: Options | None = None) -> AsyncIterator[McpHttp]:
+    """Serve MCP on the routes this yields until the block ends."""
+    chosen = replace(options or Options(), state_keys=site.state_keys)
+    if site.access.required:
+        chosen = replace(chosen, who=caller_of)
+    server = build_server(core, chosen)
+    async with open_verifier(site.access, core.clock) as verifier, open_server(server, site, verifier) as served:
+        yield served
+
+
+@asynccontextmanager
+async def open_server(server: Server[Any], site: Site, verifier: Verifier) -> AsyncIterator[McpHttp]:
+    """Serve a server object on the routes this yields."""
+    manager = StreamableHTTPSessionManager(
+        server,
+        security_settings=TransportSecuritySettings(allowed_hosts=list(site.hosts), allowed_origins=list(site.origins)),
+        max_request_body_size=MAX_BODY,
+        session_idle_timeout=IDLE_SECONDS,
+        max_sessions=MAX_SESSIONS,
+    )
+    async with manager.run():
+        endpoint = Endpoint(manager.handle_request)
+        yield McpHttp(_routes(endpoint, server, site, verifier), endpoint)
+
+
+def _routes(endpoint: "Endpoint", server: Server[Any], site: Site, verifier: Verifier) -> list[BaseRoute]:
+    address = ADDRESS.validate_python(site.url)
+    trust = site.access.trust
+    metadata = str(build_resource_metadata_url(address)) if trust else ""
+    app: ASGIApp = Direct(endpoint)
+    if site.access.required:
+        app = Door(StepUp(endpoint, changing_tools(), metadata), verifier, metadata)
+    routes: list[BaseRoute] = [Route(PATH, _for_pages(app, site))]
+    if trust:
+        routes += create_protected_resource_routes(
+            address,
+            [ADDRESS.validate_python(trust.issuer)],
+            scopes_supported=list(SCOPES),
+            resource_name=server.title or NAME,
+        )
+    return routes
+
+
+def _for_pages(app: ASGIApp, site: Site) -> ASGIApp:
+    """Answer what browsers ask before a page of a configured origin may call."""
+    if not site.pages:
+        return _Asgi(app)
+    return CORSMiddleware(
+        app,
+        allow_origins=list(site.pages),
+        allow_methods=list(METHODS),
+        allow_headers=["*"],
+        expose_headers=list(SHOWN_TO_PAGES),
+    )
+
+
+class _Asgi:
+    """An endpoint that Starlette takes for an application rather than for a function of a request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+class Endpoint:
+    """The SDK's endpoint, whose streams of news can be ended: otherwise a stop would wait for clients to go."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._streams: set[anyio.CancelScope] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["method"] == "GET" or (b"mcp-method", b"subscriptions/listen") in scope["headers"]:
+            await self._stream(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    def hang_up(self) -> None:
+        """End every stream of news, in good order; calls under way go on."""
+        for stream in tuple(self._streams):
+            stream.cancel()
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        last: Message = {}
+
+        async def told(message: Message) -> None:
+            nonlocal last
+            last = message
+            await send(message)
+
+        with anyio.CancelScope() as cancelled:
+            self._streams.add(cancelled)
+            try:
+                await self._app(scope, receive, told)
+            finally:
+                self._streams.discard(cancelled)
+        if cancelled.cancelled_caught and (last.get("type") == "http.response.start" or last.get("more_body")):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def healthz(core: Core) -> Response:
+    """Answer 200 while changes can be read and stored, 503 otherwise."""
+    try:
+        await core.gate.changes(limit=1)
+    except StorageError as error:
+        return JSONResponse({"ok": False, "why": error.message}, status_code=503)
+    return JSONResponse({"ok": True})

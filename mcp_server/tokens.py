@@ -1,0 +1,153 @@
+"""Static bearer tokens for small set-ups: a TOML file, read again when it changes, so that one can be taken back."""
+
+import hashlib
+import hmac
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import structlog
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from core.clock import Clock
+from core.errors import ConfigurationError
+from mcp_server.identity import Caller, is_person, with_reads
+
+MAX_BYTES = 1_000_000
+SHORTEST_TOKEN = 32
+
+LOG = structlog.get_logger(__name__)
+
+Word = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S+$")]
+
+
+class WrittenToken(BaseModel):
+    """A token as written: by its SHA-256, or in clear where the file itself is a secret."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    subject: Word
+    human: Word
+    scopes: Annotated[tuple[Literal["vps:read", "vps:write"], ...], Field(min_length=1)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
+    token: Annotated[SecretStr, Field(min_length=SHORTEST_TOKEN)] | None = None
+    aliases: tuple[Word, ...] = ()
+    groups: tuple[Word, ...] = ()
+    expires: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.sha256 is None) == (self.token is None):
+            raise ValueError("it needs sha256, or token, and not both")
+        if not is_person(self.human):
+            raise ValueError("human must be an e-mail address or a Slack user id")
+        return self
+
+    @property
+    def digest(self) -> str:
+        """The token's SHA-256 in lower case."""
+        return digest_of(self.token.get_secret_value()) if self.token else (self.sha256 or "").lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A token that is accepted until it expires, and who calls with it."""
+
+    digest: str
+    caller: Caller
+    expires: datetime | None
+
+
+class Tokens:
+    """The tokens of a file; raises `ConfigurationError` where it cannot be used at the start."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._version = _version(path)
+        self._known = read_tokens(path)
+
+    def find(self, token: str) -> Caller | None:
+        """Return who calls with a token, or nothing; every entry is compared, in constant time each."""
+        given = digest_of(token)
+        found = [one for one in self._current() if hmac.compare_digest(one.digest, given)]
+        valid = [one for one in found if one.expires is None or self._clock.now() < one.expires]
+        return valid[0].caller if valid else None
+
+    def _current(self) -> Sequence[Known]:
+        version = _version(self._path)
+        if version != self._version:
+            self._version = version
+            self._known = self._read_again()
+        return self._known
+
+    def _read_again(self) -> Sequence[Known]:
+        try:
+            known = read_tokens(self._path)
+        except ConfigurationError as error:
+            LOG.error("no static token is accepted until the file is right again", error=str(error))
+            return ()
+        LOG.info("tokens read again", count=len(known))
+        return known
+
+
+def digest_of(token: str) -> str:
+    """Return a token's SHA-256 in hexadecimal digits."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def read_tokens(path: Path) -> Sequence[Known]:
+    """Read a file of `[[token]]` tables; raises `ConfigurationError` that names the entry and never its content."""
+    data = _parsed(path)
+    written = data.get("token")
+    if set(data) != {"token"} or not isinstance(written, list):
+        raise _wrong(path, "it must hold [[token]] tables and nothing else")
+    known = [_known(path, number, one) for number, one in enumerate(written, 1)]
+    if len({one.digest for one in known}) != len(known):
+        raise _wrong(path, "the same token stands there twice")
+    return known
+
+
+def _parsed(path: Path) -> dict[str, object]:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise _wrong(path, "it is over a megabyte")
+        return tomllib.loads(raw.decode())
+    except OSError as error:
+        raise _wrong(path, f"it cannot be read ({error.strerror})") from None
+    except ValueError:  # a syntax error's own text may quote a secret
+        raise _wrong(path, "it is not TOML in UTF-8") from None
+
+
+def _known(path: Path, number: int, written: object) -> Known:
+    try:
+        entry = WrittenToken.model_validate(written)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise _wrong(path, f"token {number}: {where}{': ' if where else ''}{first['msg']}") from None
+    caller = Caller(
+        human=entry.human,
+        subject=entry.subject,
+        aliases=entry.aliases,
+        groups=entry.groups,
+        scopes=with_reads(entry.scopes),
+    )
+    return Known(entry.digest, caller, entry.expires)
+
+
+def _wrong(path: Path, why: str) -> ConfigurationError:
+    return ConfigurationError(f"VPSOPS_HTTP_TOKENS_FILE, {path}: {why}.", hint="docs/mcp.md shows how it is written.")
+
+
+def _version(path: Path) -> tuple[int, int, int] | None:
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_ino, about.st_mtime_ns, about.st_size
