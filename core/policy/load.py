@@ -172,7 +172,10 @@ def _rule(written: Any, place: Place, approval_channel: str) -> Rule:
 
 
 def _first(error: ValidationError, place: Place) -> ConfigurationError:
-    first = error.errors(include_url=False, include_input=False)[0]
+    errors = error.errors(include_url=False, include_input=False)
+    first = next(
+        (one for one in errors if one["type"] == "extra_forbidden"), errors[0]
+    )  # a slip of the pen explains more
     key = str(first["loc"][0]) if first["loc"] else "rule"
     name = ".".join(str(part) for part in first["loc"] if isinstance(part, str)) or "rule"
     if first["type"] == "extra_forbidden":
