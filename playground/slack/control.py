@@ -57,7 +57,7 @@ class Click(OnMessage):
 class Select(Click):
     """POST /_sim/select: pick from a menu."""
 
-    value: str | list[str]
+    value: str | list[str] | None
 
 
 class Options(Click):

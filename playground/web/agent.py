@@ -1,0 +1,158 @@
+"""The agent's side: a client of the real MCP server over HTTP, whose human sits at the page.
+
+Every call has a connection of its own, so that a question is known to belong to it.
+"""
+
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import anyio
+from anyio.abc import TaskGroup
+from mcp import Client
+from mcp import types as t
+from mcp.client import ClientRequestContext
+
+from core.clock import Clock
+from playground.slack.wire import Json
+from playground.web.bell import Bell
+
+AGENT = t.Implementation(name="playground-agent", title="The playground's agent", version="1")
+KEPT = 20
+PROGRESS_KEPT = 6
+
+Era = Literal["auto", "legacy"]
+Action = Literal["accept", "decline", "cancel"]
+
+
+@dataclass(slots=True)
+class Question:
+    """What the server asks the agent's human."""
+
+    message: str
+    schema: Json
+    answered: anyio.Event = field(default_factory=anyio.Event)
+    answer: t.ElicitResult | None = None
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of a tool, from its sending to its result; `state` is running, asks, done, failed or cancelled."""
+
+    number: int
+    tool: str
+    arguments: Mapping[str, object]
+    era: Era
+    at: str
+    state: str = "running"
+    protocol: str = ""
+    progress: list[str] = field(default_factory=list)
+    question: Question | None = None
+    text: str = ""
+    structured: object = None
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+    def shown(self) -> Json:
+        """Return the call as the page has it."""
+        question = self.question and {"message": self.question.message, "schema": self.question.schema}
+        names = ("number", "tool", "arguments", "era", "at", "state", "protocol", "progress", "text", "structured")
+        return {**{name: getattr(self, name) for name in names}, "question": question}
+
+
+class Agent:
+    """Calls tools and keeps what became of the calls."""
+
+    def __init__(self, url: str, bell: Bell, clock: Clock, group: TaskGroup) -> None:
+        self._url = url
+        self._bell = bell
+        self._clock = clock
+        self._group = group
+        self._numbers = itertools.count(1)
+        self.calls: list[Call] = []
+        self.tools: Json = {"tools": [], "protocol": "", "server": "", "instructions": ""}
+
+    async def learn(self) -> None:
+        """Ask the server for its tools."""
+        async with Client(self._url, client_info=AGENT) as client:
+            listed = await client.list_tools()
+            self.tools = {
+                "tools": [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in listed.tools],
+                "protocol": client.protocol_version,
+                "server": client.server_info.name if client.server_info else "",
+                "instructions": client.instructions or "",
+            }
+
+    def start(self, tool: str, arguments: Mapping[str, object], era: Era) -> int:
+        """Begin a call; return its number."""
+        call = Call(next(self._numbers), tool, dict(arguments), era, self._clock.now().isoformat())
+        self.calls = [*self.calls, call][-KEPT:]
+        self._group.start_soon(self._run, call)
+        self._bell.ring()
+        return call.number
+
+    def answer(
+        self, number: int, action: Action, content: Mapping[str, str | int | float | bool | list[str] | None]
+    ) -> None:
+        """Answer the question of a call; raises KeyError where nothing is asked."""
+        call = self._call(number)
+        if call.question is None:
+            raise KeyError(f"call {number} asks nothing")
+        given = dict(content) if action == "accept" else None
+        call.question.answer = t.ElicitResult(action=action, content=given)
+        call.question.answered.set()
+
+    def cancel(self, number: int) -> None:
+        """Let the client give a call up; raises KeyError."""
+        self._call(number).scope.cancel()
+
+    def _call(self, number: int) -> Call:
+        found = next((each for each in self.calls if each.number == number), None)
+        if found is None:
+            raise KeyError(f"call {number}")
+        return found
+
+    async def _run(self, call: Call) -> None:
+        try:
+            with call.scope:
+                await self._converse(call)
+            if call.scope.cancelled_caught:
+                call.state = "cancelled"
+        except Exception as error:  # noqa: BLE001 - whatever it is, the page shows it
+            call.state, call.text = "failed", _words(error)
+        call.question = None
+        self._bell.ring()
+
+    async def _converse(self, call: Call) -> None:
+        async def asked(context: ClientRequestContext, params: t.ElicitRequestParams) -> t.ElicitResult:
+            del context
+            return await self._ask(call, params)
+
+        async def told(progress: float, total: float | None, message: str | None) -> None:
+            del total
+            call.progress = [*call.progress, f"{progress:.0f} s: {message or ''}"][-PROGRESS_KEPT:]
+            self._bell.ring()
+
+        async with Client(self._url, client_info=AGENT, elicitation_callback=asked, mode=call.era) as client:
+            call.protocol = client.protocol_version
+            result = await client.call_tool(call.tool, dict(call.arguments), progress_callback=told)
+            call.text = "\n".join(getattr(block, "text", f"({block.type})") for block in result.content)
+            call.structured = result.structured_content
+            call.state = "failed" if result.is_error else "done"
+
+    async def _ask(self, call: Call, params: t.ElicitRequestParams) -> t.ElicitResult:
+        schema = getattr(params, "requested_schema", {})
+        question = call.question = Question(params.message, json.loads(json.dumps(schema, default=str)))
+        call.state = "asks"
+        self._bell.ring()
+        await question.answered.wait()
+        call.state, call.question = "running", None
+        self._bell.ring()
+        return question.answer or t.ElicitResult(action="cancel")
+
+
+def _words(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"

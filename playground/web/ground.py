@@ -1,0 +1,121 @@
+"""Everything the playground stands on: two simulators in this process, the real bot as a process of its own, a page.
+
+The page is there within a second; the bot and the MCP server join as soon as they have started.
+"""
+
+import importlib
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+from anyio import to_thread
+from starlette.types import ASGIApp
+
+from core.clock import Clock, SystemClock
+from playground.processes import StageError, environment_of, running_command
+from playground.slack.serve import running_workspace
+from playground.slack.wire import Json
+from playground.slack.workspace import Workspace
+from playground.wayscloud.config import SimulatorConfig
+from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from playground.web import chat, provider
+from playground.web.bell import Bell
+from playground.web.feed import Feed
+from playground.web.furniture import FLEET, POLICY, workspace_config
+
+BACKSTAGE = "playground.web.backstage"  # its imports take longer than everything else: the page does not wait for them
+LOOK_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a playground is started; port 0 takes a free one."""
+
+    port: int = 0
+    speed: int = 10
+
+
+@dataclass(slots=True)
+class Ground:
+    """A running playground; `backstage` answers for the agent's side once it is there."""
+
+    workspace: Workspace
+    provider: SimulatorHandle
+    environment: Mapping[str, str]
+    clock: Clock
+    feed: Feed
+    url: str = ""
+    backstage: ASGIApp | None = None
+    status: Json = field(default_factory=lambda: {"bot": "starting", "agent": "starting", "why": ""})
+
+    def tell(self, part: str, state: str, why: str = "") -> None:
+        """Note how far a part is, for every page to see."""
+        self.status = {**self.status, part: state, "why": why or self.status["why"]}
+        self.feed.bell.ring()
+
+
+@asynccontextmanager
+async def running_ground(options: Options) -> AsyncIterator[Ground]:
+    """Run the two simulators; whoever serves the page sets `url` and then calls `populate`."""
+    clock = SystemClock()
+    simulated = SimulatorConfig(speed=float(options.speed), fleet=FLEET, seed=3)
+    with tempfile.TemporaryDirectory(prefix="vpsops-playground-", ignore_cleanup_errors=True) as name:
+        async with running_workspace(workspace_config()) as workspace, running_simulator(simulated) as handle:
+            environment = environment_of(Path(name), workspace, handle.url, POLICY)
+            feed = Feed(Bell(), clock)
+            ground = Ground(workspace, handle, environment, clock, feed)
+            feed.topics["status"] = lambda _user: ground.status
+            feed.topics["slack"] = lambda user: chat.screen(workspace, user)
+            feed.topics["sent"] = lambda _user: {"sent": chat.sent(workspace)}
+            feed.topics["provider"] = lambda _user: provider.board(handle)
+            yield ground
+
+
+@asynccontextmanager
+async def populated(ground: Ground) -> AsyncIterator[None]:
+    """Bring in the bot and the MCP server, and see to it that pages hear of what happens."""
+    async with anyio.create_task_group() as group:
+        for part in (_bot, _agent_side, _hear_workspace, _look_at_provider):
+            group.start_soon(part, ground)
+        try:
+            yield
+        finally:
+            group.cancel_scope.cancel()
+
+
+async def _bot(ground: Ground) -> None:
+    folder = Path(ground.environment["VPSOPS_CONFIG"]).parent
+    try:
+        async with running_command("bot", ["bot", "--http", "127.0.0.1:0"], ground.environment, folder) as address:
+            ground.workspace.connect_http(address)
+            ground.tell("bot", "ready")
+            await anyio.sleep_forever()
+    except StageError as error:
+        ground.tell("bot", "failed", str(error))
+
+
+async def _agent_side(ground: Ground) -> None:
+    module = await to_thread.run_sync(importlib.import_module, BACKSTAGE)
+    async with module.running_backstage(ground):
+        await anyio.sleep_forever()
+
+
+async def _hear_workspace(ground: Ground) -> None:
+    while True:
+        await ground.workspace.dispatcher.changes.wait()
+        ground.feed.bell.ring()
+
+
+async def _look_at_provider(ground: Ground) -> None:
+    """Nothing rings when the world's time passes, so it is looked at while a page is open."""
+    seen: Json = {}
+    while True:
+        if ground.feed.pages:
+            now = provider.board(ground.provider)
+            if now != seen:
+                seen = now
+                ground.feed.bell.ring()
+        await ground.clock.sleep(LOOK_SECONDS)

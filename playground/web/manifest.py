@@ -1,0 +1,56 @@
+"""What a Slack client knows of the app before anybody talks to it: the manifest's commands and tabs.
+
+Reads the few lines it needs itself, for no YAML reader is among the dependencies; a test holds it against one.
+"""
+
+import re
+from pathlib import Path
+
+from playground.slack.wire import Json
+
+SHIPPED = Path(__file__).with_name("manifest.yml")
+IN_THE_TREE = Path(__file__).parents[2] / "manifest.yml"
+_PAIR = re.compile(r"^(\s*)(?:-\s+)?([a-z_]+):\s*(.*?)\s*$")
+
+
+def text() -> str:
+    """Return the manifest: the shipped copy, or in a source tree the original."""
+    return (SHIPPED if SHIPPED.exists() else IN_THE_TREE).read_text(encoding="utf-8")
+
+
+def commands(manifest: str) -> list[Json]:
+    """Return each slash command with its description, and the examples its usage hint gives."""
+    found: list[Json] = []
+    for indent, name, value in _block(manifest, "slash_commands"):
+        if name == "command":
+            found.append({"command": value, "description": "", "hint": "", "examples": []})
+        elif found and indent and name == "description":
+            found[-1]["description"] = value
+        elif found and indent and name == "usage_hint":
+            found[-1] |= {"hint": value, "examples": [one.strip() for one in value.split("|") if one.strip()]}
+    return found
+
+
+def has_home(manifest: str) -> bool:
+    """Say whether the app has a home tab."""
+    return any((name, value) == ("home_tab_enabled", "true") for _, name, value in _pairs(manifest))
+
+
+def _block(manifest: str, wanted: str) -> list[tuple[int, str, str]]:
+    """Return the pairs that stand deeper than the key `wanted`."""
+    inside: list[tuple[int, str, str]] = []
+    depth: int | None = None
+    for indent, name, value in _pairs(manifest):
+        if depth is not None and indent <= depth:
+            break
+        if depth is not None:
+            inside.append((indent, name, value))
+        elif name == wanted:
+            depth = indent
+    return inside
+
+
+def _pairs(manifest: str) -> list[tuple[int, str, str]]:
+    lines = (re.sub(r"\s+#.*$", "", line) for line in manifest.splitlines() if not line.lstrip().startswith("#"))
+    found = (_PAIR.match(line) for line in lines)
+    return [(len(one[1]), one[2], one[3].strip("\"'")) for one in found if one]

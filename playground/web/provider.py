@@ -1,0 +1,155 @@
+"""The provider's panel: what its servers really do, and buttons for what the world does to them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from playground.slack.wire import Json
+from playground.wayscloud.dialects import DIALECTS
+from playground.wayscloud.faults import Fault, Match
+from playground.wayscloud.model import Server, State
+from playground.wayscloud.serve import SimulatorHandle
+
+REQUESTS = 14
+SPEEDS = (1, 10, 60)
+Trouble = Literal["fail_create", "drop_create", "drop_write", "down", "limit", "slow", "garbled"]
+
+TROUBLES: Mapping[Trouble, tuple[str, Fault]] = {
+    "fail_create": ("The next new server fails to provision", Fault(kind="fail_provision", times=1)),
+    "drop_create": (
+        "The next create takes effect, and its answer is lost",
+        Fault(kind="drop_after", match=Match(operation="create"), times=1),
+    ),
+    "drop_write": (
+        "The next start, stop or reboot takes effect, and its answer is lost",
+        Fault(kind="drop_after", match=Match(method="POST", path="/v1/vps/*"), times=1),
+    ),
+    "down": ("The API is down: 503 to everything", Fault(kind="status", status=503)),
+    "limit": (
+        "The next three requests get 429, Retry-After 2",
+        Fault(kind="status", status=429, retry_after=2, times=3),
+    ),
+    "slow": ("The next three answers take four seconds", Fault(kind="slow", seconds=4.0, times=3)),
+    "garbled": ("The next answer is half a document", Fault(kind="malformed", times=1)),
+}
+
+
+class Order(BaseModel):
+    """One press of a lever; unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Cause(Order):
+    """Let something go wrong."""
+
+    trouble: Trouble
+
+
+class Nothing(Order):
+    """An order without a word more."""
+
+
+class Change(Order):
+    """Change a server behind everybody's back, or let it vanish."""
+
+    server: str
+    status: State | None = None
+    vanish: bool = False
+
+
+class Speed(Order):
+    """Let the world's time pass so many times as fast."""
+
+    speed: Literal[1, 10, 60]
+
+
+class Speak(Order):
+    """Speak another dialect."""
+
+    dialect: Literal["seed", "terraform", "sdk"]
+
+
+def cause(handle: SimulatorHandle, order: Cause) -> None:
+    """Put the rule in force."""
+    handle.simulator.faults.add([TROUBLES[order.trouble][1]])
+
+
+def calm(handle: SimulatorHandle, _order: Nothing) -> None:
+    """Let nothing go wrong any more."""
+    handle.simulator.faults.clear()
+
+
+def change(handle: SimulatorHandle, order: Change) -> None:
+    """Override a server's state; raises KeyError where it is gone."""
+    world = handle.simulator.world
+    server = world.find(order.server)
+    if server is None:
+        raise KeyError(order.server)
+    if order.vanish:
+        world.remove(server)
+    elif order.status is not None:
+        world.override(server, order.status, None, None)
+
+
+def speed(handle: SimulatorHandle, order: Speed) -> None:
+    """Set the speed."""
+    handle.simulator.world.time.set_speed(order.speed)
+
+
+def speak(handle: SimulatorHandle, order: Speak) -> None:
+    """Switch the dialect; the servers begin anew."""
+    handle.app.speak(order.dialect)
+
+
+LEVERS: Mapping[str, tuple[type[Order], Callable[[SimulatorHandle, Any], None]]] = {
+    "cause": (Cause, cause),
+    "calm": (Nothing, calm),
+    "change": (Change, change),
+    "speed": (Speed, speed),
+    "speak": (Speak, speak),
+}
+
+
+def board(handle: SimulatorHandle) -> Json:
+    """Return the panel: servers, what is armed, the latest requests, and the levers there are."""
+    simulator = handle.simulator
+    world = simulator.world
+    at = world.time.seconds()
+    return {
+        "servers": [_server(each, at) for each in world.servers()],
+        "speed": world.time.speed,
+        "speeds": SPEEDS,
+        "dialect": simulator.dialect.name,
+        "dialects": list(DIALECTS),
+        "states": [State.RUNNING, State.STOPPED, State.ERROR],
+        "troubles": [{"name": name, "says": says} for name, (says, _) in TROUBLES.items()],
+        "armed": [_armed(each.fault, each.matched, each.fired) for each in simulator.faults.armed],
+        "effects": [
+            {"seq": each.seq, "operation": each.operation, "hostname": each.hostname}
+            for each in list(world.effects)[-30:]
+        ],
+        "requests": [
+            {"seq": each.seq, "method": each.method, "path": each.path, "status": each.status, "outcome": each.outcome}
+            | {"effect": each.effect, "faults": list(each.faults)}
+            for each in simulator.journal.entries(since=simulator.journal.total - REQUESTS)
+        ],
+    }
+
+
+def _server(server: Server, at: float) -> Json:
+    return {
+        "id": server.id,
+        "hostname": server.hostname,
+        "state": server.state.value,
+        "address": server.ipv4 if server.addressed else "",
+        "plan": server.plan,
+        "settles": None if server.until is None else max(0, round(server.until - at)),
+    }
+
+
+def _armed(fault: Fault, matched: int, fired: int) -> Json:
+    says = next((words for words, known in TROUBLES.values() if known == fault), fault.kind)
+    spent = fault.times is not None and fired >= fault.times
+    return {"says": says, "matched": matched, "fired": fired, "spent": spent}

@@ -1,0 +1,74 @@
+// The line one types into: a message, or a slash command with completion from the app's manifest.
+import { html, useRef, useState } from "./lib.js";
+import { slack, state, tell } from "./store.js";
+
+export function Composer({ channel }) {
+  const [words, setWords] = useState("");
+  const [at, setAt] = useState(-1);
+  const [open, setOpen] = useState(false);
+  const line = useRef(null);
+  const offers = open ? completions(words) : [];
+
+  const type = (text) => {
+    setWords(text);
+    setAt(-1);
+    setOpen(true);
+  };
+  const take = (offer) => {
+    type(offer.text);
+    setOpen(offer.goesOn);
+    line.current.focus();
+  };
+  const send = async () => {
+    const text = words.trim();
+    if (!text) return;
+    type("");
+    setOpen(false);
+    await (text.startsWith("/") ? command(channel.id, text) : slack("say", { channel: channel.id, text }));
+  };
+  const key = (event) => {
+    if (offers.length && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
+      setAt(event.key === "ArrowDown" ? (at + 1) % offers.length : at <= 0 ? offers.length - 1 : at - 1);
+    } else if (offers.length && (event.key === "Tab" || (event.key === "Enter" && at >= 0)) && !event.shiftKey) {
+      take(offers[Math.max(at, 0)]);
+    } else if (event.key === "Escape" && offers.length) {
+      setOpen(false);
+    } else if (event.key === "Enter") {
+      send();
+    } else return;
+    event.preventDefault();
+  };
+
+  return html`<div class="composer">
+    ${offers.length > 0 && html`<ul id="offers" role="listbox" aria-label="Commands">${offers.map((one, number) => html`<li role="option" id=${`offer-${number}`}
+      aria-selected=${number === at} onMouseDown=${(event) => (event.preventDefault(), take(one))}><code>${one.text}</code><span class="muted">${one.about}</span></li>`)}</ul>`}
+    <label class="hidden" for="composer">Message ${channel.kind === "im" ? channel.name : `#${channel.name}`}, or a command</label>
+    <input id="composer" ref=${line} type="text" role="combobox" aria-expanded=${offers.length > 0} aria-controls="offers" aria-autocomplete="list"
+      aria-activedescendant=${at >= 0 ? `offer-${at}` : undefined} autocomplete="off" spellcheck="false" value=${words}
+      placeholder=${`Message ${channel.kind === "im" ? channel.name : `#${channel.name}`}, or /vps …`}
+      onInput=${(event) => type(event.target.value)} onKeyDown=${key} onBlur=${() => setOpen(false)} />
+    <button type="button" class="button primary" id="send" onClick=${send}>Send</button>
+  </div>`;
+}
+
+function completions(words) {
+  if (!words.startsWith("/")) return [];
+  const space = words.indexOf(" ");
+  if (space < 0) {
+    const fitting = state.world.commands.filter((one) => one.command.startsWith(words));
+    return fitting.map((one) => ({ text: `${one.command} `, about: one.description, goesOn: true }));
+  }
+  const known = state.world.commands.find((one) => one.command === words.slice(0, space));
+  const rest = words.slice(space + 1);
+  const fitting = (known?.examples ?? []).filter((one) => one.startsWith(rest) && one !== rest);
+  return fitting.map((one) => ({ text: `${known.command} ${one}`, about: "", goesOn: false }));
+}
+
+async function command(channel, text) {
+  const [word, ...rest] = text.split(" ");
+  if (!state.world.commands.some((one) => one.command === word)) {
+    tell(`${word} is not a valid command. This workspace has ${state.world.commands.map((one) => one.command).join(", ")}.`, true);
+    return;
+  }
+  await slack("command", { channel, command: word, text: rest.join(" ") });
+}

@@ -1,0 +1,65 @@
+// The truth: changes, votes, the audit chain and the messages sent, read from the product's own database.
+import { html } from "./lib.js";
+import { channelOf, nameOf, state } from "./store.js";
+import { precise } from "./when.js";
+
+const GOOD = ["succeeded"];
+const BAD = ["failed", "denied", "needs_person", "unknown"];
+const tone = (name) => (GOOD.includes(name) ? "good" : BAD.includes(name) ? "bad" : "");
+
+export function TruthPanel() {
+  const truth = state.topics.truth;
+  if (!truth?.chain) return html`<div class="panel"><p class="empty">The database is being opened …</p></div>`;
+  return html`<div class="panel">
+    <p class="lead">Read from the product's own database as it happens. Nobody can tell it otherwise.</p>
+    <h3>Changes</h3>
+    <div aria-live="polite">${truth.changes.length === 0 && html`<p class="empty">Nothing was asked for yet.</p>`}</div>
+    ${truth.changes.map((one, at) => html`<${Change} key=${one.id} change=${one} open=${at === 0} />`)}
+    <h3>Audit chain</h3>
+    <${Chain} chain=${truth.chain} />
+    <h3>Messages, as Slack received them</h3>
+    <${Sent} />
+  </div>`;
+}
+
+function Change({ change, open }) {
+  const by = change.actor.kind === "agent" ? `the agent ${change.actor.name} for ${nameOf(change.actor.human)}` : change.actor.name;
+  return html`<details class="change" open=${open} data-change=${change.id} data-state=${change.state}>
+    <summary><strong>${change.operation} ${change.hostname}</strong> <span class=${`tag ${tone(change.state)}`}>${change.state.replace("_", " ")}</span></summary>
+    <dl>
+      ${fact("Asked by", by)}
+      ${fact("Reason", change.reason)}
+      ${fact("Policy", `${change.decision}: ${change.rules.join(", ")}`)}
+      ${fact("Votes", change.decision === "approve" ? `${change.approvals} of ${change.needed}` : "")}
+      ${change.votes.map((one) => fact(`${one.verdict} by ${one.who}`, [one.reason, one.evidence].filter(Boolean).join(" · ")))}
+      ${fact("Cost", change.cost)}
+      ${fact("Note", change.note)}
+      ${fact("Took", change.seconds === null ? "" : `${change.seconds.toFixed(1)} s`)}
+      ${fact("Id", change.id)}
+      ${fact("Digest", change.digest.slice(0, 16))}
+      ${fact("Messages", change.copies.map((one) => `${one.purpose} in ${place(one.channel)}`).join(", "))}
+    </dl>
+    <ol class="trail" aria-label="Audit trail">${change.trail.map((one) => html`<li><time class="muted">${precise(one.at * 1000)}</time>
+      <strong>${one.event}</strong>${one.body.state && html` → ${one.body.state}`}${one.body.by && html` by ${one.body.by.name || one.body.by.id}`}</li>`)}</ol>
+  </details>`;
+}
+
+const fact = (label, value) => value && html`<div><dt>${label}</dt><dd>${value}</dd></div>`;
+const place = (id) => (channelOf(id)?.name ? `#${channelOf(id).name}` : id);
+
+function Chain({ chain }) {
+  const whole = chain.faults.length === 0;
+  return html`<p><span class=${`tag ${whole ? "good" : "bad"}`} data-chain=${whole ? "whole" : "broken"}>${whole ? "unbroken" : "broken"}</span>
+      ${` ${chain.count} records, ending in `}<code>${chain.head.slice(0, 12)}</code></p>
+    ${chain.faults.map((one) => html`<p class="error">${one}</p>`)}
+    <ol class="chain" reversed>${[...chain.records].reverse().map((one) => html`<li key=${one.seq} value=${one.seq}><time class="muted">${precise(one.at * 1000)}</time>
+      <strong>${one.event}</strong> <span class="muted">${one.change_id ?? ""}</span> <code>${one.previous.slice(0, 6)}→${one.hash.slice(0, 6)}</code></li>`)}</ol>`;
+}
+
+function Sent() {
+  const sent = [...(state.topics.sent?.sent ?? [])].reverse();
+  if (!sent.length) return html`<p class="empty">None yet.</p>`;
+  return html`<ol class="sent">${sent.map((one) => html`<li><time class="muted">${precise(one.at)}</time> <code>${one.what}</code>
+    <span class="muted"> ${one.channel && place(one.channel)}</span>${!one.ok && html` <span class="tag bad">${one.error}</span>`}
+    <span class="words">${one.text}</span></li>`)}</ol>`;
+}
