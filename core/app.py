@@ -19,7 +19,6 @@ from core.timing import DEFAULT_TIMING, Timing
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.credentials import Credentials
 
-
 SERVING = frozenset({"slack", "worker"})
 
 
@@ -50,7 +49,7 @@ async def open_core(
     api = Wayscloud(credentials_of(settings), base_url=settings.api_url, clock=clock)
     async with open_database(settings.database, clock) as database, api, anyio.create_task_group() as group:
         process = Process(database, clock, front)
-        engine = Engine(database, api, clock, process, timing, group)
+        engine = Engine(database, api, clock, process, timing, policy.version, group)
         gate = Gate(database, api, clock, timing, policy, engine)
         outbox = Outbox(database, process.id, clock)
         try:

@@ -27,7 +27,14 @@ class Engine:
     """Started on the first change, or at once by a process that serves others."""
 
     def __init__(  # noqa: PLR0913 - a composition: each part is made elsewhere and handed in
-        self, database: Database, api: Wayscloud, clock: Clock, process: Process, timing: Timing, group: TaskGroup
+        self,
+        database: Database,
+        api: Wayscloud,
+        clock: Clock,
+        process: Process,
+        timing: Timing,
+        policy: str,
+        group: TaskGroup,
     ) -> None:
         self._group = group
         self._process = process
@@ -36,7 +43,7 @@ class Engine:
         self._runs: set[str] = set()
         self._watching = False
         self._watcher = Watcher(database, api, clock, process, timing)
-        self._runner = Runner(database, api, clock, process, timing, self.look_soon)
+        self._runner = Runner(database, api, clock, process, timing, policy, self.look_soon)
         self._keeper = Keeper(database, clock, process, timing, self.run, self.watch)
 
     async def start(self) -> None:

@@ -42,6 +42,7 @@ class Runner:
     clock: Clock
     process: Process
     timing: Timing
+    policy: str  # the version in force here
     sent: Callable[[], None]  # called when there is something to watch
 
     async def run(self, change_id: str) -> None:
@@ -96,8 +97,8 @@ class Runner:
         except provider_errors.WayscloudError as error:
             await self._end(change, State.FAILED, "not_sent", f"Nothing was sent: {error.message}")
             return None
-        if seen.digest(change.ruling.policy) != change.digest:
-            await self._supersede(change, difference(change, seen))
+        if seen.digest(self.policy) != change.digest:
+            await self._supersede(change, difference(change, seen, self.policy))
             return None
         return seen
 
@@ -195,7 +196,7 @@ class Runner:
         return await self.database.transact(work)
 
 
-def difference(change: Change, seen: Preview) -> str:
+def difference(change: Change, seen: Preview, policy: str) -> str:
     """Say in words what is not as it was shown; pure."""
     before, now = change.target, seen.target
     names = ("hostname", "state", "region", "address", "plan")
@@ -206,4 +207,6 @@ def difference(change: Change, seen: Preview) -> str:
     ]
     if change.cost != seen.cost:
         parts.append(f"the price was {change.cost}, is {seen.cost}")
+    if change.ruling.policy != policy:
+        parts.append(f"the policy was {change.ruling.policy}, is {policy}")
     return "; ".join(parts) or "the request reads differently now"

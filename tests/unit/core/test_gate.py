@@ -1,5 +1,7 @@
 """The gate over a real socket: held, confirmed, sent once, watched to the end."""
 
+from pathlib import Path
+
 import pytest
 
 from core.app import Core, open_core
@@ -113,3 +115,19 @@ async def test_a_reboot_settles_in_a_dialect_without_uptimes(database_url: str) 
             await core.gate.confirm(held.change.id, ALICE, held.change.digest)
             change = await core.gate.wait(held.change.id, seconds=5)
     assert (change.state, change.overdue) == (State.SUCCEEDED, False)
+
+
+async def test_a_policy_that_changed_since_voids_what_was_decided_under_the_old_one(
+    core: Core, settings: Settings, provider: SimulatorHandle, tmp_path: Path
+) -> None:
+    """A confirmation under other rules sends nothing, and the change says why."""
+    held = await core.gate.submit(asked("stop", server="web01"))
+    assert isinstance(held, Held)
+    config = tmp_path / "vpsops.toml"
+    config.write_text('[[rule]]\nid = "all"\ndecision = "confirm"\n')
+    async with open_core(settings.model_copy(update={"config": config}), front="cli", timing=QUICK) as other:
+        await other.gate.confirm(held.change.id, ALICE, held.change.digest)
+        change = await other.gate.wait(held.change.id, seconds=5)
+    assert change.state is State.SUPERSEDED
+    assert "the policy was" in change.note
+    assert done(provider) == []
