@@ -60,6 +60,7 @@ class Settings(BaseModel):
         str,
         Field(
             alias="VPSOPS_DATABASE_URL",
+            repr=False,  # it may hold a password
             description="sqlite:///PATH or postgresql://…; default: a file in the user's state directory",
         ),
     ] = ""
