@@ -1,0 +1,184 @@
+"""The core's parts wired by hand around the simulated provider, so that a test can hold each of them."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import anyio
+
+from core import audit
+from core.changes import store
+from core.changes.model import Actor, ActorKind, Change, Origin, State
+from core.clock import Clock, SystemClock
+from core.engine import Engine
+from core.gate import Gate
+from core.policy import Policy, parse_policy
+from core.requests import Held, Request
+from core.storage import Connection, Database, open_database
+from core.storage.leases import Process
+from core.storage.tables import OUTBOX
+from core.timing import Timing
+from core.wayscloud.client import Wayscloud
+from core.wayscloud.credentials import Credentials
+from core.wayscloud.transport import TransportSettings
+from playground.wayscloud import faults
+from playground.wayscloud.model import Server
+from playground.wayscloud.model import State as Really
+from playground.wayscloud.serve import SimulatorHandle
+from playground.wayscloud.world import Order
+from tests.fakes.timing import QUICK
+
+KEY = "wayscloud_vps_test1_SECRET"
+BOUND = 5.0
+ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")
+AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U1")
+VOTERS = tuple(Actor(ActorKind.PERSON, f"V{n}", f"voter{n}", f"V{n}", groups=("S_OPS",)) for n in range(4))
+SLACK = Origin("slack", "T1", "C1")
+# Short enough to wait for, long enough that a busy machine does not look like a silent provider.
+BRISK = TransportSettings(
+    connect_seconds=2,
+    read_seconds=2,
+    attempt_seconds=2,
+    change_seconds=1.2,
+    total_seconds=4,
+    attempts=2,
+    wait_initial=0,
+    wait_jitter=0,
+    retry_after_cap=0.5,
+)
+POLICY = parse_policy(
+    """
+[[rule]]
+id = "reads"
+risk = "read"
+decision = "allow"
+
+[[rule]]
+id = "people"
+actor = "person"
+risk = ["change", "disruptive"]
+decision = "confirm"
+
+[[rule]]
+id = "agents"
+actor = "agent"
+risk = ["change", "disruptive"]
+decision = "approve"
+votes = 2
+approvers = { groups = ["S_OPS"] }
+""",
+    "vpsops.toml",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What differs between one test's core and another's."""
+
+    timing: Timing = QUICK
+    clock: Clock | None = None
+    policy: Policy = POLICY
+    busy: float = 1.0
+    front: str = "cli"
+
+
+DEFAULT = Setup()
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A core in parts, and the provider it talks to."""
+
+    provider: SimulatorHandle
+    database: Database
+    process: Process
+    engine: Engine
+    gate: Gate
+
+    def server(self, hostname: str, state: Really = Really.RUNNING) -> Server:
+        """Put a server there that has been up for long, without the API's doing."""
+        world = self.provider.simulator.world
+        made = world.create(Order(hostname, hostname, "vps-4gb-2cpu", "NO", "debian-12"))
+        return world._keep(replace(world.override(made, state, None, None), booted=_booted(self.provider, state)))
+
+    def fault(self, kind: str, operation: str, hostname: str | None = None, **more: Any) -> None:
+        """Let something go wrong with an operation, for one server if named."""
+        match: dict[str, Any] = {"operation": operation} | ({"hostname": hostname} if hostname else {})
+        self.provider.simulator.faults.add(faults.parse({"kind": kind, "match": match} | more))
+
+    def effects(self, operation: str, hostname: str | None = None) -> int:
+        """Count what the provider did."""
+        found = self.provider.simulator.world.counted(operation)
+        return sum(hostname in {None, one.hostname} for one in found)
+
+    def asked(self, operation: str) -> int:
+        """Count the requests that the provider received."""
+        return len(self.provider.simulator.journal.entries(operation=operation))
+
+    async def ask(self, operation: str, actor: Actor = ALICE, **arguments: str) -> Change:
+        """Ask for a change that is then held."""
+        outcome = await self.gate.submit(Request(operation, arguments, actor, SLACK, can_confirm=True))
+        assert isinstance(outcome, Held), outcome
+        return outcome.change
+
+    async def confirmed(self, operation: str, **arguments: str) -> Change:
+        """Ask for a change and confirm it."""
+        held = await self.ask(operation, **arguments)
+        return await self.gate.confirm(held.id, ALICE, held.digest)
+
+    async def done(self, operation: str, **arguments: str) -> Change:
+        """Ask for a change, confirm it, and return it at rest."""
+        change = await self.confirmed(operation, **arguments)
+        return await self.rest(change.id)
+
+    async def rest(self, change_id: str) -> Change:
+        """Return a change once nothing more happens to it soon."""
+        return await self.gate.wait(change_id, seconds=BOUND)
+
+    async def reach(self, change_id: str, state: State) -> Change:
+        """Return a change once it is in some state."""
+        change = await self.gate.wait(change_id, seconds=BOUND, until=lambda one: one.state is state)
+        assert change.state is state, (change.state, change.note)
+        return change
+
+    async def change(self, change_id: str, work: Callable[[Connection, Change], Any]) -> None:
+        """Do something to a change behind everyone's back."""
+        await self.database.transact(lambda connection: work(connection, store.load(connection, change_id)))
+
+    async def events(self, change_id: str) -> str:
+        """Return the change's audited events in their order."""
+        records = await self.database.read(lambda connection: audit.read(connection, change_id=change_id))
+        return " ".join(record.event for record in records)
+
+    async def told(self) -> list[Mapping[str, Any]]:
+        """Return what people are to be told besides cards, in its order."""
+        query = OUTBOX.select().where(OUTBOX.c.kind != "card").order_by(OUTBOX.c.id)
+        rows = await self.database.read(lambda connection: connection.execute(query).mappings().all())
+        return [row["payload"] for row in rows]
+
+
+def _booted(provider: SimulatorHandle, state: Really) -> float | None:
+    return provider.simulator.world.time.seconds() - 1e6 if state is Really.RUNNING else None
+
+
+@asynccontextmanager
+async def staged(
+    database_url: str, provider: SimulatorHandle, setup: Setup = DEFAULT, *, url: str = ""
+) -> AsyncIterator[Stage]:
+    """Wire a core as `core.app` does; `url` is the provider's address if not the simulator's own."""
+    clock = setup.clock or SystemClock()
+    api = Wayscloud(Credentials(KEY), base_url=url or provider.url, clock=clock, settings=BRISK)
+    async with (
+        open_database(database_url, clock, busy=setup.busy) as database,
+        api,
+        anyio.create_task_group() as group,
+    ):
+        process = Process(database, clock, setup.front)
+        engine = Engine(database, api, clock, process, setup.timing, setup.policy.version, group)
+        gate = Gate(database, api, clock, setup.timing, setup.policy, engine)
+        try:
+            yield Stage(provider, database, process, engine, gate)
+        finally:
+            group.cancel_scope.cancel()
+            await engine.stop()
