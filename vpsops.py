@@ -15,13 +15,10 @@ if TYPE_CHECKING:
     from mcp_server.front import Handover
 
 GOOD = 0
-OTHER = 1
-USAGE = 2
-NOT_AUTHENTICATED = 3
-UNREACHABLE = 4
 
 COMMANDS = {
     "demo": ("playground.story", "play the whole story against the built-in simulators"),
+    "playground": ("playground.web.cli", "try everything in a browser, on simulators"),
     "simulator": ("playground.wayscloud.cli", "run the simulated provider"),
     "mcp": ("mcp_server.cli", "serve AI assistants over MCP"),
     "bot": ("bot.cli", "serve a Slack workspace"),
@@ -32,6 +29,9 @@ COMMANDS = {
     "doctor": ("core.doctor", "check settings, database, provider and Slack"),
 }
 """Each subcommand's module, with its `add_arguments(parser)` and `run(args) -> int`, and a summary."""
+
+CHECKS = ("core.doctor",)
+"""The modules whose tuple `CHECKS` holds what `vpsops doctor` looks at, in this order."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,22 +48,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str], handover: Handover | None) -> int:
-    import importlib  # noqa: PLC0415 - not before the front has answered
+    from core.exits import guarded  # noqa: PLC0415 - not before the front has answered
 
-    from core.errors import ConfigurationError, VpsopsError  # noqa: PLC0415
+    return guarded(lambda: _call(words, handover))
+
+
+def _call(words: list[str], handover: Handover | None) -> int:
+    import importlib  # noqa: PLC0415
 
     arguments = parser_of(words).parse_args(words)
     arguments.handover, arguments.words = handover, words[1:]
-    try:
-        return int(importlib.import_module(COMMANDS[arguments.command][0]).run(arguments))
-    except KeyboardInterrupt:
-        return OTHER
-    except ConfigurationError as error:
-        print(f"vpsops: {error} [{error.error_id}]", file=sys.stderr)  # noqa: T201 - the command line's voice
-        return USAGE
-    except VpsopsError as error:
-        print(f"vpsops: {error} [{error.error_id}]", file=sys.stderr)  # noqa: T201
-        return exit_code(error)
+    if arguments.command == "doctor":
+        arguments.checks = [check for name in CHECKS for check in importlib.import_module(name).CHECKS]
+    return int(importlib.import_module(COMMANDS[arguments.command][0]).run(arguments))
 
 
 def parser_of(words: Sequence[str]) -> argparse.ArgumentParser:
@@ -80,17 +77,6 @@ def parser_of(words: Sequence[str]) -> argparse.ArgumentParser:
         if words[:1] == [name]:
             importlib.import_module(module).add_arguments(sub)
     return parser
-
-
-def exit_code(error: Exception) -> int:
-    """Return the exit code that a provider's error stands for."""
-    from core.wayscloud import errors as provider  # noqa: PLC0415 - only where one was raised
-
-    if isinstance(error, provider.NotAuthenticated | provider.NotPermitted):
-        return NOT_AUTHENTICATED
-    if isinstance(error, provider.Unreachable | provider.ProviderFault):
-        return UNREACHABLE
-    return OTHER
 
 
 if __name__ == "__main__":

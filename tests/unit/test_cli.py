@@ -1,0 +1,224 @@
+"""The console script: help, usage, exit codes, one line for each error and never a traceback."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import structlog
+
+import vpsops
+from core import exits
+from core.errors import ConfigurationError, InvalidInput, NotAllowed, StorageError, UnknownChange, VpsopsError
+from core.wayscloud import errors as provider
+
+SCRIPT = [sys.executable, "-m", "vpsops"]
+CORE = ("audit", "changes", "doctor")
+HELPS = [
+    ([], ("audit", "changes", "doctor", "mcp", "bot", "policy")),
+    (["audit"], ("tail", "verify", "export")),
+    (["audit", "tail"], ("--limit N", "--follow", "--server NAME", "--person ID", "--change ID")),
+    (["audit", "verify"], ("FILE", "--noted NUMBER:HASH", "Exit code 0")),
+    (["audit", "export"], ("--after SEQ", "JSON")),
+    (["changes"], ("ID", "--open", "--limit N")),
+    (["doctor"], ("Exit code", "2 settings or policy", "3 the key")),
+]
+MISUSED = [
+    [],
+    ["nonsense"],
+    ["audit"],
+    ["audit", "nonsense"],
+    ["audit", "tail", "--limit", "0"],
+    ["audit", "tail", "--limit", "many"],
+    ["audit", "tail", "--limit", "9" * 50],
+    ["audit", "export", "--after", "-1"],
+    ["audit", "verify", "--noted", "12"],
+    ["audit", "verify", "--noted", "12:abc"],
+    ["changes", "--limit", "٣"],
+    ["changes", "one", "two"],
+    ["doctor", "--now"],
+]
+
+
+def called(words: list[str], **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the script as a process."""
+    settings = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "COLUMNS": "200", **environ}
+    return subprocess.run(
+        [*SCRIPT, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+        env=settings,
+        cwd=Path(__file__).parents[2],
+    )
+
+
+def ended(words: list[str]) -> int:
+    """Run the script in this process and return its exit code, a usage error's too."""
+    try:
+        return vpsops.main(words)
+    except SystemExit as end:
+        return int(end.code or 0)
+
+
+@pytest.mark.parametrize(("words", "said"), HELPS, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_every_help_is_complete(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str], said: tuple[str, ...]
+) -> None:
+    """Each subcommand says what it does and describes every argument."""
+    monkeypatch.setenv("COLUMNS", "200")
+    assert ended([*words, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"usage: {' '.join(['vpsops', *words])}")
+    for word in said:
+        assert word in out
+
+
+@pytest.mark.parametrize("words", MISUSED, ids=" ".join)
+def test_wrong_usage_ends_with_two(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    """What cannot be understood is told on standard error, with the usage."""
+    assert ended(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("usage: vpsops")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigurationError("x"), 2),
+        (InvalidInput("x"), 2),
+        (provider.NotAuthenticated("x"), 3),
+        (provider.NotPermitted("x"), 3),
+        (provider.Unreachable("x"), 4),
+        (provider.NotSent("x"), 4),
+        (provider.ProviderFault("x"), 4),
+        (provider.RateLimited("x"), 1),
+        (provider.OutcomeUnknown("x"), 1),
+        (StorageError("x"), 1),
+        (UnknownChange("x"), 1),
+        (NotAllowed("x"), 1),
+        (VpsopsError("x"), 1),
+        (ValueError("x"), 1),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+def test_an_error_has_its_exit_code(capsys: pytest.CaptureFixture[str], error: Exception, code: int) -> None:
+    """Whatever a subcommand raises, alone or in a group, ends it with the code of the contract and one line."""
+    for one in (error, ExceptionGroup("group", [ExceptionGroup("inner", [error])])):
+        assert exits.guarded(_raising(one)) == code
+        out, err = capsys.readouterr()
+        lines = [line for line in err.splitlines() if line.startswith("vpsops: ")]
+        assert (out, len(lines), "Traceback" in err) == ("", 1, False)
+        assert lines[0].endswith("]")
+        assert "[err_" in lines[0]
+
+
+def _raising(error: BaseException) -> Callable[[], int]:
+    def call() -> int:
+        raise error
+
+    return call
+
+
+def test_an_error_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    """Message, hint and id stand in the line; what came from outside cannot steer the terminal or fill it."""
+    error = ConfigurationError("bad\x1b[31m\nname " + "x" * 5000, hint="Set WAYSCLOUD_API_KEY.")
+    assert exits.guarded(_raising(error)) == 2
+    err = capsys.readouterr().err
+    assert len(err) < 1100
+    assert "\x1b" not in err
+    assert err.count("\n") == 1
+    short = ConfigurationError("No key.", hint="Set WAYSCLOUD_API_KEY.")
+    assert exits.guarded(_raising(short)) == 2
+    assert capsys.readouterr().err == f"vpsops: No key. Set WAYSCLOUD_API_KEY. [{short.error_id}]\n"
+
+
+def test_an_unexpected_error_can_be_found_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line and the log share an id; the log says where it happened, and the message stays out of both."""
+    before = structlog.get_config()
+    with structlog.testing.capture_logs() as logged:
+        assert exits.guarded(lambda: int("s3cret")) == 1
+    structlog.configure(**before)
+    err = capsys.readouterr().err
+    told, trace = logged
+    assert told["error_id"] in err
+    assert told["where"].startswith(f"{__name__}:")
+    assert (told["log_level"], trace["log_level"]) == ("error", "debug")
+    assert "s3cret" not in f"{err}{told}"
+
+
+def test_an_interrupt_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C ends a subcommand without a word, also out of a group of tasks."""
+    for one in (KeyboardInterrupt(), BaseExceptionGroup("group", [KeyboardInterrupt()])):
+        assert exits.guarded(_raising(one)) == 1
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_broken_module_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A subcommand that cannot even be loaded ends like any other unexpected error."""
+    monkeypatch.setitem(vpsops.COMMANDS, "changes", ("core.no_such_module", "list changes"))
+    assert ended(["changes"]) == 1
+    err = capsys.readouterr().err
+    assert "ModuleNotFoundError" in err
+    assert "Traceback" not in err
+
+
+def test_bad_settings_end_every_subcommand_with_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing starts or looks with settings that are wrong."""
+    monkeypatch.setenv("VPSOPS_NONSENSE", "1")
+    for name in CORE:
+        assert ended([name, *(["tail"] if name == "audit" else [])]) == 2
+
+
+def test_a_process_ends_as_it_should() -> None:
+    """Run for real: help on standard output, errors on standard error, nothing else on either."""
+    helped = called(["--help"])
+    assert (helped.returncode, helped.stderr) == (0, "")
+    failed = called(["changes"], VPSOPS_DATABASE_URL="mysql://me:s3cret@127.0.0.1/x")
+    assert (failed.returncode, failed.stdout) == (2, "")
+    assert failed.stderr.startswith("vpsops: VPSOPS_DATABASE_URL names mysql")
+    assert "s3cret" not in failed.stderr
+
+
+def test_a_reader_that_stops_reading_is_no_error() -> None:
+    """`vpsops … | head` ends quietly."""
+    code = "import sys; from core.exits import guarded; sys.exit(guarded(lambda: sys.stdout.write('x' * 10**6) and 0))"
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, text=True, check=False, timeout=30
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_full_disk_under_the_output_is_one_line() -> None:
+    """What could not be written does not pass for written."""
+    code = "import sys; from core.exits import guarded; sys.exit(guarded(lambda: sys.stdout.write('x') and 0))"
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=30
+        )
+    logged, told = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert "event='unexpected error'" in logged
+    assert told.startswith("vpsops: Something unexpected went wrong (OSError).")
+
+
+def test_what_a_terminal_cannot_show_is_escaped() -> None:
+    """A name in letters that the terminal does not have is no reason to break."""
+    code = "import sys; from core.exits import guarded; sys.exit(guarded(lambda: print('å\\ud800') or 0))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert done.stdout == "\\xe5\\ud800\n"
