@@ -15,7 +15,7 @@ from core.settings import SECRETS, Settings
 from core.wayscloud.redact import MASK, redact
 
 AWKWARD = 'aw"kw\\ard/pass word+é'
-VALUES = {name: f"{name.lower()}-Secret-0123456789" for name in SECRETS - {"VPSOPS_DATABASE_URL"}}
+VALUES = {name: f"{name.lower()}-Secret-0123456789" for name in sorted(SECRETS - {"VPSOPS_DATABASE_URL"})}
 SETTINGS = {**VALUES, "VPSOPS_DATABASE_URL": "postgresql://me:p%40ssw0rd-0123@db/vpsops"}
 HIDDEN = (*VALUES.values(), "p%40ssw0rd-0123", "p@ssw0rd-0123")
 FORMATS = ["console", "json"]
