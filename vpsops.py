@@ -50,7 +50,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: list[str], handover: Handover | None) -> int:
     from core.exits import guarded  # noqa: PLC0415 - not before the front has answered
 
-    return guarded(lambda: _call(words, handover))
+    code = guarded(lambda: _call(words, handover))
+    if handover is not None and handover.unread and code != GOOD:
+        from mcp_server import front  # noqa: PLC0415
+
+        front.apologise(handover)
+    return code
 
 
 def _call(words: list[str], handover: Handover | None) -> int:

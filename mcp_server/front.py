@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import zlib
 
@@ -37,6 +38,7 @@ class Handover:
         self.answered: list[bytes] = []
         self.ids: list[int | str] = []
         self.unread = b""
+        self.spoke = False
 
 
 def serve(words: Sequence[str]) -> Handover | None:
@@ -58,8 +60,8 @@ def _serve(snapshot: Mapping[str, Any], handover: Handover) -> Handover | None:
             if len(line) > LONGEST:
                 return handover
             chunk = os.read(0, CHUNK)
-            if not chunk:
-                return None if not line.strip() else handover
+            if not chunk:  # the client has gone; one that asked nothing gets the whole start, and what is wrong with it
+                return None if handover.spoke and not line.strip() else handover
             handover.unread += chunk
             continue
         said = answer(snapshot, line, handover)
@@ -67,6 +69,7 @@ def _serve(snapshot: Mapping[str, Any], handover: Handover) -> Handover | None:
             return handover
         handover.unread = rest
         if said:
+            handover.spoke = True
             _write(said)
 
 
@@ -194,9 +197,30 @@ def _load(path: str) -> Mapping[str, Any] | None:
     return loaded if isinstance(loaded, dict) else None
 
 
-def main(words: Sequence[str]) -> Handover | None:
-    """Serve early; a client that goes away while it does ends the process quietly."""
+def apologise(handover: Handover) -> None:
+    """Answer the request that was to start the rest, when the rest cannot start: the client must not wait for it."""
     try:
-        return serve(words)
-    except (BrokenPipeError, KeyboardInterrupt):
+        ident = json.loads(handover.unread.split(b"\n", 1)[0]).get("id")
+        text = "vpsops cannot serve: its standard error says why."
+        error = {"jsonrpc": "2.0", "id": ident, "error": {"code": -32603, "message": text}}
+        if ident is not None:
+            _write(json.dumps(error).encode() + b"\n")
+    except (ValueError, AttributeError, OSError):  # not a request, or nobody there to hear
+        return
+
+
+def _leave(*_: object) -> None:
+    os._exit(0)
+
+
+def main(words: Sequence[str]) -> Handover | None:
+    """Serve early; a signal, or a client that goes away meanwhile, ends the process quietly."""
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, _leave)
+    try:
+        handover = serve(words)
+    except BrokenPipeError:
         sys.exit(0)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return handover

@@ -7,6 +7,7 @@ from core.app import Core
 from core.changes.model import Origin, State
 from core.requests import Request
 from mcp_server.server import Options
+from playground.wayscloud.faults import parse
 from playground.wayscloud.serve import SimulatorHandle
 from tests.unit.mcp.bench import ALICE, ANN, NO, ORDERS, WEB, Human, client_of, text
 
@@ -39,12 +40,14 @@ async def test_a_reboot_is_followed_until_the_server_is_back(core: Core, provide
     assert effects(provider) == {"reboot": 1}
 
 
-@pytest.mark.parametrize("dialect", ["sdk"])
 async def test_a_change_that_takes_long_is_told_as_still_going(core: Core, provider: SimulatorHandle, era: str) -> None:
     """After a bounded wait a call ends well, and says where to look instead of asking again."""
-    options = Options(human=ANN, patience=0.3)
+    options = Options(human=ANN, patience=1.5)
+    slow = {"kind": "slow", "seconds": 1.0, "match": {"operation": "status"}}  # one look before sending, one after
+    provider.simulator.faults.add(parse(slow))
     async with client_of(core, era, Human(), options) as client:
         result = await client.call_tool("vps_reboot", {"server": "web01"})
+    provider.simulator.faults.clear()
     assert not result.is_error
     assert text(result).startswith(f"Reboot of {WEB} was sent and is still going")
     assert "Do not ask for it again." in text(result)

@@ -128,6 +128,22 @@ def test_an_unknown_setting_is_refused_before_anything_is_answered(tmp_path: Pat
     assert b"VPSOPS_NONSENSE" in done.stderr
 
 
+def test_a_call_that_cannot_be_served_is_answered(tmp_path: Path) -> None:
+    """Where the rest cannot start, the waiting client gets an error and the log says why."""
+    (tmp_path / "file").touch()
+    process = subprocess.run(
+        [sys.executable, "-m", "vpsops", "mcp"],
+        input=b"".join(json.dumps(one).encode() + b"\n" for one in (hello(), READY, asking("tools/call", 9, name="x"))),
+        capture_output=True,
+        env=environment(tmp_path) | {"VPSOPS_DATABASE_URL": f"sqlite:///{tmp_path}/file/x.sqlite3"},
+        check=False,
+        timeout=20,
+    )
+    last = json.loads(process.stdout.splitlines()[-1])
+    assert (process.returncode, last["id"], last["error"]["code"]) == (2, 9, -32603)
+    assert b"VPSOPS_DATABASE_URL" in process.stderr
+
+
 @pytest.mark.parametrize(
     "line",
     [
