@@ -5,6 +5,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any, TextIO
 from urllib.parse import quote, unquote, urlsplit
 
@@ -116,5 +117,6 @@ class _Handler(logging.StreamHandler[TextIO]):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the standard library's name
         error = sys.exc_info()[0]
-        if error is not None and not issubclass(error, OSError):  # a closed stream cannot be told anything
-            self.stream.write(f"a log line could not be written ({error.__name__}, {record.name}:{record.lineno})\n")
+        name = error.__name__ if error else "unknown"
+        with suppress(OSError, ValueError):  # a closed stream cannot be told anything
+            self.stream.write(f"a log line could not be written ({name}, {record.name}:{record.lineno})\n")

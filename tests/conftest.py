@@ -1,10 +1,12 @@
 """What every test shares: one event loop backend, and the databases that storage is tested on."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from tests.fakes.postgres import PostgresServer, binaries, running_postgres
 
@@ -30,6 +32,17 @@ def anyio_backend() -> str:
 def postgres() -> Iterator[PostgresServer]:
     with running_postgres() as server:
         yield server
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Put logging back as it was, after a test that configures it."""
+    root, before = logging.getLogger(), structlog.get_config()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.configure(**before)
 
 
 @pytest.fixture(params=KINDS)

@@ -5,7 +5,6 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 import structlog
@@ -21,14 +20,7 @@ HIDDEN = (*VALUES.values(), "p%40ssw0rd-0123", "p@ssw0rd-0123")
 FORMATS = ["console", "json"]
 
 
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    """Put logging back as it was."""
-    root, before = logging.getLogger(), structlog.get_config()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
-    structlog.configure(**before)
+pytestmark = pytest.mark.usefixtures("own_logging")
 
 
 def configured(**values: str) -> None:
@@ -166,7 +158,7 @@ def test_a_line_that_cannot_be_written_does_not_show_its_arguments(
 
 
 def test_a_closed_stream_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where standard error is gone, the process goes on."""
+    """Where standard error is gone, or was closed, the process goes on."""
 
     def gone(_: str) -> int:
         raise BrokenPipeError
@@ -174,7 +166,10 @@ def test_a_closed_stream_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
     configured()
-    monkeypatch.setattr(stream, "write", gone)
+    with monkeypatch.context() as patched:
+        patched.setattr(stream, "write", gone)
+        structlog.get_logger("ours").warning("unheard")
+    stream.close()
     structlog.get_logger("ours").warning("unheard")
 
 

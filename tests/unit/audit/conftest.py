@@ -1,0 +1,112 @@
+"""A trail as a running system leaves it, and the console script over it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import anyio
+import pytest
+from sqlalchemy.engine import Connection
+
+import vpsops
+from core import audit
+from core.changes import store
+from core.changes.model import Actor, ActorKind, Change, State, Target
+from core.clock import SystemClock
+from core.gate import person
+from core.storage import open_database
+from tests.unit.storage.samples import BEN, CHANGE, NOW, VOTE
+
+AGENT = Actor(ActorKind.AGENT, "claude", "Claude", human="cem@example.com")
+HOSTILE = "up\x1b[2J\x07\u202e\n#99  forged " + "x" * 1000
+WEB = replace(CHANGE, version=1)
+DB = replace(
+    WEB,
+    id="chg_000000000002",
+    operation="stop",
+    actor=AGENT,
+    target=Target("srv-2", "db01.example.com", "running"),
+    reason=HOSTILE,
+    created_at=NOW + timedelta(minutes=1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the script did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """Standard output, line by line."""
+        return self.out.splitlines()
+
+
+Cli = Callable[..., Said]
+
+
+def requested(change: Change) -> dict[str, object]:
+    """Return what the gate records of a request."""
+    return {
+        "actor": person(change.actor),
+        "operation": change.operation,
+        "target": {"id": change.target.id, "hostname": change.target.hostname},
+        "arguments": {"ssh_keys": ["ssh-ed25519 AAAA"]},
+        "reason": change.reason,
+        "decision": change.ruling.decision.value,
+        "rules": list(change.ruling.rules),
+    }
+
+
+def happen(connection: Connection) -> None:
+    """Let two changes come, one of them be voted on and approved, and a third be refused."""
+    for change in (WEB, DB):
+        store.insert(connection, change, key="", body=requested(change))
+    store.add_vote(connection, WEB.id, VOTE)
+    body = {"by": person(BEN), "verdict": "approve", "reason": "fine", "evidence": "member of S_OPS"}
+    voted = store.amend(connection, WEB, NOW, event="voted", body=body)
+    store.step(connection, voted, State.APPROVED, NOW, event="approved", body=body)
+    refusal = {**requested(replace(WEB, actor=BEN)), "why": "The policy refuses this."}
+    audit.append(connection, NOW.timestamp(), "refused", None, refusal)
+    drift = {"server": "srv-3", "hostname": "mail.example.com", "text": "mail.example.com was running, is stopped"}
+    audit.append(connection, NOW.timestamp(), "drift", None, drift)
+
+
+RECORDS = 6
+
+
+def change_database(url: str, *works: Callable[[Connection], object]) -> None:
+    """Run transactions on a database, one after the other."""
+
+    async def run() -> None:
+        async with open_database(url, SystemClock()) as database:
+            for work in works:
+                await database.transact(work)
+
+    anyio.run(run)
+
+
+@pytest.fixture
+def stored(database_url: str) -> str:
+    """A database in which something happened."""
+    change_database(database_url, happen)
+    return database_url
+
+
+@pytest.fixture
+def cli(
+    database_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own_logging: None
+) -> Cli:
+    """The console script, on this test's database."""
+    _ = own_logging
+    monkeypatch.setenv("VPSOPS_DATABASE_URL", database_url)
+
+    def call(*words: str) -> Said:
+        capsys.readouterr()
+        code = vpsops.main(words)
+        return Said(code, *capsys.readouterr())
+
+    return call
