@@ -1,8 +1,9 @@
-"""One process of a crash run: asks, confirms, votes, and runs what was decided, until it is killed or all is at rest."""
+"""One process of a crash run: asks, confirms, votes, and runs what was decided, until it is killed."""
 
 import json
 import random
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,11 +37,10 @@ AT_ONCE = 8
 TROUBLE = (StaleChange, NotAllowed, StorageError, WayscloudError)
 
 
-async def main() -> None:
+async def main(items: Sequence[Item]) -> None:
     """Drive this process's share of the plan, then stay for the others' sake until standard input ends."""
-    path, share, shares = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    items = [Item(**one) for one in json.loads(path.read_text())]
-    async with open_core(load_settings({**_environment()}), front="worker", timing=TIMING) as core:
+    share, shares = int(sys.argv[2]), int(sys.argv[3])
+    async with open_core(load_settings(), front="worker", timing=TIMING) as core:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         limiter = anyio.CapacityLimiter(AT_ONCE)
@@ -51,12 +51,6 @@ async def main() -> None:
         sys.stdout.write("driven\n")
         sys.stdout.flush()
         await anyio.to_thread.run_sync(sys.stdin.read, abandon_on_cancel=True)
-
-
-def _environment() -> dict[str, str]:
-    import os  # noqa: PLC0415
-
-    return dict(os.environ)
 
 
 async def _drive_slowly(core: Core, item: Item, limiter: anyio.CapacityLimiter) -> None:
@@ -113,4 +107,4 @@ async def _vote(gate: Gate, item: Item, change: Change) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main)
+    anyio.run(main, [Item(**one) for one in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))])

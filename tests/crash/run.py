@@ -162,7 +162,7 @@ async def _plan(run: Run, provider: str, folder: Path) -> list[Item]:
         servers: list[dict[str, str]] = []
         while not servers:  # the faults strike here too
             async with session.get(f"{provider}/v1/vps") as answer:
-                servers = (await answer.json()).get("instances", []) if answer.status == 200 else []  # noqa: PLR2004
+                servers = (await answer.json()).get("instances", []) if answer.status == 200 else []
     up = sorted(s["hostname"] for s in servers if s["status"] == "running")
     down = sorted(s["hostname"] for s in servers if s["status"] == "stopped")
     items = draw(run.seed, run.changes, up, down)
@@ -249,7 +249,8 @@ def _cards(workspace: Workspace, changes: Mapping[str, Change]) -> tuple[int, li
 
 def describe(results: Sequence[Result]) -> str:
     """Return the results as a table."""
-    head = "| database | seed | disturbed | changes | lost | done twice | wrong end | audit faults | cards wrong | cards twice | ends | s |"
+    names = ("database", "seed", "disturbed", "changes", "lost", "done twice", "wrong end", "audit faults")
+    head = f"| {' | '.join((*names, 'cards wrong', 'cards twice', 'ends', 's'))} |"
     rows = [head, "|---|---|---|---|---|---|---|---|---|---|---|---|"]
     for one in results:
         states = ", ".join(f"{count} {name}" for name, count in sorted(one.verdict.states.items()))

@@ -45,7 +45,8 @@ def settings() -> str:
         also = " (or a file named by `" + str(field.alias) + "_FILE`)" if field.alias in SECRETS else ""
         rows.append(f"| `{field.alias}` | {field.description}{also} | {default} |")
     text = (
-        "# Settings\n\nFrom the environment, or from the table `[settings]` of `vpsops.toml` (named by `VPSOPS_CONFIG`); "
+        "# Settings\n\n"
+        "From the environment, or from the table `[settings]` of `vpsops.toml` (named by `VPSOPS_CONFIG`);\n"
         "the environment wins.\nAn unknown variable that begins with `VPSOPS_` is an error.\n\n"
         "| variable | meaning | default |\n|---|---|---|\n"
     )

@@ -1,0 +1,52 @@
+"""Documentation is held to the code: generated pages are current, links lead somewhere, locks hold no address."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import vpsops
+from tests.docs.generate import PAGES, ROOT
+
+WRITTEN = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
+LIMITS = {"core": 500, "bot": 500, "mcp_server": 500, "playground": 500, "tests": 700}
+
+
+@pytest.mark.parametrize("name", list(PAGES))
+def test_a_generated_page_is_current(name: str) -> None:
+    """What `make docs` would write is what is there."""
+    assert (ROOT / name).read_text(encoding="utf-8") == PAGES[name]()
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_within_the_tree_lead_somewhere(page: Path) -> None:
+    """A page names no file that is not there."""
+    targets = [one for one in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in one]
+    assert [one for one in targets if not (page.parent / one).exists()] == []
+
+
+def test_the_readme_names_only_commands_there_are() -> None:
+    """Every `vpsops NAME` of the readme is a subcommand, and the two commands are shown."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"vpsops ([a-z]{3,})\b", "\n".join(re.findall(r"`[^`]+`|```.*?```", readme, re.DOTALL))))
+    assert named <= set(vpsops.COMMANDS)
+    assert "make demo" in readme
+    assert "make test" in readme
+
+
+@pytest.mark.parametrize("name", ["requirements/run.txt", "requirements/dev.txt", "pyproject.toml", "Makefile"])
+def test_no_address_of_an_index_gets_into_the_build(name: str) -> None:
+    """Where packages come from is the machine's business."""
+    assert "://" not in (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_no_file_outgrows_a_reader() -> None:
+    """Files stay under their ceiling."""
+    long = {
+        path.relative_to(ROOT).as_posix(): lines
+        for folder, limit in LIMITS.items()
+        for path in (ROOT / folder).rglob("*.py")
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > limit
+    }
+    assert long == {}
