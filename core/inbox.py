@@ -13,8 +13,6 @@ from core.clock import Clock
 from core.storage.database import Database
 from core.storage.tables import INBOX
 
-KEEP_SECONDS = 7 * 86400.0
-
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -64,12 +62,3 @@ class Inbox:
         )
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return [Delivery(r.key, r.kind, r.payload, datetime.fromtimestamp(r.received_at, UTC)) for r in rows]
-
-    async def forget_old(self) -> None:
-        """Drop finished deliveries that are over a week old."""
-        before = self._clock.now().timestamp() - KEEP_SECONDS
-        await self._database.transact(
-            lambda connection: connection.execute(sa.delete(INBOX).where(INBOX.c.done_at < before)),
-            durable=False,
-            wake=False,
-        )

@@ -7,6 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.inbox import Delivery, Inbox
+from core.retention import forget
 from core.storage import Database
 from core.storage.tables import INBOX
 from tests.fakes.clock import START, FakeClock
@@ -67,19 +68,8 @@ async def test_a_finished_delivery_keeps_its_key_and_not_its_words(
     payloads = await database.read(lambda connection: list(connection.scalars(sa.select(INBOX.c.payload))))
     assert payloads == [{}]
     clock.advance(6.9 * 86400)
-    await inbox.forget_old()
+    await database.transact(lambda connection: forget(connection, clock.now().timestamp()))
     assert not await inbox.accept("env-1", "command", PAYLOAD)
-
-
-async def test_a_week_later_it_is_forgotten(inbox: Inbox, clock: FakeClock) -> None:
-    """Old keys go, the unfinished never."""
-    await inbox.accept("done", "command", PAYLOAD)
-    await inbox.accept("open", "command", PAYLOAD)
-    await inbox.done("done")
-    clock.advance(7.1 * 86400)
-    await inbox.forget_old()
-    assert await inbox.accept("done", "command", PAYLOAD)
-    assert not await inbox.accept("open", "command", PAYLOAD)
 
 
 async def test_finishing_what_was_never_here_is_nothing(inbox: Inbox) -> None:

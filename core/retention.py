@@ -1,0 +1,53 @@
+"""What is forgotten and when: what was delivered or never will be, never a change and never a record of the trail."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection
+
+from core.clock import Clock
+from core.errors import StorageError
+from core.storage.database import Database
+from core.storage.tables import COPIES, INBOX, OUTBOX
+
+LOG = structlog.get_logger(__name__)
+DAY: Final = 86400.0
+INBOX_DAYS: Final = 7  # long after the last redelivery
+WAITING_DAYS: Final = 7  # no hold is open for longer, so no card or notice is of use after that
+DEAD_DAYS: Final = 30
+COPIES_DAYS: Final = 90  # a card that old is not edited any more; a change that still moves gets a new one
+EVERY_SECONDS: Final = 3600.0
+
+
+def forget(connection: Connection, now: float) -> int:
+    """Delete what is too old, in the caller's transaction, and return how many rows; `now` in seconds since 1970."""
+    old = (
+        sa.delete(INBOX).where(INBOX.c.done_at < now - INBOX_DAYS * DAY),
+        sa.delete(OUTBOX).where(OUTBOX.c.state == "waiting", OUTBOX.c.created_at < now - WAITING_DAYS * DAY),
+        sa.delete(OUTBOX).where(OUTBOX.c.state == "dead", OUTBOX.c.created_at < now - DEAD_DAYS * DAY),
+        sa.delete(COPIES).where(COPIES.c.at < now - COPIES_DAYS * DAY),
+    )
+    return sum(connection.execute(one).rowcount for one in old)
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Forgets once an hour; several processes that do so harm nothing."""
+
+    database: Database
+    clock: Clock
+
+    async def keep(self) -> None:
+        """Forget now and every hour, until cancelled; a database that is away is left for the next time."""
+        while True:
+            work = partial(forget, now=self.clock.now().timestamp())
+            try:
+                count = await self.database.transact(work, durable=False, wake=False)
+            except StorageError as error:
+                LOG.warning("nothing could be forgotten", error=error.message, error_id=error.error_id)
+            else:
+                LOG.debug("forgot", rows=count)
+            await self.clock.sleep(EVERY_SECONDS)
