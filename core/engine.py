@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 from core.changes.execute import Runner
 from core.changes.keeper import Keeper
 from core.clock import Clock
+from core.retention import Retention
 from core.storage.database import Database
 from core.storage.leases import Process
 from core.timing import Timing
@@ -42,6 +43,7 @@ class Engine:
         self._running = False
         self._runs: set[str] = set()
         self._watching = False
+        self._retention = Retention(database, clock)
         self._watcher = Watcher(database, api, clock, process, timing)
         self._runner = Runner(database, api, clock, process, timing, policy, self.look_soon)
         self._keeper = Keeper(database, clock, process, timing, self.run, self.watch)
@@ -55,6 +57,7 @@ class Engine:
             self._running = True
             self._group.start_soon(self._process.beat_on)
             self._group.start_soon(self._keeper.keep)
+            self._group.start_soon(self._retention.keep)
 
     def run(self, change_id: str) -> None:
         """Run an approved change in the background; one that runs here already is left alone."""
