@@ -1,0 +1,34 @@
+"""Who asks and who votes in the measurements, and how a change gets held or decided."""
+
+from typing import Final
+
+from core.app import Core
+from core.changes.model import Actor, ActorKind, Change, Decision, Origin, Verdict
+from core.requests import Held, Request
+
+APPROVERS: Final = "C0APPROVALS"
+ALICE: Final = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
+BOB: Final = Actor(ActorKind.PERSON, "U0BOB", "bob", "U0BOB", groups=(APPROVERS,))
+AGENT: Final = Actor(ActorKind.AGENT, "agent", "agent", "U0ALICE")
+
+
+async def hold(core: Core, operation: str, actor: Actor, **arguments: str) -> Change:
+    """Ask for a change that the policy holds; raises `TypeError` where it does not."""
+    outcome = await core.gate.submit(Request(operation, arguments, actor, Origin("cli"), can_confirm=True))
+    if not isinstance(outcome, Held):
+        raise TypeError(f"{operation} {arguments} was not held: {outcome}")
+    return outcome.change
+
+
+async def hold_create(core: Core, number: int) -> Change:
+    """Ask for a new server with a name of its own."""
+    wanted = {"plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
+    return await hold(core, "create", ALICE, hostname=f"new{number:04d}.example.com", **wanted)
+
+
+async def decide(core: Core, change: Change) -> None:
+    """Say yes as whoever may: the asker's own human, or another person."""
+    if change.ruling.decision is Decision.CONFIRM:
+        await core.gate.confirm(change.id, ALICE, change.digest)
+    else:
+        await core.gate.vote(change.id, BOB, Verdict.APPROVE, change.digest)

@@ -1,0 +1,111 @@
+"""`vpsops mcp` beside a bare SDK server of ten tools: start, memory, calls, in both eras and on both transports."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from anyio import to_thread
+
+from tests.bench.children import environment, module, vpsops
+from tests.bench.mcp_client import Calls, Run, run
+from tests.bench.mcp_wire import LEGACY, MODERN, Call, Server, WireError
+from tests.bench.plan import Plan, Section, Table, median
+from tests.bench.provider import provider
+
+CALLS: Final[Mapping[str, tuple[Call, Call]]] = {
+    "no provider": (Call("vps_get", {"server": 7}, refuses=True), Call("vps_list")),
+    "get": (Call("vps_get", {"server": "web01"}), Call("vps_get", {"server": "web01"})),
+}
+WAYS: Final = (("stdio", LEGACY), ("stdio", MODERN), ("HTTP", LEGACY), ("HTTP", MODERN))
+TO_BEAT: Final = (
+    "Measured on a like machine on stdio, first answer / tools/list / call p50 / p95 in ms, RSS in MiB:"
+    " @digitalocean/mcp 32 / 33 / 0.07 / 0.13, 58; kubernetes-mcp-server 72 / 74 / 0.18 / 1.06, 106;"
+    " mcp SDK 455 / 458 / 0.46 / 0.70, 66; fastmcp 751 / 935 / 0.70 / 1.09, 90; @azure/mcp 965 / 1006 / 0.16 /"
+    " 0.28, 118."
+)
+TARGET: Final = (
+    "Targets on stdio: first answer ≤ 50 ms, tools/list ≤ 60 ms, idle ≤ 20 MiB, call p50 ≤ 0.6 and p95 ≤ 1.0 ms."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One server in one way."""
+
+    server: Server
+    transport: str
+    era: str
+    call: str
+
+
+async def measure(plan: Plan) -> Section:
+    """Run all cases in turns; one that fails is said so and left out."""
+    turns, number = plan.pick((5, 300), (2, 40))
+    async with provider(plan.folder, speed=60) as there:
+        env = environment(plan.folder, **there.told(f"sqlite:///{plan.folder / 'mcp.sqlite3'}"))
+        listed = cases(env)
+        runs: dict[int, list[Run]] = {index: [] for index in range(len(listed))}
+        failed: dict[int, str] = {}
+        for turn in range(turns + 1):
+            for index, case in enumerate(listed):
+                if index in failed:
+                    continue
+                try:
+                    calls = Calls(case.era, case.transport == "HTTP", number)
+                    figures = await to_thread.run_sync(run, case.server, calls)
+                except (WireError, OSError, ValueError, KeyError) as error:
+                    failed[index] = f"{case.server.name}, {case.transport}, {case.era}: {error}"
+                    sys.stderr.write(f"mcp: {failed[index]}\n")
+                else:
+                    runs[index] += [figures] if turn else []
+    if not any(runs.values()):
+        raise RuntimeError("no server could be measured")
+    head = ["server", "transport, era", "call", "first answer ms", "tools/list ms", "RSS idle MiB", "first call ms"]
+    rows = [_row(listed[index], found) for index, found in runs.items() if found]
+    return Section(
+        "MCP server",
+        f"{turns} starts of each server in turns after one that does not count, {number} sequential calls in"
+        " each (median"
+        " over the starts). The bare server has ten typed tools made with the SDK's own means. Without the"
+        " provider vpsops refuses an argument of the wrong type, and the bare server lists from memory; `get`"
+        " finds a server"
+        " by the beginning of its name and shows it: two requests to the simulated provider in both.",
+        [Table([*head, "call p50 / p95 ms", "RSS after MiB", "tools", "tool list bytes"], rows)],
+        [TARGET, TO_BEAT, *(f"Not measured: {first_line(text)}" for text in failed.values())],
+    )
+
+
+def first_line(text: str) -> str:
+    """Return the first line of why something failed."""
+    return text.splitlines()[0][:160]
+
+
+def cases(env: Mapping[str, str]) -> Sequence[Case]:
+    """Return every server in every way with every call."""
+    found = []
+    for transport, era in WAYS:
+        for name, (our_call, bare_call) in CALLS.items():
+            ours = vpsops("mcp", *(["--http", "127.0.0.1:{port}"] if transport == "HTTP" else []))
+            bare = module("bare_mcp", *(["{port}"] if transport == "HTTP" else []))
+            found += [
+                Case(Server("vpsops", ours, env, our_call), transport, era, name),
+                Case(Server("bare SDK", bare, env, bare_call), transport, era, name),
+            ]
+    return found
+
+
+def _row(one: Case, runs: Sequence[Run]) -> list[str]:
+    return [
+        one.server.name,
+        f"{one.transport}, {one.era}",
+        one.call,
+        f"{median([each.first_answer for each in runs]):.0f}",
+        f"{median([each.tool_list for each in runs]):.0f}",
+        f"{median([each.memory_idle for each in runs]):.0f}",
+        f"{median([each.first_call for each in runs]):.0f}",
+        f"{median([each.p50 for each in runs]):.2f} / {median([each.p95 for each in runs]):.2f}",
+        f"{median([each.memory_after for each in runs]):.0f}",
+        str(runs[-1].tools),
+        f"{runs[-1].list_bytes:,}",
+    ]

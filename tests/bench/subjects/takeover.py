@@ -1,0 +1,128 @@
+"""How long until another process goes on with what a killed one had in hand."""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Final
+
+import anyio
+
+from core.app import Core, open_core
+from core.changes.model import Change, State
+from core.clock import SystemClock
+from tests.bench.children import Child, environment, module, running, vpsops
+from tests.bench.databases import NAMES, Databases, databases
+from tests.bench.plan import Plan, Section, Table, middle_and_worst
+from tests.bench.provider import Provider, provider
+
+CHANGES: Final = 24
+UNANSWERED: Final = 2
+KILL_LIMIT: Final = 90.0
+TO_BEAT: Final = "DBOS on PostgreSQL 4.3, bare leases 0.3"
+
+
+@dataclass(slots=True)
+class Kills:
+    """What came after each kill on one database, in seconds."""
+
+    goes_on: list[float] = field(default_factory=list)
+    writes: list[float] = field(default_factory=list)
+    looked_up: list[float] = field(default_factory=list)
+    finished: list[float] = field(default_factory=list)
+    lost: int = 0
+    twice: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What there is at the moment of the kill."""
+
+    there: Provider
+    watching: Core
+    victim: Child
+    servers: Sequence[str]
+
+
+async def measure(plan: Plan) -> Section:
+    """Kill, look, and kill again; both databases at the same time, since it is waiting that is measured."""
+    times = plan.pick(8, 1)
+    found = {kind: Kills() for kind in NAMES}
+    with databases(plan) as made:
+
+        async def kill_on(kind: str) -> None:
+            for turn in range(times):
+                await _kill(plan, made, kind, found[kind], random.Random(f"{kind}{turn}"))  # noqa: S311 - any moment
+
+        async with anyio.create_task_group() as group:
+            for kind in NAMES:
+                group.start_soon(kill_on, kind)
+    head = ["database", "goes on", "first write", "unanswered ones found unclear", "all finished", "lost", "done twice"]
+    rows = [[NAMES[kind], *_row(kills), "≤ 10 s", TO_BEAT] for kind, kills in found.items()]
+    return Section(
+        "Takeover",
+        f"Two processes share a database; one approves and runs {CHANGES} stops: {UNANSWERED} wait for an"
+        " answer that does"
+        " not come, some are watched, the rest wait for their turn (the pace of writes). It is killed with SIGKILL at a"
+        " random moment; seconds from there until the other process first calls the provider about them, sends"
+        " its first"
+        f" write, knows of the unanswered ones that their outcome is unclear, and until all have ended; p50 / worst of"
+        f" {times} kills for each database.",
+        [Table([*head, "target", "to beat, goes on p50 s"], rows)],
+        ["A process counts as dead when it was not heard of for 5 s: a shorter time would take a paused one for dead."],
+    )
+
+
+def _row(kills: Kills) -> list[str]:
+    times = [middle_and_worst(each) for each in (kills.goes_on, kills.writes, kills.looked_up, kills.finished)]
+    return [*times, str(kills.lost), str(kills.twice)]
+
+
+async def _kill(plan: Plan, made: Databases, kind: str, kills: Kills, luck: random.Random) -> None:
+    url = made.new(kind)
+    async with AsyncExitStack() as stack:
+        there = await stack.enter_async_context(provider(plan.folder, fleet=CHANGES * 2))
+        servers = (await there.running_servers())[:CHANGES]
+        for server in servers[:UNANSWERED]:
+            await there.fault(kind="slow", match={"operation": "stop", "server": server}, seconds=60, after_effect=True)
+        env = environment(plan.folder, **there.told(url))
+        victim = await stack.enter_async_context(running(module("doer", *servers), env))
+        other = await stack.enter_async_context(running(vpsops("worker"), env))
+        await other.line("worker:")
+        watching = await stack.enter_async_context(open_core(there.settings(url), front="cli"))
+        await victim.line("approved all")
+        await SystemClock().sleep(luck.uniform(0, 1))
+        with anyio.fail_after(KILL_LIMIT):
+            await _follow(Scene(there, watching, victim, servers), kills)
+
+
+async def _follow(scene: Scene, kills: Kills) -> None:
+    clock = SystemClock()
+    open_before = [change.id for change in await scene.watching.gate.changes(open_only=True, limit=CHANGES)]
+    unanswered = [
+        change for change in await scene.watching.gate.changes(limit=CHANGES) if change.state is State.SENDING
+    ]
+    await scene.victim.kill()
+    begun, since = clock.now().timestamp(), await scene.there.total()
+    for change in unanswered:
+        await scene.watching.gate.wait(change.id, seconds=KILL_LIMIT, until=_not_sending)
+    kills.looked_up.append(clock.now().timestamp() - begun)
+    ended = [await scene.watching.gate.wait(one, seconds=KILL_LIMIT) for one in open_before]
+    kills.finished.append(clock.now().timestamp() - begun)
+    calls = await scene.there.arrived(since)
+    kills.goes_on.append(min(call.at for call in calls) - begun)
+    kills.writes.append(min(call.at for call in calls if call.operation == "stop") - begun)
+    await _judge(scene, kills, ended)
+
+
+def _not_sending(change: Change) -> bool:
+    return change.state is not State.SENDING
+
+
+async def _judge(scene: Scene, kills: Kills, ended: Sequence[Change]) -> None:
+    """Count what did not succeed, and what the provider did more than once."""
+    effects = Counter(server for operation, server in await scene.there.effects() if operation == "stop")
+    unhappy = {change.target.id for change in ended if change.state is not State.SUCCEEDED}
+    kills.lost += len(unhappy | {server for server in scene.servers if not effects[server]})
+    kills.twice += sum(count > 1 for count in effects.values())
