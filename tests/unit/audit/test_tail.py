@@ -14,6 +14,8 @@ from core import audit
 from core.storage.tables import CHANGES
 from tests.unit.audit.conftest import DB, RECORDS, WEB, Cli, change_database
 from tests.unit.audit.test_trail import set_where
+from tests.unit.storage import samples
+from tests.unit.storage.test_migrations import engine_of
 
 BOUND = 10.0
 ALL = [1, 2, 3, 4, 5, 6]
@@ -126,6 +128,17 @@ def test_following_shows_what_comes_until_it_is_interrupted(stored: str) -> None
         assert process.wait(BOUND) == 0
         assert (process.stdout.read(), process.stderr.read()) == ("", "")
         watchdog.cancel()
+
+
+def test_looking_starts_nothing(stored: str, cli: Cli) -> None:
+    """Without any key every look works, leaves no process behind and changes no row."""
+    with engine_of(stored) as engine, engine.connect() as connection:
+        before = samples.contents(connection)
+    for words in (("audit", "tail"), ("audit", "verify"), ("audit", "export"), ("changes",), ("changes", WEB.id)):
+        assert cli(*words).code == 0
+    with engine_of(stored) as engine, engine.connect() as connection:
+        assert samples.contents(connection) == before
+    assert before["processes"] == before["leases"] == []
 
 
 def test_changes_are_a_table_newest_first(stored: str, cli: Cli) -> None:
