@@ -41,6 +41,7 @@ from core.inbox import Delivery
 
 PATH: Final = "/slack/events"
 DRAIN_SECONDS: Final = 10.0
+FINISH_SECONDS: Final = 3.0
 
 log = structlog.get_logger(__name__)
 HANDLERS: Final = {COMMAND: on_command, CLICK: on_click, SUBMISSION: on_submission}
@@ -78,6 +79,7 @@ async def open_bot(core: Core) -> AsyncIterator[Bot]:
             yield Bot(parts, bolt, intake, routes_of(parts, bolt))
             if not await intake.drain(DRAIN_SECONDS):
                 log.warning("stopping with deliveries in hand; the next start takes them up", count=intake.busy)
+            await parts.deliverer.finish(FINISH_SECONDS)
         finally:
             group.cancel_scope.cancel()
 

@@ -1,6 +1,5 @@
 """Delivers the outbox: every message is drawn from the present state when its turn comes, so updates merge."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -19,7 +18,8 @@ from core.changes.model import Change
 from core.changes.outbox import Copy, Message, topic_of
 from core.errors import StorageError, UnknownChange, VpsopsError
 
-CLAIM: Final = 10
+AT_ONCE: Final = 10
+"""Topics in hand at once: with one message a second to a channel, all are out well before the lease of 30 s ends."""
 IDLE_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 STOPPED_SECONDS: Final = 300.0
@@ -47,20 +47,45 @@ class Deliverer:
         self._drawn: dict[tuple[str, str], Post] = {}
         self._locks: dict[str, anyio.Lock] = {}
         self._told: set[str] = set()
+        self._room = anyio.Semaphore(AT_ONCE)
+        self._finishing = False
         self.health = Health()
 
     async def run(self) -> None:
-        """Deliver until cancelled; nothing that goes wrong ends it."""
-        while True:
-            try:
-                messages = await self._core.outbox.claim(CLAIM)
-            except StorageError as error:
-                log.error("outbox cannot be read", error=error.message, error_id=error.error_id)
-                messages = []
-            if messages:
-                await self._deliver_all(messages)
-            else:
-                await self._core.outbox.wait(IDLE_SECONDS)
+        """Deliver until told to finish; nothing that goes wrong ends it, and no slow channel holds up another."""
+        async with anyio.create_task_group() as group:
+            while not self._finishing:
+                messages = await self._claim()
+                for topic, its in groupby(messages, key=lambda one: one.topic):
+                    await self._room.acquire()
+                    group.start_soon(self._in_hand, topic, list(its))
+                if not messages:
+                    await self._core.outbox.wait(IDLE_SECONDS)
+
+    async def finish(self, seconds: float) -> None:
+        """Take no more and let what is being posted be posted and remembered, at most for `seconds`."""
+        self._finishing = True
+        with anyio.move_on_after(seconds):
+            for _ in range(AT_ONCE):
+                await self._room.acquire()
+
+    async def _claim(self) -> list[Message]:
+        """Take no more topics than there is room for; a full hand waits until one is done."""
+        if self._room.value == 0:
+            async with self._room:
+                pass
+        try:
+            messages = await self._core.outbox.claim(self._room.value or 1)
+        except StorageError as error:
+            log.error("outbox cannot be read", error=error.message, error_id=error.error_id)
+            return []
+        return sorted(messages, key=lambda one: (one.topic, one.id))
+
+    async def _in_hand(self, topic: str, messages: list[Message]) -> None:
+        try:
+            await self._deliver_topic(topic, messages)
+        finally:
+            self._room.release()
 
     async def refresh(self) -> None:
         """Keep the elapsed time on the cards of what is under way fresh."""
@@ -80,12 +105,6 @@ class Deliverer:
             for copy in await self._card_copies(topic):
                 await self._edit(change, copy)
 
-    async def _deliver_all(self, messages: Sequence[Message]) -> None:
-        ordered = sorted(messages, key=lambda one: (one.topic, one.id))
-        async with anyio.create_task_group() as group:
-            for topic, its in groupby(ordered, key=lambda one: one.topic):
-                group.start_soon(self._deliver_topic, topic, list(its))
-
     async def _deliver_topic(self, topic: str, messages: list[Message]) -> None:
         """Deliver one topic's messages: the card once, then what is to be told, each settled for itself."""
         cards = [one for one in messages if one.kind == "card"]
@@ -99,7 +118,7 @@ class Deliverer:
     async def _settle(self, topic: str, step: list[Message]) -> bool:
         ids = [one.id for one in step]
         try:
-            await self._deliver(topic, step[-1])
+            await self._deliver(topic, step[-1], again=any(one.attempts > 1 for one in step))
             await self._core.outbox.done(ids)
         except SlackError as error:
             await self._failed(ids, step[-1].attempts, error)
@@ -116,35 +135,40 @@ class Deliverer:
             self._recovered()
         return True
 
-    async def _deliver(self, topic: str, message: Message) -> None:
+    async def _deliver(self, topic: str, message: Message, *, again: bool) -> None:
         if message.kind == "event":
             await self._tell_event(message)
             return
         change = await self._core.gate.get(str(message.payload["change"]))
         async with self._lock(topic):
             if message.kind == "card":
-                await self._draw(change)
+                await self._draw(change, again=again)
             else:
                 await self._tell(change, str(message.payload.get("event", "")))
 
-    async def _draw(self, change: Change) -> None:
+    async def _draw(self, change: Change, *, again: bool) -> None:
         copies = await self._card_copies(topic_of(change.id))
         for copy in copies:
             await self._edit(change, copy)
         posted = {copy.purpose for copy in copies}
         for place in card_places(change, self._core.settings):
             if place.purpose not in posted:
-                await self._post_card(change, place)
+                made = await self._post_card(change, place)
+                if again and made is not None:  # it may be the one of an earlier try, drawn from an earlier state
+                    self._drawn.pop((made.channel, made.ts), None)
+                    await self._edit(change, made)
 
     async def _card_copies(self, topic: str) -> list[Copy]:
         return [one for one in await self._core.outbox.copies(topic) if not one.purpose.startswith("told:")]
 
-    async def _post_card(self, change: Change, place: Place) -> None:
+    async def _post_card(self, change: Change, place: Place, instead_of: str = "") -> Copy | None:
         card = change_card(change, self._core.clock.now(), place.audience)
-        channel, ts = await self._post(place, card)
-        if ts:
-            await self._core.outbox.remember(topic_of(change.id), place.purpose, channel, ts)
-            self._note_drawn(channel, ts, card)
+        channel, ts = await self._post(place, card, f"{change.id}/{place.purpose}/{instead_of}")
+        if not ts:
+            return None
+        await self._core.outbox.remember(topic_of(change.id), place.purpose, channel, ts)
+        self._note_drawn(channel, ts, card)
+        return Copy(topic_of(change.id), place.purpose, channel, ts)
 
     async def _edit(self, change: Change, copy: Copy) -> None:
         card = change_card(change, self._core.clock.now(), audience_of(copy.purpose))
@@ -168,7 +192,7 @@ class Deliverer:
         left = {one.purpose for one in await self._card_copies(topic)}
         if copy.purpose not in left:
             instead = next((one.instead for one in card_places(change, self._core.settings)), "")
-            await self._post_card(change, Place(copy.purpose, copy.channel, instead=instead))
+            await self._post_card(change, Place(copy.purpose, copy.channel, instead=instead), copy.ts)
 
     async def _tell(self, change: Change, event: str) -> None:
         if event == "reminder" and not waits_for_votes(change):
@@ -180,7 +204,7 @@ class Deliverer:
         done = {one.channel for one in copies if one.purpose == purpose}
         for place in self._told_places(change, [one for one in copies if not one.purpose.startswith("told:")]):
             if place.channel not in done:
-                channel, ts = await self._post(place, notice)
+                channel, ts = await self._post(place, notice, f"{change.id}/{purpose}")
                 done |= {place.channel, channel}
                 if ts:
                     await self._core.outbox.remember(topic, purpose, channel, ts)
@@ -195,16 +219,20 @@ class Deliverer:
         settings = self._core.settings
         channel = settings.channel or settings.approval_channel
         if channel:
-            await self._post(Place("", channel), service_notice(str(message.payload.get("text", message.kind))))
+            notice = service_notice(str(message.payload.get("text", message.kind)))
+            await self._post(Place("", channel), notice, f"event/{message.id}/{message.created_at.timestamp()}")
 
-    async def _post(self, place: Place, post: Post) -> tuple[str, str]:
-        """Post to a place, or to the one it names instead; an empty timestamp says that both are closed."""
+    async def _post(self, place: Place, post: Post, name: str) -> tuple[str, str]:
+        """Post to a place, or to the one it names instead; an empty timestamp says that both are closed.
+
+        The name makes a post that was not remembered, because the process died in between, be found again.
+        """
         for channel, thread in ((place.channel, place.thread), (place.instead, "")):
             if not channel:
                 continue
             try:
                 async with self._pace.post(channel):
-                    return await self._slack.post(channel, post, thread)
+                    return await self._slack.post(channel, post, thread, name)
             except SlackError as error:
                 if error.code in TOO_MANY:
                     self._pace.hold(channel, error.retry_after or 1.0)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID, uuid5
 
 import aiohttp
 from slack_sdk.errors import SlackApiError
@@ -21,6 +22,8 @@ STOP: Final = frozenset({"token_revoked", "account_inactive", "invalid_auth", "n
 GONE: Final = frozenset({"message_not_found", "edit_window_closed", "cant_update_message"})
 ELSEWHERE: Final = frozenset({"not_in_channel", "channel_not_found", "is_archived", "restricted_action"})
 LAYOUT: Final = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_too_long", "invalid_arguments"})
+DELETED: Final = frozenset({"duplicate_message_not_found", "duplicate_channel_not_found"})
+NAMES: Final = UUID("6d0f8b0e-3a0e-5b8e-9d0c-2f7f4f1f9a51")
 TOO_MANY: Final = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
 
 
@@ -59,11 +62,21 @@ class Slack:
         self.client = _client(settings.slack_api_url, token, session, patient=True)
         self._once = _client(settings.slack_api_url, token, session, patient=False)
 
-    async def post(self, channel: str, post: Post, thread: str = "") -> tuple[str, str]:
-        """Post a message once, never repeating it by itself; return its channel and timestamp."""
+    async def post(self, channel: str, post: Post, thread: str = "", name: str = "") -> tuple[str, str]:
+        """Post a message once, never repeating it by itself; return its channel and timestamp.
+
+        With a `name`, a second call posts nothing and returns the first message: Slack knows it by the
+        `client_msg_id` made from it (its error codes tell of it; where it should not hold, it is posted again).
+        """
         fitted = fit_post(post)
         body = {"channel": channel, **_drawn(fitted), **({"thread_ts": thread} if thread else {})}
-        answer = await self._or_plain("chat.postMessage", body, fitted)
+        once = {"client_msg_id": str(uuid5(NAMES, f"{channel}/{thread}/{name}"))} if name else {}
+        try:
+            answer = await self._or_plain("chat.postMessage", body | once, fitted)
+        except SlackError as error:
+            if error.code not in DELETED:
+                raise
+            answer = await self._or_plain("chat.postMessage", body, fitted)
         return str(answer["channel"]), str(answer["ts"])
 
     async def update(self, channel: str, ts: str, post: Post) -> None:

@@ -13,12 +13,14 @@ ELLIPSIS: Final = "…"
 JOINER: Final = "\u200d"
 _USER: Final = re.compile(r"[UW][A-Z0-9]{2,20}")
 _CHANNEL: Final = re.compile(r"[CGD][A-Z0-9]{2,20}")
-_ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _QUIET: Final = str.maketrans({"`": "\u02cb", "*": "\u2217", "~": "\u223c"})
 
 
 def flat(text: str, limit: int) -> str:
     """Return outside text on one line, without control or direction characters, at most `limit` characters."""
+    if text.isascii() and text.isprintable():  # nothing to take out, which is the rule
+        return bound(" ".join(text.split()), limit)
     words = "".join(" " if _breaks(one) else one for one in text if not _invisible(one)).split()
     return bound(" ".join(words), limit)
 
@@ -35,7 +37,7 @@ def bound(text: str, limit: int) -> str:
 
 def escape(text: str) -> str:
     """Return our own text with Slack's three control characters spelled out."""
-    return "".join(_ESCAPES.get(one, one) for one in text)
+    return text.translate(_ESCAPES)
 
 
 def outside(text: str, limit: int = 200) -> str:

@@ -15,8 +15,20 @@ from playground.slack.wire import ApiError, Json, refusal
 def post_message(desk: Desk, args: Json) -> Json:
     """chat.postMessage: put a message into a channel or a person's direct messages."""
     channel = desk.state.writable(required(args, "channel", "channel_not_found"))
-    message = desk.state.post(_draft(desk, args, channel.id), desk.now())
+    message = _posted_before(desk, args, channel.id) or desk.state.post(_draft(desk, args, channel.id), desk.now())
+    desk.state.client_ids.setdefault((channel.id, args.get("client_msg_id") or message.ts), message.ts)
     return {"channel": channel.id, "ts": message.ts, "message": message_body(desk.state, message)}
+
+
+def _posted_before(desk: Desk, args: Json, channel: str) -> Message | None:
+    """Return the message that an earlier call with the same `client_msg_id` made; known from Slack's error codes."""
+    ts = desk.state.client_ids.get((channel, args.get("client_msg_id") or ""))
+    if ts is None:
+        return None
+    message = desk.state.history.get(channel, {}).get(ts)
+    if message is None:
+        raise ApiError("duplicate_message_not_found")
+    return message
 
 
 def post_ephemeral(desk: Desk, args: Json) -> Json:

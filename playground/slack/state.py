@@ -41,6 +41,7 @@ class State:
         self.history: dict[str, dict[str, Message]] = {}
         self.ephemerals: list[Message] = []
         self.deleted: list[Message] = []
+        self.client_ids: dict[tuple[str, str], str] = {}
         self.token_refused: str | None = None
         self._last_ts = (0, 0)
         self._numbers = itertools.count(1)
