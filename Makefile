@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs bench lock clean
+.PHONY: help demo test check docs crash bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -31,6 +31,10 @@ check: $(VENV)/.ready ## Formatting, lint, types, architecture, generated pages
 
 docs: $(VENV)/.ready ## Rewrite the generated pages
 	$(BIN)/python -m tests.docs.generate
+
+crash: $(VENV)/.ready ## Kill and freeze whole processes at random, on SQLite and PostgreSQL
+	$(BIN)/python -m tests.crash
+	$(BIN)/python -m tests.crash --freeze --changes 60 --kills 6 --seeds 4
 
 bench: $(VENV)/.ready ## Measure, and write docs/benchmarks.md
 	$(BIN)/python -m tests.bench

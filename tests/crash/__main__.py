@@ -38,7 +38,7 @@ def main() -> int:
 
 
 def _tell(result: Result) -> None:
-    problems = [*result.verdict.wrong, *result.audit_faults, *result.cards_wrong]
+    problems = [*result.verdict.wrong, *result.audit_faults, *result.cards_wrong, *result.died]
     print(f"{result.run.database.split(':', 1)[0]} seed {result.run.seed}: {'good' if result.good else 'WRONG'}")  # noqa: T201
     for problem in problems[:20]:
         print(f"  {problem}")  # noqa: T201

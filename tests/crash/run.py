@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import aiohttp
@@ -81,12 +81,14 @@ class Result:
     cards: int
     cards_wrong: list[str]
     cards_twice: int
+    died: list[str]
     seconds: float
 
     @property
     def good(self) -> bool:
         """Say whether nothing went wrong."""
-        return self.verdict.good and not self.audit_faults and not self.cards_wrong
+        cards = self.cards_wrong or self.cards_twice
+        return self.verdict.good and not (self.audit_faults or cards or self.died)
 
 
 @dataclass(slots=True)
@@ -97,6 +99,7 @@ class Troupe:
     folder: Path
     commands: list[list[str]]
     running: list[Process]
+    died: list[str] = field(default_factory=list)
 
     async def start(self, index: int) -> Process:
         """Start one, with its output in the folder."""
@@ -109,22 +112,37 @@ class Troupe:
 
     async def kill(self, index: int) -> None:
         """Kill one and start it again at once."""
-        process = self.running[index]
-        process.kill()
-        await process.aclose()
+        await self._lives(index)
+        await _end(self.running[index])
         self.running[index] = await self.start(index)
 
     async def freeze(self, index: int) -> None:
         """Stop one for longer than it may be silent, and let it wake up late."""
+        await self._lives(index)
         self.running[index].send_signal(signal.SIGSTOP)
         await CLOCK.sleep(FROZEN_SECONDS)
         self.running[index].send_signal(signal.SIGCONT)
 
+    async def _lives(self, index: int) -> None:
+        """Note a process that ended by itself, which none should, and start it again."""
+        process = self.running[index]
+        if process.returncode is not None:
+            log = (self.folder / f"process-{index}.log").read_text(encoding="utf-8", errors="replace")
+            self.died.append(f"process {index} ended by itself with {process.returncode}: {log[-1500:]}")
+            self.running[index] = await self.start(index)
+
     async def end(self) -> None:
         """End them all."""
-        for process in self.running:
-            process.kill()
-            await process.aclose()
+        for index, process in enumerate(self.running):
+            await self._lives(index)
+            await _end(process)
+            await _end(self.running[index])
+
+
+async def _end(process: Process) -> None:
+    if process.returncode is None:
+        process.kill()
+    await process.aclose()
 
 
 async def play(run: Run, folder: Path) -> Result:
@@ -152,7 +170,7 @@ async def play(run: Run, folder: Path) -> Result:
         verdict = judge(items, await database.read(_by_key), await _effects(provider))
         cards, wrong, twice = _cards(workspace, await database.read(_by_key))
         faults = [fault.what for fault in await database.read(_audit)]
-        return Result(run, verdict, kills, faults, cards, wrong, twice, CLOCK.monotonic() - begun)
+        return Result(run, verdict, kills, faults, cards, wrong, twice, troupe.died, CLOCK.monotonic() - begun)
 
 
 async def _plan(run: Run, provider: str, folder: Path) -> list[Item]:
