@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs crash bench lock clean
+.PHONY: help demo test test-postgres check docs crash bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -20,7 +20,10 @@ demo: $(VENV)/.ready ## Play the whole story against the built-in simulators
 	$(BIN)/vpsops demo
 
 test: $(VENV)/.ready ## Run every test that needs nothing else
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3 --dist worksteal -q
+
+test-postgres: $(VENV)/.ready ## Run the tests that a database makes a difference to on a real PostgreSQL
+	TEST_POSTGRES=1 $(BIN)/python -m pytest -n 2 -q
 
 check: $(VENV)/.ready ## Formatting, lint, types, architecture, generated pages
 	$(BIN)/ruff format --check .

@@ -8,19 +8,23 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tests.fakes.postgres import PostgresServer, binaries, running_postgres
+from tests.fakes.postgres import PostgresServer, running_postgres
 
-# Where PostgreSQL is not installed the suite says so by testing SQLite alone; CI sets TEST_POSTGRES and has no choice.
-KINDS = ["sqlite", "postgresql"] if binaries() or os.environ.get("TEST_POSTGRES") else ["sqlite"]
+# `make test` needs no database server; `make test-postgres` runs the same tests, and those only PostgreSQL can pass.
+POSTGRES = bool(os.environ.get("TEST_POSTGRES"))
+KINDS = ["postgresql"] if POSTGRES else ["sqlite"]
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only PostgreSQL can show where it is not installed."""
-    if "postgresql" in KINDS:
-        return
-    without = [item for item in items if "postgres" in getattr(item, "fixturenames", ())]
-    config.hook.pytest_deselected(items=without)
-    items[:] = [item for item in items if item not in without]
+    """Keep what this run is about: all but PostgreSQL's own tests, or only what a database makes a difference to."""
+    left = [item for item in items if _about_postgres(item) is not POSTGRES]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if _about_postgres(item) is POSTGRES]
+
+
+def _about_postgres(item: pytest.Item) -> bool:
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    return "postgres" in getattr(item, "fixturenames", ()) or "postgresql" in params.values()
 
 
 @pytest.fixture(scope="session")
