@@ -44,7 +44,7 @@ async def open_core(
     A process that serves others (`slack`, `worker`) runs the engine from the start, the others from their first
     change on. Needs neither the provider nor Slack to be reachable. Raises `ConfigurationError` or `StorageError`.
     """
-    clock = clock or SystemClock()
+    clock, failure = clock or SystemClock(), None
     policy = load_policy(settings)
     api = Wayscloud(credentials_of(settings), base_url=settings.api_url, clock=clock)
     async with open_database(settings.database, clock) as database, api, anyio.create_task_group() as group:
@@ -56,9 +56,13 @@ async def open_core(
             if front in SERVING:
                 await engine.start()
             yield Core(settings, clock, database, gate, engine, outbox, Inbox(database, clock))
+        except Exception as error:  # noqa: BLE001 - raised below, outside the group, so that it stays itself
+            failure = error
         finally:
             group.cancel_scope.cancel()
             await engine.stop()
+    if failure is not None:
+        raise failure
 
 
 def credentials_of(settings: Settings) -> Credentials | None:

@@ -157,7 +157,7 @@ class Gate:
         def work(connection: Connection) -> Change:
             change = self._held(connection, change_id, digest)
             voting.check(change, voter)
-            vote = Vote(voter, verdict, reason[:MAX_REASON], evidence[:MAX_REASON], self.clock.now())
+            vote = Vote(voter, verdict, worded(reason), worded(evidence), self.clock.now())
             store.add_vote(connection, change.id, vote)
             return self._count(connection, change, vote)
 
@@ -190,7 +190,7 @@ class Gate:
                 raise NotAllowed(f"Only {change.actor.shown} can cancel this change.")
             if change.state not in {State.HELD, State.APPROVED}:
                 raise stale(change)
-            body = {"by": person(actor), "reason": reason[:MAX_REASON]}
+            body = {"by": person(actor), "reason": worded(reason)}
             return store.step(
                 connection, change, State.CANCELLED, self.clock.now(), event="cancelled", body=body, note="Cancelled."
             )
@@ -319,7 +319,7 @@ def new_change(  # noqa: PLR0913 - everything a change is made of
         target=seen.target,
         actor=request.actor,
         origin=request.origin,
-        reason=request.reason.strip()[:MAX_REASON],
+        reason=worded(request.reason),
         ruling=ruling,
         digest=seen.digest(ruling.policy),
         created_at=now,
@@ -349,6 +349,12 @@ def outcome_of(change: Change) -> Outcome:
     return Held(change) if change.state is State.HELD else Done(change=change)
 
 
+def worded(text: str) -> str:
+    """Return somebody's words as they are kept: without control characters and half characters, and not too long."""
+    kept = "".join(one if one.isprintable() or one == "\n" else " " for one in text)
+    return kept.encode("utf-8", "ignore").decode().strip()[:MAX_REASON]
+
+
 def at_rest(change: Change) -> bool:
     """Say whether nothing more happens to a change soon without a person."""
     return change.state.final or change.overdue or change.state is State.NEEDS_PERSON
@@ -374,7 +380,7 @@ def requested(request: Request, seen: Preview, ruling: Ruling) -> dict[str, Any]
         "arguments": dict(seen.arguments),
         "target": {"id": seen.target.id, "hostname": seen.target.hostname, "state": seen.target.state},
         "cost": seen.cost,
-        "reason": request.reason[:MAX_REASON],
+        "reason": worded(request.reason),
         "decision": ruling.decision.value,
         "rules": list(ruling.rules),
         "policy": ruling.policy,

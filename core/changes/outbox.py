@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from core.changes.model import Json
 from core.clock import Clock
 from core.storage.database import Database
-from core.storage.leases import HORIZON_SECONDS, ahead
+from core.storage.leases import HORIZON_SECONDS, ahead, dead
 from core.storage.tables import COPIES, OUTBOX
 
 CLAIM_SECONDS = 30.0
@@ -85,14 +85,15 @@ class Outbox:
         self._looked = database.signals.mark()
 
     async def claim(self, limit: int = 20) -> list[Message]:
-        """Take the oldest topics' messages for 30 s; a topic is with one deliverer at a time."""
+        """Take the oldest topics' messages for 30 s; a topic is with one deliverer at a time, as long as that lives."""
         self._looked = self._database.signals.mark()
         if not await self._database.read(lambda connection: self._due(connection, self._database.tick(connection), 1)):
             return []
         return await self._database.transact(lambda connection: self._claim(connection, limit), wake=False)
 
     def _due(self, connection: Connection, tick: float, limit: int) -> list[str]:
-        busy = sa.select(OUTBOX.c.topic).where(OUTBOX.c.state == "waiting", ahead(OUTBOX.c.until, tick))
+        claimed = ahead(OUTBOX.c.until, tick) & OUTBOX.c.owner.not_in(dead(connection, tick))
+        busy = sa.select(OUTBOX.c.topic).where(OUTBOX.c.state == "waiting", claimed)
         query = (
             sa.select(OUTBOX.c.topic)
             .where(OUTBOX.c.state == "waiting", ~ahead(OUTBOX.c.not_before, tick), OUTBOX.c.topic.not_in(busy))

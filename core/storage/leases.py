@@ -37,6 +37,12 @@ def alive(connection: Connection, tick: float) -> set[str]:
     return set(connection.scalars(sa.select(PROCESSES.c.id).where(near)))
 
 
+def dead(connection: Connection, tick: float) -> set[str]:
+    """Return the ids of the processes that beat once and have fallen silent; one that never beat is not known dead."""
+    near = PROCESSES.c.beat.between(tick - DEAD_SECONDS, tick + DEAD_SECONDS)
+    return set(connection.scalars(sa.select(PROCESSES.c.id).where(~near)))
+
+
 def front_alive(connection: Connection, tick: float, front: str) -> bool:
     """Say whether a process of that front end beats."""
     near = PROCESSES.c.beat.between(tick - DEAD_SECONDS, tick + DEAD_SECONDS)

@@ -1,5 +1,6 @@
 """The gate over a real socket: held, confirmed, sent once, watched to the end."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,23 @@ async def test_a_policy_that_changed_since_voids_what_was_decided_under_the_old_
     assert change.state is State.SUPERSEDED
     assert "the policy was" in change.note
     assert done(provider) == []
+
+
+async def test_words_that_no_database_takes_are_kept_without_what_breaks_them(core: Core) -> None:
+    """A NUL, a half character or a bell in a reason costs nobody the change."""
+    request = Request(
+        "stop", {"server": "web01"}, ALICE, SLACK, reason="disk\x00 swap\ud800\x07 \u202etoday" + "x" * 900
+    )
+    held = await core.gate.submit(replace(request, can_confirm=True))
+    assert isinstance(held, Held)
+    kept = (await core.gate.get(held.change.id)).reason
+    assert kept.startswith("disk  swap")
+    assert len(kept) == 500
+    assert all(one.isprintable() for one in kept)
+
+
+async def test_an_error_of_the_body_stays_itself(settings: Settings) -> None:
+    """What is raised while a core is open comes out as it was raised."""
+    with pytest.raises(LookupError):
+        async with open_core(settings, front="cli", timing=QUICK):
+            raise LookupError

@@ -8,6 +8,7 @@ from sqlalchemy.engine import Connection
 from core.changes import outbox
 from core.changes.outbox import Copy, Message, Outbox
 from core.storage import Database
+from core.storage.leases import Process
 from core.storage.tables import OUTBOX
 from tests.fakes.clock import FakeClock
 
@@ -231,3 +232,17 @@ async def test_posted_copies_are_remembered_once(
     await ben.forget("a", "C1", "1.0")
     assert await ann.copies("a") == [Copy("a", "thread", "C2", "2.0")]
     assert await database.read(lambda connection: len(connection.execute(sa.select(OUTBOX)).all())) == 0
+
+
+async def test_a_dead_deliverers_claim_is_taken_over_before_it_ends(
+    database: Database, clock: FakeClock, boxes: tuple[Outbox, Outbox]
+) -> None:
+    """A process that beat and fell silent holds no topic; one that still beats keeps its own."""
+    ann, ben = boxes
+    await Process(database, clock, "slack", id="ann").beat()
+    await put(database, clock, "a")
+    assert topics(await ann.claim()) == ["a"]
+    clock.advance(4.0)
+    assert await ben.claim() == []
+    clock.advance(2.0)
+    assert topics(await ben.claim()) == ["a"]
