@@ -56,9 +56,9 @@ def state_keys(settings: Settings) -> tuple[bytes, ...]:
     """Return the keys that seal open questions, the first for new ones; raises `ConfigurationError` for short ones."""
     given = settings.state_key.get_secret_value() if settings.state_key else ""
     keys = _listed(given)
-    if any(len(key) < SHORTEST_KEY for key in keys) or len(set(keys)) != len(keys):
+    if any(len(key) < SHORTEST_KEY for key in keys):
         raise ConfigurationError(
-            f"VPSOPS_STATE_KEY needs {SHORTEST_KEY} characters or more, and each key once.",
+            f"VPSOPS_STATE_KEY needs {SHORTEST_KEY} characters or more.",
             hint="Make one with: openssl rand -hex 32",
         )
     return tuple(key.encode() for key in keys)
