@@ -1,6 +1,6 @@
 """Whether somebody is among those who may decide, read from Slack at the click; what cannot be read means no."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from core.errors import NotAllowed
 KEEP_SECONDS: Final = 30.0
 PAGES: Final = 20
 PAGE: Final = 200
+NOBODY: Final = "users_not_found"
 LESS_THAN_MEMBERS: Final = ("deleted", "is_bot", "is_restricted", "is_ultra_restricted", "is_stranger")
 
 Read = Callable[[str], Awaitable[frozenset[str]]]
@@ -59,6 +60,19 @@ class Membership:
         if not said and unread:
             raise _unreadable(f"who is in {' and '.join(unread)}")
         return Standing(tuple(found), "; ".join(said))
+
+    async def addresses(self, user: str, emails: Iterable[str]) -> tuple[str, ...]:
+        """Return which of these e-mail addresses are a person's; raises `NotAllowed` where that cannot be read."""
+        found = []
+        for email in emails:
+            try:
+                answer = await self._slack.get("users.lookupByEmail", {"email": email})
+            except SlackError as error:
+                if error.code != NOBODY:
+                    raise _unreadable("whose agent asks") from None
+            else:
+                found += [email] if answer.get("user", {}).get("id") == user else []
+        return tuple(found)
 
     async def _full_member(self, user: str) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from core.app import Core
@@ -12,6 +13,7 @@ from playground.slack.entities import Message
 from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
 
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U0ALICE")
+MAILED = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "Alice@acme.example")
 SCENE = Scene(
     workspace=WorkspaceConfig().with_scopes("channels:read", "groups:read"),
     settings={"VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS"},
@@ -19,10 +21,12 @@ SCENE = Scene(
 
 
 @asynccontextmanager
-async def asked(directory: Path, scene: Scene = SCENE) -> AsyncIterator[tuple[Stage, Core, Message, str]]:
+async def asked(
+    directory: Path, scene: Scene = SCENE, agent: Actor = AGENT
+) -> AsyncIterator[tuple[Stage, Core, Message, str]]:
     """Have an agent ask for a reboot for alice, and wait for the card."""
     async with stage(directory, scene) as world, world.bot() as (_, core):
-        request = Request("reboot", {"server": "web01"}, AGENT, Origin("mcp"), reason="it hangs", key="k1")
+        request = Request("reboot", {"server": "web01"}, agent, Origin("mcp"), reason="it hangs", key="k1")
         outcome = await core.gate.submit(request)
         assert isinstance(outcome, Held)
         yield world, core, await world.card("approvals", words="waiting for approval"), outcome.change.id
@@ -90,3 +94,23 @@ async def test_two_clicks_at_once_are_one_run(tmp_path: Path) -> None:
         await world.private("carol", "already")
         await world.card("approvals", words="Reboot web01.example.com: done")
         assert world.effects("reboot") == 1
+
+
+async def test_the_human_known_by_e_mail_cannot_vote_either(tmp_path: Path) -> None:
+    """Slack is asked whose address it is: that person is told no, another one decides."""
+    scene = replace(SCENE, workspace=SCENE.workspace.with_scopes("users:read.email"))
+    async with asked(tmp_path, scene, MAILED) as (world, _, card, _change):
+        await world.slack.click("alice", card, "vps:approve")
+        await world.private("alice", "You asked for this")
+        assert world.effects("reboot") == 0
+        await world.slack.click("bob", card, "vps:approve")
+        await world.card("approvals", words="Reboot web01.example.com: done")
+        assert world.effects("reboot") == 1
+
+
+async def test_an_address_that_cannot_be_looked_up_means_no(tmp_path: Path) -> None:
+    """Without the scope for it nobody can be told apart from the agent's human, so nobody decides."""
+    async with asked(tmp_path, SCENE, MAILED) as (world, _, card, _change):
+        await world.slack.click("bob", card, "vps:approve")
+        await world.private("bob", "I cannot read whose agent asks")
+        assert world.effects("reboot") == 0
