@@ -1,0 +1,252 @@
+"""The pure parts of a change's life: its table, its votes, what a look at the provider means, drift and pace."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.changes import pace
+from core.changes.drift import baseline, drifts
+from core.changes.lookup import Finding, Look, judge
+from core.changes.model import (
+    STEPS,
+    Actor,
+    ActorKind,
+    Approvers,
+    Change,
+    Decision,
+    IllegalStep,
+    Origin,
+    Ruling,
+    State,
+    Target,
+    Verdict,
+    Vote,
+    check_step,
+    digest_of,
+)
+from core.changes.voting import check, tally
+from core.errors import NotAllowed
+from core.storage.tables import METADATA
+from core.timing import Timing
+from core.wayscloud.models import Server, Usage
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+TIMING = Timing()
+GROUP = Approvers(groups=("S1",))
+ASKER = Actor(ActorKind.PERSON, "U1", "alice", "U1", aliases=("alice@example.com",))
+AGENT = Actor(ActorKind.AGENT, "mcp:x", "x", "Alice@Example.com")
+
+
+def voter(name: str = "U2", *groups: str, aliases: tuple[str, ...] = ()) -> Actor:
+    return Actor(ActorKind.PERSON, name, name, name, aliases=aliases, groups=groups or ("S1",))
+
+
+def change(operation: str = "stop", state: State = State.WATCHING, age: float = 10.0, **more: object) -> Change:
+    base = Change(
+        id="chg_1",
+        version=1,
+        state=state,
+        operation=operation,
+        arguments={},
+        target=Target("" if operation == "create" else "s1", "web01.example.com", "running"),
+        actor=AGENT,
+        origin=Origin("mcp"),
+        reason="",
+        ruling=Ruling(Decision.APPROVE, votes=2, approvers=GROUP, requirements=(GROUP,)),
+        digest="d" * 64,
+        created_at=NOW,
+        expires_at=None,
+        updated_at=NOW,
+        sent_at=NOW - timedelta(seconds=age),
+    )
+    return replace(base, **more)  # type: ignore[arg-type]
+
+
+def server(status: str = "running", ident: str = "s1", **more: object) -> Server:
+    return Server.model_validate({"id": ident, "hostname": "web01.example.com", "status": status, **more})
+
+
+def look(*servers: Server, complete: bool = True, away: frozenset[str] = frozenset()) -> Look:
+    return Look(servers, complete, NOW, away)
+
+
+def test_every_state_is_reached_and_every_life_ends() -> None:
+    """From `requested` every state can be reached, and from every state an end."""
+    reached = {State.REQUESTED}
+    while (more := reached | {after for one in reached for after in STEPS[one]}) != reached:
+        reached = more
+    assert reached == set(State)
+    ends = {state for state in State if state.final}
+    while (more := ends | {one for one in State if STEPS[one] & ends}) != ends:
+        ends = more
+    assert ends == set(State)
+
+
+@given(st.sampled_from(State), st.sampled_from(State))
+def test_a_step_the_table_does_not_have_raises(before: State, after: State) -> None:
+    """Nothing but the table's steps passes, and nothing leaves a final state."""
+    if after in STEPS[before]:
+        check_step(before, after)
+    else:
+        with pytest.raises(IllegalStep):
+            check_step(before, after)
+
+
+@given(st.permutations(["hostname", "plan", "region"]))
+def test_a_digest_is_of_what_was_shown_whatever_its_order(order: list[str]) -> None:
+    """The order of arguments is nothing; every fact is something."""
+    given_arguments = {name: name for name in order}
+    target = Target("s1", "web01", "running", "oslo", "192.0.2.1", "p")
+    one = digest_of("create", given_arguments, target, ["9 NOK"], "pol_1")
+    assert one == digest_of(
+        "create", {"hostname": "hostname", "plan": "plan", "region": "region"}, target, ["9 NOK"], "pol_1"
+    )
+    for other in ("id", "hostname", "state", "region", "address", "plan"):
+        assert one != digest_of("create", given_arguments, replace(target, **{other: "x"}), ["9 NOK"], "pol_1")
+    assert one != digest_of("create", given_arguments, target, ["8 NOK"], "pol_1")
+    assert one != digest_of("create", given_arguments, target, ["9 NOK"], "pol_2")
+    assert one != digest_of("stop", given_arguments, target, ["9 NOK"], "pol_1")
+
+
+@pytest.mark.parametrize(
+    ("who", "why"),
+    [
+        (replace(voter(), kind=ActorKind.AGENT), "Only people vote"),
+        (voter("U1", aliases=("alice@example.com",)), "You asked"),
+        (voter("U9", aliases=("ALICE@example.com",)), "You asked"),
+        (voter("U2", "S9"), "not among those"),
+        (Actor(ActorKind.PERSON, "U2", groups=()), "not among those"),
+    ],
+    ids=["agent", "asker", "human behind the agent", "other group", "no group"],
+)
+def test_who_may_not_vote_is_told_why(who: Actor, why: str) -> None:
+    """Never the requester, never the human behind the agent, never somebody the rules do not name."""
+    with pytest.raises(NotAllowed, match=why):
+        check(change(state=State.HELD), who)
+
+
+def test_nobody_votes_twice_under_another_name() -> None:
+    """One vote a person, whatever that person is called."""
+    first = Vote(voter("U2", aliases=("bob@example.com",)), Verdict.APPROVE, "", "", NOW)
+    with pytest.raises(NotAllowed, match="voted"):
+        check(change(state=State.HELD, votes=(first,)), voter("bob@example.com"))
+
+
+def test_a_voter_must_be_acceptable_to_every_rule() -> None:
+    """With two approve rules one group is not enough."""
+    both = Ruling(Decision.APPROVE, votes=1, requirements=(GROUP, Approvers(people=("U3",))))
+    held = change(state=State.HELD, ruling=both)
+    with pytest.raises(NotAllowed):
+        check(held, voter("U2"))
+    check(held, voter("u3", "S1"))
+
+
+@given(st.integers(1, 5), st.lists(st.sampled_from(Verdict), max_size=6))
+def test_votes_come_to_n_of_m(wanted: int, verdicts: list[Verdict]) -> None:
+    """One denial ends it; the last approval that was wanted starts it; until then it stays held."""
+    held = change(state=State.HELD, ruling=Ruling(Decision.APPROVE, votes=wanted, approvers=GROUP))
+    for number, verdict in enumerate(verdicts):
+        vote = Vote(voter(f"U{number + 2}"), verdict, "", "", NOW)
+        state = tally(held, vote)
+        held = replace(held, votes=(*held.votes, vote))
+        if verdict is Verdict.DENY:
+            assert state is State.DENIED
+            return
+        assert state is (State.APPROVED if held.approvals >= wanted else State.HELD)
+        if state is State.APPROVED:
+            return
+
+
+def usage(uptime: int | None) -> Usage:
+    return Usage.model_validate({"status": "running", "uptime_seconds": uptime})
+
+
+@pytest.mark.parametrize(
+    ("what", "seen", "used", "finding"),
+    [
+        (change("stop"), look(server("stopped")), None, Finding.SUCCEEDED),
+        (change("stop"), look(server("running")), None, Finding.WAIT),
+        (change("stop"), look(server("error")), None, Finding.FAILED),
+        (change("start"), look(server("active", power_state="off")), None, Finding.WAIT),
+        (change("start"), look(server("active", power_state="on")), None, Finding.SUCCEEDED),
+        (change("stop"), look(server("hibernating")), None, Finding.WAIT),
+        (change("stop", age=301), look(server("running")), None, Finding.OVERDUE),
+        (change("stop", age=400, overdue=True), look(server("running")), None, Finding.WAIT),
+        (change("stop", age=90000, overdue=True), look(server("running")), None, Finding.FAILED),
+        (change("stop"), look(), None, Finding.WAIT),
+        (change("stop", age=121), look(), None, Finding.FAILED),
+        (change("stop", age=121), look(complete=False), None, Finding.WAIT),
+        (change("reboot"), look(server()), None, Finding.NEEDS_USAGE),
+        (change("reboot", last_uptime=900), look(server()), usage(901), Finding.WAIT),
+        (change("reboot", last_uptime=900), look(server()), usage(899), Finding.SUCCEEDED),
+        (change("reboot", age=30), look(server()), usage(20), Finding.SUCCEEDED),
+        (change("reboot"), look(server()), usage(None), Finding.WAIT),
+        (change("reboot"), look(server(), away=frozenset({"chg_1"})), usage(None), Finding.SUCCEEDED),
+        (change("create", result={"id": "s1"}), look(server("provisioning")), None, Finding.WAIT),
+        (change("create", result={"id": "s1"}, age=601), look(server("provisioning")), None, Finding.OVERDUE),
+        (change("create", result={"id": "s1"}), look(server()), None, Finding.SUCCEEDED),
+    ],
+)  # fmt: skip
+def test_what_a_look_means_for_a_watched_change(what: Change, seen: Look, used: Usage | None, finding: Finding) -> None:
+    """Settled, failed, late or lost; an unknown word is on its way, and an incomplete list proves no absence."""
+    assert judge(what, seen, used, TIMING).finding is finding
+
+
+UNCLEAR = State.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("what", "seen", "used", "finding"),
+    [
+        (change("create", UNCLEAR), look(server(created_at=NOW.isoformat())), None, Finding.ADOPTED),
+        (change("create", UNCLEAR), look(server()), None, Finding.ADOPTED),
+        (change("create", UNCLEAR), look(server(created_at="2026-11-24T11:00:00Z")), None, Finding.WAIT),
+        (change("create", UNCLEAR), look(server(), server(ident="s2")), None, Finding.NEEDS_PERSON),
+        (change("create", UNCLEAR), look(), None, Finding.WAIT),
+        (change("create", UNCLEAR, 301), look(), None, Finding.FAILED),
+        (change("create", UNCLEAR, 301), look(complete=False), None, Finding.NEEDS_PERSON),
+        (change("stop", UNCLEAR), look(server("stopped")), None, Finding.SUCCEEDED),
+        (change("stop", UNCLEAR), look(server("stopping")), None, Finding.ADOPTED),
+        (change("stop", UNCLEAR), look(server("running")), None, Finding.WAIT),
+        (change("stop", UNCLEAR, 181), look(server("running")), None, Finding.FAILED),
+        (change("stop", UNCLEAR, 181), look(), None, Finding.NEEDS_PERSON),
+        (change("reboot", UNCLEAR), look(server()), None, Finding.NEEDS_USAGE),
+        (change("reboot", UNCLEAR, 181), look(server()), usage(9000), Finding.FAILED),
+        (change("reboot", UNCLEAR, 181), look(server()), usage(None), Finding.NEEDS_PERSON),
+        (change("reboot", UNCLEAR), look(server()), usage(3), Finding.SUCCEEDED),
+    ],
+)  # fmt: skip
+def test_an_unclear_outcome_is_looked_up(what: Change, seen: Look, used: Usage | None, finding: Finding) -> None:
+    """Found done, found under way, found not done after a while, or a person is asked: never sent again."""
+    assert judge(what, seen, used, TIMING).finding is finding
+
+
+def test_drift_is_a_change_of_state_nobody_asked_for() -> None:
+    """A server on its way is compared with where it last stood; our own servers are left out."""
+    before = {"s1": server("running"), "s2": server("running", "s2", hostname="db01")}
+    on_its_way = [server("stopping"), server("running", "s2", hostname="db01")]
+    kept = baseline(before, on_its_way)
+    assert drifts(before, {one.id: one for one in on_its_way}, (), complete=True) == []
+    stopped = {"s1": server("stopped"), "s2": kept["s2"]}
+    (drift,) = drifts(kept, stopped, (), complete=True)
+    assert (drift.hostname, drift.before, drift.after) == ("web01.example.com", "running", "stopped")
+    assert drifts(kept, stopped, {"s1"}, complete=True) == []
+    assert [one.after for one in drifts(kept, {"s1": kept["s1"]}, (), complete=True)] == ["gone"]
+    assert drifts(kept, {"s1": kept["s1"]}, (), complete=False) == []
+
+
+def test_writes_pass_in_a_burst_and_then_one_at_a_time() -> None:
+    """Ten at once, four a second after that; a wish to wait holds everything back."""
+    engine = sa.create_engine("sqlite://")
+    METADATA.create_all(engine)
+    with engine.begin() as connection:
+        waits = [pace.reserve(connection, 9100.0, TIMING) for _ in range(13)]
+        assert waits == [0.0] * 10 + [0.25, 0.5, 0.75]
+        assert pace.reserve(connection, 9200.0, TIMING) == 0.0
+        pace.hold_off(connection, 9200.0, 30.0)
+        assert pace.reserve(connection, 9201.0, TIMING) == 29.0
+        assert pace.reserve(connection, 5.0, TIMING) == 0.0  # the machine was started anew: its clock began again

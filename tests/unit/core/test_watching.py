@@ -1,0 +1,148 @@
+"""Watching: one list call for any number of changes, from the first to the last; outages and drift are told once."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+
+import anyio
+import pytest
+import sqlalchemy as sa
+
+from core.app import Core, open_core
+from core.changes.model import Actor, ActorKind, Change, Origin, State
+from core.clock import SystemClock
+from core.requests import Held, Request
+from core.settings import Settings
+from core.storage.tables import OUTBOX
+from playground.wayscloud.config import SimulatorConfig
+from playground.wayscloud.faults import parse
+from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from tests.fakes.timing import QUICK
+from tests.unit.core.conftest import KEY
+
+ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")
+
+
+@pytest.fixture
+async def slow() -> AsyncIterator[SimulatorHandle]:
+    """A provider whose servers take so long that a watch stays one for the whole test."""
+    async with running_simulator(SimulatorConfig(speed=1.0, fleet=160, seed=7)) as handle:
+        yield handle
+
+
+@pytest.fixture
+async def core(slow: SimulatorHandle, database_url: str) -> AsyncIterator[Core]:
+    env = {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": slow.url, "VPSOPS_DATABASE_URL": database_url}
+    async with open_core(Settings.model_validate(env), front="cli", timing=QUICK) as opened:
+        yield opened
+
+
+def count(provider: SimulatorHandle, operation: str) -> int:
+    return len(provider.simulator.journal.entries(operation=operation))
+
+
+async def until(seen: Callable[[], bool]) -> None:
+    with anyio.fail_after(5):
+        while not seen():
+            await SystemClock().sleep(0.01)  # what the simulator received tells nobody; bounded
+
+
+async def start(core: Core, hostname: str) -> Change:
+    held = await core.gate.submit(Request("start", {"server": hostname}, ALICE, Origin("cli"), can_confirm=True))
+    assert isinstance(held, Held)
+    await core.gate.confirm(held.change.id, ALICE, held.change.digest)
+    return await core.gate.wait(held.change.id, seconds=5, until=lambda change: change.state is State.WATCHING)
+
+
+async def events(core: Core) -> list[str]:
+    rows = await core.database.read(lambda c: c.execute(sa.select(OUTBOX).where(OUTBOX.c.kind == "event")).all())
+    return [row.payload["event"] for row in rows]
+
+
+@pytest.mark.parametrize("watches", [1, 12])
+async def test_one_list_call_serves_every_watch(core: Core, slow: SimulatorHandle, watches: int) -> None:
+    """The number of looks follows the clock and not the number of changes, and ends with the last of them."""
+    stopped = [one.hostname for one in slow.simulator.world.servers() if one.state.value == "stopped"][:watches]
+    assert len(stopped) == watches
+    for hostname in stopped:
+        await start(core, hostname)
+    before, begun = count(slow, "list"), core.clock.monotonic()
+    await until(lambda: count(slow, "list") >= before + 5)
+    looks = 5 / (core.clock.monotonic() - begun)
+    assert looks <= 1.5 / QUICK.poll_young
+    slow.simulator.world.time.advance(120)
+    with anyio.fail_after(5):
+        while [one for one in await core.gate.changes(limit=50) if not one.state.final]:
+            await core.database.signals.wait(0.2)
+    await core.clock.sleep(0.6)
+    rest = count(slow, "list")
+    await core.clock.sleep(0.6)
+    assert count(slow, "list") == rest
+
+
+async def test_an_outage_is_told_once_and_its_end_once(core: Core, slow: SimulatorHandle) -> None:
+    """People hear that the provider is away and that it is back; the change stays watched and settles."""
+    (hostname,) = [one.hostname for one in slow.simulator.world.servers() if one.state.value == "stopped"][:1]
+    change = await start(core, hostname)
+    slow.simulator.faults.add(parse({"kind": "status", "status": 500, "match": {"method": "GET"}}))
+    failing = count(slow, "list")
+    await until(lambda: count(slow, "list") >= failing + 8)
+    slow.simulator.faults.clear()
+    slow.simulator.world.time.advance(120)
+    ended = await core.gate.wait(change.id, seconds=5)
+    assert ended.state is State.SUCCEEDED
+    assert await events(core) == ["provider_unreachable", "provider_back"]
+
+
+async def test_a_refused_key_stops_the_looks_and_is_told(core: Core, slow: SimulatorHandle) -> None:
+    """A key that is not good any more is not tried again and again."""
+    (hostname,) = [one.hostname for one in slow.simulator.world.servers() if one.state.value == "stopped"][:1]
+    await start(core, hostname)
+    slow.simulator.faults.add(parse({"kind": "status", "status": 401, "match": {"method": "GET"}}))
+    with anyio.fail_after(5):
+        while await events(core) != ["provider_refuses_key"]:
+            await core.database.signals.wait(0.2)
+    tried = count(slow, "list")
+    await core.clock.sleep(0.6)
+    assert count(slow, "list") == tried
+
+
+async def test_a_server_somebody_else_stopped_is_drift(core: Core, slow: SimulatorHandle) -> None:
+    """While something is watched, a state nobody here asked for is told, with the server's name."""
+    (hostname,) = [one.hostname for one in slow.simulator.world.servers() if one.state.value == "stopped"][:1]
+    await start(core, hostname)
+    looked = count(slow, "list")
+    await until(lambda: count(slow, "list") >= looked + 2)
+    world = slow.simulator.world
+    web = world.find("web01.example.com")
+    assert web is not None
+    world.override(web, type(web.state)("stopped"), None, None)
+    with anyio.fail_after(5):
+        while await events(core) != ["drift"]:
+            await core.database.signals.wait(0.2)
+    rows = await core.database.read(lambda c: c.execute(sa.select(OUTBOX).where(OUTBOX.c.kind == "event")).all())
+    assert "web01.example.com was running, is stopped" in json.dumps(rows[0].payload)
+
+
+async def test_what_takes_too_long_is_told_and_watched_on(core: Core, slow: SimulatorHandle) -> None:
+    """Overdue is no end: the server is free for another change, and the slow watch goes on until it settles."""
+    (hostname,) = [one.hostname for one in slow.simulator.world.servers() if one.state.value == "stopped"][:1]
+    change = await start(core, hostname)
+    late = await core.gate.wait(change.id, seconds=QUICK.power_limit + 3)
+    assert (late.state, late.overdue) == (State.WATCHING, True)
+    again = await core.gate.submit(Request("stop", {"server": hostname}, ALICE, Origin("cli"), can_confirm=True))
+    assert isinstance(again, Held)
+    slow.simulator.world.time.advance(120)
+    ended = await core.gate.wait(change.id, seconds=5, until=lambda one: one.state.final)
+    assert ended.state is State.SUCCEEDED
+
+
+async def test_a_watch_is_taken_up_by_a_new_process(core: Core, slow: SimulatorHandle, database_url: str) -> None:
+    """Watches are rebuilt from storage: the process that asked may be gone."""
+    (hostname,) = [one.hostname for one in slow.simulator.world.servers() if one.state.value == "stopped"][:1]
+    change = await start(core, hostname)
+    await core.engine.stop()
+    env = {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": slow.url, "VPSOPS_DATABASE_URL": database_url}
+    slow.simulator.world.time.advance(120)
+    async with open_core(Settings.model_validate(env), front="worker", timing=QUICK) as other:
+        ended = await other.gate.wait(change.id, seconds=5)
+    assert ended.state is State.SUCCEEDED
