@@ -1,0 +1,1 @@
+"""State machines compared with small models."""

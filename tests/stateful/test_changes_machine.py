@@ -1,0 +1,228 @@
+"""A state machine over requests, confirmations, votes, time and dying processes, against a model of a few lines.
+
+Real parts throughout: the gate, the engine, a SQLite file and the simulated provider over a socket.
+"""
+
+import tempfile
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+
+from core import audit
+from core.app import Core, open_core
+from core.changes.model import Actor, ActorKind, Origin, State, Verdict
+from core.clock import SystemClock
+from core.errors import NotAllowed, StaleChange
+from core.requests import Held, Refused, Request
+from core.settings import Settings
+from playground.wayscloud.config import SimulatorConfig
+from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from tests.fakes.timing import QUICK
+
+POLICY = """
+[[rule]]
+id = "reads"
+risk = "read"
+decision = "allow"
+
+[[rule]]
+id = "people"
+actor = "person"
+risk = "disruptive"
+decision = "confirm"
+
+[[rule]]
+id = "agents"
+actor = "agent"
+risk = "disruptive"
+decision = "approve"
+votes = 2
+approvers = { groups = ["S1"] }
+"""
+ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1", groups=("S1",))
+AGENT = Actor(ActorKind.AGENT, "mcp:x", "x", "U1")
+VOTERS = [ALICE, *(Actor(ActorKind.PERSON, f"U{n}", f"v{n}", f"U{n}", groups=("S1",)) for n in (2, 3, 4))]
+STRANGER = Actor(ActorKind.PERSON, "U9", "eve", "U9")
+RUNS = {State.APPROVED, State.SENDING, State.WATCHING, State.UNKNOWN, State.SUCCEEDED}
+LIFE = {"confirm": QUICK.confirm_seconds, "approve": QUICK.approve_seconds}
+
+
+class JumpingClock(SystemClock):
+    """The machine's clock, with a time of day that the test moves."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def now(self) -> datetime:
+        """Return the moved time of day."""
+        return super().now() + self.ahead
+
+
+@dataclass(slots=True)
+class Expected:
+    """What the model knows of a change."""
+
+    server: str
+    kind: str
+    born: timedelta
+    state: str = "held"
+    voters: set[str] = field(default_factory=set)
+    approvals: int = 0
+
+
+class Changes(RuleBasedStateMachine):
+    """The product on one side, `Expected` on the other."""
+
+    held = Bundle("held")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = ExitStack()
+        self.portal: BlockingPortal = self.stack.enter_context(start_blocking_portal())
+        self.folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
+        self.clock = JumpingClock()
+        self.model: dict[str, Expected] = {}
+        self.core: Core
+        self.process: AbstractContextManager[Core]
+
+    @initialize()
+    def begin(self) -> None:
+        """Start the provider and the first process."""
+        simulator = running_simulator(SimulatorConfig(speed=600.0, fleet=8, seed=1))
+        self.provider: SimulatorHandle = self.stack.enter_context(self.portal.wrap_async_context_manager(simulator))
+        servers = self.provider.simulator.world.servers()
+        self.servers = [one.hostname for one in servers if one.state.value == "running"][:4]
+        (self.folder / "vpsops.toml").write_text(POLICY)
+        self._start()
+
+    def _start(self) -> None:
+        told = {
+            "WAYSCLOUD_API_KEY": "wayscloud_vps_test1_SECRET",
+            "WAYSCLOUD_API_URL": self.provider.url,
+            "VPSOPS_DATABASE_URL": f"sqlite:///{self.folder / 'db.sqlite3'}",
+            "VPSOPS_CONFIG": self.folder / "vpsops.toml",
+        }
+        opening = open_core(Settings.model_validate(told), front="worker", clock=self.clock, timing=QUICK)
+        self.process = self.portal.wrap_async_context_manager(opening)
+        self.core = self.process.__enter__()
+
+    @rule(target=held, index=st.integers(0, 3), kind=st.sampled_from(["confirm", "approve"]))
+    def submit(self, index: int, kind: str) -> object:
+        """Ask for a reboot: held, or refused because another change holds the server."""
+        server = self.servers[index]
+        actor = ALICE if kind == "confirm" else AGENT
+        request = Request("reboot", {"server": server}, actor, Origin("cli"), can_confirm=True)
+        outcome = self.portal.call(self.core.gate.submit, request)
+        if isinstance(outcome, Refused):
+            assert outcome.change is not None
+            assert self.model[outcome.change.id].server == server
+            assert self.model[outcome.change.id].state in {"held", "runs"}
+            return multiple()
+        assert isinstance(outcome, Held)
+        self.model[outcome.change.id] = Expected(server, kind, self.clock.ahead)
+        return outcome.change.id
+
+    def _expired(self, change: Expected) -> bool:
+        return (self.clock.ahead - change.born).total_seconds() >= LIFE[change.kind]
+
+    @rule(change=held, actor=st.sampled_from([ALICE, STRANGER, AGENT]))
+    def confirm(self, change: str, actor: Actor) -> None:
+        """Only the asker's own human confirms, once, and only what waits for that."""
+        known = self.model[change]
+        digest = self.portal.call(self.core.gate.get, change).digest
+        try:
+            self.portal.call(self.core.gate.confirm, change, actor, digest)
+        except (NotAllowed, StaleChange):
+            wrong = known.kind != "confirm" or actor is STRANGER
+            assert wrong or known.state != "held" or self._expired(known)
+        else:
+            assert (known.state, known.kind, actor is STRANGER) == ("held", "confirm", False)
+            known.state = "runs"
+
+    @rule(change=held, voter=st.sampled_from([*VOTERS, STRANGER]), verdict=st.sampled_from(Verdict))
+    def vote(self, change: str, voter: Actor, verdict: Verdict) -> None:
+        """Eligible others vote once each; two approvals start it, one denial ends it."""
+        known = self.model[change]
+        digest = self.portal.call(self.core.gate.get, change).digest
+        try:
+            self.portal.call(partial(self.core.gate.vote, change, voter, verdict, digest))
+        except (NotAllowed, StaleChange):
+            wrong = known.kind != "approve" or voter in {ALICE, STRANGER} or voter.id in known.voters
+            assert wrong or known.state != "held" or self._expired(known)
+            return
+        assert (known.state, known.kind) == ("held", "approve")
+        assert voter not in {ALICE, STRANGER}
+        assert voter.id not in known.voters
+        known.voters.add(voter.id)
+        known.approvals += verdict is Verdict.APPROVE
+        known.state = "denied" if verdict is Verdict.DENY else "runs" if known.approvals == 2 else "held"
+
+    @rule(change=consumes(held), actor=st.sampled_from([ALICE, STRANGER]))
+    def cancel(self, change: str, actor: Actor) -> None:
+        """The asker withdraws what has not been sent."""
+        known = self.model[change]
+        try:
+            self.portal.call(partial(self.core.gate.cancel, change, replace(actor)))
+        except (NotAllowed, StaleChange):
+            assert actor is STRANGER or known.state != "held" or self._expired(known)
+        else:
+            assert actor is ALICE
+            known.state = "cancelled"
+
+    @rule(seconds=st.sampled_from([60, 1000, 4000]))
+    def pass_time(self, seconds: int) -> None:
+        """The time of day jumps; holds that are over expire by themselves."""
+        self.clock.ahead += timedelta(seconds=seconds)
+        for change, known in self.model.items():
+            if known.state == "held" and self._expired(known):
+                ended = self.portal.call(partial(self.core.gate.wait, change, seconds=5.0))
+                assert ended.state is State.EXPIRED
+                known.state = "expired"
+
+    @rule()
+    def die(self) -> None:
+        """The process ends wherever it is, and another one goes on."""
+        self.process.__exit__(None, None, None)
+        self._start()
+
+    @invariant()
+    def both_agree(self) -> None:
+        """Every change is where the model says."""
+        for change, known in self.model.items():
+            state = self.portal.call(self.core.gate.get, change).state
+            assert state in RUNS if known.state == "runs" else state.value == known.state, (state, known)
+
+    def teardown(self) -> None:
+        """In the end every run has settled, each was done exactly once, and the trail is whole."""
+        try:
+            if hasattr(self, "core"):
+                self._check_end()
+                self.process.__exit__(None, None, None)
+        finally:
+            self.stack.close()
+
+    def _check_end(self) -> None:
+        ran = [change for change, known in self.model.items() if known.state == "runs"]
+        for change in ran:
+            ended = self.portal.call(
+                partial(self.core.gate.wait, change, seconds=8.0, until=lambda one: one.state.final)
+            )
+            assert ended.state is State.SUCCEEDED, ended.note
+        assert len(self.provider.simulator.world.effects) == len(ran)
+        faults = self.portal.call(
+            self.core.database.read, lambda c: list(audit.verify(audit.read(c, limit=100_000), audit.head(c)))
+        )
+        assert faults == []
+
+
+Changes.TestCase.settings = settings(
+    max_examples=8, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestChanges = Changes.TestCase
