@@ -23,6 +23,8 @@ PG_PATIENCE: dict[str, Any] = {
     "keepalives_interval": 10,
     "tcp_user_timeout": 15_000,
 }
+# A server or a role may be set to forget its last commits in a crash: an intention must not be among them.
+DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.glusterfs", "fuse.sshfs", "lustre"}
 )
@@ -179,6 +181,7 @@ def _postgresql(url: sa.URL, busy: float) -> Pools:
 
     def connected(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         cursor = connection.cursor()
+        cursor.execute(DURABLE)
         cursor.execute(f"SET lock_timeout = {patience}")
         # A process that is frozen in a transaction would hold the audit trail's lock for all the others.
         cursor.execute(f"SET idle_in_transaction_session_timeout = {patience}")
