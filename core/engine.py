@@ -46,7 +46,7 @@ class Engine:
         self._retention = Retention(database, clock)
         self._watcher = Watcher(database, api, clock, process, timing)
         self._runner = Runner(database, api, clock, process, timing, policy, self.look_soon)
-        self._keeper = Keeper(database, clock, process, timing, self.run, self.watch)
+        self._keeper = Keeper(database, clock, process, timing, self.run, lambda: frozenset(self._runs), self.watch)
 
     async def start(self) -> None:
         """Beat, keep and be ready to run; a second start is nothing. Raises `StorageError`."""

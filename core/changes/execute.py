@@ -64,7 +64,7 @@ class Runner:
             change = store.load(connection, change_id, lock=True)
             tick = self.database.tick(connection)
             owner = connection.scalars(store.column(CHANGES.c.owner, change_id)).one()
-            if change.state is not State.APPROVED or owner in alive(connection, tick):
+            if change.state is not State.APPROVED or owner in alive(connection, tick) - {self.process.id}:
                 return None
             return store.amend(connection, change, self.clock.now(), owner=self.process.id)
 

@@ -5,7 +5,9 @@ every step is compare-and-set.
 """
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from sqlalchemy.engine import Connection
@@ -46,6 +48,7 @@ class Keeper:
     process: Process
     timing: Timing
     run: Callable[[str], None]
+    running: Callable[[], AbstractSet[str]]  # what this process runs at the moment
     watch: Callable[[], None]
 
     async def keep(self) -> None:
@@ -63,24 +66,26 @@ class Keeper:
 
     async def round(self) -> None:
         """Do everything that is due now."""
-        due = await self.database.read(self._due)
+        due = await self.database.read(partial(self._due, self.running()))
         for change in due.expired:
             await self._step(change, expire)
         for change in due.to_remind:
             await self._step(change, remind)
         for change in due.orphaned:
-            await self._step(change, orphan)
+            if change.id not in self.running():  # one that began since is no orphan
+                await self._step(change, orphan)
         for change in due.to_run:
             self.run(change.id)
         if due.watched or due.orphaned:
             self.watch()
 
-    def _due(self, connection: Connection) -> Due:
+    def _due(self, running: AbstractSet[str], connection: Connection) -> Due:
         now, tick = self.clock.now().timestamp(), self.database.tick(connection)
-        living = alive(connection, tick)
+        others = alive(connection, tick) - {self.process.id}  # what is ours and does not run was broken off
         held = CHANGES.c.state == State.HELD.value
-        masterless = CHANGES.c.owner.is_(None) | CHANGES.c.owner.not_in(living)
-        unowned = masterless & (CHANGES.c.updated_at < now - self.timing.keep_seconds / 2)
+        masterless = (CHANGES.c.owner.is_(None) | CHANGES.c.owner.not_in(others)) & CHANGES.c.id.not_in(running)
+        moment = self.timing.keep_seconds / 2
+        unowned = masterless & ~CHANGES.c.updated_at.between(now - moment, now + moment)
         return Due(
             expired=store.select(connection, held & (CHANGES.c.expires_at <= now), limit=BATCH),
             to_remind=store.select(connection, held & (CHANGES.c.remind_at <= now), limit=BATCH),

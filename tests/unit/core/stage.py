@@ -124,7 +124,7 @@ class Stage:
 
     async def confirmed(self, operation: str, **arguments: str) -> Change:
         """Ask for a change and confirm it."""
-        held = await self.ask(operation, **arguments)
+        held = await self.ask(operation, ALICE, **arguments)
         return await self.gate.confirm(held.id, ALICE, held.digest)
 
     async def done(self, operation: str, **arguments: str) -> Change:
@@ -156,6 +156,14 @@ class Stage:
         query = OUTBOX.select().where(OUTBOX.c.kind != "card").order_by(OUTBOX.c.id)
         rows = await self.database.read(lambda connection: connection.execute(query).mappings().all())
         return [row["payload"] for row in rows]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition holds, at most the tests' bound."""
+    clock = SystemClock()
+    with anyio.fail_after(BOUND):
+        while not condition():
+            await clock.sleep(0.01)
 
 
 def _booted(provider: SimulatorHandle, state: Really) -> float | None:

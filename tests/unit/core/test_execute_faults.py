@@ -111,9 +111,9 @@ async def test_an_effect_that_comes_when_nobody_listens_any_more_is_found(
     found: list[tuple[str, int, str]] = []
 
     async def meet(operation: str) -> None:
-        found.extend(await ends(stage, operation, (late,)))
+        found.extend(await ends(patient, operation, (late,)))
 
-    async with staged(database_url, provider, PATIENT) as stage, anyio.create_task_group() as group:
+    async with staged(database_url, provider, PATIENT) as patient, anyio.create_task_group() as group:
         group.start_soon(meet, "reboot")
         group.start_soon(meet, "create")
     assert [one[:2] for one in found] == [("succeeded", 1)] * 2
