@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import re
+import signal
 import sys
 import tempfile
 import traceback
@@ -33,6 +34,9 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=SUBJECTS, default=SUBJECTS, help="measure these, keep the others")
     parser.add_argument("--quick", action="store_true", help="try everything in small; prints, and writes no page")
     args = parser.parse_args()
+    # Both signals unwind, so that what was started is ended; a shell's background leaves SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     sections = {name: measured(name, args.quick) for name in args.only}
     if args.quick:
         sys.stdout.write("\n" + "\n".join(found.markdown("now") for found in sections.values() if found))

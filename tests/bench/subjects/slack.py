@@ -63,8 +63,8 @@ class Site:
 
 async def measure(plan: Plan) -> Section:
     """Put the apps under load in turns, then ours alone while the provider hangs."""
-    turns = plan.pick(5, 1)
-    alone, many = Load(plan.pick(500, 100), 1), Load(plan.pick(4000, 400), CONNECTIONS)
+    turns = plan.pick(3, 1)
+    alone, many = Load(plan.pick(500, 100), 1), Load(plan.pick(2000, 400), CONNECTIONS)
     async with _site(plan) as site:
         ran = {one.name: Ran() for one in APPS}
         for turn in range(turns):
