@@ -116,9 +116,9 @@ class Stage:
         """Count the requests that the provider received."""
         return len(self.provider.simulator.journal.entries(operation=operation))
 
-    async def ask(self, operation: str, actor: Actor = ALICE, **arguments: str) -> Change:
+    async def ask(self, operation: str, actor: Actor = ALICE, *, key: str = "", **arguments: str) -> Change:
         """Ask for a change that is then held."""
-        outcome = await self.gate.submit(Request(operation, arguments, actor, SLACK, can_confirm=True))
+        outcome = await self.gate.submit(Request(operation, arguments, actor, SLACK, key=key, can_confirm=True))
         assert isinstance(outcome, Held), outcome
         return outcome.change
 
