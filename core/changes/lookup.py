@@ -116,13 +116,18 @@ def _look_up(change: Change, look: Look, usage: Usage | None, timing: Timing) ->
 
 def _look_up_create(change: Change, look: Look, timing: Timing) -> Found:
     """Find the server by hostname and age: there was none by that name when the change was sent."""
-    twins = [s for s in look.servers if s.hostname.lower() == change.target.hostname and _young(s, change, timing)]
+    named = [s for s in look.servers if s.hostname.lower() == change.target.hostname]
+    twins = [s for s in named if _young(s, change, timing)]
     if len(twins) == 1:
         return Found(Finding.ADOPTED, twins[0], "found in the provider's list by its hostname")
     if twins:
         return Found(Finding.NEEDS_PERSON, note=f"{len(twins)} new servers are called {change.target.hostname}")
     if elapsed(change, look.now) <= timing.create_lookup:
         return Found(Finding.WAIT)
+    if named:
+        return Found(
+            Finding.NEEDS_PERSON, note=f"a server called {change.target.hostname} seems older than this change"
+        )
     if not look.complete:
         return Found(
             Finding.NEEDS_PERSON, note="the provider's list is incomplete, so nothing follows from its silence"

@@ -1,0 +1,52 @@
+"""Changes and servers as a test wants them, without a provider."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from core.changes import store
+from core.changes.model import Change, Decision, Origin, Ruling, State, Target
+from core.storage import Connection
+from core.storage.tables import CHANGES
+from core.wayscloud.models import Server, Usage
+from tests.fakes.clock import START
+from tests.unit.core.stage import AGENT
+
+
+def change(operation: str = "stop", state: State = State.WATCHING, age: float = 10.0, **more: Any) -> Change:
+    """Return a change that was sent `age` seconds before the tests' clock began."""
+    made = Change(
+        id="chg_1",
+        version=1,
+        state=state,
+        operation=operation,
+        arguments={},
+        target=Target("" if operation == "create" else "s1", "web01.example.com", "running"),
+        actor=AGENT,
+        origin=Origin("mcp"),
+        reason="",
+        ruling=Ruling(Decision.APPROVE, votes=2),
+        digest="d" * 64,
+        created_at=START,
+        expires_at=None,
+        updated_at=START,
+        sent_at=START - timedelta(seconds=age),
+    )
+    return replace(made, **more)
+
+
+def server(status: str = "running", ident: str = "s1", hostname: str = "web01.example.com", **more: Any) -> Server:
+    """Return a server as a list has it."""
+    return Server.model_validate({"id": ident, "hostname": hostname, "status": status, **more})
+
+
+def usage(uptime: int | None) -> Usage:
+    """Return a server's usage, with nothing in it but the uptime."""
+    return Usage.model_validate({"uptime_seconds": uptime})
+
+
+def put(connection: Connection, one: Change, *, owner: str | None = None, remind_at: datetime | None = None) -> None:
+    """Store a change as it is, with the process that runs it."""
+    store.insert(connection, one, key="", body={})
+    values = {"owner": owner, "remind_at": remind_at.timestamp() if remind_at else None}
+    connection.execute(CHANGES.update().where(CHANGES.c.id == one.id).values(**values))

@@ -1,0 +1,97 @@
+"""What a look means, for any list, age and usage: every finding is a legal step, and every unclear outcome ends."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.changes.lookup import Finding, Look, judge
+from core.changes.model import STEPS, Change, State
+from core.timing import DEFAULT_TIMING, Timing
+from core.wayscloud.models import Server, Usage
+from tests.fakes.clock import START
+from tests.fakes.timing import QUICK
+from tests.unit.core.sample import change, server, usage
+
+HOST = "web01.example.com"
+WORDS = ("running", "active", "stopped", "stopping", "starting", "provisioning", "error", "terminated", "hibernating")
+STATE_OF = {
+    Finding.SUCCEEDED: State.SUCCEEDED,
+    Finding.FAILED: State.FAILED,
+    Finding.ADOPTED: State.WATCHING,
+    Finding.NEEDS_PERSON: State.NEEDS_PERSON,
+}
+STAYS = {Finding.WAIT, Finding.NEEDS_USAGE, Finding.OVERDUE}
+
+servers = st.builds(
+    server,
+    st.sampled_from(WORDS),
+    st.sampled_from(["s1", "s2", "s3"]),
+    st.sampled_from([HOST, HOST.upper(), "other.example.com"]),
+    power_state=st.sampled_from([None, "on", "off"]),
+    created_at=st.sampled_from([None, *((START - timedelta(seconds=n)).isoformat() for n in (-60, 5, 900, 9e6))]),
+)
+changes = st.builds(
+    change,
+    st.sampled_from(["create", "start", "stop", "reboot"]),
+    st.sampled_from([State.WATCHING, State.UNKNOWN]),
+    st.floats(-7200, 2e5),
+    overdue=st.booleans(),
+    last_uptime=st.sampled_from([None, 3, 86400]),
+    result=st.sampled_from([{}, {"id": "s1"}]),
+)
+looks = st.builds(
+    Look,
+    st.lists(servers, max_size=4, unique_by=lambda one: one.id),
+    st.booleans(),
+    st.just(START),
+    st.sampled_from([frozenset(), frozenset({"chg_1"})]),
+)
+usages = st.one_of(st.none(), st.builds(usage, st.sampled_from([None, 0, 2, 200, 86401])))
+timings = st.sampled_from([DEFAULT_TIMING, QUICK])
+
+
+@given(changes, looks, usages, timings)
+def test_every_finding_is_a_step_of_the_table(what: Change, look: Look, used: Usage | None, timing: Timing) -> None:
+    """Whatever is seen, it means to stay or to take a step that there is, and nobody is notified late twice."""
+    finding = judge(what, look, used, timing).finding
+    assert finding in STAYS or STATE_OF[finding] in STEPS[what.state]
+    assert finding is not Finding.OVERDUE or (what.state is State.WATCHING and not what.overdue)
+
+
+@given(changes, looks, usages)
+def test_success_is_seen_and_never_concluded(what: Change, look: Look, used: Usage | None) -> None:
+    """A success or an adoption names a server of the list that is not failed; silence proves none."""
+    found = judge(what, look, used, DEFAULT_TIMING)
+    if found.finding in {Finding.SUCCEEDED, Finding.ADOPTED}:
+        assert found.server in look.servers
+    if found.finding is Finding.SUCCEEDED:
+        assert found.server is not None
+        assert not found.server.failed
+
+
+@given(changes, looks, usages)
+def test_every_unclear_outcome_ends(what: Change, look: Look, used: Usage | None) -> None:
+    """Once the settling time is over, a look that could be read tells, or hands over to a person."""
+    found = judge(what, look, used, DEFAULT_TIMING)
+    age = (look.now - (what.sent_at or what.updated_at)).total_seconds()
+    if what.state is State.UNKNOWN and age > DEFAULT_TIMING.create_lookup and found.finding in STAYS:
+        assert (found.finding, used) == (Finding.NEEDS_USAGE, None)
+
+
+@given(st.lists(servers, max_size=4, unique_by=lambda one: one.id), st.floats(0, 1e5), st.booleans())
+def test_an_unclear_create_fails_only_where_no_such_server_is(seen: list[Server], age: float, complete: bool) -> None:
+    """`failed` says that it was not made: never beside a server of that name, never after an incomplete list."""
+    found = judge(change("create", State.UNKNOWN, age), Look(seen, complete, START), None, DEFAULT_TIMING)
+    if found.finding is Finding.FAILED:
+        assert complete
+        assert all(one.hostname.lower() != HOST for one in seen)
+
+
+@pytest.mark.parametrize(("age", "finding"), [(299.0, Finding.WAIT), (301.0, Finding.NEEDS_PERSON)])
+def test_an_older_server_of_that_name_is_left_to_a_person(age: float, finding: Finding) -> None:
+    """It may be this one after all, under a clock that is wrong: nobody is told that nothing was made."""
+    old = server(created_at=(START - timedelta(hours=1)).isoformat())
+    found = judge(change("create", State.UNKNOWN, age), Look([old], True, START), None, DEFAULT_TIMING)
+    assert found.finding is finding
