@@ -1,7 +1,9 @@
 // The chat: channels, messages, threads, the home tab, and the line one types into.
 import { Blocks } from "./blocks.js";
 import { Composer } from "./composer.js";
+import { ConfirmHost } from "./confirm.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./lib.js";
+import { ModalHost } from "./modal.js";
 import { mrkdwn } from "./mrkdwn.js";
 import { channelOf, channels, person, set, slack, state } from "./store.js";
 import { onHome, onMessage } from "./surfaces.js";
@@ -11,20 +13,22 @@ const HOME = "home";
 
 export function Chat() {
   const channel = channelOf(state.channel) ?? channels()[0];
+  const covered = Boolean(state.confirm || state.topics.slack?.modals.length);
   return html`<section class="chat" aria-label="The simulated Slack workspace">
-    <${Rooms} />
-    <div class="room">
+    <${Rooms} inert=${covered} />
+    <div class="room" inert=${covered}>
       ${state.channel === HOME ? html`<${Home} />` : channel ? html`<${Room} key=${`${state.user} ${channel.id}`} channel=${channel} />` : html`<p class="empty">Opening the workspace …</p>`}
     </div>
+    <${ModalHost} /><${ConfirmHost} />
   </section>`;
 }
 
-function Rooms() {
+function Rooms({ inert }) {
   const open = (id) => set({ channel: id });
   const item = (id, label, unread) => html`<li><button type="button" data-channel=${id} aria-current=${state.channel === id ? "page" : undefined}
     onClick=${() => open(id)}><span>${label}</span>${unread > 0 && html`<b class="badge" aria-label=${`${unread} new`}>${unread}</b>`}</button></li>`;
   const rooms = channels();
-  return html`<nav class="rooms" aria-label="Channels">
+  return html`<nav class="rooms" aria-label="Channels" inert=${inert}>
     <h2>${state.world.team}</h2>
     <ul>${rooms.filter((one) => one.kind !== "im").map((one) => item(one.id, `# ${one.name}`, unread(one)))}</ul>
     <h2>Apps</h2>

@@ -1,6 +1,7 @@
 // The dialog that an element may ask for before it acts.
-import { html, useEffect, useRef } from "./lib.js";
+import { html } from "./lib.js";
 import { text } from "./mrkdwn.js";
+import { Sheet } from "./sheet.js";
 import { set, state } from "./store.js";
 
 // Asks, and returns whether the person agreed; without a dialog to show they did.
@@ -11,21 +12,18 @@ export function confirmed(dialog) {
 
 export function ConfirmHost() {
   const asked = state.confirm;
-  const box = useRef(null);
-  useEffect(() => asked && !box.current.open && box.current.showModal(), [asked]);
   if (!asked) return null;
   const end = (yes) => {
-    box.current.close();
     set({ confirm: null });
     asked.answer(yes);
   };
   const { title, text: words, confirm, deny, style } = asked.dialog;
-  return html`<dialog class="modal narrow" ref=${box} aria-labelledby="confirm-title" onCancel=${(event) => (event.preventDefault(), end(false))}>
+  return html`<${Sheet} narrow labelled="confirm-title" leave=${() => end(false)}>
     <h2 id="confirm-title">${text(title)}</h2>
     <div class="body text">${text(words)}</div>
     <div class="foot">
       <button type="button" class="button" onClick=${() => end(false)}>${text(deny)}</button>
       <button type="button" class=${`button ${style ?? "primary"}`} data-confirm="yes" onClick=${() => end(true)}>${text(confirm)}</button>
     </div>
-  </dialog>`;
+  <//>`;
 }

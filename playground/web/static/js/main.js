@@ -1,9 +1,7 @@
 // Puts the page together and draws it anew whenever something is different.
 import { AgentPanel } from "./agent.js";
 import { Chat } from "./chat.js";
-import { ConfirmHost } from "./confirm.js";
 import { html, render, useEffect, useState } from "./lib.js";
-import { ModalHost } from "./modal.js";
 import { ProviderPanel } from "./provider.js";
 import { become, begin, set, show, state, subscribe } from "./store.js";
 import { Tour, TourButton } from "./tour.js";
@@ -24,7 +22,7 @@ function App() {
       <${Chat} />
       <section class="side" aria-label="Behind the scenes"><${Tabs} /></section>
     </main>
-    <${PhoneBar} /><${Tour} /><${ModalHost} /><${ConfirmHost} /><${Notice} />`;
+    <${PhoneBar} /><${Tour} /><${Notice} />`;
 }
 
 function People() {

@@ -2,30 +2,26 @@
 import { Blocks } from "./blocks.js";
 import { html, useEffect, useMemo, useRef, useState } from "./lib.js";
 import { text } from "./mrkdwn.js";
+import { focusIn, Sheet } from "./sheet.js";
 import { slack, state } from "./store.js";
 import { entered, onModal } from "./surfaces.js";
 
 export function ModalHost() {
   const stack = state.topics.slack?.modals ?? [];
-  const box = useRef(null);
-  const open = stack.length > 0;
-  useEffect(() => {
-    if (open && !box.current.open) box.current.showModal();
-    if (!open && box.current?.open) box.current.close();
-  }, [open]);
   const top = stack.at(-1);
-  const leave = (event) => {
-    event.preventDefault();
-    if (top) slack("close", { view: top.id });
-  };
-  return html`<dialog class="modal" ref=${box} aria-labelledby=${top ? `title-${top.id}` : undefined} onCancel=${leave}>
-    ${stack.map((view, at) => html`<${Modal} key=${view.id} view=${view} front=${at === stack.length - 1} depth=${at} />`)}
-  </dialog>`;
+  if (!top) return null;
+  return html`<${Sheet} labelled=${`title-${top.id}`} leave=${() => slack("close", { view: top.id })}>
+    ${stack.map((view, at) => html`<${Modal} key=${view.id} view=${view} front=${view === top} depth=${at} />`)}
+  <//>`;
 }
 
 function Modal({ view, front, depth }) {
   const values = useMemo(() => new Map(), []);
   const [busy, setBusy] = useState(false);
+  const form = useRef(null);
+  const shape = (view.blocks ?? []).map((one) => one.block_id).join(" ");
+  // what is drawn into an open form, or pushed over it, takes the focus, for what had it may be gone
+  useEffect(() => void (front && !form.current.contains(document.activeElement) && focusIn(form.current)), [front, shape]);
   const surface = onModal(view, values);
   const submit = async (event) => {
     event.preventDefault();
@@ -34,7 +30,7 @@ function Modal({ view, front, depth }) {
     await slack("submit", { view: view.id, values: entered(values) });
     setBusy(false);
   };
-  return html`<form hidden=${!front} onSubmit=${submit} data-callback=${view.callback_id} aria-busy=${busy}>
+  return html`<form ref=${form} hidden=${!front} onSubmit=${submit} data-callback=${view.callback_id} aria-busy=${busy}>
     <h2 id=${`title-${view.id}`}>${depth > 0 && html`<span class="muted">${"›".repeat(depth)} </span>`}${text(view.title)}</h2>
     <div class="body"><${Blocks} blocks=${view.blocks ?? []} surface=${surface} /></div>
     <div class="foot">

@@ -120,22 +120,19 @@ const provisioning = {
       done: (look) => look.modal()?.callback_id === "vps:create",
     },
     {
-      say: "Choose a plan, a region and a system, then press Create server.",
+      say: "Choose a plan, a region and a system. The form shows the price, so its button, Create server, is your word.",
       where: {},
       act: async () => {
-        for (const [name, value] of Object.entries(NEW)) await enter(`dialog [data-action="${name}"]`, value);
-        await press('dialog [data-submit="vps:create"]');
-      },
-      done: (look) => held(look.change("create")) && look.shared(OPS).some((one) => offers(one, "vps:confirm")),
-    },
-    {
-      say: "Close the form if it is still open, and press Create on the card.",
-      where: inOps,
-      act: async () => {
-        if (document.querySelector("dialog.modal[open]")) await press("dialog.modal[open] form:not([hidden]) .foot button");
-        await pressOnCard("vps:confirm");
+        for (const [name, value] of Object.entries(NEW)) await enter(`.sheet [data-action="${name}"]`, value);
+        await press('.sheet [data-submit="vps:create"]');
       },
       done: (look) => events(look.change("create")).includes("confirmed"),
+    },
+    {
+      say: "Close the form.",
+      where: inOps,
+      act: () => press(".sheet form:not([hidden]) .foot button"),
+      done: (look) => !look.modal(),
     },
     {
       say: "Wait for the notice: the server is ready, with its address.",
@@ -214,8 +211,8 @@ const outsider = {
       where: { user: BOB, channel: APPROVALS },
       act: async () => {
         await pressOnCard("vps:deny");
-        await enter('dialog [data-action="reason"]', "not during the day");
-        await press('dialog [data-submit="vps:deny"]');
+        await enter('.sheet [data-action="reason"]', "not during the day");
+        await press('.sheet [data-submit="vps:deny"]');
       },
       done: (look) => ended(look.change("reboot"), "denied") && look.call("vps_reboot")?.state === "failed",
     },
