@@ -79,11 +79,13 @@ class Engine:
         self._watcher.nudge()
         self.watch()
 
-    def watch(self) -> None:
-        """Watch in the background, unless this process does so already."""
-        if not self._watching:
-            self._watching = True
-            self._group.start_soon(self._watch)
+    def watch(self, newest: float = 0.0) -> None:
+        """Watch in the background; where this process does so already, it hears when the newest change was sent."""
+        if self._watching:
+            self._watcher.hear(newest)
+            return
+        self._watching = True
+        self._group.start_soon(self._watch)
 
     async def _watch(self) -> None:
         try:

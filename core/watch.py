@@ -53,6 +53,7 @@ class Watcher:
     _nudged: anyio.Event = field(default_factory=anyio.Event)
     _before: dict[str, Server] = field(default_factory=dict)
     _away: set[str] = field(default_factory=set)
+    _newest: float = 0.0
     _failing_since: float | None = None
     _told: bool = False
     _refused: bool = False
@@ -61,13 +62,19 @@ class Watcher:
         """Ask for a look soon; many nudges are one."""
         self._nudged.set()
 
+    def hear(self, newest: float) -> None:
+        """Look soon if a change was sent, by another process perhaps, that is younger than all looked at so far."""
+        if newest > self._newest:
+            self.nudge()
+
     async def watch(self) -> None:
         """Look until nothing is left to wait for, if this process gets the lease."""
         while True:
+            self._nudged = anyio.Event()  # before the changes are read: a nudge for one that is not among them counts
             changes = await self._mine()
             if not changes:
                 break
-            self._nudged = anyio.Event()
+            self._newest = max(sent(change) for change in changes)
             look = await self._look()
             if look is not None:
                 await self._settle_all(changes, look)
@@ -180,7 +187,7 @@ class Watcher:
         await self.database.transact(lambda connection: record(connection, change, found, self.clock))
 
     async def _tell_drift(self, look: Look) -> None:
-        before, self._before = self._before, baseline(self._before, look.servers)
+        before, self._before = self._before, baseline(self._before, look.servers, complete=look.complete)
         now = {server.id: server for server in look.servers}
         if not before or not drifts(before, now, (), complete=look.complete):
             return
@@ -192,6 +199,11 @@ class Watcher:
                 outbox.put(connection, f"server:{drift.server_id}", "event", drift.payload, look.now)
 
         await self.database.transact(work)
+
+
+def sent(change: Change) -> float:
+    """Return when a change was sent, in UTC seconds; pure."""
+    return (change.sent_at or change.updated_at).timestamp()
 
 
 def away(changes: Sequence[Change], look: Look) -> set[str]:

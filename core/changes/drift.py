@@ -47,10 +47,11 @@ def drifts(
     return seen
 
 
-def baseline(before: Mapping[str, Server], now: Sequence[Server]) -> dict[str, Server]:
-    """Return what the next look is compared with: a server on its way counts as where it last stood."""
+def baseline(before: Mapping[str, Server], now: Sequence[Server], *, complete: bool) -> dict[str, Server]:
+    """Return what the next look is compared with: where a server last stood, while it is on its way or not read."""
     kept = {server.id: before.get(server.id) if server.pending else server for server in now}
-    return {server_id: server for server_id, server in kept.items() if server is not None}
+    unread = {} if complete else {one: server for one, server in before.items() if one not in kept}
+    return unread | {server_id: server for server_id, server in kept.items() if server is not None}
 
 
 def _word(server: Server | None, absent: str) -> str:

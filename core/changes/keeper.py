@@ -9,6 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
 
+import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
@@ -23,6 +24,7 @@ from core.timing import Timing
 
 LOG = structlog.get_logger(__name__)
 BATCH = 100
+WATCHED = (State.WATCHING, State.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,7 @@ class Due:
     to_remind: list[Change]
     to_run: list[Change]
     orphaned: list[Change]
-    watched: bool
-
-    def __bool__(self) -> bool:
-        return bool(self.expired or self.to_remind or self.to_run or self.orphaned or self.watched)
+    newest: float  # when the last of those to watch was sent; 0 when there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class Keeper:
     timing: Timing
     run: Callable[[str], None]
     running: Callable[[], AbstractSet[str]]  # what this process runs at the moment
-    watch: Callable[[], None]
+    watch: Callable[[float], None]
 
     async def keep(self) -> None:
         """Keep on until cancelled; a database that is away is told once and tried again."""
@@ -62,6 +61,8 @@ class Keeper:
                 if not failing:
                     LOG.error("keeper cannot read the database", error=error.message, error_id=error.error_id)
                 failing = True
+            except Exception:  # a bug, or a row of a newer version: the next round may do better
+                LOG.exception("keeper broke")
             await self.clock.sleep(self.timing.keep_seconds)
 
     async def round(self) -> None:
@@ -76,8 +77,8 @@ class Keeper:
                 await self._step(change, orphan)
         for change in due.to_run:
             self.run(change.id)
-        if due.watched or due.orphaned:
-            self.watch()
+        if due.newest or due.orphaned:
+            self.watch(due.newest)
 
     def _due(self, running: AbstractSet[str], connection: Connection) -> Due:
         now, tick = self.clock.now().timestamp(), self.database.tick(connection)
@@ -91,7 +92,7 @@ class Keeper:
             to_remind=store.select(connection, held & (CHANGES.c.remind_at <= now), limit=BATCH),
             to_run=store.select(connection, (CHANGES.c.state == State.APPROVED.value) & unowned, limit=BATCH),
             orphaned=store.select(connection, (CHANGES.c.state == State.SENDING.value) & masterless, limit=BATCH),
-            watched=bool(store.select(connection, store.in_states(State.WATCHING, State.UNKNOWN), limit=1)),
+            newest=connection.scalar(sa.select(sa.func.max(CHANGES.c.sent_at)).where(store.in_states(*WATCHED))) or 0.0,
         )
 
     async def _step(self, change: Change, step: Callable[[Connection, Change, Clock], Change]) -> None:

@@ -229,7 +229,7 @@ def test_drift_is_a_change_of_state_nobody_asked_for() -> None:
     """A server on its way is compared with where it last stood; our own servers are left out."""
     before = {"s1": server("running"), "s2": server("running", "s2", hostname="db01")}
     on_its_way = [server("stopping"), server("running", "s2", hostname="db01")]
-    kept = baseline(before, on_its_way)
+    kept = baseline(before, on_its_way, complete=True)
     assert drifts(before, {one.id: one for one in on_its_way}, (), complete=True) == []
     stopped = {"s1": server("stopped"), "s2": kept["s2"]}
     (drift,) = drifts(kept, stopped, (), complete=True)

@@ -1,0 +1,60 @@
+"""Drift over many looks: what nobody asked for is told once, and a gap in the list is no drift."""
+
+from collections.abc import Mapping, Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.changes.drift import Drift, baseline, drifts
+from core.wayscloud.models import Server
+from tests.unit.core.sample import server
+
+NAMES = ("s1", "s2", "s3")
+LASTING = ("running", "stopped", "error")
+Fleet = Mapping[str, str]  # status by id
+fleets = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(LASTING))
+
+
+def listed(fleet: Fleet, hidden: Sequence[str] = ()) -> list[Server]:
+    return [server(status, ident, f"{ident}.example.com") for ident, status in fleet.items() if ident not in hidden]
+
+
+def told(looks: Sequence[tuple[Sequence[Server], bool]]) -> list[Drift]:
+    """Look again and again, as the watcher does, and return every drift."""
+    before: dict[str, Server] = {}
+    found: list[Drift] = []
+    for servers, complete in looks:
+        if before:
+            found += drifts(before, {one.id: one for one in servers}, (), complete=complete)
+        before = baseline(before, servers, complete=complete)
+    return found
+
+
+@given(fleets, st.lists(st.sets(st.sampled_from(NAMES)), max_size=6))
+def test_a_gap_in_the_list_is_no_drift(fleet: Fleet, gaps: list[set[str]]) -> None:
+    """A server that an incomplete list leaves out is where it stood when it is seen again."""
+    looks = [(listed(fleet), True), *((listed(fleet, sorted(gap)), not gap) for gap in gaps), (listed(fleet), True)]
+    assert told(looks) == []
+
+
+@given(fleets, st.lists(st.sampled_from(["stopping", "starting", "rebooting"]), max_size=4))
+def test_a_server_on_its_way_is_told_where_it_arrives(fleet: Fleet, ways: list[str]) -> None:
+    """What lies between two lasting states is not told; the arrival is, once."""
+    start = {**fleet, "s9": "running"}
+    looks = [start, *({**fleet, "s9": way} for way in ways), {**fleet, "s9": "stopped"}, {**fleet, "s9": "stopped"}]
+    assert [(one.server_id, one.before, one.after) for one in told([(listed(each), True) for each in looks])] == [
+        ("s9", "running", "stopped")
+    ]
+
+
+@given(fleets, fleets)
+def test_each_difference_is_told_once(before: Fleet, after: Fleet) -> None:
+    """Between two complete looks every server that differs is told, and no other."""
+    old, new = {"s9": "running", **before}, {"s9": "running", **after}
+    looks = [(listed(old), True), (listed(new), True), (listed(new), True)]
+    words = {"running": "running", "stopped": "stopped", "error": "failed"}
+    assert sorted((one.server_id, one.before, one.after) for one in told(looks)) == sorted(
+        (name, words.get(old.get(name, ""), "not there"), words.get(new.get(name, ""), "gone"))
+        for name in {*old, *new}
+        if old.get(name) != new.get(name)
+    )
