@@ -4,7 +4,7 @@ import argparse
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -53,12 +53,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the bot until a signal; return the exit code."""
+    return reported(lambda: _start(args.http))
+
+
+def _start(given: str | None) -> None:
+    settings = load_settings()
+    address = address_of(given, settings)
+    require(settings, http=address is not None)
+    configure_logging(settings)
+    anyio.run(_main, settings, address)
+
+
+def reported(start: Callable[[], None]) -> int:
+    """Run until a signal and return the exit code; what keeps it from running is told on standard error."""
     try:
-        settings = load_settings()
-        address = address_of(args.http, settings)
-        require(settings, http=address is not None)
-        configure_logging(settings)
-        anyio.run(_main, settings, address)
+        start()
     except ConfigurationError as error:
         return _say(error, EXIT_USAGE)
     except NotSignedIn as error:
@@ -93,9 +102,9 @@ def require(settings: Settings, *, http: bool) -> None:
 
 async def _main(settings: Settings, address: tuple[str, int] | None) -> None:
     async with open_core(settings, front="slack") as core, open_bot(core) as bot, stopping() as stop:
-        await _check_token(bot)
+        await check_token(bot)
         if address is None:
-            await _by_socket(bot, settings, stop)
+            await by_socket(bot, settings, stop)
         else:
             await _by_http(bot, listen(*address), stop)
 
@@ -108,7 +117,8 @@ async def _by_http(bot: Bot, sock: socket.socket, stop: anyio.Event) -> None:
     await serve(bot.asgi, sock, stop)
 
 
-async def _by_socket(bot: Bot, settings: Settings, stop: anyio.Event) -> None:
+async def by_socket(bot: Bot, settings: Settings, stop: anyio.Event) -> None:
+    """Serve Slack over Socket Mode until `stop` is set."""
     token = settings.slack_app_token.get_secret_value() if settings.slack_app_token else ""
     async with Line(bot, token) as line:
         if await line.connect(stop):
@@ -118,7 +128,7 @@ async def _by_socket(bot: Bot, settings: Settings, stop: anyio.Event) -> None:
             await stop.wait()
 
 
-async def _check_token(bot: Bot) -> None:
+async def check_token(bot: Bot) -> None:
     """Ask Slack once who we are: a wrong token ends the start, an unreachable Slack does not."""
     try:
         answer = await bot.parts.slack.client.auth_test()

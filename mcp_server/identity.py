@@ -17,7 +17,7 @@ READ = "vps:read"
 WRITE = "vps:write"
 SCOPES = (READ, WRITE)
 EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}")
-SLACK_USER = re.compile(r"[UW][A-Z0-9]{5,30}")
+SLACK_USER = re.compile(r"[UW][A-Z0-9]{2,30}")
 
 
 @dataclass(frozen=True, slots=True)

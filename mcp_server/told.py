@@ -2,12 +2,13 @@
 
 from pydantic import BaseModel, Field, ValidationError
 
-from core.changes.model import Approvers, Change, Decision, State, Target
+from core.changes.model import Approvers, Change, Decision, State, Target, Verdict
 from core.wayscloud.models import Server
 from mcp_server.shown import ShownServer
-from mcp_server.text import clean, clean_json, duration, joined, moment
+from mcp_server.text import clean, clean_json, duration, joined, moment, quote
 
 LONGEST_NOTE = 400
+LONGEST_REASON = 300
 NOT_DONE = frozenset({State.FAILED, State.DENIED, State.EXPIRED, State.CANCELLED, State.SUPERSEDED})
 UNDER_WAY = frozenset({State.REQUESTED, State.APPROVED, State.SENDING, State.WATCHING})
 
@@ -40,7 +41,7 @@ def change_result(change: Change, *, tools: bool) -> ChangeResult:
         state=change.state,
         operation=change.operation,
         server=_server(change.target),
-        note=clean(change.note, LONGEST_NOTE) or None,
+        note=noted(change) or None,
         result=_result(change),
         next=next_step(change, tools=tools) or None,
     )
@@ -67,7 +68,14 @@ def _result(change: Change) -> ShownServer | None:
 def change_text(change: Change, *, tools: bool) -> str:
     """Tell a change in a line or two."""
     headline = f"{headed(change)} {verdict(change)} ({change.id})."
-    return joined((headline, clean(change.note, LONGEST_NOTE), next_step(change, tools=tools)), "\n")
+    return joined((headline, noted(change), next_step(change, tools=tools)), "\n")
+
+
+def noted(change: Change) -> str:
+    """Say why a change is as it is; who denied it gave their reason in their own words, which are quoted."""
+    reasons = [vote.reason for vote in change.votes if vote.verdict is Verdict.DENY and vote.reason]
+    said = f"Their reason: {quote(reasons[-1], LONGEST_REASON)}" if reasons else ""
+    return joined((clean(change.note, LONGEST_NOTE), said), " ")
 
 
 def headed(change: Change) -> str:

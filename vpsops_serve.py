@@ -1,0 +1,66 @@
+"""`vpsops serve`: the Slack bot and MCP over HTTP in one process, on one core, at one address."""
+
+import argparse
+import socket
+import sys
+
+import anyio
+
+from bot.app import PATH as SLACK_PATH
+from bot.app import open_bot
+from bot.cli import DEFAULT, by_socket, check_token, reported, require
+from core.app import open_core
+from core.clock import SystemClock
+from core.logs import configure_logging
+from core.serving import address_of, base_of, listen
+from core.settings import Settings, load_settings
+from core.signals import stopping
+from mcp_server.http import app_of, open_mcp
+from mcp_server.serving import announce, serve_mcp
+from mcp_server.site import PATH as MCP_PATH
+from mcp_server.site import Site, site_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe `vpsops serve`."""
+    parser.description = (
+        f"Run the Slack bot and MCP over HTTP in one process: MCP under {MCP_PATH}, Slack's requests under {SLACK_PATH}"
+        " unless SLACK_APP_TOKEN has the bot connect by Socket Mode, and /healthz for both."
+    )
+    parser.epilog = (
+        "needs what `vpsops bot` needs; other machines are served MCP once callers prove who they are: see docs/mcp.md."
+    )
+    parser.add_argument(
+        "--http",
+        metavar="HOST:PORT",
+        default=DEFAULT,
+        help="listen at this address (default %(default)s; port 0 takes a free one)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve both until a signal; return the exit code."""
+    return reported(lambda: _start(args.http))
+
+
+def _start(given: str) -> None:
+    settings = load_settings()
+    host, port = address_of(given, DEFAULT)
+    require(settings, http=settings.slack_app_token is None)
+    configure_logging(settings)
+    with listen(host, port) as sock:
+        anyio.run(_main, settings, site_of(settings, sock, SystemClock(), host), sock)
+
+
+async def _main(settings: Settings, site: Site, sock: socket.socket) -> None:
+    async with open_core(settings, front="slack") as core, open_bot(core) as bot, stopping() as stop:
+        await check_token(bot)
+        async with open_mcp(core, site) as served, anyio.create_task_group() as group:
+            announce(site)
+            if settings.slack_app_token is None:
+                sys.stdout.write(f"bot: {base_of(sock)}{SLACK_PATH}\n")
+                sys.stdout.flush()
+            else:
+                group.start_soon(by_socket, bot, settings, stop)
+            await serve_mcp(served, app_of([*bot.routes, *served.routes]), sock, stop)
+            stop.set()
