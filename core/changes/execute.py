@@ -71,20 +71,30 @@ class Runner:
         return await self.database.transact(work, wake=False)
 
     async def _run(self, change: Change) -> None:
-        await self._wait_for_turn(change)
-        checked = await self._check(change)
+        waited = await self._wait_for_turn(change)
+        checked = await self._check(change) if waited else None
         if checked is not None:
             sending = await self._intend(change, checked)
             await self._send(sending)
 
-    async def _wait_for_turn(self, change: Change) -> None:
-        def work(connection: Connection) -> float:
-            return pace.reserve(connection, self.database.tick(connection), self.timing)
+    async def _wait_for_turn(self, change: Change) -> bool:
+        """Wait for a place among all writes; where the provider wants none for long, the change ends here."""
 
-        delay = await self.database.transact(work, wake=False)
+        def work(connection: Connection) -> tuple[float, float]:
+            tick = self.database.tick(connection)
+            unwanted = pace.held_off(connection, tick)
+            long = unwanted > self.timing.longest_hold_off
+            return unwanted, 0.0 if long else pace.reserve(connection, tick, self.timing)
+
+        unwanted, delay = await self.database.transact(work, wake=False)
+        if unwanted > self.timing.longest_hold_off:
+            note = f"Nothing was sent: the provider asked for no more writes, for another {unwanted:.0f} s."
+            await self._end(change, State.FAILED, "not_sent", note)
+            return False
         if delay > 0:
             LOG.info("write waits for its turn", change=change.id, seconds=round(delay, 2))
             await self.clock.sleep(delay)
+        return True
 
     async def _check(self, change: Change) -> Preview | None:
         """Look again at what was shown; a difference supersedes the change."""

@@ -14,12 +14,18 @@ HELD_OFF = "held off"
 def reserve(connection: Connection, tick: float, timing: Timing) -> float:
     """Reserve the next place for a write and return the seconds to wait for it.
 
-    Generic cell rate algorithm: `write_burst` at once, then one every `write_gap` seconds.
+    Generic cell rate algorithm: `write_burst` at once, then one every `write_gap` seconds. Those that are
+    held back are spaced from the end of that, so that they do not all come at once.
     """
-    arrival = max(_until(connection, SPACING, tick), tick)
+    first = tick + held_off(connection, tick)
+    arrival = max(_until(connection, SPACING, tick), first)
     _set(connection, SPACING, arrival + timing.write_gap)
-    spacing = arrival - tick - timing.write_gap * (timing.write_burst - 1)
-    return max(spacing, _until(connection, HELD_OFF, tick) - tick, 0.0)
+    return max(arrival - timing.write_gap * (timing.write_burst - 1), first) - tick
+
+
+def held_off(connection: Connection, tick: float) -> float:
+    """Return the seconds for which the provider still wants no writes."""
+    return max(_until(connection, HELD_OFF, tick) - tick, 0.0)
 
 
 def hold_off(connection: Connection, tick: float, seconds: float) -> None:
