@@ -1,19 +1,27 @@
 """`vpsops policy check` and `vpsops policy explain`: does the policy load, and what does it say of a request."""
 
 import argparse
+import os
 import sys
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
-from core.changes.model import Actor, ActorKind, Ruling, Target
+from core.changes.model import Actor, ActorKind, Decision, Ruling, Target
 from core.clock import SystemClock
 from core.errors import ConfigurationError
 from core.operations import OPERATIONS
+from core.policy.facts import Facts
+from core.policy.fit import about_a_server, reach
 from core.policy.load import load_policy
-from core.policy.model import Facts, Match, Policy, Rule
+from core.policy.model import Heard, Policy, Rule
+from core.policy.written import near
 from core.settings import Settings, load_settings
+
+SOME_CHANNEL = "C0APPROVALS"  # stands for the approval channel where --slack asks what one would change
+T = TypeVar("T")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,32 +30,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check = actions.add_parser("check", help="load the policy strictly and say what it holds")
     check.add_argument("file", nargs="?", type=Path, help="a vpsops.toml (default: the one VPSOPS_CONFIG names)")
     explain = actions.add_parser("explain", help="say what the policy decides of a request, and why")
-    explain.add_argument("--as", dest="actor", required=True, metavar="KIND[:ID]", help="person or agent, with an id")
-    explain.add_argument("--operation", required=True, choices=list(OPERATIONS), metavar="NAME", help="such as stop")
-    explain.add_argument("--server", default="", help="the hostname it is about")
-    explain.add_argument("--region", default="", help="the server's region; unknown when left out")
-    explain.add_argument("--cost", type=float, help="a month's price of a create; unknown when left out")
-    explain.add_argument(
-        "--at", type=datetime.fromisoformat, help="a time such as 2026-11-24T22:00:00+01:00; default now"
-    )
-    explain.add_argument("--group", action="append", default=[], help="a group the actor is in; may be repeated")
-    explain.add_argument(
-        "--origin", choices=["slack", "mcp", "cli"], default="mcp", help="where it is asked (default mcp)"
+    add = explain.add_argument
+    add("--as", dest="actor", required=True, metavar="KIND[:ID]", help="person or agent, with an id")
+    add("--human", default="", metavar="ID", help="the human behind an agent; unknown when left out")
+    add("--group", action="append", default=[], help="a group the actor is in; may be repeated; unknown when left out")
+    add("--operation", required=True, metavar="NAME", help=f"one of {', '.join(OPERATIONS)}")
+    add("--server", default="", metavar="NAME", help="the hostname it is about; unknown when left out")
+    add("--region", default="", help="the server's region; unknown when left out")
+    add("--cost", type=float, metavar="N", help="a month's price of a create; unknown when left out")
+    add("--at", metavar="TIME", help="a time such as 2026-11-24T22:00:00+01:00; default now")
+    add("--origin", choices=["slack", "mcp", "cli"], default="mcp", help="where it is asked (default mcp)")
+    add(
+        "--slack",
+        action=argparse.BooleanOptionalAction,
+        help="as if there were, or were not, an approval channel in Slack (default: as it is)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Check or explain; raises `ConfigurationError` with file, line and hint."""
-    settings = load_settings()
     if arguments.action == "check":
-        if arguments.file is not None:
-            settings = settings.model_copy(update={"config": arguments.file})
+        settings = settings_of(arguments.file)
         _say(checked(load_policy(settings), settings))
         return 0
     facts = facts_of(arguments)
-    policy = load_policy(settings)
-    _say(explained(policy, facts))
+    _say(explained(load_policy(with_slack(load_settings(), arguments.slack)), facts))
     return 0
+
+
+def settings_of(file: Path | None) -> Settings:
+    """Return the settings as they would be with this file: it may name the approval channel too."""
+    return load_settings({**os.environ, "VPSOPS_CONFIG": str(file)} if file else None)
+
+
+def with_slack(settings: Settings, wanted: bool | None) -> Settings:
+    """Return the settings with or without an approval channel; pure."""
+    channel = settings.approval_channel
+    chosen = {None: channel, True: channel or SOME_CHANNEL, False: ""}[wanted]
+    return settings.model_copy(update={"approval_channel": chosen})
 
 
 def _say(text: str) -> None:
@@ -57,40 +77,83 @@ def _say(text: str) -> None:
 def checked(policy: Policy, settings: Settings) -> str:
     """Say what a policy holds; pure."""
     counts = Counter(rule.decision.value for rule in policy.rules)
-    embedded = all(rule.line == 0 for rule in policy.rules)
-    where = "the embedded policy" if embedded else str(settings.config)
+    where = "the embedded policy" if embedded(policy) else str(settings.config)
     held = ", ".join(f"{count} {decision}" for decision, count in sorted(counts.items()))
-    return f"{where}: good. {len(policy.rules)} rules ({held}), version {policy.version}."
+    good = f"{where}: good. {len(policy.rules)} rules ({held}), version {policy.version}."
+    return f"{good}\n{_nobody_may(policy)}".rstrip()
+
+
+def embedded(policy: Policy) -> bool:
+    """Say whether a policy is the embedded one; pure."""
+    return all(rule.line == 0 for rule in policy.rules)
+
+
+def _nobody_may(policy: Policy) -> str:
+    never = [name for name in OPERATIONS if not any(_lets(rule, name) for rule in policy.rules)]
+    return f"No rule ever lets anybody do: {', '.join(never)}." if never else ""
+
+
+def _lets(rule: Rule, operation: str) -> bool:
+    return rule.decision is not Decision.DENY and operation in reach(rule)
 
 
 def facts_of(arguments: argparse.Namespace) -> Facts:
     """Return the facts of a request as the words of the command line have it; raises `ConfigurationError`."""
-    kind, _, ident = arguments.actor.partition(":")
-    if kind not in {"person", "agent"}:
-        raise ConfigurationError(f"--as {kind} is neither person nor agent.", hint="For example --as agent:ci.")
-    now = arguments.at or SystemClock().now()
-    if now.tzinfo is None:
-        raise ConfigurationError("--at needs an offset from UTC.", hint="For example 2026-11-24T22:00:00+01:00.")
-    operation = OPERATIONS[arguments.operation]
-    named = bool(arguments.server) or operation.takes_server or arguments.operation == "create"
+    operation = OPERATIONS.get(arguments.operation)
+    if operation is None:
+        raise ConfigurationError(
+            f"There is no operation {arguments.operation[:40]!r}.", hint=near(arguments.operation, tuple(OPERATIONS))
+        )
+    if not about_a_server(operation) and (arguments.server or arguments.region):
+        raise ConfigurationError(f"{operation.name} is not about a server.", hint="Leave out --server and --region.")
+    target = Target("", arguments.server, region=arguments.region) if about_a_server(operation) else None
     return Facts(
         operation=operation.name,
         risk=operation.risk,
-        actor=Actor(ActorKind(kind), ident or kind, human=ident, groups=tuple(arguments.group)),
+        actor=actor_of(arguments),
         origin=arguments.origin,
-        now=now,
-        target=Target("", arguments.server, region=arguments.region) if named else None,
+        now=_moment(arguments.at) if arguments.at else SystemClock().now(),
+        target=target,
         region=arguments.region,
         cost=arguments.cost,
     )
 
 
+def actor_of(arguments: argparse.Namespace) -> Actor:
+    """Return the actor that `--as`, `--human` and `--group` describe; raises `ConfigurationError`."""
+    kind, _, ident = arguments.actor.partition(":")
+    if kind not in {"person", "agent"}:
+        raise ConfigurationError(f"--as {kind} is neither person nor agent.", hint="For example --as agent:ci.")
+    human = arguments.human or (ident if kind == "person" else "")
+    return Actor(ActorKind(kind), ident or kind, human=human, groups=tuple(arguments.group))
+
+
+def _moment(text: str) -> datetime:
+    hint = "For example 2026-11-24T22:00:00+01:00."
+    now = _or_none(datetime.fromisoformat, text)
+    if now is None:
+        raise ConfigurationError("--at is not a time.", hint=hint)
+    if now.tzinfo is None:
+        raise ConfigurationError("--at needs an offset from UTC.", hint=hint)
+    return now
+
+
+def _or_none(read: Callable[[str], T], text: str) -> T | None:
+    try:
+        return read(text)
+    except ValueError:
+        return None
+
+
 def explained(policy: Policy, facts: Facts) -> str:
     """Say what a policy decides, which rules spoke, and why the others did not; pure."""
     ruling = policy.decide(facts)
+    order = {ident: place for place, ident in enumerate(ruling.rules)}
+    heard = sorted(policy.hear(facts), key=lambda one: order.get(one.rule.id, len(order)))
     lines = [f"{ruling.decision.value}{_wants(ruling)}", *([f"  {ruling.reason}"] if ruling.reason else []), ""]
-    lines += [_line(rule, facts) for rule in sorted(policy.rules, key=lambda rule: not rule.speaks(facts))]
-    lines.append(f"\nPolicy {policy.version}: the strictest rule that speaks wins; no rule means deny.")
+    lines += [f"{'speaks' if one.speaks else 'silent'}  {named(one.rule)}: {_why(one)}" for one in heard]
+    source = "the embedded policy, " if embedded(policy) else "policy "
+    lines.append(f"\n{source}{policy.version}: the strictest rule that speaks wins; no rule means deny.")
     return "\n".join(lines)
 
 
@@ -107,16 +170,12 @@ def named(rule: Rule) -> str:
     return f"{rule.id} (line {rule.line})" if rule.line else rule.id
 
 
-def _line(rule: Rule, facts: Facts) -> str:
-    return f"{'speaks' if rule.speaks(facts) else 'silent'}  {named(rule)}: {_why(rule, facts)}"
-
-
-def _why(rule: Rule, facts: Facts) -> str:
-    failed = failing(rule, facts)
-    return f"says {rule.decision.value}" if failed is None else f"its {failed} does not hold"
-
-
-def failing(rule: Rule, facts: Facts) -> str | None:
-    """Name the first condition of a rule that does not hold, if any; pure."""
-    alone = {name: replace(rule, match=Match(**{name: getattr(rule.match, name)})) for name in Match.__slots__}
-    return next((name for name, one in alone.items() if not one.speaks(facts)), None)
+def _why(one: Heard) -> str:
+    says, doubts = f"says {one.rule.decision.value}", ", ".join(one.unknown)
+    if one.failed:
+        return f"no match for {', '.join(one.failed)}"
+    if not one.unknown:
+        return says
+    if one.speaks:
+        return f"{says}; not known, so held against the request: {doubts}"
+    return f"allows only for certain, and this is not known: {doubts}"

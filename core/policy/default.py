@@ -2,7 +2,8 @@
 
 from core.changes.model import Approvers, Decision
 from core.operations.registry import Risk
-from core.policy.model import Match, Rule
+from core.policy.match import Match
+from core.policy.model import Rule
 
 ANY_CHANGE = frozenset({Risk.CHANGE.value, Risk.DISRUPTIVE.value})
 

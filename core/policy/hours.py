@@ -1,62 +1,100 @@
 """Hours of the week in a time zone, such as "Mon-Fri 08:00-18:00"; pure."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-SPAN = re.compile(r"^(?:(?P<first>[a-z]{3})(?:-(?P<last>[a-z]{3}))? )?(?P<begin>\d\d:\d\d)-(?P<end>\d\d:\d\d)$")
-MIDNIGHT = 24 * 60
+SPAN = re.compile(r"^(?P<days>[a-z][a-z, -]*?)?(?: ?(?P<begin>\d\d:\d\d) ?- ?(?P<end>\d\d:\d\d))?$")
+DAY = 24 * 60
+WEEK = (1 << 7 * DAY) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """A span of minutes on some days; one that ends before it begins runs past midnight."""
+    """Minutes of the week by the wall clock of a zone: bit n stands for the nth minute after Monday 00:00.
 
-    days: frozenset[int]
-    begin: int
-    end: int
-    zone: str
+    In the hour that a clock repeats in autumn both passes count; the hour it skips in spring has no minute.
+    """
+
+    minutes: int
+    zone: ZoneInfo
 
     @classmethod
-    def parse(cls, text: str, zone: str) -> Self:
-        """Read a span; raises ValueError in words."""
-        found = SPAN.match(" ".join(text.lower().split()))
-        if found is None:
-            raise ValueError(f"'{text}' is not like 'Mon-Fri 08:00-18:00'")
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"'{zone}' is not a time zone such as Europe/Oslo") from None
-        begin, end = _minutes(found["begin"]), _minutes(found["end"])
-        if begin == end:
-            raise ValueError(f"'{text}' is empty: it ends when it begins")
-        return cls(_days(found["first"], found["last"]), begin, end, zone)
+    def parse(cls, inside: Sequence[str], outside: Sequence[str], zone: str) -> Self:
+        """Read spans to be within (any of them, or always) and to be without; raises ValueError in words."""
+        minutes = _joined(inside) if inside else WEEK
+        minutes &= ~_joined(outside)
+        if not minutes:
+            raise ValueError("no minute of the week is left, so it never matches")
+        return cls(minutes, _zone(zone))
 
     def hold(self, now: datetime) -> bool:
-        """Say whether `now` lies within, by the wall clock of the zone; a night belongs to the day it begins on."""
-        local = now.astimezone(ZoneInfo(self.zone))
-        minute, day = local.hour * 60 + local.minute, local.weekday()
-        if self.begin < self.end:
-            return day in self.days and self.begin <= minute < self.end
-        return (day in self.days and minute >= self.begin) or ((day - 1) % 7 in self.days and minute < self.end)
+        """Say whether `now` lies within."""
+        local = now.astimezone(self.zone)
+        return bool(self.minutes >> (local.weekday() * DAY + local.hour * 60 + local.minute) & 1)
+
+    def cover(self, other: "Hours") -> bool:
+        """Say whether this holds whenever the other does; other zones are not compared."""
+        always = self.minutes == WEEK
+        return always or (self.zone.key == other.zone.key and not other.minutes & ~self.minutes)
 
 
-def _minutes(text: str) -> int:
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        if not available_timezones():
+            raise ValueError("this machine has no time zone database; install tzdata") from None
+        raise ValueError(f"'{name}' is not a time zone such as Europe/Oslo") from None
+
+
+def _joined(spans: Sequence[str]) -> int:
+    minutes = 0
+    for span in spans:
+        minutes |= _span(span)
+    return minutes
+
+
+def _span(text: str) -> int:
+    """Return the minutes of one span; a night belongs to the day it begins on."""
+    found = SPAN.match(" ".join(text.lower().replace("\N{EN DASH}", "-").split()))
+    if not text.strip() or found is None:
+        raise ValueError(f"'{text}' is not like 'Mon-Fri 08:00-18:00'")
+    begin, end = _minute(found["begin"] or "00:00"), _minute(found["end"] or "24:00")
+    if begin in {end, DAY}:
+        raise ValueError(f"'{text}' is empty: it ends when it begins")
+    length = end - begin if begin < end else DAY - begin + end
+    block = (1 << length) - 1
+    minutes = 0
+    for day in _days(found["days"]):
+        shifted = block << (day * DAY + begin)
+        minutes |= (shifted & WEEK) | (shifted >> 7 * DAY)
+    return minutes
+
+
+def _minute(text: str) -> int:
     hour, minute = int(text[:2]), int(text[3:])
-    total = hour * 60 + minute
-    if minute > 59 or total > MIDNIGHT:  # noqa: PLR2004 - sixty minutes
+    if minute > 59 or hour * 60 + minute > DAY:  # noqa: PLR2004 - sixty minutes
         raise ValueError(f"'{text}' is not a time of day")
-    return total
+    return hour * 60 + minute
 
 
-def _days(first: str | None, last: str | None) -> frozenset[int]:
-    if first is None:
-        return frozenset(range(7))
-    for word in (first, last):
-        if word is not None and word not in DAYS:
-            raise ValueError(f"'{word}' is not a day: use Mon, Tue, Wed, Thu, Fri, Sat or Sun")
-    begin, end = DAYS.index(first), DAYS.index(last or first)
-    return frozenset((begin + step) % 7 for step in range((end - begin) % 7 + 1))
+def _days(text: str | None) -> set[int]:
+    if text is None:
+        return set(range(7))
+    found: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = (word.strip() for word in part.partition("-"))
+        begin, end = _day(first), _day(last if dash else first)
+        found |= {(begin + step) % 7 for step in range((end - begin) % 7 + 1)}
+    return found
+
+
+def _day(word: str) -> int:
+    if word not in DAYS:
+        raise ValueError(f"'{word}' is not a day: use Mon, Tue, Wed, Thu, Fri, Sat or Sun")
+    return DAYS.index(word)

@@ -1,65 +1,103 @@
-"""Where in a TOML text things stand: tomllib gives values without lines; pure."""
+"""Where in a TOML text things stand: tomllib gives values without lines; pure.
+
+The text is one that tomllib has read, so only what moves a line needs to be understood: strings,
+comments and brackets.
+"""
 
 import re
+import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
-HEADER = re.compile(r"^\[\[?\s*([^\]]+?)\s*\]\]?")
-KEY = re.compile(r"""^["']?([A-Za-z0-9_-]+)["']?(?:\s*\.\s*["']?([A-Za-z0-9_-]+)["']?)?\s*=""")
-TOKEN = re.compile(r'"""|\'\'\'|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|#[^\n]*|[\[\]{}\n]')
+TOKEN = re.compile(
+    r'"""(?:\\.|(?!""").)*"{3,5}'  # a multi-line string may end in quotes of its own
+    r"|'''(?:(?!''').)*'{3,5}"
+    r'|"(?:\\.|[^"\\\n])*"'
+    r"|'[^'\n]*'"
+    r"|#[^\n]*"
+    r"|[\[\]{}\n]",
+    re.DOTALL,
+)
+KEY = re.compile(r"""^(?:"(?:\\.|[^"\\])*"|'[^']*'|[^="'])+?=""")
 
 
 @dataclass(slots=True)
 class Table:
-    """A table or array element of tables, by its name, its line and its keys' lines."""
+    """A table or element of an array of tables: its name's parts, its line and its keys' lines."""
 
-    name: str
+    name: tuple[str, ...]
     line: int
     keys: dict[str, int] = field(default_factory=dict)
 
+    def key(self, *parts: str) -> int:
+        """Return the line of a key, or of the nearest thing around it."""
+        names = (".".join(parts[:count]) for count in range(len(parts), 0, -1))
+        return next((self.keys[name] for name in names if name in self.keys), self.line)
+
 
 def tables(text: str) -> list[Table]:
-    """Return the tables of a valid TOML text in their order, the top level first."""
-    found = [Table("", 1)]
+    """Return the top level and then the tables of a valid TOML text in their order.
+
+    A table inside a rule, `[rule.approvers]`, is a key of that rule.
+    """
+    found = [Table((), 1)]
+    inner: tuple[str, ...] = ()
     for line, statement in statements(text):
-        header = HEADER.match(statement)
-        key = KEY.match(statement)
-        if header:
-            found.append(Table(header[1], line))
-        elif key:
-            found[-1].keys.setdefault(key[1], line)
+        if not statement.startswith("["):
+            _note(found[-1], (*inner, *_path(_before_value(statement))), line)
+            continue
+        name = _path(statement)
+        inside = bool(found[-1].name) and name[:1] == found[-1].name and len(name) > 1
+        inner = name[1:] if inside else ()
+        if inside:
+            _note(found[-1], inner, line)
+        else:
+            found.append(Table(name, line))
     return found
 
 
-def statements(text: str) -> list[tuple[int, str]]:
-    """Return every statement's first line: its number and its text, comments and strings' insides aside."""
-    begun: list[tuple[int, str]] = []
-    lines = text.split("\n")
+def _note(table: Table, path: tuple[str, ...], line: int) -> None:
+    for count in range(1, len(path) + 1):
+        table.keys.setdefault(".".join(path[:count]), line)
+
+
+def _before_value(statement: str) -> str:
+    found = KEY.match(statement)
+    return f"{found[0]}0" if found else "unread = 0"
+
+
+def _path(statement: str) -> tuple[str, ...]:
+    """Return the parts of a header's or key's name, as tomllib reads them."""
+    value: Any = tomllib.loads(statement)
+    parts: list[str] = []
+    while isinstance(value, dict | list) and value:
+        if isinstance(value, list):
+            value = value[0]
+            continue
+        name, value = next(iter(value.items()))
+        parts.append(name)
+    return tuple(parts)
+
+
+def statements(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the first line of every statement and its number, comments and the insides of values aside."""
     inside = _inside(text)
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         stripped = line.strip()
         if number not in inside and stripped and not stripped.startswith("#"):
-            begun.append((number, stripped))
-    return begun
+            yield number, stripped
 
 
 def _inside(text: str) -> set[int]:
-    """Return the lines that begin inside a multi-line string or a bracket of an earlier line's value."""
+    """Return the lines that begin inside a multi-line string, or inside a bracket of an earlier line."""
     inside: set[int] = set()
-    line, depth, position = 1, 0, 0
-    while (token := TOKEN.search(text, position)) is not None:
-        word, position = token.group(), token.end()
-        if word in {'"""', "'''"}:
-            end = text.find(word, position)
-            end = len(text) if end < 0 else end
-            inside |= set(range(line + 1, line + 1 + text.count("\n", position, end)))
-            line += text.count("\n", position, end)
-            position = end + 3
-        elif word == "\n":
-            line += 1
-            if depth:
-                inside.add(line)
-        elif word in "[{":
-            depth += 1
-        elif word in "]}":
-            depth -= 1
+    line, depth = 1, 0
+    for token in TOKEN.finditer(text):
+        word = token.group()
+        crossed = word.count("\n")
+        if crossed and (depth or word != "\n"):
+            inside |= set(range(line + 1, line + 1 + crossed))
+        line += crossed
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(word, 0)
     return inside

@@ -1,105 +1,28 @@
 """Rules and the decision they come to; pure.
 
-Every rule that matches speaks, and the strictest decision wins (deny > approve > confirm > allow). No match
-is deny. What is not known fails closed: a condition on an unknown price or region holds for a rule
-that asks for more, and does not hold for a rule that allows.
+Every rule that matches speaks, and the strictest decision wins (deny > approve > confirm > allow). No
+match is deny. What is not known fails closed: a rule with a condition on an unknown fact can make a
+decision stricter, and can never be the only reason to let something happen. So a decision on
+unknown facts is at least as strict as the decision on the same facts, whatever they turn out to be.
 """
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from fnmatch import fnmatchcase
 
-from core.changes.model import Actor, Approvers, Decision, Ruling, Target
+from core.changes.model import Approvers, Decision, Ruling
 from core.operations.registry import Risk
-from core.policy.hours import Hours
-from core.wayscloud.models import canonical_region
+from core.policy.facts import Facts, Seen
+from core.policy.match import Check, Match
 
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """All that a rule may look at. `target` is absent for an operation on no server; `cost` is a month's price."""
-
-    operation: str
-    risk: Risk
-    actor: Actor
-    origin: str
-    now: datetime
-    target: Target | None = None
-    region: str = ""
-    cost: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """The conditions of a rule; an empty one holds always, and all must hold."""
-
-    operation: frozenset[str] = frozenset()
-    risk: frozenset[str] = frozenset()
-    server: frozenset[str] = frozenset()
-    actor: frozenset[str] = frozenset()
-    group: frozenset[str] = frozenset()
-    person: frozenset[str] = frozenset()
-    origin: frozenset[str] = frozenset()
-    region: frozenset[str] = frozenset()
-    cost_above: float | None = None
-    hours: Hours | None = None
-    outside_hours: Hours | None = None
-
-    def holds(self, facts: Facts, *, unknown: bool) -> bool:
-        """Say whether every condition holds; `unknown` is what one on an unknown fact comes to."""
-        return (
-            (not self.operation or facts.operation in self.operation)
-            and (not self.risk or facts.risk.value in self.risk)
-            and (not self.actor or facts.actor.kind.value in self.actor)
-            and (not self.origin or facts.origin in self.origin)
-            and (not self.person or bool(self.person & facts.actor.identities))
-            and (not self.group or bool(self.group & {one.lower() for one in facts.actor.groups}))
-            and self._holds_server(facts)
-            and self._holds_region(facts, unknown)
-            and self._holds_cost(facts, unknown)
-            and (self.hours is None or self.hours.hold(facts.now))
-            and (self.outside_hours is None or not self.outside_hours.hold(facts.now))
-        )
-
-    def _holds_server(self, facts: Facts) -> bool:
-        if not self.server:
-            return True
-        if facts.target is None:
-            return False
-        names = (facts.target.hostname.lower(), facts.target.id.lower())
-        return any(fnmatchcase(name, pattern) for name in names if name for pattern in self.server)
-
-    def _holds_region(self, facts: Facts, unknown: bool) -> bool:
-        if not self.region:
-            return True
-        if facts.target is None:
-            return False
-        return canonical_region(facts.region) in self.region if facts.region else unknown
-
-    def _holds_cost(self, facts: Facts, unknown: bool) -> bool:
-        if self.cost_above is None:
-            return True
-        if facts.operation != "create":
-            return False
-        return unknown if facts.cost is None else facts.cost > self.cost_above
-
-    def covers(self, other: "Match") -> bool:
-        """Say whether this holds whenever the other does, as far as the written conditions show."""
-        sets = ("operation", "risk", "server", "actor", "group", "person", "origin", "region")
-        wider = all(not getattr(self, one) or _within(getattr(other, one), getattr(self, one)) for one in sets)
-        dearer = self.cost_above is None or (other.cost_above is not None and other.cost_above >= self.cost_above)
-        times = (self.hours in {None, other.hours}) and (self.outside_hours in {None, other.outside_hours})
-        return wider and dearer and times
-
-
-def _within(inner: frozenset[str], outer: frozenset[str]) -> bool:
-    return "*" in outer or (bool(inner) and inner <= outer)
+ASKING = frozenset({Decision.CONFIRM, Decision.APPROVE})
+LONGEST_REASON = 600
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of the policy; `line` is where it stands in its file."""
+    """One rule of the policy; `line` is where it stands in its file. A rule that asks people is about changes only."""
 
     id: str
     match: Match
@@ -110,47 +33,149 @@ class Rule:
     expires: float = 0.0  # seconds that a hold waits for votes; 0 for the default
     line: int = 0
 
-    def speaks(self, facts: Facts) -> bool:
-        """Say whether the rule is about this request."""
-        return self.match.holds(facts, unknown=self.decision is not Decision.ALLOW)
+    def checks(self) -> tuple[tuple[str, Check], ...]:
+        """Return all that must hold, by name: reads ask nobody, so a rule that asks passes them by."""
+        asks: tuple[tuple[str, Check], ...] = (("risk", _changes),) if self.decision in ASKING else ()
+        return asks + self.match.checks()
+
+
+def _changes(seen: Seen) -> bool:
+    return seen.facts.risk is not Risk.READ
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a rule makes of a request: the conditions that do not hold, and those that cannot be known."""
+
+    rule: Rule
+    failed: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def speaks(self) -> bool:
+        """Say whether the rule counts; one that allows needs to match for certain."""
+        return not self.failed and not (self.unknown and self.rule.decision is Decision.ALLOW)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules in force; `version` changes with any of them."""
+    """The rules in force; `version` changes with any of them, and not with their order."""
 
     rules: tuple[Rule, ...]
     version: str
+    _checks: tuple[tuple[Rule, tuple[tuple[str, Check], ...]], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_id = sorted(self.rules, key=lambda rule: rule.id)
+        object.__setattr__(self, "_checks", tuple((rule, rule.checks()) for rule in by_id))
 
     def decide(self, facts: Facts) -> Ruling:
         """Return the decision and the rules that spoke, the decisive ones first."""
-        spoke = [rule for rule in self.rules if rule.speaks(facts)]
-        if not spoke:
-            return Ruling(Decision.DENY, reason="No rule allows it.", policy=self.version)
-        strictest = max((rule.decision for rule in spoke), key=lambda decision: decision.rank)
-        decisive = [rule for rule in spoke if rule.decision is strictest]
-        names = [rule.id for rule in decisive] + [rule.id for rule in spoke if rule.decision is not strictest]
-        return Ruling(
-            decision=strictest,
-            rules=tuple(names),
-            votes=max(rule.votes for rule in decisive),
-            approvers=_together(decisive),
-            reason=next((rule.reason for rule in decisive if rule.reason), ""),
-            policy=self.version,
-            requirements=_requirements(decisive),
-            expires=min((rule.expires for rule in decisive if rule.expires), default=0.0),
-        )
+        seen = Seen.of(facts)
+        heard = [
+            Heard(rule, (), unknown) for rule, checks in self._checks if (unknown := _ask(checks, seen)) is not None
+        ]
+        return _ruling([one for one in heard if one.speaks], self.version)
+
+    def hear(self, facts: Facts) -> list[Heard]:
+        """Return what every rule makes of a request, for people who ask why; `decide` comes to the same."""
+        seen = Seen.of(facts)
+        return [_hear(rule, checks, seen) for rule, checks in self._checks]
 
 
-def _requirements(decisive: Sequence[Rule]) -> tuple[Approvers, ...]:
-    """Several approve rules at once: whoever votes must be acceptable to each."""
-    return tuple(dict.fromkeys(rule.approvers for rule in decisive if rule.decision is Decision.APPROVE))
+def _ask(checks: Sequence[tuple[str, Check]], seen: Seen) -> tuple[str, ...] | None:
+    """Return the conditions that cannot be known, or None as soon as one does not hold."""
+    unknown: tuple[str, ...] = ()
+    for name, check in checks:
+        answer = check(seen)
+        if answer is None:
+            unknown += (name,)
+        elif not answer:
+            return None
+    return unknown
 
 
-def _together(decisive: Sequence[Rule]) -> Approvers:
-    every = _requirements(decisive)
+def _hear(rule: Rule, checks: Sequence[tuple[str, Check]], seen: Seen) -> Heard:
+    answers = [(name, check(seen)) for name, check in checks]
+    failed = dict.fromkeys(name for name, answer in answers if answer is False)
+    return Heard(rule, tuple(failed), tuple(name for name, answer in answers if answer is None))
+
+
+def _ruling(heard: Sequence[Heard], version: str) -> Ruling:
+    if not heard:
+        return Ruling(Decision.DENY, reason="No rule allows it.", policy=version)
+    strictest = max((one.rule.decision for one in heard), key=lambda decision: decision.rank)
+    if strictest is not Decision.DENY and all(one.unknown for one in heard):
+        names = tuple(one.rule.id for one in heard)
+        return Ruling(Decision.DENY, names, reason=f"No rule allows it for certain. {_doubt(heard)}", policy=version)
+    decisive = [one for one in heard if one.rule.decision is strictest]
+    others = [one for one in heard if one.rule.decision is not strictest]
+    return _spoken(decisive, others, version)
+
+
+def _spoken(decisive: Sequence[Heard], others: Sequence[Heard], version: str) -> Ruling:
+    rules = [one.rule for one in decisive]
+    requirements = tuple(dict.fromkeys(rule.approvers for rule in rules if rule.decision is Decision.APPROVE))
+    return Ruling(
+        decision=rules[0].decision,
+        rules=tuple(one.rule.id for one in (*decisive, *others)),
+        votes=max(rule.votes for rule in rules),
+        approvers=_together(requirements),
+        reason=_reason(decisive),
+        policy=version,
+        requirements=requirements,
+        expires=min((rule.expires for rule in rules if rule.expires), default=0.0),
+    )
+
+
+def _reason(decisive: Sequence[Heard]) -> str:
+    """Return every decisive rule's reason once, and what was held against the request for not being known."""
+    said = list(dict.fromkeys(one.rule.reason for one in decisive if one.rule.reason))
+    if all(one.unknown for one in decisive):
+        said.append(_doubt(decisive))
+    text = " ".join(said)
+    return text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 1] + "…"
+
+
+def _doubt(heard: Sequence[Heard]) -> str:
+    names = dict.fromkeys(DOUBTS.get(name, name) for one in heard for name in one.unknown)
+    return f"Not known, so held against it: {', '.join(names)}."
+
+
+DOUBTS = {
+    "cost_above": "the price",
+    "region": "the region",
+    "group": "the asker's groups",
+    "person": "the human behind the agent",
+    "server": "the server",
+}
+
+
+def _together(every: Sequence[Approvers]) -> Approvers:
+    """Return everybody whom any of the rules names: to ask, and to show; a voter must be acceptable to each."""
     return Approvers(
         groups=tuple(dict.fromkeys(one for approvers in every for one in approvers.groups)),
         people=tuple(dict.fromkeys(one for approvers in every for one in approvers.people)),
         channels=tuple(dict.fromkeys(one for approvers in every for one in approvers.channels)),
     )
+
+
+def policy_of(rules: Sequence[Rule]) -> Policy:
+    """Return a policy of rules, with the version that follows from what they say; lines and order aside."""
+    canonical = json.dumps(sorted((_canonical(rule) for rule in rules), key=lambda one: str(one["id"])), sort_keys=True)
+    return Policy(tuple(rules), f"pol_{hashlib.sha256(canonical.encode()).hexdigest()[:8]}")
+
+
+def _canonical(rule: Rule) -> dict[str, object]:
+    match = {name: getattr(rule.match, name) for name in Match.__slots__ if name != "hours"}
+    hours = rule.match.hours
+    return {
+        "id": rule.id,
+        "match": {name: sorted(value) if isinstance(value, frozenset) else value for name, value in match.items()},
+        "hours": [hours.zone.key, f"{hours.minutes:x}"] if hours else None,
+        "decision": rule.decision.value,
+        "votes": rule.votes,
+        "approvers": [sorted(rule.approvers.groups), sorted(rule.approvers.people), sorted(rule.approvers.channels)],
+        "expires": rule.expires,
+        "reason": rule.reason,
+    }

@@ -42,7 +42,7 @@ def test_check_refuses_with_file_and_line(tmp_path: Path, capsys: pytest.Capture
     path = tmp_path / "vpsops.toml"
     path.write_text(GOOD.replace("votes", "vote"))
     assert vpsops.main(["policy", "check", str(path)]) == 2
-    assert f"{path}:11: unknown key vote. Did you mean votes?" in capsys.readouterr().err
+    assert f"{path}:11: rule db: unknown key vote. Did you mean votes?" in capsys.readouterr().err
 
 
 def test_check_without_a_file_is_about_the_embedded_policy(capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,17 +62,75 @@ def test_explain_names_who_spoke_and_why_the_others_did_not(
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["approve: 2 of S1", "  Databases are shared."]
     assert "speaks  db (line 6): says approve" in lines
-    assert "silent  reads (line 1): its risk does not hold" in lines
+    assert "silent  reads (line 1): no match for risk" in lines
+
+
+def explained(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert vpsops.main(["policy", "explain", *words]) == 0
+    return capsys.readouterr().out
+
+
+def test_explain_says_what_is_not_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a server, the rule for databases is held against a stop and allows no look."""
+    path = tmp_path / "vpsops.toml"
+    path.write_text(GOOD + '[[rule]]\nid = "look"\nserver = "db*"\noperation = "get"\ndecision = "allow"\n')
+    path.write_text(path.read_text().replace('risk = "read"\n', 'operation = "list"\n'))
+    monkeypatch.setenv("VPSOPS_CONFIG", str(path))
+    stop = explained(capsys, "--as", "person:U1", "--operation", "stop")
+    assert stop.startswith("deny\n  No rule allows it for certain. Not known, so held against it: the server.\n")
+    assert "speaks  db (line 6): says approve; not known, so held against the request: server" in stop
+    look = explained(capsys, "--as", "person:U1", "--operation", "get")
+    assert "silent  look (line 14): allows only for certain, and this is not known: server" in look
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("slack", "channel", "decision"),
     [
-        ["--as", "robot", "--operation", "stop"],
-        ["--as", "agent", "--operation", "stop", "--at", "2026-11-24T22:00:00"],
+        ([], "", "confirm"),
+        ([], "C0OPS", "approve: 1 of C0OPS"),
+        (["--slack"], "", "approve: 1 of C0APPROVALS"),
+        (["--slack"], "C0OPS", "approve: 1 of C0OPS"),
+        (["--no-slack"], "C0OPS", "confirm"),
     ],
 )
-def test_explain_refuses_what_it_cannot_mean(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_asks_what_slack_would_change(
+    slack: list[str],
+    channel: str,
+    decision: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The embedded policy depends on an approval channel, which can be supposed to be there or not."""
+    monkeypatch.setenv("VPSOPS_APPROVAL_CHANNEL", channel)
+    said = explained(capsys, "--as", "agent", "--operation", "stop", "--server", "db01", *slack)
+    assert said.splitlines()[0] == decision
+    assert "the embedded policy, pol_" in said
+
+
+def test_check_reads_the_approval_channel_of_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file is checked with its own settings, wherever the check runs."""
+    path = tmp_path / "vpsops.toml"
+    rule = '[[rule]]\nid = "all"\ndecision = "approve"\n'
+    path.write_text(rule)
+    assert vpsops.main(["policy", "check", str(path)]) == 2
+    path.write_text('[settings]\nVPSOPS_APPROVAL_CHANNEL = "C0OPS"\n' + rule)
+    assert vpsops.main(["policy", "check", str(path)]) == 0
+    assert "No rule ever lets anybody do: list, get, status, plans, os_templates, regions." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["--as", "robot", "--operation", "stop"], "For example"),
+        (["--as", "agent", "--operation", "stop", "--at", "2026-11-24T22:00:00"], "For example"),
+        (["--as", "agent", "--operation", "stop", "--at", "noon"], "For example"),
+        (["--as", "agent", "--operation", "stpo"], "Did you mean stop?"),
+        (["--as", "agent", "--operation", "list", "--server", "db01"], "Leave out --server"),
+    ],
+)
+def test_explain_refuses_what_it_cannot_mean(words: list[str], hint: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Wrong usage ends with 2 and a hint."""
     assert vpsops.main(["policy", "explain", *words]) == 2
-    assert "For example" in capsys.readouterr().err
+    assert hint in capsys.readouterr().err

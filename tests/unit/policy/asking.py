@@ -1,0 +1,27 @@
+"""Facts and rules that the policy's tests share."""
+
+from datetime import UTC, datetime
+
+from core.changes.model import Actor, ActorKind, Target
+from core.operations import OPERATIONS
+from core.policy import Facts, Policy, Rule
+from core.policy.model import policy_of
+
+NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)  # a Tuesday
+PERSON = Actor(ActorKind.PERSON, "U1", "alice", "U1", groups=("S1",))
+AGENT = Actor(ActorKind.AGENT, "mcp:x", "x", "U1", groups=("S2",))
+DB = Target("id-1", "db01.example.com", region="oslo")
+
+
+def asked(
+    operation: str = "stop", actor: Actor = AGENT, target: Target | None = DB, cost: float | None = None
+) -> Facts:
+    """Return the facts of a request at noon; `target` is left out for an operation on no server."""
+    one = OPERATIONS[operation]
+    about = target if one.takes_server or not one.reads else None
+    return Facts(operation, one.risk, actor, "mcp", NOON, about, about.region if about else "", cost)
+
+
+def rules(*given: Rule) -> Policy:
+    """Return a policy of these rules."""
+    return policy_of(given)
