@@ -107,7 +107,7 @@ def stop_settled(seen: Observation) -> Progress:
 
 
 def reboot_settled(seen: Observation) -> Progress:
-    """A rebooted server is up, with an uptime that fell or is younger than the request.
+    """A rebooted server is up, with an uptime that fell or, where none was read before, is younger than the request.
 
     A reboot need not show as a state at all; falling uptime is the only documented evidence. Where the
     API has no uptime, a server that was seen away and is up again has rebooted.
@@ -121,9 +121,10 @@ def reboot_settled(seen: Observation) -> Progress:
     uptime = seen.usage.uptime_seconds
     if uptime is None:  # not every dialect has it; then the state must have been seen to change
         return Progress.SETTLED if seen.was_away else Progress.PENDING
-    fell = seen.last_uptime is not None and uptime < seen.last_uptime
+    if seen.last_uptime is not None:  # seconds the server counted itself: no clock of ours can mislead
+        return Progress.SETTLED if uptime < seen.last_uptime else Progress.PENDING
     young = uptime < (seen.now - seen.sent_at).total_seconds()
-    return Progress.SETTLED if fell or young else Progress.PENDING
+    return Progress.SETTLED if young else Progress.PENDING
 
 
 async def _list(api: Wayscloud, arguments: Arguments, _: BeforeSend | None) -> ServerList:

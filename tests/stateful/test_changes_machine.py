@@ -132,7 +132,7 @@ class Changes(RuleBasedStateMachine):
     def _expired(self, change: Expected) -> bool:
         return (self.clock.ahead - change.born).total_seconds() >= LIFE[change.kind]
 
-    @rule(change=held, actor=st.sampled_from([ALICE, STRANGER, AGENT]))
+    @rule(change=held, actor=st.sampled_from([ALICE, ALICE, STRANGER, AGENT]))
     def confirm(self, change: str, actor: Actor) -> None:
         """Only the asker's own human confirms, once, and only what waits for that."""
         known = self.model[change]
@@ -146,7 +146,11 @@ class Changes(RuleBasedStateMachine):
             assert (known.state, known.kind, actor is STRANGER) == ("held", "confirm", False)
             known.state = "runs"
 
-    @rule(change=held, voter=st.sampled_from([*VOTERS, STRANGER]), verdict=st.sampled_from(Verdict))
+    @rule(
+        change=held,
+        voter=st.sampled_from([*VOTERS[1:], *VOTERS, STRANGER]),
+        verdict=st.sampled_from([*Verdict, Verdict.APPROVE]),
+    )
     def vote(self, change: str, voter: Actor, verdict: Verdict) -> None:
         """Eligible others vote once each; two approvals start it, one denial ends it."""
         known = self.model[change]
@@ -204,8 +208,9 @@ class Changes(RuleBasedStateMachine):
         try:
             if hasattr(self, "core"):
                 self._check_end()
-                self.process.__exit__(None, None, None)
         finally:
+            if hasattr(self, "process"):
+                self.process.__exit__(None, None, None)
             self.stack.close()
 
     def _check_end(self) -> None:
@@ -223,6 +228,6 @@ class Changes(RuleBasedStateMachine):
 
 
 Changes.TestCase.settings = settings(
-    max_examples=8, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestChanges = Changes.TestCase
