@@ -218,7 +218,7 @@ def read_config(path: str) -> dict[str, Any]:
         data = Path(path).read_bytes()
         if len(data) > MAX_CONFIG_BYTES:
             raise ConfigurationError(f"{path} is over a megabyte.", hint="Is it the right file?")
-        return tomllib.loads(data.decode())
+        return tomllib.loads(data.decode("utf-8-sig"))
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.", hint="Check VPSOPS_CONFIG.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
