@@ -71,6 +71,8 @@ class Runner:
         return await self.database.transact(work, wake=False)
 
     async def _run(self, change: Change) -> None:
+        if not self.process.certain:  # it was paused, and its next beat may be a second away
+            await self.process.beat()
         waited = await self._wait_for_turn(change)
         checked = await self._check(change) if waited else None
         if checked is not None:
