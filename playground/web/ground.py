@@ -5,7 +5,7 @@ The page is there within a second; the bot and the MCP server join as soon as th
 
 import importlib
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,9 +32,8 @@ LOOK_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a playground is started; port 0 takes a free one."""
+    """How a playground is started: how many of the provider's seconds pass in one."""
 
-    port: int = 0
     speed: int = 10
 
 
@@ -59,7 +58,7 @@ class Ground:
 
 @asynccontextmanager
 async def running_ground(options: Options) -> AsyncIterator[Ground]:
-    """Run the two simulators; whoever serves the page sets `url` and then calls `populate`."""
+    """Run the two simulators; whoever serves the page sets `url` before `populated` is entered."""
     clock = SystemClock()
     simulated = SimulatorConfig(speed=float(options.speed), fleet=FLEET, seed=3)
     with tempfile.TemporaryDirectory(prefix="vpsops-playground-", ignore_cleanup_errors=True) as name:
@@ -75,10 +74,23 @@ async def running_ground(options: Options) -> AsyncIterator[Ground]:
 
 
 @asynccontextmanager
+async def attended(ground: Ground) -> AsyncIterator[None]:
+    """See to it that pages hear of what happens in the two simulators."""
+    async with _meanwhile(ground, _hear_workspace, _look_at_provider):
+        yield
+
+
+@asynccontextmanager
 async def populated(ground: Ground) -> AsyncIterator[None]:
-    """Bring in the bot and the MCP server, and see to it that pages hear of what happens."""
+    """Bring in the bot and the MCP server, as soon as each is there."""
+    async with _meanwhile(ground, _bot, _agent_side):
+        yield
+
+
+@asynccontextmanager
+async def _meanwhile(ground: Ground, *parts: Callable[[Ground], Coroutine[None, None, None]]) -> AsyncIterator[None]:
     async with anyio.create_task_group() as group:
-        for part in (_bot, _agent_side, _hear_workspace, _look_at_provider):
+        for part in parts:
             group.start_soon(part, ground)
         try:
             yield

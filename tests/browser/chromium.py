@@ -33,8 +33,11 @@ FLAGS = (
     "--remote-debugging-port=0",
 )
 START_SECONDS = 30.0
+ANSWER_SECONDS = 60.0
 WAIT_SECONDS = 5.0
 KEYS = {"Enter": 13, "Tab": 9, "Escape": 27, "ArrowDown": 40, "ArrowUp": 38, "ArrowRight": 39, "ArrowLeft": 37, " ": 32}
+THROWN = "Runtime.exceptionThrown"
+HERE = ("http://127.0.0.1:", "data:", "about:")
 Json = dict[str, Any]
 LOOK = """(async () => {
   const end = Date.now() + LIMIT;
@@ -73,7 +76,7 @@ class Wire:
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
         message = {"id": number, "method": method, "params": params} | ({"sessionId": session} if session else {})
         await self.socket.send_json(message)
-        with anyio.fail_after(START_SECONDS):
+        with anyio.fail_after(ANSWER_SECONDS):
             found = await answer
         if "error" in found:
             raise BrowserError(f"{method}: {found['error']}")
@@ -159,6 +162,13 @@ class Page:
         shot = await self.ask("Page.captureScreenshot", format="png")
         await anyio.Path(path).write_bytes(base64.b64decode(shot["data"]))
 
+    def complaints(self) -> list[str]:
+        """Return what went wrong in the page: exceptions, errors it logged, requests to elsewhere."""
+        thrown = [str(one["exceptionDetails"].get("exception", {}).get("description")) for one in self.said(THROWN)]
+        logged = [one["entry"]["text"] for one in self.said("Log.entryAdded") if one["entry"]["level"] == "error"]
+        asked = [str(one["request"]["url"]) for one in self.said("Network.requestWillBeSent")]
+        return [*thrown, *logged, *(url for url in asked if not url.startswith(HERE))]
+
     def said(self, method: str) -> list[Json]:
         """Return the events of one kind in this tab so far."""
         mine = [one for one in self.wire.events if one.get("sessionId") == self.session]
@@ -171,15 +181,19 @@ class Browser:
 
     wire: Wire
 
-    async def page(self) -> Page:
-        """Open a tab of its own storage, as another person's browser would be."""
+    @asynccontextmanager
+    async def page(self) -> AsyncIterator[Page]:
+        """Open a tab of its own storage, as another person's browser would be, and close it in the end."""
         context = (await self.wire.ask("Target.createBrowserContext"))["browserContextId"]
         target = (await self.wire.ask("Target.createTarget", url="about:blank", browserContextId=context))["targetId"]
         session = (await self.wire.ask("Target.attachToTarget", targetId=target, flatten=True))["sessionId"]
         page = Page(self.wire, session)
         for domain in ("Page", "Runtime", "Network", "Log", "Accessibility"):
             await page.ask(f"{domain}.enable")
-        return page
+        try:
+            yield page
+        finally:
+            await self.wire.ask("Target.disposeBrowserContext", browserContextId=context)
 
 
 def found() -> str | None:

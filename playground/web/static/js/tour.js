@@ -87,7 +87,7 @@ export function Tour() {
   if (!open) return null;
   const now = sceneOf();
   return html`<aside class="tour" id="tour-panel" aria-label="Guided tour">
-    <div class="row"><h2 class="grow">${now ? now.title : "Six scenes, five minutes"}</h2>
+    <div class="row"><h2 class="grow">${now ? now.title : "Six scenes, five minutes"}</h2>${" "}
       ${scene && html`<button type="button" class="button" id="all-scenes" onClick=${() => change({ scene: null })}>All scenes</button>`}
       <button type="button" class="button" aria-label="Close the tour" onClick=${() => change({ open: false })}>✕</button></div>
     ${now ? html`<${Scene} scene=${now} />` : html`<${List} />`}

@@ -39,8 +39,7 @@ function Change({ change, open }) {
       ${fact("Digest", change.digest.slice(0, 16))}
       ${fact("Messages", change.copies.map((one) => `${one.purpose} in ${place(one.channel)}`).join(", "))}
     </dl>
-    <ol class="trail" aria-label="Audit trail">${change.trail.map((one) => html`<li><time class="muted">${precise(one.at * 1000)}</time>
-      <strong>${one.event}</strong>${one.body.state && html` → ${one.body.state}`}${one.body.by && html` by ${one.body.by.name || one.body.by.id}`}</li>`)}</ol>
+    <ol class="trail" aria-label="Audit trail">${change.trail.map((one) => html`<li><time class="muted">${precise(one.at * 1000)}</time>${" "}<strong>${one.event}</strong>${one.body.state && html` → ${one.body.state}`}${one.body.by && html` by ${one.body.by.name || one.body.by.id}`}</li>`)}</ol>
   </details>`;
 }
 
@@ -50,10 +49,9 @@ const place = (id) => (channelOf(id)?.name ? `#${channelOf(id).name}` : id);
 function Chain({ chain }) {
   const whole = chain.faults.length === 0;
   return html`<p><span class=${`tag ${whole ? "good" : "bad"}`} data-chain=${whole ? "whole" : "broken"}>${whole ? "unbroken" : "broken"}</span>
-      ${` ${chain.count} records, ending in `}<code>${chain.head.slice(0, 12)}</code></p>
+      ${` ${chain.count} ${chain.count === 1 ? "record" : "records"}, ending in `}<code>${chain.head.slice(0, 12)}</code></p>
     ${chain.faults.map((one) => html`<p class="error">${one}</p>`)}
-    <ol class="chain" reversed>${[...chain.records].reverse().map((one) => html`<li key=${one.seq} value=${one.seq}><time class="muted">${precise(one.at * 1000)}</time>
-      <strong>${one.event}</strong> <span class="muted">${one.change_id ?? ""}</span> <code>${one.previous.slice(0, 6)}→${one.hash.slice(0, 6)}</code></li>`)}</ol>`;
+    <ol class="chain" reversed>${[...chain.records].reverse().map((one) => html`<li key=${one.seq} value=${one.seq}><time class="muted">${precise(one.at * 1000)}</time>${" "}<strong>${one.event}</strong> <span class="muted">${one.change_id ?? ""}</span> <code>${one.previous.slice(0, 6)}→${one.hash.slice(0, 6)}</code></li>`)}</ol>`;
 }
 
 function Sent() {
