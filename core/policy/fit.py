@@ -11,6 +11,7 @@ from core.policy.model import ASKING, Rule
 from core.policy.written import WrittenRule
 
 READ = Risk.READ.value
+RANK = {decision: decision.rank for decision in Decision}  # every rule is compared with every other
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def makes_pointless(cover: Rule, rule: Rule) -> bool:
     A stricter one always does that. One as strict does where it asks for no less (votes, approvers,
     expiry) and the rule has no reason of its own to show; of two that say the same, the later is pointless.
     """
-    if cover.decision.rank < rule.decision.rank or not _covers(cover, rule):
+    if RANK[cover.decision] < RANK[rule.decision] or not _covers(cover, rule):
         return False
     if cover.decision is not rule.decision:
         return True
