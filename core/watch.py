@@ -34,7 +34,7 @@ REFUSED_WAIT = 300.0
 
 def interval(changes: Sequence[Change], look: Look | None, timing: Timing) -> float:
     """Return the seconds to the next look: the youngest change sets the pace; pure."""
-    ages = [elapsed(change, look.now) for change in changes] if look else [0.0]
+    ages = [elapsed(change, look) for change in changes] if look else [0.0]
     youngest = min(ages, default=0.0)
     if youngest < 60:  # noqa: PLR2004 - a minute
         return timing.poll_young
@@ -53,6 +53,7 @@ class Watcher:
     _nudged: anyio.Event = field(default_factory=anyio.Event)
     _before: dict[str, Server] = field(default_factory=dict)
     _away: set[str] = field(default_factory=set)
+    _since: dict[str, float] = field(default_factory=dict)
     _newest: float = 0.0
     _failing_since: float | None = None
     _told: bool = False
@@ -75,6 +76,8 @@ class Watcher:
             if not changes:
                 break
             self._newest = max(sent(change) for change in changes)
+            now = self.clock.monotonic()
+            self._since = {change.id: self._since.get(change.id, now) for change in changes}
             look = await self._look()
             if look is not None:
                 await self._settle_all(changes, look)
@@ -108,7 +111,9 @@ class Watcher:
             await self._failed(error)
             return None
         await self._recovered()
-        return Look(servers, servers.complete, self.clock.now(), frozenset(self._away))
+        steady = self.clock.monotonic()
+        waited = {change_id: steady - since for change_id, since in self._since.items()}
+        return Look(servers, servers.complete, self.clock.now(), frozenset(self._away), waited)
 
     async def _failed(self, error: provider_errors.WayscloudError) -> None:
         now = self.clock.monotonic()
@@ -218,10 +223,10 @@ def watched(connection: Connection) -> list[Change]:
 
 
 def _unreadable(change: Change, look: Look, timing: Timing) -> Found:
-    late = elapsed(change, look.now) > timing.power_lookup
+    late = elapsed(change, look) > timing.power_lookup
     if change.state is State.UNKNOWN and late:
         return Found(Finding.NEEDS_PERSON, note="the server's uptime cannot be read")
-    overdue = not change.overdue and elapsed(change, look.now) > timing.power_limit
+    overdue = not change.overdue and elapsed(change, look) > timing.power_limit
     return Found(Finding.OVERDUE if overdue else Finding.WAIT)
 
 

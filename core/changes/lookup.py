@@ -5,8 +5,8 @@ looked up: found done, found under way, or, after a settling time, found not don
 cannot tell, a person is asked. Nothing is ever sent again from here.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -46,6 +46,7 @@ class Look:
     complete: bool
     now: datetime
     away: frozenset[str] = frozenset()  # changes whose server an earlier look did not see up
+    waited: Mapping[str, float] = field(default_factory=dict)  # seconds each change was looked at, by a steady clock
 
 
 def judge(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Found:
@@ -55,9 +56,13 @@ def judge(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Fo
     return _watch(change, look, usage, timing)
 
 
-def elapsed(change: Change, now: datetime) -> float:
-    """Return the seconds since the change was sent."""
-    return (now - (change.sent_at or change.updated_at)).total_seconds()
+def elapsed(change: Change, look: Look) -> float:
+    """Return the seconds since the change was sent.
+
+    A time of day that jumps must not end anybody's patience: it counts no more than was really waited here.
+    """
+    told = (look.now - (change.sent_at or change.updated_at)).total_seconds()
+    return min(told, look.waited.get(change.id, told))
 
 
 def limit(change: Change, timing: Timing) -> float:
@@ -66,7 +71,7 @@ def limit(change: Change, timing: Timing) -> float:
 
 
 def _watch(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Found:
-    age = elapsed(change, look.now)
+    age = elapsed(change, look)
     wanted = change.target.id or str(change.result.get("id", ""))
     server = next((s for s in look.servers if s.id == wanted), None)
     if server is None:
@@ -122,7 +127,7 @@ def _look_up_create(change: Change, look: Look, timing: Timing) -> Found:
         return Found(Finding.ADOPTED, twins[0], "found in the provider's list by its hostname")
     if twins:
         return Found(Finding.NEEDS_PERSON, note=f"{len(twins)} new servers are called {change.target.hostname}")
-    if elapsed(change, look.now) <= timing.create_lookup:
+    if elapsed(change, look) <= timing.create_lookup:
         return Found(Finding.WAIT)
     if named:
         return Found(
@@ -142,7 +147,7 @@ def _young(server: Server, change: Change, timing: Timing) -> bool:
 
 
 def _look_up_power(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Found:
-    patient = elapsed(change, look.now) <= timing.power_lookup
+    patient = elapsed(change, look) <= timing.power_lookup
     server = next((s for s in look.servers if s.id == change.target.id), None)
     if server is None:
         return Found(Finding.WAIT) if patient else Found(Finding.NEEDS_PERSON, note="the server is not in the list")
