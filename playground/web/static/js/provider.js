@@ -44,6 +44,6 @@ function server(one) {
     <span class=${`light ${one.state}`} aria-hidden="true"></span>
     <span class="grow"><strong>${one.hostname}</strong><span class="muted"> ${one.address || "no address yet"}</span></span>
     <span class="tag">${one.state}${one.settles !== null ? ` ${one.settles} s` : ""}</span>
-    <${Menu} options=${BEHIND} label=${`Change ${one.hostname} behind everybody's back`} choose=${act} action="behind" />
+    <${Menu} options=${BEHIND} label=${`Change ${one.hostname} behind everybody's back`} choose=${(option) => act(option.value)} action="behind" />
   </li>`;
 }

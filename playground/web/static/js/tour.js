@@ -3,7 +3,7 @@ import { go } from "./hands.js";
 import { html, useEffect, useRef } from "./lib.js";
 import { baseline, looking } from "./look.js";
 import { SCENES } from "./scenes.js";
-import { order, set, state, subscribe, tell } from "./store.js";
+import { order, set, slack, state, subscribe, tell } from "./store.js";
 
 state.tour = { open: false, scene: null, step: 0, base: null, passed: {}, busy: false };
 const change = (patch) => set({ tour: { ...state.tour, ...patch } });
@@ -36,6 +36,7 @@ async function begin(scene) {
 // Sets the scene: nothing goes wrong, its servers run, and nothing older waits on them.
 async function prepare(scene) {
   await order("provider/calm", {});
+  for (const view of [...(state.topics.slack?.modals ?? [])].reverse()) await slack("close", { view: view.id });
   const waiting = (state.topics.truth?.changes ?? []).filter((one) => one.state === "held");
   for (const one of waiting) {
     await order("slack/command", { user: "U0ALICE", channel: "C0OPS", command: "/vps", text: `cancel ${one.id} because the tour begins anew` });
@@ -107,7 +108,7 @@ function Scene({ scene }) {
   useEffect(() => here.current?.scrollIntoView({ block: "nearest" }), [step]);
   return html`<p class="muted">${scene.about}</p>
     <ol class="steps" aria-live="polite" data-scene-state=${done ? "passed" : base ? "running" : "setting"} data-step=${step}>
-      ${base && scene.steps.map((one, at) => html`<li class=${at < step ? "done" : at === step ? "now" : "later"} ref=${at === step ? here : undefined}
+      ${base && scene.steps.map((one, at) => html`<li data-number=${at + 1} class=${at < step ? "done" : at === step ? "now" : "later"} ref=${at === step ? here : undefined}
         aria-current=${at === step ? "step" : undefined}>${typeof one.say === "string" ? one.say : one.say(look)}</li>`)}
     </ol>
     ${!done && base && html`<div class="foot">${scene.steps[step]?.act

@@ -1,0 +1,166 @@
+"""The page itself: keyboards, screen readers, phones, two themes, several browsers, and nothing from elsewhere."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.browser.chromium import Browser, Page
+
+PANELS = ("agent", "provider", "truth")
+WIDTHS = (360, 390, 768, 1024, 1440)
+UNNAMED = """[...document.querySelectorAll('button, input, select, textarea, a[href], [role=tab]')]
+  .filter((one) => one.checkVisibility())
+  .filter((one) => !(one.ariaLabel || one.textContent.trim() || one.labels?.length || one.title))
+  .map((one) => one.outerHTML.slice(0, 120))"""
+# WCAG 2.2, 1.4.3: the ratio of every text's colour to what is behind it; large text and the disabled need less.
+PALE = """(() => {
+  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const rgba = (colour) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data]; };
+  const light = (colour) => colour.slice(0, 3).map((one) => one / 255).map((one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4)).reduce((sum, one, at) => sum + one * [0.2126, 0.7152, 0.0722][at], 0);
+  const behind = (one) => { for (; one; one = one.parentElement) { const colour = rgba(getComputedStyle(one).backgroundColor); if (colour[3] === 255) return colour; } return [255, 255, 255, 255]; };
+  const found = new Map();
+  for (const one of document.querySelectorAll('body *')) {
+    const words = [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+    if (!words || !one.checkVisibility() || one.closest('option, script')) continue;
+    const [dark, bright] = [light(rgba(getComputedStyle(one).color)), light(behind(one))].sort((a, b) => a - b);
+    const ratio = (bright + 0.05) / (dark + 0.05);
+    if (ratio < 4.5) found.set(`${one.tagName}.${one.className} ${ratio.toFixed(2)}`, one.textContent.slice(0, 40));
+  }
+  return [...found].map((one) => one.join(': '));
+})()"""  # noqa: E501 - one expression for the page
+
+
+async def typed(page: Page, text: str) -> None:
+    await page.click("#composer")
+    await page.type(text)
+    await page.key("Enter")
+
+
+async def test_a_command_is_completed_from_the_manifest_and_sent_by_keyboard_alone(page: Page) -> None:
+    """Slash, Tab, arrow, Enter: nobody needs a mouse for a first command."""
+    await page.run("document.querySelector('#composer').focus()")
+    await page.type("/v")
+    await page.until("document.querySelector('#offers [role=option]')?.textContent.startsWith('/vps')")
+    await page.key("Tab")
+    await page.until("document.querySelector('#composer').value === '/vps '")
+    await page.key("ArrowDown")
+    await page.until("document.querySelector('#offers [aria-selected=true]')?.textContent === '/vps list'")
+    await page.key("Enter")
+    await page.until("document.querySelector('#composer').value === '/vps list'")
+    before = await page.run("document.querySelectorAll('.message.private').length")
+    await page.key("Enter")
+    await page.until(f"document.querySelectorAll('.message.private').length > {before}")
+
+
+async def test_a_command_the_workspace_does_not_have_is_refused_as_slack_does(page: Page) -> None:
+    """Nothing reaches the app, and the person is told what there is."""
+    await typed(page, "/reboot web01")
+    await page.until("document.querySelector('.notices').textContent.includes('/reboot is not a valid command')")
+
+
+async def test_the_panels_are_tabs_for_a_keyboard(page: Page) -> None:
+    """Arrows go from tab to tab, and the panel follows."""
+    await page.run("document.querySelector('#tab-agent').focus()")
+    for name in ("provider", "truth", "agent"):
+        await page.key("ArrowRight")
+        await page.until(f"document.activeElement.id === 'tab-{name}'")
+        await page.until(f"document.querySelector('#panel').getAttribute('aria-labelledby') === 'tab-{name}'")
+
+
+@pytest.mark.parametrize("dark", [False, True])
+async def test_every_text_stands_out_and_every_control_has_a_name(page: Page, pictures: Path, dark: bool) -> None:
+    """In both themes, in every panel and in the tour."""
+    await page.size(1440, 900, dark=dark)
+    await typed(page, "/vps list")
+    await typed(page, "/vps reboot mail06 because it is slow")
+    await page.until("document.querySelector('[data-action=\"vps:confirm\"]')")
+    await page.click("#tour")
+    for panel in PANELS:
+        await page.click(f"[data-panel={panel}]")
+        await page.run("document.getAnimations().forEach((one) => one.finish())")
+        await page.picture(pictures / f"{panel}-{'dark' if dark else 'light'}.png")
+        assert await page.run(PALE) == [], panel
+        assert await page.run(UNNAMED) == [], panel
+    await page.click("[data-action='vps:cancel']")
+    await page.until("!document.querySelector('[data-action=\"vps:cancel\"]')")
+
+
+async def test_no_width_makes_the_page_scroll_sideways(page: Page, pictures: Path) -> None:
+    """From a small phone to a desk, every part fits."""
+    await typed(page, "/vps list")
+    for width in WIDTHS:
+        await page.size(width, 800)
+        for name in PANELS:
+            await page.run(f"import('/static/js/store.js').then((store) => store.show('panel', '{name}'))")
+            await page.until(f"document.querySelector('#panel').getAttribute('aria-labelledby') === 'tab-{name}'")
+            inside = (
+                "document.documentElement.scrollWidth <= innerWidth && document.querySelector('#panel').scrollWidth"
+            )
+            assert await page.until(f"{inside} <= document.querySelector('#panel').clientWidth"), (width, name)
+        await page.run("import('/static/js/store.js').then((store) => store.show('chat'))")
+        assert await page.until(
+            "document.querySelector('.messages').scrollWidth <= document.querySelector('.messages').clientWidth"
+        )
+        await page.picture(pictures / f"chat-{width}.png")
+
+
+async def test_two_browsers_see_the_same_workspace_each_with_its_own_person(
+    page: Page, browser: Browser, playground: str
+) -> None:
+    """What one person writes the other reads; what is private stays private."""
+    async with browser.page() as other:
+        await other.size(1024, 800)
+        await other.open(playground)
+        await other.until("document.querySelector('[data-person=U0BOB]')")
+        await other.click("[data-person=U0BOB]")
+        await other.until("document.querySelector('[data-person=U0BOB]').ariaPressed === 'true'")
+        await typed(page, "hello from Alice")
+        await other.until("document.querySelector('.messages').textContent.includes('hello from Alice')")
+        await typed(page, "/vps regions")
+        await page.until("document.querySelector('.messages').textContent.includes('Regions')")
+        assert not await other.run("document.querySelector('.messages').textContent.includes('Regions')")
+        assert other.complaints() == []
+
+
+async def test_the_provider_can_be_made_to_fail_and_to_speak_otherwise(page: Page) -> None:
+    """The levers reach the simulator, and people are told in words what the product makes of it."""
+    await page.click("[data-panel=provider]")
+    await page.click("[data-trouble=down]")
+    await page.until("document.querySelector('.armed')?.textContent.includes('in force')")
+    before = await page.run("document.querySelectorAll('.message.private').length")
+    await typed(page, "/vps show web01")
+    await page.until(f"document.querySelectorAll('.message.private').length > {before}", 15)
+    await page.click("[data-trouble=none]")
+    await page.until("!document.querySelector('.armed')")
+    for dialect in ("terraform", "seed"):
+        await page.run(f"import('/static/js/hands.js').then((hands) => hands.enter('#dialect', '{dialect}'))")
+        await page.until(f"document.querySelector('#dialect').value === '{dialect}'")
+        count = await page.run("document.querySelectorAll('.message.private').length")
+        await typed(page, "/vps list")
+        await page.until(f"document.querySelectorAll('.message.private').length > {count}", 15)
+        assert "web01.example.com" in await page.run(
+            "[...document.querySelectorAll('.message.private')].at(-1).textContent"
+        )
+
+
+async def test_a_server_changed_behind_our_back_shows_at_once(page: Page) -> None:
+    """The panel's list is live."""
+    await page.click("[data-panel=provider]")
+    await page.click("[data-server='web01.example.com'] [aria-haspopup=menu]")
+    await page.click("[data-server='web01.example.com'] [data-value=stopped]")
+    await page.until("document.querySelector('[data-server=\"web01.example.com\"]').dataset.state === 'stopped'")
+    await page.click("[data-server='web01.example.com'] [aria-haspopup=menu]")
+    await page.click("[data-server='web01.example.com'] [data-value=running]")
+    await page.until("document.querySelector('[data-server=\"web01.example.com\"]').dataset.state === 'running'")
+
+
+async def test_an_agent_of_the_old_protocol_is_asked_while_its_call_waits(page: Page) -> None:
+    """The same question reaches the page in both eras; declining it does nothing."""
+    await page.click("[data-panel=agent]")
+    given = "{ hostname: 'old01.example.com', plan: 'vps-2gb-1cpu', region: 'oslo', os_template: 'debian-12' }"
+    act = f"await hands.enter('#era', 'legacy'); await hands.callTool('vps_create', {given});"
+    await page.run(f"import('/static/js/hands.js').then(async (hands) => {{ {act} }})")
+    await page.until("document.querySelector('.call.asks .question')", 15)
+    assert "MCP 2025" in await page.run("document.querySelector('.call.asks').textContent")
+    await page.click(".call.asks .question .foot .button:not(.primary)")
+    await page.until("document.querySelector('.calls .call').dataset.state === 'failed'")
