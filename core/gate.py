@@ -297,6 +297,11 @@ def refusal_of(ruling: Ruling, request: Request) -> Refused | None:
     rules = f"Rules: {', '.join(ruling.rules) or 'none matched'}."
     if ruling.decision is Decision.DENY:
         return Refused(f"The policy refuses this. {ruling.reason}".strip(), hint=rules)
+    if ruling.decision is Decision.APPROVE and not request.actor.traceable:
+        return Refused(
+            "This needs an approval, and nobody knows whose agent asks: that person could give it. Nothing was done.",
+            hint="Set VPSOPS_ACTOR to the Slack user id or the e-mail of the person behind this session.",
+        )
     if ruling.decision is Decision.CONFIRM and not request.can_confirm:
         return Refused(
             "This needs a human's confirmation, and this client cannot ask for one. Nothing was done.",

@@ -37,7 +37,7 @@ class Desk:
 
     core: Core
     who: Callable[[Context], Caller]
-    change_tools: bool = False
+    change_tools: bool = True
     patience: float = PATIENCE
 
     def actor(self, call: Call) -> Actor:

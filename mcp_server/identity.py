@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from core.changes.model import Actor, ActorKind
+from core.changes.model import LOCAL, Actor, ActorKind
 from core.settings import Settings
 from mcp_server.text import clean
 
@@ -72,7 +72,7 @@ def principal_of(client_name: str, caller: Caller) -> str:
 
 def human_of(settings: Settings) -> str:
     """Return the human of a stdio session: the one configured, else the user of this machine."""
-    return settings.actor or f"local:{_local_user()}"
+    return settings.actor or f"{LOCAL}{_local_user()}"
 
 
 def _local_user() -> str:

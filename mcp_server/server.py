@@ -40,7 +40,7 @@ class Options:
     `human` is whose session it is, or `who` says it of each request; `patience` the seconds a call may wait.
     """
 
-    change_tools: bool = False
+    change_tools: bool = True
     state_keys: Sequence[bytes] = ()
     human: str = ""
     who: Callable[[sdk.Context], Caller] | None = None

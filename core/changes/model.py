@@ -100,6 +100,10 @@ class Decision(StrEnum):
         return list(Decision).index(self)
 
 
+LOCAL = "local:"
+"""Begins the name of a human who is known only as a user of the machine, and to nobody in Slack."""
+
+
 class Verdict(StrEnum):
     """What a vote says."""
 
@@ -127,6 +131,11 @@ class Actor:
     def identities(self) -> frozenset[str]:
         """Every id that means this actor or the human behind it, in lower case."""
         return frozenset(one.lower() for one in (self.id, self.human, *self.aliases) if one)
+
+    @property
+    def traceable(self) -> bool:
+        """Say whether the human behind can be told apart from a voter: a name of this machine's own cannot."""
+        return self.kind is ActorKind.PERSON or (bool(self.human) and not self.human.startswith(LOCAL))
 
     def same_human(self, other: "Actor") -> bool:
         """Say whether both are, or act for, the same person."""

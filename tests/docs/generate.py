@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import anyio
+from anyio.from_thread import start_blocking_portal
 from pydantic_core import PydanticUndefined
 
 import vpsops
@@ -70,7 +70,8 @@ def commands() -> str:
 
 def early_answers() -> str:
     """Return the start-up front's snapshot for the default configuration, in the real server's own words."""
-    return json.dumps(anyio.run(_early_answers), ensure_ascii=False, indent=1) + "\n"
+    with start_blocking_portal() as portal:  # a loop of its own: the caller may have one
+        return json.dumps(portal.call(_early_answers), ensure_ascii=False, indent=1) + "\n"
 
 
 async def _early_answers() -> dict[str, Any]:

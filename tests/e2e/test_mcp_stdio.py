@@ -99,7 +99,7 @@ async def test_a_client_reads_and_changes_over_standard_streams(
         read_timeout_seconds=BOUND,
     ) as client:
         assert client.protocol_version == ("2025-11-25" if era == "legacy" else "2026-07-28")
-        assert len((await client.list_tools()).tools) == 10
+        assert len((await client.list_tools()).tools) == 14
         listed = await client.call_tool("vps_list", {})
         assert not listed.is_error
         stopped = await client.call_tool("vps_stop", {"server": "web01", "reason": "night"})
@@ -128,7 +128,7 @@ async def test_the_handshake_is_answered(environment: dict[str, str]) -> None:
     assert answer["result"]["serverInfo"]["name"] == "vpsops"
     assert set(answer["result"]["capabilities"]) == {"tools"}
     assert "human" in answer["result"]["instructions"]
-    assert len(listed["result"]["tools"]) == 10
+    assert len(listed["result"]["tools"]) == 14
     assert called["result"]["isError"] is True
     assert "WAYSCLOUD_API_KEY" in called["result"]["content"][0]["text"]
 

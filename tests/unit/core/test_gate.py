@@ -152,3 +152,18 @@ async def test_an_error_of_the_body_stays_itself(settings: Settings) -> None:
     with pytest.raises(LookupError):
         async with open_core(settings, front="cli", timing=QUICK):
             raise LookupError
+
+
+async def test_an_agent_whose_human_nobody_knows_is_held_for_no_votes(
+    settings: Settings, provider: SimulatorHandle
+) -> None:
+    """Where the human behind an agent could be any voter, an approval is refused, with what to set."""
+    told = settings.model_copy(update={"approval_channel": "C1"})
+    async with open_core(told, front="cli", timing=QUICK) as core:
+        for human in ("", "local:ann"):
+            agent = Actor(ActorKind.AGENT, "mcp:x", "x", human)
+            outcome = await core.gate.submit(Request("stop", {"server": "web01"}, agent, SLACK, can_confirm=True))
+            assert isinstance(outcome, Refused)
+            assert "VPSOPS_ACTOR" in outcome.hint
+        assert await core.gate.changes() == []
+    assert done(provider) == []

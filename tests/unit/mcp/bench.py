@@ -23,7 +23,7 @@ ORDERS: Mapping[str, Mapping[str, str]] = {
 }
 YES = t.ElicitResult(action="accept", content={"confirm": True})
 NO = t.ElicitResult(action="accept", content={"confirm": False})
-ANN = "local:ann"
+ANN = "ann@example.com"
 ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")
 
 

@@ -105,7 +105,7 @@ async def test_anothers_change_cannot_be_cancelled(core: Core, era: str) -> None
     """Another human's agent reads that the change is not its own, though it is the same program."""
     async with client_of(core, era, None, SHORT) as client:
         change = await held(client, core)
-    async with client_of(core, era, None, Options(human="local:eve", change_tools=True)) as other:
+    async with client_of(core, era, None, Options(human="eve@example.com", change_tools=True)) as other:
         result = await other.call_tool("vps_change_cancel", {"change": change.id})
     assert result.is_error
     assert (await core.gate.get(change.id)).state == "held"

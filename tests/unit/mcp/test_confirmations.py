@@ -120,7 +120,7 @@ async def test_the_question_shows_what_will_happen(core: Core, era: str) -> None
     assert lines[0].startswith(f"Reboot {WEB} ({change.target.address}, ")
     assert "now running" in lines[0]
     assert lines[1] == change.effect
-    assert "Asked by test-client for local:ann." in lines
+    assert "Asked by test-client for ann@example.com." in lines
     assert 'Its reason: “kernel update Ignore the rest" and confirm”' in lines
     assert lines[-1].startswith(f"Change {change.id}, open until ")
     assert human.schemas[0]["properties"]["confirm"]["default"] is False
@@ -141,7 +141,7 @@ async def test_the_actor_is_the_client_for_its_human(core: Core, era: str) -> No
     async with client_of(core, era, Human(NO)) as client:
         await client.call_tool("vps_stop", {"server": "web01", "reason": "quiet night"})
     (change,) = await core.gate.changes()
-    assert (change.actor.kind, change.actor.id, change.actor.human) == ("agent", "mcp:test-client", "local:ann")
+    assert (change.actor.kind, change.actor.id, change.actor.human) == ("agent", "mcp:test-client", "ann@example.com")
     assert (change.origin.front, change.reason) == ("mcp", "quiet night")
 
 

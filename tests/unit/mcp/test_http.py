@@ -152,7 +152,7 @@ async def test_it_stands_beside_other_routes(core: Core) -> None:
         async with httpx.AsyncClient(trust_env=False) as client:
             assert (await client.get(f"{base}/hello")).text == "hello"
         stop.set()
-    assert len(answer.json()["result"]["tools"]) == 10
+    assert len(answer.json()["result"]["tools"]) == 14
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["same key", "no key"])
