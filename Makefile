@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-postgres check docs crash bench lock clean
+.PHONY: help demo test test-postgres test-browser check docs playground crash bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -25,12 +25,18 @@ test: $(VENV)/.ready ## Run every test that needs nothing else
 test-postgres: $(VENV)/.ready ## Run the tests that a database makes a difference to on a real PostgreSQL
 	TEST_POSTGRES=1 $(BIN)/python -m pytest -n 2 -q
 
+test-browser: $(VENV)/.ready ## Play the tour's scenes in the system's Chromium; pictures go to build/browser
+	$(BIN)/python -m pytest -q tests/browser
+
 check: $(VENV)/.ready ## Formatting, lint, types, architecture, generated pages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.docs.generate --check
+
+playground: $(VENV)/.ready ## Try the whole product in a browser, with no Slack and no account
+	$(BIN)/vpsops playground
 
 docs: $(VENV)/.ready ## Rewrite the generated pages
 	$(BIN)/python -m tests.docs.generate
