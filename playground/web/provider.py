@@ -23,7 +23,7 @@ TROUBLES: Mapping[Trouble, tuple[str, Fault]] = {
     ),
     "drop_write": (
         "The next start, stop or reboot takes effect, and its answer is lost",
-        Fault(kind="drop_after", match=Match(method="POST", path="/v1/vps/*"), times=1),
+        Fault(kind="drop_after", match=Match(method="POST", path="/v1/vps/*/*"), times=1),
     ),
     "down": ("The API is down: 503 to everything", Fault(kind="status", status=503)),
     "limit": (
