@@ -14,12 +14,18 @@ from playground.web.provider import TROUBLES
 from playground.web.serving import served
 
 
-@pytest.fixture
-async def ground() -> AsyncIterator[Ground]:
-    async with running_ground(Options(speed=60)) as running:
+@pytest.fixture(scope="module")
+async def running() -> AsyncIterator[Ground]:
+    async with running_ground(Options(speed=60)) as started:
         with listen(0) as listener:
-            async with served(running, listener):
-                yield running
+            async with served(started, listener):
+                yield started
+
+
+@pytest.fixture
+def ground(running: Ground) -> Ground:
+    running.provider.simulator.reset()
+    return running
 
 
 @pytest.fixture
