@@ -59,6 +59,12 @@ function Room({ channel }) {
     if (below.current) box.current.scrollTop = box.current.scrollHeight;
   });
   useEffect(() => void (state.read[seenKey(channel)] = newest), [newest]);
+  useEffect(() => {
+    // a keyboard or the tour takes room: what stood at the foot stays there
+    const watch = new ResizeObserver(() => below.current && (box.current.scrollTop = box.current.scrollHeight));
+    watch.observe(box.current);
+    return () => watch.disconnect();
+  }, []);
   const threads = grouped(channel.messages);
   return html`<header class="room-head"><h2>${channel.kind === "im" ? channel.name : `#${channel.name}`}</h2>
       <span class="muted">${channel.kind === "im" ? "Messages with the app" : channel.purpose}</span></header>

@@ -10,7 +10,7 @@ export function ModalHost() {
   const stack = state.topics.slack?.modals ?? [];
   const top = stack.at(-1);
   if (!top) return null;
-  return html`<${Sheet} labelled=${`title-${top.id}`} leave=${() => slack("close", { view: top.id })}>
+  return html`<${Sheet} labelled=${`title-${top.id}`} leave=${() => slack("close", { view: top.id }, true)}>
     ${stack.map((view, at) => html`<${Modal} key=${view.id} view=${view} front=${view === top} depth=${at} />`)}
   <//>`;
 }
@@ -34,7 +34,7 @@ function Modal({ view, front, depth }) {
     <h2 id=${`title-${view.id}`}>${depth > 0 && html`<span class="muted">${"›".repeat(depth)} </span>`}${text(view.title)}</h2>
     <div class="body"><${Blocks} blocks=${view.blocks ?? []} surface=${surface} /></div>
     <div class="foot">
-      <button type="button" class="button" onClick=${() => slack("close", { view: view.id })}>${text(view.close) || "Close"}</button>
+      <button type="button" class="button" onClick=${() => slack("close", { view: view.id }, true)}>${text(view.close) || "Close"}</button>
       ${view.submit && html`<button type="submit" class="button primary" data-submit=${view.callback_id}>${text(view.submit)}</button>`}
     </div>
   </form>`;

@@ -57,8 +57,8 @@ function connect() {
   }
 }
 
-// Carries out an order; what is refused is told to the reader. Returns the answer, whose `ok` says which.
-export async function order(path, body) {
+// Carries out an order; what is refused is told to the reader, unless it is no news. The answer's `ok` says which.
+export async function order(path, body, quiet = false) {
   let answer;
   try {
     const sent = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
@@ -66,12 +66,12 @@ export async function order(path, body) {
   } catch {
     answer = { ok: false, error: "The playground does not answer. Is it still running?" };
   }
-  if (!answer.ok) tell(words(answer), true);
+  if (!answer.ok && !quiet) tell(words(answer), true);
   return answer;
 }
 
-export function slack(name, body) {
-  return order(`slack/${name}`, { user: state.user, ...body });
+export function slack(name, body, quiet = false) {
+  return order(`slack/${name}`, { user: state.user, ...body }, quiet);
 }
 
 // What Slack's own clients say when an app does not answer as it should.

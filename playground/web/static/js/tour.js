@@ -5,7 +5,7 @@ import { baseline, looking } from "./look.js";
 import { SCENES } from "./scenes.js";
 import { order, set, slack, state, subscribe, tell } from "./store.js";
 
-state.tour = { open: false, scene: null, step: 0, base: null, passed: {}, busy: false };
+state.tour = { open: false, scene: null, step: 0, base: null, passed: {}, busy: null };
 const change = (patch) => set({ tour: { ...state.tour, ...patch } });
 const sceneOf = () => SCENES.find((one) => one.id === state.tour.scene);
 
@@ -27,7 +27,7 @@ function finish(scene) {
 }
 
 async function begin(scene) {
-  change({ scene: scene.id, step: 0, base: null, passed: { ...state.tour.passed, [scene.id]: false } });
+  change({ scene: scene.id, step: 0, base: null, busy: null, passed: { ...state.tour.passed, [scene.id]: false } });
   await prepare(scene);
   change({ base: baseline() });
   await go(scene.steps[0].where);
@@ -36,7 +36,7 @@ async function begin(scene) {
 // Sets the scene: nothing goes wrong, its servers run, and nothing older waits on them.
 async function prepare(scene) {
   await order("provider/calm", {});
-  for (const view of [...(state.topics.slack?.modals ?? [])].reverse()) await slack("close", { view: view.id });
+  for (const view of [...(state.topics.slack?.modals ?? [])].reverse()) await slack("close", { view: view.id }, true);
   const waiting = (state.topics.truth?.changes ?? []).filter((one) => one.state === "held");
   for (const one of waiting) {
     await order("slack/command", { user: "U0ALICE", channel: "C0OPS", command: "/vps", text: `cancel ${one.id} because the tour begins anew` });
@@ -64,16 +64,17 @@ function settled(so, limit = 4000) {
 
 async function help() {
   const scene = sceneOf();
-  const step = scene.steps[state.tour.step];
-  if (state.tour.busy || !step) return;
-  change({ busy: true });
+  const at = state.tour.step;
+  const step = scene.steps[at];
+  if (state.tour.busy === at || !step) return; // a second press of the same step, not the first of the next
+  change({ busy: at });
   try {
     await go(step.where);
     await step.act?.(looking(state.tour.base));
   } catch (error) {
     tell(`The tour could not do it: ${error.message}`, true);
   }
-  change({ busy: false });
+  if (state.tour.busy === at) change({ busy: null });
 }
 
 export function TourButton() {
@@ -112,7 +113,7 @@ function Scene({ scene }) {
         aria-current=${at === step ? "step" : undefined}>${typeof one.say === "string" ? one.say : one.say(look)}</li>`)}
     </ol>
     ${!done && base && html`<div class="foot">${scene.steps[step]?.act
-      ? html`<button type="button" class="button primary" id="do-it" aria-busy=${busy} onClick=${help}>Do it for me</button>`
+      ? html`<button type="button" class="button primary" id="do-it" aria-busy=${busy === step} onClick=${help}>Do it for me</button>`
       : html`<p class="muted" role="status">Watching …</p>`}</div>`}
     ${done && html`<p class="passed" role="status"><strong>Checked.</strong> ${scene.checked}</p><div class="foot"><${Next} scene=${scene} /></div>`}`;
 }

@@ -1,0 +1,71 @@
+"""Draws the pictures of docs/ from the page itself: `python -m tests.browser.pictures`."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import anyio
+
+from playground.processes import running_command
+from tests.browser.chromium import Page, running_browser
+
+FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
+SCENE_SECONDS = 30.0
+STEP = "document.querySelector('.steps .now') && document.querySelector('[data-scene-state]').dataset.step"
+
+
+async def main() -> None:
+    """Start everything, play three scenes, and keep four moments of them."""
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    with tempfile.TemporaryDirectory() as name:
+        command = running_command("playground", ["playground", "--speed", "60"], environment, Path(name))
+        async with command as address, running_browser() as browser, browser.page() as page:
+            await page.size(1280, 800)
+            await page.open(address)
+            await page.until("document.querySelector('[data-ready=true]')", SCENE_SECONDS)
+            await page.click("#tour")
+            await draw(page)
+
+
+async def draw(page: Page) -> None:
+    """Keep the moments."""
+    await until_step(page, "approval", 3)
+    await keep(page, "approval")
+    await page.size(390, 844, dark=True)
+    await keep(page, "phone")
+    await page.size(1280, 800)
+    await until_step(page, "provisioning", 1)
+    await page.until("document.querySelector('.sheet [data-action=plan]')")
+    await page.run(
+        "import('/static/js/hands.js').then((hands) => hands.enter('.sheet [data-action=plan]', 'vps-4gb-2cpu'))"
+    )
+    await page.until("document.querySelector('.sheet').textContent.includes('Total: 199')")
+    await keep(page, "form")
+    await page.key("Escape")
+    await until_step(page, "failure", 4)
+    await keep(page, "truth")
+
+
+async def until_step(page: Page, scene: str, step: int) -> None:
+    """Play a scene up to a step, or to its end."""
+    if await page.run("document.querySelector('#all-scenes') !== null"):
+        await page.click("#all-scenes")
+    await page.click(f".scenes [data-scene={scene}]")
+    for at in range(step):
+        await page.until(f"{STEP} === '{at}'", SCENE_SECONDS)
+        if await page.run("document.querySelector('#do-it') !== null"):
+            await page.click("#do-it")
+        passed = "document.querySelector('[data-scene-state=passed]')"
+        await page.until(f"{passed} || {STEP} === '{at + 1}'", SCENE_SECONDS)
+
+
+async def keep(page: Page, name: str) -> None:
+    """Write a picture once nothing moves any more."""
+    await page.until("!document.querySelector('[aria-busy=true]')")
+    await page.run("Promise.all(document.getAnimations().map((one) => one.finished))")
+    await page.run("new Promise((drawn) => setTimeout(drawn, 400))")
+    await page.picture(FOLDER / f"playground-{name}.png")
+
+
+if __name__ == "__main__":
+    anyio.run(main)
