@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from core import audit
 from core.changes import outbox, store
 from core.changes.drift import baseline, drifts
-from core.changes.lookup import Finding, Found, Look, elapsed, judge
+from core.changes.lookup import Finding, Found, Look, age, elapsed, judge
 from core.changes.model import Change, State
 from core.clock import Clock
 from core.errors import StaleChange, StorageError
@@ -34,7 +34,7 @@ REFUSED_WAIT = 300.0
 
 def interval(changes: Sequence[Change], look: Look | None, timing: Timing) -> float:
     """Return the seconds to the next look: the youngest change sets the pace; pure."""
-    ages = [elapsed(change, look) for change in changes] if look else [0.0]
+    ages = [age(change, look.now) for change in changes] if look else [0.0]
     youngest = min(ages, default=0.0)
     if youngest < 60:  # noqa: PLR2004 - a minute
         return timing.poll_young

@@ -56,12 +56,17 @@ def judge(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Fo
     return _watch(change, look, usage, timing)
 
 
+def age(change: Change, now: datetime) -> float:
+    """Return the seconds since the change was sent, by the time of day."""
+    return (now - (change.sent_at or change.updated_at)).total_seconds()
+
+
 def elapsed(change: Change, look: Look) -> float:
-    """Return the seconds since the change was sent.
+    """Return the seconds that the change was waited for.
 
     A time of day that jumps must not end anybody's patience: it counts no more than was really waited here.
     """
-    told = (look.now - (change.sent_at or change.updated_at)).total_seconds()
+    told = age(change, look.now)
     return min(told, look.waited.get(change.id, told))
 
 
