@@ -90,6 +90,7 @@ async def test_a_confirm_dialog_stands_before_the_press(shown: Page, gallery: Ga
     await posted(shown, gallery)
     await shown.click("[data-action=go]")
     await shown.until("document.querySelector('.sheet.narrow').textContent.includes('It is gone then.')")
+    await shown.until("document.querySelector('.sheet').contains(document.activeElement)")  # it hears keys by now
     await shown.key("Escape")
     await shown.until("!document.querySelector('.sheet')")
     await shown.click("[data-action=go]")
