@@ -1,0 +1,194 @@
+"""Processes that a test can stop before or after any commit and any byte: dead for good, or woken late."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar
+
+import anyio
+import httpx
+
+from core.changes.execute import Runner
+from core.changes.keeper import Keeper
+from core.errors import StorageError
+from core.storage import Connection, Database
+from core.storage.engines import Pools
+from core.storage.leases import Process
+from core.storage.signals import Signals
+from core.timing import Timing
+from core.watch import Watcher
+from core.wayscloud.client import Wayscloud
+from core.wayscloud.credentials import Credentials
+from core.wayscloud.transport import TransportSettings
+from playground.wayscloud.app import SimulatorApp
+from tests.fakes.clock import FakeClock
+
+T = TypeVar("T")
+KEY = "wayscloud_vps_test1_SECRET"
+PROMPT = TransportSettings(wait_initial=0, wait_jitter=0, attempts=2, retry_after_cap=0)
+
+
+class Killed(BaseException):
+    """The process is no more: whatever it would do next is not done."""
+
+
+class HastyClock(FakeClock):
+    """A clock on which whoever sleeps lets the time pass."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass."""
+        self.advance(max(seconds, 0.0))
+        await anyio.lowlevel.checkpoint()
+
+
+class Stop(StrEnum):
+    """What happens to a process at the point where it is stopped."""
+
+    DIE = "die"
+    FREEZE = "freeze"  # until it is woken
+    FAIL = "fail"  # the database is away for this one transaction
+
+
+@dataclass(slots=True)
+class Life:
+    """Where a process is stopped next: after `left` more points."""
+
+    left: int | None = None
+    stop: Stop = Stop.DIE
+    dead: bool = False
+    paused: bool = False
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def point(self, *stops: Stop) -> None:
+        """Pass a point before or after a commit, a request or an answer, where some stops are possible."""
+        if self.left is not None and not self.dead:
+            self.left -= 1
+            if self.left < 0 and self.stop in stops:
+                self.left = None
+                await self._stop()
+        if self.dead:
+            raise Killed
+
+    async def _stop(self) -> None:
+        match self.stop:
+            case Stop.DIE:
+                self.dead = True
+            case Stop.FAIL:
+                raise StorageError("The database stayed locked by another process.")
+            case Stop.FREEZE:
+                self.paused = True
+                self.woken.clear()
+                await self.woken.wait()
+                self.paused = False
+
+
+class MortalDatabase(Database):
+    """A way into the database that ends with its process."""
+
+    def __init__(self, pools: Pools, clock: FakeClock, life: Life) -> None:
+        super().__init__(pools, clock, Signals(pools, clock))
+        self._life = life
+
+    async def transact(self, work: Callable[[Connection], T], *, durable: bool = True, wake: bool = True) -> T:
+        """Commit, if the process lives that long."""
+        await self._life.point(*Stop)
+        done = await super().transact(work, durable=durable, wake=wake)
+        await self._life.point(Stop.DIE, Stop.FREEZE)
+        return done
+
+
+class MortalTransport(httpx.ASGITransport):
+    """A way to the provider that ends with its process."""
+
+    def __init__(self, app: SimulatorApp, life: Life) -> None:
+        super().__init__(app)
+        self._life = life
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send and receive, if the process lives that long."""
+        # A write on its way has passed the fence: frozen there and woken late it would go out, whoever watched.
+        await self._life.point(*((Stop.DIE, Stop.FREEZE) if request.method == "GET" else (Stop.DIE,)))
+        answer = await super().handle_async_request(request)
+        await self._life.point(Stop.DIE, Stop.FREEZE)
+        return answer
+
+
+class Looked(BaseException):
+    """A look is over."""
+
+
+class Glance(Watcher):
+    """A watcher that looks once."""
+
+    async def _pause(self, seconds: float) -> None:
+        raise Looked(seconds)
+
+
+class Mortal:
+    """One process: the test lets it do one thing at a time, and stops it in the middle."""
+
+    def __init__(self, pools: Pools, app: SimulatorApp, clock: HastyClock, timing: Timing, policy: str) -> None:
+        self.life = Life()
+        self.database = MortalDatabase(pools, clock, self.life)
+        self.api = Wayscloud(
+            Credentials(KEY),
+            base_url="http://provider.test",
+            clock=clock,
+            settings=PROMPT,
+            http_transport=MortalTransport(app, self.life),
+        )
+        self.process = Process(self.database, clock, "worker")
+        self.running: set[str] = set()
+        self.wanted: list[str] = []  # what its keeper asked it to run
+        self.runner = Runner(self.database, self.api, clock, self.process, timing, policy, lambda: None)
+        self.watcher = Glance(self.database, self.api, clock, self.process, timing)
+        self.keeper = Keeper(
+            self.database, clock, self.process, timing, self.wanted.append, lambda: self.running, lambda _: None
+        )
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def free(self) -> bool:
+        """Say whether it is not stopped in the middle of something."""
+        return self.task is None and not self.life.dead
+
+    async def do(self, what: str, change_id: str = "", left: int | None = None, stop: Stop = Stop.DIE) -> None:
+        """Do a thing to its end, or to the point where the process stops: `beat`, `keep`, `look` or `run`."""
+        self.life.left, self.life.stop = left, stop
+        self.task = asyncio.create_task(self._do(what, change_id))
+        await self._settled()
+
+    async def _do(self, what: str, change_id: str) -> None:
+        self.running.update({change_id} - {""})
+        try:
+            match what:
+                case "beat":
+                    await self.process.beat()
+                case "keep":
+                    await self.keeper.round()
+                case "look":
+                    await self.watcher.watch()
+                case _:
+                    await self.runner.run(change_id)
+        except (Killed, Looked, StorageError):
+            return
+        finally:
+            self.running.discard(change_id)
+
+    async def wake(self, *, dead: bool = False) -> None:
+        """Let it go on where it was stopped, or die there."""
+        self.life.dead = dead
+        self.life.woken.set()
+        await self._settled()
+
+    async def _settled(self) -> None:
+        """Return when the task has ended or is paused."""
+        while self.task is not None:
+            if self.task.done():
+                task, self.task, self.life.left = self.task, None, None
+                task.result()
+            elif self.life.paused and not self.life.woken.is_set():
+                return
+            else:
+                await asyncio.wait({self.task}, timeout=0.0005)

@@ -1,0 +1,148 @@
+"""A provider, a database and the processes around them, all on one clock that only the test moves."""
+
+import asyncio
+import tempfile
+from collections import Counter
+from collections.abc import Coroutine, Iterable
+from contextlib import ExitStack
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from core import audit
+from core.changes import store
+from core.changes.model import Change, Decision, Ruling, State
+from core.changes.preview import preview
+from core.gate import checked
+from core.operations import OPERATIONS
+from core.storage import Connection, schema
+from core.storage.engines import open_pools
+from core.storage.tables import CHANGES
+from core.timing import DEFAULT_TIMING
+from playground.wayscloud.app import create_app
+from playground.wayscloud.config import SimulatorConfig
+from tests.stateful.mortals import HastyClock, Mortal
+from tests.unit.core.sample import change, put
+
+T = TypeVar("T")
+POLICY = "pol_test"
+NEW = {"plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
+TAKEN_OVER, LOOKED_UP = 6.0, 190.0  # seconds after which others take over, and after which a look-up is over
+Effects = Counter[tuple[str, str]]  # by operation and hostname
+
+
+@cache
+def template() -> bytes:
+    """Return an empty database, made once."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.sqlite3"
+        pools = open_pools(f"sqlite:///{path}")
+        schema.upgrade(pools.durable)
+        pools.close()
+        return path.read_bytes()
+
+
+class Scene:
+    """What the processes share, and a view from outside."""
+
+    def __init__(self, fleet: int = 6) -> None:
+        self.stack = ExitStack()
+        path = Path(self.stack.enter_context(tempfile.TemporaryDirectory())) / "db.sqlite3"
+        path.write_bytes(template())
+        self.pools = open_pools(f"sqlite:///{path}")
+        self.stack.callback(self.pools.close)
+        self.loop = self.stack.enter_context(asyncio.Runner())
+        self.clock = HastyClock()
+        self.app = create_app(SimulatorConfig(speed=1.0, fleet=fleet, seed=3), self.clock)
+        self.world = self.app.simulator.world
+        self.observer = self.process()
+        self.made = 0
+
+    def close(self) -> None:
+        """End it all."""
+        self.stack.close()
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Let something happen while everything else stands still."""
+        return self.loop.run(work)
+
+    def process(self) -> Mortal:
+        """Make a process, which does not beat yet."""
+        return Mortal(self.pools, self.app, self.clock, DEFAULT_TIMING, POLICY)
+
+    def started(self) -> Mortal:
+        """Start a process."""
+        made = self.process()
+        self.call(made.do("beat"))
+        return made
+
+    def approve(self, operation: str, hostname: str) -> str:
+        """Have a change approved that nobody runs yet; raises what makes no sense or is in the way."""
+        return self.call(self._approve(operation, hostname))
+
+    async def _approve(self, operation: str, hostname: str) -> str:
+        named = OPERATIONS[operation]
+        arguments = {"hostname": hostname, **NEW} if operation == "create" else {"server": hostname}
+        seen = await preview(self.observer.api, named, checked(named, arguments))
+        made = change(
+            operation,
+            State.APPROVED,
+            id=f"chg_{self.made}",
+            sent_at=None,
+            arguments=seen.arguments,
+            target=seen.target,
+            ruling=Ruling(Decision.ALLOW, policy=POLICY),
+            digest=seen.digest(POLICY),
+            cost=seen.cost,
+            created_at=self.clock.now(),
+            updated_at=self.clock.now(),
+        )
+        self.made += 1
+        await self.observer.database.transact(lambda connection: put(connection, made))
+        return made.id
+
+    def stored(self) -> dict[str, Change]:
+        """Return every change as the database has it."""
+        found = self.call(self.observer.database.read(lambda connection: store.select(connection, limit=1000)))
+        return {one.id: one for one in found}
+
+    def effects(self) -> Effects:
+        """Count what the provider did."""
+        return Counter((one.operation, one.hostname) for one in self.world.counted())
+
+    def pass_time(self, seconds: float, processes: Iterable[Mortal]) -> None:
+        """Let time pass; who is neither frozen nor dead beats."""
+        self.clock.advance(seconds)
+        for one in processes:
+            if one.free:
+                self.call(one.do("beat"))
+
+    def do_everything(self, one: Mortal) -> None:
+        """Let a process keep, run what its keeper wants run, and look."""
+        self.call(one.do("keep"))
+        while one.wanted:
+            self.call(one.do("run", one.wanted.pop()))
+        self.call(one.do("look"))
+
+    def come_to_rest(self, one: Mortal) -> None:
+        """Let a process go on until nothing is left to do, for half an hour at most."""
+        for seconds in (TAKEN_OVER, *[LOOKED_UP] * 10):
+            self.pass_time(seconds, [one])
+            self.do_everything(one)
+            if not self.call(self.observer.database.read(_open)):
+                return
+
+    def check_end(self) -> None:
+        """Hold that all is at rest, that what succeeded was done and nothing else, and that the trail is whole."""
+        ended = list(self.stored().values())
+        assert [(one.id, one.state, one.note) for one in ended if not one.state.final] == []
+        succeeded = [one for one in ended if one.state is State.SUCCEEDED]
+        assert self.effects() == Counter((one.operation, one.target.hostname) for one in succeeded)
+        chain = self.observer.database.read(lambda c: list(audit.verify(audit.read(c, limit=100_000), audit.head(c))))
+        assert self.call(chain) == []
+
+
+def _open(connection: Connection) -> int:
+    return connection.scalar(sa.select(sa.func.count()).where(CHANGES.c.lock.is_not(None))) or 0

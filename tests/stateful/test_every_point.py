@@ -1,0 +1,84 @@
+"""One process is stopped at every point of a run in turn: each time one effect or none, and an end that says which."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from core.changes.model import State
+from playground.wayscloud import faults
+from playground.wayscloud.model import State as Really
+from tests.stateful.mortals import Mortal, Stop
+from tests.stateful.scene import LOOKED_UP, TAKEN_OVER, Scene
+
+POINTS = 18  # more than a run has
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    made = Scene(fleet=30)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def hostnames(scene: Scene, operation: str) -> list[str]:
+    """Return a server for each point."""
+    if operation == "create":
+        return [f"new{number}.example.com" for number in range(POINTS)]
+    return [one.hostname for one in scene.world.servers() if one.state is Really.RUNNING][:POINTS]
+
+
+def interrupted(scene: Scene, change_id: str, left: int, stop: Stop) -> Mortal:
+    """Let a process run a change and be stopped after some points."""
+    process = scene.started()
+    scene.call(process.do("run", change_id, left, stop))
+    return process
+
+
+@pytest.mark.parametrize("operation", ["reboot", "create"])
+@pytest.mark.parametrize("stop", [Stop.DIE, Stop.FAIL])
+def test_a_process_that_is_stopped_anywhere_leaves_one_effect_or_none(scene: Scene, operation: str, stop: Stop) -> None:
+    """Dead or without its database: another one, or the same, takes up what is left, and never sends again."""
+    other = scene.started()
+    for left, hostname in enumerate(hostnames(scene, operation)):
+        process = interrupted(scene, scene.approve(operation, hostname), left, stop)
+        scene.come_to_rest(other if stop is Stop.DIE else process)
+    scene.check_end()
+    assert State.SUCCEEDED in {one.state for one in scene.stored().values()}
+
+
+@pytest.mark.parametrize("operation", ["reboot", "create"])
+@pytest.mark.parametrize("asleep", [TAKEN_OVER, LOOKED_UP])
+def test_a_process_that_is_woken_late_anywhere_does_nothing_more(scene: Scene, operation: str, asleep: float) -> None:
+    """Frozen before or after any commit or byte, and woken when another has taken over, or looked it up."""
+    other = scene.started()
+    for left, hostname in enumerate(hostnames(scene, operation)):
+        frozen = interrupted(scene, scene.approve(operation, hostname), left, Stop.FREEZE)
+        for seconds in (TAKEN_OVER, asleep - TAKEN_OVER):
+            scene.pass_time(seconds, [other])
+            scene.do_everything(other)
+        scene.call(frozen.wake())
+        scene.come_to_rest(other)
+    scene.check_end()
+
+
+@pytest.mark.parametrize("stop", list(Stop))
+@pytest.mark.parametrize("kind", ["drop_before", "drop_after"])
+def test_a_look_up_that_is_stopped_anywhere_comes_to_the_same_end(scene: Scene, kind: str, stop: Stop) -> None:
+    """An unclear outcome is looked up by whoever lives, however often the look is broken off."""
+    for left, hostname in enumerate(hostnames(scene, "reboot")[:10]):
+        match = {"operation": "reboot", "hostname": hostname}
+        scene.app.simulator.faults.add(faults.parse({"kind": kind, "match": match}))
+        looker, other = scene.started(), scene.started()
+        scene.call(looker.do("run", scene.approve("reboot", hostname)))
+        for what in ("keep", "look"):
+            if looker.free:
+                scene.call(looker.do(what, "", left, stop))
+        scene.pass_time(TAKEN_OVER, [other])
+        scene.do_everything(other)
+        scene.call(looker.wake())
+        scene.come_to_rest(other)
+    scene.check_end()
+    end = State.FAILED if kind == "drop_before" else State.SUCCEEDED
+    assert {one.state for one in scene.stored().values()} == {end}

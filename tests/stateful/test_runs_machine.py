@@ -1,0 +1,126 @@
+"""Runs, watches and keepers of several processes, each stopped before or after any commit and any byte.
+
+Nobody clicks here, and everybody dies: the machine beside this one is about people and their clicks.
+"""
+
+from collections import Counter
+from contextlib import suppress
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from sqlalchemy.exc import IntegrityError
+
+from core.changes.model import STEPS, Change, State
+from core.errors import InvalidInput
+from core.wayscloud.errors import WayscloudError
+from playground.wayscloud import faults
+from tests.stateful.mortals import Stop
+from tests.stateful.scene import Scene
+
+SLOTS = st.integers(0, 2)
+POINTS = st.one_of(st.none(), st.integers(0, 15), st.integers(0, 15))  # a run has fifteen or so
+STOPS = st.sampled_from(Stop)
+WRITE: dict[str, Any] = {"match": {"method": "POST"}, "times": 1}
+FAULTS: tuple[dict[str, Any], ...] = (
+    {"kind": "drop_before", **WRITE},
+    {"kind": "drop_after", **WRITE},
+    {"kind": "status", "status": 500, **WRITE},
+    {"kind": "status", "status": 502, "after_effect": True, **WRITE},
+    {"kind": "status", "status": 429, "retry_after": 1, **WRITE},
+    {"kind": "status", "status": 409, **WRITE},
+    {"kind": "malformed", **WRITE},
+    {"kind": "status", "status": 500, "match": {"method": "GET"}, "times": 2},
+)
+
+
+def follows(before: State, after: State) -> bool:
+    """Say whether a state can be reached from another one by the table's steps."""
+    reached = {before}
+    while (more := reached | {step for one in reached for step in STEPS[one]}) != reached:
+        reached = more
+    return after in reached
+
+
+class Runs(RuleBasedStateMachine):
+    """Three processes, and what is known of each change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scene = Scene()
+        self.slots = [self.scene.started() for _ in range(3)]
+        self.known: dict[str, Change] = {}
+
+    @rule(operation=st.sampled_from(["reboot", "reboot", "stop", "start", "create"]), number=st.integers(0, 1))
+    def approve(self, operation: str, number: int) -> None:
+        """Have something approved, where it makes sense and the server is free."""
+        hostname = f"new{number}.example.com" if operation == "create" else self.scene.world.servers()[number].hostname
+        with suppress(InvalidInput, IntegrityError, WayscloudError):
+            self.scene.approve(operation, hostname)
+
+    @rule(slot=SLOTS, number=st.integers(0, 3), left=POINTS, stop=STOPS)
+    def run(self, slot: int, number: int, left: int | None, stop: Stop) -> None:
+        """Let a process run what was approved, whoever runs it already, and stop it somewhere on the way."""
+        approved = [name for name, one in sorted(self.known.items()) if one.state is State.APPROVED]
+        if self.slots[slot].free and approved:
+            self.scene.call(self.slots[slot].do("run", approved[number % len(approved)], left, stop))
+
+    @rule(slot=SLOTS, what=st.sampled_from(["keep", "look"]), left=POINTS, stop=STOPS)
+    def keep_or_look(self, slot: int, what: str, left: int | None, stop: Stop) -> None:
+        """Let a process do what it does now and then, and stop it somewhere on the way."""
+        if self.slots[slot].free:
+            self.scene.call(self.slots[slot].do(what, "", left, stop))
+
+    @rule(slot=SLOTS, seconds=st.sampled_from([1.0, 6.0, 190.0]))
+    def go_on(self, slot: int, seconds: float) -> None:
+        """Let time pass, and a process do all that it finds to do."""
+        self.scene.pass_time(seconds, self.slots)
+        if self.slots[slot].free:
+            self.scene.do_everything(self.slots[slot])
+
+    @rule(slot=SLOTS)
+    def wake(self, slot: int) -> None:
+        """Let a frozen process go on."""
+        if self.slots[slot].task is not None:
+            self.scene.call(self.slots[slot].wake())
+
+    @rule(slot=SLOTS)
+    def start_anew(self, slot: int) -> None:
+        """Let a process die where it is, and another one start."""
+        self.scene.call(self.slots[slot].wake(dead=True))
+        self.slots[slot] = self.scene.started()
+
+    @precondition(lambda self: len(self.scene.app.simulator.faults.armed) < 4)
+    @rule(which=st.sampled_from(FAULTS))
+    def go_wrong(self, which: dict[str, Any]) -> None:
+        """Let something go wrong at the provider."""
+        self.scene.app.simulator.faults.add(faults.parse(which))
+
+    @invariant()
+    def nothing_goes_back_and_nothing_is_done_twice(self) -> None:
+        """Every change goes on by the table, and has one effect at most for each that was meant to be sent."""
+        now = self.scene.stored()
+        assert set(self.known) <= set(now)
+        for name, before in self.known.items():
+            assert follows(before.state, now[name].state), (before.state, now[name].state)
+        self.known = now
+        meant = Counter((one.operation, one.target.hostname) for one in now.values() if one.sent_at is not None)
+        assert self.scene.effects() <= meant
+
+    def teardown(self) -> None:
+        """In the end everybody dies, and one new process takes up what they left."""
+        try:
+            for one in self.slots:
+                self.scene.call(one.wake(dead=True))
+            self.scene.app.simulator.faults.clear()
+            self.scene.come_to_rest(self.scene.started())
+            self.scene.check_end()
+        finally:
+            self.scene.close()
+
+
+Runs.TestCase.settings = settings(
+    max_examples=15, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestRuns = Runs.TestCase
