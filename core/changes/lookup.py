@@ -91,6 +91,8 @@ def _watch(change: Change, look: Look, usage: Usage | None, timing: Timing) -> F
         case Progress.FAILED:
             return Found(Finding.FAILED, server, f"the provider reports {server.status}")
         case Progress.PENDING:
+            if age > limit(change, timing) and _begun_since(change, usage, look):
+                return Found(Finding.SUCCEEDED, server, "told by its uptime, which is younger than the request")
             return _late(change, age, timing)
 
 
@@ -167,4 +169,16 @@ def _look_up_power(change: Change, look: Look, usage: Usage | None, timing: Timi
         return Found(Finding.WAIT)
     if change.operation == "reboot" and (usage is None or usage.uptime_seconds is None):
         return Found(Finding.NEEDS_PERSON, server, "the server's uptime cannot be read")
+    if _begun_since(change, usage, look):
+        return Found(Finding.NEEDS_PERSON, server, "the server was started after this was sent, or the clock was set")
     return Found(Finding.FAILED, server, f"it was not carried out: the server is {server.state} as before")
+
+
+def _begun_since(change: Change, usage: Usage | None, look: Look) -> bool:
+    """Say whether a server came up after its reboot was sent, by the time of day.
+
+    Nobody may have looked while its uptime was below the one before. A date that was set tells the same,
+    so this counts only where patience is over.
+    """
+    uptime = usage.uptime_seconds if usage is not None and change.operation == "reboot" else None
+    return uptime is not None and uptime < age(change, look.now)

@@ -95,3 +95,26 @@ def test_an_older_server_of_that_name_is_left_to_a_person(age: float, finding: F
     old = server(created_at=(START - timedelta(hours=1)).isoformat())
     found = judge(change("create", State.UNKNOWN, age), Look([old], True, START), None, DEFAULT_TIMING)
     assert found.finding is finding
+
+
+GAP = st.floats(301, 80000)
+
+
+@given(GAP, st.floats(0, 1))
+def test_a_reboot_nobody_looked_at_is_not_denied(gap: float, share: float) -> None:
+    """Rebooted soon after it was up: the count is above the one before again, and still it came up since."""
+    up = usage(int(100 + (gap - 101) * share))
+    sent = change("reboot", State.WATCHING, gap, last_uptime=90)
+    assert judge(sent, Look([server()], True, START), up, DEFAULT_TIMING).finding is Finding.SUCCEEDED
+    unclear = change("reboot", State.UNKNOWN, gap, last_uptime=90)
+    assert judge(unclear, Look([server()], True, START), up, DEFAULT_TIMING).finding is Finding.NEEDS_PERSON
+
+
+@given(GAP)
+def test_a_date_that_is_set_makes_no_reboot(ahead: float) -> None:
+    """As long as there is patience by the steady clock, a count that goes on is no reboot, whatever the date says."""
+    look = Look([server()], True, START, waited={"chg_1": 20.0})
+    going_on = usage(110)
+    for state in (State.WATCHING, State.UNKNOWN):
+        found = judge(change("reboot", state, ahead, last_uptime=90), look, going_on, DEFAULT_TIMING)
+        assert found.finding is Finding.WAIT
