@@ -20,7 +20,6 @@ from core.wayscloud.errors import WayscloudError
 from tests.crash.plan import ASKER, VOTERS, Item
 
 TIMING = Timing(
-    confirm_seconds=20.0,
     keep_seconds=0.5,
     poll_young=0.3,
     poll_grown=0.5,
@@ -39,8 +38,8 @@ TROUBLE = (StaleChange, NotAllowed, StorageError, WayscloudError)
 
 async def main(items: Sequence[Item]) -> None:
     """Drive this process's share of the plan, then stay for the others' sake until standard input ends."""
-    share, shares = int(sys.argv[2]), int(sys.argv[3])
-    async with open_core(load_settings(), front="worker", timing=TIMING) as core:
+    share, shares, timing = int(sys.argv[2]), int(sys.argv[3]), replace(TIMING, confirm_seconds=float(sys.argv[4]))
+    async with open_core(load_settings(), front="worker", timing=timing) as core:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         limiter = anyio.CapacityLimiter(AT_ONCE)

@@ -68,6 +68,7 @@ class Run:
     changes: int
     kills: int
     freeze: bool = False
+    hold_seconds: float = 20.0  # what nobody confirms expires after these
 
 
 @dataclass(slots=True)
@@ -164,7 +165,7 @@ async def play(run: Run, folder: Path) -> Result:
         environment = environment_of(folder, workspace, provider, POLICY)
         environment |= {"VPSOPS_DATABASE_URL": run.database, "VPSOPS_CHANNEL": "", "VPSOPS_APPROVAL_CHANNEL": ""}
         database = await stack.enter_async_context(open_database(run.database, CLOCK))
-        async with _troupe(environment, folder) as troupe:
+        async with _troupe(run, environment, folder) as troupe:
             kills = await _disturb(run, troupe, database, len(items))
             await _rest(database, len(items))
         verdict = judge(items, await database.read(_by_key), await _effects(provider))
@@ -189,10 +190,10 @@ async def _plan(run: Run, provider: str, folder: Path) -> list[Item]:
 
 
 @asynccontextmanager
-async def _troupe(environment: Mapping[str, str], folder: Path) -> AsyncIterator[Troupe]:
+async def _troupe(run: Run, environment: Mapping[str, str], folder: Path) -> AsyncIterator[Troupe]:
     actor = [sys.executable, "-m", "tests.crash.actor", str(folder / "plan.json")]
-    commands = [[*actor, str(share), str(ACTORS)] for share in range(ACTORS)]
-    commands.append([sys.executable, "-m", "vpsops", "bot", "--http", "127.0.0.1:0"])
+    commands = [[*actor, str(share), str(ACTORS), str(run.hold_seconds)] for share in range(ACTORS)]
+    commands.append([sys.executable, "-m", "tests.crash.bot", "--http", "127.0.0.1:0"])
     troupe = Troupe(environment, folder, commands, [])
     try:
         for index in range(len(commands)):
