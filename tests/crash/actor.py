@@ -83,17 +83,22 @@ async def _decide(gate: Gate, item: Item, change: Change) -> None:
 
 
 async def _confirm(gate: Gate, change: Change) -> None:
-    """Confirm twice in the same instant: one of the two must be refused."""
+    """Confirm twice in the same instant: one of the two must be refused. Raises `StorageError`."""
+    troubles: list[StorageError] = []
     async with anyio.create_task_group() as group:
-        group.start_soon(_click, gate, change)
-        group.start_soon(_click, gate, change)
+        group.start_soon(_click, gate, change, troubles)
+        group.start_soon(_click, gate, change, troubles)
+    if troubles:
+        raise troubles[0]
 
 
-async def _click(gate: Gate, change: Change) -> None:
+async def _click(gate: Gate, change: Change, troubles: list[StorageError]) -> None:
     try:
         await gate.confirm(change.id, ASKER, change.digest)
     except StaleChange:
         return
+    except StorageError as error:
+        troubles.append(error)
 
 
 async def _vote(gate: Gate, item: Item, change: Change) -> None:
