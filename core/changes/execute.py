@@ -33,6 +33,22 @@ class Fenced(Exception):  # noqa: N818 - internal, never shown
     """This process may have been taken for dead: the write stayed here."""
 
 
+@dataclass(slots=True)
+class Fence:
+    """Crossed at the last instant before a write's first byte leaves, or not at all."""
+
+    process: Process
+    clock: Clock
+    until: float  # by the steady clock
+    crossed: bool = False
+
+    def cross(self) -> None:
+        """Let the write pass; raises `Fenced` when it is late, or this process may count as dead."""
+        if not self.process.certain or self.clock.monotonic() > self.until:
+            raise Fenced
+        self.crossed = True
+
+
 @dataclass(frozen=True, slots=True)
 class Runner:
     """Runs approved changes in this process."""
@@ -145,8 +161,9 @@ class Runner:
     async def _send(self, change: Change) -> None:
         operation = OPERATIONS[change.operation]
         arguments = operation.arguments.model_validate(dict(change.arguments))
+        fence = Fence(self.process, self.clock, self.clock.monotonic() + self.timing.send_window)
         try:
-            answer = await operation.run(self.api, arguments, self._fence())
+            answer = await operation.run(self.api, arguments, fence.cross)
         except Fenced:
             await self._not_processed(change, "held back: this process had been paused", 0.0)
         except provider_errors.RateLimited as error:
@@ -155,22 +172,21 @@ class Runner:
             await self._end(change, State.FAILED, "refused", error.message)
         except VpsopsError as error:
             await self._unknown(change, error.message)
-        except BaseException:  # cancelled or broken after bytes may have left
+        except BaseException as error:  # told to stop, or broken
             with anyio.CancelScope(shield=True):
-                await self._unknown(change, "the sending process was stopped before an answer came")
+                await self._broken_off(change, error, left=fence.crossed)
             raise
         else:
             result = answer.model_dump(mode="json", exclude_none=True)
             await self._step(change, State.WATCHING, "sent", {"answer": result}, result=result)
 
-    def _fence(self) -> Callable[[], None]:
-        begun = self.clock.monotonic()
-
-        def check() -> None:
-            if not self.process.certain or self.clock.monotonic() - begun > self.timing.send_window:
-                raise Fenced
-
-        return check
+    async def _broken_off(self, change: Change, error: BaseException, *, left: bool) -> None:
+        """A write that had not left is there for the next process; of any other the outcome is unknown."""
+        if left or not isinstance(error, anyio.get_cancelled_exc_class()):
+            await self._unknown(change, "the sending process was stopped before an answer came")
+            return
+        why = "the process was told to stop before it was sent"
+        await self._step(change, State.APPROVED, "not_processed", {"why": why}, note=why)
 
     async def _not_processed(self, change: Change, why: str, hold_off: float) -> None:
         """Back to approved: the provider surely did nothing; a few times, and not for long waits."""

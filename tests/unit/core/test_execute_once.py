@@ -12,6 +12,7 @@ from anyio.abc import SocketAttribute, SocketListener, SocketStream
 from core.changes import pace, store
 from core.changes.execute import Runner
 from core.changes.model import Change, State, Verdict
+from core.changes.preview import Preview
 from core.errors import NotAllowed, StaleChange, VpsopsError
 from core.storage import Connection
 from core.storage.leases import Process
@@ -353,3 +354,28 @@ async def test_a_write_that_is_late_is_begun_anew(database_url: str, provider: S
         ended = await stage.done("stop", server=stage.server("web.example.com").id)
         assert (ended.state, stage.asked("stop")) == (State.FAILED, 0)
         assert (await stage.events(ended.id)).count("not_processed") == QUICK.sends - 1
+
+
+async def test_a_process_told_to_stop_before_the_send_leaves_it_to_others(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ended in good order between the intention and the first byte: nothing left, so it is run and not looked up."""
+    first, second = two
+    scope, intend = anyio.CancelScope(), Runner._intend
+
+    async def told(runner: Runner, change: Change, seen: Preview) -> Change:
+        sending = await intend(runner, change, seen)
+        if runner.process is first.process:
+            scope.cancel()
+        return sending
+
+    monkeypatch.setattr(Runner, "_intend", told)
+    held = await first.ask("reboot", server=first.server("web.example.com").id)
+    await first.change(held.id, lambda c, one: store.step(c, one, State.APPROVED, one.created_at, event="approved"))
+    with scope:
+        await first.engine._runner.run(held.id)
+    await first.engine.stop()
+    monkeypatch.setattr(Runner, "_intend", intend)
+    assert (await second.rest(held.id)).state is State.SUCCEEDED
+    assert first.asked("reboot") == 1
+    assert "sending not_processed sending sent succeeded" in await first.events(held.id)
