@@ -133,3 +133,35 @@ LEASES = sa.Table(
     sa.Column("owner", sa.String(80), nullable=False),
     sa.Column("until", sa.Double, nullable=False),
 )
+
+SWITCHES = sa.Table(
+    "switches",
+    METADATA,
+    sa.Column("name", sa.String(40), primary_key=True),  # such as "agents_paused"
+    sa.Column("value", sa.JSON, nullable=False),
+    sa.Column("by", sa.JSON, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+)
+
+PREFERENCES = sa.Table(
+    "preferences",
+    METADATA,
+    sa.Column("team", sa.String(40), primary_key=True),
+    sa.Column("person", sa.String(200), primary_key=True),
+    sa.Column("value", sa.JSON, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+)
+
+SUBSCRIPTIONS = sa.Table(
+    "subscriptions",
+    METADATA,
+    sa.Column("id", sa.String(40), primary_key=True),
+    sa.Column("team", sa.String(40), nullable=False),
+    sa.Column("channel", sa.String(40), nullable=False),
+    sa.Column("events", sa.JSON, nullable=False),
+    sa.Column("servers", sa.JSON, nullable=False),  # hostname patterns
+    sa.Column("options", sa.JSON, nullable=False),  # quiet hours, thresholds
+    sa.Column("by", sa.JSON, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Index("subscriptions_by_channel", "team", "channel"),
+)
