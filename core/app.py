@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import anyio
 
+from core.changes.model import Approvers
 from core.changes.outbox import Outbox
 from core.clock import Clock, SystemClock
 from core.engine import Engine
@@ -50,7 +51,7 @@ async def open_core(
     async with open_database(settings.database, clock) as database, api, anyio.create_task_group() as group:
         process = Process(database, clock, front)
         engine = Engine(database, api, clock, process, timing, policy.version, group)
-        gate = Gate(database, api, clock, timing, policy, engine)
+        gate = Gate(database, api, clock, timing, policy, engine, resumers_of(settings))
         outbox = Outbox(database, process.id, clock)
         try:
             if front in SERVING:
@@ -63,6 +64,12 @@ async def open_core(
             await engine.stop()
     if failure is not None:
         raise failure
+
+
+def resumers_of(settings: Settings) -> Approvers:
+    """Return who may let paused agents go on: the members of the channel where approvals are asked for."""
+    channel = settings.approval_channel or settings.channel
+    return Approvers(channels=(channel,)) if channel else Approvers()
 
 
 def credentials_of(settings: Settings) -> Credentials | None:

@@ -7,7 +7,7 @@ in the background and is followed by its id.
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,9 +17,9 @@ from pydantic import ValidationError
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from core import audit
+from core import audit, pause
 from core.changes import outbox, store, voting
-from core.changes.model import Actor, ActorKind, Change, Decision, Json, Ruling, State, Target, Verdict, Vote
+from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Json, Ruling, State, Target, Verdict, Vote
 from core.changes.preview import Preview, preview, target_of
 from core.clock import Clock
 from core.engine import Engine
@@ -27,6 +27,7 @@ from core.errors import InvalidInput, NotAllowed, StaleChange
 from core.operations import OPERATIONS, Operation
 from core.operations.refs import find_server
 from core.operations.registry import Arguments, ServerArguments
+from core.pause import AgentsPaused, Flip, Pause
 from core.policy import Facts, Policy
 from core.requests import Done, Held, Outcome, Refused, Request
 from core.storage.database import Database
@@ -50,6 +51,7 @@ class Gate:
     timing: Timing
     policy: Policy
     engine: Engine
+    resumers: Approvers = field(default_factory=Approvers)  # who may let paused agents go on; empty: every person
 
     async def submit(self, request: Request) -> Outcome:
         """Decide a request: run a read at once, hold or start a change, or refuse.
@@ -65,6 +67,9 @@ class Gate:
             known = await self.database.read(lambda connection: store.by_key(connection, request.key))
             if known is not None:
                 return outcome_of(known)
+        paused = await self._while_paused(operation, request)
+        if paused is not None:
+            return paused
         seen = await preview(self.api, operation, arguments)
         ruling = self.policy.decide(facts(operation, request, seen.target, seen.monthly, self.clock.now()))
         refusal = refusal_of(ruling, request)
@@ -96,6 +101,8 @@ class Gate:
         change = new_change(operation, request, seen, ruling, self.clock.now(), self.timing)
         try:
             await self.database.transact(lambda connection: self._insert(connection, change, request, seen))
+        except AgentsPaused as error:
+            return paused_refusal(error)
         except IntegrityError:
             return await self._in_the_way(change, request)
         if change.state is State.APPROVED:
@@ -103,6 +110,7 @@ class Gate:
         return outcome_of(change)
 
     def _insert(self, connection: Connection, change: Change, request: Request, seen: Preview) -> None:
+        pause.check(connection, request.actor)
         store.insert(connection, change, key=request.key, body=requested(request, seen, change.ruling))
         remind = remind_at(change)
         if remind is not None:
@@ -135,6 +143,7 @@ class Gate:
 
         def work(connection: Connection) -> Change:
             change = self._held(connection, change_id, digest)
+            pause.check(connection, change.actor)
             if change.ruling.decision is not Decision.CONFIRM:
                 raise NotAllowed("This change needs other people's approval.", hint="It cannot be confirmed.")
             if not actor.same_human(change.actor):
@@ -157,6 +166,8 @@ class Gate:
         def work(connection: Connection) -> Change:
             change = self._held(connection, change_id, digest)
             voting.check(change, voter)
+            if verdict is Verdict.APPROVE:
+                pause.check(connection, change.actor)
             vote = Vote(voter, verdict, worded(reason), worded(evidence), self.clock.now())
             store.add_vote(connection, change.id, vote)
             return self._count(connection, change, vote)
@@ -215,6 +226,35 @@ class Gate:
             return store.step(connection, change, after, self.clock.now(), event="resolved", body=body, note=note)
 
         return await self.database.transact(work)
+
+    async def agents_paused(self) -> Pause:
+        """Return whether agents are paused, and by whom."""
+        return await self.database.read(pause.read)
+
+    async def pause_agents(
+        self, actor: Actor, *, paused: bool, reason: str = "", evidence: str = "", seen: float | None = None
+    ) -> Pause:
+        """Pause all agents, or let them go on; return what holds now.
+
+        While they are paused no change of an agent is taken, agreed to or sent; reads and denials go on.
+        `actor.groups` and `evidence` are as for a vote, `seen` is the time of the pause that was shown, in
+        seconds since 1970. Raises `NotAllowed` for an agent and for whoever may not resume, `StaleChange`.
+        """
+        asked = Flip(Pause(paused, actor, self.clock.now(), worded(reason)), worded(evidence), seen)
+        return await self.database.transact(lambda connection: pause.flip(connection, asked, self.resumers))
+
+    async def _while_paused(self, operation: Operation, request: Request) -> Refused | None:
+        """Refuse an agent before anything is looked at; the store looks once more."""
+        if request.actor.kind is not ActorKind.AGENT:
+            return None
+        found = await self.agents_paused()
+        if not found.paused:
+            return None
+        refusal = paused_refusal(AgentsPaused(found))
+        body = {**asked_for(operation, request), "why": refusal.reason}
+        now = self.clock.now().timestamp()
+        await self.database.transact(lambda connection: audit.append(connection, now, "refused", None, body))
+        return refusal
 
     async def get(self, change_id: str) -> Change:
         """Return a change; raises `UnknownChange`."""
@@ -310,6 +350,11 @@ def refusal_of(ruling: Ruling, request: Request) -> Refused | None:
     return None
 
 
+def paused_refusal(error: AgentsPaused) -> Refused:
+    """Say to an agent that agents are paused."""
+    return Refused(f"{error.message} Nothing was done.", hint=error.hint, error_id=error.error_id)
+
+
 def new_change(  # noqa: PLR0913 - everything a change is made of
     operation: Operation, request: Request, seen: Preview, ruling: Ruling, now: datetime, timing: Timing
 ) -> Change:
@@ -373,6 +418,18 @@ def stale(change: Change) -> StaleChange:
 def person(actor: Actor) -> dict[str, Any]:
     """Return what the audit trail keeps of an actor."""
     return {"kind": actor.kind.value, "id": actor.id, "name": actor.name, "human": actor.human}
+
+
+def asked_for(operation: Operation, request: Request) -> dict[str, Any]:
+    """Return what the audit trail keeps of a request that was not even looked at."""
+    return {
+        "actor": person(request.actor),
+        "origin": request.origin.front,
+        "channel": request.origin.channel,
+        "operation": operation.name,
+        "arguments": {name: str(value)[:MAX_REASON] for name, value in request.arguments.items() if name != "ssh_keys"},
+        "reason": worded(request.reason),
+    }
 
 
 def requested(request: Request, seen: Preview, ruling: Ruling) -> dict[str, Any]:

@@ -13,12 +13,14 @@ import anyio
 import structlog
 from sqlalchemy.engine import Connection
 
+from core import pause
 from core.changes import outbox, pace, store
 from core.changes.model import Change, Json, State
 from core.changes.preview import Preview, look_again
 from core.clock import Clock
 from core.errors import InvalidInput, StaleChange, StorageError, VpsopsError
 from core.operations import OPERATIONS
+from core.pause import AgentsPaused
 from core.storage.database import Database
 from core.storage.leases import Process, alive
 from core.storage.tables import CHANGES
@@ -89,16 +91,22 @@ class Runner:
     async def _run(self, change: Change) -> None:
         if not self.process.certain:  # it was paused, and its next beat may be a second away
             await self.process.beat()
-        waited = await self._wait_for_turn(change)
-        checked = await self._check(change) if waited else None
-        if checked is not None:
-            sending = await self._intend(change, checked)
+        try:
+            waited = await self._wait_for_turn(change)
+            checked = await self._check(change) if waited else None
+            sending = await self._intend(change, checked) if checked is not None else None
+        except AgentsPaused as error:
+            note = f"Nothing was sent. {error.message} Ask again once they may go on."
+            await self._end(change, State.CANCELLED, "cancelled", note)
+            return
+        if sending is not None:
             await self._send(sending)
 
     async def _wait_for_turn(self, change: Change) -> bool:
         """Wait for a place among all writes; where the provider wants none for long, the change ends here."""
 
         def work(connection: Connection) -> tuple[float, float]:
+            pause.check(connection, change.actor)
             tick = self.database.tick(connection)
             unwanted = pace.held_off(connection, tick)
             long = unwanted > self.timing.longest_hold_off
@@ -138,6 +146,7 @@ class Runner:
         now = self.clock.now()
 
         def work(connection: Connection) -> Change:
+            pause.check(connection, change.actor)
             return store.step(
                 connection,
                 change,

@@ -21,10 +21,11 @@ def check(change: Change, voter: Actor) -> None:
 def eligible(change: Change, voter: Actor) -> bool:
     """Say whether every rule's approvers include this person; nobody is included by an empty list."""
     ruling = change.ruling
-    return all(_among(approvers, voter) for approvers in ruling.requirements or (ruling.approvers,))
+    return all(among(approvers, voter) for approvers in ruling.requirements or (ruling.approvers,))
 
 
-def _among(approvers: Approvers, voter: Actor) -> bool:
+def among(approvers: Approvers, voter: Actor) -> bool:
+    """Say whether a person is named here, or in one of the groups and channels by what was read of them."""
     named = {one.lower() for one in approvers.people} & voter.identities
     found = set(approvers.groups + approvers.channels) & set(voter.groups)
     return bool(named or found)
