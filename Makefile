@@ -4,7 +4,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-postgres test-browser check docs playground crash bench lock clean
+.PHONY: help demo test test-process test-postgres test-browser check docs playground crash bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -20,7 +20,10 @@ demo: $(VENV)/.ready ## Play the whole story against the built-in simulators
 	$(BIN)/vpsops demo
 
 test: $(VENV)/.ready ## Run every test that needs nothing else
-	$(BIN)/python -m pytest -n 3 --dist worksteal -q
+	$(BIN)/python -m pytest -n 4 --dist worksteal -q -m 'not process'
+
+test-process: $(VENV)/.ready ## Run the tests that start whole processes
+	$(BIN)/python -m pytest -n 4 --dist worksteal -q -m process
 
 test-postgres: $(VENV)/.ready ## Run the tests that a database makes a difference to on a real PostgreSQL
 	TEST_POSTGRES=1 $(BIN)/python -m pytest -n 2 -q

@@ -21,6 +21,7 @@ from mcp.client import ClientRequestContext
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 
+pytestmark = pytest.mark.process
 KEY = "wayscloud_vps_test1_SECRET"
 COMMAND = (sys.executable, "-m", "vpsops", "mcp")
 BOUND = 20.0  # seconds for a process to start and answer, on a busy machine

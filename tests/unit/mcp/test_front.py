@@ -62,6 +62,7 @@ def talk(messages: list[dict[str, Any]], env: dict[str, str]) -> list[bytes]:
     return heard
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("version", [*HANDSHAKE_PROTOCOL_VERSIONS])
 def test_an_early_handshake_is_the_sdks_own(tmp_path: Path, version: str) -> None:
     """Every handshake and the list after it read the same with and without the front."""
@@ -71,6 +72,7 @@ def test_an_early_handshake_is_the_sdks_own(tmp_path: Path, version: str) -> Non
     assert [json.loads(one)["id"] for one in early] == [1, "two"]
 
 
+@pytest.mark.process
 def test_early_answers_of_the_new_era_are_the_sdks_own(tmp_path: Path) -> None:
     """Discovery and the list read the same with and without the front."""
     told = [asking("server/discover", 1, _meta=META), asking("tools/list", 2, _meta=META)]
@@ -85,6 +87,7 @@ def test_the_shipped_answers_are_given_without_the_sdk(tmp_path: Path) -> None:
     assert {"server/discover", "tools/list"} <= set(found["modern"])
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("era", ["old", "new"])
 def test_the_first_call_is_handed_over(tmp_path: Path, era: str) -> None:
     """After early answers a call is answered by the SDK, and nothing is answered twice."""
@@ -100,6 +103,7 @@ def test_the_first_call_is_handed_over(tmp_path: Path, era: str) -> None:
     assert "WAYSCLOUD_API_KEY" in heard[-1]["result"]["content"][0]["text"]
 
 
+@pytest.mark.process
 def test_another_configuration_is_answered_early_from_its_second_start_on(tmp_path: Path) -> None:
     """A configuration of its own is taken down on the first start, and its answers are the SDK's too."""
     config = tmp_path / "vpsops.toml"
@@ -114,6 +118,7 @@ def test_another_configuration_is_answered_early_from_its_second_start_on(tmp_pa
     assert front.find([], env) is None
 
 
+@pytest.mark.process
 def test_an_unknown_setting_is_refused_before_anything_is_answered(tmp_path: Path) -> None:
     """The front leaves a wrong configuration to the settings, which name it."""
     done = subprocess.run(
@@ -128,6 +133,7 @@ def test_an_unknown_setting_is_refused_before_anything_is_answered(tmp_path: Pat
     assert b"VPSOPS_NONSENSE" in done.stderr
 
 
+@pytest.mark.process
 def test_a_call_that_cannot_be_served_is_answered(tmp_path: Path) -> None:
     """Where the rest cannot start, the waiting client gets an error and the log says why."""
     (tmp_path / "file").touch()
