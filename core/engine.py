@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 from core.changes.execute import Runner
 from core.changes.keeper import Keeper
 from core.clock import Clock
+from core.fleet import Fleet
 from core.retention import Retention
 from core.storage.database import Database
 from core.storage.leases import Process
@@ -25,7 +26,10 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Engine:
-    """Started on the first change, or at once by a process that serves others."""
+    """Started on the first change, or at once by a process that serves others.
+
+    With `always` the provider is looked at even while nothing is being changed: a channel wants to hear of it.
+    """
 
     def __init__(  # noqa: PLR0913 - a composition: each part is made elsewhere and handed in
         self,
@@ -36,6 +40,8 @@ class Engine:
         timing: Timing,
         policy: str,
         group: TaskGroup,
+        *,
+        always: bool = False,
     ) -> None:
         self._group = group
         self._process = process
@@ -44,9 +50,12 @@ class Engine:
         self._runs: set[str] = set()
         self._watching = False
         self._retention = Retention(database, clock)
-        self._watcher = Watcher(database, api, clock, process, timing)
+        self.fleet = Fleet(api, clock, timing, group)
+        self._watcher = Watcher(database, api, clock, process, timing, self.fleet, always)
         self._runner = Runner(database, api, clock, process, timing, policy, self.look_soon)
-        self._keeper = Keeper(database, clock, process, timing, self.run, lambda: frozenset(self._runs), self.watch)
+        self._keeper = Keeper(
+            database, clock, process, timing, self.run, lambda: frozenset(self._runs), self.watch, always
+        )
 
     async def start(self) -> None:
         """Beat, keep and be ready to run; a second start is nothing. Raises `StorageError`."""

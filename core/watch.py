@@ -19,6 +19,7 @@ from core.changes.lookup import Finding, Found, Look, age, elapsed, judge
 from core.changes.model import Change, State
 from core.clock import Clock
 from core.errors import StaleChange, StorageError
+from core.fleet import Fleet
 from core.storage import leases
 from core.storage.database import Database
 from core.storage.leases import Process
@@ -50,6 +51,7 @@ class Watcher:
     clock: Clock
     process: Process
     timing: Timing
+    fleet: Fleet
     _nudged: anyio.Event = field(default_factory=anyio.Event)
     _before: dict[str, Server] = field(default_factory=dict)
     _away: set[str] = field(default_factory=set)
@@ -111,6 +113,7 @@ class Watcher:
             await self._failed(error)
             return None
         await self._recovered()
+        self.fleet.saw(servers)
         steady = self.clock.monotonic()
         waited = {change_id: steady - since for change_id, since in self._since.items()}
         return Look(servers, servers.complete, self.clock.now(), frozenset(self._away), waited)

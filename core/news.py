@@ -1,0 +1,86 @@
+"""What has happened since, read off the audit trail: the changes of every process, in the order they were stored.
+
+The trail's numbers are given under one lock, so none appears after a higher one was read. Nobody polls:
+whoever follows waits for the database's signal.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import anyio
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection
+
+from core import audit
+from core.changes.model import Json, State, Target
+from core.clock import Clock
+from core.errors import StorageError
+from core.storage.database import Database
+from core.storage.tables import AUDIT, CHANGES
+
+LOG = structlog.get_logger(__name__)
+PAGE = 500
+FALL_BACK = 30.0  # seconds to a look although no signal came
+AWAY = 1.0
+SENT = (State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON, State.SUCCEEDED, State.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """One record of the trail, by what it is about."""
+
+    seq: int
+    change: str = ""  # its id, if it is about one
+    target: Target | None = None  # the server, as far as there is one
+    touched: bool = False  # the server itself may be another since
+
+
+def after(connection: Connection, seq: int) -> list[News]:
+    """Return what came after the record numbered `seq`, in order, a page at most."""
+    query = (
+        sa.select(AUDIT.c.seq, AUDIT.c.event, AUDIT.c.change_id, AUDIT.c.record)
+        .add_columns(CHANGES.c.state, CHANGES.c.target, CHANGES.c.result)
+        .join_from(AUDIT, CHANGES, CHANGES.c.id == AUDIT.c.change_id, isouter=True)
+        .where(AUDIT.c.seq > seq)
+        .order_by(AUDIT.c.seq)
+        .limit(PAGE)
+    )
+    return [_news(row) for row in connection.execute(query)]
+
+
+def _news(row: sa.Row[tuple[Json, ...]]) -> News:
+    if row.target is not None:
+        target = Target(**{**row.target, "id": row.target["id"] or str(row.result.get("id", ""))})
+        return News(row.seq, row.change_id, target, row.state in SENT)
+    if row.event == "drift":
+        return News(row.seq, "", _drifted(row.record), touched=True)
+    return News(row.seq, row.change_id or "")
+
+
+def _drifted(text: str) -> Target | None:
+    body: Mapping[str, Json] = json.loads(text)
+    ident = str(body.get("server", ""))
+    return Target(id=ident, hostname=str(body.get("hostname", ""))) if ident else None
+
+
+async def follow(database: Database, clock: Clock, told: Callable[[Sequence[News]], None], ready: anyio.Event) -> None:
+    """Tell all that is stored from now on, by any process, until cancelled; `ready` is set once nothing is missed."""
+    seq = -1
+    while True:
+        mark = database.signals.mark()
+        try:
+            if seq < 0:
+                seq, _ = await database.read(audit.head)
+                ready.set()
+            news = await database.read(lambda connection: after(connection, seq))  # noqa: B023 - run before it goes on
+        except StorageError as error:
+            LOG.warning("changes cannot be followed", error=error.message, error_id=error.error_id)
+            await clock.sleep(AWAY)
+            continue
+        if news:
+            seq = news[-1].seq
+            told(news)
+        else:
+            await database.signals.wait(FALL_BACK, since=mark)

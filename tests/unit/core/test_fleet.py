@@ -1,0 +1,163 @@
+"""Following the servers: one look serves all who follow, what differs is told, and nothing runs for nobody."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+
+import anyio
+import pytest
+
+from core.fleet import REFUSED_WAIT, Difference, Fleet, differences, known_after
+from core.timing import DEFAULT_TIMING
+from core.wayscloud.errors import NotAuthenticated, WayscloudError
+from core.wayscloud.models import Listing
+from tests.fakes.clock import FakeClock
+from tests.fakes.provider import Provider, Reply
+from tests.unit.core.sample import server
+
+SERVERS = "/v1/vps"
+PACE = DEFAULT_TIMING.poll_old
+ONE = {"id": "s1", "hostname": "web01.example.com", "status": "running"}
+
+
+def listed(*servers: dict[str, str]) -> Reply:
+    return Reply(200, {"items": list(servers), "total": len(servers)})
+
+
+@dataclass
+class Ear:
+    """Whoever follows."""
+
+    heard: list[Difference] = field(default_factory=list)
+    called: anyio.Event = field(default_factory=anyio.Event)
+
+    def __call__(self, found: Sequence[Difference]) -> None:
+        self.heard += found
+        self.called.set()
+
+    async def told(self) -> list[tuple[str, str, bool]]:
+        with anyio.fail_after(5):
+            await self.called.wait()
+        return [(one.server.id, one.server.status, one.listed) for one in self.heard]
+
+
+@dataclass
+class Stage:
+    """A fleet on a provider in this process, whose clock the test moves."""
+
+    provider: Provider
+    clock: FakeClock
+    fleet: Fleet
+
+    def looks(self) -> int:
+        return len(self.provider.received)
+
+    async def look(self, seconds: float = PACE) -> None:
+        """Let time pass until the next look was made."""
+        before = self.looks()
+        self.clock.advance(seconds)
+        with anyio.fail_after(5):
+            while self.looks() == before:
+                await anyio.lowlevel.checkpoint()
+
+
+@asynccontextmanager
+async def staged(*replies: Reply) -> AsyncIterator[Stage]:
+    provider, clock = Provider(), FakeClock()
+    provider.on("GET", SERVERS, *replies)
+    async with provider.client(clock=clock) as api, anyio.create_task_group() as group:
+        yield Stage(provider, clock, Fleet(api, clock, DEFAULT_TIMING, group))
+        group.cancel_scope.cancel()
+
+
+async def servers_of(fleet: Fleet) -> list[str]:
+    """Return the ids of the servers once they can be read."""
+    with anyio.fail_after(5):
+        while True:
+            with suppress(WayscloudError):
+                return list(await fleet.known())
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_all_who_follow_share_one_look() -> None:
+    """Two followers cost one call at a time, and both are told what differs."""
+    async with staged(listed(ONE), listed({**ONE, "status": "stopped"})) as stage:
+        ears = Ear(), Ear()
+        for ear in ears:
+            stage.fleet.follow(ear)
+        await stage.fleet.known()
+        assert stage.looks() == 1
+        await stage.look()
+        assert await ears[0].told() == await ears[1].told() == [("s1", "stopped", False)]
+        assert stage.looks() == 2
+
+
+async def test_nobody_looks_for_nobody() -> None:
+    """When the last follower leaves, the looks end and what was seen is let go."""
+    async with staged(listed(ONE)) as stage:
+        assert stage.looks() == 0
+        leave = [stage.fleet.follow(Ear()) for _ in range(2)]
+        await stage.fleet.known()
+        for one in leave:
+            one()
+        stage.clock.advance(10 * PACE)
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+        assert stage.looks() == 1
+        assert stage.fleet._known is None
+
+
+async def test_a_look_that_was_made_anyway_counts() -> None:
+    """What the watcher sees is told at once, and the next look of our own waits for its turn."""
+    async with staged(listed(ONE)) as stage:
+        ear = Ear()
+        stage.fleet.follow(ear)
+        await stage.fleet.known()
+        stage.clock.advance(PACE - 1)
+        stage.fleet.saw(Listing([server("stopped")]))
+        assert await ear.told() == [("s1", "stopped", False)]
+        stage.clock.advance(PACE - 2)
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+        assert stage.looks() == 1
+
+
+async def test_a_provider_that_is_away_is_told_and_tried_again() -> None:
+    """Whoever asks gets the error; once the provider is back the servers are there."""
+    async with staged(Reply(404, {"detail": "no"}), listed(ONE)) as stage:
+        ear = Ear()
+        stage.fleet.follow(ear)
+        with pytest.raises(WayscloudError):
+            await stage.fleet.known()
+        stage.clock.advance(PACE)
+        assert await servers_of(stage.fleet) == ["s1"]
+        assert ear.heard == []
+
+
+async def test_a_refused_key_is_not_tried_at_the_usual_pace() -> None:
+    """A key that does not work is looked with every five minutes only."""
+    async with staged(Reply(401, {"detail": "no"})) as stage:
+        stage.fleet.follow(Ear())
+        with pytest.raises(NotAuthenticated):
+            await stage.fleet.known()
+        seen = stage.looks()
+        stage.clock.advance(REFUSED_WAIT - 1)
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+        assert stage.looks() == seen
+        await stage.look(2)
+
+
+def test_what_came_went_and_changed_is_told_apart() -> None:
+    """A server that came or went alters the list; one with another address only itself; the same is nothing."""
+    before = {one: server(ident=one) for one in ("same", "moved", "gone")}
+    now = {"same": server(ident="same"), "moved": server(ident="moved", ipv4="192.0.2.1"), "new": server(ident="new")}
+    found = {one.server.id: one.listed for one in differences(before, now)}
+    assert found == {"moved": False, "gone": True, "new": True}
+
+
+def test_who_is_missing_from_half_a_list_is_not_gone() -> None:
+    """A list that lacks entries tells nothing of who is not in it."""
+    before = {"s1": server(), "s2": server(ident="s2")}
+    half = Listing([server("stopped")], total=2)
+    assert [(one.server.id, one.listed) for one in differences(before, known_after(before, half))] == [("s1", False)]

@@ -1,0 +1,110 @@
+"""What is stored is heard of, by whichever process, in its order, without anything missed."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import anyio
+import pytest
+
+from core import audit, news
+from core.changes import store
+from core.changes.model import State, Target
+from core.clock import SystemClock
+from core.news import News
+from core.storage import Connection, Database, open_database
+from tests.fakes.clock import START
+from tests.unit.core.sample import change, put
+
+CLOCK = SystemClock()
+
+
+@dataclass
+class Ear:
+    """Whoever follows the news."""
+
+    heard: list[News] = field(default_factory=list)
+    called: anyio.Event = field(default_factory=anyio.Event)
+
+    def __call__(self, found: Sequence[News]) -> None:
+        self.heard += found
+        self.called.set()
+
+    async def until(self, count: int) -> list[News]:
+        with anyio.fail_after(5):
+            while len(self.heard) < count:
+                await self.called.wait()
+                self.called = anyio.Event()
+        return self.heard
+
+
+@asynccontextmanager
+async def following(database: Database) -> AsyncIterator[Ear]:
+    ear, ready = Ear(), anyio.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(news.follow, database, CLOCK, ear, ready)
+        with anyio.fail_after(5):
+            await ready.wait()
+        yield ear
+        group.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with open_database(database_url, CLOCK) as opened:
+        yield opened
+
+
+async def test_another_processs_steps_are_heard(database: Database, database_url: str) -> None:
+    """A change stored and moved by another process is told with its server; only what was sent can alter that."""
+    held = change(state=State.HELD)
+    async with following(database) as ear, open_database(database_url, CLOCK) as other:
+        await other.transact(lambda connection: put(connection, held))
+        (told,) = await ear.until(1)
+        assert (told.change, told.target, told.touched) == ("chg_1", held.target, False)
+        await other.transact(lambda c: store.step(c, held, State.APPROVED, START, event="confirmed"))
+        approved = replace(held, state=State.APPROVED, version=2)
+        await other.transact(lambda c: store.step(c, approved, State.SENDING, START, event="sending"))
+        told = (await ear.until(3))[-1]
+    assert (told.change, told.touched) == ("chg_1", True)
+    assert [one.seq for one in ear.heard] == [1, 2, 3]
+
+
+async def test_what_was_before_is_not_news(database: Database) -> None:
+    """Only what is stored after the beginning is told."""
+    await database.transact(lambda connection: put(connection, change(state=State.HELD)))
+    async with following(database) as ear:
+        await database.transact(lambda c: audit.append(c, 1.0, "refused", None, {}))
+        assert [one.seq for one in await ear.until(1)] == [2]
+
+
+async def test_a_made_server_and_a_drifted_one_are_named(database: Database) -> None:
+    """A create is about the server it made; drift is about the server that drifted; a refusal about none."""
+    made = change("create", State.WATCHING, result={"id": "s9"})
+    drift = {"server": "s1", "hostname": "web01.example.com"}
+
+    def work(connection: Connection) -> None:
+        put(connection, made)
+        audit.append(connection, 1.0, "drift", None, drift)
+        audit.append(connection, 1.0, "refused", None, {})
+
+    async with following(database) as ear:
+        await database.transact(work)
+        create, drifted, refused = await ear.until(3)
+    assert create.target is not None
+    assert create.target.id == "s9"
+    assert (drifted.target, drifted.touched) == (Target("s1", "web01.example.com"), True)
+    assert (refused.change, refused.target, refused.touched) == ("", None, False)
+
+
+async def test_a_page_of_news_is_followed_by_the_next(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More records than fit a page are told all, in their order."""
+    monkeypatch.setattr(news, "PAGE", 2)
+
+    def work(connection: Connection) -> None:
+        for _ in range(5):
+            audit.append(connection, 1.0, "refused", None, {})
+
+    async with following(database) as ear:
+        await database.transact(work)
+        assert [one.seq for one in await ear.until(5)] == [1, 2, 3, 4, 5]
