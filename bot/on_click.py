@@ -11,7 +11,7 @@ from bot.blocks.notes import note
 from bot.forms import open_deny, redraw_create
 from bot.parts import Asking, Parts
 from bot.slack import Where
-from bot.votes import cast
+from bot.votes import cast, settle, withdraw
 from bot.wire import Click
 from core.changes.model import Change, State, Verdict
 from core.changes.outbox import topic_of
@@ -52,7 +52,7 @@ async def _confirm(parts: Parts, asking: Asking, click: Click, value: Mapping[st
 
 async def _cancel(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
     async def decide(change: str, _digest: str) -> None:
-        await parts.core.gate.cancel(change, asking.actor)
+        await withdraw(parts, asking, await parts.core.gate.get(change))
 
     await _on_card(parts, asking, click, value, decide)
 
@@ -75,7 +75,7 @@ async def _settle(parts: Parts, asking: Asking, click: Click, value: Mapping[str
     happened = names.kind_of(click.actions[0].action_id) == names.HAPPENED
 
     async def decide(change: str, _digest: str) -> None:
-        await parts.core.gate.resolve(change, asking.actor, happened=happened)
+        await settle(parts, asking, await parts.core.gate.get(change), happened=happened)
 
     await _on_card(parts, asking, click, value, decide)
 

@@ -6,6 +6,7 @@ from bot.commands import CancelChange, OpenCreate, Run, ShowChanges, ShowHelp, U
 from bot.forms import open_create
 from bot.parts import Asking, Parts
 from bot.slack import Where
+from bot.votes import withdraw
 from bot.wire import SlashCommand
 from core.inbox import Delivery
 
@@ -30,7 +31,7 @@ async def on_command(parts: Parts, delivery: Delivery) -> None:
 
 
 async def _cancel(parts: Parts, asking: Asking, wanted: CancelChange) -> None:
-    change = await parts.core.gate.cancel(wanted.change, asking.actor, reason=wanted.reason)
+    change = await withdraw(parts, asking, await parts.core.gate.get(wanted.change), wanted.reason)
     await parts.slack.tell(asking.where, note(f"{change.id} is withdrawn and will not run."))
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from bot.blocks.text import is_person
 from bot.parts import Asking, Parts
 from core.changes.model import Actor, Change, Verdict
+from core.changes.voting import settlers, together
 from core.errors import NotAllowed
 
 
@@ -18,6 +19,31 @@ async def cast(  # noqa: PLR0913 - one vote, all of it named
     standing = await parts.membership.standing(asking.user, change.ruling.approvers)
     voter = replace(asking.actor, groups=standing.groups, aliases=known_as)
     return await parts.core.gate.vote(change.id, voter, verdict, digest, reason=reason, evidence=standing.evidence)
+
+
+async def settle(parts: Parts, asking: Asking, change: Change, *, happened: bool) -> Change:
+    """Say what became of a change; raises as `cast` does. The asker needs no list of anybody's to be read."""
+    gate = parts.core.gate
+    actor = replace(asking.actor, aliases=await _same_person(parts, asking, change))
+    evidence = "the human who asked"
+    if not actor.same_human(change.actor):
+        standing = await parts.membership.standing(asking.user, together(settlers(change, gate.stewards)))
+        actor, evidence = replace(actor, groups=standing.groups), standing.evidence
+    return await gate.resolve(change.id, actor, happened=happened, evidence=evidence)
+
+
+async def withdraw(parts: Parts, asking: Asking, change: Change, reason: str = "") -> Change:
+    """Cancel one's own change, or that of one's agent; raises as the gate does."""
+    actor = replace(asking.actor, aliases=await _same_person(parts, asking, change))
+    return await parts.core.gate.cancel(change.id, actor, reason=reason)
+
+
+async def _same_person(parts: Parts, asking: Asking, change: Change) -> tuple[str, ...]:
+    """Addresses only add to what somebody may do here, so where they cannot be read there are none."""
+    try:
+        return await parts.membership.addresses(asking.user, only_emails(change.actor))
+    except NotAllowed:
+        return ()
 
 
 def only_emails(actor: Actor) -> list[str]:

@@ -50,8 +50,8 @@ async def open_core(
     api = Wayscloud(credentials_of(settings), base_url=settings.api_url, clock=clock)
     async with open_database(settings.database, clock) as database, api, anyio.create_task_group() as group:
         process = Process(database, clock, front)
-        engine = Engine(database, api, clock, process, timing, policy.version, group)
-        gate = Gate(database, api, clock, timing, policy, engine, resumers_of(settings))
+        engine = Engine(database, api, clock, process, timing, policy.version, group, always=bool(settings.channel))
+        gate = Gate(database, api, clock, timing, policy, engine, stewards_of(settings))
         outbox = Outbox(database, process.id, clock)
         try:
             if front in SERVING:
@@ -66,8 +66,8 @@ async def open_core(
         raise failure
 
 
-def resumers_of(settings: Settings) -> Approvers:
-    """Return who may let paused agents go on: the members of the channel where approvals are asked for."""
+def stewards_of(settings: Settings) -> Approvers:
+    """Return who may let paused agents go on and settle what is unclear: who is where approvals are asked for."""
     channel = settings.approval_channel or settings.channel
     return Approvers(channels=(channel,)) if channel else Approvers()
 

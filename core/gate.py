@@ -51,7 +51,7 @@ class Gate:
     timing: Timing
     policy: Policy
     engine: Engine
-    resumers: Approvers = field(default_factory=Approvers)  # who may let paused agents go on; empty: every person
+    stewards: Approvers = field(default_factory=Approvers)  # who sees approvals: may resume agents and settle changes
 
     async def submit(self, request: Request) -> Outcome:
         """Decide a request: run a read at once, hold or start a change, or refuse.
@@ -208,21 +208,21 @@ class Gate:
 
         return await self.database.transact(work)
 
-    async def resolve(self, change_id: str, actor: Actor, *, happened: bool) -> Change:
+    async def resolve(self, change_id: str, actor: Actor, *, happened: bool, evidence: str = "") -> Change:
         """Let a person settle what no look-up could: it happened, or it did not.
 
-        Raises `NotAllowed` for an agent, `StaleChange` unless the change waits for a person.
+        The asker's human may, and whoever may approve the change (`voting.settlers`), with `actor.groups` and
+        `evidence` as for a vote. Raises `NotAllowed` for anybody else, `StaleChange` unless it waits for a person.
         """
 
         def work(connection: Connection) -> Change:
             change = store.load(connection, change_id, lock=True)
-            if actor.kind is not ActorKind.PERSON:
-                raise NotAllowed("Only a person can say what became of this change.")
             if change.state is not State.NEEDS_PERSON:
                 raise stale(change)
+            voting.check_settler(change, actor, self.stewards)
             after = State.SUCCEEDED if happened else State.FAILED
             note = f"{actor.shown} looked: it {'happened' if happened else 'did not happen'}."
-            body = {"by": person(actor), "happened": happened}
+            body = {"by": person(actor), "happened": happened, "evidence": worded(evidence)}
             return store.step(connection, change, after, self.clock.now(), event="resolved", body=body, note=note)
 
         return await self.database.transact(work)
@@ -241,7 +241,7 @@ class Gate:
         seconds since 1970. Raises `NotAllowed` for an agent and for whoever may not resume, `StaleChange`.
         """
         asked = Flip(Pause(paused, actor, self.clock.now(), worded(reason)), worded(evidence), seen)
-        return await self.database.transact(lambda connection: pause.flip(connection, asked, self.resumers))
+        return await self.database.transact(lambda connection: pause.flip(connection, asked, self.stewards))
 
     async def _while_paused(self, operation: Operation, request: Request) -> Refused | None:
         """Refuse an agent before anything is looked at; the store looks once more."""

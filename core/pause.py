@@ -84,13 +84,13 @@ class Flip:
     seen: float | None = None
 
 
-def flip(connection: Connection, asked: Flip, resumers: Approvers) -> Pause:
+def flip(connection: Connection, asked: Flip, stewards: Approvers) -> Pause:
     """Throw the switch, with its audit record and the news of it; what is so already stays as it is.
 
     Raises `NotAllowed` for an agent, and for whoever may not let agents go on; `StaleChange` when the
     pause is another one than was seen.
     """
-    _may(asked.wanted, resumers)
+    _may(asked.wanted, stewards)
     _keep_still(connection, "pg_advisory_xact_lock")
     now = read(connection)
     if now.paused is asked.wanted.paused:
@@ -101,10 +101,10 @@ def flip(connection: Connection, asked: Flip, resumers: Approvers) -> Pause:
     return read(connection)
 
 
-def _may(wanted: Pause, resumers: Approvers) -> None:
+def _may(wanted: Pause, stewards: Approvers) -> None:
     if wanted.by is None or wanted.by.kind is not ActorKind.PERSON:
         raise NotAllowed("Only a person can pause agents or let them go on.")
-    if not wanted.paused and resumers and not among(resumers, wanted.by):
+    if not wanted.paused and stewards and not among(stewards, wanted.by):
         raise NotAllowed(
             "You are not among those who may let agents go on.", hint="Ask a member of the channel where approvals go."
         )

@@ -1,5 +1,7 @@
 """Who may vote on a hold, and what the votes come to; pure."""
 
+from collections.abc import Sequence
+
 from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, State, Verdict, Vote
 from core.errors import NotAllowed
 
@@ -36,3 +38,31 @@ def tally(change: Change, vote: Vote) -> State:
     if vote.verdict is Verdict.DENY:
         return State.DENIED
     return State.APPROVED if change.approvals + 1 >= max(change.ruling.votes, 1) else State.HELD
+
+
+def settlers(change: Change, stewards: Approvers) -> tuple[Approvers, ...]:
+    """Return among whom one must be to settle another's unclear change: who may approve it, else the stewards."""
+    ruling = change.ruling
+    if ruling.decision is not Decision.APPROVE:
+        return (stewards,)
+    return ruling.requirements or (ruling.approvers,)
+
+
+def together(every: Sequence[Approvers]) -> Approvers:
+    """Return everybody whom any of these names: to ask, and to show; a voter must be acceptable to each."""
+    return Approvers(
+        groups=tuple(dict.fromkeys(one for approvers in every for one in approvers.groups)),
+        people=tuple(dict.fromkeys(one for approvers in every for one in approvers.people)),
+        channels=tuple(dict.fromkeys(one for approvers in every for one in approvers.channels)),
+    )
+
+
+def check_settler(change: Change, actor: Actor, stewards: Approvers) -> None:
+    """Raise `NotAllowed` unless this person may say what became of the change."""
+    if actor.kind is not ActorKind.PERSON:
+        raise NotAllowed("Only a person can say what became of this change.")
+    if not actor.same_human(change.actor) and not all(among(one, actor) for one in settlers(change, stewards)):
+        raise NotAllowed(
+            "You are not among those who may say what became of this change.",
+            hint=f"{change.actor.shown} may, and those who may approve it.",
+        )

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from core.changes.model import Approvers, Decision, Ruling
+from core.changes.voting import together
 from core.operations.registry import Risk
 from core.policy.facts import Facts, Seen
 from core.policy.match import Check, Match
@@ -120,7 +121,7 @@ def _spoken(decisive: Sequence[Heard], others: Sequence[Heard], version: str) ->
         decision=rules[0].decision,
         rules=tuple(one.rule.id for one in (*decisive, *others)),
         votes=max(rule.votes for rule in rules),
-        approvers=_together(requirements),
+        approvers=together(requirements),
         reason=_reason(decisive),
         policy=version,
         requirements=requirements,
@@ -149,15 +150,6 @@ DOUBTS = {
     "person": "the human behind the agent",
     "server": "the server",
 }
-
-
-def _together(every: Sequence[Approvers]) -> Approvers:
-    """Return everybody whom any of the rules names: to ask, and to show; a voter must be acceptable to each."""
-    return Approvers(
-        groups=tuple(dict.fromkeys(one for approvers in every for one in approvers.groups)),
-        people=tuple(dict.fromkeys(one for approvers in every for one in approvers.people)),
-        channels=tuple(dict.fromkeys(one for approvers in every for one in approvers.channels)),
-    )
 
 
 def policy_of(rules: Sequence[Rule]) -> Policy:
