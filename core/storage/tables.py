@@ -3,6 +3,8 @@
 Migrations in `migrations/versions` make them; a test holds both equal.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 
 METADATA = sa.MetaData()
@@ -164,4 +166,59 @@ SUBSCRIPTIONS = sa.Table(
     sa.Column("by", sa.JSON, nullable=False),
     sa.Column("at", sa.Double, nullable=False),
     sa.Index("subscriptions_by_channel", "team", "channel"),
+)
+
+
+def _installed() -> list[sa.Column[Any]]:
+    """The columns that Slack's SDK keeps of a workspace that installed the app."""
+    return [
+        sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("client_id", sa.String(32), nullable=False),
+        sa.Column("app_id", sa.String(32), nullable=False),
+        sa.Column("enterprise_id", sa.String(32)),
+        sa.Column("enterprise_name", sa.String(200)),
+        sa.Column("team_id", sa.String(32)),
+        sa.Column("team_name", sa.String(200)),
+        sa.Column("bot_token", sa.Text),  # sealed
+        sa.Column("bot_id", sa.String(32)),
+        sa.Column("bot_user_id", sa.String(32)),
+        sa.Column("bot_scopes", sa.Text),
+        sa.Column("bot_refresh_token", sa.Text),
+        sa.Column("bot_token_expires_at", sa.DateTime),
+        sa.Column("is_enterprise_install", sa.Boolean, nullable=False),
+        sa.Column("installed_at", sa.DateTime, nullable=False),
+    ]
+
+
+SLACK_INSTALLATIONS = sa.Table(
+    "slack_installations",
+    METADATA,
+    *_installed(),
+    sa.Column("enterprise_url", sa.String(200)),
+    sa.Column("user_id", sa.String(32), nullable=False),
+    sa.Column("user_token", sa.Text),
+    sa.Column("user_scopes", sa.Text),
+    sa.Column("user_refresh_token", sa.Text),
+    sa.Column("user_token_expires_at", sa.DateTime),
+    sa.Column("incoming_webhook_url", sa.Text),
+    sa.Column("incoming_webhook_channel", sa.String(200)),
+    sa.Column("incoming_webhook_channel_id", sa.String(200)),
+    sa.Column("incoming_webhook_configuration_url", sa.Text),
+    sa.Column("token_type", sa.String(32)),
+    sa.Index("slack_installations_by_team", "client_id", "team_id", "installed_at"),
+)
+
+SLACK_BOTS = sa.Table(
+    "slack_bots",
+    METADATA,
+    *_installed(),
+    sa.Index("slack_bots_by_team", "client_id", "team_id", "installed_at"),
+)
+
+SLACK_OAUTH_STATES = sa.Table(
+    "slack_oauth_states",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("state", sa.String(200), nullable=False, unique=True),  # its hash
+    sa.Column("expire_at", sa.DateTime, nullable=False),
 )

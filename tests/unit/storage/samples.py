@@ -75,7 +75,15 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
     "processes": {"id": "slack-1-abcd", "front": "slack", "started_at": STAMP, "beat": 12.5},
     "leases": {"name": "watcher", "owner": "slack-1-abcd", "until": 12.5},
 }
-FILLERS: Mapping[type[Any], Any] = {int: 1, float: 1.0, str: "x", bool: False, dict: {}, object: {}}
+FILLERS: Mapping[type[Any], Any] = {
+    int: 1,
+    float: 1.0,
+    str: "x",
+    bool: False,
+    dict: {},
+    object: {},
+    datetime: NOW.replace(tzinfo=None),
+}
 
 
 def fill(connection: sa.Connection) -> None:
