@@ -221,6 +221,11 @@ def every(connection: Connection) -> list[Subscription]:
     return _select(connection, sa.true())
 
 
+def somebody_looks(connection: Connection, now: datetime) -> bool:
+    """Say whether a subscription wants the provider looked at while nothing is being changed."""
+    return any(one.looks and one.alive(now) for one in every(connection))
+
+
 def forget_ended(connection: Connection, now: datetime) -> int:
     """Remove the subscriptions that have ended, and return how many."""
     ended = [one for one in every(connection) if not one.alive(now)]

@@ -18,6 +18,7 @@ class Timing:
     poll_young: float = 3.0  # until a change is a minute old
     poll_grown: float = 10.0  # until ten minutes
     poll_old: float = 30.0
+    poll_idle: float = 60.0  # while nothing is being changed, but a channel wants to hear of drift or the provider
     poll_jitter: float = 0.2  # share of the interval
     create_limit: float = 600.0  # the official Terraform provider's limit for a create
     power_limit: float = 300.0
@@ -27,6 +28,10 @@ class Timing:
     power_lookup: float = 180.0  # an unclear power operation that does not show by then was not done
     clock_skew: float = 120.0  # between the provider's clock and ours
     outage_seconds: float = 60.0  # polls fail this long before people are told
+    usage_seconds: float = 60.0  # between two looks at the usage of a server that somebody has a threshold on
+    notice_seconds: float = 2.0  # notices to a channel wait this long for others to go with them
+    escalate_share: float = 0.5  # of a hold's life, without any vote, until more people are asked
+    remind_share: float = 0.8  # of a hold's life, until those who may vote are reminded
 
 
 DEFAULT_TIMING = Timing()

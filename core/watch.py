@@ -1,7 +1,8 @@
 """The watcher: one list call per interval serves every change that was sent, whatever their number.
 
-It starts with the first change to watch and ends with the last; among several processes one does
-it, by a lease. What it learns settles changes; a state nobody asked for is told as drift.
+It starts with the first change to watch, or with the first channel that wants to hear of drift, of
+the provider or of usage, and ends with the last; among several processes one does it, by a lease.
+What it learns settles changes; the rest is the lookout's.
 """
 
 import random
@@ -12,29 +13,46 @@ import anyio
 import structlog
 from sqlalchemy.engine import Connection
 
-from core import audit
 from core.changes import outbox, store
-from core.changes.drift import baseline, drifts
+from core.changes.keeper import WATCHER
 from core.changes.lookup import Finding, Found, Look, age, elapsed, judge
 from core.changes.model import Change, State
 from core.clock import Clock
 from core.errors import StaleChange, StorageError
 from core.fleet import Fleet
+from core.lookout import Lookout
 from core.storage import leases
 from core.storage.database import Database
 from core.storage.leases import Process
+from core.subscriptions import Subscription, every
 from core.timing import Timing
 from core.wayscloud import errors as provider_errors
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.models import Server, Usage
 
 LOG = structlog.get_logger(__name__)
-LEASE = "watcher"
+LEASE = WATCHER
 REFUSED_WAIT = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What there is to look for: changes, and what channels want to hear of."""
+
+    changes: Sequence[Change] = ()
+    wanted: Sequence[Subscription] = ()
+    standing: bool = False  # somebody wants a look even while nothing is being changed
+
+    @property
+    def nothing(self) -> bool:
+        """Say whether there is nothing to look for."""
+        return not self.changes and not self.standing
 
 
 def interval(changes: Sequence[Change], look: Look | None, timing: Timing) -> float:
     """Return the seconds to the next look: the youngest change sets the pace; pure."""
+    if not changes:
+        return timing.poll_idle
     ages = [age(change, look.now) for change in changes] if look else [0.0]
     youngest = min(ages, default=0.0)
     if youngest < 60:  # noqa: PLR2004 - a minute
@@ -52,14 +70,16 @@ class Watcher:
     process: Process
     timing: Timing
     fleet: Fleet
+    always: bool = False  # a channel that the settings name wants to hear of everything
     _nudged: anyio.Event = field(default_factory=anyio.Event)
-    _before: dict[str, Server] = field(default_factory=dict)
     _away: set[str] = field(default_factory=set)
     _since: dict[str, float] = field(default_factory=dict)
     _newest: float = 0.0
-    _failing_since: float | None = None
-    _told: bool = False
-    _refused: bool = False
+    _lookout: Lookout = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Share the parts with the lookout."""
+        self._lookout = Lookout(self.database, self.api, self.clock, self.timing)
 
     def nudge(self) -> None:
         """Ask for a look soon; many nudges are one."""
@@ -71,38 +91,48 @@ class Watcher:
             self.nudge()
 
     async def watch(self) -> None:
-        """Look until nothing is left to wait for, if this process gets the lease."""
+        """Look until nothing is left to look for, if this process gets the lease."""
+        begun = False
         while True:
             self._nudged = anyio.Event()  # before the changes are read: a nudge for one that is not among them counts
-            changes = await self._mine()
-            if not changes:
-                break
-            self._newest = max(sent(change) for change in changes)
-            now = self.clock.monotonic()
-            self._since = {change.id: self._since.get(change.id, now) for change in changes}
-            look = await self._look()
-            if look is not None:
-                await self._settle_all(changes, look)
-                self._away = away(changes, look)
-            await self._pause(interval(changes, look, self.timing))
-        self._before = {}
+            due = await self._mine()
+            if due.nothing:
+                return
+            if not begun:
+                await self._lookout.begin()
+                begun = True
+            await self._round(due)
+
+    async def _round(self, due: Due) -> None:
+        self._newest = max((sent(change) for change in due.changes), default=0.0)
+        now = self.clock.monotonic()
+        self._since = {change.id: self._since.get(change.id, now) for change in due.changes}
+        look = await self._look()
+        if look is not None:
+            await self._settle_all(due.changes, look)
+            self._away = away(due.changes, look)
+            await self._lookout.looked(look, keep=due.standing)
+            await self._lookout.measure(look.servers, due.wanted)
+        await self._pause(interval(due.changes, look, self.timing))
 
     async def _pause(self, seconds: float) -> None:
-        if self._refused:
-            seconds = REFUSED_WAIT
+        if self._lookout.refused:
+            seconds = max(seconds, REFUSED_WAIT)
         spread = seconds * self.timing.poll_jitter
         with anyio.move_on_after(seconds + random.uniform(-spread, spread)):  # noqa: S311 - jitter
             await self._nudged.wait()
             await self.clock.sleep(min(seconds, 0.5))  # debounce: a burst of nudges is one look
 
-    async def _mine(self) -> list[Change]:
-        def work(connection: Connection) -> list[Change]:
+    async def _mine(self) -> Due:
+        def work(connection: Connection) -> Due:
             if not leases.take(connection, LEASE, self.process.id, self.database.tick(connection)):
-                return []
-            changes = watched(connection)
-            if not changes:
+                return Due()
+            now = self.clock.now()
+            wanted = [one for one in every(connection) if one.alive(now) and one.looks]
+            due = Due(watched(connection), wanted, self.always or bool(wanted))
+            if due.nothing:
                 leases.release(connection, LEASE, self.process.id)
-            return changes
+            return due
 
         return await self.database.transact(work, durable=False, wake=False)
 
@@ -110,38 +140,13 @@ class Watcher:
         try:
             servers = await self.api.list_servers()
         except provider_errors.WayscloudError as error:
-            await self._failed(error)
+            await self._lookout.failed(error)
             return None
-        await self._recovered()
+        await self._lookout.recovered()
         self.fleet.saw(servers)
         steady = self.clock.monotonic()
         waited = {change_id: steady - since for change_id, since in self._since.items()}
         return Look(servers, servers.complete, self.clock.now(), frozenset(self._away), waited)
-
-    async def _failed(self, error: provider_errors.WayscloudError) -> None:
-        now = self.clock.monotonic()
-        if self._failing_since is None:
-            self._failing_since = now
-            LOG.warning("provider cannot be watched", error=error.message, error_id=error.error_id)
-        self._refused = isinstance(error, provider_errors.NotAuthenticated | provider_errors.NotPermitted)
-        if not self._told and (self._refused or now - self._failing_since >= self.timing.outage_seconds):
-            self._told = True
-            event = "provider_refuses_key" if self._refused else "provider_unreachable"
-            await self._tell(event, f"{error.message} {error.hint}".strip())
-
-    async def _recovered(self) -> None:
-        if self._failing_since is None:
-            return
-        LOG.info("provider can be watched again")
-        self._failing_since, self._refused = None, False
-        if self._told:
-            self._told = False
-            await self._tell("provider_back", "The provider answers again.")
-
-    async def _tell(self, event: str, text: str) -> None:
-        payload = {"event": event, "text": text}
-        now = self.clock.now()
-        await self.database.transact(lambda connection: outbox.put(connection, "provider", "event", payload, now))
 
     async def _settle_all(self, changes: Sequence[Change], look: Look) -> None:
         for change in changes:
@@ -149,7 +154,6 @@ class Watcher:
                 await self._settle(change, look)
             except StaleChange:
                 LOG.info("change moved on elsewhere", change=change.id)
-        await self._tell_drift(look)
 
     async def _settle(self, change: Change, look: Look) -> None:
         found = judge(change, look, None, self.timing)
@@ -193,20 +197,6 @@ class Watcher:
         if found.finding in {Finding.WAIT, Finding.NEEDS_USAGE}:
             return
         await self.database.transact(lambda connection: record(connection, change, found, self.clock))
-
-    async def _tell_drift(self, look: Look) -> None:
-        before, self._before = self._before, baseline(self._before, look.servers, complete=look.complete)
-        now = {server.id: server for server in look.servers}
-        if not before or not drifts(before, now, (), complete=look.complete):
-            return
-
-        def work(connection: Connection) -> None:
-            ours = store.touched(connection, look.now, self.timing.power_limit)
-            for drift in drifts(before, now, ours, complete=look.complete):
-                audit.append(connection, look.now.timestamp(), "drift", None, drift.payload)
-                outbox.put(connection, f"server:{drift.server_id}", "event", drift.payload, look.now)
-
-        await self.database.transact(work)
 
 
 def sent(change: Change) -> float:

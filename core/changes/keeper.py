@@ -17,14 +17,17 @@ from core.changes import outbox, store
 from core.changes.model import Change, State
 from core.clock import Clock
 from core.errors import StaleChange, StorageError
+from core.storage import leases
 from core.storage.database import Database
 from core.storage.leases import Process, alive
 from core.storage.tables import CHANGES
+from core.subscriptions import somebody_looks
 from core.timing import Timing
 
 LOG = structlog.get_logger(__name__)
 BATCH = 100
 WATCHED = (State.WATCHING, State.UNKNOWN)
+WATCHER = "watcher"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Due:
     to_run: list[Change]
     orphaned: list[Change]
     newest: float  # when the last of those to watch was sent; 0 when there is none
+    standing: bool  # a channel wants the provider looked at, and nobody does
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class Keeper:
     run: Callable[[str], None]
     running: Callable[[], AbstractSet[str]]  # what this process runs at the moment
     watch: Callable[[float], None]
+    always: bool = False  # a channel that the settings name wants to hear of everything
 
     async def keep(self) -> None:
         """Keep on until cancelled; a database that is away is told once and tried again."""
@@ -77,7 +82,7 @@ class Keeper:
                 await self._step(change, orphan)
         for change in due.to_run:
             self.run(change.id)
-        if due.newest or due.orphaned:
+        if due.newest or due.orphaned or due.standing:
             self.watch(due.newest)
 
     def _due(self, running: AbstractSet[str], connection: Connection) -> Due:
@@ -93,7 +98,12 @@ class Keeper:
             to_run=store.select(connection, (CHANGES.c.state == State.APPROVED.value) & unowned, limit=BATCH),
             orphaned=store.select(connection, (CHANGES.c.state == State.SENDING.value) & masterless, limit=BATCH),
             newest=connection.scalar(sa.select(sa.func.max(CHANGES.c.sent_at)).where(store.in_states(*WATCHED))) or 0.0,
+            standing=self._standing(connection, others),
         )
+
+    def _standing(self, connection: Connection, others: AbstractSet[str]) -> bool:
+        wanted = self.always or somebody_looks(connection, self.clock.now())
+        return wanted and leases.holder(connection, WATCHER) not in others
 
     async def _step(self, change: Change, step: Callable[[Connection, Change, Clock], Change]) -> None:
         try:

@@ -66,6 +66,11 @@ def take(connection: Connection, name: str, owner: str, tick: float) -> bool:
     return True
 
 
+def holder(connection: Connection, name: str) -> str:
+    """Return who holds the lease `name`, alive or not; nothing where nobody does."""
+    return connection.scalar(sa.select(LEASES.c.owner).where(LEASES.c.name == name)) or ""
+
+
 def release(connection: Connection, name: str, owner: str) -> None:
     """Give a lease up."""
     connection.execute(sa.delete(LEASES).where(LEASES.c.name == name, LEASES.c.owner == owner))
