@@ -18,7 +18,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from core import audit, pause
-from core.changes import outbox, store, voting
+from core.changes import listing, outbox, store, voting
+from core.changes.attention import first_attention
 from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Json, Ruling, State, Target, Verdict, Vote
 from core.changes.preview import Preview, preview, target_of
 from core.clock import Clock
@@ -112,7 +113,7 @@ class Gate:
     def _insert(self, connection: Connection, change: Change, request: Request, seen: Preview) -> None:
         pause.check(connection, request.actor)
         store.insert(connection, change, key=request.key, body=requested(request, seen, change.ruling))
-        remind = remind_at(change)
+        remind = first_attention(change, self.timing)
         if remind is not None:
             connection.execute(CHANGES.update().where(CHANGES.c.id == change.id).values(remind_at=remind.timestamp()))
 
@@ -385,13 +386,6 @@ def life(ruling: Ruling, timing: Timing) -> float:
     if ruling.decision is Decision.CONFIRM:
         return timing.confirm_seconds
     return ruling.expires or timing.approve_seconds
-
-
-def remind_at(change: Change) -> datetime | None:
-    """Return when voters are reminded: after three quarters of the hold's life."""
-    if change.state is not State.HELD or change.ruling.decision is not Decision.APPROVE or change.expires_at is None:
-        return None
-    return change.created_at + (change.expires_at - change.created_at) * 0.75
 
 
 def outcome_of(change: Change) -> Outcome:

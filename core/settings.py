@@ -73,6 +73,14 @@ class Settings(BaseModel):
             description="channel id for approval cards; its members may approve unless the policy says otherwise",
         ),
     ] = ""
+    escalation_channel: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_ESCALATION_CHANNEL",
+            description="channel id where an approval card is shown too when nobody has voted for half of its time;"
+            " being in it makes nobody eligible",
+        ),
+    ] = ""
     actor: Annotated[
         str,
         Field(alias="VPSOPS_ACTOR", description="whose session a stdio MCP server is: a Slack user id or an e-mail"),

@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from core.changes import outbox, store
+from core.changes.attention import last_attention
 from core.changes.model import Change, State
 from core.clock import Clock
 from core.errors import StaleChange, StorageError
@@ -28,6 +29,7 @@ LOG = structlog.get_logger(__name__)
 BATCH = 100
 WATCHED = (State.WATCHING, State.UNKNOWN)
 WATCHER = "watcher"
+UNANSWERED = "unanswered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Keeper:
         for change in due.expired:
             await self._step(change, expire)
         for change in due.to_remind:
-            await self._step(change, remind)
+            await self._step(change, partial(attend, timing=self.timing))
         for change in due.orphaned:
             if change.id not in self.running():  # one that began since is no orphan
                 await self._step(change, orphan)
@@ -119,10 +121,21 @@ def expire(connection: Connection, change: Change, clock: Clock) -> Change:
     return store.step(connection, change, State.EXPIRED, clock.now(), event="expired", note=note)
 
 
-def remind(connection: Connection, change: Change, clock: Clock) -> Change:
-    """Remind people of a hold, once."""
-    outbox.put_notice(connection, change.id, "reminder", clock.now())
-    return store.amend(connection, change, clock.now(), event="reminded", remind_at=None)
+def attend(connection: Connection, change: Change, clock: Clock, timing: Timing) -> Change:
+    """Bring a hold to people's attention: to more of them while nobody has voted, and once more before it expires.
+
+    Where no process was there at the first time, both are due at once.
+    """
+    now, last = clock.now(), last_attention(change, timing)
+    due = connection.scalars(store.column(CHANGES.c.remind_at, change.id)).one()
+    first = last is not None and due is not None and due < last.timestamp()
+    if first and not change.votes:
+        outbox.put_notice(connection, change.id, UNANSWERED, now)
+        change = store.amend(connection, change, now, event=UNANSWERED)
+    if first and last is not None and now < last:
+        return store.amend(connection, change, now, remind_at=last.timestamp())
+    outbox.put_notice(connection, change.id, "reminder", now)
+    return store.amend(connection, change, now, event="reminded", remind_at=None)
 
 
 def orphan(connection: Connection, change: Change, clock: Clock) -> Change:

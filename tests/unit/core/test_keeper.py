@@ -11,15 +11,16 @@ import sqlalchemy as sa
 
 from core.changes import codec, store
 from core.changes.keeper import Keeper
-from core.changes.model import Change, Decision, Ruling, State
+from core.changes.model import Change, Decision, Ruling, State, Verdict, Vote
 from core.storage import Database, open_database
 from core.storage.leases import Process
 from core.storage.tables import CHANGES, OUTBOX, PROCESSES
 from core.timing import DEFAULT_TIMING
 from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change, put
-from tests.unit.core.stage import BOUND
+from tests.unit.core.stage import BOUND, VOTERS
 
+APPROVE = Ruling(Decision.APPROVE, votes=2)
 HOUR = timedelta(hours=1)
 
 
@@ -98,13 +99,35 @@ async def test_two_keepers_expire_a_hold_once(kept: Kept) -> None:
 
 
 async def test_voters_are_reminded_once(kept: Kept) -> None:
-    """After three quarters of its life, a hold is brought to mind, and then left alone."""
-    await kept.has(held(900), remind_in=675.0)
-    for seconds in (600, 100, 100):
+    """Half-way more people are asked, near the end those who may vote are reminded, and then it is left alone."""
+    await kept.has(held(900, ruling=APPROVE), remind_in=450.0)
+    seen = []
+    for seconds in (449, 1, 269, 1, 100):
+        kept.clock.advance(seconds)
+        await kept.keeper.round()
+        seen.append(await kept.notices())
+    assert seen == [[], ["unanswered"], ["unanswered"], ["unanswered", "reminder"], ["unanswered", "reminder"]]
+    assert (await kept.now()).state is State.HELD
+
+
+async def test_a_hold_with_a_vote_asks_nobody_else(kept: Kept) -> None:
+    """One of two has voted by half-way: only the reminder follows."""
+    await kept.has(held(900, ruling=APPROVE), remind_in=450.0)
+    vote = Vote(VOTERS[0], Verdict.APPROVE, "", "", START)
+    await kept.database.transact(lambda connection: store.add_vote(connection, "chg_1", vote))
+    for seconds in (450, 270):
         kept.clock.advance(seconds)
         await kept.keeper.round()
     assert await kept.notices() == ["reminder"]
-    assert (await kept.now()).state is State.HELD
+
+
+async def test_what_was_missed_while_nobody_kept_is_made_up_for(kept: Kept) -> None:
+    """Both times passed while no process was there: both are told at once, each once."""
+    await kept.has(held(900, ruling=APPROVE), remind_in=450.0)
+    kept.clock.advance(800)
+    await kept.keeper.round()
+    await kept.keeper.round()
+    assert await kept.notices() == ["unanswered", "reminder"]
 
 
 async def test_a_thousand_holds_ask_for_nothing(kept: Kept) -> None:
