@@ -1,17 +1,28 @@
-"""Deliveries from Slack: stored once before they are acknowledged, so that none is lost or done twice."""
+"""Deliveries from Slack: stored once before they are acknowledged, so that none is lost or done twice.
 
-from collections.abc import Mapping
+What arrives, or is finished, while a transaction runs goes into the next one together: a transaction
+costs several times what a row in it does.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError
 
 from core.changes.model import Json
 from core.clock import Clock
+from core.errors import StorageError
 from core.storage.database import Database
 from core.storage.tables import INBOX
+from core.together import Together
+
+MOST: Final = 128
+"""Rows of one transaction: others, who write effects, wait for it no longer than a few milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,32 +35,60 @@ class Delivery:
     received_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    key: str
+    at: float
+
+
 class Inbox:
     """The memory of what arrived, and of what of it is not finished."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._writes: Together[Delivery | _Done, bool] = Together(self._write, MOST)
+        make = sqlite.insert if database.sqlite else postgresql.insert
+        self._insert = make(INBOX).on_conflict_do_nothing().returning(INBOX.c.key)
 
     async def accept(self, key: str, kind: str, payload: Mapping[str, Json]) -> bool:
-        """Store a delivery; say False when it was here before."""
-        values = {"key": key, "kind": kind, "payload": dict(payload), "received_at": self._clock.now().timestamp()}
-        try:
-            await self._database.transact(
-                lambda connection: connection.execute(sa.insert(INBOX).values(**values)), durable=False, wake=False
-            )
-        except IntegrityError:
-            return False
-        return True
+        """Store a delivery; say False when it was here before. Raises `StorageError`."""
+        return await self._writes.ask(Delivery(key, kind, payload, self._clock.now()))
 
     async def done(self, key: str) -> None:
         """Mark a delivery as processed; its key is remembered for a week, its payload is not."""
-        now = self._clock.now().timestamp()
+        await self._writes.ask(_Done(key, self._clock.now().timestamp()))
 
-        def work(connection: Connection) -> None:
-            connection.execute(sa.update(INBOX).where(INBOX.c.key == key).values(done_at=now, payload={}))
+    async def _write(self, items: Sequence[Delivery | _Done]) -> list[bool | Exception]:
+        """Write all in one transaction; where a row cannot be written, each alone, so that it fails alone."""
+        try:
+            return list(await self._transact(items))
+        except Exception as error:
+            if len(items) == 1 or not _a_rows(error):
+                raise
+        return [await self._alone(item) for item in items]
 
-        await self._database.transact(work, durable=False, wake=False)
+    async def _alone(self, item: Delivery | _Done) -> bool | Exception:
+        try:
+            return (await self._transact([item]))[0]
+        except Exception as error:  # noqa: BLE001 - handed to whoever asked
+            return error
+
+    async def _transact(self, items: Sequence[Delivery | _Done]) -> Sequence[bool]:
+        return await self._database.transact(
+            lambda connection: self._store(connection, items), durable=False, wake=False
+        )
+
+    def _store(self, connection: Connection, items: Sequence[Delivery | _Done]) -> list[bool]:
+        rows: dict[str, Delivery] = {}
+        for item in items:
+            if isinstance(item, Delivery):
+                rows.setdefault(item.key, item)
+        stored = set(connection.scalars(self._insert, [_row(one) for one in rows.values()])) if rows else set()
+        ends = [{"done_key": item.key, "at": item.at} for item in items if isinstance(item, _Done)]
+        if ends:
+            connection.execute(FINISH, ends)
+        return [isinstance(item, Delivery) and item.key in stored and rows[item.key] is item for item in items]
 
     async def unfinished(self, *, older_than: float) -> list[Delivery]:
         """Return deliveries accepted over `older_than` seconds ago and never finished, oldest first."""
@@ -62,3 +101,26 @@ class Inbox:
         )
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return [Delivery(r.key, r.kind, r.payload, datetime.fromtimestamp(r.received_at, UTC)) for r in rows]
+
+
+FINISH: Final = (
+    sa.update(INBOX)
+    .where(INBOX.c.key == sa.bindparam("done_key"))
+    .values(done_at=sa.bindparam("at"), payload=sa.literal({}, sa.JSON))
+)
+
+
+def _row(delivery: Delivery) -> dict[str, object]:
+    return {
+        "key": delivery.key,
+        "kind": delivery.kind,
+        "payload": dict(delivery.payload),
+        "received_at": delivery.received_at.timestamp(),
+    }
+
+
+def _a_rows(error: Exception) -> bool:
+    """Say whether a row is at fault, rather than the database, which would fail each alone as well."""
+    if isinstance(error, StorageError):
+        return isinstance(error.__cause__, DataError)
+    return True

@@ -13,6 +13,7 @@ ROOT = Path(core.__file__).parent.parent
 PRODUCT = ("core", "bot", "mcp_server", "playground")
 WRITES = {"create_server", "start_server", "stop_server", "reboot_server"}
 READS = {"list_servers", "get_server", "server_status", "list_plans", "list_os_templates", "list_regions"}
+VIEWS = {"only", "shared"}  # the same client, for reads of one kind
 
 
 @cache
@@ -44,7 +45,7 @@ def texts() -> Iterator[tuple[str, str]]:
 def test_the_clients_methods_are_all_known() -> None:
     """A new method of the client must be sorted into reads and writes here before anything else passes."""
     public = {name for name in vars(Wayscloud) if not name.startswith("_")}
-    assert public == READS | WRITES
+    assert public - VIEWS == READS | WRITES
 
 
 def test_only_the_registry_names_a_write() -> None:

@@ -5,10 +5,12 @@ from datetime import timedelta
 import anyio
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import StatementError
 
+from core.errors import StorageError
 from core.inbox import Delivery, Inbox
 from core.retention import forget
-from core.storage import Database
+from core.storage import Database, open_database
 from core.storage.tables import INBOX
 from tests.fakes.clock import START, FakeClock
 
@@ -76,3 +78,81 @@ async def test_finishing_what_was_never_here_is_nothing(inbox: Inbox) -> None:
     """A key that is not known is not an error."""
     await inbox.done("unknown")
     assert await inbox.unfinished(older_than=0) == []
+
+
+async def test_triples_that_come_within_one_transaction_are_each_accepted_once(
+    inbox: Inbox, database: Database
+) -> None:
+    """Slack's three deliveries of many clicks, all at once: one of each three is told that it is the first."""
+    accepted: dict[str, list[bool]] = {}
+
+    async def accept(key: str) -> None:
+        accepted.setdefault(key, []).append(await inbox.accept(key, "click", PAYLOAD))
+
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as group:
+            for number in range(60):
+                group.start_soon(accept, f"env-{number % 20}")
+    assert {key: sorted(answers) for key, answers in accepted.items()} == {
+        f"env-{number}": [False, False, True] for number in range(20)
+    }
+    assert (
+        await database.read(lambda connection: connection.scalar(sa.select(sa.func.count()).select_from(INBOX))) == 20
+    )
+
+
+async def test_two_processes_accept_a_triple_once(database_url: str, clock: FakeClock) -> None:
+    """Two processes on one database get the same deliveries at the same moment: one of all is the first."""
+    accepted: list[tuple[str, bool]] = []
+
+    async def accept(inbox: Inbox, key: str) -> None:
+        accepted.append((key, await inbox.accept(key, "click", PAYLOAD)))
+
+    with anyio.fail_after(BOUND):
+        async with open_database(database_url, clock) as one, open_database(database_url, clock) as other:
+            inboxes = (Inbox(one, clock), Inbox(other, clock))
+            async with anyio.create_task_group() as group:
+                for number in range(90):
+                    group.start_soon(accept, inboxes[number % 2], f"env-{number // 3}")
+    firsts = [key for key, first in accepted if first]
+    assert sorted(firsts) == sorted(f"env-{number}" for number in range(30))
+
+
+async def test_a_row_that_cannot_be_written_fails_alone(inbox: Inbox) -> None:
+    """What no database takes is told to whoever brought it; the rest of the same transaction is stored."""
+    told: dict[str, str] = {}
+
+    async def accept(key: str, payload: dict[str, object]) -> None:
+        try:
+            told[key] = str(await inbox.accept(key, "click", payload))  # type: ignore[arg-type]
+        except (StatementError, TypeError):  # the drivers call it so
+            told[key] = "failed"
+
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as group:
+            for key, payload in (("env-1", {}), ("env-2", {"no": object()}), ("env-3", {})):
+                group.start_soon(accept, key, payload)
+    assert told == {"env-1": "True", "env-2": "failed", "env-3": "True"}
+    assert {one.key for one in await inbox.unfinished(older_than=0)} == {"env-1", "env-3"}
+
+
+async def test_a_database_that_is_away_fails_every_caller(database_url: str, clock: FakeClock) -> None:
+    """Nobody is told that a delivery is stored, or a repetition, when nothing could be written."""
+    told: list[str] = []
+
+    async def accept(inbox: Inbox, number: int) -> None:
+        try:
+            told.append(str(await inbox.accept(f"env-{number}", "click", PAYLOAD)))
+        except StorageError:
+            told.append("failed")
+
+    async with open_database(database_url, clock) as database:
+        await database.transact(lambda connection: connection.execute(sa.text("DROP TABLE inbox")))
+        with anyio.fail_after(BOUND):
+            async with anyio.create_task_group() as group:
+                for number in range(5):
+                    group.start_soon(accept, Inbox(database, clock), number % 2)
+                shared = Inbox(database, clock)
+                for number in range(5):
+                    group.start_soon(accept, shared, number)
+    assert told == ["failed"] * 10
