@@ -1,0 +1,85 @@
+"""What one person should know of now, in one look at the database: holds, their own changes, the trail, settings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core import audit_view, pause, preferences
+from core.audit import Record
+from core.changes import store
+from core.changes.model import Actor, Change, Decision, State
+from core.changes.outbox import Copy, topic_of
+from core.pause import Pause
+from core.preferences import Preferences
+from core.storage.database import Database
+from core.storage.tables import CHANGES, COPIES
+
+HOLDS = 200
+OWN = 50
+RECORDS = 8
+RECENT = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """One consistent look; whether a hold is for this person to vote on is for whoever knows their groups to say."""
+
+    holds: tuple[Change, ...] = ()  # what waits for approval, the first to expire first
+    own: tuple[Change, ...] = ()  # what this person or an agent of theirs asked for, newest first
+    records: tuple[Record, ...] = ()  # of the trail, what is about them, oldest first
+    pause: Pause = field(default_factory=Pause)
+    preferences: Preferences = field(default_factory=Preferences)
+    copies: Mapping[str, tuple[Copy, ...]] = field(default_factory=dict)  # the posted cards of these changes, by id
+
+
+async def overview_of(database: Database, team: str, person: Actor, now: datetime) -> Overview:
+    """Return what concerns a person, by all the ids they are known by; raises `StorageError`."""
+    return await database.read(lambda connection: _look(connection, team, person, now))
+
+
+def _look(connection: Connection, team: str, person: Actor, now: datetime) -> Overview:
+    holds, own = _holds(connection, now), _own(connection, person, now)
+    return Overview(
+        holds=holds,
+        own=own,
+        records=tuple(audit_view.newest_of(connection, person.humans, RECORDS)),
+        pause=pause.read(connection),
+        preferences=preferences.read(connection, team, person.id),
+        copies=_copies(connection, [one.id for one in (*holds, *own)]),
+    )
+
+
+def _holds(connection: Connection, now: datetime) -> tuple[Change, ...]:
+    waits = (
+        CHANGES.c.state == State.HELD.value,
+        CHANGES.c.expires_at > now.timestamp(),
+        CHANGES.c.ruling["decision"].as_string() == Decision.APPROVE.value,
+    )
+    first = sa.select(CHANGES.c.id).where(*waits).order_by(CHANGES.c.expires_at, CHANGES.c.id).limit(HOLDS)
+    ids = list(connection.scalars(first))
+    found = {one.id: one for one in store.select(connection, CHANGES.c.id.in_(ids), limit=HOLDS)}
+    return tuple(found[ident] for ident in ids if ident in found)
+
+
+def _own(connection: Connection, person: Actor, now: datetime) -> tuple[Change, ...]:
+    ids = sorted(person.humans)
+    whose = sa.or_(
+        sa.func.lower(CHANGES.c.actor_id).in_(ids), sa.func.lower(CHANGES.c.actor["human"].as_string()).in_(ids)
+    )
+    recent = sa.or_(CHANGES.c.lock.is_not(None), CHANGES.c.created_at > (now - RECENT).timestamp())
+    found = store.select(connection, whose, recent, limit=OWN)
+    return tuple(one for one in found if person.same_human(one.actor))
+
+
+def _copies(connection: Connection, changes: list[str]) -> dict[str, tuple[Copy, ...]]:
+    topics = {topic_of(ident): ident for ident in changes}
+    query = sa.select(COPIES).where(COPIES.c.topic.in_(topics)).order_by(COPIES.c.at)
+    found: dict[str, tuple[Copy, ...]] = {}
+    for row in connection.execute(query):
+        if not row.purpose.startswith("told:"):
+            copy = Copy(row.topic, row.purpose, row.channel, row.ts)
+            found[topics[row.topic]] = (*found.get(topics[row.topic], ()), copy)
+    return found

@@ -1,0 +1,73 @@
+"""One look at what concerns a person: holds first to expire first, their own and their agents' changes, their trail."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from core.changes.model import Actor, ActorKind, Verdict
+from core.clock import SystemClock
+from core.overview import Overview, overview_of
+from core.preferences import Preferences, set_preferences
+from playground.wayscloud.serve import SimulatorHandle
+from tests.unit.core.stage import AGENT, ALICE, VOTERS, Stage, staged
+
+
+@pytest.fixture
+async def stage(database_url: str, provider: SimulatorHandle) -> AsyncIterator[Stage]:
+    async with staged(database_url, provider) as made:
+        yield made
+
+
+async def look(stage: Stage, person: Actor) -> Overview:
+    return await overview_of(stage.database, "T1", person, SystemClock().now())
+
+
+async def test_holds_for_approval_are_everybodys_and_own_changes_only_ones_own(stage: Stage) -> None:
+    """A hold for the asker's own word is no hold for votes; an agent's change is its human's too."""
+    stage.server("a.example.com")
+    stage.server("b.example.com")
+    confirm = await stage.ask("reboot", ALICE, server="a.example.com")
+    approve = await stage.ask("reboot", AGENT, server="b.example.com")
+    mine, theirs = await look(stage, ALICE), await look(stage, VOTERS[0])
+    assert [one.id for one in mine.holds] == [one.id for one in theirs.holds] == [approve.id]
+    assert {one.id for one in mine.own} == {confirm.id, approve.id}
+    assert theirs.own == ()
+    assert {one.change_id for one in mine.records} == {confirm.id, approve.id}
+    assert theirs.records == ()
+
+
+async def test_the_hold_that_expires_first_comes_first_and_a_settled_one_is_gone(stage: Stage) -> None:
+    """What is decided, or past its time, waits for nobody."""
+    for name in ("a.example.com", "b.example.com"):
+        stage.server(name)
+    first = await stage.ask("reboot", AGENT, server="a.example.com")
+    second = await stage.ask("reboot", AGENT, server="b.example.com")
+    assert [one.id for one in (await look(stage, ALICE)).holds] == [first.id, second.id]
+    await stage.gate.vote(first.id, VOTERS[0], Verdict.DENY, first.digest, reason="no")
+    assert [one.id for one in (await look(stage, ALICE)).holds] == [second.id]
+    assert second.expires_at is not None
+    assert (await overview_of(stage.database, "T1", ALICE, second.expires_at)).holds == ()
+
+
+async def test_an_agent_known_by_its_humans_email_is_that_humans(stage: Stage) -> None:
+    """A person who is known by an address too sees what an agent asked for in that name."""
+    stage.server("a.example.com")
+    agent = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "Alice@Example.com")
+    change = await stage.ask("reboot", agent, server="a.example.com")
+    known = replace(ALICE, aliases=("alice@example.com",))
+    assert (await look(stage, ALICE)).own == ()
+    assert [one.id for one in (await look(stage, known)).own] == [change.id]
+
+
+async def test_the_look_brings_settings_the_pause_and_where_cards_are(stage: Stage) -> None:
+    """All of it comes from one transaction."""
+    stage.server("a.example.com")
+    change = await stage.ask("reboot", AGENT, server="a.example.com")
+    await stage.gate.pause_agents(ALICE, paused=True, reason="the sale")
+    await set_preferences(stage.database, SystemClock(), ("T1", ALICE.id), dm_settled=False)
+    seen = await look(stage, ALICE)
+    assert seen.pause.paused
+    assert seen.preferences == Preferences(dm_settled=False)
+    assert seen.copies == {}
+    assert [one.id for one in seen.own] == [change.id]
