@@ -12,6 +12,8 @@ from core.clock import Clock, SystemClock
 from core.engine import Engine
 from core.gate import Gate
 from core.inbox import Inbox
+from core.limits.guard import Guard
+from core.limits.load import load_limits
 from core.policy import load_policy
 from core.settings import Settings
 from core.storage import Database, open_database
@@ -46,12 +48,14 @@ async def open_core(
     change on. Needs neither the provider nor Slack to be reachable. Raises `ConfigurationError` or `StorageError`.
     """
     clock, failure = clock or SystemClock(), None
-    policy = load_policy(settings)
+    policy, limits = load_policy(settings), load_limits(settings)
     api = Wayscloud(credentials_of(settings), base_url=settings.api_url, clock=clock)
     async with open_database(settings.database, clock) as database, api, anyio.create_task_group() as group:
         process = Process(database, clock, front)
-        engine = Engine(database, api, clock, process, timing, policy.version, group, always=bool(settings.channel))
-        gate = Gate(database, api, clock, timing, policy, engine, stewards_of(settings))
+        engine = Engine(
+            database, api, clock, process, timing, policy.version, group, always=bool(settings.channel), limits=limits
+        )
+        gate = Gate(database, api, clock, timing, policy, engine, stewards_of(settings), Guard(limits))
         outbox = Outbox(database, process.id, clock)
         try:
             if front in SERVING:

@@ -14,6 +14,7 @@ from core.changes.execute import Runner
 from core.changes.keeper import Keeper
 from core.clock import Clock
 from core.fleet import Fleet
+from core.limits.model import UNLIMITED, Limits
 from core.retention import Retention
 from core.storage.database import Database
 from core.storage.leases import Process
@@ -42,6 +43,7 @@ class Engine:
         group: TaskGroup,
         *,
         always: bool = False,
+        limits: Limits = UNLIMITED,
     ) -> None:
         self._group = group
         self._process = process
@@ -52,7 +54,7 @@ class Engine:
         self._retention = Retention(database, clock)
         self.fleet = Fleet(api, clock, timing, group)
         self._watcher = Watcher(database, api, clock, process, timing, self.fleet, always)
-        self._runner = Runner(database, api, clock, process, timing, policy, self.look_soon)
+        self._runner = Runner(database, api, clock, process, timing, policy, self.look_soon, limits)
         self._keeper = Keeper(
             database, clock, process, timing, self.run, lambda: frozenset(self._runs), self.watch, always
         )

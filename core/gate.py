@@ -7,24 +7,29 @@ in the background and is followed by its id.
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import sqlalchemy as sa
 import structlog
 from pydantic import ValidationError
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from core import audit, pause
-from core.changes import listing, outbox, store, voting
+from core.changes import outbox, pages, store, voting
 from core.changes.attention import first_attention
 from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Json, Ruling, State, Target, Verdict, Vote
 from core.changes.preview import Preview, preview, target_of
 from core.clock import Clock
 from core.engine import Engine
 from core.errors import InvalidInput, NotAllowed, StaleChange
+from core.limits import ledger
+from core.limits.guard import Guard, out_of_sight, told_of
+from core.limits.ledger import LimitReached
+from core.limits.look import look
+from core.limits.model import Account, Exceeded
+from core.limits.reach import Sight
 from core.operations import OPERATIONS, Operation
 from core.operations.refs import find_server
 from core.operations.registry import Arguments, ServerArguments
@@ -53,6 +58,8 @@ class Gate:
     policy: Policy
     engine: Engine
     stewards: Approvers = field(default_factory=Approvers)  # who sees approvals: may resume agents and settle changes
+    guard: Guard = field(default_factory=Guard)
+    sight: Sight = field(default_factory=Sight)  # which servers are there at all for who uses this gate
 
     async def submit(self, request: Request) -> Outcome:
         """Decide a request: run a read at once, hold or start a change, or refuse.
@@ -61,6 +68,9 @@ class Gate:
         the provider cannot be read, `StorageError` where nothing could be stored.
         """
         operation = operation_named(request.operation)
+        too_fast = await self.admit(request)
+        if too_fast is not None:
+            return too_fast
         arguments = checked(operation, request.arguments)
         if operation.reads:
             return await self._read(operation, arguments, request)
@@ -68,7 +78,7 @@ class Gate:
             known = await self.database.read(lambda connection: store.by_key(connection, request.key))
             if known is not None:
                 return outcome_of(known)
-        paused = await self._while_paused(operation, request)
+        paused = await self._while_paused(request)
         if paused is not None:
             return paused
         seen = await preview(self.api, operation, arguments)
@@ -77,7 +87,12 @@ class Gate:
         if refusal is not None:
             await self._audit_refusal(request, seen, ruling, refusal)
             return refusal
-        return await self._store(operation, request, seen, ruling)
+        exceeded = self._off_limits(seen.target, request.actor)
+        if exceeded is not None:
+            return await self.limited(request, exceeded)
+        account = await look(self.api.only(None), self.guard.limits, operation)
+        change = new_change(operation, request, seen, ruling, self.clock.now(), self.timing)
+        return await self._store(change, request, seen, account)
 
     async def _read(self, operation: Operation, arguments: Arguments, request: Request) -> Outcome:
         target: Target | None = None
@@ -97,13 +112,19 @@ class Gate:
         now = self.clock.now().timestamp()
         await self.database.transact(lambda connection: audit.append(connection, now, "refused", None, body))
 
-    async def _store(self, operation: Operation, request: Request, seen: Preview, ruling: Ruling) -> Outcome:
+    async def _store(self, change: Change, request: Request, seen: Preview, account: Account | None) -> Outcome:
         await self.engine.start()
-        change = new_change(operation, request, seen, ruling, self.clock.now(), self.timing)
+
+        def work(connection: Connection) -> None:
+            self._insert(connection, change, request, seen)
+            ledger.check_stored(connection, self.guard.limits, change, account, self.clock.now())
+
         try:
-            await self.database.transact(lambda connection: self._insert(connection, change, request, seen))
+            await self.database.transact(work)
         except AgentsPaused as error:
             return paused_refusal(error)
+        except LimitReached as error:
+            return await self.limited(request, error.exceeded)
         except IntegrityError:
             return await self._in_the_way(change, request)
         if change.state is State.APPROVED:
@@ -116,6 +137,33 @@ class Gate:
         remind = first_attention(change, self.timing)
         if remind is not None:
             connection.execute(CHANGES.update().where(CHANGES.c.id == change.id).values(remind_at=remind.timestamp()))
+
+    def seeing(self, sight: Sight) -> "Gate":
+        """Return this gate for somebody who sees some servers only: the others, and their changes, are not there."""
+        if not sight:
+            return self
+        both = self.sight.narrowed(sight)
+        return replace(self, sight=both, api=self.api.only(lambda one: both.sees(one.id, one.hostname)))
+
+    async def admit(self, request: Request) -> Refused | None:
+        """Count a call against its principal's rate; returns why it is one too many, or nothing."""
+        exceeded, first = self.guard.admit(request.actor, self.clock.monotonic())
+        if exceeded is None:
+            return None
+        return await self.limited(request, exceeded) if first else told_of(exceeded)
+
+    async def limited(self, request: Request, exceeded: Exceeded) -> Refused:
+        """Refuse for a limit, on record: which, its value, and the id that the asker is told."""
+        refusal = told_of(exceeded)
+        about = {"limit": exceeded.limit, "value": exceeded.value, "error": refusal.error_id}
+        body = {**asked_for(request), "why": refusal.reason, **about}
+        now = self.clock.now().timestamp()
+        await self.database.transact(lambda connection: audit.append(connection, now, "refused", None, body))
+        return refusal
+
+    def _off_limits(self, target: Target, actor: Actor) -> Exceeded | None:
+        hidden = None if target.id else out_of_sight(self.sight, target.hostname)
+        return hidden or self.guard.limits.protects(target, actor)
 
     async def _in_the_way(self, change: Change, request: Request) -> Outcome:
         """The key or the server is taken: the same request again, or another change is first."""
@@ -197,7 +245,7 @@ class Gate:
         """Withdraw one's own change before it is sent; raises `NotAllowed`, `StaleChange`, `UnknownChange`."""
 
         def work(connection: Connection) -> Change:
-            change = store.load(connection, change_id, lock=True)
+            change = self._load(connection, change_id, lock=True)
             if not actor.same_human(change.actor):
                 raise NotAllowed(f"Only {change.actor.shown} can cancel this change.")
             if change.state not in {State.HELD, State.APPROVED}:
@@ -217,7 +265,7 @@ class Gate:
         """
 
         def work(connection: Connection) -> Change:
-            change = store.load(connection, change_id, lock=True)
+            change = self._load(connection, change_id, lock=True)
             if change.state is not State.NEEDS_PERSON:
                 raise stale(change)
             voting.check_settler(change, actor, self.stewards)
@@ -244,7 +292,7 @@ class Gate:
         asked = Flip(Pause(paused, actor, self.clock.now(), worded(reason)), worded(evidence), seen)
         return await self.database.transact(lambda connection: pause.flip(connection, asked, self.stewards))
 
-    async def _while_paused(self, operation: Operation, request: Request) -> Refused | None:
+    async def _while_paused(self, request: Request) -> Refused | None:
         """Refuse an agent before anything is looked at; the store looks once more."""
         if request.actor.kind is not ActorKind.AGENT:
             return None
@@ -252,23 +300,32 @@ class Gate:
         if not found.paused:
             return None
         refusal = paused_refusal(AgentsPaused(found))
-        body = {**asked_for(operation, request), "why": refusal.reason}
+        body = {**asked_for(request), "why": refusal.reason}
         now = self.clock.now().timestamp()
         await self.database.transact(lambda connection: audit.append(connection, now, "refused", None, body))
         return refusal
 
     async def get(self, change_id: str) -> Change:
         """Return a change; raises `UnknownChange`."""
-        return await self.database.read(lambda connection: store.load(connection, change_id))
+        return await self.database.read(lambda connection: self._load(connection, change_id))
 
     async def changes(self, *, open_only: bool = False, actor: Actor | None = None, limit: int = 20) -> list[Change]:
         """Return changes, newest first."""
-        where: list[sa.ColumnElement[bool]] = [CHANGES.c.lock.is_not(None)] if open_only else []
-        if actor is not None:
-            where.append(CHANGES.c.actor_id == actor.id)
-        return await self.database.read(
-            lambda connection: store.select(connection, *where, limit=min(limit, LIST_LIMIT))
-        )
+        wanted = pages.Query(open_only, actor_id=actor.id if actor else "", limit=min(limit, LIST_LIMIT))
+        return list((await self.page_of_changes(wanted)).changes)
+
+    async def page_of_changes(self, wanted: pages.Query) -> pages.ChangePage:
+        """Return a page of changes, newest first; where few of many are wanted it may be short, and more may follow."""
+        return await self.database.read(lambda connection: pages.page(connection, wanted, self._shows))
+
+    def _shows(self, change: Change) -> bool:
+        return self.sight.sees(change.target.id, change.target.hostname)
+
+    def _load(self, connection: Connection, change_id: str, *, lock: bool = False) -> Change:
+        change = store.load(connection, change_id, lock=lock)
+        if not self._shows(change):
+            raise store.unknown(change_id)
+        return change
 
     async def wait(self, change_id: str, *, seconds: float, until: Callable[[Change], bool] | None = None) -> Change:
         """Return the change once `until` holds (by default: nothing more happens soon), or after `seconds`."""
@@ -283,7 +340,7 @@ class Gate:
             await self.database.signals.wait(min(left, 5.0), since=mark)
 
     def _held(self, connection: Connection, change_id: str, digest: str) -> Change:
-        change = store.load(connection, change_id, lock=True)
+        change = self._load(connection, change_id, lock=True)
         if change.state is not State.HELD:
             raise stale(change)
         if change.expires_at is not None and self.clock.now() >= change.expires_at:
@@ -414,13 +471,13 @@ def person(actor: Actor) -> dict[str, Any]:
     return {"kind": actor.kind.value, "id": actor.id, "name": actor.name, "human": actor.human}
 
 
-def asked_for(operation: Operation, request: Request) -> dict[str, Any]:
+def asked_for(request: Request) -> dict[str, Any]:
     """Return what the audit trail keeps of a request that was not even looked at."""
     return {
         "actor": person(request.actor),
         "origin": request.origin.front,
         "channel": request.origin.channel,
-        "operation": operation.name,
+        "operation": request.operation,
         "arguments": {name: str(value)[:MAX_REASON] for name, value in request.arguments.items() if name != "ssh_keys"},
         "reason": worded(request.reason),
     }

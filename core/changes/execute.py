@@ -6,7 +6,7 @@ intention, by a process that nobody can have given up yet, or not at all.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -19,6 +19,10 @@ from core.changes.model import Change, Json, State
 from core.changes.preview import Preview, look_again
 from core.clock import Clock
 from core.errors import InvalidInput, StaleChange, StorageError, VpsopsError
+from core.limits import ledger
+from core.limits.ledger import LimitReached
+from core.limits.look import look
+from core.limits.model import UNLIMITED, Account, Limits
 from core.operations import OPERATIONS
 from core.pause import AgentsPaused
 from core.storage.database import Database
@@ -52,6 +56,14 @@ class Fence:
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """What the last look before sending found: what would run, and, where a limit is about it, the account."""
+
+    seen: Preview
+    account: Account | None
+
+
+@dataclass(frozen=True, slots=True)
 class Runner:
     """Runs approved changes in this process."""
 
@@ -62,6 +74,7 @@ class Runner:
     timing: Timing
     policy: str  # the version in force here
     sent: Callable[[], None]  # called when there is something to watch
+    limits: Limits = field(default=UNLIMITED)
 
     async def run(self, change_id: str) -> None:
         """Take a change as far as the provider's answer; somebody else's change is left alone."""
@@ -99,6 +112,9 @@ class Runner:
             note = f"Nothing was sent. {error.message} Ask again once they may go on."
             await self._end(change, State.CANCELLED, "cancelled", note)
             return
+        except LimitReached as error:
+            await self._end(change, State.FAILED, "not_sent", f"Nothing was sent. {error}")
+            return
         if sending is not None:
             await self._send(sending)
 
@@ -122,11 +138,12 @@ class Runner:
             await self.clock.sleep(delay)
         return True
 
-    async def _check(self, change: Change) -> Preview | None:
+    async def _check(self, change: Change) -> Checked | None:
         """Look again at what was shown; a difference supersedes the change."""
         operation = OPERATIONS[change.operation]
         try:
             seen = await look_again(self.api, operation, change.arguments)
+            account = await look(self.api, self.limits, operation)
         except InvalidInput as error:
             await self._supersede(change, error.message)
             return None
@@ -136,18 +153,21 @@ class Runner:
         if seen.digest(self.policy) != change.digest:
             await self._supersede(change, difference(change, seen, self.policy))
             return None
-        return seen
+        protected = self.limits.protects(seen.target, change.actor)
+        if protected is not None:
+            raise LimitReached(protected)
+        return Checked(seen, account)
 
     async def _supersede(self, change: Change, why: str) -> None:
         await self._end(change, State.SUPERSEDED, "superseded", f"Nothing was sent. What was shown has changed: {why}")
 
-    async def _intend(self, change: Change, seen: Preview) -> Change:
-        uptime = await self._uptime(seen.target.id) if change.operation == "reboot" else None
+    async def _intend(self, change: Change, checked: Checked) -> Change:
+        uptime = await self._uptime(checked.seen.target.id) if change.operation == "reboot" else None
         now = self.clock.now()
 
         def work(connection: Connection) -> Change:
             pause.check(connection, change.actor)
-            return store.step(
+            sending = store.step(
                 connection,
                 change,
                 State.SENDING,
@@ -158,6 +178,8 @@ class Runner:
                 last_uptime=uptime,
                 sends=CHANGES.c.sends + 1,
             )
+            ledger.check_sending(connection, self.limits, change, checked.account, now)
+            return sending
 
         return await self.database.transact(work)
 

@@ -84,8 +84,13 @@ def load(connection: Connection, change_id: str, *, lock: bool = False) -> Chang
     query = sa.select(CHANGES).where(CHANGES.c.id == change_id)
     row = connection.execute(query.with_for_update() if lock else query).mappings().one_or_none()
     if row is None:
-        raise UnknownChange(f"There is no change {change_id[:40]}.", hint="List the changes to see their ids.")
+        raise unknown(change_id)
     return codec.change_of(row, votes_of(connection, [change_id]).get(change_id, ()))
+
+
+def unknown(change_id: str) -> UnknownChange:
+    """Return the error for a change that is not there, or not to be seen."""
+    return UnknownChange(f"There is no change {change_id[:40]}.", hint="List the changes to see their ids.")
 
 
 def by_key(connection: Connection, key: str) -> Change | None:

@@ -21,7 +21,7 @@ from core.policy.written import WrittenRule, near, said, shown
 from core.settings import Settings, read_config
 from core.wayscloud.models import canonical_region
 
-SECTIONS = ("settings", "rule")  # what `vpsops.toml` may hold at the top
+SECTIONS = ("settings", "rule", "limits")  # what `vpsops.toml` may hold at the top
 MAX_RULES = 500
 DURATION = re.compile(r"^(\d{1,6})\s*(m|h|d)$")
 UNIT = {"m": 60.0, "h": 3600.0, "d": 86400.0}

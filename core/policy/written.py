@@ -102,6 +102,7 @@ def ids(kind: str) -> AfterValidator:
 
 
 Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Servers = Annotated[Words, AfterValidator(_servers)]
 
 
 class _Strict(BaseModel):
@@ -123,7 +124,7 @@ class WrittenRule(_Strict):
     decision: Literal["allow", "confirm", "approve", "deny"]
     operation: Annotated[Words, one_of("operation", tuple(OPERATIONS))] = ()
     risk: Annotated[Words, one_of("risk", tuple(Risk))] = ()
-    server: Annotated[Words, AfterValidator(_servers)] = ()
+    server: Servers = ()
     actor: Annotated[Words, one_of("actor", ("person", "agent"))] = ()
     group: Annotated[Words, AfterValidator(_plain)] = ()
     person: Annotated[Words, AfterValidator(_plain)] = ()

@@ -1,0 +1,46 @@
+"""The limits in force in this process, as the gate asks them."""
+
+import secrets
+from dataclasses import dataclass, field
+
+from core.changes.model import Actor
+from core.limits.buckets import Buckets
+from core.limits.model import UNLIMITED, Exceeded, Limits
+from core.limits.reach import Barred, Sight
+from core.requests import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """The limits, and who called how often lately."""
+
+    limits: Limits = UNLIMITED
+    buckets: Buckets = field(default_factory=Buckets)
+
+    def admit(self, actor: Actor, now: float) -> tuple[Exceeded | None, bool]:
+        """Take one call of an actor at a time of the steady clock; returns why not, and whether to record that."""
+        return self.buckets.take(self.limits, actor, now)
+
+
+def told_of(exceeded: Exceeded) -> Refused:
+    """Return what the asker is told of a limit: which, its value, what to do next, and an id to look up."""
+    return Refused(f"{exceeded.text} Nothing was done.", hint=exceeded.hint, error_id=f"err_{secrets.token_hex(4)}")
+
+
+def out_of_sight(sight: Sight, hostname: str) -> Exceeded | None:
+    """Return why a server of this name cannot be made here, where only some can be seen."""
+    if sight.sees("", hostname):
+        return None
+    words = ", ".join(sorted({word for one in sight.narrowings for word in (*one.exact, *one.globs)}))
+    why = f"a server called {hostname} could not be seen here."
+    return Exceeded("servers", words, why, "Choose a hostname that fits.")
+
+
+def barred(of: Barred, tool: str) -> Exceeded:
+    """Return why a tool cannot be used here."""
+    return Exceeded(
+        f"{of.where} {of.limit}",
+        of.value,
+        f"{tool} is switched off here.",
+        "Do not call it again. Tell your human, who can ask whoever runs this server.",
+    )

@@ -1,0 +1,74 @@
+"""Counts what limits are about, in the transaction that stores or sends a change.
+
+Call it after the change's own step: that step holds the head of the audit trail, which every other step needs too,
+so whoever counts then counts alone, and sees whatever was stored before.
+"""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core.changes import codec
+from core.changes.model import Change, State
+from core.errors import NotAllowed
+from core.limits.model import HOUR, Account, Create, Exceeded, Limits, same_principal, too_dear, too_many, too_often
+from core.policy.facts import BILLED
+from core.storage.tables import CHANGES
+
+APPEARING = 600.0  # seconds within which a server that was made shows in the list
+UNDER_WAY = (State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON)
+
+
+class LimitReached(NotAllowed):
+    """A limit keeps a change from being stored or sent; carries which."""
+
+    def __init__(self, exceeded: Exceeded) -> None:
+        super().__init__(exceeded.text, hint=exceeded.hint)
+        self.exceeded = exceeded
+
+
+def check_stored(
+    connection: Connection, limits: Limits, change: Change, account: Account | None, now: datetime
+) -> None:
+    """Raise `LimitReached` unless a change that was just stored keeps within the limits with all that is open."""
+    if limits.max_changes_per_hour is not None:
+        _raise(too_often(limits, _asked_at(connection, change, now), now.timestamp()))
+    if account is not None and change.operation in BILLED:
+        open_ones = _creates(connection, CHANGES.c.lock.is_not(None), now)
+        _raise(too_many(limits, account, open_ones) or too_dear(limits, account, open_ones))
+
+
+def check_sending(
+    connection: Connection, limits: Limits, change: Change, account: Account | None, now: datetime
+) -> None:
+    """Raise `LimitReached` unless a change that is about to leave keeps within the limits with all that has left.
+
+    What only waits for people does not count here: it was counted when it was stored, and may never come.
+    """
+    if account is not None and change.operation in BILLED:
+        left = _creates(connection, CHANGES.c.state.in_([one.value for one in UNDER_WAY]), now)
+        _raise(too_many(limits, account, left) or too_dear(limits, account, left))
+
+
+def _raise(exceeded: Exceeded | None) -> None:
+    if exceeded is not None:
+        raise LimitReached(exceeded)
+
+
+def _asked_at(connection: Connection, change: Change, now: datetime) -> list[float]:
+    query = sa.select(CHANGES.c.created_at, CHANGES.c.actor).where(CHANGES.c.created_at > now.timestamp() - HOUR)
+    rows = connection.execute(query).all()
+    return [row.created_at for row in rows if same_principal(codec.actor_of(row.actor), change.actor)]
+
+
+def _creates(connection: Connection, where: sa.ColumnElement[bool], now: datetime) -> list[Create]:
+    """Return creates, with those that ended well so lately that the list may not show their server yet."""
+    done = sa.and_(CHANGES.c.state == State.SUCCEEDED.value, CHANGES.c.updated_at > now.timestamp() - APPEARING)
+    query = sa.select(CHANGES.c.target, CHANGES.c.result).where(
+        CHANGES.c.operation.in_(sorted(BILLED)), sa.or_(where, done)
+    )
+    return [
+        Create(row.target["hostname"], row.target["plan"], str(row.result.get("id", "")))
+        for row in connection.execute(query)
+    ]

@@ -1,0 +1,53 @@
+"""The look at the account that limits on creates need: the servers there are, and their prices."""
+
+from collections.abc import Sequence
+
+import anyio
+
+from core.limits.model import Account, Limits
+from core.operations import Operation
+from core.policy.facts import BILLED
+from core.wayscloud.client import Wayscloud
+from core.wayscloud.errors import NotOffered, WayscloudError
+from core.wayscloud.models import Plan, Server
+
+AT_ONCE = 8
+MOST_LOOKS = 200  # servers whose price takes a look at each; of more the sum stays unknown
+
+
+async def look(api: Wayscloud, limits: Limits, operation: Operation) -> Account | None:
+    """Return the account as it is now, or nothing where no limit is about this operation; raises `WayscloudError`."""
+    if operation.name not in BILLED or not limits.about_creates:
+        return None
+    listed = await api.list_servers()
+    if limits.max_monthly_spend is None:
+        return Account(tuple(listed), listed.complete)
+    return Account(await _priced(api, listed), listed.complete, await _plans(api))
+
+
+async def _plans(api: Wayscloud) -> Sequence[Plan]:
+    try:
+        return tuple(await api.list_plans())
+    except NotOffered:
+        return ()
+
+
+async def _priced(api: Wayscloud, listed: Sequence[Server]) -> Sequence[Server]:
+    """Return servers with a price or a plan, as far as a look at each that lacks both tells them."""
+    lacking = [one for one in listed if one.monthly_price is None and not one.plan]
+    if not lacking or len(lacking) > MOST_LOOKS:
+        return tuple(listed)
+    found: dict[str, Server] = {}
+    limiter = anyio.CapacityLimiter(AT_ONCE)
+
+    async def show(server: Server) -> None:
+        async with limiter:
+            try:
+                found[server.id] = await api.get_server(server.id)
+            except WayscloudError:  # its price stays unknown, which is refused
+                return
+
+    async with anyio.create_task_group() as group:
+        for one in lacking:
+            group.start_soon(show, one)
+    return tuple(found.get(one.id, one) for one in listed)

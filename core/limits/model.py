@@ -1,0 +1,234 @@
+"""The limits that hold for everybody, and what they say of a change; pure.
+
+What cannot be known is held against a change: a server of unknown price may cost anything, and a list that is
+not complete may hide any number of servers.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from core.changes.model import Actor, ActorKind, Target
+from core.limits.reach import EVERYTHING, Narrowing, Reach
+from core.policy.facts import Servers
+from core.wayscloud.models import Plan, Server
+
+HOUR = 3600.0
+GONE = "terminated"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a team limits; None and nothing named mean no limit. Money is a month's, in the account's currency."""
+
+    protected: frozenset[str] = frozenset()
+    protected_from_agents: frozenset[str] = frozenset()
+    max_monthly_spend: float | None = None
+    currency: str = ""
+    max_servers: int | None = None
+    max_changes_per_hour: int | None = None
+    calls_per_minute: int | None = None
+    mcp: Reach = EVERYTHING
+    _protected: Servers = field(init=False, repr=False, compare=False)
+    _from_agents: Servers = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_protected", Servers.of(self.protected))
+        object.__setattr__(self, "_from_agents", Servers.of(self.protected_from_agents))
+
+    @property
+    def about_creates(self) -> bool:
+        """Say whether a create has to be counted."""
+        return self.max_servers is not None or self.max_monthly_spend is not None
+
+    def protects(self, target: Target, actor: Actor) -> "Exceeded | None":
+        """Return the refusal of any change on a protected server; one whose name is not known counts as protected."""
+        if self.protected and _means(self._protected, target):
+            return _protected("protected", self.protected, target, "Nobody changes it through vpsops.")
+        if self.protected_from_agents and actor.kind is ActorKind.AGENT and _means(self._from_agents, target):
+            return _protected("protected_from_agents", self.protected_from_agents, target, "Agents may not change it.")
+        return None
+
+    def described(self) -> tuple[str, ...]:
+        """Return each limit that is set, as `name value`."""
+        named: tuple[tuple[str, object], ...] = (
+            ("protected", ", ".join(sorted(self.protected))),
+            ("protected_from_agents", ", ".join(sorted(self.protected_from_agents))),
+            ("max_monthly_spend", _spend(self) if self.max_monthly_spend is not None else ""),
+            ("max_servers", self.max_servers),
+            ("max_changes_per_hour", self.max_changes_per_hour),
+            ("calls_per_minute", self.calls_per_minute),
+            *((f"{one.where} {limit}", value) for one in self.mcp.narrowings for limit, value in _narrowed(one)),
+        )
+        return tuple(f"{name} {value}" for name, value in named if value not in (None, ""))
+
+
+UNLIMITED = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Exceeded:
+    """A limit that says no: its name and value, what that means here, and what to do next."""
+
+    limit: str
+    value: str
+    why: str
+    hint: str
+
+    @property
+    def text(self) -> str:
+        """Say it in one or two sentences."""
+        return f"The limit {self.limit} ({self.value}) is reached: {self.why}"
+
+
+def _narrowed(one: Narrowing) -> list[tuple[str, str]]:
+    words = {
+        "toolsets": one.toolsets,
+        "tools": one.tools,
+        "deny_tools": one.deny_tools,
+        "servers": one.servers,
+    }
+    said = [("read_only", "true")] if one.read_only else []
+    return said + [(name, ", ".join(sorted(value))) for name, value in words.items() if value]
+
+
+def _means(servers: Servers, target: Target) -> bool:
+    return servers.hold(target.id.lower(), target.hostname.lower().rstrip(".")) is not False
+
+
+def _protected(limit: str, words: frozenset[str], target: Target, what: str) -> Exceeded:
+    name = target.hostname or target.id
+    hint = "Choose another server, or have whoever keeps vpsops.toml take it off [limits]."
+    return Exceeded(limit, ", ".join(sorted(words)), f"{name} is a protected server. {what}", hint)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The servers there are, as looked at just now, and what each plan costs."""
+
+    servers: Sequence[Server]
+    complete: bool = True
+    plans: Sequence[Plan] = ()
+
+    def has(self, create: "Create") -> bool:
+        """Say whether the server of a create is among them."""
+        name = create.hostname.lower()
+        return any(one.id == create.server or one.hostname.lower() == name for one in self.servers)
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """A create that is wanted, under way or just done; `server` is the id of what it made, once that is known."""
+
+    hostname: str
+    plan: str
+    server: str = ""
+
+
+def too_many(limits: Limits, account: Account, creates: Iterable[Create]) -> Exceeded | None:
+    """Say whether the servers there are and the creates among `creates` that are not among them are too many."""
+    if limits.max_servers is None:
+        return None
+    value = str(limits.max_servers)
+    if not account.complete:
+        return Exceeded("max_servers", value, "the provider's list is not complete, so they cannot be counted.", WAIT)
+    live = sum(one.status != GONE for one in account.servers)
+    coming = sum(not account.has(one) for one in creates)
+    if live + coming <= limits.max_servers:
+        return None
+    why = f"there are {live} servers, and {coming} would be made."
+    return Exceeded("max_servers", value, why, "Wait for open creates to end, or remove a server at the provider.")
+
+
+def too_dear(limits: Limits, account: Account, creates: Iterable[Create]) -> Exceeded | None:
+    """Say whether what the servers cost, and will cost with the creates among `creates`, is too much a month."""
+    if limits.max_monthly_spend is None:
+        return None
+    value = _spend(limits)
+    if not account.complete:
+        return Exceeded("max_monthly_spend", value, "the provider's list is not complete, so the sum is unknown.", WAIT)
+    live = [one for one in account.servers if one.status != GONE]
+    prices = [(one.hostname, *_price(one, account.plans)) for one in live]
+    prices += [(one.hostname, *_plan_price(one.plan, account.plans)) for one in creates if not account.has(one)]
+    doubt = _doubt(limits, prices)
+    if doubt:
+        return Exceeded("max_monthly_spend", value, doubt, "Ask whoever keeps vpsops.toml, or try again later.")
+    total = math.fsum(price for _, price, _ in prices if price is not None)
+    if total <= limits.max_monthly_spend:
+        return None
+    why = f"with it the servers would cost {total:.2f} a month."
+    return Exceeded("max_monthly_spend", value, why, "Choose a smaller plan, or remove a server at the provider.")
+
+
+WAIT = "Try again in a few minutes."
+
+
+def _spend(limits: Limits) -> str:
+    return f"{limits.max_monthly_spend:g} {limits.currency}".strip() + " a month"
+
+
+def _doubt(limits: Limits, prices: Sequence[tuple[str, float | None, str]]) -> str:
+    """Return why prices cannot be added up, or nothing; a price without a currency is in the account's."""
+    unknown = [name for name, price, _ in prices if price is None]
+    if unknown:
+        more = f" and of {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        return f"the price of {unknown[0]}{more} is not known, so the sum is not either."
+    currencies = sorted({one for _, _, one in prices if one} | ({limits.currency} if limits.currency else set()))
+    if len(currencies) > 1:
+        return f"the prices are in {' and '.join(currencies)}, which do not add up."
+    return ""
+
+
+def _price(server: Server, plans: Sequence[Plan]) -> tuple[float | None, str]:
+    if _known(server.monthly_price):
+        return server.monthly_price, (server.currency or "").upper()
+    return _plan_price(server.plan or "", plans)
+
+
+def _plan_price(code: str, plans: Sequence[Plan]) -> tuple[float | None, str]:
+    plan = next((one for one in plans if one.code.lower() == code.lower()), None)
+    if plan is None or not _known(plan.monthly_price):
+        return None, ""
+    return plan.monthly_price, (plan.currency or "").upper()
+
+
+def _known(price: float | None) -> bool:
+    return price is not None and math.isfinite(price) and price >= 0
+
+
+def too_often(limits: Limits, asked_at: Sequence[float], now: float) -> Exceeded | None:
+    """Say whether the changes asked for at these times, the one at hand among them, are too many for one hour.
+
+    Times are UTC seconds since 1970.
+    """
+    if limits.max_changes_per_hour is None:
+        return None
+    recent = sorted(at for at in asked_at if at > now - HOUR)
+    if len(recent) <= limits.max_changes_per_hour:
+        return None
+    left = recent[len(recent) - 1 - limits.max_changes_per_hour] + HOUR - now
+    value = str(limits.max_changes_per_hour)
+    why = f"{len(recent) - 1} changes were asked for within the hour."
+    return Exceeded("max_changes_per_hour", value, why, f"Ask again in {worded_wait(left)}.")
+
+
+def worded_wait(seconds: float) -> str:
+    """Say a wait in words, rounded up."""
+    if seconds <= 60:  # noqa: PLR2004 - a minute
+        return f"{max(math.ceil(seconds), 1)} s"
+    return f"{math.ceil(seconds / 60)} min"
+
+
+def principal(actor: Actor) -> tuple[str, frozenset[str]]:
+    """Return whom a rate counts for: a person, or all agents of one human together.
+
+    An agent's own name is only its client's claim, so another name does not make another principal. A person's own
+    changes are counted apart from their agents': these must not keep a person from acting.
+    """
+    return actor.kind.value, actor.humans or frozenset({actor.id.lower()})
+
+
+def same_principal(one: Actor, other: Actor) -> bool:
+    """Say whether a rate counts for both together."""
+    (kind, ids), (other_kind, others) = principal(one), principal(other)
+    return kind == other_kind and bool(ids & others)

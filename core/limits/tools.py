@@ -1,0 +1,17 @@
+"""The names of MCP's tools and toolsets, which a file of limits may name; the front end's own tests hold them equal."""
+
+from collections.abc import Mapping
+
+from core.operations import OPERATIONS
+
+CATALOGUE = ("plans", "os_templates", "regions")
+TOOLSETS: Mapping[str, tuple[str, ...]] = {
+    "servers": tuple(f"vps_{name}" for name in OPERATIONS if name not in CATALOGUE),
+    "catalogue": tuple(f"vps_{name}" for name in CATALOGUE),
+    "changes": ("vps_changes", "vps_change_get", "vps_change_wait", "vps_change_cancel"),
+}
+TOOLS: Mapping[str, str] = {tool: toolset for toolset, tools in TOOLSETS.items() for tool in tools}
+"""Every tool's toolset."""
+
+ALTERING = frozenset(f"vps_{name}" for name, one in OPERATIONS.items() if not one.reads) | {"vps_change_cancel"}
+"""The tools that do more than look."""
