@@ -18,12 +18,14 @@ from core.storage.leases import HORIZON_SECONDS, ahead, dead
 from core.storage.tables import COPIES, OUTBOX
 
 CLAIM_SECONDS = 30.0
+NEWS = "news:"
+GATHERED = 500
 MAX_ERROR = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Something to tell people; `kind` is `card`, `notice` or `event`."""
+    """Something to tell people; `kind` is `card`, `notice`, `event` or `news` (what a channel subscribed to)."""
 
     id: int
     topic: str
@@ -43,8 +45,29 @@ class Copy:
     ts: str
 
 
-def put(connection: Connection, topic: str, kind: str, payload: Mapping[str, Json], now: datetime) -> None:
-    """Store a message in the caller's transaction."""
+@dataclass(frozen=True, slots=True)
+class News:
+    """What one channel is to be told, as it takes the place of the message it came from."""
+
+    channel: str
+    payload: Mapping[str, Json]
+
+
+def news_topic(channel: str) -> str:
+    """Name the topic of what a channel subscribed to."""
+    return f"{NEWS}{channel}"
+
+
+def put(  # noqa: PLR0913 - a row, all of it named
+    connection: Connection,
+    topic: str,
+    kind: str,
+    payload: Mapping[str, Json],
+    now: datetime,
+    *,
+    not_before: float = 0.0,
+) -> None:
+    """Store a message in the caller's transaction; `not_before` is in the lease clock."""
     stamp = now.timestamp()
     connection.execute(
         sa.insert(OUTBOX).values(
@@ -53,7 +76,7 @@ def put(connection: Connection, topic: str, kind: str, payload: Mapping[str, Jso
             payload=dict(payload),
             state="waiting",
             created_at=stamp,
-            not_before=0.0,
+            not_before=not_before,
             attempts=0,
             error="",
         )
@@ -115,23 +138,45 @@ class Outbox:
             .values(owner=self._owner, until=tick + CLAIM_SECONDS, attempts=OUTBOX.c.attempts + 1)
         )
         rows = connection.execute(sa.select(OUTBOX).where(mine).order_by(OUTBOX.c.id)).mappings()
-        return [
-            Message(
-                id=row["id"],
-                topic=row["topic"],
-                kind=row["kind"],
-                payload=row["payload"],
-                attempts=row["attempts"],
-                created_at=datetime.fromtimestamp(row["created_at"], UTC),
-            )
-            for row in rows
-        ]
+        return [_message(row) for row in rows]
 
     async def done(self, ids: Sequence[int]) -> None:
         """Settle messages that were delivered; they are not kept."""
         await self._database.transact(
             lambda connection: connection.execute(sa.delete(OUTBOX).where(OUTBOX.c.id.in_(ids))), wake=False
         )
+
+    async def spread(self, ids: Sequence[int], news: Sequence[News], *, after: float) -> None:
+        """Put what channels are to be told in place of the messages it came from, to be taken after some seconds.
+
+        Both or neither, so a channel is told once; messages that another took over meanwhile are left to it.
+        """
+        now = self._clock.now()
+
+        def work(connection: Connection) -> None:
+            mine = OUTBOX.c.id.in_(ids) & (OUTBOX.c.owner == self._owner)
+            if connection.execute(sa.delete(OUTBOX).where(mine)).rowcount == 0:
+                return
+            due = self._database.tick(connection) + after
+            for one in news:
+                put(connection, news_topic(one.channel), "news", one.payload, now, not_before=due)
+
+        await self._database.transact(work, wake=bool(news))
+
+    async def gather(self, topic: str) -> list[Message]:
+        """Take what else waits on a topic that is in hand, due or not, so that it goes out together."""
+
+        def work(connection: Connection) -> list[Message]:
+            free = OUTBOX.c.owner.is_(None) | (OUTBOX.c.owner == self._owner)
+            mine = (OUTBOX.c.topic == topic) & (OUTBOX.c.state == "waiting") & free
+            some = sa.select(OUTBOX.c.id).where(mine).order_by(OUTBOX.c.id).limit(GATHERED)
+            until = self._database.tick(connection) + CLAIM_SECONDS
+            taken = OUTBOX.c.id.in_(list(connection.scalars(some)))
+            connection.execute(sa.update(OUTBOX).where(taken).values(owner=self._owner, until=until))
+            rows = connection.execute(sa.select(OUTBOX).where(taken).order_by(OUTBOX.c.id)).mappings()
+            return [_message(row) for row in rows]
+
+        return await self._database.transact(work, wake=False)
 
     async def retry(self, ids: Sequence[int], *, after: float, error: str) -> None:
         """Put messages back, to be taken again after some seconds; what another took over meanwhile is left alone."""
@@ -183,3 +228,14 @@ class Outbox:
         """Forget a copy that is gone from the channel."""
         gone = (COPIES.c.topic == topic) & (COPIES.c.channel == channel) & (COPIES.c.ts == ts)
         await self._database.transact(lambda connection: connection.execute(sa.delete(COPIES).where(gone)), wake=False)
+
+
+def _message(row: sa.RowMapping) -> Message:
+    return Message(
+        id=row["id"],
+        topic=row["topic"],
+        kind=row["kind"],
+        payload=row["payload"],
+        attempts=row["attempts"],
+        created_at=datetime.fromtimestamp(row["created_at"], UTC),
+    )

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.changes import outbox
-from core.changes.outbox import Copy, Message, Outbox
+from core.changes.outbox import Copy, Message, News, Outbox
 from core.storage import Database
 from core.storage.leases import Process
 from core.storage.tables import OUTBOX
@@ -246,3 +246,37 @@ async def test_a_dead_deliverers_claim_is_taken_over_before_it_ends(
     assert await ben.claim() == []
     clock.advance(2.0)
     assert topics(await ben.claim()) == ["a"]
+
+
+async def test_what_channels_are_told_takes_the_place_of_its_cause(
+    database: Database, clock: FakeClock, boxes: tuple[Outbox, Outbox]
+) -> None:
+    """Both or neither: whoever lost the message to another puts nothing in its place."""
+    ann, ben = boxes
+    await put(database, clock, "a")
+    (message,) = await ann.claim()
+    clock.advance(31.0)
+    assert topics(await ben.claim()) == ["a"]
+    await ann.spread([message.id], [News("C1", {"n": 1})], after=2.0)
+    assert [row[0] for row in await rows(database)] == ["a"]
+    await ben.spread([message.id], [News("C1", {"n": 1}), News("C2", {"n": 2})], after=2.0)
+    assert await ann.claim() == []
+    clock.advance(2.0)
+    assert [(one.topic, one.kind, one.payload) for one in await ann.claim()] == [
+        ("news:C1", "news", {"n": 1}),
+        ("news:C2", "news", {"n": 2}),
+    ]
+
+
+async def test_what_waits_for_its_time_goes_with_what_is_due(
+    database: Database, clock: FakeClock, boxes: tuple[Outbox, Outbox]
+) -> None:
+    """A topic in hand brings along what was put back for later, and no other topic's."""
+    ann, ben = boxes
+    await put(database, clock, "a", "b")
+    first = await ann.claim()
+    await ann.retry([first[0].id], after=300.0, error="quiet")
+    clock.advance(1.0)
+    await put(database, clock, "a", "b")
+    assert topics(await ben.claim()) == ["a"]
+    assert topics(await ben.gather("a")) == ["a", "a"]
