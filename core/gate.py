@@ -96,8 +96,9 @@ class Gate:
 
     async def _read(self, operation: Operation, arguments: Arguments, request: Request) -> Outcome:
         target: Target | None = None
+        api = self.api.shared()
         if isinstance(arguments, ServerArguments):
-            target = target_of(find_server(arguments.server, await self.api.list_servers()))
+            target = target_of(find_server(arguments.server, await api.list_servers()))
             arguments = ServerArguments(server=target.id)
         ruling = self.policy.decide(facts(operation, request, target, None, self.clock.now()))
         if ruling.decision is not Decision.ALLOW:
@@ -105,7 +106,7 @@ class Gate:
                 reason=f"The policy does not let you run {operation.name} here. {ruling.reason}".strip(),
                 hint=f"Rules: {', '.join(ruling.rules) or 'none matched'}.",
             )
-        return Done(result=await operation.run(self.api, arguments, None))
+        return Done(result=await operation.run(api, arguments, None))
 
     async def _audit_refusal(self, request: Request, seen: Preview, ruling: Ruling, refusal: Refused) -> None:
         body = {**requested(request, seen, ruling), "why": refusal.reason}

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from copy import copy
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from core.clock import Clock
+from core.together import Shared
 from core.wayscloud import parse, routes
 from core.wayscloud.caller import Caller
 from core.wayscloud.credentials import Credentials
@@ -14,6 +15,10 @@ from core.wayscloud.models import JSON, Accepted, Listing, NewServer, OsTemplate
 from core.wayscloud.transport import DEFAULTS, BeforeSend, HttpTransport, Transport, TransportSettings
 from core.wayscloud.validate import validate_id
 
+T = TypeVar("T")
+YOUNG_SECONDS: Final = 1.0
+CALLS: Final = 2
+"""Of the eight calls that may be under way, so many may ask the same thing."""
 DEFAULT_URL: Final = "https://api.wayscloud.services"
 
 
@@ -37,6 +42,8 @@ class Wayscloud:
     ) -> None:
         transport = Transport(credentials, base_url=base_url, settings=settings, http_transport=http_transport)
         self._caller = Caller(transport, credentials.secret if credentials else "", clock=clock, settings=settings)
+        self._shared = Shared(YOUNG_SECONDS, CALLS)
+        self._joins = False
         self._sees: Callable[[Server], bool] | None = None
 
     def only(self, sees: Callable[[Server], bool] | None) -> "Wayscloud":
@@ -57,9 +64,23 @@ class Wayscloud:
     ) -> None:
         await self._caller.close()
 
+    def shared(self) -> "Wayscloud":
+        """Return the same API for reads that people look at: those of one thing at the same time are one call.
+
+        What it gives may be a second older than the question; decisions and the engine do not use it.
+        """
+        other = copy(self)
+        other._joins = True  # noqa: SLF001 - its own
+        return other
+
+    async def _read(self, route: routes.Route, parse: Callable[[JSON], T]) -> T:
+        if not self._joins:
+            return await self._caller.read(route, parse)
+        return await self._shared.call(route, lambda: self._caller.read(route, parse))
+
     async def list_servers(self) -> Listing[Server]:
         """Return all servers of the account; the documented entries carry little more than name, state and address."""
-        found = await self._caller.read(routes.SERVERS, parse.servers)
+        found = await self._read(routes.SERVERS, parse.servers)
         if self._sees is None:
             return found
         seen = [one for one in found if self._sees(one)]
@@ -68,26 +89,26 @@ class Wayscloud:
 
     async def get_server(self, server_id: str) -> Server:
         """Return one server in full; raise NotFound when there is none."""
-        found = await self._caller.read(routes.SERVER.of(validate_id(server_id)), parse.server)
+        found = await self._read(routes.SERVER.of(validate_id(server_id)), parse.server)
         if self._sees is not None and not self._sees(found):
             raise NotFound("WAYSCloud knows no such server.")
         return found
 
     async def server_status(self, server_id: str) -> Usage:
         """Return the live figures of one server; a stopped one may have none."""
-        return await self._caller.read(routes.STATUS.of(validate_id(server_id)), parse.usage)
+        return await self._read(routes.STATUS.of(validate_id(server_id)), parse.usage)
 
     async def list_plans(self) -> Listing[Plan]:
         """Return what sizes there are and what they cost."""
-        return await self._caller.read(routes.PLANS, parse.plans)
+        return await self._read(routes.PLANS, parse.plans)
 
     async def list_os_templates(self) -> Listing[OsTemplate]:
         """Return what operating systems a server can be made with; not every one that create accepts is listed."""
-        return await self._caller.read(routes.OS_TEMPLATES, parse.os_templates)
+        return await self._read(routes.OS_TEMPLATES, parse.os_templates)
 
     async def list_regions(self) -> Listing[Region]:
         """Return the places; raise NotOffered where the API has no such list, which the live one may not have."""
-        return await self._caller.read(routes.REGIONS, parse.regions)
+        return await self._read(routes.REGIONS, parse.regions)
 
     async def create_server(self, new: NewServer, *, before_send: BeforeSend | None = None) -> Server:
         """Ask for a server, once, and return it as far as it is known; it costs money from here on."""
