@@ -16,10 +16,12 @@ from core.errors import InvalidInput, StaleChange, VpsopsError
 from core.operations import Operation
 from core.requests import Done, Held, Outcome, Refused, Request
 from mcp_server import results
+from mcp_server.as_task import task_of
 from mcp_server.identity import Caller, agent_of
 from mcp_server.questions import Answer, is_yes, question_of, read_state, refusal_of, state_of
 from mcp_server.results import ToolResult
 from mcp_server.sdk import Call, Context, question_result
+from mcp_server.tasks import created, takes_tasks
 from mcp_server.text import clean
 from mcp_server.told import headed, verdict
 
@@ -83,7 +85,7 @@ async def _outcome(desk: Desk, call: Call, outcome: Outcome, request: Request) -
         return results.refused(outcome, tools=desk.change_tools)
     if isinstance(outcome, Held) and outcome.needs is Decision.CONFIRM:
         return await _ask(desk, call, outcome.change)
-    return await follow(desk, call, _change_of(outcome))
+    return await carry_on(desk, call, _change_of(outcome))
 
 
 def _change_of(outcome: Done | Held) -> Change:
@@ -154,7 +156,7 @@ async def _answered(desk: Desk, call: Call) -> ToolResult:
     change = await desk.core.gate.get(shown[0])
     if change.state is State.HELD:
         return await _ask(desk, call, change)
-    return await follow(desk, call, change)
+    return await carry_on(desk, call, change)
 
 
 async def _decide(desk: Desk, call: Call, shown: tuple[str, str], answer: Answer | None) -> ToolResult:
@@ -162,12 +164,20 @@ async def _decide(desk: Desk, call: Call, shown: tuple[str, str], answer: Answer
     gate, actor = desk.core.gate, desk.actor(call)
     try:
         if answer is not None and is_yes(answer):
-            return await follow(desk, call, await gate.confirm(change_id, actor, digest))
+            return await carry_on(desk, call, await gate.confirm(change_id, actor, digest))
         why = refusal_of(answer)
         return results.not_confirmed(await gate.cancel(change_id, actor, reason=why), why, tools=desk.change_tools)
     except StaleChange as stale:
         moved_on = await _watch(desk, call, await gate.get(change_id), desk.patience)
         return results.change(moved_on, tools=desk.change_tools, before=f"This answer changed nothing: {stale}")
+
+
+async def carry_on(desk: Desk, call: Call, change: Change) -> ToolResult:
+    """Hand a change that is not at its end to a client that takes tasks; let the others wait for it in their call."""
+    if change.state.final or not takes_tasks(call.context):
+        return await follow(desk, call, change)
+    timing, now = desk.core.gate.timing, desk.core.clock.now()
+    return created(task_of(change, timing, now, can_ask=call.can_ask, tools=desk.change_tools))
 
 
 async def follow(desk: Desk, call: Call, change: Change, patience: float | None = None) -> t.CallToolResult:

@@ -12,7 +12,8 @@ from mcp_server.shown import structured, text_of
 from mcp_server.text import joined
 from mcp_server.told import NOT_DONE, change_result, change_text, headed
 
-ToolResult = t.CallToolResult | t.InputRequiredResult
+ToolResult = t.CallToolResult | t.InputRequiredResult | dict[str, JsonValue]
+"""The last is a task, as it goes on the wire."""
 
 
 def answer(text: str, content: dict[str, JsonValue] | None = None, *, failed: bool = False) -> t.CallToolResult:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import mcp.types as t
-from mcp.server.context import ServerRequestContext
+from mcp.server.connection import Connection
+from mcp.server.context import HandlerResult, ServerRequestContext
+from mcp.server.extension import Extension, MethodBinding, RequestHandler
 from mcp.server.lowlevel import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.shared.exceptions import MCPError
@@ -20,9 +22,12 @@ from pydantic import ValidationError
 
 from core.changes.model import Json
 from mcp_server.questions import Answer, Question
+from mcp_server.text import clean
 
 STATE_TTL = 86_400.0  # seconds; the hold's own expiry comes first and is told in words
 QUESTION = "confirm"
+LONGEST_URI = 300
+RESOURCE_NOT_FOUND = -32002  # until 2025-11-25; later revisions retired the code
 
 Context = ServerRequestContext[Any, Any]
 
@@ -53,16 +58,12 @@ class Call:
     @property
     def new_era(self) -> bool:
         """Say whether a question is answered by another call."""
-        return self.context.protocol_version in MODERN_PROTOCOL_VERSIONS
+        return is_new_era(self.context)
 
     @property
     def can_ask(self) -> bool:
         """Say whether the client declared forms and a question can reach it."""
-        declared = self.context.session.client_capabilities
-        forms = declared.elicitation if declared else None
-        if forms is None or (forms.form is None and forms.url is not None):
-            return False
-        return self.new_era or self.context.session.can_send_request
+        return can_ask(self.context)
 
     @property
     def state(self) -> str:
@@ -73,15 +74,14 @@ class Call:
     def answer(self) -> Answer | None:
         """The answer that came with a second call."""
         given = (self.params.input_responses or {}).get(QUESTION)
-        return _answer(given) if isinstance(given, t.ElicitResult) else None
+        return answer_of(given) if isinstance(given, t.ElicitResult) else None
 
     async def push(self, question: Question, *, seconds: float) -> Answer | None:
         """Ask and wait (old era); nothing when the client cannot or will not answer, or the time ran out."""
-        form = t.ElicitRequestFormParams(message=question.text, requested_schema=question.schema)
         try:
-            return _answer(
+            return answer_of(
                 await self.context.session.send_request(
-                    t.ElicitRequest(params=form),
+                    form_request(question),
                     t.ElicitResult,
                     request_read_timeout_seconds=seconds,
                     metadata=ServerMessageMetadata(related_request_id=self.context.request_id),
@@ -95,20 +95,44 @@ class Call:
         await self.context.session.report_progress(now - self.began, None, text)
 
 
-def _answer(given: t.ElicitResult) -> Answer:
+def is_new_era(context: Context) -> bool:
+    """Say whether a request came in the era without a handshake."""
+    return context.protocol_version in MODERN_PROTOCOL_VERSIONS
+
+
+def can_ask(context: Context) -> bool:
+    """Say whether the client declared forms and a question can reach it."""
+    declared = context.session.client_capabilities
+    forms = declared.elicitation if declared else None
+    if forms is None or (forms.form is None and forms.url is not None):
+        return False
+    return is_new_era(context) or context.session.can_send_request
+
+
+def answer_of(given: t.ElicitResult) -> Answer:
+    """Return what a client answered to a form."""
     return Answer(action=given.action, content=dict(given.content or {}))
 
 
 def question_result(question: Question, state: str) -> t.InputRequiredResult:
     """Return the question as a result (new era); `state` is sealed on its way out."""
-    form = t.ElicitRequestFormParams(message=question.text, requested_schema=question.schema)
-    return t.InputRequiredResult(input_requests={QUESTION: t.ElicitRequest(params=form)}, request_state=state)
+    return t.InputRequiredResult(input_requests={QUESTION: form_request(question)}, request_state=state)
+
+
+def form_request(question: Question) -> t.ElicitRequest:
+    """Return a question as the request that a client puts to its human."""
+    return t.ElicitRequest(params=t.ElicitRequestFormParams(message=question.text, requested_schema=question.schema))
 
 
 def client_name(context: Context) -> str:
     """Return what the client calls itself; empty where it does not say."""
     params = context.session.client_params
     return params.client_info.name if params else ""
+
+
+def connection_of(context: Context) -> Connection:
+    """Return a client's connection: what it keeps, and what is undone at its end."""
+    return context.session._connection  # noqa: SLF001 - a session offers neither
 
 
 def seal_state(server: Server[Any], principal: Callable[[Context], str], keys: Sequence[bytes]) -> None:
@@ -122,6 +146,22 @@ def seal_state(server: Server[Any], principal: Callable[[Context], str], keys: S
     server.middleware.append(RequestStateBoundary(security, default_audience=server.name))
 
 
+def install(server: Server[Any], extension: Extension) -> None:
+    """Add an extension to the low-level server, as the SDK's own composition does; one more replaces its methods."""
+    for method in extension.methods():
+        server.add_request_handler(method.method, method.params_type, _gated(method))
+    server.extensions[extension.identifier] = extension.settings()
+
+
+def _gated(method: MethodBinding) -> RequestHandler:
+    async def handle(context: Context, params: Any) -> HandlerResult:
+        if method.protocol_versions is not None and context.protocol_version not in method.protocol_versions:
+            raise MCPError(t.METHOD_NOT_FOUND, "Method not found", method.method)
+        return await method.handler(context, params)
+
+    return handle
+
+
 def no_such_tool(name: str) -> MCPError:
     """Return the protocol error the specification has for a tool that does not exist."""
     return MCPError(t.INVALID_PARAMS, f"Unknown tool: {name}")
@@ -130,3 +170,21 @@ def no_such_tool(name: str) -> MCPError:
 def no_such_cursor() -> MCPError:
     """Return the protocol error for a page that does not exist."""
     return MCPError(t.INVALID_PARAMS, "Invalid cursor")
+
+
+def no_such_resource(context: Context, uri: str, why: str = "") -> MCPError:
+    """Return the protocol error for a resource that is not there, as the client's revision has it."""
+    modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
+    code = t.INVALID_PARAMS if modern else RESOURCE_NOT_FOUND
+    shown = uri[:LONGEST_URI]
+    return MCPError(code, f"Resource not found: {clean(why or shown, LONGEST_URI)}", {"uri": shown})
+
+
+def unreadable(uri: str, why: str) -> MCPError:
+    """Return the protocol error for a resource that is there and cannot be read now; `why` is told."""
+    return MCPError(t.INTERNAL_ERROR, why, {"uri": uri[:LONGEST_URI]})
+
+
+def invalid(why: str) -> MCPError:
+    """Return the protocol error for parameters that make no sense."""
+    return MCPError(t.INVALID_PARAMS, why)

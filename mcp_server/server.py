@@ -14,10 +14,14 @@ from core.app import Core
 from core.errors import VpsopsError
 from core.requests import Done, Refused
 from mcp_server import results, sdk
+from mcp_server.change_tasks import ChangeTasks
 from mcp_server.change_tools import CHANGE_TOOLS
 from mcp_server.flow import PATIENCE, Desk, request_of, run_change
 from mcp_server.identity import READ, WRITE, Caller, human_of, principal_of
+from mcp_server.reader import Readers
+from mcp_server.reading import serve_reading
 from mcp_server.results import ToolResult
+from mcp_server.tasks import serve_tasks
 from mcp_server.tools import operation_named, operation_tools
 
 NAME = "vpsops"
@@ -76,8 +80,10 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
         instructions=INSTRUCTIONS,
         cache_hints={"tools/list": CacheHint(ttl_ms=LIST_TTL_MS, scope="private" if chosen.who else "public")},
         on_list_tools=on_list_tools,
-        on_call_tool=on_call_tool,
     )
+    server.add_request_handler("tools/call", t.CallToolRequestParams, on_call_tool)
+    serve_tasks(server, ChangeTasks(desk))
+    serve_reading(server, Readers(core, who, chosen.change_tools), CacheHint(ttl_ms=LIST_TTL_MS, scope="public"))
     sdk.seal_state(server, lambda context: principal_of(sdk.client_name(context), who(context)), chosen.state_keys)
     return server
 

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mcp_server.auth import KnownUser, lacking
 from mcp_server.identity import WRITE
+from mcp_server.tasks import CHANGING
 
 MAX_BODY: Final = 1_000_000
 
@@ -21,7 +22,7 @@ class StepUp:
 
     def __init__(self, app: ASGIApp, changing: Collection[str], metadata: str) -> None:
         self._app = app
-        self._changing = changing
+        self._changing = frozenset(changing) | CHANGING
         self._metadata = metadata
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,12 +57,15 @@ def _again(messages: list[Message], receive: Receive) -> Receive:
 
 
 def called(body: bytes) -> str:
-    """Return the name of the tool that a message calls, or nothing."""
+    """Return the name of the tool that a message calls, the method if it acts on a task, or nothing."""
     try:
         message = json.loads(body)
     except (ValueError, RecursionError):
         return ""
-    if not isinstance(message, dict) or message.get("method") != "tools/call":
+    if not isinstance(message, dict):
         return ""
+    method = message.get("method")
+    if method != "tools/call":
+        return method if isinstance(method, str) and method in CHANGING else ""
     params = message.get("params")
     return str(params.get("name", "")) if isinstance(params, dict) else ""

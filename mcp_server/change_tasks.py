@@ -1,0 +1,83 @@
+"""The changes that an agent asked for, as its tasks: what a caller may see of them and do to them."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import mcp.types as t
+from mcp.shared.exceptions import MCPError
+from pydantic import ValidationError
+
+from core.changes.model import Actor, Change, Json
+from core.errors import StaleChange, UnknownChange
+from mcp_server import sdk
+from mcp_server.as_task import key_of, task_of, to_confirm
+from mcp_server.flow import Desk
+from mcp_server.identity import agent_of
+from mcp_server.questions import is_yes, refusal_of
+from mcp_server.tasks import Task
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeTasks:
+    """The changes that an agent asked for, as its tasks."""
+
+    desk: Desk
+
+    async def find(self, context: sdk.Context, task_id: str) -> Task | None:
+        """Return how a change of this caller's stands."""
+        change = await self._own(context, task_id)
+        if change is None:
+            return None
+        gate = self.desk.core.gate
+        now, tools = self.desk.core.clock.now(), self.desk.change_tools
+        return task_of(change, gate.timing, now, can_ask=sdk.can_ask(context), tools=tools)
+
+    async def update(self, context: sdk.Context, task_id: str, answers: Mapping[str, Json]) -> bool:
+        """Take the human's answer to the question that was shown; one that comes too late changes nothing."""
+        change = await self._own(context, task_id)
+        if change is None:
+            return False
+        self._check_granted(context)
+        answer = _elicited(answers.get(key_of(change)))
+        if answer is None or not to_confirm(change) or not sdk.can_ask(context):
+            return True
+        given, actor, gate = sdk.answer_of(answer), self._actor(context), self.desk.core.gate
+        with suppress(StaleChange):
+            if is_yes(given):
+                await gate.confirm(change.id, actor, change.digest)
+            else:
+                await gate.cancel(change.id, actor, reason=refusal_of(given))
+        return True
+
+    async def cancel(self, context: sdk.Context, task_id: str) -> bool:
+        """Withdraw a change that was not sent yet; one that was goes on, which its next look tells."""
+        change = await self._own(context, task_id)
+        if change is None:
+            return False
+        self._check_granted(context)
+        with suppress(StaleChange):
+            await self.desk.core.gate.cancel(change.id, self._actor(context), reason="The client gave the task up.")
+        return True
+
+    def _actor(self, context: sdk.Context) -> Actor:
+        return agent_of(sdk.client_name(context), self.desk.who(context))
+
+    async def _own(self, context: sdk.Context, task_id: str) -> Change | None:
+        try:
+            change = await self.desk.core.gate.get(task_id)
+        except UnknownChange:
+            return None
+        actor = self._actor(context)
+        return change if (change.actor.id, change.actor.human) == (actor.id, actor.human) else None
+
+    def _check_granted(self, context: sdk.Context) -> None:
+        if not self.desk.who(context).may_change:
+            raise MCPError(t.INVALID_REQUEST, "This token may only read: the task was left as it is.")
+
+
+def _elicited(given: Json) -> t.ElicitResult | None:
+    try:
+        return t.ElicitResult.model_validate(given)
+    except ValidationError:
+        return None
