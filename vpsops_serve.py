@@ -12,6 +12,7 @@ from bot.cli import DEFAULT, by_socket, check_token, reported, require
 from core.app import open_core
 from core.clock import SystemClock
 from core.logs import configure_logging
+from core.loop import run_server
 from core.serving import address_of, base_of, listen
 from core.settings import Settings, load_settings
 from core.signals import stopping
@@ -49,7 +50,7 @@ def _start(given: str) -> None:
     require(settings, http=settings.slack_app_token is None)
     configure_logging(settings)
     with listen(host, port) as sock:
-        anyio.run(_main, settings, site_of(settings, sock, SystemClock(), host), sock)
+        run_server(_main, settings, site_of(settings, sock, SystemClock(), host), sock)
 
 
 async def _main(settings: Settings, site: Site, sock: socket.socket) -> None:

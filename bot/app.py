@@ -20,6 +20,7 @@ from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
 from bot.blocks.notes import error_note, note
+from bot.courtesy import Courtesy
 from bot.deliveries import CLICK, COMMAND, SUBMISSION, Intake
 from bot.guard import Guard
 from bot.identity import Membership
@@ -70,10 +71,11 @@ async def open_bot(core: Core) -> AsyncIterator[Bot]:
     """
     async with aiohttp.ClientSession() as session, anyio.create_task_group() as group:
         slack = Slack(core.settings, session)
-        parts = Parts(core, slack, Membership(slack, core.clock), Deliverer(core, slack))
-        intake = Intake(core.inbox, core.clock, partial(work, parts), group)
+        courtesy = Courtesy(core.clock)
+        parts = Parts(core, slack, Membership(slack, core.clock), Deliverer(core, slack), courtesy)
+        intake = Intake(core.inbox, core.clock, partial(work, parts), courtesy)
         bolt = build_bolt(parts, intake)
-        for loop in (intake.sweep, parts.deliverer.run, parts.deliverer.refresh):
+        for loop in (intake.run, parts.deliverer.run, parts.deliverer.refresh):
             group.start_soon(loop)
         try:
             yield Bot(parts, bolt, intake, routes_of(parts, bolt))
@@ -121,23 +123,21 @@ def routes_of(parts: Parts, bolt: AsyncApp) -> list[Route | Mount]:
 
     routes: list[Route | Mount] = [Route("/healthz", health)]
     if secret:
-        guard = Guard(_endpoint(bolt), secret, parts.core.clock)
-        routes.insert(0, Route(PATH, _Asgi(guard)))
+        guard = Guard(_Endpoint(AsyncSlackRequestHandler(bolt)), secret, parts.core.clock)
+        routes.insert(0, Route(PATH, _Asgi(guard, parts.courtesy)))
     return routes
 
 
 class _Asgi:
     """An endpoint that Starlette takes for an application rather than for a function of a request."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, courtesy: Courtesy) -> None:
         self._guard = guard
+        self._courtesy = courtesy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._guard(scope, receive, send)
-
-
-def _endpoint(bolt: AsyncApp) -> "_Endpoint":
-    return _Endpoint(AsyncSlackRequestHandler(bolt))
+        with self._courtesy.first():
+            await self._guard(scope, receive, send)
 
 
 class _Endpoint:

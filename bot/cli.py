@@ -18,6 +18,7 @@ from bot.socket_mode import Line
 from core.app import open_core
 from core.errors import ConfigurationError, StorageError, VpsopsError
 from core.logs import configure_logging
+from core.loop import run_server
 from core.serving import address_of as read_address
 from core.serving import base_of, listen, serve
 from core.settings import Settings, load_settings
@@ -61,7 +62,7 @@ def _start(given: str | None) -> None:
     address = address_of(given, settings)
     require(settings, http=address is not None)
     configure_logging(settings)
-    anyio.run(_main, settings, address)
+    run_server(_main, settings, address)
 
 
 def reported(start: Callable[[], None]) -> int:

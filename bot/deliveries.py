@@ -2,13 +2,16 @@
 
 import hashlib
 import math
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import anyio
 import structlog
 from anyio.abc import TaskGroup
 
+from bot.courtesy import Courtesy
 from bot.wire import Click, Submission
 from core.clock import Clock
 from core.errors import StorageError, VpsopsError
@@ -18,7 +21,8 @@ COMMAND: Final = "command"
 CLICK: Final = "click"
 SUBMISSION: Final = "submission"
 
-AT_ONCE: Final = 64
+AT_ONCE: Final = {COMMAND: 256, CLICK: 32, SUBMISSION: 32}
+"""Deliveries of a kind in hand at once: commands that wait for a slow provider must not hold up a click."""
 LEFT_BEHIND: Final = 20.0
 """A delivery older than this that nobody finished was left by a process that ended."""
 SWEEP_SECONDS: Final = 10.0
@@ -28,31 +32,53 @@ log = structlog.get_logger(__name__)
 Work = Callable[[Delivery], Awaitable[None]]
 
 
+@dataclass(slots=True)
+class _Lane:
+    """What waits of one kind, and the room there is for it."""
+
+    room: anyio.Semaphore
+    _line: deque[Delivery] = field(default_factory=deque)
+    _more: anyio.Event = field(default_factory=anyio.Event)
+
+    def put(self, delivery: Delivery) -> None:
+        self._line.append(delivery)
+        self._more.set()
+
+    async def take(self) -> Delivery:
+        """Wait for room and for the next in line."""
+        await self.room.acquire()
+        while not self._line:
+            self._more = anyio.Event()
+            await self._more.wait()
+        return self._line.popleft()
+
+
 class Intake:
     """Takes deliveries in. `accept` is all that happens before the acknowledgement."""
 
-    def __init__(self, inbox: Inbox, clock: Clock, work: Work, group: TaskGroup) -> None:
+    def __init__(self, inbox: Inbox, clock: Clock, work: Work, courtesy: Courtesy) -> None:
         self._inbox = inbox
         self._clock = clock
         self._work = work
-        self._group = group
-        self._limit = anyio.Semaphore(AT_ONCE)
+        self._courtesy = courtesy
         self._busy: set[str] = set()
         self._idle = anyio.Event()
         self._idle.set()
+        self._lanes = {kind: _Lane(anyio.Semaphore(most)) for kind, most in AT_ONCE.items()}
 
     @property
     def busy(self) -> int:
-        """How many deliveries are being worked on."""
+        """How many deliveries are not worked off yet."""
         return len(self._busy)
 
     async def accept(self, key: str, kind: str, payload: Mapping[str, Any]) -> bool:
-        """Store a delivery and start on it; say False when it was here before. Raises `StorageError`."""
-        if not await self._inbox.accept(key, kind, payload):
-            log.info("delivery again", kind=kind)
-            return False
-        self._start(Delivery(key, kind, payload, self._clock.now()))
-        return True
+        """Store a delivery and put it in line; say False when it was here before. Raises `StorageError`."""
+        with self._courtesy.first():
+            if not await self._inbox.accept(key, kind, payload):
+                log.info("delivery again", kind=kind)
+                return False
+            self._start(Delivery(key, kind, payload, self._clock.now()))
+            return True
 
     def _start(self, delivery: Delivery) -> None:
         if delivery.key in self._busy:
@@ -60,12 +86,25 @@ class Intake:
         self._busy.add(delivery.key)
         if self._idle.is_set():
             self._idle = anyio.Event()
-        self._group.start_soon(self._run, delivery)
+        self._lanes.get(delivery.kind, self._lanes[COMMAND]).put(delivery)
 
-    async def _run(self, delivery: Delivery) -> None:
+    async def run(self) -> None:
+        """Work off what was accepted, and what others left, until cancelled."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._courtesy.give)
+            group.start_soon(self._sweep)
+            for lane in self._lanes.values():
+                group.start_soon(self._work_off, lane, group)
+
+    async def _work_off(self, lane: "_Lane", group: TaskGroup) -> None:
+        while True:
+            delivery = await lane.take()
+            await self._courtesy.turn()
+            group.start_soon(self._run, delivery, lane)
+
+    async def _run(self, delivery: Delivery, lane: "_Lane") -> None:
         try:
-            async with self._limit:
-                await self._work(delivery)
+            await self._work(delivery)
             await self._inbox.done(delivery.key)
         except StorageError as error:  # left unfinished: the sweep takes it up again
             log.error("delivery not finished", kind=delivery.kind, error=error.message, error_id=error.error_id)
@@ -74,6 +113,7 @@ class Intake:
             log.exception("delivery broke", kind=delivery.kind, error_id=fault.error_id, error=type(error).__name__)
             await self._give_up(delivery)
         finally:
+            lane.room.release()
             self._busy.discard(delivery.key)
             if not self._busy:
                 self._idle.set()
@@ -85,7 +125,7 @@ class Intake:
         except StorageError as error:
             log.error("delivery not settled", error=error.message, error_id=error.error_id)
 
-    async def sweep(self) -> None:
+    async def _sweep(self) -> None:
         """Take up what a process that ended has left, now and every few seconds."""
         while True:
             try:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import anyio
 
 from bot.blocks.forms import Catalogue
+from bot.courtesy import Courtesy
 from bot.identity import Membership
 from bot.notifications import Deliverer
 from bot.slack import Slack, Where
@@ -35,6 +36,7 @@ class Parts:
     slack: Slack
     membership: Membership
     deliverer: Deliverer
+    courtesy: Courtesy
     shelf: Shelf = field(default_factory=Shelf)
 
 
@@ -82,7 +84,9 @@ async def submit(
         key=asking.key,
         can_confirm=True,
     )
-    return await parts.core.gate.submit(request)
+    outcome = await parts.core.gate.submit(request)
+    await parts.courtesy.turn()  # the provider answers many at once
+    return outcome
 
 
 async def read(parts: Parts, asking: Asking, operation: str, arguments: Mapping[str, Json] | None = None) -> Any:

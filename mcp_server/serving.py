@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from core.app import open_core
 from core.clock import SystemClock
+from core.loop import run_server
 from core.serving import address_of, listen, serve
 from core.settings import Settings
 from core.signals import stopping
@@ -25,7 +26,7 @@ def run_http(settings: Settings, given: str) -> None:
     """Serve over HTTP until a signal; raises `ConfigurationError` before anything is served, `StorageError`."""
     host, port = address_of(given, EXAMPLE)
     with listen(host, port) as sock:
-        anyio.run(_main, settings, site_of(settings, sock, SystemClock(), host), sock)
+        run_server(_main, settings, site_of(settings, sock, SystemClock(), host), sock)
 
 
 async def _main(settings: Settings, site: Site, sock: socket.socket) -> None:

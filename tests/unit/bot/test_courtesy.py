@@ -1,0 +1,89 @@
+"""Work in the background waits while Slack is being answered, though not for ever."""
+
+import anyio
+
+from bot.courtesy import PATIENCE_SECONDS, QUIET_SECONDS, SLOW_SECONDS, Courtesy
+from tests.fakes.clock import FakeClock
+
+BOUND = 5.0
+
+
+class Steps:
+    """Steps that wait for their turns, and which of them had one."""
+
+    def __init__(self, courtesy: Courtesy) -> None:
+        self._courtesy = courtesy
+        self.taken: list[int] = []
+
+    async def step(self, number: int) -> None:
+        await self._courtesy.turn()
+        self.taken.append(number)
+
+
+async def test_steps_are_taken_in_order_once_it_is_quiet() -> None:
+    """None begins during an acknowledgement, nor right after it; then all do, oldest first."""
+    clock = FakeClock()
+    courtesy = Courtesy(clock)
+    steps = Steps(courtesy)
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as group:
+            group.start_soon(courtesy.give)
+            with courtesy.first():
+                for number in range(3):
+                    group.start_soon(steps.step, number)
+                await anyio.wait_all_tasks_blocked()
+                assert steps.taken == []
+            await anyio.wait_all_tasks_blocked()
+            assert steps.taken == []
+            clock.advance(QUIET_SECONDS)
+            await anyio.wait_all_tasks_blocked()
+            assert steps.taken == [0, 1, 2]
+            group.cancel_scope.cancel()
+
+
+async def test_a_step_that_waited_long_is_taken_though_it_is_not_quiet() -> None:
+    """Under a load that never ends the steps go on after half a second, one every few milliseconds."""
+    clock = FakeClock()
+    courtesy = Courtesy(clock)
+    steps = Steps(courtesy)
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as group:
+            group.start_soon(courtesy.give)
+            with courtesy.first():
+                for number in range(2):
+                    group.start_soon(steps.step, number)
+                await anyio.wait_all_tasks_blocked()
+                clock.advance(PATIENCE_SECONDS)
+                for expected in ([], [0], [0, 1]):
+                    await anyio.wait_all_tasks_blocked()
+                    assert steps.taken == expected
+                    clock.advance(SLOW_SECONDS)
+            group.cancel_scope.cancel()
+
+
+async def test_one_that_goes_away_keeps_nobody_from_a_turn() -> None:
+    """A step that is cancelled while it waits is passed over."""
+    clock = FakeClock()
+    courtesy = Courtesy(clock)
+    steps = Steps(courtesy)
+    gone = anyio.CancelScope()
+
+    async def leave() -> None:
+        with gone:
+            await courtesy.turn()
+
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as group:
+            group.start_soon(courtesy.give)
+            with courtesy.first():
+                group.start_soon(leave)
+                await anyio.wait_all_tasks_blocked()
+                group.start_soon(steps.step, 1)
+                await anyio.wait_all_tasks_blocked()
+                gone.cancel()
+            clock.advance(QUIET_SECONDS)
+            await anyio.wait_all_tasks_blocked()
+            clock.advance(QUIET_SECONDS)
+            await anyio.wait_all_tasks_blocked()
+            assert steps.taken == [1]
+            group.cancel_scope.cancel()

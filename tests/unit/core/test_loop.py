@@ -1,0 +1,28 @@
+"""A server's loop: the fast one where it is installed, and the usual one where it is not."""
+
+import asyncio
+import sys
+
+import anyio
+import pytest
+
+from core import loop
+
+SWITCH = sys.getswitchinterval()
+
+
+@pytest.mark.parametrize(("there", "module"), [(True, "uvloop"), (False, "asyncio")])
+def test_a_server_runs_on_the_loop_there_is(monkeypatch: pytest.MonkeyPatch, there: bool, module: str) -> None:
+    """With uvloop it is uvloop's; without it everything runs on the interpreter's own."""
+    monkeypatch.setattr(loop, "fast", lambda: there)
+    found: list[str] = []
+
+    async def main(word: str) -> None:
+        await anyio.lowlevel.checkpoint()
+        found.extend((word, type(asyncio.get_running_loop()).__module__.partition(".")[0]))
+
+    try:
+        loop.run_server(main, "served")
+    finally:
+        sys.setswitchinterval(SWITCH)
+    assert found == ["served", module]
