@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -44,16 +45,37 @@ def environment_of(folder: Path, workspace: Workspace, provider: str, policy: st
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A running subcommand, and the address it printed."""
+
+    address: str
+    process: Process
+
+    async def ended(self) -> str:
+        """Wait until it ends by itself; return in words how."""
+        return f"ended with exit code {await self.process.wait()}"
+
+
 @asynccontextmanager
 async def running_command(
     name: str, words: list[str], environment: Mapping[str, str], folder: Path
 ) -> AsyncIterator[str]:
     """Run a subcommand; yields the address it prints in its first line."""
+    async with watched_command(name, words, environment, folder) as command:
+        yield command.address
+
+
+@asynccontextmanager
+async def watched_command(
+    name: str, words: list[str], environment: Mapping[str, str], folder: Path
+) -> AsyncIterator[Command]:
+    """Run a subcommand that may end before its time; yields it once it has printed its address."""
     command = [sys.executable, "-m", "vpsops", *words]
     with (folder / f"{name}.log").open("w", encoding="utf-8") as errors:
         process = await anyio.open_process(command, stdout=subprocess.PIPE, stderr=errors, env=environment, cwd=folder)
         try:
-            yield await _address(name, process, folder)
+            yield Command(await _address(name, process, folder), process)
         finally:
             await _stop(process)
 

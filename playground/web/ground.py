@@ -15,7 +15,7 @@ from anyio import to_thread
 from starlette.types import ASGIApp
 
 from core.clock import Clock, SystemClock
-from playground.processes import StageError, environment_of, running_command
+from playground.processes import StageError, environment_of, watched_command
 from playground.slack.serve import running_workspace
 from playground.slack.wire import Json
 from playground.slack.workspace import Workspace
@@ -28,6 +28,7 @@ from playground.web.furniture import FLEET, POLICY, workspace_config
 
 BACKSTAGE = "playground.web.backstage"  # its imports take longer than everything else: the page does not wait for them
 LOOK_SECONDS = 0.25
+BOT_STARTS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +100,24 @@ async def _meanwhile(ground: Ground, *parts: Callable[[Ground], Coroutine[None, 
 
 
 async def _bot(ground: Ground) -> None:
+    """Keep a bot running: one that is killed comes again and takes up what it left, as under a supervisor."""
+    ended = ""
+    for _ in range(BOT_STARTS):
+        try:
+            ended = await _one_bot(ground)
+        except StageError as error:
+            ended = str(error)
+            break
+        ground.tell("bot", "starting")
+    ground.tell("bot", "failed", ended)
+
+
+async def _one_bot(ground: Ground) -> str:
     folder = Path(ground.environment["VPSOPS_CONFIG"]).parent
-    try:
-        async with running_command("bot", ["bot", "--http", "127.0.0.1:0"], ground.environment, folder) as address:
-            ground.workspace.connect_http(address)
-            ground.tell("bot", "ready")
-            await anyio.sleep_forever()
-    except StageError as error:
-        ground.tell("bot", "failed", str(error))
+    async with watched_command("bot", ["bot", "--http", "127.0.0.1:0"], ground.environment, folder) as command:
+        ground.workspace.connect_http(command.address)
+        ground.tell("bot", "ready")
+        return f"the bot {await command.ended()}"
 
 
 async def _agent_side(ground: Ground) -> None:

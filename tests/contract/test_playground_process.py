@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
 import httpx
@@ -36,12 +37,23 @@ async def playground() -> AsyncIterator[tuple[str, int, anyio.abc.Process]]:
 
 async def until_ready(http: httpx.AsyncClient) -> None:
     """Read the events until every part has joined."""
+    await until_told(http, bot="ready", agent="ready")
+
+
+async def until_told(http: httpx.AsyncClient, **parts: str) -> None:
+    """Read the events until the parts are said to be so."""
     with anyio.fail_after(READY_SECONDS):
         async with http.stream("GET", "/api/events", params={"user": "U0ALICE"}) as answer:
             async for line in answer.aiter_lines():
                 said: Json = json.loads(line.removeprefix("data: ")) if line.startswith("data: ") else {}
-                if said.get("bot") == said.get("agent") == "ready":
+                if parts.items() <= said.items():
                     return
+
+
+def bot_of(playground: int) -> int:
+    """Return the process id of a playground's bot: its only child."""
+    [children] = Path("/proc").glob(f"{playground}/task/{playground}/children")
+    return int(children.read_text(encoding="ascii").split()[0])
 
 
 async def test_it_says_where_it_is_brings_its_parts_in_and_ends_cleanly_with_pages_open() -> None:
@@ -60,6 +72,17 @@ async def test_it_says_where_it_is_brings_its_parts_in_and_ends_cleanly_with_pag
             os.kill(pid, signal.SIGTERM)
             with anyio.fail_after(15):
                 assert await process.wait() == 0
+
+
+async def test_a_bot_that_dies_is_seen_and_comes_again() -> None:
+    """The light goes out with the bot, and the next one answers at its own address."""
+    async with playground() as (url, pid, _), httpx.AsyncClient(base_url=url, timeout=None) as http:  # noqa: S113
+        await until_ready(http)
+        os.kill(bot_of(pid), signal.SIGKILL)
+        await until_told(http, bot="starting")
+        await until_ready(http)
+        order = {"user": "U0ALICE", "channel": "C0OPS", "command": "/vps", "text": "help"}
+        assert (await http.post("/api/slack/command", json=order)).json()["ok"]
 
 
 async def test_the_page_is_there_before_its_parts() -> None:
