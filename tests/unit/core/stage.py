@@ -13,6 +13,8 @@ from core.changes.model import Actor, ActorKind, Change, Origin, State
 from core.clock import Clock, SystemClock
 from core.engine import Engine
 from core.gate import Gate
+from core.limits.guard import Guard
+from core.limits.model import UNLIMITED, Limits
 from core.policy import Policy, parse_policy
 from core.requests import Held, Request
 from core.storage import Connection, Database, open_database
@@ -81,6 +83,7 @@ class Setup:
     policy: Policy = POLICY
     busy: float = 1.0
     front: str = "cli"
+    limits: Limits = UNLIMITED
 
 
 DEFAULT = Setup()
@@ -183,8 +186,8 @@ async def staged(
         anyio.create_task_group() as group,
     ):
         process = Process(database, clock, setup.front)
-        engine = Engine(database, api, clock, process, setup.timing, setup.policy.version, group)
-        gate = Gate(database, api, clock, setup.timing, setup.policy, engine)
+        engine = Engine(database, api, clock, process, setup.timing, setup.policy.version, group, limits=setup.limits)
+        gate = Gate(database, api, clock, setup.timing, setup.policy, engine, guard=Guard(setup.limits))
         try:
             yield Stage(provider, database, process, engine, gate)
         finally:

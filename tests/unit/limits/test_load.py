@@ -1,0 +1,114 @@
+"""`[limits]` of the file: what is written is what holds, and what cannot hold refuses to start with its line."""
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import ConfigurationError
+from core.limits.load import load_limits, narrowing_of, parse_limits
+from core.limits.model import UNLIMITED
+from core.policy import load_policy
+from core.settings import Settings
+
+WHOLE = """[limits]
+protected = ["db*", "VPN01.example.com."]
+protected_from_agents = "*.prod.example.com"
+max_monthly_spend = 500
+currency = "NOK"
+max_servers = 20
+max_changes_per_hour = 10
+calls_per_minute = 120
+
+[limits.mcp]
+toolsets = ["servers", "catalogue"]
+deny_tools = ["vps_cr*"]
+servers = ["web*"]
+"""
+
+
+def told(text: str) -> str:
+    with pytest.raises(ConfigurationError) as refused:
+        parse_limits(text, "vpsops.toml")
+    return str(refused.value)
+
+
+def test_what_is_written_holds() -> None:
+    """Every key arrives, names in the form they are compared in."""
+    limits = parse_limits(WHOLE, "vpsops.toml")
+    assert limits.protected == {"db*", "vpn01.example.com"}
+    assert limits.protected_from_agents == {"*.prod.example.com"}
+    assert (limits.max_monthly_spend, limits.currency, limits.max_servers) == (500.0, "NOK", 20)
+    assert (limits.max_changes_per_hour, limits.calls_per_minute) == (10, 120)
+    assert "vps_create" not in limits.mcp.tools
+    assert set(limits.mcp.tools) == {
+        *("vps_list", "vps_get", "vps_status", "vps_start", "vps_stop", "vps_reboot"),
+        *("vps_plans", "vps_os_templates", "vps_regions"),
+    }
+    assert limits.mcp.sight.sees("", "web01.example.com")
+    assert not limits.mcp.sight.sees("", "db01.example.com")
+
+
+def test_without_a_section_nothing_is_limited() -> None:
+    """An empty file, or one with rules alone, has no limits."""
+    assert parse_limits("", "vpsops.toml") == UNLIMITED
+    assert UNLIMITED.described() == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[limits]\nmax_server = 3\n", "vpsops.toml:2: unknown key max_server. Did you mean max_servers?"),
+        ("[limits]\nmax_servers = -1\n", "vpsops.toml:2: max_servers: "),
+        ("[limits]\nmax_servers = 2.5\n", "vpsops.toml:2: max_servers: it takes a whole number."),
+        ("[limits]\nmax_servers = true\n", "vpsops.toml:2: max_servers: it takes a whole number."),
+        ("[limits]\nmax_monthly_spend = nan\n", "vpsops.toml:2: max_monthly_spend: "),
+        ('[limits]\nmax_monthly_spend = "5"\n', "vpsops.toml:2: max_monthly_spend: it takes a number."),
+        ('[limits]\nmax_monthly_spend = 5\ncurrency = "kr"\n', "vpsops.toml:3: currency: it takes a currency's three"),
+        ('[limits]\n\ncurrency = "NOK"\n', "vpsops.toml:3: currency goes with max_monthly_spend only."),
+        ('[limits]\nprotected = ["db 1"]\n', "vpsops.toml:2: protected: db 1 is not a hostname"),
+        ('[limits]\nprotected = ["db[z-a]"]\n', "vpsops.toml:2: protected: db[z-a] has a range that runs backwards"),
+        ("[limits]\nprotected = []\n", "vpsops.toml:2: protected: an empty list matches nothing."),
+        (
+            '[limits]\nprotected = "db*"\nprotected_from_agents = ["DB*"]\n',
+            "vpsops.toml:3: protected_from_agents: db* is protected from everybody already.",
+        ),
+        (
+            '# x\n[limits.mcp]\ntoolsets = ["server"]\n',
+            "vpsops.toml:3: mcp.toolsets: unknown toolset server. Did you mean servers?",
+        ),
+        (
+            '[limits.mcp]\ntools = ["vps_lst"]\n',
+            "vpsops.toml:2: mcp.tools: vps_lst means no tool there is. Did you mean vps_list?",
+        ),
+        ('[limits.mcp]\ndeny_tools = ["VPS-*"]\n', "vpsops.toml:2: mcp.deny_tools: VPS-* is not the name of a tool"),
+        (
+            "[limits]\n[limits.mcp]\nreadonly = true\n",
+            "vpsops.toml:3: unknown key mcp.readonly. Did you mean read_only?",
+        ),
+        ('[limits.mcp]\nread_only = "yes"\n', "vpsops.toml:2: mcp.read_only: it takes true or false."),
+        (
+            '\n[limits.mcp]\ntoolsets = "catalogue"\ndeny_tools = "vps_*"\n',
+            "vpsops.toml:2: mcp: these limits together leave no tool.",
+        ),
+        ("x = 1\nlimits = 5\n", "vpsops.toml:2: [limits] must be a table."),
+    ],
+)
+def test_what_cannot_hold_refuses_to_start(text: str, said: str) -> None:
+    """The message has file, line and what to do."""
+    assert told(text).startswith(said)
+
+
+def test_the_file_is_read_once_for_limits_and_rules_alike(tmp_path: Path) -> None:
+    """A file with limits alone keeps the embedded policy."""
+    path = tmp_path / "vpsops.toml"
+    path.write_text(WHOLE)
+    settings = Settings.model_validate({"VPSOPS_CONFIG": str(path)})
+    assert load_limits(settings).max_servers == 20
+    assert all(rule.line == 0 for rule in load_policy(settings).rules)
+
+
+def test_flags_are_checked_as_the_file_is() -> None:
+    """A flag that cannot hold is named as it is typed."""
+    with pytest.raises(ConfigurationError, match=r"--deny-tools: vps_x means no tool there is"):
+        narrowing_of({"deny_tools": ["vps_x"]}, "flags")
+    assert narrowing_of({"read_only": True}, "flags").why_not("vps_stop") == ("read_only", "true")
