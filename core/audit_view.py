@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from core import audit
 from core.audit import Record
 from core.changes import codec
 from core.changes.model import Json
@@ -16,6 +17,8 @@ PEOPLE = ("actor", "by")
 PERSON = ("id", "human", "name")
 SERVERS = ("target", "server", "hostname", "server_id")
 WORDS = 160
+PAGE = 500
+FURTHEST = 5_000  # how many records are looked through for somebody's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,28 @@ class Filter:
         return (not self.server or self.server.casefold() in change.servers | own.servers) and (
             not self.person or self.person.casefold() in change.people | own.people
         )
+
+
+def newest_of(connection: Connection, people: frozenset[str], limit: int) -> list[Record]:
+    """Return the last records of somebody, by all the ids they have (in lower case): their changes and their deeds.
+
+    Oldest of them first; older ones than a few thousand records ago are not looked for.
+    """
+    found: list[Record] = []
+    before: int | None = None
+    for _ in range(FURTHEST // PAGE):
+        records = audit.newest(connection, PAGE, before=before)
+        changes = subjects(connection, {one.change_id for one in records if one.change_id})
+        own = [one for one in records if people & _people(one, changes)]
+        found = own[-(limit - len(found)) :] + found
+        if len(found) >= limit or len(records) < PAGE:
+            break
+        before = records[0].seq
+    return found
+
+
+def _people(record: Record, changes: Mapping[str, Subject]) -> frozenset[str]:
+    return subject_of(body_of(record)).people | changes.get(record.change_id or "", NOBODY).people
 
 
 def subjects(connection: Connection, ids: set[str]) -> Mapping[str, Subject]:

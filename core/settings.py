@@ -88,6 +88,14 @@ class Settings(BaseModel):
     mcp_front: Annotated[
         str, Field(alias="VPSOPS_MCP_FRONT", pattern="^(on|off)$", description="off: no early answers of `vpsops mcp`")
     ] = "on"
+    mcp_audit: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_MCP_AUDIT",
+            pattern="^(own|all)$",
+            description="own: an assistant sees the audit records of its human; all: everybody's",
+        ),
+    ] = "own"
     http_url: Annotated[
         str,
         Field(

@@ -1,0 +1,84 @@
+"""The addresses of resources: what there is, what a URI means, and nothing that could mean two things; pure."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+from urllib.parse import quote, unquote
+
+SCHEME: Final = "vps://"
+SERVERS: Final = f"{SCHEME}servers"
+NEXT: Final = f"{SERVERS}?cursor="
+AUDIT: Final = f"{SCHEME}audit/recent"
+PLANS: Final = f"{SCHEME}catalogue/plans"
+OS_TEMPLATES: Final = f"{SCHEME}catalogue/os-templates"
+REGIONS: Final = f"{SCHEME}catalogue/regions"
+SERVER_TEMPLATE: Final = f"{SERVERS}/{{id}}"
+PAGE_TEMPLATE: Final = f"{SERVERS}{{?cursor}}"
+CHANGE_TEMPLATE: Final = f"{SCHEME}changes/{{id}}"
+
+LONGEST: Final = 600
+LONGEST_CURSOR: Final = 400
+PLAIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+"""A server as it may stand in an address: ids and hostnames need no more, and nothing is ever decoded."""
+
+CHANGE: Final = re.compile(r"chg_[0-9a-f]{12}")
+
+
+class Kind(StrEnum):
+    """What an address leads to."""
+
+    SERVERS = "servers"
+    SERVER = "server"
+    CHANGE = "change"
+    PLANS = "plans"
+    OS_TEMPLATES = "os_templates"
+    REGIONS = "regions"
+    AUDIT = "audit"
+
+
+FIXED: Final = {
+    SERVERS: Kind.SERVERS,
+    PLANS: Kind.PLANS,
+    OS_TEMPLATES: Kind.OS_TEMPLATES,
+    REGIONS: Kind.REGIONS,
+    AUDIT: Kind.AUDIT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One resource: `ref` is a server's id or hostname, a change's id, or the cursor of a page."""
+
+    kind: Kind
+    ref: str = ""
+
+
+def address_of(uri: str) -> Address | None:
+    """Read a URI, letter by letter as this server writes them; None for any other."""
+    if len(uri) > LONGEST:
+        return None
+    if uri in FIXED:
+        return Address(FIXED[uri])
+    if uri.startswith(NEXT):
+        cursor = unquote(uri.removeprefix(NEXT))
+        return Address(Kind.SERVERS, cursor) if 0 < len(cursor) <= LONGEST_CURSOR and cursor.isprintable() else None
+    for start, kind, form in ((f"{SERVERS}/", Kind.SERVER, PLAIN), (f"{SCHEME}changes/", Kind.CHANGE, CHANGE)):
+        if uri.startswith(start) and form.fullmatch(uri, len(start)):
+            return Address(kind, uri.removeprefix(start))
+    return None
+
+
+def server_address(ref: str) -> str | None:
+    """Return the address of a server; None where its id could not stand in one."""
+    return f"{SERVERS}/{ref}" if PLAIN.fullmatch(ref) else None
+
+
+def change_address(change_id: str) -> str:
+    """Return the address of a change."""
+    return f"{SCHEME}changes/{change_id}"
+
+
+def page_address(cursor: str) -> str:
+    """Return the address of the page of servers after a cursor."""
+    return NEXT + quote(cursor, safe="")

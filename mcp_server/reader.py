@@ -1,0 +1,85 @@
+"""Reads for one caller, through the gate: what resources, completions and prompts show is what its tools would."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from core.app import Core
+from core.changes.model import Actor, Change, Json, Origin, Target
+from core.errors import NotAllowed
+from core.reads import all_servers, may_read
+from core.requests import Done, Request
+from core.wayscloud.models import Listing, Server
+from mcp_server import sdk
+from mcp_server.identity import READ, Caller, agent_of
+
+ORIGIN = Origin(front="mcp")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One caller, and what it may see."""
+
+    core: Core
+    caller: Caller
+    actor: Actor
+
+    def request(self, operation: str, arguments: Mapping[str, Json]) -> Request:
+        """Return a read as a request."""
+        return Request(operation=operation, arguments=arguments, actor=self.actor, origin=ORIGIN)
+
+    async def read(self, operation: str, **arguments: Json) -> BaseModel:
+        """Return what a read finds; raises `NotAllowed` where the scope or the policy says no, and as the gate does."""
+        self.check()
+        outcome = await self.core.gate.submit(self.request(operation, arguments))
+        if not isinstance(outcome, Done) or outcome.result is None:
+            raise NotAllowed(getattr(outcome, "reason", ""), hint=getattr(outcome, "hint", ""))
+        return outcome.result
+
+    async def change(self, change_id: str) -> Change:
+        """Return a change; raises `UnknownChange`, `NotAllowed`."""
+        self.check()
+        return await self.core.gate.get(change_id)
+
+    def check(self) -> None:
+        """Raise `NotAllowed` for a caller that was granted no reading."""
+        if not self.granted:
+            raise NotAllowed(f"The token lacks the scope {READ}.")
+
+    @property
+    def granted(self) -> bool:
+        """Say whether the caller was granted reading."""
+        return READ in self.caller.scopes
+
+    @property
+    def people(self) -> frozenset[str]:
+        """Every id that means the caller's human, or the one its token was given to; in lower case.
+
+        What a client calls itself identifies nobody: other people's clients have the same name.
+        """
+        own = {self.actor.id.lower()} if self.caller.subject else set()
+        return self.actor.humans | own
+
+    def may(self, operation: str, target: Target | None = None) -> bool:
+        """Say whether the caller may run a read now, without running it."""
+        return self.granted and may_read(self.core.gate, self.request(operation, {}), target)
+
+    async def servers(self) -> Listing[Server]:
+        """Return all servers in one call; raises `NotAllowed`, `WayscloudError`."""
+        self.check()
+        return await all_servers(self.core.gate, self.request("list", {}))
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """Finds the reader behind a request."""
+
+    core: Core
+    who: Callable[[sdk.Context], Caller]
+    change_tools: bool = True
+
+    def of(self, context: sdk.Context) -> Reader:
+        """Return who reads."""
+        caller = self.who(context)
+        return Reader(self.core, caller, agent_of(sdk.client_name(context), caller))

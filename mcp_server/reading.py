@@ -1,0 +1,52 @@
+"""Adds all that is read besides tools to a server: resources, live updates, completions, prompts, and their hints."""
+
+from functools import partial
+from typing import Any
+
+import mcp.types as t
+from mcp.server import CacheHint
+from mcp.server.lowlevel import Server
+
+from mcp_server import resources, sdk, subscriptions
+from mcp_server.completions import Completions
+from mcp_server.live import Live, open_live
+from mcp_server.prompts import get_prompt, list_prompts
+from mcp_server.reader import Readers
+
+LISTS = ("prompts/list", "resources/list", "resources/templates/list")
+
+
+def serve_reading(server: Server[Any], readers: Readers, hint: CacheHint) -> None:
+    """Have a server offer what can be read; `hint` is how long its lists may be kept."""
+    completions = Completions(readers.core.clock)
+
+    async def complete(context: sdk.Context, params: t.CompleteRequestParams) -> t.CompleteResult:
+        return await completions.complete(readers.of(context), params)
+
+    async def subscribe(context: sdk.Context, params: t.SubscribeRequestParams) -> t.EmptyResult:
+        return await subscriptions.subscribe(live_of(context), readers.of(context), context, params.uri)
+
+    async def unsubscribe(context: sdk.Context, params: t.UnsubscribeRequestParams) -> t.EmptyResult:
+        return subscriptions.unsubscribe(context, params.uri)
+
+    async def listen(context: sdk.Context, params: t.SubscriptionsListenRequestParams) -> t.SubscriptionsListenResult:
+        return await subscriptions.listen(live_of(context), readers.of(context), context, params)
+
+    add = server.add_request_handler
+    add("resources/list", t.PaginatedRequestParams, resources.list_resources)
+    add("resources/templates/list", t.PaginatedRequestParams, resources.list_templates)
+    add("resources/read", t.ReadResourceRequestParams, partial(resources.read, readers))
+    add("resources/subscribe", t.SubscribeRequestParams, subscribe)
+    add("resources/unsubscribe", t.UnsubscribeRequestParams, unsubscribe)
+    add("subscriptions/listen", t.SubscriptionsListenRequestParams, listen)
+    add("prompts/list", t.PaginatedRequestParams, list_prompts)
+    add("prompts/get", t.GetPromptRequestParams, partial(get_prompt, readers))
+    add("completion/complete", t.CompleteRequestParams, complete)
+    server.cache_hints |= dict.fromkeys(LISTS, hint)
+    server.lifespan = lambda _: open_live(readers.core)
+
+
+def live_of(context: sdk.Context) -> Live:
+    """Return the live updates that a request's server keeps."""
+    live: Live = context.lifespan_context
+    return live
