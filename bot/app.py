@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 from bot.blocks.notes import error_note, note
 from bot.courtesy import Courtesy
 from bot.deliveries import CLICK, COMMAND, SUBMISSION, Intake
-from bot.guard import Guard
+from bot.guard import CHECKED, Guard
 from bot.identity import Membership
 from bot.listeners import register
 from bot.logs import quiet
@@ -147,7 +147,7 @@ class _Endpoint:
         self._handler = handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._handler.handle(Request(scope, receive))
+        response = await self._handler.handle(Request(scope, receive), {CHECKED: scope[CHECKED]})
         await response(scope, receive, send)
 
 

@@ -15,17 +15,18 @@ from core.clock import Clock
 QUIET_SECONDS: Final = 0.003
 """So long after the last acknowledgement nothing more is expected to come at once."""
 PATIENCE_SECONDS: Final = 0.5
-SLOW_SECONDS: Final = 0.005
+SLOW_SECONDS: Final = 0.01
 """Between two steps of work that waited long while acknowledgements keep coming: about a tenth of the processor."""
 
 
 class Courtesy:
-    """Gives out turns, oldest first; `give` is the loop that does so."""
+    """Gives out turns, the urgent first, then the oldest; `give` is the loop that does so."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._under_way = 0
         self._ended_at = -QUIET_SECONDS
+        self._urgent: deque[tuple[float, anyio.Event]] = deque()
         self._queue: deque[tuple[float, anyio.Event]] = deque()
         self._wanted = anyio.Event()
 
@@ -39,23 +40,23 @@ class Courtesy:
             self._under_way -= 1
             self._ended_at = self._clock.monotonic()
 
-    async def turn(self) -> None:
+    async def turn(self, *, urgent: bool = False) -> None:
         """Wait for a turn: until nothing has to be acknowledged, or for half a second and those who wait longer."""
         turn = anyio.Event()
-        entry = (self._clock.monotonic(), turn)
-        self._queue.append(entry)
+        (self._urgent if urgent else self._queue).append((self._clock.monotonic(), turn))
         self._wanted.set()
         await turn.wait()
 
     async def give(self) -> None:
         """Give out turns until cancelled."""
         while True:
-            while not self._queue:
+            while not (self._urgent or self._queue):
                 self._wanted = anyio.Event()
                 await self._wanted.wait()
-            if not await self._quiet(self._queue[0][0] + PATIENCE_SECONDS):
+            since = min(line[0][0] for line in (self._urgent, self._queue) if line)
+            if not await self._quiet(since + PATIENCE_SECONDS):
                 await self._clock.sleep(SLOW_SECONDS)
-            self._queue.popleft()[1].set()
+            (self._urgent or self._queue).popleft()[1].set()
             await anyio.lowlevel.checkpoint()  # one step, then whatever has come meanwhile
 
     async def _quiet(self, until: float) -> bool:

@@ -12,7 +12,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from bot.courtesy import Courtesy
-from bot.wire import Click, Submission
+from bot.wire import Click, Event, Shortcut, Submission
 from core.clock import Clock
 from core.errors import StorageError, VpsopsError
 from core.inbox import Delivery, Inbox
@@ -20,8 +20,10 @@ from core.inbox import Delivery, Inbox
 COMMAND: Final = "command"
 CLICK: Final = "click"
 SUBMISSION: Final = "submission"
+EVENT: Final = "event"
+SHORTCUT: Final = "shortcut"
 
-AT_ONCE: Final = {COMMAND: 256, CLICK: 32, SUBMISSION: 32}
+AT_ONCE: Final = {COMMAND: 256, CLICK: 32, SUBMISSION: 32, EVENT: 16, SHORTCUT: 32}
 """Deliveries of a kind in hand at once: commands that wait for a slow provider must not hold up a click."""
 LEFT_BEHIND: Final = 20.0
 """A delivery older than this that nobody finished was left by a process that ended."""
@@ -37,6 +39,7 @@ class _Lane:
     """What waits of one kind, and the room there is for it."""
 
     room: anyio.Semaphore
+    urgent: bool
     _line: deque[Delivery] = field(default_factory=deque)
     _more: anyio.Event = field(default_factory=anyio.Event)
 
@@ -64,7 +67,7 @@ class Intake:
         self._busy: set[str] = set()
         self._idle = anyio.Event()
         self._idle.set()
-        self._lanes = {kind: _Lane(anyio.Semaphore(most)) for kind, most in AT_ONCE.items()}
+        self._lanes = {kind: _Lane(anyio.Semaphore(most), urgent=kind != COMMAND) for kind, most in AT_ONCE.items()}
 
     @property
     def busy(self) -> int:
@@ -99,7 +102,7 @@ class Intake:
     async def _work_off(self, lane: "_Lane", group: TaskGroup) -> None:
         while True:
             delivery = await lane.take()
-            await self._courtesy.turn()
+            await self._courtesy.turn(urgent=lane.urgent)
             group.start_soon(self._run, delivery, lane)
 
     async def _run(self, delivery: Delivery, lane: "_Lane") -> None:
@@ -154,6 +157,16 @@ def click_key(click: Click) -> str:
 def submission_key(submission: Submission) -> str:
     """Name a submission: a form has another hash once it was drawn anew."""
     return _short(f"view:{submission.user.id}:{submission.view.id}:{submission.view.hash}")
+
+
+def event_key(event: Event) -> str:
+    """Name an event by its id, which every retry repeats."""
+    return _short(f"event:{event.event_id}")
+
+
+def shortcut_key(shortcut: Shortcut) -> str:
+    """Name the use of a shortcut: by whom, which, and when Slack counted it."""
+    return _short(f"shortcut:{shortcut.user.id}:{shortcut.callback_id}:{shortcut.action_ts}:{shortcut.trigger_id}")
 
 
 def command_key(trigger: str) -> str:

@@ -18,6 +18,8 @@ from core.clock import Clock, SystemClock
 FRESH_SECONDS: Final = 300
 """Slack: refuse what is older than five minutes."""
 TIMESTAMP_DIGITS: Final = 12
+CHECKED: Final = "vpsops.checked"
+"""Under this name the request's scope holds the payload, read and checked."""
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +73,7 @@ class Guard:
             raise Refusal(200, "")
         self._check_signature(headers, body)
         try:
-            check_body(body, headers.get("content-type", ""))
+            scope[CHECKED] = check_body(body, headers.get("content-type", ""))
         except Malformed as malformed:
             log.warning("signed request refused: %s (%d bytes)", malformed, len(body))
             raise Refusal(400, str(malformed)) from None

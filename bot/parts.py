@@ -1,13 +1,14 @@
 """What the handlers work with, and how a person in Slack asks the gate for something."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import anyio
 
 from bot.blocks.forms import Catalogue
 from bot.courtesy import Courtesy
+from bot.homes import Homes
 from bot.identity import Membership
 from bot.notifications import Deliverer
 from bot.slack import Slack, Where
@@ -38,6 +39,7 @@ class Parts:
     deliverer: Deliverer
     courtesy: Courtesy
     shelf: Shelf = field(default_factory=Shelf)
+    homes: Homes = field(default_factory=Homes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +71,41 @@ class Asking:
         return bool(self.home and self.team and self.home != self.team)
 
 
-async def submit(
+async def known_actor(parts: Parts, asking: Asking) -> Actor:
+    """Return the person with the groups they are in, where the policy has a rule about groups; no call otherwise.
+
+    The workspace counts as a group of everybody in it, so that "in none of them" is not "not known".
+    """
+    wanted = parts.core.gate.policy.groups
+    found = await parts.membership.groups(asking.user, wanted) if wanted else None
+    return asking.actor if found is None else replace(asking.actor, groups=(asking.team, *found))
+
+
+async def request_of(
     parts: Parts, asking: Asking, operation: str, arguments: Mapping[str, Json], reason: str = ""
-) -> Outcome:
-    """Ask the gate, for a person; raises what the gate raises."""
+) -> Request:
+    """Return what a person asks the gate for; raises `NotAllowed` for another workspace's people."""
     if asking.stranger:
         raise NotAllowed("Only members of this workspace can use me, not guests from another.")
-    request = Request(
+    return Request(
         operation=operation,
         arguments=arguments,
-        actor=asking.actor,
+        actor=await known_actor(parts, asking),
         origin=asking.origin,
         reason=reason,
         key=asking.key,
         can_confirm=True,
     )
+
+
+async def submit(
+    parts: Parts, asking: Asking, operation: str, arguments: Mapping[str, Json], reason: str = ""
+) -> Outcome:
+    """Ask the gate, for a person; raises what the gate raises."""
+    request = await request_of(parts, asking, operation, arguments, reason)
     outcome = await parts.core.gate.submit(request)
-    await parts.courtesy.turn()  # the provider answers many at once
+    if isinstance(outcome, Done) and outcome.change is None:
+        await parts.courtesy.turn()  # a read that many shared goes on in all of them at once
     return outcome
 
 

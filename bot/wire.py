@@ -87,9 +87,10 @@ class ViewState(_Wire):
 
 
 class ShownView(_Wire):
-    """A form on somebody's screen."""
+    """A form or a Home on somebody's screen."""
 
     id: str = Ident
+    type: str = "modal"
     hash: str = ""
     callback_id: str = ""
     private_metadata: str = Field(default="", max_length=3000)
@@ -108,6 +109,11 @@ class Click(_Wire):
     trigger_id: str = ""
     response_url: str = Field(default="", max_length=2000)
 
+    @property
+    def at_home(self) -> bool:
+        """Say whether it was on App Home, which has neither a channel nor a response address."""
+        return self.view is not None and self.view.type == "home"
+
 
 class Submission(_Wire):
     """A form that was sent."""
@@ -118,10 +124,42 @@ class Submission(_Wire):
     trigger_id: str = ""
 
 
+class Said(_Wire):
+    """A message that somebody used a shortcut on; what stands in it is data."""
+
+    text: str = Field(default="", max_length=100_000)
+    blocks: list[Any] = []
+    attachments: list[Any] = []
+
+
+class Shortcut(_Wire):
+    """The use of a shortcut, on a message or from anywhere."""
+
+    user: Person
+    team: Named | None = None
+    channel: Named | None = None
+    callback_id: str = Ident
+    trigger_id: str = Ident
+    action_ts: str = ""
+    message: Said | None = None
+    response_url: str = Field(default="", max_length=2000)
+
+
+class Suggestion(_Wire):
+    """What somebody typed into a menu that asks us for its entries."""
+
+    user: Person
+    team: Named | None = None
+    view: ShownView | None = None
+    action_id: str = Ident
+    value: str = Field(default="", max_length=3000)
+
+
 class Event(_Wire):
     """An event of the Events API; which one is for the handler to read."""
 
     event_id: str = Ident
+    team_id: str = ""
     event: dict[str, Any]
 
 
@@ -135,26 +173,29 @@ KINDS: Final[Mapping[str, type[_Wire]]] = {
     "block_actions": Click,
     "view_submission": Submission,
     "event_callback": Event,
+    "shortcut": Shortcut,
+    "message_action": Shortcut,
+    "block_suggestion": Suggestion,
 }
 
 
-def check_body(body: bytes, content_type: str) -> None:
-    """Read a body the way Bolt does and check what we and Bolt rely on; raises `Malformed`."""
+def check_body(body: bytes, content_type: str) -> BaseModel:
+    """Read a body the way Bolt does and return what we and Bolt rely on; raises `Malformed`."""
     try:
         value = _decode(body.decode("utf-8"), content_type)
     except (ValueError, RecursionError):
         raise Malformed("the body cannot be read") from None
     if not isinstance(value, dict):
         raise Malformed("the body is not an object")
-    check_payload(value)
+    return check_payload(value)
 
 
-def check_payload(value: Mapping[str, Any]) -> None:
-    """Check a payload's shape by its kind; raises `Malformed`."""
+def check_payload(value: Mapping[str, Any]) -> BaseModel:
+    """Check a payload's shape by its kind and return it; raises `Malformed`."""
     kind = value.get("type")
     model: type[_Wire] = SlashCommand if "command" in value and kind is None else KINDS.get(str(kind), Anything)
     try:
-        model.model_validate(value)
+        return model.model_validate(value)
     except (ValidationError, RecursionError):
         raise Malformed("the payload lacks what one of its kind has") from None
 

@@ -21,5 +21,6 @@ def fast() -> bool:
 
 def run_server(main: Callable[[*Ts], Awaitable[None]], *args: *Ts) -> None:
     """Run `main` until it returns; raises what it raises."""
+    sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]  # httpcore looks for it ten times a request
     sys.setswitchinterval(SWITCH_SECONDS)
     anyio.run(main, *args, backend_options={"use_uvloop": fast()})

@@ -15,8 +15,8 @@ class Steps:
         self._courtesy = courtesy
         self.taken: list[int] = []
 
-    async def step(self, number: int) -> None:
-        await self._courtesy.turn()
+    async def step(self, number: int, urgent: bool = False) -> None:
+        await self._courtesy.turn(urgent=urgent)
         self.taken.append(number)
 
 
@@ -87,3 +87,23 @@ async def test_one_that_goes_away_keeps_nobody_from_a_turn() -> None:
             await anyio.wait_all_tasks_blocked()
             assert steps.taken == [1]
             group.cancel_scope.cancel()
+
+
+async def test_urgent_steps_overtake() -> None:
+    """What people decide by is not kept waiting by what they look at."""
+    clock = FakeClock()
+    courtesy = Courtesy(clock)
+    steps = Steps(courtesy)
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as group:
+            with courtesy.first():
+                group.start_soon(steps.step, 0)
+                group.start_soon(steps.step, 1)
+                await anyio.wait_all_tasks_blocked()
+                group.start_soon(steps.step, 2, True)
+                await anyio.wait_all_tasks_blocked()
+            clock.advance(QUIET_SECONDS)
+            group.start_soon(courtesy.give)
+            await anyio.wait_all_tasks_blocked()
+            group.cancel_scope.cancel()
+    assert steps.taken == [2, 0, 1]

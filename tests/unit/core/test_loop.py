@@ -15,6 +15,7 @@ SWITCH = sys.getswitchinterval()
 def test_a_server_runs_on_the_loop_there_is(monkeypatch: pytest.MonkeyPatch, there: bool, module: str) -> None:
     """With uvloop it is uvloop's; without it everything runs on the interpreter's own."""
     monkeypatch.setattr(loop, "fast", lambda: there)
+    monkeypatch.setitem(sys.modules, "sniffio", None)
     found: list[str] = []
 
     async def main(word: str) -> None:
