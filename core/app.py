@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import anyio
 
@@ -21,6 +21,8 @@ from core.storage.leases import Process
 from core.timing import DEFAULT_TIMING, Timing
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.credentials import Credentials
+from core.workspaces import Workspaces
+from core.workspaces_load import load_workspaces
 
 SERVING = frozenset({"slack", "worker"})
 
@@ -36,6 +38,15 @@ class Core:
     engine: Engine
     outbox: Outbox
     inbox: Inbox
+    workspaces: Workspaces = field(default_factory=Workspaces)
+
+    def within(self, team: str) -> "Core":
+        """Return the core as it is for one Slack workspace: its channels, and its changes alone."""
+        return replace(self, settings=self.workspaces.settings_of(self.settings, team), gate=self.gate.within(team))
+
+    def for_agents(self) -> "Core":
+        """Return the core as it is for agents: in the workspace that decides for them, where there are several."""
+        return self.within(self.workspaces.home) if self.workspaces.several else self
 
 
 @asynccontextmanager
@@ -48,6 +59,7 @@ async def open_core(
     change on. Needs neither the provider nor Slack to be reachable. Raises `ConfigurationError` or `StorageError`.
     """
     clock, failure = clock or SystemClock(), None
+    workspaces = load_workspaces(settings)
     policy, limits = load_policy(settings), load_limits(settings)
     api = Wayscloud(credentials_of(settings), base_url=settings.api_url, clock=clock)
     async with open_database(settings.database, clock) as database, api, anyio.create_task_group() as group:
@@ -55,12 +67,13 @@ async def open_core(
         engine = Engine(
             database, api, clock, process, timing, policy.version, group, always=bool(settings.channel), limits=limits
         )
-        gate = Gate(database, api, clock, timing, policy, engine, stewards_of(settings), Guard(limits))
+        stewards, guard = stewards_of(settings), Guard(limits)
+        gate = Gate(database, api, clock, timing, policy, engine, stewards, guard, workspaces=workspaces)
         outbox = Outbox(database, process.id, clock)
         try:
             if front in SERVING:
                 await engine.start()
-            yield Core(settings, clock, database, gate, engine, outbox, Inbox(database, clock))
+            yield Core(settings, clock, database, gate, engine, outbox, Inbox(database, clock), workspaces)
         except Exception as error:  # noqa: BLE001 - raised below, outside the group, so that it stays itself
             failure = error
         finally:

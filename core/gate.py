@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 from pydantic import ValidationError
@@ -35,14 +34,15 @@ from core.operations.refs import find_server
 from core.operations.registry import Arguments, ServerArguments
 from core.pause import AgentsPaused, Flip, Pause
 from core.policy import Facts, Policy
+from core.records import asked_for, person, requested, worded
 from core.requests import Done, Held, Outcome, Refused, Request
 from core.storage.database import Database
 from core.storage.tables import CHANGES
 from core.timing import Timing
 from core.wayscloud.client import Wayscloud
+from core.workspaces import Workspaces
 
 LOG = structlog.get_logger(__name__)
-MAX_REASON = 500
 MIN_DIGEST = 16
 LIST_LIMIT = 200
 
@@ -60,6 +60,8 @@ class Gate:
     stewards: Approvers = field(default_factory=Approvers)  # who sees approvals: may resume agents and settle changes
     guard: Guard = field(default_factory=Guard)
     sight: Sight = field(default_factory=Sight)  # which servers are there at all for who uses this gate
+    workspaces: Workspaces = field(default_factory=Workspaces)
+    team: str = ""  # the workspace whose changes alone are there for who uses this gate; empty for all
 
     async def submit(self, request: Request) -> Outcome:
         """Decide a request: run a read at once, hold or start a change, or refuse.
@@ -67,6 +69,7 @@ class Gate:
         Raises `InvalidInput` and its kin where the request makes no sense, `WayscloudError` where
         the provider cannot be read, `StorageError` where nothing could be stored.
         """
+        request = replace(request, origin=self.workspaces.stamped(request.origin, self.team))
         operation = operation_named(request.operation)
         too_fast = await self.admit(request)
         if too_fast is not None:
@@ -77,12 +80,13 @@ class Gate:
         if request.key:
             known = await self.database.read(lambda connection: store.by_key(connection, request.key))
             if known is not None:
-                return outcome_of(known)
+                return outcome_of(self._seen(known))
         paused = await self._while_paused(request)
         if paused is not None:
             return paused
         seen = await preview(self.api, operation, arguments)
         ruling = self.policy.decide(facts(operation, request, seen.target, seen.monthly, self.clock.now()))
+        ruling = self.workspaces.ruling_of(ruling, request.origin.team)
         refusal = refusal_of(ruling, request)
         if refusal is not None:
             await self._audit_refusal(request, seen, ruling, refusal)
@@ -146,6 +150,11 @@ class Gate:
         both = self.sight.narrowed(sight)
         return replace(self, sight=both, api=self.api.only(lambda one: both.sees(one.id, one.hostname)))
 
+    def within(self, team: str) -> "Gate":
+        """Return this gate for one Slack workspace: the changes of the others are not there."""
+        stewards = self.workspaces.stewards_of(team) if self.workspaces.several else self.stewards
+        return replace(self, team=team, stewards=stewards)
+
     async def admit(self, request: Request) -> Refused | None:
         """Count a call against its principal's rate; returns why it is one too many, or nothing."""
         exceeded, first = self.guard.admit(request.actor, self.clock.monotonic())
@@ -175,9 +184,11 @@ class Gate:
 
         same, first = await self.database.read(work)
         if same is not None:
-            return outcome_of(same)
+            return outcome_of(self._seen(same))
         if first is None:  # it ended this instant
             return Refused("Another change was just finished on this server.", hint="Ask again.")
+        if not self.workspaces.shows(first, self.team):
+            return Refused("Another workspace's change is first on this server.", hint="Ask again once it is done.")
         return Refused(
             f"{first.id} is first: {first.operation} {first.target.hostname} by {first.actor.shown} is {first.state}.",
             hint=f"Wait for it, or cancel {first.id}, then ask again.",
@@ -320,12 +331,15 @@ class Gate:
         return await self.database.read(lambda connection: pages.page(connection, wanted, self._shows))
 
     def _shows(self, change: Change) -> bool:
-        return self.sight.sees(change.target.id, change.target.hostname)
+        seen = self.sight.sees(change.target.id, change.target.hostname)
+        return seen and self.workspaces.shows(change, self.team)
 
     def _load(self, connection: Connection, change_id: str, *, lock: bool = False) -> Change:
-        change = store.load(connection, change_id, lock=lock)
+        return self._seen(store.load(connection, change_id, lock=lock))
+
+    def _seen(self, change: Change) -> Change:
         if not self._shows(change):
-            raise store.unknown(change_id)
+            raise store.unknown(change.id)
         return change
 
     async def wait(self, change_id: str, *, seconds: float, until: Callable[[Change], bool] | None = None) -> Change:
@@ -451,12 +465,6 @@ def outcome_of(change: Change) -> Outcome:
     return Held(change) if change.state is State.HELD else Done(change=change)
 
 
-def worded(text: str) -> str:
-    """Return somebody's words as they are kept: without control characters and half characters, and not too long."""
-    kept = "".join(one if one.isprintable() or one == "\n" else " " for one in text)
-    return kept.encode("utf-8", "ignore").decode().strip()[:MAX_REASON]
-
-
 def at_rest(change: Change) -> bool:
     """Say whether nothing more happens to a change soon without a person."""
     return change.state.final or change.overdue or change.state is State.NEEDS_PERSON
@@ -465,38 +473,3 @@ def at_rest(change: Change) -> bool:
 def stale(change: Change) -> StaleChange:
     """The error for a click on what has moved on."""
     return StaleChange(f"{change.id} is {change.state.value.replace('_', ' ')} already.", hint="Nothing was done now.")
-
-
-def person(actor: Actor) -> dict[str, Any]:
-    """Return what the audit trail keeps of an actor."""
-    return {"kind": actor.kind.value, "id": actor.id, "name": actor.name, "human": actor.human}
-
-
-def asked_for(request: Request) -> dict[str, Any]:
-    """Return what the audit trail keeps of a request that was not even looked at."""
-    return {
-        "actor": person(request.actor),
-        "origin": request.origin.front,
-        "channel": request.origin.channel,
-        "operation": request.operation,
-        "arguments": {name: str(value)[:MAX_REASON] for name, value in request.arguments.items() if name != "ssh_keys"},
-        "reason": worded(request.reason),
-    }
-
-
-def requested(request: Request, seen: Preview, ruling: Ruling) -> dict[str, Any]:
-    """Return what the audit trail keeps of a request and its decision."""
-    return {
-        "actor": person(request.actor),
-        "origin": request.origin.front,
-        "channel": request.origin.channel,
-        "operation": request.operation,
-        "arguments": dict(seen.arguments),
-        "target": {"id": seen.target.id, "hostname": seen.target.hostname, "state": seen.target.state},
-        "cost": seen.cost,
-        "reason": worded(request.reason),
-        "decision": ruling.decision.value,
-        "rules": list(ruling.rules),
-        "policy": ruling.policy,
-        "digest": seen.digest(ruling.policy),
-    }

@@ -19,6 +19,7 @@ SECRETS = frozenset(
         "SLACK_BOT_TOKEN",
         "SLACK_SIGNING_SECRET",
         "SLACK_APP_TOKEN",
+        "SLACK_CLIENT_SECRET",
         "VPSOPS_STATE_KEY",
         "VPSOPS_DATABASE_URL",  # it may hold a password
     }
@@ -53,6 +54,27 @@ class Settings(BaseModel):
         SecretStr | None,
         Field(alias="SLACK_APP_TOKEN", description="secret; the app token, xapp-…: with it the bot uses Socket Mode"),
     ] = None
+    slack_client_id: Annotated[
+        str, Field(alias="SLACK_CLIENT_ID", description="the app's client id: with it several workspaces may install")
+    ] = ""
+    slack_client_secret: Annotated[
+        SecretStr | None, Field(alias="SLACK_CLIENT_SECRET", description="secret; the app's client secret")
+    ] = None
+    slack_url: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_SLACK_URL",
+            description="the bot's public address, such as https://vpsops.example.com, where workspaces install it",
+        ),
+    ] = ""
+    slack_teams: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_SLACK_TEAMS",
+            pattern=r"^( *T[A-Z0-9]{1,39} *,?)*$",
+            description="the ids of the workspaces that may install the app, with commas between",
+        ),
+    ] = ""
     slack_api_url: Annotated[
         str, Field(alias="SLACK_API_URL", description="another base of the Slack Web API, for simulators")
     ] = "https://slack.com/api/"
@@ -145,8 +167,9 @@ class Settings(BaseModel):
         SecretStr | None,
         Field(
             alias="VPSOPS_STATE_KEY",
-            description="secret; seals open questions of MCP over HTTP, the same for all processes; 32 characters or"
-            " more, old keys after a comma; default: one of this process, which dies with it",
+            description="secret; seals open questions of MCP over HTTP and the tokens of several workspaces, the same"
+            " for all processes; 32 characters or more, old keys after a comma; default: one of this process,"
+            " which dies with it",
         ),
     ] = None
     log_level: Annotated[
@@ -167,12 +190,14 @@ class Settings(BaseModel):
         for name, value in (("WAYSCLOUD_API_URL", self.api_url), ("SLACK_API_URL", self.slack_api_url)):
             if not value.startswith(("https://", "http://")):
                 raise ValueError(f"{name} must begin with https:// (or http:// for a simulator)")
+        if self.slack_url and not self.slack_url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+            raise ValueError("VPSOPS_SLACK_URL must begin with https://")
         return self
 
     @property
     def slack_configured(self) -> bool:
         """Say whether this set-up has a Slack workspace for approvals."""
-        return self.slack_bot_token is not None or bool(self.approval_channel)
+        return self.slack_bot_token is not None or bool(self.approval_channel or self.slack_client_id)
 
     @property
     def database(self) -> str:

@@ -5,6 +5,8 @@ from core.operations.registry import Risk
 from core.policy.match import Match
 from core.policy.model import Rule
 
+OWN_CHANNEL = "approval_channel"
+"""Stands, where there are several workspaces, for the approval channel of the one that asks."""
 ANY_CHANGE = frozenset({Risk.CHANGE.value, Risk.DISRUPTIVE.value})
 
 

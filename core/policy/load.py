@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from core.changes.model import Approvers, Decision
 from core.errors import ConfigurationError
-from core.policy.default import default_rules
+from core.policy.default import OWN_CHANNEL, default_rules
 from core.policy.fit import makes_pointless, misfits
 from core.policy.hours import Hours
 from core.policy.lines import Table, tables
@@ -21,7 +21,7 @@ from core.policy.written import WrittenRule, near, said, shown
 from core.settings import Settings, read_config
 from core.wayscloud.models import canonical_region
 
-SECTIONS = ("settings", "rule", "limits")  # what `vpsops.toml` may hold at the top
+SECTIONS = ("settings", "workspace", "rule", "limits")  # what `vpsops.toml` may hold at the top
 MAX_RULES = 500
 DURATION = re.compile(r"^(\d{1,6})\s*(m|h|d)$")
 UNIT = {"m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -45,10 +45,11 @@ def load_policy(settings: Settings) -> Policy:
 
     Raises `ConfigurationError` with file, line and a hint.
     """
+    channel = OWN_CHANNEL if settings.slack_client_id else settings.approval_channel
     if settings.config is None:
-        return policy_of(default_rules(settings.approval_channel))
+        return policy_of(default_rules(channel))
     text = _text(settings.config)
-    return parse_policy(text, str(settings.config), settings.approval_channel)
+    return parse_policy(text, str(settings.config), channel)
 
 
 def _text(path: Path) -> str:

@@ -13,7 +13,7 @@ from core import audit
 from core.changes import store
 from core.changes.model import Actor, ActorKind, Change, State, Target
 from core.clock import SystemClock
-from core.gate import person
+from core.records import person
 from core.storage import open_database
 from tests.unit.storage.samples import BEN, CHANGE, NOW, VOTE
 

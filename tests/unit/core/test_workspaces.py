@@ -1,0 +1,257 @@
+"""Several Slack workspaces on one core: what one asks for is not there for another."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core.app import Core, open_core
+from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Origin, State, Verdict
+from core.errors import ConfigurationError, NotAllowed, UnknownChange
+from core.policy import load_policy
+from core.requests import Held, Refused, Request
+from core.settings import Settings, load_settings
+from core.workspaces import NOBODY, Workspace, Workspaces
+from core.workspaces_load import load_workspaces
+from playground.wayscloud.serve import SimulatorHandle
+from tests.fakes.timing import QUICK
+from tests.unit.core.conftest import KEY
+
+TABLES = """
+[[workspace]]
+team = "T1"
+approval_channel = "C1APPROVE"
+channel = "C1OPS"
+agents = true
+
+[[workspace]]
+team = "T2"
+approval_channel = "C2APPROVE"
+
+[[rule]]
+id = "reads"
+risk = "read"
+decision = "allow"
+
+[[rule]]
+id = "people"
+actor = "person"
+operation = ["reboot", "start"]
+decision = "confirm"
+
+[[rule]]
+id = "stops"
+operation = "stop"
+decision = "approve"
+
+[[rule]]
+id = "agents"
+actor = "agent"
+operation = ["reboot", "start"]
+decision = "approve"
+"""
+ANN = Actor(ActorKind.PERSON, "U1", "Ann", "U1")
+BEN = Actor(ActorKind.PERSON, "U2", "Ben", "U2", groups=("C1APPROVE", "C2APPROVE"))
+AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U1")
+
+
+def environment(folder: Path, text: str = TABLES, **more: str) -> dict[str, str]:
+    """Return the environment of a set-up with several workspaces."""
+    (folder / "vpsops.toml").write_text(text, encoding="utf-8")
+    return {
+        "SLACK_CLIENT_ID": "1.2",
+        "SLACK_CLIENT_SECRET": "shh",
+        "VPSOPS_SLACK_URL": "https://vpsops.example.com",
+        "VPSOPS_SLACK_TEAMS": "T1, T2,T3",
+        "VPSOPS_STATE_KEY": "k" * 32,
+        "VPSOPS_CONFIG": str(folder / "vpsops.toml"),
+        **more,
+    }
+
+
+@pytest.fixture
+def settings(provider: SimulatorHandle, database_url: str, tmp_path: Path) -> Settings:
+    provided = {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": provider.url, "VPSOPS_DATABASE_URL": database_url}
+    return load_settings(environment(tmp_path, **provided))
+
+
+@pytest.fixture
+async def core(settings: Settings) -> AsyncIterator[Core]:
+    async with open_core(settings, front="cli", timing=QUICK) as opened:
+        yield opened
+
+
+async def ask(core: Core, team: str, operation: str = "reboot", key: str = "") -> Change:
+    """Let Ann ask from a workspace for a change that is then held."""
+    request = Request(operation, {"server": "web01"}, ANN, Origin("slack", team, "C9"), key=key, can_confirm=True)
+    outcome = await core.within(team).gate.submit(request)
+    assert isinstance(outcome, Held), outcome
+    return outcome.change
+
+
+async def test_another_workspace_knows_nothing_of_a_change(core: Core) -> None:
+    """Nobody there can read, confirm, vote on, cancel, settle or wait for it, whatever their id is."""
+    change = await ask(core, "T1")
+    other = core.within("T2").gate
+    attempts: tuple[Callable[[], Awaitable[Change]], ...] = (
+        lambda: other.get(change.id),
+        lambda: other.confirm(change.id, ANN, change.digest),
+        lambda: other.vote(change.id, BEN, Verdict.APPROVE, change.digest),
+        lambda: other.vote(change.id, BEN, Verdict.DENY, change.digest),
+        lambda: other.cancel(change.id, ANN),
+        lambda: other.resolve(change.id, ANN, happened=True),
+        lambda: other.wait(change.id, seconds=1),
+    )
+    for attempt in attempts:
+        with pytest.raises(UnknownChange):
+            await attempt()
+    assert (await core.gate.get(change.id)).state is State.HELD
+
+
+async def test_a_list_holds_the_changes_of_its_own_workspace(core: Core) -> None:
+    """Each workspace lists what it asked for; the operator lists all."""
+    first = await ask(core, "T1")
+    await core.within("T1").gate.cancel(first.id, ANN)
+    second = await ask(core, "T2")
+    assert [one.id for one in await core.within("T1").gate.changes()] == [first.id]
+    assert [one.id for one in await core.within("T2").gate.changes(open_only=True)] == [second.id]
+    assert await core.within("T3").gate.changes() == []
+    assert {one.id for one in await core.gate.changes()} == {first.id, second.id}
+
+
+async def test_a_server_that_another_workspace_acts_on_is_refused_without_a_word_about_it(core: Core) -> None:
+    """One change at a time holds for all workspaces; whose it is, and what, is not told to the others."""
+    first = await ask(core, "T1")
+    request = Request("reboot", {"server": "web01"}, BEN, Origin("slack", "T2", "C2"), can_confirm=True)
+    outcome = await core.within("T2").gate.submit(request)
+    assert isinstance(outcome, Refused)
+    said = f"{outcome.reason} {outcome.hint}"
+    assert "first" in said
+    assert not any(word in said for word in (first.id, "Ann", "held", "T1"))
+    assert outcome.change is None
+
+
+async def test_the_same_key_from_another_workspace_is_not_the_same_change(core: Core) -> None:
+    """A key that is taken elsewhere hands nobody a change of another workspace."""
+    await ask(core, "T1", key="k1")
+    with pytest.raises(UnknownChange):
+        await ask(core, "T2", key="k1")
+
+
+async def test_who_approves_is_where_the_change_was_asked_for(core: Core) -> None:
+    """A rule that leaves the approvers to the approval channel means the asking workspace's own."""
+    change = await ask(core, "T2", "stop")
+    assert change.ruling.approvers.channels == ("C2APPROVE",)
+    assert [one.channels for one in change.ruling.requirements] == [("C2APPROVE",)]
+    stranger = replace(BEN, groups=("C1APPROVE",))
+    with pytest.raises(NotAllowed):
+        await core.within("T2").gate.vote(change.id, stranger, Verdict.APPROVE, change.digest)
+    voted = await core.within("T2").gate.vote(change.id, BEN, Verdict.APPROVE, change.digest)
+    assert voted.approvals == 1
+
+
+async def test_a_workspace_without_an_approval_channel_cannot_have_what_needs_approval(core: Core) -> None:
+    """It is refused, with the reason, rather than held where nobody sees it."""
+    request = Request("stop", {"server": "web01"}, ANN, Origin("slack", "T3", "C9"), can_confirm=True)
+    outcome = await core.within("T3").gate.submit(request)
+    assert isinstance(outcome, Refused)
+    assert "no channel for approvals" in outcome.reason
+
+
+async def test_an_agents_change_belongs_to_the_workspace_that_decides_for_agents(core: Core) -> None:
+    """It is decided in the marked workspace and is not there for the others."""
+    outcome = await core.for_agents().gate.submit(Request("reboot", {"server": "web01"}, AGENT, Origin("mcp")))
+    assert isinstance(outcome, Held)
+    assert (outcome.change.origin.team, outcome.change.ruling.approvers.channels) == ("T1", ("C1APPROVE",))
+    assert await core.within("T2").gate.changes() == []
+
+
+async def test_agents_are_refused_where_no_workspace_decides_for_them(settings: Settings, tmp_path: Path) -> None:
+    """Without `agents = true` nobody could approve, so nothing is held."""
+    environment(tmp_path, TABLES.replace("agents = true", ""))
+    async with open_core(settings, front="mcp", timing=QUICK) as core:
+        outcome = await core.for_agents().gate.submit(Request("reboot", {"server": "web01"}, AGENT, Origin("mcp")))
+        assert isinstance(outcome, Refused)
+        assert await core.for_agents().gate.changes() == []
+
+
+async def test_only_the_agents_workspace_lets_paused_agents_go_on(core: Core) -> None:
+    """Anybody may stop agents; letting them go on is for those who see their approvals."""
+    await core.within("T2").gate.pause_agents(BEN, paused=True)
+    with pytest.raises(NotAllowed):
+        await core.within("T2").gate.pause_agents(BEN, paused=False)
+    assert not (await core.within("T1").gate.pause_agents(BEN, paused=False)).paused
+
+
+def test_one_workspace_stays_as_it_was() -> None:
+    """Without a client id the settings' channels hold, and changes without a workspace are for everybody."""
+    workspaces = load_workspaces(load_settings({"VPSOPS_APPROVAL_CHANNEL": "C1"}))
+    settings = load_settings({"VPSOPS_APPROVAL_CHANNEL": "C1"})
+    assert workspaces == Workspaces()
+    assert workspaces.settings_of(settings, "T1") is settings
+    assert workspaces.stamped(Origin("mcp"), "") == Origin("mcp")
+
+
+def test_a_workspaces_settings_hold_its_own_channels_and_no_others() -> None:
+    """What another workspace's table says never leaks into a workspace without one."""
+    workspaces = Workspaces(several=True, known=(Workspace("T1", "CA", "CB"),))
+    settings = Settings()
+    assert workspaces.settings_of(settings, "T1").approval_channel == "CA"
+    assert (workspaces.settings_of(settings, "T2").approval_channel, workspaces.home) == ("", NOBODY)
+    assert workspaces.stewards_of("T2") == Approvers(channels=(NOBODY,))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[[workspace]]\nteam = "T1"\nchanel = "C1"\n', ":3: workspace: unknown key chanel. Did you mean channel?"),
+        ('[[workspace]]\nteam = "C1"\n', ":2: workspace: team is not valid."),
+        ("[[workspace]]\nagents = true\n", ":1: workspace: team is missing."),
+        ('[[workspace]]\nteam = "T1"\nchannel = "#ops"\n', ":3: workspace: channel is not valid."),
+        ('[[workspace]]\nteam = "T1"\nagents = "yes"\n', ":3: workspace: agents is not valid. It is true or false."),
+        ('[[workspace]]\nteam = "T1"\n\n[[workspace]]\nteam = "T1"\n', ":4: workspace T1 is there already."),
+        ('[[workspace]]\nteam = "T9"\n', ":1: workspace T9 may not install the app."),
+        ('[[workspace]]\nteam = "T1"\nagents = true\n', ":1: agents = true needs an approval_channel"),
+        ("workspace = 1\n", ":1: workspaces are written as [[workspace]]."),
+        ('[workspace]\nteam = "T1"\n', "workspaces are written as [[workspace]]."),
+    ],
+)
+def test_a_workspace_that_is_not_right_refuses_to_start(tmp_path: Path, text: str, words: str) -> None:
+    """The file, the line and what to do are in the refusal."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_workspaces(load_settings(environment(tmp_path, text)))
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("SLACK_CLIENT_SECRET", "", "need SLACK_CLIENT_SECRET too"),
+        ("VPSOPS_STATE_KEY", "", "need VPSOPS_STATE_KEY too"),
+        ("VPSOPS_SLACK_TEAMS", "", "need VPSOPS_SLACK_TEAMS too"),
+        ("VPSOPS_SLACK_URL", "", "need VPSOPS_SLACK_URL too"),
+        ("VPSOPS_STATE_KEY", "short", "32 characters or more"),
+        ("SLACK_BOT_TOKEN", "xoxb-1", "SLACK_BOT_TOKEN belong to one workspace"),
+        ("VPSOPS_APPROVAL_CHANNEL", "C1", "VPSOPS_APPROVAL_CHANNEL belong to one workspace"),
+        ("SLACK_CLIENT_ID", "", "has [[workspace]], and SLACK_CLIENT_ID is not set"),
+    ],
+)
+def test_half_a_set_up_refuses_to_start(tmp_path: Path, name: str, value: str, words: str) -> None:
+    """What is missing or contradicts is named; nothing is guessed."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_workspaces(load_settings(environment(tmp_path, **{name: value})))
+    assert words in str(caught.value)
+
+
+def test_the_policys_version_does_not_depend_on_a_workspace(tmp_path: Path) -> None:
+    """Another channel in a table does not make what is held out of date."""
+    before = load_policy(load_settings(environment(tmp_path))).version
+    after = load_policy(load_settings(environment(tmp_path, TABLES.replace("C2APPROVE", "C3APPROVE")))).version
+    assert before == after
+
+
+def test_the_embedded_policy_asks_people_where_there_are_several_workspaces(tmp_path: Path) -> None:
+    """Without a rule of one's own, agents need approval and never their client's own confirmation."""
+    policy = load_policy(load_settings(environment(tmp_path, "")))
+    assert next(one for one in policy.rules if one.id == "default-agents").decision is Decision.APPROVE
