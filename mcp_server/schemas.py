@@ -1,8 +1,10 @@
 """From a pydantic model to the JSON Schema a model reads: inline, without titles, as few tokens as it takes; pure."""
 
 from collections.abc import Mapping
+from functools import cache
 
 from pydantic import BaseModel, JsonValue
+from pydantic.json_schema import JsonSchemaMode
 
 from core.operations.registry import Arguments
 
@@ -15,7 +17,7 @@ OBVIOUS = {"minimum": 1}  # that one asks for at least one needs no words
 
 def input_schema(arguments: type[Arguments], *, reason: bool) -> Schema:
     """Return what a tool takes; `reason` adds the words an approver gets to read."""
-    raw = arguments.model_json_schema()
+    raw = _raw(arguments, "validation")
     properties = _properties(raw)
     if reason:
         properties["reason"] = {"type": "string"}
@@ -24,8 +26,13 @@ def input_schema(arguments: type[Arguments], *, reason: bool) -> Schema:
 
 def output_schema(result: type[BaseModel]) -> Schema:
     """Return what a tool's structured content holds; what is unknown is absent, so nothing is null."""
-    raw = result.model_json_schema(mode="serialization")
+    raw = _raw(result, "serialization")
     return _object(_properties(raw), raw)
+
+
+@cache  # pydantic takes some 3 ms each, for every server that is built
+def _raw(model: type[BaseModel], mode: JsonSchemaMode) -> Mapping[str, JsonValue]:
+    return model.model_json_schema(mode=mode)
 
 
 def _object(properties: dict[str, JsonValue], raw: Mapping[str, JsonValue]) -> Schema:
