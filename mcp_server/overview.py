@@ -13,7 +13,7 @@ from mcp_server.text import clean, clean_json
 from mcp_server.told import change_result
 
 MANY = 30
-OTHER = "(all other plans)"
+UNTOLD = "(not told)"
 Content = dict[str, JsonValue]
 
 
@@ -27,13 +27,14 @@ def costs(servers: Sequence[Server], plans: Sequence[Plan]) -> Content:
     prices = {plan.code: plan for plan in plans}
     groups: dict[str, list[Server]] = {}
     for one in servers:
-        groups.setdefault(one.plan or "(plan not told)", []).append(one)
+        groups.setdefault(one.plan or UNTOLD, []).append(one)
     rows = sorted((_row(code, some, prices.get(code)) for code, some in groups.items()), key=_dearest)
     stopped = [one for one in servers if one.off]
     return _cleaned(
         {
             "servers": len(servers),
             "by_plan": cast("list[JsonValue]", rows[:MANY]),
+            "without_a_known_plan": len(groups.get(UNTOLD, [])),
             "plans_left_out": max(len(rows) - MANY, 0),
             "a_month": _totals(rows),
             "without_a_known_price": sum(int(str(row["servers"])) for row in rows if "each_a_month" not in row),

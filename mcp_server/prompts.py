@@ -25,6 +25,7 @@ LONGEST_ARGUMENT: Final = 400
 PATIENCE: Final = 10.0
 CHANGES: Final = 200
 MOST_HOURS: Final = 168
+READ_IN_FULL: Final = 40
 RULES: Final = (
     "Use this server's tools. Whatever changes something goes through its gate, which asks a human by itself: state"
     " your reason in the call, do not ask anybody for a yes in its place, and do not call again what waits or is under"
@@ -179,7 +180,7 @@ async def cost_review(desk: Desk, given: Arguments) -> list[t.PromptMessage]:
     )
 
     async def find() -> Content:
-        servers = overview.within(await reader.servers(), region)
+        servers = await reader.in_full(overview.within(await reader.servers(), region), READ_IN_FULL)
         return overview.costs(servers, await _plans(reader))
 
     return [said(joined(steps, "\n")), *await data("what the servers cost", find)]

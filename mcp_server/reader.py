@@ -1,6 +1,6 @@
 """Reads for one caller, through the gate: what resources, completions and prompts show is what its tools would."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel
@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from core.app import Core
 from core.changes.model import Actor, Change, Json, Origin, Target
 from core.errors import NotAllowed
-from core.reads import all_servers, may_read
+from core.reads import all_servers, in_full, may_read
 from core.requests import Done, Request
 from core.wayscloud.models import Listing, Server
 from mcp_server import sdk
@@ -69,6 +69,10 @@ class Reader:
         """Return all servers in one call; raises `NotAllowed`, `WayscloudError`."""
         self.check()
         return await all_servers(self.core.gate, self.request("list", {}))
+
+    async def in_full(self, servers: Sequence[Server], most: int) -> list[Server]:
+        """Return servers with what the list leaves out of them, for `most` of them at most."""
+        return await in_full(self.core.gate, self.request("get", {}), servers, most)
 
 
 @dataclass(frozen=True, slots=True)
