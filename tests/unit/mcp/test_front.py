@@ -20,6 +20,7 @@ META = {
     "io.modelcontextprotocol/clientCapabilities": {},
 }
 READY = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+LISTS = ("tools/list", "resources/list", "resources/templates/list", "prompts/list")
 READS = '[[rule]]\nid = "reads"\nrisk = "read"\ndecision = "allow"\n'
 
 
@@ -65,18 +66,21 @@ def talk(messages: list[dict[str, Any]], env: dict[str, str]) -> list[bytes]:
 @pytest.mark.process
 @pytest.mark.parametrize("version", [*HANDSHAKE_PROTOCOL_VERSIONS])
 def test_an_early_handshake_is_the_sdks_own(tmp_path: Path, version: str) -> None:
-    """Every handshake and the list after it read the same with and without the front."""
-    told = [hello(version), READY, asking("tools/list", "two")]
+    """Every handshake and the lists after it read the same with and without the front."""
+    told = [hello(version), READY, *(asking(method, method) for method in LISTS)]
     early = talk(told, environment(tmp_path))
     assert early == talk(told, environment(tmp_path, VPSOPS_MCP_FRONT="off"))
-    assert [json.loads(one)["id"] for one in early] == [1, "two"]
+    assert [json.loads(one)["id"] for one in early] == [1, *LISTS]
+    assert all("result" in json.loads(one) for one in early)
 
 
 @pytest.mark.process
 def test_early_answers_of_the_new_era_are_the_sdks_own(tmp_path: Path) -> None:
-    """Discovery and the list read the same with and without the front."""
-    told = [asking("server/discover", 1, _meta=META), asking("tools/list", 2, _meta=META)]
-    assert talk(told, environment(tmp_path)) == talk(told, environment(tmp_path, VPSOPS_MCP_FRONT="off"))
+    """Discovery and the lists read the same with and without the front."""
+    told = [asking(method, method, _meta=META) for method in ("server/discover", *LISTS)]
+    early = talk(told, environment(tmp_path))
+    assert early == talk(told, environment(tmp_path, VPSOPS_MCP_FRONT="off"))
+    assert all("result" in json.loads(one) for one in early)
 
 
 def test_the_shipped_answers_are_given_without_the_sdk(tmp_path: Path) -> None:
@@ -84,7 +88,8 @@ def test_the_shipped_answers_are_given_without_the_sdk(tmp_path: Path) -> None:
     found = front.find([], environment(tmp_path))
     assert found is not None
     assert set(found["handshake"]) == set(HANDSHAKE_PROTOCOL_VERSIONS)
-    assert {"server/discover", "tools/list"} <= set(found["modern"])
+    assert set(found["modern"]) == {"server/discover", *LISTS}
+    assert set(found["legacy"]) == set(LISTS)
 
 
 @pytest.mark.process
@@ -109,7 +114,7 @@ def test_another_configuration_is_answered_early_from_its_second_start_on(tmp_pa
     config = tmp_path / "vpsops.toml"
     config.write_text(READS)
     env = environment(tmp_path, VPSOPS_CONFIG=str(config))
-    told = [hello(), READY, asking("tools/list", 2)]
+    told = [hello(), READY, *(asking(method, method) for method in LISTS)]
     assert front.find([], env) is None
     first = talk(told, env)
     assert front.find([], env) is not None
