@@ -3,6 +3,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 
+unexport PYTHONDONTWRITEBYTECODE  # every process that a test starts would compile the SDKs anew
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-process test-postgres test-browser check docs playground crash bench lock clean
 
