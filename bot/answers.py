@@ -71,7 +71,7 @@ async def outcome_post(parts: Parts, asking: Asking, wanted: Wanted) -> Post | N
         typed = str(wanted.arguments.get("server", ""))
         return choice(typed, wanted.operation, error.candidates, wanted.reason)
     except UnknownServer as error:
-        return suggestions(error, wanted.operation, error.nearest)
+        return suggestions(error, wanted.operation, error.nearest, wanted.reason)
     except VpsopsError as error:
         return error_note(error)
     match outcome:
@@ -125,6 +125,8 @@ async def card_words(parts: Parts, asking: Asking, change: Change) -> tuple[str,
     channels = await _card_channels(parts, change)
     if not channels:
         return f"{change.id} is written down. Its card follows.", "/vps changes shows where it is."
+    if asking.where.channel == asking.user:
+        return "Its card is in your direct messages with me.", ""
     if asking.where.channel in channels:
         return "Its card is in this channel now.", ""
     if change.ruling.decision is Decision.APPROVE and parts.core.settings.approval_channel in channels:

@@ -1,22 +1,20 @@
-"""What somebody typed after `/vps`, as one of a few values; pure, and never a guess.
-
-Phones turn two hyphens into a dash and straight quotes into curly ones; Slack turns hostnames into
-links and escapes three characters. All of that is undone here, before a word is looked at.
-"""
+"""What somebody typed after `/vps`, as one of a few values; pure, and never a guess."""
 
 import difflib
-import html
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
 from typing import Final
 
-from bot.words import COMMANDS, SLASH, operation_of, usage
+from bot.typed import MAX_TEXT, mentioned, quoted, trim, with_first, words_of
+from bot.words import COMMANDS, LISTED, SLASH, operation_of, usage
+from core.changes.model import Verdict
 from core.operations import OPERATIONS
 
-MAX_TEXT: Final = 4000
-MAX_REASON: Final = 500
 FILTERS: Final = frozenset({"name", "state", "region"})
+LONGEST_FILTER: Final = 253
 CREATE: Final = {
     "hostname": "hostname",
     "plan": "plan",
@@ -24,15 +22,15 @@ CREATE: Final = {
     "os": "os_template",
     "os_template": "os_template",
 }
+NEAR: Final = 4
+WATCHED: Final = timedelta(hours=1)
+SHORTEST_WATCH: Final = timedelta(minutes=5)
+LONGEST_WATCH: Final = timedelta(days=7)
+UNITS: Final = {"m": 60, "h": 3600, "d": 86400}
 
-_LINK: Final = re.compile(r"<(?:https?://|mailto:|tel:)([^<>|]*)(?:\|([^<>]*))?>")
-_DASHES: Final = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe58\ufe63\uff0d"
-_LEADING: Final = re.compile(rf"(?<!\S)[{_DASHES}](?=[^\W\d_])")
-_ANY_DASH: Final = re.compile(f"[{_DASHES}]")
-_QUOTES: Final = "\"'`\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a"
-_REASON: Final = re.compile(rf"\s(?:because:?|for:|[-{_DASHES}]{{1,2}}reason(?:=|\s|$))\s*", re.IGNORECASE)
 _PAIR: Final = re.compile(r"-{0,2}([A-Za-z_]+)[=:](.*)", re.DOTALL)
 _CHANGE: Final = re.compile(r"chg_[0-9A-Za-z_-]{1,60}")
+_TIME: Final = re.compile(r"(\d{1,4})(m|min|mins|minutes?|h|hours?|d|days?)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,54 @@ class ShowHelp:
 
 @dataclass(frozen=True, slots=True)
 class ShowChanges:
-    """List the newest changes."""
+    """List the newest changes: all of them, those that are open, the asker's own, or those of one server."""
+
+    scope: str = ""  # "open", "mine" or nothing
+    server: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowCard:
+    """Say where one change's card is; a verdict that was typed is not a vote."""
+
+    change: str
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowAudit:
+    """Show the trail, or what it says of one server, person or change."""
+
+    server: str = ""
+    person: str = ""
+    change: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowReport:
+    """Show how everything stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Tell this channel of what happens to one server for some time, or no longer."""
+
+    server: str
+    lasts: timedelta | None = WATCHED  # None: stop
+
+
+@dataclass(frozen=True, slots=True)
+class PauseAgents:
+    """Keep agents from changing anything."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeAgents:
+    """Ask whether agents may go on."""
+
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,36 +119,47 @@ class CancelChange:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """Not understood: what is wrong, and what to type instead. Nothing is run."""
+    """Not understood: what is wrong, and what to type instead. Nothing is run; `near` are commands it may have been."""
 
     message: str
     hint: str
+    near: tuple[str, ...] = ()
 
 
-Command = Run | OpenCreate | ShowHelp | ShowChanges | CancelChange | Unclear
+Command = (
+    Run
+    | OpenCreate
+    | ShowHelp
+    | ShowChanges
+    | ShowCard
+    | ShowAudit
+    | ShowReport
+    | Watch
+    | PauseAgents
+    | ResumeAgents
+    | CancelChange
+    | Unclear
+)
+Reader = Callable[[list[str], str], Command]
 
 
 def parse(text: str) -> Command:
     """Read what was typed; whatever cannot be read with certainty is `Unclear`."""
-    head, reason = _split_reason(_unslack(text[:MAX_TEXT]))
-    words = [word for word in (_trim(part) for part in _dashes(head).split()) if word]
+    words, reason = words_of(text)
     if not words:
         return ShowHelp()
     word, rest = words[0].lower().lstrip("/"), words[1:]
     if word in {"help", "?", "--help", "-h"}:
         return ShowHelp(rest[0].lower() if rest else "")
     if word not in COMMANDS:
-        return _unknown(word)
+        return _unknown(word, rest, text)
     if "--help" in rest or "-h" in rest:
         return ShowHelp(word)
-    return _read(word, rest, reason)
+    reader = READERS.get(word)
+    return reader(rest, reason) if reader else _operation(word, rest, reason)
 
 
-def _read(word: str, rest: list[str], reason: str) -> Command:
-    if word == "changes":
-        return ShowChanges() if not rest else _too_much(word)
-    if word == "cancel":
-        return _cancel(rest, reason)
+def _operation(word: str, rest: list[str], reason: str) -> Command:
     name = operation_of(word)
     if name == "list":
         return _list(rest)
@@ -128,7 +184,7 @@ def _list(rest: list[str]) -> Command:
     found: dict[str, str] = {}
     for word in rest:
         key, value = _pair(word, FILTERS) or ("name", word)
-        if key in found or not value:
+        if key in found or not value or len(value) > LONGEST_FILTER:
             return Unclear("That is not one filter of each kind.", f"Write: {usage('list')}")
         found[key] = value
     return Run("list", found)
@@ -140,22 +196,91 @@ def _create(rest: list[str], reason: str) -> Command:
         pair = _pair(word, frozenset(CREATE))
         key, value = (CREATE[pair[0]], pair[1]) if pair else ("hostname", word)
         if key in found or not value:
-            return Unclear(f"I cannot place '{_quoted(word)}'.", f"Write: {usage('create')}")
+            return Unclear(f"I cannot place '{quoted(word)}'.", f"Write: {usage('create')}")
         found[key] = value
     return OpenCreate(found, reason)
 
 
+def _changes(rest: list[str], _reason: str) -> Command:
+    if len(rest) > 1:
+        return Unclear(f"{SLASH} changes takes one thing at a time.", f"Write: {usage('changes')}")
+    if not rest:
+        return ShowChanges()
+    if rest[0].lower() in {"open", "mine"}:
+        return ShowChanges(rest[0].lower())
+    return ShowCard(rest[0]) if _CHANGE.fullmatch(rest[0]) else ShowChanges(server=rest[0])
+
+
+def _verdict(verdict: Verdict, rest: list[str], _reason: str) -> Command:
+    if len(rest) != 1 or not _CHANGE.fullmatch(rest[0]):
+        return _which(verdict.value)
+    return ShowCard(rest[0], verdict)
+
+
 def _cancel(rest: list[str], reason: str) -> Command:
     if len(rest) != 1 or not _CHANGE.fullmatch(rest[0]):
-        return Unclear("Which change?", f"Write: {usage('cancel')}; {SLASH} changes shows the ids.")
+        return _which("cancel")
     return CancelChange(rest[0], reason)
 
 
-def _unknown(word: str) -> Unclear:
-    near = difflib.get_close_matches(word[:40], COMMANDS, n=2, cutoff=0.6)
+def _which(word: str) -> Unclear:
+    return Unclear("Which change?", f"Write: {usage(word)}; {SLASH} changes shows the ids.")
+
+
+def _audit(rest: list[str], _reason: str) -> Command:
+    if len(rest) > 1:
+        return Unclear(f"{SLASH} audit takes one server, person or change.", f"Write: {usage('audit')}")
+    if not rest:
+        return ShowAudit()
+    if _CHANGE.fullmatch(rest[0]):
+        return ShowAudit(change=rest[0])
+    if mentioned(rest[0]) or rest[0].startswith("@"):
+        return ShowAudit(person=mentioned(rest[0]) or rest[0].lstrip("@"))
+    return ShowAudit(server=rest[0])
+
+
+def _report(rest: list[str], _reason: str) -> Command:
+    return ShowReport() if not rest else _too_much("report")
+
+
+def _watch(rest: list[str], reason: str) -> Command:
+    words = [word.lower() for word in rest[1:]]
+    lasts = _lasting(words)
+    if not rest or reason or (words and words != ["stop"] and lasts is None):
+        return Unclear("I cannot tell what to watch, or for how long.", f"Write: {usage('watch')}; from 5m to 7d.")
+    return Watch(rest[0], None if words == ["stop"] else lasts or WATCHED)
+
+
+def _lasting(words: list[str]) -> timedelta | None:
+    found = _TIME.fullmatch("".join(words[1:] if words[:1] == ["for"] else words))
+    if found is None:
+        return None
+    lasts = timedelta(seconds=int(found[1]) * UNITS[found[2][0].lower()])
+    return lasts if SHORTEST_WATCH <= lasts <= LONGEST_WATCH else None
+
+
+def _pause(rest: list[str], reason: str) -> Command:
+    if rest:
+        words = " ".join(rest)
+        return Unclear(f"{SLASH} pause is about all agents.", f"Write: {usage('pause')}", (f"pause because {words}",))
+    return PauseAgents(reason)
+
+
+def _resume(rest: list[str], reason: str) -> Command:
+    return ResumeAgents(reason) if not rest else _too_much("resume")
+
+
+def _unknown(word: str, rest: list[str], text: str) -> Unclear:
+    begun = [one for one in LISTED if one.startswith(word)]
+    close = difflib.get_close_matches(word[:40], COMMANDS, n=NEAR, cutoff=0.6)
+    near = list(dict.fromkeys([*begun, *close]))[:NEAR]
+    if not near and not rest:  # a server's name alone
+        near = ["show"]
+        text = f"show {text.strip()}"
     meant = " or ".join(f"{SLASH} {one}" for one in near)
-    hint = f"Did you mean {meant}?" if near else f"{SLASH} help shows what there is."
-    return Unclear(f"I do not know '{_quoted(word)}', so nothing was run.", hint)
+    hint = f"Did you mean {meant}?" if begun or close else f"{SLASH} help shows what there is."
+    whole = tuple(with_first(text, one) for one in near) if len(text) <= MAX_TEXT else ()
+    return Unclear(f"I do not know '{quoted(word)}', so nothing was run.", hint, whole)
 
 
 def _too_much(word: str) -> Unclear:
@@ -166,31 +291,17 @@ def _pair(word: str, keys: frozenset[str]) -> tuple[str, str] | None:
     match = _PAIR.fullmatch(word)
     if match is None or match[1].lower() not in keys:
         return None
-    return match[1].lower(), _trim(match[2])
+    return match[1].lower(), trim(match[2])
 
 
-def _split_reason(text: str) -> tuple[str, str]:
-    """Cut the reason off; its marker counts from the third word on, so no server's name is taken for one."""
-    for match in _REASON.finditer(text):
-        if len(text[: match.start()].split()) > 1 or text.split(maxsplit=1)[0].lower() == "create":
-            return text[: match.start()], text[match.end() :].strip()[:MAX_REASON]
-    return text, ""
-
-
-def _unslack(text: str) -> str:
-    """Undo what Slack did: links back to what was typed, the three escapes back to characters."""
-    linked = _LINK.sub(lambda found: found[2] or found[1].rstrip("/"), text)
-    plain = html.unescape(linked) if "&" in linked else linked
-    return "".join(" " if one.isspace() else one for one in plain if one.isspace() or one.isprintable())
-
-
-def _dashes(text: str) -> str:
-    return _ANY_DASH.sub("-", _LEADING.sub("--", text))
-
-
-def _trim(word: str) -> str:
-    return word.strip(_QUOTES)
-
-
-def _quoted(word: str) -> str:
-    return word if len(word) <= 40 else word[:39] + "…"  # noqa: PLR2004 - enough to recognise it
+READERS: Final[Mapping[str, Reader]] = {
+    "changes": _changes,
+    "approve": partial(_verdict, Verdict.APPROVE),
+    "deny": partial(_verdict, Verdict.DENY),
+    "cancel": _cancel,
+    "audit": _audit,
+    "report": _report,
+    "watch": _watch,
+    "pause": _pause,
+    "resume": _resume,
+}

@@ -1,5 +1,6 @@
 """Whether somebody is among those who may decide, read from Slack at the click; what cannot be read means no."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,11 +11,13 @@ from core.clock import Clock
 from core.errors import NotAllowed
 
 KEEP_SECONDS: Final = 30.0
-PAGES: Final = 20
+PAGES: Final = 100
+"""Of members of a channel; whoever is in one with more than 20,000 cannot be told from who is not."""
 PAGE: Final = 200
 NOBODY: Final = "users_not_found"
 LESS_THAN_MEMBERS: Final = ("deleted", "is_bot", "is_restricted", "is_ultra_restricted", "is_stranger")
 
+_IDENT: Final = re.compile(r"[SCG][A-Z0-9]{2,20}")
 Read = Callable[[str], Awaitable[frozenset[str]]]
 
 
@@ -24,6 +27,14 @@ class Standing:
 
     groups: tuple[str, ...]
     evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An active full member of the workspace; `email` is empty where Slack does not tell it."""
+
+    name: str = ""
+    email: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,7 @@ class Membership:
 
         Raises `NotAllowed` for anybody but an active full member, and where what decides the matter cannot be read.
         """
-        await self._full_member(user)
+        await self.full_member(user)
         named = user.lower() in {one.lower() for one in approvers.people}
         found: list[str] = []
         said = ["named in the rule"] if named else []
@@ -74,7 +85,21 @@ class Membership:
                 found += [email] if answer.get("user", {}).get("id") == user else []
         return tuple(found)
 
-    async def _full_member(self, user: str) -> None:
+    async def groups(self, user: str, wanted: Iterable[str]) -> tuple[str, ...] | None:
+        """Return in which of some user groups and channels a person is; None unless every one of them can be read."""
+        idents = [one.upper() for one in wanted]
+        if not all(_IDENT.fullmatch(one) for one in idents):  # another directory's
+            return None
+        found = []
+        for ident in idents:
+            members = await self._members(ident, self._group if ident.startswith("S") else self._channel)
+            if members is None:
+                return None
+            found += [ident] if user in members.people else []
+        return tuple(found)
+
+    async def full_member(self, user: str) -> Member:
+        """Return who it is; raises `NotAllowed` for all but active full members, `Unreadable` where Slack is mute."""
         try:
             answer = await self._slack.get("users.info", {"user": user})
         except SlackError:
@@ -82,6 +107,8 @@ class Membership:
         about: dict[str, Any] = answer.get("user", {})
         if about.get("id") != user or any(about.get(name) for name in LESS_THAN_MEMBERS):
             raise NotAllowed("Only full, active members of this workspace can decide a change.")
+        profile: dict[str, Any] = about.get("profile") or {}
+        return Member(str(about.get("name", "")), str(profile.get("email", "")))
 
     def _sources(self, approvers: Approvers) -> list[tuple[str, str, Read]]:
         groups: list[tuple[str, str, Read]] = [(one, "user group", self._group) for one in approvers.groups]
@@ -116,12 +143,16 @@ class Membership:
             people |= {str(one) for one in answer.get("members", [])}
             cursor = str(answer.get("response_metadata", {}).get("next_cursor", ""))
             if not cursor:
-                break
-        return frozenset(people)
+                return frozenset(people)
+        raise SlackError("conversations.members", "too_many_members")
 
 
-def _unreadable(what: str) -> NotAllowed:
-    return NotAllowed(
+class Unreadable(NotAllowed):
+    """What decides whether somebody may do it cannot be read from Slack just now."""
+
+
+def _unreadable(what: str) -> Unreadable:
+    return Unreadable(
         f"I cannot read {what} just now, so nobody can decide by it.",
         hint="Nothing was decided. If it stays so, an administrator should check the app's scopes and the group.",
     )

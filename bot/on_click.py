@@ -1,19 +1,28 @@
 """What a click does, once it is stored and acknowledged."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from bot import names
+from bot.agreeing import Agreed, Yes, agree
 from bot.answers import run, wanted_of
 from bot.blocks.build import unpack
 from bot.blocks.cards import Audience
+from bot.blocks.forms import metadata_of
 from bot.blocks.notes import note
-from bot.forms import open_deny, redraw_create
+from bot.commands import OpenCreate
+from bot.forms import open_create, open_deny, redraw_create
+from bot.on_command import Typed, obey
+from bot.on_home import at_home, set_one
+from bot.on_shortcut import act_on, picked
 from bot.parts import Asking, Parts
+from bot.pausing import pause, resume, switched_note
 from bot.slack import Where
-from bot.votes import cast, settle, withdraw
+from bot.views import Showing, show, viewed_of
+from bot.votes import settle, withdraw
 from bot.wire import Click
-from core.changes.model import Change, State, Verdict
+from core.changes.model import Change, State
 from core.changes.outbox import topic_of
 from core.errors import NotAllowed, StaleChange
 from core.inbox import Delivery
@@ -28,7 +37,9 @@ async def on_click(parts: Parts, delivery: Delivery) -> None:
     asking = asking_of(click, delivery.key)
     kind = names.kind_of(click.actions[0].action_id)
     act = ACTS.get(kind)
-    if act is not None:
+    if act is not None and click.at_home:
+        await at_home(parts, asking, partial(act, parts, asking, click, unpack(click.actions[0].given)))
+    elif act is not None:
         await act(parts, asking, click, unpack(click.actions[0].given))
     elif click.view is None:
         await parts.slack.tell(asking.where, note("This control is from an older version of me. Nothing was done."))
@@ -37,6 +48,8 @@ async def on_click(parts: Parts, delivery: Delivery) -> None:
 def asking_of(click: Click, key: str) -> Asking:
     """Return who clicked, and where."""
     channel = (click.channel.id if click.channel else "") or click.container.channel_id
+    if click.view is not None:
+        channel = str(metadata_of(click.view.model_dump()).get("ch", "")) or click.user.id
     team = click.team.id if click.team else click.user.team_id
     where = Where(click.user.id, channel, click.response_url)
     name = click.user.username or click.user.name
@@ -45,7 +58,8 @@ def asking_of(click: Click, key: str) -> Asking:
 
 async def _confirm(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
     async def decide(change: str, digest: str) -> None:
-        await parts.core.gate.confirm(change, asking.actor, digest)
+        found = await parts.core.gate.get(change)
+        await agree(parts, asking, click.trigger_id, Agreed(found, digest, Yes.CONFIRM))
 
     await _on_card(parts, asking, click, value, decide)
 
@@ -59,7 +73,8 @@ async def _cancel(parts: Parts, asking: Asking, click: Click, value: Mapping[str
 
 async def _approve(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
     async def decide(change: str, digest: str) -> None:
-        await cast(parts, asking, await parts.core.gate.get(change), Verdict.APPROVE, digest)
+        found = await parts.core.gate.get(change)
+        await agree(parts, asking, click.trigger_id, Agreed(found, digest, Yes.APPROVE))
 
     await _on_card(parts, asking, click, value, decide)
 
@@ -123,9 +138,30 @@ async def _run(parts: Parts, asking: Asking, click: Click, value: Mapping[str, A
 
 
 async def _share(parts: Parts, asking: Asking, _click: Click, value: Mapping[str, Any]) -> None:
-    wanted = wanted_of(value, replace=False, everyone=True)
-    if wanted is not None:
+    viewed, wanted = viewed_of(value), wanted_of(value, replace=False, everyone=True)
+    if viewed is not None:
+        await show(parts, asking, viewed, Showing(everyone=True))
+    elif wanted is not None:
         await run(parts, asking, wanted)
+
+
+async def _view(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
+    viewed = viewed_of(value)
+    if viewed is not None:
+        await show(parts, asking, viewed, Showing(replace=click.container.is_ephemeral))
+
+
+async def _typed(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
+    text = value.get("t")
+    if isinstance(text, str):
+        await obey(parts, asking, Typed(text, click.trigger_id, click.container.is_ephemeral))
+
+
+async def _resume(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
+    seen = value.get("at")
+    if isinstance(seen, int | float):
+        found = await resume(parts, asking, seen=float(seen), reason=str(value.get("why", "")))
+        await parts.slack.tell(asking.where, switched_note(found), replace=click.container.is_ephemeral)
 
 
 async def _menu(parts: Parts, asking: Asking, click: Click, _value: Mapping[str, Any]) -> None:
@@ -140,6 +176,38 @@ async def _plan(parts: Parts, asking: Asking, click: Click, _value: Mapping[str,
         await redraw_create(parts, asking, click.view)
 
 
+async def _new(parts: Parts, asking: Asking, click: Click, _value: Mapping[str, Any]) -> None:
+    await open_create(parts, asking, click.trigger_id, OpenCreate())
+
+
+async def _setting(parts: Parts, asking: Asking, _click: Click, value: Mapping[str, Any]) -> None:
+    await set_one(parts, asking, value)
+
+
+async def _pause(parts: Parts, asking: Asking, _click: Click, _value: Mapping[str, Any]) -> None:
+    await pause(parts, asking)
+
+
+async def _go_on(parts: Parts, asking: Asking, _click: Click, value: Mapping[str, Any]) -> None:
+    seen = value.get("at")
+    await resume(parts, asking, seen=float(seen) if isinstance(seen, int | float) else 0.0)
+
+
+async def _nothing(_parts: Parts, _asking: Asking, _click: Click, _value: Mapping[str, Any]) -> None:
+    """What stands there is drawn anew after every click."""
+
+
+async def _act(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
+    wanted = wanted_of(value, replace=True)
+    if wanted is not None and click.view is not None:
+        await act_on(parts, asking, click.view, wanted)
+
+
+async def _pick(parts: Parts, asking: Asking, click: Click, _value: Mapping[str, Any]) -> None:
+    if click.view is not None:
+        await picked(parts, asking, click.view, click.actions[0].given)
+
+
 ACTS: Final[Mapping[str, Act]] = {
     names.CONFIRM: _confirm,
     names.CANCEL: _cancel,
@@ -150,5 +218,15 @@ ACTS: Final[Mapping[str, Act]] = {
     names.RUN: _run,
     names.MENU: _menu,
     names.SHARE: _share,
+    names.VIEW: _view,
+    names.TYPED: _typed,
+    names.RESUME: _resume,
     names.PLAN: _plan,
+    names.NEW: _new,
+    names.REFRESH: _nothing,
+    names.SETTING: _setting,
+    names.HOME_PAUSE: _pause,
+    names.HOME_RESUME: _go_on,
+    names.ACT: _act,
+    names.PICK: _pick,
 }

@@ -1,38 +1,110 @@
 """What a slash command does, once it is stored and acknowledged."""
 
+from dataclasses import dataclass
+
 from bot.answers import Wanted, run
-from bot.blocks.notes import changes_page, help_page, note
-from bot.commands import CancelChange, OpenCreate, Run, ShowChanges, ShowHelp, Unclear, parse
+from bot.blocks.build import Post
+from bot.blocks.help import help_page
+from bot.blocks.listings import Viewed
+from bot.blocks.notes import near_commands, note
+from bot.commands import (
+    CancelChange,
+    Command,
+    OpenCreate,
+    PauseAgents,
+    ResumeAgents,
+    Run,
+    ShowAudit,
+    ShowCard,
+    ShowChanges,
+    ShowHelp,
+    ShowReport,
+    Unclear,
+    Watch,
+    parse,
+)
 from bot.forms import open_create
-from bot.parts import Asking, Parts
+from bot.parts import Asking, Parts, known_actor
+from bot.pausing import pause, paused_note, switched_note
+from bot.rights import right_words, rights
 from bot.slack import Where
+from bot.views import Showing, card_post, show
 from bot.votes import withdraw
+from bot.watching import watch
 from bot.wire import SlashCommand
 from core.inbox import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A command as it was typed, the trigger it came with, and whether the answer goes over the message clicked on."""
+
+    text: str
+    trigger: str = ""
+    replace: bool = False
 
 
 async def on_command(parts: Parts, delivery: Delivery) -> None:
     """Read what was typed and do it; answers are for the person alone."""
     command = SlashCommand.model_validate(delivery.payload)
-    asking = asking_of(command, delivery.key)
-    match parse(command.text):
-        case Run() as wanted:
-            await run(parts, asking, Wanted(wanted.operation, wanted.arguments, wanted.reason))
-        case OpenCreate() as form:
-            await open_create(parts, asking, command.trigger_id, form)
-        case ShowHelp() as wanted_help:
-            await parts.slack.tell(asking.where, help_page(wanted_help.topic))
+    await obey(parts, asking_of(command, delivery.key), Typed(command.text, command.trigger_id))
+
+
+async def obey(parts: Parts, asking: Asking, typed: Typed) -> None:
+    """Do what was typed; raises what its doing raises."""
+    command = parse(typed.text)
+    match command:
+        case Run():
+            wanted = Wanted(command.operation, command.arguments, command.reason, typed.replace)
+            await run(parts, asking, wanted)
+        case OpenCreate():
+            await open_create(parts, asking, typed.trigger, command)
+        case ShowChanges() | ShowAudit() | ShowReport():
+            await show(parts, asking, viewed(command), Showing(replace=typed.replace))
+        case _:
+            await parts.slack.tell(asking.where, await answer(parts, asking, command), replace=typed.replace)
+
+
+def viewed(command: ShowChanges | ShowAudit | ShowReport) -> Viewed:
+    """Return the view a command asks for."""
+    match command:
         case ShowChanges():
-            await parts.slack.tell(asking.where, changes_page(await parts.core.gate.changes(limit=15)))
-        case CancelChange() as wanted_end:
-            await _cancel(parts, asking, wanted_end)
-        case Unclear() as unclear:
-            await parts.slack.tell(asking.where, note(unclear.message, unclear.hint))
+            return Viewed("changes", {"scope": command.scope, "server": command.server})
+        case ShowAudit():
+            return Viewed("audit", {"server": command.server, "person": command.person, "change": command.change})
+        case ShowReport():
+            return Viewed("report", {})
 
 
-async def _cancel(parts: Parts, asking: Asking, wanted: CancelChange) -> None:
-    change = await withdraw(parts, asking, await parts.core.gate.get(wanted.change), wanted.reason)
-    await parts.slack.tell(asking.where, note(f"{change.id} is withdrawn and will not run."))
+async def answer(parts: Parts, asking: Asking, command: Command) -> Post:
+    """Do what needs no page of its own, and return what to say of it."""
+    match command:
+        case ShowHelp():
+            return await _help(parts, asking, command.topic)
+        case ShowCard():
+            return await card_post(parts, asking, command)
+        case CancelChange():
+            change = await withdraw(parts, asking, await parts.core.gate.get(command.change), command.reason)
+            return note(f"{change.id} is withdrawn and will not run.")
+        case PauseAgents():
+            return switched_note(await pause(parts, asking, command.reason))
+        case ResumeAgents():
+            return await paused_note(parts, command.reason)
+        case Watch():
+            return await watch(parts, asking, command)
+        case Unclear():
+            return near_commands(command.message, command.hint, command.near)
+        case _:
+            return note("Nothing was done.")
+
+
+async def _help(parts: Parts, asking: Asking, topic: str) -> Post:
+    """Say what there is and, for each operation, what this person may do from here."""
+    if asking.stranger:
+        return help_page(topic)
+    actor = await known_actor(parts, asking)
+    found = rights(parts.core.gate.policy, actor, asking.origin.front, parts.core.clock.now())
+    return help_page(topic, {name: right_words(one) for name, one in found.items()})
 
 
 def asking_of(command: SlashCommand, key: str) -> Asking:

@@ -27,6 +27,7 @@ class Shelf:
 
     catalogue: Catalogue = field(default_factory=Catalogue)
     read_at: float | None = None
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +122,12 @@ async def read(parts: Parts, asking: Asking, operation: str, arguments: Mapping[
 
 async def catalogue(parts: Parts, asking: Asking) -> Catalogue:
     """Return what can be ordered, at most a minute old."""
-    shelf, now = parts.shelf, parts.core.clock.monotonic()
-    if shelf.read_at is None or now - shelf.read_at > CATALOGUE_SECONDS:
-        shelf.catalogue = await _read_catalogue(parts, asking)
-        shelf.read_at = now
-    return shelf.catalogue
+    shelf, clock = parts.shelf, parts.core.clock
+    async with shelf.lock:  # three menus that ask at once are one look
+        if shelf.read_at is None or clock.monotonic() - shelf.read_at > CATALOGUE_SECONDS:
+            shelf.catalogue = await _read_catalogue(parts, asking)
+            shelf.read_at = clock.monotonic()
+        return shelf.catalogue
 
 
 async def _read_catalogue(parts: Parts, asking: Asking) -> Catalogue:

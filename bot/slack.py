@@ -1,5 +1,6 @@
 """Calls to Slack's Web API and response addresses: what we send, checked against the limits; what came back, sorted."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,6 +25,8 @@ ELSEWHERE: Final = frozenset({"not_in_channel", "channel_not_found", "is_archive
 LAYOUT: Final = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_too_long", "invalid_arguments"})
 DELETED: Final = frozenset({"duplicate_message_not_found", "duplicate_channel_not_found"})
 NAMES: Final = UUID("6d0f8b0e-3a0e-5b8e-9d0c-2f7f4f1f9a51")
+LINKS_KEPT: Final = 2000
+_ADDRESS: Final = re.compile(r"https?://[\w.:-]+/[\w./?=&%-]{1,500}")
 TOO_MANY: Final = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
 
 
@@ -60,16 +63,19 @@ class Slack:
         token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
         self.session = session
         self.client = _client(settings.slack_api_url, token, session, patient=True)
+        self._links: dict[tuple[str, str], str] = {}
         self._once = _client(settings.slack_api_url, token, session, patient=False)
 
-    async def post(self, channel: str, post: Post, thread: str = "", name: str = "") -> tuple[str, str]:
+    async def post(
+        self, channel: str, post: Post, thread: str = "", name: str = "", *, broadcast: bool = False
+    ) -> tuple[str, str]:
         """Post a message once, never repeating it by itself; return its channel and timestamp.
 
         With a `name`, a second call posts nothing and returns the first message: Slack knows it by the
         `client_msg_id` made from it (its error codes tell of it; where it should not hold, it is posted again).
         """
         fitted = fit_post(post)
-        body = {"channel": channel, **_drawn(fitted), **({"thread_ts": thread} if thread else {})}
+        body = {"channel": channel, **_drawn(fitted), **_threaded(thread, broadcast=broadcast)}
         once = {"client_msg_id": str(uuid5(NAMES, f"{channel}/{thread}/{name}"))} if name else {}
         try:
             answer = await self._or_plain("chat.postMessage", body | once, fitted)
@@ -93,9 +99,29 @@ class Slack:
         body = {"view_id": shown.id, "view": fit_view(view), **({"hash": shown.hash} if shown.hash else {})}
         return _shown(await self._call(self.client, "views.update", body))
 
+    async def publish_view(self, user: str, view: Block, known: str = "") -> Shown:
+        """Show somebody's Home, unless another than the one of the hash `known` is there (`hash_conflict`)."""
+        body = {"user_id": user, "view": fit_view(view), **({"hash": known} if known else {})}
+        return _shown(await self._call(self.client, "views.publish", body))
+
     async def get(self, method: str, params: Mapping[str, str]) -> dict[str, Any]:
         """Read something of the workspace's."""
         return await self._call(self.client, method, dict(params), reads=True)
+
+    async def permalink(self, channel: str, ts: str) -> str:
+        """Return a message's web address, or nothing where Slack does not say; it never changes, so it is kept."""
+        known = self._links.get((channel, ts))
+        if known is None:
+            try:
+                answer = await self.get("chat.getPermalink", {"channel": channel, "message_ts": ts})
+            except SlackError as error:
+                quiet.info("no link to a card: %s", error.code)
+                return ""
+            found = str(answer.get("permalink", ""))
+            known = self._links[channel, ts] = found if _ADDRESS.fullmatch(found) else ""
+            while len(self._links) > LINKS_KEPT:
+                self._links.pop(next(iter(self._links)))
+        return known
 
     async def tell(self, where: Where, post: Post, *, replace: bool = False, everyone: bool = False) -> None:
         """Answer a person in private, or `everyone` in the channel; a way that is closed leads to the next."""
@@ -173,6 +199,13 @@ def _sorted(method: str, error: SlackApiError) -> SlackError:
 
 def _drawn(post: Post) -> dict[str, Any]:
     return {"text": post.text, "blocks": list(post.blocks), "unfurl_links": False, "unfurl_media": False}
+
+
+def _threaded(thread: str, *, broadcast: bool) -> dict[str, Any]:
+    """Place a message in a thread; one that matters is shown in the channel as well."""
+    if not thread:
+        return {}
+    return {"thread_ts": thread, **({"reply_broadcast": True} if broadcast else {})}
 
 
 def _plainer(post: Post) -> Post:

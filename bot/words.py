@@ -1,4 +1,4 @@
-"""The words of `/vps`: derived from the operations, with two short names of our own; pure."""
+"""The words of `/vps`: derived from the operations, with a few of our own; pure."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -10,8 +10,15 @@ SHORT: Final = {"get": "show", "os_templates": "os"}
 """Words that read better in Slack than the operation's name."""
 
 EXTRA: Final[Mapping[str, tuple[str, str]]] = {
-    "changes": ("", "List the newest changes and where they are."),
+    "changes": ("[open|mine|SERVER|CHANGE]", "List the newest changes and where they are."),
+    "approve": ("CHANGE", "Find the card to approve on; votes are clicks, never typed."),
+    "deny": ("CHANGE", "Find the card to deny on; votes are clicks, never typed."),
     "cancel": ("CHANGE [because REASON]", "Withdraw a change that is waiting."),
+    "audit": ("[SERVER|@PERSON|CHANGE]", "Show who asked, decided and did what, newest first."),
+    "report": ("", "Show how everything stands: fleet, changes, holds, costs, agents."),
+    "watch": ("SERVER [for 2h|stop]", "Tell this channel of what happens to one server for a while."),
+    "pause": ("[because REASON]", "Keep all agents from changing anything, now."),
+    "resume": ("[because REASON]", "Let paused agents go on; asks for a click."),
     "help": ("[COMMAND]", "Explain a command."),
 }
 """Commands that are not operations: what they take, and what they do."""

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from core import audit
 from core.changes.model import Json
 from core.clock import Clock
 from core.storage.database import Database
@@ -211,8 +212,17 @@ class Outbox:
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return [Copy(row.topic, row.purpose, row.channel, row.ts) for row in rows]
 
-    async def remember(self, topic: str, purpose: str, channel: str, ts: str) -> None:
-        """Remember a posted copy; one that is known stays as it is."""
+    async def copies_of(self, topics: Sequence[str]) -> Mapping[str, list[Copy]]:
+        """Return what was posted of some topics, oldest first."""
+        query = sa.select(COPIES).where(COPIES.c.topic.in_(topics)).order_by(COPIES.c.at)
+        rows = await self._database.read(lambda connection: connection.execute(query).all()) if topics else []
+        found: dict[str, list[Copy]] = {topic: [] for topic in topics}
+        for row in rows:
+            found[row.topic].append(Copy(row.topic, row.purpose, row.channel, row.ts))
+        return found
+
+    async def remember(self, topic: str, purpose: str, channel: str, ts: str, *, audited: str = "") -> None:
+        """Remember a posted copy, with `audited` as an event of its change; one that is known stays as it is."""
         known = (COPIES.c.topic == topic) & (COPIES.c.channel == channel) & (COPIES.c.ts == ts)
         at = self._clock.now().timestamp()
 
@@ -221,6 +231,8 @@ class Outbox:
                 connection.execute(
                     sa.insert(COPIES).values(topic=topic, purpose=purpose, channel=channel, ts=ts, at=at)
                 )
+                if audited:
+                    audit.append(connection, at, audited, topic.partition(":")[2], {"channel": channel})
 
         await self._database.transact(work, wake=False)
 

@@ -70,6 +70,11 @@ class Policy:
         by_id = sorted(self.rules, key=lambda rule: rule.id)
         object.__setattr__(self, "_checks", tuple((rule, rule.checks()) for rule in by_id))
 
+    @property
+    def groups(self) -> frozenset[str]:
+        """Every group that a rule's condition names, in lower case."""
+        return frozenset[str]().union(*(rule.match.group for rule in self.rules))
+
     def decide(self, facts: Facts) -> Ruling:
         """Return the decision and the rules that spoke, the decisive ones first."""
         seen = Seen.of(facts)

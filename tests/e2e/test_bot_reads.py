@@ -31,7 +31,7 @@ async def test_servers_are_listed_in_private_over_both_transports(tmp_path: Path
         ("help", "/vps reboot SERVER [because REASON]"),
         ("help reboot", "Connections drop"),
         ("", "What I can do"),
-        ("changes", "No changes yet"),
+        ("changes", "The newest changes: none"),
         ("rebot web01", "Did you mean /vps reboot"),
         ("show weeb01", "Did you mean web01.example.com"),
         ("cancel chg_404", "There is no change chg_404"),

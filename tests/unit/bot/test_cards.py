@@ -11,7 +11,6 @@ from bot import names
 from bot.blocks.acts import PHASES
 from bot.blocks.build import Post
 from bot.blocks.cards import Audience, change_card
-from bot.blocks.notes import changes_page
 from bot.blocks.notices import change_notice, reminder
 from bot.limits import excesses, fit_post
 from core.changes.model import Change, State
@@ -114,7 +113,6 @@ def test_nothing_from_outside_is_read_as_markup(words: str, state: State) -> Non
     for event in ("succeeded", "failed", "overdue", "needs_person", "denied"):
         assert_safe(change_notice(villain, event, NOW))
     assert_safe(reminder(villain))
-    assert_safe(changes_page([villain] * 30))
 
 
 @settings(max_examples=40, deadline=None)

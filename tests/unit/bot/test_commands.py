@@ -1,20 +1,30 @@
 """What people type is understood as they mean it, or not at all."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.commands import (
+    WATCHED,
     CancelChange,
     Command,
     OpenCreate,
+    PauseAgents,
+    ResumeAgents,
     Run,
+    ShowAudit,
+    ShowCard,
     ShowChanges,
     ShowHelp,
+    ShowReport,
     Unclear,
+    Watch,
     parse,
 )
-from bot.words import LISTED, OPERATION_OF, usage
+from bot.words import COMMANDS, LISTED, OPERATION_OF, usage
+from core.changes.model import Verdict
 from core.operations import OPERATIONS
 
 REBOOT = Run("reboot", {"server": "web01"})
@@ -56,6 +66,28 @@ REBOOT = Run("reboot", {"server": "web01"})
         ),
         ("create because we grow", OpenCreate({}, "we grow")),
         ("changes", ShowChanges()),
+        ("changes open", ShowChanges("open")),
+        ("Changes Mine", ShowChanges("mine")),
+        ("changes web01", ShowChanges(server="web01")),
+        ("changes chg_0a1b", ShowCard("chg_0a1b")),
+        ("approve chg_0a1b", ShowCard("chg_0a1b", Verdict.APPROVE)),
+        ("deny chg_0a1b because no", ShowCard("chg_0a1b", Verdict.DENY)),
+        ("audit", ShowAudit()),
+        ("audit web01", ShowAudit(server="web01")),
+        ("audit <@U0BOB|bob>", ShowAudit(person="U0BOB")),
+        ("audit <@W0BOB>", ShowAudit(person="W0BOB")),
+        ("audit @bob", ShowAudit(person="bob")),
+        ("audit chg_0a1b", ShowAudit(change="chg_0a1b")),
+        ("report", ShowReport()),
+        ("watch web01", Watch("web01", WATCHED)),
+        ("watch web01 for 2h", Watch("web01", timedelta(hours=2))),
+        ("watch \u201cweb\u201301\u201d For 30 min", Watch("web-01", timedelta(minutes=30))),
+        ("watch web01 3d", Watch("web01", timedelta(days=3))),
+        ("watch web01 stop", Watch("web01", None)),
+        ("pause", PauseAgents()),
+        ("PAUSE because \u201codd\u201d reboots", PauseAgents("\u201codd\u201d reboots")),
+        ("resume", ResumeAgents()),
+        ("resume because fixed", ResumeAgents("fixed")),
         ("cancel chg_0a1b because typo", CancelChange("chg_0a1b", "typo")),
     ],
 )
@@ -92,13 +124,26 @@ def test_a_reason_is_kept_in_the_askers_words(text: str, reason: str) -> None:
         "reboot because it hangs",
         "stop all the things",
         "plans please",
-        "changes all",
         "list web db",
         "list state:",
         "create a b",
         "create plan=",
         "cancel",
         "cancel everything",
+        "changes web01 db01",
+        "approve",
+        "approve web01",
+        "deny chg_1 chg_2",
+        "audit web01 db01",
+        "report now",
+        "watch",
+        "watch web01 for ever",
+        "watch web01 for 1m",
+        "watch web01 for 8d",
+        "watch web01 because it is odd",
+        "pause web01",
+        "resume web01",
+        "web01",
         "delete web01",
         "reboot;stop web01",
     ],
@@ -114,6 +159,59 @@ def test_an_unknown_word_is_answered_with_the_nearest() -> None:
     assert isinstance(answer, Unclear)
     assert "status" in answer.hint
     assert "nothing was run" in answer.message
+
+
+def near(text: str) -> tuple[str, ...]:
+    answer = parse(text)
+    assert isinstance(answer, Unclear)
+    return answer.near
+
+
+def test_the_commands_it_may_have_been_keep_what_followed() -> None:
+    """Each is the text that was typed, to the letter, with another first word; nothing is run before a press."""
+    assert near("rebot web01 because &lt;b&gt; \u201cx\u201d")[0] == "reboot web01 because &lt;b&gt; \u201cx\u201d"
+    assert near("  sta   web01") == ("status   web01", "start   web01")
+    assert near("re web01")[:2] == ("reboot web01", "regions web01")
+    assert near("web01") == ("show web01",)
+    assert near("pause web01") == ("pause because web01",)
+    assert near("delete web01") == ()
+
+
+@given(st.sampled_from(sorted(COMMANDS)), st.integers(0, 11), st.text("abcdefgh-", max_size=1), st.text(max_size=80))
+def test_a_slip_of_the_finger_runs_nothing(word: str, at: int, slip: str, rest: str) -> None:
+    """Whatever is typed instead of a command, only a command itself does something; what is offered begins with one."""
+    typed = word[:at] + slip + word[at + 1 :]
+    command = parse(f"{typed} {rest}")
+    if typed.lower().split()[:1] and typed.lower() not in {*COMMANDS, "help"} and isinstance(command, Unclear):
+        assert all(one.split()[0] in {*COMMANDS, "show"} for one in command.near)
+    elif isinstance(command, Run):
+        assert typed.lower().strip("-") in COMMANDS
+
+
+NAME = st.from_regex(r"[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,4}){0,3}(\.[a-z]{2,6}){0,2}", fullmatch=True)
+DASH = st.sampled_from("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\uff0d")
+QUOTE = st.sampled_from(["\u201c\u201d", "\u2018\u2019", "\u00ab\u00bb", '""', "``", ("", "")])
+GAP = st.sampled_from([" ", "  ", "\u00a0", "\t", " \u200b"])
+SERVERS = sorted(word for word, name in OPERATION_OF.items() if OPERATIONS[name].takes_server)
+
+
+@given(st.sampled_from(SERVERS), NAME, DASH, QUOTE, GAP, st.booleans())
+def test_a_phone_changes_nothing(
+    word: str, name: str, dash: str, quote: tuple[str, str], gap: str, capital: bool
+) -> None:
+    """Long dashes in a name, curly quotes around it, odd spaces and capitals are read as they were meant."""
+    before, after = quote
+    typed = f"{word.capitalize() if capital else word.upper()}{gap}{before}{name.replace('-', dash)}{after}"
+    assert parse(typed) == parse(f"{word} {name}") == Run(OPERATION_OF[word], {"server": name})
+
+
+@given(st.sampled_from(["reboot", "stop", "start"]), NAME, DASH, st.text(min_size=1, max_size=100))
+def test_a_reason_is_read_with_any_dash_and_kept_as_it_is(word: str, name: str, dash: str, reason: str) -> None:
+    """A phone's dash begins an option as two hyphens do, and the words of the reason stay as they were typed."""
+    by_phone, by_keyboard = parse(f"{word} {name} {dash}reason {reason}"), parse(f"{word} {name} --reason {reason}")
+    assert by_phone == by_keyboard
+    assert isinstance(by_phone, Run)
+    assert by_phone.arguments == {"server": name}
 
 
 @pytest.mark.parametrize("word", OPERATION_OF)

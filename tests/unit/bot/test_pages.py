@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from bot.blocks.build import Post, unpack
 from bot.blocks.catalogue import plans_table, regions_table, systems_table, without_table
 from bot.blocks.forms import Catalogue, Draft, create_view, deny_view, encode, read_values
-from bot.blocks.notes import error_note, help_page, note, suggestions
+from bot.blocks.help import help_page
+from bot.blocks.notes import error_note, note, suggestions
 from bot.blocks.servers import Asked, choice, server_details, server_page, usage_page
 from bot.commands import parse
 from bot.limits import fit_post, view_excesses
@@ -51,7 +52,7 @@ def test_pages_are_safe_whatever_things_are_called(words: str) -> None:
         without_table(plans_table(plans)),
         note(words, words, words),
         error_note(InvalidInput(words, hint=words)),
-        suggestions(UnknownServer(words, [words]), "reboot", [words] * 3),
+        suggestions(UnknownServer(words, [words]), "reboot", [words] * 3, words),
         help_page(words),
     ):
         assert_safe(fit_post(post))

@@ -1,0 +1,65 @@
+"""Pausing agents and letting them go on, with what Slack says of the person at that moment."""
+
+from dataclasses import replace
+
+from bot import names
+from bot.blocks.build import Post, actions, button
+from bot.blocks.notes import note
+from bot.blocks.text import flat
+from bot.identity import Unreadable
+from bot.parts import Asking, Parts
+from core.changes import listing
+from core.changes.listing import Wanted
+from core.changes.model import ActorKind, State
+from core.errors import NotAllowed
+from core.pause import Pause
+
+
+async def pause(parts: Parts, asking: Asking, reason: str = "") -> Pause:
+    """Pause all agents, for any full member; raises `NotAllowed`.
+
+    It is the safe direction: where Slack cannot say who somebody is, it is done and that is written down.
+    """
+    _at_home(asking)
+    try:
+        await parts.membership.full_member(asking.user)
+        evidence = "a full member of the workspace"
+    except Unreadable:
+        evidence = "whether this is a full member could not be read"
+    return await parts.core.gate.pause_agents(asking.actor, paused=True, reason=reason, evidence=evidence)
+
+
+async def resume(parts: Parts, asking: Asking, *, seen: float, reason: str = "") -> Pause:
+    """Lift the pause that was made at `seen`; raises `NotAllowed` for all but those who may, and `StaleChange`."""
+    _at_home(asking)
+    gate = parts.core.gate
+    standing = await parts.membership.standing(asking.user, gate.stewards)
+    actor = replace(asking.actor, groups=standing.groups)
+    evidence = standing.evidence or "a full member of the workspace"
+    return await gate.pause_agents(actor, paused=False, reason=reason, evidence=evidence, seen=seen)
+
+
+async def paused_note(parts: Parts, reason: str = "") -> Post:
+    """Say whether agents are paused, and offer to let them go on."""
+    found = await parts.core.gate.agents_paused()
+    if not found.paused or found.at is None:
+        return note("Agents are not paused.")
+    held = await parts.core.database.read(
+        lambda connection: listing.find(connection, Wanted(open_only=True), listing.MOST)
+    )
+    waiting = sum(one.state is State.HELD and one.actor.kind is ActorKind.AGENT for one in held)
+    base = note(found.words, f"{waiting} of their changes wait." if waiting else "None of their changes waits.")
+    value = {"at": found.at.timestamp(), "why": flat(reason, 300)}
+    return Post(base.text, (*base.blocks, actions([button("Let agents go on", names.RESUME, value, "danger")])))
+
+
+def switched_note(found: Pause) -> Post:
+    """Say how the switch is now."""
+    if found.paused:
+        return note(found.words, "They can look and change nothing. /vps resume lets them go on.")
+    return note("Agents may ask for changes again.", "What was cancelled meanwhile stays cancelled.")
+
+
+def _at_home(asking: Asking) -> None:
+    if asking.stranger:
+        raise NotAllowed("Only members of this workspace can use me, not guests from another.")

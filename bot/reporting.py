@@ -1,0 +1,76 @@
+"""The report: how everything stands now, read from the provider and from what is stored."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+from bot.blocks.build import Post
+from bot.blocks.report import Costs, Fleet, Standing, report_page
+from bot.links import links_to
+from bot.parts import Asking, Parts, catalogue, request_of
+from core.changes import listing
+from core.changes.listing import Wanted
+from core.errors import VpsopsError
+from core.reads import all_servers
+from core.wayscloud.models import Plan, Server
+
+LATELY: Final = timedelta(hours=24)
+SHOWN: Final = 8
+
+
+async def report(parts: Parts, asking: Asking, *, everyone: bool) -> Post:
+    """Read and draw the report; what cannot be read is said in its place. A channel is not told of costs."""
+    now = parts.core.clock.now()
+    read = parts.core.database.read
+    lately = Wanted(since=now - LATELY)
+    going_on = await read(partial(listing.find, wanted=Wanted(open_only=True), limit=listing.MOST))
+    counted = await read(partial(listing.count_by_state, wanted=lately))
+    moved = await read(partial(listing.find, wanted=lately, limit=listing.MOST))
+    ended = [one for one in moved if one.state.final][:SHOWN]
+    standing = Standing(
+        at=now,
+        fleet=await _fleet(parts, asking, priced=not everyone),
+        pause=await parts.core.gate.agents_paused(),
+        going_on=tuple(going_on),
+        ended=tuple(ended),
+        counted={state: count for state, count in counted.items() if state.final},
+    )
+    shown = [*going_on[:SHOWN], *ended]
+    return report_page(standing, await links_to(parts, asking, shown))
+
+
+async def _fleet(parts: Parts, asking: Asking, *, priced: bool) -> Fleet:
+    try:
+        servers = await all_servers(parts.core.gate, await request_of(parts, asking, "list", {}))
+    except VpsopsError as error:
+        return Fleet(problem=f"{error.message} ({error.error_id})")
+    costs = costs_of(servers, await _plans(parts, asking, servers)) if priced else None
+    return Fleet(Counter(one.state for one in servers), costs, complete=servers.complete)
+
+
+async def _plans(parts: Parts, asking: Asking, servers: Sequence[Server]) -> Sequence[Plan]:
+    """Plans are asked for only where a server's own price is missing; without them that price is unknown."""
+    if all(one.monthly_price is not None or not one.plan for one in servers):
+        return ()
+    try:
+        return (await catalogue(parts, asking)).plans
+    except VpsopsError:
+        return ()
+
+
+def costs_of(servers: Sequence[Server], plans: Sequence[Plan]) -> Costs:
+    """Add up what a month costs, by currency, and count the servers whose price nobody tells; pure."""
+    by_code: Mapping[str, Plan] = {plan.code.lower(): plan for plan in plans}
+    sums: dict[str, float] = {}
+    unknown = 0
+    for server in servers:
+        plan = by_code.get((server.plan or "").lower())
+        priced = server if server.monthly_price is not None else plan
+        if priced is None or priced.monthly_price is None:
+            unknown += 1
+        else:
+            currency = priced.currency or ""
+            sums[currency] = sums.get(currency, 0.0) + priced.monthly_price
+    return Costs(sums, unknown)

@@ -1,0 +1,88 @@
+"""What somebody may do here, by the policy: what holds for certain, and what depends on the server; pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from bot.blocks.text import channel, is_person, outside, person
+from core.changes.model import Actor, Approvers, Decision, Ruling, Target
+from core.operations import OPERATIONS, Operation
+from core.policy import Facts, Policy
+
+SOMEWHERE: Final = Target("", "")
+NAMED: Final = 6
+SHORT: Final = {
+    Decision.ALLOW: "at once",
+    Decision.CONFIRM: "you confirm",
+    Decision.APPROVE: "needs approval",
+    Decision.DENY: "refused",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """What the policy says of one operation; `depends` are the rules that speak for some servers or prices only."""
+
+    operation: Operation
+    ruling: Ruling
+    depends: Mapping[str, Decision]
+
+
+def rights(policy: Policy, actor: Actor, origin: str, now: datetime) -> Mapping[str, Right]:
+    """Return what somebody may do, by operation."""
+    return {name: _right(policy, operation, actor, origin, now) for name, operation in OPERATIONS.items()}
+
+
+def _right(policy: Policy, operation: Operation, actor: Actor, origin: str, now: datetime) -> Right:
+    def facts(target: Target | None, cost: float | None) -> Facts:
+        return Facts(operation.name, operation.risk, actor, origin, now, target, cost=cost)
+
+    anywhere = policy.decide(facts(None, 0.0))  # no rule about servers, regions or prices speaks
+    known = set(anywhere.rules)
+    aware = operation.takes_server or operation.name == "create"
+    heard = policy.hear(facts(SOMEWHERE, None)) if aware else []
+    depends = {
+        one.rule.id: one.rule.decision
+        for one in heard
+        if one.unknown and not one.failed and one.rule.id not in known and _matters(one.rule.decision, anywhere)
+    }
+    return Right(operation, anywhere, depends)
+
+
+def _matters(decision: Decision, ruling: Ruling) -> bool:
+    """A rule for some servers matters where it is stricter, or where nothing else lets it happen at all."""
+    return decision.rank > ruling.decision.rank or not ruling.rules
+
+
+def right_words(right: Right) -> str:
+    """Say what one may do, as escaped mrkdwn."""
+    ruling = right.ruling
+    stricter = ", ".join(f"{SHORT[decision]} ({outside(rule, 60)})" for rule, decision in right.depends.items())
+    if not ruling.rules and right.depends:
+        return f"only for some: {stricter}"
+    rules = f" ({outside(', '.join(ruling.rules), 160)})" if ruling.rules else ""
+    return f"{_said(right.operation, ruling)}{rules}" + (f"; for some: {stricter}" if stricter else "")
+
+
+def _said(operation: Operation, ruling: Ruling) -> str:
+    match ruling.decision:
+        case Decision.ALLOW:
+            return "you may" if operation.reads else "runs at once"
+        case Decision.CONFIRM:
+            return "you confirm"
+        case Decision.APPROVE:
+            plural = "s" if ruling.votes != 1 else ""
+            return f"needs {ruling.votes} approval{plural} by {approvers_words(ruling.approvers)}"
+        case Decision.DENY:
+            return f"refused: {outside(ruling.reason or 'no rule allows it', 160)}"
+
+
+def approvers_words(approvers: Approvers) -> str:
+    """Name those who may approve, as escaped mrkdwn; it rings nobody."""
+    people = [person(one.upper() if is_person(one.upper()) else one) for one in approvers.people]
+    groups = [f"group {outside(one, 40)}" for one in approvers.groups]
+    channels = [f"members of {channel(one.upper())}" for one in approvers.channels]
+    every = [*groups, *channels, *people]
+    more = f" and {len(every) - NAMED} more" if len(every) > NAMED else ""
+    return ", ".join(every[:NAMED]) + more or "nobody"
