@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 
 import anyio
-import psycopg
 
 from core.clock import Clock
 from core.storage.engines import PG_PATIENCE, Pools
@@ -87,6 +86,8 @@ class Signals:
                 self.notify()
 
     async def _listen(self) -> None:
+        import psycopg  # noqa: PLC0415 - 6 MiB that a process on SQLite does without
+
         await self._somebody_waits()
         while True:
             try:
@@ -95,6 +96,8 @@ class Signals:
                 await self._clock.sleep(AWAY_SECONDS)
 
     async def _hear(self) -> None:
+        import psycopg  # noqa: PLC0415 - as above
+
         address = self._pools.url.set(drivername="postgresql").render_as_string(hide_password=False)
         async with await psycopg.AsyncConnection.connect(address, autocommit=True, **PG_PATIENCE) as connection:
             await connection.execute("LISTEN vpsops")

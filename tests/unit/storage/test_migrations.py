@@ -30,6 +30,14 @@ TOGETHER = 4
 UPGRADE = (
     "import sys; from core.storage import engines, schema; schema.upgrade(engines.open_pools(sys.argv[1]).durable)"
 )
+LOADED = """
+import sys
+import core.app
+from core.storage import engines, schema
+with engines.open_pools(sys.argv[1]).reading.connect() as connection:
+    print(schema.standing(connection))
+print(*({"alembic", "psycopg"} & set(sys.modules)))
+"""
 NEXT = '''
 """A version from the future, for a test."""
 import sqlalchemy as sa
@@ -55,6 +63,22 @@ def revisions(scripts: Path = schema.MIGRATIONS) -> list[str]:
 
 
 REVISIONS = revisions()
+
+
+def test_an_ordinary_start_knows_the_newest_version() -> None:
+    """The version that is compared without alembic is the newest that alembic would find."""
+    assert REVISIONS[-1] == schema.HEAD
+
+
+def test_a_process_on_sqlite_loads_neither_alembic_nor_psycopg(tmp_path: Path) -> None:
+    """Opening a database whose schema is current costs no memory for what is not needed then."""
+    url = f"sqlite:///{tmp_path / 'one.sqlite3'}"
+    with engine_of(url) as engine:
+        upgrade(engine)
+    loaded = subprocess.run([sys.executable, "-c", LOADED, url], capture_output=True, text=True, check=True, timeout=20)
+    assert loaded.stdout.split() == ["current"]
+
+
 STEPS = list(itertools.pairwise(REVISIONS))
 
 
