@@ -17,6 +17,8 @@ from core.serving import address_of, base_of, listen
 from core.settings import Settings, load_settings
 from core.signals import stopping
 from mcp_server.http import app_of, open_mcp
+from mcp_server.narrowing import add_flags, reach_of
+from mcp_server.server import Options
 from mcp_server.serving import announce, serve_mcp
 from mcp_server.site import PATH as MCP_PATH
 from mcp_server.site import Site, site_of
@@ -37,26 +39,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT,
         help="listen at this address (default %(default)s; port 0 takes a free one)",
     )
+    add_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve both until a signal; return the exit code."""
-    return reported(lambda: _start(args.http))
+    return reported(lambda: _start(args.http, Options(reach=reach_of(args))))
 
 
-def _start(given: str) -> None:
+def _start(given: str, options: Options) -> None:
     settings = load_settings()
     host, port = address_of(given, DEFAULT)
     require(settings, http=settings.slack_app_token is None)
     configure_logging(settings)
     with listen(host, port) as sock:
-        run_server(_main, settings, site_of(settings, sock, SystemClock(), host), sock)
+        run_server(_main, settings, site_of(settings, sock, SystemClock(), host), sock, options)
 
 
-async def _main(settings: Settings, site: Site, sock: socket.socket) -> None:
+async def _main(settings: Settings, site: Site, sock: socket.socket, options: Options) -> None:
     async with open_core(settings, front="slack") as core, open_bot(core) as bot, stopping() as stop:
         await check_token(bot)
-        async with open_mcp(core, site) as served, anyio.create_task_group() as group:
+        async with open_mcp(core, site, options) as served, anyio.create_task_group() as group:
             announce(site)
             if settings.slack_app_token is None:
                 sys.stdout.write(f"bot: {base_of(sock)}{SLACK_PATH}\n")

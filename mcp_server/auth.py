@@ -52,7 +52,8 @@ class KnownUser(AuthenticatedUser):
     def __init__(self, grant: Grant, issuer: str) -> None:
         caller = grant.caller
         scopes = sorted(caller.scopes)
-        client = " ".join((grant.client or "-", caller.human, *scopes))
+        reach = (f"{name}={value}" for one in caller.reach.narrowings for name, value in one.described())
+        client = " ".join((grant.client or "-", caller.human, *scopes, *reach))
         super().__init__(
             AccessToken(
                 token="",  # it is not kept

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from core.changes.model import Actor, Change, Json
 from core.errors import StaleChange, UnknownChange
+from core.gate import Gate
 from mcp_server import sdk
 from mcp_server.as_task import key_of, task_of, to_confirm
 from mcp_server.flow import Desk
@@ -29,7 +30,7 @@ class ChangeTasks:
         change = await self._own(context, task_id)
         if change is None:
             return None
-        gate = self.desk.core.gate
+        gate = self._gate(context)
         now, tools = self.desk.core.clock.now(), self.desk.change_tools
         return task_of(change, gate.timing, now, can_ask=sdk.can_ask(context), tools=tools)
 
@@ -42,7 +43,7 @@ class ChangeTasks:
         answer = _elicited(answers.get(key_of(change)))
         if answer is None or not to_confirm(change) or not sdk.can_ask(context):
             return True
-        given, actor, gate = sdk.answer_of(answer), self._actor(context), self.desk.core.gate
+        given, actor, gate = sdk.answer_of(answer), self._actor(context), self._gate(context)
         with suppress(StaleChange):
             if is_yes(given):
                 await gate.confirm(change.id, actor, change.digest)
@@ -57,15 +58,18 @@ class ChangeTasks:
             return False
         self._check_granted(context)
         with suppress(StaleChange):
-            await self.desk.core.gate.cancel(change.id, self._actor(context), reason="The client gave the task up.")
+            await self._gate(context).cancel(change.id, self._actor(context), reason="The client gave the task up.")
         return True
+
+    def _gate(self, context: sdk.Context) -> Gate:
+        return self.desk.core.gate.seeing(self.desk.who(context).reach.sight)
 
     def _actor(self, context: sdk.Context) -> Actor:
         return agent_of(sdk.client_name(context), self.desk.who(context))
 
     async def _own(self, context: sdk.Context, task_id: str) -> Change | None:
         try:
-            change = await self.desk.core.gate.get(task_id)
+            change = await self._gate(context).get(task_id)
         except UnknownChange:
             return None
         actor = self._actor(context)

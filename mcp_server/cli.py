@@ -15,13 +15,14 @@ from anyio.abc import TaskGroup
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
-from core.app import Core, open_core
+from core.app import open_core
 from core.errors import VpsopsError
 from core.logs import configure_logging
 from core.settings import Settings, load_settings
 from mcp_server import early, front
 from mcp_server.front import Handover
-from mcp_server.server import build_server
+from mcp_server.narrowing import add_flags, reach_of
+from mcp_server.server import Options, build_server
 from mcp_server.serving import EXAMPLE, run_http
 from mcp_server.site import PATH
 
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help=f"serve Streamable HTTP at this address under {PATH}, such as {EXAMPLE} (port 0 takes a free one)",
     )
+    add_flags(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -50,19 +52,20 @@ def run(arguments: argparse.Namespace) -> int:
     """
     settings = load_settings()
     configure_logging(settings)
+    options = Options(reach=reach_of(arguments))
     if arguments.http is not None:
-        run_http(settings, arguments.http)
+        run_http(settings, arguments.http, options)
         return 0
-    anyio.run(serve, settings, arguments.handover or Handover(), arguments.words)
+    anyio.run(serve, settings, Start(arguments.handover or Handover(), arguments.words, options))
     return 0
 
 
-async def serve(settings: Settings, handover: Handover, words: Sequence[str]) -> None:
+async def serve(settings: Settings, start: "Start") -> None:
     """Serve one client on this process's standard streams, from where the start-up front left it."""
     failure: VpsopsError | None = None
     async with anyio.create_task_group() as group:
         try:
-            if await _serve_core(settings, group, Start(handover, words)):
+            if await _serve_core(settings, group, start):
                 leave()
         except VpsopsError as error:  # out of the group before it is raised, so that it stays itself
             failure = error
@@ -72,10 +75,11 @@ async def serve(settings: Settings, handover: Handover, words: Sequence[str]) ->
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """How this process was started: by which words, and how far the front went."""
+    """How this process was started: by which words, how far the front went, and what the words ask for."""
 
     handover: Handover
     words: Sequence[str]
+    options: Options
 
 
 async def _serve_core(settings: Settings, group: TaskGroup, start: Start) -> bool:
@@ -83,7 +87,7 @@ async def _serve_core(settings: Settings, group: TaskGroup, start: Start) -> boo
     async with open_core(settings, front="mcp") as core:
         ended = anyio.Event()
         signalled = anyio.Event()
-        group.start_soon(_serve_streams, core, ended, start)
+        group.start_soon(_serve_streams, build_server(core, start.options), ended, start)
         watcher = anyio.CancelScope()
         group.start_soon(_watch_signals, watcher, signalled, ended)
         await ended.wait()
@@ -91,8 +95,7 @@ async def _serve_core(settings: Settings, group: TaskGroup, start: Start) -> boo
         return signalled.is_set()
 
 
-async def _serve_streams(core: Core, ended: anyio.Event, start: Start) -> None:
-    server = build_server(core)
+async def _serve_streams(server: Server[Any], ended: anyio.Event, start: Start) -> None:
     stdin, stdout = early.streams(start.handover) if start.handover.unread else (None, None)
     try:
         async with stdio_server(stdin, stdout) as (incoming, outgoing):

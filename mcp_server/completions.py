@@ -15,6 +15,7 @@ import structlog
 
 from core.clock import Clock
 from core.errors import VpsopsError
+from core.limits.reach import Sight
 from core.operations.catalogue import OsTemplates, Plans, Regions
 from mcp_server import addresses, sdk
 from mcp_server.addresses import CHANGE, PLAIN
@@ -28,6 +29,7 @@ PATIENCE: Final = 3.0
 SERVERS_SECONDS: Final = 10.0
 CATALOGUE_SECONDS: Final = 300.0
 FAILED_SECONDS: Final = 5.0
+MOST_SIGHTS: Final = 50
 
 LOG = structlog.get_logger(__name__)
 
@@ -137,11 +139,21 @@ NEEDS: Final = {"servers": "list", "plans": "plans", "os_templates": "os_templat
 
 
 class Completions:
-    """What has been read for completions, shared by all callers of a server."""
+    """What has been read for completions, shared by all callers of a server who see the same servers."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._kept = {
+        self._kept: dict[Sight, Mapping[str, Kept]] = {}
+
+    def _of(self, reader: Reader) -> Mapping[str, Kept]:
+        sight = reader.caller.reach.sight
+        if sight not in self._kept and len(self._kept) >= MOST_SIGHTS:
+            self._kept.clear()
+        return self._kept.setdefault(sight, self._fresh())
+
+    @staticmethod
+    def _fresh() -> Mapping[str, Kept]:
+        return {
             "servers": Kept(SERVERS_SECONDS, servers),
             "changes": Kept(0.0, changes),
             "plans": Kept(CATALOGUE_SECONDS, plans),
@@ -154,7 +166,7 @@ class Completions:
         source = source_of(params.ref, params.argument.name)
         names = NONE
         if source and len(params.argument.value) <= LONGEST_VALUE and self._may(reader, source):
-            names = await self._kept[source].get(reader, self._clock)
+            names = await self._of(reader)[source].get(reader, self._clock)
         found = matching(names, params.argument.value)
         shown = t.Completion(values=found[:MOST], total=len(found), has_more=len(found) > MOST)
         return t.CompleteResult(completion=shown)

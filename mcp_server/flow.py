@@ -5,7 +5,7 @@ Nothing here causes an effect: the gate does, after `confirm` with the digest th
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 import mcp.types as t
@@ -18,6 +18,7 @@ from core.requests import Done, Held, Outcome, Refused, Request
 from mcp_server import results
 from mcp_server.as_task import task_of
 from mcp_server.identity import Caller, agent_of
+from mcp_server.narrowing import seen_by
 from mcp_server.questions import Answer, is_yes, question_of, read_state, refusal_of, state_of
 from mcp_server.results import ToolResult
 from mcp_server.sdk import Call, Context, question_result
@@ -45,6 +46,11 @@ class Desk:
     def actor(self, call: Call) -> Actor:
         """Return who asks."""
         return agent_of(call.client_name, self.who(call.context))
+
+    def seen_by(self, caller: Caller) -> "Desk":
+        """Return the desk for a caller: what is out of its sight is not there, and no tool is named that it lacks."""
+        told = all(caller.reach.allows(tool) for tool in ("vps_change_get", "vps_change_wait"))
+        return replace(self, core=seen_by(self.core, caller), change_tools=self.change_tools and told)
 
 
 def request_of(desk: Desk, call: Call, operation: Operation) -> Request:

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from core.changes.model import LOCAL, Actor, ActorKind
+from core.limits.reach import EVERYTHING, Narrowing, Reach
+from core.limits.tools import TOOLSETS
 from core.settings import Settings
 from mcp_server.text import clean
 
@@ -16,6 +18,9 @@ NAMELESS = "unnamed client"
 READ = "vps:read"
 WRITE = "vps:write"
 SCOPES = (READ, WRITE)
+TOOLSET_SCOPES = {f"vps:{name}": name for name in TOOLSETS}
+"""Scopes that narrow: a token with any of them may use these toolsets alone."""
+
 EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}")
 SLACK_USER = re.compile(r"[UW][A-Z0-9]{2,30}")
 
@@ -33,17 +38,24 @@ class Caller:
     aliases: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     scopes: frozenset[str] = frozenset(SCOPES)
+    reach: Reach = EVERYTHING
 
     @property
     def may_change(self) -> bool:
-        """Say whether it was granted more than reading."""
-        return WRITE in self.scopes
+        """Say whether it was granted more than reading, where changes can be made at all."""
+        return WRITE in self.scopes and not self.reach.read_only
 
 
 def with_reads(scopes: Iterable[str]) -> frozenset[str]:
     """Return the scopes we know of these; who may change may read."""
     known = frozenset(scopes) & frozenset(SCOPES)
     return known | {READ} if WRITE in known else known
+
+
+def token_reach(toolsets: Iterable[str] = (), servers: Iterable[str] = ()) -> Reach:
+    """Return what a token that names these toolsets and servers may use and see; naming none narrows nothing."""
+    narrowing = Narrowing("this token's", toolsets=frozenset(toolsets), servers=frozenset(servers))
+    return Reach((narrowing,)) if narrowing.described() else EVERYTHING
 
 
 def is_person(text: str) -> bool:

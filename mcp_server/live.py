@@ -127,7 +127,8 @@ class Live:
             allowed, key = reader.may("list"), SERVERS
         else:
             reader.check()
-            server = named(address.ref, await self.core.engine.fleet.known())
+            known = await self.core.engine.fleet.known()
+            server = named(address.ref, {ident: one for ident, one in known.items() if reader.sees(one)})
             allowed, key = reader.may("get", target_of(server)), f"server:{server.id}"
         if not allowed:
             raise NotAllowed("You may not read this.")

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import jwt
 
-from mcp_server.identity import WRITE, Caller, is_person, with_reads
+from mcp_server.identity import TOOLSET_SCOPES, WRITE, Caller, is_person, token_reach, with_reads
 from mcp_server.keys import KINDS, Keys
 
 LEEWAY: Final = 30.0  # seconds the issuer's clock may be apart from ours
@@ -98,13 +98,15 @@ def grant_of(claims: Mapping[str, Any], trust: Trust) -> Grant:
     if "cnf" in claims:
         raise NotAccepted("it is bound to a key, which a bearer does not prove")
     human = human_of(claims, trust.human_claim)
-    scopes = with_reads((*_words(claims.get("scope")), *_words(claims.get("scp"))))
+    words = (*_words(claims.get("scope")), *_words(claims.get("scp")))
+    scopes = with_reads(words)
     caller = Caller(
         human=human or str(claims["sub"])[:LONGEST],
         subject=str(claims["sub"])[:LONGEST],
         aliases=_aliases(claims, human),
         groups=tuple(one[:LONGEST] for one in _words(claims.get("groups"))[:MAX_GROUPS]),
         scopes=scopes if human else scopes - {WRITE},
+        reach=token_reach(TOOLSET_SCOPES[word] for word in words if word in TOOLSET_SCOPES),
     )
     client = claims.get("client_id") or claims.get("azp") or ""
     return Grant(caller, str(client)[:LONGEST])

@@ -13,6 +13,8 @@ from core.requests import Done, Request
 from core.wayscloud.models import Listing, Server
 from mcp_server import sdk
 from mcp_server.identity import READ, Caller, agent_of
+from mcp_server.narrowing import seen_by
+from mcp_server.tools import PREFIX
 
 ORIGIN = Origin(front="mcp")
 
@@ -31,7 +33,7 @@ class Reader:
 
     async def read(self, operation: str, **arguments: Json) -> BaseModel:
         """Return what a read finds; raises `NotAllowed` where the scope or the policy says no, and as the gate does."""
-        self.check()
+        self.check(operation)
         outcome = await self.core.gate.submit(self.request(operation, arguments))
         if not isinstance(outcome, Done) or outcome.result is None:
             raise NotAllowed(getattr(outcome, "reason", ""), hint=getattr(outcome, "hint", ""))
@@ -39,13 +41,20 @@ class Reader:
 
     async def change(self, change_id: str) -> Change:
         """Return a change; raises `UnknownChange`, `NotAllowed`."""
-        self.check()
+        self.check("change_get")
         return await self.core.gate.get(change_id)
 
-    def check(self) -> None:
-        """Raise `NotAllowed` for a caller that was granted no reading."""
+    def check(self, tool: str = "") -> None:
+        """Raise `NotAllowed` for a caller that was granted no reading, or that may not use the tool that shows it."""
         if not self.granted:
             raise NotAllowed(f"The token lacks the scope {READ}.")
+        barred = self.caller.reach.barred(f"{PREFIX}{tool}") if tool else None
+        if barred is not None:
+            raise NotAllowed(f"The limit {barred.where} {barred.limit} ({barred.value}) does not let it be read here.")
+
+    def sees(self, server: Server) -> bool:
+        """Say whether a server is there for the caller."""
+        return self.caller.reach.sight.sees(server.id, server.hostname)
 
     @property
     def granted(self) -> bool:
@@ -63,11 +72,12 @@ class Reader:
 
     def may(self, operation: str, target: Target | None = None) -> bool:
         """Say whether the caller may run a read now, without running it."""
-        return self.granted and may_read(self.core.gate, self.request(operation, {}), target)
+        allowed = self.granted and self.caller.reach.allows(f"{PREFIX}{operation}")
+        return allowed and may_read(self.core.gate, self.request(operation, {}), target)
 
     async def servers(self) -> Listing[Server]:
         """Return all servers in one call; raises `NotAllowed`, `WayscloudError`."""
-        self.check()
+        self.check("list")
         return await all_servers(self.core.gate, self.request("list", {}))
 
     async def in_full(self, servers: Sequence[Server], most: int) -> list[Server]:
@@ -86,4 +96,4 @@ class Readers:
     def of(self, context: sdk.Context) -> Reader:
         """Return who reads."""
         caller = self.who(context)
-        return Reader(self.core, caller, agent_of(sdk.client_name(context), caller))
+        return Reader(seen_by(self.core, caller), caller, agent_of(sdk.client_name(context), caller))

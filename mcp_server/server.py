@@ -12,12 +12,15 @@ from mcp.server.lowlevel import Server
 
 from core.app import Core
 from core.errors import VpsopsError
-from core.requests import Done, Refused
+from core.limits import guard
+from core.limits.reach import EVERYTHING, Reach
+from core.requests import Done, Refused, Request
 from mcp_server import results, sdk
 from mcp_server.change_tasks import ChangeTasks
 from mcp_server.change_tools import CHANGE_TOOLS
-from mcp_server.flow import PATIENCE, Desk, request_of, run_change
+from mcp_server.flow import ORIGIN, PATIENCE, Desk, request_of, run_change
 from mcp_server.identity import READ, WRITE, Caller, human_of, principal_of
+from mcp_server.narrowing import reach_over, within
 from mcp_server.reader import Readers
 from mcp_server.reading import serve_reading
 from mcp_server.results import ToolResult
@@ -41,7 +44,8 @@ class Options:
     """How a server is built.
 
     `change_tools` adds the tools on changes; `state_keys` outlive the process (32 bytes each, the first seals);
-    `human` is whose session it is, or `who` says it of each request; `patience` the seconds a call may wait.
+    `human` is whose session it is, or `who` says it of each request; `patience` the seconds a call may wait;
+    `reach` is what flags leave of what the file leaves.
     """
 
     change_tools: bool = True
@@ -49,13 +53,14 @@ class Options:
     human: str = ""
     who: Callable[[sdk.Context], Caller] | None = None
     patience: float = PATIENCE
+    reach: Reach = EVERYTHING
 
 
 def build_server(core: Core, options: Options | None = None) -> Server[Any]:
-    """Return the server over a core, ready for any transport."""
+    """Return the server over a core, ready for any transport; raises `ConfigurationError` where no tool is left."""
     chosen = options or Options()
     local = Caller(human=chosen.human or human_of(core.settings))
-    who = chosen.who or (lambda _: local)
+    who = within(reach_over(core, chosen.reach), chosen.who or (lambda _: local))
     desk = Desk(core=core, who=who, change_tools=chosen.change_tools, patience=chosen.patience)
     tools = _tools(chosen)
     listed = {tool.name: tool for tool in tools}
@@ -64,14 +69,21 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
         if params is not None and params.cursor is not None:
             raise sdk.no_such_cursor()
         caller = who(context)
-        return t.ListToolsResult(tools=[tool for tool in tools if is_granted(tool, caller)])
+        return t.ListToolsResult(tools=[tool for tool in tools if is_listed(tool, caller)])
 
     async def on_call_tool(context: sdk.Context, params: t.CallToolRequestParams) -> ToolResult:
         if params.name not in listed:
             raise sdk.no_such_tool(params.name)
-        if not is_granted(listed[params.name], who(context)):
+        caller, call = who(context), sdk.Call(context, params, core.clock.monotonic())
+        barred = caller.reach.barred(params.name)
+        if barred is not None:
+            about = call_request(desk, call)
+            too_fast = await core.gate.admit(about)
+            exceeded = guard.barred(barred, params.name)
+            return results.refused(too_fast or await core.gate.limited(about, exceeded), tools=False)
+        if not is_granted(listed[params.name], caller):
             return results.answer(f"{params.name} changes things, and this token may not: {NOT_GRANTED}", failed=True)
-        return await _answer(desk, sdk.Call(context, params, core.clock.monotonic()))
+        return await _answer(desk.seen_by(caller), call)
 
     server: Server[Any] = Server(
         NAME,
@@ -88,9 +100,14 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
     return server
 
 
+def is_listed(tool: t.Tool, caller: Caller) -> bool:
+    """Say whether a caller may use a tool, as far as limits and scopes say."""
+    return caller.reach.allows(tool.name) and is_granted(tool, caller)
+
+
 def is_granted(tool: t.Tool, caller: Caller) -> bool:
     """Say whether a caller was granted a tool: all of them, or those that only read."""
-    return caller.may_change or (tool.annotations is not None and bool(tool.annotations.read_only_hint))
+    return WRITE in caller.scopes or (tool.annotations is not None and bool(tool.annotations.read_only_hint))
 
 
 def changing_tools() -> frozenset[str]:
@@ -123,8 +140,16 @@ async def _answer(desk: Desk, call: sdk.Call) -> ToolResult:
         return results.error(bug)
 
 
+def call_request(desk: Desk, call: sdk.Call) -> Request:
+    """Return a call of any tool as a request, to be counted or refused: it is not carried out."""
+    return Request(operation=call.tool, arguments=call.arguments, actor=desk.actor(call), origin=ORIGIN)
+
+
 async def _run(desk: Desk, call: sdk.Call) -> ToolResult:
     if call.tool in CHANGE_TOOLS:
+        too_fast = await desk.core.gate.admit(call_request(desk, call))
+        if too_fast is not None:
+            return results.refused(too_fast, tools=desk.change_tools)
         return await CHANGE_TOOLS[call.tool].handle(desk, call)
     operation = operation_named(call.tool)
     if operation is None:

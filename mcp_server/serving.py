@@ -15,6 +15,7 @@ from core.serving import address_of, listen, serve
 from core.settings import Settings
 from core.signals import stopping
 from mcp_server.http import McpHttp, open_mcp
+from mcp_server.server import Options
 from mcp_server.site import Site, site_of
 
 EXAMPLE: Final = "127.0.0.1:8900"
@@ -22,15 +23,15 @@ EXAMPLE: Final = "127.0.0.1:8900"
 LOG = structlog.get_logger(__name__)
 
 
-def run_http(settings: Settings, given: str) -> None:
+def run_http(settings: Settings, given: str, options: Options) -> None:
     """Serve over HTTP until a signal; raises `ConfigurationError` before anything is served, `StorageError`."""
     host, port = address_of(given, EXAMPLE)
     with listen(host, port) as sock:
-        run_server(_main, settings, site_of(settings, sock, SystemClock(), host), sock)
+        run_server(_main, settings, site_of(settings, sock, SystemClock(), host), sock, options)
 
 
-async def _main(settings: Settings, site: Site, sock: socket.socket) -> None:
-    async with open_core(settings, front="mcp") as core, stopping() as stop, open_mcp(core, site) as served:
+async def _main(settings: Settings, site: Site, sock: socket.socket, options: Options) -> None:
+    async with open_core(settings, front="mcp") as core, stopping() as stop, open_mcp(core, site, options) as served:
         announce(site)
         await serve_mcp(served, served.asgi(core), sock, stop)
 

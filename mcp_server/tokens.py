@@ -14,7 +14,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, Val
 
 from core.clock import Clock
 from core.errors import ConfigurationError
-from mcp_server.identity import Caller, is_person, with_reads
+from core.limits.written import Toolsets, lowered, said
+from core.policy.written import Servers
+from mcp_server.identity import Caller, is_person, token_reach, with_reads
 
 MAX_BYTES = 1_000_000
 SHORTEST_TOKEN = 32
@@ -36,6 +38,8 @@ class WrittenToken(BaseModel):
     token: Annotated[SecretStr, Field(min_length=SHORTEST_TOKEN)] | None = None
     aliases: tuple[Word, ...] = ()
     groups: tuple[Word, ...] = ()
+    toolsets: Toolsets = ()
+    servers: Servers = ()
     expires: AwareDatetime | None = None
 
     @model_validator(mode="after")
@@ -128,17 +132,26 @@ def _known(path: Path, number: int, written: object) -> Known:
     try:
         entry = WrittenToken.model_validate(written)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise _wrong(path, f"token {number}: {where}{': ' if where else ''}{first['msg']}") from None
+        raise _wrong(path, f"token {number}: {_said(error)}") from None
     caller = Caller(
         human=entry.human,
         subject=entry.subject,
         aliases=entry.aliases,
         groups=entry.groups,
         scopes=with_reads(entry.scopes),
+        reach=token_reach(entry.toolsets, lowered(entry.servers)),
     )
     return Known(entry.digest, caller, entry.expires)
+
+
+def _said(error: ValidationError) -> str:
+    """Say what is wrong with a token, without quoting it: names of toolsets and servers are no secret."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "policy":
+        _, message, hint = said(dict(first))
+        return f"{message} {hint}".strip().removesuffix(".")
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}{': ' if where else ''}{first['msg']}"
 
 
 def _wrong(path: Path, why: str) -> ConfigurationError:

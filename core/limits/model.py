@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from core.changes.model import Actor, ActorKind, Target
-from core.limits.reach import EVERYTHING, Narrowing, Reach
+from core.limits.reach import EVERYTHING, Reach
 from core.policy.facts import Servers
 from core.wayscloud.models import Plan, Server
 
@@ -58,7 +58,7 @@ class Limits:
             ("max_servers", self.max_servers),
             ("max_changes_per_hour", self.max_changes_per_hour),
             ("calls_per_minute", self.calls_per_minute),
-            *((f"{one.where} {limit}", value) for one in self.mcp.narrowings for limit, value in _narrowed(one)),
+            *((f"{one.where} {limit}", value) for one in self.mcp.narrowings for limit, value in one.described()),
         )
         return tuple(f"{name} {value}" for name, value in named if value not in (None, ""))
 
@@ -78,18 +78,7 @@ class Exceeded:
     @property
     def text(self) -> str:
         """Say it in one or two sentences."""
-        return f"The limit {self.limit} ({self.value}) is reached: {self.why}"
-
-
-def _narrowed(one: Narrowing) -> list[tuple[str, str]]:
-    words = {
-        "toolsets": one.toolsets,
-        "tools": one.tools,
-        "deny_tools": one.deny_tools,
-        "servers": one.servers,
-    }
-    said = [("read_only", "true")] if one.read_only else []
-    return said + [(name, ", ".join(sorted(value))) for name, value in words.items() if value]
+        return f"The limit {self.limit} ({self.value}) forbids it: {self.why}"
 
 
 def _means(servers: Servers, target: Target) -> bool:

@@ -38,6 +38,12 @@ class Narrowing:
     deny_tools: frozenset[str] = frozenset()
     servers: frozenset[str] = frozenset()
 
+    def described(self) -> tuple[tuple[str, str], ...]:
+        """Return what it says, as names and values."""
+        named = {"toolsets": self.toolsets, "tools": self.tools, "deny_tools": self.deny_tools, "servers": self.servers}
+        said = (("read_only", "true"),) if self.read_only else ()
+        return said + tuple((name, _listed(words)) for name, words in named.items() if words)
+
     def why_not(self, tool: str) -> tuple[str, str]:
         """Return the limit that keeps a tool from being used, and its value; two empty texts where none does."""
         if self.read_only and tool in ALTERING:
@@ -86,6 +92,11 @@ class Reach:
     def allows(self, tool: str) -> bool:
         """Say whether a tool may be used."""
         return self.barred(tool) is None
+
+    @property
+    def read_only(self) -> bool:
+        """Say whether nothing may be altered."""
+        return any(one.read_only for one in self.narrowings)
 
     @property
     def tools(self) -> tuple[str, ...]:

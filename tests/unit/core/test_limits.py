@@ -46,7 +46,7 @@ async def test_a_protected_server_is_changed_by_nobody(database_url: str, provid
     async with limited(database_url, provider, protected=frozenset({"web*"})) as stage:
         outcome = await ask(stage, "stop", "web01")
         assert isinstance(outcome, Refused)
-        assert "The limit protected (web*) is reached: web01.example.com is a protected server." in outcome.reason
+        assert "The limit protected (web*) forbids it: web01.example.com is a protected server." in outcome.reason
         assert "[limits]" in outcome.hint
         (record,) = await refusals(stage)
         assert (record["limit"], record["value"], record["error"]) == ("protected", "web*", outcome.error_id)
@@ -71,7 +71,7 @@ async def test_open_creates_count_with_the_servers_there_are(database_url: str, 
         assert isinstance(first, Held)
         second = await create(stage, "app02.example.com")
         assert isinstance(second, Refused)
-        assert f"max_servers ({there + 1}) is reached: there are {there} servers, and 2 would be made" in second.reason
+        assert f"max_servers ({there + 1}) forbids it: there are {there} servers, and 2 would be made" in second.reason
         again = await create(stage, "app01.example.com")
         assert isinstance(again, Refused)
         assert again.change == first.change
@@ -136,7 +136,7 @@ async def test_of_creates_approved_at_once_only_those_that_fit_are_sent(
         ended = [await stage.rest(change.id) for change in changes]
     assert sorted(one.state for one in ended) == [State.FAILED, State.SUCCEEDED]
     (failed,) = [one for one in ended if one.state is State.FAILED]
-    assert failed.note.startswith(f"Nothing was sent. The limit max_servers ({there + 2}) is reached")
+    assert failed.note.startswith(f"Nothing was sent. The limit max_servers ({there + 2}) forbids it")
     assert sum(stage.effects("create", f"app{number}.example.com") for number in (1, 2)) == 1
 
 

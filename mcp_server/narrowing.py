@@ -1,0 +1,73 @@
+"""What a server or a caller of it may use and see: limits of the file, of flags and of a token, which only add up."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+
+from core.app import Core
+from core.errors import ConfigurationError
+from core.limits.load import narrowing_of, nothing_left
+from core.limits.reach import Reach
+from core.limits.tools import TOOLSETS
+from mcp_server.identity import Caller
+from mcp_server.sdk import Context
+
+FLAGS = "the flags of this server:"
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Describe the flags; each narrows what `[limits.mcp]` of vpsops.toml leaves, and none widens it."""
+    group = parser.add_argument_group(
+        "limits", "They narrow what [limits.mcp] of vpsops.toml leaves, and never widen it."
+    )
+    add = group.add_argument
+    add("--read-only", action="store_true", help="only tools that look")
+    add("--toolsets", type=_words, metavar="A,B", help=f"only these toolsets, of {', '.join(TOOLSETS)}")
+    add("--tools", type=_words, metavar="GLOB,…", help="only these tools, such as vps_list or vps_change_*")
+    add("--deny-tools", type=_words, metavar="GLOB,…", help="none of these tools")
+    add(
+        "--servers",
+        type=_words,
+        metavar="GLOB,…",
+        help="only these servers, by hostname, pattern or id; no others exist",
+    )
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",")]
+
+
+def reach_of(arguments: argparse.Namespace) -> Reach:
+    """Return what the flags leave; raises `ConfigurationError` that names the flag."""
+    named = ("toolsets", "tools", "deny_tools", "servers")
+    given = {name: words for name in named if (words := getattr(arguments, name)) is not None}
+    if not given and not arguments.read_only:
+        return Reach()
+    return Reach((narrowing_of({**given, "read_only": arguments.read_only}, FLAGS),))
+
+
+def reach_over(core: Core, flags: Reach) -> Reach:
+    """Return what the file and the flags leave together; raises `ConfigurationError` where that is nothing."""
+    reach = core.gate.guard.limits.mcp.narrowed(flags)
+    nothing = nothing_left(reach)
+    if nothing:
+        raise ConfigurationError(f"[limits.mcp] and the flags: {nothing}", hint="Allow at least one tool.")
+    return reach
+
+
+def within(reach: Reach, who: Callable[[Context], Caller]) -> Callable[[Context], Caller]:
+    """Return who calls, with what the server leaves of what they were granted."""
+    if not reach.narrowings:
+        return who
+
+    def narrowed(context: Context) -> Caller:
+        caller = who(context)
+        return replace(caller, reach=reach.narrowed(caller.reach))
+
+    return narrowed
+
+
+def seen_by(core: Core, caller: Caller) -> Core:
+    """Return the core as a caller sees it: servers out of its sight, and their changes, are not there."""
+    sight = caller.reach.sight
+    return replace(core, gate=core.gate.seeing(sight)) if sight else core
