@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from bot.blocks.notes import error_note, note
 from bot.courtesy import Courtesy
-from bot.deliveries import CLICK, COMMAND, SUBMISSION, Intake
+from bot.deliveries import CLICK, COMMAND, EVENT, SHORTCUT, SUBMISSION, Intake
 from bot.guard import CHECKED, Guard
 from bot.identity import Membership
 from bot.listeners import register
@@ -31,11 +31,16 @@ from bot.on_click import asking_of as asking_of_click
 from bot.on_click import on_click
 from bot.on_command import asking_of as asking_of_command
 from bot.on_command import on_command
+from bot.on_home import asking_of as asking_of_event
+from bot.on_home import keep_current, on_event
+from bot.on_shortcut import asking_of as asking_of_shortcut
+from bot.on_shortcut import on_shortcut
 from bot.on_submission import asking_of as asking_of_submission
 from bot.on_submission import on_submission
 from bot.parts import Asking, Parts
 from bot.slack import Slack
-from bot.wire import Click, SlashCommand, Submission
+from bot.suggest import options_for
+from bot.wire import Click, Event, Shortcut, SlashCommand, Submission
 from core.app import Core
 from core.errors import StorageError, VpsopsError
 from core.inbox import Delivery
@@ -45,7 +50,13 @@ DRAIN_SECONDS: Final = 10.0
 FINISH_SECONDS: Final = 3.0
 
 log = structlog.get_logger(__name__)
-HANDLERS: Final = {COMMAND: on_command, CLICK: on_click, SUBMISSION: on_submission}
+HANDLERS: Final = {
+    COMMAND: on_command,
+    CLICK: on_click,
+    SUBMISSION: on_submission,
+    EVENT: on_event,
+    SHORTCUT: on_shortcut,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +86,7 @@ async def open_bot(core: Core) -> AsyncIterator[Bot]:
         parts = Parts(core, slack, Membership(slack, core.clock), Deliverer(core, slack), courtesy)
         intake = Intake(core.inbox, core.clock, partial(work, parts), courtesy)
         bolt = build_bolt(parts, intake)
-        for loop in (intake.run, parts.deliverer.run, parts.deliverer.refresh):
+        for loop in (intake.run, parts.deliverer.run, parts.deliverer.refresh, partial(keep_current, parts)):
             group.start_soon(loop)
         try:
             yield Bot(parts, bolt, intake, routes_of(parts, bolt))
@@ -109,7 +120,7 @@ def build_bolt(parts: Parts, intake: Intake) -> AsyncApp:
         authorize=authorize,
         request_verification_enabled=bool(secret),
     )
-    register(bolt, intake)
+    register(bolt, intake, partial(options_for, parts))
     return bolt
 
 
@@ -186,4 +197,8 @@ def asking_of(delivery: Delivery) -> Asking:
         return asking_of_command(SlashCommand.model_validate(delivery.payload), delivery.key)
     if delivery.kind == CLICK:
         return asking_of_click(Click.model_validate(delivery.payload), delivery.key)
+    if delivery.kind == EVENT:
+        return asking_of_event(Event.model_validate(delivery.payload), delivery.key)
+    if delivery.kind == SHORTCUT:
+        return asking_of_shortcut(Shortcut.model_validate(delivery.payload), delivery.key)
     return asking_of_submission(Submission.model_validate(delivery.payload), delivery.key)

@@ -41,7 +41,7 @@ async def open_create(parts: Parts, asking: Asking, trigger: str, typed: OpenCre
     except SlackError as error:
         log.info("form not opened", error=str(error))
         words = "The form could not be opened in time." if error.code in TOO_LATE else "Slack did not open the form."
-        await parts.slack.tell(asking.where, note(words, "Type the command again."))
+        await parts.slack.tell(asking.where, note(words, "Ask for it again."))
         return
     await show(parts, shown, await _create_form(parts, asking, Draft(values, asking.where.channel)))
 
@@ -88,7 +88,8 @@ async def _create_form(parts: Parts, asking: Asking, draft: Draft) -> Block:
     try:
         stock = await catalogue(parts, asking)
     except VpsopsError as error:
-        return busy_view(TITLE, f"{error.message} {error.hint} ({error.error_id})")
+        wrong = f"{error} ({error.error_id}) The lists below fill as soon as the provider answers again."
+        return create_view(Catalogue(), Draft(draft.values, draft.channel, wrong))
     lacking = missing(stock)
     if lacking:
         return busy_view(TITLE, f"The provider offers no {lacking}, so no server can be made here.")

@@ -44,11 +44,13 @@ def fit_post(post: Post) -> Post:
 
 
 def fit_view(view: Block) -> Block:
-    """Return a view Slack takes: as it is, or closed for input and saying that it could not be shown."""
+    """Return a view Slack takes: as it is, or one without any control that says that it could not be shown."""
     if not list(view_excesses(view)):
         return view
     title = plain("vpsops", 24)
-    words = section(plain("This form does not fit into what Slack can show. Nothing was changed."))
+    words = section(plain("This does not fit into what Slack can show. Nothing was changed."))
+    if view.get("type") == "home":
+        return {"type": "home", "blocks": [words]}
     return {"type": "modal", "title": title, "close": plain("Close", 24), "blocks": [words]}
 
 

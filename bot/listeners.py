@@ -10,17 +10,30 @@ from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 
 from bot import names
 from bot.blocks.build import Block
-from bot.blocks.forms import busy_view, read_values
-from bot.checks import create_errors, deny_errors
-from bot.deliveries import CLICK, COMMAND, SUBMISSION, Intake, click_key, command_key, submission_key
+from bot.blocks.forms import busy_view, metadata_of, read_values, typed_name
+from bot.checks import create_errors, deny_errors, name_errors
+from bot.deliveries import (
+    CLICK,
+    COMMAND,
+    EVENT,
+    SHORTCUT,
+    SUBMISSION,
+    Intake,
+    click_key,
+    command_key,
+    event_key,
+    shortcut_key,
+    submission_key,
+)
 from bot.guard import CHECKED
-from bot.wire import Click, SlashCommand, Submission
+from bot.on_home import OPENED
+from bot.wire import Click, Event, Shortcut, SlashCommand, Submission, Suggestion
 from bot.words import SLASH
 from core.errors import StorageError
 
 COMMANDS: Final = (SLASH,)
-EVENTS: Final[tuple[str, ...]] = ()
-SHORTCUTS: Final[tuple[str, ...]] = ()
+EVENTS: Final = (OPENED,)
+SHORTCUTS: Final = (names.NEW_SERVER, names.ACT_ON)
 """What the manifest must declare; a test holds both against each other."""
 
 ANY: Final = re.compile(".*", re.DOTALL)
@@ -29,14 +42,19 @@ SORRY: Final = "I cannot write down what you asked just now, so nothing was done
 log = structlog.get_logger(__name__)
 Body = dict[str, Any]
 M = TypeVar("M", bound=BaseModel)
+Suggest = Callable[[Suggestion], Awaitable[list[Block]]]
 
 
-def register(app: AsyncApp, intake: Intake) -> None:
-    """Hand everything Slack may send to the intake."""
+def register(app: AsyncApp, intake: Intake, suggest: Suggest) -> None:
+    """Hand everything Slack may send to the intake; only menus are answered on the spot."""
     for command in COMMANDS:
         app.command(command)(_command(intake))
+    for event in EVENTS:
+        app.event(event)(_event(intake))
     app.action(ANY)(_click(intake))
     app.view(ANY)(_submission(intake))
+    app.shortcut(ANY)(_shortcut(intake))
+    app.options(ANY)(_options(suggest))
 
 
 def _command(intake: Intake) -> Callable[..., Awaitable[None]]:
@@ -57,7 +75,7 @@ def _click(intake: Intake) -> Callable[..., Awaitable[None]]:
     async def on_click(body: Body, context: AsyncBoltContext, ack: AsyncAck) -> None:
         click = _read(Click, body, context)
         try:
-            await intake.accept(click_key(click), CLICK, click.model_dump())
+            await intake.accept(click_key(click), CLICK, without_secrets(click.model_dump()))
         except StorageError as error:  # no answer tells the person that it failed, and Slack shows a warning
             log.error("click not stored", error=error.message, error_id=error.error_id)
             raise
@@ -90,6 +108,45 @@ def _read(model: type[M], body: Body, context: AsyncBoltContext) -> M:
     return checked if isinstance(checked, model) else model.model_validate(body)
 
 
+def _event(intake: Intake) -> Callable[..., Awaitable[None]]:
+    async def on_event(body: Body, context: AsyncBoltContext) -> None:
+        """What is not stored is not acknowledged either, so that Slack sends it again."""
+        event = _read(Event, body, context)
+        if event.event.get("tab", "home") == "home":
+            await intake.accept(event_key(event), EVENT, event.model_dump())
+
+    return on_event
+
+
+def _shortcut(intake: Intake) -> Callable[..., Awaitable[None]]:
+    async def on_shortcut(body: Body, context: AsyncBoltContext, ack: AsyncAck) -> None:
+        shortcut = _read(Shortcut, body, context)
+        try:
+            await intake.accept(shortcut_key(shortcut), SHORTCUT, shortcut.model_dump())
+        except StorageError as error:  # no answer tells the person that it failed, and Slack shows a warning
+            log.error("shortcut not stored", error=error.message, error_id=error.error_id)
+            raise
+        await ack()
+
+    return on_shortcut
+
+
+def _options(suggest: Suggest) -> Callable[..., Awaitable[None]]:
+    async def on_options(body: Body, context: AsyncBoltContext, ack: AsyncAck) -> None:
+        await ack(options=await suggest(_read(Suggestion, body, context)))
+
+    return on_options
+
+
+def without_secrets(click: Body) -> Body:
+    """Return a click as it is stored: what stands in a form where public keys belong, and is none, stays out."""
+    values = (click.get("view") or {}).get("state", {}).get("values", {})
+    typed = read_values(values).get("ssh_keys", "")
+    if typed and create_errors({"hostname": "a.example", "ssh_keys": typed}):
+        values["ssh_keys"] = {}
+    return click
+
+
 def errors_of(submission: Submission) -> Mapping[str, str]:
     """Return what is wrong in a form, by field; pure, so it can be said at once."""
     values = read_values(submission.view.state.values)
@@ -97,6 +154,9 @@ def errors_of(submission: Submission) -> Mapping[str, str]:
         return create_errors(values)
     if submission.view.callback_id == names.DENY_FORM:
         return deny_errors(values)
+    if submission.view.callback_id == names.NAME_FORM:
+        wanted = str(metadata_of(submission.view.model_dump()).get("n", ""))
+        return name_errors(typed_name(submission.view.state.values), wanted)
     return {}
 
 

@@ -4,9 +4,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from bot import names
+from bot.agreeing import named
 from bot.answers import card_words
+from bot.blocks.acts import headline
 from bot.blocks.build import Block
-from bot.blocks.forms import Catalogue, Draft, busy_view, create_view, metadata_of
+from bot.blocks.forms import Catalogue, Draft, busy_view, create_view, metadata_of, typed_name
 from bot.blocks.notes import note
 from bot.checks import keys_of
 from bot.forms import draft_of, show
@@ -20,6 +22,7 @@ from core.inbox import Delivery
 from core.requests import Refused
 
 Act = Callable[[Parts, Asking, ShownView], Awaitable[None]]
+TITLES: Final = {names.DENY_FORM: "Deny", names.NAME_FORM: "Agree"}
 
 
 async def on_submission(parts: Parts, delivery: Delivery) -> None:
@@ -34,7 +37,7 @@ def asking_of(submission: Submission, key: str) -> Asking:
     """Return who sent a form, and the channel it was opened from."""
     user = submission.user
     team = submission.team.id if submission.team else user.team_id
-    channel = str(metadata_of(submission.view.model_dump()).get("ch", ""))
+    channel = str(metadata_of(submission.view.model_dump()).get("ch", "")) or user.id
     return Asking(user.id, user.username or user.name, team, Where(user.id, channel), key, home=user.team_id)
 
 
@@ -89,7 +92,7 @@ def _told(change: Change) -> str:
 
 async def _close_with(parts: Parts, asking: Asking, view: ShownView, words: str) -> None:
     """End on a last word in the form; where the form is gone, in the channel, for the person alone."""
-    title = "Deny" if view.callback_id == names.DENY_FORM else "New server"
+    title = TITLES.get(view.callback_id, "New server")
     if not await show(parts, Shown(view.id, ""), busy_view(title, words)):
         await parts.slack.tell(asking.where, note(words))
 
@@ -114,4 +117,13 @@ async def _deny(parts: Parts, asking: Asking, view: ShownView) -> None:
     await _close_with(parts, asking, view, "It was denied. The asker reads your reason on the card.")
 
 
-ACTS: Final[Mapping[str, Act]] = {names.CREATE_FORM: _create, names.DENY_FORM: _deny}
+async def _named(parts: Parts, asking: Asking, view: ShownView) -> None:
+    try:
+        change = await named(parts, asking, metadata_of(view.model_dump()), typed_name(view.state.values))
+    except VpsopsError as error:
+        await _close_with(parts, asking, view, f"{error} ({error.error_id})")
+        return
+    await _close_with(parts, asking, view, f"{headline(change)}. Its card follows it.")
+
+
+ACTS: Final[Mapping[str, Act]] = {names.CREATE_FORM: _create, names.DENY_FORM: _deny, names.NAME_FORM: _named}

@@ -1,6 +1,5 @@
 """What one person should know of now, in one look at the database: holds, their own changes, the trail, settings."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -11,11 +10,10 @@ from core import audit_view, pause, preferences
 from core.audit import Record
 from core.changes import store
 from core.changes.model import Actor, Change, Decision, State
-from core.changes.outbox import Copy, topic_of
 from core.pause import Pause
 from core.preferences import Preferences
 from core.storage.database import Database
-from core.storage.tables import CHANGES, COPIES
+from core.storage.tables import CHANGES
 
 HOLDS = 200
 OWN = 50
@@ -32,7 +30,6 @@ class Overview:
     records: tuple[Record, ...] = ()  # of the trail, what is about them, oldest first
     pause: Pause = field(default_factory=Pause)
     preferences: Preferences = field(default_factory=Preferences)
-    copies: Mapping[str, tuple[Copy, ...]] = field(default_factory=dict)  # the posted cards of these changes, by id
 
 
 async def overview_of(database: Database, team: str, person: Actor, now: datetime) -> Overview:
@@ -41,14 +38,12 @@ async def overview_of(database: Database, team: str, person: Actor, now: datetim
 
 
 def _look(connection: Connection, team: str, person: Actor, now: datetime) -> Overview:
-    holds, own = _holds(connection, now), _own(connection, person, now)
     return Overview(
-        holds=holds,
-        own=own,
+        holds=_holds(connection, now),
+        own=_own(connection, person, now),
         records=tuple(audit_view.newest_of(connection, person.humans, RECORDS)),
         pause=pause.read(connection),
         preferences=preferences.read(connection, team, person.id),
-        copies=_copies(connection, [one.id for one in (*holds, *own)]),
     )
 
 
@@ -72,14 +67,3 @@ def _own(connection: Connection, person: Actor, now: datetime) -> tuple[Change, 
     recent = sa.or_(CHANGES.c.lock.is_not(None), CHANGES.c.created_at > (now - RECENT).timestamp())
     found = store.select(connection, whose, recent, limit=OWN)
     return tuple(one for one in found if person.same_human(one.actor))
-
-
-def _copies(connection: Connection, changes: list[str]) -> dict[str, tuple[Copy, ...]]:
-    topics = {topic_of(ident): ident for ident in changes}
-    query = sa.select(COPIES).where(COPIES.c.topic.in_(topics)).order_by(COPIES.c.at)
-    found: dict[str, tuple[Copy, ...]] = {}
-    for row in connection.execute(query):
-        if not row.purpose.startswith("told:"):
-            copy = Copy(row.topic, row.purpose, row.channel, row.ts)
-            found[topics[row.topic]] = (*found.get(topics[row.topic], ()), copy)
-    return found

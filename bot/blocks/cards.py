@@ -35,7 +35,7 @@ def change_card(change: Change, now: datetime, audience: Audience = Audience.ASK
         *facts(_facts(change, now)),
         *_quoted("Reason", change.reason),
         *_votes(change),
-        *_controls(change, audience),
+        *controls(change, audience),
         context(*_small_print(change)),
     ]
     return Post(f"{outside(title, 300)} {_asked_by(change)}", tuple(blocks))
@@ -126,7 +126,8 @@ def _vote(vote: Vote) -> list[Block]:
     return [who, plain(f"Reason: {flat(vote.reason, 400)}")] if vote.reason.strip() else [who]
 
 
-def _controls(change: Change, audience: Audience) -> list[Block]:
+def controls(change: Change, audience: Audience) -> list[Block]:
+    """Return the buttons for whoever has to decide, bound to exactly what is shown; none while nobody has to."""
     if change.state is State.HELD:
         row = _vote_buttons(change) if _votes_here(change, audience) else _asker_buttons(change)
     elif change.state is State.NEEDS_PERSON:

@@ -1,12 +1,12 @@
 """The forms: a new server, and the reason of a denial; pure."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from bot import names
-from bot.blocks.acts import act
+from bot.blocks.acts import act, verb
 from bot.blocks.build import Block, context, facts, option, pack, plain, section, unpack
 from bot.blocks.text import flat
 from core.changes.model import Change
@@ -102,15 +102,15 @@ def busy_view(title: str, words: str, metadata: Mapping[str, Any] | None = None)
 
 
 def create_view(catalogue: Catalogue, draft: Draft) -> Block:
-    """Draw the form for a new server, with live prices and the total of what is chosen."""
-    draft = settled(catalogue, draft)
+    """Draw the form for a new server, with live prices and the total; without a catalogue nothing is chosen yet."""
+    draft = settled(catalogue, draft) if catalogue.plans else draft.put(**dict.fromkeys(MENUS, ""))
     blocks = [section(plain(draft.wrong))] if draft.wrong else []
     blocks += [
         _text_input("hostname", "Hostname", draft, placeholder="web01.example.com"),
-        _menu_input("plan", "Plan", _plans(catalogue), draft) | {"dispatch_action": True},
+        _menu_input("plan", "Plan", catalogue, draft) | {"dispatch_action": True},
         total(catalogue, draft),
-        _menu_input("region", "Region", _regions(catalogue), draft),
-        _menu_input("os_template", "Operating system", _systems(catalogue), draft),
+        _menu_input("region", "Region", catalogue, draft),
+        _menu_input("os_template", "Operating system", catalogue, draft),
         _text_input("ssh_keys", "Public SSH keys, one a line", draft, optional=True, multiline=True),
         _text_input("reason", "Reason", draft, optional=True, most=500),
         context(plain("It is billed monthly from the moment it is made, and ready in one to three minutes.")),
@@ -154,6 +154,25 @@ def deny_view(change: Change, metadata: Mapping[str, Any]) -> Block:
     }
 
 
+def name_view(change: Change, metadata: Mapping[str, Any]) -> Block:
+    """Draw the form that asks to type the server's name before something is destroyed."""
+    what = act(change.operation, change.target.hostname, 140)
+    name = flat(change.target.hostname, 253)
+    return {
+        "type": "modal",
+        "callback_id": names.NAME_FORM,
+        "private_metadata": pack({**metadata, "n": name}),
+        "title": plain(verb(change.operation), 24),
+        "submit": plain(verb(change.operation), 24),
+        "close": plain("Back", 24),
+        "blocks": [
+            *facts([("Change", what), ("Id", change.target.id), ("Address", change.target.address)]),
+            section(plain(f"{change.effect} This cannot be undone.".strip())),
+            _text_input("name", f"Type the server's name: {name}", Draft()),
+        ],
+    }
+
+
 def read_values(state: Mapping[str, Any]) -> dict[str, str]:
     """Read what a form holds; the input's block and control go by the field's name."""
     found: dict[str, str] = {}
@@ -164,6 +183,11 @@ def read_values(state: Mapping[str, Any]) -> dict[str, str]:
         if value:
             found[name] = str(value).strip()
     return found
+
+
+def typed_name(state: Mapping[str, Any]) -> str:
+    """Read the server's name that was typed."""
+    return str(state.get("name", {}).get("name", {}).get("value") or "")
 
 
 def metadata_of(view: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,24 +209,26 @@ def _text_input(name: str, label: str, draft: Draft, *, placeholder: str = "", *
     }
 
 
-def _menu_input(name: str, label: str, options: Sequence[Block], draft: Draft) -> Block:
-    element: Block = {"type": "static_select", "action_id": name, **_offered(options)}
-    chosen = next((one for one in options if one["value"] == encode(draft.values.get(name, ""))), None)
+def _menu_input(name: str, label: str, catalogue: Catalogue, draft: Draft) -> Block:
+    """A menu that asks us for its entries while somebody types, so that a long catalogue costs nothing."""
+    words = {"plan": "Type a size, a price or a name", "region": "Type a place", "os_template": "Type a system"}
+    element: Block = {"type": "external_select", "action_id": name, "min_query_length": 0}
+    element |= {"placeholder": plain(words[name], 150)}
+    chosen = next((one for one in offers(catalogue, name) if one["value"] == encode(draft.values.get(name, ""))), None)
     element |= {"initial_option": chosen} if chosen else {}
     return {"type": "input", "block_id": name, "label": plain(label, 150), "element": element}
 
 
-def _offered(options: Sequence[Block]) -> Block:
-    """Offer up to a hundred as they are, more in groups of a hundred."""
-    if len(options) <= MAX_OPTIONS:
-        return {"options": list(options)}
-    groups = [options[at : at + MAX_OPTIONS] for at in range(0, min(len(options), MAX_OPTIONS**2), MAX_OPTIONS)]
-    label = [f"{flat(one[0]['text']['text'], 30)} to {flat(one[-1]['text']['text'], 30)}" for one in groups]
-    return {
-        "option_groups": [
-            {"label": plain(words, 75), "options": list(one)} for words, one in zip(label, groups, strict=True)
-        ]
-    }
+def offers(catalogue: Catalogue, name: str, typed: str = "") -> list[Block]:
+    """Return the entries of a menu that hold every word typed, in the catalogue's order, however many."""
+    made = {"plan": _plans, "region": _regions, "os_template": _systems}[name](catalogue)
+    wanted = typed.casefold().split()
+    return [one for one in made if all(word in _words_of(one) for word in wanted)]
+
+
+def _words_of(offer: Block) -> str:
+    texts = (offer["text"]["text"], offer.get("description", {}).get("text", ""), offer["value"])
+    return " ".join(texts).casefold()
 
 
 def _plans(catalogue: Catalogue) -> list[Block]:

@@ -53,7 +53,7 @@ def server_page(found: ServerList, asked: Asked) -> Post:
     title = _count(found)
     if not found.servers:
         return Post(title, (section(plain(title)), section(plain(_none(asked)))))
-    rows = [section(lines(_first(one), _second(one)), _menu(one)) for one in found.servers]
+    rows = [section(lines(first_line(one), second_line(one)), _menu(one)) for one in found.servers]
     blocks = (header(title), *rows, _foot(found, asked))
     listed = ", ".join(outside(f"{one.hostname} {one.state}", 120) for one in found.servers[:10])
     return Post(f"{title}: {listed}", blocks)
@@ -124,11 +124,13 @@ def _none(asked: Asked) -> str:
     return f"This account has none yet. {SLASH} create makes one."
 
 
-def _first(server: Server) -> str:
+def first_line(server: Server) -> str:
+    """Return a server in one line: its sign, its name, its state."""
     return f"{SIGNS.get(server.state, '◌')} {flat(server.hostname, 200)}  {flat(server.state, 40)}"
 
 
-def _second(server: Server) -> str:
+def second_line(server: Server) -> str:
+    """Return where a server is, what it is and how it is reached, in one line."""
     parts = (server.region, server.plan, server.ipv4 or server.ipv6, server.id)
     return " · ".join(flat(part, 130) for part in parts if part)
 

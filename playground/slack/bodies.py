@@ -54,7 +54,7 @@ def user_body(state: State, user: User) -> Json:
         "profile": profile,
         "is_admin": user.is_admin,
         "is_bot": user.is_bot,
-        "is_restricted": False,
+        "is_restricted": user.is_restricted,
         "is_ultra_restricted": False,
     }
 

@@ -23,6 +23,7 @@ class User:
     deleted: bool = False
     is_bot: bool = False
     is_admin: bool = False
+    is_restricted: bool = False  # a guest
 
 
 @dataclass(frozen=True, slots=True)

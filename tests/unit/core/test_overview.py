@@ -60,7 +60,7 @@ async def test_an_agent_known_by_its_humans_email_is_that_humans(stage: Stage) -
     assert [one.id for one in (await look(stage, known)).own] == [change.id]
 
 
-async def test_the_look_brings_settings_the_pause_and_where_cards_are(stage: Stage) -> None:
+async def test_the_look_brings_settings_and_the_pause(stage: Stage) -> None:
     """All of it comes from one transaction."""
     stage.server("a.example.com")
     change = await stage.ask("reboot", AGENT, server="a.example.com")
@@ -69,5 +69,4 @@ async def test_the_look_brings_settings_the_pause_and_where_cards_are(stage: Sta
     seen = await look(stage, ALICE)
     assert seen.pause.paused
     assert seen.preferences == Preferences(dm_settled=False)
-    assert seen.copies == {}
     assert [one.id for one in seen.own] == [change.id]

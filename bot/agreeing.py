@@ -1,0 +1,86 @@
+"""Saying yes to a change: at once, or where something is destroyed, after its name was typed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import structlog
+
+from bot.blocks.forms import name_view
+from bot.blocks.notes import note
+from bot.checks import same_name
+from bot.parts import Asking, Parts
+from bot.slack import SlackError
+from bot.votes import cast
+from core.changes.model import Change, State, Verdict
+from core.errors import InvalidInput, NotAllowed
+from core.gate import stale
+from core.operations import OPERATIONS, Risk
+
+log = structlog.get_logger(__name__)
+
+
+class Yes(StrEnum):
+    """As whom somebody says yes: as the asker, or as one of those who decide."""
+
+    CONFIRM = "confirm"
+    APPROVE = "approve"
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """Somebody's yes to exactly what was shown."""
+
+    change: Change
+    digest: str
+    yes: Yes
+
+
+def destroys(operation: str) -> bool:
+    """Say whether a run of an operation destroys something; of one that is not known, it does."""
+    known = OPERATIONS.get(operation)
+    return known is None or known.risk is Risk.DESTRUCTIVE
+
+
+async def agree(parts: Parts, asking: Asking, trigger: str, agreed: Agreed) -> None:
+    """Take a yes, or ask for the server's name first; raises what the gate raises."""
+    if not destroys(agreed.change.operation):
+        await count(parts, asking, agreed)
+        return
+    _may(asking, agreed)
+    change = agreed.change
+    metadata = {"c": change.id, "d": agreed.digest, "ch": asking.where.channel, "as": agreed.yes.value}
+    try:
+        await parts.slack.open_view(trigger, name_view(change, metadata))
+    except SlackError as error:
+        log.info("form not opened", error=str(error))
+        await parts.slack.tell(asking.where, note("The form could not be opened in time.", "Press the button again."))
+
+
+def _may(asking: Asking, agreed: Agreed) -> None:
+    """Tell those who could not say yes anyway before they type; the gate decides again afterwards."""
+    change = agreed.change
+    if change.state is not State.HELD:
+        raise stale(change)
+    own = asking.actor.same_human(change.actor)
+    if agreed.yes is Yes.CONFIRM and not own:
+        raise NotAllowed(f"Only {change.actor.shown} can confirm this change.")
+    if agreed.yes is Yes.APPROVE and own:
+        raise NotAllowed("You asked for this, yourself or through an agent, so others must decide.")
+
+
+async def count(parts: Parts, asking: Asking, agreed: Agreed) -> Change:
+    """Let the gate take a yes; raises what it raises."""
+    if agreed.yes is Yes.APPROVE:
+        return await cast(parts, asking, agreed.change, Verdict.APPROVE, agreed.digest)
+    return await parts.core.gate.confirm(agreed.change.id, asking.actor, agreed.digest)
+
+
+async def named(parts: Parts, asking: Asking, metadata: Mapping[str, Any], typed: str) -> Change:
+    """Take a yes that came with a typed name, checked against the change itself; raises what the gate raises."""
+    change = await parts.core.gate.get(str(metadata.get("c", "")))
+    if not same_name(typed, change.target.hostname):
+        raise InvalidInput("That is not the server's name.", hint="Nothing was done.")
+    yes = Yes.APPROVE if metadata.get("as") == Yes.APPROVE.value else Yes.CONFIRM
+    return await count(parts, asking, Agreed(change, str(metadata.get("d", "")), yes))

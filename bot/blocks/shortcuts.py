@@ -1,0 +1,94 @@
+"""The form behind the shortcut on a message: the servers it names, and what may be done with each; pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bot import names
+from bot.blocks.acts import verb
+from bot.blocks.build import Block, Post, actions, button, context, lines, pack, plain, section
+from bot.blocks.forms import encode
+from bot.blocks.servers import first_line, second_line
+from bot.words import word_for
+from core.wayscloud.models import Server
+
+TITLE: Final = "Act on a server"
+SHOWN: Final = 10
+STATIC: Final = frozenset({"header", "section", "context"})
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The servers to choose from, what may be done with each by its id, and a word to begin with."""
+
+    servers: Sequence[Server] = ()
+    may: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    words: str = ""
+
+
+def act_view(choice: Choice, metadata: Mapping[str, Any]) -> Block:
+    """Draw the servers with their buttons, and a menu for any other."""
+    blocks: list[Block] = [section(plain(choice.words))] if choice.words else []
+    for number, server in enumerate(choice.servers[:SHOWN]):
+        blocks.append(section(lines(first_line(server), second_line(server))))
+        blocks += _buttons(number, server, choice.may.get(server.id, ()))
+    more = len(choice.servers) - SHOWN
+    blocks += [context(plain(f"and {more} more; find them below."))] if more > 0 else []
+    blocks.append(section(plain("Another server:" if choice.servers else "Which server?"), _menu()))
+    return _modal(blocks, metadata)
+
+
+def outcome_view(post: Post, metadata: Mapping[str, Any]) -> Block:
+    """Draw what came of it: an answer's words without its controls."""
+    kept = [
+        {name: value for name, value in one.items() if name != "accessory"}
+        for one in post.blocks
+        if one["type"] in STATIC
+    ]
+    return _modal([*kept, section(plain("Another server:"), _menu())], metadata)
+
+
+def server_offers(servers: Sequence[Server], typed: str) -> list[Block]:
+    """Return the servers whose name, address, id or state holds every word typed, as a menu's entries."""
+    wanted = typed.casefold().split()
+    fitting = [one for one in servers if all(word in _known_by(one) for word in wanted)]
+    return [{"text": plain(first_line(one), 75), "value": encode(one.id)} for one in sorted(fitting, key=_name)]
+
+
+def _modal(blocks: Sequence[Block], metadata: Mapping[str, Any]) -> Block:
+    return {
+        "type": "modal",
+        "callback_id": names.ACT_FORM,
+        "private_metadata": pack(metadata),
+        "title": plain(TITLE, 24),
+        "close": plain("Close", 24),
+        "blocks": list(blocks),
+    }
+
+
+def _buttons(number: int, server: Server, may: Sequence[str]) -> list[Block]:
+    row = [
+        button(verb(word_for(name)), names.numbered(names.ACT, at), {"op": name, "args": {"server": server.id}})
+        for at, name in enumerate(may)
+    ]
+    if not row:
+        return [context(plain("The policy lets you do nothing with it."))]
+    return [actions(row, f"act:{number}")]
+
+
+def _menu() -> Block:
+    return {
+        "type": "external_select",
+        "action_id": names.PICK,
+        "min_query_length": 0,
+        "placeholder": plain("Type a name, an address or a state", 150),
+    }
+
+
+def _known_by(server: Server) -> str:
+    parts = (server.hostname, server.display_name, server.ipv4, server.ipv6, server.id, server.state, server.region)
+    return " ".join(part for part in parts if part).casefold()
+
+
+def _name(server: Server) -> tuple[str, str]:
+    return server.hostname.lower(), server.id

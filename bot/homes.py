@@ -1,0 +1,110 @@
+"""Who has App Home open, and what stands there; kept in memory, for the next click checks everything anyway."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import anyio
+
+from bot.blocks.build import Block
+from core.clock import Clock
+from core.news import News
+from core.wayscloud.models import Listing, Server
+
+OPEN_SECONDS: Final = 3600.0
+"""A Home that was opened longer ago is not kept current any more."""
+MOST: Final = 20
+"""Homes kept current; `views.publish` takes about a hundred a minute for the whole workspace."""
+LIST_SECONDS: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """A person who looks at Home."""
+
+    user: str
+    team: str
+    name: str = ""
+
+
+@dataclass(slots=True)
+class Home:
+    """One Home on a screen: since when, by which hash Slack knows it, and what was drawn last."""
+
+    viewer: Viewer
+    opened_at: float = 0.0
+    hash: str = ""
+    drawn: list[Block] = field(default_factory=list)
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+
+
+class Homes:
+    """The Homes opened in the last hour, the newest at the end; at most `MOST`."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[tuple[str, str], Home] = OrderedDict()
+        self._somebody = anyio.Event()
+        self._news = anyio.Event()
+        self.shelf = Shelf()
+
+    def opened(self, viewer: Viewer, now: float) -> Home:
+        """Note that somebody looks at their Home, and return it."""
+        key = (viewer.team, viewer.user)
+        home = self._open.pop(key, None) or Home(viewer)
+        home.opened_at = now
+        self._open[key] = home
+        while len(self._open) > MOST:
+            self._open.popitem(last=False)
+        self._somebody.set()
+        return home
+
+    def opened_by(self, viewer: Viewer) -> Home:
+        """Return somebody's Home; one that is not kept current any more is a Home of which nothing is known."""
+        return self._open.get((viewer.team, viewer.user)) or Home(viewer)
+
+    def current(self, now: float) -> list[Home]:
+        """Return the Homes to keep current; those of long ago are forgotten."""
+        for key in [key for key, home in self._open.items() if now - home.opened_at > OPEN_SECONDS]:
+            del self._open[key]
+        if not self._open:
+            self._somebody = anyio.Event()
+        return list(reversed(self._open.values()))
+
+    async def somebody(self) -> None:
+        """Wait until at least one Home is open."""
+        await self._somebody.wait()
+
+    def told(self, news: Sequence[News]) -> None:
+        """Take in that something happened; many things at once are one reason to look."""
+        if any(one.touched for one in news):
+            self.shelf.old()
+        self._news.set()
+
+    async def news(self, seconds: float) -> bool:
+        """Wait until something happened, at most some seconds; say whether it did."""
+        with anyio.move_on_after(seconds):
+            await self._news.wait()
+        happened, self._news = self._news.is_set(), anyio.Event()
+        return happened
+
+
+class Shelf:
+    """The servers as last listed: one list call serves every Home that asks within some seconds."""
+
+    def __init__(self) -> None:
+        self._servers: Listing[Server] | None = None
+        self._read_at = 0.0
+        self._lock = anyio.Lock()
+
+    def old(self) -> None:
+        """Have the next who asks look again."""
+        self._servers = None
+
+    async def servers(self, clock: Clock, look: Callable[[], Awaitable[Listing[Server]]]) -> Listing[Server]:
+        """Return the servers, by a look of one's own if the last one is old; raises what that raises."""
+        async with self._lock:
+            if self._servers is None or clock.monotonic() - self._read_at > LIST_SECONDS:
+                servers = await look()
+                self._servers, self._read_at = servers, clock.monotonic()
+            return self._servers

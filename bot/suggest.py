@@ -1,0 +1,47 @@
+"""Answers menus that ask for their entries while somebody types, within Slack's three seconds."""
+
+from typing import Final
+
+import anyio
+import structlog
+
+from bot import names
+from bot.blocks.build import Block
+from bot.blocks.forms import MAX_OPTIONS, MENUS, offers
+from bot.blocks.shortcuts import server_offers
+from bot.parts import Asking, Parts, catalogue, request_of
+from bot.slack import Where
+from bot.wire import Suggestion
+from core.errors import VpsopsError
+from core.reads import all_servers
+
+SECONDS: Final = 2.0
+"""Slack waits for three."""
+
+log = structlog.get_logger(__name__)
+
+
+async def options_for(parts: Parts, suggestion: Suggestion) -> list[Block]:
+    """Return at most a hundred entries; none where the provider is down, for the form says so itself."""
+    user = suggestion.user
+    team = suggestion.team.id if suggestion.team else user.team_id
+    asking = Asking(user.id, user.username or user.name, team, Where(user.id), "", home=user.team_id)
+    try:
+        with anyio.move_on_after(SECONDS):
+            return (await _offers(parts, asking, suggestion))[:MAX_OPTIONS]
+    except VpsopsError as error:
+        log.info("no entries for a menu", menu=suggestion.action_id, error=error.message, error_id=error.error_id)
+    stale = parts.shelf.catalogue
+    if suggestion.action_id in MENUS and stale.plans:  # what was on offer last: the price is looked at again
+        return offers(stale, suggestion.action_id, suggestion.value)[:MAX_OPTIONS]
+    return []
+
+
+async def _offers(parts: Parts, asking: Asking, suggestion: Suggestion) -> list[Block]:
+    if suggestion.action_id in MENUS:
+        return offers(await catalogue(parts, asking), suggestion.action_id, suggestion.value)
+    if suggestion.action_id == names.PICK:
+        gate, request = parts.core.gate, await request_of(parts, asking, "list", {})
+        servers = await parts.homes.shelf.servers(parts.core.clock, lambda: all_servers(gate, request))
+        return server_offers(servers, suggestion.value)
+    return []
