@@ -1,0 +1,117 @@
+"""Live updates over HTTP: a stream of the new era, the standing stream of the old one, and their ends."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import httpx
+import httpx2
+import mcp.types as t
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.server.subscriptions import ResourceUpdated
+
+from core.app import Core
+from mcp_server.server import Options
+from playground.wayscloud.model import State as Really
+from playground.wayscloud.serve import SimulatorHandle
+from tests.unit.mcp.bench import ANN, WEB
+from tests.unit.mcp.http_bench import BOB_TOKEN, NEW, call, serving, with_tokens
+from tests.unit.mcp.listening import Ear, become, subscribe, until
+
+LOCAL = Options(human=ANN)
+URIS = ["vps://servers", f"vps://servers/{WEB}"]
+
+
+@asynccontextmanager
+async def listening(url: str, era: str, token: str = "") -> AsyncIterator[Ear]:
+    """Listen over HTTP until the block ends."""
+    ear = Ear()
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=10, trust_env=False) as http,
+        Client(
+            streamable_http_client(url, http_client=http), mode=era, message_handler=ear, read_timeout_seconds=8
+        ) as client,
+    ):
+        if era == "legacy":
+            for uri in URIS:
+                await subscribe(client, uri)
+            yield ear
+            return
+        async with client.listen(resource_subscriptions=URIS) as stream, anyio.create_task_group() as group:
+
+            async def hear() -> None:
+                async for event in stream:
+                    assert isinstance(event, ResourceUpdated)
+                    ear.hear(event.uri)
+
+            group.start_soon(hear)
+            yield ear
+            group.cancel_scope.cancel()
+
+
+async def silent(core: Core) -> None:
+    """Wait until nobody follows anything any more."""
+    await until(lambda: not core.engine.fleet._listeners and core.database.signals._waiters == 0)
+
+
+async def test_a_client_hears_over_http_and_leaves_nothing(core: Core, provider: SimulatorHandle, era: str) -> None:
+    """Two clients hear what changed, each on its own stream; when both have gone nothing runs for them."""
+    async with serving(core, None, LOCAL) as (site, _):
+        async with listening(site.url, era) as one, listening(site.url, era) as other:
+            become(provider, WEB, Really.STOPPED)
+            await one.until(*URIS)
+            await other.until(*URIS)
+        await silent(core)
+
+
+async def test_a_reader_may_listen(core: Core, provider: SimulatorHandle, tmp_path: Path, era: str) -> None:
+    """A token for reading is enough to listen with."""
+    async with serving(core, with_tokens(core.settings, tmp_path)) as (site, _):
+        async with listening(site.url, era, BOB_TOKEN) as ear:
+            become(provider, WEB, Really.STOPPED)
+            await ear.until(*URIS)
+        await silent(core)
+
+
+async def test_the_end_of_the_server_ends_the_streams(core: Core, provider: SimulatorHandle) -> None:
+    """A stop closes a stream in good order and what ran for it."""
+    body = call("subscriptions/listen", notifications={"resourceSubscriptions": URIS})
+    headers = {**NEW, "Mcp-Method": "subscriptions/listen"}
+    async with serving(core, None, LOCAL) as (site, served), httpx.AsyncClient(trust_env=False, timeout=10) as client:
+        async with client.stream("POST", site.url, json=body, headers=headers) as stream:
+            lines = stream.aiter_lines()
+            with anyio.fail_after(5):
+                first = await anext(line async for line in lines if line.startswith("data:"))
+                assert "notifications/subscriptions/acknowledged" in first
+                served.endpoint.hang_up()
+                assert not [line async for line in lines if "updated" in line]
+        await silent(core)
+    assert provider.simulator.journal.total == 1
+
+
+async def test_a_session_that_is_ended_leaves_nothing(core: Core) -> None:
+    """DELETE ends what a session of the handshake's era listened for."""
+    hello = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": t.Implementation(name="raw", version="1").model_dump(exclude_none=True),
+        },
+    }
+    accept = {"Accept": "application/json, text/event-stream"}
+    async with serving(core, None, LOCAL) as (site, _), httpx.AsyncClient(trust_env=False, timeout=10) as client:
+        begun = await client.post(site.url, json=hello, headers=accept)
+        session = {**accept, "Mcp-Session-Id": begun.headers["mcp-session-id"], "Mcp-Protocol-Version": "2025-11-25"}
+        ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+        assert (await client.post(site.url, json=ready, headers=session)).status_code == 202
+        asked = {"jsonrpc": "2.0", "id": 2, "method": "resources/subscribe", "params": {"uri": URIS[0]}}
+        assert '"result"' in (await client.post(site.url, json=asked, headers=session)).text
+        assert core.engine.fleet._listeners
+        await client.delete(site.url, headers=session)
+        await silent(core)
