@@ -24,6 +24,14 @@ def auth_test(desk: Desk, args: Json) -> Json:
     }
 
 
+def auth_revoke(desk: Desk, args: Json) -> Json:
+    """auth.revoke: the token is worth nothing from now on."""
+    test = str(args.get("test", "")).lower() in {"1", "true"}
+    if not test:
+        desk.state.token_refused = "token_revoked"  # noqa: S105 - what Slack says of one
+    return {"revoked": not test}
+
+
 def api_test(desk: Desk, args: Json) -> Json:
     """api.test: the arguments back."""
     del desk
@@ -134,6 +142,7 @@ def _granted(desk: Desk, channel: Channel) -> None:
 
 HANDLERS = {
     "auth.test": auth_test,
+    "auth.revoke": auth_revoke,
     "api.test": api_test,
     "team.info": team_info,
     "bots.info": bots_info,

@@ -18,6 +18,7 @@ class Method:
 _CONVERSATIONS = ("channels:read", "groups:read", "im:read", "mpim:read")
 
 METHODS = {
+    "auth.revoke": Method(),
     "auth.test": Method(per_minute=None),
     "api.test": Method(per_minute=100),
     "apps.connections.open": Method(("connections:write",), 20, "app"),

@@ -44,7 +44,7 @@ async def running_workspace(
         await runner.setup()
         try:
             await web.TCPSite(runner, config.host, config.port).start()
-            _place(workspace, runner.addresses[0])
+            place(workspace, runner.addresses[0])
             yield workspace
         finally:
             background.cancel_scope.cancel()
@@ -61,7 +61,7 @@ def application(workspace: Workspace) -> web.Application:
         return await web_api.handle(workspace, request)
 
     async def hook(request: web.Request) -> web.StreamResponse:
-        return await _hook(workspace, request)
+        return await answer_hook(workspace, request)
 
     app.router.add_route("*", "/api/{method}", api)
     app.router.add_post("/hooks/{kind}/{team}/{token}", hook)
@@ -70,14 +70,16 @@ def application(workspace: Workspace) -> web.Application:
     return app
 
 
-def _place(workspace: Workspace, address: tuple[str, int]) -> None:
+def place(workspace: Workspace, address: tuple[str, int]) -> None:
+    """Tell a workspace the address it is served at."""
     host, port = address[0], address[1]
     workspace.base_url = f"http://{host}:{port}"
     workspace.socket.base_url = f"ws://{host}:{port}"
     workspace.payloads.hooks = f"{workspace.base_url}/hooks"
 
 
-async def _hook(workspace: Workspace, request: web.Request) -> web.StreamResponse:
+async def answer_hook(workspace: Workspace, request: web.Request) -> web.StreamResponse:
+    """Answer a post to a response address."""
     token, body = request.match_info["token"], await request.read()
     args: Json = {}
     try:

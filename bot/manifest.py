@@ -1,0 +1,177 @@
+"""The app's manifest, as the code needs it: commands, shortcuts, events, scopes, addresses; `vpsops manifest`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from bot import listeners, names
+from bot.words import SLASH
+from core.errors import ConfigurationError
+
+EVENTS_PATH: Final = "/slack/events"
+INSTALL_PATH: Final = "/slack/install"
+REDIRECT_PATH: Final = "/slack/oauth_redirect"
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+SCOPES: Final[Mapping[str, str]] = {
+    "commands": f"{SLASH}, the buttons and the shortcuts",
+    "chat:write": "cards, notices, private answers",
+    "usergroups:read": "who may approve, when a rule names a user group",
+    "users:read": "whether whoever decides is still a full member",
+    "users:read.email": "whose agent asks, when a token or VPSOPS_ACTOR names its human by e-mail",
+    "channels:read": "who may approve, when a rule (the default one does) names the members of a channel",
+    "groups:read": "the same, for private channels",
+}
+"""What the app asks for, and why; nothing lets it read what people write."""
+
+HINT: Final = "list | show web01 | reboot web01 because disk swap | create | changes mine | report | pause | help"
+SHORTCUTS: Final[Mapping[str, Mapping[str, str]]] = {
+    names.NEW_SERVER: {
+        "name": "New server",
+        "type": "global",
+        "description": "Fill in a form for a new server, with live prices",
+    },
+    names.ACT_ON: {
+        "name": "Act on server named here",
+        "type": "message",
+        "description": "Find the servers a message names, and act on one",
+    },
+}
+Manifest = dict[str, Any]
+
+
+def bot_scopes() -> list[str]:
+    """Return the scopes that an installation asks for."""
+    return list(SCOPES)
+
+
+def manifest_of(base: str = "", *, several: bool = False) -> Manifest:
+    """Return the manifest: for Socket Mode, or with the addresses under `base` for HTTP; `several` workspaces install.
+
+    With both, Slack is answered over HTTP: the redirect address is needed for installing in any case.
+    """
+    http = base and f"{base}{EVENTS_PATH}"
+    return {
+        "_metadata": {"major_version": 1, "minor_version": 1},
+        "display_information": {
+            "name": "vpsops",
+            "description": "Run VPSes from Slack, with confirmations and approvals that fail closed.",
+            "background_color": "#1f2937",
+        },
+        "features": _features(http),
+        "oauth_config": {
+            **({"redirect_urls": [f"{base}{REDIRECT_PATH}"]} if several else {}),
+            "scopes": {"bot": bot_scopes()},
+        },
+        "settings": {
+            "event_subscriptions": {
+                **({"request_url": http} if http else {}),
+                "bot_events": list(listeners.EVENTS),
+            },
+            "interactivity": {
+                "is_enabled": True,
+                **({"request_url": http, "message_menu_options_url": http} if http else {}),
+            },
+            "org_deploy_enabled": False,
+            "socket_mode_enabled": not http,
+            "token_rotation_enabled": False,
+        },
+    }
+
+
+def _features(http: str) -> Manifest:
+    command = {
+        "command": SLASH,
+        **({"url": http} if http else {}),
+        "description": "List, inspect, create, start, stop and reboot servers",
+        "usage_hint": HINT,
+        "should_escape": True,
+    }
+    shortcuts = [
+        {"name": one["name"], "type": one["type"], "callback_id": ident, "description": one["description"]}
+        for ident, one in SHORTCUTS.items()
+    ]
+    return {
+        "bot_user": {"display_name": "vpsops", "always_online": True},
+        "app_home": {"home_tab_enabled": True, "messages_tab_enabled": True, "messages_tab_read_only_enabled": False},
+        "shortcuts": shortcuts,
+        "slash_commands": [command],
+    }
+
+
+def text_of(manifest: Manifest) -> str:
+    """Write a manifest as YAML, with the reason for every scope beside it."""
+    return "\n".join(_lines(manifest, "")) + "\n"
+
+
+def _lines(node: Mapping[str, Any], indent: str) -> Iterator[str]:
+    for name, value in node.items():
+        if isinstance(value, dict):
+            yield f"{indent}{name}:"
+            yield from _lines(value, f"{indent}  ")
+        elif isinstance(value, list):
+            yield f"{indent}{name}:"
+            for one in value:
+                yield from _item(one, f"{indent}  ")
+        else:
+            yield f"{indent}{name}: {_scalar(value)}"
+
+
+def _item(one: Any, indent: str) -> Iterator[str]:
+    if isinstance(one, dict):
+        inner = list(_lines(one, f"{indent}  "))
+        yield f"{indent}- {inner[0].strip()}"
+        yield from inner[1:]
+    else:
+        yield f"{indent}- {_scalar(one)}" + (f" # {SCOPES[one]}" if one in SCOPES else "")
+
+
+def _scalar(value: object) -> str:
+    """Strings are written as JSON, which YAML reads the same, but for those that need no quotes."""
+    if isinstance(value, str) and value.replace("_", "").replace(" ", "").isalnum() and not value.isdigit():
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe `vpsops manifest`."""
+    parser.description = (
+        'Print the Slack app\'s manifest, to be pasted at "Create app from manifest": for Socket Mode, or for HTTP '
+        "with the addresses under --http filled in."
+    )
+    parser.epilog = "needs no settings. Paste it anew after an update of vpsops: Slack shows what differs."
+    parser.add_argument("--http", metavar="URL", help="the bot's public address, such as https://vpsops.example.com")
+    parser.add_argument(
+        "--multi", action="store_true", help="several workspaces install the app (needs --http): see docs/slack.md"
+    )
+    parser.add_argument("--json", action="store_true", help="as JSON instead of YAML; Slack takes both")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the manifest; raises `ConfigurationError` on an address that Slack would not take."""
+    base = address_of(args.http or "")
+    if args.multi and not base:
+        raise ConfigurationError("--multi needs --http URL, where workspaces install the app.")
+    manifest = manifest_of(base, several=args.multi)
+    sys.stdout.write(json.dumps(manifest, indent=2) + "\n" if args.json else text_of(manifest))
+    return 0
+
+
+def address_of(given: str) -> str:
+    """Return a public address without its last slash; raises `ConfigurationError` unless Slack can use it."""
+    if not given:
+        return ""
+    try:
+        parts = urlsplit(given)
+        host = parts.hostname or ""
+    except ValueError:
+        host, parts = "", urlsplit("")
+    bare = parts.path in {"", "/"} and not (parts.query or parts.fragment or parts.username or parts.password)
+    if parts.scheme != "https" or not host or not bare or any(sign.isspace() for sign in given) or host in LOOPBACK:
+        raise ConfigurationError(
+            f"--http {given[:100]} is not a public address.", hint="Write it like https://vpsops.example.com."
+        )
+    return f"https://{parts.netloc}"
