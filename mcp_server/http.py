@@ -138,6 +138,7 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
+        scope = trimmed(scope)
         if scope["method"] == "GET" or (b"mcp-method", b"subscriptions/listen") in scope["headers"]:
             await self._stream(scope, receive, send)
         else:
@@ -164,6 +165,11 @@ class Endpoint:
                 self._streams.discard(cancelled)
         if cancelled.cancelled_caught and (last.get("type") == "http.response.start" or last.get("more_body")):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def trimmed(scope: Scope) -> Scope:
+    """Return a request without white space around its headers' values, which some parsers leave (RFC 9110, 5.5)."""
+    return {**scope, "headers": [(name, value.strip(b" \t")) for name, value in scope["headers"]]}
 
 
 async def healthz(core: Core) -> Response:

@@ -16,7 +16,7 @@ from core.changes.model import Actor, ActorKind, State, Verdict
 from core.errors import ConfigurationError
 from core.serving import base_of, listen, serve
 from core.settings import Settings
-from mcp_server.http import open_mcp
+from mcp_server.http import open_mcp, trimmed
 from mcp_server.server import Options
 from mcp_server.site import site_of
 from mcp_server.stepup import MAX_BODY
@@ -266,3 +266,12 @@ async def test_a_session_that_ends_gives_its_hold_back(core: Core) -> None:
             await core.gate.wait(held.id, seconds=5)
     assert held.state is State.HELD
     assert (await core.gate.get(held.id)).state is State.CANCELLED
+
+
+def test_white_space_around_a_header_is_none_of_its_value() -> None:
+    """Some parsers leave it (RFC 9110, 5.5), and a name must equal the body's."""
+    headers = [(b"mcp-name", b"vps_list \t"), (b"accept", b"a, b")]
+    assert trimmed({"type": "http", "headers": headers})["headers"] == [
+        (b"mcp-name", b"vps_list"),
+        (b"accept", b"a, b"),
+    ]

@@ -1,0 +1,81 @@
+"""The servers under test: the production object with the suite's fixtures, and `vpsops mcp --http` as it is."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import anyio
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from core.app import Core, open_core
+from core.serving import listen
+from core.settings import Settings
+from mcp_server.auth import open_verifier
+from mcp_server.change_tasks import ChangeTasks
+from mcp_server.flow import Desk
+from mcp_server.http import open_server
+from mcp_server.identity import Caller
+from mcp_server.server import Options, build_server
+from mcp_server.serving import serve_mcp
+from mcp_server.site import site_of
+from playground.wayscloud.config import SimulatorConfig
+from playground.wayscloud.serve import running_simulator
+from tests.conformance.fixtures import add_fixtures
+
+HUMAN: Final = "conformance@example.com"
+KEY: Final = "wayscloud_vps_test1_SECRET"
+BOUND: Final = 20.0  # seconds for a process to start, on a busy machine
+
+
+@asynccontextmanager
+async def provider() -> AsyncIterator[dict[str, str]]:
+    """Run a simulated provider; yields the settings that lead to it."""
+    async with running_simulator(SimulatorConfig(seed=7)) as simulator:
+        yield {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": simulator.url}
+
+
+@asynccontextmanager
+async def core_in(directory: Path, settings_of: dict[str, str]) -> AsyncIterator[Core]:
+    """Open a core on a database of its own."""
+    database = f"sqlite:///{directory / 'fixtures.sqlite3'}"
+    settings = Settings.model_validate({"VPSOPS_DATABASE_URL": database, **settings_of})
+    async with open_core(settings, front="mcp") as core:
+        yield core
+
+
+@asynccontextmanager
+async def with_fixtures(core: Core) -> AsyncIterator[str]:
+    """Serve our server object with the fixtures on it, through the same HTTP as in production; yields the address."""
+    sock = listen("127.0.0.1", 0)
+    site = site_of(core.settings, sock, core.clock)
+    server = build_server(core, Options(human=HUMAN))
+    add_fixtures(server, ChangeTasks(Desk(core, who=lambda _: Caller(human=HUMAN))))
+    stop = anyio.Event()
+    async with (
+        open_verifier(site.access, core.clock) as verifier,
+        open_server(server, site, verifier) as served,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(serve_mcp, served, served.asgi(core), sock, stop)
+        yield site.local
+        stop.set()
+
+
+@asynccontextmanager
+async def as_it_is(directory: Path, settings: dict[str, str]) -> AsyncIterator[str]:
+    """Start `vpsops mcp --http` with no more configured than its provider; yields the address."""
+    command = (sys.executable, "-m", "vpsops", "mcp", "--http", "127.0.0.1:0")
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(directory), "XDG_STATE_HOME": str(directory), **settings}
+    log = (directory / "server.log").open("wb")
+    with log:
+        async with await anyio.open_process(command, env=environment, stderr=log, stdin=subprocess.DEVNULL) as process:
+            assert process.stdout is not None
+            try:
+                with anyio.fail_after(BOUND):
+                    line = await BufferedByteReceiveStream(process.stdout).receive_until(b"\n", 1000)
+                yield line.decode().removeprefix("mcp: ")
+            finally:
+                process.terminate()
