@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError
 
@@ -48,8 +48,7 @@ class Inbox:
         self._database = database
         self._clock = clock
         self._writes: Together[Delivery | _Done, bool] = Together(self._write, MOST)
-        make = sqlite.insert if database.sqlite else postgresql.insert
-        self._insert = make(INBOX).on_conflict_do_nothing().returning(INBOX.c.key)
+        self._insert = _unless_there(database.sqlite)
 
     async def accept(self, key: str, kind: str, payload: Mapping[str, Json]) -> bool:
         """Store a delivery; say False when it was here before. Raises `StorageError`."""
@@ -108,6 +107,15 @@ FINISH: Final = (
     .where(INBOX.c.key == sa.bindparam("done_key"))
     .values(done_at=sa.bindparam("at"), payload=sa.literal({}, sa.JSON))
 )
+
+
+def _unless_there(on_sqlite: bool) -> sa.Executable:
+    """Insert rows, and return the keys of those whose key was not there."""
+    if on_sqlite:
+        return sqlite.insert(INBOX).on_conflict_do_nothing().returning(INBOX.c.key)
+    from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - 2 MiB that a process on SQLite does without
+
+    return postgresql.insert(INBOX).on_conflict_do_nothing().returning(INBOX.c.key)
 
 
 def _row(delivery: Delivery) -> dict[str, object]:
