@@ -24,7 +24,7 @@ from bot.blocks.build import (
 from bot.blocks.text import duration, flat, moment, money, outside
 from bot.words import SLASH, word_for
 from core.operations import OPERATIONS
-from core.operations.servers import ServerList
+from core.operations.servers import LAST, ServerList
 from core.wayscloud.models import Server, Usage
 
 SIGNS: Final = {"running": "●", "stopped": "○", "failed": "✗"}
@@ -32,6 +32,8 @@ CHOICES: Final = 20
 OPTION_VALUE: Final = 150
 MENU: Final = ("get", "status", "start", "stop", "reboot")
 SIZE: Final = 20
+VALUE: Final = 2000
+NARROW: Final = "These names are too long to turn the page by. Write a part of a name to narrow the list."
 UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -48,13 +50,16 @@ class Asked:
         return {"op": self.operation, "args": dict(self.arguments)}
 
 
+EVERYTHING: Final = Asked("list", {})
+
+
 def server_page(found: ServerList, asked: Asked) -> Post:
     """Draw one page of servers."""
     title = _count(found)
     if not found.servers:
         return Post(title, (section(plain(title)), section(plain(_none(asked)))))
     rows = [section(lines(first_line(one), second_line(one)), _menu(one)) for one in found.servers]
-    blocks = (header(title), *rows, _foot(found, asked))
+    blocks = (header(title), *rows, *_foot(found, asked))
     listed = ", ".join(outside(f"{one.hostname} {one.state}", 120) for one in found.servers[:10])
     return Post(f"{title}: {listed}", blocks)
 
@@ -114,8 +119,9 @@ def share(asked: Asked) -> Block:
 def _count(found: ServerList) -> str:
     if found.total == 0:
         return "No servers"
-    shown = f", {len(found.servers)} shown" if len(found.servers) < found.total else ""
-    return f"{found.total} server{'s' if found.total != 1 else ''}{shown}"
+    last = found.skipped + len(found.servers)
+    shown = f", {found.skipped + 1:,} to {last:,} shown" if len(found.servers) < found.total else ""
+    return f"{found.total:,} server{'s' if found.total != 1 else ''}{shown}"
 
 
 def _none(asked: Asked) -> str:
@@ -144,13 +150,26 @@ def _menu(server: Server) -> Block | None:
     return {"type": "overflow", "action_id": names.MENU, "options": options}
 
 
-def _foot(found: ServerList, asked: Asked) -> Block:
-    row = [share(asked)]
+def _foot(found: ServerList, asked: Asked) -> list[Block]:
+    """The buttons that lead through a long list: each carries the filters and where its page begins."""
+    turns = [(words, Asked("list", arguments).value) for words, arguments in _turns(found, asked)]
+    row = [
+        button(words, names.numbered(names.RUN, number), value)
+        for number, (words, value) in enumerate(turns)
+        if len(pack(value)) <= VALUE
+    ]
+    lacking = [context(plain(NARROW))] if len(row) < len(turns) else []
+    return [*lacking, actions([*row, share(asked)] if len(pack(asked.value)) <= VALUE else row or [share(EVERYTHING)])]
+
+
+def _turns(found: ServerList, asked: Asked) -> list[tuple[str, Mapping[str, Any]]]:
+    filters = {name: value for name, value in asked.arguments.items() if name != "cursor"}
+    turns: list[tuple[str, Mapping[str, Any]]] = []
+    if found.previous_cursor:
+        turns += [("First", filters), ("Previous", {**filters, "cursor": found.previous_cursor})]
     if found.next_cursor:
-        value = {"op": "list", "args": {**asked.arguments, "cursor": found.next_cursor}}
-        if len(pack(value)) < 2000:  # noqa: PLR2004 - a button's value
-            row.insert(0, button("Next page", names.numbered(names.RUN, 0), value))
-    return actions(row)
+        turns += [("Next", {**filters, "cursor": found.next_cursor}), ("Last", {**filters, "cursor": LAST})]
+    return turns
 
 
 def _facts(server: Server) -> list[tuple[str, str]]:

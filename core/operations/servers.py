@@ -1,8 +1,9 @@
 """The operations on servers: list, get, status, create, start, stop, reboot."""
 
-from typing import Annotated, cast
+from bisect import bisect_left, bisect_right
+from typing import Annotated, Final, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from core.operations.registry import (
     Arguments,
@@ -15,6 +16,11 @@ from core.operations.registry import (
 )
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.models import Accepted, NewServer, Server, Usage, same_region
+
+AFTER: Final = "|>"
+BEFORE: Final = "|<"
+LAST: Final = "|$"
+"""Cursors: the page after a server (the sign is left out where its mark cannot be mistaken), before one, the last."""
 
 
 class ListArguments(Arguments):
@@ -35,6 +41,17 @@ class ServerList(BaseModel):
     servers: list[Server]
     total: int
     next_cursor: str | None = None
+    _skipped: int = PrivateAttr(0)
+
+    @property
+    def skipped(self) -> int:
+        """How many that match come before this page."""
+        return self._skipped
+
+    @property
+    def previous_cursor(self) -> str | None:
+        """The cursor of the page before this one, if there is one."""
+        return f"{BEFORE}{_mark(self.servers[0])}" if self.servers and self._skipped else None
 
 
 class CreateArguments(Arguments):
@@ -49,20 +66,32 @@ class CreateArguments(Arguments):
 
 
 def page(servers: list[Server], wanted: ListArguments) -> ServerList:
-    """Filter, order by hostname and cut out the page that was asked for."""
-    found = sorted((s for s in servers if _matches(s, wanted)), key=_order)
-    rest = [s for s in found if wanted.cursor is None or _mark(s) > wanted.cursor]
-    shown = rest[: wanted.limit]
-    more = _mark(shown[-1]) if len(rest) > len(shown) else None
-    return ServerList(servers=shown, total=len(found), next_cursor=more)
+    """Filter, order by hostname and cut out the page that was asked for; servers that come and go move no page."""
+    found = sorted((s for s in servers if _matches(s, wanted)), key=_mark)
+    start = _first(found, wanted)
+    shown = found[start : start + wanted.limit]
+    more = _after(_mark(shown[-1])) if start + len(shown) < len(found) else None
+    listed = ServerList(servers=shown, total=len(found), next_cursor=more)
+    listed._skipped = start  # noqa: SLF001 - its own module
+    return listed
 
 
-def _order(server: Server) -> str:
-    return _mark(server)
+def _first(found: list[Server], wanted: ListArguments) -> int:
+    """Return where the page begins: after a server, before one (`BEFORE`), or at the last full step (`LAST`)."""
+    cursor = wanted.cursor or ""
+    if cursor == LAST:
+        return max(len(found) - 1, 0) // wanted.limit * wanted.limit
+    if cursor.startswith(BEFORE):
+        return max(bisect_left(found, cursor.removeprefix(BEFORE), key=_mark) - wanted.limit, 0)
+    return bisect_right(found, cursor.removeprefix(AFTER), key=_mark) if cursor else 0
+
+
+def _after(mark: str) -> str:
+    return f"{AFTER}{mark}" if mark.startswith("|") else mark
 
 
 def _mark(server: Server) -> str:
-    return f"{server.hostname.lower()}|{server.id}"
+    return f"{server.hostname.lower()}|{server.id}".strip()  # as arguments are stripped on their way back
 
 
 def _matches(server: Server, wanted: ListArguments) -> bool:

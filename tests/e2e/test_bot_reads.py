@@ -50,9 +50,9 @@ async def test_a_list_goes_on_and_is_shared_without_controls(tmp_path: Path) -> 
     """A long list has a next page; what is shared with the channel has no buttons and is read anew."""
     async with playing(tmp_path, Scene(provider=SimulatorConfig(speed=600, fleet=30))) as stage:
         await stage.slack.command("alice", "ops", "/vps", "list")
-        first = await stage.private("alice", "30 servers, 20 shown")
+        first = await stage.private("alice", "30 servers, 1 to 20 shown")
         await stage.slack.click("alice", first, "vps:run:0")
-        second = await stage.private("alice", "30 servers, 10 shown")
+        second = await stage.private("alice", "30 servers, 21 to 30 shown")
         await stage.slack.click("alice", second, "vps:share")
         shared = await stage.card(words="30 servers")
         assert buttons(shared) == []
