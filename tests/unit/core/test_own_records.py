@@ -1,0 +1,62 @@
+"""Somebody's own records: their changes and their deeds, the last of them, however many others lie between."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from core import audit, audit_view
+from core.audit_view import newest_of
+from core.changes.model import State
+from core.clock import SystemClock
+from core.storage import Connection, Database, open_database
+from tests.unit.core.sample import change, put
+from tests.unit.core.stage import AGENT
+
+ME = frozenset({"u1"})
+BOB = replace(AGENT, id="mcp:other", human="U2")
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with open_database(database_url, SystemClock()) as opened:
+        yield opened
+
+
+def fill(connection: Connection) -> None:
+    """Store a change of mine, a vote of mine on another's, and records of others between and after them."""
+    put(connection, change(state=State.HELD))
+    put(connection, change(state=State.HELD, id="chg_2", actor=BOB, target=replace(change().target, id="s2")))
+    audit.append(connection, 1.0, "voted", "chg_2", {"by": {"id": "U1", "name": "alice"}})
+    for _ in range(20):
+        audit.append(connection, 2.0, "refused", None, {"actor": {"id": "mcp:other", "human": "U2"}})
+    audit.append(connection, 3.0, "failed", "chg_1", {"state": "failed"})
+
+
+async def test_ones_own_records_are_found_among_many(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What became of my change counts without naming me; records of others do not, across pages too."""
+    monkeypatch.setattr(audit_view, "PAGE", 4)
+    await database.transact(fill)
+    found = await database.read(lambda connection: newest_of(connection, ME, 10))
+    assert [(one.event, one.change_id) for one in found] == [
+        ("requested", "chg_1"),
+        ("voted", "chg_2"),
+        ("failed", "chg_1"),
+    ]
+
+
+async def test_only_the_last_are_returned(database: Database) -> None:
+    """So many and no more, the newest of them; somebody who did nothing has none."""
+    await database.transact(fill)
+    last = await database.read(lambda connection: newest_of(connection, ME, 2))
+    assert [one.event for one in last] == ["voted", "failed"]
+    assert await database.read(lambda connection: newest_of(connection, frozenset({"u9"}), 2)) == []
+
+
+async def test_the_search_ends_somewhere(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody's records from long ago are not looked for: a read stays a small one."""
+    monkeypatch.setattr(audit_view, "PAGE", 4)
+    monkeypatch.setattr(audit_view, "FURTHEST", 8)
+    await database.transact(fill)
+    found = await database.read(lambda connection: newest_of(connection, ME, 10))
+    assert [one.event for one in found] == ["failed"]
