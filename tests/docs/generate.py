@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from anyio.from_thread import start_blocking_portal
+from mcp.types import PromptArgument
 from pydantic_core import PydanticUndefined
 
 import vpsops
@@ -18,6 +19,8 @@ from core.app import open_core
 from core.operations import OPERATIONS
 from core.settings import SECRETS, Settings
 from mcp_server import early, front
+from mcp_server.prompts import PROMPTS
+from mcp_server.resources import RESOURCES, TEMPLATES
 from mcp_server.server import build_server
 from mcp_server.tools import PREFIX
 
@@ -68,6 +71,31 @@ def commands() -> str:
     return HEAD + "\n".join(parts)
 
 
+def resources() -> str:
+    """Return the page of what MCP clients read besides tools: resources, templates, prompts."""
+    fixed = [f"| `{one.uri}` | {one.title} | {one.description} |" for one in RESOURCES]
+    templates = [f"| `{one.uri_template}` | {one.title} | {one.description} |" for one in TEMPLATES]
+    prompts = [
+        f"| `{name}` | {one.shown.description} | {', '.join(map(_argument, one.shown.arguments or ()))} |"
+        for name, one in PROMPTS.items()
+    ]
+    return HEAD + "\n".join(
+        [
+            "# Resources and prompts\n\nAll are `application/json`; [AI assistants over MCP](../mcp.md) tells more.\n",
+            "| address | title | what it holds |\n|---|---|---|",
+            *fixed,
+            *templates,
+            "\n## Prompts\n\n| prompt | what it is for | arguments |\n|---|---|---|",
+            *prompts,
+            "",
+        ]
+    )
+
+
+def _argument(one: PromptArgument) -> str:
+    return f"`{one.name}`{' (required)' if one.required else ''}: {one.description}"
+
+
 def early_answers() -> str:
     """Return the start-up front's snapshot for the default configuration, in the real server's own words."""
     with start_blocking_portal() as portal:  # a loop of its own: the caller may have one
@@ -85,6 +113,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/operations.md": operations,
     "docs/reference/settings.md": settings,
     "docs/reference/commands.md": commands,
+    "docs/reference/resources.md": resources,
     "mcp_server/early.json": early_answers,
 }
 
