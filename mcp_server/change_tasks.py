@@ -17,6 +17,9 @@ from mcp_server.flow import Desk
 from mcp_server.identity import agent_of
 from mcp_server.questions import is_yes, refusal_of
 from mcp_server.tasks import Task
+from mcp_server.tools import PREFIX
+
+CANCEL = "vps_change_cancel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class ChangeTasks:
         change = await self._own(context, task_id)
         if change is None:
             return False
-        self._check_granted(context)
+        self._check_granted(context, f"{PREFIX}{change.operation}")
         answer = _elicited(answers.get(key_of(change)))
         if answer is None or not to_confirm(change) or not sdk.can_ask(context):
             return True
@@ -56,7 +59,7 @@ class ChangeTasks:
         change = await self._own(context, task_id)
         if change is None:
             return False
-        self._check_granted(context)
+        self._check_granted(context, CANCEL)
         with suppress(StaleChange):
             await self._gate(context).cancel(change.id, self._actor(context), reason="The client gave the task up.")
         return True
@@ -75,9 +78,11 @@ class ChangeTasks:
         actor = self._actor(context)
         return change if (change.actor.id, change.actor.human) == (actor.id, actor.human) else None
 
-    def _check_granted(self, context: sdk.Context) -> None:
-        if not self.desk.who(context).may_change:
-            raise MCPError(t.INVALID_REQUEST, "This token may only read: the task was left as it is.")
+    def _check_granted(self, context: sdk.Context, tool: str) -> None:
+        """Raise the protocol's error for a caller that may not use the tool that does the same."""
+        caller = self.desk.who(context)
+        if not caller.may_change or not caller.reach.allows(tool):
+            raise MCPError(t.INVALID_REQUEST, f"{tool} may not be used here: the task was left as it is.")
 
 
 def _elicited(given: Json) -> t.ElicitResult | None:

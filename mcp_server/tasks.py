@@ -21,7 +21,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 
 from core.changes.model import Json
-from core.errors import VpsopsError
+from core.errors import NotAllowed, VpsopsError
 from mcp_server.sdk import Context, install
 
 EXTENSION: Final = "io.modelcontextprotocol/tasks"
@@ -151,8 +151,9 @@ def unknown() -> MCPError:
 
 
 def broken(error: VpsopsError) -> MCPError:
-    """Return the error for tasks that cannot be read now, with what to do and its id in the log."""
-    return MCPError(t.INTERNAL_ERROR, f"{error} ({error.error_id})")
+    """Return the error for what is not allowed, or cannot be read now, with what to do and its id in the log."""
+    code = t.INVALID_REQUEST if isinstance(error, NotAllowed) else t.INTERNAL_ERROR
+    return MCPError(code, f"{error} ({error.error_id})")
 
 
 def _acknowledged(*, known: bool) -> dict[str, Json]:

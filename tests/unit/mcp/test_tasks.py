@@ -188,7 +188,7 @@ async def test_a_reader_may_look_at_a_task_and_not_touch_it(core: Core) -> None:
             await refused(client, "tasks/cancel", handle.task_id),
             await refused(client, "tasks/update", handle.task_id, inputResponses={}),
         ]
-    assert all("may only read" in error.message for error in errors)
+    assert all("may not be used here" in error.message for error in errors)
     assert (await core.gate.get(handle.task_id)).state is State.HELD
 
 
