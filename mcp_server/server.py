@@ -20,6 +20,7 @@ from mcp_server.change_tasks import ChangeTasks
 from mcp_server.change_tools import CHANGE_TOOLS
 from mcp_server.flow import ORIGIN, PATIENCE, Desk, request_of, run_change
 from mcp_server.identity import READ, WRITE, Caller, human_of, principal_of
+from mcp_server.links import linked
 from mcp_server.narrowing import reach_over, within
 from mcp_server.reader import Readers
 from mcp_server.reading import serve_reading
@@ -130,7 +131,7 @@ def _version() -> str:
 async def _answer(desk: Desk, call: sdk.Call) -> ToolResult:
     """Run a call; what a model can act on is told to it, what is our bug is told by its id only."""
     try:
-        return await _run(desk, call)
+        return linked(await _run(desk, call), call.context.protocol_version)
     except VpsopsError as error:
         LOG.info("tool failed", tool=call.tool, error=error.error_id, message=error.message)
         return results.error(error)

@@ -127,7 +127,7 @@ async def test_the_handshake_is_answered(environment: dict[str, str]) -> None:
     assert answer["id"] == 1
     assert answer["result"]["protocolVersion"] == "2025-11-25"
     assert answer["result"]["serverInfo"]["name"] == "vpsops"
-    assert set(answer["result"]["capabilities"]) == {"tools"}
+    assert set(answer["result"]["capabilities"]) == {"completions", "prompts", "resources", "tools"}
     assert "human" in answer["result"]["instructions"]
     assert len(listed["result"]["tools"]) == 14
     assert called["result"]["isError"] is True

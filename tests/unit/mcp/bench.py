@@ -55,7 +55,8 @@ async def client_of(
 
 
 def text(result: t.CallToolResult) -> str:
-    """Return a result's one text."""
-    (block,) = result.content
+    """Return a result's one text, which comes first; a link may follow it."""
+    block, *rest = result.content
     assert isinstance(block, t.TextContent)
+    assert all(isinstance(one, t.ResourceLink) for one in rest)
     return block.text

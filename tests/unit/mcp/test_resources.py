@@ -7,6 +7,7 @@ from typing import Any
 import mcp.types as t
 import pytest
 from mcp import Client, MCPError
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from openapi_schema_validator import OAS32Validator
 
 from core.app import Core, open_core
@@ -14,6 +15,7 @@ from core.changes.model import Actor, ActorKind, Origin
 from core.requests import Held, Request
 from core.settings import Settings
 from mcp_server.identity import Caller
+from mcp_server.links import linked
 from mcp_server.schemas import output_schema
 from mcp_server.server import Options
 from mcp_server.shown import ShownServer, ShownServers
@@ -281,3 +283,26 @@ async def test_a_page_that_does_not_exist_is_refused(core: Core, era: str) -> No
         for listing in (client.list_resources, client.list_resource_templates, client.list_prompts):
             with pytest.raises(MCPError, match="Invalid cursor"):
                 await listing(cursor="x")
+
+
+async def test_an_open_change_is_linked(core: Core, era: str) -> None:
+    """A tool's result leads to its change while that is open, and no longer once it has ended."""
+    change = await held(core)
+    async with client_of(core, era, None, Options(human=ANN, change_tools=True)) as client:
+        open_one = await client.call_tool("vps_change_get", {"change": change})
+        await core.gate.cancel(change, AGENT)
+        ended = await client.call_tool("vps_change_get", {"change": change})
+    _, link = open_one.content
+    assert isinstance(link, t.ResourceLink)
+    assert (link.uri, link.mime_type) == (f"vps://changes/{change}", "application/json")
+    assert len(ended.content) == 1
+
+
+def test_old_revisions_get_no_links() -> None:
+    """Clients of before 2025-06-18 do not know that kind of content."""
+    told = {"change": "chg_0123456789ab", "state": "held"}
+    result = t.CallToolResult(content=[t.TextContent(text="x")], structured_content=told)
+    for version in (*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTOCOL_VERSIONS):
+        shown = linked(result, version)
+        assert isinstance(shown, t.CallToolResult)
+        assert len(shown.content) == (1 if version in {"2024-11-05", "2025-03-26"} else 2)
