@@ -9,9 +9,11 @@ from bot.blocks.text import channel, is_person, outside, person
 from core.changes.model import Actor, Approvers, Decision, Ruling, Target
 from core.operations import OPERATIONS, Operation
 from core.policy import Facts, Policy
+from core.policy.model import Heard
 
 SOMEWHERE: Final = Target("", "")
 NAMED: Final = 6
+ABOUT: Final = frozenset({"server", "region", "cost_above"})
 SHORT: Final = {
     Decision.ALLOW: "at once",
     Decision.CONFIRM: "you confirm",
@@ -45,9 +47,16 @@ def _right(policy: Policy, operation: Operation, actor: Actor, origin: str, now:
     depends = {
         one.rule.id: one.rule.decision
         for one in heard
-        if one.unknown and not one.failed and one.rule.id not in known and _matters(one.rule.decision, anywhere)
+        if one.rule.id not in known and _for_some(one) and _matters(one.rule.decision, anywhere)
     }
     return Right(operation, anywhere, depends)
+
+
+def _for_some(heard: Heard) -> bool:
+    """Say whether a rule may speak for one server and not for another; one that allows must be sure of all else."""
+    if heard.failed or ABOUT.isdisjoint(heard.unknown):
+        return False
+    return heard.rule.decision is not Decision.ALLOW or ABOUT.issuperset(heard.unknown)
 
 
 def _matters(decision: Decision, ruling: Ruling) -> bool:

@@ -1,0 +1,119 @@
+"""Help says what the caller may do here, by the policy alone."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.blocks.help import help_page
+from bot.limits import fit_post
+from bot.rights import right_words, rights
+from bot.words import LISTED
+from core.changes.model import Actor, ActorKind
+from core.operations import OPERATIONS
+from core.policy import Policy, parse_policy
+from core.policy.default import default_rules
+from core.policy.model import policy_of
+from tests.unit.bot.changes import HOSTILE
+from tests.unit.bot.test_cards import assert_safe
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE", groups=("T0ACME", "S0WEB"))
+POLICY = parse_policy(
+    """
+[[rule]]
+id = "everyone-reads"
+risk = "read"
+decision = "allow"
+
+[[rule]]
+id = "starts"
+operation = "start"
+group = "S0WEB"
+decision = "allow"
+
+[[rule]]
+id = "web-team"
+operation = "reboot"
+group = "S0WEB"
+decision = "confirm"
+
+[[rule]]
+id = "databases"
+operation = "reboot"
+server = "db*"
+decision = "approve"
+votes = 2
+approvers = { groups = ["S0ONCALL"], people = ["U0HEAD"], channels = ["C0OPS"] }
+
+[[rule]]
+id = "stops"
+operation = "stop"
+decision = "approve"
+votes = 2
+approvers = { groups = ["S0ONCALL"], people = ["U0HEAD"], channels = ["C0OPS"] }
+
+[[rule]]
+id = "cheap"
+operation = "create"
+server = "test-*"
+decision = "confirm"
+
+[[rule]]
+id = "secret"
+operation = "regions"
+decision = "deny"
+reason = "Ask <!channel>."
+""",
+    "vpsops.toml",
+)
+
+
+def said(policy: Policy = POLICY, actor: Actor = ALICE) -> dict[str, str]:
+    return {name: right_words(one) for name, one in rights(policy, actor, "slack", NOON).items()}
+
+
+@pytest.mark.parametrize(
+    ("operation", "words"),
+    [
+        ("list", "you may (everyone-reads)"),
+        ("start", "runs at once (starts)"),
+        ("reboot", "you confirm (web-team); for some: needs approval (databases)"),
+        ("stop", "needs 2 approvals by group S0ONCALL, members of <#C0OPS>, <@U0HEAD> (stops)"),
+        ("create", "only for some: you confirm (cheap)"),
+        ("regions", "refused: Ask &lt;!channel&gt;. (secret, everyone-reads)"),
+    ],
+)
+def test_each_operation_says_what_the_caller_may(operation: str, words: str) -> None:
+    """At once, after a word, after votes, for some servers only, or not at all; with the rules that say so."""
+    assert said()[operation] == words
+
+
+def test_groups_that_are_not_known_give_nothing() -> None:
+    """Who is not known to be in the group is told as much as the gate would do: a refusal."""
+    stranger = Actor(ActorKind.PERSON, "U0BOB", "bob", "U0BOB")
+    assert "refused" in said(actor=stranger)["start"]
+
+
+def test_the_default_policy_is_told_in_its_words() -> None:
+    """Without a file people read at once and confirm their own changes."""
+    words = said(policy_of(default_rules("C0APPROVALS")))
+    assert words["list"] == "you may (default-reads)"
+    assert words["reboot"] == "you confirm (default-people)"
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.text(max_size=300) | st.just(HOSTILE))
+def test_help_is_safe_and_fits_whatever_the_rules_say(words: str) -> None:
+    """A rule's own text is data, and the longest rights still make a message."""
+    for topic in ("", words, *LISTED):
+        assert_safe(fit_post(help_page(topic, said())))
+
+
+def test_help_names_the_right_beside_the_command() -> None:
+    """In the list and in one command's own page."""
+    whole = str(help_page("", said()).blocks)
+    for name in OPERATIONS:
+        assert said()[name] in whole
+    assert "For you, here: needs 2 approvals" in str(help_page("stop", said()).blocks)
