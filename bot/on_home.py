@@ -24,7 +24,7 @@ from core.changes.voting import among, check, together
 from core.errors import InvalidInput, NotAllowed, StorageError, VpsopsError
 from core.inbox import Delivery
 from core.news import follow
-from core.overview import overview_of
+from core.overview import Onlooker, overview_of
 from core.preferences import set_preferences
 from core.reads import all_servers, may_read
 
@@ -32,7 +32,7 @@ OPENED: Final = "app_home_opened"
 FLEET_SECONDS: Final = 5.0
 SETTLE_SECONDS: Final = 1.0
 """What happens in one burst is one reason to draw."""
-PAUSE_SECONDS: Final = 5.0
+PAUSE_SECONDS: Final = 2.0
 EACH_SECONDS: Final = 0.7
 LOOK_SECONDS: Final = 60.0
 GUESTS: Final = (
@@ -158,7 +158,8 @@ async def drawn(parts: Parts, viewer: Viewer, notice: str = "") -> Block:
         return plain_home(*GUESTS)
     asking = _asking(viewer)
     me = replace(asking.actor, name=viewer.name or member.name, aliases=(member.email,) if member.email else ())
-    seen = await overview_of(parts.core.database, viewer.team, me, parts.core.clock.now())
+    who = Onlooker(viewer.team, me, parts.core.gate.teams)
+    seen = await overview_of(parts.core.database, who, parts.core.clock.now())
     found: dict[str, Any] = {}
 
     async def note(name: str, look: Awaitable[Any]) -> None:

@@ -45,7 +45,7 @@ async def paused_note(parts: Parts, reason: str = "") -> Post:
     if not found.paused or found.at is None:
         return note("Agents are not paused.")
     held = await parts.core.database.read(
-        lambda connection: listing.find(connection, Wanted(open_only=True), listing.MOST)
+        lambda connection: listing.find(connection, Wanted(open_only=True, teams=parts.core.gate.teams), listing.MOST)
     )
     waiting = sum(one.state is State.HELD and one.actor.kind is ActorKind.AGENT for one in held)
     base = note(found.words, f"{waiting} of their changes wait." if waiting else "None of their changes waits.")

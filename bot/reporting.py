@@ -24,8 +24,9 @@ async def report(parts: Parts, asking: Asking, *, everyone: bool) -> Post:
     """Read and draw the report; what cannot be read is said in its place. A channel is not told of costs."""
     now = parts.core.clock.now()
     read = parts.core.database.read
-    lately = Wanted(since=now - LATELY)
-    going_on = await read(partial(listing.find, wanted=Wanted(open_only=True), limit=listing.MOST))
+    teams = parts.core.gate.teams
+    lately, open_ones = Wanted(since=now - LATELY, teams=teams), Wanted(open_only=True, teams=teams)
+    going_on = await read(partial(listing.find, wanted=open_ones, limit=listing.MOST))
     counted = await read(partial(listing.count_by_state, wanted=lately))
     moved = await read(partial(listing.find, wanted=lately, limit=listing.MOST))
     ended = [one for one in moved if one.state.final][:SHOWN]

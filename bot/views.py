@@ -54,7 +54,7 @@ def viewed_of(value: Mapping[str, Any]) -> Viewed | None:
 async def _changes(parts: Parts, asking: Asking, arguments: Mapping[str, Any], _everyone: bool) -> Post:
     scope, server, before = (_word(arguments, name) for name in ("scope", "server", "before"))
     human = asking.user if scope == "mine" else ""
-    wanted = Wanted(open_only=scope == "open", human=human, server=server, before=before)
+    wanted = Wanted(open_only=scope == "open", human=human, server=server, before=before, teams=parts.core.gate.teams)
     found = await parts.core.database.read(partial(listing.find, wanted=wanted, limit=PAGE + 1))
     shown, more = found[:PAGE], len(found) > PAGE
     title = f"Changes of {flat(server, 100)}" if server else SCOPES.get(scope, SCOPES[""])
@@ -72,7 +72,7 @@ async def _audit(parts: Parts, asking: Asking, arguments: Mapping[str, Any], eve
     asked = {name: word for name in ("server", "person", "change") if (word := _word(arguments, name))}
     before = _number(arguments, "before")
     found = await parts.core.database.read(
-        partial(audit_pages.page, wanted=Filter(**asked), before=before, limit=PAGE),
+        partial(audit_pages.page, wanted=Filter(**asked, teams=parts.core.gate.teams), before=before, limit=PAGE),
     )
     turns = Turns(
         Viewed("audit", asked | ({"before": before} if before else {})),
@@ -86,7 +86,7 @@ async def _audit(parts: Parts, asking: Asking, arguments: Mapping[str, Any], eve
 
 
 async def _of_records(parts: Parts, ids: set[str]) -> list[Change]:
-    return await parts.core.database.read(partial(listing.by_ids, ids=sorted(ids)))
+    return await parts.core.database.read(partial(listing.by_ids, ids=sorted(ids), teams=parts.core.gate.teams))
 
 
 async def _report(parts: Parts, asking: Asking, _arguments: Mapping[str, Any], everyone: bool) -> Post:

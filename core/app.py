@@ -65,7 +65,15 @@ async def open_core(
     async with open_database(settings.database, clock) as database, api, anyio.create_task_group() as group:
         process = Process(database, clock, front)
         engine = Engine(
-            database, api, clock, process, timing, policy.version, group, always=bool(settings.channel), limits=limits
+            database,
+            api,
+            clock,
+            process,
+            timing,
+            policy.version,
+            group,
+            always=bool(settings.channel or workspaces.known),
+            limits=limits,
         )
         stewards, guard = stewards_of(settings), Guard(limits)
         gate = Gate(database, api, clock, timing, policy, engine, stewards, guard, workspaces=workspaces)
@@ -73,7 +81,8 @@ async def open_core(
         try:
             if front in SERVING:
                 await engine.start()
-            yield Core(settings, clock, database, gate, engine, outbox, Inbox(database, clock), workspaces)
+            core = Core(settings, clock, database, gate, engine, outbox, Inbox(database, clock), workspaces)
+            yield core.for_agents() if front == "mcp" else core
         except Exception as error:  # noqa: BLE001 - raised below, outside the group, so that it stays itself
             failure = error
         finally:

@@ -39,9 +39,12 @@ class Filter:
     server: str = ""
     person: str = ""
     change: str = ""
+    teams: frozenset[str] = frozenset()
+    """The workspaces whose records may be seen; empty for all."""
 
     def sieve(self, connection: Connection, records: Sequence[Record]) -> list[Record]:
         """Return the records that fit."""
+        records = of_teams(connection, records, self.teams)
         if self.change:
             records = [record for record in records if record.change_id == self.change]
         if not (self.server or self.person):
@@ -56,7 +59,21 @@ class Filter:
         )
 
 
-def newest_of(connection: Connection, people: frozenset[str], limit: int) -> list[Record]:
+def of_teams(connection: Connection, records: Sequence[Record], teams: frozenset[str]) -> Sequence[Record]:
+    """Return the records of some workspaces, of all for an empty set; one that names none is the operator's alone."""
+    if not teams:
+        return records
+    ids = {one.change_id for one in records if one.change_id}
+    query = sa.select(CHANGES.c.id).where(
+        CHANGES.c.id.in_(ids), CHANGES.c.origin["team"].as_string().in_(sorted(teams))
+    )
+    known = set(connection.scalars(query))
+    return [one for one in records if (one.change_id in known if one.change_id else body_of(one).get("team") in teams)]
+
+
+def newest_of(
+    connection: Connection, people: frozenset[str], limit: int, teams: frozenset[str] = frozenset()
+) -> list[Record]:
     """Return the last records of somebody, by all the ids they have (in lower case): their changes and their deeds.
 
     Oldest of them first; older ones than a few thousand records ago are not looked for.
@@ -66,7 +83,7 @@ def newest_of(connection: Connection, people: frozenset[str], limit: int) -> lis
     for _ in range(FURTHEST // PAGE):
         records = audit.newest(connection, PAGE, before=before)
         changes = subjects(connection, {one.change_id for one in records if one.change_id})
-        own = [one for one in records if people & _people(one, changes)]
+        own = [one for one in of_teams(connection, records, teams) if people & _people(one, changes)]
         found = own[-(limit - len(found)) :] + found
         if len(found) >= limit or len(records) < PAGE:
             break

@@ -155,6 +155,11 @@ class Gate:
         stewards = self.workspaces.stewards_of(team) if self.workspaces.several else self.stewards
         return replace(self, team=team, stewards=stewards)
 
+    @property
+    def teams(self) -> frozenset[str]:
+        """The workspaces whose changes alone are there for who uses this gate; empty for all."""
+        return self.workspaces.seen_from(self.team)
+
     async def admit(self, request: Request) -> Refused | None:
         """Count a call against its principal's rate; returns why it is one too many, or nothing."""
         exceeded, first = self.guard.admit(request.actor, self.clock.monotonic())

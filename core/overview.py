@@ -32,23 +32,33 @@ class Overview:
     preferences: Preferences = field(default_factory=Preferences)
 
 
-async def overview_of(database: Database, team: str, person: Actor, now: datetime) -> Overview:
+@dataclass(frozen=True, slots=True)
+class Onlooker:
+    """Who looks: a person of a workspace, who sees the changes of these workspaces (empty: of all)."""
+
+    team: str
+    person: Actor
+    teams: frozenset[str] = frozenset()
+
+
+async def overview_of(database: Database, who: Onlooker, now: datetime) -> Overview:
     """Return what concerns a person, by all the ids they are known by; raises `StorageError`."""
-    return await database.read(lambda connection: _look(connection, team, person, now))
+    return await database.read(lambda connection: _look(connection, who, now))
 
 
-def _look(connection: Connection, team: str, person: Actor, now: datetime) -> Overview:
+def _look(connection: Connection, who: Onlooker, now: datetime) -> Overview:
     return Overview(
-        holds=_holds(connection, now),
-        own=_own(connection, person, now),
-        records=tuple(audit_view.newest_of(connection, person.humans, RECORDS)),
+        holds=_holds(connection, who.teams, now),
+        own=_own(connection, who, now),
+        records=tuple(audit_view.newest_of(connection, who.person.humans, RECORDS, who.teams)),
         pause=pause.read(connection),
-        preferences=preferences.read(connection, team, person.id),
+        preferences=preferences.read(connection, who.team, who.person.id),
     )
 
 
-def _holds(connection: Connection, now: datetime) -> tuple[Change, ...]:
+def _holds(connection: Connection, teams: frozenset[str], now: datetime) -> tuple[Change, ...]:
     waits = (
+        *store.of_teams(teams),
         CHANGES.c.state == State.HELD.value,
         CHANGES.c.expires_at > now.timestamp(),
         CHANGES.c.ruling["decision"].as_string() == Decision.APPROVE.value,
@@ -59,11 +69,11 @@ def _holds(connection: Connection, now: datetime) -> tuple[Change, ...]:
     return tuple(found[ident] for ident in ids if ident in found)
 
 
-def _own(connection: Connection, person: Actor, now: datetime) -> tuple[Change, ...]:
-    ids = sorted(person.humans)
+def _own(connection: Connection, who: Onlooker, now: datetime) -> tuple[Change, ...]:
+    ids = sorted(who.person.humans)
     whose = sa.or_(
         sa.func.lower(CHANGES.c.actor_id).in_(ids), sa.func.lower(CHANGES.c.actor["human"].as_string()).in_(ids)
     )
     recent = sa.or_(CHANGES.c.lock.is_not(None), CHANGES.c.created_at > (now - RECENT).timestamp())
-    found = store.select(connection, whose, recent, limit=OWN)
-    return tuple(one for one in found if person.same_human(one.actor))
+    found = store.select(connection, whose, recent, *store.of_teams(who.teams), limit=OWN)
+    return tuple(one for one in found if who.person.same_human(one.actor))

@@ -50,6 +50,12 @@ class Workspaces:
         owner = self.owner(change.origin)
         return not team or owner == team or (not self.several and not owner)
 
+    def seen_from(self, team: str) -> frozenset[str]:
+        """Return the workspaces, as changes name them, whose changes `team` may see; empty means all."""
+        if not (self.several and team):
+            return frozenset()
+        return frozenset({team, ""} if team == self.home else {team})
+
     def stamped(self, origin: Origin, team: str) -> Origin:
         """Return an origin with the workspace it belongs to; whoever is bound to one asks from no other."""
         owner = team or self.owner(origin)

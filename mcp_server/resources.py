@@ -10,7 +10,7 @@ import structlog
 from pydantic import BaseModel, JsonValue
 
 from core.audit import newest
-from core.audit_view import newest_of
+from core.audit_view import newest_of, of_teams
 from core.changes.model import Change
 from core.errors import InvalidInput, UnknownChange, VpsopsError
 from core.operations.servers import ServerList
@@ -150,12 +150,12 @@ def catalogue(operation: str) -> "Finder":
 async def audit(readers: Readers, reader: Reader, _: Address) -> Found:
     """Return the last records: those of the caller's human, or everybody's where the settings say so."""
     reader.check()
-    database = readers.core.database
+    database, teams = readers.core.database, readers.core.gate.teams
     if readers.core.settings.mcp_audit == "all":
-        records = await database.read(lambda connection: newest(connection, RECORDS))
+        records = list(await database.read(lambda connection: of_teams(connection, newest(connection, RECORDS), teams)))
     else:
         people = reader.people
-        records = await database.read(lambda connection: newest_of(connection, people, RECORDS))
+        records = await database.read(lambda connection: newest_of(connection, people, RECORDS, teams))
     if reader.caller.reach.sight:  # what is about no change cannot be said to be about a server in sight
         shown = {one.id for one in await reader.core.gate.changes(limit=SHOWN_CHANGES)}
         records = [one for one in records if one.change_id in shown]

@@ -24,6 +24,8 @@ class Wanted:
     server: str = ""
     since: datetime | None = None
     """Changes that moved at this time or later."""
+    teams: frozenset[str] = frozenset()
+    """The workspaces whose changes may be seen; empty for all."""
     before: str = ""
 
 
@@ -42,7 +44,7 @@ def count_by_state(connection: Connection, wanted: Wanted) -> Mapping[State, int
 
 
 def _plain(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
-    where: list[sa.ColumnElement[bool]] = [CHANGES.c.lock.is_not(None)] if wanted.open_only else []
+    where = [*store.of_teams(wanted.teams), *([CHANGES.c.lock.is_not(None)] if wanted.open_only else [])]
     if wanted.since is not None:
         where.append(CHANGES.c.updated_at >= wanted.since.timestamp())
     if wanted.human:
@@ -70,6 +72,6 @@ def _named(connection: Connection, server: str) -> sa.ColumnElement[bool]:
     return hostname.startswith(wanted, autoescape=True)
 
 
-def by_ids(connection: Connection, ids: Sequence[str]) -> list[Change]:
-    """Return those of some changes that there are."""
-    return store.select(connection, CHANGES.c.id.in_(ids), limit=MOST) if ids else []
+def by_ids(connection: Connection, ids: Sequence[str], teams: frozenset[str]) -> list[Change]:
+    """Return those of some changes that there are, for whoever sees the changes of these workspaces."""
+    return store.select(connection, CHANGES.c.id.in_(ids), *store.of_teams(teams), limit=MOST) if ids else []

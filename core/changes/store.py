@@ -121,6 +121,11 @@ def in_states(*states: State) -> sa.ColumnElement[bool]:
     return CHANGES.c.state.in_([state.value for state in states])
 
 
+def of_teams(teams: frozenset[str]) -> list[sa.ColumnElement[bool]]:
+    """The condition that a change is one of some workspaces'; none for an empty set, which means all."""
+    return [CHANGES.c.origin["team"].as_string().in_(sorted(teams))] if teams else []
+
+
 def votes_of(connection: Connection, ids: Sequence[str]) -> Mapping[str, tuple[Vote, ...]]:
     """Return the votes on some changes, in the order they came."""
     if not ids:

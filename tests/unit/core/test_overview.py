@@ -7,7 +7,7 @@ import pytest
 
 from core.changes.model import Actor, ActorKind, Verdict
 from core.clock import SystemClock
-from core.overview import Overview, overview_of
+from core.overview import Onlooker, Overview, overview_of
 from core.preferences import Preferences, set_preferences
 from playground.wayscloud.serve import SimulatorHandle
 from tests.unit.core.stage import AGENT, ALICE, VOTERS, Stage, staged
@@ -20,7 +20,7 @@ async def stage(database_url: str, provider: SimulatorHandle) -> AsyncIterator[S
 
 
 async def look(stage: Stage, person: Actor) -> Overview:
-    return await overview_of(stage.database, "T1", person, SystemClock().now())
+    return await overview_of(stage.database, Onlooker("T1", person), SystemClock().now())
 
 
 async def test_holds_for_approval_are_everybodys_and_own_changes_only_ones_own(stage: Stage) -> None:
@@ -47,7 +47,7 @@ async def test_the_hold_that_expires_first_comes_first_and_a_settled_one_is_gone
     await stage.gate.vote(first.id, VOTERS[0], Verdict.DENY, first.digest, reason="no")
     assert [one.id for one in (await look(stage, ALICE)).holds] == [second.id]
     assert second.expires_at is not None
-    assert (await overview_of(stage.database, "T1", ALICE, second.expires_at)).holds == ()
+    assert (await overview_of(stage.database, Onlooker("T1", ALICE), second.expires_at)).holds == ()
 
 
 async def test_an_agent_known_by_its_humans_email_is_that_humans(stage: Stage) -> None:

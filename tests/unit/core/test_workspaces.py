@@ -2,13 +2,18 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from core import audit_pages, audit_view
 from core.app import Core, open_core
+from core.changes import listing
+from core.changes.listing import Wanted
 from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Origin, State, Verdict
 from core.errors import ConfigurationError, NotAllowed, UnknownChange
+from core.overview import Onlooker, overview_of
 from core.policy import load_policy
 from core.requests import Held, Refused, Request
 from core.settings import Settings, load_settings
@@ -182,6 +187,31 @@ async def test_only_the_agents_workspace_lets_paused_agents_go_on(core: Core) ->
     with pytest.raises(NotAllowed):
         await core.within("T2").gate.pause_agents(BEN, paused=False)
     assert not (await core.within("T1").gate.pause_agents(BEN, paused=False)).paused
+
+
+async def test_what_is_listed_and_looked_up_past_the_gate_is_a_workspaces_own_too(core: Core) -> None:
+    """Lists, counts, Home's overview and the audit trail show another workspace nothing, not even a refusal."""
+    mine = await ask(core, "T1")
+    assert isinstance(await core.within("T2").gate.submit(refused_in("T2")), Refused)
+    database, now = core.database, core.clock.now()
+    for team, ids in (("T1", [mine.id]), ("T2", []), ("", [mine.id])):
+        teams = core.within(team).gate.teams
+        wanted = Wanted(human="U1", teams=teams)
+        assert [one.id for one in await database.read(partial(listing.find, wanted=wanted, limit=9))] == ids
+        assert sum((await database.read(partial(listing.count_by_state, wanted=wanted))).values()) == len(ids)
+        assert [one.id for one in await database.read(partial(listing.by_ids, ids=[mine.id], teams=teams))] == ids
+        assert [one.id for one in (await overview_of(database, Onlooker(team, ANN, teams), now)).own] == ids
+        wanted_records = audit_view.Filter(teams=teams)
+        page = await database.read(partial(audit_pages.page, wanted=wanted_records, before=None, limit=50))
+        assert {one.change_id for one in page.records if one.change_id} == set(ids)
+        seen = {str(audit_view.body_of(one).get("team", "")) for one in page.records}
+        assert seen == ({team} if team else {"T1", "T2"})
+
+
+def refused_in(team: str) -> Request:
+    """A request that no rule allows."""
+    arguments = {"hostname": "a.example.com", "plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "debian-12"}
+    return Request("create", arguments, BEN, Origin("slack", team, "C9"), can_confirm=True)
 
 
 def test_one_workspace_stays_as_it_was() -> None:
