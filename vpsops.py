@@ -31,7 +31,7 @@ COMMANDS = {
 }
 """Each subcommand's module, with its `add_arguments(parser)` and `run(args) -> int`, and a summary."""
 
-CHECKS = ("core.doctor",)
+CHECKS = ("core.doctor", "bot.doctor")
 """The modules whose tuple `CHECKS` holds what `vpsops doctor` looks at, in this order."""
 
 
