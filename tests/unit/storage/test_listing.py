@@ -1,0 +1,125 @@
+"""Changes and the trail a page at a time: everything once, in order, whoever and whatever is asked for."""
+
+from datetime import timedelta
+from functools import partial
+
+import pytest
+
+from core import audit, audit_pages
+from core.audit_view import Filter
+from core.changes import listing
+from core.changes.listing import Wanted
+from core.changes.model import Actor, ActorKind, Change, State, Target
+from core.storage import Connection, Database
+from tests.fakes.clock import START
+from tests.unit.core.sample import change, put
+
+ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
+HERS = Actor(ActorKind.AGENT, "mcp:x", "x", "u0alice")
+BOB = Actor(ActorKind.PERSON, "U0BOB", "bob", "U0BOB")
+
+
+def one(number: int, hostname: str = "web01.example.com", actor: Actor = BOB, state: State = State.HELD) -> Change:
+    at = START + timedelta(seconds=number // 2)  # two of each second: ids decide
+    target = Target(f"srv-{number}", hostname)
+    return change(id=f"chg_{number:03}", created_at=at, updated_at=at, target=target, actor=actor, state=state)
+
+
+@pytest.fixture
+async def stored(database: Database) -> Database:
+    changes = [
+        one(1, "web1.example.com", ALICE),
+        one(2, "web10.example.com", HERS),
+        one(3, "web11.example.com", BOB, State.FAILED),
+        one(4, "db01.example.com", BOB),
+        one(5, "DB%.example.com", BOB),
+    ]
+
+    def work(connection: Connection) -> None:
+        for each in changes:
+            put(connection, each)
+
+    await database.transact(work)
+    return database
+
+
+async def ids(database: Database, wanted: Wanted, limit: int = 10) -> list[str]:
+    found = await database.read(lambda connection: listing.find(connection, wanted, limit))
+    return [each.id.removeprefix("chg_00") for each in found]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (Wanted(), "4 5 2 3 1"),
+        (Wanted(open_only=True), "4 5 2 1"),
+        (Wanted(human="U0ALICE"), "2 1"),
+        (Wanted(server="WEB1"), "1"),
+        (Wanted(server="web1.example.com"), "1"),
+        (Wanted(server="web"), "2 3 1"),
+        (Wanted(server="srv-4"), "4"),
+        (Wanted(server="db%"), "5"),
+        (Wanted(server="%"), ""),
+        (Wanted(since=START + timedelta(seconds=2)), "4 5"),
+        (Wanted(before="chg_005"), "2 3 1"),
+        (Wanted(before="chg_404"), "4 5 2 3 1"),
+    ],
+)
+async def test_what_is_asked_for_is_listed_newest_first(stored: Database, wanted: Wanted, expected: str) -> None:
+    """Open ones, somebody's and their agents', a server's by its name before by the beginning of one, recent ones."""
+    assert await ids(stored, wanted) == expected.split()
+
+
+async def test_pages_of_one_make_the_whole_list(stored: Database) -> None:
+    """Turning the page leaves none out, also among changes of the same second."""
+    seen: list[str] = []
+    while found := await ids(stored, Wanted(before=f"chg_00{seen[-1]}" if seen else ""), limit=1):
+        seen += found
+    assert seen == ["4", "5", "2", "3", "1"]
+
+
+async def test_changes_are_counted_by_their_state(stored: Database) -> None:
+    """Only those that moved since."""
+    since = Wanted(since=START + timedelta(seconds=1))
+    counted = await stored.read(lambda connection: listing.count_by_state(connection, since))
+    assert counted == {State.HELD: 3, State.FAILED: 1}
+
+
+async def write_trail(database: Database, count: int) -> None:
+    def work(connection: Connection) -> None:
+        for number in range(1, count + 1):
+            name = "db01.example.com" if number % 7 == 0 else "web01.example.com"
+            body = {"by": {"id": "U0BOB"}, "target": {"id": f"s{number}", "hostname": name}}
+            audit.append(connection, float(number), "drift", None, body)
+
+    await database.transact(work)
+
+
+async def test_the_trail_is_turned_over_without_a_gap(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Newest first, across batches, with and without a filter, each record once."""
+    monkeypatch.setattr(audit_pages, "BATCH", 10)
+    monkeypatch.setattr(audit_pages, "LOOKED_THROUGH", 30)
+    await write_trail(database, 100)
+    for wanted, expected in (
+        (Filter(), list(range(100, 0, -1))),
+        (Filter(server="db01"), list(range(98, 0, -7))),
+        (Filter(person="nobody"), []),
+    ):
+        seen: list[int] = []
+        before: int | None = None
+        for _ in range(60):
+            page = await database.read(partial(audit_pages.page, wanted=wanted, before=before, limit=3))
+            seen += [record.seq for record in page.records]
+            before = page.before
+            if before is None:
+                break
+        assert (seen, before) == (expected, None)
+
+
+async def test_one_look_at_the_trail_is_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A filter that fits nothing ends after so many records and says where to go on."""
+    monkeypatch.setattr(audit_pages, "BATCH", 10)
+    monkeypatch.setattr(audit_pages, "LOOKED_THROUGH", 30)
+    await write_trail(database, 100)
+    page = await database.read(lambda connection: audit_pages.page(connection, Filter(person="nobody"), None, 3))
+    assert (page.records, page.before) == ((), 71)
