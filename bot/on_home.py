@@ -19,6 +19,7 @@ from bot.links import links_to
 from bot.parts import Asking, Parts, request_of
 from bot.slack import SlackError, Where
 from bot.wire import Event
+from bot.workspaces import NotInstalled
 from core.changes.model import Actor, Change
 from core.changes.voting import among, check, together
 from core.errors import InvalidInput, NotAllowed, StorageError, VpsopsError
@@ -119,7 +120,9 @@ async def _rounds(parts: Parts) -> None:
         await clock.sleep(SETTLE_SECONDS)
         for home in homes:
             try:
-                await publish(parts, home.viewer)
+                await publish(await parts.at(home.viewer.team), home.viewer)
+            except NotInstalled as error:
+                log.info("Home not drawn", error=error.message)
             except StorageError as error:
                 log.error("Home not drawn", error=error.message, error_id=error.error_id)
         await clock.sleep(max(PAUSE_SECONDS, EACH_SECONDS * len(homes)))

@@ -29,8 +29,16 @@ def said(view: View) -> str:
     return " ".join(words_of(list(view.blocks)))
 
 
+async def looked_up(stage: Stage, view: View) -> View:
+    """Have the menus filled by the app, as a client does when they are opened."""
+    for name in FILLED:
+        await stage.slack.options("alice", view, name)
+    return current(stage)
+
+
 async def priced(stage: Stage, view: View) -> View:
     """Choose a plan and wait for its price."""
+    await looked_up(stage, view)
     await stage.slack.select("alice", view, "plan", FILLED["plan"])
     await stage.slack.wait_for(lambda: "Total: 99 NOK a month" in said(current(stage)), 10)
     return current(stage)
@@ -64,7 +72,7 @@ async def test_the_form_sent_three_times_makes_one_server(tmp_path: Path) -> Non
 async def test_without_the_price_on_the_form_the_card_asks(tmp_path: Path) -> None:
     """What was not shown is not confirmed: the card shows the cost and waits."""
     async with playing(tmp_path) as stage:
-        view = await opened(stage)
+        view = await looked_up(stage, await opened(stage))
         await stage.slack.submit_view("alice", view, {**FILLED})
         card = await stage.card(words="Create web09.example.com: waiting for your word")
         assert "99 NOK a month" in shown(card)
@@ -76,7 +84,7 @@ async def test_without_the_price_on_the_form_the_card_asks(tmp_path: Path) -> No
 async def test_wrong_fields_are_told_at_the_fields(tmp_path: Path) -> None:
     """A hostname or key that cannot be is refused at once, in the form, and nothing is asked of anybody."""
     async with playing(tmp_path) as stage:
-        view = await opened(stage)
+        view = await looked_up(stage, await opened(stage))
         values = {**FILLED, "hostname": "not a host!", "ssh_keys": "-----BEGIN OPENSSH PRIVATE KEY-----"}
         await stage.slack.submit_view("alice", view, values)
         errors = dict(current(stage).errors)

@@ -1,0 +1,224 @@
+"""App Home: what it shows, acting from it through the same checks as on a card, and staying current."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from core.changes.model import Actor, ActorKind, Change, Origin, State
+from core.preferences import Preferences, preferences_of
+from core.requests import Held, Request
+from playground.slack.config import CHANNELS, USERS, WorkspaceConfig
+from playground.slack.entities import View
+from tests.fakes.slack_bot import Scene, Stage, playing, stage, words_of
+
+AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U0ALICE")
+TEAM = "T0ACME"
+GUEST = "U0DAVE"
+SCENE = Scene(
+    workspace=WorkspaceConfig(
+        users=tuple(replace(each, is_restricted=each.id == GUEST) for each in USERS), channels=CHANNELS
+    ).with_scopes("channels:read", "users:read.email"),
+    settings={"VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS"},
+)
+
+
+def said(view: View | None) -> str:
+    """Return all the words on somebody's Home."""
+    return " ".join(words_of(list(view.blocks))) if view else ""
+
+
+async def home(on: Stage, user: str, so: Callable[[str], bool]) -> View:
+    """Wait until somebody's Home says something; return it."""
+    await on.slack.wait_for(lambda: so(said(on.slack.home(user))), 10)
+    view = on.slack.home(user)
+    assert view is not None
+    return view
+
+
+async def opened(on: Stage, user: str) -> View:
+    """Open Home and wait until it is drawn."""
+    await on.slack.open_home(user)
+    return await home(on, user, lambda words: "As of" in words)
+
+
+async def agent_asks(core: Any, server: str = "web01", operation: str = "reboot") -> Change:
+    """Let Alice's agent ask for something that needs an approval."""
+    request = Request(operation, {"server": server}, AGENT, Origin("mcp"), "it hangs", can_confirm=True)
+    outcome = await core.gate.submit(request)
+    assert isinstance(outcome, Held)
+    return outcome.change
+
+
+def actions_of(view: View, action: str) -> list[str]:
+    """Return the blocks that have a control of this name."""
+    return [
+        str(block["block_id"])
+        for block in view.blocks
+        for one in [*block.get("elements", []), block.get("accessory") or {}]
+        if str(one.get("action_id", "")).startswith(action)
+    ]
+
+
+async def test_a_first_look_shows_at_once_that_it_is_being_read_and_then_everything(tmp_path: Path) -> None:
+    """Loading first, then servers by state, settings and the switch; published in place by hash."""
+    async with playing(tmp_path, SCENE) as on:
+        view = await opened(on, "alice")
+        words = said(view)
+        assert "Nothing waits for you." in words
+        assert "Servers (" in words
+        assert "running" in words
+        assert "Pause agents" in words
+        assert "Tell me when my changes end: on" in words
+        calls = on.slack.calls("views.publish")
+        assert "Reading what there is" in str(calls[0].args)
+        assert calls[1].args["hash"]
+        await on.slack.open_home("alice")
+        await on.slack.wait_for(lambda: len(on.slack.calls("views.publish")) == 3)
+        assert "Reading what there is" not in str(on.slack.calls("views.publish")[2].args)
+
+
+async def test_one_delivery_three_times_is_one_look(tmp_path: Path) -> None:
+    """An event that Slack sends again is not worked off again, and the messages tab is no look at Home."""
+    async with stage(tmp_path, SCENE) as on, on.bot() as (bot, _core):
+        await on.slack.open_home("alice", duplicates=2)
+        await home(on, "alice", lambda words: "As of" in words)
+        await on.slack.event({"type": "app_home_opened", "user": "U0ALICE", "channel": "D0ALICE", "tab": "messages"})
+        assert await bot.intake.drain(5)
+        assert len(on.slack.calls("views.publish")) == 2
+
+
+async def test_a_vote_from_home_counts_as_on_the_card(tmp_path: Path) -> None:
+    """What waits for Bob stands on Bob's Home with its card's link; approving there runs it, once."""
+    async with stage(tmp_path, SCENE) as on, on.bot() as (_bot, core):
+        change = await agent_asks(core)
+        await on.card("approvals", words="waiting for approval")
+        view = await opened(on, "bob")
+        assert "Waiting for your vote (1)" in said(view)
+        assert "Open its card" in str(view.blocks)
+        assert "Reason: it hangs" in said(view)
+        await on.slack.click("bob", view, "vps:approve", duplicates=1)
+        await home(on, "bob", lambda words: "Nothing waits for you." in words)
+        done = await core.gate.wait(change.id, seconds=10)
+        assert done.state is State.SUCCEEDED
+        assert on.effects("reboot") == 1
+
+
+async def test_who_asked_sees_the_change_as_their_own_and_not_as_theirs_to_vote_on(tmp_path: Path) -> None:
+    """The human behind an agent is no voter, on Home as anywhere; a button borrowed from Bob's is refused."""
+    async with stage(tmp_path, SCENE) as on, on.bot() as (_bot, core):
+        change = await agent_asks(core)
+        view = await opened(on, "alice")
+        assert "Nothing waits for you." in said(view)
+        assert "Your changes (1)" in said(view)
+        assert actions_of(view, "vps:approve") == []
+        await opened(on, "bob")
+        bobs = on.slack.home("bob")
+        assert bobs is not None
+        await on.slack.click_stale("alice", replace(bobs, user="U0ALICE"), "vps:approve")
+        await home(on, "alice", lambda words: "so others must decide" in words)
+        assert (await core.gate.get(change.id)).state is State.HELD
+
+
+async def test_an_old_home_decides_nothing_and_says_why(tmp_path: Path) -> None:
+    """The buttons carry what was shown; what has moved on since is told on top of a Home that is true again."""
+    async with stage(tmp_path, SCENE) as on, on.bot() as (_bot, core):
+        change = await agent_asks(core)
+        old = await opened(on, "bob")
+        await core.gate.cancel(change.id, AGENT)
+        await on.slack.click_stale("bob", old, "vps:approve")
+        view = await home(on, "bob", lambda words: "already" in words)
+        assert "Nothing waits for you." in said(view)
+        assert on.effects("reboot") == 0
+
+
+async def test_a_home_that_is_open_follows_what_others_do(tmp_path: Path) -> None:
+    """Alice's Home shows how her agent's change ended, after Bob approved it on the card, without a click of hers."""
+    async with stage(tmp_path, SCENE) as on, on.bot() as (_bot, core):
+        await agent_asks(core)
+        card = await on.card("approvals", words="waiting for approval")
+        await opened(on, "alice")
+        await on.slack.click("bob", card, "vps:approve")
+        view = await home(on, "alice", lambda words: "Reboot web01.example.com: done" in words)
+        assert "Your changes (" not in said(view)
+
+
+async def test_a_conflict_on_publishing_is_answered_by_another_look(tmp_path: Path) -> None:
+    """Another process published meanwhile: what it did not know is drawn anew, and nothing is lost."""
+    async with stage(tmp_path, SCENE) as on, on.bot() as (_bot, core):
+        await opened(on, "bob")
+        elsewhere = on.slack.home("bob")
+        assert elsewhere is not None
+        on.slack.desk.surfaces.update(elsewhere, dict(elsewhere.body), None, on.slack.desk.now())
+        await agent_asks(core)
+        await home(on, "bob", lambda words: "Waiting for your vote (1)" in words)
+        errors = [each.error for each in on.slack.calls("views.publish")]
+        assert errors.count("hash_conflict") == 1
+
+
+async def test_home_is_there_while_the_provider_is_not(tmp_path: Path) -> None:
+    """The servers cannot be read, which is said; all else is there."""
+    async with playing(tmp_path, SCENE) as on:
+        on.fault(kind="status", match={"operation": "list"}, status=503)
+        view = await opened(on, "alice")
+        assert "The provider cannot be read just now" in said(view)
+        assert "Nothing waits for you." in said(view)
+
+
+async def test_a_guest_is_told_politely_and_sees_nothing(tmp_path: Path) -> None:
+    """Neither servers nor changes nor controls; a person whom Slack cannot describe gets no more."""
+    async with stage(tmp_path, SCENE) as on, on.bot() as (_bot, core):
+        await agent_asks(core)
+        await on.slack.open_home("dave")
+        view = await home(on, "dave", lambda words: "full members" in words)
+        assert "web01" not in str(view.blocks)
+        assert actions_of(view, "vps:") == []
+        on.slack.faults.fail_next("users.info", 1, "internal_error")
+        await on.slack.open_home("carol")
+        view = await home(on, "carol", lambda words: "cannot read who you are" in words)
+        assert actions_of(view, "vps:") == []
+
+
+async def test_settings_are_set_from_home_and_kept(tmp_path: Path) -> None:
+    """A click turns a setting off, for this person and no other; the same click again leaves it off."""
+    async with stage(tmp_path, SCENE) as on, on.bot() as (_bot, core):
+        view = await opened(on, "alice")
+        await on.slack.click("alice", view, "vps:setting:0")
+        await home(on, "alice", lambda words: "Tell me when my changes end: off" in words)
+        await on.slack.click_stale("alice", view, "vps:setting:0")
+        await home(on, "alice", lambda words: "Tell me when my changes end: off" in words)
+        assert await preferences_of(core.database, TEAM, "U0ALICE") == Preferences(dm_settled=False)
+        assert await preferences_of(core.database, TEAM, "U0BOB") == Preferences()
+
+
+async def test_agents_are_paused_and_let_go_on_from_home_by_those_who_may(tmp_path: Path) -> None:
+    """Anybody of the team pauses; the way back is offered to members of the approvals' channel only."""
+    channels = tuple(
+        replace(one, members=one.members - {"U0CAROL"}) if one.id == "C0APPROVALS" else one for one in CHANNELS
+    )
+    scene = replace(SCENE, workspace=replace(SCENE.workspace, channels=channels))
+    async with stage(tmp_path, scene) as on, on.bot() as (_bot, core):
+        view = await opened(on, "carol")
+        await on.slack.click("carol", view, "vps:home_pause")
+        view = await home(on, "carol", lambda words: "Agents are paused: carol" in words)
+        assert actions_of(view, "vps:home_resume") == []
+        view = await opened(on, "bob")
+        await on.slack.click("bob", view, "vps:home_resume")
+        await home(on, "bob", lambda words: "Pause agents" in words)
+        assert not (await core.gate.agents_paused()).paused
+
+
+async def test_socket_mode_speaks_home_as_well(tmp_path: Path) -> None:
+    """The event comes over the WebSocket, and so does the click."""
+    async with playing(tmp_path, replace(SCENE, transport="socket")) as on:
+        view = await opened(on, "alice")
+        await on.slack.click("alice", view, "vps:refresh")
+        await on.slack.wait_for(lambda: len(on.slack.calls("views.publish")) >= 3)
+
+
+async def test_the_form_for_a_new_server_opens_from_home(tmp_path: Path) -> None:
+    """Its card goes to the person's direct messages, for Home is in no channel."""
+    async with playing(tmp_path, SCENE) as on:
+        view = await opened(on, "alice")
+        await on.slack.click("alice", view, "vps:new")
+        await on.slack.wait_for(lambda: (form := on.slack.modal("alice")) and form.callback_id == "vps:create", 10)

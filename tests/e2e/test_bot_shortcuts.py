@@ -1,0 +1,283 @@
+"""Shortcuts: the form for a new server from anywhere, acting on a server that a message names; menus that ask us."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from core.app import Core
+from core.changes.model import State
+from core.operations import OPERATIONS, Risk
+from core.storage.tables import INBOX
+from playground.slack.entities import View
+from playground.slack.log import Delivery
+from playground.wayscloud.config import SimulatorConfig
+from tests.fakes.slack_bot import Scene, Stage, playing, shown, stage, words_of
+
+READ_ONLY = """
+[[rule]]
+id = "reads"
+risk = "read"
+decision = "allow"
+
+[[rule]]
+id = "confirm"
+operation = "start"
+decision = "confirm"
+"""
+DESTROYING = """
+[[rule]]
+id = "reads"
+risk = "read"
+decision = "allow"
+
+[[rule]]
+id = "destroying"
+risk = "destructive"
+decision = "confirm"
+"""
+
+
+def said(view: View | None) -> str:
+    """Return all the words on a form."""
+    return " ".join(words_of(list(view.blocks))) if view else ""
+
+
+async def form(on: Stage, so: Callable[[str], bool], user: str = "alice") -> View:
+    """Wait until the form in front of somebody says something; return it."""
+    await on.slack.wait_for(lambda: so(said(on.slack.modal(user))), 10)
+    view = on.slack.modal(user)
+    assert view is not None
+    return view
+
+
+async def on_message(on: Stage, text: str, user: str = "alice", channel: str = "ops") -> Delivery:
+    """Use the shortcut on a message of this text."""
+    return await on.slack.message_shortcut(user, on.slack.say("bob", channel, text), "vps:act_on")
+
+
+def texts(delivery: Delivery) -> list[str]:
+    """Return the entries that the app offered."""
+    return [str(one["text"]["text"]) for one in delivery.options]
+
+
+async def test_the_form_for_a_new_server_opens_from_anywhere_once(tmp_path: Path) -> None:
+    """Something is there at once, then the form; the same use delivered twice opens nothing twice."""
+    async with playing(tmp_path) as on:
+        await on.slack.shortcut("alice", "vps:new_server", duplicates=1)
+        await on.slack.wait_for(lambda: (view := on.slack.modal("alice")) and view.callback_id == "vps:create", 10)
+        assert len(on.slack.calls("views.open")) == 1
+        assert len(on.slack.modals("alice")) == 1
+
+
+async def test_a_server_made_from_a_shortcut_has_its_card_in_direct_messages(tmp_path: Path) -> None:
+    """A global shortcut comes from no channel."""
+    async with playing(tmp_path) as on:
+        await on.slack.shortcut("alice", "vps:new_server")
+        view = await form(on, lambda words: "Total:" in words)
+        for name in ("plan", "region", "os_template"):
+            await on.slack.options("alice", view, name)
+        values = {"hostname": "web09.example.com", "plan": "vps-2gb-1cpu", "region": "oslo", "os_template": "debian-12"}
+        await on.slack.submit_view("alice", view, values)
+        await form(on, lambda words: "in your direct messages with me" in words)
+        assert "Create web09.example.com" in shown(on.slack.direct_messages("alice")[0])
+
+
+async def test_the_servers_a_message_names_are_listed_with_what_may_be_done(tmp_path: Path) -> None:
+    """Names, addresses and links are found; pressing a button holds the change, whose card asks as always."""
+    async with playing(tmp_path) as on:
+        await on_message(on, "CPU high on <http://web01.example.com|web01.example.com> and db01, not on webserver")
+        view = await form(on, lambda words: "web01.example.com" in words)
+        assert "db01.example.com" in said(view)
+        assert "web02" not in said(view)
+        await on.slack.click("alice", view, "vps:act:2", block="act:0")
+        await form(on, lambda words: "Its card is in this channel now." in words)
+        card = await on.card(words="waiting for your word")
+        assert on.effects("reboot") + on.effects("stop") == 0
+        await on.slack.click("alice", card, "vps:confirm")
+        await on.card(words=": done")
+
+
+async def test_a_read_from_the_shortcut_is_shown_in_the_form(tmp_path: Path) -> None:
+    """Nothing is written into the channel for it."""
+    async with playing(tmp_path) as on:
+        await on_message(on, "what is web01 doing?")
+        view = await form(on, lambda words: "web01.example.com" in words)
+        await on.slack.click("alice", view, "vps:act:0", block="act:0")
+        await form(on, lambda words: "Address" in words and "Id" in words)
+        assert len(on.slack.messages("ops")) == 1
+        assert on.slack.ephemerals("alice") == []
+
+
+async def test_a_message_that_names_none_offers_to_choose(tmp_path: Path) -> None:
+    """It says so; the menu asks the app while one types, and what is chosen can be acted on."""
+    async with playing(tmp_path) as on:
+        await on_message(on, "good morning")
+        view = await form(on, lambda words: "No server of this account is named" in words)
+        offered = await on.slack.options("alice", view, "vps:pick", "web0 running")
+        assert texts(offered)
+        assert all("web0" in one for one in texts(offered))
+        await on.slack.select("alice", view, "vps:pick", offered.options[0])
+        view = await form(on, lambda words: "Nothing is done before you confirm" in words)
+        assert "web0" in said(view)
+
+
+async def test_the_policy_decides_which_buttons_there_are(tmp_path: Path) -> None:
+    """An operation that would be refused has no button; the gate would refuse it all the same."""
+    policy = tmp_path / "vpsops.toml"
+    policy.write_text(READ_ONLY)
+    async with playing(tmp_path, Scene(settings={"VPSOPS_CONFIG": str(policy)})) as on:
+        await on_message(on, "web01 again")
+        view = await form(on, lambda words: "web01.example.com" in words)
+        labels = [one["text"]["text"] for block in view.blocks for one in block.get("elements", []) if "value" in one]
+        assert labels == ["Show", "Status"]
+
+
+async def test_while_the_provider_is_away_the_form_says_so(tmp_path: Path) -> None:
+    """No error of Slack's: the form is there, with words, and the menu offers nothing for now."""
+    async with playing(tmp_path) as on:
+        on.fault(kind="status", match={"operation": "list"}, status=401)
+        await on_message(on, "web01 hangs")
+        view = await form(on, lambda words: "Which server?" in words)
+        assert "(err_" in said(view)
+        offered = await on.slack.options("alice", view, "vps:pick", "web")
+        assert offered.error is None
+        assert offered.options == []
+
+
+async def test_hostile_words_in_a_message_stay_words(tmp_path: Path) -> None:
+    """A message of a hundred thousand characters, markup and controls finds what it names and breaks nothing."""
+    async with playing(tmp_path) as on:
+        await on_message(on, "web01 <!channel> `*_~ \u202e db01.example.com\n" + "x" * 30_000)
+        view = await form(on, lambda words: "web01.example.com" in words)
+        assert "db01.example.com" in said(view)
+        assert "<!channel>" not in str(view.blocks)
+
+
+async def test_the_shortcut_works_where_the_app_is_not_and_over_socket_mode(tmp_path: Path) -> None:
+    """In a channel without the app the card goes to the person's direct messages."""
+    async with playing(tmp_path, Scene("socket")) as on:
+        await on_message(on, "web01", channel="nobot")
+        view = await form(on, lambda words: "web01.example.com" in words)
+        await on.slack.click("alice", view, "vps:act:3", block="act:0")
+        await form(on, lambda words: "direct messages" in words)
+        assert "web01.example.com" in shown(on.slack.direct_messages("alice")[0])
+
+
+async def test_menus_offer_what_holds_every_word_and_at_most_a_hundred(tmp_path: Path) -> None:
+    """Three hundred servers: a hundred are offered, and typing narrows them down."""
+    async with playing(tmp_path, Scene(provider=SimulatorConfig(speed=600, fleet=300))) as on:
+        await on_message(on, "hello")
+        view = await form(on, lambda words: "Choose one" in words)
+        assert len((await on.slack.options("alice", view, "vps:pick")).options) == 100
+        await on.slack.shortcut("alice", "vps:new_server")
+        view = await form(on, lambda words: "Total:" in words)
+        plans = await on.slack.options("alice", view, "plan", "2gb month")
+        assert texts(plans)
+        assert all("2" in one and "month" in one for one in texts(plans))
+        assert (await on.slack.options("alice", view, "plan", "no such plan")).options == []
+        assert plans.acked_in is not None
+
+
+async def test_the_form_opens_without_a_catalogue_and_fills_later(tmp_path: Path) -> None:
+    """While the provider is away the form says so and its menus are empty; they fill as soon as it is back."""
+    async with playing(tmp_path) as on:
+        on.fault(kind="status", match={"operation": "plans"}, status=401)
+        await on.slack.command("alice", "ops", "/vps", "create web09.example.com")
+        view = await form(on, lambda words: "fill as soon as the provider answers again" in words)
+        offered = await on.slack.options("alice", view, "plan")
+        assert offered.error is None
+        assert offered.options == []
+        on.provider.simulator.faults.clear()
+        assert (await on.slack.options("alice", view, "plan")).options
+        await on.slack.select("alice", view, "plan", "vps-2gb-1cpu")
+        view = await form(on, lambda words: "Total: 99 NOK a month" in words)
+        assert "web09.example.com" in str(view.blocks)
+
+
+async def test_a_private_key_is_refused_and_stored_nowhere(tmp_path: Path) -> None:
+    """Not in what is kept of a click on the plan, and not by sending the form: the field says why."""
+    secret = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbm\n-----END OPENSSH PRIVATE KEY-----"
+    async with stage(tmp_path) as on, on.bot() as (_bot, core):
+        kept = await kept_by(core)
+        await on.slack.shortcut("alice", "vps:new_server")
+        view = await form(on, lambda words: "Total:" in words)
+        for name in ("plan", "region", "os_template"):
+            await on.slack.options("alice", view, name)
+        on.slack.fill("alice", view, {"ssh_keys": secret})
+        await on.slack.select("alice", view, "plan", "vps-2gb-1cpu")
+        view = await form(on, lambda words: "Total: 99 NOK a month" in words)
+        values = {"hostname": "web09.example.com", "region": "oslo", "os_template": "debian-12", "ssh_keys": secret}
+        await on.slack.submit_view("alice", view, values)
+        view = await form(on, lambda words: "Total: 99 NOK" in words)
+        assert "private SSH key" in dict(view.errors)["ssh_keys"]
+        assert kept
+        assert "b3BlbnNza" not in str(kept)
+        assert on.effects("create") == 0
+
+
+async def kept_by(core: Core) -> list[object]:
+    """Return a list that fills with every payload that is stored."""
+    kept: list[object] = []
+    before = core.inbox.accept
+
+    async def accept(key: str, kind: str, payload: object) -> bool:
+        kept.append(payload)
+        return await before(key, kind, payload)  # type: ignore[arg-type]
+
+    core.inbox.accept = accept  # type: ignore[method-assign]
+    rows = await core.database.read(lambda connection: connection.execute(sa.select(INBOX)).all())
+    assert rows == []
+    return kept
+
+
+@pytest.fixture
+def wiping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put an operation that destroys into the registry."""
+    wipe = replace(OPERATIONS["stop"], name="wipe", risk=Risk.DESTRUCTIVE, effect="Everything on it is lost.")
+    monkeypatch.setitem(OPERATIONS, "wipe", wipe)
+
+
+@pytest.mark.usefixtures("wiping")
+async def test_what_destroys_asks_to_type_the_servers_name(tmp_path: Path) -> None:
+    """Confirming opens a form; another name is refused at the field, the very name runs it once."""
+    policy = tmp_path / "vpsops.toml"
+    policy.write_text(DESTROYING)
+    async with stage(tmp_path, Scene(settings={"VPSOPS_CONFIG": str(policy)})) as on, on.bot() as (_bot, core):
+        await on_message(on, "web01 is to go")
+        view = await form(on, lambda words: "web01.example.com" in words)
+        await on.slack.click("alice", view, "vps:act:2", block="act:0")
+        card = await on.card(words="waiting for your word")
+        await on.slack.click("bob", card, "vps:confirm")
+        assert "Only alice can confirm" in shown(await on.private("bob"))
+        await on.slack.click("alice", card, "vps:confirm")
+        view = await form(on, lambda words: "This cannot be undone." in words)
+        assert "Everything on it is lost." in said(view)
+        await on.slack.submit_view("alice", view, {"name": "web02.example.com"})
+        view = await form(on, lambda words: "This cannot be undone." in words)
+        assert "not its name" in dict(view.errors)["name"]
+        assert [one.state for one in await core.gate.changes()] == [State.HELD]
+        await on.slack.submit_view("alice", view, {"name": " WEB01.example.com "}, duplicates=2)
+        await on.card(words="Wipe web01.example.com: done")
+        assert on.effects("stop") == 1
+
+
+@pytest.mark.usefixtures("wiping")
+async def test_a_name_typed_for_what_has_moved_on_does_nothing(tmp_path: Path) -> None:
+    """The form is bound to what was shown; cancelled meanwhile, the very name runs nothing."""
+    policy = tmp_path / "vpsops.toml"
+    policy.write_text(DESTROYING)
+    async with stage(tmp_path, Scene(settings={"VPSOPS_CONFIG": str(policy)})) as on, on.bot() as (_bot, _core):
+        await on_message(on, "web01 is to go")
+        view = await form(on, lambda words: "web01.example.com" in words)
+        await on.slack.click("alice", view, "vps:act:2", block="act:0")
+        card = await on.card(words="waiting for your word")
+        await on.slack.click("alice", card, "vps:confirm")
+        view = await form(on, lambda words: "This cannot be undone." in words)
+        await on.slack.click("alice", card, "vps:cancel")
+        await on.card(words="cancelled")
+        await on.slack.submit_view("alice", view, {"name": "web01.example.com"})
+        await form(on, lambda words: "already" in words)
+        assert on.effects("stop") == 0
