@@ -1,13 +1,14 @@
 """Saying yes to a change: at once, or where something is destroyed, after its name was typed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import structlog
 
-from bot.blocks.forms import name_view
+from bot.blocks.build import Block
+from bot.blocks.forms import name_view, note_view
 from bot.blocks.notes import note
 from bot.checks import same_name
 from bot.parts import Asking, Parts
@@ -19,6 +20,7 @@ from core.gate import stale
 from core.operations import OPERATIONS, Risk
 
 log = structlog.get_logger(__name__)
+Draw = Callable[[Change, Mapping[str, Any]], Block]
 
 
 class Yes(StrEnum):
@@ -35,6 +37,7 @@ class Agreed:
     change: Change
     digest: str
     yes: Yes
+    note: str = ""
 
 
 def destroys(operation: str) -> bool:
@@ -48,11 +51,28 @@ async def agree(parts: Parts, asking: Asking, trigger: str, agreed: Agreed) -> N
     if not destroys(agreed.change.operation):
         await count(parts, asking, agreed)
         return
+    await _ask(parts, asking, trigger, agreed, name_view)
+
+
+async def agree_with_note(parts: Parts, asking: Asking, trigger: str, agreed: Agreed) -> None:
+    """Ask for a note to go with a yes; where something is destroyed, beside the server's name."""
+    await _ask(parts, asking, trigger, agreed, name_view if destroys(agreed.change.operation) else note_view)
+
+
+async def noted(parts: Parts, asking: Asking, metadata: Mapping[str, Any], note: str) -> Change:
+    """Take an approval that came with a note; raises what the gate raises."""
+    change = await parts.core.gate.get(str(metadata.get("c", "")))
+    if destroys(change.operation):
+        raise NotAllowed("This needs the server's name to be typed.", hint="Press Approve on its card.")
+    return await count(parts, asking, Agreed(change, str(metadata.get("d", "")), Yes.APPROVE, note))
+
+
+async def _ask(parts: Parts, asking: Asking, trigger: str, agreed: Agreed, draw: Draw) -> None:
     _may(asking, agreed)
     change = agreed.change
     metadata = {"c": change.id, "d": agreed.digest, "ch": asking.where.channel, "as": agreed.yes.value}
     try:
-        await parts.slack.open_view(trigger, name_view(change, metadata))
+        await parts.slack.open_view(trigger, draw(change, metadata))
     except SlackError as error:
         log.info("form not opened", error=str(error))
         await parts.slack.tell(asking.where, note("The form could not be opened in time.", "Press the button again."))
@@ -73,14 +93,14 @@ def _may(asking: Asking, agreed: Agreed) -> None:
 async def count(parts: Parts, asking: Asking, agreed: Agreed) -> Change:
     """Let the gate take a yes; raises what it raises."""
     if agreed.yes is Yes.APPROVE:
-        return await cast(parts, asking, agreed.change, Verdict.APPROVE, agreed.digest)
+        return await cast(parts, asking, agreed.change, Verdict.APPROVE, agreed.digest, agreed.note)
     return await parts.core.gate.confirm(agreed.change.id, asking.actor, agreed.digest)
 
 
-async def named(parts: Parts, asking: Asking, metadata: Mapping[str, Any], typed: str) -> Change:
+async def named(parts: Parts, asking: Asking, metadata: Mapping[str, Any], typed: str, note: str = "") -> Change:
     """Take a yes that came with a typed name, checked against the change itself; raises what the gate raises."""
     change = await parts.core.gate.get(str(metadata.get("c", "")))
     if not same_name(typed, change.target.hostname):
         raise InvalidInput("That is not the server's name.", hint="Nothing was done.")
     yes = Yes.APPROVE if metadata.get("as") == Yes.APPROVE.value else Yes.CONFIRM
-    return await count(parts, asking, Agreed(change, str(metadata.get("d", "")), yes))
+    return await count(parts, asking, Agreed(change, str(metadata.get("d", "")), yes, note))

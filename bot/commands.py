@@ -96,6 +96,13 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
+class Notify:
+    """Show or alter what this channel is told of; the words are read by `notify_words`."""
+
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PauseAgents:
     """Keep agents from changing anything."""
 
@@ -135,6 +142,7 @@ Command = (
     | ShowAudit
     | ShowReport
     | Watch
+    | Notify
     | PauseAgents
     | ResumeAgents
     | CancelChange
@@ -251,6 +259,12 @@ def _watch(rest: list[str], reason: str) -> Command:
     return Watch(rest[0], None if words == ["stop"] else lasts or WATCHED)
 
 
+def _notify(rest: list[str], reason: str) -> Command:
+    if reason:
+        return Unclear("notify takes no reason.", f"Write: {usage('notify')}")
+    return Notify(tuple(rest))
+
+
 def _lasting(words: list[str]) -> timedelta | None:
     found = _TIME.fullmatch("".join(words[1:] if words[:1] == ["for"] else words))
     if found is None:
@@ -302,6 +316,7 @@ READERS: Final[Mapping[str, Reader]] = {
     "audit": _audit,
     "report": _report,
     "watch": _watch,
+    "notify": _notify,
     "pause": _pause,
     "resume": _resume,
 }

@@ -1,21 +1,28 @@
 """Delivers the outbox: every message is drawn from the present state when its turn comes, so updates merge."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
 import anyio
 import structlog
+from anyio.abc import TaskGroup
 
 from bot.blocks.build import Post
-from bot.blocks.cards import UNDER_WAY, change_card
-from bot.blocks.notices import change_notice, reminder, service_notice, waits_for_votes
+from bot.blocks.cards import UNDER_WAY, Audience, change_card, usual_words
+from bot.blocks.notices import change_notice, reminder, service_notice
+from bot.newsroom import Newsroom, told_now
+from bot.occasions import of_change, of_event, spread
 from bot.pacing import Pace
+from bot.personal import Personal
 from bot.places import Place, audience_of, card_places, notice_places
-from bot.slack import ELSEWHERE, GONE, STOP, TOO_MANY, Slack, SlackError
+from bot.slack import CLOSED, ELSEWHERE, GONE, LAYOUT, STOP, TOO_MANY, Slack, SlackError
 from core.app import Core
+from core.changes.attention import waits_for_votes
 from core.changes.model import Change
-from core.changes.outbox import Copy, Message, topic_of
+from core.changes.outbox import NEWS, Copy, Message, News, topic_of
+from core.changes.usual import UsualTimes
 from core.errors import StorageError, UnknownChange, VpsopsError
 
 AT_ONCE: Final = 10
@@ -23,6 +30,8 @@ AT_ONCE: Final = 10
 IDLE_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 STOPPED_SECONDS: Final = 300.0
+CLOSED_SECONDS: Final = 60.0
+"""How often it is looked whether somebody has invited the app to where a card belongs."""
 REFRESH_SECONDS: Final = 15.0
 REFRESHED: Final = 10
 DRAWN_KEPT: Final = 2000
@@ -49,11 +58,16 @@ class Deliverer:
         self._told: set[str] = set()
         self._room = anyio.Semaphore(AT_ONCE)
         self._finishing = False
+        self._usual = UsualTimes(core.database, core.clock)
+        self._group: TaskGroup | None = None
+        self._newsroom = Newsroom(core, self._post, self._failed)
+        self._personal = Personal(core, slack, self._post)
         self.health = Health()
 
     async def run(self) -> None:
         """Deliver until told to finish; nothing that goes wrong ends it, and no slow channel holds up another."""
         async with anyio.create_task_group() as group:
+            self._group = group
             while not self._finishing:
                 messages = await self._claim()
                 for topic, its in groupby(messages, key=lambda one: one.topic):
@@ -107,6 +121,9 @@ class Deliverer:
 
     async def _deliver_topic(self, topic: str, messages: list[Message]) -> None:
         """Deliver one topic's messages: the card once, then what is to be told, each settled for itself."""
+        if topic.startswith(NEWS):
+            await self._deliver_news(topic, messages)
+            return
         cards = [one for one in messages if one.kind == "card"]
         steps = [cards] if cards else []
         steps += [[one] for one in messages if one.kind != "card"]
@@ -115,11 +132,20 @@ class Deliverer:
                 await self._put_back([one for later in steps[number + 1 :] for one in later])
                 return
 
+    async def _deliver_news(self, topic: str, messages: list[Message]) -> None:
+        try:
+            await self._newsroom.deliver(topic, messages)
+        except StorageError as error:  # the lease runs out by itself
+            log.error("news not settled", topic=topic, error=error.message, error_id=error.error_id)
+        except Exception as error:
+            log.exception("news broke", topic=topic)
+            await self._core.outbox.dead([one.id for one in messages], error=type(error).__name__)
+
     async def _settle(self, topic: str, step: list[Message]) -> bool:
         ids = [one.id for one in step]
         try:
-            await self._deliver(topic, step[-1], again=any(one.attempts > 1 for one in step))
-            await self._core.outbox.done(ids)
+            news = await self._deliver(topic, step[-1], again=any(one.attempts > 1 for one in step))
+            await self._hand_on(ids, news)
         except SlackError as error:
             await self._failed(ids, step[-1].attempts, error)
             return False
@@ -135,16 +161,30 @@ class Deliverer:
             self._recovered()
         return True
 
-    async def _deliver(self, topic: str, message: Message, *, again: bool) -> None:
-        if message.kind == "event":
-            await self._tell_event(message)
+    async def _hand_on(self, ids: list[int], news: Sequence[News]) -> None:
+        """Settle messages; what subscribers are to be told of them is stored in their place, and due in a moment."""
+        if not news:
+            await self._core.outbox.done(ids)
             return
+        after = self._core.gate.timing.notice_seconds
+        await self._core.outbox.spread(ids, news, after=after)
+        if self._group is not None:
+            self._group.start_soon(self._wake, after)
+
+    async def _wake(self, seconds: float) -> None:
+        await self._core.clock.sleep(seconds)
+        self._core.database.signals.notify()
+
+    async def _deliver(self, topic: str, message: Message, *, again: bool) -> Sequence[News]:
+        """Deliver one message, and return what subscribers are to be told of it."""
+        if message.kind == "event":
+            return await self._tell_event(message)
         change = await self._core.gate.get(str(message.payload["change"]))
         async with self._lock(topic):
             if message.kind == "card":
                 await self._draw(change, again=again)
-            else:
-                await self._tell(change, str(message.payload.get("event", "")))
+                return ()
+            return await self._tell(change, str(message.payload.get("event", "")))
 
     async def _draw(self, change: Change, *, again: bool) -> None:
         copies = await self._card_copies(topic_of(change.id))
@@ -162,22 +202,29 @@ class Deliverer:
         return [one for one in await self._core.outbox.copies(topic) if not one.purpose.startswith("told:")]
 
     async def _post_card(self, change: Change, place: Place, instead_of: str = "") -> Copy | None:
-        card = change_card(change, self._core.clock.now(), place.audience)
+        card = await self._card(change, place.audience)
         channel, ts = await self._post(place, card, f"{change.id}/{place.purpose}/{instead_of}")
         if not ts:
             return None
-        await self._core.outbox.remember(topic_of(change.id), place.purpose, channel, ts)
+        audited = "escalated" if place.audience is Audience.ESCALATED else ""
+        await self._core.outbox.remember(topic_of(change.id), place.purpose, channel, ts, audited=audited)
         self._note_drawn(channel, ts, card)
         return Copy(topic_of(change.id), place.purpose, channel, ts)
 
+    async def _card(self, change: Change, audience: Audience) -> Post:
+        usual = await self._usual.of(change.operation) if change.state in UNDER_WAY else None
+        return change_card(change, self._core.clock.now(), audience, usual_words(usual))
+
     async def _edit(self, change: Change, copy: Copy) -> None:
-        card = change_card(change, self._core.clock.now(), audience_of(copy.purpose))
+        card = await self._card(change, audience_of(copy.purpose))
         if self._drawn.get((copy.channel, copy.ts)) == card:
             return
         await self._pace.edit()
         try:
             await self._slack.update(copy.channel, copy.ts, card)
         except SlackError as error:
+            if error.code in TOO_MANY:
+                self._pace.rest(error.retry_after or 1.0)
             if error.code not in GONE | ELSEWHERE:
                 raise
             await self._replace(change, copy, error.code)
@@ -194,33 +241,53 @@ class Deliverer:
             instead = next((one.instead for one in card_places(change, self._core.settings)), "")
             await self._post_card(change, Place(copy.purpose, copy.channel, instead=instead), copy.ts)
 
-    async def _tell(self, change: Change, event: str) -> None:
-        if event == "reminder" and not waits_for_votes(change):
-            return
+    async def _tell(self, change: Change, event: str) -> Sequence[News]:
+        if event == "unanswered":
+            await self._escalate(change)
+            return ()
+        if event == "reminder":
+            if waits_for_votes(change):
+                await self._say(change, event, reminder(change), ())
+                await self._personal.remind(change)
+            return ()
         now = self._core.clock.now()
-        notice = reminder(change) if event == "reminder" else change_notice(change, event, now)
+        occasion, wanted = of_change(change, event, now), await self._newsroom.wanted()
+        news = spread([occasion] if occasion else [], wanted, now)
+        await self._say(change, event, change_notice(change, event, now), told_now(news, wanted, now))
+        await self._personal.tell(change, event)
+        return news
+
+    async def _say(self, change: Change, event: str, notice: Post, told: Sequence[str]) -> None:
+        """Say something where the change's cards are, but not in channels that are told of it anyway."""
         topic, purpose = topic_of(change.id), f"told:{event}"
         copies = await self._core.outbox.copies(topic)
         done = {one.channel for one in copies if one.purpose == purpose}
-        for place in self._told_places(change, [one for one in copies if not one.purpose.startswith("told:")]):
+        cards = [one for one in copies if not one.purpose.startswith("told:")]
+        for place in notice_places(change, cards, told):
             if place.channel not in done:
                 channel, ts = await self._post(place, notice, f"{change.id}/{purpose}")
                 done |= {place.channel, channel}
                 if ts:
                     await self._core.outbox.remember(topic, purpose, channel, ts)
 
-    def _told_places(self, change: Change, cards: list[Copy]) -> list[Place]:
-        """Where a notice goes: a channel of its own, and the thread of every card that is elsewhere."""
-        places = notice_places(change, self._core.settings)
-        own = {one.channel for one in places}
-        return [*places, *(Place("", one.channel, one.ts) for one in cards if one.channel not in own)]
+    async def _escalate(self, change: Change) -> None:
+        """Show the card to more people, if a channel for it is set and still nobody has voted."""
+        channel = self._core.settings.escalation_channel
+        copies = await self._card_copies(topic_of(change.id))
+        if not channel or change.votes or not waits_for_votes(change) or channel in {one.channel for one in copies}:
+            return
+        await self._post_card(change, Place(Audience.ESCALATED.value, channel))
 
-    async def _tell_event(self, message: Message) -> None:
+    async def _tell_event(self, message: Message) -> Sequence[News]:
+        occasions = of_event(message.payload)
+        if occasions:
+            return spread(occasions, await self._newsroom.wanted(), self._core.clock.now())
         settings = self._core.settings
         channel = settings.channel or settings.approval_channel
-        if channel:
-            notice = service_notice(str(message.payload.get("text", message.kind)))
+        if channel and message.payload.get("text"):
+            notice = service_notice(str(message.payload["text"]))
             await self._post(Place("", channel), notice, f"event/{message.id}/{message.created_at.timestamp()}")
+        return ()
 
     async def _post(self, place: Place, post: Post, name: str) -> tuple[str, str]:
         """Post to a place, or to the one it names instead; an empty timestamp says that both are closed.
@@ -232,7 +299,7 @@ class Deliverer:
                 continue
             try:
                 async with self._pace.post(channel):
-                    return await self._slack.post(channel, post, thread, name)
+                    return await self._slack.post(channel, post, thread, name, broadcast=place.broadcast)
             except SlackError as error:
                 if error.code in TOO_MANY:
                     self._pace.hold(channel, error.retry_after or 1.0)
@@ -252,8 +319,14 @@ class Deliverer:
             self._drawn.pop(next(iter(self._drawn)))
 
     async def _failed(self, ids: list[int], attempts: int, error: SlackError) -> None:
+        if error.code in LAYOUT:  # the plainer one was refused as well, and would be for ever
+            log.error("Slack refuses a message; it is given up", error=str(error))
+            await self._core.outbox.dead(ids, error=str(error))
+            return
         after = error.retry_after or RETRY_SECONDS[min(max(attempts - 1, 0), len(RETRY_SECONDS) - 1)]
-        if error.code in STOP:
+        if error.code == CLOSED:
+            after = CLOSED_SECONDS
+        elif error.code in STOP:
             after = STOPPED_SECONDS
             if self.health.why != error.code:
                 log.error("Slack refuses the token; messages are kept", code=error.code, hint="Check SLACK_BOT_TOKEN.")

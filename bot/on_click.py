@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Final
 
 from bot import names
-from bot.agreeing import Agreed, Yes, agree
+from bot.agreeing import Agreed, Yes, agree, agree_with_note
 from bot.answers import run, wanted_of
 from bot.blocks.build import unpack
 from bot.blocks.cards import Audience
@@ -13,6 +13,7 @@ from bot.blocks.forms import metadata_of
 from bot.blocks.notes import note
 from bot.commands import OpenCreate
 from bot.forms import open_create, open_deny, redraw_create
+from bot.notifying import stop_one
 from bot.on_command import Typed, obey
 from bot.on_home import at_home, set_one
 from bot.on_shortcut import act_on, picked
@@ -24,7 +25,7 @@ from bot.votes import settle, withdraw
 from bot.wire import Click
 from core.changes.model import Change, State
 from core.changes.outbox import topic_of
-from core.errors import NotAllowed, StaleChange
+from core.errors import NotAllowed, StaleChange, UnknownChange
 from core.inbox import Delivery
 
 Act = Callable[[Parts, Asking, Click, Mapping[str, Any]], Awaitable[None]]
@@ -79,6 +80,18 @@ async def _approve(parts: Parts, asking: Asking, click: Click, value: Mapping[st
     await _on_card(parts, asking, click, value, decide)
 
 
+async def _approve_noting(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
+    async def decide(change: str, digest: str) -> None:
+        found = await parts.core.gate.get(change)
+        await agree_with_note(parts, asking, click.trigger_id, Agreed(found, digest, Yes.APPROVE))
+
+    await _on_card(parts, asking, click, value, decide)
+
+
+async def _notify_off(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
+    await stop_one(parts, asking, str(value.get("id", "")), replace=click.container.is_ephemeral)
+
+
 async def _deny(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
     async def decide(change: str, digest: str) -> None:
         await open_deny(parts, asking, click.trigger_id, await parts.core.gate.get(change), digest)
@@ -106,13 +119,26 @@ async def _on_card(
     ident, digest = str(value.get("c", ""))[:CHANGE_ID], str(value.get("d", ""))
     if asking.stranger:
         raise NotAllowed("Only members of this workspace can decide, not guests from another.")
-    change = await parts.core.gate.get(ident)
+    change = await _known(parts, asking, ident)
     await _adopt(parts, click, change)
     try:
         await decide(ident, digest)
     except (StaleChange, NotAllowed):
         await parts.deliverer.redraw(await parts.core.gate.get(ident))
         raise
+
+
+async def _known(parts: Parts, asking: Asking, ident: str) -> Change:
+    """Return the change of a card; one of another installation or workspace is not decided here."""
+    try:
+        change = await parts.core.gate.get(ident)
+    except UnknownChange:
+        hint = "Its buttons do nothing here. Ask again for what is still wanted."
+        what = "This card is of a change that I do not know: of another set-up, or long ago."
+        raise UnknownChange(what, hint=hint) from None
+    if change.origin.team and asking.team and change.origin.team != asking.team:
+        raise NotAllowed("This card is of another workspace, so nobody can decide on it here.")
+    return change
 
 
 async def _adopt(parts: Parts, click: Click, change: Change) -> None:
@@ -124,7 +150,7 @@ async def _adopt(parts: Parts, click: Click, change: Change) -> None:
     known = {(one.channel, one.ts) for one in await parts.core.outbox.copies(topic)}
     if (where.channel_id, where.message_ts) in known:
         return
-    votes = names.kind_of(click.actions[0].action_id) in {names.APPROVE, names.DENY}
+    votes = names.kind_of(click.actions[0].action_id) in {names.APPROVE, names.APPROVE_NOTE, names.DENY}
     purpose = Audience.VOTERS if votes else Audience.ASKER
     await parts.core.outbox.remember(topic, purpose.value, where.channel_id, where.message_ts)
     if change.state is not State.HELD:
@@ -212,7 +238,9 @@ ACTS: Final[Mapping[str, Act]] = {
     names.CONFIRM: _confirm,
     names.CANCEL: _cancel,
     names.APPROVE: _approve,
+    names.APPROVE_NOTE: _approve_noting,
     names.DENY: _deny,
+    names.NOTIFY_OFF: _notify_off,
     names.HAPPENED: _settle,
     names.NOT_HAPPENED: _settle,
     names.RUN: _run,

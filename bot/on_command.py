@@ -10,6 +10,7 @@ from bot.blocks.notes import near_commands, note
 from bot.commands import (
     CancelChange,
     Command,
+    Notify,
     OpenCreate,
     PauseAgents,
     ResumeAgents,
@@ -24,6 +25,7 @@ from bot.commands import (
     parse,
 )
 from bot.forms import open_create
+from bot.notifying import notify
 from bot.parts import Asking, Parts, known_actor
 from bot.pausing import pause, paused_note, switched_note
 from bot.rights import right_words, rights
@@ -90,10 +92,18 @@ async def answer(parts: Parts, asking: Asking, command: Command) -> Post:
             return switched_note(await pause(parts, asking, command.reason))
         case ResumeAgents():
             return await paused_note(parts, command.reason)
-        case Watch():
-            return await watch(parts, asking, command)
         case Unclear():
             return near_commands(command.message, command.hint, command.near)
+        case _:
+            return await _subscribe(parts, asking, command)
+
+
+async def _subscribe(parts: Parts, asking: Asking, command: Command) -> Post:
+    match command:
+        case Watch():
+            return await watch(parts, asking, command)
+        case Notify():
+            return await notify(parts, asking, command.words)
         case _:
             return note("Nothing was done.")
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from bot import names
-from bot.agreeing import named
+from bot.agreeing import named, noted
 from bot.answers import card_words
 from bot.blocks.acts import headline
 from bot.blocks.build import Block
@@ -22,7 +22,7 @@ from core.inbox import Delivery
 from core.requests import Refused
 
 Act = Callable[[Parts, Asking, ShownView], Awaitable[None]]
-TITLES: Final = {names.DENY_FORM: "Deny", names.NAME_FORM: "Agree"}
+TITLES: Final = {names.DENY_FORM: "Deny", names.NAME_FORM: "Agree", names.NOTE_FORM: "Approve"}
 
 
 async def on_submission(parts: Parts, delivery: Delivery) -> None:
@@ -107,23 +107,41 @@ async def _again(  # noqa: PLR0913 - the form and what goes back into it
 
 async def _deny(parts: Parts, asking: Asking, view: ShownView) -> None:
     metadata = metadata_of(view.model_dump())
-    reason = view.state.values.get("reason", {}).get("reason", {}).get("value") or ""
     try:
         change = await parts.core.gate.get(str(metadata.get("c", "")))
-        await cast(parts, asking, change, Verdict.DENY, str(metadata.get("d", "")), str(reason))
+        await cast(parts, asking, change, Verdict.DENY, str(metadata.get("d", "")), _reason(view))
     except VpsopsError as error:
         await _close_with(parts, asking, view, f"{error} ({error.error_id})")
         return
     await _close_with(parts, asking, view, "It was denied. The asker reads your reason on the card.")
 
 
-async def _named(parts: Parts, asking: Asking, view: ShownView) -> None:
+def _reason(view: ShownView) -> str:
+    return str(view.state.values.get("reason", {}).get("reason", {}).get("value") or "")
+
+
+async def _noted(parts: Parts, asking: Asking, view: ShownView) -> None:
     try:
-        change = await named(parts, asking, metadata_of(view.model_dump()), typed_name(view.state.values))
+        change = await noted(parts, asking, metadata_of(view.model_dump()), _reason(view))
+    except VpsopsError as error:
+        await _close_with(parts, asking, view, f"{error} ({error.error_id})")
+        return
+    await _close_with(parts, asking, view, f"{headline(change)}. Your note is on its card.")
+
+
+async def _named(parts: Parts, asking: Asking, view: ShownView) -> None:
+    typed = typed_name(view.state.values)
+    try:
+        change = await named(parts, asking, metadata_of(view.model_dump()), typed, _reason(view))
     except VpsopsError as error:
         await _close_with(parts, asking, view, f"{error} ({error.error_id})")
         return
     await _close_with(parts, asking, view, f"{headline(change)}. Its card follows it.")
 
 
-ACTS: Final[Mapping[str, Act]] = {names.CREATE_FORM: _create, names.DENY_FORM: _deny, names.NAME_FORM: _named}
+ACTS: Final[Mapping[str, Act]] = {
+    names.CREATE_FORM: _create,
+    names.DENY_FORM: _deny,
+    names.NAME_FORM: _named,
+    names.NOTE_FORM: _noted,
+}

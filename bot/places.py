@@ -1,11 +1,13 @@
 """Where the messages about a change go; pure."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from bot.blocks.cards import Audience
 from bot.blocks.text import is_person
 from core.changes.model import Change, Decision, State
+from core.changes.outbox import Copy
 from core.settings import Settings
 
 ALWAYS_TOLD: Final = frozenset({"create"})
@@ -14,12 +16,16 @@ ALWAYS_TOLD: Final = frozenset({"create"})
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place for one copy; `purpose` tells the copies of a topic apart, `instead` is where it goes if it is closed."""
+    """A place for one copy; `purpose` tells the copies of a topic apart, `instead` is where it goes if it is closed.
+
+    What is said in a thread is shown in the channel too with `broadcast`.
+    """
 
     purpose: str
     channel: str
     thread: str = ""
     instead: str = ""
+    broadcast: bool = False
 
     @property
     def audience(self) -> Audience:
@@ -29,7 +35,7 @@ class Place:
 
 def audience_of(purpose: str) -> Audience:
     """Return who the copies of a purpose are for; one we do not know gets no vote buttons."""
-    return Audience.VOTERS if purpose == Audience.VOTERS.value else Audience.ASKER
+    return next((one for one in Audience if one.value == purpose), Audience.ASKER)
 
 
 def card_places(change: Change, settings: Settings) -> list[Place]:
@@ -45,12 +51,17 @@ def card_places(change: Change, settings: Settings) -> list[Place]:
     return places
 
 
-def notice_places(change: Change, settings: Settings) -> list[Place]:
-    """Return the channels that get a message of their own about what became of a change."""
-    told = settings.channel or (change.origin.channel if change.operation in ALWAYS_TOLD else "")
-    if not told or change.state is State.HELD:
-        return []
-    return [Place("", told, instead=asker_of(change))]
+def notice_places(change: Change, cards: Sequence[Copy], told: Collection[str]) -> list[Place]:
+    """Return where people hear what became of a change, besides the channels that are told as subscribers.
+
+    In the thread of every card elsewhere; where no channel is told, the end of a create in a message of its own.
+    """
+    own = (
+        change.origin.channel if change.operation in ALWAYS_TOLD and not told and change.state is not State.HELD else ""
+    )
+    places = [Place("", own, instead=asker_of(change))] if own else []
+    silent = {*told, own}
+    return [*places, *(Place("", one.channel, one.ts) for one in cards if one.channel not in silent)]
 
 
 def asker_of(change: Change) -> str:

@@ -9,6 +9,7 @@ SLASH: Final = "/vps"
 SHORT: Final = {"get": "show", "os_templates": "os"}
 """Words that read better in Slack than the operation's name."""
 
+NOTIFY: Final = "[EVENTS [on SERVERS] [quiet HOURS ZONE] [cpu>90 for 10m]|off ID]"
 EXTRA: Final[Mapping[str, tuple[str, str]]] = {
     "changes": ("[open|mine|SERVER|CHANGE]", "List the newest changes and where they are."),
     "approve": ("CHANGE", "Find the card to approve on; votes are clicks, never typed."),
@@ -17,6 +18,7 @@ EXTRA: Final[Mapping[str, tuple[str, str]]] = {
     "audit": ("[SERVER|@PERSON|CHANGE]", "Show who asked, decided and did what, newest first."),
     "report": ("", "Show how everything stands: fleet, changes, holds, costs, agents."),
     "watch": ("SERVER [for 2h|stop]", "Tell this channel of what happens to one server for a while."),
+    "notify": (NOTIFY, "Show or set what this channel is told of: events, servers, quiet hours."),
     "pause": ("[because REASON]", "Keep all agents from changing anything, now."),
     "resume": ("[because REASON]", "Let paused agents go on; asks for a click."),
     "help": ("[COMMAND]", "Explain a command."),

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final, Self
 
 import sqlalchemy as sa
@@ -135,7 +135,7 @@ class Subscription:
 
     def means(self, ident: str, hostname: str) -> bool:
         """Say whether it is about this server, by the policy's rule for names and patterns."""
-        return bool(Servers.of(self.servers).hold(ident.lower(), hostname.lower().rstrip(".")))
+        return bool(_servers(self.servers).hold(ident.lower(), hostname.lower().rstrip(".")))
 
     def wants(self, events: Iterable[Event], now: datetime) -> bool:
         """Say whether it is about any of these events, and has not ended."""
@@ -145,6 +145,11 @@ class Subscription:
     def looks(self) -> bool:
         """Say whether somebody has to look at the provider for it while nothing is being changed."""
         return not self.events.isdisjoint({Event.DRIFT, Event.PROVIDER, Event.USAGE})
+
+
+@lru_cache(maxsize=1000)
+def _servers(words: tuple[str, ...]) -> Servers:
+    return Servers.of(words)
 
 
 def subscription_id(key: str) -> str:

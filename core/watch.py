@@ -166,6 +166,8 @@ class Watcher:
                 await self._remember_uptime(change, usage)
         if found.finding is Finding.SUCCEEDED:
             found = await self._in_full(found)
+        if found.finding is Finding.WAIT:
+            await self._show_phase(change, look)
         await self._record(change, found)
 
     async def _usage(self, server: Server) -> Usage | None:
@@ -183,6 +185,22 @@ class Watcher:
         await self.database.transact(
             lambda connection: store.amend(connection, change, now, last_uptime=uptime), durable=False, wake=False
         )
+
+    async def _show_phase(self, change: Change, look: Look) -> None:
+        """Store where the provider says that the server is, when that is another word than before: cards show it."""
+        wanted = change.target.id or str(change.result.get("id", ""))
+        server = next((one for one in look.servers if one.id == wanted), None)
+        if change.state is not State.WATCHING or server is None or server.status == change.result.get("status"):
+            return
+        result = dict(change.result) | server.model_dump(mode="json", exclude_none=True)
+
+        def work(connection: Connection) -> None:
+            fresh = store.load(connection, change.id, lock=True)
+            if fresh.state is State.WATCHING:
+                store.amend(connection, fresh, look.now, result=result)
+                outbox.put_card(connection, change.id, look.now)
+
+        await self.database.transact(work, durable=False)
 
     async def _in_full(self, found: Found) -> Found:
         """Read the settled server in full: the list may carry little more than its state."""

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 from bot import names
 from bot.blocks.acts import act, headline, phase
 from bot.blocks.build import Block, Post, actions, button, context, facts, header, mrkdwn, plain, section
-from bot.blocks.text import duration, flat, moment, outside, person
-from core.changes.model import ActorKind, Change, Decision, State, Verdict, Vote
+from bot.blocks.text import channel, duration, flat, is_person, moment, outside, person
+from core.changes.model import ActorKind, Approvers, Change, Decision, State, Verdict, Vote
+from core.changes.usual import Usual
 from core.wayscloud.models import Server
 
 DIGEST: Final = 16
@@ -24,21 +25,31 @@ class Audience(StrEnum):
 
     ASKER = "card"
     VOTERS = "approval"
+    ESCALATED = "escalation"
 
 
-def change_card(change: Change, now: datetime, audience: Audience = Audience.ASKER) -> Post:
-    """Draw a change as it is; buttons only while somebody has to decide."""
+def change_card(change: Change, now: datetime, audience: Audience = Audience.ASKER, usual: str = "") -> Post:
+    """Draw a change as it is; buttons only while somebody has to decide. `usual` says how long it takes as a rule."""
     title = headline(change)
     blocks = [
         header(title),
         *_sentences(change),
-        *facts(_facts(change, now)),
-        *_quoted("Reason", change.reason),
+        *_escalated(change, audience),
+        *facts(_facts(change, now, usual)),
+        *_quoted("Reason, in their words", change.reason),
         *_votes(change),
         *controls(change, audience),
         context(*_small_print(change)),
     ]
     return Post(f"{outside(title, 300)} {_asked_by(change)}", tuple(blocks))
+
+
+def usual_words(usual: Usual | None) -> str:
+    """Say how long something takes as a rule; nothing where that is not known."""
+    if usual is None:
+        return ""
+    shortest, longest = duration(usual.shortest), duration(usual.longest)
+    return f"usually {shortest}" if shortest == longest else f"usually {shortest} to {longest}"
 
 
 def asked_by(change: Change) -> str:
@@ -90,21 +101,33 @@ def result_server(result: Mapping[str, Any]) -> Server | None:
         return None
 
 
-def _facts(change: Change, now: datetime) -> list[tuple[str, str]]:
+def _escalated(change: Change, audience: Audience) -> list[Block]:
+    """Why people who are seldom asked see this card, and that seeing it lets nobody decide."""
+    if audience is not Audience.ESCALATED or change.state is not State.HELD:
+        return []
+    words = "Nobody had voted when half of its time was over, so it is shown here too. Who may decide stays the same."
+    return [context(plain(words))]
+
+
+def _facts(change: Change, now: datetime, usual: str) -> list[tuple[str, str]]:
     target = change.target
     server = result_server(change.result)
     address = (server.ipv4 or server.ipv6 or "" if server else "") or target.address
     state = "State when asked" if change.state is not State.HELD else "State"
+    under_way = change.state in UNDER_WAY
     elapsed = duration((now - change.sent_at).total_seconds()) if change.sent_at else ""
+    running = f"{elapsed}; {usual}" if elapsed and usual else elapsed
     return [
         ("Server", target.hostname),
         ("Id", target.id or (server.id if server else "")),
         ("Address", address),
         ("Region", target.region),
         (state, target.state),
+        ("State now", server.state if server and under_way else ""),
         ("Plan", target.plan),
         ("Cost", change.cost),
-        ("Running for", elapsed if change.state in UNDER_WAY else ""),
+        ("Running for", running if under_way else ""),
+        ("Policy", change.ruling.reason if change.state is State.HELD else ""),
     ]
 
 
@@ -116,14 +139,29 @@ def _quoted(label: str, words: str) -> list[Block]:
 def _votes(change: Change) -> list[Block]:
     drawn = [context(*_vote(vote)) for vote in change.votes[:VOTES_SHOWN]]
     if change.ruling.decision is Decision.APPROVE and change.state is State.HELD:
-        drawn.insert(0, context(mrkdwn(f"{change.approvals} of {change.ruling.votes} approvals.")))
+        drawn.insert(0, context(mrkdwn(f"{change.approvals} of {change.ruling.votes} approvals. {_who_may(change)}")))
     return drawn
 
 
+def _who_may(change: Change) -> str:
+    """Say who may decide, as escaped mrkdwn; of several rules one person must meet all."""
+    rules = change.ruling.requirements or (change.ruling.approvers,)
+    said = [" or ".join(_approvers(one)) or "nobody" for one in rules[:VOTES_SHOWN]]
+    return f"May decide: {'; and also '.join(said)}."
+
+
+def _approvers(one: Approvers) -> list[str]:
+    channels = [f"members of {channel(ident.upper())}" for ident in one.channels[:VOTES_SHOWN]]
+    groups = [f"user group {outside(ident.upper(), 40)}" for ident in one.groups[:VOTES_SHOWN]]
+    people = [person(who.upper() if is_person(who.upper()) else who) for who in one.people[:VOTES_SHOWN]]
+    return [*channels, *groups, *people]
+
+
 def _vote(vote: Vote) -> list[Block]:
-    said = "approved" if vote.verdict is Verdict.APPROVE else "denied"
+    agreed = vote.verdict is Verdict.APPROVE
+    said, label = ("approved", "Note") if agreed else ("denied", "Reason")
     who = mrkdwn(f"{person(vote.voter.id, vote.voter.shown)} {said}, {moment(vote.at)}")
-    return [who, plain(f"Reason: {flat(vote.reason, 400)}")] if vote.reason.strip() else [who]
+    return [who, plain(f"{label}: {flat(vote.reason, 400)}")] if vote.reason.strip() else [who]
 
 
 def controls(change: Change, audience: Audience) -> list[Block]:
@@ -138,7 +176,7 @@ def controls(change: Change, audience: Audience) -> list[Block]:
 
 
 def _votes_here(change: Change, audience: Audience) -> bool:
-    return change.ruling.decision is Decision.APPROVE and audience is Audience.VOTERS
+    return change.ruling.decision is Decision.APPROVE and audience is not Audience.ASKER
 
 
 def _asker_buttons(change: Change) -> list[Block]:
@@ -153,6 +191,7 @@ def _vote_buttons(change: Change) -> list[Block]:
     approve = f"Approve: {act(change.operation, change.target.hostname, 65)}"
     return [
         button(approve, names.APPROVE, stamp(change), "primary"),
+        button("Approve with a note…", names.APPROVE_NOTE, stamp(change)),
         button("Deny", names.DENY, stamp(change)),
     ]
 

@@ -169,8 +169,32 @@ def name_view(change: Change, metadata: Mapping[str, Any]) -> Block:
             *facts([("Change", what), ("Id", change.target.id), ("Address", change.target.address)]),
             section(plain(f"{change.effect} This cannot be undone.".strip())),
             _text_input("name", f"Type the server's name: {name}", Draft()),
+            *([_note_input()] if metadata.get("as") == "approve" else []),
         ],
     }
+
+
+def note_view(change: Change, metadata: Mapping[str, Any]) -> Block:
+    """Draw the form that takes a note along with an approval."""
+    what = act(change.operation, change.target.hostname, 140)
+    return {
+        "type": "modal",
+        "callback_id": names.NOTE_FORM,
+        "private_metadata": pack(metadata),
+        "title": plain("Approve", 24),
+        "submit": plain("Approve", 24),
+        "close": plain("Back", 24),
+        "blocks": [
+            *facts([("Change", what), ("Id", change.id), ("State", change.target.state), ("Cost", change.cost)]),
+            section(plain(change.effect)),
+            _note_input(),
+        ],
+    }
+
+
+def _note_input() -> Block:
+    label = "Note; the asker and the trail keep it"
+    return _text_input("reason", label, Draft(), optional=True, multiline=True, most=500)
 
 
 def read_values(state: Mapping[str, Any]) -> dict[str, str]:

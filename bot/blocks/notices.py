@@ -6,12 +6,12 @@ from bot.blocks.acts import act, verb
 from bot.blocks.build import Block, Post, context, mrkdwn, plain, section
 from bot.blocks.cards import asked_by, result_server
 from bot.blocks.text import duration, flat, moment, outside
-from core.changes.model import Change, Decision, State
+from core.changes.model import Change
 
 
 def change_notice(change: Change, event: str, now: datetime) -> Post:
     """Say what became of a change, or what keeps it from its end."""
-    words = flat(_words(change, event, now), 1500)
+    words = flat(words_of_change(change, event, now), 1500)
     small = context(mrkdwn(f"Asked for by {asked_by(change)}"), plain(change.id, 80))
     blocks: tuple[Block, ...] = (section(plain(words)), small)
     return Post(f"{outside(words, 1500)} Asked for by {asked_by(change)}.", blocks)
@@ -32,7 +32,8 @@ def reminder(change: Change) -> Post:
     return Post(f"{outside(words, 500)}.{until}", (section(plain(words)), context(mrkdwn(until.strip() or "-"))))
 
 
-def _words(change: Change, event: str, now: datetime) -> str:
+def words_of_change(change: Change, event: str, now: datetime) -> str:
+    """Say in a sentence or two what became of a change; what is in it from outside is still as it came."""
     name = change.target.hostname
     match event:
         case "succeeded":
@@ -62,8 +63,3 @@ def _address(change: Change) -> str:
     server = result_server(change.result)
     address = (server.ipv4 or server.ipv6 if server else "") or change.target.address
     return f"Address: {address}." if address else ""
-
-
-def waits_for_votes(change: Change) -> bool:
-    """Say whether a change waits for other people."""
-    return change.state is State.HELD and change.ruling.decision is Decision.APPROVE

@@ -91,7 +91,12 @@ async def test_two_clicks_at_once_are_one_run(tmp_path: Path) -> None:
     async with asked(tmp_path) as (world, _, card, _change):
         await world.slack.click("bob", card, "vps:approve", duplicates=2, at_once=True)
         await world.slack.click_stale("carol", card, "vps:approve")
-        await world.private("carol", "already")
+
+        def told() -> bool:
+            both = [*world.slack.ephemerals("bob"), *world.slack.ephemerals("carol")]
+            return any("already" in shown(one) for one in both)
+
+        await world.slack.wait_for(told, 10)
         await world.card("approvals", words="Reboot web01.example.com: done")
         assert world.effects("reboot") == 1
 

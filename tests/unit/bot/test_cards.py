@@ -74,6 +74,7 @@ def test_voters_vote_and_the_asker_may_only_cancel() -> None:
     held = change(ruling=APPROVE, actor=AGENT)
     assert [one["action_id"] for one in controls(change_card(held, NOW, Audience.VOTERS))] == [
         names.APPROVE,
+        names.APPROVE_NOTE,
         names.DENY,
     ]
     assert [one["action_id"] for one in controls(change_card(held, NOW, Audience.ASKER))] == [names.CANCEL]
@@ -120,7 +121,7 @@ def test_nothing_from_outside_is_read_as_markup(words: str, state: State) -> Non
 def test_an_outside_text_adds_no_line_of_its_own(words: str) -> None:
     """A reason with line breaks cannot write a line that looks like ours."""
     reason = next(
-        str(one["text"]["text"]) for one in change_card(change(reason=f"x{words}"), NOW).blocks if "Reason:" in str(one)
+        str(one["text"]["text"]) for one in change_card(change(reason=f"x{words}"), NOW).blocks if "Reason" in str(one)
     )
     assert "\n" not in reason
 

@@ -1,0 +1,208 @@
+"""Tells each channel what it subscribed to: a thread for each server and day, a list when it is many, none at night."""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from bot.blocks.build import Post
+from bot.blocks.news import group_post, item_post, summary_post
+from bot.blocks.text import is_person
+from bot.occasions import Item, with_defaults
+from bot.places import Place
+from bot.slack import SlackError
+from core.app import Core
+from core.changes.outbox import Message, News
+from core.subscriptions import Subscription, Subscriptions
+
+GROUP_ABOVE: Final = 5
+"""So many servers at once are told one by one; more are one list."""
+ITEMS_ABOVE: Final = 10
+TOPIC: Final = 80
+NO_THREAD: Final = frozenset({"thread_not_found", "message_not_found", "cannot_reply_to_message"})
+HOLD_SECONDS: Final = 600.0
+
+Send = Callable[[Place, Post, str], Awaitable[tuple[str, str]]]
+Failed = Callable[[list[int], int, SlackError], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One stored thing to tell, its number in its row, and what it was subscribed by."""
+
+    row: int
+    number: int
+    item: Item
+    urgent: bool
+    at: float
+
+    @property
+    def name(self) -> str:
+        """Name the message, so that a second try finds the first: another database counts from one again."""
+        return f"{self.purpose}/{self.at}"
+
+    @property
+    def purpose(self) -> str:
+        """What its copy is remembered by."""
+        return f"news:{self.row}.{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do with the messages in hand: forget, hold until a time, tell together, tell now."""
+
+    dropped: Sequence[int]
+    held: Mapping[datetime, Sequence[int]]
+    late: Sequence[Told]
+    fresh: Sequence[Told]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where a channel's news go: its days' zone, and who is told instead if the channel is closed."""
+
+    channel: str
+    zone: ZoneInfo
+    instead: str = ""
+
+
+def plan_of(messages: Sequence[Message], wanted: Mapping[str, Subscription], now: datetime) -> Plan:
+    """Sort what waits for one channel by what its subscriptions say now; pure."""
+    dropped: list[int] = []
+    held: dict[datetime, list[int]] = {}
+    late: list[Told] = []
+    fresh: list[Told] = []
+    for message in messages:
+        its = [wanted[one] for one in message.payload.get("subs", ()) if one in wanted]
+        urgent = bool(message.payload.get("urgent"))
+        until = None if urgent else quiet_until(its, now)
+        if not its:
+            dropped.append(message.id)
+        elif until is not None:
+            held.setdefault(until, []).append(message.id)
+        else:
+            night = not urgent and quiet_until(its, message.created_at) is not None
+            (late if night else fresh).extend(_told(message, urgent))
+    return Plan(dropped, held, late, fresh)
+
+
+def quiet_until(its: Sequence[Subscription], now: datetime) -> datetime | None:
+    """Return when the first of these subscriptions may speak again; nothing while one of them may; pure."""
+    ends = [one.options.quiet_until(now) for one in its]
+    known = [end for end in ends if end is not None]
+    return min(known) if known and len(known) == len(ends) else None
+
+
+def _told(message: Message, urgent: bool) -> list[Told]:
+    items = message.payload.get("items", ())
+    at = message.created_at.timestamp()
+    return [Told(message.id, number, Item.of(one), urgent, at) for number, one in enumerate(items)]
+
+
+def topics_of(item: Item, at: datetime, zone: ZoneInfo) -> list[str]:
+    """Return the topics of a server's thread on a day: by its id, and by its name for what was made that day; pure."""
+    day = at.astimezone(zone).date().isoformat()
+    names = dict.fromkeys(one for one in (item.key, item.hostname) if one)
+    return [_short(f"server:{name}:{day}") for name in names]
+
+
+def _short(topic: str) -> str:
+    return topic if len(topic) <= TOPIC else f"server:{hashlib.sha256(topic.encode()).hexdigest()}"
+
+
+class Newsroom:
+    """One process's; a channel's news are with one process at a time."""
+
+    def __init__(self, core: Core, send: Send, failed: Failed) -> None:
+        self._core = core
+        self._send = send
+        self._failed = failed
+        self._store = Subscriptions(core.database, core.clock)
+
+    async def wanted(self) -> list[Subscription]:
+        """Return every subscription, those of the settings among them."""
+        return with_defaults(self._core.settings, await self._store.all())
+
+    async def deliver(self, topic: str, claimed: Sequence[Message]) -> None:
+        """Tell a channel what waits for it."""
+        messages = await self._core.outbox.gather(topic) or list(claimed)
+        wanted, now = {one.id: one for one in await self.wanted()}, self._core.clock.now()
+        plan = plan_of(messages, wanted, now)
+        if plan.dropped:
+            await self._core.outbox.done(plan.dropped)
+        for until, ids in plan.held.items():
+            seconds = min(max((until - now).total_seconds(), 1.0), HOLD_SECONDS)
+            await self._core.outbox.retry(list(ids), after=seconds, error="quiet hours")
+        desk = desk_of(topic, [wanted[one] for m in messages for one in m.payload.get("subs", ()) if one in wanted])
+        left = {one.row for one in (*plan.late, *plan.fresh)}
+        try:
+            await self._tell(desk, plan, left)
+        except SlackError as error:
+            await self._failed(sorted(left), max(one.attempts for one in messages), error)
+
+    async def _tell(self, desk: Desk, plan: Plan, left: set[int]) -> None:
+        """Tell, and settle each row as soon as all of it is out; what is not stays in `left`."""
+        for some, draw in ((plan.late, summary_post), (plan.fresh, group_post)):
+            servers, night = {one.item.key for one in some}, draw is summary_post
+            if len(some) > (1 if night else ITEMS_ABOVE) or len(servers) > GROUP_ABOVE:
+                await self._list(desk, some, draw([one.item for one in _urgent_first(some)]))
+                await self._done({one.row for one in some}, left)
+            else:
+                for row in dict.fromkeys(one.row for one in some):
+                    for one in some:
+                        if one.row == row:
+                            await self._one(desk, one)
+                    await self._done({row}, left)
+
+    async def _done(self, rows: set[int], left: set[int]) -> None:
+        await self._core.outbox.done(sorted(rows))
+        left -= rows
+
+    async def _list(self, desk: Desk, some: Sequence[Told], post: Post) -> None:
+        names = ",".join(one.name for one in some)
+        place = Place("", desk.channel, instead=desk.instead)
+        await self._send(place, post, f"list/{hashlib.sha256(names.encode()).hexdigest()}")
+
+    async def _one(self, desk: Desk, told: Told) -> None:
+        """Tell one thing: in the thread of its server's day, or as that thread's first message."""
+        box = self._core.outbox
+        topics = topics_of(told.item, self._core.clock.now(), desk.zone)
+        copies = [one for topic in topics for one in await box.copies(topic) if one.purpose.startswith("news:")]
+        if any(one.purpose == told.purpose for one in copies):
+            return
+        parent = next((one for one in copies if one.channel == desk.channel), None)
+        post, name = item_post(told.item), told.name
+        place = Place("", desk.channel, parent.ts if parent else "", desk.instead, broadcast=told.urgent)
+        try:
+            channel, ts = await self._send(place, post, name)
+        except SlackError as error:
+            if parent is None or error.code not in NO_THREAD:
+                raise
+            await box.forget(parent.topic, parent.channel, parent.ts)
+            channel, ts = await self._send(Place("", desk.channel, instead=desk.instead), post, name)
+        if ts:
+            await box.remember(topics[0], told.purpose, channel, ts)
+
+
+def desk_of(topic: str, its: Sequence[Subscription]) -> Desk:
+    """Return where a channel's news go; pure."""
+    zone = next((one.options.zone for one in its), "UTC")
+    makers = (str(one.by.get("id", "")) for one in its)
+    return Desk(topic.partition(":")[2], ZoneInfo(zone), next((one for one in makers if is_person(one)), ""))
+
+
+def told_now(news: Sequence[News], wanted: Sequence[Subscription], now: datetime) -> list[str]:
+    """Return the channels that hear of this at once rather than when their quiet hours end; pure."""
+    known = {one.id: one for one in wanted}
+    loud = []
+    for one in news:
+        its = [known[ident] for ident in one.payload["subs"] if ident in known]
+        if one.payload["urgent"] or quiet_until(its, now) is None:
+            loud.append(one.channel)
+    return loud
+
+
+def _urgent_first(some: Sequence[Told]) -> list[Told]:
+    return sorted(some, key=lambda one: not one.urgent)

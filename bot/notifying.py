@@ -1,0 +1,72 @@
+"""`/vps notify`: what a channel is told of. Whoever may list the servers may have their news told to a channel."""
+
+from bot.blocks.build import Post
+from bot.blocks.notes import note
+from bot.blocks.subscribed import subscribed_note, subscriptions_page, words_of
+from bot.notify_words import AddNotify, ShowNotify, StopNotify, read
+from bot.occasions import DEFAULT, with_defaults
+from bot.parts import Asking, Parts
+from bot.parts import read as ask
+from bot.slack import ELSEWHERE, SlackError
+from core.errors import InvalidInput, NotAllowed, VpsopsError
+from core.subscriptions import Subscription, Subscriptions, subscription_id
+
+
+async def notify(parts: Parts, asking: Asking, words: tuple[str, ...]) -> Post:
+    """Show, add or remove; raises `InvalidInput` where the words are not understood."""
+    if asking.stranger:
+        raise NotAllowed("Only members of this workspace can use me, not guests from another.")
+    match read(words):
+        case ShowNotify():
+            return await _page(parts, asking)
+        case StopNotify() as wanted:
+            return await _stop(parts, asking, wanted.ident)
+        case AddNotify() as wanted:
+            return await _add(parts, asking, wanted)
+
+
+async def stop_one(parts: Parts, asking: Asking, ident: str, *, replace: bool) -> None:
+    """Remove the subscription of a button, and show what is left in its place."""
+    if asking.stranger:
+        raise NotAllowed("Only members of this workspace can use me, not guests from another.")
+    await _store(parts).remove(asking.team, asking.where.channel, ident, asking.actor)
+    await parts.slack.tell(asking.where, await _page(parts, asking), replace=replace)
+
+
+async def _page(parts: Parts, asking: Asking) -> Post:
+    there = await _store(parts).of_channel(asking.team, asking.where.channel)
+    given = with_defaults(parts.core.settings, there)
+    default = next((one for one in given if one.id == DEFAULT and one.channel == asking.where.channel), None)
+    return subscriptions_page(there, default)
+
+
+async def _stop(parts: Parts, asking: Asking, ident: str) -> Post:
+    if ident == DEFAULT:
+        raise InvalidInput("This one is set by the operator.", hint="A subscription of the channel's own replaces it.")
+    gone = await _store(parts).remove(asking.team, asking.where.channel, ident, asking.actor)
+    return note(f"This channel is no longer told of {words_of(gone)}.")
+
+
+async def _add(parts: Parts, asking: Asking, wanted: AddNotify) -> Post:
+    await ask(parts, asking, "list")  # what one may not list, one may not have told to a channel
+    made = Subscription(
+        id=subscription_id(asking.key),
+        team=asking.team,
+        channel=asking.where.channel,
+        events=wanted.events,
+        servers=wanted.servers,
+        options=wanted.options,
+    )
+    made = await _store(parts).add(made, asking.actor)
+    try:
+        await parts.slack.post(made.channel, subscribed_note(made), name=f"subscribed/{made.id}")
+    except SlackError as error:
+        if error.code not in ELSEWHERE:
+            raise VpsopsError("Slack does not let me write here just now.", hint="Type it again.") from None
+        await _store(parts).remove(asking.team, made.channel, made.id, asking.actor)
+        raise InvalidInput("I am not in this channel.", hint="Invite me here, then type it again.") from None
+    return note("Done.", f"/vps notify off {made.id} ends it; anybody here may do that.")
+
+
+def _store(parts: Parts) -> Subscriptions:
+    return Subscriptions(parts.core.database, parts.core.clock)

@@ -1,0 +1,101 @@
+"""Direct messages: to the person who asked, when it ended; to those a rule names, while their vote is missing."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from bot.blocks.build import Post
+from bot.blocks.notices import change_notice, reminder
+from bot.blocks.text import is_person
+from bot.places import Place, asker_of
+from bot.slack import Slack, SlackError
+from core.app import Core
+from core.changes.model import Change
+from core.changes.outbox import topic_of
+from core.preferences import Preferences, preferences_of
+
+ENDED: Final = frozenset({"succeeded", "failed", "needs_person", "denied", "expired", "superseded", "cancelled"})
+CLOSED: Final = frozenset({"user_not_found", "user_disabled", "cannot_dm_bot", "messages_tab_disabled"})
+"""Slack's words for a person who cannot be written to, which must not keep others from being told."""
+REMINDED: Final = 10
+KNOWN: Final = 1000
+
+log = structlog.get_logger(__name__)
+Send = Callable[[Place, Post, str], Awaitable[tuple[str, str]]]
+
+
+class Personal:
+    """One process's; what was sent is remembered among the change's copies, so that nobody hears it twice."""
+
+    def __init__(self, core: Core, slack: Slack, send: Send) -> None:
+        self._core = core
+        self._slack = slack
+        self._send = send
+        self._team = ""
+        self._people: dict[str, str] = {}
+
+    async def tell(self, change: Change, event: str) -> None:
+        """Tell the person who asked, or for whom an agent did, unless they see the card in a direct message."""
+        if event not in ENDED:
+            return
+        who = await self._requester(change)
+        if not who or not (await self._wishes(change, who)).dm_settled:
+            return
+        copies = await self._core.outbox.copies(topic_of(change.id))
+        if not any(one.channel.startswith("D") and not one.purpose.startswith("told:") for one in copies):
+            await self._message(change, who, event, change_notice(change, event, self._core.clock.now()))
+
+    async def remind(self, change: Change) -> None:
+        """Remind the people whom a rule names as approvers and who have not voted."""
+        voted = {one for vote in change.votes for one in vote.voter.identities} | change.actor.humans
+        rules = change.ruling.requirements or (change.ruling.approvers,)
+        named = dict.fromkeys(one.upper() for rule in rules for one in rule.people)
+        missing = [one for one in named if is_person(one) and one.lower() not in voted]
+        for who in missing[:REMINDED]:
+            if (await self._wishes(change, who)).dm_reminders:
+                await self._message(change, who, f"reminder:{who}"[:30], reminder(change))
+
+    async def _message(self, change: Change, who: str, event: str, post: Post) -> None:
+        topic, purpose = topic_of(change.id), f"told:dm:{event}"
+        if any(one.purpose == purpose for one in await self._core.outbox.copies(topic)):
+            return
+        try:
+            channel, ts = await self._send(Place("", who), post, f"{change.id}/{purpose}")
+        except SlackError as error:
+            if error.code not in CLOSED:
+                raise
+            log.info("no direct message", person=who, code=error.code)
+            return
+        if ts:
+            await self._core.outbox.remember(topic, purpose, channel, ts)
+
+    async def _wishes(self, change: Change, who: str) -> Preferences:
+        return await preferences_of(self._core.database, change.origin.team or await self._own_team(), who)
+
+    async def _own_team(self) -> str:
+        if not self._team:
+            try:
+                self._team = str((await self._slack.get("auth.test", {})).get("team_id", ""))
+            except SlackError as error:
+                log.info("the workspace's id cannot be read", code=error.code)
+        return self._team
+
+    async def _requester(self, change: Change) -> str:
+        """Return the Slack id of the human behind a change; of one known by e-mail alone Slack is asked."""
+        known = asker_of(change)
+        emails = sorted(one for one in change.actor.humans if "@" in one)
+        return known or (await self._by_email(emails[0]) if emails else "")
+
+    async def _by_email(self, email: str) -> str:
+        if email not in self._people:
+            try:
+                answer = await self._slack.get("users.lookupByEmail", {"email": email})
+            except SlackError as error:
+                log.info("nobody to message is known by that address", code=error.code)
+                return ""
+            found = str(answer.get("user", {}).get("id", ""))
+            self._people[email] = found if is_person(found) else ""
+            while len(self._people) > KNOWN:
+                self._people.pop(next(iter(self._people)))
+        return self._people[email]

@@ -1,0 +1,79 @@
+"""What is typed after /vps notify is read exactly, or refused with what to write."""
+
+import pytest
+
+from bot.notify_words import AddNotify, ShowNotify, StopNotify, read
+from bot.typed import words_of
+from core.errors import InvalidInput
+from core.subscriptions import WITHOUT_THRESHOLD, Event, Options, Threshold
+
+NIGHT = Options(quiet=("22:00-07:00",), zone="Europe/Oslo")
+
+
+def typed(text: str) -> list[str]:
+    """Return the words as they come from Slack, without `notify` itself."""
+    return words_of(text)[0][1:]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("notify", ShowNotify()),
+        ("notify off sub_0123456789ab", StopNotify("sub_0123456789ab")),
+        ("notify drift", AddNotify(frozenset({Event.DRIFT}))),
+        ("notify all", AddNotify(WITHOUT_THRESHOLD)),
+        ("notify Drift,settled ON web* db01", AddNotify(frozenset({Event.DRIFT, Event.SETTLED}), ("web*", "db01"))),
+        ("notify drift settled on web*,db*", AddNotify(frozenset({Event.DRIFT, Event.SETTLED}), ("web*", "db*"))),
+        (
+            "notify drift on web* quiet 22:00\u201307:00 Europe/Oslo",
+            AddNotify(frozenset({Event.DRIFT}), ("web*",), NIGHT),
+        ),
+        ("notify drift quiet 22-7 Europe/Oslo on web*", AddNotify(frozenset({Event.DRIFT}), ("web*",), NIGHT)),
+        (
+            "notify provider quiet Sat-Sun mon-fri 18:00-08:00 utc",
+            AddNotify(frozenset({Event.PROVIDER}), options=Options(quiet=("Sat-Sun", "mon-fri 18:00-08:00"))),
+        ),
+        (
+            "notify cpu&gt;90 for 5m mem&gt;95% for 1h on &lt;&gt;",
+            AddNotify(
+                frozenset({Event.USAGE}),
+                ("<>",),
+                Options(usage=(Threshold("cpu", 90, 5), Threshold("memory", 95, 60))),
+            ),
+        ),
+        (
+            "notify drift disk&gt;80.5 zone Europe/Oslo",
+            AddNotify(
+                frozenset({Event.DRIFT, Event.USAGE}),
+                options=Options(zone="Europe/Oslo", usage=(Threshold("disk", 80.5, 10),)),
+            ),
+        ),
+    ],
+)
+def test_it_is_read_in_any_order(text: str, meant: object) -> None:
+    """Events, servers, quiet hours and thresholds, as phones and Slack spell them."""
+    assert read(typed(text)) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("notify drift web*", "I cannot place 'web*'"),
+        ("notify on web*", "no event"),
+        ("notify drift on", "on is followed"),
+        ("notify drift on web* on db*", "on is followed"),
+        ("notify drift on web* settled quiet", "quiet is followed"),
+        ("notify drift quiet soon", "quiet is followed"),
+        ("notify drift quiet 25:00-26:00", "quiet hours cannot be read"),
+        ("notify drift quiet 22:00-07:00 Mars/Base", "not a time zone"),
+        ("notify usage", "needs a threshold"),
+        ("notify cpu&gt;90 for ever", "for is followed"),
+        ("notify off", "Which subscription"),
+        ("notify off <!channel>", "Which subscription"),
+        ("notify off sub_1 sub_2", "Which subscription"),
+    ],
+)
+def test_what_is_not_understood_is_refused(text: str, said: str) -> None:
+    """Nothing is guessed; the refusal names the word."""
+    with pytest.raises(InvalidInput, match=said.replace("*", r"\*")):
+        read(typed(text))
