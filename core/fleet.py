@@ -29,6 +29,7 @@ class Difference:
 
     server: Server  # as it is now, or was last
     listed: bool  # the list itself is another: the server came or went
+    before: Server | None = None  # as it was, if it is another now
 
 
 Told = Callable[[Sequence[Difference]], None]
@@ -37,7 +38,7 @@ Told = Callable[[Sequence[Difference]], None]
 def differences(before: Mapping[str, Server], now: Mapping[str, Server]) -> list[Difference]:
     """Compare two looks; pure."""
     seen = [
-        Difference(server, listed=ident not in before)
+        Difference(server, listed=ident not in before, before=before.get(ident))
         for ident, server in now.items()
         if ident not in before or FACTS(before[ident]) != FACTS(server)
     ]

@@ -30,9 +30,15 @@ def may_ask(gate: Gate, request: Request, target: Target) -> bool:
 
 
 async def all_servers(gate: Gate, request: Request) -> Listing[Server]:
-    """Return every server to somebody the policy lets list them; raises `NotAllowed`, `WayscloudError`."""
+    """Return every server to somebody the policy lets list them; raises `NotAllowed`, `WayscloudError`.
+
+    It counts against their rate as any read does.
+    """
     if not may_read(gate, request):
         raise NotAllowed(f"The policy does not let you run {request.operation} here.")
+    too_fast = await gate.admit(request)
+    if too_fast is not None:
+        raise NotAllowed(too_fast.reason, hint=too_fast.hint)
     return await gate.api.list_servers()
 
 
@@ -40,7 +46,7 @@ async def in_full(gate: Gate, request: Request, servers: Sequence[Server], most:
     """Return servers with those read in full that the list tells no plan of, `most` of them at most.
 
     The documented list carries little more than name, state and address. One that cannot be read, or that the
-    policy keeps from whoever asks, stays as it was.
+    policy or their rate keeps from whoever asks, stays as it was.
     """
     known = {one.id: one for one in servers}
     bare = [one for one in servers if one.plan is None and may_read(gate, request, target_of(one))]
@@ -48,6 +54,8 @@ async def in_full(gate: Gate, request: Request, servers: Sequence[Server], most:
 
     async def read(ident: str) -> None:
         async with limiter:
+            if await gate.admit(request) is not None:
+                return
             try:
                 known[ident] = await gate.api.get_server(ident)
             except WayscloudError:

@@ -34,9 +34,9 @@ Release = Callable[[], None]
 
 @dataclass(frozen=True)
 class Updated(ResourceUpdated):
-    """A resource is another now; `target` is the server it is about, as far as it is known."""
+    """A resource is another now; `targets` are the servers that made it so, as far as they are known."""
 
-    target: Target | None = field(default=None, compare=False)
+    targets: tuple[Target, ...] = field(default=(), compare=False)
 
 
 class NotLive(InvalidInput):
@@ -81,7 +81,7 @@ class Live:
         self.bus = InMemorySubscriptionBus()
         self.streams = 0
         self._watched: dict[str, Counter[str]] = {}
-        self._pending: dict[str, Target | None] = {}
+        self._pending: dict[str, list[Target]] = {}
         self._wake = anyio.Event()
         self._ready = anyio.Event()
         self._news = Tap(self._follow_news)
@@ -156,18 +156,20 @@ class Live:
             if one.change:
                 self._put(f"change:{one.change}")
             if one.touched:
-                self._put(SERVERS)
+                about = (one.target,) if one.target is not None else ()
+                self._put(SERVERS, *about)
                 if one.target is not None and one.target.id:
-                    self._put(f"server:{one.target.id}", one.target)
+                    self._put(f"server:{one.target.id}", *about)
 
     def _differ(self, found: Sequence[Difference]) -> None:
-        self._put(SERVERS)
         for one in found:
-            self._put(f"server:{one.server.id}", target_of(one.server))
+            now = target_of(one.server)
+            self._put(SERVERS, now, *([target_of(one.before)] if one.before is not None else []))
+            self._put(f"server:{one.server.id}", now)
 
-    def _put(self, key: str, target: Target | None = None) -> None:
+    def _put(self, key: str, *targets: Target) -> None:
         if key in self._watched:
-            self._pending[key] = target
+            self._pending.setdefault(key, []).extend(targets)
             self._wake.set()
 
     async def publish_on(self) -> None:
@@ -176,9 +178,9 @@ class Live:
             await self._wake.wait()
             self._wake = anyio.Event()
             pending, self._pending = self._pending, {}
-            for key, target in pending.items():
+            for key, targets in pending.items():
                 for uri in tuple(self._watched.get(key, ())):
-                    await self.bus.publish(Updated(uri, target))
+                    await self.bus.publish(Updated(uri, tuple(targets)))
 
 
 LIVE = frozenset({Kind.SERVERS, Kind.SERVER, Kind.CHANGE})
@@ -197,14 +199,16 @@ def named(ref: str, known: Mapping[str, Server]) -> Server:
 
 
 def may_hear(reader: Reader, event: ResourceUpdated) -> bool:
-    """Say whether the policy still lets somebody read what an event is about."""
+    """Say whether a reader may still read what an event is about, and can see a server that made it so."""
     address = address_of(event.uri)
     if address is None:
         return False
     if address.kind is Kind.CHANGE:
         return reader.granted
-    target = event.target if isinstance(event, Updated) else None
-    return reader.may("get", target) if address.kind is Kind.SERVER else reader.may("list")
+    targets = event.targets if isinstance(event, Updated) else ()
+    if address.kind is Kind.SERVER:
+        return any(reader.may("get", target) for target in targets)
+    return reader.may("list") and reader.sees_any(targets)
 
 
 def _once(work: Release) -> Release:

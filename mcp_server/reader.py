@@ -56,6 +56,11 @@ class Reader:
         """Say whether a server is there for the caller."""
         return self.caller.reach.sight.sees(server.id, server.hostname)
 
+    def sees_any(self, targets: Sequence[Target]) -> bool:
+        """Say whether one of these servers is there for the caller; for one who sees all of them, any is."""
+        sight = self.caller.reach.sight
+        return not sight or any(sight.sees(one.id, one.hostname) for one in targets)
+
     @property
     def granted(self) -> bool:
         """Say whether the caller was granted reading."""
@@ -72,8 +77,11 @@ class Reader:
 
     def may(self, operation: str, target: Target | None = None) -> bool:
         """Say whether the caller may run a read now, without running it."""
-        allowed = self.granted and self.caller.reach.allows(f"{PREFIX}{operation}")
-        return allowed and may_read(self.core.gate, self.request(operation, {}), target)
+        reach = self.caller.reach
+        if not self.granted or not reach.allows(f"{PREFIX}{operation}"):
+            return False
+        in_sight = target is None or reach.sight.sees(target.id, target.hostname)
+        return in_sight and may_read(self.core.gate, self.request(operation, {}), target)
 
     async def servers(self) -> Listing[Server]:
         """Return all servers in one call; raises `NotAllowed`, `WayscloudError`."""

@@ -11,12 +11,13 @@ import pytest
 from mcp import MCPError
 
 from core.app import Core, open_core
-from core.changes.model import Actor, ActorKind, Origin, State
+from core.changes.model import Actor, ActorKind, Origin, State, Target
 from core.requests import Held, Request
 from core.settings import Settings
 from mcp_server import subscriptions
-from mcp_server.identity import READ, Caller
-from mcp_server.live import Live
+from mcp_server.identity import READ, Caller, token_reach
+from mcp_server.live import Live, Updated, may_hear
+from mcp_server.reader import Reader
 from mcp_server.server import Options
 from playground.wayscloud.model import State as Really
 from playground.wayscloud.serve import SimulatorHandle
@@ -244,6 +245,34 @@ async def test_the_policy_decides_each_time(
         world = provider.simulator.world
         web = next(one for one in world.servers() if one.hostname == WEB)
         world.override(web, Really.STOPPED, "db09.example.com", None)
+        await listener.ear.until(SERVERS)
+        assert BY_ID not in listener.ear.heard
+
+
+async def test_the_list_is_told_for_what_is_in_sight(core: Core) -> None:
+    """Who sees some servers hears of the list when one of those is another, not when it was others or nobody knows."""
+    reach = token_reach(servers=["web*"])
+    some = Reader(core, Caller(human=ANN, scopes=frozenset({READ}), reach=reach), AGENT)
+    everyone = Reader(core, Caller(human=ANN), AGENT)
+    web, db = Target("s1", WEB), Target("s2", "db01.example.com")
+    for targets, heard in (((web,), True), ((db, web), True), ((db,), False), ((), False)):
+        assert may_hear(some, Updated(SERVERS, targets)) is heard
+        assert may_hear(everyone, Updated(SERVERS, targets))
+
+
+async def test_a_server_out_of_sight_is_not_told_of(core: Core, provider: SimulatorHandle, era: str) -> None:
+    """A token that sees some servers cannot listen for others, and hears no more of one that leaves its sight."""
+    caller = Caller(human=ANN, subject="x", scopes=frozenset({READ}), reach=token_reach(servers=["web*"]))
+    other = "vps://servers/db01.example.com"
+    async with client_and_live(core, era, None, Options(who=lambda _: caller)) as (client, _):
+        if era == "legacy":
+            with pytest.raises(MCPError, match="no server called"):
+                await subscribe(client, other)
+        else:
+            assert await listen(client, era, other) == []
+    world = provider.simulator.world
+    async with listening(core, era, [SERVERS, BY_ID], Options(who=lambda _: caller)) as listener:
+        world.override(next(one for one in world.servers() if one.hostname == WEB), None, "db09.example.com", None)
         await listener.ear.until(SERVERS)
         assert BY_ID not in listener.ear.heard
 
