@@ -14,6 +14,8 @@ from core.wayscloud.models import Server
 
 TITLE: Final = "Act on a server"
 SHOWN: Final = 10
+VALUE: Final = 2000
+"""Slack: a button's value; an id longer than that names its server in a command only."""
 STATIC: Final = frozenset({"header", "section", "context"})
 
 
@@ -67,12 +69,14 @@ def _modal(blocks: Sequence[Block], metadata: Mapping[str, Any]) -> Block:
 
 
 def _buttons(number: int, server: Server, may: Sequence[str]) -> list[Block]:
+    values: list[dict[str, Any]] = [{"op": name, "args": {"server": server.id}} for name in may]
     row = [
-        button(verb(word_for(name)), names.numbered(names.ACT, at), {"op": name, "args": {"server": server.id}})
-        for at, name in enumerate(may)
+        button(verb(word_for(value["op"])), names.numbered(names.ACT, at), value)
+        for at, value in enumerate(values)
+        if len(pack(value)) <= VALUE
     ]
     if not row:
-        return [context(plain("The policy lets you do nothing with it."))]
+        return [context(plain("You may do nothing with it from here."))]
     return [actions(row, f"act:{number}")]
 
 
