@@ -106,7 +106,10 @@ class Fleet:
         self._tried.set()
         found = differences(before, self._known) if before is not None else []
         for told in list(self._listeners.values()) if found else ():
-            told(found)
+            try:
+                told(found)
+            except Exception:  # one listener's bug is neither the others' trouble nor the watcher's
+                LOG.exception("listener broke")
 
     async def _look_on(self, scope: anyio.CancelScope) -> None:
         with scope:

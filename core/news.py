@@ -5,7 +5,7 @@ whoever follows waits for the database's signal.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -24,6 +24,7 @@ LOG = structlog.get_logger(__name__)
 PAGE = 500
 FALL_BACK = 30.0  # seconds to a look although no signal came
 AWAY = 1.0
+BROKEN = 30.0
 SENT = (State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON, State.SUCCEEDED, State.FAILED)
 
 
@@ -60,9 +61,12 @@ def _news(row: sa.Row[tuple[Json, ...]]) -> News:
 
 
 def _drifted(text: str) -> Target | None:
-    body: Mapping[str, Json] = json.loads(text)
-    ident = str(body.get("server", ""))
-    return Target(id=ident, hostname=str(body.get("hostname", ""))) if ident else None
+    try:
+        body: Json = json.loads(text)
+    except (ValueError, RecursionError):  # somebody altered it; that it shows is the audit's business
+        return None
+    ident = body.get("server") if isinstance(body, dict) else None
+    return Target(id=ident, hostname=str(body.get("hostname", ""))) if ident and isinstance(ident, str) else None
 
 
 async def follow(database: Database, clock: Clock, told: Callable[[Sequence[News]], None], ready: anyio.Event) -> None:
@@ -78,6 +82,10 @@ async def follow(database: Database, clock: Clock, told: Callable[[Sequence[News
         except StorageError as error:
             LOG.warning("changes cannot be followed", error=error.message, error_id=error.error_id)
             await clock.sleep(AWAY)
+            continue
+        except Exception:  # a bug must not end those who follow; what was read so far is not told twice
+            LOG.exception("following changes broke")
+            await clock.sleep(BROKEN)
             continue
         if news:
             seq = news[-1].seq

@@ -6,6 +6,7 @@ from typing import Final
 
 import anyio
 import mcp.types as t
+import structlog
 from mcp.server.session import ServerSession
 from mcp.server.subscriptions import ListenHandler, ResourceUpdated, ServerEvent, SubscriptionBus
 from mcp.shared.exceptions import MCPError
@@ -22,6 +23,8 @@ BACKLOG: Final = 256
 STREAM_SECONDS: Final = 3600.0
 """A stream that began with a token ends in good order after this, so that the next begins with one that still holds."""
 SUBSCRIBER: Final = "vpsops.subscriber"
+
+LOG = structlog.get_logger(__name__)
 
 
 class Subscriber:
@@ -83,8 +86,15 @@ class Subscriber:
                 while self._pending:
                     uri = next(iter(self._pending))
                     del self._pending[uri]
-                    with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-                        await self._session.send_resource_updated(uri)
+                    await self._send(uri)
+
+    async def _send(self, uri: str) -> None:
+        try:
+            await self._session.send_resource_updated(uri)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            return  # it has gone, or has no stream open now: news is not kept
+        except Exception:  # one session's trouble must not end the others'
+            LOG.exception("update not sent", uri=uri)
 
 
 async def subscribe(live: Live, reader: Reader, context: sdk.Context, uri: str) -> t.EmptyResult:

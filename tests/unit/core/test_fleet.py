@@ -148,6 +148,18 @@ async def test_a_refused_key_is_not_tried_at_the_usual_pace() -> None:
         await stage.look(2)
 
 
+async def test_a_bug_of_one_is_not_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listener that raises against its word keeps nobody else from hearing."""
+    async with staged(listed(ONE), listed({**ONE, "status": "stopped"})) as stage:
+        ear, broken = Ear(), Ear()
+        monkeypatch.setattr(broken, "heard", None)
+        stage.fleet.follow(broken)
+        stage.fleet.follow(ear)
+        await stage.fleet.known()
+        await stage.look()
+        assert await ear.told() == [("s1", "stopped", False)]
+
+
 def test_what_came_went_and_changed_is_told_apart() -> None:
     """A server that came or went alters the list; one with another address only itself; the same is nothing."""
     before = {one: server(ident=one) for one in ("same", "moved", "gone")}

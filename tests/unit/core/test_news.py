@@ -3,16 +3,20 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import anyio
 import pytest
+import sqlalchemy as sa
 
 from core import audit, news
 from core.changes import store
 from core.changes.model import State, Target
 from core.clock import SystemClock
+from core.errors import StorageError
 from core.news import News
 from core.storage import Connection, Database, open_database
+from core.storage.tables import AUDIT
 from tests.fakes.clock import START
 from tests.unit.core.sample import change, put
 
@@ -108,3 +112,37 @@ async def test_a_page_of_news_is_followed_by_the_next(database: Database, monkey
     async with following(database) as ear:
         await database.transact(work)
         assert [one.seq for one in await ear.until(5)] == [1, 2, 3, 4, 5]
+
+
+def _run(connection: Connection, query: sa.Insert) -> None:
+    connection.execute(query)
+
+
+@pytest.mark.parametrize("trouble", [StorageError("away"), ValueError("a bug")])
+async def test_trouble_ends_nothing(database: Database, monkeypatch: pytest.MonkeyPatch, trouble: Exception) -> None:
+    """A database that is away, or a bug, delays the news and loses none."""
+    monkeypatch.setattr(news, "AWAY", 0.01)
+    monkeypatch.setattr(news, "BROKEN", 0.01)
+    real, left = news.after, [trouble, trouble]
+
+    def after(connection: Connection, seq: int) -> list[News]:
+        if left:
+            raise left.pop()
+        return real(connection, seq)
+
+    async with following(database) as ear:
+        monkeypatch.setattr(news, "after", after)
+        await database.transact(lambda c: audit.append(c, 1.0, "refused", None, {}))
+        assert [one.seq for one in await ear.until(1)] == [1]
+    assert not left
+
+
+async def test_a_record_that_cannot_be_read_is_news_of_nothing(database: Database) -> None:
+    """An altered record, or one about many servers, names none."""
+    async with following(database) as ear:
+        for text in ("{", "[]", '{"server": 5}', '{"servers": ["a", "b"]}'):
+            values = {"at": 1.0, "event": "drift", "change_id": None, "record": text, "previous": "", "hash": ""}
+            seq = len(ear.heard) + 1
+            await database.transact(partial(_run, query=AUDIT.insert().values(seq=seq, **values)))
+            await ear.until(seq)
+    assert {(one.target, one.touched) for one in ear.heard} == {(None, True)}
