@@ -49,6 +49,10 @@ class Pace:
         self._edits = max(self._edits, earliest) + EDIT_SECONDS
         await self._until(self._edits)
 
+    def rest(self, seconds: float) -> None:
+        """Give no turn to edit for some time, because Slack said so."""
+        self._edits = max(self._edits, self._clock.monotonic() + seconds - EDIT_SECONDS)
+
     def hold(self, channel: str, seconds: float) -> None:
         """Give no turn to a channel for some time, because Slack said so."""
         found = self._channel(channel)
