@@ -39,7 +39,7 @@ def drifts(
         server = new or old
         if server is None or server_id in ours or server.hostname.lower() in ours:
             continue
-        if new is None and not complete:
+        if (new is None and not complete) or (old is not None and old.pending):  # where it came from is not known
             continue
         words = (_word(old, "not there"), _word(new, "gone"))
         if words[0] != words[1] and not (new and new.pending):
@@ -48,8 +48,12 @@ def drifts(
 
 
 def baseline(before: Mapping[str, Server], now: Sequence[Server], *, complete: bool) -> dict[str, Server]:
-    """Return what the next look is compared with: where a server last stood, while it is on its way or not read."""
-    kept = {server.id: before.get(server.id) if server.pending else server for server in now}
+    """Return what the next look is compared with: where a server last stood, while it is on its way or not read.
+
+    A server that the very first look finds on its way was there before; one that comes later is new.
+    """
+    first = not before
+    kept = {server.id: before.get(server.id) if server.pending and not first else server for server in now}
     unread = {} if complete else {one: server for one, server in before.items() if one not in kept}
     return unread | {server_id: server for server_id, server in kept.items() if server is not None}
 

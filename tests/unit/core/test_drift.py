@@ -58,3 +58,14 @@ def test_each_difference_is_told_once(before: Fleet, after: Fleet) -> None:
         for name in {*old, *new}
         if old.get(name) != new.get(name)
     )
+
+
+def test_a_server_that_was_on_its_way_at_the_first_look_did_not_come_from_nowhere() -> None:
+    """It is told from where it arrived on, and a server that begins to be made later is new when it is up."""
+    begin, up, down = (listed({"s1": state}) for state in ("rebooting", "running", "stopped"))
+    assert told([(begin, True), (up, True)]) == []
+    assert [one.after for one in told([(begin, True), (up, True), (down, True)])] == ["stopped"]
+    made = [*up, *listed({"s2": "provisioning"})]
+    assert [
+        one.before for one in told([(up, True), (made, True), (listed({"s1": "running", "s2": "running"}), True)])
+    ] == ["not there"]
