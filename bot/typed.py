@@ -25,7 +25,7 @@ _FIRST: Final = re.compile(r"\S+")
 
 def words_of(text: str) -> tuple[list[str], str]:
     """Return the words that were typed, and the reason that follows them in the asker's own spelling."""
-    head, reason = _split_reason(_unslack(text[:MAX_TEXT]))
+    head, reason = _split_reason(as_typed(text[:MAX_TEXT]))
     return [word for word in (trim(part) for part in _dashes(head).split()) if word], reason
 
 
@@ -59,7 +59,7 @@ def _split_reason(text: str) -> tuple[str, str]:
     return text, ""
 
 
-def _unslack(text: str) -> str:
+def as_typed(text: str) -> str:
     """Undo what Slack did: links back to what was typed, the three escapes back to characters."""
     linked = _LINK.sub(lambda found: found[2] or found[1].rstrip("/"), text)
     plain = html.unescape(linked) if "&" in linked else linked

@@ -6,6 +6,7 @@ from bot import names
 from bot.blocks.acts import act
 from bot.blocks.build import Block, Post, actions, button, context, pack, plain, section
 from bot.blocks.text import flat, outside
+from bot.typed import as_typed
 from bot.words import SLASH
 from core.errors import VpsopsError
 
@@ -42,7 +43,7 @@ def suggestions(error: VpsopsError, operation: str, nearest: Sequence[str], reas
 def near_commands(message: str, hint: str, near: Sequence[str]) -> Post:
     """Draw "not understood" with a button for each command it may have been; a press does what its button says."""
     base = note(message, hint)
-    row = [typed_button(text, text, number) for number, text in enumerate(near)]
+    row = [typed_button(as_typed(text), text, number) for number, text in enumerate(near)]
     fitting = [one for one in row if one is not None]
     return Post(base.text, (*base.blocks, actions(fitting))) if fitting else base
 

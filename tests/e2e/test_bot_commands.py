@@ -1,0 +1,231 @@
+"""The commands beside the operations, in a workspace: what they say, to whom, and what they never do."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from core.app import Core
+from core.changes.model import Actor, ActorKind, Change, Origin, State
+from core.requests import Held, Refused, Request
+from core.storage import Connection
+from core.storage.tables import CHANGES
+from playground.slack.config import WorkspaceConfig
+from playground.slack.entities import Message
+from playground.wayscloud.config import SimulatorConfig
+from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
+
+AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U0ALICE")
+WORKSPACE = WorkspaceConfig().with_scopes("channels:read", "groups:read")
+SCENE = Scene(workspace=WORKSPACE, settings={"VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS"})
+
+
+@asynccontextmanager
+async def playing(directory: Path, scene: Scene = SCENE) -> AsyncIterator[tuple[Stage, Core]]:
+    async with stage(directory, scene) as world, world.bot() as (_, core):
+        yield world, core
+
+
+async def agent_asks(core: Core, server: str = "web01") -> Change:
+    outcome = await core.gate.submit(
+        Request("reboot", {"server": server}, AGENT, Origin("mcp"), reason="<!channel> hangs")
+    )
+    assert isinstance(outcome, Held), outcome
+    return outcome.change
+
+
+async def say(world: Stage, who: str, text: str, words: str, channel: str = "ops") -> Message:
+    """Type a command and wait for the private answer that holds these words."""
+    delivery = await world.slack.command(who, channel, "/vps", text)
+    assert delivery.error is None
+    return await world.private(who, words)
+
+
+async def press(world: Stage, who: str, message: Message, words: str) -> None:
+    """Press the button that has these words on it."""
+    found = [
+        element["action_id"]
+        for block in message.blocks
+        if block["type"] == "actions"
+        for element in block["elements"]
+        if element["text"]["text"] == words
+    ]
+    assert found, f"no button {words!r} among {buttons(message)}"
+    await world.slack.click(who, message, found[0])
+
+
+async def test_a_typed_approval_decides_nothing_and_leads_to_the_card(tmp_path: Path) -> None:
+    """Neither the words nor the answer's buttons vote; the link opens the card in the approval channel."""
+    async with playing(tmp_path) as (world, core):
+        change = await agent_asks(core)
+        card = await world.card("approvals", words="waiting for approval")
+        answer = await say(world, "bob", f"approve {change.id}", "Nothing was decided")
+        assert f"archives/C0APPROVALS/p{card.ts.replace('.', '')}" in shown(answer)
+        assert buttons(answer) == []
+        await say(world, "bob", f"deny {change.id} because no", "to deny takes a click")
+        assert (await core.gate.get(change.id)).votes == ()
+        listed = await say(world, "carol", "changes open", "Open changes")
+        assert "archives/C0APPROVALS" in shown(listed)
+        await say(world, "alice", "changes mine", "Your changes and your agents'")
+        await say(world, "bob", "changes mine", "none")
+
+
+async def test_agents_are_paused_and_go_on_by_a_click_of_who_may(tmp_path: Path) -> None:
+    """Anybody pauses; the channel hears of it; only a member of the approval channel lets agents go on, once."""
+    async with playing(tmp_path) as (world, core):
+        change = await agent_asks(core)
+        card = await world.card("approvals", words="waiting for approval")
+        world.slack.kick("approvals", "dave")
+        await say(world, "dave", "pause \u2014reason \u201codd\u201d reboots", "dave paused them")
+        await world.card("approvals", words="They can look, and change nothing")
+        await world.slack.click("bob", card, "vps:approve")
+        await world.private("bob", "Agents are paused: dave")
+        assert isinstance(await core.gate.submit(Request("stop", {"server": "web01"}, AGENT, Origin("mcp"))), Refused)
+        asked = await say(world, "dave", "resume", "1 of their changes wait")
+        await press(world, "dave", asked, "Let agents go on")
+        await world.private("dave", "not among those who may let agents go on")
+        assert (await core.gate.agents_paused()).paused
+        asked = await say(world, "carol", "resume because fixed", "dave paused them")
+        await press(world, "carol", asked, "Let agents go on")
+        await world.private("carol", "Agents may ask for changes again")
+        await world.card("approvals", words="carol lets agents go on, because fixed")
+        await world.slack.click("bob", card, "vps:approve")
+        await world.card("approvals", words="Reboot web01.example.com: done")
+        assert (await core.gate.get(change.id)).state is State.SUCCEEDED
+        await say(world, "bob", "resume", "Agents are not paused")
+
+
+async def test_the_trail_is_shown_to_members_and_shared_without_words(tmp_path: Path) -> None:
+    """By server, by a mentioned person, turned by its buttons; a channel sees no reasons, and a guest nothing."""
+    guest = next(replace(user, is_restricted=True) for user in WORKSPACE.users if user.name == "dave")
+    users = tuple(guest if user.name == "dave" else user for user in WORKSPACE.users)
+    async with playing(tmp_path, replace(SCENE, workspace=replace(WORKSPACE, users=users))) as (world, core):
+        change = await agent_asks(core)
+        card = await world.card("approvals", words="waiting for approval")
+        await world.slack.click("bob", card, "vps:approve")
+        await world.card("approvals", words="Reboot web01.example.com: done")
+        answer = await say(world, "carol", "audit web01", "The audit trail, server web01")
+        assert 'reason: "<!channel> hangs"' in shown(answer)
+        assert "approved" in shown(answer)
+        assert "archives/C0APPROVALS" in shown(answer)
+        await say(world, "carol", "audit <@U0BOB|bob>", "The audit trail, person U0BOB")
+        await say(world, "carol", f"audit {change.id}", f"change {change.id}")
+        await say(world, "carol", "audit db99", "nothing")
+        await press(world, "carol", answer, "Share here")
+        shared = await world.card(words="The audit trail, server web01")
+        assert "hangs" not in shown(shared)
+        assert "Shared by <@U0CAROL>" in shown(shared)
+        assert buttons(shared) == []
+        await say(world, "dave", "audit", "Only full, active members")
+
+
+async def test_the_report_says_how_everything_stands_and_hides_costs_in_a_channel(tmp_path: Path) -> None:
+    """One private message with the fleet, costs, holds and the switch; the shared one is without costs."""
+    async with playing(tmp_path, replace(SCENE, provider=SimulatorConfig(speed=600, fleet=30))) as (world, core):
+        await agent_asks(core, server=(await first_server(core)))
+        answer = await say(world, "alice", "report", "How everything stands")
+        said = shown(answer)
+        assert "30: " in said
+        assert "1 for approval" in said
+        assert "may ask" in said
+        assert "A month costs" in said
+        await press(world, "alice", answer, "Share here")
+        shared = await world.card(words="How everything stands")
+        assert "30: " in shown(shared)
+        assert "A month costs" not in shown(shared)
+        world.fault(kind="status", status=503, match={"operation": "list"})
+        assert "1 for approval" in shown(await say(world, "bob", "report", "not known"))
+
+
+async def first_server(core: Core) -> str:
+    return str((await core.gate.api.list_servers())[0].id)
+
+
+async def test_a_slip_is_offered_on_buttons_with_all_that_followed(tmp_path: Path) -> None:
+    """The press does what the button says, reason included; the same for a server's name that is nearly right."""
+    async with playing(tmp_path) as (world, _):
+        answer = await say(world, "alice", "rebot web01 because <b> swap", "nothing was run")
+        assert world.slack.messages("ops") == []
+        await press(world, "alice", answer, "/vps reboot web01 because <b> swap")
+        assert "<b> swap" in shown(await world.card(words="Reboot web01.example.com"))
+        near = await say(world, "bob", "stop db0l because of a leak", "There is no server")
+        await press(world, "bob", near, "Stop db01.example.com")
+        assert "of a leak" in shown(await world.card(words="Stop db01.example.com"))
+
+
+def team_scene(directory: Path) -> Scene:
+    """A policy that lets a user group's members reboot and stop, and nobody else."""
+    policy = directory / "vpsops.toml"
+    policy.write_text(
+        '[[rule]]\nid = "reads"\nrisk = "read"\ndecision = "allow"\n'
+        '[[rule]]\nid = "team"\ngroup = "S0APPROVERS"\noperation = ["reboot", "stop"]\ndecision = "confirm"\n',
+        encoding="utf-8",
+    )
+    return replace(SCENE, settings={**SCENE.settings, "VPSOPS_CONFIG": str(policy)})
+
+
+async def test_help_says_what_the_caller_may_do_with_groups_read_from_slack(tmp_path: Path) -> None:
+    """A rule about a user group is decided by who is in it now."""
+    async with playing(tmp_path, team_scene(tmp_path)) as (world, core):
+        assert "you confirm (team)" in shown(await say(world, "bob", "help reboot", "For you, here"))
+        assert "refused" in shown(await say(world, "alice", "help reboot", "For you, here"))
+        await say(world, "alice", "stop web01", "No rule allows it")
+        delivery = await world.slack.command("bob", "ops", "/vps", "stop web01")
+        assert delivery.acked_in is not None
+        await world.card(words="Stop web01.example.com")
+        change = (await core.gate.changes())[0]
+        assert change.actor.groups == ("T0ACME", "S0APPROVERS")
+
+
+async def test_groups_that_cannot_be_read_let_nothing_happen(tmp_path: Path) -> None:
+    """Without the scope to read the user group the asker's groups are not known, which is held against the request."""
+    scene = replace(team_scene(tmp_path), workspace=replace(WORKSPACE, scopes=frozenset({"commands", "chat:write"})))
+    async with playing(tmp_path, scene) as (world, _):
+        await say(world, "bob", "stop db01", "the asker's groups")
+
+
+async def test_without_a_rule_about_groups_nobodys_groups_are_read(tmp_path: Path) -> None:
+    """No call to Slack stands between a command and its answer where the policy does not need one."""
+    async with playing(tmp_path) as (world, _):
+        await say(world, "alice", "show web01", "185.35.202.45")
+        called = [method for method in ("usergroups.users.list", "conversations.members") if world.slack.calls(method)]
+        assert called == []
+
+
+async def test_a_watch_is_begun_by_the_exact_server_and_ended(tmp_path: Path) -> None:
+    """A near name is asked about; what is stored is the server that was meant, until its time."""
+    async with playing(tmp_path) as (world, core):
+        near = await say(world, "alice", "watch weeb01 for 2h", "There is no server")
+        await press(world, "alice", near, "/vps watch web01.example.com for 2h")
+        await world.private("alice", "hears of web01.example.com for 2 h")
+        await say(world, "alice", "watch web01 stop", "no longer watches web01.example.com")
+        await say(world, "alice", "watch web01 stop", "does not watch web01")
+        records = await core.database.read(lambda connection: [row.event for row in audit_of(connection)])
+        assert records == ["subscribed", "unsubscribed"]
+
+
+def audit_of(connection: Connection) -> list[sa.Row[tuple[str]]]:
+    return list(connection.execute(sa.text("SELECT event FROM audit ORDER BY seq")))
+
+
+@pytest.mark.parametrize(("who", "may"), [("alice", True), ("bob", True), ("dave", False)])
+async def test_an_unclear_change_is_settled_by_those_concerned(tmp_path: Path, who: str, may: bool) -> None:
+    """The human behind the agent and a member of the approval channel may say what became of it; others may not."""
+    async with playing(tmp_path) as (world, core):
+        change = await agent_asks(core)
+        card = await world.card("approvals", words="waiting for approval")
+        world.slack.kick("approvals", "dave")
+        unclear = sa.update(CHANGES).where(CHANGES.c.id == change.id).values(state="needs_person")
+        await core.database.transact(lambda connection: connection.execute(unclear))
+        await core.gate.wait(change.id, seconds=1, until=lambda one: one.state is State.NEEDS_PERSON)
+        await world.slack.click_stale("bob", card, "vps:approve")
+        asked = await world.card("approvals", words="a person has to look")
+        await world.slack.click(who, asked, "vps:not_happened")
+        if may:
+            await world.card("approvals", words="it did not happen")
+        else:
+            await world.private(who, "not among those who may say")
+        assert (await core.gate.get(change.id)).state is (State.FAILED if may else State.NEEDS_PERSON)
