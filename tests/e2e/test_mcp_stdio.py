@@ -20,6 +20,7 @@ from mcp.client import ClientRequestContext
 
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from tests.unit.mcp.listening import Ear, hearing
 
 pytestmark = pytest.mark.process
 KEY = "wayscloud_vps_test1_SECRET"
@@ -90,20 +91,24 @@ async def yes(_context: ClientRequestContext, _params: t.ElicitRequestParams) ->
 async def test_a_client_reads_and_changes_over_standard_streams(
     provider: SimulatorHandle, environment: dict[str, str], era: str
 ) -> None:
-    """A client starts the process, lists, reads, and stops a server once after its human's yes."""
+    """A client starts the process, lists, listens, and stops a server once after its human's yes."""
     environment |= {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": provider.url}
     parameters = StdioServerParameters(command=COMMAND[0], args=list(COMMAND[1:]), env=environment)
+    ear = Ear()
     async with Client(
         parameters,
         mode=era,
         elicitation_callback=yes,  # type: ignore[arg-type]
+        message_handler=ear,
         read_timeout_seconds=BOUND,
     ) as client:
         assert client.protocol_version == ("2025-11-25" if era == "legacy" else "2026-07-28")
         assert len((await client.list_tools()).tools) == 14
         listed = await client.call_tool("vps_list", {})
         assert not listed.is_error
-        stopped = await client.call_tool("vps_stop", {"server": "web01", "reason": "night"})
+        async with hearing(client, ear, era, "vps://servers"):
+            stopped = await client.call_tool("vps_stop", {"server": "web01", "reason": "night"})
+            await ear.until("vps://servers")
         assert not stopped.is_error
         assert stopped.structured_content is not None
         assert stopped.structured_content["operation"] == "stop"

@@ -101,22 +101,28 @@ async def listening(
 ) -> AsyncIterator[Listener]:
     """Listen for some resources until the block ends."""
     ear = Ear()
-    async with client_and_live(core, era, ear, options) as (client, live):
-        if era == "legacy":
-            for uri in uris:
-                await subscribe(client, uri)
-            yield Listener(client, ear, live, list(uris))
-            return
-        async with client.listen(resource_subscriptions=uris) as stream, anyio.create_task_group() as group:
+    async with client_and_live(core, era, ear, options) as (client, live), hearing(client, ear, era, *uris) as honoured:
+        yield Listener(client, ear, live, honoured)
 
-            async def hear() -> None:
-                async for event in stream:
-                    assert isinstance(event, ResourceUpdated)
-                    ear.hear(event.uri)
 
-            group.start_soon(hear)
-            yield Listener(client, ear, live, list(stream.honored.resource_subscriptions or ()))
-            group.cancel_scope.cancel()
+@asynccontextmanager
+async def hearing(client: Client, ear: Ear, era: str, *uris: str) -> AsyncIterator[list[str]]:
+    """Have a connected client, whose messages its ear gets, listen for some resources until the block ends."""
+    if era == "legacy":
+        for uri in uris:
+            await subscribe(client, uri)
+        yield list(uris)
+        return
+    async with client.listen(resource_subscriptions=uris) as stream, anyio.create_task_group() as group:
+
+        async def hear() -> None:
+            async for event in stream:
+                assert isinstance(event, ResourceUpdated)
+                ear.hear(event.uri)
+
+        group.start_soon(hear)
+        yield list(stream.honored.resource_subscriptions or ())
+        group.cancel_scope.cancel()
 
 
 async def until(condition: Callable[[], bool]) -> None:

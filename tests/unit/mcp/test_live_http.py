@@ -10,7 +10,6 @@ import httpx2
 import mcp.types as t
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.server.subscriptions import ResourceUpdated
 
 from core.app import Core
 from mcp_server.server import Options
@@ -18,7 +17,7 @@ from playground.wayscloud.model import State as Really
 from playground.wayscloud.serve import SimulatorHandle
 from tests.unit.mcp.bench import ANN, WEB
 from tests.unit.mcp.http_bench import BOB_TOKEN, NEW, call, serving, with_tokens
-from tests.unit.mcp.listening import Ear, become, subscribe, until
+from tests.unit.mcp.listening import Ear, become, hearing, until
 
 LOCAL = Options(human=ANN)
 URIS = ["vps://servers", f"vps://servers/{WEB}"]
@@ -34,22 +33,9 @@ async def listening(url: str, era: str, token: str = "") -> AsyncIterator[Ear]:
         Client(
             streamable_http_client(url, http_client=http), mode=era, message_handler=ear, read_timeout_seconds=8
         ) as client,
+        hearing(client, ear, era, *URIS),
     ):
-        if era == "legacy":
-            for uri in URIS:
-                await subscribe(client, uri)
-            yield ear
-            return
-        async with client.listen(resource_subscriptions=URIS) as stream, anyio.create_task_group() as group:
-
-            async def hear() -> None:
-                async for event in stream:
-                    assert isinstance(event, ResourceUpdated)
-                    ear.hear(event.uri)
-
-            group.start_soon(hear)
-            yield ear
-            group.cancel_scope.cancel()
+        yield ear
 
 
 async def silent(core: Core) -> None:
