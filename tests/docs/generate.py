@@ -35,7 +35,8 @@ def operations() -> str:
         for name, one in OPERATIONS.items()
     ]
     head = ["| operation | what it does | risk | effect | MCP tool |", "|---|---|---|---|---|"]
-    typed = [f"| `{words.usage(word)}` | {words.summary(word)} |" for word in words.LISTED]
+    bar = str.maketrans({"|": "\\|"})  # it would end a cell, in code too
+    typed = [f"| `{words.usage(word).translate(bar)}` | {words.summary(word)} |" for word in words.LISTED]
     slack = ["", "## In Slack", "", "| typed | what it does |", "|---|---|", *typed]
     return HEAD + "# Operations\n\n" + "\n".join([*head, *rows, *slack]) + "\n"
 
