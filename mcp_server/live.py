@@ -79,7 +79,7 @@ class Live:
         self.core = core
         self.group = group
         self.bus = InMemorySubscriptionBus()
-        self.streams = 0
+        self.streams: Counter[str] = Counter()  # by who opened them
         self._watched: dict[str, Counter[str]] = {}
         self._pending: dict[str, list[Target]] = {}
         self._wake = anyio.Event()

@@ -1,5 +1,6 @@
 """How clients listen: by `resources/subscribe` in the handshake's era, by `subscriptions/listen` since 2026-07-28."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
@@ -19,6 +20,8 @@ from mcp_server.reader import Reader
 MAX_EACH: Final = 100
 """Resources that one session, or one stream, may listen for."""
 MAX_STREAMS: Final = 500
+MAX_STREAMS_EACH: Final = 50
+"""Of one caller, so that none keeps the others out."""
 BACKLOG: Final = 256
 STREAM_SECONDS: Final = 3600.0
 """A stream that began with a token ends in good order after this, so that the next begins with one that still holds."""
@@ -151,7 +154,7 @@ async def listen(
     wanted = tuple(dict.fromkeys(params.notifications.resource_subscriptions or ()))
     if len(wanted) > MAX_EACH:
         raise sdk.invalid(f"A stream may listen for {MAX_EACH} resources.")
-    if live.streams >= MAX_STREAMS:
+    if live.streams.total() >= MAX_STREAMS or live.streams[reader.actor.id] >= MAX_STREAMS_EACH:
         raise MCPError(t.INTERNAL_ERROR, "Too many streams are open. Close some, or try again later.")
     async with _watching(live, reader, wanted) as uris:
         stream = ListenHandler(Guarded(live.bus, reader, uris), max_subscriptions=1, max_buffered_events=BACKLOG)
@@ -167,7 +170,7 @@ async def listen(
 async def _watching(live: Live, reader: Reader, wanted: Sequence[str]) -> AsyncIterator[list[str]]:
     """Watch what there is of some resources; raises the protocol's error where that cannot be told now."""
     watches: dict[str, Release] = {}
-    live.streams += 1
+    live.streams[reader.actor.id] += 1
     try:
         for uri in wanted:
             with suppress(InvalidInput, UnknownChange, NotAllowed):
@@ -176,7 +179,7 @@ async def _watching(live: Live, reader: Reader, wanted: Sequence[str]) -> AsyncI
     except VpsopsError as error:
         raise MCPError(t.INTERNAL_ERROR, f"{error} ({error.error_id})") from None
     finally:
-        live.streams -= 1
+        live.streams -= Counter([reader.actor.id])
         for release in watches.values():
             release()
 

@@ -52,7 +52,7 @@ async def held(core: Core, server: str = "web01") -> str:
 
 async def silent(core: Core, live: Live) -> None:
     """Wait until nothing is watched, followed or waited for any more."""
-    await until(lambda: not live.watched and not live.running and live.streams == 0)
+    await until(lambda: not live.watched and not live.running and not live.streams)
     await until(lambda: core.database.signals._waiters == 0)
     assert not core.engine.fleet._listeners
     assert not live.bus._listeners or not live.streams
@@ -187,16 +187,17 @@ async def test_a_session_listens_for_so_many_and_no_more(core: Core, monkeypatch
     assert refused.value.code == t.INVALID_PARAMS
 
 
-async def test_a_process_has_so_many_streams_and_no_more(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One stream too many is refused; when one goes there is room again."""
-    monkeypatch.setattr(subscriptions, "MAX_STREAMS", 1)
+@pytest.mark.parametrize("bound", ["MAX_STREAMS", "MAX_STREAMS_EACH"])
+async def test_there_are_so_many_streams_and_no_more(core: Core, monkeypatch: pytest.MonkeyPatch, bound: str) -> None:
+    """One stream too many, of a process or of one caller, is refused; when one goes there is room again."""
+    monkeypatch.setattr(subscriptions, bound, 1)
     async with client_and_live(core, "2026-07-28") as (client, live):
         async with client.listen(resource_subscriptions=[SERVERS]):
             with pytest.raises(MCPError, match="Too many streams"):
                 await listen(client, "2026-07-28", SERVERS)
-        await until(lambda: live.streams == 0)
+        await until(lambda: not live.streams)
         async with client.listen(resource_subscriptions=[SERVERS]):
-            assert live.streams == 1
+            assert live.streams.total() == 1
 
 
 async def test_without_the_scope_nothing_is_heard(core: Core, era: str) -> None:
