@@ -23,6 +23,7 @@ COMMANDS = {
     "mcp": ("mcp_server.cli", "serve AI assistants over MCP"),
     "bot": ("bot.cli", "serve a Slack workspace"),
     "serve": ("vpsops_serve", "serve a Slack workspace and AI assistants in one process"),
+    "manifest": ("bot.manifest", "print the Slack app's manifest"),
     "worker": ("core.worker", "run and watch approved changes, beside the front ends"),
     "policy": ("core.policy.cli", "check the policy, or explain a decision"),
     "audit": ("core.audit_cli", "show, verify or export the audit trail"),

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import aiohttp
 import anyio
@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from bot.blocks.build import Block
 from bot.blocks.notes import error_note, note
 from bot.courtesy import Courtesy
 from bot.deliveries import CLICK, COMMAND, EVENT, SHORTCUT, SUBMISSION, Intake
@@ -40,7 +41,8 @@ from bot.on_submission import on_submission
 from bot.parts import Asking, Parts
 from bot.slack import Slack
 from bot.suggest import options_for
-from bot.wire import Click, Event, Shortcut, SlashCommand, Submission
+from bot.wire import Click, Event, Shortcut, SlashCommand, Submission, Suggestion
+from bot.workspaces import ManyOffices, NotInstalled, Office, OneOffice
 from core.app import Core
 from core.errors import StorageError, VpsopsError
 from core.inbox import Delivery
@@ -48,6 +50,9 @@ from core.inbox import Delivery
 PATH: Final = "/slack/events"
 DRAIN_SECONDS: Final = 10.0
 FINISH_SECONDS: Final = 3.0
+
+if TYPE_CHECKING:
+    from bot.oauth import Installing
 
 log = structlog.get_logger(__name__)
 HANDLERS: Final = {
@@ -81,20 +86,31 @@ async def open_bot(core: Core) -> AsyncIterator[Bot]:
     Needs neither Slack nor the provider to be reachable.
     """
     async with aiohttp.ClientSession() as session, anyio.create_task_group() as group:
-        slack = Slack(core.settings, session)
+        slack, installing = Slack(core.settings, session), installing_of(core, session)
+        office = Office(core, slack, Membership(slack, core.clock))
+        offices = ManyOffices(core, session, installing.kept) if installing else OneOffice(office)
         courtesy = Courtesy(core.clock)
-        parts = Parts(core, slack, Membership(slack, core.clock), Deliverer(core, slack), courtesy)
+        parts = Parts(core, slack, office.membership, Deliverer(core, slack, offices), courtesy, offices)
         intake = Intake(core.inbox, core.clock, partial(work, parts), courtesy)
         bolt = build_bolt(parts, intake)
         for loop in (intake.run, parts.deliverer.run, parts.deliverer.refresh, partial(keep_current, parts)):
             group.start_soon(loop)
         try:
-            yield Bot(parts, bolt, intake, routes_of(parts, bolt))
+            yield Bot(parts, bolt, intake, [*routes_of(parts, bolt), *(installing.routes if installing else [])])
             if not await intake.drain(DRAIN_SECONDS):
                 log.warning("stopping with deliveries in hand; the next start takes them up", count=intake.busy)
             await parts.deliverer.finish(FINISH_SECONDS)
         finally:
             group.cancel_scope.cancel()
+
+
+def installing_of(core: Core, session: aiohttp.ClientSession) -> "Installing | None":
+    """Return how workspaces install the app, where there are several."""
+    if not core.workspaces.several:
+        return None
+    from bot.oauth import installing  # noqa: PLC0415 - cryptography is for those who need it
+
+    return installing(core, session)
 
 
 def build_bolt(parts: Parts, intake: Intake) -> AsyncApp:
@@ -120,7 +136,7 @@ def build_bolt(parts: Parts, intake: Intake) -> AsyncApp:
         authorize=authorize,
         request_verification_enabled=bool(secret),
     )
-    register(bolt, intake, partial(options_for, parts))
+    register(bolt, intake, partial(_options, parts), parts.offices.removed)
     return bolt
 
 
@@ -137,6 +153,15 @@ def routes_of(parts: Parts, bolt: AsyncApp) -> list[Route | Mount]:
         guard = Guard(_Endpoint(AsyncSlackRequestHandler(bolt)), secret, parts.core.clock)
         routes.insert(0, Route(PATH, _Asgi(guard, parts.courtesy)))
     return routes
+
+
+async def _options(parts: Parts, suggestion: Suggestion) -> list[Block]:
+    team = suggestion.team.id if suggestion.team else suggestion.user.team_id
+    try:
+        return await options_for(await parts.at(team), suggestion)
+    except VpsopsError as error:
+        log.info("no entries for a menu", error=error.message, error_id=error.error_id)
+        return []
 
 
 class _Asgi:
@@ -158,7 +183,11 @@ class _Endpoint:
         self._handler = handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._handler.handle(Request(scope, receive), {CHECKED: scope[CHECKED]})
+        try:
+            response = await self._handler.handle(Request(scope, receive), {CHECKED: scope[CHECKED]})
+        except Exception as error:  # noqa: BLE001 - Bolt takes a few more things for granted than the guard knows
+            log.warning("signed request refused", error=type(error).__name__)
+            response = Response("malformed", status_code=400)
         await response(scope, receive, send)
 
 
@@ -177,6 +206,11 @@ async def work(parts: Parts, delivery: Delivery) -> None:
     handler = HANDLERS.get(delivery.kind)
     if handler is None:
         log.error("delivery of an unknown kind", kind=delivery.kind)
+        return
+    try:
+        parts = await parts.at(asking_of(delivery).team)
+    except NotInstalled as error:  # there is no way to tell anybody
+        log.warning("delivery of a workspace without the app dropped", kind=delivery.kind, error=error.message)
         return
     try:
         await handler(parts, delivery)

@@ -14,6 +14,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 
 from bot.app import PATH, Bot, open_bot
+from bot.manifest import INSTALL_PATH
 from bot.socket_mode import Line
 from core.app import open_core
 from core.errors import ConfigurationError, StorageError, VpsopsError
@@ -43,7 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = (
         "needs SLACK_BOT_TOKEN, and SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (HTTP); "
-        "each may come from a file named by NAME_FILE. Paste manifest.yml to create the app."
+        "each may come from a file named by NAME_FILE. Paste what `vpsops manifest` prints to create the app. "
+        "Several workspaces: see docs/slack.md."
     )
     parser.add_argument(
         "--http",
@@ -85,13 +87,19 @@ def reported(start: Callable[[], None]) -> int:
 def address_of(given: str | None, settings: Settings) -> tuple[str, int] | None:
     """Return where to listen, or nothing for Socket Mode; raises `ConfigurationError` on a wrong address."""
     if given is None and settings.slack_app_token is not None:
+        if settings.slack_client_id:
+            raise ConfigurationError(
+                "Workspaces install the app over HTTP, which Socket Mode alone does not serve.",
+                hint="Give --http HOST:PORT, or run `vpsops serve`, which does both.",
+            )
         return None
     return read_address(given or DEFAULT, DEFAULT)
 
 
 def require(settings: Settings, *, http: bool) -> None:
     """Raise `ConfigurationError` naming every variable that is missing."""
-    needed = {"SLACK_BOT_TOKEN": settings.slack_bot_token}
+    several = bool(settings.slack_client_id)  # then each workspace brings its token
+    needed = {} if several else {"SLACK_BOT_TOKEN": settings.slack_bot_token}
     needed |= {"SLACK_SIGNING_SECRET": settings.slack_signing_secret} if http else {}
     missing = [name for name, value in needed.items() if value is None or not value.get_secret_value().strip()]
     if missing:
@@ -131,6 +139,9 @@ async def by_socket(bot: Bot, settings: Settings, stop: anyio.Event) -> None:
 
 async def check_token(bot: Bot) -> None:
     """Ask Slack once who we are: a wrong token ends the start, an unreachable Slack does not."""
+    if bot.parts.core.workspaces.several:
+        log.info("serving several workspaces", where=bot.parts.core.settings.slack_url + INSTALL_PATH)
+        return
     try:
         answer = await bot.parts.slack.client.auth_test()
     except SlackApiError as error:

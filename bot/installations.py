@@ -103,6 +103,11 @@ class Installations(AsyncInstallationStore):
             return None
         return Installed(team, bot.team_name or "", token)
 
+    async def token(self, team: str) -> str | None:
+        """Return a workspace's token as it is now, if it has the app; raises `StorageError`."""
+        found = await self.of(team)
+        return found.token if found else None
+
     async def teams(self) -> list[str]:
         """Return the workspaces that have the app and may have it; raises `StorageError`."""
         table = self._store.bots

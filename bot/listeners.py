@@ -1,11 +1,13 @@
 """What Bolt calls: read the payload, store it, acknowledge. Thin on purpose: nothing here waits for anybody else."""
 
+import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import structlog
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
+from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 
 from bot import names
@@ -27,12 +29,14 @@ from bot.deliveries import (
 )
 from bot.guard import CHECKED
 from bot.on_home import OPENED
-from bot.wire import Click, Event, Shortcut, SlashCommand, Submission, Suggestion
+from bot.wire import Click, Event, Malformed, Shortcut, SlashCommand, Submission, Suggestion
 from bot.words import SLASH
 from core.errors import StorageError
 
 COMMANDS: Final = (SLASH,)
-EVENTS: Final = (OPENED,)
+UNINSTALLED: Final = "app_uninstalled"
+REVOKED: Final = "tokens_revoked"
+EVENTS: Final = (OPENED, UNINSTALLED, REVOKED)
 SHORTCUTS: Final = (names.NEW_SERVER, names.ACT_ON)
 """What the manifest must declare; a test holds both against each other."""
 
@@ -43,18 +47,41 @@ log = structlog.get_logger(__name__)
 Body = dict[str, Any]
 M = TypeVar("M", bound=BaseModel)
 Suggest = Callable[[Suggestion], Awaitable[list[Block]]]
+Removed = Callable[[str, float], Awaitable[None]]
 
 
-def register(app: AsyncApp, intake: Intake, suggest: Suggest) -> None:
+def register(app: AsyncApp, intake: Intake, suggest: Suggest, removed: Removed) -> None:
     """Hand everything Slack may send to the intake; only menus are answered on the spot."""
     for command in COMMANDS:
         app.command(command)(_command(intake))
-    for event in EVENTS:
-        app.event(event)(_event(intake))
+    app.event(OPENED)(_event(intake))
+    for event in (UNINSTALLED, REVOKED):
+        app.event(event)(_removed(removed))
     app.action(ANY)(_click(intake))
     app.view(ANY)(_submission(intake))
     app.shortcut(ANY)(_shortcut(intake))
     app.options(ANY)(_options(suggest))
+    app.command(ANY)(_unknown_command)  # what nobody answers is sent again and again by Socket Mode
+    app.event(ANY)(_unknown_event)
+    app.error(_broken)
+
+
+async def _unknown_command(ack: AsyncAck) -> None:
+    await ack(text=f"I do not know this command, so nothing was done. {SLASH} help shows what there is.")
+
+
+async def _unknown_event(body: Body) -> None:
+    event = body.get("event")
+    log.info("event ignored", type=str(event.get("type", "")) if isinstance(event, dict) else "")
+
+
+async def _broken(error: Exception) -> BoltResponse:
+    """Answer for a listener that raised; Bolt's own words would hold what was delivered."""
+    if isinstance(error, Malformed):
+        log.warning("delivery dropped: %s", error)
+        return BoltResponse(status=200, body="")
+    log.error("listener broke", error=type(error).__name__)
+    return BoltResponse(status=500, body="")
 
 
 def _command(intake: Intake) -> Callable[..., Awaitable[None]]:
@@ -105,7 +132,12 @@ def _submission(intake: Intake) -> Callable[..., Awaitable[None]]:
 def _read(model: type[M], body: Body, context: AsyncBoltContext) -> M:
     """Return the payload as the guard has read it; by Socket Mode there is no guard before us."""
     checked = context.get(CHECKED)
-    return checked if isinstance(checked, model) else model.model_validate(body)
+    if isinstance(checked, model):
+        return checked
+    try:
+        return model.model_validate(body)
+    except ValidationError:
+        raise Malformed("the payload lacks what one of its kind has") from None
 
 
 def _event(intake: Intake) -> Callable[..., Awaitable[None]]:
@@ -116,6 +148,18 @@ def _event(intake: Intake) -> Callable[..., Awaitable[None]]:
             await intake.accept(event_key(event), EVENT, event.model_dump())
 
     return on_event
+
+
+def _removed(removed: Removed) -> Callable[..., Awaitable[None]]:
+    async def on_removed(body: Body, context: AsyncBoltContext) -> None:
+        """Done before the acknowledgement: where it cannot be written down, Slack says it again."""
+        event = _read(Event, body, context)
+        tokens = event.event.get("tokens")
+        people_only = event.event.get("type") == REVOKED and not (isinstance(tokens, dict) and tokens.get("bot"))
+        if event.team_id and not people_only:
+            await removed(event.team_id, math.inf if event.event_time is None else event.event_time)
+
+    return on_removed
 
 
 def _shortcut(intake: Intake) -> Callable[..., Awaitable[None]]:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -123,7 +123,23 @@ class Newsroom:
 
     async def wanted(self) -> list[Subscription]:
         """Return every subscription, those of the settings among them."""
-        return with_defaults(self._core.settings, await self._store.all())
+        stored, spaces, team = await self._store.all(), self._core.workspaces, self._core.gate.team
+        if not spaces.several:
+            return with_defaults(self._core.settings, stored)
+        teams = [team] if team else sorted({one.team for one in stored} | {one.team for one in spaces.known})
+        return [one for each in teams for one in self._of_team(each, [sub for sub in stored if sub.team == each])]
+
+    def _of_team(self, team: str, stored: Sequence[Subscription]) -> list[Subscription]:
+        settings = self._core.workspaces.settings_of(self._core.settings, team)
+        wanted = with_defaults(settings, stored)
+        return [one if one.team else replace(one, id=f"{one.id}:{team}", team=team) for one in wanted]
+
+    async def team_of(self, messages: Sequence[Message]) -> str:
+        """Return the workspace whose subscriptions these messages are for; nothing where there is only one."""
+        if not self._core.workspaces.several:
+            return ""
+        subs = {one for message in messages for one in message.payload.get("subs", ())}
+        return next((one.team for one in await self.wanted() if one.id in subs), "")
 
     async def deliver(self, topic: str, claimed: Sequence[Message]) -> None:
         """Tell a channel what waits for it."""

@@ -1,6 +1,7 @@
 """Delivers the outbox: every message is drawn from the present state when its turn comes, so updates merge."""
 
 from collections.abc import Sequence
+from copy import copy as copy_of
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -17,7 +18,8 @@ from bot.occasions import of_change, of_event, spread
 from bot.pacing import Pace
 from bot.personal import Personal
 from bot.places import Place, audience_of, card_places, notice_places
-from bot.slack import CLOSED, ELSEWHERE, GONE, LAYOUT, STOP, TOO_MANY, Slack, SlackError
+from bot.slack import CLOSED, ELSEWHERE, GONE, LAYOUT, REMOVED, STOP, TOO_MANY, Slack, SlackError
+from bot.workspaces import NotInstalled, Office, Offices
 from core.app import Core
 from core.changes.attention import waits_for_votes
 from core.changes.model import Change
@@ -49,8 +51,10 @@ class Health:
 class Deliverer:
     """Turns outbox rows into messages. One process's; several may run beside each other."""
 
-    def __init__(self, core: Core, slack: Slack) -> None:
+    def __init__(self, core: Core, slack: Slack, offices: Offices | None = None) -> None:
         self._core = core
+        self._offices = offices
+        self._twins: dict[str, tuple[Slack, Deliverer]] = {}
         self._slack = slack
         self._pace = Pace(core.clock)
         self._drawn: dict[tuple[str, str], Post] = {}
@@ -60,7 +64,7 @@ class Deliverer:
         self._finishing = False
         self._usual = UsualTimes(core.database, core.clock)
         self._group: TaskGroup | None = None
-        self._newsroom = Newsroom(core, self._post, self._failed)
+        self.newsroom = Newsroom(core, self._post, self._failed)
         self._personal = Personal(core, slack, self._post)
         self.health = Health()
 
@@ -100,6 +104,7 @@ class Deliverer:
             await self._deliver_topic(topic, messages)
         finally:
             self._room.release()
+            self._core.database.signals.notify()  # what came meanwhile for the same topic was not to be had
 
     async def refresh(self) -> None:
         """Keep the elapsed time on the cards of what is under way fresh."""
@@ -107,17 +112,43 @@ class Deliverer:
             await self._core.clock.sleep(REFRESH_SECONDS)
             try:
                 open_ones = await self._core.gate.changes(open_only=True, limit=50)
-                for change in [one for one in open_ones if one.state in UNDER_WAY][:REFRESHED]:
-                    await self.redraw(change)
-            except (SlackError, VpsopsError) as error:
+            except VpsopsError as error:
                 log.info("cards not refreshed", error=str(error))
+                continue
+            for change in [one for one in open_ones if one.state in UNDER_WAY][:REFRESHED]:
+                try:
+                    await self.redraw(change)
+                except (SlackError, VpsopsError) as error:
+                    log.info("card not refreshed", error=str(error))
 
     async def redraw(self, change: Change) -> None:
         """Edit the posted copies to the change's present state; posts nothing new."""
-        topic = topic_of(change.id)
-        async with self._lock(topic):
-            for copy in await self._card_copies(topic):
-                await self._edit(change, copy)
+        there = await self._at(self._core.workspaces.owner(change.origin))
+        async with self._lock(topic_of(change.id)):
+            await there.draw_again(change)
+
+    async def draw_again(self, change: Change) -> None:
+        """Edit the posted copies, in the workspace that this one is for."""
+        for copy in await self._card_copies(topic_of(change.id)):
+            await self._edit(change, copy)
+
+    async def _at(self, team: str) -> "Deliverer":
+        """Return this deliverer as it is for one workspace; raises `NotInstalled`, `StorageError`."""
+        if self._offices is None or not self._core.workspaces.several:
+            return self
+        office = await self._offices.of(team)
+        slack, twin = self._twins.get(team, (None, self))
+        if slack is not office.slack:
+            twin = copy_of(self)
+            twin.move_to(office)
+            self._twins[team] = office.slack, twin
+        return twin
+
+    def move_to(self, office: Office) -> None:
+        """Speak in a workspace from now on; locks, pace and what was drawn stay shared."""
+        self._core, self._slack = office.core, office.slack
+        self.newsroom = Newsroom(office.core, self._post, self._failed)
+        self._personal = Personal(office.core, office.slack, self._post)
 
     async def _deliver_topic(self, topic: str, messages: list[Message]) -> None:
         """Deliver one topic's messages: the card once, then what is to be told, each settled for itself."""
@@ -134,7 +165,10 @@ class Deliverer:
 
     async def _deliver_news(self, topic: str, messages: list[Message]) -> None:
         try:
-            await self._newsroom.deliver(topic, messages)
+            there = await self._at(await self.newsroom.team_of(messages))
+            await there.newsroom.deliver(topic, messages)
+        except NotInstalled as error:
+            await self._core.outbox.dead([one.id for one in messages], error=error.message)
         except StorageError as error:  # the lease runs out by itself
             log.error("news not settled", topic=topic, error=error.message, error_id=error.error_id)
         except Exception as error:
@@ -149,7 +183,7 @@ class Deliverer:
         except SlackError as error:
             await self._failed(ids, step[-1].attempts, error)
             return False
-        except UnknownChange as error:
+        except (UnknownChange, NotInstalled) as error:
             await self._core.outbox.dead(ids, error=error.message)
         except StorageError as error:  # the lease runs out by itself
             log.error("message not settled", topic=topic, error=error.message, error_id=error.error_id)
@@ -180,23 +214,39 @@ class Deliverer:
         if message.kind == "event":
             return await self._tell_event(message)
         change = await self._core.gate.get(str(message.payload["change"]))
+        team = self._core.workspaces.owner(change.origin)
+        there = await self._at(team)
         async with self._lock(topic):
-            if message.kind == "card":
-                await self._draw(change, again=again)
-                return ()
-            return await self._tell(change, str(message.payload.get("event", "")))
+            try:
+                return await there.deliver_change(change, message, again=again)
+            except SlackError as error:
+                if there is self or self._offices is None or error.code not in REMOVED:
+                    raise
+                await self._offices.gone(team)
+                raise NotInstalled(f"Slack takes the token of {team} no more ({error.code}).") from None
+
+    async def deliver_change(self, change: Change, message: Message, *, again: bool) -> Sequence[News]:
+        """Draw a change's cards or tell of it, in the workspace that this one is for."""
+        if message.kind == "card":
+            await self._draw(change, again=again)
+            return ()
+        return await self._tell(change, str(message.payload.get("event", "")))
 
     async def _draw(self, change: Change, *, again: bool) -> None:
-        copies = await self._card_copies(topic_of(change.id))
-        for copy in copies:
+        topic = topic_of(change.id)
+        for copy in await self._card_copies(topic):
             await self._edit(change, copy)
-        posted = {copy.purpose for copy in copies}
+        posted = {copy.purpose for copy in await self._card_copies(topic)}
+        closed = False
         for place in card_places(change, self._core.settings):
             if place.purpose not in posted:
                 made = await self._post_card(change, place)
+                closed = closed or made is None
                 if again and made is not None:  # it may be the one of an earlier try, drawn from an earlier state
                     self._drawn.pop((made.channel, made.ts), None)
                     await self._edit(change, made)
+        if closed and not change.state.final:  # people are waited for, and cannot see it
+            raise SlackError("chat.postMessage", CLOSED)
 
     async def _card_copies(self, topic: str) -> list[Copy]:
         return [one for one in await self._core.outbox.copies(topic) if not one.purpose.startswith("told:")]
@@ -251,7 +301,7 @@ class Deliverer:
                 await self._personal.remind(change)
             return ()
         now = self._core.clock.now()
-        occasion, wanted = of_change(change, event, now), await self._newsroom.wanted()
+        occasion, wanted = of_change(change, event, now), await self.newsroom.wanted()
         news = spread([occasion] if occasion else [], wanted, now)
         await self._say(change, event, change_notice(change, event, now), told_now(news, wanted, now))
         await self._personal.tell(change, event)
@@ -281,13 +331,21 @@ class Deliverer:
     async def _tell_event(self, message: Message) -> Sequence[News]:
         occasions = of_event(message.payload)
         if occasions:
-            return spread(occasions, await self._newsroom.wanted(), self._core.clock.now())
-        settings = self._core.settings
-        channel = settings.channel or settings.approval_channel
+            return spread(occasions, await self.newsroom.wanted(), self._core.clock.now())
+        teams = [one.team for one in self._core.workspaces.known] if self._core.workspaces.several else [""]
+        for team in teams:
+            try:
+                await (await self._at(team)).announce(message)
+            except NotInstalled as error:
+                log.info("nothing announced where the app is not", error=error.message)
+        return ()
+
+    async def announce(self, message: Message) -> None:
+        """Tell a channel what everybody should know, in the workspace that this one is for."""
+        channel = self._core.settings.channel or self._core.settings.approval_channel
         if channel and message.payload.get("text"):
             notice = service_notice(str(message.payload["text"]))
             await self._post(Place("", channel), notice, f"event/{message.id}/{message.created_at.timestamp()}")
-        return ()
 
     async def _post(self, place: Place, post: Post, name: str) -> tuple[str, str]:
         """Post to a place, or to the one it names instead; an empty timestamp says that both are closed.
@@ -330,7 +388,7 @@ class Deliverer:
             after = STOPPED_SECONDS
             if self.health.why != error.code:
                 log.error("Slack refuses the token; messages are kept", code=error.code, hint="Check SLACK_BOT_TOKEN.")
-            self.health.why = error.code
+            self.health.why = "" if self._core.workspaces.several else error.code  # one of many does not end the others
         else:
             log.warning("message not delivered", error=str(error), again_in=after)
         await self._core.outbox.retry(ids, after=after, error=str(error))

@@ -3,7 +3,8 @@
 import html
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import aiohttp
 import structlog
@@ -17,12 +18,15 @@ from slack_bolt.response import BoltResponse
 from slack_sdk.errors import SlackApiError
 from slack_sdk.oauth.installation_store import Installation
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bot.installations import STATE_SECONDS, Installations, InstallRefused, States
+from bot.installations import STATE_SECONDS, Installations, InstallRefused, States, keys_of
 from bot.manifest import INSTALL_PATH, REDIRECT_PATH, bot_scopes
+from bot.sealing import Sealer
+from core.app import Core
 from core.clock import Clock
 from core.errors import StorageError
 from core.settings import Settings
@@ -74,6 +78,31 @@ class Flow(AsyncOAuthFlow):
             await self.client.auth_revoke(token=installation.bot_token)
         except (SlackApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
             log.warning("a refused workspace's token could not be revoked", error=type(error).__name__)
+
+
+class Client(AsyncWebClient):
+    """Sends the app's credentials in the form: the SDK's header is made by what aiohttp is about to remove."""
+
+    async def oauth_v2_access(self, *, client_id: str, client_secret: str, **form: Any) -> AsyncSlackResponse:
+        """Exchange a code; raises `SlackApiError`."""
+        data = {"client_id": client_id, "client_secret": client_secret, **form}
+        return await self.api_call("oauth.v2.access", data={name: one for name, one in data.items() if one is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class Installing:
+    """What a bot of several workspaces has besides: who installed it, and the pages for it."""
+
+    kept: Installations
+    routes: Sequence[Route]
+
+
+def installing(core: Core, session: aiohttp.ClientSession) -> Installing:
+    """Return the installations of a core and their pages."""
+    kept = Installations(core.database, core.clock, core.settings, Sealer(keys_of(core.settings)))
+    url = core.settings.slack_api_url
+    client = Client(base_url=url if url.endswith("/") else f"{url}/", session=session, timeout=10, logger=muted)
+    return Installing(kept, routes_of(flow_of(core.settings, core.database, core.clock, client, kept)))
 
 
 def flow_of(settings: Settings, database: Database, clock: Clock, client: AsyncWebClient, kept: Installations) -> Flow:

@@ -12,6 +12,7 @@ from bot.homes import Homes
 from bot.identity import Membership
 from bot.notifications import Deliverer
 from bot.slack import Slack, Where
+from bot.workspaces import Offices
 from core.app import Core
 from core.changes.model import Actor, ActorKind, Json, Origin
 from core.errors import NotAllowed, VpsopsError
@@ -39,8 +40,14 @@ class Parts:
     membership: Membership
     deliverer: Deliverer
     courtesy: Courtesy
+    offices: Offices
     shelf: Shelf = field(default_factory=Shelf)
     homes: Homes = field(default_factory=Homes)
+
+    async def at(self, team: str) -> "Parts":
+        """Return the parts as they are for one workspace; raises `NotInstalled`, `StorageError`."""
+        office = await self.offices.of(team)
+        return replace(self, core=office.core, slack=office.slack, membership=office.membership)
 
 
 @dataclass(frozen=True, slots=True)

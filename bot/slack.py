@@ -16,18 +16,23 @@ from bot.blocks.build import Block, Post
 from bot.blocks.catalogue import without_table
 from bot.limits import fit_post, fit_view
 from bot.logs import quiet
+from bot.remedies import REMEDIES, Remedy
 from core.settings import Settings
 
 TIMEOUT: Final = 10
-STOP: Final = frozenset({"token_revoked", "account_inactive", "invalid_auth", "not_authed", "token_expired"})
-GONE: Final = frozenset({"message_not_found", "edit_window_closed", "cant_update_message"})
-ELSEWHERE: Final = frozenset({"not_in_channel", "channel_not_found", "is_archived", "restricted_action"})
-LAYOUT: Final = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_too_long", "invalid_arguments"})
+STOP: Final = REMEDIES[Remedy.STOP]
+REMOVED: Final = frozenset({"token_revoked", "account_inactive"})
+"""The app is not in the workspace any more; the other codes of `STOP` may pass."""
+GONE: Final = REMEDIES[Remedy.ANEW]
+ELSEWHERE: Final = REMEDIES[Remedy.ELSEWHERE]
+LAYOUT: Final = REMEDIES[Remedy.PLAINER]
 DELETED: Final = frozenset({"duplicate_message_not_found", "duplicate_channel_not_found"})
 NAMES: Final = UUID("6d0f8b0e-3a0e-5b8e-9d0c-2f7f4f1f9a51")
 LINKS_KEPT: Final = 2000
 _ADDRESS: Final = re.compile(r"https?://[\w.:-]+/[\w./?=&%-]{1,500}")
-TOO_MANY: Final = frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"})
+TOO_MANY: Final = REMEDIES[Remedy.WAIT]
+CLOSED: Final = "every_place_closed"
+"""Our own word: a message found no place that is open to us."""
 
 
 class SlackError(Exception):
@@ -59,8 +64,8 @@ class Where:
 class Slack:
     """One workspace. Every call raises `SlackError`, except `tell`, which does what it can."""
 
-    def __init__(self, settings: Settings, session: aiohttp.ClientSession) -> None:
-        token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
+    def __init__(self, settings: Settings, session: aiohttp.ClientSession, token: str = "") -> None:
+        token = token or (settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else "")
         self.session = session
         self.client = _client(settings.slack_api_url, token, session, patient=True)
         self._links: dict[tuple[str, str], str] = {}

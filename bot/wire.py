@@ -160,6 +160,8 @@ class Event(_Wire):
 
     event_id: str = Ident
     team_id: str = ""
+    event_time: float | None = None
+    """When it happened, in seconds since 1970; where nobody says, it counts as just now."""
     event: dict[str, Any]
 
 

@@ -67,10 +67,7 @@ class Workspaces:
             return settings
         found = self.of(team)
         channels = {"approval_channel": found.approval_channel, "channel": found.channel}
-        extra = {"escalation_channel": found.escalation_channel or found.approval_channel}
-        return settings.model_copy(
-            update=channels | {name: value for name, value in extra.items() if name in Settings.model_fields}
-        )
+        return settings.model_copy(update=channels | {"escalation_channel": found.escalation_channel})
 
     def ruling_of(self, ruling: Ruling, team: str) -> Ruling:
         """Put a workspace's own channel where a rule leaves the approvers to it; without one nobody may decide."""

@@ -24,7 +24,7 @@ class Grants:
     def trigger(self, user: str, now: datetime, view: str | None = None) -> str:
         """Return a new trigger id; `view` when the interaction came from that modal."""
         number = self._state.number()
-        made = f"{int(now.timestamp())}.{number}.{_hex('trigger', number)}"
+        made = f"{int(now.timestamp())}.{number}.{_hex(f'{self._state.config.team_id} trigger ', number)}"
         self.triggers[made] = Trigger(made, user, now + TRIGGER_LIFE, view)
         return made
 
@@ -42,7 +42,7 @@ class Grants:
 
     def response(self, user: str, channel: str, now: datetime, message: Message | None = None) -> str:
         """Return the token of a new response address; `message` when a click on it asked for one."""
-        token = _hex("response", self._state.number())
+        token = _hex(f"{self._state.config.team_id} response ", self._state.number())
         shown = message is None or message.ephemeral
         ts = message.ts if message else None
         self.responses[token] = ResponseUrl(token, user, channel, now + RESPONSE_LIFE, ts, shown)

@@ -1,5 +1,6 @@
 """Several simulated workspaces behind one Slack: one address, a token each, and the pages that install the app."""
 
+import base64
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -182,8 +183,8 @@ async def _access(slack: Slack, request: web.Request) -> web.StreamResponse:
 def _client(request: web.Request, form: dict[str, str]) -> tuple[str, str]:
     header = request.headers.get("Authorization", "")
     if header.startswith("Basic "):
-        given = aiohttp.BasicAuth.decode(header)
-        return given.login, given.password
+        name, _, password = base64.b64decode(header.removeprefix("Basic ")).decode().partition(":")
+        return name, password
     return form.get("client_id", ""), form.get("client_secret", "")
 
 

@@ -1,0 +1,227 @@
+"""Several workspaces on one bot: installing, speaking with the right token, keeping apart, being removed."""
+
+import re
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from bot import names
+from bot.manifest import INSTALL_PATH
+from core.changes.model import Actor, ActorKind, Change, Origin, State
+from core.requests import Held, Request
+from playground.slack.state import Draft
+from tests.fakes.slack_bot import buttons, shown
+from tests.fakes.slack_many import ACME, BETA, GAMMA, Stage, stage
+
+ALICE, BOB, ZOE = "U0ALICE", "U0BOB", "U0ZOE"
+AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U0DAVE")
+
+
+@pytest.fixture
+async def set_up(tmp_path: Path) -> AsyncIterator[Stage]:
+    async with stage(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def both(set_up: Stage) -> Stage:
+    assert (await set_up.install("T0ACME"))[0] == 200
+    assert (await set_up.install("T0BETA"))[0] == 200
+    return set_up
+
+
+async def test_a_workspace_installs_the_app_and_is_answered_with_its_own_token(both: Stage) -> None:
+    """Each workspace's answers and cards carry its token, and nothing of one is sent to the other."""
+    acme, beta = both.slack["T0ACME"], both.slack["T0BETA"]
+    await acme.command(BOB, "ops", "/vps", "reboot web01")
+    await both.card("T0ACME", "ops", "web01")
+    assert not [one for one in beta.log if one.method.startswith("chat.")]
+    await beta.command(ZOE, "ops", "/vps", "show web01")
+    await both.private("T0BETA", ZOE, "web01.example.com")
+    assert acme.config.team_name not in both.said(beta)
+
+
+async def test_tokens_are_sealed_at_rest_and_in_no_log(
+    both: Stage, tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither the database's files nor anything said holds a token, a code, a state or the client's secret."""
+    files = b"".join([await path.read_bytes() async for path in anyio.Path(tmp_path).glob("bot.sqlite3*")])
+    written = caplog.text + "".join(capsys.readouterr())
+    for secret in (ACME.bot_token, BETA.bot_token, both.settings.slack_client_secret):
+        word = secret if isinstance(secret, str) else secret.get_secret_value() if secret else "-"
+        assert word.encode() not in files
+        assert word not in written
+    with sqlite3.connect(tmp_path / "bot.sqlite3") as connection:
+        assert connection.execute("SELECT count(*) FROM slack_oauth_states").fetchone() == (0,)
+        assert connection.execute("SELECT DISTINCT user_token FROM slack_installations").fetchall() == [(None,)]
+
+
+async def test_people_of_another_workspace_can_neither_see_nor_decide_nor_end_a_change(both: Stage) -> None:
+    """Not by its id, not by a button with its id and digest, not by being called the same."""
+    acme, beta = both.slack["T0ACME"], both.slack["T0BETA"]
+    await acme.command(ALICE, "ops", "/vps", "stop web01 because of noise")
+    card = await both.card("T0ACME", "approvals", "web01")
+    change = (await both.core.gate.changes())[0]
+    for text in (f"cancel {change.id}", f"approve {change.id}", "changes", "audit", "report"):
+        await beta.command(ALICE, "ops", "/vps", text)
+    await both.private("T0BETA", ALICE, "no change")
+    await _press_as_beta(both, card.blocks, names.APPROVE)
+    await both.private("T0BETA", ZOE, "do not know")
+    assert (await both.core.gate.get(change.id)).state is State.HELD
+    said = both.said(beta)
+    assert not any(word in said for word in ("of noise", "C0OPS", "C0APPROVALS"))
+    assert both.effects("stop") == 0
+
+
+async def _press_as_beta(both: Stage, blocks: tuple[dict[str, object], ...], action: str) -> None:
+    """Let somebody of Beta press a button that was copied from a card of Acme's."""
+    beta = both.slack["T0BETA"]
+    forged = beta.desk.state.post(_draft(beta.config.bot_user_id, blocks), beta.desk.now())
+    await beta.click(ZOE, forged, action)
+
+
+def _draft(user: str, blocks: tuple[dict[str, object], ...]) -> Draft:
+    return Draft("C0BOPS", user, "copied", blocks, "B0VPSBOT")
+
+
+async def test_each_workspaces_own_people_approve_in_its_own_channel(both: Stage) -> None:
+    """The card stands in the asking workspace's approval channel, and its members' votes count."""
+    beta = both.slack["T0BETA"]
+    await beta.command(ALICE, "ops", "/vps", "stop web01")
+    card = await both.card("T0BETA", "approvals", "web01")
+    assert not both.slack["T0ACME"].messages("approvals")
+    await beta.click(ZOE, card, names.APPROVE)
+    change = (await both.core.gate.changes())[0]
+    assert (await both.core.gate.wait(change.id, seconds=5)).state is State.SUCCEEDED
+    assert both.effects("stop") == 1
+
+
+async def test_an_agents_change_is_decided_where_agents_belong(both: Stage) -> None:
+    """The marked workspace gets the card; the other hears nothing of it."""
+    change = await _agent_asks(both)
+    card = await both.card("T0ACME", "approvals", "web01")
+    await both.slack["T0ACME"].click(BOB, card, names.APPROVE)
+    assert (await both.core.gate.wait(change.id, seconds=5)).state is State.SUCCEEDED
+    assert "web01" not in both.said(both.slack["T0BETA"])
+
+
+async def _agent_asks(both: Stage) -> Change:
+    request = Request("reboot", {"server": "web01"}, AGENT, Origin("mcp"), reason="it hangs", key="k1")
+    outcome = await both.core.for_agents().gate.submit(request)
+    assert isinstance(outcome, Held)
+    return outcome.change
+
+
+async def test_a_workspace_that_removes_the_app_is_left_at_once(both: Stage) -> None:
+    """Its token is forgotten, what it was to be told is given up, and the other workspace goes on."""
+    beta = both.slack["T0BETA"]
+    await beta.command(ALICE, "ops", "/vps", "stop web01")
+    await both.card("T0BETA", "approvals", "web01")
+    await both.slack.uninstall("T0BETA")
+    calls = len(beta.log)
+    await beta.command(ZOE, "ops", "/vps", "show web01")
+    change = (await both.core.gate.changes())[0]
+    await both.core.gate.cancel(change.id, change.actor)
+    await both.slack["T0ACME"].command(BOB, "ops", "/vps", "show web01")
+    await both.private("T0ACME", BOB, "web01.example.com")
+    assert len(beta.log) == calls
+    assert not beta.hook_log[1:]
+
+
+async def test_a_person_who_ends_only_their_own_token_removes_nothing(both: Stage) -> None:
+    """`tokens_revoked` without a bot's token leaves the installation as it is."""
+    beta = both.slack["T0BETA"]
+    await beta.event({"type": "tokens_revoked", "tokens": {"oauth": [ZOE], "bot": []}})
+    await beta.command(ZOE, "ops", "/vps", "show web01")
+    await both.private("T0BETA", ZOE, "web01.example.com")
+
+
+async def test_a_late_word_of_an_old_removal_does_not_undo_a_new_installation(both: Stage) -> None:
+    """Slack repeats events for minutes; what was installed since then stays."""
+    installations = both.bot.parts.offices
+    await installations.removed("T0BETA", both.core.clock.now().timestamp() - 60)
+    await both.slack["T0BETA"].command(ZOE, "ops", "/vps", "show web01")
+    await both.private("T0BETA", ZOE, "web01.example.com")
+
+
+async def test_a_workspace_that_is_not_listed_is_refused_and_its_token_given_back(set_up: Stage) -> None:
+    """Nothing is stored of it, and Slack's token is revoked at once."""
+    status, page = await set_up.install("T0GAMMA")
+    assert (status, "not among those" in page) == (403, True)
+    assert [one.method for one in set_up.slack["T0GAMMA"].log][-1] == "auth.revoke"
+    assert GAMMA.bot_token not in page
+
+
+async def test_a_whole_organisation_is_refused_with_what_to_do(set_up: Stage) -> None:
+    """The page says to choose one workspace; nothing is stored."""
+    set_up.slack.org_wide = True
+    status, page = await set_up.install("T0ACME")
+    assert (status, "Choose one workspace" in page) == (403, True)
+    set_up.slack.org_wide = False
+    assert (await set_up.install("T0ACME"))[0] == 200
+
+
+async def test_a_state_is_used_once_by_the_browser_that_got_it(set_up: Stage) -> None:
+    """Another browser, no cookie, a second use, an invented or a missing state: nothing is installed."""
+    slack, visitor, other = set_up.slack, set_up.visitor(), set_up.visitor()
+    await visitor.begin()
+    await other.begin()
+    assert (await visitor.finish(slack.install_anew("T0ACME"), cookie=other.cookie))[0] == 400
+    assert (await visitor.finish(slack.install_anew("T0ACME"), cookie=""))[0] == 400
+    assert (await visitor.finish(slack.install_anew("T0ACME"), state="", cookie=""))[0] == 400
+    assert (await visitor.finish(slack.install_anew("T0ACME"), state="x", cookie="slack-app-oauth-state=x"))[0] == 401
+    assert (await visitor.finish(slack.install_anew("T0ACME")))[0] == 200
+    assert (await visitor.finish(slack.install_anew("T0ACME")))[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("params", "status", "words"),
+    [
+        ({"error": "access_denied"}, 200, "cancelled"),
+        ({"error": "<script>alert(1)</script>"}, 200, "Nothing was installed"),
+        ({}, 400, "Begin again"),
+    ],
+)
+async def test_whoever_comes_back_without_a_code_is_told_why(
+    set_up: Stage, params: dict[str, str], status: int, words: str
+) -> None:
+    """Nothing from the address ends up in the page."""
+    visitor = set_up.visitor()
+    await visitor.begin()
+    answered, page = await visitor.come_back(params)
+    assert (answered, words in page, "<script>" in page) == (status, True, False)
+
+
+async def test_a_code_that_slack_refuses_installs_nothing(set_up: Stage) -> None:
+    """An invented code is answered with a page, and with no trace of the code in the log."""
+    visitor = set_up.visitor()
+    await visitor.begin()
+    status, page = await visitor.finish("no-such-code")
+    assert (status, "does not take the code" in page) == (401, True)
+
+
+async def test_the_pages_may_not_be_framed_or_kept(set_up: Stage) -> None:
+    """No script, no frame, no cache, no referrer; the cookie is for HTTPS and not for scripts."""
+    async with set_up.session.get(set_up.base + INSTALL_PATH) as answer:
+        assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+        assert (answer.headers["Cache-Control"], answer.headers["Referrer-Policy"]) == ("no-store", "no-referrer")
+        assert re.search("secure.*|httponly.*", answer.headers["Set-Cookie"], re.IGNORECASE)
+
+
+async def test_a_workspace_that_is_installed_anew_gets_one_row(both: Stage, tmp_path: Path) -> None:
+    """The newer installation stands in the place of the older one."""
+    assert (await both.install("T0ACME"))[0] == 200
+    with sqlite3.connect(tmp_path / "bot.sqlite3") as connection:
+        assert connection.execute("SELECT count(*) FROM slack_bots WHERE team_id = 'T0ACME'").fetchone() == (1,)
+
+
+async def test_a_card_waits_for_its_own_people_only(both: Stage) -> None:
+    """The asker's card of one workspace is not posted to the other's channels."""
+    await both.slack["T0ACME"].command(BOB, "ops", "/vps", "reboot web01")
+    card = await both.card("T0ACME", "ops", "web01")
+    assert names.CONFIRM in {names.kind_of(one) for one in buttons(card)}
+    assert "web01" in shown(card)
+    assert both.slack["T0BETA"].messages("ops") == []

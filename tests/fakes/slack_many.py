@@ -1,0 +1,217 @@
+"""A bot of several workspaces: they install it by its own pages, all over real sockets of this machine."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from html import unescape
+from pathlib import Path
+
+import aiohttp
+import anyio
+
+from bot.app import PATH, Bot, open_bot
+from bot.manifest import INSTALL_PATH, REDIRECT_PATH
+from core.app import Core, open_core
+from core.clock import Clock
+from core.serving import listen, serve
+from core.settings import Settings, load_settings
+from playground.slack.config import BOT_USER_ID, WorkspaceConfig
+from playground.slack.entities import Channel, Message, User
+from playground.slack.several import CLIENT_ID, CLIENT_SECRET, Slack, running_slack
+from playground.slack.workspace import Workspace
+from playground.wayscloud.config import SimulatorConfig
+from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from tests.fakes.provider import KEY
+from tests.fakes.slack_bot import shown
+from tests.fakes.timing import QUICK
+
+SCOPES = ("users:read.email", "channels:read", "groups:read")
+ACME = WorkspaceConfig().with_scopes(*SCOPES)
+BETA = replace(
+    ACME,
+    team_id="T0BETA",
+    team_name="Beta",
+    team_domain="beta",
+    bot_token="xoxb-simulated-token-of-beta",
+    users=(
+        User("U0ALICE", "alice", "Alice of Beta", "alice@beta.example"),
+        User("U0ZOE", "zoe", "Zoe", "zoe@beta.example"),
+    ),
+    channels=(
+        Channel("C0BOPS", "ops", frozenset({"U0ALICE", "U0ZOE", BOT_USER_ID})),
+        Channel("C0BAPPR", "approvals", frozenset({"U0ALICE", "U0ZOE", BOT_USER_ID})),
+    ),
+    groups=(),
+)
+GAMMA = replace(ACME, team_id="T0GAMMA", team_name="Gamma", bot_token="xoxb-simulated-token-of-gamma")
+TABLES = """
+[[workspace]]
+team = "T0ACME"
+approval_channel = "C0APPROVALS"
+channel = "C0OPS"
+agents = true
+
+[[workspace]]
+team = "T0BETA"
+approval_channel = "C0BAPPR"
+channel = "C0BOPS"
+
+[[rule]]
+id = "reads"
+risk = "read"
+decision = "allow"
+
+[[rule]]
+id = "people"
+actor = "person"
+operation = ["reboot", "start", "create"]
+decision = "confirm"
+
+[[rule]]
+id = "stops"
+operation = "stop"
+decision = "approve"
+
+[[rule]]
+id = "agents"
+actor = "agent"
+operation = ["reboot", "start"]
+decision = "approve"
+"""
+
+
+@dataclass(slots=True)
+class Visitor:
+    """Somebody's browser: it keeps the cookie, as browsers do for a page over HTTPS."""
+
+    session: aiohttp.ClientSession
+    base: str
+    cookie: str = ""
+    state: str = ""
+
+    async def begin(self) -> str:
+        """Open the page; return where its button leads."""
+        async with self.session.get(self.base + INSTALL_PATH) as answer:
+            page = await answer.text()
+            assert answer.status == 200, page
+            self.cookie = answer.headers["Set-Cookie"].split(";")[0]
+        found = re.search(r'href="([^"]+)"', page)
+        assert found is not None
+        address = unescape(found[1])
+        self.state = re.findall(r"state=([^&]+)", address)[0]
+        return address
+
+    async def finish(self, code: str, *, state: str | None = None, cookie: str | None = None) -> tuple[int, str]:
+        """Come back from Slack with a code."""
+        params = {"code": code, "state": self.state if state is None else state}
+        return await self.come_back(params, cookie)
+
+    async def come_back(self, params: dict[str, str], cookie: str | None = None) -> tuple[int, str]:
+        """Come back from Slack with anything."""
+        headers = {"Cookie": self.cookie if cookie is None else cookie}
+        async with self.session.get(self.base + REDIRECT_PATH, params=params, headers=headers) as answer:
+            return answer.status, await answer.text()
+
+
+@dataclass(slots=True)
+class Stage:
+    """Several workspaces, a provider, and one bot between them."""
+
+    slack: Slack
+    provider: SimulatorHandle
+    settings: Settings
+    base: str
+    session: aiohttp.ClientSession
+    bot: Bot = field(init=False)
+    core: Core = field(init=False)
+
+    def visitor(self) -> Visitor:
+        """Return somebody with a browser."""
+        return Visitor(self.session, self.base)
+
+    async def install(self, team: str) -> tuple[int, str]:
+        """Install the app in a workspace, as a person does."""
+        visitor = self.visitor()
+        address = await visitor.begin()
+        async with self.session.get(f"{address}&team={team}", allow_redirects=False) as consent:
+            assert consent.status == 302, await consent.text()
+            back = consent.headers["Location"]
+        code = re.findall(r"code=([^&]+)", back)[0]
+        assert back.startswith(f"{self.base}{REDIRECT_PATH}?")
+        return await visitor.finish(code)
+
+    async def card(self, team: str, channel: str, words: str = "") -> Message:
+        """Wait for the newest message in a workspace's channel that holds these words."""
+        workspace = self.slack[team]
+
+        def find() -> Message | None:
+            found = [one for one in workspace.messages(channel) if words in shown(one)]
+            return found[-1] if found else None
+
+        message = await workspace.wait_for(find, 10.0)
+        assert message is not None
+        return message
+
+    async def private(self, team: str, user: str, words: str) -> Message:
+        """Wait for a private answer in a workspace that holds these words."""
+        workspace = self.slack[team]
+
+        def find() -> Message | None:
+            return next((one for one in reversed(workspace.ephemerals(user)) if words in shown(one)), None)
+
+        message = await workspace.wait_for(find, 10.0)
+        assert message is not None
+        return message
+
+    def effects(self, operation: str) -> int:
+        """Say how often the provider did something."""
+        return self.provider.simulator.world.counts[operation]
+
+    def said(self, workspace: Workspace) -> str:
+        """Return all that was ever sent to a workspace."""
+        return repr([(one.method, one.args) for one in workspace.log]) + repr([one.args for one in workspace.hook_log])
+
+
+@asynccontextmanager
+async def stage(directory: Path, text: str = TABLES, clock: Clock | None = None) -> AsyncIterator[Stage]:
+    """Set everything up; no workspace has the app yet."""
+    (directory / "vpsops.toml").write_text(text, encoding="utf-8")
+    stop = anyio.Event()
+    async with (
+        running_slack([ACME, BETA, GAMMA]) as slack,
+        running_simulator(SimulatorConfig(speed=600)) as provider,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+        anyio.create_task_group() as group,
+    ):
+        sock = listen("127.0.0.1", 0)
+        base = f"http://127.0.0.1:{sock.getsockname()[1]}"
+        slack.redirect_uris = {base + REDIRECT_PATH}
+        settings = load_settings(environment(directory, slack, provider, base))
+        made = Stage(slack, provider, settings, base, session)
+        async with open_core(settings, front="slack", clock=clock, timing=QUICK) as core, open_bot(core) as bot:
+            made.core, made.bot = core, bot
+            for workspace in slack.workspaces.values():
+                workspace.connect_http(base + PATH)
+            group.start_soon(serve, bot.asgi, sock, stop)
+            try:
+                yield made
+            finally:
+                stop.set()
+
+
+def environment(directory: Path, slack: Slack, provider: SimulatorHandle, base: str) -> dict[str, str]:
+    """Return what a bot of several workspaces is told here."""
+    return {
+        "WAYSCLOUD_API_KEY": KEY,
+        "WAYSCLOUD_API_URL": provider.url,
+        "SLACK_API_URL": slack.api_url,
+        "SLACK_SIGNING_SECRET": ACME.signing_secret,
+        "SLACK_CLIENT_ID": CLIENT_ID,
+        "SLACK_CLIENT_SECRET": CLIENT_SECRET,
+        "VPSOPS_SLACK_URL": base,
+        "VPSOPS_SLACK_TEAMS": "T0ACME,T0BETA",
+        "VPSOPS_STATE_KEY": "0123456789abcdef0123456789abcdef",
+        "VPSOPS_CONFIG": str(directory / "vpsops.toml"),
+        "VPSOPS_DATABASE_URL": f"sqlite:///{directory / 'bot.sqlite3'}",
+    }
