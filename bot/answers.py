@@ -9,9 +9,10 @@ from pydantic import BaseModel
 
 from bot.blocks.build import Post, for_everyone
 from bot.blocks.catalogue import plans_table, regions_table, systems_table
-from bot.blocks.notes import error_note, note, suggestions
+from bot.blocks.notes import error_note, note, suggestions, with_link
 from bot.blocks.servers import Asked, choice, server_details, server_page, usage_page
 from bot.blocks.text import flat, person
+from bot.links import links_to
 from bot.parts import Asking, Parts, read, submit
 from core.changes.model import Change, Decision, Json
 from core.changes.outbox import topic_of
@@ -76,7 +77,7 @@ async def outcome_post(parts: Parts, asking: Asking, wanted: Wanted) -> Post | N
         return error_note(error)
     match outcome:
         case Refused():
-            return refusal(outcome)
+            return await linked_to(parts, asking, refusal(outcome), outcome.change)
         case Held() | Done(change=Change()):
             change = outcome.change
             return await card_note(parts, asking, change, spoken=wanted.replace) if change else None
@@ -117,7 +118,13 @@ def result_post(result: BaseModel | None, asked: Asked) -> Post:
 async def card_note(parts: Parts, asking: Asking, change: Change, *, spoken: bool) -> Post | None:
     """Say where the card of a change is, unless the person looks at it already."""
     words, hint = await card_words(parts, asking, change)
-    return note(words, hint) if spoken or hint else None
+    return await linked_to(parts, asking, note(words, hint), change) if spoken or hint else None
+
+
+async def linked_to(parts: Parts, asking: Asking, post: Post, change: Change | None) -> Post:
+    """Return an answer with a link to the card of the change that it speaks of, where one is known."""
+    links = await links_to(parts, asking, [change]) if change else {}
+    return with_link(post, links[change.id]) if change and change.id in links else post
 
 
 async def card_words(parts: Parts, asking: Asking, change: Change) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bot import names
 from bot.blocks.acts import act
-from bot.blocks.build import Block, Post, actions, button, context, pack, plain, section
+from bot.blocks.build import Block, Post, actions, button, context, mrkdwn, pack, plain, section
 from bot.blocks.text import flat, outside
 from bot.typed import as_typed
 from bot.words import SLASH
@@ -25,6 +25,11 @@ def note(message: str, hint: str = "", ident: str = "") -> Post:
 def error_note(error: VpsopsError) -> Post:
     """Draw an error a person can act on."""
     return note(error.message, error.hint, error.error_id)
+
+
+def with_link(post: Post, address: str) -> Post:
+    """Return an answer with a link to a card below it."""
+    return Post(post.text, (*post.blocks, context(mrkdwn(f"<{address}|Open the card>"))))
 
 
 def suggestions(error: VpsopsError, operation: str, nearest: Sequence[str], reason: str = "") -> Post:

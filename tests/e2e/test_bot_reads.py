@@ -46,15 +46,19 @@ async def test_a_command_is_answered_in_private(tmp_path: Path, text: str, words
         assert stage.provider.simulator.world.counts.total() == 0
 
 
-async def test_a_list_goes_on_and_is_shared_without_controls(tmp_path: Path) -> None:
-    """A long list has a next page; what is shared with the channel has no buttons and is read anew."""
-    async with playing(tmp_path, Scene(provider=SimulatorConfig(speed=600, fleet=30))) as stage:
-        await stage.slack.command("alice", "ops", "/vps", "list")
-        first = await stage.private("alice", "30 servers, 1 to 20 shown")
-        await stage.slack.click("alice", first, "vps:run:0")
-        second = await stage.private("alice", "30 servers, 21 to 30 shown")
-        await stage.slack.click("alice", second, "vps:share")
-        shared = await stage.card(words="30 servers")
+async def test_a_list_of_a_thousand_is_turned_in_place_and_shared_without_controls(tmp_path: Path) -> None:
+    """Each page costs one call and is drawn over the one before; what is shared is read anew and has no buttons."""
+    async with playing(tmp_path, Scene(provider=SimulatorConfig(speed=600, fleet=1_000))) as stage:
+        await stage.slack.command("alice", "ops", "/vps", "list state:running")
+        page = await stage.private("alice", " servers, 1 to 20 shown")
+        before = len(stage.provider.simulator.journal.entries(operation="list"))
+        for button, words in (("vps:run:0", ", 21 to 40 shown"), ("vps:run:2", ", 41 to 60 shown")):
+            await stage.slack.click("alice", page, button)
+            page = await stage.private("alice", words)
+        assert len(stage.slack.ephemerals("alice")) == 1
+        assert 1 <= len(stage.provider.simulator.journal.entries(operation="list")) - before <= 2
+        await stage.slack.click("alice", page, "vps:share")
+        shared = await stage.card(words=", 41 to 60 shown")
         assert buttons(shared) == []
         assert "shared by" in shown(shared).lower()
 
