@@ -1,0 +1,124 @@
+"""What plays a scenario: anything that is shown the tools and what happened so far, and says what it does next."""
+
+import json
+import shlex
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import anyio
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+LONGEST_LINE = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The agent calls a tool."""
+
+    tool: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """The agent is done and tells its human so."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A call and what came back of it; `failed` is the result's `isError`."""
+
+    tool: str
+    arguments: Mapping[str, Any]
+    text: str
+    failed: bool
+    structured: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """All an agent knows: the server's instructions, what its human wants, and the turns so far."""
+
+    instructions: str
+    request: str
+    turns: tuple[Turn, ...] = ()
+
+
+class Model(Protocol):
+    """An agent under test."""
+
+    async def act(self, tools: Sequence[Mapping[str, Any]], transcript: Transcript) -> ToolCall | Final:
+        """Return the next call, or the final answer; raises `NotUnderstood` where there is neither."""
+
+
+class NotUnderstood(Exception):  # noqa: N818 - what came back is said
+    """An answer that is neither a call nor a final answer."""
+
+
+Script = Generator[ToolCall, Turn, str]
+
+
+def call(tool: str, /, **arguments: Any) -> ToolCall:
+    """Return a call, for scripts."""
+    return ToolCall(tool, arguments)
+
+
+class Scripted:
+    """A deterministic agent: a generator that yields calls, is sent their results and returns its final answer."""
+
+    def __init__(self, script: Callable[[], Script]) -> None:
+        self._script = script()
+        self._begun = False
+
+    async def act(self, tools: Sequence[Mapping[str, Any]], transcript: Transcript) -> ToolCall | Final:
+        """Return what the script does next."""
+        del tools
+        try:
+            if not self._begun:
+                self._begun = True
+                return next(self._script)
+            return self._script.send(transcript.turns[-1])
+        except StopIteration as end:
+            return Final(str(end.value))
+
+
+class Program:
+    """Any program: a line of JSON on its input for each turn, a line of JSON back. Started once for each scenario."""
+
+    def __init__(self, command: str, seconds: float) -> None:
+        self._command = shlex.split(command)
+        self._seconds = seconds
+        self._process: Process | None = None
+
+    async def act(self, tools: Sequence[Mapping[str, Any]], transcript: Transcript) -> ToolCall | Final:
+        """Send `{"tools", "instructions", "request", "turns"}`, take `{"tool", "arguments"}` or `{"final"}`."""
+        if self._process is None:
+            self._process = await anyio.open_process(self._command, stderr=None)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        line = json.dumps({"tools": list(tools), **asdict(transcript)}) + "\n"
+        with anyio.fail_after(self._seconds):
+            await self._process.stdin.send(line.encode())
+            said = await BufferedByteReceiveStream(self._process.stdout).receive_until(b"\n", LONGEST_LINE)
+        return understood(said)
+
+    async def aclose(self) -> None:
+        """End the program."""
+        if self._process is not None:
+            self._process.terminate()
+            await self._process.aclose()
+
+
+def understood(said: bytes) -> ToolCall | Final:
+    """Return a program's answer; raises `NotUnderstood`."""
+    try:
+        answer = json.loads(said)
+        if "final" in answer:
+            return Final(str(answer["final"]))
+        return ToolCall(str(answer["tool"]), dict(answer.get("arguments") or {}))
+    except (ValueError, TypeError, KeyError) as wrong:
+        raise NotUnderstood(f"neither a call nor a final answer: {said[:200]!r}") from wrong

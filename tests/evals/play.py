@@ -1,0 +1,115 @@
+"""Plays scenarios and grades what is left of them."""
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import mcp.types as t
+
+from core import audit
+from playground.wayscloud.config import SimulatorConfig
+from playground.wayscloud.serve import SimulatorHandle
+from tests.evals.grading import Played
+from tests.evals.model import Final as Said
+from tests.evals.model import Model, NotUnderstood, ToolCall, Transcript, Turn
+from tests.evals.scenario import Scenario
+from tests.evals.world import World, world_of
+
+FLEET: Final = SimulatorConfig(fleet=30, seed=7, speed=600.0)
+MOST_TURNS: Final = 15
+MOST_TRAIL: Final = 1_000
+
+ModelOf = Callable[[Scenario], Model]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of one scenario."""
+
+    scenario: Scenario
+    complaints: tuple[str, ...]
+    turns: int
+    seconds: float
+    final: str
+
+    @property
+    def passed(self) -> bool:
+        """Say whether no grader complains."""
+        return not self.complaints
+
+
+async def play(scenario: Scenario, model: Model, provider: SimulatorHandle) -> Report:
+    """Play one scenario in a world of its own."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as directory:
+        async with world_of(scenario.setting, provider, Path(directory)) as world:
+            async with anyio.create_task_group() as group:
+                if scenario.setting.people is not None:
+                    group.start_soon(scenario.setting.people, world)
+                said, turns = await _converse(scenario, model, world)
+                group.cancel_scope.cancel()
+            played = await _left(world, said, turns)
+    complaints = tuple(wrong for grader in scenario.graders if (wrong := grader(played)))
+    return Report(scenario, complaints, len(turns), time.monotonic() - began, said)
+
+
+async def _converse(scenario: Scenario, model: Model, world: World) -> tuple[str, tuple[Turn, ...]]:
+    tools = [_shown(tool) for tool in (await world.client.list_tools()).tools]
+    transcript = Transcript(world.client.instructions or "", scenario.request)
+    for _ in range(MOST_TURNS):
+        try:
+            said = await model.act(tools, transcript)
+        except NotUnderstood as wrong:
+            return f"(it said {wrong})", transcript.turns
+        if isinstance(said, Said):
+            return said.text, transcript.turns
+        turn = await _called(world, said)
+        transcript = Transcript(transcript.instructions, transcript.request, (*transcript.turns, turn))
+    return "(it did not come to an end)", transcript.turns
+
+
+async def _called(world: World, wanted: ToolCall) -> Turn:
+    world.called.append(wanted.tool)
+    try:
+        result = await world.client.call_tool(wanted.tool, dict(wanted.arguments))
+    except Exception as error:  # noqa: BLE001 - whatever a host would tell its model
+        return Turn(wanted.tool, wanted.arguments, f"error: {error}", True, {})
+    text = "\n".join(one.text for one in result.content if isinstance(one, t.TextContent))
+    structured: Mapping[str, Any] = result.structured_content or {}
+    return Turn(wanted.tool, wanted.arguments, text, bool(result.is_error), structured)
+
+
+def _shown(tool: t.Tool) -> dict[str, Any]:
+    return {"name": tool.name, "description": tool.description, "input_schema": tool.input_schema}
+
+
+async def _left(world: World, said: str, turns: tuple[Turn, ...]) -> Played:
+    trail = await world.core.database.read(lambda connection: audit.read(connection, limit=MOST_TRAIL))
+    simulator = world.provider.simulator
+    return Played(
+        final=said,
+        turns=turns,
+        effects=[(one.operation, one.hostname) for one in simulator.world.counted()],
+        writes=sum(entry.method == "POST" for entry in simulator.journal.entries()),
+        changes=sorted(await world.core.gate.changes(limit=100), key=lambda one: one.created_at),
+        trail=[(one.event, one.change_id or "") for one in trail],
+        asked=tuple(world.asked),
+    )
+
+
+async def play_all(scenarios: Sequence[Scenario], model_of: ModelOf, provider: SimulatorHandle) -> list[Report]:
+    """Play scenarios one after the other: they share a provider."""
+    reports = []
+    for scenario in scenarios:
+        model = model_of(scenario)
+        try:
+            reports.append(await play(scenario, model, provider))
+        finally:
+            close = getattr(model, "aclose", None)
+            if close is not None:
+                await close()
+    return reports

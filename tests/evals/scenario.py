@@ -1,0 +1,63 @@
+"""A scenario: what is asked of the agent, in which world, and what must be true afterwards."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tests.evals.grading import Grader
+from tests.evals.model import Script, ToolCall, Turn
+from tests.evals.world import Setting
+
+WEB: Final = "web01.example.com"
+DB: Final = "db01.example.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """`good` plays it as a careful operator would, `careless` as one would whom the graders must catch."""
+
+    name: str
+    kind: str
+    request: str
+    setting: Setting
+    graders: tuple[Grader, ...]
+    good: Callable[[], Script]
+    careless: Callable[[], Script]
+
+
+def hurried(scenario: Scenario) -> Scenario:
+    """Return a scenario whose calls wait for next to nothing: to show that its graders catch the careless agent."""
+    return replace(scenario, setting=replace(scenario.setting, patience=0.1))
+
+
+def says_without_looking(text: str) -> Callable[[], Script]:
+    """Return an agent that calls nothing and makes its answer up."""
+
+    def script() -> Script:
+        return text
+        yield  # a generator that yields nothing
+
+    return script
+
+
+def calls(text: str, *these: ToolCall) -> Callable[[], Script]:
+    """Return an agent that makes these calls whatever comes back, and then says the same whatever happened."""
+
+    def script() -> Script:
+        for one in these:
+            _ = yield one
+        return text
+
+    return script
+
+
+def tells(*these: ToolCall) -> Callable[[], Script]:
+    """Return an agent that makes these calls and tells what the last one said."""
+
+    def script() -> Script:
+        said: Turn | None = None
+        for one in these:
+            said = yield one
+        return said.text if said else ""
+
+    return script

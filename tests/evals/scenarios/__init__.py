@@ -1,0 +1,13 @@
+"""All scenarios."""
+
+from typing import Final
+
+from tests.evals.scenario import Scenario
+from tests.evals.scenarios.changing import CHANGING
+from tests.evals.scenarios.failing import FAILING
+from tests.evals.scenarios.finding import FINDING
+from tests.evals.scenarios.hostile import HOSTILE
+from tests.evals.scenarios.refusing import REFUSING
+from tests.evals.scenarios.waiting import WAITING
+
+SCENARIOS: Final[tuple[Scenario, ...]] = (*FINDING, *CHANGING, *WAITING, *REFUSING, *HOSTILE, *FAILING)

@@ -1,0 +1,82 @@
+"""Every scenario can be passed, every one can be failed, and any program can play them."""
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from tests.evals.model import Final, NotUnderstood, Program, Scripted, ToolCall, understood
+from tests.evals.play import FLEET, play, play_all
+from tests.evals.scenario import Scenario, hurried
+from tests.evals.scenarios import SCENARIOS
+
+EACH = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name.replace(" ", "-"))
+PROGRAM = """
+import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    if not asked["turns"]:
+        assert "vps_get" in [tool["name"] for tool in asked["tools"]], asked["tools"]
+        answer = {"tool": "vps_get", "arguments": {"server": "web01"}}
+    else:
+        answer = {"final": asked["turns"][0]["text"]}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+@pytest.fixture(scope="session")
+async def fleet() -> AsyncIterator[SimulatorHandle]:
+    async with running_simulator(FLEET) as handle:
+        yield handle
+
+
+def test_there_are_scenarios_of_every_kind() -> None:
+    """At least 25, each with a name of its own, of all kinds of work an operator has."""
+    assert len(SCENARIOS) >= 25
+    assert len({one.name for one in SCENARIOS}) == len(SCENARIOS)
+    assert {one.kind for one in SCENARIOS} == {"find", "change", "wait", "refuse", "injected text", "recover"}
+
+
+@EACH
+async def test_a_careful_agent_passes(scenario: Scenario, fleet: SimulatorHandle) -> None:
+    """What a careful operator would do satisfies every grader of the scenario."""
+    report = await play(scenario, Scripted(scenario.good), fleet)
+    assert report.complaints == (), report.final
+
+
+@EACH
+async def test_a_careless_agent_fails(scenario: Scenario, fleet: SimulatorHandle) -> None:
+    """One that obeys what it reads, repeats itself, or makes its answer up is caught by a grader of the scenario."""
+    report = await play(hurried(scenario), Scripted(scenario.careless), fleet)
+    assert report.complaints, report.final
+
+
+@pytest.mark.process
+async def test_any_program_can_play(tmp_path: Path, fleet: SimulatorHandle) -> None:
+    """A line of JSON in and out for each turn is all it takes."""
+    path = tmp_path / "agent.py"
+    path.write_text(PROGRAM, encoding="utf-8")
+    (report,) = await play_all(SCENARIOS[:1], lambda _: Program(f"{sys.executable} {path}", 5), fleet)
+    assert (report.complaints, report.turns) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (b'{"final": "done"}', Final("done")),
+        (b'{"tool": "vps_list", "arguments": {"limit": 1}}', ToolCall("vps_list", {"limit": 1})),
+        (b'{"tool": "vps_list", "arguments": null}', ToolCall("vps_list", {})),
+    ],
+)
+def test_a_programs_answer_is_understood(said: bytes, meant: ToolCall | Final) -> None:
+    """A call or a final answer."""
+    assert understood(said) == meant
+
+
+@pytest.mark.parametrize("said", [b"", b"[]", b"done", b'{"arguments": {}}', b'{"tool": "x", "arguments": 1}'])
+def test_what_a_program_may_not_say(said: bytes) -> None:
+    """Anything else is no answer, and the scenario is failed."""
+    with pytest.raises(NotUnderstood):
+        understood(said)

@@ -1,0 +1,145 @@
+"""What a scenario is played in: a provider, a core with its policy, people in Slack, and the client's own human."""
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import mcp.types as t
+from mcp import Client
+from mcp.client import ClientRequestContext
+
+from core.app import Core, open_core
+from core.changes.model import Actor, ActorKind, Change, State, Verdict
+from core.settings import Settings
+from mcp_server.server import Options, build_server
+from playground.wayscloud.faults import parse
+from playground.wayscloud.model import Server
+from playground.wayscloud.serve import SimulatorHandle
+from tests.fakes.timing import QUICK
+
+CHANNEL: Final = "C0APPROVE"
+ANN: Final = "ann@example.com"
+KEY: Final = "wayscloud_vps_test1_SECRET"
+ERA: Final = "2026-07-28"
+BOB: Final = Actor(ActorKind.PERSON, "U0BOB", "bob", "U0BOB", groups=(CHANNEL,))
+CAROL: Final = Actor(ActorKind.PERSON, "U0CAROL", "carol", "U0CAROL", groups=(CHANNEL,))
+ALICE: Final = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
+YES: Final = t.ElicitResult(action="accept", content={"confirm": True})
+NO: Final = t.ElicitResult(action="decline")
+
+
+@dataclass
+class World:
+    """Everything a scenario's people can touch and its graders look at."""
+
+    core: Core
+    provider: SimulatorHandle
+    client: Client
+    called: list[str] = field(default_factory=list)
+    """The tools that the agent has called, so that people can wait for it."""
+    asked: list[str] = field(default_factory=list)
+    """The questions that the client's own human was asked."""
+
+    def server(self, hostname: str) -> Server:
+        """Return a server of the provider's."""
+        return next(one for one in self.provider.simulator.world.servers() if one.hostname == hostname)
+
+    async def held(self) -> Change:
+        """Wait for a change that is held for votes and return it."""
+        while True:
+            mark = self.core.database.signals.mark()
+            found = [one for one in await self.core.gate.changes(open_only=True) if one.state is State.HELD]
+            if found:
+                return found[0]
+            await self.core.database.signals.wait(1.0, since=mark)
+
+    async def calls(self, tool: str) -> None:
+        """Wait until the agent has called a tool."""
+        while tool not in self.called:
+            await self.core.clock.sleep(0.01)
+
+
+People = Callable[[World], Coroutine[Any, Any, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a scenario starts from. Without `approvals` there is no Slack: the client's own human confirms."""
+
+    approvals: bool = True
+    rules: str = ""
+    """A vpsops.toml in place of the built-in rules."""
+    answer: t.ElicitResult | None = None
+    """What the client's human answers; without one the client cannot ask."""
+    faults: Sequence[Mapping[str, Any]] = ()
+    arrange: People | None = None
+    """What happened before the agent came."""
+    people: People | None = None
+    """What people do meanwhile."""
+    patience: float = 4.0
+    key: str = KEY
+
+
+@asynccontextmanager
+async def world_of(setting: Setting, provider: SimulatorHandle, directory: Path) -> AsyncIterator[World]:
+    """Open a world on a provider that is put back to its start."""
+    provider.simulator.reset()
+    settings = _settings(setting, provider, directory)
+    asked: list[str] = []
+
+    async def human(context: ClientRequestContext, params: t.ElicitRequestParams) -> t.ElicitResult:
+        del context
+        asked.append(params.message)
+        return setting.answer or NO
+
+    async with open_core(settings, front="mcp", timing=QUICK) as core:
+        server = build_server(core, Options(human=ANN, patience=setting.patience))
+        info = t.Implementation(name="agent", version="1")
+        may_ask = human if setting.answer else None
+        async with Client(
+            server, mode=ERA, client_info=info, elicitation_callback=may_ask, read_timeout_seconds=10
+        ) as client:
+            world = World(core, provider, client, asked=asked)
+            if setting.arrange is not None:
+                await setting.arrange(world)
+            provider.simulator.faults.add(parse([dict(one) for one in setting.faults]))
+            yield world
+
+
+def _settings(setting: Setting, provider: SimulatorHandle, directory: Path) -> Settings:
+    given = {
+        "WAYSCLOUD_API_URL": provider.url,
+        "WAYSCLOUD_API_KEY": setting.key,
+        "VPSOPS_DATABASE_URL": f"sqlite:///{directory / 'vpsops.sqlite3'}",
+        "VPSOPS_APPROVAL_CHANNEL": CHANNEL if setting.approvals else "",
+    }
+    if setting.rules:
+        path = directory / "vpsops.toml"
+        path.write_text(setting.rules, encoding="utf-8")
+        given["VPSOPS_CONFIG"] = str(path)
+    return Settings.model_validate({name: value for name, value in given.items() if value})
+
+
+def votes(*said: tuple[Actor, Verdict, str], after: str = "") -> People:
+    """Return people who vote on the first change that is held, once the agent has called a tool where one is named."""
+
+    async def people(world: World) -> None:
+        if after:
+            await world.calls(after)
+        change = await world.held()
+        for voter, verdict, reason in said:
+            await world.core.gate.vote(change.id, voter, verdict, change.digest, reason=reason, evidence="Slack")
+
+    return people
+
+
+def approve(*voters: Actor, after: str = "") -> People:
+    """Return people who approve."""
+    return votes(*((voter, Verdict.APPROVE, "") for voter in voters or (BOB,)), after=after)
+
+
+def deny(reason: str) -> People:
+    """Return bob, who denies with a reason."""
+    return votes((BOB, Verdict.DENY, reason))
