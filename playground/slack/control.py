@@ -98,6 +98,14 @@ class Home(Person):
     """POST /_sim/home: look at the app's home tab."""
 
 
+class Shortcut(Person):
+    """POST /_sim/shortcut: use a global shortcut, or one of a message that is named."""
+
+    callback_id: str
+    channel: str = ""
+    ts: str = ""
+
+
 class Archive(Order):
     """POST /_sim/archive: archive a channel or bring it back."""
 
@@ -180,6 +188,17 @@ async def home(workspace: Workspace, order: Home) -> Json:
     return delivery_body(await workspace.open_home(order.user, duplicates=order.duplicates))
 
 
+async def shortcut(workspace: Workspace, order: Shortcut) -> Json:
+    """Use a shortcut."""
+    if not order.ts:
+        return delivery_body(await workspace.shortcut(order.user, order.callback_id, duplicates=order.duplicates))
+    found = workspace.message(order.channel, order.ts)
+    if found is None:
+        raise NotOnScreen(f"there is no message {order.ts} in {order.channel}")
+    sent = await workspace.message_shortcut(order.user, found, order.callback_id, duplicates=order.duplicates)
+    return delivery_body(sent)
+
+
 async def archive(workspace: Workspace, order: Archive) -> Json:
     """Archive a channel."""
     workspace.archive(order.channel, archived=order.archived)
@@ -220,6 +239,7 @@ ORDERS: dict[str, tuple[type[Order], Handler]] = {
     "say": (Say, say),
     "close": (Close, close),
     "home": (Home, home),
+    "shortcut": (Shortcut, shortcut),
     "archive": (Archive, archive),
     "connect": (Connect, connect),
     "token": (Refuse, token),

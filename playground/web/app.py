@@ -109,6 +109,7 @@ def _world(ground: Ground) -> Handler:
                     {"id": each.id, "handle": each.handle} for each in ground.workspace.desk.state.groups.values()
                 ],
                 "commands": manifest.commands(text),
+                "shortcuts": manifest.shortcuts(text),
                 "home": manifest.has_home(text),
                 "mcp": mcp,
                 "hosts": hosts.configurations(mcp, ground.environment),

@@ -1,4 +1,4 @@
-"""What a Slack client knows of the app before anybody talks to it: the manifest's commands and tabs.
+"""What a Slack client knows of the app before anybody talks to it: the manifest's commands, shortcuts and tabs.
 
 Reads the few lines it needs itself, for no YAML reader is among the dependencies; a test holds it against one.
 """
@@ -28,6 +28,17 @@ def commands(manifest: str) -> list[Json]:
             found[-1]["description"] = value
         elif found and indent and name == "usage_hint":
             found[-1] |= {"hint": value, "examples": [one.strip() for one in value.split("|") if one.strip()]}
+    return found
+
+
+def shortcuts(manifest: str) -> list[Json]:
+    """Return each shortcut: its name, whether it is of a message or global, and the name the app knows it by."""
+    found: list[Json] = []
+    for _, name, value in _block(manifest, "shortcuts"):
+        if name == "name":
+            found.append({"name": value, "type": "", "callback_id": "", "description": ""})
+        elif found and name in found[-1]:
+            found[-1][name] = value
     return found
 
 

@@ -15,7 +15,7 @@ STEP = "document.querySelector('.steps .now') && document.querySelector('[data-s
 
 
 async def main() -> None:
-    """Start everything, play three scenes, and keep four moments of them."""
+    """Start everything, play three scenes, and keep five moments of them."""
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     with tempfile.TemporaryDirectory() as name:
         command = running_command("playground", ["playground", "--speed", "60"], environment, Path(name))
@@ -31,13 +31,17 @@ async def draw(page: Page) -> None:
     """Keep the moments."""
     await until_step(page, "approval", 3)
     await keep(page, "approval")
+    await page.click(".rooms [data-channel=home]")
+    await page.until("document.querySelector('.home').textContent.includes('As of')")
+    await keep(page, "home")
+    await page.click(".rooms [data-channel=C0APPROVALS]")
     await page.size(390, 844, dark=True)
     await keep(page, "phone")
     await page.size(1280, 800)
     await until_step(page, "provisioning", 1)
     await page.until("document.querySelector('.sheet [data-action=plan]')")
     await page.run(
-        "import('/static/js/hands.js').then((hands) => hands.enter('.sheet [data-action=plan]', 'vps-4gb-2cpu'))"
+        "import('/static/js/hands.js').then((hands) => hands.choose('.sheet [data-action=plan]', 'vps-4gb-2cpu'))"
     )
     await page.until("document.querySelector('.sheet').textContent.includes('Total: 199')")
     await keep(page, "form")

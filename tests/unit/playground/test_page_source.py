@@ -53,6 +53,8 @@ def test_the_commands_are_those_of_the_manifest() -> None:
     read = [(one["command"], one["description"], one["hint"]) for one in manifest.commands(text)]
     assert read == [(one["command"], one["description"], one["usage_hint"]) for one in features["slash_commands"]]
     assert manifest.has_home(text) == bool(features.get("app_home", {}).get("home_tab_enabled"))
+    names = ("name", "type", "callback_id", "description")
+    assert manifest.shortcuts(text) == [{name: one[name] for name in names} for one in features["shortcuts"]]
 
 
 def test_the_examples_offered_are_commands_of_the_bot() -> None:

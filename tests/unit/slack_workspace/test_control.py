@@ -85,6 +85,35 @@ async def test_a_story_can_be_told_over_the_control_api(
     assert [each["kind"] for each in log["deliveries"]] == ["slash_commands", "block_actions", "view_submission"]
 
 
+async def test_shortcuts_and_home_are_used_over_the_control_api(
+    workspace: Workspace, control: aiohttp.ClientSession
+) -> None:
+    """From anywhere, on a message, and looking at Home: each tells the app what Slack would."""
+    app = bolt_app(workspace)
+    heard: list[Json] = []
+
+    async def note(ack: AsyncAck, body: Json) -> None:
+        heard.append(body)
+        await ack()
+
+    async def seen(body: Json) -> None:
+        heard.append(body)
+
+    app.shortcut("anywhere")(note)
+    app.shortcut("here")(note)
+    app.event("app_home_opened")(seen)
+    async with over_http(workspace, app):
+        message = workspace.say("bob", "ops", "web01 is slow")
+        on = {"user": "alice", "channel": "ops", "callback_id": "here"}
+        assert (await order(control, "shortcut", user="alice", callback_id="anywhere"))[1]["ok"]
+        assert (await order(control, "shortcut", ts=message.ts, **on))[1]["ok"]
+        assert (await order(control, "home", user="alice"))[1]["ok"]
+        assert (await order(control, "shortcut", ts="1.000001", **on))[0] == 422
+    assert [one["type"] for one in heard] == ["shortcut", "message_action", "event_callback"]
+    assert heard[1]["message"]["text"] == "web01 is slow"
+    assert "channel" not in heard[0]
+
+
 async def test_the_furniture_can_be_moved_over_the_control_api(
     workspace: Workspace, control: aiohttp.ClientSession
 ) -> None:

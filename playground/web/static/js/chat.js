@@ -2,10 +2,11 @@
 import { Blocks } from "./blocks.js";
 import { Composer } from "./composer.js";
 import { ConfirmHost } from "./confirm.js";
+import { Menu } from "./elements.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./lib.js";
 import { ModalHost } from "./modal.js";
 import { mrkdwn } from "./mrkdwn.js";
-import { channelOf, channels, person, set, slack, state } from "./store.js";
+import { channelOf, channels, offered, person, set, slack, state } from "./store.js";
 import { onHome, onMessage } from "./surfaces.js";
 import { clock, ofStamp } from "./when.js";
 
@@ -89,6 +90,7 @@ function Message({ channel, message, replies = [] }) {
   const mine = message.shown_to !== null;
   return html`<article class=${`message ${mine ? "private" : ""}`} data-ts=${message.ts} aria-label=${`${by?.name ?? message.user}, ${clock(ofStamp(message.ts))}`}>
     <div class=${`avatar ${by?.bot ? "bot" : message.user}`} aria-hidden="true">${(by?.real ?? "?").slice(0, 1).toUpperCase()}</div>
+    ${!mine && html`<${Shortcuts} channel=${channel} message=${message} />`}
     <div class="grow">
       ${mine && html`<p class="only">Only visible to you</p>`}
       <p class="by"><strong>${by?.real ?? message.user}</strong>${by?.bot && html` <span class="app">APP</span>`}
@@ -99,6 +101,13 @@ function Message({ channel, message, replies = [] }) {
       ${replies.length > 0 && html`<${Thread} channel=${channel} first=${message} replies=${replies} />`}
     </div>
   </article>`;
+}
+
+// What the app offers for a message; of one that only its reader sees, Slack has no such menu.
+function Shortcuts({ channel, message }) {
+  const options = offered("message");
+  const use = (option) => slack("shortcut", { channel, ts: message.ts, callback_id: option.value });
+  return options.length > 0 && html`<${Menu} options=${options} label="More actions for this message" choose=${use} action="message-shortcuts" />`;
 }
 
 function Thread({ channel, first, replies }) {

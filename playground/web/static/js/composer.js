@@ -1,6 +1,7 @@
 // The line one types into: a message, or a slash command with completion from the app's manifest.
+import { Menu } from "./elements.js";
 import { html, useRef, useState } from "./lib.js";
-import { slack, state, tell } from "./store.js";
+import { offered, slack, state, tell } from "./store.js";
 
 export function Composer({ channel }) {
   const [words, setWords] = useState("");
@@ -42,6 +43,7 @@ export function Composer({ channel }) {
   return html`<div class="composer">
     ${offers.length > 0 && html`<ul id="offers" role="listbox" aria-label="Commands">${offers.map((one, number) => html`<li role="option" id=${`offer-${number}`}
       aria-selected=${number === at} onMouseDown=${(event) => (event.preventDefault(), take(one))}><code>${one.text}</code><span class="muted">${one.about}</span></li>`)}</ul>`}
+    ${offered("global").length > 0 && html`<${Menu} options=${offered("global")} label="Shortcuts" sign="+" action="shortcuts" choose=${(one) => slack("shortcut", { callback_id: one.value })} />`}
     <label class="hidden" for="composer">Message ${channel.kind === "im" ? channel.name : `#${channel.name}`}, or a command</label>
     <input id="composer" ref=${line} type="text" role="combobox" aria-expanded=${offers.length > 0} aria-controls="offers" aria-autocomplete="list"
       aria-activedescendant=${at >= 0 ? `offer-${at}` : undefined} autocomplete="off" spellcheck="false" value=${words}

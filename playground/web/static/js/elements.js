@@ -81,7 +81,7 @@ function overflow({ block, element, surface }) {
   return html`<${Menu} options=${element.options} label="More for this row" choose=${choose} action=${element.action_id} />`;
 }
 
-export function Menu({ options, label, choose, action }) {
+export function Menu({ options, label, choose, action, sign = "⋯" }) {
   const [open, setOpen] = useState(false);
   const box = useRef(null);
   useEffect(() => open && box.current.querySelector("[role=menuitem]")?.focus(), [open]);
@@ -92,7 +92,7 @@ export function Menu({ options, label, choose, action }) {
   return html`<div class="menu" ref=${box} onKeyDown=${(event) => open && steer(event, box.current, shut)}
       onFocusOut=${(event) => open && !box.current.contains(event.relatedTarget) && setOpen(false)}>
     <button type="button" class="button" aria-haspopup="menu" aria-expanded=${open} aria-label=${label} data-action=${action}
-      onClick=${() => setOpen(!open)}>⋯</button>
+      onClick=${() => setOpen(!open)}>${sign}</button>
     ${open && html`<div role="menu" aria-label=${label}>${options.map((option) => html`<button type="button" role="menuitem" tabindex="-1"
       data-value=${option.value} onClick=${() => (shut(), choose(option))}>${text(option.text)}</button>`)}</div>`}
   </div>`;
@@ -135,27 +135,40 @@ const rooms = () => listed(state.topics.slack.channels.filter((one) => one.kind 
 // A menu fed by the app: what is typed goes to it, what it offers can be chosen.
 function External({ block, element, surface, value, pick, aria, needed }) {
   const [offered, setOffered] = useState([]);
+  const [asked, setAsked] = useState("");  // what the app is being asked, or has no answer to
   const [typed, setTyped] = useState(element.initial_option ? text(element.initial_option.text) : "");
   const waiting = useRef(null);
   const least = element.min_query_length ?? 3;
   const ask = (words) => {
     setTyped(words);
     clearTimeout(waiting.current);
-    if (words.length < least) return setOffered([]);
-    waiting.current = setTimeout(async () => setOffered((await surface.options(block, element, words)).options ?? []), 250);
+    if (words.length < least) return leave();
+    setAsked("Asking the app …");
+    waiting.current = setTimeout(async () => {
+      const found = (await surface.options(block, element, words)).options ?? [];
+      setOffered(found);
+      setAsked(found.length ? "" : "Nothing found");
+    }, 250);
+  };
+  const leave = () => {
+    clearTimeout(waiting.current);
+    setOffered([]);
+    setAsked("");
   };
   const choose = (option) => {
     setTyped(text(option.text));
-    setOffered([]);
+    leave();
     pick(option.value);
   };
   const listId = `${surface.key}-${block.block_id}-${element.action_id}-offered`;
-  return html`<div class="external">
+  return html`<div class="external" onFocusOut=${(event) => event.currentTarget.contains(event.relatedTarget) || leave()}
+      onKeyDown=${(event) => event.key === "Escape" && (offered.length || asked) && (event.stopPropagation(), leave())}>
     <input ...${aria} type="text" role="combobox" aria-expanded=${offered.length > 0} aria-controls=${listId} autocomplete="off" value=${typed}
       data-action=${element.action_id} required=${needed && !value} placeholder=${text(element.placeholder) || `Type ${least} letters …`}
-      onFocus=${() => least === 0 && ask(typed)} onInput=${(event) => ask(event.target.value)} />
+      onClick=${() => least === 0 && ask("")} onKeyDown=${(event) => event.key === "ArrowDown" && least === 0 && !offered.length && ask("")} onInput=${(event) => ask(event.target.value)} />
     <div id=${listId} role="listbox" aria-label="Offered by the app">${offered.map((option) => html`<button type="button" role="option"
-      aria-selected=${option.value === value} onClick=${() => choose(option)}>${text(option.text)}</button>`)}</div>
+      aria-selected=${option.value === value} data-value=${option.value} onClick=${() => choose(option)}>${text(option.text)}${option.description && html`<small>${text(option.description)}</small>`}</button>`)}</div>
+    ${asked && html`<p class="asked muted" role="status">${asked}</p>`}
   </div>`;
 }
 

@@ -32,6 +32,21 @@ export async function enter(selector, value) {
   await pause();
 }
 
+// Opens a menu that the app fills, and takes one of its entries.
+export async function choose(selector, value) {
+  const field = await find(selector);
+  field.focus();
+  field.click();
+  const list = document.getElementById(field.getAttribute("aria-controls"));
+  const end = Date.now() + PATIENCE;
+  for (;;) {
+    const entry = [...list.querySelectorAll("[role=option]")].find((one) => one.dataset.value === value);
+    if (entry) return entry.click(), await pause();
+    if (Date.now() > end) throw new Error(`${selector} does not offer ${value}`);
+    await pause(40);
+  }
+}
+
 export async function press(selector) {
   (await find(selector)).click();
   await pause();

@@ -1,5 +1,5 @@
 // Six scenes. Each step says what to do, can do it for the visitor, and knows from the live state when it is done.
-import { callTool, enter, press, pressOnCard, type } from "./hands.js";
+import { callTool, choose, enter, press, pressOnCard, type } from "./hands.js";
 
 const OPS = "C0OPS";
 const APPROVALS = "C0APPROVALS";
@@ -123,7 +123,7 @@ const provisioning = {
       say: "Choose a plan, a region and a system. The form shows the price, so its button, Create server, is your word.",
       where: {},
       act: async () => {
-        for (const [name, value] of Object.entries(NEW)) await enter(`.sheet [data-action="${name}"]`, value);
+        for (const [name, value] of Object.entries(NEW)) await choose(`.sheet [data-action="${name}"]`, value);
         await press('.sheet [data-submit="vps:create"]');
       },
       done: (look) => events(look.change("create")).includes("confirmed"),

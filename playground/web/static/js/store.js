@@ -97,5 +97,8 @@ export function show(front, panel) {
 
 export const person = (id) => state.world?.people.find((one) => one.id === id);
 export const nameOf = (id) => person(id)?.name ?? String(id ?? "");
+// The app's shortcuts of a kind, as a menu's entries.
+export const offered = (type) =>
+  (state.world?.shortcuts ?? []).filter((one) => one.type === type).map((one) => ({ text: { type: "plain_text", text: one.name }, value: one.callback_id }));
 export const channels = () => state.topics.slack?.channels ?? [];
 export const channelOf = (id) => channels().find((one) => one.id === id);
