@@ -1,0 +1,219 @@
+"""The newsroom with a clock that the test moves: threads by day, quiet nights, restarts, closed channels."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.blocks.build import Post
+from bot.newsroom import Newsroom
+from bot.occasions import Item
+from bot.places import Place
+from bot.slack import SlackError
+from core.app import Core, open_core
+from core.changes import outbox
+from core.changes.model import Actor, ActorKind
+from core.settings import Settings
+from core.storage import Connection
+from core.subscriptions import Event, Options, Subscription, Subscriptions, subscription_id
+from tests.fakes.clock import FakeClock
+
+ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice")
+NOON = datetime(2027, 1, 4, 12, 0, tzinfo=UTC)
+NIGHT = Options(quiet=("22:00-07:00",), zone="UTC")
+HOUR = 3600.0
+SUB = subscription_id("1")
+
+
+@dataclass
+class Desk:
+    """A newsroom whose messages are kept here."""
+
+    core: Core
+    clock: FakeClock
+    sent: list[tuple[Place, str]] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
+
+    async def send(self, place: Place, post: Post, _name: str) -> tuple[str, str]:
+        """Keep a message, or refuse it as Slack would."""
+        if self.refusals and (code := self.refusals.pop(0)):
+            raise SlackError("chat.postMessage", code)
+        self.sent.append((place, post.text))
+        return place.channel, f"{len(self.sent)}.0"
+
+    async def fail(self, ids: list[int], _attempts: int, error: SlackError) -> None:
+        """Put back what could not be delivered, as the deliverer does."""
+        self.failed += ids
+        await self.core.outbox.retry(ids, after=1.0, error=error.code)
+
+    async def happens(self, *items: Item, urgent: bool = False) -> None:
+        """Let the channel have something to be told."""
+        payload = {"subs": [SUB], "urgent": urgent, "items": [one.value for one in items]}
+        now = self.clock.now()
+
+        def work(connection: Connection) -> None:
+            outbox.put(connection, "news:C0OPS", "news", payload, now)
+
+        await self.core.database.transact(work)
+
+    async def deliver(self) -> list[str]:
+        """Deliver what is due, and return what was said."""
+        before = len(self.sent)
+        messages = await self.core.outbox.claim()
+        if messages:
+            await Newsroom(self.core, self.send, self.fail).deliver("news:C0OPS", messages)
+        return [text for _, text in self.sent[before:]]
+
+    @property
+    def threads(self) -> list[str]:
+        """The threads that were written to, in order; nothing for a message of its own."""
+        return [place.thread for place, _ in self.sent]
+
+
+@pytest.fixture
+async def desk(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
+    clock = FakeClock(NOON)
+    settings = Settings.model_validate({"VPSOPS_DATABASE_URL": database_url})
+    async with open_core(settings, front="cli", clock=clock) as core:
+        monkeypatch.setattr(core.database, "tick", lambda _: clock.monotonic())
+        wanted = Subscription(SUB, "T0ACME", "C0OPS", frozenset({Event.DRIFT, Event.SETTLED}))
+        await Subscriptions(core.database, clock).add(wanted, ALICE)
+        yield Desk(core, clock)
+
+
+async def sleep_at_night(desk: Desk) -> None:
+    """Let the channel's subscription have quiet hours."""
+    store = Subscriptions(desk.core.database, desk.clock)
+    await store.remove("T0ACME", "C0OPS", SUB, ALICE)
+    await store.add(Subscription(SUB, "T0ACME", "C0OPS", frozenset({Event.DRIFT}), options=NIGHT), ALICE)
+
+
+def web(number: int, text: str = "stopped") -> Item:
+    """Return something about one server."""
+    return Item(f"web{number:02} {text}.", f"s{number}", f"web{number:02}.example.com")
+
+
+async def told(desk: Desk, *items: Item, urgent: bool = False) -> list[str]:
+    """Let something happen and be delivered."""
+    await desk.happens(*items, urgent=urgent)
+    return await desk.deliver()
+
+
+async def test_a_server_has_one_thread_a_day(desk: Desk) -> None:
+    """The first notice is the parent of the others; another server and another day begin anew."""
+    await told(desk, web(1))
+    await told(desk, web(1, "started"))
+    await told(desk, web(2))
+    await told(desk, web(1, "failed"), urgent=True)
+    desk.clock.advance(24 * HOUR)
+    await told(desk, web(1))
+    assert desk.threads == ["", "1.0", "", "1.0", ""]
+    assert [place.broadcast for place, _ in desk.sent][3]
+
+
+async def test_six_servers_at_once_are_one_list_and_five_are_not(desk: Desk) -> None:
+    """Whatever rows they came in, what waits for a channel goes out together."""
+    await desk.happens(*(web(number) for number in range(3)))
+    await desk.happens(*(web(number) for number in range(3, 6)))
+    (text,) = await desk.deliver()
+    assert text.startswith("6 notices about 6 servers")
+    assert len(await told(desk, *(web(number) for number in range(5)))) == 5
+    assert desk.threads == [""] * 6  # a list is nobody's thread
+
+
+async def test_a_quiet_night_is_one_summary_in_the_morning(desk: Desk) -> None:
+    """Nothing is said at night but what is urgent; at seven all of it comes as one message, and only once."""
+    await sleep_at_night(desk)
+    desk.clock.advance(11 * HOUR)  # 23:00
+    assert await told(desk, web(1)) == []
+    assert await told(desk, web(2), urgent=True) == ["web02 stopped."]
+    for _ in range(47):  # every ten minutes until ten to seven
+        desk.clock.advance(600)
+        assert await desk.deliver() == []
+    assert await told(desk, web(3)) == []
+    desk.clock.advance(601)
+    (text,) = await desk.deliver()
+    assert text.startswith("While it was quiet: 2 notices: web01 stopped., web03 stopped.")
+    desk.clock.advance(HOUR)
+    assert await desk.deliver() == []
+
+
+async def test_what_waits_for_the_morning_survives_the_process(desk: Desk, database_url: str) -> None:
+    """It is in the database: another process tells it."""
+    await sleep_at_night(desk)
+    desk.clock.advance(11 * HOUR)
+    assert await told(desk, web(1)) == []
+    settings = Settings.model_validate({"VPSOPS_DATABASE_URL": database_url})
+    async with open_core(settings, front="cli", clock=desk.clock) as core:
+        other = Desk(core, desk.clock)
+        core.database.tick = desk.core.database.tick  # type: ignore[method-assign]
+        desk.clock.advance(8 * HOUR + 60)
+        assert await other.deliver() == ["web01 stopped."]
+    assert await desk.deliver() == []
+
+
+async def test_news_of_a_removed_subscription_are_dropped(desk: Desk) -> None:
+    """Nobody wants to hear it any more."""
+    await desk.happens(web(1))
+    await Subscriptions(desk.core.database, desk.clock).remove("T0ACME", "C0OPS", SUB, ALICE)
+    assert await desk.deliver() == []
+    assert await rows(desk) == 0
+
+
+async def test_what_slack_refuses_comes_later_and_the_rest_once(desk: Desk) -> None:
+    """A row that is out is settled; the one that failed comes again without it."""
+    await desk.happens(web(1))
+    await desk.happens(web(2))
+    desk.refusals = ["", "internal_error"]
+    assert await desk.deliver() == ["web01 stopped."]
+    assert await desk.deliver() == []
+    desk.clock.advance(1)
+    assert await desk.deliver() == ["web02 stopped."]
+    assert await rows(desk) == 0
+
+
+async def test_a_second_delivery_of_the_same_row_says_nothing(desk: Desk) -> None:
+    """The process ended between the message and the note that it was sent: the copy is known."""
+    await desk.happens(web(1))
+    messages = await desk.core.outbox.claim()
+    newsroom = Newsroom(desk.core, desk.send, desk.fail)
+    await newsroom.deliver("news:C0OPS", messages)
+    await newsroom.deliver("news:C0OPS", messages)
+    assert [text for _, text in desk.sent] == ["web01 stopped."]
+
+
+async def test_a_thread_whose_parent_was_deleted_begins_anew(desk: Desk) -> None:
+    """Slack knows the parent no more, so the notice becomes one itself."""
+    await told(desk, web(1))
+    desk.refusals = ["thread_not_found"]
+    await told(desk, web(1, "started"))
+    await told(desk, web(1, "stopped again"))
+    assert desk.threads == ["", "", "2.0"]
+
+
+async def test_what_was_made_today_is_found_by_its_name(desk: Desk) -> None:
+    """A create is told by its name before it has an id: both are one thread."""
+    await told(desk, Item("web09 takes long.", "", "web09.example.com"))
+    await told(desk, Item("web09 is ready.", "s9", "web09.example.com"))
+    assert desk.threads == ["", "1.0"]
+
+
+async def rows(desk: Desk) -> int:
+    """Count what waits."""
+    desk.clock.advance(HOUR)
+    waiting: Sequence[object] = await desk.core.outbox.claim()
+    return len(waiting)
+
+
+async def test_a_watch_that_is_over_is_silent(desk: Desk) -> None:
+    """What happened before its end and is delivered after it is nobody's news."""
+    store = Subscriptions(desk.core.database, desk.clock)
+    await store.remove("T0ACME", "C0OPS", SUB, ALICE)
+    until = desk.clock.now() + timedelta(hours=1)
+    watch = Subscription(SUB, "T0ACME", "C0OPS", frozenset({Event.DRIFT}), options=Options(until=until, watch=True))
+    await store.add(watch, ALICE)
+    assert await told(desk, web(1)) == ["web01 stopped."]
+    desk.clock.advance(HOUR)
+    assert await told(desk, web(1)) == []
