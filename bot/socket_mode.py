@@ -8,9 +8,13 @@ import anyio
 import structlog
 from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_sdk.errors import SlackApiError
+from slack_sdk.socket_mode.aiohttp import SocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
+from slack_sdk.socket_mode.response import SocketModeResponse
 
 from bot.app import Bot
 from bot.logs import quiet
+from bot.wire import check_payload
 from core.errors import ConfigurationError
 
 AGAIN_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
@@ -20,12 +24,27 @@ PING_SECONDS: Final = 10.0
 log = structlog.get_logger(__name__)
 
 
+class _Guarded(AsyncSocketModeHandler):
+    """Bolt's handler behind a guard: what is malformed is acknowledged and dropped, or it would come again."""
+
+    async def handle(self, client: SocketModeClient, req: SocketModeRequest) -> None:  # type: ignore[override]
+        """Hand an envelope to Bolt."""
+        try:
+            check_payload(req.payload)
+            await super().handle(client, req)
+        except (aiohttp.ClientError, OSError):  # the line is gone: Slack sends it again on the next one
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a payload breaks, it would break again
+            log.warning("delivery dropped", error=type(error).__name__)
+            await client.send_socket_mode_response(SocketModeResponse(req.envelope_id))
+
+
 class Line:
     """One Socket Mode connection; the SDK keeps it, this opens it for the first time and closes it."""
 
     def __init__(self, bot: Bot, app_token: str) -> None:
         self._bot = bot
-        self._handler = AsyncSocketModeHandler(
+        self._handler = _Guarded(
             bot.bolt, app_token, logger=quiet, web_client=bot.parts.slack.client, ping_interval=PING_SECONDS
         )
 

@@ -13,6 +13,7 @@ from typing import Final
 import anyio
 
 from core.clock import SystemClock
+from core.loop import fast
 from tests.bench import machine
 from tests.bench.children import ROOT
 from tests.bench.plan import Plan, Section
@@ -52,7 +53,7 @@ def measured(name: str, quick: bool) -> Section | None:
     sys.stderr.write(f"{name}: measuring\n")
     with tempfile.TemporaryDirectory(prefix="vpsops-bench-") as folder:
         try:
-            found = anyio.run(_bounded, name, Plan(quick, Path(folder)))
+            found = anyio.run(_bounded, name, Plan(quick, Path(folder)), backend_options={"use_uvloop": fast()})
         except Exception:  # noqa: BLE001 - one subject must not take the others with it
             traceback.print_exc()
             sys.stderr.write(f"{name}: not measured\n")
