@@ -1,0 +1,94 @@
+"""A card that nobody votes on: shown to more people half-way, brought to mind, closed everywhere in the end."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from core import audit
+from core.app import Core
+from core.changes.model import Actor, ActorKind, Origin, State
+from core.requests import Held, Request
+from playground.slack.config import WorkspaceConfig
+from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
+from tests.fakes.timing import QUICK
+
+AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U0ALICE")
+LONG = 60.0
+SCENE = Scene(
+    workspace=WorkspaceConfig().with_scopes("channels:read", "groups:read"),
+    timing=replace(QUICK, approve_seconds=LONG, escalate_share=0.005, remind_share=0.99),
+    settings={"VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS", "VPSOPS_ESCALATION_CHANNEL": "C0GENERAL"},
+)
+HURRIED = replace(SCENE, timing=replace(QUICK, approve_seconds=2.5, escalate_share=0.1, remind_share=0.4))
+
+
+async def asked(core: Core, key: str = "k1") -> str:
+    """Let an agent ask for a reboot."""
+    outcome = await core.gate.submit(Request("reboot", {"server": "web01"}, AGENT, Origin("mcp"), key=key))
+    assert isinstance(outcome, Held)
+    return outcome.change.id
+
+
+async def closed(world: Stage, words: str) -> None:
+    """Wait until both copies say how it ended, without a button."""
+    for channel in ("approvals", "general"):
+        card = await world.card(channel, words=words)
+        assert buttons(card) == []
+
+
+async def test_more_people_see_the_card_and_only_approvers_decide(tmp_path: Path) -> None:
+    """The second copy has the same buttons and the same checks; a vote on it closes both."""
+    async with stage(tmp_path, SCENE) as world, world.bot() as (_, core):
+        world.slack.kick("approvals", "dave")
+        change = await asked(core)
+        card = await world.card("general", words="Nobody had voted")
+        assert buttons(card) == ["vps:approve", "vps:approve_note", "vps:deny"]
+        assert "May decide: members of <#C0APPROVALS>" in shown(card)
+        await world.slack.click("dave", card, "vps:approve")
+        await world.private("dave", "not among those")
+        assert world.effects("reboot") == 0
+        await world.slack.click("bob", card, "vps:approve")
+        await closed(world, "Reboot web01.example.com: done")
+        assert world.effects("reboot") == 1
+        events = [one.event for one in await core.database.read(audit.read) if one.change_id == change]
+        assert events.count("unanswered") == events.count("escalated") == 1
+
+
+async def test_nobody_answers_and_every_copy_closes(tmp_path: Path) -> None:
+    """Shown to more people, brought to mind in the threads, expired: no button is left, and the asker hears it."""
+    async with stage(tmp_path, HURRIED) as world, world.bot() as (_, core):
+        change = await asked(core)
+        card = await world.card("general", words="Nobody had voted")
+        await world.slack.wait_for(
+            lambda: any("Still waiting" in shown(one) for one in world.slack.messages("general", card.ts)), 10
+        )
+        await closed(world, "Reboot web01.example.com: expired")
+        assert (await core.gate.get(change)).state is State.EXPIRED
+        await world.slack.wait_for(
+            lambda: any("expired" in one.text for one in world.slack.direct_messages("alice")), 10
+        )
+        await world.slack.click_stale("bob", card, "vps:approve")
+        await world.private("bob", "expired already")
+        assert world.effects("reboot") == 0
+
+
+async def test_a_restart_between_escalates_once(tmp_path: Path) -> None:
+    """The process that asked is gone when the time comes: the next one shows the card, and a third not again."""
+    late = replace(SCENE, timing=replace(SCENE.timing, keep_seconds=LONG))
+    async with stage(tmp_path, late) as world, world.bot() as (_, core):
+        await asked(core)
+        await world.card("approvals", words="waiting for approval")
+    async with stage(tmp_path, SCENE) as world:
+        for _ in range(2):
+            async with world.bot() as (_, core):
+                await world.card("general", words="Nobody had voted")
+        assert len(world.slack.messages("general")) == 1
+
+
+async def test_no_channel_set_means_no_escalation(tmp_path: Path) -> None:
+    """The trail says that nobody answered, and nothing more is posted."""
+    alone = replace(SCENE, settings={"VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS"})
+    async with stage(tmp_path, alone) as world, world.bot() as (_, core):
+        change = await asked(core)
+        await core.gate.wait(change, seconds=5, until=lambda one: one.version > 1)
+        await world.card("approvals", words="waiting for approval")
+        assert world.slack.messages("general") == []

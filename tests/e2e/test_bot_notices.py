@@ -1,0 +1,209 @@
+"""Notices in Slack: what a channel subscribed to, in threads; what concerns one person, directly."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+
+from core import audit
+from core.app import Core
+from core.changes.model import Actor, ActorKind, Origin
+from core.clock import SystemClock
+from core.preferences import set_preferences
+from core.requests import Held, Request
+from playground.slack.config import WorkspaceConfig
+from playground.slack.entities import Message
+from playground.wayscloud.model import State as Really
+from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
+
+TEAM = "T0ACME"
+MAILED = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "bob@acme.example")
+SCENE = Scene(
+    workspace=WorkspaceConfig().with_scopes("channels:read", "groups:read", "users:read.email"),
+    settings={"VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS"},
+)
+
+
+def turn(world: Stage, hostname: str, state: Really) -> None:
+    """Let a server be in another state without anybody's asking here."""
+    simulated = world.provider.simulator.world
+    found = simulated.find(hostname)
+    assert found is not None
+    simulated.override(found, state, None, None)
+
+
+async def looked(world: Stage) -> None:
+    """Wait for a look at the fleet that began after now, and its end."""
+    entries = world.provider.simulator.journal.entries
+    begun = len(entries(operation="list"))
+    with anyio.fail_after(5):
+        while len(entries(operation="list")) < begun + 2:
+            await SystemClock().sleep(0.02)  # what the simulator received tells nobody; bounded
+
+
+async def in_thread(world: Stage, parent: Message, words: str) -> Message:
+    """Wait for words in a message's thread."""
+    found = await world.slack.wait_for(
+        lambda: next((one for one in world.slack.messages("general", parent.ts) if words in shown(one)), None), 10
+    )
+    assert found is not None
+    return found
+
+
+async def reboot(world: Stage, channel: str = "ops", user: str = "alice") -> None:
+    """Ask for a reboot and confirm it."""
+    await world.slack.command(user, channel, "/vps", "reboot web01")
+    if channel == "nobot":
+        await world.slack.wait_for(lambda: world.slack.direct_messages(user), 10)
+        card = world.slack.direct_messages(user)[0]
+    else:
+        card = await world.card(channel, words="waiting for your word")
+    await world.slack.click(user, card, "vps:confirm")
+
+
+async def direct(world: Stage, user: str, words: str) -> Message:
+    """Wait for a direct message that holds these words."""
+    found = await world.slack.wait_for(
+        lambda: next((one for one in world.slack.direct_messages(user) if words in shown(one)), None), 10
+    )
+    assert found is not None
+    return found
+
+
+async def agent_asks(core: Core, agent: Actor) -> str:
+    """Let an agent ask for something that others approve."""
+    outcome = await core.gate.submit(Request("reboot", {"server": "web01"}, agent, Origin("mcp"), key="k1"))
+    assert isinstance(outcome, Held)
+    return outcome.change.id
+
+
+async def test_a_channel_sets_sees_and_ends_what_it_is_told(tmp_path: Path) -> None:
+    """The channel is told of its new subscription; the list has a button that ends it; both are in the trail."""
+    async with stage(tmp_path) as world, world.bot() as (_, core):
+        await world.slack.command("alice", "general", "/vps", "notify drift on web* quiet 22:00-07:00 Europe/Oslo")
+        said = await world.card("general", words="From now on")
+        assert "drift on web*, quiet 22:00-07:00 Europe/Oslo" in shown(said)
+        await world.slack.command("bob", "general", "/vps", "notify")
+        page = await world.private("bob", "is told of 1 thing")
+        assert "Set by <@U0ALICE>" in shown(page)
+        await world.slack.click("bob", page, buttons(page)[0])
+        await world.private("bob", "is told of nothing")
+        events = [one.event for one in await core.database.read(audit.read)]
+        assert [one for one in events if "subscribed" in one] == ["subscribed", "unsubscribed"]
+
+
+async def test_a_channel_that_is_closed_to_the_app_gets_no_subscription(tmp_path: Path) -> None:
+    """It would never be told: it is refused in private and nothing is kept."""
+    async with stage(tmp_path) as world, world.bot():
+        await world.slack.command("alice", "nobot", "/vps", "notify drift")
+        await world.private("alice", "I am not in this channel", "nobot")
+        await world.slack.command("alice", "nobot", "/vps", "notify")
+        await world.private("alice", "is told of nothing", "nobot")
+
+
+async def test_what_is_not_understood_says_what_to_write(tmp_path: Path) -> None:
+    """A word that cannot be placed is named, and nothing is set."""
+    async with stage(tmp_path) as world, world.bot():
+        await world.slack.command("alice", "general", "/vps", "notify drift web*")
+        await world.private("alice", "I cannot place 'web*'")
+        await world.slack.command("alice", "general", "/vps", "notify cpu>90 for ever")
+        await world.private("alice", "for is followed by a time")
+
+
+async def test_drift_of_a_server_is_one_thread_a_day(tmp_path: Path) -> None:
+    """It stopped and came back without anybody's asking: a message, and a reply to it."""
+    async with stage(tmp_path) as world, world.bot():
+        await world.slack.command("alice", "general", "/vps", "notify drift on web01")
+        await world.card("general", words="From now on")
+        await looked(world)
+        turn(world, "web01.example.com", Really.STOPPED)
+        parent = await world.card("general", words="web01.example.com was running, is stopped")
+        turn(world, "web01.example.com", Really.RUNNING)
+        await in_thread(world, parent, "was stopped, is running")
+
+
+async def test_a_subscriber_hears_of_a_change_once_and_its_card_is_no_thread(tmp_path: Path) -> None:
+    """The channel with both the card and a subscription has one notice; what was asked for here is no drift."""
+    async with stage(tmp_path) as world, world.bot():
+        await world.slack.command("alice", "general", "/vps", "notify all on web*")
+        await world.card("general", words="From now on")
+        await reboot(world, "general")
+        notice = await world.card("general", words="Reboot of web01.example.com is done")
+        await looked(world)
+        await looked(world)
+        card = await world.card("general", words="Reboot web01.example.com: done")
+        assert world.slack.messages("general", card.ts) == []
+        assert world.slack.messages("general", notice.ts) == []
+
+
+async def test_whoever_asked_hears_the_end_directly(tmp_path: Path) -> None:
+    """The card is in a channel: the end comes by direct message too, once."""
+    async with stage(tmp_path) as world, world.bot():
+        await reboot(world)
+        await direct(world, "alice", "Reboot of web01.example.com is done")
+        assert len(world.slack.direct_messages("alice")) == 1
+
+
+async def test_no_direct_message_for_who_wants_none_or_has_the_card_there(tmp_path: Path) -> None:
+    """A preference is kept; a card in the direct messages says it all in its own thread."""
+    async with stage(tmp_path) as world, world.bot() as (_, core):
+        await set_preferences(core.database, core.clock, (TEAM, "U0ALICE"), dm_settled=False)
+        await reboot(world)
+        await world.card(words="Reboot web01.example.com: done")
+        await reboot(world, "nobot", "bob")
+        await direct(world, "bob", "Reboot web01.example.com: done")
+        await world.slack.wait_for(lambda: world.slack.messages(world.slack.direct_messages("bob")[0].channel), 10)
+        card = await world.card(words="Reboot web01.example.com: done")
+        await world.slack.wait_for(lambda: world.slack.messages("ops", card.ts), 10)
+        assert world.slack.direct_messages("alice") == []
+        assert [one.thread_ts for one in world.slack.direct_messages("bob") if not one.thread_ts] == [None]
+
+
+async def test_the_human_behind_an_agent_is_found_by_address(tmp_path: Path) -> None:
+    """Slack is asked whose address it is; that person hears why it was denied, in quotes of the one who did."""
+    async with stage(tmp_path, SCENE) as world, world.bot() as (_, core):
+        await agent_asks(core, MAILED)
+        card = await world.card("approvals", words="waiting for approval")
+        await world.slack.click("carol", card, "vps:deny")
+        view = await world.slack.wait_for(lambda: world.slack.modal("carol"), 10)
+        assert view is not None
+        await world.slack.submit_view("carol", view, {"reason": "not during the sale"})
+        await direct(world, "bob", "denied")
+
+
+async def test_an_approval_can_carry_a_note(tmp_path: Path) -> None:
+    """The note is on the card, in the trail and on the vote; who may not vote is told before the form opens."""
+    async with stage(tmp_path, SCENE) as world, world.bot() as (_, core):
+        change = await agent_asks(core, replace(MAILED, human="U0ALICE"))
+        card = await world.card("approvals", words="waiting for approval")
+        await world.slack.click("alice", card, "vps:approve_note")
+        await world.private("alice", "others must decide")
+        assert world.slack.modal("alice") is None
+        await world.slack.click("bob", card, "vps:approve_note")
+        view = await world.slack.wait_for(lambda: world.slack.modal("bob"), 10)
+        assert view is not None
+        await world.slack.submit_view("bob", view, {"reason": "after *hours* <!channel> only"})
+        done = await world.card("approvals", words="Reboot web01.example.com: done")
+        assert "Note: after *hours* <!channel> only" in shown(done)
+        assert (await core.gate.get(change)).votes[0].reason == "after *hours* <!channel> only"
+        records = await core.database.read(audit.read)
+        assert [one.body["reason"] for one in records if one.event == "approved"] == ["after *hours* <!channel> only"]
+
+
+def forget_everything(folder: Path) -> None:
+    """Remove the database."""
+    for path in folder.glob("bot.sqlite3*"):
+        path.unlink()
+
+
+async def test_a_card_of_another_set_up_explains_itself(tmp_path: Path) -> None:
+    """A click on the card of a change that this database does not know is answered in private."""
+    async with stage(tmp_path) as world:
+        async with world.bot():
+            await world.slack.command("alice", "ops", "/vps", "reboot web01")
+            card = await world.card(words="waiting for your word")
+        forget_everything(tmp_path)
+        async with world.bot():
+            await world.slack.click("alice", card, "vps:confirm")
+            await world.private("alice", "a change that I do not know")
+            assert world.effects("reboot") == 0
