@@ -20,6 +20,7 @@ from core.wayscloud.models import Listing, Server
 
 LOG = structlog.get_logger(__name__)
 REFUSED_WAIT = 300.0
+SOONEST = 2.0  # seconds between two looks that were asked for
 FACTS = attrgetter(*(name for name in Server.model_fields if name != "extra"))
 
 
@@ -52,15 +53,17 @@ def known_after(before: Mapping[str, Server], seen: Listing[Server]) -> dict[str
 
 
 class Fleet:
-    """The servers as this process saw them last, kept while somebody follows them."""
+    """The servers as this process saw them last, kept while somebody follows them and until the next look is due."""
 
     def __init__(self, api: Wayscloud, clock: Clock, timing: Timing, group: TaskGroup) -> None:
         self._api = api
         self._clock = clock
         self._timing = timing
         self._group = group
+        self._lock = anyio.Lock()
         self._listeners: dict[object, Told] = {}
-        self._scope: anyio.CancelScope | None = None
+        self._looking = False
+        self._tried_at = float("-inf")
         self._forget()
 
     def _forget(self) -> None:
@@ -73,30 +76,34 @@ class Fleet:
         """Tell of every difference from now on, until the returned function is called; `told` must not raise."""
         token = object()
         self._listeners[token] = told
-        if self._scope is None:
-            self._scope = anyio.CancelScope()
-            self._group.start_soon(self._look_on, self._scope)
+        if not self._looking:
+            self._looking = True
+            self._group.start_soon(self._look_on)
 
         def leave() -> None:
             self._listeners.pop(token, None)
-            if not self._listeners and self._scope is not None:
-                self._scope.cancel()
-                self._scope = None
-                self._forget()
 
         return leave
 
     async def known(self) -> Mapping[str, Server]:
-        """Return the servers by id, as they are followed; raises `WayscloudError` while none could be read."""
+        """Return the servers by id, for one who follows them; raises `WayscloudError` while none could be read."""
+        if self._known is None and self._error is not None:
+            await self.look_again()
         while self._known is None:
             if self._error is not None:
                 raise self._error
             await self._tried.wait()
         return self._known
 
+    async def look_again(self) -> None:
+        """Look now, unless that was tried a moment ago."""
+        async with self._lock:
+            if self._clock.monotonic() - self._tried_at >= SOONEST:
+                await self._look()
+
     def saw(self, seen: Listing[Server]) -> None:
         """Take a look that was made anyway."""
-        if not self._listeners:
+        if not self._looking:
             return
         before, self._known = self._known, known_after(self._known or {}, seen)
         self._seen_at = self._clock.monotonic()
@@ -111,16 +118,19 @@ class Fleet:
             except Exception:  # one listener's bug is neither the others' trouble nor the watcher's
                 LOG.exception("listener broke")
 
-    async def _look_on(self, scope: anyio.CancelScope) -> None:
-        with scope:
-            while True:
-                left = self._seen_at + self._timing.poll_old - self._clock.monotonic()
-                if left <= 0:
+    async def _look_on(self) -> None:
+        while self._listeners:
+            left = self._seen_at + self._timing.poll_old - self._clock.monotonic()
+            if left <= 0:
+                async with self._lock:
                     left = await self._look()
-                await self._clock.sleep(left)
+            await self._clock.sleep(left)
+        self._looking = False
+        self._forget()
 
     async def _look(self) -> float:
         """Look once, and return the seconds to the next."""
+        self._tried_at = self._clock.monotonic()
         try:
             self.saw(await self._api.list_servers())
         except WayscloudError as error:
@@ -129,4 +139,6 @@ class Fleet:
             self._error = error
             self._tried.set()
             return REFUSED_WAIT if isinstance(error, NotAuthenticated | NotPermitted) else self._timing.poll_old
+        except Exception:  # a bug must not end the process that others rely on
+            LOG.exception("following servers broke")
         return self._timing.poll_old

@@ -123,16 +123,30 @@ class Live:
     async def _resolve(self, reader: Reader, address: Address) -> str:
         if address.kind is Kind.CHANGE:
             return f"change:{(await reader.change(address.ref)).id}"
+        reader.check()
+        await self.core.engine.fleet.known()  # a first look: what is another after it is told
         if address.kind is Kind.SERVERS:
             allowed, key = reader.may("list"), SERVERS
         else:
-            reader.check()
-            known = await self.core.engine.fleet.known()
-            server = named(address.ref, {ident: one for ident, one in known.items() if reader.sees(one)})
+            server = await self._find(reader, address.ref)
             allowed, key = reader.may("get", target_of(server)), f"server:{server.id}"
         if not allowed:
             raise NotAllowed("You may not read this.")
         return key
+
+    async def _find(self, reader: Reader, ref: str) -> Server:
+        """Find a server among those that are followed; one that is not there may have come since the last look."""
+        try:
+            return await self._seen(reader, ref)
+        except UnknownServer:
+            if await reader.too_fast("get"):
+                raise
+            await self.core.engine.fleet.look_again()
+        return await self._seen(reader, ref)
+
+    async def _seen(self, reader: Reader, ref: str) -> Server:
+        known = await self.core.engine.fleet.known()
+        return named(ref, {ident: one for ident, one in known.items() if reader.sees(one)})
 
     def _forget(self, key: str, uri: str) -> None:
         uris = self._watched[key]

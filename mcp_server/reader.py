@@ -83,6 +83,10 @@ class Reader:
         in_sight = target is None or reach.sight.sees(target.id, target.hostname)
         return in_sight and may_read(self.core.gate, self.request(operation, {}), target)
 
+    async def too_fast(self, operation: str) -> bool:
+        """Count a read against the caller's rate, and say whether it is one too many."""
+        return await self.core.gate.admit(self.request(operation, {})) is not None
+
     async def servers(self) -> Listing[Server]:
         """Return all servers in one call; raises `NotAllowed`, `WayscloudError`."""
         self.check("list")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
-from core.fleet import REFUSED_WAIT, Difference, Fleet, differences, known_after
+from core.fleet import REFUSED_WAIT, SOONEST, Difference, Fleet, differences, known_after
 from core.timing import DEFAULT_TIMING
 from core.wayscloud.errors import NotAuthenticated, WayscloudError
 from core.wayscloud.models import Listing
@@ -92,19 +92,52 @@ async def test_all_who_follow_share_one_look() -> None:
         assert stage.looks() == 2
 
 
+async def rest() -> None:
+    """Let whatever is due run."""
+    for _ in range(20):
+        await anyio.lowlevel.checkpoint()
+
+
 async def test_nobody_looks_for_nobody() -> None:
-    """When the last follower leaves, the looks end and what was seen is let go."""
+    """When the last follower has left, no look follows and what was seen is let go."""
     async with staged(listed(ONE)) as stage:
         assert stage.looks() == 0
         leave = [stage.fleet.follow(Ear()) for _ in range(2)]
         await stage.fleet.known()
         for one in leave:
             one()
-        stage.clock.advance(10 * PACE)
-        for _ in range(20):
-            await anyio.lowlevel.checkpoint()
+        for _ in range(3):
+            stage.clock.advance(PACE)
+            await rest()
         assert stage.looks() == 1
         assert stage.fleet._known is None
+
+
+async def test_coming_and_going_costs_no_looks() -> None:
+    """One who follows again and again within the pace is served by one look."""
+    async with staged(listed(ONE)) as stage:
+        for _ in range(5):
+            leave = stage.fleet.follow(Ear())
+            await stage.fleet.known()
+            leave()
+        assert stage.looks() == 1
+
+
+async def test_a_look_can_be_asked_for_now_and_then() -> None:
+    """Who looks for a server that has just come gets a new look, once in a while for all who ask."""
+    two = {**ONE, "id": "s2", "hostname": "new.example.com"}
+    async with staged(listed(ONE), listed(ONE, two)) as stage:
+        ear = Ear()
+        stage.fleet.follow(ear)
+        await stage.fleet.known()
+        await stage.fleet.look_again()
+        assert stage.looks() == 1
+        stage.clock.advance(SOONEST)
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(stage.fleet.look_again)
+        assert stage.looks() == 2
+        assert await ear.told() == [("s2", "running", True)]
 
 
 async def test_a_look_that_was_made_anyway_counts() -> None:
@@ -117,8 +150,7 @@ async def test_a_look_that_was_made_anyway_counts() -> None:
         stage.fleet.saw(Listing([server("stopped")]))
         assert await ear.told() == [("s1", "stopped", False)]
         stage.clock.advance(PACE - 2)
-        for _ in range(20):
-            await anyio.lowlevel.checkpoint()
+        await rest()
         assert stage.looks() == 1
 
 
@@ -142,8 +174,7 @@ async def test_a_refused_key_is_not_tried_at_the_usual_pace() -> None:
             await stage.fleet.known()
         seen = stage.looks()
         stage.clock.advance(REFUSED_WAIT - 1)
-        for _ in range(20):
-            await anyio.lowlevel.checkpoint()
+        await rest()
         assert stage.looks() == seen
         await stage.look(2)
 

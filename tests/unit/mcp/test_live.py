@@ -10,6 +10,7 @@ import mcp.types as t
 import pytest
 from mcp import MCPError
 
+from core import fleet
 from core.app import Core, open_core
 from core.changes.model import Actor, ActorKind, Origin, State, Target
 from core.requests import Held, Request
@@ -21,6 +22,7 @@ from mcp_server.reader import Reader
 from mcp_server.server import Options
 from playground.wayscloud.model import State as Really
 from playground.wayscloud.serve import SimulatorHandle
+from playground.wayscloud.world import Order
 from tests.fakes.timing import QUICK
 from tests.unit.mcp.bench import ALICE, ANN, WEB
 from tests.unit.mcp.listening import become, client_and_live, listen, listening, subscribe, unsubscribe, until
@@ -160,6 +162,16 @@ async def test_unsubscribing_leaves_nothing(core: Core) -> None:
 NOT_LIVE = ["vps://changes/chg_000000000000", "vps://servers/nosuch", "vps://audit/recent", "vps://servers/..", "x"]
 
 
+async def test_a_server_that_has_just_come_can_be_listened_for(
+    core: Core, provider: SimulatorHandle, monkeypatch: pytest.MonkeyPatch, era: str
+) -> None:
+    """One who listens already does not keep a new server from being found."""
+    monkeypatch.setattr(fleet, "SOONEST", 0.0)
+    async with listening(core, era, [SERVERS]) as listener:
+        provider.simulator.world.create(Order("new.example.com", "new", "vps-4gb-2cpu", "NO", "debian-12"))
+        assert await listen(listener.client, era, "vps://servers/new.example.com")
+
+
 async def test_what_is_not_there_cannot_be_subscribed_to(core: Core) -> None:
     """In the handshake's era that is an error with the URI, and leaves nothing."""
     async with client_and_live(core, "legacy") as (client, live):
@@ -287,6 +299,8 @@ async def test_a_provider_that_is_away_is_told_at_once(tmp_path: Path, era: str)
     ):
         with pytest.raises(MCPError, match=r"WAYSCLOUD_API_KEY.*err_") as refused:
             await listen(client, era, BY_ID)
+        with pytest.raises(MCPError, match=r"WAYSCLOUD_API_KEY.*err_"):
+            await listen(client, era, SERVERS)
         assert not live.running
     assert refused.value.code == t.INTERNAL_ERROR
 
