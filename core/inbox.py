@@ -83,11 +83,18 @@ class Inbox:
         for item in items:
             if isinstance(item, Delivery):
                 rows.setdefault(item.key, item)
-        stored = set(connection.scalars(self._insert, [_row(one) for one in rows.values()])) if rows else set()
+        stored = self._insert_all(connection, list(rows.values()))
         ends = [{"done_key": item.key, "at": item.at} for item in items if isinstance(item, _Done)]
         if ends:
             connection.execute(FINISH, ends)
         return [isinstance(item, Delivery) and item.key in stored and rows[item.key] is item for item in items]
+
+    def _insert_all(self, connection: Connection, deliveries: Sequence[Delivery]) -> set[str]:
+        """Insert those whose key is not there, and return their keys."""
+        if not deliveries:
+            return set()
+        rows = [_row(one) for one in deliveries]
+        return set(connection.scalars(self._insert, rows if len(rows) > 1 else rows[0]))
 
     async def unfinished(self, *, older_than: float) -> list[Delivery]:
         """Return deliveries accepted over `older_than` seconds ago and never finished, oldest first."""
