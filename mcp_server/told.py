@@ -72,10 +72,12 @@ def change_text(change: Change, *, tools: bool) -> str:
 
 
 def noted(change: Change) -> str:
-    """Say why a change is as it is; who denied it gave their reason in their own words, which are quoted."""
+    """Say why a change is as it is; what those who decided wrote is in their own words, which are quoted."""
     reasons = [vote.reason for vote in change.votes if vote.verdict is Verdict.DENY and vote.reason]
+    notes = [vote.reason for vote in change.votes if vote.verdict is Verdict.APPROVE and vote.reason]
     said = f"Their reason: {quote(reasons[-1], LONGEST_REASON)}" if reasons else ""
-    return joined((clean(change.note, LONGEST_NOTE), said), " ")
+    also = f"An approver's note: {quote(notes[-1], LONGEST_REASON)}" if notes else ""
+    return joined((clean(change.note, LONGEST_NOTE), said, also), " ")
 
 
 def headed(change: Change) -> str:
