@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import anyio
 import mcp.types as t
 import pytest
 from mcp import MCPError
+from mcp.server.session import ServerSession
 
 from core import fleet
 from core.app import Core, open_core
@@ -17,7 +19,7 @@ from core.requests import Held, Request
 from core.settings import Settings
 from mcp_server import subscriptions
 from mcp_server.identity import READ, Caller, token_reach
-from mcp_server.live import Live, Updated, may_hear
+from mcp_server.live import Live, Updated, may_hear, open_live
 from mcp_server.reader import Reader
 from mcp_server.server import Options
 from playground.wayscloud.model import State as Really
@@ -187,6 +189,40 @@ async def test_what_is_not_there_is_left_out_of_a_stream(core: Core) -> None:
     """Since 2026-07-28 the acknowledgement names only what will be told."""
     async with listening(core, "2026-07-28", [*NOT_LIVE, SERVERS]) as listener:
         assert listener.honoured == [SERVERS]
+
+
+class Slow:
+    """A session whose client takes its time."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.asked = anyio.Event()
+        self.reads = anyio.Event()
+
+    async def send_resource_updated(self, uri: str) -> None:
+        self.told.append(uri)
+        self.asked.set()
+        await self.reads.wait()
+
+
+async def test_a_slow_client_is_told_once_of_what_changed_often(core: Core) -> None:
+    """While a client does not read, one entry waits for each of its addresses, however much happens."""
+    reader, session = Reader(core, Caller(human=ANN), AGENT), Slow()
+    async with open_live(core) as live:
+        subscriber = subscriptions.Subscriber(live, reader, cast("ServerSession", session))
+        for uri in (SERVERS, BY_ID):
+            await subscriber.add(uri)
+        web = Target(WEB_ID, WEB)
+        for _ in range(50):
+            await live.bus.publish(Updated(SERVERS, (web,)))
+            await live.bus.publish(Updated(BY_ID, (web,)))
+        with anyio.fail_after(5):
+            await session.asked.wait()
+            session.reads.set()
+        await until(lambda: len(session.told) >= 3)
+        assert session.told == [SERVERS, BY_ID, SERVERS]
+        subscriber.close()
+        assert not live.watched
 
 
 async def test_a_session_listens_for_so_many_and_no_more(core: Core, monkeypatch: pytest.MonkeyPatch, era: str) -> None:
