@@ -16,7 +16,7 @@ _EDGES: Final = "._-:!?"
 
 def text_of(said: Said) -> str:
     """Return the words of a message: its text, and that of its blocks and attachments, as alarms write them."""
-    words = [said.text, *_texts([said.blocks, said.attachments], DEEPEST)]
+    words = [said.text or "", *_texts([said.blocks, said.attachments], DEEPEST)]
     return "\n".join(words)[:MOST_TEXT]
 
 

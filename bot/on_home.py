@@ -106,10 +106,14 @@ async def keep_current(parts: Parts) -> None:
     """Draw the Homes that are open anew when something happened, by whatever process; a few at a time."""
     while True:
         await parts.homes.somebody()
-        async with anyio.create_task_group() as group:
-            group.start_soon(follow, parts.core.database, parts.core.clock, parts.homes.told, anyio.Event())
-            await _rounds(parts)
-            group.cancel_scope.cancel()
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(follow, parts.core.database, parts.core.clock, parts.homes.told, anyio.Event())
+                await _rounds(parts)
+                group.cancel_scope.cancel()
+        except Exception:  # what breaks here must not end the bot
+            log.exception("Homes are not kept current for a while")
+            await parts.core.clock.sleep(LOOK_SECONDS)
 
 
 async def _rounds(parts: Parts) -> None:
@@ -125,6 +129,8 @@ async def _rounds(parts: Parts) -> None:
                 log.info("Home not drawn", error=error.message)
             except StorageError as error:
                 log.error("Home not drawn", error=error.message, error_id=error.error_id)
+            except Exception:  # one Home that cannot be drawn is no reason to leave the others as they are
+                log.exception("Home not drawn", user=home.viewer.user)
         await clock.sleep(max(PAUSE_SECONDS, EACH_SECONDS * len(homes)))
 
 

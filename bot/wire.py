@@ -127,9 +127,9 @@ class Submission(_Wire):
 class Said(_Wire):
     """A message that somebody used a shortcut on; what stands in it is data."""
 
-    text: str = Field(default="", max_length=100_000)
-    blocks: list[Any] = []
-    attachments: list[Any] = []
+    text: str | None = Field(default="", max_length=100_000)
+    blocks: list[Any] | None = None
+    attachments: list[Any] | None = None
 
 
 class Shortcut(_Wire):

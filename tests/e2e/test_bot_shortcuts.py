@@ -161,6 +161,7 @@ async def test_the_shortcut_works_where_the_app_is_not_and_over_socket_mode(tmp_
     async with playing(tmp_path, Scene("socket")) as on:
         await on_message(on, "web01", channel="nobot")
         view = await form(on, lambda words: "web01.example.com" in words)
+        assert texts(await on.slack.options("alice", view, "vps:pick", "db01")) == ["● db01.example.com running"]
         await on.slack.click("alice", view, "vps:act:3", block="act:0")
         await form(on, lambda words: "direct messages" in words)
         assert "web01.example.com" in shown(on.slack.direct_messages("alice")[0])

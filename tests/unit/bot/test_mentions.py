@@ -56,3 +56,4 @@ def test_alarms_that_write_into_blocks_and_attachments_are_read() -> None:
     )
     assert servers_in(text_of(said), ALL) == [WEB, DB]
     assert len(text_of(Said(text="x" * 90_000))) == MOST_TEXT
+    assert servers_in(text_of(Said(text=None, blocks=None)), ALL) == []
