@@ -1,7 +1,8 @@
 """Asking the gate for an operation and telling the person what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -41,19 +42,25 @@ class Wanted:
 
 async def run(parts: Parts, asking: Asking, wanted: Wanted) -> None:
     """Run a read and show it, or hold a change and say where its card is."""
-    post = await _patiently(parts, asking, wanted)
+    post = await patiently(parts, asking, partial(outcome_post, parts, asking, wanted))
     if post is not None and wanted.everyone:
         post = for_everyone(post, person(asking.user, asking.name))
     if post is not None:
         await parts.slack.tell(asking.where, post, replace=wanted.replace, everyone=wanted.everyone)
 
 
-async def _patiently(parts: Parts, asking: Asking, wanted: Wanted) -> Post | None:
+async def patiently(parts: Parts, asking: Asking, make: Callable[[], Awaitable[Post | None]]) -> Post | None:
     """Say after a while that the provider is slow: a command that answers nothing looks broken."""
+    post, failure = None, None
     async with anyio.create_task_group() as group:
         group.start_soon(_say_slow, parts, asking)
-        post = await outcome_post(parts, asking, wanted)
+        try:
+            post = await make()
+        except VpsopsError as error:  # raised below, outside the group, so that it stays itself
+            failure = error
         group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
     return post
 
 

@@ -35,6 +35,7 @@ async def report(parts: Parts, asking: Asking, *, everyone: bool) -> Post:
         fleet=await _fleet(parts, asking, priced=not everyone),
         pause=await parts.core.gate.agents_paused(),
         going_on=tuple(going_on),
+        crowded=len(going_on) == listing.MOST,
         ended=tuple(ended),
         counted={state: count for state, count in counted.items() if state.final},
     )

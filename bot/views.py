@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from bot.answers import patiently
 from bot.blocks.build import Post, for_everyone
 from bot.blocks.listings import Turns, Viewed, audit_page, audit_page_for_everyone, card_page, changes_page
 from bot.blocks.text import flat, person
@@ -39,10 +40,11 @@ async def show(parts: Parts, asking: Asking, viewed: Viewed, showing: Showing) -
     draw = VIEWS.get(viewed.name)
     if draw is None:
         raise VpsopsError("This control is from another version of me.", hint="Type the command again.")
-    post = await draw(parts, asking, viewed.arguments, showing.everyone)
-    if showing.everyone:
+    post = await patiently(parts, asking, partial(draw, parts, asking, viewed.arguments, showing.everyone))
+    if post is not None and showing.everyone:
         post = for_everyone(post, person(asking.user, asking.name))
-    await parts.slack.tell(asking.where, post, replace=showing.replace, everyone=showing.everyone)
+    if post is not None:
+        await parts.slack.tell(asking.where, post, replace=showing.replace, everyone=showing.everyone)
 
 
 def viewed_of(value: Mapping[str, Any]) -> Viewed | None:

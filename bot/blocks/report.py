@@ -44,6 +44,7 @@ class Standing:
     going_on: tuple[Change, ...] = ()
     ended: tuple[Change, ...] = ()
     counted: Mapping[State, int] = field(default_factory=dict)
+    crowded: bool = False  # more changes go on than were looked at
 
     @property
     def holds(self) -> list[Change]:
@@ -56,14 +57,14 @@ def report_page(standing: Standing, links: Mapping[str, str]) -> Post:
     pairs = [
         ("Servers", fleet_words(standing.fleet)),
         ("A month costs", costs_words(standing.fleet.costs)),
-        ("Waiting for people", holds_words(standing.holds)),
+        ("Waiting for people", holds_words(standing.holds) + (" and more" if standing.crowded else "")),
         ("Agents", standing.pause.words if standing.pause.paused else "may ask"),
         ("Last 24 hours", counted_words(standing.counted)),
     ]
     blocks = [
         header("How everything stands"),
         *facts(pairs),
-        *_rows("Open", standing.going_on, links),
+        *_rows("Open, the newest" if standing.crowded else "Open", standing.going_on, links),
         *_rows("Came to an end", standing.ended, links),
         context(mrkdwn(f"As of {moment(standing.at)}")),
         foot(Turns(Viewed("report", {}))),

@@ -33,7 +33,7 @@ def find(connection: Connection, wanted: Wanted, limit: int) -> list[Change]:
     """Return a page of changes, newest first; one that begins after an unknown change is the first page."""
     where = [*_plain(wanted), *_after(connection, wanted.before)]
     if wanted.server:
-        where.append(_named(connection, wanted.server))
+        where.append(_named(connection, wanted.server, store.of_teams(wanted.teams)))
     return store.select(connection, *where, limit=min(limit, MOST))
 
 
@@ -61,13 +61,13 @@ def _after(connection: Connection, before: str) -> list[sa.ColumnElement[bool]]:
     return [older | ((CHANGES.c.created_at == created) & (CHANGES.c.id > before))]
 
 
-def _named(connection: Connection, server: str) -> sa.ColumnElement[bool]:
+def _named(connection: Connection, server: str, there: Sequence[sa.ColumnElement[bool]]) -> sa.ColumnElement[bool]:
     """By id or hostname in full or by its first label; only where there is none such, by the beginning of a name."""
     wanted = server.lower()
     hostname = sa.func.lower(CHANGES.c.target["hostname"].as_string())
     ident = sa.func.lower(CHANGES.c.target["id"].as_string())
     exact = (ident == wanted) | (hostname == wanted) | hostname.startswith(f"{wanted}.", autoescape=True)
-    if connection.scalar(sa.select(CHANGES.c.id).where(exact).limit(1)) is not None:
+    if connection.scalar(sa.select(CHANGES.c.id).where(exact, *there).limit(1)) is not None:
         return exact
     return hostname.startswith(wanted, autoescape=True)
 

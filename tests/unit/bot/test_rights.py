@@ -10,10 +10,11 @@ from bot.blocks.help import help_page
 from bot.limits import fit_post
 from bot.rights import right_words, rights
 from bot.words import LISTED
-from core.changes.model import Actor, ActorKind
+from core.changes.model import Actor, ActorKind, Approvers, Decision, Target
 from core.operations import OPERATIONS
-from core.policy import Policy, parse_policy
+from core.policy import Facts, Policy, Rule, parse_policy
 from core.policy.default import default_rules
+from core.policy.match import Match
 from core.policy.model import policy_of
 from tests.unit.bot.changes import HOSTILE
 from tests.unit.bot.test_cards import assert_safe
@@ -117,3 +118,28 @@ def test_help_names_the_right_beside_the_command() -> None:
     for name in OPERATIONS:
         assert said()[name] in whole
     assert "For you, here: needs 2 approvals" in str(help_page("stop", said()).blocks)
+
+
+MATCHES = st.builds(
+    Match,
+    group=st.sampled_from([frozenset[str](), frozenset({"s0web"}), frozenset({"s0not"})]),
+    server=st.sampled_from([frozenset[str](), frozenset({"db*"}), frozenset({"web01", "db02"})]),
+    region=st.sampled_from([frozenset[str](), frozenset({"no"})]),
+)
+RULES = st.lists(st.tuples(MATCHES, st.sampled_from(Decision)), min_size=1, max_size=5)
+WHO = Approvers(people=("u1", "u2"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(RULES, st.sampled_from(["db01.example.com", "web01.example.com", "x"]), st.sampled_from(["oslo", "stockholm"]))
+def test_what_help_says_is_what_the_gate_decides(
+    written: list[tuple[Match, Decision]], hostname: str, region: str
+) -> None:
+    """For whichever server, the decision is the one that help names, or one of those it says hold for some."""
+    policy = policy_of(
+        [Rule(f"r{number}", match, decision, 2, WHO) for number, (match, decision) in enumerate(written)]
+    )
+    said = rights(policy, ALICE, "slack", NOON)["reboot"]
+    target = Target("id-1", hostname, region=region)
+    facts = Facts("reboot", OPERATIONS["reboot"].risk, ALICE, "slack", NOON, target, region)
+    assert policy.decide(facts).decision in {said.ruling.decision, *said.depends.values()}
