@@ -15,7 +15,7 @@ from core.requests import Held, Request
 from core.settings import Settings
 from core.wayscloud.models import Plan, Server
 from mcp_server import overview
-from mcp_server.identity import Caller
+from mcp_server.identity import READ, WRITE, Caller
 from mcp_server.server import Options
 from playground.wayscloud.model import State as Really
 from playground.wayscloud.serve import SimulatorHandle
@@ -194,6 +194,16 @@ async def test_without_the_scope_a_prompt_has_no_facts(core: Core, era: str) -> 
             texts = await given(client, prompt, **arguments)
             assert not any(one.startswith(MARK) for one in texts)
             assert "vps:read" in texts[-1]
+
+
+async def test_who_may_not_change_anything_is_told_so(core: Core, era: str) -> None:
+    """A reader's model prepares a change and does not try it."""
+    for scopes, told in ((frozenset({READ}), True), (frozenset({READ, WRITE}), False)):
+        caller = Caller(human=ANN, subject="x", scopes=scopes)
+        async with client_of(core, era, None, Options(who=lambda _, caller=caller: caller)) as client:  # type: ignore[misc]
+            for prompt in ("provision_server", "incident"):
+                texts = await given(client, prompt, **EVERY[prompt])
+                assert ("Nothing can be changed from here" in texts[0]) is told
 
 
 @pytest.mark.parametrize(
