@@ -1,5 +1,6 @@
 """Nothing that was accepted is lost, whatever ends when; and Slack's own failures are lived with."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from bot.wire import SlashCommand
 from core.app import open_core
 from core.clock import SystemClock
 from playground.slack.config import Rates, WorkspaceConfig
+from playground.slack.dispatch import Sending
+from playground.slack.elements import elements_of
 from playground.slack.entities import Message
 from tests.fakes.slack_bot import Scene, Stage, playing, shown, stage
 
@@ -133,3 +136,28 @@ async def test_a_lost_answer_of_slack_does_not_post_the_card_twice(tmp_path: Pat
 def cards(world: Stage) -> list[Message]:
     """Return the cards in the channel."""
     return [one for one in world.slack.messages("ops") if not one.thread_ts or one.thread_ts == one.ts]
+
+
+async def test_three_deliveries_to_two_processes_have_one_effect(tmp_path: Path) -> None:
+    """One process is reached over HTTP, another by Socket Mode, on one database: a click that both get acts once."""
+    async with stage(tmp_path) as world:
+        other = replace(world, scene=Scene(transport="socket"))
+        async with world.bot(), other.bot():
+            await world.slack.command("alice", "ops", "/vps", "reboot web01", transport="http")
+            card = await world.card(words="waiting for your word")
+            again = dict(world.slack.deliveries[-1].payload)
+            assert (
+                await world.slack.deliver("command", "slash_commands", again, {"transport": "socket"})
+            ).error is None
+            await world.slack.click("bob", card, "vps:cancel", transport="http")
+            (confirm,) = [one for _, one in elements_of(card.blocks) if one["action_id"] == "vps:confirm"]
+            asked = dict(world.slack.deliveries[-1].payload)
+            used = {"action_id": "vps:confirm", "value": confirm["value"], "action_ts": "1.1"}
+            asked |= {"actions": [{**asked["actions"][0], **used}], "user": {**asked["user"], "id": "U0ALICE"}}
+            async with anyio.create_task_group() as group:
+                for line in ("http", "socket", "http"):
+                    how: Sending = {"transport": line}
+                    group.start_soon(world.slack.deliver, "block_actions", "interactive", asked, how)
+            await world.card(words="done")
+        assert world.effects("reboot") == 1
+        assert len(cards(world)) == 1

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import anyio
@@ -41,7 +41,7 @@ class Room:
     clock: FakeClock
     deliverer: Deliverer
 
-    async def hold(self, **other: object) -> Change:
+    async def hold(self, **other: Any) -> Change:
         """Store a change that is held, with its card to be posted."""
         made = replace(change(), created_at=START, updated_at=START, expires_at=START + timedelta(hours=1), **other)
         await self.core.database.transact(lambda connection: store.insert(connection, made, key="", body={}))

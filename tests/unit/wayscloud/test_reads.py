@@ -509,3 +509,35 @@ async def test_a_queue_that_does_not_move_ends_in_not_sent() -> None:
             with pytest.raises(NotSent):
                 await client.get_server(SERVER_ID)
             tasks.cancel_scope.cancel()
+
+
+async def test_reads_that_people_look_at_share_a_call() -> None:
+    """Twenty lists at once are one call where that is asked for, and twenty where it is not; the next one is new."""
+    provider = Provider().on("GET", "/v1/vps", LIST)
+
+    async def read(client: Wayscloud) -> None:
+        assert [server.id for server in await client.list_servers()] == [SERVER_ID]
+
+    async with provider.client() as client:
+        for view, calls in ((client.shared(), 1), (client.shared(), 2), (client, 22)):
+            async with anyio.create_task_group() as group:
+                for _ in range(20):
+                    group.start_soon(read, view)
+            assert len(provider.received) == calls
+
+
+async def test_what_is_shared_fails_for_all() -> None:
+    """A refused key is told to everybody who shared the call."""
+    provider = Provider().on("GET", "/v1/vps", Reply(401, {"detail": "no"}))
+    told: list[str] = []
+
+    async def read(client: Wayscloud) -> None:
+        with pytest.raises(NotAuthenticated) as caught:
+            await client.list_servers()
+        told.append(caught.value.error_id)
+
+    async with provider.client() as client, anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(read, client.shared())
+    assert len(told) == 5
+    assert len(set(told)) == 1
