@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from bot.blocks.build import Post
 from bot.blocks.cards import UNDER_WAY, Audience, change_card, usual_words
 from bot.blocks.notices import change_notice, reminder, service_notice
-from bot.newsroom import Newsroom, told_now
+from bot.newsroom import NO_THREAD, Newsroom, told_now
 from bot.occasions import of_change, of_event, spread
 from bot.pacing import Pace
 from bot.personal import Personal
@@ -315,10 +315,19 @@ class Deliverer:
         cards = [one for one in copies if not one.purpose.startswith("told:")]
         for place in notice_places(change, cards, told):
             if place.channel not in done:
-                channel, ts = await self._post(place, notice, f"{change.id}/{purpose}")
+                channel, ts = await self._beside(place, notice, f"{change.id}/{purpose}")
                 done |= {place.channel, channel}
                 if ts:
                     await self._core.outbox.remember(topic, purpose, channel, ts)
+
+    async def _beside(self, place: Place, notice: Post, name: str) -> tuple[str, str]:
+        """Say something in a card's thread, or in its channel where the card was deleted."""
+        try:
+            return await self._post(place, notice, name)
+        except SlackError as error:
+            if not place.thread or error.code not in NO_THREAD:
+                raise
+        return await self._post(Place(place.purpose, place.channel, instead=place.instead), notice, name)
 
     async def _escalate(self, change: Change) -> None:
         """Show the card to more people, if a channel for it is set and still nobody has voted."""
@@ -351,6 +360,7 @@ class Deliverer:
         """Post to a place, or to the one it names instead; an empty timestamp says that both are closed.
 
         The name makes a post that was not remembered, because the process died in between, be found again.
+        A thread that is gone raises: whoever keeps threads knows what to do instead.
         """
         for channel, thread in ((place.channel, place.thread), (place.instead, "")):
             if not channel:
@@ -361,7 +371,7 @@ class Deliverer:
             except SlackError as error:
                 if error.code in TOO_MANY:
                     self._pace.hold(channel, error.retry_after or 1.0)
-                if error.code not in ELSEWHERE:
+                if error.code not in ELSEWHERE or (thread and error.code in NO_THREAD):
                     raise
                 self._say_once(f"cannot post to {channel}", error.code)
         return "", ""

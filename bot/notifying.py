@@ -36,12 +36,12 @@ async def stop_one(parts: Parts, asking: Asking, ident: str, *, replace: bool) -
 async def _page(parts: Parts, asking: Asking) -> Post:
     there = await _store(parts).of_channel(asking.team, asking.where.channel)
     given = with_defaults(parts.core.settings, there)
-    default = next((one for one in given if one.id == DEFAULT and one.channel == asking.where.channel), None)
+    default = next((one for one in given if one.id.startswith(DEFAULT) and one.channel == asking.where.channel), None)
     return subscriptions_page(there, default)
 
 
 async def _stop(parts: Parts, asking: Asking, ident: str) -> Post:
-    if ident == DEFAULT:
+    if ident.startswith(DEFAULT):
         raise InvalidInput("This one is set by the operator.", hint="A subscription of the channel's own replaces it.")
     gone = await _store(parts).remove(asking.team, asking.where.channel, ident, asking.actor)
     return note(f"This channel is no longer told of {words_of(gone)}.")

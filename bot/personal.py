@@ -16,8 +16,6 @@ from core.changes.outbox import topic_of
 from core.preferences import Preferences, preferences_of
 
 ENDED: Final = frozenset({"succeeded", "failed", "needs_person", "denied", "expired", "superseded", "cancelled"})
-CLOSED: Final = frozenset({"user_not_found", "user_disabled", "cannot_dm_bot", "messages_tab_disabled"})
-"""Slack's words for a person who cannot be written to, which must not keep others from being told."""
 REMINDED: Final = 10
 KNOWN: Final = 1000
 
@@ -60,14 +58,8 @@ class Personal:
         topic, purpose = topic_of(change.id), f"told:dm:{event}"
         if any(one.purpose == purpose for one in await self._core.outbox.copies(topic)):
             return
-        try:
-            channel, ts = await self._send(Place("", who), post, f"{change.id}/{purpose}")
-        except SlackError as error:
-            if error.code not in CLOSED:
-                raise
-            log.info("no direct message", person=who, code=error.code)
-            return
-        if ts:
+        channel, ts = await self._send(Place("", who), post, f"{change.id}/{purpose}")
+        if ts:  # a person who cannot be written to keeps nobody else from being told
             await self._core.outbox.remember(topic, purpose, channel, ts)
 
     async def _wishes(self, change: Change, who: str) -> Preferences:

@@ -12,6 +12,7 @@ from core.clock import Clock
 from core.errors import StorageError
 from core.storage.database import Database
 from core.storage.tables import COPIES, INBOX, OUTBOX
+from core.subscriptions import forget_ended
 
 LOG = structlog.get_logger(__name__)
 DAY: Final = 86400.0
@@ -30,7 +31,7 @@ def forget(connection: Connection, now: float) -> int:
         sa.delete(OUTBOX).where(OUTBOX.c.state == "dead", OUTBOX.c.created_at < now - DEAD_DAYS * DAY),
         sa.delete(COPIES).where(COPIES.c.at < now - COPIES_DAYS * DAY),
     )
-    return sum(connection.execute(one).rowcount for one in old)
+    return sum(connection.execute(one).rowcount for one in old) + forget_ended(connection, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,7 +204,7 @@ class Subscriptions:
             found = next((one for one in _of_channel(connection, team, channel) if one.id == ident), None)
             if found is None:
                 raise InvalidInput("This channel has no such subscription.", hint="/vps notify shows those it has.")
-            _remove(connection, found, self.clock.now(), _person(by))
+            _remove(connection, found, self.clock.now().timestamp(), _person(by))
             return found
 
         return await self.database.transact(work)
@@ -231,9 +231,10 @@ def somebody_looks(connection: Connection, now: datetime) -> bool:
     return any(one.looks and one.alive(now) for one in every(connection))
 
 
-def forget_ended(connection: Connection, now: datetime) -> int:
-    """Remove the subscriptions that have ended, and return how many."""
-    ended = [one for one in every(connection) if not one.alive(now)]
+def forget_ended(connection: Connection, now: float) -> int:
+    """Remove the subscriptions that have ended, and return how many; `now` in seconds since 1970."""
+    until = [(one, one.options.until) for one in every(connection)]
+    ended = [one for one, end in until if end is not None and end.timestamp() <= now]
     for one in ended:
         _remove(connection, one, now, {"kind": "time"})
     return len(ended)
@@ -247,7 +248,7 @@ def _add(connection: Connection, wanted: Subscription, now: datetime) -> Subscri
     for one in there:
         again = wanted.options.watch and one.options.watch and one.servers == wanted.servers
         if again or not one.alive(now):
-            _remove(connection, one, now, wanted.by)
+            _remove(connection, one, now.timestamp(), wanted.by)
     if len(_of_channel(connection, wanted.team, wanted.channel)) >= PER_CHANNEL:
         hint = "Remove one first: /vps notify shows them."
         raise InvalidInput(f"This channel has {PER_CHANNEL} subscriptions already.", hint=hint)
@@ -256,10 +257,10 @@ def _add(connection: Connection, wanted: Subscription, now: datetime) -> Subscri
     return wanted
 
 
-def _remove(connection: Connection, one: Subscription, now: datetime, by: Mapping[str, Json]) -> None:
+def _remove(connection: Connection, one: Subscription, now: float, by: Mapping[str, Json]) -> None:
     gone = connection.execute(sa.delete(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.id == one.id))
     if gone.rowcount:
-        audit.append(connection, now.timestamp(), "unsubscribed", None, _body(one, by))
+        audit.append(connection, now, "unsubscribed", None, _body(one, by))
 
 
 def _of_channel(connection: Connection, team: str, channel: str) -> list[Subscription]:

@@ -155,4 +155,4 @@ async def test_a_watch_takes_the_place_of_an_earlier_one(database: Database, clo
     assert {one.id for one in await store.all()} == {subscription_id("1"), subscription_id("3")}
     clock.advance(5 * 3600)
     assert [one.id for one in await store.all()] == [subscription_id("1")]
-    assert await database.transact(lambda connection: forget_ended(connection, clock.now())) == 1
+    assert await database.transact(lambda connection: forget_ended(connection, clock.now().timestamp())) == 1
