@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from core import audit
 from core.app import Core
 from core.changes.model import Actor, ActorKind, Change, Origin, State
 from core.requests import Held, Refused, Request
-from core.storage import Connection
 from core.storage.tables import CHANGES
 from playground.slack.config import WorkspaceConfig
 from playground.slack.entities import Message
@@ -98,11 +98,32 @@ async def test_agents_are_paused_and_go_on_by_a_click_of_who_may(tmp_path: Path)
         await say(world, "bob", "resume", "Agents are not paused")
 
 
+async def test_a_guest_pauses_nothing_and_a_mute_slack_hinders_nobody(tmp_path: Path) -> None:
+    """Guests are refused; where Slack cannot say who somebody is, agents are paused and that is written down."""
+    async with playing(tmp_path, with_guest("dave")) as (world, core):
+        await say(world, "dave", "pause", "Only full, active members")
+        assert not (await core.gate.agents_paused()).paused
+    (tmp_path / "mute").mkdir()
+    mute = replace(SCENE, workspace=replace(WORKSPACE, scopes=WORKSPACE.scopes - {"users:read"}))
+    async with playing(tmp_path / "mute", mute) as (world, core):
+        await say(world, "bob", "pause", "bob paused them")
+        record = (await core.database.read(audit.read))[-1]
+        assert record.body["evidence"] == "whether this is a full member could not be read"
+        asked = await say(world, "bob", "resume", "None of their changes waits")
+        await press(world, "bob", asked, "Let agents go on")
+        await world.private("bob", "I cannot read who you are")
+        assert (await core.gate.agents_paused()).paused
+
+
+def with_guest(name: str) -> Scene:
+    """A workspace in which somebody is a guest."""
+    users = tuple(replace(user, is_restricted=user.name == name) for user in WORKSPACE.users)
+    return replace(SCENE, workspace=replace(WORKSPACE, users=users))
+
+
 async def test_the_trail_is_shown_to_members_and_shared_without_words(tmp_path: Path) -> None:
     """By server, by a mentioned person, turned by its buttons; a channel sees no reasons, and a guest nothing."""
-    guest = next(replace(user, is_restricted=True) for user in WORKSPACE.users if user.name == "dave")
-    users = tuple(guest if user.name == "dave" else user for user in WORKSPACE.users)
-    async with playing(tmp_path, replace(SCENE, workspace=replace(WORKSPACE, users=users))) as (world, core):
+    async with playing(tmp_path, with_guest("dave")) as (world, core):
         change = await agent_asks(core)
         card = await world.card("approvals", words="waiting for approval")
         await world.slack.click("bob", card, "vps:approve")
@@ -203,12 +224,8 @@ async def test_a_watch_is_begun_by_the_exact_server_and_ended(tmp_path: Path) ->
         await world.private("alice", "hears of web01.example.com for 2 h")
         await say(world, "alice", "watch web01 stop", "no longer watches web01.example.com")
         await say(world, "alice", "watch web01 stop", "does not watch web01")
-        records = await core.database.read(lambda connection: [row.event for row in audit_of(connection)])
-        assert records == ["subscribed", "unsubscribed"]
-
-
-def audit_of(connection: Connection) -> list[sa.Row[tuple[str]]]:
-    return list(connection.execute(sa.text("SELECT event FROM audit ORDER BY seq")))
+        records = await core.database.read(audit.read)
+        assert [record.event for record in records] == ["subscribed", "unsubscribed"]
 
 
 @pytest.mark.parametrize(("who", "may"), [("alice", True), ("bob", True), ("dave", False)])

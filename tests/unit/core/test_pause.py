@@ -1,8 +1,11 @@
 """The pause switch: agents change nothing while it is on; people throw it, and only some let agents go on."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import asdict, replace
+from typing import Any
 
+import anyio
 import pytest
 import sqlalchemy as sa
 
@@ -10,7 +13,6 @@ from core import audit, pause
 from core.changes import store
 from core.changes.execute import Runner
 from core.changes.model import Actor, Approvers, Change, State, Verdict
-from core.changes.preview import Preview
 from core.errors import NotAllowed, StaleChange
 from core.gate import Gate
 from core.pause import AgentsPaused
@@ -100,7 +102,7 @@ async def test_what_was_approved_and_not_sent_is_cancelled(stage: Stage, monkeyp
     """A pause that comes while the runner looks at the server for the last time keeps the write from leaving."""
     look = Runner._check
 
-    async def looked_at(runner: Runner, change: Change) -> Preview | None:
+    async def looked_at(runner: Runner, change: Change) -> Any:
         seen = await look(runner, change)
         await stage.gate.pause_agents(BOB, paused=True, reason="the sale")
         return seen
@@ -128,6 +130,37 @@ async def test_an_approved_change_that_a_dead_process_left_is_cancelled_too(stag
     stage.engine.run(held.id)
     assert (await stage.reach(held.id, State.CANCELLED)).note.startswith("Nothing was sent.")
     assert stage.effects("reboot") == 0
+
+
+async def test_nothing_leaves_after_the_pause_is_told(
+    stage: Stage, database_url: str, provider: SimulatorHandle
+) -> None:
+    """Two processes send as fast as they can while agents are paused: the trail has no sending after the pause."""
+    async with staged(database_url, provider, Setup(front="mcp")) as other:
+        held = [await stage.ask("reboot", AGENT, server=stage.server(f"w{n}.example.com").id) for n in range(6)]
+        for change in held:
+            await stage.gate.vote(change.id, VOTERS[0], Verdict.APPROVE, change.digest)
+
+        async def approve(gate: Gate, change: Change) -> None:
+            with suppress(AgentsPaused):
+                await gate.vote(change.id, VOTERS[1], Verdict.APPROVE, change.digest)
+
+        async with anyio.create_task_group() as group:
+            for number, change in enumerate(held):
+                group.start_soon(approve, (stage.gate, other.gate)[number % 2], change)
+            await stage.gate.wait(held[0].id, seconds=5, until=lambda one: one.sent_at is not None)
+            await other.gate.pause_agents(BOB, paused=True)
+        ended = [await stage.gate.wait(one.id, seconds=5, until=over) for one in held]
+    records = await stage.database.read(audit.read)
+    paused = next(record.seq for record in records if record.event == "agents_paused")
+    assert max(record.seq for record in records if record.event == "sending") < paused
+    sent = sum(one.sent_at is not None for one in ended)
+    assert stage.effects("reboot") == sent >= 1
+    assert {one.state for one in ended} <= {State.SUCCEEDED, State.CANCELLED, State.HELD}
+
+
+def over(change: Change) -> bool:
+    return change.state.final or change.state is State.HELD
 
 
 async def test_what_was_sent_is_watched_to_its_end(stage: Stage) -> None:
