@@ -23,6 +23,7 @@ from core.storage.tables import AUDIT, CHANGES
 LOG = structlog.get_logger(__name__)
 PAGE = 500
 FALL_BACK = 30.0  # seconds to a look although no signal came
+TOGETHER = 0.05  # a burst of commits is one look
 AWAY = 1.0
 BROKEN = 30.0
 SENT = (State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON, State.SUCCEEDED, State.FAILED)
@@ -92,3 +93,4 @@ async def follow(database: Database, clock: Clock, told: Callable[[Sequence[News
             told(news)
         else:
             await database.signals.wait(FALL_BACK, since=mark)
+            await clock.sleep(TOGETHER)
