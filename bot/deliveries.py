@@ -160,13 +160,15 @@ def submission_key(submission: Submission) -> str:
 
 
 def event_key(event: Event) -> str:
-    """Name an event by its id, which every retry repeats."""
-    return _short(f"event:{event.event_id}")
+    """Name an event by its workspace and id, which every retry repeats."""
+    return _short(f"event:{event.team_id}:{event.event_id}")
 
 
 def shortcut_key(shortcut: Shortcut) -> str:
     """Name the use of a shortcut: by whom, which, and when Slack counted it."""
-    return _short(f"shortcut:{shortcut.user.id}:{shortcut.callback_id}:{shortcut.action_ts}:{shortcut.trigger_id}")
+    team = shortcut.team.id if shortcut.team else ""
+    used = (team, shortcut.user.id, shortcut.callback_id, shortcut.action_ts, shortcut.trigger_id)
+    return _short(f"shortcut:{':'.join(used)}")
 
 
 def command_key(trigger: str) -> str:

@@ -12,8 +12,8 @@ from bot.blocks.shortcuts import server_offers
 from bot.parts import Asking, Parts, catalogue, request_of
 from bot.slack import Where
 from bot.wire import Suggestion
-from core.errors import VpsopsError
-from core.reads import all_servers
+from core.errors import NotAllowed, VpsopsError
+from core.reads import all_servers, may_read
 
 SECONDS: Final = 2.0
 """Slack waits for three."""
@@ -26,9 +26,14 @@ async def options_for(parts: Parts, suggestion: Suggestion) -> list[Block]:
     user = suggestion.user
     team = suggestion.team.id if suggestion.team else user.team_id
     asking = Asking(user.id, user.username or user.name, team, Where(user.id), "", home=user.team_id)
+    if asking.stranger:
+        return []
     try:
         with anyio.move_on_after(SECONDS):
-            return (await _offers(parts, asking, suggestion))[:MAX_OPTIONS]
+            here = await parts.at(team)
+            return (await _offers(here, asking, suggestion))[:MAX_OPTIONS]
+    except NotAllowed:
+        return []
     except VpsopsError as error:
         log.info("no entries for a menu", menu=suggestion.action_id, error=error.message, error_id=error.error_id)
     stale = parts.shelf.catalogue
@@ -42,6 +47,8 @@ async def _offers(parts: Parts, asking: Asking, suggestion: Suggestion) -> list[
         return offers(await catalogue(parts, asking), suggestion.action_id, suggestion.value)
     if suggestion.action_id == names.PICK:
         gate, request = parts.core.gate, await request_of(parts, asking, "list", {})
+        if not may_read(gate, request):
+            return []
         servers = await parts.homes.shelf.servers(parts.core.clock, lambda: all_servers(gate, request))
         return server_offers(servers, suggestion.value)
     return []

@@ -11,6 +11,7 @@ from core.requests import Held, Request
 from playground.slack.config import CHANNELS, USERS, WorkspaceConfig
 from playground.slack.entities import View
 from tests.fakes.slack_bot import Scene, Stage, playing, stage, words_of
+from tests.fakes.slack_many import stage as several
 
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U0ALICE")
 TEAM = "T0ACME"
@@ -222,3 +223,24 @@ async def test_the_form_for_a_new_server_opens_from_home(tmp_path: Path) -> None
         view = await opened(on, "alice")
         await on.slack.click("alice", view, "vps:new")
         await on.slack.wait_for(lambda: (form := on.slack.modal("alice")) and form.callback_id == "vps:create", 10)
+
+
+async def test_each_workspaces_home_and_menus_are_its_own(tmp_path: Path) -> None:
+    """Homes are published by each workspace's own token with its own holds; the same id is another person elsewhere."""
+    async with several(tmp_path) as both:
+        for team in ("T0ACME", "T0BETA"):
+            assert (await both.install(team))[0] == 200
+        acme, beta = both.slack["T0ACME"], both.slack["T0BETA"]
+        await both.core.for_agents().gate.submit(
+            Request("reboot", {"server": "web01"}, AGENT, Origin("mcp"), "it hangs")
+        )
+        await acme.open_home("bob")
+        await acme.wait_for(lambda: "Waiting for your vote (1)" in said(acme.home("bob")), 10)
+        await beta.open_home("alice")
+        await beta.wait_for(lambda: "As of" in said(beta.home("alice")), 10)
+        assert "web01" not in said(beta.home("alice"))
+        await beta.shortcut("zoe", "vps:new_server")
+        await beta.wait_for(lambda: "Total:" in said(beta.modal("zoe")), 10)
+        view = beta.modal("zoe")
+        assert view is not None
+        assert (await beta.options("zoe", view, "plan")).options
