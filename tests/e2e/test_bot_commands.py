@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
 
 from core import audit
@@ -175,6 +174,8 @@ async def test_a_slip_is_offered_on_buttons_with_all_that_followed(tmp_path: Pat
         near = await say(world, "bob", "stop db0l because of a leak", "There is no server")
         await press(world, "bob", near, "Stop db01.example.com")
         assert "of a leak" in shown(await world.card(words="Stop db01.example.com"))
+        methods = ("usergroups.users.list", "conversations.members")
+        assert [one for one in methods if world.slack.calls(one)] == [], "no rule is about groups, so none are read"
 
 
 def team_scene(directory: Path) -> Scene:
@@ -208,14 +209,6 @@ async def test_groups_that_cannot_be_read_let_nothing_happen(tmp_path: Path) -> 
         await say(world, "bob", "stop db01", "the asker's groups")
 
 
-async def test_without_a_rule_about_groups_nobodys_groups_are_read(tmp_path: Path) -> None:
-    """No call to Slack stands between a command and its answer where the policy does not need one."""
-    async with playing(tmp_path) as (world, _):
-        await say(world, "alice", "show web01", "185.35.202.45")
-        called = [method for method in ("usergroups.users.list", "conversations.members") if world.slack.calls(method)]
-        assert called == []
-
-
 async def test_a_watch_is_begun_by_the_exact_server_and_ended(tmp_path: Path) -> None:
     """A near name is asked about; what is stored is the server that was meant, until its time."""
     async with playing(tmp_path) as (world, core):
@@ -228,21 +221,20 @@ async def test_a_watch_is_begun_by_the_exact_server_and_ended(tmp_path: Path) ->
         assert [record.event for record in records] == ["subscribed", "unsubscribed"]
 
 
-@pytest.mark.parametrize(("who", "may"), [("alice", True), ("bob", True), ("dave", False)])
-async def test_an_unclear_change_is_settled_by_those_concerned(tmp_path: Path, who: str, may: bool) -> None:
-    """The human behind the agent and a member of the approval channel may say what became of it; others may not."""
+async def test_an_unclear_change_is_settled_by_those_concerned(tmp_path: Path) -> None:
+    """Who has left the approval channel is refused; a member settles it, and the trail says by what right."""
     async with playing(tmp_path) as (world, core):
         change = await agent_asks(core)
         card = await world.card("approvals", words="waiting for approval")
         world.slack.kick("approvals", "dave")
         unclear = sa.update(CHANGES).where(CHANGES.c.id == change.id).values(state="needs_person")
         await core.database.transact(lambda connection: connection.execute(unclear))
-        await core.gate.wait(change.id, seconds=1, until=lambda one: one.state is State.NEEDS_PERSON)
-        await world.slack.click_stale("bob", card, "vps:approve")
+        await world.slack.click_stale("bob", card, "vps:approve")  # which draws the card anew
         asked = await world.card("approvals", words="a person has to look")
-        await world.slack.click(who, asked, "vps:not_happened")
-        if may:
-            await world.card("approvals", words="it did not happen")
-        else:
-            await world.private(who, "not among those who may say")
-        assert (await core.gate.get(change.id)).state is (State.FAILED if may else State.NEEDS_PERSON)
+        await world.slack.click("dave", asked, "vps:not_happened")
+        await world.private("dave", "not among those who may say")
+        assert (await core.gate.get(change.id)).state is State.NEEDS_PERSON
+        await world.slack.click("bob", asked, "vps:not_happened")
+        await world.card("approvals", words="bob looked: it did not happen")
+        record = (await core.database.read(audit.read))[-1]
+        assert (record.event, "member of channel C0APPROVALS" in record.body["evidence"]) == ("resolved", True)
