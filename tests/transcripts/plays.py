@@ -230,7 +230,8 @@ def index(found: Mapping[str, str]) -> str:
         "# Transcripts\n\nWhat goes over the wire when an agent asks for a change, message by message, as the server"
         " sent and got it. `python -m tests.transcripts` holds the conversations and writes these pages; `--check` says"
         " whether they are current.\n\nIds, times, ports and seals are replaced by fixed ones; of the list of tools one"
-        " is shown, and of several words of progress the first. Votes are cast through the gate, as the Slack bot does."
+        " is shown without its schemas, and of several words of progress the first. Votes are cast through the gate, as"
+        " the Slack bot does."
         "\n\n" + "\n".join(lines) + "\n"
     )
 

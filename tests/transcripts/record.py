@@ -73,9 +73,13 @@ class Record:
         if key in {"inputRequests", "inputResponses"}:
             return {self.words(name): self.plain(one) for name, one in value.items()}
         if key == "tools" and isinstance(value, list):
-            shown = [self.plain(one) for one in value if one["name"] in KEPT_TOOLS]
-            return [*shown, f"({len(value) - len(shown)} {'more tools' if shown else 'tools'})"]
+            return [*self._tools(value), "(other tools)"]
         return self.plain(value)
+
+    def _tools(self, tools: list[Json]) -> list[Json]:
+        """Return the tool that is called, without its schemas: docs/reference and the snapshots show those."""
+        kept = [one for one in tools if one["name"] in KEPT_TOOLS]
+        return [{key: one[key] for key in ("name", "title", "annotations") if key in one} for one in kept]
 
     def words(self, text: str) -> str:
         """Return a text without what differs each time."""
