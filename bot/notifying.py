@@ -57,7 +57,13 @@ async def _add(parts: Parts, asking: Asking, wanted: AddNotify) -> Post:
         servers=wanted.servers,
         options=wanted.options,
     )
-    made = await _store(parts).add(made, asking.actor)
+    made = await subscribe(parts, asking, made)
+    return note("Done.", f"/vps notify off {made.id} ends it; anybody here may do that.")
+
+
+async def subscribe(parts: Parts, asking: Asking, wanted: Subscription) -> Subscription:
+    """Store a subscription and tell its channel of it; raises `InvalidInput` where the channel is closed to us."""
+    made = await _store(parts).add(wanted, asking.actor)
     try:
         await parts.slack.post(made.channel, subscribed_note(made), name=f"subscribed/{made.id}")
     except SlackError as error:
@@ -65,7 +71,7 @@ async def _add(parts: Parts, asking: Asking, wanted: AddNotify) -> Post:
             raise VpsopsError("Slack does not let me write here just now.", hint="Type it again.") from None
         await _store(parts).remove(asking.team, made.channel, made.id, asking.actor)
         raise InvalidInput("I am not in this channel.", hint="Invite me here, then type it again.") from None
-    return note("Done.", f"/vps notify off {made.id} ends it; anybody here may do that.")
+    return made
 
 
 def _store(parts: Parts) -> Subscriptions:

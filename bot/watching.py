@@ -6,6 +6,7 @@ from bot.blocks.build import Post
 from bot.blocks.notes import error_note, near_commands, note
 from bot.blocks.text import duration
 from bot.commands import Watch
+from bot.notifying import subscribe
 from bot.parts import Asking, Parts, read
 from core.errors import AmbiguousServer, NotAllowed, UnknownServer
 from core.policy.facts import is_glob
@@ -40,11 +41,10 @@ async def watch(parts: Parts, asking: Asking, wanted: Watch) -> Post:
         servers=(server.id if is_glob(server.hostname) else server.hostname,),
         options=Options(until=until, watch=True),
     )
-    await subscriptions.add(asked, asking.actor)
+    await subscribe(parts, asking, asked)
     lasts = duration(wanted.lasts.total_seconds())
     return note(
-        f"This channel hears of {server.hostname} for {lasts}.",
-        f"If I am not in it, invite me. /vps watch {server.hostname} stop ends it.",
+        f"This channel hears of {server.hostname} for {lasts}.", f"/vps watch {server.hostname} stop ends it before."
     )
 
 

@@ -215,10 +215,12 @@ async def test_a_watch_is_begun_by_the_exact_server_and_ended(tmp_path: Path) ->
         near = await say(world, "alice", "watch weeb01 for 2h", "There is no server")
         await press(world, "alice", near, "/vps watch web01.example.com for 2h")
         await world.private("alice", "hears of web01.example.com for 2 h")
+        await world.card(words="web01.example.com")
+        await say(world, "alice", "watch web01", "I am not in this channel", channel="nobot")
         await say(world, "alice", "watch web01 stop", "no longer watches web01.example.com")
         await say(world, "alice", "watch web01 stop", "does not watch web01")
         records = await core.database.read(audit.read)
-        assert [record.event for record in records] == ["subscribed", "unsubscribed"]
+        assert [record.event for record in records] == ["subscribed", "subscribed", "unsubscribed", "unsubscribed"]
 
 
 async def test_an_unclear_change_is_settled_by_those_concerned(tmp_path: Path) -> None:
