@@ -69,7 +69,7 @@ class Watcher:
     clock: Clock
     process: Process
     timing: Timing
-    fleet: Fleet
+    fleet: Fleet | None = None  # whose followers hear of each look
     always: bool = False  # a channel that the settings name wants to hear of everything
     _nudged: anyio.Event = field(default_factory=anyio.Event)
     _away: set[str] = field(default_factory=set)
@@ -143,7 +143,8 @@ class Watcher:
             await self._lookout.failed(error)
             return None
         await self._lookout.recovered()
-        self.fleet.saw(servers)
+        if self.fleet is not None:
+            self.fleet.saw(servers)
         steady = self.clock.monotonic()
         waited = {change_id: steady - since for change_id, since in self._since.items()}
         return Look(servers, servers.complete, self.clock.now(), frozenset(self._away), waited)
