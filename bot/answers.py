@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from bot.blocks.build import Post, for_everyone
 from bot.blocks.catalogue import plans_table, regions_table, systems_table
 from bot.blocks.notes import error_note, note, suggestions, with_link
-from bot.blocks.servers import Asked, choice, server_details, server_page, usage_page
+from bot.blocks.servers import Asked, choice, server_details, server_page, shareable, usage_page
 from bot.blocks.text import flat, person
 from bot.links import links_to
 from bot.parts import Asking, Parts, read, submit
@@ -113,11 +113,11 @@ def result_post(result: BaseModel | None, asked: Asked) -> Post:
         case Server():
             return server_details(result, Asked("get", {"server": result.id}))
         case Plans():
-            return plans_table(result.plans)
+            return shareable(plans_table(result.plans), asked)
         case OsTemplates():
-            return systems_table(result.os_templates)
+            return shareable(systems_table(result.os_templates), asked)
         case Regions():
-            return regions_table(result.regions)
+            return shareable(regions_table(result.regions), asked)
         case _:
             return note("Done.")
 

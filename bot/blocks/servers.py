@@ -116,6 +116,11 @@ def share(asked: Asked) -> Block:
     return button("Share here", names.SHARE, asked.value)
 
 
+def shareable(post: Post, asked: Asked) -> Post:
+    """Return an answer with that button below it."""
+    return Post(post.text, (*post.blocks, actions([share(asked)])))
+
+
 def _count(found: ServerList) -> str:
     if found.total == 0:
         return "No servers"

@@ -1,11 +1,12 @@
 """Reading in Slack: lists, details, catalogues, help, and names that mean several servers or none."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from playground.wayscloud.config import SimulatorConfig
-from tests.fakes.slack_bot import Scene, Transport, buttons, playing, shown
+from tests.fakes.slack_bot import Scene, Stage, Transport, buttons, playing, shown
 
 
 @pytest.mark.parametrize("transport", ["http", "socket"])
@@ -61,6 +62,23 @@ async def test_a_list_of_a_thousand_is_turned_in_place_and_shared_without_contro
         shared = await stage.card(words=", 41 to 60 shown")
         assert buttons(shared) == []
         assert "shared by" in shown(shared).lower()
+
+
+def said(stage: Stage, count: int) -> bool:
+    return len(stage.slack.messages("ops")) == count
+
+
+async def test_every_read_can_be_shared(tmp_path: Path) -> None:
+    """Whatever was read in private is read anew for the channel, under the sharer's name and without controls."""
+    reads = {"show web01": "Create", "status web01": "usage", "plans": "Plans", "os": "Operating", "regions": "Regions"}
+    async with playing(tmp_path) as stage:
+        for number, (text, words) in enumerate(reads.items(), start=1):
+            await stage.slack.command("alice", "ops", "/vps", text)
+            await stage.slack.click("alice", await stage.private("alice", words), "vps:share")
+            await stage.slack.wait_for(partial(said, stage, number), 15)
+        for message in stage.slack.messages("ops"):
+            assert "Shared by <@U0ALICE>" in shown(message)
+            assert buttons(message) == []
 
 
 async def test_a_name_that_means_several_servers_becomes_a_choice(tmp_path: Path) -> None:
