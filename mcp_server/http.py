@@ -26,6 +26,7 @@ from core.app import Core
 from core.errors import StorageError
 from mcp_server.auth import Direct, Door, Verifier, caller_of, open_verifier
 from mcp_server.identity import SCOPES
+from mcp_server.live import ENDING
 from mcp_server.server import NAME, Options, build_server, changing_tools
 from mcp_server.site import PATH, Site
 from mcp_server.stepup import MAX_BODY, StepUp
@@ -135,12 +136,15 @@ class Endpoint:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._streams: set[anyio.CancelScope] = set()
+        self._endings: set[anyio.Event] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         scope = trimmed(scope)
-        if scope["method"] == "GET" or (b"mcp-method", b"subscriptions/listen") in scope["headers"]:
+        if scope["method"] == "GET":
             await self._stream(scope, receive, send)
+        elif (b"mcp-method", b"subscriptions/listen") in scope["headers"]:
+            await self._listen(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -148,6 +152,17 @@ class Endpoint:
         """End every stream of news, in good order; calls under way go on."""
         for stream in tuple(self._streams):
             stream.cancel()
+        for ending in tuple(self._endings):
+            ending.set()
+
+    async def _listen(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let whoever serves the stream know of the end, so that its client is told that it was meant."""
+        ending = anyio.Event()
+        self._endings.add(ending)
+        try:
+            await self._app({**scope, ENDING: ending}, receive, send)
+        finally:
+            self._endings.discard(ending)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         last: Message = {}

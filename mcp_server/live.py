@@ -27,6 +27,8 @@ from mcp_server.reader import Reader
 
 READY_SECONDS = 5.0
 SERVERS = "servers"
+ENDING = "vpsops.ending"
+"""Under this name an HTTP request's scope holds the event of the server's end."""
 
 LOG = structlog.get_logger(__name__)
 Release = Callable[[], None]
@@ -109,10 +111,10 @@ class Live:
         try:
             key = await self._key_of(reader, address)
         except BaseException:
-            _all(taps)
+            all_of(taps)
             raise
         self._watched.setdefault(key, Counter())[uri] += 1
-        return _once(lambda: _all([lambda: self._forget(key, uri), *taps]))
+        return _once(lambda: all_of([lambda: self._forget(key, uri), *taps]))
 
     async def _key_of(self, reader: Reader, address: Address) -> str:
         with anyio.move_on_after(READY_SECONDS):
@@ -235,7 +237,8 @@ def _once(work: Release) -> Release:
     return run
 
 
-def _all(works: Sequence[Release]) -> None:
+def all_of(works: Sequence[Release]) -> None:
+    """Do all of it."""
     for work in works:
         work()
 

@@ -1,8 +1,9 @@
 """How clients listen: by `resources/subscribe` in the handshake's era, by `subscriptions/listen` since 2026-07-28."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Final
 
 import anyio
@@ -14,7 +15,7 @@ from mcp.shared.exceptions import MCPError
 
 from core.errors import InvalidInput, NotAllowed, UnknownChange, VpsopsError
 from mcp_server import sdk
-from mcp_server.live import Live, Release, may_hear
+from mcp_server.live import ENDING, Live, Release, all_of, may_hear
 from mcp_server.reader import Reader
 
 MAX_EACH: Final = 100
@@ -159,7 +160,7 @@ async def listen(
     async with _watching(live, reader, wanted) as uris:
         stream = ListenHandler(Guarded(live.bus, reader, uris), max_subscriptions=1, max_buffered_events=BACKLOG)
         filtered = params.notifications.model_copy(update={"resource_subscriptions": uris or None})
-        call_off = _end_in_time(live, reader, stream)
+        call_off = _end_in_time(live, reader, context, stream)
         try:
             return await stream(context, params.model_copy(update={"notifications": filtered}))
         finally:
@@ -184,15 +185,19 @@ async def _watching(live: Live, reader: Reader, wanted: Sequence[str]) -> AsyncI
             release()
 
 
-def _end_in_time(live: Live, reader: Reader, stream: ListenHandler) -> Release:
-    """Have a stream that a token opened end in time; the returned function calls that off."""
-    scope = anyio.CancelScope()
-
-    async def end() -> None:
-        with scope:
-            await live.core.clock.sleep(STREAM_SECONDS)
-            stream.close()
-
+def _end_in_time(live: Live, reader: Reader, context: sdk.Context, stream: ListenHandler) -> Release:
+    """Have a stream end with the server, and one that a token opened in time; the returned function calls that off."""
+    ending = context.request.scope.get(ENDING) if context.request is not None else None
+    waits: list[Callable[[], Awaitable[object]]] = [ending.wait] if ending is not None else []
     if reader.caller.subject:
-        live.group.start_soon(end)
-    return scope.cancel
+        waits.append(partial(live.core.clock.sleep, STREAM_SECONDS))
+    scopes = [anyio.CancelScope() for _ in waits]
+    for scope, wait in zip(scopes, waits, strict=True):
+        live.group.start_soon(_close_after, scope, wait, stream)
+    return lambda: all_of([scope.cancel for scope in scopes])
+
+
+async def _close_after(scope: anyio.CancelScope, wait: Callable[[], Awaitable[object]], stream: ListenHandler) -> None:
+    with scope:
+        await wait()
+        stream.close()

@@ -1,5 +1,6 @@
 """Live updates over HTTP: a stream of the new era, the standing stream of the old one, and their ends."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -62,8 +63,8 @@ async def test_a_reader_may_listen(core: Core, provider: SimulatorHandle, tmp_pa
         await silent(core)
 
 
-async def test_the_end_of_the_server_ends_the_streams(core: Core, provider: SimulatorHandle) -> None:
-    """A stop closes a stream in good order and what ran for it."""
+async def test_the_end_of_the_server_is_told(core: Core, provider: SimulatorHandle) -> None:
+    """A stop ends a stream with its result, so that the client knows it was meant, and what ran for it."""
     body = call("subscriptions/listen", notifications={"resourceSubscriptions": URIS})
     headers = {**NEW, "Mcp-Method": "subscriptions/listen"}
     async with serving(core, None, LOCAL) as (site, served), httpx.AsyncClient(trust_env=False, timeout=10) as client:
@@ -73,7 +74,10 @@ async def test_the_end_of_the_server_ends_the_streams(core: Core, provider: Simu
                 first = await anext(line async for line in lines if line.startswith("data:"))
                 assert "notifications/subscriptions/acknowledged" in first
                 served.endpoint.hang_up()
-                assert not [line async for line in lines if "updated" in line]
+                (last,) = [line async for line in lines if line.startswith("data:")]
+        ended = json.loads(last.removeprefix("data:"))
+        assert ended["id"] == body["id"]
+        assert ended["result"]["_meta"]["io.modelcontextprotocol/subscriptionId"] == body["id"]
         await silent(core)
     assert provider.simulator.journal.total == 1
 
