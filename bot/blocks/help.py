@@ -8,6 +8,7 @@ from bot.blocks.notes import note
 from bot.blocks.text import flat, outside
 from bot.words import EXTRA, LISTED, SLASH, operation_of, summary, usage
 from core.operations import OPERATIONS
+from core.subscriptions import Event
 
 SECTION: Final = 2900
 FOOT: Final = (
@@ -68,6 +69,10 @@ DETAILS: Final = {
     "audit": "For full members. In a shared page nobody's words and no refusals are shown.",
     "report": "Costs are left out where it is shared.",
     "watch": f"For an hour unless told. {SLASH} watch web01 stop ends it.",
+    "notify": (
+        f"Events are {', '.join(Event)}, or all. {SLASH} notify drift,settled on web* quiet 22:00-07:00 Europe/Oslo"
+        f" adds one; {SLASH} notify alone shows them, and {SLASH} notify off with an id ends one."
+    ),
     "pause": "Agents can look and change nothing until a member of the approval channel lets them go on.",
     "resume": "Shows who paused agents and why, with a button for those who may let them go on.",
 }
