@@ -72,6 +72,18 @@ async def test_a_typed_approval_decides_nothing_and_leads_to_the_card(tmp_path: 
         await say(world, "bob", "changes mine", "none")
 
 
+async def test_ones_agents_change_is_withdrawn_by_typing_also_where_it_knows_an_address(tmp_path: Path) -> None:
+    """Slack says whose address the agent was given: that person withdraws the change, nobody else does."""
+    mailed = replace(AGENT, human="alice@acme.example")
+    scene = replace(SCENE, workspace=WORKSPACE.with_scopes("users:read.email"))
+    async with playing(tmp_path, scene) as (world, core):
+        outcome = await core.gate.submit(Request("reboot", {"server": "web01"}, mailed, Origin("mcp")))
+        assert isinstance(outcome, Held)
+        await say(world, "bob", f"cancel {outcome.change.id}", "Only assistant can cancel")
+        await say(world, "alice", f"cancel {outcome.change.id} because typo", "is withdrawn")
+        assert (await core.gate.get(outcome.change.id)).state is State.CANCELLED
+
+
 async def test_agents_are_paused_and_go_on_by_a_click_of_who_may(tmp_path: Path) -> None:
     """Anybody pauses; the channel hears of it; only a member of the approval channel lets agents go on, once."""
     async with playing(tmp_path) as (world, core):
