@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 import anyio
 import stamina
+from anyio import to_thread
 
 from core.clock import Clock
 from core.wayscloud.errors import (
@@ -32,6 +33,7 @@ from core.wayscloud.verdict import clearly_refused, error_for, seconds_until, un
 
 T = TypeVar("T")
 
+LONG_BYTES: Final = 200_000
 TRANSIENT: Final = frozenset({429, 502, 503, 504})
 # What the other slash form may say that matters more than the documented path's "no such route".
 WEIGHTY: Final = (Unreachable, ProviderFault, RateLimited, NotAuthenticated, NotPermitted)
@@ -128,7 +130,7 @@ class Caller:
     ) -> T:
         answer = await self._persistently(route, path, trouble)
         try:
-            value = parse(answer.body.json())
+            value = await _read(answer, parse)
         except Declined as error:
             raise self._declined(route, answer, error) from None
         except ValueError as error:
@@ -190,6 +192,13 @@ class Caller:
             operation=route.name,
             said=words.text,
         )
+
+
+async def _read(answer: Answer, parse: Callable[[JSON], T]) -> T:
+    """Read an answer; a long one on a thread, for it takes a tenth of a second that others need to be acknowledged."""
+    if len(answer.body.content) <= LONG_BYTES:
+        return parse(answer.body.json())
+    return await to_thread.run_sync(lambda: parse(answer.body.json()), abandon_on_cancel=True)
 
 
 def _misrouted(route: Route, error: WayscloudError) -> bool:

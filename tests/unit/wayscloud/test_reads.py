@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import threading
 import zlib
 from dataclasses import replace
 from datetime import timedelta
@@ -12,6 +13,7 @@ import anyio
 import pytest
 
 from core.errors import ConfigurationError
+from core.wayscloud import routes
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.credentials import Credentials
 from core.wayscloud.errors import (
@@ -31,6 +33,7 @@ from core.wayscloud.errors import (
     WayscloudError,
     WrongShape,
 )
+from core.wayscloud.models import JSON
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import (
     BOUND,
@@ -541,3 +544,28 @@ async def test_what_is_shared_fails_for_all() -> None:
             group.start_soon(read, client.shared())
     assert len(told) == 5
     assert len(set(told)) == 1
+
+
+async def test_a_long_list_is_read_while_others_go_on() -> None:
+    """Thousands of servers are read on a thread: a loop that others need to be acknowledged on keeps turning."""
+    fleet = [{**SERVER, "id": f"{number:08d}-0000-4000-8000-000000000000"} for number in range(3000)]
+    provider = Provider().on("GET", "/v1/vps", Reply(200, {"instances": fleet, "total": len(fleet)}))
+    threads: set[int] = set()
+
+    def parse(value: JSON) -> int:
+        threads.add(threading.get_ident())
+        return len(str(value))
+
+    async with provider.client() as client:
+        assert len(await client.list_servers()) == len(fleet)
+        await client._caller.read(routes.SERVERS, parse)
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+async def test_a_long_list_that_is_none_is_told_as_such() -> None:
+    """What is wrong with a long answer is told as with a short one."""
+    provider = Provider().on("GET", "/v1/vps", Reply(200, b"[" + b" " * 300_000))
+    async with provider.client() as client:
+        with pytest.raises(MalformedAnswer):
+            await client.list_servers()
