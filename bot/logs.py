@@ -3,7 +3,17 @@
 import logging
 from typing import Final
 
+from slack_bolt.logger.messages import warning_client_prioritized_and_token_skipped
+
 quiet: Final = logging.getLogger("vpsops.slack")
 """Bolt copies the level of the logger it is given, so it is set here, before any app is built."""
 
 quiet.setLevel(logging.WARNING)
+
+
+def _worth_telling(record: logging.LogRecord) -> bool:
+    """Bolt takes a token from the environment as well and says that it is not used: ours is handed out by request."""
+    return record.getMessage() != warning_client_prioritized_and_token_skipped()
+
+
+quiet.addFilter(_worth_telling)
