@@ -1,36 +1,50 @@
 """The tools on changes themselves: list, get, wait, cancel."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeVar, cast
 
 import mcp.types as t
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field
+from pydantic_core import PydanticCustomError
 
-from core.changes.model import Change
-from core.errors import InvalidInput, NotAllowed
+from core.changes.model import Change, State
+from core.changes.pages import ChangePage, Place, Query, place_of
+from core.errors import NotAllowed
 from core.operations.registry import Arguments
-from mcp_server import results
+from mcp_server import results, views
+from mcp_server.cursor import opened, sealed
+from mcp_server.fitting import Content, Page, longest
 from mcp_server.flow import PATIENCE, Desk, follow
 from mcp_server.schemas import input_schema, output_schema
 from mcp_server.sdk import Call
-from mcp_server.text import moment, table
-from mcp_server.told import ChangeResult, change_result
+from mcp_server.text import joined, moment, quote, table
+from mcp_server.told import ChangeResult, ListedChange, listed_change
 
+CHANGES = "changes"
 A = TypeVar("A", bound=Arguments)
 
 
-class ChangesArguments(Arguments):
-    """Which changes to list."""
+def _state(word: str) -> str:
+    if word and word not in set(State):
+        raise PydanticCustomError("state", "{text}", {"text": f"there are {', '.join(State)}"})
+    return word
 
-    open_only: bool = True
+
+class ChangesArguments(Arguments):
+    """Which changes to list: without a state only open ones, unless it is said otherwise."""
+
+    open_only: bool | None = None
+    state: Annotated[str, AfterValidator(_state)] = ""
+    server: Annotated[str, Field(max_length=300)] = ""
     limit: Annotated[int, Field(ge=1, le=100)] = 20
+    cursor: str = ""
 
 
 class ChangeArguments(Arguments):
     """One change."""
 
-    change: Annotated[str, Field(description="its id", max_length=100)]
+    change: Annotated[str, Field(max_length=100)]
 
 
 class WaitArguments(ChangeArguments):
@@ -48,7 +62,8 @@ class CancelArguments(ChangeArguments):
 class Changes(BaseModel):
     """Changes, newest first."""
 
-    changes: list[ChangeResult]
+    changes: list[ListedChange]
+    next_cursor: str | None = None
 
 
 Handler = Callable[[Desk, Call], Awaitable[t.CallToolResult]]
@@ -63,26 +78,57 @@ class ChangeTool:
 
 
 def parse(arguments: type[A], call: Call) -> A:
-    """Return a call's arguments; raises `InvalidInput` naming the field that does not fit."""
-    try:
-        return arguments.model_validate(call.arguments)
-    except ValidationError as wrong:
-        first = wrong.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "arguments"
-        known = ", ".join(arguments.model_fields)
-        raise InvalidInput(f"{where}: {first['msg']}.", hint=f"{call.tool} takes: {known}.") from None
+    """Return a call's arguments; raises `InvalidInput` naming the one that does not fit."""
+    return views.parse(arguments, call.arguments, call.tool)
 
 
 async def list_changes(desk: Desk, call: Call) -> t.CallToolResult:
     """List changes, newest first."""
     wanted = parse(ChangesArguments, call)
-    found = await desk.core.gate.changes(open_only=wanted.open_only, limit=wanted.limit)
-    listed = Changes(changes=[change_result(one, tools=desk.change_tools) for one in found])
-    text = _table(found) if found else "No changes are open." if wanted.open_only else "There are no changes yet."
-    return results.answer(text, listed.model_dump(mode="json", exclude_none=True))
+    found = await desk.core.gate.page_of_changes(query_of(wanted))
+    return results.answer(*changes_page(found, _nothing(wanted)))
 
 
-def _table(found: list[Change]) -> str:
+def query_of(wanted: ChangesArguments) -> Query:
+    """Return which changes to look for; raises `InvalidInput` for a cursor that is none of this list's."""
+    return Query(
+        open_only=wanted.open_only if wanted.open_only is not None else not wanted.state,
+        states=(State(wanted.state),) if wanted.state else (),
+        server=wanted.server,
+        after=_place(opened(CHANGES, wanted.cursor)) if wanted.cursor else None,
+        limit=wanted.limit,
+    )
+
+
+def _place(text: str) -> Place:
+    at, _, ident = text.partition("|")
+    return Place(float(at), ident)
+
+
+def changes_page(found: ChangePage, nothing: str) -> Page:
+    """Return a page of changes, as many as a result may hold."""
+
+    def page(count: int) -> Page:
+        rows = found.changes[:count]
+        after = place_of(rows[-1]) if count < len(found.changes) else found.next
+        listed = Changes(
+            changes=[listed_change(one) for one in rows],
+            next_cursor=sealed(CHANGES, f"{after.at!r}|{after.id}") if after else None,
+        )
+        more = f"More may follow; pass cursor {quote(listed.next_cursor)}." if listed.next_cursor else ""
+        text = joined((_table(rows) if rows else nothing, more), "\n")
+        return text, cast("Content", listed.model_dump(mode="json", exclude_none=True))
+
+    return longest(len(found.changes), page)
+
+
+def _nothing(wanted: ChangesArguments) -> str:
+    if wanted.state or wanted.server or wanted.cursor:
+        return "No changes match."
+    return "There are no changes yet." if wanted.open_only is False else "No changes are open."
+
+
+def _table(found: Sequence[Change]) -> str:
     rows = [(c.id, c.operation, c.target.hostname, c.state.value, c.actor.shown, moment(c.created_at)) for c in found]
     return table(("CHANGE", "OPERATION", "SERVER", "STATE", "ASKED BY", "ASKED AT"), rows)
 

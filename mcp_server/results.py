@@ -8,24 +8,27 @@ from pydantic import BaseModel, JsonValue
 from core.changes.model import Change
 from core.errors import VpsopsError
 from core.requests import Refused
-from mcp_server.shown import structured, text_of
+from mcp_server.fitting import bounded
+from mcp_server.pages import page_of
 from mcp_server.text import joined
 from mcp_server.told import NOT_DONE, change_result, change_text, headed
+from mcp_server.views import Asked
 
 ToolResult = t.CallToolResult | t.InputRequiredResult | dict[str, JsonValue]
 """The last is a task, as it goes on the wire."""
 
 
 def answer(text: str, content: dict[str, JsonValue] | None = None, *, failed: bool = False) -> t.CallToolResult:
-    """Return a result of one text and, where there is one, its structured content."""
+    """Return a result of one text and, where there is one, its structured content: no longer than one may be."""
+    fitting, short = bounded(text, content)
     return t.CallToolResult(
-        content=[t.TextContent(type="text", text=text)], structured_content=content, is_error=failed
+        content=[t.TextContent(type="text", text=fitting)], structured_content=short, is_error=failed
     )
 
 
-def read(result: BaseModel) -> t.CallToolResult:
-    """Return what a read found."""
-    return answer(text_of(result), structured(result))
+def read(result: BaseModel, asked: Asked) -> t.CallToolResult:
+    """Return what a read found, as it was asked for; raises `InvalidInput` for a cursor that is none of the list's."""
+    return answer(*page_of(result, asked))
 
 
 def change(of: Change, *, tools: bool, before: str = "") -> t.CallToolResult:

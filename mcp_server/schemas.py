@@ -1,33 +1,46 @@
 """From a pydantic model to the JSON Schema a model reads: inline, without titles, as few tokens as it takes; pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from pydantic import BaseModel, JsonValue
 from pydantic.json_schema import JsonSchemaMode
 
-from core.operations.registry import Arguments
+from core.operations.registry import Arguments, NoArguments
 
 Schema = dict[str, JsonValue]
 
-NOISE = frozenset({"title", "$defs", "default"})
+NOISE = frozenset({"title", "$defs", "default", "maximum", "maxLength"})  # a bound is named when it is passed
 INNER = ("items", "additionalProperties")
-OBVIOUS = {"minimum": 1}  # that one asks for at least one needs no words
+OBVIOUS = ({"minimum": 1}, {"minimum": 0})  # that one asks for something needs no words
 
 
-def input_schema(arguments: type[Arguments], *, reason: bool) -> Schema:
-    """Return what a tool takes; `reason` adds the words an approver gets to read."""
+def input_schema(arguments: type[Arguments], view: type[Arguments] = NoArguments, *, reason: bool) -> Schema:
+    """Return what a tool takes: its operation's arguments, those of the view, and the words an approver gets to read.
+
+    That other arguments are refused is not said: it would be six tokens a tool, and the refusal names those there are.
+    """
     raw = _raw(arguments, "validation")
-    properties = _properties(raw)
+    properties = {**_properties(raw), **_properties(_raw(view, "validation"))}
     if reason:
         properties["reason"] = {"type": "string"}
-    return {**_object(properties, raw), "additionalProperties": False}
+    return _object(properties, raw)
 
 
 def output_schema(result: type[BaseModel]) -> Schema:
     """Return what a tool's structured content holds; what is unknown is absent, so nothing is null."""
     raw = _raw(result, "serialization")
     return _object(_properties(raw), raw)
+
+
+def chosen_schema(result: type[BaseModel], always: Sequence[str], inside: str = "") -> Schema:
+    """Return the same of a result whose fields are chosen: `always` are there, in each item of the list `inside`."""
+    schema = output_schema(result)
+    if not inside:
+        return {**schema, "required": list(always)}
+    properties = _mapping(schema["properties"])
+    items: Schema = {**_mapping(_mapping(properties[inside])["items"]), "required": list(always)}
+    return {**schema, "properties": {**properties, inside: {**_mapping(properties[inside]), "items": items}}}
 
 
 @cache  # pydantic takes some 3 ms each, for every server that is built
@@ -47,7 +60,7 @@ def _properties(raw: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
 
 def _lean(raw: Mapping[str, JsonValue], definitions: Mapping[str, JsonValue]) -> Schema:
     resolved = _resolve(_without_null(_resolve(raw, definitions)), definitions)
-    schema: Schema = {key: value for key, value in resolved.items() if key not in NOISE and OBVIOUS.get(key) != value}
+    schema: Schema = {key: value for key, value in resolved.items() if key not in NOISE and {key: value} not in OBVIOUS}
     for key in INNER:
         if isinstance(schema.get(key), dict):
             schema[key] = _lean(_mapping(schema[key]), definitions)

@@ -1,7 +1,7 @@
 """The server object: ten tools over a core, without any transport."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -22,11 +22,13 @@ from mcp_server.flow import ORIGIN, PATIENCE, Desk, request_of, run_change
 from mcp_server.identity import READ, WRITE, Caller, human_of, principal_of
 from mcp_server.links import linked
 from mcp_server.narrowing import reach_over, within
+from mcp_server.pages import arguments_of
 from mcp_server.reader import Readers
 from mcp_server.reading import serve_reading
 from mcp_server.results import ToolResult
 from mcp_server.tasks import serve_tasks
 from mcp_server.tools import operation_named, operation_tools
+from mcp_server.views import sort_out
 
 NAME = "vpsops"
 LIST_TTL_MS = 300_000  # the list changes only with the program and its settings
@@ -155,11 +157,14 @@ async def _run(desk: Desk, call: sdk.Call) -> ToolResult:
     operation = operation_named(call.tool)
     if operation is None:
         raise sdk.no_such_tool(call.tool)
+    asked = sort_out(operation, call.arguments, call.tool)
     if not operation.reads:
         return await run_change(desk, call, operation)
-    outcome = await desk.core.gate.submit(request_of(desk, call, operation))
+    outcome = await desk.core.gate.submit(
+        replace(request_of(desk, call, operation), arguments=arguments_of(operation, asked))
+    )
     if isinstance(outcome, Refused):
         return results.refused(outcome, tools=desk.change_tools)
     if not isinstance(outcome, Done) or outcome.result is None:
         raise RuntimeError("the gate held a read")
-    return results.read(outcome.result)
+    return results.read(outcome.result, asked)

@@ -1,6 +1,6 @@
 """Results as structured content and as short text, one renderer for each kind of result; pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TypeVar, cast
 
 from pydantic import BaseModel, JsonValue, computed_field
@@ -8,7 +8,7 @@ from pydantic import BaseModel, JsonValue, computed_field
 from core.operations.catalogue import OsTemplates, Plans, Regions
 from core.operations.servers import ServerList
 from core.wayscloud.models import Server, Usage
-from mcp_server.text import clean, clean_json, duration, joined, moment, money, number, quote, size, table
+from mcp_server.text import clean, clean_json, duration, joined, moment, money, number, size, table
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -31,7 +31,34 @@ class ShownServers(BaseModel):
     next_cursor: str | None = None
 
 
-SHOWN: Mapping[type[BaseModel], type[BaseModel]] = {Server: ShownServer, ServerList: ShownServers}
+class ShownPlans(Plans):
+    """A page of plans."""
+
+    total: int | None = None
+    next_cursor: str | None = None
+
+
+class ShownTemplates(OsTemplates):
+    """A page of operating systems."""
+
+    total: int | None = None
+    next_cursor: str | None = None
+
+
+class ShownRegions(Regions):
+    """A page of regions."""
+
+    total: int | None = None
+    next_cursor: str | None = None
+
+
+SHOWN: Mapping[type[BaseModel], type[BaseModel]] = {
+    Server: ShownServer,
+    ServerList: ShownServers,
+    Plans: ShownPlans,
+    OsTemplates: ShownTemplates,
+    Regions: ShownRegions,
+}
 
 
 def shown_as(result: type[BaseModel]) -> type[BaseModel]:
@@ -50,29 +77,6 @@ def text_of(result: BaseModel) -> str:
     """Return the short text of a read; a result without a renderer is told by its structured content."""
     render = RENDERERS.get(type(result))
     return render(result) if render else "See the structured result."
-
-
-def servers_text(page: ServerList) -> str:
-    """Tell a page of servers, and how to get the next."""
-    if not page.servers:
-        return "No servers match." if page.total == 0 else f"No more servers; {page.total} match."
-    return f"{_server_table(page.servers)}\n{_page_note(page)}"
-
-
-def _server_table(servers: Sequence[Server]) -> str:
-    names = [server.hostname.lower() for server in servers]
-    repeated = {name for name in names if names.count(name) > 1}
-    rows = [
-        (s.hostname, s.state, s.region, s.plan, s.ipv4 or s.ipv6, s.id if s.hostname.lower() in repeated else None)
-        for s in servers
-    ]
-    return table(("NAME", "STATE", "REGION", "PLAN", "ADDRESS", "ID"), rows)
-
-
-def _page_note(page: ServerList) -> str:
-    if page.next_cursor is None:
-        return f"{page.total} in all." if len(page.servers) == page.total else f"The last of {page.total}."
-    return f"{len(page.servers)} of {page.total}; pass cursor {quote(page.next_cursor, 400)} for more."
 
 
 def server_text(server: Server) -> str:
@@ -156,7 +160,6 @@ def _for(kind: type[R], render: Callable[[R], str]) -> tuple[type[BaseModel], Ca
 
 RENDERERS: Mapping[type[BaseModel], Callable[[BaseModel], str]] = dict(
     (
-        _for(ServerList, servers_text),
         _for(Server, server_text),
         _for(Usage, usage_text),
         _for(Plans, plans_text),

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 LONGEST_VALUE = 120
 LONGEST_TEXT = 500
+FURTHEST = 5_000
 MAX_ROWS = 100
 HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -19,8 +20,12 @@ THOUSAND = 1000
 
 def clean(value: object, longest: int = LONGEST_VALUE) -> str:
     """Return outside text fit to stand in ours: no control, bidirectional or invisible characters, bounded."""
-    shown = "".join(" " if char.isspace() else char for char in str(value) if _visible(char))
-    line = " ".join(shown.split())
+    text = str(value)
+    if len(text) > FURTHEST:  # what follows could not be shown anyway, short of a text that is nearly all invisible
+        text = text[:FURTHEST]
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(" " if char.isspace() else char for char in text if _visible(char))
+    line = " ".join(text.split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 

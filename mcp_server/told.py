@@ -9,6 +9,8 @@ from mcp_server.text import clean, clean_json, duration, joined, moment, quote
 
 LONGEST_NOTE = 400
 LONGEST_REASON = 300
+LONGEST_LISTED = 100
+LONGEST_ASKER = 60
 NOT_DONE = frozenset({State.FAILED, State.DENIED, State.EXPIRED, State.CANCELLED, State.SUPERSEDED})
 UNDER_WAY = frozenset({State.REQUESTED, State.APPROVED, State.SENDING, State.WATCHING})
 
@@ -32,6 +34,29 @@ class ChangeResult(BaseModel):
     note: str | None = Field(None, description="why it is as it is")
     result: ShownServer | None = Field(None, description="the server since")
     next: str | None = Field(None, description="what to do next")
+
+
+class ListedChange(BaseModel):
+    """A change as a list has it."""
+
+    change: str = Field(description="its id")
+    state: State
+    operation: str
+    server: str
+    asked_by: str
+    note: str | None = None
+
+
+def listed_change(change: Change) -> ListedChange:
+    """Return a change as a row of a list."""
+    return ListedChange(
+        change=change.id,
+        state=change.state,
+        operation=change.operation,
+        server=clean(change.target.hostname or change.target.id),
+        asked_by=clean(change.actor.shown, LONGEST_ASKER),
+        note=clean(change.note, LONGEST_LISTED) or None,
+    )
 
 
 def change_result(change: Change, *, tools: bool) -> ChangeResult:

@@ -3,9 +3,12 @@
 import mcp.types as t
 
 from core.operations import OPERATIONS, Operation, Risk
-from mcp_server.schemas import input_schema, output_schema
+from core.operations.servers import ServerList
+from core.wayscloud.models import Server
+from mcp_server.schemas import Schema, chosen_schema, input_schema, output_schema
 from mcp_server.shown import shown_as
 from mcp_server.told import ChangeResult
+from mcp_server.views import view_model
 
 PREFIX = "vps_"
 REPEATABLE = frozenset({"start", "stop"})  # a second run changes nothing more
@@ -23,10 +26,20 @@ def tool_of(operation: Operation) -> t.Tool:
         name=f"{PREFIX}{operation.name}",
         title=operation.summary.split(".", 1)[0].split(":", 1)[0],
         description=operation.guidance,
-        input_schema=input_schema(operation.arguments, reason=not operation.reads),
-        output_schema=output_schema(shown_as(operation.result) if operation.reads else ChangeResult),
+        input_schema=input_schema(operation.arguments, view_model(operation), reason=not operation.reads),
+        output_schema=_output(operation),
         annotations=annotations_of(operation),
     )
+
+
+def _output(operation: Operation) -> Schema:
+    if not operation.reads:
+        return output_schema(ChangeResult)
+    if operation.result is ServerList:
+        return chosen_schema(shown_as(operation.result), ("hostname",), inside="servers")
+    if operation.result is Server:
+        return chosen_schema(shown_as(operation.result), ("id", "hostname"))
+    return output_schema(shown_as(operation.result))
 
 
 def annotations_of(operation: Operation) -> t.ToolAnnotations:

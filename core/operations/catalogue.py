@@ -56,7 +56,7 @@ CATALOGUE = (
     Operation(
         name="os_templates",
         summary="List the operating systems on offer.",
-        guidance="List operating systems for new servers.",
+        guidance="List operating systems.",
         risk=Risk.READ,
         arguments=NoArguments,
         result=OsTemplates,
@@ -65,7 +65,7 @@ CATALOGUE = (
     Operation(
         name="regions",
         summary="List the regions.",
-        guidance="List regions for new servers.",
+        guidance="List regions.",
         risk=Risk.READ,
         arguments=NoArguments,
         result=Regions,

@@ -26,11 +26,11 @@ LAST: Final = "|$"
 class ListArguments(Arguments):
     """Which servers to list."""
 
-    name: Annotated[str | None, Field(description="part of the hostname")] = None
-    state: Annotated[str | None, Field(description="running, stopped, failed, pending")] = None
+    name: str | None = None  # a part of the hostname
+    state: Annotated[str | None, Field(description="running, stopped or failed")] = None
     region: str | None = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
-    cursor: Annotated[str | None, Field(description="the next_cursor")] = None
+    cursor: str | None = None
 
 
 class ServerList(BaseModel):
@@ -58,9 +58,9 @@ class CreateArguments(Arguments):
     """The server to make. Facts: the API documentation's create section."""
 
     hostname: str
-    plan: Annotated[str, Field(description="plan code")]
+    plan: str
     region: str
-    os_template: Annotated[str, Field(description="template id")]
+    os_template: str
     display_name: str | None = None
     ssh_keys: Annotated[tuple[str, ...], Field(description="public keys")] = ()
 
@@ -189,7 +189,7 @@ SERVERS = (
     Operation(
         name="list",
         summary="List the servers.",
-        guidance="List servers. Use it to find names.",
+        guidance="List servers.",
         risk=Risk.READ,
         arguments=ListArguments,
         result=ServerList,
@@ -198,7 +198,7 @@ SERVERS = (
     Operation(
         name="get",
         summary="Show one server: plan, region, addresses, state.",
-        guidance="Show one server in full.",
+        guidance="Show a server.",
         risk=Risk.READ,
         arguments=ServerArguments,
         result=Server,
@@ -216,7 +216,7 @@ SERVERS = (
     Operation(
         name="create",
         summary="Make a new server. It costs money from then on.",
-        guidance="Make a new, billed server. A human must agree.",
+        guidance="Make a billed server. A human must agree.",
         risk=Risk.CHANGE,
         arguments=CreateArguments,
         result=Server,

@@ -118,7 +118,7 @@ async def test_anothers_change_cannot_be_cancelled(core: Core, era: str) -> None
         ("vps_change_get", {}, "change: "),
         ("vps_change_wait", {"change": "chg_1", "seconds": 99}, "seconds: "),
         ("vps_changes", {"limit": 0}, "limit: "),
-        ("vps_changes", {"state": "held"}, "state: "),
+        ("vps_changes", {"state": "finished"}, "state: "),
     ],
 )
 async def test_what_does_not_fit_is_told(

@@ -1,12 +1,14 @@
 """Schemas from models: inline, lean, and true to what is accepted."""
 
+import json
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, JsonValue
 
 from core.operations.registry import Arguments
-from mcp_server.schemas import input_schema, output_schema
+from mcp_server.schemas import Schema, chosen_schema, input_schema, output_schema
+from mcp_server.views import CatalogueView
 
 
 class Colour(StrEnum):
@@ -65,19 +67,18 @@ def test_references_are_put_in_place() -> None:
     }
 
 
-def test_arguments_are_closed_and_may_carry_a_reason() -> None:
-    """An optional argument is one that may be left out; unknown ones are refused."""
+def test_arguments_are_lean_and_may_carry_a_reason() -> None:
+    """An optional argument is one that may be left out; bounds and what closes the schema are told when it matters."""
     schema = input_schema(Wanted, reason=True)
     assert schema == {
         "type": "object",
         "properties": {
             "name": {"type": "string"},
-            "limit": {"type": "integer", "maximum": 9},
+            "limit": {"type": "integer"},
             "colour": {"type": "string", "enum": ["red", "blue"], "description": "of the thing"},
             "reason": {"type": "string"},
         },
         "required": ["name"],
-        "additionalProperties": False,
     }
 
 
@@ -87,4 +88,21 @@ def test_no_arguments_are_the_shortest_schema() -> None:
     class Nothing(Arguments):
         pass
 
-    assert input_schema(Nothing, reason=False) == {"type": "object", "additionalProperties": False}
+    assert input_schema(Nothing, reason=False) == {"type": "object"}
+
+
+def test_what_a_view_takes_stands_beside_the_arguments() -> None:
+    """What is chosen of a result is an argument like any other."""
+    schema = input_schema(Wanted, CatalogueView, reason=False)
+    alone = _whole(input_schema(Wanted, reason=False))["properties"]
+    assert schema["properties"] == {**alone, "cursor": {"type": "string"}, "name": {"type": "string"}}
+
+
+def _whole(schema: Schema) -> Any:
+    return json.loads(json.dumps(schema))
+
+
+def test_fields_that_are_chosen_are_not_required() -> None:
+    """Only what is always there is, in the result or in each item of its list."""
+    assert chosen_schema(Inner, ("name",))["required"] == ["name"]
+    assert _whole(chosen_schema(Outer, (), inside="many"))["properties"]["many"]["items"]["required"] == []

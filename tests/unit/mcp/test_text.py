@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from core.operations.catalogue import OsTemplates, Plans, Regions
 from core.operations.servers import ServerList
 from core.wayscloud.models import Accepted, OsTemplate, Plan, Region, Server, Usage
+from mcp_server.pages import page_of
 from mcp_server.shown import structured, text_of
 from mcp_server.text import MAX_ROWS, clean, clean_json, duration, quote, size, table
+from mcp_server.views import Asked
 
 
 @given(st.text(max_size=400))
@@ -113,15 +115,13 @@ def test_servers_with_the_same_name_are_told_apart_by_id() -> None:
     """The id costs tokens, so it is shown only where the name is not enough."""
     other = SERVER.model_copy(update={"id": "2"})
     third = SERVER.model_copy(update={"id": "3", "hostname": "db01.example.com"})
-    shown = text_of(ServerList(servers=[SERVER, other, third], total=3)).split("\n")
-    assert [line.split()[-1] for line in shown[:4]] == ["ID", "1", "2", "-"]
+    shown = page_of(ServerList(servers=[SERVER, other, third], total=3), Asked({}))[0].split("\n")
+    assert [line.split()[1] for line in shown[:4]] == ["ID", "1", "2", "-"]
 
 
 @pytest.mark.parametrize(
     ("result", "said"),
     [
-        (ServerList(servers=[], total=0), "No servers match."),
-        (ServerList(servers=[], total=4), "No more servers; 4 match."),
         (Usage(), "The provider gave no figures."),
         (
             Usage(
