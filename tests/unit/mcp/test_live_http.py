@@ -13,6 +13,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from core.app import Core
+from mcp_server.http import McpHttp
 from mcp_server.server import Options
 from playground.wayscloud.model import State as Really
 from playground.wayscloud.serve import SimulatorHandle
@@ -39,6 +40,12 @@ async def listening(url: str, era: str, token: str = "") -> AsyncIterator[Ear]:
         yield ear
 
 
+async def connected(served: McpHttp, streams: int) -> None:
+    """Wait until so many streams are open: the old era's begin beside what its client does, and news is not kept."""
+    endpoint = served.endpoint
+    await until(lambda: len(endpoint._streams) + len(endpoint._endings) == streams)
+
+
 async def silent(core: Core) -> None:
     """Wait until nobody follows anything any more."""
     await until(lambda: not core.engine.fleet._listeners and core.database.signals._waiters == 0)
@@ -46,8 +53,9 @@ async def silent(core: Core) -> None:
 
 async def test_a_client_hears_over_http_and_leaves_nothing(core: Core, provider: SimulatorHandle, era: str) -> None:
     """Two clients hear what changed, each on its own stream; when both have gone nothing runs for them."""
-    async with serving(core, None, LOCAL) as (site, _):
+    async with serving(core, None, LOCAL) as (site, served):
         async with listening(site.url, era) as one, listening(site.url, era) as other:
+            await connected(served, 2)
             become(provider, WEB, Really.STOPPED)
             await one.until(*URIS)
             await other.until(*URIS)
@@ -56,8 +64,9 @@ async def test_a_client_hears_over_http_and_leaves_nothing(core: Core, provider:
 
 async def test_a_reader_may_listen(core: Core, provider: SimulatorHandle, tmp_path: Path, era: str) -> None:
     """A token for reading is enough to listen with."""
-    async with serving(core, with_tokens(core.settings, tmp_path)) as (site, _):
+    async with serving(core, with_tokens(core.settings, tmp_path)) as (site, served):
         async with listening(site.url, era, BOB_TOKEN) as ear:
+            await connected(served, 1)
             become(provider, WEB, Really.STOPPED)
             await ear.until(*URIS)
         await silent(core)
