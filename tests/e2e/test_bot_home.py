@@ -160,7 +160,7 @@ async def test_a_conflict_on_publishing_is_answered_by_another_look(tmp_path: Pa
 async def test_home_is_there_while_the_provider_is_not(tmp_path: Path) -> None:
     """The servers cannot be read, which is said; all else is there."""
     async with playing(tmp_path, SCENE) as on:
-        on.fault(kind="status", match={"operation": "list"}, status=503)
+        on.fault(kind="status", match={"operation": "list"}, status=401)
         view = await opened(on, "alice")
         assert "The provider cannot be read just now" in said(view)
         assert "Nothing waits for you." in said(view)
