@@ -40,7 +40,7 @@ async def report(parts: Parts, asking: Asking, *, everyone: bool) -> Post:
         counted={state: count for state, count in counted.items() if state.final},
     )
     shown = [*going_on[:SHOWN], *ended]
-    return report_page(standing, await links_to(parts, asking, shown))
+    return report_page(standing, await links_to(parts, asking, shown), everyone=everyone)
 
 
 async def _fleet(parts: Parts, asking: Asking, *, priced: bool) -> Fleet:

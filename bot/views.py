@@ -53,7 +53,7 @@ def viewed_of(value: Mapping[str, Any]) -> Viewed | None:
     return Viewed(name, arguments) if isinstance(name, str) and isinstance(arguments, dict) else None
 
 
-async def _changes(parts: Parts, asking: Asking, arguments: Mapping[str, Any], _everyone: bool) -> Post:
+async def _changes(parts: Parts, asking: Asking, arguments: Mapping[str, Any], everyone: bool) -> Post:
     scope, server, before = (_word(arguments, name) for name in ("scope", "server", "before"))
     human = asking.user if scope == "mine" else ""
     wanted = Wanted(open_only=scope == "open", human=human, server=server, before=before, teams=parts.core.gate.teams)
@@ -66,7 +66,7 @@ async def _changes(parts: Parts, asking: Asking, arguments: Mapping[str, Any], _
         Viewed("changes", asked) if before else None,
         Viewed("changes", asked | {"before": shown[-1].id}) if more else None,
     )
-    return changes_page(title, shown, await links_to(parts, asking, shown), turns)
+    return changes_page(title, shown, await links_to(parts, asking, shown), turns, everyone=everyone)
 
 
 async def _audit(parts: Parts, asking: Asking, arguments: Mapping[str, Any], everyone: bool) -> Post:

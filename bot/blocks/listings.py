@@ -14,7 +14,7 @@ from bot.words import SLASH
 from core.audit import Record
 from core.audit_view import body_of
 from core.changes.codec import moment as time_of
-from core.changes.model import Change, Json, State, Verdict
+from core.changes.model import ActorKind, Change, Json, State, Verdict
 
 VALUE: Final = 2000
 WORDS: Final = 200
@@ -53,21 +53,33 @@ def foot(turns: Turns) -> Block:
     return actions([*row, button("Share here", names.SHARE, turns.here.value)])
 
 
-def change_rows(changes: Sequence[Change], links: Mapping[str, str]) -> list[Block]:
-    """Return two blocks for each change: what it is, and whose, with a link to its card where that is known."""
+def change_rows(changes: Sequence[Change], links: Mapping[str, str], *, everyone: bool = False) -> list[Block]:
+    """Return two blocks for each change: what it is, and whose, with a link to its card where that is known.
+
+    A mention rings whoever it names, so a list that `everyone` sees has names instead.
+    """
     blocks: list[Block] = []
     for change in changes:
+        by = _named(change) if everyone else asked_by(change)
         blocks.append(section(lines(headline(change, 200), change.id)))
-        blocks.append(context(mrkdwn(f"{asked_by(change)} · {moment(change.created_at)}{_link(links, change.id)}")))
+        blocks.append(context(mrkdwn(f"{by} · {moment(change.created_at)}{_link(links, change.id)}")))
     return blocks
 
 
-def changes_page(title: str, changes: Sequence[Change], links: Mapping[str, str], turns: Turns) -> Post:
+def _named(change: Change) -> str:
+    agent = "the agent " if change.actor.kind is ActorKind.AGENT else ""
+    return f"{agent}{outside(change.actor.shown, 80)}"
+
+
+def changes_page(
+    title: str, changes: Sequence[Change], links: Mapping[str, str], turns: Turns, *, everyone: bool = False
+) -> Post:
     """Draw a page of changes."""
     if not changes:
         return note(f"{title}: none.", f"{SLASH} help shows what can be done.")
+    rows = change_rows(changes, links, everyone=everyone)
     said = ", ".join(outside(headline(change, 120), 150) for change in changes[:5])
-    return Post(f"{outside(title, 200)}: {said}", (header(title), *change_rows(changes, links), foot(turns)))
+    return Post(f"{outside(title, 200)}: {said}", (header(title), *rows, foot(turns)))
 
 
 def card_page(change: Change, links: Mapping[str, str], verdict: Verdict | None) -> Post:

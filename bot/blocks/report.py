@@ -52,8 +52,8 @@ class Standing:
         return [one for one in self.going_on if one.state is State.HELD]
 
 
-def report_page(standing: Standing, links: Mapping[str, str]) -> Post:
-    """Draw the report."""
+def report_page(standing: Standing, links: Mapping[str, str], *, everyone: bool = False) -> Post:
+    """Draw the report; one that `everyone` sees rings nobody."""
     pairs = [
         ("Servers", fleet_words(standing.fleet)),
         ("A month costs", costs_words(standing.fleet.costs)),
@@ -64,8 +64,8 @@ def report_page(standing: Standing, links: Mapping[str, str]) -> Post:
     blocks = [
         header("How everything stands"),
         *facts(pairs),
-        *_rows("Open, the newest" if standing.crowded else "Open", standing.going_on, links),
-        *_rows("Came to an end", standing.ended, links),
+        *_rows("Open, the newest" if standing.crowded else "Open", standing.going_on, links, everyone=everyone),
+        *_rows("Came to an end", standing.ended, links, everyone=everyone),
         context(mrkdwn(f"As of {moment(standing.at)}")),
         foot(Turns(Viewed("report", {}))),
     ]
@@ -107,8 +107,8 @@ def counted_words(counted: Mapping[State, int]) -> str:
     return ", ".join(f"{count} {PHASES[state].words}" for state, count in counted.items() if count) or "no change ended"
 
 
-def _rows(title: str, changes: tuple[Change, ...], links: Mapping[str, str]) -> list[Block]:
+def _rows(title: str, changes: tuple[Change, ...], links: Mapping[str, str], *, everyone: bool) -> list[Block]:
     if not changes:
         return []
     more = f", {SHOWN} of {len(changes)}" if len(changes) > SHOWN else ""
-    return [section(plain(f"{title}{more}")), *change_rows(changes[:SHOWN], links)]
+    return [section(plain(f"{title}{more}")), *change_rows(changes[:SHOWN], links, everyone=everyone)]

@@ -47,6 +47,20 @@ def test_changes_link_to_their_cards_and_turn_the_page() -> None:
     assert labels(for_everyone(post, "<@U0BOB>")) == []
 
 
+def test_a_list_for_everyone_rings_nobody() -> None:
+    """Who asks is a mention in private and a name in a channel, in the changes and in the report."""
+    changes = (change(id="chg_1"), change(id="chg_2", actor=AGENT))
+    standing = Standing(NOW, Fleet(), Pause(), changes, changes)
+    for private, shared in (
+        (changes_page("x", changes, {}, TURNS), changes_page("x", changes, {}, TURNS, everyone=True)),
+        (report_page(standing, {}), report_page(standing, {}, everyone=True)),
+    ):
+        assert "<@U0ALICE>" in texts(private)
+        assert "<@" not in texts(shared)
+        assert "alice" in texts(shared)
+        assert "the agent helper" in texts(shared)
+
+
 def test_a_channel_is_told_neither_reasons_nor_refusals_of_the_trail() -> None:
     """What people wrote and what was refused is for who looks; deeds about changes may be shown."""
     by = {"id": "U0BOB", "name": "bob", "human": "U0BOB", "kind": "person"}
