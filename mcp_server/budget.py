@@ -1,9 +1,9 @@
 """How many tokens a text takes at most, without a tokenizer; pure.
 
 An upper bound for o200k_base, the vocabulary sizes are stated in. It holds because of what that vocabulary has: every
-number of up to three digits, every run of up to 80 spaces, every pair of lower-case letters without j, k, q, x or z
+number of up to three digits, every run of up to 79 spaces, every pair of lower-case letters without j, k, q, x or z
 (so of three such letters in a row no two neighbours stay alone), and the words and runs of signs in `KNOWN`. A token
-is at least a byte. `tests/tokens/measure.mjs` checks all of that against the vocabulary itself.
+is at least a byte. `make tokens` checks all of that against the vocabulary itself.
 """
 
 import re
@@ -13,7 +13,7 @@ from functools import lru_cache
 PIECE = re.compile(r"[A-Za-z]+|[0-9]+| +|[!-/:-@\[-`{-~]+[\r\n]*|[^\x00-\x7f]+|[\x00-\x1f\x7f]")
 COMMON = re.compile(r"[a-ilmnoprstuvwy]+")
 DIGITS = 3
-SPACES = 80
+SPACES = 79
 
 WORDS = """
 a after again and app approved ask asked at before by call can cat change changes code com country
