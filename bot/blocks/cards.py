@@ -204,7 +204,7 @@ def _settle_buttons(change: Change) -> list[Block]:
 
 
 def _small_print(change: Change) -> list[Block]:
-    parts = [_asked_by(change), moment(change.created_at)]
+    parts = [_asked_by(change).removesuffix("."), moment(change.created_at)]
     if change.state is State.HELD and change.expires_at is not None:
         parts.append(f"Expires {moment(change.expires_at)}")
     rules = f" · rule {', '.join(change.ruling.rules)}" if change.ruling.rules else ""

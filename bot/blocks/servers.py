@@ -141,8 +141,8 @@ def first_line(server: Server) -> str:
 
 
 def second_line(server: Server) -> str:
-    """Return where a server is, what it is and how it is reached, in one line."""
-    parts = (server.region, server.plan, server.ipv4 or server.ipv6, server.id)
+    """Return where a server is, what it is and what tells it apart, in one line that does not wrap."""
+    parts = (server.region, server.plan, server.ipv4 or server.ipv6 or server.id)
     return " · ".join(flat(part, 130) for part in parts if part)
 
 
