@@ -26,7 +26,7 @@ SHORTCUT: Final = "shortcut"
 AT_ONCE: Final = {COMMAND: 256, CLICK: 32, SUBMISSION: 32, EVENT: 16, SHORTCUT: 32}
 """Deliveries of a kind in hand at once: commands that wait for a slow provider must not hold up a click."""
 LEFT_BEHIND: Final = 20.0
-"""A delivery older than this that nobody finished was left by a process that ended."""
+"""A delivery older than this was left by a process that ended: a living one keeps its own young."""
 SWEEP_SECONDS: Final = 10.0
 LONGEST_KEY: Final = 200
 
@@ -129,9 +129,13 @@ class Intake:
             log.error("delivery not settled", error=error.message, error_id=error.error_id)
 
     async def _sweep(self) -> None:
-        """Take up what a process that ended has left, now and every few seconds."""
+        """Take up what a process that ended has left, now and every few seconds, and keep what is in hand here."""
+        last = self._clock.monotonic()
         while True:
+            now = self._clock.monotonic()
             try:
+                await self._inbox.keep(tuple(self._busy), now - last)
+                last = now
                 for delivery in await self._inbox.unfinished(older_than=LEFT_BEHIND):
                     if delivery.key not in self._busy:
                         log.info("delivery taken up again", kind=delivery.kind)

@@ -4,7 +4,7 @@ What arrives, or is finished, while a transaction runs goes into the next one to
 costs several times what a row in it does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -57,6 +57,12 @@ class Inbox:
     async def done(self, key: str) -> None:
         """Mark a delivery as processed; its key is remembered for a week, its payload is not."""
         await self._writes.ask(_Done(key, self._clock.now().timestamp()))
+
+    async def keep(self, keys: Collection[str], seconds: float) -> None:
+        """Let deliveries count as that much younger: they are in hand, and not left behind by a process that ended."""
+        rows = [{"kept_key": key, "more": seconds} for key in keys]
+        if rows:
+            await self._database.transact(lambda connection: connection.execute(KEEP, rows), durable=False, wake=False)
 
     async def _write(self, items: Sequence[Delivery | _Done]) -> list[bool | Exception]:
         """Write all in one transaction; where a row cannot be written, each alone, so that it fails alone."""
@@ -113,6 +119,13 @@ FINISH: Final = (
     sa.update(INBOX)
     .where(INBOX.c.key == sa.bindparam("done_key"))
     .values(done_at=sa.bindparam("at"), payload=sa.literal({}, sa.JSON))
+)
+
+
+KEEP: Final = (
+    sa.update(INBOX)
+    .where(INBOX.c.key == sa.bindparam("kept_key"))
+    .values(received_at=INBOX.c.received_at + sa.bindparam("more"))
 )
 
 

@@ -157,3 +157,15 @@ async def test_a_database_that_is_away_fails_every_caller(database_url: str, clo
                 for number in range(5):
                     group.start_soon(accept, shared, number)
     assert told == ["failed"] * 10
+
+
+async def test_what_is_in_hand_stays_young(inbox: Inbox, clock: FakeClock) -> None:
+    """A process keeps its own from being taken for left behind, in their order; what nobody keeps grows old."""
+    for key in ("env-1", "env-2", "env-3"):
+        await inbox.accept(key, "command", {})
+        clock.advance(1)
+    clock.advance(17)
+    await inbox.keep(("env-3", "env-1"), 10)
+    await inbox.keep((), 10)
+    assert [one.key for one in await inbox.unfinished(older_than=15)] == ["env-2"]
+    assert [one.key for one in await inbox.unfinished(older_than=0)] == ["env-2", "env-1", "env-3"]
