@@ -5,14 +5,25 @@ from a state that may be newer: then the state is looked at once more, and that 
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import anyio
 import structlog
 
 from bot.blocks.build import Block
-from bot.blocks.home import OPEN_SHOWN, RECENT_SHOWN, SETTINGS, VOTES_SHOWN, Fleet, Page, home_view, plain_home, worth
+from bot.blocks.home import (
+    OPEN_SHOWN,
+    RECENT_SHOWN,
+    SETTINGS,
+    UNCLEAR_SHOWN,
+    VOTES_SHOWN,
+    Fleet,
+    Page,
+    home_view,
+    plain_home,
+    worth,
+)
 from bot.homes import Home, Viewer
 from bot.identity import Unreadable
 from bot.links import links_to
@@ -20,8 +31,8 @@ from bot.parts import Asking, Parts, request_of
 from bot.slack import SlackError, Where
 from bot.wire import Event
 from bot.workspaces import NotInstalled
-from core.changes.model import Actor, Change
-from core.changes.voting import among, check, together
+from core.changes.model import Actor, Approvers, Change, State
+from core.changes.voting import among, check, check_settler, settlers, together
 from core.errors import InvalidInput, NotAllowed, StorageError, VpsopsError
 from core.inbox import Delivery
 from core.news import follow
@@ -178,39 +189,56 @@ async def drawn(parts: Parts, viewer: Viewer, notice: str = "") -> Block:
         group.start_soon(note, "fleet", _fleet(parts, asking))
         group.start_soon(note, "votes", _votes(parts, me, seen.holds))
         group.start_soon(note, "resume", _may_resume(parts, me))
-    votes, trouble = found["votes"]
+    waiting: Waiting = found["votes"]
     page = Page(
         now=parts.core.clock.now(),
-        votes=votes,
-        votes_trouble=trouble,
+        votes=waiting.votes,
+        votes_trouble=waiting.trouble,
+        unclear=waiting.unclear,
         own=seen.own,
         fleet=found["fleet"],
         records=seen.records,
         pause=seen.pause,
         may_resume=found["resume"],
         preferences=seen.preferences,
-        links=await links_to(parts, asking, _shown(seen.own, votes)),
+        links=await links_to(parts, asking, _shown(seen.own, waiting)),
         notice=notice,
     )
     return home_view(page)
 
 
-async def _votes(parts: Parts, me: Actor, holds: Sequence[Change]) -> tuple[list[Change], str]:
-    """Return the holds this person may vote on, by what can be read of groups and channels now, or why that is open."""
-    if not holds:
-        return [], ""
-    every = together([one for change in holds for one in change.ruling.requirements or (change.ruling.approvers,)])
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for one person, of what others asked for; `trouble` says why that cannot be told."""
+
+    votes: Sequence[Change] = ()
+    unclear: Sequence[Change] = ()
+    trouble: str = ""
+
+
+async def _votes(parts: Parts, me: Actor, holds: Sequence[Change]) -> Waiting:
+    """Return what this person may decide, by what can be read of groups and channels now, or why that is open."""
+    others = [one for one in holds if not me.same_human(one.actor)]
+    if not others:
+        return Waiting()
+    stewards = parts.core.gate.stewards
+    every = together([one for change in others for one in settlers(change, stewards)])
     groups = await parts.membership.groups(me.id, (*every.groups, *every.channels))
     voter = replace(me, groups=groups or ())
-    mine = [one for one in holds if _may(one, voter)]
-    if mine or groups is not None:
-        return mine, ""
-    return [], "I cannot read who may vote just now, so what waits for you cannot be told. The cards hold."
+    mine = [one for one in others if may_decide(one, voter, stewards)]
+    if not mine and groups is None:
+        return Waiting(trouble="I cannot read who may vote just now, so what waits for you cannot be told.")
+    unclear = [one for one in mine if one.state is State.NEEDS_PERSON]
+    return Waiting([one for one in mine if one.state is State.HELD], unclear)
 
 
-def _may(change: Change, voter: Actor) -> bool:
+def may_decide(change: Change, voter: Actor, stewards: Approvers) -> bool:
+    """Say whether somebody may vote on a hold, or say what became of a change that nobody can tell the end of; pure."""
     try:
-        check(change, voter)
+        if change.state is State.NEEDS_PERSON:
+            check_settler(change, voter, stewards)
+        else:
+            check(change, voter)
     except NotAllowed:
         return False
     return True
@@ -238,8 +266,8 @@ async def _fleet(parts: Parts, asking: Asking) -> Fleet:
     return Fleet(servers, "" if servers.complete else "The provider's list is not complete, so some may be missing.")
 
 
-def _shown(own: Sequence[Change], votes: Sequence[Change]) -> list[Change]:
+def _shown(own: Sequence[Change], others: Waiting) -> list[Change]:
     """Return the changes whose cards are linked to."""
     waiting = [one for one in own if one.state.open][:OPEN_SHOWN]
     ended = [one for one in own if not one.state.open][:RECENT_SHOWN]
-    return [*votes[:VOTES_SHOWN], *waiting, *ended]
+    return [*others.votes[:VOTES_SHOWN], *others.unclear[:UNCLEAR_SHOWN], *waiting, *ended]

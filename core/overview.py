@@ -15,7 +15,7 @@ from core.preferences import Preferences
 from core.storage.database import Database
 from core.storage.tables import CHANGES
 
-HOLDS = 200
+HOLDS = 500
 OWN = 50
 RECORDS = 8
 RECENT = timedelta(days=30)
@@ -25,7 +25,7 @@ RECENT = timedelta(days=30)
 class Overview:
     """One consistent look; whether a hold is for this person to vote on is for whoever knows their groups to say."""
 
-    holds: tuple[Change, ...] = ()  # what waits for approval, the first to expire first
+    holds: tuple[Change, ...] = ()  # what nobody can tell the end of, then what waits for approval by its expiry
     own: tuple[Change, ...] = ()  # what this person or an agent of theirs asked for, newest first
     records: tuple[Record, ...] = ()  # of the trail, what is about them, oldest first
     pause: Pause = field(default_factory=Pause)
@@ -57,14 +57,14 @@ def _look(connection: Connection, who: Onlooker, now: datetime) -> Overview:
 
 
 def _holds(connection: Connection, teams: frozenset[str], now: datetime) -> tuple[Change, ...]:
-    waits = (
-        *store.of_teams(teams),
+    asked = sa.and_(
         CHANGES.c.state == State.HELD.value,
         CHANGES.c.expires_at > now.timestamp(),
         CHANGES.c.ruling["decision"].as_string() == Decision.APPROVE.value,
     )
-    first = sa.select(CHANGES.c.id).where(*waits).order_by(CHANGES.c.expires_at, CHANGES.c.id).limit(HOLDS)
-    ids = list(connection.scalars(first))
+    unclear = CHANGES.c.state == State.NEEDS_PERSON.value
+    query = sa.select(CHANGES.c.id).where(*store.of_teams(teams), sa.or_(asked, unclear))
+    ids = list(connection.scalars(query.order_by(~unclear, CHANGES.c.expires_at, CHANGES.c.id).limit(HOLDS)))
     found = {one.id: one for one in store.select(connection, CHANGES.c.id.in_(ids), limit=HOLDS)}
     return tuple(found[ident] for ident in ids if ident in found)
 

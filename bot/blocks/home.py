@@ -20,6 +20,7 @@ from core.preferences import Preferences
 from core.wayscloud.models import Server
 
 VOTES_SHOWN: Final = 8
+UNCLEAR_SHOWN: Final = 4
 OPEN_SHOWN: Final = 8
 RECENT_SHOWN: Final = 6
 PROBLEMS_SHOWN: Final = 8
@@ -45,6 +46,7 @@ class Page:
     now: datetime
     votes: Sequence[Change] = ()
     votes_trouble: str = ""
+    unclear: Sequence[Change] = ()  # of others, and this person may say what became of it
     own: Sequence[Change] = ()
     fleet: Fleet = field(default_factory=Fleet)
     records: Sequence[Record] = ()
@@ -62,6 +64,7 @@ def home_view(page: Page) -> Block:
         *([section(plain(page.notice, 1500))] if page.notice else []),
         actions(top, "vps:home:top"),
         *_votes(page),
+        *_unclear(page),
         *_own(page),
         *_fleet(page.fleet),
         *_agents(page),
@@ -92,6 +95,15 @@ def _votes(page: Page) -> list[Block]:
     for change in page.votes[:VOTES_SHOWN]:
         drawn += _entry(page, change, Audience.VOTERS)
     return [*drawn, *_more(page.votes, VOTES_SHOWN)]
+
+
+def _unclear(page: Page) -> list[Block]:
+    if not page.unclear:
+        return []
+    drawn = [header(_counted("Somebody has to look", page.unclear))]
+    for change in page.unclear[:UNCLEAR_SHOWN]:
+        drawn += _entry(page, change, Audience.VOTERS)
+    return [*drawn, *_more(page.unclear, UNCLEAR_SHOWN)]
 
 
 def _own(page: Page) -> list[Block]:

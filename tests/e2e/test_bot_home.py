@@ -5,9 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy as sa
+
 from core.changes.model import Actor, ActorKind, Change, Origin, State
 from core.preferences import Preferences, preferences_of
 from core.requests import Held, Request
+from core.storage.tables import CHANGES
 from playground.slack.config import CHANNELS, USERS, WorkspaceConfig
 from playground.slack.entities import View
 from tests.fakes.slack_bot import Scene, Stage, playing, stage, words_of
@@ -103,6 +106,19 @@ async def test_a_vote_from_home_counts_as_on_the_card(tmp_path: Path) -> None:
         done = await core.gate.wait(change.id, seconds=10)
         assert done.state is State.SUCCEEDED
         assert on.effects("reboot") == 1
+
+
+async def test_an_unclear_change_waits_for_those_who_may_say_what_became_of_it(tmp_path: Path) -> None:
+    """Somebody else's, and on the Home of those who could have approved it, with the two answers of its card."""
+    async with stage(tmp_path, SCENE) as on, on.bot() as (_bot, core):
+        change = await agent_asks(core)
+        row = sa.update(CHANGES).where(CHANGES.c.id == change.id).values(state="needs_person")
+        await core.database.transact(lambda connection: connection.execute(row))
+        view = await opened(on, "bob")
+        assert "Somebody has to look (1)" in said(view)
+        await on.slack.click("bob", view, "vps:not_happened")
+        await home(on, "bob", lambda words: "Somebody has to look" not in words)
+        assert (await core.gate.get(change.id)).state is State.FAILED
 
 
 async def test_who_asked_sees_the_change_as_their_own_and_not_as_theirs_to_vote_on(tmp_path: Path) -> None:

@@ -44,15 +44,19 @@ def crowded(words: str, number: int) -> Page:
     """Return a Home with everything there can be, many times."""
     votes = [replace(hostile(State.HELD, words), id=f"chg_v{at}", expires_at=NOW) for at in range(number)]
     own = [replace(hostile(state, words), id=f"chg_{state}{at}") for state in State for at in range(number)]
+    unclear = [replace(hostile(State.NEEDS_PERSON, words), id=f"chg_u{at}") for at in range(number)]
     return Page(
         now=NOW,
         votes=votes,
+        unclear=unclear,
         own=own,
         fleet=Fleet([server(words, at) for at in range(number)] + [server(words, 0, words)], words),
         records=[record(words, at) for at in range(number)],
         pause=Pause(paused=True, by=AGENT, at=NOW, reason=words),
         may_resume=True,
-        links={one.id: f"https://acme.slack.com/archives/C1/p{at}?a&b" for at, one in enumerate((*votes, *own))},
+        links={
+            one.id: f"https://acme.slack.com/archives/C1/p{at}?a&b" for at, one in enumerate((*votes, *unclear, *own))
+        },
         notice=words,
     )
 
