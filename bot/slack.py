@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 import aiohttp
+import anyio
 from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler
 from slack_sdk.web.async_client import AsyncWebClient
@@ -20,6 +21,8 @@ from bot.remedies import REMEDIES, Remedy
 from core.settings import Settings
 
 TIMEOUT: Final = 10
+ANSWERS: Final = 16
+"""Private answers under way at once: a hundred that a provider has let go would be a hundred new connections."""
 STOP: Final = REMEDIES[Remedy.STOP]
 REMOVED: Final = frozenset({"token_revoked", "account_inactive"})
 """The app is not in the workspace any more; the other codes of `STOP` may pass."""
@@ -67,6 +70,7 @@ class Slack:
     def __init__(self, settings: Settings, session: aiohttp.ClientSession, token: str = "") -> None:
         token = token or (settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else "")
         self.session = session
+        self._answering = anyio.Semaphore(ANSWERS)
         self.client = _client(settings.slack_api_url, token, session, patient=True)
         self._links: dict[tuple[str, str], str] = {}
         self._once = _client(settings.slack_api_url, token, session, patient=False)
@@ -130,8 +134,10 @@ class Slack:
 
     async def tell(self, where: Where, post: Post, *, replace: bool = False, everyone: bool = False) -> None:
         """Answer a person in private, or `everyone` in the channel; a way that is closed leads to the next."""
-        if where.response_url and await self._respond(where.response_url, post, replace=replace, everyone=everyone):
-            return
+        if where.response_url:
+            async with self._answering:
+                if await self._respond(where.response_url, post, replace=replace, everyone=everyone):
+                    return
         fitted = fit_post(post)
         for method, place in (("chat.postEphemeral", where.channel), ("chat.postMessage", where.user)):
             if place:
