@@ -137,12 +137,12 @@ async def test_a_server_that_fails_to_come_up_is_told(tmp_path: Path) -> None:
 
 async def test_a_server_that_takes_too_long_is_told_and_watched_on(tmp_path: Path) -> None:
     """Past its time the channel is told, the card says so, and the end is told in the same thread."""
-    scene = Scene(provider=SimulatorConfig(speed=12), settings=TOLD.settings)
+    scene = Scene(provider=SimulatorConfig(speed=10), settings=TOLD.settings)
     async with playing(tmp_path, scene) as stage:
         view = await priced(stage, await opened(stage))
         await stage.slack.submit_view("alice", view, {**FILLED})
-        late = await stage.card("general", words="takes longer than usual")
         await stage.card(words="taking longer than usual")
+        late = await stage.card("general", words="takes longer than usual")
 
         def ready() -> bool:
             return any("web09.example.com is ready" in shown(one) for one in stage.slack.messages("general", late.ts))
