@@ -1,10 +1,12 @@
 """Making a server from Slack: the form, its errors, provisioning, and the notice."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from playground.slack.entities import View
 from playground.wayscloud.config import SimulatorConfig
 from tests.fakes.slack_bot import Scene, Stage, playing, shown, words_of
+from tests.fakes.timing import QUICK
 
 FILLED = {"plan": "vps-2gb-1cpu", "os_template": "debian-12", "region": "oslo"}
 TOLD = Scene(settings={"VPSOPS_CHANNEL": "C0GENERAL"})
@@ -137,7 +139,7 @@ async def test_a_server_that_fails_to_come_up_is_told(tmp_path: Path) -> None:
 
 async def test_a_server_that_takes_too_long_is_told_and_watched_on(tmp_path: Path) -> None:
     """Past its time the channel is told, the card says so, and the end is told in the same thread."""
-    scene = Scene(provider=SimulatorConfig(speed=10), settings=TOLD.settings)
+    scene = Scene(provider=SimulatorConfig(speed=20), timing=replace(QUICK, create_limit=0.5), settings=TOLD.settings)
     async with playing(tmp_path, scene) as stage:
         view = await priced(stage, await opened(stage))
         await stage.slack.submit_view("alice", view, {**FILLED})
