@@ -26,6 +26,7 @@ from mcp_server.pages import arguments_of
 from mcp_server.reader import Readers
 from mcp_server.reading import serve_reading
 from mcp_server.results import ToolResult
+from mcp_server.task_news import serve_task_news
 from mcp_server.tasks import serve_tasks
 from mcp_server.tools import operation_named, operation_tools
 from mcp_server.views import sort_out
@@ -96,9 +97,11 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
         cache_hints={"tools/list": CacheHint(ttl_ms=LIST_TTL_MS, scope="private" if chosen.who else "public")},
         on_list_tools=on_list_tools,
     )
+    tasks = ChangeTasks(desk)
     server.add_request_handler("tools/call", t.CallToolRequestParams, on_call_tool)
-    serve_tasks(server, ChangeTasks(desk))
+    serve_tasks(server, tasks)
     serve_reading(server, Readers(core, who, chosen.change_tools), CacheHint(ttl_ms=LIST_TTL_MS, scope="public"))
+    serve_task_news(server, tasks)
     sdk.seal_state(server, lambda context: principal_of(sdk.client_name(context), who(context)), chosen.state_keys)
     return server
 

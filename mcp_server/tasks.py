@@ -103,7 +103,7 @@ class TasksExtension(Extension):
             raise broken(error) from error
         if task is None:
             raise unknown()
-        return {**_head(task), **task.payload}
+        return detailed(task)
 
     async def _update(self, context: Context, params: UpdateParams) -> dict[str, Json]:
         check(context, params.task_id)
@@ -135,6 +135,11 @@ def takes_tasks(context: Context) -> bool:
 def created(task: Task) -> dict[str, Json]:
     """Return the answer to a call that became a task; a client that did not declare the extension must not get it."""
     return {"resultType": "task", **_head(task)}
+
+
+def detailed(task: Task) -> dict[str, Json]:
+    """Return a task with what its status brings along."""
+    return {**_head(task), **task.payload}
 
 
 def check(context: Context, task_id: str) -> None:
