@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,10 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     return kept | {"VPSOPS_DATABASE_URL": f"sqlite:///{folder}/db.sqlite3"} | more
 
 
-def talk(messages: list[dict[str, Any]], env: dict[str, str]) -> list[bytes]:
+def talk(messages: list[dict[str, Any]], env: dict[str, str], words: Sequence[str] = ()) -> list[bytes]:
     """Send each message to a new server process, wait for the answers, and return their bytes."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "vpsops", "mcp"],
+        [sys.executable, "-m", "vpsops", "mcp", *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -121,6 +122,19 @@ def test_another_configuration_is_answered_early_from_its_second_start_on(tmp_pa
     assert talk(told, env) == first
     config.write_text(READS + "# changed\n")
     assert front.find([], env) is None
+
+
+@pytest.mark.process
+def test_flags_are_answered_early_from_their_second_start_on(tmp_path: Path) -> None:
+    """Each set of flags has answers of its own, which are the SDK's; read-only lists no change."""
+    env, words = environment(tmp_path), ["--read-only", "--toolsets", "servers"]
+    told = [hello(), READY, asking("tools/list", 2)]
+    first = talk(told, env, words)
+    assert front.find(words, env) is not None
+    assert front.find(words[:1], env) is None
+    assert talk(told, env, words) == first == talk(told, env | {"VPSOPS_MCP_FRONT": "off"}, words)
+    tools = [tool["name"] for tool in json.loads(first[1])["result"]["tools"]]
+    assert tools == ["vps_list", "vps_get", "vps_status"]
 
 
 @pytest.mark.process
