@@ -1,0 +1,135 @@
+"""Draws what people see in Slack into docs/pictures/slack-*.png: `python -m tests.browser.slack_pictures [NAME…]`."""
+
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+from slack_bolt.async_app import AsyncAck
+from slack_sdk.web.async_client import AsyncWebClient
+
+from playground.slack.config import Rates
+from playground.slack.rates import RateLimits
+from playground.slack.workspace import Workspace
+from playground.wayscloud.serve import listen
+from playground.web.ground import Options, running_ground
+from playground.web.serving import served
+from tests.browser.chromium import Page, running_browser
+from tests.browser.small import small
+from tests.unit.bot.surfaces import DARK, Surface, as_markdown, surfaces
+from tests.unit.slack_workspace.apps import bolt_app, over_http
+
+FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
+PREFIX = "slack-"
+CHANNEL, PERSON = "C0OPS", "U0ALICE"
+WIDTH = 1180
+STILL = """(async () => {
+    await document.fonts.ready;
+    document.querySelectorAll('.message time.muted').forEach((one) => { one.textContent = '9:00 AM'; });
+})()"""
+"""What changes with every run stays out of the pictures."""
+
+
+@dataclass(slots=True)
+class Studio:
+    """A page, the workspace behind it, and the view that the app shows next."""
+
+    url: str
+    workspace: Workspace
+    client: AsyncWebClient
+    view: dict[str, Any] = field(default_factory=dict)
+
+
+@asynccontextmanager
+async def running_studio() -> AsyncIterator[Studio]:
+    """Serve a page over a workspace whose app shows what it is given."""
+    async with running_ground(Options()) as ground:
+        ground.workspace.rates = RateLimits(Rates(enforced=False))
+        app = bolt_app(ground.workspace)
+        with listen(0) as listener:
+            async with served(ground, listener), over_http(ground.workspace, app):
+                studio = Studio(ground.url, ground.workspace, app.client)
+
+                async def opened(ack: AsyncAck, body: dict[str, Any]) -> None:
+                    await ack()
+                    await studio.client.views_open(trigger_id=body["trigger_id"], view=studio.view)
+
+                async def went_home(ack: AsyncAck) -> None:
+                    await ack()
+
+                app.command("/vps")(opened)
+                app.event("app_home_opened")(went_home)
+                yield studio
+
+
+def names_of(name: str) -> list[tuple[str, bool]]:
+    """Return the pictures of a surface: their names, and whether each is dark."""
+    return [(f"{PREFIX}{name}", False), *([(f"{PREFIX}{name}-dark", True)] if name in DARK else [])]
+
+
+async def draw(page: Page, studio: Studio, name: str, surface: Surface) -> None:
+    """Draw one thing, in each of its colours."""
+    for picture, dark in names_of(name):
+        await page.size(WIDTH, 1800, dark=dark)
+        selector = await {"message": _message, "modal": _modal, "home": _home}[surface.kind](page, studio, surface)
+        await page.run(STILL)
+        element = page.tab.locator(selector).last
+        await element.scroll_into_view_if_needed()
+        shot = await element.screenshot(animations="disabled")
+        await anyio.Path(FOLDER / f"{picture}.png").write_bytes(small(shot))
+        if surface.kind == "modal":
+            await page.key("Escape")
+            await page.until("!document.querySelector('.sheet')")
+
+
+async def _message(page: Page, studio: Studio, surface: Surface) -> str:
+    payload = dict(surface.payload)
+    answer = await studio.client.chat_postMessage(channel=CHANNEL, text=payload["text"], blocks=payload["blocks"])
+    selector = f'[data-ts="{answer["ts"]}"]'
+    await page.until(f"document.querySelector('{selector}')")
+    return selector
+
+
+async def _modal(page: Page, studio: Studio, surface: Surface) -> str:
+    studio.view = dict(surface.payload)
+    await studio.workspace.command(PERSON, "ops", "/vps", "show")
+    await page.until("document.querySelector('.sheet form:not([hidden])')")
+    return ".sheet"
+
+
+async def _home(page: Page, studio: Studio, surface: Surface) -> str:
+    await studio.client.views_publish(user_id=PERSON, view=dict(surface.payload))
+    await page.run("import('/static/js/store.js').then((store) => store.set({ channel: 'home' }))")
+    first = next(one for one in surface.payload["blocks"] if one["type"] in {"section", "header"})
+    words = first["text"]["text"][:30]
+    await page.until(f"document.querySelector('.home')?.textContent.includes({words!r})")
+    await page.run("(document.querySelector('.home').style.cssText = 'height: max-content; flex: none; padding: 1rem')")
+    return ".home"
+
+
+async def main(wanted: Mapping[str, Surface]) -> None:
+    """Draw the wanted ones; messages and forms first, then Home, which leaves the channel."""
+    async with running_studio() as studio, running_browser() as browser, browser.page() as page:
+        await page.size(WIDTH, 1800)
+        await page.open(studio.url)
+        await page.until("document.querySelector('.rooms [data-channel=C0OPS]')")
+        for kind in ("message", "modal", "home"):
+            for name, surface in wanted.items():
+                if surface.kind == kind:
+                    await draw(page, studio, name, surface)
+
+
+def write_page() -> None:
+    """Write the page of the docs that shows them all."""
+    head = "# What it looks like in Slack\n\n"
+    head += "Drawn by `make pictures` from what the bot really sends. Slack's own clients differ in detail.\n\n"
+    (FOLDER.parent / "slack-pictures.md").write_text(head + as_markdown(Path("pictures")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    chosen = surfaces()
+    write_page()
+    anyio.run(main, {name: one for name, one in chosen.items() if not sys.argv[1:] or name in sys.argv[1:]})

@@ -1,0 +1,74 @@
+"""Everything that people see in Slack has a picture in the docs, and the docs show every picture."""
+
+import importlib
+import inspect
+import pkgutil
+import re
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+import bot.blocks
+from bot.limits import fit_post
+from tests.browser.slack_pictures import FOLDER, PREFIX, names_of
+from tests.unit.bot import surfaces as drawn
+from tests.unit.bot.card_snapshots import DIRECTORY
+from tests.unit.bot.surfaces import surfaces
+
+DOCS: Final = FOLDER.parent
+HELPERS: Final = {"fit_post", "shareable", "without_table", "change_rows"}
+"""They change what another function has drawn, or draw a part of it."""
+ENDS: Final = ("_page", "_view", "_note", "_notice", "_post", "_table", "_card", "_home", "_details")
+ONE, ALL = 100_000, 3_000_000
+SURFACES: Final = surfaces()
+PICTURES: Final = [picture for name in SURFACES for picture, _ in names_of(name)]
+
+
+def drawing_functions() -> set[str]:
+    """Return the public functions of `bot.blocks` that draw a whole message, form or Home."""
+    found = set()
+    for module in pkgutil.iter_modules(bot.blocks.__path__, "bot.blocks."):
+        for name, one in inspect.getmembers(importlib.import_module(module.name), inspect.isfunction):
+            whole = inspect.signature(one).return_annotation in {"Post", fit_post.__annotations__["return"]}
+            if one.__module__ == module.name and not name.startswith("_") and (whole or name.endswith(ENDS)):
+                found.add(name)
+    return found - HELPERS
+
+
+def test_every_function_that_draws_something_whole_has_a_picture() -> None:
+    """A new page, form or notice does not pass without one."""
+    source = inspect.getsource(drawn)
+    used = {name for name in drawing_functions() if re.search(rf"\b{name}\(", source)}
+    assert drawing_functions() - used == {"change_card"}  # the cards come from their snapshots
+
+
+def test_every_card_that_has_a_snapshot_has_a_picture() -> None:
+    """Snapshots that are added later are drawn by themselves."""
+    assert {f"card-{path.stem}" for path in DIRECTORY.glob("*.json")} <= SURFACES.keys()
+
+
+def test_the_pictures_are_those_of_the_surfaces_and_no_others() -> None:
+    """`make pictures` draws what is missing; what is not drawn any more has to go."""
+    assert {path.stem for path in FOLDER.glob(f"{PREFIX}*.png")} == set(PICTURES)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_is_small(name: str) -> None:
+    """A page of the docs loads quickly."""
+    assert (FOLDER / f"{name}.png").stat().st_size <= ONE
+
+
+def test_all_pictures_together_are_small() -> None:
+    """A clone of the repository stays small."""
+    assert sum(path.stat().st_size for path in FOLDER.glob("*.png")) <= ALL
+
+
+def test_the_docs_show_every_picture_with_its_caption() -> None:
+    """The section is written by the same module that draws; here it is only read."""
+    assert drawn_section() in (DOCS / "slack-pictures.md").read_text(encoding="utf-8")
+
+
+def drawn_section() -> str:
+    """Return what the docs should hold."""
+    return drawn.as_markdown(Path("pictures"))
