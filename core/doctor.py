@@ -16,6 +16,7 @@ from core.clock import Clock, SystemClock
 from core.errors import VpsopsError
 from core.findings import Check, Finding, fail, failed, ok, warn, worst
 from core.health import check_storage
+from core.limits.load import load_limits
 from core.logs import configure_logging, secrets_of
 from core.policy import load_policy
 from core.settings import Settings, load_settings
@@ -90,10 +91,12 @@ async def check_settings(settings: Settings, _: Clock) -> Sequence[Finding]:
 
 
 async def check_policy(settings: Settings, _: Clock) -> Sequence[Finding]:
-    """Load the policy."""
+    """Load the policy, and the limits where there are any."""
     policy = load_policy(settings)
     source = f"{len(policy.rules)} rules" if settings.config else f"the embedded default, {len(policy.rules)} rules"
-    return [ok("policy", f"{source}, version {policy.version}")]
+    limits = load_limits(settings).described()
+    found = [ok("policy", f"{source}, version {policy.version}")]
+    return [*found, ok("limits", "; ".join(limits))] if limits else found
 
 
 async def check_provider(settings: Settings, clock: Clock) -> Sequence[Finding]:

@@ -4,9 +4,10 @@ The handshake era has sessions, so that a question can be pushed to its client; 
 them. The new era is stateless: with the same VPSOPS_STATE_KEY any process answers any request of it.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -27,6 +28,7 @@ from core.errors import StorageError
 from mcp_server.auth import Direct, Door, Verifier, caller_of, open_verifier
 from mcp_server.identity import SCOPES
 from mcp_server.live import ENDING
+from mcp_server.narrowing import reach_over
 from mcp_server.server import NAME, Options, build_server, changing_tools
 from mcp_server.site import PATH, Site
 from mcp_server.stepup import MAX_BODY, StepUp
@@ -70,13 +72,20 @@ async def open_mcp(core: Core, site: Site, options: Options | None = None) -> As
     if site.access.required:
         chosen = replace(chosen, who=caller_of)
     server = build_server(core, chosen)
-    async with open_verifier(site.access, core.clock) as verifier, open_server(server, site, verifier) as served:
+    left = reach_over(core, chosen.reach)
+    changing = frozenset(tool for tool in changing_tools() if left.allows(tool))  # no scope helps to the others
+    async with (
+        open_verifier(site.access, core.clock) as verifier,
+        open_server(server, site, verifier, changing) as served,
+    ):
         yield served
 
 
 @asynccontextmanager
-async def open_server(server: Server[Any], site: Site, verifier: Verifier) -> AsyncIterator[McpHttp]:
-    """Serve a server object on the routes this yields."""
+async def open_server(
+    server: Server[Any], site: Site, verifier: Verifier, changing: frozenset[str] = frozenset()
+) -> AsyncIterator[McpHttp]:
+    """Serve a server object on the routes this yields; `changing` are the tools that take the scope to change."""
     manager = StreamableHTTPSessionManager(
         server,
         security_settings=TransportSecuritySettings(allowed_hosts=list(site.hosts), allowed_origins=list(site.origins)),
@@ -86,17 +95,22 @@ async def open_server(server: Server[Any], site: Site, verifier: Verifier) -> As
     )
     async with manager.run():
         endpoint = Endpoint(manager.handle_request)
-        yield McpHttp(_routes(endpoint, server, site, verifier), endpoint)
+        doors = partial(_doors, endpoint, site, verifier, changing)
+        yield McpHttp(_routes(doors, server, site), endpoint)
 
 
-def _routes(endpoint: "Endpoint", server: Server[Any], site: Site, verifier: Verifier) -> list[BaseRoute]:
+def _doors(endpoint: "Endpoint", site: Site, verifier: Verifier, changing: frozenset[str], metadata: str) -> ASGIApp:
+    """Return the endpoint behind whatever asks who calls."""
+    if not site.access.required:
+        return Direct(endpoint)
+    return Door(StepUp(endpoint, changing, metadata), verifier, metadata)
+
+
+def _routes(doors: Callable[[str], ASGIApp], server: Server[Any], site: Site) -> list[BaseRoute]:
     address = ADDRESS.validate_python(site.url)
     trust = site.access.trust
     metadata = str(build_resource_metadata_url(address)) if trust else ""
-    app: ASGIApp = Direct(endpoint)
-    if site.access.required:
-        app = Door(StepUp(endpoint, changing_tools(), metadata), verifier, metadata)
-    routes: list[BaseRoute] = [Route(PATH, _for_pages(app, site))]
+    routes: list[BaseRoute] = [Route(PATH, _for_pages(doors(metadata), site))]
     if trust:
         routes += create_protected_resource_routes(
             address,

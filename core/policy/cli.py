@@ -12,8 +12,11 @@ from typing import TypeVar
 from core.changes.model import Actor, ActorKind, Decision, Ruling, Target
 from core.clock import SystemClock
 from core.errors import ConfigurationError
+from core.limits.load import load_limits
+from core.limits.model import Limits
 from core.operations import OPERATIONS
-from core.policy.facts import Facts
+from core.operations.registry import Risk
+from core.policy.facts import BILLED, Facts
 from core.policy.fit import about_a_server, reach
 from core.policy.load import load_policy
 from core.policy.model import Heard, Policy, Rule
@@ -52,9 +55,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.action == "check":
         settings = settings_of(arguments.file)
         _say(checked(load_policy(settings), settings))
+        limits = load_limits(settings).described()
+        _say_some(f"limits: {'; '.join(limits)}." if limits else "")
         return 0
-    facts = facts_of(arguments)
-    _say(explained(load_policy(with_slack(load_settings(), arguments.slack)), facts))
+    facts, settings = facts_of(arguments), with_slack(load_settings(), arguments.slack)
+    _say(explained(load_policy(settings), facts))
+    _say_some(limited(load_limits(settings), facts))
     return 0
 
 
@@ -72,6 +78,11 @@ def with_slack(settings: Settings, wanted: bool | None) -> Settings:
 
 def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
+
+
+def _say_some(text: str) -> None:
+    if text:
+        _say(text)
 
 
 def checked(policy: Policy, settings: Settings) -> str:
@@ -155,6 +166,19 @@ def explained(policy: Policy, facts: Facts) -> str:
     source = "the embedded policy, " if embedded(policy) else "policy "
     lines.append(f"\n{source}{policy.version}: the strictest rule that speaks wins; no rule means deny.")
     return "\n".join(lines)
+
+
+def limited(limits: Limits, facts: Facts) -> str:
+    """Say which limits may forbid a change whatever the policy decides; nothing of a read, or without limits; pure."""
+    if facts.risk is Risk.READ:
+        return ""
+    found = limits.protects(facts.target or Target("", ""), facts.actor)
+    if found is not None and facts.target is not None and facts.target.hostname:
+        return found.text
+    counts = ("max_changes_per_hour", *(("max_servers", "max_monthly_spend") if facts.operation in BILLED else ()))
+    names = ("protected", "protected_from_agents", *counts) if found is not None else counts
+    said = [one for one in limits.described() if one.split(" ", 1)[0] in names]
+    return f"limits that may forbid it: {'; '.join(said)}." if said else ""
 
 
 def _wants(ruling: Ruling) -> str:

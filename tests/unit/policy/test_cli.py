@@ -134,3 +134,42 @@ def test_explain_refuses_what_it_cannot_mean(words: list[str], hint: str, capsys
     """Wrong usage ends with 2 and a hint."""
     assert vpsops.main(["policy", "explain", *words]) == 2
     assert hint in capsys.readouterr().err
+
+
+LIMITS = '[limits]\nprotected = "db*"\nmax_servers = 9\n\n[limits.mcp]\nread_only = true\n'
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("stop", "--server", "db01"), "The limit protected (db*) forbids it: db01 is a protected server."),
+        (("stop", "--server", "web01"), ""),
+        (("stop",), "limits that may forbid it: protected db*."),
+        (("create", "--server", "web01"), "limits that may forbid it: max_servers 9."),
+        (("list",), ""),
+    ],
+)
+def test_explain_tells_of_limits_too(
+    words: tuple[str, ...],
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever the policy decides, a limit may forbid a change."""
+    path = tmp_path / "vpsops.toml"
+    path.write_text(LIMITS)
+    monkeypatch.setenv("VPSOPS_CONFIG", str(path))
+    last = explained(capsys, "--as", "person:U1", "--operation", *words).splitlines()[-1]
+    assert said in last
+    assert bool(said) is ("limit" in last)
+
+
+def test_check_tells_the_limits_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are loaded as strictly as rules."""
+    path = tmp_path / "vpsops.toml"
+    path.write_text(LIMITS)
+    assert vpsops.main(["policy", "check", str(path)]) == 0
+    assert "limits: protected db*; max_servers 9; [limits.mcp] read_only true." in capsys.readouterr().out
+    path.write_text(LIMITS.replace("max_servers", "max_server"))
+    assert vpsops.main(["policy", "check", str(path)]) == 2
