@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Look at the settings, the policy, the database, the provider, the processes, the messages to be sent, the"
         " audit trail, the Slack app and its channels: one line each, with what to do. Makes, starts and changes"
         " nothing; asks the provider once for the list of servers, and Slack who the app is. Exit code: 0 all can work"
-        " (warnings included), 2 settings or policy, 3 a key or token, 4 the provider or Slack, 1 anything else."
+        " (warnings included), 2 settings or policy, 3 the key or a token, 4 the provider or Slack, 1 anything else."
     )
 
 
