@@ -36,11 +36,11 @@ class _Strict(BaseModel):
 class WrittenNarrowing(_Strict):
     """What MCP may use and see, as written."""
 
-    read_only: bool = False
-    toolsets: Toolsets = ()
-    tools: Tools = ()
-    deny_tools: Tools = ()
-    servers: Servers = ()
+    read_only: Annotated[bool, Field(description="only tools that look")] = False
+    toolsets: Annotated[Toolsets, Field(description=f"only these toolsets, of {', '.join(TOOLSETS)}")] = ()
+    tools: Annotated[Tools, Field(description="only these tools, by name or pattern")] = ()
+    deny_tools: Annotated[Tools, Field(description="none of these tools")] = ()
+    servers: Annotated[Servers, Field(description="only these servers; for MCP there are no others")] = ()
 
     def narrowing(self, where: str) -> Narrowing:
         """Return it as it is applied; `where` names it in refusals."""
@@ -57,14 +57,29 @@ class WrittenNarrowing(_Strict):
 class WrittenLimits(_Strict):
     """The section as written."""
 
-    protected: Servers = ()
-    protected_from_agents: Servers = ()
-    max_monthly_spend: Annotated[float, Field(ge=0, le=1e12)] | None = None
-    currency: Annotated[str, Field(pattern=CURRENCY)] | None = None
-    max_servers: Annotated[int, Field(ge=0, le=MOST)] | None = None
-    max_changes_per_hour: Annotated[int, Field(ge=1, le=MOST)] | None = None
-    calls_per_minute: Annotated[int, Field(ge=1, le=MOST)] | None = None
-    mcp: WrittenNarrowing | None = None
+    protected: Annotated[Servers, Field(description="servers that nobody changes")] = ()
+    protected_from_agents: Annotated[Servers, Field(description="servers that no agent changes")] = ()
+    max_monthly_spend: Annotated[
+        Annotated[float, Field(ge=0, le=1e12)] | None, Field(description="what all servers together may cost a month")
+    ] = None
+    currency: Annotated[
+        Annotated[str, Field(pattern=CURRENCY)] | None,
+        Field(description="the currency of that; prices in another are refused"),
+    ] = None
+    max_servers: Annotated[
+        Annotated[int, Field(ge=0, le=MOST)] | None, Field(description="how many servers there may be")
+    ] = None
+    max_changes_per_hour: Annotated[
+        Annotated[int, Field(ge=1, le=MOST)] | None,
+        Field(description="how many changes one person, or all agents of one person, may ask for in an hour"),
+    ] = None
+    calls_per_minute: Annotated[
+        Annotated[int, Field(ge=1, le=MOST)] | None,
+        Field(description="how many calls they may make in a minute, reads too; each process counts for itself"),
+    ] = None
+    mcp: Annotated[WrittenNarrowing | None, Field(description="what MCP may use and see: the table `[limits.mcp]`")] = (
+        None
+    )
 
 
 def lowered(words: tuple[str, ...]) -> frozenset[str]:

@@ -16,6 +16,8 @@ from pydantic_core import PydanticUndefined
 import vpsops
 from bot import words
 from core.app import open_core
+from core.limits.load import parse_limits
+from core.limits.written import WrittenLimits, WrittenNarrowing
 from core.operations import OPERATIONS
 from core.settings import SECRETS, Settings
 from mcp_server import early, front
@@ -54,7 +56,37 @@ def settings() -> str:
         "the environment wins.\nAn unknown variable that begins with `VPSOPS_` is an error.\n\n"
         "| variable | meaning | default |\n|---|---|---|\n"
     )
-    return HEAD + text + "\n".join(rows) + "\n"
+    return HEAD + text + "\n".join(rows) + "\n" + _limits()
+
+
+LIMITS = """[limits]
+protected = ["vpn01.example.com"]          # nobody changes it
+protected_from_agents = ["db*", "*.prod.example.com"]
+max_monthly_spend = 5000
+currency = "NOK"
+max_servers = 20
+max_changes_per_hour = 30
+calls_per_minute = 120
+
+[limits.mcp]                               # what AI assistants may use and see
+toolsets = ["servers", "changes"]
+deny_tools = ["vps_create"]
+servers = ["web*", "app*"]
+"""
+
+
+def _limits() -> str:
+    """Return the part on the table of limits: its keys and an example, which must load."""
+    parse_limits(LIMITS, "the example")
+    tables = (("limits", WrittenLimits), ("limits.mcp", WrittenNarrowing))
+    rows = [
+        f"| `[{table}]` | `{name}` | {field.description} |"
+        for table, model in tables
+        for name, field in model.model_fields.items()
+        if name != "mcp"
+    ]
+    head = "\n## Limits\n\nTwo tables of `vpsops.toml`; [the policy page](../policy.md#limits) says how they work.\n\n"
+    return f"{head}| table | key | meaning |\n|---|---|---|\n" + "\n".join(rows) + f"\n\n```toml\n{LIMITS}```\n"
 
 
 def commands() -> str:
