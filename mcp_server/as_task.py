@@ -57,13 +57,13 @@ def to_confirm(change: Change) -> bool:
 
 def message_of(change: Change, now: datetime) -> str:
     """Tell in a line where a change is, for the client's human."""
-    parts = [f"{headed(change)} {verdict(change)}", noted(change)]
     if change.state is State.HELD:
-        parts = [f"{headed(change)} waits for {_what_for(change)}"]
-        parts += [f"open until {moment(change.expires_at)}"] if change.expires_at else []
-    elif not change.state.final and change.sent_at is not None:
-        parts[0] += f", {duration((now - change.sent_at).total_seconds())}"
-    return joined(parts)
+        until = f"open until {moment(change.expires_at)}" if change.expires_at else ""
+        return joined((f"{headed(change)} waits for {_what_for(change)}", until))
+    line = f"{headed(change)} {verdict(change)}"
+    if not change.state.final and change.sent_at is not None:
+        line += f", {duration((now - change.sent_at).total_seconds())}"
+    return joined((line, noted(change)), ". ")
 
 
 def _what_for(change: Change) -> str:
