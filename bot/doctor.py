@@ -53,6 +53,10 @@ async def check_slack(settings: Settings, clock: Clock) -> Sequence[Finding]:
     """Look at the app and its channels; a set-up without Slack is none to look at."""
     if not _configured(settings):
         return [ok(AREA, "not configured, so approvals need the clients' own confirmations")]
+    if settings.slack_client_id:
+        from bot.doctor_workspaces import check_workspaces  # noqa: PLC0415 - cryptography is for those who need it
+
+        return await check_workspaces(settings, clock)
     missing = _missing(settings)
     if settings.slack_bot_token is None:
         return missing
@@ -97,7 +101,12 @@ class _Asked:
 
 
 def _configured(settings: Settings) -> bool:
-    tokens = (settings.slack_bot_token, settings.slack_signing_secret, settings.slack_app_token)
+    tokens = (
+        settings.slack_client_id,
+        settings.slack_bot_token,
+        settings.slack_signing_secret,
+        settings.slack_app_token,
+    )
     return any(tokens) or bool(_channels(settings))
 
 
@@ -160,7 +169,11 @@ async def _app_token(slack: _Asked, token: str) -> Finding:
 
 
 def _channels(settings: Settings) -> dict[str, str]:
-    named = {"VPSOPS_CHANNEL": settings.channel, "VPSOPS_APPROVAL_CHANNEL": settings.approval_channel}
+    named = {
+        "VPSOPS_CHANNEL": settings.channel,
+        "VPSOPS_APPROVAL_CHANNEL": settings.approval_channel,
+        "VPSOPS_ESCALATION_CHANNEL": settings.escalation_channel,
+    }
     return {name: channel for name, channel in named.items() if channel}
 
 

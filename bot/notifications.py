@@ -24,6 +24,7 @@ from core.app import Core
 from core.changes.attention import waits_for_votes
 from core.changes.model import Change
 from core.changes.outbox import NEWS, Copy, Message, News, topic_of
+from core.changes.progress import mine_to_refresh, next_ones
 from core.changes.usual import UsualTimes
 from core.errors import StorageError, UnknownChange, VpsopsError
 
@@ -107,19 +108,26 @@ class Deliverer:
             self._core.database.signals.notify()  # what came meanwhile for the same topic was not to be had
 
     async def refresh(self) -> None:
-        """Keep the elapsed time on the cards of what is under way fresh."""
+        """Keep the elapsed time on the cards of what is under way fresh: ten at a time, in turn, by one process."""
+        refreshed: dict[str, float] = {}
         while True:
             await self._core.clock.sleep(REFRESH_SECONDS)
             try:
-                open_ones = await self._core.gate.changes(open_only=True, limit=50)
+                under_way = await mine_to_refresh(self._core.database, self._core.outbox.owner)
             except VpsopsError as error:
                 log.info("cards not refreshed", error=str(error))
                 continue
-            for change in [one for one in open_ones if one.state in UNDER_WAY][:REFRESHED]:
-                try:
-                    await self.redraw(change)
-                except (SlackError, VpsopsError) as error:
-                    log.info("card not refreshed", error=str(error))
+            chosen, now = next_ones(under_way, refreshed, REFRESHED), self._core.clock.monotonic()
+            kept = {one.id: refreshed[one.id] for one in under_way if one.id in refreshed}
+            refreshed = kept | {one.id: now for one in chosen}
+            for change in chosen:
+                await self._refresh(change)
+
+    async def _refresh(self, change: Change) -> None:
+        try:
+            await self.redraw(change)
+        except (SlackError, VpsopsError) as error:
+            log.info("card not refreshed", change=change.id, error=str(error))
 
     async def redraw(self, change: Change) -> None:
         """Edit the posted copies to the change's present state; posts nothing new."""

@@ -201,6 +201,11 @@ class Outbox:
         mine = OUTBOX.c.id.in_(ids) & (OUTBOX.c.owner == self._owner)  # a late word must not void another's claim
         connection.execute(sa.update(OUTBOX).where(mine).values(**values))
 
+    @property
+    def owner(self) -> str:
+        """The process that this deliverer is part of."""
+        return self._owner
+
     async def wait(self, seconds: float) -> None:
         """Return when there may be something new since the last claim, at the latest after `seconds`."""
         await self._database.signals.wait(seconds, since=self._looked)

@@ -150,3 +150,14 @@ async def test_a_watch_is_taken_up_by_a_new_process(core: Core, slow: SimulatorH
     async with open_core(Settings.model_validate(env), front="worker", timing=QUICK) as other:
         ended = await other.gate.wait(change.id, seconds=5)
     assert ended.state is State.SUCCEEDED
+
+
+async def test_where_the_provider_says_it_is_gets_to_the_cards(core: Core, slow: SimulatorHandle) -> None:
+    """While a change is under way its server's state is kept with it, and its card drawn anew when that is another."""
+    (hostname,) = [one.hostname for one in slow.simulator.world.servers() if one.state.value == "stopped"][:1]
+    change = await start(core, hostname)
+    seen = await core.gate.wait(change.id, seconds=5, until=lambda one: "status" in one.result)
+    assert (seen.state, seen.result["hostname"]) == (State.WATCHING, hostname)
+    looked, version = count(slow, "list"), seen.version
+    await until(lambda: count(slow, "list") >= looked + 3)
+    assert (await core.gate.get(change.id)).version == version  # the same word again is no news

@@ -1,0 +1,82 @@
+"""Cards of what is under way: one process keeps them fresh, in turn, with how long such things take here."""
+
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+import pytest
+
+from core.changes.model import Change, State
+from core.changes.progress import mine_to_refresh, next_ones
+from core.changes.usual import Usual, UsualTimes, usual_of
+from core.storage import Database, open_database
+from core.storage.leases import Process
+from tests.fakes.clock import START, FakeClock
+from tests.unit.core.sample import change, put
+
+
+def under_way(number: int, **more: object) -> Change:
+    """Return one of many changes that were sent."""
+    one = change(id=f"chg_{number}", created_at=START + timedelta(seconds=number))
+    return replace(one, target=replace(one.target, id=f"s{number}"), **more)  # type: ignore[arg-type]
+
+
+async def fill(database: Database, *ones: Change) -> None:
+    """Store changes as they are."""
+    for one in ones:
+        await database.transact(partial(put, one=one))
+
+
+async def test_one_living_process_refreshes(database_url: str) -> None:
+    """The other one has nothing to do until the first is dead; nothing under way is nobody's."""
+    clock = FakeClock()
+    async with open_database(database_url, clock) as database:
+        for name in ("slack-1", "slack-2"):
+            await Process(database, clock, "slack", id=name).beat()
+        assert await mine_to_refresh(database, "slack-1") == []
+        await fill(database, under_way(1), under_way(2, state=State.HELD))
+        assert [one.id for one in await mine_to_refresh(database, "slack-1")] == ["chg_1"]
+        assert await mine_to_refresh(database, "slack-2") == []
+        await Process(database, clock, "slack", id="slack-1").leave()
+        assert [one.id for one in await mine_to_refresh(database, "slack-2")] == ["chg_1"]
+
+
+def test_of_many_each_has_its_turn() -> None:
+    """Those that waited longest are next, the new ones first of all."""
+    many = [under_way(number) for number in range(25)]
+    refreshed: dict[str, float] = {}
+    for turn in range(3):
+        for one in next_ones(many, refreshed, 10):
+            refreshed[one.id] = float(turn)
+    assert len(refreshed) == 25
+
+
+@pytest.mark.parametrize(
+    ("seconds", "usual"),
+    [
+        ([], None),
+        ([60.0, 61.0], None),
+        ([90.0, 60.0, 75.0], Usual(60.0, 90.0)),
+        ([60.0] * 9 + [900.0], Usual(60.0, 60.0)),
+        ([-5.0, 60.0, 61.0], None),
+    ],
+)
+def test_how_long_it_takes_is_told_by_a_few_runs(seconds: list[float], usual: Usual | None) -> None:
+    """Two say nothing, one slow run in ten is no rule, and a clock that went back is left out."""
+    assert usual_of(seconds) == usual
+
+
+async def test_only_what_succeeded_counts(database_url: str) -> None:
+    """Failures end early or late for reasons of their own; the answer is kept for a minute."""
+    clock = FakeClock()
+    async with open_database(database_url, clock) as database:
+        times = UsualTimes(database, clock)
+        assert await times.of("stop") is None
+        sent = START
+        ended = [under_way(n, state=State.SUCCEEDED, settled_at=sent + timedelta(seconds=60 + n)) for n in range(4)]
+        failed = under_way(9, state=State.FAILED, settled_at=sent + timedelta(seconds=900))
+        await fill(database, *ended, failed, under_way(10))
+        assert await times.of("stop") is None
+        clock.advance(61)
+        assert await times.of("stop") == Usual(70.0, 73.0)
+        assert await times.of("create") is None
