@@ -1,0 +1,57 @@
+"""What `vpsops doctor` looks at where several workspaces install the app: whether each has it, token and channels."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import aiohttp
+
+from bot.installations import Installations, keys_of
+from bot.sealing import Sealer
+from bot.slack import Slack, SlackError
+from core import exits
+from core.clock import Clock
+from core.findings import Finding, fail, ok, warn
+from core.settings import Settings
+from core.storage import open_database
+from core.workspaces import NOBODY, Workspaces, teams_of
+from core.workspaces_load import load_workspaces
+
+AREA: Final = "slack"
+AGAIN: Final = "Install the app there anew"
+
+
+async def check_workspaces(settings: Settings, clock: Clock) -> Sequence[Finding]:
+    """Look at every workspace that may have the app; raises `ConfigurationError` and `StorageError`."""
+    workspaces = load_workspaces(settings)
+    found = _asked(workspaces, settings)
+    async with open_database(settings.database, clock, make=False) as database, aiohttp.ClientSession() as session:
+        kept = Installations(database, clock, settings, Sealer(keys_of(settings)))
+        for team in teams_of(settings):
+            found.append(await _workspace(kept, session, settings, team))
+            if not workspaces.of(team).approval_channel:
+                found.append(warn(AREA, f"{team} has no channel for approvals", "Write approval_channel in its table"))
+    return found
+
+
+def _asked(workspaces: Workspaces, settings: Settings) -> list[Finding]:
+    found = [ok(AREA, f"several workspaces, {len(teams_of(settings))} may install the app at {settings.slack_url}")]
+    if workspaces.home == NOBODY:
+        found.append(warn(AREA, "no workspace decides for agents, so theirs are refused", "Write agents = true in one"))
+    if settings.slack_app_token is None and settings.slack_signing_secret is None:
+        todo = "Set SLACK_SIGNING_SECRET, or SLACK_APP_TOKEN for Socket Mode"
+        found.append(fail(AREA, "SLACK_SIGNING_SECRET and SLACK_APP_TOKEN are both missing", todo, exits.USAGE))
+    return found
+
+
+async def _workspace(kept: Installations, session: aiohttp.ClientSession, settings: Settings, team: str) -> Finding:
+    known = await kept.of(team)
+    if known is None:
+        todo = "Somebody of it opens /slack/install; if somebody has, VPSOPS_STATE_KEY is not what it was"
+        return warn(AREA, f"{team} does not have the app, or its token cannot be opened", todo)
+    try:
+        await Slack(settings, session, known.token).get("auth.test", {})
+    except SlackError as error:
+        if error.code.startswith("unreachable"):
+            return fail(AREA, f"Slack does not answer for {team}", "Check the network", exits.UNREACHABLE)
+        return fail(AREA, f"Slack does not accept the token of {team} ({error.code})", AGAIN, exits.NOT_AUTHENTICATED)
+    return ok(AREA, f"installed in {team} ({known.name})")

@@ -1,0 +1,222 @@
+"""Installations at rest: one row a workspace, states used once, on every database."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import pytest
+import sqlalchemy as sa
+from slack_sdk.oauth.installation_store import Installation
+from slack_sdk.oauth.installation_store.sqlalchemy import SQLAlchemyInstallationStore
+from slack_sdk.oauth.state_store.sqlalchemy import SQLAlchemyOAuthStateStore
+
+from bot import installations
+from bot.doctor_workspaces import check_workspaces
+from bot.installations import Installations, InstallRefused, States, keys_of
+from bot.sealing import Sealer
+from core.clock import SystemClock
+from core.settings import Settings
+from core.storage import Database, open_database
+from core.storage.tables import SLACK_BOTS, SLACK_INSTALLATIONS, SLACK_OAUTH_STATES
+from playground.slack.several import running_slack
+from tests.fakes.clock import FakeClock
+from tests.fakes.slack_many import ACME, BETA
+
+OLD, NEW = "o" * 32, "n" * 32
+TEAM = "T0ACME"
+
+
+@dataclass(slots=True)
+class Desk:
+    """A database and what keeps installations in it."""
+
+    database: Database
+    clock: FakeClock
+    settings: Settings
+    kept: Installations
+
+
+def told(database_url: str, key: str = OLD, teams: str = "T0ACME,T0BETA") -> Settings:
+    """Return the settings of a set-up with several workspaces."""
+    return Settings.model_validate(
+        {
+            "SLACK_CLIENT_ID": "1.2",
+            "SLACK_CLIENT_SECRET": "x",
+            "VPSOPS_SLACK_URL": "https://a.example",
+            "VPSOPS_SLACK_TEAMS": teams,
+            "VPSOPS_STATE_KEY": key,
+            "VPSOPS_DATABASE_URL": database_url,
+        }
+    )
+
+
+@pytest.fixture
+async def desk(database_url: str) -> AsyncIterator[Desk]:
+    clock, settings = FakeClock(), told(database_url)
+    async with open_database(database_url, clock) as database:
+        yield Desk(database, clock, settings, kept_by(database, clock, settings))
+
+
+def kept_by(database: Database, clock: FakeClock, settings: Settings) -> Installations:
+    return Installations(database, clock, settings, Sealer(keys_of(settings)))
+
+
+def installation(token: str = ACME.bot_token, team: str = TEAM, **more: object) -> Installation:
+    """Return what Slack's flow hands over, with more secrets than are wanted."""
+    given: dict[str, object] = {
+        "app_id": "A1",
+        "enterprise_id": "E1",
+        "team_id": team,
+        "team_name": "Acme",
+        "bot_token": token,
+        "bot_id": "B1",
+        "bot_user_id": "U0VPSBOT",
+        "bot_scopes": "commands,chat:write",
+        "user_id": "U1",
+        "user_token": "xoxp-person",
+        "incoming_webhook_url": "https://hooks.example/secret",
+    }
+    return Installation(**(given | more))  # type: ignore[arg-type]
+
+
+async def test_a_workspace_is_found_by_its_id_alone_with_its_token(desk: Desk) -> None:
+    """A workspace of an organisation too; people's tokens and webhooks are not kept."""
+    await desk.kept.async_save(installation())
+    found = await desk.kept.of(TEAM)
+    assert found is not None
+    assert (found.token, found.name, await desk.kept.teams()) == (ACME.bot_token, "Acme", [TEAM])
+    query = sa.select(SLACK_INSTALLATIONS)
+    row = (await desk.database.read(lambda connection: connection.execute(query).mappings().one())).values()
+    assert not any(word in str(value) for value in row for word in (ACME.bot_token, "xoxp-", "hooks.example"))
+
+
+async def test_installing_anew_takes_the_place_of_what_was(desk: Desk) -> None:
+    """One row, the newest token."""
+    await desk.kept.async_save(installation("xoxb-first"))
+    await desk.kept.async_save(installation("xoxb-second"))
+    found = await desk.kept.of(TEAM)
+    count = sa.select(sa.func.count()).select_from(SLACK_BOTS)
+    assert (found and found.token, await desk.database.read(lambda one: one.scalar(count))) == ("xoxb-second", 1)
+
+
+async def test_a_workspace_that_is_not_listed_any_more_is_not_there(desk: Desk, database_url: str) -> None:
+    """The list is asked each time, not only when the app is installed."""
+    await desk.kept.async_save(installation())
+    assert await kept_by(desk.database, desk.clock, told(database_url, teams="T0BETA")).of(TEAM) is None
+
+
+async def test_another_key_opens_nothing_and_an_old_one_still_named_does(desk: Desk, database_url: str) -> None:
+    """A lost key means installing anew; a changed one does not."""
+    await desk.kept.async_save(installation())
+    assert await kept_by(desk.database, desk.clock, told(database_url, NEW)).of(TEAM) is None
+    found = await kept_by(desk.database, desk.clock, told(database_url, f"{NEW},{OLD}")).of(TEAM)
+    assert found is not None
+
+
+async def test_a_token_in_another_workspaces_row_is_none(desk: Desk) -> None:
+    """Whoever can write to the database cannot make the bot speak elsewhere."""
+    await desk.kept.async_save(installation())
+    move = sa.update(SLACK_BOTS).values(team_id="T0BETA")
+    await desk.database.transact(lambda connection: connection.execute(move))
+    assert await desk.kept.of("T0BETA") is None
+
+
+async def test_a_removal_counts_unless_it_is_older_than_the_installation(desk: Desk) -> None:
+    """Slack repeats its events for minutes and tells whole seconds."""
+    await desk.kept.async_save(installation())
+    now = desk.clock.now().timestamp()
+    assert not await desk.kept.removed(TEAM, now - 60)
+    assert await desk.kept.removed(TEAM, float(int(now)))
+    assert await desk.kept.of(TEAM) is None
+    assert not await desk.kept.removed(TEAM, now)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"team_id": "T0OTHER"}, "not among those"),
+        ({"is_enterprise_install": True, "team_id": None}, "whole organisation"),
+        ({"is_enterprise_install": True}, "whole organisation"),
+        ({"bot_token_expires_in": 43200}, "token rotation"),
+        ({"bot_refresh_token": "xoxe-1"}, "token rotation"),
+        ({"bot_token": None}, "no token"),
+        ({"user_id": None}, "no token"),
+    ],
+)
+async def test_what_is_not_wanted_is_refused_with_the_reason(desk: Desk, more: dict[str, Any], words: str) -> None:
+    """Nothing of it is stored."""
+    with pytest.raises(InstallRefused, match=words):
+        await desk.kept.async_save(installation(**more))
+    assert await desk.kept.teams() == []
+
+
+async def test_a_state_is_used_once_even_by_many_at_the_same_moment(desk: Desk) -> None:
+    """Twenty requests with one state: one of them goes on."""
+    states = States(desk.database, desk.clock)
+    state = await states.async_issue()
+    used: list[bool] = []
+
+    async def use() -> None:
+        used.append(await states.async_consume(state))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(use)
+    assert sorted(used) == [False] * 19 + [True]
+
+
+async def test_a_state_ends_after_ten_minutes_and_is_stored_as_a_hash(desk: Desk) -> None:
+    """Who reads the database cannot finish somebody's installation; what is too old is removed by the next."""
+    states = States(desk.database, desk.clock)
+    state = await states.async_issue()
+    stored = await desk.database.read(lambda one: one.scalars(sa.select(SLACK_OAUTH_STATES.c.state)).all())
+    assert state not in stored
+    desk.clock.advance(installations.STATE_SECONDS)
+    assert not await states.async_consume(state)
+    await states.async_issue()
+    count = sa.select(sa.func.count()).select_from(SLACK_OAUTH_STATES)
+    assert await desk.database.read(lambda one: one.scalar(count)) == 1
+
+
+async def test_installations_that_are_begun_by_the_million_fill_no_disk(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond a number nobody can begin until some have ended."""
+    monkeypatch.setattr(installations, "STATES", 3)
+    states = States(desk.database, desk.clock)
+    for _ in range(3):
+        await states.async_issue()
+    with pytest.raises(InstallRefused, match="Too many"):
+        await states.async_issue()
+    desk.clock.advance(installations.STATE_SECONDS)
+    assert await states.async_issue()
+
+
+def test_our_tables_have_the_columns_that_slacks_stores_use() -> None:
+    """An update of the SDK that wants another column is found here, not by a workspace."""
+    store, metadata = SQLAlchemyInstallationStore, sa.MetaData()
+    pairs = (
+        (store.build_installations_table(metadata, "slack_installations"), SLACK_INSTALLATIONS),
+        (store.build_bots_table(metadata, "slack_bots"), SLACK_BOTS),
+        (SQLAlchemyOAuthStateStore.build_oauth_states_table(metadata, "slack_oauth_states"), SLACK_OAUTH_STATES),
+    )
+    for theirs, ours in pairs:
+        assert {one.name for one in theirs.columns} == {one.name for one in ours.columns}
+        assert theirs.name == ours.name
+
+
+async def test_doctor_says_how_each_workspace_stands(desk: Desk) -> None:
+    """Installed and answered, refused by Slack, not installed: each with what to do."""
+    async with running_slack([ACME, BETA]) as slack:
+        settings = desk.settings.model_copy(update={"slack_api_url": slack.api_url})
+        await desk.kept.async_save(installation())
+        slack[TEAM].desk.state.token_refused = None
+        said = " | ".join(f"{one.level} {one.what}" for one in await check_workspaces(settings, SystemClock()))
+        assert "ok installed in T0ACME (Acme)" in said
+        assert "warn T0BETA does not have the app" in said
+        assert "warn no workspace decides for agents" in said
+        assert "fail SLACK_SIGNING_SECRET" in said
+        slack[TEAM].desk.state.token_refused = "token_revoked"
+        said = " | ".join(f"{one.level} {one.what}" for one in await check_workspaces(settings, SystemClock()))
+        assert "fail Slack does not accept the token of T0ACME (token_revoked)" in said
