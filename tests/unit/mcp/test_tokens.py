@@ -4,8 +4,11 @@ The counts are of o200k_base. `make tokens` counts anew, which takes Node; here 
 what is there.
 """
 
+from pathlib import Path
+
 import pytest
 
+import mcp_server
 from mcp_server.budget import tokens
 from tests.tokens.counted import hashed, kept, texts
 from tests.unit.mcp.tool_snapshots import all_tools
@@ -36,6 +39,13 @@ def test_the_tools_keep_their_budget() -> None:
     assert sum(counts[:10]) <= EACH * 10
     assert sum(counts) <= EACH * len(counts)
     assert sum(counts) <= ALL
+
+
+def test_the_page_tells_what_was_counted() -> None:
+    """The guide's figure is the count."""
+    counts = [COUNTS[tool.name].tokens for tool in all_tools()]
+    page = (Path(mcp_server.__file__).parent.parent / "docs" / "mcp.md").read_text(encoding="utf-8")
+    assert f"tools take {sum(counts)} tokens" in page
 
 
 def test_the_instructions_keep_theirs() -> None:
