@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from bot.on_home import CONFLICT
 from core.changes.model import Actor, ActorKind, Change, Origin, State
 from core.preferences import Preferences, preferences_of
 from core.requests import Held, Request
@@ -171,6 +172,21 @@ async def test_a_conflict_on_publishing_is_answered_by_another_look(tmp_path: Pa
         await home(on, "bob", lambda words: "Waiting for your vote (1)" in words)
         errors = [each.error for each in on.slack.calls("views.publish")]
         assert errors.count("hash_conflict") == 1
+
+
+async def test_two_processes_keep_one_home_true(tmp_path: Path) -> None:
+    """Opened by one, used at the other: both follow, and each conflict is one more look."""
+    async with stage(tmp_path, SCENE) as on, on.bot() as (_first, core):
+        await opened(on, "bob")
+        async with on.bot():
+            view = on.slack.home("bob")
+            assert view is not None
+            await on.slack.click("bob", view, "vps:refresh")
+            await on.slack.wait_for(lambda: len(on.slack.calls("views.publish")) == 3)
+            await agent_asks(core)
+            await home(on, "bob", lambda words: "Waiting for your vote (1)" in words)
+            await on.slack.wait_for(lambda: [one.error for one in on.slack.calls("views.publish")].count(CONFLICT) >= 1)
+            assert len(on.slack.calls("views.publish")) <= 7
 
 
 async def test_home_is_there_while_the_provider_is_not(tmp_path: Path) -> None:
