@@ -8,11 +8,14 @@ from pydantic import BaseModel, JsonValue
 from core.changes.model import Change
 from core.errors import VpsopsError
 from core.requests import Refused
+from core.wayscloud.errors import WayscloudError
 from mcp_server.fitting import bounded
 from mcp_server.pages import page_of
-from mcp_server.text import joined
+from mcp_server.text import joined, quote
 from mcp_server.told import NOT_DONE, change_result, change_text, headed
 from mcp_server.views import Asked
+
+LONGEST_SAID = 500
 
 ToolResult = t.CallToolResult | t.InputRequiredResult | dict[str, JsonValue]
 """The last is a task, as it goes on the wire."""
@@ -59,4 +62,11 @@ def refused(outcome: Refused, *, tools: bool) -> t.CallToolResult:
 
 def error(raised: VpsopsError) -> t.CallToolResult:
     """Return an error: what happened, what to do next, and its id in the log."""
-    return answer(f"{raised} ({raised.error_id})", failed=True)
+    return answer(f"{_in_words(raised)} ({raised.error_id})", failed=True)
+
+
+def _in_words(raised: VpsopsError) -> str:
+    """Return an error as a model reads it: the provider's own words are data, and stand in quotation marks."""
+    words = str(raised)
+    said = raised.said.rstrip(".") if isinstance(raised, WayscloudError) else ""
+    return words.replace(f": {said}", f": {quote(said, LONGEST_SAID)}", 1) if said else words
