@@ -1,7 +1,7 @@
 """Which servers a message is about, by the names, addresses and ids that stand in it; pure."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from bot.wire import Said
@@ -36,19 +36,20 @@ def _texts(node: Any, deep: int) -> Iterator[str]:
 
 def servers_in(text: str, servers: Sequence[Server]) -> list[Server]:
     """Return the servers that a text names in full, in the order they appear; a part of a name is none."""
-    known: dict[str, list[Server]] = {}
-    for server in servers:
-        for name in _names(server):
-            known.setdefault(name, []).append(server)
-    found = {one.id: one for word in _words(text) for one in known.get(word, ())}
-    return list(found.values())
+    places: dict[str, int] = {}
+    for word in _words(text):
+        places.setdefault(word, len(places))
+    places.pop("", None)
+    found = [(place, server) for server in servers if (place := _first(server, places)) is not None]
+    return [server for _, server in sorted(found, key=lambda one: one[0])]
 
 
-def _names(server: Server) -> Iterable[str]:
+def _first(server: Server, places: Mapping[str, int]) -> int | None:
+    """Return where a server is named first; few words are looked for among many names, not the other way round."""
     full = server.hostname.lower()
     names = (full, full.split(".", 1)[0], (server.display_name or "").lower(), server.id.lower())
     addresses = ((server.ipv4 or "").lower(), (server.ipv6 or "").lower())
-    return dict.fromkeys(one for one in (*names, *addresses) if one)
+    return min((places[one] for one in (*names, *addresses) if one in places), default=None)
 
 
 def _words(text: str) -> Iterator[str]:

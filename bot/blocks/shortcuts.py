@@ -7,7 +7,7 @@ from typing import Any, Final
 from bot import names
 from bot.blocks.acts import verb
 from bot.blocks.build import Block, Post, actions, button, context, lines, pack, plain, section
-from bot.blocks.forms import encode
+from bot.blocks.forms import MAX_OPTIONS, encode
 from bot.blocks.servers import first_line, second_line
 from bot.words import word_for
 from core.wayscloud.models import Server
@@ -51,10 +51,13 @@ def outcome_view(post: Post, metadata: Mapping[str, Any]) -> Block:
 
 
 def server_offers(servers: Sequence[Server], typed: str) -> list[Block]:
-    """Return the servers whose name, address, id or state holds every word typed, as a menu's entries."""
+    """Return the first hundred servers whose name, address, id or state holds every word typed, as a menu's entries."""
     wanted = typed.casefold().split()
     fitting = [one for one in servers if all(word in _known_by(one) for word in wanted)]
-    return [{"text": plain(first_line(one), 75), "value": encode(one.id)} for one in sorted(fitting, key=_name)]
+    return [
+        {"text": plain(first_line(one), 75), "value": encode(one.id)}
+        for one in sorted(fitting, key=_name)[:MAX_OPTIONS]
+    ]
 
 
 def _modal(blocks: Sequence[Block], metadata: Mapping[str, Any]) -> Block:
