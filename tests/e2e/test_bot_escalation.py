@@ -6,6 +6,7 @@ from pathlib import Path
 from core import audit
 from core.app import Core
 from core.changes.model import Actor, ActorKind, Origin, State
+from core.preferences import set_preferences
 from core.requests import Held, Request
 from playground.slack.config import WorkspaceConfig
 from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
@@ -19,6 +20,21 @@ SCENE = Scene(
     settings={"VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS", "VPSOPS_ESCALATION_CHANNEL": "C0GENERAL"},
 )
 HURRIED = replace(SCENE, timing=replace(QUICK, approve_seconds=2.5, escalate_share=0.1, remind_share=0.4))
+
+RULES = """
+[[rule]]
+id = "reads"
+risk = "read"
+decision = "allow"
+
+[[rule]]
+id = "agents"
+actor = "agent"
+risk = ["change", "disruptive"]
+decision = "approve"
+votes = 2
+approvers = { people = ["U0BOB", "U0CAROL", "U0DAVE"] }
+"""
 
 
 async def asked(core: Core, key: str = "k1") -> str:
@@ -91,4 +107,22 @@ async def test_no_channel_set_means_no_escalation(tmp_path: Path) -> None:
         change = await asked(core)
         await core.gate.wait(change, seconds=5, until=lambda one: one.version > 1)
         await world.card("approvals", words="waiting for approval")
+        assert world.slack.messages("general") == []
+
+
+async def test_named_approvers_are_reminded_directly_unless_they_voted(tmp_path: Path) -> None:
+    """Bob has voted, Carol has not and wants reminders, Dave wants none; with a vote nobody else is asked."""
+    config = tmp_path / "vpsops.toml"
+    config.write_text(RULES, encoding="utf-8")
+    named = replace(HURRIED, settings={**HURRIED.settings, "VPSOPS_CONFIG": str(config)})
+    async with stage(tmp_path, named) as world, world.bot() as (_, core):
+        await set_preferences(core.database, core.clock, ("T0ACME", "U0DAVE"), dm_reminders=False)
+        await asked(core)
+        card = await world.card("approvals", words="0 of 2 approvals")
+        await world.slack.click("bob", card, "vps:approve")
+        await world.card("approvals", words="1 of 2 approvals")
+        await world.slack.wait_for(
+            lambda: any("Still waiting for 1 approval" in one.text for one in world.slack.direct_messages("carol")), 10
+        )
+        assert world.slack.direct_messages("bob") == world.slack.direct_messages("dave") == []
         assert world.slack.messages("general") == []
