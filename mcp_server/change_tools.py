@@ -1,5 +1,6 @@
 """The tools on changes themselves: list, get, wait, cancel."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeVar, cast
@@ -13,7 +14,7 @@ from core.changes.pages import ChangePage, Place, Query, place_of
 from core.errors import NotAllowed
 from core.operations.registry import Arguments
 from mcp_server import results, views
-from mcp_server.cursor import opened, sealed
+from mcp_server.cursor import no_such_cursor, opened, sealed
 from mcp_server.fitting import Content, Page, longest
 from mcp_server.flow import PATIENCE, Desk, follow
 from mcp_server.schemas import input_schema, output_schema
@@ -22,6 +23,7 @@ from mcp_server.text import joined, moment, quote, table
 from mcp_server.told import ChangeResult, ListedChange, listed_change
 
 CHANGES = "changes"
+PLACE = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)\|([0-9A-Za-z_-]{1,80})")
 A = TypeVar("A", bound=Arguments)
 
 
@@ -101,8 +103,10 @@ def query_of(wanted: ChangesArguments) -> Query:
 
 
 def _place(text: str) -> Place:
-    at, _, ident = text.partition("|")
-    return Place(float(at), ident)
+    found = PLACE.fullmatch(text)
+    if found is None:
+        raise no_such_cursor()
+    return Place(float(found[1]), found[2])
 
 
 def changes_page(found: ChangePage, nothing: str) -> Page:

@@ -14,7 +14,7 @@ import mcp.types as t
 import structlog
 
 from core.clock import Clock
-from core.errors import VpsopsError
+from core.errors import NotAllowed, VpsopsError
 from core.limits.reach import Sight
 from core.operations.catalogue import OsTemplates, Plans, Regions
 from mcp_server import addresses, sdk
@@ -22,6 +22,7 @@ from mcp_server.addresses import CHANGE, PLAIN
 from mcp_server.prompts import PROMPTS
 from mcp_server.reader import Reader
 from mcp_server.text import clean
+from mcp_server.tools import PREFIX
 
 MOST: Final = 100
 LONGEST_VALUE: Final = 300
@@ -76,6 +77,8 @@ class Kept:
             with anyio.move_on_after(PATIENCE):
                 self.names = await self.find(reader)
                 seconds = self.seconds
+        except NotAllowed:  # this caller's own matter: the next one looks anew
+            seconds = 0.0
         except VpsopsError as error:
             LOG.info("no completions", error=error.error_id, message=error.message)
         self.until = clock.monotonic() + seconds
@@ -95,8 +98,7 @@ def _plain(words: Sequence[str]) -> tuple[str, ...]:
 
 async def changes(reader: Reader) -> Names:
     """Return the ids of the last changes, newest first."""
-    reader.check()
-    found = await reader.core.gate.changes(limit=MOST)
+    found = await reader.changes(MOST)
     return Names(tuple(one.id for one in found if CHANGE.fullmatch(one.id)))
 
 
@@ -172,7 +174,9 @@ class Completions:
         return t.CompleteResult(completion=shown)
 
     def _may(self, reader: Reader, source: str) -> bool:
-        return reader.may(NEEDS[source]) if source in NEEDS else reader.granted
+        if source in NEEDS:
+            return reader.may(NEEDS[source])
+        return reader.granted and reader.caller.reach.allows(f"{PREFIX}changes")
 
 
 def source_of(ref: t.PromptReference | t.ResourceTemplateReference, argument: str) -> str:

@@ -30,9 +30,15 @@ def opened(listing: str, cursor: str) -> str:
     except ValueError:  # binascii's error is one too
         place = None
     if place is None or sealed(listing, place) != cursor:
-        hint = "Take the next_cursor of the last page, or leave it out."
-        raise InvalidInput("cursor: this is not a cursor of this list.", hint=hint)
+        raise no_such_cursor()
     return place
+
+
+def no_such_cursor() -> InvalidInput:
+    """Return the error for a text that is no cursor of a list; its check is no secret, so one may be made by hand."""
+    return InvalidInput(
+        "cursor: this is not a cursor of this list.", hint="Take the next_cursor of the last page, or leave it out."
+    )
 
 
 def _check(listing: str, inside: bytes) -> bytes:

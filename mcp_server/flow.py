@@ -159,6 +159,9 @@ async def _answered(desk: Desk, call: Call) -> ToolResult:
     shown = read_state(call.state)
     if call.answer is not None:
         return await _decide(desk, call, shown, call.answer)
+    too_fast = await desk.core.gate.admit(Request(call.tool, call.arguments, desk.actor(call), ORIGIN))
+    if too_fast is not None:
+        return results.refused(too_fast, tools=desk.change_tools)
     change = await desk.core.gate.get(shown[0])
     if change.state is State.HELD:
         return await _ask(desk, call, change)

@@ -169,8 +169,7 @@ async def _about_server(desk: Desk, ref: str) -> list[t.PromptMessage]:
         return structured(await reader.read("status", server=seen[0].id))
 
     async def its_changes() -> Content:
-        reader.check()
-        own = overview.of_server(await reader.core.gate.changes(limit=CHANGES), seen[0])
+        own = overview.of_server(await reader.changes(CHANGES), seen[0])
         return overview.recent(own, reader.core.clock.now(), MOST_HOURS, tools=desk.tools)
 
     messages = await data("the server", its_state)
@@ -215,8 +214,7 @@ async def morning_report(desk: Desk, given: Arguments) -> list[t.PromptMessage]:
         return overview.standing(await reader.servers())
 
     async def before() -> Content:
-        reader.check()
-        found = await reader.core.gate.changes(limit=CHANGES)
+        found = await reader.changes(CHANGES)
         return overview.recent(found, reader.core.clock.now(), hours, tools=desk.tools)
 
     return [

@@ -41,8 +41,20 @@ class Reader:
 
     async def change(self, change_id: str) -> Change:
         """Return a change; raises `UnknownChange`, `NotAllowed`."""
-        self.check("change_get")
+        await self.count("change_get")
         return await self.core.gate.get(change_id)
+
+    async def changes(self, limit: int) -> list[Change]:
+        """Return the newest changes; raises `NotAllowed`."""
+        await self.count("changes")
+        return await self.core.gate.changes(limit=limit)
+
+    async def count(self, tool: str) -> None:
+        """Count a read of no operation as its tool is counted; raises `NotAllowed` as `check` does, or where it is too fast."""
+        self.check(tool)
+        too_fast = await self.core.gate.admit(self.request(f"{PREFIX}{tool}", {}))
+        if too_fast is not None:
+            raise NotAllowed(too_fast.reason, hint=too_fast.hint)
 
     def check(self, tool: str = "") -> None:
         """Raise `NotAllowed` for a caller that was granted no reading, or that may not use the tool that shows it."""
@@ -65,6 +77,11 @@ class Reader:
     def granted(self) -> bool:
         """Say whether the caller was granted reading."""
         return READ in self.caller.scopes
+
+    @property
+    def principal(self) -> str:
+        """Whom bounds count for: the one its token was given to, or its human; a client's name is only its claim."""
+        return self.caller.subject or self.caller.human
 
     @property
     def people(self) -> frozenset[str]:

@@ -149,7 +149,7 @@ def catalogue(operation: str) -> "Finder":
 
 async def audit(readers: Readers, reader: Reader, _: Address) -> Found:
     """Return the last records: those of the caller's human, or everybody's where the settings say so."""
-    reader.check()
+    await reader.count("changes")
     database, teams = readers.core.database, readers.core.gate.teams
     if readers.core.settings.mcp_audit == "all":
         records = list(await database.read(lambda connection: of_teams(connection, newest(connection, RECORDS), teams)))

@@ -155,7 +155,7 @@ async def listen(
     wanted = tuple(dict.fromkeys(params.notifications.resource_subscriptions or ()))
     if len(wanted) > MAX_EACH:
         raise sdk.invalid(f"A stream may listen for {MAX_EACH} resources.")
-    if live.streams.total() >= MAX_STREAMS or live.streams[reader.actor.id] >= MAX_STREAMS_EACH:
+    if live.streams.total() >= MAX_STREAMS or live.streams[reader.principal] >= MAX_STREAMS_EACH:
         raise MCPError(t.INTERNAL_ERROR, "Too many streams are open. Close some, or try again later.")
     async with _watching(live, reader, wanted) as uris:
         stream = ListenHandler(Guarded(live.bus, reader, uris), max_subscriptions=1, max_buffered_events=BACKLOG)
@@ -171,7 +171,7 @@ async def listen(
 async def _watching(live: Live, reader: Reader, wanted: Sequence[str]) -> AsyncIterator[list[str]]:
     """Watch what there is of some resources; raises the protocol's error where that cannot be told now."""
     watches: dict[str, Release] = {}
-    live.streams[reader.actor.id] += 1
+    live.streams[reader.principal] += 1
     try:
         for uri in wanted:
             with suppress(InvalidInput, UnknownChange, NotAllowed):
@@ -180,7 +180,7 @@ async def _watching(live: Live, reader: Reader, wanted: Sequence[str]) -> AsyncI
     except VpsopsError as error:
         raise MCPError(t.INTERNAL_ERROR, f"{error} ({error.error_id})") from None
     finally:
-        live.streams -= Counter([reader.actor.id])
+        live.streams -= Counter([reader.principal])
         for release in watches.values():
             release()
 
