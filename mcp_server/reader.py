@@ -50,7 +50,7 @@ class Reader:
         return await self.core.gate.changes(limit=limit)
 
     async def count(self, tool: str) -> None:
-        """Count a read of no operation as its tool is counted; raises `NotAllowed` as `check` does, or where it is too fast."""
+        """Count a read of no operation as its tool is counted; raises `NotAllowed` for that as well as `check` does."""
         self.check(tool)
         too_fast = await self.core.gate.admit(self.request(f"{PREFIX}{tool}", {}))
         if too_fast is not None:
