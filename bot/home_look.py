@@ -28,7 +28,6 @@ from core.errors import NotAllowed, VpsopsError
 from core.overview import Onlooker, overview_of
 from core.reads import all_servers, may_read
 
-FLEET_SECONDS: Final = 5.0
 GUESTS: Final = (
     "This app is for the full members of this workspace, so there is nothing here for guests.",
     "What is posted in a channel you are in, you can read there.",
@@ -129,10 +128,7 @@ async def _fleet(parts: Parts, asking: Asking) -> Fleet:
     if not may_read(gate, request):
         return Fleet(trouble="The policy does not let you list the servers.")
     try:
-        with anyio.fail_after(FLEET_SECONDS):
-            servers = await parts.homes.shelf.servers(parts.core.clock, lambda: all_servers(gate, request))
-    except TimeoutError:
-        return Fleet(trouble="The provider is slow to answer just now. Refresh in a moment.")
+        servers = await parts.homes.shelf.servers(parts.core.clock, lambda: all_servers(gate, request))
     except VpsopsError as error:
         return Fleet(trouble=f"The provider cannot be read just now: {error}")
     return Fleet(servers, "" if servers.complete else "The provider's list is not complete, so some may be missing.")

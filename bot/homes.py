@@ -9,7 +9,9 @@ import anyio
 
 from bot.blocks.build import Block
 from core.clock import Clock
+from core.errors import VpsopsError
 from core.news import News
+from core.wayscloud.errors import WayscloudError
 from core.wayscloud.models import Listing, Server
 
 OPEN_SECONDS: Final = 3600.0
@@ -17,6 +19,9 @@ OPEN_SECONDS: Final = 3600.0
 MOST: Final = 20
 """Homes kept current; `views.publish` takes about a hundred a minute for the whole workspace."""
 LIST_SECONDS: Final = 15.0
+TROUBLE_SECONDS: Final = 10.0
+"""A provider that is away keeps nobody waiting twice."""
+WAIT_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +94,42 @@ class Homes:
         return happened
 
 
+class ProviderSlow(VpsopsError):  # noqa: N818 - what is so
+    """The provider did not answer in the time that a page of ours waits."""
+
+
 class Shelf:
-    """The servers as last listed: one list call serves every Home that asks within some seconds."""
+    """The servers as last listed, or why they could not be: one call serves all who ask within some seconds."""
 
     def __init__(self) -> None:
         self._servers: Listing[Server] | None = None
-        self._read_at = 0.0
+        self._trouble: VpsopsError | None = None
+        self._until = 0.0
         self._lock = anyio.Lock()
 
     def old(self) -> None:
         """Have the next who asks look again."""
-        self._servers = None
+        self._servers = self._trouble = None
 
     async def servers(self, clock: Clock, look: Callable[[], Awaitable[Listing[Server]]]) -> Listing[Server]:
-        """Return the servers, by a look of one's own if the last one is old; raises what that raises."""
+        """Return the servers, by a look of one's own if the last one is old; raises what that raised."""
         async with self._lock:
-            if self._servers is None or clock.monotonic() - self._read_at > LIST_SECONDS:
-                servers = await look()
-                self._servers, self._read_at = servers, clock.monotonic()
+            if clock.monotonic() >= self._until:
+                self.old()
+            if self._trouble is not None:
+                raise self._trouble
+            if self._servers is None:
+                self._servers = await self._look(clock, look)
+                self._until = clock.monotonic() + LIST_SECONDS
             return self._servers
+
+    async def _look(self, clock: Clock, look: Callable[[], Awaitable[Listing[Server]]]) -> Listing[Server]:
+        try:
+            with anyio.fail_after(WAIT_SECONDS):
+                return await look()
+        except TimeoutError:
+            self._trouble = ProviderSlow("The provider is slow to answer just now.", hint="Look again in a moment.")
+        except WayscloudError as error:
+            self._trouble = error
+        self._until = clock.monotonic() + TROUBLE_SECONDS
+        raise self._trouble

@@ -219,8 +219,9 @@ async def _go_on(parts: Parts, asking: Asking, _click: Click, value: Mapping[str
     await resume(parts, asking, seen=float(seen) if isinstance(seen, int | float) else 0.0)
 
 
-async def _nothing(_parts: Parts, _asking: Asking, _click: Click, _value: Mapping[str, Any]) -> None:
-    """What stands there is drawn anew after every click."""
+async def _refresh(parts: Parts, _asking: Asking, _click: Click, _value: Mapping[str, Any]) -> None:
+    """Home is drawn anew after every click; this one wants the servers looked at as well."""
+    parts.homes.shelf.old()
 
 
 async def _act(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
@@ -251,7 +252,7 @@ ACTS: Final[Mapping[str, Act]] = {
     names.RESUME: _resume,
     names.PLAN: _plan,
     names.NEW: _new,
-    names.REFRESH: _nothing,
+    names.REFRESH: _refresh,
     names.SETTING: _setting,
     names.HOME_PAUSE: _pause,
     names.HOME_RESUME: _go_on,

@@ -1,0 +1,90 @@
+"""Who has Home open, and the one look at the servers that serves them all."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from bot.homes import LIST_SECONDS, MOST, OPEN_SECONDS, TROUBLE_SECONDS, Homes, Shelf, Viewer
+from core.errors import NotAllowed
+from core.news import News
+from core.wayscloud.errors import WayscloudError
+from core.wayscloud.models import Listing, Server
+from tests.fakes.clock import FakeClock
+
+Look = Callable[[], Awaitable[Listing[Server]]]
+
+
+def looking(asked: list[int], error: Exception | None = None) -> Look:
+    """Return a look that counts itself, and fails if it should."""
+
+    async def look() -> Listing[Server]:
+        asked.append(1)
+        if error is not None:
+            raise error
+        return Listing([Server(id="1", hostname="web01", status="running")])
+
+    return look
+
+
+async def test_one_look_serves_all_until_it_is_old_or_something_happened() -> None:
+    """Within some seconds nobody asks again; a change that touched a server is a reason to."""
+    clock, homes, asked = FakeClock(), Homes(), [0]
+    for _ in range(3):
+        assert len(await homes.shelf.servers(clock, looking(asked))) == 1
+    assert len(asked) == 2
+    homes.told([News(1, "chg_1")])
+    await homes.shelf.servers(clock, looking(asked))
+    assert len(asked) == 2
+    homes.told([News(2, "chg_1", touched=True)])
+    await homes.shelf.servers(clock, looking(asked))
+    assert len(asked) == 3
+    clock.advance(LIST_SECONDS + 1)
+    await homes.shelf.servers(clock, looking(asked))
+    assert len(asked) == 4
+
+
+async def test_a_provider_that_is_away_is_not_asked_again_for_a_while() -> None:
+    """Who asks meanwhile hears the same at once; whoever refreshes, or comes later, has it looked at again."""
+    clock, shelf, asked = FakeClock(), Shelf(), [0]
+    for _ in range(3):
+        with pytest.raises(WayscloudError, match="away"):
+            await shelf.servers(clock, looking(asked, WayscloudError("It is away.")))
+    assert len(asked) == 2
+    shelf.old()
+    assert await shelf.servers(clock, looking(asked))
+    shelf.old()
+    with pytest.raises(WayscloudError):
+        await shelf.servers(clock, looking(asked, WayscloudError("It is away.")))
+    clock.advance(TROUBLE_SECONDS + 1)
+    assert await shelf.servers(clock, looking(asked))
+
+
+async def test_what_one_person_may_not_see_is_no_answer_for_the_next() -> None:
+    """A refusal is its asker's alone."""
+    clock, shelf, asked = FakeClock(), Shelf(), [0]
+    with pytest.raises(NotAllowed):
+        await shelf.servers(clock, looking(asked, NotAllowed("Not you.")))
+    assert await shelf.servers(clock, looking(asked))
+
+
+def test_the_newest_homes_of_the_last_hour_are_kept_current() -> None:
+    """A crowd does not cost more than some; opening again counts as new; an hour later it is over."""
+    homes = Homes()
+    for number in range(MOST + 5):
+        homes.opened(Viewer(f"U{number}", "T1"), float(number))
+    homes.opened(Viewer("U5", "T1"), 100.0)
+    kept = [one.viewer.user for one in homes.current(100.0)]
+    assert len(kept) == MOST
+    assert kept[0] == "U5"
+    assert "U0" not in kept
+    assert [one.viewer.user for one in homes.current(OPEN_SECONDS + 50)] == ["U5"]
+    assert homes.current(OPEN_SECONDS + 101) == []
+
+
+async def test_many_things_at_once_are_one_reason_to_look() -> None:
+    """News that came before anybody waits is not missed, and is taken once."""
+    homes = Homes()
+    for seq in range(5):
+        homes.told([News(seq)])
+    assert await homes.news(0.0)
+    assert not await homes.news(0.0)
