@@ -9,11 +9,12 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 from core.changes.model import Actor, Change, Json
-from core.errors import StaleChange, UnknownChange
+from core.errors import NotAllowed, StaleChange, UnknownChange
 from core.gate import Gate
+from core.requests import Request
 from mcp_server import sdk
 from mcp_server.as_task import key_of, task_of, to_confirm
-from mcp_server.flow import Desk
+from mcp_server.flow import ORIGIN, Desk
 from mcp_server.identity import agent_of
 from mcp_server.questions import is_yes, refusal_of
 from mcp_server.tasks import Task
@@ -27,6 +28,12 @@ class ChangeTasks:
     """The changes that an agent asked for, as its tasks."""
 
     desk: Desk
+
+    async def admit(self, context: sdk.Context, method: str) -> None:
+        """Count a request as a call of a tool is counted; raises `NotAllowed`."""
+        too_fast = await self.desk.core.gate.admit(Request(method, {}, self._actor(context), ORIGIN))
+        if too_fast is not None:
+            raise NotAllowed(too_fast.reason, hint=too_fast.hint)
 
     async def find(self, context: sdk.Context, task_id: str) -> Task | None:
         """Return how a change of this caller's stands."""

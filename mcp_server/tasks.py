@@ -57,6 +57,9 @@ class Task:
 class Tasks(Protocol):
     """Who keeps the tasks; one that is not the caller's is as unknown as one that never was."""
 
+    async def admit(self, context: Context, method: str) -> None:
+        """Count a request against the caller's rate; raises `NotAllowed` where it is one too many."""
+
     async def find(self, context: Context, task_id: str) -> Task | None:
         """Return a task of this caller's, or nothing."""
 
@@ -98,6 +101,7 @@ class TasksExtension(Extension):
     async def _get(self, context: Context, params: TaskParams) -> dict[str, Json]:
         check(context, params.task_id)
         try:
+            await self._tasks.admit(context, "tasks/get")
             task = await self._tasks.find(context, params.task_id)
         except VpsopsError as error:
             raise broken(error) from error
@@ -108,6 +112,7 @@ class TasksExtension(Extension):
     async def _update(self, context: Context, params: UpdateParams) -> dict[str, Json]:
         check(context, params.task_id)
         try:
+            await self._tasks.admit(context, "tasks/update")
             return _acknowledged(known=await self._tasks.update(context, params.task_id, params.input_responses))
         except VpsopsError as error:
             raise broken(error) from error
@@ -115,6 +120,7 @@ class TasksExtension(Extension):
     async def _cancel(self, context: Context, params: TaskParams) -> dict[str, Json]:
         check(context, params.task_id)
         try:
+            await self._tasks.admit(context, "tasks/cancel")
             return _acknowledged(known=await self._tasks.cancel(context, params.task_id))
         except VpsopsError as error:
             raise broken(error) from error

@@ -45,6 +45,10 @@ class KeptTasks:
         self.kept[ident] = task
         return created(Task(ident, Status.WORKING, "Working.", task.began, task.began, POLL_MS))
 
+    async def admit(self, context: Context, method: str) -> None:
+        """Count a request as the server does."""
+        await self.server.admit(context, method)
+
     async def find(self, context: Context, task_id: str) -> Task | None:
         """Return a task as it is now."""
         task = self.kept.get(task_id)

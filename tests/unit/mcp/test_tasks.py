@@ -1,5 +1,7 @@
 """Changes as tasks (2026-07-28), for a client that declares the extension."""
 
+from pathlib import Path
+
 import mcp.types as t
 import pytest
 from mcp import MCPError
@@ -227,6 +229,17 @@ async def test_on_http_the_header_must_name_the_task(core: Core) -> None:
             assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32020)
         answer = await post(site.url, look, **{"Mcp-Name": task_id})
     assert answer.json()["result"]["taskId"] == task_id
+
+
+async def test_looking_too_often_is_refused(settings: Settings, tmp_path: Path) -> None:
+    """Requests about tasks count like calls of tools; the refusal says which limit, and what to do."""
+    path = tmp_path / "vpsops.toml"
+    path.write_text("[limits]\ncalls_per_minute = 3\n", encoding="utf-8")
+    limited = settings.model_copy(update={"config": path})
+    async with open_core(limited, front="mcp", timing=QUICK) as core, task_client(build_server(core, HERS)) as client:
+        errors = [await refused(client, "tasks/get", "chg_000000000000") for _ in range(4)]
+    assert [error.code for error in errors] == [t.INVALID_PARAMS] * 3 + [t.INVALID_REQUEST]
+    assert "calls_per_minute" in errors[-1].message
 
 
 @pytest.mark.parametrize(
