@@ -14,7 +14,7 @@ from bot.occasions import Item, with_defaults
 from bot.places import Place
 from bot.slack import SlackError
 from core.app import Core
-from core.changes.outbox import Message, News
+from core.changes.outbox import QUIET, Message, News
 from core.subscriptions import Subscription, Subscriptions
 
 GROUP_ABOVE: Final = 5
@@ -150,7 +150,7 @@ class Newsroom:
             await self._core.outbox.done(plan.dropped)
         for until, ids in plan.held.items():
             seconds = min(max((until - now).total_seconds(), 1.0), HOLD_SECONDS)
-            await self._core.outbox.retry(list(ids), after=seconds, error="quiet hours")
+            await self._core.outbox.retry(list(ids), after=seconds, error=QUIET)
         desk = desk_of(topic, [wanted[one] for m in messages for one in m.payload.get("subs", ()) if one in wanted])
         left = {one.row for one in (*plan.late, *plan.fresh)}
         try:

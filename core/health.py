@@ -12,6 +12,7 @@ from core.audit import GENESIS, Walk
 from core.audit_cli import pages
 from core.changes import store
 from core.changes.model import State
+from core.changes.outbox import QUIET
 from core.clock import Clock
 from core.findings import Finding, fail, ok, warn
 from core.settings import Settings
@@ -97,7 +98,7 @@ async def look_at_messages(database: Database, settings: Settings) -> Sequence[F
         last = sa.select(OUTBOX.c.error).where(dead).order_by(OUTBOX.c.id.desc()).limit(1)
         return (
             _count(connection, OUTBOX, waiting),
-            _count(connection, OUTBOX, waiting & (OUTBOX.c.created_at < late)),
+            _count(connection, OUTBOX, waiting & (OUTBOX.c.created_at < late) & (OUTBOX.c.error != QUIET)),
             _count(connection, OUTBOX, dead),
             _count(connection, INBOX, unread),
             connection.scalar(last) or "",

@@ -28,7 +28,7 @@ PATTERN: Final = 253
 THRESHOLDS: Final = 5
 LONGEST_QUIET: Final = timedelta(days=7)
 EVERY_SERVER: Final = "*"
-EVERY_DAY: Final = "00:00-24:00"
+EVERY_DAY: Final = ("00:00-24:00",)
 QUIET_HINT: Final = "For example: quiet 22:00-07:00 Europe/Oslo"
 
 
@@ -62,6 +62,20 @@ class Threshold:
         return f"{self.metric}>{self.above:g} for {self.minutes}m"
 
 
+@lru_cache(maxsize=1000)
+def _hours(spans: tuple[str, ...], zone: str) -> Hours:
+    return Hours.parse(spans, [], zone)
+
+
+@lru_cache(maxsize=10_000)
+def _quiet_end(spans: tuple[str, ...], zone: str, minute: datetime) -> datetime | None:
+    hours, step = _hours(spans, zone), timedelta(minutes=1)
+    if not hours.hold(minute):
+        return None
+    ends = (minute + step * count for count in range(1, int(LONGEST_QUIET / step) + 1))
+    return next((at for at in ends if not hours.hold(at)), minute + LONGEST_QUIET)
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What narrows a subscription in time: quiet hours, thresholds, an end."""
@@ -75,22 +89,15 @@ class Options:
     def __post_init__(self) -> None:
         """Refuse what could not be kept; raises `InvalidInput`."""
         try:
-            hours = Hours.parse([EVERY_DAY] if not self.quiet else list(self.quiet), [], self.zone)
+            hours, always = _hours(self.quiet or EVERY_DAY, self.zone), _hours(EVERY_DAY, self.zone)
         except ValueError as error:
             raise InvalidInput(f"The quiet hours cannot be read: {error}.", hint=QUIET_HINT) from None
-        if self.quiet and hours.cover(Hours.parse([EVERY_DAY], [], self.zone)):
+        if self.quiet and hours.cover(always):
             raise InvalidInput("The quiet hours leave no hour to be told in.", hint=QUIET_HINT)
 
     def quiet_until(self, now: datetime) -> datetime | None:
         """Return when the quiet hours that `now` lies in end, by the wall clock of the zone; nothing outside them."""
-        if not self.quiet:
-            return None
-        hours = Hours.parse(list(self.quiet), [], self.zone)
-        if not hours.hold(now):
-            return None
-        step, minute = timedelta(minutes=1), now.replace(second=0, microsecond=0)
-        ends = (minute + step * count for count in range(1, int(LONGEST_QUIET / step) + 1))
-        return next((at for at in ends if not hours.hold(at)), now + LONGEST_QUIET)
+        return _quiet_end(self.quiet, self.zone, now.replace(second=0, microsecond=0)) if self.quiet else None
 
     @property
     def value(self) -> dict[str, Json]:

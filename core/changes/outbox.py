@@ -20,6 +20,8 @@ from core.storage.tables import COPIES, OUTBOX
 
 CLAIM_SECONDS = 30.0
 NEWS = "news:"
+QUIET = "quiet hours"
+"""Why a message waits that is held back on purpose, in place of an error."""
 GATHERED = 500
 MAX_ERROR = 300
 

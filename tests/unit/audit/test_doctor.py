@@ -104,6 +104,14 @@ def test_without_slack_nobody_waits_for_messages(stored: str, capsys: pytest.Cap
     assert "which is not configured" in lines["outbox"]
 
 
+def test_what_quiet_hours_hold_back_is_no_fault(stored: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """News that wait for the morning are not late."""
+    held = sa.update(OUTBOX).values(error=outbox.QUIET)
+    change_database(stored, lambda connection: connection.execute(held))
+    _, lines = storage(capsys, stored, LATER, **SLACK)
+    assert "none for long" in lines["outbox"]
+
+
 def test_a_broken_trail_is_a_failure(stored: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The first fault is told, and where to find them all."""
     change_database(stored, set_where(3, record="{"))
