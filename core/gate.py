@@ -94,7 +94,7 @@ class Gate:
         exceeded = self._off_limits(seen.target, request.actor)
         if exceeded is not None:
             return await self.limited(request, exceeded)
-        account = await look(self.api.only(None), self.guard.limits, operation)
+        account = await look(self.api.only(None), self.guard.limits, operation, named=self.sight)
         change = new_change(operation, request, seen, ruling, self.clock.now(), self.timing)
         return await self._store(change, request, seen, account)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import anyio
 
 from core.limits.model import Account, Limits
+from core.limits.reach import Sight
 from core.operations import Operation
 from core.policy.facts import BILLED
 from core.wayscloud.client import Wayscloud
@@ -15,14 +16,17 @@ AT_ONCE = 8
 MOST_LOOKS = 200  # servers whose price takes a look at each; of more the sum stays unknown
 
 
-async def look(api: Wayscloud, limits: Limits, operation: Operation) -> Account | None:
-    """Return the account as it is now, or nothing where no limit is about this operation; raises `WayscloudError`."""
+async def look(api: Wayscloud, limits: Limits, operation: Operation, *, named: Sight | None = None) -> Account | None:
+    """Return the account as it is now, or nothing where no limit is about this operation; raises `WayscloudError`.
+
+    What is said of it may name the servers in `named`, and none without it.
+    """
     if operation.name not in BILLED or not limits.about_creates:
         return None
     listed = await api.list_servers()
     if limits.max_monthly_spend is None:
-        return Account(tuple(listed), listed.complete)
-    return Account(await _priced(api, listed), listed.complete, await _plans(api))
+        return Account(tuple(listed), listed.complete, named=named)
+    return Account(await _priced(api, listed), listed.complete, await _plans(api), named)
 
 
 async def _plans(api: Wayscloud) -> Sequence[Plan]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from core.changes.model import Actor, ActorKind, Target
-from core.limits.reach import EVERYTHING, Reach
+from core.limits.reach import EVERYTHING, Reach, Sight
 from core.policy.facts import Servers
 from core.wayscloud.models import Plan, Server
 
@@ -88,16 +88,22 @@ def _means(servers: Servers, target: Target) -> bool:
 def _protected(limit: str, words: frozenset[str], target: Target, what: str) -> Exceeded:
     name = target.hostname or target.id
     hint = "Choose another server, or have whoever keeps vpsops.toml take it off [limits]."
-    return Exceeded(limit, ", ".join(sorted(words)), f"{name} is a protected server. {what}", hint)
+    meant = sorted(word for word in words if _means(Servers.of([word]), target))  # the others name other servers
+    return Exceeded(limit, ", ".join(meant), f"{name} is a protected server. {what}", hint)
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The servers there are, as looked at just now, and what each plan costs."""
+    """The servers there are, as looked at just now, and what each plan costs; `named` are those a refusal may name."""
 
     servers: Sequence[Server]
     complete: bool = True
     plans: Sequence[Plan] = ()
+    named: Sight | None = None  # None: what is said may be read by people who see no server at all
+
+    def name(self, ident: str, hostname: str) -> str:
+        """Return what a refusal may call a server; nothing for one that its reader may not know of."""
+        return hostname if self.named is not None and self.named.sees(ident, hostname) else ""
 
     def has(self, create: "Create") -> bool:
         """Say whether the server of a create is among them."""
@@ -137,8 +143,9 @@ def too_dear(limits: Limits, account: Account, creates: Iterable[Create]) -> Exc
     if not account.complete:
         return Exceeded("max_monthly_spend", value, "the provider's list is not complete, so the sum is unknown.", WAIT)
     live = [one for one in account.servers if one.status != GONE]
-    prices = [(one.hostname, *_price(one, account.plans)) for one in live]
-    prices += [(one.hostname, *_plan_price(one.plan, account.plans)) for one in creates if not account.has(one)]
+    prices = [(account.name(one.id, one.hostname), *_price(one, account.plans)) for one in live]
+    missing = [one for one in creates if not account.has(one)]
+    prices += [(account.name(one.server, one.hostname), *_plan_price(one.plan, account.plans)) for one in missing]
     doubt = _doubt(limits, prices)
     if doubt:
         return Exceeded("max_monthly_spend", value, doubt, "Ask whoever keeps vpsops.toml, or try again later.")
@@ -160,8 +167,9 @@ def _doubt(limits: Limits, prices: Sequence[tuple[str, float | None, str]]) -> s
     """Return why prices cannot be added up, or nothing; a price without a currency is in the account's."""
     unknown = [name for name, price, _ in prices if price is None]
     if unknown:
+        first = next((name for name in unknown if name), "a server")
         more = f" and of {len(unknown) - 1} more" if len(unknown) > 1 else ""
-        return f"the price of {unknown[0]}{more} is not known, so the sum is not either."
+        return f"the price of {first}{more} is not known, so the sum is not either."
     currencies = sorted({one for _, _, one in prices if one} | ({limits.currency} if limits.currency else set()))
     if len(currencies) > 1:
         return f"the prices are in {' and '.join(currencies)}, which do not add up."

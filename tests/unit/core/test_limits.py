@@ -63,6 +63,24 @@ async def test_a_server_protected_from_agents_is_changed_by_people(
         assert isinstance(await ask(stage, "stop", "web01"), Held)
 
 
+async def test_a_refusal_names_no_server_that_its_reader_cannot_see(
+    database_url: str, provider: SimulatorHandle
+) -> None:
+    """Neither the one whose price is not known, nor those that are protected as well."""
+    protected = frozenset({"web01", "db01.example.com", "vault-*"})
+    async with limited(database_url, provider, max_monthly_spend=1e9, protected=protected) as stage:
+        stage.fault("status", "plans", status=404)
+        narrow = stage.gate.seeing(Sight((Servers.of(["web*"]),)))
+        order = Request("create", {"hostname": "web90.example.com", **PLAN}, AGENT, SLACK, can_confirm=True)
+        stop = Request("stop", {"server": "web01"}, AGENT, SLACK, can_confirm=True)
+        refused = [await narrow.submit(one) for one in (order, stop)]
+        said = " ".join(f"{one.reason} {one.hint}" for one in refused if isinstance(one, Refused))
+    assert "is not known, so the sum is not either" in said
+    assert "The limit protected (web01) forbids it" in said
+    assert "db" not in said
+    assert "vault" not in said
+
+
 async def test_open_creates_count_with_the_servers_there_are(database_url: str, provider: SimulatorHandle) -> None:
     """One more fits; the next is refused while the first is held, and fits once that is cancelled."""
     there = len(provider.simulator.world.servers())

@@ -23,7 +23,8 @@ def server(name: str, plan: str | None = "S", price: float | None = None, status
     return Server(id=f"id-{name}", hostname=name, status=status, plan=plan, monthly_price=price)
 
 
-TWO = Account((server("web01"), server("db01", "xl")), plans=PLANS)
+TWO = Account((server("web01"), server("db01", "xl")), plans=PLANS, named=Sight())
+WEB = Sight((Servers.of(["web*"]),))
 NEW = Create("app01", "S")
 
 
@@ -52,6 +53,9 @@ def test_servers_that_are_there_and_coming_are_counted(limit: int | None, create
         (Limits(max_monthly_spend=599.99), TWO, "cost 600.00 a month"),
         (Limits(max_monthly_spend=9e9), replace(TWO, servers=(server("x", None),)), "price of x is not known"),
         (Limits(max_monthly_spend=9e9), replace(TWO, plans=()), "price of web01 and of 2 more is not known"),
+        (Limits(max_monthly_spend=9e9), replace(TWO, plans=(), named=WEB), "price of web01 and of 2 more is"),
+        (Limits(max_monthly_spend=9e9), replace(TWO, servers=(server("x", None),), named=WEB), "of a server is not"),
+        (Limits(max_monthly_spend=9e9), replace(TWO, servers=(server("x", None),), named=None), "of a server is not"),
         (Limits(max_monthly_spend=9e9), replace(TWO, complete=False), "not complete"),
         (Limits(max_monthly_spend=9e9, currency="EUR"), TWO, "in EUR and NOK"),
         (Limits(max_monthly_spend=600, currency="NOK"), TWO, ""),
