@@ -207,3 +207,15 @@ async def test_a_card_of_another_set_up_explains_itself(tmp_path: Path) -> None:
             await world.slack.click("alice", card, "vps:confirm")
             await world.private("alice", "a change that I do not know")
             assert world.effects("reboot") == 0
+
+
+async def test_a_card_of_another_workspace_decides_nothing(tmp_path: Path) -> None:
+    """Two workspaces on one database: a click says which workspace may decide, and nothing runs."""
+    async with stage(tmp_path) as world, world.bot() as (_, core):
+        alice = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
+        origin = Origin("slack", "T0OTHER", "C0OPS")
+        held = await core.gate.submit(Request("reboot", {"server": "web01"}, alice, origin, can_confirm=True))
+        assert isinstance(held, Held)
+        await world.slack.click("alice", await world.card(words="waiting for your word"), "vps:confirm")
+        await world.private("alice", "of another workspace")
+        assert world.effects("reboot") == 0
