@@ -1,12 +1,15 @@
 """What the audit trail keeps of who asked for what, and how people's words are kept; pure."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
-from core.changes.model import Actor, Ruling
+from core.changes.model import Actor, Json, Ruling
 from core.changes.preview import Preview
 from core.requests import Request
 
 MAX_REASON: Final = 500
+MAX_ARGUMENTS: Final = 12
+MAX_NAME: Final = 60
 
 
 def worded(text: str) -> str:
@@ -28,9 +31,15 @@ def asked_for(request: Request) -> dict[str, Any]:
         "team": request.origin.team,
         "channel": request.origin.channel,
         "operation": request.operation,
-        "arguments": {name: str(value)[:MAX_REASON] for name, value in request.arguments.items() if name != "ssh_keys"},
+        "arguments": _given(request.arguments),
         "reason": worded(request.reason),
     }
+
+
+def _given(arguments: Mapping[str, Json]) -> dict[str, str]:
+    """Return what was given, none of it checked yet, in bounds: the trail is kept for ever."""
+    kept = [(name, value) for name, value in arguments.items() if name != "ssh_keys"][:MAX_ARGUMENTS]
+    return {worded(name[:MAX_NAME]): worded(str(value)[:MAX_REASON]) for name, value in kept}
 
 
 def requested(request: Request, seen: Preview, ruling: Ruling) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 from mcp import Client, MCPError
 from mcp.types import Implementation, ResourceTemplateReference
 
+from core import audit
 from core.app import Core
 from core.changes.model import Origin
 from core.limits.reach import Narrowing, Reach
@@ -14,10 +15,11 @@ from core.requests import Held, Request
 from core.settings import Settings
 from mcp_server import addresses, subscriptions
 from mcp_server.cursor import sealed
+from mcp_server.identity import READ, Caller
 from mcp_server.live import Live, open_live
 from mcp_server.server import Options, build_server
-from tests.unit.mcp.bench import ALICE, ANN, ERAS, client_of, text
-from tests.unit.mcp.test_limits import limited
+from tests.unit.mcp.bench import ALICE, ANN, ERAS, Human, client_of, text
+from tests.unit.mcp.test_limits import limited, refusals
 
 CHANGES = ResourceTemplateReference(uri=addresses.CHANGE_TEMPLATE)
 
@@ -102,3 +104,27 @@ async def test_another_name_gets_no_more_streams(core: Core, monkeypatch: pytest
             with pytest.raises(MCPError, match="Too many streams"):
                 async with clients[1].listen(resource_subscriptions=[addresses.SERVERS]):
                     pass
+
+
+async def test_a_change_without_the_scope_is_refused_on_record(core: Core, era: str) -> None:
+    """The refusal has an id, and the trail has it under that, with who asked for what."""
+    reader = Options(who=lambda _: Caller(human="U1", subject="reports", scopes=frozenset({READ})))
+    async with client_of(core, era, Human(), reader) as client:
+        refused = await client.call_tool("vps_stop", {"server": "web01", "reason": "to see"})
+    (record,) = await refusals(core)
+    assert refused.is_error
+    assert (record["operation"], record["limit"], record["actor"]["human"]) == ("vps_stop", "scope", "U1")
+    assert record["error"] in text(refused)
+    assert "vps:write" in text(refused)
+
+
+async def test_a_refusal_is_recorded_in_bounds(core: Core, era: str) -> None:
+    """However much a call that is refused brings along: the trail is kept for ever."""
+    options = Options(human=ANN, reach=Reach((Narrowing("x", read_only=True),)))
+    hostile = {f"{number}" * 300: "x" * 9_000 for number in range(300)}
+    async with client_of(core, era, Human(), options) as client:
+        await client.call_tool("vps_stop", {"server": "web01", **hostile})
+    (record,) = await core.database.read(audit.read)
+    assert record.event == "refused"
+    assert record.body["arguments"]["server"] == "web01"
+    assert len(record.text) < 10_000
