@@ -67,5 +67,5 @@ def _authenticate(workspace: Workspace, kind: str, header: str, args: Json) -> N
         raise ApiError("invalid_auth")
     if token != (workspace.config.bot_token if kind == "bot" else workspace.config.app_token):
         raise ApiError("not_allowed_token_type")
-    if workspace.desk.state.token_refused:
+    if kind == "bot" and workspace.desk.state.token_refused:  # the app's own token is another
         raise ApiError(workspace.desk.state.token_refused)

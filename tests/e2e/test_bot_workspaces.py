@@ -9,12 +9,17 @@ import anyio
 import pytest
 
 from bot import names
+from bot.app import open_bot
 from bot.manifest import INSTALL_PATH
+from bot.workspaces import NotInstalled, Offices
+from core.app import open_core
 from core.changes.model import Actor, ActorKind, Change, Origin, State
+from core.clock import SystemClock
 from core.requests import Held, Request
 from playground.slack.state import Draft
 from tests.fakes.slack_bot import buttons, shown
 from tests.fakes.slack_many import ACME, BETA, GAMMA, Stage, stage
+from tests.fakes.timing import QUICK
 
 ALICE, BOB, ZOE = "U0ALICE", "U0BOB", "U0ZOE"
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U0DAVE")
@@ -216,6 +221,57 @@ async def test_a_workspace_that_is_installed_anew_gets_one_row(both: Stage, tmp_
     assert (await both.install("T0ACME"))[0] == 200
     with sqlite3.connect(tmp_path / "bot.sqlite3") as connection:
         assert connection.execute("SELECT count(*) FROM slack_bots WHERE team_id = 'T0ACME'").fetchone() == (1,)
+
+
+async def test_what_everybody_should_know_is_told_in_every_workspace(both: Stage) -> None:
+    """A pause of all agents is news for each workspace's own channel."""
+    await both.slack["T0ACME"].command(BOB, "ops", "/vps", "pause because of an audit")
+    await both.card("T0ACME", "ops", "Agents are paused")
+    await both.card("T0BETA", "ops", "Agents are paused")
+
+
+async def test_one_socket_mode_connection_serves_all_workspaces(tmp_path: Path) -> None:
+    """Each delivery says whose it is; the pages to install the app come over HTTP."""
+    async with stage(tmp_path, by_socket=True) as made:
+        for team, user in (("T0ACME", BOB), ("T0BETA", ZOE)):
+            assert (await made.install(team))[0] == 200
+            delivery = await made.slack[team].command(user, "ops", "/vps", "show web01", transport="socket")
+            assert delivery.attempts[0].transport == "socket"
+            await made.private(team, user, "web01.example.com")
+
+
+async def test_a_restarted_bot_knows_its_workspaces(both: Stage) -> None:
+    """Installations are in the database; another process, or the next one, speaks with the same tokens."""
+    async with open_core(both.settings, front="slack", timing=QUICK) as core, open_bot(core) as bot:
+        office = await bot.parts.offices.of("T0BETA")
+        assert (await office.slack.get("auth.test", {}))["team_id"] == "T0BETA"
+        with pytest.raises(NotInstalled):
+            await bot.parts.offices.of("T0GAMMA")
+
+
+async def test_a_token_that_slack_takes_no_more_ends_the_installation(both: Stage) -> None:
+    """Where no event told of it, the first message that is refused does; nothing is tried for ever."""
+    beta = both.slack["T0BETA"]
+    await beta.command(ALICE, "ops", "/vps", "stop web01")
+    await both.card("T0BETA", "approvals", "web01")
+    beta.desk.state.token_refused = "account_inactive"
+    change = (await both.core.gate.changes())[0]
+    await both.core.gate.cancel(change.id, change.actor)
+    offices = both.bot.parts.offices
+    clock = SystemClock()
+    with anyio.fail_after(5):
+        while await _installed(offices, "T0BETA"):
+            await clock.sleep(0.02)
+    assert await _installed(offices, "T0ACME")
+    assert both.bot.parts.deliverer.health.why == ""
+
+
+async def _installed(offices: Offices, team: str) -> bool:
+    try:
+        await offices.of(team)
+    except NotInstalled:
+        return False
+    return True
 
 
 async def test_a_card_waits_for_its_own_people_only(both: Stage) -> None:

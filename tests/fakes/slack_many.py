@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from html import unescape
 from pathlib import Path
@@ -12,6 +12,7 @@ import anyio
 
 from bot.app import PATH, Bot, open_bot
 from bot.manifest import INSTALL_PATH, REDIRECT_PATH
+from bot.socket_mode import Line
 from core.app import Core, open_core
 from core.clock import Clock
 from core.serving import listen, serve
@@ -174,8 +175,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(directory: Path, text: str = TABLES, clock: Clock | None = None) -> AsyncIterator[Stage]:
-    """Set everything up; no workspace has the app yet."""
+async def stage(
+    directory: Path, text: str = TABLES, clock: Clock | None = None, *, by_socket: bool = False
+) -> AsyncIterator[Stage]:
+    """Set everything up; no workspace has the app yet. Events come over HTTP, or by one Socket Mode connection."""
     (directory / "vpsops.toml").write_text(text, encoding="utf-8")
     stop = anyio.Event()
     async with (
@@ -195,7 +198,13 @@ async def stage(directory: Path, text: str = TABLES, clock: Clock | None = None)
                 workspace.connect_http(base + PATH)
             group.start_soon(serve, bot.asgi, sock, stop)
             try:
-                yield made
+                async with AsyncExitStack() as lines:
+                    if by_socket:
+                        line = await lines.enter_async_context(Line(bot, ACME.app_token))
+                        assert await line.connect(stop)
+                        with anyio.fail_after(5):
+                            await slack.first.socket.connected()
+                    yield made
             finally:
                 stop.set()
 
