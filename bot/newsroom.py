@@ -109,7 +109,13 @@ def topics_of(item: Item, at: datetime, zone: ZoneInfo) -> list[str]:
 
 
 def _short(topic: str) -> str:
-    return topic if len(topic) <= TOPIC else f"server:{hashlib.sha256(topic.encode()).hexdigest()}"
+    """A topic that a database takes, whatever the provider calls its servers."""
+    plain = len(topic) <= TOPIC and topic.isascii() and topic.isprintable()
+    return topic if plain else f"server:{_hash(topic)}"
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 class Newsroom:
@@ -179,7 +185,7 @@ class Newsroom:
     async def _list(self, desk: Desk, some: Sequence[Told], post: Post) -> None:
         names = ",".join(one.name for one in some)
         place = Place("", desk.channel, instead=desk.instead)
-        await self._send(place, post, f"list/{hashlib.sha256(names.encode()).hexdigest()}")
+        await self._send(place, post, f"list/{_hash(names)}")
 
     async def _one(self, desk: Desk, told: Told) -> None:
         """Tell one thing: in the thread of its server's day, or as that thread's first message."""

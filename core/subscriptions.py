@@ -317,7 +317,7 @@ def _of_row(row: sa.RowMapping) -> Subscription:
 
 
 def _body(one: Subscription, by: Mapping[str, Json]) -> dict[str, Json]:
-    kept: Sequence[str] = ("id", "channel", "events", "servers", "options")
+    kept: Sequence[str] = ("id", "team", "channel", "events", "servers", "options")
     return {**{name: value for name, value in _values(one).items() if name in kept}, "by": dict(by)}
 
 

@@ -161,6 +161,14 @@ def test_a_long_id_still_names_one_thread() -> None:
     assert max(len(one), len(two)) <= 80
 
 
+@pytest.mark.parametrize("name", ["web\x00", "\ud800", "ø" * 20, "a\nb"])
+def test_a_strange_name_still_names_a_thread(name: str) -> None:
+    """Whatever the provider calls a server, a database takes its topic."""
+    (topic,) = topics_of(Item("x", name), NOW, ZoneInfo("UTC"))
+    assert topic.isascii()
+    assert topic.isprintable()
+
+
 def test_who_subscribed_is_told_where_the_channel_is_closed() -> None:
     """The desk has the channel, the zone of its first subscription, and a person to turn to."""
     its = [sub(options=NIGHT, by={"id": "U0ALICE"})]
