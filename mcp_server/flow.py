@@ -16,7 +16,7 @@ from core.errors import InvalidInput, StaleChange, VpsopsError
 from core.operations import Operation
 from core.requests import Done, Held, Outcome, Refused, Request
 from mcp_server import results
-from mcp_server.as_task import task_of
+from mcp_server.as_task import task_of, to_confirm
 from mcp_server.identity import Caller, agent_of
 from mcp_server.narrowing import seen_by
 from mcp_server.questions import Answer, is_yes, question_of, read_state, refusal_of, state_of
@@ -85,13 +85,19 @@ async def run_change(desk: Desk, call: Call, operation: Operation) -> ToolResult
 
 async def _outcome(desk: Desk, call: Call, outcome: Outcome, request: Request) -> ToolResult:
     if isinstance(outcome, Refused):
-        again = outcome.change
-        if again is not None and call.can_ask and _is_same(request, again):
-            return await _ask(desk, call, again)  # the first answer was lost: the same change, asked once more
-        return results.refused(outcome, tools=desk.change_tools)
+        first = outcome.change
+        again = await _once_more(desk, call, first) if first is not None and _is_same(request, first) else None
+        return again or results.refused(outcome, tools=desk.change_tools)
     if isinstance(outcome, Held) and outcome.needs is Decision.CONFIRM:
         return await _ask(desk, call, outcome.change)
     return await carry_on(desk, call, _change_of(outcome))
+
+
+async def _once_more(desk: Desk, call: Call, first: Change) -> ToolResult | None:
+    """Answer as the first time: that answer was lost, or the asker forgot it. Nothing is asked for twice."""
+    if to_confirm(first) and call.can_ask:
+        return await _ask(desk, call, first)
+    return await carry_on(desk, call, first) if takes_tasks(call.context) else None
 
 
 def _change_of(outcome: Done | Held) -> Change:
@@ -100,13 +106,11 @@ def _change_of(outcome: Done | Held) -> Change:
     return outcome.change
 
 
-def _is_same(request: Request, held: Change) -> bool:
-    """Say whether a held change is what this asker asks for again: the gate saw that it is the same server."""
-    if held.state is not State.HELD or held.ruling.decision is not Decision.CONFIRM:
-        return False
-    same_asker = (held.actor.id, held.actor.human) == (request.actor.id, request.actor.human)
+def _is_same(request: Request, first: Change) -> bool:
+    """Say whether an open change is what this asker asks for again: the gate saw that it is the same server."""
+    same_asker = (first.actor.id, first.actor.human) == (request.actor.id, request.actor.human)
     return (
-        same_asker and held.operation == request.operation and _details(request.arguments) == _details(held.arguments)
+        same_asker and first.operation == request.operation and _details(request.arguments) == _details(first.arguments)
     )
 
 
@@ -177,7 +181,10 @@ async def _decide(desk: Desk, call: Call, shown: tuple[str, str], answer: Answer
         why = refusal_of(answer)
         return results.not_confirmed(await gate.cancel(change_id, actor, reason=why), why, tools=desk.change_tools)
     except StaleChange as stale:
-        moved_on = await _watch(desk, call, await gate.get(change_id), desk.patience)
+        change = await gate.get(change_id)
+        if takes_tasks(call.context) and not change.state.final:
+            return await carry_on(desk, call, change)
+        moved_on = await _watch(desk, call, change, desk.patience)
         return results.change(moved_on, tools=desk.change_tools, before=f"This answer changed nothing: {stale}")
 
 

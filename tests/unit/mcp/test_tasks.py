@@ -13,10 +13,11 @@ from mcp_server.identity import READ, Caller
 from mcp_server.server import Options, build_server
 from mcp_server.stepup import called
 from mcp_server.tasks import EXTENSION
+from playground.wayscloud.faults import parse
 from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.task_client import ask, ended, started, task_client
 from tests.fakes.timing import QUICK
-from tests.unit.mcp.bench import ANN, NO, YES, Human, client_of
+from tests.unit.mcp.bench import ANN, NO, WEB, YES, Human, client_of
 from tests.unit.mcp.http_bench import ENVELOPE, call, post, serving
 
 CHANNEL = "C0APPROVE"
@@ -86,6 +87,33 @@ async def test_a_question_is_answered_before_there_is_a_task(core: Core, provide
         handle = await started(client, "vps_stop", STOP, **answer)
         done = await ended(client, handle.task_id, core.clock)
     assert done["result"]["structuredContent"]["state"] == "succeeded"
+    assert dict(provider.simulator.world.counts) == {"stop": 1}
+
+
+@voted_on
+async def test_asking_again_leads_to_the_same_task(core: Core, provider: SimulatorHandle) -> None:
+    """A handle that was lost on its way is given again, while the change is held and while it runs; others are not."""
+    async with task_client(build_server(core, HERS)) as client:
+        handle = await started(client, "vps_stop", STOP)
+        again = await started(client, "vps_stop", {"server": WEB})
+        other = await client.call_tool("vps_reboot", STOP)
+        await vote(core, handle.task_id)
+        await ended(client, handle.task_id, core.clock)
+    assert again.task_id == handle.task_id
+    assert other.is_error
+    assert dict(provider.simulator.world.counts) == {"stop": 1}
+
+
+async def test_a_yes_that_comes_again_leads_to_the_same_task(core: Core, provider: SimulatorHandle) -> None:
+    """An answer that was lost on its way is given again, while the change runs."""
+    provider.simulator.faults.add(parse([{"kind": "slow", "match": {"operation": "stop"}, "seconds": 0.5}]))
+    async with task_client(build_server(core, HERS), Human()) as client:
+        asked = await client.session.call_tool("vps_stop", STOP, allow_input_required=True, allow_claimed=True)
+        assert isinstance(asked, t.InputRequiredResult)
+        answer = {"input_responses": {"confirm": YES}, "request_state": asked.request_state}
+        handles = [await started(client, "vps_stop", STOP, **answer) for _ in range(2)]
+        await ended(client, handles[0].task_id, core.clock)
+    assert handles[0].task_id == handles[1].task_id
     assert dict(provider.simulator.world.counts) == {"stop": 1}
 
 
