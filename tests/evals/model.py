@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -92,25 +93,32 @@ class Program:
     def __init__(self, command: str, seconds: float) -> None:
         self._command = shlex.split(command)
         self._seconds = seconds
-        self._process: Process | None = None
+        self._running: tuple[Process, BufferedByteReceiveStream] | None = None
 
     async def act(self, tools: Sequence[Mapping[str, Any]], transcript: Transcript) -> ToolCall | Final:
         """Send `{"tools", "instructions", "request", "turns"}`, take `{"tool", "arguments"}` or `{"final"}`."""
-        if self._process is None:
-            self._process = await anyio.open_process(self._command, stderr=None)
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+        process, lines = await self._started()
+        assert process.stdin is not None
         line = json.dumps({"tools": list(tools), **asdict(transcript)}) + "\n"
         with anyio.fail_after(self._seconds):
-            await self._process.stdin.send(line.encode())
-            said = await BufferedByteReceiveStream(self._process.stdout).receive_until(b"\n", LONGEST_LINE)
+            await process.stdin.send(line.encode())
+            said = await lines.receive_until(b"\n", LONGEST_LINE)
         return understood(said)
+
+    async def _started(self) -> tuple[Process, BufferedByteReceiveStream]:
+        if self._running is None:
+            process = await anyio.open_process(self._command, stderr=None)
+            assert process.stdout is not None
+            self._running = process, BufferedByteReceiveStream(process.stdout)
+        return self._running
 
     async def aclose(self) -> None:
         """End the program."""
-        if self._process is not None:
-            self._process.terminate()
-            await self._process.aclose()
+        if self._running is not None:
+            process, _ = self._running
+            with suppress(ProcessLookupError):  # it has ended by itself
+                process.terminate()
+            await process.aclose()
 
 
 def understood(said: bytes) -> ToolCall | Final:

@@ -1,7 +1,6 @@
 """Plays scenarios and grades what is left of them."""
 
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import anyio
 import mcp.types as t
 
 from core import audit
+from core.clock import SystemClock
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle
 from tests.evals.grading import Played
@@ -19,6 +19,7 @@ from tests.evals.model import Model, NotUnderstood, ToolCall, Transcript, Turn
 from tests.evals.scenario import Scenario
 from tests.evals.world import World, world_of
 
+CLOCK: Final = SystemClock()
 FLEET: Final = SimulatorConfig(fleet=30, seed=7, speed=600.0)
 MOST_TURNS: Final = 15
 MOST_TRAIL: Final = 1_000
@@ -44,7 +45,7 @@ class Report:
 
 async def play(scenario: Scenario, model: Model, provider: SimulatorHandle) -> Report:
     """Play one scenario in a world of its own."""
-    began = time.monotonic()
+    began = CLOCK.monotonic()
     with tempfile.TemporaryDirectory() as directory:
         async with world_of(scenario.setting, provider, Path(directory)) as world:
             async with anyio.create_task_group() as group:
@@ -54,7 +55,7 @@ async def play(scenario: Scenario, model: Model, provider: SimulatorHandle) -> R
                 group.cancel_scope.cancel()
             played = await _left(world, said, turns)
     complaints = tuple(wrong for grader in scenario.graders if (wrong := grader(played)))
-    return Report(scenario, complaints, len(turns), time.monotonic() - began, said)
+    return Report(scenario, complaints, len(turns), CLOCK.monotonic() - began, said)
 
 
 async def _converse(scenario: Scenario, model: Model, world: World) -> tuple[str, tuple[Turn, ...]]:
