@@ -8,11 +8,15 @@ from mcp import MCPError
 
 from core.app import Core, open_core
 from core.changes.model import Actor, ActorKind, State, Verdict
+from core.errors import StorageError
 from core.settings import Settings
+from mcp_server.change_tasks import ChangeTasks
+from mcp_server.flow import Desk
 from mcp_server.identity import READ, Caller
+from mcp_server.sdk import Context
 from mcp_server.server import Options, build_server
 from mcp_server.stepup import called
-from mcp_server.tasks import EXTENSION
+from mcp_server.tasks import EXTENSION, serve_tasks
 from playground.wayscloud.faults import parse
 from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.task_client import ask, ended, started, task_client
@@ -257,6 +261,36 @@ async def test_on_http_the_header_must_name_the_task(core: Core) -> None:
             assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32020)
         answer = await post(site.url, look, **{"Mcp-Name": task_id})
     assert answer.json()["result"]["taskId"] == task_id
+
+
+class Away(ChangeTasks):
+    """Tasks in a database that is away."""
+
+    async def admit(self, context: Context, method: str) -> None:
+        del context, method
+        raise StorageError("The changes cannot be read now.", hint="Try again.")
+
+
+async def test_tasks_that_cannot_be_read_are_told_as_an_error(core: Core) -> None:
+    """The client learns what is wrong and an id of the log, and not that its task is unknown."""
+    server = build_server(core, HERS)
+    serve_tasks(server, Away(Desk(core, who=lambda _: Caller(human=ANN))))
+    async with task_client(server) as client:
+        errors = [
+            await refused(client, "tasks/get", "chg_1"),
+            await refused(client, "tasks/update", "chg_1", inputResponses={}),
+            await refused(client, "tasks/cancel", "chg_1"),
+        ]
+    assert {error.code for error in errors} == {t.INTERNAL_ERROR}
+    assert all(error.message.startswith("The changes cannot be read now. Try again. (err_") for error in errors)
+
+
+@pytest.mark.parametrize("ident", ["", "x" * 201, "chg_1\n", "../chg", "\u202echg"])
+async def test_a_strange_id_is_no_task(core: Core, ident: str) -> None:
+    """Whatever an id looks like, it is unknown or too long: invalid parameters, as the protocol has it."""
+    async with task_client(build_server(core, HERS)) as client:
+        error = await refused(client, "tasks/get", ident)
+    assert error.code == t.INVALID_PARAMS
 
 
 async def test_looking_too_often_is_refused(settings: Settings, tmp_path: Path) -> None:
