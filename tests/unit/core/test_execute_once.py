@@ -10,9 +10,8 @@ import sqlalchemy as sa
 from anyio.abc import SocketAttribute, SocketListener, SocketStream
 
 from core.changes import pace, store
-from core.changes.execute import Runner
+from core.changes.execute import Checked, Runner
 from core.changes.model import Change, State, Verdict
-from core.changes.preview import Preview
 from core.errors import NotAllowed, StaleChange, VpsopsError
 from core.storage import Connection
 from core.storage.leases import Process
@@ -363,8 +362,8 @@ async def test_a_process_told_to_stop_before_the_send_leaves_it_to_others(
     first, second = two
     scope, intend = anyio.CancelScope(), Runner._intend
 
-    async def told(runner: Runner, change: Change, seen: Preview) -> Change:
-        sending = await intend(runner, change, seen)
+    async def told(runner: Runner, change: Change, checked: Checked) -> Change:
+        sending = await intend(runner, change, checked)
         if runner.process is first.process:
             scope.cancel()
         return sending
