@@ -106,7 +106,7 @@ class Membership:
             raise _unreadable("who you are") from None
         about: dict[str, Any] = answer.get("user", {})
         if about.get("id") != user or any(about.get(name) for name in LESS_THAN_MEMBERS):
-            raise NotAllowed("Only full, active members of this workspace can decide a change.")
+            raise NotAllowed("Only full, active members of this workspace can ask for a change, or decide.")
         profile: dict[str, Any] = about.get("profile") or {}
         return Member(str(about.get("name", "")), str(profile.get("email", "")))
 

@@ -5,7 +5,7 @@ from bot.blocks.notes import note
 from bot.blocks.subscribed import subscribed_note, subscriptions_page, words_of
 from bot.notify_words import AddNotify, ShowNotify, StopNotify, read
 from bot.occasions import DEFAULT, with_defaults
-from bot.parts import Asking, Parts
+from bot.parts import Asking, Parts, only_members
 from bot.parts import read as ask
 from bot.slack import ELSEWHERE, SlackError
 from core.errors import InvalidInput, NotAllowed, VpsopsError
@@ -20,6 +20,7 @@ async def notify(parts: Parts, asking: Asking, words: tuple[str, ...]) -> Post:
         case ShowNotify():
             return await _page(parts, asking)
         case StopNotify() as wanted:
+            await only_members(parts, asking)
             return await _stop(parts, asking, wanted.ident)
         case AddNotify() as wanted:
             return await _add(parts, asking, wanted)
@@ -27,8 +28,7 @@ async def notify(parts: Parts, asking: Asking, words: tuple[str, ...]) -> Post:
 
 async def stop_one(parts: Parts, asking: Asking, ident: str, *, replace: bool) -> None:
     """Remove the subscription of a button, and show what is left in its place."""
-    if asking.stranger:
-        raise NotAllowed("Only members of this workspace can use me, not guests from another.")
+    await only_members(parts, asking)
     await _store(parts).remove(asking.team, asking.where.channel, ident, asking.actor)
     await parts.slack.tell(asking.where, await _page(parts, asking), replace=replace)
 
@@ -48,6 +48,7 @@ async def _stop(parts: Parts, asking: Asking, ident: str) -> Post:
 
 
 async def _add(parts: Parts, asking: Asking, wanted: AddNotify) -> Post:
+    await only_members(parts, asking)
     await ask(parts, asking, "list")  # what one may not list, one may not have told to a channel
     made = Subscription(
         id=subscription_id(asking.key),

@@ -16,6 +16,7 @@ from bot.workspaces import Offices
 from core.app import Core
 from core.changes.model import Actor, ActorKind, Json, Origin
 from core.errors import NotAllowed, VpsopsError
+from core.operations import OPERATIONS
 from core.operations.catalogue import OsTemplates, Plans, Regions
 from core.requests import Done, Outcome, Refused, Request
 
@@ -89,12 +90,25 @@ async def known_actor(parts: Parts, asking: Asking) -> Actor:
     return asking.actor if found is None else replace(asking.actor, groups=(asking.team, *found))
 
 
+async def only_members(parts: Parts, asking: Asking) -> None:
+    """Raise `NotAllowed` for all but active full members of this workspace, and where that cannot be read."""
+    if asking.stranger:
+        raise NotAllowed("Only members of this workspace can use me, not guests from another.")
+    await parts.membership.full_member(asking.user)
+
+
 async def request_of(
     parts: Parts, asking: Asking, operation: str, arguments: Mapping[str, Json], reason: str = ""
 ) -> Request:
-    """Return what a person asks the gate for; raises `NotAllowed` for another workspace's people."""
+    """Return what a person asks the gate for.
+
+    Raises `NotAllowed` for another workspace's people and, where something is to be altered, for guests of this one.
+    """
     if asking.stranger:
         raise NotAllowed("Only members of this workspace can use me, not guests from another.")
+    known = OPERATIONS.get(operation)
+    if known is not None and not known.reads:
+        await only_members(parts, asking)
     return Request(
         operation=operation,
         arguments=arguments,

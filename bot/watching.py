@@ -7,8 +7,8 @@ from bot.blocks.notes import error_note, near_commands, note
 from bot.blocks.text import duration
 from bot.commands import Watch
 from bot.notifying import subscribe
-from bot.parts import Asking, Parts, read
-from core.errors import AmbiguousServer, NotAllowed, UnknownServer
+from bot.parts import Asking, Parts, only_members, read
+from core.errors import AmbiguousServer, UnknownServer
 from core.policy.facts import is_glob
 from core.subscriptions import WITHOUT_THRESHOLD, Event, Options, Subscription, Subscriptions, subscription_id
 from core.wayscloud.models import Server
@@ -18,8 +18,7 @@ EVENTS = WITHOUT_THRESHOLD - {Event.PROVIDER}
 
 async def watch(parts: Parts, asking: Asking, wanted: Watch) -> Post:
     """Begin or end a watch; a name that means several servers, or none, is asked about and never guessed."""
-    if asking.stranger:
-        raise NotAllowed("Only members of this workspace can use me, not guests from another.")
+    await only_members(parts, asking)
     subscriptions = Subscriptions(parts.core.database, parts.core.clock)
     if wanted.lasts is None:
         return await _stop(subscriptions, asking, wanted.server)

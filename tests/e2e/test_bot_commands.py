@@ -12,6 +12,7 @@ from core.app import Core
 from core.changes.model import Actor, ActorKind, Change, Origin, State
 from core.requests import Held, Refused, Request
 from core.storage.tables import CHANGES
+from core.subscriptions import Subscriptions
 from playground.slack.config import WorkspaceConfig
 from playground.slack.entities import Message
 from playground.wayscloud.config import SimulatorConfig
@@ -126,6 +127,21 @@ async def test_a_guest_pauses_nothing_and_a_mute_slack_hinders_nobody(tmp_path: 
         assert (await core.gate.agents_paused()).paused
 
 
+async def test_a_guest_looks_and_alters_nothing(tmp_path: Path) -> None:
+    """Neither servers nor what a channel is told; a guest is in the workspace for something else."""
+    async with playing(tmp_path, with_guest("dave")) as (world, core):
+        await say(world, "dave", "show web01", "web01.example.com")
+        asked = ("stop web01", "notify drift on web*", "watch db01", "notify off sub_000000000000")
+        for typed in asked:
+            await world.slack.command("dave", "ops", "/vps", typed)
+        said = "Only full, active members of this workspace can ask for a change, or decide."
+        await world.slack.wait_for(
+            lambda: sum(said in shown(one) for one in world.slack.ephemerals("dave")) == len(asked)
+        )
+        assert await core.gate.changes() == []
+        assert await Subscriptions(core.database, core.clock).all() == []
+
+
 def with_guest(name: str) -> Scene:
     """A workspace in which somebody is a guest."""
     users = tuple(replace(user, is_restricted=user.name == name) for user in WORKSPACE.users)
@@ -216,7 +232,9 @@ async def test_help_says_what_the_caller_may_do_with_groups_read_from_slack(tmp_
 
 async def test_groups_that_cannot_be_read_let_nothing_happen(tmp_path: Path) -> None:
     """Without the scope to read the user group the asker's groups are not known, which is held against the request."""
-    scene = replace(team_scene(tmp_path), workspace=replace(WORKSPACE, scopes=frozenset({"commands", "chat:write"})))
+    scene = replace(
+        team_scene(tmp_path), workspace=replace(WORKSPACE, scopes=frozenset({"commands", "chat:write", "users:read"}))
+    )
     async with playing(tmp_path, scene) as (world, _):
         await say(world, "bob", "stop db01", "the asker's groups")
 

@@ -11,12 +11,16 @@ from bot.app import Bot
 from bot.deliveries import COMMAND, command_key
 from bot.wire import SlashCommand
 from core.app import open_core
+from core.changes.model import Actor, ActorKind, Origin
 from core.clock import SystemClock
+from core.requests import Request
 from playground.slack.config import Rates, WorkspaceConfig
 from playground.slack.dispatch import Sending
 from playground.slack.elements import elements_of
 from playground.slack.entities import Message
 from tests.fakes.slack_bot import Scene, Stage, playing, shown, stage
+
+ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
 
 
 class Later(SystemClock):
@@ -80,7 +84,8 @@ async def test_a_revoked_token_keeps_the_messages(tmp_path: Path) -> None:
     """While Slack refuses the token nothing is thrown away, and the health says so."""
     async with stage(tmp_path) as world, world.bot() as (bot, core):
         world.slack.refuse_token("token_revoked")
-        await world.slack.command("alice", "ops", "/vps", "reboot web01")
+        origin = Origin("slack", channel=world.slack.channel_id("ops"))
+        await core.gate.submit(Request("reboot", {"server": "web01"}, ALICE, origin, can_confirm=True))
         await world.slack.wait_for(lambda: world.slack.calls("chat.postMessage"), 10)
         with anyio.fail_after(5):
             while not bot.parts.deliverer.health.why:
