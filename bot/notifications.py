@@ -140,6 +140,11 @@ class Deliverer:
         for copy in await self._card_copies(topic_of(change.id)):
             await self._edit(change, copy)
 
+    @property
+    def token(self) -> str:
+        """The token that it speaks with."""
+        return self._slack.client.token or ""
+
     async def _at(self, team: str) -> "Deliverer":
         """Return this deliverer as it is for one workspace; raises `NotInstalled`, `StorageError`."""
         if self._offices is None or not self._core.workspaces.several:
@@ -230,7 +235,8 @@ class Deliverer:
             except SlackError as error:
                 if there is self or self._offices is None or error.code not in REMOVED:
                     raise
-                await self._offices.gone(team)
+                if not await self._offices.gone(team, there.token):
+                    raise
                 raise NotInstalled(f"Slack takes the token of {team} no more ({error.code}).") from None
 
     async def deliver_change(self, change: Change, message: Message, *, again: bool) -> Sequence[News]:

@@ -35,8 +35,8 @@ class Offices(Protocol):
     async def of(self, team: str) -> Office:
         """Return it as it is now; raises `NotInstalled`, `StorageError`."""
 
-    async def gone(self, team: str) -> None:
-        """Note that Slack takes a workspace's token no more; raises `StorageError`."""
+    async def gone(self, team: str, token: str) -> bool:
+        """Note that Slack takes a token of a workspace no more; say whether it was its last. Raises `StorageError`."""
 
     async def removed(self, team: str, at: float) -> None:
         """Note that a workspace removed the app at some time (seconds since 1970); raises `StorageError`."""
@@ -53,8 +53,10 @@ class OneOffice:
         del team
         return self._office
 
-    async def gone(self, team: str) -> None:
+    async def gone(self, team: str, token: str) -> bool:
         """Keep the token: whoever runs the bot has to set another one."""
+        del team, token
+        return False
 
     async def removed(self, team: str, at: float) -> None:
         """Say so in the log: whoever runs the bot has to install the app anew."""
@@ -95,9 +97,12 @@ class ManyOffices:
                 self._open.pop(next(iter(self._open)))
         return office
 
-    async def gone(self, team: str) -> None:
-        """Forget a workspace whose token Slack takes no more."""
+    async def gone(self, team: str, token: str) -> bool:
+        """Forget a workspace whose token Slack takes no more, unless it has another one by now."""
+        if await self._store.token(team) not in {token, None}:
+            return False
         await self.removed(team, self._core.clock.now().timestamp())
+        return True
 
     async def removed(self, team: str, at: float) -> None:
         """Forget a workspace that removed the app, unless it has it anew."""

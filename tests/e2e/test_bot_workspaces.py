@@ -152,6 +152,17 @@ async def test_a_late_word_of_an_old_removal_does_not_undo_a_new_installation(bo
     await both.private("T0BETA", ZOE, "web01.example.com")
 
 
+async def test_a_refused_old_token_does_not_undo_a_new_installation(both: Stage) -> None:
+    """A message that left with the token of before is refused after the app was installed anew: the new one stays."""
+    offices = both.bot.parts.offices
+    now = (await offices.of("T0BETA")).slack.client.token or ""
+    assert not await offices.gone("T0BETA", "xoxb-of-before")
+    assert (await offices.of("T0BETA")).slack.client.token == now
+    assert await offices.gone("T0BETA", now)
+    with pytest.raises(NotInstalled):
+        await offices.of("T0BETA")
+
+
 async def test_a_workspace_that_is_not_listed_is_refused_and_its_token_given_back(set_up: Stage) -> None:
     """Nothing is stored of it, and Slack's token is revoked at once."""
     status, page = await set_up.install("T0GAMMA")
