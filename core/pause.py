@@ -1,7 +1,7 @@
 """The switch that keeps agents from changing anything. People throw it; no agent can.
 
 Whoever relies on it asks inside the transaction that has the effect: what `check` finds holds until
-that transaction ends, so nothing is sent for an agent after a person was told that agents are paused.
+that transaction ends. A write whose sending was recorded before may still leave, within its window of two seconds.
 """
 
 from dataclasses import asdict, dataclass
