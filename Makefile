@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-
 unexport PYTHONDONTWRITEBYTECODE  # every process that a test starts would compile the SDKs anew
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-process test-postgres test-browser check docs playground crash bench lock clean
+.PHONY: help demo test test-process test-postgres test-browser check docs playground crash tokens bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -49,6 +49,10 @@ docs: $(VENV)/.ready ## Rewrite the generated pages
 crash: $(VENV)/.ready ## Kill and freeze whole processes at random, on SQLite and PostgreSQL
 	$(BIN)/python -m tests.crash
 	$(BIN)/python -m tests.crash --freeze --changes 60 --kills 6 --seeds 4
+
+tokens: $(VENV)/.ready ## Count the tools' tokens with the vocabulary itself (needs Node and npm)
+	npm install --silent --no-audit --no-fund --no-save --ignore-scripts --prefix build/tokens gpt-tokenizer@4.0.0
+	$(BIN)/python -m tests.tokens build/tokens/node_modules/gpt-tokenizer
 
 bench: $(VENV)/.ready ## Measure, and write docs/benchmarks.md
 	$(BIN)/python -m tests.bench
