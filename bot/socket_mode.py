@@ -20,6 +20,7 @@ from core.errors import ConfigurationError
 AGAIN_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
 WRONG: Final = frozenset({"invalid_auth", "not_authed", "not_allowed_token_type", "missing_scope", "token_revoked"})
 PING_SECONDS: Final = 10.0
+OPEN_SECONDS: Final = 15.0
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +54,7 @@ class Line:
         tries = 0
         while not stop.is_set():
             try:
-                await self._handler.connect_async()  # type: ignore[no-untyped-call]
+                opened = await self._open(stop)
             except SlackApiError as error:
                 code = str(error.response.get("error", ""))
                 if code in WRONG:
@@ -65,11 +66,36 @@ class Line:
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 log.warning("Socket Mode not opened", error=type(error).__name__)
             else:
-                return True
+                if opened:
+                    return True
             with anyio.move_on_after(AGAIN_SECONDS[min(tries, len(AGAIN_SECONDS) - 1)]):
                 await stop.wait()
             tries += 1
         return False
+
+    async def _open(self, stop: anyio.Event) -> bool:
+        """Try once, until `stop`: the SDK's own loop would try a wrong token, or an old address, for ever."""
+        client, opened = self._handler.client, False
+        failed: Exception | None = None
+
+        async def attempt() -> None:
+            nonlocal opened, failed
+            try:
+                client.wss_uri = await client.issue_new_wss_url()
+                with anyio.move_on_after(OPEN_SECONDS):
+                    await self._handler.connect_async()  # type: ignore[no-untyped-call]
+                    opened = True
+            except (SlackApiError, aiohttp.ClientError, OSError) as error:  # raised below, outside the group
+                failed = error
+            group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(attempt)
+            await stop.wait()
+            group.cancel_scope.cancel()
+        if failed is not None:
+            raise failed
+        return opened
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,0 +1,49 @@
+"""Opening the line of Socket Mode: a wrong token ends the start, and a signal is heard while Slack is away."""
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from bot.app import open_bot
+from bot.socket_mode import Line
+from core.app import open_core
+from core.errors import ConfigurationError
+from tests.fakes.slack_bot import Scene, stage
+from tests.fakes.timing import QUICK
+
+AWAY = Scene(settings={"SLACK_API_URL": "http://127.0.0.1:9/api/"})
+
+
+async def test_a_wrong_app_token_ends_the_start_with_what_to_do(tmp_path: Path) -> None:
+    """The SDK would try it for ever; the person who started the bot is told instead."""
+    async with (
+        stage(tmp_path) as world,
+        open_core(world.settings, front="slack", timing=QUICK) as core,
+        open_bot(core) as bot,
+        Line(bot, "xapp-wrong") as line,
+    ):
+        with anyio.fail_after(5), pytest.raises(ConfigurationError, match=r"SLACK_APP_TOKEN \(invalid_auth\)"):
+            await line.connect(anyio.Event())
+
+
+async def test_a_signal_is_heard_while_slack_is_away(tmp_path: Path) -> None:
+    """Stopping takes no second signal; nothing was connected."""
+    stop, ended = anyio.Event(), anyio.Event()
+    async with (
+        stage(tmp_path, AWAY) as world,
+        open_core(world.settings, front="slack", timing=QUICK) as core,
+        open_bot(core) as bot,
+        Line(bot, "xapp-any") as line,
+        anyio.create_task_group() as group,
+    ):
+
+        async def connect() -> None:
+            assert not await line.connect(stop)
+            ended.set()
+
+        group.start_soon(connect)
+        await anyio.lowlevel.checkpoint()
+        stop.set()
+        with anyio.fail_after(5):
+            await ended.wait()
