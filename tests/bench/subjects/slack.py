@@ -9,7 +9,7 @@ import anyio
 
 from core.clock import SystemClock
 from playground.slack.config import WorkspaceConfig
-from tests.bench.children import Child, ChildError, environment, module, running, vpsops
+from tests.bench.children import Child, ChildError, cpu_seconds, environment, module, running, vpsops
 from tests.bench.plan import Plan, Section, Table, median
 from tests.bench.provider import Provider, provider
 from tests.bench.slack_load import Load, Taken, Target, load
@@ -49,6 +49,8 @@ class Ran:
 
     alone: list[Taken] = field(default_factory=list)
     many: list[Taken] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
+    """Milliseconds of processor time for each command while many came, its work included as far as it was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ async def measure(plan: Plan) -> Section:
         for turn in range(turns):
             await _run(site, HANGING, turn, ran.setdefault(HANGING.name, Ran()), (alone, many))
     head = ["app", "c=1 ack p50 / p95 ms", f"c={CONNECTIONS} commands/s", f"c={CONNECTIONS} ack p50 / p95 / worst ms"]
+    head.append(f"c={CONNECTIONS} processor ms each")
     rows = [_row(name, found) for name, found in ran.items()]
     return Section("Slack app", _how(alone, many, turns), [Table([*head, "answered 200", "over 3 s"], rows)], [TARGETS])
 
@@ -87,7 +90,8 @@ def _how(alone: Load, many: Load, turns: int) -> str:
         " works it off"
         " meanwhile: for `status web01` it asks the simulated provider, and it posts an answer. The bare app"
         " acknowledges"
-        " and does nothing else. Apps, simulators and the load share the machine."
+        " and does nothing else. Apps, simulators and the load share the machine; the processor time of the app says what"
+        " it costs whatever else runs."
     )
 
 
@@ -96,7 +100,9 @@ async def _run(site: Site, one: App, turn: int, ran: Ran, loads: tuple[Load, Loa
     async with _app(site, one, turn) as (child, target):
         ran.alone.append(await load(target, loads[0]))
         await _settled(site)
+        before = cpu_seconds(child.pid)
         ran.many.append(await load(target, loads[1]))
+        ran.processor.append((cpu_seconds(child.pid) - before) * 1e3 / (loads[1].number + loads[1].warm_up))
         if child.process.returncode is not None:
             raise ChildError(f"{one.name} ended: {child.tail()}")
     await _settled(site)
@@ -150,6 +156,7 @@ def _row(name: str, ran: Ran) -> list[str]:
         alone,
         f"{median([taken.per_second for taken in ran.many]):,.0f}",
         many,
+        f"{median(ran.processor):.2f}",
         f"{good:,} of {every:,}",
         late,
     ]
