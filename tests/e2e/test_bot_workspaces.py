@@ -17,6 +17,7 @@ from core.changes.model import Actor, ActorKind, Change, Origin, State
 from core.clock import SystemClock
 from core.requests import Held, Request
 from playground.slack.state import Draft
+from playground.slack.workspace import Workspace
 from tests.fakes.slack_bot import buttons, shown
 from tests.fakes.slack_many import ACME, BETA, GAMMA, Stage, stage
 from tests.fakes.timing import QUICK
@@ -102,6 +103,27 @@ async def test_each_workspaces_own_people_approve_in_its_own_channel(both: Stage
     change = (await both.core.gate.changes())[0]
     assert (await both.core.gate.wait(change.id, seconds=5)).state is State.SUCCEEDED
     assert both.effects("stop") == 1
+
+
+async def test_home_shows_what_waits_in_ones_own_workspace_only(both: Stage) -> None:
+    """A person of the same id in another workspace has a Home of their own, with nothing of this one's on it."""
+    acme, beta = both.slack["T0ACME"], both.slack["T0BETA"]
+    await acme.command(ALICE, "ops", "/vps", "stop web01 because of noise")
+    await both.card("T0ACME", "approvals", "web01")
+    homes = {}
+    for workspace, user in ((acme, BOB), (beta, ALICE), (acme, ALICE)):
+        await workspace.open_home(user)
+        await workspace.wait_for(lambda: "As of" in _home_of(workspace, user), 10)  # noqa: B023 - waited for here
+        homes[workspace.config.team_id, user] = _home_of(workspace, user)
+    assert "of noise" in homes["T0ACME", BOB]
+    assert "of noise" in homes["T0ACME", ALICE]
+    assert "of noise" not in homes["T0BETA", ALICE]
+    assert "Nothing waits for you." in homes["T0BETA", ALICE]
+
+
+def _home_of(workspace: Workspace, user: str) -> str:
+    view = workspace.home(user)
+    return str(view.blocks) if view else ""
 
 
 async def test_an_agents_change_is_decided_where_agents_belong(both: Stage) -> None:
