@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-
 unexport PYTHONDONTWRITEBYTECODE  # every process that a test starts would compile the SDKs anew
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-process test-postgres test-browser check docs playground crash tokens bench lock clean
+.PHONY: help demo test test-process test-postgres test-browser check docs playground crash conformance evals tokens bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -39,16 +39,24 @@ check: $(VENV)/.ready ## Formatting, lint, types, architecture, generated pages
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.docs.generate --check
+	$(BIN)/python -m tests.transcripts --check
 
 playground: $(VENV)/.ready ## Try the whole product in a browser, with no Slack and no account
 	$(BIN)/vpsops playground
 
 docs: $(VENV)/.ready ## Rewrite the generated pages
 	$(BIN)/python -m tests.docs.generate
+	$(BIN)/python -m tests.transcripts
 
 crash: $(VENV)/.ready ## Kill and freeze whole processes at random, on SQLite and PostgreSQL
 	$(BIN)/python -m tests.crash
 	$(BIN)/python -m tests.crash --freeze --changes 60 --kills 6 --seeds 4
+
+conformance: $(VENV)/.ready ## Run the public MCP conformance suites against the server (needs npm)
+	$(BIN)/python -m tests.conformance
+
+evals: $(VENV)/.ready ## Play the operator scenarios; MODEL="command" plugs an agent in
+	$(BIN)/python -m tests.evals $(if $(MODEL),--model "$(MODEL)")
 
 tokens: $(VENV)/.ready ## Count the tools' tokens with the vocabulary itself (needs Node and npm)
 	npm install --silent --no-audit --no-fund --no-save --ignore-scripts --prefix build/tokens gpt-tokenizer@4.0.0
