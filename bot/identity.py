@@ -110,6 +110,15 @@ class Membership:
         profile: dict[str, Any] = about.get("profile") or {}
         return Member(str(about.get("name", "")), str(profile.get("email", "")))
 
+    async def email(self, user: str) -> str:
+        """Return a person's e-mail address in lower case, or nothing where Slack does not tell it."""
+        try:
+            answer = await self._slack.get("users.info", {"user": user})
+        except SlackError:
+            return ""
+        about: dict[str, Any] = answer.get("user", {})
+        return str((about.get("profile") or {}).get("email", "")).lower() if about.get("id") == user else ""
+
     def _sources(self, approvers: Approvers) -> list[tuple[str, str, Read]]:
         groups: list[tuple[str, str, Read]] = [(one, "user group", self._group) for one in approvers.groups]
         return [*groups, *((one, "channel", self._channel) for one in approvers.channels)]

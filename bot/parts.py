@@ -81,13 +81,15 @@ class Asking:
 
 
 async def known_actor(parts: Parts, asking: Asking) -> Actor:
-    """Return the person with the groups they are in, where the policy has a rule about groups; no call otherwise.
+    """Return the person with their groups and e-mail address, where a rule is about such; no call otherwise.
 
     The workspace counts as a group of everybody in it, so that "in none of them" is not "not known".
     """
-    wanted = parts.core.gate.policy.groups
-    found = await parts.membership.groups(asking.user, wanted) if wanted else None
-    return asking.actor if found is None else replace(asking.actor, groups=(asking.team, *found))
+    policy = parts.core.gate.policy
+    email = await parts.membership.email(asking.user) if policy.by_email else ""
+    actor = replace(asking.actor, aliases=(email,)) if email else asking.actor
+    found = await parts.membership.groups(asking.user, policy.groups) if policy.groups else None
+    return actor if found is None else replace(actor, groups=(asking.team, *found))
 
 
 async def only_members(parts: Parts, asking: Asking) -> None:

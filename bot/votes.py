@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from bot.blocks.text import is_person
 from bot.parts import Asking, Parts
-from core.changes.model import Actor, Change, Verdict
+from core.changes.model import Actor, Approvers, Change, Verdict
 from core.changes.voting import settlers, together
 from core.errors import NotAllowed
 
@@ -16,9 +16,19 @@ async def cast(  # noqa: PLR0913 - one vote, all of it named
     if asking.actor.same_human(change.actor):
         raise NotAllowed("You asked for this, yourself or through an agent, so others must decide.")
     known_as = await parts.membership.addresses(asking.user, only_emails(change.actor))
-    standing = await parts.membership.standing(asking.user, change.ruling.approvers)
+    approvers = change.ruling.approvers
+    standing = await parts.membership.standing(asking.user, approvers)
+    known_as += await _named_by_email(parts, asking, approvers)
     voter = replace(asking.actor, groups=standing.groups, aliases=known_as)
-    return await parts.core.gate.vote(change.id, voter, verdict, digest, reason=reason, evidence=standing.evidence)
+    evidence = standing.evidence or "named in the rule by e-mail address"
+    return await parts.core.gate.vote(change.id, voter, verdict, digest, reason=reason, evidence=evidence)
+
+
+async def _named_by_email(parts: Parts, asking: Asking, approvers: Approvers) -> tuple[str, ...]:
+    """Return the e-mail address by which a rule names this person as one who decides."""
+    named = {one.lower() for one in approvers.people if "@" in one}
+    email = await parts.membership.email(asking.user) if named else ""
+    return (email,) if email in named else ()
 
 
 async def settle(parts: Parts, asking: Asking, change: Change, *, happened: bool) -> Change:

@@ -1,10 +1,14 @@
 """The conditions of a rule, and their three answers: it holds, it does not, it cannot be known; pure."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from core.policy.facts import BILLED, Seen, Servers, servers_cover
 from core.policy.hours import Hours
+
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+SLACK_ID = re.compile(r"[uw][a-z0-9]{1,30}")
 
 Check = Callable[[Seen], bool | None]
 """One condition; None when the fact it is about is not known."""
@@ -73,7 +77,22 @@ def _origin(wanted: frozenset[str]) -> Check:
 
 
 def _person(wanted: frozenset[str]) -> Check:
-    return lambda seen: True if not wanted.isdisjoint(seen.people) else (False if seen.knows_human else None)
+    """A person has a Slack id and an e-mail address: where one is not known of an asker, it may be the one wanted."""
+    kinds = {kind for one in wanted for kind in _kinds(one)}
+
+    def check(seen: Seen) -> bool | None:
+        if not wanted.isdisjoint(seen.people):
+            return True
+        known = {kind for one in seen.facts.actor.humans for kind in _kinds(one)}
+        return False if seen.knows_human and kinds <= known else None
+
+    return check
+
+
+def _kinds(ident: str) -> tuple[str, ...]:
+    if EMAIL.fullmatch(ident):
+        return ("e-mail",)
+    return ("Slack id",) if SLACK_ID.fullmatch(ident) else ()
 
 
 def _group(wanted: frozenset[str]) -> Check:

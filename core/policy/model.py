@@ -15,7 +15,7 @@ from core.changes.model import Approvers, Decision, Ruling
 from core.changes.voting import together
 from core.operations.registry import Risk
 from core.policy.facts import Facts, Seen
-from core.policy.match import Check, Match
+from core.policy.match import EMAIL, Check, Match
 
 ASKING = frozenset({Decision.CONFIRM, Decision.APPROVE})
 LONGEST_REASON = 600
@@ -74,6 +74,11 @@ class Policy:
     def groups(self) -> frozenset[str]:
         """Every group that a rule's condition names, in lower case."""
         return frozenset[str]().union(*(rule.match.group for rule in self.rules))
+
+    @property
+    def by_email(self) -> bool:
+        """Say whether a rule's condition names somebody by an e-mail address."""
+        return any(EMAIL.fullmatch(one) for rule in self.rules for one in rule.match.person)
 
     def decide(self, facts: Facts) -> Ruling:
         """Return the decision and the rules that spoke, the decisive ones first."""

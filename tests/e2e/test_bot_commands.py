@@ -230,6 +230,31 @@ async def test_help_says_what_the_caller_may_do_with_groups_read_from_slack(tmp_
         assert change.actor.groups == ("T0ACME", "S0APPROVERS")
 
 
+async def test_rules_that_name_people_by_address_mean_them_in_slack_too(tmp_path: Path) -> None:
+    """Whoever is denied by e-mail address is denied, others are not; one who is to decide by it may."""
+    policy = tmp_path / "vpsops.toml"
+    policy.write_text(
+        '[[rule]]\nid = "all"\nactor = "person"\ndecision = "allow"\n'
+        '[[rule]]\nid = "not-bob"\nperson = "bob@acme.example"\noperation = "stop"\ndecision = "deny"\n'
+        '[[rule]]\nid = "agents"\nactor = "agent"\ndecision = "approve"\napprovers = { people = "Bob@acme.example" }\n',
+        encoding="utf-8",
+    )
+    settings = {**SCENE.settings, "VPSOPS_CONFIG": str(policy)}
+    scene = Scene(workspace=WORKSPACE.with_scopes("users:read.email"), settings=settings)
+    async with playing(tmp_path, scene) as (world, core):
+        await say(world, "bob", "stop web01", "Rules: not-bob")
+        await world.slack.command("carol", "ops", "/vps", "stop web01")
+        await world.card(words="Stop web01.example.com: done")
+        change = await agent_asks(core, "db01")
+        card = await world.card("approvals", words="waiting for approval")
+        await world.slack.click("carol", card, "vps:approve")
+        await world.private("carol", "not among those who may decide")
+        await world.slack.click("bob", card, "vps:approve")
+        await world.card("approvals", words="Reboot db01.example.com: done")
+        (vote,) = (await core.gate.get(change.id)).votes
+        assert (vote.voter.id, vote.evidence) == ("U0BOB", "named in the rule by e-mail address")
+
+
 async def test_groups_that_cannot_be_read_let_nothing_happen(tmp_path: Path) -> None:
     """Without the scope to read the user group the asker's groups are not known, which is held against the request."""
     scene = replace(

@@ -14,6 +14,7 @@ from core.policy.match import Match
 from core.policy.model import policy_of
 from tests.unit.policy.asking import AGENT, DB, NOON, PERSON, asked, rules
 
+MAILED = replace(PERSON, aliases=("alice@example.com",))
 CREATES = Match(operation=frozenset({"create"}))
 DEAR = Match(operation=frozenset({"create"}), cost_above=100.0)
 APP = Target("", "app01", region="")
@@ -51,12 +52,16 @@ def test_an_unknown_fact_allows_nothing() -> None:
     ("match", "known", "unknown"),
     [
         (Match(person=frozenset({"u9"})), AGENT, Actor(ActorKind.AGENT, "mcp:x")),
+        (Match(person=frozenset({"u9"})), AGENT, Actor(ActorKind.AGENT, "mcp:x", human="eve@example.com")),
+        (Match(person=frozenset({"eve@example.com"})), MAILED, PERSON),
+        (Match(person=frozenset({"eve@example.com"})), MAILED, Actor(ActorKind.AGENT, "mcp:me@x.org", human="U1")),
+        (Match(person=frozenset({"mcp:other"})), PERSON, Actor(ActorKind.AGENT, "mcp:x")),
         (Match(group=frozenset({"s9"})), AGENT, Actor(ActorKind.AGENT, "mcp:x", human="U1")),
         (Match(group=frozenset({"s9"})), PERSON, Actor(ActorKind.PERSON, "U1", human="U1")),
     ],
 )
 def test_an_asker_who_is_not_known_passes_no_rule_that_denies(match: Match, known: Actor, unknown: Actor) -> None:
-    """An agent without its human, or an asker without groups, might be whom the rule means."""
+    """An agent without its human, an asker without groups, or known by another kind of id, might be whom it means."""
     policy = rules(Rule("all", Match(), Decision.ALLOW), Rule("not-they", match, Decision.DENY))
     assert policy.decide(asked(actor=known)).decision is Decision.ALLOW
     assert policy.decide(asked(actor=unknown)).decision is Decision.DENY
