@@ -90,8 +90,8 @@ def _how(alone: Load, many: Load, turns: int) -> str:
         " works it off"
         " meanwhile: for `status web01` it asks the simulated provider, and it posts an answer. The bare app"
         " acknowledges"
-        " and does nothing else. Apps, simulators and the load share the machine; the processor time of the app says what"
-        " it costs whatever else runs."
+        " and does nothing else. Apps, simulators and the load share the machine; the app's processor time says what"
+        " a command costs whatever else runs."
     )
 
 
