@@ -1,6 +1,7 @@
 """A server's loop: the fast one where it is installed, and the usual one where it is not."""
 
 import asyncio
+import gc
 import sys
 
 import anyio
@@ -26,4 +27,5 @@ def test_a_server_runs_on_the_loop_there_is(monkeypatch: pytest.MonkeyPatch, the
         loop.run_server(main, "served")
     finally:
         sys.setswitchinterval(SWITCH)
+        gc.unfreeze()
     assert found == ["served", module]
