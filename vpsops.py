@@ -76,7 +76,9 @@ def parser_of(words: Sequence[str]) -> argparse.ArgumentParser:
     import importlib  # noqa: PLC0415
 
     parser = argparse.ArgumentParser(
-        prog="vpsops", description="Run VPSes from Slack and from AI assistants, with approvals that fail closed."
+        prog="vpsops",
+        description="Run VPSes from Slack and from AI assistants, with approvals that fail closed.",
+        epilog="Begin with `vpsops demo`, or with `vpsops doctor`, which says what to set. Each COMMAND has --help.",
     )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, (module, summary) in COMMANDS.items():

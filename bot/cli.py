@@ -103,7 +103,10 @@ def require(settings: Settings, *, http: bool) -> None:
     needed |= {"SLACK_SIGNING_SECRET": settings.slack_signing_secret} if http else {}
     missing = [name for name, value in needed.items() if value is None or not value.get_secret_value().strip()]
     if missing:
-        hint = "Set it in the environment, or name a file that holds it by NAME_FILE."
+        them = "it" if len(missing) == 1 else "them"
+        hint = (
+            f"Set {them} in the environment, or name a file for each by NAME_FILE. `vpsops manifest` begins a new app."
+        )
         if http and settings.slack_app_token is None:
             hint += " With SLACK_APP_TOKEN the bot uses Socket Mode and needs no signing secret."
         raise ConfigurationError(f"The Slack bot needs {' and '.join(missing)}.", hint=hint)
@@ -148,7 +151,7 @@ async def check_token(bot: Bot) -> None:
         code = str(error.response.get("error", ""))
         if code in {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"}:
             raise NotSignedIn(
-                f"Slack does not accept SLACK_BOT_TOKEN ({code}).", hint="Install the app anew."
+                f"Slack does not accept SLACK_BOT_TOKEN ({code}).", hint="Copy the bot token (xoxb-…) anew."
             ) from None
         log.warning("Slack does not say who we are", code=code)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -178,7 +181,7 @@ async def stopping() -> AsyncIterator[anyio.Event]:
 
 
 def _say(error: VpsopsError, code: int) -> int:
-    sys.stderr.write(f"vpsops bot: {error}\n")
+    sys.stderr.write(f"vpsops: {error} [{error.error_id}]\n")
     return code
 
 

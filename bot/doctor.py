@@ -34,7 +34,7 @@ SCOPES: Final[Mapping[str, str]] = {
     "groups:read": "nobody can decide as a member of a private channel",
 }
 """What manifest.yml asks for, and what does not work without it."""
-REINSTALL: Final = "Create the app anew from manifest.yml, or add the scope and install it again"
+REINSTALL: Final = "Paste what `vpsops manifest` prints into the app's manifest, and install it again"
 TOKEN: Final = frozenset({"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"})
 WRONG_KIND: Final = frozenset({"not_allowed_token_type", "missing_scope", *TOKEN})
 

@@ -74,8 +74,9 @@ async def _found(check: Check, settings: Settings, clock: Clock) -> Sequence[Fin
 def tell(findings: Sequence[Finding]) -> int:
     """Write findings, one a line, and return their exit code."""
     for finding in findings:
-        text = ". ".join(part.rstrip(".") for part in (cell(finding.what, 300), cell(finding.todo, 300)) if part)
-        say(f"{finding.level:<4}  {finding.area:<9}  {text}.")
+        parts = (cell(finding.what, 300), cell(finding.todo, 300))
+        text = " ".join(part if part.endswith((".", "?")) else f"{part}." for part in parts if part)
+        say(f"{finding.level:<4}  {finding.area:<9}  {text}")
     return worst(findings)
 
 

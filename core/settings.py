@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -245,10 +245,13 @@ def _refuse_unknown(env: Mapping[str, str], known: set[str]) -> None:
     allowed = known | {f"{name}_FILE" for name in SECRETS}
     unknown = sorted(name for name in env if name.startswith("VPSOPS_") and name not in allowed)
     if unknown:
-        raise ConfigurationError(
-            f"Unknown setting {', '.join(unknown[:5])}.",
-            hint=f"The settings are {', '.join(sorted(name for name in known if name.startswith('VPSOPS_')))}.",
-        )
+        names = sorted(name for name in allowed if name.startswith("VPSOPS_"))
+        raise ConfigurationError(f"Unknown setting {', '.join(unknown[:5])}.", hint=_nearest(unknown[0], names))
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, names, 1, cutoff=0.8)  # all share VPSOPS_
+    return f"Did you mean {near[0]}?" if near else f"The settings are {', '.join(names)}."
 
 
 def read_config(path: str) -> dict[str, Any]:
@@ -272,10 +275,9 @@ def _from_file(path: str, known: set[str]) -> dict[str, Any]:
         raise ConfigurationError(f"{path}:{_line(path, 'settings')}: [settings] must be a table.")
     unknown = sorted(set(table) - known)
     if unknown:
-        near = difflib.get_close_matches(unknown[0], known, 1)
         raise ConfigurationError(
             f"{path}:{_line(path, unknown[0])}: unknown setting {unknown[0]} in [settings].",
-            hint=f"Did you mean {near[0]}?" if near else f"The settings are {', '.join(sorted(known))}.",
+            hint=_nearest(unknown[0], sorted(known)),
         )
     return dict(table)
 
@@ -300,9 +302,10 @@ def _secret_file(name: str, path: str) -> str:
         with Path(path).open("rb") as file:
             secret = file.read(MAX_SECRET_BYTES).decode().strip()
     except OSError as error:
-        raise ConfigurationError(f"{name}_FILE: {path} cannot be read: {error.strerror}.") from None
+        hint = "Check the path, and that the user who runs vpsops may read the file."
+        raise ConfigurationError(f"{name}_FILE: {path} cannot be read: {error.strerror}.", hint=hint) from None
     except UnicodeDecodeError:
-        raise ConfigurationError(f"{name}_FILE: {path} is not text.") from None
+        raise ConfigurationError(f"{name}_FILE: {path} is not text.", hint=f"Put only {name} into it.") from None
     if not secret:
-        raise ConfigurationError(f"{name}_FILE: {path} is empty.")
+        raise ConfigurationError(f"{name}_FILE: {path} is empty.", hint=f"Put {name} into it.")
     return secret

@@ -88,7 +88,8 @@ def _say_some(text: str) -> None:
 def checked(policy: Policy, settings: Settings) -> str:
     """Say what a policy holds; pure."""
     counts = Counter(rule.decision.value for rule in policy.rules)
-    where = "the embedded policy" if embedded(policy) else str(settings.config)
+    none = "the embedded policy" if settings.config else "the embedded policy (VPSOPS_CONFIG is not set)"
+    where = none if embedded(policy) else str(settings.config)
     held = ", ".join(f"{count} {decision}" for decision, count in sorted(counts.items()))
     good = f"{where}: good. {len(policy.rules)} rules ({held}), version {policy.version}."
     return f"{good}\n{_nobody_may(policy)}".rstrip()

@@ -125,9 +125,11 @@ def _storage_error(error: DBAPIError, *, committing: bool = False) -> StorageErr
     if any(word in text for word in ("locked", "busy", "lock timeout")):
         return StorageError("The database stayed locked by another process.", hint="Try again in a moment.")
     if any(word in text for word in ("full", "no space", "readonly", "read-only", "i/o error")):
-        return StorageError("The database cannot be written: disk full or read-only. Nothing was stored or sent.")
+        hint = "Nothing was stored or sent. Make room, or let this user write to the file and its folder."
+        return StorageError("The database cannot be written: disk full or read-only.", hint=hint)
     if "not a database" in text or "malformed" in text:
-        return StorageError("The file is not a database, or it is damaged.", hint="Restore the last backup of it.")
+        hint = "Check VPSOPS_DATABASE_URL; if that is the right file, restore its last backup."
+        return StorageError("The file is not a database, or it is damaged.", hint=hint)
     return StorageError("The database did not answer.", hint="Nothing was stored. Check VPSOPS_DATABASE_URL.")
 
 

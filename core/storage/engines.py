@@ -121,13 +121,19 @@ def _touch(path: Path, *, make: bool) -> None:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if make else 0), 0o600))
     except FileNotFoundError:
+        if make:
+            raise ConfigurationError(
+                f"The database's folder, {path.parent}, cannot be made.",
+                hint="Make it, or set VPSOPS_DATABASE_URL to a place on a local disk.",
+            ) from None
         raise NotReady(
             f"There is no database at {path}.",
             hint="`vpsops mcp` or `vpsops bot` makes it; or set VPSOPS_DATABASE_URL.",
         ) from None
     except OSError as error:
         raise ConfigurationError(
-            f"The database at {path} cannot be opened: {error.strerror}.", hint="Check VPSOPS_DATABASE_URL."
+            f"The database at {path} cannot be opened: {error.strerror}.",
+            hint="Check VPSOPS_DATABASE_URL, and that this user may write to the file and its folder.",
         ) from None
 
 

@@ -14,7 +14,7 @@ from playground.wayscloud.dialects import DIALECTS
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 DEFAULT_PORT = 8440
-GOOD, OTHER, WRONG_USAGE = 0, 1, 2
+GOOD, WRONG_USAGE = 0, 2
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         return WRONG_USAGE
     except OSError as error:
         sys.stderr.write(f"Port {args.port} on 127.0.0.1 cannot be used: {error.strerror}. Try --port 0.\n")
-        return OTHER
+        return WRONG_USAGE
     return GOOD
 
 

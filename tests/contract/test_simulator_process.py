@@ -87,12 +87,12 @@ def parsed(*options: str) -> argparse.Namespace:
 
 
 def test_a_port_in_use_is_said_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    """No traceback, a hint, and exit code 1."""
+    """No traceback, a hint, and exit code 2, as for every port that is taken."""
     with listen(0) as other:
         port = other.getsockname()[1]
         code = cli.run(parsed("--port", str(port)))
     captured = capsys.readouterr()
-    assert (code, captured.out) == (1, "")
+    assert (code, captured.out) == (2, "")
     assert captured.err == f"Port {port} on 127.0.0.1 cannot be used: Address already in use. Try --port 0.\n"
 
 

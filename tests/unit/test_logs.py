@@ -86,7 +86,7 @@ def test_a_key_that_was_never_configured_is_masked_by_its_look(capfd: pytest.Cap
 
 def test_the_names_of_settings_are_not_taken_for_keys() -> None:
     """A hint that names a variable stays readable; a value beside it does not."""
-    hint = "Set WAYSCLOUD_API_KEY or WAYSCLOUD_API_KEY_FILE; check WAYSCLOUD_API_URL."
+    hint = "WAYSCLOUD_API_KEY_FILE: none. Set WAYSCLOUD_API_KEY or WAYSCLOUD_API_KEY_FILE; check WAYSCLOUD_API_URL."
     assert redact(hint) == hint
     assert "abc123" not in redact("WAYSCLOUD_API_KEY=abc123 WAYSCLOUD_API_KEY:abc123 wayscloud_vps_KEYabc123")
 

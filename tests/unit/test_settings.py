@@ -92,6 +92,7 @@ def test_a_secret_file_that_is_no_secret_is_refused(tmp_path: Path) -> None:
         error = refused({"SLACK_BOT_TOKEN_FILE": str(tmp_path / name)})
         assert error.message.startswith("SLACK_BOT_TOKEN_FILE: ")
         assert word in error.message
+        assert error.hint
 
 
 def test_an_endless_secret_file_is_not_read_to_its_end() -> None:
@@ -103,6 +104,8 @@ def test_an_unknown_variable_is_refused_with_those_there_are() -> None:
     """A misspelt name would otherwise be a setting that silently does nothing."""
     error = refused({"VPSOPS_CHANEL": "C1", "VPSOPS_DATABASE": SECRET, "PATH": "/bin"})
     assert error.message == "Unknown setting VPSOPS_CHANEL, VPSOPS_DATABASE."
+    assert error.hint == "Did you mean VPSOPS_CHANNEL?"
+    error = refused({"VPSOPS_NONSENSE": "1"})
     for name in ("VPSOPS_CHANNEL", "VPSOPS_DATABASE_URL", "VPSOPS_CONFIG", "VPSOPS_LOG_FORMAT"):
         assert name in error.hint
 

@@ -286,6 +286,12 @@ def test_wrong_settings_are_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) 
     assert said.out.startswith("fail  settings   Unknown setting VPSOPS_NONSENSE. The settings are VPSOPS_ACTOR")
 
 
+def test_a_question_ends_as_one(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is nearly a setting is asked about, with one mark at the end."""
+    monkeypatch.setenv("VPSOPS_CHANEL", "C1")
+    assert cli("doctor").out.endswith("Unknown setting VPSOPS_CHANEL. Did you mean VPSOPS_CHANNEL?\n")
+
+
 def test_a_front_end_adds_its_own_checks(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the modules of the list bring is run in their order."""
     module = types.ModuleType("made_up_checks")

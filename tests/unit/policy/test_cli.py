@@ -48,7 +48,7 @@ def test_check_refuses_with_file_and_line(tmp_path: Path, capsys: pytest.Capture
 def test_check_without_a_file_is_about_the_embedded_policy(capsys: pytest.CaptureFixture[str]) -> None:
     """A set-up without rules has a policy all the same."""
     assert vpsops.main(["policy", "check"]) == 0
-    assert "the embedded policy: good." in capsys.readouterr().out
+    assert "the embedded policy (VPSOPS_CONFIG is not set): good." in capsys.readouterr().out
 
 
 def test_explain_names_who_spoke_and_why_the_others_did_not(

@@ -116,6 +116,13 @@ async def test_a_place_that_cannot_be_opened_says_so(tmp_path: Path, make: bool)
                 pass
 
 
+async def test_a_folder_that_cannot_be_made_is_not_said_to_be_missing() -> None:
+    """Whoever starts a process reads what to do, and not that a start would make it."""
+    with pytest.raises(ConfigurationError, match="folder, /proc/vpsops, cannot be made"):
+        async with open_database("sqlite:////proc/vpsops/v.sqlite3", SystemClock()):
+            pass
+
+
 async def test_another_file_is_not_taken_for_a_database(tmp_path: Path) -> None:
     """A text file in that place is refused in words, and stays as it is."""
     path = tmp_path / "notes.txt"
