@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from core.changes.model import Json, Target, digest_of
 from core.errors import InvalidInput
 from core.operations import Operation
@@ -11,7 +13,7 @@ from core.operations.registry import Arguments, ServerArguments
 from core.operations.servers import CreateArguments
 from core.wayscloud import errors as provider_errors
 from core.wayscloud.client import Wayscloud
-from core.wayscloud.models import Plan, Server
+from core.wayscloud.models import NewServer, Plan, Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,19 @@ async def look_again(api: Wayscloud, operation: Operation, arguments: Mapping[st
     return await preview(api, operation, checked)
 
 
-async def _preview_create(api: Wayscloud, operation: Operation, wanted: CreateArguments) -> Preview:
-    servers = await api.list_servers()
-    hostname = wanted.hostname.lower()
-    twin = next((s for s in servers if s.hostname.lower() == hostname), None)
+def ordered(wanted: CreateArguments) -> NewServer:
+    """Return an order as it would be sent, names in one spelling; raises `InvalidInput` for what is none; pure."""
+    try:
+        return NewServer.model_validate(wanted.model_dump())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        raise InvalidInput(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}.") from None
+
+
+async def _preview_create(api: Wayscloud, operation: Operation, asked: CreateArguments) -> Preview:
+    wanted = ordered(asked)
+    servers, hostname = await api.list_servers(), wanted.hostname
+    twin = next((s for s in servers if s.hostname.lower().rstrip(".") == hostname), None)
     if twin is not None:
         raise InvalidInput(
             f"A server called {twin.hostname} exists already ({twin.id}, {twin.state}).",
@@ -64,7 +75,7 @@ async def _preview_create(api: Wayscloud, operation: Operation, wanted: CreateAr
     plan = await _plan(api, wanted.plan)
     return Preview(
         operation=operation.name,
-        arguments={**wanted.model_dump(mode="json", exclude_none=True), "hostname": hostname},
+        arguments=wanted.model_dump(mode="json", exclude_none=True),
         target=Target(id="", hostname=hostname, region=wanted.region, plan=plan.code if plan else wanted.plan),
         cost=price(plan),
         monthly=plan.monthly_price if plan else None,

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.app import Core, open_core
 from core.changes.model import Actor, ActorKind, Decision, Origin, State
-from core.errors import NotAllowed, StaleChange
+from core.errors import InvalidInput, NotAllowed, StaleChange
 from core.requests import Done, Held, Refused, Request
 from core.settings import Settings
 from playground.wayscloud.config import SimulatorConfig
@@ -23,6 +24,10 @@ NEW = {"hostname": "app09.example.com", "plan": "vps-4gb-2cpu", "region": "oslo"
 
 def asked(operation: str, key: str = "", *, can_confirm: bool = True, **arguments: object) -> Request:
     return Request(operation, arguments, ALICE, SLACK, key=key, can_confirm=can_confirm)
+
+
+def order(**other: object) -> Request:
+    return Request("create", {**NEW, **other}, ALICE, SLACK, can_confirm=True)
 
 
 def done(provider: SimulatorHandle) -> list[str]:
@@ -64,6 +69,40 @@ async def test_a_created_server_is_watched_until_it_is_ready(core: Core, provide
     assert change.result["ipv4"]
     assert change.seconds is not None
     assert len(done(provider)) == 1
+
+
+@pytest.mark.parametrize("hostname", ["web01.example.com.", "WEB01.example.com", " web01.example.com. "])
+async def test_a_name_is_the_same_however_it_is_written(core: Core, hostname: str) -> None:
+    """No server is made, and paid for, beside one of the same name, and nothing gets round the one change a server."""
+    with pytest.raises(InvalidInput, match="exists already"):
+        await core.gate.submit(order(hostname=hostname))
+    held = await core.gate.submit(order())
+    assert isinstance(held, Held)
+    again = await core.gate.submit(order(hostname=f"{NEW['hostname'].upper()}."))
+    assert isinstance(again, Refused)
+    assert again.change == held.change
+
+
+KEYS = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl a"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"hostname": "app 09"}, "not a hostname"),
+        ({"hostname": "\uff41pp09.example.com"}, "not a hostname"),
+        ({"ssh_keys": ["-----BEGIN OPENSSH PRIVATE KEY-----"]}, "private SSH key"),
+        ({"ssh_keys": ["x"]}, "not a public SSH key"),
+        ({"ssh_keys": [KEYS] * 21}, "ssh_keys"),
+        ({"plan": ""}, "not a code"),
+        ({"display_name": "a\u202eb"}, "not a display name"),
+    ],
+)
+async def test_what_could_not_be_sent_is_not_asked_of_anybody(core: Core, wrong: dict[str, Any], said: str) -> None:
+    """What a server is made from is checked before it is stored and shown, not when it is about to leave."""
+    with pytest.raises(InvalidInput, match=said):
+        await core.gate.submit(order(**wrong))
+    assert await core.gate.changes() == []
 
 
 async def test_only_the_asker_confirms(core: Core, provider: SimulatorHandle) -> None:
