@@ -4,10 +4,12 @@ import json
 from dataclasses import dataclass
 
 from core.changes.model import Change, Json
+from core.changes.order import key_words, label_of, system_of
 from mcp_server.text import clean, joined, moment, quote
 
 LONGEST_REASON = 300
 LONGEST_LINE = 300
+MOST = 3_000  # twenty keys with their comments
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ def question_text(change: Change) -> str:
         (
             f"{_name(change)} {_server(change)}?",
             clean(change.effect, LONGEST_LINE),
+            *_made_from(change),
             f"Cost: {clean(change.cost, LONGEST_LINE)}." if change.cost else "",
             f"Asked by {clean(change.actor.shown)} for {clean(change.actor.human)}.",
             f"Its reason: {quote(change.reason, LONGEST_REASON)}" if change.reason else "It gave no reason.",
@@ -50,6 +53,13 @@ def question_text(change: Change) -> str:
         ),
         "\n",
     )
+
+
+def _made_from(change: Change) -> tuple[str, ...]:
+    """Say what a new server is made from, beside its name, plan and region, and who can log in."""
+    system, label, keys = system_of(change), label_of(change), key_words(change)
+    called = f"It is called {quote(label, LONGEST_LINE)}." if label else ""
+    return f"System: {clean(system, LONGEST_LINE)}." if system else "", called, f"{clean(keys, MOST)}." if keys else ""
 
 
 def _name(change: Change) -> str:

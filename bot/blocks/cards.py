@@ -12,6 +12,7 @@ from bot.blocks.acts import act, headline, phase
 from bot.blocks.build import Block, Post, actions, button, context, facts, header, mrkdwn, plain, section
 from bot.blocks.text import channel, duration, flat, is_person, moment, outside, person
 from core.changes.model import ActorKind, Approvers, Change, Decision, State, Verdict, Vote
+from core.changes.order import key_words, label_of, system_of
 from core.changes.usual import Usual
 from core.wayscloud.models import Server
 
@@ -36,6 +37,7 @@ def change_card(change: Change, now: datetime, audience: Audience = Audience.ASK
         *_sentences(change),
         *_escalated(change, audience),
         *facts(_facts(change, now, usual)),
+        *_logins(change),
         *_quoted("Reason, in their words", change.reason),
         *_votes(change),
         *controls(change, audience),
@@ -125,10 +127,18 @@ def _facts(change: Change, now: datetime, usual: str) -> list[tuple[str, str]]:
         (state, target.state),
         ("State now", server.state if server and under_way else ""),
         ("Plan", target.plan),
+        ("System", system_of(change)),
+        ("Name", label_of(change)),
         ("Cost", change.cost),
         ("Running for", running if under_way else ""),
         ("Policy", change.ruling.reason if change.state is State.HELD else ""),
     ]
+
+
+def _logins(change: Change) -> list[Block]:
+    """Who can log in on a new server is for those to see who agree to it."""
+    words = key_words(change)
+    return [section(plain(words))] if words else []
 
 
 def _quoted(label: str, words: str) -> list[Block]:

@@ -15,6 +15,7 @@ from bot.words import SLASH
 from core.audit import Record
 from core.audit_view import body_of
 from core.changes.model import Change, Decision, State
+from core.changes.order import key_words, label_of, system_of
 from core.pause import Pause
 from core.preferences import Preferences
 from core.wayscloud.models import Server
@@ -123,8 +124,10 @@ def _own(page: Page) -> list[Block]:
 def _entry(page: Page, change: Change, audience: Audience) -> list[Block]:
     """One change: what it is, on what, who asks and why, and the buttons of its card, bound to what is shown."""
     what = [headline(change, 250), _target(change)]
+    logins = key_words(change, brief=True)
+    what += [logins] if logins else []
     what += [f"Reason: {flat(change.reason, 300)}"] if change.reason.strip() else []
-    words = section(lines(*what)) | {"block_id": block_id(change, "home")}
+    words = section(lines(*what, limit=2900)) | {"block_id": block_id(change, "home")}
     small = context(mrkdwn(_where(page, change, f"Asked for by {asked_by(change)}", *_until(change))), plain(change.id))
     return [words, small, *controls(change, audience)]
 
@@ -132,7 +135,8 @@ def _entry(page: Page, change: Change, audience: Audience) -> list[Block]:
 def _target(change: Change) -> str:
     target = change.target
     state = f"was {flat(target.state, 40)} when asked" if target.state else ""
-    parts = (target.id, target.address, target.region, target.plan, state, change.cost, _progress(change))
+    made = (system_of(change), label_of(change))
+    parts = (target.id, target.address, target.region, target.plan, *made, state, change.cost, _progress(change))
     return " · ".join(flat(part, 130) for part in parts if part)
 
 

@@ -59,6 +59,7 @@ def hostile(state: State, words: str) -> Change:
     return change(
         state,
         operation="create",
+        arguments={"os_template": words, "display_name": words, "ssh_keys": [words] * 20},
         target=Target(words, words, words, words, words, words),
         actor=villain,
         reason=words,

@@ -1,0 +1,60 @@
+"""What a new server is made from, as whoever has to agree reads it: nothing that matters stays unseen; pure."""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from core.changes.model import Change, Json
+
+LONGEST = 40
+SHORT = 16
+"""Of a fingerprint's letters: 96 bits, which nobody finds another key for."""
+
+
+def system_of(change: Change) -> str:
+    """Return the operating system of a create; nothing for any other change."""
+    return _word(change.arguments, "os_template") if change.operation == "create" else ""
+
+
+def label_of(change: Change) -> str:
+    """Return the name beside the hostname that a create gives its server, if it gives one."""
+    return _word(change.arguments, "display_name") if change.operation == "create" else ""
+
+
+def keys_of(change: Change) -> Sequence[str]:
+    """Return the SSH keys that a create lets in, each by kind, fingerprint as `ssh-keygen -l` has it, and comment."""
+    return [joined for key in _keys(change) if (joined := _described(key))]
+
+
+def key_words(change: Change, *, brief: bool = False) -> str:
+    """Say which SSH keys get in; nothing where none does."""
+    keys = _keys(change)
+    if not keys:
+        return ""
+    said = [fingerprint(key)[: len("SHA256:") + SHORT] for key in keys] if brief else keys_of(change)
+    return f"{len(keys)} SSH key{'s' if len(keys) > 1 else ''} may log in: {'; '.join(said)}"
+
+
+def fingerprint(key: str) -> str:
+    """Return a public key's fingerprint; of one that cannot be read, that it cannot."""
+    try:
+        raw = base64.b64decode(key.split()[1], validate=True)
+    except (ValueError, IndexError):
+        return "a key that cannot be read"
+    return f"SHA256:{base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip('=')}"
+
+
+def _described(key: str) -> str:
+    kind, _, rest = key.partition(" ")
+    comment = rest.partition(" ")[2].strip()[:LONGEST]
+    return f"{kind[:LONGEST]} {fingerprint(key)}" + (f" ({comment})" if comment else "")
+
+
+def _keys(change: Change) -> list[str]:
+    given = change.arguments.get("ssh_keys") if change.operation == "create" else None
+    return [str(one) for one in given] if isinstance(given, list | tuple) else []
+
+
+def _word(arguments: Mapping[str, Json], name: str) -> str:
+    value = arguments.get(name)
+    return value if isinstance(value, str) else ""
