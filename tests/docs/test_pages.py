@@ -7,9 +7,9 @@ import pytest
 
 import vpsops
 from tests.docs.generate import PAGES, ROOT
+from tests.docs.links import anchors_of, links_of
 
 WRITTEN = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
-LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 LIMITS = {"core": 500, "bot": 500, "mcp_server": 500, "playground": 500, "tests": 700}
 
 
@@ -21,9 +21,32 @@ def test_a_generated_page_is_current(name: str) -> None:
 
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_within_the_tree_lead_somewhere(page: Path) -> None:
-    """A page names no file that is not there."""
-    targets = [one for one in LINK.findall(page.read_text(encoding="utf-8")) if "://" not in one]
-    assert [one for one in targets if not (page.parent / one).exists()] == []
+    """A page names no file, and no heading of one, that is not there."""
+    assert [link.written for link in links_of(page) if not link.leads_somewhere()] == []
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    """Whoever follows links from the start comes to all of docs/."""
+    reached: set[Path] = set()
+    ahead = [ROOT / "README.md"]
+    while ahead:
+        page = ahead.pop()
+        if page not in reached:
+            reached.add(page)
+            ahead += [link.target for link in links_of(page) if link.target.suffix == ".md" and link.target.exists()]
+    assert sorted(path.relative_to(ROOT).as_posix() for path in set(WRITTEN) - reached) == []
+
+
+def test_headings_are_found_as_a_site_names_them(tmp_path: Path) -> None:
+    """Punctuation goes, blanks become hyphens, a repeated heading gets a number, and code has none."""
+    page = tmp_path / "page.md"
+    page.write_text("# Is it `well`?\n```\n# no heading\n```\n## To [one](a.md) person\n## Again\n## Again\n", "utf-8")
+    assert anchors_of(page) == {"is-it-well", "to-one-person", "again", "again-1"}
+
+
+def test_the_readme_is_short() -> None:
+    """A newcomer reads all of it."""
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
 
 
 def test_the_readme_names_only_commands_there_are() -> None:

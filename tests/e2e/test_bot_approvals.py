@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from core.app import Core
 from core.changes.model import Actor, ActorKind, Origin
 from core.requests import Held, Request
@@ -45,6 +47,7 @@ async def test_an_agents_change_runs_when_somebody_else_approves(tmp_path: Path)
         assert "member of channel C0APPROVALS" in (await core.gate.get(change)).votes[0].evidence
 
 
+@pytest.mark.requirement("asker-never-votes")
 async def test_the_human_behind_the_agent_cannot_vote(tmp_path: Path) -> None:
     """Neither approving nor denying is for whom the agent acts for; it is said in private."""
     async with asked(tmp_path) as (world, _, card, _change):
@@ -68,6 +71,7 @@ async def test_a_denial_needs_a_reason_and_ends_it(tmp_path: Path) -> None:
         assert world.effects("reboot") == 0
 
 
+@pytest.mark.requirement("eligible-at-the-click")
 async def test_who_left_the_channel_cannot_vote(tmp_path: Path) -> None:
     """Membership is read at the click."""
     async with asked(tmp_path) as (world, _, card, _change):
@@ -77,6 +81,7 @@ async def test_who_left_the_channel_cannot_vote(tmp_path: Path) -> None:
         assert world.effects("reboot") == 0
 
 
+@pytest.mark.requirement("eligible-at-the-click")
 async def test_membership_that_cannot_be_read_means_no(tmp_path: Path) -> None:
     """Without the scope to read the channel nobody is eligible; the refusal says what to check."""
     scene = Scene(settings=SCENE.settings)

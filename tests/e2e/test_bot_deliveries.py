@@ -6,6 +6,7 @@ from pathlib import Path
 
 import anyio
 import httpx
+import pytest
 
 from bot.app import Bot
 from bot.deliveries import COMMAND, command_key
@@ -143,6 +144,7 @@ def cards(world: Stage) -> list[Message]:
     return [one for one in world.slack.messages("ops") if not one.thread_ts or one.thread_ts == one.ts]
 
 
+@pytest.mark.requirement("slack-delivered-once")
 async def test_three_deliveries_to_two_processes_have_one_effect(tmp_path: Path) -> None:
     """One process is reached over HTTP, another by Socket Mode, on one database: a click that both get acts once."""
     async with stage(tmp_path) as world:

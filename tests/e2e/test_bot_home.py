@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from bot.on_home import CONFLICT
@@ -93,6 +94,7 @@ async def test_one_delivery_three_times_is_one_look(tmp_path: Path) -> None:
         assert len(on.slack.calls("views.publish")) == 2
 
 
+@pytest.mark.requirement("slack-home-votes")
 async def test_a_vote_from_home_counts_as_on_the_card(tmp_path: Path) -> None:
     """What waits for Bob stands on Bob's Home with its card's link; approving there runs it, once."""
     async with stage(tmp_path, SCENE) as on, on.bot() as (_bot, core):
@@ -198,6 +200,7 @@ async def test_home_is_there_while_the_provider_is_not(tmp_path: Path) -> None:
         assert "Nothing waits for you." in said(view)
 
 
+@pytest.mark.requirement("slack-guests-look")
 async def test_a_guest_is_told_politely_and_sees_nothing(tmp_path: Path) -> None:
     """Neither servers nor changes nor controls; a person whom Slack cannot describe gets no more."""
     async with stage(tmp_path, SCENE) as on, on.bot() as (_bot, core):

@@ -81,6 +81,7 @@ async def test_every_read_can_be_shared(tmp_path: Path) -> None:
             assert buttons(message) == []
 
 
+@pytest.mark.requirement("slack-certain-or-nothing")
 async def test_a_name_that_means_several_servers_becomes_a_choice(tmp_path: Path) -> None:
     """Each candidate has its button; the one clicked is the one that runs, and nothing else does."""
     async with playing(tmp_path) as stage:
@@ -102,6 +103,7 @@ async def test_a_menu_asks_for_one_server(tmp_path: Path) -> None:
         await stage.card(words="Reboot web01.example.com")
 
 
+@pytest.mark.requirement("slack-acknowledged-first")
 async def test_a_provider_that_hangs_delays_no_acknowledgement(tmp_path: Path) -> None:
     """The ack comes at once; the person hears that the provider is slow, and then the answer."""
     async with playing(tmp_path) as stage:

@@ -50,6 +50,7 @@ async def test_a_workspace_installs_the_app_and_is_answered_with_its_own_token(b
     assert acme.config.team_name not in both.said(beta)
 
 
+@pytest.mark.requirement("workspace-tokens-sealed")
 async def test_tokens_are_sealed_at_rest_and_in_no_log(
     both: Stage, tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:

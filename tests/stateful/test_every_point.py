@@ -38,6 +38,7 @@ def interrupted(scene: Scene, change_id: str, left: int, stop: Stop) -> Mortal:
 
 @pytest.mark.parametrize("operation", ["reboot", "create"])
 @pytest.mark.parametrize("stop", [Stop.DIE, Stop.FAIL])
+@pytest.mark.requirement("sent-once")
 def test_a_process_that_is_stopped_anywhere_leaves_one_effect_or_none(scene: Scene, operation: str, stop: Stop) -> None:
     """Dead or without its database: another one, or the same, takes up what is left, and never sends again."""
     other = scene.started()

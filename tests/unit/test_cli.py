@@ -107,6 +107,7 @@ def test_wrong_usage_ends_with_two(capsys: pytest.CaptureFixture[str], words: li
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
+@pytest.mark.requirement("exit-codes")
 def test_an_error_has_its_exit_code(capsys: pytest.CaptureFixture[str], error: Exception, code: int) -> None:
     """Whatever a subcommand raises, alone or in a group, ends it with the code of the contract and one line."""
     for one in (error, ExceptionGroup("group", [ExceptionGroup("inner", [error])])):
@@ -125,6 +126,7 @@ def _raising(error: BaseException) -> Callable[[], int]:
     return call
 
 
+@pytest.mark.requirement("exit-codes")
 def test_an_error_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     """Message, hint and id stand in the line; what came from outside cannot steer the terminal or fill it."""
     error = ConfigurationError("bad\x1b[31m\nname " + "x" * 5000, hint="Set WAYSCLOUD_API_KEY.")

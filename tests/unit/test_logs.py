@@ -56,6 +56,7 @@ def log_in_every_way(secret: str) -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("secret", HIDDEN)
+@pytest.mark.requirement("secrets-stay-out-of-logs")
 def test_no_secret_reaches_the_log(capfd: pytest.CaptureFixture[str], secret: str, form: str) -> None:
     """However it is logged, a configured secret is masked, and standard output stays empty."""
     configured(VPSOPS_LOG_FORMAT=form, VPSOPS_LOG_LEVEL="debug")

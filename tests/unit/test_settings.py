@@ -43,6 +43,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SECRETS))
+@pytest.mark.requirement("secrets-from-files")
 def test_every_secret_may_come_from_a_file(tmp_path: Path, name: str) -> None:
     """A mounted secret is read without the line feed that editors and tools put at its end."""
     value = "postgresql://me:pw@db/vpsops" if name == "VPSOPS_DATABASE_URL" else SECRET
@@ -100,6 +101,7 @@ def test_an_endless_secret_file_is_not_read_to_its_end() -> None:
     assert len(values(load_settings({"SLACK_APP_TOKEN_FILE": "/dev/zero"}))["SLACK_APP_TOKEN"]) == 65_536
 
 
+@pytest.mark.requirement("settings-strict")
 def test_an_unknown_variable_is_refused_with_those_there_are() -> None:
     """A misspelt name would otherwise be a setting that silently does nothing."""
     error = refused({"VPSOPS_CHANEL": "C1", "VPSOPS_DATABASE": SECRET, "PATH": "/bin"})

@@ -194,6 +194,7 @@ def test_a_trail_from_its_start_begins_with_nothing() -> None:
     assert [fault.seq for fault in faults(lines)] == [1]
 
 
+@pytest.mark.requirement("audit-shows-tampering")
 def test_a_noted_head_shows_a_trail_that_was_rewritten_throughout() -> None:
     """Who writes the whole chain anew makes it fit itself, but not what somebody wrote down before."""
     true, forged = chain(6), chain(6, digest=GENESIS)
@@ -268,6 +269,7 @@ keys = st.lists(st.text("abcdefghijklmnopqrstuvwxyz0123456789", min_size=12, max
 
 
 @given(keys=keys, around=st.sampled_from(["{}", '{"arguments": {}}', '{"result": {"list": [{}]}}']))
+@pytest.mark.requirement("audit-without-keys")
 def test_keys_never_reach_the_trail(keys: list[str], around: str) -> None:
     """SSH keys are counted, not recorded, however deep they lie."""
     body = json.loads(around.replace("{}", json.dumps({"ssh_keys": keys, "hostname": "web01"})))

@@ -268,6 +268,7 @@ async def test_a_check_that_breaks_does_not_hide_the_others(capsys: pytest.Captu
     ]
 
 
+@pytest.mark.requirement("doctor-first-things-first")
 def test_the_exit_code_is_what_must_be_put_right_first() -> None:
     """Configuration comes before the key, that before the network, that before the rest; warnings do not count."""
     assert worst([ok("a", "x"), warn("a", "x", "y")]) == 0

@@ -61,6 +61,7 @@ def test_a_line_says_what_happened(stored: str, cli: Cli) -> None:
     assert 'text "mail.example.com was running, is stopped"' in drift
 
 
+@pytest.mark.requirement("text-is-data-in-terminals")
 def test_text_from_outside_cannot_steer_the_terminal(stored: str, cli: Cli) -> None:
     """A reason with line feeds, terminal codes and a thousand letters stays one short line."""
     assert stored

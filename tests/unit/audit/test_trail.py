@@ -84,6 +84,7 @@ async def found(database: Database, tamper: Tamper) -> list[str]:
     return told
 
 
+@pytest.mark.requirement("audit-shows-tampering")
 async def test_tampering_with_the_table_is_found(database_url: str) -> None:
     """Whatever is done to the table, verification names the record and says what happened to it."""
     async with open_database(database_url, FakeClock()) as database:
@@ -170,6 +171,7 @@ async def test_transactions_at_once_make_one_chain(database_url: str) -> None:
     assert len(records) == TOGETHER * 3 // 2
 
 
+@pytest.mark.requirement("audit-with-its-effect")
 async def test_a_record_of_a_failed_transaction_leaves_no_gap(database_url: str) -> None:
     """What did not happen is not recorded, and the next record continues the last one that was."""
     async with open_database(database_url, FakeClock()) as database:
@@ -210,6 +212,7 @@ async def test_records_come_in_pages(database_url: str) -> None:
         assert await database.read(seqs) == [[4, 5], [4, 6], [8, 9, 10], [3, 4, 5], [5, 7]]
 
 
+@pytest.mark.requirement("audit-export-alone")
 def test_an_export_is_verified_without_the_database(stored: str, cli: Cli, tmp_path: Path) -> None:
     """What was exported is whole in a file, and not when a letter of it was changed."""
     assert stored

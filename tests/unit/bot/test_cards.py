@@ -106,6 +106,7 @@ def test_every_state_has_words() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(NASTY, st.sampled_from(State))
+@pytest.mark.requirement("text-is-data-in-slack")
 def test_nothing_from_outside_is_read_as_markup(words: str, state: State) -> None:
     """Names, reasons, notes and votes ring no channel, make no link, end no code span and break no limit."""
     villain = hostile(state, words)

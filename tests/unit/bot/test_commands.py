@@ -148,6 +148,7 @@ def test_a_reason_is_kept_in_the_askers_words(text: str, reason: str) -> None:
         "reboot;stop web01",
     ],
 )
+@pytest.mark.requirement("slack-certain-or-nothing")
 def test_what_is_not_certain_is_never_run(text: str) -> None:
     """Anything else is answered with what to write instead, and runs nothing."""
     assert isinstance(parse(text), Unclear)

@@ -105,6 +105,7 @@ FUTURE = str(int(START.timestamp()) + 301)
         ({"Content-Length": "many"}, 413),
     ],
 )
+@pytest.mark.requirement("slack-signed-only")
 async def test_what_slack_did_not_sign_just_now_is_refused(headers: dict[str, str], status: int) -> None:
     """Bad, stale, missing or absurd signatures and sizes are answered with 4xx and go no further."""
     behind = Behind()

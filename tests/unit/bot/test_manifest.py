@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 import yaml
 
 import bot
@@ -28,6 +29,7 @@ def test_events_and_shortcuts_are_declared_only_if_handled() -> None:
     assert set(shortcuts) == set(listeners.SHORTCUTS)
 
 
+@pytest.mark.requirement("slack-manifest")
 def test_the_scopes_are_those_the_calls_need_and_no_more() -> None:
     """Every Web API method that the code names is covered, and every scope is needed by one of them."""
     scopes = set(MANIFEST["oauth_config"]["scopes"]["bot"])

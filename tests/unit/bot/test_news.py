@@ -64,6 +64,7 @@ def test_what_is_for_voters_is_for_no_channel(event: str) -> None:
     assert of_change(change(), event, NOW) is None
 
 
+@pytest.mark.requirement("notices-to-subscribers")
 def test_only_who_subscribed_is_told_and_each_channel_once() -> None:
     """Two subscriptions of one channel are one message; other servers and other events are nobody's."""
     wanted = [
@@ -119,6 +120,7 @@ def test_the_settings_channel_is_the_simple_default(
     assert [(one.channel, one.id) for one in found] == channels
 
 
+@pytest.mark.requirement("quiet-hours")
 def test_quiet_hours_hold_back_all_but_what_is_urgent() -> None:
     """At night it waits until seven in Oslo; what failed is told at once, and so is what a loud subscription wants."""
     wanted = {"sub_1": sub(options=NIGHT), "sub_2": sub("sub_2")}

@@ -123,6 +123,7 @@ async def test_six_servers_at_once_are_one_list_and_five_are_not(desk: Desk) -> 
     assert desk.threads == [""] * 6  # a list is nobody's thread
 
 
+@pytest.mark.requirement("quiet-hours")
 async def test_a_quiet_night_is_one_summary_in_the_morning(desk: Desk) -> None:
     """Nothing is said at night but what is urgent; at seven all of it comes as one message, and only once."""
     await sleep_at_night(desk)

@@ -148,6 +148,7 @@ async def test_what_may_pass_is_tried_again(tmp_path: Path, error: str, status: 
         assert await here.calls("chat.postMessage", 3) == [error, error, None]
 
 
+@pytest.mark.requirement("slack-messages-survive")
 async def test_a_lost_answer_posts_no_second_message(tmp_path: Path) -> None:
     """The post arrived and the connection broke: the next try finds it by its name."""
     async with room(tmp_path) as here:

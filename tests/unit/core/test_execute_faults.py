@@ -97,6 +97,7 @@ async def test_every_fault_of_a_reboot_has_its_end(stage: Stage) -> None:
     assert await ends(stage, "reboot", cases) == [case.end for case in cases]
 
 
+@pytest.mark.requirement("never-repeated")
 async def test_every_fault_of_a_create_has_its_end(stage: Stage) -> None:
     """An unclear create is looked up by its hostname: found is adopted and watched, not found was not made."""
     cases = (*REFUSED, *BEFORE, *after("outcome_unknown adopted succeeded"))

@@ -61,6 +61,7 @@ async def at_once(*clicks: Callable[[], Awaitable[Change]]) -> list[str]:
     return sorted(seen)
 
 
+@pytest.mark.requirement("sent-once")
 async def test_clicks_in_the_same_instant_are_one(two: Two) -> None:
     """Of eight confirmations in two processes one counts, and the provider is asked once."""
     first, second = two
@@ -137,6 +138,7 @@ async def test_an_unreachable_provider_fails_before_anything_is_sent(stage: Stag
 
 
 @pytest.mark.parametrize("really", [Really.STOPPED, Really.ERROR, Really.TERMINATED])
+@pytest.mark.requirement("stale-is-superseded")
 async def test_a_server_in_another_state_supersedes(stage: Stage, really: Really) -> None:
     """What was agreed to was about a running server; the note says what is there now."""
     server = stage.server("web.example.com")
@@ -265,6 +267,7 @@ async def left_sending(stage: Stage, change: Change) -> None:
 
 @pytest.mark.parametrize("done", [True, False], ids=["done", "not done"])
 @pytest.mark.parametrize("operation", ["stop", "create"])
+@pytest.mark.requirement("unknown-is-looked-up")
 async def test_what_a_dead_process_was_sending_is_looked_up(
     database_url: str, provider: SimulatorHandle, operation: str, *, done: bool
 ) -> None:
@@ -313,6 +316,7 @@ async def freeze(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     await stage.database.transact(lambda connection: connection.execute(gone))
 
 
+@pytest.mark.requirement("late-process-sends-nothing")
 async def test_a_frozen_process_that_wakes_up_late_sends_nothing(two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
     """Frozen between the intention and the send: another process has looked it up when it wakes, and it stays here."""
     frozen, other = two

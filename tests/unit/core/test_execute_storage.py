@@ -102,6 +102,7 @@ async def test_a_locked_database_sends_nothing_and_loses_nothing(provider: Simul
         assert "sending outcome_unknown" in await stage.events(after.id)
 
 
+@pytest.mark.requirement("storage-full")
 async def test_a_full_disk_sends_nothing_and_loses_nothing(provider: SimulatorHandle, tmp_path: Path) -> None:
     """Without room for the intention nothing leaves; with room again everything goes on by itself."""
     async with staged(f"sqlite:///{tmp_path / 'v.sqlite3'}", provider, IMPATIENT) as stage:

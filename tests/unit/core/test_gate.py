@@ -34,6 +34,7 @@ def done(provider: SimulatorHandle) -> list[str]:
     return [effect.operation for effect in provider.simulator.world.effects]
 
 
+@pytest.mark.requirement("reads-run-at-once")
 async def test_a_read_runs_at_once(core: Core) -> None:
     """A read is done when the gate answers, and leaves no change behind."""
     outcome = await core.gate.submit(asked("get", server="web01"))
@@ -105,6 +106,7 @@ async def test_what_could_not_be_sent_is_not_asked_of_anybody(core: Core, wrong:
     assert await core.gate.changes() == []
 
 
+@pytest.mark.requirement("only-the-asker-confirms")
 async def test_only_the_asker_confirms(core: Core, provider: SimulatorHandle) -> None:
     """Somebody else's confirmation is refused and the change stays held."""
     held = await core.gate.submit(asked("stop", server="web01"))
@@ -117,6 +119,7 @@ async def test_only_the_asker_confirms(core: Core, provider: SimulatorHandle) ->
     assert done(provider) == []
 
 
+@pytest.mark.requirement("same-ask-same-change")
 async def test_the_same_request_twice_is_one_change(core: Core) -> None:
     """A deduplication key names one change, however often it arrives."""
     first = await core.gate.submit(asked("stop", "trigger-1", server="web01"))
@@ -126,6 +129,7 @@ async def test_the_same_request_twice_is_one_change(core: Core) -> None:
     assert first.change.id == second.change.id
 
 
+@pytest.mark.requirement("one-change-a-server")
 async def test_a_second_change_on_a_server_is_refused_with_the_first_ones_id(core: Core) -> None:
     """One change at a time acts on a server."""
     first = await core.gate.submit(asked("stop", server="web01"))
@@ -157,6 +161,7 @@ async def test_a_reboot_settles_in_a_dialect_without_uptimes(database_url: str) 
     assert (change.state, change.overdue) == (State.SUCCEEDED, False)
 
 
+@pytest.mark.requirement("stale-is-superseded")
 async def test_a_policy_that_changed_since_voids_what_was_decided_under_the_old_one(
     core: Core, settings: Settings, provider: SimulatorHandle, tmp_path: Path
 ) -> None:

@@ -75,6 +75,7 @@ def held(seconds: float = 900.0, **more: Any) -> Change:
     return change(state=State.HELD, sent_at=None, expires_at=START + timedelta(seconds=seconds), **more)
 
 
+@pytest.mark.requirement("hold-expires")
 async def test_a_hold_expires_when_its_time_is_over_and_not_before(kept: Kept) -> None:
     """Nobody answered: it ends, people are told once, and the server is free for the next."""
     await kept.has(held(900))
@@ -121,6 +122,7 @@ async def test_a_hold_with_a_vote_asks_nobody_else(kept: Kept) -> None:
     assert await kept.notices() == ["reminder"]
 
 
+@pytest.mark.requirement("escalation")
 async def test_what_was_missed_while_nobody_kept_is_made_up_for(kept: Kept) -> None:
     """Both times passed while no process was there: both are told at once, each once."""
     await kept.has(held(900, ruling=APPROVE), remind_in=450.0)
@@ -130,6 +132,7 @@ async def test_what_was_missed_while_nobody_kept_is_made_up_for(kept: Kept) -> N
     assert await kept.notices() == ["unanswered", "reminder"]
 
 
+@pytest.mark.requirement("holds-cost-nothing")
 async def test_a_thousand_holds_ask_for_nothing(kept: Kept) -> None:
     """Waiting for people starts no run and no watch."""
     holds = [held(id=f"chg_{number}") for number in range(1000)]

@@ -41,6 +41,7 @@ async def refusals(stage: Stage) -> list[Mapping[str, Any]]:
     return [record.body for record in records if record.event == "refused"]
 
 
+@pytest.mark.requirement("protected-servers")
 async def test_a_protected_server_is_changed_by_nobody(database_url: str, provider: SimulatorHandle) -> None:
     """The refusal names the limit, its value and what to do, has an id, and is on record under it."""
     async with limited(database_url, provider, protected=frozenset({"web*"})) as stage:
@@ -110,6 +111,7 @@ async def test_what_all_would_cost_is_limited(database_url: str, provider: Simul
         assert "Choose a smaller plan" in refused.hint
 
 
+@pytest.mark.requirement("spend-is-limited")
 async def test_a_price_that_cannot_be_read_refuses(database_url: str, provider: SimulatorHandle) -> None:
     """Without the catalogue nobody knows what the servers cost, so nothing is made."""
     async with limited(database_url, provider, max_monthly_spend=1e9) as stage:
@@ -139,6 +141,7 @@ async def test_of_many_creates_at_once_only_those_that_fit_are_taken(
     assert sorted(type(one).__name__ for one in outcomes) == ["Held"] * 3 + ["Refused"] * 5
 
 
+@pytest.mark.requirement("spend-is-limited")
 async def test_of_creates_approved_at_once_only_those_that_fit_are_sent(
     database_url: str, provider: SimulatorHandle
 ) -> None:
@@ -170,6 +173,7 @@ async def test_changes_of_one_principal_are_counted_by_the_hour(database_url: st
         assert isinstance(await ask(stage, "stop", "db01"), Held)
 
 
+@pytest.mark.requirement("calls-are-limited")
 async def test_calls_that_come_too_fast_are_refused_reads_too(database_url: str, provider: SimulatorHandle) -> None:
     """The provider is not asked for them, and the trail keeps one refusal, not each."""
     async with limited(database_url, provider, calls_per_minute=2) as stage:

@@ -90,6 +90,7 @@ async def test_drift_is_told_while_nothing_is_being_changed(database_url: str, p
         assert [one.body["hostname"] for one in records if one.event == "drift"] == ["web90.example.com"]
 
 
+@pytest.mark.requirement("own-change-is-no-drift")
 async def test_what_our_own_change_did_is_no_drift(database_url: str, provider: SimulatorHandle) -> None:
     """A stop that was asked for here is told as a change and not again as drift."""
     async with staged(database_url, provider, SETUP) as stage:

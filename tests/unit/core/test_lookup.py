@@ -61,6 +61,7 @@ def test_every_finding_is_a_step_of_the_table(what: Change, look: Look, used: Us
 
 
 @given(changes, looks, usages)
+@pytest.mark.requirement("settled-is-seen")
 def test_success_is_seen_and_never_concluded(what: Change, look: Look, used: Usage | None) -> None:
     """A success or an adoption names a server of the list that is not failed; silence proves none."""
     found = judge(what, look, used, DEFAULT_TIMING)
@@ -72,6 +73,7 @@ def test_success_is_seen_and_never_concluded(what: Change, look: Look, used: Usa
 
 
 @given(changes, looks, usages)
+@pytest.mark.requirement("unknown-is-looked-up")
 def test_every_unclear_outcome_ends(what: Change, look: Look, used: Usage | None) -> None:
     """Once the settling time is over, a look that could be read tells, or hands over to a person."""
     found = judge(what, look, used, DEFAULT_TIMING)

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 import core
 from core.operations import OPERATIONS
 from core.wayscloud.client import Wayscloud
@@ -48,6 +50,7 @@ def test_the_clients_methods_are_all_known() -> None:
     assert public - VIEWS == READS | WRITES
 
 
+@pytest.mark.requirement("gate-no-way-around")
 def test_only_the_registry_names_a_write() -> None:
     """Each write of the client is called in one place: the registry entry of its operation."""
     for write in sorted(WRITES):
@@ -60,6 +63,7 @@ def test_no_text_names_a_write() -> None:
     assert {name for name, text in texts() if text in WRITES} == {"core/wayscloud/routes.py"}
 
 
+@pytest.mark.requirement("gate-no-way-around")
 def test_only_the_gate_and_the_runner_run_an_operation() -> None:
     """`operation.run` is called by the gate, for reads, and by the runner, for what was approved."""
     running = set()

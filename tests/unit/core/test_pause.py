@@ -98,6 +98,7 @@ def _give_to(connection: Connection, change: Change, actor: Actor) -> None:
     connection.execute(sa.update(CHANGES).where(CHANGES.c.id == change.id).values(actor=asdict(actor)))
 
 
+@pytest.mark.requirement("pause-stops-agents")
 async def test_what_was_approved_and_not_sent_is_cancelled(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pause that comes while the runner looks at the server for the last time keeps the write from leaving."""
     look = Runner._check
@@ -132,6 +133,7 @@ async def test_an_approved_change_that_a_dead_process_left_is_cancelled_too(stag
     assert stage.effects("reboot") == 0
 
 
+@pytest.mark.requirement("pause-stops-agents")
 async def test_nothing_leaves_after_the_pause_is_told(
     stage: Stage, database_url: str, provider: SimulatorHandle
 ) -> None:
@@ -183,6 +185,7 @@ async def test_no_agent_throws_the_switch(stage: Stage) -> None:
     assert await stage.gate.agents_paused() == pause.Pause()
 
 
+@pytest.mark.requirement("pause-ends-by-members")
 async def test_anybody_pauses_and_only_members_let_agents_go_on(stage: Stage) -> None:
     """Pausing is the safe direction; resuming takes what was read of the person at the click."""
     gate = guarded(stage.gate)
@@ -218,6 +221,7 @@ async def test_a_pause_that_was_not_seen_is_not_lifted(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("value", [{}, {"paused": "no"}, [], "off"])
+@pytest.mark.requirement("pause-unreadable-is-on")
 async def test_a_switch_that_cannot_be_understood_is_on(stage: Stage, value: object) -> None:
     """A row that a newer version or a hand wrote counts as paused."""
     row = {"name": pause.NAME, "value": value, "by": {"odd": 1}, "at": 1.0}

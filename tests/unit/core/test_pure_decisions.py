@@ -87,6 +87,7 @@ def test_every_state_is_reached_and_every_life_ends() -> None:
 
 
 @given(st.sampled_from(State), st.sampled_from(State))
+@pytest.mark.requirement("steps-by-the-table")
 def test_a_step_the_table_does_not_have_raises(before: State, after: State) -> None:
     """Nothing but the table's steps passes, and nothing leaves a final state."""
     if after in STEPS[before]:
@@ -123,12 +124,14 @@ def test_a_digest_is_of_what_was_shown_whatever_its_order(order: list[str]) -> N
     ],
     ids=["agent", "asker", "human behind the agent", "other group", "no group"],
 )
+@pytest.mark.requirement("asker-never-votes")
 def test_who_may_not_vote_is_told_why(who: Actor, why: str) -> None:
     """Never the requester, never the human behind the agent, never somebody the rules do not name."""
     with pytest.raises(NotAllowed, match=why):
         check(change(state=State.HELD), who)
 
 
+@pytest.mark.requirement("one-vote-each")
 def test_nobody_votes_twice_under_another_name() -> None:
     """One vote a person, whatever that person is called."""
     first = Vote(voter("U2", aliases=("bob@example.com",)), Verdict.APPROVE, "", "", NOW)

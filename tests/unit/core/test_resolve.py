@@ -32,6 +32,7 @@ async def unclear(stage: Stage, actor: Actor) -> Change:
     return held
 
 
+@pytest.mark.requirement("person-settles")
 async def test_the_human_who_asked_settles_it(stage: Stage) -> None:
     """Yourself or through an agent, it is yours to say, by whichever of your names the agent knew you."""
     mine = await unclear(stage, replace(AGENT, human="alice@acme.example"))
@@ -65,6 +66,7 @@ async def test_a_change_without_approvers_is_settled_by_who_sees_approvals(stage
     assert (await guarded.resolve(change.id, member, happened=True)).state is State.SUCCEEDED
 
 
+@pytest.mark.requirement("person-settles")
 async def test_no_agent_settles_anything(stage: Stage) -> None:
     """Not even its own human's change, and whatever groups it says it is in."""
     change = await unclear(stage, AGENT)

@@ -95,6 +95,7 @@ async def ask(core: Core, team: str, operation: str = "reboot", key: str = "") -
     return outcome.change
 
 
+@pytest.mark.requirement("workspaces-apart")
 async def test_another_workspace_knows_nothing_of_a_change(core: Core) -> None:
     """Nobody there can read, confirm, vote on, cancel, settle or wait for it, whatever their id is."""
     change = await ask(core, "T1")

@@ -141,6 +141,7 @@ def test_protected_servers_are_left_alone(hostname: str, actor: Actor, limit: st
 
 
 @given(st.lists(st.builds(Narrowing, st.just("x"), st.booleans(), deny_tools=st.frozensets(st.sampled_from([*TOOLS])))))
+@pytest.mark.requirement("narrowing-never-widens")
 def test_narrowings_never_widen(narrowings: list[Narrowing]) -> None:
     """What several leave is what each of them leaves; read-only leaves nothing that alters."""
     whole = Reach(tuple(narrowings))

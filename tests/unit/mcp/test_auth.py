@@ -50,6 +50,7 @@ def tokens(settings: Settings, tmp_path: Path) -> Settings:
     return with_tokens(settings, tmp_path)
 
 
+@pytest.mark.requirement("mcp-scopes")
 async def test_two_clients_have_their_own_identity_and_tools(
     core: Core, tokens: Settings, provider: SimulatorHandle, era: str
 ) -> None:

@@ -84,6 +84,7 @@ async def test_a_server_is_created_once_after_a_yes(
     ],
     ids=["false", "empty", "word", "number", "other", "decline", "cancel"],
 )
+@pytest.mark.requirement("mcp-asks-its-human")
 async def test_only_a_submitted_true_is_a_yes(
     core: Core, provider: SimulatorHandle, era: str, answer: t.ElicitResult
 ) -> None:
@@ -97,6 +98,7 @@ async def test_only_a_submitted_true_is_a_yes(
     assert effects(provider) == {}
 
 
+@pytest.mark.requirement("mcp-asks-its-human")
 async def test_a_client_that_cannot_ask_is_refused(core: Core, provider: SimulatorHandle, era: str) -> None:
     """Without elicitation nothing is held and nothing runs; the model reads why and where to ask instead."""
     async with client_of(core, era) as client:

@@ -66,6 +66,7 @@ def talk(messages: list[dict[str, Any]], env: dict[str, str], words: Sequence[st
 
 @pytest.mark.process
 @pytest.mark.parametrize("version", [*HANDSHAKE_PROTOCOL_VERSIONS])
+@pytest.mark.requirement("mcp-early-answers")
 def test_an_early_handshake_is_the_sdks_own(tmp_path: Path, version: str) -> None:
     """Every handshake and the lists after it read the same with and without the front."""
     told = [hello(version), READY, *(asking(method, method) for method in LISTS)]

@@ -53,6 +53,7 @@ async def test_a_change_is_confirmed_over_http(core: Core, provider: SimulatorHa
     assert effects(provider) == {"stop": 1}
 
 
+@pytest.mark.requirement("mcp-both-eras")
 async def test_clients_of_both_eras_are_served_at_once(core: Core, provider: SimulatorHandle) -> None:
     """Several sessions ask and answer at the same time, each its own question."""
     said: dict[str, str] = {}
@@ -231,6 +232,7 @@ async def test_settings_that_do_not_fit_are_told(core: Core, values: dict[str, s
         site_of(Settings.model_validate(values), sock, core.clock)
 
 
+@pytest.mark.requirement("mcp-open-needs-tokens")
 async def test_an_open_address_needs_authentication(core: Core, settings: Settings) -> None:
     """Beyond loopback nothing is served without authentication; with an issuer the public address must be known."""
     with listen("0.0.0.0", 0) as sock:

@@ -132,6 +132,7 @@ def test_a_flag_that_cannot_hold_refuses_to_start(words: tuple[str, ...], said: 
     assert str(refused.value).replace("''", "").startswith(said)
 
 
+@pytest.mark.requirement("narrowing-never-widens")
 async def test_servers_out_of_sight_are_not_there(settings: Settings, tmp_path: Path, era: str) -> None:
     """Not listed, not named in a refusal, no change of theirs told or cancelled, none made; resources neither."""
     async with limited(settings, tmp_path, '[limits.mcp]\nservers = ["web*"]\n') as core:

@@ -76,6 +76,7 @@ async def test_a_change_is_heard_of_until_its_end(core: Core, provider: Simulato
     assert dict(provider.simulator.world.counts) == {"stop": 1}
 
 
+@pytest.mark.requirement("live-updates")
 async def test_another_processs_change_is_heard_of(core: Core, settings: Settings, era: str) -> None:
     """Whoever moves a change, by whichever process, those who listen here are told."""
     change = await held(core)

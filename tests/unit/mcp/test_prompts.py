@@ -158,6 +158,7 @@ EVERY = {
 
 
 @pytest.mark.parametrize("prompt", EVERY)
+@pytest.mark.requirement("prompts-carry-data")
 async def test_hostile_words_stay_data(core: Core, provider: SimulatorHandle, era: str, prompt: str) -> None:
     """A name that gives orders stands within marked JSON on one line, an argument within quotation marks."""
     world = provider.simulator.world

@@ -165,6 +165,7 @@ async def test_without_a_key_every_tool_says_what_to_set(
     assert provider.simulator.journal.total == 0
 
 
+@pytest.mark.requirement("text-is-data-for-models")
 async def test_text_from_the_api_is_data(core: Core, provider: SimulatorHandle, era: str) -> None:
     """A name with control, bidirectional and line characters comes out on one line, bounded and visible."""
     world = provider.simulator.world

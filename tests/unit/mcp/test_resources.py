@@ -209,6 +209,7 @@ def settings_of(provider: SimulatorHandle, tmp_path: Path, **more: str) -> Setti
     return Settings.model_validate(values | more)
 
 
+@pytest.mark.requirement("resources-obey-policy")
 async def test_the_policy_decides_reads(provider: SimulatorHandle, tmp_path: Path, era: str) -> None:
     """A server that a rule keeps from agents is not read as a resource either, and the rule is named."""
     config = tmp_path / "vpsops.toml"

@@ -114,6 +114,7 @@ def test_servers_that_share_a_name_are_told_once_each() -> None:
 
 @settings(max_examples=25, deadline=None, phases=QUICKLY)
 @given(st.lists(HOSTILE, min_size=1, max_size=12), st.lists(st.sampled_from(FIELDS), unique=True))
+@pytest.mark.requirement("mcp-results-bounded")
 def test_no_read_is_over_the_budget_whatever_the_api_says(words: list[str], fields: list[str]) -> None:
     """Servers, plans, templates, regions and figures full of hostile text."""
     long = words[0]

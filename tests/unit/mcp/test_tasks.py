@@ -177,6 +177,7 @@ async def test_a_task_is_cancelled_before_it_is_sent_and_goes_on_after(core: Cor
 
 
 @voted_on
+@pytest.mark.requirement("tasks-are-ones-own")
 async def test_anothers_task_is_as_unknown_as_none(core: Core) -> None:
     """Another human, another program and a wrong id get the same error for all three methods."""
     async with task_client(build_server(core, HERS)) as client:
@@ -196,6 +197,7 @@ async def test_anothers_task_is_as_unknown_as_none(core: Core) -> None:
 
 
 @voted_on
+@pytest.mark.requirement("tasks-outlive-restarts")
 async def test_a_task_survives_the_server(settings: Settings, provider: SimulatorHandle) -> None:
     """What a task is stands in the database: the next process answers for it."""
     async with (

@@ -159,6 +159,7 @@ def test_a_clients_name_is_only_its_claim(claimed: str, name: str) -> None:
     assert (actor.name, actor.id, actor.human) == (name, f"mcp:{name}", ANN)
 
 
+@pytest.mark.requirement("text-is-data-for-models")
 def test_an_approvers_note_reaches_the_agent_as_their_words() -> None:
     """What somebody wrote with an approval is quoted, and what is in it stays data."""
     bob = Actor(ActorKind.PERSON, "U0BOB", "bob")

@@ -4,6 +4,7 @@ Regenerate the snapshots with `.venv/bin/python -m tests.unit.mcp.tool_snapshots
 """
 
 import json
+import re
 from itertools import pairwise
 
 import mcp.types as t
@@ -47,6 +48,20 @@ def test_every_tool_states_all_four_annotations(tool: t.Tool) -> None:
     assert not (hints.read_only_hint and hints.destructive_hint)
 
 
+@pytest.mark.requirement("no-approval-over-mcp")
+def test_no_tool_and_no_argument_approves() -> None:
+    """Besides the operations there are four tools on changes, and no argument stands for anybody's yes."""
+    assert {tool.name for tool in TOOLS} == {f"vps_{name}" for name in OPERATIONS} | {
+        "vps_changes",
+        "vps_change_get",
+        "vps_change_wait",
+        "vps_change_cancel",
+    }
+    named = {name for tool in TOOLS for name in tool.input_schema["properties"]}
+    assert "reason" in named
+    assert not {name for name in named if re.search("approv|confirm|vote|force|yes|agree|note|human", name)}
+
+
 def test_what_disrupts_is_marked() -> None:
     """Stop and reboot are destructive, start and create are not, reads are read-only."""
     hints = {tool.name: tool.annotations for tool in operation_tools()}
@@ -70,6 +85,7 @@ def test_schemas_are_there_inline_and_without_titles(tool: t.Tool) -> None:
         assert schema is tool.input_schema or schema["properties"]
 
 
+@pytest.mark.requirement("mcp-both-eras")
 async def test_both_eras_list_the_same_tools(core: Core) -> None:
     """The list is the same for every client, every time, and the new era may keep it for a while."""
     listed = []

@@ -51,6 +51,7 @@ def test_check_without_a_file_is_about_the_embedded_policy(capsys: pytest.Captur
     assert "the embedded policy (VPSOPS_CONFIG is not set): good." in capsys.readouterr().out
 
 
+@pytest.mark.requirement("policy-explains")
 def test_explain_names_who_spoke_and_why_the_others_did_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,6 +123,7 @@ def test_reasons_stay_short() -> None:
         ("create", AGENT, "C1", Decision.APPROVE),
     ],
 )
+@pytest.mark.requirement("policy-without-rules")
 def test_the_embedded_policy(operation: str, actor: Actor, channel: str, decision: Decision) -> None:
     """People confirm for themselves; agents need a person in Slack where there is one."""
     assert policy_of(default_rules(channel)).decide(asked(operation, actor)).decision is decision

@@ -62,6 +62,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.requirement("policy-loads-strictly")
 def test_a_wrong_key_or_word_is_named_with_its_line() -> None:
     """Each mistake says where it is and what to do."""
     assert told(WRONG) == snapshot(
@@ -195,6 +196,7 @@ def test_what_is_wrong_with_the_file_is_named_too() -> None:
     )
 
 
+@pytest.mark.requirement("policy-loads-strictly")
 def test_a_rule_that_can_never_matter_is_refused() -> None:
     """A rule covered by a stricter one, wherever it stands, is a mistake somebody should see."""
     covered = rule('operation = "stop"', 'actor = "agent"', 'decision = "confirm"')

@@ -4,6 +4,7 @@ import fnmatch
 from dataclasses import replace
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,6 +103,7 @@ KNOWN = st.builds(
 
 
 @given(any_rules(), KNOWN)
+@pytest.mark.requirement("strictest-wins")
 def test_the_strictest_matching_rule_wins_and_exactly_the_matching_rules_are_named(
     found: list[Rule], facts: Facts
 ) -> None:
@@ -124,6 +126,7 @@ def test_explaining_comes_to_the_same_as_deciding(found: list[Rule], facts: Fact
 
 
 @given(any_rules(), FACTS, st.randoms(use_true_random=False))
+@pytest.mark.requirement("strictest-wins")
 def test_order_never_matters(found: list[Rule], facts: Facts, dice: Random) -> None:
     """The same rules in another order are the same policy, and say the same to the last word."""
     shuffled = list(found)
@@ -165,6 +168,7 @@ def unknown_and_known(draw: st.DrawFn) -> tuple[Facts, Facts]:
 
 
 @given(any_rules(), unknown_and_known())
+@pytest.mark.requirement("unknown-is-strict")
 def test_what_is_unknown_is_decided_as_strictly_as_whatever_it_may_be(
     found: list[Rule], pair: tuple[Facts, Facts]
 ) -> None:

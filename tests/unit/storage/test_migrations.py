@@ -177,6 +177,7 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(engine: sa.Engine, tmp_
         assert standing(connection) is Standing.CURRENT
 
 
+@pytest.mark.requirement("storage-newer-schema")
 async def test_a_newer_schema_is_refused(database_url: str, tmp_path: Path) -> None:
     """A version that does not know the schema must not touch it, neither to serve nor to look."""
     with engine_of(database_url) as engine:

@@ -48,6 +48,7 @@ def ids(messages: list[Message]) -> list[int]:
     return [message.id for message in messages]
 
 
+@pytest.mark.requirement("slack-messages-survive")
 async def test_a_message_is_stored_with_its_effect_or_not_at_all(
     database: Database, clock: FakeClock, boxes: tuple[Outbox, Outbox]
 ) -> None:

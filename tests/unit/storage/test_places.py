@@ -40,6 +40,7 @@ def test_a_later_mount_on_the_same_point_hides_the_earlier() -> None:
     assert engines.file_system(Path("/data"), ["a /data ext4 rw 0 0", "b /data nfs rw 0 0"]) == "nfs"
 
 
+@pytest.mark.requirement("storage-local-disk")
 async def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite loses data there, so the process must not start."""
     monkeypatch.setattr(engines, "_mounts", lambda: [f"server:/x {tmp_path} nfs4 rw 0 0"])
@@ -80,6 +81,7 @@ async def test_a_password_in_a_refused_url_is_not_shown() -> None:
     assert "s3cret-word" not in f"{caught.value}{caught.value.__cause__!r}"
 
 
+@pytest.mark.requirement("storage-private")
 async def test_folder_and_files_are_their_owners_alone(tmp_path: Path) -> None:
     """People's reasons are in the file, so that nobody else on the machine can read it or its journal."""
     path = tmp_path / "state" / "vpsops" / "v.sqlite3"

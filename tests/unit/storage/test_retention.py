@@ -60,6 +60,7 @@ async def test_only_what_is_of_no_use_is_forgotten(database: Database) -> None:
     assert await database.read(left) == [[11, 13], ["unfinished", "young"], ["89"]]
 
 
+@pytest.mark.requirement("storage-keeps")
 async def test_changes_and_the_trail_are_never_forgotten(database: Database) -> None:
     """However old they are, nothing takes them away."""
     await database.transact(samples.fill)

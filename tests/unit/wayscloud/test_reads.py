@@ -416,6 +416,7 @@ async def test_nobody_listening_is_not_sent() -> None:
 @pytest.mark.parametrize(
     "status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"]
 )
+@pytest.mark.requirement("key-stays-at-its-origin")
 async def test_the_key_never_goes_to_another_port(status: str) -> None:
     """A redirect to another origin, even on the same machine, is refused and not visited."""
     async with wire(answers(raw("200 OK", b"{}"))) as elsewhere:

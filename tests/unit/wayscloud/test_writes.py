@@ -144,6 +144,7 @@ FAULTS: Final[dict[str, Handler]] = {
 
 @every_write
 @pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.requirement("never-repeated")
 async def test_no_fault_makes_a_write_go_out_twice(fault: str, write: Write) -> None:
     """Whatever goes wrong after a write has left, it went once, and the outcome is unknown."""
     settings = replace(HURRIED, max_body_bytes=100_000)
