@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-
 unexport PYTHONDONTWRITEBYTECODE  # every process that a test starts would compile the SDKs anew
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-process test-postgres test-browser check docs playground crash pictures conformance evals tokens bench lock clean
+.PHONY: help demo test test-slow test-postgres test-browser check docs playground crash pictures conformance evals tokens bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -22,10 +22,10 @@ demo: $(VENV)/.ready ## Play the whole story against the built-in simulators
 	$(BIN)/vpsops demo
 
 test: $(VENV)/.ready ## Run every test that needs nothing else
-	$(BIN)/python -m pytest -n 4 --dist worksteal -q -m 'not process'
+	$(BIN)/python -m pytest -n 4 --dist worksteal -q -m 'not slow'
 
-test-process: $(VENV)/.ready ## Run the tests that start whole processes
-	$(BIN)/python -m pytest -n 4 --dist worksteal -q -m process
+test-slow: $(VENV)/.ready ## Run the tests that start whole processes or wait for seconds
+	$(BIN)/python -m pytest -n 4 --dist worksteal -q -m slow
 
 test-postgres: $(VENV)/.ready ## Run the tests that a database makes a difference to on a real PostgreSQL
 	TEST_POSTGRES=1 $(BIN)/python -m pytest -n 2 -q

@@ -10,7 +10,7 @@ from tests.docs.generate import ROOT
 from tests.docs.links import anchors_of
 
 PROMISED: dict[str, dict[str, str]] = tomllib.loads((ROOT / "docs/requirements.toml").read_text(encoding="utf-8"))
-COLLECTED = ("contract", "docs", "e2e", "stateful", "unit")  # what `make test` and `make test-process` run
+COLLECTED = ("contract", "docs", "e2e", "stateful", "unit")  # what `make test` and `make test-slow` run
 
 
 def held() -> dict[str, list[str]]:
@@ -56,5 +56,5 @@ def test_a_promise_is_one_sentence_and_stands_in_the_guide(ident: str) -> None:
 
 def test_marks_are_found_where_they_are() -> None:
     """The reader of the source sees a mark between others, on a coroutine too, and nothing else."""
-    source = '@pytest.mark.process\n@pytest.mark.requirement("one")\nasync def test_a(): ...\n\n\ndef test_b(): ...\n'
+    source = '@pytest.mark.slow\n@pytest.mark.requirement("one")\nasync def test_a(): ...\n\n\ndef test_b(): ...\n'
     assert marked(ast.parse(source)) == [("one", "test_a")]

@@ -12,6 +12,8 @@ from core.errors import ConfigurationError
 from tests.fakes.slack_bot import Scene, stage
 from tests.fakes.timing import QUICK
 
+pytestmark = pytest.mark.slow
+
 AWAY = Scene(settings={"SLACK_API_URL": "http://127.0.0.1:9/api/"})
 
 

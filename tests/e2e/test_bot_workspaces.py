@@ -22,6 +22,8 @@ from tests.fakes.slack_bot import buttons, shown
 from tests.fakes.slack_many import ACME, BETA, GAMMA, Stage, stage
 from tests.fakes.timing import QUICK
 
+pytestmark = pytest.mark.slow
+
 ALICE, BOB, ZOE = "U0ALICE", "U0BOB", "U0ZOE"
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U0DAVE")
 

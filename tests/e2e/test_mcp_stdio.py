@@ -22,7 +22,7 @@ from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.unit.mcp.listening import Ear, hearing
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.slow
 KEY = "wayscloud_vps_test1_SECRET"
 COMMAND = (sys.executable, "-m", "vpsops", "mcp")
 BOUND = 20.0  # seconds for a process to start and answer, on a busy machine

@@ -53,7 +53,7 @@ async def test_a_careless_agent_fails(scenario: Scenario, fleet: SimulatorHandle
     assert report.complaints, report.final
 
 
-@pytest.mark.process
+@pytest.mark.slow
 async def test_any_program_can_play(tmp_path: Path, fleet: SimulatorHandle) -> None:
     """A line of JSON in and out for each turn is all it takes."""
     path = tmp_path / "agent.py"

@@ -64,7 +64,7 @@ def talk(messages: list[dict[str, Any]], env: dict[str, str], words: Sequence[st
     return heard
 
 
-@pytest.mark.process
+@pytest.mark.slow
 @pytest.mark.parametrize("version", [*HANDSHAKE_PROTOCOL_VERSIONS])
 @pytest.mark.requirement("mcp-early-answers")
 def test_an_early_handshake_is_the_sdks_own(tmp_path: Path, version: str) -> None:
@@ -76,7 +76,7 @@ def test_an_early_handshake_is_the_sdks_own(tmp_path: Path, version: str) -> Non
     assert all("result" in json.loads(one) for one in early)
 
 
-@pytest.mark.process
+@pytest.mark.slow
 def test_early_answers_of_the_new_era_are_the_sdks_own(tmp_path: Path) -> None:
     """Discovery and the lists read the same with and without the front."""
     told = [asking(method, method, _meta=META) for method in ("server/discover", *LISTS)]
@@ -94,7 +94,7 @@ def test_the_shipped_answers_are_given_without_the_sdk(tmp_path: Path) -> None:
     assert set(found["legacy"]) == set(LISTS)
 
 
-@pytest.mark.process
+@pytest.mark.slow
 @pytest.mark.parametrize("era", ["old", "new"])
 def test_the_first_call_is_handed_over(tmp_path: Path, era: str) -> None:
     """After early answers a call is answered by the SDK, and nothing is answered twice."""
@@ -110,7 +110,7 @@ def test_the_first_call_is_handed_over(tmp_path: Path, era: str) -> None:
     assert "WAYSCLOUD_API_KEY" in heard[-1]["result"]["content"][0]["text"]
 
 
-@pytest.mark.process
+@pytest.mark.slow
 def test_another_configuration_is_answered_early_from_its_second_start_on(tmp_path: Path) -> None:
     """A configuration of its own is taken down on the first start, and its answers are the SDK's too."""
     config = tmp_path / "vpsops.toml"
@@ -125,7 +125,7 @@ def test_another_configuration_is_answered_early_from_its_second_start_on(tmp_pa
     assert front.find([], env) is None
 
 
-@pytest.mark.process
+@pytest.mark.slow
 def test_flags_are_answered_early_from_their_second_start_on(tmp_path: Path) -> None:
     """Each set of flags has answers of its own, which are the SDK's; read-only lists no change."""
     env, words = environment(tmp_path), ["--read-only", "--toolsets", "servers"]
@@ -138,7 +138,7 @@ def test_flags_are_answered_early_from_their_second_start_on(tmp_path: Path) -> 
     assert tools == ["vps_list", "vps_get", "vps_status"]
 
 
-@pytest.mark.process
+@pytest.mark.slow
 def test_an_unknown_setting_is_refused_before_anything_is_answered(tmp_path: Path) -> None:
     """The front leaves a wrong configuration to the settings, which name it."""
     done = subprocess.run(
@@ -153,7 +153,7 @@ def test_an_unknown_setting_is_refused_before_anything_is_answered(tmp_path: Pat
     assert b"VPSOPS_NONSENSE" in done.stderr
 
 
-@pytest.mark.process
+@pytest.mark.slow
 def test_a_call_that_cannot_be_served_is_answered(tmp_path: Path) -> None:
     """Where the rest cannot start, the waiting client gets an error and the log says why."""
     (tmp_path / "file").touch()
