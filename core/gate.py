@@ -165,7 +165,11 @@ class Gate:
         exceeded, first = self.guard.admit(request.actor, self.clock.monotonic())
         if exceeded is None:
             return None
-        return await self.limited(request, exceeded) if first else told_of(exceeded)
+        if first:
+            return await self.limited(request, exceeded)
+        refusal = told_of(exceeded)  # of those in a row only the first is on record
+        LOG.info("call refused", limit=exceeded.limit, operation=request.operation, error_id=refusal.error_id)
+        return refusal
 
     async def limited(self, request: Request, exceeded: Exceeded) -> Refused:
         """Refuse for a limit, on record: which, its value, and the id that the asker is told."""

@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import pytest
+import structlog
 from mcp import Client, MCPError
 from mcp.types import Implementation, ResourceTemplateReference
 
@@ -128,3 +130,16 @@ async def test_a_refusal_is_recorded_in_bounds(core: Core, era: str) -> None:
     assert record.event == "refused"
     assert record.body["arguments"]["server"] == "web01"
     assert len(record.text) < 10_000
+
+
+async def test_the_id_of_every_refusal_leads_somewhere(settings: Settings, tmp_path: Path) -> None:
+    """The first of calls that come too fast is in the trail, those after it in the log."""
+    async with limited(settings, tmp_path, "[limits]\ncalls_per_minute = 1\n") as core:
+        async with client_of(core, ERAS[1], None, Options(human=ANN)) as client:
+            await client.call_tool("vps_changes", {})
+            first = await client.call_tool("vps_changes", {})
+            with structlog.testing.capture_logs() as lines:
+                second = await client.call_tool("vps_changes", {})
+        (record,) = await refusals(core)
+    assert record["error"] in text(first)
+    assert any(str(line.get("error_id")) in text(second) for line in lines if line["event"] == "call refused")
