@@ -18,9 +18,11 @@ from core.changes.model import Actor, ActorKind, Json, Origin
 from core.errors import NotAllowed, VpsopsError
 from core.operations import OPERATIONS
 from core.operations.catalogue import OsTemplates, Plans, Regions
+from core.reads import may_read
 from core.requests import Done, Outcome, Refused, Request
 
 CATALOGUE_SECONDS: Final = 60.0
+PARTS: Final = ("plans", "os_templates", "regions")
 
 
 @dataclass(slots=True)
@@ -144,8 +146,10 @@ async def read(parts: Parts, asking: Asking, operation: str, arguments: Mapping[
 
 
 async def catalogue(parts: Parts, asking: Asking) -> Catalogue:
-    """Return what can be ordered, at most a minute old."""
-    shelf, clock = parts.shelf, parts.core.clock
+    """Return what can be ordered, at most a minute old; raises `NotAllowed` for who may not read all of it."""
+    request, shelf, clock = await request_of(parts, asking, PARTS[0], {}), parts.shelf, parts.core.clock
+    if not all(may_read(parts.core.gate, replace(request, operation=one)) for one in PARTS):
+        raise NotAllowed("The policy does not let you see what can be ordered.")
     async with shelf.lock:  # three menus that ask at once are one look
         if shelf.read_at is None or clock.monotonic() - shelf.read_at > CATALOGUE_SECONDS:
             shelf.catalogue = await _read_catalogue(parts, asking)
@@ -164,7 +168,7 @@ async def _read_catalogue(parts: Parts, asking: Asking) -> Catalogue:
             failed.append(error)
 
     async with anyio.create_task_group() as group:
-        for operation in ("plans", "os_templates", "regions"):
+        for operation in PARTS:
             group.start_soon(look, operation)
     if failed:
         raise failed[0]

@@ -1,0 +1,23 @@
+"""What others have read a moment ago is not for whom the policy keeps it from."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from playground.slack.config import WorkspaceConfig
+from tests.fakes.slack_bot import Scene, stage
+
+
+async def test_a_catalogue_that_was_read_for_others_is_not_shown_to_who_may_not_read_it(tmp_path: Path) -> None:
+    """One look serves everybody for a minute, and each who asks is asked about anew."""
+    policy = tmp_path / "vpsops.toml"
+    policy.write_text(
+        '[[rule]]\nid = "all"\nactor = "person"\ndecision = "allow"\n'
+        '[[rule]]\nid = "no-prices"\nperson = "U0BOB"\noperation = "plans"\ndecision = "deny"\n',
+        encoding="utf-8",
+    )
+    scene = replace(Scene(workspace=WorkspaceConfig()), settings={"VPSOPS_CONFIG": str(policy)})
+    async with stage(tmp_path, scene) as world, world.bot():
+        await world.slack.command("alice", "ops", "/vps", "create")
+        await world.slack.wait_for(lambda: "Total: choose a plan" in str(world.slack.modal("alice")), 10)
+        await world.slack.command("bob", "ops", "/vps", "create")
+        await world.slack.wait_for(lambda: "does not let you see" in str(world.slack.modal("bob")), 10)
