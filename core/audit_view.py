@@ -14,7 +14,8 @@ from core.storage.tables import CHANGES
 from core.terminal import cell, when
 
 PEOPLE = ("actor", "by")
-PERSON = ("id", "human", "name")
+IDS = ("id", "human")
+NAME = ("name",)
 SERVERS = ("target", "server", "hostname", "server_id")
 WORDS = 160
 PAGE = 500
@@ -23,10 +24,11 @@ FURTHEST = 5_000  # how many records are looked through for somebody's own
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom and what a record is about, in lower case."""
+    """Whom and what a record is about, in lower case; `ids` are the people without what they call themselves."""
 
     servers: frozenset[str] = frozenset()
     people: frozenset[str] = frozenset()
+    ids: frozenset[str] = frozenset()
 
 
 NOBODY = Subject()
@@ -83,7 +85,7 @@ def newest_of(
     for _ in range(FURTHEST // PAGE):
         records = audit.newest(connection, PAGE, before=before)
         changes = subjects(connection, {one.change_id for one in records if one.change_id})
-        own = [one for one in of_teams(connection, records, teams) if people & _people(one, changes)]
+        own = [one for one in of_teams(connection, records, teams) if people & _ids(one, changes)]
         found = own[-(limit - len(found)) :] + found
         if len(found) >= limit or len(records) < PAGE:
             break
@@ -91,23 +93,27 @@ def newest_of(
     return found
 
 
-def _people(record: Record, changes: Mapping[str, Subject]) -> frozenset[str]:
-    return subject_of(body_of(record)).people | changes.get(record.change_id or "", NOBODY).people
+def _ids(record: Record, changes: Mapping[str, Subject]) -> frozenset[str]:
+    return subject_of(body_of(record)).ids | changes.get(record.change_id or "", NOBODY).ids
 
 
 def subjects(connection: Connection, ids: set[str]) -> Mapping[str, Subject]:
     """Return what some changes are about and who asked for them."""
     query = sa.select(CHANGES.c.id, CHANGES.c.target, CHANGES.c.actor).where(CHANGES.c.id.in_(ids))
-    return {
-        row.id: Subject(_names(row.target), codec.actor_of(row.actor).identities | {row.actor["name"].casefold()})
-        for row in connection.execute(query)
-    }
+    found: dict[str, Subject] = {}
+    for row in connection.execute(query):
+        actor = codec.actor_of(row.actor)
+        found[row.id] = Subject(_names(row.target), actor.identities | {actor.name.casefold()}, actor.identities)
+    return found
 
 
 def subject_of(body: Mapping[str, Json]) -> Subject:
     """Return what a record says itself of its server and its people; pure."""
     servers = frozenset[str]().union(*(_names(body.get(name)) for name in SERVERS))
-    return Subject(servers, frozenset(_texts([_part(body, name, key) for name in PEOPLE for key in PERSON])))
+    known, named = (
+        frozenset(_texts([_part(body, one, key) for one in PEOPLE for key in keys])) for keys in (IDS, NAME)
+    )
+    return Subject(servers, known | named, known)
 
 
 def _names(target: Json) -> frozenset[str]:

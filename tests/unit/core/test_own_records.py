@@ -9,6 +9,7 @@ from core import audit, audit_view
 from core.audit_view import newest_of
 from core.changes.model import State
 from core.clock import SystemClock
+from core.records import person
 from core.storage import Connection, Database, open_database
 from tests.unit.core.sample import change, put
 from tests.unit.core.stage import AGENT
@@ -43,6 +44,14 @@ async def test_ones_own_records_are_found_among_many(database: Database, monkeyp
         ("voted", "chg_2"),
         ("failed", "chg_1"),
     ]
+
+
+async def test_who_takes_ones_name_is_somebody_else(database: Database) -> None:
+    """An agent may call itself by another's id; what it asks for is not in the other's trail."""
+    liar = replace(BOB, name="U1")
+    await database.transact(lambda connection: put(connection, change(state=State.HELD, actor=liar)))
+    await database.transact(lambda connection: audit.append(connection, 1.0, "refused", None, {"actor": person(liar)}))
+    assert await database.read(lambda connection: newest_of(connection, ME, 10)) == []
 
 
 async def test_only_the_last_are_returned(database: Database) -> None:
