@@ -16,6 +16,7 @@ from mcp_server import sdk
 from mcp_server.as_task import key_of, task_of, to_confirm
 from mcp_server.flow import ORIGIN, Desk
 from mcp_server.identity import agent_of
+from mcp_server.narrowing import kept_from
 from mcp_server.questions import is_yes, refusal_of
 from mcp_server.tasks import Task
 from mcp_server.tools import PREFIX
@@ -49,7 +50,7 @@ class ChangeTasks:
         change = await self._own(context, task_id)
         if change is None:
             return False
-        self._check_granted(context, f"{PREFIX}{change.operation}")
+        await self._check_granted(context, f"{PREFIX}{change.operation}", change.id)
         answer = _elicited(answers.get(key_of(change)))
         if answer is None or not to_confirm(change) or not sdk.can_ask(context):
             return True
@@ -66,7 +67,7 @@ class ChangeTasks:
         change = await self._own(context, task_id)
         if change is None:
             return False
-        self._check_granted(context, CANCEL)
+        await self._check_granted(context, CANCEL, change.id)
         with suppress(StaleChange):
             await self._gate(context).cancel(change.id, self._actor(context), reason="The client gave the task up.")
         return True
@@ -85,11 +86,14 @@ class ChangeTasks:
         actor = self._actor(context)
         return change if (change.actor.id, change.actor.human) == (actor.id, actor.human) else None
 
-    def _check_granted(self, context: sdk.Context, tool: str) -> None:
-        """Raise the protocol's error for a caller that may not use the tool that does the same."""
-        caller = self.desk.who(context)
-        if not caller.may_change or not caller.reach.allows(tool):
-            raise MCPError(t.INVALID_REQUEST, f"{tool} may not be used here: the task was left as it is.")
+    async def _check_granted(self, context: sdk.Context, tool: str, change_id: str) -> None:
+        """Raise the protocol's error for a caller that may not use the tool that does the same; it is on record."""
+        exceeded = kept_from(self.desk.who(context), tool, alters=True)
+        if exceeded is not None:
+            asked = Request(tool, {"change": change_id}, self._actor(context), ORIGIN)
+            refusal = await self._gate(context).limited(asked, exceeded)
+            what = f"{tool} may not be used here: the task was left as it is. ({refusal.error_id})"
+            raise MCPError(t.INVALID_REQUEST, what)
 
 
 def _elicited(given: Json) -> t.ElicitResult | None:

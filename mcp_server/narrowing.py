@@ -6,10 +6,12 @@ from dataclasses import replace
 
 from core.app import Core
 from core.errors import ConfigurationError
+from core.limits import guard
 from core.limits.load import narrowing_of, nothing_left
+from core.limits.model import Exceeded
 from core.limits.reach import Reach
 from core.limits.tools import TOOLSETS
-from mcp_server.identity import Caller
+from mcp_server.identity import WRITE, Caller
 from mcp_server.sdk import Context
 
 FLAGS = "the flags of this server:"
@@ -65,6 +67,17 @@ def within(reach: Reach, who: Callable[[Context], Caller]) -> Callable[[Context]
         return replace(caller, reach=reach.narrowed(caller.reach))
 
     return narrowed
+
+
+def kept_from(caller: Caller, tool: str, *, alters: bool) -> Exceeded | None:
+    """Return why a caller may not use a tool, by limits or by scope, or nothing."""
+    barred = caller.reach.barred(tool)
+    if barred is not None:
+        return guard.barred(barred, tool)
+    if not alters or WRITE in caller.scopes:
+        return None
+    why = f"{tool} changes things, and the token lacks the scope {WRITE}."
+    return Exceeded("scope", WRITE, why, "Tell your human, who can ask for a token that has it.")
 
 
 def seen_by(core: Core, caller: Caller) -> Core:

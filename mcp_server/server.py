@@ -12,8 +12,6 @@ from mcp.server.lowlevel import Server
 
 from core.app import Core
 from core.errors import VpsopsError
-from core.limits import guard
-from core.limits.model import Exceeded
 from core.limits.reach import EVERYTHING, Reach
 from core.requests import Done, Refused, Request
 from mcp_server import results, sdk
@@ -22,7 +20,7 @@ from mcp_server.change_tools import CHANGE_TOOLS
 from mcp_server.flow import ORIGIN, PATIENCE, Desk, request_of, run_change
 from mcp_server.identity import READ, WRITE, Caller, human_of, principal_of
 from mcp_server.links import linked
-from mcp_server.narrowing import reach_over, within
+from mcp_server.narrowing import kept_from, reach_over, within
 from mcp_server.pages import arguments_of
 from mcp_server.reader import Readers
 from mcp_server.reading import serve_reading
@@ -78,7 +76,7 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
         if params.name not in listed:
             raise sdk.no_such_tool(params.name)
         caller, call = who(context), sdk.Call(context, params, core.clock.monotonic())
-        exceeded = kept_from(listed[params.name], caller)
+        exceeded = kept_from(caller, params.name, alters=not only_reads(listed[params.name]))
         if exceeded is not None:
             about = call_request(desk, call)
             too_fast = await core.gate.admit(about)
@@ -102,17 +100,6 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
     return server
 
 
-def kept_from(tool: t.Tool, caller: Caller) -> Exceeded | None:
-    """Return why a caller may not use a tool, or nothing."""
-    barred = caller.reach.barred(tool.name)
-    if barred is not None:
-        return guard.barred(barred, tool.name)
-    if is_granted(tool, caller):
-        return None
-    why = f"{tool.name} changes things, and the token lacks the scope {WRITE}."
-    return Exceeded("scope", WRITE, why, "Tell your human, who can ask for a token that has it.")
-
-
 def is_listed(tool: t.Tool, caller: Caller) -> bool:
     """Say whether a caller may use a tool, as far as limits and scopes say."""
     return caller.reach.allows(tool.name) and is_granted(tool, caller)
@@ -120,7 +107,12 @@ def is_listed(tool: t.Tool, caller: Caller) -> bool:
 
 def is_granted(tool: t.Tool, caller: Caller) -> bool:
     """Say whether a caller was granted a tool: all of them, or those that only read."""
-    return WRITE in caller.scopes or (tool.annotations is not None and bool(tool.annotations.read_only_hint))
+    return WRITE in caller.scopes or only_reads(tool)
+
+
+def only_reads(tool: t.Tool) -> bool:
+    """Say whether a tool only reads."""
+    return tool.annotations is not None and bool(tool.annotations.read_only_hint)
 
 
 def changing_tools() -> frozenset[str]:

@@ -6,6 +6,7 @@ import mcp.types as t
 import pytest
 from mcp import MCPError
 
+from core import audit
 from core.app import Core, open_core
 from core.changes.model import Actor, ActorKind, State, Verdict
 from core.errors import StorageError
@@ -226,6 +227,9 @@ async def test_a_reader_may_look_at_a_task_and_not_touch_it(core: Core) -> None:
         ]
     assert all("may not be used here" in error.message for error in errors)
     assert (await core.gate.get(handle.task_id)).state is State.HELD
+    recorded = [one.body for one in await core.database.read(audit.read) if one.event == "refused"]
+    assert [one["operation"] for one in recorded] == ["vps_change_cancel", "vps_stop"]
+    assert all(one["error"] in error.message for one, error in zip(recorded, errors, strict=True))
 
 
 @voted_on
