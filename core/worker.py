@@ -5,10 +5,12 @@ import sys
 
 import anyio
 
-from core.app import open_core
+from core.app import credentials_of, open_core
 from core.logs import configure_logging
 from core.settings import Settings, load_settings
 from core.signals import stopping
+from core.wayscloud.errors import NotAuthenticated
+from core.wayscloud.transport import NO_KEY
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,11 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Run changes that others have approved and watch them to their end, until SIGTERM. "
         "The front ends do so themselves; a worker goes on while they restart."
     )
+    parser.epilog = "needs WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN, and the database of the front ends."
 
 
 def run(_arguments: argparse.Namespace) -> int:
-    """Work until told to stop; raises `ConfigurationError` or `StorageError`."""
+    """Work until told to stop; raises `ConfigurationError`, `StorageError`, and `NotAuthenticated` without a key."""
     settings = load_settings()
+    if credentials_of(settings) is None:  # what it took up would fail, where another process could send it
+        raise NotAuthenticated("A worker sends changes, and there is no WAYSCloud key.", hint=NO_KEY)
     configure_logging(settings)
     anyio.run(_work, settings)
     return 0

@@ -30,9 +30,20 @@ T = TypeVar("T")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe both subcommands."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    check = actions.add_parser("check", help="load the policy strictly and say what it holds")
+    check = actions.add_parser(
+        "check",
+        help="load the policy strictly and say what it holds",
+        description="Load rules and limits as a start does: what is wrong is said with file, line and what to do, and"
+        " ends with 2. Needs no key and no database.",
+    )
     check.add_argument("file", nargs="?", type=Path, help="a vpsops.toml (default: the one VPSOPS_CONFIG names)")
-    explain = actions.add_parser("explain", help="say what the policy decides of a request, and why")
+    explain = actions.add_parser(
+        "explain",
+        help="say what the policy decides of a request, and why",
+        description="Say what the policy in force decides if somebody asked for this, which rules spoke and why the"
+        " others did not. What is left out is not known, and held against the request. Nothing is asked for.",
+        epilog="For example: vpsops policy explain --as agent --operation stop --server db01",
+    )
     add = explain.add_argument
     add("--as", dest="actor", required=True, metavar="KIND[:ID]", help="person or agent, with an id")
     add("--human", default="", metavar="ID", help="the human behind an agent; unknown when left out")

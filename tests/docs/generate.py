@@ -3,9 +3,11 @@
 import argparse
 import importlib
 import json
+import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -93,15 +95,31 @@ def commands() -> str:
     """Return the page of the command line: each subcommand's own help."""
     codes = "0 good, 2 wrong usage or configuration, 3 not authenticated, 4 provider unreachable, 1 other"
     parts = [f"# Command line\n\nExit codes: {codes}.\n"]
-    for name, (module, summary) in vpsops.COMMANDS.items():
-        parser = argparse.ArgumentParser(
-            prog=f"vpsops {name}",
-            description=summary.capitalize() + ".",
-            formatter_class=lambda prog: argparse.HelpFormatter(prog, width=100),
-        )
-        importlib.import_module(module).add_arguments(parser)
-        parts.append(f"## vpsops {name}\n\n```\n{parser.format_help().strip()}\n```\n")
+    with _width(100):
+        for name, (module, summary) in vpsops.COMMANDS.items():
+            parser = argparse.ArgumentParser(prog=f"vpsops {name}", description=summary.capitalize() + ".")
+            importlib.import_module(module).add_arguments(parser)
+            parts.append(_help(parser, "##"))
     return HEAD + "\n".join(parts)
+
+
+@contextmanager
+def _width(columns: int) -> Iterator[None]:
+    """Have argparse fold its lines there, whatever terminal this runs in."""
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(columns + 2)
+    try:
+        yield
+    finally:
+        del os.environ["COLUMNS"]
+        os.environ |= {} if before is None else {"COLUMNS": before}
+
+
+def _help(parser: argparse.ArgumentParser, level: str) -> str:
+    """Return a command's help, and that of each of its own subcommands."""
+    own = f"{level} {parser.prog}\n\n```\n{parser.format_help().strip()}\n```\n"
+    groups = [one for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
+    return "\n".join([own, *(_help(sub, f"{level}#") for group in groups for sub in group.choices.values())])
 
 
 def resources() -> str:

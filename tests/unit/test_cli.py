@@ -23,6 +23,9 @@ HELPS = [
     (["audit", "verify"], ("FILE", "--noted NUMBER:HASH", "Exit code 0")),
     (["audit", "export"], ("--after SEQ", "JSON")),
     (["changes"], ("ID", "--open", "--limit N")),
+    (["policy", "check"], ("file", "VPSOPS_CONFIG", "ends with 2")),
+    (["policy", "explain"], ("--as KIND[:ID]", "--operation NAME", "held against the request", "For example")),
+    (["worker"], ("WAYSCLOUD_API_KEY",)),
     (["doctor"], ("Exit code", "2 settings or policy", "3 the key")),
 ]
 MISUSED = [
@@ -138,6 +141,16 @@ def test_an_error_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     short = ConfigurationError("No key.", hint="Set WAYSCLOUD_API_KEY.")
     assert exits.guarded(_raising(short)) == 2
     assert capsys.readouterr().err == f"vpsops: No key. Set WAYSCLOUD_API_KEY. [{short.error_id}]\n"
+
+
+def test_a_worker_without_a_key_does_not_start(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would take up what others left, and fail it; exit code 3, and what to set."""
+    for name in ("WAYSCLOUD_API_KEY", "WAYSCLOUD_TOKEN", "VPSOPS_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    assert ended(["worker"]) == 3
+    assert "Set WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN." in capsys.readouterr().err
 
 
 def test_an_unexpected_error_can_be_found_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
