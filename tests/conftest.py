@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import structlog
 
+from tests.fakes.databases import migrated
 from tests.fakes.postgres import PostgresServer, running_postgres
 
 # `make test` needs no database server; `make test-postgres` runs the same tests, and those only PostgreSQL can pass.
@@ -51,7 +52,16 @@ def own_logging() -> Iterator[None]:
 
 @pytest.fixture(params=KINDS)
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'vpsops.sqlite3'}"
+    """A database that a start finds in order: with all tables on SQLite, and none yet on PostgreSQL."""
+    return migrated(tmp_path / "vpsops.sqlite3") if request.param == "sqlite" else _on_postgres(request)
+
+
+@pytest.fixture(params=KINDS)
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without any table."""
+    return f"sqlite:///{tmp_path / 'vpsops.sqlite3'}" if request.param == "sqlite" else _on_postgres(request)
+
+
+def _on_postgres(request: pytest.FixtureRequest) -> str:
     server: PostgresServer = request.getfixturevalue("postgres")
     return server.database()

@@ -1,6 +1,7 @@
 """SQLAlchemy engines for a database URL, with the settings each database needs."""
 
 import os
+import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from core.errors import ConfigurationError
@@ -16,6 +17,7 @@ from core.errors import ConfigurationError
 BUSY_SECONDS = 5.0
 READERS = 2
 WRITE, READ = "BEGIN IMMEDIATE", "BEGIN"
+WRITE_AHEAD, WAL_TRIES = "PRAGMA journal_mode=WAL", 20
 PG_CONNECTIONS = 8
 PG_PATIENCE: dict[str, Any] = {
     "connect_timeout": 5,
@@ -167,7 +169,8 @@ def _sqlite(url: sa.URL, begin: str, pragmas: Sequence[str], size: int = 1) -> s
     def connected(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # our BEGIN below, not the driver's
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", *pragmas):
+        _write_ahead(cursor)
+        for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
@@ -177,6 +180,19 @@ def _sqlite(url: sa.URL, begin: str, pragmas: Sequence[str], size: int = 1) -> s
     sa.event.listen(engine, "connect", connected)
     sa.event.listen(engine, "begin", begun)
     return engine
+
+
+def _write_ahead(cursor: DBAPICursor) -> None:
+    """Switch to the write-ahead log; SQLite waits for no lock there, so where one is held it is waited for first."""
+    for _ in range(WAL_TRIES):
+        try:
+            cursor.execute(WRITE_AHEAD)
+        except sqlite3.OperationalError:
+            cursor.execute("BEGIN IMMEDIATE")  # waits, and says what is wrong where waiting does not help
+            cursor.execute("ROLLBACK")
+        else:
+            return
+    cursor.execute(WRITE_AHEAD)
 
 
 def _postgresql(url: sa.URL, busy: float) -> Pools:

@@ -1,11 +1,14 @@
 """Alembic, which only a process that finds another schema than its own needs: importing it costs 12 MiB."""
 
+import threading
 from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+
+_ONE_AT_A_TIME = threading.Lock()  # alembic keeps the migration under way in a module
 
 
 def knows(connection: sa.Connection, scripts: Path) -> tuple[str | None, frozenset[str]]:
@@ -16,7 +19,8 @@ def knows(connection: sa.Connection, scripts: Path) -> tuple[str | None, frozens
 
 def run(connection: sa.Connection, scripts: Path, revision: str) -> None:
     """Migrate to a revision, in the caller's transaction."""
-    command.upgrade(_config(connection, scripts), revision)
+    with _ONE_AT_A_TIME:
+        command.upgrade(_config(connection, scripts), revision)
 
 
 def _config(connection: sa.Connection, scripts: Path) -> Config:

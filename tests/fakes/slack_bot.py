@@ -23,6 +23,7 @@ from playground.slack.workspace import Workspace
 from playground.wayscloud import faults
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from tests.fakes.databases import migrated
 from tests.fakes.provider import KEY
 from tests.fakes.timing import QUICK
 
@@ -133,6 +134,7 @@ async def stage(directory: Path, scene: Scene | None = None) -> AsyncIterator[St
     """Set a stage without a bot."""
     scene = scene or Scene()
     async with running_workspace(scene.workspace) as slack, running_simulator(scene.provider) as provider:
+        migrated(directory / "bot.sqlite3")
         yield Stage(scene, directory, slack, provider)
 
 

@@ -10,6 +10,7 @@ from core.app import Core, open_core
 from core.settings import Settings
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from tests.fakes.databases import migrated
 from tests.fakes.timing import QUICK
 from tests.unit.mcp.bench import ERAS, KEY, ORDERS
 
@@ -53,7 +54,7 @@ def settings(provider: SimulatorHandle, tmp_path: Path, approval_channel: str) -
         {
             "WAYSCLOUD_API_KEY": KEY,
             "WAYSCLOUD_API_URL": provider.url,
-            "VPSOPS_DATABASE_URL": f"sqlite:///{tmp_path / 'vpsops.sqlite3'}",
+            "VPSOPS_DATABASE_URL": migrated(tmp_path / "vpsops.sqlite3"),
             "VPSOPS_APPROVAL_CHANNEL": approval_channel,
         }
     )

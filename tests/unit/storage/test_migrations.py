@@ -93,8 +93,8 @@ def engine_of(url: str) -> Iterator[sa.Engine]:
 
 
 @pytest.fixture
-def engine(database_url: str) -> Iterator[sa.Engine]:
-    with engine_of(database_url) as made:
+def engine(empty_database_url: str) -> Iterator[sa.Engine]:
+    with engine_of(empty_database_url) as made:
         yield made
 
 
@@ -138,13 +138,13 @@ def test_each_version_brings_the_data_of_the_one_before(engine: sa.Engine, befor
 
 
 @pytest.mark.parametrize("before", REVISIONS[1:])
-async def test_the_newest_version_reads_what_any_earlier_one_stored(database_url: str, before: str) -> None:
+async def test_the_newest_version_reads_what_any_earlier_one_stored(empty_database_url: str, before: str) -> None:
     """A change, its vote and its record, stored by an old version, are whole after a start of this one."""
-    with engine_of(database_url) as engine:
+    with engine_of(empty_database_url) as engine:
         upgrade(engine, before)
         with engine.begin() as connection:
             samples.fill(connection)
-    async with open_database(database_url, SystemClock()) as database:
+    async with open_database(empty_database_url, SystemClock()) as database:
         change = await database.read(lambda connection: store.load(connection, samples.CHANGE.id))
         records = await database.read(audit.read)
         head = await database.read(audit.head)
@@ -178,13 +178,13 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(engine: sa.Engine, tmp_
 
 
 @pytest.mark.requirement("storage-newer-schema")
-async def test_a_newer_schema_is_refused(database_url: str, tmp_path: Path) -> None:
+async def test_a_newer_schema_is_refused(empty_database_url: str, tmp_path: Path) -> None:
     """A version that does not know the schema must not touch it, neither to serve nor to look."""
-    with engine_of(database_url) as engine:
+    with engine_of(empty_database_url) as engine:
         upgrade(engine, "head", future(tmp_path))
     for make in (True, False):
         with pytest.raises(ConfigurationError, match="newer version") as caught:
-            async with open_database(database_url, SystemClock(), make=make):
+            async with open_database(empty_database_url, SystemClock(), make=make):
                 pass
         assert caught.value.hint == "Update vpsops on this machine."
 
@@ -204,24 +204,24 @@ def test_standing_says_how_a_schema_relates_to_the_code(engine: sa.Engine, tmp_p
     assert (stands(), stands(scripts)) == (Standing.NEWER, Standing.CURRENT)
 
 
-def test_a_folder_with_a_percent_sign_serves(database_url: str, tmp_path: Path) -> None:
+def test_a_folder_with_a_percent_sign_serves(empty_database_url: str, tmp_path: Path) -> None:
     """The place of the program may hold a character that alembic's configuration gives a meaning."""
     scripts = tmp_path / "100%(here)s"
     shutil.copytree(schema.MIGRATIONS, scripts)
-    with engine_of(database_url) as engine:
+    with engine_of(empty_database_url) as engine:
         upgrade(engine, "head", scripts)
         with engine.connect() as connection:
             assert standing(connection) is Standing.CURRENT
 
 
-def test_threads_upgrade_at_once(database_url: str) -> None:
+def test_threads_upgrade_at_once(empty_database_url: str) -> None:
     """Several front ends that start in the same instant find one finished schema."""
     ready = threading.Barrier(TOGETHER)
     broken: list[BaseException] = []
 
     def start() -> None:
         try:
-            with engine_of(database_url) as engine:
+            with engine_of(empty_database_url) as engine:
                 ready.wait(BOUND)
                 upgrade(engine)
         except BaseException as error:  # noqa: BLE001 - told to the test below
@@ -233,18 +233,42 @@ def test_threads_upgrade_at_once(database_url: str) -> None:
     for thread in threads:
         thread.join(BOUND)
     assert broken == []
-    _assert_once(database_url)
+    _assert_once(empty_database_url)
 
 
-def test_processes_upgrade_at_once(database_url: str) -> None:
+def test_two_databases_upgrade_at_once(tmp_path: Path) -> None:
+    """Alembic keeps what it does in a module; two cores of one process do not meet there."""
+    urls = [f"sqlite:///{tmp_path / f'{number}.sqlite3'}" for number in range(2 * TOGETHER)]
+    ready = threading.Barrier(len(urls))
+    broken: list[BaseException] = []
+
+    def start(url: str) -> None:
+        try:
+            with engine_of(url) as engine:
+                ready.wait(BOUND)
+                upgrade(engine)
+        except BaseException as error:  # noqa: BLE001 - told to the test below
+            broken.append(error)
+
+    threads = [threading.Thread(target=start, args=(url,)) for url in urls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(BOUND)
+    assert broken == []
+    for url in urls:
+        _assert_once(url)
+
+
+def test_processes_upgrade_at_once(empty_database_url: str) -> None:
     """So do several processes, each with its own connection and its own locks."""
     running = [
-        subprocess.Popen([sys.executable, "-c", UPGRADE, database_url], stderr=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", UPGRADE, empty_database_url], stderr=subprocess.PIPE, text=True)
         for _ in range(TOGETHER - 1)
     ]
     assert [one.communicate(timeout=30)[1] for one in running] == [""] * len(running)
     assert [one.returncode for one in running] == [0] * len(running)
-    _assert_once(database_url)
+    _assert_once(empty_database_url)
 
 
 def _assert_once(url: str) -> None:

@@ -1,6 +1,8 @@
 """Where a database may be, and who may read it."""
 
+import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -144,12 +146,12 @@ async def test_looking_makes_nothing(tmp_path: Path) -> None:
     assert not path.parent.exists()
 
 
-async def test_looking_at_an_empty_database_makes_no_tables(database_url: str) -> None:
+async def test_looking_at_an_empty_database_makes_no_tables(empty_database_url: str) -> None:
     """Nor does a look bring tables into a database that has none."""
-    engines.open_pools(database_url).close()
+    engines.open_pools(empty_database_url).close()
     for _ in range(2):
         with pytest.raises(ConfigurationError, match="The database is empty"):
-            async with open_database(database_url, SystemClock(), make=False):
+            async with open_database(empty_database_url, SystemClock(), make=False):
                 pass
 
 
@@ -159,3 +161,26 @@ async def test_a_server_that_is_not_there_is_a_storage_error() -> None:
         async with open_database("postgresql://me:s3cret-word@127.0.0.1:1/none", SystemClock()):
             pass
     assert "s3cret-word" not in str(caught.value)
+
+
+def test_a_start_beside_another_that_makes_the_file_waits_for_it(tmp_path: Path) -> None:
+    """SQLite refuses the switch to its write-ahead log at once where somebody writes: two first starts met there."""
+    path = tmp_path / "v.sqlite3"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("CREATE TABLE made (first)")
+    other.execute("BEGIN IMMEDIATE")
+
+    class Refused(sqlite3.Cursor):
+        def execute(self, sql: str, *_: object) -> "Refused":
+            try:
+                super().execute(sql)
+            except sqlite3.OperationalError:
+                other.execute("COMMIT")
+                raise
+            return self
+
+    with closing(other), closing(sqlite3.connect(path, isolation_level=None)) as mine:
+        cursor = mine.cursor(Refused)
+        engines._write_ahead(cursor)
+        assert cursor.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert not other.in_transaction
