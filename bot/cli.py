@@ -4,7 +4,7 @@ import argparse
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -14,6 +14,7 @@ import structlog
 from slack_sdk.errors import SlackApiError
 
 from bot.app import PATH, Bot, open_bot
+from bot.doctor import SCOPES, granted
 from bot.manifest import INSTALL_PATH
 from bot.socket_mode import Line
 from core.app import open_core
@@ -158,6 +159,14 @@ async def check_token(bot: Bot) -> None:
         log.warning("Slack cannot be reached yet", error=type(error).__name__)
     else:
         log.info("signed in to Slack", team=answer.get("team"), bot=answer.get("user"))
+        _warn_of_scopes({str(name).lower(): str(value) for name, value in dict(answer.headers).items()})
+
+
+def _warn_of_scopes(headers: Mapping[str, str]) -> None:
+    """Say which scopes are missing; who started the bot may not know what a refusal later on has to do with them."""
+    lacks = SCOPES.keys() - granted(headers.get("x-oauth-scopes", ""))
+    if lacks and "x-oauth-scopes" in headers:
+        log.warning("the app lacks scopes: run vpsops doctor", scopes=sorted(lacks))
 
 
 @asynccontextmanager

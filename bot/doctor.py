@@ -128,11 +128,16 @@ def _no_answer(name: str, said: _Said, todo: str) -> Finding:
     return fail(AREA, f"Slack does not accept {name} ({said.error})", todo, code)
 
 
+def granted(header: str) -> set[str]:
+    """Return the scopes that a token has, as Slack's header `x-oauth-scopes` lists them."""
+    return {one.strip() for one in header.split(",") if one.strip()}
+
+
 def _scopes(who: _Said) -> list[Finding]:
     """Compare what the token may do, which every answer says, with what manifest.yml asks for."""
     if "x-oauth-scopes" not in who.headers:
         return [warn(AREA, "Slack does not say what the token may do", "Compare the app's scopes with manifest.yml")]
-    has = {one.strip() for one in who.headers["x-oauth-scopes"].split(",") if one.strip()}
+    has = granted(who.headers["x-oauth-scopes"])
     lacks = [scope for scope in SCOPES if scope not in has]
     found = [
         fail(AREA, f"scope {scope} is missing: {SCOPES[scope]}", REINSTALL, exits.NOT_AUTHENTICATED)

@@ -4,11 +4,15 @@ from pathlib import Path
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from bot.app import open_bot
+from bot.cli import check_token
+from bot.doctor import SCOPES
 from bot.socket_mode import Line
 from core.app import open_core
 from core.errors import ConfigurationError
+from playground.slack.config import WorkspaceConfig
 from tests.fakes.slack_bot import Scene, stage
 from tests.fakes.timing import QUICK
 
@@ -27,6 +31,20 @@ async def test_a_wrong_app_token_ends_the_start_with_what_to_do(tmp_path: Path) 
     ):
         with anyio.fail_after(5), pytest.raises(ConfigurationError, match=r"SLACK_APP_TOKEN \(invalid_auth\)"):
             await line.connect(anyio.Event())
+
+
+async def test_missing_scopes_are_told_at_the_start(tmp_path: Path) -> None:
+    """By name and with where to read on: what is refused for it later would not say so."""
+    for scopes, missing in ((set(SCOPES) - {"users:read"}, [["users:read"]]), (set(SCOPES), [])):
+        scene = Scene(workspace=WorkspaceConfig(scopes=frozenset(scopes)))
+        async with (
+            stage(tmp_path, scene) as world,
+            open_core(world.settings, front="slack", timing=QUICK) as core,
+            open_bot(core) as bot,
+        ):
+            with capture_logs() as logged:
+                await check_token(bot)
+        assert [line["scopes"] for line in logged if line["log_level"] == "warning"] == missing
 
 
 async def test_a_signal_is_heard_while_slack_is_away(tmp_path: Path) -> None:
