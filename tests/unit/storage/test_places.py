@@ -4,8 +4,10 @@ import sqlite3
 import stat
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import pytest
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from core.clock import SystemClock
 from core.errors import ConfigurationError, StorageError
@@ -181,6 +183,6 @@ def test_a_start_beside_another_that_makes_the_file_waits_for_it(tmp_path: Path)
 
     with closing(other), closing(sqlite3.connect(path, isolation_level=None)) as mine:
         cursor = mine.cursor(Refused)
-        engines._write_ahead(cursor)
+        engines._write_ahead(cast(DBAPICursor, cursor))
         assert cursor.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert not other.in_transaction
