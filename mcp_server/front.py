@@ -29,6 +29,9 @@ ENVELOPE = {f"{META}protocolVersion": str, f"{META}clientInfo": dict, f"{META}cl
 CHUNK = 65536
 LONGEST = 1024 * 1024  # a longer line is left to the SDK
 SHIPPED = "early.json"
+PERSON = (
+    b"vpsops mcp: an MCP host starts this, and speaks JSON on standard input; docs/mcp.md tells how. Ctrl-C ends it.\n"
+)
 
 
 class Handover:
@@ -217,6 +220,8 @@ def main(words: Sequence[str]) -> Handover | None:
     """Serve early; a signal, or a client that goes away meanwhile, ends the process quietly."""
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
+    if not words and os.isatty(0):  # somebody typed it, and would see nothing
+        os.write(2, PERSON)
     try:
         handover = serve(words)
     except BrokenPipeError:

@@ -202,3 +202,19 @@ def test_no_message_breaks_the_front(line: bytes) -> None:
     snapshot = front.find([], {"HOME": "/nowhere"})
     assert snapshot is not None
     assert front.answer(snapshot, line, front.Handover()) is None
+
+
+@pytest.mark.slow
+def test_a_person_at_a_terminal_is_told_what_waits(tmp_path: Path) -> None:
+    """It would look hung otherwise; a host, which has no terminal there, is told nothing."""
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "vpsops", "mcp"]
+    with subprocess.Popen(command, stdin=theirs, stderr=subprocess.PIPE, env=environment(tmp_path)) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == front.PERSON
+        process.terminate()
+        assert process.wait(timeout=5) == 0
+    os.close(ours)
+    os.close(theirs)
+    ended = subprocess.run(command, input=b"", capture_output=True, env=environment(tmp_path), timeout=30, check=True)
+    assert front.PERSON not in ended.stderr
