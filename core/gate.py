@@ -106,10 +106,11 @@ class Gate:
             arguments = ServerArguments(server=target.id)
         ruling = self.policy.decide(facts(operation, request, target, None, self.clock.now()))
         if ruling.decision is not Decision.ALLOW:
-            return Refused(
+            refusal = Refused(
                 reason=f"The policy does not let you run {operation.name} here. {ruling.reason}".strip(),
                 hint=f"Rules: {', '.join(ruling.rules) or 'none matched'}.",
             )
+            return await self._on_record(request, refusal, {"rules": list(ruling.rules), "policy": ruling.policy})
         return Done(result=await operation.run(api, arguments, None))
 
     async def _audit_refusal(self, request: Request, seen: Preview, ruling: Ruling, refusal: Refused) -> None:
@@ -127,11 +128,14 @@ class Gate:
         try:
             await self.database.transact(work)
         except AgentsPaused as error:
-            return paused_refusal(error)
+            return await self._on_record(request, paused_refusal(error))
         except LimitReached as error:
             return await self.limited(request, error.exceeded)
         except IntegrityError:
-            return await self._in_the_way(change, request)
+            outcome = await self._in_the_way(change, request)
+            if isinstance(outcome, Refused):
+                await self._audit_refusal(request, seen, change.ruling, outcome)
+            return outcome
         if change.state is State.APPROVED:
             self.engine.run(change.id)
         return outcome_of(change)
@@ -175,7 +179,10 @@ class Gate:
         """Refuse for a limit, on record: which, its value, and the id that the asker is told."""
         refusal = told_of(exceeded)
         about = {"limit": exceeded.limit, "value": exceeded.value, "error": refusal.error_id}
-        body = {**asked_for(request), "why": refusal.reason, **about}
+        return await self._on_record(request, refusal, about)
+
+    async def _on_record(self, request: Request, refusal: Refused, about: Mapping[str, Json] | None = None) -> Refused:
+        body = {**asked_for(request), "why": refusal.reason, **(about or {})}
         now = self.clock.now().timestamp()
         await self.database.transact(lambda connection: audit.append(connection, now, "refused", None, body))
         return refusal
@@ -320,11 +327,7 @@ class Gate:
         found = await self.agents_paused()
         if not found.paused:
             return None
-        refusal = paused_refusal(AgentsPaused(found))
-        body = {**asked_for(request), "why": refusal.reason}
-        now = self.clock.now().timestamp()
-        await self.database.transact(lambda connection: audit.append(connection, now, "refused", None, body))
-        return refusal
+        return await self._on_record(request, paused_refusal(AgentsPaused(found)))
 
     async def get(self, change_id: str) -> Change:
         """Return a change; raises `UnknownChange`."""
