@@ -9,6 +9,7 @@ from core.storage import engines, schema
 
 def migrated(path: Path) -> str:
     """Put a database with an up-to-date schema and no rows there; return its URL."""
+    path.touch(mode=0o600)
     path.write_bytes(_template())
     return f"sqlite:///{path}"
 

@@ -90,19 +90,19 @@ def change_database(url: str, *works: Callable[[Connection], object]) -> None:
 
 
 @pytest.fixture
-def stored(database_url: str) -> str:
+def stored(empty_database_url: str) -> str:
     """A database in which something happened."""
-    change_database(database_url, happen)
-    return database_url
+    change_database(empty_database_url, happen)
+    return empty_database_url
 
 
 @pytest.fixture
 def cli(
-    database_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own_logging: None
+    empty_database_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own_logging: None
 ) -> Cli:
     """The console script, on this test's database."""
     _ = own_logging
-    monkeypatch.setenv("VPSOPS_DATABASE_URL", database_url)
+    monkeypatch.setenv("VPSOPS_DATABASE_URL", empty_database_url)
 
     def call(*words: str) -> Said:
         capsys.readouterr()

@@ -122,22 +122,24 @@ def test_a_broken_trail_is_a_failure(stored: str, capsys: pytest.CaptureFixture[
     )
 
 
-def test_a_database_that_was_never_made_is_a_warning(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_database_that_was_never_made_is_a_warning(
+    empty_database_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Before the first start there is none; that is told with what makes it, and none is made."""
     for _ in range(2):
-        code, lines = storage(capsys, database_url)
+        code, lines = storage(capsys, empty_database_url)
         assert code == 0
         assert lines["database"].startswith("warn")
         assert "makes it" in lines["database"]
 
 
 def test_a_newer_schema_is_wrong_configuration(
-    database_url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    empty_database_url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """This version cannot work on it: update."""
-    with engine_of(database_url) as engine:
+    with engine_of(empty_database_url) as engine:
         schema.upgrade(engine, "head", future(tmp_path))
-    code, out = anyio.run(told, capsys, check_storage, {"VPSOPS_DATABASE_URL": database_url})
+    code, out = anyio.run(told, capsys, check_storage, {"VPSOPS_DATABASE_URL": empty_database_url})
     assert code == 2
     assert "newer version of vpsops. Update vpsops on this machine." in out
 
@@ -151,11 +153,11 @@ def test_a_server_that_is_away_does_not_show_its_password(capsys: pytest.Capture
     assert "s3cret" not in out
 
 
-def test_a_password_that_works_is_not_shown_either(capsys: pytest.CaptureFixture[str], database_url: str) -> None:
+def test_a_password_that_works_is_not_shown_either(capsys: pytest.CaptureFixture[str], empty_database_url: str) -> None:
     """Where the address is shown, its password is not."""
-    change_database(database_url)
+    change_database(empty_database_url)
     secret = "s3cret-word"
-    url = database_url.replace("vpsops@", f"vpsops:{secret}@")
+    url = empty_database_url.replace("vpsops@", f"vpsops:{secret}@")
     _, lines = storage(capsys, url)
     assert lines["database"].startswith("ok")
     assert secret not in "".join(lines.values())

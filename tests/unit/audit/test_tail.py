@@ -96,7 +96,7 @@ def test_a_broken_record_is_shown_all_the_same(stored: str, cli: Cli) -> None:
     assert cli("audit", "tail", "--limit", "2").lines == ["#5  2027-01-04 09:00:00Z  refused  -", "#6  ?  drift  -"]
 
 
-def test_tail_goes_back_over_pages(database_url: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tail_goes_back_over_pages(empty_database_url: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server's last record is found behind pages of others."""
     monkeypatch.setattr("core.audit_cli.PAGE", 5)
 
@@ -105,7 +105,7 @@ def test_tail_goes_back_over_pages(database_url: str, cli: Cli, monkeypatch: pyt
             server = "rare" if number in {3, 20} else "busy"
             audit.append(connection, 1.0, "drift", None, {"server": server})
 
-    change_database(database_url, append)
+    change_database(empty_database_url, append)
     assert [line.split()[0] for line in cli("audit", "tail", "--server", "rare").lines] == ["#4", "#21"]
 
 
@@ -165,9 +165,9 @@ def test_open_changes_are_those_not_finished(stored: str, cli: Cli) -> None:
     assert [line.split()[0] for line in cli("changes", "--open").lines[1:]] == [DB.id]
 
 
-def test_no_changes_are_said_in_words(database_url: str, cli: Cli) -> None:
+def test_no_changes_are_said_in_words(empty_database_url: str, cli: Cli) -> None:
     """An empty list is a sentence."""
-    change_database(database_url)
+    change_database(empty_database_url)
     assert cli("changes").out == "There are no changes yet.\n"
     assert cli("changes", "--open").out == "There are no open changes.\n"
 

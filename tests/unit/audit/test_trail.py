@@ -85,9 +85,9 @@ async def found(database: Database, tamper: Tamper) -> list[str]:
 
 
 @pytest.mark.requirement("audit-shows-tampering")
-async def test_tampering_with_the_table_is_found(database_url: str) -> None:
+async def test_tampering_with_the_table_is_found(empty_database_url: str) -> None:
     """Whatever is done to the table, verification names the record and says what happened to it."""
-    async with open_database(database_url, FakeClock()) as database:
+    async with open_database(empty_database_url, FakeClock()) as database:
         await database.transact(happen)
         for way, (tamper, told) in TAMPERED.items():
             assert told in await found(database, tamper), way
@@ -120,19 +120,23 @@ def test_a_whole_trail_ends_with_nothing_and_its_head(stored: str, cli: Cli) -> 
     assert (other.code, other.lines[0]) == (1, f"record {RECORDS} is not the one noted: the trail was rewritten")
 
 
-def test_an_empty_trail_is_whole(database_url: str, cli: Cli) -> None:
+def test_an_empty_trail_is_whole(empty_database_url: str, cli: Cli) -> None:
     """Where nothing happened yet, nothing is wrong."""
-    change_database(database_url)
+    change_database(empty_database_url)
     assert cli("audit", "verify").lines == [f"The trail is whole up to record 0. Its head to note: 0:{audit.GENESIS}"]
     assert cli("audit", "tail").lines == []
     assert len(cli("audit", "export").lines) == 2
 
 
-def test_many_faults_are_counted_and_not_all_told(database_url: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_faults_are_counted_and_not_all_told(
+    empty_database_url: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A trail that was altered throughout fills a screen, not a thousand lines, over many pages."""
     monkeypatch.setattr("core.audit_cli.PAGE", 7)
     monkeypatch.setattr("core.audit_cli.MAX_FAULTS", 10)
-    change_database(database_url, append(40), lambda connection: connection.execute(sa.update(AUDIT).values(at=-1.0)))
+    change_database(
+        empty_database_url, append(40), lambda connection: connection.execute(sa.update(AUDIT).values(at=-1.0))
+    )
     said = cli("audit", "verify")
     assert len(said.lines) == 12
     assert said.lines[-2:] == ["and 30 more", "The trail is not whole: 40 faults up to record 40."]
@@ -148,7 +152,7 @@ def append(count: int) -> Tamper:
     return work
 
 
-async def test_transactions_at_once_make_one_chain(database_url: str) -> None:
+async def test_transactions_at_once_make_one_chain(empty_database_url: str) -> None:
     """Fifty append in the same instant through two processes' doors, some of them twice: one chain, none lost."""
 
     async def add(database: Database, number: int) -> None:
@@ -159,7 +163,7 @@ async def test_transactions_at_once_make_one_chain(database_url: str) -> None:
         await database.transact(work)
 
     clock = SystemClock()
-    async with open_database(database_url, clock) as first, open_database(database_url, clock) as second:
+    async with open_database(empty_database_url, clock) as first, open_database(empty_database_url, clock) as second:
         with anyio.fail_after(BOUND):
             async with anyio.create_task_group() as group:
                 for number in range(TOGETHER):
@@ -172,9 +176,9 @@ async def test_transactions_at_once_make_one_chain(database_url: str) -> None:
 
 
 @pytest.mark.requirement("audit-with-its-effect")
-async def test_a_record_of_a_failed_transaction_leaves_no_gap(database_url: str) -> None:
+async def test_a_record_of_a_failed_transaction_leaves_no_gap(empty_database_url: str) -> None:
     """What did not happen is not recorded, and the next record continues the last one that was."""
-    async with open_database(database_url, FakeClock()) as database:
+    async with open_database(empty_database_url, FakeClock()) as database:
 
         def fail(connection: Connection) -> None:
             audit.append(connection, 1.0, "half", None, {})
@@ -189,9 +193,9 @@ async def test_a_record_of_a_failed_transaction_leaves_no_gap(database_url: str)
         assert list(audit.verify(records, await database.read(audit.head))) == []
 
 
-async def test_records_come_in_pages(database_url: str) -> None:
+async def test_records_come_in_pages(empty_database_url: str) -> None:
     """From the front and from the back, of all or of one change, in order."""
-    async with open_database(database_url, FakeClock()) as database:
+    async with open_database(empty_database_url, FakeClock()) as database:
 
         def append(connection: Connection) -> None:
             for number in range(1, 11):
@@ -262,9 +266,9 @@ def test_a_file_that_is_not_there_is_wrong_usage(cli: Cli, tmp_path: Path) -> No
     assert "cannot be read: No such file or directory" in said.err
 
 
-def test_looking_needs_a_database_that_is_there(cli: Cli, database_url: str) -> None:
+def test_looking_needs_a_database_that_is_there(cli: Cli, empty_database_url: str) -> None:
     """Verifying a mistyped place does not find a whole and empty trail there."""
     for words in (("audit", "verify"), ("audit", "tail"), ("audit", "export"), ("changes",)):
         said = cli(*words)
         assert (said.code, said.out) == (2, "")
-        assert ("no database" if database_url.startswith("sqlite") else "empty") in said.err
+        assert ("no database" if empty_database_url.startswith("sqlite") else "empty") in said.err
