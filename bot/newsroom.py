@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from bot.blocks.build import Post
 from bot.blocks.news import group_post, item_post, summary_post
 from bot.blocks.text import is_person
-from bot.occasions import Item, with_defaults
+from bot.occasions import DEFAULT, Item, with_defaults
 from bot.places import Place
 from bot.slack import SlackError
 from core.app import Core
@@ -151,7 +151,10 @@ class Newsroom:
         """Tell a channel what waits for it."""
         messages = await self._core.outbox.gather(topic) or list(claimed)
         wanted, now = {one.id: one for one in await self.wanted()}, self._core.clock.now()
-        plan = plan_of(messages, wanted, now)
+        others = await self._others(messages, wanted)
+        if others:
+            await self._core.outbox.retry(others, after=0.0, error="another workspace's")
+        plan = plan_of([one for one in messages if one.id not in others], wanted, now)
         if plan.dropped:
             await self._core.outbox.done(plan.dropped)
         for until, ids in plan.held.items():
@@ -163,6 +166,16 @@ class Newsroom:
             await self._tell(desk, plan, left)
         except SlackError as error:
             await self._failed(sorted(left), max(one.attempts for one in messages), error)
+
+    async def _others(self, messages: Sequence[Message], wanted: Mapping[str, Subscription]) -> list[int]:
+        """Return the messages that another workspace subscribed to alone: a channel may be shared with it."""
+        spaces = self._core.workspaces
+        if not spaces.several:
+            return []
+        known = {one.id for one in await self._store.all()} | {f"{DEFAULT}:{one.team}" for one in spaces.known}
+        theirs = known - wanted.keys()
+        subs = {one.id: set(one.payload.get("subs", ())) for one in messages}
+        return [ident for ident, its in subs.items() if its & theirs and not its & wanted.keys()]
 
     async def _tell(self, desk: Desk, plan: Plan, left: set[int]) -> None:
         """Tell, and settle each row as soon as all of it is out; what is not stays in `left`."""

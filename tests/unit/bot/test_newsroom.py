@@ -1,7 +1,7 @@
 """The newsroom with a clock that the test moves: threads by day, quiet nights, restarts, closed channels."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,6 +17,7 @@ from core.changes.model import Actor, ActorKind
 from core.settings import Settings
 from core.storage import Connection
 from core.subscriptions import Event, Options, Subscription, Subscriptions, subscription_id
+from core.workspaces import Workspace, Workspaces
 from tests.fakes.clock import FakeClock
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice")
@@ -218,3 +219,21 @@ async def test_a_watch_that_is_over_is_silent(desk: Desk) -> None:
     assert await told(desk, web(1)) == ["web01 stopped."]
     desk.clock.advance(HOUR)
     assert await told(desk, web(1)) == []
+
+
+async def test_a_channel_shared_by_two_workspaces_hears_what_each_subscribed_to(desk: Desk) -> None:
+    """What is not the workspace's at hand is left to the other's turn, and dropped by neither."""
+    spaces = Workspaces(True, (Workspace("T0ACME"), Workspace("T2")))
+    theirs = Subscription(subscription_id("2"), "T2", "C0OPS", frozenset({Event.SETTLED}))
+    await Subscriptions(desk.core.database, desk.clock).add(theirs, ALICE)
+    await desk.happens(web(1))
+    payload = {"subs": [theirs.id], "urgent": False, "items": [web(2).value]}
+    await desk.core.database.transact(
+        lambda connection: outbox.put(connection, "news:C0OPS", "news", payload, desk.clock.now())
+    )
+    operator = replace(desk.core, workspaces=spaces)
+    for team, heard in (("T0ACME", "web01"), ("T2", "web02")):
+        desk.core = replace(operator, gate=replace(operator.gate, workspaces=spaces, team=team))
+        (said,) = await desk.deliver()
+        assert heard in said
+    assert await rows(desk) == 0
