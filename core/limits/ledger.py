@@ -35,7 +35,7 @@ def check_stored(
     if limits.max_changes_per_hour is not None:
         _raise(too_often(limits, _asked_at(connection, change, now), now.timestamp()))
     if account is not None and change.operation in BILLED:
-        open_ones = _creates(connection, CHANGES.c.lock.is_not(None), now)
+        open_ones = _creates(connection, sa.or_(CHANGES.c.lock.is_not(None), _under_way()), now)
         _raise(too_many(limits, account, open_ones) or too_dear(limits, account, open_ones))
 
 
@@ -47,8 +47,13 @@ def check_sending(
     What only waits for people does not count here: it was counted when it was stored, and may never come.
     """
     if account is not None and change.operation in BILLED:
-        left = _creates(connection, CHANGES.c.state.in_([one.value for one in UNDER_WAY]), now)
+        left = _creates(connection, _under_way(), now)
         _raise(too_many(limits, account, left) or too_dear(limits, account, left))
+
+
+def _under_way() -> sa.ColumnElement[bool]:
+    """What has left counts, also where it takes so long that it holds its server no more."""
+    return CHANGES.c.state.in_([one.value for one in UNDER_WAY])
 
 
 def _raise(exceeded: Exceeded | None) -> None:

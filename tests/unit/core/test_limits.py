@@ -6,6 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
+import sqlalchemy as sa
 
 from core import audit
 from core.changes.model import Actor, Change, State, Verdict
@@ -15,6 +16,7 @@ from core.limits.model import Limits
 from core.limits.reach import Sight
 from core.policy.facts import Servers
 from core.requests import Done, Held, Outcome, Refused, Request
+from core.storage.tables import CHANGES
 from playground.wayscloud.serve import SimulatorHandle
 from tests.unit.core.stage import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, staged
 
@@ -96,6 +98,17 @@ async def test_open_creates_count_with_the_servers_there_are(database_url: str, 
         assert again.change == first.change
         await stage.gate.cancel(first.change.id, ALICE)
         assert isinstance(await create(stage, "app02.example.com"), Held)
+
+
+async def test_a_create_that_takes_too_long_counts_on(database_url: str, provider: SimulatorHandle) -> None:
+    """Its hostname is free for others to ask about; the server that it may still make is not."""
+    there = len(provider.simulator.world.servers())
+    async with limited(database_url, provider, max_servers=there + 1) as stage:
+        first = await create(stage, "app01.example.com")
+        assert isinstance(first, Held)
+        late = sa.update(CHANGES).values(state=State.WATCHING.value, lock=None, overdue=True)
+        await stage.database.transact(lambda connection: connection.execute(late))
+        assert isinstance(await create(stage, "app02.example.com"), Refused)
 
 
 async def test_what_all_would_cost_is_limited(database_url: str, provider: SimulatorHandle) -> None:
