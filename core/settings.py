@@ -26,6 +26,7 @@ SECRETS = frozenset(
 )
 MAX_CONFIG_BYTES = 1_000_000
 MAX_SECRET_BYTES = 65_536
+ACTOR = re.compile(r"[UWuw][A-Za-z0-9]{1,30}|[^@\s]{1,64}@[^@\s]{1,190}")
 
 
 class Settings(BaseModel):
@@ -192,6 +193,13 @@ class Settings(BaseModel):
                 raise ValueError(f"{name} must begin with https:// (or http:// for a simulator)")
         if self.slack_url and not self.slack_url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
             raise ValueError("VPSOPS_SLACK_URL must begin with https://")
+        return self
+
+    @model_validator(mode="after")
+    def _check_actor(self) -> Self:
+        """Any other name is nobody's in Slack, so its owner could approve what their own agent asks for."""
+        if self.actor and not ACTOR.fullmatch(self.actor):
+            raise ValueError("VPSOPS_ACTOR must be a Slack user id (U…) or an e-mail address")
         return self
 
     @property
