@@ -76,7 +76,8 @@ def upgrade(engine: sa.Engine, revision: str = "head", scripts: Path = MIGRATION
     """
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
-            connection.execute(sa.text(f"SET LOCAL lock_timeout = '{UPGRADE_PATIENCE}'"))
+            for bound in ("lock_timeout", "idle_in_transaction_session_timeout"):  # alembic is imported meanwhile
+                connection.execute(sa.text(f"SET LOCAL {bound} = '{UPGRADE_PATIENCE}'"))
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
         match standing(connection, scripts):
             case Standing.CURRENT:
