@@ -156,7 +156,8 @@ def _opened(name: str) -> Iterator[TextIO]:
         with open(0 if name == "-" else name, encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123 - or a number
             yield file
     except OSError as error:
-        raise InvalidInput(f"{name} cannot be read: {error.strerror}.") from None
+        hint = "Name an export, or leave FILE out for the trail in the database."
+        raise InvalidInput(f"{name} cannot be read: {error.strerror}.", hint=hint) from None
 
 
 def _lines(file: TextIO) -> Iterator[str]:

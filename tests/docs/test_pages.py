@@ -10,6 +10,7 @@ from tests.docs.generate import PAGES, ROOT
 from tests.docs.links import anchors_of, links_of
 
 WRITTEN = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+PAGE = re.compile(r"\bdocs/[\w/.-]+\.md\b")
 LIMITS = {"core": 500, "bot": 500, "mcp_server": 500, "playground": 500, "tests": 700}
 
 
@@ -35,6 +36,14 @@ def test_every_page_is_reached_from_the_readme() -> None:
             reached.add(page)
             ahead += [link.target for link in links_of(page) if link.target.suffix == ".md" and link.target.exists()]
     assert sorted(path.relative_to(ROOT).as_posix() for path in set(WRITTEN) - reached) == []
+
+
+def test_the_code_names_only_pages_there_are() -> None:
+    """A hint that sends somebody to a page sends them to one."""
+    sources = [path for folder in ("core", "bot", "mcp_server") for path in (ROOT / folder).rglob("*.py")]
+    named = {page for path in [*sources, *ROOT.glob("*.py")] for page in PAGE.findall(path.read_text(encoding="utf-8"))}
+    assert "docs/mcp.md" in named
+    assert [page for page in sorted(named) if not (ROOT / page).exists()] == []
 
 
 def test_headings_are_found_as_a_site_names_them(tmp_path: Path) -> None:
