@@ -26,6 +26,7 @@ SECRETS = frozenset(
 )
 MAX_CONFIG_BYTES = 1_000_000
 MAX_SECRET_BYTES = 65_536
+CHOICE = re.compile(r"\^\(([a-z|]+)\)\$")  # a pattern that is a choice of words
 ACTOR = re.compile(r"[UWuw][A-Za-z0-9]{1,30}|[^@\s]{1,64}@[^@\s]{1,190}")
 
 
@@ -241,7 +242,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         return Settings.model_validate(values | given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        message = first["msg"].removeprefix("Value error, ")
+        choice = CHOICE.fullmatch(str(first.get("ctx", {}).get("pattern", "")))
+        message = f"must be {choice[1].replace('|', ' or ')}" if choice else first["msg"].removeprefix("Value error, ")
         name = str(first["loc"][0]) if first["loc"] else message.split()[0]
         text = f"{name}: {message}" if first["loc"] else message
         if name in written - set(given):

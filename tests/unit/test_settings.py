@@ -146,6 +146,12 @@ def test_a_bad_value_is_told_by_its_variable(tmp_path: Path, name: str, value: s
     assert error.message.startswith(f"{tmp_path / 'vpsops.toml'}:4: {name}")
 
 
+def test_a_choice_is_told_in_words() -> None:
+    """Nobody has to read a pattern."""
+    error = refused({"VPSOPS_LOG_LEVEL": "loud"})
+    assert error.message == "VPSOPS_LOG_LEVEL: must be debug or info or warning or error."
+
+
 def test_a_secret_of_the_wrong_type_is_not_shown(tmp_path: Path) -> None:
     """A number or a list in place of a secret is told without repeating it."""
     error = refused(config(tmp_path, f'[settings]\nSLACK_BOT_TOKEN = ["{SECRET}"]\n'))
