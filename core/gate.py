@@ -34,7 +34,7 @@ from core.operations.refs import find_server
 from core.operations.registry import Arguments, ServerArguments
 from core.pause import AgentsPaused, Flip, Pause
 from core.policy import Facts, Policy
-from core.records import asked_for, person, requested, worded
+from core.records import asked_for, not_allowed, person, requested, worded
 from core.requests import Done, Held, Outcome, Refused, Request
 from core.storage.database import Database
 from core.storage.tables import CHANGES
@@ -229,7 +229,7 @@ class Gate:
                 connection, change, State.APPROVED, self.clock.now(), event="confirmed", body={"by": person(actor)}
             )
 
-        return await self._decide(change_id, work)
+        return await self._decide(change_id, actor, work)
 
     async def vote(  # noqa: PLR0913 - one vote, all of it named
         self, change_id: str, voter: Actor, verdict: Verdict, digest: str, *, reason: str = "", evidence: str = ""
@@ -249,7 +249,7 @@ class Gate:
             store.add_vote(connection, change.id, vote)
             return self._count(connection, change, vote)
 
-        return await self._decide(change_id, work)
+        return await self._decide(change_id, voter, work)
 
     def _count(self, connection: Connection, change: Change, vote: Vote) -> Change:
         now = self.clock.now()
@@ -283,7 +283,7 @@ class Gate:
                 connection, change, State.CANCELLED, self.clock.now(), event="cancelled", body=body, note="Cancelled."
             )
 
-        return await self.database.transact(work)
+        return await self._allowed(change_id, actor, work)
 
     async def resolve(self, change_id: str, actor: Actor, *, happened: bool, evidence: str = "") -> Change:
         """Let a person settle what no look-up could: it happened, or it did not.
@@ -302,7 +302,7 @@ class Gate:
             body = {"by": person(actor), "happened": happened, "evidence": worded(evidence)}
             return store.step(connection, change, after, self.clock.now(), event="resolved", body=body, note=note)
 
-        return await self.database.transact(work)
+        return await self._allowed(change_id, actor, work)
 
     async def agents_paused(self) -> Pause:
         """Return whether agents are paused, and by whom."""
@@ -376,12 +376,21 @@ class Gate:
             raise StaleChange("This is not what was shown last.", hint="Look at the newest card.")
         return change
 
-    async def _decide(self, change_id: str, work: Callable[[Connection], Change]) -> Change:
+    async def _decide(self, change_id: str, actor: Actor, work: Callable[[Connection], Change]) -> Change:
         await self.engine.start()
-        change = await self.database.transact(work)
+        change = await self._allowed(change_id, actor, work)
         if change.state is State.APPROVED:
             self.engine.run(change_id)
         return change
+
+    async def _allowed(self, change_id: str, actor: Actor, work: Callable[[Connection], Change]) -> Change:
+        """Do it; that somebody may not is on record."""
+        try:
+            return await self.database.transact(work)
+        except NotAllowed as error:
+            body, now = not_allowed(change_id, actor, self.team, error), self.clock.now().timestamp()
+            await self.database.transact(lambda connection: audit.append(connection, now, "refused", None, body))
+            raise
 
 
 def operation_named(name: str) -> Operation:

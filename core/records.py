@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from core.changes.model import Actor, Json, Ruling
 from core.changes.preview import Preview
+from core.errors import VpsopsError
 from core.requests import Request
 
 MAX_REASON: Final = 500
@@ -40,6 +41,12 @@ def _given(arguments: Mapping[str, Json]) -> dict[str, str]:
     """Return what was given, none of it checked yet, in bounds: the trail is kept for ever."""
     kept = [(name, value) for name, value in arguments.items() if name != "ssh_keys"][:MAX_ARGUMENTS]
     return {worded(name[:MAX_NAME]): worded(str(value)[:MAX_REASON]) for name, value in kept}
+
+
+def not_allowed(change_id: str, actor: Actor, team: str, error: VpsopsError) -> dict[str, Any]:
+    """Return what the audit trail keeps of somebody who decided about a change, and may not."""
+    about = {"by": person(actor), "about": change_id[:MAX_NAME], "why": worded(error.message), "error": error.error_id}
+    return {**about, "team": team} if team else about
 
 
 def requested(request: Request, seen: Preview, ruling: Ruling) -> dict[str, Any]:

@@ -2,11 +2,15 @@
 
 from dataclasses import replace
 
+import pytest
+
 from core import audit
+from core.changes.model import State, Verdict
+from core.errors import NotAllowed
 from core.policy import parse_policy
 from core.requests import Held, Refused, Request
 from playground.wayscloud.serve import SimulatorHandle
-from tests.unit.core.stage import AGENT, ALICE, SLACK, Setup, Stage, staged
+from tests.unit.core.stage import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, staged
 
 NO_READS = parse_policy('[[rule]]\nid = "changes"\nrisk = "disruptive"\ndecision = "confirm"\n', "vpsops.toml")
 
@@ -34,3 +38,26 @@ async def test_a_change_behind_another_is_refused_on_record(database_url: str, p
         assert isinstance(second, Refused)
         assert await refusals(stage) == [("reboot", ALICE.id, second.reason)]
         assert first.change.id in second.reason
+
+
+async def test_who_decides_and_may_not_is_on_record(database_url: str, provider: SimulatorHandle) -> None:
+    """Confirming, voting and withdrawing, each with why; the change stays as it was, and its own records too."""
+    async with staged(database_url, provider) as stage:
+        confirm = await stage.ask("stop", ALICE, server="web01")
+        vote = await stage.ask("stop", AGENT, server="db01")
+        outsider = replace(VOTERS[0], groups=())
+        attempts = (
+            (stage.gate.confirm, confirm, (VOTERS[0], confirm.digest)),
+            (stage.gate.vote, vote, (outsider, Verdict.APPROVE, vote.digest)),
+            (stage.gate.cancel, vote, (outsider,)),
+        )
+        for attempt, change, given in attempts:
+            with pytest.raises(NotAllowed):
+                await attempt(change.id, *given)
+        records = await stage.database.read(audit.read)
+        refused = [record for record in records if record.event == "refused"]
+        assert [record.body["about"] for record in refused] == [confirm.id, vote.id, vote.id]
+        assert {record.body["by"]["id"] for record in refused} == {VOTERS[0].id}
+        assert all(record.change_id is None and record.body["why"] and record.body["error"] for record in refused)
+        assert [(await stage.gate.get(one.id)).state for one in (confirm, vote)] == [State.HELD, State.HELD]
+        assert list(audit.verify(records)) == []
