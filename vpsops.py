@@ -32,7 +32,7 @@ COMMANDS = {
 }
 """Each subcommand's module, with its `add_arguments(parser)` and `run(args) -> int`, and a summary."""
 
-CHECKS = ("core.doctor", "bot.doctor")
+CHECKS = ("core.doctor", "mcp_server.doctor", "bot.doctor")
 """The modules whose tuple `CHECKS` holds what `vpsops doctor` looks at, in this order."""
 
 

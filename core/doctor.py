@@ -33,8 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe `vpsops doctor`."""
     parser.description = (
         "Look at the settings, the policy, the database, the provider, the processes, the messages to be sent, the"
-        " audit trail, the Slack app and its channels: one line each, with what to do. Makes, starts and changes"
-        " nothing; asks the provider once for the list of servers, and Slack who the app is. Exit code: 0 all can work"
+        " audit trail, the tokens of MCP over HTTP, the Slack app and its channels: one line each, with what to do."
+        " Makes, starts and changes nothing; asks the provider once for the list of servers, the issuer of tokens for"
+        " its keys, and Slack who the app is. Exit code: 0 all can work"
         " (warnings included), 2 settings or policy, 3 the key or a token, 4 the provider or Slack, 1 anything else."
     )
 

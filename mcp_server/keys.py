@@ -62,6 +62,13 @@ class Keys:
             found = self._match(kid, algorithm)
         return found
 
+    async def count(self) -> int:
+        """Read the keys now, and return how many may sign tokens; raises `KeysUnavailable` with the reason."""
+        try:
+            return len(await self._read())
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError) as error:
+            raise KeysUnavailable(_words(error)) from None
+
     def _age(self) -> float:
         return self._clock.monotonic() - self._read_at
 

@@ -1,0 +1,73 @@
+"""`vpsops doctor` on MCP over HTTP: tokens and issuer, in one line each, and never a token."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+import pytest
+
+import vpsops
+from core import exits
+from core.clock import SystemClock
+from core.errors import ConfigurationError
+from core.findings import Finding, Level, worst
+from core.settings import Settings
+from mcp_server.doctor import CHECKS, check_mcp
+from tests.fakes.clock import START, FakeClock
+from tests.fakes.issuer import running_issuer
+from tests.fakes.provider import refused_port
+
+TOKEN = "0123456789abcdef0123456789abcdef-secret"
+WRITTEN = f'[[token]]\ntoken = "{TOKEN}"\nsubject = "ann-laptop"\nhuman = "ann@example.com"\nscopes = ["vps:read"]\n'
+
+
+async def found(values: dict[str, str], clock: SystemClock | FakeClock | None = None) -> list[Finding]:
+    """Return what the check finds; it shows no token."""
+    with anyio.fail_after(5):
+        findings = list(await check_mcp(Settings.model_validate(values), clock or SystemClock()))
+    assert TOKEN not in " ".join(f"{one.what} {one.todo}" for one in findings)
+    return findings
+
+
+def tokens(folder: Path, text: str, mode: int = 0o600) -> dict[str, str]:
+    """Write a file of tokens, and return the setting that names it."""
+    path = folder / "tokens.toml"
+    path.write_text(text, encoding="utf-8")
+    path.chmod(mode)
+    return {"VPSOPS_HTTP_TOKENS_FILE": str(path)}
+
+
+async def test_what_is_not_configured_is_not_looked_at() -> None:
+    """Without HTTP there is no line about it; the command has the check."""
+    assert await found({}) == []
+    assert "mcp_server.doctor" in vpsops.CHECKS
+    assert (check_mcp,) == CHECKS
+
+
+async def test_tokens_are_counted_and_those_that_expired_named(tmp_path: Path) -> None:
+    """By whom they are of; a file that everybody can read is a warning too."""
+    assert [one.level for one in await found(tokens(tmp_path, WRITTEN))] == [Level.OK]
+    told = tokens(tmp_path, f"{WRITTEN}expires = {(START - timedelta(days=1)).isoformat()}\n", 0o644)
+    counted, over, read = await found(told, FakeClock(START))
+    assert "has 1 tokens, 0 of them valid" in counted.what
+    assert (over.level, over.what) == (Level.WARN, "expired: the tokens of ann-laptop")
+    assert (read.level, read.todo) == (Level.WARN, f"chmod o= {tmp_path / 'tokens.toml'}")
+
+
+async def test_a_file_of_tokens_that_is_wrong_is_told(tmp_path: Path) -> None:
+    """In the words that would keep a server from starting."""
+    with pytest.raises(ConfigurationError, match="human must be an e-mail address"):
+        await found(tokens(tmp_path, WRITTEN.replace("ann@example.com", "ann")))
+
+
+async def test_an_issuer_is_asked_for_its_keys() -> None:
+    """One that answers for this name, one that answers for another, one without a key, and one that is away."""
+    async with running_issuer() as issuer:
+        (good,) = await found({"VPSOPS_OAUTH_ISSUER": issuer.url})
+        (other,) = await found({"VPSOPS_OAUTH_ISSUER": f"{issuer.url}/"})
+        issuer.signers = []
+        (bare,) = await found({"VPSOPS_OAUTH_ISSUER": issuer.url})
+    (away,) = await found({"VPSOPS_OAUTH_ISSUER": f"http://127.0.0.1:{await refused_port()}"})
+    assert (good.level, good.what) == (Level.OK, f"{issuer.url} answers, with 1 keys for tokens")
+    assert "no discovery document that names it" in other.what
+    assert [worst([one]) for one in (other, bare, away)] == [exits.UNREACHABLE, exits.USAGE, exits.UNREACHABLE]
