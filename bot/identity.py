@@ -50,6 +50,7 @@ class Membership:
         self._slack = slack
         self._clock = clock
         self._known: dict[str, _Members] = {}
+        self._emails: dict[str, tuple[str, float]] = {}
 
     async def standing(self, user: str, approvers: Approvers) -> Standing:
         """Find a person among the approvers.
@@ -112,12 +113,18 @@ class Membership:
 
     async def email(self, user: str) -> str:
         """Return a person's e-mail address in lower case, or nothing where Slack does not tell it."""
-        try:
-            answer = await self._slack.get("users.info", {"user": user})
-        except SlackError:
-            return ""
-        about: dict[str, Any] = answer.get("user", {})
-        return str((about.get("profile") or {}).get("email", "")).lower() if about.get("id") == user else ""
+        now = self._clock.monotonic()
+        known = {one: told for one, told in self._emails.items() if now - told[1] <= KEEP_SECONDS}
+        if user not in known:
+            try:
+                answer = await self._slack.get("users.info", {"user": user})
+            except SlackError:
+                return ""
+            about: dict[str, Any] = answer.get("user", {})
+            email = str((about.get("profile") or {}).get("email", "")) if about.get("id") == user else ""
+            known[user] = email.lower(), now
+        self._emails = known
+        return known[user][0]
 
     def _sources(self, approvers: Approvers) -> list[tuple[str, str, Read]]:
         groups: list[tuple[str, str, Read]] = [(one, "user group", self._group) for one in approvers.groups]
