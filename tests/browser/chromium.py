@@ -39,7 +39,7 @@ class Page:
 
     def _logged(self, message: ConsoleMessage) -> None:
         if message.type == "error":
-            self.wrong.append(message.text)
+            self.wrong.append(f"{message.text} ({message.location['url']})")
 
     def _asked(self, request: Request) -> None:
         if not request.url.startswith(HERE):
