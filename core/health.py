@@ -85,7 +85,13 @@ async def look_at_people(database: Database, _: Settings) -> Sequence[Finding]:
     if not needy:
         return []
     what = f"{len(needy)} need a person: {listed([change.id for change in needy])}"
-    return [warn("changes", what, "Look at the server, then say on the card in Slack what became of it")]
+    return [
+        warn(
+            "changes",
+            what,
+            "Look at the server, then say on the card in Slack, or by vpsops changes ID --settle, what became of it",
+        )
+    ]
 
 
 async def look_at_messages(database: Database, settings: Settings) -> Sequence[Finding]:

@@ -1,16 +1,13 @@
 """Who asks: the client as an agent, on behalf of the human whose session or token it is."""
 
-import getpass
 import json
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from core.changes.model import LOCAL, Actor, ActorKind
+from core.changes.model import Actor, ActorKind
 from core.limits.reach import EVERYTHING, Narrowing, Reach
 from core.limits.tools import TOOLSETS
-from core.settings import Settings
 from mcp_server.text import clean
 
 LONGEST_NAME = 60
@@ -80,15 +77,3 @@ def agent_of(client_name: str, caller: Caller) -> Actor:
 def principal_of(client_name: str, caller: Caller) -> str:
     """Return what an open question is bound to: the same client of the same human by the same subject."""
     return json.dumps([caller.subject, caller.human, client_name])
-
-
-def human_of(settings: Settings) -> str:
-    """Return the human of a stdio session: the one configured, else the user of this machine."""
-    return settings.actor or f"{LOCAL}{_local_user()}"
-
-
-def _local_user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # a container may know no name for its user
-        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"

@@ -12,13 +12,14 @@ from mcp.server.lowlevel import Server
 
 from core.app import Core
 from core.errors import VpsopsError
+from core.humans import human_of
 from core.limits.reach import EVERYTHING, Reach
 from core.requests import Done, Refused, Request
 from mcp_server import results, sdk
 from mcp_server.change_tasks import ChangeTasks
 from mcp_server.change_tools import CHANGE_TOOLS
 from mcp_server.flow import ORIGIN, PATIENCE, Desk, request_of, run_change
-from mcp_server.identity import READ, WRITE, Caller, human_of, principal_of
+from mcp_server.identity import READ, WRITE, Caller, principal_of
 from mcp_server.links import linked
 from mcp_server.narrowing import kept_from, reach_over, within
 from mcp_server.pages import arguments_of

@@ -12,6 +12,7 @@ from core.audit import Record
 from core.audit_view import told
 from core.changes import store
 from core.changes.model import Actor, Change, Vote
+from core.errors import ConfigurationError
 from core.storage import Database
 from core.storage.tables import CHANGES, OPEN_STATES
 from core.terminal import cell, columns, look, number, say, when
@@ -25,9 +26,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe `vpsops changes`."""
     parser.description = (
         "List changes, newest first, or show one in full with its votes and its records. Times are UTC."
-        " Needs no key and starts nothing."
+        " A look needs no key and starts nothing."
     )
     parser.add_argument("id", nargs="?", default="", metavar="ID", help="show this change in full")
+    parser.add_argument(
+        "--settle",
+        choices=("happened", "not-happened"),
+        help="say what became of a change that needs a person, where there is no Slack to say it in; asks back",
+    )
     parser.add_argument("--open", action="store_true", help="only those that are not finished")
     parser.add_argument(
         "--limit", type=partial(number, least=1, most=MOST), default=20, metavar="N", help="how many; 20 unless told"
@@ -35,7 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show a list or a change; raises `ConfigurationError`, `StorageError`, and `UnknownChange`."""
+    """Show a list or a change, or settle one; raises `ConfigurationError`, `StorageError`, and what the gate raises."""
+    if arguments.settle:
+        from core.changes import settling  # noqa: PLC0415 - a look needs none of the gate
+
+        if not arguments.id:
+            raise ConfigurationError("--settle needs a change's id.", hint="`vpsops changes --open` lists them.")
+        return settling.run(arguments)
     return look(partial(_detail, arguments.id) if arguments.id else partial(_list, arguments))
 
 

@@ -1,0 +1,68 @@
+"""`vpsops changes ID --settle`: without Slack, the human who asked says at a terminal what became of a change.
+
+In Slack it is a click on the card, by whom the policy knows; here it is typed, so that no program says it in passing.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+
+from core.app import Core, open_core
+from core.changes.model import LOCAL, Actor, ActorKind, Change, State
+from core.changes.outbox import topic_of
+from core.errors import ConfigurationError, StaleChange
+from core.humans import human_of
+from core.logs import configure_logging
+from core.settings import Settings, load_settings
+from core.terminal import cell, say
+
+ANSWERS: Final = ("happened", "not-happened")
+IN_SLACK: Final = "This change is settled in Slack: on its card, or on App Home."
+Ask = Callable[[str], str]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask at the terminal and settle; raises what the gate raises, `ConfigurationError` where nobody can be asked."""
+    if not sys.stdin.isatty():
+        raise ConfigurationError("Settling needs a person at a terminal.", hint="Run it by hand, with no pipe.")
+    settings = load_settings()
+    configure_logging(settings)
+    return anyio.run(settle, settings, arguments.id, arguments.settle == ANSWERS[0], input)
+
+
+async def settle(settings: Settings, change_id: str, happened: bool, ask: Ask) -> int:
+    """Settle a change once its server's name was typed; return 1 when another was.
+
+    Raises `ConfigurationError` where Slack is there to do it, `NotAllowed`, `StaleChange`, `UnknownChange`.
+    """
+    if settings.slack_configured:
+        raise ConfigurationError(IN_SLACK)
+    async with open_core(settings, front="cli") as core:
+        change = await _waiting(core, change_id)
+        names = [one for one in (change.target.hostname, change.target.id) if one]
+        say(f"{change.id}: {change.operation} {cell(names[0])}, asked for by {cell(change.actor.shown)}.")
+        say(cell(change.note, 500))
+        became = "happened" if happened else "did not happen"
+        if ask(f"Look at the server first. To say that it {became}, type {cell(names[0])}: ").strip() not in names:
+            say("Another name was typed, so nothing was settled.")
+            return 1
+        done = await core.gate.resolve(change.id, _actor(settings), happened=happened, evidence="typed at a terminal")
+    say(f"{done.id} {done.state.value}: {cell(done.note)}")
+    return 0
+
+
+async def _waiting(core: Core, change_id: str) -> Change:
+    change = await core.gate.get(change_id)
+    if change.state is not State.NEEDS_PERSON:
+        raise StaleChange(f"{change.id} does not wait for a person: it is {change.state.value.replace('_', ' ')}.")
+    if await core.outbox.copies(topic_of(change.id)):
+        raise ConfigurationError(IN_SLACK, hint="Another process of this set-up has Slack.")
+    return change
+
+
+def _actor(settings: Settings) -> Actor:
+    human = human_of(settings)
+    return Actor(ActorKind.PERSON, human, human.removeprefix(LOCAL), human)

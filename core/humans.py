@@ -1,0 +1,19 @@
+"""Who sits at this machine: the human that is configured, else the user that the machine knows."""
+
+import getpass
+import os
+
+from core.changes.model import LOCAL
+from core.settings import Settings
+
+
+def human_of(settings: Settings) -> str:
+    """Return the human of a stdio session or of a terminal: the one configured, else the user of this machine."""
+    return settings.actor or f"{LOCAL}{_local_user()}"
+
+
+def _local_user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a container may know no name for its user
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
