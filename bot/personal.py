@@ -1,11 +1,13 @@
 """Direct messages: to the person who asked, when it ended; to those a rule names, while their vote is missing."""
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
 
 from bot.blocks.build import Post
+from bot.blocks.notes import note
 from bot.blocks.notices import change_notice, reminder
 from bot.blocks.text import is_person
 from bot.places import Place, asker_of
@@ -16,8 +18,13 @@ from core.changes.outbox import topic_of
 from core.preferences import Preferences, preferences_of
 
 ENDED: Final = frozenset({"succeeded", "failed", "needs_person", "denied", "expired", "superseded", "cancelled"})
+GRAVE: Final = frozenset({"failed", "needs_person"})
+"""Ends that are told one by one, however many there are."""
 REMINDED: Final = 10
 KNOWN: Final = 1000
+BURST: Final = 5
+BURST_SECONDS: Final = 60.0
+MORE: Final = "More of your changes have ended."
 
 log = structlog.get_logger(__name__)
 Send = Callable[[Place, Post, str], Awaitable[tuple[str, str]]]
@@ -32,6 +39,7 @@ class Personal:
         self._send = send
         self._team = ""
         self._people: dict[str, str] = {}
+        self._told: dict[str, deque[float]] = {}
 
     async def tell(self, change: Change, event: str) -> None:
         """Tell the person who asked, or for whom an agent did, unless they see the card in a direct message."""
@@ -41,8 +49,32 @@ class Personal:
         if not who or not (await self._wishes(change, who)).dm_settled:
             return
         copies = await self._core.outbox.copies(topic_of(change.id))
-        if not any(one.channel.startswith("D") and not one.purpose.startswith("told:") for one in copies):
-            await self._message(change, who, event, change_notice(change, event, self._core.clock.now()))
+        if any(one.channel.startswith("D") and not one.purpose.startswith("told:") for one in copies):
+            return
+        notice = change_notice(change, event, self._core.clock.now())
+        if event in GRAVE:
+            await self._message(change, who, event, notice)
+            return
+        told = self._lately(who)
+        if len(told) > BURST:
+            return
+        told.append(self._core.clock.monotonic())
+        if len(told) <= BURST:
+            await self._message(change, who, event, notice)
+        else:
+            await self._message(change, who, "more", note(MORE, "/vps changes mine lists them; so does App Home."))
+
+    def _lately(self, who: str) -> deque[float]:
+        """Return when somebody was told of an end in the last minute: five ends, and once that there are more.
+
+        A message a second is all that Slack takes for one person: a fleet's worth of them would hold up every card.
+        """
+        told = self._told.setdefault(who, deque())
+        while told and self._core.clock.monotonic() - told[0] > BURST_SECONDS:
+            told.popleft()
+        while len(self._told) > KNOWN:
+            self._told.pop(next(iter(self._told)))
+        return told
 
     async def remind(self, change: Change) -> None:
         """Remind the people whom a rule names as approvers and who have not voted."""
