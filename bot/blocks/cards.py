@@ -149,8 +149,13 @@ def _quoted(label: str, words: str) -> list[Block]:
 def _votes(change: Change) -> list[Block]:
     drawn = [context(*_vote(vote)) for vote in change.votes[:VOTES_SHOWN]]
     if change.ruling.decision is Decision.APPROVE and change.state is State.HELD:
-        drawn.insert(0, context(mrkdwn(f"{change.approvals} of {change.ruling.votes} approvals. {_who_may(change)}")))
+        drawn.insert(0, context(mrkdwn(f"{votes_given(change)}. {_who_may(change)}")))
     return drawn
+
+
+def votes_given(change: Change) -> str:
+    """Say how many approvals there are, and of how many."""
+    return f"{change.approvals} of {change.ruling.votes} {'approval' if change.ruling.votes == 1 else 'approvals'}"
 
 
 def _who_may(change: Change) -> str:

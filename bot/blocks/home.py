@@ -9,7 +9,7 @@ from typing import Any, Final
 from bot import names
 from bot.blocks.acts import headline
 from bot.blocks.build import Block, actions, button, context, header, lines, mrkdwn, plain, section
-from bot.blocks.cards import Audience, asked_by, block_id, controls
+from bot.blocks.cards import Audience, asked_by, block_id, controls, votes_given
 from bot.blocks.text import escape, flat, moment, outside
 from bot.words import SLASH
 from core.audit import Record
@@ -143,7 +143,7 @@ def _target(change: Change) -> str:
 def _progress(change: Change) -> str:
     if change.state is not State.HELD or change.ruling.decision is not Decision.APPROVE:
         return ""
-    return f"{change.approvals} of {change.ruling.votes} approvals"
+    return votes_given(change)
 
 
 def _until(change: Change) -> list[str]:
