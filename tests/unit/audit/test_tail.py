@@ -113,7 +113,10 @@ def test_following_shows_what_comes_until_it_is_interrupted(stored: str) -> None
     """New records appear as they are committed by another process, and Ctrl-C is how it ends well."""
     command = [sys.executable, "-m", "vpsops", "audit", "tail", "--limit", "1", "--follow", "--server", "mail"]
     environ = {**os.environ, "VPSOPS_DATABASE_URL": stored}
+    # a shell's background leaves SIGINT ignored, and a child inherits that
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ) as process:
+        signal.signal(signal.SIGINT, before)
         watchdog = threading.Timer(3 * BOUND, process.kill)
         watchdog.start()
         assert process.stdout is not None
