@@ -25,7 +25,7 @@ test: $(VENV)/.ready ## Run every test that needs nothing else
 	$(BIN)/python -m pytest -n 4 --dist worksteal -q -m 'not slow'
 
 test-slow: $(VENV)/.ready ## Run the tests that start whole processes or wait for seconds
-	$(BIN)/python -m pytest -n 4 --dist worksteal -q -m slow
+	$(BIN)/python -m pytest -n 3 --dist worksteal -q -m slow
 
 test-postgres: $(VENV)/.ready ## Run the tests that a database makes a difference to on a real PostgreSQL
 	TEST_POSTGRES=1 $(BIN)/python -m pytest -n 2 -q

@@ -134,7 +134,8 @@ async def stage(directory: Path, scene: Scene | None = None) -> AsyncIterator[St
     """Set a stage without a bot."""
     scene = scene or Scene()
     async with running_workspace(scene.workspace) as slack, running_simulator(scene.provider) as provider:
-        migrated(directory / "bot.sqlite3")
+        if not (directory / "bot.sqlite3").exists():  # a second stage in one folder is a restart
+            migrated(directory / "bot.sqlite3")
         yield Stage(scene, directory, slack, provider)
 
 
