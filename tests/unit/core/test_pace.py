@@ -124,7 +124,7 @@ async def test_a_wish_to_wait_for_long_ends_the_changes_it_meets(two: tuple[Stag
 
 async def test_a_burst_of_approvals_is_spaced(database_url: str, provider: SimulatorHandle) -> None:
     """Four at once and then one at a time, whatever was approved in the same instant."""
-    timing = replace(QUICK, write_burst=4, write_gap=0.1)
+    timing = replace(QUICK, write_burst=4, write_gap=0.2)
     async with staged(database_url, provider, Setup(timing)) as stage:
         held = [await stage.ask("stop", server=stage.server(f"s{n}.example.com").id) for n in range(10)]
         for change in held:
@@ -133,4 +133,4 @@ async def test_a_burst_of_approvals_is_spaced(database_url: str, provider: Simul
             assert (await stage.rest(change.id)).state is State.SUCCEEDED
         times = [entry.at for entry in provider.simulator.journal.entries(operation="stop")]
     assert len(times) == 10
-    assert (times[9] - times[0]).total_seconds() >= 0.5
+    assert (times[9] - times[0]).total_seconds() >= 0.8  # 1.2 less what the first took to arrive
