@@ -10,6 +10,8 @@ from playground.slack.elements import NotOnScreen
 from tests.fakes.slack_bot import Scene, Stage, Transport, buttons, playing, shown
 from tests.fakes.slack_bot import stage as set_up
 
+pytestmark = pytest.mark.slow
+
 
 async def held(stage: Stage, text: str = "reboot web01 because disk swap", channel: str = "ops") -> str:
     """Ask for a change and return its id."""
