@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -58,11 +59,17 @@ class Personal:
         told = self._lately(who)
         if len(told) > BURST:
             return
-        told.append(self._core.clock.monotonic())
-        if len(told) <= BURST:
-            await self._message(change, who, event, notice)
-        else:
-            await self._message(change, who, "more", note(MORE, "/vps changes mine lists them; so does App Home."))
+        at = self._core.clock.monotonic()
+        told.append(at)  # before it is sent: several topics are in hand at once
+        try:
+            if len(told) <= BURST:
+                await self._message(change, who, event, notice)
+            else:
+                await self._message(change, who, "more", note(MORE, "/vps changes mine lists them; so does App Home."))
+        except BaseException:  # it comes again, and must not find itself counted
+            with suppress(ValueError):  # a minute may have passed
+                told.remove(at)
+            raise
 
     def _lately(self, who: str) -> deque[float]:
         """Return when somebody was told of an end in the last minute: five ends, and once that there are more.

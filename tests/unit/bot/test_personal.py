@@ -9,7 +9,7 @@ import pytest
 from bot.blocks.build import Post
 from bot.personal import BURST, BURST_SECONDS, MORE, Personal
 from bot.places import Place
-from bot.slack import Slack
+from bot.slack import Slack, SlackError
 from core.app import Core, open_core
 from core.changes.model import State
 from core.settings import Settings
@@ -24,11 +24,14 @@ class Ends:
     core: Core
     clock: FakeClock
     sent: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
     count: int = 0
     personal: Personal | None = None
 
     async def send(self, _place: Place, post: Post, _name: str) -> tuple[str, str]:
-        """Keep a message."""
+        """Keep a message, or refuse it as Slack would."""
+        if self.refusals:
+            raise SlackError("chat.postMessage", self.refusals.pop())
         self.sent.append(post.text)
         return "D1", f"{len(self.sent)}.0"
 
@@ -74,3 +77,13 @@ async def test_a_minute_later_ends_are_told_again(ends: Ends) -> None:
     assert await ends.end(5) == []
     ends.clock.advance(BURST_SECONDS / 2 + 1)
     assert len(await ends.end(BURST + 5)) == BURST + 1
+
+
+async def test_a_message_that_slack_refused_is_not_counted(ends: Ends) -> None:
+    """The word of the rest comes when it is tried again; without that nobody would hear of the rest."""
+    await ends.end(BURST)
+    ends.refusals.append("internal_error")
+    with pytest.raises(SlackError):
+        await ends.end(1)
+    (said,) = await ends.end(1)
+    assert said.startswith(MORE)
