@@ -8,7 +8,7 @@ import anyio
 
 from bot.app import PATH as SLACK_PATH
 from bot.app import open_bot
-from bot.cli import DEFAULT, by_socket, check_token, reported, require
+from bot.cli import DEFAULT, check_token, reported, require, start_socket_mode
 from core.app import open_core
 from core.clock import SystemClock
 from core.logs import configure_logging
@@ -65,6 +65,6 @@ async def _main(settings: Settings, site: Site, sock: socket.socket, options: Op
                 sys.stdout.write(f"bot: {base_of(sock)}{SLACK_PATH}\n")
                 sys.stdout.flush()
             else:
-                group.start_soon(by_socket, bot, settings, stop)
+                start_socket_mode(bot, settings, stop, group)
             await serve_mcp(served, app_of([*bot.routes, *served.routes]), sock, stop)
             stop.set()

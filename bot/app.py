@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 import anyio
 import structlog
+from anyio.abc import TaskGroup
 from slack_bolt.adapter.starlette.async_handler import AsyncSlackRequestHandler
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
@@ -27,7 +28,7 @@ from bot.guard import CHECKED, Guard
 from bot.identity import Membership
 from bot.listeners import register
 from bot.logs import quiet
-from bot.notifications import Deliverer
+from bot.notifications import CARDS, OUTBOX, Deliverer
 from bot.on_click import asking_of as asking_of_click
 from bot.on_click import on_click
 from bot.on_command import asking_of as asking_of_command
@@ -91,10 +92,9 @@ async def open_bot(core: Core) -> AsyncIterator[Bot]:
         offices = ManyOffices(core, session, installing.kept) if installing else OneOffice(office)
         courtesy = Courtesy(core.clock)
         parts = Parts(core, slack, office.membership, Deliverer(core, slack, offices), courtesy, offices)
-        intake = Intake(core.inbox, core.clock, partial(work, parts), courtesy)
+        intake = Intake(core.inbox, core.clock, partial(work, parts), courtesy, core.supervisor)
         bolt = build_bolt(parts, intake)
-        for loop in (intake.run, parts.deliverer.run, parts.deliverer.refresh, partial(keep_current, parts)):
-            group.start_soon(loop)
+        start_loops(parts, intake, group)
         try:
             yield Bot(parts, bolt, intake, [*routes_of(parts, bolt), *(installing.routes if installing else [])])
             if not await intake.drain(DRAIN_SECONDS):
@@ -102,6 +102,15 @@ async def open_bot(core: Core) -> AsyncIterator[Bot]:
             await parts.deliverer.finish(FINISH_SECONDS)
         finally:
             group.cancel_scope.cancel()
+
+
+def start_loops(parts: Parts, intake: Intake, group: TaskGroup) -> None:
+    """Start what the bot does in the background."""
+    supervisor, deliverer = parts.core.supervisor, parts.deliverer
+    supervisor.start("deliveries", intake.run, group=group)
+    supervisor.start(OUTBOX, deliverer.run, group=group, ends=True)
+    supervisor.start(CARDS, deliverer.refresh, group=group)
+    supervisor.start("homes", partial(keep_current, parts), group=group)
 
 
 def installing_of(core: Core, session: aiohttp.ClientSession) -> "Installing | None":

@@ -6,11 +6,13 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Final
 
 import aiohttp
 import anyio
 import structlog
+from anyio.abc import TaskGroup
 from slack_sdk.errors import SlackApiError
 
 from bot.app import PATH, Bot, open_bot
@@ -117,7 +119,9 @@ async def _main(settings: Settings, address: tuple[str, int] | None) -> None:
     async with open_core(settings, front="slack") as core, open_bot(core) as bot, stopping() as stop:
         await check_token(bot)
         if address is None:
-            await by_socket(bot, settings, stop)
+            async with anyio.create_task_group() as group:
+                start_socket_mode(bot, settings, stop, group)
+                await stop.wait()
         else:
             await _by_http(bot, listen(*address), stop)
 
@@ -139,6 +143,12 @@ async def by_socket(bot: Bot, settings: Settings, stop: anyio.Event) -> None:
             sys.stdout.flush()
             log.info("connected to Slack by Socket Mode")
             await stop.wait()
+
+
+def start_socket_mode(bot: Bot, settings: Settings, stop: anyio.Event, group: TaskGroup) -> None:
+    """Serve Slack over Socket Mode in the background; a token that is no good ends the group."""
+    work = partial(by_socket, bot, settings, stop)
+    bot.parts.core.supervisor.start("socket_mode", work, group=group, ends=True, fatal=(ConfigurationError,))
 
 
 async def check_token(bot: Bot) -> None:

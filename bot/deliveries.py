@@ -5,6 +5,7 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -16,6 +17,7 @@ from bot.wire import Click, Event, Shortcut, Submission
 from core.clock import Clock
 from core.errors import StorageError, VpsopsError
 from core.inbox import Delivery, Inbox
+from core.supervision import Supervisor
 
 COMMAND: Final = "command"
 CLICK: Final = "click"
@@ -29,6 +31,7 @@ LEFT_BEHIND: Final = 20.0
 """A delivery older than this was left by a process that ended: a living one keeps its own young."""
 SWEEP_SECONDS: Final = 10.0
 LONGEST_KEY: Final = 200
+INBOX: Final = "inbox"
 
 log = structlog.get_logger(__name__)
 Work = Callable[[Delivery], Awaitable[None]]
@@ -59,7 +62,10 @@ class _Lane:
 class Intake:
     """Takes deliveries in. `accept` is all that happens before the acknowledgement."""
 
-    def __init__(self, inbox: Inbox, clock: Clock, work: Work, courtesy: Courtesy) -> None:
+    def __init__(
+        self, inbox: Inbox, clock: Clock, work: Work, courtesy: Courtesy, supervisor: Supervisor | None = None
+    ) -> None:
+        self._supervisor = supervisor or Supervisor(clock)
         self._inbox = inbox
         self._clock = clock
         self._work = work
@@ -94,16 +100,16 @@ class Intake:
     async def run(self) -> None:
         """Work off what was accepted, and what others left, until cancelled."""
         async with anyio.create_task_group() as group:
-            group.start_soon(self._courtesy.give)
-            group.start_soon(self._sweep)
-            for lane in self._lanes.values():
-                group.start_soon(self._work_off, lane, group)
+            self._supervisor.start("turns", self._courtesy.give, group=group)
+            self._supervisor.start(INBOX, self._sweep, group=group)
+            for kind, lane in self._lanes.items():
+                self._supervisor.start(f"{INBOX}:{kind}", partial(self._work_off, lane, group), group=group)
 
     async def _work_off(self, lane: "_Lane", group: TaskGroup) -> None:
         while True:
             delivery = await lane.take()
             await self._courtesy.turn(urgent=lane.urgent)
-            group.start_soon(self._run, delivery, lane)
+            self._supervisor.start_once("delivery", partial(self._run, delivery, lane), group=group)
 
     async def _run(self, delivery: Delivery, lane: "_Lane") -> None:
         try:
@@ -140,6 +146,7 @@ class Intake:
                     if delivery.key not in self._busy:
                         log.info("delivery taken up again", kind=delivery.kind)
                         self._start(delivery)
+                self._supervisor.record_round(INBOX)
             except StorageError as error:
                 log.error("deliveries cannot be read", error=error.message, error_id=error.error_id)
             await self._clock.sleep(SWEEP_SECONDS)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from copy import copy as copy_of
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Final
 
@@ -27,6 +28,7 @@ from core.changes.outbox import NEWS, Copy, Message, News, topic_of
 from core.changes.progress import mine_to_refresh, next_ones
 from core.changes.usual import UsualTimes
 from core.errors import StorageError, UnknownChange, VpsopsError
+from core.supervision import error_id_of
 
 AT_ONCE: Final = 10
 """Topics in hand at once: with one message a second to a channel, all are out well before the lease of 30 s ends."""
@@ -35,6 +37,8 @@ RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 STOPPED_SECONDS: Final = 300.0
 CLOSED_SECONDS: Final = 60.0
 """How often it is looked whether somebody has invited the app to where a card belongs."""
+OUTBOX: Final = "outbox"
+CARDS: Final = "cards"
 REFRESH_SECONDS: Final = 15.0
 REFRESHED: Final = 10
 DRAWN_KEPT: Final = 2000
@@ -62,6 +66,7 @@ class Deliverer:
         self._locks: dict[str, anyio.Lock] = {}
         self._told: set[str] = set()
         self._room = anyio.Semaphore(AT_ONCE)
+        self._supervisor = core.supervisor
         self._finishing = False
         self._usual = UsualTimes(core.database, core.clock)
         self._group: TaskGroup | None = None
@@ -71,13 +76,14 @@ class Deliverer:
 
     async def run(self) -> None:
         """Deliver until told to finish; nothing that goes wrong ends it, and no slow channel holds up another."""
+        self._room = anyio.Semaphore(AT_ONCE)  # where this is started again, nothing is in hand any more
         async with anyio.create_task_group() as group:
             self._group = group
             while not self._finishing:
                 messages = await self._claim()
                 for topic, its in groupby(messages, key=lambda one: one.topic):
                     await self._room.acquire()
-                    group.start_soon(self._in_hand, topic, list(its))
+                    self._supervisor.start_once("message", partial(self._in_hand, topic, list(its)), group=group)
                 if not messages:
                     await self._core.outbox.wait(IDLE_SECONDS)
 
@@ -98,6 +104,7 @@ class Deliverer:
         except StorageError as error:
             log.error("outbox cannot be read", error=error.message, error_id=error.error_id)
             return []
+        self._supervisor.record_round(OUTBOX)
         return sorted(messages, key=lambda one: (one.topic, one.id))
 
     async def _in_hand(self, topic: str, messages: list[Message]) -> None:
@@ -122,12 +129,15 @@ class Deliverer:
             refreshed = kept | {one.id: now for one in chosen}
             for change in chosen:
                 await self._refresh(change)
+            self._supervisor.record_round(CARDS)
 
     async def _refresh(self, change: Change) -> None:
         try:
             await self.redraw(change)
         except (SlackError, VpsopsError) as error:
             log.info("card not refreshed", change=change.id, error=str(error))
+        except Exception as error:  # one card that breaks its drawing must not keep the others as they are
+            log.exception("card not refreshed", change=change.id, error_id=error_id_of(error))
 
     async def redraw(self, change: Change) -> None:
         """Edit the posted copies to the change's present state; posts nothing new."""
@@ -216,7 +226,7 @@ class Deliverer:
         after = self._core.gate.timing.notice_seconds
         await self._core.outbox.spread(ids, news, after=after)
         if self._group is not None:
-            self._group.start_soon(self._wake, after)
+            self._supervisor.start_once("wake", partial(self._wake, after), group=self._group)
 
     async def _wake(self, seconds: float) -> None:
         await self._core.clock.sleep(seconds)

@@ -6,6 +6,7 @@ from a state that may be newer: then the state is looked at once more, and that 
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -92,14 +93,11 @@ async def keep_current(parts: Parts) -> None:
     """Draw the Homes that are open anew when something happened, by whatever process; a few at a time."""
     while True:
         await parts.homes.somebody()
-        try:
-            async with anyio.create_task_group() as group:
-                group.start_soon(follow, parts.core.database, parts.core.clock, parts.homes.told, anyio.Event())
-                await _rounds(parts)
-                group.cancel_scope.cancel()
-        except Exception:  # what breaks here must not end the bot
-            log.exception("Homes are not kept current for a while")
-            await parts.core.clock.sleep(LOOK_SECONDS)
+        async with anyio.create_task_group() as group:
+            news = partial(follow, parts.core.database, parts.core.clock, parts.homes.told, anyio.Event())
+            parts.core.supervisor.start("home_news", news, group=group)
+            await _rounds(parts)
+            group.cancel_scope.cancel()
 
 
 async def _rounds(parts: Parts) -> None:

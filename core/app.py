@@ -18,6 +18,7 @@ from core.policy import load_policy
 from core.settings import Settings
 from core.storage import Database, open_database
 from core.storage.leases import Process
+from core.supervision import Supervisor
 from core.timing import DEFAULT_TIMING, Timing
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.credentials import Credentials
@@ -40,6 +41,11 @@ class Core:
     inbox: Inbox
     workspaces: Workspaces = field(default_factory=Workspaces)
 
+    @property
+    def supervisor(self) -> Supervisor:
+        """The background tasks of this process, and how each one is doing."""
+        return self.engine.supervisor
+
     def within(self, team: str) -> "Core":
         """Return the core as it is for one Slack workspace: its channels, and its changes alone."""
         return replace(self, settings=self.workspaces.settings_of(self.settings, team), gate=self.gate.within(team))
@@ -59,10 +65,15 @@ async def open_core(
     change on. Needs neither the provider nor Slack to be reachable. Raises `ConfigurationError` or `StorageError`.
     """
     clock, failure = clock or SystemClock(), None
+    supervisor = Supervisor(clock)
     workspaces = load_workspaces(settings)
     policy, limits = load_policy(settings), load_limits(settings)
     api = Wayscloud(credentials_of(settings), base_url=settings.api_url, clock=clock)
-    async with open_database(settings.database, clock) as database, api, anyio.create_task_group() as group:
+    async with (
+        open_database(settings.database, clock, supervisor=supervisor) as database,
+        api,
+        anyio.create_task_group() as group,
+    ):
         process = Process(database, clock, front)
         engine = Engine(
             database,
@@ -74,6 +85,7 @@ async def open_core(
             group,
             always=bool(settings.channel or workspaces.known),
             limits=limits,
+            supervisor=supervisor,
         )
         stewards, guard = stewards_of(settings), Guard(limits)
         gate = Gate(database, api, clock, timing, policy, engine, stewards, guard, workspaces=workspaces)

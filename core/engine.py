@@ -3,8 +3,8 @@
 It loads nothing and beats no heart until the first change; reads never start it.
 """
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+from functools import partial
+from typing import Final
 
 import anyio
 import structlog
@@ -18,12 +18,16 @@ from core.limits.model import UNLIMITED, Limits
 from core.retention import Retention
 from core.storage.database import Database
 from core.storage.leases import Process
+from core.supervision import Supervisor
 from core.timing import Timing
 from core.watch import Watcher, watch_quietly
 from core.wayscloud.client import Wayscloud
 
 LOG = structlog.get_logger(__name__)
-Work = Callable[[], Coroutine[Any, Any, None]]
+HEARTBEAT: Final = "heartbeat"
+RECONCILER: Final = "reconciler"
+RETENTION: Final = "retention"
+POLLER: Final = "poller"
 
 
 class Engine:
@@ -44,7 +48,9 @@ class Engine:
         *,
         always: bool = False,
         limits: Limits = UNLIMITED,
+        supervisor: Supervisor | None = None,
     ) -> None:
+        self.supervisor = supervisor or Supervisor(clock)
         self._group = group
         self._process = process
         self._started = anyio.Lock()
@@ -52,8 +58,10 @@ class Engine:
         self._runs: set[str] = set()
         self._watching = False
         self._retention = Retention(database, clock)
-        self.fleet = Fleet(api, clock, timing, group)
-        self._watcher = Watcher(database, api, clock, process, timing, self.fleet, always)
+        self.fleet = Fleet(api, clock, timing, group, self.supervisor)
+        self._watcher = Watcher(
+            database, api, clock, process, timing, self.fleet, always, self.supervisor.recorder(POLLER)
+        )
         self._runner = Runner(database, api, clock, process, timing, policy, self.look_soon, limits)
         self._keeper = Keeper(
             database, clock, process, timing, self.run, lambda: frozenset(self._runs), self.watch, always
@@ -66,16 +74,19 @@ class Engine:
                 return
             await self._process.beat()
             self._running = True
-            self._group.start_soon(self._process.beat_on)
-            self._group.start_soon(self._keeper.keep)
-            self._group.start_soon(self._retention.keep)
+            for name, loop in (
+                (HEARTBEAT, self._process.beat_on),
+                (RECONCILER, self._keeper.keep),
+                (RETENTION, self._retention.keep),
+            ):
+                self.supervisor.start(name, partial(loop, self.supervisor.recorder(name)), group=self._group)
 
     def run(self, change_id: str) -> None:
         """Run an approved change in the background; one that runs here already is left alone."""
         if change_id in self._runs:
             return
         self._runs.add(change_id)
-        self._group.start_soon(self._run, change_id)
+        self.supervisor.start_once("run", partial(self._run, change_id), group=self._group)
 
     async def _run(self, change_id: str) -> None:
         try:
@@ -96,15 +107,11 @@ class Engine:
             self._watcher.hear(newest)
             return
         self._watching = True
-        self._group.start_soon(self._watch)
+        self.supervisor.start(POLLER, self._watch, group=self._group, ends=True)
 
     async def _watch(self) -> None:
-        try:
-            await watch_quietly(self._watcher)
-        except Exception:  # as above
-            LOG.exception("watcher broke")
-        finally:
-            self._watching = False
+        await watch_quietly(self._watcher)
+        self._watching = False
 
     async def stop(self) -> None:
         """Sign off, so that others take over at once."""

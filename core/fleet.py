@@ -13,6 +13,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from core.clock import Clock
+from core.supervision import Supervisor
 from core.timing import Timing
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.errors import NotAuthenticated, NotPermitted, WayscloudError
@@ -55,11 +56,14 @@ def known_after(before: Mapping[str, Server], seen: Listing[Server]) -> dict[str
 class Fleet:
     """The servers as this process saw them last, kept while somebody follows them and until the next look is due."""
 
-    def __init__(self, api: Wayscloud, clock: Clock, timing: Timing, group: TaskGroup) -> None:
+    def __init__(
+        self, api: Wayscloud, clock: Clock, timing: Timing, group: TaskGroup, supervisor: Supervisor | None = None
+    ) -> None:
         self._api = api
         self._clock = clock
         self._timing = timing
         self._group = group
+        self._supervisor = supervisor or Supervisor(clock)
         self._lock = anyio.Lock()
         self._listeners: dict[object, Told] = {}
         self._looking = False
@@ -78,7 +82,7 @@ class Fleet:
         self._listeners[token] = told
         if not self._looking:
             self._looking = True
-            self._group.start_soon(self._look_on)
+            self._supervisor.start("fleet", self._look_on, group=self._group, ends=True)
 
         def leave() -> None:
             self._listeners.pop(token, None)

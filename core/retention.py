@@ -13,6 +13,7 @@ from core.errors import StorageError
 from core.storage.database import Database
 from core.storage.tables import COPIES, INBOX, OUTBOX
 from core.subscriptions import forget_ended
+from core.supervision import RoundRecorder, no_record
 
 LOG = structlog.get_logger(__name__)
 DAY: Final = 86400.0
@@ -41,7 +42,7 @@ class Retention:
     database: Database
     clock: Clock
 
-    async def keep(self) -> None:
+    async def keep(self, record_round: RoundRecorder = no_record) -> None:
         """Forget now and every hour, until cancelled; a database that is away is left for the next time."""
         while True:
             work = partial(forget, now=self.clock.now().timestamp())
@@ -51,4 +52,5 @@ class Retention:
                 LOG.warning("nothing could be forgotten", error=error.message, error_id=error.error_id)
             else:
                 LOG.debug("forgot", rows=count)
+                record_round()
             await self.clock.sleep(EVERY_SECONDS)

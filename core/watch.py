@@ -25,6 +25,7 @@ from core.storage import leases
 from core.storage.database import Database
 from core.storage.leases import Process
 from core.subscriptions import Subscription, every
+from core.supervision import RoundRecorder, no_record
 from core.timing import Timing
 from core.wayscloud import errors as provider_errors
 from core.wayscloud.client import Wayscloud
@@ -71,6 +72,7 @@ class Watcher:
     timing: Timing
     fleet: Fleet | None = None  # whose followers hear of each look
     always: bool = False  # a channel that the settings name wants to hear of everything
+    record_round: RoundRecorder = no_record  # called after each look, before the pause
     _nudged: anyio.Event = field(default_factory=anyio.Event)
     _away: set[str] = field(default_factory=set)
     _since: dict[str, float] = field(default_factory=dict)
@@ -113,6 +115,7 @@ class Watcher:
             self._away = away(due.changes, look)
             await self._lookout.looked(look, keep=due.standing)
             await self._lookout.measure(look.servers, due.wanted)
+        self.record_round()
         await self._pause(interval(due.changes, look, self.timing))
 
     async def _pause(self, seconds: float) -> None:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import structlog
@@ -160,7 +161,8 @@ class Live:
 
     def _follow_news(self) -> Release:
         scope, self._ready = anyio.CancelScope(), anyio.Event()
-        self.group.start_soon(self._run_news, scope, self._ready)
+        work = partial(self._run_news, scope, self._ready)
+        self.core.supervisor.start("news", work, group=self.group, ends=True)
         return scope.cancel
 
     async def _run_news(self, scope: anyio.CancelScope, ready: anyio.Event) -> None:
@@ -249,7 +251,7 @@ async def open_live(core: Core) -> AsyncIterator[Live]:
     failure: Exception | None = None
     async with anyio.create_task_group() as group:
         live = Live(core, group)
-        group.start_soon(live.publish_on)
+        core.supervisor.start("updates", live.publish_on, group=group)
         try:
             yield live
         except Exception as error:  # noqa: BLE001 - raised below, outside the group, so that it stays itself

@@ -44,7 +44,7 @@ class Subscriber:
         self._scope = anyio.CancelScope()
         self._closed = False
         self._leave = live.bus.subscribe(self._hear)
-        live.group.start_soon(self._tell)
+        live.core.supervisor.start_once("subscriber", self._tell, group=live.group)
 
     async def add(self, uri: str) -> None:
         """Listen for one more resource; a second time is nothing. Raises as `Live.watch` does."""
@@ -193,7 +193,7 @@ def _end_in_time(live: Live, reader: Reader, context: sdk.Context, stream: Liste
         waits.append(partial(live.core.clock.sleep, STREAM_SECONDS))
     scopes = [anyio.CancelScope() for _ in waits]
     for scope, wait in zip(scopes, waits, strict=True):
-        live.group.start_soon(_close_after, scope, wait, stream)
+        live.core.supervisor.start_once("stream_end", partial(_close_after, scope, wait, stream), group=live.group)
     return lambda: all_of([scope.cancel for scope in scopes])
 
 

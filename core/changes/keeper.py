@@ -23,6 +23,7 @@ from core.storage.database import Database
 from core.storage.leases import Process, alive
 from core.storage.tables import CHANGES
 from core.subscriptions import somebody_looks
+from core.supervision import RoundRecorder, no_record
 from core.timing import Timing
 
 LOG = structlog.get_logger(__name__)
@@ -57,19 +58,18 @@ class Keeper:
     watch: Callable[[float], None]
     always: bool = False  # a channel that the settings name wants to hear of everything
 
-    async def keep(self) -> None:
+    async def keep(self, record_round: RoundRecorder = no_record) -> None:
         """Keep on until cancelled; a database that is away is told once and tried again."""
         failing = False
         while True:
             try:
                 await self.round()
+                record_round()
                 failing = False
             except StorageError as error:
                 if not failing:
                     LOG.error("keeper cannot read the database", error=error.message, error_id=error.error_id)
                 failing = True
-            except Exception:  # a bug, or a row of a newer version: the next round may do better
-                LOG.exception("keeper broke")
             await self.clock.sleep(self.timing.keep_seconds)
 
     async def round(self) -> None:

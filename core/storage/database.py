@@ -20,6 +20,7 @@ from core.clock import Clock
 from core.errors import StorageError
 from core.storage import engines, schema
 from core.storage.signals import Signals
+from core.supervision import Supervisor
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -135,7 +136,12 @@ def _storage_error(error: DBAPIError, *, committing: bool = False) -> StorageErr
 
 @asynccontextmanager
 async def open_database(
-    url: str, clock: Clock, *, make: bool = True, busy: float = engines.BUSY_SECONDS
+    url: str,
+    clock: Clock,
+    *,
+    make: bool = True,
+    busy: float = engines.BUSY_SECONDS,
+    supervisor: Supervisor | None = None,
 ) -> AsyncIterator[Database]:
     """Open a database, bring its schema up to date and close it in the end.
 
@@ -147,7 +153,7 @@ async def open_database(
     pools = engines.open_pools(url, make=make, busy=busy)
     try:
         await to_thread.run_sync(partial(_prepare, pools, make))
-        signals = Signals(pools, clock)
+        signals = Signals(pools, clock, supervisor)
         async with signals.listening():
             yield Database(pools, clock, signals)
     finally:

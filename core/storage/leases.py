@@ -19,6 +19,7 @@ from core.clock import Clock
 from core.errors import StorageError
 from core.storage.database import Database
 from core.storage.tables import LEASES, PROCESSES
+from core.supervision import RoundRecorder, no_record
 
 BEAT_SECONDS = 1.0
 DEAD_SECONDS = 5.0
@@ -110,11 +111,12 @@ class Process:
             gone = sa.or_(beat < tick - 3600, beat > tick + HORIZON_SECONDS)  # long ago, or before a reboot
             connection.execute(sa.delete(PROCESSES).where(PROCESSES.c.started_at < now - 86400, gone))
 
-    async def beat_on(self) -> None:
+    async def beat_on(self, record_round: RoundRecorder = no_record) -> None:
         """Beat once a second until cancelled; a beat that cannot be stored is tried again."""
         while True:
             with suppress(StorageError):  # `certain` turns false by itself; the next beat mends it
                 await self.beat()
+                record_round()
             await self.clock.sleep(BEAT_SECONDS)
 
     async def leave(self) -> None:

@@ -12,6 +12,7 @@ import anyio
 
 from core.clock import Clock
 from core.storage.engines import PG_PATIENCE, Pools
+from core.supervision import Supervisor
 
 LOOK_SECONDS = 0.25
 AWAY_SECONDS = 1.0
@@ -20,7 +21,8 @@ AWAY_SECONDS = 1.0
 class Signals:
     """A broadcast that something was committed; now and then it wakes for nothing."""
 
-    def __init__(self, pools: Pools, clock: Clock) -> None:
+    def __init__(self, pools: Pools, clock: Clock, supervisor: Supervisor | None = None) -> None:
+        self._supervisor = supervisor or Supervisor(clock)
         self._pools = pools
         self._clock = clock
         self._event = anyio.Event()
@@ -52,7 +54,8 @@ class Signals:
         """Listen for other processes as long as the block runs, from the first time that somebody waits."""
         failure: Exception | None = None
         async with anyio.create_task_group() as group:
-            group.start_soon(self._look_at_file if self._pools.sqlite else self._listen)
+            work = self._look_at_file if self._pools.sqlite else self._listen
+            self._supervisor.start("signals", work, group=group)
             try:
                 yield
             except Exception as error:  # noqa: BLE001 - raised below, outside the group, so that it stays itself

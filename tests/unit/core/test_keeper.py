@@ -15,6 +15,7 @@ from core.changes.model import Change, Decision, Ruling, State, Verdict, Vote
 from core.storage import Database, open_database
 from core.storage.leases import Process
 from core.storage.tables import CHANGES, OUTBOX, PROCESSES
+from core.supervision import Supervisor
 from core.timing import DEFAULT_TIMING
 from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change, put
@@ -199,8 +200,8 @@ async def test_the_newest_of_those_to_watch_is_told(kept: Kept) -> None:
     assert kept.watched == [(START - timedelta(seconds=3)).timestamp()]
 
 
-async def test_a_row_that_cannot_be_read_ends_nobody(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A newer version may have written it: the keeper logs, and keeps on."""
+async def test_a_round_that_breaks_ends_nobody(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it was: the supervisor logs it, and the keeper keeps on."""
     rounds: list[float] = []
 
     async def broken(_: Keeper) -> None:
@@ -210,7 +211,7 @@ async def test_a_row_that_cannot_be_read_ends_nobody(kept: Kept, monkeypatch: py
     monkeypatch.setattr(Keeper, "round", broken)
     with anyio.fail_after(BOUND):
         async with anyio.create_task_group() as group:
-            group.start_soon(kept.keeper.keep)
+            Supervisor(kept.clock).start("reconciler", kept.keeper.keep, group=group)
             while len(rounds) < 3:
                 kept.clock.advance(1)
                 await anyio.lowlevel.checkpoint()

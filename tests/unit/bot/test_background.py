@@ -1,0 +1,67 @@
+"""The bot's tasks in the background, by the names that its health is read by, and what breaks one of them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from bot.app import Bot, open_bot
+from bot.notifications import Deliverer
+from core.app import open_core
+from core.clock import SystemClock
+from core.settings import Settings
+from core.supervision import TaskStatus
+from playground.slack.config import WorkspaceConfig
+from playground.slack.serve import running_workspace
+from tests.fakes.timing import QUICK
+
+
+@asynccontextmanager
+async def running_bot(folder: Path) -> AsyncIterator[Bot]:
+    async with running_workspace(WorkspaceConfig()) as slack:
+        settings = Settings.model_validate(
+            {
+                "SLACK_API_URL": slack.api_url,
+                "SLACK_BOT_TOKEN": slack.config.bot_token,
+                "VPSOPS_DATABASE_URL": f"sqlite:///{folder / 'bot.sqlite3'}",
+            }
+        )
+        async with open_core(settings, front="slack", timing=QUICK) as core, open_bot(core) as bot:
+            yield bot
+
+
+async def status(bot: Bot, name: str, *, rounds: int = 0, failures: int = 0) -> TaskStatus:
+    """Return a task's status once it has finished a round, if asked for, and failed as often as asked for."""
+    with anyio.fail_after(60):
+        while True:
+            found = next((one for one in bot.parts.core.supervisor.statuses() if one.name == name), None)
+            if found and found.failures >= failures and (found.last_round is not None or not rounds):
+                return found
+            await SystemClock().sleep(0.01)
+
+
+@pytest.mark.requirement("task-supervised")
+async def test_the_engines_and_the_bots_loops_can_be_seen(tmp_path: Path) -> None:
+    async with running_bot(tmp_path) as bot:
+        for name in ("heartbeat", "reconciler", "retention", "inbox", "outbox"):
+            found = await status(bot, name, rounds=1)
+            assert (found.running, found.failures, found.last_error_id) == (True, 0, "")
+        names = [one.name for one in bot.parts.core.supervisor.statuses()]
+        assert {"signals", "deliveries", "cards", "homes", "turns"} <= set(names)
+        assert len(names) == len(set(names))
+
+
+@pytest.mark.requirement("task-supervised")
+async def test_a_loop_of_the_bot_that_breaks_ends_neither_it_nor_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(_: Deliverer) -> None:
+        raise TypeError("a row of a newer version")
+
+    monkeypatch.setattr(Deliverer, "refresh", broken)
+    async with running_bot(tmp_path) as bot:
+        found = await status(bot, "cards", failures=2)
+        assert found.last_error_id.startswith("err_")
+        assert (await status(bot, "outbox", rounds=1)).failures == 0
