@@ -45,6 +45,11 @@ class Database:
         self._readers = CapacityLimiter(engines.READERS) if self.sqlite else self._writers
         self._pause = threading.Event()
 
+    @property
+    def in_place(self) -> bool:
+        """Say whether what this process writes to is what others find: on SQLite, the file at the path."""
+        return self._pools.files is None or self._pools.files.in_place
+
     async def transact(self, work: Work[T], *, durable: bool = True, wake: bool = True) -> T:
         """Run `work` in one transaction and commit it; wakes those who wait unless told not to.
 
@@ -90,6 +95,7 @@ class Database:
         with engine.connect() as connection:
             transaction = connection.begin()
             try:
+                self._pools.verify()
                 done = work(connection)
                 if wake and not self.sqlite:
                     connection.execute(sa.text("SELECT pg_notify('vpsops', '')"))
@@ -104,6 +110,7 @@ class Database:
 
     def _read_once(self, work: Work[T]) -> T:
         with self._pools.reading.connect() as connection, connection.begin():
+            self._pools.verify()
             return work(connection)
 
 

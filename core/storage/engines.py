@@ -13,6 +13,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from core.errors import ConfigurationError
+from core.storage.files import FileIdentity, StoreFiles
 
 BUSY_SECONDS = 5.0
 READERS = 2
@@ -44,11 +45,17 @@ class Pools:
     durable: sa.Engine
     quick: sa.Engine
     reading: sa.Engine
+    files: StoreFiles | None = None  # of SQLite alone
 
     @property
     def sqlite(self) -> bool:
         """Say whether the database is a SQLite file."""
         return self.url.get_backend_name() == "sqlite"
+
+    def verify(self) -> None:
+        """Raise `StoreMovedError` where the files of SQLite are not in their place any more."""
+        if self.files is not None:
+            self.files.verify()
 
     def close(self) -> None:
         """Close every connection."""
@@ -65,13 +72,15 @@ def open_pools(url: str, *, make: bool = True, busy: float = BUSY_SECONDS) -> Po
     parsed = _parse(url)
     if parsed.get_backend_name() == "postgresql":
         return _postgresql(parsed.set(drivername="postgresql+psycopg"), busy)
-    parsed = _sqlite_file(parsed, make=make)
+    path = _sqlite_path(parsed)
+    files = StoreFiles(path, _touch(path, make=make))
     patience = (f"busy_timeout={int(busy * 1000)}", "foreign_keys=ON")
     return Pools(
-        parsed,
-        _sqlite(parsed, WRITE, ("synchronous=FULL", *patience)),
-        _sqlite(parsed, WRITE, ("synchronous=NORMAL", *patience)),
-        _sqlite(parsed, READ, ("query_only=ON", *patience), size=READERS),
+        sa.URL.create("sqlite", database=str(path)),
+        _sqlite(files, WRITE, ("synchronous=FULL", *patience)),
+        _sqlite(files, WRITE, ("synchronous=NORMAL", *patience)),
+        _sqlite(files, READ, ("query_only=ON", *patience), size=READERS),
+        files,
     )
 
 
@@ -90,7 +99,7 @@ def _parse(url: str) -> sa.URL:
     return parsed
 
 
-def _sqlite_file(url: sa.URL, *, make: bool) -> sa.URL:
+def _sqlite_path(url: sa.URL) -> Path:
     path = _place(url)
     kind = file_system(path.parent, _mounts())
     if kind in NETWORK_FILE_SYSTEMS:
@@ -98,8 +107,7 @@ def _sqlite_file(url: sa.URL, *, make: bool) -> sa.URL:
             f"{path.parent} is on a network file system ({kind}), where SQLite loses data.",
             hint="Put the file on a local disk, or use PostgreSQL for several machines.",
         )
-    _touch(path, make=make)
-    return sa.URL.create("sqlite", database=str(path))
+    return path
 
 
 def _place(url: sa.URL) -> Path:
@@ -113,15 +121,20 @@ def _place(url: sa.URL) -> Path:
     return Path(name).expanduser().resolve()
 
 
-def _touch(path: Path, *, make: bool) -> None:
-    """Open the file once; made, with its folder, for its owner alone: people's reasons are in it.
+def _touch(path: Path, *, make: bool) -> FileIdentity:
+    """Open the file once and say which it is; made, with its folder, for its owner alone: people's reasons are in it.
 
     The files that SQLite puts beside it follow its mode.
     """
     try:
         if make:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if make else 0), 0o600))
+        opened = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if make else 0), 0o600)
+        try:
+            found = os.fstat(opened)
+        finally:
+            os.close(opened)
+        return FileIdentity(found.st_dev, found.st_ino)
     except FileNotFoundError:
         if make:
             raise ConfigurationError(
@@ -161,9 +174,9 @@ def _holds(point: str, folder: str) -> bool:
     return os.path.commonpath([point, folder]) == point
 
 
-def _sqlite(url: sa.URL, begin: str, pragmas: Sequence[str], size: int = 1) -> sa.Engine:
+def _sqlite(files: StoreFiles, begin: str, pragmas: Sequence[str], size: int = 1) -> sa.Engine:
     engine = sa.create_engine(
-        url, pool_size=size, max_overflow=0, poolclass=sa.QueuePool, connect_args={"check_same_thread": False}
+        "sqlite://", creator=files.connect, pool_size=size, max_overflow=0, poolclass=sa.QueuePool
     )
 
     def connected(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
@@ -177,8 +190,12 @@ def _sqlite(url: sa.URL, begin: str, pragmas: Sequence[str], size: int = 1) -> s
     def begun(connection: Connection) -> None:
         connection.exec_driver_sql(begin)
 
+    def closed(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        files.close(connection)
+
     sa.event.listen(engine, "connect", connected)
     sa.event.listen(engine, "begin", begun)
+    sa.event.listen(engine, "close", closed)
     return engine
 
 

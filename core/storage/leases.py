@@ -92,8 +92,8 @@ class Process:
 
     @property
     def certain(self) -> bool:
-        """Say whether nobody can have taken this process for dead."""
-        return self.clock.monotonic() - self.last_beat < CERTAIN_SECONDS
+        """Say whether nobody can have taken this process for dead, and its beats are where others look for them."""
+        return self.clock.monotonic() - self.last_beat < CERTAIN_SECONDS and self.database.in_place
 
     async def beat(self) -> None:
         """Store a heartbeat; raises `StorageError`."""

@@ -7,6 +7,7 @@ In this process by an event; from another by PostgreSQL's NOTIFY or, on SQLite, 
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
 
 import anyio
 
@@ -72,10 +73,14 @@ class Signals:
     async def _look_at_file(self) -> None:
         while True:
             try:
-                with closing(sqlite3.connect(str(self._pools.url.database), isolation_level=None)) as connection:
+                with closing(sqlite3.connect(self._address(), uri=True, isolation_level=None)) as connection:
                     await self._look(connection)
             except sqlite3.Error:  # waiters fall back on their own time limits
                 await self._clock.sleep(AWAY_SECONDS)
+
+    def _address(self) -> str:
+        """Return the file so that it is opened if it is there, and never made."""
+        return f"{Path(str(self._pools.url.database)).as_uri()}?mode=rw"
 
     async def _look(self, connection: sqlite3.Connection) -> None:
         seen = _data_version(connection)

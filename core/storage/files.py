@@ -1,0 +1,113 @@
+"""The files of a SQLite database: whether the path still leads to those that this process has open.
+
+A process that goes on in a deleted or moved file shares its locks, leases and history with nobody: another one
+makes a new file at the path and acts on the same servers. SQLite itself does not look
+(https://www.sqlite.org/howtocorrupt.html, section 2.5), so every transaction does, and every write that leaves.
+"""
+
+import os
+import sqlite3
+import threading
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from core.errors import StorageError
+
+logger = structlog.get_logger(__name__)
+BESIDE: Final = ("-wal", "-shm")
+HINT: Final = (
+    "Nothing is stored or sent any more. Find out who moved it, put the right file there, and restart this process."
+)
+
+
+class StoreMovedError(StorageError):
+    """The path of the database leads to another file than the open one, or to none; a restart alone mends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileIdentity:
+    """What tells one file from another on one machine, as long as somebody has it open."""
+
+    device: int
+    inode: int
+
+
+def identity_at(path: str) -> FileIdentity | None:
+    """Return the identity of the file at a path, or nothing where there is none or it cannot be looked at."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - twice as fast as Path, and asked before every transaction
+    except OSError:
+        return None
+    return FileIdentity(found.st_dev, found.st_ino)
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that can be referred to weakly."""
+
+
+class StoreFiles:
+    """A database file and the two that SQLite keeps beside it, as they were when they were opened."""
+
+    def __init__(self, path: Path, identity: FileIdentity, *, query: str = "mode=rw") -> None:
+        self._path = str(path)
+        self._uri = f"{path.as_uri()}?{query}"  # without a mode SQLite makes a missing file anew, empty
+        self._identity = identity
+        self._beside: dict[str, FileIdentity] = {}
+        self._open: weakref.WeakSet[_Connection] = weakref.WeakSet()
+        self._lock = threading.Lock()
+        self._problem = ""
+
+    def connect(self) -> sqlite3.Connection:
+        """Open a connection; raises `StoreMovedError`, `sqlite3.Error`."""
+        self._verify_file()
+        with self._lock:
+            if not self._open:  # after the last one SQLite removes the files beside, and makes new ones
+                self._beside.clear()
+            connection = sqlite3.connect(self._uri, uri=True, check_same_thread=False, factory=_Connection)
+            self._open.add(connection)
+        return connection
+
+    def close(self, connection: object) -> None:
+        """Count a connection out that was closed."""
+        with self._lock:
+            self._open = weakref.WeakSet(kept for kept in self._open if kept is not connection)
+
+    @property
+    def in_place(self) -> bool:
+        """Say whether the path leads to the open file, now and whenever it was asked before."""
+        try:
+            self._verify_file()
+        except StoreMovedError:
+            return False
+        return True
+
+    def verify(self) -> None:
+        """Raise `StoreMovedError` unless all files are in their place; within a transaction, when all are there."""
+        self._verify_file()
+        for suffix in BESIDE:
+            found = identity_at(self._path + suffix)
+            with self._lock:
+                known = self._beside.setdefault(suffix, found) if found is not None else self._beside.get(suffix)
+            if known is not None and found != known:
+                self._refuse(f"{self._path}{suffix}", found)
+
+    def _verify_file(self) -> None:
+        if self._problem:  # once is enough: meanwhile another process may have worked in another file
+            raise StoreMovedError(self._problem, hint=HINT)
+        found = identity_at(self._path)
+        if found != self._identity:
+            self._refuse(self._path, found)
+
+    def _refuse(self, path: str, found: FileIdentity | None) -> None:
+        what = "is gone" if found is None else "is another file now"
+        problem = f"The database was moved, replaced or deleted while this process had it open: {path} {what}."
+        with self._lock:
+            first, self._problem = not self._problem, self._problem or problem
+        error = StoreMovedError(self._problem, hint=HINT)
+        if first:
+            logger.error("database_file_moved", error=error.message, hint=HINT, error_id=error.error_id)
+        raise error
