@@ -57,12 +57,13 @@ class Engine:
         self._running = False
         self._runs: set[str] = set()
         self._watching = False
+        work = api.for_work()
         self._retention = Retention(database, clock)
-        self.fleet = Fleet(api, clock, timing, group, self.supervisor)
+        self.fleet = Fleet(work, clock, timing, group, self.supervisor)
         self._watcher = Watcher(
-            database, api, clock, process, timing, self.fleet, always, self.supervisor.recorder(POLLER)
+            database, work, clock, process, timing, self.fleet, always, self.supervisor.recorder(POLLER)
         )
-        self._runner = Runner(database, api, clock, process, timing, policy, self.look_soon, limits)
+        self._runner = Runner(database, work, clock, process, timing, policy, self.look_soon, limits)
         self._keeper = Keeper(
             database, clock, process, timing, self.run, lambda: frozenset(self._runs), self.watch, always
         )

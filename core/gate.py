@@ -84,7 +84,7 @@ class Gate:
         paused = await self._while_paused(request)
         if paused is not None:
             return paused
-        seen = await preview(self.api, operation, arguments)
+        seen = await preview(self.api.for_work(), operation, arguments)
         ruling = self.policy.decide(facts(operation, request, seen.target, seen.monthly, self.clock.now()))
         ruling = self.workspaces.ruling_of(ruling, request.origin.team)
         refusal = refusal_of(ruling, request)
@@ -94,7 +94,7 @@ class Gate:
         exceeded = self._off_limits(seen.target, request.actor)
         if exceeded is not None:
             return await self.limited(request, exceeded)
-        account = await look(self.api.only(None), self.guard.limits, operation, named=self.sight)
+        account = await look(self.api.only(None).for_work(), self.guard.limits, operation, named=self.sight)
         change = new_change(operation, request, seen, ruling, self.clock.now(), self.timing)
         return await self._store(change, request, seen, account)
 

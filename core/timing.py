@@ -9,7 +9,12 @@ class Timing:
 
     confirm_seconds: float = 900.0  # a question to the asker's own human stays open this long
     approve_seconds: float = 3600.0  # a hold for votes, unless the policy's rule says otherwise
-    send_window: float = 2.0  # from the stored intention to the first byte; later is fenced
+    send_window: float = 2.0  # from the stored intention to the first byte, on an open connection; later is fenced
+    look_age: float = 5.0  # a look before a sending is repeated where connecting took longer than this
+    uptime_wait: float = 2.0  # a server's uptime before its reboot is waited for this long
+    late_pause: float = 1.0  # before the next attempt, where this process was too slow to send; doubled each time
+    late_pause_most: float = 30.0
+    late_limit: float = 900.0  # so long after the first attempt one that was late is followed by another
     write_gap: float = 0.25  # between writes, once the burst is used up
     write_burst: int = 10
     longest_hold_off: float = 60.0  # a longer Retry-After ends the change instead of waiting

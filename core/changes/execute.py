@@ -1,20 +1,23 @@
-"""One run of an approved change: claim, look again, store the intention, send once, record what came back.
+"""One run of an approved change: claim, look again, connect, store the intention, send once, record what came back.
 
 Every step is a transaction with compare-and-set, so a process that was taken for dead finds its
-next step refused. The write itself is fenced in time: it leaves within two seconds of the stored
-intention, by a process that nobody can have given up yet, or not at all.
+next step refused. The write itself is fenced in time: on a connection that is open already it leaves
+within two seconds of the stored intention, by a process that nobody can have given up yet, or not at
+all. A write that this process was too slow for is no failure of the change, which is tried again.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import anyio
 import structlog
 from sqlalchemy.engine import Connection
 
-from core import pause
+from core import audit, pause
 from core.changes import outbox, pace, store
+from core.changes.fence import Fence, LateError, Sending, pause_after
 from core.changes.model import Change, Json, State
 from core.changes.preview import Preview, look_again
 from core.clock import Clock
@@ -35,24 +38,19 @@ from core.wayscloud.client import Wayscloud
 LOG = structlog.get_logger(__name__)
 
 
-class Fenced(Exception):  # noqa: N818 - internal, never shown
-    """This process may have been taken for dead: the write stayed here."""
+RUN_EVENTS = frozenset({"sending", "held_back", "not_processed"})
 
 
-@dataclass(slots=True)
-class Fence:
-    """Crossed at the last instant before a write's first byte leaves, or not at all."""
+class SupersededError(Exception):
+    """The change ended while its write was being prepared, and its end is stored."""
 
-    process: Process
-    clock: Clock
-    until: float  # by the steady clock
-    crossed: bool = False
 
-    def cross(self) -> None:
-        """Let the write pass; raises `Fenced` when it is late, or this process may count as dead."""
-        if not self.process.certain or self.clock.monotonic() > self.until:
-            raise Fenced
-        self.crossed = True
+@dataclass(frozen=True, slots=True)
+class Again:
+    """A change that is approved as before and may be attempted again; `late` where this process was the reason."""
+
+    change: Change
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +59,7 @@ class Checked:
 
     seen: Preview
     account: Account | None
+    at: float  # by the steady clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,21 +101,29 @@ class Runner:
         return await self.database.transact(work, wake=False)
 
     async def _run(self, change: Change) -> None:
+        """Attempt a change until it was sent or has ended; where this process was late, after a growing pause."""
+        again: Again | None = Again(change)
+        lateness = 0
+        while again is not None:
+            if again.late:
+                lateness += 1
+                await self.clock.sleep(pause_after(lateness, self.timing.late_pause, self.timing.late_pause_most))
+            again = await self._attempt(again.change)
+
+    async def _attempt(self, change: Change) -> Again | None:
         if not self.process.certain:  # it was paused, and its next beat may be a second away
             await self.process.beat()
         try:
-            waited = await self._wait_for_turn(change)
-            checked = await self._check(change) if waited else None
-            sending = await self._intend(change, checked) if checked is not None else None
+            checked = await self._check(change) if await self._wait_for_turn(change) else None
+            return await self._send(change, checked) if checked is not None else None
         except AgentsPaused as error:
             note = f"Nothing was sent. {error.message} Ask again once they may go on."
             await self._end(change, State.CANCELLED, "cancelled", note)
-            return
         except LimitReached as error:
             await self._end(change, State.FAILED, "not_sent", f"Nothing was sent. {error}")
-            return
-        if sending is not None:
-            await self._send(sending)
+        except SupersededError:
+            LOG.info("change ended while it was prepared", change=change.id)
+        return None
 
     async def _wait_for_turn(self, change: Change) -> bool:
         """Wait for a place among all writes; where the provider wants none for long, the change ends here."""
@@ -140,7 +147,7 @@ class Runner:
 
     async def _check(self, change: Change) -> Checked | None:
         """Look again at what was shown; a difference supersedes the change."""
-        operation = OPERATIONS[change.operation]
+        operation, begun = OPERATIONS[change.operation], self.clock.monotonic()
         try:
             seen = await look_again(self.api, operation, change.arguments)
             account = await look(self.api, self.limits, operation)
@@ -156,16 +163,16 @@ class Runner:
         protected = self.limits.protects(seen.target, change.actor)
         if protected is not None:
             raise LimitReached(protected)
-        return Checked(seen, account)
+        return Checked(seen, account, begun)
 
     async def _supersede(self, change: Change, why: str) -> None:
         await self._end(change, State.SUPERSEDED, "superseded", f"Nothing was sent. What was shown has changed: {why}")
 
-    async def _intend(self, change: Change, checked: Checked) -> Change:
-        uptime = await self._uptime(checked.seen.target.id) if change.operation == "reboot" else None
+    async def _intend(self, change: Change, checked: Checked, uptime: int | None) -> tuple[Change, Fence]:
+        """Store that the write leaves now, on the connection that is open; what was looked at is still as it was."""
         now = self.clock.now()
 
-        def work(connection: Connection) -> Change:
+        def work(connection: Connection) -> tuple[Change, float]:
             pause.check(connection, change.actor)
             sending = store.step(
                 connection,
@@ -179,47 +186,95 @@ class Runner:
                 sends=CHANGES.c.sends + 1,
             )
             ledger.check_sending(connection, self.limits, change, checked.account, now)
-            return sending
+            return sending, self.clock.monotonic()  # before the commit: a process may be paused right after it
 
-        return await self.database.transact(work)
+        sending, stored = await self.database.transact(work)
+        return sending, Fence(self.process, self.clock, stored + self.timing.send_window)
 
-    async def _uptime(self, server_id: str) -> int | None:
-        try:
-            return (await self.api.server_status(server_id)).uptime_seconds
-        except provider_errors.WayscloudError:  # the reboot can still be told by an uptime younger than it
+    async def _uptime(self, change: Change, server_id: str) -> int | None:
+        """Return a server's uptime before its reboot, if it can be read soon; a younger one tells it as well."""
+        if change.operation != "reboot":
             return None
+        with anyio.move_on_after(self.timing.uptime_wait):
+            try:
+                return (await self.api.server_status(server_id)).uptime_seconds
+            except provider_errors.WayscloudError:
+                return None
+        return None
 
-    async def _send(self, change: Change) -> None:
+    async def _send(self, change: Change, checked: Checked) -> Again | None:
         operation = OPERATIONS[change.operation]
         arguments = operation.arguments.model_validate(dict(change.arguments))
-        fence = Fence(self.process, self.clock, self.clock.monotonic() + self.timing.send_window)
+        uptime = await self._uptime(change, checked.seen.target.id)
+        sending = Sending(change, partial(self._prepare, change, checked, uptime))
         try:
-            answer = await operation.run(self.api, arguments, fence.cross)
-        except Fenced:
-            await self._not_processed(change, "held back: this process had been paused", 0.0)
+            answer = await operation.run(self.api, arguments, sending)
+        except (AgentsPaused, LimitReached, SupersededError, StaleChange, StorageError):
+            raise  # from storing the intention: nothing left
+        except LateError as error:
+            return await self._held_back(sending.change, str(error))
         except provider_errors.RateLimited as error:
-            await self._not_processed(change, error.message, error.retry_after or self.timing.write_gap * 20)
+            pause_seconds = error.retry_after or self.timing.write_gap * 20
+            return await self._not_processed(sending.change, error.message, pause_seconds)
         except (provider_errors.Refused, provider_errors.NotSent, InvalidInput) as error:
-            await self._end(change, State.FAILED, "refused", error.message)
+            await self._refused(sending, error)
         except VpsopsError as error:
-            await self._unknown(change, error.message)
+            await self._unknown(sending.change, error.message)
         except BaseException as error:  # told to stop, or broken
             with anyio.CancelScope(shield=True):
-                await self._broken_off(change, error, left=fence.crossed)
+                await self._broken_off(sending, error)
             raise
         else:
             result = answer.model_dump(mode="json", exclude_none=True)
-            await self._step(change, State.WATCHING, "sent", {"answer": result}, result=result)
+            await self._step(sending.change, State.WATCHING, "sent", {"answer": result}, result=result)
+        return None
 
-    async def _broken_off(self, change: Change, error: BaseException, *, left: bool) -> None:
+    async def _prepare(self, change: Change, checked: Checked, uptime: int | None) -> tuple[Change, Fence]:
+        """Store the intention, after another look where connecting took so long that the last one is old."""
+        if self.clock.monotonic() - checked.at > self.timing.look_age:
+            again = await self._check(change)
+            if again is None:
+                raise SupersededError
+            checked = again
+        return await self._intend(change, checked, uptime)
+
+    async def _refused(self, sending: Sending, error: VpsopsError) -> None:
+        if sending.fence is None:
+            await self._end(sending.change, State.FAILED, "not_sent", f"Nothing was sent. {error.message}")
+        else:
+            await self._end(sending.change, State.FAILED, "refused", error.message)
+
+    async def _broken_off(self, sending: Sending, error: BaseException) -> None:
         """A write that had not left is there for the next process; of any other the outcome is unknown."""
-        if left or not isinstance(error, anyio.get_cancelled_exc_class()):
-            await self._unknown(change, "the sending process was stopped before an answer came")
+        if sending.fence is None:  # it is approved as before
+            return
+        if sending.left or not isinstance(error, anyio.get_cancelled_exc_class()):
+            await self._unknown(sending.change, "the sending process was stopped before an answer came")
             return
         why = "the process was told to stop before it was sent"
-        await self._step(change, State.APPROVED, "not_processed", {"why": why}, note=why)
+        await self._back(sending.change, "not_processed", why, why)
 
-    async def _not_processed(self, change: Change, why: str, hold_off: float) -> None:
+    async def _held_back(self, change: Change, why: str) -> Again | None:
+        """Back to approved, as nothing left and nobody but this process was the reason; not for ever."""
+        begun = await self.database.read(partial(attempted_since, change))
+        waited = self.clock.now().timestamp() - begun
+        LOG.warning("write held back", change=change.id, why=why)
+        if waited > self.timing.late_limit:
+            note = (
+                f"Nothing was sent: it was held back for {waited / 60:.0f} minutes, the last time because {why}. "
+                "Look at this machine's load and its database, then ask again."
+            )
+            await self._end(change, State.FAILED, "not_sent", note)
+            return None
+        note = f"It was held back: {why}. Nothing was sent; it is tried again."
+        return Again(await self._back(change, "held_back", why, note), late=True)
+
+    async def _back(self, change: Change, event: str, why: str, note: str) -> Change:
+        """Step back to approved; what had not left was not a send."""
+        sends = CHANGES.c.sends - 1
+        return await self._step(change, State.APPROVED, event, {"why": why}, note=note, sends=sends)
+
+    async def _not_processed(self, change: Change, why: str, hold_off: float) -> Again | None:
         """Back to approved: the provider surely did nothing; a few times, and not for long waits."""
 
         def work(connection: Connection) -> int:
@@ -229,9 +284,8 @@ class Runner:
         sends = await self.database.transact(work, wake=False)
         if hold_off > self.timing.longest_hold_off or sends >= self.timing.sends:
             await self._end(change, State.FAILED, "refused", why)
-            return
-        again = await self._step(change, State.APPROVED, "not_processed", {"why": why}, note=why)
-        await self._run(again)
+            return None
+        return Again(await self._step(change, State.APPROVED, "not_processed", {"why": why}, note=why))
 
     async def _unknown(self, change: Change, why: str) -> None:
         note = f"No clear answer came ({why}). It is being looked up; nothing is sent again."
@@ -253,6 +307,17 @@ class Runner:
             return store.step(connection, change, after, now, event=event, body=body, **values)
 
         return await self.database.transact(work)
+
+
+def attempted_since(change: Change, connection: Connection) -> float:
+    """Return when the first attempt to send an approved change was stored, in UTC seconds, by whatever process."""
+    begun = 0.0
+    for record in audit.read(connection, change_id=change.id):
+        if record.event not in RUN_EVENTS:
+            begun = 0.0
+        elif begun == 0.0:
+            begun = record.at
+    return begun
 
 
 def difference(change: Change, seen: Preview, policy: str) -> str:

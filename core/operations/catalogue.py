@@ -2,8 +2,9 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from core.operations.registry import Arguments, BeforeSend, NoArguments, Operation, Risk
+from core.operations.registry import Arguments, NoArguments, Operation, Risk
 from core.wayscloud.client import Wayscloud
+from core.wayscloud.departure import Departure
 from core.wayscloud.models import OsTemplate, Plan, Region
 
 
@@ -31,15 +32,15 @@ class Regions(BaseModel):
     regions: list[Region]
 
 
-async def _plans(api: Wayscloud, _arguments: Arguments, _: BeforeSend | None) -> Plans:
+async def _plans(api: Wayscloud, _arguments: Arguments, _: Departure | None) -> Plans:
     return Plans(plans=await api.list_plans())
 
 
-async def _os_templates(api: Wayscloud, _arguments: Arguments, _: BeforeSend | None) -> OsTemplates:
+async def _os_templates(api: Wayscloud, _arguments: Arguments, _: Departure | None) -> OsTemplates:
     return OsTemplates(os_templates=await api.list_os_templates())
 
 
-async def _regions(api: Wayscloud, _arguments: Arguments, _: BeforeSend | None) -> Regions:
+async def _regions(api: Wayscloud, _arguments: Arguments, _: Departure | None) -> Regions:
     return Regions(regions=await api.list_regions())
 
 

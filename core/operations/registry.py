@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from core.wayscloud.departure import Departure
 from core.wayscloud.models import Server, Usage
 
 if TYPE_CHECKING:
     from core.wayscloud.client import Wayscloud
-
-BeforeSend = Callable[[], None]
-"""Called at the last instant before a write leaves; raising keeps it from leaving."""
 
 
 class Risk(StrEnum):
@@ -63,7 +61,7 @@ class ServerArguments(Arguments):
     server: str
 
 
-Run = Callable[["Wayscloud", Arguments, BeforeSend | None], Awaitable[BaseModel]]
+Run = Callable[["Wayscloud", Arguments, Departure | None], Awaitable[BaseModel]]
 Settle = Callable[[Observation], Progress]
 
 

@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from core.operations.registry import (
     Arguments,
-    BeforeSend,
     Observation,
     Operation,
     Progress,
@@ -15,6 +14,7 @@ from core.operations.registry import (
     ServerArguments,
 )
 from core.wayscloud.client import Wayscloud
+from core.wayscloud.departure import Departure
 from core.wayscloud.models import Accepted, NewServer, Server, Usage, same_region
 
 AFTER: Final = "|>"
@@ -156,33 +156,33 @@ def reboot_settled(seen: Observation) -> Progress:
     return Progress.SETTLED if young else Progress.PENDING
 
 
-async def _list(api: Wayscloud, arguments: Arguments, _: BeforeSend | None) -> ServerList:
+async def _list(api: Wayscloud, arguments: Arguments, _: Departure | None) -> ServerList:
     return page(await api.list_servers(), cast("ListArguments", arguments))
 
 
-async def _get(api: Wayscloud, arguments: Arguments, _: BeforeSend | None) -> Server:
+async def _get(api: Wayscloud, arguments: Arguments, _: Departure | None) -> Server:
     return await api.get_server(cast("ServerArguments", arguments).server)
 
 
-async def _status(api: Wayscloud, arguments: Arguments, _: BeforeSend | None) -> Usage:
+async def _status(api: Wayscloud, arguments: Arguments, _: Departure | None) -> Usage:
     return await api.server_status(cast("ServerArguments", arguments).server)
 
 
-async def _create(api: Wayscloud, arguments: Arguments, before_send: BeforeSend | None) -> Server:
+async def _create(api: Wayscloud, arguments: Arguments, departure: Departure | None) -> Server:
     wanted = cast("CreateArguments", arguments)
-    return await api.create_server(NewServer(**wanted.model_dump()), before_send=before_send)
+    return await api.create_server(NewServer(**wanted.model_dump()), departure=departure)
 
 
-async def _start(api: Wayscloud, arguments: Arguments, before_send: BeforeSend | None) -> Accepted:
-    return await api.start_server(cast("ServerArguments", arguments).server, before_send=before_send)
+async def _start(api: Wayscloud, arguments: Arguments, departure: Departure | None) -> Accepted:
+    return await api.start_server(cast("ServerArguments", arguments).server, departure=departure)
 
 
-async def _stop(api: Wayscloud, arguments: Arguments, before_send: BeforeSend | None) -> Accepted:
-    return await api.stop_server(cast("ServerArguments", arguments).server, before_send=before_send)
+async def _stop(api: Wayscloud, arguments: Arguments, departure: Departure | None) -> Accepted:
+    return await api.stop_server(cast("ServerArguments", arguments).server, departure=departure)
 
 
-async def _reboot(api: Wayscloud, arguments: Arguments, before_send: BeforeSend | None) -> Accepted:
-    return await api.reboot_server(cast("ServerArguments", arguments).server, before_send=before_send)
+async def _reboot(api: Wayscloud, arguments: Arguments, departure: Departure | None) -> Accepted:
+    return await api.reboot_server(cast("ServerArguments", arguments).server, departure=departure)
 
 
 SERVERS = (

@@ -9,6 +9,7 @@ import stamina
 from anyio import to_thread
 
 from core.clock import Clock
+from core.wayscloud.departure import Departure
 from core.wayscloud.errors import (
     InvalidRequest,
     MalformedAnswer,
@@ -28,7 +29,7 @@ from core.wayscloud.models import JSON
 from core.wayscloud.parse import Declined, OtherShape
 from core.wayscloud.routes import Route
 from core.wayscloud.said import said, said_in
-from core.wayscloud.transport import Answer, BeforeSend, Transport, TransportSettings
+from core.wayscloud.transport import Answer, Lane, Transport, TransportSettings
 from core.wayscloud.verdict import clearly_refused, error_for, seconds_until, unknown
 
 T = TypeVar("T")
@@ -53,11 +54,11 @@ class Caller:
         """Close every connection."""
         await self._transport.close()
 
-    async def read(self, route: Route, parse: Callable[[JSON], T]) -> T:
+    async def read(self, route: Route, parse: Callable[[JSON], T], lane: Lane = Lane.QUESTIONS) -> T:
         """Return what the route holds, within `total_seconds` whatever happens."""
         trouble: list[WayscloudError] = []
         with anyio.move_on_after(self._settings.total_seconds):
-            return await self._in_either_form(route, parse, trouble)
+            return await self._in_either_form(route, parse, trouble, lane)
         if trouble:
             raise trouble[-1]
         raise Unreachable(f"WAYSCloud did not {route.doing}: no answer came in time.", operation=route.name)
@@ -68,12 +69,12 @@ class Caller:
         parse: Callable[[JSON], T],
         *,
         body: Mapping[str, JSON] | None = None,
-        before_send: BeforeSend | None = None,
+        departure: Departure | None = None,
     ) -> T:
         """Send once and return what was answered; raise Refused, NotSent or OutcomeUnknown."""
         content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         try:
-            answer = await self._send_write(route, content, before_send)
+            answer = await self._send_write(route, content, departure)
         except NotSent:
             raise
         except Unreachable as error:
@@ -85,13 +86,13 @@ class Caller:
             raise error_for(route, answer.status, words, self._retry_after(answer))
         raise unknown(route, f"the answer was {answer.status}", status=answer.status, words=words)
 
-    async def _send_write(self, route: Route, content: bytes | None, before_send: BeforeSend | None) -> Answer:
+    async def _send_write(self, route: Route, content: bytes | None, departure: Departure | None) -> Answer:
         for again in range(route.tries_unsent - 1):
             try:
-                return await self._transport.send(route, route.url_path, content, before_send)
+                return await self._transport.send(route, route.url_path, content, departure)
             except NotSent:
                 await self._clock.sleep(self._settings.wait_initial * 2**again)
-        return await self._transport.send(route, route.url_path, content, before_send)
+        return await self._transport.send(route, route.url_path, content, departure)
 
     def _written(self, route: Route, answer: Answer, parse: Callable[[JSON], T]) -> T:
         try:
@@ -101,11 +102,13 @@ class Caller:
         except ValueError as error:
             raise unknown(route, f"the answer was {answer.status}, but {error}", status=answer.status) from None
 
-    async def _in_either_form(self, route: Route, parse: Callable[[JSON], T], trouble: list[WayscloudError]) -> T:
+    async def _in_either_form(
+        self, route: Route, parse: Callable[[JSON], T], trouble: list[WayscloudError], lane: Lane
+    ) -> T:
         first: WayscloudError | None = None
         for path in self._forms(route):
             try:
-                return await self._in_one_form(route, path, parse, trouble)
+                return await self._in_one_form(route, path, parse, trouble, lane)
             except WayscloudError as error:
                 if first is None and not _misrouted(route, error):
                     raise
@@ -126,9 +129,9 @@ class Caller:
         return likely[:1] if route.names_server else likely
 
     async def _in_one_form(
-        self, route: Route, path: str, parse: Callable[[JSON], T], trouble: list[WayscloudError]
+        self, route: Route, path: str, parse: Callable[[JSON], T], trouble: list[WayscloudError], lane: Lane
     ) -> T:
-        answer = await self._persistently(route, path, trouble)
+        answer = await self._persistently(route, path, trouble, lane)
         try:
             value = await _read(answer, parse)
         except Declined as error:
@@ -143,7 +146,7 @@ class Caller:
         self._other_form[route.name] = answer.path == route.other_path
         return value
 
-    async def _persistently(self, route: Route, path: str, trouble: list[WayscloudError]) -> Answer:
+    async def _persistently(self, route: Route, path: str, trouble: list[WayscloudError], lane: Lane) -> Answer:
         bounds = self._settings
         async for attempt in stamina.retry_context(
             on=self._pause,
@@ -155,14 +158,14 @@ class Caller:
         ):
             with attempt:
                 try:
-                    return await self._once(route, path)
+                    return await self._once(route, path, lane)
                 except WayscloudError as error:
                     trouble.append(error)
                     raise
         raise AssertionError("the last attempt raises")
 
-    async def _once(self, route: Route, path: str) -> Answer:
-        answer = await self._transport.send(route, path, None, None)
+    async def _once(self, route: Route, path: str, lane: Lane) -> Answer:
+        answer = await self._transport.send(route, path, lane=lane)
         if not answer.ok:
             raise error_for(route, answer.status, said(answer.body, self._secret), self._retry_after(answer))
         if answer.body.cut_short:

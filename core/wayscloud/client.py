@@ -10,9 +10,10 @@ from core.together import Shared
 from core.wayscloud import parse, routes
 from core.wayscloud.caller import Caller
 from core.wayscloud.credentials import Credentials
+from core.wayscloud.departure import Departure
 from core.wayscloud.errors import NotFound
 from core.wayscloud.models import JSON, Accepted, Listing, NewServer, OsTemplate, Plan, Region, Server, Usage
-from core.wayscloud.transport import DEFAULTS, BeforeSend, HttpTransport, Transport, TransportSettings
+from core.wayscloud.transport import DEFAULTS, HttpTransport, Lane, Transport, TransportSettings
 from core.wayscloud.validate import validate_id
 
 T = TypeVar("T")
@@ -26,9 +27,9 @@ class Wayscloud:
     """An async context manager over the API; without credentials every call says what to set.
 
     Reads are tried again where that can help, and raise `WayscloudError`. Writes are sent once: they raise `Refused`
-    or `NotSent` when surely nothing happened, `OutcomeUnknown` when nobody can tell. `before_send` is called at the
-    last instant before a write's first byte leaves (once more for a redirect on the same origin); what it raises
-    propagates unchanged, and nothing is sent. A write that is cancelled may have left: treat it as unknown.
+    or `NotSent` when surely nothing happened, `OutcomeUnknown` when nobody can tell. A write connects
+    first and then asks its `departure`, whose `before_send` is the last instant before its first byte leaves.
+    A write that is cancelled may have left: treat it as unknown.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Wayscloud:
         self._caller = Caller(transport, credentials.secret if credentials else "", clock=clock, settings=settings)
         self._shared = Shared(YOUNG_SECONDS, CALLS)
         self._joins = False
+        self._lane = Lane.QUESTIONS
         self._sees: Callable[[Server], bool] | None = None
 
     def only(self, sees: Callable[[Server], bool] | None) -> "Wayscloud":
@@ -73,10 +75,16 @@ class Wayscloud:
         other._joins = True  # noqa: SLF001 - its own
         return other
 
+    def for_work(self) -> "Wayscloud":
+        """Return the same API for reads that changes wait for: they queue behind nobody's questions."""
+        other = copy(self)
+        other._lane = Lane.WORK  # noqa: SLF001 - its own
+        return other
+
     async def _read(self, route: routes.Route, parse: Callable[[JSON], T]) -> T:
         if not self._joins:
-            return await self._caller.read(route, parse)
-        return await self._shared.call(route, lambda: self._caller.read(route, parse))
+            return await self._caller.read(route, parse, self._lane)
+        return await self._shared.call(route, lambda: self._caller.read(route, parse, self._lane))
 
     async def list_servers(self) -> Listing[Server]:
         """Return all servers of the account; the documented entries carry little more than name, state and address."""
@@ -110,7 +118,7 @@ class Wayscloud:
         """Return the places; raise NotOffered where the API has no such list, which the live one may not have."""
         return await self._read(routes.REGIONS, parse.regions)
 
-    async def create_server(self, new: NewServer, *, before_send: BeforeSend | None = None) -> Server:
+    async def create_server(self, new: NewServer, *, departure: Departure | None = None) -> Server:
         """Ask for a server, once, and return it as far as it is known; it costs money from here on."""
         body: dict[str, JSON] = {
             "hostname": new.hostname,
@@ -122,19 +130,19 @@ class Wayscloud:
             body["display_name"] = new.display_name
         if new.ssh_keys:
             body["ssh_keys"] = list(new.ssh_keys)
-        return await self._caller.write(routes.CREATE, parse.created(new), body=body, before_send=before_send)
+        return await self._caller.write(routes.CREATE, parse.created(new), body=body, departure=departure)
 
-    async def start_server(self, server_id: str, *, before_send: BeforeSend | None = None) -> Accepted:
+    async def start_server(self, server_id: str, *, departure: Departure | None = None) -> Accepted:
         """Ask for power on; the answer says no more than that it was accepted."""
-        return await self._power(routes.START, server_id, before_send)
+        return await self._power(routes.START, server_id, departure)
 
-    async def stop_server(self, server_id: str, *, before_send: BeforeSend | None = None) -> Accepted:
+    async def stop_server(self, server_id: str, *, departure: Departure | None = None) -> Accepted:
         """Ask for a graceful shutdown; the answer says no more than that it was accepted."""
-        return await self._power(routes.STOP, server_id, before_send)
+        return await self._power(routes.STOP, server_id, departure)
 
-    async def reboot_server(self, server_id: str, *, before_send: BeforeSend | None = None) -> Accepted:
+    async def reboot_server(self, server_id: str, *, departure: Departure | None = None) -> Accepted:
         """Ask for a graceful reboot; it may never be visible as a state, only as an uptime that fell."""
-        return await self._power(routes.REBOOT, server_id, before_send)
+        return await self._power(routes.REBOOT, server_id, departure)
 
-    async def _power(self, route: routes.Route, server_id: str, before_send: BeforeSend | None) -> Accepted:
-        return await self._caller.write(route.of(validate_id(server_id)), parse.accepted, before_send=before_send)
+    async def _power(self, route: routes.Route, server_id: str, departure: Departure | None) -> Accepted:
+        return await self._caller.write(route.of(validate_id(server_id)), parse.accepted, departure=departure)

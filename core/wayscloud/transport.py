@@ -1,12 +1,12 @@
 """One exchange with the provider over HTTP: bounded in time and size, and exact about whether anything left."""
 
 import logging
-import math
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from enum import StrEnum
+from typing import Final, cast
 from urllib.parse import quote
 
 import anyio
@@ -15,11 +15,11 @@ import httpx
 from core.errors import ConfigurationError
 from core.wayscloud.body import Body, read_body
 from core.wayscloud.credentials import Credentials
+from core.wayscloud.departure import ConnectionClosedError, Crossing, Departure
 from core.wayscloud.errors import NotAuthenticated, NotSent, Unreachable, UntrustedRedirect
 from core.wayscloud.redact import tidy
 from core.wayscloud.routes import Route
 
-BeforeSend = Callable[[], None]
 HttpTransport = httpx.AsyncBaseTransport
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -41,6 +41,7 @@ class TransportSettings:
     connect_seconds: float = 5.0
     read_seconds: float = 20.0
     write_seconds: float = 10.0
+    prepare_seconds: float = 15.0
     queue_seconds: float = 30.0
     attempt_seconds: float = 30.0
     change_seconds: float = 60.0
@@ -52,7 +53,10 @@ class TransportSettings:
     retry_after_cap: float = 20.0
     max_body_bytes: int = 8 * 1024 * 1024
     max_in_flight: int = 8
+    max_work: int = 64
+    max_writes: int = 64
     max_redirects: int = 3
+    max_reconnects: int = 2
 
 
 DEFAULTS: Final = TransportSettings()
@@ -74,28 +78,18 @@ class Answer:
         return 200 <= self.status < 300  # noqa: PLR2004
 
 
-@dataclass(slots=True)
-class _Departure:
-    """The instant a request leaves: asks `before_send` once for each hop, and remembers what came of it."""
+class Lane(StrEnum):
+    """Who waits for a call. Each lane has slots of its own, so that none waits for another's slow answers."""
 
-    before_send: BeforeSend | None
-    left: bool = False
-    refusal: BaseException | None = None
-    deadline: float = math.inf
+    QUESTIONS = "questions"  # what people and assistants want to see
+    WORK = "work"  # what changes wait for: the looks before a decision or a sending, and the watcher's
+    WRITES = "writes"
 
-    def cross(self) -> None:
-        if self.before_send is not None:
-            try:
-                self.before_send()
-            except BaseException as error:
-                self.refusal = error
-                raise
-        self.left = True
 
-    async def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Hear of each step inside the connection pool; a proxy's CONNECT is not our request yet."""
-        if event == "http11.send_request_headers.started" and info["request"].method != b"CONNECT":
-            self.cross()
+@dataclass(frozen=True, slots=True)
+class _Slots:
+    limiter: anyio.CapacityLimiter
+    pool: httpx.AsyncClient
 
 
 class Transport:
@@ -112,106 +106,125 @@ class Transport:
         self._base = _origin(base_url, trusted=http_transport is not None)
         self._settings = settings
         self._secret = credentials.secret if credentials else ""
-        self._slots = anyio.CapacityLimiter(settings.max_in_flight)
         self._traced = http_transport is None or isinstance(http_transport, httpx.AsyncHTTPTransport)
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "vpsops"}
         headers |= credentials.headers() if credentials else {}
         self._tls = _tls(self._base)
-        self._reads = self._pool(headers, settings.read_seconds, settings.max_in_flight, http_transport)
+        kept, silence = settings.max_in_flight, settings.read_seconds
         # A kept-alive connection may be closed by the other side in the instant a write goes out on it, and then
         # nobody knows whether it arrived. Writes are few: each gets a connection of its own.
-        self._writes = self._pool(headers, settings.change_seconds, 0, http_transport)
+        self._lanes = {
+            Lane.QUESTIONS: self._slots(headers, silence, settings.max_in_flight, kept, http_transport),
+            Lane.WORK: self._slots(headers, silence, settings.max_work, kept, http_transport),
+            Lane.WRITES: self._slots(headers, settings.change_seconds, settings.max_writes, 0, http_transport),
+        }
 
-    def _pool(
-        self, headers: dict[str, str], silence: float, kept: int, http_transport: HttpTransport | None
-    ) -> httpx.AsyncClient:
+    def _slots(
+        self, headers: dict[str, str], silence: float, most: int, kept: int, http_transport: HttpTransport | None
+    ) -> _Slots:
         bounds = self._settings
-        return httpx.AsyncClient(
+        pool = httpx.AsyncClient(
             headers=headers,
             follow_redirects=False,
-            limits=httpx.Limits(max_connections=bounds.max_in_flight, max_keepalive_connections=kept),
+            limits=httpx.Limits(max_connections=most, max_keepalive_connections=kept),
             timeout=httpx.Timeout(silence, connect=bounds.connect_seconds, write=bounds.write_seconds),
             transport=http_transport,
             verify=self._tls,
             trust_env=self._base.host not in LOOPBACK,
         )
+        return _Slots(anyio.CapacityLimiter(most), pool)
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._reads.aclose()
-        await self._writes.aclose()
+        for lane in self._lanes.values():
+            await lane.pool.aclose()
 
-    async def send(self, route: Route, path: str, content: bytes | None, before_send: BeforeSend | None) -> Answer:
-        """Send one request and return the answer to it.
+    async def send(
+        self,
+        route: Route,
+        path: str,
+        content: bytes | None = None,
+        departure: Departure | None = None,
+        lane: Lane = Lane.QUESTIONS,
+    ) -> Answer:
+        """Send one request and return the answer to it; a write goes by its own lane.
 
         Raise NotAuthenticated where there is no key, NotSent when nothing left, Unreachable when it left and no answer
-        came, UntrustedRedirect when the answer points elsewhere, and whatever `before_send` raises.
+        came, UntrustedRedirect when the answer points elsewhere, and whatever `departure` raises.
         """
         if not self._secret:
             raise NotAuthenticated("There is no WAYSCloud key.", hint=NO_KEY, operation=route.name)
-        departure = _Departure(before_send)
+        reads, encrypted = route.method == "GET", self._base.scheme == "https"
+        crossing = Crossing(encrypted=encrypted)
+        if not reads:
+            crossing = Crossing(departure, answer_seconds=self._settings.change_seconds, encrypted=encrypted)
         try:
-            async with self._slot():
-                return await self._hops(route, path, content, departure)
+            async with self._slot(self._lanes[lane if reads else Lane.WRITES]) as pool:
+                return await self._hops(route, path, content, crossing, pool)
         except UntrustedRedirect:
             raise
         except Exception as error:
-            if departure.refusal is not None:
-                raise departure.refusal from None
+            if crossing.refusal is not None:
+                raise crossing.refusal from None
             # Whatever breaks after a write has left, even a bug, leaves its outcome unknown.
-            if isinstance(error, httpx.HTTPError | OSError) or (departure.left and route.method != "GET"):
-                raise self._lost(route, error, left=departure.left) from error
+            if isinstance(error, httpx.HTTPError | OSError) or (crossing.left and not reads):
+                raise self._lost(route, error, left=crossing.left) from error
             raise
 
     @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
+    async def _slot(self, slots: _Slots) -> AsyncIterator[httpx.AsyncClient]:
         with anyio.fail_after(self._settings.queue_seconds):
-            await self._slots.acquire()
+            await slots.limiter.acquire()
         try:
-            yield
+            yield slots.pool
         finally:
-            self._slots.release()
+            slots.limiter.release()
 
-    async def _hops(self, route: Route, path: str, content: bytes | None, departure: _Departure) -> Answer:
+    async def _hops(
+        self, route: Route, path: str, content: bytes | None, crossing: Crossing, pool: httpx.AsyncClient
+    ) -> Answer:
         url = self._base.copy_with(path=self._base.path.rstrip("/") + quote(path))
-        bounds = self._settings
-        departure.deadline = anyio.current_time() + (
-            bounds.attempt_seconds if route.method == "GET" else bounds.change_seconds
-        )
+        end = anyio.current_time() + self._settings.attempt_seconds
         for _ in range(self._settings.max_redirects + 1):
-            answer, location = await self._hop(route, url, content, departure)
+            request = pool.build_request(route.method, url, content=content, headers=_typed(content))
+            seconds = end - anyio.current_time() if route.method == "GET" else self._settings.prepare_seconds
+            answer, location = await self._hop(request, crossing, pool, seconds)
             if location is None:
                 return answer
             url = self._trusted(route, answer, url, location)
         raise _redirected(route, answer, "it redirects in a circle")
 
     async def _hop(
-        self, route: Route, url: httpx.URL, content: bytes | None, departure: _Departure
+        self, request: httpx.Request, crossing: Crossing, pool: httpx.AsyncClient, seconds: float
     ) -> tuple[Answer, str | None]:
-        departure.left = False  # an earlier hop was answered, with a redirect
-        with anyio.fail_after(departure.deadline - anyio.current_time()):
-            response = await self._depart(route, url, content, departure)
+        with anyio.fail_after(seconds) as scope:
+            crossing.begin_hop(scope)
+            response = await self._depart(request, crossing, pool)
         try:
-            body = await self._body(response, departure.deadline)
+            body = await self._body(response, crossing.deadline)
         finally:
             await response.aclose()
-        _log.debug("%s %s answered %d, %d bytes", route.method, url.path, response.status_code, len(body.content))
-        answer = Answer(response.status_code, body, self._own_path(url), response.headers.get("retry-after", ""))
+        method, path = request.method, request.url.path
+        _log.debug("%s %s answered %d, %d bytes", method, path, response.status_code, len(body.content))
+        answer = Answer(
+            response.status_code, body, self._own_path(request.url), response.headers.get("retry-after", "")
+        )
         # 303 after a write means that something was done: that is an answer, and not a clear one.
-        redirects = FOLLOWED | NOT_FOLLOWED | ({SEE_OTHER} if route.method == "GET" else frozenset())
+        redirects = FOLLOWED | NOT_FOLLOWED | ({SEE_OTHER} if method == "GET" else frozenset())
         return answer, response.headers.get("location", "") if answer.status in redirects else None
 
-    async def _depart(
-        self, route: Route, url: httpx.URL, content: bytes | None, departure: _Departure
-    ) -> httpx.Response:
-        pool = self._reads if route.method == "GET" else self._writes
-        headers = {"Content-Type": "application/json"} if content is not None else None
-        request = pool.build_request(route.method, url, content=content, headers=headers)
-        if self._traced:
-            request.extensions["trace"] = departure.trace
-        else:
-            departure.cross()
-        return await pool.send(request, stream=True)
+    async def _depart(self, request: httpx.Request, crossing: Crossing, pool: httpx.AsyncClient) -> httpx.Response:
+        """Send a request; where its connection ended before a byte was written, on another one."""
+        if not self._traced:
+            await crossing.cross()
+            return await pool.send(request, stream=True)
+        request.extensions["trace"] = crossing.trace
+        for _ in range(self._settings.max_reconnects + 1):
+            try:
+                return await pool.send(request, stream=True)
+            except ConnectionClosedError:
+                _log.info("the connection was closed before the request could be sent on it")
+        raise httpx.ConnectError("each connection was closed before the request could be sent on it")
 
     async def _body(self, response: httpx.Response, deadline: float) -> Body:
         """Read the body until the deadline; late is a flaw of the body, for the code has arrived."""
@@ -260,6 +273,10 @@ def _origin(base_url: str, *, trusted: bool) -> httpx.URL:
 def _tls(base: httpx.URL) -> ssl.SSLContext:
     """Return the usual trust for https; for http one that trusts nobody, as loading the usual one takes a while."""
     return httpx.create_ssl_context() if base.scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _typed(content: bytes | None) -> dict[str, str] | None:
+    return {"Content-Type": "application/json"} if content is not None else None
 
 
 def _redirected(route: Route, answer: Answer, how: str) -> UntrustedRedirect:

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from core.changes.execute import Runner
+from core.changes.execute import Checked, Runner
+from core.changes.fence import Fence
 from core.changes.model import Change, State
 from core.clock import SystemClock
 from core.errors import StaleChange
@@ -106,15 +107,16 @@ async def test_a_machine_that_slept_before_a_send_tries_again_at_once(
     stage: Stage, clock: ShakyClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asleep between the intention and the send: held back, a beat, a second look, and one write."""
-    send = Runner._send
+    intend = Runner._intend
 
-    async def slept(runner: Runner, change: Change) -> None:
+    async def slept(runner: Runner, change: Change, checked: Checked, uptime: int | None) -> tuple[Change, Fence]:
+        stored = await intend(runner, change, checked, uptime)
         if not clock.slept:
             clock.slept = 10.0
-        await send(runner, change)
+        return stored
 
-    monkeypatch.setattr(Runner, "_send", slept)
+    monkeypatch.setattr(Runner, "_intend", slept)
     held = await stage.confirmed("stop", server=stage.server("web.example.com").id)
     change = await stage.gate.wait(held.id, seconds=BOUND + 10.0)  # ten of them are slept
     assert (change.state, stage.asked("stop")) == (State.SUCCEEDED, 1)
-    assert "sending not_processed sending sent" in await stage.events(change.id)
+    assert "sending held_back sending sent" in await stage.events(change.id)

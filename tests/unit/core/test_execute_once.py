@@ -11,6 +11,7 @@ from anyio.abc import SocketAttribute, SocketListener, SocketStream
 
 from core.changes import pace, store
 from core.changes.execute import Checked, Runner
+from core.changes.fence import Fence
 from core.changes.model import Change, State, Verdict
 from core.errors import NotAllowed, StaleChange, VpsopsError
 from core.storage import Connection
@@ -321,14 +322,15 @@ async def test_a_frozen_process_that_wakes_up_late_sends_nothing(two: Two, monke
     """Frozen between the intention and the send: another process has looked it up when it wakes, and it stays here."""
     frozen, other = two
     intended, woken = anyio.Event(), anyio.Event()
-    send = Runner._send
+    intend = Runner._intend
 
-    async def late(runner: Runner, change: Change) -> None:
+    async def late(runner: Runner, change: Change, checked: Checked, uptime: int | None) -> tuple[Change, Fence]:
+        stored = await intend(runner, change, checked, uptime)
         intended.set()
         await woken.wait()
-        await send(runner, change)
+        return stored
 
-    monkeypatch.setattr(Runner, "_send", late)
+    monkeypatch.setattr(Runner, "_intend", late)
     held = await frozen.ask("reboot", server=frozen.server("web.example.com").id)
     await frozen.gate.confirm(held.id, ALICE, held.digest)
     with anyio.fail_after(BOUND):
@@ -342,21 +344,27 @@ async def test_a_frozen_process_that_wakes_up_late_sends_nothing(two: Two, monke
     assert "sending outcome_unknown failed" in await other.events(held.id)
 
 
-async def test_an_uncertain_process_holds_its_writes_back(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a stored beat it may count as dead: it tries a few times, and then says that it was held back."""
-    await stage.engine.start()
-    await freeze(stage, monkeypatch)
-    ended = await stage.done("stop", server=stage.server("web.example.com").id)
-    assert (ended.state, stage.asked("stop")) == (State.FAILED, 0)
-    assert "held back" in ended.note
-
-
-async def test_a_write_that_is_late_is_begun_anew(database_url: str, provider: SimulatorHandle) -> None:
-    """The two seconds from the intention to the first byte are over: back, a second look, and then one send."""
-    async with staged(database_url, provider, Setup(replace(QUICK, send_window=-1.0))) as stage:
+async def test_an_uncertain_process_holds_its_writes_back(
+    database_url: str, provider: SimulatorHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a stored beat it may count as dead: it tries for as long as is sensible, and then says why it did not."""
+    async with staged(database_url, provider, Setup(replace(QUICK, late_limit=0.5))) as stage:
+        await stage.engine.start()
+        await freeze(stage, monkeypatch)
         ended = await stage.done("stop", server=stage.server("web.example.com").id)
         assert (ended.state, stage.asked("stop")) == (State.FAILED, 0)
-        assert (await stage.events(ended.id)).count("not_processed") == QUICK.sends - 1
+        assert "held back" in ended.note
+        assert "could not store yet that it is alive" in ended.note
+
+
+async def test_a_write_that_is_always_late_ends_with_the_reason(database_url: str, provider: SimulatorHandle) -> None:
+    """Held back again and again, after longer and longer pauses: the end says that nothing left, and by how much."""
+    timing = replace(QUICK, send_window=-1.0, late_limit=0.5)
+    async with staged(database_url, provider, Setup(timing)) as stage:
+        ended = await stage.done("stop", server=stage.server("web.example.com").id)
+        assert (ended.state, stage.asked("stop")) == (State.FAILED, 0)
+        assert "this process was late by 1." in ended.note
+        assert 1 <= (await stage.events(ended.id)).count("held_back") <= timing.late_limit / timing.late_pause
 
 
 async def test_a_process_told_to_stop_before_the_send_leaves_it_to_others(
@@ -366,11 +374,11 @@ async def test_a_process_told_to_stop_before_the_send_leaves_it_to_others(
     first, second = two
     scope, intend = anyio.CancelScope(), Runner._intend
 
-    async def told(runner: Runner, change: Change, checked: Checked) -> Change:
-        sending = await intend(runner, change, checked)
+    async def told(runner: Runner, change: Change, checked: Checked, uptime: int | None) -> tuple[Change, Fence]:
+        stored = await intend(runner, change, checked, uptime)
         if runner.process is first.process:
             scope.cancel()
-        return sending
+        return stored
 
     monkeypatch.setattr(Runner, "_intend", told)
     held = await first.ask("reboot", server=first.server("web.example.com").id)

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from core.changes.execute import Fence, Fenced
+from core.changes.fence import Fence, LateError
 from core.clock import SystemClock
 from core.errors import StorageError
 from core.storage import Database, open_database
@@ -82,8 +82,8 @@ async def test_a_write_does_not_leave_once_the_file_was_moved(path: Path) -> Non
         assert process.certain
         _move(path)
         assert not process.certain
-        with pytest.raises(Fenced):
-            Fence(process, clock, clock.monotonic() + 2.0).cross()
+        with pytest.raises(LateError, match="file of this process was moved"):
+            Fence(process, clock, clock.monotonic() + 2.0).check()
         with pytest.raises(StorageError):
             await process.beat()
 

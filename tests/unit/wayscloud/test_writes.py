@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import anyio
@@ -12,6 +12,7 @@ import pytest
 
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.credentials import Credentials
+from core.wayscloud.departure import Crossing
 from core.wayscloud.errors import (
     Conflict,
     InvalidRequest,
@@ -26,7 +27,6 @@ from core.wayscloud.errors import (
     UntrustedRedirect,
 )
 from core.wayscloud.models import NewServer
-from core.wayscloud.transport import BeforeSend, _Departure
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import (
     BASE,
@@ -49,12 +49,29 @@ CREATED: Final = {"id": SERVER_ID, "hostname": "new.example.com", "status": "pro
 STOP_PATH: Final = f"/v1/vps/{SERVER_ID}/stop"
 HURRIED: Final = replace(QUICK, change_seconds=0.2)
 
+BeforeSend = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """A departure that stores nothing and does something at its last instant."""
+
+    before_send: BeforeSend
+
+    async def connected(self) -> None:
+        """Go on."""
+
+
+def fenced(before_send: BeforeSend | None) -> Fence | None:
+    return Fence(before_send) if before_send is not None else None
+
+
 Write = Callable[[Wayscloud, BeforeSend | None], Coroutine[Any, Any, Any]]
 WRITES: Final[dict[str, Write]] = {
-    "create": lambda client, before: client.create_server(NEW, before_send=before),
-    "start": lambda client, before: client.start_server(SERVER_ID, before_send=before),
-    "stop": lambda client, before: client.stop_server(SERVER_ID, before_send=before),
-    "reboot": lambda client, before: client.reboot_server(SERVER_ID, before_send=before),
+    "create": lambda client, before: client.create_server(NEW, departure=fenced(before)),
+    "start": lambda client, before: client.start_server(SERVER_ID, departure=fenced(before)),
+    "stop": lambda client, before: client.stop_server(SERVER_ID, departure=fenced(before)),
+    "reboot": lambda client, before: client.reboot_server(SERVER_ID, departure=fenced(before)),
 }
 every_write = pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 
@@ -296,7 +313,7 @@ async def test_a_fence_holds_in_process_too() -> None:
 
     async with provider.client() as client:
         with pytest.raises(Fenced):
-            await client.create_server(NEW, before_send=fence)
+            await client.create_server(NEW, departure=fenced(fence))
     assert provider.received == []
 
 
@@ -310,18 +327,18 @@ async def test_the_fence_is_asked_once_and_before_the_bytes(write: Write) -> Non
 
 
 async def test_the_fence_is_asked_after_waiting_for_a_turn() -> None:
-    """A write that queues behind a read is not asked for until its turn has come."""
+    """A write that queues behind another one is not asked for until its turn has come."""
     asked = anyio.Event()
     release = anyio.Event()
 
     async def hold(stream: Any, request: Any) -> None:
-        if request.method == "GET":
+        if request.path.endswith("/start"):
             await release.wait()
         await stream.send(raw("200 OK", json.dumps(CREATED).encode()))
 
-    one = replace(QUICK, max_in_flight=1)
+    one = replace(QUICK, max_writes=1)
     async with wire(hold) as server, server.client(one) as client, anyio.create_task_group() as tasks:
-        tasks.start_soon(client.get_server, SERVER_ID)
+        tasks.start_soon(client.start_server, SERVER_ID)
         await _until(lambda: len(server.received) == 1)
         tasks.start_soon(WRITES["stop"], client, asked.set)
         await anyio.wait_all_tasks_blocked()
@@ -329,7 +346,7 @@ async def test_the_fence_is_asked_after_waiting_for_a_turn() -> None:
         release.set()
         with anyio.fail_after(BOUND):
             await asked.wait()
-    assert [request.method for request in server.received] == ["GET", "POST"]
+    assert [request.path for request in server.received] == [f"/v1/vps/{SERVER_ID}/start", STOP_PATH]
 
 
 @every_write
@@ -350,7 +367,7 @@ async def test_a_redirect_on_the_same_origin_keeps_method_and_body_and_asks_the_
     provider = Provider().on("POST", "/v1/vps", Reply(307, headers={"Location": "/v1/vps/"}))
     provider.on("POST", "/v1/vps/", Reply(201, CREATED))
     async with provider.client() as client:
-        await client.create_server(NEW, before_send=lambda: asked.append("asked"))
+        await client.create_server(NEW, departure=fenced(lambda: asked.append("asked")))
     assert provider.paths() == ["POST /v1/vps", "POST /v1/vps/"]
     assert provider.received[0].body == provider.received[1].body
     assert len(asked) == 2
@@ -382,7 +399,7 @@ async def test_each_write_has_a_connection_of_its_own() -> None:
 async def test_a_proxys_own_request_is_not_taken_for_ours() -> None:
     """Through a proxy a CONNECT goes out first; the fence is asked when the write itself does."""
     asked: list[str] = []
-    departure = _Departure(lambda: asked.append("asked"))
+    departure = Crossing(fenced(lambda: asked.append("asked")))
     for method in ("CONNECT", "POST"):
         request = httpcore.Request(method, "https://provider.test/v1/vps")
         await departure.trace("http11.send_request_headers.started", {"request": request})
