@@ -21,6 +21,7 @@ def auth_test(desk: Desk, args: Json) -> Json:
         "user_id": config.bot_user_id,
         "bot_id": config.bot_id,
         "is_enterprise_install": False,
+        **({"enterprise_id": config.enterprise_id} if config.enterprise_id else {}),
     }
 
 

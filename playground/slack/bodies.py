@@ -43,9 +43,10 @@ def user_body(state: State, user: User) -> Json:
     profile: Json = {"real_name": user.real_name, "display_name": user.name}
     if "users:read.email" in state.config.scopes and user.email:
         profile["email"] = user.email
+    grid = user.enterprise or (state.config.enterprise_id if not user.team else "")
     return {
         "id": user.id,
-        "team_id": state.config.team_id,
+        "team_id": user.team or state.config.team_id,
         "name": user.name,
         "deleted": user.deleted,
         "real_name": user.real_name,
@@ -56,7 +57,15 @@ def user_body(state: State, user: User) -> Json:
         "is_bot": user.is_bot,
         "is_restricted": user.is_restricted,
         "is_ultra_restricted": False,
+        **({"is_stranger": user.is_stranger} if user.team and user.team != state.config.team_id else {}),
+        **({"enterprise_user": _grid_body(state, user, grid)} if grid else {}),
     }
+
+
+def _grid_body(state: State, user: User, enterprise: str) -> Json:
+    """Return what Slack tells of somebody in an organisation: which of its workspaces they are in."""
+    teams = list(user.teams) or [user.team or state.config.team_id]
+    return {"id": user.id, "enterprise_id": enterprise, "enterprise_name": enterprise, "teams": teams}
 
 
 def channel_body(state: State, channel: Channel) -> Json:
@@ -71,6 +80,10 @@ def channel_body(state: State, channel: Channel) -> Json:
         "is_archived": channel.archived,
         "is_member": state.config.bot_user_id in channel.members,
         "context_team_id": state.config.team_id,
+        "is_shared": channel.shared,
+        "is_ext_shared": channel.shared,
+        "is_org_shared": False,
+        "is_pending_ext_shared": channel.invited,
     }
     if channel.kind == "im":
         body["user"] = next(iter(channel.members - {state.config.bot_user_id}), state.config.bot_user_id)
@@ -87,6 +100,10 @@ def group_body(state: State, group: Group, *, with_users: bool) -> Json:
         "is_usergroup": True,
         "handle": group.handle,
         "name": group.name,
+        "is_external": group.external,
+        "auto_type": None,
+        "created_by": group.updated_by,
+        "updated_by": group.updated_by,
         "date_delete": 1 if group.disabled else 0,
         "user_count": len(group.members),
     }

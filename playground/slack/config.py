@@ -20,7 +20,7 @@ EVERYONE = frozenset({"U0ALICE", "U0BOB", "U0CAROL", "U0DAVE", BOT_USER_ID})
 CHANNELS = (
     Channel("C0GENERAL", "general", EVERYONE),
     Channel("C0OPS", "ops", EVERYONE),
-    Channel("C0APPROVALS", "approvals", EVERYONE),
+    Channel("C0APPROVALS", "approvals", EVERYONE, kind="private"),
     Channel("C0NOBOT", "nobot", EVERYONE - {BOT_USER_ID}),
     Channel("C0SECRET", "secret", frozenset({"U0ALICE"}), kind="private"),
     Channel("C0OLD", "old", EVERYONE, archived=True),
@@ -47,6 +47,7 @@ class WorkspaceConfig:
     team_id: str = TEAM_ID
     team_name: str = "Acme"
     team_domain: str = "acme"
+    enterprise_id: str = ""
     bot_user_id: str = BOT_USER_ID
     bot_id: str = BOT_ID
     app_id: str = APP_ID
@@ -68,3 +69,25 @@ class WorkspaceConfig:
     def with_scopes(self, *scopes: str) -> "WorkspaceConfig":
         """Return the same workspace with these scopes granted too."""
         return replace(self, scopes=self.scopes | set(scopes))
+
+
+OUTSIDERS = (
+    User("U0EVE", "eve", "Eve of another company", "eve@rival.example", team="T0RIVAL"),
+    User("U0ORG", "ole", "Ole of another organisation", "ole@grid.example", team="T0GRID", enterprise="E0GRID"),
+    User("U0FAR", "fay", "Fay, a stranger", "fay@rival.example", team="T0RIVAL", is_stranger=True),
+)
+"""People of other companies, as a channel that is shared with them brings them in."""
+COLLEAGUE = User(
+    "U0COLE", "cole", "Cole", "cole@acme.example", team="T0SISTER", enterprise="E0ACME", teams=("T0SISTER",)
+)
+"""Somebody of another workspace of the organisation E0ACME."""
+
+
+def connected(config: WorkspaceConfig, channel: str, *guests: User) -> WorkspaceConfig:
+    """Return a workspace in which a channel is shared with other people's workspaces."""
+    ids = {one.id for one in guests}
+    channels = tuple(
+        replace(one, members=one.members | ids, shared=True) if channel in {one.id, one.name} else one
+        for one in config.channels
+    )
+    return replace(config, users=(*config.users, *guests), channels=channels)

@@ -24,6 +24,10 @@ class User:
     is_bot: bool = False
     is_admin: bool = False
     is_restricted: bool = False  # a guest
+    is_stranger: bool = False  # of another company, and in no channel shared with the app
+    team: str = ""  # the workspace the account is of; empty for this one
+    enterprise: str = ""  # the organisation the account is of, if any
+    teams: tuple[str, ...] = ()  # the workspaces of that organisation the account is in
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class Channel:
     members: frozenset[str]
     kind: ChannelKind = "public"
     archived: bool = False
+    shared: bool = False  # with another company
+    invited: bool = False  # another company is, and has not come yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,8 @@ class Group:
     name: str
     members: tuple[str, ...]
     disabled: bool = False
+    updated_by: str = "U0ALICE"
+    external: bool = False  # another company's
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,9 @@ class Payloads:
         token = self.desk.grants.response(user.id, channel.id, self.desk.now())
         return {
             "token": TOKEN,
-            "team_id": config.team_id,
+            "team_id": user.team or config.team_id,
             "team_domain": config.team_domain,
+            **({"enterprise_id": config.enterprise_id} if config.enterprise_id else {}),
             "channel_id": channel.id,
             "channel_name": CHANNEL_NAMES.get(channel.kind, channel.name),
             "user_id": user.id,
@@ -110,15 +111,16 @@ class Payloads:
 
     def _base(self, kind: str, user: User, place: Place) -> Json:
         config = self.desk.config
-        team = {"id": config.team_id, "domain": config.team_domain}
+        home = user.team or config.team_id
+        named = config.team_id if place.message is not None else home  # on a message it is the app's own workspace
         base: Json = {
             "type": kind,
-            "team": team,
-            "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": config.team_id},
+            "team": {"id": named, "domain": config.team_domain},
+            "user": {"id": user.id, "username": user.name, "name": user.name, "team_id": home},
             "api_app_id": config.app_id,
             "token": TOKEN,
             "trigger_id": self.desk.grants.trigger(user.id, self.desk.now(), self._modal_id(place)),
-            "enterprise": None,
+            "enterprise": {"id": config.enterprise_id, "name": "Org"} if config.enterprise_id else None,
             "is_enterprise_install": False,
         }
         if place.view is not None:

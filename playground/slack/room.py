@@ -134,6 +134,23 @@ class Room:
         found = self.desk.state.users[self.user_id(user)]
         self.desk.state.users[found.id] = replace(found, deleted=True)
 
+    def change_email(self, user: str, email: str) -> None:
+        """Let a person be known by another e-mail address from now on."""
+        found = self.desk.state.users[self.user_id(user)]
+        self.desk.state.users[found.id] = replace(found, email=email)
+
+    def share(self, channel: str, *, shared: bool = True) -> None:
+        """Share a channel with another company, or end that."""
+        found = self.desk.state.channels[self.channel_id(channel)]
+        self.desk.state.channels[found.id] = replace(found, shared=shared)
+        self.changed()
+
+    def open_to_all(self, channel: str) -> None:
+        """Make a channel public."""
+        found = self.desk.state.channels[self.channel_id(channel)]
+        self.desk.state.channels[found.id] = replace(found, kind="public")
+        self.changed()
+
     def refuse_token(self, error: Literal["token_revoked", "account_inactive", "invalid_auth"] | None) -> None:
         """Refuse every Web API call with this error from now on; None accepts the token again."""
         self.desk.state.token_refused = error
