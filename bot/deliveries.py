@@ -86,10 +86,11 @@ class Intake:
             if not await self._inbox.accept(key, kind, payload):
                 log.info("delivery again", kind=kind)
                 return False
-            self._start(Delivery(key, kind, payload, self._clock.now()))
+            self.take_up(Delivery(key, kind, payload, self._clock.now()))
             return True
 
-    def _start(self, delivery: Delivery) -> None:
+    def take_up(self, delivery: Delivery) -> None:
+        """Put a stored delivery in line, unless it is in hand already."""
         if delivery.key in self._busy:
             return
         self._busy.add(delivery.key)
@@ -145,7 +146,7 @@ class Intake:
                 for delivery in await self._inbox.unfinished(older_than=LEFT_BEHIND):
                     if delivery.key not in self._busy:
                         log.info("delivery taken up again", kind=delivery.kind)
-                        self._start(delivery)
+                        self.take_up(delivery)
                 self._supervisor.record_round(INBOX)
             except StorageError as error:
                 log.error("deliveries cannot be read", error=error.message, error_id=error.error_id)

@@ -7,7 +7,7 @@ costs several times what a row in it does.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
@@ -33,6 +33,7 @@ class Delivery:
     kind: str
     payload: Mapping[str, Json]
     received_at: datetime
+    """When it arrived, however long it has been in hand since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ class Inbox:
             .limit(1000)
         )
         rows = await self._database.read(lambda connection: connection.execute(query).all())
-        return [Delivery(r.key, r.kind, r.payload, datetime.fromtimestamp(r.received_at, UTC)) for r in rows]
+        return [_delivery(row) for row in rows]
 
 
 FINISH: Final = (
@@ -144,7 +145,14 @@ def _row(delivery: Delivery) -> dict[str, object]:
         "kind": delivery.kind,
         "payload": dict(delivery.payload),
         "received_at": delivery.received_at.timestamp(),
+        "arrived_at": delivery.received_at.timestamp(),
     }
+
+
+def _delivery(row: sa.Row[Any]) -> Delivery:
+    """Read a row; `received_at` moves while a process has it in hand, and what an older version stored has no more."""
+    at = row.received_at if row.arrived_at is None else row.arrived_at
+    return Delivery(row.key, row.kind, row.payload, datetime.fromtimestamp(at, UTC))
 
 
 def _a_rows(error: Exception) -> bool:

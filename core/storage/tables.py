@@ -114,8 +114,9 @@ INBOX = sa.Table(
     sa.Column("key", sa.String(255), primary_key=True),
     sa.Column("kind", sa.String(40), nullable=False),
     sa.Column("payload", sa.JSON, nullable=False),
-    sa.Column("received_at", sa.Double, nullable=False),
+    sa.Column("received_at", sa.Double, nullable=False),  # moves on while a process has it in hand
     sa.Column("done_at", sa.Double, nullable=True),
+    sa.Column("arrived_at", sa.Double, nullable=True),
     sa.Index("inbox_by_age", "done_at", "received_at"),
 )
 
