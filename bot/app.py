@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from bot.admission import admitted, claims_in, claims_of, silent
 from bot.blocks.build import Block
 from bot.blocks.notes import error_note, note
 from bot.courtesy import Courtesy
@@ -38,7 +39,7 @@ from bot.on_home import keep_current, on_event
 from bot.on_shortcut import asking_of as asking_of_shortcut
 from bot.on_shortcut import on_shortcut
 from bot.on_submission import asking_of as asking_of_submission
-from bot.on_submission import on_submission
+from bot.on_submission import close_with, on_submission
 from bot.parts import Asking, Parts
 from bot.slack import Slack
 from bot.suggest import options_for
@@ -88,7 +89,7 @@ async def open_bot(core: Core) -> AsyncIterator[Bot]:
     """
     async with aiohttp.ClientSession() as session, anyio.create_task_group() as group:
         slack, installing = Slack(core.settings, session), installing_of(core, session)
-        office = Office(core, slack, Membership(slack, core.clock))
+        office = Office(core, slack, Membership(slack, core.clock, core.settings.accepted_approvers))
         offices = ManyOffices(core, session, installing.kept) if installing else OneOffice(office)
         courtesy = Courtesy(core.clock)
         parts = Parts(core, slack, office.membership, Deliverer(core, slack, offices), courtesy, offices)
@@ -165,9 +166,8 @@ def routes_of(parts: Parts, bolt: AsyncApp) -> list[Route | Mount]:
 
 
 async def _options(parts: Parts, suggestion: Suggestion) -> list[Block]:
-    team = suggestion.team.id if suggestion.team else suggestion.user.team_id
     try:
-        return await options_for(await parts.at(team), suggestion)
+        return await options_for(await parts.at(claims_of(suggestion).office), suggestion)
     except VpsopsError as error:
         log.info("no entries for a menu", error=error.message, error_id=error.error_id)
         return []
@@ -217,21 +217,32 @@ async def work(parts: Parts, delivery: Delivery) -> None:
         log.error("delivery of an unknown kind", kind=delivery.kind)
         return
     try:
-        parts = await parts.at(asking_of(delivery).team)
+        parts = await parts.at(claims_in(delivery).office)
     except NotInstalled as error:  # there is no way to tell anybody
         log.warning("delivery of a workspace without the app dropped", kind=delivery.kind, error=error.message)
         return
     try:
+        delivery = await admitted(parts.membership, delivery)
         await handler(parts, delivery)
     except StorageError:
         raise
     except VpsopsError as error:
         log.info("refused", kind=delivery.kind, error=error.message, error_id=error.error_id)
-        await parts.slack.tell(asking_of(delivery).where, error_note(error))
+        if not silent(delivery, error):
+            await _refuse(parts, delivery, error)
     except Exception:
         fault = VpsopsError("Something went wrong on my side.", hint="An administrator finds it in the log by this id.")
         log.exception("delivery broke", kind=delivery.kind, error_id=fault.error_id)
         await parts.slack.tell(asking_of(delivery).where, note(fault.message, fault.hint, fault.error_id))
+
+
+async def _refuse(parts: Parts, delivery: Delivery, error: VpsopsError) -> None:
+    """Say why something was not done: in the form that it was, or else in private."""
+    if delivery.kind == SUBMISSION:
+        view = Submission.model_validate(delivery.payload).view
+        await close_with(parts, asking_of(delivery), view, f"{error} ({error.error_id})")
+        return
+    await parts.slack.tell(asking_of(delivery).where, error_note(error))
 
 
 def asking_of(delivery: Delivery) -> Asking:

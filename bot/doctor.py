@@ -12,6 +12,7 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from bot.doctor_approvers import check_approvers
 from bot.guard import FRESH_SECONDS
 from bot.logs import quiet
 from core import exits
@@ -196,4 +197,4 @@ def _channel(name: str, channel: str, said: _Said) -> Finding:
     return ok(AREA, f"{shown} can be written to")
 
 
-CHECKS: Final[tuple[Check, ...]] = (check_slack,)
+CHECKS: Final[tuple[Check, ...]] = (check_slack, check_approvers)

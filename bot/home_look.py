@@ -18,7 +18,7 @@ from bot.blocks.home import (
     plain_home,
 )
 from bot.homes import Viewer
-from bot.identity import Unreadable
+from bot.identity import OtherWorkspace, Unreadable
 from bot.links import links_to
 from bot.parts import Asking, Parts, request_of
 from bot.slack import Where
@@ -44,6 +44,8 @@ async def drawn(parts: Parts, viewer: Viewer, notice: str = "") -> Block:
     try:
         member = await parts.membership.full_member(viewer.user)
     except Unreadable as error:
+        return plain_home(error.message, error.hint)
+    except OtherWorkspace as error:
         return plain_home(error.message, error.hint)
     except NotAllowed:
         return plain_home(*GUESTS)

@@ -8,14 +8,12 @@ from bot.occasions import DEFAULT, with_defaults
 from bot.parts import Asking, Parts, only_members
 from bot.parts import read as ask
 from bot.slack import ELSEWHERE, SlackError
-from core.errors import InvalidInput, NotAllowed, VpsopsError
+from core.errors import InvalidInput, VpsopsError
 from core.subscriptions import Subscription, Subscriptions, subscription_id
 
 
 async def notify(parts: Parts, asking: Asking, words: tuple[str, ...]) -> Post:
     """Show, add or remove; raises `InvalidInput` where the words are not understood."""
-    if asking.stranger:
-        raise NotAllowed("Only members of this workspace can use me, not guests from another.")
     match read(words):
         case ShowNotify():
             return await _page(parts, asking)

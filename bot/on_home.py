@@ -20,7 +20,7 @@ from bot.parts import Asking, Parts
 from bot.slack import SlackError
 from bot.wire import Event
 from bot.workspaces import NotInstalled
-from core.errors import InvalidInput, NotAllowed, StorageError, VpsopsError
+from core.errors import InvalidInput, StorageError, VpsopsError
 from core.inbox import Delivery
 from core.news import follow
 from core.preferences import set_preferences
@@ -68,8 +68,6 @@ async def at_home(parts: Parts, asking: Asking, act: Act) -> None:
     """Do what a control on Home says, then show what is so now; what went wrong stands at the top."""
     notice = ""
     try:
-        if asking.stranger:
-            raise NotAllowed("Only members of this workspace can use me, not guests from another.")
         await act()
     except StorageError:
         raise

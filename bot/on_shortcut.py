@@ -49,7 +49,7 @@ def asking_of(shortcut: Shortcut, key: str) -> Asking:
     channel = shortcut.channel.id if shortcut.channel else ""
     team = shortcut.team.id if shortcut.team else user.team_id
     where = Where(user.id, channel or user.id, shortcut.response_url)
-    return Asking(user.id, user.username or user.name, team, where, key, home=user.team_id)
+    return Asking(user.id, user.username or user.name, team, where, key)
 
 
 async def _new_server(parts: Parts, asking: Asking, shortcut: Shortcut) -> None:

@@ -38,14 +38,14 @@ def asking_of(submission: Submission, key: str) -> Asking:
     user = submission.user
     team = submission.team.id if submission.team else user.team_id
     channel = str(metadata_of(submission.view.model_dump()).get("ch", "")) or user.id
-    return Asking(user.id, user.username or user.name, team, Where(user.id, channel), key, home=user.team_id)
+    return Asking(user.id, user.username or user.name, team, Where(user.id, channel), key)
 
 
 async def _create(parts: Parts, asking: Asking, view: ShownView) -> None:
     try:
         stock = await catalogue(parts, asking)
     except VpsopsError as error:
-        await _close_with(parts, asking, view, f"{error.message} {error.hint} Nothing was made. ({error.error_id})")
+        await close_with(parts, asking, view, f"{error.message} {error.hint} Nothing was made. ({error.error_id})")
         return
     draft = draft_of(view, stock)
     try:
@@ -57,13 +57,13 @@ async def _create(parts: Parts, asking: Asking, view: ShownView) -> None:
 async def _make(parts: Parts, asking: Asking, view: ShownView, draft: Draft) -> None:
     outcome = await submit(parts, asking, "create", arguments_of(draft.values), draft.values.get("reason", ""))
     if isinstance(outcome, Refused):
-        await _close_with(parts, asking, view, f"{outcome.reason} {outcome.hint} {outcome.error_id}")
+        await close_with(parts, asking, view, f"{outcome.reason} {outcome.hint} {outcome.error_id}")
         return
     change = outcome.change
     if change is not None:
         change = await _confirm_if_shown(parts, asking, change, str(metadata_of(view.model_dump()).get("price", "")))
         where, hint = await card_words(parts, asking, change)
-        await _close_with(parts, asking, view, f"{_told(change)} {where} {hint}")
+        await close_with(parts, asking, view, f"{_told(change)} {where} {hint}")
 
 
 async def _confirm_if_shown(parts: Parts, asking: Asking, change: Change, price: str) -> Change:
@@ -90,7 +90,7 @@ def _told(change: Change) -> str:
     return f"{change.target.hostname} is being made."
 
 
-async def _close_with(parts: Parts, asking: Asking, view: ShownView, words: str) -> None:
+async def close_with(parts: Parts, asking: Asking, view: ShownView, words: str) -> None:
     """End on a last word in the form; where the form is gone, in the channel, for the person alone."""
     title = TITLES.get(view.callback_id, "New server")
     if not await show(parts, Shown(view.id, ""), busy_view(title, words)):
@@ -102,7 +102,7 @@ async def _again(  # noqa: PLR0913 - the form and what goes back into it
 ) -> None:
     form: Block = create_view(stock, Draft(draft.values, draft.channel, wrong))
     if not await show(parts, Shown(view.id, ""), form):
-        await _close_with(parts, asking, view, wrong)
+        await close_with(parts, asking, view, wrong)
 
 
 async def _deny(parts: Parts, asking: Asking, view: ShownView) -> None:
@@ -111,9 +111,9 @@ async def _deny(parts: Parts, asking: Asking, view: ShownView) -> None:
         change = await parts.core.gate.get(str(metadata.get("c", "")))
         await cast(parts, asking, change, Verdict.DENY, str(metadata.get("d", "")), _reason(view))
     except VpsopsError as error:
-        await _close_with(parts, asking, view, f"{error} ({error.error_id})")
+        await close_with(parts, asking, view, f"{error} ({error.error_id})")
         return
-    await _close_with(parts, asking, view, "It was denied. The asker reads your reason on the card.")
+    await close_with(parts, asking, view, "It was denied. The asker reads your reason on the card.")
 
 
 def _reason(view: ShownView) -> str:
@@ -124,9 +124,9 @@ async def _noted(parts: Parts, asking: Asking, view: ShownView) -> None:
     try:
         change = await noted(parts, asking, metadata_of(view.model_dump()), _reason(view))
     except VpsopsError as error:
-        await _close_with(parts, asking, view, f"{error} ({error.error_id})")
+        await close_with(parts, asking, view, f"{error} ({error.error_id})")
         return
-    await _close_with(parts, asking, view, f"{headline(change)}. Your note is on its card.")
+    await close_with(parts, asking, view, f"{headline(change)}. Your note is on its card.")
 
 
 async def _named(parts: Parts, asking: Asking, view: ShownView) -> None:
@@ -134,9 +134,9 @@ async def _named(parts: Parts, asking: Asking, view: ShownView) -> None:
     try:
         change = await named(parts, asking, metadata_of(view.model_dump()), typed, _reason(view))
     except VpsopsError as error:
-        await _close_with(parts, asking, view, f"{error} ({error.error_id})")
+        await close_with(parts, asking, view, f"{error} ({error.error_id})")
         return
-    await _close_with(parts, asking, view, f"{headline(change)}. Its card follows it.")
+    await close_with(parts, asking, view, f"{headline(change)}. Its card follows it.")
 
 
 ACTS: Final[Mapping[str, Act]] = {

@@ -63,8 +63,6 @@ class Asking:
     where: Where
     key: str
     thread: str = ""
-    home: str = ""
-    """The workspace the person belongs to, where Slack says so."""
 
     @property
     def actor(self) -> Actor:
@@ -76,47 +74,37 @@ class Asking:
         """Where answers find their way back to."""
         return Origin("slack", self.team, self.where.channel, self.thread)
 
-    @property
-    def stranger(self) -> bool:
-        """Say whether the person is another workspace's, in a channel shared with it."""
-        return bool(self.home and self.team and self.home != self.team)
 
-
-async def known_actor(parts: Parts, asking: Asking) -> Actor:
+async def known_actor(parts: Parts, asking: Asking, *, anew: bool = False) -> Actor:
     """Return the person with their groups and e-mail address, where a rule is about such; no call otherwise.
 
-    The workspace counts as a group of everybody in it, so that "in none of them" is not "not known".
+    They are read `anew` where something is to be altered. The workspace counts as a group of everybody in it, so that
+    "in none of them" is not "not known".
     """
     policy = parts.core.gate.policy
-    email = await parts.membership.email(asking.user) if policy.by_email else ""
+    email = await parts.membership.email(asking.user, anew=anew) if policy.by_email else ""
     actor = replace(asking.actor, aliases=(email,)) if email else asking.actor
-    found = await parts.membership.groups(asking.user, policy.groups) if policy.groups else None
+    found = await parts.membership.groups(asking.user, policy.groups, anew=anew) if policy.groups else None
     return actor if found is None else replace(actor, groups=(asking.team, *found))
 
 
 async def only_members(parts: Parts, asking: Asking) -> None:
     """Raise `NotAllowed` for all but active full members of this workspace, and where that cannot be read."""
-    if asking.stranger:
-        raise NotAllowed("Only members of this workspace can use me, not guests from another.")
     await parts.membership.full_member(asking.user)
 
 
 async def request_of(
     parts: Parts, asking: Asking, operation: str, arguments: Mapping[str, Json], reason: str = ""
 ) -> Request:
-    """Return what a person asks the gate for.
-
-    Raises `NotAllowed` for another workspace's people and, where something is to be altered, for guests of this one.
-    """
-    if asking.stranger:
-        raise NotAllowed("Only members of this workspace can use me, not guests from another.")
+    """Return what a person asks the gate for; raises `NotAllowed` for guests, where something is to be altered."""
     known = OPERATIONS.get(operation)
-    if known is not None and not known.reads:
+    alters = known is not None and not known.reads
+    if alters:
         await only_members(parts, asking)
     return Request(
         operation=operation,
         arguments=arguments,
-        actor=await known_actor(parts, asking),
+        actor=await known_actor(parts, asking, anew=alters),
         origin=asking.origin,
         reason=reason,
         key=asking.key,

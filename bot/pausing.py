@@ -11,7 +11,6 @@ from bot.parts import Asking, Parts
 from core.changes import listing
 from core.changes.listing import Wanted
 from core.changes.model import ActorKind, State
-from core.errors import NotAllowed
 from core.pause import Pause
 
 
@@ -20,7 +19,6 @@ async def pause(parts: Parts, asking: Asking, reason: str = "") -> Pause:
 
     It is the safe direction: where Slack cannot say who somebody is, it is done and that is written down.
     """
-    _at_home(asking)
     try:
         await parts.membership.full_member(asking.user)
         evidence = "a full member of the workspace"
@@ -31,7 +29,6 @@ async def pause(parts: Parts, asking: Asking, reason: str = "") -> Pause:
 
 async def resume(parts: Parts, asking: Asking, *, seen: float, reason: str = "") -> Pause:
     """Lift the pause that was made at `seen`; raises `NotAllowed` for all but those who may, and `StaleChange`."""
-    _at_home(asking)
     gate = parts.core.gate
     standing = await parts.membership.standing(asking.user, gate.stewards)
     actor = replace(asking.actor, groups=standing.groups)
@@ -58,8 +55,3 @@ def switched_note(found: Pause) -> Post:
     if found.paused:
         return note(found.words, "They can look and change nothing. /vps resume lets them go on.")
     return note("Agents may ask for changes again.", "What was cancelled meanwhile stays cancelled.")
-
-
-def _at_home(asking: Asking) -> None:
-    if asking.stranger:
-        raise NotAllowed("Only members of this workspace can use me, not guests from another.")

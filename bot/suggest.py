@@ -1,11 +1,13 @@
 """Answers menus that ask for their entries while somebody types, within Slack's three seconds."""
 
+from dataclasses import replace
 from typing import Final
 
 import anyio
 import structlog
 
 from bot import names
+from bot.admission import admit, claims_of
 from bot.blocks.build import Block
 from bot.blocks.forms import MAX_OPTIONS, MENUS, offers
 from bot.blocks.shortcuts import server_offers
@@ -25,14 +27,15 @@ async def options_for(parts: Parts, suggestion: Suggestion) -> list[Block]:
     """Return at most a hundred entries; none where the provider is down, for the form says so itself."""
     user = suggestion.user
     team = suggestion.team.id if suggestion.team else user.team_id
-    asking = Asking(user.id, user.username or user.name, team, Where(user.id), "", home=user.team_id)
-    if asking.stranger:
-        return []
+    asking = Asking(user.id, user.username or user.name, team, Where(user.id), "")
     try:
         with anyio.move_on_after(SECONDS):
-            here = await parts.at(team)
-            return (await _offers(here, asking, suggestion))[:MAX_OPTIONS]
-    except NotAllowed:
+            claims = claims_of(suggestion)
+            here = await parts.at(claims.office)
+            tenant = await admit(here.membership, claims)
+            return (await _offers(here, replace(asking, team=tenant.team), suggestion))[:MAX_OPTIONS]
+    except NotAllowed as error:
+        log.info("no entries for a menu", menu=suggestion.action_id, error=error.message, error_id=error.error_id)
         return []
     except VpsopsError as error:
         log.info("no entries for a menu", menu=suggestion.action_id, error=error.message, error_id=error.error_id)

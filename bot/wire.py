@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 MAX_BYTES: Final = 1_000_000
 """Slack's own payloads stay far below; a modal's state is the largest."""
 MAX_FIELDS: Final = 100
 
 Ident = Field(min_length=1, max_length=300)
+Told = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
+"""A word that Slack leaves out, or sends as null, where there is none."""
 
 
 class Malformed(Exception):  # noqa: N818 - what the sender did, not an error of ours
@@ -28,6 +30,8 @@ class SlashCommand(_Wire):
     command: str = Ident
     user_id: str = Ident
     team_id: str = Ident
+    enterprise_id: Told = ""
+    api_app_id: Told = ""
     channel_id: str = Ident
     trigger_id: str = Ident
     response_url: str = Field(default="", max_length=2000)
@@ -39,9 +43,9 @@ class Person(_Wire):
     """Who clicked; `team_id` is another workspace's for a guest in a shared channel."""
 
     id: str = Ident
-    username: str = ""
-    name: str = ""
-    team_id: str = ""
+    username: Told = ""
+    name: Told = ""
+    team_id: Told = ""
 
 
 class Named(_Wire):
@@ -94,14 +98,23 @@ class ShownView(_Wire):
     hash: str = ""
     callback_id: str = ""
     private_metadata: str = Field(default="", max_length=3000)
+    app_installed_team_id: Told = ""
+    """The workspace whose installation showed it: `team` is the person's own, where channels are shared."""
     state: ViewState = ViewState()
 
 
-class Click(_Wire):
-    """Controls used on a message or in a form."""
+class _Interaction(_Wire):
+    """What all of people's interactions name."""
 
     user: Person
     team: Named | None = None
+    enterprise: Named | None = None
+    api_app_id: Told = ""
+
+
+class Click(_Interaction):
+    """Controls used on a message or in a form."""
+
     channel: Named | None = None
     container: Container = Container()
     view: ShownView | None = None
@@ -115,11 +128,9 @@ class Click(_Wire):
         return self.view is not None and self.view.type == "home"
 
 
-class Submission(_Wire):
+class Submission(_Interaction):
     """A form that was sent."""
 
-    user: Person
-    team: Named | None = None
     view: ShownView
     trigger_id: str = ""
 
@@ -132,11 +143,9 @@ class Said(_Wire):
     attachments: list[Any] | None = None
 
 
-class Shortcut(_Wire):
+class Shortcut(_Interaction):
     """The use of a shortcut, on a message or from anywhere."""
 
-    user: Person
-    team: Named | None = None
     channel: Named | None = None
     callback_id: str = Ident
     trigger_id: str = Ident
@@ -145,21 +154,29 @@ class Shortcut(_Wire):
     response_url: str = Field(default="", max_length=2000)
 
 
-class Suggestion(_Wire):
+class Suggestion(_Interaction):
     """What somebody typed into a menu that asks us for its entries."""
 
-    user: Person
-    team: Named | None = None
     view: ShownView | None = None
     action_id: str = Ident
     value: str = Field(default="", max_length=3000)
+
+
+class Authorization(_Wire):
+    """An installation that an event is for."""
+
+    team_id: Told = ""
+    enterprise_id: Told = ""
 
 
 class Event(_Wire):
     """An event of the Events API; which one is for the handler to read."""
 
     event_id: str = Ident
-    team_id: str = ""
+    team_id: Told = ""
+    enterprise_id: Told = ""
+    api_app_id: Told = ""
+    authorizations: list[Authorization] = []
     event_time: float | None = None
     """When it happened, in seconds since 1970; where nobody says, it counts as just now."""
     event: dict[str, Any]

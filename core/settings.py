@@ -105,6 +105,15 @@ class Settings(BaseModel):
             " being in it makes nobody eligible",
         ),
     ] = ""
+    accept_approvers: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_ACCEPT_APPROVERS",
+            pattern=r"^( *(public-channels|shared-channels|member-edited-groups) *,?)*$",
+            description="what may decide although others can let themselves in, with commas between: public-channels,"
+            " shared-channels (with another company), member-edited-groups; default: none of them",
+        ),
+    ] = ""
     actor: Annotated[
         str,
         Field(alias="VPSOPS_ACTOR", description="whose session a stdio MCP server is: a Slack user id or an e-mail"),
@@ -207,6 +216,11 @@ class Settings(BaseModel):
     def slack_configured(self) -> bool:
         """Say whether this set-up has a Slack workspace for approvals."""
         return self.slack_bot_token is not None or bool(self.approval_channel or self.slack_client_id)
+
+    @property
+    def accepted_approvers(self) -> frozenset[str]:
+        """What may decide although others can let themselves in."""
+        return frozenset(one.strip() for one in self.accept_approvers.split(",") if one.strip())
 
     @property
     def database(self) -> str:

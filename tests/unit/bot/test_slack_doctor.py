@@ -10,6 +10,7 @@ import pytest
 
 import vpsops
 from bot.doctor import CHECKS, SCOPES, check_slack
+from bot.doctor_approvers import check_approvers
 from core import exits
 from core.clock import SystemClock
 from core.findings import Finding, Level, worst
@@ -177,4 +178,4 @@ async def test_a_slack_that_cannot_be_reached_is_told() -> None:
 def test_the_command_looks_at_slack() -> None:
     """`vpsops doctor` has the check."""
     assert "bot.doctor" in vpsops.CHECKS
-    assert (check_slack,) == CHECKS
+    assert (check_slack, check_approvers) == CHECKS

@@ -1,0 +1,49 @@
+"""What `vpsops doctor` says of the channels and user groups whose members decide: whether others can join them."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import aiohttp
+
+from bot.slack import Slack, SlackError
+from bot.sources import unfit_source
+from core.changes.model import Approvers
+from core.changes.voting import together
+from core.clock import Clock
+from core.findings import Finding, fail, ok, warn
+from core.policy import load_policy
+from core.policy.default import OWN_CHANNEL
+from core.settings import Settings
+
+AREA: Final = "slack"
+CLOSE: Final = "Make it private, or say with VPSOPS_ACCEPT_APPROVERS that it is meant to be open"
+LOOK: Final = "Check its id, and the scopes channels:read, groups:read and usergroups:read"
+
+
+async def check_approvers(settings: Settings, _: Clock) -> Sequence[Finding]:
+    """Look at each channel and group that a rule, or the approval channel, lets decide."""
+    if settings.slack_bot_token is None or settings.slack_client_id:
+        return []
+    asked = deciders(settings)
+    sources = [("channel", one) for one in asked.channels if one != OWN_CHANNEL]
+    sources += [("user group", one) for one in asked.groups]
+    async with aiohttp.ClientSession() as session:
+        slack = Slack(settings, session)
+        return [await _source(slack, settings, kind, ident) for kind, ident in sources]
+
+
+def deciders(settings: Settings) -> Approvers:
+    """Return all whom the policy and the settings let decide; raises `ConfigurationError`."""
+    channel = settings.approval_channel or settings.channel
+    own = Approvers(channels=(channel,)) if channel else Approvers()
+    return together([own, *(rule.approvers for rule in load_policy(settings).rules)])
+
+
+async def _source(slack: Slack, settings: Settings, kind: str, ident: str) -> Finding:
+    try:
+        why = await unfit_source(slack, kind, ident, settings.accepted_approvers)
+    except SlackError as error:
+        return warn(AREA, f"who may join {kind} {ident} cannot be looked at ({error.code})", LOOK)
+    if why:
+        return fail(AREA, f"nobody can decide as a member: {why}", CLOSE)
+    return ok(AREA, f"members of {kind} {ident} can decide")

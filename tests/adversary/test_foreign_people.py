@@ -1,0 +1,191 @@
+"""People of another company in a shared channel: whatever the payload says of them, they see and decide nothing."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core.changes.model import State
+from playground.slack.bodies import user_body
+from playground.slack.config import COLLEAGUE, WorkspaceConfig, connected
+from playground.slack.entities import User, View
+from playground.slack.state import State as Memory
+from playground.slack.wire import Json
+from tests.adversary.shapes import COMMANDS, EVENTS, INFOS, INTERACTIONS, reshape
+from tests.adversary.world import PRIVATE, SHARED_SCENE, World, world
+
+
+@pytest.mark.requirement("only-this-workspace")
+@pytest.mark.parametrize("action", ["vps:approve", "vps:deny", "vps:approve_note"])
+@pytest.mark.parametrize("shape", INTERACTIONS)
+async def test_their_clicks_decide_nothing(tmp_path: Path, shape: str, action: str) -> None:
+    """A click on a card in the shared channel is refused in private, in each form that a payload may have."""
+    async with world(tmp_path) as here:
+        reshape(here.stage.slack, INTERACTIONS[shape])
+        for person in ("eve", "ole", "fay"):
+            await here.stage.slack.click(person, here.card, action)
+        change = await here.held()
+        assert (change.state, change.votes) == (State.HELD, ())
+        assert here.stage.slack.modal("eve") is None
+        assert "Only members of this workspace" in here.told("eve")
+
+
+@pytest.mark.requirement("only-this-workspace")
+@pytest.mark.parametrize("info", INFOS)
+async def test_what_slack_tells_of_them_is_enough_to_refuse(
+    tmp_path: Path, info: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A payload that claims the home workspace stands against `users.info`, which says less than one would wish."""
+    told = user_body
+
+    def body(state: Memory, user: User) -> Json:
+        plain = told(state, user)
+        return INFOS[info](plain) if plain["id"] == "U0EVE" else plain
+
+    monkeypatch.setattr("playground.slack.api_directory.user_body", body)
+    async with world(tmp_path) as here:
+        reshape(here.stage.slack, INTERACTIONS["both ours"])
+        await here.stage.slack.click("eve", here.card, "vps:approve")
+        assert (await here.held()).votes == ()
+
+
+@pytest.mark.requirement("only-this-workspace")
+@pytest.mark.parametrize("shape", EVENTS)
+async def test_they_have_no_home(tmp_path: Path, shape: str) -> None:
+    """Opening the app's Home publishes nothing to them, and tells them nothing."""
+    async with world(tmp_path) as here:
+        reshape(here.stage.slack, EVENTS[shape], "event_callback")
+        await here.stage.slack.open_home("eve")
+        await here.settled()
+        assert here.stage.slack.home("eve") is None
+        assert here.told("eve") == ""
+
+
+@pytest.mark.requirement("only-this-workspace")
+@pytest.mark.parametrize("shape", COMMANDS)
+@pytest.mark.parametrize("text", ["list", "show web01", "help", "pause", "create", "report", "changes", "reboot web01"])
+async def test_their_commands_do_nothing(tmp_path: Path, shape: str, text: str) -> None:
+    """Each command is answered with one sentence; no server is named, nothing is paused, asked for or opened."""
+    async with world(tmp_path) as here:
+        reshape(here.stage.slack, COMMANDS[shape], "slash_commands")
+        await here.stage.slack.command("eve", "approvals", "/vps", text)
+        await here.settled()
+        await _untouched(here)
+
+
+@pytest.mark.requirement("only-this-workspace")
+@pytest.mark.parametrize("shape", INTERACTIONS)
+async def test_their_shortcuts_open_nothing(tmp_path: Path, shape: str) -> None:
+    """Neither the form of a new server nor what servers a message names is shown to them."""
+    async with world(tmp_path) as here:
+        slack = here.stage.slack
+        said = slack.say("alice", "approvals", "web01 hangs again")
+        reshape(slack, INTERACTIONS[shape])
+        await slack.shortcut("eve", "vps:new_server")
+        await slack.message_shortcut("eve", said, "vps:act_on")
+        await here.settled()
+        await _untouched(here)
+
+
+async def _untouched(here: World) -> None:
+    assert "web01" not in here.told("eve")
+    assert "Only members of this workspace" in here.told("eve")
+    assert here.stage.slack.modal("eve") is None
+    assert not (await here.core.gate.agents_paused()).paused
+    assert [one.id for one in await here.core.gate.changes()] == [here.change]
+
+
+@pytest.mark.requirement("only-this-workspace")
+@pytest.mark.parametrize("shape", INTERACTIONS)
+async def test_their_forms_and_menus_are_dead(tmp_path: Path, shape: str) -> None:
+    """A form that somebody of theirs came to hold offers nothing, and sending it makes nothing."""
+    async with world(tmp_path) as here:
+        slack = here.stage.slack
+        await slack.command("alice", "approvals", "/vps", "create")
+        view = await slack.wait_for(lambda: _ready(here), 60)
+        assert isinstance(view, View)
+        assert (await slack.options("alice", view, "plan", "")).options
+        stolen = replace(view, user="U0EVE")
+        slack.desk.surfaces.views[view.id] = stolen
+        slack.desk.surfaces.stacks["U0EVE"] = [view.id]
+        reshape(slack, INTERACTIONS[shape])
+        for menu in ("plan", "region", "os_template"):
+            assert (await slack.options("eve", stolen, menu, "")).options == []
+        payload = slack.payloads.view_submission(slack.desk.state.users["U0EVE"], stolen, _filled())
+        await slack.deliver("view_submission", "interactive", payload, {})
+        await here.settled()
+        assert here.stage.effects("create") == 0
+        assert [one.id for one in await here.core.gate.changes()] == [here.change]
+
+
+def _ready(here: World) -> object:
+    view = here.stage.slack.modal("alice")
+    return view if view is not None and "Total" in str(view.blocks) else None
+
+
+def _filled() -> dict[str, object]:
+    return {
+        "hostname": {"hostname": {"type": "plain_text_input", "value": "evil01.example.com"}},
+        "reason": {"reason": {"type": "plain_text_input", "value": None}},
+    }
+
+
+@pytest.mark.requirement("only-this-workspace")
+async def test_a_colleague_of_the_organisation_hears_why(tmp_path: Path) -> None:
+    """Somebody of another workspace of one organisation is told so, in private and on Home, and decides nothing."""
+    config = connected(replace(PRIVATE, enterprise_id="E0ACME"), "approvals", COLLEAGUE)
+    async with world(tmp_path, replace(SHARED_SCENE, workspace=config)) as here:
+        await here.stage.slack.click("cole", here.card, "vps:approve")
+        await here.stage.slack.open_home("cole")
+        assert (await here.held()).votes == ()
+        assert "another workspace of your organisation" in here.told("cole")
+        assert "another workspace of your organisation" in str(here.stage.slack.home("cole"))
+
+
+@pytest.mark.requirement("only-this-workspace")
+async def test_members_of_an_organisations_workspace_decide_from_any_of_its_workspaces(tmp_path: Path) -> None:
+    """Bob is in the app's workspace and a sister's; his click names the sister, and Slack says he is in both."""
+    users = tuple(
+        replace(one, team="T0SISTER", enterprise="E0ACME", teams=("T0SISTER", "T0ACME")) if one.name == "bob" else one
+        for one in PRIVATE.users
+    )
+    config = replace(PRIVATE, enterprise_id="E0ACME", users=users)
+    async with world(tmp_path, replace(SHARED_SCENE, workspace=config)) as here:
+        reshape(here.stage.slack, INTERACTIONS["as documented"])
+        await here.stage.slack.click("bob", here.card, "vps:approve")
+        await here.stage.card("approvals", words="Reboot web01.example.com: done")
+
+
+@pytest.mark.requirement("only-this-workspace")
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"api_app_id": "A0OTHER"},
+        {"team": {"id": "T0ELSE"}},
+        {"view": {"id": "V1", "type": "home", "app_installed_team_id": "T0ELSE"}},
+    ],
+)
+async def test_what_is_for_another_app_or_installation_is_not_carried_out(
+    tmp_path: Path, forged: dict[str, object]
+) -> None:
+    """A signed click of a full member that names another app, workspace or installation runs nothing."""
+    async with world(tmp_path) as here:
+        reshape(here.stage.slack, lambda payload: {**payload, **forged})
+        await here.stage.slack.click("bob", here.card, "vps:approve")
+        assert (await here.held()).votes == ()
+
+
+@pytest.mark.requirement("only-this-workspace")
+async def test_an_app_that_does_not_know_its_workspace_serves_nobody(tmp_path: Path) -> None:
+    """While Slack does not say whose token it is, nobody is taken for a member; agents can still be paused."""
+    async with world(tmp_path, replace(SHARED_SCENE, workspace=_without_names(PRIVATE))) as here:
+        await here.stage.slack.click("bob", here.card, "vps:approve")
+        assert (await here.held()).votes == ()
+        assert "Slack does not tell me which workspace" in here.told("bob")
+        await here.stage.slack.command("bob", "approvals", "/vps", "pause")
+        await here.settled()
+        assert (await here.core.gate.agents_paused()).paused
+
+
+def _without_names(config: WorkspaceConfig) -> WorkspaceConfig:
+    return replace(config, scopes=config.scopes - {"users:read"})

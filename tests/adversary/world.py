@@ -1,0 +1,67 @@
+"""An adversary's world: a bot, a provider and a workspace with people of other companies in its approval channel."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from bot.app import Bot
+from core.app import Core
+from core.changes.model import Actor, ActorKind, Change, Origin
+from core.requests import Held, Request
+from playground.slack.config import OUTSIDERS, WorkspaceConfig, connected
+from playground.slack.entities import Message
+from tests.fakes.slack_bot import Scene, Stage, shown, stage
+
+SCOPES: Final = ("channels:read", "groups:read", "users:read.email")
+PRIVATE: Final = WorkspaceConfig().with_scopes(*SCOPES)
+SHARED: Final = connected(PRIVATE, "approvals", *OUTSIDERS)
+APPROVALS: Final = {"VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS"}
+SHARED_SCENE: Final = Scene(
+    workspace=SHARED, settings={**APPROVALS, "VPSOPS_ACCEPT_APPROVERS": "shared-channels, public-channels"}
+)
+"""The channel is accepted as it is, so that nothing but who somebody is keeps them out."""
+PRIVATE_SCENE: Final = Scene(workspace=PRIVATE, settings=APPROVALS)
+AGENT: Final = Actor(ActorKind.AGENT, "mcp:helper", "helper", "U0ALICE")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a test acts on, with one change that waits for votes."""
+
+    stage: Stage
+    bot: Bot
+    core: Core
+    card: Message
+    change: str
+
+    async def settled(self) -> None:
+        """Wait until the bot has nothing in hand."""
+        assert await self.bot.intake.drain(60.0)
+
+    async def held(self) -> Change:
+        """Return the change, which must have run nowhere."""
+        await self.settled()
+        assert self.stage.effects("reboot") == 0
+        return await self.core.gate.get(self.change)
+
+    def told(self, user: str) -> str:
+        """Return all that somebody was shown in private."""
+        slack = self.stage.slack
+        return " ".join(shown(one) for one in (*slack.ephemerals(user), *slack.direct_messages(user)))
+
+
+@asynccontextmanager
+async def world(directory: Path, scene: Scene = SHARED_SCENE, agent: Actor = AGENT) -> AsyncIterator[World]:
+    """Have an agent of Alice's ask for a reboot, and wait for its card."""
+    async with stage(directory, scene) as made, made.bot() as (bot, core):
+        asked = Request("reboot", {"server": "web01"}, agent, Origin("mcp"), key="k1")
+        outcome = await core.gate.submit(asked)
+        assert isinstance(outcome, Held), outcome
+        yield World(made, bot, core, await made.card("approvals", words="waiting for approval"), outcome.change.id)
+
+
+def with_settings(scene: Scene, **settings: str) -> Scene:
+    """Return a scene with some settings more."""
+    return replace(scene, settings={**scene.settings, **settings})
