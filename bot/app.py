@@ -25,6 +25,7 @@ from bot.blocks.build import Block
 from bot.blocks.notes import error_note, note
 from bot.courtesy import Courtesy
 from bot.deliveries import CLICK, COMMAND, EVENT, SHORTCUT, SUBMISSION, Intake
+from bot.freshness import check_age
 from bot.guard import CHECKED, Guard
 from bot.identity import Membership
 from bot.listeners import register
@@ -223,6 +224,7 @@ async def work(parts: Parts, delivery: Delivery) -> None:
         return
     try:
         delivery = await admitted(parts.membership, delivery)
+        await check_age(parts, asking_of(delivery), delivery)
         await handler(parts, delivery)
     except StorageError:
         raise

@@ -22,7 +22,7 @@ from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Js
 from core.changes.preview import Preview, preview, target_of
 from core.clock import Clock
 from core.engine import Engine
-from core.errors import InvalidInput, NotAllowed, StaleChange
+from core.errors import InvalidInput, NotAllowed, StaleChange, VpsopsError
 from core.limits import ledger
 from core.limits.guard import Guard, out_of_sight, told_of
 from core.limits.ledger import LimitReached
@@ -388,9 +388,13 @@ class Gate:
         try:
             return await self.database.transact(work)
         except NotAllowed as error:
-            body, now = not_allowed(change_id, actor, self.team, error), self.clock.now().timestamp()
-            await self.database.transact(lambda connection: audit.append(connection, now, "refused", None, body))
+            await self.record_refusal(change_id, actor, error)
             raise
+
+    async def record_refusal(self, change_id: str, actor: Actor, error: VpsopsError) -> None:
+        """Record that somebody's decision about a change was not taken, and why."""
+        body, now = not_allowed(change_id, actor, self.team, error), self.clock.now().timestamp()
+        await self.database.transact(lambda connection: audit.append(connection, now, "refused", None, body))
 
 
 def operation_named(name: str) -> Operation:
