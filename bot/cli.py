@@ -1,11 +1,9 @@
 """`vpsops bot`: reads the settings, opens the bot, stays until told to stop."""
 
 import argparse
-import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
@@ -26,6 +24,7 @@ from core.loop import run_server
 from core.serving import address_of as read_address
 from core.serving import base_of, listen, serve
 from core.settings import Settings, load_settings
+from core.signals import stopping
 
 DEFAULT: Final = "127.0.0.1:3000"
 EXIT_USAGE: Final = 2
@@ -177,26 +176,6 @@ def _warn_of_scopes(headers: Mapping[str, str]) -> None:
     lacks = SCOPES.keys() - granted(headers.get("x-oauth-scopes", ""))
     if lacks and "x-oauth-scopes" in headers:
         log.warning("the app lacks scopes: run vpsops doctor", scopes=sorted(lacks))
-
-
-@asynccontextmanager
-async def stopping() -> AsyncIterator[anyio.Event]:
-    """Yield an event that SIGTERM or SIGINT sets; a second signal ends the process at once."""
-    stop = anyio.Event()
-
-    async def listen_for_signals() -> None:
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            async for number in signals:
-                if stop.is_set():
-                    raise SystemExit(128 + number)
-                log.info("stopping", signal=signal.Signals(number).name)
-                stop.set()
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(listen_for_signals)
-        with suppress(KeyboardInterrupt):
-            yield stop
-        group.cancel_scope.cancel()
 
 
 def _say(error: VpsopsError, code: int) -> int:

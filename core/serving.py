@@ -6,14 +6,29 @@ from contextlib import contextmanager
 from typing import Final
 
 import anyio
+import structlog
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import ConfigurationError
 
 GRACE_SECONDS: Final = 5
+"""What a stop leaves to requests under way; after it their connections are closed."""
+
+CUT_SECONDS: Final = GRACE_SECONDS - 1.0
+"""What has no answer by then is answered 503, with time left to send that."""
+
+ANSWER_SECONDS: Final = CUT_SECONDS - 1.0
+"""What can be answered in words of its own is answered by then."""
+
+CLOSE_SECONDS: Final = 0.5
+RETRY_SECONDS: Final = 5
 BACKLOG: Final = 2048
 HIGHEST_PORT: Final = 65535
+
+LOG = structlog.get_logger(__name__)
 
 
 class _Server(uvicorn.Server):
@@ -56,10 +71,59 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
+class Cutoff:
+    """Answers, in an application's place, what is still under way shortly before its connections are closed."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._stopping = False
+        self._requests: set[anyio.CancelScope] = set()
+
+    def begin(self) -> None:
+        """Give every request `CUT_SECONDS` from now on."""
+        self._stopping = True
+        for request in self._requests:
+            request.deadline = anyio.current_time() + CUT_SECONDS
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and end it well where the application does not; a client that left is no fault."""
+        last: Message = {}
+
+        async def watched(message: Message) -> None:
+            nonlocal last
+            last = message
+            await send(message)
+
+        with anyio.CancelScope() as request:
+            if self._stopping:
+                request.deadline = anyio.current_time() + CUT_SECONDS
+            self._requests.add(request)
+            try:
+                await self._app(scope, receive, watched)
+            except ClientDisconnect:
+                LOG.debug("a client left before its request was complete")
+            finally:
+                self._requests.discard(request)
+        if request.cancelled_caught:
+            await _end(last, scope, receive, send)
+
+
+async def _end(last: Message, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request, or end the answer that was begun, so that its client reads no broken one."""
+    if not last:
+        said = {"error": "stopping", "error_description": "This process is stopping. Ask again in a moment."}
+        answer = JSONResponse(said, status_code=503, headers={"Retry-After": str(RETRY_SECONDS)})
+        await answer(scope, receive, send)
+    elif last["type"] == "http.response.start" or last.get("more_body"):
+        with anyio.move_on_after(CLOSE_SECONDS):  # a client that reads no more is not waited for
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
 async def serve(app: ASGIApp, sock: socket.socket, stop: anyio.Event) -> None:
-    """Serve until `stop` is set; requests under way get five seconds."""
+    """Serve until `stop` is set; requests under way get five seconds, and an answer in any case."""
+    cutoff = Cutoff(app)
     config = uvicorn.Config(
-        app,
+        cutoff,
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -70,6 +134,7 @@ async def serve(app: ASGIApp, sock: socket.socket, stop: anyio.Event) -> None:
 
     async def end() -> None:
         await stop.wait()
+        cutoff.begin()
         server.should_exit = True
 
     with sock:

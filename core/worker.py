@@ -8,7 +8,7 @@ import anyio
 from core.app import credentials_of, open_core
 from core.logs import configure_logging
 from core.settings import Settings, load_settings
-from core.signals import stopping
+from core.signals import ignore_hang_up, stopping
 from core.wayscloud.errors import NotAuthenticated
 from core.wayscloud.transport import NO_KEY
 
@@ -28,6 +28,7 @@ def run(_arguments: argparse.Namespace) -> int:
     if credentials_of(settings) is None:  # what it took up would fail, where another process could send it
         raise NotAuthenticated("A worker sends changes, and there is no WAYSCloud key.", hint=NO_KEY)
     configure_logging(settings)
+    ignore_hang_up()
     anyio.run(_work, settings)
     return 0
 

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,17 @@ from mcp.server.stdio import stdio_server
 from core.app import open_core
 from core.errors import VpsopsError
 from core.logs import configure_logging
+from core.serving import GRACE_SECONDS
 from core.settings import Settings, load_settings
+from core.signals import hang_up
 from mcp_server import early, front
 from mcp_server.front import Handover
 from mcp_server.narrowing import add_flags, reach_of
 from mcp_server.server import Options, build_server
 from mcp_server.serving import EXAMPLE, run_http
+from mcp_server.shutdown import Shutdown
 from mcp_server.site import PATH
+from mcp_server.unanswered import Unanswered
 
 DESCRIPTION = (
     "Serve the Model Context Protocol on standard input and output, or over HTTP, in both protocol eras. Logs go to"
@@ -85,24 +89,34 @@ class Start:
 async def _serve_core(settings: Settings, group: TaskGroup, start: Start) -> bool:
     """Serve until either end stops it; returns whether it was a signal."""
     async with open_core(settings, front="mcp") as core:
-        ended = anyio.Event()
-        signalled = anyio.Event()
-        group.start_soon(_serve_streams, build_server(core, start.options), ended, start)
+        end = _End(Shutdown(), Unanswered())
+        server = build_server(core, replace(start.options, shutdown=end.shutdown))
+        server.middleware.insert(0, end.unanswered)
+        group.start_soon(_serve_streams, server, end, start)
         watcher = anyio.CancelScope()
-        group.start_soon(_watch_signals, watcher, signalled, ended)
-        await ended.wait()
+        group.start_soon(_watch_signals, watcher, end)
+        await end.ended.wait()
         watcher.cancel()
-        return signalled.is_set()
+        return end.shutdown.begun
 
 
-async def _serve_streams(server: Server[Any], ended: anyio.Event, start: Start) -> None:
-    stdin, stdout = early.streams(start.handover) if start.handover.unread else (None, None)
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How serving one client comes to its end."""
+
+    shutdown: Shutdown
+    unanswered: Unanswered
+    ended: anyio.Event = field(default_factory=anyio.Event)
+
+
+async def _serve_streams(server: Server[Any], end: _End, start: Start) -> None:
+    stdin, stdout = early.streams(start.handover)
     try:
-        async with stdio_server(stdin, stdout) as (incoming, outgoing):
+        async with stdio_server(stdin, end.unanswered.watching(stdout)) as (incoming, outgoing):
             await server.run(incoming, outgoing, server.create_initialization_options())
             await _keep_snapshot(server, start.words)
     finally:
-        ended.set()
+        end.ended.set()
 
 
 async def _keep_snapshot(server: Server[Any], words: Sequence[str]) -> None:
@@ -113,11 +127,25 @@ async def _keep_snapshot(server: Server[Any], words: Sequence[str]) -> None:
     early.keep(await early.snapshot_of(server, described), Path(front.cache_path(described, os.environ)))
 
 
-async def _watch_signals(scope: anyio.CancelScope, signalled: anyio.Event, ended: anyio.Event) -> None:
-    with scope, anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
-            signalled.set()
-            ended.set()
+async def _watch_signals(scope: anyio.CancelScope, end: _End) -> None:
+    """Have calls under way answered at the first signal, and end with the last answer, or at a second signal."""
+    async with anyio.create_task_group() as group:
+        with scope, anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
+            async for number in signals:
+                if number == signal.SIGHUP:
+                    hang_up()
+                elif end.shutdown.begun:
+                    end.ended.set()
+                else:
+                    end.shutdown.begin()
+                    group.start_soon(_finish, end)
+        group.cancel_scope.cancel()
+
+
+async def _finish(end: _End) -> None:
+    with anyio.move_on_after(GRACE_SECONDS):
+        await end.unanswered.none()
+    end.ended.set()
 
 
 def leave() -> None:

@@ -5,7 +5,7 @@ Nothing here causes an effect: the gate does, after `confirm` with the digest th
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import anyio
 import mcp.types as t
@@ -22,13 +22,15 @@ from mcp_server.narrowing import seen_by
 from mcp_server.questions import Answer, is_yes, question_of, read_state, refusal_of, state_of
 from mcp_server.results import ToolResult
 from mcp_server.sdk import Call, Context, question_result
+from mcp_server.shutdown import GOES_ON, QUESTION_ENDS, Shutdown
 from mcp_server.tasks import created, takes_tasks
-from mcp_server.text import clean
+from mcp_server.text import clean, joined
 from mcp_server.told import headed, verdict
 
 PATIENCE = 45.0  # seconds: hosts give up on a call after sixty
 STEP = 5.0  # seconds between two words of progress
 LONGEST_QUESTION = 3_600.0  # seconds a pushed question may stay open
+LAST_LOOK = 1.0  # seconds for a last look at a change, when the process stops
 WITHDRAWAL = 3.0  # seconds to give a hold back when the asker has gone
 MAX_REASON = 300
 ORIGIN = Origin(front="mcp")
@@ -42,6 +44,7 @@ class Desk:
     who: Callable[[Context], Caller]
     change_tools: bool = True
     patience: float = PATIENCE
+    shutdown: Shutdown = field(default_factory=Shutdown)
 
     def actor(self, call: Call) -> Actor:
         """Return who asks."""
@@ -123,11 +126,14 @@ async def _ask(desk: Desk, call: Call, change: Change) -> ToolResult:
     if call.new_era:
         return question_result(question_of(change), state_of(change))
     try:
-        answer = await _push(desk, call, change)
+        with desk.shutdown.wait() as asking:
+            answer = await _push(desk, call, change)
     except anyio.get_cancelled_exc_class():
         with anyio.move_on_after(WITHDRAWAL, shield=True):
             await _withdraw(desk, call, change)
         raise
+    if asking.cancelled_caught:  # the hold stays: whoever asks for the same again is asked, by the next process
+        return results.change(change, tools=desk.change_tools, before=QUESTION_ENDS)
     return await _decide(desk, call, (change.id, change.digest), answer)
 
 
@@ -185,7 +191,8 @@ async def _decide(desk: Desk, call: Call, shown: tuple[str, str], answer: Answer
         if takes_tasks(call.context) and not change.state.final:
             return await carry_on(desk, call, change)
         moved_on = await _watch(desk, call, change, desk.patience)
-        return results.change(moved_on, tools=desk.change_tools, before=f"This answer changed nothing: {stale}")
+        before = f"This answer changed nothing: {stale}"
+        return results.change(moved_on, tools=desk.change_tools, before=joined((before, _ended(desk, moved_on)), "\n"))
 
 
 async def carry_on(desk: Desk, call: Call, change: Change) -> ToolResult:
@@ -199,16 +206,32 @@ async def carry_on(desk: Desk, call: Call, change: Change) -> ToolResult:
 async def follow(desk: Desk, call: Call, change: Change, patience: float | None = None) -> t.CallToolResult:
     """Wait until a change is where it stays, or as long as a call may take, and tell where it is."""
     limit = desk.patience if patience is None else patience
-    return results.change(await _watch(desk, call, change, limit), tools=desk.change_tools)
+    where = await _watch(desk, call, change, limit)
+    return results.change(where, tools=desk.change_tools, before=_ended(desk, where))
 
 
 async def _watch(desk: Desk, call: Call, change: Change, patience: float) -> Change:
     clock = desk.core.clock
     end = clock.monotonic() + patience
     while not settled(change) and (left := end - clock.monotonic()) > 0:
-        await call.progress(clock.monotonic(), f"{headed(change)} {verdict(change)}")
-        change = await desk.core.gate.wait(change.id, seconds=min(left, STEP), until=settled)
+        with desk.shutdown.wait() as waiting:
+            await call.progress(clock.monotonic(), f"{headed(change)} {verdict(change)}")
+            change = await desk.core.gate.wait(change.id, seconds=min(left, STEP), until=settled)
+        if waiting.cancelled_caught:
+            return await _last_seen(desk, change)
     return change
+
+
+async def _last_seen(desk: Desk, change: Change) -> Change:
+    """Return a change as it is now, or as it was a moment ago where that cannot be read any more."""
+    with suppress(VpsopsError), anyio.move_on_after(LAST_LOOK):
+        return await desk.core.gate.get(change.id)
+    return change
+
+
+def _ended(desk: Desk, change: Change) -> str:
+    """Say that a call ends before its change does, where the process stops."""
+    return GOES_ON if desk.shutdown.begun and not settled(change) else ""
 
 
 def settled(change: Change) -> bool:

@@ -85,7 +85,7 @@ def answer(snapshot: Mapping[str, Any], line: bytes, handover: Handover) -> byte
     """Return the bytes to answer a message with, none for a notification; None when the SDK must see it."""
     try:
         message = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
         return None
@@ -208,7 +208,7 @@ def apologise(handover: Handover) -> None:
         error = {"jsonrpc": "2.0", "id": ident, "error": {"code": -32603, "message": text}}
         if ident is not None:
             _write(json.dumps(error).encode() + b"\n")
-    except (ValueError, AttributeError, OSError):  # not a request, or nobody there to hear
+    except (ValueError, RecursionError, AttributeError, OSError):  # not a request, or nobody there to hear
         return
 
 
@@ -218,6 +218,7 @@ def _leave(*_: object) -> None:
 
 def main(words: Sequence[str]) -> Handover | None:
     """Serve early; a signal, or a client that goes away meanwhile, ends the process quietly."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
     if not words and os.isatty(0):  # somebody typed it, and would see nothing

@@ -27,9 +27,9 @@ from core.app import Core
 from core.errors import StorageError
 from mcp_server.auth import Direct, Door, Verifier, caller_of, open_verifier
 from mcp_server.identity import SCOPES
-from mcp_server.live import ENDING
 from mcp_server.narrowing import reach_over
 from mcp_server.server import NAME, Options, build_server, changing_tools
+from mcp_server.shutdown import Shutdown
 from mcp_server.site import PATH, Site
 from mcp_server.stepup import MAX_BODY, StepUp
 
@@ -68,7 +68,8 @@ def app_of(routes: list[BaseRoute]) -> Starlette:
 @asynccontextmanager
 async def open_mcp(core: Core, site: Site, options: Options | None = None) -> AsyncIterator[McpHttp]:
     """Serve MCP on the routes this yields until the block ends."""
-    chosen = replace(options or Options(), state_keys=site.state_keys)
+    shutdown = Shutdown()
+    chosen = replace(options or Options(), state_keys=site.state_keys, shutdown=shutdown)
     if site.access.required:
         chosen = replace(chosen, who=caller_of)
     server = build_server(core, chosen)
@@ -76,14 +77,18 @@ async def open_mcp(core: Core, site: Site, options: Options | None = None) -> As
     changing = frozenset(tool for tool in changing_tools() if left.allows(tool))  # no scope helps to the others
     async with (
         open_verifier(site.access, core.clock) as verifier,
-        open_server(server, site, verifier, changing) as served,
+        open_server(server, site, verifier, changing, shutdown) as served,
     ):
         yield served
 
 
 @asynccontextmanager
 async def open_server(
-    server: Server[Any], site: Site, verifier: Verifier, changing: frozenset[str] = frozenset()
+    server: Server[Any],
+    site: Site,
+    verifier: Verifier,
+    changing: frozenset[str] = frozenset(),
+    shutdown: Shutdown | None = None,
 ) -> AsyncIterator[McpHttp]:
     """Serve a server object on the routes this yields; `changing` are the tools that take the scope to change."""
     manager = StreamableHTTPSessionManager(
@@ -94,7 +99,7 @@ async def open_server(
         max_sessions=MAX_SESSIONS,
     )
     async with manager.run():
-        endpoint = Endpoint(manager.handle_request)
+        endpoint = Endpoint(manager.handle_request, shutdown or Shutdown())
         doors = partial(_doors, endpoint, site, verifier, changing)
         yield McpHttp(_routes(doors, server, site), endpoint)
 
@@ -147,36 +152,24 @@ class _Asgi:
 class Endpoint:
     """The SDK's endpoint, whose streams of news can be ended: otherwise a stop would wait for clients to go."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, shutdown: Shutdown) -> None:
         self._app = app
+        self._shutdown = shutdown
         self._streams: set[anyio.CancelScope] = set()
-        self._endings: set[anyio.Event] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         scope = trimmed(scope)
         if scope["method"] == "GET":
             await self._stream(scope, receive, send)
-        elif (b"mcp-method", b"subscriptions/listen") in scope["headers"]:
-            await self._listen(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
     def hang_up(self) -> None:
-        """End every stream of news, in good order; calls under way go on."""
+        """End every stream of news, in good order, and have calls under way answered."""
+        self._shutdown.begin()
         for stream in tuple(self._streams):
             stream.cancel()
-        for ending in tuple(self._endings):
-            ending.set()
-
-    async def _listen(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let whoever serves the stream know of the end, so that its client is told that it was meant."""
-        ending = anyio.Event()
-        self._endings.add(ending)
-        try:
-            await self._app({**scope, ENDING: ending}, receive, send)
-        finally:
-            self._endings.discard(ending)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         last: Message = {}

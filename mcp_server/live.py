@@ -28,8 +28,6 @@ from mcp_server.reader import Reader
 
 READY_SECONDS = 5.0
 SERVERS = "servers"
-ENDING = "vpsops.ending"
-"""Under this name an HTTP request's scope holds the event of the server's end."""
 
 LOG = structlog.get_logger(__name__)
 Release = Callable[[], None]

@@ -12,12 +12,13 @@ from mcp_server.completions import Completions
 from mcp_server.live import Live, open_live
 from mcp_server.prompts import get_prompt, list_prompts
 from mcp_server.reader import Readers
+from mcp_server.shutdown import Shutdown
 
 LISTS = ("prompts/list", "resources/list", "resources/templates/list")
 
 
-def serve_reading(server: Server[Any], readers: Readers, hint: CacheHint) -> None:
-    """Have a server offer what can be read; `hint` is how long its lists may be kept."""
+def serve_reading(server: Server[Any], readers: Readers, hint: CacheHint, shutdown: Shutdown) -> None:
+    """Have a server offer what can be read; `hint` is how long its lists may be kept, `shutdown` ends streams."""
     completions = Completions(readers.core.clock)
 
     async def complete(context: sdk.Context, params: t.CompleteRequestParams) -> t.CompleteResult:
@@ -30,7 +31,7 @@ def serve_reading(server: Server[Any], readers: Readers, hint: CacheHint) -> Non
         return subscriptions.unsubscribe(context, params.uri)
 
     async def listen(context: sdk.Context, params: t.SubscriptionsListenRequestParams) -> t.SubscriptionsListenResult:
-        return await subscriptions.listen(live_of(context), readers.of(context), context, params)
+        return await subscriptions.listen(live_of(context), readers.of(context), context, params, shutdown)
 
     add = server.add_request_handler
     add("resources/list", t.PaginatedRequestParams, resources.list_resources)

@@ -26,6 +26,7 @@ from mcp_server.pages import arguments_of
 from mcp_server.reader import Readers
 from mcp_server.reading import serve_reading
 from mcp_server.results import ToolResult
+from mcp_server.shutdown import TRY_AGAIN, UNCLEAR, Shutdown
 from mcp_server.task_news import serve_task_news
 from mcp_server.tasks import serve_tasks
 from mcp_server.tools import operation_named, operation_tools
@@ -47,7 +48,7 @@ class Options:
 
     `change_tools` adds the tools on changes; `state_keys` outlive the process (32 bytes each, the first seals);
     `human` is whose session it is, or `who` says it of each request; `patience` the seconds a call may wait;
-    `reach` is what flags leave of what the file leaves.
+    `reach` is what flags leave of what the file leaves; `shutdown` is begun by whoever ends the serving.
     """
 
     change_tools: bool = True
@@ -56,6 +57,7 @@ class Options:
     who: Callable[[sdk.Context], Caller] | None = None
     patience: float = PATIENCE
     reach: Reach = EVERYTHING
+    shutdown: Shutdown | None = None
 
 
 def build_server(core: Core, options: Options | None = None) -> Server[Any]:
@@ -63,7 +65,8 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
     chosen = options or Options()
     local = Caller(human=chosen.human or human_of(core.settings))
     who = within(reach_over(core, chosen.reach), chosen.who or (lambda _: local))
-    desk = Desk(core=core, who=who, change_tools=chosen.change_tools, patience=chosen.patience)
+    shutdown = chosen.shutdown or Shutdown()
+    desk = Desk(core, who, chosen.change_tools, chosen.patience, shutdown)
     tools = _tools(chosen)
     listed = {tool.name: tool for tool in tools}
 
@@ -82,7 +85,10 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
             about = call_request(desk, call)
             too_fast = await core.gate.admit(about)
             return results.refused(too_fast or await core.gate.limited(about, exceeded), tools=False)
-        return await _answer(desk.seen_by(caller), call)
+        if shutdown.begun:
+            return results.answer(TRY_AGAIN, failed=True)
+        seen = desk.seen_by(caller)
+        return await shutdown.answered(lambda: _answer(seen, call), lambda: _unfinished(listed[params.name]))
 
     server: Server[Any] = Server(
         NAME,
@@ -95,8 +101,10 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
     tasks = ChangeTasks(desk)
     server.add_request_handler("tools/call", t.CallToolRequestParams, on_call_tool)
     serve_tasks(server, tasks)
-    serve_reading(server, Readers(core, who, chosen.change_tools), CacheHint(ttl_ms=LIST_TTL_MS, scope="public"))
+    hint = CacheHint(ttl_ms=LIST_TTL_MS, scope="public")
+    serve_reading(server, Readers(core, who, chosen.change_tools), hint, shutdown)
     serve_task_news(server, tasks)
+    server.middleware.insert(0, shutdown)
     sdk.seal_state(server, lambda context: principal_of(sdk.client_name(context), who(context)), chosen.state_keys)
     return server
 
@@ -144,6 +152,11 @@ async def _answer(desk: Desk, call: sdk.Call) -> ToolResult:
         bug = VpsopsError("Something broke inside vpsops.", hint="Its log tells more under this id.")
         LOG.exception("tool broke", tool=call.tool, error=bug.error_id)
         return results.error(bug)
+
+
+def _unfinished(tool: t.Tool) -> ToolResult:
+    """Return the answer to a call that did not come to its end before the process had to."""
+    return results.answer(TRY_AGAIN if only_reads(tool) else UNCLEAR, failed=True)
 
 
 def call_request(desk: Desk, call: sdk.Call) -> Request:

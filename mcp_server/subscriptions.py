@@ -15,8 +15,9 @@ from mcp.shared.exceptions import MCPError
 
 from core.errors import InvalidInput, NotAllowed, UnknownChange, VpsopsError
 from mcp_server import sdk
-from mcp_server.live import ENDING, Live, Release, all_of, may_hear
+from mcp_server.live import Live, Release, all_of, may_hear
 from mcp_server.reader import Reader
+from mcp_server.shutdown import Shutdown
 
 MAX_EACH: Final = 100
 """Resources that one session, or one stream, may listen for."""
@@ -149,7 +150,11 @@ class Guarded:
 
 
 async def listen(
-    live: Live, reader: Reader, context: sdk.Context, params: t.SubscriptionsListenRequestParams
+    live: Live,
+    reader: Reader,
+    context: sdk.Context,
+    params: t.SubscriptionsListenRequestParams,
+    shutdown: Shutdown,
 ) -> t.SubscriptionsListenResult:
     """Answer `subscriptions/listen`: a stream until the client closes it. What cannot be listened for is left out."""
     wanted = tuple(dict.fromkeys(params.notifications.resource_subscriptions or ()))
@@ -160,7 +165,7 @@ async def listen(
     async with _watching(live, reader, wanted) as uris:
         stream = ListenHandler(Guarded(live.bus, reader, uris), max_subscriptions=1, max_buffered_events=BACKLOG)
         filtered = params.notifications.model_copy(update={"resource_subscriptions": uris or None})
-        call_off = _end_in_time(live, reader, context, stream)
+        call_off = _end_in_time(live, reader, shutdown, stream)
         try:
             return await stream(context, params.model_copy(update={"notifications": filtered}))
         finally:
@@ -185,10 +190,9 @@ async def _watching(live: Live, reader: Reader, wanted: Sequence[str]) -> AsyncI
             release()
 
 
-def _end_in_time(live: Live, reader: Reader, context: sdk.Context, stream: ListenHandler) -> Release:
+def _end_in_time(live: Live, reader: Reader, shutdown: Shutdown, stream: ListenHandler) -> Release:
     """Have a stream end with the server, and one that a token opened in time; the returned function calls that off."""
-    ending = context.request.scope.get(ENDING) if context.request is not None else None
-    waits: list[Callable[[], Awaitable[object]]] = [ending.wait] if ending is not None else []
+    waits: list[Callable[[], Awaitable[object]]] = [shutdown.ending.wait]
     if reader.caller.subject:
         waits.append(partial(live.core.clock.sleep, STREAM_SECONDS))
     scopes = [anyio.CancelScope() for _ in waits]
