@@ -26,7 +26,7 @@ GUEST = "U0DAVE"
 SCENE = Scene(
     workspace=WorkspaceConfig(
         users=tuple(replace(each, is_restricted=each.id == GUEST) for each in USERS), channels=CHANNELS
-    ).with_scopes("channels:read", "users:read.email"),
+    ).with_scopes("groups:read", "channels:read", "users:read.email"),
     settings={"VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS"},
 )
 
@@ -211,9 +211,9 @@ async def test_a_guest_is_told_politely_and_sees_nothing(tmp_path: Path) -> None
         view = await home(on, "dave", lambda words: "full members" in words)
         assert "web01" not in str(view.blocks)
         assert actions_of(view, "vps:") == []
-        on.slack.faults.fail_next("users.info", 1, "internal_error")
+        on.slack.faults.fail_next("users.info", 2, "internal_error")
         await on.slack.open_home("carol")
-        view = await home(on, "carol", lambda words: "cannot read who you are" in words)
+        view = await home(on, "carol", lambda words: "does not tell me who you are" in words)
         assert actions_of(view, "vps:") == []
 
 

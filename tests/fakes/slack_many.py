@@ -41,7 +41,7 @@ BETA = replace(
     ),
     channels=(
         Channel("C0BOPS", "ops", frozenset({"U0ALICE", "U0ZOE", BOT_USER_ID})),
-        Channel("C0BAPPR", "approvals", frozenset({"U0ALICE", "U0ZOE", BOT_USER_ID})),
+        Channel("C0BAPPR", "approvals", frozenset({"U0ALICE", "U0ZOE", BOT_USER_ID}), kind="private"),
     ),
     groups=(),
 )
