@@ -28,6 +28,7 @@ COMMANDS = {
     "policy": ("core.policy.cli", "check the policy, or explain a decision"),
     "audit": ("core.audit_cli", "show, verify or export the audit trail"),
     "changes": ("core.changes.cli", "list changes"),
+    "store": ("core.store_cli", "accept a database that went back"),
     "doctor": ("core.doctor", "check settings, database, provider and Slack"),
 }
 """Each subcommand's module, with its `add_arguments(parser)` and `run(args) -> int`, and a summary."""

@@ -9,14 +9,17 @@ import anyio
 from core.changes.model import Approvers
 from core.changes.outbox import Outbox
 from core.clock import Clock, SystemClock
+from core.continuity import Continuity
 from core.engine import Engine
+from core.errors import ConfigurationError
 from core.gate import Gate
 from core.inbox import Inbox
 from core.limits.guard import Guard
 from core.limits.load import load_limits
 from core.policy import load_policy
-from core.settings import Settings
+from core.settings import Settings, state_directory
 from core.storage import Database, open_database
+from core.storage.heads import HeadFile
 from core.storage.leases import Process
 from core.supervision import Supervisor
 from core.timing import DEFAULT_TIMING, Timing
@@ -86,6 +89,7 @@ async def open_core(
             always=bool(settings.channel or workspaces.known),
             limits=limits,
             supervisor=supervisor,
+            continuity=Continuity(database, clock, process.id, head_file_of(settings)),
         )
         stewards, guard = stewards_of(settings), Guard(limits)
         gate = Gate(database, api, clock, timing, policy, engine, stewards, guard, workspaces=workspaces)
@@ -108,6 +112,14 @@ def stewards_of(settings: Settings) -> Approvers:
     """Return who may let paused agents go on and settle what is unclear: who is where approvals are asked for."""
     channel = settings.approval_channel or settings.channel
     return Approvers(channels=(channel,)) if channel else Approvers()
+
+
+def head_file_of(settings: Settings) -> HeadFile | None:
+    """Return where this machine keeps what it has seen of the database; nothing for a user without a home."""
+    try:
+        return HeadFile(state_directory(), settings.database)
+    except ConfigurationError:
+        return None
 
 
 def credentials_of(settings: Settings) -> Credentials | None:

@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 from core.changes.execute import Runner
 from core.changes.keeper import Keeper
 from core.clock import Clock
+from core.continuity import Continuity
 from core.fleet import Fleet
 from core.limits.model import UNLIMITED, Limits
 from core.retention import Retention
@@ -49,8 +50,10 @@ class Engine:
         always: bool = False,
         limits: Limits = UNLIMITED,
         supervisor: Supervisor | None = None,
+        continuity: Continuity | None = None,
     ) -> None:
         self.supervisor = supervisor or Supervisor(clock)
+        self.continuity = continuity or Continuity(database, clock, process.id)
         self._group = group
         self._process = process
         self._started = anyio.Lock()
@@ -63,9 +66,17 @@ class Engine:
         self._watcher = Watcher(
             database, work, clock, process, timing, self.fleet, always, self.supervisor.recorder(POLLER)
         )
-        self._runner = Runner(database, work, clock, process, timing, policy, self.look_soon, limits)
+        self._runner = Runner(database, work, clock, process, timing, policy, self.look_soon, limits, self.continuity)
         self._keeper = Keeper(
-            database, clock, process, timing, self.run, lambda: frozenset(self._runs), self.watch, always
+            database,
+            clock,
+            process,
+            timing,
+            self.run,
+            lambda: frozenset(self._runs),
+            self.watch,
+            always,
+            self.continuity,
         )
 
     async def start(self) -> None:
@@ -74,6 +85,7 @@ class Engine:
             if self._running:
                 return
             await self._process.beat()
+            await self.continuity.open()
             self._running = True
             for name, loop in (
                 (HEARTBEAT, self._process.beat_on),

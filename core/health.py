@@ -8,12 +8,14 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from core.app import head_file_of
 from core.audit import GENESIS, Walk
 from core.audit_cli import pages
 from core.changes import store
 from core.changes.model import State
 from core.changes.outbox import QUIET
 from core.clock import Clock
+from core.continuity import TODO, Continuity
 from core.findings import Finding, fail, ok, warn
 from core.settings import Settings
 from core.storage import Database, open_database
@@ -94,6 +96,30 @@ async def look_at_people(database: Database, _: Settings) -> Sequence[Finding]:
     ]
 
 
+async def look_at_continuity(database: Database, settings: Settings) -> Sequence[Finding]:
+    """Say whether the database went back since it was seen last, by this machine or another."""
+    kept = head_file_of(settings)
+    mark = kept.read() if kept is not None else None
+    known = Continuity(database, database.clock, "doctor")
+    view = await known.look(mark)
+    open_ones = [finding for finding in view.findings if not finding.accepted]
+    if open_ones:
+        return [fail("store", f"the database went back: {open_ones[-1].what}", TODO)]
+    if view.difference:
+        todo = "If that was meant, run vpsops store accept; nothing that is approved in it is sent by itself"
+        return [fail("store", f"the database went back: {view.difference}", todo)]
+    if not known.knows_server:
+        what = (
+            "this role may not read which server answers, so a standby that takes over shows by the audit trail alone"
+        )
+        return [warn("store", what, "GRANT EXECUTE ON FUNCTION pg_control_system() TO this role")]
+    if kept is None or not kept.writable:
+        where = str(kept.path.parent) if kept else "the state folder"
+        what = f"nothing on this machine remembers what it saw of the database: {where} cannot be written"
+        return [warn("store", what, "Set XDG_STATE_HOME to a folder that this user may write to")]
+    return [ok("store", f"the database is the one that was seen last{f', record {mark.seq}' if mark else ''}")]
+
+
 async def look_at_messages(database: Database, settings: Settings) -> Sequence[Finding]:
     """Say what was not delivered to people, and what of theirs was not worked on."""
     late = database.clock.now().timestamp() - SLOW_SECONDS
@@ -163,6 +189,7 @@ LOOKS: Final[tuple[Callable[[Database, Settings], Awaitable[Sequence[Finding]]],
     look_at_database,
     look_at_processes,
     look_at_people,
+    look_at_continuity,
     look_at_messages,
     look_at_trail,
 )

@@ -119,6 +119,8 @@ def verdict(change: Change) -> str:
         return f"succeeded after {duration(change.seconds)}" if change.seconds is not None else "succeeded"
     if change.overdue:
         return "is still going, longer than usual"
+    if change.state is State.NEEDS_PERSON and change.sent_at is None:
+        return "may have been sent before the database went back; a person has to look"
     return VERDICTS[change.state]
 
 

@@ -30,6 +30,7 @@ def environment_of(folder: Path, workspace: Workspace, provider: str, policy: st
     config.write_text(policy, encoding="utf-8")
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT") if name in os.environ}
     return kept | {
+        "XDG_STATE_HOME": str(folder),
         "WAYSCLOUD_API_URL": provider,
         "WAYSCLOUD_API_KEY": KEY,
         "SLACK_API_URL": workspace.api_url,

@@ -28,6 +28,18 @@ def _about_postgres(item: pytest.Item) -> bool:
     return "postgres" in getattr(item, "fixturenames", ()) or "postgresql" in params.values()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep what processes remember of the tests' databases out of the home of whoever runs them."""
+    folder, before = tmp_path_factory.mktemp("state"), os.environ.get("XDG_STATE_HOME")
+    os.environ["XDG_STATE_HOME"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["XDG_STATE_HOME"]
+    else:
+        os.environ["XDG_STATE_HOME"] = before
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"

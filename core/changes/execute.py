@@ -21,6 +21,7 @@ from core.changes.fence import Fence, LateError, Sending, pause_after
 from core.changes.model import Change, Json, State
 from core.changes.preview import Preview, look_again
 from core.clock import Clock
+from core.continuity import Continuity, StoreWentBackError
 from core.errors import InvalidInput, StaleChange, StorageError, VpsopsError
 from core.limits import ledger
 from core.limits.ledger import LimitReached
@@ -74,6 +75,7 @@ class Runner:
     policy: str  # the version in force here
     sent: Callable[[], None]  # called when there is something to watch
     limits: Limits = field(default=UNLIMITED)
+    continuity: Continuity | None = None
 
     async def run(self, change_id: str) -> None:
         """Take a change as far as the provider's answer; somebody else's change is left alone."""
@@ -84,10 +86,20 @@ class Runner:
                 await self._run(change)
         except StaleChange:
             log.info("change moved on elsewhere")
+        except StoreWentBackError:
+            await self._went_back()
         except StorageError as error:  # the keeper of some process finds it again
             log.error("storage failed", error=error.message, error_id=error.error_id)
         finally:
             self.sent()
+
+    async def _went_back(self) -> None:
+        """Have it recorded at once; where that fails, the reconciler's next round does it."""
+        try:
+            if self.continuity is not None:
+                await self.continuity.check()
+        except StorageError as error:
+            LOG.error("storage failed", error=error.message, error_id=error.error_id)
 
     async def _claim(self, change_id: str) -> Change | None:
         def work(connection: Connection) -> Change | None:
@@ -173,6 +185,8 @@ class Runner:
         now = self.clock.now()
 
         def work(connection: Connection) -> tuple[Change, float]:
+            if self.continuity is not None:
+                self.continuity.verify(connection)
             pause.check(connection, change.actor)
             sending = store.step(
                 connection,

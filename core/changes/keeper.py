@@ -17,6 +17,7 @@ from core.changes import outbox, store
 from core.changes.attention import last_attention
 from core.changes.model import Change, State
 from core.clock import Clock
+from core.continuity import Continuity, View
 from core.errors import StaleChange, StorageError
 from core.storage import leases
 from core.storage.database import Database
@@ -43,6 +44,7 @@ class Due:
     orphaned: list[Change]
     newest: float  # when the last of those to watch was sent; 0 when there is none
     standing: bool  # a channel wants the provider looked at, and nobody does
+    view: View | None = None  # whether the database is still the one that was seen before
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Keeper:
     running: Callable[[], AbstractSet[str]]  # what this process runs at the moment
     watch: Callable[[float], None]
     always: bool = False  # a channel that the settings name wants to hear of everything
+    continuity: Continuity | None = None
 
     async def keep(self, record_round: RoundRecorder = no_record) -> None:
         """Keep on until cancelled; a database that is away is told once and tried again."""
@@ -75,6 +78,8 @@ class Keeper:
     async def round(self) -> None:
         """Do everything that is due now."""
         due = await self.database.read(partial(self._due, self.running()))
+        if self.continuity is not None and due.view is not None:
+            await self.continuity.judge(due.view)  # before anything is run: what was approved may not be any more
         for change in due.expired:
             await self._step(change, expire)
         for change in due.to_remind:
@@ -88,6 +93,7 @@ class Keeper:
             self.watch(due.newest)
 
     def _due(self, running: AbstractSet[str], connection: Connection) -> Due:
+        view = self.continuity.view(connection, self.continuity.mark) if self.continuity is not None else None
         now, tick = self.clock.now().timestamp(), self.database.tick(connection)
         others = alive(connection, tick) - {self.process.id}  # what is ours and does not run was broken off
         held = CHANGES.c.state == State.HELD.value
@@ -101,6 +107,7 @@ class Keeper:
             orphaned=store.select(connection, (CHANGES.c.state == State.SENDING.value) & masterless, limit=BATCH),
             newest=connection.scalar(sa.select(sa.func.max(CHANGES.c.sent_at)).where(store.in_states(*WATCHED))) or 0.0,
             standing=self._standing(connection, others),
+            view=view,
         )
 
     def _standing(self, connection: Connection, others: AbstractSet[str]) -> bool:

@@ -4,7 +4,7 @@ r"""The life of a change, as a table and frozen values; pure.
         |         |         |           |           \-> failed
         |         |         |           |-> unknown -> watching | failed | needs_person
         |         |         |           \-> failed, or approved again when surely not sent
-        |         |         \-> superseded, failed, cancelled
+        |         |         \-> superseded, failed, cancelled, needs_person when the database went back
         |         \-> denied, expired, cancelled, superseded
         \-> approved (allowed at once)
 
@@ -55,7 +55,15 @@ class State(StrEnum):
 STEPS: Mapping[State, frozenset[State]] = {
     State.REQUESTED: frozenset({State.HELD, State.APPROVED}),
     State.HELD: frozenset({State.APPROVED, State.DENIED, State.EXPIRED, State.CANCELLED, State.SUPERSEDED}),
-    State.APPROVED: frozenset({State.SENDING, State.SUPERSEDED, State.FAILED, State.CANCELLED}),
+    State.APPROVED: frozenset(
+        {
+            State.SENDING,
+            State.SUPERSEDED,
+            State.FAILED,
+            State.CANCELLED,
+            State.NEEDS_PERSON,
+        }  # the last: core.continuity
+    ),
     State.SENDING: frozenset({State.WATCHING, State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.APPROVED}),
     State.WATCHING: frozenset({State.SUCCEEDED, State.FAILED}),
     State.UNKNOWN: frozenset({State.WATCHING, State.SUCCEEDED, State.FAILED, State.NEEDS_PERSON}),
