@@ -112,7 +112,7 @@ class Deliverer:
             await self._deliver_topic(topic, messages)
         finally:
             self._room.release()
-            self._core.database.signals.notify()  # what came meanwhile for the same topic was not to be had
+            self._core.outbox.look_again()  # what came meanwhile for the same topic was not to be had
 
     async def refresh(self) -> None:
         """Keep the elapsed time on the cards of what is under way fresh: ten at a time, in turn, by one process."""
@@ -230,7 +230,7 @@ class Deliverer:
 
     async def _wake(self, seconds: float) -> None:
         await self._core.clock.sleep(seconds)
-        self._core.database.signals.notify()
+        self._core.outbox.look_again()
 
     async def _deliver(self, topic: str, message: Message, *, again: bool) -> Sequence[News]:
         """Deliver one message, and return what subscribers are to be told of it."""

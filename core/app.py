@@ -19,6 +19,7 @@ from core.limits.load import load_limits
 from core.policy import load_policy
 from core.settings import Settings, state_directory
 from core.storage import Database, open_database
+from core.storage.engines import PostgresOptions
 from core.storage.heads import HeadFile
 from core.storage.leases import Process
 from core.supervision import Supervisor
@@ -72,8 +73,9 @@ async def open_core(
     workspaces = load_workspaces(settings)
     policy, limits = load_policy(settings), load_limits(settings)
     api = Wayscloud(credentials_of(settings), base_url=settings.api_url, clock=clock)
+    options = postgres_options_of(settings)
     async with (
-        open_database(settings.database, clock, supervisor=supervisor) as database,
+        open_database(settings.database, clock, supervisor=supervisor, options=options) as database,
         api,
         anyio.create_task_group() as group,
     ):
@@ -120,6 +122,12 @@ def head_file_of(settings: Settings) -> HeadFile | None:
         return HeadFile(state_directory(), settings.database)
     except ConfigurationError:
         return None
+
+
+def postgres_options_of(settings: Settings) -> PostgresOptions:
+    """Return how this process connects to PostgreSQL."""
+    listen_url = settings.database_listen_url
+    return PostgresOptions(listen_url.get_secret_value() if listen_url else "", settings.database_connections)
 
 
 def credentials_of(settings: Settings) -> Credentials | None:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.changes.model import Json
+from core.storage import signals
 from core.storage.tables import AUDIT, AUDIT_HEAD
 
 GENESIS = "0" * 64
@@ -77,6 +78,7 @@ def append(connection: Connection, at: float, event: str, change_id: str | None,
         )
     )
     connection.execute(sa.update(AUDIT_HEAD).values(seq=seq, hash=record.hash))
+    signals.touch(connection, signals.AUDIT)
     return record
 
 

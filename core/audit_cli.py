@@ -16,7 +16,7 @@ from core.audit import GENESIS, Fault, Record, Walk
 from core.audit_export import MAX_LINE, begin_line, end_line, record_line, verify_lines
 from core.audit_view import Filter, told
 from core.errors import InvalidInput
-from core.storage import Database
+from core.storage import Database, signals
 from core.storage.tables import AUDIT
 from core.terminal import look, number, say
 
@@ -107,7 +107,7 @@ async def _tail_in(arguments: argparse.Namespace, database: Database) -> int:
     records, seen = await database.read(partial(_last, wanted, arguments.limit))
     _show(records)
     while arguments.follow:
-        mark = database.signals.mark()
+        mark = database.signals.mark(signals.AUDIT)
         records, now = await database.read(partial(_next, wanted, seen))
         _show(records)
         if now == seen:

@@ -359,7 +359,7 @@ class Gate:
         reached = until or at_rest
         give_up = self.clock.monotonic() + seconds
         while True:
-            mark = self.database.signals.mark()
+            mark = self.database.signals.mark(outbox.topic_of(change_id))
             change = await self.get(change_id)
             left = give_up - self.clock.monotonic()
             if reached(change) or left <= 0:

@@ -17,6 +17,7 @@ from core import audit
 from core.changes.model import Json, State, Target
 from core.clock import Clock
 from core.errors import StorageError
+from core.storage import signals
 from core.storage.database import Database
 from core.storage.tables import AUDIT, CHANGES
 
@@ -74,7 +75,7 @@ async def follow(database: Database, clock: Clock, told: Callable[[Sequence[News
     """Tell all that is stored from now on, by any process, until cancelled; `ready` is set once nothing is missed."""
     seq = -1
     while True:
-        mark = database.signals.mark()
+        mark = database.signals.mark(signals.AUDIT)
         try:
             if seq < 0:
                 seq, _ = await database.read(audit.head)

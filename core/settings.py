@@ -22,6 +22,7 @@ SECRETS = frozenset(
         "SLACK_CLIENT_SECRET",
         "VPSOPS_STATE_KEY",
         "VPSOPS_DATABASE_URL",  # it may hold a password
+        "VPSOPS_DATABASE_LISTEN_URL",  # likewise
     }
 )
 MAX_CONFIG_BYTES = 1_000_000
@@ -88,6 +89,23 @@ class Settings(BaseModel):
             description="sqlite:///PATH or postgresql://…; default: a file in the user's state directory",
         ),
     ] = ""
+    database_listen_url: Annotated[
+        SecretStr | None,
+        Field(
+            alias="VPSOPS_DATABASE_LISTEN_URL",
+            description="secret; the PostgreSQL server's own address, where a pooler such as PgBouncer stands at"
+            " VPSOPS_DATABASE_URL: LISTEN needs a session",
+        ),
+    ] = None
+    database_connections: Annotated[
+        int,
+        Field(
+            alias="VPSOPS_DATABASE_CONNECTIONS",
+            ge=3,
+            le=100,
+            description="the most connections to PostgreSQL that one process opens, the one that listens among them",
+        ),
+    ] = 6
     config: Annotated[Path | None, Field(alias="VPSOPS_CONFIG", description="path of vpsops.toml")] = None
     channel: Annotated[str, Field(alias="VPSOPS_CHANNEL", description="channel id for notices")] = ""
     approval_channel: Annotated[

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from core import audit
 from core.changes.model import Json
 from core.clock import Clock
+from core.storage import signals
 from core.storage.database import Database
 from core.storage.leases import HORIZON_SECONDS, ahead, dead
 from core.storage.tables import COPIES, OUTBOX
@@ -84,6 +85,7 @@ def put(  # noqa: PLR0913 - a row, all of it named
             error="",
         )
     )
+    signals.touch(connection, signals.OUTBOX)
 
 
 def topic_of(change_id: str) -> str:
@@ -108,11 +110,11 @@ class Outbox:
         self._database = database
         self._owner = owner
         self._clock = clock
-        self._looked = database.signals.mark()
+        self._looked = database.signals.mark(signals.OUTBOX)
 
     async def claim(self, limit: int = 20) -> list[Message]:
         """Take the oldest topics' messages for 30 s; a topic is with one deliverer at a time, as long as that lives."""
-        self._looked = self._database.signals.mark()
+        self._looked = self._database.signals.mark(signals.OUTBOX)
         if not await self._database.read(lambda connection: self._due(connection, self._database.tick(connection), 1)):
             return []
         return await self._database.transact(lambda connection: self._claim(connection, limit), wake=False)
@@ -211,7 +213,11 @@ class Outbox:
     async def wait(self, seconds: float) -> None:
         """Return when there may be something new since the last claim, at the latest after `seconds`."""
         await self._database.signals.wait(seconds, since=self._looked)
-        self._looked = self._database.signals.mark()
+        self._looked = self._database.signals.mark(signals.OUTBOX)
+
+    def look_again(self) -> None:
+        """Wake this process's deliverer: what it could not have before may be had now."""
+        self._database.signals.notify({signals.OUTBOX})
 
     async def copies(self, topic: str) -> list[Copy]:
         """Return what was posted of a topic, oldest first."""

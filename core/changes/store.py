@@ -15,6 +15,7 @@ from core import audit
 from core.changes import codec, outbox
 from core.changes.model import Change, Json, State, Vote, check_step
 from core.errors import StaleChange, UnknownChange
+from core.storage.signals import touch
 from core.storage.tables import CHANGES, VOTES
 
 
@@ -23,6 +24,7 @@ def insert(connection: Connection, change: Change, *, key: str, body: Mapping[st
     values = codec.change_values(change)
     lock = change.target.key if change.state.open else None
     connection.execute(sa.insert(CHANGES).values(**values, key=key or None, lock=lock))
+    touch(connection, outbox.topic_of(change.id))
     audit.append(connection, change.created_at.timestamp(), "requested", change.id, body)
     outbox.put_card(connection, change.id, change.created_at)
 
@@ -72,6 +74,7 @@ def _set(connection: Connection, change: Change, now: datetime, values: Mapping[
     )
     if done.rowcount != 1:
         raise StaleChange(f"{change.id} has moved on.", hint="Look at its present state.")
+    touch(connection, outbox.topic_of(change.id))
 
 
 def add_vote(connection: Connection, change_id: str, vote: Vote) -> None:

@@ -6,7 +6,7 @@ process, may lose it). On PostgreSQL a lost connection is tried again as long as
 """
 
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeVar
@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from core.clock import Clock
 from core.errors import StorageError
 from core.storage import engines, schema
-from core.storage.signals import Signals
+from core.storage.signals import Signals, touched
 from core.supervision import Supervisor
 
 T = TypeVar("T")
@@ -40,9 +40,10 @@ class Database:
         self.signals = signals
         self.sqlite = pools.sqlite
         self._pools = pools
-        self._writers = CapacityLimiter(1 if self.sqlite else engines.PG_CONNECTIONS)
-        # On PostgreSQL both share one pool, which must not be outrun.
+        self._writers = CapacityLimiter(1 if self.sqlite else pools.workers)
+        # On PostgreSQL both share one pool, which must not be outrun; one connection of it is for heartbeats.
         self._readers = CapacityLimiter(engines.READERS) if self.sqlite else self._writers
+        self._hearts = self._writers if self.sqlite else CapacityLimiter(1)
         self._pause = threading.Event()
 
     @property
@@ -50,16 +51,18 @@ class Database:
         """Say whether what this process writes to is what others find: on SQLite, the file at the path."""
         return self._pools.files is None or self._pools.files.in_place
 
-    async def transact(self, work: Work[T], *, durable: bool = True, wake: bool = True) -> T:
-        """Run `work` in one transaction and commit it; wakes those who wait unless told not to.
+    async def transact(self, work: Work[T], *, durable: bool = True, wake: bool = True, heart: bool = False) -> T:
+        """Run `work` in one transaction and commit it; wakes those who wait for what it touched unless told not to.
 
-        Raises `StorageError` where the database is locked for long, full or not reachable; nothing
-        was stored then, except where the message says that it is not known.
+        `heart` takes the connection that is kept for heartbeats, which must not queue behind other work. Raises
+        `StorageError` where the database is locked for long, full or not reachable; nothing was stored then,
+        except where the message says that it is not known.
         """
         engine = self._pools.durable if durable else self._pools.quick
-        done = await to_thread.run_sync(partial(self._write, engine, work, wake), limiter=self._writers)
+        limiter = self._hearts if heart else self._writers
+        done, topics, version = await to_thread.run_sync(partial(self._write, engine, work, wake), limiter=limiter)
         if wake:
-            self.signals.notify()
+            self.signals.committed(topics, version)
         return done
 
     async def read(self, work: Work[T]) -> T:
@@ -76,7 +79,7 @@ class Database:
             return self.clock.monotonic()
         return float(connection.execute(sa.text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
 
-    def _write(self, engine: sa.Engine, work: Work[T], wake: bool) -> T:
+    def _write(self, engine: sa.Engine, work: Work[T], wake: bool) -> tuple[T, Collection[str], int]:
         return self._again(partial(self._write_once, engine, work, wake))
 
     def _again(self, attempt: Callable[[], T]) -> T:
@@ -91,14 +94,15 @@ class Database:
                     raise _storage_error(error) from error
             self._pause.wait(PAUSE_SECONDS)
 
-    def _write_once(self, engine: sa.Engine, work: Work[T], wake: bool) -> T:
+    def _write_once(self, engine: sa.Engine, work: Work[T], wake: bool) -> tuple[T, Collection[str], int]:
         with engine.connect() as connection:
             transaction = connection.begin()
+            touched(connection)  # of an attempt before
             try:
                 self._pools.verify()
                 done = work(connection)
-                if wake and not self.sqlite:
-                    connection.execute(sa.text("SELECT pg_notify('vpsops', '')"))
+                topics = touched(connection)
+                version = self.signals.stamp(connection, topics) if wake else 0
             except BaseException:
                 _roll_back(transaction)
                 raise
@@ -106,7 +110,7 @@ class Database:
                 transaction.commit()
             except DBAPIError as error:
                 raise _storage_error(error, committing=not self.sqlite) from error
-            return done
+            return done, topics, version
 
     def _read_once(self, work: Work[T]) -> T:
         with self._pools.reading.connect() as connection, connection.begin():
@@ -142,22 +146,23 @@ def _storage_error(error: DBAPIError, *, committing: bool = False) -> StorageErr
 
 
 @asynccontextmanager
-async def open_database(
+async def open_database(  # noqa: PLR0913 - what a start is told, all of it named
     url: str,
     clock: Clock,
     *,
     make: bool = True,
     busy: float = engines.BUSY_SECONDS,
     supervisor: Supervisor | None = None,
+    options: engines.PostgresOptions = engines.DEFAULT_OPTIONS,
 ) -> AsyncIterator[Database]:
     """Open a database, bring its schema up to date and close it in the end.
 
     Without `make` nothing is made or brought up to date: what only looks leaves things as they are.
     Raises `ConfigurationError` for a URL that cannot serve (a network file system, another kind of
     database) or a schema that is not this version's, and `StorageError` where it does not answer;
-    `busy` is how many seconds a lock is waited for.
+    `busy` is how many seconds a lock is waited for; `options` are for PostgreSQL.
     """
-    pools = engines.open_pools(url, make=make, busy=busy)
+    pools = engines.open_pools(url, make=make, busy=busy, options=options)
     try:
         await to_thread.run_sync(partial(_prepare, pools, make))
         signals = Signals(pools, clock, supervisor)

@@ -19,7 +19,7 @@ BUSY_SECONDS = 5.0
 READERS = 2
 WRITE, READ = "BEGIN IMMEDIATE", "BEGIN"
 WRITE_AHEAD, WAL_TRIES = "PRAGMA journal_mode=WAL", 20
-PG_CONNECTIONS = 8
+PG_KEPT = 3  # of them stay open while nothing happens, besides the one that listens
 PG_PATIENCE: dict[str, Any] = {
     "connect_timeout": 5,
     "keepalives_idle": 30,
@@ -27,7 +27,12 @@ PG_PATIENCE: dict[str, Any] = {
     "tcp_user_timeout": 15_000,
 }
 # A server or a role may be set to forget its last commits in a crash: an intention must not be among them.
-DURABLE = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+DURABLE = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
+# A process that is frozen in a transaction would hold the audit trail's lock for all the others.
+PATIENT = "SET LOCAL lock_timeout = {0}; SET LOCAL idle_in_transaction_session_timeout = {0}"
+BEGIN = "begin"
+LISTEN_URL = "VPSOPS_DATABASE_LISTEN_URL"
+LISTEN_HINT = "Set it only where a pooler stands at VPSOPS_DATABASE_URL: the server's own postgresql://USER@HOST/NAME."
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.glusterfs", "fuse.sshfs", "lustre"}
 )
@@ -35,6 +40,17 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 class NotReady(ConfigurationError):  # noqa: N818 - named for what the caller reads
     """The database, or the schema of this version, is not there yet: a start makes it, a look does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresOptions:
+    """How a process connects to PostgreSQL."""
+
+    listen_url: str = ""  # where to LISTEN, if that is another address than a pooler's
+    connections: int = 6  # the most: one to listen, one for heartbeats, the rest for everything else
+
+
+DEFAULT_OPTIONS = PostgresOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +62,8 @@ class Pools:
     quick: sa.Engine
     reading: sa.Engine
     files: StoreFiles | None = None  # of SQLite alone
+    listening: sa.URL | None = None  # where PostgreSQL is listened to
+    workers: int = 1  # transactions at once, besides heartbeats
 
     @property
     def sqlite(self) -> bool:
@@ -63,7 +81,13 @@ class Pools:
             engine.dispose()
 
 
-def open_pools(url: str, *, make: bool = True, busy: float = BUSY_SECONDS) -> Pools:
+def open_pools(
+    url: str,
+    *,
+    make: bool = True,
+    busy: float = BUSY_SECONDS,
+    options: PostgresOptions = DEFAULT_OPTIONS,
+) -> Pools:
     """Make the engines; raises `ConfigurationError` for a URL that cannot serve.
 
     With `make` a missing SQLite file is made, readable by its owner alone; `busy` is how many
@@ -71,7 +95,12 @@ def open_pools(url: str, *, make: bool = True, busy: float = BUSY_SECONDS) -> Po
     """
     parsed = _parse(url)
     if parsed.get_backend_name() == "postgresql":
-        return _postgresql(parsed.set(drivername="postgresql+psycopg"), busy)
+        listening = _parse(options.listen_url, LISTEN_URL) if options.listen_url else parsed
+        if listening.get_backend_name() != "postgresql":
+            raise ConfigurationError(f"{LISTEN_URL} does not name a PostgreSQL server.", hint=LISTEN_HINT)
+        return _postgresql(parsed.set(drivername="postgresql+psycopg"), busy, listening, options.connections)
+    if options.listen_url:
+        raise ConfigurationError(f"{LISTEN_URL} is set, and the database is a SQLite file.", hint=LISTEN_HINT)
     path = _sqlite_path(parsed)
     files = StoreFiles(path, _touch(path, make=make))
     patience = (f"busy_timeout={int(busy * 1000)}", "foreign_keys=ON")
@@ -80,20 +109,20 @@ def open_pools(url: str, *, make: bool = True, busy: float = BUSY_SECONDS) -> Po
         _sqlite(files, WRITE, ("synchronous=FULL", *patience)),
         _sqlite(files, WRITE, ("synchronous=NORMAL", *patience)),
         _sqlite(files, READ, ("query_only=ON", *patience), size=READERS),
-        files,
+        files=files,
     )
 
 
-def _parse(url: str) -> sa.URL:
+def _parse(url: str, name: str = "VPSOPS_DATABASE_URL") -> sa.URL:
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError:
         raise ConfigurationError(
-            "VPSOPS_DATABASE_URL is not a database URL.", hint="Use sqlite:///PATH or postgresql://USER@HOST/NAME."
+            f"{name} is not a database URL.", hint="Use sqlite:///PATH or postgresql://USER@HOST/NAME."
         ) from None
     if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
         raise ConfigurationError(
-            f"VPSOPS_DATABASE_URL names {parsed.get_backend_name()}, which is not supported.",
+            f"{name} names {parsed.get_backend_name()}, which is not supported.",
             hint="Use sqlite:///PATH or postgresql://USER@HOST/NAME.",
         )
     return parsed
@@ -212,22 +241,23 @@ def _write_ahead(cursor: DBAPICursor) -> None:
     cursor.execute(WRITE_AHEAD)
 
 
-def _postgresql(url: sa.URL, busy: float) -> Pools:
-    engine = sa.create_engine(
-        url, pool_size=PG_CONNECTIONS, max_overflow=2, pool_pre_ping=True, connect_args=PG_PATIENCE
-    )
-    patience = f"{int(busy * 1000)}"
+def _postgresql(url: sa.URL, busy: float, listening: sa.URL, connections: int) -> Pools:
+    """Make the one pool there is, such that a transaction pooler may stand between it and the server.
 
-    def connected(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-        cursor = connection.cursor()
-        cursor.execute(DURABLE)
-        cursor.execute(f"SET lock_timeout = {patience}")
-        # A process that is frozen in a transaction would hold the audit trail's lock for all the others.
-        cursor.execute(f"SET idle_in_transaction_session_timeout = {patience}")
-        cursor.close()
-        connection.commit()
+    So nothing is set for a session and nothing prepared in one: each transaction sets what it needs as it
+    begins, in the same message. A lost connection shows there too, and is tried again by the caller: no ping.
+    """
+    pooled = connections - 1  # one listens
+    kept = min(PG_KEPT, pooled)
+    session = {"autocommit": True, "prepare_threshold": None}  # our BEGIN below, not the driver's
+    engine = sa.create_engine(url, pool_size=kept, max_overflow=pooled - kept, connect_args={**PG_PATIENCE, **session})
+    patient = PATIENT.format(int(busy * 1000))
+    writing = f"BEGIN; {patient}; {DURABLE}"
 
-    sa.event.listen(engine, "connect", connected)
+    def begun(connection: Connection) -> None:
+        connection.exec_driver_sql(connection.get_execution_options().get(BEGIN, writing))
+
+    sa.event.listen(engine, "begin", begun)
     # Several statements of one read must see the same moment, as they do on SQLite.
-    reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    return Pools(url, engine, engine, reading)
+    reading = engine.execution_options(**{BEGIN: f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {patient}"})
+    return Pools(url, engine, engine, reading, listening=listening, workers=pooled - 1)

@@ -98,7 +98,7 @@ class Process:
     async def beat(self) -> None:
         """Store a heartbeat; raises `StorageError`."""
         begun = self.clock.monotonic()
-        await self.database.transact(self._beat, durable=False, wake=False)
+        await self.database.transact(self._beat, durable=False, wake=False, heart=True)
         self.last_beat = begun
 
     def _beat(self, connection: Connection) -> None:

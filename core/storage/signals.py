@@ -2,14 +2,23 @@
 
 In this process by an event; from another by PostgreSQL's NOTIFY or, on SQLite, by a look at
 `PRAGMA data_version` (a few microseconds) four times a second. Nothing runs while nobody waits.
+
+A commit names the topics it is about, and wakes only who waits for one of them, or for anything: each
+waiter's look is a transaction, and most commits are none of its business.
 """
 
+import re
+import secrets
 import sqlite3
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import anyio
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from core.clock import Clock
 from core.storage.engines import PG_PATIENCE, Pools
@@ -17,6 +26,25 @@ from core.supervision import Supervisor
 
 LOOK_SECONDS = 0.25
 AWAY_SECONDS = 1.0
+ANY = ""
+"""The topic of who waits for any commit; as what a commit is about, everything."""
+OUTBOX = "outbox"
+AUDIT = "audit"
+TOUCHED = "vpsops_touched"
+PAYLOAD_BYTES = 4000  # NOTIFY takes 8000; a commit about more wakes everybody
+OWN_KEPT = 1000
+PLAIN = re.compile(r"[a-z0-9_:.-]+")
+
+
+def touch(connection: Connection, topic: str) -> None:
+    """Note in the caller's transaction what it is about."""
+    connection.info.setdefault(TOUCHED, set()).add(topic)
+
+
+def touched(connection: Connection) -> frozenset[str]:
+    """Return what a transaction is about, and forget it; without a note it may be about anything."""
+    noted: set[str] = connection.info.pop(TOUCHED, set())
+    return frozenset(noted) or frozenset({ANY})
 
 
 class Signals:
@@ -26,22 +54,53 @@ class Signals:
         self._supervisor = supervisor or Supervisor(clock)
         self._pools = pools
         self._clock = clock
-        self._event = anyio.Event()
+        self._token = secrets.token_hex(6)
+        self._events: WeakValueDictionary[str, anyio.Event] = WeakValueDictionary()
+        self._own: deque[int] = deque(maxlen=OWN_KEPT)
         self._waiters = 0
         self._wanted = anyio.Event()
 
-    def notify(self) -> None:
-        """Wake every waiter of this process."""
-        event, self._event = self._event, anyio.Event()
-        event.set()
+    def notify(self, topics: Collection[str] = (ANY,)) -> None:
+        """Wake the waiters of this process that wait for one of some topics; by default all."""
+        for topic in list(self._events) if ANY in topics else (*topics, ANY):
+            event = self._events.pop(topic, None)
+            if event is not None:
+                event.set()
 
-    def mark(self) -> anyio.Event:
+    def mark(self, topic: str = ANY) -> anyio.Event:
         """Return a mark to take before a look: a wait since it misses no commit that came after the look."""
-        return self._event
+        event = self._events.get(topic)
+        if event is None:
+            event = self._events[topic] = anyio.Event()
+        return event
+
+    def stamp(self, connection: Connection, topics: Collection[str]) -> int:
+        """Tell the other processes in the caller's transaction, as its last statement; they hear of its commit.
+
+        Returns a number to hand to `committed` where that is the database's way to tell.
+        """
+        if not self._pools.sqlite:
+            connection.execute(sa.text("SELECT pg_notify('vpsops', :payload)"), {"payload": self.payload(topics)})
+            return 0
+        version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one()) % (1 << 30) + 1
+        connection.exec_driver_sql(f"PRAGMA user_version = {version}")
+        return version
+
+    def payload(self, topics: Collection[str]) -> str:
+        """Return what NOTIFY says: who commits, and about what."""
+        names = sorted(topics)
+        text = " ".join([self._token, *names])
+        return text if len(text) < PAYLOAD_BYTES and all(map(PLAIN.fullmatch, names)) else self._token
+
+    def committed(self, topics: Collection[str], version: int) -> None:
+        """Wake this process's waiters after a commit that `stamp` was part of."""
+        if version:
+            self._own.append(version)
+        self.notify(topics)
 
     async def wait(self, seconds: float, since: anyio.Event | None = None) -> None:
         """Return at the next commit of any process (since a mark, if given), or after `seconds`."""
-        event = since or self._event
+        event = since or self.mark()
         self._waiters += 1
         self._wanted.set()
         try:
@@ -83,14 +142,17 @@ class Signals:
         return f"{Path(str(self._pools.url.database)).as_uri()}?mode=rw"
 
     async def _look(self, connection: sqlite3.Connection) -> None:
-        seen = _data_version(connection)
+        seen, version = _data_version(connection), _user_version(connection)
         self.notify()  # what came before this connection was not seen
         while True:
             await self._somebody_waits()
             await self._clock.sleep(LOOK_SECONDS)
             now = _data_version(connection)
-            if now != seen:
-                seen = now
+            if now == seen:
+                continue
+            seen, before, version = now, version, _user_version(connection)
+            own = sum(before < number <= version for number in self._own)
+            if version - before != own:
                 self.notify()
 
     async def _listen(self) -> None:
@@ -106,13 +168,25 @@ class Signals:
     async def _hear(self) -> None:
         import psycopg  # noqa: PLC0415 - as above
 
-        address = self._pools.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        address = (
+            (self._pools.listening or self._pools.url)
+            .set(drivername="postgresql")
+            .render_as_string(hide_password=False)
+        )
         async with await psycopg.AsyncConnection.connect(address, autocommit=True, **PG_PATIENCE) as connection:
             await connection.execute("LISTEN vpsops")
             self.notify()  # what came before this connection was not heard
-            async for _ in connection.notifies():
-                self.notify()
+            async for heard in connection.notifies():
+                token, *topics = heard.payload.split(" ")
+                if token != self._token:  # one's own commits were told at once
+                    self.notify(topics or (ANY,))
 
 
 def _data_version(connection: sqlite3.Connection) -> int:
+    """Return a number that moves with every commit of another connection."""
     return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+def _user_version(connection: sqlite3.Connection) -> int:
+    """Return the number that every commit counts up that somebody is to hear of."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

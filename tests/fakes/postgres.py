@@ -78,12 +78,12 @@ def running_postgres() -> Iterator[PostgresServer]:
     programs = binaries()
     if programs is None:
         raise RuntimeError("PostgreSQL is not installed: .ci/run installs it, or use your system's package")
-    user = _unprivileged() if os.geteuid() == 0 else None
+    user = unprivileged() if os.geteuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="vpsops-pg-", dir=_memory()))
     try:
         if user:
             shutil.chown(folder, user)
-        server = PostgresServer(programs, folder / "data", _free_port(), user)
+        server = PostgresServer(programs, folder / "data", free_port(), user)
         server.make()
         server.start()
         try:
@@ -100,12 +100,14 @@ def _memory() -> str | None:
     return MEMORY if roomy else None
 
 
-def _unprivileged() -> str:
+def unprivileged() -> str:
+    """Return the user whom root lends a server."""
     known = {entry.pw_name for entry in pwd.getpwall()}
     return "postgres" if "postgres" in known else "nobody"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port on which nobody listens just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -90,10 +90,12 @@ class MortalDatabase(Database):
         super().__init__(pools, clock, Signals(pools, clock))
         self._life = life
 
-    async def transact(self, work: Callable[[Connection], T], *, durable: bool = True, wake: bool = True) -> T:
+    async def transact(
+        self, work: Callable[[Connection], T], *, durable: bool = True, wake: bool = True, heart: bool = False
+    ) -> T:
         """Commit, if the process lives that long."""
         await self._life.point(*Stop)
-        done = await super().transact(work, durable=durable, wake=wake)
+        done = await super().transact(work, durable=durable, wake=wake, heart=heart)
         await self._life.point(Stop.DIE, Stop.FREEZE)
         return done
 

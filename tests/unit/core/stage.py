@@ -18,6 +18,7 @@ from core.limits.model import UNLIMITED, Limits
 from core.policy import Policy, parse_policy
 from core.requests import Held, Request
 from core.storage import Connection, Database, open_database
+from core.storage.engines import DEFAULT_OPTIONS, PostgresOptions
 from core.storage.leases import Process
 from core.storage.tables import OUTBOX
 from core.timing import Timing
@@ -84,6 +85,7 @@ class Setup:
     busy: float = 1.0
     front: str = "cli"
     limits: Limits = UNLIMITED
+    options: PostgresOptions = DEFAULT_OPTIONS
 
 
 DEFAULT = Setup()
@@ -181,7 +183,7 @@ async def staged(
     clock = setup.clock or SystemClock()
     api = Wayscloud(Credentials(KEY), base_url=url or provider.url, clock=clock, settings=BRISK)
     async with (
-        open_database(database_url, clock, busy=setup.busy) as database,
+        open_database(database_url, clock, busy=setup.busy, options=setup.options) as database,
         api,
         anyio.create_task_group() as group,
     ):

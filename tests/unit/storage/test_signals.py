@@ -2,12 +2,14 @@
 
 import sqlite3
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
 import psycopg
 import pytest
 from anyio import to_thread
+from sqlalchemy.engine import Connection
 
 from core.clock import SystemClock
 from core.storage import Database, open_database, signals
@@ -133,3 +135,80 @@ async def test_a_file_that_cannot_be_looked_at_ends_nothing(
             while len(looks) < 3:
                 clock.advance(1)
                 await anyio.lowlevel.checkpoint()
+
+
+def about(*topics: str) -> Callable[[Connection], None]:
+    """Return work that touches these."""
+
+    def work(connection: Connection) -> None:
+        for topic in topics:
+            signals.touch(connection, topic)
+
+    return work
+
+
+async def test_a_commit_wakes_only_who_waits_for_what_it_touched(database: Database) -> None:
+    """Who waits for a change, the outbox or the trail hears of its commits alone; who waits for anything, of all."""
+    named = ("change:chg_1", signals.OUTBOX, signals.AUDIT, signals.ANY)
+
+    async def woken(*topics: str) -> set[str]:
+        marks = {name: database.signals.mark(name) for name in named}
+        await database.transact(about(*topics))
+        return {name for name, mark in marks.items() if mark.is_set()}
+
+    assert await woken("change:chg_1") == {"change:chg_1", signals.ANY}
+    assert await woken("change:chg_2", signals.OUTBOX) == {signals.OUTBOX, signals.ANY}
+    assert await woken() == set(named)
+    mark = database.signals.mark()
+    await database.transact(about("change:chg_1"), wake=False)
+    assert not mark.is_set()
+
+
+async def test_other_processes_hear_what_a_commit_touched(postgres: PostgresServer) -> None:
+    """On PostgreSQL the wake names it, so that a commit about one change costs the other processes no look."""
+    url, clock = postgres.database(), SystemClock()
+    async with open_database(url, clock) as database, open_database(url, clock) as other:
+        async with anyio.create_task_group() as group:
+            group.start_soon(database.signals.wait, LONG)
+            group.start_soon(until, database, 1)
+            await other.transact(put("both listen"))
+            group.cancel_scope.cancel()
+        elsewhere, mine = database.signals.mark("change:chg_2"), database.signals.mark("change:chg_1")
+        await other.transact(about("change:chg_1"))
+        with anyio.fail_after(3 * BOUND):
+            await database.signals.wait(LONG, since=mine)
+        assert not elsewhere.is_set()
+        long = [f"change:chg_{number:0200}" for number in range(50)]
+        await other.transact(about(*long))
+        with anyio.fail_after(3 * BOUND):  # more than a wake can name is about everything
+            await database.signals.wait(LONG, since=elsewhere)
+
+
+async def looked(clock: FakeClock) -> None:
+    """Let the look at the file, which is all that sleeps here, be made once more."""
+    with anyio.fail_after(BOUND):
+        for seconds in (signals.LOOK_SECONDS, 0):
+            while not clock._sleepers:
+                await anyio.lowlevel.checkpoint()
+            clock.advance(seconds)
+
+
+async def test_ones_own_commits_and_heartbeats_wake_once(tmp_path: Path) -> None:
+    """On SQLite the look at the file does not take what this process stored, or a heartbeat, for somebody's news."""
+    url, clock = f"sqlite:///{tmp_path / 'v.sqlite3'}", FakeClock()
+    async with (
+        open_database(url, clock) as database,
+        open_database(url, clock) as other,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(until, database, 99)
+        await looked(clock)
+        await database.transact(put("here"))
+        await other.transact(put("a heartbeat"), wake=False)
+        mark = database.signals.mark()
+        await looked(clock)
+        assert not mark.is_set()
+        await other.transact(put("there"))
+        await looked(clock)
+        assert mark.is_set()
+        group.cancel_scope.cancel()
