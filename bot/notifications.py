@@ -27,7 +27,7 @@ from core.changes.model import Change
 from core.changes.outbox import NEWS, Copy, Message, News, topic_of
 from core.changes.progress import mine_to_refresh, next_ones
 from core.changes.usual import UsualTimes
-from core.errors import StorageError, UnknownChange, VpsopsError
+from core.errors import StorageError, UnknownChange, UnreadableRowError, VpsopsError
 from core.supervision import error_id_of
 
 AT_ONCE: Final = 10
@@ -208,6 +208,10 @@ class Deliverer:
             return False
         except (UnknownChange, NotInstalled) as error:
             await self._core.outbox.dead(ids, error=error.message)
+        except UnreadableRowError as error:
+            log.info("message left to a process that can read its change", topic=topic, error=error.message)
+            await self._core.outbox.leave(topic, ids)
+            return False
         except StorageError as error:  # the lease runs out by itself
             log.error("message not settled", topic=topic, error=error.message, error_id=error.error_id)
             return False

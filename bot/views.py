@@ -7,7 +7,15 @@ from typing import Any, Final
 
 from bot.answers import patiently
 from bot.blocks.build import Post, for_everyone
-from bot.blocks.listings import Turns, Viewed, audit_page, audit_page_for_everyone, card_page, changes_page
+from bot.blocks.listings import (
+    Turns,
+    Viewed,
+    audit_page,
+    audit_page_for_everyone,
+    card_page,
+    changes_page,
+    with_unreadable,
+)
 from bot.blocks.text import flat, person
 from bot.commands import ShowCard
 from bot.links import links_to
@@ -55,8 +63,8 @@ async def _changes(parts: Parts, asking: Asking, arguments: Mapping[str, Any], e
     scope, server, before = (_word(arguments, name) for name in ("scope", "server", "before"))
     human = asking.user if scope == "mine" else ""
     wanted = Wanted(open_only=scope == "open", human=human, server=server, before=before, teams=parts.core.gate.teams)
-    found = await parts.core.database.read(partial(listing.find, wanted=wanted, limit=PAGE + 1))
-    shown, more = found[:PAGE], len(found) > PAGE
+    batch = await parts.core.database.read(partial(listing.batch, wanted=wanted, limit=PAGE + 1))
+    shown, more = batch.rows[:PAGE], len(batch.rows) > PAGE
     title = f"Changes of {flat(server, 100)}" if server else SCOPES.get(scope, SCOPES[""])
     asked = {name: value for name, value in (("scope", scope), ("server", server)) if value}
     turns = Turns(
@@ -64,7 +72,8 @@ async def _changes(parts: Parts, asking: Asking, arguments: Mapping[str, Any], e
         Viewed("changes", asked) if before else None,
         Viewed("changes", asked | {"before": shown[-1].id}) if more else None,
     )
-    return changes_page(title, shown, await links_to(parts, asking, shown), turns, everyone=everyone)
+    post = changes_page(title, shown, await links_to(parts, asking, shown), turns, everyone=everyone)
+    return with_unreadable(post, [row.id for row in batch.unreadable])
 
 
 async def _audit(parts: Parts, asking: Asking, arguments: Mapping[str, Any], everyone: bool) -> Post:

@@ -10,6 +10,7 @@ from core import audit
 from core.audit import Record
 from core.changes import codec
 from core.changes.model import Json
+from core.storage import rows
 from core.storage.tables import CHANGES
 from core.terminal import cell, when
 
@@ -100,11 +101,13 @@ def _ids(record: Record, changes: Mapping[str, Subject]) -> frozenset[str]:
 def subjects(connection: Connection, ids: set[str]) -> Mapping[str, Subject]:
     """Return what some changes are about and who asked for them."""
     query = sa.select(CHANGES.c.id, CHANGES.c.target, CHANGES.c.actor).where(CHANGES.c.id.in_(ids))
-    found: dict[str, Subject] = {}
-    for row in connection.execute(query):
-        actor = codec.actor_of(row.actor)
-        found[row.id] = Subject(_names(row.target), actor.identities | {actor.name.casefold()}, actor.identities)
-    return found
+    return dict(rows.read(connection, query, CHANGES.c.id, _subject).rows)
+
+
+def _subject(row: sa.RowMapping) -> tuple[str, Subject]:
+    actor = codec.actor_of(row["actor"])
+    names = actor.identities | {actor.name.casefold()}
+    return row["id"], Subject(_names(row["target"]), names, actor.identities)
 
 
 def subject_of(body: Mapping[str, Json]) -> Subject:

@@ -9,6 +9,7 @@ VpsopsError              base: what happened, what to do next, an id to look up
 ├── NotAllowed           this person may not do that; the message says why
 ├── ConfigurationError   settings or policy do not load; the process must not start
 ├── StorageError         the database cannot be used (locked, full, newer schema, not reachable)
+│   └── UnreadableRowError   one row is of another version, or damaged; it is left to a process that can read it
 └── core.wayscloud.errors.WayscloudError   what the provider's API answered, or did not
 """
 
@@ -77,3 +78,14 @@ class ConfigurationError(VpsopsError):
 
 class StorageError(VpsopsError):
     """The database cannot be used."""
+
+
+class UnreadableRowError(StorageError):
+    """A row cannot be read by this version; a process that can takes it up. Carries why."""
+
+    def __init__(self, ident: str, why: str) -> None:
+        super().__init__(
+            f"{ident} cannot be read by this version of vpsops ({why}).",
+            hint="Update vpsops here, or look from a process of the newer version. `vpsops doctor` names such rows.",
+        )
+        self.why = why

@@ -22,7 +22,7 @@ from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Js
 from core.changes.preview import Preview, preview, target_of
 from core.clock import Clock
 from core.engine import Engine
-from core.errors import InvalidInput, NotAllowed, StaleChange, VpsopsError
+from core.errors import InvalidInput, NotAllowed, StaleChange, UnreadableRowError, VpsopsError
 from core.limits import ledger
 from core.limits.guard import Guard, out_of_sight, told_of
 from core.limits.ledger import LimitReached
@@ -35,7 +35,7 @@ from core.operations.registry import Arguments, ServerArguments
 from core.pause import AgentsPaused, Flip, Pause
 from core.policy import Facts, Policy
 from core.records import asked_for, not_allowed, person, requested, worded
-from core.requests import Done, Held, Outcome, Refused, Request
+from core.requests import Done, Outcome, Refused, Request, outcome_of
 from core.storage.database import Database
 from core.storage.tables import CHANGES
 from core.timing import Timing
@@ -198,7 +198,10 @@ class Gate:
             same = store.by_key(connection, request.key) if request.key else None
             return same, store.by_lock(connection, change.target.key)
 
-        same, first = await self.database.read(work)
+        try:
+            same, first = await self.database.read(work)
+        except UnreadableRowError as error:  # no id: it may be another workspace's
+            return Refused("Another change is first on this server, unreadable by this version.", hint=error.hint)
         if same is not None:
             return outcome_of(self._seen(same))
         if first is None:  # it ended this instant
@@ -340,7 +343,9 @@ class Gate:
 
     async def page_of_changes(self, wanted: pages.Query) -> pages.ChangePage:
         """Return a page of changes, newest first; where few of many are wanted it may be short, and more may follow."""
-        return await self.database.read(lambda connection: pages.page(connection, wanted, self._shows))
+        found = await self.database.read(lambda connection: pages.page(connection, wanted, self._shows))
+        whole = not self.sight and not self.teams  # whose an unreadable change is cannot be told
+        return found if whole else replace(found, unreadable=())
 
     def _shows(self, change: Change) -> bool:
         seen = self.sight.sees(change.target.id, change.target.hostname)
@@ -483,11 +488,6 @@ def life(ruling: Ruling, timing: Timing) -> float:
     if ruling.decision is Decision.CONFIRM:
         return timing.confirm_seconds
     return ruling.expires or timing.approve_seconds
-
-
-def outcome_of(change: Change) -> Outcome:
-    """Return what a caller is told of a stored change."""
-    return Held(change) if change.state is State.HELD else Done(change=change)
 
 
 def at_rest(change: Change) -> bool:

@@ -22,6 +22,7 @@ from core.storage import Database, open_database
 from core.storage.engines import NotReady
 from core.storage.leases import DEAD_SECONDS
 from core.storage.tables import CHANGES, INBOX, OPEN_STATES, OUTBOX, PROCESSES
+from core.unreadable import unreadable_rows
 
 SLOW_SECONDS: Final = 60.0
 SHOWN: Final = 5
@@ -120,6 +121,17 @@ async def look_at_continuity(database: Database, settings: Settings) -> Sequence
     return [ok("store", f"the database is the one that was seen last{f', record {mark.seq}' if mark else ''}")]
 
 
+async def look_at_rows(database: Database, _: Settings) -> Sequence[Finding]:
+    """Name the rows that this version cannot read."""
+    found = await database.read(unreadable_rows)
+    if not found:
+        return []
+    named = listed([f"{row.table} {row.id} ({row.why})" for row in found])
+    what = f"{len(found)} cannot be read by this version: {named}"
+    todo = "Run a process of the version that wrote them; if no version did, restore the row or settle it by hand"
+    return [warn("rows", what, todo)]
+
+
 async def look_at_messages(database: Database, settings: Settings) -> Sequence[Finding]:
     """Say what was not delivered to people, and what of theirs was not worked on."""
     late = database.clock.now().timestamp() - SLOW_SECONDS
@@ -190,6 +202,7 @@ LOOKS: Final[tuple[Callable[[Database, Settings], Awaitable[Sequence[Finding]]],
     look_at_processes,
     look_at_people,
     look_at_continuity,
+    look_at_rows,
     look_at_messages,
     look_at_trail,
 )

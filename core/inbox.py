@@ -7,7 +7,7 @@ costs several times what a row in it does.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
@@ -17,10 +17,13 @@ from sqlalchemy.exc import DataError
 from core.changes.model import Json
 from core.clock import Clock
 from core.errors import StorageError
+from core.storage import rows
 from core.storage.database import Database
+from core.storage.rows import UnreadableValueError
 from core.storage.tables import INBOX
 from core.together import Together
 
+UNFINISHED: Final = 1000
 MOST: Final = 128
 """Rows of one transaction: others, who write effects, wait for it no longer than a few milliseconds."""
 
@@ -61,9 +64,9 @@ class Inbox:
 
     async def keep(self, keys: Collection[str], seconds: float) -> None:
         """Let deliveries count as that much younger: they are in hand, and not left behind by a process that ended."""
-        rows = [{"kept_key": key, "more": seconds} for key in keys]
-        if rows:
-            await self._database.transact(lambda connection: connection.execute(KEEP, rows), durable=False, wake=False)
+        kept = [{"kept_key": key, "more": seconds} for key in keys]
+        if kept:
+            await self._database.transact(lambda connection: connection.execute(KEEP, kept), durable=False, wake=False)
 
     async def _write(self, items: Sequence[Delivery | _Done]) -> list[bool | Exception]:
         """Write all in one transaction; where a row cannot be written, each alone, so that it fails alone."""
@@ -86,34 +89,47 @@ class Inbox:
         )
 
     def _store(self, connection: Connection, items: Sequence[Delivery | _Done]) -> list[bool]:
-        rows: dict[str, Delivery] = {}
+        new: dict[str, Delivery] = {}
         for item in items:
             if isinstance(item, Delivery):
-                rows.setdefault(item.key, item)
-        stored = self._insert_all(connection, list(rows.values()))
+                new.setdefault(item.key, item)
+        stored = self._insert_all(connection, list(new.values()))
         ends = [{"done_key": item.key, "at": item.at} for item in items if isinstance(item, _Done)]
         if ends:
             connection.execute(FINISH, ends)
-        return [isinstance(item, Delivery) and item.key in stored and rows[item.key] is item for item in items]
+        return [isinstance(item, Delivery) and item.key in stored and new[item.key] is item for item in items]
 
     def _insert_all(self, connection: Connection, deliveries: Sequence[Delivery]) -> set[str]:
         """Insert those whose key is not there, and return their keys."""
         if not deliveries:
             return set()
-        rows = [_row(one) for one in deliveries]
-        return set(connection.scalars(self._insert, rows if len(rows) > 1 else rows[0]))
+        new = [_row(one) for one in deliveries]
+        return set(connection.scalars(self._insert, new if len(new) > 1 else new[0]))
 
-    async def unfinished(self, *, older_than: float) -> list[Delivery]:
-        """Return deliveries accepted over `older_than` seconds ago and never finished, oldest first."""
+    async def unfinished(self, *, older_than: float, kinds: Collection[str] = ()) -> list[Delivery]:
+        """Return deliveries accepted over `older_than` seconds ago and never finished, oldest first.
+
+        With `kinds` only those; what cannot be read is left to a process that can.
+        """
         before = self._clock.now().timestamp() - older_than
-        query = (
-            sa.select(INBOX)
-            .where(INBOX.c.done_at.is_(None), INBOX.c.received_at <= before)
-            .order_by(INBOX.c.received_at)
-            .limit(1000)
+        where = [INBOX.c.done_at.is_(None), INBOX.c.received_at <= before]
+        where += [INBOX.c.kind.in_(kinds)] if kinds else []
+        query = sa.select(INBOX).where(*where).order_by(INBOX.c.received_at)
+        found = await self._database.read(
+            lambda connection: rows.read(connection, query, INBOX.c.key, delivery_of, UNFINISHED)
         )
-        rows = await self._database.read(lambda connection: connection.execute(query).all())
-        return [_delivery(row) for row in rows]
+        return found.rows
+
+
+def delivery_of(row: sa.RowMapping) -> Delivery:
+    """Return the delivery a row holds; raises `UnreadableValueError`.
+
+    `received_at` moves while a process has it in hand, and what an older version stored has no other time.
+    """
+    if not isinstance(row["payload"], dict):
+        raise UnreadableValueError("payload is no object")
+    at = row["received_at"] if row["arrived_at"] is None else row["arrived_at"]
+    return Delivery(row["key"], row["kind"], row["payload"], datetime.fromtimestamp(at, UTC))
 
 
 FINISH: Final = (
@@ -147,12 +163,6 @@ def _row(delivery: Delivery) -> dict[str, object]:
         "received_at": delivery.received_at.timestamp(),
         "arrived_at": delivery.received_at.timestamp(),
     }
-
-
-def _delivery(row: sa.Row[Any]) -> Delivery:
-    """Read a row; `received_at` moves while a process has it in hand, and what an older version stored has no more."""
-    at = row.received_at if row.arrived_at is None else row.arrived_at
-    return Delivery(row.key, row.kind, row.payload, datetime.fromtimestamp(at, UTC))
 
 
 def _a_rows(error: Exception) -> bool:

@@ -6,7 +6,7 @@ whoever follows waits for the database's signal.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import anyio
 import sqlalchemy as sa
@@ -14,11 +14,13 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from core import audit
+from core.changes import codec
 from core.changes.model import Json, State, Target
 from core.clock import Clock
 from core.errors import StorageError
-from core.storage import signals
+from core.storage import rows, signals
 from core.storage.database import Database
+from core.storage.rows import UnreadableRow
 from core.storage.tables import AUDIT, CHANGES
 
 LOG = structlog.get_logger(__name__)
@@ -50,16 +52,23 @@ def after(connection: Connection, seq: int) -> list[News]:
         .order_by(AUDIT.c.seq)
         .limit(PAGE)
     )
-    return [_news(row) for row in connection.execute(query)]
+    found = rows.fetch(connection, query, AUDIT.c.seq)
+    return [News(int(row.id)) if isinstance(row, UnreadableRow) else _news(row) for row in found]
 
 
-def _news(row: sa.Row[tuple[Json, ...]]) -> News:
-    if row.target is not None:
-        target = Target(**{**row.target, "id": row.target["id"] or str(row.result.get("id", ""))})
-        return News(row.seq, row.change_id, target, row.state in SENT)
-    if row.event == "drift":
-        return News(row.seq, "", _drifted(row.record), touched=True)
-    return News(row.seq, row.change_id or "")
+def _news(row: sa.RowMapping) -> News:
+    if row["target"] is not None:
+        target = rows.decoded(row, AUDIT.c.seq, _target)
+        known = None if isinstance(target, UnreadableRow) else target
+        return News(row["seq"], row["change_id"], known, row["state"] in SENT)
+    if row["event"] == "drift":
+        return News(row["seq"], "", _drifted(row["record"]), touched=True)
+    return News(row["seq"], row["change_id"] or "")
+
+
+def _target(row: sa.RowMapping) -> Target:
+    target = codec.target_of(row["target"])
+    return replace(target, id=target.id or str(row["result"].get("id", "")))
 
 
 def _drifted(text: str) -> Target | None:

@@ -15,6 +15,8 @@ from core.changes import codec, outbox
 from core.changes.model import Actor, ActorKind, Approvers, Json
 from core.changes.voting import among
 from core.errors import NotAllowed, StaleChange
+from core.storage import rows
+from core.storage.rows import UnreadableRow
 from core.storage.tables import SWITCHES
 
 NAME = "agents_paused"
@@ -50,9 +52,13 @@ class AgentsPaused(NotAllowed):
 
 def read(connection: Connection) -> Pause:
     """Return the switch; one that cannot be understood counts as paused."""
-    row = connection.execute(sa.select(SWITCHES).where(SWITCHES.c.name == NAME)).mappings().one_or_none()
+    query = sa.select(SWITCHES).where(SWITCHES.c.name == NAME)
+    row = next(iter(rows.fetch(connection, query, SWITCHES.c.name)), None)
     if row is None:
         return Pause()
+    if isinstance(row, UnreadableRow):
+        rows.note(row)
+        return Pause(paused=True)
     value = row["value"] if isinstance(row["value"], dict) else {}
     paused = value.get("paused") is not False
     return Pause(paused, _actor(row["by"]), datetime.fromtimestamp(row["at"], UTC), str(value.get("reason", "")))

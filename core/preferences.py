@@ -10,7 +10,9 @@ from sqlalchemy.engine import Connection
 
 from core.changes.model import Json
 from core.clock import Clock
+from core.storage import rows
 from core.storage.database import Database
+from core.storage.rows import UnreadableValueError
 from core.storage.tables import PREFERENCES
 
 
@@ -38,9 +40,24 @@ async def preferences_of(database: Database, team: str, person: str) -> Preferen
 
 def read(connection: Connection, team: str, person: str, *, lock: bool = False) -> Preferences:
     """Return what a person set, in the caller's transaction; with `lock` it stays so until that ends."""
-    query = sa.select(PREFERENCES.c.value).where(_of(team, person))
-    found = connection.execute(query.with_for_update() if lock else query).scalar_one_or_none()
-    return Preferences.of(found)
+    return Preferences.of(_stored(connection, team, person, lock=lock))
+
+
+def stored_of(row: sa.RowMapping) -> dict[str, Json]:
+    """Return what a row holds; raises `UnreadableValueError`."""
+    value = row["value"]
+    if not isinstance(value, dict):
+        raise UnreadableValueError("value is no object")
+    return value
+
+
+def _stored(connection: Connection, team: str, person: str, *, lock: bool) -> dict[str, Json]:
+    """Return a person's row; one that cannot be read counts as never set."""
+    query = sa.select(PREFERENCES).where(_of(team, person))
+    if lock:
+        query = query.with_for_update()
+    found = rows.read(connection, query, PREFERENCES.c.person, stored_of).rows
+    return found[0] if found else {}
 
 
 async def set_preferences(database: Database, clock: Clock, whose: tuple[str, str], **changed: bool) -> Preferences:
@@ -55,8 +72,10 @@ async def set_preferences(database: Database, clock: Clock, whose: tuple[str, st
         team, person = whose
         first = insert(PREFERENCES).values(team=team, person=person, value={}, at=now)
         connection.execute(first.on_conflict_do_nothing())
-        wanted = replace(read(connection, team, person, lock=True), **changed)
-        connection.execute(sa.update(PREFERENCES).where(_of(team, person)).values(value=asdict(wanted), at=now))
+        stored = _stored(connection, team, person, lock=True)
+        wanted = replace(Preferences.of(stored), **changed)
+        value = {**stored, **asdict(wanted)}  # what a newer version stored besides stays
+        connection.execute(sa.update(PREFERENCES).where(_of(team, person)).values(value=value, at=now))
         return wanted
 
     return await database.transact(work)

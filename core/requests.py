@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from core.changes.model import Actor, Change, Decision, Json, Origin
+from core.changes.model import Actor, Change, Decision, Json, Origin, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +61,8 @@ class Refused:
 
 
 Outcome = Done | Held | Refused
+
+
+def outcome_of(change: Change) -> Outcome:
+    """Return what a caller is told of a stored change."""
+    return Held(change) if change.state is State.HELD else Done(change=change)

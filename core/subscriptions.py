@@ -9,7 +9,6 @@ from functools import lru_cache, partial
 from typing import Final, Self
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy.engine import Connection
 
 from core import audit
@@ -18,10 +17,10 @@ from core.clock import Clock
 from core.errors import InvalidInput
 from core.policy.facts import Servers
 from core.policy.hours import Hours
+from core.storage import rows
 from core.storage.database import Database
 from core.storage.tables import SUBSCRIPTIONS
 
-LOG = structlog.get_logger(__name__)
 PER_CHANNEL: Final = 20
 PATTERNS: Final = 10
 PATTERN: Final = 253
@@ -276,17 +275,7 @@ def _of_channel(connection: Connection, team: str, channel: str) -> list[Subscri
 
 def _select(connection: Connection, where: sa.ColumnElement[bool]) -> list[Subscription]:
     query = sa.select(SUBSCRIPTIONS).where(where).order_by(SUBSCRIPTIONS.c.at, SUBSCRIPTIONS.c.id)
-    read = (_readable(row) for row in connection.execute(query).mappings())
-    return [one for one in read if one is not None]
-
-
-def _readable(row: sa.RowMapping) -> Subscription | None:
-    """One that a newer version wrote must not silence the others."""
-    try:
-        return _of_row(row)
-    except (InvalidInput, ValueError, TypeError, LookupError) as error:
-        LOG.warning("subscription cannot be read", id=row["id"], error=str(error)[:200])
-        return None
+    return rows.read(connection, query, SUBSCRIPTIONS.c.id, subscription_of).rows
 
 
 def _values(one: Subscription) -> dict[str, Json]:
@@ -302,7 +291,8 @@ def _values(one: Subscription) -> dict[str, Json]:
     }
 
 
-def _of_row(row: sa.RowMapping) -> Subscription:
+def subscription_of(row: sa.RowMapping) -> Subscription:
+    """Return the subscription a row holds; raises `InvalidInput` and what else reading a foreign row raises."""
     known = {one.value for one in Event}  # a newer version's event means nothing here
     return Subscription(
         id=row["id"],

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, TypeVar, cast
+from typing import Annotated, Final, TypeVar, cast
 
 import mcp.types as t
 from pydantic import AfterValidator, BaseModel, Field
@@ -31,6 +31,9 @@ def _state(word: str) -> str:
     if word and word not in set(State):
         raise PydanticCustomError("state", "{text}", {"text": f"there are {', '.join(State)}"})
     return word
+
+
+UNREADABLE_SHOWN: Final = 5
 
 
 class ChangesArguments(Arguments):
@@ -111,6 +114,7 @@ def _place(text: str) -> Place:
 
 def changes_page(found: ChangePage, nothing: str) -> Page:
     """Return a page of changes, as many as a result may hold."""
+    unreadable = _unreadable(found.unreadable)
 
     def page(count: int) -> Page:
         rows = found.changes[:count]
@@ -120,10 +124,17 @@ def changes_page(found: ChangePage, nothing: str) -> Page:
             next_cursor=sealed(CHANGES, f"{after.at!r}|{after.id}") if after else None,
         )
         more = f"More may follow; pass cursor {quote(listed.next_cursor)}." if listed.next_cursor else ""
-        text = joined((_table(rows) if rows else nothing, more), "\n")
+        text = joined((_table(rows) if rows else nothing, unreadable, more), "\n")
         return text, cast("Content", listed.model_dump(mode="json", exclude_none=True))
 
     return longest(len(found.changes), page)
+
+
+def _unreadable(ids: Sequence[str]) -> str:
+    if not ids:
+        return ""
+    more = f" and {len(ids) - UNREADABLE_SHOWN} more" if len(ids) > UNREADABLE_SHOWN else ""
+    return f"Cannot be read by this version of vpsops: {', '.join(ids[:UNREADABLE_SHOWN])}{more}."
 
 
 def _nothing(wanted: ChangesArguments) -> str:

@@ -82,6 +82,15 @@ def changes_page(
     return Post(f"{outside(title, 200)}: {said}", (header(title), *rows, foot(turns)))
 
 
+def with_unreadable(post: Post, ids: Sequence[str]) -> Post:
+    """Return a list with a line about changes that this version cannot read, where there are any."""
+    if not ids:
+        return post
+    shown = ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")  # noqa: PLR2004
+    said = f"Cannot be read by this version of vpsops: {shown}. A process of the newer version takes care of it."
+    return Post(f"{post.text} {outside(said, 400)}", (*post.blocks, context(plain(flat(said, 400)))))
+
+
 def card_page(change: Change, links: Mapping[str, str], verdict: Verdict | None) -> Post:
     """Say where a change's card is, and that what was typed is no vote."""
     if verdict is None:

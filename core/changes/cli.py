@@ -14,8 +14,9 @@ from core.changes import store
 from core.changes.model import Actor, Change, Vote
 from core.errors import ConfigurationError
 from core.storage import Database
+from core.storage.rows import UnreadableRow
 from core.storage.tables import CHANGES, OPEN_STATES
-from core.terminal import cell, columns, look, number, say, when
+from core.terminal import UNKNOWN, cell, columns, look, number, say, when
 
 MOST: Final = 1000
 RECORDS: Final = 200
@@ -53,11 +54,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _list(arguments: argparse.Namespace, database: Database) -> int:
     where = [CHANGES.c.state.in_(OPEN_STATES)] if arguments.open else []
-    changes = await database.read(lambda connection: store.select(connection, *where, limit=arguments.limit))
-    if not changes:
+    found = await database.read(lambda connection: store.batch(connection, *where, limit=arguments.limit))
+    if not found.rows and not found.unreadable:
         say("There are no open changes." if arguments.open else "There are no changes yet.")
         return 0
-    for line in columns([HEAD, *map(row, changes)]):
+    for line in columns([HEAD, *map(row, found.rows), *map(unreadable_row, found.unreadable)]):
         say(line)
     return 0
 
@@ -73,6 +74,12 @@ def row(change: Change) -> tuple[str, ...]:
         when(change.created_at.timestamp()),
         cell(change.note, 120),
     )
+
+
+def unreadable_row(found: UnreadableRow) -> tuple[str, ...]:
+    """Return a change that cannot be read as a row of the table; pure."""
+    note = f"cannot be read by this version ({cell(found.why)})"
+    return (cell(found.id), UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, note)
 
 
 async def _detail(change_id: str, database: Database) -> int:

@@ -1,7 +1,7 @@
 """Changes and votes to and from what the database holds; pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from core.changes.model import (
     Verdict,
     Vote,
 )
+from core.storage.rows import UnreadableValueError
 
 Row = Mapping[Any, Any]  # SQLAlchemy's rows are keyed by name or column
 
@@ -63,63 +64,118 @@ def change_values(change: Change) -> dict[str, Any]:
 
 
 def change_of(row: Row, votes: Sequence[Vote]) -> Change:
-    """Return the change a row holds."""
+    """Return the change a row holds; raises `UnreadableValueError` and what else reading a foreign row raises."""
     return Change(
-        id=row["id"],
+        id=_text(row, "id"),
         version=row["version"],
         state=State(row["state"]),
-        operation=row["operation"],
-        arguments=row["arguments"],
-        target=Target(**row["target"]),
+        operation=_text(row, "operation"),
+        arguments=_mapping(row, "arguments"),
+        target=target_of(row["target"]),
         actor=actor_of(row["actor"]),
-        origin=Origin(**row["origin"]),
-        reason=row["reason"],
+        origin=Origin(**_texts(Origin, row["origin"])),
+        reason=_text(row, "reason"),
         ruling=ruling_of(row["ruling"]),
-        digest=row["digest"],
+        digest=_text(row, "digest"),
         created_at=datetime.fromtimestamp(row["created_at"], UTC),
         expires_at=moment(row["expires_at"]),
         updated_at=datetime.fromtimestamp(row["updated_at"], UTC),
         votes=tuple(votes),
-        cost=row["cost"],
-        effect=row["effect"],
+        cost=_text(row, "cost"),
+        effect=_text(row, "effect"),
         sent_at=moment(row["sent_at"]),
         settled_at=moment(row["settled_at"]),
-        result=row["result"],
-        note=row["note"],
+        result=_mapping(row, "result"),
+        note=_text(row, "note"),
         overdue=bool(row["overdue"]),
         last_uptime=row["last_uptime"],
     )
 
 
+def target_of(stored: Row) -> Target:
+    """Return the target a column holds."""
+    return Target(**_texts(Target, stored))
+
+
 def actor_of(stored: Row) -> Actor:
     """Return the actor a column holds."""
     return Actor(
-        kind=ActorKind(stored["kind"]),
-        id=stored["id"],
-        name=stored["name"],
-        human=stored["human"],
-        aliases=tuple(stored["aliases"]),
-        groups=tuple(stored["groups"]),
+        kind=ActorKind(_text(stored, "kind")),
+        id=_text(stored, "id"),
+        name=_text(stored, "name"),
+        human=_text(stored, "human"),
+        aliases=_names(stored, "aliases"),
+        groups=_names(stored, "groups"),
     )
 
 
 def ruling_of(stored: Row) -> Ruling:
     """Return the ruling a column holds."""
     return Ruling(
-        decision=Decision(stored["decision"]),
-        rules=tuple(stored["rules"]),
-        votes=stored["votes"],
+        decision=Decision(_text(stored, "decision")),
+        rules=_names(stored, "rules"),
+        votes=int(stored["votes"]),
         approvers=approvers_of(stored["approvers"]),
-        reason=stored["reason"],
-        policy=stored["policy"],
-        requirements=tuple(approvers_of(one) for one in stored["requirements"]),
-        expires=stored["expires"],
+        reason=_text(stored, "reason"),
+        policy=_text(stored, "policy"),
+        requirements=tuple(approvers_of(one) for one in _list(stored, "requirements")),
+        expires=float(stored["expires"]),
     )
 
 
 def approvers_of(stored: Row) -> Approvers:
-    """Return the approvers a column holds."""
-    return Approvers(**{name: tuple(value) for name, value in stored.items()})
+    """Return the approvers a column holds; raises on a kind of approvers that this version does not know.
+
+    To leave such a kind out would widen or narrow who may vote.
+    """
+    unknown = stored.keys() - KINDS_OF_APPROVERS
+    if unknown:
+        raise UnreadableValueError("approvers of an unknown kind")
+    return Approvers(**{name: _names(stored, name) for name in stored})
+
+
+KINDS_OF_APPROVERS = frozenset(one.name for one in fields(Approvers))
+
+
+def _texts(kind: type[Target | Origin], stored: Row) -> dict[str, str]:
+    """Return the fields of a value that is made of texts; keys that this version does not know are left out."""
+    if not isinstance(stored, Mapping):
+        raise UnreadableValueError(f"{kind.__name__.lower()} is no object")
+    return {one.name: _text(stored, one.name) for one in fields(kind) if one.name in stored}
+
+
+def _value(stored: object, name: str) -> Any:
+    if not isinstance(stored, Mapping) or name not in stored:
+        raise UnreadableValueError(f"{name} is missing")
+    return stored[name]
+
+
+def _text(stored: Row, name: str) -> str:
+    value = _value(stored, name)
+    if not isinstance(value, str):
+        raise UnreadableValueError(f"{name} is no text")
+    return value
+
+
+def _mapping(stored: Row, name: str) -> Mapping[str, Any]:
+    value = stored[name]
+    if not isinstance(value, dict):
+        raise UnreadableValueError(f"{name} is no object")
+    return value
+
+
+def _list(stored: Row, name: str) -> list[Any]:
+    value = _value(stored, name)
+    if not isinstance(value, list):
+        raise UnreadableValueError(f"{name} is no list")
+    return value
+
+
+def _names(stored: Row, name: str) -> tuple[str, ...]:
+    value = _list(stored, name)
+    if not all(isinstance(one, str) for one in value):
+        raise UnreadableValueError(f"{name} holds what is no text")
+    return tuple(value)
 
 
 def vote_values(change_id: str, vote: Vote) -> dict[str, Any]:

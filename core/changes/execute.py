@@ -22,7 +22,7 @@ from core.changes.model import Change, Json, State
 from core.changes.preview import Preview, look_again
 from core.clock import Clock
 from core.continuity import Continuity, StoreWentBackError
-from core.errors import InvalidInput, StaleChange, StorageError, VpsopsError
+from core.errors import InvalidInput, StaleChange, StorageError, UnreadableRowError, VpsopsError
 from core.limits import ledger
 from core.limits.ledger import LimitReached
 from core.limits.look import look
@@ -88,6 +88,8 @@ class Runner:
             log.info("change moved on elsewhere")
         except StoreWentBackError:
             await self._went_back()
+        except UnreadableRowError as error:  # left to a process that can read it
+            log.info("change left to others", why=error.why)
         except StorageError as error:  # the keeper of some process finds it again
             log.error("storage failed", error=error.message, error_id=error.error_id)
         finally:

@@ -6,7 +6,7 @@ every step is compare-and-set.
 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import sqlalchemy as sa
@@ -24,7 +24,7 @@ from core.storage.database import Database
 from core.storage.leases import Process, alive
 from core.storage.tables import CHANGES
 from core.subscriptions import somebody_looks
-from core.supervision import RoundRecorder, no_record
+from core.supervision import RoundRecorder, error_id_of, no_record
 from core.timing import Timing
 
 LOG = structlog.get_logger(__name__)
@@ -60,6 +60,7 @@ class Keeper:
     watch: Callable[[float], None]
     always: bool = False  # a channel that the settings name wants to hear of everything
     continuity: Continuity | None = None
+    broken: set[str] = field(default_factory=set)  # changes whose step broke, of which the log knows
 
     async def keep(self, record_round: RoundRecorder = no_record) -> None:
         """Keep on until cancelled; a database that is away is told once and tried again."""
@@ -119,6 +120,12 @@ class Keeper:
             await self.database.transact(lambda connection: step(connection, change, self.clock))
         except StaleChange:
             LOG.info("change moved on elsewhere", change=change.id)
+        except StorageError:
+            raise
+        except Exception as error:  # one that cannot be settled must not keep the others from it
+            if change.id not in self.broken:
+                self.broken.add(change.id)
+                LOG.exception("step broke", change=change.id, error_id=error_id_of(error))
 
 
 def expire(connection: Connection, change: Change, clock: Clock) -> Change:

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 
 from core.changes import store
 from core.changes.model import Change, State
+from core.storage.rows import Batch
 from core.storage.tables import CHANGES
 
 MOST = 200
@@ -31,16 +32,22 @@ class Wanted:
 
 def find(connection: Connection, wanted: Wanted, limit: int) -> list[Change]:
     """Return a page of changes, newest first; one that begins after an unknown change is the first page."""
+    return batch(connection, wanted, limit).rows
+
+
+def batch(connection: Connection, wanted: Wanted, limit: int) -> Batch[Change]:
+    """Return a page of changes, and what of it cannot be read by this version."""
     where = [*_plain(wanted), *_after(connection, wanted.before)]
     if wanted.server:
         where.append(_named(connection, wanted.server, store.of_teams(wanted.teams)))
-    return store.select(connection, *where, limit=min(limit, MOST))
+    return store.batch(connection, *where, limit=min(limit, MOST))
 
 
 def count_by_state(connection: Connection, wanted: Wanted) -> Mapping[State, int]:
     """Return how many changes are in which state."""
     query = sa.select(CHANGES.c.state, sa.func.count()).where(*_plain(wanted)).group_by(CHANGES.c.state)
-    return {State(state): count for state, count in connection.execute(query).all()}
+    known = {state.value for state in State}  # a newer version's state has no name here
+    return {State(state): count for state, count in connection.execute(query).all() if state in known}
 
 
 def _plain(wanted: Wanted) -> list[sa.ColumnElement[bool]]:

@@ -14,9 +14,10 @@ from sqlalchemy.engine import Connection
 from core import audit
 from core.changes.model import Json
 from core.clock import Clock
-from core.storage import signals
+from core.storage import rows, signals
 from core.storage.database import Database
 from core.storage.leases import HORIZON_SECONDS, ahead, dead
+from core.storage.rows import UnreadableValueError
 from core.storage.tables import COPIES, OUTBOX
 
 CLAIM_SECONDS = 30.0
@@ -24,6 +25,10 @@ NEWS = "news:"
 QUIET = "quiet hours"
 """Why a message waits that is held back on purpose, in place of an error."""
 GATHERED = 500
+KINDS = ("card", "notice", "event", "news")
+LEFT_SECONDS = 60.0
+"""What this process cannot read is left to others for so long before it is looked at again."""
+UNREADABLE = "cannot be read by this version"
 MAX_ERROR = 300
 
 
@@ -111,6 +116,7 @@ class Outbox:
         self._owner = owner
         self._clock = clock
         self._looked = database.signals.mark(signals.OUTBOX)
+        self._left: dict[str, float] = {}
 
     async def claim(self, limit: int = 20) -> list[Message]:
         """Take the oldest topics' messages for 30 s; a topic is with one deliverer at a time, as long as that lives."""
@@ -125,6 +131,7 @@ class Outbox:
         query = (
             sa.select(OUTBOX.c.topic)
             .where(OUTBOX.c.state == "waiting", ~ahead(OUTBOX.c.not_before, tick), OUTBOX.c.topic.not_in(busy))
+            .where(OUTBOX.c.kind.in_(KINDS), OUTBOX.c.topic.not_in(self._left_topics()))
             .group_by(OUTBOX.c.topic)
             .order_by(sa.func.min(OUTBOX.c.id))
             .limit(limit)
@@ -136,14 +143,33 @@ class Outbox:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(1987080194)"))
         tick = self._database.tick(connection)
         topics = self._due(connection, tick, limit)
-        mine = (OUTBOX.c.state == "waiting") & OUTBOX.c.topic.in_(topics) & ~ahead(OUTBOX.c.not_before, tick)
+        due = OUTBOX.c.topic.in_(topics) & ~ahead(OUTBOX.c.not_before, tick)
+        mine = (OUTBOX.c.state == "waiting") & due & OUTBOX.c.kind.in_(KINDS)
         connection.execute(
             sa.update(OUTBOX)
             .where(mine)
             .values(owner=self._owner, until=tick + CLAIM_SECONDS, attempts=OUTBOX.c.attempts + 1)
         )
-        rows = connection.execute(sa.select(OUTBOX).where(mine).order_by(OUTBOX.c.id)).mappings()
-        return [_message(row) for row in rows]
+        return self._read(connection, mine)
+
+    def _read(self, connection: Connection, taken: sa.ColumnElement[bool]) -> list[Message]:
+        """Return messages that were taken; those that cannot be read go back, for a process that can."""
+        found = rows.read(connection, sa.select(OUTBOX).where(taken).order_by(OUTBOX.c.id), OUTBOX.c.id, message_of)
+        if found.unreadable:
+            later = self._database.tick(connection) + LEFT_SECONDS
+            ids = [int(row.id) for row in found.unreadable]
+            self._mark(connection, ids, not_before=later, owner=None, until=None, error=UNREADABLE)
+        return found.rows
+
+    async def leave(self, topic: str, ids: Sequence[int]) -> None:
+        """Put messages back that this process cannot deliver and another may; take none of their topic for a while."""
+        self._left[topic] = self._clock.monotonic() + LEFT_SECONDS
+        await self.retry(ids, after=0.0, error=UNREADABLE)
+
+    def _left_topics(self) -> list[str]:
+        now = self._clock.monotonic()
+        self._left = {topic: until for topic, until in self._left.items() if until > now}
+        return list(self._left)
 
     async def done(self, ids: Sequence[int]) -> None:
         """Settle messages that were delivered; they are not kept."""
@@ -173,13 +199,12 @@ class Outbox:
 
         def work(connection: Connection) -> list[Message]:
             free = OUTBOX.c.owner.is_(None) | (OUTBOX.c.owner == self._owner)
-            mine = (OUTBOX.c.topic == topic) & (OUTBOX.c.state == "waiting") & free
+            mine = (OUTBOX.c.topic == topic) & (OUTBOX.c.state == "waiting") & free & OUTBOX.c.kind.in_(KINDS)
             some = sa.select(OUTBOX.c.id).where(mine).order_by(OUTBOX.c.id).limit(GATHERED)
             until = self._database.tick(connection) + CLAIM_SECONDS
             taken = OUTBOX.c.id.in_(list(connection.scalars(some)))
             connection.execute(sa.update(OUTBOX).where(taken).values(owner=self._owner, until=until))
-            rows = connection.execute(sa.select(OUTBOX).where(taken).order_by(OUTBOX.c.id)).mappings()
-            return [_message(row) for row in rows]
+            return self._read(connection, taken)
 
         return await self._database.transact(work, wake=False)
 
@@ -222,15 +247,15 @@ class Outbox:
     async def copies(self, topic: str) -> list[Copy]:
         """Return what was posted of a topic, oldest first."""
         query = sa.select(COPIES).where(COPIES.c.topic == topic).order_by(COPIES.c.at)
-        rows = await self._database.read(lambda connection: connection.execute(query).all())
-        return [Copy(row.topic, row.purpose, row.channel, row.ts) for row in rows]
+        found = await self._database.read(lambda connection: connection.execute(query).all())
+        return [Copy(row.topic, row.purpose, row.channel, row.ts) for row in found]
 
     async def copies_of(self, topics: Sequence[str]) -> Mapping[str, list[Copy]]:
         """Return what was posted of some topics, oldest first."""
         query = sa.select(COPIES).where(COPIES.c.topic.in_(topics)).order_by(COPIES.c.at)
-        rows = await self._database.read(lambda connection: connection.execute(query).all()) if topics else []
+        copies = await self._database.read(lambda connection: connection.execute(query).all()) if topics else []
         found: dict[str, list[Copy]] = {topic: [] for topic in topics}
-        for row in rows:
+        for row in copies:
             found[row.topic].append(Copy(row.topic, row.purpose, row.channel, row.ts))
         return found
 
@@ -255,7 +280,12 @@ class Outbox:
         await self._database.transact(lambda connection: connection.execute(sa.delete(COPIES).where(gone)), wake=False)
 
 
-def _message(row: sa.RowMapping) -> Message:
+def message_of(row: sa.RowMapping) -> Message:
+    """Return the message a row holds; raises `UnreadableValueError`."""
+    if row["kind"] not in KINDS:
+        raise UnreadableValueError("a kind of message that is not known")
+    if not isinstance(row["payload"], dict):
+        raise UnreadableValueError("payload is no object")
     return Message(
         id=row["id"],
         topic=row["topic"],

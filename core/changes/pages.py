@@ -41,6 +41,8 @@ class ChangePage:
 
     changes: tuple[Change, ...]
     next: Place | None = None
+    unreadable: tuple[str, ...] = ()
+    """Ids of changes on this page that this version cannot read."""
 
 
 def place_of(change: Change) -> Place:
@@ -51,18 +53,21 @@ def place_of(change: Change) -> Place:
 def page(connection: Connection, wanted: Query, visible: Callable[[Change], bool]) -> ChangePage:
     """Return a page of the changes that are wanted and visible; it may be short, even empty, where more follow."""
     found: list[Change] = []
+    unreadable: list[str] = []
     after, rows, size = wanted.after, 0, min(max(wanted.limit + 1, SMALL), BATCH)
     while rows < MOST_ROWS:
-        batch = store.select(connection, *_where(wanted, after), limit=size)
+        there = store.batch(connection, *_where(wanted, after), limit=size)
+        batch = there.rows
+        unreadable += [row.id for row in there.unreadable]
         for change in batch:
             if len(found) == wanted.limit:
-                return ChangePage(tuple(found), place_of(found[-1]) if found else after)
+                return ChangePage(tuple(found), place_of(found[-1]) if found else after, tuple(unreadable))
             if visible(change) and _about(change, wanted.server):
                 found.append(change)
         if len(batch) < size:
-            return ChangePage(tuple(found))
+            return ChangePage(tuple(found), unreadable=tuple(unreadable))
         after, rows, size = place_of(batch[-1]), rows + size, BATCH
-    return ChangePage(tuple(found), after)
+    return ChangePage(tuple(found), after, tuple(unreadable))
 
 
 def _where(wanted: Query, after: Place | None) -> list[sa.ColumnElement[bool]]:

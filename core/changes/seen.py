@@ -6,13 +6,15 @@ Each is one row of the switches, which hold a JSON value by name.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from pydantic import ValidationError
 from sqlalchemy.engine import Connection
 
 from core.changes.model import Json
+from core.storage import rows
+from core.storage.rows import UnreadableRow
 from core.storage.tables import SWITCHES
 from core.wayscloud.models import Server
 
@@ -41,15 +43,15 @@ class Fleet:
 def read_fleet(connection: Connection, now: datetime) -> Fleet:
     """Return the stored fleet, or an empty one where it is too old or cannot be read."""
     row = _row(connection, FLEET)
-    if row is None or not 0 <= now.timestamp() - row.at <= KEEP_SECONDS or not isinstance(row.value, dict):
+    if row is None or not 0 <= now.timestamp() - row["at"] <= KEEP_SECONDS or not isinstance(row["value"], dict):
         return Fleet()
     try:
         servers = [
-            Server(id=ident, hostname=one[0], status=one[1], power_state=one[2]) for ident, one in row.value.items()
+            Server(id=ident, hostname=one[0], status=one[1], power_state=one[2]) for ident, one in row["value"].items()
         ]
     except (ValidationError, LookupError, TypeError):
         return Fleet()
-    return Fleet({one.id: one for one in servers}, datetime.fromtimestamp(row.at, UTC))
+    return Fleet({one.id: one for one in servers}, datetime.fromtimestamp(row["at"], UTC))
 
 
 def write_fleet(connection: Connection, fleet: Fleet, now: datetime) -> None:
@@ -60,7 +62,7 @@ def write_fleet(connection: Connection, fleet: Fleet, now: datetime) -> None:
 def read(connection: Connection, name: str) -> dict[str, Json]:
     """Return what is stored under a name; nothing where nothing is."""
     row = _row(connection, name)
-    return dict(row.value) if row is not None and isinstance(row.value, dict) else {}
+    return dict(row["value"]) if row is not None and isinstance(row["value"], dict) else {}
 
 
 def write(connection: Connection, name: str, value: Mapping[str, Json], now: datetime) -> None:
@@ -71,9 +73,13 @@ def write(connection: Connection, name: str, value: Mapping[str, Json], now: dat
         connection.execute(sa.insert(SWITCHES).values(name=name, **values))
 
 
-def _row(connection: Connection, name: str) -> sa.Row[Any, Any] | None:
-    query = sa.select(SWITCHES.c.value, SWITCHES.c.at).where(SWITCHES.c.name == name)
-    return connection.execute(query).one_or_none()
+def _row(connection: Connection, name: str) -> sa.RowMapping | None:
+    query = sa.select(SWITCHES.c.name, SWITCHES.c.value, SWITCHES.c.at).where(SWITCHES.c.name == name)
+    row = next(iter(rows.fetch(connection, query, SWITCHES.c.name)), None)
+    if isinstance(row, UnreadableRow):
+        rows.note(row)
+        return None
+    return row
 
 
 def chunks(values: Sequence[Json], size: int) -> list[Sequence[Json]]:

@@ -4,7 +4,7 @@ A step is compare-and-set on the version and brings its audit record and its car
 what happened, what is recorded of it and what people are told cannot come apart.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,8 @@ from core import audit
 from core.changes import codec, outbox
 from core.changes.model import Change, Json, State, Vote, check_step
 from core.errors import StaleChange, UnknownChange
+from core.storage import rows
+from core.storage.rows import Batch, UnreadableRow
 from core.storage.signals import touch
 from core.storage.tables import CHANGES, VOTES
 
@@ -85,10 +87,16 @@ def add_vote(connection: Connection, change_id: str, vote: Vote) -> None:
 def load(connection: Connection, change_id: str, *, lock: bool = False) -> Change:
     """Return a change; raises `UnknownChange`. With `lock` nobody else moves it until the commit."""
     query = sa.select(CHANGES).where(CHANGES.c.id == change_id)
-    row = connection.execute(query.with_for_update() if lock else query).mappings().one_or_none()
-    if row is None:
+    found = next(iter(rows.fetch(connection, query.with_for_update() if lock else query, CHANGES.c.id)), None)
+    if found is None:
         raise unknown(change_id)
-    return codec.change_of(row, votes_of(connection, [change_id]).get(change_id, ()))
+    change: Change | UnreadableRow = (
+        found if isinstance(found, UnreadableRow) else rows.decoded(found, CHANGES.c.id, _decoder(connection)([found]))
+    )
+    if isinstance(change, UnreadableRow):
+        rows.note(change)
+        raise change.error
+    return change
 
 
 def unknown(change_id: str) -> UnknownChange:
@@ -97,26 +105,52 @@ def unknown(change_id: str) -> UnknownChange:
 
 
 def by_key(connection: Connection, key: str) -> Change | None:
-    """Return the change a deduplication key made, if any."""
+    """Return the change a deduplication key made, if any; raises `UnreadableRowError`."""
     return _one(connection, CHANGES.c.key == key)
 
 
 def by_lock(connection: Connection, lock: str) -> Change | None:
-    """Return the change that holds a server, if any."""
+    """Return the change that holds a server, if any; raises `UnreadableRowError`."""
     return _one(connection, CHANGES.c.lock == lock)
 
 
 def _one(connection: Connection, where: sa.ColumnElement[bool]) -> Change | None:
-    found = select(connection, where, limit=1)
-    return found[0] if found else None
+    found = batch(connection, where, limit=1)
+    if not found.rows and found.unreadable:
+        raise found.unreadable[0].error
+    return found.rows[0] if found.rows else None
 
 
-def select(connection: Connection, *where: sa.ColumnElement[bool], limit: int = 100) -> list[Change]:
-    """Return changes with their votes, newest first."""
-    query = sa.select(CHANGES).where(*where).order_by(CHANGES.c.created_at.desc(), CHANGES.c.id).limit(limit)
-    rows = connection.execute(query).mappings().all()
-    votes = votes_of(connection, [row["id"] for row in rows])
-    return [codec.change_of(row, votes.get(row["id"], ())) for row in rows]
+def select(
+    connection: Connection, *where: sa.ColumnElement[bool], limit: int = 100, oldest_first: bool = False
+) -> list[Change]:
+    """Return changes with their votes, newest first unless told; those that cannot be read here are left out."""
+    return batch(connection, *where, limit=limit, oldest_first=oldest_first).rows
+
+
+def batch(
+    connection: Connection, *where: sa.ColumnElement[bool], limit: int = 100, oldest_first: bool = False
+) -> Batch[Change]:
+    """Return changes with their votes, newest first unless told, and what of them cannot be read here."""
+    created = CHANGES.c.created_at if oldest_first else CHANGES.c.created_at.desc()
+    query = sa.select(CHANGES).where(*where).order_by(created, CHANGES.c.id)
+    return rows.read_with(connection, query, CHANGES.c.id, _decoder(connection), limit)
+
+
+def _decoder(connection: Connection) -> rows.Decoder[Change]:
+    """Decode changes of which a vote cannot be read as little as one whose own row cannot."""
+
+    def prepare(page: Sequence[sa.RowMapping]) -> Callable[[sa.RowMapping], Change]:
+        votes = votes_of(connection, [row["id"] for row in page])
+        return lambda row: codec.change_of(row, _readable(votes.get(row["id"], ())))
+
+    return prepare
+
+
+def _readable(votes: "Votes") -> tuple[Vote, ...]:
+    if isinstance(votes, UnreadableRow):
+        raise votes.error
+    return votes
 
 
 def in_states(*states: State) -> sa.ColumnElement[bool]:
@@ -129,14 +163,24 @@ def of_teams(teams: frozenset[str]) -> list[sa.ColumnElement[bool]]:
     return [CHANGES.c.origin["team"].as_string().in_(sorted(teams))] if teams else []
 
 
-def votes_of(connection: Connection, ids: Sequence[str]) -> Mapping[str, tuple[Vote, ...]]:
+Votes = tuple[Vote, ...] | UnreadableRow
+"""The votes on a change, or why one of them cannot be read: then none of them counts here."""
+
+
+def votes_of(connection: Connection, ids: Sequence[str]) -> Mapping[str, Votes]:
     """Return the votes on some changes, in the order they came."""
+    found: dict[str, Votes] = {}
     if not ids:
-        return {}
-    rows = connection.execute(sa.select(VOTES).where(VOTES.c.change_id.in_(ids)).order_by(VOTES.c.at)).mappings()
-    found: dict[str, tuple[Vote, ...]] = {}
-    for row in rows:
-        found[row["change_id"]] = (*found.get(row["change_id"], ()), codec.vote_of(row))
+        return found
+    query = sa.select(VOTES).where(VOTES.c.change_id.in_(ids)).order_by(VOTES.c.at)
+    for row in rows.fetch(connection, query, VOTES.c.change_id):
+        if isinstance(row, UnreadableRow):
+            found[row.id] = row
+            continue
+        ident, vote = row["change_id"], rows.decoded(row, VOTES.c.change_id, codec.vote_of)
+        before = found.get(ident, ())
+        if not isinstance(before, UnreadableRow):
+            found[ident] = vote if isinstance(vote, UnreadableRow) else (*before, vote)
     return found
 
 
@@ -148,8 +192,15 @@ def column(wanted: sa.Column[Any], change_id: str) -> sa.Select[tuple[Any]]:
 def touched(connection: Connection, now: datetime, seconds: float) -> set[str]:
     """Return the server ids and hostnames that open or just finished changes are about."""
     recent = CHANGES.c.updated_at > now.timestamp() - seconds
-    query = sa.select(CHANGES.c.target, CHANGES.c.result).where(sa.or_(CHANGES.c.lock.is_not(None), recent))
-    found: set[str] = set()
-    for row in connection.execute(query):
-        found |= {row.target["id"], row.target["hostname"].lower(), str(row.result.get("id", ""))}
+    columns = (CHANGES.c.id, CHANGES.c.target, CHANGES.c.result)
+    query = sa.select(*columns).where(sa.or_(CHANGES.c.lock.is_not(None), recent))
+    locks = connection.scalars(sa.select(CHANGES.c.lock).where(CHANGES.c.lock.is_not(None)))
+    found = {lock.partition(":")[2] for lock in locks if lock}  # also of a change whose row cannot be read
+    for names in rows.read(connection, query, CHANGES.c.id, _names).rows:
+        found |= names
     return found - {""}
+
+
+def _names(row: sa.RowMapping) -> set[str]:
+    target = codec.target_of(row["target"])
+    return {target.id, target.hostname.lower(), str(row["result"].get("id", ""))}

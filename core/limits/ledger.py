@@ -14,6 +14,7 @@ from core.changes.model import Change, State
 from core.errors import NotAllowed
 from core.limits.model import HOUR, Account, Create, Exceeded, Limits, same_principal, too_dear, too_many, too_often
 from core.policy.facts import BILLED
+from core.storage import rows
 from core.storage.tables import CHANGES
 
 APPEARING = 600.0  # seconds within which a server that was made shows in the list
@@ -62,18 +63,26 @@ def _raise(exceeded: Exceeded | None) -> None:
 
 
 def _asked_at(connection: Connection, change: Change, now: datetime) -> list[float]:
-    query = sa.select(CHANGES.c.created_at, CHANGES.c.actor).where(CHANGES.c.created_at > now.timestamp() - HOUR)
-    rows = connection.execute(query).all()
-    return [row.created_at for row in rows if same_principal(codec.actor_of(row.actor), change.actor)]
+    """Return when this asker asked in the last hour; what cannot be read counts as theirs, and as asked now."""
+    columns = (CHANGES.c.id, CHANGES.c.created_at, CHANGES.c.actor)
+    query = sa.select(*columns).where(CHANGES.c.created_at > now.timestamp() - HOUR)
+    found = rows.read(connection, query, CHANGES.c.id, lambda row: (row["created_at"], codec.actor_of(row["actor"])))
+    own = [at for at, actor in found.rows if same_principal(actor, change.actor)]
+    return own + [now.timestamp()] * len(found.unreadable)
 
 
 def _creates(connection: Connection, where: sa.ColumnElement[bool], now: datetime) -> list[Create]:
-    """Return creates, with those that ended well so lately that the list may not show their server yet."""
+    """Return creates, with those that ended well so lately that the list may not show their server yet.
+
+    One that cannot be read counts as one of unknown name and plan.
+    """
     done = sa.and_(CHANGES.c.state == State.SUCCEEDED.value, CHANGES.c.updated_at > now.timestamp() - APPEARING)
-    query = sa.select(CHANGES.c.target, CHANGES.c.result).where(
-        CHANGES.c.operation.in_(sorted(BILLED)), sa.or_(where, done)
-    )
-    return [
-        Create(row.target["hostname"], row.target["plan"], str(row.result.get("id", "")))
-        for row in connection.execute(query)
-    ]
+    columns = (CHANGES.c.id, CHANGES.c.target, CHANGES.c.result)
+    query = sa.select(*columns).where(CHANGES.c.operation.in_(sorted(BILLED)), sa.or_(where, done))
+    found = rows.read(connection, query, CHANGES.c.id, _create)
+    return found.rows + [Create("", "", "") for _ in found.unreadable]
+
+
+def _create(row: sa.RowMapping) -> Create:
+    target = codec.target_of(row["target"])
+    return Create(target.hostname, target.plan, str(row["result"].get("id", "")))

@@ -1,6 +1,6 @@
 """What was accepted is worked off: each once, clicks not behind commands, and nothing forgotten at the end."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,8 +102,8 @@ class Watched(Inbox):
         super().__init__(database, clock)
         self.looked = anyio.Semaphore(0)
 
-    async def unfinished(self, *, older_than: float) -> list[Delivery]:
-        found = await super().unfinished(older_than=older_than)
+    async def unfinished(self, *, older_than: float, kinds: Collection[str] = ()) -> list[Delivery]:
+        found = await super().unfinished(older_than=older_than, kinds=kinds)
         self.looked.release()
         return found
 

@@ -17,7 +17,7 @@ from tests.unit.bot.card_snapshots import DIRECTORY
 from tests.unit.bot.surfaces import surfaces
 
 DOCS: Final = FOLDER.parent
-HELPERS: Final = {"fit_post", "shareable", "without_table", "change_rows"}
+HELPERS: Final = {"fit_post", "shareable", "without_table", "change_rows", "with_unreadable"}
 """They change what another function has drawn, or draw a part of it."""
 ENDS: Final = ("_page", "_view", "_note", "_notice", "_post", "_table", "_card", "_home", "_details")
 ONE, ALL = 100_000, 3_000_000

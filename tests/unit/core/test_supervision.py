@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core import supervision
 from core.errors import ConfigurationError, StorageError
 from core.supervision import JITTER, LONGEST_PAUSE_SECONDS, STEADY_SECONDS, Supervisor, TaskStatus, pause_seconds
 from tests.fakes.clock import FakeClock
@@ -72,6 +73,12 @@ class Watch:
             while not condition():
                 self.clock.advance(step)
                 await anyio.lowlevel.checkpoint()
+
+
+@pytest.fixture(autouse=True)
+def fresh_logger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A logger that no other test has used: a used one keeps its configuration."""
+    monkeypatch.setattr(supervision, "logger", structlog.get_logger())
 
 
 @asynccontextmanager
