@@ -52,8 +52,10 @@ def _start(given: str, options: Options) -> None:
     host, port = address_of(given, DEFAULT)
     require(settings, http=settings.slack_app_token is None)
     configure_logging(settings)
+    proxied = settings.slack_app_token is None or bool(settings.slack_client_id)  # Slack, or workspaces, come by HTTP
     with listen(host, port) as sock:
-        run_server(_main, settings, site_of(settings, sock, SystemClock(), host), sock, options)
+        site = site_of(settings, sock, SystemClock(), host, proxied=proxied)
+        run_server(_main, settings, site, sock, options)
 
 
 async def _main(settings: Settings, site: Site, sock: socket.socket, options: Options) -> None:

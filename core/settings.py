@@ -28,6 +28,7 @@ SECRETS = frozenset(
 MAX_CONFIG_BYTES = 1_000_000
 MAX_SECRET_BYTES = 65_536
 CHOICE = re.compile(r"\^\(([a-z|]+)\)\$")  # a pattern that is a choice of words
+LOCAL = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?(/.*)?")  # for simulators
 ACTOR = re.compile(r"[UWuw][A-Za-z0-9]{1,30}|[^@\s]{1,64}@[^@\s]{1,190}")
 
 
@@ -219,7 +220,10 @@ class Settings(BaseModel):
         for name, value in (("WAYSCLOUD_API_URL", self.api_url), ("SLACK_API_URL", self.slack_api_url)):
             if not value.startswith(("https://", "http://")):
                 raise ValueError(f"{name} must begin with https:// (or http:// for a simulator)")
-        if self.slack_url and not self.slack_url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        for name, value in (("SLACK_API_URL", self.slack_api_url), ("VPSOPS_SLACK_URL", self.slack_url)):
+            if "@" in value.partition("://")[2].partition("/")[0]:
+                raise ValueError(f"{name} must hold no user and no password")
+        if self.slack_url and not self.slack_url.startswith("https://") and not LOCAL.fullmatch(self.slack_url):
             raise ValueError("VPSOPS_SLACK_URL must begin with https://")
         return self
 
@@ -309,6 +313,8 @@ def read_config(path: str) -> dict[str, Any]:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.", hint="Check VPSOPS_CONFIG.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: {error}.", hint="The file must be TOML in UTF-8.") from None
+    except RecursionError:
+        raise ConfigurationError(f"{path}: its values are nested too deeply.", hint="Is it the right file?") from None
 
 
 def _from_file(path: str, known: set[str]) -> dict[str, Any]:

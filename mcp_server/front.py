@@ -195,7 +195,7 @@ def _load(path: str) -> Mapping[str, Any] | None:
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123
             loaded = json.load(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return loaded if isinstance(loaded, dict) else None
 

@@ -27,6 +27,7 @@ from core.app import Core
 from core.errors import StorageError
 from mcp_server.auth import Direct, Door, Verifier, caller_of, open_verifier
 from mcp_server.identity import SCOPES
+from mcp_server.names import NameCheck
 from mcp_server.narrowing import reach_over
 from mcp_server.server import NAME, Options, build_server, changing_tools
 from mcp_server.shutdown import Shutdown
@@ -115,7 +116,7 @@ def _routes(doors: Callable[[str], ASGIApp], server: Server[Any], site: Site) ->
     address = ADDRESS.validate_python(site.url)
     trust = site.access.trust
     metadata = str(build_resource_metadata_url(address)) if trust else ""
-    routes: list[BaseRoute] = [Route(PATH, _for_pages(doors(metadata), site))]
+    routes: list[BaseRoute] = [Route(PATH, NameCheck(_for_pages(doors(metadata), site)))]
     if trust:
         routes += create_protected_resource_routes(
             address,
@@ -129,7 +130,7 @@ def _routes(doors: Callable[[str], ASGIApp], server: Server[Any], site: Site) ->
 def _for_pages(app: ASGIApp, site: Site) -> ASGIApp:
     """Answer what browsers ask before a page of a configured origin may call."""
     if not site.pages:
-        return _Asgi(app)
+        return app
     return CORSMiddleware(
         app,
         allow_origins=list(site.pages),
@@ -137,16 +138,6 @@ def _for_pages(app: ASGIApp, site: Site) -> ASGIApp:
         allow_headers=["*"],
         expose_headers=list(SHOWN_TO_PAGES),
     )
-
-
-class _Asgi:
-    """An endpoint that Starlette takes for an application rather than for a function of a request."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
 
 
 class Endpoint:

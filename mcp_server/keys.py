@@ -135,8 +135,10 @@ def discovery_addresses(issuer: str) -> list[str]:
 
 
 def check_address(address: str) -> None:
-    """Raise `ValueError` unless an address is HTTPS, or on this machine."""
+    """Raise `ValueError` unless an address is HTTPS, or on this machine, and holds no password."""
     parts = urlsplit(address)
+    if "@" in parts.netloc:
+        raise ValueError("it must hold no user and no password")
     if not parts.hostname or (parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK)):
         raise ValueError("it must be an https:// address")
 

@@ -34,11 +34,11 @@ class Site:
     """The origins that were configured, which get the headers a browser asks for."""
 
 
-def site_of(settings: Settings, sock: socket.socket, clock: Clock, named: str = "") -> Site:
-    """Return the site on a bound socket; `named` is the host as `--http` has it.
+def site_of(settings: Settings, sock: socket.socket, clock: Clock, named: str = "", *, proxied: bool = False) -> Site:
+    """Return the site on a bound socket; `named` is the host as `--http` has it, `proxied` that others must reach it.
 
     Raises `ConfigurationError` for settings that do not fit, and for an open door: beyond loopback,
-    by address or by name, there is no serving without authentication.
+    by address, by name or through a proxy, there is no serving without authentication.
     """
     local = f"{base_of(sock)}{PATH}"
     url = settings.http_url or local
@@ -46,7 +46,7 @@ def site_of(settings: Settings, sock: socket.socket, clock: Clock, named: str = 
     hosts = _hosts(settings, url, named)
     access = Access(_tokens(settings, clock), _trust(settings, url, sock))
     if not access.required:
-        _check_closed(sock, hosts)
+        _check_closed(sock, hosts, proxied=proxied)
     pages = _listed(settings.http_origins)
     origins = pages or tuple(f"http://{host}:*" for host in LOOPBACK_HOSTS)
     return Site(local, url, _with_ports(hosts), origins, access, state_keys(settings), pages)
@@ -90,8 +90,8 @@ def _check_url(name: str, url: str, given: str) -> None:
         fits = False
     if not fits:
         raise ConfigurationError(
-            f"{name} must be an https:// address without ? or # (http:// only on this machine).",
-            hint="Write it as https://vpsops.example.com/mcp.",
+            f"{name} must be an https:// address without ? or #, a user or a password (http:// only on this machine).",
+            hint="Write it as https://vpsops.example.com/mcp. It is told to everybody.",
         )
 
 
@@ -119,7 +119,13 @@ def _portless(host: str) -> bool:
     return ":" not in host.rpartition("]")[2]
 
 
-def _check_closed(sock: socket.socket, hosts: tuple[str, ...]) -> None:
+def _check_closed(sock: socket.socket, hosts: tuple[str, ...], *, proxied: bool) -> None:
+    if proxied:  # a proxy makes everybody look like this machine, whatever it says of them
+        raise ConfigurationError(
+            "Slack's requests reach this address through a proxy, and MCP beside them would serve everybody.",
+            hint="Set VPSOPS_HTTP_TOKENS_FILE (`vpsops token new` makes one) or VPSOPS_OAUTH_ISSUER;"
+            " or run `vpsops bot`, and `vpsops mcp --http` at another address.",
+        )
     beyond = [host for host in hosts if not _is_local_name(host)]
     if is_loopback(sock) and not beyond:
         return

@@ -2,6 +2,8 @@
 
 import hashlib
 import hmac
+import os
+import stat
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from mcp_server.identity import Caller, is_person, token_reach, with_reads
 
 MAX_BYTES = 1_000_000
 SHORTEST_TOKEN = 32
+AGAIN_SECONDS = 1.0
 
 LOG = structlog.get_logger(__name__)
 
@@ -66,13 +69,18 @@ class Known:
 
 
 class Tokens:
-    """The tokens of a file; raises `ConfigurationError` where it cannot be used at the start."""
+    """The tokens of a file; raises `ConfigurationError` where it cannot be used at the start.
+
+    A file that becomes wrong, in whatever way, admits nobody until it is right again.
+    """
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
         self._clock = clock
         self._version = _version(path)
         self._known = read_tokens(path)
+        self._wrong = False
+        self._read_at = clock.monotonic()
 
     def find(self, token: str) -> Caller | None:
         """Return who calls with a token, or nothing; every entry is compared, in constant time each."""
@@ -82,18 +90,22 @@ class Tokens:
         return valid[0].caller if valid else None
 
     def _current(self) -> Sequence[Known]:
-        version = _version(self._path)
-        if version != self._version:
-            self._version = version
-            self._known = self._read_again()
+        version, now = _version(self._path), self._clock.monotonic()
+        if version != self._version or (self._wrong and now - self._read_at >= AGAIN_SECONDS):
+            self._known, self._wrong = (), True  # nobody, whatever becomes of the reading
+            self._version, self._read_at = version, now
+            known = self._read_again()
+            self._known, self._wrong = known or (), known is None
         return self._known
 
-    def _read_again(self) -> Sequence[Known]:
+    def _read_again(self) -> Sequence[Known] | None:
+        """Return what stands in the file; None where that cannot be told, for whatever reason."""
         try:
             known = read_tokens(self._path)
-        except ConfigurationError as error:
-            LOG.error("no static token is accepted until the file is right again", error=str(error))
-            return ()
+        except Exception as error:  # noqa: BLE001 - an error of any kind must admit nobody
+            words = str(error) if isinstance(error, ConfigurationError) else type(error).__name__
+            LOG.error("no static token is accepted until the file is right again", error=words)
+            return None
         LOG.info("tokens read again", count=len(known))
         return known
 
@@ -118,13 +130,15 @@ def read_tokens(path: Path) -> Sequence[Known]:
 def _parsed(path: Path) -> dict[str, object]:
     try:
         with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+            raw, mode = file.read(MAX_BYTES + 1), os.fstat(file.fileno()).st_mode
+        if mode & stat.S_IWOTH:
+            raise _wrong(path, "everybody on this machine may write it")
         if len(raw) > MAX_BYTES:
             raise _wrong(path, "it is over a megabyte")
         return tomllib.loads(raw.decode())
     except OSError as error:
         raise _wrong(path, f"it cannot be read ({error.strerror})") from None
-    except ValueError:  # a syntax error's own text may quote a secret
+    except (ValueError, RecursionError):  # a syntax error's own text may quote a secret
         raise _wrong(path, "it is not TOML in UTF-8") from None
 
 
@@ -158,9 +172,10 @@ def _wrong(path: Path, why: str) -> ConfigurationError:
     return ConfigurationError(f"VPSOPS_HTTP_TOKENS_FILE, {path}: {why}.", hint="docs/mcp.md shows how it is written.")
 
 
-def _version(path: Path) -> tuple[int, int, int] | None:
+def _version(path: Path) -> tuple[int, ...] | None:
+    """Return what is another after any change, that of a permission included."""
     try:
         about = path.stat()
     except OSError:
         return None
-    return about.st_ino, about.st_mtime_ns, about.st_size
+    return about.st_dev, about.st_ino, about.st_mtime_ns, about.st_ctime_ns, about.st_size

@@ -92,6 +92,6 @@ def unpack(text: str) -> dict[str, Any]:
     """Read a button's value or a view's metadata; an unreadable one is empty."""
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
