@@ -1,0 +1,141 @@
+"""The life of a change, written out: each step there is, each that there is not, and what a step does to its row."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from core.changes import store
+from core.changes.model import STEPS, Actor, ActorKind, IllegalStep, State, Verdict, Vote, check_step
+from core.errors import StaleChange
+from core.storage import Database, open_database
+from core.storage.tables import CHANGES
+from tests.fakes.clock import START, FakeClock
+from tests.unit.core.sample import change, put
+
+TABLE = {
+    "requested": "held approved",
+    "held": "approved denied expired cancelled superseded",
+    "approved": "sending superseded failed cancelled needs_person",
+    "sending": "watching succeeded failed unknown approved",
+    "watching": "succeeded failed",
+    "unknown": "watching succeeded failed needs_person",
+    "needs_person": "succeeded failed watching",
+    "succeeded": "",
+    "failed": "",
+    "denied": "",
+    "expired": "",
+    "cancelled": "",
+    "superseded": "",
+}
+"""Written out, and not read from the product: a step more or less there is a decision here as well."""
+FINAL = ("succeeded", "failed", "denied", "expired", "cancelled", "superseded")
+ILLEGAL = [(before, after.value) for before, steps in TABLE.items() for after in State if after not in steps.split()]
+LATER = START + timedelta(seconds=30)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with open_database(database_url, FakeClock()) as opened:
+        yield opened
+
+
+async def row(database: Database, change_id: str = "chg_1") -> dict[str, Any]:
+    """Return a change's row as it is stored."""
+    query = sa.select(CHANGES).where(CHANGES.c.id == change_id)
+    found = await database.read(lambda connection: connection.execute(query).mappings().one())
+    return dict(found)
+
+
+def test_the_table_has_these_steps_and_no_others() -> None:
+    """No state, and no step of one, is there unless it is written here."""
+    assert {state.value: {step.value for step in steps} for state, steps in STEPS.items()} == {
+        state: set(steps.split()) for state, steps in TABLE.items()
+    }
+
+
+@pytest.mark.parametrize(("before", "after"), ILLEGAL)
+@pytest.mark.requirement("steps-by-the-table")
+def test_a_step_that_is_not_written_here_raises(before: str, after: str) -> None:
+    """A denied change is not approved, an unclear one is not sent anew, and nothing leaves an end."""
+    with pytest.raises(IllegalStep):
+        check_step(State(before), State(after))
+
+
+@pytest.mark.parametrize("state", TABLE)
+def test_these_states_are_ends_and_all_others_are_open(state: str) -> None:
+    """Open changes hold their server; an end lets it go."""
+    assert State(state).final is (state in FINAL)
+    assert State(state).open is (state not in FINAL)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("denied", "approved"), ("unknown", "sending"), ("unknown", "approved"), ("held", "sending"), ("failed", "held")],
+)
+@pytest.mark.requirement("steps-by-the-table")
+async def test_no_row_takes_a_step_that_is_not_written_here(database: Database, before: str, after: str) -> None:
+    """The store asks the table: the row, its version and its trail stay as they were."""
+    await database.transact(lambda connection: put(connection, change(state=State(before))))
+    was = await row(database)
+    with pytest.raises(IllegalStep):
+        await database.transact(
+            lambda connection: store.step(
+                connection, store.load(connection, "chg_1"), State(after), LATER, event="forced"
+            )
+        )
+    assert await row(database) == was
+
+
+@pytest.mark.parametrize("after", ["succeeded", "failed"])
+async def test_an_end_lets_go_of_the_server_and_of_the_process(database: Database, after: str) -> None:
+    """What is over is nobody's, and the next change on its server may begin."""
+    await database.transact(lambda connection: put(connection, change(), owner="slack-1-here"))
+    assert ((await row(database))["lock"], (await row(database))["owner"]) == ("server:s1", "slack-1-here")
+    await database.transact(
+        lambda connection: store.step(connection, store.load(connection, "chg_1"), State(after), LATER, event=after)
+    )
+    assert ((await row(database))["lock"], (await row(database))["owner"]) == (None, None)
+
+
+async def test_a_step_between_open_states_keeps_the_server_and_the_process(database: Database) -> None:
+    """Whoever sends still holds both."""
+    await database.transact(lambda connection: put(connection, change(state=State.SENDING), owner="slack-1-here"))
+    await database.transact(
+        lambda connection: store.step(connection, store.load(connection, "chg_1"), State.WATCHING, LATER, event="sent")
+    )
+    assert ((await row(database))["lock"], (await row(database))["owner"]) == ("server:s1", "slack-1-here")
+
+
+async def test_a_step_from_an_older_look_is_refused(database: Database) -> None:
+    """Two saw the same version: the second is told, and what the first stored stays."""
+    await database.transact(lambda connection: put(connection, change()))
+    old = await database.read(lambda connection: store.load(connection, "chg_1"))
+    await database.transact(lambda connection: store.step(connection, old, State.SUCCEEDED, LATER, event="succeeded"))
+    with pytest.raises(StaleChange):
+        await database.transact(lambda connection: store.step(connection, old, State.FAILED, LATER, event="failed"))
+    with pytest.raises(StaleChange):
+        await database.transact(lambda connection: store.amend(connection, old, LATER, overdue=True))
+    assert (await row(database))["state"] == "succeeded"
+
+
+async def test_votes_are_in_the_order_in_which_they_came(database: Database) -> None:
+    """Whatever the order of their rows, and of each change its own."""
+    at = {"U3": 1, "U1": 2, "U2": 3}
+
+    def work(connection: sa.Connection) -> None:
+        put(connection, change(state=State.HELD))
+        put(connection, replace(change(state=State.HELD), id="chg_2", target=replace(change().target, id="s2")))
+        for name in sorted(at):
+            person = Actor(ActorKind.PERSON, name, name, name)
+            vote = Vote(person, Verdict.APPROVE, "", "", START + timedelta(seconds=at[name]))
+            store.add_vote(connection, "chg_1", vote)
+
+    await database.transact(work)
+    one = await database.read(lambda connection: store.load(connection, "chg_1"))
+    other = await database.read(lambda connection: store.load(connection, "chg_2"))
+    assert [vote.voter.id for vote in one.votes] == ["U3", "U1", "U2"]
+    assert other.votes == ()

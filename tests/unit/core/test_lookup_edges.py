@@ -1,0 +1,120 @@
+"""Where patience ends, to the second, and what an uptime proves: figures and not the product's own constants."""
+
+from datetime import timedelta
+
+import pytest
+
+from core.changes.lookup import Finding, Look, age, judge
+from core.changes.model import State
+from core.operations.registry import Observation, Progress
+from core.operations.servers import reboot_settled
+from core.timing import DEFAULT_TIMING
+from core.wayscloud.models import Server
+from tests.fakes.clock import START
+from tests.unit.core.sample import change, server, usage
+
+WATCHING, UNKNOWN = State.WATCHING, State.UNKNOWN
+
+
+def look(*servers: Server, complete: bool = True) -> Look:
+    return Look(servers, complete, START)
+
+
+@pytest.mark.parametrize(
+    ("operation", "state", "seconds", "seen", "before", "after"),
+    [
+        ("stop", WATCHING, 300, [server()], "wait", "overdue"),
+        ("create", WATCHING, 600, [server("provisioning")], "wait", "overdue"),
+        ("stop", WATCHING, 120, [], "wait", "failed"),
+        ("stop", UNKNOWN, 180, [server()], "wait", "failed"),
+        ("stop", UNKNOWN, 180, [], "wait", "needs_person"),
+        ("create", UNKNOWN, 300, [], "wait", "failed"),
+    ],
+)
+def test_patience_ends_after_its_last_second(
+    operation: str, state: State, seconds: int, seen: list[Server], before: str, after: str
+) -> None:
+    """At the very second it is still waited; a moment later it is not."""
+    result = {"id": "s1"}
+    for extra, finding in ((0.0, before), (0.001, after)):
+        sent = change(operation, state, seconds + extra, result=result)
+        assert judge(sent, look(*seen), None, DEFAULT_TIMING).finding.value == finding
+
+
+@pytest.mark.parametrize(("seconds", "finding"), [(86_400, Finding.WAIT), (86_401, Finding.FAILED)])
+def test_what_is_late_is_given_up_after_a_day(seconds: int, finding: Finding) -> None:
+    """Until then it may still come."""
+    late = change("stop", WATCHING, seconds, overdue=True)
+    assert judge(late, look(server()), None, DEFAULT_TIMING).finding is finding
+
+
+@pytest.mark.parametrize(("older", "finding"), [(120, Finding.ADOPTED), (121, Finding.WAIT)])
+def test_the_providers_clock_may_be_two_minutes_behind(older: int, finding: Finding) -> None:
+    """A server that seems made shortly before its create was sent is its server; an older one is not."""
+    sent = change("create", UNKNOWN, 10.0)
+    made = (START - timedelta(seconds=10 + older)).isoformat()
+    assert judge(sent, look(server(created_at=made)), None, DEFAULT_TIMING).finding is finding
+
+
+def test_a_server_of_unknown_age_counts_as_young() -> None:
+    """Where the API tells no time, the name alone has to do: there was none by it when this was sent."""
+    sent = change("create", UNKNOWN)
+    assert judge(sent, look(server()), None, DEFAULT_TIMING).finding is Finding.ADOPTED
+    made = (START - timedelta(days=9)).isoformat()
+    unsent = change("create", UNKNOWN, sent_at=None)
+    assert judge(unsent, look(server(created_at=made)), None, DEFAULT_TIMING).finding is Finding.ADOPTED
+
+
+def test_a_change_without_a_time_of_sending_is_as_old_as_its_last_step() -> None:
+    """An older version may have stored none."""
+    assert age(change(sent_at=None, updated_at=START - timedelta(seconds=7)), START) == 7.0
+    assert age(change(age=9.0, updated_at=START - timedelta(seconds=7)), START) == 9.0
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "sent", "progress"),
+    [
+        (900, 899, 10, Progress.SETTLED),
+        (900, 900, 10, Progress.PENDING),  # the same count again is no proof: it may be the same reading
+        (900, 901, 10, Progress.PENDING),
+        (0, 0, 10, Progress.PENDING),
+        (None, 9, 10, Progress.SETTLED),
+        (None, 10, 10, Progress.PENDING),  # up since the very second of the sending: it may have been up before
+        (None, 11, 10, Progress.PENDING),
+    ],
+)
+def test_a_reboot_is_proved_by_an_uptime_that_fell_and_by_no_equal_one(
+    before: int | None, now: int, sent: int, progress: Progress
+) -> None:
+    """Equal is not less."""
+    seen = Observation(server(), usage(now), before, START - timedelta(seconds=sent), START, was_away=False)
+    assert reboot_settled(seen) is progress
+
+
+@pytest.mark.parametrize(("up", "finding"), [(299, Finding.SUCCEEDED), (301, Finding.OVERDUE), (302, Finding.OVERDUE)])
+def test_a_late_reboot_is_told_by_an_uptime_younger_than_the_request(up: int, finding: Finding) -> None:
+    """An uptime as old as the request, or older, tells nothing."""
+    sent = change("reboot", WATCHING, 301, last_uptime=90)
+    assert judge(sent, look(server()), usage(up), DEFAULT_TIMING).finding is finding
+
+
+def test_what_an_unclear_reboot_comes_to_with_any_reading_of_its_uptime() -> None:
+    """Not read yet: read it. Not readable after a while: a person. Going on: not carried out."""
+    for uptime, seconds, finding in (
+        (None, 10, Finding.NEEDS_USAGE),
+        (usage(None), 180, Finding.WAIT),
+        (usage(None), 181, Finding.NEEDS_PERSON),
+        (usage(5000), 181, Finding.FAILED),
+        (usage(181), 181, Finding.FAILED),
+        (usage(180), 181, Finding.NEEDS_PERSON),
+    ):
+        sent = change("reboot", UNKNOWN, seconds, last_uptime=90)
+        assert judge(sent, look(server()), uptime, DEFAULT_TIMING).finding is finding, (uptime, seconds)
+
+
+def test_an_incomplete_list_proves_that_nothing_is_gone() -> None:
+    """Neither a watched server nor one that an unclear create may have made."""
+    for state, operation in ((WATCHING, "stop"), (UNKNOWN, "create")):
+        sent = change(operation, state, 119 if operation == "stop" else 9_000)
+        found = judge(sent, look(complete=False), None, DEFAULT_TIMING)
+        assert found.finding is not Finding.FAILED
