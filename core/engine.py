@@ -9,9 +9,11 @@ from typing import Final
 import anyio
 import structlog
 from anyio.abc import TaskGroup
+from sqlalchemy.engine import Connection
 
-from core.changes.execute import Runner
+from core.changes.execute import Claim, Runner
 from core.changes.keeper import Keeper
+from core.changes.model import Change, State
 from core.clock import Clock
 from core.continuity import Continuity
 from core.fleet import Fleet
@@ -59,6 +61,7 @@ class Engine:
         self._started = anyio.Lock()
         self._running = False
         self._runs: set[str] = set()
+        self._claims: dict[str, Claim] = {}  # of changes that are about to run
         self._watching = False
         work = api.for_work()
         self._retention = Retention(database, clock)
@@ -94,16 +97,30 @@ class Engine:
             ):
                 self.supervisor.start(name, partial(loop, self.supervisor.recorder(name)), group=self._group)
 
+    def claim(self, connection: Connection, change: Change) -> Change:
+        """Claim a change in the transaction that lets it run, if it does; return it as it is then."""
+        if change.state is not State.APPROVED:
+            return change
+        claim = self._runner.claim_in(connection, change)
+        self._claims[change.id] = claim
+        return claim.change
+
+    def run_claimed(self, change_id: str) -> None:
+        """Run a change if it was claimed, once that is committed."""
+        if change_id in self._claims:
+            self.run(change_id)
+
     def run(self, change_id: str) -> None:
         """Run an approved change in the background; one that runs here already is left alone."""
+        claim = self._claims.pop(change_id, None)
         if change_id in self._runs:
             return
         self._runs.add(change_id)
-        self.supervisor.start_once("run", partial(self._run, change_id), group=self._group)
+        self.supervisor.start_once("run", partial(self._run, change_id, claim), group=self._group)
 
-    async def _run(self, change_id: str) -> None:
+    async def _run(self, change_id: str, claim: Claim | None) -> None:
         try:
-            await self._runner.run(change_id)
+            await self._runner.run(change_id, claim)
         except Exception:  # a bug must not end the process that others rely on; the keeper sees the change again
             LOG.exception("run broke", change=change_id)
         finally:

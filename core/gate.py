@@ -124,6 +124,7 @@ class Gate:
         def work(connection: Connection) -> None:
             self._insert(connection, change, request, seen)
             ledger.check_stored(connection, self.guard.limits, change, account, self.clock.now())
+            self.engine.claim(connection, change)
 
         try:
             await self.database.transact(work)
@@ -136,8 +137,7 @@ class Gate:
             if isinstance(outcome, Refused):
                 await self._audit_refusal(request, seen, change.ruling, outcome)
             return outcome
-        if change.state is State.APPROVED:
-            self.engine.run(change.id)
+        self.engine.run_claimed(change.id)
         return outcome_of(change)
 
     def _insert(self, connection: Connection, change: Change, request: Request, seen: Preview) -> None:
@@ -383,9 +383,8 @@ class Gate:
 
     async def _decide(self, change_id: str, actor: Actor, work: Callable[[Connection], Change]) -> Change:
         await self.engine.start()
-        change = await self._allowed(change_id, actor, work)
-        if change.state is State.APPROVED:
-            self.engine.run(change_id)
+        change = await self._allowed(change_id, actor, lambda one: self.engine.claim(one, work(one)))
+        self.engine.run_claimed(change_id)
         return change
 
     async def _allowed(self, change_id: str, actor: Actor, work: Callable[[Connection], Change]) -> Change:

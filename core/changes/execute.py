@@ -55,6 +55,23 @@ class Again:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """A place among all writes."""
+
+    at: float = 0.0  # when it comes, by the steady clock
+    unwanted: float = 0.0  # seconds for which the provider wants no writes
+    paused: AgentsPaused | None = None  # why there is none
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A change that is this process's to run, and its first turn."""
+
+    change: Change
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """What the last look before sending found: what would run, and, where a limit is about it, the account."""
 
@@ -77,13 +94,16 @@ class Runner:
     limits: Limits = field(default=UNLIMITED)
     continuity: Continuity | None = None
 
-    async def run(self, change_id: str) -> None:
-        """Take a change as far as the provider's answer; somebody else's change is left alone."""
+    async def run(self, change_id: str, claim: Claim | None = None) -> None:
+        """Take a change as far as the provider's answer; somebody else's change is left alone.
+
+        `claim` is what `claim_in` returned in the transaction that let it run.
+        """
         log = LOG.bind(change=change_id)
         try:
-            change = await self._claim(change_id)
-            if change is not None:
-                await self._run(change)
+            claim = claim or await self._claim(change_id)
+            if claim is not None:
+                await self._run(claim)
         except StaleChange:
             log.info("change moved on elsewhere")
         except StoreWentBackError:
@@ -103,32 +123,48 @@ class Runner:
         except StorageError as error:
             LOG.error("storage failed", error=error.message, error_id=error.error_id)
 
-    async def _claim(self, change_id: str) -> Change | None:
-        def work(connection: Connection) -> Change | None:
+    async def _claim(self, change_id: str) -> Claim | None:
+        def work(connection: Connection) -> Claim | None:
             change = store.load(connection, change_id, lock=True)
             tick = self.database.tick(connection)
             owner = connection.scalars(store.column(CHANGES.c.owner, change_id)).one()
             if change.state is not State.APPROVED or owner in alive(connection, tick) - {self.process.id}:
                 return None
-            return store.amend(connection, change, self.clock.now(), owner=self.process.id)
+            return self.claim_in(connection, change)
 
         return await self.database.transact(work, wake=False)
 
-    async def _run(self, change: Change) -> None:
+    def claim_in(self, connection: Connection, change: Change) -> Claim:
+        """Claim an approved change for this process, with its place among all writes, in the caller's transaction."""
+        turn = self._turn(connection, change)
+        return Claim(store.claim(connection, change, self.clock.now(), self.process.id), turn)
+
+    def _turn(self, connection: Connection, change: Change) -> Turn:
+        """Take a place among all writes, unless agents are paused."""
+        try:
+            pause.check(connection, change.actor)
+        except AgentsPaused as error:
+            return Turn(paused=error)
+        place = pace.reserve(connection, self.database.tick(connection), self.timing)
+        return Turn(self.clock.monotonic() + place.delay, place.unwanted)
+
+    async def _run(self, claim: Claim) -> None:
         """Attempt a change until it was sent or has ended; where this process was late, after a growing pause."""
-        again: Again | None = Again(change)
+        again = await self._attempt(claim.change, claim.turn)
         lateness = 0
         while again is not None:
             if again.late:
                 lateness += 1
                 await self.clock.sleep(pause_after(lateness, self.timing.late_pause, self.timing.late_pause_most))
-            again = await self._attempt(again.change)
+            change = again.change
+            turn = await self.database.transact(partial(self._turn, change=change), wake=False)
+            again = await self._attempt(change, turn)
 
-    async def _attempt(self, change: Change) -> Again | None:
+    async def _attempt(self, change: Change, turn: Turn) -> Again | None:
         if not self.process.certain:  # it was paused, and its next beat may be a second away
             await self.process.beat()
         try:
-            checked = await self._check(change) if await self._wait_for_turn(change) else None
+            checked = await self._check(change) if await self._wait_for_turn(change, turn) else None
             return await self._send(change, checked) if checked is not None else None
         except AgentsPaused as error:
             note = f"Nothing was sent. {error.message} Ask again once they may go on."
@@ -139,21 +175,15 @@ class Runner:
             LOG.info("change ended while it was prepared", change=change.id)
         return None
 
-    async def _wait_for_turn(self, change: Change) -> bool:
-        """Wait for a place among all writes; where the provider wants none for long, the change ends here."""
-
-        def work(connection: Connection) -> tuple[float, float]:
-            pause.check(connection, change.actor)
-            tick = self.database.tick(connection)
-            unwanted = pace.held_off(connection, tick)
-            long = unwanted > self.timing.longest_hold_off
-            return unwanted, 0.0 if long else pace.reserve(connection, tick, self.timing)
-
-        unwanted, delay = await self.database.transact(work, wake=False)
-        if unwanted > self.timing.longest_hold_off:
-            note = f"Nothing was sent: the provider asked for no more writes, for another {unwanted:.0f} s."
+    async def _wait_for_turn(self, change: Change, turn: Turn) -> bool:
+        """Wait for a change's place; where the provider wants no writes for long, the change ends here."""
+        if turn.paused is not None:
+            raise turn.paused
+        if turn.unwanted > self.timing.longest_hold_off:
+            note = f"Nothing was sent: the provider asked for no more writes, for another {turn.unwanted:.0f} s."
             await self._end(change, State.FAILED, "not_sent", note)
             return False
+        delay = turn.at - self.clock.monotonic()
         if delay > 0:
             LOG.info("write waits for its turn", change=change.id, seconds=round(delay, 2))
             await self.clock.sleep(delay)

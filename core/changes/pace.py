@@ -1,5 +1,7 @@
 """Spaces writes out across all processes: a burst passes, then one at a time; a Retry-After holds all back."""
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -11,16 +13,39 @@ SPACING = "pace"
 HELD_OFF = "held off"
 
 
-def reserve(connection: Connection, tick: float, timing: Timing) -> float:
-    """Reserve the next place for a write and return the seconds to wait for it.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place among all writes: the seconds to wait for it, and those for which the provider wants no writes."""
+
+    delay: float
+    unwanted: float
+
+
+def reserve(connection: Connection, tick: float, timing: Timing) -> Place:
+    """Reserve the next place for a write.
 
     Generic cell rate algorithm: `write_burst` at once, then one every `write_gap` seconds. Those that are
-    held back are spaced from the end of that, so that they do not all come at once.
+    held back are spaced from the end of that, so that they do not all come at once. Where the provider wants
+    none for longer than is waited for, nothing is reserved.
     """
-    first = tick + held_off(connection, tick)
-    arrival = max(_until(connection, SPACING, tick), first)
+    spaced, unwanted = _both(connection, tick)
+    first = max(unwanted, tick)
+    if first - tick > timing.longest_hold_off:
+        return Place(0.0, first - tick)
+    arrival = max(spaced, first)
     _set(connection, SPACING, arrival + timing.write_gap)
-    return max(arrival - timing.write_gap * (timing.write_burst - 1), first) - tick
+    return Place(max(arrival - timing.write_gap * (timing.write_burst - 1), first) - tick, first - tick)
+
+
+def _both(connection: Connection, tick: float) -> tuple[float, float]:
+    """Return until when places are taken, and until when no write is wanted; both stay so until the commit."""
+    query = sa.select(LEASES).where(LEASES.c.name.in_((SPACING, HELD_OFF))).order_by(LEASES.c.name).with_for_update()
+    until = {row.name: row.until for row in connection.execute(query)}
+    for name in (HELD_OFF, SPACING):
+        if name not in until:
+            until[name] = held(connection, name).until
+    spaced, unwanted = (each if each <= tick + HORIZON_SECONDS else tick for each in (until[SPACING], until[HELD_OFF]))
+    return spaced, unwanted
 
 
 def held_off(connection: Connection, tick: float) -> float:

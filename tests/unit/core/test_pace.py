@@ -35,7 +35,7 @@ def table() -> Iterator[Connection]:
 
 def sent(connection: Connection, arrivals: Sequence[float]) -> list[float]:
     """Return when writes go out that arrive at these times."""
-    return [tick + pace.reserve(connection, tick, DEFAULT_TIMING) for tick in arrivals]
+    return [tick + pace.reserve(connection, tick, DEFAULT_TIMING).delay for tick in arrivals]
 
 
 def sums(pauses: Sequence[float], start: float = 1000.0) -> list[float]:

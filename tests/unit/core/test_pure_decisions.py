@@ -234,9 +234,9 @@ def test_writes_pass_in_a_burst_and_then_one_at_a_time() -> None:
     engine = sa.create_engine("sqlite://")
     METADATA.create_all(engine)
     with engine.begin() as connection:
-        waits = [pace.reserve(connection, 9100.0, TIMING) for _ in range(13)]
+        waits = [pace.reserve(connection, 9100.0, TIMING).delay for _ in range(13)]
         assert waits == [0.0] * 10 + [0.25, 0.5, 0.75]
-        assert pace.reserve(connection, 9200.0, TIMING) == 0.0
+        assert pace.reserve(connection, 9200.0, TIMING).delay == 0.0
         pace.hold_off(connection, 9200.0, 30.0)
-        assert pace.reserve(connection, 9201.0, TIMING) == 29.0
-        assert pace.reserve(connection, 5.0, TIMING) == 0.0  # the machine was started anew: its clock began again
+        assert pace.reserve(connection, 9201.0, TIMING).delay == 29.0
+        assert pace.reserve(connection, 5.0, TIMING).delay == 0.0  # the machine was started anew: its clock began again

@@ -134,7 +134,7 @@ async def test_the_first_writes_of_all_processes_are_spaced(database_url: str, c
     delays: list[float] = []
 
     async def reserve(database: Database) -> None:
-        delays.append(await database.transact(lambda connection: pace.reserve(connection, NOW, DEFAULT_TIMING)))
+        delays.append(await database.transact(lambda connection: pace.reserve(connection, NOW, DEFAULT_TIMING).delay))
 
     async with open_database(database_url, clock) as first, open_database(database_url, clock) as second:
         with anyio.fail_after(BOUND):
