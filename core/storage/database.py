@@ -5,12 +5,12 @@ lock; `durable=False` leaves the flush to the next durable write (a crash of the
 process, may lose it). On PostgreSQL a lost connection is tried again as long as nothing was committed.
 """
 
-import threading
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeVar
 
+import anyio
 import sqlalchemy as sa
 from anyio import CapacityLimiter, to_thread
 from sqlalchemy.engine import Connection
@@ -44,7 +44,6 @@ class Database:
         # On PostgreSQL both share one pool, which must not be outrun; one connection of it is for heartbeats.
         self._readers = CapacityLimiter(engines.READERS) if self.sqlite else self._writers
         self._hearts = self._writers if self.sqlite else CapacityLimiter(1)
-        self._pause = threading.Event()
 
     @property
     def in_place(self) -> bool:
@@ -60,14 +59,14 @@ class Database:
         """
         engine = self._pools.durable if durable else self._pools.quick
         limiter = self._hearts if heart else self._writers
-        done, topics, version = await to_thread.run_sync(partial(self._write, engine, work, wake), limiter=limiter)
+        done, topics, version = await self._again(partial(self._write_once, engine, work, wake), limiter)
         if wake:
             self.signals.committed(topics, version)
         return done
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` on one consistent view of the database; raises `StorageError`."""
-        return await to_thread.run_sync(partial(self._again, partial(self._read_once, work)), limiter=self._readers)
+        return await self._again(partial(self._read_once, work), self._readers)
 
     def tick(self, connection: Connection) -> float:
         """Return the lease clock in seconds: it never jumps with the time of day.
@@ -79,20 +78,18 @@ class Database:
             return self.clock.monotonic()
         return float(connection.execute(sa.text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
 
-    def _write(self, engine: sa.Engine, work: Work[T], wake: bool) -> tuple[T, Collection[str], int]:
-        return self._again(partial(self._write_once, engine, work, wake))
-
-    def _again(self, attempt: Callable[[], T]) -> T:
-        give_up = self.clock.monotonic() + RETRY_SECONDS
+    async def _again(self, attempt: Callable[[], T], limiter: CapacityLimiter) -> T:
+        """Run `attempt` on a worker thread, and again after a pause where nothing was committed and it may pass."""
+        give_up = anyio.current_time() + RETRY_SECONDS
         while True:
             try:
-                return attempt()
+                return await to_thread.run_sync(attempt, limiter=limiter)
             except DBAPIError as error:
                 if isinstance(error, IntegrityError):
                     raise
-                if not _passing(error) or self.clock.monotonic() > give_up:
+                if not _passing(error) or anyio.current_time() > give_up:
                     raise _storage_error(error) from error
-            self._pause.wait(PAUSE_SECONDS)
+            await anyio.sleep(PAUSE_SECONDS)
 
     def _write_once(self, engine: sa.Engine, work: Work[T], wake: bool) -> tuple[T, Collection[str], int]:
         with engine.connect() as connection:
