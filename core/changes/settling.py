@@ -13,6 +13,7 @@ import anyio
 from core.app import Core, open_core
 from core.changes.model import LOCAL, Actor, ActorKind, Change, State
 from core.changes.outbox import topic_of
+from core.clock import Clock
 from core.errors import ConfigurationError, StaleChange
 from core.humans import human_of
 from core.logs import configure_logging
@@ -33,14 +34,14 @@ def run(arguments: argparse.Namespace) -> int:
     return anyio.run(settle, settings, arguments.id, arguments.settle == ANSWERS[0], input)
 
 
-async def settle(settings: Settings, change_id: str, happened: bool, ask: Ask) -> int:
+async def settle(settings: Settings, change_id: str, happened: bool, ask: Ask, clock: Clock | None = None) -> int:
     """Settle a change once its server's name was typed; return 1 when another was.
 
     Raises `ConfigurationError` where Slack is there to do it, `NotAllowed`, `StaleChange`, `UnknownChange`.
     """
     if settings.slack_configured:
         raise ConfigurationError(IN_SLACK)
-    async with open_core(settings, front="cli") as core:
+    async with open_core(settings, front="cli", clock=clock) as core:
         change = await _waiting(core, change_id)
         names = [one for one in (change.target.hostname, change.target.id) if one]
         say(f"{change.id}: {change.operation} {cell(names[0])}, asked for by {cell(change.actor.shown)}.")

@@ -58,12 +58,15 @@ class Ground:
 
 
 @asynccontextmanager
-async def running_ground(options: Options) -> AsyncIterator[Ground]:
+async def running_ground(options: Options, clock: Clock | None = None) -> AsyncIterator[Ground]:
     """Run the two simulators; whoever serves the page sets `url` before `populated` is entered."""
-    clock = SystemClock()
+    clock = clock or SystemClock()
     simulated = SimulatorConfig(speed=float(options.speed), fleet=FLEET, seed=3)
     with tempfile.TemporaryDirectory(prefix="vpsops-playground-", ignore_cleanup_errors=True) as name:
-        async with running_workspace(workspace_config()) as workspace, running_simulator(simulated) as handle:
+        async with (
+            running_workspace(workspace_config(), clock, clock) as workspace,
+            running_simulator(simulated, clock) as handle,
+        ):
             environment = environment_of(Path(name), workspace, handle.url, POLICY)
             feed = Feed(Bell(), clock)
             ground = Ground(workspace, handle, environment, clock, feed)
