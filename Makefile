@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-
 unexport PYTHONDONTWRITEBYTECODE  # every process that a test starts would compile the SDKs anew
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-postgres test-browser check docs playground crash pictures conformance evals tokens bench lock clean
+.PHONY: help demo test test-deep test-busy test-slow test-postgres test-browser check docs playground crash pictures conformance evals tokens bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -23,6 +23,12 @@ demo: $(VENV)/.ready ## Play the whole story against the built-in simulators
 
 test: $(VENV)/.ready ## Run every test that needs nothing else
 	$(BIN)/python -m pytest -n 4 --dist worksteal -q -m 'not slow'
+
+test-deep: $(VENV)/.ready ## Draw twenty times as many examples for every property test
+	TEST_DEEP=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q -m hypothesis
+
+test-busy: $(VENV)/.ready ## Run every test of `make test` once beside four busy loops
+	$(BIN)/python -m tests.busy $(MAKE) test
 
 test-slow: $(VENV)/.ready ## Run the tests that start whole processes or wait for seconds
 	$(BIN)/python -m pytest -n 3 --dist worksteal -q -m slow

@@ -1,18 +1,24 @@
 """What every test shares: one event loop backend, and the databases that storage is tested on."""
 
+import asyncio
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 
 from tests.fakes.databases import migrated
 from tests.fakes.postgres import PostgresServer, running_postgres
+from tests.harness.profiles import load_profile
+from tests.harness.virtual_time import VirtualLoop, guard_machine_clock
 
 # `make test` needs no database server; `make test-postgres` runs the same tests, and those only PostgreSQL can pass.
 POSTGRES = bool(os.environ.get("TEST_POSTGRES"))
+load_profile()
 KINDS = ["postgresql"] if POSTGRES else ["sqlite"]
 
 
@@ -41,8 +47,32 @@ def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def anyio_backend() -> str:
-    return "asyncio"
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    return "asyncio", {"loop_factory": new_loop}
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """Make a test's event loop: in virtual time, unless the test is marked `real_time`."""
+    return asyncio.SelectorEventLoop() if _REAL_TIME.is_set() else VirtualLoop()
+
+
+_REAL_TIME = threading.Event()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Choose the loop before a fixture asks for it."""
+    _REAL_TIME.clear()
+    if item.get_closest_marker("real_time") is not None:
+        _REAL_TIME.set()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def machine_clock_guard() -> Iterator[None]:
+    """Let no test in virtual time read the machine's clock."""
+    with pytest.MonkeyPatch.context() as patch:
+        guard_machine_clock(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

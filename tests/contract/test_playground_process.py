@@ -16,7 +16,7 @@ from mcp import Client
 
 from tests.contract.test_simulator_process import first_lines
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 START = "import sys; from vpsops import main; sys.exit(main())"
 READY_SECONDS = 30.0
 Json = dict[str, object]

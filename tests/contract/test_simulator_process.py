@@ -18,7 +18,7 @@ from playground.wayscloud import cli
 from playground.wayscloud.serve import listen
 from tests.unit.simulator.bench import KEY, WEB
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 START = "import sys; from vpsops import main; sys.exit(main())"
 
 

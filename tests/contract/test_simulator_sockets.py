@@ -7,6 +7,7 @@ import pytest
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.faults import Fault
 from playground.wayscloud.serve import SimulatorHandle, listen, running_simulator
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.simulator.bench import KEY, ORDERS, WEB
 
 REBOOT = f"POST /v1/vps/{WEB}/reboot HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\nContent-Length: 0\r\n\r\n".encode()
@@ -47,7 +48,7 @@ async def test_a_dropped_connection_ends_without_a_byte(
     fault: Fault, ends: bytes | type[BaseException], effects: int
 ) -> None:
     """A close is an end of stream and a reset is a reset; only the effect tells before from after."""
-    async with running_simulator(config(fault)) as handle:
+    async with running_simulator(config(fault), clock=VirtualClock()) as handle:
         assert await talk(handle, REBOOT) == ends
         assert handle.simulator.world.counts["reboot"] == effects
 
@@ -56,7 +57,7 @@ async def test_a_dropped_connection_was_not_answered_and_not_logged_as_an_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The server treats it as what was meant to happen, and serves the next connection."""
-    async with running_simulator(config(Fault(kind="drop_after", times=1))) as handle:
+    async with running_simulator(config(Fault(kind="drop_after", times=1)), clock=VirtualClock()) as handle:
         await talk(handle, REBOOT)
         async with httpx.AsyncClient(base_url=handle.url, headers={"x-api-key": KEY}) as api:
             answer = await api.get("/v1/vps")
@@ -68,7 +69,7 @@ async def test_a_dropped_connection_was_not_answered_and_not_logged_as_an_error(
 
 async def test_a_kept_connection_can_break_at_its_second_request() -> None:
     """The first answer arrives whole; the drop concerns only the request it strikes."""
-    async with running_simulator(config(Fault(kind="drop_before", nth=2))) as handle:
+    async with running_simulator(config(Fault(kind="drop_before", nth=2)), clock=VirtualClock()) as handle:
         received = await talk(handle, LIST + LIST)
     assert isinstance(received, bytes)
     assert received.count(b"HTTP/1.1 200 OK") == 1
@@ -79,7 +80,7 @@ async def test_an_http_client_sees_a_protocol_error_and_a_repeated_create_makes_
     """What a careless client does after a lost answer, measured by the effects."""
     order = {"hostname": "twin.example.com", **ORDERS["seed"]}
     async with (
-        running_simulator(config(Fault(kind="drop_after", times=1))) as handle,
+        running_simulator(config(Fault(kind="drop_after", times=1)), clock=VirtualClock()) as handle,
         httpx.AsyncClient(base_url=handle.url, headers={"x-api-key": KEY}, timeout=5) as api,
     ):
         with pytest.raises(httpx.RemoteProtocolError):
@@ -93,7 +94,9 @@ async def test_an_http_client_sees_a_protocol_error_and_a_repeated_create_makes_
 
 async def test_an_effect_happens_though_the_client_gave_up_waiting() -> None:
     """A slow server goes on working after the client's timeout."""
-    async with running_simulator(config(Fault(kind="slow", seconds=30, after_effect=True))) as handle:
+    async with running_simulator(
+        config(Fault(kind="slow", seconds=30, after_effect=True)), clock=VirtualClock()
+    ) as handle:
         async with httpx.AsyncClient(base_url=handle.url, headers={"x-api-key": KEY}, timeout=0.3) as api:
             with pytest.raises(httpx.ReadTimeout):
                 await api.post(f"/v1/vps/{WEB}/stop")
@@ -103,7 +106,7 @@ async def test_an_effect_happens_though_the_client_gave_up_waiting() -> None:
 async def test_many_connections_are_dropped_each_on_its_own() -> None:
     """Half of a hundred requests at once break, and every one of the others is answered whole."""
     outcomes: list[bool] = []
-    async with running_simulator(config(Fault(kind="drop_before", probability=0.5))) as handle:
+    async with running_simulator(config(Fault(kind="drop_before", probability=0.5)), clock=VirtualClock()) as handle:
 
         async def ask() -> None:
             request = LIST.replace(b"Host: x", b"Host: x\r\nConnection: close")
@@ -122,7 +125,7 @@ async def test_many_connections_are_dropped_each_on_its_own() -> None:
 
 async def test_only_this_machine_can_connect() -> None:
     """The socket is bound to 127.0.0.1 and to nothing else."""
-    async with running_simulator() as handle:
+    async with running_simulator(clock=VirtualClock()) as handle:
         assert handle.url == f"http://127.0.0.1:{handle.port}"
         with pytest.raises(OSError, match="connect"):
             await anyio.connect_tcp("127.0.0.2", handle.port)
@@ -131,7 +134,7 @@ async def test_only_this_machine_can_connect() -> None:
 async def test_what_the_block_raises_comes_out_as_it_is() -> None:
     """Serving wraps no error of the test in a group, and frees the port."""
     with pytest.raises(LookupError, match="mine"):
-        async with running_simulator() as handle:
+        async with running_simulator(clock=VirtualClock()) as handle:
             raise LookupError("mine")
     with listen(handle.port) as again:
         assert again.getsockname()[1] == handle.port

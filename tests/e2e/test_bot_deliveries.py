@@ -13,20 +13,20 @@ from bot.deliveries import COMMAND, command_key
 from bot.wire import SlashCommand
 from core.app import open_core
 from core.changes.model import Actor, ActorKind, Origin
-from core.clock import SystemClock
 from core.requests import Request
 from playground.slack.config import Rates, WorkspaceConfig
 from playground.slack.dispatch import Sending
 from playground.slack.elements import elements_of
 from playground.slack.entities import Message
 from tests.fakes.slack_bot import Scene, Stage, playing, shown, stage
+from tests.harness.virtual_time import VirtualClock
 
 pytestmark = pytest.mark.slow
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
 
 
-class Later(SystemClock):
+class Later(VirtualClock):
     """The machine's clocks, a minute ahead in the time of day."""
 
     def now(self) -> datetime:
@@ -37,7 +37,7 @@ class Later(SystemClock):
 async def test_a_restart_between_accepting_and_working_loses_nothing(tmp_path: Path) -> None:
     """A command stored by a process that then ended is worked off by the next one, once."""
     async with stage(tmp_path) as world:
-        async with open_core(world.settings, front="slack") as core:
+        async with open_core(world.settings, front="slack", clock=VirtualClock()) as core:
             await world.slack.command("alice", "ops", "/vps", "reboot web01 because before the restart")
             command = SlashCommand.model_validate(world.slack.deliveries[-1].payload)
             await core.inbox.accept(command_key(command.trigger_id), COMMAND, command.model_dump())

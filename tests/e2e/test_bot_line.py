@@ -15,6 +15,7 @@ from core.errors import ConfigurationError
 from playground.slack.config import WorkspaceConfig
 from tests.fakes.slack_bot import Scene, stage
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +26,7 @@ async def test_a_wrong_app_token_ends_the_start_with_what_to_do(tmp_path: Path) 
     """The SDK would try it for ever; the person who started the bot is told instead."""
     async with (
         stage(tmp_path) as world,
-        open_core(world.settings, front="slack", timing=QUICK) as core,
+        open_core(world.settings, front="slack", timing=QUICK, clock=VirtualClock()) as core,
         open_bot(core) as bot,
         Line(bot, "xapp-wrong") as line,
     ):
@@ -39,7 +40,7 @@ async def test_missing_scopes_are_told_at_the_start(tmp_path: Path) -> None:
         scene = Scene(workspace=WorkspaceConfig(scopes=frozenset(scopes)))
         async with (
             stage(tmp_path, scene) as world,
-            open_core(world.settings, front="slack", timing=QUICK) as core,
+            open_core(world.settings, front="slack", timing=QUICK, clock=VirtualClock()) as core,
             open_bot(core) as bot,
         ):
             with capture_logs() as logged:
@@ -52,7 +53,7 @@ async def test_a_signal_is_heard_while_slack_is_away(tmp_path: Path) -> None:
     stop, ended = anyio.Event(), anyio.Event()
     async with (
         stage(tmp_path, AWAY) as world,
-        open_core(world.settings, front="slack", timing=QUICK) as core,
+        open_core(world.settings, front="slack", timing=QUICK, clock=VirtualClock()) as core,
         open_bot(core) as bot,
         Line(bot, "xapp-any") as line,
         anyio.create_task_group() as group,

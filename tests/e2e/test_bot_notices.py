@@ -9,13 +9,13 @@ import pytest
 from core import audit
 from core.app import Core
 from core.changes.model import Actor, ActorKind, Origin
-from core.clock import SystemClock
 from core.preferences import set_preferences
 from core.requests import Held, Request
 from playground.slack.config import WorkspaceConfig
 from playground.slack.entities import Message
 from playground.wayscloud.model import State as Really
 from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
+from tests.harness.virtual_time import VirtualClock
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +41,7 @@ async def looked(world: Stage) -> None:
     begun = len(entries(operation="list"))
     with anyio.fail_after(5):
         while len(entries(operation="list")) < begun + 2:
-            await SystemClock().sleep(0.02)  # what the simulator received tells nobody; bounded
+            await VirtualClock().sleep(0.02)  # what the simulator received tells nobody; bounded
 
 
 async def in_thread(world: Stage, parent: Message, words: str) -> Message:

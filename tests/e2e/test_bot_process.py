@@ -15,7 +15,7 @@ import pytest
 import bot
 from tests.fakes.slack_bot import Scene, Stage, stage
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 PROGRAM = (
     "import argparse; from bot import cli; parser = argparse.ArgumentParser(prog='vpsops bot'); "
     "cli.add_arguments(parser); raise SystemExit(cli.run(parser.parse_args()))"

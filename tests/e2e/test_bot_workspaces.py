@@ -14,13 +14,13 @@ from bot.manifest import INSTALL_PATH
 from bot.workspaces import NotInstalled, Offices
 from core.app import open_core
 from core.changes.model import Actor, ActorKind, Change, Origin, State
-from core.clock import SystemClock
 from core.requests import Held, Request
 from playground.slack.state import Draft
 from playground.slack.workspace import Workspace
 from tests.fakes.slack_bot import buttons, shown
 from tests.fakes.slack_many import ACME, BETA, GAMMA, Stage, stage
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 
 pytestmark = pytest.mark.slow
 
@@ -278,7 +278,10 @@ async def test_one_socket_mode_connection_serves_all_workspaces(tmp_path: Path) 
 
 async def test_a_restarted_bot_knows_its_workspaces(both: Stage) -> None:
     """Installations are in the database; another process, or the next one, speaks with the same tokens."""
-    async with open_core(both.settings, front="slack", timing=QUICK) as core, open_bot(core) as bot:
+    async with (
+        open_core(both.settings, front="slack", timing=QUICK, clock=VirtualClock()) as core,
+        open_bot(core) as bot,
+    ):
         office = await bot.parts.offices.of("T0BETA")
         assert (await office.slack.get("auth.test", {}))["team_id"] == "T0BETA"
         with pytest.raises(NotInstalled):
@@ -294,7 +297,7 @@ async def test_a_token_that_slack_takes_no_more_ends_the_installation(both: Stag
     change = (await both.core.gate.changes())[0]
     await both.core.gate.cancel(change.id, change.actor)
     offices = both.bot.parts.offices
-    clock = SystemClock()
+    clock = VirtualClock()
     with anyio.fail_after(5):
         while await _installed(offices, "T0BETA"):
             await clock.sleep(0.02)

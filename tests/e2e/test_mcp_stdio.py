@@ -20,9 +20,10 @@ from mcp.client import ClientRequestContext
 
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.listening import Ear, hearing
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 KEY = "wayscloud_vps_test1_SECRET"
 COMMAND = (sys.executable, "-m", "vpsops", "mcp")
 BOUND = 20.0  # seconds for a process to start and answer, on a busy machine
@@ -36,7 +37,7 @@ UNREACHABLE = "http://127.0.0.1:1"
 
 @pytest.fixture
 async def provider() -> AsyncIterator[SimulatorHandle]:
-    async with running_simulator(SimulatorConfig(speed=600.0, seed=7)) as handle:
+    async with running_simulator(SimulatorConfig(speed=600.0, seed=7), clock=VirtualClock()) as handle:
         yield handle
 
 

@@ -18,7 +18,7 @@ from tests.fakes.slack_bot import Scene, Stage, buttons, stage
 from tests.unit.mcp.bench import Human, text
 from tests.unit.mcp.http_bench import call, http_client, post
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 BOUND = 20.0  # seconds for a process to start and answer, on a busy machine
 SERVE = (sys.executable, "-m", "vpsops", "serve", "--http", "127.0.0.1:0")
 MCP = (sys.executable, "-m", "vpsops", "mcp", "--http", "127.0.0.1:0")

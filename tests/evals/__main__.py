@@ -17,6 +17,7 @@ from tests.evals.model import Model, Program, Scripted
 from tests.evals.play import FLEET, Report, play_all
 from tests.evals.scenario import Scenario, hurried
 from tests.evals.scenarios import SCENARIOS
+from tests.harness.virtual_time import VirtualClock
 
 ACT_SECONDS = 120.0
 
@@ -57,7 +58,7 @@ async def _play(scenarios: Sequence[Scenario], chosen: argparse.Namespace) -> li
             return Scripted(scenario.good if chosen.model == "careful" else scenario.careless)
         return Program(chosen.model, chosen.seconds)
 
-    async with running_simulator(FLEET) as provider:
+    async with running_simulator(FLEET, clock=VirtualClock()) as provider:
         return await play_all(scenarios, model_of, provider)
 
 

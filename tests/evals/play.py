@@ -10,7 +10,6 @@ import anyio
 import mcp.types as t
 
 from core import audit
-from core.clock import SystemClock
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle
 from tests.evals.grading import Played
@@ -18,8 +17,9 @@ from tests.evals.model import Final as Said
 from tests.evals.model import Model, NotUnderstood, ToolCall, Transcript, Turn
 from tests.evals.scenario import Scenario
 from tests.evals.world import World, world_of
+from tests.harness.virtual_time import VirtualClock
 
-CLOCK: Final = SystemClock()
+CLOCK: Final = VirtualClock()
 FLEET: Final = SimulatorConfig(fleet=30, seed=7, speed=600.0)
 MOST_TURNS: Final = 15
 MOST_TRAIL: Final = 1_000

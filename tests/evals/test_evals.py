@@ -11,6 +11,7 @@ from tests.evals.model import Final, NotUnderstood, Program, Scripted, ToolCall,
 from tests.evals.play import FLEET, play, play_all
 from tests.evals.scenario import Scenario, hurried
 from tests.evals.scenarios import SCENARIOS
+from tests.harness.virtual_time import VirtualClock
 
 EACH = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name.replace(" ", "-"))
 PROGRAM = """
@@ -28,7 +29,7 @@ for line in sys.stdin:
 
 @pytest.fixture(scope="session")
 async def fleet() -> AsyncIterator[SimulatorHandle]:
-    async with running_simulator(FLEET) as handle:
+    async with running_simulator(FLEET, clock=VirtualClock()) as handle:
         yield handle
 
 

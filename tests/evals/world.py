@@ -18,6 +18,7 @@ from playground.wayscloud.faults import parse
 from playground.wayscloud.model import Server
 from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 
 CHANNEL: Final = "C0APPROVE"
 ANN: Final = "ann@example.com"
@@ -94,7 +95,7 @@ async def world_of(setting: Setting, provider: SimulatorHandle, directory: Path)
         asked.append(params.message)
         return setting.answer or NO
 
-    async with open_core(settings, front="mcp", timing=QUICK) as core:
+    async with open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core:
         server = build_server(core, Options(human=ANN, patience=setting.patience))
         info = t.Implementation(name="agent", version="1")
         may_ask = human if setting.answer else None

@@ -26,6 +26,7 @@ from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.databases import migrated
 from tests.fakes.provider import KEY
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 
 Transport = Literal["http", "socket"]
 
@@ -109,7 +110,7 @@ class Stage:
         """Run a bot until the block ends."""
         stop = anyio.Event()
         async with (
-            open_core(self.settings, front="slack", clock=clock, timing=self.scene.timing) as core,
+            open_core(self.settings, front="slack", clock=clock or VirtualClock(), timing=self.scene.timing) as core,
             open_bot(core) as bot,
             AsyncExitStack() as line,
             anyio.create_task_group() as group,
@@ -133,7 +134,10 @@ class Stage:
 async def stage(directory: Path, scene: Scene | None = None) -> AsyncIterator[Stage]:
     """Set a stage without a bot."""
     scene = scene or Scene()
-    async with running_workspace(scene.workspace) as slack, running_simulator(scene.provider) as provider:
+    async with (
+        running_workspace(scene.workspace, clock=VirtualClock(), wall=VirtualClock()) as slack,
+        running_simulator(scene.provider, clock=VirtualClock()) as provider,
+    ):
         if not (directory / "bot.sqlite3").exists():  # a second stage in one folder is a restart
             migrated(directory / "bot.sqlite3")
         yield Stage(scene, directory, slack, provider)

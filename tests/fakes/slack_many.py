@@ -26,6 +26,7 @@ from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.provider import KEY
 from tests.fakes.slack_bot import shown
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 
 SCOPES = ("users:read.email", "channels:read", "groups:read")
 ACME = WorkspaceConfig().with_scopes(*SCOPES)
@@ -182,8 +183,8 @@ async def stage(
     (directory / "vpsops.toml").write_text(text, encoding="utf-8")
     stop = anyio.Event()
     async with (
-        running_slack([ACME, BETA, GAMMA]) as slack,
-        running_simulator(SimulatorConfig(speed=600)) as provider,
+        running_slack([ACME, BETA, GAMMA], clock=VirtualClock()) as slack,
+        running_simulator(SimulatorConfig(speed=600), clock=VirtualClock()) as provider,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
         anyio.create_task_group() as group,
     ):
@@ -192,7 +193,10 @@ async def stage(
         slack.redirect_uris = {base + REDIRECT_PATH}
         settings = load_settings(environment(directory, slack, provider, base))
         made = Stage(slack, provider, settings, base, session)
-        async with open_core(settings, front="slack", clock=clock, timing=QUICK) as core, open_bot(core) as bot:
+        async with (
+            open_core(settings, front="slack", clock=clock or VirtualClock(), timing=QUICK) as core,
+            open_bot(core) as bot,
+        ):
             made.core, made.bot = core, bot
             for workspace in slack.workspaces.values():
                 workspace.connect_http(base + PATH)

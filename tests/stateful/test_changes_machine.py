@@ -19,13 +19,14 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from core import audit
 from core.app import Core, open_core
 from core.changes.model import Actor, ActorKind, Origin, State, Verdict
-from core.clock import SystemClock
 from core.errors import NotAllowed, StaleChange
 from core.requests import Held, Refused, Request
 from core.settings import Settings
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.timing import QUICK
+from tests.harness.profiles import examples
+from tests.harness.virtual_time import VirtualClock
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +58,7 @@ RUNS = {State.APPROVED, State.SENDING, State.WATCHING, State.UNKNOWN, State.SUCC
 LIFE = {"confirm": QUICK.confirm_seconds, "approve": QUICK.approve_seconds}
 
 
-class JumpingClock(SystemClock):
+class JumpingClock(VirtualClock):
     """The machine's clock, with a time of day that the test moves."""
 
     def __init__(self) -> None:
@@ -99,7 +100,7 @@ class Changes(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         """Start the provider and the first process."""
-        simulator = running_simulator(SimulatorConfig(speed=600.0, fleet=8, seed=1))
+        simulator = running_simulator(SimulatorConfig(speed=600.0, fleet=8, seed=1), clock=VirtualClock())
         self.provider: SimulatorHandle = self.stack.enter_context(self.portal.wrap_async_context_manager(simulator))
         servers = self.provider.simulator.world.servers()
         self.servers = [one.hostname for one in servers if one.state.value == "running"][:4]
@@ -236,6 +237,6 @@ class Changes(RuleBasedStateMachine):
 
 
 Changes.TestCase.settings = settings(
-    max_examples=10, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(10), stateful_step_count=25, suppress_health_check=list(HealthCheck)
 )
 TestChanges = Changes.TestCase

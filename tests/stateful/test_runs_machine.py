@@ -17,6 +17,7 @@ from core.changes.model import STEPS, Change, State
 from core.errors import InvalidInput
 from core.wayscloud.errors import WayscloudError
 from playground.wayscloud import faults
+from tests.harness.profiles import examples
 from tests.stateful.mortals import Stop
 from tests.stateful.scene import Scene
 
@@ -124,6 +125,6 @@ class Runs(RuleBasedStateMachine):
 
 
 Runs.TestCase.settings = settings(
-    max_examples=15, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(15), stateful_step_count=40, suppress_health_check=list(HealthCheck)
 )
 TestRuns = Runs.TestCase

@@ -15,6 +15,7 @@ from mcp_server.tasks import EXTENSION
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 from tests.transcripts.record import Json, Record, page
 from tests.transcripts.wires import NEW, OLD, Speaker, Wire, begin, pipes, posts
 from tests.unit.mcp.http_bench import ANN_TOKEN, BOB_TOKEN, serving, with_tokens
@@ -157,7 +158,7 @@ async def core_of(provider: SimulatorHandle, *, approvals: bool) -> AsyncIterato
                 "VPSOPS_APPROVAL_CHANNEL": CHANNEL if approvals else "",
             }
         )
-        async with open_core(settings, front="mcp", timing=QUICK) as core:
+        async with open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core:
             yield core, Path(directory)
 
 
@@ -214,7 +215,7 @@ async def two_clients(provider: SimulatorHandle) -> str:
 async def pages() -> dict[str, str]:
     """Return all pages by their file's name."""
     found: dict[str, str] = {}
-    async with running_simulator(SimulatorConfig(seed=7, speed=600.0)) as provider:
+    async with running_simulator(SimulatorConfig(seed=7, speed=600.0), clock=VirtualClock()) as provider:
         for name, kind in KINDS.items():
             for era in kind.eras:
                 for transport in TRANSPORTS:

@@ -4,6 +4,7 @@ import pytest
 
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import running_simulator
+from tests.harness.virtual_time import VirtualClock
 from tests.transcripts.__main__ import PLACE
 from tests.transcripts.plays import KINDS, told
 from tests.transcripts.record import Record
@@ -14,7 +15,7 @@ from tests.transcripts.record import Record
 )
 async def test_a_conversation_that_is_held_again_makes_the_same_page(kind: str, transport: str, era: str) -> None:
     """What the committed page shows is what goes over the wire now."""
-    async with running_simulator(SimulatorConfig(seed=7, speed=600.0)) as provider:
+    async with running_simulator(SimulatorConfig(seed=7, speed=600.0), clock=VirtualClock()) as provider:
         page = await told(KINDS[kind], era, transport, provider)
     assert page == (PLACE / f"{kind}-{transport}-{era}.md").read_text(encoding="utf-8")
 

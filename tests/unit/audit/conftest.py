@@ -12,9 +12,9 @@ import vpsops
 from core import audit
 from core.changes import store
 from core.changes.model import Actor, ActorKind, Change, State, Target
-from core.clock import SystemClock
 from core.records import person
 from core.storage import open_database
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.storage.samples import BEN, CHANGE, NOW, VOTE
 
 AGENT = Actor(ActorKind.AGENT, "claude", "Claude", human="cem@example.com")
@@ -82,7 +82,7 @@ def change_database(url: str, *works: Callable[[Connection], object]) -> None:
     """Run transactions on a database, one after the other."""
 
     async def run() -> None:
-        async with open_database(url, SystemClock()) as database:
+        async with open_database(url, VirtualClock()) as database:
             for work in works:
                 await database.transact(work)
 

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 import vpsops
 from core import doctor, exits
 from core.changes import outbox
-from core.clock import Clock, SystemClock
+from core.clock import Clock
 from core.doctor import check_policy, check_provider, check_settings, examine
 from core.findings import Check, Finding, fail, ok, warn, worst
 from core.health import check_storage
@@ -24,6 +24,7 @@ from core.storage import schema
 from core.storage.tables import CHANGES, INBOX, OUTBOX, PROCESSES
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.provider import KEY, SERVER, answers, raw, refused_port, wire
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.audit.conftest import RECORDS, WEB, Cli, change_database
 from tests.unit.audit.test_trail import set_where
 from tests.unit.storage.test_migrations import engine_of, future
@@ -40,7 +41,7 @@ async def told(
     """Run one check and return its exit code and what it said."""
     capsys.readouterr()
     with anyio.fail_after(BOUND):
-        code = await examine(Settings.model_validate(values), [check], clock or SystemClock())
+        code = await examine(Settings.model_validate(values), [check], clock or VirtualClock())
     out, err = capsys.readouterr()
     assert "Traceback" not in err
     return code, out

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core import audit
-from core.clock import SystemClock
 from core.storage import Database, open_database
 from core.storage.tables import AUDIT, AUDIT_HEAD
 from tests.fakes.clock import FakeClock
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.audit.conftest import RECORDS, Cli, change_database, happen
 
 BOUND = 20.0
@@ -162,7 +162,7 @@ async def test_transactions_at_once_make_one_chain(empty_database_url: str) -> N
 
         await database.transact(work)
 
-    clock = SystemClock()
+    clock = VirtualClock()
     async with open_database(empty_database_url, clock) as first, open_database(empty_database_url, clock) as second:
         with anyio.fail_after(BOUND):
             async with anyio.create_task_group() as group:

@@ -15,6 +15,7 @@ from bot.blocks.notices import change_notice, reminder
 from bot.limits import excesses, fit_post
 from core.changes.model import Change, State
 from playground.slack.limits import check_message
+from tests.harness.profiles import examples
 from tests.unit.bot.card_snapshots import DIRECTORY, all_cards, as_text
 from tests.unit.bot.changes import AGENT, APPROVE, HOSTILE, NOW, change, every_change, hostile
 
@@ -104,7 +105,7 @@ def test_every_state_has_words() -> None:
     assert set(PHASES) == set(State)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(NASTY, st.sampled_from(State))
 @pytest.mark.requirement("text-is-data-in-slack")
 def test_nothing_from_outside_is_read_as_markup(words: str, state: State) -> None:
@@ -117,7 +118,7 @@ def test_nothing_from_outside_is_read_as_markup(words: str, state: State) -> Non
     assert_safe(reminder(villain))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(NASTY)
 def test_an_outside_text_adds_no_line_of_its_own(words: str) -> None:
     """A reason with line breaks cannot write a line that looks like ours."""

@@ -19,6 +19,7 @@ from bot.guard import Guard
 from bot.wire import MAX_BYTES
 from playground.slack.wire import signature
 from tests.fakes.clock import START, FakeClock
+from tests.harness.profiles import examples
 
 SECRET = "a-signing-secret"
 FORM = "application/x-www-form-urlencoded"
@@ -203,7 +204,7 @@ async def test_no_body_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert "hunter2" not in caplog.text
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300), st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=30))
 async def test_no_bytes_from_strangers_break_the_guard(body: bytes, header: str) -> None:
     """Any body with any header value is answered with 4xx."""

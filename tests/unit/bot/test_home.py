@@ -21,6 +21,7 @@ from core.pause import Pause
 from core.preferences import Preferences
 from core.wayscloud.models import Server
 from playground.slack.limits import check_view
+from tests.harness.profiles import examples
 from tests.unit.bot.changes import AGENT, ALICE, APPROVE, HOSTILE, NOW, change, hostile
 from tests.unit.bot.test_cards import OURS, parsed_texts
 
@@ -73,7 +74,7 @@ def words_on(view: Block) -> str:
     return str(view)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12))
 @given(WORDS)
 def test_a_crowded_home_is_within_the_limits_and_safe(words: str) -> None:
     """Twenty of everything, called whatever they like: under a hundred blocks, no markup from outside."""
@@ -147,7 +148,7 @@ def test_a_home_that_would_not_fit_says_so_as_a_home() -> None:
     assert check_view(view) == []
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12))
 @given(WORDS)
 def test_the_shortcuts_form_is_within_the_limits_and_safe(words: str) -> None:
     """Forty servers, whatever they are called; answers drawn into the form lose their controls."""

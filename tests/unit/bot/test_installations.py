@@ -15,13 +15,13 @@ from bot import installations
 from bot.doctor_workspaces import check_workspaces
 from bot.installations import Installations, InstallRefused, States, keys_of
 from bot.sealing import Sealer
-from core.clock import SystemClock
 from core.settings import Settings
 from core.storage import Database, open_database
 from core.storage.tables import SLACK_BOTS, SLACK_INSTALLATIONS, SLACK_OAUTH_STATES
 from playground.slack.several import running_slack
 from tests.fakes.clock import FakeClock
 from tests.fakes.slack_many import ACME, BETA
+from tests.harness.virtual_time import VirtualClock
 
 OLD, NEW = "o" * 32, "n" * 32
 TEAM = "T0ACME"
@@ -208,15 +208,15 @@ def test_our_tables_have_the_columns_that_slacks_stores_use() -> None:
 
 async def test_doctor_says_how_each_workspace_stands(desk: Desk) -> None:
     """Installed and answered, refused by Slack, not installed: each with what to do."""
-    async with running_slack([ACME, BETA]) as slack:
+    async with running_slack([ACME, BETA], clock=VirtualClock()) as slack:
         settings = desk.settings.model_copy(update={"slack_api_url": slack.api_url})
         await desk.kept.async_save(installation())
         slack[TEAM].desk.state.token_refused = None
-        said = " | ".join(f"{one.level} {one.what}" for one in await check_workspaces(settings, SystemClock()))
+        said = " | ".join(f"{one.level} {one.what}" for one in await check_workspaces(settings, VirtualClock()))
         assert "ok installed in T0ACME (Acme)" in said
         assert "warn T0BETA does not have the app" in said
         assert "warn no workspace decides for agents" in said
         assert "fail SLACK_SIGNING_SECRET" in said
         slack[TEAM].desk.state.token_refused = "token_revoked"
-        said = " | ".join(f"{one.level} {one.what}" for one in await check_workspaces(settings, SystemClock()))
+        said = " | ".join(f"{one.level} {one.what}" for one in await check_workspaces(settings, VirtualClock()))
         assert "fail Slack does not accept the token of T0ACME (token_revoked)" in said

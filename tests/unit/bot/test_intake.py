@@ -9,11 +9,12 @@ import anyio
 
 from bot.courtesy import Courtesy
 from bot.deliveries import AT_ONCE, CLICK, COMMAND, SWEEP_SECONDS, Intake
-from core.clock import Clock, SystemClock
+from core.clock import Clock
 from core.errors import StorageError
 from core.inbox import Delivery, Inbox
 from core.storage import Database, open_database
 from tests.fakes.clock import FakeClock
+from tests.harness.virtual_time import VirtualClock
 
 BOUND = 5.0
 
@@ -43,7 +44,7 @@ class Work:
 @asynccontextmanager
 async def working(folder: Path) -> AsyncIterator[tuple[Intake, Work, Inbox]]:
     """Run an intake on a database of its own."""
-    clock, work = SystemClock(), Work()
+    clock, work = VirtualClock(), Work()
     async with open_database(f"sqlite:///{folder / 'one.sqlite3'}", clock) as database:
         inbox = Inbox(database, clock)
         intake = Intake(inbox, clock, work, Courtesy(clock))

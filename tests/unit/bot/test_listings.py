@@ -16,6 +16,7 @@ from core.changes.model import State, Verdict
 from core.changes.outbox import Copy
 from core.pause import Pause
 from core.wayscloud.models import Plan, Server
+from tests.harness.profiles import examples
 from tests.unit.bot.changes import AGENT, ALICE, APPROVE, HOSTILE, NOW, change, hostile
 from tests.unit.bot.test_cards import assert_safe
 
@@ -77,7 +78,7 @@ def test_a_channel_is_told_neither_reasons_nor_refusals_of_the_trail() -> None:
     assert "not you" not in shared
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(WORDS)
 def test_pages_are_safe_whatever_is_in_them(words: str) -> None:
     """Names, reasons and events from outside bring no markup and pass no limit."""

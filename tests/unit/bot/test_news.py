@@ -17,6 +17,7 @@ from core.changes.model import State
 from core.changes.outbox import Message
 from core.settings import Settings
 from core.subscriptions import Event, Options, Subscription
+from tests.harness.profiles import examples
 from tests.unit.bot.changes import NOW, change, hostile
 from tests.unit.bot.test_cards import NASTY, assert_safe
 
@@ -186,7 +187,7 @@ def test_many_at_once_are_one_bounded_list() -> None:
     assert "And 980 more" in str(post.blocks)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(NASTY)
 def test_nothing_from_outside_is_read_as_markup(words: str) -> None:
     """Server names, provider errors and patterns ring nobody in a notice, a list, a summary or a subscription."""

@@ -20,6 +20,7 @@ from core.operations import OPERATIONS
 from core.operations.servers import ServerList
 from core.wayscloud.models import OsTemplate, Plan, Region, Server, Usage
 from playground.slack.limits import check_message, check_view
+from tests.harness.profiles import examples
 from tests.unit.bot.changes import HOSTILE, change
 from tests.unit.bot.test_cards import assert_safe
 
@@ -34,7 +35,7 @@ def server(words: str, number: int = 0) -> Server:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40))
 @given(WORDS)
 def test_pages_are_safe_whatever_things_are_called(words: str) -> None:
     """Lists, details, usage, choices, catalogues, errors: no markup from outside, no limit passed."""
@@ -58,7 +59,7 @@ def test_pages_are_safe_whatever_things_are_called(words: str) -> None:
         assert_safe(fit_post(post))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 @given(WORDS, st.integers(min_value=1, max_value=260))
 def test_the_form_fits_however_much_is_on_offer(words: str, count: int) -> None:
     """Hundreds of plans and endless codes make a form that Slack takes."""

@@ -11,6 +11,7 @@ from bot.blocks.servers import Asked, server_page
 from bot.limits import fit_post
 from core.operations.servers import LAST, ListArguments, ServerList, page
 from core.wayscloud.models import Server
+from tests.harness.profiles import examples
 from tests.unit.bot.changes import HOSTILE
 from tests.unit.bot.test_cards import assert_safe
 
@@ -35,7 +36,7 @@ def turns(post: Post) -> dict[str, dict[str, Any]]:
     return {one["text"]["text"]: unpack(one["value"])["args"] for one in row if one["action_id"] != "vps:share"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(FLEETS, st.integers(1, 7))
 def test_turning_the_page_shows_every_server_once(servers: list[Server], limit: int) -> None:
     """Forwards from the first page to the end, whatever the servers are called, none is left out or shown twice."""
@@ -52,7 +53,7 @@ def test_turning_the_page_shows_every_server_once(servers: list[Server], limit: 
     assert seen == [one.id for one in ordered]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(st.integers(1, 90), st.integers(1, 9))
 def test_back_is_where_one_came_from(count: int, limit: int) -> None:
     """From the last page back to the first: full pages, without a gap, and the last page is the rest."""
@@ -68,7 +69,7 @@ def test_back_is_where_one_came_from(count: int, limit: int) -> None:
     assert expected == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(FLEETS, st.text(max_size=253), st.sampled_from([None, LAST, "|<zzz", "m", "\x00"]))
 def test_every_page_of_any_fleet_fits_into_slack(servers: list[Server], name: str, cursor: str | None) -> None:
     """Whatever the names and the filter, the message is safe, and no button's value is too long."""

@@ -25,6 +25,7 @@ from playground.slack.config import Rates, WorkspaceConfig
 from playground.slack.serve import running_workspace
 from playground.slack.workspace import Workspace
 from tests.fakes.clock import START, FakeClock
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.bot.changes import change
 
 BOUND: Final = 5.0
@@ -92,7 +93,7 @@ class Room:
 async def room(folder: Path, config: WorkspaceConfig = EVERYONE, **told: str) -> AsyncIterator[Room]:
     """Run a deliverer."""
     clock = FakeClock()
-    async with running_workspace(config) as slack:
+    async with running_workspace(config, clock=VirtualClock(), wall=VirtualClock()) as slack:
         settings = Settings.model_validate(
             {
                 "SLACK_API_URL": slack.api_url,

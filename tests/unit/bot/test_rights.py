@@ -16,6 +16,7 @@ from core.policy import Facts, Policy, Rule, parse_policy
 from core.policy.default import default_rules
 from core.policy.match import Match
 from core.policy.model import policy_of
+from tests.harness.profiles import examples
 from tests.unit.bot.changes import HOSTILE
 from tests.unit.bot.test_cards import assert_safe
 
@@ -104,7 +105,7 @@ def test_the_default_policy_is_told_in_its_words() -> None:
     assert words["reboot"] == "you confirm (default-people)"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 @given(st.text(max_size=300) | st.just(HOSTILE))
 def test_help_is_safe_and_fits_whatever_the_rules_say(words: str) -> None:
     """A rule's own text is data, and the longest rights still make a message."""
@@ -130,7 +131,7 @@ RULES = st.lists(st.tuples(MATCHES, st.sampled_from(Decision)), min_size=1, max_
 WHO = Approvers(people=("u1", "u2"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(RULES, st.sampled_from(["db01.example.com", "web01.example.com", "x"]), st.sampled_from(["oslo", "stockholm"]))
 def test_what_help_says_is_what_the_gate_decides(
     written: list[tuple[Match, Decision]], hostname: str, region: str

@@ -12,7 +12,6 @@ import vpsops
 from bot.doctor import CHECKS, SCOPES, check_slack
 from bot.doctor_approvers import check_approvers
 from core import exits
-from core.clock import SystemClock
 from core.findings import Finding, Level, worst
 from core.settings import Settings
 from playground.slack.config import WorkspaceConfig
@@ -20,6 +19,7 @@ from playground.slack.serve import running_workspace
 from playground.slack.workspace import Workspace
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import refused_port
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.bot.test_manifest import MANIFEST
 
 BOUND: Final = 5.0
@@ -30,7 +30,7 @@ CHANNELS: Final = {"VPSOPS_CHANNEL": "C0OPS", "VPSOPS_APPROVAL_CHANNEL": "C0APPR
 @asynccontextmanager
 async def workspace(config: WorkspaceConfig = WHOLE) -> AsyncIterator[tuple[Workspace, dict[str, str]]]:
     """Run a workspace, and say what a bot of it is told."""
-    async with running_workspace(config) as slack:
+    async with running_workspace(config, clock=VirtualClock(), wall=VirtualClock()) as slack:
         yield (
             slack,
             {
@@ -43,10 +43,10 @@ async def workspace(config: WorkspaceConfig = WHOLE) -> AsyncIterator[tuple[Work
         )
 
 
-async def found(told: dict[str, str], clock: SystemClock | FakeClock | None = None) -> list[Finding]:
+async def found(told: dict[str, str], clock: VirtualClock | FakeClock | None = None) -> list[Finding]:
     """Return what the check finds; it never shows a secret."""
     with anyio.fail_after(BOUND):
-        findings = list(await check_slack(Settings.model_validate(told), clock or SystemClock()))
+        findings = list(await check_slack(Settings.model_validate(told), clock or VirtualClock()))
     secrets = [value for name, value in told.items() if name.startswith("SLACK_") and name != "SLACK_API_URL"]
     words = " ".join(f"{one.what} {one.todo}" for one in findings)
     assert not [secret for secret in secrets if secret and secret in words]
@@ -159,7 +159,7 @@ async def test_a_channel_that_cannot_be_written_to_is_told(channel: str, what: s
 @pytest.mark.parametrize(("seconds", "level"), [(100, Level.WARN), (-400, Level.FAIL)])
 async def test_a_clock_that_is_off_is_told(seconds: float, level: Level) -> None:
     """Slack signs with its time: five minutes off and nothing is accepted."""
-    clock = FakeClock(SystemClock().now() + timedelta(seconds=seconds))
+    clock = FakeClock(VirtualClock().now() + timedelta(seconds=seconds))
     async with workspace() as (_, told):
         findings = await found(told, clock)
     assert "away from Slack's" in lines(findings, level)[0]

@@ -9,13 +9,14 @@ from core.settings import Settings
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 
 KEY = "wayscloud_vps_test1_SECRET"
 
 
 @pytest.fixture
 async def provider() -> AsyncIterator[SimulatorHandle]:
-    async with running_simulator(SimulatorConfig(speed=600.0, seed=7)) as handle:
+    async with running_simulator(SimulatorConfig(speed=600.0, seed=7), clock=VirtualClock()) as handle:
         yield handle
 
 
@@ -28,5 +29,5 @@ def settings(provider: SimulatorHandle, database_url: str) -> Settings:
 
 @pytest.fixture
 async def core(settings: Settings) -> AsyncIterator[Core]:
-    async with open_core(settings, front="cli", timing=QUICK) as opened:
+    async with open_core(settings, front="cli", timing=QUICK, clock=VirtualClock()) as opened:
         yield opened

@@ -10,7 +10,7 @@ import anyio
 from core import audit
 from core.changes import store
 from core.changes.model import Actor, ActorKind, Change, Origin, State
-from core.clock import Clock, SystemClock
+from core.clock import Clock
 from core.engine import Engine
 from core.gate import Gate
 from core.limits.guard import Guard
@@ -31,6 +31,7 @@ from playground.wayscloud.model import State as Really
 from playground.wayscloud.serve import SimulatorHandle
 from playground.wayscloud.world import Order
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 
 KEY = "wayscloud_vps_test1_SECRET"
 BOUND = 5.0
@@ -165,7 +166,7 @@ class Stage:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until a condition holds, at most the tests' bound."""
-    clock = SystemClock()
+    clock = VirtualClock()
     with anyio.fail_after(BOUND):
         while not condition():
             await clock.sleep(0.01)
@@ -180,7 +181,7 @@ async def staged(
     database_url: str, provider: SimulatorHandle, setup: Setup = DEFAULT, *, url: str = ""
 ) -> AsyncIterator[Stage]:
     """Wire a core as `core.app` does; `url` is the provider's address if not the simulator's own."""
-    clock = setup.clock or SystemClock()
+    clock = setup.clock or VirtualClock()
     api = Wayscloud(Credentials(KEY), base_url=url or provider.url, clock=clock, settings=BRISK)
     async with (
         open_database(database_url, clock, busy=setup.busy, options=setup.options) as database,

@@ -8,17 +8,17 @@ import pytest
 from core.changes.execute import Checked, Runner
 from core.changes.fence import Fence
 from core.changes.model import Change, State
-from core.clock import SystemClock
 from core.errors import StaleChange
 from core.storage.leases import alive
 from playground.wayscloud.serve import SimulatorHandle
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.stage import ALICE, BOUND, Setup, Stage, staged, until
 
 HOUR = timedelta(hours=1)
 JUMPS = pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["forward", "back"])
 
 
-class ShakyClock(SystemClock):
+class ShakyClock(VirtualClock):
     """The machine's clocks, with a date that can be set and a sleep of the machine that can be slept."""
 
     def __init__(self) -> None:

@@ -22,6 +22,7 @@ from playground.wayscloud.model import State as Really
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.clock import FakeClock
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.sample import server
 from tests.unit.core.stage import ALICE, KEY, Setup, Stage, staged, until
 
@@ -30,7 +31,7 @@ SETUP = Setup(replace(QUICK, keep_seconds=0.05, poll_idle=0.05, usage_seconds=0.
 
 @pytest.fixture
 async def provider() -> AsyncIterator[SimulatorHandle]:
-    async with running_simulator(SimulatorConfig(speed=600, seed=7)) as handle:
+    async with running_simulator(SimulatorConfig(speed=600, seed=7), clock=VirtualClock()) as handle:
         yield handle
 
 
@@ -159,7 +160,7 @@ async def test_two_processes_look_as_often_as_one_and_tell_once(database_url: st
 async def test_a_fleet_that_moves_as_a_whole_is_a_few_messages(database_url: str) -> None:
     """Three hundred servers at once are two messages and two records, not six hundred."""
     async with (
-        running_simulator(SimulatorConfig(speed=600, seed=7, fleet=300)) as handle,
+        running_simulator(SimulatorConfig(speed=600, seed=7, fleet=300), clock=VirtualClock()) as handle,
         staged(database_url, handle, SETUP) as stage,
     ):
         await subscribe(stage, Event.DRIFT)

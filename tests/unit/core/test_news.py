@@ -12,15 +12,15 @@ import sqlalchemy as sa
 from core import audit, news
 from core.changes import store
 from core.changes.model import State, Target
-from core.clock import SystemClock
 from core.errors import StorageError
 from core.news import News
 from core.storage import Connection, Database, open_database
 from core.storage.tables import AUDIT
 from tests.fakes.clock import START
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.sample import change, put
 
-CLOCK = SystemClock()
+CLOCK = VirtualClock()
 
 
 @dataclass

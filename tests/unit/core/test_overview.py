@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from core.changes.model import Actor, ActorKind, Verdict
-from core.clock import SystemClock
 from core.overview import Onlooker, Overview, overview_of
 from core.preferences import Preferences, set_preferences
 from playground.wayscloud.serve import SimulatorHandle
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.stage import AGENT, ALICE, VOTERS, Stage, staged
 
 
@@ -20,7 +20,7 @@ async def stage(database_url: str, provider: SimulatorHandle) -> AsyncIterator[S
 
 
 async def look(stage: Stage, person: Actor) -> Overview:
-    return await overview_of(stage.database, Onlooker("T1", person), SystemClock().now())
+    return await overview_of(stage.database, Onlooker("T1", person), VirtualClock().now())
 
 
 async def test_holds_for_approval_are_everybodys_and_own_changes_only_ones_own(stage: Stage) -> None:
@@ -65,7 +65,7 @@ async def test_the_look_brings_settings_and_the_pause(stage: Stage) -> None:
     stage.server("a.example.com")
     change = await stage.ask("reboot", AGENT, server="a.example.com")
     await stage.gate.pause_agents(ALICE, paused=True, reason="the sale")
-    await set_preferences(stage.database, SystemClock(), ("T1", ALICE.id), dm_settled=False)
+    await set_preferences(stage.database, VirtualClock(), ("T1", ALICE.id), dm_settled=False)
     seen = await look(stage, ALICE)
     assert seen.pause.paused
     assert seen.preferences == Preferences(dm_settled=False)

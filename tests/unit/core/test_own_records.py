@@ -8,9 +8,9 @@ import pytest
 from core import audit, audit_view
 from core.audit_view import newest_of
 from core.changes.model import State
-from core.clock import SystemClock
 from core.records import person
 from core.storage import Connection, Database, open_database
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.sample import change, put
 from tests.unit.core.stage import AGENT
 
@@ -20,7 +20,7 @@ BOB = replace(AGENT, id="mcp:other", human="U2")
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    async with open_database(database_url, SystemClock()) as opened:
+    async with open_database(database_url, VirtualClock()) as opened:
         yield opened
 
 

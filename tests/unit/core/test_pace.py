@@ -17,6 +17,7 @@ from core.storage.tables import METADATA
 from core.timing import DEFAULT_TIMING
 from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.timing import QUICK
+from tests.harness.profiles import examples
 from tests.unit.core.stage import Setup, Stage, staged
 
 BURST, GAP = DEFAULT_TIMING.write_burst, DEFAULT_TIMING.write_gap
@@ -42,7 +43,7 @@ def sums(pauses: Sequence[float], start: float = 1000.0) -> list[float]:
     return [start + sum(pauses[: number + 1]) for number in range(len(pauses))]
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(PAUSES)
 def test_no_stretch_of_time_has_more_than_a_burst_and_the_rate(pauses: list[float]) -> None:
     """Between any two writes there is room for those between them, and nobody goes out before arriving."""
@@ -56,7 +57,7 @@ def test_no_stretch_of_time_has_more_than_a_burst_and_the_rate(pauses: list[floa
             assert last - first + 1 <= allowed
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(PAUSES, st.integers(0, 59), st.floats(1, 60))
 def test_nothing_goes_out_before_the_end_of_a_hold(pauses: list[float], at: int, seconds: float) -> None:
     """A wish to wait binds whoever comes after it, and those held back do not come all at once."""

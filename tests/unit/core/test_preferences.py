@@ -6,17 +6,17 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
-from core.clock import SystemClock
 from core.preferences import Preferences, preferences_of, set_preferences
 from core.storage.database import Database, open_database
 from core.storage.tables import PREFERENCES
+from tests.harness.virtual_time import VirtualClock
 
 ANNA = ("T1", "UANNA")
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    async with open_database(database_url, SystemClock()) as opened:
+    async with open_database(database_url, VirtualClock()) as opened:
         yield opened
 
 
@@ -29,9 +29,9 @@ async def test_who_never_set_anything_has_the_defaults(database: Database) -> No
 
 async def test_one_setting_leaves_the_others_as_they_are(database: Database) -> None:
     """Settings are set one by one, and are a person's in one workspace."""
-    await set_preferences(database, SystemClock(), ANNA, dm_settled=False)
-    await set_preferences(database, SystemClock(), ANNA, dm_reminders=False)
-    await set_preferences(database, SystemClock(), ANNA, dm_settled=True)
+    await set_preferences(database, VirtualClock(), ANNA, dm_settled=False)
+    await set_preferences(database, VirtualClock(), ANNA, dm_reminders=False)
+    await set_preferences(database, VirtualClock(), ANNA, dm_settled=True)
     assert await preferences_of(database, *ANNA) == Preferences(dm_settled=True, dm_reminders=False)
     assert await preferences_of(database, "T2", "UANNA") == Preferences()
 
@@ -40,7 +40,7 @@ async def test_two_settings_set_at_once_both_hold(database: Database) -> None:
     """Two clicks in the same instant do not undo each other, the very first two included."""
 
     async def turn_off(name: str) -> None:
-        await set_preferences(database, SystemClock(), ANNA, **{name: False})
+        await set_preferences(database, VirtualClock(), ANNA, **{name: False})
 
     async with anyio.create_task_group() as group:
         for name in ("dm_settled", "dm_reminders"):
@@ -59,4 +59,4 @@ async def test_what_cannot_be_read_counts_as_never_set(database: Database) -> No
 async def test_a_setting_that_there_is_none_of_is_a_bug(database: Database) -> None:
     """A misspelled name is not stored."""
     with pytest.raises(TypeError):
-        await set_preferences(database, SystemClock(), ANNA, dm_everything=True)
+        await set_preferences(database, VirtualClock(), ANNA, dm_everything=True)

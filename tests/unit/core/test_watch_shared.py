@@ -14,6 +14,7 @@ from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.model import State as Really
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.sample import change, put
 from tests.unit.core.stage import Setup, Stage, staged, until
 
@@ -25,7 +26,7 @@ Two = tuple[Stage, Stage]
 @pytest.fixture
 async def slow() -> AsyncIterator[SimulatorHandle]:
     """A provider whose servers take seconds for what they are asked."""
-    async with running_simulator(SimulatorConfig(speed=0.5, fleet=130, seed=7)) as handle:
+    async with running_simulator(SimulatorConfig(speed=0.5, fleet=130, seed=7), clock=VirtualClock()) as handle:
         yield handle
 
 

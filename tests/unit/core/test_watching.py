@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 from core.app import Core, open_core
 from core.changes.model import Actor, ActorKind, Change, Origin, State
-from core.clock import SystemClock
 from core.requests import Held, Request
 from core.settings import Settings
 from core.storage.tables import OUTBOX
@@ -17,6 +16,7 @@ from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.faults import parse
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.conftest import KEY
 
 ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")
@@ -25,14 +25,14 @@ ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")
 @pytest.fixture
 async def slow() -> AsyncIterator[SimulatorHandle]:
     """A provider whose servers take so long that a watch stays one for the whole test."""
-    async with running_simulator(SimulatorConfig(speed=1.0, fleet=160, seed=7)) as handle:
+    async with running_simulator(SimulatorConfig(speed=1.0, fleet=160, seed=7), clock=VirtualClock()) as handle:
         yield handle
 
 
 @pytest.fixture
 async def core(slow: SimulatorHandle, database_url: str) -> AsyncIterator[Core]:
     env = {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": slow.url, "VPSOPS_DATABASE_URL": database_url}
-    async with open_core(Settings.model_validate(env), front="cli", timing=QUICK) as opened:
+    async with open_core(Settings.model_validate(env), front="cli", timing=QUICK, clock=VirtualClock()) as opened:
         yield opened
 
 
@@ -43,7 +43,7 @@ def count(provider: SimulatorHandle, operation: str) -> int:
 async def until(seen: Callable[[], bool]) -> None:
     with anyio.fail_after(5):
         while not seen():
-            await SystemClock().sleep(0.01)  # what the simulator received tells nobody; bounded
+            await VirtualClock().sleep(0.01)  # what the simulator received tells nobody; bounded
 
 
 async def start(core: Core, hostname: str) -> Change:
@@ -147,7 +147,7 @@ async def test_a_watch_is_taken_up_by_a_new_process(core: Core, slow: SimulatorH
     await core.engine.stop()
     env = {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": slow.url, "VPSOPS_DATABASE_URL": database_url}
     slow.simulator.world.time.advance(120)
-    async with open_core(Settings.model_validate(env), front="worker", timing=QUICK) as other:
+    async with open_core(Settings.model_validate(env), front="worker", timing=QUICK, clock=VirtualClock()) as other:
         ended = await other.gate.wait(change.id, seconds=5)
     assert ended.state is State.SUCCEEDED
 

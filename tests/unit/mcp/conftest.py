@@ -12,6 +12,7 @@ from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.databases import migrated
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ERAS, KEY, ORDERS
 
 
@@ -36,7 +37,9 @@ async def providers() -> AsyncIterator[Mapping[str, SimulatorHandle]]:
     """One running provider for each dialect: starting them is most of a test's time."""
     async with AsyncExitStack() as stack:
         yield {
-            name: await stack.enter_async_context(running_simulator(SimulatorConfig(dialect=name, speed=600.0, seed=7)))
+            name: await stack.enter_async_context(
+                running_simulator(SimulatorConfig(dialect=name, speed=600.0, seed=7), clock=VirtualClock())
+            )
             for name in ORDERS
         }
 
@@ -62,5 +65,5 @@ def settings(provider: SimulatorHandle, tmp_path: Path, approval_channel: str) -
 
 @pytest.fixture
 async def core(settings: Settings) -> AsyncIterator[Core]:
-    async with open_core(settings, front="mcp", timing=QUICK) as opened:
+    async with open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as opened:
         yield opened

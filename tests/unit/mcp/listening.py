@@ -11,11 +11,11 @@ from mcp.client.session import IncomingMessage
 from mcp.server.subscriptions import ResourceUpdated
 
 from core.app import Core
-from core.clock import SystemClock
 from mcp_server.live import Live, open_live
 from mcp_server.server import Options, build_server
 from playground.wayscloud.model import State
 from playground.wayscloud.serve import SimulatorHandle
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ANN
 
 BOUND = 5.0
@@ -127,7 +127,7 @@ async def hearing(client: Client, ear: Ear, era: str, *uris: str) -> AsyncIterat
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until a condition holds that nothing tells of; bounded."""
-    clock = SystemClock()
+    clock = VirtualClock()
     with anyio.fail_after(BOUND):
         while not condition():
             await clock.sleep(0.01)

@@ -20,6 +20,7 @@ from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from playground.wayscloud.world import Order
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ANN, KEY, WEB, client_of
 
 WEB_ID = "b5c6d7e8-f9a0-1234-5678-90abcdef1234"
@@ -94,8 +95,8 @@ def settings_of(provider: SimulatorHandle, tmp_path: Path, **more: str) -> Setti
 async def test_many_servers_are_one_call_and_a_hundred_values(era: str, tmp_path: Path) -> None:
     """Of a large fleet a hundred are offered, their number is told, and keystrokes share one call of the list."""
     async with (
-        running_simulator(SimulatorConfig(fleet=250, seed=7)) as provider,
-        open_core(settings_of(provider, tmp_path), front="mcp", timing=QUICK) as core,
+        running_simulator(SimulatorConfig(fleet=250, seed=7), clock=VirtualClock()) as provider,
+        open_core(settings_of(provider, tmp_path), front="mcp", timing=QUICK, clock=VirtualClock()) as core,
         client_of(core, era) as client,
     ):
         found = await of_template(client, SERVER)
@@ -119,7 +120,10 @@ async def test_names_that_could_not_be_typed_are_left_out(core: Core, provider: 
 async def test_without_a_provider_there_are_none(tmp_path: Path, era: str) -> None:
     """No key, no completions, and no error either; changes are still there."""
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": f"sqlite:///{tmp_path / 'own.sqlite3'}"})
-    async with open_core(settings, front="mcp", timing=QUICK) as core, client_of(core, era) as client:
+    async with (
+        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        client_of(core, era) as client,
+    ):
         found = await of_template(client, SERVER, "w")
         assert (found.values, found.total, found.has_more) == ([], 0, False)
         assert await of_prompt(client, "provision_server", "plan") == []

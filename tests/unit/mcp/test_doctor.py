@@ -8,7 +8,6 @@ import pytest
 
 import vpsops
 from core import exits
-from core.clock import SystemClock
 from core.errors import ConfigurationError
 from core.findings import Finding, Level, worst
 from core.settings import Settings
@@ -16,15 +15,16 @@ from mcp_server.doctor import CHECKS, check_mcp
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.issuer import running_issuer
 from tests.fakes.provider import refused_port
+from tests.harness.virtual_time import VirtualClock
 
 TOKEN = "0123456789abcdef0123456789abcdef-secret"
 WRITTEN = f'[[token]]\ntoken = "{TOKEN}"\nsubject = "ann-laptop"\nhuman = "ann@example.com"\nscopes = ["vps:read"]\n'
 
 
-async def found(values: dict[str, str], clock: SystemClock | FakeClock | None = None) -> list[Finding]:
+async def found(values: dict[str, str], clock: VirtualClock | FakeClock | None = None) -> list[Finding]:
     """Return what the check finds; it shows no token."""
     with anyio.fail_after(5):
-        findings = list(await check_mcp(Settings.model_validate(values), clock or SystemClock()))
+        findings = list(await check_mcp(Settings.model_validate(values), clock or VirtualClock()))
     assert TOKEN not in " ".join(f"{one.what} {one.todo}" for one in findings)
     return findings
 

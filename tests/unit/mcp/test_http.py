@@ -22,6 +22,7 @@ from mcp_server.site import site_of
 from mcp_server.stepup import MAX_BODY
 from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ANN, Human, text
 from tests.unit.mcp.http_bench import ACCEPT, NEW, call, http_client, post, serving
 
@@ -186,7 +187,10 @@ async def test_a_question_outlives_a_restart_by_its_key(
 
 @asynccontextmanager
 async def _process(settings: Settings) -> AsyncIterator[str]:
-    async with open_core(settings, front="mcp", timing=QUICK) as core, serving(core, settings, LOCAL) as (site, _):
+    async with (
+        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        serving(core, settings, LOCAL) as (site, _),
+    ):
         yield site.url
 
 

@@ -26,6 +26,7 @@ from mcp_server.server import Options, build_server, changing_tools
 from mcp_server.tokens import read_tokens
 from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ALICE, ANN, ERAS, Human, client_of, text
 from tests.unit.mcp.http_bench import ANN_TOKEN, BOB_TOKEN, TOKENS, http_client, serving, with_tokens
 from tests.unit.mcp.tool_snapshots import all_tools
@@ -44,7 +45,9 @@ def flags(*words: str) -> Reach:
 async def limited(settings: Settings, folder: Path, limits: str) -> AsyncIterator[Core]:
     path = folder / "vpsops.toml"
     path.write_text(limits)
-    async with open_core(settings.model_copy(update={"config": path}), front="mcp", timing=QUICK) as core:
+    async with open_core(
+        settings.model_copy(update={"config": path}), front="mcp", timing=QUICK, clock=VirtualClock()
+    ) as core:
         yield core
 
 

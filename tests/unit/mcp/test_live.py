@@ -26,6 +26,7 @@ from playground.wayscloud.model import State as Really
 from playground.wayscloud.serve import SimulatorHandle
 from playground.wayscloud.world import Order
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ALICE, ANN, WEB
 from tests.unit.mcp.listening import become, client_and_live, listen, listening, subscribe, unsubscribe, until
 
@@ -82,7 +83,7 @@ async def test_another_processs_change_is_heard_of(core: Core, settings: Setting
     change = await held(core)
     uri = f"vps://changes/{change}"
     async with (
-        open_core(settings, front="cli", timing=QUICK) as other,
+        open_core(settings, front="cli", timing=QUICK, clock=VirtualClock()) as other,
         listening(core, era, [uri]) as listener,
     ):
         await other.gate.cancel(change, AGENT)
@@ -113,7 +114,7 @@ async def test_only_what_was_asked_for_is_told(core: Core, era: str) -> None:
 @pytest.fixture
 async def seldom(settings: Settings) -> AsyncIterator[Core]:
     """A core that looks at its own pace hardly ever."""
-    async with open_core(settings, front="mcp", timing=SELDOM) as opened:
+    async with open_core(settings, front="mcp", timing=SELDOM, clock=VirtualClock()) as opened:
         yield opened
 
 
@@ -270,7 +271,9 @@ async def guarded(settings: Settings, folder: Path) -> AsyncIterator[Core]:
     """A core whose policy keeps databases from agents."""
     config = folder / "vpsops.toml"
     config.write_text(NO_DATABASES)
-    async with open_core(settings.model_copy(update={"config": config}), front="mcp", timing=QUICK) as core:
+    async with open_core(
+        settings.model_copy(update={"config": config}), front="mcp", timing=QUICK, clock=VirtualClock()
+    ) as core:
         yield core
 
 
@@ -331,7 +334,7 @@ async def test_a_provider_that_is_away_is_told_at_once(tmp_path: Path, era: str)
     """Servers that cannot be read cannot be listened for; changes can."""
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": f"sqlite:///{tmp_path / 'own.sqlite3'}"})
     async with (
-        open_core(settings, front="mcp", timing=QUICK) as core,
+        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core,
         client_and_live(core, era) as (client, live),
     ):
         with pytest.raises(MCPError, match=r"WAYSCLOUD_API_KEY.*err_") as refused:

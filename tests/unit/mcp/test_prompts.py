@@ -22,6 +22,7 @@ from playground.wayscloud.serve import SimulatorHandle
 from playground.wayscloud.world import Order
 from tests.fakes.clock import START
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.sample import change
 from tests.unit.mcp.bench import ANN, WEB, client_of
 
@@ -180,7 +181,10 @@ async def test_hostile_words_stay_data(core: Core, provider: SimulatorHandle, er
 async def test_without_a_provider_a_prompt_says_so(tmp_path: Path, era: str, prompt: str) -> None:
     """The words come, and in place of the facts why they are missing, what to do, and an id."""
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": f"sqlite:///{tmp_path / 'own.sqlite3'}"})
-    async with open_core(settings, front="mcp", timing=QUICK) as core, client_of(core, era) as client:
+    async with (
+        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        client_of(core, era) as client,
+    ):
         texts = await given(client, prompt, **EVERY[prompt])
     missing = [one for one in texts if one.startswith("Not there now: ")]
     assert missing

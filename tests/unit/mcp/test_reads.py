@@ -11,6 +11,7 @@ from core.settings import Settings
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import KEY, WEB, client_of, text
 
 DIALECTS = pytest.mark.parametrize("dialect", ["seed", "terraform", "sdk"])
@@ -78,8 +79,8 @@ async def test_the_catalogue_is_told_or_said_to_be_missing(core: Core, era: str,
 async def test_a_long_list_is_told_page_by_page(era: str, tmp_path: Path) -> None:
     """A page says how many there are and how to get the next; the pages together are the whole, each server once."""
     async with (
-        running_simulator(SimulatorConfig(fleet=45, seed=7)) as provider,
-        open_core(settings_of(provider, tmp_path), front="mcp", timing=QUICK) as core,
+        running_simulator(SimulatorConfig(fleet=45, seed=7), clock=VirtualClock()) as provider,
+        open_core(settings_of(provider, tmp_path), front="mcp", timing=QUICK, clock=VirtualClock()) as core,
         client_of(core, era) as client,
     ):
         seen: list[str] = []
@@ -130,8 +131,8 @@ async def test_what_does_not_fit_is_told_to_the_model(
 async def test_an_ambiguous_name_lists_the_candidates(era: str, tmp_path: Path) -> None:
     """A beginning that fits several servers is answered with all of them and their ids."""
     async with (
-        running_simulator(SimulatorConfig(fleet=60, seed=7)) as provider,
-        open_core(settings_of(provider, tmp_path), front="mcp", timing=QUICK) as core,
+        running_simulator(SimulatorConfig(fleet=60, seed=7), clock=VirtualClock()) as provider,
+        open_core(settings_of(provider, tmp_path), front="mcp", timing=QUICK, clock=VirtualClock()) as core,
         client_of(core, era) as client,
     ):
         result = await call(client, "vps_get", server="web")
@@ -158,7 +159,10 @@ async def test_without_a_key_every_tool_says_what_to_set(
 ) -> None:
     """The server starts without a key; each tool names the variable, and nothing is sent."""
     settings = settings_of(provider, tmp_path, WAYSCLOUD_API_KEY="").model_copy(update={"api_key": None})
-    async with open_core(settings, front="mcp", timing=QUICK) as core, client_of(core, era) as client:
+    async with (
+        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        client_of(core, era) as client,
+    ):
         result = await call(client, tool, **arguments)
     assert result.is_error
     assert "WAYSCLOUD_API_KEY" in text(result)

@@ -24,6 +24,7 @@ from mcp_server.trail import AuditTrail
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ALICE, ANN, KEY, WEB, client_of
 
 WEB_ID = "b5c6d7e8-f9a0-1234-5678-90abcdef1234"
@@ -188,8 +189,8 @@ async def test_what_is_not_there_is_the_protocols_error(core: Core, provider: Si
 async def test_a_long_list_is_read_page_by_page(era: str, tmp_path: Path) -> None:
     """A page says how many there are and the address of the next; together they are all, each once."""
     async with (
-        running_simulator(SimulatorConfig(fleet=120, seed=7)) as provider,
-        open_core(settings_of(provider, tmp_path), front="mcp", timing=QUICK) as core,
+        running_simulator(SimulatorConfig(fleet=120, seed=7), clock=VirtualClock()) as provider,
+        open_core(settings_of(provider, tmp_path), front="mcp", timing=QUICK, clock=VirtualClock()) as core,
         client_of(core, era) as client,
     ):
         seen: list[str] = []
@@ -218,7 +219,10 @@ async def test_the_policy_decides_reads(provider: SimulatorHandle, tmp_path: Pat
         '[[rule]]\nid = "secret"\nactor = "agent"\nserver = "db*"\ndecision = "deny"\n'
     )
     settings = settings_of(provider, tmp_path, VPSOPS_CONFIG=str(config))
-    async with open_core(settings, front="mcp", timing=QUICK) as core, client_of(core, era) as client:
+    async with (
+        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        client_of(core, era) as client,
+    ):
         assert (await read(client, f"vps://servers/{WEB_ID}"))["hostname"] == WEB
         with pytest.raises(MCPError, match="secret") as refused:
             await client.read_resource("vps://servers/db01.example.com")
@@ -239,7 +243,10 @@ async def test_a_caller_without_the_scope_reads_nothing(core: Core, era: str) ->
 async def test_a_provider_that_is_away_is_told_in_words(tmp_path: Path, era: str) -> None:
     """What cannot be read now is an error with what to do and an id, and the URI."""
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": f"sqlite:///{tmp_path / 'own.sqlite3'}"})
-    async with open_core(settings, front="mcp", timing=QUICK) as core, client_of(core, era) as client:
+    async with (
+        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        client_of(core, era) as client,
+    ):
         with pytest.raises(MCPError, match="WAYSCLOUD_API_KEY") as refused:
             await client.read_resource("vps://servers")
     assert "(err_" in str(refused.value)
@@ -274,7 +281,10 @@ async def test_the_audit_trail_is_ones_own(core: Core, era: str) -> None:
 async def test_the_audit_trail_of_everybody_is_a_setting(provider: SimulatorHandle, tmp_path: Path, era: str) -> None:
     """With VPSOPS_MCP_AUDIT=all the last records are everybody's."""
     settings = settings_of(provider, tmp_path, VPSOPS_MCP_AUDIT="all")
-    async with open_core(settings, front="mcp", timing=QUICK) as core, client_of(core, era) as client:
+    async with (
+        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        client_of(core, era) as client,
+    ):
         other = await held(core, ALICE)
         trail = await read(client, "vps://audit/recent")
     assert [(one["event"], one["change"], one["by"]) for one in trail["records"]] == [("requested", other, "alice")]

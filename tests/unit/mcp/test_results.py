@@ -23,6 +23,7 @@ from mcp_server.cursor import opened, sealed
 from mcp_server.fitting import BUDGET, bounded, cost
 from mcp_server.pages import arguments_of, page_of
 from mcp_server.views import FIELDS, Asked, View, sort_out
+from tests.harness.profiles import examples
 from tests.unit.mcp.bench import ALICE, WEB, client_of, text
 
 QUICKLY = (Phase.explicit, Phase.reuse, Phase.generate)  # a smaller example of this would take minutes to find
@@ -112,7 +113,7 @@ def test_servers_that_share_a_name_are_told_once_each() -> None:
     assert seen == [one.id for one in twins]
 
 
-@settings(max_examples=25, deadline=None, phases=QUICKLY)
+@settings(max_examples=examples(25), phases=QUICKLY)
 @given(st.lists(HOSTILE, min_size=1, max_size=12), st.lists(st.sampled_from(FIELDS), unique=True))
 @pytest.mark.requirement("mcp-results-bounded")
 def test_no_read_is_over_the_budget_whatever_the_api_says(words: list[str], fields: list[str]) -> None:

@@ -22,6 +22,7 @@ from playground.wayscloud.faults import parse
 from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.task_client import ask, ended, started, task_client
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ANN, NO, WEB, YES, Human, client_of
 from tests.unit.mcp.http_bench import ENVELOPE, call, post, serving
 
@@ -202,11 +203,14 @@ async def test_anothers_task_is_as_unknown_as_none(core: Core) -> None:
 async def test_a_task_survives_the_server(settings: Settings, provider: SimulatorHandle) -> None:
     """What a task is stands in the database: the next process answers for it."""
     async with (
-        open_core(settings, front="mcp", timing=QUICK) as first,
+        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as first,
         task_client(build_server(first, HERS)) as client,
     ):
         handle = await started(client, "vps_stop", STOP)
-    async with open_core(settings, front="mcp", timing=QUICK) as core, task_client(build_server(core, HERS)) as client:
+    async with (
+        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        task_client(build_server(core, HERS)) as client,
+    ):
         assert (await ask(client, "tasks/get", handle.task_id))["status"] == "working"
         await vote(core, handle.task_id)
         assert (await ended(client, handle.task_id, core.clock))["status"] == "completed"
@@ -304,7 +308,10 @@ async def test_looking_too_often_is_refused(settings: Settings, tmp_path: Path) 
     path = tmp_path / "vpsops.toml"
     path.write_text("[limits]\ncalls_per_minute = 3\n", encoding="utf-8")
     limited = settings.model_copy(update={"config": path})
-    async with open_core(limited, front="mcp", timing=QUICK) as core, task_client(build_server(core, HERS)) as client:
+    async with (
+        open_core(limited, front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        task_client(build_server(core, HERS)) as client,
+    ):
         errors = [await refused(client, "tasks/get", "chg_000000000000") for _ in range(4)]
     assert [error.code for error in errors] == [t.INVALID_PARAMS] * 3 + [t.INVALID_REQUEST]
     assert "calls_per_minute" in errors[-1].message

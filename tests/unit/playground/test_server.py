@@ -5,18 +5,18 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from core.clock import SystemClock
 from playground.wayscloud.serve import listen
 from playground.web.bell import Bell
 from playground.web.feed import Feed
 from playground.web.ground import Ground, Options, running_ground
 from playground.web.provider import TROUBLES
 from playground.web.serving import served
+from tests.harness.virtual_time import VirtualClock
 
 
 @pytest.fixture(scope="module")
 async def running() -> AsyncIterator[Ground]:
-    async with running_ground(Options(speed=60)) as started:
+    async with running_ground(Options(speed=60), VirtualClock()) as started:
         with listen(0) as listener:
             async with served(started, listener):
                 yield started
@@ -151,7 +151,7 @@ async def test_a_stream_for_nobody_is_refused(http: httpx.AsyncClient) -> None:
 async def test_a_page_is_told_only_what_is_different() -> None:
     """A topic that did not change is not sent again, and a closed feed ends its streams."""
     said = {"a": 1, "b": 1}
-    feed = Feed(Bell(), SystemClock())
+    feed = Feed(Bell(), VirtualClock())
     feed.topics |= {"a": lambda _user: {"is": said["a"]}, "b": lambda _user: {"is": said["b"]}}
     stream = feed.stream("U0ALICE")
     assert [await anext(stream), await anext(stream)] == [

@@ -7,6 +7,7 @@ from playground.wayscloud import journal
 from playground.wayscloud.app import create_app
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.faults import Fault
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.simulator.bench import DB, WEB, bench
 
 
@@ -37,7 +38,7 @@ async def test_requests_can_be_narrowed() -> None:
 def test_the_requests_kept_are_bounded() -> None:
     """The oldest make room, the total goes on."""
     kept = journal.Journal()
-    app = create_app(SimulatorConfig())
+    app = create_app(SimulatorConfig(), clock=VirtualClock())
     for _ in range(journal.KEPT + 5):
         kept.open(journal.Entry(0, app.simulator.clock.now(), "GET", "/v1/vps", "", [], b""))
     found = kept.entries()
@@ -174,7 +175,7 @@ async def test_time_cannot_stand_still_or_go_back(body: dict[str, float]) -> Non
 )
 async def test_control_is_for_this_machine_only(client: tuple[str, int], headers: dict[str, str], code: int) -> None:
     """No key is needed, but neither another machine nor a web page may pull the levers."""
-    transport = httpx.ASGITransport(create_app(SimulatorConfig()), client=client)
+    transport = httpx.ASGITransport(create_app(SimulatorConfig(), clock=VirtualClock()), client=client)
     async with httpx.AsyncClient(transport=transport, base_url="http://simulator") as api:
         answer = await api.get("/_sim/effects", headers=headers)
         assert (await api.get("/_sim/nothing", headers=headers)).status_code == (404 if code == 200 else 403)

@@ -6,6 +6,7 @@ import pytest
 from core.errors import ConfigurationError
 from playground.wayscloud.app import create_app
 from playground.wayscloud.config import SimulatorConfig
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.simulator.bench import WEB, Bench, bench
 
 
@@ -145,7 +146,7 @@ async def test_a_list_does_work_only_for_servers_on_the_move() -> None:
 def test_an_unknown_dialect_is_refused_with_the_choices() -> None:
     """A wrong name is a configuration error that says what there is."""
     with pytest.raises(ConfigurationError, match="seed, terraform, sdk"):
-        create_app(SimulatorConfig(dialect="klingon"))
+        create_app(SimulatorConfig(dialect="klingon"), clock=VirtualClock())
 
 
 async def test_head_answers_as_get_does() -> None:

@@ -9,6 +9,7 @@ from playground.slack.config import WorkspaceConfig
 from playground.slack.serve import running_workspace
 from playground.slack.workspace import Workspace
 from tests.fakes.clock import FakeClock
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.slack_workspace.apps import sdk_client
 
 
@@ -19,7 +20,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 async def workspace(clock: FakeClock) -> AsyncIterator[Workspace]:
-    async with running_workspace(WorkspaceConfig(), clock) as running:
+    async with running_workspace(WorkspaceConfig(), clock, wall=VirtualClock()) as running:
         yield running
 
 

@@ -14,6 +14,7 @@ from playground.slack.elements import NotOnScreen
 from playground.slack.serve import running_workspace
 from playground.slack.workspace import Workspace
 from tests.fakes.clock import FakeClock
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.slack_workspace.apps import bolt_app, over_http
 
 
@@ -171,7 +172,7 @@ async def test_an_app_can_ask_for_no_retry(workspace: Workspace) -> None:
 async def test_only_this_machine_is_served() -> None:
     """A workspace on a public address is refused before it listens."""
     with pytest.raises(ConfigurationError, match="this machine only"):
-        async with running_workspace(WorkspaceConfig(host="0.0.0.0")):
+        async with running_workspace(WorkspaceConfig(host="0.0.0.0"), clock=VirtualClock(), wall=VirtualClock()):
             pass
 
 

@@ -13,6 +13,7 @@ from playground.slack.config import WorkspaceConfig
 from playground.slack.serve import running_workspace
 from playground.slack.workspace import Workspace
 from tests.fakes.clock import FakeClock
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.slack_workspace.apps import sdk_client
 
 
@@ -112,7 +113,7 @@ async def test_a_long_text_is_cut_when_posted(workspace: Workspace, client: Asyn
 
 async def test_the_edit_window_of_a_workspace_closes(clock: FakeClock) -> None:
     """After it, an update is refused."""
-    async with running_workspace(WorkspaceConfig(edit_window=60), clock) as workspace:
+    async with running_workspace(WorkspaceConfig(edit_window=60), clock, wall=VirtualClock()) as workspace:
         client = sdk_client(workspace)
         posted = await client.chat_postMessage(channel="C0OPS", text="x")
         clock.advance(61)
@@ -172,7 +173,7 @@ async def test_a_missing_scope_is_named(workspace: Workspace, client: AsyncWebCl
 async def test_the_directory_answers_what_is_there(clock: FakeClock) -> None:
     """People with zones and departures, groups, channels the bot may know, conversations opened."""
     scopes = ("im:write", "mpim:write", "channels:read", "groups:read", "team:read")
-    async with running_workspace(WorkspaceConfig().with_scopes(*scopes), clock) as workspace:
+    async with running_workspace(WorkspaceConfig().with_scopes(*scopes), clock, wall=VirtualClock()) as workspace:
         client = sdk_client(workspace)
         erin = (await client.users_info(user="U0ERIN"))["user"]
         group = await client.conversations_open(users="U0ALICE,U0BOB")
@@ -225,7 +226,9 @@ async def test_a_method_is_held_to_its_tier(client: AsyncWebClient, clock: FakeC
 async def test_rates_can_be_switched_off(clock: FakeClock) -> None:
     """Then nothing is held back."""
     config = WorkspaceConfig()
-    async with running_workspace(replace(config, rates=replace(config.rates, enforced=False)), clock) as workspace:
+    async with running_workspace(
+        replace(config, rates=replace(config.rates, enforced=False)), clock, wall=VirtualClock()
+    ) as workspace:
         for _ in range(20):
             await sdk_client(workspace).chat_postMessage(channel="C0OPS", text="x")
         assert len(workspace.messages("ops")) == 20

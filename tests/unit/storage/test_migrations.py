@@ -18,11 +18,11 @@ from alembic.script import ScriptDirectory
 
 from core import audit
 from core.changes import store
-from core.clock import SystemClock
 from core.errors import ConfigurationError
 from core.storage import engines, open_database, schema
 from core.storage.schema import Standing, standing, upgrade
 from core.storage.tables import METADATA
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.storage import samples
 
 BOUND = 5.0
@@ -144,7 +144,7 @@ async def test_the_newest_version_reads_what_any_earlier_one_stored(empty_databa
         upgrade(engine, before)
         with engine.begin() as connection:
             samples.fill(connection)
-    async with open_database(empty_database_url, SystemClock()) as database:
+    async with open_database(empty_database_url, VirtualClock()) as database:
         change = await database.read(lambda connection: store.load(connection, samples.CHANGE.id))
         records = await database.read(audit.read)
         head = await database.read(audit.head)
@@ -196,7 +196,7 @@ async def test_a_newer_schema_is_refused(empty_database_url: str, tmp_path: Path
         upgrade(engine, "head", future(tmp_path))
     for make in (True, False):
         with pytest.raises(ConfigurationError, match="newer version") as caught:
-            async with open_database(empty_database_url, SystemClock(), make=make):
+            async with open_database(empty_database_url, VirtualClock(), make=make):
                 pass
         assert caught.value.hint == "Update vpsops on this machine."
 

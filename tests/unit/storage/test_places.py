@@ -9,9 +9,9 @@ from typing import cast
 import pytest
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from core.clock import SystemClock
 from core.errors import ConfigurationError, StorageError
 from core.storage import engines, open_database
+from tests.harness.virtual_time import VirtualClock
 
 MOUNTS = (
     "/dev/sda1 / ext4 rw 0 0",
@@ -49,7 +49,7 @@ async def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pyt
     """SQLite loses data there, so the process must not start."""
     monkeypatch.setattr(engines, "_mounts", lambda: [f"server:/x {tmp_path} nfs4 rw 0 0"])
     with pytest.raises(ConfigurationError, match=r"network file system \(nfs4\)") as caught:
-        async with open_database(f"sqlite:///{tmp_path / 'v.sqlite3'}", SystemClock()):
+        async with open_database(f"sqlite:///{tmp_path / 'v.sqlite3'}", VirtualClock()):
             pass
     assert "PostgreSQL" in caught.value.hint
 
@@ -72,7 +72,7 @@ async def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pyt
 async def test_a_url_that_cannot_serve_is_refused(url: str) -> None:
     """What would lose changes at a restart, or is no database of ours, is wrong configuration."""
     with pytest.raises(ConfigurationError) as caught:
-        async with open_database(url, SystemClock()):
+        async with open_database(url, VirtualClock()):
             pass
     assert "Traceback" not in str(caught.value)
 
@@ -80,7 +80,7 @@ async def test_a_url_that_cannot_serve_is_refused(url: str) -> None:
 async def test_a_password_in_a_refused_url_is_not_shown() -> None:
     """An error about an address never repeats its secret."""
     with pytest.raises(ConfigurationError) as caught:
-        async with open_database("mysql://me:s3cret-word@127.0.0.1/x", SystemClock()):
+        async with open_database("mysql://me:s3cret-word@127.0.0.1/x", VirtualClock()):
             pass
     assert "s3cret-word" not in f"{caught.value}{caught.value.__cause__!r}"
 
@@ -89,7 +89,7 @@ async def test_a_password_in_a_refused_url_is_not_shown() -> None:
 async def test_folder_and_files_are_their_owners_alone(tmp_path: Path) -> None:
     """People's reasons are in the file, so that nobody else on the machine can read it or its journal."""
     path = tmp_path / "state" / "vpsops" / "v.sqlite3"
-    async with open_database(f"sqlite:///{path}", SystemClock()):
+    async with open_database(f"sqlite:///{path}", VirtualClock()):
         modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in path.parent.iterdir()}
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert modes == {"v.sqlite3": 0o600, "v.sqlite3-wal": 0o600, "v.sqlite3-shm": 0o600}
@@ -100,7 +100,7 @@ async def test_a_mode_that_the_operator_chose_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "v.sqlite3"
     path.touch(mode=0o660)
     path.chmod(0o660)
-    async with open_database(f"sqlite:///{path}", SystemClock()):
+    async with open_database(f"sqlite:///{path}", VirtualClock()):
         pass
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
 
@@ -108,7 +108,7 @@ async def test_a_mode_that_the_operator_chose_is_kept(tmp_path: Path) -> None:
 async def test_a_home_folder_is_found_by_its_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`~` means the user's home, as it does everywhere else."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    async with open_database("sqlite:///~/v.sqlite3", SystemClock()):
+    async with open_database("sqlite:///~/v.sqlite3", VirtualClock()):
         assert (tmp_path / "v.sqlite3").exists()
 
 
@@ -118,14 +118,14 @@ async def test_a_place_that_cannot_be_opened_says_so(tmp_path: Path, make: bool)
     (tmp_path / "file").touch()
     for place in (tmp_path / "file" / "v.sqlite3", tmp_path):
         with pytest.raises(ConfigurationError, match="cannot be opened"):
-            async with open_database(f"sqlite:///{place}", SystemClock(), make=make):
+            async with open_database(f"sqlite:///{place}", VirtualClock(), make=make):
                 pass
 
 
 async def test_a_folder_that_cannot_be_made_is_not_said_to_be_missing() -> None:
     """Whoever starts a process reads what to do, and not that a start would make it."""
     with pytest.raises(ConfigurationError, match="folder, /proc/vpsops, cannot be made"):
-        async with open_database("sqlite:////proc/vpsops/v.sqlite3", SystemClock()):
+        async with open_database("sqlite:////proc/vpsops/v.sqlite3", VirtualClock()):
             pass
 
 
@@ -134,7 +134,7 @@ async def test_another_file_is_not_taken_for_a_database(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("not a database, but rather long notes\n" * 100, encoding="utf-8")
     with pytest.raises(StorageError, match="not a database"):
-        async with open_database(f"sqlite:///{path}", SystemClock()):
+        async with open_database(f"sqlite:///{path}", VirtualClock()):
             pass
     assert path.read_text(encoding="utf-8").startswith("not a database")
 
@@ -143,7 +143,7 @@ async def test_looking_makes_nothing(tmp_path: Path) -> None:
     """A mistyped path is said to be empty, instead of becoming a new and empty trail."""
     path = tmp_path / "nowhere" / "v.sqlite3"
     with pytest.raises(ConfigurationError, match="There is no database"):
-        async with open_database(f"sqlite:///{path}", SystemClock(), make=False):
+        async with open_database(f"sqlite:///{path}", VirtualClock(), make=False):
             pass
     assert not path.parent.exists()
 
@@ -153,14 +153,14 @@ async def test_looking_at_an_empty_database_makes_no_tables(empty_database_url: 
     engines.open_pools(empty_database_url).close()
     for _ in range(2):
         with pytest.raises(ConfigurationError, match="The database is empty"):
-            async with open_database(empty_database_url, SystemClock(), make=False):
+            async with open_database(empty_database_url, VirtualClock(), make=False):
                 pass
 
 
 async def test_a_server_that_is_not_there_is_a_storage_error() -> None:
     """Where nobody listens, the message says where to look, not how psycopg failed."""
     with pytest.raises(StorageError, match="did not answer") as caught:
-        async with open_database("postgresql://me:s3cret-word@127.0.0.1:1/none", SystemClock()):
+        async with open_database("postgresql://me:s3cret-word@127.0.0.1:1/none", VirtualClock()):
             pass
     assert "s3cret-word" not in str(caught.value)
 

@@ -11,10 +11,10 @@ import pytest
 from anyio import to_thread
 from sqlalchemy.engine import Connection
 
-from core.clock import SystemClock
 from core.storage import Database, open_database, signals
 from tests.fakes.clock import FakeClock
 from tests.fakes.postgres import PostgresServer
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.storage.test_transactions import names, put
 
 BOUND = 5.0
@@ -53,9 +53,10 @@ async def test_a_commit_wakes_the_waiters_of_its_process(database: Database) -> 
             await database.transact(put("here"))
 
 
+@pytest.mark.real_time
 async def test_a_commit_of_another_process_wakes(database_url: str) -> None:
     """A front end that shares the database hears of it within a moment."""
-    async with open_database(database_url, SystemClock()) as database:
+    async with open_database(database_url, VirtualClock()) as database:
         with anyio.fail_after(3 * BOUND):
             async with anyio.create_task_group() as group:
                 group.start_soon(until, database, 1)
@@ -66,7 +67,7 @@ async def test_a_commit_of_another_process_wakes(database_url: str) -> None:
 
 async def test_a_commit_between_a_look_and_the_wait_wakes(database_url: str) -> None:
     """What is committed after somebody looked and before they wait is news, wherever it was committed."""
-    clock = SystemClock()
+    clock = VirtualClock()
     async with open_database(database_url, clock) as database, open_database(database_url, clock) as other:
         for number, committer in enumerate((other, database, other)):
             mark = database.signals.mark()
@@ -78,7 +79,7 @@ async def test_a_commit_between_a_look_and_the_wait_wakes(database_url: str) -> 
 
 async def test_no_commit_is_missed_between_two_waits(database_url: str) -> None:
     """However fast commits follow each other, whoever looks, waits and looks again sees the last one."""
-    clock = SystemClock()
+    clock = VirtualClock()
     async with open_database(database_url, clock) as database, open_database(database_url, clock) as other:
         with anyio.fail_after(2 * BOUND):
             async with anyio.create_task_group() as group:
@@ -107,7 +108,7 @@ async def test_nobody_waiting_costs_no_connection(postgres: PostgresServer, cloc
 
 async def test_the_wake_survives_a_restarted_server(postgres: PostgresServer) -> None:
     """After the server was away, whoever waits hears of commits again."""
-    url, clock = postgres.database(), SystemClock()
+    url, clock = postgres.database(), VirtualClock()
     async with open_database(url, clock) as database, open_database(url, clock) as other:
         with anyio.fail_after(3 * BOUND):
             async with anyio.create_task_group() as group:

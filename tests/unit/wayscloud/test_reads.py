@@ -244,7 +244,7 @@ async def test_retry_after_is_waited_for_in_both_forms(form: str) -> None:
     async with provider.client(settings, clock) as client:
         started = anyio.current_time()
         await client.list_servers()
-    assert anyio.current_time() - started >= 0.2
+    assert anyio.current_time() - started >= 0.199
 
 
 async def test_a_date_too_far_away_is_not_waited_for() -> None:
@@ -397,7 +397,7 @@ async def test_dripping_bytes_end_in_time() -> None:
         await stream.send(raw("200 OK", b"", length=10**6))
         while True:
             await stream.send(b" ")
-            await anyio.lowlevel.checkpoint()
+            await anyio.sleep(0.01)
 
     async with wire(drip) as server, server.client(replace(QUICK, attempt_seconds=0.2, attempts=1)) as client:
         with anyio.fail_after(BOUND), pytest.raises((Unreachable, MalformedAnswer)):
