@@ -8,13 +8,13 @@ import pytest
 
 from bot.doctor_approvers import check_approvers
 from core.changes.model import Origin, State
-from core.clock import SystemClock
 from core.findings import Level
 from core.requests import Held, Request
 from playground.slack.config import WorkspaceConfig
 from playground.slack.entities import Group
 from tests.adversary.world import AGENT, APPROVALS, PRIVATE, PRIVATE_SCENE, World, with_settings, world
 from tests.fakes.slack_bot import Scene
+from tests.harness.virtual_time import VirtualClock
 
 GROUPED = """
 [[rule]]
@@ -123,5 +123,5 @@ async def test_a_channel_that_became_public_lets_nobody_decide(tmp_path: Path) -
 
 
 async def _failed(here: World) -> list[str]:
-    found = await check_approvers(here.stage.settings, SystemClock())
+    found = await check_approvers(here.stage.settings, VirtualClock())
     return [one.what for one in found if one.level is Level.FAIL]

@@ -24,7 +24,7 @@ from tests.fakes.slack_bot import Stage, stage
 from tests.unit.mcp.bench import text
 from tests.unit.mcp.http_bench import ENVELOPE, NEW, http_client
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 BOUND = 60.0
 STDIO = (sys.executable, "-m", "vpsops", "mcp")
 

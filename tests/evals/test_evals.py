@@ -27,7 +27,7 @@ for line in sys.stdin:
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def fleet() -> AsyncIterator[SimulatorHandle]:
     async with running_simulator(FLEET, clock=VirtualClock()) as handle:
         yield handle

@@ -64,7 +64,7 @@ def test_all_is_well_where_a_process_runs(
     clock = FakeClock(WEB.created_at)
     code, lines = storage(capsys, stored, clock, **SLACK)
     assert code == 0
-    assert [line.split()[0] for line in lines.values()] == ["ok"] * 4
+    assert [line.split()[0] for line in lines.values()] == ["ok"] * 5
     assert "answers in 0 ms, its schema is this version's" in lines["database"]
     assert "1 alive: slack; 2 changes open" in lines["processes"]
     assert f"the trail is whole up to record {RECORDS}" in lines["audit"]
@@ -287,7 +287,7 @@ def test_wrong_settings_are_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("VPSOPS_NONSENSE", "1")
     said = cli("doctor")
     assert (said.code, len(said.lines), said.err) == (2, 1, "")
-    assert said.out.startswith("fail  settings   Unknown setting VPSOPS_NONSENSE. The settings are VPSOPS_ACTOR")
+    assert said.out.startswith("fail  settings   Unknown setting VPSOPS_NONSENSE. The settings are VPSOPS_A")
 
 
 def test_a_question_ends_as_one(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

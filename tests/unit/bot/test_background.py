@@ -10,17 +10,17 @@ import pytest
 from bot.app import Bot, open_bot
 from bot.notifications import Deliverer
 from core.app import open_core
-from core.clock import SystemClock
 from core.settings import Settings
 from core.supervision import TaskStatus
 from playground.slack.config import WorkspaceConfig
 from playground.slack.serve import running_workspace
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 
 
 @asynccontextmanager
 async def running_bot(folder: Path) -> AsyncIterator[Bot]:
-    async with running_workspace(WorkspaceConfig()) as slack:
+    async with running_workspace(WorkspaceConfig(), clock=VirtualClock(), wall=VirtualClock()) as slack:
         settings = Settings.model_validate(
             {
                 "SLACK_API_URL": slack.api_url,
@@ -28,7 +28,10 @@ async def running_bot(folder: Path) -> AsyncIterator[Bot]:
                 "VPSOPS_DATABASE_URL": f"sqlite:///{folder / 'bot.sqlite3'}",
             }
         )
-        async with open_core(settings, front="slack", timing=QUICK) as core, open_bot(core) as bot:
+        async with (
+            open_core(settings, front="slack", timing=QUICK, clock=VirtualClock()) as core,
+            open_bot(core) as bot,
+        ):
             yield bot
 
 
@@ -39,7 +42,7 @@ async def status(bot: Bot, name: str, *, rounds: int = 0, failures: int = 0) -> 
             found = next((one for one in bot.parts.core.supervisor.statuses() if one.name == name), None)
             if found and found.failures >= failures and (found.last_round is not None or not rounds):
                 return found
-            await SystemClock().sleep(0.01)
+            await VirtualClock().sleep(0.01)
 
 
 @pytest.mark.requirement("task-supervised")

@@ -13,7 +13,6 @@ from core import audit, continuity, store_cli
 from core.app import head_file_of
 from core.changes.execute import Runner
 from core.changes.model import State
-from core.clock import SystemClock
 from core.continuity import Continuity, StoreWentBackError
 from core.findings import Level
 from core.health import look_at_continuity
@@ -23,9 +22,10 @@ from core.storage.heads import HeadFile, Mark
 from core.storage.tables import AUDIT, AUDIT_HEAD, CHANGES, OUTBOX, SWITCHES
 from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.clock import FakeClock
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.stage import Stage, staged
 
-CLOCK = SystemClock()
+CLOCK = VirtualClock()
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def approval_channel() -> str:
     return ""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def providers() -> AsyncIterator[Mapping[str, SimulatorHandle]]:
     """One running provider for each dialect: starting them is most of a test's time."""
     async with AsyncExitStack() as stack:

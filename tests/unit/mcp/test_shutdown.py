@@ -19,6 +19,7 @@ from mcp_server.flow import LAST_LOOK, PATIENCE
 from mcp_server.server import Options
 from mcp_server.shutdown import Shutdown
 from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ANN, Human, client_of, text
 from tests.unit.mcp.http_bench import http_client, serving
 
@@ -130,7 +131,9 @@ async def hung(settings: Settings) -> AsyncIterator[Core]:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with open_core(settings.model_copy(update={"api_url": url}), front="mcp", timing=QUICK) as core:
+        async with open_core(
+            settings.model_copy(update={"api_url": url}), front="mcp", timing=QUICK, clock=VirtualClock()
+        ) as core:
             yield core
 
 

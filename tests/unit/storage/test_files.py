@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from core.changes.fence import Fence, LateError
-from core.clock import SystemClock
 from core.errors import StorageError
 from core.storage import Database, open_database
 from core.storage.files import StoreMovedError
@@ -19,6 +18,7 @@ from core.storage.leases import Process
 from core.storage.tables import PROCESSES
 from tests.fakes.clock import FakeClock
 from tests.fakes.databases import migrated
+from tests.harness.virtual_time import VirtualClock
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ async def test_two_processes_on_one_file_disturb_each_other_not(path: Path) -> N
 
 
 def _opened(path: Path) -> AbstractAsyncContextManager[Database]:
-    return open_database(f"sqlite:///{path}", SystemClock())
+    return open_database(f"sqlite:///{path}", VirtualClock())
 
 
 def _insert(connection: sa.Connection) -> None:

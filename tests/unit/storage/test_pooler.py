@@ -9,7 +9,6 @@ import pytest
 
 from core import audit
 from core.changes.model import State
-from core.clock import SystemClock
 from core.errors import ConfigurationError, StorageError
 from core.storage import Connection, open_database
 from core.storage.engines import PostgresOptions
@@ -18,6 +17,7 @@ from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.pgbouncer import SERVER_CONNECTIONS, Pooler, running_pooler
 from tests.fakes.postgres import PostgresServer
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.stage import Setup, staged
 from tests.unit.storage.test_signals import until
 from tests.unit.storage.test_transactions import put
@@ -34,7 +34,7 @@ def pooler(postgres: PostgresServer) -> Iterator[Pooler]:
 
 @pytest.fixture
 async def provider() -> AsyncIterator[SimulatorHandle]:
-    async with running_simulator(SimulatorConfig(speed=600.0, seed=7)) as handle:
+    async with running_simulator(SimulatorConfig(speed=600.0, seed=7), clock=VirtualClock()) as handle:
         yield handle
 
 
@@ -49,7 +49,7 @@ async def test_several_processes_share_a_few_connections(postgres: PostgresServe
         return int(connection.exec_driver_sql(OPEN).scalar_one()) + 1
 
     async def process() -> None:
-        async with open_database(url, SystemClock(), options=PostgresOptions(direct)) as database:
+        async with open_database(url, VirtualClock(), options=PostgresOptions(direct)) as database:
             await Process(database, database.clock, "worker").beat()
             open_ones.extend([await database.transact(work) for _ in range(10)])
 
@@ -59,7 +59,7 @@ async def test_several_processes_share_a_few_connections(postgres: PostgresServe
             for _ in range(8):
                 group.start_soon(process)
     assert max(open_ones) <= SERVER_CONNECTIONS
-    async with open_database(url, SystemClock(), options=PostgresOptions(direct)) as database:
+    async with open_database(url, VirtualClock(), options=PostgresOptions(direct)) as database:
         records = await database.read(lambda connection: audit.read(connection, limit=100))
         assert (len(records), list(audit.verify(records, await database.read(audit.head)))) == (80, [])
 
@@ -70,8 +70,8 @@ async def test_a_wait_is_woken_through_the_servers_own_address(postgres: Postgre
     direct = postgres.database()
     options = PostgresOptions(direct)
     async with (
-        open_database(pooler.url(direct), SystemClock(), options=options) as database,
-        open_database(pooler.url(direct), SystemClock(), options=options) as other,
+        open_database(pooler.url(direct), VirtualClock(), options=options) as database,
+        open_database(pooler.url(direct), VirtualClock(), options=options) as other,
     ):
         with anyio.fail_after(BOUND):
             async with anyio.create_task_group() as group:
@@ -92,7 +92,7 @@ async def test_what_a_transaction_sets_ends_with_it(postgres: PostgresServer, po
     def shown(connection: Connection) -> list[str]:
         return [connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in settings]
 
-    async with open_database(pooler.url(direct), SystemClock(), busy=7.0, options=PostgresOptions(direct)) as database:
+    async with open_database(pooler.url(direct), VirtualClock(), busy=7.0, options=PostgresOptions(direct)) as database:
         assert await database.transact(shown) == ["on", "7s", "7s"]
         assert (await database.read(shown))[1:] == ["7s", "7s"]
         with pytest.raises(StorageError):
@@ -125,7 +125,7 @@ async def test_an_address_to_listen_at_that_makes_no_sense_is_refused(
 ) -> None:
     """It goes with PostgreSQL alone, and names a PostgreSQL server; the setting is named."""
     with pytest.raises(ConfigurationError, match="VPSOPS_DATABASE_LISTEN_URL"):
-        async with open_database(url.format(folder=tmp_path), SystemClock(), options=PostgresOptions(listen_url)):
+        async with open_database(url.format(folder=tmp_path), VirtualClock(), options=PostgresOptions(listen_url)):
             pass
 
 
@@ -140,7 +140,7 @@ async def test_a_process_keeps_within_its_connections(postgres: PostgresServer) 
         connection.exec_driver_sql("SELECT pg_sleep(0.01)")
         counts.append(int(connection.exec_driver_sql(OPEN).scalar_one()) + 1)
 
-    async with open_database(url, SystemClock(), options=options) as database:
+    async with open_database(url, VirtualClock(), options=options) as database:
         beats = Process(database, database.clock, "worker")
         with anyio.fail_after(BOUND):
             async with anyio.create_task_group() as group:
@@ -159,7 +159,7 @@ async def test_a_process_keeps_within_its_connections(postgres: PostgresServer) 
 async def test_a_heartbeat_waits_for_nobody(postgres: PostgresServer) -> None:
     """While every other connection of a process waits for a lock, it still tells that it lives."""
     url = postgres.database()
-    async with open_database(url, SystemClock(), options=PostgresOptions(connections=3)) as database:
+    async with open_database(url, VirtualClock(), options=PostgresOptions(connections=3)) as database:
         process = Process(database, database.clock, "worker")
         await process.beat()
         with psycopg.connect(url) as other:

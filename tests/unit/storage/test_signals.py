@@ -15,9 +15,10 @@ from core.storage import Database, open_database, signals
 from tests.fakes.clock import FakeClock
 from tests.fakes.postgres import PostgresServer
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.storage.test_transactions import names, put
 
-BOUND = 5.0
+BOUND = PATIENCE_SECONDS
 LONG = 600.0
 COMMIT = """
 import sys
@@ -167,7 +168,7 @@ async def test_a_commit_wakes_only_who_waits_for_what_it_touched(database: Datab
 
 async def test_other_processes_hear_what_a_commit_touched(postgres: PostgresServer) -> None:
     """On PostgreSQL the wake names it, so that a commit about one change costs the other processes no look."""
-    url, clock = postgres.database(), SystemClock()
+    url, clock = postgres.database(), VirtualClock()
     async with open_database(url, clock) as database, open_database(url, clock) as other:
         async with anyio.create_task_group() as group:
             group.start_soon(database.signals.wait, LONG)
