@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from core.app import open_core
-from core.clock import SystemClock
 from core.errors import ConfigurationError
 from core.serving import listen
 from core.settings import Settings
 from mcp_server.site import site_of
 from tests.fakes.databases import migrated
+from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.http_bench import call, post, serving
 
 SLACK = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_SIGNING_SECRET": "0123456789abcdef"}
@@ -54,10 +54,10 @@ def test_a_process_that_others_must_reach_asks_who_calls(proof: dict[str, str]) 
     """On loopback too, and with no other name: the proxy on this machine sends what it likes."""
     with listen("127.0.0.1", 0) as sock:
         if proof:
-            assert site_of(Settings.model_validate(proof), sock, SystemClock(), proxied=True).access.required
+            assert site_of(Settings.model_validate(proof), sock, VirtualClock(), proxied=True).access.required
         else:
             with pytest.raises(ConfigurationError, match="through a proxy"):
-                site_of(Settings(), sock, SystemClock(), proxied=True)
+                site_of(Settings(), sock, VirtualClock(), proxied=True)
 
 
 @pytest.mark.requirement("mcp-open-needs-tokens")
@@ -71,7 +71,7 @@ async def test_what_says_that_it_came_through_a_proxy_is_refused(tmp_path: Path)
         *("X-Azure-ClientIP", "X-ARR-SSL", "X-AppEngine-User-IP"),
     )
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": migrated(tmp_path / "vpsops.sqlite3")})
-    async with open_core(settings, front="mcp") as core, serving(core) as (site, _):
+    async with open_core(settings, front="mcp", clock=VirtualClock()) as core, serving(core) as (site, _):
         assert (await post(site.url, call("tools/list"))).status_code == 200
         for name in headers:
             assert (await post(site.url, call("tools/list"), **{name: "203.0.113.9"})).status_code == 403, name
