@@ -25,6 +25,8 @@ class Timing:
     poll_old: float = 30.0
     poll_idle: float = 60.0  # while nothing is being changed, but a channel wants to hear of drift or the provider
     poll_jitter: float = 0.2  # share of the interval
+    look_budget: float = 3.0  # a look waits so long for the servers that it reads besides the list
+    look_patience: float = 24.0  # the longest for a server that was slow before, which is read apart from the looks
     create_limit: float = 600.0  # the official Terraform provider's limit for a create
     power_limit: float = 300.0
     give_up: float = 86400.0  # an overdue change is watched this long

@@ -175,6 +175,9 @@ class Mortal:
                     await self.runner.run(change_id)
         except (Killed, Looked, StorageError):
             return
+        except BaseExceptionGroup as group:  # the reads of one look are tasks of their own
+            if group.split((Killed, StorageError))[1] is not None:
+                raise
         finally:
             self.running.discard(change_id)
 

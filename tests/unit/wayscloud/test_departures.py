@@ -22,6 +22,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.names import NAME, resolve_after
 from tests.fakes.provider import KEY, QUICK, SERVER_ID, answers, raw, silent, wire
 from tests.fakes.tls import certificate, server_context
+from tests.harness.waiting import eventually
 
 ANSWER: Final = raw("202 Accepted", json.dumps({"id": SERVER_ID, "status": "stopping"}).encode())
 BOUND: Final = 60.0
@@ -129,7 +130,7 @@ async def _head(stream: ByteStream) -> str:
 class Steps:
     """A departure that writes down what it hears, and does something while its intention is being stored."""
 
-    storing: Callable[[], Awaitable[None]]
+    storing: Callable[[], Awaitable[object]]
     seen: list[str] = field(default_factory=list)
 
     async def connected(self) -> None:
@@ -223,7 +224,7 @@ async def test_an_answer_that_came_before_the_request_is_not_taken_for_its_answe
     greeting = raw("400 Bad Request", b"{}")
     async with door(greeting=greeting) as server, server.client(replace(PATIENT, max_reconnects=0)) as client:
         with pytest.raises(NotSent):
-            await client.create_server(ORDER, departure=Steps(lambda: _until(lambda: bool(server.open))))
+            await client.create_server(ORDER, departure=Steps(lambda: eventually(lambda: bool(server.open))))
     assert server.requests == []
 
 
@@ -233,7 +234,7 @@ async def test_over_tls_a_write_leaves_on_the_connection_it_has(trusted: Path, v
     context = server_context(trusted)
     context.minimum_version = context.maximum_version = version
     async with door(context) as server, server.client(scheme="https") as client:
-        steps = Steps(lambda: _until(lambda: bool(server.open)))
+        steps = Steps(lambda: eventually(lambda: bool(server.open)))
         await client.stop_server(SERVER_ID, departure=steps)
     assert (server.connections, len(server.requests), steps.seen) == (1, 1, ["connected", "before_send"])
 
@@ -246,7 +247,7 @@ async def test_over_tls_an_ended_connection_is_noticed(trusted: Path, version: s
     async with door(context) as server, server.client(scheme="https") as client:
 
         async def hang_up() -> None:
-            await _until(lambda: bool(server.open))
+            await eventually(lambda: bool(server.open))
             if server.connections == 1:
                 await server.hang_up()
 
@@ -275,7 +276,7 @@ async def test_through_a_proxy_the_tunnel_and_tls_come_first(trusted: Path, monk
         state: list[tuple[int, int]] = []
 
         async def hang_up_once() -> None:
-            await _until(lambda: bool(server.open))
+            await eventually(lambda: bool(server.open))
             state.append((len(between.tunnels), len(server.requests)))
             if len(state) == 1:
                 await between.hang_up()
@@ -327,15 +328,9 @@ async def test_hanging_questions_keep_neither_a_write_nor_a_look() -> None:
     ):
         for _ in range(stuck + 1):
             group.start_soon(client.server_status, SERVER_ID)
-        await _until(lambda: len(paths) == stuck)
+        await eventually(lambda: len(paths) == stuck)
         with anyio.fail_after(BOUND / 2):
             await client.for_work().get_server(SERVER_ID)
             await client.stop_server(SERVER_ID)
         assert sum(path.endswith("/status") for path in paths) == stuck
         group.cancel_scope.cancel()
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    with anyio.fail_after(BOUND):
-        while not condition():
-            await anyio.lowlevel.checkpoint()
