@@ -29,6 +29,7 @@ COMMANDS = {
     "audit": ("core.audit_cli", "show, verify or export the audit trail"),
     "changes": ("core.changes.cli", "list changes"),
     "store": ("core.store_cli", "accept a database that went back"),
+    "health": ("core.health_cli", "ask a running process whether it is ready"),
     "doctor": ("core.doctor", "check settings, database, provider and Slack"),
 }
 """Each subcommand's module, with its `add_arguments(parser)` and `run(args) -> int`, and a summary."""

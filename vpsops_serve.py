@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe `vpsops serve`."""
     parser.description = (
         f"Run the Slack bot and MCP over HTTP in one process: MCP under {MCP_PATH}, Slack's requests under {SLACK_PATH}"
-        " unless SLACK_APP_TOKEN has the bot connect by Socket Mode, and /healthz for both."
+        " unless SLACK_APP_TOKEN has the bot connect by Socket Mode, and /livez, /readyz and /healthz for both."
     )
     parser.epilog = (
         "needs what `vpsops bot` needs; other machines are served MCP once callers prove who they are: see docs/mcp.md."

@@ -16,7 +16,7 @@ from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
@@ -24,7 +24,7 @@ from bot.admission import admitted, claims_in, claims_of, silent
 from bot.blocks.build import Block
 from bot.blocks.notes import error_note, note
 from bot.courtesy import Courtesy
-from bot.deliveries import CLICK, COMMAND, EVENT, SHORTCUT, SUBMISSION, Intake
+from bot.deliveries import CLICK, COMMAND, EVENT, INBOX, SHORTCUT, SUBMISSION, Intake
 from bot.freshness import check_age
 from bot.guard import CHECKED, Guard
 from bot.identity import Membership
@@ -44,10 +44,12 @@ from bot.on_submission import close_with, on_submission
 from bot.parts import Asking, Parts
 from bot.slack import Slack
 from bot.suggest import options_for
+from bot.token_check import TokenCheck
 from bot.wire import Click, Event, Shortcut, SlashCommand, Submission, Suggestion
 from bot.workspaces import ManyOffices, NotInstalled, Office, OneOffice
 from core.app import Core
 from core.errors import StorageError, VpsopsError
+from core.health_routes import health_routes
 from core.inbox import Delivery
 
 PATH: Final = "/slack/events"
@@ -97,6 +99,7 @@ async def open_bot(core: Core) -> AsyncIterator[Bot]:
         intake = Intake(core.inbox, core.clock, partial(work, parts), courtesy, core.supervisor)
         bolt = build_bolt(parts, intake)
         start_loops(parts, intake, group)
+        watch_health(parts, group)
         try:
             yield Bot(parts, bolt, intake, [*routes_of(parts, bolt), *(installing.routes if installing else [])])
             if not await intake.drain(DRAIN_SECONDS):
@@ -113,6 +116,16 @@ def start_loops(parts: Parts, intake: Intake, group: TaskGroup) -> None:
     supervisor.start(OUTBOX, deliverer.run, group=group, ends=True)
     supervisor.start(CARDS, deliverer.refresh, group=group)
     supervisor.start("homes", partial(keep_current, parts), group=group)
+
+
+def watch_health(parts: Parts, group: TaskGroup) -> None:
+    """Let the process count as ready only while the bot works: messages, deliveries, and its token where it has one."""
+    readiness, health = parts.core.readiness, parts.deliverer.health
+    readiness.need(OUTBOX, INBOX)
+    readiness.add("slack_token", lambda: f"Slack refuses the token ({health.why})" if health.why else "")
+    if not parts.core.workspaces.several:
+        check = TokenCheck(parts.slack, parts.core.outbox, parts.core.clock, health)
+        parts.core.supervisor.start("slack_token", check.run, group=group)
 
 
 def installing_of(core: Core, session: aiohttp.ClientSession) -> "Installing | None":
@@ -155,11 +168,7 @@ def routes_of(parts: Parts, bolt: AsyncApp) -> list[Route | Mount]:
     """Return what is served over HTTP: Slack's address behind the guard, and the health."""
     settings = parts.core.settings
     secret = settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else ""
-
-    async def health(_request: Request) -> Response:
-        return await healthz(parts)
-
-    routes: list[Route | Mount] = [Route("/healthz", health)]
+    routes: list[Route | Mount] = [*health_routes(parts.core.readiness)]
     if secret:
         guard = Guard(_Endpoint(AsyncSlackRequestHandler(bolt)), secret, parts.core.clock)
         routes.insert(0, Route(PATH, _Asgi(guard, parts.courtesy)))
@@ -199,16 +208,6 @@ class _Endpoint:
             log.warning("signed request refused", error=type(error).__name__)
             response = Response("malformed", status_code=400)
         await response(scope, receive, send)
-
-
-async def healthz(parts: Parts) -> Response:
-    """Answer 200 while deliveries can be stored and messages get out, 503 otherwise."""
-    try:
-        await parts.core.inbox.unfinished(older_than=0.0)
-    except StorageError as error:
-        return JSONResponse({"ok": False, "why": error.message}, status_code=503)
-    why = parts.deliverer.health.why
-    return JSONResponse({"ok": not why, **({"why": f"slack: {why}"} if why else {})}, status_code=503 if why else 200)
 
 
 async def work(parts: Parts, delivery: Delivery) -> None:

@@ -16,9 +16,10 @@ from slack_sdk.errors import SlackApiError
 from bot.app import PATH, Bot, open_bot
 from bot.doctor import SCOPES, granted
 from bot.manifest import INSTALL_PATH
-from bot.socket_mode import Line
+from bot.socket_mode import Line, LineStatus
 from core.app import open_core
 from core.errors import ConfigurationError, StorageError, VpsopsError
+from core.health_routes import add_health_flag, health_socket, served_health
 from core.logs import configure_logging
 from core.loop import run_server
 from core.serving import address_of as read_address
@@ -54,19 +55,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help=f"listen for Slack at this address under {PATH} (default {DEFAULT}; port 0 takes a free one)",
     )
+    add_health_flag(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the bot until a signal; return the exit code."""
-    return reported(lambda: _start(args.http))
+    return reported(lambda: _start(args.http, args.health))
 
 
-def _start(given: str | None) -> None:
+def _start(given: str | None, health: str | None) -> None:
     settings = load_settings()
     address = address_of(given, settings)
     require(settings, http=address is not None)
     configure_logging(settings)
-    run_server(_main, settings, address)
+    run_server(_main, settings, address, health_socket(health))
 
 
 def reported(start: Callable[[], None]) -> int:
@@ -114,8 +116,13 @@ def require(settings: Settings, *, http: bool) -> None:
         raise ConfigurationError(f"The Slack bot needs {' and '.join(missing)}.", hint=hint)
 
 
-async def _main(settings: Settings, address: tuple[str, int] | None) -> None:
-    async with open_core(settings, front="slack") as core, open_bot(core) as bot, stopping() as stop:
+async def _main(settings: Settings, address: tuple[str, int] | None, health: socket.socket | None) -> None:
+    async with (
+        open_core(settings, front="slack") as core,
+        open_bot(core) as bot,
+        served_health(core.readiness, health),
+        stopping() as stop,
+    ):
         await check_token(bot)
         if address is None:
             async with anyio.create_task_group() as group:
@@ -133,20 +140,24 @@ async def _by_http(bot: Bot, sock: socket.socket, stop: anyio.Event) -> None:
     await serve(bot.asgi, sock, stop)
 
 
-async def by_socket(bot: Bot, settings: Settings, stop: anyio.Event) -> None:
+async def by_socket(bot: Bot, settings: Settings, stop: anyio.Event, status: LineStatus) -> None:
     """Serve Slack over Socket Mode until `stop` is set."""
     token = settings.slack_app_token.get_secret_value() if settings.slack_app_token else ""
-    async with Line(bot, token) as line:
+    async with Line(bot, token) as line, anyio.create_task_group() as group:
         if await line.connect(stop):
             sys.stdout.write("bot: connected to Slack by Socket Mode\n")
             sys.stdout.flush()
             log.info("connected to Slack by Socket Mode")
+            bot.parts.core.supervisor.start("line_status", partial(line.observe, status), group=group)
             await stop.wait()
+        group.cancel_scope.cancel()
 
 
 def start_socket_mode(bot: Bot, settings: Settings, stop: anyio.Event, group: TaskGroup) -> None:
     """Serve Slack over Socket Mode in the background; a token that is no good ends the group."""
-    work = partial(by_socket, bot, settings, stop)
+    status = LineStatus(bot.parts.core.clock)
+    bot.parts.core.readiness.add("slack_line", status.fault)
+    work = partial(by_socket, bot, settings, stop, status)
     bot.parts.core.supervisor.start("socket_mode", work, group=group, ends=True, fatal=(ConfigurationError,))
 
 

@@ -35,6 +35,9 @@ AT_ONCE: Final = 10
 IDLE_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 STOPPED_SECONDS: Final = 300.0
+"""A message that the one token could not send: the check of the token lets it go as soon as that is right again."""
+SEVERAL_STOPPED_SECONDS: Final = 25.0
+"""The same for one of several workspaces, whose tokens nobody checks."""
 CLOSED_SECONDS: Final = 60.0
 """How often it is looked whether somebody has invited the app to where a card belongs."""
 OUTBOX: Final = "outbox"
@@ -423,7 +426,7 @@ class Deliverer:
         if error.code == CLOSED:
             after = CLOSED_SECONDS
         elif error.code in STOP:
-            after = STOPPED_SECONDS
+            after = SEVERAL_STOPPED_SECONDS if self._core.workspaces.several else STOPPED_SECONDS
             if self.health.why != error.code:
                 log.error("Slack refuses the token; messages are kept", code=error.code, hint="Check SLACK_BOT_TOKEN.")
             self.health.why = "" if self._core.workspaces.several else error.code  # one of many does not end the others

@@ -1,5 +1,6 @@
 """The line to Slack without a public address: a WebSocket that is opened by us and opened again when it ends."""
 
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
@@ -15,14 +16,39 @@ from slack_sdk.socket_mode.response import SocketModeResponse
 from bot.app import Bot
 from bot.logs import quiet
 from bot.wire import check_payload
+from core.clock import Clock
 from core.errors import ConfigurationError
 
 AGAIN_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
 WRONG: Final = frozenset({"invalid_auth", "not_authed", "not_allowed_token_type", "missing_scope", "token_revoked"})
 PING_SECONDS: Final = 10.0
 OPEN_SECONDS: Final = 15.0
+OBSERVE_SECONDS: Final = 5.0
+CLOSED_SECONDS: Final = 60.0
+"""So long the line may be closed before the process counts as not ready: Slack closes it itself every few hours."""
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class LineStatus:
+    """When the line was open last; what health tells of it."""
+
+    clock: Clock
+    since: float = 0.0  # when it was wanted first
+    last_open: float | None = None
+
+    def __post_init__(self) -> None:
+        """Count from now on."""
+        self.since = self.clock.monotonic()
+
+    def fault(self) -> str:
+        """Say for how long the line has not been open, once that is over a minute; nothing before."""
+        last = self.since if self.last_open is None else self.last_open
+        seconds = self.clock.monotonic() - last
+        if seconds < CLOSED_SECONDS:
+            return ""
+        return f"the line to Slack (Socket Mode) has not been open for {seconds:.0f} s"
 
 
 class _Guarded(AsyncSocketModeHandler):
@@ -72,6 +98,13 @@ class Line:
                 await stop.wait()
             tries += 1
         return False
+
+    async def observe(self, status: LineStatus) -> None:
+        """Note every few seconds whether the line is open, until cancelled."""
+        while True:
+            if await self._handler.client.is_connected():
+                status.last_open = status.clock.monotonic()
+            await status.clock.sleep(OBSERVE_SECONDS)
 
     async def _open(self, stop: anyio.Event) -> bool:
         """Try once, until `stop`: the SDK's own loop would try a wrong token, or an old address, for ever."""

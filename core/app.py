@@ -17,6 +17,7 @@ from core.inbox import Inbox
 from core.limits.guard import Guard
 from core.limits.load import load_limits
 from core.policy import load_policy
+from core.readiness import Readiness
 from core.settings import Settings, state_directory
 from core.storage import Database, open_database
 from core.storage.engines import PostgresOptions
@@ -43,6 +44,7 @@ class Core:
     engine: Engine
     outbox: Outbox
     inbox: Inbox
+    readiness: Readiness
     workspaces: Workspaces = field(default_factory=Workspaces)
 
     @property
@@ -99,7 +101,9 @@ async def open_core(
         try:
             if front in SERVING:
                 await engine.start()
-            core = Core(settings, clock, database, gate, engine, outbox, Inbox(database, clock), workspaces)
+            readiness = Readiness(database, clock, engine, process, group)
+            inbox = Inbox(database, clock)
+            core = Core(settings, clock, database, gate, engine, outbox, inbox, readiness, workspaces)
             yield core.for_agents() if front == "mcp" else core
         except Exception as error:  # noqa: BLE001 - raised below, outside the group, so that it stays itself
             failure = error

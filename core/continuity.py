@@ -27,6 +27,7 @@ from core.storage import lineage
 from core.storage.database import Database
 from core.storage.heads import MOST_FINDINGS, HeadFile, Mark
 from core.storage.lineage import Lineage
+from core.storage.signals import touch
 from core.storage.tables import AUDIT, AUDIT_HEAD, CHANGES, SWITCHES
 
 logger = structlog.get_logger(__name__)
@@ -240,6 +241,7 @@ def _hold_back(connection: Connection, finding: Finding, clock: Clock) -> list[s
             audit.append(connection, now.timestamp(), "needs_person", change_id, body)
             outbox.put_card(connection, change_id, now)
             outbox.put_notice(connection, change_id, "needs_person", now)
+            touch(connection, outbox.topic_of(change_id))
             moved.append(change_id)
     return moved
 

@@ -82,6 +82,11 @@ class Engine:
             self.continuity,
         )
 
+    @property
+    def running(self) -> bool:
+        """Say whether this process runs changes, and therefore beats."""
+        return self._running
+
     async def start(self) -> None:
         """Beat, keep and be ready to run; a second start is nothing. Raises `StorageError`."""
         async with self._started:

@@ -40,11 +40,11 @@ class _Server(uvicorn.Server):
         yield
 
 
-def address_of(given: str, example: str) -> tuple[str, int]:
+def address_of(given: str, example: str, flag: str = "--http") -> tuple[str, int]:
     """Read HOST:PORT, an IPv6 host in brackets; raises `ConfigurationError` showing the example."""
     host, _, port = given.rpartition(":")
     if not host or not port.isdecimal() or int(port) > HIGHEST_PORT:
-        raise ConfigurationError(f"--http {given} is not HOST:PORT.", hint=f"Write it like {example}.")
+        raise ConfigurationError(f"{flag} {given} is not HOST:PORT.", hint=f"Write it like {example}.")
     return host.strip("[]"), int(port)
 
 
@@ -54,7 +54,7 @@ def base_of(sock: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, flag: str = "--http") -> socket.socket:
     """Bind an address; raises `ConfigurationError` where that cannot be done."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -65,7 +65,7 @@ def listen(host: str, port: int) -> socket.socket:
         sock.listen(BACKLOG)
     except OSError as error:
         raise ConfigurationError(
-            f"{host}:{port} cannot be listened on: {error.strerror or error}.", hint="Choose another --http HOST:PORT."
+            f"{host}:{port} cannot be listened on: {error.strerror or error}.", hint=f"Choose another {flag} HOST:PORT."
         ) from None
     sock.setblocking(False)
     return sock

@@ -1,11 +1,13 @@
 """`vpsops worker`: a process that only runs, watches and keeps changes, beside the front ends."""
 
 import argparse
+import socket
 import sys
 
 import anyio
 
 from core.app import credentials_of, open_core
+from core.health_routes import add_health_flag, health_socket, served_health
 from core.logs import configure_logging
 from core.settings import Settings, load_settings
 from core.signals import ignore_hang_up, stopping
@@ -19,22 +21,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Run changes that others have approved and watch them to their end, until SIGTERM. "
         "The front ends do so themselves; a worker goes on while they restart."
     )
+    add_health_flag(parser)
     parser.epilog = "needs WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN, and the database of the front ends."
 
 
-def run(_arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Work until told to stop; raises `ConfigurationError`, `StorageError`, and `NotAuthenticated` without a key."""
     settings = load_settings()
     if credentials_of(settings) is None:  # what it took up would fail, where another process could send it
         raise NotAuthenticated("A worker sends changes, and there is no WAYSCloud key.", hint=NO_KEY)
     configure_logging(settings)
     ignore_hang_up()
-    anyio.run(_work, settings)
+    anyio.run(_work, settings, health_socket(arguments.health))
     return 0
 
 
-async def _work(settings: Settings) -> None:
-    async with open_core(settings, front="worker"), stopping() as stop:
+async def _work(settings: Settings, health: socket.socket | None) -> None:
+    async with (
+        open_core(settings, front="worker") as core,
+        served_health(core.readiness, health),
+        stopping() as stop,
+    ):
         sys.stdout.write("worker: running\n")
         sys.stdout.flush()
         await stop.wait()

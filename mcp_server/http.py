@@ -18,13 +18,11 @@ from mcp.server.transport_security import TransportSecuritySettings
 from pydantic import AnyHttpUrl, ConfigDict, TypeAdapter
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.app import Core
-from core.errors import StorageError
+from core.health_routes import health_routes
 from mcp_server.auth import Direct, Door, Verifier, caller_of, open_verifier
 from mcp_server.identity import SCOPES
 from mcp_server.names import NameCheck
@@ -52,11 +50,7 @@ class McpHttp:
 
     def asgi(self, core: Core) -> Starlette:
         """Return the server as an application of its own, with a health."""
-
-        async def health(_: Request) -> Response:
-            return await healthz(core)
-
-        return app_of([*self.routes, Route("/healthz", health)])
+        return app_of([*self.routes, *health_routes(core.readiness)])
 
 
 def app_of(routes: list[BaseRoute]) -> Starlette:
@@ -183,12 +177,3 @@ class Endpoint:
 def trimmed(scope: Scope) -> Scope:
     """Return a request without white space around its headers' values, which some parsers leave (RFC 9110, 5.5)."""
     return {**scope, "headers": [(name, value.strip(b" \t")) for name, value in scope["headers"]]}
-
-
-async def healthz(core: Core) -> Response:
-    """Answer 200 while changes can be read and stored, 503 otherwise."""
-    try:
-        await core.gate.changes(limit=1)
-    except StorageError as error:
-        return JSONResponse({"ok": False, "why": error.message}, status_code=503)
-    return JSONResponse({"ok": True})

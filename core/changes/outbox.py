@@ -217,6 +217,17 @@ class Outbox:
 
         await self._database.transact(work, wake=False)
 
+    async def release(self, codes: Sequence[str]) -> int:
+        """Let messages be taken at once that wait because of one of these errors; return how many."""
+
+        def work(connection: Connection) -> int:
+            held_up = sa.or_(*(OUTBOX.c.error.endswith(f": {code}", autoescape=True) for code in codes))
+            mine = (OUTBOX.c.state == "waiting") & OUTBOX.c.owner.is_(None) & held_up
+            signals.touch(connection, signals.OUTBOX)
+            return connection.execute(sa.update(OUTBOX).where(mine).values(not_before=0.0)).rowcount
+
+        return await self._database.transact(work)
+
     async def dead(self, ids: Sequence[int], *, error: str) -> None:
         """Give messages up that can never be delivered; they are kept for the operator."""
         await self._database.transact(

@@ -7,6 +7,7 @@ process, may lose it). On PostgreSQL a lost connection is tried again as long as
 
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ import anyio
 import sqlalchemy as sa
 from anyio import CapacityLimiter, to_thread
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 
 from core.clock import Clock
 from core.errors import StorageError
@@ -28,8 +29,17 @@ Work = Callable[[Connection], T]
 RETRY_SECONDS = 5.0
 PAUSE_SECONDS = 0.1
 AGAIN = frozenset({"40001", "40P01"})  # PostgreSQL: serialization failure, deadlock
+ITS_OWN = (DataError, IntegrityError, NotSupportedError, ProgrammingError)  # the fault of what was asked
 
 __all__ = ["Connection", "Database", "open_database"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A transaction that the database, rather than what was asked of it, kept from being done; by the steady clock."""
+
+    at: float
+    what: str
 
 
 class Database:
@@ -44,6 +54,12 @@ class Database:
         # On PostgreSQL both share one pool, which must not be outrun; one connection of it is for heartbeats.
         self._readers = CapacityLimiter(engines.READERS) if self.sqlite else self._writers
         self._hearts = self._writers if self.sqlite else CapacityLimiter(1)
+        self.last_failure: Failure | None = None
+
+    @property
+    def free_bytes(self) -> int | None:
+        """How much room is left on the disk of a SQLite file, where that can be told."""
+        return None if self._pools.files is None else self._pools.files.free_bytes
 
     @property
     def in_place(self) -> bool:
@@ -88,7 +104,7 @@ class Database:
                 if isinstance(error, IntegrityError):
                     raise
                 if not _passing(error) or anyio.current_time() > give_up:
-                    raise _storage_error(error) from error
+                    raise self._failed(error, _storage_error(error)) from error
             await anyio.sleep(PAUSE_SECONDS)
 
     def _write_once(self, engine: sa.Engine, work: Work[T], wake: bool) -> tuple[T, Collection[str], int]:
@@ -106,8 +122,14 @@ class Database:
             try:
                 transaction.commit()
             except DBAPIError as error:
-                raise _storage_error(error, committing=not self.sqlite) from error
+                raise self._failed(error, _storage_error(error, committing=not self.sqlite)) from error
             return done, topics, version
+
+    def _failed(self, error: DBAPIError, failure: StorageError) -> StorageError:
+        """Remember a failure that is the database's."""
+        if not isinstance(error, ITS_OWN):
+            self.last_failure = Failure(self.clock.monotonic(), failure.message)
+        return failure
 
     def _read_once(self, work: Work[T]) -> T:
         with self._pools.reading.connect() as connection, connection.begin():

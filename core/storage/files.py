@@ -85,6 +85,15 @@ class StoreFiles:
             return False
         return True
 
+    @property
+    def free_bytes(self) -> int | None:
+        """How much room this user has on the disk of the file, where that can be told."""
+        try:
+            found = os.statvfs(os.path.dirname(self._path))  # noqa: PTH120 - as above
+        except (OSError, AttributeError):
+            return None
+        return found.f_bavail * found.f_frsize
+
     def verify(self) -> None:
         """Raise `StoreMovedError` unless all files are in their place; within a transaction, when all are there."""
         self._verify_file()

@@ -1,0 +1,74 @@
+"""`vpsops health`: asks a process whether it is ready, for probes of containers and service managers."""
+
+import argparse
+import json
+import sys
+from http.client import HTTPException
+from typing import Final
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, Request, build_opener
+
+from core.errors import InvalidInput
+
+DEFAULT: Final = "http://127.0.0.1:3000/readyz"
+MOST_BYTES: Final = 65_536
+READY, NOT_READY = 0, 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe `vpsops health`."""
+    parser.description = (
+        "Ask a running process whether it is ready, and say what is red. Exit code 0: ready; 1: not, or no answer."
+        " Needs no settings."
+    )
+    parser.add_argument(
+        "url", nargs="?", default=DEFAULT, metavar="URL", help="a process's address, or HOST:PORT; default %(default)s"
+    )
+    parser.add_argument("--timeout", type=float, default=5.0, metavar="SECONDS", help="5 unless given")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Ask and return the exit code; raises `InvalidInput` for what is no address."""
+    url = address_from(arguments.url)
+    opener = build_opener(ProxyHandler({}))  # a probe asks its own machine, whatever proxy there is for others
+    try:
+        with opener.open(Request(url), timeout=arguments.timeout) as answer:  # noqa: S310 - http(s) alone, see below
+            body = answer.read(MOST_BYTES)
+    except HTTPError as error:
+        with error:
+            return _say(NOT_READY, words_of(error.read(MOST_BYTES)) or f"it answers {error.code}")
+    except (OSError, HTTPException, ValueError) as error:
+        return _say(NOT_READY, f"no answer from {url} ({type(error).__name__})")
+    words = words_of(body)
+    return _say(NOT_READY, "it does not answer as vpsops does") if words is None else _say(READY, words or "ready")
+
+
+def _say(code: int, words: str) -> int:
+    sys.stdout.write(f"{words}\n")
+    return code
+
+
+def address_from(text: str) -> str:
+    """Return the whole address that somebody means; pure. Raises `InvalidInput`."""
+    whole = text if "://" in text else f"http://{text}"
+    try:
+        parts = urlsplit(whole)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        good = False
+    if not good:
+        raise InvalidInput("That is no address of a process.", hint=f"Write it like {DEFAULT}, or HOST:PORT.")
+    return whole if parts.path.strip("/") else f"{whole.rstrip('/')}/readyz"
+
+
+def words_of(body: bytes) -> str | None:
+    """Return what is red, a line each; nothing where all is well, None where it is another's answer; pure."""
+    try:
+        answer = json.loads(body)
+        red = answer.get("red", [])
+        if not isinstance(answer["ok"], bool):
+            return None
+        return "\n".join(f"{str(fault['part'])[:60]}: {str(fault['what'])[:300]}" for fault in red)
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return None

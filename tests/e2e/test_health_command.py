@@ -1,0 +1,108 @@
+"""`--health` and `vpsops health`, as whole processes: what a container's probe sees."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio.abc import Process
+
+from core import health_cli, readiness
+from tests.fakes.databases import migrated
+
+pytestmark = [pytest.mark.slow, pytest.mark.real_time]
+REPOSITORY = Path(__file__).parents[2]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The settings of a worker that has nothing to do."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "XDG_STATE_HOME": str(folder),
+        "WAYSCLOUD_API_KEY": "wayscloud_vps_test1_SECRET",
+        "WAYSCLOUD_API_URL": "http://127.0.0.1:9",
+        "VPSOPS_DATABASE_URL": migrated(folder / "v.sqlite3"),
+        "VPSOPS_LOG_FORMAT": "json",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+async def called(environ: Mapping[str, str], *words: str) -> tuple[int, str]:
+    """Run a subcommand to its end; return its exit code and what it says."""
+    command = [sys.executable, "-m", "vpsops", *words]
+    done = await anyio.run_process(command, check=False, env=environ, cwd=REPOSITORY, stderr=subprocess.STDOUT)
+    return done.returncode, done.stdout.decode()
+
+
+async def address_of(process: Process) -> str:
+    """Return where a process says that it serves its health."""
+    text = ""
+    assert process.stderr is not None
+    with anyio.fail_after(60):
+        async for chunk in process.stderr:
+            text += chunk.decode()
+            for line in text.splitlines():
+                if "serving_health" in line:
+                    return str(json.loads(line)["address"])
+    raise AssertionError(text)
+
+
+async def test_a_worker_is_probed_from_its_start_to_its_end(tmp_path: Path) -> None:
+    """Ready; red once its file is gone, and then for good; no answer once it has ended."""
+    environ = environment(tmp_path)
+    command = [sys.executable, "-m", "vpsops", "worker", "--health", "127.0.0.1:0"]
+    async with await anyio.open_process(command, env=environ, cwd=REPOSITORY) as process:
+        address = await address_of(process)
+        assert await called(environ, "health", address) == (0, "ready\n")
+        assert await called(environ, "health", f"{address}/livez") == (0, "ready\n")
+        for name in ("v.sqlite3", "v.sqlite3-wal", "v.sqlite3-shm"):
+            await anyio.Path(tmp_path / name).unlink()
+        for path in ("", "/livez", "/healthz"):
+            code, said = await called(environ, "health", f"{address}{path}")
+            assert (code, said.split(":")[0]) == (1, "database")
+        process.terminate()
+        with anyio.fail_after(60):
+            assert await process.wait() == 0
+    code, said = await called(environ, "health", address)
+    assert (code, "no answer from" in said) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("worker", "--health", "nowhere"), 2, "--health nowhere is not HOST:PORT."),
+        (("worker", "--health", "203.0.113.1:80"), 2, "cannot be listened on"),
+        (("health", "ftp://x"), 2, "no address of a process"),
+    ],
+)
+async def test_a_wrong_address_is_told_with_what_to_write(
+    tmp_path: Path, words: tuple[str, ...], code: int, said: str
+) -> None:
+    """Before anything is started."""
+    found, text = await called(environment(tmp_path), *words)
+    assert (found, said in text) == (code, True), text
+
+
+async def test_another_server_is_not_a_ready_process() -> None:
+    """Whatever it answers."""
+
+    async def answer(stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, answer)
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - no Django here
+        code, said = await called({"PATH": "/usr/bin:/bin"}, "health", f"127.0.0.1:{port}")
+        group.cancel_scope.cancel()
+    assert (code, said) == (1, "it does not answer as vpsops does\n")
+
+
+def test_a_probe_waits_longer_than_an_answer_takes() -> None:
+    """Its default time limit is one that a red answer keeps."""
+    assert readiness.ANSWER_SECONDS * 2 < 5.0
+    assert health_cli.DEFAULT.endswith("/readyz")
