@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import anyio
 
+from core.changes.claims import OWN
 from core.changes.model import Approvers
 from core.changes.outbox import Outbox
 from core.clock import Clock, SystemClock
@@ -81,7 +82,7 @@ async def open_core(
         api,
         anyio.create_task_group() as group,
     ):
-        process = Process(database, clock, front)
+        process = Process(database, clock, front, can=OWN)
         engine = Engine(
             database,
             api,

@@ -11,17 +11,19 @@ import structlog
 from anyio.abc import TaskGroup
 from sqlalchemy.engine import Connection
 
+from core.changes.claims import OWN
 from core.changes.execute import Claim, Runner
 from core.changes.keeper import Keeper
 from core.changes.model import Change, State
 from core.clock import Clock
 from core.continuity import Continuity
+from core.errors import StorageError
 from core.fleet import Fleet
 from core.limits.model import UNLIMITED, Limits
 from core.retention import Retention
 from core.storage.database import Database
 from core.storage.leases import Process
-from core.supervision import Supervisor
+from core.supervision import Supervisor, error_id_of
 from core.timing import Timing
 from core.watch import Watcher, watch_quietly
 from core.wayscloud.client import Wayscloud
@@ -104,7 +106,7 @@ class Engine:
 
     def claim(self, connection: Connection, change: Change) -> Change:
         """Claim a change in the transaction that lets it run, if it does; return it as it is then."""
-        if change.state is not State.APPROVED:
+        if change.state is not State.APPROVED or change.operation not in OWN.operations:
             return change
         claim = self._runner.claim_in(connection, change)
         self._claims[change.id] = claim
@@ -126,10 +128,18 @@ class Engine:
     async def _run(self, change_id: str, claim: Claim | None) -> None:
         try:
             await self._runner.run(change_id, claim)
-        except Exception:  # a bug must not end the process that others rely on; the keeper sees the change again
-            LOG.exception("run broke", change=change_id)
+        except Exception as error:  # a bug, or arguments that cannot be read
+            error_id = error_id_of(error)
+            LOG.exception("run broke", change=change_id, error_id=error_id)
+            await self._note_break(change_id, error_id)
         finally:
             self._runs.discard(change_id)
+
+    async def _note_break(self, change_id: str, error_id: str) -> None:
+        try:
+            await self._runner.note_break(change_id, error_id)
+        except StorageError as error:  # the reconciler sees the change again
+            LOG.error("storage failed", change=change_id, error=error.message, error_id=error.error_id)
 
     def look_soon(self) -> None:
         """Watch, and look soon."""

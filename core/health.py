@@ -12,6 +12,7 @@ from core.app import head_file_of
 from core.audit import GENESIS, Walk
 from core.audit_cli import pages
 from core.changes import store
+from core.changes.claims import AFTER_HOLD, runnable
 from core.changes.model import State
 from core.changes.outbox import QUIET
 from core.clock import Clock
@@ -19,8 +20,9 @@ from core.continuity import TODO, Continuity
 from core.findings import Finding, fail, ok, warn
 from core.settings import Settings
 from core.storage import Database, open_database
+from core.storage.capability import Need, capabilities
 from core.storage.engines import NotReady
-from core.storage.leases import DEAD_SECONDS
+from core.storage.leases import DEAD_SECONDS, alive
 from core.storage.tables import CHANGES, INBOX, OPEN_STATES, OUTBOX, PROCESSES
 from core.unreadable import unreadable_rows
 
@@ -132,6 +134,27 @@ async def look_at_rows(database: Database, _: Settings) -> Sequence[Finding]:
     return [warn("rows", what, todo)]
 
 
+async def look_at_claims(database: Database, _: Settings) -> Sequence[Finding]:
+    """Name the changes that no living process can run or watch."""
+
+    def work(connection: Connection) -> list[str]:
+        known = capabilities(connection, alive(connection, database.tick(connection))).values()
+        waiting = sa.select(CHANGES.c.id, CHANGES.c.operation, CHANGES.c.format).order_by(CHANGES.c.created_at)
+        waiting = waiting.where(CHANGES.c.state.in_([state.value for state in AFTER_HOLD]), ~runnable())
+        found = [(row.id, Need(row.operation, row.format)) for row in connection.execute(waiting)]
+        return [
+            f"{ident} ({need.operation}, format {need.format})"
+            for ident, need in found
+            if not any(one.covers(need) for one in known)
+        ]
+
+    left = await database.read(work)
+    if not left:
+        return []
+    todo = "Start a process of the version that knows it; it waits until then, and nothing is sent"
+    return [warn("changes", f"{len(left)} can be run by no living process: {listed(left)}", todo)]
+
+
 async def look_at_messages(database: Database, settings: Settings) -> Sequence[Finding]:
     """Say what was not delivered to people, and what of theirs was not worked on."""
     late = database.clock.now().timestamp() - SLOW_SECONDS
@@ -203,6 +226,7 @@ LOOKS: Final[tuple[Callable[[Database, Settings], Awaitable[Sequence[Finding]]],
     look_at_people,
     look_at_continuity,
     look_at_rows,
+    look_at_claims,
     look_at_messages,
     look_at_trail,
 )

@@ -19,6 +19,7 @@ class Timing:
     write_burst: int = 10
     longest_hold_off: float = 60.0  # a longer Retry-After ends the change instead of waiting
     sends: int = 3  # how often a surely unprocessed write is begun
+    breaks: int = 3  # how often a run may break before its sending
     keep_seconds: float = 2.0  # between rounds of the keeper
     poll_young: float = 3.0  # until a change is a minute old
     poll_grown: float = 10.0  # until ten minutes

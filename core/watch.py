@@ -15,9 +15,10 @@ from anyio.abc import TaskGroup
 from sqlalchemy.engine import Connection
 
 from core.changes import store
-from core.changes.keeper import WATCHER
+from core.changes.claims import is_outranked, runnable
+from core.changes.keeper import WATCHED, WATCHER
 from core.changes.lookup import Look, age
-from core.changes.model import Change, State
+from core.changes.model import Change
 from core.clock import Clock
 from core.errors import StorageError
 from core.fleet import Fleet
@@ -158,7 +159,11 @@ class Watcher:
 
     async def _mine(self) -> Due:
         def work(connection: Connection) -> Due:
-            if not leases.take(connection, LEASE, self.process.id, self.database.tick(connection)):
+            tick = self.database.tick(connection)
+            if not leases.take(connection, LEASE, self.process.id, tick):
+                return Due()
+            if is_outranked(connection, leases.alive(connection, tick) - {self.process.id}, WATCHED):
+                leases.release(connection, LEASE, self.process.id)  # one of a newer version watches what both know
                 return Due()
             now = self.clock.now()
             wanted = [one for one in every(connection) if one.alive(now) and one.looks]
@@ -195,8 +200,8 @@ def away(changes: Sequence[Change], look: Look) -> set[str]:
 
 
 def watched(connection: Connection) -> list[Change]:
-    """Return every change that waits for the provider."""
-    return store.select(connection, store.in_states(State.WATCHING, State.UNKNOWN), limit=10_000)
+    """Return every change that waits for the provider and that this version knows, the oldest first."""
+    return store.select(connection, store.in_states(*WATCHED), runnable(), limit=None, oldest_first=True)
 
 
 async def watch_quietly(watcher: Watcher) -> None:

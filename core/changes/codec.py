@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from core.changes.model import (
     Actor,
@@ -20,6 +20,9 @@ from core.changes.model import (
 )
 from core.storage.rows import UnreadableValueError
 
+FORMAT: Final = 1
+"""What a stored change means. A key that may be left out needs no new number; whatever would run, be shown or be
+voted on otherwise does, so that a version which does not know it leaves the change to one that does."""
 Row = Mapping[Any, Any]  # SQLAlchemy's rows are keyed by name or column
 
 
@@ -60,11 +63,14 @@ def change_values(change: Change) -> dict[str, Any]:
         "overdue": change.overdue,
         "last_uptime": change.last_uptime,
         "sends": 0,
+        "format": FORMAT,
     }
 
 
 def change_of(row: Row, votes: Sequence[Vote]) -> Change:
     """Return the change a row holds; raises `UnreadableValueError` and what else reading a foreign row raises."""
+    if row["format"] > FORMAT:
+        raise UnreadableValueError(f"format {row['format']}, this version knows {FORMAT}")
     return Change(
         id=_text(row, "id"),
         version=row["version"],

@@ -12,11 +12,13 @@ from functools import partial
 from typing import Any
 
 import anyio
+import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
 from core import audit, pause
 from core.changes import outbox, pace, store
+from core.changes.claims import OWN
 from core.changes.fence import Fence, LateError, Sending, pause_after
 from core.changes.model import Change, Json, State
 from core.changes.preview import Preview, look_again
@@ -36,6 +38,10 @@ from core.timing import Timing
 from core.wayscloud import errors as provider_errors
 from core.wayscloud.client import Wayscloud
 
+BROKEN = (
+    "Nothing was sent: vpsops could not carry it out, by a fault of its own, {count} times. "
+    "Tell whoever runs vpsops this id, which is in its log: {error}. Ask again once that is mended."
+)
 LOG = structlog.get_logger(__name__)
 
 
@@ -128,7 +134,9 @@ class Runner:
             change = store.load(connection, change_id, lock=True)
             tick = self.database.tick(connection)
             owner = connection.scalars(store.column(CHANGES.c.owner, change_id)).one()
-            if change.state is not State.APPROVED or owner in alive(connection, tick) - {self.process.id}:
+            if change.state is not State.APPROVED or change.operation not in OWN.operations:
+                return None
+            if owner in alive(connection, tick) - {self.process.id}:
                 return None
             return self.claim_in(connection, change)
 
@@ -147,6 +155,29 @@ class Runner:
             return Turn(paused=error)
         place = pace.reserve(connection, self.database.tick(connection), self.timing)
         return Turn(self.clock.monotonic() + place.delay, place.unwanted)
+
+    async def note_break(self, change_id: str, error_id: str) -> None:
+        """Count a run that broke before anything was sent; after three the change ends, for it would break again.
+
+        Between them it is free for any process: another version may be able to run it. Raises `StorageError`.
+        """
+        now = self.clock.now()
+
+        def work(connection: Connection) -> None:
+            change = store.load(connection, change_id, lock=True)
+            columns = sa.select(CHANGES.c.owner, CHANGES.c.breaks).where(CHANGES.c.id == change_id)
+            owner, breaks = connection.execute(columns).one()
+            others = alive(connection, self.database.tick(connection)) - {self.process.id}
+            if change.state is not State.APPROVED or owner in others:
+                return
+            body = {"error": error_id, "attempt": breaks + 1}
+            change = store.amend(connection, change, now, event="run_broke", body=body, breaks=breaks + 1, owner=None)
+            if breaks + 1 >= self.timing.breaks:
+                note = BROKEN.format(count=breaks + 1, error=error_id)
+                store.step(connection, change, State.FAILED, now, event="not_sent", body={"why": note}, note=note)
+                outbox.put_notice(connection, change_id, State.FAILED.value, now)
+
+        await self.database.transact(work)
 
     async def _run(self, claim: Claim) -> None:
         """Attempt a change until it was sent or has ended; where this process was late, after a growing pause."""

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
-from core.changes import outbox, store
+from core.changes import claims, outbox, store
 from core.changes.attention import last_attention
+from core.changes.claims import runnable
 from core.changes.model import Change, State
 from core.clock import Clock
 from core.continuity import Continuity, View
@@ -29,6 +30,11 @@ from core.timing import Timing
 
 LOG = structlog.get_logger(__name__)
 BATCH = 100
+"""So many of a kind are settled in one round, and so many runs are taken up by one process at a time."""
+LEAST = 5
+"""So many runs are taken up in a round however many this process has in hand."""
+REST_SECONDS = 60.0
+"""A change whose step broke is tried again after this, so that many of them keep nobody else waiting."""
 WATCHED = (State.WATCHING, State.UNKNOWN)
 WATCHER = "watcher"
 UNANSWERED = "unanswered"
@@ -40,7 +46,7 @@ class Due:
 
     expired: list[Change]
     to_remind: list[Change]
-    to_run: list[Change]
+    to_run: bool  # there is something approved that nobody runs
     orphaned: list[Change]
     newest: float  # when the last of those to watch was sent; 0 when there is none
     standing: bool  # a channel wants the provider looked at, and nobody does
@@ -60,7 +66,7 @@ class Keeper:
     watch: Callable[[float], None]
     always: bool = False  # a channel that the settings name wants to hear of everything
     continuity: Continuity | None = None
-    broken: set[str] = field(default_factory=set)  # changes whose step broke, of which the log knows
+    broken: dict[str, float] = field(default_factory=dict)  # changes whose step broke, and when it is tried again
 
     async def keep(self, record_round: RoundRecorder = no_record) -> None:
         """Keep on until cancelled; a database that is away is told once and tried again."""
@@ -88,8 +94,8 @@ class Keeper:
         for change in due.orphaned:
             if change.id not in self.running():  # one that began since is no orphan
                 await self._step(change, orphan)
-        for change in due.to_run:
-            self.run(change.id)
+        for change_id in await self._claim() if due.to_run else ():
+            self.run(change_id)
         if due.newest or due.orphaned or due.standing:
             self.watch(due.newest)
 
@@ -98,18 +104,48 @@ class Keeper:
         now, tick = self.clock.now().timestamp(), self.database.tick(connection)
         others = alive(connection, tick) - {self.process.id}  # what is ours and does not run was broken off
         held = CHANGES.c.state == State.HELD.value
-        masterless = (CHANGES.c.owner.is_(None) | CHANGES.c.owner.not_in(others)) & CHANGES.c.id.not_in(running)
-        moment = self.timing.keep_seconds / 2
-        unowned = masterless & ~CHANGES.c.updated_at.between(now - moment, now + moment)
+        masterless = self._masterless(others, running)
+        approved = (CHANGES.c.state == State.APPROVED.value) & self._unowned(others, running) & runnable()
         return Due(
-            expired=store.select(connection, held & (CHANGES.c.expires_at <= now), limit=BATCH),
-            to_remind=store.select(connection, held & (CHANGES.c.remind_at <= now), limit=BATCH),
-            to_run=store.select(connection, (CHANGES.c.state == State.APPROVED.value) & unowned, limit=BATCH),
-            orphaned=store.select(connection, (CHANGES.c.state == State.SENDING.value) & masterless, limit=BATCH),
-            newest=connection.scalar(sa.select(sa.func.max(CHANGES.c.sent_at)).where(store.in_states(*WATCHED))) or 0.0,
+            expired=self._oldest(connection, held & (CHANGES.c.expires_at <= now)),
+            to_remind=self._oldest(connection, held & (CHANGES.c.remind_at <= now)),
+            to_run=connection.scalar(sa.select(CHANGES.c.id).where(approved).limit(1)) is not None,
+            orphaned=self._oldest(connection, (CHANGES.c.state == State.SENDING.value) & masterless),
+            newest=self._newest(connection),
             standing=self._standing(connection, others),
             view=view,
         )
+
+    def _oldest(self, connection: Connection, where: sa.ColumnElement[bool]) -> list[Change]:
+        """Return what is due, the oldest first, and what broke of late not before a while has passed."""
+        now = self.clock.monotonic()
+        resting = [ident for ident, until in self.broken.items() if until > now]
+        return store.select(connection, where, CHANGES.c.id.not_in(resting), limit=BATCH, oldest_first=True)
+
+    def _newest(self, connection: Connection) -> float:
+        sent = sa.select(sa.func.max(CHANGES.c.sent_at)).where(store.in_states(*WATCHED), runnable())
+        return connection.scalar(sent) or 0.0
+
+    def _masterless(self, others: AbstractSet[str], running: AbstractSet[str]) -> sa.ColumnElement[bool]:
+        return (CHANGES.c.owner.is_(None) | CHANGES.c.owner.not_in(others)) & CHANGES.c.id.not_in(running)
+
+    def _unowned(self, others: AbstractSet[str], running: AbstractSet[str]) -> sa.ColumnElement[bool]:
+        """What nobody runs; what moved a moment ago is left to whoever moved it."""
+        now, moment = self.clock.now().timestamp(), self.timing.keep_seconds / 2
+        recent = CHANGES.c.updated_at.between(now - moment, now + moment)
+        return self._masterless(others, running) & ~recent
+
+    async def _claim(self) -> list[str]:
+        """Take the oldest of what nobody runs, as many as there is room for here; the rest is for other processes."""
+        running = self.running()
+        room = max(BATCH - len(running), LEAST)
+
+        def work(connection: Connection) -> list[str]:
+            others = alive(connection, self.database.tick(connection)) - {self.process.id}
+            now = self.clock.now().timestamp()
+            return claims.claim(connection, self._unowned(others, running), self.process.id, now, room)
+
+        return await self.database.transact(work, wake=False)
 
     def _standing(self, connection: Connection, others: AbstractSet[str]) -> bool:
         wanted = self.always or somebody_looks(connection, self.clock.now())
@@ -123,8 +159,8 @@ class Keeper:
         except StorageError:
             raise
         except Exception as error:  # one that cannot be settled must not keep the others from it
-            if change.id not in self.broken:
-                self.broken.add(change.id)
+            known, self.broken[change.id] = change.id in self.broken, self.clock.monotonic() + REST_SECONDS
+            if not known:
                 LOG.exception("step broke", change=change.id, error_id=error_id_of(error))
 
 

@@ -7,17 +7,16 @@ from core.storage.leases import take
 
 UNDER_WAY = (State.SENDING, State.WATCHING, State.UNKNOWN)
 LEASE = "cards"
-MOST = 200
 
 
 async def mine_to_refresh(database: Database, process: str) -> list[Change]:
-    """Return what is under way, newest first, if no other living process keeps those cards fresh; else nothing.
+    """Return what is under way, oldest first, if no other living process keeps those cards fresh; else nothing.
 
     Raises `StorageError`.
     """
 
     def look(connection: Connection) -> list[Change]:
-        return store.select(connection, store.in_states(*UNDER_WAY), limit=MOST)
+        return store.select(connection, store.in_states(*UNDER_WAY), limit=None, oldest_first=True)
 
     def lease(connection: Connection) -> bool:
         return take(connection, LEASE, process, database.tick(connection))

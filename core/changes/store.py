@@ -129,14 +129,14 @@ def _one(connection: Connection, where: sa.ColumnElement[bool]) -> Change | None
 
 
 def select(
-    connection: Connection, *where: sa.ColumnElement[bool], limit: int = 100, oldest_first: bool = False
+    connection: Connection, *where: sa.ColumnElement[bool], limit: int | None = 100, oldest_first: bool = False
 ) -> list[Change]:
     """Return changes with their votes, newest first unless told; those that cannot be read here are left out."""
     return batch(connection, *where, limit=limit, oldest_first=oldest_first).rows
 
 
 def batch(
-    connection: Connection, *where: sa.ColumnElement[bool], limit: int = 100, oldest_first: bool = False
+    connection: Connection, *where: sa.ColumnElement[bool], limit: int | None = 100, oldest_first: bool = False
 ) -> Batch[Change]:
     """Return changes with their votes, newest first unless told, and what of them cannot be read here."""
     created = CHANGES.c.created_at if oldest_first else CHANGES.c.created_at.desc()

@@ -7,7 +7,7 @@ it knows by itself that it may be: after three and a half seconds without a stor
 import os
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -17,6 +17,7 @@ from sqlalchemy.engine import Connection
 
 from core.clock import Clock
 from core.errors import StorageError
+from core.storage.capability import Capability
 from core.storage.database import Database
 from core.storage.tables import LEASES, PROCESSES
 from core.supervision import RoundRecorder, no_record
@@ -86,6 +87,7 @@ class Process:
     front: str
     id: str = ""
     last_beat: float = float("-inf")
+    can: Capability = field(default_factory=Capability)
 
     def __post_init__(self) -> None:
         self.id = self.id or f"{self.front}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -106,7 +108,9 @@ class Process:
         changed = connection.execute(sa.update(PROCESSES).where(PROCESSES.c.id == self.id).values(beat=tick))
         if changed.rowcount == 0:
             now = self.clock.now().timestamp()
-            connection.execute(sa.insert(PROCESSES).values(id=self.id, front=self.front, started_at=now, beat=tick))
+            connection.execute(
+                sa.insert(PROCESSES).values(id=self.id, front=self.front, started_at=now, beat=tick, **self.can.columns)
+            )
             beat = PROCESSES.c.beat
             gone = sa.or_(beat < tick - 3600, beat > tick + HORIZON_SECONDS)  # long ago, or before a reboot
             connection.execute(sa.delete(PROCESSES).where(PROCESSES.c.started_at < now - 86400, gone))

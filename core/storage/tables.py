@@ -42,6 +42,8 @@ CHANGES = sa.Table(
     sa.Column("last_uptime", sa.BigInteger, nullable=True),
     sa.Column("owner", sa.String(80), nullable=True),  # the process that runs it
     sa.Column("sends", sa.Integer, nullable=False),  # how often a surely unprocessed send was begun
+    sa.Column("format", sa.Integer, nullable=False, server_default="1"),  # what the row means; see codec.FORMAT
+    sa.Column("breaks", sa.Integer, nullable=False, server_default="0"),  # how often a run broke before its sending
     sa.Index("changes_by_state", "state", "expires_at"),
     sa.Index("changes_by_age", "created_at"),
     sa.Index("changes_by_actor", "actor_id", "created_at"),
@@ -127,6 +129,8 @@ PROCESSES = sa.Table(
     sa.Column("front", sa.String(20), nullable=False),
     sa.Column("started_at", sa.Double, nullable=False),
     sa.Column("beat", sa.Double, nullable=False),
+    sa.Column("format", sa.Integer, nullable=False, server_default="1"),  # the newest of a change that it understands
+    sa.Column("operations", sa.JSON, nullable=False, server_default="[]"),  # those that it can run
 )
 
 LEASES = sa.Table(

@@ -23,6 +23,9 @@ PRODUCT = ("core", "bot", "mcp_server")
 AWAITED = {
     ("core/limits/look.py", "_priced"): "a fan-out whose caller waits for all of it",
     ("core/lookout.py", "_read"): "a fan-out whose caller waits for all of it",
+    ("core/settlement.py", "_read_quickly"): "a fan-out whose caller waits for all of it",
+    ("core/settlement.py", "_read_apart"): "each read catches what breaks it, and ends with the poller's task",
+    ("core/watch.py", "_round"): "catches what breaks it, and ends with the poller's task",
     ("core/reads.py", "in_full"): "a fan-out whose caller waits for all of it",
     ("bot/links.py", "links_to"): "a fan-out whose caller waits for all of it",
     ("bot/parts.py", "_read_catalogue"): "a fan-out whose caller waits for all of it",

@@ -1,0 +1,50 @@
+"""What a process can run: it stands beside its heartbeat, so that others can tell who takes up what they leave."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core.storage import rows
+from core.storage.tables import PROCESSES
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a stored change needs of the process that runs it."""
+
+    operation: str
+    format: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """The operations that a process knows, and the newest format of a change that it understands."""
+
+    format: int = 1
+    operations: frozenset[str] = frozenset()
+
+    def covers(self, need: Need) -> bool:
+        """Say whether a change with this need can be run."""
+        return need.format <= self.format and need.operation in self.operations
+
+    def includes(self, other: Self) -> bool:
+        """Say whether everything that another can is among what this one can."""
+        return other.format <= self.format and other.operations <= self.operations
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The capability as a process's row holds it."""
+        return {"format": self.format, "operations": sorted(self.operations)}
+
+
+def capabilities(connection: Connection, ids: set[str]) -> Mapping[str, Capability]:
+    """Return what some processes can run; of one whose row cannot be read nothing is known."""
+    query = sa.select(PROCESSES.c.id, PROCESSES.c.format, PROCESSES.c.operations).where(PROCESSES.c.id.in_(ids))
+    return dict(rows.read(connection, query, PROCESSES.c.id, _capability).rows)
+
+
+def _capability(row: sa.RowMapping) -> tuple[str, Capability]:
+    return row["id"], Capability(int(row["format"]), frozenset(str(name) for name in row["operations"]))
