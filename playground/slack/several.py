@@ -120,7 +120,7 @@ def _workspace(  # noqa: PLR0913 - what all share, and what one is
     changes: Changes,
 ) -> Workspace:
     deadline = Deadline(clock, config.ack_deadline)
-    http = HttpLine(session, config.signing_secret, deadline, SystemClock(), changes, config.request_url)
+    http = HttpLine(session, config.signing_secret, deadline, clock, changes, config.request_url)
     return Workspace(furnish(config, clock), Dispatcher(http, socket, clock, group, changes))
 
 

@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
-import anyio
 import pytest
 
 from core.changes.outbox import topic_of
 from playground.slack.elements import NotOnScreen
 from tests.fakes.slack_bot import Scene, Stage, Transport, buttons, playing, shown
 from tests.fakes.slack_bot import stage as set_up
-
-pytestmark = pytest.mark.slow
+from tests.harness.waiting import eventually
 
 
 async def held(stage: Stage, text: str = "reboot web01 because disk swap", channel: str = "ops") -> str:
@@ -125,9 +123,7 @@ async def test_a_copy_nobody_remembers_is_adopted_by_a_click(tmp_path: Path) -> 
     async with set_up(tmp_path) as stage, stage.bot() as (_, core):
         change = await held(stage)
         card = await stage.card(words="waiting")
-        with anyio.fail_after(5):
-            while not await core.outbox.copies(topic_of(change)):
-                await anyio.lowlevel.checkpoint()
+        await eventually(lambda: core.outbox.copies(topic_of(change)))
         await core.outbox.forget(topic_of(change), card.channel, card.ts)
         stage.slack.desk.state.client_ids.clear()  # as if Slack did not keep its promise either
         await core.gate.cancel(change, (await core.gate.get(change)).actor)

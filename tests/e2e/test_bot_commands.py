@@ -5,7 +5,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
 
 from core import audit
@@ -18,8 +17,6 @@ from playground.slack.config import WorkspaceConfig
 from playground.slack.entities import Message
 from playground.wayscloud.config import SimulatorConfig
 from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
-
-pytestmark = pytest.mark.slow
 
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U0ALICE")
 WORKSPACE = WorkspaceConfig().with_scopes("channels:read", "groups:read")

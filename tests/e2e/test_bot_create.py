@@ -3,14 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from playground.slack.entities import View
 from playground.wayscloud.config import SimulatorConfig
 from tests.fakes.slack_bot import Scene, Stage, playing, shown, words_of
 from tests.fakes.timing import QUICK
-
-pytestmark = pytest.mark.slow
 
 FILLED = {"plan": "vps-2gb-1cpu", "os_template": "debian-12", "region": "oslo"}
 TOLD = Scene(settings={"VPSOPS_CHANNEL": "C0GENERAL"})

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -11,7 +12,7 @@ import pytest
 from bot.app import Bot
 from bot.deliveries import COMMAND, command_key
 from bot.wire import SlashCommand
-from core.app import open_core
+from core.app import Core, open_core
 from core.changes.model import Actor, ActorKind, Origin
 from core.requests import Request
 from playground.slack.config import Rates, WorkspaceConfig
@@ -20,8 +21,7 @@ from playground.slack.elements import elements_of
 from playground.slack.entities import Message
 from tests.fakes.slack_bot import Scene, Stage, playing, shown, stage
 from tests.harness.virtual_time import VirtualClock
-
-pytestmark = pytest.mark.slow
+from tests.harness.waiting import eventually
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
 
@@ -34,6 +34,10 @@ class Later(VirtualClock):
         return super().now() + timedelta(minutes=1)
 
 
+async def _is_worked_off(core: Core) -> bool:
+    return not await core.inbox.unfinished(older_than=0)
+
+
 async def test_a_restart_between_accepting_and_working_loses_nothing(tmp_path: Path) -> None:
     """A command stored by a process that then ended is worked off by the next one, once."""
     async with stage(tmp_path) as world:
@@ -43,9 +47,7 @@ async def test_a_restart_between_accepting_and_working_loses_nothing(tmp_path: P
             await core.inbox.accept(command_key(command.trigger_id), COMMAND, command.model_dump())
         async with world.bot(Later()) as (_, core):
             await world.card(words="before the restart")
-            with anyio.fail_after(5):
-                while await core.inbox.unfinished(older_than=0):
-                    await anyio.lowlevel.checkpoint()
+            await eventually(partial(_is_worked_off, core))
         async with world.bot(Later()):
             await world.slack.command("alice", "ops", "/vps", "changes")
             await world.private("alice", "Reboot web01.example.com")

@@ -3,8 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from core import audit
 from core.app import Core
 from core.changes.model import Actor, ActorKind, Origin, State
@@ -13,8 +11,6 @@ from core.requests import Held, Request
 from playground.slack.config import WorkspaceConfig
 from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
 from tests.fakes.timing import QUICK
-
-pytestmark = pytest.mark.slow
 
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U0ALICE")
 LONG = 60.0

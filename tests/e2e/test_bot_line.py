@@ -17,8 +17,6 @@ from tests.fakes.slack_bot import Scene, stage
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 
-pytestmark = pytest.mark.slow
-
 AWAY = Scene(settings={"SLACK_API_URL": "http://127.0.0.1:9/api/"})
 
 

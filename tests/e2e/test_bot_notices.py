@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import anyio
-import pytest
 
 from core import audit
 from core.app import Core
@@ -16,8 +15,6 @@ from playground.slack.entities import Message
 from playground.wayscloud.model import State as Really
 from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
 from tests.harness.virtual_time import VirtualClock
-
-pytestmark = pytest.mark.slow
 
 TEAM = "T0ACME"
 MAILED = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "bob@acme.example")

@@ -8,8 +8,6 @@ import pytest
 from playground.wayscloud.config import SimulatorConfig
 from tests.fakes.slack_bot import Scene, Stage, Transport, buttons, playing, shown
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.mark.parametrize("transport", ["http", "socket"])
 async def test_servers_are_listed_in_private_over_both_transports(tmp_path: Path, transport: Transport) -> None:

@@ -16,8 +16,6 @@ from playground.slack.log import Delivery
 from playground.wayscloud.config import SimulatorConfig
 from tests.fakes.slack_bot import Scene, Stage, playing, shown, stage, words_of
 
-pytestmark = pytest.mark.slow
-
 READ_ONLY = """
 [[rule]]
 id = "reads"

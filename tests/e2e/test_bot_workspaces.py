@@ -22,8 +22,6 @@ from tests.fakes.slack_many import ACME, BETA, GAMMA, Stage, stage
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 
-pytestmark = pytest.mark.slow
-
 ALICE, BOB, ZOE = "U0ALICE", "U0BOB", "U0ZOE"
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U0DAVE")
 

@@ -55,6 +55,7 @@ async def test_a_careless_agent_fails(scenario: Scenario, fleet: SimulatorHandle
 
 
 @pytest.mark.slow
+@pytest.mark.real_time
 async def test_any_program_can_play(tmp_path: Path, fleet: SimulatorHandle) -> None:
     """A line of JSON in and out for each turn is all it takes."""
     path = tmp_path / "agent.py"

@@ -1,11 +1,9 @@
 """Waiting for what really happens: one helper, one bound. What holds at once costs nothing."""
 
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Final
 
 import anyio
-
-T = TypeVar("T")
 
 PATIENCE_SECONDS: Final = 60.0
 """How long a test waits for a socket, a process or a condition before it says that it does not come."""
@@ -13,17 +11,18 @@ PATIENCE_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 0.02
 
 
-async def eventually(condition: Callable[[], T | Awaitable[T]], patience: float = PATIENCE_SECONDS) -> T:
-    """Return the condition's first true value; raises `AssertionError` with its last one when patience ends.
+async def eventually(condition: Callable[[], object], patience: float = PATIENCE_SECONDS) -> None:
+    """Wait until a condition (a function or a coroutine function) is true; in virtual time where the test is.
 
-    The condition is a function or a coroutine function. Waits in virtual time where the test does.
+    Raises `AssertionError` with what the last look found when patience ends.
     """
-    last: T | None = None
+    last: object = None
     with anyio.move_on_after(patience):
         while True:
-            value = condition()
-            last = await value if isinstance(value, Awaitable) else value
+            last = condition()
+            if isinstance(last, Awaitable):
+                last = await last
             if last:
-                return last
+                return
             await anyio.sleep(LOOK_SECONDS)
     raise AssertionError(f"this did not come within {patience:.0f} s; the last look found {last!r}")

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -27,8 +26,6 @@ from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.timing import QUICK
 from tests.harness.profiles import examples
 from tests.harness.virtual_time import VirtualClock
-
-pytestmark = pytest.mark.slow
 
 POLICY = """
 [[rule]]

@@ -10,8 +10,6 @@ from playground.wayscloud.model import State as Really
 from tests.stateful.mortals import Mortal, Stop
 from tests.stateful.scene import LOOKED_UP, TAKEN_OVER, Scene
 
-pytestmark = pytest.mark.slow
-
 POINTS = 18  # more than a run has
 
 

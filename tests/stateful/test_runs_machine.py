@@ -7,7 +7,6 @@ from collections import Counter
 from contextlib import suppress
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -20,8 +19,6 @@ from playground.wayscloud import faults
 from tests.harness.profiles import examples
 from tests.stateful.mortals import Stop
 from tests.stateful.scene import Scene
-
-pytestmark = pytest.mark.slow
 
 SLOTS = st.integers(0, 2)
 POINTS = st.one_of(st.none(), st.integers(0, 15), st.integers(0, 15))  # a run has fifteen or so

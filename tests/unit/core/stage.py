@@ -32,6 +32,7 @@ from playground.wayscloud.serve import SimulatorHandle
 from playground.wayscloud.world import Order
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import eventually
 
 KEY = "wayscloud_vps_test1_SECRET"
 BOUND = 5.0
@@ -166,10 +167,7 @@ class Stage:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until a condition holds, at most the tests' bound."""
-    clock = VirtualClock()
-    with anyio.fail_after(BOUND):
-        while not condition():
-            await clock.sleep(0.01)
+    await eventually(condition)
 
 
 def _booted(provider: SimulatorHandle, state: Really) -> float | None:

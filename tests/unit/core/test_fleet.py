@@ -13,6 +13,7 @@ from core.wayscloud.errors import NotAuthenticated, WayscloudError
 from core.wayscloud.models import Listing
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import Provider, Reply
+from tests.harness.waiting import eventually
 from tests.unit.core.sample import server
 
 SERVERS = "/v1/vps"
@@ -57,8 +58,7 @@ class Stage:
         before = self.looks()
         self.clock.advance(seconds)
         with anyio.fail_after(5):
-            while self.looks() == before:
-                await anyio.lowlevel.checkpoint()
+            await eventually(lambda: self.looks() != before)
 
 
 @asynccontextmanager

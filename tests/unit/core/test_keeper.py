@@ -18,6 +18,7 @@ from core.storage.tables import CHANGES, OUTBOX, PROCESSES
 from core.supervision import Supervisor
 from core.timing import DEFAULT_TIMING
 from tests.fakes.clock import START, FakeClock
+from tests.harness.waiting import LOOK_SECONDS
 from tests.unit.core.sample import change, put
 from tests.unit.core.stage import BOUND, VOTERS
 
@@ -214,7 +215,7 @@ async def test_a_round_that_breaks_ends_nobody(kept: Kept, monkeypatch: pytest.M
             Supervisor(kept.clock).start("reconciler", kept.keeper.keep, group=group)
             while len(rounds) < 3:
                 kept.clock.advance(1)
-                await anyio.lowlevel.checkpoint()
+                await anyio.sleep(LOOK_SECONDS)
             group.cancel_scope.cancel()
 
 

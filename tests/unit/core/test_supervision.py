@@ -17,6 +17,7 @@ from core import supervision
 from core.errors import ConfigurationError, StorageError
 from core.supervision import JITTER, LONGEST_PAUSE_SECONDS, STEADY_SECONDS, Supervisor, TaskStatus, pause_seconds
 from tests.fakes.clock import FakeClock
+from tests.harness.waiting import LOOK_SECONDS
 
 ROOT = Path(__file__).parents[3]
 PRODUCT = ("core", "bot", "mcp_server")
@@ -75,7 +76,7 @@ class Watch:
         with anyio.fail_after(60):
             while not condition():
                 self.clock.advance(step)
-                await anyio.lowlevel.checkpoint()
+                await anyio.sleep(LOOK_SECONDS)
 
 
 @pytest.fixture(autouse=True)

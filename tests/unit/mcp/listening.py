@@ -15,7 +15,7 @@ from mcp_server.live import Live, open_live
 from mcp_server.server import Options, build_server
 from playground.wayscloud.model import State
 from playground.wayscloud.serve import SimulatorHandle
-from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import eventually
 from tests.unit.mcp.bench import ANN
 
 BOUND = 5.0
@@ -127,10 +127,7 @@ async def hearing(client: Client, ear: Ear, era: str, *uris: str) -> AsyncIterat
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until a condition holds that nothing tells of; bounded."""
-    clock = VirtualClock()
-    with anyio.fail_after(BOUND):
-        while not condition():
-            await clock.sleep(0.01)
+    await eventually(condition)
 
 
 def become(provider: SimulatorHandle, hostname: str, state: State) -> None:

@@ -20,6 +20,7 @@ from mcp_server.server import Options
 from mcp_server.shutdown import Shutdown
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import eventually
 from tests.unit.mcp.bench import ANN, Human, client_of, text
 from tests.unit.mcp.http_bench import http_client, serving
 
@@ -85,8 +86,7 @@ async def _while_it_stops(client: Client, shutdown: Shutdown, tool: str, **argum
     with anyio.fail_after(BOUND):
         async with anyio.create_task_group() as group:
             group.start_soon(ask)
-            while not (shutdown._waits or shutdown._calls):
-                await anyio.lowlevel.checkpoint()
+            await eventually(lambda: shutdown._waits or shutdown._calls)
             shutdown.begin()
     return said[0]
 
@@ -173,8 +173,7 @@ async def test_other_requests_that_hang_are_called_off(settings: Settings, era: 
 
 
 async def _begin_when_asked(shutdown: Shutdown) -> None:
-    while not shutdown._calls:
-        await anyio.lowlevel.checkpoint()
+    await eventually(lambda: shutdown._calls)
     shutdown.begin()
 
 

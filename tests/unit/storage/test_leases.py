@@ -15,6 +15,7 @@ from core.storage.leases import Process
 from core.storage.tables import LEASES, OUTBOX, PROCESSES
 from core.timing import DEFAULT_TIMING
 from tests.fakes.clock import FakeClock
+from tests.harness.waiting import LOOK_SECONDS
 
 BOUND = 5.0
 NOW = 1000.0
@@ -196,7 +197,7 @@ async def test_beating_goes_on_when_a_beat_fails(
             group.start_soon(mine.beat_on)
             while len(tried) < 3:
                 clock.advance(0.5)
-                await anyio.lowlevel.checkpoint()
+                await anyio.sleep(LOOK_SECONDS)
             group.cancel_scope.cancel()
 
 

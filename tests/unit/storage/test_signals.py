@@ -15,7 +15,7 @@ from core.storage import Database, open_database, signals
 from tests.fakes.clock import FakeClock
 from tests.fakes.postgres import PostgresServer
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import PATIENCE_SECONDS
+from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.storage.test_transactions import names, put
 
 BOUND = PATIENCE_SECONDS
@@ -136,7 +136,7 @@ async def test_a_file_that_cannot_be_looked_at_ends_nothing(
             await database.signals.wait(0.01)
             while len(looks) < 3:
                 clock.advance(1)
-                await anyio.lowlevel.checkpoint()
+                await anyio.sleep(0.01)
 
 
 def about(*topics: str) -> Callable[[Connection], None]:
@@ -190,8 +190,7 @@ async def looked(clock: FakeClock) -> None:
     """Let the look at the file, which is all that sleeps here, be made once more."""
     with anyio.fail_after(BOUND):
         for seconds in (signals.LOOK_SECONDS, 0):
-            while not clock._sleepers:
-                await anyio.lowlevel.checkpoint()
+            await eventually(lambda: bool(clock._sleepers))
             clock.advance(seconds)
 
 

@@ -49,6 +49,7 @@ from tests.fakes.provider import (
     silent,
     wire,
 )
+from tests.harness.waiting import eventually
 
 LIST = Reply(200, {"instances": [SERVER], "total": 1})
 PLANS = Reply(200, [{"plan_code": "vps-2gb"}])
@@ -508,8 +509,7 @@ async def test_a_queue_that_does_not_move_ends_in_not_sent() -> None:
         settings = replace(QUICK, max_in_flight=1, queue_seconds=0.05, attempts=1)
         async with server.client(settings) as client, anyio.create_task_group() as tasks:
             tasks.start_soon(client.get_server, SERVER_ID)
-            while not server.received:
-                await anyio.lowlevel.checkpoint()
+            await eventually(lambda: server.received)
             with pytest.raises(NotSent):
                 await client.get_server(SERVER_ID)
             tasks.cancel_scope.cancel()

@@ -43,6 +43,7 @@ from tests.fakes.provider import (
     silent,
     wire,
 )
+from tests.harness.waiting import eventually
 
 NEW: Final = NewServer(hostname="new.example.com", plan="vps-2gb", region="oslo", os_template="debian-12")
 CREATED: Final = {"id": SERVER_ID, "hostname": "new.example.com", "status": "provisioning", "ipv4": "192.0.2.7"}
@@ -409,6 +410,4 @@ async def test_a_proxys_own_request_is_not_taken_for_ours() -> None:
 
 
 async def _until(condition: Callable[[], bool]) -> None:
-    with anyio.fail_after(BOUND):
-        while not condition():
-            await anyio.lowlevel.checkpoint()
+    await eventually(condition)
