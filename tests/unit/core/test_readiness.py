@@ -15,7 +15,6 @@ from starlette.applications import Starlette
 from core import audit, health_cli
 from core.app import Core, open_core
 from core.changes.keeper import Keeper
-from core.clock import SystemClock
 from core.errors import InvalidInput, StorageError
 from core.health_routes import health_routes
 from core.readiness import Fault, answer_of
@@ -24,6 +23,7 @@ from core.storage import Connection
 from tests.conftest import POSTGRES
 from tests.fakes.clock import FakeClock
 from tests.fakes.postgres import PostgresServer
+from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
 
 NOWHERE = "http://127.0.0.1:9"
@@ -169,11 +169,11 @@ async def test_an_answer_comes_soon_however_the_database_is(database_url: str) -
             async def probe() -> None:
                 answers.append(await red(core))
 
-            begun = SystemClock().monotonic()
+            begun = VirtualClock().monotonic()
             async with anyio.create_task_group() as group:
                 for _ in range(10):
                     group.start_soon(probe)
-            assert SystemClock().monotonic() - begun < 4.5  # a lock is waited for 5 s
+            assert VirtualClock().monotonic() - begun < 4.5  # a lock is waited for 5 s
             assert all("does not answer, or is locked" in answer["database"] for answer in answers)
             clock.advance(7)
             assert "for 7 s" in (await red(core))["database"]
