@@ -1,9 +1,11 @@
 """Waiting for what really happens: one helper, one bound. What holds at once costs nothing."""
 
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar, overload
 
 import anyio
+
+T = TypeVar("T")
 
 PATIENCE_SECONDS: Final = 60.0
 """How long a test waits for a socket, a process or a condition before it says that it does not come."""
@@ -11,18 +13,22 @@ PATIENCE_SECONDS: Final = 60.0
 LOOK_SECONDS: Final = 0.02
 
 
-async def eventually(condition: Callable[[], object], patience: float = PATIENCE_SECONDS) -> None:
-    """Wait until a condition (a function or a coroutine function) is true; in virtual time where the test is.
+@overload
+async def eventually(condition: Callable[[], Coroutine[Any, Any, T]], patience: float = ...) -> T: ...
+@overload
+async def eventually(condition: Callable[[], T], patience: float = ...) -> T: ...
+async def eventually(condition: Callable[[], Any], patience: float = PATIENCE_SECONDS) -> Any:
+    """Return the first true value of a condition: a function or a coroutine function. Waits in the test's own time.
 
     Raises `AssertionError` with what the last look found when patience ends.
     """
-    last: object = None
+    last: Any = None
     with anyio.move_on_after(patience):
         while True:
             last = condition()
-            if isinstance(last, Awaitable):
+            if isinstance(last, Coroutine):
                 last = await last
             if last:
-                return
+                return last
             await anyio.sleep(LOOK_SECONDS)
     raise AssertionError(f"this did not come within {patience:.0f} s; the last look found {last!r}")
