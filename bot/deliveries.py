@@ -143,7 +143,7 @@ class Intake:
             try:
                 await self._inbox.keep(tuple(self._busy), now - last)
                 last = now
-                for delivery in await self._inbox.unfinished(older_than=LEFT_BEHIND, kinds=tuple(AT_ONCE)):
+                for delivery in await self._inbox.unfinished(older_than=LEFT_BEHIND, kinds=tuple(AT_ONCE), along=True):
                     if delivery.key not in self._busy:
                         log.info("delivery taken up again", kind=delivery.kind)
                         self.take_up(delivery)

@@ -25,7 +25,7 @@ from core.app import Core
 from core.changes.attention import waits_for_votes
 from core.changes.model import Change
 from core.changes.outbox import NEWS, Copy, Message, News, topic_of
-from core.changes.progress import mine_to_refresh, next_ones
+from core.changes.progress import in_hand, mine_to_refresh, next_ones
 from core.changes.usual import UsualTimes
 from core.errors import StorageError, UnknownChange, UnreadableRowError, VpsopsError
 from core.supervision import error_id_of
@@ -33,6 +33,8 @@ from core.supervision import error_id_of
 AT_ONCE: Final = 10
 """Topics in hand at once: with one message a second to a channel, all are out well before the lease of 30 s ends."""
 IDLE_SECONDS: Final = 5.0
+TOGETHER_SECONDS: Final = 0.05
+"""A change takes its steps within a few milliseconds: one card tells of all of them."""
 RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 STOPPED_SECONDS: Final = 300.0
 """A message that the one token could not send: the check of the token lets it go as soon as that is right again."""
@@ -83,12 +85,24 @@ class Deliverer:
         async with anyio.create_task_group() as group:
             self._group = group
             while not self._finishing:
+                room = self._room.value
                 messages = await self._claim()
+                topics = len({one.topic for one in messages})
                 for topic, its in groupby(messages, key=lambda one: one.topic):
                     await self._room.acquire()
                     self._supervisor.start_once("message", partial(self._in_hand, topic, list(its)), group=group)
-                if not messages:
-                    await self._core.outbox.wait(IDLE_SECONDS)
+                if topics < max(room, 1):  # that was all
+                    await self._wait()
+
+    async def _wait(self) -> None:
+        """Wait until there may be something to claim; what follows at once is taken with it."""
+        try:
+            while not await self._core.outbox.wait(IDLE_SECONDS):
+                self._supervisor.record_round(OUTBOX)
+            with anyio.move_on_after(TOGETHER_SECONDS):
+                await anyio.sleep_forever()
+        except StorageError as error:
+            log.error("outbox cannot be read", error=error.message, error_id=error.error_id)
 
     async def finish(self, seconds: float) -> None:
         """Take no more and let what is being posted be posted and remembered, at most for `seconds`."""
@@ -115,7 +129,6 @@ class Deliverer:
             await self._deliver_topic(topic, messages)
         finally:
             self._room.release()
-            self._core.outbox.look_again()  # what came meanwhile for the same topic was not to be had
 
     async def refresh(self) -> None:
         """Keep the elapsed time on the cards of what is under way fresh: ten at a time, in turn, by one process."""
@@ -243,10 +256,9 @@ class Deliverer:
         """Deliver one message, and return what subscribers are to be told of it."""
         if message.kind == "event":
             return await self._tell_event(message)
-        change = await self._core.gate.get(str(message.payload["change"]))
-        team = self._core.workspaces.owner(change.origin)
-        there = await self._at(team)
-        async with self._lock(topic):
+        async with self._lock(topic), in_hand(self._core.outbox, str(message.payload["change"])) as change:
+            team = self._core.workspaces.owner(change.origin)
+            there = await self._at(team)
             try:
                 return await there.deliver_change(change, message, again=again)
             except SlackError as error:

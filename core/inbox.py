@@ -106,18 +106,19 @@ class Inbox:
         new = [_row(one) for one in deliveries]
         return set(connection.scalars(self._insert, new if len(new) > 1 else new[0]))
 
-    async def unfinished(self, *, older_than: float, kinds: Collection[str] = ()) -> list[Delivery]:
+    async def unfinished(
+        self, *, older_than: float, kinds: Collection[str] = (), along: bool = False
+    ) -> list[Delivery]:
         """Return deliveries accepted over `older_than` seconds ago and never finished, oldest first.
 
-        With `kinds` only those; what cannot be read is left to a process that can.
+        With `kinds` only those; what cannot be read is left to a process that can. With `along` a heartbeat reads them.
         """
         before = self._clock.now().timestamp() - older_than
         where = [INBOX.c.done_at.is_(None), INBOX.c.received_at <= before]
         where += [INBOX.c.kind.in_(kinds)] if kinds else []
         query = sa.select(INBOX).where(*where).order_by(INBOX.c.received_at)
-        found = await self._database.read(
-            lambda connection: rows.read(connection, query, INBOX.c.key, delivery_of, UNFINISHED)
-        )
+        read = self._database.read_along if along else self._database.read
+        found = await read(lambda connection: rows.read(connection, query, INBOX.c.key, delivery_of, UNFINISHED))
         return found.rows
 
 

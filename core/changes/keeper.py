@@ -22,7 +22,7 @@ from core.continuity import Continuity, View
 from core.errors import StaleChange, StorageError
 from core.storage import leases
 from core.storage.database import Database
-from core.storage.leases import Process, alive
+from core.storage.leases import BEAT_SECONDS, Process, alive
 from core.storage.tables import CHANGES
 from core.subscriptions import somebody_looks
 from core.supervision import RoundRecorder, error_id_of, no_record
@@ -80,11 +80,18 @@ class Keeper:
                 if not failing:
                     LOG.error("keeper cannot read the database", error=error.message, error_id=error.error_id)
                 failing = True
-            await self.clock.sleep(self.timing.keep_seconds)
+            await self.clock.sleep(self.timing.keep_seconds - (BEAT_SECONDS / 2 if self._rides else 0.0))
+
+    @property
+    def _rides(self) -> bool:
+        """Say whether a look can wait for a heartbeat."""
+        return self.timing.keep_seconds >= 2 * BEAT_SECONDS
 
     async def round(self) -> None:
         """Do everything that is due now."""
-        due = await self.database.read(partial(self._due, self.running()))
+        due = await (self.database.read_along if self._rides else self.database.read)(
+            partial(self._due, self.running())
+        )
         if self.continuity is not None and due.view is not None:
             await self.continuity.judge(due.view)  # before anything is run: what was approved may not be any more
         for change in due.expired:

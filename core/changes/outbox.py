@@ -4,22 +4,27 @@ A row is a reason to tell people something. Cards are drawn from the change's pr
 they are sent, so several rows of one topic are one message: superseded updates merge by themselves.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
 
+import anyio
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core import audit
 from core.changes.model import Json
 from core.clock import Clock
+from core.errors import StorageError
 from core.storage import rows, signals
 from core.storage.database import Database
 from core.storage.leases import HORIZON_SECONDS, ahead, dead
 from core.storage.rows import UnreadableValueError
 from core.storage.tables import COPIES, OUTBOX
 
+T = TypeVar("T")
 CLAIM_SECONDS = 30.0
 NEWS = "news:"
 QUIET = "quiet hours"
@@ -117,12 +122,11 @@ class Outbox:
         self._clock = clock
         self._looked = database.signals.mark(signals.OUTBOX)
         self._left: dict[str, float] = {}
+        self._held: dict[str, list[Copy]] = {}
 
     async def claim(self, limit: int = 20) -> list[Message]:
         """Take the oldest topics' messages for 30 s; a topic is with one deliverer at a time, as long as that lives."""
         self._looked = self._database.signals.mark(signals.OUTBOX)
-        if not await self._database.read(lambda connection: self._due(connection, self._database.tick(connection), 1)):
-            return []
         return await self._database.transact(lambda connection: self._claim(connection, limit), wake=False)
 
     def _due(self, connection: Connection, tick: float, limit: int) -> list[str]:
@@ -139,6 +143,8 @@ class Outbox:
         return list(connection.scalars(query))
 
     def _claim(self, connection: Connection, limit: int) -> list[Message]:
+        if not self._more(connection):  # of several processes that were woken most find nothing, and wait for nobody
+            return []
         if not self._database.sqlite:  # one claimer at a time, so that a topic is never split between two
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(1987080194)"))
         tick = self._database.tick(connection)
@@ -173,9 +179,17 @@ class Outbox:
 
     async def done(self, ids: Sequence[int]) -> None:
         """Settle messages that were delivered; they are not kept."""
-        await self._database.transact(
-            lambda connection: connection.execute(sa.delete(OUTBOX).where(OUTBOX.c.id.in_(ids))), wake=False
-        )
+
+        def work(connection: Connection) -> bool:
+            connection.execute(sa.delete(OUTBOX).where(OUTBOX.c.id.in_(ids)))
+            return self._more(connection)
+
+        if await self._database.transact(work, wake=False):
+            self.look_again()
+
+    def _more(self, connection: Connection) -> bool:
+        """Say whether there is something to claim: what came meanwhile for a topic in hand was not to be had."""
+        return bool(self._due(connection, self._database.tick(connection), 1))
 
     async def spread(self, ids: Sequence[int], news: Sequence[News], *, after: float) -> None:
         """Put what channels are to be told in place of the messages it came from, to be taken after some seconds.
@@ -184,15 +198,16 @@ class Outbox:
         """
         now = self._clock.now()
 
-        def work(connection: Connection) -> None:
+        def work(connection: Connection) -> bool:
             mine = OUTBOX.c.id.in_(ids) & (OUTBOX.c.owner == self._owner)
-            if connection.execute(sa.delete(OUTBOX).where(mine)).rowcount == 0:
-                return
-            due = self._database.tick(connection) + after
-            for one in news:
-                put(connection, news_topic(one.channel), "news", one.payload, now, not_before=due)
+            if connection.execute(sa.delete(OUTBOX).where(mine)).rowcount:
+                due = self._database.tick(connection) + after
+                for one in news:
+                    put(connection, news_topic(one.channel), "news", one.payload, now, not_before=due)
+            return self._more(connection)
 
-        await self._database.transact(work, wake=bool(news))
+        if await self._database.transact(work, wake=bool(news)):
+            self.look_again()
 
     async def gather(self, topic: str) -> list[Message]:
         """Take what else waits on a topic that is in hand, due or not, so that it goes out together."""
@@ -216,6 +231,7 @@ class Outbox:
             self._mark(connection, ids, not_before=again, owner=None, until=None, error=error[:MAX_ERROR])
 
         await self._database.transact(work, wake=False)
+        self.look_again()
 
     async def release(self, codes: Sequence[str]) -> int:
         """Let messages be taken at once that wait because of one of these errors; return how many."""
@@ -236,6 +252,7 @@ class Outbox:
             ),
             wake=False,
         )
+        self.look_again()
 
     def _mark(self, connection: Connection, ids: Sequence[int], **values: object) -> None:
         mine = OUTBOX.c.id.in_(ids) & (OUTBOX.c.owner == self._owner)  # a late word must not void another's claim
@@ -246,20 +263,61 @@ class Outbox:
         """The process that this deliverer is part of."""
         return self._owner
 
-    async def wait(self, seconds: float) -> None:
-        """Return when there may be something new since the last claim, at the latest after `seconds`."""
-        await self._database.signals.wait(seconds, since=self._looked)
-        self._looked = self._database.signals.mark(signals.OUTBOX)
+    async def wait(self, seconds: float) -> bool:
+        """Wait for something new since the last claim; say False where a look after `seconds` found nothing to claim.
+
+        Raises `StorageError`.
+        """
+        woken = self._looked
+        await self._database.signals.wait(seconds, since=woken)
+        return woken.is_set() or await self._due_now(woken)
+
+    async def _due_now(self, woken: anyio.Event) -> bool:
+        """Look whether there is something to claim, with the next heartbeat, unless a commit tells it before."""
+        found, failure = False, None
+
+        async def look() -> None:
+            nonlocal found, failure
+            tick = self._database.tick
+            try:
+                found = bool(await self._database.read_along(lambda one: self._due(one, tick(one), 1)))
+            except StorageError as error:
+                failure = error
+            group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(look)
+            await woken.wait()
+            found = True
+            group.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        return found
 
     def look_again(self) -> None:
         """Wake this process's deliverer: what it could not have before may be had now."""
         self._database.signals.notify({signals.OUTBOX})
 
+    async def hold(self, topic: str, also: Callable[[Connection], T]) -> T:
+        """Read something together with what was posted of a topic, and know the latter until `let_go`.
+
+        For who has the topic in hand, and is so the only one to post of it.
+        """
+
+        def work(connection: Connection) -> tuple[list[Copy], T]:
+            return _copies(connection, topic), also(connection)
+
+        self._held[topic], found = await self._database.read(work)
+        return found
+
+    def let_go(self, topic: str) -> None:
+        """Read again what was posted of a topic, whoever asks next."""
+        self._held.pop(topic, None)
+
     async def copies(self, topic: str) -> list[Copy]:
         """Return what was posted of a topic, oldest first."""
-        query = sa.select(COPIES).where(COPIES.c.topic == topic).order_by(COPIES.c.at)
-        found = await self._database.read(lambda connection: connection.execute(query).all())
-        return [Copy(row.topic, row.purpose, row.channel, row.ts) for row in found]
+        held = self._held.get(topic)
+        return list(held) if held is not None else await self._database.read(partial(_copies, topic=topic))
 
     async def copies_of(self, topics: Sequence[str]) -> Mapping[str, list[Copy]]:
         """Return what was posted of some topics, oldest first."""
@@ -284,11 +342,21 @@ class Outbox:
                     audit.append(connection, at, audited, topic.partition(":")[2], {"channel": channel})
 
         await self._database.transact(work, wake=False)
+        held, copy = self._held.get(topic), Copy(topic, purpose, channel, ts)
+        if held is not None and not any((one.channel, one.ts) == (channel, ts) for one in held):
+            held.append(copy)
 
     async def forget(self, topic: str, channel: str, ts: str) -> None:
         """Forget a copy that is gone from the channel."""
         gone = (COPIES.c.topic == topic) & (COPIES.c.channel == channel) & (COPIES.c.ts == ts)
         await self._database.transact(lambda connection: connection.execute(sa.delete(COPIES).where(gone)), wake=False)
+        if topic in self._held:
+            self._held[topic] = [one for one in self._held[topic] if (one.channel, one.ts) != (channel, ts)]
+
+
+def _copies(connection: Connection, topic: str) -> list[Copy]:
+    query = sa.select(COPIES).where(COPIES.c.topic == topic).order_by(COPIES.c.at)
+    return [Copy(row.topic, row.purpose, row.channel, row.ts) for row in connection.execute(query)]
 
 
 def message_of(row: sa.RowMapping) -> Message:

@@ -1,7 +1,11 @@
 """Which changes are under way, for whoever keeps their cards fresh; one process at a time does."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from core.changes import store
 from core.changes.model import Change, State
+from core.changes.outbox import Outbox, topic_of
 from core.storage.database import Connection, Database
 from core.storage.leases import take
 
@@ -21,9 +25,23 @@ async def mine_to_refresh(database: Database, process: str) -> list[Change]:
     def lease(connection: Connection) -> bool:
         return take(connection, LEASE, process, database.tick(connection))
 
-    found = await database.read(look)
+    found = await database.read_along(look)
     mine = bool(found) and await database.transact(lease, durable=False, wake=False)
     return found if mine else []
+
+
+@asynccontextmanager
+async def in_hand(outbox: Outbox, change_id: str) -> AsyncIterator[Change]:
+    """Read a change and what was posted of it at once; the latter is known while the block runs.
+
+    Raises `UnknownChange`, `StorageError`.
+    """
+    topic = topic_of(change_id)
+    change = await outbox.hold(topic, lambda connection: store.load(connection, change_id))
+    try:
+        yield change
+    finally:
+        outbox.let_go(topic)
 
 
 def next_ones(under_way: list[Change], refreshed: dict[str, float], most: int) -> list[Change]:

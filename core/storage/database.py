@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedEr
 from core.clock import Clock
 from core.errors import StorageError
 from core.storage import engines, schema
+from core.storage.riders import Rider
 from core.storage.signals import Signals, touched
 from core.supervision import Supervisor
 
@@ -54,6 +55,8 @@ class Database:
         # On PostgreSQL both share one pool, which must not be outrun; one connection of it is for heartbeats.
         self._readers = CapacityLimiter(engines.READERS) if self.sqlite else self._writers
         self._hearts = self._writers if self.sqlite else CapacityLimiter(1)
+        self._riders: list[Rider[Any]] = []
+        self.heart_beats = False
         self.last_failure: Failure | None = None
 
     @property
@@ -73,7 +76,7 @@ class Database:
         `StorageError` where the database is locked for long, full or not reachable; nothing was stored then,
         except where the message says that it is not known.
         """
-        engine = self._pools.durable if durable else self._pools.quick
+        engine = self._pools.heart if heart else self._pools.durable if durable else self._pools.quick
         limiter = self._hearts if heart else self._writers
         done, topics, version = await self._again(partial(self._write_once, engine, work, wake), limiter)
         if wake:
@@ -83,6 +86,22 @@ class Database:
     async def read(self, work: Work[T]) -> T:
         """Run `work` on one consistent view of the database; raises `StorageError`."""
         return await self._again(partial(self._read_once, work), self._readers)
+
+    async def read_along(self, work: Work[T]) -> T:
+        """Run `work` as `read` does, in the transaction of the next heartbeat; where no heart beats, at once.
+
+        For what looks every few seconds, in any process: an idle one then makes one transaction a second.
+        """
+        if not self.heart_beats:
+            return await self.read(work)
+        rider = Rider(work)
+        self._riders.append(rider)
+        return await rider.arrival()
+
+    def riders(self) -> list[Rider[Any]]:
+        """Return the reads that wait for a heartbeat, to be carried by the caller's."""
+        waiting, self._riders = self._riders, []
+        return waiting
 
     def tick(self, connection: Connection) -> float:
         """Return the lease clock in seconds: it never jumps with the time of day.

@@ -55,12 +55,13 @@ DEFAULT_OPTIONS = PostgresOptions()
 
 @dataclass(frozen=True, slots=True)
 class Pools:
-    """Three ways into one database; on PostgreSQL all are the same."""
+    """The ways into one database; on PostgreSQL they are one pool, and differ in how a transaction begins."""
 
     url: sa.URL
     durable: sa.Engine
     quick: sa.Engine
     reading: sa.Engine
+    heart: sa.Engine
     files: StoreFiles | None = None  # of SQLite alone
     listening: sa.URL | None = None  # where PostgreSQL is listened to
     workers: int = 1  # transactions at once, besides heartbeats
@@ -104,11 +105,13 @@ def open_pools(
     path = _sqlite_path(parsed)
     files = StoreFiles(path, _touch(path, make=make))
     patience = (f"busy_timeout={int(busy * 1000)}", "foreign_keys=ON")
+    quick = _sqlite(files, WRITE, ("synchronous=NORMAL", *patience))
     return Pools(
         sa.URL.create("sqlite", database=str(path)),
         _sqlite(files, WRITE, ("synchronous=FULL", *patience)),
-        _sqlite(files, WRITE, ("synchronous=NORMAL", *patience)),
+        quick,
         _sqlite(files, READ, ("query_only=ON", *patience), size=READERS),
+        quick,
         files=files,
     )
 
@@ -260,4 +263,5 @@ def _postgresql(url: sa.URL, busy: float, listening: sa.URL, connections: int) -
     sa.event.listen(engine, "begin", begun)
     # Several statements of one read must see the same moment, as they do on SQLite.
     reading = engine.execution_options(**{BEGIN: f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {patient}"})
-    return Pools(url, engine, engine, reading, listening=listening, workers=pooled - 1)
+    heart = engine.execution_options(**{BEGIN: f"BEGIN ISOLATION LEVEL REPEATABLE READ; {patient}"})
+    return Pools(url, engine, engine, reading, heart, listening=listening, workers=pooled - 1)

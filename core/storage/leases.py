@@ -6,8 +6,10 @@ it knows by itself that it may be: after three and a half seconds without a stor
 
 import os
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import anyio
@@ -19,6 +21,7 @@ from core.clock import Clock
 from core.errors import StorageError
 from core.storage.capability import Capability
 from core.storage.database import Database
+from core.storage.riders import Rider, carry
 from core.storage.tables import LEASES, PROCESSES
 from core.supervision import RoundRecorder, no_record
 
@@ -99,11 +102,19 @@ class Process:
 
     async def beat(self) -> None:
         """Store a heartbeat; raises `StorageError`."""
-        begun = self.clock.monotonic()
-        await self.database.transact(self._beat, durable=False, wake=False, heart=True)
-        self.last_beat = begun
+        begun, riders = self.clock.monotonic(), self.database.riders()
+        failure: Exception | None = StorageError("The process was stopped.")
+        try:
+            await self.database.transact(partial(self._beat, riders), durable=False, wake=False, heart=True)
+            self.last_beat, failure = begun, None
+        except StorageError as error:
+            failure = error
+            raise
+        finally:
+            for rider in riders:
+                rider.arrive(failure)
 
-    def _beat(self, connection: Connection) -> None:
+    def _beat(self, riders: Sequence[Rider[Any]], connection: Connection) -> None:
         tick = self.database.tick(connection)
         changed = connection.execute(sa.update(PROCESSES).where(PROCESSES.c.id == self.id).values(beat=tick))
         if changed.rowcount == 0:
@@ -114,9 +125,11 @@ class Process:
             beat = PROCESSES.c.beat
             gone = sa.or_(beat < tick - 3600, beat > tick + HORIZON_SECONDS)  # long ago, or before a reboot
             connection.execute(sa.delete(PROCESSES).where(PROCESSES.c.started_at < now - 86400, gone))
+        carry(connection, riders)
 
     async def beat_on(self, record_round: RoundRecorder = no_record) -> None:
         """Beat once a second until cancelled; a beat that cannot be stored is tried again."""
+        self.database.heart_beats = True
         while True:
             with suppress(StorageError):  # `certain` turns false by itself; the next beat mends it
                 await self.beat()

@@ -103,8 +103,10 @@ class Watched(Inbox):
         super().__init__(database, clock)
         self.looked = anyio.Semaphore(0)
 
-    async def unfinished(self, *, older_than: float, kinds: Collection[str] = ()) -> list[Delivery]:
-        found = await super().unfinished(older_than=older_than, kinds=kinds)
+    async def unfinished(
+        self, *, older_than: float, kinds: Collection[str] = (), along: bool = False
+    ) -> list[Delivery]:
+        found = await super().unfinished(older_than=older_than, kinds=kinds, along=along)
         self.looked.release()
         return found
 

@@ -1,0 +1,56 @@
+"""How many transactions the bot makes: for a whole change, and while nothing happens."""
+
+from collections import Counter
+from pathlib import Path
+
+import anyio
+import pytest
+
+from core.changes.model import Actor, ActorKind, Origin, State
+from core.requests import Held, Request
+from core.timing import DEFAULT_TIMING
+from playground.slack.config import WorkspaceConfig
+from tests.fakes.slack_bot import Scene, shown, stage
+from tests.fakes.transactions import counted
+
+AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U0ALICE")
+MOST = 50
+IDLE_SECONDS = 120
+
+
+def scene(database_url: str) -> Scene:
+    """A bot with the product's own waits, and a channel that asks for approvals."""
+    return Scene(
+        workspace=WorkspaceConfig().with_scopes("channels:read", "groups:read"),
+        timing=DEFAULT_TIMING,
+        settings={"VPSOPS_DATABASE_URL": database_url, "VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS"},
+    )
+
+
+@pytest.mark.requirement("few-transactions")
+async def test_a_whole_change_is_at_most_fifty_transactions(tmp_path: Path, database_url: str) -> None:
+    """From the request to the last message, with the card, the vote, the look at the server and all that passes."""
+    async with stage(tmp_path, scene(database_url)) as world, world.bot() as (_, core):
+        await anyio.sleep(5)
+        with counted() as found:
+            asked = await core.gate.submit(Request("stop", {"server": "web01"}, AGENT, Origin("mcp"), reason="sale"))
+            assert isinstance(asked, Held)
+            card = await world.card("approvals", words="waiting for approval")
+            await world.slack.click("bob", card, "vps:approve")
+            done = await core.gate.wait(asked.change.id, seconds=60)
+            assert done.state is State.SUCCEEDED
+            await world.card("approvals", words="done")
+            await anyio.sleep(2)
+    assert "done" in shown(await world.card("approvals"))
+    assert found.total() <= MOST, dict(found)
+
+
+@pytest.mark.requirement("few-transactions")
+async def test_an_idle_process_makes_a_transaction_a_second(tmp_path: Path, database_url: str) -> None:
+    """Whatever it looks at every few seconds goes along with its heartbeat."""
+    async with stage(tmp_path, scene(database_url)) as world, world.bot():
+        await anyio.sleep(5)
+        with counted() as found:
+            await anyio.sleep(IDLE_SECONDS)
+    assert found == Counter({"write Process._beat": found.total()})
+    assert IDLE_SECONDS / 2 < found.total() <= IDLE_SECONDS
