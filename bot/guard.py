@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot.wire import MAX_BYTES, Malformed, check_body, is_ssl_check
 from core.clock import Clock, SystemClock
+from core.rejections import Rejections
 
 FRESH_SECONDS: Final = 300
 """Slack: refuse what is older than five minutes."""
@@ -51,6 +52,7 @@ class Guard:
         self._app = app
         self._clock = clock or SystemClock()
         self._verifier = SignatureVerifier(signing_secret, _Seconds(self._clock))
+        self._rejections = Rejections("slack")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it."""
@@ -60,6 +62,8 @@ class Guard:
         try:
             body = await self._admit(scope, receive)
         except Refusal as refusal:
+            if refusal.why:
+                self._rejections.count(refusal.why.replace(" ", "_"))
             await _answer(send, refusal.status, refusal.why)
             return
         await self._app(scope, _again(body, receive), send)

@@ -1,18 +1,20 @@
 """Serves an ASGI application on a socket until told to stop, then lets what is under way finish."""
 
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import anyio
-import structlog
+import anyio.lowlevel
 import uvicorn
-from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.connections import Admission, BoundedConfig, Bounds
 from core.errors import ConfigurationError
+from core.rejections import Rejections
 
 GRACE_SECONDS: Final = 5
 """What a stop leaves to requests under way; after it their connections are closed."""
@@ -27,8 +29,6 @@ CLOSE_SECONDS: Final = 0.5
 RETRY_SECONDS: Final = 5
 BACKLOG: Final = 2048
 HIGHEST_PORT: Final = 65535
-
-LOG = structlog.get_logger(__name__)
 
 
 class _Server(uvicorn.Server):
@@ -88,23 +88,32 @@ class Cutoff:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and end it well where the application does not; a client that left is no fault."""
         last: Message = {}
+        whole = left = False
 
         async def watched(message: Message) -> None:
             nonlocal last
             last = message
             await send(message)
 
+        async def received() -> Message:
+            nonlocal whole, left
+            message = await receive()
+            if message["type"] == "http.disconnect" and not whole:
+                left = True
+                request.cancel()
+                await anyio.lowlevel.checkpoint()
+            whole = whole or not message.get("more_body")
+            return message
+
         with anyio.CancelScope() as request:
             if self._stopping:
                 request.deadline = anyio.current_time() + CUT_SECONDS
             self._requests.add(request)
             try:
-                await self._app(scope, receive, watched)
-            except ClientDisconnect:
-                LOG.debug("a client left before its request was complete")
+                await self._app(scope, received, watched)
             finally:
                 self._requests.discard(request)
-        if request.cancelled_caught:
+        if request.cancelled_caught and not left:
             await _end(last, scope, receive, send)
 
 
@@ -119,17 +128,21 @@ async def _end(last: Message, scope: Scope, receive: Receive, send: Send) -> Non
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def serve(app: ASGIApp, sock: socket.socket, stop: anyio.Event) -> None:
+async def serve(app: ASGIApp, sock: socket.socket, stop: anyio.Event, bounds: Bounds | None = None) -> None:
     """Serve until `stop` is set; requests under way get five seconds, and an answer in any case."""
     cutoff = Cutoff(app)
-    config = uvicorn.Config(
+    config = BoundedConfig(
         cutoff,
+        Admission(bounds or Bounds(), Rejections("http")),
+        ws="none",
+        proxy_headers=False,  # who calls is told by a token, and never by a header
         log_config=None,
         access_log=False,
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what it warns of is counted as a rejection
     server = _Server(config)
 
     async def end() -> None:

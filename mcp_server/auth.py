@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.clock import Clock
+from core.rejections import Rejections
 from mcp_server.identity import READ, SCOPES, WRITE, Caller
 from mcp_server.keys import Keys, KeysUnavailable
 from mcp_server.oauth import Grant, Issuer, NotAccepted, Trust
@@ -112,10 +113,11 @@ async def open_verifier(access: Access, clock: Clock) -> AsyncIterator[Verifier]
 class Door:
     """Lets requests in that carry a token of somebody who may at least read, and says to others what it takes."""
 
-    def __init__(self, app: ASGIApp, verifier: Verifier, metadata: str) -> None:
+    def __init__(self, app: ASGIApp, verifier: Verifier, metadata: str, rejections: Rejections) -> None:
         self._app = app
         self._verifier = verifier
         self._metadata = metadata
+        self._rejections = rejections
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or answer it: 401, 403, or 503 while the issuer's keys cannot be read."""
@@ -130,7 +132,8 @@ class Door:
         try:
             user = await self._verifier.user_of(token.strip())
         except NotAccepted as refused:
-            LOG.info("token refused", why=refused.why)
+            self._rejections.count("token_not_accepted")
+            LOG.debug("token refused", why=refused.why)
             return challenge(self._metadata, "invalid_token", f"The token is not accepted: {refused.why}.")
         except KeysUnavailable:
             said = {"error": "temporarily_unavailable", "error_description": "The issuer's keys cannot be read."}

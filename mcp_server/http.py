@@ -23,11 +23,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.app import Core
 from core.health_routes import health_routes
+from core.rejections import Rejections
 from mcp_server.auth import Direct, Door, Verifier, caller_of, open_verifier
 from mcp_server.identity import SCOPES
 from mcp_server.names import NameCheck
 from mcp_server.narrowing import reach_over
 from mcp_server.server import NAME, Options, build_server, changing_tools
+from mcp_server.sessions import IDLE_SECONDS, CallerBounds
 from mcp_server.shutdown import Shutdown
 from mcp_server.site import PATH, Site
 from mcp_server.stepup import MAX_BODY, StepUp
@@ -36,7 +38,6 @@ MAX_SESSIONS: Final = 1_000
 ADDRESS: Final = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True))
 """Issuers are compared letter by letter, so no slash is added to one."""
 
-IDLE_SECONDS: Final = 1_800.0
 METHODS: Final = ("GET", "POST", "DELETE")
 SHOWN_TO_PAGES: Final = ("Mcp-Session-Id", "WWW-Authenticate")
 
@@ -94,23 +95,37 @@ async def open_server(
         max_sessions=MAX_SESSIONS,
     )
     async with manager.run():
-        endpoint = Endpoint(manager.handle_request, shutdown or Shutdown())
-        doors = partial(_doors, endpoint, site, verifier, changing)
-        yield McpHttp(_routes(doors, server, site), endpoint)
+        rejections = Rejections("mcp")
+        bounded = CallerBounds(manager.handle_request, rejections)
+        endpoint = Endpoint(bounded, shutdown or Shutdown())
+        doors = partial(_doors, endpoint, site, Doorway(verifier, changing, rejections))
+        yield McpHttp(_routes(doors, server, site, rejections), endpoint)
 
 
-def _doors(endpoint: "Endpoint", site: Site, verifier: Verifier, changing: frozenset[str], metadata: str) -> ASGIApp:
+@dataclass(frozen=True, slots=True)
+class Doorway:
+    """What asks who calls, which tools take more than reading, and who was not let in."""
+
+    verifier: Verifier
+    changing: frozenset[str]
+    rejections: Rejections
+
+
+def _doors(endpoint: "Endpoint", site: Site, doorway: Doorway, metadata: str) -> ASGIApp:
     """Return the endpoint behind whatever asks who calls."""
     if not site.access.required:
         return Direct(endpoint)
-    return Door(StepUp(endpoint, changing, metadata), verifier, metadata)
+    behind = StepUp(endpoint, doorway.changing, metadata)
+    return Door(behind, doorway.verifier, metadata, doorway.rejections)
 
 
-def _routes(doors: Callable[[str], ASGIApp], server: Server[Any], site: Site) -> list[BaseRoute]:
+def _routes(
+    doors: Callable[[str], ASGIApp], server: Server[Any], site: Site, rejections: Rejections
+) -> list[BaseRoute]:
     address = ADDRESS.validate_python(site.url)
     trust = site.access.trust
     metadata = str(build_resource_metadata_url(address)) if trust else ""
-    routes: list[BaseRoute] = [Route(PATH, NameCheck(_for_pages(doors(metadata), site)))]
+    routes: list[BaseRoute] = [Route(PATH, NameCheck(_for_pages(doors(metadata), site), site, rejections))]
     if trust:
         routes += create_protected_resource_routes(
             address,

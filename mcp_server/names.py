@@ -1,34 +1,49 @@
-"""The form of the names a request is for and comes from; whether they are ours is asked afterwards.
+"""Whether a request is for a name of ours and comes from a page that may ask.
 
-The SDK compares a name with a wildcard for its port by its beginning, which `127.0.0.1:evil:80` and
-`http://localhost:1@evil.example` have as well.
+The SDK asks as well, but compares a name with a wildcard for its port by its beginning, which `127.0.0.1:evil:80` and
+`http://localhost:1@evil.example` have too; and it writes a line into the log for each.
 """
 
 import re
+from collections.abc import Collection
 from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-_HOST: Final = r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(:\d{1,5})?"
-HOST: Final = re.compile(_HOST)
-ORIGIN: Final = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]{{0,30}}://{_HOST}")
+from core.rejections import Rejections
+from mcp_server.site import Site
+
+_HOST: Final = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})"
+HOST: Final = re.compile(rf"({_HOST})(:\d{{1,5}})?")
+ORIGIN: Final = re.compile(rf"([A-Za-z][A-Za-z0-9+.-]{{0,30}}://{_HOST})(:\d{{1,5}})?")
+
+
+def is_listed(name: str, form: re.Pattern[str], listed: Collection[str]) -> bool:
+    """Say whether a name is written as one is, and is listed, with its port or with any."""
+    found = form.fullmatch(name)
+    return found is not None and (name in listed or (found[2] is not None and f"{found[1]}:*" in listed))
 
 
 class NameCheck:
-    """Refuses requests whose `Host` or `Origin` is not written as one is."""
+    """Answers what is for another name with 421, and what comes from a strange page with 403."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, site: Site, rejections: Rejections) -> None:
         self._app = app
+        self._hosts = frozenset(site.hosts)
+        self._origins = frozenset(site.origins)
+        self._rejections = rejections
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 421 or 403 as for a wrong name."""
+        """Pass a request on, or answer it."""
         headers = Headers(scope=scope)
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
-        if len(hosts) != 1 or not HOST.fullmatch(hosts[0]):
+        if len(hosts) != 1 or not is_listed(hosts[0].strip(), HOST, self._hosts):
+            self._rejections.count("wrong_host")
             await PlainTextResponse("Invalid Host header", status_code=421)(scope, receive, send)
-        elif origins and (len(origins) != 1 or not ORIGIN.fullmatch(origins[0])):
+        elif origins and (len(origins) != 1 or not is_listed(origins[0].strip(), ORIGIN, self._origins)):
+            self._rejections.count("wrong_origin")
             await PlainTextResponse("Invalid Origin header", status_code=403)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
