@@ -1,0 +1,292 @@
+"""Who may decide, by what Slack answers: each kind of account, how long an answer is remembered, what stays unread."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bot.identity import Foreign, Membership, Unreadable
+from bot.parts import Asking, known_actor, request_of
+from bot.slack import SlackError, Where
+from bot.votes import cast, only_emails, settle, withdraw
+from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Ruling, State, Verdict
+from core.errors import NotAllowed
+from tests.fakes.clock import FakeClock
+from tests.unit.core.sample import change
+
+ANN = {"id": "U0ANN", "team_id": "T1", "name": "ann", "profile": {"email": "Ann@Example.com"}}
+ASKING = Asking("U0ANN", "ann", "T1", Where("U0ANN", "C0OPS"), "k1")
+AGENT = Actor(ActorKind.AGENT, "mcp:x", "x", "ben@example.com")
+GROUP = Approvers(groups=("S0WEB",))
+
+
+@dataclass
+class Answers:
+    """Slack, as far as it is asked here: each method's answer, and what was asked."""
+
+    answers: dict[str, Any] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    async def get(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer, or raise what stands there."""
+        self.asked.append(method)
+        answer = self.answers.get(method, SlackError(method, "missing_scope"))
+        answer = answer(params) if callable(answer) else answer
+        if isinstance(answer, Exception):
+            raise answer
+        return dict(answer)
+
+
+@pytest.fixture
+def slack() -> Answers:
+    return Answers(
+        {
+            "auth.test": {"team_id": "T1", "bot_id": "B1"},
+            "bots.info": {"bot": {"app_id": "A1"}},
+            "users.info": {"user": ANN},
+            "usergroups.users.list": {"users": ["U0ANN"]},
+            "usergroups.list": {"usergroups": [{"id": "S0WEB"}]},
+            "conversations.members": {"members": ["U0ANN"]},
+            "conversations.info": {"channel": {"is_private": True}},
+            "users.lookupByEmail": SlackError("users.lookupByEmail", "users_not_found"),
+        }
+    )
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def membership(slack: Answers, clock: FakeClock) -> Membership:
+    stub: Any = slack
+    return Membership(stub, clock)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "deleted",
+        "is_bot",
+        "is_workflow_bot",
+        "is_connector_bot",
+        "is_invited_user",
+        "is_restricted",
+        "is_ultra_restricted",
+        "is_stranger",
+    ],
+)
+@pytest.mark.requirement("slack-guests-look")
+async def test_less_than_a_member_neither_alters_nor_decides(slack: Answers, membership: Membership, word: str) -> None:
+    """Guests of both kinds, strangers, bots and closed accounts: no request is made of theirs, and no vote."""
+    slack.answers["users.info"] = {"user": {**ANN, word: True}}
+    parts: Any = parts_of(membership)
+    with pytest.raises(NotAllowed):
+        await membership.full_member("U0ANN")
+    with pytest.raises(NotAllowed):
+        await membership.standing("U0ANN", GROUP)
+    with pytest.raises(NotAllowed):
+        await request_of(parts, ASKING, "stop", {"server": "web01"})
+    with pytest.raises(NotAllowed):
+        await cast(parts, ASKING, held(), Verdict.APPROVE, "d" * 64)
+    assert parts.core.gate.calls == []
+    assert (await request_of(parts, ASKING, "list", {})).operation == "list"  # they may look
+
+
+async def test_a_member_is_known_by_name_and_address(membership: Membership) -> None:
+    """As Slack tells them."""
+    member = await membership.full_member("U0ANN")
+    assert (member.name, member.email) == ("ann", "Ann@Example.com")
+
+
+@pytest.mark.parametrize("answer", [{"user": {**ANN, "id": "U0BEN"}}, {"user": {}}, {}])
+async def test_an_answer_about_somebody_else_is_none(slack: Answers, membership: Membership, answer: Any) -> None:
+    """Nobody is let in by it."""
+    slack.answers["users.info"] = answer
+    for attempt in (membership.full_member("U0ANN"), membership.admit("U0ANN"), membership.standing("U0ANN", GROUP)):
+        with pytest.raises(Unreadable):
+            await attempt
+    assert await membership.email("U0ANN") == ""
+
+
+async def test_another_companys_account_is_foreign(slack: Answers, membership: Membership) -> None:
+    """Whatever else it says of itself."""
+    slack.answers["users.info"] = {"user": {**ANN, "team_id": "T9"}}
+    with pytest.raises(Foreign):
+        await membership.admit("U0ANN")
+
+
+@pytest.mark.parametrize(("seconds", "reads"), [(0, 1), (30, 1), (30.5, 2), (9e6, 2)])
+async def test_what_is_shown_is_half_a_minute_old_at_most(
+    slack: Answers, membership: Membership, clock: FakeClock, seconds: float, reads: int
+) -> None:
+    """Groups, addresses and who was let in are read again after that."""
+    for _ in range(2):
+        assert await membership.groups("U0ANN", ["S0WEB", "C0OPS"]) == ("S0WEB", "C0OPS")
+        assert await membership.email("U0ANN") == "ann@example.com"
+        await membership.admit("U0ANN")
+        clock.advance(seconds)
+    assert slack.asked.count("usergroups.users.list") == reads
+    assert slack.asked.count("conversations.members") == reads
+    assert slack.asked.count("users.info") == 2 * reads
+
+
+async def test_a_decision_reads_anew(slack: Answers, membership: Membership) -> None:
+    """Whoever left the group a moment ago is not in it; what was remembered for showing does not count."""
+    assert await membership.groups("U0ANN", ["S0WEB"]) == ("S0WEB",)
+    assert (await membership.standing("U0ANN", GROUP)).groups == ("S0WEB",)
+    slack.answers["usergroups.users.list"] = {"users": []}
+    assert (await membership.standing("U0ANN", GROUP)).groups == ()
+    assert await membership.groups("U0ANN", ["S0WEB"], anew=True) == ()
+    slack.answers["users.info"] = {"user": {**ANN, "profile": {"email": "new@example.com"}}}
+    await membership.email("U0ANN")
+    assert await membership.email("U0ANN", anew=True) == "new@example.com"
+
+
+async def test_what_cannot_be_read_decides_nothing(slack: Answers, membership: Membership) -> None:
+    """One unreadable source among several is no harm to whoever is found in another."""
+    both = Approvers(groups=("S0WEB",), channels=("C0OPS",))
+    slack.answers["usergroups.users.list"] = SlackError("x", "missing_scope")
+    assert (await membership.standing("U0ANN", both)).groups == ("C0OPS",)
+    slack.answers["conversations.members"] = {"members": []}
+    with pytest.raises(Unreadable, match="user group S0WEB"):
+        await membership.standing("U0ANN", both)
+    named = replace(both, people=("u0ann",))
+    assert (await membership.standing("U0ANN", named)).evidence == "named in the rule"
+    assert await membership.groups("U0ANN", ["S0WEB", "C0OPS"], anew=True) is None
+    assert await membership.groups("U0ANN", ["web-team"]) is None
+
+
+@pytest.mark.parametrize(("pages", "readable"), [(1, True), (100, True), (101, False)])
+async def test_a_channel_is_read_to_its_hundredth_page(
+    slack: Answers, membership: Membership, pages: int, *, readable: bool
+) -> None:
+    """More people than that cannot be told from who is not among them."""
+
+    def page(params: Mapping[str, Any]) -> dict[str, Any]:
+        number = int(params.get("cursor", 1))
+        more = {"next_cursor": str(number + 1)} if number < pages else {}
+        return {"members": ["U0ANN"] if number == pages else ["U0ZOE"], "response_metadata": more}
+
+    slack.answers["conversations.members"] = page
+    assert await membership.groups("U0ANN", ["C0OPS"]) == (("C0OPS",) if readable else None)
+
+
+async def test_an_address_is_whose_slack_says_it_is(slack: Answers, membership: Membership) -> None:
+    """Nobody's is nobody's; one that cannot be looked up decides nothing."""
+    assert await membership.addresses("U0ANN", ["ben@example.com"]) == ()
+    slack.answers["users.lookupByEmail"] = {"user": {"id": "U0ANN"}}
+    assert await membership.addresses("U0ANN", ["ben@example.com"]) == ("ben@example.com",)
+    assert await membership.addresses("U0BEN", ["ben@example.com"]) == ()
+    slack.answers["users.lookupByEmail"] = SlackError("users.lookupByEmail", "ratelimited")
+    with pytest.raises(Unreadable):
+        await membership.addresses("U0ANN", ["ben@example.com"])
+
+
+class Gate:
+    """What a vote, a word on an outcome and a withdrawal come to."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, Actor, str]] = []
+        self.policy = SimpleNamespace(by_email=True, groups=("S0WEB",))
+        self.stewards = Approvers(channels=("C0OPS",))
+
+    async def vote(self, _: str, voter: Actor, *__: Any, evidence: str = "", **___: Any) -> None:
+        self.calls.append(("vote", voter, evidence))
+
+    async def resolve(self, _: str, actor: Actor, *, evidence: str, **__: Any) -> None:
+        self.calls.append(("resolve", actor, evidence))
+
+    async def cancel(self, _: str, actor: Actor, **__: Any) -> None:
+        self.calls.append(("cancel", actor, ""))
+
+
+def parts_of(membership: Membership) -> Any:
+    """Return as much of a bot's parts as a decision takes."""
+    return SimpleNamespace(core=SimpleNamespace(gate=Gate()), membership=membership)
+
+
+def held(actor: Actor = AGENT, approvers: Approvers = GROUP) -> Change:
+    """Return a change that waits for votes."""
+    return change(state=State.HELD, actor=actor, ruling=Ruling(Decision.APPROVE, votes=1, approvers=approvers))
+
+
+@pytest.mark.requirement("asker-never-votes")
+async def test_an_askers_vote_goes_to_the_gate_without_a_question_to_slack(
+    slack: Answers, membership: Membership
+) -> None:
+    """Its no needs nothing read: it is on record also while Slack is away."""
+    slack.answers.clear()
+    parts = parts_of(membership)
+    await cast(parts, ASKING, held(Actor(ActorKind.AGENT, "mcp:x", "x", "U0ANN")), Verdict.APPROVE, "d" * 64)
+    ((kind, voter, _),) = parts.core.gate.calls
+    assert (kind, voter.id, voter.groups, slack.asked) == ("vote", "U0ANN", (), [])
+
+
+async def test_a_vote_carries_what_was_read_at_the_click(slack: Answers, membership: Membership) -> None:
+    """The groups that a person was found in, and the address of the asker if that is theirs."""
+    slack.answers["users.lookupByEmail"] = {"user": {"id": "U0ANN"}}
+    parts = parts_of(membership)
+    await cast(parts, ASKING, held(), Verdict.APPROVE, "d" * 64)
+    ((_, voter, evidence),) = parts.core.gate.calls
+    assert (voter.groups, voter.aliases) == (("S0WEB",), ("ben@example.com",))
+    assert evidence == "member of user group S0WEB (1 people, read just now)"
+
+
+@pytest.mark.parametrize(("named", "aliases"), [("ANN@example.com", ("ann@example.com",)), ("zoe@example.com", ())])
+async def test_a_rule_may_name_a_voter_by_address(membership: Membership, named: str, aliases: tuple[str, ...]) -> None:
+    """In any case, and nobody else's."""
+    parts = parts_of(membership)
+    await cast(parts, ASKING, held(approvers=Approvers(people=(named,))), Verdict.APPROVE, "d" * 64)
+    ((_, voter, evidence),) = parts.core.gate.calls
+    assert (voter.aliases, evidence) == (aliases, "named in the rule by e-mail address")
+
+
+@pytest.mark.parametrize(
+    ("actor", "emails"),
+    [
+        (AGENT, ["ben@example.com"]),
+        (replace(AGENT, human="U0BEN"), []),
+        (replace(AGENT, aliases=("U0BEN", "z@example.com")), []),  # one Slack id is enough to know them by
+        (replace(AGENT, aliases=("a@example.com",)), ["a@example.com", "ben@example.com"]),
+        (replace(AGENT, human="local:ben"), []),
+    ],
+)
+def test_addresses_are_asked_for_only_where_no_slack_id_is_known(actor: Actor, emails: list[str]) -> None:
+    """Of an agent's human."""
+    assert only_emails(actor) == emails
+
+
+async def test_the_asker_settles_and_withdraws_with_what_slack_tells(slack: Answers, membership: Membership) -> None:
+    """By the address behind the agent; where it cannot be read they are as anybody, and the gate decides."""
+    slack.answers["users.lookupByEmail"] = {"user": {"id": "U0ANN"}}
+    parts = parts_of(membership)
+    await settle(parts, ASKING, held(), happened=True)
+    await withdraw(parts, ASKING, held())
+    assert [(kind, actor.aliases, evidence) for kind, actor, evidence in parts.core.gate.calls] == [
+        ("resolve", ("ben@example.com",), "the human who asked"),
+        ("cancel", ("ben@example.com",), ""),
+    ]
+    slack.answers["users.lookupByEmail"] = SlackError("users.lookupByEmail", "ratelimited")
+    await withdraw(parts, ASKING, held())
+    await settle(parts, ASKING, held(), happened=True)
+    assert [actor.aliases for _, actor, _ in parts.core.gate.calls[2:]] == [(), ()]
+    assert parts.core.gate.calls[3][1].groups == ("S0WEB",)
+
+
+async def test_a_person_is_known_with_groups_and_address_where_a_rule_is_about_such(
+    slack: Answers, membership: Membership
+) -> None:
+    """The workspace is a group of everybody in it; nothing is asked where no rule wants it."""
+    parts = parts_of(membership)
+    actor = await known_actor(parts, ASKING)
+    assert (actor.groups, actor.aliases) == (("T1", "S0WEB"), ("ann@example.com",))
+    slack.answers["usergroups.users.list"] = SlackError("x", "missing_scope")
+    assert (await known_actor(parts, ASKING, anew=True)).groups == ()
+    slack.asked.clear()
+    parts.core.gate.policy = SimpleNamespace(by_email=False, groups=())
+    assert (await known_actor(parts, ASKING)) == ASKING.actor
+    assert slack.asked == []

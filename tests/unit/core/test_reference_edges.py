@@ -1,0 +1,224 @@
+"""Names that mean a server, words that mean a state, and a name that is taken: each word of a set, each edge."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from core.changes.model import Target
+from core.changes.preview import Preview, preview, preview_power, price
+from core.errors import AmbiguousServer, InvalidInput, UnknownServer
+from core.operations import OPERATIONS
+from core.operations.refs import clean, find_server, nearest
+from core.operations.registry import Observation, Progress
+from core.operations.servers import CreateArguments, ListArguments, in_state, page, stop_settled
+from core.wayscloud.models import Plan, Server
+from tests.fakes.clock import START
+from tests.unit.core.sample import server
+
+WEB = server(ident="id-1", hostname="web01.example.com", display_name="Shop front")
+DB = server("stopped", "id-2", "db01.example.com")
+APP = server("active", "id-3", "app01.example.org", power_state="on", region="oslo")
+
+
+SPELLINGS = ("id-1", "ID-1", "web01.example.com", "WEB01", " `web01` ", '"web"', "shop front", "Shop")
+ALL = ["app01.example.org", "db01.example.com", "web01.example.com"]
+
+
+@pytest.mark.parametrize("text", SPELLINGS)
+def test_a_server_is_meant_by_its_id_its_names_or_their_beginning(text: str) -> None:
+    """Whatever its case, its quotes and the blanks around it; the name that people gave it counts as well."""
+    assert find_server(text, [WEB, DB, APP]) is WEB
+
+
+def test_a_display_name_means_its_server_before_a_beginning_does() -> None:
+    """Whole names win; two servers by one name are told apart by nobody but the asker."""
+    shop = server(ident="id-9", hostname="shop-two.example.com")
+    named = server(ident="id-8", hostname="x.example.com", display_name="shop")
+    assert find_server("shop", [shop, named]) is named
+    with pytest.raises(AmbiguousServer):
+        find_server("shop", [named, server(ident="id-7", hostname="y.example.com", display_name="Shop")])
+
+
+def test_what_means_no_server_is_told_with_three_names_at_most() -> None:
+    """A close name is offered, and never taken."""
+    many = [server(ident=f"n{number}", hostname=f"web0{number}.example.com") for number in range(5)]
+    with pytest.raises(UnknownServer):
+        find_server("wbe01", many)
+    assert len(nearest("web0", many)) == 3
+    assert nearest("zzzzzz", many) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"), [("x" * 253, True), ("x" * 254, False), ("", False), (" `' ", False), ("a\x07b", False)]
+)
+def test_a_reference_is_one_line_of_at_most_253_characters(text: str, *, fits: bool) -> None:
+    """As long as a hostname may be."""
+    if fits:
+        assert clean(text) == text
+    else:
+        with pytest.raises(InvalidInput):
+            clean(text)
+
+
+@pytest.mark.parametrize(
+    ("word", "names"),
+    [
+        ("running", "web app"),
+        ("active", "web app"),
+        ("ready", "web app"),
+        (" UP ", "web app"),
+        ("stopped", "db"),
+        ("off", "db"),
+        ("down", "db"),
+        ("failed", "bad"),
+        ("error", "bad"),
+        ("pending", "new"),
+        ("provisioning", "new"),
+        ("hibernating", ""),
+        ("", ""),
+    ],
+)
+def test_a_word_for_a_state_means_these_servers(word: str, names: str) -> None:
+    """Each word that people and models use, and any that the provider says itself."""
+    fleet = {"web": WEB, "db": DB, "app": APP, "bad": server("error", "id-4"), "new": server("provisioning", "id-5")}
+    assert [name for name, one in fleet.items() if in_state(one, word)] == names.split()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        ({}, ALL),
+        ({"name": "WEB"}, ["web01.example.com"]),
+        ({"name": "front"}, ["web01.example.com"]),
+        ({"state": "stopped"}, ["db01.example.com"]),
+        ({"region": "Oslo"}, ["app01.example.org"]),
+        ({"region": "bergen"}, []),
+        ({"limit": 1}, ["app01.example.org"]),
+        ({"limit": 1, "cursor": "|$"}, ["web01.example.com"]),
+        ({"limit": 2, "cursor": "|$"}, ["web01.example.com"]),
+        ({"limit": 1, "cursor": "app01.example.org|id-3"}, ["db01.example.com"]),
+        ({"limit": 1, "cursor": "|<web01.example.com|id-1"}, ["db01.example.com"]),
+        (
+            {"limit": 9, "cursor": "|<web01.example.com|id-1"},
+            ["app01.example.org", "db01.example.com", "web01.example.com"],
+        ),
+    ],
+)
+def test_a_list_holds_what_was_asked_for(wanted: dict[str, Any], names: list[str]) -> None:
+    """Filtered by a part of a name, a state and a region, in order, from where the last page ended."""
+    listed = page([WEB, DB, APP], ListArguments(**wanted))
+    assert [one.hostname for one in listed.servers] == names
+
+
+@pytest.mark.parametrize(("limit", "allowed"), [(0, False), (1, True), (100, True), (101, False)])
+def test_a_page_holds_one_to_a_hundred(limit: int, *, allowed: bool) -> None:
+    """More would not fit into what a model or a message takes."""
+    if allowed:
+        assert ListArguments(limit=limit).limit == limit
+    else:
+        with pytest.raises(ValueError, match="limit"):
+            ListArguments(limit=limit)
+
+
+def test_a_page_says_what_comes_before_and_after_it() -> None:
+    """The first has nothing before it, the last nothing behind it, and one of several both."""
+    first, middle, last = (
+        page([WEB, DB, APP], ListArguments(limit=1, cursor=one)) for one in (None, "app01.example.org|id-3", "|$")
+    )
+    assert (first.previous_cursor, first.next_cursor, first.total) == (None, "app01.example.org|id-3", 3)
+    assert (middle.previous_cursor, middle.next_cursor) == ("|<db01.example.com|id-2", "db01.example.com|id-2")
+    assert (last.next_cursor, last.skipped) == (None, 2)
+
+
+@pytest.mark.parametrize(("status", "progress"), [("stopped", "SETTLED"), ("stopping", "PENDING"), ("error", "FAILED")])
+def test_a_stop_is_settled_by_a_server_that_is_off(status: str, progress: str) -> None:
+    """And not by one that is on its way."""
+    seen = Observation(server(status), None, None, START, START, was_away=False)
+    assert stop_settled(seen) is Progress[progress]
+
+
+class Provider(SimpleNamespace):
+    """As much of the client as a look before a create asks."""
+
+    servers: Sequence[Server]
+    plans: Sequence[Plan]
+
+    async def list_servers(self) -> Sequence[Server]:
+        return self.servers
+
+    async def list_plans(self) -> Sequence[Plan]:
+        return self.plans
+
+
+ORDER = CreateArguments(hostname="web01.example.com", plan="S", region="oslo", os_template="debian-12")
+PLANS = (Plan(code="s", monthly_price=99.0, currency="NOK"), Plan(code="XL", monthly_price=400.0, currency="NOK"))
+
+
+@pytest.mark.parametrize("twin", ["web01.example.com", "web01.example.com.", "WEB01.Example.com."])
+async def test_a_name_that_is_there_under_any_spelling_is_taken(twin: str) -> None:
+    """A trailing dot is the same name: no second server is paid for."""
+    api: Any = Provider(servers=[Server(id="s1", hostname=twin, status="running")], plans=PLANS)
+    with pytest.raises(InvalidInput, match="exists already"):
+        await preview(api, OPERATIONS["create"], ORDER)
+
+
+async def test_a_plan_is_known_by_its_code_and_its_price_is_shown() -> None:
+    """Whatever its case; an unknown code is refused, and without a catalogue it stands as given."""
+    api: Any = Provider(servers=[], plans=PLANS)
+    seen = await preview(api, OPERATIONS["create"], ORDER)
+    assert (seen.target.plan, seen.cost, seen.monthly, seen.currency) == ("s", "99 NOK a month", 99.0, "NOK")
+    with pytest.raises(InvalidInput, match="no plan XXL"):
+        await preview(api, OPERATIONS["create"], ORDER.model_copy(update={"plan": "XXL"}))
+    api.plans = []
+    bare = await preview(api, OPERATIONS["create"], ORDER)
+    assert (bare.target.plan, bare.cost, bare.monthly) == ("S", "price unknown", None)
+
+
+def test_a_price_is_part_of_what_is_agreed_to() -> None:
+    """Another price, policy, operation, argument or target is another digest."""
+    one = Preview("create", {"hostname": "a"}, Target("", "a"), cost="9 NOK a month")
+    others = (
+        Preview("create", {"hostname": "a"}, Target("", "a"), cost="8 NOK a month"),
+        Preview("create", {"hostname": "b"}, Target("", "a"), cost="9 NOK a month"),
+        Preview("create", {"hostname": "a"}, Target("", "b"), cost="9 NOK a month"),
+        Preview("stop", {"hostname": "a"}, Target("", "a"), cost="9 NOK a month"),
+    )
+    assert len({one.digest("p"), one.digest("q"), *(other.digest("p") for other in others)}) == 6
+    assert len(one.digest("p")) == 64
+
+
+@pytest.mark.parametrize(
+    ("plan", "words"),
+    [
+        (None, "price unknown"),
+        (Plan(code="S"), "price unknown"),
+        (Plan(code="S", monthly_price=0.0, currency="NOK"), "0 NOK a month"),
+        (Plan(code="S", monthly_price=9.5), "9.5 a month"),
+    ],
+)
+def test_a_price_in_words(plan: Plan | None, words: str) -> None:
+    """Nothing is a price as well; an absent one is not nothing."""
+    assert price(plan) == words
+
+
+@pytest.mark.parametrize(
+    ("operation", "status", "said"),
+    [
+        ("start", "running", "is running already"),
+        ("start", "stopped", ""),
+        ("start", "provisioning", ""),
+        ("stop", "stopped", "is stopped already"),
+        ("stop", "running", ""),
+        ("reboot", "stopped", "is stopped"),
+        ("reboot", "running", ""),
+    ],
+)
+def test_what_makes_no_sense_in_a_state_is_not_asked_of_anybody(operation: str, status: str, said: str) -> None:
+    """It is refused before it is held."""
+    if said:
+        with pytest.raises(InvalidInput, match=said):
+            preview_power(OPERATIONS[operation], server(status))
+    else:
+        assert preview_power(OPERATIONS[operation], server(status)).target.state == server(status).state

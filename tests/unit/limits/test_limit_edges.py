@@ -1,0 +1,180 @@
+"""Limits at their edge: as many as allowed and one more, as much as allowed and a little more, to the second."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from core.changes.model import Actor, ActorKind, Target
+from core.limits.buckets import Buckets
+from core.limits.model import Account, Create, Limits, principal, too_dear, too_many, too_often, worded_wait
+from core.limits.reach import Narrowing, Reach, Sight, matched
+from core.limits.written import WrittenLimits
+from core.policy.facts import Servers
+from core.wayscloud.models import Plan, Server
+
+ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")
+AGENT = Actor(ActorKind.AGENT, "mcp:claude", "claude", "U1")
+PLANS = (Plan(code="S", monthly_price=100.0, currency="NOK"),)
+LIVE = Server(id="s1", hostname="a", status="running", plan="S")
+GONE = Server(id="s2", hostname="b", status="terminated", plan="S")
+
+
+@pytest.mark.parametrize(("limit", "fits"), [(1, False), (2, True), (3, True)])
+def test_a_terminated_server_is_none(limit: int, *, fits: bool) -> None:
+    """One is there, one is coming, and one that is gone neither counts nor costs."""
+    account = Account((LIVE, GONE), plans=PLANS)
+    assert (too_many(Limits(max_servers=limit), account, [Create("c", "S")]) is None) is fits
+    assert (too_dear(Limits(max_monthly_spend=100.0 * limit), account, [Create("c", "S")]) is None) is fits
+
+
+@pytest.mark.parametrize(("spend", "fits"), [(200.0, True), (199.99, False), (0.0, False)])
+def test_what_is_allowed_may_be_spent_and_not_more(spend: float, *, fits: bool) -> None:
+    """A limit of nothing allows nothing."""
+    account = Account((LIVE,), plans=PLANS)
+    assert (too_dear(Limits(max_monthly_spend=spend), account, [Create("c", "s")]) is None) is fits
+
+
+@pytest.mark.parametrize("price", [-1.0, float("nan"), float("inf")])
+def test_a_price_that_is_none_is_not_known(price: float) -> None:
+    """It would make room for others, or none of the sum could be compared."""
+    odd = Server.model_construct(**{**LIVE.model_dump(), "monthly_price": price, "plan": None})
+    found = too_dear(Limits(max_monthly_spend=1e9), Account((odd,), plans=PLANS), [])
+    assert found is not None
+    assert "is not known" in found.why
+
+
+@pytest.mark.parametrize(
+    ("limit", "times", "hint"),
+    [
+        (2, [0.0, 10.0], ""),
+        (2, [0.0, 10.0, 20.0], "Ask again in 60 min."),
+        (1, [0.0, 3599.0], "Ask again in 1 s."),
+        (1, [0.0, 3600.0], ""),
+        (None, [0.0] * 99, ""),
+    ],
+)
+def test_so_many_an_hour_and_not_one_more(limit: int | None, times: list[float], hint: str) -> None:
+    """The hour ends with its last second; the hint says when the first of them no longer counts."""
+    found = too_often(Limits(max_changes_per_hour=limit), times, times[-1])
+    assert (found.hint if found else "") == hint
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0, "1 s"), (0.2, "1 s"), (59.1, "60 s"), (60.0, "60 s"), (60.1, "2 min"), (120.0, "2 min")],
+)
+def test_a_wait_is_rounded_up(seconds: float, words: str) -> None:
+    """Whoever waits so long is not told again to wait."""
+    assert worded_wait(seconds) == words
+
+
+def test_a_bucket_holds_a_minutes_calls_and_fills_evenly() -> None:
+    """Of two a minute the third waits half a minute; the first refusal in a row is worth a record, the next is not."""
+    buckets, limits = Buckets(), Limits(calls_per_minute=2)
+    assert [buckets.take(limits, ALICE, 0.0)[0] for _ in range(2)] == [None, None]
+    refusal, first = buckets.take(limits, ALICE, 0.0)
+    assert refusal is not None
+    assert (refusal.hint, first) == ("Call again in 30 s.", True)
+    assert buckets.take(limits, ALICE, 29.9)[1] is False
+    assert buckets.take(limits, ALICE, 30.0) == (None, False)
+    assert buckets.take(limits, ALICE, 31.0)[1] is True  # after a call that passed, the next refusal is a first again
+    assert buckets.take(limits, AGENT, 31.0)[0] is None  # a person's own calls leave the agents' alone
+    assert [buckets.take(limits, ALICE, 9e6)[0] is None for _ in range(3)] == [
+        True,
+        True,
+        False,
+    ]  # never more than full
+
+
+def test_of_many_callers_those_that_are_idle_are_forgotten() -> None:
+    """A thousand are kept; whoever is not full yet keeps the count against them."""
+    buckets, limits = Buckets(), Limits(calls_per_minute=1)
+    people = [replace(ALICE, id=f"U{number}", human=f"U{number}") for number in range(1001)]
+    for person in people[:1000]:
+        assert buckets.take(limits, person, 0.0)[0] is None
+    assert len(buckets.buckets) == 1000
+    assert buckets.take(limits, people[1000], 59.0)[0] is None
+    assert len(buckets.buckets) == 1001
+    assert buckets.take(limits, people[0], 59.0)[0] is not None
+    assert buckets.take(limits, replace(ALICE, id="U9999", human="U9999"), 60.0)[0] is None
+    assert set(buckets.buckets) == {"person:u1000", "person:u9999"}
+
+
+def test_whom_a_rate_counts_for() -> None:
+    """A person by every id, agents by their human, an agent of nobody's by its own name in any case."""
+    assert principal(ALICE) == ("person", frozenset({"u1"}))
+    assert principal(AGENT) == ("agent", frozenset({"u1"}))
+    assert principal(Actor(ActorKind.AGENT, "MCP:X")) == ("agent", frozenset({"mcp:x"}))
+
+
+@pytest.mark.parametrize(
+    ("words", "target", "agent", "person"),
+    [
+        ({"protected": frozenset({"web*"})}, Target("s1", "web01"), True, True),
+        ({"protected": frozenset({"web*"})}, Target("s1", "WEB01."), True, True),
+        ({"protected": frozenset({"web*"})}, Target("s1", "db01"), False, False),
+        ({"protected": frozenset({"s1"})}, Target("S1", "db01"), True, True),
+        ({"protected_from_agents": frozenset({"web*"})}, Target("s1", "web01"), True, False),
+        ({}, Target("s1", "web01"), False, False),
+    ],
+)
+def test_who_may_not_change_what(
+    words: dict[str, frozenset[str]], target: Target, *, agent: bool, person: bool
+) -> None:
+    """By name or id, in any case and with a trailing dot; some only from agents."""
+    limits = Limits(**words)  # type: ignore[arg-type]
+    assert (limits.protects(target, AGENT) is not None) is agent
+    assert (limits.protects(target, ALICE) is not None) is person
+
+
+def test_sights_and_reaches_only_narrow() -> None:
+    """What both of them leave is left, in whichever order they come."""
+    web, one = Sight((Servers.of(["web*"]),)), Sight((Servers.of(["*01"]),))
+    for both in (web.narrowed(one), one.narrowed(web)):
+        assert [both.sees("", name) for name in ("web01", "WEB01.", "web02", "db01")] == [True, True, False, False]
+    assert Sight().narrowed(web) == web.narrowed(Sight()) == web
+    reads, lists = Reach((Narrowing("a", read_only=True),)), Reach((Narrowing("b", tools=frozenset({"vps_*"})),))
+    for reach in (reads.narrowed(lists), lists.narrowed(reads)):
+        assert (reach.read_only, reach.allows("vps_list"), reach.allows("vps_stop")) == (True, True, False)
+    assert Reach((Narrowing("c", servers=frozenset({"web*"})),)).narrowed(lists).sight == web
+
+
+@pytest.mark.parametrize(
+    ("narrowing", "limit", "value"),
+    [
+        (Narrowing("x", read_only=True), "read_only", "true"),
+        (Narrowing("x", toolsets=frozenset({"catalogue", "changes"})), "toolsets", "catalogue, changes"),
+        (Narrowing("x", tools=frozenset({"vps_list", "vps_get"})), "tools", "vps_get, vps_list"),
+        (Narrowing("x", deny_tools=frozenset({"vps_st*"})), "deny_tools", "vps_st*"),
+        (Narrowing("x"), "", ""),
+        (Narrowing("x", deny_tools=frozenset({"vps_reboot"})), "", ""),
+    ],
+)
+def test_each_narrowing_says_what_it_keeps_away(narrowing: Narrowing, limit: str, value: str) -> None:
+    """By its own name, and with all its words."""
+    assert narrowing.why_not("vps_stop") == (limit, value)
+
+
+@pytest.mark.parametrize(("pattern", "means"), [("vps_list", True), ("vps_*", True), ("vps_lis", False), ("*", True)])
+def test_a_pattern_means_a_tool_there_is(pattern: str, *, means: bool) -> None:
+    """One that means none is a mistake of whoever wrote it."""
+    assert matched(pattern) is means
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("max_servers", 0, 1_000_000),
+        ("max_changes_per_hour", 1, 1_000_000),
+        ("calls_per_minute", 1, 1_000_000),
+        ("max_monthly_spend", 0.0, 1e12),
+    ],
+)
+def test_a_limit_is_written_within_these_bounds(name: str, least: Any, most: Any) -> None:
+    """The bounds themselves are taken, and nothing beyond them."""
+    for value in (least, most):
+        assert getattr(WrittenLimits(**{name: value}), name) == value
+    for value in (least - 1, most + 1, most * 100):
+        with pytest.raises(ValueError, match=name):
+            WrittenLimits(**{name: value})

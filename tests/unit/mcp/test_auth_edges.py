@@ -1,0 +1,447 @@
+"""Tokens at the edge: seconds of leeway, sizes, whose session it is, and each word of each set, without a socket."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jwt
+import pytest
+
+from core.errors import ConfigurationError
+from core.limits.reach import Narrowing, Reach
+from mcp_server.auth import Access, KnownUser, Verifier
+from mcp_server.identity import Caller, agent_of, is_person, principal_of, token_reach, with_reads
+from mcp_server.keys import Keys, KeysUnavailable, check_address, usable
+from mcp_server.oauth import Grant, Issuer, NotAccepted, Trust, grant_of, header_of, human_of
+from mcp_server.stepup import called
+from mcp_server.tokens import Tokens, digest_of, read_tokens
+from tests.fakes.clock import FakeClock
+from tests.fakes.issuer import FakeIssuer, signer
+
+AUDIENCE = "https://vpsops.example.com/mcp"
+ISSUER = FakeIssuer("https://issuer.example.com")
+TRUST = Trust(ISSUER.url, AUDIENCE, "email")
+TOKEN = "ann-" + "a" * 40
+ENTRY = (
+    f'[[token]]\nsha256 = "{digest_of(TOKEN)}"\nsubject = "ann"\nhuman = "ann@example.com"\nscopes = ["vps:write"]\n'
+)
+
+
+class OneKey:
+    """An issuer's keys, read already."""
+
+    async def find(self, _kid: str | None, _algorithm: str) -> jwt.PyJWK:
+        """Return the only one."""
+        return jwt.PyJWK(signer("ES256").described, "ES256")
+
+
+def issuer() -> Issuer:
+    keys: Any = OneKey()
+    return Issuer(TRUST, keys)
+
+
+def now() -> int:
+    """Return the time as PyJWT takes it."""
+    return int(datetime.now(UTC).timestamp())  # noqa: TID251 - it asks the machine's own clock
+
+
+@pytest.mark.parametrize(
+    ("claim", "seconds", "accepted"),
+    [
+        ("exp", -25, True),
+        ("exp", -35, False),
+        ("exp", -2900, False),
+        ("nbf", 25, True),
+        ("nbf", 35, False),
+        ("iat", 25, True),
+        ("iat", 2900, False),
+    ],
+)
+async def test_the_clocks_may_be_half_a_minute_apart(claim: str, seconds: int, *, accepted: bool) -> None:
+    """Either way, and no longer."""
+    claims: dict[str, Any] = {claim: now() + seconds}
+    token = ISSUER.token(AUDIENCE, **claims)
+    if accepted:
+        assert (await issuer().grant_of(token)).caller.human == "ann@example.com"
+    else:
+        with pytest.raises(NotAccepted):
+            await issuer().grant_of(token)
+
+
+@pytest.mark.parametrize(
+    ("claims", "why"),
+    [
+        ({"exp": None}, "lacks a required claim"),
+        ({"iss": None}, "lacks a required claim"),
+        ({"sub": None}, "lacks a required claim"),
+        ({"aud": None}, "lacks a required claim"),
+        ({"iss": "https://other.example.com"}, "another issuer's"),
+        ({"aud": "https://other.example.com/mcp"}, "another audience"),
+        ({"cnf": {"jkt": "x"}}, "bound to a key"),
+    ],
+)
+async def test_what_a_token_must_say(claims: dict[str, Any], why: str) -> None:
+    """Each claim by itself: absent is not any."""
+    with pytest.raises(NotAccepted) as refused:
+        await issuer().grant_of(ISSUER.token(AUDIENCE, **claims))
+    assert why in refused.value.why
+
+
+@pytest.mark.parametrize("kind", ["JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt"])
+def test_an_access_token_may_call_itself_so(kind: str) -> None:
+    """In any case."""
+    assert header_of(ISSUER.token(AUDIENCE, header={"typ": kind}))["alg"] == "ES256"
+
+
+@pytest.mark.parametrize("header", [{"typ": "id+jwt"}, {"typ": "logout+jwt"}, {"typ": "dpop+jwt"}])
+def test_another_kind_of_token_is_none(header: dict[str, str]) -> None:
+    """An ID token, however signed, lets nobody in."""
+    with pytest.raises(NotAccepted, match="no access token"):
+        header_of(ISSUER.token(AUDIENCE, header=header))
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "none", "RS512", "PS256"])
+def test_algorithms_are_those_three(algorithm: str) -> None:
+    """None that a public key could forge, and none that is not listed."""
+    head = jwt.utils.base64url_encode(f'{{"alg":"{algorithm}","typ":"JWT"}}'.encode()).decode()
+    with pytest.raises(NotAccepted):
+        header_of(f"{head}.e30.AAAA")
+
+
+CLAIMS = {"sub": "auth|ann", "email": "ann@example.com"}
+
+
+@pytest.mark.parametrize(
+    ("claims", "human"),
+    [
+        ({}, "ann@example.com"),
+        ({"email_verified": True}, "ann@example.com"),
+        ({"email_verified": False}, ""),
+        ({"email_verified": "true"}, ""),
+        ({"email_verified": None}, ""),
+        ({"email": 7}, ""),
+        ({"email": "ann"}, ""),
+        ({"email": "U0ANN00"}, "U0ANN00"),
+    ],
+)
+def test_the_human_behind_a_token(claims: dict[str, Any], human: str) -> None:
+    """By an address that was verified, where that is said at all; without one there is nobody who may change."""
+    given = CLAIMS | claims
+    assert human_of(given, "email") == human
+    grant = grant_of(given | {"scope": "vps:write"}, TRUST)
+    assert grant.caller.may_change is (human != "")
+    assert grant.caller.human == (human or "auth|ann")
+
+
+def test_an_unverified_mark_is_about_the_address_alone() -> None:
+    """Another claim may name the human all the same."""
+    assert human_of({"slack": "U0ANN00", "email_verified": False}, "slack") == "U0ANN00"
+
+
+@pytest.mark.parametrize(
+    ("said", "scopes", "toolsets"),
+    [
+        ({"scope": "vps:read"}, {"vps:read"}, ""),
+        ({"scope": "vps:write"}, {"vps:read", "vps:write"}, ""),
+        ({"scp": ["vps:read", 7]}, {"vps:read"}, ""),
+        ({"scope": "openid", "scp": "vps:read"}, {"vps:read"}, ""),
+        ({"scope": "vps:read vps:servers"}, {"vps:read"}, "servers"),
+        ({"scope": "vps:read", "scp": ["vps:changes", "vps:catalogue"]}, {"vps:read"}, "catalogue, changes"),
+        ({"scope": {"vps:write": 1}}, set(), ""),
+        ({}, set(), ""),
+    ],
+)
+def test_what_a_token_grants(said: dict[str, Any], scopes: set[str], toolsets: str) -> None:
+    """By either claim, as words or a list; whatever else is there grants nothing."""
+    caller = grant_of(CLAIMS | said, TRUST).caller
+    assert caller.scopes == scopes
+    assert dict(one for reach in caller.reach.narrowings for one in reach.described()) == (
+        {"toolsets": toolsets} if toolsets else {}
+    )
+
+
+def test_what_a_token_says_is_bounded() -> None:
+    """Two hundred characters each, and a hundred groups."""
+    long = "x" * 201
+    claims = {"sub": long, "groups": [long] * 101, "client_id": long}
+    grant = grant_of(claims, TRUST)
+    assert (len(grant.caller.subject), len(grant.caller.human), len(grant.client)) == (200, 200, 200)
+    assert (len(grant.caller.groups), {len(one) for one in grant.caller.groups}) == (100, {200})
+    fits = grant_of({"sub": "x" * 200, "groups": ["g"] * 100, "azp": "host"}, TRUST)
+    assert (len(fits.caller.subject), len(fits.caller.groups), fits.client) == (200, 100, "host")
+
+
+def test_other_ids_of_the_same_human_are_kept_with_them() -> None:
+    """So that none of them votes on what the token asks; an id that names nobody in Slack is none."""
+    slack = Trust(ISSUER.url, AUDIENCE, "slack")
+    caller = grant_of({"sub": "W0ANN00", "slack": "U0ANN00", "email": "ann@example.com"}, slack).caller
+    assert (caller.human, caller.aliases) == ("U0ANN00", ("W0ANN00", "ann@example.com"))
+    same = grant_of({"sub": "ann@example.com", "email": "ann@example.com"}, TRUST).caller
+    assert (same.human, same.aliases) == ("ann@example.com", ())
+    assert grant_of(CLAIMS | {"email_verified": False}, TRUST).caller.aliases == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "person"),
+    [
+        ("ann@example.com", True),
+        (f"{'a' * 64}@example.com", True),
+        (f"{'a' * 65}@example.com", False),
+        (f"a@{'e' * 190}", True),
+        (f"a@{'e' * 191}", False),
+        ("ann @example.com", False),
+        ("U0", False),
+        ("U00", True),
+        ("W00", True),
+        (f"U{'0' * 30}", True),
+        (f"U{'0' * 31}", False),
+        ("u0ann00", False),
+        ("X0ANN00", False),
+        ("local:ann", False),
+        ("", False),
+    ],
+)
+def test_who_can_be_compared_with_people_in_slack(text: str, *, person: bool) -> None:
+    """An address or a user id, within bounds."""
+    assert is_person(text) is person
+
+
+ANN = Caller("ann@example.com", "ann", scopes=frozenset({"vps:read", "vps:write"}))
+
+
+def client_of(caller: Caller, client: str = "host") -> str:
+    """Return what the SDK binds a session to."""
+    return str(KnownUser(Grant(caller, client), "https://issuer.example.com").access_token.client_id)
+
+
+def test_a_session_is_of_one_client_human_scope_and_reach() -> None:
+    """Another of any of these needs a session of its own: a list that was made for one is not shown to another."""
+    web, db = (Reach((Narrowing("t", servers=frozenset({name})),)) for name in ("web*", "db*"))
+    others = (
+        client_of(ANN),
+        client_of(ANN, "other"),
+        client_of(ANN, ""),
+        client_of(replace(ANN, human="ben@example.com")),
+        client_of(replace(ANN, scopes=frozenset({"vps:read"}))),
+        client_of(replace(ANN, reach=web)),
+        client_of(replace(ANN, reach=db)),
+    )
+    assert len(set(others)) == len(others)
+    assert client_of(replace(ANN, reach=web)) == client_of(replace(ANN, reach=web))
+
+
+def test_an_open_question_is_bound_to_who_was_asked() -> None:
+    """By subject, human and client."""
+    others = {
+        principal_of("host", ANN),
+        principal_of("other", ANN),
+        principal_of("host", replace(ANN, subject="ben")),
+        principal_of("host", replace(ANN, human="ben@example.com")),
+    }
+    assert len(others) == 4
+    assert agent_of("ho:st", ANN).id == "mcp:ann:ho.st"
+    assert agent_of("", replace(ANN, subject="")).id == "mcp:unnamed client"
+    assert len(agent_of("x" * 61, ANN).name) == 60
+
+
+@pytest.mark.parametrize(
+    ("scopes", "known"),
+    [
+        ((), set()),
+        (("vps:read",), {"vps:read"}),
+        (("vps:write",), {"vps:read", "vps:write"}),
+        (("admin", "vps:writes"), set()),
+    ],
+)
+def test_who_may_change_may_read(scopes: tuple[str, ...], known: set[str]) -> None:
+    """And words that we do not know grant nothing."""
+    assert with_reads(scopes) == known
+    assert token_reach() == Reach()
+    assert not replace(ANN, reach=Reach((Narrowing("t", read_only=True),))).may_change
+
+
+async def verdict(token: str, *, static: Any = None, trust: Trust | None = None) -> str:
+    """Return what a verifier says of a token."""
+    try:
+        return (await Verifier(Access(static, trust), None).user_of(token)).caller.human
+    except NotAccepted as refused:
+        return refused.why
+
+
+@pytest.mark.parametrize(("length", "known"), [(16_384, True), (16_385, False), (1_000_000, False)])
+async def test_a_token_has_16384_characters_at_most(length: int, *, known: bool) -> None:
+    """A longer one is not even hashed."""
+    seen: list[int] = []
+    static = SimpleNamespace(find=lambda token: seen.append(len(token)))
+    said = await verdict("x" * length, static=static)
+    assert (seen, said == "it cannot be read") == ([length] if known else [], not known)
+    assert await verdict("t\u00f6ken", static=static) == "it cannot be read"
+
+
+def test_a_token_is_needed_where_anything_is_configured_to_prove_who_calls() -> None:
+    """Static tokens or an issuer; without either nobody is asked for one."""
+    static: Any = object()
+    assert [Access().required, Access(tokens=static).required, Access(trust=TRUST).required] == [False, True, True]
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "tokens.toml"
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.mark.parametrize(("size", "fits"), [(1_000_000, True), (1_000_001, False), (1_500_000, False)])
+def test_a_file_of_tokens_holds_a_million_bytes_at_most(tmp_path: Path, size: int, *, fits: bool) -> None:
+    """A larger one is refused, and not read further."""
+    path = written(tmp_path, ENTRY + "#" * (size - len(ENTRY)))
+    if fits:
+        assert len(read_tokens(path)) == 1
+    else:
+        with pytest.raises(ConfigurationError, match="over a megabyte"):
+            read_tokens(path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        (ENTRY.replace("sha256", "digest"), "digest"),
+        (ENTRY + f'token = "{"t" * 32}"\n', "and not both"),
+        (ENTRY.replace(digest_of(TOKEN), digest_of(TOKEN)[1:]), "sha256"),
+        ('[[token]]\ntoken = "' + "t" * 31 + '"\nsubject = "a"\nhuman = "a@b.c"\nscopes = ["vps:read"]\n', "token"),
+        (ENTRY.replace("ann@example.com", "ann"), "human must be"),
+        (ENTRY.replace('["vps:write"]', "[]"), "scopes"),
+        (ENTRY.replace("vps:write", "vps:admin"), "scopes"),
+        (ENTRY.replace('"ann"', f'"{"a" * 201}"'), "subject"),
+        (ENTRY.replace('"ann"', '"an n"'), "subject"),
+        (ENTRY.replace('"ann"', '""'), "subject"),
+        (ENTRY + ENTRY, "stands there twice"),
+        (ENTRY + "[other]\n", "nothing else"),
+        (ENTRY + "expires = 2030-01-01T00:00:00\n", "expires"),
+        ("token = 1\n", r"\[\[token\]\] tables"),
+        ("", "nothing else"),
+    ],
+)
+def test_an_entry_that_is_not_right_is_refused_and_not_quoted(tmp_path: Path, entry: str, why: str) -> None:
+    """The file and the place are named, and never a secret."""
+    with pytest.raises(ConfigurationError, match=why) as refused:
+        read_tokens(written(tmp_path, entry))
+    assert digest_of(TOKEN)[1:] not in str(refused.value)
+    assert "tttt" not in str(refused.value)
+
+
+def test_a_token_is_accepted_until_the_second_it_expires(tmp_path: Path) -> None:
+    """At that second it is over; one without an end goes on."""
+    clock = FakeClock()
+    tokens = Tokens(written(tmp_path, ENTRY + "expires = 2027-01-04T09:01:00Z\n"), clock)
+    clock.advance(59)
+    assert tokens.find(TOKEN) is not None
+    assert tokens.find(TOKEN.upper()) is None
+    clock.advance(1)
+    assert tokens.find(TOKEN) is None
+    for_ever = Tokens(written(tmp_path, ENTRY), clock)
+    clock.advance(9e6)
+    assert for_ever.find(TOKEN) is not None
+
+
+class Served(Keys):
+    """Keys whose reading is counted and may fail."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        session: Any = None
+        super().__init__("https://issuer.example.com", session, clock)
+        self.reads = 0
+        self.away = False
+
+    async def _read(self) -> list[jwt.PyJWK]:
+        self.reads += 1
+        if self.away:
+            raise OSError("away")
+        return [jwt.PyJWK(signer("ES256").described, "ES256")]
+
+
+async def test_keys_are_read_again_after_ten_minutes_and_serve_for_a_day() -> None:
+    """While the issuer is away the known ones do, and then nobody can be told anything."""
+    clock = FakeClock()
+    keys = Served(clock)
+    for seconds, reads in ((0, 1), (600, 1), (1, 2)):
+        clock.advance(seconds)
+        assert await keys.find("one", "ES256") is not None
+        assert keys.reads == reads
+    keys.away = True
+    clock.advance(86_400)
+    assert await keys.find("one", "ES256") is not None
+    clock.advance(1)
+    with pytest.raises(KeysUnavailable):
+        await keys.find("one", "ES256")
+
+
+async def test_unknown_keys_are_asked_for_once_in_ten_seconds() -> None:
+    """Whatever tokens arrive: the issuer is not flooded."""
+    clock = FakeClock()
+    keys = Served(clock)
+    for seconds, reads in ((0, 1), (9.9, 1), (0.1, 2), (9.9, 2)):
+        clock.advance(seconds)
+        assert await keys.find("other", "ES256") is None
+        assert keys.reads == reads
+    assert await keys.find(None, "ES256") is not None
+    assert await keys.find(None, "RS256") is None
+
+
+@pytest.mark.parametrize(
+    ("address", "fits"),
+    [
+        ("https://issuer.example.com/keys", True),
+        ("http://localhost/keys", True),
+        ("http://127.0.0.1:1/keys", True),
+        ("http://[::1]/keys", True),
+        ("http://issuer.example.com/keys", False),
+        ("https://u:p@issuer.example.com/keys", False),
+        ("https:///keys", False),
+        ("ftp://localhost/keys", False),
+    ],
+)
+def test_keys_are_read_over_https_or_from_this_machine(address: str, *, fits: bool) -> None:
+    """And with no password in the address."""
+    if fits:
+        check_address(address)
+    else:
+        with pytest.raises(ValueError, match="it must"):
+            check_address(address)
+
+
+@pytest.mark.parametrize(
+    ("other", "fits"),
+    [
+        ({}, True),
+        ({"use": "enc"}, False),
+        ({"alg": "RS256"}, False),
+        ({"kty": "oct"}, False),
+        ({"crv": "P-384"}, False),
+    ],
+)
+def test_a_key_is_usable_for_what_it_says(other: dict[str, str], *, fits: bool) -> None:
+    """For signing, by its own algorithm."""
+    assert (usable(signer("ES256").described | other) is not None) is fits
+    assert usable("key") is None
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        (b'{"method":"tools/call","params":{"name":"vps_stop"}}', "vps_stop"),
+        (b'{"method":"tools/call","params":[]}', ""),
+        (b'{"method":"tools/call"}', ""),
+        (b'{"method":"tools/list"}', ""),
+        (b'{"method":"tasks/cancel"}', "tasks/cancel"),
+        (b'{"method":["tools/call"]}', ""),
+        (b"[]", ""),
+        (b"{", ""),
+        (b"[" * 100_000, ""),
+    ],
+)
+def test_what_a_message_calls(body: bytes, name: str) -> None:
+    """A tool by its name, a task's method by itself, and nothing of what is no call."""
+    assert called(body) == name

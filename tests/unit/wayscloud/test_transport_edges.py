@@ -1,0 +1,147 @@
+"""Which redirects are followed, with what, and what had left when it broke: each status and each kind of request."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from core.errors import ConfigurationError
+from core.wayscloud.body import Body
+from core.wayscloud.client import Wayscloud
+from core.wayscloud.credentials import Credentials
+from core.wayscloud.errors import NotSent, OutcomeUnknown, Unreachable, UntrustedRedirect
+from core.wayscloud.models import NewServer
+from core.wayscloud.transport import Answer, Transport, TransportSettings
+from tests.fakes.clock import FakeClock
+from tests.fakes.provider import BASE, KEY, QUICK, SERVER_ID, Provider, Reply
+
+NEW = NewServer(hostname="new.example.com", plan="vps-2gb", region="oslo", os_template="debian-12")
+CREATED = {"id": SERVER_ID, "hostname": "new.example.com", "status": "provisioning"}
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.requirement("key-stays-at-its-origin")
+async def test_of_a_write_only_what_keeps_it_whole_is_followed(status: int) -> None:
+    """301 and 302 would make a GET of it: neither the write nor the key goes there."""
+    provider = Provider().on("POST", "/v1/vps", Reply(status, headers={"Location": "/v1/vps/"}))
+    provider.on("POST", "/v1/vps/", Reply(201, CREATED)).on("GET", "/v1/vps/", Reply(200, CREATED))
+    async with provider.client() as client:
+        if status in {307, 308}:
+            assert (await client.create_server(NEW)).id == SERVER_ID
+            assert provider.paths() == ["POST /v1/vps", "POST /v1/vps/"]
+        else:
+            with pytest.raises(UntrustedRedirect, match="change the request"):
+                await client.create_server(NEW)
+            assert provider.paths() == ["POST /v1/vps"]
+
+
+ELSEWHERE = [
+    "https://provider.test/v1/vps/",
+    "http://provider.test:81/v1/vps/",
+    "http://other.test/v1/vps/",
+    "http://provider.test.other.test/v1/vps/",
+    "//other.test/v1/vps/",
+    "http://user:word@provider.test/v1/vps/",
+    "http://provider.test@other.test/",
+]
+
+
+@pytest.mark.parametrize("location", [*ELSEWHERE, ""])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.requirement("key-stays-at-its-origin")
+async def test_the_key_goes_to_no_other_scheme_host_or_port(location: str, method: str) -> None:
+    """Of reads and writes; whoever stands there is asked for nothing."""
+    provider = Provider().on(method, "/v1/vps", Reply(307, headers={"Location": location}))
+    provider.on(method, "/v1/vps/", Reply(307, headers={"Location": location}))
+    async with provider.client() as client:
+        with pytest.raises(UntrustedRedirect):
+            await (client.list_servers() if method == "GET" else client.create_server(NEW))
+    assert {one.headers.get("host") for one in provider.received} == {"provider.test"}
+    assert len(provider.received) == 1
+
+
+class Broken(httpx.AsyncBaseTransport):
+    """A connection that breaks, or worse, once a request is on it."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Raise it."""
+        assert request.url.host == "provider.test"
+        raise self.error
+
+
+def broken(error: Exception) -> Wayscloud:
+    return Wayscloud(Credentials(KEY), base_url=BASE, clock=FakeClock(), settings=QUICK, http_transport=Broken(error))
+
+
+@pytest.mark.parametrize(
+    "error", [httpx.ReadError("x"), httpx.ReadTimeout("x"), OSError("x"), RuntimeError("a bug"), ValueError("a bug")]
+)
+async def test_whatever_breaks_after_a_write_has_left_is_unclear(error: Exception) -> None:
+    """Also what is no fault of the network: nobody may take it for not sent."""
+    async with broken(error) as client:
+        with pytest.raises(OutcomeUnknown):
+            await client.create_server(NEW)
+
+
+@pytest.mark.parametrize("error", [httpx.ConnectError("x"), httpx.ConnectTimeout("x"), httpx.PoolTimeout("x")])
+async def test_what_never_had_a_connection_was_not_sent(error: Exception) -> None:
+    """That is told as it is."""
+    async with broken(error) as client:
+        with pytest.raises(NotSent):
+            await client.create_server(NEW)
+
+
+@pytest.mark.parametrize(("error", "raised"), [(RuntimeError("a bug"), RuntimeError), (OSError("x"), Unreachable)])
+async def test_a_bug_in_a_read_is_a_bug(error: Exception, raised: type[Exception]) -> None:
+    """Nothing was altered, so nothing has to be looked up."""
+    async with broken(error) as client:
+        with pytest.raises(raised):
+            await client.list_servers()
+
+
+def made(url: str) -> Transport:
+    return Transport(Credentials(KEY), base_url=url, settings=TransportSettings(), http_transport=None)
+
+
+@pytest.mark.parametrize(
+    ("url", "fits"),
+    [
+        (" http://127.0.0.1:9 ", True),
+        ("http://localhost", True),
+        ("http://[::1]:9/base", True),
+        ("http://provider.test", False),
+        ("http://127.0.0.1.provider.test", False),
+        ("ftp://localhost", False),
+        ("http://user@localhost", False),
+        ("http://localhost/?key=1", False),
+        ("http://localhost/#x", False),
+        ("http://", False),
+        ("localhost", False),
+        ("", False),
+    ],
+)
+def test_where_the_key_may_go_at_all(url: str, *, fits: bool) -> None:
+    """Over https, or in the clear to this machine; blanks around an address are nobody's intention."""
+    make: Callable[[str], Transport] = made
+    if fits:
+        assert make(url)._base.host in {"127.0.0.1", "localhost", "::1"}
+    else:
+        with pytest.raises(ConfigurationError, match="WAYSCLOUD_API_URL"):
+            make(url)
+
+
+@pytest.mark.parametrize(("status", "fine"), [(199, False), (200, True), (299, True), (300, False)])
+def test_any_2xx_is_a_yes(status: int, *, fine: bool) -> None:
+    """And nothing beside."""
+    assert Answer(status, Body(), "/").ok is fine
+
+
+def test_what_is_waited_for_and_read_is_bounded() -> None:
+    """Written out: a bound that nobody measures is a comment."""
+    bounds = TransportSettings()
+    assert (bounds.connect_seconds, bounds.read_seconds, bounds.write_seconds) == (5.0, 20.0, 10.0)
+    assert (bounds.attempts, bounds.max_redirects, bounds.max_body_bytes) == (3, 3, 8_388_608)
+    assert (bounds.change_seconds, bounds.total_seconds, bounds.retry_after_cap) == (60.0, 75.0, 20.0)
