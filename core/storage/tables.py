@@ -11,6 +11,11 @@ METADATA = sa.MetaData()
 
 OPEN_STATES = ("held", "approved", "sending", "watching", "unknown", "needs_person")
 
+EXACT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+"""Text whose order is that of its characters, so that an index finds what begins with something."""
+
+OPEN = sa.text("lock IS NOT NULL")
+
 CHANGES = sa.Table(
     "changes",
     METADATA,
@@ -46,7 +51,16 @@ CHANGES = sa.Table(
     sa.Column("breaks", sa.Integer, nullable=False, server_default="0"),  # how often a run broke before its sending
     sa.Index("changes_by_state", "state", "expires_at"),
     sa.Index("changes_by_age", "created_at"),
+    # in lower case, to be found by: whom the actor acts for, and the server as it was when it was asked for
+    sa.Column("human", EXACT, nullable=False, server_default=""),
+    sa.Column("server", EXACT, nullable=False, server_default=""),
+    sa.Column("hostname", EXACT, nullable=False, server_default=""),
     sa.Index("changes_by_actor", "actor_id", "created_at"),
+    sa.Index("changes_by_human", "human", "created_at"),
+    sa.Index("changes_by_server", "server", "created_at"),
+    sa.Index("changes_by_hostname", "hostname", "created_at"),
+    sa.Index("changes_by_update", "updated_at"),
+    sa.Index("changes_open", "created_at", sqlite_where=OPEN, postgresql_where=OPEN),
 )
 
 VOTES = sa.Table(
