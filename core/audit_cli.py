@@ -23,6 +23,8 @@ from core.terminal import look, number, say
 PAGE: Final = 500
 MAX_TAIL: Final = 10_000
 MAX_FAULTS: Final = 100
+MOST_SEARCHED: Final = 20_000
+"""Records that one command looks through for a server's or a person's: about a second of work."""
 FOLLOW_SECONDS: Final = 5.0
 NOTED: Final = re.compile(r"^(\d{1,18}):([0-9a-f]{64})$")
 WHOLE, BROKEN = 0, 1
@@ -56,6 +58,12 @@ def _tail_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--person", default="", metavar="ID", help="asked for, confirmed, voted on by this person")
     parser.add_argument("--change", default="", metavar="ID", help="about this change")
+    parser.add_argument(
+        "--before",
+        type=partial(number, least=1),
+        metavar="SEQ",
+        help=f"only records before this one: a search goes through {MOST_SEARCHED:,} at once and says where to go on",
+    )
     parser.set_defaults(audit=_tail)
 
 
@@ -104,8 +112,10 @@ def _tail(arguments: argparse.Namespace) -> int:
 
 async def _tail_in(arguments: argparse.Namespace, database: Database) -> int:
     wanted = Filter(arguments.server, arguments.person, arguments.change)
-    records, seen = await database.read(partial(_last, wanted, arguments.limit))
+    records, seen, further = await database.read(partial(_last, wanted, arguments.limit, arguments.before))
     _show(records)
+    if further is not None:
+        sys.stderr.write(f"Searched back to record {further}. For older ones: --before {further}.\n")
     while arguments.follow:
         mark = database.signals.mark(signals.AUDIT)
         records, now = await database.read(partial(_next, wanted, seen))
@@ -122,17 +132,24 @@ def _show(records: Iterable[Record]) -> None:
     sys.stdout.flush()
 
 
-def _last(wanted: Filter, limit: int, connection: Connection) -> tuple[list[Record], int]:
-    """Return the last records that fit, oldest first, and the number of the newest of all."""
+def _last(
+    wanted: Filter, limit: int, before: int | None, connection: Connection
+) -> tuple[list[Record], int, int | None]:
+    """Return the last records that fit, oldest first, the number of the newest of all, and where the search ended.
+
+    A search ends for nothing at the trail's beginning, and where enough was found.
+    """
     found: list[Record] = []
-    before: int | None = None
+    searched, newest = 0, audit.head(connection)[0]
     while len(found) < limit:
+        if searched >= MOST_SEARCHED:
+            return found, newest, before
         page = audit.newest(connection, PAGE, before=before, change_id=wanted.change or None)
         if not page:
             break
         found = wanted.sieve(connection, page) + found
-        before = page[0].seq
-    return found[-limit:], audit.head(connection)[0]
+        before, searched = page[0].seq, searched + len(page)
+    return found[-limit:], newest, None
 
 
 def _next(wanted: Filter, after: int, connection: Connection) -> tuple[list[Record], int]:

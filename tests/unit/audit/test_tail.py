@@ -109,6 +109,32 @@ def test_tail_goes_back_over_pages(empty_database_url: str, cli: Cli, monkeypatc
     assert [line.split()[0] for line in cli("audit", "tail", "--server", "rare").lines] == ["#4", "#21"]
 
 
+def test_a_search_is_bounded_and_says_where_to_go_on(
+    empty_database_url: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is not there costs no walk through years; what is older is found by asking on."""
+    monkeypatch.setattr("core.audit_cli.PAGE", 5)
+    monkeypatch.setattr("core.audit_cli.MOST_SEARCHED", 10)
+
+    def append(connection: Connection) -> None:
+        for number in range(40):
+            server = "rare" if number in {3, 20} else "busy"
+            audit.append(connection, 1.0, "drift", None, {"server": server})
+
+    change_database(empty_database_url, append)
+    found: list[str] = []
+    words: tuple[str, ...] = ("audit", "tail", "--server", "rare")
+    for _ in range(4):
+        said = cli(*words)
+        assert said.code == 0
+        found += [line.split()[0] for line in said.lines]
+        if said.err:
+            words = ("audit", "tail", "--server", "rare", *said.err.split("For older ones: ")[1].rstrip(".\n").split())
+    assert found == ["#21", "#4"]
+    assert cli("audit", "tail", "--limit", "3").err == ""
+    assert cli("audit", "tail", "--before", "3").lines[-1].startswith("#2 ")
+
+
 def test_following_shows_what_comes_until_it_is_interrupted(stored: str) -> None:
     """New records appear as they are committed by another process, and Ctrl-C is how it ends well."""
     command = [sys.executable, "-m", "vpsops", "audit", "tail", "--limit", "1", "--follow", "--server", "mail"]
