@@ -84,8 +84,10 @@ class Inbox:
             return error
 
     async def _transact(self, items: Sequence[Delivery | _Done]) -> Sequence[bool]:
+        """Commit so that a power cut takes back no delivery, which is acknowledged next; an end may be done again."""
+        durable = any(isinstance(item, Delivery) for item in items)
         return await self._database.transact(
-            lambda connection: self._store(connection, items), durable=False, wake=False
+            lambda connection: self._store(connection, items), durable=durable, wake=False
         )
 
     def _store(self, connection: Connection, items: Sequence[Delivery | _Done]) -> list[bool]:

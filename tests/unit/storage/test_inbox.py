@@ -169,3 +169,18 @@ async def test_what_is_in_hand_stays_young(inbox: Inbox, clock: FakeClock) -> No
     await inbox.keep((), 10)
     assert [one.key for one in await inbox.unfinished(older_than=15)] == ["env-2"]
     assert [one.key for one in await inbox.unfinished(older_than=0)] == ["env-2", "env-1", "env-3"]
+
+
+async def test_what_is_acknowledged_next_survives_a_power_cut(inbox: Inbox, database: Database) -> None:
+    """Its commit is flushed; that a delivery was worked off may be forgotten, for doing it again has no effect."""
+    if not database.sqlite:
+        return
+    flushed: list[int] = []
+    engines = {id(pool): pool for pool in (database._pools.durable, database._pools.quick)}
+    for pool in engines.values():
+        sa.event.listen(
+            pool, "commit", lambda connection: flushed.append(connection.exec_driver_sql("PRAGMA synchronous").scalar())
+        )
+    await inbox.accept("env-1", "click", PAYLOAD)
+    await inbox.done("env-1")
+    assert flushed == [2, 1]  # FULL, NORMAL
