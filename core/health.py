@@ -1,5 +1,6 @@
 """What `vpsops doctor` sees in the database: does it serve, who is alive, what waits, is the trail whole."""
 
+import os
 import stat
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -21,12 +22,14 @@ from core.findings import Finding, fail, ok, warn
 from core.settings import Settings
 from core.storage import Database, open_database
 from core.storage.capability import Need, capabilities
-from core.storage.engines import NotReady
+from core.storage.engines import NotReady, file_system_of
 from core.storage.leases import DEAD_SECONDS, alive
 from core.storage.tables import CHANGES, INBOX, OPEN_STATES, OUTBOX, PROCESSES
 from core.unreadable import unreadable_rows
 
 SLOW_SECONDS: Final = 60.0
+NOT_FOR_FILES: Final = frozenset({"proc", "sysfs", "cgroup", "cgroup2", "devpts", "securityfs"})
+"""Where even root makes no files, though the rights say so."""
 SHOWN: Final = 5
 
 
@@ -38,8 +41,21 @@ async def check_storage(settings: Settings, clock: Clock) -> Sequence[Finding]:
             for look in LOOKS:
                 findings += await look(database, settings)
     except NotReady as error:
-        return [warn("database", error.message, error.hint)]
+        return [_unmakeable(settings) or warn("database", error.message, error.hint)]
     return findings
+
+
+def _unmakeable(settings: Settings) -> Finding | None:
+    """Say why a SQLite file that is not there yet cannot be made, if it cannot."""
+    url = sa.make_url(settings.database)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return None
+    path = _file(settings.database).resolve()
+    place = next(folder for folder in path.parents if folder.exists())
+    if place.is_dir() and os.access(place, os.W_OK | os.X_OK) and file_system_of(place) not in NOT_FOR_FILES:
+        return None
+    what = f"there is no database at {path}, and this user cannot make one: {place} cannot be written"
+    return fail("database", what, "Let this user write there, or set VPSOPS_DATABASE_URL to another place")
 
 
 async def look_at_database(database: Database, settings: Settings) -> Sequence[Finding]:
@@ -57,6 +73,9 @@ async def look_at_file(database: Database, settings: Settings) -> Sequence[Findi
     path = _file(settings.database)
     said = await database.read(lambda connection: connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
     found: list[Finding] = []
+    if database.read_only:
+        what = f"this user may not write to {path} and its folder, so nothing can be stored"
+        found.append(fail("database", what, "Run this as the user that runs vpsops, or let that user write there"))
     if _open_to_all(path):
         found.append(warn("database", f"everybody on this machine can open {path}", f"chmod o= {path}"))
     if said != "ok":

@@ -65,6 +65,11 @@ class Database:
         return None if self._pools.files is None else self._pools.files.free_bytes
 
     @property
+    def read_only(self) -> bool:
+        """Say whether this is a look at a file that this user may not write to."""
+        return self._pools.files is not None and self._pools.files.read_only
+
+    @property
     def in_place(self) -> bool:
         """Say whether what this process writes to is what others find: on SQLite, the file at the path."""
         return self._pools.files is None or self._pools.files.in_place
@@ -104,10 +109,11 @@ class Database:
         return waiting
 
     def tick(self, connection: Connection) -> float:
-        """Return the lease clock in seconds: it never jumps with the time of day.
+        """Return the lease clock in seconds.
 
-        SQLite serves one machine, whose processes share the clock since boot; PostgreSQL's own
-        clock serves all machines.
+        SQLite serves one machine, whose processes share the clock since boot, which never jumps. PostgreSQL's own
+        clock serves all machines; it is a time of day, and where that jumps, living processes count as dead for a
+        moment.
         """
         if self.sqlite:
             return self.clock.monotonic()
@@ -177,6 +183,9 @@ def _storage_error(error: DBAPIError, *, committing: bool = False) -> StorageErr
     if any(word in text for word in ("full", "no space", "readonly", "read-only", "i/o error")):
         hint = "Nothing was stored or sent. Make room, or let this user write to the file and its folder."
         return StorageError("The database cannot be written: disk full or read-only.", hint=hint)
+    if "unable to open" in text:
+        hint = "Copy it together with its -wal file into a folder that this user may write to, and look there."
+        return StorageError("The database file cannot be opened in its folder.", hint=hint)
     if "not a database" in text or "malformed" in text:
         hint = "Check VPSOPS_DATABASE_URL; if that is the right file, restore its last backup."
         return StorageError("The file is not a database, or it is damaged.", hint=hint)

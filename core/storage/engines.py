@@ -1,5 +1,6 @@
 """SQLAlchemy engines for a database URL, with the settings each database needs."""
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from core.errors import ConfigurationError
-from core.storage.files import FileIdentity, StoreFiles
+from core.storage.files import FileIdentity, StoreFiles, read_only_query
 
 BUSY_SECONDS = 5.0
 READERS = 2
@@ -51,6 +52,10 @@ class PostgresOptions:
 
 
 DEFAULT_OPTIONS = PostgresOptions()
+
+
+class NotWritableError(ConfigurationError):
+    """This user may not write to the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,7 @@ def open_pools(
     if options.listen_url:
         raise ConfigurationError(f"{LISTEN_URL} is set, and the database is a SQLite file.", hint=LISTEN_HINT)
     path = _sqlite_path(parsed)
-    files = StoreFiles(path, _touch(path, make=make))
+    files = _opened_files(path, make=make)
     patience = (f"busy_timeout={int(busy * 1000)}", "foreign_keys=ON")
     quick = _sqlite(files, WRITE, ("synchronous=NORMAL", *patience))
     return Pools(
@@ -133,7 +138,7 @@ def _parse(url: str, name: str = "VPSOPS_DATABASE_URL") -> sa.URL:
 
 def _sqlite_path(url: sa.URL) -> Path:
     path = _place(url)
-    kind = file_system(path.parent, _mounts())
+    kind = file_system_of(path.parent)
     if kind in NETWORK_FILE_SYSTEMS:
         raise ConfigurationError(
             f"{path.parent} is on a network file system ({kind}), where SQLite loses data.",
@@ -153,7 +158,19 @@ def _place(url: sa.URL) -> Path:
     return Path(name).expanduser().resolve()
 
 
-def _touch(path: Path, *, make: bool) -> FileIdentity:
+def _opened_files(path: Path, *, make: bool) -> StoreFiles:
+    """Open the files to read and write; for a look at a copy that may only be read, to read."""
+    try:
+        identity = _touch(path, make=make)
+        if make or os.access(path.parent, os.W_OK):
+            return StoreFiles(path, identity)
+    except NotWritableError:
+        if make:
+            raise
+    return StoreFiles(path, _touch(path, make=False, flags=os.O_RDONLY), query=read_only_query(path))
+
+
+def _touch(path: Path, *, make: bool, flags: int = os.O_RDWR) -> FileIdentity:
     """Open the file once and say which it is; made, with its folder, for its owner alone: people's reasons are in it.
 
     The files that SQLite puts beside it follow its mode.
@@ -161,7 +178,7 @@ def _touch(path: Path, *, make: bool) -> FileIdentity:
     try:
         if make:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        opened = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if make else 0), 0o600)
+        opened = os.open(path, flags | os.O_CLOEXEC | (os.O_CREAT if make else 0), 0o600)
         try:
             found = os.fstat(opened)
         finally:
@@ -178,7 +195,8 @@ def _touch(path: Path, *, make: bool) -> FileIdentity:
             hint="`vpsops mcp` or `vpsops bot` makes it; or set VPSOPS_DATABASE_URL.",
         ) from None
     except OSError as error:
-        raise ConfigurationError(
+        kind = NotWritableError if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS} else ConfigurationError
+        raise kind(
             f"The database at {path} cannot be opened: {error.strerror}.",
             hint="Check VPSOPS_DATABASE_URL, and that this user may write to the file and its folder.",
         ) from None
@@ -189,6 +207,11 @@ def _mounts() -> list[str]:
         return Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:  # not Linux: nothing to look up, nothing refused
         return []
+
+
+def file_system_of(folder: Path) -> str:
+    """Name the kind of file system a folder is on, or nothing where that cannot be told."""
+    return file_system(folder, _mounts())
 
 
 def file_system(folder: Path, mounts: Iterable[str]) -> str:
@@ -214,7 +237,8 @@ def _sqlite(files: StoreFiles, begin: str, pragmas: Sequence[str], size: int = 1
     def connected(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # our BEGIN below, not the driver's
         cursor = connection.cursor()
-        _write_ahead(cursor)
+        if not files.read_only:
+            _write_ahead(cursor)
         for pragma in pragmas:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()

@@ -19,6 +19,7 @@ from core.errors import StorageError
 
 logger = structlog.get_logger(__name__)
 BESIDE: Final = ("-wal", "-shm")
+READ_WRITE: Final = "mode=rw"
 HINT: Final = (
     "Nothing is stored or sent any more. Find out who moved it, put the right file there, and restart this process."
 )
@@ -45,6 +46,16 @@ def identity_at(path: str) -> FileIdentity | None:
     return FileIdentity(found.st_dev, found.st_ino)
 
 
+def read_only_query(path: Path) -> str:
+    """Return how to open a copy that may only be read.
+
+    SQLite would make the two files beside it to read it; where there is neither, nobody writes to it either, and it
+    need not (https://www.sqlite.org/wal.html, "Read-Only Databases"). With them it is read as it is, if that can be.
+    """
+    alone = all(identity_at(f"{path}{suffix}") is None for suffix in BESIDE)
+    return "mode=ro&immutable=1" if alone else "mode=ro"
+
+
 class _Connection(sqlite3.Connection):
     """A connection that can be referred to weakly."""
 
@@ -52,10 +63,11 @@ class _Connection(sqlite3.Connection):
 class StoreFiles:
     """A database file and the two that SQLite keeps beside it, as they were when they were opened."""
 
-    def __init__(self, path: Path, identity: FileIdentity, *, query: str = "mode=rw") -> None:
+    def __init__(self, path: Path, identity: FileIdentity, *, query: str = READ_WRITE) -> None:
         self._path = str(path)
-        self._uri = f"{path.as_uri()}?{query}"  # without a mode SQLite makes a missing file anew, empty
+        self.uri = f"{path.as_uri()}?{query}"  # without a mode SQLite makes a missing file anew, empty
         self._identity = identity
+        self.read_only = query != READ_WRITE
         self._beside: dict[str, FileIdentity] = {}
         self._open: weakref.WeakSet[_Connection] = weakref.WeakSet()
         self._lock = threading.Lock()
@@ -67,7 +79,7 @@ class StoreFiles:
         with self._lock:
             if not self._open:  # after the last one SQLite removes the files beside, and makes new ones
                 self._beside.clear()
-            connection = sqlite3.connect(self._uri, uri=True, check_same_thread=False, factory=_Connection)
+            connection = sqlite3.connect(self.uri, uri=True, check_same_thread=False, factory=_Connection)
             self._open.add(connection)
         return connection
 

@@ -13,7 +13,6 @@ import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, closing
-from pathlib import Path
 from weakref import WeakValueDictionary
 
 import anyio
@@ -139,7 +138,7 @@ class Signals:
 
     def _address(self) -> str:
         """Return the file so that it is opened if it is there, and never made."""
-        return f"{Path(str(self._pools.url.database)).as_uri()}?mode=rw"
+        return self._pools.files.uri if self._pools.files is not None else ""
 
     async def _look(self, connection: sqlite3.Connection) -> None:
         seen, version = _data_version(connection), _user_version(connection)
