@@ -24,6 +24,7 @@ COMMANDS = {
     "bot": ("bot.cli", "serve a Slack workspace"),
     "serve": ("vpsops_serve", "serve a Slack workspace and AI assistants in one process"),
     "manifest": ("bot.manifest", "print the Slack app's manifest"),
+    "token": ("mcp_server.token_cli", "make tokens for AI assistants over HTTP, list them, take them back"),
     "worker": ("core.worker", "run and watch approved changes, beside the front ends"),
     "policy": ("core.policy.cli", "check the policy, or explain a decision"),
     "audit": ("core.audit_cli", "show, verify or export the audit trail"),

@@ -117,7 +117,19 @@ def digest_of(token: str) -> str:
 
 def read_tokens(path: Path) -> Sequence[Known]:
     """Read a file of `[[token]]` tables; raises `ConfigurationError` that names the entry and never its content."""
-    data = _parsed(path)
+    return _tokens_of(path, _parsed(path))
+
+
+def parse_tokens(path: Path, text: str) -> Sequence[Known]:
+    """Read what a file is to hold, as `read_tokens` would; raises `ConfigurationError`."""
+    try:
+        data = tomllib.loads(text)
+    except (ValueError, RecursionError):  # a syntax error's own text may quote a secret
+        raise _wrong(path, "it is not TOML in UTF-8") from None
+    return _tokens_of(path, data)
+
+
+def _tokens_of(path: Path, data: dict[str, object]) -> Sequence[Known]:
     written = data.get("token")
     if set(data) != {"token"} or not isinstance(written, list):
         raise _wrong(path, "it must hold [[token]] tables and nothing else")
