@@ -59,7 +59,11 @@ def _start(given: str, options: Options) -> None:
 
 
 async def _main(settings: Settings, site: Site, sock: socket.socket, options: Options) -> None:
-    async with open_core(settings, front="slack") as core, open_bot(core) as bot, stopping() as stop:
+    async with (
+        open_core(settings, front="slack") as core,
+        open_bot(core) as bot,
+        stopping(core.database.outdated) as stop,
+    ):
         await check_token(bot)
         async with open_mcp(core.for_agents(), site, options) as served, anyio.create_task_group() as group:
             announce(site)

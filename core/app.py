@@ -24,6 +24,7 @@ from core.storage import Database, open_database
 from core.storage.engines import PostgresOptions
 from core.storage.heads import HeadFile
 from core.storage.leases import Process
+from core.storage.schema import newer
 from core.supervision import Supervisor
 from core.timing import DEFAULT_TIMING, Timing
 from core.wayscloud.client import Wayscloud
@@ -69,9 +70,11 @@ async def open_core(
     """Wire the core for one front end (`slack`, `mcp`, `worker` or `cli`) and unwire it in the end.
 
     A process that serves others (`slack`, `worker`) runs the engine from the start, the others from their first
-    change on. Needs neither the provider nor Slack to be reachable. Raises `ConfigurationError` or `StorageError`.
+    change on. Needs neither the provider nor Slack to be reachable. Raises `ConfigurationError` or `StorageError`;
+    in the end `OutdatedError` where a newer version migrated the database meanwhile.
     """
-    clock, failure = clock or SystemClock(), None
+    clock = clock or SystemClock()
+    failure: Exception | None = None
     supervisor = Supervisor(clock)
     workspaces = load_workspaces(settings)
     policy, limits = load_policy(settings), load_limits(settings)
@@ -106,6 +109,8 @@ async def open_core(
             inbox = Inbox(database, clock)
             core = Core(settings, clock, database, gate, engine, outbox, inbox, readiness, workspaces)
             yield core.for_agents() if front == "mcp" else core
+            if database.outdated.is_set():
+                failure = newer()
         except Exception as error:  # noqa: BLE001 - raised below, outside the group, so that it stays itself
             failure = error
         finally:

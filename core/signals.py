@@ -12,9 +12,14 @@ LOG = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def stopping() -> AsyncIterator[anyio.Event]:
-    """Yield an event that SIGTERM or SIGINT sets; a second one of them ends the process at once."""
+async def stopping(outdated: anyio.Event | None = None) -> AsyncIterator[anyio.Event]:
+    """Yield an event that SIGTERM or SIGINT sets, or `outdated`; a second signal ends the process at once."""
     stop = anyio.Event()
+
+    async def follow(other: anyio.Event) -> None:
+        await other.wait()
+        LOG.info("stopping", reason="the database is another version's")
+        stop.set()
 
     async def listen(*, task_status: TaskStatus[None]) -> None:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
@@ -29,6 +34,8 @@ async def stopping() -> AsyncIterator[anyio.Event]:
                 stop.set()
 
     async with anyio.create_task_group() as group:
+        if outdated is not None:
+            group.start_soon(follow, outdated)
         await group.start(listen)  # before anything is served: a signal that nobody hears ends the process
         try:
             yield stop

@@ -17,6 +17,7 @@ from mcp.server.stdio import stdio_server
 
 from core.app import open_core
 from core.errors import VpsopsError
+from core.exits import complain
 from core.logs import configure_logging
 from core.serving import GRACE_SECONDS
 from core.settings import Settings, load_settings
@@ -67,11 +68,14 @@ def run(arguments: argparse.Namespace) -> int:
 async def serve(settings: Settings, start: "Start") -> None:
     """Serve one client on this process's standard streams, from where the start-up front left it."""
     failure: VpsopsError | None = None
+    began = anyio.Event()
     async with anyio.create_task_group() as group:
         try:
-            if await _serve_core(settings, group, start):
+            if await _serve_core(settings, group, start, began):
                 leave()
         except VpsopsError as error:  # out of the group before it is raised, so that it stays itself
+            if began.is_set():  # a thread waits on standard input
+                leave(complain(error))
             failure = error
     if failure is not None:
         raise failure
@@ -86,7 +90,7 @@ class Start:
     options: Options
 
 
-async def _serve_core(settings: Settings, group: TaskGroup, start: Start) -> bool:
+async def _serve_core(settings: Settings, group: TaskGroup, start: Start, began: anyio.Event) -> bool:
     """Serve until either end stops it; returns whether it was a signal."""
     async with open_core(settings, front="mcp") as core:
         end = _End(Shutdown(), Unanswered())
@@ -94,7 +98,8 @@ async def _serve_core(settings: Settings, group: TaskGroup, start: Start) -> boo
         server.middleware.insert(0, end.unanswered)
         group.start_soon(_serve_streams, server, end, start)
         watcher = anyio.CancelScope()
-        group.start_soon(_watch_signals, watcher, end)
+        group.start_soon(_watch_signals, watcher, end, core.database.outdated)
+        began.set()
         await end.ended.wait()
         watcher.cancel()
         return end.shutdown.begun
@@ -127,9 +132,10 @@ async def _keep_snapshot(server: Server[Any], words: Sequence[str]) -> None:
     early.keep(await early.snapshot_of(server, described), Path(front.cache_path(described, os.environ)))
 
 
-async def _watch_signals(scope: anyio.CancelScope, end: _End) -> None:
+async def _watch_signals(scope: anyio.CancelScope, end: _End, outdated: anyio.Event) -> None:
     """Have calls under way answered at the first signal, and end with the last answer, or at a second signal."""
     async with anyio.create_task_group() as group:
+        group.start_soon(_watch_schema, end, outdated)
         with scope, anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
             async for number in signals:
                 if number == signal.SIGHUP:
@@ -142,14 +148,22 @@ async def _watch_signals(scope: anyio.CancelScope, end: _End) -> None:
         group.cancel_scope.cancel()
 
 
+async def _watch_schema(end: _End, outdated: anyio.Event) -> None:
+    """End as at a signal once the database is another version's."""
+    await outdated.wait()
+    if not end.shutdown.begun:
+        end.shutdown.begin()
+        await _finish(end)
+
+
 async def _finish(end: _End) -> None:
     with anyio.move_on_after(GRACE_SECONDS):
         await end.unanswered.none()
     end.ended.set()
 
 
-def leave() -> None:
+def leave(code: int = 0) -> None:
     """End the process: a thread still waits on standard input, which no cancellation reaches."""
     logging.shutdown()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)

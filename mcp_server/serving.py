@@ -31,7 +31,11 @@ def run_http(settings: Settings, given: str, options: Options) -> None:
 
 
 async def _main(settings: Settings, site: Site, sock: socket.socket, options: Options) -> None:
-    async with open_core(settings, front="mcp") as core, stopping() as stop, open_mcp(core, site, options) as served:
+    async with (
+        open_core(settings, front="mcp") as core,
+        stopping(core.database.outdated) as stop,
+        open_mcp(core, site, options) as served,
+    ):
         announce(site)
         await serve_mcp(served, served.asgi(core), sock, stop)
 

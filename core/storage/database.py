@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import anyio
 import sqlalchemy as sa
+import structlog
 from anyio import CapacityLimiter, to_thread
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
@@ -27,7 +28,10 @@ from core.supervision import Supervisor
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
+logger = structlog.get_logger(__name__)
 RETRY_SECONDS = 5.0
+SCHEMA_SECONDS = 0.9
+"""Less than the pause between two heartbeats, so that each of them looks."""
 PAUSE_SECONDS = 0.1
 AGAIN = frozenset({"40001", "40P01"})  # PostgreSQL: serialization failure, deadlock
 ITS_OWN = (DataError, IntegrityError, NotSupportedError, ProgrammingError)  # the fault of what was asked
@@ -58,6 +62,9 @@ class Database:
         self._riders: list[Rider[Any]] = []
         self.heart_beats = False
         self.last_failure: Failure | None = None
+        self.outdated = anyio.Event()
+        """Set once the schema is another version's: nothing is written from then on, and the process has to end."""
+        self._schema_seen = float("-inf")
 
     @property
     def free_bytes(self) -> int | None:
@@ -83,7 +90,13 @@ class Database:
         """
         engine = self._pools.heart if heart else self._pools.durable if durable else self._pools.quick
         limiter = self._hearts if heart else self._writers
-        done, topics, version = await self._again(partial(self._write_once, engine, work, wake), limiter)
+        try:
+            done, topics, version = await self._again(partial(self._write_once, engine, work, wake), limiter)
+        except schema.MovedOnError as error:
+            if not self.outdated.is_set():
+                logger.error("schema_moved_on", error=error.message, error_id=error.error_id)
+                self.outdated.set()
+            raise
         if wake:
             self.signals.committed(topics, version)
         return done
@@ -138,6 +151,7 @@ class Database:
             touched(connection)  # of an attempt before
             try:
                 self._pools.verify()
+                self._verify_schema(connection)
                 done = work(connection)
                 topics = touched(connection)
                 version = self.signals.stamp(connection, topics) if wake else 0
@@ -149,6 +163,13 @@ class Database:
             except DBAPIError as error:
                 raise self._failed(error, _storage_error(error, committing=not self.sqlite)) from error
             return done, topics, version
+
+    def _verify_schema(self, connection: Connection) -> None:
+        """Look once a second, in a transaction that is made anyway: a newer version may have migrated the schema."""
+        now = self.clock.monotonic()
+        if self.outdated.is_set() or now - self._schema_seen >= SCHEMA_SECONDS:
+            schema.verify(connection)
+            self._schema_seen = now
 
     def _failed(self, error: DBAPIError, failure: StorageError) -> StorageError:
         """Remember a failure that is the database's."""

@@ -98,7 +98,9 @@ class Process:
     @property
     def certain(self) -> bool:
         """Say whether nobody can have taken this process for dead, and its beats are where others look for them."""
-        return self.clock.monotonic() - self.last_beat < CERTAIN_SECONDS and self.database.in_place
+        database = self.database
+        current = database.in_place and not database.outdated.is_set()
+        return self.clock.monotonic() - self.last_beat < CERTAIN_SECONDS and current
 
     async def beat(self) -> None:
         """Store a heartbeat; raises `StorageError`."""

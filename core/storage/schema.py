@@ -5,7 +5,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, StorageError
 from core.storage.engines import NotReady
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -62,11 +62,27 @@ def check(connection: sa.Connection) -> None:
             return
 
 
-def newer() -> ConfigurationError:
+class OutdatedError(ConfigurationError):
+    """The database has the schema of a newer version: this one must not write to it."""
+
+
+def newer() -> OutdatedError:
     """The refusal to work on a schema from the future."""
-    return ConfigurationError(
-        "The database was made by a newer version of vpsops.", hint="Update vpsops on this machine."
-    )
+    return OutdatedError("The database was made by a newer version of vpsops.", hint="Update vpsops on this machine.")
+
+
+class MovedOnError(StorageError):
+    """The schema was brought to another version while this process ran: it writes no more, and ends."""
+
+
+def verify(connection: sa.Connection) -> None:
+    """Raise `MovedOnError` unless the schema is still the one that this version opened."""
+    here = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    if here != HEAD:
+        raise MovedOnError(
+            f"The database was brought to schema {here} by another version of vpsops; this one knows {HEAD}.",
+            hint="This process stops, and nothing more is stored by it. Update vpsops on this machine.",
+        )
 
 
 def upgrade(engine: sa.Engine, revision: str = "head", scripts: Path = MIGRATIONS) -> None:

@@ -1,0 +1,254 @@
+"""Processes of an earlier version beside those of this one: the same schema without a pause, a newer one with an end.
+
+The earlier version is a commit of this repository's history; where there is none that fits, a copy of the present
+code stands in for it, so that the test still shows how two trees of code share a database.
+"""
+
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import anyio
+import pytest
+import sqlalchemy as sa
+from anyio.abc import Process, TaskGroup
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from core.storage import engines, schema
+from core.storage.tables import CHANGES
+from playground.wayscloud.config import SimulatorConfig
+from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from playground.wayscloud.world import Order
+from tests.fakes.provider import KEY
+from tests.harness.waiting import eventually
+
+pytestmark = [pytest.mark.slow, pytest.mark.real_time]
+ROOT: Final = Path(__file__).parents[2]
+PRODUCT: Final = ("core", "bot", "mcp_server", "playground", "vpsops.py", "vpsops_serve.py")
+POLICY: Final = """
+[[rule]]
+id = "all"
+risk = ["read", "change", "disruptive"]
+decision = "allow"
+"""
+FUTURE: Final = '''
+"""A version from the future, for a test."""
+import sqlalchemy as sa
+from alembic import op
+
+revision = "9999"
+down_revision = "{head}"
+
+
+def upgrade() -> None:
+    op.add_column("changes", sa.Column("urgency", sa.Integer, nullable=False, server_default="3"))
+'''
+ASK: Final = """
+import anyio, sys
+from core.app import open_core
+from core.changes.model import Actor, ActorKind, Origin
+from core.engine import Engine
+from core.requests import Request
+from core.settings import load_settings
+
+async def nothing(*_):
+    pass
+
+async def main():
+    Engine.start, Engine.run = nothing, lambda *_: None  # as a front end that ends right after the last yes
+    Engine.claim, Engine.run_claimed = lambda _, connection, change: change, lambda *_: None
+    async with open_core(load_settings(), front="cli") as core:
+        for server in sys.argv[1:]:
+            actor = Actor(ActorKind.PERSON, "U1", "ann", "U1")
+            outcome = await core.gate.submit(Request("stop", {"server": server}, actor, Origin("cli")))
+            print(outcome.change.id)
+
+anyio.run(main)
+"""
+
+
+@dataclass
+class Worker:
+    """A running `vpsops worker`, and its log."""
+
+    process: Process
+    log: list[bytes] = field(default_factory=list)
+
+    @property
+    def said(self) -> str:
+        return b"".join(self.log).decode()
+
+    async def ended(self) -> int:
+        with anyio.fail_after(60):
+            return await self.process.wait()
+
+
+@dataclass
+class World:
+    """A provider, a database, and trees of code whose processes share them."""
+
+    folder: Path
+    url: str
+    provider: SimulatorHandle
+    group: TaskGroup
+
+    def environment(self, tree: Path) -> Mapping[str, str]:
+        config = self.folder / "vpsops.toml"
+        config.write_text(POLICY, encoding="utf-8")
+        return {
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": str(tree),
+            "XDG_STATE_HOME": str(self.folder / "state"),
+            "VPSOPS_CONFIG": str(config),
+            "VPSOPS_DATABASE_URL": self.url,
+            "WAYSCLOUD_API_KEY": KEY,
+            "WAYSCLOUD_API_URL": self.provider.url,
+        }
+
+    async def worker(self, tree: Path) -> Worker:
+        """Start a worker of a tree and wait until it runs."""
+        command = (sys.executable, "-m", "vpsops", "worker")
+        process = await anyio.open_process(command, env=dict(self.environment(tree)), cwd=tree, stderr=subprocess.PIPE)
+        started = Worker(process)
+        self.group.start_soon(self._collect, started)
+        assert process.stdout is not None
+        running = BufferedByteReceiveStream(process.stdout)
+        try:
+            with anyio.fail_after(60):
+                assert await running.receive_until(b"\n", 100) == b"worker: running"
+        except anyio.IncompleteRead:
+            raise AssertionError(started.said) from None
+        return started
+
+    async def _collect(self, worker: Worker) -> None:
+        assert worker.process.stderr is not None
+        async for chunk in worker.process.stderr:
+            worker.log.append(chunk)
+
+    async def ask(self, tree: Path, *servers: str) -> list[str]:
+        """Ask for servers to be stopped, by the code of a tree, and return the ids of the changes."""
+        command = (sys.executable, "-c", ASK, *servers)
+        done = await anyio.run_process(command, env=dict(self.environment(tree)), cwd=tree, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode().split()
+
+    def server(self, hostname: str) -> str:
+        """Put a running server there and return its name."""
+        self.provider.simulator.world.create(Order(hostname, hostname, "vps-4gb-2cpu", "NO", "debian-12"))
+        return hostname
+
+    @property
+    def stops(self) -> int:
+        """How many servers the provider stopped."""
+        return len(list(self.provider.simulator.world.counted("stop")))
+
+    def states(self, ids: list[str]) -> set[str]:
+        """Return the states of changes, whatever version the schema is."""
+        pools = engines.open_pools(self.url)
+        try:
+            with pools.reading.connect() as connection:
+                return set(connection.scalars(sa.select(CHANGES.c.state).where(CHANGES.c.id.in_(ids))))
+        except (sa.exc.OperationalError, sqlite3.OperationalError):
+            return set()
+        finally:
+            pools.close()
+
+    async def done(self, ids: list[str]) -> None:
+        """Wait until changes have succeeded."""
+        await eventually(lambda: self.states(ids) == {"succeeded"}, patience=120)
+
+
+@pytest.fixture
+async def world(tmp_path: Path, empty_database_url: str) -> AsyncIterator[World]:
+    async with running_simulator(SimulatorConfig(speed=600.0, seed=7)) as provider, ending() as group:
+        yield World(tmp_path, empty_database_url, provider, group)
+
+
+@asynccontextmanager
+async def ending() -> AsyncIterator[TaskGroup]:
+    async with anyio.create_task_group() as group:
+        yield group
+        group.cancel_scope.cancel()
+
+
+def commit_that_added(text: str) -> str:
+    """Return the commit that brought a text into the schema's module; nothing where history does not say."""
+    command = ("git", "log", "--format=%H", f"-S{text}", "--", "core/storage/schema.py")
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return (found.stdout.split() or [""])[-1] if found.returncode == 0 else ""
+
+
+def present(folder: Path) -> Path:
+    """Copy the present code."""
+    folder.mkdir()
+    for name in PRODUCT:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def earlier(folder: Path, commit: str) -> Path:
+    """Unpack the code of a commit; without one, the present code."""
+    if not commit:
+        return present(folder)
+    folder.mkdir()
+    archive = subprocess.run(("git", "archive", commit, *PRODUCT), cwd=ROOT, capture_output=True, check=True)
+    subprocess.run(("tar", "-x", "-C", str(folder)), input=archive.stdout, check=True)
+    return folder
+
+
+def later(folder: Path) -> Path:
+    """Copy the present code with one migration more."""
+    present(folder)
+    storage = folder / "core" / "storage"
+    migration = storage / "migrations" / "versions" / "v9999_future.py"
+    migration.write_text(FUTURE.format(head=schema.HEAD), encoding="utf-8")
+    module = (storage / "schema.py").read_text(encoding="utf-8")
+    (storage / "schema.py").write_text(re.sub(r'^HEAD = "\d+"', 'HEAD = "9999"', module, flags=re.MULTILINE), "utf-8")
+    return folder
+
+
+@pytest.mark.requirement("rolling-upgrade")
+async def test_versions_of_one_schema_work_beside_each_other(world: World, tmp_path: Path) -> None:
+    """Changes that either asked for are run by either, each once, with no moment at which nobody runs them."""
+    old, new = earlier(tmp_path / "old", commit_that_added(f'HEAD = "{schema.HEAD}"')), present(tmp_path / "new")
+    first = await world.worker(old)
+    await world.done(await world.ask(new, world.server("one.example.com")))
+    second = await world.worker(new)
+    both = [world.server(f"both{number}.example.com") for number in range(6)]
+    await world.done([*await world.ask(old, *both[:3]), *await world.ask(new, *both[3:])])
+    first.process.send_signal(signal.SIGTERM)
+    assert await first.ended() == 0, first.said
+    await world.done(await world.ask(new, world.server("last.example.com")))
+    second.process.send_signal(signal.SIGTERM)
+    assert await second.ended() == 0, second.said
+    assert world.stops == 8
+    for said in (first.said, second.said):
+        assert not re.search("Traceback|row_unreadable|task_failed", said), said
+
+
+@pytest.mark.requirement("rolling-upgrade")
+async def test_an_old_process_leaves_when_a_newer_version_migrates(world: World, tmp_path: Path) -> None:
+    """It writes no more from its next heartbeat on, says why in one line, and ends with 2; the newer one goes on."""
+    old, new = earlier(tmp_path / "old", commit_that_added("class MovedOnError")), later(tmp_path / "new")
+    first = await world.worker(old)
+    await world.done(await world.ask(old, world.server("one.example.com")))
+    second = await world.worker(new)
+    assert await first.ended() == 2, first.said
+    assert first.said.count("schema_moved_on") == 1, first.said
+    assert first.said.splitlines()[-1].startswith("vpsops: The database was made by a newer version"), first.said
+    assert "Traceback" not in first.said, first.said
+    await world.done(await world.ask(new, world.server("two.example.com")))
+    second.process.send_signal(signal.SIGTERM)
+    assert await second.ended() == 0, second.said
+    assert world.stops == 2
