@@ -6,15 +6,13 @@ from enum import StrEnum
 from typing import Any, Final
 
 LESS_THAN_MEMBERS: Final = (
-    "deleted",
-    "is_bot",
     "is_workflow_bot",
     "is_connector_bot",
     "is_invited_user",
     "is_restricted",
     "is_ultra_restricted",
-    "is_stranger",
 )
+"""A stranger is foreign, and a closed account or a bot is nobody's, before this is asked."""
 
 
 class Affiliation(StrEnum):

@@ -99,7 +99,6 @@ def test_a_secret_file_that_is_no_secret_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["ann", "@ann", "Ann Example", "ann@", "local:ann", "C0ANN"])
-@pytest.mark.requirement("asker-never-votes")
 def test_an_actor_that_slack_cannot_know_is_refused(name: str) -> None:
     """It would be nobody's name there, so whoever it is could approve what their own agent asks for."""
     error = refused({"VPSOPS_ACTOR": name})

@@ -175,7 +175,6 @@ async def test_transactions_at_once_make_one_chain(empty_database_url: str) -> N
     assert len(records) == TOGETHER * 3 // 2
 
 
-@pytest.mark.requirement("audit-with-its-effect")
 async def test_a_record_of_a_failed_transaction_leaves_no_gap(empty_database_url: str) -> None:
     """What did not happen is not recorded, and the next record continues the last one that was."""
     async with open_database(empty_database_url, FakeClock()) as database:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from bot.blocks.forms import Catalogue
 from bot.identity import Foreign, Membership, Unreadable
-from bot.parts import Asking, known_actor, request_of
+from bot.parts import Asking, Shelf, catalogue, known_actor, request_of
 from bot.slack import SlackError, Where
 from bot.votes import cast, only_emails, settle, withdraw
 from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Ruling, State, Verdict
@@ -96,10 +97,13 @@ async def test_less_than_a_member_neither_alters_nor_decides(slack: Answers, mem
     assert (await request_of(parts, ASKING, "list", {})).operation == "list"  # they may look
 
 
-async def test_a_member_is_known_by_name_and_address(membership: Membership) -> None:
-    """As Slack tells them."""
+async def test_a_member_is_known_by_name_and_address(slack: Answers, membership: Membership) -> None:
+    """As Slack tells them, if it does."""
     member = await membership.full_member("U0ANN")
     assert (member.name, member.email) == ("ann", "Ann@Example.com")
+    slack.answers["users.info"] = {"user": {**ANN, "profile": None}}
+    assert (await membership.full_member("U0ANN")).email == ""
+    assert await membership.email("U0ANN") == ""
 
 
 @pytest.mark.parametrize("answer", [{"user": {**ANN, "id": "U0BEN"}}, {"user": {}}, {}])
@@ -214,7 +218,6 @@ def held(actor: Actor = AGENT, approvers: Approvers = GROUP) -> Change:
     return change(state=State.HELD, actor=actor, ruling=Ruling(Decision.APPROVE, votes=1, approvers=approvers))
 
 
-@pytest.mark.requirement("asker-never-votes")
 async def test_an_askers_vote_goes_to_the_gate_without_a_question_to_slack(
     slack: Answers, membership: Membership
 ) -> None:
@@ -234,6 +237,7 @@ async def test_a_vote_carries_what_was_read_at_the_click(slack: Answers, members
     ((_, voter, evidence),) = parts.core.gate.calls
     assert (voter.groups, voter.aliases) == (("S0WEB",), ("ben@example.com",))
     assert evidence == "member of user group S0WEB (1 people, read just now)"
+    assert slack.asked.count("users.info") == 1  # nobody's address is asked for where no rule names one
 
 
 @pytest.mark.parametrize(("named", "aliases"), [("ANN@example.com", ("ann@example.com",)), ("zoe@example.com", ())])
@@ -290,3 +294,29 @@ async def test_a_person_is_known_with_groups_and_address_where_a_rule_is_about_s
     parts.core.gate.policy = SimpleNamespace(by_email=False, groups=())
     assert (await known_actor(parts, ASKING)) == ASKING.actor
     assert slack.asked == []
+
+
+async def test_the_catalogue_is_for_who_may_read_all_of_it_and_a_minute_old_at_most(
+    membership: Membership, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One part that may not be read is enough to refuse; three menus at once are one look."""
+    parts = parts_of(membership)
+    parts.core.clock, parts.shelf = clock, Shelf()
+    allowed, looks = {"plans", "os_templates", "regions"}, list[float]()
+
+    async def look(*_: object) -> Catalogue:
+        looks.append(clock.monotonic())
+        return Catalogue()
+
+    monkeypatch.setattr("bot.parts._read_catalogue", look)
+    monkeypatch.setattr("bot.parts.may_read", lambda _, request: request.operation in allowed)
+    for seconds in (0.0, 60.0, 0.5):
+        clock.advance(seconds)
+        await catalogue(parts, ASKING)
+        await catalogue(parts, ASKING)
+    assert looks == [0.0, 60.5]
+    for missing in sorted(allowed):
+        allowed.discard(missing)
+        with pytest.raises(NotAllowed, match="does not let you see"):
+            await catalogue(parts, ASKING)
+        allowed.add(missing)

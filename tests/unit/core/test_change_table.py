@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from core import audit
 from core.changes import store
 from core.changes.model import STEPS, Actor, ActorKind, IllegalStep, State, Verdict, Vote, check_step
 from core.errors import StaleChange
 from core.storage import Database, open_database
-from core.storage.tables import CHANGES
+from core.storage.tables import CHANGES, OUTBOX
 from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change, put
 
@@ -120,6 +121,48 @@ async def test_a_step_from_an_older_look_is_refused(database: Database) -> None:
     with pytest.raises(StaleChange):
         await database.transact(lambda connection: store.amend(connection, old, LATER, overdue=True))
     assert (await row(database))["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("broken", ["audit.append", "outbox.put_card"])
+@pytest.mark.requirement("audit-with-its-effect")
+async def test_a_step_its_record_and_its_card_are_stored_together_or_not_at_all(
+    database: Database, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """Where one of them cannot be stored, none of the others is."""
+    await database.transact(lambda connection: put(connection, change()))
+    before = await everything(database)
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(f"core.changes.store.{broken}", fail)
+
+    def work(connection: sa.Connection) -> None:
+        store.step(connection, store.load(connection, "chg_1"), State.SUCCEEDED, LATER, event="succeeded")
+
+    with pytest.raises(ZeroDivisionError):
+        await database.transact(work)
+    assert await everything(database) == before
+
+
+@pytest.mark.requirement("audit-with-its-effect")
+async def test_a_step_that_somebody_took_first_leaves_no_record(database: Database) -> None:
+    """And one that was taken leaves exactly one, with what it did."""
+    await database.transact(lambda connection: put(connection, change()))
+    old = await database.read(lambda connection: store.load(connection, "chg_1"))
+    await database.transact(lambda connection: store.step(connection, old, State.SUCCEEDED, LATER, event="succeeded"))
+    after = await everything(database)
+    assert [record.event for record in after[1]] == ["requested", "succeeded"]
+    assert after[1][-1].body["state"] == "succeeded"
+    with pytest.raises(StaleChange):
+        await database.transact(lambda connection: store.step(connection, old, State.FAILED, LATER, event="failed"))
+    assert await everything(database) == after
+
+
+async def everything(database: Database) -> tuple[dict[str, Any], list[audit.Record], list[Any]]:
+    """Return a change's row, the trail and what waits to be told."""
+    cards = await database.read(lambda connection: connection.execute(sa.select(OUTBOX)).all())
+    return await row(database), list(await database.read(audit.read)), list(cards)
 
 
 async def test_votes_are_in_the_order_in_which_they_came(database: Database) -> None:

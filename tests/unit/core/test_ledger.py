@@ -43,7 +43,6 @@ def create(state: State, hostname: str = "old.example.com", **more: object) -> C
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.REQUESTED])
-@pytest.mark.requirement("spend-is-limited")
 async def test_a_create_that_left_counts_when_another_is_about_to(database: Database, state: State) -> None:
     """Sending, watched, unclear and waiting for a person; what ended badly or only waits does not."""
     await database.transact(lambda connection: put(connection, create(state, updated_at=START - timedelta(days=1))))

@@ -124,7 +124,6 @@ async def test_what_all_would_cost_is_limited(database_url: str, provider: Simul
         assert "Choose a smaller plan" in refused.hint
 
 
-@pytest.mark.requirement("spend-is-limited")
 async def test_a_price_that_cannot_be_read_refuses(database_url: str, provider: SimulatorHandle) -> None:
     """Without the catalogue nobody knows what the servers cost, so nothing is made."""
     async with limited(database_url, provider, max_monthly_spend=1e9) as stage:

@@ -177,7 +177,6 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(engine: sa.Engine, tmp_
         assert standing(connection) is Standing.CURRENT
 
 
-@pytest.mark.requirement("storage-newer-schema")
 def test_a_slow_migration_is_not_taken_for_a_frozen_process(empty_database_url: str, tmp_path: Path) -> None:
     """A transaction that rests longer than a lock is waited for is ended on PostgreSQL, but not while it migrates."""
     scripts = future(tmp_path, rest="    import threading\n    threading.Event().wait(0.6)")
@@ -190,6 +189,7 @@ def test_a_slow_migration_is_not_taken_for_a_frozen_process(empty_database_url: 
         pools.close()
 
 
+@pytest.mark.requirement("storage-newer-schema")
 async def test_a_newer_schema_is_refused(empty_database_url: str, tmp_path: Path) -> None:
     """A version that does not know the schema must not touch it, neither to serve nor to look."""
     with engine_of(empty_database_url) as engine:
