@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-
 unexport PYTHONDONTWRITEBYTECODE  # every process that a test starts would compile the SDKs anew
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-deep test-busy test-slow test-postgres test-browser check docs playground crash pictures conformance evals tokens bench lock clean
+.PHONY: help demo test test-deep test-busy test-slow test-postgres test-browser check docs playground crash mutants pictures conformance evals tokens bench lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -57,6 +57,9 @@ docs: $(VENV)/.ready ## Rewrite the generated pages
 crash: $(VENV)/.ready ## Kill and freeze whole processes at random, on SQLite and PostgreSQL
 	$(BIN)/python -m tests.crash
 	$(BIN)/python -m tests.crash --freeze --changes 60 --kills 6 --seeds 4
+
+mutants: $(VENV)/.ready ## Put small faults into copies of the deciding modules: do the tests notice?
+	$(BIN)/python -m tests.mutants $(if $(SEED),--seed $(SEED)) $(if $(DRAW),--draw $(DRAW))
 
 pictures: $(VENV)/.ready ## Draw what people see in Slack into docs/pictures (needs Chromium)
 	$(BIN)/python -m tests.browser.slack_pictures

@@ -1,0 +1,161 @@
+"""The decision modules, and the tests that must notice a fault in each, the quickest first."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.docs.generate import ROOT
+
+CORE: Final = "tests/unit/core"
+BOT: Final = "tests/unit/bot"
+MCP: Final = "tests/unit/mcp"
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """Modules that decide one thing, each with the tests of its own before those of the area."""
+
+    modules: Mapping[str, Sequence[str]]
+    tests: Sequence[str]
+
+    def tests_of(self, module: str) -> tuple[str, ...]:
+        """Return the tests that must notice a fault in a module."""
+        return tuple(dict.fromkeys((*self.modules[module], *self.tests)))
+
+    @property
+    def all_tests(self) -> tuple[str, ...]:
+        """The tests of all modules, each once."""
+        return tuple(dict.fromkeys(test for module in self.modules for test in self.tests_of(module)))
+
+
+GATE: Final = Area(
+    {
+        "core/gate.py": (f"{CORE}/test_gate_edges.py", f"{CORE}/test_gate.py", f"{CORE}/test_limits.py"),
+        "core/pause.py": (f"{CORE}/test_pause.py",),
+        "core/records.py": (),
+        "core/operations/refs.py": (f"{CORE}/test_reference_edges.py",),
+        "core/operations/servers.py": (f"{CORE}/test_reference_edges.py", f"{CORE}/test_lookup_edges.py"),
+    },
+    (
+        f"{CORE}/test_gate_edges.py",
+        f"{CORE}/test_gate.py",
+        f"{CORE}/test_refusals.py",
+        f"{CORE}/test_resolve.py",
+        f"{CORE}/test_workspaces.py",
+        f"{CORE}/test_pause.py",
+    ),
+)
+CHANGES: Final = Area(
+    {
+        "core/changes/attention.py": (f"{CORE}/test_keeper.py", f"{CORE}/test_gate_edges.py"),
+        "core/changes/execute.py": (
+            f"{CORE}/test_run_edges.py",
+            f"{CORE}/test_execute_once.py",
+            f"{CORE}/test_pause.py",
+            f"{CORE}/test_execute_faults.py",
+            f"{CORE}/test_execute_storage.py",
+            f"{CORE}/test_execute_clock.py",
+        ),
+        "core/changes/fence.py": (f"{CORE}/test_run_edges.py", f"{CORE}/test_execute_clock.py"),
+        "core/changes/keeper.py": (f"{CORE}/test_keeper.py", f"{CORE}/test_run_edges.py"),
+        "core/changes/lookup.py": (f"{CORE}/test_lookup.py",),
+        "core/changes/model.py": (f"{CORE}/test_gate_edges.py",),
+        "core/changes/pace.py": (f"{CORE}/test_pace.py",),
+        "core/changes/preview.py": (
+            f"{CORE}/test_reference_edges.py",
+            f"{CORE}/test_run_edges.py",
+            f"{CORE}/test_gate.py",
+        ),
+        "core/changes/store.py": (f"{CORE}/test_gate_edges.py", f"{CORE}/test_drift.py", f"{CORE}/test_run_edges.py"),
+        "core/changes/voting.py": (f"{CORE}/test_resolve.py",),
+    },
+    (
+        f"{CORE}/test_change_table.py",
+        f"{CORE}/test_lookup_edges.py",
+        f"{CORE}/test_pure_decisions.py",
+    ),
+)
+POLICY: Final = Area(
+    {
+        f"core/policy/{name}.py": ()
+        for name in ("default", "facts", "fit", "hours", "lines", "load", "match", "model", "written")
+    },
+    ("tests/unit/policy",),
+)
+LIMITS: Final = Area(
+    {
+        "core/limits/buckets.py": (),
+        "core/limits/guard.py": (),
+        "core/limits/ledger.py": (f"{CORE}/test_ledger.py",),
+        "core/limits/load.py": (),
+        "core/limits/look.py": (f"{CORE}/test_limits.py",),
+        "core/limits/model.py": (),
+        "core/limits/reach.py": (),
+        "core/limits/tools.py": (),
+        "core/limits/written.py": (),
+    },
+    ("tests/unit/limits", f"{CORE}/test_limits.py", f"{CORE}/test_gate_edges.py", f"{MCP}/test_limits.py"),
+)
+AUDIT: Final = Area(
+    {"core/audit.py": (), "core/audit_pages.py": (), "core/audit_export.py": ()},
+    ("tests/unit/audit", f"{CORE}/test_own_records.py", f"{CORE}/test_workspaces.py"),
+)
+CLIENT: Final = Area(
+    {
+        f"core/wayscloud/{name}.py": ()
+        for name in (
+            "body",
+            "caller",
+            "client",
+            "credentials",
+            "departure",
+            "parse",
+            "readers",
+            "redact",
+            "regions",
+            "said",
+            "transport",
+            "validate",
+            "verdict",
+        )
+    },
+    (
+        "tests/unit/wayscloud/test_transport_edges.py",
+        "tests/unit/wayscloud",
+        "tests/contract/test_client_simulator.py",
+    ),
+)
+INGRESS: Final = Area(
+    {
+        "bot/guard.py": (f"{BOT}/test_guard.py",),
+        "bot/deliveries.py": (f"{BOT}/test_intake.py",),
+        "bot/identity.py": (f"{BOT}/test_identity.py",),
+        "bot/parts.py": (f"{BOT}/test_identity.py",),
+        "bot/votes.py": (f"{BOT}/test_identity.py",),
+        "bot/typed.py": (f"{BOT}/test_commands.py", f"{BOT}/test_mentions.py"),
+        "bot/limits.py": (f"{BOT}/test_limits.py",),
+        "core/inbox.py": (f"{BOT}/test_intake.py", "tests/unit/storage/test_inbox.py"),
+    },
+    (f"{BOT}/test_ingress_edges.py",),
+)
+AUTH: Final = Area(
+    {f"mcp_server/{name}.py": () for name in ("auth", "identity", "keys", "oauth", "stepup", "tokens")},
+    (f"{MCP}/test_auth_edges.py", f"{MCP}/test_auth.py", f"{MCP}/test_auth_oauth.py"),
+)
+AREAS: Final[Mapping[str, Area]] = {
+    "gate": GATE,
+    "changes": CHANGES,
+    "policy": POLICY,
+    "limits": LIMITS,
+    "audit": AUDIT,
+    "client": CLIENT,
+    "ingress": INGRESS,
+    "auth": AUTH,
+}
+
+
+def missing(root: Path = ROOT) -> list[str]:
+    """Return the modules and tests named here that are not there."""
+    named = [path for area in AREAS.values() for module in area.modules for path in (module, *area.tests_of(module))]
+    return sorted({path for path in named if not (root / path).exists()})
