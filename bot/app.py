@@ -47,14 +47,15 @@ from bot.suggest import options_for
 from bot.token_check import TokenCheck
 from bot.wire import Click, Event, Shortcut, SlashCommand, Submission, Suggestion
 from bot.workspaces import ManyOffices, NotInstalled, Office, OneOffice
+from core import timing
 from core.app import Core
 from core.errors import StorageError, VpsopsError
 from core.health_routes import health_routes
 from core.inbox import Delivery
 
 PATH: Final = "/slack/events"
-DRAIN_SECONDS: Final = 10.0
-FINISH_SECONDS: Final = 3.0
+DRAIN_SECONDS: Final = timing.DRAIN_SECONDS
+FINISH_SECONDS: Final = timing.FINISH_SECONDS
 
 if TYPE_CHECKING:
     from bot.oauth import Installing

@@ -14,6 +14,7 @@ from anyio.abc import TaskGroup
 
 from bot.courtesy import Courtesy
 from bot.wire import Click, Event, Shortcut, Submission
+from core import timing
 from core.clock import Clock
 from core.errors import StorageError, VpsopsError
 from core.inbox import Delivery, Inbox
@@ -27,9 +28,9 @@ SHORTCUT: Final = "shortcut"
 
 AT_ONCE: Final = {COMMAND: 256, CLICK: 32, SUBMISSION: 32, EVENT: 16, SHORTCUT: 32}
 """Deliveries of a kind in hand at once: commands that wait for a slow provider must not hold up a click."""
-LEFT_BEHIND: Final = 20.0
+LEFT_BEHIND: Final = timing.LEFT_BEHIND_SECONDS
 """A delivery older than this was left by a process that ended: a living one keeps its own young."""
-SWEEP_SECONDS: Final = 10.0
+SWEEP_SECONDS: Final = timing.SWEEP_SECONDS
 LONGEST_KEY: Final = 200
 INBOX: Final = "inbox"
 

@@ -15,14 +15,14 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.doctor_approvers import check_approvers
 from bot.guard import FRESH_SECONDS
 from bot.logs import quiet
-from core import exits
+from core import exits, timing
 from core.clock import Clock
 from core.findings import Check, Finding, fail, ok, warn
 from core.settings import Settings
 
 AREA: Final = "slack"
-TIMEOUT: Final = 10
-SKEW_SECONDS: Final = 60.0
+TIMEOUT: Final = timing.SLACK_SECONDS
+SKEW_SECONDS: Final = timing.CLOCK_SECONDS
 NEEDED: Final = frozenset({"commands", "chat:write"})
 """Without these the bot does nothing at all."""
 SCOPES: Final[Mapping[str, str]] = {

@@ -10,10 +10,11 @@ from bot.blocks.text import duration
 from bot.deliveries import CLICK, EVENT, SUBMISSION
 from bot.parts import Asking, Parts
 from bot.wire import Click, Submission
+from core import timing
 from core.errors import VpsopsError
 from core.inbox import Delivery
 
-MEANT_SECONDS: Final = 300.0
+MEANT_SECONDS: Final = timing.MEANT_SECONDS
 """Slack itself refuses to deliver what was signed longer ago."""
 DECISIONS: Final = frozenset(
     {

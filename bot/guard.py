@@ -13,10 +13,11 @@ from slack_sdk.signature import SignatureVerifier
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bot.wire import MAX_BYTES, Malformed, check_body, is_ssl_check
+from core import timing
 from core.clock import Clock, SystemClock
 from core.rejections import Rejections
 
-FRESH_SECONDS: Final = 300
+FRESH_SECONDS: Final = timing.SIGNED_SECONDS
 """Slack: refuse what is older than five minutes."""
 TIMESTAMP_DIGITS: Final = 12
 CHECKED: Final = "vpsops.checked"

@@ -11,11 +11,12 @@ from typing import Any, Final
 from bot.slack import Slack, SlackError
 from bot.sources import ACCEPT_HINT, unfit_source
 from bot.tenancy import LESS_THAN_MEMBERS, Affiliation, Tenant, tenant_of
+from core import timing
 from core.changes.model import Approvers
 from core.clock import Clock
 from core.errors import NotAllowed
 
-KEEP_SECONDS: Final = 30.0
+KEEP_SECONDS: Final = timing.MEMBERS_SECONDS
 PAGES: Final = 100
 """Of members of a channel; whoever is in one with more than 20,000 cannot be told from who is not."""
 PAGE: Final = 200

@@ -21,13 +21,14 @@ from sqlalchemy.engine import Connection
 
 from bot.logs import quiet
 from bot.sealing import Sealer
+from core import timing
 from core.clock import Clock
 from core.errors import StorageError
 from core.settings import Settings
 from core.storage import Database
 from core.workspaces import teams_of
 
-STATE_SECONDS: Final = 600
+STATE_SECONDS: Final = timing.INSTALL_SECONDS
 """How long somebody may take between pressing "Add to Slack" and coming back."""
 STATES: Final = 10_000
 """So many installations may be under way; whoever asks for pages by the million fills no disk."""

@@ -13,6 +13,7 @@ from bot.blocks.text import is_person
 from bot.occasions import DEFAULT, Item, with_defaults
 from bot.places import Place
 from bot.slack import SlackError
+from core import timing
 from core.app import Core
 from core.changes.outbox import QUIET, Message, News
 from core.subscriptions import Subscription, Subscriptions
@@ -22,7 +23,7 @@ GROUP_ABOVE: Final = 5
 ITEMS_ABOVE: Final = 10
 TOPIC: Final = 80
 NO_THREAD: Final = frozenset({"thread_not_found", "message_not_found", "cannot_reply_to_message"})
-HOLD_SECONDS: Final = 600.0
+HOLD_SECONDS: Final = timing.QUIET_HOLD_SECONDS
 
 Send = Callable[[Place, Post, str], Awaitable[tuple[str, str]]]
 Failed = Callable[[list[int], int, SlackError], Awaitable[None]]

@@ -21,6 +21,7 @@ from bot.personal import Personal
 from bot.places import Place, audience_of, card_places, notice_places
 from bot.slack import CLOSED, ELSEWHERE, GONE, LAYOUT, REMOVED, STOP, TOO_MANY, Slack, SlackError
 from bot.workspaces import NotInstalled, Office, Offices
+from core import timing
 from core.app import Core
 from core.changes.attention import waits_for_votes
 from core.changes.model import Change
@@ -32,15 +33,15 @@ from core.supervision import error_id_of
 
 AT_ONCE: Final = 10
 """Topics in hand at once: with one message a second to a channel, all are out well before the lease of 30 s ends."""
-IDLE_SECONDS: Final = 5.0
-TOGETHER_SECONDS: Final = 0.05
+IDLE_SECONDS: Final = timing.IDLE_SECONDS
+TOGETHER_SECONDS: Final = timing.TOGETHER_SECONDS
 """A change takes its steps within a few milliseconds: one card tells of all of them."""
-RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
-STOPPED_SECONDS: Final = 300.0
+RETRY_SECONDS: Final = timing.MESSAGE_RETRY_SECONDS
+STOPPED_SECONDS: Final = timing.STOPPED_SECONDS
 """A message that the one token could not send: the check of the token lets it go as soon as that is right again."""
-SEVERAL_STOPPED_SECONDS: Final = 25.0
+SEVERAL_STOPPED_SECONDS: Final = timing.SEVERAL_STOPPED_SECONDS
 """The same for one of several workspaces, whose tokens nobody checks."""
-CLOSED_SECONDS: Final = 60.0
+CLOSED_SECONDS: Final = timing.CLOSED_SECONDS
 """How often it is looked whether somebody has invited the app to where a card belongs."""
 OUTBOX: Final = "outbox"
 CARDS: Final = "cards"

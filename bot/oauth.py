@@ -31,6 +31,7 @@ from core.clock import Clock
 from core.errors import StorageError
 from core.settings import Settings
 from core.storage import Database
+from core.timing import SLACK_SECONDS
 
 SAID: Final = {
     "access_denied": "Nothing was installed: it was cancelled in Slack.",
@@ -101,7 +102,8 @@ def installing(core: Core, session: aiohttp.ClientSession) -> Installing:
     """Return the installations of a core and their pages."""
     kept = Installations(core.database, core.clock, core.settings, Sealer(keys_of(core.settings)))
     url = core.settings.slack_api_url
-    client = Client(base_url=url if url.endswith("/") else f"{url}/", session=session, timeout=10, logger=muted)
+    base_url = url if url.endswith("/") else f"{url}/"
+    client = Client(base_url=base_url, session=session, timeout=SLACK_SECONDS, logger=muted)
     return Installing(kept, routes_of(flow_of(core.settings, core.database, core.clock, client, kept)))
 
 

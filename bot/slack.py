@@ -18,9 +18,10 @@ from bot.blocks.catalogue import without_table
 from bot.limits import fit_post, fit_view
 from bot.logs import quiet
 from bot.remedies import REMEDIES, Remedy
+from core import timing
 from core.settings import Settings
 
-TIMEOUT: Final = 10
+TIMEOUT: Final = timing.SLACK_SECONDS
 ANSWERS: Final = 16
 """Private answers under way at once: a hundred that a provider has let go would be a hundred new connections."""
 STOP: Final = REMEDIES[Remedy.STOP]

@@ -16,15 +16,16 @@ from slack_sdk.socket_mode.response import SocketModeResponse
 from bot.app import Bot
 from bot.logs import quiet
 from bot.wire import check_payload
+from core import timing
 from core.clock import Clock
 from core.errors import ConfigurationError
 
-AGAIN_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
+AGAIN_SECONDS: Final = timing.LINE_AGAIN_SECONDS
 WRONG: Final = frozenset({"invalid_auth", "not_authed", "not_allowed_token_type", "missing_scope", "token_revoked"})
-PING_SECONDS: Final = 10.0
-OPEN_SECONDS: Final = 15.0
-OBSERVE_SECONDS: Final = 5.0
-CLOSED_SECONDS: Final = 60.0
+PING_SECONDS: Final = timing.LINE_PING_SECONDS
+OPEN_SECONDS: Final = timing.LINE_OPEN_SECONDS
+OBSERVE_SECONDS: Final = timing.LINE_OBSERVE_SECONDS
+CLOSED_SECONDS: Final = timing.LINE_CLOSED_SECONDS
 """So long the line may be closed before the process counts as not ready: Slack closes it itself every few hours."""
 
 log = structlog.get_logger(__name__)

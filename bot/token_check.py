@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from bot.slack import STOP, Slack, SlackError
+from core import timing
 from core.changes.outbox import Outbox
 from core.clock import Clock
 from core.errors import StorageError
@@ -17,8 +18,8 @@ from core.errors import StorageError
 if TYPE_CHECKING:
     from bot.notifications import Health
 
-CHECK_SECONDS: Final = 30.0
-REFUSED_SECONDS: Final = 10.0
+CHECK_SECONDS: Final = timing.TOKEN_CHECK_SECONDS
+REFUSED_SECONDS: Final = timing.TOKEN_REFUSED_SECONDS
 TASK: Final = "slack_token"
 
 logger = structlog.get_logger(__name__)

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from core import timing
 from core.changes.model import Json
 from core.subscriptions import Event, Subscription, Threshold
 from core.wayscloud.models import Server, Usage
 
 BELOW: Final = 5.0
 """Points below the threshold at which an alarm is over, so that a figure on the edge is not told again and again."""
-GAP_SECONDS: Final = 1800.0
+GAP_SECONDS: Final = timing.GAP_SECONDS
 """After so long without a figure it is not known what was between."""
 
 

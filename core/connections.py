@@ -14,14 +14,15 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from core import timing
 from core.rejections import Rejections
 
 HEAD_BYTES: Final = 32_768
 """A bearer token may have half of it."""
 
 HEADERS: Final = 100
-HEAD_SECONDS: Final = 10.0
-BODY_SECONDS: Final = 20.0
+HEAD_SECONDS: Final = timing.HEAD_SECONDS
+BODY_SECONDS: Final = timing.BODY_SECONDS
 CONNECTIONS: Final = 1_000
 RESERVED_FILES: Final = 256
 """For the database, the provider, Slack and the log: what accepts more than it may open resets everybody."""

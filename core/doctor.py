@@ -21,9 +21,9 @@ from core.logs import configure_logging, secrets_of
 from core.policy import load_policy
 from core.settings import Settings, load_settings
 from core.terminal import HIDDEN, cell, say
+from core.timing import TransportSettings
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.errors import NotAuthenticated
-from core.wayscloud.transport import TransportSettings
 
 LOG = structlog.get_logger(__name__)
 ONCE: Final = TransportSettings(attempts=1, attempt_seconds=10.0, total_seconds=15.0)

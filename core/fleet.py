@@ -7,11 +7,13 @@ under way, counts as one. What differs between two looks is told; nothing is sto
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Final
 
 import anyio
 import structlog
 from anyio.abc import TaskGroup
 
+from core import timing
 from core.clock import Clock
 from core.supervision import Supervisor
 from core.timing import Timing
@@ -20,8 +22,8 @@ from core.wayscloud.errors import NotAuthenticated, NotPermitted, WayscloudError
 from core.wayscloud.models import Listing, Server
 
 LOG = structlog.get_logger(__name__)
-REFUSED_WAIT = 300.0
-SOONEST = 2.0  # seconds between two looks that were asked for
+REFUSED_WAIT: Final = timing.REFUSED_SECONDS
+SOONEST: Final = timing.SOONEST_SECONDS
 FACTS = attrgetter(*(name for name in Server.model_fields if name != "extra"))
 
 

@@ -12,7 +12,7 @@ import anyio
 import structlog
 from sqlalchemy.engine import Connection
 
-from core import audit
+from core import audit, timing
 from core.alarms import Alarm, Gauge, figure, gauges, step, told_only
 from core.changes import outbox, seen, store
 from core.changes.drift import Drift, baseline, drifts
@@ -30,7 +30,7 @@ LOG = structlog.get_logger(__name__)
 IN_ONE: Final = 200
 """Servers in one message and one record: a fleet that moves as a whole must not be ten thousand of each."""
 MEASURED: Final = 20
-MEASURE_SECONDS: Final = 10.0
+MEASURE_SECONDS: Final = timing.MEASURE_SECONDS
 AT_ONCE: Final = 4
 
 

@@ -7,13 +7,14 @@ whoever follows waits for the database's signal.
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import anyio
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
-from core import audit
+from core import audit, timing
 from core.changes import codec
 from core.changes.model import Json, State, Target
 from core.clock import Clock
@@ -25,10 +26,10 @@ from core.storage.tables import AUDIT, CHANGES
 
 LOG = structlog.get_logger(__name__)
 PAGE = 500
-FALL_BACK = 30.0  # seconds to a look although no signal came
+FALL_BACK: Final = timing.NEWS_SECONDS
 TOGETHER = 0.05  # a burst of commits is one look
-AWAY = 1.0
-BROKEN = 30.0
+AWAY: Final = timing.SIGNAL_AWAY_SECONDS
+BROKEN: Final = timing.NEWS_BROKEN_SECONDS
 SENT = (State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON, State.SUCCEEDED, State.FAILED)
 
 

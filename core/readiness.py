@@ -14,6 +14,7 @@ import structlog
 from anyio.abc import TaskGroup
 from sqlalchemy.engine import Connection
 
+from core import timing
 from core.clock import Clock
 from core.engine import HEARTBEAT, POLLER, RECONCILER, Engine
 from core.errors import StorageError
@@ -24,17 +25,17 @@ from core.supervision import Supervisor, TaskStatus
 
 logger = structlog.get_logger(__name__)
 ROUND_SECONDS: Final[Mapping[str, float]] = {
-    RECONCILER: 12.0,  # a round every 2 s; a database that is locked answers after 5
-    POLLER: 450.0,  # a look every 3 to 60 s; every 6 min while the provider refuses the key
-    "outbox": 90.0,  # a claim every 5 s, unless ten slow messages are in hand
-    "inbox": 30.0,  # a sweep every 10 s
+    RECONCILER: timing.READY_RECONCILER_SECONDS,  # a round every 2 s; a database that is locked answers after 5
+    POLLER: timing.READY_POLLER_SECONDS,  # a look every 3 to 60 s; every 6 min while the provider refuses the key
+    "outbox": timing.READY_OUTBOX_SECONDS,  # a claim every 5 s, unless ten slow messages are in hand
+    "inbox": timing.READY_INBOX_SECONDS,  # a sweep every 10 s
 }
 """How old the last round of a task may be. A poller is there while something is watched."""
 RESTARTS: Final = 3
 """Failures in a row of any other task, from which on it is named."""
-ANSWER_SECONDS: Final = 1.0
-KEPT_SECONDS: Final = 1.0
-FAILED_SECONDS: Final = 3.5
+ANSWER_SECONDS: Final = timing.READY_ANSWER_SECONDS
+KEPT_SECONDS: Final = timing.READY_KEPT_SECONDS
+FAILED_SECONDS: Final = timing.READY_FAILED_SECONDS
 LEAST_FREE_BYTES: Final = 1_048_576
 Source = Callable[[], str]
 """Says in plain words what is wrong, and nothing where all is well."""

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
+from core import timing
 from core.clock import Clock
 from core.errors import StorageError
 from core.storage.database import Database
@@ -16,12 +17,12 @@ from core.subscriptions import forget_ended
 from core.supervision import RoundRecorder, no_record
 
 LOG = structlog.get_logger(__name__)
-DAY: Final = 86400.0
-INBOX_DAYS: Final = 7  # long after the last redelivery
-WAITING_DAYS: Final = 7  # no hold is open for longer, so no card or notice is of use after that
-DEAD_DAYS: Final = 30
-COPIES_DAYS: Final = 90  # a card that old is not edited any more; a change that still moves gets a new one
-EVERY_SECONDS: Final = 3600.0
+DAY: Final = timing.DAY_SECONDS
+INBOX_DAYS: Final = timing.INBOX_DAYS
+WAITING_DAYS: Final = timing.WAITING_DAYS
+DEAD_DAYS: Final = timing.DEAD_DAYS
+COPIES_DAYS: Final = timing.COPIES_DAYS
+EVERY_SECONDS: Final = timing.RETENTION_SECONDS
 
 
 def forget(connection: Connection, now: float) -> int:

@@ -12,17 +12,18 @@ import uvicorn
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core import timing
 from core.connections import Admission, BoundedConfig, Bounds
 from core.errors import ConfigurationError
 from core.rejections import Rejections
 
-GRACE_SECONDS: Final = 5
+GRACE_SECONDS: Final = timing.GRACE_SECONDS
 """What a stop leaves to requests under way; after it their connections are closed."""
 
-CUT_SECONDS: Final = GRACE_SECONDS - 1.0
+CUT_SECONDS: Final = timing.CUT_SECONDS
 """What has no answer by then is answered 503, with time left to send that."""
 
-ANSWER_SECONDS: Final = CUT_SECONDS - 1.0
+ANSWER_SECONDS: Final = timing.ANSWER_SECONDS
 """What can be answered in words of its own is answered by then."""
 
 CLOSE_SECONDS: Final = 0.5

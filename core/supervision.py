@@ -12,12 +12,13 @@ from typing import Final
 import structlog
 from anyio.abc import TaskGroup
 
+from core import timing
 from core.clock import Clock
 from core.errors import VpsopsError
 
-FIRST_PAUSE_SECONDS: Final = 0.5
-LONGEST_PAUSE_SECONDS: Final = 30.0
-STEADY_SECONDS: Final = 60.0
+FIRST_PAUSE_SECONDS: Final = timing.FIRST_PAUSE_SECONDS
+LONGEST_PAUSE_SECONDS: Final = timing.LONGEST_PAUSE_SECONDS
+STEADY_SECONDS: Final = timing.STEADY_SECONDS
 """A task that ran for so long before it broke begins again with the first pause, even if it records no rounds."""
 JITTER: Final = 0.2
 """Share of a pause by which it varies, so that tasks that broke together do not return together."""

@@ -1,6 +1,125 @@
-"""How long things take and are waited for, in seconds; one frozen value, so that tests can shorten it."""
+"""Every time limit of the product, and what must hold between them.
 
+Two limits that contradict each other are a fault that no single place shows: a write that had two seconds to leave,
+on a connection that could take five to open, never left. So each limit stands here, in seconds unless its name says
+otherwise, and `RELATIONS` says which must be shorter than which, and why; `tests/unit/core/test_timing.py` checks
+them, and that no limit stands anywhere else. A limit of `Timing` or `TransportSettings` may be replaced for tests.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+DAY_SECONDS: Final = 86400.0
+
+# Processes and their leases, in the lease clock.
+BEAT_SECONDS: Final = 1.0
+CERTAIN_SECONDS: Final = 3.5  # so long after its last stored beat a process still starts and sends
+DEAD_SECONDS: Final = 5.0  # so long after it the others take over
+HORIZON_SECONDS: Final = 600.0  # a stored moment that lies further ahead is from before a reboot
+LEAVE_SECONDS: Final = 2.0  # to sign off
+TAKEOVER_SECONDS: Final = 10.0  # promised: what a process left before sending it is sent by another within this
+
+# The database.
+BUSY_SECONDS: Final = 5.0  # a lock is waited for; PostgreSQL ends who is silent in a transaction for so long
+RETRY_SECONDS: Final = 5.0  # a transaction that may pass is tried again
+SCHEMA_SECONDS: Final = 0.9  # between two looks whether a newer version migrated the schema
+PAUSE_SECONDS: Final = 0.1  # between its tries
+CONNECT_SECONDS: Final = 5  # to PostgreSQL
+SILENT_SECONDS: Final = 15  # without an acknowledgement a connection to PostgreSQL is given up
+SIGNAL_SECONDS: Final = 0.25  # between two looks whether another process stored something (SQLite)
+SIGNAL_AWAY_SECONDS: Final = 1.0  # before another try to listen (PostgreSQL)
+NEWS_SECONDS: Final = 30.0  # a look although no signal came
+NEWS_BROKEN_SECONDS: Final = 30.0
+
+# Readiness: how old a task's last round may be, and a check's answer.
+READY_RECONCILER_SECONDS: Final = 12.0
+READY_POLLER_SECONDS: Final = 450.0  # while something is watched
+READY_OUTBOX_SECONDS: Final = 90.0
+READY_INBOX_SECONDS: Final = 30.0
+READY_ANSWER_SECONDS: Final = 1.0
+READY_KEPT_SECONDS: Final = 1.0
+READY_FAILED_SECONDS: Final = 3.5
+
+# Background tasks.
+REST_SECONDS: Final = 60.0  # a change whose step broke is tried again after this
+FIRST_PAUSE_SECONDS: Final = 0.5  # before a task that broke is started again; doubled each time
+LONGEST_PAUSE_SECONDS: Final = 30.0
+STEADY_SECONDS: Final = 60.0  # a task that ran so long begins again with the first pause
+
+# The provider.
+REFUSED_SECONDS: Final = 300.0  # between looks while it refuses the key
+SOONEST_SECONDS: Final = 2.0  # between two looks at the fleet that were asked for
+MEASURE_SECONDS: Final = 10.0  # a round of figures for thresholds
+APPEARING_SECONDS: Final = 600.0  # within which a server that was made shows in the list
+FLEET_KEPT_SECONDS: Final = 3600.0  # an older fleet is not compared with
+FLEET_FRESH_SECONDS: Final = 300.0  # between two writes of a fleet that stays as it is
+GAP_SECONDS: Final = 1800.0  # after so long without a figure it is not known what was between
+SHARED_SECONDS: Final = 1.0  # an answer to people may be so much older than the question
+
+# Stopping.
+STOP_SECONDS: Final = 20.0  # promised: a process that is told to stop has ended by then
+GRACE_SECONDS: Final = 5  # requests under way; then their connections are closed
+CUT_SECONDS: Final = GRACE_SECONDS - 1.0  # what has no answer by then is answered 503
+ANSWER_SECONDS: Final = CUT_SECONDS - 1.0  # what has words of its own is answered by then
+LAST_LOOK_SECONDS: Final = 1.0  # at a change that a call waits for
+DRAIN_SECONDS: Final = 10.0  # deliveries from Slack in hand
+FINISH_SECONDS: Final = 3.0  # messages to Slack in hand
+
+# The HTTP doors.
+HEAD_SECONDS: Final = 10.0  # until a request's head is there
+BODY_SECONDS: Final = 20.0  # until its body is there
+
+# Assistants.
+HOST_SECONDS: Final = 60.0  # hosts give up on a call after this
+PATIENCE_SECONDS: Final = 45.0  # a call waits for its change
+PROGRESS_SECONDS: Final = 5.0  # between two words of progress
+WITHDRAWAL_SECONDS: Final = 3.0  # to give a hold back when the asker has gone
+QUESTION_SECONDS: Final = 3600.0  # a pushed question may stay open
+QUESTION_STATE_SECONDS: Final = 86400.0  # what a question carries is accepted back
+SESSION_SECONDS: Final = 1800.0  # without a request a session over HTTP ends
+STREAM_SECONDS: Final = 3600.0  # a stream ends, so that the next begins with a token that still holds
+TOKENS_SECONDS: Final = 1.0  # between two looks at the tokens file
+KEYS_SECONDS: Final = 600.0  # an issuer's keys are taken as they were read
+KEYS_STALE_SECONDS: Final = 86400.0  # and while the issuer cannot be reached
+KEYS_AGAIN_SECONDS: Final = 10.0  # the least time between two readings, whatever tokens arrive
+KEYS_TIMEOUT_SECONDS: Final = 5.0
+LEEWAY_SECONDS: Final = 30.0  # an issuer's clock may be apart from ours
+
+# Slack.
+SIGNED_SECONDS: Final = 300  # Slack: refuse what was signed longer ago
+MEANT_SECONDS: Final = 300.0  # what somebody did is carried out within this, or not at all
+CLOCK_SECONDS: Final = 60.0  # doctor warns of a clock that is further from Slack's
+MEMBERS_SECONDS: Final = 30.0  # who is in a group or channel, where nothing is decided by it
+INSTALL_SECONDS: Final = 600  # between pressing "Add to Slack" and coming back
+SLACK_SECONDS: Final = 10  # for an answer of Slack's API
+LINE_OPEN_SECONDS: Final = 15.0  # to open the Socket Mode line
+LINE_PING_SECONDS: Final = 10.0
+LINE_CLOSED_SECONDS: Final = 60.0  # so long it may be closed before the process is not ready
+LINE_OBSERVE_SECONDS: Final = 5.0
+TOKEN_CHECK_SECONDS: Final = 30.0
+TOKEN_REFUSED_SECONDS: Final = 10.0  # between checks of a token that is refused
+LINE_AGAIN_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
+SWEEP_SECONDS: Final = 10.0  # a living process keeps its deliveries young so often
+LEFT_BEHIND_SECONDS: Final = 20.0  # an older delivery was left by a process that ended
+CLAIM_SECONDS: Final = 30.0  # messages are one process's for so long at a time
+RENEW_SECONDS: Final = 10.0  # a living process renews its claim on messages in hand so often
+LEFT_SECONDS: Final = 60.0  # messages that this process cannot read are left to others for so long
+IDLE_SECONDS: Final = 5.0  # a look for messages although no signal came
+MESSAGE_RETRY_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0)
+TOGETHER_SECONDS: Final = 0.05  # a change takes its steps within milliseconds: one card tells of all of them
+STOPPED_SECONDS: Final = 300.0  # while Slack refuses the one token, whose check lets messages go sooner
+SEVERAL_STOPPED_SECONDS: Final = 25.0  # while it refuses the token of one workspace of several
+CLOSED_SECONDS: Final = 60.0  # between looks whether the app was invited to where a card belongs
+QUIET_HOLD_SECONDS: Final = 600.0  # news that quiet hours hold back are looked at again
+
+# What is kept.
+HOLD_DAYS: Final = 7  # the longest that a policy may keep a hold open
+INBOX_DAYS: Final = 7  # keys of deliveries, long after the last redelivery
+WAITING_DAYS: Final = 7  # messages that could not be sent; no hold is open for longer
+DEAD_DAYS: Final = 30  # messages given up, for the operator
+COPIES_DAYS: Final = 90  # where cards were posted; a change that still moves gets a new one
+RETENTION_SECONDS: Final = 3600.0  # between two rounds of tidying up
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,4 +161,241 @@ class Timing:
     remind_share: float = 0.8  # of a hold's life, until those who may vote are reminded
 
 
-DEFAULT_TIMING = Timing()
+@dataclass(frozen=True, slots=True)
+class TransportSettings:
+    """Bounds on everything between us and the provider, in seconds unless named otherwise.
+
+    Ten thousand servers, each with every field that any source names, are 6 MB of JSON: they fit `max_body_bytes`.
+    """
+
+    connect_seconds: float = 5.0  # for the name and TCP, and once more for TLS
+    prepare_seconds: float = 15.0  # until a write has an open connection, through a proxy too
+    read_seconds: float = 20.0  # of silence
+    write_seconds: float = 10.0  # of silence
+    queue_seconds: float = 30.0  # for a slot
+    attempt_seconds: float = 30.0  # one try of a read, redirects included
+    change_seconds: float = 60.0  # from a write's first byte to the end of its answer
+    total_seconds: float = 75.0  # a read with all its tries
+    attempts: int = 3
+    wait_initial: float = 0.5
+    wait_max: float = 5.0
+    wait_jitter: float = 0.5
+    retry_after_cap: float = 20.0  # a read that is asked to wait longer than this is not tried again
+    max_body_bytes: int = 8 * 1024 * 1024
+    max_in_flight: int = 8  # reads that people and assistants asked for
+    max_work: int = 64  # reads that changes wait for
+    max_writes: int = 64
+    max_redirects: int = 3
+    max_reconnects: int = 2
+
+
+DEFAULT_TIMING: Final = Timing()
+DEFAULT_TRANSPORT: Final = TransportSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """The limits of `shorter`, one after the other, take no longer than those of `longer`; `why` says what for."""
+
+    shorter: tuple[str, ...]
+    longer: tuple[str, ...]
+    why: str
+
+
+def seconds_of(name: str, timing: Timing = DEFAULT_TIMING, transport: TransportSettings = DEFAULT_TRANSPORT) -> float:
+    """Return a limit by its name: `timing.…`, `transport.…`, or a name of this module; days in seconds."""
+    owner, _, field = name.rpartition(".")
+    limits = {"timing": timing, "transport": transport}
+    value = getattr(limits[owner], field) if owner else globals()[field]
+    longest = max(value) if isinstance(value, tuple) else value
+    return float(longest) * (DAY_SECONDS if name.endswith("_DAYS") else 1.0)
+
+
+def holds(
+    relation: Relation, timing: Timing = DEFAULT_TIMING, transport: TransportSettings = DEFAULT_TRANSPORT
+) -> bool:
+    """Say whether a relation holds."""
+    shorter = sum(seconds_of(name, timing, transport) for name in relation.shorter)
+    return shorter <= sum(seconds_of(name, timing, transport) for name in relation.longer)
+
+
+RELATIONS: Final[Sequence[Relation]] = (
+    # A write and the process that sends it.
+    Relation(
+        ("BEAT_SECONDS",) * 3,
+        ("CERTAIN_SECONDS",),
+        "two beats that could not be stored keep no process from sending",
+    ),
+    Relation(
+        ("CERTAIN_SECONDS", "BEAT_SECONDS"),
+        ("DEAD_SECONDS",),
+        "a process stops sending a whole beat before the others take it for dead",
+    ),
+    Relation(
+        ("timing.send_window",),
+        ("CERTAIN_SECONDS",),
+        "a write that is late is told so, and not that its process may be dead",
+    ),
+    Relation(
+        ("transport.connect_seconds",) * 2,
+        ("transport.prepare_seconds",),
+        "the name and TCP, and then TLS, may each take their whole time",
+    ),
+    Relation(
+        ("timing.uptime_wait",),
+        ("timing.send_window",),
+        "a server that hangs delays no write by more than two seconds, its own neither",
+    ),
+    Relation(
+        ("timing.uptime_wait",),
+        ("timing.look_age",),
+        "waiting for an uptime alone does not make the look before a sending old",
+    ),
+    Relation(
+        ("timing.send_window", "transport.change_seconds"),
+        ("timing.power_lookup",),
+        "nothing is found not done while it may still be on its way",
+    ),
+    Relation(
+        ("timing.power_lookup",), ("timing.create_lookup",), "a server shows in the list later than a power state"
+    ),
+    Relation(("timing.create_lookup",), ("timing.create_limit",), "an unclear create is found before it is overdue"),
+    Relation(("timing.power_lookup",), ("timing.power_limit",), "an unclear operation is found before it is overdue"),
+    Relation(("timing.create_limit",), ("timing.give_up",), "what is overdue is still watched"),
+    Relation(("timing.create_limit",), ("APPEARING_SECONDS",), "a limit counts a server until the list does"),
+    Relation(
+        ("DEAD_SECONDS", "BEAT_SECONDS", "timing.keep_seconds"),
+        ("TAKEOVER_SECONDS",),
+        "what a process left is noticed and taken up within the promised time",
+    ),
+    # A process that is late.
+    Relation(("timing.late_pause",), ("timing.late_pause_most",), "pauses grow from one attempt to the next"),
+    Relation(
+        ("DEAD_SECONDS", "timing.late_pause_most"),
+        ("timing.late_limit",),
+        "a process that comes back gets another chance before its change fails",
+    ),
+    Relation(
+        ("timing.write_gap",) * 20,
+        ("timing.longest_hold_off",),
+        "a provider that asks for no time in particular ends no change",
+    ),
+    Relation(("timing.longest_hold_off",), ("HORIZON_SECONDS",), "what is held off is not taken for another boot's"),
+    # Looks.
+    Relation(
+        ("timing.look_budget",),
+        ("timing.poll_young",),
+        "servers that hang delay nobody else's end by more than one interval",
+    ),
+    Relation(("timing.look_budget",) * 2, ("timing.look_patience",), "a slow server gets more time than a quick one"),
+    Relation(("timing.look_patience",), ("transport.attempt_seconds",), "patience with a server is one try of a read"),
+    Relation(("timing.poll_young",), ("timing.poll_grown",), "looks get rarer after a minute"),
+    Relation(("timing.poll_grown",), ("timing.poll_old",), "looks get rarer after ten minutes"),
+    Relation(
+        ("timing.poll_old",) * 3, ("timing.missing_limit",), "a server is missing from several looks before it is lost"
+    ),
+    Relation(("timing.poll_grown",) * 3, ("timing.power_lookup",), "nothing is found not done by one look"),
+    Relation(("MEASURE_SECONDS",), ("timing.usage_seconds",), "rounds of figures do not pile up"),
+    Relation(("FLEET_FRESH_SECONDS",), ("FLEET_KEPT_SECONDS",), "a fleet that is looked at stays comparable"),
+    # Reads.
+    Relation(("transport.read_seconds",), ("transport.attempt_seconds",), "silence is noticed within a try"),
+    Relation(
+        ("transport.read_seconds",) * 3 + ("transport.wait_max",) * 2,
+        ("transport.total_seconds",),
+        "three tries and the pauses between them fit",
+    ),
+    Relation(
+        ("transport.attempt_seconds", "transport.retry_after_cap"),
+        ("transport.total_seconds",),
+        "after a pause that was asked for there is time for another try",
+    ),
+    Relation(("transport.queue_seconds",), ("transport.total_seconds",), "waiting for a slot leaves time for a try"),
+    # The database.
+    Relation(("BUSY_SECONDS",), ("RETRY_SECONDS",), "who waits for a lock gets it from one who died with it"),
+    Relation(("SCHEMA_SECONDS",), ("BEAT_SECONDS",), "each heartbeat looks at the schema"),
+    Relation(("PAUSE_SECONDS",), ("RETRY_SECONDS",), "what may pass is tried again"),
+    Relation(("CONNECT_SECONDS",), ("RETRY_SECONDS",), "a database that comes back is reached by the same transaction"),
+    Relation(
+        ("BUSY_SECONDS", "RETRY_SECONDS"),
+        ("SILENT_SECONDS",),
+        "a connection is not given up while a lock is waited for",
+    ),
+    Relation(("BUSY_SECONDS", "RETRY_SECONDS"), ("PATIENCE_SECONDS",), "a caller hears that the database is away"),
+    # Readiness.
+    Relation(
+        ("timing.keep_seconds", "BUSY_SECONDS", "RETRY_SECONDS"),
+        ("READY_RECONCILER_SECONDS",),
+        "a round that waited for the database is no dead reconciler",
+    ),
+    Relation(
+        ("REFUSED_SECONDS", "transport.total_seconds", "timing.look_budget"),
+        ("READY_POLLER_SECONDS",),
+        "a look that takes its whole time is no dead poller",
+    ),
+    Relation(("IDLE_SECONDS", "CLAIM_SECONDS"), ("READY_OUTBOX_SECONDS",), "slow messages are no dead deliverer"),
+    Relation(
+        ("SWEEP_SECONDS", "BUSY_SECONDS", "RETRY_SECONDS"), ("READY_INBOX_SECONDS",), "a slow sweep is no dead inbox"
+    ),
+    Relation(("READY_FAILED_SECONDS",), ("CERTAIN_SECONDS",), "who is not ready for the store does not send either"),
+    Relation(
+        ("LINE_AGAIN_SECONDS", "LINE_OPEN_SECONDS"), ("LINE_CLOSED_SECONDS",), "a line that Slack closed may come back"
+    ),
+    Relation(("TOKEN_REFUSED_SECONDS",), ("TOKEN_CHECK_SECONDS",), "a token that is right again is noticed soon"),
+    Relation(("SEVERAL_STOPPED_SECONDS",), ("STOPPED_SECONDS",), "what nobody checks is tried more often"),
+    Relation(("HEAD_SECONDS",), ("BODY_SECONDS",), "a body takes longer than its head"),
+    # Stopping.
+    Relation(("LAST_LOOK_SECONDS",), ("ANSWER_SECONDS",), "who waits for a change hears of its state"),
+    Relation(("ANSWER_SECONDS",), ("CUT_SECONDS",), "words of one's own come before the 503"),
+    Relation(("CUT_SECONDS",), ("GRACE_SECONDS",), "there is time to send the 503"),
+    Relation(
+        ("GRACE_SECONDS", "DRAIN_SECONDS", "FINISH_SECONDS", "LEAVE_SECONDS"),
+        ("STOP_SECONDS",),
+        "a stop ends within the promised time",
+    ),
+    Relation(("LEAVE_SECONDS",), ("DEAD_SECONDS",), "signing off is quicker than being taken for dead"),
+    # Assistants.
+    Relation(
+        ("PATIENCE_SECONDS", "PROGRESS_SECONDS", "WITHDRAWAL_SECONDS"),
+        ("HOST_SECONDS",),
+        "a call is answered before its host gives up",
+    ),
+    Relation(("timing.confirm_seconds",), ("QUESTION_SECONDS",), "a question outlives the hold it is about"),
+    Relation(("QUESTION_SECONDS",), ("QUESTION_STATE_SECONDS",), "an answer to an open question is accepted"),
+    Relation(("KEYS_TIMEOUT_SECONDS",), ("KEYS_AGAIN_SECONDS",), "readings of keys do not pile up"),
+    Relation(("KEYS_AGAIN_SECONDS",), ("KEYS_SECONDS",), "a new key is found before the old ones are read again"),
+    Relation(("KEYS_SECONDS",), ("KEYS_STALE_SECONDS",), "an issuer that is away for a moment locks nobody out"),
+    # Slack.
+    Relation(("CLOCK_SECONDS",), ("SIGNED_SECONDS",), "doctor warns before signatures are refused"),
+    Relation(("SIGNED_SECONDS",), ("MEANT_SECONDS",), "what Slack may deliver can be carried out"),
+    Relation(
+        ("SWEEP_SECONDS", "BUSY_SECONDS"),
+        ("LEFT_BEHIND_SECONDS",),
+        "a living process keeps its deliveries although the database is slow",
+    ),
+    Relation(
+        ("LEFT_BEHIND_SECONDS", "SWEEP_SECONDS"),
+        ("MEANT_SECONDS",),
+        "what a process left is taken up while it is still meant",
+    ),
+    Relation(
+        ("RENEW_SECONDS", "BUSY_SECONDS", "SLACK_SECONDS"),
+        ("CLAIM_SECONDS",),
+        "a claim is renewed before another process may post the same",
+    ),
+    Relation(("MESSAGE_RETRY_SECONDS",), ("HORIZON_SECONDS",), "a message's next try is not taken for another boot's"),
+    Relation(("STOPPED_SECONDS",), ("HORIZON_SECONDS",), "a message's next try is not taken for another boot's"),
+    Relation(("QUIET_HOLD_SECONDS",), ("HORIZON_SECONDS",), "held news are not taken for another boot's"),
+    Relation(("TOGETHER_SECONDS",), ("timing.notice_seconds",), "a card comes before what is told of it"),
+    Relation(("CLAIM_SECONDS",), ("HORIZON_SECONDS",), "a claim is not taken for another boot's"),
+    Relation(("LEFT_SECONDS",), ("HORIZON_SECONDS",), "what was left is not taken for another boot's"),
+    Relation(
+        ("LINE_PING_SECONDS",), ("SIGNED_SECONDS",), "a dead line is noticed while what it lost is still delivered"
+    ),
+    # What is kept.
+    Relation(("timing.confirm_seconds",), ("timing.approve_seconds",), "others get no less time than the asker"),
+    Relation(("timing.approve_seconds",), ("HOLD_DAYS",), "the default is one that a policy may set"),
+    Relation(("HOLD_DAYS",), ("WAITING_DAYS",), "a card waits for as long as its hold"),
+    Relation(("MEANT_SECONDS",), ("INBOX_DAYS",), "a delivery that comes again is known for as long as it is meant"),
+    Relation(("WAITING_DAYS",), ("DEAD_DAYS",), "what was given up is seen for longer than it waited"),
+    Relation(("DEAD_DAYS",), ("COPIES_DAYS",), "a card is edited for as long as anything is told of it"),
+)

@@ -8,12 +8,14 @@ What it learns settles changes; the rest is the lookout's.
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import anyio
 import structlog
 from anyio.abc import TaskGroup
 from sqlalchemy.engine import Connection
 
+from core import timing
 from core.changes import store
 from core.changes.claims import is_outranked, runnable
 from core.changes.keeper import WATCHED, WATCHER
@@ -35,7 +37,7 @@ from core.wayscloud.client import Wayscloud
 
 LOG = structlog.get_logger(__name__)
 LEASE = WATCHER
-REFUSED_WAIT = 300.0
+REFUSED_WAIT: Final = timing.REFUSED_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

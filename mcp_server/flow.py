@@ -6,10 +6,12 @@ Nothing here causes an effect: the gate does, after `confirm` with the digest th
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import anyio
 import mcp.types as t
 
+from core import timing
 from core.app import Core
 from core.changes.model import Actor, Change, Decision, Json, Origin, State
 from core.errors import InvalidInput, StaleChange, VpsopsError
@@ -27,11 +29,11 @@ from mcp_server.tasks import created, takes_tasks
 from mcp_server.text import clean, joined
 from mcp_server.told import headed, verdict
 
-PATIENCE = 45.0  # seconds: hosts give up on a call after sixty
-STEP = 5.0  # seconds between two words of progress
-LONGEST_QUESTION = 3_600.0  # seconds a pushed question may stay open
-LAST_LOOK = 1.0  # seconds for a last look at a change, when the process stops
-WITHDRAWAL = 3.0  # seconds to give a hold back when the asker has gone
+PATIENCE: Final = timing.PATIENCE_SECONDS
+STEP: Final = timing.PROGRESS_SECONDS
+LONGEST_QUESTION: Final = timing.QUESTION_SECONDS
+LAST_LOOK: Final = timing.LAST_LOOK_SECONDS
+WITHDRAWAL: Final = timing.WITHDRAWAL_SECONDS
 MAX_REASON = 300
 ORIGIN = Origin(front="mcp")
 

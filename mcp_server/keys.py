@@ -10,6 +10,7 @@ import anyio
 import jwt
 import structlog
 
+from core import timing
 from core.clock import Clock
 
 KINDS: Final[Mapping[str, tuple[str, str | None]]] = {
@@ -19,10 +20,10 @@ KINDS: Final[Mapping[str, tuple[str, str | None]]] = {
 }
 """The algorithms that are accepted, with the type and curve of their keys. None of them is symmetric."""
 
-FRESH_SECONDS: Final = 600.0
-STALE_SECONDS: Final = 86_400.0  # how long known keys serve while the issuer cannot be reached
-AGAIN_SECONDS: Final = 10.0  # the least time between two readings, whatever tokens arrive
-TIMEOUT: Final = aiohttp.ClientTimeout(total=5.0)
+FRESH_SECONDS: Final = timing.KEYS_SECONDS
+STALE_SECONDS: Final = timing.KEYS_STALE_SECONDS
+AGAIN_SECONDS: Final = timing.KEYS_AGAIN_SECONDS
+TIMEOUT: Final = aiohttp.ClientTimeout(total=timing.KEYS_TIMEOUT_SECONDS)
 MAX_BYTES: Final = 262_144
 MAX_KEYS: Final = 50
 SMALLEST_RSA: Final = 2048

@@ -6,10 +6,11 @@ from typing import Any, Final
 
 import jwt
 
+from core import timing
 from mcp_server.identity import TOOLSET_SCOPES, WRITE, Caller, is_person, token_reach, with_reads
 from mcp_server.keys import KINDS, Keys
 
-LEEWAY: Final = 30.0  # seconds the issuer's clock may be apart from ours
+LEEWAY: Final = timing.LEEWAY_SECONDS
 TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 REQUIRED: Final = ("exp", "iss", "aud", "sub")
 LONGEST: Final = 200

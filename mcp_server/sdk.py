@@ -7,7 +7,7 @@ sealed state. Old era (the handshake): a question is pushed to the client while 
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import mcp.types as t
 from mcp.server.connection import Connection
@@ -20,11 +20,12 @@ from mcp.shared.message import ServerMessageMetadata
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
+from core import timing
 from core.changes.model import Json
 from mcp_server.questions import Answer, Question
 from mcp_server.text import clean
 
-STATE_TTL = 86_400.0  # seconds; the hold's own expiry comes first and is told in words
+STATE_TTL: Final = timing.QUESTION_STATE_SECONDS
 QUESTION = "confirm"
 LONGEST_URI = 300
 RESOURCE_NOT_FOUND = -32002  # until 2025-11-25; later revisions retired the code

@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core import timing
 from core.rejections import Rejections
 from mcp_server.auth import KnownUser
 
@@ -26,7 +27,7 @@ SESSIONS_EACH: Final = 100
 REQUESTS_EACH: Final = 200
 """Streams included, of which a caller may have fifty."""
 
-IDLE_SECONDS: Final = 1_800.0
+IDLE_SECONDS: Final = timing.SESSION_SECONDS
 KEPT: Final = frozenset({b"host", VERSION.encode()})
 
 Principal = tuple[bool, str, str]

@@ -13,6 +13,7 @@ from mcp.server.session import ServerSession
 from mcp.server.subscriptions import ListenHandler, ResourceUpdated, ServerEvent, SubscriptionBus
 from mcp.shared.exceptions import MCPError
 
+from core import timing
 from core.errors import InvalidInput, NotAllowed, UnknownChange, VpsopsError
 from mcp_server import sdk
 from mcp_server.live import Live, Release, all_of, may_hear
@@ -25,7 +26,7 @@ MAX_STREAMS: Final = 500
 MAX_STREAMS_EACH: Final = 50
 """Of one caller, so that none keeps the others out."""
 BACKLOG: Final = 256
-STREAM_SECONDS: Final = 3600.0
+STREAM_SECONDS: Final = timing.STREAM_SECONDS
 """A stream that began with a token ends in good order after this, so that the next begins with one that still holds."""
 SUBSCRIBER: Final = "vpsops.subscriber"
 

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from core import timing
 from core.clock import Clock
 from core.errors import ConfigurationError
 from core.limits.written import Toolsets, lowered, said
@@ -22,7 +23,7 @@ from mcp_server.identity import Caller, is_person, token_reach, with_reads
 
 MAX_BYTES = 1_000_000
 SHORTEST_TOKEN = 32
-AGAIN_SECONDS = 1.0
+AGAIN_SECONDS: Final = timing.TOKENS_SECONDS
 
 LOG = structlog.get_logger(__name__)
 

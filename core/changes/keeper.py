@@ -8,11 +8,13 @@ from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
+from core import timing
 from core.changes import claims, outbox, store
 from core.changes.attention import last_attention
 from core.changes.claims import runnable
@@ -33,7 +35,7 @@ BATCH = 100
 """So many of a kind are settled in one round, and so many runs are taken up by one process at a time."""
 LEAST = 5
 """So many runs are taken up in a round however many this process has in hand."""
-REST_SECONDS = 60.0
+REST_SECONDS: Final = timing.REST_SECONDS
 """A change whose step broke is tried again after this, so that many of them keep nobody else waiting."""
 WATCHED = (State.WATCHING, State.UNKNOWN)
 WATCHER = "watcher"

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import anyio
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core import audit
+from core import audit, timing
 from core.changes.model import Json
 from core.clock import Clock
 from core.errors import StorageError
@@ -25,13 +25,13 @@ from core.storage.rows import UnreadableValueError
 from core.storage.tables import COPIES, OUTBOX
 
 T = TypeVar("T")
-CLAIM_SECONDS = 30.0
+CLAIM_SECONDS: Final = timing.CLAIM_SECONDS
 NEWS = "news:"
 QUIET = "quiet hours"
 """Why a message waits that is held back on purpose, in place of an error."""
 GATHERED = 500
 KINDS = ("card", "notice", "event", "news")
-LEFT_SECONDS = 60.0
+LEFT_SECONDS: Final = timing.LEFT_SECONDS
 """What this process cannot read is left to others for so long before it is looked at again."""
 UNREADABLE = "cannot be read by this version"
 MAX_ERROR = 300

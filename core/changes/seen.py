@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 from sqlalchemy.engine import Connection
 
+from core import timing
 from core.changes.model import Json
 from core.storage import rows
 from core.storage.rows import UnreadableRow
@@ -21,9 +22,9 @@ from core.wayscloud.models import Server
 FLEET: Final = "seen_fleet"
 AWAY: Final = "seen_away"
 ALARMS: Final = "seen_alarms"
-KEEP_SECONDS: Final = 3600.0
+KEEP_SECONDS: Final = timing.FLEET_KEPT_SECONDS
 """A fleet that nobody looked at for longer is not compared with: what happened since is no news."""
-FRESH_SECONDS: Final = 300.0
+FRESH_SECONDS: Final = timing.FLEET_FRESH_SECONDS
 """The row of a fleet that stays as it is gets a new time no more often than this."""
 
 

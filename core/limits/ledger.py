@@ -5,10 +5,12 @@ so whoever counts then counts alone, and sees whatever was stored before.
 """
 
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from core import timing
 from core.changes import codec
 from core.changes.model import Change, State
 from core.errors import NotAllowed
@@ -17,7 +19,7 @@ from core.policy.facts import BILLED
 from core.storage import rows
 from core.storage.tables import CHANGES
 
-APPEARING = 600.0  # seconds within which a server that was made shows in the list
+APPEARING: Final = timing.APPEARING_SECONDS
 UNDER_WAY = (State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON)
 
 

@@ -5,10 +5,11 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
+from core import timing
 from core.changes.model import Approvers, Decision
 from core.errors import ConfigurationError
 from core.policy.default import OWN_CHANNEL, default_rules
@@ -25,7 +26,7 @@ SECTIONS = ("settings", "workspace", "rule", "limits")  # what `vpsops.toml` may
 MAX_RULES = 500
 DURATION = re.compile(r"^(\d{1,6})\s*(m|h|d)$")
 UNIT = {"m": 60.0, "h": 3600.0, "d": 86400.0}
-LONGEST = 7 * 86400.0
+LONGEST: Final = timing.HOLD_DAYS * timing.DAY_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import anyio
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ from anyio import CapacityLimiter, to_thread
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 
+from core import timing
 from core.clock import Clock
 from core.errors import StorageError
 from core.storage import engines, schema
@@ -29,10 +30,10 @@ T = TypeVar("T")
 Work = Callable[[Connection], T]
 
 logger = structlog.get_logger(__name__)
-RETRY_SECONDS = 5.0
-SCHEMA_SECONDS = 0.9
+RETRY_SECONDS: Final = timing.RETRY_SECONDS
+SCHEMA_SECONDS: Final = timing.SCHEMA_SECONDS
 """Less than the pause between two heartbeats, so that each of them looks."""
-PAUSE_SECONDS = 0.1
+PAUSE_SECONDS: Final = timing.PAUSE_SECONDS
 AGAIN = frozenset({"40001", "40P01"})  # PostgreSQL: serialization failure, deadlock
 ITS_OWN = (DataError, IntegrityError, NotSupportedError, ProgrammingError)  # the fault of what was asked
 

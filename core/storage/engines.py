@@ -6,26 +6,27 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from core import timing
 from core.errors import ConfigurationError
 from core.storage.files import FileIdentity, StoreFiles, read_only_query
 
-BUSY_SECONDS = 5.0
+BUSY_SECONDS: Final = timing.BUSY_SECONDS
 READERS = 2
 WRITE, READ = "BEGIN IMMEDIATE", "BEGIN"
 WRITE_AHEAD, WAL_TRIES = "PRAGMA journal_mode=WAL", 20
 PG_KEPT = 3  # of them stay open while nothing happens, besides the one that listens
 PG_PATIENCE: dict[str, Any] = {
-    "connect_timeout": 5,
+    "connect_timeout": timing.CONNECT_SECONDS,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
-    "tcp_user_timeout": 15_000,
+    "tcp_user_timeout": timing.SILENT_SECONDS * 1000,
 }
 # A server or a role may be set to forget its last commits in a crash: an intention must not be among them.
 DURABLE = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"

@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
+from core import timing
 from core.clock import Clock
 from core.errors import StorageError
 from core.storage.capability import Capability
@@ -25,10 +26,10 @@ from core.storage.riders import Rider, carry
 from core.storage.tables import LEASES, PROCESSES
 from core.supervision import RoundRecorder, no_record
 
-BEAT_SECONDS = 1.0
-DEAD_SECONDS = 5.0
-CERTAIN_SECONDS = 3.5
-HORIZON_SECONDS = 600.0
+BEAT_SECONDS: Final = timing.BEAT_SECONDS
+DEAD_SECONDS: Final = timing.DEAD_SECONDS
+CERTAIN_SECONDS: Final = timing.CERTAIN_SECONDS
+HORIZON_SECONDS: Final = timing.HORIZON_SECONDS
 
 
 def ahead(column: sa.ColumnElement[Any], tick: float) -> sa.ColumnElement[bool]:
@@ -140,7 +141,7 @@ class Process:
 
     async def leave(self) -> None:
         """Sign off, so that others take over at once."""
-        with anyio.move_on_after(2, shield=True):
+        with anyio.move_on_after(timing.LEAVE_SECONDS, shield=True):
             try:
                 await self.database.transact(self._leave, wake=True)
             except StorageError:

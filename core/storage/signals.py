@@ -13,18 +13,20 @@ import sqlite3
 from collections import deque
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, closing
+from typing import Final
 from weakref import WeakValueDictionary
 
 import anyio
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from core import timing
 from core.clock import Clock
 from core.storage.engines import PG_PATIENCE, Pools
 from core.supervision import Supervisor
 
-LOOK_SECONDS = 0.25
-AWAY_SECONDS = 1.0
+LOOK_SECONDS: Final = timing.SIGNAL_SECONDS
+AWAY_SECONDS: Final = timing.SIGNAL_AWAY_SECONDS
 ANY = ""
 """The topic of who waits for any commit; as what a commit is about, everything."""
 OUTBOX = "outbox"

@@ -9,6 +9,7 @@ import stamina
 from anyio import to_thread
 
 from core.clock import Clock
+from core.timing import TransportSettings
 from core.wayscloud.departure import Departure
 from core.wayscloud.errors import (
     InvalidRequest,
@@ -29,7 +30,7 @@ from core.wayscloud.models import JSON
 from core.wayscloud.parse import Declined, OtherShape
 from core.wayscloud.routes import Route
 from core.wayscloud.said import said, said_in
-from core.wayscloud.transport import Answer, Lane, Transport, TransportSettings
+from core.wayscloud.transport import Answer, Lane, Transport
 from core.wayscloud.verdict import clearly_refused, error_for, seconds_until, unknown
 
 T = TypeVar("T")

@@ -5,7 +5,9 @@ from copy import copy
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+from core import timing
 from core.clock import Clock
+from core.timing import DEFAULT_TRANSPORT, TransportSettings
 from core.together import Shared
 from core.wayscloud import parse, routes
 from core.wayscloud.caller import Caller
@@ -13,11 +15,11 @@ from core.wayscloud.credentials import Credentials
 from core.wayscloud.departure import Departure
 from core.wayscloud.errors import NotFound
 from core.wayscloud.models import JSON, Accepted, Listing, NewServer, OsTemplate, Plan, Region, Server, Usage
-from core.wayscloud.transport import DEFAULTS, HttpTransport, Lane, Transport, TransportSettings
+from core.wayscloud.transport import HttpTransport, Lane, Transport
 from core.wayscloud.validate import validate_id
 
 T = TypeVar("T")
-YOUNG_SECONDS: Final = 1.0
+YOUNG_SECONDS: Final = timing.SHARED_SECONDS
 CALLS: Final = 2
 """Of the eight calls that may be under way, so many may ask the same thing."""
 DEFAULT_URL: Final = "https://api.wayscloud.services"
@@ -38,7 +40,7 @@ class Wayscloud:
         *,
         base_url: str = DEFAULT_URL,
         clock: Clock,
-        settings: TransportSettings = DEFAULTS,
+        settings: TransportSettings = DEFAULT_TRANSPORT,
         http_transport: HttpTransport | None = None,
     ) -> None:
         transport = Transport(credentials, base_url=base_url, settings=settings, http_transport=http_transport)

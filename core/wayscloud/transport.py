@@ -13,6 +13,7 @@ import anyio
 import httpx
 
 from core.errors import ConfigurationError
+from core.timing import TransportSettings
 from core.wayscloud.body import Body, read_body
 from core.wayscloud.credentials import Credentials
 from core.wayscloud.departure import ConnectionClosedError, Crossing, Departure
@@ -31,35 +32,6 @@ NEVER_LEFT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class TransportSettings:
-    """Bounds on everything, in seconds unless named otherwise.
-
-    Ten thousand servers, each with every field that any source names, are 6 MB of JSON: they fit `max_body_bytes`.
-    """
-
-    connect_seconds: float = 5.0
-    read_seconds: float = 20.0
-    write_seconds: float = 10.0
-    prepare_seconds: float = 15.0
-    queue_seconds: float = 30.0
-    attempt_seconds: float = 30.0
-    change_seconds: float = 60.0
-    total_seconds: float = 75.0
-    attempts: int = 3
-    wait_initial: float = 0.5
-    wait_max: float = 5.0
-    wait_jitter: float = 0.5
-    retry_after_cap: float = 20.0
-    max_body_bytes: int = 8 * 1024 * 1024
-    max_in_flight: int = 8
-    max_work: int = 64
-    max_writes: int = 64
-    max_redirects: int = 3
-    max_reconnects: int = 2
-
-
-DEFAULTS: Final = TransportSettings()
 NO_KEY: Final = "Set WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN."
 
 

@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from core.timing import TransportSettings
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.credentials import Credentials
-from core.wayscloud.transport import TransportSettings
 from tests.fakes.clock import FakeClock
 
 KEY: Final = "wayscloud_vps_abc1234567_0123456789abcdefSECRET"

@@ -4,6 +4,7 @@ from core.timing import Timing
 
 QUICK = Timing(
     keep_seconds=0.2,
+    look_budget=0.1,
     poll_young=0.1,
     poll_grown=0.2,
     poll_old=0.4,

@@ -16,11 +16,10 @@ from core.storage import Connection, Database
 from core.storage.engines import Pools
 from core.storage.leases import Process
 from core.storage.signals import Signals
-from core.timing import Timing
+from core.timing import Timing, TransportSettings
 from core.watch import Watcher
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.credentials import Credentials
-from core.wayscloud.transport import TransportSettings
 from playground.wayscloud.app import SimulatorApp
 from tests.fakes.clock import FakeClock
 

@@ -21,10 +21,9 @@ from core.storage import Connection, Database, open_database
 from core.storage.engines import DEFAULT_OPTIONS, PostgresOptions
 from core.storage.leases import Process
 from core.storage.tables import OUTBOX
-from core.timing import Timing
+from core.timing import Timing, TransportSettings
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.credentials import Credentials
-from core.wayscloud.transport import TransportSettings
 from playground.wayscloud import faults
 from playground.wayscloud.model import Server
 from playground.wayscloud.model import State as Really

@@ -13,11 +13,11 @@ import pytest
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.tls import TLSStream
 
+from core.timing import TransportSettings
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.credentials import Credentials
 from core.wayscloud.errors import NotSent
 from core.wayscloud.models import NewServer
-from core.wayscloud.transport import TransportSettings
 from tests.fakes.clock import FakeClock
 from tests.fakes.names import NAME, resolve_after
 from tests.fakes.provider import KEY, QUICK, SERVER_ID, answers, raw, silent, wire

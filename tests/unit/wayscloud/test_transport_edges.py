@@ -6,12 +6,13 @@ import httpx
 import pytest
 
 from core.errors import ConfigurationError
+from core.timing import TransportSettings
 from core.wayscloud.body import Body
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.credentials import Credentials
 from core.wayscloud.errors import NotSent, OutcomeUnknown, Unreachable, UntrustedRedirect
 from core.wayscloud.models import NewServer
-from core.wayscloud.transport import Answer, Transport, TransportSettings
+from core.wayscloud.transport import Answer, Transport
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import BASE, KEY, QUICK, SERVER_ID, Provider, Reply
 

@@ -1,0 +1,133 @@
+"""Time limits agree with each other, and stand in one module."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+import core
+from core import timing
+from core.timing import DEFAULT_TIMING, DEFAULT_TRANSPORT, RELATIONS, Relation, holds, seconds_of
+from tests.fakes.timing import QUICK
+
+ROOT: Final = Path(core.__file__).parent.parent
+PRODUCT: Final = ("core", "bot", "mcp_server")
+TIMES: Final = ("SECONDS", "MINUTES", "HOURS", "DAYS", "WAIT", "PATIENCE", "TIMEOUT", "GRACE", "DELAY", "TTL", "LEEWAY")
+ELSEWHERE: Final = {
+    # How a screen is kept current: nothing waits for it, and no other limit rests on it.
+    "bot/answers.py": {"PATIENCE", "CARD_SECONDS", "LOOK_SECONDS"},
+    "bot/homes.py": {"OPEN_SECONDS", "LIST_SECONDS", "TROUBLE_SECONDS", "WAIT_SECONDS"},
+    "bot/links.py": {"LINK_SECONDS"},
+    "bot/notifications.py": {"REFRESH_SECONDS"},
+    "bot/notify_words.py": {"MINUTES"},  # a word's unit
+    "bot/on_home.py": {"SETTLE_SECONDS", "PAUSE_SECONDS", "EACH_SECONDS", "LOOK_SECONDS"},
+    "bot/parts.py": {"CATALOGUE_SECONDS"},
+    "bot/personal.py": {"BURST_SECONDS"},
+    "bot/suggest.py": {"SECONDS"},
+    "core/audit_cli.py": {"FOLLOW_SECONDS"},
+    "core/changes/usual.py": {"FRESH_SECONDS"},
+    "core/health.py": {"SLOW_SECONDS"},
+    "mcp_server/as_task.py": {"YOUNG_SECONDS"},
+    "mcp_server/completions.py": {"PATIENCE", "SERVERS_SECONDS", "CATALOGUE_SECONDS", "FAILED_SECONDS"},
+    "mcp_server/live.py": {"READY_SECONDS"},
+    "mcp_server/prompts.py": {"PATIENCE", "MOST_HOURS"},
+    "mcp_server/resources.py": {"CATALOGUE_TTL_MS", "SETTLED_TTL_MS"},
+    "mcp_server/server.py": {"LIST_TTL_MS"},
+    "mcp_server/token_cli.py": {"MOST_DAYS"},  # what may be typed
+    # Not a time of ours: a status code, and what the kernel does with connections that nobody uses.
+    "core/wayscloud/verdict.py": {"REQUEST_TIMEOUT"},
+    "core/storage/engines.py": {"PG_PATIENCE"},
+    "core/rejections.py": {"EVERY_SECONDS"},  # of log lines
+    # The pace that Slack documents for one channel.
+    "bot/pacing.py": {"POST_SECONDS", "EDIT_SECONDS"},
+    # How the event loop is shared within a process, in thousandths.
+    "bot/courtesy.py": {"QUIET_SECONDS", "PATIENCE_SECONDS", "SLOW_SECONDS"},
+    "core/loop.py": {"SWITCH_SECONDS"},
+    # What an HTTP server says to a client, and how it closes a socket.
+    "core/serving.py": {"CLOSE_SECONDS", "RETRY_SECONDS"},
+}
+
+
+def written_here(path: Path) -> Iterator[str]:
+    """Yield the module-level names of times whose value is written as a number."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+        numbers = value is not None and any(
+            isinstance(part, ast.Constant) and isinstance(part.value, int | float) for part in ast.walk(value)
+        )
+        for target in targets:
+            if numbers and isinstance(target, ast.Name) and set(target.id.split("_")) & set(TIMES):
+                yield target.id
+
+
+@pytest.mark.parametrize(
+    "relation", RELATIONS, ids=lambda one: f"{' + '.join(one.shorter)} <= {' + '.join(one.longer)}"
+)
+@pytest.mark.requirement("time-limits-agree")
+def test_a_relation_holds(relation: Relation) -> None:
+    """With the defaults, which are what runs."""
+    shorter, longer = [[seconds_of(name) for name in names] for names in (relation.shorter, relation.longer)]
+    assert holds(relation), f"{relation.why}: {shorter} is longer than {longer}"
+
+
+def test_a_relation_that_does_not_hold_is_noticed() -> None:
+    """Two limits that contradict each other, as a window shorter than what it had to hold once did."""
+    broken = {one for one in RELATIONS if not holds(one, replace(DEFAULT_TIMING, look_budget=30.0))}
+    assert {one.shorter[0] for one in broken} == {"timing.look_budget"}
+    broken = {one for one in RELATIONS if not holds(one, transport=replace(DEFAULT_TRANSPORT, change_seconds=600.0))}
+    assert len(broken) == 1
+
+
+def test_no_limit_is_forgotten() -> None:
+    """Each limit on how the engine, the provider and Slack wait for each other is in some relation, or says why not."""
+    alone = {
+        "timing.write_burst", "timing.sends", "timing.poll_idle", "timing.poll_jitter", "timing.outage_seconds",
+        "timing.breaks", "timing.escalate_share", "timing.remind_share", "timing.clock_skew",
+        "transport.write_seconds", "transport.wait_initial", "transport.wait_jitter",
+    }  # fmt: skip
+    named = {name for relation in RELATIONS for name in (*relation.shorter, *relation.longer)}
+    every = {f"timing.{field.name}" for field in fields(DEFAULT_TIMING)}
+    every |= {f"transport.{one.name}" for one in fields(DEFAULT_TRANSPORT) if one.type is float or one.type == "float"}
+    assert every - named == alone
+
+
+def test_no_limit_is_written_elsewhere() -> None:
+    """A time limit that is written where it is used is one that nobody compares: it belongs into `core/timing.py`.
+
+    What only a screen or a socket knows of is named in `ELSEWHERE`, with the reason.
+    """
+    found: dict[str, set[str]] = {}
+    for folder in PRODUCT:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            name = path.relative_to(ROOT).as_posix()
+            if name != "core/timing.py" and (names := set(written_here(path))):
+                found[name] = names
+    strangers = {name: names - ELSEWHERE.get(name, set()) for name, names in found.items()}
+    assert {name: names for name, names in strangers.items() if names} == {}
+    gone = {name: names - found.get(name, set()) for name, names in ELSEWHERE.items()}
+    assert {name: names for name, names in gone.items() if names} == {}
+
+
+def test_every_relation_says_why() -> None:
+    """A bound without its reason is moved by the next who is in its way."""
+    assert all(len(relation.why.split()) >= 3 for relation in RELATIONS)
+    assert len(set(RELATIONS)) == len(RELATIONS)
+
+
+def test_the_tests_own_limits_are_in_proportion() -> None:
+    """What concerns the order of a write, an end and a look-up holds for shortened times as well."""
+    kept = {"timing.look_budget", "timing.poll_young", "timing.poll_grown", "timing.late_pause"}
+    broken = [one for one in RELATIONS if set(one.shorter) | set(one.longer) <= kept and not holds(one, QUICK)]
+    assert broken == []
+
+
+def test_days_count_as_days() -> None:
+    """A name says its unit."""
+    assert seconds_of("HOLD_DAYS") == 7 * timing.DAY_SECONDS
+    assert seconds_of("MESSAGE_RETRY_SECONDS") == max(timing.MESSAGE_RETRY_SECONDS)
