@@ -10,6 +10,7 @@ from bot.sealing import Sealer
 from bot.slack import Slack, SlackError
 from core import exits
 from core.clock import Clock
+from core.errors import UnreadableRowError
 from core.findings import Finding, fail, ok, warn
 from core.settings import Settings
 from core.storage import open_database
@@ -44,7 +45,10 @@ def _asked(workspaces: Workspaces, settings: Settings) -> list[Finding]:
 
 
 async def _workspace(kept: Installations, session: aiohttp.ClientSession, settings: Settings, team: str) -> Finding:
-    known = await kept.of(team)
+    try:
+        known = await kept.of(team)
+    except UnreadableRowError as error:
+        return warn(AREA, error.message, AGAIN)
     if known is None:
         todo = "Somebody of it opens /slack/install; if somebody has, VPSOPS_STATE_KEY is not what it was"
         return warn(AREA, f"{team} does not have the app, or its token cannot be opened", todo)

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 import structlog
 from slack_bolt.error import BoltError
-from slack_sdk.oauth.installation_store import Installation
+from slack_sdk.oauth.installation_store import Bot, Installation
 from slack_sdk.oauth.installation_store.async_installation_store import AsyncInstallationStore
 from slack_sdk.oauth.installation_store.sqlalchemy import SQLAlchemyInstallationStore
 from slack_sdk.oauth.state_store.async_state_store import AsyncOAuthStateStore
@@ -25,7 +25,7 @@ from core import timing
 from core.clock import Clock
 from core.errors import StorageError
 from core.settings import Settings
-from core.storage import Database
+from core.storage import Database, rows
 from core.workspaces import teams_of
 
 STATE_SECONDS: Final = timing.INSTALL_SECONDS
@@ -92,10 +92,13 @@ class Installations(AsyncInstallationStore):
         log.info("workspace installed the app", team=kept.team_id, name=kept.team_name)
 
     async def of(self, team: str) -> Installed | None:
-        """Return a workspace's name and token as they are now, if it may have the app; raises `StorageError`."""
+        """Return a workspace's name and token as they are now, if it may have the app; raises `StorageError`.
+
+        `UnreadableRowError` is one: that an installation cannot be read does not say that there is none.
+        """
         if team not in self._teams:
             return None
-        bot = await self._read(lambda store: store.find_bot(enterprise_id=None, team_id=team))
+        bot = await self._bot(team)
         if bot is None:
             return None
         token = self._sealer.open(bot.bot_token, self._about(team))
@@ -103,6 +106,16 @@ class Installations(AsyncInstallationStore):
             log.error("a workspace's token cannot be opened", team=team, hint="VPSOPS_STATE_KEY is not what it was.")
             return None
         return Installed(team, bot.team_name or "", token)
+
+    async def _bot(self, team: str) -> Bot | None:
+        try:
+            return await self._read(lambda store: store.find_bot(enterprise_id=None, team_id=team))
+        except StorageError:
+            raise
+        except Exception as error:
+            row = rows.UnreadableRow("slack_bots", team, type(error).__name__)
+            rows.note(row)
+            raise row.error from error
 
     async def token(self, team: str) -> str | None:
         """Return a workspace's token as it is now, if it has the app; raises `StorageError`."""

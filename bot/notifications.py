@@ -389,7 +389,7 @@ class Deliverer:
         for team in teams:
             try:
                 await (await self._at(team)).announce(message)
-            except NotInstalled as error:
+            except (NotInstalled, UnreadableRowError) as error:
                 log.info("nothing announced where the app is not", error=error.message)
         return ()
 

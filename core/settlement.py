@@ -19,6 +19,7 @@ from core.changes.model import Change, State
 from core.clock import Clock
 from core.errors import StaleChange, StorageError
 from core.storage.database import Database
+from core.supervision import error_id_of
 from core.timing import Timing
 from core.wayscloud import errors as provider_errors
 from core.wayscloud.client import Wayscloud
@@ -50,7 +51,9 @@ class Settlement:
         self._forget({change.id for change in changes})
         to_read: list[tuple[Change, Found]] = []
         for change in (self._known(one) for one in changes):
-            found = judge(change, look, None, self.timing)
+            found = self._judge(change, look)
+            if found is None:
+                continue
             if found.finding in READ and found.server is not None:
                 to_read.append((change, found))
             else:
@@ -62,6 +65,14 @@ class Settlement:
             if self._misses.get(change.id) and (change, found) not in quick:
                 self._read_apart(change, found, look, group)
         await self._store_uptimes(changes)
+
+    def _judge(self, change: Change, look: Look) -> Found | None:
+        """Return what the list alone says of a change; nothing where saying it breaks, which is that change's alone."""
+        try:
+            return judge(change, look, None, self.timing)
+        except Exception as error:  # as in `_each`
+            LOG.exception("settling broke", change=change.id, error_id=error_id_of(error))
+            return None
 
     def _forget(self, kept: set[str]) -> None:
         for memory in (self._uptimes, self._misses, self._tried):

@@ -15,6 +15,7 @@ from bot import installations
 from bot.doctor_workspaces import check_workspaces
 from bot.installations import Installations, InstallRefused, States, keys_of
 from bot.sealing import Sealer
+from core.errors import UnreadableRowError
 from core.settings import Settings
 from core.storage import Database, open_database
 from core.storage.tables import SLACK_BOTS, SLACK_INSTALLATIONS, SLACK_OAUTH_STATES
@@ -220,3 +221,22 @@ async def test_doctor_says_how_each_workspace_stands(desk: Desk) -> None:
         slack[TEAM].desk.state.token_refused = "token_revoked"
         said = " | ".join(f"{one.level} {one.what}" for one in await check_workspaces(settings, VirtualClock()))
         assert "fail Slack does not accept the token of T0ACME (token_revoked)" in said
+
+
+async def test_an_installation_that_cannot_be_read_is_not_told_as_none(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its messages and deliveries wait for a process that can read it; another workspace's do not."""
+    await desk.kept.async_save(installation())
+    await desk.kept.async_save(installation(team="T0BETA"))
+    sound = SQLAlchemyInstallationStore.find_bot
+
+    def find_bot(store: SQLAlchemyInstallationStore, *, team_id: str, **more: Any) -> Any:
+        if team_id == TEAM:
+            raise ValueError("Couldn't parse datetime string: 'soon'")
+        return sound(store, team_id=team_id, **more)
+
+    monkeypatch.setattr(SQLAlchemyInstallationStore, "find_bot", find_bot)
+    with pytest.raises(UnreadableRowError):
+        await desk.kept.token(TEAM)
+    assert await desk.kept.token("T0BETA") == ACME.bot_token

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 import structlog
 
 from core import engine as engine_module
-from core.changes import claims, store
+from core import settlement
+from core.changes import claims, lookup, store
 from core.changes.execute import Runner
 from core.changes.keeper import Keeper
 from core.changes.model import Change, State
@@ -178,3 +179,19 @@ async def test_a_run_of_an_unknown_operation_is_not_begun(stage: Stage) -> None:
     await stage.engine._runner.run("chg_new")
     found = await stage.database.read(lambda connection: store.load(connection, "chg_new"))
     assert (found.state, found.version) == (State.APPROVED, 1)
+
+
+async def test_a_change_whose_look_breaks_holds_up_no_other(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a look says of one change is told of that one."""
+    sound = lookup.judge
+
+    def judge(one: Change, *rest: Any) -> Any:
+        if one.target.hostname == "poison.example.com":
+            raise ZeroDivisionError
+        return sound(one, *rest)
+
+    monkeypatch.setattr(settlement, "judge", judge)
+    names = [stage.server(name).hostname for name in ("poison.example.com", "sound.example.com")]
+    bad, good = [await stage.confirmed("stop", server=name) for name in names]
+    assert (await ended(stage, good.id)).state is State.SUCCEEDED
+    assert (await stage.gate.get(bad.id)).state is State.WATCHING
