@@ -31,6 +31,12 @@ SLOW_SECONDS: Final = 60.0
 NOT_FOR_FILES: Final = frozenset({"proc", "sysfs", "cgroup", "cgroup2", "devpts", "securityfs"})
 """Where even root makes no files, though the rights say so."""
 SHOWN: Final = 5
+RUNS: Final = "changes to run"
+QUEUES: Final = (
+    (RUNS, CHANGES.c.updated_at, CHANGES.c.state == State.APPROVED.value),
+    ("messages to people", OUTBOX.c.created_at, OUTBOX.c.state == "waiting"),
+    ("deliveries from Slack", INBOX.c.received_at, INBOX.c.done_at.is_(None)),
+)
 
 
 async def check_storage(settings: Settings, clock: Clock) -> Sequence[Finding]:
@@ -174,6 +180,27 @@ async def look_at_claims(database: Database, _: Settings) -> Sequence[Finding]:
     return [warn("changes", f"{len(left)} can be run by no living process: {listed(left)}", todo)]
 
 
+async def look_at_queues(database: Database, _: Settings) -> Sequence[Finding]:
+    """Say how much waits in each queue, and for how long its oldest has waited."""
+    now = database.clock.now().timestamp()
+
+    def work(connection: Connection) -> list[tuple[str, int, float]]:
+        found = []
+        for name, since, where in QUEUES:
+            depth, oldest = connection.execute(sa.select(sa.func.count(), sa.func.min(since)).where(where)).one()
+            found.append((name, depth, max(0.0, now - oldest) if depth else 0.0))
+        return found
+
+    queues = await database.read(work)
+    said = "; ".join(
+        f"{depth} {name}" + (f", the oldest for {age:.0f} s" if depth else "") for name, depth, age in queues
+    )
+    slow = [name for name, depth, age in queues if depth and age > SLOW_SECONDS and name == RUNS]
+    if slow:
+        return [warn("queues", said, "Approved changes wait for over a minute: start vpsops bot or worker, or another")]
+    return [ok("queues", said)]
+
+
 async def look_at_messages(database: Database, settings: Settings) -> Sequence[Finding]:
     """Say what was not delivered to people, and what of theirs was not worked on."""
     late = database.clock.now().timestamp() - SLOW_SECONDS
@@ -246,6 +273,7 @@ LOOKS: Final[tuple[Callable[[Database, Settings], Awaitable[Sequence[Finding]]],
     look_at_continuity,
     look_at_rows,
     look_at_claims,
+    look_at_queues,
     look_at_messages,
     look_at_trail,
 )

@@ -64,7 +64,7 @@ def test_all_is_well_where_a_process_runs(
     clock = FakeClock(WEB.created_at)
     code, lines = storage(capsys, stored, clock, **SLACK)
     assert code == 0
-    assert [line.split()[0] for line in lines.values()] == ["ok"] * 5
+    assert [line.split()[0] for line in lines.values()] == ["ok"] * 6
     assert "answers in 0 ms, its schema is this version's" in lines["database"]
     assert "1 alive: slack; 2 changes open" in lines["processes"]
     assert f"the trail is whole up to record {RECORDS}" in lines["audit"]

@@ -13,6 +13,9 @@ from core.changes import claims, codec
 from core.changes.keeper import BATCH, LEAST, Keeper
 from core.changes.model import Change, State, Target
 from core.changes.progress import mine_to_refresh
+from core.findings import Level
+from core.health import look_at_queues
+from core.settings import Settings
 from core.storage import Connection, Database, open_database
 from core.storage.leases import Process
 from core.storage.tables import CHANGES
@@ -138,3 +141,13 @@ async def test_a_claim_says_whose_the_change_is(database: Database) -> None:
     await database.transact(lambda connection: claims.claim(connection, EVERYTHING, "me", 5.0, 9))
     row = sa.select(CHANGES.c.id, CHANGES.c.owner, CHANGES.c.version, CHANGES.c.updated_at)
     assert (await database.read(lambda connection: connection.execute(row).one())) == (ident, "me", 2, 5.0)
+
+
+async def test_doctor_says_how_much_waits_and_for_how_long(database: Database) -> None:
+    """Depth and age of each queue; approved changes that wait for over a minute are a warning."""
+    (found,) = await look_at_queues(database, Settings())
+    assert found.level is Level.OK
+    assert found.what == "0 changes to run; 0 messages to people; 0 deliveries from Slack"
+    await backlog(database, State.APPROVED, 3, sent_at=None)
+    (found,) = await look_at_queues(database, Settings())
+    assert (found.level, found.what.split(";")[0]) == (Level.WARN, "3 changes to run, the oldest for 3600 s")
