@@ -16,7 +16,7 @@ from anyio.streams.text import TextReceiveStream
 from playground.slack.workspace import Workspace
 
 KEY = "wayscloud_vps_demo1_NOT-A-REAL-SECRET"
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 STOP_SECONDS = 5.0
 
 

@@ -12,7 +12,7 @@ from playground.processes import StageError
 from playground.slack.entities import Message
 from playground.stage import Stage, set_stage
 
-SCENE_SECONDS = 30.0
+SCENE_SECONDS = 120.0
 OPS, APPROVALS = "C0OPS", "C0APPROVALS"
 NEW = {"hostname": "app03.example.com", "plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
 

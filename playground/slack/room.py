@@ -92,7 +92,7 @@ class Room:
         """Return the calls of one Web API method, oldest first."""
         return [each for each in self.log if each.method == method]
 
-    async def wait_for(self, find: Callable[[], T], limit: float = 5.0) -> T:
+    async def wait_for(self, find: Callable[[], T], limit: float = 60.0) -> T:
         """Return what `find` returns once it is true, looked at after every change; raises TimeoutError."""
         with anyio.fail_after(limit):
             while not (found := find()):

@@ -18,9 +18,10 @@ from mcp_server.sessions import REQUESTS_EACH, SESSIONS_EACH
 from mcp_server.subscriptions import MAX_STREAMS, MAX_STREAMS_EACH
 from tests.fakes.databases import migrated
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.http_bench import ACCEPT, ANN_TOKEN, BOB_TOKEN, ENVELOPE, NEW, call, post, serving, with_tokens
 
-BOUND = 60.0
+BOUND = PATIENCE_SECONDS
 CLIENT = {"name": "raw", "version": "1"}
 INITIALIZE: dict[str, Any] = {
     "jsonrpc": "2.0",

@@ -20,8 +20,9 @@ from starlette.routing import Route
 
 from core.connections import CONNECTIONS, RESERVED_FILES, Bounds, connections_for
 from core.serving import listen, serve
+from tests.harness.waiting import PATIENCE_SECONDS
 
-BOUND: Final = 60.0
+BOUND: Final = PATIENCE_SECONDS
 SMALL: Final = Bounds(connections=20, head_bytes=8_192, headers=50, head_seconds=1.0, body_seconds=1.0)
 PATIENT: Final = Bounds(connections=20, head_bytes=8_192, headers=50, head_seconds=BOUND, body_seconds=BOUND)
 

@@ -102,7 +102,7 @@ async def test_their_forms_and_menus_are_dead(tmp_path: Path, shape: str) -> Non
     async with world(tmp_path) as here:
         slack = here.stage.slack
         await slack.command("alice", "approvals", "/vps", "create")
-        view = await slack.wait_for(lambda: _ready(here), 60)
+        view = await slack.wait_for(lambda: _ready(here))
         assert isinstance(view, View)
         assert (await slack.options("alice", view, "plan", "")).options
         stolen = replace(view, user="U0EVE")

@@ -71,7 +71,7 @@ async def test_a_late_form_makes_no_server(tmp_path: Path) -> None:
     async with world(tmp_path, PRIVATE_SCENE) as here:
         slack = here.stage.slack
         await slack.command("alice", "ops", "/vps", "create")
-        await slack.wait_for(lambda: "Total" in str(slack.modal("alice")), 60)
+        await slack.wait_for(lambda: "Total" in str(slack.modal("alice")))
         view = slack.modal("alice")
         assert view is not None
         state = {"hostname": {"hostname": {"type": "plain_text_input", "value": "late01.example.com"}}}

@@ -13,6 +13,7 @@ from core.settings import Settings, load_settings
 from mcp_server.site import site_of
 from tests.fakes.databases import migrated
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.http_bench import ENVELOPE, serving
 
 LIST = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": ENVELOPE}})
@@ -38,7 +39,7 @@ async def status(core: Core, *lines: str) -> int:
         head = "\r\n".join(("POST /mcp HTTP/1.1", *(line.replace("PORT", str(port)) for line in lines), *fixed))
         async with await anyio.connect_tcp("127.0.0.1", port) as stream:
             await stream.send(f"{head}\r\n\r\n{LIST}".encode())
-            with anyio.fail_after(60):
+            with anyio.fail_after(PATIENCE_SECONDS):
                 return int((await stream.receive()).split()[1])
 
 

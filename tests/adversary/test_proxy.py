@@ -13,6 +13,7 @@ from core.settings import Settings
 from mcp_server.site import site_of
 from tests.fakes.databases import migrated
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.http_bench import call, post, serving
 
 SLACK = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_SIGNING_SECRET": "0123456789abcdef"}
@@ -37,7 +38,7 @@ def test_what_a_proxy_must_reach_does_not_start_without_tokens(tmp_path: Path, g
     """`vpsops serve` says what to set, and nothing is served."""
     env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), **given}
     program = [sys.executable, "-m", "vpsops", "serve", "--http", "127.0.0.1:0"]
-    ended = subprocess.run(program, env=env, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(program, env=env, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "through a proxy" in ended.stderr
     assert "VPSOPS_HTTP_TOKENS_FILE" in ended.stderr

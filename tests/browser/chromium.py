@@ -12,10 +12,12 @@ from playwright.async_api import ConsoleMessage, Error, Request, async_playwrigh
 from playwright.async_api import Page as Tab
 from playwright.async_api import TimeoutError as TooLate
 
+from tests.harness.waiting import PATIENCE_SECONDS
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ("--disable-quic", "--disable-gpu", "--no-first-run", "--disable-sync", "--disable-component-update")
-START_SECONDS = 30.0
-WAIT_SECONDS = 5.0
+START_SECONDS = PATIENCE_SECONDS
+WAIT_SECONDS = PATIENCE_SECONDS
 HERE = ("http://127.0.0.1:", "data:", "about:", "blob:")
 LOOK = "() => { try { const so = SO; return so instanceof Node ? true : so; } catch { return false; } }"
 

@@ -8,8 +8,9 @@ import pytest
 
 from playground.processes import running_command
 from tests.browser.chromium import Browser, Page, running_browser
+from tests.harness.waiting import PATIENCE_SECONDS
 
-READY_SECONDS = 20.0
+READY_SECONDS = PATIENCE_SECONDS
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR")
 
 

@@ -8,9 +8,10 @@ import anyio
 
 from playground.processes import running_command
 from tests.browser.chromium import Page, running_browser
+from tests.harness.waiting import PATIENCE_SECONDS
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
-SCENE_SECONDS = 30.0
+SCENE_SECONDS = PATIENCE_SECONDS
 STEP = "document.querySelector('.steps .now') && document.querySelector('[data-scene-state]').dataset.step"
 
 

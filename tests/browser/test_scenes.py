@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.browser.chromium import Page
+from tests.harness.waiting import PATIENCE_SECONDS
 
 SCENES = ("command", "confirmation", "approval", "provisioning", "failure", "outsider")
-SCENE_SECONDS = 30.0
+SCENE_SECONDS = PATIENCE_SECONDS
 PASSED = "document.querySelector('[data-scene-state=passed]')"
 WATCHED = "document.querySelector('.steps .now')"
 STEP = "document.querySelector('[data-scene-state]')?.dataset"

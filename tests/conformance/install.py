@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from tests.harness.waiting import PATIENCE_SECONDS
+
 HERE: Final = Path(__file__).parent
 CACHE: Final = HERE.parents[1] / "build" / "conformance"
 FILES: Final = ("package.json", "package-lock.json")
@@ -53,7 +55,9 @@ def node_of(place: Path) -> str:
     own = shutil.which("node")
     if own is None:
         raise Missing(f"Node {OLDEST_NODE[0]}.{OLDEST_NODE[1]} or newer is needed")
-    said = subprocess.run([own, "--version"], capture_output=True, text=True, timeout=10, check=True).stdout
+    said = subprocess.run(
+        [own, "--version"], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True
+    ).stdout
     if tuple(int(part) for part in said.strip().lstrip("v").split(".")[:2]) < OLDEST_NODE:
         raise Missing(f"Node {OLDEST_NODE[0]}.{OLDEST_NODE[1]} or newer is needed, this is {said.strip()}")
     return own

@@ -24,10 +24,11 @@ from mcp_server.site import site_of
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import running_simulator
 from tests.conformance.fixtures import add_fixtures
+from tests.harness.waiting import PATIENCE_SECONDS
 
 HUMAN: Final = "conformance@example.com"
 KEY: Final = "wayscloud_vps_test1_SECRET"
-BOUND: Final = 60.0  # seconds for a process to start, on a busy machine
+BOUND: Final = PATIENCE_SECONDS
 
 
 @asynccontextmanager

@@ -15,10 +15,11 @@ import pytest
 from mcp import Client
 
 from tests.contract.test_simulator_process import first_lines
+from tests.harness.waiting import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 START = "import sys; from vpsops import main; sys.exit(main())"
-READY_SECONDS = 30.0
+READY_SECONDS = PATIENCE_SECONDS
 Json = dict[str, object]
 
 
@@ -70,7 +71,7 @@ async def test_it_says_where_it_is_brings_its_parts_in_and_ends_cleanly_with_pag
         async with http.stream("GET", "/api/events", params={"user": "U0BOB"}) as answer:
             await anext(answer.aiter_lines())
             os.kill(pid, signal.SIGTERM)
-            with anyio.fail_after(15):
+            with anyio.fail_after(PATIENCE_SECONDS):
                 assert await process.wait() == 0
 
 
@@ -93,7 +94,7 @@ async def test_the_page_is_there_before_its_parts() -> None:
         assert (await http.get("/")).status_code == 200
         assert shown < READY_SECONDS / 3
         process.terminate()
-        with anyio.fail_after(15):
+        with anyio.fail_after(PATIENCE_SECONDS):
             assert await process.wait() == 0
 
 

@@ -16,6 +16,7 @@ from anyio.streams.text import TextReceiveStream
 
 from playground.wayscloud import cli
 from playground.wayscloud.serve import listen
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.simulator.bench import KEY, WEB
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
@@ -49,13 +50,13 @@ async def simulator(*options: str) -> AsyncIterator[Process]:
 async def test_it_says_where_it_listens_and_ends_cleanly_on_a_signal(name: str) -> None:
     """Port 0 chooses one; the first line is the address; a signal ends it with 0, open connections or not."""
     async with simulator("--port", "0", "--fleet", "20", "--print-port") as process:
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             address, port = await first_lines(process, 2)
         url = address.removeprefix("simulator: ")
-        async with httpx.AsyncClient(base_url=url, headers={"x-api-key": KEY}, timeout=5) as api:
+        async with httpx.AsyncClient(base_url=url, headers={"x-api-key": KEY}, timeout=PATIENCE_SECONDS) as api:
             listed = (await api.get("/v1/vps")).json()
             os.kill(process.pid, getattr(signal, name))
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE_SECONDS):
                 code = await process.wait()
     assert url == f"http://127.0.0.1:{port}"
     assert listed["total"] == 20
@@ -68,9 +69,9 @@ async def test_every_option_reaches_the_simulator(tmp_path: Path) -> None:
     rules.write_text('[[faults]]\nkind = "status"\nstatus = 503\nmatch = { operation = "plans" }\n')
     options = ("--port", "0", "--dialect", "sdk", "--key", "one", "--key", "two", "--strict-states", "--speed", "1e6")
     async with simulator(*options, "--faults", str(rules)) as process:
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             url = (await first_lines(process, 1))[0].removeprefix("simulator: ")
-        async with httpx.AsyncClient(base_url=url, headers={"x-api-key": "two"}, timeout=5) as api:
+        async with httpx.AsyncClient(base_url=url, headers={"x-api-key": "two"}, timeout=PATIENCE_SECONDS) as api:
             listed = await api.get("/v1/vps/")
             started = await api.post(f"/v1/vps/{WEB}/start")
             plans = await api.get("/v1/vps/plans/")

@@ -8,6 +8,7 @@ from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.faults import Fault
 from playground.wayscloud.serve import SimulatorHandle, listen, running_simulator
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.simulator.bench import KEY, ORDERS, WEB
 
 REBOOT = f"POST /v1/vps/{WEB}/reboot HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\nContent-Length: 0\r\n\r\n".encode()
@@ -21,7 +22,7 @@ def config(*faults: Fault) -> SimulatorConfig:
 
 async def talk(handle: SimulatorHandle, request: bytes) -> bytes | type[BaseException]:
     """Send bytes and return all that comes back until the connection ends, or how it broke."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async with await anyio.connect_tcp("127.0.0.1", handle.port) as stream:
             await stream.send(request)
             received = b""
@@ -81,7 +82,7 @@ async def test_an_http_client_sees_a_protocol_error_and_a_repeated_create_makes_
     order = {"hostname": "twin.example.com", **ORDERS["seed"]}
     async with (
         running_simulator(config(Fault(kind="drop_after", times=1)), clock=VirtualClock()) as handle,
-        httpx.AsyncClient(base_url=handle.url, headers={"x-api-key": KEY}, timeout=5) as api,
+        httpx.AsyncClient(base_url=handle.url, headers={"x-api-key": KEY}, timeout=PATIENCE_SECONDS) as api,
     ):
         with pytest.raises(httpx.RemoteProtocolError):
             await api.post("/v1/vps", json=order)

@@ -32,7 +32,7 @@ from tests.crash.plan import CARD_EVERY, CHANNELS, POLICY, Item, draw
 
 ACTORS = 3
 FROZEN_SECONDS = 7.0  # longer than a process may be silent before others take over
-REST_SECONDS = 180.0
+REST_SECONDS = 600.0
 CLOCK = SystemClock()
 FAULTS = """
 [[faults]]

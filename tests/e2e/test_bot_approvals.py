@@ -53,7 +53,7 @@ async def test_the_human_behind_the_agent_cannot_vote(tmp_path: Path) -> None:
     async with asked(tmp_path) as (world, _, card, _change):
         for action in ("vps:approve", "vps:deny"):
             await world.slack.click("alice", card, action)
-        await world.slack.wait_for(lambda: len(world.slack.ephemerals("alice")) == 2, 10)
+        await world.slack.wait_for(lambda: len(world.slack.ephemerals("alice")) == 2)
         assert world.slack.modal("alice") is None
         assert world.effects("reboot") == 0
 
@@ -62,7 +62,7 @@ async def test_a_denial_needs_a_reason_and_ends_it(tmp_path: Path) -> None:
     """Deny asks why; the reason is on the card."""
     async with asked(tmp_path) as (world, _, card, _change):
         await world.slack.click("bob", card, "vps:deny")
-        view = await world.slack.wait_for(lambda: world.slack.modal("bob"), 10)
+        view = await world.slack.wait_for(lambda: world.slack.modal("bob"))
         assert view is not None
         await world.slack.submit_view("bob", view, {"reason": "not during the sale"})
         denied = await world.card("approvals", words="Reboot web01.example.com: denied")
@@ -101,7 +101,7 @@ async def test_two_clicks_at_once_are_one_run(tmp_path: Path) -> None:
             both = [*world.slack.ephemerals("bob"), *world.slack.ephemerals("carol")]
             return any("already" in shown(one) for one in both)
 
-        await world.slack.wait_for(told, 10)
+        await world.slack.wait_for(told)
         await world.card("approvals", words="Reboot web01.example.com: done")
         assert world.effects("reboot") == 1
 

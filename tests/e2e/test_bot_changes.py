@@ -93,7 +93,7 @@ async def test_a_channel_without_the_bot_gets_its_card_by_direct_message(tmp_pat
         await stage.private("alice", "direct messages with me", "nobot")
         (card,) = stage.slack.direct_messages("alice")
         await stage.slack.click("alice", card, "vps:confirm")
-        await stage.slack.wait_for(lambda: "done" in shown(stage.slack.direct_messages("alice")[0]), 15)
+        await stage.slack.wait_for(lambda: "done" in shown(stage.slack.direct_messages("alice")[0]))
         assert stage.slack.messages("nobot") == []
 
 
@@ -105,7 +105,7 @@ async def test_a_refused_run_says_so_on_the_card(tmp_path: Path) -> None:
         await stage.slack.click("alice", await stage.card(words="waiting"), "vps:confirm")
         card = await stage.card(words="Reboot web01.example.com: failed")
         assert buttons(card) == []
-        await stage.slack.wait_for(lambda: len(stage.slack.messages("ops", card.ts)) >= 1, 10)
+        await stage.slack.wait_for(lambda: len(stage.slack.messages("ops", card.ts)) >= 1)
 
 
 async def test_an_unclear_answer_is_looked_up_and_never_sent_again(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ async def test_a_copy_nobody_remembers_is_adopted_by_a_click(tmp_path: Path) -> 
         assert fresh.ts != card.ts
         await stage.slack.click("alice", card, "vps:confirm")
         await stage.private("alice", "already")
-        await stage.slack.wait_for(lambda: "cancelled" in shown(stage.slack.message("ops", card.ts) or card), 10)
+        await stage.slack.wait_for(lambda: "cancelled" in shown(stage.slack.message("ops", card.ts) or card))
         with pytest.raises(NotOnScreen):
             await stage.slack.click("alice", card, "vps:confirm")
         assert stage.effects("reboot") == 0

@@ -15,7 +15,7 @@ TOLD = Scene(settings={"VPSOPS_CHANNEL": "C0GENERAL"})
 async def opened(stage: Stage, text: str = "create web09.example.com") -> View:
     """Open the form and wait until it can be filled in."""
     await stage.slack.command("alice", "ops", "/vps", text)
-    await stage.slack.wait_for(lambda: (view := stage.slack.modal("alice")) and view.callback_id == "vps:create", 10)
+    await stage.slack.wait_for(lambda: (view := stage.slack.modal("alice")) and view.callback_id == "vps:create")
     return current(stage)
 
 
@@ -42,7 +42,7 @@ async def priced(stage: Stage, view: View) -> View:
     """Choose a plan and wait for its price."""
     await looked_up(stage, view)
     await stage.slack.select("alice", view, "plan", FILLED["plan"])
-    await stage.slack.wait_for(lambda: "Total: 99 NOK a month" in said(current(stage)), 10)
+    await stage.slack.wait_for(lambda: "Total: 99 NOK a month" in said(current(stage)))
     return current(stage)
 
 
@@ -52,7 +52,7 @@ async def test_a_server_is_made_from_the_form_and_told_with_its_address(tmp_path
         view = await priced(stage, await opened(stage, "create web09.example.com region=Oslo because we grow"))
         delivery = await stage.slack.submit_view("alice", view, {**FILLED})
         assert delivery.error is None
-        await stage.slack.wait_for(lambda: "is being made" in said(current(stage)), 10)
+        await stage.slack.wait_for(lambda: "is being made" in said(current(stage)))
         card = await stage.card(words="Create web09.example.com: done")
         notice = await stage.card("general", words="web09.example.com is ready")
         assert "It took" in shown(notice)
@@ -100,7 +100,7 @@ async def test_a_hostname_in_use_brings_the_form_back(tmp_path: Path) -> None:
     async with playing(tmp_path) as stage:
         view = await priced(stage, await opened(stage, "create web01.example.com"))
         await stage.slack.submit_view("alice", view, {**FILLED})
-        await stage.slack.wait_for(lambda: "exists already" in said(current(stage)), 10)
+        await stage.slack.wait_for(lambda: "exists already" in said(current(stage)))
         again = current(stage)
         assert again.callback_id == "vps:create"
         await stage.slack.submit_view("alice", again, {"hostname": "web10.example.com"})
@@ -124,7 +124,7 @@ async def test_a_form_opens_while_the_provider_hangs(tmp_path: Path) -> None:
         await stage.slack.command("alice", "ops", "/vps", "create")
         await stage.slack.wait_for(lambda: stage.slack.modal("alice"), 1.5)
         assert "Reading plans" in said(current(stage))
-        await stage.slack.wait_for(lambda: current(stage).callback_id == "vps:create", 10)
+        await stage.slack.wait_for(lambda: current(stage).callback_id == "vps:create")
 
 
 async def test_a_server_that_fails_to_come_up_is_told(tmp_path: Path) -> None:
@@ -149,4 +149,4 @@ async def test_a_server_that_takes_too_long_is_told_and_watched_on(tmp_path: Pat
         def ready() -> bool:
             return any("web09.example.com is ready" in shown(one) for one in stage.slack.messages("general", late.ts))
 
-        await stage.slack.wait_for(ready, 15)
+        await stage.slack.wait_for(ready)

@@ -21,7 +21,7 @@ from playground.slack.elements import elements_of
 from playground.slack.entities import Message
 from tests.fakes.slack_bot import Scene, Stage, playing, shown, stage
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import eventually
+from tests.harness.waiting import PATIENCE_SECONDS, eventually
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
 
@@ -70,7 +70,7 @@ async def test_a_flood_of_cards_keeps_to_slacks_rate(tmp_path: Path) -> None:
         async with anyio.create_task_group() as group:
             for user, text in (("alice", "reboot web01"), ("bob", "stop db01")):
                 group.start_soon(world.slack.command, user, "ops", "/vps", text)
-        await world.slack.wait_for(lambda: len(world.slack.messages("ops")) == 2, 10)
+        await world.slack.wait_for(lambda: len(world.slack.messages("ops")) == 2)
         assert [call.error for call in world.slack.calls("chat.postMessage")] == [None, None]
 
 
@@ -91,8 +91,8 @@ async def test_a_revoked_token_keeps_the_messages(tmp_path: Path) -> None:
         world.slack.refuse_token("token_revoked")
         origin = Origin("slack", channel=world.slack.channel_id("ops"))
         await core.gate.submit(Request("reboot", {"server": "web01"}, ALICE, origin, can_confirm=True))
-        await world.slack.wait_for(lambda: world.slack.calls("chat.postMessage"), 10)
-        with anyio.fail_after(5):
+        await world.slack.wait_for(lambda: world.slack.calls("chat.postMessage"))
+        with anyio.fail_after(PATIENCE_SECONDS):
             while not bot.parts.deliverer.health.why:
                 await core.outbox.wait(0.1)
         assert world.slack.messages("ops") == []
@@ -135,10 +135,10 @@ async def test_a_lost_answer_of_slack_does_not_post_the_card_twice(tmp_path: Pat
     async with playing(tmp_path) as world:
         world.slack.faults.lose_answer_next("chat.postMessage")
         await world.slack.command("alice", "ops", "/vps", "reboot web01")
-        await world.slack.wait_for(lambda: len(world.slack.calls("chat.postMessage")) == 2, 10)
+        await world.slack.wait_for(lambda: len(world.slack.calls("chat.postMessage")) == 2)
         (card,) = cards(world)
         await world.slack.click("alice", card, "vps:confirm")
-        await world.slack.wait_for(lambda: all("done" in shown(one) for one in cards(world)), 15)
+        await world.slack.wait_for(lambda: all("done" in shown(one) for one in cards(world)))
         assert len(cards(world)) == 1
         assert world.effects("reboot") == 1
 

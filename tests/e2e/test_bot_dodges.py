@@ -18,6 +18,6 @@ async def test_a_catalogue_that_was_read_for_others_is_not_shown_to_who_may_not_
     scene = replace(Scene(workspace=WorkspaceConfig()), settings={"VPSOPS_CONFIG": str(policy)})
     async with stage(tmp_path, scene) as world, world.bot():
         await world.slack.command("alice", "ops", "/vps", "create")
-        await world.slack.wait_for(lambda: "Total: choose a plan" in str(world.slack.modal("alice")), 10)
+        await world.slack.wait_for(lambda: "Total: choose a plan" in str(world.slack.modal("alice")))
         await world.slack.command("bob", "ops", "/vps", "create")
-        await world.slack.wait_for(lambda: "does not let you see" in str(world.slack.modal("bob")), 10)
+        await world.slack.wait_for(lambda: "does not let you see" in str(world.slack.modal("bob")))

@@ -15,7 +15,7 @@ from core.changes.model import Actor, ActorKind, Origin
 from core.requests import Request
 from tests.fakes.clock import FakeClock
 from tests.fakes.slack_bot import Scene, Stage, stage
-from tests.harness.waiting import eventually
+from tests.harness.waiting import PATIENCE_SECONDS, eventually
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
 
@@ -121,7 +121,7 @@ async def test_a_dead_line_is_red(tmp_path: Path) -> None:
         stop = anyio.Event()
         async with anyio.create_task_group() as group:
             start_socket_mode(bot, world.settings, stop, group)
-            with anyio.fail_after(60):
+            with anyio.fail_after(PATIENCE_SECONDS):
                 await world.slack.socket.connected()
             for _ in range(2):
                 await go_on(core, clock, 70)

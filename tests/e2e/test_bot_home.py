@@ -36,7 +36,7 @@ def said(view: View | None) -> str:
 
 async def home(on: Stage, user: str, so: Callable[[str], bool]) -> View:
     """Wait until somebody's Home says something; return it."""
-    await on.slack.wait_for(lambda: so(said(on.slack.home(user))), 10)
+    await on.slack.wait_for(lambda: so(said(on.slack.home(user))))
     view = on.slack.home(user)
     assert view is not None
     return view
@@ -257,7 +257,7 @@ async def test_the_form_for_a_new_server_opens_from_home(tmp_path: Path) -> None
     async with playing(tmp_path, SCENE) as on:
         view = await opened(on, "alice")
         await on.slack.click("alice", view, "vps:new")
-        await on.slack.wait_for(lambda: (form := on.slack.modal("alice")) and form.callback_id == "vps:create", 10)
+        await on.slack.wait_for(lambda: (form := on.slack.modal("alice")) and form.callback_id == "vps:create")
 
 
 async def test_each_workspaces_home_and_menus_are_its_own(tmp_path: Path) -> None:
@@ -270,12 +270,12 @@ async def test_each_workspaces_home_and_menus_are_its_own(tmp_path: Path) -> Non
             Request("reboot", {"server": "web01"}, AGENT, Origin("mcp"), "it hangs")
         )
         await acme.open_home("bob")
-        await acme.wait_for(lambda: "Waiting for your vote (1)" in said(acme.home("bob")), 10)
+        await acme.wait_for(lambda: "Waiting for your vote (1)" in said(acme.home("bob")))
         await beta.open_home("alice")
-        await beta.wait_for(lambda: "As of" in said(beta.home("alice")), 10)
+        await beta.wait_for(lambda: "As of" in said(beta.home("alice")))
         assert "web01" not in said(beta.home("alice"))
         await beta.shortcut("zoe", "vps:new_server")
-        await beta.wait_for(lambda: "Total:" in said(beta.modal("zoe")), 10)
+        await beta.wait_for(lambda: "Total:" in said(beta.modal("zoe")))
         view = beta.modal("zoe")
         assert view is not None
         assert (await beta.options("zoe", view, "plan")).options

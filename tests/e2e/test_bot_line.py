@@ -16,6 +16,7 @@ from playground.slack.config import WorkspaceConfig
 from tests.fakes.slack_bot import Scene, stage
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 
 AWAY = Scene(settings={"SLACK_API_URL": "http://127.0.0.1:9/api/"})
 
@@ -28,7 +29,10 @@ async def test_a_wrong_app_token_ends_the_start_with_what_to_do(tmp_path: Path) 
         open_bot(core) as bot,
         Line(bot, "xapp-wrong") as line,
     ):
-        with anyio.fail_after(5), pytest.raises(ConfigurationError, match=r"SLACK_APP_TOKEN \(invalid_auth\)"):
+        with (
+            anyio.fail_after(PATIENCE_SECONDS),
+            pytest.raises(ConfigurationError, match=r"SLACK_APP_TOKEN \(invalid_auth\)"),
+        ):
             await line.connect(anyio.Event())
 
 
@@ -64,5 +68,5 @@ async def test_a_signal_is_heard_while_slack_is_away(tmp_path: Path) -> None:
         group.start_soon(connect)
         await anyio.lowlevel.checkpoint()
         stop.set()
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             await ended.wait()

@@ -15,6 +15,7 @@ from playground.slack.entities import Message
 from playground.wayscloud.model import State as Really
 from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 
 TEAM = "T0ACME"
 MAILED = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "bob@acme.example")
@@ -36,7 +37,7 @@ async def looked(world: Stage) -> None:
     """Wait for a look at the fleet that began after now, and its end."""
     entries = world.provider.simulator.journal.entries
     begun = len(entries(operation="list"))
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE_SECONDS):
         while len(entries(operation="list")) < begun + 2:
             await VirtualClock().sleep(0.02)  # what the simulator received tells nobody; bounded
 
@@ -54,7 +55,7 @@ async def reboot(world: Stage, channel: str = "ops", user: str = "alice") -> Non
     """Ask for a reboot and confirm it."""
     await world.slack.command(user, channel, "/vps", "reboot web01")
     if channel == "nobot":
-        await world.slack.wait_for(lambda: world.slack.direct_messages(user), 10)
+        await world.slack.wait_for(lambda: world.slack.direct_messages(user))
         card = world.slack.direct_messages(user)[0]
     else:
         card = await world.card(channel, words="waiting for your word")
@@ -152,9 +153,9 @@ async def test_no_direct_message_for_who_wants_none_or_has_the_card_there(tmp_pa
         await world.card(words="Reboot web01.example.com: done")
         await reboot(world, "nobot", "bob")
         await direct(world, "bob", "Reboot web01.example.com: done")
-        await world.slack.wait_for(lambda: world.slack.messages(world.slack.direct_messages("bob")[0].channel), 10)
+        await world.slack.wait_for(lambda: world.slack.messages(world.slack.direct_messages("bob")[0].channel))
         card = await world.card(words="Reboot web01.example.com: done")
-        await world.slack.wait_for(lambda: world.slack.messages("ops", card.ts), 10)
+        await world.slack.wait_for(lambda: world.slack.messages("ops", card.ts))
         assert world.slack.direct_messages("alice") == []
         assert [one.thread_ts for one in world.slack.direct_messages("bob") if not one.thread_ts] == [None]
 
@@ -165,7 +166,7 @@ async def test_the_human_behind_an_agent_is_found_by_address(tmp_path: Path) -> 
         await agent_asks(core, MAILED)
         card = await world.card("approvals", words="waiting for approval")
         await world.slack.click("carol", card, "vps:deny")
-        view = await world.slack.wait_for(lambda: world.slack.modal("carol"), 10)
+        view = await world.slack.wait_for(lambda: world.slack.modal("carol"))
         assert view is not None
         await world.slack.submit_view("carol", view, {"reason": "not during the sale"})
         await direct(world, "bob", "denied")
@@ -180,7 +181,7 @@ async def test_an_approval_can_carry_a_note(tmp_path: Path) -> None:
         await world.private("alice", "others must decide")
         assert world.slack.modal("alice") is None
         await world.slack.click("bob", card, "vps:approve_note")
-        view = await world.slack.wait_for(lambda: world.slack.modal("bob"), 10)
+        view = await world.slack.wait_for(lambda: world.slack.modal("bob"))
         assert view is not None
         await world.slack.submit_view("bob", view, {"reason": "after *hours* <!channel> only"})
         done = await world.card("approvals", words="Reboot web01.example.com: done")

@@ -14,13 +14,14 @@ import pytest
 
 import bot
 from tests.fakes.slack_bot import Scene, Stage, stage
+from tests.harness.waiting import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 PROGRAM = (
     "import argparse; from bot import cli; parser = argparse.ArgumentParser(prog='vpsops bot'); "
     "cli.add_arguments(parser); raise SystemExit(cli.run(parser.parse_args()))"
 )
-BOUND = 10
+BOUND = PATIENCE_SECONDS
 
 
 def environ(world: Stage | None, **other: str) -> dict[str, str]:
@@ -42,7 +43,7 @@ def environ(world: Stage | None, **other: str) -> dict[str, str]:
 def finished(env: Mapping[str, str], *args: str) -> subprocess.CompletedProcess[str]:
     """Run the bot to its end."""
     command = [sys.executable, "-c", PROGRAM, *args]
-    return subprocess.run(command, env=dict(env), capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, env=dict(env), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ async def test_every_read_can_be_shared(tmp_path: Path) -> None:
         for number, (text, words) in enumerate(reads.items(), start=1):
             await stage.slack.command("alice", "ops", "/vps", text)
             await stage.slack.click("alice", await stage.private("alice", words), "vps:share")
-            await stage.slack.wait_for(partial(said, stage, number), 15)
+            await stage.slack.wait_for(partial(said, stage, number))
         for message in stage.slack.messages("ops"):
             assert "Shared by <@U0ALICE>" in shown(message)
             assert buttons(message) == []

@@ -47,7 +47,7 @@ def said(view: View | None) -> str:
 
 async def form(on: Stage, so: Callable[[str], bool], user: str = "alice") -> View:
     """Wait until the form in front of somebody says something; return it."""
-    await on.slack.wait_for(lambda: so(said(on.slack.modal(user))), 10)
+    await on.slack.wait_for(lambda: so(said(on.slack.modal(user))))
     view = on.slack.modal(user)
     assert view is not None
     return view
@@ -67,7 +67,7 @@ async def test_the_form_for_a_new_server_opens_from_anywhere_once(tmp_path: Path
     """Something is there at once, then the form; the same use delivered twice opens nothing twice."""
     async with playing(tmp_path) as on:
         await on.slack.shortcut("alice", "vps:new_server", duplicates=1)
-        await on.slack.wait_for(lambda: (view := on.slack.modal("alice")) and view.callback_id == "vps:create", 10)
+        await on.slack.wait_for(lambda: (view := on.slack.modal("alice")) and view.callback_id == "vps:create")
         assert len(on.slack.calls("views.open")) == 1
         assert len(on.slack.modals("alice")) == 1
 

@@ -21,6 +21,7 @@ from tests.fakes.slack_bot import buttons, shown
 from tests.fakes.slack_many import ACME, BETA, GAMMA, Stage, stage
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 
 ALICE, BOB, ZOE = "U0ALICE", "U0BOB", "U0ZOE"
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U0DAVE")
@@ -296,7 +297,7 @@ async def test_a_token_that_slack_takes_no_more_ends_the_installation(both: Stag
     await both.core.gate.cancel(change.id, change.actor)
     offices = both.bot.parts.offices
     clock = VirtualClock()
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE_SECONDS):
         while await _installed(offices, "T0BETA"):
             await clock.sleep(0.02)
     assert await _installed(offices, "T0ACME")

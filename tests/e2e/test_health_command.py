@@ -12,6 +12,7 @@ from anyio.abc import Process
 
 from core import health_cli, readiness
 from tests.fakes.databases import migrated
+from tests.harness.waiting import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 REPOSITORY = Path(__file__).parents[2]
@@ -41,7 +42,7 @@ async def address_of(process: Process) -> str:
     """Return where a process says that it serves its health."""
     text = ""
     assert process.stderr is not None
-    with anyio.fail_after(60):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async for chunk in process.stderr:
             text += chunk.decode()
             for line in text.splitlines():
@@ -64,7 +65,7 @@ async def test_a_worker_is_probed_from_its_start_to_its_end(tmp_path: Path) -> N
             code, said = await called(environ, "health", f"{address}{path}")
             assert (code, said.split(":")[0]) == (1, "database")
         process.terminate()
-        with anyio.fail_after(60):
+        with anyio.fail_after(PATIENCE_SECONDS):
             assert await process.wait() == 0
     code, said = await called(environ, "health", address)
     assert (code, "no answer from" in said) == (1, True)

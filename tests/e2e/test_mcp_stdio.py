@@ -21,12 +21,13 @@ from mcp.client import ClientRequestContext
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.listening import Ear, hearing
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 KEY = "wayscloud_vps_test1_SECRET"
 COMMAND = (sys.executable, "-m", "vpsops", "mcp")
-BOUND = 20.0  # seconds for a process to start and answer, on a busy machine
+BOUND = PATIENCE_SECONDS
 ENVELOPE = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
     "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "1"},

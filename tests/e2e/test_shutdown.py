@@ -21,11 +21,12 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from core.changes.model import Json
 from tests.e2e.test_serve import ALICE_TOKEN, MCP, SERVE, environ, scene
 from tests.fakes.slack_bot import Stage, stage
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import text
 from tests.unit.mcp.http_bench import ENVELOPE, NEW, http_client
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
-BOUND = 60.0
+BOUND = PATIENCE_SECONDS
 STDIO = (sys.executable, "-m", "vpsops", "mcp")
 
 

@@ -13,9 +13,10 @@ import psycopg
 import stamina
 
 from tests.fakes.postgres import PostgresServer, free_port, unprivileged
+from tests.harness.waiting import PATIENCE_SECONDS
 
 SERVER_CONNECTIONS = 3
-START_SECONDS = 60.0
+START_SECONDS = PATIENCE_SECONDS
 STOP_SECONDS = 30.0
 CONFIG = """
 [databases]

@@ -19,11 +19,12 @@ from core.timing import TransportSettings
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.credentials import Credentials
 from tests.fakes.clock import FakeClock
+from tests.harness.waiting import PATIENCE_SECONDS
 
 KEY: Final = "wayscloud_vps_abc1234567_0123456789abcdefSECRET"
 SERVER_ID: Final = "b5c6d7e8-f9a0-1234-5678-90abcdef1234"
 SERVER: Final = {"id": SERVER_ID, "hostname": "web01.example.com", "status": "running"}
-BOUND: Final = 5.0
+BOUND: Final = PATIENCE_SECONDS
 BASE: Final = "http://provider.test"  # in process; loading certificates for each client would only take time
 # No waiting between attempts, and no wait that could outlast a test.
 QUICK: Final = TransportSettings(

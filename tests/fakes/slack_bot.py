@@ -27,6 +27,7 @@ from tests.fakes.databases import migrated
 from tests.fakes.provider import KEY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 
 Transport = Literal["http", "socket"]
 
@@ -90,7 +91,7 @@ class Stage:
             found = [one for one in self.slack.messages(channel) if words in shown(one)]
             return found[-1] if found else None
 
-        return self._there(await self.slack.wait_for(find, 15.0))
+        return self._there(await self.slack.wait_for(find))
 
     async def private(self, user: str, words: str = "", channel: str | None = None) -> Message:
         """Wait for a private answer that holds these words."""
@@ -99,7 +100,7 @@ class Stage:
             found = [one for one in self.slack.ephemerals(user, channel) if words in shown(one)]
             return found[-1] if found else None
 
-        return self._there(await self.slack.wait_for(find, 15.0))
+        return self._there(await self.slack.wait_for(find))
 
     def _there(self, message: Message | None) -> Message:
         assert message is not None
@@ -122,7 +123,7 @@ class Stage:
             else:
                 opened = await line.enter_async_context(Line(bot, self.slack.config.app_token))
                 assert await opened.connect(stop)
-                with anyio.fail_after(5):
+                with anyio.fail_after(PATIENCE_SECONDS):
                     await self.slack.socket.connected()
             try:
                 yield bot, core

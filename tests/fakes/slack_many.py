@@ -27,6 +27,7 @@ from tests.fakes.provider import KEY
 from tests.fakes.slack_bot import shown
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 
 SCOPES = ("users:read.email", "channels:read", "groups:read")
 ACME = WorkspaceConfig().with_scopes(*SCOPES)
@@ -151,7 +152,7 @@ class Stage:
             found = [one for one in workspace.messages(channel) if words in shown(one)]
             return found[-1] if found else None
 
-        message = await workspace.wait_for(find, 10.0)
+        message = await workspace.wait_for(find)
         assert message is not None
         return message
 
@@ -162,7 +163,7 @@ class Stage:
         def find() -> Message | None:
             return next((one for one in reversed(workspace.ephemerals(user)) if words in shown(one)), None)
 
-        message = await workspace.wait_for(find, 10.0)
+        message = await workspace.wait_for(find)
         assert message is not None
         return message
 
@@ -206,7 +207,7 @@ async def stage(
                     if by_socket:
                         line = await lines.enter_async_context(Line(bot, ACME.app_token))
                         assert await line.connect(stop)
-                        with anyio.fail_after(5):
+                        with anyio.fail_after(PATIENCE_SECONDS):
                             await slack.first.socket.connected()
                     yield made
             finally:

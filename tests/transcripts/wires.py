@@ -13,13 +13,14 @@ import httpx
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.transcripts.record import Json, Record
 
 OLD: Final = "2025-11-25"
 NEW: Final = "2026-07-28"
 META: Final = "io.modelcontextprotocol/"
 ME: Final = {"name": "assistant", "version": "1.0"}
-BOUND: Final = 10.0
+BOUND: Final = PATIENCE_SECONDS
 SHOWN: Final = ("Authorization", "Mcp-Session-Id", "Mcp-Protocol-Version", "Mcp-Method", "Mcp-Name")
 Hook = Callable[[Json], Awaitable[Json]]
 """Sees each message that is no answer; returns the result to answer a request with."""

@@ -13,6 +13,7 @@ import vpsops
 from core import exits
 from core.errors import ConfigurationError, InvalidInput, NotAllowed, StorageError, UnknownChange, VpsopsError
 from core.wayscloud import errors as provider
+from tests.harness.waiting import PATIENCE_SECONDS
 
 SCRIPT = [sys.executable, "-m", "vpsops"]
 CORE = ("audit", "changes", "doctor")
@@ -53,7 +54,7 @@ def called(words: list[str], **environ: str) -> subprocess.CompletedProcess[str]
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=PATIENCE_SECONDS,
         env=settings,
         cwd=Path(__file__).parents[2],
     )
@@ -206,7 +207,12 @@ def test_a_reader_that_stops_reading_is_no_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, text=True, check=False, timeout=30
+        [sys.executable, "-c", code],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, "")
@@ -217,7 +223,12 @@ def test_a_full_disk_under_the_output_is_one_line() -> None:
     code = "import sys; from core.exits import guarded; sys.exit(guarded(lambda: sys.stdout.write('x') and 0))"
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run(
-            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=30
+            [sys.executable, "-c", code],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=PATIENCE_SECONDS,
         )
     logged, told = done.stderr.splitlines()
     assert done.returncode == 1
@@ -233,7 +244,7 @@ def test_what_a_terminal_cannot_show_is_escaped() -> None:
         capture_output=True,
         text=True,
         check=True,
-        timeout=30,
+        timeout=PATIENCE_SECONDS,
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
     )
     assert done.stdout == "\\xe5\\ud800\n"

@@ -12,6 +12,7 @@ import structlog
 from core.logs import configure_logging, secrets_of
 from core.settings import SECRETS, Settings
 from core.wayscloud.redact import MASK, redact
+from tests.harness.waiting import PATIENCE_SECONDS
 
 AWKWARD = 'aw"kw\\ard/pass word+é'
 VALUES = {name: f"{name.lower()}-Secret-0123456789" for name in sorted(SECRETS - {"VPSOPS_DATABASE_URL"})}
@@ -210,7 +211,9 @@ UNCONFIGURED: dict[str, str] = {
 def test_without_configuration_nothing_goes_to_standard_output(way: str) -> None:
     """Standard output belongs to MCP: importing the core is enough to keep every logger off it, retries too."""
     code = f"import core\n{UNCONFIGURED[way]}"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS
+    )
     assert done.stdout == ""
     assert "told" in done.stderr
 
@@ -220,5 +223,7 @@ def test_a_program_that_configured_logging_first_keeps_its_own() -> None:
     code = (
         "import structlog; structlog.configure(processors=[]); import core; print(structlog.get_config()['processors'])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS
+    )
     assert done.stdout == "[]\n"

@@ -25,11 +25,12 @@ from core.storage.tables import CHANGES, INBOX, OUTBOX, PROCESSES
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.provider import KEY, SERVER, answers, raw, refused_port, wire
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.audit.conftest import RECORDS, WEB, Cli, change_database
 from tests.unit.audit.test_trail import set_where
 from tests.unit.storage.test_migrations import engine_of, future
 
-BOUND = 20.0
+BOUND = PATIENCE_SECONDS
 STAMP = START.timestamp()
 LATER = FakeClock(START + timedelta(minutes=10))
 SLACK = {"SLACK_BOT_TOKEN": "xoxb-0123", "VPSOPS_APPROVAL_CHANNEL": "C1"}

@@ -12,12 +12,13 @@ from sqlalchemy.engine import Connection
 
 from core import audit
 from core.storage.tables import CHANGES
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.audit.conftest import DB, RECORDS, WEB, Cli, change_database
 from tests.unit.audit.test_trail import set_where
 from tests.unit.storage import samples
 from tests.unit.storage.test_migrations import engine_of
 
-BOUND = 10.0
+BOUND = PATIENCE_SECONDS
 ALL = [1, 2, 3, 4, 5, 6]
 SHOWN = {
     (): ALL,

@@ -13,9 +13,10 @@ from core.storage import Database, open_database
 from core.storage.tables import AUDIT, AUDIT_HEAD
 from tests.fakes.clock import FakeClock
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.audit.conftest import RECORDS, Cli, change_database, happen
 
-BOUND = 20.0
+BOUND = PATIENCE_SECONDS
 TOGETHER = 50
 Tamper = Callable[[Connection], object]
 

@@ -16,6 +16,7 @@ from playground.slack.config import WorkspaceConfig
 from playground.slack.serve import running_workspace
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 
 
 @asynccontextmanager
@@ -37,7 +38,7 @@ async def running_bot(folder: Path) -> AsyncIterator[Bot]:
 
 async def status(bot: Bot, name: str, *, rounds: int = 0, failures: int = 0) -> TaskStatus:
     """Return a task's status once it has finished a round, if asked for, and failed as often as asked for."""
-    with anyio.fail_after(60):
+    with anyio.fail_after(PATIENCE_SECONDS):
         while True:
             found = next((one for one in bot.parts.core.supervisor.statuses() if one.name == name), None)
             if found and found.failures >= failures and (found.last_round is not None or not rounds):

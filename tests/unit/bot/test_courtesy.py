@@ -5,7 +5,7 @@ import anyio
 from bot.courtesy import PATIENCE_SECONDS, QUIET_SECONDS, SLOW_SECONDS, Courtesy
 from tests.fakes.clock import FakeClock
 
-BOUND = 5.0
+BOUND = PATIENCE_SECONDS
 
 
 class Steps:

@@ -15,8 +15,9 @@ from core.inbox import Delivery, Inbox
 from core.storage import Database, open_database
 from tests.fakes.clock import FakeClock
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 
-BOUND = 5.0
+BOUND = PATIENCE_SECONDS
 
 
 @dataclass(slots=True)

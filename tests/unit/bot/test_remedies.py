@@ -26,9 +26,10 @@ from playground.slack.serve import running_workspace
 from playground.slack.workspace import Workspace
 from tests.fakes.clock import START, FakeClock
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.bot.changes import change
 
-BOUND: Final = 5.0
+BOUND: Final = PATIENCE_SECONDS
 PAGE: Final = Path(__file__).parents[3] / "docs" / "slack.md"
 EVERYONE: Final = WorkspaceConfig(rates=Rates(enforced=False))
 

@@ -20,9 +20,10 @@ from playground.slack.workspace import Workspace
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import refused_port
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.bot.test_manifest import MANIFEST
 
-BOUND: Final = 5.0
+BOUND: Final = PATIENCE_SECONDS
 WHOLE: Final = WorkspaceConfig(scopes=frozenset(SCOPES))
 CHANNELS: Final = {"VPSOPS_CHANNEL": "C0OPS", "VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS"}
 

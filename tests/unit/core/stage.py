@@ -31,10 +31,10 @@ from playground.wayscloud.serve import SimulatorHandle
 from playground.wayscloud.world import Order
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import eventually
+from tests.harness.waiting import PATIENCE_SECONDS, eventually
 
 KEY = "wayscloud_vps_test1_SECRET"
-BOUND = 5.0
+BOUND = PATIENCE_SECONDS
 ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U1")
 VOTERS = tuple(Actor(ActorKind.PERSON, f"V{n}", f"voter{n}", f"V{n}", groups=("S_OPS",)) for n in range(4))

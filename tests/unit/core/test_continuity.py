@@ -23,6 +23,7 @@ from core.storage.tables import AUDIT, AUDIT_HEAD, CHANGES, OUTBOX, SWITCHES
 from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.clock import FakeClock
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.stage import Stage, staged
 
 CLOCK = VirtualClock()
@@ -257,7 +258,7 @@ async def test_ordinary_concurrency_is_no_finding(database_url: str) -> None:
                 await memory.check()
                 await database.transact(memory.verify)
 
-        with anyio.fail_after(60):
+        with anyio.fail_after(PATIENCE_SECONDS):
             async with anyio.create_task_group() as group:
                 for memory in memories * 2:
                     group.start_soon(look, memory)

@@ -10,6 +10,7 @@ import pytest
 from core.changes.model import State
 from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.timing import QUICK
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.stage import BOUND, Setup, Stage, staged
 
 PACED = Setup(replace(QUICK, write_gap=0.01))
@@ -84,7 +85,7 @@ async def ends(stage: Stage, operation: str, cases: tuple[Case, ...]) -> list[tu
             change = await stage.done(operation, server=stage.server(name).id)
         found[number] = change.state.value, stage.effects(operation, name), await stage.events(change.id)
 
-    with anyio.fail_after(2 * BOUND):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async with anyio.create_task_group() as group:
             for number, case in enumerate(cases):
                 group.start_soon(meet, number, case)

@@ -17,7 +17,8 @@ from core.storage import Connection
 from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.clock import START
 from tests.fakes.postgres import PostgresServer
-from tests.unit.core.stage import ALICE, BOUND, Setup, Stage, staged, until
+from tests.harness.waiting import PATIENCE_SECONDS
+from tests.unit.core.stage import ALICE, Setup, Stage, staged, until
 
 IMPATIENT = Setup(busy=0.3)
 SLOW = {"seconds": 0.4, "times": 1}
@@ -119,7 +120,7 @@ async def test_a_restart_of_postgresql_is_gone_through(provider: SimulatorHandle
     async with staged(postgres.database(), provider) as stage, anyio.create_task_group() as group:
         held = await stage.ask("stop", server=stage.server("third.example.com").id)
         before, after = await two_on_their_way(stage)
-        with anyio.fail_after(2 * BOUND):
+        with anyio.fail_after(PATIENCE_SECONDS):
             await to_thread.run_sync(postgres.stop, "immediate")
             group.start_soon(stage.gate.confirm, held.id, ALICE, held.digest)
             await to_thread.run_sync(postgres.start)

@@ -13,7 +13,7 @@ from core.wayscloud.errors import NotAuthenticated, WayscloudError
 from core.wayscloud.models import Listing
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import Provider, Reply
-from tests.harness.waiting import eventually
+from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.core.sample import server
 
 SERVERS = "/v1/vps"
@@ -37,7 +37,7 @@ class Ear:
         self.called.set()
 
     async def told(self) -> list[tuple[str, str, bool]]:
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             await self.called.wait()
         return [(one.server.id, one.server.status, one.listed) for one in self.heard]
 
@@ -57,7 +57,7 @@ class Stage:
         """Let time pass until the next look was made."""
         before = self.looks()
         self.clock.advance(seconds)
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             await eventually(lambda: self.looks() != before)
 
 
@@ -72,7 +72,7 @@ async def staged(*replies: Reply) -> AsyncIterator[Stage]:
 
 async def servers_of(fleet: Fleet) -> list[str]:
     """Return the ids of the servers once they can be read."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE_SECONDS):
         while True:
             with suppress(WayscloudError):
                 return list(await fleet.known())

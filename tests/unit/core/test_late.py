@@ -17,10 +17,11 @@ from core.timing import DEFAULT_TIMING
 from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.names import NAME, resolve_after
 from tests.fakes.timing import QUICK
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.stage import AGENT, ALICE, VOTERS, Setup, Stage, staged, until
 from tests.unit.core.test_execute_clock import ShakyClock
 
-BOUND = 60.0
+BOUND = PATIENCE_SECONDS
 
 
 @asynccontextmanager

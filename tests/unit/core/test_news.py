@@ -18,6 +18,7 @@ from core.storage import Connection, Database, open_database
 from core.storage.tables import AUDIT
 from tests.fakes.clock import START
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.sample import change, put
 
 CLOCK = VirtualClock()
@@ -35,7 +36,7 @@ class Ear:
         self.called.set()
 
     async def until(self, count: int) -> list[News]:
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             while len(self.heard) < count:
                 await self.called.wait()
                 self.called = anyio.Event()
@@ -47,7 +48,7 @@ async def following(database: Database) -> AsyncIterator[Ear]:
     ear, ready = Ear(), anyio.Event()
     async with anyio.create_task_group() as group:
         group.start_soon(news.follow, database, CLOCK, ear, ready)
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             await ready.wait()
         yield ear
         group.cancel_scope.cancel()

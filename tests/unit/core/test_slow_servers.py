@@ -12,12 +12,12 @@ from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import eventually
+from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.core import stage as stages
 from tests.unit.core.stage import ALICE, Setup, Stage, staged
 
 FOREVER = 3600.0
-BOUND = 60.0
+BOUND = PATIENCE_SECONDS
 PATIENT = replace(
     stages.BRISK, read_seconds=FOREVER, attempt_seconds=FOREVER, total_seconds=FOREVER, change_seconds=FOREVER
 )

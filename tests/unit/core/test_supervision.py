@@ -17,7 +17,7 @@ from core import supervision
 from core.errors import ConfigurationError, StorageError
 from core.supervision import JITTER, LONGEST_PAUSE_SECONDS, STEADY_SECONDS, Supervisor, TaskStatus, pause_seconds
 from tests.fakes.clock import FakeClock
-from tests.harness.waiting import LOOK_SECONDS
+from tests.harness.waiting import LOOK_SECONDS, PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[3]
 PRODUCT = ("core", "bot", "mcp_server")
@@ -75,7 +75,7 @@ class Watch:
 
     async def until(self, condition: Callable[[], bool], step: float = 0.0) -> None:
         """Let time pass in steps until a condition holds."""
-        with anyio.fail_after(60):
+        with anyio.fail_after(PATIENCE_SECONDS):
             while not condition():
                 self.clock.advance(step)
                 await anyio.sleep(LOOK_SECONDS)

@@ -6,8 +6,9 @@ import anyio
 import pytest
 
 from core.together import Shared, Together
+from tests.harness.waiting import PATIENCE_SECONDS
 
-BOUND = 5.0
+BOUND = PATIENCE_SECONDS
 
 
 class Desk:

@@ -17,6 +17,7 @@ from playground.wayscloud.faults import parse
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.conftest import KEY
 
 ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")
@@ -41,7 +42,7 @@ def count(provider: SimulatorHandle, operation: str) -> int:
 
 
 async def until(seen: Callable[[], bool]) -> None:
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE_SECONDS):
         while not seen():
             await VirtualClock().sleep(0.01)  # what the simulator received tells nobody; bounded
 
@@ -60,7 +61,7 @@ async def events(core: Core) -> list[str]:
 
 async def told(core: Core, *expected: str) -> None:
     """Wait until people were told exactly this, in this order."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE_SECONDS):
         while await events(core) != list(expected):
             await core.database.signals.wait(0.2)
 
@@ -77,7 +78,7 @@ async def test_one_list_call_serves_every_watch(core: Core, slow: SimulatorHandl
     looks = 5 / (core.clock.monotonic() - begun)
     assert looks <= 1.5 / QUICK.poll_young
     slow.simulator.world.time.advance(120)
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE_SECONDS):
         while [one for one in await core.gate.changes(limit=50) if not one.state.final]:
             await core.database.signals.wait(0.2)
     await core.clock.sleep(0.6)

@@ -15,10 +15,10 @@ from mcp_server.live import Live, open_live
 from mcp_server.server import Options, build_server
 from playground.wayscloud.model import State
 from playground.wayscloud.serve import SimulatorHandle
-from tests.harness.waiting import eventually
+from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.mcp.bench import ANN
 
-BOUND = 5.0
+BOUND = PATIENCE_SECONDS
 
 
 @dataclass

@@ -8,6 +8,7 @@ from core.app import Core
 from core.changes.model import Actor, ActorKind, Change, Verdict
 from mcp_server.server import Options
 from playground.wayscloud.serve import SimulatorHandle
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import ANN, Human, client_of, text
 
 CHANNEL = "C0APPROVE"
@@ -29,7 +30,7 @@ async def held(client: Client, core: Core) -> Change:
 
 async def vote(core: Core, verdict: Verdict) -> None:
     """Vote on the first change there is."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE_SECONDS):
         while not (changes := await core.gate.changes()):
             await core.database.signals.wait(0.1)
     await core.gate.vote(changes[0].id, BOB, verdict, changes[0].digest, reason=REASON)

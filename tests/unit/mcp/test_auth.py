@@ -15,6 +15,7 @@ from core.settings import Settings
 from mcp_server.server import Options, changing_tools
 from mcp_server.tokens import read_tokens
 from playground.wayscloud.serve import SimulatorHandle
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import NO, Human, text
 from tests.unit.mcp.http_bench import (
     ACCEPT,
@@ -265,7 +266,7 @@ async def test_pages_of_a_configured_origin_may_call(core: Core, tokens: Setting
 async def test_an_open_address_is_served_with_tokens(core: Core, tokens: Settings) -> None:
     """With authentication any address and any name may be served."""
     public = tokens.model_copy(update={"http_url": "https://vpsops.example.com/mcp", "http_hosts": "10.0.0.5:8900"})
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async with serving(core, public) as (site, _):
             local = site.local
             named = await post(local, call("tools/list"), ANN_TOKEN, Host="vpsops.example.com")

@@ -16,6 +16,7 @@ from tests.fakes.clock import START, FakeClock
 from tests.fakes.issuer import running_issuer
 from tests.fakes.provider import refused_port
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 
 TOKEN = "0123456789abcdef0123456789abcdef-secret"
 WRITTEN = f'[[token]]\ntoken = "{TOKEN}"\nsubject = "ann-laptop"\nhuman = "ann@example.com"\nscopes = ["vps:read"]\n'
@@ -23,7 +24,7 @@ WRITTEN = f'[[token]]\ntoken = "{TOKEN}"\nsubject = "ann-laptop"\nhuman = "ann@e
 
 async def found(values: dict[str, str], clock: VirtualClock | FakeClock | None = None) -> list[Finding]:
     """Return what the check finds; it shows no token."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE_SECONDS):
         findings = list(await check_mcp(Settings.model_validate(values), clock or VirtualClock()))
     assert TOKEN not in " ".join(f"{one.what} {one.todo}" for one in findings)
     return findings

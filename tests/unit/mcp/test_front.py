@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from mcp_server import front
+from tests.harness.waiting import PATIENCE_SECONDS
 
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",
@@ -59,7 +60,7 @@ def talk(messages: list[dict[str, Any]], env: dict[str, str], words: Sequence[st
     process.stdin.close()
     rest = process.stdout.read()
     process.stdout.close()
-    assert process.wait(timeout=10) == 0
+    assert process.wait(timeout=PATIENCE_SECONDS) == 0
     assert rest == b""
     return heard
 
@@ -147,7 +148,7 @@ def test_an_unknown_setting_is_refused_before_anything_is_answered(tmp_path: Pat
         capture_output=True,
         env=environment(tmp_path, VPSOPS_NONSENSE="1"),
         check=False,
-        timeout=20,
+        timeout=PATIENCE_SECONDS,
     )
     assert (done.returncode, done.stdout) == (2, b"")
     assert b"VPSOPS_NONSENSE" in done.stderr
@@ -163,7 +164,7 @@ def test_a_call_that_cannot_be_served_is_answered(tmp_path: Path) -> None:
         capture_output=True,
         env=environment(tmp_path) | {"VPSOPS_DATABASE_URL": f"sqlite:///{tmp_path}/file/x.sqlite3"},
         check=False,
-        timeout=20,
+        timeout=PATIENCE_SECONDS,
     )
     last = json.loads(process.stdout.splitlines()[-1])
     assert (process.returncode, last["id"], last["error"]["code"]) == (2, 9, -32603)
@@ -213,8 +214,10 @@ def test_a_person_at_a_terminal_is_told_what_waits(tmp_path: Path) -> None:
         assert process.stderr is not None
         assert process.stderr.readline() == front.PERSON
         process.terminate()
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=PATIENCE_SECONDS) == 0
     os.close(ours)
     os.close(theirs)
-    ended = subprocess.run(command, input=b"", capture_output=True, env=environment(tmp_path), timeout=30, check=True)
+    ended = subprocess.run(
+        command, input=b"", capture_output=True, env=environment(tmp_path), timeout=PATIENCE_SECONDS, check=True
+    )
     assert front.PERSON not in ended.stderr

@@ -23,6 +23,7 @@ from mcp_server.stepup import MAX_BODY
 from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import ANN, Human, text
 from tests.unit.mcp.http_bench import ACCEPT, NEW, call, http_client, post, serving
 
@@ -78,7 +79,7 @@ async def test_a_waiting_call_hears_the_vote(core: Core, provider: SimulatorHand
     """A call that waits for people ends with what they decided."""
 
     async def vote() -> None:
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             while not (changes := await core.gate.changes()):
                 await core.database.signals.wait(0.1)
         await core.gate.vote(changes[0].id, BOB, verdict, changes[0].digest, reason="not tonight")
@@ -208,7 +209,7 @@ async def test_a_stop_ends_streams_at_once(core: Core) -> None:
         ended.set()
 
     opened = anyio.Event()
-    with anyio.fail_after(4):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async with anyio.create_task_group() as group:
             async with serving(core) as (site, _):
                 async with httpx.AsyncClient(trust_env=False) as client:
@@ -264,11 +265,11 @@ async def test_a_session_that_ends_gives_its_hold_back(core: Core) -> None:
         assert (await client.post(site.url, json=initialized, headers=session)).status_code == 202
         params = {"name": "vps_stop", "arguments": {"server": "web01"}}
         async with client.stream("POST", site.url, json={**stop, "params": params}, headers=session) as stream:
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE_SECONDS):
                 await anext(line async for line in stream.aiter_lines() if "elicitation/create" in line)
             (held,) = await core.gate.changes()
             await client.delete(site.url, headers=session)
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             await core.gate.wait(held.id, seconds=5)
     assert held.state is State.HELD
     assert (await core.gate.get(held.id)).state is State.CANCELLED

@@ -27,6 +27,7 @@ from playground.wayscloud.serve import SimulatorHandle
 from playground.wayscloud.world import Order
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import ALICE, ANN, WEB
 from tests.unit.mcp.listening import become, client_and_live, listen, listening, subscribe, unsubscribe, until
 
@@ -218,7 +219,7 @@ async def test_a_slow_client_is_told_once_of_what_changed_often(core: Core) -> N
         for _ in range(50):
             await live.bus.publish(Updated(SERVERS, (web,)))
             await live.bus.publish(Updated(BY_ID, (web,)))
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             await session.asked.wait()
             session.reads.set()
         await until(lambda: len(session.told) >= 3)
@@ -351,7 +352,7 @@ async def test_a_tokens_stream_ends_in_good_order(core: Core, monkeypatch: pytes
     reader = Options(who=lambda _: Caller(human=ANN, subject="ann-laptop", scopes=frozenset({READ})))
     async with client_and_live(core, "2026-07-28", None, reader) as (client, live):
         async with client.listen(resource_subscriptions=[SERVERS]) as stream:
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE_SECONDS):
                 assert [event async for event in stream] == []
         await silent(core, live)
 

@@ -17,6 +17,7 @@ from mcp_server.http import McpHttp
 from mcp_server.server import Options
 from playground.wayscloud.model import State as Really
 from playground.wayscloud.serve import SimulatorHandle
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import ANN, WEB
 from tests.unit.mcp.http_bench import BOB_TOKEN, NEW, call, serving, with_tokens
 from tests.unit.mcp.listening import Ear, become, hearing, until
@@ -31,7 +32,7 @@ async def listening(url: str, era: str, token: str = "") -> AsyncIterator[Ear]:
     ear = Ear()
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with (
-        httpx2.AsyncClient(headers=headers, timeout=10, trust_env=False) as http,
+        httpx2.AsyncClient(headers=headers, timeout=PATIENCE_SECONDS, trust_env=False) as http,
         Client(
             streamable_http_client(url, http_client=http), mode=era, message_handler=ear, read_timeout_seconds=8
         ) as client,
@@ -76,10 +77,13 @@ async def test_the_end_of_the_server_is_told(core: Core, provider: SimulatorHand
     """A stop ends a stream with its result, so that the client knows it was meant, and what ran for it."""
     body = call("subscriptions/listen", notifications={"resourceSubscriptions": URIS})
     headers = {**NEW, "Mcp-Method": "subscriptions/listen"}
-    async with serving(core, None, LOCAL) as (site, served), httpx.AsyncClient(trust_env=False, timeout=10) as client:
+    async with (
+        serving(core, None, LOCAL) as (site, served),
+        httpx.AsyncClient(trust_env=False, timeout=PATIENCE_SECONDS) as client,
+    ):
         async with client.stream("POST", site.url, json=body, headers=headers) as stream:
             lines = stream.aiter_lines()
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE_SECONDS):
                 first = await anext(line async for line in lines if line.startswith("data:"))
                 assert "notifications/subscriptions/acknowledged" in first
                 served.endpoint.hang_up()
@@ -104,7 +108,10 @@ async def test_a_session_that_is_ended_leaves_nothing(core: Core) -> None:
         },
     }
     accept = {"Accept": "application/json, text/event-stream"}
-    async with serving(core, None, LOCAL) as (site, _), httpx.AsyncClient(trust_env=False, timeout=10) as client:
+    async with (
+        serving(core, None, LOCAL) as (site, _),
+        httpx.AsyncClient(trust_env=False, timeout=PATIENCE_SECONDS) as client,
+    ):
         begun = await client.post(site.url, json=hello, headers=accept)
         session = {**accept, "Mcp-Session-Id": begun.headers["mcp-session-id"], "Mcp-Protocol-Version": "2025-11-25"}
         ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}

@@ -10,6 +10,7 @@ from core.app import Core
 from core.changes.model import Change, State
 from mcp_server import flow
 from playground.wayscloud.serve import SimulatorHandle
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import Human, client_of, text
 
 ERA = "legacy"
@@ -46,7 +47,7 @@ async def test_a_call_that_is_given_up_withdraws_its_change(core: Core, provider
     """When the client cancels the call, the hold is given back and in nobody's way."""
     human = Silent()
     async with client_of(core, ERA, human) as client:
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             async with anyio.create_task_group() as group:
                 group.start_soon(client.call_tool, "vps_stop", {"server": "web01"})
                 await human.asked.wait()
@@ -58,7 +59,7 @@ async def test_a_call_that_is_given_up_withdraws_its_change(core: Core, provider
 async def test_a_client_that_leaves_withdraws_its_change(core: Core, provider: SimulatorHandle) -> None:
     """When the client's end closes while its human is asked, the hold is given back."""
     human = Silent()
-    with anyio.fail_after(5):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async with anyio.create_task_group() as group, client_of(core, ERA, human) as client:
             group.start_soon(_call_quietly, client)
             await human.asked.wait()
@@ -95,7 +96,7 @@ async def test_progress_is_told_while_the_human_thinks(core: Core, monkeypatch: 
 
     class Slow(Human):
         async def __call__(self, context: ClientRequestContext, params: t.ElicitRequestParams) -> t.ElicitResult:
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE_SECONDS):
                 await enough.wait()
             return await super().__call__(context, params)
 

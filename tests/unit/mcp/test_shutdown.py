@@ -20,13 +20,13 @@ from mcp_server.server import Options
 from mcp_server.shutdown import Shutdown
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import eventually
+from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.mcp.bench import ANN, Human, client_of, text
 from tests.unit.mcp.http_bench import http_client, serving
 
 CHANNEL = "C0APPROVE"
 LOCAL = Options(human=ANN)
-BOUND = 60.0
+BOUND = PATIENCE_SECONDS
 
 
 async def held(core: Core) -> Change:

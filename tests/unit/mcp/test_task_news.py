@@ -14,6 +14,7 @@ from core.changes.model import Actor, ActorKind, Verdict
 from mcp_server.addresses import change_address
 from mcp_server.server import Options
 from mcp_server.tasks import EXTENSION
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import ANN
 from tests.unit.mcp.http_bench import ENVELOPE, NEW, post, serving
 
@@ -42,7 +43,7 @@ async def stream(url: str, **notifications: Any) -> AsyncGenerator[dict[str, Any
     headers = {**NEW, "Mcp-Method": "subscriptions/listen"}
     body = request("subscriptions/listen", notifications=notifications)
     async with (
-        httpx.AsyncClient(trust_env=False, timeout=5) as client,
+        httpx.AsyncClient(trust_env=False, timeout=PATIENCE_SECONDS) as client,
         client.stream("POST", url, json=body, headers=headers) as answer,
     ):
         async for line in answer.aiter_lines():
@@ -62,7 +63,7 @@ async def test_a_task_is_told_of_until_its_end(core: Core) -> None:
         assert acknowledged["params"]["notifications"] == {"taskIds": [task]}
         await decide(core, task, Verdict.APPROVE)
         told: list[dict[str, Any]] = []
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             while not told or told[-1]["status"] == "working":
                 message = await anext(heard)
                 assert message["method"] == "notifications/tasks"

@@ -11,6 +11,7 @@ from playground.wayscloud.app import create_app
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.simulator import Simulator
 from tests.fakes.clock import FakeClock
+from tests.harness.waiting import PATIENCE_SECONDS
 
 KEY = "wayscloud_vps_abc12_TESTSECRET"
 WEB = "b5c6d7e8-f9a0-1234-5678-90abcdef1234"
@@ -68,6 +69,6 @@ async def bench(config: SimulatorConfig | None = None) -> AsyncIterator[Bench]:
         base_url="http://simulator",
         headers={"x-api-key": KEY},
         follow_redirects=True,
-        timeout=5,
+        timeout=PATIENCE_SECONDS,
     ) as api:
         yield Bench(api, clock, app.simulator)

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from playground.wayscloud.config import SimulatorConfig
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.simulator.bench import WEB, bench
 
 
@@ -95,7 +96,7 @@ async def test_a_slow_answer_waits_before_or_after_the_effect(after_effect: bool
         async def stop() -> None:
             answers.append(await sim.api.post(f"/v1/vps/{WEB}/stop"))
 
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             async with anyio.create_task_group() as group:
                 group.start_soon(stop)
                 await sim.clock.waited_on.wait()

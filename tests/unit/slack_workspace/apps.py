@@ -10,6 +10,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from playground.slack.workspace import Workspace
+from tests.harness.waiting import PATIENCE_SECONDS
 
 
 def sdk_client(workspace: Workspace) -> AsyncWebClient:
@@ -42,7 +43,7 @@ async def over_socket(workspace: Workspace, app: AsyncApp) -> AsyncIterator[None
     handler = AsyncSocketModeHandler(app, workspace.config.app_token, web_client=app.client, ping_interval=1)
     await handler.connect_async()  # type: ignore[no-untyped-call]
     try:
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             await workspace.socket.connected()
         yield
     finally:

@@ -12,6 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from playground.slack.elements import NotOnScreen
 from playground.slack.workspace import Workspace
 from tests.fakes.clock import FakeClock
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.slack_workspace.apps import bolt_app, over_http
 
 Json = dict[str, Any]
@@ -276,7 +277,7 @@ async def test_a_call_can_be_held_back_to_make_a_race(workspace: Workspace, clie
             await client.chat_postMessage(channel="C0OPS", text="held")
 
         tasks.start_soon(post)
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             await gate.arrived.wait()
         assert workspace.messages("ops") == []
         gate.release()

@@ -7,6 +7,7 @@ from slack_bolt.async_app import AsyncAck
 
 from playground.slack.workspace import Workspace
 from tests.fakes.clock import FakeClock
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.slack_workspace.apps import bolt_app, over_socket
 
 
@@ -55,7 +56,7 @@ async def test_a_refreshed_connection_is_replaced_by_the_app(workspace: Workspac
 
     async with over_socket(workspace, app):
         await workspace.socket.disconnect("refresh_requested")
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE_SECONDS):
             delivery = await workspace.command("alice", "ops", "/vps", transport="socket")
 
     assert delivery.error is None
@@ -84,7 +85,7 @@ async def test_an_envelope_lost_with_its_connection_is_sent_on_the_next(workspac
         tasks.start_soon(type_it)
         await reached.wait()
         workspace.socket.drop()
-        with anyio.fail_after(8):
+        with anyio.fail_after(PATIENCE_SECONDS):
             await workspace.socket.connected()
         lost.set()
 

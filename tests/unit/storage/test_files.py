@@ -19,6 +19,7 @@ from core.storage.tables import PROCESSES
 from tests.fakes.clock import FakeClock
 from tests.fakes.databases import migrated
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -147,7 +148,7 @@ async def test_two_processes_on_one_file_disturb_each_other_not(path: Path) -> N
                 await other.transact(_insert)
                 await other.read(lambda connection: connection.exec_driver_sql("PRAGMA wal_checkpoint").all())
             await database.transact(_insert)
-            with anyio.fail_after(60):
+            with anyio.fail_after(PATIENCE_SECONDS):
                 assert await database.read(_count) >= 2
 
 

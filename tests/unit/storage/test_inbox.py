@@ -14,8 +14,9 @@ from core.retention import forget
 from core.storage import Database, open_database
 from core.storage.tables import INBOX
 from tests.fakes.clock import START, FakeClock
+from tests.harness.waiting import PATIENCE_SECONDS
 
-BOUND = 5.0
+BOUND = PATIENCE_SECONDS
 PAYLOAD = {"text": "reboot web01", "nested": {"list": [1, "two", None]}, "name": "Åsa \u0000"}
 
 

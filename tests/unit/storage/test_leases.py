@@ -15,9 +15,9 @@ from core.storage.leases import Process
 from core.storage.tables import LEASES, OUTBOX, PROCESSES
 from core.timing import DEFAULT_TIMING
 from tests.fakes.clock import FakeClock
-from tests.harness.waiting import LOOK_SECONDS
+from tests.harness.waiting import LOOK_SECONDS, PATIENCE_SECONDS
 
-BOUND = 5.0
+BOUND = PATIENCE_SECONDS
 NOW = 1000.0
 
 

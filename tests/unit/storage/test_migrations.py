@@ -23,9 +23,10 @@ from core.storage import engines, open_database, schema
 from core.storage.schema import Standing, standing, upgrade
 from core.storage.tables import METADATA
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.storage import samples
 
-BOUND = 5.0
+BOUND = PATIENCE_SECONDS
 TOGETHER = 4
 UPGRADE = (
     "import sys; from core.storage import engines, schema; schema.upgrade(engines.open_pools(sys.argv[1]).durable)"
@@ -75,7 +76,9 @@ def test_a_process_on_sqlite_loads_neither_alembic_nor_psycopg(tmp_path: Path) -
     url = f"sqlite:///{tmp_path / 'one.sqlite3'}"
     with engine_of(url) as engine:
         upgrade(engine)
-    loaded = subprocess.run([sys.executable, "-c", LOADED, url], capture_output=True, text=True, check=True, timeout=20)
+    loaded = subprocess.run(
+        [sys.executable, "-c", LOADED, url], capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS
+    )
     assert loaded.stdout.split() == ["current"]
 
 
@@ -278,7 +281,7 @@ def test_processes_upgrade_at_once(empty_database_url: str) -> None:
         subprocess.Popen([sys.executable, "-c", UPGRADE, empty_database_url], stderr=subprocess.PIPE, text=True)
         for _ in range(TOGETHER - 1)
     ]
-    assert [one.communicate(timeout=30)[1] for one in running] == [""] * len(running)
+    assert [one.communicate(timeout=PATIENCE_SECONDS)[1] for one in running] == [""] * len(running)
     assert [one.returncode for one in running] == [0] * len(running)
     _assert_once(empty_database_url)
 

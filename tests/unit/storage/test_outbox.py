@@ -11,8 +11,9 @@ from core.storage import Database
 from core.storage.leases import Process
 from core.storage.tables import OUTBOX
 from tests.fakes.clock import FakeClock
+from tests.harness.waiting import PATIENCE_SECONDS
 
-BOUND = 5.0
+BOUND = PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -200,7 +201,7 @@ async def test_many_deliverers_share_the_work(database: Database, clock: FakeClo
             taken.extend((message.topic, message.id) for message in messages)
             await box.done(ids(messages))
 
-    with anyio.fail_after(2 * BOUND):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async with anyio.create_task_group() as group:
             for number in range(8):
                 group.start_soon(deliver, f"deliverer-{number}")

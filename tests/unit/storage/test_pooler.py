@@ -18,11 +18,12 @@ from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.pgbouncer import SERVER_CONNECTIONS, Pooler, running_pooler
 from tests.fakes.postgres import PostgresServer
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.stage import Setup, staged
 from tests.unit.storage.test_signals import until
 from tests.unit.storage.test_transactions import put
 
-BOUND = 60.0
+BOUND = PATIENCE_SECONDS
 OPEN = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 

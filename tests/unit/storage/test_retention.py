@@ -12,9 +12,10 @@ from core.retention import Retention, forget
 from core.storage import Database
 from core.storage.tables import AUDIT, COPIES, INBOX, OUTBOX
 from tests.fakes.clock import FakeClock
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.storage import samples
 
-BOUND = 5.0
+BOUND = PATIENCE_SECONDS
 DAY = 86400.0
 NOW = 1000 * DAY
 

@@ -12,8 +12,9 @@ from core.storage.tables import CHANGES, PROCESSES
 from tests.fakes.clock import FakeClock
 from tests.fakes.postgres import PostgresServer
 from tests.fakes.transactions import counted
+from tests.harness.waiting import PATIENCE_SECONDS
 
-BOUND = 60.0
+BOUND = PATIENCE_SECONDS
 
 
 def processes(connection: Connection) -> list[str]:

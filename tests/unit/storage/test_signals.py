@@ -58,7 +58,7 @@ async def test_a_commit_wakes_the_waiters_of_its_process(database: Database) -> 
 async def test_a_commit_of_another_process_wakes(database_url: str) -> None:
     """A front end that shares the database hears of it within a moment."""
     async with open_database(database_url, VirtualClock()) as database:
-        with anyio.fail_after(3 * BOUND):
+        with anyio.fail_after(PATIENCE_SECONDS):
             async with anyio.create_task_group() as group:
                 group.start_soon(until, database, 1)
                 await anyio.run_process([sys.executable, "-c", COMMIT, database_url])
@@ -82,7 +82,7 @@ async def test_no_commit_is_missed_between_two_waits(database_url: str) -> None:
     """However fast commits follow each other, whoever looks, waits and looks again sees the last one."""
     clock = VirtualClock()
     async with open_database(database_url, clock) as database, open_database(database_url, clock) as other:
-        with anyio.fail_after(2 * BOUND):
+        with anyio.fail_after(PATIENCE_SECONDS):
             async with anyio.create_task_group() as group:
                 group.start_soon(until, database, 60)
                 for number in range(60):
@@ -111,7 +111,7 @@ async def test_the_wake_survives_a_restarted_server(postgres: PostgresServer) ->
     """After the server was away, whoever waits hears of commits again."""
     url, clock = postgres.database(), VirtualClock()
     async with open_database(url, clock) as database, open_database(url, clock) as other:
-        with anyio.fail_after(3 * BOUND):
+        with anyio.fail_after(PATIENCE_SECONDS):
             async with anyio.create_task_group() as group:
                 group.start_soon(until, database, 2)
                 await other.transact(put("before"))
@@ -177,12 +177,12 @@ async def test_other_processes_hear_what_a_commit_touched(postgres: PostgresServ
             group.cancel_scope.cancel()
         elsewhere, mine = database.signals.mark("change:chg_2"), database.signals.mark("change:chg_1")
         await other.transact(about("change:chg_1"))
-        with anyio.fail_after(3 * BOUND):
+        with anyio.fail_after(PATIENCE_SECONDS):
             await database.signals.wait(LONG, since=mine)
         assert not elsewhere.is_set()
         long = [f"change:chg_{number:0200}" for number in range(50)]
         await other.transact(about(*long))
-        with anyio.fail_after(3 * BOUND):  # more than a wake can name is about everything
+        with anyio.fail_after(PATIENCE_SECONDS):  # more than a wake can name is about everything
             await database.signals.wait(LONG, since=elsewhere)
 
 

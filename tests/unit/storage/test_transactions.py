@@ -19,9 +19,10 @@ from core.storage.tables import AUDIT, LEASES
 from tests.fakes.clock import FakeClock
 from tests.fakes.postgres import PostgresServer
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.storage.conftest import BUSY
 
-BOUND = 5.0
+BOUND = PATIENCE_SECONDS
 NAMES = sa.select(LEASES.c.name).order_by(LEASES.c.name)
 
 
@@ -127,7 +128,7 @@ async def test_many_transactions_at_once_all_count(database: Database) -> None:
     async def look() -> None:
         await names(database)
 
-    with anyio.fail_after(20):
+    with anyio.fail_after(PATIENCE_SECONDS):
         async with anyio.create_task_group() as group:
             for number in range(50):
                 group.start_soon(write, number)

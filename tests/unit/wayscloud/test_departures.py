@@ -22,10 +22,10 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.names import NAME, resolve_after
 from tests.fakes.provider import KEY, QUICK, SERVER_ID, answers, raw, silent, wire
 from tests.fakes.tls import certificate, server_context
-from tests.harness.waiting import eventually
+from tests.harness.waiting import PATIENCE_SECONDS, eventually
 
 ANSWER: Final = raw("202 Accepted", json.dumps({"id": SERVER_ID, "status": "stopping"}).encode())
-BOUND: Final = 60.0
+BOUND: Final = PATIENCE_SECONDS
 PATIENT: Final = replace(
     QUICK, connect_seconds=BOUND, prepare_seconds=BOUND, read_seconds=BOUND, change_seconds=BOUND, attempt_seconds=BOUND
 )
