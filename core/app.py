@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import anyio
 
-from core.changes.claims import OWN
+from core.changes.claims import own_capability
 from core.changes.model import Approvers
 from core.changes.outbox import Outbox
 from core.clock import Clock, SystemClock
@@ -85,7 +85,7 @@ async def open_core(
         api,
         anyio.create_task_group() as group,
     ):
-        process = Process(database, clock, front, can=OWN)
+        process = Process(database, clock, front, can=own_capability())
         engine = Engine(
             database,
             api,

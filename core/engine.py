@@ -11,7 +11,7 @@ import structlog
 from anyio.abc import TaskGroup
 from sqlalchemy.engine import Connection
 
-from core.changes.claims import OWN
+from core.changes.claims import own_capability
 from core.changes.execute import Claim, Runner
 from core.changes.keeper import Keeper
 from core.changes.model import Change, State
@@ -106,7 +106,7 @@ class Engine:
 
     def claim(self, connection: Connection, change: Change) -> Change:
         """Claim a change in the transaction that lets it run, if it does; return it as it is then."""
-        if change.state is not State.APPROVED or change.operation not in OWN.operations:
+        if change.state is not State.APPROVED or change.operation not in own_capability().operations:
             return change
         claim = self._runner.claim_in(connection, change)
         self._claims[change.id] = claim

@@ -14,14 +14,18 @@ from core.operations import OPERATIONS
 from core.storage.capability import Capability, Need, capabilities
 from core.storage.tables import CHANGES
 
-OWN: Final = Capability(FORMAT, frozenset(name for name, operation in OPERATIONS.items() if not operation.reads))
-"""What this version can run."""
 AFTER_HOLD: Final = (State.APPROVED, State.SENDING, State.WATCHING, State.UNKNOWN)
+
+
+def own_capability() -> Capability:
+    """Return what this process can run: what the registry holds."""
+    return Capability(FORMAT, frozenset(name for name, operation in OPERATIONS.items() if not operation.reads))
 
 
 def runnable() -> sa.ColumnElement[bool]:
     """The condition that this version can run a change, or watch it."""
-    return CHANGES.c.operation.in_(sorted(OWN.operations)) & (CHANGES.c.format <= OWN.format)
+    own = own_capability()
+    return CHANGES.c.operation.in_(sorted(own.operations)) & (CHANGES.c.format <= own.format)
 
 
 def needs(connection: Connection, *states: State) -> frozenset[Need]:
@@ -33,11 +37,12 @@ def needs(connection: Connection, *states: State) -> frozenset[Need]:
 
 def is_outranked(connection: Connection, others: AbstractSet[str], states: Sequence[State]) -> bool:
     """Say whether another living process can do all that this one can, and some of what waits besides."""
-    beyond = {need for need in needs(connection, *states) if not OWN.covers(need)}
+    own = own_capability()
+    beyond = {need for need in needs(connection, *states) if not own.covers(need)}
     if not beyond:
         return False
     known = capabilities(connection, set(others)).values()
-    return any(one.includes(OWN) and any(one.covers(need) for need in beyond) for one in known)
+    return any(one.includes(own) and any(one.covers(need) for need in beyond) for one in known)
 
 
 def claim(connection: Connection, where: sa.ColumnElement[bool], owner: str, now: float, limit: int) -> list[str]:

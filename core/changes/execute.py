@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from core import audit, pause
 from core.changes import outbox, pace, store
-from core.changes.claims import OWN
+from core.changes.claims import own_capability
 from core.changes.fence import Fence, LateError, Sending, pause_after
 from core.changes.model import Change, Json, State
 from core.changes.preview import Preview, look_again
@@ -134,7 +134,7 @@ class Runner:
             change = store.load(connection, change_id, lock=True)
             tick = self.database.tick(connection)
             owner = connection.scalars(store.column(CHANGES.c.owner, change_id)).one()
-            if change.state is not State.APPROVED or change.operation not in OWN.operations:
+            if change.state is not State.APPROVED or change.operation not in own_capability().operations:
                 return None
             if owner in alive(connection, tick) - {self.process.id}:
                 return None

@@ -27,7 +27,7 @@ from tests.fakes.clock import FakeClock
 from tests.unit.core.sample import change, put
 from tests.unit.core.stage import Stage, staged
 
-NEWER = Capability(claims.OWN.format, claims.OWN.operations | {"resize"})
+NEWER = Capability(claims.own_capability().format, claims.own_capability().operations | {"resize"})
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ async def test_what_this_version_does_not_know_is_left_alone(database: Database,
         unknown = replace(unknown, operation="stop")
     await has(database, unknown, format_=1 if newer == "operation" else 99)
     ran: list[str] = []
-    process = Process(database, database.clock, "cli", can=claims.OWN)
+    process = Process(database, database.clock, "cli", can=claims.own_capability())
     await process.beat()
     keeper = Keeper(database, database.clock, process, DEFAULT_TIMING, ran.append, frozenset, lambda _: None)
     for _ in range(3):
