@@ -28,6 +28,7 @@ from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from playground.wayscloud.world import Order
 from tests.fakes.provider import KEY
+from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
@@ -168,7 +169,10 @@ class World:
 
 @pytest.fixture
 async def world(tmp_path: Path, empty_database_url: str) -> AsyncIterator[World]:
-    async with running_simulator(SimulatorConfig(speed=600.0, seed=7)) as provider, ending() as group:
+    async with (
+        running_simulator(SimulatorConfig(speed=600.0, seed=7), clock=VirtualClock()) as provider,
+        ending() as group,
+    ):
         yield World(tmp_path, empty_database_url, provider, group)
 
 
