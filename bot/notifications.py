@@ -32,7 +32,7 @@ from core.errors import StorageError, UnknownChange, UnreadableRowError, VpsopsE
 from core.supervision import error_id_of
 
 AT_ONCE: Final = 10
-"""Topics in hand at once: with one message a second to a channel, all are out well before the lease of 30 s ends."""
+"""Topics in hand at once."""
 IDLE_SECONDS: Final = timing.IDLE_SECONDS
 TOGETHER_SECONDS: Final = timing.TOGETHER_SECONDS
 """A change takes its steps within a few milliseconds: one card tells of all of them."""
@@ -127,9 +127,21 @@ class Deliverer:
 
     async def _in_hand(self, topic: str, messages: list[Message]) -> None:
         try:
-            await self._deliver_topic(topic, messages)
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._renew, topic)
+                await self._deliver_topic(topic, messages)
+                group.cancel_scope.cancel()
         finally:
             self._room.release()
+
+    async def _renew(self, topic: str) -> None:
+        """Keep others from posting the same while Slack is slow."""
+        while True:
+            await self._core.clock.sleep(timing.RENEW_SECONDS)
+            try:
+                await self._core.outbox.renew(topic)
+            except StorageError as error:  # the claim holds for a while yet
+                log.error("claim not renewed", topic=topic, error=error.message, error_id=error.error_id)
 
     async def refresh(self) -> None:
         """Keep the elapsed time on the cards of what is under way fresh: ten at a time, in turn, by one process."""
@@ -144,8 +156,9 @@ class Deliverer:
             chosen, now = next_ones(under_way, refreshed, REFRESHED), self._core.clock.monotonic()
             kept = {one.id: refreshed[one.id] for one in under_way if one.id in refreshed}
             refreshed = kept | {one.id: now for one in chosen}
-            for change in chosen:
-                await self._refresh(change)
+            async with anyio.create_task_group() as group:  # a channel that is slow keeps no other card old
+                for change in chosen:
+                    group.start_soon(self._refresh, change)
             self._supervisor.record_round(CARDS)
 
     async def _refresh(self, change: Change) -> None:

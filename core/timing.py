@@ -55,6 +55,8 @@ APPEARING_SECONDS: Final = 600.0  # within which a server that was made shows in
 FLEET_KEPT_SECONDS: Final = 3600.0  # an older fleet is not compared with
 FLEET_FRESH_SECONDS: Final = 300.0  # between two writes of a fleet that stays as it is
 GAP_SECONDS: Final = 1800.0  # after so long without a figure it is not known what was between
+DETAIL_SECONDS: Final = 5.0  # to show servers in full that the list tells little of; then as the list has them
+PRICES_SECONDS: Final = 10.0  # to read the prices that a limit on money needs; what is not known then is refused
 SHARED_SECONDS: Final = 1.0  # an answer to people may be so much older than the question
 
 # Stopping.
@@ -298,6 +300,8 @@ RELATIONS: Final[Sequence[Relation]] = (
     Relation(("MEASURE_SECONDS",), ("timing.usage_seconds",), "rounds of figures do not pile up"),
     Relation(("FLEET_FRESH_SECONDS",), ("FLEET_KEPT_SECONDS",), "a fleet that is looked at stays comparable"),
     # Reads.
+    Relation(("DETAIL_SECONDS",), ("PRICES_SECONDS",), "what decides gets more time than what is shown"),
+    Relation(("PRICES_SECONDS",), ("transport.total_seconds",), "servers that hang hold up no create for long"),
     Relation(("transport.read_seconds",), ("transport.attempt_seconds",), "silence is noticed within a try"),
     Relation(
         ("transport.read_seconds",) * 3 + ("transport.wait_max",) * 2,

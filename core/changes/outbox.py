@@ -167,6 +167,16 @@ class Outbox:
             self._mark(connection, ids, not_before=later, owner=None, until=None, error=UNREADABLE)
         return found.rows
 
+    async def renew(self, topic: str) -> None:
+        """Keep the claim on what is in hand of a topic, for as long as delivering it takes."""
+
+        def work(connection: Connection) -> None:
+            mine = (OUTBOX.c.topic == topic) & (OUTBOX.c.owner == self._owner) & OUTBOX.c.until.is_not(None)
+            until = self._database.tick(connection) + CLAIM_SECONDS
+            connection.execute(sa.update(OUTBOX).where(mine).values(until=until))
+
+        await self._database.transact(work, durable=False, wake=False)
+
     async def leave(self, topic: str, ids: Sequence[int]) -> None:
         """Put messages back that this process cannot deliver and another may; take none of their topic for a while."""
         self._left[topic] = self._clock.monotonic() + LEFT_SECONDS

@@ -1,0 +1,41 @@
+"""Messages that take long to deliver stay one process's: its claim is renewed while it lives."""
+
+import anyio
+import pytest
+from aiohttp import ClientSession
+
+from bot.notifications import Deliverer
+from bot.slack import Slack
+from core import timing
+from core.app import open_core
+from core.changes.outbox import Message, Outbox, put
+from core.settings import Settings
+from tests.harness.virtual_time import VirtualClock
+
+
+async def test_a_slow_message_is_not_taken_over_from_a_living_process(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slack takes four times as long as a claim holds: the other process is given nothing of the topic."""
+    begun, done = anyio.Event(), anyio.Event()
+
+    async def slow(_deliverer: Deliverer, _topic: str, _messages: list[Message]) -> None:
+        begun.set()
+        await done.wait()
+
+    monkeypatch.setattr(Deliverer, "_deliver_topic", slow)
+    settings, clock = Settings.model_validate({"VPSOPS_DATABASE_URL": database_url}), VirtualClock()
+    async with open_core(settings, front="slack", clock=clock) as core, ClientSession() as web:
+        other = Outbox(core.database, "another-process", clock)
+        await core.database.transact(
+            lambda connection: put(connection, "drift", "event", {"event": "drift", "drifts": []}, clock.now())
+        )
+        async with anyio.create_task_group() as group:
+            group.start_soon(Deliverer(core, Slack(core.settings, web)).run)
+            with anyio.fail_after(60):
+                await begun.wait()
+            for _ in range(4):
+                await clock.sleep(timing.CLAIM_SECONDS)
+                assert await other.claim() == []
+            done.set()
+            group.cancel_scope.cancel()
