@@ -31,6 +31,7 @@ SETTLE_SECONDS: Final = 1.0
 PAUSE_SECONDS: Final = 2.0
 EACH_SECONDS: Final = 0.7
 LOOK_SECONDS: Final = 60.0
+AT_ONCE: Final = 4
 CONFLICT: Final = "hash_conflict"
 
 log = structlog.get_logger(__name__)
@@ -104,16 +105,24 @@ async def _rounds(parts: Parts) -> None:
         if not await parts.homes.news(LOOK_SECONDS):
             continue
         await clock.sleep(SETTLE_SECONDS)
-        for home in homes:
-            try:
-                await publish(await parts.at(home.viewer.team), home.viewer)
-            except NotInstalled as error:
-                log.info("Home not drawn", error=error.message)
-            except StorageError as error:
-                log.error("Home not drawn", error=error.message, error_id=error.error_id)
-            except Exception:  # one Home that cannot be drawn is no reason to leave the others as they are
-                log.exception("Home not drawn", user=home.viewer.user)
+        room = anyio.CapacityLimiter(AT_ONCE)
+        async with anyio.create_task_group() as group:
+            for home in homes:
+                group.start_soon(_draw_anew, parts, home.viewer, room)
         await clock.sleep(max(PAUSE_SECONDS, EACH_SECONDS * len(homes)))
+
+
+async def _draw_anew(parts: Parts, viewer: Viewer, room: anyio.CapacityLimiter) -> None:
+    """Draw one open Home; one that cannot be drawn, or only slowly, is no reason to leave the others as they are."""
+    async with room:
+        try:
+            await publish(await parts.at(viewer.team), viewer)
+        except NotInstalled as error:
+            log.info("Home not drawn", error=error.message)
+        except StorageError as error:
+            log.error("Home not drawn", error=error.message, error_id=error.error_id)
+        except Exception:
+            log.exception("Home not drawn", user=viewer.user)
 
 
 async def publish(parts: Parts, viewer: Viewer, notice: str = "", *, anyway: bool = False) -> None:

@@ -9,6 +9,7 @@ from core.changes.preview import target_of
 from core.errors import NotAllowed
 from core.gate import Gate, facts, operation_named
 from core.requests import Request
+from core.timing import DETAIL_SECONDS
 from core.wayscloud.errors import WayscloudError
 from core.wayscloud.models import Listing, Server
 
@@ -45,8 +46,8 @@ async def all_servers(gate: Gate, request: Request) -> Listing[Server]:
 async def in_full(gate: Gate, request: Request, servers: Sequence[Server], most: int) -> list[Server]:
     """Return servers with those read in full that the list tells no plan of, `most` of them at most.
 
-    The documented list carries little more than name, state and address. One that cannot be read, or that the
-    policy or their rate keeps from whoever asks, stays as it was.
+    The documented list carries little more than name, state and address. One that cannot be read soon, or that
+    the policy or their rate keeps from whoever asks, stays as it was.
     """
     known = {one.id: one for one in servers}
     bare = [one for one in servers if one.plan is None and may_read(gate, request, target_of(one))]
@@ -61,7 +62,8 @@ async def in_full(gate: Gate, request: Request, servers: Sequence[Server], most:
             except WayscloudError:
                 return
 
-    async with anyio.create_task_group() as group:
-        for one in bare[:most]:
-            group.start_soon(read, one.id)
+    with anyio.move_on_after(DETAIL_SECONDS):
+        async with anyio.create_task_group() as group:
+            for one in bare[:most]:
+                group.start_soon(read, one.id)
     return list(known.values())

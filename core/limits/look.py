@@ -8,6 +8,7 @@ from core.limits.model import Account, Limits
 from core.limits.reach import Sight
 from core.operations import Operation
 from core.policy.facts import BILLED
+from core.timing import PRICES_SECONDS
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.errors import NotOffered, WayscloudError
 from core.wayscloud.models import Plan, Server
@@ -37,7 +38,7 @@ async def _plans(api: Wayscloud) -> Sequence[Plan]:
 
 
 async def _priced(api: Wayscloud, listed: Sequence[Server]) -> Sequence[Server]:
-    """Return servers with a price or a plan, as far as a look at each that lacks both tells them."""
+    """Return servers with a price or a plan, as far as a look at each that lacks both tells them soon."""
     lacking = [one for one in listed if one.monthly_price is None and not one.plan]
     if not lacking or len(lacking) > MOST_LOOKS:
         return tuple(listed)
@@ -51,7 +52,8 @@ async def _priced(api: Wayscloud, listed: Sequence[Server]) -> Sequence[Server]:
             except WayscloudError:  # its price stays unknown, which is refused
                 return
 
-    async with anyio.create_task_group() as group:
-        for one in lacking:
-            group.start_soon(show, one)
+    with anyio.move_on_after(PRICES_SECONDS):
+        async with anyio.create_task_group() as group:
+            for one in lacking:
+                group.start_soon(show, one)
     return tuple(found.get(one.id, one) for one in listed)

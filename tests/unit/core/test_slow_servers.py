@@ -4,9 +4,13 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
+import anyio
 import pytest
 
 from core.changes.model import Change, State
+from core.limits.model import Limits
+from core.reads import all_servers, in_full
+from core.requests import Refused, Request
 from core.storage import Database
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
@@ -14,7 +18,7 @@ from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.core import stage as stages
-from tests.unit.core.stage import ALICE, Setup, Stage, staged
+from tests.unit.core.stage import ALICE, SLACK, Setup, Stage, staged
 
 FOREVER = 3600.0
 BOUND = PATIENCE_SECONDS
@@ -118,3 +122,29 @@ async def test_changes_that_only_wait_cost_no_transaction_each(stage: Stage, mon
     await eventually(lambda: stage.asked("list") >= looks + 4)
     mine = [one for one in counted if "Watcher" in one or "Settlement" in one or "Lookout" in one]
     assert len(mine) <= 2 * (stage.asked("list") - looks + 1)
+
+
+async def test_prices_that_hang_refuse_a_create_instead_of_keeping_it(
+    database_url: str, slow_provider: SimulatorHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit on money reads each server's price; what is not known soon is refused, as what is not known at all."""
+    monkeypatch.setattr(stages, "BRISK", PATIENT)
+    limits = Limits(max_monthly_spend=1e9)
+    async with staged(database_url, slow_provider, Setup(TIMING, limits=limits)) as stage:
+        stage.fault("slow", "get", seconds=FOREVER)
+        order = {"hostname": "new.example.com", "plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
+        with anyio.fail_after(BOUND):
+            outcome = await stage.gate.submit(Request("create", order, ALICE, SLACK, can_confirm=True))
+        assert isinstance(outcome, Refused)
+        assert "is not known" in outcome.reason
+
+
+async def test_servers_that_hang_are_shown_as_the_list_has_them(stage: Stage) -> None:
+    """A list in full is as long in coming as its slowest server, but not longer than a few seconds."""
+    stage.server("web.example.com")
+    stage.fault("slow", "get", seconds=FOREVER)
+    asked = Request("list", {}, ALICE, SLACK)
+    with anyio.fail_after(BOUND):
+        listed = await all_servers(stage.gate, asked)
+        shown = await in_full(stage.gate, asked, listed, len(listed))
+    assert [one.id for one in shown] == [one.id for one in listed]
