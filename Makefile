@@ -22,7 +22,7 @@ demo: $(VENV)/.ready ## Play the whole story against the built-in simulators
 	$(BIN)/vpsops demo
 
 test: $(VENV)/.ready ## Run every test that needs nothing else
-	$(BIN)/python -m pytest -n 4 --dist worksteal -q -m 'not slow'
+	$(BIN)/python -m pytest -n auto --dist worksteal -q -m 'not slow'
 
 test-deep: $(VENV)/.ready ## Draw twenty times as many examples for every property test
 	TEST_DEEP=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q -m hypothesis

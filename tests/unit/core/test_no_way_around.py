@@ -1,7 +1,9 @@
 """Every code path to a write of the client goes through the gate: read off the source of the whole product."""
 
 import ast
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -18,30 +20,38 @@ READS = {"list_servers", "get_server", "server_status", "list_plans", "list_os_t
 VIEWS = {"only", "shared", "for_work"}  # the same client, for reads of one kind
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What the tests ask of the product's source: each attribute with the functions that read it, and each text."""
+
+    attributes: Mapping[str, Mapping[str, frozenset[str]]]  # attribute: `file:function`: what it is an attribute of
+    texts: Mapping[str, frozenset[str]]  # file: its constant texts
+
+
 @cache
-def parsed() -> list[tuple[str, ast.Module]]:
+def source() -> Source:
+    """Read the whole product once."""
     paths = [path for folder in PRODUCT for path in sorted((ROOT / folder).rglob("*.py"))]
-    paths.append(ROOT / "vpsops.py")
-    return [(path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
+    attributes: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    texts: dict[str, frozenset[str]] = {}
+    for path in [*paths, ROOT / "vpsops.py"]:
+        name, tree = path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+        constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+        texts[name] = frozenset(value for value in constants if isinstance(value, str))
+        for function in ast.walk(tree):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                for node in ast.walk(function):
+                    if isinstance(node, ast.Attribute):
+                        owner = node.value.id if isinstance(node.value, ast.Name) else ""
+                        attributes[node.attr][f"{name}:{function.name}"].add(owner)
+    return Source(
+        {one: {at: frozenset(owners) for at, owners in uses.items()} for one, uses in attributes.items()}, texts
+    )
 
 
 def functions_using(attribute: str) -> set[str]:
     """Return `file:function` of every place that reads an attribute of that name (calls and passings alike)."""
-    found = set()
-    for name, tree in parsed():
-        for function in ast.walk(tree):
-            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-                uses = any(isinstance(node, ast.Attribute) and node.attr == attribute for node in ast.walk(function))
-                if uses:
-                    found.add(f"{name}:{function.name}")
-    return found
-
-
-def texts() -> Iterator[tuple[str, str]]:
-    for name, tree in parsed():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                yield name, node.value
+    return set(source().attributes.get(attribute, {}))
 
 
 def test_the_clients_methods_are_all_known() -> None:
@@ -60,21 +70,13 @@ def test_only_the_registry_names_a_write() -> None:
 
 def test_no_text_names_a_write() -> None:
     """Nobody reaches a write by its name as a string; the client's own routes are called so in its errors."""
-    assert {name for name, text in texts() if text in WRITES} == {"core/wayscloud/routes.py"}
+    assert {name for name, texts in source().texts.items() if texts & WRITES} == {"core/wayscloud/routes.py"}
 
 
 @pytest.mark.requirement("gate-no-way-around")
 def test_only_the_gate_and_the_runner_run_an_operation() -> None:
     """`operation.run` is called by the gate, for reads, and by the runner, for what was approved."""
-    running = set()
-    for name, tree in parsed():
-        for function in ast.walk(tree):
-            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-                running |= {
-                    f"{name}:{function.name}"
-                    for node in ast.walk(function)
-                    if isinstance(node, ast.Attribute) and node.attr == "run" and ast.unparse(node.value) == "operation"
-                }
+    running = {at for at, owners in source().attributes["run"].items() if "operation" in owners}
     assert running == {"core/gate.py:_read", "core/changes/execute.py:_send"}
 
 
