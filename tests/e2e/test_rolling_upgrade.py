@@ -29,7 +29,7 @@ from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from playground.wayscloud.world import Order
 from tests.fakes.provider import KEY
 from tests.harness.virtual_time import VirtualClock
-from tests.harness.waiting import eventually
+from tests.harness.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 ROOT: Final = Path(__file__).parents[2]
@@ -88,7 +88,7 @@ class Worker:
         return b"".join(self.log).decode()
 
     async def ended(self) -> int:
-        with anyio.fail_after(60):
+        with anyio.fail_after(PATIENCE_SECONDS):
             return await self.process.wait()
 
 
@@ -123,7 +123,7 @@ class World:
         assert process.stdout is not None
         running = BufferedByteReceiveStream(process.stdout)
         try:
-            with anyio.fail_after(60):
+            with anyio.fail_after(PATIENCE_SECONDS):
                 assert await running.receive_until(b"\n", 100) == b"worker: running"
         except anyio.IncompleteRead:
             raise AssertionError(started.said) from None
