@@ -11,6 +11,7 @@ import anyio
 import pytest
 from anyio import to_thread
 
+from core.clock import SystemClock
 from tests.harness import virtual_time
 from tests.harness.virtual_time import RealTimeError, VirtualClock, VirtualLoop, quiet_before
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
@@ -77,9 +78,9 @@ async def test_time_stands_while_a_socket_is_read() -> None:
 async def test_the_machines_clock_is_refused() -> None:
     """A part that was not handed a clock fails its test."""
     with pytest.raises(RealTimeError, match="VirtualClock"):
-        VirtualClock().monotonic()
+        SystemClock().monotonic()
     with pytest.raises(RealTimeError, match="VirtualClock"):
-        VirtualClock().now()
+        SystemClock().now()
 
 
 async def test_a_process_is_refused() -> None:
@@ -92,7 +93,7 @@ async def test_a_process_is_refused() -> None:
 async def test_a_marked_test_has_the_machines_time() -> None:
     """Both clocks are the machine's there, and processes run."""
     assert VirtualLoop.current is None
-    before = VirtualClock().monotonic()
+    before = SystemClock().monotonic()
     assert VirtualClock().monotonic() >= before
     assert (await anyio.run_process([sys.executable, "-c", ""])).returncode == 0
 
