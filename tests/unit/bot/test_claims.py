@@ -11,6 +11,7 @@ from core.app import open_core
 from core.changes.outbox import Message, Outbox, put
 from core.settings import Settings
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 
 
 async def test_a_slow_message_is_not_taken_over_from_a_living_process(
@@ -32,7 +33,7 @@ async def test_a_slow_message_is_not_taken_over_from_a_living_process(
         )
         async with anyio.create_task_group() as group:
             group.start_soon(Deliverer(core, Slack(core.settings, web)).run)
-            with anyio.fail_after(60):
+            with anyio.fail_after(PATIENCE_SECONDS):
                 await begun.wait()
             for _ in range(4):
                 await clock.sleep(timing.CLAIM_SECONDS)
