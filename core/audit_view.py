@@ -11,6 +11,7 @@ from core.audit import Record
 from core.changes import codec
 from core.changes.model import Json
 from core.storage import rows
+from core.storage.json_text import JsonText
 from core.storage.tables import CHANGES
 from core.terminal import cell, when
 
@@ -67,9 +68,7 @@ def of_teams(connection: Connection, records: Sequence[Record], teams: frozenset
     if not teams:
         return records
     ids = {one.change_id for one in records if one.change_id}
-    query = sa.select(CHANGES.c.id).where(
-        CHANGES.c.id.in_(ids), CHANGES.c.origin["team"].as_string().in_(sorted(teams))
-    )
+    query = sa.select(CHANGES.c.id).where(CHANGES.c.id.in_(ids), JsonText(CHANGES.c.origin, "team").in_(sorted(teams)))
     known = set(connection.scalars(query))
     return [one for one in records if (one.change_id in known if one.change_id else body_of(one).get("team") in teams)]
 

@@ -13,6 +13,7 @@ from core.changes.model import Actor, Change, Decision, State
 from core.pause import Pause
 from core.preferences import Preferences
 from core.storage.database import Database
+from core.storage.json_text import JsonText
 from core.storage.tables import CHANGES
 
 HOLDS = 500
@@ -60,7 +61,7 @@ def _holds(connection: Connection, teams: frozenset[str], now: datetime) -> tupl
     asked = sa.and_(
         CHANGES.c.state == State.HELD.value,
         CHANGES.c.expires_at > now.timestamp(),
-        CHANGES.c.ruling["decision"].as_string() == Decision.APPROVE.value,
+        JsonText(CHANGES.c.ruling, "decision") == Decision.APPROVE.value,
     )
     unclear = CHANGES.c.state == State.NEEDS_PERSON.value
     query = sa.select(CHANGES.c.id).where(*store.of_teams(teams), sa.or_(asked, unclear))
@@ -72,7 +73,7 @@ def _holds(connection: Connection, teams: frozenset[str], now: datetime) -> tupl
 def _own(connection: Connection, who: Onlooker, now: datetime) -> tuple[Change, ...]:
     ids = sorted(who.person.humans)
     whose = sa.or_(
-        sa.func.lower(CHANGES.c.actor_id).in_(ids), sa.func.lower(CHANGES.c.actor["human"].as_string()).in_(ids)
+        sa.func.lower(CHANGES.c.actor_id).in_(ids), sa.func.lower(JsonText(CHANGES.c.actor, "human")).in_(ids)
     )
     recent = sa.or_(CHANGES.c.lock.is_not(None), CHANGES.c.created_at > (now - RECENT).timestamp())
     found = store.select(connection, whose, recent, *store.of_teams(who.teams), limit=OWN)

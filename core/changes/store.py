@@ -17,6 +17,7 @@ from core.changes import codec, outbox
 from core.changes.model import Change, Json, State, Vote, check_step
 from core.errors import StaleChange, UnknownChange
 from core.storage import rows
+from core.storage.json_text import JsonText
 from core.storage.rows import Batch, UnreadableRow
 from core.storage.signals import touch
 from core.storage.tables import CHANGES, VOTES
@@ -167,7 +168,7 @@ def in_states(*states: State) -> sa.ColumnElement[bool]:
 
 def of_teams(teams: frozenset[str]) -> list[sa.ColumnElement[bool]]:
     """The condition that a change is one of some workspaces'; none for an empty set, which means all."""
-    return [CHANGES.c.origin["team"].as_string().in_(sorted(teams))] if teams else []
+    return [JsonText(CHANGES.c.origin, "team").in_(sorted(teams))] if teams else []
 
 
 Votes = tuple[Vote, ...] | UnreadableRow

@@ -19,7 +19,7 @@ from core import audit_view, news, pause, preferences, subscriptions
 from core.changes import cli, codec, listing, outbox, pages, store
 from core.changes import keeper as keeper_module
 from core.changes.keeper import Keeper
-from core.changes.model import Actor, ActorKind, Change, State, Target, Verdict, Vote
+from core.changes.model import Actor, ActorKind, Change, Origin, State, Target, Verdict, Vote
 from core.changes.outbox import Outbox
 from core.changes.progress import mine_to_refresh
 from core.errors import UnreadableRowError
@@ -242,6 +242,22 @@ async def test_home_and_the_cards_have_the_others(database: Database, clock: Fak
     found = await overview_of(database, Onlooker("", ALICE), clock.now())
     assert [one.id for one in found.own] == [GOOD]
     assert [one.id for one in await mine_to_refresh(database, "me")] == [GOOD]
+
+
+@pytest.mark.parametrize("column", ["origin", "actor", "ruling"])
+async def test_what_is_no_json_fails_no_query(database: Database, clock: FakeClock, column: str) -> None:
+    """A condition on a text in it is not met; the others are looked at as if it were not there."""
+    own = Origin("slack", "T1", "C1")
+    await stored(database, pair(State.HELD, actor=ALICE, origin=own, expires_at=START + timedelta(hours=1)))
+    if database.sqlite:
+        for ident in (BAD, f"{BAD}_old"):
+            await database.transact(
+                lambda connection: damage(connection, "changes", "id", ident, column, "{")  # noqa: B023 - run at once
+            )
+    found = await overview_of(database, Onlooker("T1", ALICE, frozenset({"T1"})), clock.now())
+    assert ([one.id for one in found.own], [one.id for one in found.holds]) == ([GOOD], [GOOD])
+    wanted = listing.Wanted(open_only=True, teams=frozenset({"T1"}))
+    assert [one.id for one in await database.read(lambda connection: listing.find(connection, wanted, 9))] == [GOOD]
 
 
 async def test_a_server_is_ours_although_its_change_cannot_be_read(database: Database) -> None:
