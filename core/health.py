@@ -23,7 +23,7 @@ from core.settings import Settings
 from core.storage import Database, open_database
 from core.storage.capability import Need, capabilities
 from core.storage.engines import NotReady, file_system_of
-from core.storage.leases import DEAD_SECONDS, alive
+from core.storage.leases import DEAD_SECONDS, alive, observe
 from core.storage.tables import CHANGES, INBOX, OPEN_STATES, OUTBOX, PROCESSES
 from core.unreadable import unreadable_rows
 
@@ -44,6 +44,7 @@ async def check_storage(settings: Settings, clock: Clock) -> Sequence[Finding]:
     findings: list[Finding] = []
     try:
         async with open_database(settings.database, clock, make=False) as database:
+            await observe(database)
             for look in LOOKS:
                 findings += await look(database, settings)
     except NotReady as error:

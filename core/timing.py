@@ -17,6 +17,7 @@ BEAT_SECONDS: Final = 1.0
 CERTAIN_SECONDS: Final = 3.5  # so long after its last stored beat a process still starts and sends
 DEAD_SECONDS: Final = 5.0  # so long after it the others take over
 HORIZON_SECONDS: Final = 600.0  # a stored moment that lies further ahead is from before a reboot
+LONGEST_SECONDS: Final = 540.0  # the furthest that a moment is stored ahead
 LEAVE_SECONDS: Final = 2.0  # to sign off
 TAKEOVER_SECONDS: Final = 10.0  # promised: what a process left before sending it is sent by another within this
 
@@ -283,6 +284,11 @@ RELATIONS: Final[Sequence[Relation]] = (
         "a provider that asks for no time in particular ends no change",
     ),
     Relation(("timing.longest_hold_off",), ("HORIZON_SECONDS",), "what is held off is not taken for another boot's"),
+    Relation(
+        ("LONGEST_SECONDS", "DEAD_SECONDS"),
+        ("HORIZON_SECONDS",),
+        "the hands that two processes have of the lease clock may be a moment apart",
+    ),
     # Looks.
     Relation(
         ("timing.look_budget",),

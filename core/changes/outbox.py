@@ -20,7 +20,7 @@ from core.clock import Clock
 from core.errors import StorageError
 from core.storage import rows, signals
 from core.storage.database import Database
-from core.storage.leases import HORIZON_SECONDS, ahead, dead
+from core.storage.leases import LONGEST_SECONDS, ahead, dead
 from core.storage.rows import UnreadableValueError
 from core.storage.tables import COPIES, OUTBOX
 
@@ -237,7 +237,7 @@ class Outbox:
         """Put messages back, to be taken again after some seconds; what another took over meanwhile is left alone."""
 
         def work(connection: Connection) -> None:
-            again = self._database.tick(connection) + min(after, HORIZON_SECONDS)
+            again = self._database.tick(connection) + min(after, LONGEST_SECONDS)
             self._mark(connection, ids, not_before=again, owner=None, until=None, error=error[:MAX_ERROR])
 
         await self._database.transact(work, wake=False)

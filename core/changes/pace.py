@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.storage.leases import HORIZON_SECONDS, held
+from core.storage.leases import HORIZON_SECONDS, LONGEST_SECONDS, held
 from core.storage.tables import LEASES
 from core.timing import Timing
 
@@ -55,7 +55,7 @@ def held_off(connection: Connection, tick: float) -> float:
 
 def hold_off(connection: Connection, tick: float, seconds: float) -> None:
     """Keep every process from writing for some seconds, as the provider asked."""
-    _set(connection, HELD_OFF, max(_until(connection, HELD_OFF, tick), tick + min(seconds, HORIZON_SECONDS)))
+    _set(connection, HELD_OFF, max(_until(connection, HELD_OFF, tick), tick + min(seconds, LONGEST_SECONDS)))
 
 
 def _until(connection: Connection, name: str, tick: float) -> float:

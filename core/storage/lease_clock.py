@@ -1,0 +1,47 @@
+"""The lease clock of a database that serves several machines: it goes on and never jumps.
+
+No machine's date can be trusted for it, the database server's included: an hour forward would make every living
+process look dead to the others. So the clock is kept by those who use it. Each heartbeat stores its time; whoever
+reads the clock takes the latest stored one, or what its own steady clock says has passed since it read last,
+whichever is later. The times of all processes so stay together, whatever is done to anybody's date. Nobody to
+take it over from: it begins with the server's date. While no process lives it stands still.
+"""
+
+import threading
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from core.clock import Clock
+from core.storage.tables import PROCESSES
+
+LATEST: Final = sa.select(sa.func.max(PROCESSES.c.beat))
+DATE: Final = sa.text("SELECT extract(epoch FROM clock_timestamp())")
+
+
+class LeaseClock:
+    """One process's hand of the clock that all processes share."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: float | None = None
+        self._at = 0.0
+
+    def read(self, connection: Connection) -> float:
+        """Return the time in seconds, in the caller's transaction."""
+        stored = connection.execute(LATEST).scalar_one()
+        with self._lock:
+            now = self._clock.monotonic()
+            own = None if self._known is None else self._known + now - self._at
+            times = [time for time in (stored, own) if time is not None]
+            self._known = max(times) if times else float(connection.execute(DATE).scalar_one())
+            self._at = now
+            return self._known
+
+    def skip(self, seconds: float) -> None:
+        """Move this process's hand alone: for one that only looks and has seen that nobody beats."""
+        with self._lock:
+            if self._known is not None:
+                self._known += seconds
