@@ -18,7 +18,7 @@ from tests.bench import machine
 from tests.bench.children import ROOT
 from tests.bench.plan import Plan, Section
 
-SUBJECTS: Final = ("gate", "idle", "takeover", "watching", "policy", "mcp", "front", "slack")
+SUBJECTS: Final = ("gate", "idle", "takeover", "replicas", "lookups", "watching", "policy", "mcp", "front", "slack")
 LIMIT_SECONDS: Final = 900.0
 PAGE: Final = ROOT / "docs" / "benchmarks.md"
 INTRODUCTION: Final = """# Benchmarks

@@ -58,12 +58,12 @@ async def _one(there: Provider, line: Line, way: str, actor: Actor, *, counted: 
     await decide(line.core, change)
     await clock.sleep(SPACING / len(WAYS))
     with anyio.fail_after(10):
-        arrived = await _arrival(there, since, server)
+        arrived = await arrival(there, since, server)
     if counted:
         line.taken[way].append((arrived - begun) * 1e3)
 
 
-async def _arrival(there: Provider, since: int, server: str) -> float:
+async def arrival(there: Provider, since: int, server: str) -> float:
     """Return when the stop of a server arrived."""
     while True:
         for one in await there.arrived(since):

@@ -1,0 +1,32 @@
+"""A process that asks for changes which are then held, one after another, until it is told to stop; says how many."""
+
+import sys
+
+import anyio
+
+from core.app import open_core
+from core.logs import configure_logging
+from core.settings import load_settings
+from tests.bench.asking import hold_create
+
+
+async def main(first: int, seconds: float) -> None:
+    """Say when ready, wait for a line, ask for some seconds, and say for how many changes."""
+    settings = load_settings()
+    configure_logging(settings)
+    async with open_core(settings, front="worker") as core:
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        await anyio.to_thread.run_sync(sys.stdin.readline)
+        count = 0
+        with anyio.move_on_after(seconds):
+            while True:
+                await hold_create(core, first + count)
+                count += 1
+        sys.stdout.write(f"asked {count}\n")
+        sys.stdout.flush()
+        await anyio.sleep_forever()
+
+
+if __name__ == "__main__":
+    anyio.run(main, int(sys.argv[1]), float(sys.argv[2]))
