@@ -33,7 +33,7 @@ GATE: Final = Area(
     {
         "core/gate.py": (f"{CORE}/test_gate_edges.py", f"{CORE}/test_gate.py", f"{CORE}/test_limits.py"),
         "core/pause.py": (f"{CORE}/test_pause.py",),
-        "core/records.py": (),
+        "core/records.py": (f"{CORE}/test_record_edges.py",),
         "core/operations/refs.py": (f"{CORE}/test_reference_edges.py",),
         "core/operations/servers.py": (f"{CORE}/test_reference_edges.py", f"{CORE}/test_lookup_edges.py"),
     },
@@ -53,12 +53,13 @@ CHANGES: Final = Area(
             f"{CORE}/test_run_edges.py",
             f"{CORE}/test_execute_once.py",
             f"{CORE}/test_pause.py",
+            f"{CORE}/test_poison.py",
             f"{CORE}/test_execute_faults.py",
             f"{CORE}/test_execute_storage.py",
             f"{CORE}/test_execute_clock.py",
         ),
         "core/changes/fence.py": (f"{CORE}/test_run_edges.py", f"{CORE}/test_execute_clock.py"),
-        "core/changes/keeper.py": (f"{CORE}/test_keeper.py", f"{CORE}/test_run_edges.py"),
+        "core/changes/keeper.py": (f"{CORE}/test_keeper.py", f"{CORE}/test_run_edges.py", f"{CORE}/test_continuity.py"),
         "core/changes/lookup.py": (f"{CORE}/test_lookup.py",),
         "core/changes/model.py": (f"{CORE}/test_gate_edges.py",),
         "core/changes/pace.py": (f"{CORE}/test_pace.py",),
@@ -98,7 +99,7 @@ LIMITS: Final = Area(
     ("tests/unit/limits", f"{CORE}/test_limits.py", f"{CORE}/test_gate_edges.py", f"{MCP}/test_limits.py"),
 )
 AUDIT: Final = Area(
-    {"core/audit.py": (), "core/audit_pages.py": (), "core/audit_export.py": ()},
+    {"core/audit.py": (), "core/audit_pages.py": ("tests/unit/storage/test_listing.py",), "core/audit_export.py": ()},
     ("tests/unit/audit", f"{CORE}/test_own_records.py", f"{CORE}/test_workspaces.py"),
 )
 CLIENT: Final = Area(
@@ -140,7 +141,10 @@ INGRESS: Final = Area(
     (f"{BOT}/test_ingress_edges.py",),
 )
 AUTH: Final = Area(
-    {f"mcp_server/{name}.py": () for name in ("auth", "identity", "keys", "oauth", "stepup", "tokens")},
+    {
+        "mcp_server/tokens.py": ("tests/adversary/test_tokens_file.py",),
+        **{f"mcp_server/{name}.py": () for name in ("auth", "identity", "keys", "oauth", "stepup")},
+    },
     (f"{MCP}/test_auth_edges.py", f"{MCP}/test_auth.py", f"{MCP}/test_auth_oauth.py"),
 )
 AREAS: Final[Mapping[str, Area]] = {

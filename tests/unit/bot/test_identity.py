@@ -9,11 +9,12 @@ import pytest
 
 from bot.blocks.forms import Catalogue
 from bot.identity import Foreign, Membership, Unreadable
-from bot.parts import Asking, Shelf, catalogue, known_actor, request_of
+from bot.parts import Asking, Shelf, catalogue, known_actor, request_of, submit
 from bot.slack import SlackError, Where
 from bot.votes import cast, only_emails, settle, withdraw
 from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Ruling, State, Verdict
 from core.errors import NotAllowed
+from core.requests import Done, Outcome, Refused
 from tests.fakes.clock import FakeClock
 from tests.unit.core.sample import change
 
@@ -320,3 +321,22 @@ async def test_the_catalogue_is_for_who_may_read_all_of_it_and_a_minute_old_at_m
         with pytest.raises(NotAllowed, match="does not let you see"):
             await catalogue(parts, ASKING)
         allowed.add(missing)
+
+
+@pytest.mark.parametrize(("outcome", "turns"), [(Done(), 1), (Done(change=change()), 0), (Refused("no"), 0)])
+async def test_a_read_takes_its_turn_after_it_and_nothing_else_does(
+    membership: Membership, outcome: Outcome, turns: int
+) -> None:
+    """Many that shared one look do not go on all at once; whoever alters something is not kept waiting."""
+    taken: list[str] = []
+
+    async def turn() -> None:
+        taken.append("turn")
+
+    async def decide(_: object) -> Outcome:
+        return outcome
+
+    parts = parts_of(membership)
+    parts.core.gate.submit, parts.courtesy = decide, SimpleNamespace(turn=turn)
+    assert await submit(parts, ASKING, "list", {}) is outcome
+    assert len(taken) == turns

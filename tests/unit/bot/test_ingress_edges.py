@@ -1,8 +1,10 @@
 """What comes in from Slack, at the edge of every bound: the bounds are written here and not read from the product."""
 
+import math
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -13,14 +15,17 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from bot.blocks.build import Block, Post, actions, context, header, option, plain, section
-from bot.deliveries import AT_ONCE, LEFT_BEHIND, SWEEP_SECONDS, _Lane, command_key, event_key
+from bot.courtesy import Courtesy
+from bot.deliveries import AT_ONCE, LEFT_BEHIND, SWEEP_SECONDS, Intake, _Lane, command_key, event_key
 from bot.guard import Guard, headers_of
 from bot.limits import Surface, excesses, fit_post, view_excesses
 from bot.typed import as_typed, mentioned, quoted, trim, with_first, words_of
 from bot.wire import Event
-from core.inbox import Delivery
+from core.inbox import Delivery, Inbox
+from core.storage import open_database
 from playground.slack.wire import signature
 from tests.fakes.clock import START, FakeClock
+from tests.fakes.databases import migrated
 
 SECRET = "a-signing-secret"
 FORM = "application/x-www-form-urlencoded"
@@ -325,3 +330,34 @@ def test_a_message_that_does_not_fit_keeps_its_words_and_its_controls() -> None:
     assert len(fit_post(Post("words", tuple(many))).blocks) == 50
     assert len(fit_post(Post("x" * 4001, ())).text) == 4000
     assert fit_post(Post("", ())).text == "-"
+
+
+async def test_whoever_waits_for_the_end_of_work_waits_for_what_comes_meanwhile_too(tmp_path: Path) -> None:
+    """And for no longer: it is over once the last of it is done."""
+    clock, go = FakeClock(), anyio.Event()
+
+    async def work(_: Delivery) -> None:
+        await go.wait()
+
+    async with open_database(migrated(tmp_path / "one.sqlite3"), clock) as database:
+        intake = Intake(Inbox(database, clock), clock, work, Courtesy(clock))
+        ended: list[bool] = []
+        over = anyio.Event()
+
+        async def drain() -> None:
+            ended.append(await intake.drain(math.inf))
+            over.set()
+
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as group:
+                group.start_soon(intake.run)
+                intake.take_up(Delivery("a", "click", {}, START))
+                group.start_soon(drain)
+                await anyio.wait_all_tasks_blocked()
+                intake.take_up(Delivery("b", "click", {}, START))
+                intake.take_up(Delivery("b", "click", {}, START))
+                assert (intake.busy, ended) == (2, [])
+                go.set()
+                await over.wait()
+                group.cancel_scope.cancel()
+        assert ended == [True]

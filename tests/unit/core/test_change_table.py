@@ -10,10 +10,23 @@ import sqlalchemy as sa
 
 from core import audit
 from core.changes import store
-from core.changes.model import STEPS, Actor, ActorKind, IllegalStep, State, Verdict, Vote, check_step
+from core.changes.keeper import attend
+from core.changes.model import (
+    STEPS,
+    Actor,
+    ActorKind,
+    Decision,
+    IllegalStep,
+    Ruling,
+    State,
+    Verdict,
+    Vote,
+    check_step,
+)
 from core.errors import StaleChange
 from core.storage import Database, open_database
 from core.storage.tables import CHANGES, OUTBOX
+from core.timing import DEFAULT_TIMING
 from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change, put
 
@@ -159,6 +172,24 @@ async def test_a_step_that_somebody_took_first_leaves_no_record(database: Databa
     assert await everything(database) == after
 
 
+@pytest.mark.parametrize(("event", "records", "cards"), [("reminded", 2, 2), ("", 1, 1)])
+async def test_what_is_altered_within_a_state_is_on_record_where_it_has_a_name(
+    database: Database, event: str, records: int, cards: int
+) -> None:
+    """With its card; what nobody has to hear of leaves neither."""
+    await database.transact(lambda connection: put(connection, change()))
+    told = await everything(database)
+
+    def work(connection: sa.Connection) -> None:
+        store.amend(connection, store.load(connection, "chg_1"), LATER, event=event, body={"by": "x"}, overdue=True)
+
+    await database.transact(work)
+    now, trail, waiting = await everything(database)
+    assert (now["overdue"], now["version"], len(trail)) == (True, 2, records)
+    assert (waiting != told[2]) is (cards == 2)
+    assert [(record.event, record.body["by"]) for record in trail[1:]] == [("reminded", "x")] * (records - 1)
+
+
 async def everything(database: Database) -> tuple[dict[str, Any], list[audit.Record], list[Any]]:
     """Return a change's row, the trail and what waits to be told."""
     cards = await database.read(lambda connection: connection.execute(sa.select(OUTBOX)).all())
@@ -182,3 +213,22 @@ async def test_votes_are_in_the_order_in_which_they_came(database: Database) -> 
     other = await database.read(lambda connection: store.load(connection, "chg_2"))
     assert [vote.voter.id for vote in one.votes] == ["U3", "U1", "U2"]
     assert other.votes == ()
+
+
+async def test_a_reminder_that_another_process_gave_first_is_stale_and_not_broken(database: Database) -> None:
+    """Its time is gone from the row by then: the second of two rounds is told so, and tells nobody."""
+    ruling = Ruling(Decision.APPROVE, votes=1)
+    held = change(state=State.HELD, sent_at=None, expires_at=LATER, ruling=ruling)
+    await database.transact(lambda connection: put(connection, held, remind_at=START))
+    clock = FakeClock(LATER)
+    old = await database.read(lambda connection: store.load(connection, "chg_1"))
+
+    def work(connection: sa.Connection) -> None:
+        attend(connection, old, clock, DEFAULT_TIMING)
+
+    await database.transact(work)
+    assert (await row(database))["remind_at"] is None
+    told = await everything(database)
+    with pytest.raises(StaleChange):
+        await database.transact(work)
+    assert await everything(database) == told

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.changes.model import Actor, ActorKind, Change, Decision, Ruling, State, Verdict
+from core.changes.pages import Query
 from core.errors import NotAllowed, StaleChange, UnknownChange
 from core.gate import life, refusal_of
 from core.limits.reach import Sight
@@ -268,3 +269,15 @@ def test_what_cannot_even_be_held(ruling: Ruling, actor: Actor, said: str | None
     assert (refusal is None) is (said is None)
     if refusal is not None and said is not None:
         assert said in refusal.reason
+
+
+async def test_a_change_that_cannot_be_read_is_named_only_to_who_sees_all(stage: Stage) -> None:
+    """Whose it is, and on which server, cannot be told: neither a narrowed gate nor one workspace hears of it."""
+    held = await stage.ask("stop", server="db01")
+    spoilt = CHANGES.update().where(CHANGES.c.id == held.id).values(ruling={"decision": "perhaps"})
+    await stage.database.transact(lambda connection: connection.execute(spoilt))
+    narrow = stage.gate.seeing(WEB)
+    one = replace(stage.gate, workspaces=Workspaces(several=True)).within("T1")
+    pages = [await gate.page_of_changes(Query()) for gate in (stage.gate, narrow, one)]
+    assert [len(page.unreadable) for page in pages] == [1, 0, 0]
+    assert [page.changes for page in pages] == [(), (), ()]

@@ -32,6 +32,14 @@ def test_a_server_is_meant_by_its_id_its_names_or_their_beginning(text: str) -> 
     assert find_server(text, [WEB, DB, APP]) is WEB
 
 
+def test_an_id_means_its_server_in_any_case_and_before_any_name() -> None:
+    """Also an id that the provider writes in capitals, and one that is the beginning of another's name."""
+    capitals = server(ident="ABC-1", hostname="x.example.com")
+    named = server(ident="id-8", hostname="abc-1.example.com")
+    assert find_server("abc-1", [named, capitals]) is capitals
+    assert find_server("ABC-1", [named, capitals]) is capitals
+
+
 def test_a_display_name_means_its_server_before_a_beginning_does() -> None:
     """Whole names win; two servers by one name are told apart by nobody but the asker."""
     shop = server(ident="id-9", hostname="shop-two.example.com")

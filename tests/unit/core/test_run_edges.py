@@ -1,6 +1,7 @@
 """A run's last instants: what was checked before and no longer holds, what had left and what had not."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,15 +9,17 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
+from core import audit
 from core.changes import pace
-from core.changes.execute import Checked, Runner
+from core.changes.execute import Checked, Runner, attempted_since
 from core.changes.fence import Fence, LateError, Sending
 from core.changes.keeper import Keeper
 from core.changes.model import Change, State
+from core.errors import StaleChange
 from core.limits.model import Limits
 from core.storage import Database, open_database
 from core.storage.leases import Process
-from core.storage.tables import CHANGES, PROCESSES
+from core.storage.tables import AUDIT, CHANGES, PROCESSES
 from core.timing import DEFAULT_TIMING
 from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.clock import FakeClock
@@ -286,3 +289,49 @@ async def test_agents_paused_during_the_last_look_send_nothing(stage: Stage, mon
     monkeypatch.setattr(Runner, "_check", meanwhile)
     ended = await paused_and_run(stage, held, runner_of(stage))
     assert (ended.state, stage.asked("stop")) == (State.CANCELLED, 0)
+
+
+async def test_a_run_that_breaks_is_counted_and_ends_at_the_third(stage: Stage) -> None:
+    """Each break is on record with its number and its error; the change is free for others until the last."""
+    change = await approved(stage, owner=stage.process.id)
+    states: list[str] = []
+    for number in range(1, 5):
+        with suppress(StaleChange):
+            await runner_of(stage).note_break(change.id, f"err_{number}")
+        states.append((await stage.gate.get(change.id)).state.value)
+    assert states == ["approved", "approved", "failed", "failed"]
+    records = await stage.database.read(lambda connection: audit.read(connection, change_id=change.id))
+    broken = [record.body for record in records if record.event == "run_broke"]
+    assert [(one["attempt"], one["error"]) for one in broken] == [(1, "err_1"), (2, "err_2"), (3, "err_3")]
+    assert "err_3" in (await stage.gate.get(change.id)).note
+
+
+async def test_a_break_of_what_another_living_process_runs_is_not_counted(stage: Stage) -> None:
+    """It was taken over: its own process counts."""
+    await beats(stage.database, "slack-2-there", 0.0)
+    change = await approved(stage, owner="slack-2-there")
+    await runner_of(stage).note_break(change.id, "err_1")
+    assert "run_broke" not in await stage.events(change.id)
+
+
+@pytest.mark.parametrize(
+    ("events", "begun"),
+    [
+        ("requested confirmed", 0.0),
+        ("requested confirmed sending", 3.0),
+        ("requested confirmed sending held_back sending held_back", 3.0),
+        ("requested confirmed sending not_processed sending", 3.0),
+        ("requested confirmed sending run_broke sending held_back", 5.0),
+    ],
+)
+async def test_attempts_are_counted_from_the_first_of_those_in_a_row(stage: Stage, events: str, begun: float) -> None:
+    """Not from the request, which may have waited for people for an hour."""
+    held = await stage.ask("stop", server="web01")
+
+    def work(connection: sa.Connection) -> float:
+        connection.execute(AUDIT.delete())
+        for at, event in enumerate(events.split(), 1):
+            audit.append(connection, float(at), event, held.id, {})
+        return attempted_since(held, connection)
+
+    assert await stage.database.transact(work) == begun

@@ -35,6 +35,14 @@ def test_what_is_allowed_may_be_spent_and_not_more(spend: float, *, fits: bool) 
     assert (too_dear(Limits(max_monthly_spend=spend), account, [Create("c", "s")]) is None) is fits
 
 
+@pytest.mark.parametrize(("currency", "fits"), [("nok", True), ("NOK", True), (None, True), ("eur", False)])
+def test_a_currency_is_the_same_in_any_case(currency: str | None, *, fits: bool) -> None:
+    """A server's own price in it is added to the plans'; another currency is not."""
+    priced = Server(id="s3", hostname="d", status="running", monthly_price=1.0, currency=currency)
+    account = Account((LIVE, priced), plans=PLANS)
+    assert (too_dear(Limits(max_monthly_spend=101.0, currency="NOK"), account, []) is None) is fits
+
+
 @pytest.mark.parametrize("price", [-1.0, float("nan"), float("inf")])
 def test_a_price_that_is_none_is_not_known(price: float) -> None:
     """It would make room for others, or none of the sum could be compared."""
@@ -133,6 +141,7 @@ def test_sights_and_reaches_only_narrow() -> None:
     web, one = Sight((Servers.of(["web*"]),)), Sight((Servers.of(["*01"]),))
     for both in (web.narrowed(one), one.narrowed(web)):
         assert [both.sees("", name) for name in ("web01", "WEB01.", "web02", "db01")] == [True, True, False, False]
+    assert Sight((Servers.of(["s1"]),)).sees("S1", "db01")
     assert Sight().narrowed(web) == web.narrowed(Sight()) == web
     reads, lists = Reach((Narrowing("a", read_only=True),)), Reach((Narrowing("b", tools=frozenset({"vps_*"})),))
     for reach in (reads.narrowed(lists), lists.narrowed(reads)):

@@ -6,12 +6,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
 
 from core.errors import ConfigurationError
 from core.limits.reach import Narrowing, Reach
-from mcp_server.auth import Access, KnownUser, Verifier
+from mcp_server.auth import Access, Direct, KnownUser, Verifier
 from mcp_server.identity import Caller, agent_of, is_person, principal_of, token_reach, with_reads
 from mcp_server.keys import Keys, KeysUnavailable, check_address, usable
 from mcp_server.oauth import Grant, Issuer, NotAccepted, Trust, grant_of, header_of, human_of
@@ -353,12 +356,12 @@ class Served(Keys):
         session: Any = None
         super().__init__("https://issuer.example.com", session, clock)
         self.reads = 0
-        self.away = False
+        self.failure: Exception | None = None
 
     async def _read(self) -> list[jwt.PyJWK]:
         self.reads += 1
-        if self.away:
-            raise OSError("away")
+        if self.failure is not None:
+            raise self.failure
         return [jwt.PyJWK(signer("ES256").described, "ES256")]
 
 
@@ -370,7 +373,7 @@ async def test_keys_are_read_again_after_ten_minutes_and_serve_for_a_day() -> No
         clock.advance(seconds)
         assert await keys.find("one", "ES256") is not None
         assert keys.reads == reads
-    keys.away = True
+    keys.failure = OSError("away")
     clock.advance(86_400)
     assert await keys.find("one", "ES256") is not None
     clock.advance(1)
@@ -445,3 +448,52 @@ def test_a_key_is_usable_for_what_it_says(other: dict[str, str], *, fits: bool) 
 def test_what_a_message_calls(body: bytes, name: str) -> None:
     """A tool by its name, a task's method by itself, and nothing of what is no call."""
     assert called(body) == name
+
+
+@pytest.mark.parametrize(("bits", "fits"), [(1024, False), (2048, True)])
+def test_a_weak_key_signs_nothing(bits: int, *, fits: bool) -> None:
+    """Two thousand and forty-eight bits for RSA; the other kinds have one size."""
+    private = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    described = {**RSAAlgorithm.to_jwk(private.public_key(), as_dict=True), "use": "sig", "alg": "RS256"}
+    assert (usable(described) is not None) is fits
+    assert usable(signer("EdDSA").described) is not None
+
+
+@pytest.mark.parametrize(("error", "why"), [(OSError("secret"), "OSError"), (ValueError("it has none"), "it has none")])
+async def test_keys_that_cannot_be_read_say_why_in_our_words(error: Exception, why: str) -> None:
+    """A library's own text may hold anything, so of that only the kind is told."""
+    keys = Served(FakeClock())
+    keys.failure = error
+    with pytest.raises(KeysUnavailable, match=why) as refused:
+        await keys.count()
+    assert "secret" not in str(refused.value)
+    keys.failure = None
+    assert await keys.count() == 1
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Via", "Forwarded", "X-Real-IP"])
+async def test_what_came_through_a_proxy_is_told_what_to_set(header: str) -> None:
+    """With a code for programs and a sentence for people."""
+
+    async def behind(_scope: Any, _receive: Any, _send: Any) -> None:
+        raise AssertionError
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(Direct(behind)), base_url="http://mcp.test") as client:
+        answer = await client.post("/mcp", headers={header: "x"})
+    assert (answer.status_code, answer.json()["error"]) == (403, "access_denied")
+    assert "VPSOPS_HTTP_TOKENS_FILE" in answer.json()["error_description"]
+
+
+@pytest.mark.parametrize(("count", "kept"), [(50, 50), (51, 50)])
+async def test_an_issuer_has_fifty_keys_at_most(monkeypatch: pytest.MonkeyPatch, count: int, kept: int) -> None:
+    """What comes after them is not looked at."""
+    session: Any = None
+    keys = Keys("https://issuer.example.com", session, FakeClock())
+
+    async def get(_: Keys, address: str) -> dict[str, Any]:
+        if address.endswith("/keys"):
+            return {"keys": [signer("ES256").described] * count}
+        return {"issuer": "https://issuer.example.com", "jwks_uri": "https://issuer.example.com/keys"}
+
+    monkeypatch.setattr(Keys, "_get", get)
+    assert await keys.count() == kept

@@ -1,18 +1,20 @@
 """Which redirects are followed, with what, and what had left when it broke: each status and each kind of request."""
 
-from collections.abc import Callable
+import gzip
+from collections.abc import AsyncGenerator, Callable
 
 import httpx
 import pytest
 
-from core.errors import ConfigurationError
+from core.errors import ConfigurationError, InvalidInput
 from core.timing import TransportSettings
-from core.wayscloud.body import Body
+from core.wayscloud.body import Body, read_body
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.credentials import Credentials
 from core.wayscloud.errors import NotSent, OutcomeUnknown, Unreachable, UntrustedRedirect
 from core.wayscloud.models import NewServer
 from core.wayscloud.transport import Answer, Transport
+from core.wayscloud.validate import validate_hostname, validate_id
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import BASE, KEY, QUICK, SERVER_ID, Provider, Reply
 
@@ -146,3 +148,64 @@ def test_what_is_waited_for_and_read_is_bounded() -> None:
     assert (bounds.connect_seconds, bounds.read_seconds, bounds.write_seconds) == (5.0, 20.0, 10.0)
     assert (bounds.attempts, bounds.max_redirects, bounds.max_body_bytes) == (3, 3, 8_388_608)
     assert (bounds.change_seconds, bounds.total_seconds, bounds.retry_after_cap) == (60.0, 75.0, 20.0)
+
+
+async def chunks(*parts: bytes) -> AsyncGenerator[bytes]:
+    """Give a body in parts."""
+    for part in parts:
+        yield part
+
+
+@pytest.mark.parametrize("encoding", ["", " Identity "])
+@pytest.mark.parametrize(("size", "whole"), [(0, True), (9, True), (10, True), (11, False), (1000, False)])
+async def test_a_body_has_so_many_bytes_at_most(size: int, encoding: str, *, whole: bool) -> None:
+    """The bound itself fits, and one more does not."""
+    body = await read_body(chunks(b"x" * size), {"content-encoding": encoding}, 10)
+    assert (body.flaw == "", len(body.content)) == (whole, size if whole else 0)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "X-GZIP "])
+async def test_a_packed_body_comes_in_parts(encoding: str) -> None:
+    """And is not whole until its end."""
+    packed = gzip.compress(b"words")
+    whole = await read_body(chunks(packed[:4], packed[4:]), {"content-encoding": encoding}, 100)
+    cut = await read_body(chunks(packed[:-9]), {"content-encoding": encoding}, 100)
+    assert (whole.content, whole.flaw, cut.cut_short) == (b"words", "", True)
+
+
+@pytest.mark.parametrize(("limit", "fits"), [(1000, True), (999, False)])
+async def test_a_small_body_that_unpacks_to_a_large_one_is_cut(limit: int, *, fits: bool) -> None:
+    """By what it unpacks to."""
+    body = await read_body(chunks(gzip.compress(b"x" * 1000)), {"content-encoding": "gzip"}, limit)
+    assert (body.flaw == "") is fits
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip"])
+async def test_a_packing_that_was_not_asked_for_is_a_flaw(encoding: str) -> None:
+    """Nobody guesses what is in it."""
+    assert "not asked for" in (await read_body(chunks(b"x"), {"content-encoding": encoding}, 10)).flaw
+
+
+LABEL = "a" * 63
+
+
+@pytest.mark.parametrize(
+    ("check", "text", "fits"),
+    [
+        (validate_hostname, f"{LABEL}.{LABEL}.{LABEL}.{'b' * 61}", True),
+        (validate_hostname, f"{LABEL}.{LABEL}.{LABEL}.{'b' * 62}", False),
+        (validate_hostname, LABEL, True),
+        (validate_hostname, f"{LABEL}a", False),
+        (validate_id, "a" * 128, True),
+        (validate_id, "a" * 129, False),
+        (validate_id, "", False),
+        (validate_id, ".", False),
+    ],
+)
+def test_a_name_and_an_id_have_so_many_characters(check: Callable[[str], str], text: str, *, fits: bool) -> None:
+    """253 for a name, 63 for a label, 128 for an id: the bound fits, and one more does not."""
+    if fits:
+        assert check(text) == text
+    else:
+        with pytest.raises(InvalidInput):
+            check(text)
