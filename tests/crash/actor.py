@@ -17,6 +17,7 @@ from core.requests import Done, Held
 from core.settings import load_settings
 from core.timing import Timing
 from core.wayscloud.errors import WayscloudError
+from tests.crash.names import resolve_slowly
 from tests.crash.plan import ASKER, VOTERS, Item
 
 TIMING = Timing(
@@ -29,6 +30,9 @@ TIMING = Timing(
     missing_limit=20.0,
     create_lookup=6.0,
     power_lookup=6.0,
+    look_budget=0.3,
+    look_patience=2.4,
+    uptime_wait=0.3,
     write_gap=0.02,
     write_burst=50,
 )
@@ -38,6 +42,7 @@ TROUBLE = (StaleChange, NotAllowed, StorageError, WayscloudError)
 
 async def main(items: Sequence[Item]) -> None:
     """Drive this process's share of the plan, then stay for the others' sake until standard input ends."""
+    resolve_slowly()
     share, shares, timing = int(sys.argv[2]), int(sys.argv[3]), replace(TIMING, confirm_seconds=float(sys.argv[4]))
     async with open_core(load_settings(), front="worker", timing=timing) as core:
         sys.stdout.write("ready\n")

@@ -5,7 +5,9 @@ import sys
 import vpsops
 from core.app import open_core
 from tests.crash.actor import TIMING
+from tests.crash.names import resolve_slowly
 
 if __name__ == "__main__":
     open_core.__wrapped__.__kwdefaults__["timing"] = TIMING  # type: ignore[attr-defined] # contextlib's wrapper has it
+    resolve_slowly()
     sys.exit(vpsops.main(["bot", *sys.argv[1:]]))

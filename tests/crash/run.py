@@ -28,6 +28,7 @@ from playground.slack.entities import Channel
 from playground.slack.serve import running_workspace
 from playground.slack.workspace import Workspace
 from tests.crash.check import Verdict, judge
+from tests.crash.names import NAME
 from tests.crash.plan import CARD_EVERY, CHANNELS, POLICY, Item, draw
 
 ACTORS = 3
@@ -56,6 +57,12 @@ match = { method = "POST" }
 kind = "status"
 status = 503
 probability = 0.03
+
+[[faults]]
+kind = "slow"
+seconds = 60.0  # for the clients it hangs
+probability = 0.1
+match = { operation = "status" }
 """
 
 
@@ -163,6 +170,7 @@ async def play(run: Run, folder: Path) -> Result:
         provider = await stack.enter_async_context(running_command("simulator", words, bare, folder))
         items = await _plan(run, provider, folder)
         environment = environment_of(folder, workspace, provider, POLICY)
+        environment |= {"WAYSCLOUD_API_URL": environment["WAYSCLOUD_API_URL"].replace("127.0.0.1", NAME)}
         environment |= {"VPSOPS_DATABASE_URL": run.database, "VPSOPS_CHANNEL": "", "VPSOPS_APPROVAL_CHANNEL": ""}
         database = await stack.enter_async_context(open_database(run.database, CLOCK))
         async with _troupe(run, environment, folder) as troupe:
