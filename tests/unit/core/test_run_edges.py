@@ -335,3 +335,36 @@ async def test_attempts_are_counted_from_the_first_of_those_in_a_row(stage: Stag
         return attempted_since(held, connection)
 
     assert await stage.database.transact(work) == begun
+
+
+class Judge:
+    """A continuity that notes what was judged, and what had run by then."""
+
+    def __init__(self, ran: list[str]) -> None:
+        self.ran = ran
+        self.judged: list[tuple[str, tuple[str, ...]]] = []
+        self.mark = None
+
+    def view(self, _connection: sa.Connection, _mark: object) -> str:
+        return "seen"
+
+    async def judge(self, view: str) -> None:
+        self.judged.append((view, tuple(self.ran)))
+
+
+async def test_a_round_judges_the_database_before_it_runs_anything(database_url: str) -> None:
+    """What was approved in one that went back is not run by that very round."""
+    clock, ran = FakeClock(), list[str]()
+    judge: Any = Judge(ran)
+    async with open_database(database_url, clock) as database:
+        process = Process(database, clock, "cli", id="cli-1-here")
+        await process.beat()
+        one = change(state=State.APPROVED, sent_at=None)
+        await database.transact(lambda connection: put(connection, one))
+        clock.advance(2)
+        await process.beat()
+        keeper = Keeper(
+            database, clock, process, DEFAULT_TIMING, ran.append, frozenset, lambda _: None, continuity=judge
+        )
+        await keeper.round()
+    assert (ran, judge.judged) == (["chg_1"], [("seen", ())])
