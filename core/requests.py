@@ -16,6 +16,7 @@ class Request:
     `key` deduplicates: the same key is the same request, however often it arrives; empty means
     every arrival is a request of its own. `can_confirm` says that the asker's own human can be
     asked where the request came from; without it a request that needs a confirmation is refused.
+    `named_in` says where the human behind an agent is set.
     """
 
     operation: str
@@ -25,6 +26,7 @@ class Request:
     reason: str = ""
     key: str = ""
     can_confirm: bool = False
+    named_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
 from core.errors import ConfigurationError
+from core.identifiers import normal_human
 
 SECRETS = frozenset(
     {
@@ -29,7 +30,6 @@ MAX_CONFIG_BYTES = 1_000_000
 MAX_SECRET_BYTES = 65_536
 CHOICE = re.compile(r"\^\(([a-z|]+)\)\$")  # a pattern that is a choice of words
 LOCAL = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?(/.*)?")  # for simulators
-ACTOR = re.compile(r"[UWuw][A-Za-z0-9]{1,30}|[^@\s]{1,64}@[^@\s]{1,190}")
 
 
 class Settings(BaseModel):
@@ -135,7 +135,10 @@ class Settings(BaseModel):
     ] = ""
     actor: Annotated[
         str,
-        Field(alias="VPSOPS_ACTOR", description="whose session a stdio MCP server is: a Slack user id or an e-mail"),
+        Field(
+            alias="VPSOPS_ACTOR",
+            description="whose session a stdio MCP server is: a Slack user id as slack:U…, or an e-mail address",
+        ),
     ] = ""
     mcp_front: Annotated[
         str, Field(alias="VPSOPS_MCP_FRONT", pattern="^(on|off)$", description="off: no early answers of `vpsops mcp`")
@@ -189,10 +192,17 @@ class Settings(BaseModel):
         str,
         Field(
             alias="VPSOPS_OAUTH_HUMAN_CLAIM",
-            description="the claim that names the human behind a token by e-mail or Slack user id;"
-            " a token without it may only read",
+            description="the claim that names the human behind a token by e-mail address; `email` counts only where"
+            " `email_verified` is true; a token without a human may only read",
         ),
     ] = "email"
+    oauth_slack_claim: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_OAUTH_SLACK_CLAIM",
+            description="the claim that names the human behind a token by Slack user id, if the issuer has one",
+        ),
+    ] = ""
     state_key: Annotated[
         SecretStr | None,
         Field(
@@ -227,12 +237,10 @@ class Settings(BaseModel):
             raise ValueError("VPSOPS_SLACK_URL must begin with https://")
         return self
 
-    @model_validator(mode="after")
-    def _check_actor(self) -> Self:
-        """Any other name is nobody's in Slack, so its owner could approve what their own agent asks for."""
-        if self.actor and not ACTOR.fullmatch(self.actor):
-            raise ValueError("VPSOPS_ACTOR must be a Slack user id (U…) or an e-mail address")
-        return self
+    @field_validator("actor")
+    @classmethod
+    def _check_actor(cls, actor: str) -> str:
+        return normal_human(actor) if actor.strip() else ""
 
     @property
     def slack_configured(self) -> bool:

@@ -1,7 +1,6 @@
 """Who asks: the client as an agent, on behalf of the human whose session or token it is."""
 
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -18,16 +17,14 @@ SCOPES = (READ, WRITE)
 TOOLSET_SCOPES = {f"vps:{name}": name for name in TOOLSETS}
 """Scopes that narrow: a token with any of them may use these toolsets alone."""
 
-EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s]{1,190}")
-SLACK_USER = re.compile(r"[UW][A-Z0-9]{2,30}")
-
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Whose session or request it is, and what it was granted.
 
     `subject` is who a token was given to and is empty on stdio, where nobody but the local user calls.
-    `human` is the person behind it, by Slack user id or e-mail; `aliases` are other ids of the same person.
+    `human` is the person behind it: an e-mail address, `slack:U…`, or a user of this machine. `aliases` are other names
+    of the same person, `named_in` says where they are set.
     """
 
     human: str
@@ -36,6 +33,7 @@ class Caller:
     groups: tuple[str, ...] = ()
     scopes: frozenset[str] = frozenset(SCOPES)
     reach: Reach = EVERYTHING
+    named_in: str = ""
 
     @property
     def may_change(self) -> bool:
@@ -53,11 +51,6 @@ def token_reach(toolsets: Iterable[str] = (), servers: Iterable[str] = ()) -> Re
     """Return what a token that names these toolsets and servers may use and see; naming none narrows nothing."""
     narrowing = Narrowing("this token's", toolsets=frozenset(toolsets), servers=frozenset(servers))
     return Reach((narrowing,)) if narrowing.described() else EVERYTHING
-
-
-def is_person(text: str) -> bool:
-    """Say whether a text identifies a person so that Slack's people can be compared with it."""
-    return bool(EMAIL.fullmatch(text) or SLACK_USER.fullmatch(text))
 
 
 def agent_of(client_name: str, caller: Caller) -> Actor:

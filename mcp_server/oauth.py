@@ -1,13 +1,14 @@
 """Access tokens of an authorization server (RFC 9068): verified with its keys, and read for who calls."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
 
 from core import timing
-from mcp_server.identity import TOOLSET_SCOPES, WRITE, Caller, is_person, token_reach, with_reads
+from core.identifiers import normal_email, slack_name
+from mcp_server.identity import TOOLSET_SCOPES, WRITE, Caller, token_reach, with_reads
 from mcp_server.keys import KINDS, Keys
 
 LEEWAY: Final = timing.LEEWAY_SECONDS
@@ -41,6 +42,7 @@ class Trust:
     issuer: str
     audience: str
     human_claim: str
+    slack_claim: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,33 +100,44 @@ def grant_of(claims: Mapping[str, Any], trust: Trust) -> Grant:
     """Read verified claims; raises `NotAccepted` for a token that is bound to a key its sender would have to prove."""
     if "cnf" in claims:
         raise NotAccepted("it is bound to a key, which a bearer does not prove")
-    human = human_of(claims, trust.human_claim)
+    names = names_in(claims, trust)
+    human = names[0] if names else ""
     words = (*_words(claims.get("scope")), *_words(claims.get("scp")))
     scopes = with_reads(words)
     caller = Caller(
         human=human or str(claims["sub"])[:LONGEST],
         subject=str(claims["sub"])[:LONGEST],
-        aliases=_aliases(claims, human),
+        aliases=names[1:],
         groups=tuple(one[:LONGEST] for one in _words(claims.get("groups"))[:MAX_GROUPS]),
         scopes=scopes if human else scopes - {WRITE},
         reach=token_reach(TOOLSET_SCOPES[word] for word in words if word in TOOLSET_SCOPES),
+        named_in=f"the claim {trust.slack_claim or trust.human_claim} of the access token",
     )
     client = claims.get("client_id") or claims.get("azp") or ""
     return Grant(caller, str(client)[:LONGEST])
 
 
-def human_of(claims: Mapping[str, Any], claim: str) -> str:
-    """Return the human behind a token, or nothing where the claim is absent, unverified or names nobody in Slack."""
-    value = claims.get(claim)
-    if not isinstance(value, str) or (claim == "email" and claims.get("email_verified", True) is not True):
+def names_in(claims: Mapping[str, Any], trust: Trust) -> tuple[str, ...]:
+    """Return the names of the human behind a token, none where nothing that is proven names one.
+
+    A subject is whatever the issuer makes it, so it is nobody's Slack id, whatever it looks like.
+    """
+    ident = _read_name(claims.get(trust.slack_claim), slack_name) if trust.slack_claim else ""
+    email = _read_name(claims.get(trust.human_claim), normal_email) if _proven(claims, trust.human_claim) else ""
+    return tuple(one for one in (email, ident) if one)
+
+
+def _proven(claims: Mapping[str, Any], claim: str) -> bool:
+    """Say whether an address is its human's: the claim `email` says so of itself, another one by being configured."""
+    verified = claims.get("email_verified")
+    return verified is True or (claim != "email" and verified is None)
+
+
+def _read_name(value: object, normal: Callable[[str], str]) -> str:
+    try:
+        return normal(value) if isinstance(value, str) else ""
+    except ValueError:
         return ""
-    return value if is_person(value) else ""
-
-
-def _aliases(claims: Mapping[str, Any], human: str) -> tuple[str, ...]:
-    """Return the subject and the e-mail where they identify the same person as well."""
-    others = (str(claims["sub"]), human_of(claims, "email"))
-    return tuple(dict.fromkeys(one for one in others if one != human and is_person(one)))
 
 
 def _words(value: object) -> tuple[str, ...]:

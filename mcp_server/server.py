@@ -63,7 +63,7 @@ class Options:
 def build_server(core: Core, options: Options | None = None) -> Server[Any]:
     """Return the server over a core, ready for any transport; raises `ConfigurationError` where no tool is left."""
     chosen = options or Options()
-    local = Caller(human=chosen.human or human_of(core.settings))
+    local = Caller(human=chosen.human or human_of(core.settings), named_in="VPSOPS_ACTOR")
     who = within(reach_over(core, chosen.reach), chosen.who or (lambda _: local))
     shutdown = chosen.shutdown or Shutdown()
     desk = Desk(core, who, chosen.change_tools, chosen.patience, shutdown)

@@ -77,7 +77,9 @@ def _trust(settings: Settings, url: str, sock: socket.socket) -> Trust | None:
             "With VPSOPS_OAUTH_ISSUER, clients must be told the address that tokens are for.",
             hint="Set VPSOPS_HTTP_URL to the public address, such as https://vpsops.example.com/mcp.",
         )
-    return Trust(settings.oauth_issuer, settings.oauth_audience or url, settings.oauth_human_claim)
+    return Trust(
+        settings.oauth_issuer, settings.oauth_audience or url, settings.oauth_human_claim, settings.oauth_slack_claim
+    )
 
 
 def _check_url(name: str, url: str, given: str) -> None:

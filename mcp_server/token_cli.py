@@ -45,7 +45,10 @@ def _new_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("name", metavar="NAME", help="whose token it is, such as ann-laptop: stands in every record")
     parser.add_argument(
-        "--human", required=True, metavar="WHO", help="the human behind it, by e-mail address or Slack user id"
+        "--human",
+        required=True,
+        metavar="WHO",
+        help="the human behind it, by the e-mail address of their Slack profile, or slack: and their user id",
     )
     parser.add_argument(
         "--scope", action="append", choices=SCOPES, help=f"what it may do, also several; default: {READ}"

@@ -12,14 +12,24 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 import structlog
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from core import timing
 from core.clock import Clock
 from core.errors import ConfigurationError
+from core.identifiers import looks_like_slack, normal_email, slack_name
 from core.limits.written import Toolsets, lowered, said
 from core.policy.written import Servers
-from mcp_server.identity import Caller, is_person, token_reach, with_reads
+from mcp_server.identity import Caller, token_reach, with_reads
 
 MAX_BYTES = 1_000_000
 SHORTEST_TOKEN = 32
@@ -36,7 +46,8 @@ class WrittenToken(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     subject: Word
-    human: Word
+    human: str = ""
+    slack_user: str = ""
     scopes: Annotated[tuple[Literal["vps:read", "vps:write"], ...], Field(min_length=1)]
     sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
     token: Annotated[SecretStr, Field(min_length=SHORTEST_TOKEN)] | None = None
@@ -50,9 +61,27 @@ class WrittenToken(BaseModel):
     def _check(self) -> Self:
         if (self.sha256 is None) == (self.token is None):
             raise ValueError("it needs sha256, or token, and not both")
-        if not is_person(self.human):
-            raise ValueError("human must be an e-mail address or a Slack user id")
+        if not self.names:
+            raise ValueError("it needs human, an e-mail address, or slack_user, a Slack user id, or both")
         return self
+
+    @field_validator("human")
+    @classmethod
+    def _check_human(cls, human: str) -> str:
+        if human and "@" not in human:
+            raise ValueError("human is an e-mail address; a Slack user id is written as slack_user")
+        return normal_email(human) if human else ""
+
+    @field_validator("slack_user")
+    @classmethod
+    def _check_slack_user(cls, ident: str) -> str:
+        return slack_name(ident) if ident else ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The human's names, the one to be called by first: a word that merely looks like a Slack id is none."""
+        others = (_alias(one) for one in self.aliases)
+        return tuple(dict.fromkeys(one for one in (self.human, self.slack_user, *others) if one))
 
     @property
     def digest(self) -> str:
@@ -161,14 +190,22 @@ def _known(path: Path, number: int, written: object) -> Known:
     except ValidationError as error:
         raise _wrong(path, f"token {number}: {_said(error)}") from None
     caller = Caller(
-        human=entry.human,
+        human=entry.names[0],
         subject=entry.subject,
-        aliases=entry.aliases,
+        aliases=entry.names[1:],
         groups=entry.groups,
         scopes=with_reads(entry.scopes),
         reach=token_reach(entry.toolsets, lowered(entry.servers)),
+        named_in=f"the token of {entry.subject} in VPSOPS_HTTP_TOKENS_FILE",
     )
     return Known(entry.digest, caller, entry.expires)
+
+
+def _alias(word: str) -> str:
+    """Return another name as it is kept: an address in its one form, another word unless it could pass for an id."""
+    if "@" in word:
+        return normal_email(word)
+    return "" if looks_like_slack(word) else word
 
 
 def _said(error: ValidationError) -> str:

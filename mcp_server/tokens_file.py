@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from core.changes.model import SLACK
 from core.errors import ConfigurationError, InvalidInput
 from mcp_server.tokens import Known, digest_of, parse_tokens, read_tokens
 
@@ -116,7 +117,9 @@ def _entry(token: NewToken, digest: str) -> str:
         "[[token]]",
         f'sha256 = "{digest}"',
         f"subject = {_quoted(token.subject)}",
-        f"human = {_quoted(token.human)}",
+        f"slack_user = {_quoted(token.human.removeprefix(SLACK))}"
+        if token.human.startswith(SLACK)
+        else f"human = {_quoted(token.human)}",
         f"scopes = {_listed(token.scopes)}",
         *(f"{name} = {_listed(values)}" for name, values in lists.items() if values),
     ]

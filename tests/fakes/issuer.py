@@ -78,6 +78,7 @@ class FakeIssuer:
             "exp": now + 600,
             "iat": now,
             "email": "ann@example.com",
+            "email_verified": True,
             "client_id": "host-app",
             "scope": "vps:read vps:write",
             **claims,

@@ -38,20 +38,20 @@ TOKENS = f"""
 sha256 = "{digest_of(ANN_TOKEN)}"
 subject = "ann-laptop"
 human = "ann@example.com"
-aliases = ["U0ANN00"]
+slack_user = "U0ANN00"
 groups = ["ops"]
 scopes = ["vps:write"]
 
 [[token]]
 token = "{BOB_TOKEN}"
 subject = "bob-reports"
-human = "U0BOB00"
+slack_user = "U0BOB00"
 scopes = ["vps:read"]
 
 [[token]]
 token = "{OLD_TOKEN}"
 subject = "old"
-human = "U0OLD00"
+slack_user = "U0OLD00"
 scopes = ["vps:write"]
 expires = 2026-01-01T00:00:00Z
 """

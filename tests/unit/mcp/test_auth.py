@@ -74,7 +74,7 @@ async def test_two_clients_have_their_own_identity_and_tools(
     (change,) = await core.gate.changes()
     actor = change.actor
     assert (actor.kind, actor.id, actor.name) == ("agent", "mcp:ann-laptop:laptop", "laptop")
-    assert (actor.human, actor.aliases, actor.groups) == ("ann@example.com", ("U0ANN00",), ("ops",))
+    assert (actor.human, actor.aliases, actor.groups) == ("ann@example.com", ("slack:U0ANN00",), ("ops",))
     assert dict(provider.simulator.world.counts) == {"stop": 1}
 
 
@@ -217,7 +217,7 @@ def _ours(logger: str) -> bool:
     return not logger.startswith(("httpx", "httpcore", "httpx2", "httpcore2", "mcp.client"))
 
 
-ENTRY = "[[token]]\nsubject='a'\nhuman='U123456'\n"
+ENTRY = "[[token]]\nsubject='a'\nslack_user='U123456'\n"
 HASH = f"sha256='{'0' * 64}'\n"
 
 
@@ -233,7 +233,7 @@ HASH = f"sha256='{'0' * 64}'\n"
         (f"{ENTRY}scopes=['vps:read']\nsha256='hunter2'", "token 1: sha256"),
         (f"{ENTRY}scopes=['vps:admin']\n{HASH}", "scopes"),
         (f"{ENTRY}scopes=[]\n{HASH}", "scopes"),
-        (f"[[token]]\nsubject='a'\nhuman='ann'\nscopes=['vps:read']\n{HASH}", "human must be"),
+        (f"[[token]]\nsubject='a'\nhuman='ann'\nscopes=['vps:read']\n{HASH}", "human is an e-mail"),
         (f"{ENTRY}scopes=['vps:read']\nexpires=2027-01-01T00:00:00\n{HASH}", "expires"),
         (f"{ENTRY}scope=['vps:read']\n{HASH}", "token 1: "),
         (f"{ENTRY}scopes=['vps:read']\n{HASH}" * 2, "twice"),

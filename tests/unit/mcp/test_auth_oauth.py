@@ -118,6 +118,7 @@ async def test_a_reader_is_asked_for_more_when_it_needs_more(
         ({"email": "ann"}, {"vps:read"}),
         ({"email_verified": False}, {"vps:read"}),
         ({"email_verified": "false"}, {"vps:read"}),
+        ({"email_verified": None}, {"vps:read"}),
         ({"email_verified": True}, {"vps:read", "vps:write"}),
         ({"scope": "vps:reader vps:writer"}, set()),
         ({"scope": None}, set()),
@@ -335,7 +336,7 @@ async def test_static_tokens_and_an_issuer_go_together(
 
 async def test_an_audience_and_a_claim_may_be_named(core: Core, trusting: Settings, issuer: FakeIssuer) -> None:
     """Where an issuer has its own names for us and for people, these are taken instead."""
-    named = trusting.model_copy(update={"oauth_audience": "api://vpsops", "oauth_human_claim": "slack_id"})
+    named = trusting.model_copy(update={"oauth_audience": "api://vpsops", "oauth_slack_claim": "slack_id"})
     async with serving(core, named) as (site, _):
         token = issuer.token("api://vpsops", slack_id="U0ANN00")
         own = await post(site.local, call("tools/list"), token)
@@ -344,7 +345,7 @@ async def test_an_audience_and_a_claim_may_be_named(core: Core, trusting: Settin
     assert (own.status_code, old.status_code) == (200, 401)
     assert len(own.json()["result"]["tools"]) == 14
     (change,) = await core.gate.changes()
-    assert (change.actor.human, change.actor.aliases) == ("U0ANN00", ("ann@example.com",))
+    assert (change.actor.human, change.actor.aliases) == ("ann@example.com", ("slack:U0ANN00",))
 
 
 async def test_a_token_with_other_scopes_needs_its_own_session(

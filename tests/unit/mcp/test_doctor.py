@@ -57,7 +57,7 @@ async def test_tokens_are_counted_and_those_that_expired_named(tmp_path: Path) -
 
 async def test_a_file_of_tokens_that_is_wrong_is_told(tmp_path: Path) -> None:
     """In the words that would keep a server from starting."""
-    with pytest.raises(ConfigurationError, match="human must be an e-mail address"):
+    with pytest.raises(ConfigurationError, match="human is an e-mail address"):
         await found(tokens(tmp_path, WRITTEN.replace("ann@example.com", "ann")))
 
 

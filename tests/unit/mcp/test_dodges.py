@@ -42,7 +42,7 @@ async def held(core: Core, server: str = "web01") -> str:
 async def test_without_the_tools_on_changes_none_are_told(core: Core, era: str, narrowing: Narrowing) -> None:
     """Neither by address, by the trail, by completions nor in the data of a prompt."""
     change = await held(core)
-    options = Options(human="U1", reach=Reach((narrowing,)))
+    options = Options(human="slack:U1", reach=Reach((narrowing,)))
     async with client_of(core, era, None, options) as client:
         completed = await client.complete(CHANGES, {"name": "id", "value": "chg"})
         assert completed.completion.values == []
@@ -72,7 +72,7 @@ async def test_reads_by_address_count_against_the_rate(
     folder = tmp_path_factory.mktemp("limits")
     async with limited(settings, folder, "[limits]\ncalls_per_minute = 3\n") as core:
         change = await held(core)
-        async with client_of(core, era, None, Options(human="U1")) as client:
+        async with client_of(core, era, None, Options(human="slack:U1")) as client:
             for _ in range(3):
                 await ask(client, change)
             with pytest.raises(MCPError, match="calls_per_minute"):
@@ -110,12 +110,12 @@ async def test_another_name_gets_no_more_streams(core: Core, monkeypatch: pytest
 
 async def test_a_change_without_the_scope_is_refused_on_record(core: Core, era: str) -> None:
     """The refusal has an id, and the trail has it under that, with who asked for what."""
-    reader = Options(who=lambda _: Caller(human="U1", subject="reports", scopes=frozenset({READ})))
+    reader = Options(who=lambda _: Caller(human="slack:U1", subject="reports", scopes=frozenset({READ})))
     async with client_of(core, era, Human(), reader) as client:
         refused = await client.call_tool("vps_stop", {"server": "web01", "reason": "to see"})
     (record,) = await refusals(core)
     assert refused.is_error
-    assert (record["operation"], record["limit"], record["actor"]["human"]) == ("vps_stop", "scope", "U1")
+    assert (record["operation"], record["limit"], record["actor"]["human"]) == ("vps_stop", "scope", "slack:U1")
     assert record["error"] in text(refused)
     assert "vps:write" in text(refused)
 

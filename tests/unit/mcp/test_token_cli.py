@@ -86,7 +86,7 @@ def test_a_token_goes_into_a_file_of_its_own(path: Path, tmp_path: Path, capsys:
     ("arguments", "words"),
     [
         (("ann laptop", *ANN), "subject"),
-        (("ann-laptop", "--human", "ann"), "human must be"),
+        (("ann-laptop", "--human", "ann"), "human is an e-mail"),
         (("ann-laptop", *ANN, "--server", ""), "servers"),
         (('ann"\nscopes = ["vps:write"]', *ANN), "subject"),
         (("x" * 300, *ANN), "subject"),
