@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -21,6 +21,9 @@ from core.operations import OPERATIONS, Risk
 
 log = structlog.get_logger(__name__)
 Draw = Callable[[Change, Mapping[str, Any]], Block]
+
+
+IN_SLACK: Final = "confirmed in Slack by the asker's account"
 
 
 class Yes(StrEnum):
@@ -94,7 +97,7 @@ async def count(parts: Parts, asking: Asking, agreed: Agreed) -> Change:
     """Let the gate take a yes; raises what it raises."""
     if agreed.yes is Yes.APPROVE:
         return await cast(parts, asking, agreed.change, Verdict.APPROVE, agreed.digest, agreed.note)
-    return await parts.core.gate.confirm(agreed.change.id, asking.actor, agreed.digest)
+    return await parts.core.gate.confirm(agreed.change.id, asking.actor, agreed.digest, evidence=IN_SLACK)
 
 
 async def named(parts: Parts, asking: Asking, metadata: Mapping[str, Any], typed: str, note: str = "") -> Change:

@@ -20,6 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
+from bot.accounts import SlackAccounts
 from bot.admission import admitted, claims_in, claims_of, silent
 from bot.blocks.build import Block
 from bot.blocks.notes import error_note, note
@@ -48,6 +49,7 @@ from bot.token_check import TokenCheck
 from bot.wire import Click, Event, Shortcut, SlashCommand, Submission, Suggestion
 from bot.workspaces import ManyOffices, NotInstalled, Office, OneOffice
 from core import timing
+from core.accounts import answer_questions
 from core.app import Core
 from core.errors import StorageError, VpsopsError
 from core.health_routes import health_routes
@@ -117,6 +119,9 @@ def start_loops(parts: Parts, intake: Intake, group: TaskGroup) -> None:
     supervisor.start(OUTBOX, deliverer.run, group=group, ends=True)
     supervisor.start(CARDS, deliverer.refresh, group=group)
     supervisor.start("homes", partial(keep_current, parts), group=group)
+    core = parts.core
+    directory = SlackAccounts(parts.offices, core.workspaces)
+    supervisor.start("accounts", partial(answer_questions, core.database, core.clock, directory), group=group)
 
 
 def watch_health(parts: Parts, group: TaskGroup) -> None:

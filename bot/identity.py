@@ -111,19 +111,6 @@ class Membership:
             raise NotAllowed(f"Nobody can decide here: {'; '.join(unfit)}.", hint=ACCEPT_HINT)
         return Standing(tuple(found), "; ".join(said))
 
-    async def addresses(self, user: str, emails: Iterable[str]) -> tuple[str, ...]:
-        """Return which of these e-mail addresses are a person's; raises `NotAllowed` where that cannot be read."""
-        found = []
-        for email in emails:
-            try:
-                answer = await self._slack.get("users.lookupByEmail", {"email": email})
-            except SlackError as error:
-                if error.code != "users_not_found":
-                    raise _unreadable("whose agent asks") from None
-            else:
-                found += [email] if answer.get("user", {}).get("id") == user else []
-        return tuple(found)
-
     async def groups(self, user: str, wanted: Iterable[str], *, anew: bool = False) -> tuple[str, ...] | None:
         """Return in which of some user groups and channels a person is; None unless every one of them can be read.
 

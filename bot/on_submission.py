@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from bot import names
-from bot.agreeing import named, noted
+from bot.agreeing import IN_SLACK, named, noted
 from bot.answers import card_words
 from bot.blocks.acts import headline
 from bot.blocks.build import Block
@@ -73,7 +73,7 @@ async def _confirm_if_shown(parts: Parts, asking: Asking, change: Change, price:
     """
     held = change.state is State.HELD and change.ruling.decision is Decision.CONFIRM
     if held and price and price == change.cost:
-        return await parts.core.gate.confirm(change.id, asking.actor, change.digest)
+        return await parts.core.gate.confirm(change.id, asking.actor, change.digest, evidence=IN_SLACK)
     return change
 
 

@@ -67,7 +67,7 @@ class Asking:
     @property
     def actor(self) -> Actor:
         """The person, as the core knows people."""
-        return Actor(ActorKind.PERSON, self.user, self.name, self.user)
+        return Actor(ActorKind.PERSON, self.user, self.name, self.user, account=self.user)
 
     @property
     def origin(self) -> Origin:

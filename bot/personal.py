@@ -39,14 +39,13 @@ class Personal:
         self._slack = slack
         self._send = send
         self._team = ""
-        self._people: dict[str, str] = {}
         self._told: dict[str, deque[float]] = {}
 
     async def tell(self, change: Change, event: str) -> None:
         """Tell the person who asked, or for whom an agent did, unless they see the card in a direct message."""
         if event not in ENDED:
             return
-        who = await self._requester(change)
+        who = asker_of(change)
         if not who or not (await self._wishes(change, who)).dm_settled:
             return
         copies = await self._core.outbox.copies(topic_of(change.id))
@@ -111,22 +110,3 @@ class Personal:
             except SlackError as error:
                 log.info("the workspace's id cannot be read", code=error.code)
         return self._team
-
-    async def _requester(self, change: Change) -> str:
-        """Return the Slack id of the human behind a change; of one known by e-mail alone Slack is asked."""
-        known = asker_of(change)
-        emails = sorted(one for one in change.actor.humans if "@" in one)
-        return known or (await self._by_email(emails[0]) if emails else "")
-
-    async def _by_email(self, email: str) -> str:
-        if email not in self._people:
-            try:
-                answer = await self._slack.get("users.lookupByEmail", {"email": email})
-            except SlackError as error:
-                log.info("nobody to message is known by that address", code=error.code)
-                return ""
-            found = str(answer.get("user", {}).get("id", ""))
-            self._people[email] = found if is_person(found) else ""
-            while len(self._people) > KNOWN:
-                self._people.pop(next(iter(self._people)))
-        return self._people[email]

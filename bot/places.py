@@ -6,7 +6,7 @@ from typing import Final
 
 from bot.blocks.cards import Audience
 from bot.blocks.text import is_person
-from core.changes.model import Change, Decision, State
+from core.changes.model import ActorKind, Change, Decision, State
 from core.changes.outbox import Copy
 from core.settings import Settings
 
@@ -66,5 +66,6 @@ def notice_places(change: Change, cards: Sequence[Copy], told: Collection[str]) 
 
 def asker_of(change: Change) -> str:
     """Return the Slack id of the person who asks, or for whom an agent does; nothing where none is known."""
-    known = (change.actor.human, change.actor.id, *change.actor.aliases)
+    actor = change.actor
+    known = (actor.account, actor.id if actor.kind is ActorKind.PERSON else "")
     return next((one for one in known if is_person(one)), "")

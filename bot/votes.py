@@ -2,11 +2,9 @@
 
 from dataclasses import replace
 
-from bot.blocks.text import is_person
 from bot.parts import Asking, Parts
-from core.changes.model import Actor, Approvers, Change, Verdict
+from core.changes.model import Approvers, Change, Verdict
 from core.changes.voting import settlers, together
-from core.errors import NotAllowed
 
 
 async def cast(  # noqa: PLR0913 - one vote, all of it named
@@ -15,10 +13,9 @@ async def cast(  # noqa: PLR0913 - one vote, all of it named
     """Vote; raises `NotAllowed`, `StaleChange` or `UnknownChange`. Whether it counts is the gate's to say."""
     if asking.actor.same_human(change.actor):  # nothing has to be read for the gate to say no, on record
         return await parts.core.gate.vote(change.id, asking.actor, verdict, digest, reason=reason)
-    known_as = await parts.membership.addresses(asking.user, only_emails(change.actor))
     approvers = change.ruling.approvers
     standing = await parts.membership.standing(asking.user, approvers)
-    known_as += await _named_by_email(parts, asking, approvers)
+    known_as = await _named_by_email(parts, asking, approvers)
     voter = replace(asking.actor, groups=standing.groups, aliases=known_as)
     evidence = standing.evidence or "named in the rule by e-mail address"
     return await parts.core.gate.vote(change.id, voter, verdict, digest, reason=reason, evidence=evidence)
@@ -27,14 +24,13 @@ async def cast(  # noqa: PLR0913 - one vote, all of it named
 async def _named_by_email(parts: Parts, asking: Asking, approvers: Approvers) -> tuple[str, ...]:
     """Return the e-mail address by which a rule names this person as one who decides."""
     named = {one.lower() for one in approvers.people if "@" in one}
-    email = await parts.membership.email(asking.user) if named else ""
+    email = await parts.membership.email(asking.user, anew=True) if named else ""
     return (email,) if email in named else ()
 
 
 async def settle(parts: Parts, asking: Asking, change: Change, *, happened: bool) -> Change:
     """Say what became of a change; raises as `cast` does. The asker needs no list of anybody's to be read."""
-    gate = parts.core.gate
-    actor = replace(asking.actor, aliases=await _same_person(parts, asking, change))
+    gate, actor = parts.core.gate, asking.actor
     evidence = "the human who asked"
     if not actor.same_human(change.actor):
         standing = await parts.membership.standing(asking.user, together(settlers(change, gate.stewards)))
@@ -44,19 +40,4 @@ async def settle(parts: Parts, asking: Asking, change: Change, *, happened: bool
 
 async def withdraw(parts: Parts, asking: Asking, change: Change, reason: str = "") -> Change:
     """Cancel one's own change, or that of one's agent; raises as the gate does."""
-    actor = replace(asking.actor, aliases=await _same_person(parts, asking, change))
-    return await parts.core.gate.cancel(change.id, actor, reason=reason)
-
-
-async def _same_person(parts: Parts, asking: Asking, change: Change) -> tuple[str, ...]:
-    """Addresses only add to what somebody may do here, so where they cannot be read there are none."""
-    try:
-        return await parts.membership.addresses(asking.user, only_emails(change.actor))
-    except NotAllowed:
-        return ()
-
-
-def only_emails(actor: Actor) -> list[str]:
-    """Return the e-mail addresses that an agent's human is known by where no Slack id of theirs is."""
-    known = any(is_person(one.upper()) for one in actor.humans)
-    return [] if known else sorted(one for one in actor.humans if "@" in one)
+    return await parts.core.gate.cancel(change.id, asking.actor, reason=reason)

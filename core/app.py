@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import anyio
 
+from core.accounts import AccountDirectory, AccountQuestions
 from core.changes.claims import own_capability
 from core.changes.model import Approvers
 from core.changes.outbox import Outbox
@@ -65,13 +66,19 @@ class Core:
 
 @asynccontextmanager
 async def open_core(
-    settings: Settings, *, front: str, clock: Clock | None = None, timing: Timing = DEFAULT_TIMING
+    settings: Settings,
+    *,
+    front: str,
+    clock: Clock | None = None,
+    timing: Timing = DEFAULT_TIMING,
+    accounts: AccountDirectory | None = None,
 ) -> AsyncIterator[Core]:
     """Wire the core for one front end (`slack`, `mcp`, `worker` or `cli`) and unwire it in the end.
 
     A process that serves others (`slack`, `worker`) runs the engine from the start, the others from their first
-    change on. Needs neither the provider nor Slack to be reachable. Raises `ConfigurationError` or `StorageError`;
-    in the end `OutdatedError` where a newer version migrated the database meanwhile.
+    change on. Who is behind an agent is asked of `accounts`, or else of the bot through the database. Needs neither the
+    provider nor Slack to be reachable. Raises `ConfigurationError` or `StorageError`; in the end `OutdatedError` where
+    a newer version migrated the database meanwhile.
     """
     clock = clock or SystemClock()
     failure: Exception | None = None
@@ -101,6 +108,7 @@ async def open_core(
         )
         stewards, guard = stewards_of(settings), Guard(limits)
         gate = Gate(database, api, clock, timing, policy, engine, stewards, guard, workspaces=workspaces)
+        gate = replace(gate, accounts=accounts or AccountQuestions(database, clock))
         outbox = Outbox(database, process.id, clock)
         try:
             if front in SERVING:

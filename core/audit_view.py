@@ -16,7 +16,7 @@ from core.storage.tables import CHANGES
 from core.terminal import cell, when
 
 PEOPLE = ("actor", "by")
-IDS = ("id", "human")
+IDS = ("id", "human", "account")
 NAME = ("name",)
 SERVERS = ("target", "server", "hostname", "server_id")
 WORDS = 160

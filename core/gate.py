@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from core import audit, pause
+from core.accounts import AccountDirectory
 from core.changes import outbox, pages, store, voting
 from core.changes.attention import first_attention
 from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Json, Ruling, State, Target, Verdict, Vote
@@ -35,6 +36,7 @@ from core.operations.registry import Arguments, ServerArguments
 from core.pause import AgentsPaused, Flip, Pause
 from core.policy import Facts, Policy
 from core.records import asked_for, not_allowed, person, requested, worded
+from core.refusals import identify, paused_refusal, refusal_of
 from core.requests import Done, Outcome, Refused, Request, outcome_of
 from core.storage.database import Database
 from core.storage.tables import CHANGES
@@ -61,6 +63,7 @@ class Gate:
     guard: Guard = field(default_factory=Guard)
     sight: Sight = field(default_factory=Sight)  # which servers are there at all for who uses this gate
     workspaces: Workspaces = field(default_factory=Workspaces)
+    accounts: AccountDirectory | None = None  # knows the humans behind agents
     team: str = ""  # the workspace whose changes alone are there for who uses this gate; empty for all
 
     async def submit(self, request: Request) -> Outcome:
@@ -77,17 +80,17 @@ class Gate:
         arguments = checked(operation, request.arguments)
         if operation.reads:
             return await self._read(operation, arguments, request)
-        if request.key:
-            known = await self.database.read(lambda connection: store.by_key(connection, request.key))
-            if known is not None:
-                return outcome_of(self._seen(known))
-        paused = await self._while_paused(request)
-        if paused is not None:
-            return paused
+        settled = await self._known(request) or await self._while_paused(request)
+        if settled is not None:
+            return settled
+        identified = await identify(self.accounts, request)
+        request = identified.request
+        if identified.refusal is not None:
+            return await self._on_record(request, identified.refusal)
         seen = await preview(self.api.for_work(), operation, arguments)
         ruling = self.policy.decide(facts(operation, request, seen.target, seen.monthly, self.clock.now()))
         ruling = self.workspaces.ruling_of(ruling, request.origin.team)
-        refusal = refusal_of(ruling, request)
+        refusal = refusal_of(ruling, identified)
         if refusal is not None:
             await self._audit_refusal(request, seen, ruling, refusal)
             return refusal
@@ -97,6 +100,13 @@ class Gate:
         account = await look(self.api.only(None).for_work(), self.guard.limits, operation, named=self.sight)
         change = new_change(operation, request, seen, ruling, self.clock.now(), self.timing)
         return await self._store(change, request, seen, account)
+
+    async def _known(self, request: Request) -> Outcome | None:
+        """Return what became of the same request before, if it was here."""
+        if not request.key:
+            return None
+        known = await self.database.read(lambda connection: store.by_key(connection, request.key))
+        return None if known is None else outcome_of(self._seen(known))
 
     async def _read(self, operation: Operation, arguments: Arguments, request: Request) -> Outcome:
         target: Target | None = None
@@ -214,8 +224,8 @@ class Gate:
             change=first,
         )
 
-    async def confirm(self, change_id: str, actor: Actor, digest: str) -> Change:
-        """Let the asker's own human say yes to exactly what was shown, and run it.
+    async def confirm(self, change_id: str, actor: Actor, digest: str, *, evidence: str = "") -> Change:
+        """Let the asker's own human say yes to exactly what was shown, and run it; `evidence` is how they said it.
 
         Raises `NotAllowed` for anybody else, `StaleChange` when the change is not held any more or
         another thing was shown, `UnknownChange`.
@@ -228,9 +238,9 @@ class Gate:
                 raise NotAllowed("This change needs other people's approval.", hint="It cannot be confirmed.")
             if not actor.same_human(change.actor):
                 raise NotAllowed(f"Only {change.actor.shown} can confirm this change.")
-            return store.step(
-                connection, change, State.APPROVED, self.clock.now(), event="confirmed", body={"by": person(actor)}
-            )
+            body, words = {"by": person(actor), "evidence": worded(evidence)}, worded(evidence)
+            now = self.clock.now()
+            return store.step(connection, change, State.APPROVED, now, event="confirmed", body=body, confirmed=words)
 
         return await self._decide(change_id, actor, work)
 
@@ -432,29 +442,6 @@ def facts(operation: Operation, request: Request, target: Target | None, monthly
         region=target.region if target else "",
         cost=monthly,
     )
-
-
-def refusal_of(ruling: Ruling, request: Request) -> Refused | None:
-    """Say why a change cannot even be held, or nothing."""
-    rules = f"Rules: {', '.join(ruling.rules) or 'none matched'}."
-    if ruling.decision is Decision.DENY:
-        return Refused(f"The policy refuses this. {ruling.reason}".strip(), hint=rules)
-    if ruling.decision is Decision.APPROVE and not request.actor.traceable:
-        return Refused(
-            "This needs an approval, and nobody knows whose agent asks: that person could give it. Nothing was done.",
-            hint="Set VPSOPS_ACTOR to the Slack user id or the e-mail of the person behind this session.",
-        )
-    if ruling.decision is Decision.CONFIRM and not request.can_confirm:
-        return Refused(
-            "This needs a human's confirmation, and this client cannot ask for one. Nothing was done.",
-            hint="Ask from a client that supports elicitation, or in Slack with /vps.",
-        )
-    return None
-
-
-def paused_refusal(error: AgentsPaused) -> Refused:
-    """Say to an agent that agents are paused."""
-    return Refused(f"{error.message} Nothing was done.", hint=error.hint, error_id=error.error_id)
 
 
 def new_change(  # noqa: PLR0913 - everything a change is made of

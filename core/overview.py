@@ -73,7 +73,9 @@ def _holds(connection: Connection, teams: frozenset[str], now: datetime) -> tupl
 def _own(connection: Connection, who: Onlooker, now: datetime) -> tuple[Change, ...]:
     ids = sorted(who.person.humans)
     whose = sa.or_(
-        sa.func.lower(CHANGES.c.actor_id).in_(ids), sa.func.lower(JsonText(CHANGES.c.actor, "human")).in_(ids)
+        sa.func.lower(CHANGES.c.actor_id).in_(ids),
+        sa.func.lower(JsonText(CHANGES.c.actor, "human")).in_(ids),
+        JsonText(CHANGES.c.actor, "account") == (who.person.account or None),
     )
     recent = sa.or_(CHANGES.c.lock.is_not(None), CHANGES.c.created_at > (now - RECENT).timestamp())
     found = store.select(connection, whose, recent, *store.of_teams(who.teams), limit=OWN)

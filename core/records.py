@@ -21,7 +21,8 @@ def worded(text: str) -> str:
 
 def person(actor: Actor) -> dict[str, Any]:
     """Return what the audit trail keeps of an actor."""
-    return {"kind": actor.kind.value, "id": actor.id, "name": actor.name, "human": actor.human}
+    account = {"account": actor.account} if actor.account else {}
+    return {"kind": actor.kind.value, "id": actor.id, "name": actor.name, "human": actor.human, **account}
 
 
 def asked_for(request: Request) -> dict[str, Any]:

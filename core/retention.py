@@ -12,7 +12,7 @@ from core import timing
 from core.clock import Clock
 from core.errors import StorageError
 from core.storage.database import Database
-from core.storage.tables import COPIES, INBOX, OUTBOX
+from core.storage.tables import ACCOUNTS, COPIES, INBOX, OUTBOX
 from core.subscriptions import forget_ended
 from core.supervision import RoundRecorder, no_record
 
@@ -32,6 +32,7 @@ def forget(connection: Connection, now: float) -> int:
         sa.delete(OUTBOX).where(OUTBOX.c.state == "waiting", OUTBOX.c.created_at < now - WAITING_DAYS * DAY),
         sa.delete(OUTBOX).where(OUTBOX.c.state == "dead", OUTBOX.c.created_at < now - DEAD_DAYS * DAY),
         sa.delete(COPIES).where(COPIES.c.at < now - COPIES_DAYS * DAY),
+        sa.delete(ACCOUNTS).where(ACCOUNTS.c.asked_at < now - INBOX_DAYS * DAY),
     )
     return sum(connection.execute(one).rowcount for one in old) + forget_ended(connection, now)
 

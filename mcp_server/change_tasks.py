@@ -14,7 +14,7 @@ from core.gate import Gate
 from core.requests import Request
 from mcp_server import sdk
 from mcp_server.as_task import key_of, task_of, to_confirm
-from mcp_server.flow import ORIGIN, Desk
+from mcp_server.flow import ORIGIN, Desk, confirmed_by
 from mcp_server.identity import agent_of
 from mcp_server.narrowing import kept_from
 from mcp_server.questions import is_yes, refusal_of
@@ -57,7 +57,7 @@ class ChangeTasks:
         given, actor, gate = sdk.answer_of(answer), self._actor(context), self._gate(context)
         with suppress(StaleChange):
             if is_yes(given):
-                await gate.confirm(change.id, actor, change.digest)
+                await gate.confirm(change.id, actor, change.digest, evidence=confirmed_by(actor))
             else:
                 await gate.cancel(change.id, actor, reason=refusal_of(given))
         return True

@@ -69,7 +69,13 @@ def request_of(desk: Desk, call: Call, operation: Operation) -> Request:
         origin=ORIGIN,
         reason=reason,
         can_confirm=call.can_ask,
+        named_in=desk.who(call.context).named_in,
     )
+
+
+def confirmed_by(actor: Actor) -> str:
+    """Say how much is known of a yes that a client brings: it says that its human gave it."""
+    return f"confirmed in the client {actor.shown}, not verified"
 
 
 def _reason(given: Json) -> str:
@@ -185,7 +191,9 @@ async def _decide(desk: Desk, call: Call, shown: tuple[str, str], answer: Answer
     gate, actor = desk.core.gate, desk.actor(call)
     try:
         if answer is not None and is_yes(answer):
-            return await carry_on(desk, call, await gate.confirm(change_id, actor, digest))
+            return await carry_on(
+                desk, call, await gate.confirm(change_id, actor, digest, evidence=confirmed_by(actor))
+            )
         why = refusal_of(answer)
         return results.not_confirmed(await gate.cancel(change_id, actor, reason=why), why, tools=desk.change_tools)
     except StaleChange as stale:

@@ -102,7 +102,8 @@ def noted(change: Change) -> str:
     notes = [vote.reason for vote in change.votes if vote.verdict is Verdict.APPROVE and vote.reason]
     said = f"Their reason: {quote(reasons[-1], LONGEST_REASON)}" if reasons else ""
     also = f"An approver's note: {quote(notes[-1], LONGEST_REASON)}" if notes else ""
-    return joined((clean(change.note, LONGEST_NOTE), said, also), " ")
+    how = f"It was {clean(change.confirmed, LONGEST_LISTED)}." if change.confirmed else ""
+    return joined((clean(change.note, LONGEST_NOTE), how, said, also), " ")
 
 
 def headed(change: Change) -> str:

@@ -40,7 +40,7 @@ def environment_of(folder: Path, workspace: Workspace, provider: str, policy: st
         "VPSOPS_CONFIG": str(config),
         "VPSOPS_CHANNEL": "C0OPS",
         "VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS",
-        "VPSOPS_ACTOR": "U0ALICE",
+        "VPSOPS_ACTOR": "slack:U0ALICE",
         "VPSOPS_LOG_LEVEL": "warning",
         "PYTHONUNBUFFERED": "1",
     }

@@ -59,7 +59,7 @@ def asked_by(change: Change) -> str:
     actor = change.actor
     if actor.kind is ActorKind.PERSON:
         return person(actor.id, actor.shown)
-    behind = f" for {person(actor.human, actor.human)}" if actor.human else ""
+    behind = f" for {person(actor.account, actor.human)}" if actor.account or actor.human else ""
     return f"the agent {outside(actor.shown, 80)}{behind}"
 
 
@@ -148,6 +148,8 @@ def _quoted(label: str, words: str) -> list[Block]:
 
 def _votes(change: Change) -> list[Block]:
     drawn = [context(*_vote(vote)) for vote in change.votes[:VOTES_SHOWN]]
+    if change.confirmed and change.actor.kind is ActorKind.AGENT:
+        drawn.append(context(plain(flat(f"It was {change.confirmed}.", 200))))
     if change.ruling.decision is Decision.APPROVE and change.state is State.HELD:
         drawn.insert(0, context(mrkdwn(f"{votes_given(change)}. {_who_may(change)}")))
     return drawn

@@ -47,7 +47,7 @@ def change_values(change: Change) -> dict[str, Any]:
         "target": asdict(change.target),
         "actor": asdict(change.actor),
         "actor_id": change.actor.id,
-        "human": change.actor.human.lower(),
+        "human": (change.actor.account or change.actor.human).lower(),
         "server": change.target.id.lower(),
         "hostname": change.target.hostname.lower(),
         "origin": asdict(change.origin),
@@ -65,6 +65,7 @@ def change_values(change: Change) -> dict[str, Any]:
         "note": change.note,
         "overdue": change.overdue,
         "last_uptime": change.last_uptime,
+        "confirmed": change.confirmed,
         "sends": 0,
         "format": FORMAT,
     }
@@ -98,6 +99,7 @@ def change_of(row: Row, votes: Sequence[Vote]) -> Change:
         note=_text(row, "note"),
         overdue=bool(row["overdue"]),
         last_uptime=row["last_uptime"],
+        confirmed=_text(row, "confirmed") if row["confirmed"] is not None else "",
     )
 
 
@@ -115,6 +117,7 @@ def actor_of(stored: Row) -> Actor:
         human=_text(stored, "human"),
         aliases=_names(stored, "aliases"),
         groups=_names(stored, "groups"),
+        account=_text(stored, "account") if "account" in stored else "",  # older changes have none
     )
 
 

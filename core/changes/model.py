@@ -111,6 +111,9 @@ class Decision(StrEnum):
 LOCAL = "local:"
 """Begins the name of a human who is known only as a user of the machine, and to nobody in Slack."""
 
+SLACK = "slack:"
+"""Begins the name of a human that is declared to be a Slack user id."""
+
 
 class Verdict(StrEnum):
     """What a vote says."""
@@ -129,6 +132,8 @@ class Actor:
     human: str = ""
     aliases: tuple[str, ...] = ()  # other ids of the same human, e.g. an e-mail beside a Slack id
     groups: tuple[str, ...] = ()
+    account: str = ""
+    """The one active account of the human in Slack, as Slack said when it was asked for; empty where it was not."""
 
     @property
     def shown(self) -> str:
@@ -138,22 +143,27 @@ class Actor:
     @property
     def identities(self) -> frozenset[str]:
         """Every id that means this actor or the human behind it, in lower case."""
-        return frozenset(one.lower() for one in (self.id, self.human, *self.aliases) if one)
+        names = (self.id, self.human, *self.aliases, self.account)
+        return frozenset(one.lower().removeprefix(SLACK) for one in names if one) | self.humans
 
     @property
     def traceable(self) -> bool:
-        """Say whether the human behind can be told apart from a voter: a name of this machine's own cannot."""
-        return self.kind is ActorKind.PERSON or (bool(self.human) and not self.human.startswith(LOCAL))
+        """Say whether a directory can tell who the human behind is: a name of this machine's own, or a word, cannot."""
+        named = self.account or self.human.startswith(SLACK) or "@" in self.human
+        return self.kind is ActorKind.PERSON or bool(named)
 
     def same_human(self, other: "Actor") -> bool:
-        """Say whether both are, or act for, the same person."""
+        """Say whether both are, or act for, the same person: by their accounts, else by the names they are given."""
+        if self.account and other.account:
+            return self.account == other.account
         return bool(self.humans & other.humans)
 
     @property
     def humans(self) -> frozenset[str]:
         """Every id of the human alone: an agent's own id is its program's, which other people run as well."""
         own = self.id if self.kind is ActorKind.PERSON else ""
-        return frozenset(one.lower() for one in (own, self.human, *self.aliases) if one)
+        account = f"{SLACK}{self.account}" if self.account else ""
+        return frozenset(one.lower() for one in (own, account, self.human, *self.aliases) if one)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +260,7 @@ class Change:
     note: str = ""  # why it ended as it did, or what is known of it, for people
     overdue: bool = False  # sent, and still going past its usual time
     last_uptime: int | None = None
+    confirmed: str = ""  # how its human's own yes came, in words
 
     @property
     def approvals(self) -> int:

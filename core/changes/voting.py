@@ -12,7 +12,13 @@ def check(change: Change, voter: Actor) -> None:
         raise NotAllowed("This change does not take votes.")
     if voter.kind is not ActorKind.PERSON:
         raise NotAllowed("Only people vote.")
-    if voter.same_human(change.actor):
+    if change.actor.kind is ActorKind.AGENT and not change.actor.account:
+        raise NotAllowed(
+            f"Nobody found out whose account is behind {change.actor.shown} when this was asked for.",
+            hint="Nothing was decided. It expires by itself; its asker may cancel it and ask again.",
+        )
+    own = bool(change.actor.account) and change.actor.account in {voter.account, voter.id}
+    if own or voter.same_human(change.actor):
         raise NotAllowed(f"You asked for this change, yourself or through {change.actor.shown}: others must decide.")
     if any(voter.same_human(vote.voter) for vote in change.votes):
         raise NotAllowed("You have voted on this change already.")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from core.changes.model import SLACK
 from core.policy.facts import BILLED, Seen, Servers, servers_cover
 from core.policy.hours import Hours
 
@@ -83,7 +84,7 @@ def _person(wanted: frozenset[str]) -> Check:
     def check(seen: Seen) -> bool | None:
         if not wanted.isdisjoint(seen.people):
             return True
-        known = {kind for one in seen.facts.actor.humans for kind in _kinds(one)}
+        known = {kind for one in seen.facts.actor.humans for kind in _kinds(one.removeprefix(SLACK))}
         return False if seen.knows_human and kinds <= known else None
 
     return check

@@ -49,6 +49,7 @@ CHANGES = sa.Table(
     sa.Column("sends", sa.Integer, nullable=False),  # how often a surely unprocessed send was begun
     sa.Column("format", sa.Integer, nullable=False, server_default="1"),  # what the row means; see codec.FORMAT
     sa.Column("breaks", sa.Integer, nullable=False, server_default="0"),  # how often a run broke before its sending
+    sa.Column("confirmed", sa.Text, nullable=True),  # how its human's own yes came
     sa.Index("changes_by_state", "state", "expires_at"),
     sa.Index("changes_by_age", "created_at"),
     # in lower case, to be found by: whom the actor acts for, and the server as it was when it was asked for
@@ -162,6 +163,19 @@ SWITCHES = sa.Table(
     sa.Column("value", sa.JSON, nullable=False),
     sa.Column("by", sa.JSON, nullable=False),
     sa.Column("at", sa.Double, nullable=False),
+)
+
+ACCOUNTS = sa.Table(
+    "accounts",
+    METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("names", sa.JSON, nullable=False),  # of a human, as configured
+    sa.Column("asked", sa.Integer, nullable=False),  # the number of the last question
+    sa.Column("answered", sa.Integer, nullable=False),  # the number of the question that is answered here
+    sa.Column("account", sa.String(40), nullable=False),
+    sa.Column("problem", sa.Text, nullable=False),  # why there is no account that counts
+    sa.Column("asked_at", sa.Double, nullable=False),
+    sa.Column("answered_at", sa.Double, nullable=True),
 )
 
 PREFERENCES = sa.Table(

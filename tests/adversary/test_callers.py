@@ -16,6 +16,7 @@ from mcp_server import sessions
 from mcp_server.http import MAX_SESSIONS
 from mcp_server.sessions import REQUESTS_EACH, SESSIONS_EACH
 from mcp_server.subscriptions import MAX_STREAMS, MAX_STREAMS_EACH
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.databases import migrated
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
@@ -70,7 +71,9 @@ class Caller:
 @pytest.fixture
 async def core(tmp_path: Path) -> AsyncIterator[Core]:
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": migrated(tmp_path / "vpsops.sqlite3")})
-    async with open_core(with_tokens(settings, tmp_path), front="mcp", clock=VirtualClock()) as opened:
+    async with open_core(
+        with_tokens(settings, tmp_path), front="mcp", clock=VirtualClock(), accounts=EVERYBODY
+    ) as opened:
         yield opened
 
 

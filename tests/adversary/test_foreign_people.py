@@ -7,12 +7,12 @@ import pytest
 
 from core.changes.model import State
 from playground.slack.bodies import user_body
-from playground.slack.config import COLLEAGUE, WorkspaceConfig, connected
+from playground.slack.config import COLLEAGUE, connected
 from playground.slack.entities import User, View
 from playground.slack.state import State as Memory
 from playground.slack.wire import Json
 from tests.adversary.shapes import COMMANDS, EVENTS, INFOS, INTERACTIONS, reshape
-from tests.adversary.world import PRIVATE, SHARED_SCENE, World, world
+from tests.adversary.world import PRIVATE, PRIVATE_SCENE, SHARED_SCENE, World, world
 
 
 @pytest.mark.requirement("only-this-workspace")
@@ -178,14 +178,15 @@ async def test_what_is_for_another_app_or_installation_is_not_carried_out(
 @pytest.mark.requirement("only-this-workspace")
 async def test_an_app_that_does_not_know_its_workspace_serves_nobody(tmp_path: Path) -> None:
     """While Slack does not say whose token it is, nobody is taken for a member; agents can still be paused."""
-    async with world(tmp_path, replace(SHARED_SCENE, workspace=_without_names(PRIVATE))) as here:
-        await here.stage.slack.click("bob", here.card, "vps:approve")
-        assert (await here.held()).votes == ()
-        assert "Slack does not tell me which workspace" in here.told("bob")
-        await here.stage.slack.command("bob", "approvals", "/vps", "pause")
-        await here.settled()
-        assert (await here.core.gate.agents_paused()).paused
-
-
-def _without_names(config: WorkspaceConfig) -> WorkspaceConfig:
-    return replace(config, scopes=config.scopes - {"users:read"})
+    async with world(tmp_path, PRIVATE_SCENE) as here:
+        card, change = here.card, here.change
+        slack = here.stage.slack
+        slack.faults.fail_next("bots.info", 1000, "internal_error")
+        async with here.stage.bot() as (bot, core):  # another process, which has to ask
+            again = World(here.stage, bot, core, card, change)
+            await slack.click("bob", card, "vps:approve")
+            assert (await again.held()).votes == ()
+            assert "Slack does not tell me which workspace" in again.told("bob")
+            await slack.command("bob", "ops", "/vps", "pause")
+            await again.settled()
+            assert (await core.gate.agents_paused()).paused

@@ -11,6 +11,7 @@ from core.errors import ConfigurationError
 from core.serving import listen
 from core.settings import Settings, load_settings
 from mcp_server.site import site_of
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.databases import migrated
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
@@ -72,7 +73,7 @@ async def status(core: Core, *lines: str) -> int:
 )
 async def test_a_name_is_ours_as_a_whole_or_not_at_all(tmp_path: Path, lines: tuple[str, ...], expected: int) -> None:
     """What only begins as a name of ours is refused, and so are two names at once."""
-    async with open_core(settings_of(tmp_path), front="mcp", clock=VirtualClock()) as core:
+    async with open_core(settings_of(tmp_path), front="mcp", clock=VirtualClock(), accounts=EVERYBODY) as core:
         assert await status(core, *lines) == expected
 
 
@@ -92,7 +93,7 @@ async def test_an_address_that_is_told_to_everybody_holds_no_password(
     """The metadata for clients names these, so the start is refused; what was written is not repeated."""
     chosen = settings_of(tmp_path)
     given = Settings.model_validate({"VPSOPS_DATABASE_URL": chosen.database_url, variable: address})
-    async with open_core(chosen, front="mcp", clock=VirtualClock()) as core:
+    async with open_core(chosen, front="mcp", clock=VirtualClock(), accounts=EVERYBODY) as core:
         with listen("127.0.0.1", 0) as sock, pytest.raises(ConfigurationError, match=variable) as refused:
             site_of(given, sock, core.clock)
     assert "hunter2" not in str(refused.value)

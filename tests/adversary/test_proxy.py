@@ -11,6 +11,7 @@ from core.errors import ConfigurationError
 from core.serving import listen
 from core.settings import Settings
 from mcp_server.site import site_of
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.databases import migrated
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
@@ -72,7 +73,10 @@ async def test_what_says_that_it_came_through_a_proxy_is_refused(tmp_path: Path)
         *("X-Azure-ClientIP", "X-ARR-SSL", "X-AppEngine-User-IP"),
     )
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": migrated(tmp_path / "vpsops.sqlite3")})
-    async with open_core(settings, front="mcp", clock=VirtualClock()) as core, serving(core) as (site, _):
+    async with (
+        open_core(settings, front="mcp", clock=VirtualClock(), accounts=EVERYBODY) as core,
+        serving(core) as (site, _),
+    ):
         assert (await post(site.url, call("tools/list"))).status_code == 200
         for name in headers:
             assert (await post(site.url, call("tools/list"), **{name: "203.0.113.9"})).status_code == 403, name

@@ -23,7 +23,7 @@ SHARED_SCENE: Final = Scene(
 )
 """The channel is accepted as it is, so that nothing but who somebody is keeps them out."""
 PRIVATE_SCENE: Final = Scene(workspace=PRIVATE, settings=APPROVALS)
-AGENT: Final = Actor(ActorKind.AGENT, "mcp:helper", "helper", "U0ALICE")
+AGENT: Final = Actor(ActorKind.AGENT, "mcp:helper", "helper", "slack:U0ALICE")
 
 
 @dataclass(frozen=True, slots=True)

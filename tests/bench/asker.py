@@ -8,13 +8,14 @@ from core.app import open_core
 from core.logs import configure_logging
 from core.settings import load_settings
 from tests.bench.asking import hold_create
+from tests.fakes.accounts import EVERYBODY
 
 
 async def main(first: int, seconds: float) -> None:
     """Say when ready, wait for a line, ask for some seconds, and say for how many changes."""
     settings = load_settings()
     configure_logging(settings)
-    async with open_core(settings, front="worker") as core:
+    async with open_core(settings, front="worker", accounts=EVERYBODY) as core:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         await anyio.to_thread.run_sync(sys.stdin.readline)

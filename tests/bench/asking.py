@@ -9,7 +9,7 @@ from core.requests import Held, Request
 APPROVERS: Final = "C0APPROVALS"
 ALICE: Final = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
 BOB: Final = Actor(ActorKind.PERSON, "U0BOB", "bob", "U0BOB", groups=(APPROVERS,))
-AGENT: Final = Actor(ActorKind.AGENT, "agent", "agent", "U0ALICE")
+AGENT: Final = Actor(ActorKind.AGENT, "agent", "agent", "slack:U0ALICE")
 
 
 async def hold(core: Core, operation: str, actor: Actor, **arguments: str) -> Change:

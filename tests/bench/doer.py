@@ -8,13 +8,14 @@ from core.app import open_core
 from core.logs import configure_logging
 from core.settings import load_settings
 from tests.bench.asking import ALICE, decide, hold
+from tests.fakes.accounts import EVERYBODY
 
 
 async def main(servers: list[str]) -> None:
     """Hold all the stops, approve them one right after another, say so, then only run."""
     settings = load_settings()
     configure_logging(settings)
-    async with open_core(settings, front="worker") as core:
+    async with open_core(settings, front="worker", accounts=EVERYBODY) as core:
         held = [await hold(core, "stop", ALICE, server=server) for server in servers]
         for change in held:
             await decide(core, change)

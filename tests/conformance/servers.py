@@ -24,6 +24,7 @@ from mcp_server.site import site_of
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import running_simulator
 from tests.conformance.fixtures import add_fixtures
+from tests.fakes.accounts import EVERYBODY
 from tests.harness.waiting import PATIENCE_SECONDS
 
 HUMAN: Final = "conformance@example.com"
@@ -43,7 +44,7 @@ async def core_in(directory: Path, settings_of: dict[str, str]) -> AsyncIterator
     """Open a core on a database of its own."""
     database = f"sqlite:///{directory / 'fixtures.sqlite3'}"
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": database, **settings_of})
-    async with open_core(settings, front="mcp") as core:
+    async with open_core(settings, front="mcp", accounts=EVERYBODY) as core:
         yield core
 
 

@@ -19,6 +19,7 @@ from core.timing import Timing
 from core.wayscloud.errors import WayscloudError
 from tests.crash.names import resolve_slowly
 from tests.crash.plan import ASKER, VOTERS, Item
+from tests.fakes.accounts import EVERYBODY
 
 TIMING = Timing(
     keep_seconds=0.5,
@@ -44,7 +45,7 @@ async def main(items: Sequence[Item]) -> None:
     """Drive this process's share of the plan, then stay for the others' sake until standard input ends."""
     resolve_slowly()
     share, shares, timing = int(sys.argv[2]), int(sys.argv[3]), replace(TIMING, confirm_seconds=float(sys.argv[4]))
-    async with open_core(load_settings(), front="worker", timing=timing) as core:
+    async with open_core(load_settings(), front="worker", timing=timing, accounts=EVERYBODY) as core:
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         limiter = anyio.CapacityLimiter(AT_ONCE)

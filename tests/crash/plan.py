@@ -10,7 +10,7 @@ from core.requests import Request
 FATES = ("confirm", "confirm", "approve", "approve", "deny", "cancel", "expire")
 CHANNELS = tuple(f"C{number:04d}CRASH" for number in range(20))
 ASKER = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
-AGENT = Actor(ActorKind.AGENT, "mcp:crash", "crash", "U0ALICE")
+AGENT = Actor(ActorKind.AGENT, "mcp:crash", "crash", "slack:U0ALICE")
 VOTERS = tuple(Actor(ActorKind.PERSON, f"U0V{n}", f"voter{n}", f"U0V{n}", groups=("S0CRASH",)) for n in range(3))
 CARD_EVERY = 5
 POLICY = """

@@ -27,6 +27,7 @@ from mcp_server.prompts import PROMPTS
 from mcp_server.resources import RESOURCES, TEMPLATES
 from mcp_server.server import build_server
 from mcp_server.tools import PREFIX
+from tests.fakes.accounts import EVERYBODY
 from tests.harness.virtual_time import VirtualClock
 
 ROOT = Path(__file__).parent.parent.parent
@@ -157,7 +158,7 @@ def early_answers() -> str:
 async def _early_answers() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         bare = Settings.model_validate({"VPSOPS_DATABASE_URL": f"sqlite:///{folder}/vpsops.sqlite3"})
-        async with open_core(bare, front="mcp", clock=VirtualClock()) as core:
+        async with open_core(bare, front="mcp", clock=VirtualClock(), accounts=EVERYBODY) as core:
             return await early.snapshot_of(build_server(core), str(front.describe([], {})))
 
 

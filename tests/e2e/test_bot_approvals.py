@@ -9,12 +9,12 @@ import pytest
 
 from core.app import Core
 from core.changes.model import Actor, ActorKind, Origin
-from core.requests import Held, Request
+from core.requests import Held, Refused, Request
 from playground.slack.config import WorkspaceConfig
 from playground.slack.entities import Message
 from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
 
-AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U0ALICE")
+AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "slack:U0ALICE")
 MAILED = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "Alice@acme.example")
 SCENE = Scene(
     workspace=WorkspaceConfig().with_scopes("channels:read", "groups:read"),
@@ -119,8 +119,9 @@ async def test_the_human_known_by_e_mail_cannot_vote_either(tmp_path: Path) -> N
 
 
 async def test_an_address_that_cannot_be_looked_up_means_no(tmp_path: Path) -> None:
-    """Without the scope for it nobody can be told apart from the agent's human, so nobody decides."""
-    async with asked(tmp_path, SCENE, MAILED) as (world, _, card, _change):
-        await world.slack.click("bob", card, "vps:approve")
-        await world.private("bob", "I cannot read whose agent asks")
+    """Without the scope for it nobody knows whose agent asks, so nothing is held for votes."""
+    async with stage(tmp_path, SCENE) as world, world.bot() as (_, core):
+        outcome = await core.gate.submit(Request("reboot", {"server": "web01"}, MAILED, Origin("mcp")))
+        assert isinstance(outcome, Refused)
+        assert "did not say whose account" in outcome.reason
         assert world.effects("reboot") == 0

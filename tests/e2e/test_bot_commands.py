@@ -18,7 +18,7 @@ from playground.slack.entities import Message
 from playground.wayscloud.config import SimulatorConfig
 from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
 
-AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U0ALICE")
+AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "slack:U0ALICE")
 WORKSPACE = WorkspaceConfig().with_scopes("channels:read", "groups:read")
 SCENE = Scene(workspace=WORKSPACE, settings={"VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS"})
 

@@ -12,7 +12,7 @@ from playground.slack.config import WorkspaceConfig
 from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
 from tests.fakes.timing import QUICK
 
-AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U0ALICE")
+AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "slack:U0ALICE")
 LONG = 60.0
 SCENE = Scene(
     workspace=WorkspaceConfig().with_scopes("channels:read", "groups:read"),

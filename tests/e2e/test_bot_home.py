@@ -18,7 +18,7 @@ from playground.slack.entities import View
 from tests.fakes.slack_bot import Scene, Stage, playing, stage, words_of
 from tests.fakes.slack_many import stage as several
 
-AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U0ALICE")
+AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "slack:U0ALICE")
 TEAM = "T0ACME"
 GUEST = "U0DAVE"
 SCENE = Scene(

@@ -175,7 +175,7 @@ async def test_the_human_behind_an_agent_is_found_by_address(tmp_path: Path) -> 
 async def test_an_approval_can_carry_a_note(tmp_path: Path) -> None:
     """The note is on the card, in the trail and on the vote; who may not vote is told before the form opens."""
     async with stage(tmp_path, SCENE) as world, world.bot() as (_, core):
-        change = await agent_asks(core, replace(MAILED, human="U0ALICE"))
+        change = await agent_asks(core, replace(MAILED, human="slack:U0ALICE"))
         card = await world.card("approvals", words="waiting for approval")
         await world.slack.click("alice", card, "vps:approve_note")
         await world.private("alice", "others must decide")

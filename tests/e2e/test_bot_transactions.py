@@ -13,7 +13,7 @@ from playground.slack.config import WorkspaceConfig
 from tests.fakes.slack_bot import Scene, shown, stage
 from tests.fakes.transactions import counted
 
-AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U0ALICE")
+AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "slack:U0ALICE")
 MOST = 50
 IDLE_SECONDS = 120
 

@@ -24,7 +24,7 @@ from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 
 ALICE, BOB, ZOE = "U0ALICE", "U0BOB", "U0ZOE"
-AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U0DAVE")
+AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "slack:U0DAVE")
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ async def provider() -> AsyncIterator[SimulatorHandle]:
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """Nothing of the tester's own settings; state in the test's directory."""
-    return {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path), "VPSOPS_ACTOR": "U1"}
+    return {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path), "VPSOPS_ACTOR": "slack:U1"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ scopes = ["vps:write"]
 [[token]]
 sha256 = "{hashed(READ_TOKEN)}"
 subject = "reports"
-human = "U0CAROL"
+slack_user = "U0CAROL"
 scopes = ["vps:read"]
 """
 WORKSPACE = Scene().workspace.with_scopes("channels:read", "groups:read", "users:read.email")

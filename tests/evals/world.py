@@ -17,6 +17,7 @@ from mcp_server.server import Options, build_server
 from playground.wayscloud.faults import parse
 from playground.wayscloud.model import Server
 from playground.wayscloud.serve import SimulatorHandle
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 
@@ -95,7 +96,7 @@ async def world_of(setting: Setting, provider: SimulatorHandle, directory: Path)
         asked.append(params.message)
         return setting.answer or NO
 
-    async with open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core:
+    async with open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as core:
         server = build_server(core, Options(human=ANN, patience=setting.patience))
         info = t.Implementation(name="agent", version="1")
         may_ask = human if setting.answer else None

@@ -23,6 +23,7 @@ from core.requests import Held, Refused, Request
 from core.settings import Settings
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.profiles import examples
 from tests.harness.virtual_time import VirtualClock
@@ -48,7 +49,7 @@ votes = 2
 approvers = { groups = ["S1"] }
 """
 ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1", groups=("S1",))
-AGENT = Actor(ActorKind.AGENT, "mcp:x", "x", "U1")
+AGENT = Actor(ActorKind.AGENT, "mcp:x", "x", "slack:U1")
 VOTERS = [ALICE, *(Actor(ActorKind.PERSON, f"U{n}", f"v{n}", f"U{n}", groups=("S1",)) for n in (2, 3, 4))]
 STRANGER = Actor(ActorKind.PERSON, "U9", "eve", "U9")
 RUNS = {State.APPROVED, State.SENDING, State.WATCHING, State.UNKNOWN, State.SUCCEEDED, State.FAILED}
@@ -111,7 +112,9 @@ class Changes(RuleBasedStateMachine):
             "VPSOPS_DATABASE_URL": f"sqlite:///{self.folder / 'db.sqlite3'}",
             "VPSOPS_CONFIG": self.folder / "vpsops.toml",
         }
-        opening = open_core(Settings.model_validate(told), front="worker", clock=self.clock, timing=QUICK)
+        opening = open_core(
+            Settings.model_validate(told), front="worker", clock=self.clock, timing=QUICK, accounts=EVERYBODY
+        )
         self.process = self.portal.wrap_async_context_manager(opening)
         self.core = self.process.__enter__()
 

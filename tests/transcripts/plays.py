@@ -14,6 +14,7 @@ from mcp_server.server import Options, build_server
 from mcp_server.tasks import EXTENSION
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.transcripts.record import Json, Record, page
@@ -158,7 +159,7 @@ async def core_of(provider: SimulatorHandle, *, approvals: bool) -> AsyncIterato
                 "VPSOPS_APPROVAL_CHANNEL": CHANNEL if approvals else "",
             }
         )
-        async with open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core:
+        async with open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as core:
             yield core, Path(directory)
 
 

@@ -13,6 +13,7 @@ from tests.bench.asking import AGENT, ALICE, APPROVERS, decide, hold
 from tests.bench.databases import NAMES, databases
 from tests.bench.plan import Plan, Section, Table, pair
 from tests.bench.provider import Provider, provider
+from tests.fakes.accounts import EVERYBODY
 
 WAYS: Final[dict[str, Actor]] = {"confirmed": ALICE, "approved": AGENT}
 SPACING: Final = 0.35  # the write pace lets one through every 0.25 s once its burst is used up
@@ -42,7 +43,7 @@ async def measure(plan: Plan) -> Section:
         lines: dict[str, Line] = {}
         for number, (kind, url) in enumerate(made.each().items()):
             settings = there.settings(url, VPSOPS_APPROVAL_CHANNEL=APPROVERS)
-            core = await stack.enter_async_context(open_core(settings, front="worker"))
+            core = await stack.enter_async_context(open_core(settings, front="worker", accounts=EVERYBODY))
             lines[kind] = Line(core, servers[number :: len(NAMES)])
         for turn in range(each + 1):
             for way, actor in WAYS.items():

@@ -13,6 +13,7 @@ from tests.bench.children import Child, cpu_seconds, environment, rss_mib, runni
 from tests.bench.databases import NAMES, databases
 from tests.bench.plan import Plan, Section, Table, median
 from tests.bench.provider import Provider, provider
+from tests.fakes.accounts import EVERYBODY
 
 AT_ONCE: Final = 8
 TO_BEAT: Final = {
@@ -71,7 +72,7 @@ async def _fill(there: Provider, url: str, count: int) -> None:
     """Make holds through the gate, a few at once."""
     numbers = iter(range(count))
 
-    async with open_core(there.settings(url), front="cli") as core:
+    async with open_core(there.settings(url), front="cli", accounts=EVERYBODY) as core:
 
         async def ask() -> None:
             for number in numbers:

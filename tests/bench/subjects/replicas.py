@@ -17,6 +17,7 @@ from tests.bench.plan import Plan, Section, Table, middle_and_worst, pair
 from tests.bench.provider import Provider, provider
 from tests.bench.subjects.gate import arrival
 from tests.bench.subjects.takeover import Kills, kill
+from tests.fakes.accounts import EVERYBODY
 
 KIND: Final = "postgresql"
 SPACING: Final = 0.35
@@ -96,7 +97,7 @@ async def _steady(plan: Plan, made: Databases, count: int) -> tuple[Load, list[f
         there = await stack.enter_async_context(provider(plan.folder, fleet=each * 3, speed=600))
         for _ in range(count - 1):
             await _worker(plan, stack, there, url)
-        core = await stack.enter_async_context(open_core(there.settings(url), front="worker"))
+        core = await stack.enter_async_context(open_core(there.settings(url), front="worker", accounts=EVERYBODY))
         servers = await there.running_servers()
         await SystemClock().sleep(3)
         meter = Meter(made, url)

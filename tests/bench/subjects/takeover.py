@@ -16,6 +16,7 @@ from tests.bench.children import Child, environment, module, running, vpsops
 from tests.bench.databases import NAMES, databases
 from tests.bench.plan import Plan, Section, Table, middle_and_worst
 from tests.bench.provider import Provider, provider
+from tests.fakes.accounts import EVERYBODY
 
 CHANGES: Final = 24
 UNANSWERED: Final = 2
@@ -107,7 +108,7 @@ async def kill(plan: Plan, url: str, kills: Kills, luck: random.Random, others: 
         for _ in range(others):
             other = await stack.enter_async_context(running(vpsops("worker"), env))
             await other.line("worker:")
-        watching = await stack.enter_async_context(open_core(there.settings(url), front="cli"))
+        watching = await stack.enter_async_context(open_core(there.settings(url), front="cli", accounts=EVERYBODY))
         await victim.line("approved all")
         await SystemClock().sleep(luck.uniform(0, 1))
         with anyio.fail_after(KILL_LIMIT * 2):

@@ -13,6 +13,7 @@ from tests.bench.asking import decide, hold_create
 from tests.bench.children import environment, running, vpsops
 from tests.bench.plan import Plan, Section, Table
 from tests.bench.provider import Arrived, Provider, provider
+from tests.fakes.accounts import EVERYBODY
 
 AT_ONCE: Final = 8
 AT_ONCE_WRITES: Final = 100_000
@@ -79,7 +80,7 @@ async def _send(there: Provider, url: str, size: int) -> None:
     """Have so many creates accepted by the provider, without the pace that is kept with a real one."""
     numbers = iter(range(size))
     timing = Timing(write_gap=0.0, write_burst=AT_ONCE_WRITES)
-    async with open_core(there.settings(url), front="cli", timing=timing) as core:
+    async with open_core(there.settings(url), front="cli", timing=timing, accounts=EVERYBODY) as core:
 
         async def ask() -> None:
             for number in numbers:

@@ -22,7 +22,7 @@ from core.changes.model import (
 NOW = datetime(2027, 1, 4, 9, 0, tzinfo=UTC)
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
 BOB = Actor(ActorKind.PERSON, "U0BOB", "bob", "U0BOB", groups=("S0APPROVERS",))
-AGENT = Actor(ActorKind.AGENT, "mcp:helper", "helper", "U0ALICE")
+AGENT = Actor(ActorKind.AGENT, "mcp:helper", "helper", "slack:U0ALICE", account="U0ALICE")
 CONFIRM = Ruling(Decision.CONFIRM, ("default-people",), policy="p1")
 APPROVE = Ruling(Decision.APPROVE, ("two-eyes",), 2, Approvers(groups=("S0APPROVERS",)), policy="p1")
 

@@ -11,7 +11,7 @@ from bot.blocks.forms import Catalogue
 from bot.identity import Foreign, Membership, Unreadable
 from bot.parts import Asking, Shelf, catalogue, known_actor, request_of, submit
 from bot.slack import SlackError, Where
-from bot.votes import cast, only_emails, settle, withdraw
+from bot.votes import cast, settle, withdraw
 from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Ruling, State, Verdict
 from core.errors import NotAllowed
 from core.requests import Done, Outcome, Refused
@@ -180,17 +180,6 @@ async def test_a_channel_is_read_to_its_hundredth_page(
     assert await membership.groups("U0ANN", ["C0OPS"]) == (("C0OPS",) if readable else None)
 
 
-async def test_an_address_is_whose_slack_says_it_is(slack: Answers, membership: Membership) -> None:
-    """Nobody's is nobody's; one that cannot be looked up decides nothing."""
-    assert await membership.addresses("U0ANN", ["ben@example.com"]) == ()
-    slack.answers["users.lookupByEmail"] = {"user": {"id": "U0ANN"}}
-    assert await membership.addresses("U0ANN", ["ben@example.com"]) == ("ben@example.com",)
-    assert await membership.addresses("U0BEN", ["ben@example.com"]) == ()
-    slack.answers["users.lookupByEmail"] = SlackError("users.lookupByEmail", "ratelimited")
-    with pytest.raises(Unreadable):
-        await membership.addresses("U0ANN", ["ben@example.com"])
-
-
 class Gate:
     """What a vote, a word on an outcome and a withdrawal come to."""
 
@@ -225,18 +214,17 @@ async def test_an_askers_vote_goes_to_the_gate_without_a_question_to_slack(
     """Its no needs nothing read: it is on record also while Slack is away."""
     slack.answers.clear()
     parts = parts_of(membership)
-    await cast(parts, ASKING, held(Actor(ActorKind.AGENT, "mcp:x", "x", "U0ANN")), Verdict.APPROVE, "d" * 64)
+    await cast(parts, ASKING, held(Actor(ActorKind.AGENT, "mcp:x", "x", "slack:U0ANN")), Verdict.APPROVE, "d" * 64)
     ((kind, voter, _),) = parts.core.gate.calls
     assert (kind, voter.id, voter.groups, slack.asked) == ("vote", "U0ANN", (), [])
 
 
 async def test_a_vote_carries_what_was_read_at_the_click(slack: Answers, membership: Membership) -> None:
-    """The groups that a person was found in, and the address of the asker if that is theirs."""
-    slack.answers["users.lookupByEmail"] = {"user": {"id": "U0ANN"}}
+    """The groups that a person was found in; whose agent asks was found out before."""
     parts = parts_of(membership)
     await cast(parts, ASKING, held(), Verdict.APPROVE, "d" * 64)
     ((_, voter, evidence),) = parts.core.gate.calls
-    assert (voter.groups, voter.aliases) == (("S0WEB",), ("ben@example.com",))
+    assert (voter.groups, voter.aliases) == (("S0WEB",), ())
     assert evidence == "member of user group S0WEB (1 people, read just now)"
     assert slack.asked.count("users.info") == 1  # nobody's address is asked for where no rule names one
 
@@ -250,36 +238,18 @@ async def test_a_rule_may_name_a_voter_by_address(membership: Membership, named:
     assert (voter.aliases, evidence) == (aliases, "named in the rule by e-mail address")
 
 
-@pytest.mark.parametrize(
-    ("actor", "emails"),
-    [
-        (AGENT, ["ben@example.com"]),
-        (replace(AGENT, human="U0BEN"), []),
-        (replace(AGENT, aliases=("U0BEN", "z@example.com")), []),  # one Slack id is enough to know them by
-        (replace(AGENT, aliases=("a@example.com",)), ["a@example.com", "ben@example.com"]),
-        (replace(AGENT, human="local:ben"), []),
-    ],
-)
-def test_addresses_are_asked_for_only_where_no_slack_id_is_known(actor: Actor, emails: list[str]) -> None:
-    """Of an agent's human."""
-    assert only_emails(actor) == emails
-
-
-async def test_the_asker_settles_and_withdraws_with_what_slack_tells(slack: Answers, membership: Membership) -> None:
-    """By the address behind the agent; where it cannot be read they are as anybody, and the gate decides."""
-    slack.answers["users.lookupByEmail"] = {"user": {"id": "U0ANN"}}
-    parts = parts_of(membership)
-    await settle(parts, ASKING, held(), happened=True)
-    await withdraw(parts, ASKING, held())
-    assert [(kind, actor.aliases, evidence) for kind, actor, evidence in parts.core.gate.calls] == [
-        ("resolve", ("ben@example.com",), "the human who asked"),
-        ("cancel", ("ben@example.com",), ""),
+async def test_the_asker_settles_and_withdraws_by_their_account(slack: Answers, membership: Membership) -> None:
+    """Nothing has to be read for the human behind the agent; anybody else settles by what is read of them."""
+    parts, own = parts_of(membership), held(replace(AGENT, account="U0ANN"))
+    await settle(parts, ASKING, own, happened=True)
+    await withdraw(parts, ASKING, own)
+    assert [(kind, actor.account, evidence) for kind, actor, evidence in parts.core.gate.calls] == [
+        ("resolve", "U0ANN", "the human who asked"),
+        ("cancel", "U0ANN", ""),
     ]
-    slack.answers["users.lookupByEmail"] = SlackError("users.lookupByEmail", "ratelimited")
-    await withdraw(parts, ASKING, held())
-    await settle(parts, ASKING, held(), happened=True)
-    assert [actor.aliases for _, actor, _ in parts.core.gate.calls[2:]] == [(), ()]
-    assert parts.core.gate.calls[3][1].groups == ("S0WEB",)
+    assert slack.asked == []
+    await settle(parts, ASKING, held(replace(AGENT, account="U0BEN")), happened=True)
+    assert parts.core.gate.calls[2][1].groups == ("S0WEB",)
 
 
 async def test_a_person_is_known_with_groups_and_address_where_a_rule_is_about_such(

@@ -18,6 +18,7 @@ from core.settings import Settings
 from core.storage import Connection
 from core.subscriptions import Event, Options, Subscription, Subscriptions, subscription_id
 from core.workspaces import Workspace, Workspaces
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import FakeClock
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice")
@@ -77,7 +78,7 @@ class Desk:
 async def desk(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
     clock = FakeClock(NOON)
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": database_url})
-    async with open_core(settings, front="cli", clock=clock) as core:
+    async with open_core(settings, front="cli", clock=clock, accounts=EVERYBODY) as core:
         monkeypatch.setattr(core.database, "tick", lambda _: clock.monotonic())
         wanted = Subscription(SUB, "T0ACME", "C0OPS", frozenset({Event.DRIFT, Event.SETTLED}))
         await Subscriptions(core.database, clock).add(wanted, ALICE)
@@ -148,7 +149,7 @@ async def test_what_waits_for_the_morning_survives_the_process(desk: Desk, datab
     desk.clock.advance(11 * HOUR)
     assert await told(desk, web(1)) == []
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": database_url})
-    async with open_core(settings, front="cli", clock=desk.clock) as core:
+    async with open_core(settings, front="cli", clock=desk.clock, accounts=EVERYBODY) as core:
         other = Desk(core, desk.clock)
         core.database.tick = desk.core.database.tick  # type: ignore[method-assign]
         desk.clock.advance(8 * HOUR + 60)

@@ -13,6 +13,7 @@ from bot.slack import Slack, SlackError
 from core.app import Core, open_core
 from core.changes.model import State
 from core.settings import Settings
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import FakeClock
 from tests.unit.bot.changes import change
 
@@ -49,7 +50,10 @@ class Ends:
 async def ends(database_url: str) -> AsyncIterator[Ends]:
     clock = FakeClock()
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": database_url, "SLACK_BOT_TOKEN": "xoxb-1"})
-    async with open_core(settings, front="cli", clock=clock) as core, aiohttp.ClientSession() as session:
+    async with (
+        open_core(settings, front="cli", clock=clock, accounts=EVERYBODY) as core,
+        aiohttp.ClientSession() as session,
+    ):
         made = Ends(core, clock)
         made.personal = Personal(core, Slack(settings, session), made.send)
         yield made

@@ -24,6 +24,7 @@ from core.storage.tables import OUTBOX
 from playground.slack.config import Rates, WorkspaceConfig
 from playground.slack.serve import running_workspace
 from playground.slack.workspace import Workspace
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import START, FakeClock
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
@@ -104,7 +105,7 @@ async def room(folder: Path, config: WorkspaceConfig = EVERYONE, **told: str) ->
             }
         )
         async with (
-            open_core(settings, front="cli", clock=clock) as core,
+            open_core(settings, front="cli", clock=clock, accounts=EVERYBODY) as core,
             aiohttp.ClientSession() as session,
             anyio.create_task_group() as group,
         ):

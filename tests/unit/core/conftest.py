@@ -8,6 +8,7 @@ from core.app import Core, open_core
 from core.settings import Settings
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 
@@ -29,5 +30,5 @@ def settings(provider: SimulatorHandle, database_url: str) -> Settings:
 
 @pytest.fixture
 async def core(settings: Settings) -> AsyncIterator[Core]:
-    async with open_core(settings, front="cli", timing=QUICK, clock=VirtualClock()) as opened:
+    async with open_core(settings, front="cli", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as opened:
         yield opened

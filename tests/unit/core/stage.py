@@ -29,14 +29,15 @@ from playground.wayscloud.model import Server
 from playground.wayscloud.model import State as Really
 from playground.wayscloud.serve import SimulatorHandle
 from playground.wayscloud.world import Order
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 
 KEY = "wayscloud_vps_test1_SECRET"
 BOUND = PATIENCE_SECONDS
-ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")
-AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U1")
+ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1", account="U1")
+AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "slack:U1")
 VOTERS = tuple(Actor(ActorKind.PERSON, f"V{n}", f"voter{n}", f"V{n}", groups=("S_OPS",)) for n in range(4))
 SLACK = Origin("slack", "T1", "C1")
 # Short enough to wait for, long enough that a busy machine does not look like a silent provider.
@@ -187,7 +188,16 @@ async def staged(
     ):
         process = Process(database, clock, setup.front)
         engine = Engine(database, api, clock, process, setup.timing, setup.policy.version, group, limits=setup.limits)
-        gate = Gate(database, api, clock, setup.timing, setup.policy, engine, guard=Guard(setup.limits))
+        gate = Gate(
+            database,
+            api,
+            clock,
+            setup.timing,
+            setup.policy,
+            engine,
+            guard=Guard(setup.limits),
+            accounts=EVERYBODY,
+        )
         try:
             yield Stage(provider, database, process, engine, gate)
         finally:

@@ -13,6 +13,7 @@ from core.requests import Done, Held, Refused, Request
 from core.settings import Settings
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.conftest import KEY
@@ -154,7 +155,9 @@ async def test_a_reboot_settles_in_a_dialect_without_uptimes(database_url: str) 
     """Where the API has no uptime, a server seen away and up again has rebooted."""
     async with running_simulator(SimulatorConfig(speed=100.0, dialect="sdk"), clock=VirtualClock()) as provider:
         env = {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": provider.url, "VPSOPS_DATABASE_URL": database_url}
-        async with open_core(Settings.model_validate(env), front="cli", timing=QUICK, clock=VirtualClock()) as core:
+        async with open_core(
+            Settings.model_validate(env), front="cli", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY
+        ) as core:
             held = await core.gate.submit(asked("reboot", server="web01"))
             assert isinstance(held, Held)
             await core.gate.confirm(held.change.id, ALICE, held.change.digest)
@@ -172,7 +175,11 @@ async def test_a_policy_that_changed_since_voids_what_was_decided_under_the_old_
     config = tmp_path / "vpsops.toml"
     config.write_text('[[rule]]\nid = "all"\ndecision = "confirm"\n')
     async with open_core(
-        settings.model_copy(update={"config": config}), front="cli", timing=QUICK, clock=VirtualClock()
+        settings.model_copy(update={"config": config}),
+        front="cli",
+        timing=QUICK,
+        clock=VirtualClock(),
+        accounts=EVERYBODY,
     ) as other:
         await other.gate.confirm(held.change.id, ALICE, held.change.digest)
         change = await other.gate.wait(held.change.id, seconds=5)
@@ -197,7 +204,7 @@ async def test_words_that_no_database_takes_are_kept_without_what_breaks_them(co
 async def test_an_error_of_the_body_stays_itself(settings: Settings) -> None:
     """What is raised while a core is open comes out as it was raised."""
     with pytest.raises(LookupError):
-        async with open_core(settings, front="cli", timing=QUICK, clock=VirtualClock()):
+        async with open_core(settings, front="cli", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY):
             raise LookupError
 
 
@@ -206,7 +213,7 @@ async def test_an_agent_whose_human_nobody_knows_is_held_for_no_votes(
 ) -> None:
     """Where the human behind an agent could be any voter, an approval is refused, with what to set."""
     told = settings.model_copy(update={"approval_channel": "C1"})
-    async with open_core(told, front="cli", timing=QUICK, clock=VirtualClock()) as core:
+    async with open_core(told, front="cli", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as core:
         for human in ("", "local:ann"):
             agent = Actor(ActorKind.AGENT, "mcp:x", "x", human)
             outcome = await core.gate.submit(Request("stop", {"server": "web01"}, agent, SLACK, can_confirm=True))

@@ -11,10 +11,11 @@ import sqlalchemy as sa
 from core.changes.model import Actor, ActorKind, Change, Decision, Ruling, State, Verdict
 from core.changes.pages import Query
 from core.errors import NotAllowed, StaleChange, UnknownChange
-from core.gate import life, refusal_of
+from core.gate import life
 from core.limits.reach import Sight
 from core.policy import parse_policy
 from core.policy.facts import Servers
+from core.refusals import Identified, refusal_of
 from core.requests import Done, Held, Refused, Request
 from core.storage.tables import CHANGES
 from core.timing import DEFAULT_TIMING
@@ -258,14 +259,15 @@ async def test_what_still_waits_is_withdrawn_by_its_asker_alone(stage: Stage, st
         (Ruling(Decision.CONFIRM), ALICE, True, None),
         (Ruling(Decision.CONFIRM), ALICE, False, "this client cannot ask"),
         (Ruling(Decision.APPROVE), ALICE, False, None),
-        (Ruling(Decision.APPROVE), AGENT, False, None),
+        (Ruling(Decision.APPROVE), replace(AGENT, account="U1"), False, None),
+        (Ruling(Decision.APPROVE), AGENT, False, "Nobody is there to ask whose account it is"),
         (Ruling(Decision.APPROVE), replace(AGENT, human=""), True, "nobody knows whose agent asks"),
         (Ruling(Decision.APPROVE), replace(AGENT, human="local:ann"), True, "nobody knows whose agent asks"),
     ],
 )
 def test_what_cannot_even_be_held(ruling: Ruling, actor: Actor, said: str | None, *, can_confirm: bool) -> None:
     """Refused by the policy, by a client that cannot ask, or for an agent of nobody's."""
-    refusal = refusal_of(ruling, Request("stop", {}, actor, SLACK, can_confirm=can_confirm))
+    refusal = refusal_of(ruling, Identified(Request("stop", {}, actor, SLACK, can_confirm=can_confirm)))
     assert (refusal is None) is (said is None)
     if refusal is not None and said is not None:
         assert said in refusal.reason

@@ -51,13 +51,13 @@ async def test_the_hold_that_expires_first_comes_first_and_a_settled_one_is_gone
 
 
 async def test_an_agent_known_by_its_humans_email_is_that_humans(stage: Stage) -> None:
-    """A person who is known by an address too sees what an agent asked for in that name."""
+    """The account that an address led to when it was asked for sees it, and nobody else by that address."""
     stage.server("a.example.com")
     agent = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "Alice@Example.com")
     change = await stage.ask("reboot", agent, server="a.example.com")
-    known = replace(ALICE, aliases=("alice@example.com",))
-    assert (await look(stage, ALICE)).own == ()
-    assert [one.id for one in (await look(stage, known)).own] == [change.id]
+    hers = replace(ALICE, id="U0ALICE", human="U0ALICE", account="U0ALICE")
+    assert (await look(stage, replace(ALICE, aliases=("alice@example.com",)))).own == ()
+    assert [one.id for one in (await look(stage, hers)).own] == [change.id]
 
 
 async def test_the_look_brings_settings_and_the_pause(stage: Stage) -> None:

@@ -15,7 +15,7 @@ from tests.unit.core.sample import change, put
 from tests.unit.core.stage import AGENT
 
 ME = frozenset({"u1"})
-BOB = replace(AGENT, id="mcp:other", human="U2")
+BOB = replace(AGENT, id="mcp:other", human="slack:U2")
 
 
 @pytest.fixture

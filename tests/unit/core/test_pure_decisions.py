@@ -36,7 +36,7 @@ NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 TIMING = Timing()
 GROUP = Approvers(groups=("S1",))
 ASKER = Actor(ActorKind.PERSON, "U1", "alice", "U1", aliases=("alice@example.com",))
-AGENT = Actor(ActorKind.AGENT, "mcp:x", "x", "Alice@Example.com")
+AGENT = Actor(ActorKind.AGENT, "mcp:x", "x", "Alice@Example.com", account="U1")
 
 
 def voter(name: str = "U2", *groups: str, aliases: tuple[str, ...] = ()) -> Actor:

@@ -11,7 +11,7 @@ from core.operations import OPERATIONS
 from core.records import asked_for, not_allowed, requested, worded
 from core.requests import Request
 
-ANN = Actor(ActorKind.AGENT, "mcp:ann", "helper", "U1")
+ANN = Actor(ActorKind.AGENT, "mcp:ann", "helper", "slack:U1")
 WHO = {"kind": "agent", "id": "mcp:ann", "name": "helper", "human": "U1"}
 
 

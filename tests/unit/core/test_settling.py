@@ -15,6 +15,7 @@ from core.errors import ConfigurationError, NotAllowed, StaleChange
 from core.settings import Settings
 from core.storage.tables import CHANGES
 from playground.wayscloud.serve import SimulatorHandle
+from tests.fakes.accounts import EVERYBODY
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.stage import AGENT, staged
 
@@ -48,7 +49,7 @@ async def test_who_asked_says_what_became_of_it(
         return NAME
 
     code = await settling.settle(settings(database_url), change.id, happened, ask, VirtualClock())
-    async with open_core(settings(database_url), front="cli", clock=VirtualClock()) as core:
+    async with open_core(settings(database_url), front="cli", clock=VirtualClock(), accounts=EVERYBODY) as core:
         after = await core.gate.get(change.id)
         last = (await core.database.read(audit.read))[-1]
     assert (code, after.state, after.note.split(" looked")[0]) == (0, state, ANN)
@@ -64,7 +65,7 @@ async def test_another_name_settles_nothing(database_url: str, provider: Simulat
         assert (
             await settling.settle(settings(database_url), change.id, True, lambda _: next(typed), VirtualClock()) == 1
         )
-    async with open_core(settings(database_url), front="cli", clock=VirtualClock()) as core:
+    async with open_core(settings(database_url), front="cli", clock=VirtualClock(), accounts=EVERYBODY) as core:
         assert (await core.gate.get(change.id)).state is State.NEEDS_PERSON
 
 
@@ -91,7 +92,7 @@ async def test_where_there_is_slack_it_is_said_there(database_url: str, provider
         await settling.settle(
             settings(database_url, SLACK_BOT_TOKEN="xoxb-1"), change.id, True, lambda _: NAME, VirtualClock()
         )
-    async with open_core(settings(database_url), front="cli", clock=VirtualClock()) as core:
+    async with open_core(settings(database_url), front="cli", clock=VirtualClock(), accounts=EVERYBODY) as core:
         await core.outbox.remember(topic_of(change.id), "voters", "C1", "1.2")
     with pytest.raises(ConfigurationError, match="in Slack"):
         await settling.settle(settings(database_url), change.id, True, lambda _: NAME, VirtualClock())

@@ -36,6 +36,7 @@ AWAITED = {
     ("bot/parts.py", "_read_catalogue"): "a fan-out whose caller waits for all of it",
     ("bot/home_look.py", "drawn"): "a fan-out whose caller waits for all of it",
     ("bot/answers.py", "patiently"): "belongs to the answer that it speaks for, and ends with it",
+    ("core/accounts.py", "answer_questions"): "a fan-out whose caller waits for all of it",
     ("mcp_server/flow.py", "_push"): "belongs to the call that it speaks for, and ends with it",
     ("mcp_server/early.py", "_converse"): "a conversation with a server of its own, whose caller waits for it",
     ("bot/socket_mode.py", "_open"): "one attempt, whose caller waits for it",

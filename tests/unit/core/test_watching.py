@@ -15,6 +15,7 @@ from core.storage.tables import OUTBOX
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.faults import parse
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
@@ -33,7 +34,9 @@ async def slow() -> AsyncIterator[SimulatorHandle]:
 @pytest.fixture
 async def core(slow: SimulatorHandle, database_url: str) -> AsyncIterator[Core]:
     env = {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": slow.url, "VPSOPS_DATABASE_URL": database_url}
-    async with open_core(Settings.model_validate(env), front="cli", timing=QUICK, clock=VirtualClock()) as opened:
+    async with open_core(
+        Settings.model_validate(env), front="cli", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY
+    ) as opened:
         yield opened
 
 
@@ -148,7 +151,9 @@ async def test_a_watch_is_taken_up_by_a_new_process(core: Core, slow: SimulatorH
     await core.engine.stop()
     env = {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": slow.url, "VPSOPS_DATABASE_URL": database_url}
     slow.simulator.world.time.advance(120)
-    async with open_core(Settings.model_validate(env), front="worker", timing=QUICK, clock=VirtualClock()) as other:
+    async with open_core(
+        Settings.model_validate(env), front="worker", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY
+    ) as other:
         ended = await other.gate.wait(change.id, seconds=5)
     assert ended.state is State.SUCCEEDED
 

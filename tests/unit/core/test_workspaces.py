@@ -20,6 +20,7 @@ from core.settings import Settings, load_settings
 from core.workspaces import NOBODY, Workspace, Workspaces
 from core.workspaces_load import load_workspaces
 from playground.wayscloud.serve import SimulatorHandle
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.conftest import KEY
@@ -59,7 +60,7 @@ decision = "approve"
 """
 ANN = Actor(ActorKind.PERSON, "U1", "Ann", "U1")
 BEN = Actor(ActorKind.PERSON, "U2", "Ben", "U2", groups=("C1APPROVE", "C2APPROVE"))
-AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "U1")
+AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "slack:U1")
 
 
 def environment(folder: Path, text: str = TABLES, **more: str) -> dict[str, str]:
@@ -84,7 +85,7 @@ def settings(provider: SimulatorHandle, database_url: str, tmp_path: Path) -> Se
 
 @pytest.fixture
 async def core(settings: Settings) -> AsyncIterator[Core]:
-    async with open_core(settings, front="cli", timing=QUICK, clock=VirtualClock()) as opened:
+    async with open_core(settings, front="cli", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as opened:
         yield opened
 
 
@@ -177,7 +178,7 @@ async def test_an_agents_change_belongs_to_the_workspace_that_decides_for_agents
 async def test_agents_are_refused_where_no_workspace_decides_for_them(settings: Settings, tmp_path: Path) -> None:
     """Without `agents = true` nobody could approve, so nothing is held."""
     environment(tmp_path, TABLES.replace("agents = true", ""))
-    async with open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core:
+    async with open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as core:
         outcome = await core.for_agents().gate.submit(Request("reboot", {"server": "web01"}, AGENT, Origin("mcp")))
         assert isinstance(outcome, Refused)
         assert await core.for_agents().gate.changes() == []

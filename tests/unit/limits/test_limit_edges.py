@@ -14,7 +14,7 @@ from core.policy.facts import Servers
 from core.wayscloud.models import Plan, Server
 
 ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")
-AGENT = Actor(ActorKind.AGENT, "mcp:claude", "claude", "U1")
+AGENT = Actor(ActorKind.AGENT, "mcp:claude", "claude", "slack:U1")
 PLANS = (Plan(code="S", monthly_price=100.0, currency="NOK"),)
 LIVE = Server(id="s1", hostname="a", status="running", plan="S")
 GONE = Server(id="s2", hostname="b", status="terminated", plan="S")

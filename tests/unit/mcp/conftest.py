@@ -10,6 +10,7 @@ from core.app import Core, open_core
 from core.settings import Settings
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.databases import migrated
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
@@ -65,5 +66,5 @@ def settings(provider: SimulatorHandle, tmp_path: Path, approval_channel: str) -
 
 @pytest.fixture
 async def core(settings: Settings) -> AsyncIterator[Core]:
-    async with open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as opened:
+    async with open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as opened:
         yield opened

@@ -19,6 +19,7 @@ from mcp_server.server import Options
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from playground.wayscloud.world import Order
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ANN, KEY, WEB, client_of
@@ -96,7 +97,9 @@ async def test_many_servers_are_one_call_and_a_hundred_values(era: str, tmp_path
     """Of a large fleet a hundred are offered, their number is told, and keystrokes share one call of the list."""
     async with (
         running_simulator(SimulatorConfig(fleet=250, seed=7), clock=VirtualClock()) as provider,
-        open_core(settings_of(provider, tmp_path), front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        open_core(
+            settings_of(provider, tmp_path), front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY
+        ) as core,
         client_of(core, era) as client,
     ):
         found = await of_template(client, SERVER)
@@ -121,7 +124,7 @@ async def test_without_a_provider_there_are_none(tmp_path: Path, era: str) -> No
     """No key, no completions, and no error either; changes are still there."""
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": f"sqlite:///{tmp_path / 'own.sqlite3'}"})
     async with (
-        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as core,
         client_of(core, era) as client,
     ):
         found = await of_template(client, SERVER, "w")

@@ -21,6 +21,7 @@ from mcp_server.server import Options
 from mcp_server.site import site_of
 from mcp_server.stepup import MAX_BODY
 from playground.wayscloud.serve import SimulatorHandle
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
@@ -189,7 +190,7 @@ async def test_a_question_outlives_a_restart_by_its_key(
 @asynccontextmanager
 async def _process(settings: Settings) -> AsyncIterator[str]:
     async with (
-        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as core,
         serving(core, settings, LOCAL) as (site, _),
     ):
         yield site.url

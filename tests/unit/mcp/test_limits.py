@@ -25,6 +25,7 @@ from mcp_server.oauth import Trust, grant_of
 from mcp_server.server import Options, build_server, changing_tools
 from mcp_server.tokens import read_tokens
 from playground.wayscloud.serve import SimulatorHandle
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ALICE, ANN, ERAS, Human, client_of, text
@@ -46,7 +47,11 @@ async def limited(settings: Settings, folder: Path, limits: str) -> AsyncIterato
     path = folder / "vpsops.toml"
     path.write_text(limits)
     async with open_core(
-        settings.model_copy(update={"config": path}), front="mcp", timing=QUICK, clock=VirtualClock()
+        settings.model_copy(update={"config": path}),
+        front="mcp",
+        timing=QUICK,
+        clock=VirtualClock(),
+        accounts=EVERYBODY,
     ) as core:
         yield core
 
@@ -205,7 +210,7 @@ async def test_a_token_narrows_what_its_bearer_may_use_and_see(core: Core, setti
 def test_a_token_that_names_what_there_is_not_is_refused(tmp_path: Path, written: str, said: str) -> None:
     """The file is refused as a whole, and the message says which token and why."""
     path = tmp_path / "tokens.toml"
-    path.write_text(TOKENS.replace('human = "U0BOB00"', f'human = "U0BOB00"\n{written}'))
+    path.write_text(TOKENS.replace('slack_user = "U0BOB00"', f'slack_user = "U0BOB00"\n{written}'))
     with pytest.raises(ConfigurationError) as refused:
         read_tokens(path)
     assert said in str(refused.value)

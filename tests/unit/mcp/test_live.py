@@ -25,6 +25,7 @@ from mcp_server.server import Options
 from playground.wayscloud.model import State as Really
 from playground.wayscloud.serve import SimulatorHandle
 from playground.wayscloud.world import Order
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
@@ -84,7 +85,7 @@ async def test_another_processs_change_is_heard_of(core: Core, settings: Setting
     change = await held(core)
     uri = f"vps://changes/{change}"
     async with (
-        open_core(settings, front="cli", timing=QUICK, clock=VirtualClock()) as other,
+        open_core(settings, front="cli", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as other,
         listening(core, era, [uri]) as listener,
     ):
         await other.gate.cancel(change, AGENT)
@@ -115,7 +116,7 @@ async def test_only_what_was_asked_for_is_told(core: Core, era: str) -> None:
 @pytest.fixture
 async def seldom(settings: Settings) -> AsyncIterator[Core]:
     """A core that looks at its own pace hardly ever."""
-    async with open_core(settings, front="mcp", timing=SELDOM, clock=VirtualClock()) as opened:
+    async with open_core(settings, front="mcp", timing=SELDOM, clock=VirtualClock(), accounts=EVERYBODY) as opened:
         yield opened
 
 
@@ -273,7 +274,11 @@ async def guarded(settings: Settings, folder: Path) -> AsyncIterator[Core]:
     config = folder / "vpsops.toml"
     config.write_text(NO_DATABASES)
     async with open_core(
-        settings.model_copy(update={"config": config}), front="mcp", timing=QUICK, clock=VirtualClock()
+        settings.model_copy(update={"config": config}),
+        front="mcp",
+        timing=QUICK,
+        clock=VirtualClock(),
+        accounts=EVERYBODY,
     ) as core:
         yield core
 
@@ -335,7 +340,7 @@ async def test_a_provider_that_is_away_is_told_at_once(tmp_path: Path, era: str)
     """Servers that cannot be read cannot be listened for; changes can."""
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": f"sqlite:///{tmp_path / 'own.sqlite3'}"})
     async with (
-        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as core,
         client_and_live(core, era) as (client, live),
     ):
         with pytest.raises(MCPError, match=r"WAYSCLOUD_API_KEY.*err_") as refused:

@@ -20,6 +20,7 @@ from mcp_server.server import Options
 from playground.wayscloud.model import State as Really
 from playground.wayscloud.serve import SimulatorHandle
 from playground.wayscloud.world import Order
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import START
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
@@ -182,7 +183,7 @@ async def test_without_a_provider_a_prompt_says_so(tmp_path: Path, era: str, pro
     """The words come, and in place of the facts why they are missing, what to do, and an id."""
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": f"sqlite:///{tmp_path / 'own.sqlite3'}"})
     async with (
-        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as core,
         client_of(core, era) as client,
     ):
         texts = await given(client, prompt, **EVERY[prompt])

@@ -10,6 +10,7 @@ from core.app import Core, open_core
 from core.settings import Settings
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import KEY, WEB, client_of, text
@@ -80,7 +81,9 @@ async def test_a_long_list_is_told_page_by_page(era: str, tmp_path: Path) -> Non
     """A page says how many there are and how to get the next; the pages together are the whole, each server once."""
     async with (
         running_simulator(SimulatorConfig(fleet=45, seed=7), clock=VirtualClock()) as provider,
-        open_core(settings_of(provider, tmp_path), front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        open_core(
+            settings_of(provider, tmp_path), front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY
+        ) as core,
         client_of(core, era) as client,
     ):
         seen: list[str] = []
@@ -132,7 +135,9 @@ async def test_an_ambiguous_name_lists_the_candidates(era: str, tmp_path: Path) 
     """A beginning that fits several servers is answered with all of them and their ids."""
     async with (
         running_simulator(SimulatorConfig(fleet=60, seed=7), clock=VirtualClock()) as provider,
-        open_core(settings_of(provider, tmp_path), front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        open_core(
+            settings_of(provider, tmp_path), front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY
+        ) as core,
         client_of(core, era) as client,
     ):
         result = await call(client, "vps_get", server="web")
@@ -160,7 +165,7 @@ async def test_without_a_key_every_tool_says_what_to_set(
     """The server starts without a key; each tool names the variable, and nothing is sent."""
     settings = settings_of(provider, tmp_path, WAYSCLOUD_API_KEY="").model_copy(update={"api_key": None})
     async with (
-        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as core,
         client_of(core, era) as client,
     ):
         result = await call(client, tool, **arguments)

@@ -23,6 +23,7 @@ from mcp_server.told import ChangeResult
 from mcp_server.trail import AuditTrail
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ALICE, ANN, KEY, WEB, client_of
@@ -190,7 +191,9 @@ async def test_a_long_list_is_read_page_by_page(era: str, tmp_path: Path) -> Non
     """A page says how many there are and the address of the next; together they are all, each once."""
     async with (
         running_simulator(SimulatorConfig(fleet=120, seed=7), clock=VirtualClock()) as provider,
-        open_core(settings_of(provider, tmp_path), front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        open_core(
+            settings_of(provider, tmp_path), front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY
+        ) as core,
         client_of(core, era) as client,
     ):
         seen: list[str] = []
@@ -220,7 +223,7 @@ async def test_the_policy_decides_reads(provider: SimulatorHandle, tmp_path: Pat
     )
     settings = settings_of(provider, tmp_path, VPSOPS_CONFIG=str(config))
     async with (
-        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as core,
         client_of(core, era) as client,
     ):
         assert (await read(client, f"vps://servers/{WEB_ID}"))["hostname"] == WEB
@@ -244,7 +247,7 @@ async def test_a_provider_that_is_away_is_told_in_words(tmp_path: Path, era: str
     """What cannot be read now is an error with what to do and an id, and the URI."""
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": f"sqlite:///{tmp_path / 'own.sqlite3'}"})
     async with (
-        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as core,
         client_of(core, era) as client,
     ):
         with pytest.raises(MCPError, match="WAYSCLOUD_API_KEY") as refused:
@@ -282,7 +285,7 @@ async def test_the_audit_trail_of_everybody_is_a_setting(provider: SimulatorHand
     """With VPSOPS_MCP_AUDIT=all the last records are everybody's."""
     settings = settings_of(provider, tmp_path, VPSOPS_MCP_AUDIT="all")
     async with (
-        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as core,
         client_of(core, era) as client,
     ):
         other = await held(core, ALICE)

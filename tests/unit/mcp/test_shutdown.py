@@ -18,6 +18,7 @@ from mcp_server.change_tools import CHANGE_TOOLS
 from mcp_server.flow import LAST_LOOK, PATIENCE
 from mcp_server.server import Options
 from mcp_server.shutdown import Shutdown
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
@@ -132,7 +133,11 @@ async def hung(settings: Settings) -> AsyncIterator[Core]:
         listener.listen()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         async with open_core(
-            settings.model_copy(update={"api_url": url}), front="mcp", timing=QUICK, clock=VirtualClock()
+            settings.model_copy(update={"api_url": url}),
+            front="mcp",
+            timing=QUICK,
+            clock=VirtualClock(),
+            accounts=EVERYBODY,
         ) as core:
             yield core
 

@@ -20,6 +20,7 @@ from mcp_server.stepup import called
 from mcp_server.tasks import EXTENSION, serve_tasks
 from playground.wayscloud.faults import parse
 from playground.wayscloud.serve import SimulatorHandle
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.task_client import ask, ended, started, task_client
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
@@ -203,12 +204,12 @@ async def test_anothers_task_is_as_unknown_as_none(core: Core) -> None:
 async def test_a_task_survives_the_server(settings: Settings, provider: SimulatorHandle) -> None:
     """What a task is stands in the database: the next process answers for it."""
     async with (
-        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as first,
+        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as first,
         task_client(build_server(first, HERS)) as client,
     ):
         handle = await started(client, "vps_stop", STOP)
     async with (
-        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as core,
         task_client(build_server(core, HERS)) as client,
     ):
         assert (await ask(client, "tasks/get", handle.task_id))["status"] == "working"
@@ -309,7 +310,7 @@ async def test_looking_too_often_is_refused(settings: Settings, tmp_path: Path) 
     path.write_text("[limits]\ncalls_per_minute = 3\n", encoding="utf-8")
     limited = settings.model_copy(update={"config": path})
     async with (
-        open_core(limited, front="mcp", timing=QUICK, clock=VirtualClock()) as core,
+        open_core(limited, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as core,
         task_client(build_server(core, HERS)) as client,
     ):
         errors = [await refused(client, "tasks/get", "chg_000000000000") for _ in range(4)]

@@ -9,7 +9,7 @@ from core.policy.model import policy_of
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)  # a Tuesday
 PERSON = Actor(ActorKind.PERSON, "U1", "alice", "U1", groups=("S1",))
-AGENT = Actor(ActorKind.AGENT, "mcp:x", "x", "U1", groups=("S2",))
+AGENT = Actor(ActorKind.AGENT, "mcp:x", "x", "slack:U1", groups=("S2",))
 DB = Target("id-1", "db01.example.com", region="oslo")
 
 

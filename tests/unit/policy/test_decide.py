@@ -54,9 +54,13 @@ def test_an_unknown_fact_allows_nothing() -> None:
         (Match(person=frozenset({"u9"})), AGENT, Actor(ActorKind.AGENT, "mcp:x")),
         (Match(person=frozenset({"u9"})), AGENT, Actor(ActorKind.AGENT, "mcp:x", human="eve@example.com")),
         (Match(person=frozenset({"eve@example.com"})), MAILED, PERSON),
-        (Match(person=frozenset({"eve@example.com"})), MAILED, Actor(ActorKind.AGENT, "mcp:me@x.org", human="U1")),
+        (
+            Match(person=frozenset({"eve@example.com"})),
+            MAILED,
+            Actor(ActorKind.AGENT, "mcp:me@x.org", human="slack:U1"),
+        ),
         (Match(person=frozenset({"mcp:other"})), PERSON, Actor(ActorKind.AGENT, "mcp:x")),
-        (Match(group=frozenset({"s9"})), AGENT, Actor(ActorKind.AGENT, "mcp:x", human="U1")),
+        (Match(group=frozenset({"s9"})), AGENT, Actor(ActorKind.AGENT, "mcp:x", human="slack:U1")),
         (Match(group=frozenset({"s9"})), PERSON, Actor(ActorKind.PERSON, "U1", human="U1")),
     ],
 )

@@ -9,6 +9,7 @@ from core.storage import Connection, Database, schema
 from core.storage.leases import Process
 from core.storage.schema import MovedOnError, OutdatedError
 from core.storage.tables import PROCESSES
+from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import FakeClock
 
 SECOND = 1.0
@@ -62,7 +63,7 @@ async def test_a_core_ends_with_what_the_commands_exit_code_is_made_of(database_
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": database_url})
 
     async def run() -> None:
-        async with open_core(settings, front="cli", clock=clock) as core:
+        async with open_core(settings, front="cli", clock=clock, accounts=EVERYBODY) as core:
             await core.database.transact(migrate)
             clock.advance(SECOND)
             with pytest.raises(MovedOnError):
