@@ -1,16 +1,20 @@
-"""What `vpsops doctor` looks at for MCP over HTTP: the file of tokens, and whether the issuer's keys can be read."""
+"""What `vpsops doctor` looks at for MCP: tokens, the issuer's keys, whether Slack knows each configured human."""
 
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import aiohttp
 
 from core import exits
+from core.accounts import AccountQuestions, Answer, DirectoryUnavailableError, Names, names_of
+from core.changes.model import Actor, ActorKind
 from core.clock import Clock
 from core.findings import Check, Finding, fail, ok, warn
 from core.settings import Settings
+from core.storage import open_database
 from mcp_server.keys import Keys, KeysUnavailable
 from mcp_server.tokens import read_tokens
 
@@ -52,4 +56,39 @@ async def _issuer(issuer: str, clock: Clock) -> Finding:
     return ok(AREA, f"{issuer} answers, with {count} keys for tokens")
 
 
-CHECKS: Final[tuple[Check, ...]] = (check_mcp,)
+async def check_humans(settings: Settings, clock: Clock) -> Sequence[Finding]:
+    """Ask Slack, through the bot, for the account of each human that is configured; without a bot say so once."""
+    wanted = humans_in(settings)
+    if not wanted or not settings.slack_configured:
+        return []
+    found: list[Finding] = []
+    async with open_database(settings.database, clock, make=False) as database:
+        accounts = AccountQuestions(database, clock)
+        for where, names in wanted.items():
+            try:
+                answer = await accounts.find(names)
+            except DirectoryUnavailableError as error:
+                return [*found, warn(AREA, f"whether Slack knows who is set in {where}: {error.message}", error.hint)]
+            found.append(_human(where, names, answer))
+    return found
+
+
+def humans_in(settings: Settings) -> Mapping[str, Names]:
+    """Return the humans that are configured, by where each is set; raises `ConfigurationError`."""
+    actor = Actor(ActorKind.AGENT, "", human=settings.actor)
+    wanted = {"VPSOPS_ACTOR": names_of(actor)}
+    for one in read_tokens(settings.http_tokens_file) if settings.http_tokens_file else ():
+        caller = one.caller
+        wanted[caller.named_in] = names_of(replace(actor, human=caller.human, aliases=caller.aliases))
+    return {where: names for where, names in wanted.items() if names}
+
+
+def _human(where: str, names: Names, answer: Answer) -> Finding:
+    who = " or ".join(names)
+    if answer.account:
+        return ok(AREA, f"{who}, set in {where}, is the account {answer.account}")
+    todo = "Name one active full member there; until then what it asks for is refused"
+    return fail(AREA, f"{who}, set in {where}, is nobody: {answer.problem}", todo, exits.USAGE)
+
+
+CHECKS: Final[tuple[Check, ...]] = (check_mcp, check_humans)

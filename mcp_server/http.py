@@ -25,6 +25,7 @@ from core.app import Core
 from core.health_routes import health_routes
 from core.rejections import Rejections
 from mcp_server.auth import Direct, Door, Verifier, caller_of, open_verifier
+from mcp_server.humans import ActiveVerifier
 from mcp_server.identity import SCOPES
 from mcp_server.names import NameCheck
 from mcp_server.narrowing import reach_over
@@ -73,9 +74,15 @@ async def open_mcp(core: Core, site: Site, options: Options | None = None) -> As
     changing = frozenset(tool for tool in changing_tools() if left.allows(tool))  # no scope helps to the others
     async with (
         open_verifier(site.access, core.clock) as verifier,
-        open_server(server, site, verifier, changing, shutdown) as served,
+        open_server(server, site, with_active_humans(verifier, core), changing, shutdown) as served,
     ):
         yield served
+
+
+def with_active_humans(verifier: Verifier, core: Core) -> Verifier:
+    """Return a verifier that takes no token of somebody whose account in Slack is known to be closed."""
+    accounts = core.gate.accounts
+    return verifier if accounts is None else ActiveVerifier(verifier, accounts, core.clock)
 
 
 @asynccontextmanager
