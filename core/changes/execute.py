@@ -138,12 +138,18 @@ class Runner:
                 return None
             if owner in alive(connection, tick) - {self.process.id}:
                 return None
-            return self.claim_in(connection, change)
+            return self._claimed(connection, change)
 
         return await self.database.transact(work, wake=False)
 
     def claim_in(self, connection: Connection, change: Change) -> Claim:
-        """Claim an approved change for this process, with its place among all writes, in the caller's transaction."""
+        """Claim an approved change for this process, with its place among all writes, in the caller's transaction.
+
+        The caller has looked in it whether agents are paused.
+        """
+        return Claim(store.claim(connection, change, self.clock.now(), self.process.id), self._place(connection))
+
+    def _claimed(self, connection: Connection, change: Change) -> Claim:
         turn = self._turn(connection, change)
         return Claim(store.claim(connection, change, self.clock.now(), self.process.id), turn)
 
@@ -153,6 +159,9 @@ class Runner:
             pause.check(connection, change.actor)
         except AgentsPaused as error:
             return Turn(paused=error)
+        return self._place(connection)
+
+    def _place(self, connection: Connection) -> Turn:
         place = pace.reserve(connection, self.database.tick(connection), self.timing)
         return Turn(self.clock.monotonic() + place.delay, place.unwanted)
 

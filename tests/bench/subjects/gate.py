@@ -75,7 +75,7 @@ async def arrival(there: Provider, since: int, server: str) -> float:
 
 def _section(lines: dict[str, Line], each: int, size: int) -> Section:
     rows = [
-        [NAMES[kind], *(pair(line.taken[way]) for way in WAYS), "p50 ≤ 50", TO_BEAT[kind]]
+        [NAMES[kind], *(pair(line.taken[way]) for way in WAYS), "p50 ≤ 20", TO_BEAT[kind]]
         for kind, line in lines.items()
     ]
     return Section(

@@ -21,6 +21,7 @@ from tests.fakes.accounts import EVERYBODY
 
 KIND: Final = "postgresql"
 SPACING: Final = 0.35
+SETTLED: Final = 1.5
 FIRST: Final = 1_000
 
 
@@ -102,7 +103,7 @@ async def _steady(plan: Plan, made: Databases, count: int) -> tuple[Load, list[f
         await SystemClock().sleep(3)
         meter = Meter(made, url)
         await SystemClock().sleep(plan.pick(20, 4))
-        idle = meter.read()
+        idle = await meter.read()
         held = [await hold(core, "stop", ALICE, server=server) for server in servers[:each]]
         takes = []
         meter = Meter(made, url)
@@ -112,7 +113,7 @@ async def _steady(plan: Plan, made: Databases, count: int) -> tuple[Load, list[f
             await SystemClock().sleep(SPACING)
             with anyio.fail_after(30):
                 takes.append((await arrival(there, since, change.target.id) - begun) * 1e3)
-        return idle, takes, meter.read()
+        return idle, takes, await meter.read()
 
 
 async def _worker(plan: Plan, stack: AsyncExitStack, there: Provider, url: str) -> Child:
@@ -137,7 +138,7 @@ async def _asking(plan: Plan, made: Databases, count: int) -> tuple[float, Load]
             assert asker.process.stdin is not None
             await asker.process.stdin.send(b"go\n")
         asked = [int(await asker.line("asked")) for asker in askers]
-        return sum(asked) / seconds, meter.read()
+        return sum(asked) / seconds, await meter.read()
 
 
 class Meter:
@@ -148,9 +149,10 @@ class Meter:
         self._connection = psycopg.connect(made.postgres.url("postgres"), autocommit=True)
         self._begun, self._counted, self._spent = SystemClock().monotonic(), self._count(), self._cpu()
 
-    def read(self) -> Load:
-        """Return the load since then."""
+    async def read(self) -> Load:
+        """Return the load since then; what sessions did last is known to the server a second later."""
         seconds = SystemClock().monotonic() - self._begun
+        await SystemClock().sleep(SETTLED)
         counted, spent = self._count() - self._counted, self._cpu() - self._spent
         row = self._connection.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = %s", [self._url.rpartition("/")[2]]
