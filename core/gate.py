@@ -260,7 +260,8 @@ class Gate:
                 pause.check(connection, change.actor)
             vote = Vote(voter, verdict, worded(reason), worded(evidence), self.clock.now())
             store.add_vote(connection, change.id, vote)
-            return self._count(connection, change, vote)
+            counted = self._count(connection, change, vote)
+            return replace(counted, votes=(*counted.votes, vote))
 
         return await self._decide(change_id, voter, work)
 

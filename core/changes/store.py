@@ -5,7 +5,6 @@ what happened, what is recorded of it and what people are told cannot come apart
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -47,10 +46,10 @@ def step(  # noqa: PLR0913 - the one place where a change moves; each argument i
     check_step(change.state, after)
     if after.final:
         values |= {"lock": None, "owner": None}
-    _set(connection, change, now, {**values, "state": after.value})
+    moved = _set(connection, change, now, {**values, "state": after.value})
     audit.append(connection, now.timestamp(), event, change.id, {"state": after.value, **(body or {})})
     outbox.put_card(connection, change.id, now)
-    return load(connection, change.id)
+    return moved
 
 
 def amend(
@@ -63,28 +62,37 @@ def amend(
     **values: Any,
 ) -> Change:
     """Alter a change within its state; with an `event` it is audited and its card redrawn."""
-    _set(connection, change, now, values)
+    moved = _set(connection, change, now, values)
     if event:
         audit.append(connection, now.timestamp(), event, change.id, body or {})
         outbox.put_card(connection, change.id, now)
-    return load(connection, change.id)
+    return moved
 
 
 def claim(connection: Connection, change: Change, now: datetime, owner: str) -> Change:
     """Let a process run a change: nobody needs to hear of it."""
-    _set(connection, change, now, {"owner": owner})
-    return replace(change, version=change.version + 1, updated_at=now)
+    return _set(connection, change, now, {"owner": owner})
 
 
-def _set(connection: Connection, change: Change, now: datetime, values: Mapping[str, Any]) -> None:
-    done = connection.execute(
-        sa.update(CHANGES)
-        .where(CHANGES.c.id == change.id, CHANGES.c.version == change.version)
-        .values(version=change.version + 1, updated_at=now.timestamp(), **values)
+def _set(connection: Connection, change: Change, now: datetime, values: Mapping[str, Any]) -> Change:
+    """Alter a change's row, and return it as it is then; its votes are those of its version."""
+    row = (
+        connection.execute(
+            sa.update(CHANGES)
+            .where(CHANGES.c.id == change.id, CHANGES.c.version == change.version)
+            .values(version=change.version + 1, updated_at=now.timestamp(), **values)
+            .returning(*CHANGES.c)
+        )
+        .mappings()
+        .one_or_none()
     )
-    if done.rowcount != 1:
+    if row is None:
         raise StaleChange(f"{change.id} has moved on.", hint="Look at its present state.")
     touch(connection, outbox.topic_of(change.id))
+    moved = rows.decoded(row, CHANGES.c.id, lambda found: codec.change_of(found, change.votes))
+    if isinstance(moved, UnreadableRow):
+        raise moved.error
+    return moved
 
 
 def add_vote(connection: Connection, change_id: str, vote: Vote) -> None:
