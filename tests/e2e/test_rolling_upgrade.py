@@ -59,7 +59,6 @@ from core.changes.model import Actor, ActorKind, Origin
 from core.engine import Engine
 from core.requests import Request
 from core.settings import load_settings
-from tests.fakes.accounts import EVERYBODY
 
 async def nothing(*_):
     pass
@@ -67,7 +66,7 @@ async def nothing(*_):
 async def main():
     Engine.start, Engine.run = nothing, lambda *_: None  # as a front end that ends right after the last yes
     Engine.claim, Engine.run_claimed = lambda _, connection, change: change, lambda *_: None
-    async with open_core(load_settings(), front="cli", accounts=EVERYBODY) as core:
+    async with open_core(load_settings(), front="cli") as core:
         for server in sys.argv[1:]:
             actor = Actor(ActorKind.PERSON, "U1", "ann", "U1")
             outcome = await core.gate.submit(Request("stop", {"server": server}, actor, Origin("cli")))

@@ -11,7 +11,7 @@ from core import exits
 from core.errors import ConfigurationError
 from core.findings import Finding, Level, worst
 from core.settings import Settings
-from mcp_server.doctor import CHECKS, check_mcp
+from mcp_server.doctor import CHECKS, check_humans, check_mcp
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.issuer import running_issuer
 from tests.fakes.provider import refused_port
@@ -42,7 +42,7 @@ async def test_what_is_not_configured_is_not_looked_at() -> None:
     """Without HTTP there is no line about it; the command has the check."""
     assert await found({}) == []
     assert "mcp_server.doctor" in vpsops.CHECKS
-    assert (check_mcp,) == CHECKS
+    assert (check_mcp, check_humans) == CHECKS
 
 
 async def test_tokens_are_counted_and_those_that_expired_named(tmp_path: Path) -> None:
