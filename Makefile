@@ -57,6 +57,7 @@ docs: $(VENV)/.ready ## Rewrite the generated pages
 crash: $(VENV)/.ready ## Kill and freeze whole processes at random, on SQLite and PostgreSQL
 	$(BIN)/python -m tests.crash
 	$(BIN)/python -m tests.crash --freeze --changes 60 --kills 6 --seeds 4
+	$(BIN)/python -m tests.crash --scenarios
 
 mutants: $(VENV)/.ready ## Put small faults into copies of the deciding modules: do the tests notice?
 	$(BIN)/python -m tests.mutants $(if $(SEED),--seed $(SEED)) $(if $(DRAW),--draw $(DRAW))

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,10 @@ from pathlib import Path
 import anyio
 
 from tests.crash.run import Result, Run, describe, play
-from tests.fakes.postgres import running_postgres
+from tests.crash.scenarios import ON_POSTGRES, ON_SQLITE, Outcome, wrong
+from tests.fakes.postgres import PostgresServer, running_postgres
+
+Play = Callable[[Path], Awaitable[Outcome]]
 
 
 def main() -> int:
@@ -21,7 +25,10 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--freeze", action="store_true", help="stop and wake processes instead of killing them")
+    parser.add_argument("--scenarios", action="store_true", help="play a moved file and stores that go back instead")
     wanted = parser.parse_args()
+    if wanted.scenarios:
+        return _scenarios(wanted.database)
     results = []
     with ExitStack() as stack:
         kinds = ["sqlite", "postgresql"] if wanted.database == "both" else [wanted.database]
@@ -35,6 +42,27 @@ def main() -> int:
                 _tell(result)
     print("\n" + describe(results))  # noqa: T201
     return 0 if all(result.good for result in results) else 1
+
+
+def _scenarios(database: str) -> int:
+    """Play each scenario of the databases in a folder and, on PostgreSQL, on a server of its own."""
+    plays: list[tuple[str, Play]] = []
+    if database != "postgresql":
+        plays += [(f"sqlite: {name}", scenario) for name, scenario in ON_SQLITE.items()]
+    if database != "sqlite":
+        plays += [(f"postgresql: {name}", partial(_on_own_server, scenario)) for name, scenario in ON_POSTGRES.items()]
+    faults: list[str] = []
+    for name, scenario in plays:
+        with tempfile.TemporaryDirectory(prefix="vpsops-crash-") as folder:
+            found = wrong(anyio.run(scenario, Path(folder)))
+        print(f"{name}: {'good' if not found else 'WRONG: ' + '; '.join(found)}", flush=True)  # noqa: T201
+        faults += found
+    return 1 if faults else 0
+
+
+async def _on_own_server(scenario: Callable[[PostgresServer, Path], Awaitable[Outcome]], folder: Path) -> Outcome:
+    with running_postgres() as server:
+        return await scenario(server, folder)
 
 
 def _tell(result: Result) -> None:

@@ -59,6 +59,10 @@ class PostgresServer:
         """Stop it: `fast` ends connections, `immediate` is as good as a crash."""
         self._run("pg_ctl", "-D", str(self.data), "-w", "-t", "30", "-m", mode, "stop")
 
+    def promote(self) -> None:
+        """Make a standby the primary."""
+        self._run("pg_ctl", "-D", str(self.data), "-w", "-t", "30", "promote")
+
     def make(self) -> None:
         """Make the cluster."""
         self._run("initdb", "-D", str(self.data), "-U", "vpsops", "-A", "trust", "-E", "UTF8", "--no-sync")

@@ -1,0 +1,280 @@
+"""Stores that are moved or go back under real processes: nothing is sent twice, and nothing in silence."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import anyio
+import sqlalchemy as sa
+from anyio import to_thread
+from anyio.abc import Process
+
+from core import continuity, store_cli
+from core.app import open_core
+from core.changes.model import Actor, ActorKind, Change, Origin, State
+from core.clock import SystemClock
+from core.continuity import Finding
+from core.requests import Held, Request
+from core.settings import Settings
+from core.storage import Connection, open_database
+from core.storage.tables import AUDIT
+from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from tests.fakes.postgres import PostgresServer
+from tests.harness.waiting import eventually
+
+CLOCK = SystemClock()
+ASKER = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
+REPOSITORY = Path(__file__).parents[2]
+STILL_SECONDS = 6.0
+"""Longer than a process may be silent, and than any round of one that would send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a scenario: effects at the provider, the change's last state, and what was found."""
+
+    effects: int
+    state: State
+    findings: tuple[Finding, ...]
+    log: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One database address, one provider, and the folder for everything else."""
+
+    url: str
+    provider: SimulatorHandle
+    folder: Path
+
+    def environment(self, machine: str = "one") -> dict[str, str]:
+        """The settings of a process on a machine that remembers by itself."""
+        return {
+            "PATH": os.environ["PATH"],
+            "XDG_STATE_HOME": str(self.folder / machine),
+            "WAYSCLOUD_API_KEY": "wayscloud_vps_test1_SECRET",
+            "WAYSCLOUD_API_URL": self.provider.url,
+            "VPSOPS_DATABASE_URL": self.url,
+        }
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of this process."""
+        environment = self.environment()
+        return Settings.model_validate(
+            {name: environment[name] for name in environment if name.startswith(("WAYSCLOUD", "VPSOPS"))}
+        )
+
+    @property
+    def effects(self) -> int:
+        """How many reboots the provider carried out."""
+        return self.provider.simulator.world.counts["reboot"]
+
+    async def approved(self) -> Change:
+        """Have a reboot asked for and confirmed by a process that ends before it is sent."""
+        async with open_core(self.settings, front="cli") as core:
+            request = Request("reboot", {"server": "web01"}, ASKER, Origin("cli"), can_confirm=True)
+            held = await core.gate.submit(request)
+            if not isinstance(held, Held):
+                raise TypeError(held)
+            return await core.gate.confirm(held.change.id, ASKER, held.change.digest)
+
+    async def look(self, change_id: str) -> tuple[State, tuple[Finding, ...]]:
+        """Return where a change is, and what was found of the database."""
+
+        def work(connection: Connection) -> tuple[State, tuple[Finding, ...]]:
+            query = sa.text("SELECT state FROM changes WHERE id = :id")
+            return State(connection.execute(query, {"id": change_id}).scalar_one()), continuity.findings_of(connection)
+
+        async with open_database(self.url, CLOCK, make=False) as database:
+            return await database.read(work)
+
+    async def reach(self, change_id: str, state: State) -> None:
+        """Wait until a change is in some state."""
+
+        async def there() -> bool:
+            return (await self.look(change_id))[0] is state
+
+        reached: bool = await eventually(there)
+        if not reached:
+            raise AssertionError(state)
+
+    @asynccontextmanager
+    async def worker(self, name: str, machine: str = "one") -> AsyncIterator[Process]:
+        """Run `vpsops worker` with its log in the folder, and kill it in the end."""
+        command = [sys.executable, "-m", "vpsops", "worker"]
+        log = (self.folder / f"{name}.log").open("ab")
+        process = await anyio.open_process(
+            command, env=self.environment(machine), cwd=REPOSITORY, stdout=log, stderr=log
+        )
+        log.close()
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGKILL)
+            with anyio.CancelScope(shield=True):
+                await process.wait()
+
+    async def outcome(self, change_id: str) -> Outcome:
+        """Wait whether anything more happens, and say what came of it."""
+        await CLOCK.sleep(STILL_SECONDS)
+        state, findings = await self.look(change_id)
+        log = "".join(path.read_text(encoding="utf-8") for path in self.folder.glob("*.log"))
+        return Outcome(self.effects, state, findings, log)
+
+    async def accept(self) -> int:
+        """Accept the database as it is, as a person at a terminal does."""
+
+        def last(connection: Connection) -> int:
+            return connection.scalar(sa.select(sa.func.max(AUDIT.c.seq))) or 0
+
+        async with open_database(self.url, CLOCK, make=False) as database:
+            number = str(await database.read(last))
+        return await store_cli.accept(self.settings, CLOCK, lambda _: number)
+
+
+@asynccontextmanager
+async def staged(url: str, folder: Path) -> AsyncIterator[Scene]:
+    """Set a scene with a simulated provider."""
+    async with running_simulator() as provider:
+        yield Scene(url, provider, folder)
+
+
+async def moved_file(folder: Path) -> Outcome:
+    """Move a SQLite file under a worker and put an older copy in its place, in which a change is approved.
+
+    The worker keeps the moved file open; a second one starts on what is at the path.
+    """
+    path = folder / "db.sqlite3"
+    async with staged(f"sqlite:///{path}", folder) as scene:
+        change = await scene.approved()
+        await to_thread.run_sync(_copy, path, folder / "old")
+        async with scene.worker("first"):
+            await scene.reach(change.id, State.SUCCEEDED)
+            _move_away(path)
+            _copy(folder / "old" / path.name, folder)
+            async with scene.worker("second"):
+                await scene.reach(change.id, State.NEEDS_PERSON)
+                return await scene.outcome(change.id)
+
+
+def _copy(path: Path, folder: Path) -> None:
+    """Copy a database that nobody has open, with what is beside it."""
+    folder.mkdir(exist_ok=True)
+    for file in path.parent.glob(f"{path.name}*"):
+        shutil.copy(file, folder / file.name)
+
+
+def _move_away(path: Path) -> None:
+    for file in path.parent.glob(f"{path.name}*"):
+        file.rename(path.parent / f"moved-{file.name}")
+
+
+async def restored_backup(folder: Path) -> Outcome:
+    """Put a backup in place while nothing runs: the next start on this machine remembers."""
+    path = folder / "db.sqlite3"
+    async with staged(f"sqlite:///{path}", folder) as scene:
+        change = await scene.approved()
+        await to_thread.run_sync(_copy, path, folder / "old")
+        async with scene.worker("first"):
+            await scene.reach(change.id, State.SUCCEEDED)
+            await CLOCK.sleep(3.0)  # a round of the reconciler, which keeps what it saw
+        _move_away(path)
+        _copy(folder / "old" / path.name, folder)
+        async with scene.worker("second"):
+            await scene.reach(change.id, State.NEEDS_PERSON)
+            outcome = await scene.outcome(change.id)
+        await scene.accept()
+        return outcome
+
+
+async def promoted_standby(server: PostgresServer, folder: Path) -> Outcome:
+    """Fail over to a standby that lags: a change that was sent since is approved in it.
+
+    The first worker has seen what was lost. The second one, of another machine, has seen nothing of it.
+    """
+    url = server.database()
+    async with staged(url, folder) as scene:
+        change = await scene.approved()
+        standby = await to_thread.run_sync(_standby_of, server)
+        async with scene.worker("first"):
+            await scene.reach(change.id, State.SUCCEEDED)
+            await to_thread.run_sync(_fail_over, server, standby)
+            try:
+                async with scene.worker("second", machine="two"):
+                    await scene.reach(change.id, State.NEEDS_PERSON)
+                    outcome = await scene.outcome(change.id)
+                await scene.accept()
+                return outcome
+            finally:
+                await to_thread.run_sync(standby.stop, "immediate")
+                await to_thread.run_sync(server.start)
+
+
+async def promoted_before_strangers(server: PostgresServer, folder: Path) -> Outcome:
+    """The same, and nobody is left who has seen what was lost: the new timeline alone tells."""
+    url = server.database()
+    async with staged(url, folder) as scene:
+        change = await scene.approved()
+        standby = await to_thread.run_sync(_standby_of, server)
+        async with scene.worker("first"):
+            await scene.reach(change.id, State.SUCCEEDED)
+        await to_thread.run_sync(_fail_over, server, standby)
+        try:
+            async with scene.worker("second", machine="two"):
+                await scene.reach(change.id, State.NEEDS_PERSON)
+                return await scene.outcome(change.id)
+        finally:
+            await to_thread.run_sync(standby.stop, "immediate")
+            await to_thread.run_sync(server.start)
+
+
+def _standby_of(server: PostgresServer) -> PostgresServer:
+    """Make a standby with everything that is committed now, and which hears of nothing more."""
+    server.stop()
+    data = server.data.with_name(f"standby-{server.data.name}")
+    shutil.rmtree(data, ignore_errors=True)
+    subprocess.run(["cp", "-a", str(server.data), str(data)], check=True)
+    (data / "standby.signal").touch()
+    shutil.copystat(data / "PG_VERSION", data / "standby.signal")
+    if os.geteuid() == 0:
+        owner = data.stat()
+        os.chown(data / "standby.signal", owner.st_uid, owner.st_gid)
+    server.start()
+    return replace(server, data=data)
+
+
+def _fail_over(server: PostgresServer, standby: PostgresServer) -> None:
+    """Let the primary die, and the standby take its address over."""
+    server.stop("immediate")
+    standby.start()
+    standby.promote()
+
+
+ON_SQLITE: Mapping[str, Callable[[Path], Awaitable[Outcome]]] = {
+    "a moved file": moved_file,
+    "a backup put back": restored_backup,
+}
+ON_POSTGRES: Mapping[str, Callable[[PostgresServer, Path], Awaitable[Outcome]]] = {
+    "a promoted lagging copy": promoted_standby,
+    "the same, known to nobody": promoted_before_strangers,
+}
+
+
+def wrong(outcome: Outcome) -> list[str]:
+    """Return what is not as it should be."""
+    found = [] if outcome.effects == 1 else [f"the provider did it {outcome.effects} times"]
+    if outcome.state is not State.NEEDS_PERSON:
+        found.append(f"the change is {outcome.state.value}")
+    if len(outcome.findings) != 1:
+        found.append(f"{len(outcome.findings)} findings")
+    if "store_went_back" not in outcome.log:
+        found.append("the log says nothing")
+    return found
