@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.crash.run import Run, play
+
+pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 
 
 async def test_a_small_crash_run_leaves_nothing_behind(tmp_path: Path) -> None:

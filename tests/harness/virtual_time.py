@@ -54,6 +54,8 @@ class _JumpingSelector(selectors.DefaultSelector):
         """Return what is ready now, or wait for worker threads, or let `timeout` seconds of virtual time pass."""
         if timeout is not None and timeout <= 0:
             return super().select(0)
+        if self.loop.is_any_thread_ending():
+            return super().select(QUIET_SECONDS)
         if self.loop.is_any_thread_busy():
             ready = super().select(STUCK_SECONDS)
             if not ready:
@@ -106,6 +108,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             and thread.loop is self
             and not thread.stopping
             and thread not in thread.idle_workers  # where the loop itself puts it with the result
+            for thread in threading.enumerate()
+        )
+
+    def is_any_thread_ending(self) -> bool:
+        """Say whether some worker thread was told to end and still works; it does not say when it is done."""
+        return any(
+            isinstance(thread, WorkerThread)
+            and thread.loop is self
+            and thread.stopping
+            and thread.queue.unfinished_tasks > 1
             for thread in threading.enumerate()
         )
 

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
@@ -25,6 +24,8 @@ from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
+from tests.fakes.databases import migrated
+from tests.harness.portal import Portal
 from tests.harness.profiles import examples
 from tests.harness.virtual_time import VirtualClock
 
@@ -48,10 +49,13 @@ decision = "approve"
 votes = 2
 approvers = { groups = ["S1"] }
 """
-ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1", groups=("S1",))
+ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1", account="U1", groups=("S1",))
 AGENT = Actor(ActorKind.AGENT, "mcp:x", "x", "slack:U1")
-VOTERS = [ALICE, *(Actor(ActorKind.PERSON, f"U{n}", f"v{n}", f"U{n}", groups=("S1",)) for n in (2, 3, 4))]
-STRANGER = Actor(ActorKind.PERSON, "U9", "eve", "U9")
+VOTERS = [
+    ALICE,
+    *(Actor(ActorKind.PERSON, f"U{n}", f"v{n}", f"U{n}", account=f"U{n}", groups=("S1",)) for n in (2, 3, 4)),
+]
+STRANGER = Actor(ActorKind.PERSON, "U9", "eve", "U9", account="U9")
 RUNS = {State.APPROVED, State.SENDING, State.WATCHING, State.UNKNOWN, State.SUCCEEDED, State.FAILED}
 LIFE = {"confirm": QUICK.confirm_seconds, "approve": QUICK.approve_seconds}
 
@@ -87,8 +91,10 @@ class Changes(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
-        self.portal: BlockingPortal = self.stack.enter_context(start_blocking_portal())
+        self.portal = Portal()
+        self.stack.callback(self.portal.close)
         self.folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
+        self.database_url = migrated(self.folder / "db.sqlite3")
         self.clock = JumpingClock()
         self.model: dict[str, Expected] = {}
         self.died = False
@@ -109,7 +115,7 @@ class Changes(RuleBasedStateMachine):
         told = {
             "WAYSCLOUD_API_KEY": "wayscloud_vps_test1_SECRET",
             "WAYSCLOUD_API_URL": self.provider.url,
-            "VPSOPS_DATABASE_URL": f"sqlite:///{self.folder / 'db.sqlite3'}",
+            "VPSOPS_DATABASE_URL": self.database_url,
             "VPSOPS_CONFIG": self.folder / "vpsops.toml",
         }
         opening = open_core(

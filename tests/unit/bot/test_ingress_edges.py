@@ -26,6 +26,7 @@ from core.storage import open_database
 from playground.slack.wire import signature
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.databases import migrated
+from tests.harness.waiting import PATIENCE_SECONDS
 
 SECRET = "a-signing-secret"
 FORM = "application/x-www-form-urlencoded"
@@ -348,7 +349,7 @@ async def test_whoever_waits_for_the_end_of_work_waits_for_what_comes_meanwhile_
             ended.append(await intake.drain(math.inf))
             over.set()
 
-        with anyio.fail_after(60):
+        with anyio.fail_after(PATIENCE_SECONDS):
             async with anyio.create_task_group() as group:
                 group.start_soon(intake.run)
                 intake.take_up(Delivery("a", "click", {}, START))
