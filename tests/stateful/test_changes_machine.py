@@ -23,8 +23,8 @@ from core.settings import Settings
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.accounts import EVERYBODY
-from tests.fakes.timing import QUICK
 from tests.fakes.databases import migrated
+from tests.fakes.timing import QUICK
 from tests.harness.portal import Portal
 from tests.harness.profiles import examples
 from tests.harness.virtual_time import VirtualClock
