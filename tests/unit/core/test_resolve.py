@@ -34,9 +34,9 @@ async def unclear(stage: Stage, actor: Actor) -> Change:
 
 @pytest.mark.requirement("person-settles")
 async def test_the_human_who_asked_settles_it(stage: Stage) -> None:
-    """Yourself or through an agent, it is yours to say, by whichever of your names the agent knew you."""
+    """Yourself or through an agent, it is yours to say: the agent's human is the account that its address led to."""
     mine = await unclear(stage, replace(AGENT, human="alice@acme.example"))
-    known = replace(ALICE, aliases=("Alice@acme.example",))
+    known = replace(ALICE, id="U0ALICE", human="U0ALICE", account="U0ALICE")
     settled = await stage.gate.resolve(mine.id, known, happened=False, evidence="the human who asked")
     assert (settled.state, settled.note) == (State.FAILED, "alice looked: it did not happen.")
     last = (await stage.database.read(audit.read))[-1]

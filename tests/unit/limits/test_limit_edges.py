@@ -112,7 +112,8 @@ def test_of_many_callers_those_that_are_idle_are_forgotten() -> None:
 def test_whom_a_rate_counts_for() -> None:
     """A person by every id, agents by their human, an agent of nobody's by its own name in any case."""
     assert principal(ALICE) == ("person", frozenset({"u1"}))
-    assert principal(AGENT) == ("agent", frozenset({"u1"}))
+    assert principal(AGENT) == ("agent", frozenset({"slack:u1"}))
+    assert principal(replace(AGENT, human="", account="U1")) == ("agent", frozenset({"slack:u1"}))
     assert principal(Actor(ActorKind.AGENT, "MCP:X")) == ("agent", frozenset({"mcp:x"}))
 
 
