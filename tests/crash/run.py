@@ -60,8 +60,8 @@ probability = 0.03
 
 [[faults]]
 kind = "slow"
-seconds = 60.0  # for the clients it hangs
-probability = 0.1
+seconds = 4.0  # longer than a look waits: it is read again, apart from the looks
+probability = 0.05
 match = { operation = "status" }
 """
 
