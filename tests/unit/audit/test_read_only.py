@@ -22,6 +22,12 @@ from tests.unit.audit.conftest import RECORDS, Cli
 
 
 @pytest.fixture
+def empty_database_url(tmp_path: Path) -> str:
+    """A file: only SQLite has copies that may not be written."""
+    return f"sqlite:///{tmp_path / 'vpsops.sqlite3'}"
+
+
+@pytest.fixture
 def copy(stored: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> Path:
     """A copy of the stored trail, alone in a folder, that this user may not write to (root may write everything)."""
     _ = cli  # which is to be called on the copy

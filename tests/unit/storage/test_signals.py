@@ -107,6 +107,7 @@ async def test_nobody_waiting_costs_no_connection(postgres: PostgresServer, cloc
             assert connection.execute(query).fetchone() == (0,)
 
 
+@pytest.mark.real_time  # the server is another process
 async def test_the_wake_survives_a_restarted_server(postgres: PostgresServer) -> None:
     """After the server was away, whoever waits hears of commits again."""
     url, clock = postgres.database(), VirtualClock()
@@ -166,6 +167,7 @@ async def test_a_commit_wakes_only_who_waits_for_what_it_touched(database: Datab
     assert not mark.is_set()
 
 
+@pytest.mark.real_time  # the server is another process
 async def test_other_processes_hear_what_a_commit_touched(postgres: PostgresServer) -> None:
     """On PostgreSQL the wake names it, so that a commit about one change costs the other processes no look."""
     url, clock = postgres.database(), VirtualClock()
