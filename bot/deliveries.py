@@ -87,7 +87,7 @@ class Intake:
             if not await self._inbox.accept(key, kind, payload):
                 log.info("delivery again", kind=kind)
                 return False
-            self.take_up(Delivery(key, kind, payload, self._clock.now()))
+            self.take_up(Delivery(key, kind, self._inbox.redactor.json(payload), self._clock.now()))
             return True
 
     def take_up(self, delivery: Delivery) -> None:

@@ -18,8 +18,10 @@ from core.gate import Gate
 from core.inbox import Inbox
 from core.limits.guard import Guard
 from core.limits.load import load_limits
+from core.logs import secrets_of
 from core.policy import load_policy
 from core.readiness import Readiness
+from core.redaction import Redactor
 from core.settings import Settings, state_directory
 from core.storage import Database, open_database
 from core.storage.engines import PostgresOptions
@@ -49,6 +51,11 @@ class Core:
     inbox: Inbox
     readiness: Readiness
     workspaces: Workspaces = field(default_factory=Workspaces)
+
+    @property
+    def redactor(self) -> Redactor:
+        """Prepares words from outside, wherever they come in."""
+        return self.gate.redactor
 
     @property
     def supervisor(self) -> Supervisor:
@@ -85,7 +92,8 @@ async def open_core(
     supervisor = Supervisor(clock)
     workspaces = load_workspaces(settings)
     policy, limits = load_policy(settings), load_limits(settings)
-    api = Wayscloud(credentials_of(settings), base_url=settings.api_url, clock=clock)
+    redactor = Redactor(secrets_of(settings))
+    api = Wayscloud(credentials_of(settings), base_url=settings.api_url, clock=clock, redactor=redactor)
     options = postgres_options_of(settings)
     async with (
         open_database(settings.database, clock, supervisor=supervisor, options=options) as database,
@@ -108,13 +116,13 @@ async def open_core(
         )
         stewards, guard = stewards_of(settings), Guard(limits)
         gate = Gate(database, api, clock, timing, policy, engine, stewards, guard, workspaces=workspaces)
-        gate = replace(gate, accounts=accounts or AccountQuestions(database, clock))
+        gate = replace(gate, accounts=accounts or AccountQuestions(database, clock), redactor=redactor)
         outbox = Outbox(database, process.id, clock)
         try:
             if front in SERVING:
                 await engine.start()
             readiness = Readiness(database, clock, engine, process, group)
-            inbox = Inbox(database, clock)
+            inbox = Inbox(database, clock, redactor)
             core = Core(settings, clock, database, gate, engine, outbox, inbox, readiness, workspaces)
             yield core.for_agents() if front == "mcp" else core
             if database.outdated.is_set():

@@ -10,8 +10,8 @@ from typing import Final
 import structlog
 
 from core.errors import ConfigurationError, InvalidInput, VpsopsError
+from core.redaction import tidy
 from core.wayscloud import errors as provider
-from core.wayscloud.redact import tidy
 
 LOG = structlog.get_logger(__name__)
 GOOD: Final = 0

@@ -35,7 +35,8 @@ from core.operations.refs import find_server
 from core.operations.registry import Arguments, ServerArguments
 from core.pause import AgentsPaused, Flip, Pause
 from core.policy import Facts, Policy
-from core.records import asked_for, not_allowed, person, requested, worded
+from core.records import asked_for, clean_actor, clean_request, not_allowed, person, requested, worded
+from core.redaction import Redactor
 from core.refusals import identify, paused_refusal, refusal_of
 from core.requests import Done, Outcome, Refused, Request, outcome_of
 from core.storage.database import Database
@@ -64,6 +65,7 @@ class Gate:
     sight: Sight = field(default_factory=Sight)  # which servers are there at all for who uses this gate
     workspaces: Workspaces = field(default_factory=Workspaces)
     accounts: AccountDirectory | None = None  # knows the humans behind agents
+    redactor: Redactor = field(default_factory=Redactor)  # prepares every word that comes in
     team: str = ""  # the workspace whose changes alone are there for who uses this gate; empty for all
 
     async def submit(self, request: Request) -> Outcome:
@@ -72,6 +74,7 @@ class Gate:
         Raises `InvalidInput` and its kin where the request makes no sense, `WayscloudError` where
         the provider cannot be read, `StorageError` where nothing could be stored.
         """
+        request = clean_request(request, self.redactor)
         request = replace(request, origin=self.workspaces.stamped(request.origin, self.team))
         operation = operation_named(request.operation)
         too_fast = await self.admit(request)
@@ -192,7 +195,7 @@ class Gate:
         return await self._on_record(request, refusal, about)
 
     async def _on_record(self, request: Request, refusal: Refused, about: Mapping[str, Json] | None = None) -> Refused:
-        body = {**asked_for(request), "why": refusal.reason, **(about or {})}
+        body = {**asked_for(clean_request(request, self.redactor)), "why": refusal.reason, **(about or {})}
         now = self.clock.now().timestamp()
         await self.database.transact(lambda connection: audit.append(connection, now, "refused", None, body))
         return refusal
@@ -238,7 +241,8 @@ class Gate:
                 raise NotAllowed("This change needs other people's approval.", hint="It cannot be confirmed.")
             if not actor.same_human(change.actor):
                 raise NotAllowed(f"Only {change.actor.shown} can confirm this change.")
-            body, words = {"by": person(actor), "evidence": worded(evidence)}, worded(evidence)
+            words = self._words(evidence)
+            body = {"by": self._person(actor), "evidence": words}
             now = self.clock.now()
             return store.step(connection, change, State.APPROVED, now, event="confirmed", body=body, confirmed=words)
 
@@ -258,7 +262,8 @@ class Gate:
             voting.check(change, voter)
             if verdict is Verdict.APPROVE:
                 pause.check(connection, change.actor)
-            vote = Vote(voter, verdict, worded(reason), worded(evidence), self.clock.now())
+            by = clean_actor(voter, self.redactor)
+            vote = Vote(by, verdict, self._words(reason), self._words(evidence), self.clock.now())
             store.add_vote(connection, change.id, vote)
             counted = self._count(connection, change, vote)
             return replace(counted, votes=(*counted.votes, vote))
@@ -267,12 +272,8 @@ class Gate:
 
     def _count(self, connection: Connection, change: Change, vote: Vote) -> Change:
         now = self.clock.now()
-        body = {
-            "by": person(vote.voter),
-            "verdict": vote.verdict.value,
-            "reason": vote.reason,
-            "evidence": vote.evidence,
-        }
+        by, said = person(vote.voter), vote.verdict.value
+        body = {"by": by, "verdict": said, "reason": vote.reason, "evidence": vote.evidence}
         match voting.tally(change, vote):
             case State.DENIED:
                 note = f"Denied by {vote.voter.shown}."
@@ -292,7 +293,7 @@ class Gate:
                 raise NotAllowed(f"Only {change.actor.shown} can cancel this change.")
             if change.state not in {State.HELD, State.APPROVED}:
                 raise stale(change)
-            body = {"by": person(actor), "reason": worded(reason)}
+            body = {"by": self._person(actor), "reason": self._words(reason)}
             return store.step(
                 connection, change, State.CANCELLED, self.clock.now(), event="cancelled", body=body, note="Cancelled."
             )
@@ -312,8 +313,9 @@ class Gate:
                 raise stale(change)
             voting.check_settler(change, actor, self.stewards)
             after = State.SUCCEEDED if happened else State.FAILED
-            note = f"{actor.shown} looked: it {'happened' if happened else 'did not happen'}."
-            body = {"by": person(actor), "happened": happened, "evidence": worded(evidence)}
+            who = clean_actor(actor, self.redactor).shown
+            note = f"{who} looked: it {'happened' if happened else 'did not happen'}."
+            body = {"by": self._person(actor), "happened": happened, "evidence": self._words(evidence)}
             return store.step(connection, change, after, self.clock.now(), event="resolved", body=body, note=note)
 
         return await self._allowed(change_id, actor, work)
@@ -331,7 +333,8 @@ class Gate:
         `actor.groups` and `evidence` are as for a vote, `seen` is the time of the pause that was shown, in
         seconds since 1970. Raises `NotAllowed` for an agent and for whoever may not resume, `StaleChange`.
         """
-        asked = Flip(Pause(paused, actor, self.clock.now(), worded(reason)), worded(evidence), seen)
+        by, words = clean_actor(actor, self.redactor), self._words(reason)
+        asked = Flip(Pause(paused, by, self.clock.now(), words), self._words(evidence), seen)
         return await self.database.transact(lambda connection: pause.flip(connection, asked, self.stewards))
 
     async def _while_paused(self, request: Request) -> Refused | None:
@@ -382,6 +385,12 @@ class Gate:
                 return change
             await self.database.signals.wait(min(left, 5.0), since=mark)
 
+    def _words(self, text: str) -> str:
+        return worded(self.redactor.text(text))
+
+    def _person(self, actor: Actor) -> dict[str, Json]:
+        return person(clean_actor(actor, self.redactor))
+
     def _held(self, connection: Connection, change_id: str, digest: str) -> Change:
         change = self._load(connection, change_id, lock=True)
         if change.state is not State.HELD:
@@ -408,7 +417,8 @@ class Gate:
 
     async def record_refusal(self, change_id: str, actor: Actor, error: VpsopsError) -> None:
         """Record that somebody's decision about a change was not taken, and why."""
-        body, now = not_allowed(change_id, actor, self.team, error), self.clock.now().timestamp()
+        by = clean_actor(actor, self.redactor)
+        body, now = not_allowed(change_id, by, self.team, error), self.clock.now().timestamp()
         await self.database.transact(lambda connection: audit.append(connection, now, "refused", None, body))
 
 

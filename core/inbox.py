@@ -17,6 +17,7 @@ from sqlalchemy.exc import DataError
 from core.changes.model import Json
 from core.clock import Clock
 from core.errors import StorageError
+from core.redaction import Redactor
 from core.storage import rows
 from core.storage.database import Database
 from core.storage.rows import UnreadableValueError
@@ -48,7 +49,8 @@ class _Done:
 class Inbox:
     """The memory of what arrived, and of what of it is not finished."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, redactor: Redactor | None = None) -> None:
+        self.redactor = redactor or Redactor()
         self._database = database
         self._clock = clock
         self._writes: Together[Delivery | _Done, bool] = Together(self._write, MOST)
@@ -56,7 +58,7 @@ class Inbox:
 
     async def accept(self, key: str, kind: str, payload: Mapping[str, Json]) -> bool:
         """Store a delivery; say False when it was here before. Raises `StorageError`."""
-        return await self._writes.ask(Delivery(key, kind, payload, self._clock.now()))
+        return await self._writes.ask(Delivery(key, kind, self.redactor.json(payload), self._clock.now()))
 
     async def done(self, key: str) -> None:
         """Mark a delivery as processed; its key is remembered for a week, its payload is not."""

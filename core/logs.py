@@ -11,8 +11,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 import structlog
 
+from core.redaction import redact
 from core.settings import Settings
-from core.wayscloud.redact import redact
 
 QUIET = ("httpx", "httpcore", "slack_bolt", "slack_sdk", "uvicorn.access", "alembic", "mcp", "aiohttp.access")
 SHORTEST = 4  # a shorter secret would take the words out of every line and tell itself that way

@@ -1,11 +1,13 @@
 """What the audit trail keeps of who asked for what, and how people's words are kept; pure."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from core.changes.model import Actor, Json, Ruling
 from core.changes.preview import Preview
 from core.errors import VpsopsError
+from core.redaction import Redactor
 from core.requests import Request
 
 MAX_REASON: Final = 500
@@ -17,6 +19,25 @@ def worded(text: str) -> str:
     """Return somebody's words as they are kept: without control characters and half characters, and not too long."""
     kept = "".join(one if one.isprintable() or one == "\n" else " " for one in text)
     return kept.encode("utf-8", "ignore").decode().strip()[:MAX_REASON]
+
+
+def clean_actor(actor: Actor, redactor: Redactor) -> Actor:
+    """Return an actor whose names are prepared to be stored: an agent chooses its own, and Slack's are typed by people.
+
+    What the human is called by decides who may vote, and is left as it was configured or proven.
+    """
+    return replace(actor, id=redactor.name(actor.id), name=redactor.name(actor.name))
+
+
+def clean_request(request: Request, redactor: Redactor) -> Request:
+    """Return a request whose words, arguments and names are prepared to be stored, shown and hashed."""
+    return replace(
+        request,
+        operation=redactor.name(request.operation),
+        arguments=redactor.json(request.arguments),
+        actor=clean_actor(request.actor, redactor),
+        reason=redactor.text(request.reason),
+    )
 
 
 def person(actor: Actor) -> dict[str, Any]:

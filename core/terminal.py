@@ -11,9 +11,9 @@ import anyio
 
 from core.clock import SystemClock
 from core.logs import configure_logging, secrets_of
+from core.redaction import flat, redact
 from core.settings import Settings, load_settings
 from core.storage import Database, open_database
-from core.wayscloud.redact import tidy
 
 UNKNOWN = "?"
 UNSEEN = "\ufffd"
@@ -36,7 +36,8 @@ def when(seconds: float | None) -> str:
 
 def cell(value: object, limit: int = 60) -> str:
     """Return anything as text that fits into a line, without configured secrets and what steers a terminal."""
-    shown = tidy(str(value), *HIDDEN.get(), limit=limit)
+    shown = flat(redact(str(value), *HIDDEN.get()))
+    shown = shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
     return "".join(UNSEEN if unicodedata.category(one) in STEERING else one for one in shown)
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from core.changes.model import Actor, Change, Json
 from core.errors import NotAllowed, StaleChange, UnknownChange
 from core.gate import Gate
+from core.records import clean_actor
 from core.requests import Request
 from mcp_server import sdk
 from mcp_server.as_task import key_of, task_of, to_confirm
@@ -76,7 +77,7 @@ class ChangeTasks:
         return self.desk.core.gate.seeing(self.desk.who(context).reach.sight)
 
     def _actor(self, context: sdk.Context) -> Actor:
-        return agent_of(sdk.client_name(context), self.desk.who(context))
+        return clean_actor(agent_of(sdk.client_name(context), self.desk.who(context)), self.desk.core.redactor)
 
     async def _own(self, context: sdk.Context, task_id: str) -> Change | None:
         try:

@@ -16,6 +16,7 @@ from core.app import Core
 from core.changes.model import Actor, Change, Decision, Json, Origin, State
 from core.errors import InvalidInput, StaleChange, VpsopsError
 from core.operations import Operation
+from core.records import clean_actor
 from core.requests import Done, Held, Outcome, Refused, Request
 from mcp_server import results
 from mcp_server.as_task import task_of, to_confirm
@@ -50,7 +51,7 @@ class Desk:
 
     def actor(self, call: Call) -> Actor:
         """Return who asks."""
-        return agent_of(call.client_name, self.who(call.context))
+        return clean_actor(agent_of(call.client_name, self.who(call.context)), self.core.redactor)
 
     def seen_by(self, caller: Caller) -> "Desk":
         """Return the desk for a caller: what is out of its sight is not there, and no tool is named that it lacks."""

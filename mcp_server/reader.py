@@ -9,6 +9,7 @@ from core.app import Core
 from core.changes.model import Actor, Change, Json, Origin, Target
 from core.errors import NotAllowed
 from core.reads import all_servers, in_full, may_read
+from core.records import clean_actor
 from core.requests import Done, Request
 from core.wayscloud.models import Listing, Server
 from mcp_server import sdk
@@ -125,4 +126,5 @@ class Readers:
     def of(self, context: sdk.Context) -> Reader:
         """Return who reads."""
         caller = self.who(context)
-        return Reader(seen_by(self.core, caller), caller, agent_of(sdk.client_name(context), caller))
+        actor = clean_actor(agent_of(sdk.client_name(context), caller), self.core.redactor)
+        return Reader(seen_by(self.core, caller), caller, actor)

@@ -78,7 +78,8 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
 
     async def on_call_tool(context: sdk.Context, params: t.CallToolRequestParams) -> ToolResult:
         if params.name not in listed:
-            raise sdk.no_such_tool(params.name)
+            raise sdk.no_such_tool(core.redactor.name(params.name))
+        params = params.model_copy(update={"arguments": core.redactor.json(params.arguments)})
         caller, call = who(context), sdk.Call(context, params, core.clock.monotonic())
         exceeded = kept_from(caller, params.name, alters=not only_reads(listed[params.name]))
         if exceeded is not None:

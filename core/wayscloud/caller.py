@@ -9,6 +9,7 @@ import stamina
 from anyio import to_thread
 
 from core.clock import Clock
+from core.redaction import Redactor
 from core.timing import TransportSettings
 from core.wayscloud.departure import Departure
 from core.wayscloud.errors import (
@@ -44,9 +45,9 @@ WEIGHTY: Final = (Unreachable, ProviderFault, RateLimited, NotAuthenticated, Not
 class Caller:
     """Judges answers, and knows for its lifetime which slash form each route wants."""
 
-    def __init__(self, transport: Transport, secret: str, *, clock: Clock, settings: TransportSettings) -> None:
+    def __init__(self, transport: Transport, redactor: Redactor, *, clock: Clock, settings: TransportSettings) -> None:
         self._transport = transport
-        self._secret = secret
+        self._redactor = redactor
         self._clock = clock
         self._settings = settings
         self._other_form: dict[str, bool] = {}
@@ -82,7 +83,7 @@ class Caller:
             raise unknown(route, f"it was sent, and no clear answer came ({_cause(error)})") from error
         if answer.ok:
             return self._written(route, answer, parse)
-        words = said(answer.body, self._secret)
+        words = said(answer.body, *self._redactor.secrets)
         if clearly_refused(answer.status):
             raise error_for(route, answer.status, words, self._retry_after(answer))
         raise unknown(route, f"the answer was {answer.status}", status=answer.status, words=words)
@@ -97,7 +98,7 @@ class Caller:
 
     def _written(self, route: Route, answer: Answer, parse: Callable[[JSON], T]) -> T:
         try:
-            return parse(None if answer.body.empty else answer.body.json())
+            return parse(None if answer.body.empty else self._json(answer))
         except Declined as error:
             raise self._declined(route, answer, error) from None
         except ValueError as error:
@@ -134,7 +135,7 @@ class Caller:
     ) -> T:
         answer = await self._persistently(route, path, trouble, lane)
         try:
-            value = await _read(answer, parse)
+            value = await self._parsed(answer, parse)
         except Declined as error:
             raise self._declined(route, answer, error) from None
         except ValueError as error:
@@ -168,10 +169,24 @@ class Caller:
     async def _once(self, route: Route, path: str, lane: Lane) -> Answer:
         answer = await self._transport.send(route, path, lane=lane)
         if not answer.ok:
-            raise error_for(route, answer.status, said(answer.body, self._secret), self._retry_after(answer))
+            raise error_for(route, answer.status, said(answer.body, *self._redactor.secrets), self._retry_after(answer))
         if answer.body.cut_short:
             raise Unreachable(f"WAYSCloud did not {route.doing}: {answer.body.flaw}.", operation=route.name)
         return answer
+
+    async def _parsed(self, answer: Answer, parse: Callable[[JSON], T]) -> T:
+        """Read an answer; a long one on a thread: it takes a tenth of a second that others need to be acknowledged."""
+        if len(answer.body.content) <= LONG_BYTES:
+            return parse(self._json(answer))
+        return await to_thread.run_sync(lambda: parse(self._json(answer)), abandon_on_cancel=True)
+
+    def _json(self, answer: Answer) -> JSON:
+        """Return an answer without any configured secret; names in it stay as they are, for they name servers."""
+        value = answer.body.json()
+        if self._redactor.sees_none(answer.body.content):
+            return value
+        safe: JSON = self._redactor.exact(value)
+        return safe
 
     def _pause(self, error: Exception) -> bool | float:
         """Tell whether to try again, and after how many seconds if the provider said so."""
@@ -188,7 +203,7 @@ class Caller:
         return seconds_until(answer.retry_after, self._clock.now())
 
     def _declined(self, route: Route, answer: Answer, error: Declined) -> Refused:
-        words = said_in(dict(error.answer), self._secret)
+        words = said_in(dict(error.answer), *self._redactor.secrets)
         reason = words.text.rstrip(".") or "it gave no reason"
         return Refused(
             f"WAYSCloud would not {route.doing}: {reason}.",
@@ -196,13 +211,6 @@ class Caller:
             operation=route.name,
             said=words.text,
         )
-
-
-async def _read(answer: Answer, parse: Callable[[JSON], T]) -> T:
-    """Read an answer; a long one on a thread, for it takes a tenth of a second that others need to be acknowledged."""
-    if len(answer.body.content) <= LONG_BYTES:
-        return parse(answer.body.json())
-    return await to_thread.run_sync(lambda: parse(answer.body.json()), abandon_on_cancel=True)
 
 
 def _misrouted(route: Route, error: WayscloudError) -> bool:

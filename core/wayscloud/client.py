@@ -7,6 +7,7 @@ from typing import Final, Self, TypeVar
 
 from core import timing
 from core.clock import Clock
+from core.redaction import Redactor
 from core.timing import DEFAULT_TRANSPORT, TransportSettings
 from core.together import Shared
 from core.wayscloud import parse, routes
@@ -34,7 +35,7 @@ class Wayscloud:
     A write that is cancelled may have left: treat it as unknown.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all of it named
         self,
         credentials: Credentials | None,
         *,
@@ -42,9 +43,11 @@ class Wayscloud:
         clock: Clock,
         settings: TransportSettings = DEFAULT_TRANSPORT,
         http_transport: HttpTransport | None = None,
+        redactor: Redactor | None = None,
     ) -> None:
         transport = Transport(credentials, base_url=base_url, settings=settings, http_transport=http_transport)
-        self._caller = Caller(transport, credentials.secret if credentials else "", clock=clock, settings=settings)
+        words = redactor or Redactor((credentials.secret,) if credentials else ())
+        self._caller = Caller(transport, words, clock=clock, settings=settings)
         self._shared = Shared(YOUNG_SECONDS, CALLS)
         self._joins = False
         self._lane = Lane.QUESTIONS

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from core.redaction import LIMIT, tidy
 from core.wayscloud.body import Body
 from core.wayscloud.models import JSON
-from core.wayscloud.redact import LIMIT, tidy
 
 KEYS: Final = ("detail", "error", "message", "msg", "title")
 WHERE: Final = frozenset({"body", "query", "path", "header"})
@@ -22,19 +22,19 @@ class Said:
     fields: tuple[str, ...] = ()
 
 
-def said(body: Body, secret: str) -> Said:
+def said(body: Body, *secrets: str) -> Said:
     """Read an error body of any shape seen: JSON under `detail`, `error` or `message`, or no JSON at all."""
     try:
         json = body.json()
     except ValueError:
         plain = body.content[: LIMIT * 40].decode("utf-8", "replace")
-        return Said(tidy(plain, secret))
-    return said_in(json, secret)
+        return Said(tidy(plain, *secrets))
+    return said_in(json, *secrets)
 
 
-def said_in(json: JSON, secret: str) -> Said:
+def said_in(json: JSON, *secrets: str) -> Said:
     """Read an error that is JSON already."""
-    sentences = [tidy(sentence, secret) for sentence in _sentences(json, MAX_DEPTH)[:MAX_ITEMS]]
+    sentences = [tidy(sentence, *secrets) for sentence in _sentences(json, MAX_DEPTH)[:MAX_ITEMS]]
     fields = tuple(sentence for sentence in sentences if ": " in sentence) if _names_fields(json) else ()
     return Said(tidy("; ".join(sentence for sentence in sentences if sentence)), fields)
 

@@ -13,12 +13,12 @@ import anyio
 import httpx
 
 from core.errors import ConfigurationError
+from core.redaction import tidy
 from core.timing import TransportSettings
 from core.wayscloud.body import Body, read_body
 from core.wayscloud.credentials import Credentials
 from core.wayscloud.departure import ConnectionClosedError, Crossing, Departure
 from core.wayscloud.errors import NotAuthenticated, NotSent, Unreachable, UntrustedRedirect
-from core.wayscloud.redact import tidy
 from core.wayscloud.routes import Route
 
 HttpTransport = httpx.AsyncBaseTransport

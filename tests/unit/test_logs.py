@@ -10,8 +10,8 @@ import pytest
 import structlog
 
 from core.logs import configure_logging, secrets_of
+from core.redaction import MASK, redact
 from core.settings import SECRETS, Settings
-from core.wayscloud.redact import MASK, redact
 from tests.harness.waiting import PATIENCE_SECONDS
 
 AWKWARD = 'aw"kw\\ard/pass word+é'

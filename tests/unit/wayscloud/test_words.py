@@ -10,9 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.errors import ConfigurationError
+from core.redaction import MASK, redact, tidy
 from core.wayscloud.body import Body
 from core.wayscloud.credentials import Credentials
-from core.wayscloud.redact import MASK, redact, tidy
 from core.wayscloud.said import Said, said
 from core.wayscloud.verdict import seconds_until
 from tests.fakes.provider import KEY
