@@ -177,6 +177,10 @@ async def test_other_processes_hear_what_a_commit_touched(postgres: PostgresServ
             group.start_soon(until, database, 1)
             await other.transact(put("both listen"))
             group.cancel_scope.cancel()
+        before = database.signals.mark("change:before")  # wakes come in order: none of earlier commits is left
+        await other.transact(about("change:before"))
+        with anyio.fail_after(PATIENCE_SECONDS):
+            await database.signals.wait(LONG, since=before)
         elsewhere, mine = database.signals.mark("change:chg_2"), database.signals.mark("change:chg_1")
         await other.transact(about("change:chg_1"))
         with anyio.fail_after(PATIENCE_SECONDS):
