@@ -10,6 +10,7 @@ from tests.evals.model import Program
 from tests.evals.play import FLEET, play_all
 from tests.evals.scenarios import SCENARIOS
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 PROGRAM = """
@@ -30,5 +31,5 @@ async def test_any_program_can_play(tmp_path: Path) -> None:
     path = tmp_path / "agent.py"
     path.write_text(PROGRAM, encoding="utf-8")
     async with running_simulator(FLEET, clock=VirtualClock()) as fleet:
-        (report,) = await play_all(SCENARIOS[:1], lambda _: Program(f"{sys.executable} {path}", 5), fleet)
+        (report,) = await play_all(SCENARIOS[:1], lambda _: Program(f"{sys.executable} {path}", PATIENCE_SECONDS), fleet)
     assert (report.complaints, report.turns) == ((), 1)
