@@ -57,13 +57,14 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 
 _REAL_TIME = threading.Event()
+BROWSER = Path(__file__).parent / "browser"  # whose tests all drive another process
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Choose the loop before a fixture asks for it."""
     _REAL_TIME.clear()
-    if item.get_closest_marker("real_time") is not None:
+    if item.get_closest_marker("real_time") is not None or BROWSER in item.path.parents:
         _REAL_TIME.set()
 
 

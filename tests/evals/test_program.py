@@ -31,5 +31,7 @@ async def test_any_program_can_play(tmp_path: Path) -> None:
     path = tmp_path / "agent.py"
     path.write_text(PROGRAM, encoding="utf-8")
     async with running_simulator(FLEET, clock=VirtualClock()) as fleet:
-        (report,) = await play_all(SCENARIOS[:1], lambda _: Program(f"{sys.executable} {path}", PATIENCE_SECONDS), fleet)
+        (report,) = await play_all(
+            SCENARIOS[:1], lambda _: Program(f"{sys.executable} {path}", PATIENCE_SECONDS), fleet
+        )
     assert (report.complaints, report.turns) == ((), 1)
