@@ -257,6 +257,11 @@ def _columns_agree(record: Record) -> bool:
     return stored == (body.get("seq"), body.get("at"), body.get("event"), body.get("change"))
 
 
+def is_whole(record: Record) -> bool:
+    """Say whether a record's text has its hash, and its columns say what its text says; pure."""
+    return chained(record.previous, record.text) == record.hash and _columns_agree(record)
+
+
 def _record(row: sa.Row[tuple[object, ...]]) -> Record:
     m = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
     return Record(m["seq"], m["at"], m["event"], m["change_id"], m["record"], m["previous"], m["hash"])

@@ -273,7 +273,8 @@ class Gate:
     def _count(self, connection: Connection, change: Change, vote: Vote) -> Change:
         now = self.clock.now()
         by, said = person(vote.voter), vote.verdict.value
-        body = {"by": by, "verdict": said, "reason": vote.reason, "evidence": vote.evidence}
+        among = voting.names_among(change, vote.voter)
+        body = {"by": by, "verdict": said, "among": among, "reason": vote.reason, "evidence": vote.evidence}
         match voting.tally(change, vote):
             case State.DENIED:
                 note = f"Denied by {vote.voter.shown}."

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from core.changes.model import Actor, Json, Ruling
+from core.changes.model import Actor, Decision, Json, Ruling
 from core.changes.preview import Preview
 from core.errors import VpsopsError
 from core.redaction import Redactor
@@ -71,6 +71,14 @@ def not_allowed(change_id: str, actor: Actor, team: str, error: VpsopsError) -> 
     return {**about, "team": team} if team else about
 
 
+def _needed(ruling: Ruling) -> dict[str, Any]:
+    """Return the votes that a ruling asks for, and among whom each voter must be: one list of names for each rule."""
+    if ruling.decision is not Decision.APPROVE:
+        return {}
+    every = ruling.requirements or (ruling.approvers,)
+    return {"votes": ruling.votes, "approvers": [[*one.people, *one.groups, *one.channels] for one in every]}
+
+
 def requested(request: Request, seen: Preview, ruling: Ruling) -> dict[str, Any]:
     """Return what the audit trail keeps of a request and its decision."""
     return {
@@ -86,5 +94,6 @@ def requested(request: Request, seen: Preview, ruling: Ruling) -> dict[str, Any]
         "decision": ruling.decision.value,
         "rules": list(ruling.rules),
         "policy": ruling.policy,
+        **_needed(ruling),
         "digest": seen.digest(ruling.policy),
     }

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Connection
 
 from core import audit, pause
 from core.changes import outbox, pace, store
+from core.changes.authorization import UnauthorizedError, check_authorized
 from core.changes.claims import own_capability
 from core.changes.fence import Fence, LateError, Sending, pause_after
 from core.changes.model import Change, Json, State
@@ -41,6 +42,10 @@ from core.wayscloud.client import Wayscloud
 BROKEN = (
     "Nothing was sent: vpsops could not carry it out, by a fault of its own, {count} times. "
     "Tell whoever runs vpsops this id, which is in its log: {error}. Ask again once that is mended."
+)
+UNAUTHORIZED = (
+    "Nothing was sent: the audit trail does not carry its approval ({why}). "
+    "Tell whoever runs vpsops: `vpsops audit verify` shows what was altered. Ask again."
 )
 LOG = structlog.get_logger(__name__)
 
@@ -211,6 +216,9 @@ class Runner:
             await self._end(change, State.CANCELLED, "cancelled", note)
         except LimitReached as error:
             await self._end(change, State.FAILED, "not_sent", f"Nothing was sent. {error}")
+        except UnauthorizedError as error:
+            LOG.error("send_unauthorized", change=change.id, why=error.message, error_id=error.error_id)
+            await self._end(change, State.FAILED, "not_sent", UNAUTHORIZED.format(why=error.message))
         except SupersededError:
             LOG.info("change ended while it was prepared", change=change.id)
         return None
@@ -260,6 +268,7 @@ class Runner:
             if self.continuity is not None:
                 self.continuity.verify(connection)
             pause.check(connection, change.actor)
+            check_authorized(connection, change)
             sending = store.step(
                 connection,
                 change,
@@ -295,7 +304,7 @@ class Runner:
         sending = Sending(change, partial(self._prepare, change, checked, uptime))
         try:
             answer = await operation.run(self.api, arguments, sending)
-        except (AgentsPaused, LimitReached, SupersededError, StaleChange, StorageError):
+        except (AgentsPaused, LimitReached, SupersededError, UnauthorizedError, StaleChange, StorageError):
             raise  # from storing the intention: nothing left
         except LateError as error:
             return await self._held_back(sending.change, str(error))

@@ -39,6 +39,14 @@ def among(approvers: Approvers, voter: Actor) -> bool:
     return bool(named or found)
 
 
+def names_among(change: Change, voter: Actor) -> list[str]:
+    """Return the names by which a person is among the approvers, as the rules write them."""
+    own = voter.identities
+    every = together(change.ruling.requirements or (change.ruling.approvers,))
+    people = [name for name in every.people if name.lower() in own]
+    return [*people, *(name for name in every.groups + every.channels if name in voter.groups)]
+
+
 def tally(change: Change, vote: Vote) -> State:
     """Return the state after one more vote: one denial ends it, enough approvals start it."""
     if vote.verdict is Verdict.DENY:

@@ -100,7 +100,8 @@ class Scene:
             updated_at=self.clock.now(),
         )
         self.made += 1
-        await self.observer.database.transact(lambda connection: put(connection, made))
+        body = {"operation": operation, "decision": "allow", "digest": made.digest}
+        await self.observer.database.transact(lambda connection: put(connection, made, body=body))
         return made.id
 
     def stored(self) -> dict[str, Change]:

@@ -1,11 +1,12 @@
 """Changes and servers as a test wants them, without a provider."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from core.changes import store
-from core.changes.model import Change, Decision, Origin, Ruling, State, Target
+from core.changes.model import Change, Decision, Json, Origin, Ruling, State, Target
 from core.storage import Connection
 from core.storage.tables import CHANGES
 from core.wayscloud.models import Server, Usage
@@ -45,8 +46,15 @@ def usage(uptime: int | None) -> Usage:
     return Usage.model_validate({"uptime_seconds": uptime})
 
 
-def put(connection: Connection, one: Change, *, owner: str | None = None, remind_at: datetime | None = None) -> None:
+def put(
+    connection: Connection,
+    one: Change,
+    *,
+    owner: str | None = None,
+    remind_at: datetime | None = None,
+    body: Mapping[str, Json] | None = None,
+) -> None:
     """Store a change as it is, with the process that runs it."""
-    store.insert(connection, one, key="", body={})
+    store.insert(connection, one, key="", body=body or {})
     values = {"owner": owner, "remind_at": remind_at.timestamp() if remind_at else None}
     connection.execute(CHANGES.update().where(CHANGES.c.id == one.id).values(**values))

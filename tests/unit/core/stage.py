@@ -16,6 +16,7 @@ from core.gate import Gate
 from core.limits.guard import Guard
 from core.limits.model import UNLIMITED, Limits
 from core.policy import Policy, parse_policy
+from core.records import person
 from core.requests import Held, Request
 from core.storage import Connection, Database, open_database
 from core.storage.engines import DEFAULT_OPTIONS, PostgresOptions
@@ -163,6 +164,12 @@ class Stage:
         query = OUTBOX.select().where(OUTBOX.c.kind != "card").order_by(OUTBOX.c.id)
         rows = await self.database.read(lambda connection: connection.execute(query).mappings().all())
         return [row["payload"] for row in rows]
+
+
+def said_yes(connection: Connection, held: Change, owner: str | None = None) -> None:
+    """Let the asker's human confirm a change that no process has claimed yet, or one that is dead."""
+    body = {"by": person(held.actor)}
+    store.step(connection, held, State.APPROVED, held.created_at, event="confirmed", body=body, owner=owner)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -21,7 +21,7 @@ from playground.wayscloud.model import State as Really
 from playground.wayscloud.serve import SimulatorHandle
 from playground.wayscloud.world import Order
 from tests.fakes.timing import QUICK
-from tests.unit.core.stage import AGENT, ALICE, BOUND, VOTERS, Setup, Stage, staged, until
+from tests.unit.core.stage import AGENT, ALICE, BOUND, VOTERS, Setup, Stage, said_yes, staged, until
 
 NEW = {"hostname": "new.example.com", "plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
 Two = tuple[Stage, Stage]
@@ -296,7 +296,7 @@ async def test_what_a_dead_process_was_about_to_run_is_run(two: Two) -> None:
     held = await first.ask("stop", server=first.server("web.example.com").id)
 
     def work(connection: Connection, one: Change) -> None:
-        store.step(connection, one, State.APPROVED, one.created_at, event="approved", owner="slack-1-dead")
+        said_yes(connection, one, owner="slack-1-dead")
 
     await first.change(held.id, work)
     assert (await first.rest(held.id)).state is State.SUCCEEDED
@@ -382,7 +382,7 @@ async def test_a_process_told_to_stop_before_the_send_leaves_it_to_others(
 
     monkeypatch.setattr(Runner, "_intend", told)
     held = await first.ask("reboot", server=first.server("web.example.com").id)
-    await first.change(held.id, lambda c, one: store.step(c, one, State.APPROVED, one.created_at, event="approved"))
+    await first.change(held.id, said_yes)
     with scope:
         await first.engine._runner.run(held.id)
     await first.engine.stop()

@@ -36,6 +36,8 @@ def test_a_decided_request_is_kept_with_all_that_was_shown_and_decided() -> None
         "decision": "approve",
         "rules": ["agents", "stops"],
         "policy": "pol_1",
+        "votes": 2,
+        "approvers": [[]],
         "digest": seen.digest("pol_1"),
     }
 

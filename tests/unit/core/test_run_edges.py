@@ -25,7 +25,7 @@ from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.clock import FakeClock
 from tests.fakes.timing import QUICK
 from tests.unit.core.sample import change, put
-from tests.unit.core.stage import AGENT, ALICE, BOUND, Setup, Stage, staged, until
+from tests.unit.core.stage import AGENT, ALICE, BOUND, Setup, Stage, said_yes, staged, until
 
 NEW = {"hostname": "new.example.com", "plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
 
@@ -44,8 +44,7 @@ def runner_of(stage: Stage) -> Runner:
 async def approved(stage: Stage, owner: str | None = None) -> Change:
     """Return an approved change that no run has begun, claimed by some process or by none."""
     held = await stage.ask("stop", server=stage.server("web.example.com").id)
-    moved = CHANGES.update().where(CHANGES.c.id == held.id).values(state="approved", owner=owner)
-    await stage.database.transact(lambda connection: connection.execute(moved))
+    await stage.change(held.id, lambda connection, one: said_yes(connection, one, owner))
     return await stage.gate.get(held.id)
 
 
