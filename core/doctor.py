@@ -5,7 +5,10 @@ in a tuple `CHECKS`; `vpsops.py` puts them together. Nothing is made, started or
 """
 
 import argparse
-from collections.abc import Sequence
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 import anyio
@@ -19,7 +22,7 @@ from core.health import check_storage
 from core.limits.load import load_limits
 from core.logs import configure_logging, secrets_of
 from core.policy import load_policy
-from core.settings import Settings, load_settings
+from core.settings import SECRETS, Settings, load_settings
 from core.terminal import HIDDEN, cell, say
 from core.timing import TransportSettings
 from core.wayscloud.client import Wayscloud
@@ -89,7 +92,25 @@ async def check_settings(settings: Settings, _: Clock) -> Sequence[Finding]:
         found.append(
             warn("settings", "Slack is configured without a channel for approvals", "Set VPSOPS_APPROVAL_CHANNEL")
         )
-    return found
+    return [*found, *secret_files(os.environ)]
+
+
+def secret_files(environment: Mapping[str, str]) -> list[Finding]:
+    """Warn of each file of a secret, and its folder, that others on this machine may open or change."""
+    named = {f"{name}_FILE" for name in SECRETS} | {"VPSOPS_HTTP_TOKENS_FILE"}
+    paths = [Path(environment[name]).expanduser() for name in sorted(named) if environment.get(name)]
+    found = [
+        warn("settings", f"others on this machine can open {path}", f"chmod go= {path}")
+        for path in paths
+        if path.is_file() and path.stat().st_mode & (stat.S_IRWXG & ~stat.S_IRGRP | stat.S_IRWXO)
+    ]
+    folders = sorted({path.parent for path in paths if path.is_file()})
+    open_folders = [path for path in folders if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)]
+    return found + [
+        warn("settings", f"others on this machine can replace files in {path}", f"chmod go-w {path}")
+        for path in open_folders
+        if not path.stat().st_mode & stat.S_ISVTX
+    ]
 
 
 async def check_policy(settings: Settings, _: Clock) -> Sequence[Finding]:

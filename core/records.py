@@ -13,6 +13,9 @@ from core.requests import Request
 MAX_REASON: Final = 500
 MAX_ARGUMENTS: Final = 12
 MAX_NAME: Final = 60
+MAX_FACT: Final = 120
+ANSWERED: Final = ("ok", "id", "hostname", "status", "power_state", "plan", "region")
+"""What of a provider's answer the trail keeps: it is kept for ever, and an answer may hold a password one day."""
 
 
 def worded(text: str) -> str:
@@ -44,6 +47,12 @@ def person(actor: Actor) -> dict[str, Any]:
     """Return what the audit trail keeps of an actor."""
     account = {"account": actor.account} if actor.account else {}
     return {"kind": actor.kind.value, "id": actor.id, "name": actor.name, "human": actor.human, **account}
+
+
+def recorded(answer: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the known, harmless fields of a provider's answer, in bounds."""
+    facts = {name: answer[name] for name in ANSWERED if isinstance(answer.get(name), str | bool)}
+    return {name: fact[:MAX_FACT] if isinstance(fact, str) else fact for name, fact in facts.items()}
 
 
 def asked_for(request: Request) -> dict[str, Any]:

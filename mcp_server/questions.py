@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from core.changes.model import Change, Json
 from core.changes.order import key_words, label_of, system_of
+from core.hostnames import lookalike_warning
 from mcp_server.text import clean, joined, moment, quote
 
 LONGEST_REASON = 300
@@ -43,6 +44,7 @@ def question_text(change: Change) -> str:
     return joined(
         (
             f"{_name(change)} {_server(change)}?",
+            lookalike_warning(change.target.hostname),
             clean(change.effect, LONGEST_LINE),
             *_made_from(change),
             f"Cost: {clean(change.cost, LONGEST_LINE)}." if change.cost else "",

@@ -10,10 +10,11 @@ from pydantic import ValidationError
 from bot import names
 from bot.blocks.acts import act, headline, phase
 from bot.blocks.build import Block, Post, actions, button, context, facts, header, mrkdwn, plain, section
-from bot.blocks.text import channel, duration, flat, is_person, moment, outside, person
+from bot.blocks.text import channel, claimed, duration, flat, is_person, moment, outside, person
 from core.changes.model import ActorKind, Approvers, Change, Decision, State, Verdict, Vote
 from core.changes.order import key_words, label_of, system_of
 from core.changes.usual import Usual
+from core.hostnames import lookalike_warning
 from core.wayscloud.models import Server
 
 DIGEST: Final = 16
@@ -60,7 +61,7 @@ def asked_by(change: Change) -> str:
     if actor.kind is ActorKind.PERSON:
         return person(actor.id, actor.shown)
     behind = f" for {person(actor.account, actor.human)}" if actor.account or actor.human else ""
-    return f"the agent {outside(actor.shown, 80)}{behind}"
+    return f"the agent {claimed(actor.shown)}{behind}"
 
 
 def stamp(change: Change) -> dict[str, Any]:
@@ -121,6 +122,7 @@ def _facts(change: Change, now: datetime, usual: str) -> list[tuple[str, str]]:
     running = f"{elapsed}; {usual}" if elapsed and usual else elapsed
     return [
         ("Server", target.hostname),
+        ("Careful", lookalike_warning(target.hostname)),
         ("Id", target.id or (server.id if server else "")),
         ("Address", address),
         ("Region", target.region),

@@ -9,7 +9,7 @@ from bot.blocks.acts import headline
 from bot.blocks.build import Block, Post, actions, button, context, header, lines, mrkdwn, pack, plain, section
 from bot.blocks.cards import asked_by
 from bot.blocks.notes import note
-from bot.blocks.text import flat, moment, outside
+from bot.blocks.text import claimed, flat, moment, outside
 from bot.words import SLASH
 from core.audit import Record
 from core.audit_view import body_of
@@ -68,7 +68,7 @@ def change_rows(changes: Sequence[Change], links: Mapping[str, str], *, everyone
 
 def _named(change: Change) -> str:
     agent = "the agent " if change.actor.kind is ActorKind.AGENT else ""
-    return f"{agent}{outside(change.actor.shown, 80)}"
+    return f"{agent}{claimed(change.actor.shown) if agent else outside(change.actor.shown, 80)}"
 
 
 def changes_page(

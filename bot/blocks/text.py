@@ -58,6 +58,11 @@ def person(user: str, name: str = "") -> str:
     return f"<@{user}>" if _USER.fullmatch(user) else outside(name or user, 80)
 
 
+def claimed(name: str, limit: int = 80) -> str:
+    """Return a name that its bearer chose, for a mrkdwn place: as `outside`, and no emoji is drawn from it."""
+    return outside(name, limit).replace(":", "\ua789")
+
+
 def is_person(user: str) -> bool:
     """Say whether an id is a Slack person's."""
     return _USER.fullmatch(user) is not None

@@ -32,6 +32,7 @@ from core.limits.look import look
 from core.limits.model import UNLIMITED, Account, Limits
 from core.operations import OPERATIONS
 from core.pause import AgentsPaused
+from core.records import recorded
 from core.storage.database import Database
 from core.storage.leases import Process, alive
 from core.storage.tables import CHANGES
@@ -321,7 +322,7 @@ class Runner:
             raise
         else:
             result = answer.model_dump(mode="json", exclude_none=True)
-            await self._step(sending.change, State.WATCHING, "sent", {"answer": result}, result=result)
+            await self._step(sending.change, State.WATCHING, "sent", {"answer": recorded(result)}, result=result)
         return None
 
     async def _prepare(self, change: Change, checked: Checked, uptime: int | None) -> tuple[Change, Fence]:
