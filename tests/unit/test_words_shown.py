@@ -1,0 +1,79 @@
+"""What people are shown and the trail keeps of words that others chose, and how the product is installed."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bot.blocks.text import claimed
+from core.doctor import secret_files
+from core.hostnames import lookalike_warning
+from core.records import recorded
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.requirement("agent-names-are-claims")
+def test_an_agents_name_draws_no_emoji() -> None:
+    """Slack draws what stands between two colons."""
+    assert ":" not in claimed(":white_check_mark: 2 of 2 approved")
+
+
+@pytest.mark.requirement("lookalike-servers")
+@pytest.mark.parametrize(
+    ("hostname", "words"),
+    [
+        ("web01.example.com", ""),
+        ("web01\u200b.example.com", "not shown"),
+        ("web01\u202e.example.com", "not shown"),
+        ("w\u0435b01.example.com", "several scripts"),
+        ("\u0435\u0435", "other than a to z"),
+    ],
+)
+def test_a_name_that_reads_like_another_is_flagged(hostname: str, words: str) -> None:
+    """In plain words; an ordinary name is not."""
+    warning = lookalike_warning(hostname)
+    assert words in warning
+    assert bool(warning) == bool(words)
+
+
+@pytest.mark.requirement("sent-record-bounded")
+def test_the_trail_keeps_known_fields_of_an_answer() -> None:
+    """Neither a password nor an address to fetch something from is among them."""
+    answer = {"id": "i" * 500, "ok": True, "root_password": "x", "download": "https://x", "status": {"deep": 1}}
+    assert recorded(answer) == {"ok": True, "id": "i" * 120}
+
+
+@pytest.mark.requirement("secret-files-checked")
+@pytest.mark.parametrize(("mode", "count"), [(0o600, 0), (0o640, 0), (0o644, 1), (0o660, 1)])
+def test_the_doctor_looks_at_each_secrets_file(tmp_path: Path, mode: int, count: int) -> None:
+    """Whether others may open it."""
+    file = tmp_path / "key"
+    file.write_text("k", encoding="utf-8")
+    file.chmod(mode)
+    assert len(secret_files({"WAYSCLOUD_API_KEY_FILE": str(file)})) == count
+
+
+@pytest.mark.requirement("secret-files-checked")
+def test_the_doctor_looks_at_the_folder(tmp_path: Path) -> None:
+    """Who may write it may put another file in the place of this one."""
+    file = tmp_path / "tokens.toml"
+    file.write_text("k", encoding="utf-8")
+    file.chmod(0o600)
+    tmp_path.chmod(0o777)
+    assert [one.todo for one in secret_files({"VPSOPS_HTTP_TOKENS_FILE": str(file)})] == [f"chmod go-w {tmp_path}"]
+
+
+@pytest.mark.requirement("install-locked")
+def test_the_install_in_the_readme_fetches_nothing_unpinned() -> None:
+    """Each of its lines takes hashes or fetches nothing, and what builds is pinned to what was tested."""
+    lines = [line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if "pip install" in line]
+    assert lines
+    for line in lines:
+        assert "--require-hashes" in line or ("--no-deps" in line and "--no-build-isolation" in line), line
+    built = (ROOT / "requirements/build.txt").read_text(encoding="utf-8").partition("\n")[2]
+    tested = (ROOT / "requirements/dev.txt").read_text(encoding="utf-8")
+    pins = re.findall(r"(?m)^\S+==[^\n]*\\\n(?:    --hash=[^\n]*\n)+", built)
+    assert "hatchling" in built
+    assert "".join(pins) == built
+    assert all(pin in tested for pin in pins)
