@@ -38,8 +38,16 @@ def with_server(simulator: Simulator, entry: Entry, server: Server) -> Answer:
     if entry.operation == "get":
         return Answer(200, dialect.server(server))
     if entry.operation == "status":
-        return Answer(200, dialect.usage(server, simulator.world.time.seconds()))
+        return Answer(200, _usage(simulator, server))
     return power(simulator, entry, server)
+
+
+def _usage(simulator: Simulator, server: Server) -> Json:
+    time = simulator.world.time
+    shown = simulator.dialect.usage(server, time.seconds())
+    if server.booted is not None and shown.get("uptime_seconds"):
+        shown["uptime_seconds"] = int(time.age(server.booted))
+    return shown
 
 
 def listed(simulator: Simulator, query: Mapping[str, str]) -> Json:

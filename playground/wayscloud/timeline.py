@@ -13,6 +13,9 @@ class Timeline:
         self._speed = speed
         self._base = 0.0
         self._since = clock.monotonic()
+        self._stretches = [
+            (0.0, 0.0, 1 / speed)
+        ]  # from a world's second: its age, and the seconds of age that each adds
 
     @property
     def speed(self) -> float:
@@ -31,11 +34,29 @@ class Timeline:
         """Return the time of day in `seconds` of the world."""
         return self._clock.now() + timedelta(seconds=seconds / self._speed)
 
+    def age(self, moment: float) -> float:
+        """Return how many seconds of the clock passed since a world's second: what an uptime counts.
+
+        Clients compare uptimes with their own clocks, which do not run at the world's speed.
+        """
+        return self._at(self.seconds()) - self._at(moment)
+
+    def _at(self, moment: float) -> float:
+        if moment < 0:  # before the start the world was as old as it says
+            return moment
+        start, age, slope = next(each for each in reversed(self._stretches) if each[0] <= moment)
+        return age + (moment - start) * slope
+
     def set_speed(self, speed: float) -> None:
         """Go on from here at another speed."""
+        here = self.seconds()
+        self._stretches.append((here, self._at(here), 1 / speed))
         self._base, self._since = self.seconds(), self._clock.monotonic()
         self._speed = speed
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` of the world pass at once."""
+        """Let `seconds` of the world pass at once; uptimes grow by as much."""
+        here, speed = self.seconds(), self._speed
+        self._stretches.append((here, self._at(here), 1.0))
+        self._stretches.append((here + seconds, self._at(here) + seconds, 1 / speed))
         self._base += seconds

@@ -25,9 +25,9 @@ Ts = TypeVarTuple("Ts")
 START: Final = 1_000_000.0
 """The loop's first second: large, as a machine's own clock is that has been up for days."""
 
-QUIET_SECONDS: Final = 0.000_5
-QUIET_SHARE: Final = 0.002
-QUIET_LIMIT_SECONDS: Final = 0.02
+QUIET_SECONDS: Final = 0.000_2
+QUIET_SHARE: Final = 0.000_7
+QUIET_LIMIT_SECONDS: Final = 0.01
 """How long sockets stay silent before time jumps: loopback delivers while the sender still sends, unless the kernel
 is very busy. A longer jump (it could be a time limit that must not fire) is preceded by a longer silence."""
 

@@ -5,6 +5,8 @@ from itertools import pairwise
 import pytest
 
 from playground.wayscloud.config import SimulatorConfig
+from playground.wayscloud.timeline import Timeline
+from tests.fakes.clock import FakeClock
 from tests.unit.simulator.bench import DB, WEB, bench
 
 
@@ -64,7 +66,7 @@ async def test_a_reboot_shows_only_in_the_uptime_in_the_documented_dialect() -> 
 
 
 async def test_speed_shortens_waits_but_creation_times_stay_the_clocks() -> None:
-    """At 60, three minutes pass in three seconds, and clients can still compare creation times with their own."""
+    """At 60, three minutes pass in three seconds; clients can compare dates and uptimes with their own."""
     async with bench(SimulatorConfig(speed=60)) as sim:
         created_at = sim.clock.now()
         made = (await sim.order()).json()
@@ -73,7 +75,22 @@ async def test_speed_shortens_waits_but_creation_times_stay_the_clocks() -> None
         usage = (await sim.api.get(f"/v1/vps/{WEB}/status")).json()
     assert ready["status"] == "running"
     assert ready["created_at"] == created_at.strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert usage["uptime_seconds"] == 2592000 + 180
+    assert usage["uptime_seconds"] == 2592000 + 3
+
+
+async def test_an_uptime_counts_the_clocks_seconds_whatever_the_speed() -> None:
+    """It never falls because the speed was changed, or the world moved on; only a boot begins it anew."""
+    clock = FakeClock()
+    time = Timeline(clock, 60.0)
+    boot = time.seconds()
+    clock.advance(2)
+    time.set_speed(600.0)
+    assert time.age(boot) == pytest.approx(2)
+    clock.advance(3)
+    time.advance(1000)
+    assert time.age(boot) == pytest.approx(1005)
+    clock.advance(1)
+    assert (time.age(boot), time.age(time.seconds()), time.age(-50.0)) == pytest.approx((1006, 0, 1056))
 
 
 @pytest.mark.parametrize("wanted", ["start", "stop", "reboot"])
