@@ -113,14 +113,14 @@ CLIENT: Final = Area(
             "departure",
             "parse",
             "readers",
-            "redact",
             "regions",
             "said",
             "transport",
             "validate",
             "verdict",
         )
-    },
+    }
+    | {"core/redaction.py": ("tests/unit/wayscloud/test_words.py",)},
     (
         "tests/unit/wayscloud/test_transport_edges.py",
         "tests/unit/wayscloud",
