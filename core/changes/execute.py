@@ -46,7 +46,7 @@ BROKEN = (
 )
 UNAUTHORIZED = (
     "Nothing was sent: the audit trail does not carry its approval ({why}). "
-    "Tell whoever runs vpsops: `vpsops audit verify` shows what was altered. Ask again."
+    "Tell whoever runs vpsops: somebody wrote to the database. `vpsops audit verify` checks the trail. Ask again."
 )
 LOG = structlog.get_logger(__name__)
 

@@ -10,6 +10,9 @@ from playground.wayscloud.model import State as Really
 from tests.stateful.mortals import Mortal, Stop
 from tests.stateful.scene import LOOKED_UP, TAKEN_OVER, Scene
 
+pytestmark = pytest.mark.slow  # every point of every run: a fifth of all processor time
+
+
 POINTS = 18  # more than a run has
 
 

@@ -145,6 +145,7 @@ def test_no_module_of_these_folders_is_left_out() -> None:
     assert there - named == BESIDE
 
 
+@pytest.mark.slow  # it draws every mutant of sixty modules
 def test_each_named_survivor_is_a_mutant_of_today() -> None:
     """`make mutants` runs each; one whose line has changed is taken out, or named anew."""
     known = {mutant.ident: mutant.path for mutants in all_mutants().values() for mutant in mutants}
