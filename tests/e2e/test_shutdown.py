@@ -171,7 +171,7 @@ async def _half(url: str, ended: list[str]) -> None:
 @pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
 async def test_a_client_over_standard_streams_is_answered(tmp_path: Path, era: str) -> None:
     """The answer with the change's id is the last line, and is written before the process ends."""
-    async with stage(tmp_path) as world:
+    async with stage(tmp_path) as world, world.bot():  # which says whose account the agent's human is
         env = environ(world, VPSOPS_ACTOR="slack:U0ALICE")
         async with program(STDIO, env) as host:
             params: dict[str, Json] = {"name": "vps_stop", "arguments": {"server": "web01"}}
