@@ -108,6 +108,11 @@ def head(connection: Connection) -> tuple[int, str]:
     return (0, "") if row is None else (row.seq, row.hash)
 
 
+def hold_head(connection: Connection) -> None:
+    """Let nobody else append until the commit, so that several queries see one trail."""
+    connection.execute(sa.select(AUDIT_HEAD.c.seq).with_for_update())
+
+
 class Kind(StrEnum):
     """What is wrong with a record."""
 

@@ -51,6 +51,7 @@ class Trail:
 
 def read_trail(connection: Connection, change_id: str) -> Trail:
     """Read and verify the records of a change; raises `UnauthorizedError` where one is not as it was written."""
+    audit.hold_head(connection)  # else a record that comes between two of these queries looks like a broken link
     records = audit.read(connection, change_id=change_id, limit=MOST_RECORDS + 1)
     if len(records) > MOST_RECORDS:
         raise UnauthorizedError(f"the audit trail holds more than {MOST_RECORDS:,} records of it")

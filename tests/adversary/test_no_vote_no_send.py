@@ -94,7 +94,10 @@ async def test_a_trail_that_was_emptied_approves_nothing(stage: Stage) -> None:
     await stage.database.transact(
         lambda connection: connection.execute(sa.delete(AUDIT).where(AUDIT.c.change_id == held.id))
     )
-    await refused(stage, await force(stage, held), "holds no request")
+    ended = await force(stage, held)
+    # the recount refuses it, or whoever first sees that the trail went back leaves it to people
+    assert ended.state in {State.FAILED, State.NEEDS_PERSON}
+    assert stage.effects("stop") == 0
 
 
 @pytest.mark.requirement("no-vote-no-send")
