@@ -14,9 +14,9 @@ from bot.checks import same_name
 from bot.parts import Asking, Parts
 from bot.slack import SlackError
 from bot.votes import cast
+from core.change_reader import stale
 from core.changes.model import Change, State, Verdict
 from core.errors import InvalidInput, NotAllowed
-from core.gate import stale
 from core.operations import OPERATIONS, Risk
 
 log = structlog.get_logger(__name__)

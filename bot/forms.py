@@ -22,10 +22,10 @@ from bot.commands import OpenCreate
 from bot.parts import Asking, Parts, catalogue
 from bot.slack import Shown, SlackError
 from bot.wire import ShownView
+from core.change_reader import stale
 from core.changes.model import Change, State, Verdict
 from core.changes.voting import check
 from core.errors import VpsopsError
-from core.gate import stale
 
 TITLE: Final = "New server"
 TOO_LATE: Final = frozenset({"expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id"})

@@ -111,7 +111,7 @@ async def _subscribe(parts: Parts, asking: Asking, command: Command) -> Post:
 async def _help(parts: Parts, asking: Asking, topic: str) -> Post:
     """Say what there is and, for each operation, what this person may do from here."""
     actor = await known_actor(parts, asking)
-    found = rights(parts.core.gate.policy, actor, asking.origin.front, parts.core.clock.now())
+    found = rights(parts.core.gate.policy.latest(), actor, asking.origin.front, parts.core.clock.now())
     return help_page(topic, {name: right_words(one) for name, one in found.items()})
 
 

@@ -81,7 +81,7 @@ async def known_actor(parts: Parts, asking: Asking, *, anew: bool = False) -> Ac
     They are read `anew` where something is to be altered. The workspace counts as a group of everybody in it, so that
     "in none of them" is not "not known".
     """
-    policy = parts.core.gate.policy
+    policy = parts.core.gate.policy.latest()
     email = await parts.membership.email(asking.user, anew=anew) if policy.by_email else ""
     actor = replace(asking.actor, aliases=(email,)) if email else asking.actor
     found = await parts.membership.groups(asking.user, policy.groups, anew=anew) if policy.groups else None

@@ -20,6 +20,7 @@ from core.limits.guard import Guard
 from core.limits.load import load_limits
 from core.logs import secrets_of
 from core.policy import load_policy
+from core.policy.force import PolicyInForce
 from core.readiness import Readiness
 from core.redaction import Redactor
 from core.settings import Settings, state_directory
@@ -91,7 +92,8 @@ async def open_core(
     failure: Exception | None = None
     supervisor = Supervisor(clock)
     workspaces = load_workspaces(settings)
-    policy, limits = load_policy(settings), load_limits(settings)
+    limits = load_limits(settings)
+    in_force = PolicyInForce(load_policy(settings), limits)
     redactor = Redactor(secrets_of(settings))
     api = Wayscloud(credentials_of(settings), base_url=settings.api_url, clock=clock, redactor=redactor)
     options = postgres_options_of(settings)
@@ -107,15 +109,14 @@ async def open_core(
             clock,
             process,
             timing,
-            policy.version,
+            in_force,
             group,
             always=bool(settings.channel or workspaces.known),
-            limits=limits,
             supervisor=supervisor,
             continuity=Continuity(database, clock, process.id, head_file_of(settings)),
         )
         stewards, guard = stewards_of(settings), Guard(limits)
-        gate = Gate(database, api, clock, timing, policy, engine, stewards, guard, workspaces=workspaces)
+        gate = Gate(database, api, clock, timing, in_force, engine, stewards, guard, workspaces=workspaces)
         gate = replace(gate, accounts=accounts or AccountQuestions(database, clock), redactor=redactor)
         outbox = Outbox(database, process.id, clock)
         try:

@@ -19,7 +19,7 @@ from core.clock import Clock
 from core.continuity import Continuity
 from core.errors import StorageError
 from core.fleet import Fleet
-from core.limits.model import UNLIMITED, Limits
+from core.policy.force import PolicyInForce
 from core.retention import Retention
 from core.storage.database import Database
 from core.storage.leases import Process
@@ -48,11 +48,10 @@ class Engine:
         clock: Clock,
         process: Process,
         timing: Timing,
-        policy: str,
+        policy: PolicyInForce,
         group: TaskGroup,
         *,
         always: bool = False,
-        limits: Limits = UNLIMITED,
         supervisor: Supervisor | None = None,
         continuity: Continuity | None = None,
     ) -> None:
@@ -71,7 +70,7 @@ class Engine:
         self._watcher = Watcher(
             database, work, clock, process, timing, self.fleet, always, self.supervisor.recorder(POLLER)
         )
-        self._runner = Runner(database, work, clock, process, timing, policy, self.look_soon, limits, self.continuity)
+        self._runner = Runner(database, work, clock, process, timing, policy, self.look_soon, self.continuity)
         self._keeper = Keeper(
             database,
             clock,

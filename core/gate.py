@@ -5,49 +5,58 @@ or anything is sent. Confirmations and votes are checked here and nowhere else; 
 in the background and is followed by its id.
 """
 
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
-from pydantic import ValidationError
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from core import audit, pause
 from core.accounts import AccountDirectory
-from core.changes import outbox, pages, store, voting
+from core.change_reader import ChangeReader
+from core.changes import pages, store
 from core.changes.attention import first_attention
-from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Json, Ruling, State, Target, Verdict, Vote
+from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Json, Ruling, Target, Verdict
 from core.changes.preview import Preview, preview, target_of
 from core.clock import Clock
 from core.engine import Engine
-from core.errors import InvalidInput, NotAllowed, StaleChange, UnreadableRowError, VpsopsError
+from core.errors import NotAllowed, UnreadableRowError, VpsopsError
 from core.limits import ledger
 from core.limits.guard import Guard, out_of_sight, told_of
 from core.limits.ledger import LimitReached
 from core.limits.look import look
-from core.limits.model import Account, Exceeded
+from core.limits.model import Account, Exceeded, Limits
 from core.limits.reach import Sight
-from core.operations import OPERATIONS, Operation
+from core.operations import Operation
 from core.operations.refs import find_server
 from core.operations.registry import Arguments, ServerArguments
 from core.pause import AgentsPaused, Flip, Pause
-from core.policy import Facts, Policy
-from core.records import asked_for, clean_actor, clean_request, not_allowed, person, requested, worded
+from core.policy import Policy
+from core.policy.force import PolicyInForce
+from core.records import asked_for, clean_actor, clean_request, not_allowed, requested, worded
 from core.redaction import Redactor
-from core.refusals import identify, paused_refusal, refusal_of
+from core.refusals import Identified, identify, paused_refusal, refusal_of
 from core.requests import Done, Outcome, Refused, Request, outcome_of
 from core.storage.database import Database
 from core.storage.tables import CHANGES
+from core.submission import checked, facts, new_change, operation_named
 from core.timing import Timing
+from core.votes import Votes, Word
 from core.wayscloud.client import Wayscloud
 from core.workspaces import Workspaces
 
 LOG = structlog.get_logger(__name__)
-MIN_DIGEST = 16
 LIST_LIMIT = 200
+
+
+class PolicyReplacedError(Exception):
+    """Another policy is in force than the one that a change was decided by; carries it."""
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__(policy.version)
+        self.policy = policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,7 @@ class Gate:
     api: Wayscloud
     clock: Clock
     timing: Timing
-    policy: Policy
+    policy: PolicyInForce
     engine: Engine
     stewards: Approvers = field(default_factory=Approvers)  # who sees approvals: may resume agents and settle changes
     guard: Guard = field(default_factory=Guard)
@@ -91,17 +100,27 @@ class Gate:
         if identified.refusal is not None:
             return await self._on_record(request, identified.refusal)
         seen = await preview(self.api.for_work(), operation, arguments)
-        ruling = self.policy.decide(facts(operation, request, seen.target, seen.monthly, self.clock.now()))
+        policy = self.policy.latest()
+        while True:
+            try:
+                return await self._decide_by(policy, operation, identified, seen)
+            except PolicyReplacedError as error:  # between its decision and its storing
+                policy = error.policy
+
+    async def _decide_by(self, policy: Policy, operation: Operation, identified: Identified, seen: Preview) -> Outcome:
+        request, now = identified.request, self.clock.now()
+        ruling = policy.decide(facts(operation, request, seen.target, seen.monthly, now))
         ruling = self.workspaces.ruling_of(ruling, request.origin.team)
         refusal = refusal_of(ruling, identified)
         if refusal is not None:
             await self._audit_refusal(request, seen, ruling, refusal)
             return refusal
-        exceeded = self._off_limits(seen.target, request.actor)
+        limits = self.policy.latest_limits()
+        exceeded = self._off_limits(seen.target, request.actor, limits)
         if exceeded is not None:
             return await self.limited(request, exceeded)
-        account = await look(self.api.only(None).for_work(), self.guard.limits, operation, named=self.sight)
-        change = new_change(operation, request, seen, ruling, self.clock.now(), self.timing)
+        account = await look(self.api.only(None).for_work(), limits, operation, named=self.sight)
+        change = new_change(operation, request, seen, ruling, now, self.timing)
         return await self._store(change, request, seen, account)
 
     async def _known(self, request: Request) -> Outcome | None:
@@ -109,7 +128,7 @@ class Gate:
         if not request.key:
             return None
         known = await self.database.read(lambda connection: store.by_key(connection, request.key))
-        return None if known is None else outcome_of(self._seen(known))
+        return None if known is None else outcome_of(self._reader.visible(known))
 
     async def _read(self, operation: Operation, arguments: Arguments, request: Request) -> Outcome:
         target: Target | None = None
@@ -117,7 +136,7 @@ class Gate:
         if isinstance(arguments, ServerArguments):
             target = target_of(find_server(arguments.server, await api.list_servers()))
             arguments = ServerArguments(server=target.id)
-        ruling = self.policy.decide(facts(operation, request, target, None, self.clock.now()))
+        ruling = self.policy.latest().decide(facts(operation, request, target, None, self.clock.now()))
         if ruling.decision is not Decision.ALLOW:
             refusal = Refused(
                 reason=f"The policy does not let you run {operation.name} here. {ruling.reason}".strip(),
@@ -135,8 +154,12 @@ class Gate:
         await self.engine.start()
 
         def work(connection: Connection) -> None:
+            policy = self.policy.read(connection)
+            if policy.version != change.ruling.policy:
+                raise PolicyReplacedError(policy)
             self._insert(connection, change, request, seen)
-            ledger.check_stored(connection, self.guard.limits, change, account, self.clock.now())
+            limits = self.policy.read_limits(connection)
+            ledger.check_stored(connection, limits, change, account, self.clock.now())
             self.engine.claim(connection, change)
 
         try:
@@ -200,9 +223,9 @@ class Gate:
         await self.database.transact(lambda connection: audit.append(connection, now, "refused", None, body))
         return refusal
 
-    def _off_limits(self, target: Target, actor: Actor) -> Exceeded | None:
+    def _off_limits(self, target: Target, actor: Actor, limits: Limits) -> Exceeded | None:
         hidden = None if target.id else out_of_sight(self.sight, target.hostname)
-        return hidden or self.guard.limits.protects(target, actor)
+        return hidden or limits.protects(target, actor)
 
     async def _in_the_way(self, change: Change, request: Request) -> Outcome:
         """The key or the server is taken: the same request again, or another change is first."""
@@ -216,7 +239,7 @@ class Gate:
         except UnreadableRowError as error:  # no id: it may be another workspace's
             return Refused("Another change is first on this server, unreadable by this version.", hint=error.hint)
         if same is not None:
-            return outcome_of(self._seen(same))
+            return outcome_of(self._reader.visible(same))
         if first is None:  # it ended this instant
             return Refused("Another change was just finished on this server.", hint="Ask again.")
         if not self.workspaces.shows(first, self.team):
@@ -233,20 +256,8 @@ class Gate:
         Raises `NotAllowed` for anybody else, `StaleChange` when the change is not held any more or
         another thing was shown, `UnknownChange`.
         """
-
-        def work(connection: Connection) -> Change:
-            change = self._held(connection, change_id, digest)
-            pause.check(connection, change.actor)
-            if change.ruling.decision is not Decision.CONFIRM:
-                raise NotAllowed("This change needs other people's approval.", hint="It cannot be confirmed.")
-            if not actor.same_human(change.actor):
-                raise NotAllowed(f"Only {change.actor.shown} can confirm this change.")
-            words = self._words(evidence)
-            body = {"by": self._person(actor), "evidence": words}
-            now = self.clock.now()
-            return store.step(connection, change, State.APPROVED, now, event="confirmed", body=body, confirmed=words)
-
-        return await self._decide(change_id, actor, work)
+        word = Word(actor, digest, evidence=evidence)
+        return await self._decide(change_id, actor, lambda one: self._votes.confirm(one, change_id, word))
 
     async def vote(  # noqa: PLR0913 - one vote, all of it named
         self, change_id: str, voter: Actor, verdict: Verdict, digest: str, *, reason: str = "", evidence: str = ""
@@ -256,50 +267,13 @@ class Gate:
         `voter.groups` holds the groups and channels the voter was found in at the click, `evidence`
         how. Raises `NotAllowed` with the reason, `StaleChange`, `UnknownChange`.
         """
-
-        def work(connection: Connection) -> Change:
-            change = self._held(connection, change_id, digest)
-            voting.check(change, voter)
-            if verdict is Verdict.APPROVE:
-                pause.check(connection, change.actor)
-            by = clean_actor(voter, self.redactor)
-            vote = Vote(by, verdict, self._words(reason), self._words(evidence), self.clock.now())
-            store.add_vote(connection, change.id, vote)
-            counted = self._count(connection, change, vote)
-            return replace(counted, votes=(*counted.votes, vote))
-
-        return await self._decide(change_id, voter, work)
-
-    def _count(self, connection: Connection, change: Change, vote: Vote) -> Change:
-        now = self.clock.now()
-        by, said = person(vote.voter), vote.verdict.value
-        among = voting.names_among(change, vote.voter)
-        body = {"by": by, "verdict": said, "among": among, "reason": vote.reason, "evidence": vote.evidence}
-        match voting.tally(change, vote):
-            case State.DENIED:
-                note = f"Denied by {vote.voter.shown}."
-                outbox.put_notice(connection, change.id, "denied", now)
-                return store.step(connection, change, State.DENIED, now, event="denied", body=body, note=note)
-            case State.APPROVED:
-                return store.step(connection, change, State.APPROVED, now, event="approved", body=body)
-            case _:
-                return store.amend(connection, change, now, event="voted", body=body)
+        word = Word(voter, digest, reason, evidence)
+        return await self._decide(change_id, voter, lambda one: self._votes.vote(one, change_id, word, verdict))
 
     async def cancel(self, change_id: str, actor: Actor, *, reason: str = "") -> Change:
         """Withdraw one's own change before it is sent; raises `NotAllowed`, `StaleChange`, `UnknownChange`."""
-
-        def work(connection: Connection) -> Change:
-            change = self._load(connection, change_id, lock=True)
-            if not actor.same_human(change.actor):
-                raise NotAllowed(f"Only {change.actor.shown} can cancel this change.")
-            if change.state not in {State.HELD, State.APPROVED}:
-                raise stale(change)
-            body = {"by": self._person(actor), "reason": self._words(reason)}
-            return store.step(
-                connection, change, State.CANCELLED, self.clock.now(), event="cancelled", body=body, note="Cancelled."
-            )
-
-        return await self._allowed(change_id, actor, work)
+        word = Word(actor, reason=reason)
+        return await self._allowed(change_id, actor, lambda one: self._votes.cancel(one, change_id, word))
 
     async def resolve(self, change_id: str, actor: Actor, *, happened: bool, evidence: str = "") -> Change:
         """Let a person settle what no look-up could: it happened, or it did not.
@@ -307,18 +281,8 @@ class Gate:
         The asker's human may, and whoever may approve the change (`voting.settlers`), with `actor.groups` and
         `evidence` as for a vote. Raises `NotAllowed` for anybody else, `StaleChange` unless it waits for a person.
         """
-
-        def work(connection: Connection) -> Change:
-            change = self._load(connection, change_id, lock=True)
-            if change.state is not State.NEEDS_PERSON:
-                raise stale(change)
-            voting.check_settler(change, actor, self.stewards)
-            after = State.SUCCEEDED if happened else State.FAILED
-            who = clean_actor(actor, self.redactor).shown
-            note = f"{who} looked: it {'happened' if happened else 'did not happen'}."
-            body = {"by": self._person(actor), "happened": happened, "evidence": self._words(evidence)}
-            return store.step(connection, change, after, self.clock.now(), event="resolved", body=body, note=note)
-
+        word = Word(actor, evidence=evidence)
+        work = partial(self._votes.resolve, change_id=change_id, word=word, happened=happened)
         return await self._allowed(change_id, actor, work)
 
     async def agents_paused(self) -> Pause:
@@ -334,8 +298,8 @@ class Gate:
         `actor.groups` and `evidence` are as for a vote, `seen` is the time of the pause that was shown, in
         seconds since 1970. Raises `NotAllowed` for an agent and for whoever may not resume, `StaleChange`.
         """
-        by, words = clean_actor(actor, self.redactor), self._words(reason)
-        asked = Flip(Pause(paused, by, self.clock.now(), words), self._words(evidence), seen)
+        by, words = clean_actor(actor, self.redactor), worded(self.redactor.text(reason))
+        asked = Flip(Pause(paused, by, self.clock.now(), words), worded(self.redactor.text(evidence)), seen)
         return await self.database.transact(lambda connection: pause.flip(connection, asked, self.stewards))
 
     async def _while_paused(self, request: Request) -> Refused | None:
@@ -349,7 +313,7 @@ class Gate:
 
     async def get(self, change_id: str) -> Change:
         """Return a change; raises `UnknownChange`."""
-        return await self.database.read(lambda connection: self._load(connection, change_id))
+        return await self._reader.get(change_id)
 
     async def changes(self, *, open_only: bool = False, actor: Actor | None = None, limit: int = 20) -> list[Change]:
         """Return changes, newest first."""
@@ -358,49 +322,19 @@ class Gate:
 
     async def page_of_changes(self, wanted: pages.Query) -> pages.ChangePage:
         """Return a page of changes, newest first; where few of many are wanted it may be short, and more may follow."""
-        found = await self.database.read(lambda connection: pages.page(connection, wanted, self._shows))
-        whole = not self.sight and not self.teams  # whose an unreadable change is cannot be told
-        return found if whole else replace(found, unreadable=())
-
-    def _shows(self, change: Change) -> bool:
-        seen = self.sight.sees(change.target.id, change.target.hostname)
-        return seen and self.workspaces.shows(change, self.team)
-
-    def _load(self, connection: Connection, change_id: str, *, lock: bool = False) -> Change:
-        return self._seen(store.load(connection, change_id, lock=lock))
-
-    def _seen(self, change: Change) -> Change:
-        if not self._shows(change):
-            raise store.unknown(change.id)
-        return change
+        return await self._reader.page(wanted)
 
     async def wait(self, change_id: str, *, seconds: float, until: Callable[[Change], bool] | None = None) -> Change:
         """Return the change once `until` holds (by default: nothing more happens soon), or after `seconds`."""
-        reached = until or at_rest
-        give_up = self.clock.monotonic() + seconds
-        while True:
-            mark = self.database.signals.mark(outbox.topic_of(change_id))
-            change = await self.get(change_id)
-            left = give_up - self.clock.monotonic()
-            if reached(change) or left <= 0:
-                return change
-            await self.database.signals.wait(min(left, 5.0), since=mark)
+        return await self._reader.wait(change_id, seconds=seconds, until=until)
 
-    def _words(self, text: str) -> str:
-        return worded(self.redactor.text(text))
+    @property
+    def _reader(self) -> ChangeReader:
+        return ChangeReader(self.database, self.clock, self.sight, self.workspaces, self.team)
 
-    def _person(self, actor: Actor) -> dict[str, Json]:
-        return person(clean_actor(actor, self.redactor))
-
-    def _held(self, connection: Connection, change_id: str, digest: str) -> Change:
-        change = self._load(connection, change_id, lock=True)
-        if change.state is not State.HELD:
-            raise stale(change)
-        if change.expires_at is not None and self.clock.now() >= change.expires_at:
-            raise StaleChange(f"{change.id} has expired. Nothing was done.", hint="Ask again if it is still wanted.")
-        if len(digest) < MIN_DIGEST or not change.digest.startswith(digest):
-            raise StaleChange("This is not what was shown last.", hint="Look at the newest card.")
-        return change
+    @property
+    def _votes(self) -> Votes:
+        return Votes(self._reader, self.clock, self.redactor, self.stewards)
 
     async def _decide(self, change_id: str, actor: Actor, work: Callable[[Connection], Change]) -> Change:
         await self.engine.start()
@@ -421,78 +355,3 @@ class Gate:
         by = clean_actor(actor, self.redactor)
         body, now = not_allowed(change_id, by, self.team, error), self.clock.now().timestamp()
         await self.database.transact(lambda connection: audit.append(connection, now, "refused", None, body))
-
-
-def operation_named(name: str) -> Operation:
-    """Return an operation of the registry; raises `InvalidInput`."""
-    operation = OPERATIONS.get(name)
-    if operation is None:
-        raise InvalidInput(f"There is no operation {name[:40]!r}.", hint=f"There are {', '.join(OPERATIONS)}.")
-    return operation
-
-
-def checked(operation: Operation, arguments: Mapping[str, Json]) -> Arguments:
-    """Validate arguments; raises `InvalidInput` naming the first that is wrong."""
-    try:
-        return operation.arguments.model_validate(dict(arguments))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"])[:60] or "arguments"
-        known = ", ".join(operation.arguments.model_fields) or "none"
-        raise InvalidInput(f"{where}: {first['msg']}.", hint=f"{operation.name} takes: {known}.") from None
-
-
-def facts(operation: Operation, request: Request, target: Target | None, monthly: float | None, now: datetime) -> Facts:
-    """Collect what the policy may look at."""
-    return Facts(
-        operation=operation.name,
-        risk=operation.risk,
-        actor=request.actor,
-        origin=request.origin.front,
-        now=now,
-        target=target,
-        region=target.region if target else "",
-        cost=monthly,
-    )
-
-
-def new_change(  # noqa: PLR0913 - everything a change is made of
-    operation: Operation, request: Request, seen: Preview, ruling: Ruling, now: datetime, timing: Timing
-) -> Change:
-    """Make the change that a decided request becomes."""
-    held = ruling.decision in {Decision.CONFIRM, Decision.APPROVE}
-    return Change(
-        id=f"chg_{secrets.token_hex(6)}",
-        version=1,
-        state=State.HELD if held else State.APPROVED,
-        operation=operation.name,
-        arguments=seen.arguments,
-        target=seen.target,
-        actor=request.actor,
-        origin=request.origin,
-        reason=worded(request.reason),
-        ruling=ruling,
-        digest=seen.digest(ruling.policy),
-        created_at=now,
-        expires_at=now + timedelta(seconds=life(ruling, timing)) if held else None,
-        updated_at=now,
-        cost=seen.cost,
-        effect=operation.effect,
-    )
-
-
-def life(ruling: Ruling, timing: Timing) -> float:
-    """Return the seconds a hold waits for people."""
-    if ruling.decision is Decision.CONFIRM:
-        return timing.confirm_seconds
-    return ruling.expires or timing.approve_seconds
-
-
-def at_rest(change: Change) -> bool:
-    """Say whether nothing more happens to a change soon without a person."""
-    return change.state.final or change.overdue or change.state is State.NEEDS_PERSON
-
-
-def stale(change: Change) -> StaleChange:
-    """The error for a click on what has moved on."""
-    return StaleChange(f"{change.id} is {change.state.value.replace('_', ' ')} already.", hint="Nothing was done now.")

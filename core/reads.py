@@ -7,8 +7,9 @@ import anyio
 from core.changes.model import Decision, Target
 from core.changes.preview import target_of
 from core.errors import NotAllowed
-from core.gate import Gate, facts, operation_named
+from core.gate import Gate
 from core.requests import Request
+from core.submission import facts, operation_named
 from core.timing import DETAIL_SECONDS
 from core.wayscloud.errors import WayscloudError
 from core.wayscloud.models import Listing, Server
@@ -19,14 +20,14 @@ AT_ONCE = 4
 def may_read(gate: Gate, request: Request, target: Target | None = None) -> bool:
     """Say whether the policy lets somebody run a read now, on a server that is known already."""
     operation = operation_named(request.operation)
-    ruling = gate.policy.decide(facts(operation, request, target, None, gate.clock.now()))
+    ruling = gate.policy.latest().decide(facts(operation, request, target, None, gate.clock.now()))
     return operation.reads and ruling.decision is Decision.ALLOW
 
 
 def may_ask(gate: Gate, request: Request, target: Target) -> bool:
     """Say whether the policy would not refuse somebody this on a server; what else it asks of people, it says then."""
     operation = operation_named(request.operation)
-    ruling = gate.policy.decide(facts(operation, request, target, None, gate.clock.now()))
+    ruling = gate.policy.latest().decide(facts(operation, request, target, None, gate.clock.now()))
     return ruling.decision is Decision.ALLOW or (not operation.reads and ruling.decision is not Decision.DENY)
 
 

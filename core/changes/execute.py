@@ -7,7 +7,7 @@ all. A write that this process was too slow for is no failure of the change, whi
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -29,9 +29,10 @@ from core.errors import InvalidInput, StaleChange, StorageError, UnreadableRowEr
 from core.limits import ledger
 from core.limits.ledger import LimitReached
 from core.limits.look import look
-from core.limits.model import UNLIMITED, Account, Limits
+from core.limits.model import Account
 from core.operations import OPERATIONS
 from core.pause import AgentsPaused
+from core.policy.force import PolicyInForce
 from core.records import recorded
 from core.storage.database import Database
 from core.storage.leases import Process, alive
@@ -101,9 +102,8 @@ class Runner:
     clock: Clock
     process: Process
     timing: Timing
-    policy: str  # the version in force here
+    policy: PolicyInForce
     sent: Callable[[], None]  # called when there is something to watch
-    limits: Limits = field(default=UNLIMITED)
     continuity: Continuity | None = None
 
     async def run(self, change_id: str, claim: Claim | None = None) -> None:
@@ -243,17 +243,18 @@ class Runner:
         operation, begun = OPERATIONS[change.operation], self.clock.monotonic()
         try:
             seen = await look_again(self.api, operation, change.arguments)
-            account = await look(self.api, self.limits, operation)
+            account = await look(self.api, self.policy.latest_limits(), operation)
         except InvalidInput as error:
             await self._supersede(change, error.message)
             return None
         except provider_errors.WayscloudError as error:
             await self._end(change, State.FAILED, "not_sent", f"Nothing was sent: {error.message}")
             return None
-        if seen.digest(self.policy) != change.digest:
-            await self._supersede(change, difference(change, seen, self.policy))
+        version = self.policy.latest().version
+        if seen.digest(version) != change.digest:
+            await self._supersede(change, difference(change, seen, version))
             return None
-        protected = self.limits.protects(seen.target, change.actor)
+        protected = self.policy.latest_limits().protects(seen.target, change.actor)
         if protected is not None:
             raise LimitReached(protected)
         return Checked(seen, account, begun)
@@ -281,7 +282,7 @@ class Runner:
                 last_uptime=uptime,
                 sends=CHANGES.c.sends + 1,
             )
-            ledger.check_sending(connection, self.limits, change, checked.account, now)
+            ledger.check_sending(connection, self.policy.read_limits(connection), change, checked.account, now)
             return sending, self.clock.monotonic()  # before the commit: a process may be paused right after it
 
         sending, stored = await self.database.transact(work)

@@ -37,6 +37,7 @@ def check_stored(
     """Raise `LimitReached` unless a change that was just stored keeps within the limits with all that is open."""
     if limits.max_changes_per_hour is not None:
         _raise(too_often(limits, _asked_at(connection, change, now), now.timestamp()))
+    _check_counted(limits, change, account)
     if account is not None and change.operation in BILLED:
         open_ones = _creates(connection, sa.or_(CHANGES.c.lock.is_not(None), _under_way()), now)
         _raise(too_many(limits, account, open_ones) or too_dear(limits, account, open_ones))
@@ -49,9 +50,18 @@ def check_sending(
 
     What only waits for people does not count here: it was counted when it was stored, and may never come.
     """
+    _check_counted(limits, change, account)
     if account is not None and change.operation in BILLED:
         left = _creates(connection, _under_way(), now)
         _raise(too_many(limits, account, left) or too_dear(limits, account, left))
+
+
+def _check_counted(limits: Limits, change: Change, account: Account | None) -> None:
+    """Raise `LimitReached` where a limit was set since the account was looked at, and it was not counted for it."""
+    if limits.about_creates and change.operation in BILLED and account is None:
+        name = "max_servers" if limits.max_servers is not None else "max_monthly_spend"
+        why = "it was set a moment ago, and the servers were not counted for it."
+        raise LimitReached(Exceeded(name, "new", why, "Ask again."))
 
 
 def _under_way() -> sa.ColumnElement[bool]:

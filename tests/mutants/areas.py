@@ -33,6 +33,8 @@ GATE: Final = Area(
     {
         "core/gate.py": (f"{CORE}/test_gate_edges.py", f"{CORE}/test_gate.py", f"{CORE}/test_limits.py"),
         "core/pause.py": (f"{CORE}/test_pause.py",),
+        "core/submission.py": (f"{CORE}/test_gate_edges.py", f"{CORE}/test_gate.py"),
+        "core/votes.py": (f"{CORE}/test_gate_edges.py", f"{CORE}/test_gate.py", f"{CORE}/test_resolve.py"),
         "core/records.py": (f"{CORE}/test_record_edges.py",),
         "core/operations/refs.py": (f"{CORE}/test_reference_edges.py",),
         "core/operations/servers.py": (f"{CORE}/test_reference_edges.py", f"{CORE}/test_lookup_edges.py"),

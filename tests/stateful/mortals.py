@@ -12,6 +12,8 @@ import httpx
 from core.changes.execute import Runner
 from core.changes.keeper import Keeper
 from core.errors import StorageError
+from core.policy import Policy
+from core.policy.force import PolicyInForce
 from core.storage import Connection, Database
 from core.storage.engines import Pools
 from core.storage.leases import Process
@@ -129,7 +131,7 @@ class Glance(Watcher):
 class Mortal:
     """One process: the test lets it do one thing at a time, and stops it in the middle."""
 
-    def __init__(self, pools: Pools, app: SimulatorApp, clock: HastyClock, timing: Timing, policy: str) -> None:
+    def __init__(self, pools: Pools, app: SimulatorApp, clock: HastyClock, timing: Timing, version: str) -> None:
         self.life = Life()
         self.database = MortalDatabase(pools, clock, self.life)
         self.api = Wayscloud(
@@ -142,6 +144,7 @@ class Mortal:
         self.process = Process(self.database, clock, "worker")
         self.running: set[str] = set()
         self.wanted: list[str] = []  # what its keeper asked it to run
+        policy = PolicyInForce(Policy((), version))
         self.runner = Runner(self.database, self.api, clock, self.process, timing, policy, lambda: None)
         self.watcher = Glance(self.database, self.api, clock, self.process, timing)
         self.keeper = Keeper(

@@ -15,11 +15,11 @@ from core import audit
 from core.changes import store
 from core.changes.model import Change, Decision, Ruling, State
 from core.changes.preview import preview
-from core.gate import checked
 from core.operations import OPERATIONS
 from core.storage import Connection, schema
 from core.storage.engines import open_pools
 from core.storage.tables import CHANGES
+from core.submission import checked
 from core.timing import DEFAULT_TIMING
 from playground.wayscloud.app import create_app
 from playground.wayscloud.config import SimulatorConfig

@@ -185,7 +185,8 @@ class Gate:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Actor, str]] = []
-        self.policy = SimpleNamespace(by_email=True, groups=("S0WEB",))
+        policy = SimpleNamespace(by_email=True, groups=("S0WEB",))
+        self.policy = SimpleNamespace(latest=lambda: policy)
         self.stewards = Approvers(channels=("C0OPS",))
 
     async def vote(self, _: str, voter: Actor, *__: Any, evidence: str = "", **___: Any) -> None:
@@ -262,7 +263,8 @@ async def test_a_person_is_known_with_groups_and_address_where_a_rule_is_about_s
     slack.answers["usergroups.users.list"] = SlackError("x", "missing_scope")
     assert (await known_actor(parts, ASKING, anew=True)).groups == ()
     slack.asked.clear()
-    parts.core.gate.policy = SimpleNamespace(by_email=False, groups=())
+    nobody = SimpleNamespace(by_email=False, groups=())
+    parts.core.gate.policy = SimpleNamespace(latest=lambda: nobody)
     assert (await known_actor(parts, ASKING)) == ASKING.actor
     assert slack.asked == []
 

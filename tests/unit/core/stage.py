@@ -16,6 +16,7 @@ from core.gate import Gate
 from core.limits.guard import Guard
 from core.limits.model import UNLIMITED, Limits
 from core.policy import Policy, parse_policy
+from core.policy.force import PolicyInForce
 from core.records import person
 from core.requests import Held, Request
 from core.storage import Connection, Database, open_database
@@ -194,13 +195,14 @@ async def staged(
         anyio.create_task_group() as group,
     ):
         process = Process(database, clock, setup.front)
-        engine = Engine(database, api, clock, process, setup.timing, setup.policy.version, group, limits=setup.limits)
+        in_force = PolicyInForce(setup.policy, setup.limits)
+        engine = Engine(database, api, clock, process, setup.timing, in_force, group)
         gate = Gate(
             database,
             api,
             clock,
             setup.timing,
-            setup.policy,
+            in_force,
             engine,
             guard=Guard(setup.limits),
             accounts=EVERYBODY,

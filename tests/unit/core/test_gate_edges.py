@@ -11,13 +11,13 @@ import sqlalchemy as sa
 from core.changes.model import Actor, ActorKind, Change, Decision, Ruling, State, Verdict
 from core.changes.pages import Query
 from core.errors import NotAllowed, StaleChange, UnknownChange
-from core.gate import life
 from core.limits.reach import Sight
 from core.policy import parse_policy
 from core.policy.facts import Servers
 from core.refusals import Identified, refusal_of
 from core.requests import Done, Held, Refused, Request
 from core.storage.tables import CHANGES
+from core.submission import life
 from core.timing import DEFAULT_TIMING
 from core.workspaces import Workspaces
 from playground.wayscloud.serve import SimulatorHandle

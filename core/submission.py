@@ -1,0 +1,82 @@
+"""What a request is made into before it is decided and stored: an operation, checked arguments, facts, a change."""
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from pydantic import ValidationError
+
+from core.changes.model import Change, Decision, Json, Ruling, State, Target
+from core.changes.preview import Preview
+from core.errors import InvalidInput
+from core.operations import OPERATIONS, Operation
+from core.operations.registry import Arguments
+from core.policy import Facts
+from core.records import worded
+from core.requests import Request
+from core.timing import Timing
+
+
+def operation_named(name: str) -> Operation:
+    """Return an operation of the registry; raises `InvalidInput`."""
+    operation = OPERATIONS.get(name)
+    if operation is None:
+        raise InvalidInput(f"There is no operation {name[:40]!r}.", hint=f"There are {', '.join(OPERATIONS)}.")
+    return operation
+
+
+def checked(operation: Operation, arguments: Mapping[str, Json]) -> Arguments:
+    """Validate arguments; raises `InvalidInput` naming the first that is wrong."""
+    try:
+        return operation.arguments.model_validate(dict(arguments))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])[:60] or "arguments"
+        known = ", ".join(operation.arguments.model_fields) or "none"
+        raise InvalidInput(f"{where}: {first['msg']}.", hint=f"{operation.name} takes: {known}.") from None
+
+
+def facts(operation: Operation, request: Request, target: Target | None, monthly: float | None, now: datetime) -> Facts:
+    """Collect what the policy may look at."""
+    return Facts(
+        operation=operation.name,
+        risk=operation.risk,
+        actor=request.actor,
+        origin=request.origin.front,
+        now=now,
+        target=target,
+        region=target.region if target else "",
+        cost=monthly,
+    )
+
+
+def new_change(  # noqa: PLR0913 - everything a change is made of
+    operation: Operation, request: Request, seen: Preview, ruling: Ruling, now: datetime, timing: Timing
+) -> Change:
+    """Make the change that a decided request becomes."""
+    held = ruling.decision in {Decision.CONFIRM, Decision.APPROVE}
+    return Change(
+        id=f"chg_{secrets.token_hex(6)}",
+        version=1,
+        state=State.HELD if held else State.APPROVED,
+        operation=operation.name,
+        arguments=seen.arguments,
+        target=seen.target,
+        actor=request.actor,
+        origin=request.origin,
+        reason=worded(request.reason),
+        ruling=ruling,
+        digest=seen.digest(ruling.policy),
+        created_at=now,
+        expires_at=now + timedelta(seconds=life(ruling, timing)) if held else None,
+        updated_at=now,
+        cost=seen.cost,
+        effect=operation.effect,
+    )
+
+
+def life(ruling: Ruling, timing: Timing) -> float:
+    """Return the seconds a hold waits for people."""
+    if ruling.decision is Decision.CONFIRM:
+        return timing.confirm_seconds
+    return ruling.expires or timing.approve_seconds
