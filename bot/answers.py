@@ -12,7 +12,7 @@ from bot.blocks.build import Post, for_everyone
 from bot.blocks.catalogue import plans_table, regions_table, systems_table
 from bot.blocks.notes import error_note, note, suggestions, with_link
 from bot.blocks.servers import Asked, choice, server_details, server_page, shareable, usage_page
-from bot.blocks.text import flat, person
+from bot.blocks.text import person
 from bot.links import links_to
 from bot.parts import Asking, Parts, read, submit
 from core.changes.model import Change, Decision, Json
@@ -21,6 +21,7 @@ from core.errors import AmbiguousServer, UnknownServer, VpsopsError
 from core.operations.catalogue import OsTemplates, Plans, Regions
 from core.operations.servers import ServerList
 from core.requests import Done, Held, Refused
+from core.text import one_line
 from core.wayscloud.models import Server, Usage
 
 PATIENCE: Final = 4.0
@@ -167,4 +168,4 @@ def wanted_of(value: Mapping[str, Any], *, replace: bool, everyone: bool = False
     operation, arguments = value.get("op"), value.get("args")
     if not isinstance(operation, str) or not isinstance(arguments, dict):
         return None
-    return Wanted(operation, arguments, flat(str(value.get("why", "")), 500), replace, everyone)
+    return Wanted(operation, arguments, one_line(str(value.get("why", "")), 500), replace, everyone)

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from bot.blocks.text import flat
 from core.errors import InvalidInput
+from core.text import one_line
 from core.wayscloud.validate import validate_hostname, validate_ssh_key
 
 MAX_KEYS = 20
@@ -27,12 +27,12 @@ def name_errors(typed: str, wanted: str) -> Mapping[str, str]:
     """Return what is wrong with a server's name that was typed to agree to its end."""
     if same_name(typed, wanted):
         return {}
-    return {"name": f"That is not its name. Type {flat(wanted, 253)}."}
+    return {"name": f"That is not its name. Type {one_line(wanted, 253)}."}
 
 
 def same_name(typed: str, wanted: str) -> bool:
     """Say whether somebody typed this very name; case and spaces around it do not matter."""
-    return bool(wanted.strip()) and flat(typed, 253).casefold() == flat(wanted, 253).casefold()
+    return bool(wanted.strip()) and one_line(typed, 253).casefold() == one_line(wanted, 253).casefold()
 
 
 def keys_of(text: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from bot.blocks.build import FALLBACK, Block, Post, plain, section
-from bot.blocks.text import bound
+from core.text import bound
 
 Surface = Literal["message", "modal", "home"]
 

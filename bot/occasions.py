@@ -7,11 +7,11 @@ from typing import Final, Self
 
 from bot.blocks.cards import asked_by, result_server
 from bot.blocks.notices import words_of_change
-from bot.blocks.text import flat
 from core.changes.model import Change, Json
 from core.changes.outbox import News
 from core.settings import Settings
 from core.subscriptions import WITHOUT_THRESHOLD, Event, Subscription
+from core.text import one_line
 
 URGENT: Final = frozenset({"failed", "needs_person", "provider_unreachable", "provider_refuses_key", "provider_back"})
 """What passes quiet hours: what somebody may have to act on at night, and the word that it is over."""
@@ -69,7 +69,7 @@ def of_change(change: Change, event: str, now: datetime) -> Occasion | None:
         return None
     made = result_server(change.result)
     ident = change.target.id or (made.id if made else "")
-    words = flat(words_of_change(change, event, now), TEXT)
+    words = one_line(words_of_change(change, event, now), TEXT)
     foot = f"Asked for by {asked_by(change)}"
     return Occasion(events, Item(words, ident, change.target.hostname, foot, change.id), event in URGENT)
 
@@ -78,7 +78,7 @@ def of_event(payload: Mapping[str, Json]) -> list[Occasion]:
     """Return what an event of the watcher is to channels; nothing for an event that nobody subscribes to."""
     event = str(payload.get("event", ""))
     if event in PROVIDER:
-        item = Item(flat(str(payload.get("text", "")), TEXT))
+        item = Item(one_line(str(payload.get("text", "")), TEXT))
         return [Occasion(frozenset({Event.PROVIDER}), item, event in URGENT)]
     if event == "usage":
         return [Occasion(frozenset({Event.USAGE}), _item(payload), only=str(payload.get("subscription", "")))]
@@ -89,7 +89,7 @@ def of_event(payload: Mapping[str, Json]) -> list[Occasion]:
 
 def _item(payload: Mapping[str, Json]) -> Item:
     return Item(
-        flat(str(payload.get("text", "")), TEXT), str(payload.get("server", "")), str(payload.get("hostname", ""))
+        one_line(str(payload.get("text", "")), TEXT), str(payload.get("server", "")), str(payload.get("hostname", ""))
     )
 
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 from bot import names
 from bot.blocks.build import Post, actions, button
 from bot.blocks.notes import note
-from bot.blocks.text import flat
 from bot.identity import Unreadable
 from bot.parts import Asking, Parts
 from core.changes import listing
 from core.changes.listing import Wanted
 from core.changes.model import ActorKind, State
 from core.pause import Pause
+from core.text import one_line
 
 
 async def pause(parts: Parts, asking: Asking, reason: str = "") -> Pause:
@@ -46,7 +46,7 @@ async def paused_note(parts: Parts, reason: str = "") -> Post:
     )
     waiting = sum(one.state is State.HELD and one.actor.kind is ActorKind.AGENT for one in held)
     base = note(found.words, f"{waiting} of their changes wait." if waiting else "None of their changes waits.")
-    value = {"at": found.at.timestamp(), "why": flat(reason, 300)}
+    value = {"at": found.at.timestamp(), "why": one_line(reason, 300)}
     return Post(base.text, (*base.blocks, actions([button("Let agents go on", names.RESUME, value, "danger")])))
 
 

@@ -16,7 +16,7 @@ from bot.blocks.listings import (
     changes_page,
     with_unreadable,
 )
-from bot.blocks.text import flat, person
+from bot.blocks.text import person
 from bot.commands import ShowCard
 from bot.links import links_to
 from bot.parts import Asking, Parts
@@ -27,6 +27,7 @@ from core.changes import listing
 from core.changes.listing import Wanted
 from core.changes.model import Change
 from core.errors import VpsopsError
+from core.text import one_line
 
 PAGE: Final = 10
 LONGEST: Final = 253
@@ -65,7 +66,7 @@ async def _changes(parts: Parts, asking: Asking, arguments: Mapping[str, Any], e
     wanted = Wanted(open_only=scope == "open", human=human, server=server, before=before, teams=parts.core.gate.teams)
     batch = await parts.core.database.read(partial(listing.batch, wanted=wanted, limit=PAGE + 1))
     shown, more = batch.rows[:PAGE], len(batch.rows) > PAGE
-    title = f"Changes of {flat(server, 100)}" if server else SCOPES.get(scope, SCOPES[""])
+    title = f"Changes of {one_line(server, 100)}" if server else SCOPES.get(scope, SCOPES[""])
     asked = {name: value for name, value in (("scope", scope), ("server", server)) if value}
     turns = Turns(
         Viewed("changes", asked | ({"before": before} if before else {})),
@@ -88,7 +89,7 @@ async def _audit(parts: Parts, asking: Asking, arguments: Mapping[str, Any], eve
         Viewed("audit", asked) if before else None,
         Viewed("audit", asked | {"before": found.before}) if found.before else None,
     )
-    title = "The audit trail" + "".join(f", {name} {flat(word, 80)}" for name, word in asked.items())
+    title = "The audit trail" + "".join(f", {name} {one_line(word, 80)}" for name, word in asked.items())
     changes = await _of_records(parts, {record.change_id for record in found.records if record.change_id})
     links = await links_to(parts, asking, changes)
     return (audit_page_for_everyone if everyone else audit_page)(title, found.records, links, turns)

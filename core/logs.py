@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import sys
 from collections.abc import MutableMapping
 from contextlib import suppress
@@ -13,12 +12,12 @@ import structlog
 
 from core.redaction import redact
 from core.settings import Settings
+from core.text import is_hidden
 
 QUIET = ("httpx", "httpcore", "slack_bolt", "slack_sdk", "uvicorn.access", "alembic", "mcp", "aiohttp.access")
 SHORTEST = 4  # a shorter secret would take the words out of every line and tell itself that way
 LONGEST = 4000
 TRACES = frozenset({"exception", "stack"})
-CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 Event = MutableMapping[str, Any]
 
 
@@ -91,14 +90,16 @@ class _Hide:
 
 
 def _line(text: str) -> str:
-    shown = CONTROL.sub(lambda found: repr(found[0])[1:-1], text[:LONGEST])
+    shown = text[:LONGEST]
+    if not (shown.isascii() and shown.isprintable()):
+        shown = "".join(char.encode("unicode_escape").decode() if is_hidden(char) else char for char in shown)
     return shown if len(text) <= LONGEST else f"{shown}…"
 
 
 def _shapes(secret: str) -> tuple[str, ...]:
     """Return a secret as texts, JSON, Python and addresses would hold it."""
     quoted = (json.dumps(secret), json.dumps(secret, ensure_ascii=False), repr(secret))
-    return secret, quote(secret, safe=""), *(one[1:-1] for one in quoted)
+    return secret, quote(secret, safe=""), *(shape[1:-1] for shape in quoted)
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):

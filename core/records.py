@@ -9,6 +9,7 @@ from core.changes.preview import Preview
 from core.errors import VpsopsError
 from core.redaction import Redactor
 from core.requests import Request
+from core.text import bound, normalise
 
 MAX_REASON: Final = 500
 MAX_ARGUMENTS: Final = 12
@@ -20,8 +21,7 @@ ANSWERED: Final = ("ok", "id", "hostname", "status", "power_state", "plan", "reg
 
 def worded(text: str) -> str:
     """Return somebody's words as they are kept: without control characters and half characters, and not too long."""
-    kept = "".join(one if one.isprintable() or one == "\n" else " " for one in text)
-    return kept.encode("utf-8", "ignore").decode().strip()[:MAX_REASON]
+    return bound(normalise(text).strip(), MAX_REASON)
 
 
 def clean_actor(actor: Actor, redactor: Redactor) -> Actor:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from core.text import is_hidden, normalise, one_line
+
 MASK: Final = "•••"  # outside ASCII, so that a secret (always ASCII) can never be found in it
 LIMIT: Final = 300
 LONGEST_TEXT: Final = 200_000
@@ -16,14 +18,9 @@ DEPTH: Final = 40
 SPLIT_LENGTH: Final = 8
 """A shorter secret is not looked for with spaces between its characters: words that stand side by side hold it."""
 
-_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co"})
-_BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # letters and marks that draw nothing
-_SELECTORS: Final = ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
-_JOINERS: Final = frozenset("\u200c\u200d\ufe0e\ufe0f")
 _NAMES: Final = r"(?-i:(?!WAYSCLOUD_API_(?:KEY|URL)(?:_FILE)?(?![\w=]|:\S)))"  # of settings, which hints tell people
 _SECRET: Final = re.compile(_NAMES + r"(wayscloud_[a-z0-9]+_)[^\s\"',{}]+", re.IGNORECASE)
 _SLACK_TOKEN: Final = re.compile(r"\b(x(?:ox[a-z]|app)-)[A-Za-z0-9-]{10,}")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,34 +59,6 @@ class Redactor:
         return not any(b"".join(secret.encode().split()) in packed for secret in self.secrets)
 
 
-def normalise(text: str) -> str:
-    """Return text without control, bidirectional and invisible characters; line breaks and tabs stay.
-
-    Joiners stay behind letters that may need them, which those of a secret are not.
-    """
-    if text.isascii() and text.isprintable():
-        return text
-    kept: list[str] = []
-    for char in text:
-        joins = char in _JOINERS and kept and not (kept[-1].isascii() or kept[-1] in _JOINERS)
-        if char in "\n\t" or joins or not is_hidden(char):
-            kept.append(char)
-        elif char.isspace():  # a carriage return, a line separator
-            kept.append(" ")
-    return "".join(kept)
-
-
-def is_hidden(char: str) -> bool:
-    """Say whether a character draws nothing, or steers how others are drawn."""
-    if char.isascii():
-        return not char.isprintable()
-    if char in _BLANK or unicodedata.category(char) in _HIDDEN:
-        return True
-    if char in "\u2028\u2029":
-        return True
-    return any(first <= ord(char) <= last for first, last in _SELECTORS)
-
-
 def redact(text: str, *secrets: str) -> str:
     """Return `text` without the given secrets, however split or widened, and without what looks like a key."""
     for secret in secrets:
@@ -100,13 +69,7 @@ def redact(text: str, *secrets: str) -> str:
 
 def tidy(text: str, *secrets: str, limit: int = LIMIT) -> str:
     """Return text from outside fit for showing: normalised, redacted, on one line, at most `limit` long."""
-    clean = flat(redact(normalise(text), *secrets))
-    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
-
-
-def flat(text: str) -> str:
-    """Return text on one line, without control characters."""
-    return " ".join(_CONTROL.sub(" ", text).split())
+    return one_line(redact(normalise(text), *secrets), limit)
 
 
 def _without_split(text: str, secrets: tuple[str, ...]) -> str:

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import unicodedata
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -11,13 +10,13 @@ import anyio
 
 from core.clock import SystemClock
 from core.logs import configure_logging, secrets_of
-from core.redaction import flat, redact
+from core.redaction import redact
 from core.settings import Settings, load_settings
 from core.storage import Database, open_database
+from core.text import one_line
 
 UNKNOWN = "?"
 UNSEEN = "\ufffd"
-STEERING = frozenset({"Cf", "Cs"})  # writing direction, zero width, halves of characters
 HIDDEN: ContextVar[tuple[str, ...]] = ContextVar("hidden", default=())
 
 
@@ -36,9 +35,7 @@ def when(seconds: float | None) -> str:
 
 def cell(value: object, limit: int = 60) -> str:
     """Return anything as text that fits into a line, without configured secrets and what steers a terminal."""
-    shown = flat(redact(str(value), *HIDDEN.get()))
-    shown = shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
-    return "".join(UNSEEN if unicodedata.category(one) in STEERING else one for one in shown)
+    return one_line(redact(str(value), *HIDDEN.get()), limit, UNSEEN)
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -3,34 +3,23 @@
 Whatever came from outside is data: on one line, bounded, without control or formatting characters.
 """
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from pydantic import JsonValue
 
+from core.text import one_line
+
 LONGEST_VALUE = 120
 LONGEST_TEXT = 500
-FURTHEST = 5_000
 MAX_ROWS = 100
-HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 UNITS = ("B", "kB", "MB", "GB", "TB")
 THOUSAND = 1000
 
 
 def clean(value: object, longest: int = LONGEST_VALUE) -> str:
-    """Return outside text fit to stand in ours: no control, bidirectional or invisible characters, bounded."""
-    text = str(value)
-    if len(text) > FURTHEST:  # what follows could not be shown anyway, short of a text that is nearly all invisible
-        text = text[:FURTHEST]
-    if not (text.isascii() and text.isprintable()):
-        text = "".join(" " if char.isspace() else char for char in text if _visible(char))
-    line = " ".join(text.split())
-    return line if len(line) <= longest else f"{line[: longest - 1]}…"
-
-
-def _visible(char: str) -> bool:
-    return char.isspace() or unicodedata.category(char) not in HIDDEN
+    """Return a value as outside text on one line, bounded for a model unless `longest` says otherwise."""
+    return one_line(str(value), longest)
 
 
 def clean_json(value: JsonValue) -> JsonValue:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from bot.blocks.text import flat
 from core.changes.model import Change, Decision, State
+from core.text import one_line
 
 BUTTON: Final = 75
 
@@ -17,7 +17,7 @@ def verb(operation: str) -> str:
 def act(operation: str, hostname: str, limit: int = BUTTON) -> str:
     """Return the act with its server, cut to fit: "Reboot web01.example.com"."""
     word = verb(operation)
-    return f"{word} {flat(hostname, max(1, limit - len(word) - 1))}"
+    return f"{word} {one_line(hostname, max(1, limit - len(word) - 1))}"
 
 
 @dataclass(frozen=True, slots=True)

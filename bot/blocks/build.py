@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.blocks.text import flat
+from core.text import one_line
 
 Block = dict[str, Any]
 """A block, element or view as Slack's wire has it."""
@@ -23,13 +23,13 @@ class Post:
 
 def plain(text: str, limit: int = 3000) -> Block:
     """Return a plain text object: nothing in it is read as markup, so outside text may stand in it."""
-    return {"type": "plain_text", "text": flat(text, limit) or "-", "emoji": False}
+    return {"type": "plain_text", "text": one_line(text, limit) or "-", "emoji": False}
 
 
 def lines(*texts: str, limit: int = 2000) -> Block:
     """Return a plain text object of several lines, each flattened for itself."""
     each = max(1, limit // max(1, len(texts)) - 1)
-    return {"type": "plain_text", "text": "\n".join(flat(text, each) or "-" for text in texts), "emoji": False}
+    return {"type": "plain_text", "text": "\n".join(one_line(text, each) or "-" for text in texts), "emoji": False}
 
 
 def mrkdwn(text: str) -> Block:

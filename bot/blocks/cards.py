@@ -10,11 +10,12 @@ from pydantic import ValidationError
 from bot import names
 from bot.blocks.acts import act, headline, phase
 from bot.blocks.build import Block, Post, actions, button, context, facts, header, mrkdwn, plain, section
-from bot.blocks.text import channel, claimed, duration, flat, is_person, moment, outside, person
+from bot.blocks.text import channel, claimed, duration, is_person, moment, outside, person
 from core.changes.model import ActorKind, Approvers, Change, Decision, State, Verdict, Vote
 from core.changes.order import key_words, label_of, system_of
 from core.changes.usual import Usual
 from core.hostnames import lookalike_warning
+from core.text import one_line
 from core.wayscloud.models import Server
 
 DIGEST: Final = 16
@@ -86,13 +87,13 @@ def _sentences(change: Change) -> list[Block]:
 def _ending(change: Change) -> str:
     took = f"It took {duration(change.seconds)}." if change.seconds is not None else ""
     if change.state is State.SUCCEEDED:
-        return " ".join(word for word in (_now_is(change), took, flat(change.note, 600)) if word) or "Done."
-    return flat(change.note, 600)
+        return " ".join(word for word in (_now_is(change), took, one_line(change.note, 600)) if word) or "Done."
+    return one_line(change.note, 600)
 
 
 def _now_is(change: Change) -> str:
     server = result_server(change.result)
-    return f"The service says it is {flat(server.state, 40)}." if server else ""
+    return f"The service says it is {one_line(server.state, 40)}." if server else ""
 
 
 def result_server(result: Mapping[str, Any]) -> Server | None:
@@ -145,13 +146,13 @@ def _logins(change: Change) -> list[Block]:
 
 def _quoted(label: str, words: str) -> list[Block]:
     """The asker's own words: data, on one line, never markup."""
-    return [section(plain(f"{label}: {flat(words, 500)}"))] if words.strip() else []
+    return [section(plain(f"{label}: {one_line(words, 500)}"))] if words.strip() else []
 
 
 def _votes(change: Change) -> list[Block]:
     drawn = [context(*_vote(vote)) for vote in change.votes[:VOTES_SHOWN]]
     if change.confirmed and change.actor.kind is ActorKind.AGENT:
-        drawn.append(context(plain(flat(f"It was {change.confirmed}.", 200))))
+        drawn.append(context(plain(one_line(f"It was {change.confirmed}.", 200))))
     if change.ruling.decision is Decision.APPROVE and change.state is State.HELD:
         drawn.insert(0, context(mrkdwn(f"{votes_given(change)}. {_who_may(change)}")))
     return drawn
@@ -180,7 +181,7 @@ def _vote(vote: Vote) -> list[Block]:
     agreed = vote.verdict is Verdict.APPROVE
     said, label = ("approved", "Note") if agreed else ("denied", "Reason")
     who = mrkdwn(f"{person(vote.voter.id, vote.voter.shown)} {said}, {moment(vote.at)}")
-    return [who, plain(f"{label}: {flat(vote.reason, 400)}")] if vote.reason.strip() else [who]
+    return [who, plain(f"{label}: {one_line(vote.reason, 400)}")] if vote.reason.strip() else [who]
 
 
 def controls(change: Change, audience: Audience) -> list[Block]:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from bot.blocks.build import Block, Post, header, lines, plain, section
-from bot.blocks.text import flat, money, outside
+from bot.blocks.text import money, outside
+from core.text import one_line
 from core.wayscloud.models import OsTemplate, Plan, Region
 
 ROWS = 60
@@ -50,7 +51,7 @@ def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> P
 
 
 def _cell(value: str) -> Block:
-    return {"type": "raw_text", "text": flat(value, CELL) or "-"}
+    return {"type": "raw_text", "text": one_line(value, CELL) or "-"}
 
 
 def without_table(post: Post) -> Post:

@@ -8,9 +8,9 @@ from typing import Any, Final
 from bot import names
 from bot.blocks.acts import act, verb
 from bot.blocks.build import Block, context, facts, option, pack, plain, section, unpack
-from bot.blocks.text import flat
 from core.changes.model import Change
 from core.changes.preview import price
+from core.text import one_line
 from core.wayscloud.models import OsTemplate, Plan, Region, same_region
 
 MAX_VALUE: Final = 150
@@ -78,7 +78,7 @@ def settled(catalogue: Catalogue, draft: Draft) -> Draft:
         codes = catalogue.codes(name)
         given = catalogue.decode(name, values[name]) if values.get(name) else ""
         if given and given not in codes:
-            unknown.append(f"'{flat(given, 60)}'")
+            unknown.append(f"'{one_line(given, 60)}'")
         values[name] = given if given in codes else (codes[0] if len(codes) == 1 else "")
     said = f"Not on offer: {', '.join(unknown)}. Choose from the lists." if unknown else ""
     return replace(draft, values=values, wrong=draft.wrong or said)
@@ -157,7 +157,7 @@ def deny_view(change: Change, metadata: Mapping[str, Any]) -> Block:
 def name_view(change: Change, metadata: Mapping[str, Any]) -> Block:
     """Draw the form that asks to type the server's name before something is destroyed."""
     what = act(change.operation, change.target.hostname, 140)
-    name = flat(change.target.hostname, 253)
+    name = one_line(change.target.hostname, 253)
     return {
         "type": "modal",
         "callback_id": names.NAME_FORM,
@@ -260,8 +260,8 @@ def _plans(catalogue: Catalogue) -> list[Block]:
 
 
 def _plan_words(plan: Plan) -> str:
-    cost = flat(price(plan), 40)
-    return f"{flat(plan.name or plan.code, 75 - len(cost) - 2)}, {cost}"
+    cost = one_line(price(plan), 40)
+    return f"{one_line(plan.name or plan.code, 75 - len(cost) - 2)}, {cost}"
 
 
 def _plan_size(plan: Plan) -> str:

@@ -5,10 +5,11 @@ from typing import Final
 
 from bot.blocks.build import Block, Post, context, mrkdwn, plain, section
 from bot.blocks.notes import note
-from bot.blocks.text import flat, outside
+from bot.blocks.text import outside
 from bot.words import EXTRA, LISTED, SLASH, operation_of, summary, usage
 from core.operations import OPERATIONS
 from core.subscriptions import Event
+from core.text import one_line
 
 SECTION: Final = 2900
 FOOT: Final = (
@@ -21,7 +22,7 @@ def help_page(topic: str = "", may: Mapping[str, str] | None = None) -> Post:
     may = may or {}
     if topic in LISTED:
         return _one_command(topic, may)
-    lead = f"There is no command '{flat(topic, 40)}'. These are all there are:" if topic else "What I can do:"
+    lead = f"There is no command '{one_line(topic, 40)}'. These are all there are:" if topic else "What I can do:"
     groups = [("Look", _words(reads=True)), ("Change", _words(reads=False)), ("Decide and follow", list(EXTRA))]
     blocks: list[Block] = [section(plain(lead))]
     for title, words in groups:

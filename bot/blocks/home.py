@@ -10,7 +10,7 @@ from bot import names
 from bot.blocks.acts import headline
 from bot.blocks.build import Block, actions, button, context, header, lines, mrkdwn, plain, section
 from bot.blocks.cards import Audience, asked_by, block_id, controls, votes_given
-from bot.blocks.text import escape, flat, moment, outside
+from bot.blocks.text import escape, moment, outside
 from bot.words import SLASH
 from core.audit import Record
 from core.audit_view import body_of
@@ -18,6 +18,7 @@ from core.changes.model import Change, Decision, State
 from core.changes.order import key_words, label_of, system_of
 from core.pause import Pause
 from core.preferences import Preferences
+from core.text import one_line
 from core.wayscloud.models import Server
 
 VOTES_SHOWN: Final = 8
@@ -126,7 +127,7 @@ def _entry(page: Page, change: Change, audience: Audience) -> list[Block]:
     what = [headline(change, 250), _target(change)]
     logins = key_words(change, brief=True)
     what += [logins] if logins else []
-    what += [f"Reason: {flat(change.reason, 300)}"] if change.reason.strip() else []
+    what += [f"Reason: {one_line(change.reason, 300)}"] if change.reason.strip() else []
     words = section(lines(*what, limit=2900)) | {"block_id": block_id(change, "home")}
     small = context(mrkdwn(_where(page, change, f"Asked for by {asked_by(change)}", *_until(change))), plain(change.id))
     return [words, small, *controls(change, audience)]
@@ -134,10 +135,10 @@ def _entry(page: Page, change: Change, audience: Audience) -> list[Block]:
 
 def _target(change: Change) -> str:
     target = change.target
-    state = f"was {flat(target.state, 40)} when asked" if target.state else ""
+    state = f"was {one_line(target.state, 40)} when asked" if target.state else ""
     made = (system_of(change), label_of(change))
     parts = (target.id, target.address, target.region, target.plan, *made, state, change.cost, _progress(change))
-    return " · ".join(flat(part, 130) for part in parts if part)
+    return " · ".join(one_line(part, 130) for part in parts if part)
 
 
 def _progress(change: Change) -> str:
@@ -163,11 +164,11 @@ def _fleet(fleet: Fleet) -> list[Block]:
         return [header("Servers"), section(plain(fleet.trouble or "They could not be read.", 1000))]
     counts = Counter(one.state for one in servers)
     ranked = sorted(counts.items(), key=lambda one: (_rank(one[0]), -one[1], one[0]))[:10]
-    shares = [f"{count} {flat(state, 40)}" for state, count in ranked]
+    shares = [f"{count} {one_line(state, 40)}" for state, count in ranked]
     problems = sorted((one for one in servers if not (one.ready or one.off)), key=_troubled)
     drawn = [header(_counted("Servers", servers)), section(plain(", ".join(shares) or "There are none yet."))]
     if problems:
-        rows = [f"{flat(one.hostname, 120)}: {flat(one.state, 40)}" for one in problems[:PROBLEMS_SHOWN]]
+        rows = [f"{one_line(one.hostname, 120)}: {one_line(one.state, 40)}" for one in problems[:PROBLEMS_SHOWN]]
         more = len(problems) - len(rows)
         rows += [f"and {more} more: {SLASH} list state:failed or state:pending"] if more > 0 else []
         drawn.append(section(lines("Not as they should be, or on their way:", *rows)))

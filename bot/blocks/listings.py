@@ -9,12 +9,13 @@ from bot.blocks.acts import headline
 from bot.blocks.build import Block, Post, actions, button, context, header, lines, mrkdwn, pack, plain, section
 from bot.blocks.cards import asked_by
 from bot.blocks.notes import note
-from bot.blocks.text import claimed, flat, moment, outside
+from bot.blocks.text import claimed, moment, outside
 from bot.words import SLASH
 from core.audit import Record
 from core.audit_view import body_of
 from core.changes.codec import moment as time_of
 from core.changes.model import ActorKind, Change, Json, State, Verdict
+from core.text import one_line
 
 VALUE: Final = 2000
 WORDS: Final = 200
@@ -88,7 +89,7 @@ def with_unreadable(post: Post, ids: Sequence[str]) -> Post:
         return post
     shown = ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")  # noqa: PLR2004
     said = f"Cannot be read by this version of vpsops: {shown}. A process of the newer version takes care of it."
-    return Post(f"{post.text} {outside(said, 400)}", (*post.blocks, context(plain(flat(said, 400)))))
+    return Post(f"{post.text} {outside(said, 400)}", (*post.blocks, context(plain(one_line(said, 400)))))
 
 
 def card_page(change: Change, links: Mapping[str, str], verdict: Verdict | None) -> Post:
@@ -145,20 +146,20 @@ def _told(record: Record, *, words: bool) -> list[str]:
     body = body_of(record)
     first = " ".join(part for part in (record.event.replace("_", " "), _about(body), _decided(body)) if part)
     spoken = [(name, _text(body, name)) for name in ("reason", "why", "note", "text")]
-    said = [f'{name}: "{flat(text, WORDS)}"' for name, text in spoken if text]
+    said = [f'{name}: "{one_line(text, WORDS)}"' for name, text in spoken if text]
     return [first, *([_by(body)] if _by(body) else []), *(said if words else [])]
 
 
 def _about(body: Mapping[str, Json]) -> str:
     target = body.get("target")
     named = target.get("hostname") if isinstance(target, Mapping) else target or body.get("hostname")
-    return " ".join(flat(str(part), 100) for part in (body.get("operation"), named) if part)
+    return " ".join(one_line(str(part), 100) for part in (body.get("operation"), named) if part)
 
 
 def _decided(body: Mapping[str, Json]) -> str:
     for name in ("verdict", "decision", "state"):
         if _text(body, name):
-            return f"({name}: {flat(_text(body, name), 40)})"
+            return f"({name}: {one_line(_text(body, name), 40)})"
     return ""
 
 
@@ -167,8 +168,8 @@ def _by(body: Mapping[str, Json]) -> str:
         who = body.get(name)
         if isinstance(who, Mapping) and who.get("id"):
             human = _text(who, "human")
-            behind = f" for {flat(human, 80)}" if human and human != who["id"] else ""
-            return f"by {flat(_text(who, 'name') or str(who['id']), 80)}{behind}"
+            behind = f" for {one_line(human, 80)}" if human and human != who["id"] else ""
+            return f"by {one_line(_text(who, 'name') or str(who['id']), 80)}{behind}"
     return ""
 
 

@@ -5,17 +5,18 @@ from collections.abc import Sequence
 from bot import names
 from bot.blocks.acts import act
 from bot.blocks.build import Block, Post, actions, button, context, mrkdwn, pack, plain, section
-from bot.blocks.text import flat, outside
+from bot.blocks.text import outside
 from bot.typed import as_typed
 from bot.words import SLASH
 from core.errors import VpsopsError
+from core.text import one_line
 
 VALUE = 2000
 
 
 def note(message: str, hint: str = "", ident: str = "") -> Post:
     """Say something in private: what happened, what to do next, an id to look up."""
-    blocks = [section(plain(flat(message, 1200) + (f" {flat(hint, 600)}" if hint else "")))]
+    blocks = [section(plain(one_line(message, 1200) + (f" {one_line(hint, 600)}" if hint else "")))]
     if ident:
         blocks.append(context(plain(ident, 80)))
     said = " ".join(part for part in (message, hint, f"({ident})" if ident else "") if part)
@@ -35,7 +36,7 @@ def with_link(post: Post, address: str) -> Post:
 def suggestions(error: VpsopsError, operation: str, nearest: Sequence[str], reason: str = "") -> Post:
     """Draw "no such server" with a button for each near name; a button runs exactly the name on it."""
     base = error_note(error)
-    why = {"why": flat(reason, 400)} if reason else {}
+    why = {"why": one_line(reason, 400)} if reason else {}
     row = [
         button(
             act(operation, name), names.numbered(names.RUN, number), {"op": operation, "args": {"server": name}, **why}
@@ -58,4 +59,4 @@ def typed_button(words: str, text: str, number: int) -> Block | None:
     value = {"t": text}
     if len(pack(value)) > VALUE:
         return None
-    return button(f"{SLASH} {flat(words, 70)}", names.numbered(names.TYPED, number), value)
+    return button(f"{SLASH} {one_line(words, 70)}", names.numbered(names.TYPED, number), value)

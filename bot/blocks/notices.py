@@ -5,13 +5,14 @@ from datetime import datetime
 from bot.blocks.acts import act, verb
 from bot.blocks.build import Block, Post, context, mrkdwn, plain, section
 from bot.blocks.cards import asked_by, result_server
-from bot.blocks.text import duration, flat, moment, outside
+from bot.blocks.text import duration, moment, outside
 from core.changes.model import Change
+from core.text import one_line
 
 
 def change_notice(change: Change, event: str, now: datetime) -> Post:
     """Say what became of a change, or what keeps it from its end."""
-    words = flat(words_of_change(change, event, now), 1500)
+    words = one_line(words_of_change(change, event, now), 1500)
     small = context(mrkdwn(f"Asked for by {asked_by(change)}"), plain(change.id, 80))
     blocks: tuple[Block, ...] = (section(plain(words)), small)
     return Post(f"{outside(words, 1500)} Asked for by {asked_by(change)}.", blocks)
@@ -19,7 +20,7 @@ def change_notice(change: Change, event: str, now: datetime) -> Post:
 
 def service_notice(text: str) -> Post:
     """Say something that is about no change."""
-    words = flat(text, 1500)
+    words = one_line(text, 1500)
     return Post(outside(words, 1500), (section(plain(words)),))
 
 

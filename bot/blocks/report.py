@@ -8,9 +8,10 @@ from typing import Final
 from bot.blocks.acts import PHASES
 from bot.blocks.build import Block, Post, context, facts, header, mrkdwn, plain, section
 from bot.blocks.listings import Turns, Viewed, change_rows, foot
-from bot.blocks.text import flat, moment, money, outside
+from bot.blocks.text import moment, money, outside
 from core.changes.model import Change, Decision, State
 from core.pause import Pause
+from core.text import one_line
 
 SHOWN: Final = 8
 STATES: Final = 8
@@ -76,10 +77,10 @@ def report_page(standing: Standing, links: Mapping[str, str], *, everyone: bool 
 def fleet_words(fleet: Fleet) -> str:
     """Say how many servers are in which state."""
     if fleet.problem:
-        return f"not known: {flat(fleet.problem, 400)}"
+        return f"not known: {one_line(fleet.problem, 400)}"
     total = sum(fleet.states.values())
     most = sorted(fleet.states.items(), key=lambda one: (-one[1], one[0]))
-    named = ", ".join(f"{count:,} {flat(state, 30)}" for state, count in most[:STATES])
+    named = ", ".join(f"{count:,} {one_line(state, 30)}" for state, count in most[:STATES])
     more = ", others in other states" if len(most) > STATES else ""
     lacking = "" if fleet.complete else " (some entries could not be read)"
     return f"{total:,}: {named}{more}{lacking}" if total else f"none{lacking}"

@@ -21,10 +21,11 @@ from bot.blocks.build import (
     plain,
     section,
 )
-from bot.blocks.text import duration, flat, moment, money, outside
+from bot.blocks.text import duration, moment, money, outside
 from bot.words import SLASH, word_for
 from core.operations import OPERATIONS
 from core.operations.servers import LAST, ServerList
+from core.text import one_line
 from core.wayscloud.models import Server, Usage
 
 SIGNS: Final = {"running": "●", "stopped": "○", "failed": "✗"}
@@ -66,7 +67,7 @@ def server_page(found: ServerList, asked: Asked) -> Post:
 
 def server_details(server: Server, asked: Asked) -> Post:
     """Draw one server, with buttons for what fits its state."""
-    title = f"{SIGNS.get(server.state, '◌')} {flat(server.hostname, 120)}: {flat(server.state, 24)}"
+    title = f"{SIGNS.get(server.state, '◌')} {one_line(server.hostname, 120)}: {one_line(server.state, 24)}"
     blocks = [header(title), *facts(_facts(server)), actions(_buttons(server, asked))]
     if server.created_at is not None:
         blocks.append(context(mrkdwn(f"Created {moment(server.created_at)}")))
@@ -75,7 +76,7 @@ def server_details(server: Server, asked: Asked) -> Post:
 
 def usage_page(hostname: str, usage: Usage, asked: Asked) -> Post:
     """Draw a server's live figures."""
-    title = f"{flat(hostname, 120)}: usage"
+    title = f"{one_line(hostname, 120)}: usage"
     pairs = [
         ("CPU", _bar(usage.cpu_percent)),
         ("Memory", _bar(usage.memory_percent)),
@@ -98,11 +99,11 @@ def choice(text: str, operation: str, candidates: Sequence[tuple[str, str]], rea
         button(
             act(operation, f"{name} ({ident})" if name in twice else name),
             names.numbered(names.RUN, number),
-            {"op": operation, "args": {"server": ident}, **({"why": flat(reason, 400)} if reason else {})},
+            {"op": operation, "args": {"server": ident}, **({"why": one_line(reason, 400)} if reason else {})},
         )
         for number, (ident, name) in enumerate(shown)
     ]
-    words = f"'{flat(text, 80)}' means {len(candidates)} servers. Which one?"
+    words = f"'{one_line(text, 80)}' means {len(candidates)} servers. Which one?"
     more = (
         f" These are the first {CHOICES}; write more of the name to narrow it down."
         if len(candidates) > CHOICES
@@ -137,13 +138,13 @@ def _none(asked: Asked) -> str:
 
 def first_line(server: Server) -> str:
     """Return a server in one line: its sign, its name, its state."""
-    return f"{SIGNS.get(server.state, '◌')} {flat(server.hostname, 200)}  {flat(server.state, 40)}"
+    return f"{SIGNS.get(server.state, '◌')} {one_line(server.hostname, 200)}  {one_line(server.state, 40)}"
 
 
 def second_line(server: Server) -> str:
     """Return where a server is, what it is and what tells it apart, in one line that does not wrap."""
     parts = (server.region, server.plan, server.ipv4 or server.ipv6 or server.id)
-    return " · ".join(flat(part, 130) for part in parts if part)
+    return " · ".join(one_line(part, 130) for part in parts if part)
 
 
 def _menu(server: Server) -> Block | None:

@@ -5,9 +5,10 @@ from typing import Final
 
 from bot import names
 from bot.blocks.build import Block, Post, button, context, header, lines, mrkdwn, plain, section
-from bot.blocks.text import flat, is_person, moment, outside, person
+from bot.blocks.text import is_person, moment, outside, person
 from bot.words import SLASH
 from core.subscriptions import WITHOUT_THRESHOLD, Subscription
+from core.text import one_line
 
 SHOWN: Final = 20
 NAMES: Final = 300
@@ -44,7 +45,7 @@ def words_of(one: Subscription) -> str:
     events = ["all events"] if one.events >= WITHOUT_THRESHOLD else sorted(one.events - {"usage"})
     quiet = f", quiet {'; '.join(one.options.quiet)} {one.options.zone}" if one.options.quiet else ""
     kind = "watching: " if one.options.watch else ""
-    return f"{kind}{', '.join([*events, *usage])} on {flat(' '.join(one.servers), NAMES)}{quiet}"
+    return f"{kind}{', '.join([*events, *usage])} on {one_line(' '.join(one.servers), NAMES)}{quiet}"
 
 
 def _count(number: int) -> str:

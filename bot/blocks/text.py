@@ -5,34 +5,15 @@ span and a line break starts a line of its own. Plain text objects read none of 
 """
 
 import re
-import unicodedata
 from datetime import datetime
 from typing import Final
 
-ELLIPSIS: Final = "…"
-JOINER: Final = "\u200d"
+from core.text import bound, one_line
+
 _USER: Final = re.compile(r"[UW][A-Z0-9]{2,20}")
 _CHANNEL: Final = re.compile(r"[CGD][A-Z0-9]{2,20}")
 _ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _QUIET: Final = str.maketrans({"`": "\u02cb", "*": "\u2217", "~": "\u223c"})
-
-
-def flat(text: str, limit: int) -> str:
-    """Return outside text on one line, without control or direction characters, at most `limit` characters."""
-    if text.isascii() and text.isprintable():  # nothing to take out, which is the rule
-        return bound(" ".join(text.split()), limit)
-    words = "".join(" " if _breaks(one) else one for one in text if not _invisible(one)).split()
-    return bound(" ".join(words), limit)
-
-
-def bound(text: str, limit: int) -> str:
-    """Return `text` cut to `limit` characters; a cut is shown, and never falls inside a character."""
-    if len(text) <= limit:
-        return text
-    cut = text[: max(limit - 1, 0)]
-    while cut and (_joins(text[len(cut)]) or cut[-1] == JOINER):
-        cut = cut[:-1]
-    return cut + ELLIPSIS if limit > 0 else ""
 
 
 def escape(text: str) -> str:
@@ -45,7 +26,7 @@ def outside(text: str, limit: int = 200) -> str:
 
     The bound holds for the escaped text too, so that a limit of Slack's is kept whatever was sent.
     """
-    plain = flat(text, limit).translate(_QUIET)
+    plain = one_line(text, limit).translate(_QUIET)
     shown = escape(plain)
     while len(shown) > limit:
         plain = bound(plain, len(plain) - max(1, (len(shown) - limit) // 4))
@@ -100,17 +81,4 @@ def money(amount: float | None, currency: str | None) -> str:
     if amount is None:
         return ""
     number = f"{amount:.0f}" if amount == int(amount) else f"{amount:.2f}"
-    return f"{number} {flat(currency or '', 8)} a month".replace("  ", " ")
-
-
-def _breaks(one: str) -> bool:
-    return one.isspace() or unicodedata.category(one) in {"Zl", "Zp"}
-
-
-def _invisible(one: str) -> bool:
-    """Control, format (direction overrides among them) and lone surrogate characters; joiners stay."""
-    return unicodedata.category(one) in {"Cc", "Cf", "Cs"} and not one.isspace() and one != JOINER
-
-
-def _joins(one: str) -> bool:
-    return unicodedata.combining(one) != 0 or one in f"{JOINER}\ufe0f" or "\U0001f3fb" <= one <= "\U0001f3ff"
+    return f"{number} {one_line(currency or '', 8)} a month".replace("  ", " ")

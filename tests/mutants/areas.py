@@ -122,7 +122,10 @@ CLIENT: Final = Area(
             "verdict",
         )
     }
-    | {"core/redaction.py": ("tests/unit/wayscloud/test_words.py",)},
+    | {
+        "core/redaction.py": ("tests/unit/core/test_redaction.py", "tests/unit/wayscloud/test_words.py"),
+        "core/text.py": ("tests/unit/bot/test_text.py", "tests/unit/core/test_record_edges.py"),
+    },
     (
         "tests/unit/wayscloud/test_transport_edges.py",
         "tests/unit/wayscloud",

@@ -93,7 +93,7 @@ def test_what_needs_somebody_is_a_warning(stored: str, capsys: pytest.CaptureFix
         "warn  processes  2 changes are open and no process is alive. Start vpsops bot or worker.",
         f"warn  changes    1 need a person: {WEB.id}.",
         "messages wait for over a minute. Start vpsops bot, or read its log.",
-        "warn  outbox     1 messages were given up, the last one for: channel_not_found [2J.",
+        "warn  outbox     1 messages were given up, the last one for: channel_not_found\ufffd[2J.",
         "warn  inbox      1 deliveries from Slack wait for over a minute. Start vpsops bot.",
     ):
         assert text in out

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.blocks.text import bound, channel, duration, flat, is_person, outside, person
+from bot.blocks.text import channel, duration, is_person, outside, person
+from core.text import bound, one_line
 
 
 @given(st.text(max_size=500), st.integers(min_value=1, max_value=200))
@@ -44,7 +45,7 @@ def test_a_cut_falls_between_characters(letter: str) -> None:
 )
 def test_lines_and_hidden_characters_are_taken_out(text: str, shown: str) -> None:
     """Line breaks of every kind become spaces; control and direction characters go."""
-    assert flat(text, 100) == shown
+    assert one_line(text, 100) == shown
 
 
 @pytest.mark.parametrize(
