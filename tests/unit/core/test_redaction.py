@@ -1,0 +1,97 @@
+"""Secrets and long parts of them are masked; words that only resemble one are left as they are."""
+
+import json
+import string
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.redaction import MASK, PART_LENGTH, Redactor, redact
+from mcp_server.tokens_file import new_secret
+from tests.harness.profiles import examples
+
+KEY = "wayscloud_vps_k7Qx2mNpR4tVw8Yz3bCd6fGh9jLs1aEuK5oI"
+BODY = KEY.removeprefix("wayscloud_vps_")
+PASSWORD = "u7Hn-3kPq-9sLm-2xWv"
+REPEATED = "planted-0123456789-0123456789"
+SECRETS = (KEY, PASSWORD, REPEATED)
+BEGINNINGS = "A key begins with wayscloud_vps_ or xoxb-."
+SPLITS = ("", " ", "\u200b")
+ALPHABET = string.ascii_letters + string.digits + "-_. "
+
+
+@pytest.mark.requirement("no-secret-comes-in")
+@settings(max_examples=examples(40))
+@given(
+    st.integers(0, len(BODY) - PART_LENGTH), st.integers(PART_LENGTH, len(BODY)), st.sampled_from(["", " ", "\u200b"])
+)
+def test_a_long_part_of_a_secret_is_masked_wherever_it_begins(first: int, length: int, split: str) -> None:
+    """Twelve characters in a row are enough, whether or not they are split, and none of them is left."""
+    part = BODY[first : first + length]
+    shown = redact(f"key <{split.join(part)}> is wrong", *SECRETS)
+    assert shown == f"key <{MASK}> is wrong"
+
+
+@pytest.mark.requirement("no-secret-comes-in")
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_shorter_part_is_left(secret: str) -> None:
+    """Eleven characters may be a word of somebody's; a key's public beginning is one."""
+    body = secret.removeprefix("wayscloud_vps_")
+    for first in range(len(body) - PART_LENGTH + 2):
+        part = body[first : first + PART_LENGTH - 1]
+        assert redact(f"<{part}>", *SECRETS) == f"<{part}>"
+    assert (
+        redact("A key begins with wayscloud_vps_ or xoxb-.", *SECRETS) == "A key begins with wayscloud_vps_ or xoxb-."
+    )
+
+
+@pytest.mark.requirement("no-secret-comes-in")
+def test_a_part_is_masked_as_far_as_it_goes() -> None:
+    """The whole run, the public beginning with it, however often the secret repeats itself."""
+    assert redact(f"{KEY[4:40]}!", *SECRETS) == f"{MASK}!"
+    assert redact(REPEATED, *SECRETS) == redact(REPEATED[3:], *SECRETS) == MASK
+    assert redact(f"{PASSWORD}{PASSWORD}", *SECRETS) == MASK * 2
+    assert redact(f"{PASSWORD[:13]}/{PASSWORD[5:]}", *SECRETS) == f"{MASK}/{MASK}"
+
+
+@settings(max_examples=examples(60))
+@given(st.text(alphabet=ALPHABET, max_size=120))
+def test_words_that_share_no_long_run_with_a_secret_are_untouched(text: str) -> None:
+    """Hostnames, ids and sentences are none of a secret's parts."""
+    packed = "".join(text.split())
+    shares = any(s[at : at + PART_LENGTH] in packed for s in SECRETS for at in range(len(s) - PART_LENGTH + 1))
+    assert (redact(text, *SECRETS) == text) != shares
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "chg_0123456789ab about 550e8400-e29b-41d4-a716-446655440000",
+        "web01.example.com 192.0.2.17 2001:db8::17 vps-4gb-2cpu",
+        "planted trees: 012345678 9 of them",
+        "wayscloud_vps_ keys go into WAYSCLOUD_API_KEY_FILE",
+        "sha256:" + "9f" * 32,
+    ],
+)
+def test_what_operators_write_is_no_part_of_a_key(text: str) -> None:
+    """Ids, addresses, plans and digests stay readable beside configured secrets."""
+    assert redact(text, *SECRETS) == text
+
+
+def test_a_token_of_ours_is_known_by_its_look() -> None:
+    """Its hash is all that is configured."""
+    token = new_secret()
+    assert redact(f"my token is {token}.") == f"my token is vpsops_{MASK}."
+    assert not Redactor().sees_none(f'{{"detail": "{token}"}}'.encode())
+    assert redact("VPSOPS_ACTOR vpsops_serve.py vpsops_bot_1") == "VPSOPS_ACTOR vpsops_serve.py vpsops_bot_1"
+
+
+@pytest.mark.requirement("no-secret-comes-in")
+@pytest.mark.parametrize("part", [KEY, BODY[5:33], PASSWORD[2:15]])
+def test_the_short_way_past_long_answers_sees_parts_too(part: str) -> None:
+    """An answer is walked through where it may hold a part, also across its blanks."""
+    redactor = Redactor(SECRETS)
+    assert not redactor.sees_none(json.dumps({"detail": part}).encode())
+    assert not redactor.sees_none(json.dumps({"detail": " ".join(part)}).encode())
+    assert redactor.sees_none(b'{"detail": "Payment is due."}')
