@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import anyio
 
+from tests.harness.exact_seconds import exact_seconds
+
 START = datetime(2027, 1, 4, 9, 0, tzinfo=UTC)
 
 
@@ -29,7 +31,7 @@ class FakeClock:
             await anyio.lowlevel.checkpoint()
             return
         woken = anyio.Event()
-        sleeper = (self._elapsed + seconds, woken)
+        sleeper = (self._elapsed + exact_seconds(seconds), woken)
         self._sleepers.append(sleeper)
         try:
             await woken.wait()
@@ -39,7 +41,7 @@ class FakeClock:
 
     def advance(self, seconds: float) -> None:
         """Let `seconds` pass and wake whoever is due."""
-        self._elapsed += seconds
+        self._elapsed += exact_seconds(seconds)
         for sleeper in [each for each in self._sleepers if each[0] <= self._elapsed]:
             self._sleepers.remove(sleeper)
             sleeper[1].set()

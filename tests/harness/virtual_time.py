@@ -19,6 +19,7 @@ import pytest
 from anyio._backends._asyncio import WorkerThread  # no public way tells whether a worker thread is at work
 
 from core.clock import SystemClock
+from tests.harness.exact_seconds import STEPS_PER_SECOND, exact_seconds
 
 Ts = TypeVarTuple("Ts")
 
@@ -37,7 +38,7 @@ STUCK_SECONDS: Final = 60.0
 STALL_SECONDS: Final = 2.0
 """How long nothing at all may be left to wait for (in real time) before the test is ended."""
 
-READING_SECONDS: Final = 0.000_002
+READING_SECONDS: Final = 2 / STEPS_PER_SECOND
 """How much virtual time it takes to read the date: two things that happen one after the other differ in their date."""
 
 
@@ -67,7 +68,7 @@ class _JumpingSelector(selectors.DefaultSelector):
             if not ready:
                 raise RealTimeError("nothing is left that could happen: no timer, no thread, no socket")
         if not ready and timeout is not None:
-            self.loop.virtual_now += timeout
+            self.loop.virtual_now = exact_seconds(self.loop.virtual_now + timeout)
         return ready
 
 
