@@ -87,7 +87,7 @@ def read(connection: Connection, *, after: int = 0, limit: int = 1000, change_id
     query = sa.select(AUDIT).where(AUDIT.c.seq > after).order_by(AUDIT.c.seq).limit(limit)
     if change_id is not None:
         query = query.where(AUDIT.c.change_id == change_id)
-    return [_record(row) for row in connection.execute(query)]
+    return [record_of(row) for row in connection.execute(query)]
 
 
 def newest(
@@ -99,7 +99,7 @@ def newest(
         query = query.where(AUDIT.c.seq < before)
     if change_id is not None:
         query = query.where(AUDIT.c.change_id == change_id)
-    return [_record(row) for row in reversed(connection.execute(query).all())]
+    return [record_of(row) for row in reversed(connection.execute(query).all())]
 
 
 def head(connection: Connection) -> tuple[int, str]:
@@ -267,6 +267,7 @@ def is_whole(record: Record) -> bool:
     return chained(record.previous, record.text) == record.hash and _columns_agree(record)
 
 
-def _record(row: sa.Row[tuple[object, ...]]) -> Record:
+def record_of(row: sa.Row[tuple[object, ...]]) -> Record:
+    """Return the record a row holds."""
     m = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
     return Record(m["seq"], m["at"], m["event"], m["change_id"], m["record"], m["previous"], m["hash"])

@@ -7,8 +7,8 @@ them, and that no limit stands anywhere else. A limit of `Timing` or `TransportS
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Self
 
 DAY_SECONDS: Final = 86400.0
 
@@ -167,6 +167,10 @@ class Timing:
     notice_seconds: float = 2.0  # notices to a channel wait this long for others to go with them
     escalate_share: float = 0.5  # of a hold's life, without any vote, until more people are asked
     remind_share: float = 0.8  # of a hold's life, until those who may vote are reminded
+
+    def with_holds(self, confirm_seconds: float, approve_seconds: float) -> Self:
+        """Return this timing with other lives of holds."""
+        return replace(self, confirm_seconds=confirm_seconds, approve_seconds=approve_seconds)
 
 
 @dataclass(frozen=True, slots=True)

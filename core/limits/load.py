@@ -44,7 +44,7 @@ def parse_limits(text: str, path: str) -> Limits:
         raise places.error(*said(first)) from None
     for misfit in _misfits(written):
         raise places.error(*misfit)
-    return _limits(written)
+    return limits_of(written)
 
 
 class _Places:
@@ -86,7 +86,8 @@ def nothing_left(reach: Reach) -> str:
     return "" if reach.tools else "these limits together leave no tool."
 
 
-def _limits(written: WrittenLimits) -> Limits:
+def limits_of(written: WrittenLimits) -> Limits:
+    """Return limits as they are applied."""
     return Limits(
         protected=lowered(written.protected),
         protected_from_agents=lowered(written.protected_from_agents),

@@ -1,4 +1,4 @@
-"""`vpsops policy check` and `vpsops policy explain`: does the policy load, and what does it say of a request."""
+"""`vpsops policy`: does a file load, and what does a policy say of a request; the others are in `force_cli`."""
 
 import argparse
 import os
@@ -16,10 +16,11 @@ from core.limits.load import load_limits
 from core.limits.model import Limits
 from core.operations import OPERATIONS
 from core.operations.registry import Risk
+from core.policy import force_cli
 from core.policy.facts import BILLED, Facts
 from core.policy.fit import about_a_server, reach
 from core.policy.load import load_policy
-from core.policy.model import Heard, Policy, Rule
+from core.policy.model import Heard, Policy, Rule, short_version
 from core.policy.written import near
 from core.settings import Settings, load_settings
 
@@ -28,7 +29,7 @@ T = TypeVar("T")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe both subcommands."""
+    """Describe the subcommands."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     check = actions.add_parser(
         "check",
@@ -59,10 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="as if there were, or were not, an approval channel in Slack (default: as it is)",
     )
+    force_cli.add_arguments(actions)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check or explain; raises `ConfigurationError` with file, line and hint."""
+    """Run a subcommand; raises `ConfigurationError` with file, line and hint."""
+    if "force" in arguments:
+        return force_cli.run(arguments)
     if arguments.action == "check":
         settings = settings_of(arguments.file)
         _say(checked(load_policy(settings), settings))
@@ -102,7 +106,7 @@ def checked(policy: Policy, settings: Settings) -> str:
     none = "the embedded policy" if settings.config else "the embedded policy (VPSOPS_CONFIG is not set)"
     where = none if embedded(policy) else str(settings.config)
     held = ", ".join(f"{count} {decision}" for decision, count in sorted(counts.items()))
-    good = f"{where}: good. {len(policy.rules)} rules ({held}), version {policy.version}."
+    good = f"{where}: good. {len(policy.rules)} rules ({held}), version {short_version(policy.version)}."
     return f"{good}\n{_nobody_may(policy)}".rstrip()
 
 
@@ -176,7 +180,7 @@ def explained(policy: Policy, facts: Facts) -> str:
     lines = [f"{ruling.decision.value}{_wants(ruling)}", *([f"  {ruling.reason}"] if ruling.reason else []), ""]
     lines += [f"{'speaks' if one.speaks else 'silent'}  {named(one.rule)}: {_why(one)}" for one in heard]
     source = "the embedded policy, " if embedded(policy) else "policy "
-    lines.append(f"\n{source}{policy.version}: the strictest rule that speaks wins; no rule means deny.")
+    lines.append(f"\n{source}{short_version(policy.version)}: the strictest rule that speaks wins; no rule means deny.")
     return "\n".join(lines)
 
 

@@ -119,6 +119,11 @@ def _rule(given: Any, place: Place, approval_channel: str) -> Rule:
     )
 
 
+def rule_of(given: Any, source: str, approval_channel: str) -> Rule:
+    """Return one rule that was written elsewhere than in a file; raises `ConfigurationError`."""
+    return _rule(given, Place(source, Table(("rule",), 0)), approval_channel)
+
+
 def _checked(given: Any, place: Place) -> WrittenRule:
     try:
         written = WrittenRule.model_validate(given)

@@ -19,6 +19,7 @@ from core.policy.match import EMAIL, Check, Match
 
 ASKING = frozenset({Decision.CONFIRM, Decision.APPROVE})
 LONGEST_REASON = 600
+SHORT_VERSION = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,17 @@ DOUBTS = {
 def policy_of(rules: Sequence[Rule]) -> Policy:
     """Return a policy of rules, with the version that follows from what they say; lines and order aside."""
     canonical = json.dumps(sorted((_canonical(rule) for rule in rules), key=lambda one: str(one["id"])), sort_keys=True)
-    return Policy(tuple(rules), f"pol_{hashlib.sha256(canonical.encode()).hexdigest()[:8]}")
+    return Policy(tuple(rules), version_of(canonical))
+
+
+def version_of(text: str) -> str:
+    """Return the version of a canonical text: its whole SHA-256, so that no two texts have the same."""
+    return f"pol_{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def short_version(version: str) -> str:
+    """Return the beginning of a version, for people to read; nothing is decided by it."""
+    return version[:SHORT_VERSION]
 
 
 def _canonical(rule: Rule) -> dict[str, object]:

@@ -146,6 +146,23 @@ PROCESSES = sa.Table(
     sa.Column("beat", sa.Double, nullable=False),
     sa.Column("format", sa.Integer, nullable=False, server_default="1"),  # the newest of a change that it understands
     sa.Column("operations", sa.JSON, nullable=False, server_default="[]"),  # those that it can run
+    sa.Column(
+        "policy", sa.String(80), nullable=False, server_default=""
+    ),  # the version that its own settings amount to
+    sa.Column("policy_source", sa.Text, nullable=False, server_default=""),  # the file that says so
+)
+
+POLICIES = sa.Table(
+    "policies",
+    METADATA,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),  # the highest is in force
+    sa.Column("version", sa.String(80), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),  # canonical; its SHA-256 is the version
+    sa.Column("previous", sa.String(80), nullable=False),
+    sa.Column("source", sa.Text, nullable=False),  # the file that it came from, as named by who applied it
+    sa.Column("by", sa.JSON, nullable=False),  # a claim: whoever has the database can write it
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("record", sa.BigInteger, nullable=False),  # of the audit trail
 )
 
 LEASES = sa.Table(

@@ -82,7 +82,20 @@ CHANGES: Final = Area(
 POLICY: Final = Area(
     {
         f"core/policy/{name}.py": ()
-        for name in ("default", "facts", "fit", "hours", "lines", "load", "match", "model", "written")
+        for name in (
+            "declaration",
+            "default",
+            "document",
+            "facts",
+            "fit",
+            "history",
+            "hours",
+            "lines",
+            "load",
+            "match",
+            "model",
+            "written",
+        )
     },
     ("tests/unit/policy",),
 )

@@ -15,7 +15,11 @@ from tests.mutants.report import Result, complaints, score
 DECIDING = ("core/limits", "core/policy", "core/wayscloud")
 BESIDE = {
     "core/policy/cli.py",  # a command's words
+    "core/policy/consequence.py",  # says what a difference means, and decides nothing
+    "core/policy/difference.py",
+    "core/policy/file_text.py",
     "core/policy/force.py",  # hands on what was loaded
+    "core/policy/force_cli.py",
     "core/wayscloud/dialects.py",  # tables of names
     "core/wayscloud/errors.py",
     "core/wayscloud/models.py",

@@ -1,0 +1,99 @@
+"""`vpsops policy apply`, `show`, `diff` and `history` as they are called."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import vpsops
+from core.policy import force_cli
+from tests.harness.virtual_time import VirtualClock
+
+RULES = """\
+[[rule]]
+id = "reads"
+risk = "read"
+decision = "allow"
+"""
+MORE = RULES + "[limits]\nmax_servers = 9\n"
+pytestmark = pytest.mark.usefixtures("own_logging")
+
+
+@pytest.fixture(autouse=True)
+def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    for name in ("VPSOPS_CONFIG", "VPSOPS_APPROVAL_CHANNEL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("VPSOPS_DATABASE_URL", f"sqlite:///{tmp_path / 'vpsops.sqlite3'}")
+    monkeypatch.setattr(force_cli, "SystemClock", VirtualClock)
+    path = tmp_path / "vpsops.toml"
+    path.write_text(RULES)
+    return path
+
+
+def said(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
+    """Run `vpsops policy` and return what it said."""
+    assert vpsops.main(["policy", *words]) == code
+    out, err = capsys.readouterr()
+    return out or err
+
+
+@pytest.mark.requirement("policy-apply-shows")
+def test_apply_shows_the_difference_and_asks(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a terminal it needs --yes; with one, the whole word."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert "There is no terminal to ask at." in said(capsys, "apply", str(place), code=2)
+    said(capsys, "apply", "--yes", str(place))
+    place.write_text(MORE)
+    for answer, code, number in (("y\n", 1, 1), ("\n", 1, 1), ("yes\n", 0, 2)):
+        stdin = io.StringIO(answer)
+        monkeypatch.setattr(stdin, "isatty", lambda: True)
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert "+ limit max_servers 9" in said(capsys, "apply", str(place), code=code)
+        assert json.loads(said(capsys, "show", "--json"))["number"] == number
+
+
+def test_a_policy_is_applied_shown_compared_and_taken_back(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Validated first; what is in force already is not applied again; an older one by its number."""
+    assert "There is no database at" in said(capsys, "diff", str(place), code=2)
+    assert "In force: pol_" in said(capsys, "apply", "--yes", str(place))
+    assert "is in force already" in said(capsys, "apply", "--yes", str(place))
+    place.write_text(MORE)
+    assert "+ limit max_servers 9" in said(capsys, "diff", str(place), code=1)
+    assert "number 2." in said(capsys, "apply", "--yes", str(place))
+    assert "max_servers = 9" in said(capsys, "show")
+    assert "max_servers" not in said(capsys, "show", "--version", "1")
+    about = json.loads(said(capsys, "show", "--json"))
+    assert (about["number"], about["policy"]["limits"], about["source"]) == (2, {"max_servers": 9}, str(place))
+    assert "- limit max_servers 9" in said(capsys, "apply", "--yes", "--version", "1")
+    assert len(said(capsys, "history").splitlines()) == 4
+    place.write_text(RULES.replace("risk", "rsik"))
+    assert "Did you mean risk?" in said(capsys, "apply", "--yes", str(place), code=2)
+
+
+def test_settings_that_a_file_leaves_out_stay(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The terminal's environment need not be the service's: its approval channel stays, and serves the rules."""
+    monkeypatch.setenv("VPSOPS_APPROVAL_CHANNEL", "C0APP")
+    said(capsys, "apply", "--yes", str(place))
+    monkeypatch.delenv("VPSOPS_APPROVAL_CHANNEL")
+    place.write_text(RULES + '[[rule]]\nid = "all"\nrisk = "change"\ndecision = "approve"\n')
+    assert "approve (1 of C0APP)" in said(capsys, "apply", "--yes", str(place))
+    assert 'VPSOPS_APPROVAL_CHANNEL = "C0APP"' in said(capsys, "show")
+    assert "~ rules: the embedded default" in said(capsys, "apply", "--yes", "--embedded")
+    assert 'VPSOPS_APPROVAL_CHANNEL = "C0APP"' in said(capsys, "show")
+
+
+def test_what_contradicts_itself_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One source of a policy, and the version that was seen."""
+    assert "exclude each other" in said(capsys, "diff", str(place), "--version", "1", code=2)
+    said(capsys, "apply", "--yes", str(place))
+    place.write_text(MORE)
+    wrong = said(capsys, "apply", "--yes", "--expect", "pol_00000000", str(place), code=1)
+    assert "Nothing was applied." in wrong
+    shown = json.loads(said(capsys, "show", "--json"))["version"]
+    assert "number 2." in said(capsys, "apply", "--yes", "--expect", shown[:12], str(place))

@@ -1,0 +1,97 @@
+"""Policies that were applied: kept, on record, one after the other, and useless once somebody alters them."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import sqlalchemy as sa
+
+from core import audit
+from core.errors import InvalidInput, StaleChange
+from core.policy import history
+from core.policy.document import Document
+from core.policy.history import Application, PolicyBrokenError, Revision
+from core.storage import Connection, Database, open_database
+from core.storage.tables import POLICIES
+from tests.harness.virtual_time import VirtualClock
+
+FIRST = Document(rules=({"id": "reads", "decision": "allow"},), holds={"confirm": 1.0, "approve": 2.0})
+SECOND = replace(FIRST, limits={"max_servers": 1})
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with open_database(database_url, VirtualClock()) as opened:
+        yield opened
+
+
+def application(document: Document, over: int) -> Application:
+    return Application(document, over, {"kind": "person", "id": "local:ann"}, 5.0, "vpsops.toml", "what changed")
+
+
+async def applied(database: Database, document: Document, over: int) -> Revision:
+    return await database.transact(lambda connection: history.apply(connection, application(document, over)))
+
+
+@pytest.mark.requirement("policy-applied-audited")
+async def test_every_policy_is_kept_and_on_record(database: Database) -> None:
+    """Who, when, what, and what was in force before."""
+    assert await database.read(history.in_force) is None
+    first, second = await applied(database, FIRST, 0), await applied(database, SECOND, 1)
+    assert await database.read(history.in_force) == second
+    assert (second.number, second.previous, second.document, second.author) == (2, first.version, SECOND, "local:ann")
+    assert [one.number for one in await database.read(history.history)] == [2, 1]
+    records = await database.read(audit.read)
+    assert [(one.event, one.body["version"], one.body["previous"]) for one in records] == [
+        ("policy_applied", FIRST.version, ""),
+        ("policy_applied", SECOND.version, FIRST.version),
+    ]
+
+
+@pytest.mark.requirement("policy-apply-compares")
+async def test_what_changed_since_the_diff_is_not_overwritten(database: Database) -> None:
+    """Two people who saw the same policy: the second one is refused, and nothing is stored."""
+    await applied(database, FIRST, 0)
+    with pytest.raises(StaleChange, match="Another policy was applied meanwhile"):
+        await applied(database, SECOND, 0)
+    assert await database.read(history.head) == (1, FIRST.version)
+
+
+async def test_a_policy_is_named_by_version_or_number(database: Database) -> None:
+    """A beginning of its version that means one, or its number."""
+    first, second = await applied(database, FIRST, 0), await applied(database, SECOND, 1)
+    for name in (second.version, second.version[:12], second.version[4:12], "2"):
+        assert await database.read(partial(history.named, name=name)) == second
+    again = await applied(database, FIRST, 2)
+    named = await database.read(partial(history.named, name=first.version))
+    assert named == again  # the same text, applied last
+    for name in ("3e", "pol_", "9", "pol_zzzzzzzz", "%", "1" * 40):
+        with pytest.raises(InvalidInput):
+            await database.read(partial(history.named, name=name))
+
+
+@pytest.mark.requirement("policy-on-record-only")
+@pytest.mark.parametrize(
+    "altered",
+    [
+        {"text": SECOND.text},
+        {"text": SECOND.text, "version": SECOND.version},
+        {"record": 2},
+        {"record": 99},
+        {"number": 7},
+    ],
+)
+async def test_a_policy_that_the_trail_does_not_carry_decides_nothing(
+    database: Database, altered: dict[str, object]
+) -> None:
+    """Whoever writes the row alone puts nothing in force."""
+    await applied(database, FIRST, 0)
+    await database.transact(lambda connection: audit.append(connection, 6.0, "policy_applied", None, {}))
+
+    def alter(connection: Connection) -> None:
+        connection.execute(sa.update(POLICIES).values(**altered))
+
+    await database.transact(alter)
+    with pytest.raises(PolicyBrokenError, match="audit trail does not carry it"):
+        await database.read(history.in_force)
