@@ -20,19 +20,23 @@ from core.wayscloud.errors import (
     NotOffered,
     NotPermitted,
     NotSent,
+    OtherServerError,
     ProviderFault,
     RateLimited,
     Refused,
     Unreachable,
+    UntrustedRedirect,
     WayscloudError,
     WrongShape,
 )
+from core.wayscloud.forms import Forms
 from core.wayscloud.models import JSON
-from core.wayscloud.parse import Declined, OtherShape
+from core.wayscloud.parse import Declined, OtherServer, OtherShape
+from core.wayscloud.redirects import Lead
 from core.wayscloud.routes import Route
 from core.wayscloud.said import said, said_in
-from core.wayscloud.transport import Answer, Lane, Transport
-from core.wayscloud.verdict import clearly_refused, error_for, seconds_until, unknown
+from core.wayscloud.transport import Answer, Lane, Transport, redirected
+from core.wayscloud.verdict import HANDLED, NOT_SERVED, clearly_refused, error_for, seconds_until, unknown
 
 T = TypeVar("T")
 
@@ -43,14 +47,14 @@ WEIGHTY: Final = (Unreachable, ProviderFault, RateLimited, NotAuthenticated, Not
 
 
 class Caller:
-    """Judges answers, and knows for its lifetime which slash form each route wants."""
+    """Judges answers, and remembers which slash form of each path is served."""
 
     def __init__(self, transport: Transport, redactor: Redactor, *, clock: Clock, settings: TransportSettings) -> None:
         self._transport = transport
         self._redactor = redactor
         self._clock = clock
         self._settings = settings
-        self._other_form: dict[str, bool] = {}
+        self._forms = Forms()
 
     async def close(self) -> None:
         """Close every connection."""
@@ -73,28 +77,52 @@ class Caller:
         body: Mapping[str, JSON] | None = None,
         departure: Departure | None = None,
     ) -> T:
-        """Send once and return what was answered; raise Refused, NotSent or OutcomeUnknown."""
+        """Send once, follow no redirect, and return what was answered; raise Refused, NotSent or OutcomeUnknown.
+
+        A form of the path that is not served is remembered: the next write goes to the other one. Whether there is
+        one is for the sender to decide, where `again` says that there may be, and after a look.
+        """
         content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        path = self._forms.order(route)[0]
         try:
-            answer = await self._send_write(route, content, departure)
+            answer = await self._send_write(route, path, content, departure)
         except NotSent:
             raise
         except Unreachable as error:
             raise unknown(route, f"it was sent, and no clear answer came ({_cause(error)})") from error
+        if answer.ok or answer.status in HANDLED:
+            self._forms.learn(route, path)
         if answer.ok:
             return self._written(route, answer, parse)
-        words = said(answer.body, *self._redactor.secrets)
-        if clearly_refused(answer.status):
-            raise error_for(route, answer.status, words, self._retry_after(answer))
-        raise unknown(route, f"the answer was {answer.status}", status=answer.status, words=words)
+        raise self._write_error(route, answer)
 
-    async def _send_write(self, route: Route, content: bytes | None, departure: Departure | None) -> Answer:
+    def _write_error(self, route: Route, answer: Answer) -> WayscloudError:
+        if answer.lead is not None:
+            return self._redirected_write(route, answer)
+        words = said(answer.body, *self._redactor.secrets)
+        if not clearly_refused(answer.status):
+            return unknown(route, f"the answer was {answer.status}", status=answer.status, words=words)
+        error = error_for(route, answer.status, words, self._retry_after(answer))
+        if answer.status in NOT_SERVED and not self._forms.is_known(route):
+            error.again = self._forms.refuse(route, answer.path)
+        return error
+
+    def _redirected_write(self, route: Route, answer: Answer) -> WayscloudError:
+        """Judge a redirect: to the other slash form it says that this one is not served; it is never followed here."""
+        if answer.lead is Lead.OTHER_FORM and self._forms.refuse(route, answer.path):
+            return redirected(route, answer, "it redirects to the other form of its own path")
+        if answer.lead in {Lead.OTHER_FORM, Lead.SAME_ORIGIN}:
+            return unknown(route, f"the answer was {answer.status}, a redirect", status=answer.status)
+        place = f"another place ({answer.target})" if answer.target else "something that is no address"
+        return redirected(route, answer, f"it redirects to {place}")
+
+    async def _send_write(self, route: Route, path: str, content: bytes | None, departure: Departure | None) -> Answer:
         for again in range(route.tries_unsent - 1):
             try:
-                return await self._transport.send(route, route.url_path, content, departure)
+                return await self._transport.send(route, path, content, departure)
             except NotSent:
                 await self._clock.sleep(self._settings.wait_initial * 2**again)
-        return await self._transport.send(route, route.url_path, content, departure)
+        return await self._transport.send(route, path, content, departure)
 
     def _written(self, route: Route, answer: Answer, parse: Callable[[JSON], T]) -> T:
         try:
@@ -108,11 +136,11 @@ class Caller:
         self, route: Route, parse: Callable[[JSON], T], trouble: list[WayscloudError], lane: Lane
     ) -> T:
         first: WayscloudError | None = None
-        for path in self._forms(route):
+        for path in self._forms.order(route):
             try:
                 return await self._in_one_form(route, path, parse, trouble, lane)
             except WayscloudError as error:
-                if first is None and not _misrouted(route, error):
+                if first is None and not self._is_misrouted(route, error):
                     raise
                 if first is not None and isinstance(error, WEIGHTY):
                     raise
@@ -121,14 +149,13 @@ class Caller:
             raise AssertionError("a route has at least one form")
         raise _absent(route, first)
 
-    def _forms(self, route: Route) -> tuple[str, ...]:
-        forms = (route.url_path, route.other_path)
-        other = self._other_form.get(route.name)
-        if other is None:
-            return forms
-        likely = forms[::-1] if other else forms
-        # Once a form is known, a 404 for a server means the server; a list may still have moved.
-        return likely[:1] if route.names_server else likely
+    def _is_misrouted(self, route: Route, error: WayscloudError) -> bool:
+        """Whether an answer may come from a missing route, or from the neighbour `/v1/vps/{vps_id}`."""
+        if isinstance(error, UntrustedRedirect):
+            return error.again
+        if route.names_server:  # once its form is known, a 404 means the server; a list may still have moved
+            return isinstance(error, NotFound | NotOffered) and not self._forms.is_known(route)
+        return isinstance(error, NotOffered | InvalidRequest | WrongShape)
 
     async def _in_one_form(
         self, route: Route, path: str, parse: Callable[[JSON], T], trouble: list[WayscloudError], lane: Lane
@@ -139,13 +166,12 @@ class Caller:
         except Declined as error:
             raise self._declined(route, answer, error) from None
         except ValueError as error:
-            kind = WrongShape if isinstance(error, OtherShape) else MalformedAnswer
-            raise kind(
+            raise _malformed(error)(
                 f"WAYSCloud did not {route.doing}: the answer is not the documented one, {error}.",
                 status=answer.status,
                 operation=route.name,
             ) from None
-        self._other_form[route.name] = answer.path == route.other_path
+        self._forms.learn(route, answer.path)
         return value
 
     async def _persistently(self, route: Route, path: str, trouble: list[WayscloudError], lane: Lane) -> Answer:
@@ -213,15 +239,15 @@ class Caller:
         )
 
 
-def _misrouted(route: Route, error: WayscloudError) -> bool:
-    """Tell whether an answer may come from a missing route, or from the neighbour `/v1/vps/{vps_id}`."""
-    if route.names_server:
-        return isinstance(error, NotFound | NotOffered)
-    return isinstance(error, NotOffered | InvalidRequest | WrongShape)
+def _malformed(error: ValueError) -> type[MalformedAnswer]:
+    if isinstance(error, OtherServer):
+        return OtherServerError
+    return WrongShape if isinstance(error, OtherShape) else MalformedAnswer
 
 
 def _absent(route: Route, error: WayscloudError) -> WayscloudError:
-    if route.names_server or (isinstance(error, WrongShape) and not route.optional):
+    moved = isinstance(error, UntrustedRedirect)
+    if route.names_server or moved or (isinstance(error, WrongShape) and not route.optional):
         return error
     hint = "Creating a server is still possible: name the region." if route.optional else ""
     return NotOffered(

@@ -30,8 +30,8 @@ class Wayscloud:
     """An async context manager over the API; without credentials every call says what to set.
 
     Reads are tried again where that can help, and raise `WayscloudError`. Writes are sent once: they raise `Refused`
-    or `NotSent` when surely nothing happened, `OutcomeUnknown` when nobody can tell. A write connects
-    first and then asks its `departure`, whose `before_send` is the last instant before its first byte leaves.
+    when the provider says no, `NotSent` when nothing left, `OutcomeUnknown` when the answer does not tell. A write
+    connects first and then asks its `departure`, whose `before_send` is the last instant before its first byte leaves.
     A write that is cancelled may have left: treat it as unknown.
     """
 
@@ -102,14 +102,14 @@ class Wayscloud:
 
     async def get_server(self, server_id: str) -> Server:
         """Return one server in full; raise NotFound when there is none."""
-        found = await self._read(routes.SERVER.of(validate_id(server_id)), parse.server)
+        found = await self._read(routes.SERVER.of(validate_id(server_id)), parse.server(server_id))
         if self._sees is not None and not self._sees(found):
             raise NotFound("WAYSCloud knows no such server.")
         return found
 
     async def server_status(self, server_id: str) -> Usage:
         """Return the live figures of one server; a stopped one may have none."""
-        return await self._read(routes.STATUS.of(validate_id(server_id)), parse.usage)
+        return await self._read(routes.STATUS.of(validate_id(server_id)), parse.usage(server_id))
 
     async def list_plans(self) -> Listing[Plan]:
         """Return what sizes there are and what they cost."""
@@ -150,4 +150,6 @@ class Wayscloud:
         return await self._power(routes.REBOOT, server_id, departure)
 
     async def _power(self, route: routes.Route, server_id: str, departure: Departure | None) -> Accepted:
-        return await self._caller.write(route.of(validate_id(server_id)), parse.accepted, departure=departure)
+        return await self._caller.write(
+            route.of(validate_id(server_id)), parse.accepted(server_id), departure=departure
+        )

@@ -27,7 +27,7 @@ class Departure(Protocol):
         """Store the intention: a connection is open. Called again where another one has to be opened."""
 
     def before_send(self) -> None:
-        """Agree or raise, at the last instant before the first byte; again for a redirect on the same origin."""
+        """Agree or raise, at the last instant before the first byte."""
 
 
 class ConnectionClosedError(Exception):

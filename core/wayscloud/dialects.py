@@ -117,6 +117,8 @@ SERVER_LISTS: Final = ("instances", "vps_instances", *ENVELOPES)
 PLAN_LISTS: Final = ("plans", *ENVELOPES)
 OS_TEMPLATE_LISTS: Final = ("os_templates", "templates", *ENVELOPES)
 REGION_LISTS: Final = ("regions", *ENVELOPES)
+SERVER_IDS: Final = ("vps_id", "server_id", "instance_id")
+"""Where an answer that is not a server names the server it is about."""
 SERVER_WRAPPERS: Final = ("instance", "vps", "server", "data")
 
 

@@ -3,7 +3,7 @@
     WayscloudError
     ├── Unreachable              a read got no answer; ask again later
     │   └── NotSent              nothing left this machine, read or write: safe to ask again
-    ├── Refused                  a clear no: what was asked did not happen
+    ├── Refused                  the provider said no; after a write that left, a look verifies that nothing happened
     │   ├── NotAuthenticated     401: give another key
     │   ├── NotPermitted         403: the key is good, but not for this
     │   ├── NotFound             404: no such server
@@ -14,10 +14,12 @@
     │   └── UntrustedRedirect    sent elsewhere: not followed, the key stayed here; check the address
     ├── ProviderFault            a read got 5xx; the provider has to act
     ├── MalformedAnswer          a read got something that is not the documented answer
-    │   └── WrongShape           it was JSON, but not of the object that was asked for
+    │   ├── WrongShape           it was JSON, but not of the object that was asked for
+    │   └── OtherServerError     it was about another server than the one that was asked for
     └── OutcomeUnknown           a write was sent and no clear answer came: look it up, never send it again
 
-A write raises `Refused` or `NotSent` (surely not done), or `OutcomeUnknown`; nothing else of this tree.
+A write raises `Refused` (the provider said no), `NotSent` (surely not done), or `OutcomeUnknown`; nothing else of this
+tree.
 """
 
 from core.errors import VpsopsError
@@ -31,6 +33,9 @@ class WayscloudError(VpsopsError):
     """
 
     default_hint = ""
+    again: bool = False
+    """Of a write: the provider says that it did not take it on, so it may be sent again after a look. Of a read's
+    redirect: the other slash form may be tried."""
 
     def __init__(  # noqa: PLR0913 - facts of one answer, all named
         self,
@@ -62,7 +67,7 @@ class NotSent(Unreachable):
 
 
 class Refused(WayscloudError):  # noqa: N818 - named for what the caller reads
-    """The provider clearly said no; what was asked did not happen."""
+    """The provider clearly said no; a proxy may have said it after the effect, so a write is looked at all the same."""
 
 
 class NotAuthenticated(Refused):
@@ -98,6 +103,7 @@ class Conflict(Refused):
 class RateLimited(Refused):
     """429: too many requests, or a limit of the account."""
 
+    again = True
     default_hint = "Wait a little; if it keeps coming, it may be a quota of the account, which waiting does not cure."
 
 
@@ -127,6 +133,12 @@ class MalformedAnswer(WayscloudError):  # noqa: N818 - named for what the caller
 
 class WrongShape(MalformedAnswer):
     """A read got JSON, but not of the object that was asked for: perhaps another route answered."""
+
+
+class OtherServerError(MalformedAnswer):
+    """A read got an answer about another server than the one that was asked for."""
+
+    default_hint = "Nothing was done with it. Ask again; if it keeps coming, tell the provider."
 
 
 class OutcomeUnknown(WayscloudError):  # noqa: N818 - named for what the caller reads

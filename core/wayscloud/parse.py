@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from core.wayscloud import dialects, readers
+from core.wayscloud.hostnames import same_hostname
 from core.wayscloud.models import JSON, Accepted, Listing, NewServer, OsTemplate, Plan, Region, Server, Usage
 
 T = TypeVar("T")
@@ -23,6 +24,13 @@ class Unreadable(ValueError):  # noqa: N818 - named for what it says
 
 class OtherShape(Unreadable):
     """The answer is not the kind of object that was asked for."""
+
+
+class OtherServer(Unreadable):
+    """The answer names another server than the one that was asked for."""
+
+    def __init__(self, named: object, asked: str) -> None:
+        super().__init__(f"it is about {str(named)[:80]} and not about {asked[:80]}")
 
 
 class Declined(ValueError):  # noqa: N818
@@ -53,14 +61,31 @@ def regions(json: JSON) -> Listing[Region]:
     return _listing(json, dialects.REGION_LISTS, _region)
 
 
-def server(json: JSON) -> Server:
-    """Read one server."""
-    return _server(_unwrapped(_object(json)))
+def server(server_id: str) -> Callable[[JSON], Server]:
+    """Return a reader of one server's answer, which must be about that server."""
+
+    def read(json: JSON) -> Server:
+        found = _server(_unwrapped(_object(json)))
+        if not _same_id(found.id, server_id):
+            raise OtherServer(found.id, server_id)
+        return found
+
+    return read
 
 
-def usage(json: JSON) -> Usage:
-    """Read the figures of one server; shares that come as two amounts are computed."""
-    theirs = _object(json)
+def usage(server_id: str) -> Callable[[JSON], Usage]:
+    """Return a reader of one server's figures, which need not name it."""
+
+    def read(json: JSON) -> Usage:
+        theirs = _object(json)
+        _check_subject(theirs, server_id, ("id", *dialects.SERVER_IDS))
+        return _usage(theirs)
+
+    return read
+
+
+def _usage(theirs: Object) -> Usage:
+    """Read figures; shares that come as two amounts are computed."""
     ours, extra = dialects.translate(dialects.USAGE, theirs)
     for name, used, total in dialects.SHARES:
         share = _share(readers.number(theirs.get(used)), readers.number(theirs.get(total)))
@@ -72,7 +97,7 @@ def usage(json: JSON) -> Usage:
 
 
 def created(new: NewServer) -> Callable[[JSON], Server]:
-    """Return a reader of create's answer, which may leave out the hostname."""
+    """Return a reader of create's answer, which may leave out the hostname, but not name another one."""
 
     def read(json: JSON) -> Server:
         try:
@@ -81,14 +106,41 @@ def created(new: NewServer) -> Callable[[JSON], Server]:
             if "id" in dialects.translate(dialects.SERVER, _unwrapped(error.answer))[0]:
                 raise Unreadable("it says no, and names a server all the same") from None
             raise
-        return _server(theirs, hostname=new.hostname)
+        made = _server(theirs, hostname=new.hostname)
+        if not same_hostname(made.hostname, new.hostname):
+            raise OtherServer(made.hostname, new.hostname)
+        return made
 
     return read
 
 
-def accepted(json: JSON) -> Accepted:
-    """Read the answer of a power operation, which may be empty; its words are kept and never shown."""
-    return Accepted(extra={} if json is None else dict(_object(json)))
+def accepted(server_id: str) -> Callable[[JSON], Accepted]:
+    """Return a reader of a power operation's answer, which may be empty; its words are kept and never shown.
+
+    An `id` beside no hostname may be that of a task, and is not compared.
+    """
+
+    def read(json: JSON) -> Accepted:
+        if json is None:
+            return Accepted()
+        theirs = _object(json)
+        inner = _unwrapped(theirs)
+        named = "hostname" in dialects.translate(dialects.SERVER, inner)[0]
+        _check_subject(inner, server_id, ("id", *dialects.SERVER_IDS) if named else dialects.SERVER_IDS)
+        return Accepted(extra=dict(theirs))
+
+    return read
+
+
+def _check_subject(theirs: Object, server_id: str, names: tuple[str, ...]) -> None:
+    """Raise OtherServer where an answer names another server under one of these names."""
+    for key, value in theirs.items():
+        if key.lower() in names and (named := readers.text(value)) is not None and not _same_id(named, server_id):
+            raise OtherServer(named, server_id)
+
+
+def _same_id(one: str, other: str) -> bool:
+    return one.casefold() == other.casefold()
 
 
 def _object(json: JSON) -> Object:

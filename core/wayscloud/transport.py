@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final, cast
 from urllib.parse import quote
 
@@ -19,14 +20,15 @@ from core.wayscloud.body import Body, read_body
 from core.wayscloud.credentials import Credentials
 from core.wayscloud.departure import ConnectionClosedError, Crossing, Departure
 from core.wayscloud.errors import NotAuthenticated, NotSent, Unreachable, UntrustedRedirect
+from core.wayscloud.redirects import Lead, lead_of
 from core.wayscloud.routes import Route
 
 HttpTransport = httpx.AsyncBaseTransport
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 FOLLOWED: Final = frozenset({307, 308})  # the two that promise to keep method and body
-NOT_FOLLOWED: Final = frozenset({301, 302})
-SEE_OTHER: Final = 303
+SEE_OTHER: Final = 303  # after a write it means that something was done: an answer, and not a clear one
+REDIRECTS: Final = frozenset({301, 302, SEE_OTHER}) | FOLLOWED
 NEVER_LEFT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 _log = logging.getLogger(__name__)
@@ -37,12 +39,14 @@ NO_KEY: Final = "Set WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN."
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: the code, the header a caller may need, the body, and the path that answered."""
+    """What came back: the code, the headers a caller may need, the body, the path that answered, where it leads."""
 
     status: int
     body: Body
     path: str
     retry_after: str = ""
+    lead: Lead | None = None
+    target: str = ""  # the host of a redirect
 
     @property
     def ok(self) -> bool:
@@ -97,6 +101,7 @@ class Transport:
         bounds = self._settings
         pool = httpx.AsyncClient(
             headers=headers,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # none is kept
             follow_redirects=False,
             limits=httpx.Limits(max_connections=most, max_keepalive_connections=kept),
             timeout=httpx.Timeout(silence, connect=bounds.connect_seconds, write=bounds.write_seconds),
@@ -119,10 +124,10 @@ class Transport:
         departure: Departure | None = None,
         lane: Lane = Lane.QUESTIONS,
     ) -> Answer:
-        """Send one request and return the answer to it; a write goes by its own lane.
+        """Send one request and return the answer to it; a write goes by its own lane, and follows no redirect.
 
         Raise NotAuthenticated where there is no key, NotSent when nothing left, Unreachable when it left and no answer
-        came, UntrustedRedirect when the answer points elsewhere, and whatever `departure` raises.
+        came, UntrustedRedirect when the answer to a read points elsewhere, and whatever `departure` raises.
         """
         if not self._secret:
             raise NotAuthenticated("There is no WAYSCloud key.", hint=NO_KEY, operation=route.name)
@@ -161,14 +166,14 @@ class Transport:
             request = pool.build_request(route.method, url, content=content, headers=_typed(content))
             seconds = end - anyio.current_time() if route.method == "GET" else self._settings.prepare_seconds
             answer, location = await self._hop(request, crossing, pool, seconds)
-            if location is None:
+            if answer.lead is None or route.method != "GET":
                 return answer
-            url = self._trusted(route, answer, url, location)
-        raise _redirected(route, answer, "it redirects in a circle")
+            url = _trusted(route, answer, url, location)
+        raise redirected(route, answer, "it redirects in a circle")
 
     async def _hop(
         self, request: httpx.Request, crossing: Crossing, pool: httpx.AsyncClient, seconds: float
-    ) -> tuple[Answer, str | None]:
+    ) -> tuple[Answer, str]:
         with anyio.fail_after(seconds) as scope:
             crossing.begin_hop(scope)
             response = await self._depart(request, crossing, pool)
@@ -178,12 +183,18 @@ class Transport:
             await response.aclose()
         method, path = request.method, request.url.path
         _log.debug("%s %s answered %d, %d bytes", method, path, response.status_code, len(body.content))
+        redirects = response.status_code in REDIRECTS and not (response.status_code == SEE_OTHER and method != "GET")
+        location = response.headers.get("location", "") if redirects else ""
+        lead = lead_of(location, str(request.url), self._base.path) if redirects else None
         answer = Answer(
-            response.status_code, body, self._own_path(request.url), response.headers.get("retry-after", "")
+            response.status_code,
+            body,
+            self._own_path(request.url),
+            response.headers.get("retry-after", ""),
+            lead,
+            _host(request.url, location) if lead in {Lead.OTHER_FORM, Lead.ELSEWHERE} else "",
         )
-        # 303 after a write means that something was done: that is an answer, and not a clear one.
-        redirects = FOLLOWED | NOT_FOLLOWED | ({SEE_OTHER} if method == "GET" else frozenset())
-        return answer, response.headers.get("location", "") if answer.status in redirects else None
+        return answer, location
 
     async def _depart(self, request: httpx.Request, crossing: Crossing, pool: httpx.AsyncClient) -> httpx.Response:
         """Send a request; where its connection ended before a byte was written, on another one."""
@@ -216,17 +227,6 @@ class Transport:
         reason = tidy(str(error), self._secret, limit=120) or kind
         return NotSent(f"WAYSCloud did not {route.doing}: it could not be reached ({reason}).", operation=route.name)
 
-    def _trusted(self, route: Route, answer: Answer, url: httpx.URL, location: str) -> httpx.URL:
-        try:
-            target = url.join(location)
-        except httpx.InvalidURL:
-            raise _redirected(route, answer, "it redirects to something that is no address") from None
-        if (target.scheme, target.host, target.port) != (url.scheme, url.host, url.port) or target.userinfo:
-            raise _redirected(route, answer, f"it redirects to another place ({target.host[:100]})")
-        if answer.status not in FOLLOWED or not location:
-            raise _redirected(route, answer, "it redirects in a way that would change the request")
-        return target
-
 
 def _origin(base_url: str, *, trusted: bool) -> httpx.URL:
     try:
@@ -251,9 +251,29 @@ def _typed(content: bytes | None) -> dict[str, str] | None:
     return {"Content-Type": "application/json"} if content is not None else None
 
 
-def _redirected(route: Route, answer: Answer, how: str) -> UntrustedRedirect:
-    return UntrustedRedirect(
+def _trusted(route: Route, answer: Answer, url: httpx.URL, location: str) -> httpx.URL:
+    """Return the address that a read is redirected to on its own origin; raise UntrustedRedirect for any other."""
+    if answer.lead is Lead.INVALID:
+        raise redirected(route, answer, "it redirects to something that is no address")
+    target = url.join(location)
+    own = (target.scheme, target.host, target.port) == (url.scheme, url.host, url.port) and not target.userinfo
+    if answer.lead is Lead.ELSEWHERE or not own:
+        raise redirected(route, answer, f"it redirects to another place ({answer.target})")
+    if answer.status not in FOLLOWED:
+        raise redirected(route, answer, "it redirects in a way that would change the request")
+    return target
+
+
+def _host(url: httpx.URL, location: str) -> str:
+    return url.join(location).host[:100]
+
+
+def redirected(route: Route, answer: Answer, how: str) -> UntrustedRedirect:
+    """Return the error for a redirect that is not followed; the other slash form may be tried on this origin."""
+    error = UntrustedRedirect(
         f"WAYSCloud did not {route.doing}: {how}, and the key stays here.",
         status=answer.status,
         operation=route.name,
     )
+    error.again = answer.lead is Lead.OTHER_FORM
+    return error

@@ -23,7 +23,11 @@ from core.wayscloud.routes import Route
 from core.wayscloud.said import Said
 
 SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{1,6})?")
-REQUEST_TIMEOUT: Final = 408
+UNCLEAR: Final = frozenset({408, 425, 499})
+"""Said by proxies: the service behind was slow, the request came early, the client hung up."""
+HANDLED: Final = frozenset({409, 422, 423})
+"""Said by an operation itself, and not by what stands before it: its path is served."""
+NOT_SERVED: Final = frozenset({404, 405})
 NOT_IMPLEMENTED: Final = 501
 
 REFUSALS: Final[dict[int, type[Refused]]] = {
@@ -42,12 +46,11 @@ REFUSALS: Final[dict[int, type[Refused]]] = {
 
 
 def clearly_refused(status: int) -> bool:
-    """Tell whether a write that got this answer surely had no effect.
+    """Tell whether this answer to a write says no; a look verifies it, for a proxy may have repeated the request.
 
-    A 5xx proves nothing: a create is known to have failed after the server was made. Nor does 408, with which some
-    gateways report that the service behind them was slow.
+    A 5xx does not: a create is known to have failed after the server was made. Nor do the codes of proxies.
     """
-    return (400 <= status < 500 and status != REQUEST_TIMEOUT) or status == NOT_IMPLEMENTED  # noqa: PLR2004
+    return (400 <= status < 500 and status not in UNCLEAR) or status == NOT_IMPLEMENTED  # noqa: PLR2004
 
 
 def error_for(route: Route, status: int, words: Said, retry_after: float | None) -> WayscloudError:

@@ -8,8 +8,8 @@ import pytest
 
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.credentials import Credentials
-from core.wayscloud.errors import NotFound, NotOffered
-from core.wayscloud.models import NewServer, same_region
+from core.wayscloud.errors import NotFound, NotOffered, Refused
+from core.wayscloud.models import NewServer, Server, same_region
 from playground.wayscloud.app import create_app
 from playground.wayscloud.config import SimulatorConfig
 from tests.fakes.clock import FakeClock
@@ -65,13 +65,23 @@ async def test_the_catalogue_is_read_in_every_dialect(stage: Stage) -> None:
             await stage.client.list_regions()
 
 
+async def ordered(client: Wayscloud, new: NewServer) -> Server:
+    """Create a server, again where the client learned from the first answer that the other slash form is served."""
+    try:
+        return await client.create_server(new)
+    except Refused as error:
+        if not error.again:
+            raise
+    return await client.create_server(new)
+
+
 async def test_a_server_lives_in_every_dialect(stage: Stage) -> None:
     """Create, wait, stop, start and reboot lead through the same states, whatever the service calls them."""
     client, clock = stage.client, stage.clock
     template = next(each for each in await client.list_os_templates() if not each.windows)
     plan = (await client.list_plans())[0]
     new = NewServer(hostname="new.example.com", plan=plan.code, region="oslo", os_template=template.id)
-    server = await client.create_server(new)
+    server = await ordered(client, new)
     assert server.pending
 
     clock.advance(LONG)

@@ -37,8 +37,7 @@ ELSEWHERE: Final = {
     "mcp_server/resources.py": {"CATALOGUE_TTL_MS", "SETTLED_TTL_MS"},
     "mcp_server/server.py": {"LIST_TTL_MS"},
     "mcp_server/token_cli.py": {"MOST_DAYS"},  # what may be typed
-    # Not a time of ours: a status code, and what the kernel does with connections that nobody uses.
-    "core/wayscloud/verdict.py": {"REQUEST_TIMEOUT"},
+    # Not a time of ours: what the kernel does with connections that nobody uses.
     "core/storage/engines.py": {"PG_PATIENCE"},
     "core/rejections.py": {"EVERY_SECONDS"},  # of log lines
     # The pace that Slack documents for one channel.

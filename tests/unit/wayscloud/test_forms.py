@@ -1,0 +1,130 @@
+"""Slash forms: tried at the configured origin, learned per path, and used for reads and writes."""
+
+import pytest
+
+from core.wayscloud.errors import NotFound, NotOffered
+from core.wayscloud.models import NewServer
+from core.wayscloud.redirects import Lead, lead_of
+from tests.fakes.provider import KEY, SERVER, SERVER_ID, Provider, Reply
+
+NEW = NewServer(hostname="new.example.com", plan="vps-2gb", region="oslo", os_template="debian-12")
+LIST = Reply(200, {"instances": [SERVER], "total": 1})
+CREATED = Reply(201, {"id": SERVER_ID, "hostname": "new.example.com", "status": "provisioning"})
+STOP = f"/v1/vps/{SERVER_ID}/stop"
+
+
+@pytest.mark.parametrize(
+    ("location", "lead"),
+    [
+        ("/v1/vps/", Lead.OTHER_FORM),
+        ("http://api.test/v1/vps/", Lead.OTHER_FORM),
+        ("https://api-7.internal:8000/v1/vps/", Lead.OTHER_FORM),
+        ("/base/v1/vps/", Lead.OTHER_FORM),
+        ("", Lead.INVALID),
+        ("http://[broken/", Lead.INVALID),
+        ("file:///v1/vps/", Lead.INVALID),
+        ("/base/v1/vps", Lead.SAME_ORIGIN),
+        ("https://api.test:443/login", Lead.SAME_ORIGIN),
+        ("https://api.test/v1/vps/?next=1", Lead.SAME_ORIGIN),
+        ("http://api.test/base/v1/vps", Lead.ELSEWHERE),
+        ("https://user@api.test/base/v1/vps/", Lead.ELSEWHERE),
+        ("https://api.test:8443/login", Lead.ELSEWHERE),
+    ],
+)
+def test_where_a_redirect_leads_is_told_by_its_path(location: str, lead: Lead) -> None:
+    """Behind a proxy the scheme, the host and a path prefix get lost."""
+    assert lead_of(location, "https://api.test/base/v1/vps", "/base/") is lead
+
+
+SHAPES = {
+    "307 with http": Reply(307, headers={"Location": "https://provider.test/v1/vps/"}),
+    "308 internal host": Reply(308, headers={"Location": "http://api-7.internal:8000/v1/vps/"}),
+    "301 same origin": Reply(301, headers={"Location": "/v1/vps/"}),
+    "302 same origin": Reply(302, headers={"Location": "/v1/vps/"}),
+    "307 same origin": Reply(307, headers={"Location": "/v1/vps/"}),
+    "404": Reply(404, {"detail": "Not Found"}),
+    "405": Reply(405, {"detail": "Method Not Allowed"}),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.requirement("slash-forms-are-learned")
+async def test_a_service_of_the_other_form_works_for_reads_and_writes(shape: str) -> None:
+    """After one answer of the list, the list and the create go to the form that is served, and the key stays here."""
+    provider = Provider().on("GET", "/v1/vps", SHAPES[shape]).on("GET", "/v1/vps/", LIST)
+    provider.on("POST", "/v1/vps", SHAPES[shape]).on("POST", "/v1/vps/", CREATED)
+    async with provider.client() as client:
+        assert len(await client.list_servers()) == 1
+        assert len(await client.list_servers()) == 1
+        assert (await client.create_server(NEW)).id == SERVER_ID
+    assert provider.paths() == ["GET /v1/vps", *["GET /v1/vps/"] * 2, "POST /v1/vps/"]
+    assert {one.headers["host"] for one in provider.received} == {"provider.test"}
+    assert all(KEY in one.headers.values() for one in provider.received)
+
+
+@pytest.mark.parametrize("status", [404, 405])
+@pytest.mark.requirement("slash-forms-are-learned")
+async def test_a_write_learns_from_an_absent_route(status: int) -> None:
+    """The list answers in the documented form and the create only in the other: the next write goes there."""
+    provider = (
+        Provider().on("GET", "/v1/vps", LIST).on("POST", "/v1/vps", Reply(status)).on("POST", "/v1/vps/", CREATED)
+    )
+    async with provider.client() as client:
+        await client.list_servers()
+        with pytest.raises(NotOffered) as caught:
+            await client.create_server(NEW)
+        assert caught.value.again
+        await client.create_server(NEW)
+        assert len(await client.list_servers()) == 1
+    assert provider.paths()[1:] == ["POST /v1/vps", "POST /v1/vps/", "GET /v1/vps"]
+
+
+async def test_a_power_operation_takes_the_form_of_its_servers_path() -> None:
+    """A service whose server answers only with a slash is likely to want one after the operation too."""
+    provider = Provider().on("GET", f"/v1/vps/{SERVER_ID}/", Reply(200, SERVER)).on("POST", f"{STOP}/", Reply(200, {}))
+    async with provider.client() as client:
+        await client.get_server(SERVER_ID)
+        assert (await client.stop_server(SERVER_ID)).ok
+    assert provider.paths()[-1] == f"POST {STOP}/"
+
+
+async def test_both_forms_absent_is_an_answer() -> None:
+    """A server that is gone is tried in both forms at most, and never again in the first."""
+    provider = Provider()
+    async with provider.client() as client:
+        for again in (True, False):
+            with pytest.raises(NotFound) as caught:
+                await client.stop_server(SERVER_ID)
+            assert caught.value.again is again
+    assert provider.paths() == [f"POST {STOP}", f"POST {STOP}/"]
+
+
+async def test_a_known_form_answers_for_the_server() -> None:
+    """Once an operation was carried out, a 404 is about the server and not about the slash."""
+    provider = Provider().on("POST", STOP, Reply(200, {}), Reply(404))
+    async with provider.client() as client:
+        await client.stop_server(SERVER_ID)
+        with pytest.raises(NotFound) as caught:
+            await client.stop_server(SERVER_ID)
+    assert not caught.value.again
+
+
+async def test_a_form_that_moves_is_found_again() -> None:
+    """A service that begins to redirect is read in its other form at once, even where only one form was known."""
+    path = f"/v1/vps/{SERVER_ID}"
+    moved = Reply(301, headers={"Location": f"{path}/"})
+    provider = Provider().on("GET", path, Reply(200, SERVER), moved).on("GET", f"{path}/", Reply(200, SERVER))
+    async with provider.client() as client:
+        for _ in range(3):
+            await client.get_server(SERVER_ID)
+    assert provider.paths() == [f"GET {path}", f"GET {path}", f"GET {path}/", f"GET {path}/"]
+
+
+async def test_no_cookie_is_kept() -> None:
+    """The key is all that a call carries from the last one."""
+    cookie = Reply(200, {"instances": []}, {"Set-Cookie": "session=1; Path=/"})
+    provider = Provider().on("GET", "/v1/vps", cookie)
+    async with provider.client() as client:
+        await client.list_servers()
+        await client.list_servers()
+    assert all("cookie" not in one.headers for one in provider.received)
