@@ -23,12 +23,13 @@ def find_server(text: str, servers: Sequence[Server]) -> Server:
             return found[0]
         if found:
             raise AmbiguousServer(wanted, [(s.id, s.hostname) for s in sorted(found, key=lambda s: s.hostname)])
-    raise UnknownServer(wanted, nearest(wanted, servers))
+    raise UnknownServer(wanted, [s.hostname for s in servers if wanted in _addresses(s)] or nearest(wanted, servers))
 
 
 def clean(text: str) -> str:
     """Trim a reference and lower its case; raises `InvalidInput` on one that names nothing."""
     wanted = text.strip().strip("`'\"").strip().lower()
+    wanted = wanted if wanted.strip(".") == "" else wanted.rstrip(".")  # the root's dot of a full name
     if not wanted or len(wanted) > LONGEST_REFERENCE or not wanted.isprintable():
         raise InvalidInput("A server is named by its id, its hostname or the beginning of one.", hint="Try web01.")
     return wanted
@@ -56,6 +57,10 @@ def _by_name(wanted: str, servers: Sequence[Server]) -> list[Server]:
 
 def _by_prefix(wanted: str, servers: Sequence[Server]) -> list[Server]:
     return [s for s in servers if any(name.startswith(wanted) for name in _names(s))]
+
+
+def _addresses(server: Server) -> frozenset[str]:
+    return frozenset(address.lower() for address in (server.ipv4, server.ipv6) if address)
 
 
 def _names(server: Server) -> tuple[str, str, str]:

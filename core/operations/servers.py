@@ -15,7 +15,7 @@ from core.operations.registry import (
 )
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.departure import Departure
-from core.wayscloud.models import Accepted, NewServer, Server, Usage, same_region
+from core.wayscloud.models import MAX_SSH_KEYS, Accepted, NewServer, Server, Usage, same_region
 
 AFTER: Final = "|>"
 BEFORE: Final = "|<"
@@ -62,7 +62,7 @@ class CreateArguments(Arguments):
     region: str
     os_template: str
     display_name: str | None = None
-    ssh_keys: Annotated[tuple[str, ...], Field(description="public keys")] = ()
+    ssh_keys: Annotated[tuple[str, ...], Field(description="public keys", max_length=MAX_SSH_KEYS)] = ()
 
 
 def page(servers: list[Server], wanted: ListArguments) -> ServerList:

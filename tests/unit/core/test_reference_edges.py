@@ -49,6 +49,17 @@ def test_a_display_name_means_its_server_before_a_beginning_does() -> None:
         find_server("shop", [named, server(ident="id-7", hostname="y.example.com", display_name="Shop")])
 
 
+def test_the_dot_of_the_root_and_an_address_lead_to_the_name() -> None:
+    """A full name may end in its dot; an address means no server by itself, and the server that has it is offered."""
+    web = server(ident="id-1", hostname="web01.example.com", ipv4="203.0.113.7", ipv6="2001:DB8::7")
+    assert find_server("web01.example.com.", [web, DB]) is web
+    for address in ("203.0.113.7", "2001:db8::7"):
+        with pytest.raises(UnknownServer, match=r"Did you mean web01\.example\.com\?"):
+            find_server(address, [web, DB])
+    with pytest.raises(UnknownServer):
+        find_server("...", [web, DB])
+
+
 def test_what_means_no_server_is_told_with_three_names_at_most() -> None:
     """A close name is offered, and never taken."""
     many = [server(ident=f"n{number}", hostname=f"web0{number}.example.com") for number in range(5)]
