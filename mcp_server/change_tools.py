@@ -6,31 +6,25 @@ from dataclasses import dataclass
 from typing import Annotated, Final, TypeVar, cast
 
 import mcp.types as t
-from pydantic import AfterValidator, BaseModel, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, Field
 
 from core.changes.model import Change, State
 from core.changes.pages import ChangePage, Place, Query, place_of
 from core.errors import NotAllowed
 from core.operations.registry import Arguments
-from mcp_server import results, views
+from mcp_server import results
 from mcp_server.cursor import no_such_cursor, opened, sealed
 from mcp_server.fitting import Content, Page, longest
 from mcp_server.flow import PATIENCE, Desk, follow
-from mcp_server.schemas import input_schema, output_schema
+from mcp_server.schemas import bounded_properties, input_schema, output_schema, required_names
 from mcp_server.sdk import Call
+from mcp_server.signature import Signature
 from mcp_server.text import joined, moment, quote, table
 from mcp_server.told import ChangeResult, ListedChange, listed_change
 
 CHANGES = "changes"
 PLACE = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)\|([0-9A-Za-z_-]{1,80})")
 A = TypeVar("A", bound=Arguments)
-
-
-def _state(word: str) -> str:
-    if word and word not in set(State):
-        raise PydanticCustomError("state", "{text}", {"text": f"there are {', '.join(State)}"})
-    return word
 
 
 UNREADABLE_SHOWN: Final = 5
@@ -40,7 +34,7 @@ class ChangesArguments(Arguments):
     """Which changes to list: without a state only open ones, unless it is said otherwise."""
 
     open_only: bool | None = None
-    state: Annotated[str, AfterValidator(_state)] = ""
+    state: State | None = None
     server: Annotated[str, Field(max_length=300)] = ""
     limit: Annotated[int, Field(ge=1, le=100)] = 20
     cursor: str = ""
@@ -79,12 +73,18 @@ class ChangeTool:
     """A tool on changes, and what answers it."""
 
     tool: t.Tool
+    arguments: type[Arguments]
     handle: Handler
+
+    @property
+    def signature(self) -> Signature:
+        """What it takes, with all its bounds."""
+        return Signature(self.tool.name, bounded_properties(self.arguments), required_names(self.arguments))
 
 
 def parse(arguments: type[A], call: Call) -> A:
-    """Return a call's arguments; raises `InvalidInput` naming the one that does not fit."""
-    return views.parse(arguments, call.arguments, call.tool)
+    """Return a call's arguments, which its tool's signature has let pass."""
+    return arguments.model_validate(call.arguments)
 
 
 async def list_changes(desk: Desk, call: Call) -> t.CallToolResult:
@@ -98,7 +98,7 @@ def query_of(wanted: ChangesArguments) -> Query:
     """Return which changes to look for; raises `InvalidInput` for a cursor that is none of this list's."""
     return Query(
         open_only=wanted.open_only if wanted.open_only is not None else not wanted.state,
-        states=(State(wanted.state),) if wanted.state else (),
+        states=(wanted.state,) if wanted.state else (),
         server=wanted.server,
         after=_place(opened(CHANGES, wanted.cursor)) if wanted.cursor else None,
         limit=wanted.limit,
@@ -173,28 +173,27 @@ async def cancel_change(desk: Desk, call: Call) -> t.CallToolResult:
     return results.change(cancelled, tools=desk.change_tools).model_copy(update={"is_error": False})
 
 
-def _tool(name: str, description: str, arguments: type[Arguments], *, alters: bool = False) -> t.Tool:
-    return t.Tool(
+def _tool(name: str, description: str, arguments: type[Arguments], handle: Handler) -> ChangeTool:
+    hints = t.ToolAnnotations(
+        read_only_hint=handle is not cancel_change, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+    )
+    tool = t.Tool(
         name=name,
         title=description.split(".", 1)[0],
         description=description,
         input_schema=input_schema(arguments, reason=False),
         output_schema=output_schema(Changes if arguments is ChangesArguments else ChangeResult),
-        annotations=t.ToolAnnotations(
-            read_only_hint=not alters, destructive_hint=False, idempotent_hint=True, open_world_hint=False
-        ),
+        annotations=hints,
     )
+    return ChangeTool(tool, arguments, handle)
 
 
 CHANGE_TOOLS: Mapping[str, ChangeTool] = {
     one.tool.name: one
     for one in (
-        ChangeTool(_tool("vps_changes", "List changes, newest first.", ChangesArguments), list_changes),
-        ChangeTool(_tool("vps_change_get", "Show one change and what it waits for.", ChangeArguments), get_change),
-        ChangeTool(_tool("vps_change_wait", "Wait until a change is settled.", WaitArguments), wait_change),
-        ChangeTool(
-            _tool("vps_change_cancel", "Cancel your own change before it runs.", CancelArguments, alters=True),
-            cancel_change,
-        ),
+        _tool("vps_changes", "List changes, newest first.", ChangesArguments, list_changes),
+        _tool("vps_change_get", "Show one change and what it waits for.", ChangeArguments, get_change),
+        _tool("vps_change_wait", "Wait until a change is settled.", WaitArguments, wait_change),
+        _tool("vps_change_cancel", "Cancel your own change before it runs.", CancelArguments, cancel_change),
     )
 }

@@ -14,7 +14,7 @@ import mcp.types as t
 from core import timing
 from core.app import Core
 from core.changes.model import Actor, Change, Decision, Json, Origin, State
-from core.errors import InvalidInput, StaleChange, VpsopsError
+from core.errors import StaleChange, VpsopsError
 from core.operations import Operation
 from core.records import clean_actor
 from core.requests import Done, Held, Outcome, Refused, Request
@@ -29,13 +29,13 @@ from mcp_server.shutdown import GOES_ON, QUESTION_ENDS, Shutdown
 from mcp_server.tasks import created, takes_tasks
 from mcp_server.text import clean, joined
 from mcp_server.told import headed, verdict
+from mcp_server.tools import MAX_REASON
 
 PATIENCE: Final = timing.PATIENCE_SECONDS
 STEP: Final = timing.PROGRESS_SECONDS
 LONGEST_QUESTION: Final = timing.QUESTION_SECONDS
 LAST_LOOK: Final = timing.LAST_LOOK_SECONDS
 WITHDRAWAL: Final = timing.WITHDRAWAL_SECONDS
-MAX_REASON = 300
 ORIGIN = Origin(front="mcp")
 
 
@@ -60,9 +60,9 @@ class Desk:
 
 
 def request_of(desk: Desk, call: Call, operation: Operation) -> Request:
-    """Return a call as a request; raises `InvalidInput` for a reason that is none."""
+    """Return a call, whose arguments fit its tool's signature, as a request."""
     arguments = call.arguments
-    reason = "" if operation.reads else _reason(arguments.pop("reason", ""))
+    reason = "" if operation.reads else clean(arguments.pop("reason", ""), MAX_REASON)
     return Request(
         operation=operation.name,
         arguments=arguments,
@@ -77,14 +77,6 @@ def request_of(desk: Desk, call: Call, operation: Operation) -> Request:
 def confirmed_by(actor: Actor) -> str:
     """Say how much is known of a yes that a client brings: it says that its human gave it."""
     return f"confirmed in the client {actor.shown}, not verified"
-
-
-def _reason(given: Json) -> str:
-    if given is not None and not isinstance(given, str):
-        raise InvalidInput("reason: must be text.")
-    if given and len(given) > MAX_REASON:
-        raise InvalidInput(f"reason: {len(given)} characters are too many.", hint=f"At most {MAX_REASON}.")
-    return clean(given or "", MAX_REASON)
 
 
 async def run_change(desk: Desk, call: Call, operation: Operation) -> ToolResult:

@@ -8,6 +8,12 @@ from core.changes.order import key_words, label_of, system_of
 from core.hostnames import lookalike_warning
 from mcp_server.text import clean, joined, moment, quote
 
+UNABLE = "unable"
+REFUSALS = {
+    "accept": "The client's human did not say yes.",
+    "decline": "The client's human declined.",
+    UNABLE: "The client declares forms and cannot ask its human; ask from another client, or where people approve.",
+}
 LONGEST_REASON = 300
 LONGEST_LINE = 300
 MOST = 3_000  # twenty keys with their comments
@@ -23,7 +29,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: `accept`, `decline` or `cancel`, and the form's content."""
+    """What came back: `accept`, `decline` or `cancel`, and the form's content; `UNABLE` where a client has no forms."""
 
     action: str
     content: dict[str, Json]
@@ -91,9 +97,9 @@ def refusal_of(answer: Answer | None) -> str:
     """Say in words, for the change's record, how it was not confirmed."""
     if answer is None:
         return "The client did not answer the question."
-    if answer.action == "decline":
-        return "The client's human declined."
-    return "The client's human did not say yes." if answer.action == "accept" else "The question was dismissed."
+    if answer.action == "accept" and answer.content.get("confirm") not in (None, False):
+        return "The client's answer is no clear yes: its form must hold true, not another value that means it."
+    return REFUSALS.get(answer.action, "The question was dismissed.")
 
 
 def state_of(change: Change) -> str:

@@ -10,7 +10,8 @@ from core.operations.registry import Arguments, NoArguments
 
 Schema = dict[str, JsonValue]
 
-NOISE = frozenset({"title", "$defs", "default", "maximum", "maxLength"})  # a bound is named when it is passed
+TITLES = frozenset({"title", "$defs", "default"})
+NOISE = TITLES | {"maximum", "maxLength", "maxItems"}  # a bound is named when it is passed
 INNER = ("items", "additionalProperties")
 OBVIOUS = ({"minimum": 1}, {"minimum": 0})  # that one asks for something needs no words
 
@@ -25,6 +26,17 @@ def input_schema(arguments: type[Arguments], view: type[Arguments] = NoArguments
     if reason:
         properties["reason"] = {"type": "string"}
     return _object(properties, raw)
+
+
+def bounded_properties(arguments: type[Arguments], view: type[Arguments] = NoArguments) -> dict[str, Schema]:
+    """Return the schema of each argument with all its bounds: what a call is checked against, and told of."""
+    raws = (_raw(arguments, "validation"), _raw(view, "validation"))
+    return {name: _mapping(one) for raw in raws for name, one in _properties(raw, TITLES).items()}
+
+
+def required_names(arguments: type[Arguments]) -> frozenset[str]:
+    """Return the names of the arguments that must be there."""
+    return frozenset(name for name, one in arguments.model_fields.items() if one.is_required())
 
 
 def output_schema(result: type[BaseModel]) -> Schema:
@@ -53,19 +65,20 @@ def _object(properties: dict[str, JsonValue], raw: Mapping[str, JsonValue]) -> S
     return {"type": "object", **{key: value for key, value in known.items() if value}}
 
 
-def _properties(raw: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+def _properties(raw: Mapping[str, JsonValue], noise: frozenset[str] = NOISE) -> dict[str, JsonValue]:
     definitions = _mapping(raw.get("$defs"))
-    return {name: _lean(_mapping(one), definitions) for name, one in _mapping(raw.get("properties")).items()}
+    return {name: _lean(_mapping(one), definitions, noise) for name, one in _mapping(raw.get("properties")).items()}
 
 
-def _lean(raw: Mapping[str, JsonValue], definitions: Mapping[str, JsonValue]) -> Schema:
+def _lean(raw: Mapping[str, JsonValue], definitions: Mapping[str, JsonValue], noise: frozenset[str]) -> Schema:
     resolved = _resolve(_without_null(_resolve(raw, definitions)), definitions)
-    schema: Schema = {key: value for key, value in resolved.items() if key not in NOISE and {key: value} not in OBVIOUS}
+    obvious = OBVIOUS if noise is NOISE else ()
+    schema: Schema = {key: value for key, value in resolved.items() if key not in noise and {key: value} not in obvious}
     for key in INNER:
         if isinstance(schema.get(key), dict):
-            schema[key] = _lean(_mapping(schema[key]), definitions)
+            schema[key] = _lean(_mapping(schema[key]), definitions, noise)
     if "properties" in schema:
-        schema["properties"] = _properties({**schema, "$defs": dict(definitions)})
+        schema["properties"] = _properties({**schema, "$defs": dict(definitions)}, noise)
     return schema
 
 

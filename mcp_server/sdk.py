@@ -22,7 +22,7 @@ from pydantic import ValidationError
 
 from core import timing
 from core.changes.model import Json
-from mcp_server.questions import Answer, Question
+from mcp_server.questions import UNABLE, Answer, Question
 from mcp_server.text import clean
 
 STATE_TTL: Final = timing.QUESTION_STATE_SECONDS
@@ -88,7 +88,9 @@ class Call:
                     metadata=ServerMessageMetadata(related_request_id=self.context.request_id),
                 )
             )
-        except (MCPError, ValidationError):
+        except MCPError as error:
+            return Answer(UNABLE, {}) if error.error.code == t.METHOD_NOT_FOUND else None
+        except ValidationError:
             return None
 
     async def progress(self, now: float, text: str) -> None:

@@ -23,12 +23,14 @@ from mcp_server.identity import READ, WRITE, Caller, principal_of
 from mcp_server.links import linked
 from mcp_server.narrowing import kept_from, reach_over, within
 from mcp_server.pages import arguments_of
+from mcp_server.parameters import SIGNATURES, read_parameters
 from mcp_server.reader import Readers
 from mcp_server.reading import serve_reading
 from mcp_server.results import ToolResult
 from mcp_server.shutdown import TRY_AGAIN, UNCLEAR, Shutdown
 from mcp_server.task_news import serve_task_news
 from mcp_server.tasks import serve_tasks
+from mcp_server.text import clean
 from mcp_server.tools import operation_named, operation_tools
 from mcp_server.views import sort_out
 
@@ -78,7 +80,7 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
 
     async def on_call_tool(context: sdk.Context, params: t.CallToolRequestParams) -> ToolResult:
         if params.name not in listed:
-            raise sdk.no_such_tool(core.redactor.name(params.name))
+            raise sdk.no_such_tool(clean(core.redactor.name(params.name)))
         params = params.model_copy(update={"arguments": core.redactor.json(params.arguments)})
         caller, call = who(context), sdk.Call(context, params, core.clock.monotonic())
         exceeded = kept_from(caller, params.name, alters=not only_reads(listed[params.name]))
@@ -105,7 +107,7 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
     hint = CacheHint(ttl_ms=LIST_TTL_MS, scope="public")
     serve_reading(server, Readers(core, who, chosen.change_tools), hint, shutdown)
     serve_task_news(server, tasks)
-    server.middleware.insert(0, shutdown)
+    server.middleware[:0] = [shutdown, read_parameters]
     sdk.seal_state(server, lambda context: principal_of(sdk.client_name(context), who(context)), chosen.state_keys)
     return server
 
@@ -170,11 +172,13 @@ async def _run(desk: Desk, call: sdk.Call) -> ToolResult:
         too_fast = await desk.core.gate.admit(call_request(desk, call))
         if too_fast is not None:
             return results.refused(too_fast, tools=desk.change_tools)
+        SIGNATURES[call.tool].check(call.arguments)
         return await CHANGE_TOOLS[call.tool].handle(desk, call)
     operation = operation_named(call.tool)
     if operation is None:
         raise sdk.no_such_tool(call.tool)
-    asked = sort_out(operation, call.arguments, call.tool)
+    SIGNATURES[call.tool].check(call.arguments)
+    asked = sort_out(operation, call.arguments)
     if not operation.reads:
         return await run_change(desk, call, operation)
     outcome = await desk.core.gate.submit(

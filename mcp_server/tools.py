@@ -5,13 +5,22 @@ import mcp.types as t
 from core.operations import OPERATIONS, Operation, Risk
 from core.operations.servers import ServerList
 from core.wayscloud.models import Server
-from mcp_server.schemas import Schema, chosen_schema, input_schema, output_schema
+from mcp_server.schemas import (
+    Schema,
+    bounded_properties,
+    chosen_schema,
+    input_schema,
+    output_schema,
+    required_names,
+)
 from mcp_server.shown import shown_as
+from mcp_server.signature import Signature
 from mcp_server.told import ChangeResult
-from mcp_server.views import view_model
+from mcp_server.views import FIELD_NAMES, view_model
 
 PREFIX = "vps_"
 REPEATABLE = frozenset({"start", "stop"})  # a second run changes nothing more
+MAX_REASON = 300
 HARMFUL = frozenset({Risk.DISRUPTIVE, Risk.DESTRUCTIVE})
 
 
@@ -30,6 +39,16 @@ def tool_of(operation: Operation) -> t.Tool:
         output_schema=_output(operation),
         annotations=annotations_of(operation),
     )
+
+
+def signature_of(operation: Operation) -> Signature:
+    """Return what an operation's tool takes, with all its bounds."""
+    properties = bounded_properties(operation.arguments, view_model(operation))
+    if "fields" in properties:
+        properties["fields"] = FIELD_NAMES
+    if not operation.reads:
+        properties["reason"] = {"type": "string", "maxLength": MAX_REASON}
+    return Signature(f"{PREFIX}{operation.name}", properties, required_names(operation.arguments))
 
 
 def _output(operation: Operation) -> Schema:

@@ -2,33 +2,31 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, TypeVar
+from typing import Annotated, Final
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from core.changes.model import Json
-from core.errors import InvalidInput
 from core.operations import Operation
 from core.operations.registry import Arguments, NoArguments
+from mcp_server.schemas import Schema
 from mcp_server.shown import ShownServer
-from mcp_server.text import clean, quote
 
-A = TypeVar("A", bound=Arguments)
-FIELDS = (*(name for name in ShownServer.model_fields if name != "extra"), "state")
-OFTEN = ("state", "plan", "region", "os_template", "ipv4", "vcpus", "memory_gb", "disk_gb", "monthly_price")
-"""The fields that the schema names; the others may be asked for as well."""
+FIELDS: Final = (*(name for name in ShownServer.model_fields if name != "extra"), "state")
+
+FIELD_NAMES: Final[Schema] = {"type": "array", "items": {"type": "string", "enum": list(FIELDS)}}
 
 
 class ListView(Arguments):
     """Which fields of each server, beside its name."""
 
-    fields: Annotated[tuple[str, ...], Field(json_schema_extra={"items": {"enum": list(OFTEN)}})] = ()
+    fields: Annotated[tuple[str, ...], Field(json_schema_extra=FIELD_NAMES)] = ()
 
 
 class GetView(Arguments):
-    """Which fields of a server, beside its name and id."""
+    """Which fields of a server, beside its name and id; the schema of the list names them, once for both."""
 
-    fields: tuple[str, ...] = ()
+    fields: Annotated[tuple[str, ...], Field(description="as in vps_list")] = ()
 
 
 class PageView(Arguments):
@@ -75,37 +73,13 @@ def view_model(operation: Operation) -> type[Arguments]:
     return VIEWS.get(operation.name, NoArguments)
 
 
-def sort_out(operation: Operation, given: Mapping[str, Json], tool: str) -> Asked:
-    """Sort a call's arguments; raises `InvalidInput` for a name or a field there is not."""
+def sort_out(operation: Operation, given: Mapping[str, Json]) -> Asked:
+    """Sort a call's arguments, which its tool's signature has let pass, into the operation's own and the view."""
     model = view_model(operation)
-    own, extra = operation.arguments.model_fields, model.model_fields
-    known = dict.fromkeys((*own, *extra, *(() if operation.reads else ("reason",))))
-    unknown = next((name for name in given if name not in known), None)
-    if unknown is not None:
-        takes = f"{tool} takes: {', '.join(known) or 'nothing'}."
-        raise InvalidInput(f"{clean(unknown, 60)}: there is no such argument.", hint=takes)
-    chosen = parse(model, {name: value for name, value in given.items() if name in extra}, tool)
+    chosen = model.model_validate({name: value for name, value in given.items() if name in model.model_fields})
     view = View(
-        fields=_known(getattr(chosen, "fields", ())),
+        fields=tuple(dict.fromkeys(getattr(chosen, "fields", ()))),
         name=getattr(chosen, "name", ""),
         cursor=getattr(chosen, "cursor", ""),
     )
-    return Asked({name: value for name, value in given.items() if name not in extra}, view)
-
-
-def _known(fields: tuple[str, ...]) -> tuple[str, ...]:
-    for one in fields:
-        if one not in FIELDS:
-            raise InvalidInput(f"fields: there is no {quote(one, 60)}.", hint=f"There are {', '.join(FIELDS)}.")
-    return tuple(dict.fromkeys(fields))
-
-
-def parse(arguments: type[A], given: Mapping[str, Json], tool: str) -> A:
-    """Return a call's arguments; raises `InvalidInput` naming the one that does not fit."""
-    try:
-        return arguments.model_validate(dict(given))
-    except ValidationError as wrong:
-        first = wrong.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])[:60] or "arguments"
-        known = ", ".join(arguments.model_fields)
-        raise InvalidInput(f"{where}: {first['msg']}.", hint=f"{tool} takes: {known}.") from None
+    return Asked({name: value for name, value in given.items() if name not in model.model_fields}, view)

@@ -49,7 +49,7 @@ def fleet(count: int, stem: str = "x" * 200) -> list[Server]:
 
 def turn(servers: Sequence[Server], **given: object) -> tuple[str, dict[str, object]]:
     """List as the tool does: sort out the arguments, ask the core, cut to size."""
-    asked = sort_out(LIST, given, "vps_list")
+    asked = sort_out(LIST, given)
     found = page(list(servers), ListArguments.model_validate(dict(arguments_of(LIST, asked))))
     told, content = page_of(found, asked)
     assert cost(told, content) <= BUDGET
@@ -178,10 +178,14 @@ def test_a_cursor_is_taken_by_its_own_list_alone(place: str, other: str) -> None
         ("vps_list", {"cursor": "web01.example.com|1"}, "cursor: this is not a cursor of this list"),
         ("vps_plans", {"cursor": "nonsense"}, "cursor: this is not a cursor of this list"),
         ("vps_changes", {"cursor": "bm8"}, "cursor: this is not a cursor of this list"),
-        ("vps_list", {"fields": ["colour"]}, "fields: there is no “colour”. There are id, hostname"),
-        ("vps_list", {"fields": "plan"}, "fields: "),
-        ("vps_get", {"server": "web01", "fields": [5]}, "fields.0: "),
-        ("vps_changes", {"state": "done"}, "state: there are requested, held"),
+        ("vps_list", {"fields": ["colour"]}, "vps_list: fields: must be a list, each one of id, hostname, "),
+        ("vps_list", {"fields": "plans"}, "not “plans”."),
+        (
+            "vps_get",
+            {"server": "web01", "fields": [[5]]},
+            "vps_get: fields: must be a list, each one of id, hostname, ",
+        ),
+        ("vps_changes", {"state": "done"}, "vps_changes: state: must be one of requested, held, "),
         ("vps_changes", {"limit": 0}, "limit: "),
     ],
 )

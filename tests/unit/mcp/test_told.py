@@ -147,7 +147,12 @@ def test_only_a_submitted_true_is_a_yes(action: str, content: dict[str, object],
     answer = Answer(action, content)
     assert is_yes(answer) is yes
     if not yes:
-        words = {"accept": "did not say yes", "decline": "declined", "cancel": "was dismissed"}
+        unclear = action == "accept" and content.get("confirm") not in (None, False)
+        words = {
+            "accept": "no clear yes" if unclear else "did not say yes",
+            "decline": "declined",
+            "cancel": "was dismissed",
+        }
         assert words[action] in refusal_of(answer)
 
 
