@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 import httpx
 from starlette.applications import Starlette
@@ -17,6 +18,7 @@ from core.clock import Clock, SystemClock
 from playground.wayscloud import control, keys, orders
 from playground.wayscloud.answers import Answer, faulty, refused
 from playground.wayscloud.config import SimulatorConfig
+from playground.wayscloud.dialects import Dialect
 from playground.wayscloud.faults import Asked, Fault
 from playground.wayscloud.journal import Entry
 from playground.wayscloud.perform import perform
@@ -94,16 +96,52 @@ class SimulatorApp:
 def create_app(
     config: SimulatorConfig | None = None, clock: Clock | None = None, *, drop: Drop = drop_in_process
 ) -> SimulatorApp:
-    """Return the application, for `httpx.ASGITransport` or a server; the defaults are the seed dialect in real time."""
+    """Return the application, for `httpx.ASGITransport` or a server; the defaults are the live dialect in real time."""
     return SimulatorApp(Simulator(config or SimulatorConfig(), clock or SystemClock()), drop)
+
+
+class PlainRoute(Route):
+    """A route as FastAPI has it: GET does not bring HEAD along."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], *, methods: list[str], name: str | None = None) -> None:
+        super().__init__(path, endpoint, methods=methods, name=name)
+        self.methods = set(methods)
+
+
+def other_form(path: str) -> str:
+    """Return a path with the slash at its end that it has not, or without the one it has."""
+    return path.removesuffix("/") if path.endswith("/") else f"{path}/"
+
+
+def described(dialect: Dialect) -> Callable[[Request], Awaitable[Response]]:
+    """Return the handler of the description: what a FastAPI service says of itself, shortened to its routes."""
+    paths: dict[str, dict[str, object]] = {}
+    for name, (method, path) in dialect.paths.items():
+        paths.setdefault(path, {})[method.lower()] = {
+            "operationId": name,
+            "responses": {"200": {"description": "Successful Response"}},
+        }
+    info = {"title": "WAYSCloud Public API", "version": "1.0.0"}
+
+    async def handle(request: Request) -> Response:
+        del request
+        return Answer(200, {"openapi": "3.1.0", "info": info, "paths": paths}).response()
+
+    return handle
 
 
 def api(simulator: Simulator) -> Starlette:
     """Return the provider's part: the routes of the dialect; what is not there answers as FastAPI would."""
+    dialect = simulator.dialect
+    # A path without an id goes first: else `/v1/vps/{vps_id}` would take it.
+    rows = sorted(dialect.paths.items(), key=lambda item: "{" in item[1][1])
     routes = [
-        Route(path, endpoint(simulator, name), methods=[method], name=name)
-        for name, (method, path) in sorted(simulator.dialect.paths.items(), key=lambda item: "{" in item[1][1])
+        PlainRoute(form, endpoint(simulator, name), methods=[method], name=name)
+        for name, (method, path) in rows
+        for form in ((path, other_form(path)) if dialect.both_slashes else (path,))
     ]
+    if dialect.described:
+        routes.append(PlainRoute("/openapi.json", described(dialect), methods=["GET"]))
     app = Starlette(routes=routes, exception_handlers={HTTPException: http_error})
     app.router.redirect_slashes = simulator.dialect.redirect_slashes
     return app
@@ -131,6 +169,7 @@ async def answer(simulator: Simulator, operation: str, request: Request) -> Resp
     """Check the key, draw the faults, let the effect happen, and answer."""
     entry: Entry = request.scope[ENTRY]
     entry.operation, entry.server_id = operation, request.path_params.get("vps_id")
+    entry.item = next((value for name, value in request.path_params.items() if name != "vps_id"), "")
     denied = keys.refusal(entry.keys, simulator.config.keys)
     if denied:
         return refused(*denied).response()

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--port", type=_port, default=DEFAULT_PORT, help="port on 127.0.0.1; 0 lets the system choose one")
     add("--speed", type=_positive, default=60.0, help="how many of the servers' seconds pass in one real second")
-    add("--dialect", choices=sorted(DIALECTS), default="seed", help="whose names and paths to speak")
+    add("--dialect", choices=sorted(DIALECTS), default="live", help="whose names and paths to speak")
     add("--fleet", type=_count, default=0, help="total number of servers at the start, two at least")
     add("--faults", type=Path, metavar="FILE", default=None, help="JSON or TOML file of fault rules")
     add("--seed", type=int, default=0, help="equal seeds give equal servers, durations and faults")

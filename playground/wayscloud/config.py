@@ -13,7 +13,7 @@ class SimulatorConfig:
     start (never fewer than the two documented ones); `keys` the accepted secrets, empty for any that looks like one.
     """
 
-    dialect: str = "seed"
+    dialect: str = "live"
     speed: float = 60.0
     fleet: int = 0
     seed: int = 0

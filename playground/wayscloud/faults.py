@@ -14,7 +14,28 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from core.errors import ConfigurationError
 
 OperationName = Literal[
-    "list", "create", "get", "status", "start", "stop", "reboot", "plans", "os_templates", "regions"
+    "list",
+    "create",
+    "get",
+    "status",
+    "start",
+    "stop",
+    "reboot",
+    "plans",
+    "os_templates",
+    "regions",
+    "snapshots",
+    "create_snapshot",
+    "delete_snapshot",
+    "rollback_snapshot",
+    "backups",
+    "create_backup",
+    "delete_backup",
+    "restore_backup",
+    "download_backup",
+    "backup_policy",
+    "set_backup_policy",
+    "backup_usage",
 ]
 Kind = Literal["status", "slow", "drop_before", "drop_after", "malformed", "oversized", "redirect", "fail_provision"]
 BEFORE_THE_EFFECT: frozenset[str] = frozenset({"drop_before"})
@@ -27,7 +48,7 @@ class Match(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    method: str | None = Field(default=None, description="GET or POST")
+    method: str | None = Field(default=None, description="GET, POST, PUT or DELETE")
     path: str | None = Field(default=None, description="pattern over the path")
     operation: OperationName | None = Field(default=None, description="name of the operation")
     server: str | None = Field(default=None, description="id of the server")

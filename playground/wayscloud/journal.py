@@ -24,6 +24,7 @@ class Entry:
     body: bytes
     operation: str | None = None
     server_id: str | None = None
+    item: str = ""
     status: int | None = None
     outcome: str = "open"
     effect: bool = False

@@ -7,6 +7,7 @@ from playground.wayscloud.answers import Answer, refused
 from playground.wayscloud.dialects import Json
 from playground.wayscloud.journal import Entry
 from playground.wayscloud.model import Power, Server, already
+from playground.wayscloud.resources import RESOURCES, Call
 from playground.wayscloud.simulator import Simulator
 
 
@@ -39,6 +40,8 @@ def with_server(simulator: Simulator, entry: Entry, server: Server) -> Answer:
         return Answer(200, dialect.server(server))
     if entry.operation == "status":
         return Answer(200, _usage(simulator, server))
+    if entry.operation in RESOURCES:
+        return resource(simulator, entry, server)
     return power(simulator, entry, server)
 
 
@@ -55,7 +58,7 @@ def listed(simulator: Simulator, query: Mapping[str, str]) -> Json:
     dialect, servers = simulator.dialect, simulator.world.servers()
     status, region = query.get("status"), query.get("region")
     if dialect.filters and status:
-        servers = [each for each in servers if dialect.state(each) == status]
+        servers = [each for each in servers if dialect.matches(each, status)]
     if dialect.filters and region:
         place = dialect.catalogue.locate(region)
         servers = [each for each in servers if place and each.location == place.country]
@@ -83,3 +86,13 @@ def power(simulator: Simulator, entry: Entry, server: Server) -> Answer:
         return refused(409, reason)
     entry.effect = not already(server, wanted)
     return Answer(200, simulator.dialect.accepted(server, wanted))
+
+
+def resource(simulator: Simulator, entry: Entry, server: Server) -> Answer:
+    """Read or change what belongs to a server."""
+    row = RESOURCES[entry.operation or ""]
+    done = row.handler(Call(simulator.world, server, entry.item, entry.body))
+    if row.effect and done.status < 300:  # noqa: PLR2004 - the successes
+        entry.effect = True
+        simulator.world.count(entry.operation or "", server)
+    return done

@@ -60,3 +60,8 @@ class Timeline:
         self._stretches.append((here, self._at(here), 1.0))
         self._stretches.append((here + seconds, self._at(here) + seconds, 1 / speed))
         self._base += seconds
+
+
+def zulu(moment: datetime) -> str:
+    """Return a time as the documentation prints it."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

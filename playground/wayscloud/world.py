@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from random import Random
+from typing import Any
 
 from core.clock import Clock
 from playground.wayscloud.catalogue import Catalogue
@@ -14,6 +15,7 @@ from playground.wayscloud.model import DURATIONS, MOVES, UP, Power, Server, Stat
 from playground.wayscloud.timeline import Timeline
 
 EFFECTS_KEPT = 100_000
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,16 @@ class Order:
     plan: str
     location: str
     template: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something that belongs to a server, a snapshot for example; `ready` is in the world's seconds."""
+
+    id: str
+    fields: Json
+    ready: float
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +62,7 @@ class World:
         start = Start(catalogue, config.fleet, config.seed, self.time.seconds(), clock.now())
         self._servers = {server.id: server for server in fleet(start)}
         self._made = len(self._servers)
+        self._items: dict[tuple[str, str], dict[str, Item]] = {}
 
     def servers(self) -> list[Server]:
         """Return all servers as they are now, oldest entry first."""
@@ -93,7 +106,7 @@ class World:
             until=self.time.seconds() + lasts,
             doomed=doomed,
         )
-        self._count("create", server)
+        self.count("create", server)
         return self._keep(server)
 
     def power(self, server: Server, power: Power) -> str | None:
@@ -103,7 +116,7 @@ class World:
             state = MOVES[power]
             rng = Random(f"{self.config.seed}/moves/{server.id}/{server.moves}")
             self._keep(begin(server, state, self.time.seconds() + rng.uniform(*DURATIONS[state])))
-            self._count(power, server)
+            self.count(power, server)
         return reason
 
     def override(self, server: Server, state: State | None, hostname: str | None, display_name: str | None) -> Server:
@@ -116,6 +129,16 @@ class World:
     def remove(self, server: Server) -> None:
         """Let a server vanish behind everyone's back."""
         self._servers.pop(server.id, None)
+
+    def items_of(self, server_id: str, family: str) -> dict[str, Item]:
+        """Return what a server has of one family by id, to look at and to change."""
+        return self._items.setdefault((server_id, family), {})
+
+    def count(self, operation: str, server: Server) -> None:
+        """Note that an operation took effect."""
+        self.counts[operation] += 1
+        seq = self.counts.total()
+        self.effects.append(Effect(seq, self.time.now(), str(operation), server.id, server.hostname))
 
     def counted(self, operation: str | None = None) -> Iterable[Effect]:
         """Return the effects still kept, oldest first, of one operation when named."""
@@ -131,8 +154,3 @@ class World:
     def _keep(self, server: Server) -> Server:
         self._servers[server.id] = server
         return server
-
-    def _count(self, operation: str, server: Server) -> None:
-        self.counts[operation] += 1
-        seq = self.counts.total()
-        self.effects.append(Effect(seq, self.time.now(), str(operation), server.id, server.hostname))

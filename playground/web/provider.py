@@ -68,7 +68,7 @@ class Speed(Order):
 class Speak(Order):
     """Speak another dialect."""
 
-    dialect: Literal["seed", "terraform", "sdk"]
+    dialect: Literal["live", "seed", "terraform", "sdk"]
 
 
 def cause(handle: SimulatorHandle, order: Cause) -> None:

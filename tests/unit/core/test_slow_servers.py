@@ -41,7 +41,7 @@ TIMING = replace(
 @pytest.fixture
 async def slow_provider() -> AsyncIterator[SimulatorHandle]:
     """A provider whose stops take half a second, so that a look comes before their end."""
-    async with running_simulator(SimulatorConfig(speed=20.0, seed=7), clock=VirtualClock()) as handle:
+    async with running_simulator(SimulatorConfig(dialect="seed", speed=20.0, seed=7), clock=VirtualClock()) as handle:
         yield handle
 
 

@@ -80,7 +80,7 @@ async def test_the_catalogue_is_told_or_said_to_be_missing(core: Core, era: str,
 async def test_a_long_list_is_told_page_by_page(era: str, tmp_path: Path) -> None:
     """A page says how many there are and how to get the next; the pages together are the whole, each server once."""
     async with (
-        running_simulator(SimulatorConfig(fleet=45, seed=7), clock=VirtualClock()) as provider,
+        running_simulator(SimulatorConfig(dialect="seed", fleet=45, seed=7), clock=VirtualClock()) as provider,
         open_core(
             settings_of(provider, tmp_path), front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY
         ) as core,

@@ -16,8 +16,10 @@ from tests.harness.waiting import PATIENCE_SECONDS
 KEY = "wayscloud_vps_abc12_TESTSECRET"
 WEB = "b5c6d7e8-f9a0-1234-5678-90abcdef1234"
 DB = "c6d7e8f9-a0b1-2345-6789-0abcdef12345"
+DOCUMENTED_ORDER = {"plan_code": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
 ORDERS = {
-    "seed": {"plan_code": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"},
+    "live": DOCUMENTED_ORDER,
+    "seed": DOCUMENTED_ORDER,
     "terraform": {"plan_code": "NO-Start-Linux-2cpu-4096mb-30gb", "region": "oslo", "os_template": "ubuntu-24.04"},
     "sdk": {"plan_code": "NO-Start-Linux-2cpu-4096mb-30gb", "region": "NO", "os_template": "ubuntu-24.04"},
 }
@@ -61,9 +63,9 @@ class Bench:
 
 @asynccontextmanager
 async def bench(config: SimulatorConfig | None = None) -> AsyncIterator[Bench]:
-    """Set up a simulator whose seconds are the clock's, unless the configuration says otherwise."""
+    """Set up a simulator of the API page whose seconds are the clock's, unless the configuration says otherwise."""
     clock = WatchedClock()
-    app = create_app(config or SimulatorConfig(speed=1), clock)
+    app = create_app(config or SimulatorConfig(speed=1, dialect="seed"), clock)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app),
         base_url="http://simulator",

@@ -6,6 +6,7 @@ import pytest
 from core.errors import ConfigurationError
 from playground.wayscloud.app import create_app
 from playground.wayscloud.config import SimulatorConfig
+from playground.wayscloud.dialects import DIALECTS
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.simulator.bench import WEB, Bench, bench
 
@@ -116,7 +117,7 @@ async def test_only_the_sdk_dialect_filters_the_list() -> None:
         everything = (await sim.api.get("/v1/vps/")).json()
         off = (await sim.api.get("/v1/vps/", params={"status": "stopped", "region": "sweden"})).json()
         nowhere = (await sim.api.get("/v1/vps/", params={"region": "atlantis"})).json()
-    async with bench(SimulatorConfig(speed=1, fleet=60)) as sim:
+    async with bench(SimulatorConfig(dialect="seed", speed=1, fleet=60)) as sim:
         ignored = (await sim.api.get("/v1/vps", params={"status": "stopped"})).json()
     assert everything["total"] == ignored["total"] == 60
     assert 0 < off["total"] < 60
@@ -126,7 +127,7 @@ async def test_only_the_sdk_dialect_filters_the_list() -> None:
 
 async def test_a_fleet_of_ten_thousand_is_listed_whole() -> None:
     """All servers come in one answer, each hostname once, in several states."""
-    async with bench(SimulatorConfig(speed=1, fleet=10_000)) as sim:
+    async with bench(SimulatorConfig(dialect="seed", speed=1, fleet=10_000)) as sim:
         body = (await sim.api.get("/v1/vps")).json()
     assert body["total"] == len(body["instances"]) == len({each["hostname"] for each in body["instances"]}) == 10_000
     assert {"running", "stopped", "provisioning", "error"} <= {each["status"] for each in body["instances"]}
@@ -134,7 +135,7 @@ async def test_a_fleet_of_ten_thousand_is_listed_whole() -> None:
 
 async def test_a_list_does_work_only_for_servers_on_the_move() -> None:
     """Reading a large fleet settles what is due and leaves every other server the same object."""
-    async with bench(SimulatorConfig(speed=1, fleet=2_000)) as sim:
+    async with bench(SimulatorConfig(dialect="seed", speed=1, fleet=2_000)) as sim:
         before = {each.id: each for each in sim.simulator.world.servers()}
         sim.clock.advance(200)
         after = sim.simulator.world.servers()
@@ -149,8 +150,57 @@ def test_an_unknown_dialect_is_refused_with_the_choices() -> None:
         create_app(SimulatorConfig(dialect="klingon"), clock=VirtualClock())
 
 
-async def test_head_answers_as_get_does() -> None:
-    """Health checks that use HEAD see the same status."""
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+async def test_head_is_refused_as_fastapi_refuses_it(dialect: str) -> None:
+    """A route for GET does not bring HEAD along."""
+    async with bench(SimulatorConfig(speed=1, dialect=dialect)) as sim:
+        answer: httpx.Response = await sim.api.head(sim.simulator.dialect.paths["list"][1])
+    assert answer.status_code == 405
+
+
+async def test_only_the_live_dialect_describes_itself() -> None:
+    """`/openapi.json` needs no key and names every route; elsewhere it is not there."""
+    async with bench(SimulatorConfig(speed=1, dialect="live")) as sim:
+        del sim.api.headers["x-api-key"]
+        body = (await sim.api.get("/openapi.json")).json()
+        served = {(method.upper(), path) for path, item in body["paths"].items() for method in item}
+        assert served == set(sim.simulator.dialect.paths.values())
     async with bench() as sim:
-        answer: httpx.Response = await sim.api.head("/v1/vps")
-    assert answer.status_code == 200
+        assert (await sim.api.get("/openapi.json")).status_code == 404
+
+
+@pytest.mark.parametrize("operation", sorted(DIALECTS["live"].paths))
+async def test_the_live_dialect_answers_both_slash_forms(operation: str) -> None:
+    """Whichever form a client requests, it is answered, without a redirect."""
+    async with bench(SimulatorConfig(speed=1, dialect="live")) as sim:
+        method, path = sim.simulator.dialect.paths[operation]
+        place = path.format(vps_id=WEB, snapshot_name="none", backup_id="none")
+        both = [place.removesuffix("/"), place.removesuffix("/") + "/"]
+        answers = [await sim.api.request(method, each, follow_redirects=False) for each in both]
+        operations = [entry.operation for entry in sim.simulator.journal.entries()]
+    assert operations == [operation] * 2
+    assert not any(answer.is_redirect or answer.json() == {"detail": "Not Found"} for answer in answers)
+
+
+async def test_the_live_dialect_filters_by_either_word() -> None:
+    """A server that is up is found under `active` and under `running`; one that reboots is up."""
+    async with bench(SimulatorConfig(speed=1, dialect="live")) as sim:
+        await sim.api.post(f"/v1/vps/{WEB}/reboot")
+        totals = [
+            (await sim.api.get("/v1/vps/", params={"status": word})).json()["total"]
+            for word in ("active", "running", "stopped")
+        ]
+    assert totals == [2, 2, 0]
+
+
+async def test_the_live_dialect_shows_a_reboot_by_its_uptime_alone() -> None:
+    """`status` stays `active`; `power_state` says whether it is on; stopped is Terraform's word."""
+    seen = []
+    async with bench(SimulatorConfig(speed=1, dialect="live")) as sim:
+        for wanted, wait in (("reboot", 1), ("reboot", 120), ("stop", 0), ("stop", 20)):
+            await sim.api.post(f"/v1/vps/{WEB}/{wanted}")
+            sim.clock.advance(wait)
+            server = (await sim.api.get(f"/v1/vps/{WEB}")).json()
+            usage = (await sim.api.get(f"/v1/vps/{WEB}/status")).json()
+            seen.append((server["status"], server["power_state"], usage["uptime_seconds"] < 3600))
+    assert seen == [("active", "on", False), ("active", "on", True), ("stopping", "on", True), ("stopped", "off", True)]

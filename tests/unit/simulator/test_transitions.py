@@ -67,7 +67,7 @@ async def test_a_reboot_shows_only_in_the_uptime_in_the_documented_dialect() -> 
 
 async def test_speed_shortens_waits_but_creation_times_stay_the_clocks() -> None:
     """At 60, three minutes pass in three seconds; clients can compare dates and uptimes with their own."""
-    async with bench(SimulatorConfig(speed=60)) as sim:
+    async with bench(SimulatorConfig(dialect="seed", speed=60)) as sim:
         created_at = sim.clock.now()
         made = (await sim.order()).json()
         sim.clock.advance(3)
@@ -107,7 +107,7 @@ async def test_a_server_between_states_refuses_every_power_operation(wanted: str
 @pytest.mark.parametrize(("strict", "code"), [(False, 200), (True, 409)])
 async def test_asking_for_the_present_state_is_harmless_unless_strict(strict: bool, code: int) -> None:
     """Starting what runs and stopping what is off answers 200 without an effect, or 409 when states are strict."""
-    async with bench(SimulatorConfig(speed=1, strict_states=strict)) as sim:
+    async with bench(SimulatorConfig(dialect="seed", speed=1, strict_states=strict)) as sim:
         await sim.api.post(f"/v1/vps/{DB}/stop")
         sim.clock.advance(20)
         answers = [await sim.api.post(f"/v1/vps/{WEB}/start"), await sim.api.post(f"/v1/vps/{DB}/stop")]
@@ -128,7 +128,7 @@ async def test_a_server_that_is_off_cannot_reboot() -> None:
 async def test_usage_moves_and_counters_only_grow() -> None:
     """Percentages change from one minute to the next within bounds; byte counters never fall while up."""
     seen = []
-    async with bench(SimulatorConfig(speed=1, fleet=12)) as sim:
+    async with bench(SimulatorConfig(dialect="seed", speed=1, fleet=12)) as sim:
         running = [each for each in (await sim.api.get("/v1/vps")).json()["instances"] if each["status"] == "running"]
         for _ in range(10):
             sim.clock.advance(61)
@@ -144,7 +144,7 @@ async def test_equal_seeds_give_equal_worlds_whatever_happens_elsewhere() -> Non
     """The third order of one world is the third of another, and power takes as long, in whatever order things come."""
     worlds = []
     for noisy in (False, True):
-        async with bench(SimulatorConfig(speed=1, fleet=50, seed=7)) as sim:
+        async with bench(SimulatorConfig(dialect="seed", speed=1, fleet=50, seed=7)) as sim:
             if noisy:
                 await sim.api.post(f"/v1/vps/{DB}/reboot")
                 sim.clock.advance(1)

@@ -1,0 +1,17 @@
+"""How the same servers look on the wire: pure renderers, one class for each set of names that a source uses.
+
+`Seed` is the API page to the letter, `Terraform` what the Terraform provider reads, `Sdk` what the official Python
+SDK requests and the command line prints, `Live` what all of them can work with. Where no source shows an answer, the
+class says what it assumes.
+"""
+
+from playground.wayscloud.dialects.base import Dialect, Json
+from playground.wayscloud.dialects.live import Live
+from playground.wayscloud.dialects.sdk import Sdk
+from playground.wayscloud.dialects.seed import Seed
+from playground.wayscloud.dialects.terraform import Terraform
+
+__all__ = ["DEFAULT", "DIALECTS", "Dialect", "Json"]
+
+DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (Live(), Seed(), Terraform(), Sdk())}
+DEFAULT = Live.name

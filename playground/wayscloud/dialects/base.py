@@ -1,0 +1,77 @@
+"""What every dialect answers, and the paths that all of them share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from playground.wayscloud.catalogue import Catalogue, Location, Plan, Template
+from playground.wayscloud.model import Power, Server, State
+
+Json = dict[str, object]
+ONE = "/v1/vps/{vps_id}"
+COMMON_PATHS = {
+    "get": ("GET", ONE),
+    "status": ("GET", f"{ONE}/status"),
+    "start": ("POST", f"{ONE}/start"),
+    "stop": ("POST", f"{ONE}/stop"),
+    "reboot": ("POST", f"{ONE}/reboot"),
+}
+
+
+class Dialect(ABC):
+    """Paths, names and shapes of one edition of the API. `at` is the time in the world's seconds."""
+
+    name: ClassVar[str]
+    catalogue: ClassVar[Catalogue]
+    paths: ClassVar[Mapping[str, tuple[str, str]]]
+    redirect_slashes: ClassVar[bool] = True
+    both_slashes: ClassVar[bool] = False
+    described: ClassVar[bool] = False
+    filters: ClassVar[bool] = False
+
+    @abstractmethod
+    def state(self, server: Server) -> str:
+        """Return the `status` word."""
+
+    def matches(self, server: Server, status: str) -> bool:
+        """Return whether a filter by `status` keeps a server."""
+        return self.state(server) == status
+
+    @abstractmethod
+    def listing(self, servers: Sequence[Server]) -> Json:
+        """Return the answer to the list."""
+
+    @abstractmethod
+    def server(self, server: Server) -> Json:
+        """Return one server."""
+
+    @abstractmethod
+    def created(self, server: Server) -> Json:
+        """Return the answer to a create."""
+
+    @abstractmethod
+    def usage(self, server: Server, at: float) -> Json:
+        """Return the answer to status."""
+
+    @abstractmethod
+    def accepted(self, server: Server, power: Power) -> Json:
+        """Return the answer to a power operation that was taken."""
+
+    @abstractmethod
+    def plan(self, plan: Plan) -> Json:
+        """Return one plan."""
+
+    @abstractmethod
+    def template(self, template: Template) -> Json:
+        """Return one operating system."""
+
+    @abstractmethod
+    def location(self, location: Location) -> Json:
+        """Return one location."""
+
+
+def power_state(server: Server) -> str | None:
+    """Return `on` or `off`; null while there is no machine yet."""
+    if server.state is State.PROVISIONING:
+        return None
+    return "on" if server.booted is not None else "off"

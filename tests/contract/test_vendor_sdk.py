@@ -1,0 +1,130 @@
+"""The vendor's released Python SDK against the simulator: every call that our description of the API knows."""
+
+import inspect
+from collections.abc import Iterator
+
+import pytest
+from wayscloud import NotFoundError, WaysCloudClient
+from wayscloud.exceptions import ConflictError, NotImplementedError_, RateLimitError
+from wayscloud.services.vps import VPSService
+
+from playground.wayscloud.serve import SimulatorHandle
+from playground.wayscloud.world import World
+from tests.contract.vendor import DB, HOUR, KEY, ORDER, UNDESCRIBED, WEB, effects, served
+
+pytestmark = [pytest.mark.slow, pytest.mark.real_time]  # the SDK reads the machine's clock
+CALLED = {
+    *("list", "get", "create", "start", "stop", "reboot", "status", "plans", "os_templates", "regions"),
+    *("snapshots", "create_snapshot", "delete_snapshot", "rollback_snapshot"),
+    *("backups", "create_backup", "delete_backup", "restore_backup", "download_backup", "backup_usage"),
+    *("backup_policy", "set_backup_policy"),
+}
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[SimulatorHandle]:
+    with served() as handle:
+        yield handle
+
+
+@pytest.fixture
+def world(service: SimulatorHandle) -> World:
+    service.simulator.reset()
+    return service.simulator.world
+
+
+@pytest.fixture
+def vps(service: SimulatorHandle, world: World) -> Iterator[VPSService]:
+    del world
+    with WaysCloudClient(token=KEY, base_url=service.url) as client:
+        yield client.vps
+
+
+def test_every_call_of_the_sdk_is_either_tested_or_known_to_be_undescribed() -> None:
+    """A new release of the SDK with a new call fails here."""
+    public = {name for name, _ in inspect.getmembers(VPSService, inspect.isfunction) if not name.startswith("_")}
+    assert public == CALLED | UNDESCRIBED
+
+
+@pytest.mark.requirement("vendor-clients")
+def test_the_reads_give_lists_and_objects(vps: VPSService, world: World) -> None:
+    """`list` is a list of servers, filters included; the catalogue has codes; usage has figures."""
+    assert [server["hostname"] for server in vps.list()] == ["web01.example.com", "db01.example.com"]
+    assert len(vps.list(status="active", region="oslo")) == 2
+    assert vps.list(status="stopped") == []
+    assert vps.get(WEB)["ipv4_address"] == "185.35.202.45"
+    assert vps.status(WEB)["cpu_usage"] > 0
+    assert [plan["plan_code"] for plan in vps.plans()] == ["vps-2gb-1cpu", "vps-4gb-2cpu", "vps-8gb-4cpu"]
+    assert {template["id"] for template in vps.os_templates()} >= {"ubuntu-24.04", "windows-server-2025"}
+    assert [region["code"] for region in vps.regions()] == ["oslo", "stockholm", "frankfurt"]
+    with pytest.raises(NotFoundError, match="VPS not found"):
+        vps.get("none")
+    assert effects(world) == {}
+
+
+@pytest.mark.requirement("vendor-clients")
+def test_a_server_lives(vps: VPSService, world: World) -> None:
+    """Create, stop, start and reboot each take effect once."""
+    made = vps.create(**ORDER)
+    assert (made["hostname"], made["status"]) == ("new.example.com", "provisioning")
+    for operation, state in ((None, "active"), ("stop", "stopped"), ("start", "active"), ("reboot", "active")):
+        if operation:
+            assert getattr(vps, operation)(made["id"])["action"] == operation
+        world.time.advance(HOUR)
+        assert vps.get(made["id"])["status"] == state
+    assert effects(world) == {"create": 1, "stop": 1, "start": 1, "reboot": 1}
+
+
+@pytest.mark.requirement("vendor-clients")
+def test_snapshots_live(vps: VPSService, world: World) -> None:
+    """They are made, listed, rolled back to while the server is off, deleted; an eleventh is a limit reached."""
+    assert vps.snapshots(WEB) == []
+    assert vps.create_snapshot(WEB, "before", "before the upgrade")["status"] == "creating"
+    world.time.advance(HOUR)
+    (shown,) = vps.snapshots(WEB)
+    assert (shown["snapshot_name"], shown["status"]) == ("before", "available")
+    with pytest.raises(ConflictError, match="already exists"):
+        vps.create_snapshot(WEB, "before")
+    with pytest.raises(ConflictError, match="must be stopped"):
+        vps.rollback_snapshot(WEB, "before")
+    vps.stop(WEB)
+    world.time.advance(HOUR)
+    vps.rollback_snapshot(WEB, "before")
+    vps.delete_snapshot(WEB, "before")
+    with pytest.raises(NotFoundError):
+        vps.delete_snapshot(WEB, "before")
+    assert effects(world) == {"create_snapshot": 1, "stop": 1, "rollback_snapshot": 1, "delete_snapshot": 1}
+
+
+def test_an_eleventh_snapshot_is_a_limit_reached(
+    vps: VPSService, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """429 means a limit here, not a pace: the SDK, which tries again, makes nothing more."""
+    monkeypatch.setattr(WaysCloudClient, "BACKOFF_FACTOR", 0)
+    for number in range(10):
+        vps.create_snapshot(WEB, f"s{number}")
+    with pytest.raises(RateLimitError, match="At most 10"):
+        vps.create_snapshot(WEB, "s10")
+    assert effects(world) == {"create_snapshot": 10}
+
+
+@pytest.mark.requirement("vendor-clients")
+def test_backups_live(vps: VPSService, world: World) -> None:
+    """They are made, counted, offered for download, not restored yet, deleted; a policy names the next one."""
+    made = vps.create_backup(DB)
+    assert made["status"] == "creating"
+    with pytest.raises(ConflictError, match="not complete"):
+        vps.download_backup(DB, made["backup_id"])
+    world.time.advance(HOUR)
+    (shown,) = vps.backups(DB)
+    assert (shown["backup_id"], shown["status"]) == (made["backup_id"], "completed")
+    assert vps.backup_usage(DB) == {"total_backups": 1, "total_size_gb": shown["size_gb"]}
+    assert vps.download_backup(DB, made["backup_id"])["backup_id"] == made["backup_id"]
+    with pytest.raises(NotImplementedError_):
+        vps.restore_backup(DB, made["backup_id"])
+    assert vps.backup_policy(DB) == {"policy": None}
+    policy = vps.set_backup_policy(DB, frequency="weekly", day_of_week=0)
+    assert vps.backup_policy(DB)["policy"]["next_backup_at"] == policy["next_backup_at"]
+    vps.delete_backup(DB, made["backup_id"])
+    assert vps.backups(DB) == []
+    assert effects(world) == {"create_backup": 1, "set_backup_policy": 1, "delete_backup": 1}
