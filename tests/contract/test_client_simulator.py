@@ -27,7 +27,7 @@ class Stage:
     dialect: str
 
 
-@pytest.fixture(params=["seed", "terraform", "sdk"])
+@pytest.fixture(params=["live", "seed", "terraform", "sdk"])
 async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
     """A simulated provider in each dialect, in process, in real speed of a clock that stands still."""
     clock = FakeClock()
