@@ -58,7 +58,7 @@ def gauges(wanted: Sequence[Subscription], servers: Sequence[Server]) -> Iterato
     for one in wanted:
         if Event.USAGE in one.events:
             for server in servers:
-                if server.ready and one.means(server.id, server.hostname):
+                if (server.ready or server.power_unknown) and one.means(server.id, server.hostname):
                     for threshold in one.options.usage:
                         yield Gauge(one.id, server.id, server.hostname, threshold)
 

@@ -6,7 +6,7 @@ first; after that it is read apart from the looks, with more patience each time.
 
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeVar
 
 import anyio
 import structlog
@@ -26,11 +26,30 @@ from core.wayscloud.client import Wayscloud
 from core.wayscloud.models import Server, Usage
 
 LOG = structlog.get_logger(__name__)
+T = TypeVar("T")
 AT_ONCE: Final = 32
 APART: Final = 16
 """Reads of servers that were slow before; a read of one that was not finds room beside them."""
-READ: Final = frozenset({Finding.NEEDS_USAGE, Finding.SUCCEEDED})
-"""Findings that take a read of the server: to find out, or to store all that is known of it."""
+READ: Final = frozenset({Finding.NEEDS_SERVER, Finding.NEEDS_USAGE, Finding.SUCCEEDED})
+"""Findings that take a read of the server: to find out, or to hear it from the server itself."""
+
+
+LACKING: Final = frozenset({Finding.NEEDS_SERVER, Finding.NEEDS_USAGE})
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A look with what was read besides for one change."""
+
+    look: Look
+    usage: Usage | None = None
+
+    def lacking(self, found: Found) -> Server | None:
+        """Return the server that has to be read for a finding, or nothing where all is read."""
+        if found.server is None or found.finding not in READ:
+            return None
+        read = found.finding is not Finding.NEEDS_USAGE and found.server.id in self.look.full
+        return None if read else found.server
 
 
 @dataclass(slots=True)
@@ -41,22 +60,28 @@ class Settlement:
     api: Wayscloud
     clock: Clock
     timing: Timing
-    _uptimes: dict[str, int] = field(default_factory=dict)  # the newest seen, by change
+    _since: dict[str, float] = field(default_factory=dict)  # when looks began to agree that it succeeded, by change
     _misses: dict[str, int] = field(default_factory=dict)  # reads in a row that were not answered in time
     _tried: dict[str, float] = field(default_factory=dict)
     _apart: set[str] = field(default_factory=set)
+
+    @property
+    def waits_for_another_look(self) -> bool:
+        """Say whether a look found a success that the next one has to find again."""
+        return bool(self._since)
 
     async def settle(self, changes: Sequence[Change], look: Look, group: TaskGroup) -> None:
         """Settle what the list and quick reads settle; slow reads go on in `group`. Raises `StorageError`."""
         self._forget({change.id for change in changes})
         to_read: list[tuple[Change, Found]] = []
-        for change in (self._known(one) for one in changes):
+        for change in changes:
             found = self._judge(change, look)
             if found is None:
                 continue
             if found.finding in READ and found.server is not None:
                 to_read.append((change, found))
             else:
+                self._since.pop(change.id, None)
                 await self._each(change, self._conclude(change, found, look))
         to_read.sort(key=lambda one: self._tried.get(one[0].id, 0.0))
         quick = [one for one in to_read if not self._misses.get(one[0].id)]
@@ -64,7 +89,6 @@ class Settlement:
         for change, found in to_read:
             if self._misses.get(change.id) and (change, found) not in quick:
                 self._read_apart(change, found, look, group)
-        await self._store_uptimes(changes)
 
     def _judge(self, change: Change, look: Look) -> Found | None:
         """Return what the list alone says of a change; nothing where saying it breaks, which is that change's alone."""
@@ -75,12 +99,9 @@ class Settlement:
             return None
 
     def _forget(self, kept: set[str]) -> None:
-        for memory in (self._uptimes, self._misses, self._tried):
+        for memory in (self._since, self._misses, self._tried):
             for change_id in memory.keys() - kept:
                 del memory[change_id]
-
-    def _known(self, change: Change) -> Change:
-        return replace(change, last_uptime=self._uptimes.get(change.id, change.last_uptime))
 
     async def _read_quickly(self, to_read: Sequence[tuple[Change, Found]], look: Look) -> None:
         """Read servers at once, all within the look's budget; whose turn does not come is first at the next look."""
@@ -111,50 +132,79 @@ class Settlement:
 
     async def _read(self, change: Change, found: Found, look: Look, patience: float) -> None:
         """Read what a change's server tells within `patience`, and settle the change by it or without it."""
-        if found.server is None:
-            return
         end = anyio.current_time() + patience
         if patience > 0:
             self._tried[change.id] = self.clock.monotonic()
-        if found.finding is Finding.NEEDS_USAGE:
-            usage = await self._usage(change, found.server, patience)
-            if usage is not None:
-                found = judge(change, look, usage, self.timing)
-                self._uptimes |= {change.id: usage.uptime_seconds} if usage.uptime_seconds is not None else {}
-            elif patience > 0:
-                found = unreadable(change, look, self.timing)
-        if found.finding is Finding.SUCCEEDED and found.server is not None:
-            found = replace(found, server=await self._in_full(found.server, end - anyio.current_time()))
-        await self._conclude(change, found, look)
+        reading = Reading(look)
+        while (server := reading.lacking(found)) is not None:
+            more = await self._more(change, found, server, reading, end - anyio.current_time())
+            if more is None:
+                break
+            reading, found = more, judge(change, more.look, more.usage, self.timing)
+        if found.finding in LACKING:
+            found = unreadable(change, found, look, self.timing) if patience > 0 else found
+        elif found.finding is not Finding.SUCCEEDED:
+            self._since.pop(change.id, None)
+        await self._conclude(change, found, reading.look)
 
-    async def _usage(self, change: Change, server: Server, patience: float) -> Usage | None:
-        """Return a server's usage if it is told in time."""
+    async def _more(
+        self, change: Change, found: Found, server: Server, reading: Reading, patience: float
+    ) -> Reading | None:
+        """Return a reading with what a finding lacks, if it is told in time."""
+        if found.finding is Finding.NEEDS_USAGE:
+            usage = await self._told(change, self._usage(server), patience)
+            return None if usage is None else replace(reading, usage=usage)
+        full = await self._told(change, self._in_full(server), patience)
+        return None if full is None else replace(reading, look=reading.look.with_full(full))
+
+    async def _told(self, change: Change, read: Awaitable[T | None], patience: float) -> T | None:
+        """Return what a read of a change's server tells in time."""
+        begun = anyio.current_time()
         with anyio.move_on_after(patience) as scope:
-            try:
-                usage = await self.api.server_status(server.id)
-            except provider_errors.WayscloudError as error:
-                LOG.info("usage cannot be read", server=server.id, error=error.message)
-                return None
-            self._misses.pop(change.id, None)
-            return usage
+            told = await read
+            if anyio.current_time() - begun <= self.timing.look_budget:
+                self._misses.pop(change.id, None)
+            return told
         if scope.cancelled_caught and patience > 0:
             self._misses[change.id] = self._misses.get(change.id, 0) + 1
-            LOG.info("usage was not told in time", server=server.id, seconds=round(patience, 1))
+            LOG.info("server did not tell in time", server=change.target.id, seconds=round(patience, 1))
         return None
 
-    async def _in_full(self, server: Server, patience: float) -> Server:
-        """Return a settled server in full if that is told in time: the list may carry little more than its state."""
-        with anyio.move_on_after(patience):
-            try:
-                return await self.api.get_server(server.id)
-            except provider_errors.WayscloudError:
-                return server
-        return server
+    async def _usage(self, server: Server) -> Usage | None:
+        """Return a server's usage; one without any figure where the API has no such call."""
+        try:
+            return await self.api.server_status(server.id)
+        except provider_errors.NotOffered:
+            return Usage()
+        except provider_errors.WayscloudError as error:
+            LOG.info("usage cannot be read", server=server.id, error=error.message)
+            return None
+
+    async def _in_full(self, server: Server) -> Server | None:
+        """Return a server as it is read by itself: the list may carry little of it, and what it had a while ago."""
+        try:
+            return await self.api.get_server(server.id)
+        except provider_errors.WayscloudError as error:
+            LOG.info("server cannot be read", server=server.id, error=error.message)
+            return None
+
+    def _agreed(self, change: Change, found: Found) -> bool:
+        """Say whether a create was found done by two looks, one after the other, that are a while apart.
+
+        A new server passes through states, and may seem ready on its way to an error. What starts, stops or reboots
+        one that exists is settled by one look at two sources, the list and the server itself.
+        """
+        if found.finding is not Finding.SUCCEEDED or change.operation != "create":
+            return True
+        now = self.clock.monotonic()
+        return now - self._since.setdefault(change.id, now) >= self.timing.agree_gap
 
     async def _conclude(self, change: Change, found: Found, look: Look) -> None:
+        if not self._agreed(change, found):
+            return  # one look may have met a state that passes; what it saw is shown with the end
         if found.finding is Finding.WAIT:
             await self._show_phase(change, look)
-        if found.finding not in {Finding.WAIT, Finding.NEEDS_USAGE}:
+        if found.finding is not Finding.WAIT and found.finding not in LACKING:
             await self.database.transact(lambda connection: record(connection, change, found, self.clock))
 
     async def _each(self, change: Change, work: Awaitable[None], *, passing: bool = False) -> None:
@@ -186,33 +236,16 @@ class Settlement:
 
         await self.database.transact(work, durable=False)
 
-    async def _store_uptimes(self, changes: Sequence[Change]) -> None:
-        """Store uptimes for whoever watches next, in one transaction, and only where they grew to the double."""
-        grown = [
-            (change, uptime)
-            for change in changes
-            if (uptime := self._uptimes.get(change.id)) is not None
-            and (change.last_uptime is None or uptime >= 2 * change.last_uptime > 0)
-        ]
-        if not grown:
-            return
-        now = self.clock.now()
 
-        def work(connection: Connection) -> None:
-            for change, uptime in grown:
-                try:
-                    store.amend(connection, change, now, last_uptime=uptime)
-                except StaleChange:
-                    LOG.info("change moved on elsewhere", change=change.id)
-
-        await self.database.transact(work, durable=False, wake=False)
-
-
-def unreadable(change: Change, look: Look, timing: Timing) -> Found:
+def unreadable(change: Change, found: Found, look: Look, timing: Timing) -> Found:
     """Say what follows for a change where its server's usage was not told."""
     late = elapsed(change, look) > timing.power_lookup
     if change.state is State.UNKNOWN and late:
-        return Found(Finding.NEEDS_PERSON, note="the server's uptime cannot be read")
+        what = "the server" if found.finding is Finding.NEEDS_SERVER else "the server's uptime"
+        return Found(Finding.NEEDS_PERSON, note=f"{what} cannot be read")
+    if change.overdue and elapsed(change, look) > timing.give_up:
+        note = "WAYSCloud accepted it. The server cannot be read, so nothing shows whether it was done."
+        return Found(Finding.SUCCEEDED, found.server, note, unseen=True)
     overdue = not change.overdue and elapsed(change, look) > timing.power_limit
     return Found(Finding.OVERDUE if overdue else Finding.WAIT)
 
@@ -223,6 +256,8 @@ def record(connection: Connection, change: Change, found: Found, clock: Clock) -
     result = dict(change.result)
     if found.server is not None:
         result |= found.server.model_dump(mode="json", exclude_none=True)
+    if found.unseen:
+        result["unseen"] = True
     body = {"note": found.note, "server": result.get("id", ""), "status": found.server.status if found.server else ""}
     match found.finding:
         case Finding.OVERDUE:
@@ -250,5 +285,5 @@ def record(connection: Connection, change: Change, found: Found, clock: Clock) -
                 body=body,
                 note=found.note,
                 result=result,
-                settled_at=now.timestamp(),
+                settled_at=None if found.unseen else now.timestamp(),
             )

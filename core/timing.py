@@ -55,6 +55,8 @@ MEASURE_SECONDS: Final = 10.0  # a round of figures for thresholds
 APPEARING_SECONDS: Final = 600.0  # within which a server that was made shows in the list
 FLEET_KEPT_SECONDS: Final = 3600.0  # an older fleet is not compared with
 FLEET_FRESH_SECONDS: Final = 300.0  # between two writes of a fleet that stays as it is
+UPTIME_MARGIN_SECONDS: Final = 15.0  # copies of an uptime, and our clock against it, may be so far apart
+UPTIME_FALL_SECONDS: Final = 120.0  # no copy of an uptime is older
 GAP_SECONDS: Final = 1800.0  # after so long without a figure it is not known what was between
 DETAIL_SECONDS: Final = 5.0  # to show servers in full that the list tells little of; then as the list has them
 PRICES_SECONDS: Final = 10.0  # to read the prices that a limit on money needs; what is not known then is refused
@@ -157,6 +159,8 @@ class Timing:
     look_patience: float = 24.0  # the longest for a server that was slow before, which is read apart from the looks
     create_limit: float = 600.0  # the official Terraform provider's limit for a create
     power_limit: float = 300.0
+    unseen_limit: float = 60.0  # an accepted reboot that nothing shows, on a server that stays up, ends after this
+    agree_gap: float = 2.0  # between two looks that have to agree before a create is settled
     give_up: float = 86400.0  # an overdue change is watched this long
     missing_limit: float = 120.0  # a server may be missing from the list this long before it is lost
     create_lookup: float = 300.0  # an unclear create that is not in the list by then was not made
@@ -314,6 +318,18 @@ RELATIONS: Final[Sequence[Relation]] = (
     Relation(("timing.poll_grown",) * 3, ("timing.power_lookup",), "nothing is found not done by one look"),
     Relation(("MEASURE_SECONDS",), ("timing.usage_seconds",), "rounds of figures do not pile up"),
     Relation(("FLEET_FRESH_SECONDS",), ("FLEET_KEPT_SECONDS",), "a fleet that is looked at stays comparable"),
+    Relation(("timing.agree_gap",), ("timing.poll_young",), "the next look is the second one that settles"),
+    Relation(
+        ("timing.poll_young",) * 10,
+        ("timing.unseen_limit",),
+        "a server that goes away for a reboot is seen away before nothing is said to show it",
+    ),
+    Relation(("timing.unseen_limit",), ("timing.power_limit",), "what cannot be seen ends before it is overdue"),
+    Relation(
+        ("UPTIME_MARGIN_SECONDS",) * 2,
+        ("UPTIME_FALL_SECONDS",),
+        "what an age alone explains is no fall",
+    ),
     # Reads.
     Relation(("DETAIL_SECONDS",), ("PRICES_SECONDS",), "what decides gets more time than what is shown"),
     Relation(("PRICES_SECONDS",), ("transport.total_seconds",), "servers that hang hold up no create for long"),

@@ -79,6 +79,7 @@ class Watcher:
     record_round: RoundRecorder = no_record  # called after each look, before the pause
     _nudged: anyio.Event = field(default_factory=anyio.Event)
     _away: set[str] = field(default_factory=set)
+    _moved: set[str] = field(default_factory=set)
     _since: dict[str, float] = field(default_factory=dict)
     _newest: float = 0.0
     _measuring: bool = False
@@ -132,13 +133,14 @@ class Watcher:
         look = await self._look()
         if look is not None:
             await self._settlement.settle(due.changes, look, group)
-            self._away = away(due.changes, look)
+            self._away, self._moved = away(due.changes, look), moved(due.changes, look)
             await self._lookout.looked(look, keep=due.standing)
             if not self._measuring:
                 self._measuring = True
                 group.start_soon(self._measure, look, due.wanted)
         self.record_round()
-        await self._pause(interval(due.changes, look, self.timing))
+        seconds = interval(due.changes, look, self.timing)
+        await self._pause(min(seconds, self.timing.poll_young) if self._settlement.waits_for_another_look else seconds)
 
     async def _measure(self, look: Look, wanted: Sequence[Subscription]) -> None:
         """Read the figures that somebody has a threshold on, while looks go on."""
@@ -187,7 +189,14 @@ class Watcher:
             self.fleet.saw(servers)
         steady = self.clock.monotonic()
         waited = {change_id: steady - since for change_id, since in self._since.items()}
-        return Look(servers, servers.complete, self.clock.now(), frozenset(self._away), waited)
+        return Look(
+            servers,
+            servers.complete,
+            self.clock.now(),
+            away=frozenset(self._away),
+            moved=frozenset(self._moved),
+            waited=waited,
+        )
 
 
 def sent(change: Change) -> float:
@@ -196,9 +205,15 @@ def sent(change: Change) -> float:
 
 
 def away(changes: Sequence[Change], look: Look) -> set[str]:
-    """Return the changes whose server has been seen not up since they were sent, now or before; pure."""
-    down = {server.id for server in look.servers if not server.ready}
+    """Return the changes whose server has been seen down or on its way since they were sent, now or before; pure."""
+    down = {server.id for server in look.servers if server.off or server.pending}
     return {change.id for change in changes if change.id in look.away or change.target.id in down}
+
+
+def moved(changes: Sequence[Change], look: Look) -> set[str]:
+    """Return the changes whose server's `status` has been another than in order since they were sent; pure."""
+    other = {server.id for server in look.servers if not server.in_order}
+    return {change.id for change in changes if change.id in look.moved or change.target.id in other}
 
 
 def watched(connection: Connection) -> list[Change]:

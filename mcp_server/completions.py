@@ -117,7 +117,9 @@ async def os_templates(reader: Reader) -> Names:
 async def regions(reader: Reader) -> Names:
     """Return the codes of the regions that are open."""
     found = await reader.read("regions")
-    return Names(_codes([one.code for one in found.regions if one.available]) if isinstance(found, Regions) else ())
+    return Names(
+        _codes([one.code for one in found.regions if one.available is not False]) if isinstance(found, Regions) else ()
+    )
 
 
 def _codes(words: Sequence[str]) -> tuple[str, ...]:

@@ -134,7 +134,7 @@ def templates_text(found: OsTemplates) -> str:
 
 def regions_text(found: Regions) -> str:
     """Tell the regions as a table."""
-    rows = [(r.code, r.name, r.country, None if r.available else "not available") for r in found.regions]
+    rows = [(r.code, r.name, r.country, "not available" if r.available is False else None) for r in found.regions]
     return table(("CODE", "NAME", "COUNTRY", "NOTE"), rows) if rows else "The provider lists no regions."
 
 

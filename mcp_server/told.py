@@ -116,6 +116,8 @@ def verdict(change: Change) -> str:
     """Say in words where a change is, to stand after its name."""
     if change.state is State.HELD:
         return "waits for approval" if change.ruling.decision is Decision.APPROVE else "waits for confirmation"
+    if change.unseen:
+        return UNSEEN
     if change.state is State.SUCCEEDED:
         return f"succeeded after {duration(change.seconds)}" if change.seconds is not None else "succeeded"
     if change.overdue:
@@ -125,6 +127,7 @@ def verdict(change: Change) -> str:
     return VERDICTS[change.state]
 
 
+UNSEEN = "was sent and accepted; nothing that the API tells shows whether it was done"
 VERDICTS = {
     State.REQUESTED: "is being recorded",
     State.APPROVED: "was agreed to and is about to run",
@@ -146,7 +149,7 @@ def next_step(change: Change, *, tools: bool) -> str:
         return _waiting(change, tools=tools)
     if change.state in UNDER_WAY:
         return f"Do not ask for it again. {_look(change, tools=tools)}"
-    return STEPS.get(change.state, "")
+    return "Tell your human that it was accepted and not seen." if change.unseen else STEPS.get(change.state, "")
 
 
 STEPS = {

@@ -52,6 +52,7 @@ PHASES: Final = {
 }
 
 OVERDUE: Final = Phase("◕", "taking longer than usual", "It was sent and is still going. It goes on being watched.")
+UNSEEN: Final = Phase("✓", "accepted, not seen", "")
 CONFIRM: Final = Phase("◔", "waiting for your word", "Nothing happens until you confirm.")
 APPROVE: Final = Phase("◔", "waiting for approval", "Nothing happens until others have approved.")
 
@@ -62,6 +63,8 @@ def phase(change: Change) -> Phase:
         return APPROVE if change.ruling.decision is Decision.APPROVE else CONFIRM
     if change.state is State.WATCHING and change.overdue:
         return OVERDUE
+    if change.state is State.SUCCEEDED and change.unseen:
+        return UNSEEN
     return PHASES[change.state]
 
 

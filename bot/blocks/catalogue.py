@@ -34,7 +34,10 @@ def systems_table(systems: Sequence[OsTemplate]) -> Post:
 
 def regions_table(regions: Sequence[Region]) -> Post:
     """Draw the regions."""
-    rows = [(one.code, one.name or "", one.country or "", "" if one.available else "not available") for one in regions]
+    rows = [
+        (one.code, one.name or "", one.country or "", "not available" if one.available is False else "")
+        for one in regions
+    ]
     return _table("Regions", ("Code", "Name", "Country", "Note"), rows)
 
 

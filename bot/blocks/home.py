@@ -165,7 +165,7 @@ def _fleet(fleet: Fleet) -> list[Block]:
     counts = Counter(one.state for one in servers)
     ranked = sorted(counts.items(), key=lambda one: (_rank(one[0]), -one[1], one[0]))[:10]
     shares = [f"{count} {one_line(state, 40)}" for state, count in ranked]
-    problems = sorted((one for one in servers if not (one.ready or one.off)), key=_troubled)
+    problems = sorted((one for one in servers if one.failed or one.pending), key=_troubled)
     drawn = [header(_counted("Servers", servers)), section(plain(", ".join(shares) or "There are none yet."))]
     if problems:
         rows = [f"{one_line(one.hostname, 120)}: {one_line(one.state, 40)}" for one in problems[:PROBLEMS_SHOWN]]

@@ -37,6 +37,8 @@ def words_of_change(change: Change, event: str, now: datetime) -> str:
     """Say in a sentence or two what became of a change; what is in it from outside is still as it came."""
     name = change.target.hostname
     match event:
+        case "succeeded" if change.unseen:
+            return f"{act(change.operation, name, 300)}: {change.note}"
         case "succeeded":
             return f"{_done(change)}{_took(change)} {_address(change)}".strip()
         case "failed":

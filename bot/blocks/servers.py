@@ -203,7 +203,8 @@ def _size(server: Server) -> str:
 
 def _buttons(server: Server, asked: Asked) -> list[Block]:
     fitting = ["status"] if not server.off else ["start"]
-    fitting += ["reboot", "stop"] if server.ready else []
+    fitting += ["reboot", "stop"] if server.ready or server.power_unknown else []
+    fitting += ["start"] if server.power_unknown else []
     row = [
         button(verb(name), names.numbered(names.RUN, number), {"op": name, "args": {"server": server.id}})
         for number, name in enumerate(fitting)

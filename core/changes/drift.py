@@ -42,7 +42,7 @@ def drifts(
         if (new is None and not complete) or (old is not None and old.pending):  # where it came from is not known
             continue
         words = (_word(old, "not there"), _word(new, "gone"))
-        if words[0] != words[1] and not (new and new.pending):
+        if words[0] != words[1] and not (new and new.pending) and not _untold(old, new):
             seen.append(Drift(server_id, server.hostname, *words))
     return seen
 
@@ -53,9 +53,22 @@ def baseline(before: Mapping[str, Server], now: Sequence[Server], *, complete: b
     A server that the very first look finds on its way was there before; one that comes later is new.
     """
     first = not before
-    kept = {server.id: before.get(server.id) if server.pending and not first else server for server in now}
+    kept = {server.id: _last_stand(before.get(server.id), server, first=first) for server in now}
     unread = {} if complete else {one: server for one, server in before.items() if one not in kept}
     return unread | {server_id: server for server_id, server in kept.items() if server is not None}
+
+
+def _last_stand(before: Server | None, now: Server, *, first: bool) -> Server | None:
+    if now.pending and not first:
+        return before
+    return before if before is not None and now.power_unknown and before.in_order else now
+
+
+def _untold(old: Server | None, new: Server | None) -> bool:
+    """Tell whether two looks differ only in that one of them did not tell the power."""
+    if old is None or new is None or not (old.power_unknown or new.power_unknown):
+        return False
+    return old.in_order and new.in_order
 
 
 def _word(server: Server | None, absent: str) -> str:

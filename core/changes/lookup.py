@@ -6,9 +6,10 @@ cannot tell, a person is asked. Nothing is ever sent again from here.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from core.changes.model import Change, State
 from core.operations import OPERATIONS
@@ -21,6 +22,7 @@ class Finding(StrEnum):
     """What to do with a change after a look."""
 
     WAIT = "wait"
+    NEEDS_SERVER = "needs_server"
     NEEDS_USAGE = "needs_usage"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -36,6 +38,7 @@ class Found:
     finding: Finding
     server: Server | None = None
     note: str = ""
+    unseen: bool = False  # it was accepted, and nothing that the API tells shows whether it was done
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,15 @@ class Look:
     servers: Sequence[Server]
     complete: bool
     now: datetime
-    away: frozenset[str] = frozenset()  # changes whose server an earlier look did not see up
+    away: frozenset[str] = frozenset()  # changes whose server an earlier look saw down or on its way
+    moved: frozenset[str] = frozenset()  # those of which an earlier look saw that in the `status`
+    full: frozenset[str] = frozenset()  # servers that were read by themselves
     waited: Mapping[str, float] = field(default_factory=dict)  # seconds each change was looked at, by a steady clock
+
+    def with_full(self, server: Server) -> "Look":
+        """Return this look with one server as it was read by itself."""
+        servers = [server if one.id == server.id else one for one in self.servers]
+        return replace(self, servers=servers, full=self.full | {server.id})
 
 
 def judge(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Found:
@@ -83,17 +93,23 @@ def _watch(change: Change, look: Look, usage: Usage | None, timing: Timing) -> F
         if look.complete and age > timing.missing_limit:
             return Found(Finding.FAILED, note="the server is not in the provider's list any more")
         return _late(change, age, timing)
-    match _progress(change, server, usage, look):
-        case Progress.NEEDS_USAGE:
-            return Found(Finding.NEEDS_USAGE, server)
+    progress = _progress(change, server, usage, look)
+    if progress in LACKING:
+        return Found(LACKING[progress], server)
+    match progress:
+        case Progress.UNSEEN:
+            return unseen(change, server, look, timing)
         case Progress.SETTLED:
             return Found(Finding.SUCCEEDED, server)
         case Progress.FAILED:
             return Found(Finding.FAILED, server, f"the provider reports {server.status}")
-        case Progress.PENDING:
-            if age > limit(change, timing) and _begun_since(change, usage, look):
-                return Found(Finding.SUCCEEDED, server, "told by its uptime, which is younger than the request")
+        case _ if age > limit(change, timing) and _begun_since(change, usage, look):
+            return Found(Finding.SUCCEEDED, server, "told by its uptime, which is younger than the request")
+        case _:
             return _late(change, age, timing)
+
+
+LACKING: Final = {Progress.NEEDS_SERVER: Finding.NEEDS_SERVER, Progress.NEEDS_USAGE: Finding.NEEDS_USAGE}
 
 
 def _late(change: Change, age: float, timing: Timing) -> Found:
@@ -102,6 +118,17 @@ def _late(change: Change, age: float, timing: Timing) -> Found:
             Found(Finding.FAILED, note="it did not get there in a day") if age > timing.give_up else Found(Finding.WAIT)
         )
     return Found(Finding.OVERDUE) if age > limit(change, timing) else Found(Finding.WAIT)
+
+
+def unseen(change: Change, server: Server, look: Look, timing: Timing) -> Found:
+    """End an accepted change that nothing can show, once what would have shown it had time to."""
+    patience = timing.unseen_limit if change.operation == "reboot" else limit(change, timing)
+    if elapsed(change, look) <= patience:
+        return Found(Finding.WAIT)
+    what = f"a {change.operation} can be seen"
+    return Found(
+        Finding.SUCCEEDED, server, f"WAYSCloud accepted it. This API shows nothing by which {what}.", unseen=True
+    )
 
 
 def _progress(change: Change, server: Server, usage: Usage | None, look: Look) -> Progress:
@@ -116,6 +143,9 @@ def _progress(change: Change, server: Server, usage: Usage | None, look: Look) -
             sent_at=change.sent_at or change.updated_at,
             now=look.now,
             was_away=change.id in look.away,
+            status_moved=change.id in look.moved,
+            in_full=server.id in look.full,
+            waited=elapsed(change, look),
         )
     )
 
@@ -159,16 +189,17 @@ def _look_up_power(change: Change, look: Look, usage: Usage | None, timing: Timi
     if server is None:
         return Found(Finding.WAIT) if patient else Found(Finding.NEEDS_PERSON, note="the server is not in the list")
     progress = _progress(change, server, usage, look)
-    if progress is Progress.NEEDS_USAGE:
-        return Found(Finding.NEEDS_USAGE, server)
+    if progress in LACKING:
+        return Found(LACKING[progress], server)
     if progress is Progress.SETTLED:
         return Found(Finding.SUCCEEDED, server, "found done")
     if server.pending:
         return Found(Finding.ADOPTED, server, f"found under way ({server.state})")
     if patient:
         return Found(Finding.WAIT)
-    if change.operation == "reboot" and (usage is None or usage.uptime_seconds is None):
-        return Found(Finding.NEEDS_PERSON, server, "the server's uptime cannot be read")
+    if progress is Progress.UNSEEN:
+        what = "the server's uptime" if change.operation == "reboot" else "whether the server runs"
+        return Found(Finding.NEEDS_PERSON, server, f"this API does not tell {what}")
     if _begun_since(change, usage, look):
         return Found(Finding.NEEDS_PERSON, server, "the server was started after this was sent, or the clock was set")
     return Found(Finding.FAILED, server, f"it was not carried out: the server is {server.state} as before")

@@ -268,6 +268,11 @@ class Change:
         return sum(vote.verdict is Verdict.APPROVE for vote in self.votes)
 
     @property
+    def unseen(self) -> bool:
+        """Whether the provider accepted it and its API shows nothing by which it could be seen."""
+        return self.result.get("unseen") is True
+
+    @property
     def seconds(self) -> float | None:
         """How long it took from the sending to the settled end, in seconds."""
         if self.sent_at is None or self.settled_at is None:

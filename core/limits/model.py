@@ -12,9 +12,9 @@ from core.changes.model import Actor, ActorKind, Target
 from core.limits.reach import EVERYTHING, Reach, Sight
 from core.policy.facts import Servers
 from core.wayscloud.models import Plan, Server
+from core.wayscloud.states import is_gone
 
 HOUR = 3600.0
-GONE = "terminated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def too_many(limits: Limits, account: Account, creates: Iterable[Create]) -> Exc
     value = str(limits.max_servers)
     if not account.complete:
         return Exceeded("max_servers", value, "the provider's list is not complete, so they cannot be counted.", WAIT)
-    live = sum(one.status != GONE for one in account.servers)
+    live = sum(not is_gone(one.status) for one in account.servers)
     coming = sum(not account.has(one) for one in creates)
     if live + coming <= limits.max_servers:
         return None
@@ -142,7 +142,7 @@ def too_dear(limits: Limits, account: Account, creates: Iterable[Create]) -> Exc
     value = _spend(limits)
     if not account.complete:
         return Exceeded("max_monthly_spend", value, "the provider's list is not complete, so the sum is unknown.", WAIT)
-    live = [one for one in account.servers if one.status != GONE]
+    live = [one for one in account.servers if not is_gone(one.status)]
     prices = [(account.name(one.id, one.hostname), *_price(one, account.plans)) for one in live]
     missing = [one for one in creates if not account.has(one)]
     prices += [(account.name(one.server, one.hostname), *_plan_price(one.plan, account.plans)) for one in missing]

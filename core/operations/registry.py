@@ -30,7 +30,9 @@ class Progress(StrEnum):
     PENDING = "pending"
     SETTLED = "settled"
     FAILED = "failed"
-    NEEDS_USAGE = "needs_usage"  # the list cannot tell; look at the server's usage
+    NEEDS_SERVER = "needs_server"  # the list cannot tell; read the server in full
+    NEEDS_USAGE = "needs_usage"  # nor can the server; look at its usage
+    UNSEEN = "unseen"  # nothing that this API tells shows whether it happened
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,18 @@ class Observation:
 
     server: Server
     usage: Usage | None
-    last_uptime: int | None  # seconds, the newest seen before this look
+    last_uptime: int | None  # seconds, read just before the sending
     sent_at: datetime
     now: datetime
-    was_away: bool = False  # an earlier look, after the sending, did not see it up
+    was_away: bool = False  # an earlier look, after the sending, saw it down or on its way
+    status_moved: bool = False  # an earlier look, after the sending, saw that in its `status`
+    in_full: bool = False  # the server was read by itself, not from the list
+    waited: float | None = None  # seconds since the sending, by what a steady clock lets them be; else the date's
+
+    @property
+    def elapsed(self) -> float:
+        """Return the seconds since the sending."""
+        return (self.now - self.sent_at).total_seconds() if self.waited is None else self.waited
 
 
 class Arguments(BaseModel):

@@ -13,14 +13,18 @@ from core.operations.registry import (
     Risk,
     ServerArguments,
 )
+from core.timing import UPTIME_FALL_SECONDS, UPTIME_MARGIN_SECONDS
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.departure import Departure
 from core.wayscloud.models import MAX_SSH_KEYS, Accepted, NewServer, Server, Usage, same_region
+from core.wayscloud.states import Meaning, meaning_of_power, meaning_of_status
 
 AFTER: Final = "|>"
 BEFORE: Final = "|<"
 LAST: Final = "|$"
 """Cursors: the page after a server (the sign is left out where its mark cannot be mistaken), before one, the last."""
+UP_WORDS: Final = ("running", "active", "ready", "up", "on")
+DOWN_WORDS: Final = ("stopped", "off", "down")
 
 
 class ListArguments(Arguments):
@@ -104,56 +108,84 @@ def _matches(server: Server, wanted: ListArguments) -> bool:
 
 def in_state(server: Server, word: str) -> bool:
     """Say whether a server is in the state a person or a model named; any raw word works too."""
-    facts = {"running": server.ready, "active": server.ready, "ready": server.ready, "up": server.ready}
-    facts |= {"stopped": server.off, "off": server.off, "down": server.off}
+    facts = dict.fromkeys(UP_WORDS, server.ready) | dict.fromkeys(DOWN_WORDS, server.off)
     facts |= {"failed": server.failed, "error": server.failed, "pending": server.pending}
     wanted = word.strip().lower()
-    return facts.get(wanted, wanted in {server.state, server.status})
-
-
-def settled_on(server: Server) -> Progress:
-    """Say how far a server is on its way up."""
-    if server.failed:
-        return Progress.FAILED
-    return Progress.SETTLED if server.ready else Progress.PENDING
+    if wanted in facts and (facts[wanted] or server.ready or server.off):
+        return facts[wanted]
+    return wanted in {server.state, server.status, server.power_state}  # the API's own words are not shadowed
 
 
 def create_settled(seen: Observation) -> Progress:
-    """A new server is there once it is ready; `error` and `terminated` are final."""
-    return settled_on(seen.server)
+    """A new server is there once it is ready, or in order where no power is told; `error` and its like are final."""
+    if seen.server.failed:
+        return Progress.FAILED
+    if seen.server.power_unknown:
+        return Progress.SETTLED if seen.in_full else Progress.NEEDS_SERVER
+    return Progress.SETTLED if seen.server.ready else Progress.PENDING
 
 
 def start_settled(seen: Observation) -> Progress:
-    """A started server is up."""
-    return settled_on(seen.server)
+    """A started server is up; where no power is told, its `status` was seen to move."""
+    if seen.server.failed:
+        return Progress.FAILED
+    if seen.server.power_unknown and seen.in_full:
+        return Progress.SETTLED if seen.status_moved else Progress.UNSEEN
+    if seen.server.power_unknown:
+        return Progress.NEEDS_SERVER
+    return Progress.SETTLED if seen.server.ready else Progress.PENDING
 
 
 def stop_settled(seen: Observation) -> Progress:
     """A stopped server is off."""
     if seen.server.failed:
         return Progress.FAILED
+    if seen.server.power_unknown:
+        return Progress.UNSEEN if seen.in_full else Progress.NEEDS_SERVER
     return Progress.SETTLED if seen.server.off else Progress.PENDING
 
 
 def reboot_settled(seen: Observation) -> Progress:
-    """A rebooted server is up, with an uptime that fell or, where none was read before, is younger than the request.
+    """A rebooted server is up, with an uptime that only a reboot explains.
 
-    A reboot need not show as a state at all; falling uptime is the only documented evidence. Where the
-    API has no uptime, a server that was seen away and is up again has rebooted.
+    A reboot need not show as a state at all; the uptime is the only documented evidence. Where the API has none, a
+    server that was seen away and is up again has rebooted; one that was never seen away shows nothing.
     """
-    if seen.server.failed:
+    server = seen.server
+    if server.failed:
         return Progress.FAILED
-    if not seen.server.ready:
+    if server.power_unknown and not seen.in_full:
+        return Progress.NEEDS_SERVER
+    if not (server.ready or server.power_unknown):
         return Progress.PENDING
     if seen.usage is None:
         return Progress.NEEDS_USAGE
-    uptime = seen.usage.uptime_seconds
-    if uptime is None:  # not every dialect has it; then the state must have been seen to change
-        return Progress.SETTLED if seen.was_away else Progress.PENDING
-    if seen.last_uptime is not None:  # seconds the server counted itself: no clock of ours can mislead
-        return Progress.SETTLED if uptime < seen.last_uptime else Progress.PENDING
-    young = uptime < (seen.now - seen.sent_at).total_seconds()
-    return Progress.SETTLED if young else Progress.PENDING
+    if _is_down(seen.usage):
+        return Progress.PENDING
+    if seen.usage.uptime_seconds is None:
+        return Progress.SETTLED if seen.was_away else Progress.UNSEEN
+    return Progress.SETTLED if _rebooted(seen, seen.usage.uptime_seconds) else Progress.PENDING
+
+
+def _is_down(usage: Usage) -> bool:
+    """Tell whether a server's usage says that it is not up, where the list still says that it is."""
+    words = (meaning_of_status(usage.status or "on"), meaning_of_power(usage.power_state or "on"))
+    return any(word not in {Meaning.ON, Meaning.LIVE} for word in words)
+
+
+def _rebooted(seen: Observation, uptime: int) -> bool:
+    """Tell whether only a reboot since the sending explains an uptime.
+
+    Uptimes may be cached, or come from several nodes that are seconds apart, so a step back proves nothing. A reboot
+    does where the uptime is no more than the seconds since the sending and lacks more of what it should be than such
+    copies do, or fell by more than any of them is old.
+    """
+    if seen.last_uptime is None:
+        return uptime < seen.elapsed
+    young = uptime <= seen.elapsed + UPTIME_MARGIN_SECONDS
+    lacking = seen.last_uptime + seen.elapsed - uptime
+    fall = seen.last_uptime - uptime
+    return (young and lacking > 2 * UPTIME_MARGIN_SECONDS) or fall > UPTIME_FALL_SECONDS
 
 
 async def _list(api: Wayscloud, arguments: Arguments, _: Departure | None) -> ServerList:

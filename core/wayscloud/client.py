@@ -5,6 +5,8 @@ from copy import copy
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+import anyio
+
 from core import timing
 from core.clock import Clock
 from core.redaction import Redactor
@@ -14,8 +16,9 @@ from core.wayscloud import parse, routes
 from core.wayscloud.caller import Caller
 from core.wayscloud.credentials import Credentials
 from core.wayscloud.departure import Departure
-from core.wayscloud.errors import NotFound
+from core.wayscloud.errors import NotFound, WayscloudError
 from core.wayscloud.models import JSON, Accepted, Listing, NewServer, OsTemplate, Plan, Region, Server, Usage
+from core.wayscloud.states import Meaning, meaning_of_status
 from core.wayscloud.transport import HttpTransport, Lane, Transport
 from core.wayscloud.validate import validate_id
 
@@ -101,11 +104,23 @@ class Wayscloud:
         return Listing(seen, unreadable=found.unreadable, total=total)
 
     async def get_server(self, server_id: str) -> Server:
-        """Return one server in full; raise NotFound when there is none."""
+        """Return one server in full, its power from its figures where it does not say; raise NotFound without one."""
         found = await self._read(routes.SERVER.of(validate_id(server_id)), parse.server(server_id))
         if self._sees is not None and not self._sees(found):
             raise NotFound("WAYSCloud knows no such server.")
-        return found
+        return await self._with_power(found) if found.power_unknown else found
+
+    async def _with_power(self, server: Server) -> Server:
+        """Return a server with what its figures say of its power, if they say so soon."""
+        usage = Usage()
+        with anyio.move_on_after(timing.DETAIL_SECONDS):
+            try:
+                usage = await self.server_status(server.id)
+            except WayscloudError:
+                return server
+        told = (usage.power_state, usage.status)
+        power = next((word for word in told if word and meaning_of_status(word) in {Meaning.ON, Meaning.OFF}), None)
+        return server.model_copy(update={"power_state": power}) if power else server
 
     async def server_status(self, server_id: str) -> Usage:
         """Return the live figures of one server; a stopped one may have none."""

@@ -6,6 +6,7 @@ from typing import Final, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from core.wayscloud.regions import canonical_region, same_region
+from core.wayscloud.states import Meaning, meaning_of_power, meaning_of_status
 from core.wayscloud.validate import validate_hostname, validate_ssh_key, validate_text
 
 __all__ = [
@@ -25,9 +26,6 @@ __all__ = [
 JSON = JsonValue
 T = TypeVar("T")
 
-FAILED: Final = frozenset({"error", "terminated"})
-OFF: Final = frozenset({"stopped"})
-UP: Final = frozenset({"running", "active"})
 MAX_SSH_KEYS: Final = 20
 
 
@@ -42,9 +40,9 @@ class _Object(BaseModel):
 class Server(_Object):
     """One VPS, as far as the answer at hand told; `memory_gb` and `disk_gb` in GB, `created_at` aware, in UTC.
 
-    Exactly one of `failed`, `off`, `ready`, `pending` holds. The live service may call a healthy server `running`
-    or `active`, and may leave `active` standing on one that is powered off, so `power_state` has a say there and
-    only there: a server that is being made is powered off too, and is pending. An unknown word is pending.
+    Exactly one of `failed`, `off`, `ready`, `power_unknown`, `pending` holds. `status` may be a life cycle: `active`
+    stands on a server that is powered off too, so there `power_state` decides, and where it is missing nobody knows.
+    Words that contradict each other, and words without a meaning to us, are pending.
     """
 
     id: str
@@ -65,24 +63,46 @@ class Server(_Object):
     created_at: datetime | None = None
 
     @property
+    def _life(self) -> Meaning:
+        return meaning_of_status(self.status)
+
+    @property
+    def _power(self) -> Meaning | None:
+        return meaning_of_power(self.power_state) if self.power_state else None
+
+    @property
     def failed(self) -> bool:
         """Tell whether it ended in a state it does not leave by itself."""
-        return self.status in FAILED
+        return self._life is Meaning.FAILED
 
     @property
     def off(self) -> bool:
         """Tell whether it is stopped."""
-        return self.status in OFF or (self.status in UP and self.power_state == "off")
+        if self._life is Meaning.OFF:
+            return self._power in {None, Meaning.OFF}
+        return self._life in {Meaning.ON, Meaning.LIVE} and self._power is Meaning.OFF
 
     @property
     def ready(self) -> bool:
         """Tell whether it is up."""
-        return self.status in UP and self.power_state != "off"
+        if self._life is Meaning.ON:
+            return self._power in {None, Meaning.ON}
+        return self._life is Meaning.LIVE and self._power is Meaning.ON
+
+    @property
+    def in_order(self) -> bool:
+        """Tell whether `status` by itself says that it exists and is up, or may be."""
+        return self._life in {Meaning.ON, Meaning.LIVE}
+
+    @property
+    def power_unknown(self) -> bool:
+        """Tell whether it exists and is in order, and whether it runs is not known."""
+        return self._life is Meaning.LIVE and self._power is None
 
     @property
     def pending(self) -> bool:
         """Tell whether it is on its way somewhere, or in a state we have no word for."""
-        return not (self.failed or self.off or self.ready)
+        return not (self.failed or self.off or self.ready or self.power_unknown)
 
     @property
     def state(self) -> str:
@@ -91,7 +111,12 @@ class Server(_Object):
             return "failed"
         if self.off:
             return "stopped"
-        return "running" if self.ready else self.status
+        if self.power_unknown:
+            return f"{self.status}, power unknown"
+        if self.ready:
+            return "running"
+        settled = self._life is not Meaning.OTHER  # then it is the power that is under way, or says the opposite
+        return f"{self.status}, power {self.power_state}" if settled else self.status
 
 
 class Plan(_Object):
@@ -114,7 +139,7 @@ class OsTemplate(_Object):
     name: str | None = None
     family: str | None = None
     version: str | None = None
-    windows: bool = False
+    windows: bool | None = None
 
 
 class Region(_Object):
@@ -123,7 +148,7 @@ class Region(_Object):
     code: str
     name: str | None = None
     country: str | None = None
-    available: bool = True
+    available: bool | None = None
 
 
 class Usage(_Object):

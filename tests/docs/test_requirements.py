@@ -10,7 +10,15 @@ from tests.docs.generate import ROOT
 from tests.docs.links import anchors_of
 
 PROMISED: dict[str, dict[str, str]] = tomllib.loads((ROOT / "docs/requirements.toml").read_text(encoding="utf-8"))
-COLLECTED = ("adversary", "contract", "docs", "e2e", "stateful", "unit")  # what `make test` and `make test-slow` run
+COLLECTED = (
+    "adversary",
+    "contract",
+    "docs",
+    "e2e",
+    "provider",
+    "stateful",
+    "unit",
+)  # what `make test` and `make test-slow` run
 
 
 def held() -> dict[str, list[str]]:

@@ -103,7 +103,7 @@ def test_a_stored_result_is_told_by_the_names_we_know() -> None:
     }
     shown = change_result(replace(HELD, result=made), tools=False).result
     assert shown is not None
-    assert (shown.hostname, shown.state) == ("new.example.com", "running")
+    assert (shown.hostname, shown.state) == ("new.example.com", "active, power unknown")
     assert "ssh" not in shown.model_dump_json()
     assert change_result(replace(HELD, result={"id": 7}), tools=False).result is None
     assert change_result(HELD, tools=False).result is None

@@ -230,7 +230,7 @@ def test_create_fills_in_the_hostname_it_was_given() -> None:
 
 
 def test_windows_is_seen_in_each_dialect() -> None:
-    """A template is Windows by flag, by platform or by family; without any word it is not."""
+    """A template is Windows by flag, by platform or by family; without any word nobody knows."""
     entries: list[Any] = [
         {"id": "a", "is_windows": True},
         {"slug": "b", "family": "Windows", "platform": "windows"},
@@ -239,7 +239,7 @@ def test_windows_is_seen_in_each_dialect() -> None:
         {"id": "e"},
     ]
     found = parse.os_templates(entries)
-    assert [template.windows for template in found] == [True, True, True, False, False]
+    assert [template.windows for template in found] == [True, True, True, False, None]
     assert [template.family for template in found] == [None, "windows", "windows", "debian", None]
 
 
@@ -277,12 +277,23 @@ def server(status: str, power: str | None = None) -> Server:
     ("status", "power", "state", "which"),
     [
         ("running", None, "running", "ready"),
-        ("active", None, "running", "ready"),
+        ("active", None, "active, power unknown", "power_unknown"),
         ("active", "on", "running", "ready"),
         ("active", "off", "stopped", "off"),
         ("running", "off", "stopped", "off"),
         ("stopped", None, "stopped", "off"),
-        ("stopped", "on", "stopped", "off"),
+        ("stopped", "on", "stopped, power on", "pending"),
+        ("running", "rebooting", "running, power rebooting", "pending"),
+        ("active", "PoweredOff", "stopped", "off"),
+        ("active", "running", "running", "ready"),
+        ("shutoff", None, "stopped", "off"),
+        ("poweroff", "off", "stopped", "off"),
+        ("errored", None, "failed", "failed"),
+        ("failed", None, "failed", "failed"),
+        ("build_failed", None, "failed", "failed"),
+        ("deleted", None, "failed", "failed"),
+        ("deleting", None, "deleting", "pending"),
+        ("active", "error", "active, power error", "pending"),
         ("error", "on", "failed", "failed"),
         ("terminated", "off", "failed", "failed"),
         ("provisioning", None, "provisioning", "pending"),
@@ -294,8 +305,9 @@ def server(status: str, power: str | None = None) -> Server:
     ],
 )
 def test_exactly_one_fact_holds_in_every_state(status: str, power: str | None, state: str, which: str) -> None:
-    """Ready, off, failed or pending: one of them, and unknown words are pending."""
+    """Ready, off, failed, pending or of unknown power: one of them, and unknown words are pending."""
     it = server(status, power)
-    facts = {"ready": it.ready, "off": it.off, "failed": it.failed, "pending": it.pending}
+    names = ("ready", "off", "failed", "power_unknown", "pending")
+    facts = {name: getattr(it, name) for name in names}
     assert [name for name, holds in facts.items() if holds] == [which]
     assert it.state == state

@@ -1,0 +1,207 @@
+"""What ends a change on providers whose lists are short, whose uptimes step back or are not there, whose states pass.
+
+The simulator stands behind a front with habits of its own (`tests/fakes/odd_provider.py`).
+"""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from core.changes.lookup import Finding, Look, judge
+from core.changes.model import Change, State
+from core.timing import DEFAULT_TIMING
+from playground.wayscloud.config import SimulatorConfig
+from playground.wayscloud.model import State as Really
+from playground.wayscloud.serve import running_simulator
+from playground.wayscloud.world import Order
+from tests.fakes.clock import START
+from tests.fakes.odd_provider import Habit, OddAnswer, odd_provider
+from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import eventually
+from tests.unit.core.sample import change, server, usage
+from tests.unit.core.stage import Setup, Stage, staged
+
+NAME = "odd.example.com"
+SOON = Setup(timing=replace(QUICK, power_limit=0.6, unseen_limit=0.5))
+FIVE = ("id", "hostname", "display_name", "status", "ipv4_address")
+
+
+def five_fields(answer: OddAnswer) -> None:
+    """List the five documented fields and no more."""
+    if answer.lists_servers:
+        answer.put_entries([{name: entry.get(name) for name in FIVE} for entry in answer.entries])
+
+
+def no_power(answer: OddAnswer) -> None:
+    """Tell no power anywhere."""
+    if isinstance(answer.body, dict):
+        answer.body.pop("power_state", None)
+        if answer.lists_servers:
+            answer.put_entries([{**entry, "power_state": None} for entry in answer.entries])
+        if answer.shows_usage:
+            answer.body.pop("status", None)
+
+
+def power_in_figures(answer: OddAnswer) -> None:
+    """Tell a server's power with its figures alone."""
+    if isinstance(answer.body, dict) and not answer.shows_usage:
+        no_power(answer)
+
+
+def no_uptime(answer: OddAnswer) -> None:
+    """Tell figures without an uptime, as the official command line reads them."""
+    if answer.shows_usage:
+        answer.body.pop("uptime_seconds", None)
+
+
+@dataclass(slots=True)
+class Jitter:
+    """Two nodes that take turns, one of them six seconds behind; nothing they are told to do happens."""
+
+    turn: int = 0
+    uptime: int = 90_000
+
+    def __call__(self, answer: OddAnswer) -> None:
+        if answer.shows_usage:
+            self.turn += 1
+            self.uptime += 1
+            answer.body["uptime_seconds"] = self.uptime - 6 * (self.turn % 2)
+
+
+@dataclass(slots=True)
+class Flap:
+    """A new server seems ready for one look, is being made again, and ends in an error."""
+
+    shown: int = 0
+    words: tuple[str, ...] = field(default=("running", "provisioning", "provisioning", "error"))
+
+    def __call__(self, answer: OddAnswer) -> None:
+        if answer.lists_servers:
+            new = [one for one in answer.entries if one["hostname"] == NAME]
+            word = self.words[min(self.shown, len(self.words) - 1)]
+            self.shown += bool(new)
+            answer.put_entries([{**one, "status": word} if one in new else one for one in answer.entries])
+
+
+async def ended(database_url: str, dialect: str, run: tuple[str, Really], *habits: Habit) -> tuple[str, str, Really]:
+    """Run one operation to its end; return its state, note, and how its server really stands at that moment."""
+    operation, before = run
+    clock = VirtualClock()
+    async with (
+        running_simulator(SimulatorConfig(speed=600.0, seed=7, dialect=dialect), clock=clock) as behind,
+        odd_provider(behind, *habits) as url,
+        staged(database_url, behind, SOON, url=url) as stage,
+    ):
+        done = await _done(stage, operation, before)
+        found = next(one for one in behind.simulator.world.servers() if one.hostname == NAME)
+        return done.state.value + (" unseen" if done.unseen else ""), done.note, found.state
+
+
+async def _done(stage: Stage, operation: str, before: Really) -> Change:
+    if operation == "create":
+        order = {"plan": "vps-2gb-1cpu", "region": "oslo", "os_template": "debian-12"}
+        return await stage.done("create", hostname=NAME, **order)
+    world = stage.provider.simulator.world
+    plan = next(iter(stage.provider.simulator.dialect.catalogue.plans))
+    made = world.create(Order(NAME, NAME, plan, "NO", "debian-12"))
+    booted = world.time.seconds() - 1e6 if before is UP else None
+    world._keep(replace(world.override(made, before, None, None), booted=booted))
+    return await stage.done(operation, server=made.id)
+
+
+OFF, UP = Really.STOPPED, Really.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("dialect", "habits", "run", "state"),
+    [
+        pytest.param("terraform", [five_fields], ("start", OFF), "succeeded", id="five fields, power in get: start"),
+        pytest.param("terraform", [five_fields], ("stop", UP), "succeeded", id="five fields, power in get: stop"),
+        pytest.param("terraform", [five_fields], ("reboot", UP), "succeeded", id="five fields: reboot"),
+        pytest.param("terraform", [power_in_figures], ("start", OFF), "succeeded", id="power in status: start"),
+        pytest.param("terraform", [power_in_figures], ("stop", UP), "succeeded", id="power in status: stop"),
+        pytest.param("terraform", [no_power], ("start", OFF), "succeeded unseen", id="power nowhere: start"),
+        pytest.param("terraform", [no_power], ("stop", UP), "succeeded unseen", id="power nowhere: stop"),
+        pytest.param("terraform", [no_power], ("reboot", UP), "succeeded", id="power nowhere: reboot, by its uptime"),
+        pytest.param("terraform", [no_uptime], ("reboot", UP), "succeeded unseen", id="no uptime: reboot"),
+        pytest.param("seed", [no_uptime], ("reboot", UP), "succeeded unseen", id="no uptime, seed: reboot"),
+        pytest.param("sdk", [], ("reboot", UP), "succeeded", id="no uptime, but a state: reboot"),
+    ],
+)
+@pytest.mark.requirement("settled-is-seen")
+async def test_a_change_ends_with_what_can_be_seen(
+    database_url: str, dialect: str, habits: list[Habit], run: tuple[str, Really], state: str
+) -> None:
+    """No success before the server is there; where nothing can show it, an early and honest end."""
+    came_to, note, really = await ended(database_url, dialect, run, *habits)
+    assert came_to == state, note
+    assert really is (OFF if run[0] == "stop" else UP)
+    assert ("This API shows nothing" in note) is came_to.endswith("unseen")
+
+
+async def test_an_uptime_that_steps_back_settles_no_reboot(database_url: str) -> None:
+    """Two nodes whose figures are six seconds apart: the reboot that never happens is never called done."""
+    clock = VirtualClock()
+    async with (
+        running_simulator(SimulatorConfig(speed=600.0, seed=7), clock=clock) as behind,
+        odd_provider(behind, Jitter()) as url,
+        staged(database_url, behind, url=url) as stage,
+    ):
+        sent = await stage.confirmed("reboot", server=stage.server(NAME).id)
+        await eventually(lambda: stage.asked("status") >= 12)
+        assert (await stage.gate.get(sent.id)).state is State.WATCHING
+
+
+async def test_a_state_that_passes_settles_nothing(database_url: str) -> None:
+    """Ready for one look, and in error in the end: the create has failed, and was never called done."""
+    state, note, _ = await ended(database_url, "seed", ("create", OFF), Flap())
+    assert (state, note) == ("failed", "the provider reports error")
+
+
+@pytest.mark.parametrize(
+    ("mark", "uptimes", "finding"),
+    [
+        pytest.param(90_000, (90_004, 89_998), Finding.WAIT, id="two nodes"),
+        pytest.param(90_000, (90_000, 90_000), Finding.WAIT, id="a copy"),
+        pytest.param(90_000, (89_880, 89_881), Finding.WAIT, id="an old copy"),
+        pytest.param(90_000, (90_004, 2), Finding.SUCCEEDED, id="a reboot"),
+        pytest.param(40, (43, 5), Finding.SUCCEEDED, id="a reboot of a young server"),
+        pytest.param(3, (5, 6), Finding.WAIT, id="a server that was young already"),
+        pytest.param(None, (11, 12), Finding.WAIT, id="no reading before, older than the request"),
+        pytest.param(None, (3, 4), Finding.SUCCEEDED, id="no reading before, younger than the request"),
+    ],
+)
+@pytest.mark.requirement("reboot-is-proved")
+def test_what_an_uptime_proves(mark: int | None, uptimes: tuple[int, ...], finding: Finding) -> None:
+    """A reboot is proved by what a reboot alone explains, whatever was read between."""
+    sent = change("reboot", age=6.0, last_uptime=mark)
+    look = Look([server()], True, START)
+    assert [judge(sent, look, usage(one), DEFAULT_TIMING).finding for one in uptimes][-1] is finding
+
+
+@pytest.mark.parametrize(
+    ("status", "power", "start", "stop"),
+    [
+        pytest.param("active", None, "wait", "wait", id="power untold"),
+        pytest.param("active", "on", "succeeded", "wait", id="on"),
+        pytest.param("active", "poweredoff", "wait", "succeeded", id="poweredoff"),
+        pytest.param("active", "suspended", "wait", "wait", id="unknown power word"),
+        pytest.param("stopped", "on", "wait", "wait", id="contradiction"),
+        pytest.param("shut-off", None, "wait", "succeeded", id="shut-off"),
+        pytest.param("errored", None, "failed", "failed", id="errored"),
+        pytest.param("deleted", "off", "failed", "failed", id="deleted"),
+    ],
+)
+def test_what_words_mean_for_a_change(status: str, power: str | None, start: str, stop: str) -> None:
+    """Words are mapped by meaning; what is not known settles nothing."""
+    seen = server(status, power_state=power)
+    look = Look([seen], True, START, full=frozenset({"s1"}))
+    for operation, finding in (("start", start), ("stop", stop)):
+        assert judge(change(operation), look, None, DEFAULT_TIMING).finding.value == finding
+
+
+def test_a_start_is_seen_where_the_status_moved() -> None:
+    """An API that says `stopped` and then `active`, and never a power, has shown it."""
+    look = Look([server("active")], True, START, moved=frozenset({"chg_1"}), full=frozenset({"s1"}))
+    assert judge(change("start"), look, None, DEFAULT_TIMING).finding is Finding.SUCCEEDED
