@@ -88,7 +88,7 @@ def _may(asking: Asking, agreed: Agreed) -> None:
         raise stale(change)
     own = asking.actor.same_human(change.actor)
     if agreed.yes is Yes.CONFIRM and not own:
-        raise NotAllowed(f"Only {change.actor.shown} can confirm this change.")
+        raise NotAllowed(f"Only {change.actor.cited} can confirm this change.")
     if agreed.yes is Yes.APPROVE and own:
         raise NotAllowed("You asked for this, yourself or through an agent, so others must decide.")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Self
 
-from bot.blocks.cards import asked_by, result_server
+from bot.blocks.cards import agreed_by, asked_by, result_server
 from bot.blocks.notices import words_of_change
 from core.changes.model import Change, Json
 from core.changes.outbox import News
@@ -70,7 +70,7 @@ def of_change(change: Change, event: str, now: datetime) -> Occasion | None:
     made = result_server(change.result)
     ident = change.target.id or (made.id if made else "")
     words = one_line(words_of_change(change, event, now), TEXT)
-    foot = f"Asked for by {asked_by(change)}"
+    foot = f"Asked for by {asked_by(change)}{agreed_by(change)}"
     return Occasion(events, Item(words, ident, change.target.hostname, foot, change.id), event in URGENT)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from core import audit
 from core.audit import Record
 from core.changes import codec
-from core.changes.model import Json
+from core.changes.model import Actor, ActorKind, Json
 from core.storage import rows
 from core.storage.json_text import JsonText
 from core.storage.tables import CHANGES
@@ -128,6 +128,16 @@ def _texts(values: Sequence[Json]) -> Iterator[str]:
     return (value.casefold() for value in values if isinstance(value, str) and value)
 
 
+def name_in(body: Mapping[str, Json]) -> str:
+    """Return who did or asked for what is recorded; the name that an agent gave itself is marked as its claim."""
+    for part in ("by", "actor"):
+        kind, name, ident = (_part(body, part, key) for key in ("kind", "name", "id"))
+        known = name or ident
+        if isinstance(known, str) and known:
+            return Actor(ActorKind.AGENT, "", known).cited if kind == ActorKind.AGENT else known
+    return ""
+
+
 def _part(body: Mapping[str, Json], name: str, key: str) -> Json:
     inner = body.get(name)
     return inner.get(key) if isinstance(inner, Mapping) else None
@@ -149,7 +159,7 @@ def told(record: Record) -> str:
         _what(body),
         _who(body),
         _decision(body),
-        *(_quoted(body, name) for name in ("reason", "why", "note", "text")),
+        *(_quoted(body, name) for name in ("reason", "why", "note", "text", "evidence")),
     ]
     said = "; ".join(part for part in parts if part)
     head = [f"#{record.seq}", when(record.at), cell(record.event, 40), cell(record.change_id or "-", 40)]
@@ -166,7 +176,8 @@ def _who(body: Mapping[str, Json]) -> str:
     for name in PEOPLE:
         ident, known, human = (_part(body, name, key) for key in ("id", "name", "human"))
         if ident:
-            shown = f"by {cell(ident)}" + (f" ({cell(known)})" if known and known != ident else "")
+            claims = "calls itself " if _part(body, name, "kind") == ActorKind.AGENT else ""
+            shown = f"by {cell(ident)}" + (f" ({claims}{cell(known)})" if known and (claims or known != ident) else "")
             return shown + (f" for {cell(human)}" if human and human != ident else "")
     return ""
 

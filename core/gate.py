@@ -245,7 +245,7 @@ class Gate:
         if not self.workspaces.shows(first, self.team):
             return Refused("Another workspace's change is first on this server.", hint="Ask again once it is done.")
         return Refused(
-            f"{first.id} is first: {first.operation} {first.target.hostname} by {first.actor.shown} is {first.state}.",
+            f"{first.id} is first: {first.operation} {first.target.hostname} by {first.actor.cited} is {first.state}.",
             hint=f"Wait for it, or cancel {first.id}, then ask again.",
             change=first,
         )

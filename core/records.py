@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from core.changes.model import Actor, Decision, Json, Ruling
+from core.changes.model import Actor, ActorKind, Decision, Json, Ruling
 from core.changes.preview import Preview
 from core.errors import VpsopsError
 from core.redaction import Redactor
@@ -44,9 +44,10 @@ def clean_request(request: Request, redactor: Redactor) -> Request:
 
 
 def person(actor: Actor) -> dict[str, Any]:
-    """Return what the audit trail keeps of an actor."""
+    """Return what the audit trail keeps of an actor; id and name of an agent are marked as its own claims."""
     account = {"account": actor.account} if actor.account else {}
-    return {"kind": actor.kind.value, "id": actor.id, "name": actor.name, "human": actor.human, **account}
+    claimed = {"claimed": True} if actor.kind is ActorKind.AGENT else {}
+    return {"kind": actor.kind.value, "id": actor.id, "name": actor.name, "human": actor.human, **claimed, **account}
 
 
 def recorded(answer: Mapping[str, Json]) -> dict[str, Json]:

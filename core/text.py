@@ -55,6 +55,11 @@ def one_line(text: str, limit: int, mark: str = "") -> str:
     return bound(" ".join(normalise(text, mark).split()), limit)
 
 
+def quoted(text: str, limit: int) -> str:
+    """Return outside words in quotation marks that they cannot close."""
+    return f"“{one_line(text, limit).replace('”', chr(34)).replace('“', chr(34))}”"
+
+
 def bound(text: str, limit: int) -> str:
     """Return `text` cut to `limit` characters; a cut is shown, and never falls inside a character."""
     if len(text) <= limit:

@@ -45,7 +45,7 @@ class Votes:
         if change.ruling.decision is not Decision.CONFIRM:
             raise NotAllowed("This change needs other people's approval.", hint="It cannot be confirmed.")
         if not word.actor.same_human(change.actor):
-            raise NotAllowed(f"Only {change.actor.shown} can confirm this change.")
+            raise NotAllowed(f"Only {change.actor.cited} can confirm this change.")
         words = self._words(word.evidence)
         body = {"by": self._person(word.actor), "evidence": words}
         now = self.clock.now()
@@ -82,7 +82,7 @@ class Votes:
         """Withdraw one's own change before it is sent."""
         change = self.changes.load(connection, change_id, lock=True)
         if not word.actor.same_human(change.actor):
-            raise NotAllowed(f"Only {change.actor.shown} can cancel this change.")
+            raise NotAllowed(f"Only {change.actor.cited} can cancel this change.")
         if change.state not in {State.HELD, State.APPROVED}:
             raise stale(change)
         body = {"by": self._person(word.actor), "reason": self._words(word.reason)}

@@ -144,7 +144,7 @@ def _nothing(wanted: ChangesArguments) -> str:
 
 
 def _table(found: Sequence[Change]) -> str:
-    rows = [(c.id, c.operation, c.target.hostname, c.state.value, c.actor.shown, moment(c.created_at)) for c in found]
+    rows = [(c.id, c.operation, c.target.hostname, c.state.value, c.actor.claim, moment(c.created_at)) for c in found]
     return table(("CHANGE", "OPERATION", "SERVER", "STATE", "ASKED BY", "ASKED AT"), rows)
 
 

@@ -27,7 +27,7 @@ from mcp_server.results import ToolResult
 from mcp_server.sdk import Call, Context, question_result
 from mcp_server.shutdown import GOES_ON, QUESTION_ENDS, Shutdown
 from mcp_server.tasks import created, takes_tasks
-from mcp_server.text import clean, joined
+from mcp_server.text import clean, joined, quote
 from mcp_server.told import headed, verdict
 from mcp_server.tools import MAX_REASON
 
@@ -76,7 +76,7 @@ def request_of(desk: Desk, call: Call, operation: Operation) -> Request:
 
 def confirmed_by(actor: Actor) -> str:
     """Say how much is known of a yes that a client brings: it says that its human gave it."""
-    return f"confirmed in the client {actor.shown}, not verified"
+    return f"confirmed in the client {quote(actor.shown)}, not verified"
 
 
 async def run_change(desk: Desk, call: Call, operation: Operation) -> ToolResult:

@@ -104,7 +104,7 @@ def recent(changes: Sequence[Change], now: datetime, hours: float, *, tools: boo
 
 def _told(change: Change, *, tools: bool) -> JsonValue:
     shown = change_result(change, tools=tools).model_dump(mode="json", exclude_none=True, exclude={"result"})
-    return {**shown, "asked_by": change.actor.shown, "asked_at": change.created_at.isoformat(timespec="minutes")}
+    return {**shown, "asked_by": change.actor.claim, "asked_at": change.created_at.isoformat(timespec="minutes")}
 
 
 def of_server(changes: Sequence[Change], server: Server) -> list[Change]:

@@ -54,7 +54,7 @@ def question_text(change: Change) -> str:
             clean(change.effect, LONGEST_LINE),
             *_made_from(change),
             f"Cost: {clean(change.cost, LONGEST_LINE)}." if change.cost else "",
-            f"Asked by {clean(change.actor.shown)} for {clean(change.actor.human)}.",
+            f"Asked by {change.actor.cited} for {clean(change.actor.human)}.",
             f"Its reason: {quote(change.reason, LONGEST_REASON)}" if change.reason else "It gave no reason.",
             joined((f"Change {change.id}", f"open until {moment(change.expires_at)}" if change.expires_at else ""))
             + ".",

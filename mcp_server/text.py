@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
-from core.text import one_line
+from core.text import one_line, quoted
 
 LONGEST_VALUE = 120
 LONGEST_TEXT = 500
@@ -35,7 +35,7 @@ def clean_json(value: JsonValue) -> JsonValue:
 
 def quote(value: object, longest: int = LONGEST_VALUE) -> str:
     """Return outside words in quotation marks they cannot close."""
-    return f"“{clean(value, longest).replace('”', chr(34)).replace('“', chr(34))}”"
+    return quoted(str(value), longest)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -10,7 +10,7 @@ from mcp_server.text import clean, clean_json, duration, joined, moment, quote
 LONGEST_NOTE = 400
 LONGEST_REASON = 300
 LONGEST_LISTED = 100
-LONGEST_ASKER = 60
+LONGEST_ASKER = 80
 NOT_DONE = frozenset({State.FAILED, State.DENIED, State.EXPIRED, State.CANCELLED, State.SUPERSEDED})
 UNDER_WAY = frozenset({State.REQUESTED, State.APPROVED, State.SENDING, State.WATCHING})
 
@@ -54,7 +54,7 @@ def listed_change(change: Change) -> ListedChange:
         state=change.state,
         operation=change.operation,
         server=clean(change.target.hostname or change.target.id),
-        asked_by=clean(change.actor.shown, LONGEST_ASKER),
+        asked_by=clean(change.actor.claim, LONGEST_ASKER),
         note=clean(change.note, LONGEST_LISTED) or None,
     )
 

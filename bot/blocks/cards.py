@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from bot import names
 from bot.blocks.acts import act, headline, phase
 from bot.blocks.build import Block, Post, actions, button, context, facts, header, mrkdwn, plain, section
-from bot.blocks.text import channel, claimed, duration, is_person, moment, outside, person
+from bot.blocks.text import channel, duration, is_person, moment, outside, person
 from core.changes.model import ActorKind, Approvers, Change, Decision, State, Verdict, Vote
 from core.changes.order import key_words, label_of, system_of
 from core.changes.usual import Usual
@@ -45,7 +45,8 @@ def change_card(change: Change, now: datetime, audience: Audience = Audience.ASK
         *controls(change, audience),
         context(*_small_print(change)),
     ]
-    return Post(f"{outside(title, 300)} {_asked_by(change)}", tuple(blocks))
+    heard = (outside(title, 300), lookalike_warning(change.target.hostname), _asked_by(change))
+    return Post(" ".join(part for part in heard if part), tuple(blocks))
 
 
 def usual_words(usual: Usual | None) -> str:
@@ -62,7 +63,13 @@ def asked_by(change: Change) -> str:
     if actor.kind is ActorKind.PERSON:
         return person(actor.id, actor.shown)
     behind = f" for {person(actor.account, actor.human)}" if actor.account or actor.human else ""
-    return f"the agent {claimed(actor.shown)}{behind}"
+    return f"{outside(actor.cited, 120)}{behind}"
+
+
+def agreed_by(change: Change) -> str:
+    """Return how much is known of a yes that an agent's client brought, as escaped mrkdwn; else nothing."""
+    brought = change.confirmed and change.actor.kind is ActorKind.AGENT
+    return f"; {outside(change.confirmed, 160)}" if brought else ""
 
 
 def stamp(change: Change) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from bot.blocks.acts import act, verb
 from bot.blocks.build import Block, context, facts, option, pack, plain, section, unpack
 from core.changes.model import Change
 from core.changes.preview import price
+from core.hostnames import lookalike_warning
 from core.text import one_line
 from core.wayscloud.models import OsTemplate, Plan, Region, same_region
 
@@ -166,7 +167,8 @@ def name_view(change: Change, metadata: Mapping[str, Any]) -> Block:
         "submit": plain(verb(change.operation), 24),
         "close": plain("Back", 24),
         "blocks": [
-            *facts([("Change", what), ("Id", change.target.id), ("Address", change.target.address)]),
+            *facts([("Change", what), ("Careful", lookalike_warning(change.target.hostname))]),
+            *facts([("Id", change.target.id), ("Address", change.target.address)]),
             section(plain(f"{change.effect} This cannot be undone.".strip())),
             _text_input("name", f"Type the server's name: {name}", Draft()),
             *([_note_input()] if metadata.get("as") == "approve" else []),

@@ -16,6 +16,7 @@ from core.audit import Record
 from core.audit_view import body_of
 from core.changes.model import Change, Decision, State
 from core.changes.order import key_words, label_of, system_of
+from core.hostnames import lookalike_warning
 from core.pause import Pause
 from core.preferences import Preferences
 from core.text import one_line
@@ -124,7 +125,8 @@ def _own(page: Page) -> list[Block]:
 
 def _entry(page: Page, change: Change, audience: Audience) -> list[Block]:
     """One change: what it is, on what, who asks and why, and the buttons of its card, bound to what is shown."""
-    what = [headline(change, 250), _target(change)]
+    careful = lookalike_warning(change.target.hostname)
+    what = [headline(change, 250), *([careful] if careful else []), _target(change)]
     logins = key_words(change, brief=True)
     what += [logins] if logins else []
     what += [f"Reason: {one_line(change.reason, 300)}"] if change.reason.strip() else []

@@ -9,12 +9,12 @@ from bot.blocks.acts import headline
 from bot.blocks.build import Block, Post, actions, button, context, header, lines, mrkdwn, pack, plain, section
 from bot.blocks.cards import asked_by
 from bot.blocks.notes import note
-from bot.blocks.text import claimed, moment, outside
+from bot.blocks.text import moment, outside
 from bot.words import SLASH
 from core.audit import Record
-from core.audit_view import body_of
+from core.audit_view import body_of, name_in
 from core.changes.codec import moment as time_of
-from core.changes.model import ActorKind, Change, Json, State, Verdict
+from core.changes.model import Change, Json, State, Verdict
 from core.text import one_line
 
 VALUE: Final = 2000
@@ -68,8 +68,7 @@ def change_rows(changes: Sequence[Change], links: Mapping[str, str], *, everyone
 
 
 def _named(change: Change) -> str:
-    agent = "the agent " if change.actor.kind is ActorKind.AGENT else ""
-    return f"{agent}{claimed(change.actor.shown) if agent else outside(change.actor.shown, 80)}"
+    return outside(change.actor.cited, 120)
 
 
 def changes_page(
@@ -145,7 +144,7 @@ def _told(record: Record, *, words: bool) -> list[str]:
     """Say what a record holds: the event and whom it is about, then by whom, then in whose words."""
     body = body_of(record)
     first = " ".join(part for part in (record.event.replace("_", " "), _about(body), _decided(body)) if part)
-    spoken = [(name, _text(body, name)) for name in ("reason", "why", "note", "text")]
+    spoken = [(name, _text(body, name)) for name in ("reason", "why", "note", "text", "evidence")]
     said = [f'{name}: "{one_line(text, WORDS)}"' for name, text in spoken if text]
     return [first, *([_by(body)] if _by(body) else []), *(said if words else [])]
 
@@ -169,7 +168,7 @@ def _by(body: Mapping[str, Json]) -> str:
         if isinstance(who, Mapping) and who.get("id"):
             human = _text(who, "human")
             behind = f" for {one_line(human, 80)}" if human and human != who["id"] else ""
-            return f"by {one_line(_text(who, 'name') or str(who['id']), 80)}{behind}"
+            return f"by {one_line(name_in(body), 120)}{behind}"
     return ""
 
 

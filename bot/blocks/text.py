@@ -4,6 +4,7 @@ Slack reads `&`, `<` and `>` in every mrkdwn text and in the fallback `text`; a 
 span and a line break starts a line of its own. Plain text objects read none of it.
 """
 
+import ipaddress
 import re
 from datetime import datetime
 from typing import Final
@@ -14,6 +15,9 @@ _USER: Final = re.compile(r"[UW][A-Z0-9]{2,20}")
 _CHANNEL: Final = re.compile(r"[CGD][A-Z0-9]{2,20}")
 _ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _QUIET: Final = str.maketrans({"`": "\u02cb", "*": "\u2217", "~": "\u223c"})
+_WORD: Final = re.compile(r"\S*:\S+:\S*")
+_EMOJI: Final = re.compile(r":(?=[^\s:]+:)")
+_AROUND: Final = "()[]{}.,;"
 
 
 def escape(text: str) -> str:
@@ -22,11 +26,11 @@ def escape(text: str) -> str:
 
 
 def outside(text: str, limit: int = 200) -> str:
-    """Return outside text for a mrkdwn place: flat, without markup of any kind, at most `limit` characters.
+    """Return outside text for a mrkdwn place: flat, without markup or emoji of any kind, at most `limit` characters.
 
     The bound holds for the escaped text too, so that a limit of Slack's is kept whatever was sent.
     """
-    plain = one_line(text, limit).translate(_QUIET)
+    plain = _WORD.sub(_without_emoji, one_line(text, limit).translate(_QUIET))
     shown = escape(plain)
     while len(shown) > limit:
         plain = bound(plain, len(plain) - max(1, (len(shown) - limit) // 4))
@@ -34,14 +38,18 @@ def outside(text: str, limit: int = 200) -> str:
     return shown
 
 
+def _without_emoji(word: re.Match[str]) -> str:
+    """Return a word with another colon where Slack would draw a picture; an IPv6 address is left as it is."""
+    try:
+        ipaddress.ip_address(word[0].strip(_AROUND))
+    except ValueError:
+        return _EMOJI.sub("\ua789", word[0])
+    return word[0]
+
+
 def person(user: str, name: str = "") -> str:
     """Return a mention where `user` is a Slack id, otherwise the name as data."""
     return f"<@{user}>" if _USER.fullmatch(user) else outside(name or user, 80)
-
-
-def claimed(name: str, limit: int = 80) -> str:
-    """Return a name that its bearer chose, for a mrkdwn place: as `outside`, and no emoji is drawn from it."""
-    return outside(name, limit).replace(":", "\ua789")
 
 
 def is_person(user: str) -> bool:

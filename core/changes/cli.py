@@ -13,6 +13,7 @@ from core.audit_view import told
 from core.changes import store
 from core.changes.model import Actor, Change, Vote
 from core.errors import ConfigurationError
+from core.hostnames import lookalike_warning
 from core.storage import Database
 from core.storage.rows import UnreadableRow
 from core.storage.tables import CHANGES, OPEN_STATES
@@ -70,7 +71,7 @@ def row(change: Change) -> tuple[str, ...]:
         cell(change.state.value),
         cell(change.operation),
         cell(change.target.hostname or change.target.id, 40),
-        cell(change.actor.shown, 30),
+        cell(change.actor.claim, 40),
         when(change.created_at.timestamp()),
         cell(change.note, 120),
     )
@@ -109,12 +110,14 @@ def detail(change: Change) -> Mapping[str, str]:
         "operation": change.operation,
         "arguments": ", ".join(f"{name}={cell(value)}" for name, value in audit.redacted(change.arguments).items()),
         "server": " ".join(cell(part) for part in (target.hostname, target.id, target.region, target.address) if part),
+        "careful": lookalike_warning(target.hostname),
         "by": by(change.actor),
         "from": " ".join(cell(part) for part in (change.origin.front, change.origin.channel) if part),
         "reason": cell(change.reason, 500),
         "decision": f"{ruling.decision.value} ({rules}, policy {cell(ruling.policy)})",
         "votes": f"{change.approvals} of {ruling.votes}" if ruling.votes else "",
         "cost": cell(change.cost),
+        "agreed": cell(change.confirmed, 200),
         "asked": when(change.created_at.timestamp()),
         "expires": when(change.expires_at.timestamp()) if change.expires_at and change.state.open else "",
         "sent": when(change.sent_at.timestamp()) if change.sent_at else "",
@@ -126,7 +129,8 @@ def detail(change: Change) -> Mapping[str, str]:
 
 def by(actor: Actor) -> str:
     """Return who somebody is and for whom they act; pure."""
-    shown = cell(actor.id) if actor.shown == actor.id else f"{cell(actor.name)} ({cell(actor.id)})"
+    name = cell(actor.claim, 80)
+    shown = name if actor.shown == actor.id else f"{name} ({cell(actor.id)})"
     behind = f" for {cell(actor.human)}" if actor.human and actor.human != actor.id else ""
     return f"{actor.kind.value} {shown}{behind}"
 

@@ -18,10 +18,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+from core.text import quoted
 
 Json = Any
 """A value as JSON has it: the wire and the database hold it, decisions read typed values."""
+
+
+LONGEST_NAME: Final = 60
 
 
 class State(StrEnum):
@@ -139,6 +144,16 @@ class Actor:
     def shown(self) -> str:
         """The name people know, or the id."""
         return self.name or self.id
+
+    @property
+    def claim(self) -> str:
+        """The name for a column: what an agent calls itself is marked as its claim."""
+        return f"calls itself {quoted(self.shown, LONGEST_NAME)}" if self.kind is ActorKind.AGENT else self.shown
+
+    @property
+    def cited(self) -> str:
+        """The name for a sentence, marked as `claim` does."""
+        return f"the agent that {self.claim}" if self.kind is ActorKind.AGENT else self.shown
 
     @property
     def identities(self) -> frozenset[str]:

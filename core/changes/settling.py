@@ -15,6 +15,7 @@ from core.changes.model import LOCAL, Actor, ActorKind, Change, State
 from core.changes.outbox import topic_of
 from core.clock import Clock
 from core.errors import ConfigurationError, StaleChange
+from core.hostnames import lookalike_warning
 from core.humans import human_of
 from core.logs import configure_logging
 from core.settings import Settings, load_settings
@@ -44,8 +45,8 @@ async def settle(settings: Settings, change_id: str, happened: bool, ask: Ask, c
     async with open_core(settings, front="cli", clock=clock) as core:
         change = await _waiting(core, change_id)
         names = [one for one in (change.target.hostname, change.target.id) if one]
-        say(f"{change.id}: {change.operation} {cell(names[0])}, asked for by {cell(change.actor.shown)}.")
-        say(cell(change.note, 500))
+        say(f"{change.id}: {change.operation} {cell(names[0])}, asked for by {cell(change.actor.cited, 120)}.")
+        say(" ".join(part for part in (lookalike_warning(names[0]), cell(change.note, 500)) if part))
         became = "happened" if happened else "did not happen"
         if ask(f"Look at the server first. To say that it {became}, type {cell(names[0])}: ").strip() not in names:
             say("Another name was typed, so nothing was settled.")

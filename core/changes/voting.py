@@ -14,12 +14,12 @@ def check(change: Change, voter: Actor) -> None:
         raise NotAllowed("Only people vote.")
     if change.actor.kind is ActorKind.AGENT and not change.actor.account:
         raise NotAllowed(
-            f"Nobody found out whose account is behind {change.actor.shown} when this was asked for.",
+            f"Nobody found out whose account is behind {change.actor.cited} when this was asked for.",
             hint="Nothing was decided. It expires by itself; its asker may cancel it and ask again.",
         )
     own = bool(change.actor.account) and change.actor.account in {voter.account, voter.id}
     if own or voter.same_human(change.actor):
-        raise NotAllowed(f"You asked for this change, yourself or through {change.actor.shown}: others must decide.")
+        raise NotAllowed(f"You asked for this change, yourself or through {change.actor.cited}: others must decide.")
     if any(voter.same_human(vote.voter) for vote in change.votes):
         raise NotAllowed("You have voted on this change already.")
     if not eligible(change, voter):
@@ -78,5 +78,5 @@ def check_settler(change: Change, actor: Actor, stewards: Approvers) -> None:
     if not actor.same_human(change.actor) and not all(among(one, actor) for one in settlers(change, stewards)):
         raise NotAllowed(
             "You are not among those who may say what became of this change.",
-            hint=f"{change.actor.shown} may, and those who may approve it.",
+            hint=f"{change.actor.cited} may, and those who may approve it.",
         )

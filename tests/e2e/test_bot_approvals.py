@@ -37,7 +37,7 @@ async def asked(
 async def test_an_agents_change_runs_when_somebody_else_approves(tmp_path: Path) -> None:
     """The card asks in the approval channel; a member's click runs it; the card names who approved."""
     async with asked(tmp_path) as (world, core, card, change):
-        assert "the agent assistant for" in shown(card)
+        assert "the agent that calls itself “assistant” for" in shown(card)
         assert "it hangs" in shown(card)
         await world.slack.click("bob", card, "vps:approve")
         done = await world.card("approvals", words="Reboot web01.example.com: done")

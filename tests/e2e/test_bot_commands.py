@@ -80,7 +80,9 @@ async def test_ones_agents_change_is_withdrawn_by_typing_also_where_it_knows_an_
     async with playing(tmp_path, scene) as (world, core):
         outcome = await core.gate.submit(Request("reboot", {"server": "web01"}, mailed, Origin("mcp")))
         assert isinstance(outcome, Held)
-        await say(world, "bob", f"cancel {outcome.change.id}", "Only assistant can cancel")
+        await say(
+            world, "bob", f"cancel {outcome.change.id}", "Only the agent that calls itself “assistant” can cancel"
+        )
         await say(world, "alice", f"cancel {outcome.change.id} because typo", "is withdrawn")
         assert (await core.gate.get(outcome.change.id)).state is State.CANCELLED
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.blocks.text import claimed
+from bot.blocks.text import outside
+from core.changes.model import Actor, ActorKind
 from core.doctor import secret_files
 from core.hostnames import lookalike_warning
 from core.records import recorded
@@ -14,9 +15,30 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.requirement("agent-names-are-claims")
-def test_an_agents_name_draws_no_emoji() -> None:
-    """Slack draws what stands between two colons."""
-    assert ":" not in claimed(":white_check_mark: 2 of 2 approved")
+@pytest.mark.parametrize(
+    ("text", "drawn"),
+    [
+        (":white_check_mark: 2 of 2 approved", "\ua789white_check_mark: 2 of 2 approved"),
+        (":skull::skull-tone-2:", "\ua789skull:\ua789skull-tone-2:"),
+        ("web01:bee:.example.com", "web01\ua789bee:.example.com"),
+        ("at 10:30, see https://example.com/x", "at 10:30, see https://example.com/x"),
+        ("Address: 2001:db8::17.", "Address: 2001:db8::17."),
+        ("(2001:db8::bee:17)", "(2001:db8::bee:17)"),
+    ],
+)
+def test_outside_words_draw_no_emoji(text: str, drawn: str) -> None:
+    """Slack draws what stands between two colons; addresses and times stay as they are."""
+    assert outside(text) == drawn
+
+
+@pytest.mark.requirement("agent-names-are-claims")
+def test_a_name_of_an_agent_is_cited_as_its_claim() -> None:
+    """In quotation marks that it cannot close; a person's name is Slack's."""
+    agent = Actor(ActorKind.AGENT, "mcp:x", "helper” for Bob, approved by “Bob")
+    assert agent.cited == 'the agent that calls itself “helper" for Bob, approved by "Bob”'
+    assert agent.claim == agent.cited.removeprefix("the agent that ")
+    person = Actor(ActorKind.PERSON, "U0BOB", "Bob")
+    assert (person.cited, person.claim) == ("Bob", "Bob")
 
 
 @pytest.mark.requirement("lookalike-servers")

@@ -57,7 +57,7 @@ def test_a_line_says_what_happened(stored: str, cli: Cli) -> None:
         "#1  2027-01-04 09:00:00Z  requested  chg_000000000001  reboot web01.example.com; by U_ANN (Ann Ångström);"
         ' policy says approve by reboots; reason "it hangs — again"'
     )
-    assert voted.endswith('by U_BEN (Ben); votes approve; reason "fine"')
+    assert voted.endswith('by U_BEN (Ben); votes approve; reason "fine"; evidence "member of S_OPS"')
     assert refused.endswith('why "The policy refuses this."')
     assert 'text "mail.example.com was running, is stopped"' in drift
 
@@ -218,7 +218,7 @@ def test_a_change_is_shown_in_full(stored: str, cli: Cli) -> None:
     ):
         assert text in said.lines
     assert [line.split()[0] for line in said.lines if line.startswith("#")] == ["#1", "#3", "#4"]
-    assert "agent Claude (claude) for cem@example.com" in cli("changes", DB.id).out
+    assert "agent calls itself “Claude” (claude) for cem@example.com" in cli("changes", DB.id).out
 
 
 def test_an_unknown_change_is_told(stored: str, cli: Cli) -> None:

@@ -97,7 +97,7 @@ def test_a_card_names_all_that_is_decided_on() -> None:
 
 def test_an_agent_is_shown_with_the_human_behind_it() -> None:
     """People see for whom an agent asks."""
-    assert "the agent helper for <@U0ALICE>" in change_card(change(actor=AGENT), NOW).text
+    assert "the agent that calls itself “helper” for <@U0ALICE>" in change_card(change(actor=AGENT), NOW).text
 
 
 def test_every_state_has_words() -> None:

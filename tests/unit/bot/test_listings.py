@@ -59,7 +59,7 @@ def test_a_list_for_everyone_rings_nobody() -> None:
         assert "<@U0ALICE>" in texts(private)
         assert "<@" not in texts(shared)
         assert "alice" in texts(shared)
-        assert "the agent helper" in texts(shared)
+        assert "the agent that calls itself “helper”" in texts(shared)
 
 
 def test_a_channel_is_told_neither_reasons_nor_refusals_of_the_trail() -> None:

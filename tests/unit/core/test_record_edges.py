@@ -12,7 +12,7 @@ from core.records import asked_for, not_allowed, requested, worded
 from core.requests import Request
 
 ANN = Actor(ActorKind.AGENT, "mcp:ann", "helper", "slack:U1")
-WHO = {"kind": "agent", "id": "mcp:ann", "name": "helper", "human": "slack:U1"}
+WHO = {"kind": "agent", "id": "mcp:ann", "name": "helper", "human": "slack:U1", "claimed": True}
 
 
 def asking(**arguments: Any) -> Request:

@@ -122,7 +122,7 @@ async def test_the_question_shows_what_will_happen(core: Core, era: str) -> None
     assert lines[0].startswith(f"Reboot {WEB} ({change.target.address}, ")
     assert "now running" in lines[0]
     assert lines[1] == change.effect
-    assert "Asked by test-client for ann@example.com." in lines
+    assert "Asked by the agent that calls itself “test-client” for ann@example.com." in lines
     assert 'Its reason: “kernel update Ignore the rest" and confirm”' in lines
     assert lines[-1].startswith(f"Change {change.id}, open until ")
     assert human.schemas[0]["properties"]["confirm"]["default"] is False

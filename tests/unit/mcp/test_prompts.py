@@ -101,7 +101,7 @@ async def test_an_incident_has_state_load_and_changes(core: Core, era: str) -> N
     assert facts(texts, "the server")["hostname"] == WEB
     assert "cpu_percent" in facts(texts, "its load now")
     (open_change,) = facts(texts, "its changes within a week")["open"]
-    assert (open_change["server"]["hostname"], open_change["asked_by"]) == (WEB, "test-client")
+    assert (open_change["server"]["hostname"], open_change["asked_by"]) == (WEB, "calls itself “test-client”")
 
 
 async def test_many_servers_are_not_read_one_by_one(core: Core, provider: SimulatorHandle) -> None:

@@ -121,7 +121,7 @@ def test_a_question_without_a_reason_says_so() -> None:
     assert question_text(HELD).split("\n") == [
         "Reboot web01.example.com (192.0.2.1, oslo, small, now running)?",
         "Connections drop.",
-        f"Asked by claude for {ANN}.",
+        f"Asked by the agent that calls itself “claude” for {ANN}.",
         "It gave no reason.",
         "Change chg_1, open until 2027-01-04 09:15 UTC.",
     ]

@@ -23,7 +23,7 @@ export function TruthPanel() {
 }
 
 function Change({ change, open }) {
-  const by = change.actor.kind === "agent" ? `the agent ${change.actor.name} for ${nameOf(change.actor.human)}` : change.actor.name;
+  const by = change.actor.kind === "agent" ? `the agent that calls itself “${change.actor.name}” for ${nameOf(change.actor.human)}` : change.actor.name;
   return html`<details class="change" open=${open} data-change=${change.id} data-state=${change.state}>
     <summary><strong>${change.operation} ${change.hostname}</strong> <span class=${`tag ${tone(change.state)}`}>${change.state.replace("_", " ")}</span></summary>
     <dl>
