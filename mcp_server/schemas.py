@@ -10,7 +10,7 @@ from core.operations.registry import Arguments, NoArguments
 
 Schema = dict[str, JsonValue]
 
-TITLES = frozenset({"title", "$defs", "default"})
+TITLES = frozenset({"title", "$defs", "default", "format", "readOnly"})  # not every host knows the last two
 NOISE = TITLES | {"maximum", "maxLength", "maxItems"}  # a bound is named when it is passed
 INNER = ("items", "additionalProperties")
 OBVIOUS = ({"minimum": 1}, {"minimum": 0})  # that one asks for something needs no words
@@ -61,8 +61,8 @@ def _raw(model: type[BaseModel], mode: JsonSchemaMode) -> Mapping[str, JsonValue
 
 
 def _object(properties: dict[str, JsonValue], raw: Mapping[str, JsonValue]) -> Schema:
-    known: Schema = {"properties": properties, "required": raw.get("required")}
-    return {"type": "object", **{key: value for key, value in known.items() if value}}
+    required = raw.get("required")
+    return {"type": "object", "properties": properties, **({"required": required} if required else {})}
 
 
 def _properties(raw: Mapping[str, JsonValue], noise: frozenset[str] = NOISE) -> dict[str, JsonValue]:
