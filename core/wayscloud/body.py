@@ -2,15 +2,18 @@
 
 import json
 import math
+import re
 import zlib
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final
 
 from core.wayscloud.models import JSON
 
 GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
+LONGEST_NUMBER: Final = 300
+SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +36,10 @@ class Body:
         if not self.content.strip():
             raise ValueError("the body is empty")
         try:
-            value: JSON = json.loads(self.content, parse_constant=_refuse, parse_float=_finite)
+            value: JSON = json.loads(self.content, parse_constant=_no_number, parse_float=_finite, parse_int=_whole)
         except (ValueError, RecursionError):
             raise ValueError("the body is not JSON") from None
-        return value
+        return _without_surrogates(value) if SURROGATE.search(self.content) else value
 
 
 async def read_body(chunks: AsyncGenerator[bytes], headers: Mapping[str, str], limit: int) -> Body:
@@ -71,12 +74,25 @@ def _unpacked(content: bytes, encoding: str, limit: int) -> Body:
     return Body(plain) if unpacker.eof or not content else Body(flaw="the body was cut short", cut_short=True)
 
 
-def _refuse(word: str) -> NoReturn:
-    raise ValueError(word)
+def _no_number(_: str) -> None:
+    """Read NaN and the infinities, which JSON does not have, as nothing: one of them must not hide a whole fleet."""
 
 
-def _finite(text: str) -> float:
+def _finite(text: str) -> float | None:
     number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
+    return number if math.isfinite(number) else None
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if len(text) <= LONGEST_NUMBER else None
+
+
+def _without_surrogates(value: JSON) -> JSON:
+    """Return JSON with halves of characters, which no encoding can write, replaced."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {str(_without_surrogates(key)): _without_surrogates(item) for key, item in value.items()}
+    return value

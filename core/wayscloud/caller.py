@@ -30,15 +30,17 @@ from core.wayscloud.errors import (
     WrongShape,
 )
 from core.wayscloud.forms import Forms
-from core.wayscloud.models import JSON
+from core.wayscloud.models import JSON, Listing
+from core.wayscloud.pages import Page, sign_of
 from core.wayscloud.parse import Declined, OtherServer, OtherShape
 from core.wayscloud.redirects import Lead
-from core.wayscloud.routes import Route
+from core.wayscloud.routes import SERVERS, Route
 from core.wayscloud.said import said, said_in
 from core.wayscloud.transport import Answer, Lane, Transport, redirected
 from core.wayscloud.verdict import HANDLED, NOT_SERVED, clearly_refused, error_for, seconds_until, unknown
 
 T = TypeVar("T")
+E = TypeVar("E")
 
 LONG_BYTES: Final = 200_000
 TRANSIENT: Final = frozenset({429, 502, 503, 504})
@@ -62,12 +64,23 @@ class Caller:
 
     async def read(self, route: Route, parse: Callable[[JSON], T], lane: Lane = Lane.QUESTIONS) -> T:
         """Return what the route holds, within `total_seconds` whatever happens."""
+        return await self._read(route, lambda json, _: parse(json), lane)
+
+    async def _read(self, route: Route, parse: Callable[[JSON, Answer], T], lane: Lane) -> T:
         trouble: list[WayscloudError] = []
         with anyio.move_on_after(self._settings.total_seconds):
             return await self._in_either_form(route, parse, trouble, lane)
         if trouble:
             raise trouble[-1]
         raise Unreachable(f"WAYSCloud did not {route.doing}: no answer came in time.", operation=route.name)
+
+    async def read_page(self, route: Route, parse: Callable[[JSON], Listing[E]], lane: Lane) -> Page[E]:
+        """Return one page of a list and what it says of the rest, as `read` does."""
+
+        def page(json: JSON, answer: Answer) -> Page[E]:
+            return Page(parse(json), sign_of(json, answer.link, route.url_path, route.query))
+
+        return await self._read(route, page, lane)
 
     async def write(
         self,
@@ -133,7 +146,7 @@ class Caller:
             raise unknown(route, f"the answer was {answer.status}, but {error}", status=answer.status) from None
 
     async def _in_either_form(
-        self, route: Route, parse: Callable[[JSON], T], trouble: list[WayscloudError], lane: Lane
+        self, route: Route, parse: Callable[[JSON, Answer], T], trouble: list[WayscloudError], lane: Lane
     ) -> T:
         first: WayscloudError | None = None
         for path in self._forms.order(route):
@@ -147,7 +160,20 @@ class Caller:
                 first = first or error
         if first is None:
             raise AssertionError("a route has at least one form")
-        raise _absent(route, first)
+        raise self._absent(route, first)
+
+    def _absent(self, route: Route, error: WayscloudError) -> WayscloudError:
+        """Return the error for a route that is in neither form; without the list of servers there is no such API."""
+        moved = isinstance(error, UntrustedRedirect)
+        if route.names_server or moved or (isinstance(error, WrongShape) and not route.optional):
+            return error
+        message, hint = f"The API does not offer to {route.doing}.", ""
+        if route.optional:
+            hint = "Creating a server is still possible: name the region."
+        elif route.path == SERVERS.path:
+            message = f"There is no VPS API at {self._transport.address}: it does not offer to {route.doing}."
+            hint = "Check WAYSCLOUD_API_URL."
+        return NotOffered(message, hint=hint, status=error.status, operation=route.name, said=error.said)
 
     def _is_misrouted(self, route: Route, error: WayscloudError) -> bool:
         """Whether an answer may come from a missing route, or from the neighbour `/v1/vps/{vps_id}`."""
@@ -158,7 +184,7 @@ class Caller:
         return isinstance(error, NotOffered | InvalidRequest | WrongShape)
 
     async def _in_one_form(
-        self, route: Route, path: str, parse: Callable[[JSON], T], trouble: list[WayscloudError], lane: Lane
+        self, route: Route, path: str, parse: Callable[[JSON, Answer], T], trouble: list[WayscloudError], lane: Lane
     ) -> T:
         answer = await self._persistently(route, path, trouble, lane)
         try:
@@ -166,13 +192,22 @@ class Caller:
         except Declined as error:
             raise self._declined(route, answer, error) from None
         except ValueError as error:
-            raise _malformed(error)(
-                f"WAYSCloud did not {route.doing}: the answer is not the documented one, {error}.",
-                status=answer.status,
-                operation=route.name,
-            ) from None
+            raise self._malformed(route, answer, error) from None
         self._forms.learn(route, answer.path)
         return value
+
+    def _malformed(self, route: Route, answer: Answer, error: ValueError) -> MalformedAnswer:
+        """Return the error for an answer that cannot be read; words in the place of what was asked are its reason."""
+        words = said(answer.body, *self._redactor.secrets).text if not isinstance(error, OtherServer) else ""
+        hint = f"That is the service's own reason. {MalformedAnswer.default_hint}" if words else ""
+        reason = f"{error}; it says: {words.rstrip('.')}" if words else str(error)
+        return _malformed(error)(
+            f"WAYSCloud did not {route.doing}: the answer is not the documented one, {reason}.",
+            hint=hint,
+            status=answer.status,
+            operation=route.name,
+            said=words,
+        )
 
     async def _persistently(self, route: Route, path: str, trouble: list[WayscloudError], lane: Lane) -> Answer:
         bounds = self._settings
@@ -200,11 +235,11 @@ class Caller:
             raise Unreachable(f"WAYSCloud did not {route.doing}: {answer.body.flaw}.", operation=route.name)
         return answer
 
-    async def _parsed(self, answer: Answer, parse: Callable[[JSON], T]) -> T:
+    async def _parsed(self, answer: Answer, parse: Callable[[JSON, Answer], T]) -> T:
         """Read an answer; a long one on a thread: it takes a tenth of a second that others need to be acknowledged."""
         if len(answer.body.content) <= LONG_BYTES:
-            return parse(self._json(answer))
-        return await to_thread.run_sync(lambda: parse(self._json(answer)), abandon_on_cancel=True)
+            return parse(self._json(answer), answer)
+        return await to_thread.run_sync(lambda: parse(self._json(answer), answer), abandon_on_cancel=True)
 
     def _json(self, answer: Answer) -> JSON:
         """Return an answer without any configured secret; names in it stay as they are, for they name servers."""
@@ -243,20 +278,6 @@ def _malformed(error: ValueError) -> type[MalformedAnswer]:
     if isinstance(error, OtherServer):
         return OtherServerError
     return WrongShape if isinstance(error, OtherShape) else MalformedAnswer
-
-
-def _absent(route: Route, error: WayscloudError) -> WayscloudError:
-    moved = isinstance(error, UntrustedRedirect)
-    if route.names_server or moved or (isinstance(error, WrongShape) and not route.optional):
-        return error
-    hint = "Creating a server is still possible: name the region." if route.optional else ""
-    return NotOffered(
-        f"The API does not offer to {route.doing}.",
-        hint=hint,
-        status=error.status,
-        operation=route.name,
-        said=error.said,
-    )
 
 
 def _cause(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import copy
+from operator import attrgetter
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -18,6 +19,8 @@ from core.wayscloud.credentials import Credentials
 from core.wayscloud.departure import Departure
 from core.wayscloud.errors import NotFound, WayscloudError
 from core.wayscloud.models import JSON, Accepted, Listing, NewServer, OsTemplate, Plan, Region, Server, Usage
+from core.wayscloud.pages import Page, Query, collect
+from core.wayscloud.routes import Route
 from core.wayscloud.states import Meaning, meaning_of_status
 from core.wayscloud.transport import HttpTransport, Lane, Transport
 from core.wayscloud.validate import validate_id
@@ -53,6 +56,7 @@ class Wayscloud:
         self._caller = Caller(transport, words, clock=clock, settings=settings)
         self._shared = Shared(YOUNG_SECONDS, CALLS)
         self._joins = False
+        self._list_seconds = settings.total_seconds
         self._lane = Lane.QUESTIONS
         self._sees: Callable[[Server], bool] | None = None
 
@@ -94,14 +98,28 @@ class Wayscloud:
             return await self._caller.read(route, parse, self._lane)
         return await self._shared.call(route, lambda: self._caller.read(route, parse, self._lane))
 
+    async def _list(self, route: Route, parse: Callable[[JSON], Listing[T]], name: Callable[[T], str]) -> Listing[T]:
+        """Return a whole list, whatever number of pages it comes in."""
+        if not self._joins:
+            return await self._pages(route, parse, name)
+        return await self._shared.call(route, lambda: self._pages(route, parse, name))
+
+    async def _pages(self, route: Route, parse: Callable[[JSON], Listing[T]], name: Callable[[T], str]) -> Listing[T]:
+        first = await self._caller.read_page(route, parse, self._lane)
+
+        async def read(query: Query) -> Page[T]:
+            return await self._caller.read_page(route.page(query), parse, self._lane)
+
+        return await collect(first, read, name, self._list_seconds)
+
     async def list_servers(self) -> Listing[Server]:
         """Return all servers of the account; the documented entries carry little more than name, state and address."""
-        found = await self._read(routes.SERVERS, parse.servers)
+        found = await self._list(routes.SERVERS, parse.servers, attrgetter("id"))
         if self._sees is None:
             return found
         seen = [one for one in found if self._sees(one)]
         total = None if found.total is None else max(found.total - len(found), 0) + len(seen)
-        return Listing(seen, unreadable=found.unreadable, total=total)
+        return Listing(seen, unreadable=found.unreadable, total=total, more=found.more)
 
     async def get_server(self, server_id: str) -> Server:
         """Return one server in full, its power from its figures where it does not say; raise NotFound without one."""
@@ -128,15 +146,15 @@ class Wayscloud:
 
     async def list_plans(self) -> Listing[Plan]:
         """Return what sizes there are and what they cost."""
-        return await self._read(routes.PLANS, parse.plans)
+        return await self._list(routes.PLANS, parse.plans, attrgetter("code"))
 
     async def list_os_templates(self) -> Listing[OsTemplate]:
         """Return what operating systems a server can be made with; not every one that create accepts is listed."""
-        return await self._read(routes.OS_TEMPLATES, parse.os_templates)
+        return await self._list(routes.OS_TEMPLATES, parse.os_templates, attrgetter("id"))
 
     async def list_regions(self) -> Listing[Region]:
         """Return the places; raise NotOffered where the API has no such list, which the live one may not have."""
-        return await self._read(routes.REGIONS, parse.regions)
+        return await self._list(routes.REGIONS, parse.regions, attrgetter("code"))
 
     async def create_server(self, new: NewServer, *, departure: Departure | None = None) -> Server:
         """Ask for a server, once, and return it as far as it is known; it costs money from here on."""

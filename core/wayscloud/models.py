@@ -204,18 +204,32 @@ class NewServer(BaseModel):
 
 
 class Listing(list[T], Generic[T]):
-    """A list that says what it lacks: `unreadable` entries, and the `total` the API claims.
+    """A list that says what it lacks: `unreadable` entries, the `total` the API claims, whether there is `more`.
 
     One bad entry does not hide the rest, and is not hidden either. Whoever concludes from absence (did that create
     happen?) asks `complete` first.
     """
 
-    def __init__(self, items: list[T], *, unreadable: tuple[str, ...] = (), total: int | None = None) -> None:
+    def __init__(
+        self, items: list[T], *, unreadable: tuple[str, ...] = (), total: int | None = None, more: bool = False
+    ) -> None:
         super().__init__(items)
         self.unreadable = unreadable
         self.total = total
+        self.more = more
 
     @property
     def complete(self) -> bool:
         """Tell whether every entry the API has was received and read."""
-        return not self.unreadable and (self.total is None or self.total <= len(self))
+        return not self.unreadable and not self.more and (self.total is None or self.total <= len(self))
+
+    @property
+    def lack(self) -> str:
+        """Say what it lacks, for people; empty where it is complete."""
+        listed, read = len(self) + len(self.unreadable), len(self)
+        parts = [f"{read} of {listed} could be read"] if self.unreadable else []
+        if self.total is not None and self.total > listed:
+            parts.append(f"{listed} of {self.total} are listed, the rest cannot be seen")
+        elif self.more:
+            parts.append(f"more than the {listed} listed exist, which cannot be seen")
+        return "; ".join(parts)

@@ -13,6 +13,7 @@ class Route:
     method: Literal["GET", "POST"]
     path: str
     server_id: str = ""
+    query: tuple[tuple[str, str], ...] = ()  # of a page of a list
     optional: bool = False
     tries_unsent: int = 1
 
@@ -31,6 +32,10 @@ class Route:
         """Return the path with its trailing slash added, or taken away."""
         path = self.url_path
         return path.removesuffix("/") if path.endswith("/") else f"{path}/"
+
+    def page(self, query: tuple[tuple[str, str], ...]) -> "Route":
+        """Return this route for another page of its list."""
+        return replace(self, query=query)
 
     def of(self, server_id: str) -> "Route":
         """Return this route for one server; the id is already validated."""

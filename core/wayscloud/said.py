@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html.parser import HTMLParser
 from typing import Final
 
 from core.redaction import LIMIT, tidy
@@ -12,6 +13,7 @@ KEYS: Final = ("detail", "error", "message", "msg", "title")
 WHERE: Final = frozenset({"body", "query", "path", "header"})
 MAX_ITEMS: Final = 10
 MAX_DEPTH: Final = 4
+SILENT: Final = frozenset({"script", "style"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,36 @@ def said(body: Body, *secrets: str) -> Said:
         json = body.json()
     except ValueError:
         plain = body.content[: LIMIT * 40].decode("utf-8", "replace")
-        return Said(tidy(plain, *secrets))
+        return Said(tidy(text_of_html(plain) if "<" in plain else plain, *secrets))
     return said_in(json, *secrets)
+
+
+class _Text(HTMLParser):
+    """The words of a page, without what draws it."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.words: list[str] = []
+        self._silent = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        del attrs
+        self._silent += tag in SILENT
+
+    def handle_endtag(self, tag: str) -> None:
+        self._silent = max(self._silent - (tag in SILENT), 0)
+
+    def handle_data(self, data: str) -> None:
+        if not self._silent:
+            self.words.append(data.strip())
+
+
+def text_of_html(page: str) -> str:
+    """Return what a page says; a proxy's error page names itself in its title and heading, once here."""
+    reader = _Text()
+    reader.feed(page)
+    reader.close()
+    return ". ".join(dict.fromkeys(word for word in reader.words if word))
 
 
 def said_in(json: JSON, *secrets: str) -> Said:

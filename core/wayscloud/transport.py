@@ -47,6 +47,7 @@ class Answer:
     retry_after: str = ""
     lead: Lead | None = None
     target: str = ""  # the host of a redirect
+    link: str = ""  # where a list goes on, and other places
 
     @property
     def ok(self) -> bool:
@@ -148,6 +149,11 @@ class Transport:
                 raise self._lost(route, error, left=crossing.left) from error
             raise
 
+    @property
+    def address(self) -> str:
+        """Return the configured address, which holds no secret."""
+        return str(self._base).rstrip("/")
+
     @asynccontextmanager
     async def _slot(self, slots: _Slots) -> AsyncIterator[httpx.AsyncClient]:
         with anyio.fail_after(self._settings.queue_seconds):
@@ -161,6 +167,7 @@ class Transport:
         self, route: Route, path: str, content: bytes | None, crossing: Crossing, pool: httpx.AsyncClient
     ) -> Answer:
         url = self._base.copy_with(path=self._base.path.rstrip("/") + quote(path))
+        url = url.copy_merge_params(dict(route.query)) if route.query else url
         end = anyio.current_time() + self._settings.attempt_seconds
         for _ in range(self._settings.max_redirects + 1):
             request = pool.build_request(route.method, url, content=content, headers=_typed(content))
@@ -193,6 +200,7 @@ class Transport:
             response.headers.get("retry-after", ""),
             lead,
             _host(request.url, location) if lead in {Lead.OTHER_FORM, Lead.ELSEWHERE} else "",
+            response.headers.get("link", ""),
         )
         return answer, location
 
@@ -225,7 +233,11 @@ class Transport:
             return Unreachable(f"WAYSCloud did not {route.doing}: no answer came ({kind}).", operation=route.name)
         # The reason matters here: a wrong certificate, a name that does not resolve, nobody listening.
         reason = tidy(str(error), self._secret, limit=120) or kind
-        return NotSent(f"WAYSCloud did not {route.doing}: it could not be reached ({reason}).", operation=route.name)
+        return NotSent(
+            f"WAYSCloud did not {route.doing}: {self.address} could not be reached ({reason}).",
+            hint="Check the network and WAYSCLOUD_API_URL, then ask again.",
+            operation=route.name,
+        )
 
 
 def _origin(base_url: str, *, trusted: bool) -> httpx.URL:

@@ -62,7 +62,7 @@ def test_the_sentence_is_found_in_each_shape(body: Any, text: str, fields: tuple
     ("content", "text"),
     [
         (b"Bad Gateway", "Bad Gateway"),
-        (b"<h1>502</h1>\r\n\x1b[31mnginx\x00", "<h1>502</h1> [31mnginx"),
+        (b"<h1>502</h1>\r\n\x1b[31mnginx\x00", "502. [31mnginx"),
         (b"\xff\xfe broken", "\ufffd\ufffd broken"),
         (b"", ""),
     ],
