@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 
+from starlette.datastructures import URL
 from starlette.responses import Response, StreamingResponse
 
 from playground.wayscloud.faults import Fault
@@ -31,9 +32,12 @@ class Answer:
     status: int
     body: object
     headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None  # in place of the body, where a fault encodes it differently
 
     def encoded(self) -> bytes:
         """Return the body as it goes over the wire."""
+        if self.content is not None:
+            return self.content
         return json.dumps(self.body, ensure_ascii=False, separators=(",", ":")).encode()
 
     def response(self) -> Response:
@@ -55,15 +59,36 @@ def faulty(fault: Fault, answer: Answer | None, target: str, now: datetime) -> R
             return StreamingResponse(_flood(fault.size), 200, media_type="application/json")
         case "redirect":
             status = fault.status if fault.status in (301, 302, 303, 307, 308) else 307
-            return Response(b"", status, {"location": fault.location.rstrip("/") + target})
+            return Response(b"", status, {"location": redirected(fault, URL(target))})
         case _:
             return _failed(fault, now)
+
+
+def redirected(fault: Fault, url: URL) -> str:
+    """Return where a redirect leads; `url` is what was requested."""
+    path = url.path.removesuffix("/") if url.path.endswith("/") else f"{url.path}/"
+    match fault.to:
+        case "elsewhere":
+            query = f"?{url.query}" if url.query else ""
+            return fault.location.rstrip("/") + url.path + query
+        case "slash":
+            return str(url.replace(path=path))
+        case "http":
+            return str(url.replace(path=path, scheme="http", port=None))
+        case "host":
+            return str(url.replace(path=path, hostname="vps-api.internal.invalid", port=8000))
+        case "self":
+            return str(url)
+        case "loop":
+            return str(url.include_query_params(hop=int(url.query.rpartition("=")[2] or 0) + 1))
 
 
 def _failed(fault: Fault, now: datetime) -> Response:
     headers = _retry_after(fault, now)
     if fault.body is not None:
-        return Response(fault.body, fault.status, headers, media_type="text/plain")
+        return Response(fault.body, fault.status, headers, media_type=fault.content_type)
+    if fault.detail is not None:
+        return Answer(fault.status, {"detail": fault.detail}, headers).response()
     if fault.status in GATEWAY:
         return Response(GATEWAY_PAGE.format(GATEWAY[fault.status]), fault.status, headers, media_type="text/html")
     answer = refused(fault.status, DETAILS.get(fault.status, "Error"))

@@ -3,6 +3,8 @@
 import ipaddress
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import datetime
+from email.utils import format_datetime
 from typing import Any
 
 import httpx
@@ -15,18 +17,15 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.clock import Clock, SystemClock
-from playground.wayscloud import control, keys, orders
-from playground.wayscloud.answers import Answer, faulty, refused
+from playground.wayscloud import control, keys
+from playground.wayscloud.answers import Answer, refused
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.dialects import Dialect
-from playground.wayscloud.faults import Asked, Fault
 from playground.wayscloud.journal import Entry
-from playground.wayscloud.perform import perform
+from playground.wayscloud.service import DROP, ENTRY, answer
 from playground.wayscloud.simulator import Simulator
 
 BODY_LIMIT = 1 << 20
-ENTRY = "vpsops.simulator.entry"
-DROP = "vpsops.simulator.drop"
 Drop = Callable[[Scope, Receive, bool], Awaitable[None]]
 
 
@@ -74,6 +73,7 @@ class SimulatorApp:
                 return
             if message["type"] == "http.response.start":
                 entry.status, entry.outcome = message["status"], "answered"
+                message = dated(message, self.simulator.clock.now())
             await send(message)
 
         await self._api(scope, replayed(body, receive), noting)
@@ -165,52 +165,6 @@ def endpoint(simulator: Simulator, operation: str) -> Callable[[Request], Awaita
     return handle
 
 
-async def answer(simulator: Simulator, operation: str, request: Request) -> Response:
-    """Check the key, draw the faults, let the effect happen, and answer."""
-    entry: Entry = request.scope[ENTRY]
-    entry.operation, entry.server_id = operation, request.path_params.get("vps_id")
-    entry.item = next((value for name, value in request.path_params.items() if name != "vps_id"), "")
-    denied = keys.refusal(entry.keys, simulator.config.keys)
-    if denied:
-        return refused(*denied).response()
-    drawn = simulator.faults.draw(asked(simulator, entry))
-    entry.faults = list(drawn.struck)
-    await pause(simulator, drawn.wait_before)
-    if drawn.before:
-        return spoil(request, drawn.before, None, simulator)
-    done = perform(simulator, entry, request.query_params, doomed=drawn.doomed)
-    await pause(simulator, drawn.wait_after)
-    return spoil(request, drawn.after, done, simulator) if drawn.after else done.response()
-
-
-async def pause(simulator: Simulator, seconds: float) -> None:
-    """Wait in real time, whatever the speed: this is what client timeouts are measured against."""
-    if seconds > 0:
-        await simulator.clock.sleep(seconds)
-
-
-def spoil(request: Request, fault: Fault, done: Answer | None, simulator: Simulator) -> Response:
-    """Return the faulty answer, or mark the connection to be dropped."""
-    if fault.kind in ("drop_before", "drop_after"):
-        request.scope[DROP] = fault
-        return Response()
-    query = f"?{request.url.query}" if request.url.query else ""
-    return faulty(fault, done, request.url.path + query, simulator.clock.now())
-
-
-def asked(simulator: Simulator, entry: Entry) -> Asked:
-    """Return what fault rules look at: for a create, the hostname it asks for."""
-    server = simulator.world.get(entry.server_id) if entry.server_id else None
-    hostname = orders.hostname_in(entry.body) if entry.operation == "create" else ""
-    return Asked(
-        method=entry.method,
-        path=entry.path,
-        operation=entry.operation or "",
-        server=entry.server_id or "",
-        hostname=server.hostname if server else hostname,
-    )
-
-
 def may_control(scope: Scope) -> bool:
     """Return whether the caller is on this machine and no web page of another origin."""
     host, _ = scope.get("client") or ("", 0)
@@ -226,6 +180,14 @@ def is_loopback(host: str) -> bool:
 
 
 FORBIDDEN: ASGIApp = refused(403, "Only from this machine").response()
+
+
+def dated(message: Message, now: datetime) -> Message:
+    """Return the start of an answer with the simulator's date, unless a fault has given it another one."""
+    headers = list(message["headers"])
+    if not any(name == b"date" for name, _ in headers):
+        headers.append((b"date", format_datetime(now, usegmt=True).encode()))
+    return {**message, "headers": headers}
 
 
 async def read_body(receive: Receive) -> bytes | None:

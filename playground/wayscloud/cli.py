@@ -3,6 +3,7 @@
 import argparse
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
@@ -30,6 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--dialect", choices=sorted(DIALECTS), default="live", help="whose names and paths to speak")
     add("--fleet", type=_count, default=0, help="total number of servers at the start, two at least")
     add("--faults", type=Path, metavar="FILE", default=None, help="JSON or TOML file of fault rules")
+    add(
+        "--fault",
+        action="append",
+        default=None,
+        metavar="PRESET",
+        help="a named set of rules, can be repeated; docs/reference/simulator-faults.md lists them",
+    )
     add("--seed", type=int, default=0, help="equal seeds give equal servers, durations and faults")
     add(
         "--key",
@@ -65,10 +73,19 @@ def _config(args: argparse.Namespace) -> SimulatorConfig:
         fleet=args.fleet,
         seed=args.seed,
         keys=tuple(args.key or ()),
-        faults=tuple(faults.load(args.faults)) if args.faults else (),
+        faults=(*(faults.load(args.faults) if args.faults else ()), *_presets(args.fault or ())),
         strict_states=args.strict_states,
         unique_hostnames=args.unique_hostnames,
     )
+
+
+def _presets(names: Sequence[str]) -> list[faults.Fault]:
+    unknown = [name for name in names if name not in faults.PRESETS]
+    if unknown:
+        raise ConfigurationError(
+            f"There is no preset called '{unknown[0][:40]}'.", hint=f"Choose from {', '.join(faults.PRESETS)}."
+        )
+    return [fault for name in names for fault in faults.PRESETS[name].faults]
 
 
 async def _serve(config: SimulatorConfig, port: int, print_port: bool) -> None:

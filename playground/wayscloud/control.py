@@ -83,7 +83,7 @@ class Control:
             added = faults.parse(await document(request))
         except ValidationError as error:
             raise HTTPException(422, faults.explain(error)) from error
-        self._simulator.faults.add(added)
+        self._simulator.faults.add(added, self._simulator.world.time.seconds())
         return JSONResponse({"faults": self._rules()}, 201)
 
     async def clear_faults(self, request: Request) -> Response:
@@ -91,6 +91,11 @@ class Control:
         del request
         self._simulator.faults.clear()
         return JSONResponse({"faults": []})
+
+    async def presets(self, request: Request) -> Response:
+        """Return the presets by name, with what each says."""
+        del request
+        return JSONResponse({"presets": {name: preset.says for name, preset in faults.PRESETS.items()}})
 
     async def reset(self, request: Request) -> Response:
         """Go back to the start."""
@@ -148,6 +153,7 @@ def application(simulator: Simulator) -> Starlette:
         Route("/_sim/faults", control.read_faults, methods=["GET"]),
         Route("/_sim/faults", control.add_faults, methods=["POST"]),
         Route("/_sim/faults", control.clear_faults, methods=["DELETE"]),
+        Route("/_sim/presets", control.presets, methods=["GET"]),
         Route("/_sim/reset", control.reset, methods=["POST"]),
         Route("/_sim/time", control.read_time, methods=["GET"]),
         Route("/_sim/time", control.shift_time, methods=["POST"]),

@@ -89,14 +89,15 @@ def settle(server: Server, at: float) -> Server:
         return server
     if server.state is State.STOPPING:
         return replace(server, state=State.STOPPED, until=None, booted=None)
-    if server.state is State.PROVISIONING and server.doomed:
-        return replace(server, state=State.ERROR, until=None, booted=None, ready_at=None)
+    if server.doomed:
+        ready = None if server.state is State.PROVISIONING else server.ready_at
+        return replace(server, state=State.ERROR, until=None, booted=None, ready_at=ready, doomed=False)
     return replace(server, state=State.RUNNING, until=None, booted=server.until)
 
 
-def begin(server: Server, state: State, until: float) -> Server:
-    """Return the server on its way: in the transitional `state` until `until`."""
-    return replace(server, state=state, until=until, moves=server.moves + 1)
+def begin(server: Server, state: State, until: float, *, doomed: bool = False) -> Server:
+    """Return the server on its way: in the transitional `state` until `until`, and in `error` then when doomed."""
+    return replace(server, state=state, until=until, moves=server.moves + 1, doomed=doomed)
 
 
 def refusal(server: Server, power: Power, *, strict: bool) -> str | None:

@@ -54,14 +54,13 @@ def read(body: bytes, catalogue: Catalogue) -> Order:
     )
 
 
-def hostname_in(body: bytes) -> str:
-    """Return the hostname a create body asks for, or nothing; for matching only."""
+def wanted_in(body: bytes) -> dict[str, str]:
+    """Return the texts in a create body; for matching only."""
     try:
         found = json.loads(body)
     except ValueError:
-        return ""
-    name = found.get("hostname") if isinstance(found, dict) else None
-    return name if isinstance(name, str) else ""
+        return {}
+    return {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
 
 
 def _validated(body: bytes) -> CreateBody:

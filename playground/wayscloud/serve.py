@@ -117,6 +117,7 @@ async def running_simulator(
             log_config=None,
             access_log=False,
             server_header=False,
+            date_header=False,  # the simulator's clock says when
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
     )

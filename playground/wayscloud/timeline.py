@@ -34,12 +34,12 @@ class Timeline:
         """Return the time of day in `seconds` of the world."""
         return self._clock.now() + timedelta(seconds=seconds / self._speed)
 
-    def age(self, moment: float) -> float:
-        """Return how many seconds of the clock passed since a world's second: what an uptime counts.
+    def age(self, moment: float, behind: float = 0.0) -> float:
+        """Return how many seconds of the clock passed from a world's second to now, or to `behind` seconds before.
 
-        Clients compare uptimes with their own clocks, which do not run at the world's speed.
+        An uptime counts them: clients compare uptimes with their own clocks, which do not run at the world's speed.
         """
-        return self._at(self.seconds()) - self._at(moment)
+        return self._at(self.seconds() - behind) - self._at(moment)
 
     def _at(self, moment: float) -> float:
         if moment < 0:  # before the start the world was as old as it says

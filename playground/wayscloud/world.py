@@ -62,19 +62,31 @@ class World:
         start = Start(catalogue, config.fleet, config.seed, self.time.seconds(), clock.now())
         self._servers = {server.id: server for server in fleet(start)}
         self._made = len(self._servers)
+        self._past: dict[str, list[tuple[float, Server | None]]] = {}  # until when a server was another one, or none
         self._items: dict[tuple[str, str], dict[str, Item]] = {}
 
     def servers(self) -> list[Server]:
         """Return all servers as they are now, oldest entry first."""
         at = self.time.seconds()
         for server in [each for each in self._servers.values() if each.until is not None]:
-            self._servers[server.id] = settle(server, at)
+            self._keep(settle(server, at))
         return list(self._servers.values())
 
     def get(self, server_id: str) -> Server | None:
         """Return one server as it is now, by id."""
         server = self._servers.get(server_id)
         return None if server is None else self._keep(settle(server, self.time.seconds()))
+
+    def as_of(self, behind: float) -> dict[str, Server]:
+        """Return all servers by id as they were `behind` seconds ago: those that were there, in the state of then."""
+        at = self.time.seconds() - behind
+        now = {server.id: server for server in self.servers()}
+        there = {**now, **dict.fromkeys(self._past, None)} if behind > 0 else now
+        then = {each: self._then(each, now.get(each), at) for each in there}
+        return {each: settle(server, at) for each, server in then.items() if server is not None}
+
+    def _then(self, server_id: str, now: Server | None, at: float) -> Server | None:
+        return next((before for until, before in self._past.get(server_id, []) if at < until), now)
 
     def find(self, text: str) -> Server | None:
         """Return one server by id, else the first by hostname."""
@@ -109,13 +121,13 @@ class World:
         self.count("create", server)
         return self._keep(server)
 
-    def power(self, server: Server, power: Power) -> str | None:
+    def power(self, server: Server, power: Power, *, doomed: bool = False) -> str | None:
         """Begin a power operation; return why not, or None when it began or nothing needed to happen."""
         reason = refusal(server, power, strict=self.config.strict_states)
         if reason is None and not already(server, power):
             state = MOVES[power]
             rng = Random(f"{self.config.seed}/moves/{server.id}/{server.moves}")
-            self._keep(begin(server, state, self.time.seconds() + rng.uniform(*DURATIONS[state])))
+            self._keep(begin(server, state, self.time.seconds() + rng.uniform(*DURATIONS[state]), doomed=doomed))
             self.count(power, server)
         return reason
 
@@ -128,7 +140,8 @@ class World:
 
     def remove(self, server: Server) -> None:
         """Let a server vanish behind everyone's back."""
-        self._servers.pop(server.id, None)
+        gone = self._servers.pop(server.id, None)
+        self._past.setdefault(server.id, []).append((self.time.seconds(), gone))
 
     def items_of(self, server_id: str, family: str) -> dict[str, Item]:
         """Return what a server has of one family by id, to look at and to change."""
@@ -152,5 +165,8 @@ class World:
         return replace(server, state=state, until=at + span[0] if span else None, booted=booted, ready_at=ready)
 
     def _keep(self, server: Server) -> Server:
-        self._servers[server.id] = server
+        before = self._servers.get(server.id)
+        if before is not server:
+            self._past.setdefault(server.id, []).append((self.time.seconds(), before))
+            self._servers[server.id] = server
         return server

@@ -1,21 +1,24 @@
 """The provider's panel: what its servers really do, and buttons for what the world does to them."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from playground.slack.wire import Json
 from playground.wayscloud.dialects import DIALECTS
-from playground.wayscloud.faults import Fault, Match
+from playground.wayscloud.faults import PRESETS, Fault, Match
 from playground.wayscloud.model import Server, State
 from playground.wayscloud.serve import SimulatorHandle
 
 REQUESTS = 14
 SPEEDS = (1, 10, 60)
-Trouble = Literal["fail_create", "drop_create", "drop_write", "down", "limit", "slow", "garbled"]
+CHOSEN = (
+    *("boot_fails", "list_behind", "five_fields", "no_uptime", "pages_total", "wrong_body", "ghost", "name_short"),
+    *("redirect_301_slash", "effect_then_429", "proxy_repeats", "quota_403", "out_of_stock", "maintenance"),
+)
 
-TROUBLES: Mapping[Trouble, tuple[str, Fault]] = {
+TROUBLES: dict[str, tuple[str, Fault]] = {
     "fail_create": ("The next new server fails to provision", Fault(kind="fail_provision", times=1)),
     "drop_create": (
         "The next create takes effect, and its answer is lost",
@@ -33,6 +36,17 @@ TROUBLES: Mapping[Trouble, tuple[str, Fault]] = {
     "slow": ("The next three answers take four seconds", Fault(kind="slow", seconds=4.0, times=3)),
     "garbled": ("The next answer is half a document", Fault(kind="malformed", times=1)),
 }
+TROUBLES |= {name: (f"The provider {PRESETS[name].says}", PRESETS[name].faults[0]) for name in CHOSEN}
+
+
+def known(name: str) -> str:
+    """Return the name of a trouble there is."""
+    if name not in TROUBLES:
+        raise ValueError("there is no such trouble")
+    return name
+
+
+Trouble = Annotated[str, AfterValidator(known)]
 
 
 class Order(BaseModel):
@@ -73,7 +87,8 @@ class Speak(Order):
 
 def cause(handle: SimulatorHandle, order: Cause) -> None:
     """Put the rule in force."""
-    handle.simulator.faults.add([TROUBLES[order.trouble][1]])
+    simulator = handle.simulator
+    simulator.faults.add([TROUBLES[order.trouble][1]], simulator.world.time.seconds())
 
 
 def calm(handle: SimulatorHandle, _order: Nothing) -> None:

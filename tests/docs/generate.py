@@ -27,6 +27,7 @@ from mcp_server.prompts import PROMPTS
 from mcp_server.resources import RESOURCES, TEMPLATES
 from mcp_server.server import build_server
 from mcp_server.tools import PREFIX
+from tests.docs.simulator import simulator_faults
 from tests.fakes.accounts import EVERYBODY
 from tests.harness.virtual_time import VirtualClock
 
@@ -167,6 +168,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/settings.md": settings,
     "docs/reference/commands.md": commands,
     "docs/reference/resources.md": resources,
+    "docs/reference/simulator-faults.md": lambda: HEAD + simulator_faults(),
     "mcp_server/early.json": early_answers,
 }
 

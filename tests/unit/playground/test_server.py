@@ -76,7 +76,7 @@ async def test_every_trouble_arms_a_rule_and_calm_takes_it_away(
     """What the buttons say is what the simulator will do."""
     assert (await http.post("/api/provider/cause", json={"trouble": trouble})).json() == {"ok": True}
     [armed] = ground.provider.simulator.faults.armed
-    assert armed.fault.kind == TROUBLES[trouble][1].kind  # type: ignore[index]
+    assert armed.fault.kind == TROUBLES[trouble][1].kind
     await http.post("/api/provider/calm", json={})
     assert not ground.provider.simulator.faults.armed
 

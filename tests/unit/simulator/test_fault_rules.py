@@ -90,7 +90,7 @@ def test_waits_add_up_and_go_with_another_fault() -> None:
     """A slow answer can be an error too."""
     slow = {"kind": "slow", "seconds": 2}
     drawn = Faults([rule(**slow), rule(**slow), rule(**slow, after_effect=True), rule(status=502)], 0).draw(LIST)
-    assert (drawn.wait_before, drawn.wait_after) == (4, 2)
+    assert (drawn.wait(after=False), drawn.wait(after=True)) == (4, 2)
     assert drawn.before
     assert drawn.before.status == 502
 
@@ -100,14 +100,14 @@ def test_only_a_create_can_fail_to_provision() -> None:
     drawn = Faults(
         [rule(kind="drop_before", times=1, match={"operation": "create"}), rule(kind="fail_provision", times=1)], 0
     )
-    fates = [drawn.draw(asked).doomed for asked in (LIST, CREATE, STOP, CREATE, CREATE)]
+    fates = ["fail_provision" in drawn.draw(asked).struck for asked in (LIST, CREATE, STOP, CREATE, CREATE)]
     assert fates == [False, False, False, True, False]
 
 
 @pytest.mark.parametrize(
     ("fields", "late"),
     [
-        ({"kind": "drop_before", "after_effect": True}, False),
+        ({"kind": "drop_before"}, False),
         ({"kind": "drop_after"}, True),
         ({"kind": "malformed"}, True),
         ({"kind": "oversized"}, True),
@@ -139,7 +139,9 @@ def test_rules_come_in_three_forms(document: object) -> None:
         {},
         {"kind": "explode"},
         {"kind": "slow", "second": 3},
-        {"kind": "status", "status": 200},
+        {"kind": "status", "status": 199},
+        {"kind": "slow", "status": 500},
+        {"preset": "klingon"},
         {"kind": "status", "probability": 0},
         {"kind": "status", "match": {"operation": "delete"}},
     ],
@@ -180,5 +182,5 @@ def test_a_wrong_file_is_a_configuration_error(tmp_path: Path, name: str, conten
 
 def test_the_example_file_is_valid() -> None:
     """What is shipped to copy from loads, and shows every kind."""
-    example = Path(faults.__file__).with_name("faults.example.toml")
+    example = Path(faults.__file__).parent.with_name("faults.example.toml")
     assert {fault.kind for fault in faults.load(example)} == set(get_args(faults.Kind))

@@ -1,0 +1,27 @@
+"""Faults by rule: which requests go wrong, how, and how often; equal seeds give equal faults.
+
+A rule says which requests it matches, when it strikes, and what it does. `kinds` has a row for each thing it can do,
+`views` and `wire` the pure functions that change an answer, `presets` the rules people ask for by name.
+"""
+
+from playground.wayscloud.faults.files import explain, load, parse
+from playground.wayscloud.faults.kinds import KINDS, Kind, Phase
+from playground.wayscloud.faults.presets import PRESETS
+from playground.wayscloud.faults.rules import Asked, Drawn, Fault, Faults, Match, OperationName, Strike
+
+__all__ = [
+    "KINDS",
+    "PRESETS",
+    "Asked",
+    "Drawn",
+    "Fault",
+    "Faults",
+    "Kind",
+    "Match",
+    "OperationName",
+    "Phase",
+    "Strike",
+    "explain",
+    "load",
+    "parse",
+]

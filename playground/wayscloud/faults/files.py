@@ -1,0 +1,54 @@
+"""Reading rules: from a file, from a request, and by the name of a preset."""
+
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from core.errors import ConfigurationError
+from playground.wayscloud.faults.presets import PRESETS
+from playground.wayscloud.faults.rules import Fault
+
+RULES: TypeAdapter[list[Fault]] = TypeAdapter(list[Fault])
+
+
+def parse(document: object) -> list[Fault]:
+    """Return the rules of one rule, a list of rules, or `{"faults": [...]}`; raises `ValidationError`.
+
+    `{"preset": "NAME"}` in the place of a rule stands for the rules of that preset.
+    """
+    if isinstance(document, dict):
+        document = document["faults"] if set(document) == {"faults"} else [document]
+    if isinstance(document, list):
+        document = [rule for entry in document for rule in _of_preset(entry)]
+    return RULES.validate_python(document)
+
+
+def _of_preset(entry: object) -> Sequence[object]:
+    if not isinstance(entry, dict) or set(entry) != {"preset"}:
+        return [entry]
+    known = PRESETS.get(str(entry["preset"]))
+    # A name there is not becomes a rule without a kind, which is refused like any other wrong rule.
+    return known.faults if known else [entry]
+
+
+def load(path: Path) -> Sequence[Fault]:
+    """Return the rules of a JSON or TOML file; raises `ConfigurationError` that says where it is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return parse(tomllib.loads(text) if path.suffix == ".toml" else json.loads(text))
+    except OSError as error:
+        raise ConfigurationError(f"The fault file {path} cannot be read: {error.strerror}.") from error
+    except (json.JSONDecodeError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"The fault file {path} is not valid: {error}.") from error
+    except ValidationError as error:
+        raise ConfigurationError(f"The fault file {path} is not valid: {explain(error)}.") from error
+
+
+def explain(error: ValidationError) -> str:
+    """Return what is wrong with a rule in one line, bounded, without repeating the input."""
+    problems = [f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors()]
+    more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""  # noqa: PLR2004
+    return "; ".join(problems[:3]) + more

@@ -1,0 +1,101 @@
+"""One request from key to effect to fault: what the routes of every dialect have in common."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from playground.wayscloud import keys, orders
+from playground.wayscloud.answers import Answer, faulty, refused
+from playground.wayscloud.faults import Asked, Drawn, Fault, Phase
+from playground.wayscloud.faults.views import Sight, seen
+from playground.wayscloud.faults.wire import encoded
+from playground.wayscloud.journal import Entry
+from playground.wayscloud.perform import perform
+from playground.wayscloud.simulator import Simulator
+
+ENTRY: Final = "vpsops.simulator.entry"
+DROP: Final = "vpsops.simulator.drop"
+HARMLESS: Final = frozenset({"GET"})
+
+
+async def answer(simulator: Simulator, operation: str, request: Request) -> Response:
+    """Check the key, draw the faults, let the effect happen, and answer."""
+    entry: Entry = request.scope[ENTRY]
+    entry.operation, entry.server_id = operation, request.path_params.get("vps_id")
+    entry.item = next((value for name, value in request.path_params.items() if name != "vps_id"), "")
+    denied = keys.refusal(entry.keys, simulator.config.keys)
+    if denied:
+        return refused(*denied).response()
+    drawn = simulator.faults.draw(asked(simulator, entry))
+    entry.faults = list(drawn.struck)
+    await pause(simulator, drawn.wait(after=False))
+    if drawn.before:
+        return spoil(request, drawn.before, None, simulator)
+    done = perform(simulator, entry, request.query_params, drawn)
+    await pause(simulator, drawn.wait(after=True))
+    if drawn.after:
+        return spoil(request, drawn.after, done, simulator)
+    return viewed(simulator, entry, request, drawn, done).response()
+
+
+async def pause(simulator: Simulator, seconds: float) -> None:
+    """Wait in real time, whatever the speed: this is what client timeouts are measured against."""
+    if seconds > 0:
+        await simulator.clock.sleep(seconds)
+
+
+def spoil(request: Request, fault: Fault, done: Answer | None, simulator: Simulator) -> Response:
+    """Return the faulty answer, or mark the connection to be dropped."""
+    if fault.kind in ("drop_before", "drop_after"):
+        request.scope[DROP] = fault
+        return Response()
+    return faulty(fault, done, str(request.url), simulator.clock.now())
+
+
+def viewed(simulator: Simulator, entry: Entry, request: Request, drawn: Drawn, done: Answer) -> Answer:
+    """Return the honest answer as the faults that strike show and encode it; an error is left as it is."""
+    if done.status >= 300:  # noqa: PLR2004 - the successes
+        return done
+    url = str(request.url.replace(query=""))
+    now, query = simulator.clock.now(), dict(request.query_params)
+
+    def peer() -> Answer | None:
+        return about_another(simulator, entry, query, done)
+
+    strikes = drawn.of(Phase.VIEW)
+    shown = seen(done, [Sight(strike.fault, strike.luck, url, query, now, peer) for strike in strikes])
+    for strike in drawn.of(Phase.WIRE):
+        shown = encoded(shown, strike.fault.form or "gzip")
+    return shown
+
+
+def about_another(simulator: Simulator, entry: Entry, query: Mapping[str, str], done: Answer) -> Answer | None:
+    """Return the answer that another server would get: its reading, or what was done under its name."""
+    other = next((server for server in simulator.world.servers() if server.id != entry.server_id), None)
+    if other is None or not isinstance(done.body, dict):
+        return None
+    if entry.method in HARMLESS:
+        return perform(simulator, replace(entry, server_id=other.id), query, Drawn())
+    names = {"id": other.id, "vps_id": other.id, "hostname": other.hostname}
+    return replace(done, body=done.body | {key: value for key, value in names.items() if key in done.body})
+
+
+def asked(simulator: Simulator, entry: Entry) -> Asked:
+    """Return what fault rules look at: for a create, what it asks for; otherwise what the server has."""
+    world = simulator.world
+    server = world.get(entry.server_id) if entry.server_id else None
+    wanted = orders.wanted_in(entry.body) if entry.operation == "create" else {}
+    place = simulator.dialect.catalogue.locate(wanted.get("region", ""))
+    return Asked(
+        method=entry.method,
+        path=entry.path,
+        operation=entry.operation or "",
+        server=entry.server_id or "",
+        hostname=server.hostname if server else wanted.get("hostname", ""),
+        region=server.location if server else place.country if place else "",
+        plan=server.plan if server else wanted.get("plan_code", ""),
+        at=world.time.seconds(),
+    )
