@@ -87,6 +87,8 @@ def arguments_of(values: Mapping[str, str]) -> Mapping[str, object]:
 def _told(change: Change) -> str:
     if change.state is State.HELD:
         return f"{change.target.hostname} waits for an answer on its card."
+    if change.state.final:  # the policy got stricter between the form and its confirmation
+        return change.note
     return f"{change.target.hostname} is being made."
 
 

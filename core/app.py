@@ -10,6 +10,7 @@ from core.accounts import AccountDirectory, AccountQuestions
 from core.changes.claims import own_capability
 from core.changes.model import Approvers
 from core.changes.outbox import Outbox
+from core.changes.recheck import Recheck
 from core.clock import Clock, SystemClock
 from core.continuity import Continuity
 from core.engine import Engine
@@ -109,7 +110,7 @@ async def open_core(
             clock,
             process,
             timing,
-            in_force,
+            Recheck(in_force, timing, workspaces),
             group,
             always=bool(settings.channel or workspaces.known),
             supervisor=supervisor,

@@ -15,11 +15,11 @@ from core.changes.claims import own_capability
 from core.changes.execute import Claim, Runner
 from core.changes.keeper import Keeper
 from core.changes.model import Change, State
+from core.changes.recheck import Recheck
 from core.clock import Clock
 from core.continuity import Continuity
 from core.errors import StorageError
 from core.fleet import Fleet
-from core.policy.force import PolicyInForce
 from core.retention import Retention
 from core.storage.database import Database
 from core.storage.leases import Process
@@ -48,7 +48,7 @@ class Engine:
         clock: Clock,
         process: Process,
         timing: Timing,
-        policy: PolicyInForce,
+        recheck: Recheck,
         group: TaskGroup,
         *,
         always: bool = False,
@@ -70,7 +70,7 @@ class Engine:
         self._watcher = Watcher(
             database, work, clock, process, timing, self.fleet, always, self.supervisor.recorder(POLLER)
         )
-        self._runner = Runner(database, work, clock, process, timing, policy, self.look_soon, self.continuity)
+        self._runner = Runner(database, work, clock, process, timing, recheck, self.look_soon, self.continuity)
         self._keeper = Keeper(
             database,
             clock,

@@ -20,6 +20,7 @@ from core.changes import pages, store
 from core.changes.attention import first_attention
 from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Json, Ruling, Target, Verdict
 from core.changes.preview import Preview, preview, target_of
+from core.changes.recheck import Recheck
 from core.clock import Clock
 from core.engine import Engine
 from core.errors import NotAllowed, UnreadableRowError, VpsopsError
@@ -334,7 +335,8 @@ class Gate:
 
     @property
     def _votes(self) -> Votes:
-        return Votes(self._reader, self.clock, self.redactor, self.stewards)
+        recheck = Recheck(self.policy, self.timing, self.workspaces)
+        return Votes(self._reader, self.clock, self.redactor, recheck, self.stewards)
 
     async def _decide(self, change_id: str, actor: Actor, work: Callable[[Connection], Change]) -> Change:
         await self.engine.start()

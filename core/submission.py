@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
@@ -36,13 +37,15 @@ def checked(operation: Operation, arguments: Mapping[str, Json]) -> Arguments:
         raise InvalidInput(f"{where}: {first['msg']}.", hint=f"{operation.name} takes: {known}.") from None
 
 
-def facts(operation: Operation, request: Request, target: Target | None, monthly: float | None, now: datetime) -> Facts:
-    """Collect what the policy may look at."""
+def facts(
+    operation: Operation, asked: Request | Change, target: Target | None, monthly: float | None, now: datetime
+) -> Facts:
+    """Collect what the policy may look at, when a change is asked for and when it is looked at again."""
     return Facts(
         operation=operation.name,
         risk=operation.risk,
-        actor=request.actor,
-        origin=request.origin.front,
+        actor=asked.actor,
+        origin=asked.origin.front,
         now=now,
         target=target,
         region=target.region if target else "",
@@ -65,7 +68,7 @@ def new_change(  # noqa: PLR0913 - everything a change is made of
         actor=request.actor,
         origin=request.origin,
         reason=worded(request.reason),
-        ruling=ruling,
+        ruling=replace(ruling, monthly=seen.monthly),
         digest=seen.digest(ruling.policy),
         created_at=now,
         expires_at=now + timedelta(seconds=life(ruling, timing)) if held else None,

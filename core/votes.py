@@ -4,6 +4,7 @@ Each is a step within the caller's transaction.
 """
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
@@ -11,6 +12,7 @@ from core import pause
 from core.change_reader import ChangeReader, stale
 from core.changes import outbox, store, voting
 from core.changes.model import Actor, Approvers, Change, Decision, Json, State, Verdict, Vote
+from core.changes.recheck import Recheck
 from core.clock import Clock
 from core.errors import NotAllowed, StaleChange
 from core.records import clean_actor, person, worded
@@ -36,6 +38,7 @@ class Votes:
     changes: ChangeReader
     clock: Clock
     redactor: Redactor
+    recheck: Recheck
     stewards: Approvers = field(default_factory=Approvers)
 
     def confirm(self, connection: Connection, change_id: str, word: Word) -> Change:
@@ -46,9 +49,12 @@ class Votes:
             raise NotAllowed("This change needs other people's approval.", hint="It cannot be confirmed.")
         if not word.actor.same_human(change.actor):
             raise NotAllowed(f"Only {change.actor.cited} can confirm this change.")
+        now = self.clock.now()
+        note = self.recheck.at_last_yes(connection, change, now)
+        if note:
+            return self._supersede(connection, change, word.actor, note, now)
         words = self._words(word.evidence)
         body = {"by": self._person(word.actor), "evidence": words}
-        now = self.clock.now()
         return store.step(connection, change, State.APPROVED, now, event="confirmed", body=body, confirmed=words)
 
     def vote(self, connection: Connection, change_id: str, word: Word, verdict: Verdict) -> Change:
@@ -58,10 +64,21 @@ class Votes:
         if verdict is Verdict.APPROVE:
             pause.check(connection, change.actor)
         by = clean_actor(word.actor, self.redactor)
-        vote = Vote(by, verdict, self._words(word.reason), self._words(word.evidence), self.clock.now())
+        now = self.clock.now()
+        vote = Vote(by, verdict, self._words(word.reason), self._words(word.evidence), now)
+        if voting.tally(change, vote) is State.APPROVED:
+            note = self.recheck.at_last_yes(connection, change, now)
+            if note:
+                return self._supersede(connection, change, word.actor, note, now)
         store.add_vote(connection, change.id, vote)
         counted = self._count(connection, change, vote)
         return replace(counted, votes=(*counted.votes, vote))
+
+    def _supersede(self, connection: Connection, change: Change, actor: Actor, note: str, now: datetime) -> Change:
+        """End a change whose last yes came under stricter rules than it was asked for under; the yes does not count."""
+        outbox.put_notice(connection, change.id, State.SUPERSEDED.value, now)
+        body = {"by": self._person(actor), "why": note}
+        return store.step(connection, change, State.SUPERSEDED, now, event="superseded", body=body, note=note)
 
     def _count(self, connection: Connection, change: Change, vote: Vote) -> Change:
         now = self.clock.now()

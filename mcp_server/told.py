@@ -139,7 +139,7 @@ VERDICTS = {
     State.DENIED: "was denied; nothing was done",
     State.EXPIRED: "was not agreed to in time; nothing was done",
     State.CANCELLED: "was cancelled; nothing was done",
-    State.SUPERSEDED: "was dropped, for things are no longer as they were shown; nothing was done",
+    State.SUPERSEDED: "was superseded: the server or the rules changed since it was asked for; nothing was done",
 }
 
 

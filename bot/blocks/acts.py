@@ -47,7 +47,9 @@ PHASES: Final = {
     State.EXPIRED: Phase("-", "expired", "Nobody answered in time. It was not run."),
     State.CANCELLED: Phase("-", "cancelled", "It was withdrawn and not run."),
     State.SUPERSEDED: Phase(
-        "-", "out of date", "The server is no longer as it was shown, so it was not run. Ask again to see it as it is."
+        "-",
+        "out of date",
+        "The server or the rules changed since it was asked for, so it was not run. Ask again.",
     ),
 }
 

@@ -132,6 +132,7 @@ def ruling_of(stored: Row) -> Ruling:
         policy=_text(stored, "policy"),
         requirements=tuple(approvers_of(one) for one in _list(stored, "requirements")),
         expires=float(stored["expires"]),
+        monthly=_number(stored, "monthly"),
     )
 
 
@@ -167,6 +168,14 @@ def _text(stored: Row, name: str) -> str:
     if not isinstance(value, str):
         raise UnreadableValueError(f"{name} is no text")
     return value
+
+
+def _number(stored: Row, name: str) -> float | None:
+    """Return a number; None where there is none, as in what older versions stored."""
+    value = stored.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise UnreadableValueError(f"{name} is no number")
+    return None if value is None else float(value)
 
 
 def _mapping(stored: Row, name: str) -> Mapping[str, Any]:

@@ -23,16 +23,15 @@ from core.changes.claims import own_capability
 from core.changes.fence import Fence, LateError, Sending, pause_after
 from core.changes.model import Change, Json, State
 from core.changes.preview import Preview, look_again
+from core.changes.recheck import LIMITED, Recheck, StricterError
 from core.clock import Clock
 from core.continuity import Continuity, StoreWentBackError
 from core.errors import InvalidInput, StaleChange, StorageError, UnreadableRowError, VpsopsError
-from core.limits import ledger
 from core.limits.ledger import LimitReached
 from core.limits.look import look
 from core.limits.model import Account
 from core.operations import OPERATIONS
 from core.pause import AgentsPaused
-from core.policy.force import PolicyInForce
 from core.records import recorded
 from core.storage.database import Database
 from core.storage.leases import Process, alive
@@ -102,7 +101,7 @@ class Runner:
     clock: Clock
     process: Process
     timing: Timing
-    policy: PolicyInForce
+    recheck: Recheck  # by the policy and limits in force
     sent: Callable[[], None]  # called when there is something to watch
     continuity: Continuity | None = None
 
@@ -215,8 +214,10 @@ class Runner:
         except AgentsPaused as error:
             note = f"Nothing was sent. {error.message} Ask again once they may go on."
             await self._end(change, State.CANCELLED, "cancelled", note)
+        except StricterError as error:
+            await self._end(change, State.SUPERSEDED, "superseded", str(error))
         except LimitReached as error:
-            await self._end(change, State.FAILED, "not_sent", f"Nothing was sent. {error}")
+            await self._end(change, State.SUPERSEDED, "superseded", LIMITED.format(why=error))
         except UnauthorizedError as error:
             LOG.error("send_unauthorized", change=change.id, why=error.message, error_id=error.error_id)
             await self._end(change, State.FAILED, "not_sent", UNAUTHORIZED.format(why=error.message))
@@ -243,18 +244,17 @@ class Runner:
         operation, begun = OPERATIONS[change.operation], self.clock.monotonic()
         try:
             seen = await look_again(self.api, operation, change.arguments)
-            account = await look(self.api, self.policy.latest_limits(), operation)
+            account = await look(self.api, self.recheck.policy.latest_limits(), operation)
         except InvalidInput as error:
             await self._supersede(change, error.message)
             return None
         except provider_errors.WayscloudError as error:
             await self._end(change, State.FAILED, "not_sent", f"Nothing was sent: {error.message}")
             return None
-        version = self.policy.latest().version
-        if seen.digest(version) != change.digest:
-            await self._supersede(change, difference(change, seen, version))
+        if seen.digest(change.ruling.policy) != change.digest:  # a milder policy changes nothing of what was shown
+            await self._supersede(change, difference(change, seen))
             return None
-        protected = self.policy.latest_limits().protects(seen.target, change.actor)
+        protected = self.recheck.policy.latest_limits().protects(seen.target, change.actor)
         if protected is not None:
             raise LimitReached(protected)
         return Checked(seen, account, begun)
@@ -271,18 +271,19 @@ class Runner:
                 self.continuity.verify(connection)
             pause.check(connection, change.actor)
             check_authorized(connection, change)
+            policy = self.recheck.policy.read(connection).version
             sending = store.step(
                 connection,
                 change,
                 State.SENDING,
                 now,
                 event="sending",
-                body={"operation": change.operation, "arguments": dict(change.arguments), "digest": change.digest},
+                body={**_sent(change), "policy": policy},
                 sent_at=now.timestamp(),
                 last_uptime=uptime,
                 sends=CHANGES.c.sends + 1,
             )
-            ledger.check_sending(connection, self.policy.read_limits(connection), change, checked.account, now)
+            self.recheck.check_sending(connection, change, checked.seen, checked.account, now)
             return sending, self.clock.monotonic()  # before the commit: a process may be paused right after it
 
         sending, stored = await self.database.transact(work)
@@ -306,7 +307,15 @@ class Runner:
         sending = Sending(change, partial(self._prepare, change, checked, uptime))
         try:
             answer = await operation.run(self.api, arguments, sending)
-        except (AgentsPaused, LimitReached, SupersededError, UnauthorizedError, StaleChange, StorageError):
+        except (
+            AgentsPaused,
+            LimitReached,
+            StricterError,
+            SupersededError,
+            UnauthorizedError,
+            StaleChange,
+            StorageError,
+        ):
             raise  # from storing the intention: nothing left
         except LateError as error:
             return await self._held_back(sending.change, str(error))
@@ -406,6 +415,10 @@ class Runner:
         return await self.database.transact(work)
 
 
+def _sent(change: Change) -> dict[str, Json]:
+    return {"operation": change.operation, "arguments": dict(change.arguments), "digest": change.digest}
+
+
 def attempted_since(change: Change, connection: Connection) -> float:
     """Return when the first attempt to send an approved change was stored, in UTC seconds, by whatever process."""
     begun = 0.0
@@ -417,7 +430,7 @@ def attempted_since(change: Change, connection: Connection) -> float:
     return begun
 
 
-def difference(change: Change, seen: Preview, policy: str) -> str:
+def difference(change: Change, seen: Preview) -> str:
     """Say in words what is not as it was shown; pure."""
     before, now = change.target, seen.target
     names = ("hostname", "state", "region", "address", "plan")
@@ -428,6 +441,4 @@ def difference(change: Change, seen: Preview, policy: str) -> str:
     ]
     if change.cost != seen.cost:
         parts.append(f"the price was {change.cost}, is {seen.cost}")
-    if change.ruling.policy != policy:
-        parts.append(f"the policy was {change.ruling.policy}, is {policy}")
     return "; ".join(parts) or "the request reads differently now"

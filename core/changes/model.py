@@ -235,6 +235,7 @@ class Ruling:
     policy: str = ""  # the policy's version
     requirements: tuple[Approvers, ...] = ()  # whoever votes is among the approvers of each
     expires: float = 0.0  # seconds a hold waits for votes; 0 for the default
+    monthly: float | None = None  # the month's price that it was decided on; None where there is none, or none is known
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,20 @@ from sqlalchemy.engine import Connection
 
 from core import timing
 from core.changes import codec
-from core.changes.model import Change, State
+from core.changes.model import Change, State, Target
 from core.errors import NotAllowed
-from core.limits.model import HOUR, Account, Create, Exceeded, Limits, same_principal, too_dear, too_many, too_often
+from core.limits.model import (
+    HOUR,
+    Account,
+    Create,
+    Exceeded,
+    Limits,
+    over_budget,
+    same_principal,
+    too_dear,
+    too_many,
+    too_often,
+)
 from core.policy.facts import BILLED
 from core.storage import rows
 from core.storage.tables import CHANGES
@@ -41,6 +52,21 @@ def check_stored(
     if account is not None and change.operation in BILLED:
         open_ones = _creates(connection, sa.or_(CHANGES.c.lock.is_not(None), _under_way()), now)
         _raise(too_many(limits, account, open_ones) or too_dear(limits, account, open_ones))
+
+
+def check_agreed(connection: Connection, limits: Limits, change: Change, target: Target | None = None) -> None:
+    """Raise `LimitReached` where a limit that is in force now would have kept a change from being stored.
+
+    `target` is its server as it was looked at since. What takes the provider's list is counted right before sending.
+    """
+    _raise(limits.protects(target or change.target, change.actor))
+    if limits.max_changes_per_hour is not None:
+        asked_at = change.created_at
+        before = [at for at in _asked_at(connection, change, asked_at) if at <= asked_at.timestamp()]
+        _raise(too_often(limits, before, asked_at.timestamp()))
+    price = change.ruling.monthly
+    if change.operation in BILLED and limits.max_monthly_spend is not None and price is not None:
+        _raise(over_budget(limits, price))
 
 
 def check_sending(

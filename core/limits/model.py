@@ -156,6 +156,15 @@ def too_dear(limits: Limits, account: Account, creates: Iterable[Create]) -> Exc
     return Exceeded("max_monthly_spend", value, why, "Choose a smaller plan, or remove a server at the provider.")
 
 
+def over_budget(limits: Limits, price: float) -> Exceeded | None:
+    """Say whether one server alone costs more a month than all of them may."""
+    if limits.max_monthly_spend is None or price <= limits.max_monthly_spend:
+        return None
+    return Exceeded(
+        "max_monthly_spend", _spend(limits), f"it alone costs {price:.2f} a month.", "Choose a smaller plan."
+    )
+
+
 WAIT = "Try again in a few minutes."
 
 

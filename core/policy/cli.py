@@ -181,7 +181,12 @@ def explained(policy: Policy, facts: Facts) -> str:
     lines += [f"{'speaks' if one.speaks else 'silent'}  {named(one.rule)}: {_why(one)}" for one in heard]
     source = "the embedded policy, " if embedded(policy) else "policy "
     lines.append(f"\n{source}{short_version(policy.version)}: the strictest rule that speaks wins; no rule means deny.")
+    if facts.risk is not Risk.READ and ruling.decision is not Decision.DENY:
+        lines.append(ASKED_AGAIN)
     return "\n".join(lines)
+
+
+ASKED_AGAIN = "asked again at the last yes and before it is sent: what got stricter by then supersedes the change."
 
 
 def limited(limits: Limits, facts: Facts) -> str:

@@ -15,9 +15,9 @@ from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import running_simulator
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.sample import change
-from tests.unit.core.stage import AGENT, ALICE, VOTERS, Stage, staged
+from tests.unit.core.stage import AGENT, ALICE, POLICY, VOTERS, Stage, staged
 
-ALLOWED: Final = codec.change_values(change(ruling=Ruling(Decision.ALLOW)))["ruling"]
+ALLOWED: Final = codec.change_values(change(ruling=Ruling(Decision.ALLOW, policy=POLICY.version)))["ruling"]
 
 
 @pytest.fixture

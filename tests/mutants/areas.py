@@ -70,6 +70,8 @@ CHANGES: Final = Area(
             f"{CORE}/test_run_edges.py",
             f"{CORE}/test_gate.py",
         ),
+        "core/changes/recheck.py": (f"{CORE}/test_tightening.py", "tests/adversary/test_stricter_rules.py"),
+        "core/changes/tightening.py": (f"{CORE}/test_tightening.py",),
         "core/changes/store.py": (f"{CORE}/test_gate_edges.py", f"{CORE}/test_drift.py", f"{CORE}/test_run_edges.py"),
         "core/changes/voting.py": (f"{CORE}/test_resolve.py",),
     },

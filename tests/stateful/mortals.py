@@ -11,9 +11,12 @@ import httpx
 
 from core.changes.execute import Runner
 from core.changes.keeper import Keeper
+from core.changes.model import Decision
+from core.changes.recheck import Recheck
 from core.errors import StorageError
-from core.policy import Policy
+from core.policy import Policy, Rule
 from core.policy.force import PolicyInForce
+from core.policy.match import Match
 from core.storage import Connection, Database
 from core.storage.engines import Pools
 from core.storage.leases import Process
@@ -144,8 +147,8 @@ class Mortal:
         self.process = Process(self.database, clock, "worker")
         self.running: set[str] = set()
         self.wanted: list[str] = []  # what its keeper asked it to run
-        policy = PolicyInForce(Policy((), version))
-        self.runner = Runner(self.database, self.api, clock, self.process, timing, policy, lambda: None)
+        recheck = Recheck(PolicyInForce(Policy((Rule("all", Match(), Decision.ALLOW),), version)), timing)
+        self.runner = Runner(self.database, self.api, clock, self.process, timing, recheck, lambda: None)
         self.watcher = Glance(self.database, self.api, clock, self.process, timing)
         self.keeper = Keeper(
             self.database, clock, self.process, timing, self.wanted.append, lambda: self.running, lambda _: None

@@ -10,6 +10,7 @@ import anyio
 from core import audit
 from core.changes import store
 from core.changes.model import Actor, ActorKind, Change, Origin, State
+from core.changes.recheck import Recheck
 from core.clock import Clock
 from core.engine import Engine
 from core.gate import Gate
@@ -196,7 +197,7 @@ async def staged(
     ):
         process = Process(database, clock, setup.front)
         in_force = PolicyInForce(setup.policy, setup.limits)
-        engine = Engine(database, api, clock, process, setup.timing, in_force, group)
+        engine = Engine(database, api, clock, process, setup.timing, Recheck(in_force, setup.timing), group)
         gate = Gate(
             database,
             api,

@@ -103,7 +103,7 @@ async def test_a_server_protected_since_the_hold_is_not_changed(
         await running.gate.confirm(create.id, ALICE, create.digest)
         ended = {one.operation: await running.rest(one.id) for one in (stop, create)}
     refused = "stop" if limits.protected else "create"
-    assert ended[refused].state is State.FAILED
+    assert ended[refused].state is State.SUPERSEDED
     assert ended[refused].note.startswith("Nothing was sent. The limit ")
     assert running.asked(refused) == 0
     assert running.effects("stop" if refused == "create" else "create") == 1

@@ -174,3 +174,14 @@ def test_check_tells_the_limits_of_a_file(tmp_path: Path, capsys: pytest.Capture
     assert "limits: protected db*; max_servers 9; [limits.mcp] read_only true." in capsys.readouterr().out
     path.write_text(LIMITS.replace("max_servers", "max_server"))
     assert vpsops.main(["policy", "check", str(path)]) == 2
+
+
+@pytest.mark.requirement("decided-again")
+def test_explain_says_that_a_change_is_asked_about_again(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read is not, and neither is what is refused anyway."""
+    monkeypatch.delenv("VPSOPS_CONFIG", raising=False)
+    words = "asked again at the last yes and before it is sent"
+    assert words in explained(capsys, "--as", "person:U1", "--operation", "stop", "--server", "db01")
+    assert words not in explained(capsys, "--as", "person:U1", "--operation", "get", "--server", "db01")

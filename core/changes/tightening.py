@@ -1,0 +1,58 @@
+"""Whether a policy asks more of a change now than when it was asked for; pure.
+
+What got milder changes nothing: people were asked under the stricter rule, and its answer stands.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from core.changes.model import Approvers, Decision, Ruling
+
+MOST_RULES: Final = 5
+
+
+def tightened(old: Ruling, new: Ruling) -> str:
+    """Say what a new ruling asks for beyond an old one, in the rule's own words; empty where that is nothing."""
+    if new.decision.rank > old.decision.rank:
+        what = "refuses it" if new.decision is Decision.DENY else f"asks for {_asked(new)}"
+        return _worded(what, new)
+    if new.decision is not Decision.APPROVE or old.decision is not Decision.APPROVE:
+        return ""
+    if _votes(new) > _votes(old):
+        return _worded(f"asks for {_votes(new)} approvals, and asked for {_votes(old)}", new)
+    if not all(any(_within(before, now) for before in _every(old)) for now in _every(new)):
+        return _worded("names other people who may approve it", new)
+    return ""
+
+
+def overdue(new: Ruling, waited: float, life: float) -> str:
+    """Say that a hold has waited longer than a new ruling lets it; times in seconds."""
+    if new.decision is not Decision.APPROVE or waited <= life:
+        return ""
+    return _worded(f"gives people {life / 60:.0f} minutes for it, and they are over", new)
+
+
+def _asked(ruling: Ruling) -> str:
+    if ruling.decision is Decision.CONFIRM:
+        return "a confirmation by the asker's own human"
+    return f"{_votes(ruling)} approvals" if _votes(ruling) > 1 else "an approval"
+
+
+def _votes(ruling: Ruling) -> int:
+    return max(ruling.votes, 1)
+
+
+def _every(ruling: Ruling) -> Sequence[Approvers]:
+    return ruling.requirements or (ruling.approvers,)
+
+
+def _within(inner: Approvers, outer: Approvers) -> bool:
+    """Say whether everybody whom one names is named by the other; names of people count in any case."""
+    people = {name.lower() for name in inner.people} <= {name.lower() for name in outer.people}
+    return people and set(inner.groups) <= set(outer.groups) and set(inner.channels) <= set(outer.channels)
+
+
+def _worded(what: str, ruling: Ruling) -> str:
+    shown = [*ruling.rules[:MOST_RULES], *(["…"] if len(ruling.rules) > MOST_RULES else [])]
+    said = f"The policy now {what}. {ruling.reason}".strip()
+    return f"{said} Rules: {', '.join(shown)}." if shown else said
