@@ -56,8 +56,10 @@ def configure_logging(settings: Settings) -> None:
 def secrets_of(settings: Settings) -> tuple[str, ...]:
     """Return every configured secret's text, longest first, for taking them out of what is shown."""
     values = (getattr(settings, name) for name in Settings.model_fields)
-    texts = [value.get_secret_value() for value in values if hasattr(value, "get_secret_value")]
-    texts += _passwords(settings.database_url)
+    given = [value.get_secret_value() for value in values if hasattr(value, "get_secret_value")]
+    texts = [text for text in given if "://" not in text]  # of an address only the password is secret
+    for url in (settings.database_url, *(text for text in given if "://" in text)):
+        texts += _passwords(url)
     parts = {part.strip() for text in texts for part in (text, *text.split(","))}  # old keys follow after a comma
     return tuple(sorted((part for part in parts if len(part) >= SHORTEST), key=len, reverse=True))
 

@@ -24,7 +24,7 @@ SPLIT_LENGTH: Final = 8
 _NAMES: Final = r"(?-i:(?!WAYSCLOUD_API_(?:KEY|URL)(?:_FILE)?(?![\w=]|:\S)))"  # of settings, which hints tell people
 _SECRET: Final = re.compile(_NAMES + r"(wayscloud_[a-z0-9]+_)[^\s\"',{}]+", re.IGNORECASE)
 _SLACK_TOKEN: Final = re.compile(r"\b(x(?:ox[a-z]|app)-)[A-Za-z0-9-]{10,}")
-_OWN_TOKEN: Final = re.compile(r"\b(vpsops_)[A-Za-z0-9_-]{40,}")
+_OWN_TOKEN: Final = re.compile(r"\b(vpsops_)[A-Za-z0-9_-]{20,}")
 _PUBLIC: Final = re.compile(r"wayscloud_[a-z0-9]+_|x(?:ox[a-z]|app)-", re.IGNORECASE)
 """How keys of a kind all begin, which is no part of what is secret in one."""
 
@@ -53,7 +53,13 @@ class Redactor:
 
     def exact(self, value: Any, depth: int = DEPTH) -> Any:
         """Return JSON without secrets and otherwise as it is: what a provider calls a server is what it is called."""
-        return _mapped(value, lambda text: redact(text, *self.secrets), depth)
+        return _mapped(value, self._exact, depth)
+
+    def _exact(self, text: str) -> str:
+        """Return a text as it is, or masked where it would show a secret once what nobody sees is gone."""
+        plain = normalise(text)
+        shown = redact(plain, *self.secrets)
+        return text if shown == plain else shown
 
     def sees_none(self, content: bytes) -> bool:
         """Say whether plain JSON surely holds no configured secret, which spares a walk through a long answer."""
@@ -71,9 +77,9 @@ def redact(text: str, *secrets: str) -> str:
 
     Neither spaces, invisible characters nor another width hide one.
     """
+    text = _without_split(text, secrets)
     for secret in secrets:
         text = _masked(text, secret)
-    text = _without_split(text, secrets)
     for look in (_SECRET, _SLACK_TOKEN, _OWN_TOKEN):
         text = look.sub(rf"\g<1>{MASK}", text)
     return text

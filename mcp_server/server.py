@@ -26,6 +26,7 @@ from mcp_server.pages import arguments_of
 from mcp_server.parameters import SIGNATURES, read_parameters
 from mcp_server.reader import Readers
 from mcp_server.reading import serve_reading
+from mcp_server.redaction import Redaction
 from mcp_server.results import ToolResult
 from mcp_server.shutdown import TRY_AGAIN, UNCLEAR, Shutdown
 from mcp_server.task_news import serve_task_news
@@ -81,7 +82,6 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
     async def on_call_tool(context: sdk.Context, params: t.CallToolRequestParams) -> ToolResult:
         if params.name not in listed:
             raise sdk.no_such_tool(clean(core.redactor.name(params.name)))
-        params = params.model_copy(update={"arguments": core.redactor.json(params.arguments)})
         caller, call = who(context), sdk.Call(context, params, core.clock.monotonic())
         exceeded = kept_from(caller, params.name, alters=not only_reads(listed[params.name]))
         if exceeded is not None:
@@ -107,7 +107,7 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
     hint = CacheHint(ttl_ms=LIST_TTL_MS, scope="public")
     serve_reading(server, Readers(core, who, chosen.change_tools), hint, shutdown)
     serve_task_news(server, tasks)
-    server.middleware[:0] = [shutdown, read_parameters]
+    server.middleware[:0] = [shutdown, Redaction(core.redactor), read_parameters]
     sdk.seal_state(server, lambda context: principal_of(sdk.client_name(context), who(context)), chosen.state_keys)
     return server
 

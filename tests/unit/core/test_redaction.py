@@ -55,6 +55,12 @@ def test_a_part_is_masked_as_far_as_it_goes() -> None:
     assert redact(f"{PASSWORD[:13]}/{PASSWORD[5:]}", *SECRETS) == f"{MASK}/{MASK}"
 
 
+@pytest.mark.requirement("no-secret-comes-in")
+def test_no_short_rest_is_left_behind_a_split() -> None:
+    """What stands together is long enough by itself; what follows the space belongs to it."""
+    assert redact(f"<{BODY[:-4]} {BODY[-4:]}>", *SECRETS) == f"<{MASK}>"
+
+
 @settings(max_examples=examples(60))
 @given(st.text(alphabet=ALPHABET, max_size=120))
 def test_words_that_share_no_long_run_with_a_secret_are_untouched(text: str) -> None:
@@ -77,6 +83,18 @@ def test_words_that_share_no_long_run_with_a_secret_are_untouched(text: str) -> 
 def test_what_operators_write_is_no_part_of_a_key(text: str) -> None:
     """Ids, addresses, plans and digests stay readable beside configured secrets."""
     assert redact(text, *SECRETS) == text
+
+
+@pytest.mark.requirement("no-secret-comes-in")
+@pytest.mark.parametrize(
+    "token", [KEY, "vpsops_Zk3_9aQw-Er7TyUiOp1AsDfGh", "xoxb-1234567890-abcdefghij", "wayscloud_vps_somebody-elses"]
+)
+def test_a_name_that_shows_a_key_once_it_is_cleaned_is_not_kept(token: str) -> None:
+    """What a provider calls a server stays as it is, hidden characters and all, unless they hide a secret."""
+    assert Redactor(SECRETS).exact({"hostname": "web\u200b01"}) == {"hostname": "web\u200b01"}
+    shown = Redactor(SECRETS).exact({"hostname": "\u200b".join(token)})["hostname"]
+    assert MASK in shown
+    assert token[-8:] not in shown
 
 
 def test_a_token_of_ours_is_known_by_its_look() -> None:
