@@ -55,11 +55,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: list[str], handover: Handover | None) -> int:
     from core.exits import guarded  # noqa: PLC0415 - not before the front has answered
 
-    code = guarded(lambda: _call(words, handover))
-    if handover is not None and handover.unread and code != GOOD:
+    why: list[str] = []
+    code = guarded(lambda: _call(words, handover), why.append)
+    if handover is not None and why and not any(word.startswith("--http") for word in words):
         from mcp_server import front  # noqa: PLC0415
 
-        front.apologise(handover)
+        front.apologise(handover, why[0])
     return code
 
 

@@ -33,8 +33,11 @@ def exit_code(error: BaseException) -> int:
     return OTHER
 
 
-def guarded(call: Callable[[], int]) -> int:
-    """Run a subcommand; an error ends it with one line on standard error, and never with a traceback."""
+def guarded(call: Callable[[], int], tell: Callable[[str], None] | None = None) -> int:
+    """Run a subcommand; an error ends it with one line on standard error, and never with a traceback.
+
+    `tell` gets the same words, where somebody else has to hear them too.
+    """
     with suppress(AttributeError):  # a stream that a test put there
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # what AttributeError is for
     try:
@@ -43,13 +46,13 @@ def guarded(call: Callable[[], int]) -> int:
     except (BrokenPipeError, KeyboardInterrupt):  # whoever read the output has seen enough
         code = OTHER
     except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - the last place where one can be told
-        code = complain(error)
+        code = complain(error, tell)
     _flush()
     return code
 
 
-def complain(error: BaseException) -> int:
-    """Tell an error in one line and return its exit code; where it is not one of ours, log where it came from."""
+def complain(error: BaseException, tell: Callable[[str], None] | None = None) -> int:
+    """Tell an error in one line, to `tell` as well, and return its exit code; of one not ours, log where it was."""
     leaves = list(_leaves(error))
     if any(isinstance(one, KeyboardInterrupt) for one in leaves):
         return OTHER
@@ -61,7 +64,10 @@ def complain(error: BaseException) -> int:
     if known is None:
         LOG.error("unexpected error", error_id=shown.error_id, where=_where(leaves[0].__traceback__))
         LOG.debug("its traceback", error_id=shown.error_id, exc_info=error)
-    sys.stderr.write(f"vpsops: {tidy(str(shown), limit=LONGEST)} [{shown.error_id}]\n")
+    words = f"{tidy(str(shown), limit=LONGEST)} [{shown.error_id}]"
+    if tell is not None:
+        tell(words)
+    sys.stderr.write(f"vpsops: {words}\n")
     return exit_code(shown)
 
 

@@ -237,6 +237,11 @@ class Settings(BaseModel):
             raise ValueError("VPSOPS_SLACK_URL must begin with https://")
         return self
 
+    @field_validator("log_level", "log_format", "mcp_front", "mcp_audit", mode="before")
+    @classmethod
+    def _in_any_case(cls, word: Any) -> Any:
+        return word.strip().lower() if isinstance(word, str) else word
+
     @field_validator("actor")
     @classmethod
     def _check_actor(cls, actor: str) -> str:

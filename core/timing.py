@@ -68,6 +68,8 @@ GRACE_SECONDS: Final = 5  # requests under way; then their connections are close
 CUT_SECONDS: Final = GRACE_SECONDS - 1.0  # what has no answer by then is answered 503
 ANSWER_SECONDS: Final = CUT_SECONDS - 1.0  # what has words of its own is answered by then
 LAST_LOOK_SECONDS: Final = 1.0  # at a change that a call waits for
+FIRST_LINE_SECONDS: Final = 2.0  # until a host has spoken to a process that cannot serve, and is told so
+ENDED_SECONDS: Final = 20.0  # calls in hand of a client that closed its end of standard streams: a pipe of one call
 DRAIN_SECONDS: Final = 10.0  # deliveries from Slack in hand
 FINISH_SECONDS: Final = 3.0  # messages to Slack in hand
 
@@ -381,6 +383,8 @@ RELATIONS: Final[Sequence[Relation]] = (
     # Stopping.
     Relation(("LAST_LOOK_SECONDS",), ("ANSWER_SECONDS",), "who waits for a change hears of its state"),
     Relation(("ANSWER_SECONDS",), ("CUT_SECONDS",), "words of one's own come before the 503"),
+    Relation(("FIRST_LINE_SECONDS",), ("GRACE_SECONDS",), "a process that cannot serve has ended before it is killed"),
+    Relation(("ENDED_SECONDS",), ("PATIENCE_SECONDS",), "a client that has gone keeps no process for a whole wait"),
     Relation(("CUT_SECONDS",), ("GRACE_SECONDS",), "there is time to send the 503"),
     Relation(
         ("GRACE_SECONDS", "DRAIN_SECONDS", "FINISH_SECONDS", "LEAVE_SECONDS"),

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from core.settings import Settings, load_settings
 from core.signals import hang_up
 from mcp_server import early, front
 from mcp_server.front import Handover
+from mcp_server.lines import Lines
 from mcp_server.narrowing import add_flags, reach_of
 from mcp_server.server import Options, build_server
 from mcp_server.serving import EXAMPLE, run_http
@@ -91,7 +93,7 @@ class Start:
 
 
 async def _serve_core(settings: Settings, group: TaskGroup, start: Start, began: anyio.Event) -> bool:
-    """Serve until either end stops it; returns whether it was a signal."""
+    """Serve until either end stops it; returns whether a thread may still wait on standard input."""
     async with open_core(settings, front="mcp") as core:
         end = _End(Shutdown(), Unanswered())
         server = build_server(core, replace(start.options, shutdown=end.shutdown))
@@ -102,7 +104,7 @@ async def _serve_core(settings: Settings, group: TaskGroup, start: Start, began:
         began.set()
         await end.ended.wait()
         watcher.cancel()
-        return end.shutdown.begun
+        return end.shutdown.begun or end.unanswered.gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,8 @@ class _End:
 async def _serve_streams(server: Server[Any], end: _End, start: Start) -> None:
     stdin, stdout = early.streams(start.handover)
     try:
-        async with stdio_server(stdin, end.unanswered.watching(stdout)) as (incoming, outgoing):
+        lines: Any = Lines(stdin, end.unanswered, end.shutdown)
+        async with stdio_server(lines, end.unanswered.watching(stdout)) as (incoming, outgoing):
             await server.run(incoming, outgoing, server.create_initialization_options())
             await _keep_snapshot(server, start.words)
     finally:
@@ -164,6 +167,7 @@ async def _finish(end: _End) -> None:
 
 def leave(code: int = 0) -> None:
     """End the process: a thread still waits on standard input, which no cancellation reaches."""
-    logging.shutdown()
-    sys.stderr.flush()
+    with suppress(OSError, ValueError):  # whoever read standard error is gone too
+        logging.shutdown()
+        sys.stderr.flush()
     os._exit(code)

@@ -18,6 +18,14 @@ from mcp_server import front
 
 CLIENT = {"name": "vpsops", "version": "1"}
 ASKED = ("tools/list", "resources/list", "resources/templates/list", "prompts/list")
+SURE = {
+    "WAYSCLOUD_API_URL": "https?://[^@]+",
+    "SLACK_API_URL": "https?://[^@]+",
+    "VPSOPS_SLACK_URL": "https://[^@]+",
+    "VPSOPS_ACTOR": r"slack:[UW][A-Z0-9]{8,12}|[a-z0-9._-]{1,40}@[a-z0-9-]{1,40}(\.[a-z0-9-]{1,40})*\.[a-z]{2,10}",
+}
+"""Patterns of good values where the settings have more than a pattern."""
+
 NEWEST = MODERN_PROTOCOL_VERSIONS[-1]
 
 
@@ -32,7 +40,7 @@ async def snapshot_of(server: Server[Any], configuration: str) -> dict[str, Any]
     return {
         "program": server.version or "",
         "configuration": configuration,
-        "settings": _known_settings(),
+        "settings": known_settings(),
         "handshake": handshake,
         "legacy": _without_errors(dict(zip(ASKED, listed[1:], strict=True))),
         "modern_version": NEWEST,
@@ -40,9 +48,17 @@ async def snapshot_of(server: Server[Any], configuration: str) -> dict[str, Any]
     }
 
 
-def _known_settings() -> list[str]:
-    names = {str(field.alias) for field in Settings.model_fields.values()}
-    return sorted(names | {f"{name}_FILE" for name in SECRETS})
+def known_settings() -> dict[str, str]:
+    """Return every setting with a pattern of values that surely load; others may, and are left to the settings."""
+    described = Settings.model_json_schema()["properties"]
+    patterns = {name: SURE.get(name) or _pattern(one) for name, one in described.items()}
+    return dict(sorted((patterns | {f"{name}_FILE": front.FILE_RULE for name in SECRETS}).items()))
+
+
+def _pattern(described: Mapping[str, Any]) -> str:
+    if described.get("type") == "integer":
+        return "|".join(str(number) for number in range(described["minimum"], described["maximum"] + 1))
+    return str(described.get("pattern", ".*"))
 
 
 def _without_errors(answers: Mapping[str, str]) -> dict[str, str]:
@@ -160,7 +176,7 @@ class Unrepeated:
         await self._file.flush()
 
 
-def streams(handover: front.Handover) -> tuple[Any, Any]:
+def streams(handover: front.Handover) -> tuple[io.TextIOWrapper, Unrepeated]:
     """Return standard input and output for the SDK, and keep both free of what others print or read."""
     reading, writing = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDONLY)
@@ -170,4 +186,4 @@ def streams(handover: front.Handover) -> tuple[Any, Any]:
     first = b"".join(line + b"\n" for line in handover.answered) + handover.unread
     stdin = io.TextIOWrapper(io.BufferedReader(Replayed(first, reading)), encoding="utf-8", errors="replace")
     stdout = os.fdopen(writing, "w", encoding="utf-8")
-    return anyio.wrap_file(stdin), Unrepeated(anyio.wrap_file(stdout), handover.ids)
+    return stdin, Unrepeated(anyio.wrap_file(stdout), handover.ids)

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import zlib
+
+from mcp_server import frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ ENVELOPE = {f"{META}protocolVersion": str, f"{META}clientInfo": dict, f"{META}cl
 CHUNK = 65536
 LONGEST = 1024 * 1024  # a longer line is left to the SDK
 SHIPPED = "early.json"
+FILE_RULE = "file"  # in place of a pattern: the setting names a file
+LONGEST_SECRET = 60_000
 PERSON = (
     b"vpsops mcp: an MCP host starts this, and speaks JSON on standard input; docs/mcp.md tells how. Ctrl-C ends it.\n"
 )
@@ -69,6 +74,8 @@ def _serve(snapshot: Mapping[str, Any], handover: Handover) -> Handover | None:
             continue
         said = answer(snapshot, line, handover)
         if said is None:
+            said = refuse(line)
+        if said is None:
             return handover
         handover.unread = rest
         if said:
@@ -107,6 +114,14 @@ def answer(snapshot: Mapping[str, Any], line: bytes, handover: Handover) -> byte
         handover.answered.append(line)
         handover.ids.append(ident)
     return f'{{"jsonrpc":"2.0","id":{json.dumps(ident, ensure_ascii=False)},"result":{result}}}\n'.encode()
+
+
+def refuse(line: bytes) -> bytes | None:
+    """Return the bytes that refuse what nobody could read, none for a blank line; None for a message."""
+    frame = frames.read(line.decode("utf-8", "replace"))
+    if frame.line:
+        return None
+    return "".join(f"{answer}\n" for answer in frame.answers).encode()
 
 
 def _modern(snapshot: Mapping[str, Any], method: Any, params: Any) -> str | None:
@@ -156,19 +171,43 @@ def _plain_client(client: Any) -> bool:
 
 def find(words: Sequence[str], environ: Mapping[str, str]) -> Mapping[str, Any] | None:
     """Return the snapshot of this configuration, or nothing where there is none that fits."""
-    if environ.get(SWITCH, "on") != "on":
+    if environ.get(SWITCH, "on").lower() != "on":
         return None
     described = describe(words, environ)
     if described is None:
         return None
     shipped = _load(os.path.join(os.path.dirname(__file__), SHIPPED))  # noqa: PTH118, PTH120 - pathlib costs 5 ms
-    if shipped is None or any(name not in shipped["settings"] for name in environ if name.startswith("VPSOPS_")):
-        return None  # an unknown setting must be refused before anything is answered
+    if shipped is None or not _surely_load(environ, shipped["settings"]):
+        return None  # a wrong setting must be refused before anything is answered
     if described == shipped["configuration"]:
         return shipped
     cached = _load(cache_path(described, environ))
     fits = cached is not None and cached["configuration"] == described and cached["program"] == shipped["program"]
     return cached if fits else None
+
+
+def _surely_load(environ: Mapping[str, str], known: Mapping[str, str]) -> bool:
+    """Say whether the settings load, as far as that is certain without loading them: by patterns of good values."""
+    for name, value in environ.items():
+        if name not in known:
+            if name.startswith("VPSOPS_"):
+                return False
+            continue
+        if name.endswith("_FILE") and known[name] == FILE_RULE:
+            if value and (environ.get(name.removesuffix("_FILE")) or not _is_text(value)):
+                return False
+        elif value and re.fullmatch(known[name], value, re.DOTALL) is None:
+            return False
+    return True
+
+
+def _is_text(path: str) -> bool:
+    """Say whether a file of a secret can be read."""
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123
+            return 0 < len(file.read(LONGEST_SECRET)) < LONGEST_SECRET
+    except (OSError, ValueError):
+        return False
 
 
 def describe(words: Sequence[str], environ: Mapping[str, str]) -> str | None:
@@ -200,16 +239,33 @@ def _load(path: str) -> Mapping[str, Any] | None:
     return loaded if isinstance(loaded, dict) else None
 
 
-def apologise(handover: Handover) -> None:
-    """Answer the request that was to start the rest, when the rest cannot start: the client must not wait for it."""
-    try:
-        ident = json.loads(handover.unread.split(b"\n", 1)[0]).get("id")
-        text = "vpsops cannot serve: its standard error says why."
-        error = {"jsonrpc": "2.0", "id": ident, "error": {"code": -32603, "message": text}}
-        if ident is not None:
-            _write(json.dumps(error).encode() + b"\n")
-    except (ValueError, RecursionError, AttributeError, OSError):  # not a request, or nobody there to hear
-        return
+def apologise(handover: Handover, why: str) -> None:
+    """Answer what was asked so far, when the rest cannot start: the client shows why, and does not wait."""
+    lines = handover.unread or _first_lines()
+    for line in lines.split(b"\n"):
+        message = frames.read(line.decode("utf-8", "replace")).message
+        if isinstance(message, dict) and "id" in message and "method" in message:
+            error = {"code": -32603, "message": f"vpsops cannot serve. {why}"}
+            try:
+                _write(json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": error}).encode() + b"\n")
+            except OSError:  # nobody is there to hear it
+                return
+
+
+def _first_lines() -> bytes:
+    """Return what a host has sent by now or sends soon; a person at a terminal has read it already."""
+    import select  # noqa: PLC0415 - both for this end alone
+
+    from core.timing import FIRST_LINE_SECONDS  # noqa: PLC0415
+
+    lines = b""
+    while not (lines.endswith(b"\n") or len(lines) > LONGEST or os.isatty(0)):
+        ready = select.select([0], [], [], FIRST_LINE_SECONDS)[0]
+        chunk = os.read(0, CHUNK) if ready else b""
+        if not chunk:
+            break
+        lines += chunk
+    return lines
 
 
 def _leave(*_: object) -> None:

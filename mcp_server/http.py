@@ -96,7 +96,10 @@ async def open_server(
     """Serve a server object on the routes this yields; `changing` are the tools that take the scope to change."""
     manager = StreamableHTTPSessionManager(
         server,
-        security_settings=TransportSecuritySettings(allowed_hosts=list(site.hosts), allowed_origins=list(site.origins)),
+        security_settings=TransportSecuritySettings(
+            allowed_hosts=[host.lower() for host in site.hosts],
+            allowed_origins=[origin.lower() for origin in site.origins],
+        ),
         max_request_body_size=MAX_BODY,
         session_idle_timeout=IDLE_SECONDS,
         max_sessions=MAX_SESSIONS,
@@ -132,7 +135,8 @@ def _routes(
     address = ADDRESS.validate_python(site.url)
     trust = site.access.trust
     metadata = str(build_resource_metadata_url(address)) if trust else ""
-    routes: list[BaseRoute] = [Route(PATH, NameCheck(_for_pages(doors(metadata), site), site, rejections))]
+    served = NameCheck(_for_pages(doors(metadata), site), site, rejections)
+    routes: list[BaseRoute] = [Route(path, served) for path in (PATH, f"{PATH}/")]  # people and hosts add the slash
     if trust:
         routes += create_protected_resource_routes(
             address,
@@ -197,5 +201,16 @@ class Endpoint:
 
 
 def trimmed(scope: Scope) -> Scope:
-    """Return a request without white space around its headers' values, which some parsers leave (RFC 9110, 5.5)."""
-    return {**scope, "headers": [(name, value.strip(b" \t")) for name, value in scope["headers"]]}
+    """Return a request as the SDK compares it: without blanks around headers (RFC 9110, 5.5), names in one case.
+
+    Hosts, origins and media types mean the same in any case (RFC 9110, 4.2.3 and 8.3.1).
+    """
+    headers = ((name, value.strip(b" \t")) for name, value in scope["headers"])
+    return {**scope, "headers": [(name, _in_one_case(name, value)) for name, value in headers]}
+
+
+def _in_one_case(name: bytes, value: bytes) -> bytes:
+    if name in {b"host", b"origin"}:
+        return value.lower()
+    kind, sign, rest = value.partition(b";")
+    return kind.lower() + sign + rest if name == b"content-type" else value

@@ -31,18 +31,18 @@ class NameCheck:
 
     def __init__(self, app: ASGIApp, site: Site, rejections: Rejections) -> None:
         self._app = app
-        self._hosts = frozenset(site.hosts)
-        self._origins = frozenset(site.origins)
+        self._hosts = frozenset(host.lower() for host in site.hosts)
+        self._origins = frozenset(origin.lower() for origin in site.origins)
         self._rejections = rejections
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it."""
         headers = Headers(scope=scope)
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
-        if len(hosts) != 1 or not is_listed(hosts[0].strip(), HOST, self._hosts):
+        if len(hosts) != 1 or not is_listed(hosts[0].strip().lower(), HOST, self._hosts):
             self._rejections.count("wrong_host")
             await PlainTextResponse("Invalid Host header", status_code=421)(scope, receive, send)
-        elif origins and (len(origins) != 1 or not is_listed(origins[0].strip(), ORIGIN, self._origins)):
+        elif origins and (len(origins) != 1 or not is_listed(origins[0].strip().lower(), ORIGIN, self._origins)):
             self._rejections.count("wrong_origin")
             await PlainTextResponse("Invalid Origin header", status_code=403)(scope, receive, send)
         else:

@@ -150,7 +150,9 @@ def test_an_unknown_setting_is_refused_before_anything_is_answered(tmp_path: Pat
         check=False,
         timeout=PATIENCE_SECONDS,
     )
-    assert (done.returncode, done.stdout) == (2, b"")
+    (told,) = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, told["id"], told["error"]["code"]) == (2, 1, -32603)
+    assert told["error"]["message"].startswith("vpsops cannot serve. Unknown setting VPSOPS_NONSENSE.")
     assert b"VPSOPS_NONSENSE" in done.stderr
 
 
@@ -168,6 +170,7 @@ def test_a_call_that_cannot_be_served_is_answered(tmp_path: Path) -> None:
     )
     last = json.loads(process.stdout.splitlines()[-1])
     assert (process.returncode, last["id"], last["error"]["code"]) == (2, 9, -32603)
+    assert "VPSOPS_DATABASE_URL" in last["error"]["message"]
     assert b"VPSOPS_DATABASE_URL" in process.stderr
 
 

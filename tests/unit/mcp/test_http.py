@@ -26,7 +26,7 @@ from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import ANN, Human, text
-from tests.unit.mcp.http_bench import ACCEPT, NEW, call, http_client, post, serving
+from tests.unit.mcp.http_bench import ACCEPT, ENVELOPE, NEW, call, http_client, post, serving
 
 CHANNEL = "C0APPROVE"
 BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2", groups=(CHANNEL,))
@@ -135,9 +135,24 @@ async def test_nothing_else_is_served(core: Core) -> None:
     async with serving(core) as (site, _), httpx.AsyncClient(trust_env=False) as client:
         base = site.url.removesuffix("/mcp")
         health = await client.get(f"{base}/healthz")
-        others = [(await client.get(f"{base}{path}")).status_code for path in ("/", "/mcp/", "/.well-known/x")]
+        others = [(await client.get(f"{base}{path}")).status_code for path in ("/", "/mcp/x", "/.well-known/x")]
     assert (health.status_code, health.json()) == (200, {"ok": True})
     assert others == [404, 404, 404]
+
+
+async def test_the_slash_and_the_case_of_a_name_change_nothing(core: Core) -> None:
+    """People and hosts add a slash; hosts, origins and media types mean the same in any case."""
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": ENVELOPE}}
+    async with serving(core) as (site, _), httpx.AsyncClient(trust_env=False) as client:
+        port = site.url.split(":")[2].split("/")[0]
+        headers = {**NEW, "Mcp-Method": "tools/list", "Content-Type": "APPLICATION/JSON; Charset=utf-8"}
+        names = {"Host": f"LOCALHOST:{port}", "Origin": f"HTTP://LOCALHOST:{port}"}
+        answers = [
+            await client.post(address, json=body, headers=headers | names) for address in (site.url, f"{site.url}/")
+        ]
+        strange = await client.post(f"{site.url}/", json=body, headers=headers | {"Host": "evil.example"})
+    assert [answer.status_code for answer in answers] == [200, 200], answers[0].text
+    assert strange.status_code == 421
 
 
 async def test_it_stands_beside_other_routes(core: Core) -> None:

@@ -1,0 +1,172 @@
+"""Lines of standard input before anything else reads them: whoever sent an id gets an answer.
+
+The SDK drops a line it cannot read, and takes a request with an odd id for a notification; its caller waits until a
+time-out of its own. Here such a line is answered with an error of JSON-RPC, under its id where that can be found.
+Only light modules of the standard library: the start-up front uses this too.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from json import JSONDecodeError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+INVALID_PARAMS = -32602
+DEEPEST = 100  # levels of nesting; the SDK's parser ends at 200
+MOST_DIGITS = 300
+WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]|[^"{}\[\]\s,:]+')
+SCALAR = re.compile(r'-?\d{1,18}|"(?:[^"\\]|\\.){0,200}"')
+SURROGATE = re.compile("[\ud800-\udfff]")
+SHOWN = 60
+
+
+class Frame:
+    """A line: what is to be passed on, which may be nothing, and what is to be answered, which is nothing mostly."""
+
+    __slots__ = ("answers", "line", "message")
+
+    def __init__(self, line: str, message: Any = None, answers: tuple[str, ...] = ()) -> None:
+        self.line = line
+        self.message = message
+        self.answers = answers
+
+
+def read(line: str) -> Frame:
+    """Look at a line of standard input."""
+    text = line.strip().lstrip("\ufeff")
+    if not text:
+        return Frame("")
+    try:
+        message = _parsed(text)
+    except (ValueError, RecursionError, OverflowError) as error:
+        return Frame("", answers=(_error(_found_id(text), *_unread(error)),))
+    if isinstance(message, list):
+        return Frame("", answers=tuple(_batch(message)))
+    if not isinstance(message, dict):
+        return Frame("", answers=(_error(None, INVALID_REQUEST, "A message is a JSON object."),))
+    if "method" not in message and ("result" in message or "error" in message):
+        return Frame(_mended(text, message), message)
+    wrong = _wrong(message)
+    if wrong is None:
+        return Frame(text, message)
+    if "id" not in message and isinstance(message.get("method"), str):
+        return Frame("")  # a notification is never answered
+    return Frame("", answers=(_error(message.get("id"), *wrong),))
+
+
+def refusal(frame: Frame) -> Frame:
+    """Return the answer to a message that the SDK could not read, for a reason that is not known here."""
+    asked = isinstance(frame.message, dict) and "id" in frame.message and "method" in frame.message
+    text = "This message cannot be read: it is not as JSON-RPC 2.0 and MCP have it."
+    return Frame("", answers=(_error(frame.message["id"], INVALID_REQUEST, text),) if asked else ())
+
+
+def _parsed(text: str) -> Any:
+    if text.count("[") + text.count("{") > DEEPEST and any(depth > DEEPEST for depth in _depths(text)):
+        raise RecursionError
+    return json.loads(text, parse_constant=_no_constant, parse_int=_whole)
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise OverflowError
+    return int(digits)
+
+
+def _no_constant(name: str) -> Any:
+    raise JSONDecodeError(f"{name} is no JSON", name, 0)
+
+
+def _unread(error: Exception) -> tuple[int, str]:
+    if isinstance(error, RecursionError):
+        return INVALID_REQUEST, f"This message is nested deeper than {DEEPEST} levels. Send it flatter."
+    if isinstance(error, JSONDecodeError):
+        where = f", at character {error.pos + 1}" if error.pos else ""
+        return PARSE_ERROR, f"This line is not JSON{where}. Send one JSON-RPC message on each line."
+    return INVALID_REQUEST, f"A number in this message has more than {MOST_DIGITS} digits. Send it as text."
+
+
+def _wrong(message: dict[str, Any]) -> tuple[int, str] | None:
+    """Say what is wrong with a request or a notification, or nothing."""
+    if message.get("jsonrpc") != "2.0":
+        return INVALID_REQUEST, 'A message must say "jsonrpc": "2.0".'
+    if not isinstance(message.get("method"), str):
+        return INVALID_REQUEST, "A request must name its method, as text."
+    ident = message.get("id", "")
+    if isinstance(ident, bool) or not isinstance(ident, int | str):
+        return INVALID_REQUEST, "An id must be text or a whole number."
+    if not isinstance(message.get("params", {}), dict | None):
+        return INVALID_PARAMS, "params must be a JSON object."
+    place = next(_broken(message, ""), None)
+    if place is not None:
+        return (
+            INVALID_PARAMS,
+            f"The text at {place or 'the top'} holds half a character (a lone surrogate). Send it whole.",
+        )
+    return None
+
+
+def _broken(value: Any, place: str) -> Iterator[str]:
+    """Yield the places of texts that no UTF-8 can hold; the id's is told as such, since it can be answered."""
+    if isinstance(value, str):
+        if SURROGATE.search(value):
+            yield place
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _broken(one, f"{place}.{index}")
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            inner = f"{place}.{name}".lstrip(".")
+            yield from _broken(name, place) if SURROGATE.search(name) else _broken(one, inner[:SHOWN])
+
+
+def _batch(messages: list[Any]) -> Iterator[str]:
+    """Refuse a batch: each of its requests by its id, and one without any as a whole."""
+    text = "Batches are not taken. Send each message on a line of its own."
+    asked = [one for one in messages if isinstance(one, dict) and "id" in one and "method" in one]
+    for one in asked:
+        yield _error(one["id"], INVALID_REQUEST, text)
+    if not asked:
+        yield _error(None, INVALID_REQUEST, text)
+
+
+def _mended(text: str, message: dict[str, Any]) -> str:
+    """Return an answer of the client's as it can be read: there is nobody to tell that it was not."""
+    if next(_broken(message, ""), None) is None:
+        return text
+    return SURROGATE.sub("\ufffd", json.dumps(message, ensure_ascii=False))
+
+
+def _error(ident: Any, code: int, text: str) -> str:
+    """Return an error under an id, which is given back as it came where it is a text or a number."""
+    kept = ident if isinstance(ident, str | int) or (isinstance(ident, float) and abs(ident) < float("inf")) else None
+    return json.dumps({"jsonrpc": "2.0", "id": kept, "error": {"code": code, "message": text}})
+
+
+def _found_id(text: str) -> Any:
+    """Return the id of a message that cannot be parsed: the value of its own `id`, of no object within it."""
+    depth, before = 0, ""
+    for match in WORD.finditer(text):
+        word = match[0]
+        if word in "{[":
+            depth += 1
+        elif word in "}]":
+            depth -= 1
+        elif depth == 1 and before == '"id"' and SCALAR.fullmatch(word):
+            return json.loads(word)
+        before = word if depth == 1 else ""
+    return None
+
+
+def _depths(text: str) -> Iterator[int]:
+    depth = 0
+    for match in WORD.finditer(text):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(match[0], 0)
+        yield depth
