@@ -71,6 +71,8 @@ def _call(words: list[str], handover: Handover | None) -> int:
     arguments.handover, arguments.words = handover, words[1:]
     if arguments.command == "doctor":
         arguments.checks = [check for name in CHECKS for check in importlib.import_module(name).CHECKS]
+    if arguments.command == "policy" and arguments.action == "explain":
+        arguments.checks = [importlib.import_module("mcp_server.doctor").check_humans]
     return int(importlib.import_module(COMMANDS[arguments.command][0]).run(arguments))
 
 

@@ -22,6 +22,7 @@ from core.rejections import Rejections
 from mcp_server.identity import READ, SCOPES, WRITE, Caller
 from mcp_server.keys import Keys, KeysUnavailable
 from mcp_server.oauth import Grant, Issuer, NotAccepted, Trust
+from mcp_server.open_requests import OpenRequests
 from mcp_server.sdk import Context
 from mcp_server.tokens import Tokens
 
@@ -113,24 +114,29 @@ async def open_verifier(access: Access, clock: Clock) -> AsyncIterator[Verifier]
 class Door:
     """Lets requests in that carry a token of somebody who may at least read, and says to others what it takes."""
 
-    def __init__(self, app: ASGIApp, verifier: Verifier, metadata: str, rejections: Rejections) -> None:
+    def __init__(
+        self, app: ASGIApp, verifier: Verifier, metadata: str, rejections: Rejections, requests: OpenRequests
+    ) -> None:
         self._app = app
         self._verifier = verifier
         self._metadata = metadata
         self._rejections = rejections
+        self._requests = requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request in, or answer it: 401, 403, or 503 while the issuer's keys cannot be read."""
-        answer = await self._admit(scope)
-        await (answer or self._app)(scope, receive, send)
+        token = _bearer_in(scope)
+        answer = await self._admit(token, scope)
+        if answer is not None:
+            await answer(scope, receive, send)
+        else:
+            await self._requests.run(self._app, token, scope, receive, send)
 
-    async def _admit(self, scope: Scope) -> Response | None:
-        given = Headers(scope=scope).getlist("authorization")
-        kind, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
-        if kind.lower() != "bearer" or not token.strip():
+    async def _admit(self, token: str, scope: Scope) -> Response | None:
+        if not token:
             return challenge(self._metadata)
         try:
-            user = await self._verifier.user_of(token.strip())
+            user = await self._verifier.user_of(token)
         except NotAccepted as refused:
             self._rejections.count("token_not_accepted")
             LOG.debug("token refused", why=refused.why)
@@ -142,6 +148,13 @@ class Door:
             return lacking(self._metadata, READ)
         scope["user"] = user
         return None
+
+
+def _bearer_in(scope: Scope) -> str:
+    """Return the token of a request; one that brings none, several or another kind has none."""
+    given = Headers(scope=scope).getlist("authorization")
+    kind, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    return token.strip() if kind.lower() == "bearer" else ""
 
 
 class Direct:

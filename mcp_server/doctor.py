@@ -1,7 +1,7 @@
 """What `vpsops doctor` looks at for MCP: tokens, the issuer's keys, whether Slack knows each configured human."""
 
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -64,7 +64,7 @@ async def check_humans(settings: Settings, clock: Clock) -> Sequence[Finding]:
     found: list[Finding] = []
     async with open_database(settings.database, clock, make=False) as database:
         accounts = AccountQuestions(database, clock)
-        for where, names in wanted.items():
+        for where, names in wanted:
             try:
                 answer = await accounts.find(names)
             except DirectoryUnavailableError as error:
@@ -73,14 +73,14 @@ async def check_humans(settings: Settings, clock: Clock) -> Sequence[Finding]:
     return found
 
 
-def humans_in(settings: Settings) -> Mapping[str, Names]:
-    """Return the humans that are configured, by where each is set; raises `ConfigurationError`."""
+def humans_in(settings: Settings) -> Sequence[tuple[str, Names]]:
+    """Return where each human is set that is configured, and their names; raises `ConfigurationError`."""
     actor = Actor(ActorKind.AGENT, "", human=settings.actor)
-    wanted = {"VPSOPS_ACTOR": names_of(actor)}
+    wanted = [("VPSOPS_ACTOR", names_of(actor))]
     for one in read_tokens(settings.http_tokens_file) if settings.http_tokens_file else ():
         caller = one.caller
-        wanted[caller.named_in] = names_of(replace(actor, human=caller.human, aliases=caller.aliases))
-    return {where: names for where, names in wanted.items() if names}
+        wanted.append((caller.named_in, names_of(replace(actor, human=caller.human, aliases=caller.aliases))))
+    return [(where, names) for where, names in dict.fromkeys(wanted) if names]
 
 
 def _human(where: str, names: Names, answer: Answer) -> Finding:

@@ -29,6 +29,7 @@ from mcp_server.humans import ActiveVerifier
 from mcp_server.identity import SCOPES
 from mcp_server.names import NameCheck
 from mcp_server.narrowing import reach_over
+from mcp_server.open_requests import OpenRequests
 from mcp_server.server import NAME, Options, build_server, changing_tools
 from mcp_server.sessions import IDLE_SECONDS, CallerBounds
 from mcp_server.shutdown import Shutdown
@@ -49,6 +50,7 @@ class McpHttp:
 
     routes: list[BaseRoute]
     endpoint: "Endpoint"
+    requests: OpenRequests
 
     def asgi(self, core: Core) -> Starlette:
         """Return the server as an application of its own, with a health."""
@@ -75,8 +77,24 @@ async def open_mcp(core: Core, site: Site, options: Options | None = None) -> As
     async with (
         open_verifier(site.access, core.clock) as verifier,
         open_server(server, site, with_active_humans(verifier, core), changing, shutdown) as served,
+        _watched(served.requests, core),
     ):
         yield served
+
+
+@asynccontextmanager
+async def _watched(requests: OpenRequests, core: Core) -> AsyncIterator[None]:
+    """Look at the tokens of open requests for as long as the block runs."""
+    failure: Exception | None = None
+    async with anyio.create_task_group() as group:
+        core.supervisor.start("open_requests", partial(requests.watch, core.clock), group=group)
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - raised below, outside the group, so that it stays itself
+            failure = error
+        group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 def with_active_humans(verifier: Verifier, core: Core) -> Verifier:
@@ -108,8 +126,9 @@ async def open_server(
         rejections = Rejections("mcp")
         bounded = CallerBounds(manager.handle_request, rejections)
         endpoint = Endpoint(bounded, shutdown or Shutdown())
-        doors = partial(_doors, endpoint, site, Doorway(verifier, changing, rejections))
-        yield McpHttp(_routes(doors, server, site, rejections), endpoint)
+        requests = OpenRequests(verifier.user_of)
+        doors = partial(_doors, endpoint, site, Doorway(verifier, changing, rejections, requests))
+        yield McpHttp(_routes(doors, server, site, rejections), endpoint, requests)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +138,7 @@ class Doorway:
     verifier: Verifier
     changing: frozenset[str]
     rejections: Rejections
+    requests: OpenRequests
 
 
 def _doors(endpoint: "Endpoint", site: Site, doorway: Doorway, metadata: str) -> ASGIApp:
@@ -126,7 +146,7 @@ def _doors(endpoint: "Endpoint", site: Site, doorway: Doorway, metadata: str) ->
     if not site.access.required:
         return Direct(endpoint)
     behind = StepUp(endpoint, doorway.changing, metadata)
-    return Door(behind, doorway.verifier, metadata, doorway.rejections)
+    return Door(behind, doorway.verifier, metadata, doorway.rejections, doorway.requests)
 
 
 def _routes(

@@ -9,6 +9,7 @@ from typing import Final
 
 from core.clock import Clock, SystemClock
 from core.errors import ConfigurationError
+from core.identifiers import slack_name
 from core.limits.tools import TOOLSETS
 from core.settings import load_settings
 from core.terminal import cell, columns, number, say
@@ -44,12 +45,11 @@ def _new_arguments(parser: argparse.ArgumentParser) -> None:
         " once. A second one of the same name stands beside the first: use it everywhere, then take the older one back."
     )
     parser.add_argument("name", metavar="NAME", help="whose token it is, such as ann-laptop: stands in every record")
-    parser.add_argument(
-        "--human",
-        required=True,
-        metavar="WHO",
-        help="the human behind it, by the e-mail address of their Slack profile, or slack: and their user id",
+    human = parser.add_mutually_exclusive_group(required=True)
+    human.add_argument(
+        "--human", metavar="WHO", help="the human behind it, by the e-mail address of their Slack profile"
     )
+    human.add_argument("--slack-user", metavar="ID", help="or by their Slack user id, such as U0ALICE")
     parser.add_argument(
         "--scope", action="append", choices=SCOPES, help=f"what it may do, also several; default: {READ}"
     )
@@ -104,13 +104,20 @@ def token_of(arguments: argparse.Namespace, clock: Clock) -> NewToken:
     expires = clock.now() + timedelta(days=arguments.days) if arguments.days else None
     return NewToken(
         subject=arguments.name,
-        human=arguments.human,
+        human=arguments.human or _slack_name(arguments.slack_user),
         scopes=tuple(dict.fromkeys(arguments.scope or (READ,))),
         groups=tuple(arguments.group or ()),
         toolsets=tuple(dict.fromkeys(arguments.toolset or ())),
         servers=tuple(arguments.server or ()),
         expires=expires,
     )
+
+
+def _slack_name(ident: str) -> str:
+    try:
+        return slack_name(ident)
+    except ValueError as error:
+        raise ConfigurationError(f"--slack-user: {error}.", hint="It ends the address of a person's profile.") from None
 
 
 def _list(arguments: argparse.Namespace) -> None:

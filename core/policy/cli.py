@@ -5,24 +5,30 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
+
+import anyio
 
 from core.changes.model import Actor, ActorKind, Decision, Ruling, Target
 from core.clock import SystemClock
 from core.errors import ConfigurationError
 from core.limits.load import load_limits
 from core.limits.model import Limits
+from core.logs import configure_logging
 from core.operations import OPERATIONS
 from core.operations.registry import Risk
 from core.policy import force_cli
 from core.policy.facts import BILLED, Facts
 from core.policy.fit import about_a_server, reach
+from core.policy.humans import human_named, unresolved, with_account
 from core.policy.load import load_policy
 from core.policy.model import Heard, Policy, Rule, short_version
 from core.policy.written import near
 from core.settings import Settings, load_settings
+from core.terminal import cell
 
 SOME_CHANNEL = "C0APPROVALS"  # stands for the approval channel where --slack asks what one would change
 T = TypeVar("T")
@@ -47,7 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add = explain.add_argument
     add("--as", dest="actor", required=True, metavar="KIND[:ID]", help="person or agent, with an id")
-    add("--human", default="", metavar="ID", help="the human behind an agent; unknown when left out")
+    add(
+        "--human",
+        default="",
+        metavar="WHO",
+        help="the human behind an agent, by e-mail address or slack:U…; unknown when left out",
+    )
     add("--group", action="append", default=[], help="a group the actor is in; may be repeated; unknown when left out")
     add("--operation", required=True, metavar="NAME", help=f"one of {', '.join(OPERATIONS)}")
     add("--server", default="", metavar="NAME", help="the hostname it is about; unknown when left out")
@@ -73,9 +84,21 @@ def run(arguments: argparse.Namespace) -> int:
         limits = load_limits(settings).described()
         _say_some(f"limits: {'; '.join(limits)}." if limits else "")
         return 0
-    facts, settings = facts_of(arguments), with_slack(load_settings(), arguments.slack)
-    _say(explained(load_policy(settings), facts))
-    _say_some(limited(load_limits(settings), facts))
+    settings = load_settings()
+    configure_logging(settings)
+    return anyio.run(_explain, arguments, settings)
+
+
+async def _explain(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Say what is decided, and which humans are nobody's account, so that nothing of theirs is even decided."""
+    facts, clock = facts_of(arguments), SystemClock()
+    actor, human = await with_account(facts.actor, settings, clock)
+    facts, chosen = replace(facts, actor=actor), with_slack(settings, arguments.slack)
+    _say(explained(load_policy(chosen), facts))
+    for line in (limited(load_limits(chosen), facts), human):
+        _say_some(line)
+    for line in await unresolved(settings, getattr(arguments, "checks", ()), clock):
+        _say(cell(line, 600))
     return 0
 
 
@@ -151,7 +174,7 @@ def actor_of(arguments: argparse.Namespace) -> Actor:
     kind, _, ident = arguments.actor.partition(":")
     if kind not in {"person", "agent"}:
         raise ConfigurationError(f"--as {kind} is neither person nor agent.", hint="For example --as agent:ci.")
-    human = arguments.human or (ident if kind == "person" else "")
+    human = human_named(arguments.human) if arguments.human else ident if kind == "person" else ""
     return Actor(ActorKind(kind), ident or kind, human=human, groups=tuple(arguments.group))
 
 

@@ -52,6 +52,20 @@ def test_a_new_token_is_admitted_and_kept_from_others(path: Path, capsys: pytest
     assert caller.scopes == {"vps:read", "vps:write"}
 
 
+@pytest.mark.requirement("token-command")
+def test_a_human_is_named_by_slack_user_too(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By an id that is declared as one; both ways at once, and a word that is no id, are refused."""
+    assert vpsops.main(["token", "new", "ann-laptop", "--slack-user", "U0ANN00"]) == GOOD
+    (entry,) = tomllib.loads(path.read_text(encoding="utf-8"))["token"]
+    assert entry["slack_user"] == "U0ANN00"
+    assert "human" not in entry
+    assert vpsops.main(["token", "new", "ann-tablet", "--slack-user", "ann"]) == USAGE
+    assert "a Slack user id begins with U or W" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as both:
+        vpsops.main(["token", "new", "ann-tablet", *ANN, "--slack-user", "U0ANN00"])
+    assert both.value.code == USAGE
+
+
 def test_all_that_can_be_said_of_a_token_is_written(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And shown by `list`, which shows no hash."""
     said = ("--scope", "vps:read", "--server", "web*", "--toolset", "servers", "--group", "ops", "--days", "30")

@@ -1,0 +1,93 @@
+"""`policy explain` and `doctor` say of each human that is named whose account it is, or that it is nobody's."""
+
+from pathlib import Path
+
+import pytest
+
+import vpsops
+from core import exits
+from core.changes.model import Actor, ActorKind
+from core.findings import Level
+from core.policy.humans import human_named, unresolved, with_account
+from mcp_server.doctor import check_humans
+from tests.adversary.test_behind_agents import SCENE
+from tests.fakes.slack_bot import stage
+from tests.harness.virtual_time import VirtualClock
+
+EXPLAIN = ("policy", "explain", "--as", "agent", "--operation", "stop", "--server", "web01")
+NAMED = {
+    "alice@acme.example": "the account U0ALICE",
+    " Alice@ACME.example": "the account U0ALICE",
+    "slack:U0ALICE": "the account U0ALICE",
+    "alcie@acme.example": "nobody: Slack knows no active account by that name",
+    "slack:U0NONE": "nobody: Slack knows no account U0NONE",
+    "gus@acme.example": "nobody: that account is a guest's",
+    "slack:U0LEFT": "nobody: that account is deactivated",
+    "eve@rival.example": "nobody: ",
+    "local:alice": "nobody's account in Slack",
+}
+TOKENS = {"human": {"typo": "alcie@acme.example", "good": "carol@acme.example"}, "slack_user": {"left": "U0LEFT"}}
+
+
+def written() -> str:
+    """Return a file of tokens of people who are there, and who are not."""
+    lines = [
+        f'[[token]]\nsha256 = "{number:064}"\nsubject = "{subject}"\n{key} = "{who}"\nscopes = ["vps:read"]\n'
+        for number, (key, subject, who) in enumerate((k, s, w) for k, named in TOKENS.items() for s, w in named.items())
+    ]
+    return "\n".join(lines)
+
+
+@pytest.mark.requirement("nobody-is-named")
+async def test_each_named_human_is_looked_up(tmp_path: Path) -> None:
+    """One that is given with --human, and all that are configured; both commands say the same of them."""
+    (tmp_path / "tokens.toml").write_text(written(), encoding="utf-8")
+    more = {"actor": "slack:U0GUEST", "http_tokens_file": tmp_path / "tokens.toml"}
+    async with stage(tmp_path, SCENE) as world, world.bot():
+        settings, clock = world.settings.model_copy(update=more), VirtualClock()
+        for name, words in NAMED.items():
+            agent = Actor(ActorKind.AGENT, "ci", human=human_named(name))
+            known, said = await with_account(agent, settings, clock)
+            assert words in said, name
+            assert ("refused" in said) != bool(known.account)
+        lines = await unresolved(settings, [check_humans], clock)
+        found = await check_humans(settings, clock)
+    assert [line.split(" is nobody")[0] for line in lines] == [
+        "humans: slack:U0GUEST, set in VPSOPS_ACTOR,",
+        "humans: alcie@acme.example, set in the token of typo in VPSOPS_HTTP_TOKENS_FILE,",
+        "humans: slack:U0LEFT, set in the token of left in VPSOPS_HTTP_TOKENS_FILE,",
+    ]
+    assert [one.level for one in found] == [Level.FAIL, Level.FAIL, Level.OK, Level.FAIL]
+
+
+@pytest.mark.requirement("nobody-is-named")
+async def test_what_cannot_be_looked_up_is_said(tmp_path: Path) -> None:
+    """Without a bot on this database nobody can tell; the decision is explained all the same."""
+    async with stage(tmp_path, SCENE) as world:
+        actor = Actor(ActorKind.AGENT, "ci", human="alice@acme.example")
+        known, said = await with_account(actor, world.settings, VirtualClock())
+        lines = await unresolved(
+            world.settings.model_copy(update={"actor": actor.human}), [check_humans], VirtualClock()
+        )
+    assert known == actor
+    assert "not looked up. No Slack bot is running on this database" in said
+    assert "No Slack bot is running on this database" in lines[0]
+
+
+@pytest.mark.requirement("nobody-is-named")
+@pytest.mark.parametrize("name", ["U0ALICE", "alice", "slack:alice", "alice@", "a@b"])
+def test_a_word_that_names_nobody_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A shape is no identity; what is written wrong is said with the name."""
+    assert vpsops.main([*EXPLAIN, "--human", name]) == exits.USAGE
+    assert f"--human '{name}'" in capsys.readouterr().err
+
+
+@pytest.mark.requirement("nobody-is-named")
+def test_without_slack_it_is_said_how_much_is_known(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is looked up, and a yes is the client's word."""
+    for name in ("VPSOPS_CONFIG", "VPSOPS_APPROVAL_CHANNEL"):
+        monkeypatch.delenv(name, raising=False)
+    assert vpsops.main([*EXPLAIN, "--human", "alice@acme.example"]) == exits.GOOD
+    assert "human alice@acme.example: not looked up, since there is no Slack here" in capsys.readouterr().out
