@@ -15,14 +15,16 @@ from core import audit
 from core.audit import GENESIS, Fault, Record, Walk
 from core.audit_export import MAX_LINE, begin_line, end_line, record_line, verify_lines
 from core.audit_view import Filter, told
+from core.changes.discrepancies import Discrepancy, discrepancies
 from core.errors import InvalidInput
 from core.storage import Database, signals
 from core.storage.tables import AUDIT
-from core.terminal import look, number, say
+from core.terminal import cell, look, number, say
 
 PAGE: Final = 500
 MAX_TAIL: Final = 10_000
 MAX_FAULTS: Final = 100
+MAX_FAULT: Final = 300
 MOST_SEARCHED: Final = 20_000
 """Records that one command looks through for a server's or a person's: about a second of work."""
 FOLLOW_SECONDS: Final = 5.0
@@ -69,9 +71,11 @@ def _tail_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _verify_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Verify the trail in the database, or an export in FILE. Exit code 0: whole; 1: not, and each fault is told"
-        " with the record's number. Whoever can write to the database could rewrite the whole chain: keep the head that"
-        " a verification prints elsewhere, and give it to later ones with --noted."
+        "Verify the trail in the database, and the rows of changes against it: sends without their approval, rows that"
+        " were altered behind it, a trail that was cut under its rows. With FILE verify an export, records alone. Exit"
+        " code 0: whole; 1: not, and each fault is told with the record's number or the change's id. Whoever can write"
+        " to the database could rewrite the whole chain: keep the head that a verification prints elsewhere, and give"
+        " it to later ones with --noted."
     )
     parser.add_argument("file", nargs="?", metavar="FILE", help="an export; - is standard input")
     parser.add_argument("--noted", type=_noted, metavar="NUMBER:HASH", help="a head that was noted earlier")
@@ -188,6 +192,8 @@ async def _verify_in(walk: Walk, database: Database) -> int:
         for record in records:
             report.add(walk.step(record))
     report.add(walk.end(head))
+    async for discrepancy in discrepancies(database):
+        report.add_row(discrepancy)
     return report.close(walk)
 
 
@@ -210,21 +216,37 @@ class Report:
 
     def __init__(self) -> None:
         self._count = 0
+        self._rows: set[str] = set()
+        self._told = 0
 
     def add(self, faults: Iterable[Fault]) -> None:
         """Tell some faults."""
         for fault in faults:
             self._count += 1
-            if self._count <= MAX_FAULTS:
-                say(fault.what)
+            self._tell(fault.what)
+
+    def add_row(self, discrepancy: Discrepancy) -> None:
+        """Tell what is wrong with a change's row."""
+        self._rows.add(discrepancy.change_id)
+        self._tell(cell(discrepancy, MAX_FAULT))
+
+    def _tell(self, what: str) -> None:
+        self._told += 1
+        if self._told <= MAX_FAULTS:
+            say(what)
 
     def close(self, walk: Walk) -> int:
         """Tell the verdict and return its exit code."""
-        if self._count > MAX_FAULTS:
-            say(f"and {self._count - MAX_FAULTS} more")
+        if self._told > MAX_FAULTS:
+            say(f"and {self._told - MAX_FAULTS} more")
         if self._count:
             faults = "one fault" if self._count == 1 else f"{self._count} faults"
             say(f"The trail is not whole: {faults} up to record {walk.seq}.")
+            return BROKEN
+        if self._rows:
+            changes = "one change" if len(self._rows) == 1 else f"{len(self._rows)} changes"
+            say(f"The trail is whole up to record {walk.seq}, but does not carry {changes} as the database has it.")
+            say("Nothing is sent of what it does not carry. Find out who could write to the database.")
             return BROKEN
         say(f"The trail is whole up to record {walk.seq}. Its head to note: {walk.seq}:{walk.hash}")
         return WHOLE

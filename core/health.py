@@ -14,6 +14,7 @@ from core.audit import GENESIS, Walk
 from core.audit_cli import pages
 from core.changes import store
 from core.changes.claims import AFTER_HOLD, runnable
+from core.changes.discrepancies import discrepancies
 from core.changes.model import State
 from core.changes.outbox import QUIET
 from core.clock import Clock
@@ -31,6 +32,8 @@ SLOW_SECONDS: Final = 60.0
 NOT_FOR_FILES: Final = frozenset({"proc", "sysfs", "cgroup", "cgroup2", "devpts", "securityfs"})
 """Where even root makes no files, though the rights say so."""
 SHOWN: Final = 5
+MOST_COMPARED: Final = 1000
+WRITTEN: Final = "Run vpsops audit verify, and find out who could write to the database"
 RUNS: Final = "changes to run"
 QUEUES: Final = (
     (RUNS, CHANGES.c.updated_at, CHANGES.c.state == State.APPROVED.value),
@@ -245,8 +248,22 @@ async def look_at_trail(database: Database, _: Settings) -> Sequence[Finding]:
     faults += walk.end(head)
     if faults:
         what = f"{len(faults)} faults in the trail, the first: {faults[0].what}"
-        return [fail("audit", what, "Run vpsops audit verify, and find out who could write to the database")]
-    return [ok("audit", f"the trail is whole up to record {walk.seq}")]
+        return [fail("audit", what, WRITTEN)]
+    return [await _compared(database) or ok("audit", f"the trail is whole up to record {walk.seq}")]
+
+
+async def _compared(database: Database) -> Finding | None:
+    """Say which changes are not as the trail has them."""
+    ids: dict[str, str] = {}
+    async for discrepancy in discrepancies(database):
+        ids.setdefault(discrepancy.change_id, discrepancy.what)
+        if len(ids) > MOST_COMPARED:
+            break
+    if not ids:
+        return None
+    first = next(iter(ids))
+    more = f", and {min(len(ids) - 1, MOST_COMPARED)} more" if len(ids) > 1 else ""
+    return fail("audit", f"the trail does not carry {first}: {ids[first]}{more}", WRITTEN)
 
 
 def listed(names: Sequence[str]) -> str:

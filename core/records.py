@@ -81,7 +81,7 @@ def not_allowed(change_id: str, actor: Actor, team: str, error: VpsopsError) -> 
     return {**about, "team": team} if team else about
 
 
-def _needed(ruling: Ruling) -> dict[str, Any]:
+def needed(ruling: Ruling) -> dict[str, Any]:
     """Return the votes that a ruling asks for, and among whom each voter must be: one list of names for each rule."""
     if ruling.decision is not Decision.APPROVE:
         return {}
@@ -104,6 +104,6 @@ def requested(request: Request, seen: Preview, ruling: Ruling) -> dict[str, Any]
         "decision": ruling.decision.value,
         "rules": list(ruling.rules),
         "policy": ruling.policy,
-        **_needed(ruling),
+        **needed(ruling),
         "digest": seen.digest(ruling.policy),
     }

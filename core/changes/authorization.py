@@ -4,7 +4,7 @@ An approval is records in the trail, not a word in a row: the runner counts them
 `sending`, and `vpsops audit verify` compares every row with them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,8 +13,9 @@ from sqlalchemy.engine import Connection
 
 from core import audit
 from core.audit import Record
-from core.changes.model import Actor, ActorKind, Change, Decision, Json, State, Verdict
+from core.changes.model import Actor, ActorKind, Change, Decision, Json, Ruling, State, Verdict, digest_of
 from core.errors import VpsopsError
+from core.records import needed
 from core.storage.tables import AUDIT
 
 MOST_RECORDS: Final = 1000
@@ -73,13 +74,60 @@ def _unlinked(connection: Connection, records: Sequence[Record]) -> Record | Non
 def check_authorized(connection: Connection, change: Change) -> None:
     """Raise `UnauthorizedError` unless the audit trail carries what a change needs before it is sent."""
     trail = read_trail(connection, change.id)
-    why = missing_authorization(change, trail) or _other_state(change, trail)
+    why = missing_authorization(change, trail) or next(row_differences(change, trail), "")
     if why:
         raise UnauthorizedError(why)
 
 
-def _other_state(change: Change, trail: Trail) -> str:
-    return "" if trail.state == change.state.value else f"by the audit trail it is {trail.state.replace('_', ' ')}"
+def row_differences(change: Change, trail: Trail) -> Iterator[str]:
+    """Yield what the row of a change says otherwise than its trail; what no record holds is not compared."""
+    if trail.state != change.state.value:
+        yield f"by the audit trail it is {trail.state.replace('_', ' ')}, and its row says {change.state.value}"
+    request = trail.request or {}
+    if "digest" in request and request["digest"] != _digest(change):
+        yield "its row is not about what was shown and agreed to"
+    if "actor" in request and _known_as(_actor(request.get("actor"))) != _known_as(change.actor):
+        yield "its row has another asker than its request"
+    for name, own in _row(change).items():
+        if name in request and request[name] != own:
+            yield f"its row has another {NAMES.get(name, name)} than its request"
+    voted = {(str(_actor(body.get("by")).id), str(body["verdict"])) for body in trail.bodies if "verdict" in body}
+    rows = {(vote.voter.id, vote.verdict.value) for vote in change.votes}
+    if rows - voted:
+        yield f"it has votes that the audit trail does not hold, by {', '.join(sorted(one for one, _ in rows - voted))}"
+    if voted - rows:
+        yield f"votes of the audit trail are gone from it, by {', '.join(sorted(one for one, _ in voted - rows))}"
+
+
+NAMES: Final = {"approvers": "list of approvers", "votes": "number of votes", "team": "workspace"}
+
+
+def _row(change: Change) -> Mapping[str, Json]:
+    """Return what the row of a change says, as the record of its request has it."""
+    ruling, origin, target = change.ruling, change.origin, change.target
+    kept = audit.redacted({"arguments": dict(change.arguments)})
+    return {
+        **kept,
+        **needed(ruling),
+        "origin": origin.front,
+        "team": origin.team,
+        "operation": change.operation,
+        "target": {"id": target.id, "hostname": target.hostname, "state": target.state},
+        "cost": change.cost,
+        "decision": ruling.decision.value,
+        "rules": list(ruling.rules),
+        "policy": ruling.policy,
+    }
+
+
+def _known_as(actor: Actor) -> tuple[str, ...]:
+    return (actor.kind.value, actor.id, actor.name, actor.human, actor.account)
+
+
+def _digest(change: Change) -> str:
+    """Return the digest of what a row says would run; another text where its own column says otherwise."""
+    own = digest_of(change.operation, change.arguments, change.target, [change.cost], change.ruling.policy)
+    return own if own == change.digest else ""
 
 
 def missing_authorization(change: Change, trail: Trail) -> str:
@@ -91,13 +139,24 @@ def missing_authorization(change: Change, trail: Trail) -> str:
         return "the audit trail holds the request for something else"
     if request.get("decision") != change.ruling.decision.value:
         return f"its rule asked for {request.get('decision')}, and its row says {change.ruling.decision.value}"
-    match change.ruling.decision:
-        case Decision.ALLOW:
+    return missing_approval(trail, change.ruling)
+
+
+def missing_approval(trail: Trail, ruling: Ruling | None = None) -> str:
+    """Say what a trail lacks of the approval that its own request asks for; empty where it lacks nothing.
+
+    `ruling` stands for what records of earlier versions do not hold: how many votes, and among whom.
+    """
+    request = trail.request
+    if request is None:
+        return "the audit trail holds no request for it"
+    match request.get("decision"):
+        case Decision.ALLOW.value:
             return ""
-        case Decision.CONFIRM:
+        case Decision.CONFIRM.value:
             return _missing_confirmation(request, trail)
-        case Decision.APPROVE:
-            return _missing_votes(change, request, trail)
+        case Decision.APPROVE.value:
+            return _missing_votes(ruling or Ruling(Decision.APPROVE, votes=1), request, trail)
         case _:
             return "its rule denied it"
 
@@ -108,7 +167,7 @@ def _missing_confirmation(request: Mapping[str, Json], trail: Trail) -> str:
     return "" if any(one.same_human(asker) for one in said) else "the audit trail holds no confirmation by its human"
 
 
-def _missing_votes(change: Change, request: Mapping[str, Json], trail: Trail) -> str:
+def _missing_votes(ruling: Ruling, request: Mapping[str, Json], trail: Trail) -> str:
     votes = [body for body in trail.bodies if "verdict" in body]
     if any(vote["verdict"] != Verdict.APPROVE.value for vote in votes):
         return "the audit trail holds a denial"
@@ -117,20 +176,18 @@ def _missing_votes(change: Change, request: Mapping[str, Json], trail: Trail) ->
         voter = _actor(vote.get("by"))
         own = voter.same_human(asker) or (bool(asker.account) and asker.account in {voter.account, voter.id})
         repeated = any(voter.same_human(before) for before in voters)
-        if voter.kind is ActorKind.PERSON and not own and not repeated and _is_eligible(change, request, vote):
+        if voter.kind is ActorKind.PERSON and not own and not repeated and _is_eligible(ruling, request, vote):
             voters.append(voter)
-    needed = max(int(request.get("votes", change.ruling.votes)), 1)
+    needed = max(int(request.get("votes", ruling.votes)), 1)
     return "" if len(voters) >= needed else f"the audit trail holds {len(voters)} of the {needed} votes it needs"
 
 
-def _is_eligible(change: Change, request: Mapping[str, Json], vote: Mapping[str, Json]) -> bool:
+def _is_eligible(ruling: Ruling, request: Mapping[str, Json], vote: Mapping[str, Json]) -> bool:
     """Say whether a voter was found among the approvers of each rule; earlier versions recorded no names for that."""
     if "among" not in vote:
         return True
     named = set(vote["among"])
-    own = [
-        [*one.people, *one.groups, *one.channels] for one in change.ruling.requirements or (change.ruling.approvers,)
-    ]
+    own = [[*one.people, *one.groups, *one.channels] for one in ruling.requirements or (ruling.approvers,)]
     return all(not named.isdisjoint(names) for names in request.get("approvers", own))
 
 

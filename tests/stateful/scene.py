@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from core import audit
 from core.changes import store
+from core.changes.discrepancies import discrepancies
 from core.changes.model import Change, Decision, Ruling, State
 from core.changes.preview import preview
 from core.operations import OPERATIONS
@@ -146,6 +147,10 @@ class Scene:
         assert done <= self.effects() <= done + asked
         chain = self.observer.database.read(lambda c: list(audit.verify(audit.read(c, limit=100_000), audit.head(c))))
         assert self.call(chain) == []
+        assert self.call(self._discrepancies()) == []
+
+    async def _discrepancies(self) -> list[str]:
+        return [str(one) async for one in discrepancies(self.observer.database)]
 
 
 def _moving(connection: Connection) -> int:

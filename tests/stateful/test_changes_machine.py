@@ -16,6 +16,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from core import audit
 from core.app import Core, open_core
+from core.changes.discrepancies import discrepancies
 from core.changes.model import Actor, ActorKind, Origin, State, Verdict
 from core.errors import NotAllowed, StaleChange
 from core.requests import Held, Refused, Request
@@ -240,6 +241,10 @@ class Changes(RuleBasedStateMachine):
             self.core.database.read, lambda c: list(audit.verify(audit.read(c, limit=100_000), audit.head(c)))
         )
         assert faults == []
+        assert self.portal.call(self._discrepancies) == []
+
+    async def _discrepancies(self) -> list[str]:
+        return [str(one) async for one in discrepancies(self.core.database)]
 
 
 Changes.TestCase.settings = settings(

@@ -19,7 +19,7 @@ from tests.unit.storage.samples import BEN, CHANGE, NOW, VOTE
 
 AGENT = Actor(ActorKind.AGENT, "claude", "Claude", human="cem@example.com")
 HOSTILE = "up\x1b[2J\x07\u202e\n#99  forged " + "x" * 1000
-WEB = replace(CHANGE, version=1)
+WEB = replace(CHANGE, version=1, arguments={"server": "srv-1", "ssh_keys": ["ssh-ed25519 AAAA"]})
 DB = replace(
     WEB,
     id="chg_000000000002",
@@ -53,8 +53,8 @@ def requested(change: Change) -> dict[str, object]:
     return {
         "actor": person(change.actor),
         "operation": change.operation,
-        "target": {"id": change.target.id, "hostname": change.target.hostname},
-        "arguments": {"ssh_keys": ["ssh-ed25519 AAAA"]},
+        "target": {"id": change.target.id, "hostname": change.target.hostname, "state": change.target.state},
+        "arguments": dict(change.arguments),
         "reason": change.reason,
         "decision": change.ruling.decision.value,
         "rules": list(change.ruling.rules),

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 import vpsops
-from core import doctor, exits
+from core import audit, doctor, exits
 from core.changes import outbox
 from core.clock import Clock
 from core.doctor import check_policy, check_provider, check_settings, examine
@@ -80,6 +80,7 @@ def test_what_needs_somebody_is_a_warning(stored: str, capsys: pytest.CaptureFix
 
     def trouble(connection: Connection) -> None:
         connection.execute(sa.update(CHANGES).where(CHANGES.c.id == WEB.id).values(state="needs_person"))
+        audit.append(connection, STAMP, "needs_person", WEB.id, {"state": "needs_person"})
         outbox.put(connection, "dead", "card", {}, WEB.created_at)
         connection.execute(
             sa.update(OUTBOX).where(OUTBOX.c.topic == "dead").values(state="dead", error="channel_not_found\x1b[2J")

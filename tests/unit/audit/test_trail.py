@@ -14,10 +14,11 @@ from core.storage.tables import AUDIT, AUDIT_HEAD
 from tests.fakes.clock import FakeClock
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
-from tests.unit.audit.conftest import RECORDS, Cli, change_database, happen
+from tests.unit.audit.conftest import DB, RECORDS, WEB, Cli, change_database, happen
 
 BOUND = PATIENCE_SECONDS
 TOGETHER = 50
+CUT = ", and it is newer than the trail's head: the trail was cut"
 Tamper = Callable[[Connection], object]
 
 
@@ -105,6 +106,8 @@ def test_a_trail_that_is_not_whole_ends_with_one(stored: str, cli: Cli) -> None:
         "record 3 was altered",
         "record 6 is missing at the end: the head says 6",
         "record 2 is missing",
+        f"{WEB.id}: record 3 of it is not as it was written, so its row could not be compared",
+        f"{DB.id}: its row is held, and the trail does not hold its request{CUT}",
         "The trail is not whole: 3 faults up to record 5.",
     ]
 
