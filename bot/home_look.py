@@ -133,7 +133,7 @@ async def _fleet(parts: Parts, asking: Asking) -> Fleet:
         servers = await parts.homes.shelf.servers(parts.core.clock, lambda: all_servers(gate, request))
     except VpsopsError as error:
         return Fleet(trouble=f"The provider cannot be read just now: {error}")
-    return Fleet(servers, "" if servers.complete else "The provider's list is not complete, so some may be missing.")
+    return Fleet(servers, f"The provider's list is not complete: {servers.lack}." if servers.lack else "")
 
 
 def _shown(own: Sequence[Change], others: Waiting) -> list[Change]:

@@ -13,11 +13,13 @@ from bot.parts import Asking, Parts, catalogue, request_of
 from core.changes import listing
 from core.changes.listing import Wanted
 from core.errors import VpsopsError
-from core.reads import all_servers
+from core.prices import monthly, sums_of
+from core.reads import all_servers, in_full
 from core.wayscloud.models import Plan, Server
 
 LATELY: Final = timedelta(hours=24)
 SHOWN: Final = 8
+READ_IN_FULL: Final = 40
 
 
 async def report(parts: Parts, asking: Asking, *, everyone: bool) -> Post:
@@ -48,8 +50,22 @@ async def _fleet(parts: Parts, asking: Asking, *, priced: bool) -> Fleet:
         servers = await all_servers(parts.core.gate, await request_of(parts, asking, "list", {}))
     except VpsopsError as error:
         return Fleet(problem=f"{error.message} ({error.error_id})")
-    costs = costs_of(servers, await _plans(parts, asking, servers)) if priced else None
-    return Fleet(Counter(one.state for one in servers), costs, complete=servers.complete)
+    known = await _with_details(parts, asking, servers)
+    costs = costs_of(known, await _plans(parts, asking, known)) if priced else None
+    return Fleet(Counter(one.state for one in known), costs, lack=servers.lack)
+
+
+async def _with_details(parts: Parts, asking: Asking, servers: Sequence[Server]) -> Sequence[Server]:
+    """Return servers with what the list leaves out of them, of some at most: their price, and whether they run."""
+    try:
+        request = await request_of(parts, asking, "get", {})
+        return await in_full(parts.core.gate, request, servers, READ_IN_FULL, _is_bare)
+    except VpsopsError:
+        return servers
+
+
+def _is_bare(server: Server) -> bool:
+    return server.power_unknown or (server.monthly_price is None and not server.plan)
 
 
 async def _plans(parts: Parts, asking: Asking, servers: Sequence[Server]) -> Sequence[Plan]:
@@ -65,14 +81,6 @@ async def _plans(parts: Parts, asking: Asking, servers: Sequence[Server]) -> Seq
 def costs_of(servers: Sequence[Server], plans: Sequence[Plan]) -> Costs:
     """Add up what a month costs, by currency, and count the servers whose price nobody tells; pure."""
     by_code: Mapping[str, Plan] = {plan.code.lower(): plan for plan in plans}
-    sums: dict[str, float] = {}
-    unknown = 0
-    for server in servers:
-        plan = by_code.get((server.plan or "").lower())
-        priced = server if server.monthly_price is not None else plan
-        if priced is None or priced.monthly_price is None:
-            unknown += 1
-        else:
-            currency = priced.currency or ""
-            sums[currency] = sums.get(currency, 0.0) + priced.monthly_price
-    return Costs(sums, unknown)
+    prices = [monthly(server, by_code.get((server.plan or "").lower())) for server in servers]
+    known = [price for price in prices if price is not None]
+    return Costs(sums_of(known), len(prices) - len(known), sum(not price.currency for price in known))

@@ -41,9 +41,13 @@ class InvalidInput(VpsopsError):  # noqa: N818 - named for what the caller reads
 class UnknownServer(InvalidInput):
     """No server matches; `nearest` holds the closest hostnames, best first."""
 
-    def __init__(self, text: str, nearest: Sequence[str]) -> None:
+    def __init__(self, text: str, nearest: Sequence[str], lack: str = "") -> None:
         hint = f"Did you mean {', '.join(nearest)}?" if nearest else "List the servers to see what there is."
-        super().__init__(f"There is no server called '{text}'.", hint=hint)
+        message = f"There is no server called '{text}'."
+        if lack:
+            message = f"No server called '{text}' can be seen: {lack}."
+            hint = f"{hint} Name it by its hostname in full."
+        super().__init__(message, hint=hint)
         self.nearest = tuple(nearest)
 
 

@@ -30,9 +30,10 @@ from core.limits.ledger import LimitReached
 from core.limits.look import look
 from core.limits.model import Account, Exceeded, Limits
 from core.limits.reach import Sight
-from core.operations import Operation
+from core.operations import OPERATIONS, Operation
 from core.operations.refs import find_server
 from core.operations.registry import Arguments, ServerArguments
+from core.operations.servers import ListArguments
 from core.pause import AgentsPaused, Flip, Pause
 from core.policy import Policy
 from core.policy.force import PolicyInForce
@@ -40,12 +41,14 @@ from core.records import asked_for, clean_actor, clean_request, not_allowed, req
 from core.redaction import Redactor
 from core.refusals import Identified, identify, paused_refusal, refusal_of
 from core.requests import Done, Outcome, Refused, Request, outcome_of
+from core.server_lists import list_servers
 from core.storage.database import Database
 from core.storage.tables import CHANGES
-from core.submission import checked, facts, new_change, operation_named
+from core.submission import checked, facts, new_change, operation_named, with_warning
 from core.timing import Timing
 from core.votes import Votes, Word
 from core.wayscloud.client import Wayscloud
+from core.wayscloud.models import Server
 from core.workspaces import Workspaces
 
 LOG = structlog.get_logger(__name__)
@@ -111,7 +114,7 @@ class Gate:
     async def _decide_by(self, policy: Policy, operation: Operation, identified: Identified, seen: Preview) -> Outcome:
         request, now = identified.request, self.clock.now()
         ruling = policy.decide(facts(operation, request, seen.target, seen.monthly, now))
-        ruling = self.workspaces.ruling_of(ruling, request.origin.team)
+        ruling = with_warning(self.workspaces.ruling_of(ruling, request.origin.team), seen)
         refusal = refusal_of(ruling, identified)
         if refusal is not None:
             await self._audit_refusal(request, seen, ruling, refusal)
@@ -144,7 +147,14 @@ class Gate:
                 hint=f"Rules: {', '.join(ruling.rules) or 'none matched'}.",
             )
             return await self._on_record(request, refusal, {"rules": list(ruling.rules), "policy": ruling.policy})
+        if isinstance(arguments, ListArguments):
+            return Done(result=await list_servers(api, arguments, partial(self._may_show, request)))
         return Done(result=await operation.run(api, arguments, None))
+
+    async def _may_show(self, request: Request, server: Server) -> bool:
+        """Say whether the policy lets somebody see a server in full."""
+        about = facts(OPERATIONS["get"], request, target_of(server), None, self.clock.now())
+        return self.policy.latest().decide(about).decision is Decision.ALLOW
 
     async def _audit_refusal(self, request: Request, seen: Preview, ruling: Ruling, refusal: Refused) -> None:
         body = {**requested(request, seen, ruling), "why": refusal.reason}

@@ -1,20 +1,15 @@
 """Reads beside the registry's: what the policy lets somebody see, without another call to the provider."""
 
-from collections.abc import Sequence
-
-import anyio
+from collections.abc import Callable, Sequence
 
 from core.changes.model import Decision, Target
 from core.changes.preview import target_of
 from core.errors import NotAllowed
 from core.gate import Gate
 from core.requests import Request
+from core.server_lists import read_in_full
 from core.submission import facts, operation_named
-from core.timing import DETAIL_SECONDS
-from core.wayscloud.errors import WayscloudError
 from core.wayscloud.models import Listing, Server
-
-AT_ONCE = 4
 
 
 def may_read(gate: Gate, request: Request, target: Target | None = None) -> bool:
@@ -44,27 +39,24 @@ async def all_servers(gate: Gate, request: Request) -> Listing[Server]:
     return await gate.api.list_servers()
 
 
-async def in_full(gate: Gate, request: Request, servers: Sequence[Server], most: int) -> list[Server]:
-    """Return servers with those read in full that the list tells no plan of, `most` of them at most.
+async def in_full(
+    gate: Gate, request: Request, servers: Sequence[Server], most: int, lacks: Callable[[Server], bool] | None = None
+) -> list[Server]:
+    """Return servers with those read in full of which a fact is missing, `most` of them at most.
 
     The documented list carries little more than name, state and address. One that cannot be read soon, or that
     the policy or their rate keeps from whoever asks, stays as it was.
     """
+    lacks = lacks or is_bare
     known = {one.id: one for one in servers}
-    bare = [one for one in servers if one.plan is None and may_read(gate, request, target_of(one))]
-    limiter = anyio.CapacityLimiter(AT_ONCE)
+    bare = [one for one in servers if lacks(one) and may_read(gate, request, target_of(one))]
 
-    async def read(ident: str) -> None:
-        async with limiter:
-            if await gate.admit(request) is not None:
-                return
-            try:
-                known[ident] = await gate.api.get_server(ident)
-            except WayscloudError:
-                return
+    async def may(_: Server) -> bool:
+        return await gate.admit(request) is None
 
-    with anyio.move_on_after(DETAIL_SECONDS):
-        async with anyio.create_task_group() as group:
-            for one in bare[:most]:
-                group.start_soon(read, one.id)
-    return list(known.values())
+    return list((known | {one.id: one for one in await read_in_full(gate.api, bare[:most], may)}).values())
+
+
+def is_bare(server: Server) -> bool:
+    """Tell whether the list left out what a server is, or whether it runs."""
+    return server.plan is None or server.power_unknown

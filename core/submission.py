@@ -74,8 +74,13 @@ def new_change(  # noqa: PLR0913 - everything a change is made of
         expires_at=now + timedelta(seconds=life(ruling, timing)) if held else None,
         updated_at=now,
         cost=seen.cost,
-        effect=operation.effect,
+        effect=f"{operation.effect} {seen.warning}".strip(),
     )
+
+
+def with_warning(ruling: Ruling, seen: Preview) -> Ruling:
+    """Return a ruling under which what comes with a warning needs at least the word of the asker's own human."""
+    return replace(ruling, decision=Decision.CONFIRM) if seen.warning and ruling.decision is Decision.ALLOW else ruling
 
 
 def life(ruling: Ruling, timing: Timing) -> float:

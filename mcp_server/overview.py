@@ -1,5 +1,6 @@
 """The fleet in figures, for prompts: what it costs, what is not running, what was changed; bounded, and pure."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -8,6 +9,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from core.changes.model import Change, State
+from core.prices import Price, monthly, sums_of
 from core.wayscloud.models import Plan, Server, same_region
 from mcp_server.text import clean, clean_json
 from mcp_server.told import change_result
@@ -22,53 +24,62 @@ def within(servers: Sequence[Server], region: str) -> list[Server]:
     return [one for one in servers if not region or (one.region is not None and same_region(one.region, region))]
 
 
-def costs(servers: Sequence[Server], plans: Sequence[Plan]) -> Content:
-    """Return what the servers cost a month by plan, the dearest first, and which stopped ones still cost."""
-    prices = {plan.code: plan for plan in plans}
+def costs(servers: Sequence[Server], plans: Sequence[Plan], region: str = "", lacking: str = "") -> Content:
+    """Return what the servers of a region cost a month by plan, the dearest first, and which stopped ones still cost.
+
+    What is not known of a server is counted, and of prices without a currency no sum is made.
+    """
+    prices = {plan.code.lower(): plan for plan in plans}
     groups: dict[str, list[Server]] = {}
-    for one in servers:
+    here = within(servers, region)
+    for one in here:
         groups.setdefault(one.plan or UNTOLD, []).append(one)
-    rows = sorted((_row(code, some, prices.get(code)) for code, some in groups.items()), key=_dearest)
-    stopped = [one for one in servers if one.off]
-    return _cleaned(
-        {
-            "servers": len(servers),
-            "by_plan": cast("list[JsonValue]", rows[:MANY]),
-            "without_a_known_plan": len(groups.get(UNTOLD, [])),
-            "plans_left_out": max(len(rows) - MANY, 0),
-            "a_month": _totals(rows),
-            "without_a_known_price": sum(int(str(row["servers"])) for row in rows if "each_a_month" not in row),
-            "stopped": len(stopped),
-            "stopped_servers": [_brief(one) for one in stopped[:MANY]],
-        }
-    )
+    rows = sorted((_row(code, some, prices.get(code.lower())) for code, some in groups.items()), key=_dearest)
+    stopped = [one for one in here if one.off]
+    priced = [amount for one in here if (amount := monthly(one, prices.get((one.plan or "").lower()))) is not None]
+    content: Content = {
+        "servers": len(here),
+        "by_plan": cast("list[JsonValue]", rows[:MANY]),
+        "without_a_known_plan": len(groups.get(UNTOLD, [])),
+        "plans_left_out": max(len(rows) - MANY, 0),
+        "a_month": _totals(priced),
+        "without_a_known_price": len(here) - len(priced),
+        "without_a_known_currency": sum(not one.currency for one in priced),
+        "stopped": len(stopped),
+        "stopped_servers": [_brief(one) for one in stopped[:MANY]],
+    }
+    unknown: Content = {
+        "region_not_known": sum(bool(region) and one.region is None for one in servers),
+        "power_not_known": sum(one.power_unknown for one in here),
+        "list_lacks": lacking,
+    }
+    return _cleaned(content | {name: value for name, value in unknown.items() if value})
 
 
 def _row(code: str, some: Sequence[Server], plan: Plan | None) -> Content:
     row: Content = {"plan": code, "servers": len(some), "stopped": sum(one.off for one in some)}
-    known = next((one for one in some if one.monthly_price is not None), None)
-    each = known.monthly_price if known else plan.monthly_price if plan else None
-    if each is None:
+    prices = [monthly(one, plan) for one in some]
+    known = {price for price in prices if price is not None and price.currency}
+    if None in prices or len({price.currency for price in known}) != 1 or len(known) != len(set(prices)):
         return row
-    currency = (known.currency if known else plan.currency if plan else None) or ""
-    return {**row, "each_a_month": each, "all_a_month": round(each * len(some), 2), "currency": currency}
+    if len(known) == 1:
+        row["each_a_month"] = next(iter(known)).amount
+    every = math.fsum(price.amount for price in prices if price is not None)
+    return {**row, "all_a_month": round(every, 2), "currency": next(iter(known)).currency}
 
 
 def _dearest(row: Content) -> tuple[float, str]:
     return -float(str(row.get("all_a_month", 0))), str(row["plan"])
 
 
-def _totals(rows: Sequence[Content]) -> Content:
-    sums: Counter[str] = Counter()
-    for row in rows:
-        if "all_a_month" in row:
-            sums[str(row["currency"]) or "currency not told"] += cast("int", row["all_a_month"])
-    return {currency: round(amount, 2) for currency, amount in sums.items()}
+def _totals(prices: Sequence[Price]) -> Content:
+    return {currency: round(amount, 2) for currency, amount in sums_of(prices).items()}
 
 
-def standing(servers: Sequence[Server]) -> Content:
+def standing(servers: Sequence[Server], lacking: str = "") -> Content:
     """Return how many servers are in which state, and those that are not running."""
-    troubled = sorted((one for one in servers if not one.ready), key=lambda one: (not one.failed, one.hostname))
+    unready = (one for one in servers if not (one.ready or one.power_unknown))
+    troubled = sorted(unready, key=lambda one: (not one.failed, one.hostname))
     states: Content = dict(Counter(clean(one.state, 40) for one in servers).most_common(MANY))
     return _cleaned(
         {
@@ -76,6 +87,8 @@ def standing(servers: Sequence[Server]) -> Content:
             "by_state": states,
             "not_running": [_brief(one) for one in troubled[:MANY]],
             "not_running_left_out": max(len(troubled) - MANY, 0),
+            **({"power_not_known": unknown} if (unknown := sum(one.power_unknown for one in servers)) else {}),
+            **({"list_lacks": lacking} if lacking else {}),
         }
     )
 

@@ -15,7 +15,7 @@ from core.wayscloud.models import OsTemplate, Plan, Region, Server
 from mcp_server.cursor import opened, sealed
 from mcp_server.fitting import Content, Page, longest
 from mcp_server.shown import plans_text, regions_text, server_text, structured, templates_text, text_of
-from mcp_server.text import joined, quote, table
+from mcp_server.text import clean, joined, quote, table
 from mcp_server.views import Asked, View
 
 USUAL: Final = ("state", "region", "plan", "ipv4")
@@ -63,7 +63,12 @@ def servers_page(found: ServerList, view: View, limit: int) -> Page:
     def page(count: int) -> Page:
         rows, after = every[:count], _after(found, count)
         content: Content = {"servers": cast("list[JsonValue]", rows), "total": found.total}
-        return _told(_server_table(rows), content, after, (count, found.total))
+        if not found.lacking:
+            return _told(_server_table(rows), content, after, (count, found.total))
+        lacking = clean(found.lacking, LONGEST_SAID)
+        content["lacking"] = lacking
+        text, content = _told(_server_table(rows), content, after, (count, found.total), all_words="listed")
+        return joined((text, lacking), " "), content
 
     return longest(len(every), page) if every else _none(found, SERVERS)
 
@@ -95,18 +100,22 @@ def _after(found: ServerList, count: int) -> str:
     return sealed(SERVERS, f"={found.next_cursor}") if found.next_cursor else ""
 
 
-def _told(text: str, content: Content, after: str, counts: tuple[int, int]) -> Page:
+def _told(text: str, content: Content, after: str, counts: tuple[int, int], all_words: str = "in all") -> Page:
     shown, total = counts
     if after:
         content["next_cursor"] = after
         which = f"cursor {quote(after, LONGEST_SAID)}" if len(after) <= LONGEST_SAID else "the next_cursor"
         return f"{text}\n{shown} of {total}; pass {which} for more.", content
-    return f"{text}\n{total} in all." if shown == total else f"{text}\nThe last of {total}.", content
+    return f"{text}\n{total} {all_words}." if shown == total else f"{text}\nThe last of {total}.", content
 
 
 def _none(found: ServerList, what: str) -> Page:
     text = f"No {what} match." if found.total == 0 else f"No more {what}; {found.total} match."
-    return text, {what: [], "total": found.total}
+    if not found.lacking:
+        return joined((text, clean(found.advice)), " "), {what: [], "total": found.total}
+    lacking = clean(found.lacking, LONGEST_SAID)
+    text = f"No {what} are known to match." if found.total == 0 else text
+    return joined((text, lacking, clean(found.advice)), " "), {what: [], "total": found.total, "lacking": lacking}
 
 
 def server_page(server: Server, view: View) -> Page:

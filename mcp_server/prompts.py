@@ -193,8 +193,9 @@ async def cost_review(desk: Desk, given: Arguments) -> list[t.PromptMessage]:
     )
 
     async def find() -> Content:
-        servers = await reader.in_full(overview.within(await reader.servers(), region), READ_IN_FULL)
-        return overview.costs(servers, await _plans(reader))
+        listed = await reader.servers()
+        servers = await reader.in_full(listed, READ_IN_FULL)
+        return overview.costs(servers, await _plans(reader), region, listed.lack)
 
     return [said(joined(steps, "\n")), *await data("what the servers cost", find)]
 
@@ -211,7 +212,10 @@ async def morning_report(desk: Desk, given: Arguments) -> list[t.PromptMessage]:
     )
 
     async def now() -> Content:
-        return overview.standing(await reader.servers())
+        listed = await reader.servers()
+        bare = [one for one in listed if one.power_unknown]
+        full = {one.id: one for one in await reader.in_full(bare, READ_IN_FULL)} if bare else {}
+        return overview.standing([full.get(one.id, one) for one in listed], listed.lack)
 
     async def before() -> Content:
         found = await reader.changes(CHANGES)

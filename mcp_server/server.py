@@ -14,10 +14,12 @@ from core.app import Core
 from core.errors import VpsopsError
 from core.humans import human_of
 from core.limits.reach import EVERYTHING, Reach
+from core.operations.servers import ServerList
 from core.requests import Done, Refused, Request
 from mcp_server import results, sdk
 from mcp_server.change_tasks import ChangeTasks
 from mcp_server.change_tools import CHANGE_TOOLS
+from mcp_server.chosen_fields import with_fields
 from mcp_server.flow import ORIGIN, PATIENCE, Desk, request_of, run_change
 from mcp_server.identity import READ, WRITE, Caller, principal_of
 from mcp_server.links import linked
@@ -188,4 +190,7 @@ async def _run(desk: Desk, call: sdk.Call) -> ToolResult:
         return results.refused(outcome, tools=desk.change_tools)
     if not isinstance(outcome, Done) or outcome.result is None:
         raise RuntimeError("the gate held a read")
-    return results.read(outcome.result, asked)
+    result = outcome.result
+    if isinstance(result, ServerList) and asked.view.fields:
+        result = await with_fields(desk, call, result, asked.view.fields)
+    return results.read(result, asked)

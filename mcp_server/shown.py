@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TypeVar, cast
 
-from pydantic import BaseModel, JsonValue, computed_field
+from pydantic import BaseModel, Field, JsonValue, computed_field
 
 from core.operations.catalogue import OsTemplates, Plans, Regions
 from core.operations.servers import ServerList
@@ -29,6 +29,7 @@ class ShownServers(BaseModel):
     servers: list[ShownServer]
     total: int
     next_cursor: str | None = None
+    lacking: str | None = Field(None, description="what is not known of the list")
 
 
 class ShownPlans(Plans):
@@ -69,7 +70,8 @@ def shown_as(result: type[BaseModel]) -> type[BaseModel]:
 def structured(result: BaseModel) -> dict[str, JsonValue]:
     """Return the structured content of a read: what is known, cleaned."""
     shown = shown_as(type(result))
-    whole = result if shown is type(result) else shown.model_validate(result.model_dump())
+    lacking = {"lacking": result.lacking} if isinstance(result, ServerList) and result.lacking else {}
+    whole = result if shown is type(result) else shown.model_validate({**result.model_dump(), **lacking})
     return cast("dict[str, JsonValue]", clean_json(whole.model_dump(mode="json", exclude_none=True)))
 
 

@@ -23,6 +23,7 @@ class Costs:
 
     sums: Mapping[str, float]
     unknown: int = 0
+    nameless: int = 0  # priced, in a currency that is not told
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Fleet:
 
     states: Mapping[str, int] = field(default_factory=dict)
     costs: Costs | None = None
-    complete: bool = True
+    lack: str = ""  # what of the list cannot be seen
     problem: str = ""
 
 
@@ -82,7 +83,7 @@ def fleet_words(fleet: Fleet) -> str:
     most = sorted(fleet.states.items(), key=lambda one: (-one[1], one[0]))
     named = ", ".join(f"{count:,} {one_line(state, 30)}" for state, count in most[:STATES])
     more = ", others in other states" if len(most) > STATES else ""
-    lacking = "" if fleet.complete else " (some entries could not be read)"
+    lacking = f" ({one_line(fleet.lack, 200)})" if fleet.lack else ""
     return f"{total:,}: {named}{more}{lacking}" if total else f"none{lacking}"
 
 
@@ -91,9 +92,11 @@ def costs_words(costs: Costs | None) -> str:
     if costs is None:
         return ""
     sums = " and ".join(money(amount, currency) for currency, amount in sorted(costs.sums.items()))
+    lacking = [(costs.unknown, "of unknown price"), (costs.nameless, "in an unknown currency")]
+    rest = ", ".join(f"{count} {words}" for count, words in lacking if count)
     if not sums:
-        return "the API does not tell" if costs.unknown else ""
-    return f"{sums}, and {costs.unknown} of unknown price" if costs.unknown else sums
+        return f"not known: {rest}" if rest else ""
+    return f"{sums}, and {rest}" if rest else sums
 
 
 def holds_words(holds: list[Change]) -> str:

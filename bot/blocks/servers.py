@@ -57,10 +57,11 @@ EVERYTHING: Final = Asked("list", {})
 def server_page(found: ServerList, asked: Asked) -> Post:
     """Draw one page of servers."""
     title = _count(found)
+    lacking = [context(plain(one_line(found.lacking, 500)))] if found.lacking else []
     if not found.servers:
-        return Post(title, (section(plain(title)), section(plain(_none(asked)))))
+        return Post(title, (section(plain(title)), section(plain(_none(found, asked))), *lacking))
     rows = [section(lines(first_line(one), second_line(one)), _menu(one)) for one in found.servers]
-    blocks = (header(title), *rows, *_foot(found, asked))
+    blocks = (header(title), *rows, *lacking, *_foot(found, asked))
     listed = ", ".join(outside(f"{one.hostname} {one.state}", 120) for one in found.servers[:10])
     return Post(f"{title}: {listed}", blocks)
 
@@ -124,14 +125,16 @@ def shareable(post: Post, asked: Asked) -> Post:
 
 def _count(found: ServerList) -> str:
     if found.total == 0:
-        return "No servers"
+        return "No servers that are known to match" if found.lacking else "No servers"
     last = found.skipped + len(found.servers)
     shown = f", {found.skipped + 1:,} to {last:,} shown" if len(found.servers) < found.total else ""
     return f"{found.total:,} server{'s' if found.total != 1 else ''}{shown}"
 
 
-def _none(asked: Asked) -> str:
-    if asked.arguments:
+def _none(found: ServerList, asked: Asked) -> str:
+    if found.advice:
+        return f"Nothing matches. {one_line(found.advice, 300)}"
+    if asked.arguments or found.lacking:
         return f"Nothing matches. For a state write state:running, for a region region:oslo; {SLASH} list shows all."
     return f"This account has none yet. {SLASH} create makes one."
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -26,10 +27,12 @@ class Preview:
     cost: str = ""
     monthly: float | None = None
     currency: str = ""
+    warning: str = ""  # what could not be checked, and a person has to know
 
     def digest(self, policy: str) -> str:
         """Hash all that people are shown."""
-        return digest_of(self.operation, self.arguments, self.target, [self.cost], policy)
+        shown = [self.cost, *(["unchecked"] if self.warning else [])]
+        return digest_of(self.operation, self.arguments, self.target, shown, policy)
 
 
 async def preview(api: Wayscloud, operation: Operation, arguments: Arguments) -> Preview:
@@ -80,7 +83,14 @@ async def _preview_create(api: Wayscloud, operation: Operation, asked: CreateArg
         cost=price(plan),
         monthly=plan.monthly_price if plan else None,
         currency=(plan.currency or "") if plan else "",
+        warning="" if servers.complete else TAKEN_OR_NOT.format(lack=servers.lack),
     )
+
+
+TAKEN_OR_NOT: Final = (
+    "The provider's list of servers is not whole ({lack}), so a server by this name may exist already, and be paid for"
+    " twice."
+)
 
 
 async def _plan(api: Wayscloud, code: str) -> Plan | None:

@@ -173,12 +173,16 @@ def _spend(limits: Limits) -> str:
 
 
 def _doubt(limits: Limits, prices: Sequence[tuple[str, float | None, str]]) -> str:
-    """Return why prices cannot be added up, or nothing; a price without a currency is in the account's."""
+    """Return why prices cannot be added up, or nothing; one without a currency adds up with nothing."""
     unknown = [name for name, price, _ in prices if price is None]
     if unknown:
         first = next((name for name in unknown if name), "a server")
         more = f" and of {len(unknown) - 1} more" if len(unknown) > 1 else ""
         return f"the price of {first}{more} is not known, so the sum is not either."
+    nameless = [name for name, _, currency in prices if not currency]
+    if nameless and (limits.currency or len(nameless) < len(prices)):
+        first = next((name for name in nameless if name), "a server")
+        return f"the currency of the price of {first} is not known, so it cannot be added up."
     currencies = sorted({one for _, _, one in prices if one} | ({limits.currency} if limits.currency else set()))
     if len(currencies) > 1:
         return f"the prices are in {' and '.join(currencies)}, which do not add up."

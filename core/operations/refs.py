@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Sequence
 
 from core.errors import AmbiguousServer, InvalidInput, UnknownServer
-from core.wayscloud.models import Server
+from core.wayscloud.models import Listing, Server
 
 LONGEST_REFERENCE = 253
 NEAREST = 3
@@ -17,13 +17,15 @@ def find_server(text: str, servers: Sequence[Server]) -> Server:
     Raises `UnknownServer` with the nearest names, or `AmbiguousServer` with the candidates.
     """
     wanted = clean(text)
-    for stage in (_by_id, _by_name, _by_prefix):
+    lack = servers.lack if isinstance(servers, Listing) else ""
+    for stage in (_by_id, _by_name, *([] if lack else [_by_prefix])):  # of names that are not seen one may fit as well
         found = stage(wanted, servers)
         if len(found) == 1:
             return found[0]
         if found:
             raise AmbiguousServer(wanted, [(s.id, s.hostname) for s in sorted(found, key=lambda s: s.hostname)])
-    raise UnknownServer(wanted, [s.hostname for s in servers if wanted in _addresses(s)] or nearest(wanted, servers))
+    close = [s.hostname for s in servers if wanted in _addresses(s)] or nearest(wanted, servers)
+    raise UnknownServer(wanted, close, lack)
 
 
 def clean(text: str) -> str:

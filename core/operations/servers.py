@@ -1,7 +1,8 @@
 """The operations on servers: list, get, status, create, start, stop, reboot."""
 
 from bisect import bisect_left, bisect_right
-from typing import Annotated, Final, cast
+from collections.abc import Sequence
+from typing import Annotated, Final, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
@@ -16,7 +17,7 @@ from core.operations.registry import (
 from core.timing import UPTIME_FALL_SECONDS, UPTIME_MARGIN_SECONDS
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.departure import Departure
-from core.wayscloud.models import MAX_SSH_KEYS, Accepted, NewServer, Server, Usage, same_region
+from core.wayscloud.models import MAX_SSH_KEYS, Accepted, Listing, NewServer, Server, Usage, same_region
 from core.wayscloud.states import Meaning, meaning_of_power, meaning_of_status
 
 AFTER: Final = "|>"
@@ -25,6 +26,7 @@ LAST: Final = "|$"
 """Cursors: the page after a server (the sign is left out where its mark cannot be mistaken), before one, the last."""
 UP_WORDS: Final = ("running", "active", "ready", "up", "on")
 DOWN_WORDS: Final = ("stopped", "off", "down")
+OTHER_STATES: Final = ("failed", "error", "pending", "provisioning", "starting", "stopping", "rebooting", "terminated")
 
 
 class ListArguments(Arguments):
@@ -46,6 +48,32 @@ class ServerList(BaseModel):
     total: int
     next_cursor: str | None = None
     _skipped: int = PrivateAttr(0)
+    _lacking: str = PrivateAttr("")
+    _advice: str = PrivateAttr("")
+
+    @property
+    def lacking(self) -> str:
+        """What of the list is not known, in sentences; empty where all of it is."""
+        return self._lacking
+
+    @property
+    def advice(self) -> str:
+        """What to ask for instead, where nothing was found."""
+        return self._advice
+
+    def advised(self, advice: str) -> Self:
+        """Return this list with what to ask for instead."""
+        self._advice = advice
+        return self
+
+    def replaced(self, servers: list[Server]) -> Self:
+        """Return this list with its servers as they were read meanwhile."""
+        return self.model_copy(update={"servers": servers})
+
+    def without(self, *lacks: str) -> Self:
+        """Return this list as one of which these sentences say what is not known."""
+        self._lacking = " ".join(lack for lack in (self._lacking, *lacks) if lack)
+        return self
 
     @property
     def skipped(self) -> int:
@@ -69,7 +97,7 @@ class CreateArguments(Arguments):
     ssh_keys: Annotated[tuple[str, ...], Field(description="public keys", max_length=MAX_SSH_KEYS)] = ()
 
 
-def page(servers: list[Server], wanted: ListArguments) -> ServerList:
+def page(servers: Sequence[Server], wanted: ListArguments) -> ServerList:
     """Filter, order by hostname and cut out the page that was asked for; servers that come and go move no page."""
     found = sorted((s for s in servers if _matches(s, wanted)), key=_mark)
     start = _first(found, wanted)
@@ -77,7 +105,40 @@ def page(servers: list[Server], wanted: ListArguments) -> ServerList:
     more = _after(_mark(shown[-1])) if start + len(shown) < len(found) else None
     listed = ServerList(servers=shown, total=len(found), next_cursor=more)
     listed._skipped = start  # noqa: SLF001 - its own module
-    return listed
+    lack = f"{servers.lack}." if isinstance(servers, Listing) and servers.lack else ""
+    return listed.without(lack, *_not_known(servers, wanted))
+
+
+def _not_known(servers: Sequence[Server], wanted: ListArguments) -> list[str]:
+    """Say of how many servers it is not known whether they match, by the fact that is missing."""
+    named = [server for server in servers if is_named(server, wanted)]
+    sentences = []
+    for fact, lacks in (("power state", lacks_power), ("region", lacks_region)):
+        count = sum(lacks(server, wanted) for server in named)
+        if count:
+            sentences.append(f"The {fact} of {count} server{'s' if count > 1 else ''} is not known.")
+    return sentences
+
+
+def lacks_power(server: Server, wanted: ListArguments) -> bool:
+    """Tell whether a state is asked for that depends on a power which is not known."""
+    words = {*UP_WORDS, *DOWN_WORDS}
+    return server.power_unknown and (wanted.state or "").strip().lower() in words - {server.status}
+
+
+def lacks_region(server: Server, wanted: ListArguments) -> bool:
+    """Tell whether a region is asked for, and that of the server is not known."""
+    return bool(wanted.region) and server.region is None
+
+
+def lacks_fact(server: Server, wanted: ListArguments) -> bool:
+    """Tell whether it takes more of a server to say whether it matches."""
+    return lacks_power(server, wanted) or lacks_region(server, wanted)
+
+
+def is_named(server: Server, wanted: ListArguments) -> bool:
+    """Tell whether a server has the part of a name that is asked for, if one is."""
+    return not wanted.name or wanted.name.lower() in f"{server.hostname} {server.display_name or ''}".lower()
 
 
 def _first(found: list[Server], wanted: ListArguments) -> int:
@@ -99,7 +160,7 @@ def _mark(server: Server) -> str:
 
 
 def _matches(server: Server, wanted: ListArguments) -> bool:
-    if wanted.name and wanted.name.lower() not in f"{server.hostname} {server.display_name or ''}".lower():
+    if not is_named(server, wanted):
         return False
     if wanted.state and not in_state(server, wanted.state):
         return False

@@ -15,6 +15,7 @@ from playground.wayscloud.model import State as Really
 from playground.wayscloud.serve import running_simulator
 from playground.wayscloud.world import Order
 from tests.fakes.clock import START
+from tests.fakes.habits import five_fields, no_power, no_uptime, power_in_figures
 from tests.fakes.odd_provider import Habit, OddAnswer, odd_provider
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
@@ -24,35 +25,6 @@ from tests.unit.core.stage import Setup, Stage, staged
 
 NAME = "odd.example.com"
 SOON = Setup(timing=replace(QUICK, power_limit=0.6, unseen_limit=0.5))
-FIVE = ("id", "hostname", "display_name", "status", "ipv4_address")
-
-
-def five_fields(answer: OddAnswer) -> None:
-    """List the five documented fields and no more."""
-    if answer.lists_servers:
-        answer.put_entries([{name: entry.get(name) for name in FIVE} for entry in answer.entries])
-
-
-def no_power(answer: OddAnswer) -> None:
-    """Tell no power anywhere."""
-    if isinstance(answer.body, dict):
-        answer.body.pop("power_state", None)
-        if answer.lists_servers:
-            answer.put_entries([{**entry, "power_state": None} for entry in answer.entries])
-        if answer.shows_usage:
-            answer.body.pop("status", None)
-
-
-def power_in_figures(answer: OddAnswer) -> None:
-    """Tell a server's power with its figures alone."""
-    if isinstance(answer.body, dict) and not answer.shows_usage:
-        no_power(answer)
-
-
-def no_uptime(answer: OddAnswer) -> None:
-    """Tell figures without an uptime, as the official command line reads them."""
-    if answer.shows_usage:
-        answer.body.pop("uptime_seconds", None)
 
 
 @dataclass(slots=True)

@@ -85,7 +85,7 @@ def test_pages_are_safe_whatever_is_in_them(words: str) -> None:
     villain = hostile(State.HELD, words)
     person = {"id": words or "x", "name": words, "human": f"{words}!"}
     records = [record(n, by=person, reason=words, why=words, operation=words, target=words) for n in range(10)]
-    fleet = Fleet({words or "?": 3}, Costs({words: 1e9}, 4), complete=False, problem=words[:9])
+    fleet = Fleet({words or "?": 3}, Costs({words: 1e9}, 4, 2), lack=words, problem=words[:9])
     standing = Standing(NOW, fleet, Pause(True, AGENT, NOW, words), (villain,) * 60, (villain,) * 60)
     turns = Turns(Viewed("audit", {"server": words}), None, Viewed("audit", {"server": words * 8}))
     for post in (

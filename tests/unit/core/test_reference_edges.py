@@ -13,7 +13,7 @@ from core.operations import OPERATIONS
 from core.operations.refs import clean, find_server, nearest
 from core.operations.registry import Observation, Progress
 from core.operations.servers import CreateArguments, ListArguments, in_state, page, stop_settled
-from core.wayscloud.models import Plan, Server
+from core.wayscloud.models import Listing, Plan, Server
 from tests.fakes.clock import START
 from tests.unit.core.sample import server
 
@@ -164,11 +164,11 @@ class Provider(SimpleNamespace):
     servers: Sequence[Server]
     plans: Sequence[Plan]
 
-    async def list_servers(self) -> Sequence[Server]:
-        return self.servers
+    async def list_servers(self) -> Listing[Server]:
+        return Listing(list(self.servers))
 
-    async def list_plans(self) -> Sequence[Plan]:
-        return self.plans
+    async def list_plans(self) -> Listing[Plan]:
+        return Listing(list(self.plans))
 
 
 ORDER = CreateArguments(hostname="web01.example.com", plan="S", region="oslo", os_template="debian-12")
