@@ -19,7 +19,7 @@ from core.records import needed
 from core.storage.tables import AUDIT
 
 MOST_RECORDS: Final = 1000
-"""Records of one change that are read before its sending; a change has about ten."""
+"""Records of one change that are read before its sending or after a late one; a change has about ten."""
 REQUESTED: Final = "requested"
 CONFIRMED: Final = "confirmed"
 
@@ -50,12 +50,18 @@ class Trail:
         return next((str(body["state"]) for body in reversed(self.bodies) if "state" in body), first)
 
 
-def read_trail(connection: Connection, change_id: str) -> Trail:
-    """Read and verify the records of a change; raises `UnauthorizedError` where one is not as it was written."""
-    audit.hold_head(connection)  # else a record that comes between two of these queries looks like a broken link
+def read_records(connection: Connection, change_id: str) -> list[Record]:
+    """Read all records of a change, oldest first; raises `UnauthorizedError` where there are too many."""
     records = audit.read(connection, change_id=change_id, limit=MOST_RECORDS + 1)
     if len(records) > MOST_RECORDS:
         raise UnauthorizedError(f"the audit trail holds more than {MOST_RECORDS:,} records of it")
+    return records
+
+
+def read_trail(connection: Connection, change_id: str) -> Trail:
+    """Read and verify the records of a change; raises `UnauthorizedError` where one is not as it was written."""
+    audit.hold_head(connection)  # else a record that comes between two of these queries looks like a broken link
+    records = read_records(connection, change_id)
     broken = next((record for record in records if not audit.is_whole(record)), None) or _unlinked(connection, records)
     if broken is not None:
         raise UnauthorizedError(f"record {broken.seq} of the audit trail is not as it was written")

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
-from core import audit, pause
+from core import pause
 from core.changes import outbox, pace, store
-from core.changes.authorization import UnauthorizedError, check_authorized
+from core.changes.authorization import UnauthorizedError, check_authorized, read_records
 from core.changes.claims import own_capability
 from core.changes.fence import Fence, LateError, Sending, pause_after
 from core.changes.model import Change, Json, State
@@ -362,7 +362,11 @@ class Runner:
 
     async def _held_back(self, change: Change, why: str) -> Again | None:
         """Back to approved, as nothing left and nobody but this process was the reason; not for ever."""
-        begun = await self.database.read(partial(attempted_since, change))
+        try:
+            begun = await self.database.read(partial(attempted_since, change))
+        except UnauthorizedError as error:
+            await self._end(change, State.FAILED, "not_sent", UNAUTHORIZED.format(why=error.message))
+            return None
         waited = self.clock.now().timestamp() - begun
         LOG.warning("write held back", change=change.id, why=why)
         if waited > self.timing.late_limit:
@@ -420,9 +424,12 @@ def _sent(change: Change) -> dict[str, Json]:
 
 
 def attempted_since(change: Change, connection: Connection) -> float:
-    """Return when the first attempt to send an approved change was stored, in UTC seconds, by whatever process."""
+    """Return when the first attempt to send an approved change was stored, in UTC seconds, by whatever process.
+
+    Raises `UnauthorizedError` where the change has more records than are read.
+    """
     begun = 0.0
-    for record in audit.read(connection, change_id=change.id):
+    for record in read_records(connection, change.id):
         if record.event not in RUN_EVENTS:
             begun = 0.0
         elif begun == 0.0:

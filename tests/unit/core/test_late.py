@@ -9,6 +9,7 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
+from core.changes import authorization
 from core.changes.execute import Checked, Runner
 from core.changes.fence import Fence, pause_after
 from core.changes.model import Change, State, Verdict
@@ -186,3 +187,16 @@ def test_pauses_grow_and_stay_bounded() -> None:
     pauses = [pause_after(n, DEFAULT_TIMING.late_pause, DEFAULT_TIMING.late_pause_most) for n in range(1, 100)]
     assert pauses[:6] == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0]
     assert max(pauses) == DEFAULT_TIMING.late_pause_most
+
+
+async def test_a_late_write_with_too_many_records_is_not_tried_again(
+    database_url: str, provider: SimulatorHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Since when it is tried cannot be read from a part of its records, so it ends."""
+    async with staged(database_url, provider, Setup(replace(QUICK, send_window=-1.0))) as stage:
+        monkeypatch.setattr(authorization, "MOST_RECORDS", 2)  # the request and the confirmation, and not the sending
+        ended = await stage.done("stop", server=stage.server("web.example.com").id)
+        assert (ended.state, stage.asked("stop")) == (State.FAILED, 0)
+        assert "Nothing was sent" in ended.note
+        assert "more than 2 records" in ended.note
+        assert await stage.events(ended.id) == "requested confirmed sending not_sent"

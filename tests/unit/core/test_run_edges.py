@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from core import audit
 from core.changes import pace
+from core.changes.authorization import UnauthorizedError
 from core.changes.execute import Checked, Runner, attempted_since
 from core.changes.fence import Fence, LateError, Sending
 from core.changes.keeper import Keeper
@@ -334,6 +335,25 @@ async def test_attempts_are_counted_from_the_first_of_those_in_a_row(stage: Stag
         return attempted_since(held, connection)
 
     assert await stage.database.transact(work) == begun
+
+
+@pytest.mark.parametrize("more", [False, True])
+async def test_a_change_of_too_many_records_has_no_first_attempt(stage: Stage, more: bool) -> None:
+    """A part of its records says nothing of the rest; a change has about ten."""
+    held = await stage.ask("stop", server="web01")
+    row = {"at": 3.0, "event": "held_back", "change_id": held.id, "record": "{}", "previous": "", "hash": ""}
+    rows = [row | {"seq": seq} for seq in range(1, 1_001 + more)]
+
+    def work(connection: sa.Connection) -> float:
+        connection.execute(AUDIT.delete())
+        connection.execute(AUDIT.insert(), rows)
+        return attempted_since(held, connection)
+
+    if not more:
+        assert await stage.database.transact(work) == 3.0
+        return
+    with pytest.raises(UnauthorizedError, match="more than 1,000 records"):
+        await stage.database.transact(work)
 
 
 class Judge:
