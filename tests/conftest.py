@@ -15,11 +15,13 @@ import structlog
 from tests.fakes.databases import migrated
 from tests.fakes.postgres import PostgresServer, running_postgres
 from tests.harness.profiles import load_profile
+from tests.harness.statement_cache import share_statements
 from tests.harness.virtual_time import VirtualLoop, guard_machine_clock
 
 # `make test` needs no database server; `make test-postgres` runs the same tests, and those only PostgreSQL can pass.
 POSTGRES = bool(os.environ.get("TEST_POSTGRES"))
 load_profile()
+share_statements()
 gc.set_threshold(100_000, 20, 50)  # looking for cycles after every 700 objects took an eighth of the processor time
 KINDS = ["postgresql"] if POSTGRES else ["sqlite"]
 
