@@ -18,6 +18,7 @@ from mcp_server.sessions import REQUESTS_EACH, SESSIONS_EACH
 from mcp_server.subscriptions import MAX_STREAMS, MAX_STREAMS_EACH
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.databases import migrated
+from tests.harness.tls import NO_TLS
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.http_bench import ACCEPT, ANN_TOKEN, BOB_TOKEN, ENVELOPE, NEW, call, post, serving, with_tokens
@@ -80,7 +81,10 @@ async def core(tmp_path: Path) -> AsyncIterator[Core]:
 @pytest.mark.requirement("mcp-callers-bounded")
 async def test_a_greedy_caller_loses_its_own_sessions(core: Core) -> None:
     """Of more sessions than it may have, the longest unused are gone; another caller's stays, and it may open more."""
-    async with serving(core, core.settings) as (site, _), httpx.AsyncClient(trust_env=False, timeout=BOUND) as http:
+    async with (
+        serving(core, core.settings) as (site, _),
+        httpx.AsyncClient(trust_env=False, verify=NO_TLS, timeout=BOUND) as http,
+    ):
         greedy, other = Caller(site.url, ANN_TOKEN, http), Caller(site.url, BOB_TOKEN, http)
         kept = (await other.begin()).headers["mcp-session-id"]
         opened = [(await greedy.begin()).headers["mcp-session-id"]]
@@ -102,7 +106,7 @@ async def test_sessions_in_use_are_not_taken_away(core: Core, monkeypatch: pytes
     monkeypatch.setattr(sessions, "SESSIONS_EACH", 3)
     async with (
         serving(core, core.settings) as (site, _),
-        httpx.AsyncClient(trust_env=False, timeout=BOUND) as http,
+        httpx.AsyncClient(trust_env=False, verify=NO_TLS, timeout=BOUND) as http,
         AsyncExitStack() as stack,
     ):
         greedy, other = Caller(site.url, ANN_TOKEN, http), Caller(site.url, BOB_TOKEN, http)
@@ -125,7 +129,7 @@ async def test_a_caller_has_so_many_requests_at_once(core: Core, monkeypatch: py
     headers = {**NEW, "Mcp-Method": "subscriptions/listen", "Authorization": f"Bearer {ANN_TOKEN}"}
     async with (
         serving(core, core.settings) as (site, _),
-        httpx.AsyncClient(trust_env=False, timeout=BOUND) as http,
+        httpx.AsyncClient(trust_env=False, verify=NO_TLS, timeout=BOUND) as http,
     ):
         async with AsyncExitStack() as stack:
             streams = []  # what is not held is closed

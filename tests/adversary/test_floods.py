@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from core.connections import CONNECTIONS, RESERVED_FILES, Bounds, connections_for
 from core.serving import listen, serve
+from tests.harness.tls import NO_TLS
 from tests.harness.waiting import PATIENCE_SECONDS
 
 BOUND: Final = PATIENCE_SECONDS
@@ -36,7 +37,7 @@ class Served:
 
     async def is_served(self) -> bool:
         """Ask as an ordinary caller does."""
-        async with httpx.AsyncClient(trust_env=False, timeout=BOUND) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=NO_TLS, timeout=BOUND) as client:
             return (await client.get(f"http://127.0.0.1:{self.port}/")).status_code == 200
 
     async def open(self, stack: AsyncExitStack, sent: bytes = b"") -> SocketStream:

@@ -13,6 +13,7 @@ import httpx
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
+from tests.harness.tls import NO_TLS
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.transcripts.record import Json, Record
 
@@ -221,5 +222,5 @@ def _head(first: str, headers: Mapping[str, str]) -> str:
 @asynccontextmanager
 async def posts(url: str, speaker: Speaker, record: Record, token: str = "") -> AsyncIterator[Posts]:
     """Talk to a server over HTTP."""
-    async with httpx.AsyncClient(trust_env=False, timeout=BOUND) as http:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS, timeout=BOUND) as http:
         yield Posts(speaker=speaker, record=record, url=url, http=http, token=token)

@@ -20,6 +20,7 @@ from mcp_server.server import Options
 from mcp_server.serving import serve_mcp
 from mcp_server.site import Site, site_of
 from mcp_server.tokens import digest_of
+from tests.harness.tls import NO_TLS
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import Human
 
@@ -84,7 +85,7 @@ async def http_client(
 ) -> AsyncIterator[Client]:
     """Connect the SDK's client, with a token where one is given."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    async with httpx2.AsyncClient(headers=headers, timeout=PATIENCE_SECONDS, trust_env=False) as http:
+    async with httpx2.AsyncClient(headers=headers, timeout=PATIENCE_SECONDS, trust_env=False, verify=NO_TLS) as http:
         transport: Any = streamable_http_client(url, http_client=http)
         info = t.Implementation(name=name, version="1")
         async with Client(
@@ -108,5 +109,5 @@ async def post(url: str, message: dict[str, Any], token: str = "", **headers: st
         **({"Authorization": f"Bearer {token}"} if token else {}),
         **headers,
     }
-    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=NO_TLS, timeout=PATIENCE_SECONDS) as client:
         return await client.post(url, json=message, headers=sent)

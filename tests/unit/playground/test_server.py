@@ -11,6 +11,7 @@ from playground.web.feed import Feed
 from playground.web.ground import Ground, Options, running_ground
 from playground.web.provider import TROUBLES
 from playground.web.serving import served
+from tests.harness.tls import NO_TLS
 from tests.harness.virtual_time import VirtualClock
 
 
@@ -30,7 +31,7 @@ def ground(running: Ground) -> Ground:
 
 @pytest.fixture
 async def http(ground: Ground) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=ground.url) as client:
+    async with httpx.AsyncClient(base_url=ground.url, verify=NO_TLS) as client:
         yield client
 
 
