@@ -81,6 +81,26 @@ CHANGES: Final = Area(
         f"{CORE}/test_pure_decisions.py",
     ),
 )
+CLAIMS: Final = Area(
+    {
+        "core/changes/authorization.py": (f"{CORE}/test_run_edges.py", "tests/adversary/test_no_vote_no_send.py"),
+        "core/changes/claims.py": (f"{CORE}/test_claims.py", f"{CORE}/test_poison.py"),
+        "core/changes/codec.py": (f"{CORE}/test_foreign_rows.py", f"{CORE}/test_claims.py"),
+        "core/changes/drift.py": (f"{CORE}/test_drift.py", f"{CORE}/test_pure_decisions.py"),
+        "core/changes/order.py": (f"{CORE}/test_order.py",),
+        "core/continuity.py": (f"{CORE}/test_continuity.py",),
+    },
+    (f"{CORE}/test_gate_edges.py", f"{CORE}/test_keeper.py"),
+)
+TENANTS: Final = Area(
+    {
+        "bot/sources.py": (f"{BOT}/test_identity.py", f"{BOT}/test_slack_doctor.py"),
+        "bot/tenancy.py": (f"{BOT}/test_identity.py", "tests/adversary/test_foreign_people.py"),
+        "core/workspaces.py": (f"{CORE}/test_workspaces.py",),
+        "core/workspaces_load.py": (f"{CORE}/test_workspaces.py",),
+    },
+    (f"{CORE}/test_workspaces.py", f"{BOT}/test_rights.py", f"{BOT}/test_newsroom.py"),
+)
 POLICY: Final = Area(
     {
         f"core/policy/{name}.py": ()
@@ -170,6 +190,8 @@ AUTH: Final = Area(
 AREAS: Final[Mapping[str, Area]] = {
     "gate": GATE,
     "changes": CHANGES,
+    "claims": CLAIMS,
+    "tenants": TENANTS,
     "policy": POLICY,
     "limits": LIMITS,
     "audit": AUDIT,
