@@ -246,7 +246,7 @@ async def test_what_still_waits_is_withdrawn_by_its_asker_alone(stage: Stage, st
     held = await stage.ask("stop", AGENT, server="web01")
     moved = CHANGES.update().where(CHANGES.c.id == held.id).values(state=state, owner="other")
     await stage.database.transact(lambda connection: connection.execute(moved))
-    with pytest.raises(NotAllowed, match="Only assistant can cancel"):
+    with pytest.raises(NotAllowed, match="Only the agent that calls itself “assistant” can cancel"):
         await stage.gate.cancel(held.id, BOB)
     assert (await stage.gate.cancel(held.id, ALICE)).state is State.CANCELLED
 
