@@ -20,6 +20,7 @@ BESIDE = {
     "core/policy/file_text.py",
     "core/policy/force.py",  # hands on what was loaded
     "core/policy/force_cli.py",
+    "core/policy/humans.py",  # what `policy explain` says of people
     "core/wayscloud/dialects.py",  # tables of names
     "core/wayscloud/errors.py",
     "core/wayscloud/models.py",
