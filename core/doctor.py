@@ -5,10 +5,7 @@ in a tuple `CHECKS`; `vpsops.py` puts them together. Nothing is made, started or
 """
 
 import argparse
-import os
-import stat
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Final
 
 import anyio
@@ -22,7 +19,8 @@ from core.health import check_storage
 from core.limits.load import load_limits
 from core.logs import configure_logging, secrets_of
 from core.policy import load_policy
-from core.settings import SECRETS, Settings, load_settings
+from core.secret_files import check_files
+from core.settings import Settings, load_settings
 from core.terminal import HIDDEN, cell, say
 from core.timing import TransportSettings
 from core.wayscloud.client import Wayscloud
@@ -92,25 +90,7 @@ async def check_settings(settings: Settings, _: Clock) -> Sequence[Finding]:
         found.append(
             warn("settings", "Slack is configured without a channel for approvals", "Set VPSOPS_APPROVAL_CHANNEL")
         )
-    return [*found, *secret_files(os.environ)]
-
-
-def secret_files(environment: Mapping[str, str]) -> list[Finding]:
-    """Warn of each file of a secret, and its folder, that others on this machine may open or change."""
-    named = {f"{name}_FILE" for name in SECRETS} | {"VPSOPS_HTTP_TOKENS_FILE"}
-    paths = [Path(environment[name]).expanduser() for name in sorted(named) if environment.get(name)]
-    found = [
-        warn("settings", f"others on this machine can open {path}", f"chmod go= {path}")
-        for path in paths
-        if path.is_file() and path.stat().st_mode & (stat.S_IRWXG & ~stat.S_IRGRP | stat.S_IRWXO)
-    ]
-    folders = sorted({path.parent for path in paths if path.is_file()})
-    open_folders = [path for path in folders if path.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)]
-    return found + [
-        warn("settings", f"others on this machine can replace files in {path}", f"chmod go-w {path}")
-        for path in open_folders
-        if not path.stat().st_mode & stat.S_ISVTX
-    ]
+    return found
 
 
 async def check_policy(settings: Settings, _: Clock) -> Sequence[Finding]:
@@ -135,4 +115,4 @@ async def check_provider(settings: Settings, clock: Clock) -> Sequence[Finding]:
     return [ok("provider", f"{settings.api_url} answers, the key is accepted, {len(servers)} servers")]
 
 
-CHECKS: Final[tuple[Check, ...]] = (check_settings, check_policy, check_storage, check_provider)
+CHECKS: Final[tuple[Check, ...]] = (check_settings, check_files, check_policy, check_storage, check_provider)

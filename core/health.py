@@ -1,7 +1,6 @@
 """What `vpsops doctor` sees in the database: does it serve, who is alive, what waits, is the trail whole."""
 
 import os
-import stat
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -79,15 +78,13 @@ async def look_at_database(database: Database, settings: Settings) -> Sequence[F
 
 
 async def look_at_file(database: Database, settings: Settings) -> Sequence[Finding]:
-    """Say who else may read the file, and whether its pages are sound."""
+    """Say whether this user may write to the file, and whether its pages are sound."""
     path = _file(settings.database)
     said = await database.read(lambda connection: connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
     found: list[Finding] = []
     if database.read_only:
         what = f"this user may not write to {path} and its folder, so nothing can be stored"
         found.append(fail("database", what, "Run this as the user that runs vpsops, or let that user write there"))
-    if _open_to_all(path):
-        found.append(warn("database", f"everybody on this machine can open {path}", f"chmod o= {path}"))
     if said != "ok":
         found.append(fail("database", f"the file is damaged: {said}", "Stop all processes and restore the last backup"))
     return found
@@ -274,10 +271,6 @@ def listed(names: Sequence[str]) -> str:
 
 def _file(url: str) -> Path:
     return Path(sa.make_url(url).database or "").expanduser()
-
-
-def _open_to_all(path: Path) -> bool:
-    return bool(path.stat().st_mode & stat.S_IRWXO)
 
 
 def _count(connection: Connection, table: sa.Table, where: sa.ColumnElement[bool]) -> int:

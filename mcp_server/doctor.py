@@ -1,6 +1,5 @@
 """What `vpsops doctor` looks at for MCP: tokens, the issuer's keys, whether Slack knows each configured human."""
 
-import stat
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -37,8 +36,6 @@ def _tokens(path: Path, clock: Clock) -> list[Finding]:
     found = [ok(AREA, f"{path} has {len(known)} tokens, {len(known) - len(over)} of them valid")]
     if over:
         found.append(warn(AREA, f"expired: the tokens of {', '.join(over[:5])}", "Remove them, or make new ones"))
-    if path.stat().st_mode & stat.S_IRWXO:
-        found.append(warn(AREA, f"everybody on this machine can open {path}", f"chmod o= {path}"))
     return found
 
 

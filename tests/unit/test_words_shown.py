@@ -7,7 +7,6 @@ import pytest
 
 from bot.blocks.text import outside
 from core.changes.model import Actor, ActorKind
-from core.doctor import secret_files
 from core.hostnames import lookalike_warning
 from core.records import recorded
 
@@ -64,26 +63,6 @@ def test_the_trail_keeps_known_fields_of_an_answer() -> None:
     """Neither a password nor an address to fetch something from is among them."""
     answer = {"id": "i" * 500, "ok": True, "root_password": "x", "download": "https://x", "status": {"deep": 1}}
     assert recorded(answer) == {"ok": True, "id": "i" * 120}
-
-
-@pytest.mark.requirement("secret-files-checked")
-@pytest.mark.parametrize(("mode", "count"), [(0o600, 0), (0o640, 0), (0o644, 1), (0o660, 1)])
-def test_the_doctor_looks_at_each_secrets_file(tmp_path: Path, mode: int, count: int) -> None:
-    """Whether others may open it."""
-    file = tmp_path / "key"
-    file.write_text("k", encoding="utf-8")
-    file.chmod(mode)
-    assert len(secret_files({"WAYSCLOUD_API_KEY_FILE": str(file)})) == count
-
-
-@pytest.mark.requirement("secret-files-checked")
-def test_the_doctor_looks_at_the_folder(tmp_path: Path) -> None:
-    """Who may write it may put another file in the place of this one."""
-    file = tmp_path / "tokens.toml"
-    file.write_text("k", encoding="utf-8")
-    file.chmod(0o600)
-    tmp_path.chmod(0o777)
-    assert [one.todo for one in secret_files({"VPSOPS_HTTP_TOKENS_FILE": str(file)})] == [f"chmod go-w {tmp_path}"]
 
 
 @pytest.mark.requirement("install-locked")

@@ -166,16 +166,6 @@ def test_a_password_that_works_is_not_shown_either(capsys: pytest.CaptureFixture
     assert secret not in "".join(lines.values())
 
 
-def test_a_file_that_everybody_can_read_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """People's reasons are in it; the line says how to close it."""
-    path = tmp_path / "v.sqlite3"
-    change_database(f"sqlite:///{path}")
-    path.chmod(0o644)
-    code, out = anyio.run(told, capsys, check_storage, {"VPSOPS_DATABASE_URL": f"sqlite:///{path}"})
-    assert code == 0
-    assert f"warn  database   everybody on this machine can open {path}. chmod o= {path}." in out
-
-
 def test_a_damaged_file_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Pages that were overwritten are told before they hurt somebody."""
     path = tmp_path / "v.sqlite3"
@@ -308,9 +298,10 @@ def test_a_front_end_adds_its_own_checks(cli: Cli, monkeypatch: pytest.MonkeyPat
     said = cli("doctor")
     assert said.code == 3
     areas = [line.split()[1] for line in said.lines]
-    assert areas == ["settings", "policy", "database", "provider", "fine"]
+    assert areas == ["settings", "files", "policy", "database", "provider", "fine"]
     assert [check.__name__.removeprefix("check_") for check in doctor.CHECKS] == [
         "settings",
+        "files",
         "policy",
         "storage",
         "provider",

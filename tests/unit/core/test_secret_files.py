@@ -1,0 +1,130 @@
+"""What doctor says of the files that secrets are in: every configured one, its owner, its mode and its folder."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from core import exits
+from core.doctor import CHECKS
+from core.findings import Finding, Level, worst
+from core.secret_files import Kept, Reader, check_files, file_findings, kept_files, look_at
+from core.settings import SECRETS, load_settings
+from tests.harness.virtual_time import VirtualClock
+
+ME = Reader(os.geteuid(), {os.getegid()})
+
+
+def looked_at(folder: Path, mode: int, reader: Reader = ME, *, secret: bool = True) -> list[Finding]:
+    """Return what is said of a file of this mode in a folder of one's own."""
+    file = folder / "key"
+    file.write_text("k", encoding="utf-8")
+    file.chmod(mode)
+    folder.chmod(0o700)
+    return look_at([Kept(file, "WAYSCLOUD_API_KEY_FILE", secret=secret)], folder / "state", reader)
+
+
+@pytest.mark.requirement("secret-files-checked")
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660, 0o606, 0o610, 0o601, 0o666, 0o700 | 0o040])
+def test_a_secret_that_others_can_open_fails(tmp_path: Path, mode: int) -> None:
+    """Its group counts as others; the line says what to type."""
+    (found,) = looked_at(tmp_path, mode)
+    assert (found.level, found.todo) == (Level.FAIL, f"chmod go= {tmp_path / 'key'}")
+    assert "WAYSCLOUD_API_KEY_FILE" in found.what
+    assert worst([found]) == exits.USAGE
+
+
+@pytest.mark.requirement("secret-files-checked")
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])
+def test_a_secret_of_ones_own_is_well(tmp_path: Path, mode: int) -> None:
+    """One line for all files."""
+    (found,) = looked_at(tmp_path, mode)
+    assert (found.level, found.what) == (Level.OK, "1 files of secrets, settings and changes are this user's alone")
+
+
+def status_of(mode: int, uid: int, gid: int) -> os.stat_result:
+    """Return what the machine says of a file."""
+    return os.stat_result((mode, 1, 1, 1, uid, gid, 1, 0, 0, 0))
+
+
+@pytest.mark.requirement("secret-files-checked")
+@pytest.mark.parametrize(
+    ("mode", "uid", "gid", "words"),
+    [
+        (0o640, 0, 20, ""),
+        (0o440, 0, 20, ""),
+        (0o640, 0, 21, "can open"),
+        (0o660, 0, 20, "can open"),
+        (0o644, 0, 20, "can open"),
+        (0o640, 10, 20, "can open"),
+        (0o600, 10, 20, ""),
+        (0o600, 11, 20, "belongs to another user"),
+        (0o640, 11, 20, "belongs to another user"),
+    ],
+)
+def test_a_service_may_read_a_file_of_roots_by_its_group(mode: int, uid: int, gid: int, words: str) -> None:
+    """As systemd and containers hand secrets out: no other group, no other owner, and nothing that it can change."""
+    kept = Kept(Path("key"), "WAYSCLOUD_API_KEY_FILE")
+    found = file_findings(kept, status_of(mode, uid, gid), Reader(10, {20}))
+    assert [words in one.what for one in found] == ([True] if words else [])
+    by_root = file_findings(kept, status_of(mode, uid, gid), Reader(0, {0, 20}))
+    assert bool(by_root) == (uid != 0 or mode & 0o077 != 0)
+
+
+@pytest.mark.requirement("secret-files-checked")
+@pytest.mark.parametrize(
+    ("mode", "level"), [(0o644, Level.OK), (0o664, Level.WARN), (0o666, Level.FAIL), (0o646, Level.FAIL)]
+)
+def test_settings_without_a_secret_may_be_read_and_not_changed(tmp_path: Path, mode: int, level: Level) -> None:
+    """Whoever writes them decides what is allowed; a group is often the user's own."""
+    assert [one.level for one in looked_at(tmp_path, mode, secret=False)] == [level]
+
+
+@pytest.mark.requirement("secret-files-checked")
+@pytest.mark.parametrize(
+    ("mode", "level"), [(0o755, Level.OK), (0o775, Level.WARN), (0o777, Level.FAIL), (0o1777, Level.OK)]
+)
+def test_the_folders_are_looked_at(tmp_path: Path, mode: int, level: Level) -> None:
+    """Who may write one may put another file in the place of this one: behind a link, and the state folder, too."""
+    real, linked, state = (tmp_path / name for name in ("real", "linked", "state"))
+    for folder in (real, linked, state):
+        folder.mkdir(mode=0o700)
+    (real / "key").write_text("k", encoding="utf-8")
+    (real / "key").chmod(0o600)
+    (linked / "key").symlink_to(real / "key")
+    for folder in (real, linked, state):
+        folder.chmod(mode)
+        found = look_at([Kept(linked / "key", "a key")], state, ME)
+        assert [one.level for one in found] == [level]
+        folder.chmod(0o700)
+
+
+@pytest.mark.requirement("secret-files-checked")
+def test_every_configured_file_is_looked_at(tmp_path: Path) -> None:
+    """Of each secret, the tokens, the settings, and the database with what stands beside it."""
+    (tmp_path / "vpsops.toml").write_text("[limits]\nmax_servers = 3\n", encoding="utf-8")
+    (tmp_path / "secrets.toml").write_text('[settings]\nWAYSCLOUD_TOKEN = "0123456789"\n', encoding="utf-8")
+    environ = {f"{name}_FILE": str(tmp_path / name.lower()) for name in SECRETS}
+    given = {
+        "VPSOPS_HTTP_TOKENS_FILE": str(tmp_path / "tokens.toml"),
+        "VPSOPS_DATABASE_URL": f"sqlite:///{tmp_path / 'v.sqlite3'}",
+        "VPSOPS_CONFIG": str(tmp_path / "vpsops.toml"),
+    }
+    kept = kept_files(load_settings(given), environ)
+    database = {"v.sqlite3", "v.sqlite3-wal", "v.sqlite3-shm"}
+    assert {one.path.name for one in kept} == {*map(str.lower, SECRETS), "tokens.toml", "vpsops.toml", *database}
+    assert [one.path.name for one in kept if not one.secret] == ["vpsops.toml"]
+    secret = kept_files(load_settings({**given, "VPSOPS_CONFIG": str(tmp_path / "secrets.toml")}), {})
+    assert all(one.secret for one in secret)
+
+
+@pytest.mark.requirement("secret-files-checked")
+async def test_doctor_has_the_check(tmp_path: Path) -> None:
+    """It looks at what the process itself was given."""
+    path = tmp_path / "v.sqlite3"
+    path.touch(mode=0o644)
+    path.chmod(0o644)
+    settings = load_settings({"VPSOPS_DATABASE_URL": f"sqlite:///{path}"})
+    found = await check_files(settings, VirtualClock())
+    assert f"others on this machine can open {path} (the database)" in [one.what for one in found]
+    assert check_files in CHECKS
