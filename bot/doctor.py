@@ -13,6 +13,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.doctor_approvers import check_approvers
+from bot.doctor_channels import channel_finding, channels_of
 from bot.guard import FRESH_SECONDS
 from bot.logs import quiet
 from core import exits, timing
@@ -70,8 +71,9 @@ async def check_slack(settings: Settings, clock: Clock) -> Sequence[Finding]:
         found += [*_scopes(who), *_time(who, clock), *missing]
         if settings.slack_app_token is not None:
             found.append(await _app_token(slack, settings.slack_app_token.get_secret_value()))
-        for name, channel in _channels(settings).items():
-            found.append(_channel(name, channel, await slack.ask("conversations.info", channel=channel)))
+        for name, channel in channels_of(settings).items():
+            said = await slack.ask("conversations.info", channel=channel)
+            found.append(channel_finding(name, channel, said.data.get("channel", {}), said.error))
     return found
 
 
@@ -108,7 +110,7 @@ def _configured(settings: Settings) -> bool:
         settings.slack_signing_secret,
         settings.slack_app_token,
     )
-    return any(tokens) or bool(_channels(settings))
+    return any(tokens) or bool(channels_of(settings))
 
 
 def _missing(settings: Settings) -> list[Finding]:
@@ -172,29 +174,6 @@ async def _app_token(slack: _Asked, token: str) -> Finding:
     if said.error:
         return _no_answer("SLACK_APP_TOKEN", said, "It needs the scope connections:write, and Socket Mode must be on")
     return ok(AREA, "SLACK_APP_TOKEN opens Socket Mode")
-
-
-def _channels(settings: Settings) -> dict[str, str]:
-    named = {
-        "VPSOPS_CHANNEL": settings.channel,
-        "VPSOPS_APPROVAL_CHANNEL": settings.approval_channel,
-        "VPSOPS_ESCALATION_CHANNEL": settings.escalation_channel,
-    }
-    return {name: channel for name, channel in named.items() if channel}
-
-
-def _channel(name: str, channel: str, said: _Said) -> Finding:
-    about: Mapping[str, Any] = said.data.get("channel", {})
-    shown = f"{name} {channel}"
-    if said.error == "channel_not_found":
-        return fail(AREA, f"{shown} is not there, or private and without the app", "Invite the app, or set its id")
-    if said.error:
-        return warn(AREA, f"{shown} cannot be looked at ({said.error})", "Check the scopes channels:read, groups:read")
-    if about.get("is_archived"):
-        return fail(AREA, f"{shown} is archived", "Set another channel")
-    if not about.get("is_member"):
-        return fail(AREA, f"{shown} is without the app, so nothing can be posted there", "Invite the app to it")
-    return ok(AREA, f"{shown} can be written to")
 
 
 CHECKS: Final[tuple[Check, ...]] = (check_slack, check_approvers)

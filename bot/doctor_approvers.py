@@ -1,6 +1,6 @@
 """What `vpsops doctor` says of the channels and user groups whose members decide: whether others can join them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import aiohttp
@@ -24,12 +24,33 @@ async def check_approvers(settings: Settings, _: Clock) -> Sequence[Finding]:
     """Look at each channel and group that a rule, or the approval channel, lets decide."""
     if settings.slack_bot_token is None or settings.slack_client_id:
         return []
+    async with aiohttp.ClientSession() as session:
+        return await look_at_sources(Slack(settings, session), settings)
+
+
+async def look_at_sources(
+    slack: Slack, settings: Settings, passed_over: Collection[str] = frozenset()
+) -> list[Finding]:
+    """Look at them with one workspace's token and settings.
+
+    What rules name and Slack answers with one of the words `passed_over` is another workspace's.
+    """
     asked = deciders(settings)
     sources = [("channel", one) for one in asked.channels if one != OWN_CHANNEL]
     sources += [("user group", one) for one in asked.groups]
-    async with aiohttp.ClientSession() as session:
-        slack = Slack(settings, session)
-        return [await _source(slack, settings, kind, ident) for kind, ident in sources]
+    found: list[Finding] = []
+    for kind, ident in sources:
+        try:
+            why = await unfit_source(slack, kind, ident, settings.accepted_approvers)
+        except SlackError as error:
+            if error.code not in passed_over or ident == settings.approval_channel:
+                found.append(warn(AREA, f"who may join {kind} {ident} cannot be looked at ({error.code})", LOOK))
+            continue
+        if why:
+            found.append(fail(AREA, f"nobody can decide as a member: {why}", CLOSE))
+        else:
+            found.append(ok(AREA, f"members of {kind} {ident} can decide"))
+    return found
 
 
 def deciders(settings: Settings) -> Approvers:
@@ -37,13 +58,3 @@ def deciders(settings: Settings) -> Approvers:
     channel = settings.approval_channel or settings.channel
     own = Approvers(channels=(channel,)) if channel else Approvers()
     return together([own, *(rule.approvers for rule in load_policy(settings).rules)])
-
-
-async def _source(slack: Slack, settings: Settings, kind: str, ident: str) -> Finding:
-    try:
-        why = await unfit_source(slack, kind, ident, settings.accepted_approvers)
-    except SlackError as error:
-        return warn(AREA, f"who may join {kind} {ident} cannot be looked at ({error.code})", LOOK)
-    if why:
-        return fail(AREA, f"nobody can decide as a member: {why}", CLOSE)
-    return ok(AREA, f"members of {kind} {ident} can decide")

@@ -1,10 +1,13 @@
 """What `vpsops doctor` looks at where several workspaces install the app: whether each has it, token and channels."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import aiohttp
 
+from bot.doctor_approvers import look_at_sources
+from bot.doctor_channels import channel_finding, channels_of
 from bot.installations import Installations, keys_of
 from bot.sealing import Sealer
 from bot.slack import Slack, SlackError
@@ -18,6 +21,7 @@ from core.workspaces import NOBODY, Workspaces, teams_of
 from core.workspaces_load import load_workspaces
 
 AREA: Final = "slack"
+ELSEWHERE: Final = frozenset({"channel_not_found", "no_such_subteam"})
 AGAIN: Final = "Install the app there anew"
 
 
@@ -28,10 +32,26 @@ async def check_workspaces(settings: Settings, clock: Clock) -> Sequence[Finding
     async with open_database(settings.database, clock, make=False) as database, aiohttp.ClientSession() as session:
         kept = Installations(database, clock, settings, Sealer(keys_of(settings)))
         for team in teams_of(settings):
-            found.append(await _workspace(kept, session, settings, team))
+            slack, said = await _workspace(kept, session, settings, team)
+            found.append(said)
             if not workspaces.of(team).approval_channel:
                 found.append(warn(AREA, f"{team} has no channel for approvals", "Write approval_channel in its table"))
+            if slack is not None:
+                found += await _channels(slack, workspaces.settings_of(settings, team), team)
     return found
+
+
+async def _channels(slack: Slack, settings: Settings, team: str) -> list[Finding]:
+    """Look at a workspace's own channels: can they be written to, and who may let themselves into those that decide."""
+    found: list[Finding] = []
+    for name, channel in channels_of(settings).items():
+        try:
+            about = (await slack.get("conversations.info", {"channel": channel})).get("channel")
+            found.append(channel_finding(name, channel, about if isinstance(about, dict) else {}))
+        except SlackError as error:
+            found.append(channel_finding(name, channel, {}, error.code))
+    found += await look_at_sources(slack, settings, ELSEWHERE) if settings.approval_channel else []
+    return [replace(one, what=f"{team}: {one.what}") for one in found]
 
 
 def _asked(workspaces: Workspaces, settings: Settings) -> list[Finding]:
@@ -44,18 +64,23 @@ def _asked(workspaces: Workspaces, settings: Settings) -> list[Finding]:
     return found
 
 
-async def _workspace(kept: Installations, session: aiohttp.ClientSession, settings: Settings, team: str) -> Finding:
+async def _workspace(
+    kept: Installations, session: aiohttp.ClientSession, settings: Settings, team: str
+) -> tuple[Slack | None, Finding]:
+    """Return what asks Slack as one workspace's app, if it can, and what there is to say of its token."""
     try:
         known = await kept.of(team)
     except UnreadableRowError as error:
-        return warn(AREA, error.message, AGAIN)
+        return None, warn(AREA, error.message, AGAIN)
     if known is None:
         todo = "Somebody of it opens /slack/install; if somebody has, VPSOPS_STATE_KEY is not what it was"
-        return warn(AREA, f"{team} does not have the app, or its token cannot be opened", todo)
+        return None, warn(AREA, f"{team} does not have the app, or its token cannot be opened", todo)
+    slack = Slack(settings, session, known.token)
     try:
-        await Slack(settings, session, known.token).get("auth.test", {})
+        await slack.get("auth.test", {})
     except SlackError as error:
         if error.code.startswith("unreachable"):
-            return fail(AREA, f"Slack does not answer for {team}", "Check the network", exits.UNREACHABLE)
-        return fail(AREA, f"Slack does not accept the token of {team} ({error.code})", AGAIN, exits.NOT_AUTHENTICATED)
-    return ok(AREA, f"installed in {team} ({known.name})")
+            return None, fail(AREA, f"Slack does not answer for {team}", "Check the network", exits.UNREACHABLE)
+        what = f"Slack does not accept the token of {team} ({error.code})"
+        return None, fail(AREA, what, AGAIN, exits.NOT_AUTHENTICATED)
+    return slack, ok(AREA, f"installed in {team} ({known.name})")

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -26,6 +27,7 @@ from tests.harness.virtual_time import VirtualClock
 
 OLD, NEW = "o" * 32, "n" * 32
 TEAM = "T0ACME"
+READS = ("channels:read", "groups:read", "usergroups:read")
 
 
 @dataclass(slots=True)
@@ -240,3 +242,48 @@ async def test_an_installation_that_cannot_be_read_is_not_told_as_none(
     with pytest.raises(UnreadableRowError):
         await desk.kept.token(TEAM)
     assert await desk.kept.token("T0BETA") == ACME.bot_token
+
+
+CONFIG = """
+[[workspace]]
+team = "T0ACME"
+approval_channel = "C0APPROVALS"
+channel = "C0OPS"
+agents = true
+
+[[workspace]]
+team = "T0BETA"
+approval_channel = "C0BAPPR"
+channel = "C0GONE"
+
+[[rule]]
+id = "all"
+decision = "approve"
+approvers = { channels = ["C0ELSEWHERE"] }
+"""
+
+
+@pytest.mark.requirement("approvers-are-closed")
+async def test_doctor_looks_at_the_channels_of_each_workspace(desk: Desk, tmp_path: Path) -> None:
+    """With its own token: one that anybody may join, that is shared, that is gone. A rule may name another's."""
+    (tmp_path / "vpsops.toml").write_text(CONFIG, encoding="utf-8")
+    private = ACME.with_scopes(*READS)
+    async with running_slack([private, BETA.with_scopes(*READS)], clock=VirtualClock()) as slack:
+        settings = desk.settings.model_copy(update={"slack_api_url": slack.api_url, "config": tmp_path / "vpsops.toml"})
+        await desk.kept.async_save(installation())
+        await desk.kept.async_save(installation(BETA.bot_token, "T0BETA"))
+        for team in (TEAM, "T0BETA"):
+            slack[team].desk.state.token_refused = None
+        slack["T0BETA"].open_to_all("approvals")
+        found = await check_workspaces(settings, VirtualClock())
+        slack[TEAM].share("approvals")
+        shared = await check_workspaces(settings, VirtualClock())
+    said = {f"{one.level} {one.what}" for one in found}
+    assert "ok T0ACME: members of channel C0APPROVALS can decide" in said
+    assert "ok T0ACME: VPSOPS_CHANNEL C0OPS can be written to" in said
+    assert "fail T0BETA: nobody can decide as a member: channel C0BAPPR is public, so anybody may join it" in said
+    assert any(line.startswith("fail T0BETA: VPSOPS_CHANNEL C0GONE is not there") for line in said)
+    assert not any("C0ELSEWHERE" in line for line in said)
+    assert "T0ACME: nobody can decide as a member: channel C0APPROVALS is shared with another company" in {
+        one.what for one in shared
+    }
