@@ -95,7 +95,7 @@ async def open_bot(core: Core) -> AsyncIterator[Bot]:
     """
     async with aiohttp.ClientSession() as session, anyio.create_task_group() as group:
         slack, installing = Slack(core.settings, session), installing_of(core, session)
-        office = Office(core, slack, Membership(slack, core.clock, core.settings.accepted_approvers))
+        office = Office(core, slack, Membership(slack, core.clock, lambda: core.settings.accepted_approvers))
         offices = ManyOffices(core, session, installing.kept) if installing else OneOffice(office)
         courtesy = Courtesy(core.clock)
         parts = Parts(core, slack, office.membership, Deliverer(core, slack, offices), courtesy, offices)

@@ -11,8 +11,9 @@ from core.changes.model import Approvers
 from core.changes.voting import together
 from core.clock import Clock
 from core.findings import Finding, fail, ok, warn
-from core.policy import load_policy
 from core.policy.default import OWN_CHANNEL
+from core.policy.doctor import ruleset_of
+from core.policy.model import Rule
 from core.settings import Settings
 
 AREA: Final = "slack"
@@ -20,22 +21,26 @@ CLOSE: Final = "Make it private, or say with VPSOPS_ACCEPT_APPROVERS that it is 
 LOOK: Final = "Check its id, and the scopes channels:read, groups:read and usergroups:read"
 
 
-async def check_approvers(settings: Settings, _: Clock) -> Sequence[Finding]:
-    """Look at each channel and group that a rule, or the approval channel, lets decide."""
+async def check_approvers(settings: Settings, clock: Clock) -> Sequence[Finding]:
+    """Look at each channel and group that a rule in force, or the approval channel, lets decide."""
     if settings.slack_bot_token is None or settings.slack_client_id:
         return []
+    ruleset = await ruleset_of(settings, clock)
     async with aiohttp.ClientSession() as session:
-        return await look_at_sources(Slack(settings, session), settings)
+        slack = Slack(settings, session)
+        return await look_at_sources(slack, ruleset.settings_from(settings), ruleset.policy.rules)
 
 
 async def look_at_sources(
-    slack: Slack, settings: Settings, passed_over: Collection[str] = frozenset()
+    slack: Slack, settings: Settings, rules: Sequence[Rule], passed_over: Collection[str] = frozenset()
 ) -> list[Finding]:
     """Look at them with one workspace's token and settings.
 
     What rules name and Slack answers with one of the words `passed_over` is another workspace's.
     """
-    asked = deciders(settings)
+    channel = settings.approval_channel or settings.channel
+    own = Approvers(channels=(channel,)) if channel else Approvers()
+    asked = together([own, *(rule.approvers for rule in rules)])
     sources = [("channel", one) for one in asked.channels if one != OWN_CHANNEL]
     sources += [("user group", one) for one in asked.groups]
     found: list[Finding] = []
@@ -51,10 +56,3 @@ async def look_at_sources(
         else:
             found.append(ok(AREA, f"members of {kind} {ident} can decide"))
     return found
-
-
-def deciders(settings: Settings) -> Approvers:
-    """Return all whom the policy and the settings let decide; raises `ConfigurationError`."""
-    channel = settings.approval_channel or settings.channel
-    own = Approvers(channels=(channel,)) if channel else Approvers()
-    return together([own, *(rule.approvers for rule in load_policy(settings).rules)])

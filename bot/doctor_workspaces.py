@@ -15,6 +15,8 @@ from core import exits
 from core.clock import Clock
 from core.errors import UnreadableRowError
 from core.findings import Finding, fail, ok, warn
+from core.policy.doctor import ruleset_of
+from core.policy.model import Rule
 from core.settings import Settings
 from core.storage import open_database
 from core.workspaces import NOBODY, Workspaces, teams_of
@@ -27,7 +29,9 @@ AGAIN: Final = "Install the app there anew"
 
 async def check_workspaces(settings: Settings, clock: Clock) -> Sequence[Finding]:
     """Look at every workspace that may have the app; raises `ConfigurationError` and `StorageError`."""
-    workspaces = load_workspaces(settings)
+    load_workspaces(settings)
+    ruleset = await ruleset_of(settings, clock)
+    workspaces, settings = ruleset.workspaces, ruleset.settings_from(settings)
     found = _asked(workspaces, settings)
     async with open_database(settings.database, clock, make=False) as database, aiohttp.ClientSession() as session:
         kept = Installations(database, clock, settings, Sealer(keys_of(settings)))
@@ -37,11 +41,11 @@ async def check_workspaces(settings: Settings, clock: Clock) -> Sequence[Finding
             if not workspaces.of(team).approval_channel:
                 found.append(warn(AREA, f"{team} has no channel for approvals", "Write approval_channel in its table"))
             if slack is not None:
-                found += await _channels(slack, workspaces.settings_of(settings, team), team)
+                found += await _channels(slack, workspaces.settings_of(settings, team), team, ruleset.policy.rules)
     return found
 
 
-async def _channels(slack: Slack, settings: Settings, team: str) -> list[Finding]:
+async def _channels(slack: Slack, settings: Settings, team: str, rules: Sequence[Rule]) -> list[Finding]:
     """Look at a workspace's own channels: can they be written to, and who may let themselves into those that decide."""
     found: list[Finding] = []
     for name, channel in channels_of(settings).items():
@@ -50,7 +54,7 @@ async def _channels(slack: Slack, settings: Settings, team: str) -> list[Finding
             found.append(channel_finding(name, channel, about if isinstance(about, dict) else {}))
         except SlackError as error:
             found.append(channel_finding(name, channel, {}, error.code))
-    found += await look_at_sources(slack, settings, ELSEWHERE) if settings.approval_channel else []
+    found += await look_at_sources(slack, settings, rules, ELSEWHERE) if settings.approval_channel else []
     return [replace(one, what=f"{team}: {one.what}") for one in found]
 
 

@@ -50,7 +50,7 @@ class _Members:
 class Membership:
     """Reads who people are and who is in user groups and channels, with one workspace's token."""
 
-    def __init__(self, slack: Slack, clock: Clock, accepted: frozenset[str] = frozenset()) -> None:
+    def __init__(self, slack: Slack, clock: Clock, accepted: Callable[[], frozenset[str]] = frozenset) -> None:
         self._slack = slack
         self._clock = clock
         self._accepted = accepted
@@ -99,7 +99,7 @@ class Membership:
             try:
                 members = self._known[ident] = _Members(await read(ident), self._clock.monotonic())
                 if user in members.people:
-                    why = await unfit_source(self._slack, kind, ident, self._accepted)
+                    why = await unfit_source(self._slack, kind, ident, self._accepted())
                     unfit += [why] if why else []
                     found += [] if why else [ident]
                     said += [] if why else [f"member of {kind} {ident} ({len(members.people)} people, read just now)"]

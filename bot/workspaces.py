@@ -112,4 +112,4 @@ class ManyOffices:
     def _opened(self, team: str, token: str) -> Office:
         core = self._core.within(team)
         slack = Slack(core.settings, self._session, token)
-        return Office(core, slack, Membership(slack, core.clock, core.settings.accepted_approvers))
+        return Office(core, slack, Membership(slack, core.clock, lambda: core.settings.accepted_approvers))

@@ -1,14 +1,15 @@
 """The composition root: settings in, a running core out."""
 
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import anyio
 
 from core.accounts import AccountDirectory, AccountQuestions
 from core.changes.claims import own_capability
-from core.changes.model import Approvers
 from core.changes.outbox import Outbox
 from core.changes.recheck import Recheck
 from core.clock import Clock, SystemClock
@@ -17,11 +18,9 @@ from core.engine import Engine
 from core.errors import ConfigurationError
 from core.gate import Gate
 from core.inbox import Inbox
-from core.limits.guard import Guard
-from core.limits.load import load_limits
 from core.logs import secrets_of
-from core.policy import load_policy
-from core.policy.force import PolicyInForce
+from core.policy.declaration import Declaration, declaration_of
+from core.policy.register import PolicyRegister
 from core.readiness import Readiness
 from core.redaction import Redactor
 from core.settings import Settings, state_directory
@@ -35,7 +34,6 @@ from core.timing import DEFAULT_TIMING, Timing
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.credentials import Credentials
 from core.workspaces import Workspaces
-from core.workspaces_load import load_workspaces
 
 SERVING = frozenset({"slack", "worker"})
 
@@ -44,7 +42,7 @@ SERVING = frozenset({"slack", "worker"})
 class Core:
     """What a front end is handed. Effects go through `gate`, messages come from `outbox`."""
 
-    settings: Settings
+    own: Settings
     clock: Clock
     database: Database
     gate: Gate
@@ -52,7 +50,16 @@ class Core:
     outbox: Outbox
     inbox: Inbox
     readiness: Readiness
-    workspaces: Workspaces = field(default_factory=Workspaces)
+
+    @property
+    def workspaces(self) -> Workspaces:
+        """The workspaces in force."""
+        return self.gate.workspaces
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of this process, those that decide as they are in force, for the workspace it is bound to."""
+        return self.workspaces.settings_of(self.gate.policy.settings_from(self.own), self.gate.team)
 
     @property
     def redactor(self) -> Redactor:
@@ -66,7 +73,7 @@ class Core:
 
     def within(self, team: str) -> "Core":
         """Return the core as it is for one Slack workspace: its channels, and its changes alone."""
-        return replace(self, settings=self.workspaces.settings_of(self.settings, team), gate=self.gate.within(team))
+        return replace(self, gate=self.gate.within(team))
 
     def for_agents(self) -> "Core":
         """Return the core as it is for agents: in the workspace that decides for them, where there are several."""
@@ -92,32 +99,30 @@ async def open_core(
     clock = clock or SystemClock()
     failure: Exception | None = None
     supervisor = Supervisor(clock)
-    workspaces = load_workspaces(settings)
-    limits = load_limits(settings)
-    in_force = PolicyInForce(load_policy(settings), limits)
+    declared = declaration_of(settings)
     redactor = Redactor(secrets_of(settings))
     api = Wayscloud(credentials_of(settings), base_url=settings.api_url, clock=clock, redactor=redactor)
     options = postgres_options_of(settings)
     async with (
         open_database(settings.database, clock, supervisor=supervisor, options=options) as database,
+        register_of(database, clock, declared, timing) as in_force,
         api,
         anyio.create_task_group() as group,
     ):
-        process = Process(database, clock, front, can=own_capability())
+        process = Process(database, clock, front, can=own_capability(), policy=in_force.declared)
         engine = Engine(
             database,
             api,
             clock,
             process,
             timing,
-            Recheck(in_force, timing, workspaces),
+            Recheck(in_force, timing),
             group,
-            always=bool(settings.channel or workspaces.known),
+            always=bool(in_force.settings_from(settings).channel or in_force.latest_workspaces().known),
             supervisor=supervisor,
             continuity=Continuity(database, clock, process.id, head_file_of(settings)),
         )
-        stewards, guard = stewards_of(settings), Guard(limits)
-        gate = Gate(database, api, clock, timing, in_force, engine, stewards, guard, workspaces=workspaces)
+        gate = Gate(database, api, clock, timing, in_force, engine)
         gate = replace(gate, accounts=accounts or AccountQuestions(database, clock), redactor=redactor)
         outbox = Outbox(database, process.id, clock)
         try:
@@ -125,7 +130,7 @@ async def open_core(
                 await engine.start()
             readiness = Readiness(database, clock, engine, process, group)
             inbox = Inbox(database, clock, redactor)
-            core = Core(settings, clock, database, gate, engine, outbox, inbox, readiness, workspaces)
+            core = Core(settings, clock, database, gate, engine, outbox, inbox, readiness)
             yield core.for_agents() if front == "mcp" else core
             if database.outdated.is_set():
                 failure = newer()
@@ -138,10 +143,14 @@ async def open_core(
         raise failure
 
 
-def stewards_of(settings: Settings) -> Approvers:
-    """Return who may let paused agents go on and settle what is unclear: who is where approvals are asked for."""
-    channel = settings.approval_channel or settings.channel
-    return Approvers(channels=(channel,)) if channel else Approvers()
+@asynccontextmanager
+async def register_of(
+    database: Database, clock: Clock, declared: Declaration, timing: Timing
+) -> AsyncIterator[PolicyRegister]:
+    """Open the policy in force; raises `StorageError` where it cannot be relied on."""
+    register = PolicyRegister(database, clock, declared, timing)
+    await register.open(f"{socket.gethostname()}-{os.getpid()}")
+    yield register
 
 
 def head_file_of(settings: Settings) -> HeadFile | None:

@@ -19,6 +19,8 @@ from core.health import check_storage
 from core.limits.load import load_limits
 from core.logs import configure_logging, secrets_of
 from core.policy import load_policy
+from core.policy.declaration import declaration_of
+from core.policy.model import short_version
 from core.secret_files import check_files
 from core.settings import Settings, load_settings
 from core.terminal import HIDDEN, cell, say
@@ -95,10 +97,10 @@ async def check_settings(settings: Settings, _: Clock) -> Sequence[Finding]:
 
 async def check_policy(settings: Settings, _: Clock) -> Sequence[Finding]:
     """Load the policy, and the limits where there are any."""
-    policy = load_policy(settings)
+    policy, own = load_policy(settings), declaration_of(settings, whole=settings.config is not None).document(None)
     source = f"{len(policy.rules)} rules" if settings.config else f"the embedded default, {len(policy.rules)} rules"
     limits = load_limits(settings).described()
-    found = [ok("policy", f"{source}, version {policy.version}")]
+    found = [ok("policy", f"{source}, version {short_version(own.version)}")]
     return [*found, ok("limits", "; ".join(limits))] if limits else found
 
 

@@ -18,7 +18,7 @@ from core.accounts import AccountDirectory
 from core.change_reader import ChangeReader
 from core.changes import pages, store
 from core.changes.attention import first_attention
-from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Json, Ruling, Target, Verdict
+from core.changes.model import Actor, Approvers, Change, Decision, Json, Ruling, Target, Verdict
 from core.changes.preview import Preview, preview, target_of
 from core.changes.recheck import Recheck
 from core.clock import Clock
@@ -73,10 +73,8 @@ class Gate:
     timing: Timing
     policy: PolicyInForce
     engine: Engine
-    stewards: Approvers = field(default_factory=Approvers)  # who sees approvals: may resume agents and settle changes
     guard: Guard = field(default_factory=Guard)
     sight: Sight = field(default_factory=Sight)  # which servers are there at all for who uses this gate
-    workspaces: Workspaces = field(default_factory=Workspaces)
     accounts: AccountDirectory | None = None  # knows the humans behind agents
     redactor: Redactor = field(default_factory=Redactor)  # prepares every word that comes in
     team: str = ""  # the workspace whose changes alone are there for who uses this gate; empty for all
@@ -87,6 +85,7 @@ class Gate:
         Raises `InvalidInput` and its kin where the request makes no sense, `WayscloudError` where
         the provider cannot be read, `StorageError` where nothing could be stored.
         """
+        await self.policy.refresh()
         request = clean_request(request, self.redactor)
         request = replace(request, origin=self.workspaces.stamped(request.origin, self.team))
         operation = operation_named(request.operation)
@@ -96,7 +95,7 @@ class Gate:
         arguments = checked(operation, request.arguments)
         if operation.reads:
             return await self._read(operation, arguments, request)
-        settled = await self._known(request) or await self._while_paused(request)
+        settled = await self._beforehand(request)
         if settled is not None:
             return settled
         identified = await identify(self.accounts, request)
@@ -124,14 +123,30 @@ class Gate:
         if exceeded is not None:
             return await self.limited(request, exceeded)
         account = await look(self.api.only(None).for_work(), limits, operation, named=self.sight)
-        change = new_change(operation, request, seen, ruling, now, self.timing)
+        change = new_change(operation, request, seen, ruling, now, self.policy.timing_from(self.timing))
         return await self._store(change, request, seen, account)
 
-    async def _known(self, request: Request) -> Outcome | None:
-        """Return what became of the same request before, if it was here."""
-        if not request.key:
-            return None
-        known = await self.database.read(lambda connection: store.by_key(connection, request.key))
+    async def _beforehand(self, request: Request) -> Outcome | None:
+        """Return what became of the same request before, or why none is taken now, before anything is looked at.
+
+        The store looks once more. A process with another policy than the one in force refuses, and its engine starts
+        all the same, so that its heartbeat tells others of it.
+        """
+
+        def work(connection: Connection) -> Change | None:
+            known = store.by_key(connection, request.key) if request.key else None
+            if known is None:
+                self.policy.check(connection)
+                pause.look(connection, request.actor)
+            return known
+
+        try:
+            known = await self.database.read(work)
+        except AgentsPaused as error:
+            return await self._on_record(request, paused_refusal(error))
+        except NotAllowed as error:
+            await self.engine.start()
+            return await self._on_record(request, Refused(error.message, hint=error.hint))
         return None if known is None else outcome_of(self._reader.visible(known))
 
     async def _read(self, operation: Operation, arguments: Arguments, request: Request) -> Outcome:
@@ -165,6 +180,7 @@ class Gate:
         await self.engine.start()
 
         def work(connection: Connection) -> None:
+            self.policy.check(connection)
             policy = self.policy.read(connection)
             if policy.version != change.ruling.policy:
                 raise PolicyReplacedError(policy)
@@ -203,8 +219,17 @@ class Gate:
 
     def within(self, team: str) -> "Gate":
         """Return this gate for one Slack workspace: the changes of the others are not there."""
-        stewards = self.workspaces.stewards_of(team) if self.workspaces.several else self.stewards
-        return replace(self, team=team, stewards=stewards)
+        return replace(self, team=team)
+
+    @property
+    def workspaces(self) -> Workspaces:
+        """The workspaces in force, as they were read last."""
+        return self.policy.latest_workspaces()
+
+    @property
+    def stewards(self) -> Approvers:
+        """Who sees approvals, as it was read last: they may let agents go on and settle changes."""
+        return self.policy.latest_stewards(self.team)
 
     @property
     def teams(self) -> frozenset[str]:
@@ -213,7 +238,8 @@ class Gate:
 
     async def admit(self, request: Request) -> Refused | None:
         """Count a call against its principal's rate; returns why it is one too many, or nothing."""
-        exceeded, first = self.guard.admit(request.actor, self.clock.monotonic())
+        await self.policy.refresh()
+        exceeded, first = self.guard.admit(self.policy.latest_limits(), request.actor, self.clock.monotonic())
         if exceeded is None:
             return None
         if first:
@@ -268,7 +294,12 @@ class Gate:
         another thing was shown, `UnknownChange`.
         """
         word = Word(actor, digest, evidence=evidence)
-        return await self._decide(change_id, actor, lambda one: self._votes.confirm(one, change_id, word))
+
+        def work(connection: Connection) -> Change:
+            self.policy.check(connection)
+            return self._votes.confirm(connection, change_id, word)
+
+        return await self._decide(change_id, actor, work)
 
     async def vote(  # noqa: PLR0913 - one vote, all of it named
         self, change_id: str, voter: Actor, verdict: Verdict, digest: str, *, reason: str = "", evidence: str = ""
@@ -279,7 +310,13 @@ class Gate:
         how. Raises `NotAllowed` with the reason, `StaleChange`, `UnknownChange`.
         """
         word = Word(voter, digest, reason, evidence)
-        return await self._decide(change_id, voter, lambda one: self._votes.vote(one, change_id, word, verdict))
+
+        def work(connection: Connection) -> Change:
+            if verdict is Verdict.APPROVE:
+                self.policy.check(connection)
+            return self._votes.vote(connection, change_id, word, verdict)
+
+        return await self._decide(change_id, voter, work)
 
     async def cancel(self, change_id: str, actor: Actor, *, reason: str = "") -> Change:
         """Withdraw one's own change before it is sent; raises `NotAllowed`, `StaleChange`, `UnknownChange`."""
@@ -293,7 +330,11 @@ class Gate:
         `evidence` as for a vote. Raises `NotAllowed` for anybody else, `StaleChange` unless it waits for a person.
         """
         word = Word(actor, evidence=evidence)
-        work = partial(self._votes.resolve, change_id=change_id, word=word, happened=happened)
+
+        def work(connection: Connection) -> Change:
+            votes = replace(self._votes, stewards=self.policy.read_stewards(connection, self.team))
+            return votes.resolve(connection, change_id, word, happened=happened)
+
         return await self._allowed(change_id, actor, work)
 
     async def agents_paused(self) -> Pause:
@@ -311,16 +352,12 @@ class Gate:
         """
         by, words = clean_actor(actor, self.redactor), worded(self.redactor.text(reason))
         asked = Flip(Pause(paused, by, self.clock.now(), words), worded(self.redactor.text(evidence)), seen)
-        return await self.database.transact(lambda connection: pause.flip(connection, asked, self.stewards))
 
-    async def _while_paused(self, request: Request) -> Refused | None:
-        """Refuse an agent before anything is looked at; the store looks once more."""
-        if request.actor.kind is not ActorKind.AGENT:
-            return None
-        found = await self.agents_paused()
-        if not found.paused:
-            return None
-        return await self._on_record(request, paused_refusal(AgentsPaused(found)))
+        def work(connection: Connection) -> Pause:
+            stewards = Approvers() if paused else self.policy.read_stewards(connection, self.team)
+            return pause.flip(connection, asked, stewards)
+
+        return await self.database.transact(work)
 
     async def get(self, change_id: str) -> Change:
         """Return a change; raises `UnknownChange`."""
@@ -345,7 +382,7 @@ class Gate:
 
     @property
     def _votes(self) -> Votes:
-        recheck = Recheck(self.policy, self.timing, self.workspaces)
+        recheck = Recheck(self.policy, self.timing)
         return Votes(self._reader, self.clock, self.redactor, recheck, self.stewards)
 
     async def _decide(self, change_id: str, actor: Actor, work: Callable[[Connection], Change]) -> Change:

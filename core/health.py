@@ -19,6 +19,7 @@ from core.changes.outbox import QUIET
 from core.clock import Clock
 from core.continuity import TODO, Continuity
 from core.findings import Finding, fail, ok, warn
+from core.policy.doctor import look_at_policy
 from core.settings import Settings
 from core.storage import Database, open_database
 from core.storage.capability import Need, capabilities
@@ -280,6 +281,7 @@ def _count(connection: Connection, table: sa.Table, where: sa.ColumnElement[bool
 LOOKS: Final[tuple[Callable[[Database, Settings], Awaitable[Sequence[Finding]]], ...]] = (
     look_at_database,
     look_at_processes,
+    look_at_policy,
     look_at_people,
     look_at_continuity,
     look_at_rows,

@@ -81,6 +81,12 @@ def check(connection: Connection, asker: Actor) -> None:
         raise AgentsPaused(pause)
 
 
+def look(connection: Connection, asker: Actor) -> None:
+    """Raise `AgentsPaused` as `check` does, by a look that holds nobody up: whoever relies on it checks again."""
+    if asker.kind is ActorKind.AGENT and (pause := read(connection)).paused:
+        raise AgentsPaused(pause)
+
+
 @dataclass(frozen=True, slots=True)
 class Flip:
     """Somebody wants the switch changed; `seen` is when the pause that they saw was made, if they saw one."""

@@ -31,6 +31,7 @@ async def all_servers(gate: Gate, request: Request) -> Listing[Server]:
 
     It counts against their rate as any read does.
     """
+    await gate.policy.refresh()
     if not may_read(gate, request):
         raise NotAllowed(f"The policy does not let you run {request.operation} here.")
     too_fast = await gate.admit(request)

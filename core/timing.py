@@ -19,6 +19,8 @@ DEAD_SECONDS: Final = 5.0  # so long after it the others take over
 HORIZON_SECONDS: Final = 600.0  # a stored moment that lies further ahead is from before a reboot
 LONGEST_SECONDS: Final = 540.0  # the furthest that a moment is stored ahead
 LEAVE_SECONDS: Final = 2.0  # to sign off
+POLICY_TOLD_SECONDS: Final = 2.0  # by then every heartbeat has read a policy that was applied
+POLICY_SECONDS: Final = 1.0  # a read is decided by a policy that was in force so long ago; a change by the one now
 TAKEOVER_SECONDS: Final = 10.0  # promised: what a process left before sending it is sent by another within this
 
 # The database.
@@ -349,6 +351,7 @@ RELATIONS: Final[Sequence[Relation]] = (
     Relation(("transport.queue_seconds",), ("transport.total_seconds",), "waiting for a slot leaves time for a try"),
     # The database.
     Relation(("BUSY_SECONDS",), ("RETRY_SECONDS",), "who waits for a lock gets it from one who died with it"),
+    Relation(("BEAT_SECONDS",), ("POLICY_TOLD_SECONDS",), "doctor waits until living processes have read a new policy"),
     Relation(("SCHEMA_SECONDS",), ("BEAT_SECONDS",), "each heartbeat looks at the schema"),
     Relation(("PAUSE_SECONDS",), ("RETRY_SECONDS",), "what may pass is tried again"),
     Relation(("CONNECT_SECONDS",), ("RETRY_SECONDS",), "a database that comes back is reached by the same transaction"),

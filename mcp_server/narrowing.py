@@ -49,22 +49,20 @@ def reach_of(arguments: argparse.Namespace) -> Reach:
 
 
 def reach_over(core: Core, flags: Reach) -> Reach:
-    """Return what the file and the flags leave together; raises `ConfigurationError` where that is nothing."""
-    reach = core.gate.guard.limits.mcp.narrowed(flags)
+    """Return what the limits in force and the flags leave; raises `ConfigurationError` where that is nothing."""
+    reach = core.gate.policy.latest_limits().mcp.narrowed(flags)
     nothing = nothing_left(reach)
     if nothing:
         raise ConfigurationError(f"[limits.mcp] and the flags: {nothing}", hint="Allow at least one tool.")
     return reach
 
 
-def within(reach: Reach, who: Callable[[Context], Caller]) -> Callable[[Context], Caller]:
-    """Return who calls, with what the server leaves of what they were granted."""
-    if not reach.narrowings:
-        return who
+def within(core: Core, flags: Reach, who: Callable[[Context], Caller]) -> Callable[[Context], Caller]:
+    """Return who calls, with what the limits in force and the flags leave of what they were granted."""
 
     def narrowed(context: Context) -> Caller:
-        caller = who(context)
-        return replace(caller, reach=reach.narrowed(caller.reach))
+        caller, reach = who(context), core.gate.policy.latest_limits().mcp.narrowed(flags)
+        return replace(caller, reach=reach.narrowed(caller.reach)) if reach.narrowings else caller
 
     return narrowed
 

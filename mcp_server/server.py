@@ -69,7 +69,8 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
     """Return the server over a core, ready for any transport; raises `ConfigurationError` where no tool is left."""
     chosen = options or Options()
     local = Caller(human=chosen.human or human_of(core.settings), named_in="VPSOPS_ACTOR")
-    who = within(reach_over(core, chosen.reach), chosen.who or (lambda _: local))
+    reach_over(core, chosen.reach)
+    who = within(core, chosen.reach, chosen.who or (lambda _: local))
     shutdown = chosen.shutdown or Shutdown()
     desk = Desk(core, who, chosen.change_tools, chosen.patience, shutdown)
     tools = _tools(chosen)
@@ -78,12 +79,14 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
     async def on_list_tools(context: sdk.Context, params: t.PaginatedRequestParams | None) -> t.ListToolsResult:
         if params is not None and params.cursor is not None:
             raise sdk.no_such_cursor()
+        await core.gate.policy.refresh()
         caller = who(context)
         return t.ListToolsResult(tools=[tool for tool in tools if is_listed(tool, caller)])
 
     async def on_call_tool(context: sdk.Context, params: t.CallToolRequestParams) -> ToolResult:
         if params.name not in listed:
             raise sdk.no_such_tool(clean(core.redactor.name(params.name)))
+        await core.gate.policy.refresh()
         caller, call = who(context), sdk.Call(context, params, core.clock.monotonic())
         exceeded = kept_from(caller, params.name, alters=not only_reads(listed[params.name]))
         if exceeded is not None:

@@ -143,7 +143,7 @@ class Runner:
                 return None
             if owner in alive(connection, tick) - {self.process.id}:
                 return None
-            return self._claimed(connection, change)
+            return self._claimed(connection, change) if self.recheck.policy.agrees(connection) else None
 
         return await self.database.transact(work, wake=False)
 
@@ -270,8 +270,8 @@ class Runner:
             if self.continuity is not None:
                 self.continuity.verify(connection)
             pause.check(connection, change.actor)
+            policy = self.recheck.policy.read(connection).version  # before the trail: who applies one takes both so
             check_authorized(connection, change)
-            policy = self.recheck.policy.read(connection).version
             sending = store.step(
                 connection,
                 change,

@@ -3,7 +3,7 @@
 Nothing here asks the provider: what it takes of live state is what the look before found.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.engine import Connection
@@ -18,7 +18,6 @@ from core.operations import OPERATIONS
 from core.policy.force import PolicyInForce
 from core.submission import facts, life
 from core.timing import Timing
-from core.workspaces import Workspaces
 
 STRICTER = "Nothing was sent. {why} It was asked for under other rules: ask again under those in force."
 
@@ -35,7 +34,6 @@ class Recheck:
 
     policy: PolicyInForce
     timing: Timing
-    workspaces: Workspaces = field(default_factory=Workspaces)
 
     def at_last_yes(self, connection: Connection, change: Change, now: datetime) -> str:
         """Return the note of a change that the yes which would be its last ends; empty where it is agreed to.
@@ -46,7 +44,8 @@ class Recheck:
             return ""
         ruling = self._ruling(connection, change, change.target, change.ruling.monthly, now)
         waited = (now - change.created_at).total_seconds()
-        why = tightened(change.ruling, ruling) or overdue(ruling, waited, life(ruling, self.timing))
+        longest = life(ruling, self.policy.timing_from(self.timing))
+        why = tightened(change.ruling, ruling) or overdue(ruling, waited, longest)
         if why:
             return STRICTER.format(why=why)
         try:
@@ -74,4 +73,5 @@ class Recheck:
         self, connection: Connection, change: Change, target: Target, monthly: float | None, now: datetime
     ) -> Ruling:
         asked = facts(OPERATIONS[change.operation], change, target, monthly, now)
-        return self.workspaces.ruling_of(self.policy.read(connection).decide(asked), change.origin.team)
+        ruling = self.policy.read(connection).decide(asked)
+        return self.policy.read_workspaces(connection).ruling_of(ruling, change.origin.team)

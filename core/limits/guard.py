@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from core.changes.model import Actor
 from core.limits.buckets import Buckets
-from core.limits.model import UNLIMITED, Exceeded, Limits
+from core.limits.model import Exceeded, Limits
 from core.limits.reach import Barred, Sight
 from core.requests import Refused
 
@@ -14,12 +14,11 @@ from core.requests import Refused
 class Guard:
     """The limits, and who called how often lately."""
 
-    limits: Limits = UNLIMITED
     buckets: Buckets = field(default_factory=Buckets)
 
-    def admit(self, actor: Actor, now: float) -> tuple[Exceeded | None, bool]:
+    def admit(self, limits: Limits, actor: Actor, now: float) -> tuple[Exceeded | None, bool]:
         """Take one call of an actor at a time of the steady clock; returns why not, and whether to record that."""
-        return self.buckets.take(self.limits, actor, now)
+        return self.buckets.take(limits, actor, now)
 
 
 def told_of(exceeded: Exceeded) -> Refused:

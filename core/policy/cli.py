@@ -13,7 +13,7 @@ from typing import TypeVar
 import anyio
 
 from core.changes.model import Actor, ActorKind, Decision, Ruling, Target
-from core.clock import SystemClock
+from core.clock import Clock, SystemClock
 from core.errors import ConfigurationError
 from core.limits.load import load_limits
 from core.limits.model import Limits
@@ -21,6 +21,8 @@ from core.logs import configure_logging
 from core.operations import OPERATIONS
 from core.operations.registry import Risk
 from core.policy import force_cli
+from core.policy.declaration import declaration_of
+from core.policy.doctor import ruleset_of
 from core.policy.facts import BILLED, Facts
 from core.policy.fit import about_a_server, reach
 from core.policy.humans import human_named, unresolved, with_account
@@ -47,8 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     explain = actions.add_parser(
         "explain",
         help="say what the policy decides of a request, and why",
-        description="Say what the policy in force decides if somebody asked for this, which rules spoke and why the"
-        " others did not. What is left out is not known, and held against the request. Nothing is asked for.",
+        description="Say what a policy decides if somebody asked for this, which rules spoke and why the others did"
+        " not: the one of the file that VPSOPS_CONFIG names, or, without one, the one that the database has in force."
+        " What is left out is not known, and held against the request. Nothing is asked for.",
         epilog="For example: vpsops policy explain --as agent --operation stop --server db01",
     )
     add = explain.add_argument
@@ -80,7 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
         return force_cli.run(arguments)
     if arguments.action == "check":
         settings = settings_of(arguments.file)
-        _say(checked(load_policy(settings), settings))
+        own = declaration_of(settings, whole=settings.config is not None).document(None)
+        _say(checked(replace(load_policy(settings), version=own.version), settings))
         limits = load_limits(settings).described()
         _say_some(f"limits: {'; '.join(limits)}." if limits else "")
         return 0
@@ -93,13 +97,23 @@ async def _explain(arguments: argparse.Namespace, settings: Settings) -> int:
     """Say what is decided, and which humans are nobody's account, so that nothing of theirs is even decided."""
     facts, clock = facts_of(arguments), SystemClock()
     actor, human = await with_account(facts.actor, settings, clock)
-    facts, chosen = replace(facts, actor=actor), with_slack(settings, arguments.slack)
-    _say(explained(load_policy(chosen), facts))
-    for line in (limited(load_limits(chosen), facts), human):
+    facts = replace(facts, actor=actor)
+    policy, limits = await _explained_by(arguments, settings, clock)
+    _say(explained(policy, facts))
+    for line in (limited(limits, facts), human):
         _say_some(line)
     for line in await unresolved(settings, getattr(arguments, "checks", ()), clock):
         _say(cell(line, 600))
     return 0
+
+
+async def _explained_by(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> tuple[Policy, Limits]:
+    """Return what this set-up's file says; without one what its database has in force, or would have."""
+    if arguments.slack is None and settings.config is None:
+        ruleset = await ruleset_of(settings, clock)
+        return ruleset.policy, ruleset.limits
+    chosen = with_slack(settings, arguments.slack)
+    return load_policy(chosen), load_limits(chosen)
 
 
 def settings_of(file: Path | None) -> Settings:
@@ -135,7 +149,7 @@ def checked(policy: Policy, settings: Settings) -> str:
 
 def embedded(policy: Policy) -> bool:
     """Say whether a policy is the embedded one; pure."""
-    return all(rule.line == 0 for rule in policy.rules)
+    return all(rule.line == 0 and rule.id.startswith("default-") for rule in policy.rules)
 
 
 def _nobody_may(policy: Policy) -> str:

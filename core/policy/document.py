@@ -118,6 +118,10 @@ class Ruleset:
         """The version of the whole document."""
         return self.document.version
 
+    def stewards_of(self, team: str) -> Approvers:
+        """Return who may let agents go on and settle what is unclear, for one workspace."""
+        return self.workspaces.stewards_of(team) if self.workspaces.several and team else self.stewards
+
     def settings_from(self, own: Settings) -> Settings:
         """Return a process's settings with those that decide as they are in force."""
         given = self.document.settings

@@ -6,7 +6,7 @@ it knows by itself that it may be: after three and a half seconds without a stor
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -115,6 +115,8 @@ class Process:
     id: str = ""
     last_beat: float = float("-inf")
     can: Capability = field(default_factory=Capability)
+    policy: Callable[[Connection], tuple[str, str]] = lambda _: ("", "")
+    """Says which policy this process was started with, by version, and where that is from."""
 
     def __post_init__(self) -> None:
         self.id = self.id or f"{self.front}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -142,12 +144,13 @@ class Process:
 
     def _beat(self, riders: Sequence[Rider[Any]], connection: Connection) -> None:
         tick = self.database.tick(connection)
-        changed = connection.execute(sa.update(PROCESSES).where(PROCESSES.c.id == self.id).values(beat=tick))
+        version, source = self.policy(connection)
+        values = {"beat": tick, "policy": version, "policy_source": source}
+        changed = connection.execute(sa.update(PROCESSES).where(PROCESSES.c.id == self.id).values(**values))
         if changed.rowcount == 0:
             now = self.clock.now().timestamp()
-            connection.execute(
-                sa.insert(PROCESSES).values(id=self.id, front=self.front, started_at=now, beat=tick, **self.can.columns)
-            )
+            own = {"id": self.id, "front": self.front, "started_at": now, **self.can.columns}
+            connection.execute(sa.insert(PROCESSES).values(**own, **values))
             beat = PROCESSES.c.beat
             gone = sa.or_(beat < tick - 3600, beat > tick + HORIZON_SECONDS)  # long ago, or before a reboot
             connection.execute(sa.delete(PROCESSES).where(PROCESSES.c.started_at < now - 86400, gone))

@@ -116,10 +116,11 @@ POLICY: Final = Area(
             "load",
             "match",
             "model",
+            "register",
             "written",
         )
     },
-    ("tests/unit/policy",),
+    ("tests/unit/policy", f"{CORE}/test_policy_register.py"),
 )
 LIMITS: Final = Area(
     {

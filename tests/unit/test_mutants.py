@@ -17,6 +17,7 @@ BESIDE = {
     "core/policy/cli.py",  # a command's words
     "core/policy/consequence.py",  # says what a difference means, and decides nothing
     "core/policy/difference.py",
+    "core/policy/doctor.py",
     "core/policy/file_text.py",
     "core/policy/force.py",  # hands on what was loaded
     "core/policy/force_cli.py",

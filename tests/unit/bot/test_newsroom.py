@@ -14,6 +14,7 @@ from bot.slack import SlackError
 from core.app import Core, open_core
 from core.changes import outbox
 from core.changes.model import Actor, ActorKind
+from core.policy.force import PolicyInForce
 from core.settings import Settings
 from core.storage import Connection
 from core.subscriptions import Event, Options, Subscription, Subscriptions, subscription_id
@@ -232,9 +233,10 @@ async def test_a_channel_shared_by_two_workspaces_hears_what_each_subscribed_to(
     await desk.core.database.transact(
         lambda connection: outbox.put(connection, "news:C0OPS", "news", payload, desk.clock.now())
     )
-    operator = replace(desk.core, workspaces=spaces)
+    policy = PolicyInForce(desk.core.gate.policy.latest(), loaded_workspaces=spaces)
+    operator = replace(desk.core, gate=replace(desk.core.gate, policy=policy))
     for team, heard in (("T0ACME", "web01"), ("T2", "web02")):
-        desk.core = replace(operator, gate=replace(operator.gate, workspaces=spaces, team=team))
+        desk.core = replace(operator, gate=replace(operator.gate, team=team))
         (said,) = await desk.deliver()
         assert heard in said
     assert await rows(desk) == 0

@@ -14,7 +14,6 @@ from core.changes.recheck import Recheck
 from core.clock import Clock
 from core.engine import Engine
 from core.gate import Gate
-from core.limits.guard import Guard
 from core.limits.model import UNLIMITED, Limits
 from core.policy import Policy, parse_policy
 from core.policy.force import PolicyInForce
@@ -205,7 +204,6 @@ async def staged(
             setup.timing,
             in_force,
             engine,
-            guard=Guard(setup.limits),
             accounts=EVERYBODY,
         )
         try:

@@ -14,6 +14,7 @@ from core.settings import Settings
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.accounts import EVERYBODY
+from tests.fakes.policies import put_in_force
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.conftest import KEY
@@ -175,15 +176,9 @@ async def test_a_policy_that_changed_since_is_asked_again(
     assert isinstance(held, Held)
     config = tmp_path / "vpsops.toml"
     config.write_text(f'[[rule]]\nid = "all"\ndecision = "{decision}"\n')
-    async with open_core(
-        settings.model_copy(update={"config": config}),
-        front="cli",
-        timing=QUICK,
-        clock=VirtualClock(),
-        accounts=EVERYBODY,
-    ) as other:
-        await other.gate.confirm(held.change.id, ALICE, held.change.digest)
-        change = await other.gate.wait(held.change.id, seconds=5)
+    await put_in_force(core.database, settings, config)
+    await core.gate.confirm(held.change.id, ALICE, held.change.digest)
+    change = await core.gate.wait(held.change.id, seconds=5)
     assert change.state is state
     assert ("The policy now refuses it." in change.note) == (state is State.SUPERSEDED)
     assert len(done(provider)) == (state is State.SUCCEEDED)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from core.changes.model import Actor, ActorKind, Change, Decision, Ruling, State, Verdict
 from core.changes.pages import Query
 from core.errors import NotAllowed, StaleChange, UnknownChange
+from core.gate import Gate
 from core.limits.reach import Sight
 from core.policy import parse_policy
 from core.policy.facts import Servers
@@ -45,6 +46,11 @@ id = "people"
 operation = ["reboot", "start"]
 decision = "confirm"
 """
+
+
+def several(stage: Stage) -> Gate:
+    """Return the gate of a set-up with several workspaces."""
+    return replace(stage.gate, policy=replace(stage.gate.policy, loaded_workspaces=Workspaces(several=True)))
 
 
 @pytest.fixture
@@ -223,7 +229,7 @@ async def test_the_same_key_in_the_instant_of_the_storing_is_the_same_change(
 async def test_a_change_of_another_workspace_in_the_way_is_not_named(stage: Stage) -> None:
     """Where there are several workspaces only that something is first is said."""
     first = await stage.ask("stop", server="web01")
-    gate = replace(stage.gate, workspaces=Workspaces(several=True)).within("T2")
+    gate = several(stage).within("T2")
     refused = await gate.submit(Request("reboot", {"server": "web01"}, ALICE, replace(SLACK, team="T2")))
     assert isinstance(refused, Refused)
     assert first.id not in refused.reason + refused.hint
@@ -279,7 +285,7 @@ async def test_a_change_that_cannot_be_read_is_named_only_to_who_sees_all(stage:
     spoilt = CHANGES.update().where(CHANGES.c.id == held.id).values(ruling={"decision": "perhaps"})
     await stage.database.transact(lambda connection: connection.execute(spoilt))
     narrow = stage.gate.seeing(WEB)
-    one = replace(stage.gate, workspaces=Workspaces(several=True)).within("T1")
+    one = several(stage).within("T1")
     pages = [await gate.page_of_changes(Query()) for gate in (stage.gate, narrow, one)]
     assert [len(page.unreadable) for page in pages] == [1, 0, 0]
     assert [page.changes for page in pages] == [(), (), ()]

@@ -38,7 +38,7 @@ def agent_asks(operation: str = "reboot", server: str = "web01") -> Request:
 
 def guarded(gate: Gate) -> Gate:
     """The same gate, where only members of C_OPS may let agents go on."""
-    return replace(gate, stewards=Approvers(channels=("C_OPS",)))
+    return replace(gate, policy=replace(gate.policy, loaded_stewards=Approvers(channels=("C_OPS",))))
 
 
 async def test_nobody_paused_agents_to_begin_with(stage: Stage) -> None:

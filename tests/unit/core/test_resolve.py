@@ -60,7 +60,7 @@ async def test_a_change_without_approvers_is_settled_by_who_sees_approvals(stage
     member = replace(BOB, groups=("C_OPS",))
     with pytest.raises(NotAllowed):
         await stage.gate.resolve(change.id, member, happened=True)
-    guarded = replace(stage.gate, stewards=STEWARDS)
+    guarded = replace(stage.gate, policy=replace(stage.gate.policy, loaded_stewards=STEWARDS))
     with pytest.raises(NotAllowed):
         await guarded.resolve(change.id, BOB, happened=True)
     assert (await guarded.resolve(change.id, member, happened=True)).state is State.SUCCEEDED

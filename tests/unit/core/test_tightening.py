@@ -122,7 +122,7 @@ def test_the_same_policy_is_never_stricter_than_itself(found: list[Rule], facts:
 
 
 def recheck(*given: Rule, limits: Limits | None = None, workspaces: Workspaces | None = None) -> Recheck:
-    return Recheck(PolicyInForce(rules(*given), limits or Limits()), QUICK, workspaces or Workspaces())
+    return Recheck(PolicyInForce(rules(*given), limits or Limits(), workspaces or Workspaces()), QUICK)
 
 
 def noted(asked: Recheck, **more: Any) -> str:
@@ -171,7 +171,8 @@ def test_a_workspace_that_lost_its_channel_approves_nothing() -> None:
     for channel, refused in (("C1", False), ("C2", True), ("", True)):
         known = Workspaces(several=True, known=(Workspace("T1", channel),))
         with sa.create_engine("sqlite://").connect() as connection:
-            said = Recheck(PolicyInForce(policy), QUICK, known).at_last_yes(connection, made, made.created_at)
+            again = Recheck(PolicyInForce(policy, loaded_workspaces=known), QUICK)
+            said = again.at_last_yes(connection, made, made.created_at)
         assert bool(said) is refused, channel
 
 

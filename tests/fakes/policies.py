@@ -1,0 +1,25 @@
+"""Policies that somebody applied, as `vpsops policy apply` does."""
+
+from pathlib import Path
+
+from core.policy import history
+from core.policy.declaration import declaration_of
+from core.policy.history import Application, Revision
+from core.settings import Settings
+from core.storage import Database
+from core.storage.database import Connection
+
+
+async def put_in_force(database: Database, settings: Settings, config: Path | None = None) -> Revision:
+    """Put what a process with these settings says in force, over whatever is."""
+    said = settings.model_copy(update={"config": config}) if config else settings
+
+    def work(connection: Connection) -> Revision:
+        now = history.in_force(connection)
+        base = now.document if now else None
+        document = declaration_of(said, base, whole=said.config is not None).document(base)
+        by = {"kind": "person", "id": "local:ann", "verified": False}
+        at = database.clock.now().timestamp()
+        return history.apply(connection, Application(document, now.number if now else 0, by, at, str(said.config)))
+
+    return await database.transact(work)

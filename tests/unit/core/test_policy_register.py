@@ -1,0 +1,218 @@
+"""One policy for all processes of a database: two cores, each with a policy of its own, on SQLite and PostgreSQL."""
+
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import anyio
+import pytest
+import sqlalchemy as sa
+
+from core import audit
+from core.app import Core, open_core
+from core.changes.model import Actor, ActorKind, Origin, State, Verdict
+from core.errors import NotAllowed
+from core.policy import history
+from core.policy.history import PolicyBrokenError
+from core.requests import Done, Held, Refused, Request
+from core.settings import Settings
+from core.storage.tables import POLICIES, PROCESSES
+from playground.wayscloud.serve import SimulatorHandle
+from tests.fakes.accounts import EVERYBODY
+from tests.fakes.policies import put_in_force
+from tests.fakes.timing import QUICK
+from tests.harness.virtual_time import VirtualClock
+
+ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1", account="U1")
+BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2", account="U2", groups=("S1",))
+AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "slack:U1")
+READS = '[[rule]]\nid = "reads"\nrisk = "read"\ndecision = "allow"\n'
+LAX = READS + '[[rule]]\nid = "all"\nrisk = ["change", "disruptive"]\ndecision = "allow"\n'
+STRICT = READS + '[limits]\nprotected = "web01"\n'
+VOTES = READS + '[[rule]]\nid = "all"\nrisk = "disruptive"\ndecision = "approve"\napprovers = { groups = ["S1"] }\n'
+
+
+@pytest.fixture
+def lax(settings: Settings, tmp_path: Path) -> Settings:
+    return with_file(settings, tmp_path / "lax.toml", LAX)
+
+
+@pytest.fixture
+def strict(settings: Settings, tmp_path: Path) -> Settings:
+    return with_file(settings, tmp_path / "strict.toml", STRICT)
+
+
+def with_file(settings: Settings, path: Path, text: str) -> Settings:
+    path.write_text(text)
+    return settings.model_copy(update={"config": path})
+
+
+def opened(settings: Settings, front: str = "cli") -> AbstractAsyncContextManager[Core]:
+    return open_core(settings, front=front, timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY)
+
+
+def reboot(actor: Actor = ALICE, server: str = "web01", operation: str = "reboot") -> Request:
+    arguments = {"server": server} if server else {}
+    return Request(operation, arguments, actor, Origin("slack", "T1", "C1"), can_confirm=True)
+
+
+async def version(core: Core) -> str:
+    return (await core.database.read(history.head))[1]
+
+
+@pytest.mark.requirement("policy-one-for-all")
+async def test_the_policy_of_the_database_decides_whatever_a_process_was_started_with(
+    strict: Settings, settings: Settings, provider: SimulatorHandle
+) -> None:
+    """A process that forgot its file, or never had one, runs under what is in force: the protected server stays."""
+    async with opened(strict) as first, opened(settings) as forgetful:
+        assert await version(first) == await version(forgetful)
+        for core in (first, forgetful):
+            outcome = await core.gate.submit(reboot(AGENT))
+            assert isinstance(outcome, Refused)
+        assert list(provider.simulator.world.counted("reboot")) == []
+
+
+@pytest.mark.requirement("policy-differs-refused")
+async def test_a_process_with_another_policy_changes_nothing_until_both_agree(strict: Settings, lax: Settings) -> None:
+    """It says which versions, which file and which commands; reads go on; it serves again without a restart."""
+    async with opened(strict) as first, opened(lax) as other:
+        refused = await other.gate.submit(reboot(server="db01"))
+        assert isinstance(refused, Refused)
+        in_force = await version(first)
+        assert in_force[:12] in refused.reason
+        assert f", from {lax.config})" in refused.reason
+        assert f"vpsops policy diff {lax.config}" in refused.hint
+        assert f"vpsops policy apply {lax.config}" in refused.hint
+        assert isinstance(await other.gate.submit(reboot(operation="list", server="")), Done)
+        records = [one.event for one in await first.database.read(audit.read)]
+        assert records == ["policy_applied", "refused"]
+        await put_in_force(first.database, lax)
+        outcome = await other.gate.submit(reboot(server="db01"))
+        assert not isinstance(outcome, Refused)
+        now_the_other = await first.gate.submit(reboot(server="db01"))
+        assert isinstance(now_the_other, Refused)
+        assert "started with another policy" in now_the_other.reason
+
+
+@pytest.mark.requirement("policy-counts-at-last-yes")
+async def test_a_policy_that_was_applied_a_moment_ago_counts_for_the_last_yes(
+    settings: Settings, tmp_path: Path, provider: SimulatorHandle
+) -> None:
+    """A change waits for a vote, what is in force gets stricter, and the vote sends nothing."""
+    votes = with_file(settings, tmp_path / "votes.toml", VOTES)
+    async with opened(votes) as first, opened(settings) as second:
+        held = await second.gate.submit(reboot(AGENT))
+        assert isinstance(held, Held)
+        await put_in_force(first.database, with_file(settings, tmp_path / "strict.toml", STRICT))
+        voted = await second.gate.vote(held.change.id, BOB, Verdict.APPROVE, held.change.digest)
+        assert (await second.gate.wait(voted.id, seconds=60)).state is State.SUPERSEDED
+        assert list(provider.simulator.world.counted("reboot")) == []
+
+
+async def test_a_process_with_another_policy_takes_no_yes_and_takes_a_no(
+    settings: Settings, lax: Settings, tmp_path: Path
+) -> None:
+    """Approvals are refused there; denials and withdrawals are the safe direction."""
+    votes = with_file(settings, tmp_path / "votes.toml", VOTES)
+    async with opened(votes) as first, opened(lax) as other:
+        held = [await first.gate.submit(reboot(AGENT, name)) for name in ("web01", "db01")]
+        one, two = (outcome.change for outcome in held if isinstance(outcome, Held))
+        with pytest.raises(NotAllowed, match="started with another policy"):
+            await other.gate.vote(one.id, BOB, Verdict.APPROVE, one.digest)
+        assert (await other.gate.vote(one.id, BOB, Verdict.DENY, one.digest)).state is State.DENIED
+        assert (await other.gate.cancel(two.id, ALICE)).state is State.CANCELLED
+        assert (await other.gate.pause_agents(ALICE, paused=True)).paused
+
+
+async def test_a_process_with_another_policy_runs_nothing(
+    settings: Settings, lax: Settings, tmp_path: Path, provider: SimulatorHandle
+) -> None:
+    """What was approved waits for a process that agrees, and runs there."""
+    votes = with_file(settings, tmp_path / "votes.toml", VOTES)
+    async with opened(votes) as first:
+        held = await first.gate.submit(reboot(AGENT))
+        assert isinstance(held, Held)
+        async with opened(lax, "worker") as other:
+            assert not await other.database.read(other.gate.policy.agrees)
+            await first.gate.vote(held.change.id, BOB, Verdict.APPROVE, held.change.digest)
+            assert (await first.gate.wait(held.change.id, seconds=600)).state is State.SUCCEEDED
+        assert len(list(provider.simulator.world.counted("reboot"))) == 1
+
+
+@pytest.mark.requirement("policy-first-start")
+async def test_an_empty_database_takes_the_first_one(lax: Settings, strict: Settings) -> None:
+    """Of two that start at once one puts its own in force, on record, and the other compares."""
+    found: list[tuple[bool, str]] = []
+
+    async def start(settings: Settings) -> None:
+        async with opened(settings) as core:
+            await ready.wait()
+            found.append((await core.database.read(core.gate.policy.agrees), await version(core)))
+
+    ready = anyio.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(start, lax)
+        group.start_soon(start, strict)
+        ready.set()
+    assert sorted(agrees for agrees, _ in found) == [False, True]
+    assert len({one for _, one in found}) == 1
+    async with opened(lax) as core:
+        assert len(await core.database.read(history.history)) == 1
+        assert [one.event for one in await core.database.read(audit.read)][:1] == ["policy_applied"]
+
+
+async def test_nothing_configured_means_the_embedded_default_and_the_database_says_so(settings: Settings) -> None:
+    """Whatever a later release embeds, this is in force until somebody applies another."""
+    async with opened(settings) as core:
+        in_force = await core.database.read(history.in_force)
+        assert in_force is not None
+        assert in_force.document.embedded
+        assert {rule["id"] for rule in in_force.document.rules} >= {"default-agents", "default-reads"}
+
+
+async def test_channels_in_force_are_everybodys(settings: Settings) -> None:
+    """Who decides follows from what is in force, in a process that knows of no channel too, and at once."""
+    slack = settings.model_validate({**settings.model_dump(by_alias=True, exclude_unset=True), "VPSOPS_CHANNEL": "C1"})
+    async with opened(slack), opened(settings) as other:
+        assert other.gate.stewards.channels == ("C1",)
+        assert other.settings.channel == "C1"
+        approvals = settings.model_copy(update={"approval_channel": "C2"})
+        await put_in_force(other.database, approvals)
+        await other.clock.sleep(2.0)
+        await other.gate.policy.refresh()
+        assert other.gate.stewards.channels == ("C2",)
+        held = await other.gate.submit(reboot(AGENT))
+        assert isinstance(held, Held)
+        assert held.change.ruling.approvers.channels == ("C2",)
+
+
+@pytest.mark.requirement("policy-on-record-only")
+async def test_a_policy_that_was_written_past_the_trail_stops_changes_and_reads(
+    settings: Settings, lax: Settings
+) -> None:
+    """Whoever writes the row puts nothing in force, and a process does not start on it."""
+    async with opened(settings) as core:
+        await put_in_force(core.database, lax)
+        await core.database.transact(lambda connection: connection.execute(sa.update(POLICIES).values(record=1)))
+        await core.clock.sleep(2.0)
+        for request in (reboot(), reboot(operation="list", server="")):
+            with pytest.raises(PolicyBrokenError):
+                await core.gate.submit(request)
+        assert (await core.gate.pause_agents(ALICE, paused=True)).paused
+        with pytest.raises(PolicyBrokenError):
+            async with opened(settings):
+                raise AssertionError
+
+
+async def test_a_heartbeat_tells_what_a_process_was_started_with(lax: Settings, strict: Settings) -> None:
+    """And what it amounts to after another policy was applied."""
+    async with opened(strict, "worker") as first, opened(lax, "worker"):
+
+        async def rows() -> set[tuple[str, str]]:
+            query = sa.select(PROCESSES.c.policy, PROCESSES.c.policy_source)
+            found = await first.database.read(lambda connection: connection.execute(query).all())
+            return {(policy, source) for policy, source in found}
+
+        told = await rows()
+        assert {source for _, source in told} == {str(lax.config), str(strict.config)}
+        assert len({policy for policy, _ in told}) == 2

@@ -1,0 +1,94 @@
+"""What `vpsops doctor` says of the policy in force, and of processes that were started with another."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from core.findings import Finding, Level
+from core.policy.declaration import declaration_of
+from core.policy.doctor import look_at_policy, ruleset_of
+from core.policy.model import short_version
+from core.settings import Settings
+from core.storage import Database, open_database
+from core.storage.tables import POLICIES, PROCESSES
+from tests.fakes.policies import put_in_force
+from tests.harness.virtual_time import VirtualClock
+
+RULES = '[[rule]]\nid = "all"\ndecision = "allow"\n'
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with open_database(database_url, VirtualClock()) as opened:
+        yield opened
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Settings:
+    path = tmp_path / "vpsops.toml"
+    path.write_text(RULES)
+    return Settings.model_validate({"VPSOPS_CONFIG": path})
+
+
+async def look(database: Database, settings: Settings) -> list[Finding]:
+    return list(await look_at_policy(database, settings))
+
+
+async def living(database: Database, ident: str, policy: str, source: str = "") -> None:
+    """Let a process be heard of now."""
+
+    def work(connection: sa.Connection) -> None:
+        values = {"id": ident, "front": "worker", "started_at": 1.0, "beat": database.tick(connection)}
+        connection.execute(sa.insert(PROCESSES).values(**values, policy=policy, policy_source=source))
+
+    await database.transact(work)
+
+
+@pytest.mark.requirement("policy-doctor")
+async def test_processes_with_another_policy_are_named(database: Database, own: Settings) -> None:
+    """The one in force, who has it, and each one that has not: by its version and its file."""
+    assert await look(database, own) == []
+    applied = await put_in_force(database, own)
+    await living(database, "worker-1", applied.version)
+    good = await look(database, own)
+    assert [one.level for one in good] == [Level.OK, Level.OK]
+    assert f"in force for all processes: {short_version(applied.version)}, 1 rules, number 1" in good[0].what
+    assert "1 living processes were started with it: worker-1" in good[1].what
+    await living(database, "mcp-2", "pol_" + "0" * 64, "/home/ann/own.toml")
+    await living(database, "mcp-3", "")
+    found = [one for one in await look(database, own) if one.level is Level.FAIL]
+    assert [one.what for one in found] == [
+        "mcp-2 was started with another policy (pol_00000000, from /home/ann/own.toml)",
+        "mcp-3 was started with another policy (none that it could read, from its environment)",
+    ]
+
+
+async def test_a_set_up_with_another_policy_is_told(database: Database, own: Settings) -> None:
+    """What this terminal would start changes nothing, and which commands settle it."""
+    await put_in_force(database, Settings())
+    (_, mine) = await look(database, own)
+    assert mine.level is Level.FAIL
+    assert str(own.config) in mine.what
+    assert f"vpsops policy apply {own.config}" in mine.todo
+    assert len(await look(database, Settings())) == 1
+
+
+async def test_a_policy_that_cannot_be_relied_on_is_a_failure(database: Database, own: Settings) -> None:
+    """Written past the trail."""
+    await put_in_force(database, own)
+    await database.transact(lambda connection: connection.execute(sa.update(POLICIES).values(record=99)))
+    (found,) = await look(database, own)
+    assert found.level is Level.FAIL
+    assert "the audit trail does not carry it" in found.what
+
+
+async def test_what_decides_is_the_databases_or_else_ones_own(database_url: str, own: Settings) -> None:
+    """For commands that explain and check beside a running system."""
+    here = own.model_copy(update={"database_url": database_url})
+    clock = VirtualClock()
+    assert (await ruleset_of(here, clock)).document == declaration_of(own).document(None)
+    async with open_database(database_url, clock) as database:
+        await put_in_force(database, Settings())
+    assert (await ruleset_of(here, clock)).document.embedded
