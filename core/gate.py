@@ -40,7 +40,7 @@ from core.policy.force import PolicyInForce
 from core.records import asked_for, clean_actor, clean_request, not_allowed, requested, worded
 from core.redaction import Redactor
 from core.refusals import Identified, identify, paused_refusal, refusal_of
-from core.requests import Done, Outcome, Refused, Request, outcome_of
+from core.requests import Done, DryRun, Outcome, Refused, Request, outcome_of
 from core.server_lists import list_servers
 from core.storage.database import Database
 from core.storage.tables import CHANGES
@@ -61,6 +61,10 @@ class PolicyReplacedError(Exception):
     def __init__(self, policy: Policy) -> None:
         super().__init__(policy.version)
         self.policy = policy
+
+
+class RollbackError(Exception):
+    """Ends the transaction of a dry run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +116,7 @@ class Gate:
 
     async def _decide_by(self, policy: Policy, operation: Operation, identified: Identified, seen: Preview) -> Outcome:
         request, now = identified.request, self.clock.now()
-        ruling = policy.decide(facts(operation, request, seen.target, seen.monthly, now))
-        ruling = with_warning(self.workspaces.ruling_of(ruling, request.origin.team), seen)
+        ruling = self._ruling(policy, operation, request, seen)
         refusal = refusal_of(ruling, identified)
         if refusal is not None:
             await self._audit_refusal(request, seen, ruling, refusal)
@@ -125,6 +128,59 @@ class Gate:
         account = await look(self.api.only(None).for_work(), limits, operation, named=self.sight)
         change = new_change(operation, request, seen, ruling, now, self.policy.timing_from(self.timing))
         return await self._store(change, request, seen, account)
+
+    def _ruling(self, policy: Policy, operation: Operation, request: Request, seen: Preview) -> Ruling:
+        ruling = policy.decide(facts(operation, request, seen.target, seen.monthly, self.clock.now()))
+        return with_warning(self.workspaces.ruling_of(ruling, request.origin.team), seen)
+
+    async def dry_run(self, request: Request) -> DryRun:
+        """Decide a request for a change as `submit` does, without asking or telling anybody, and store nothing.
+
+        What a storing would meet (limits that count, the pause, another change on the server) is met in a transaction
+        that is rolled back. Raises as `submit` does.
+        """
+        request = clean_request(request, self.redactor)
+        request = replace(request, origin=self.workspaces.stamped(request.origin, self.team))
+        operation = operation_named(request.operation)
+        identified = await identify(self.accounts, request)
+        seen = await preview(self.api.for_work(), operation, checked(operation, request.arguments))
+        request, limits, now = identified.request, self.policy.latest_limits(), self.clock.now()
+        ruling = self._ruling(self.policy.latest(), operation, request, seen)
+        change = new_change(operation, request, seen, ruling, now, self.policy.timing_from(self.timing))
+        refusal = identified.refusal or refusal_of(ruling, identified)
+        exceeded = self._off_limits(seen.target, request.actor, limits)
+        if refusal is None and exceeded is not None:
+            refusal = told_of(exceeded)
+        if refusal is None:
+            account = await look(self.api.only(None).for_work(), limits, operation, named=self.sight)
+            refusal = await self._rolled_back(change, request, seen, account)
+        return DryRun(change, refusal)
+
+    async def _rolled_back(
+        self, change: Change, request: Request, seen: Preview, account: Account | None
+    ) -> Refused | None:
+        """Return why a change could not be stored now, after storing it in a transaction that is rolled back."""
+
+        def work(connection: Connection) -> None:
+            self.policy.check(connection)
+            self._insert(connection, change, request, seen)
+            ledger.check_stored(connection, self.policy.read_limits(connection), change, account, self.clock.now())
+            raise RollbackError
+
+        try:
+            await self.database.transact(work)
+        except AgentsPaused as error:
+            return paused_refusal(error)
+        except LimitReached as error:
+            return told_of(error.exceeded)
+        except IntegrityError:
+            outcome = await self._in_the_way(change, request)
+            return outcome if isinstance(outcome, Refused) else None
+        except NotAllowed as error:  # by a policy that is not in force
+            return Refused(error.message, hint=error.hint)
+        except RollbackError:
+            pass
+        return None
 
     async def _beforehand(self, request: Request) -> Outcome | None:
         """Return what became of the same request before, or why none is taken now, before anything is looked at.

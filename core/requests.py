@@ -65,6 +65,17 @@ class Refused:
 Outcome = Done | Held | Refused
 
 
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What would become of a request now: the change as it would be stored, or why it would be refused.
+
+    `change` is there whenever the request makes sense, also where it would be refused.
+    """
+
+    change: Change
+    refusal: Refused | None = None
+
+
 def outcome_of(change: Change) -> Outcome:
     """Return what a caller is told of a stored change."""
     return Held(change) if change.state is State.HELD else Done(change=change)

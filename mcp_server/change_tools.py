@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Final, TypeVar, cast
 
 import mcp.types as t
@@ -13,6 +13,7 @@ from core.changes.pages import ChangePage, Place, Query, place_of
 from core.errors import NotAllowed
 from core.operations.registry import Arguments
 from mcp_server import results
+from mcp_server.check import CHECK, CheckArguments, CheckResult, check_change
 from mcp_server.cursor import no_such_cursor, opened, sealed
 from mcp_server.fitting import Content, Page, longest
 from mcp_server.flow import PATIENCE, Desk, follow
@@ -36,7 +37,7 @@ class ChangesArguments(Arguments):
     open_only: bool | None = None
     state: State | None = None
     server: Annotated[str, Field(max_length=300)] = ""
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    limit: Annotated[int, Field(ge=1, le=100, description="1-100")] = 20
     cursor: str = ""
 
 
@@ -49,7 +50,7 @@ class ChangeArguments(Arguments):
 class WaitArguments(ChangeArguments):
     """One change, and how long to wait for it."""
 
-    seconds: Annotated[float, Field(ge=0, le=PATIENCE)] = PATIENCE
+    seconds: Annotated[float, Field(ge=0, le=PATIENCE, description=f"0-{PATIENCE:.0f}")] = PATIENCE
 
 
 class CancelArguments(ChangeArguments):
@@ -140,7 +141,9 @@ def _unreadable(ids: Sequence[str]) -> str:
 def _nothing(wanted: ChangesArguments) -> str:
     if wanted.state or wanted.server or wanted.cursor:
         return "No changes match."
-    return "There are no changes yet." if wanted.open_only is False else "No changes are open."
+    if wanted.open_only is False:
+        return "There are no changes yet."
+    return "No changes are open. Ended ones are listed with open_only false, or by their state."
 
 
 def _table(found: Sequence[Change]) -> str:
@@ -173,6 +176,12 @@ async def cancel_change(desk: Desk, call: Call) -> t.CallToolResult:
     return results.change(cancelled, tools=desk.change_tools).model_copy(update={"is_error": False})
 
 
+def check_tool() -> ChangeTool:
+    """Return the tool that says what a change would come to."""
+    tool = _tool("vps_check", CHECK, CheckArguments, check_change)
+    return replace(tool, tool=tool.tool.model_copy(update={"output_schema": output_schema(CheckResult)}))
+
+
 def _tool(name: str, description: str, arguments: type[Arguments], handle: Handler) -> ChangeTool:
     hints = t.ToolAnnotations(
         read_only_hint=handle is not cancel_change, destructive_hint=False, idempotent_hint=True, open_world_hint=False
@@ -191,7 +200,8 @@ def _tool(name: str, description: str, arguments: type[Arguments], handle: Handl
 CHANGE_TOOLS: Mapping[str, ChangeTool] = {
     one.tool.name: one
     for one in (
-        _tool("vps_changes", "List changes, newest first.", ChangesArguments, list_changes),
+        check_tool(),
+        _tool("vps_changes", "List changes: open ones, or as told.", ChangesArguments, list_changes),
         _tool("vps_change_get", "Show one change and what it waits for.", ChangeArguments, get_change),
         _tool("vps_change_wait", "Wait until a change is settled.", WaitArguments, wait_change),
         _tool("vps_change_cancel", "Cancel your own change before it runs.", CancelArguments, cancel_change),

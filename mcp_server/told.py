@@ -65,14 +65,15 @@ def change_result(change: Change, *, tools: bool) -> ChangeResult:
         change=change.id,
         state=change.state,
         operation=change.operation,
-        server=_server(change.target),
+        server=changed_server(change.target),
         note=noted(change) or None,
         result=_result(change),
         next=next_step(change, tools=tools) or None,
     )
 
 
-def _server(target: Target) -> ChangedServer:
+def changed_server(target: Target) -> ChangedServer:
+    """Return the server that a change is about."""
     return ChangedServer(
         hostname=clean(target.hostname),
         id=clean(target.id) or None,
@@ -149,6 +150,8 @@ def next_step(change: Change, *, tools: bool) -> str:
         return _waiting(change, tools=tools)
     if change.state in UNDER_WAY:
         return f"Do not ask for it again. {_look(change, tools=tools)}"
+    if change.state is State.FAILED and change.operation == "create":
+        return "Tell your human why. vps_plans, vps_regions and vps_os_templates list what can be ordered."
     return "Tell your human that it was accepted and not seen." if change.unseen else STEPS.get(change.state, "")
 
 
@@ -182,6 +185,16 @@ def _waiting(change: Change, *, tools: bool) -> str:
 def _ask_later(*, tools: bool) -> str:
     more = " vps_change_get and vps_change_wait tell more." if tools else ""
     return f"Do not ask for it again.{more}"
+
+
+def agreement(change: Change) -> str:
+    """Say who would have to agree to a change before it runs."""
+    if change.ruling.decision is Decision.ALLOW:
+        return "nobody: it would run at once"
+    if change.ruling.decision is Decision.CONFIRM:
+        return f"{clean(change.actor.human) or 'your human'}, whom your client asks"
+    votes = change.ruling.votes
+    return f"{votes} {'people' if votes != 1 else 'person'} in Slack{_who(change.ruling.approvers)}, not its asker"
 
 
 def _who(approvers: Approvers) -> str:

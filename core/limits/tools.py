@@ -8,7 +8,7 @@ CATALOGUE = ("plans", "os_templates", "regions")
 TOOLSETS: Mapping[str, tuple[str, ...]] = {
     "servers": tuple(f"vps_{name}" for name in OPERATIONS if name not in CATALOGUE),
     "catalogue": tuple(f"vps_{name}" for name in CATALOGUE),
-    "changes": ("vps_changes", "vps_change_get", "vps_change_wait", "vps_change_cancel"),
+    "changes": ("vps_check", "vps_changes", "vps_change_get", "vps_change_wait", "vps_change_cancel"),
 }
 TOOLS: Mapping[str, str] = {tool: toolset for toolset, tools in TOOLSETS.items() for tool in tools}
 """Every tool's toolset."""

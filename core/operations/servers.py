@@ -32,11 +32,11 @@ OTHER_STATES: Final = ("failed", "error", "pending", "provisioning", "starting",
 class ListArguments(Arguments):
     """Which servers to list."""
 
-    name: str | None = None  # a part of the hostname
+    name: Annotated[str | None, Field(description="part of the hostname")] = None
     state: Annotated[str | None, Field(description="running, stopped or failed")] = None
-    region: str | None = None
-    limit: Annotated[int, Field(ge=1, le=100)] = 20
-    cursor: str | None = None
+    region: Annotated[str | None, Field(description="code")] = None
+    limit: Annotated[int, Field(ge=1, le=100, description="1-100")] = 20
+    cursor: Annotated[str | None, Field(description="a result's next_cursor")] = None
 
 
 class ServerList(BaseModel):
@@ -90,9 +90,9 @@ class CreateArguments(Arguments):
     """The server to make. Facts: the API documentation's create section."""
 
     hostname: str
-    plan: str
-    region: str
-    os_template: str
+    plan: Annotated[str, Field(description="code of vps_plans")]
+    region: Annotated[str, Field(description="code of vps_regions")]
+    os_template: Annotated[str, Field(description="id of vps_os_templates")]
     display_name: str | None = None
     ssh_keys: Annotated[tuple[str, ...], Field(description="public keys", max_length=MAX_SSH_KEYS)] = ()
 

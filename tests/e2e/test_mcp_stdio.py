@@ -105,7 +105,7 @@ async def test_a_client_reads_and_changes_over_standard_streams(
         read_timeout_seconds=BOUND,
     ) as client:
         assert client.protocol_version == ("2025-11-25" if era == "legacy" else "2026-07-28")
-        assert len((await client.list_tools()).tools) == 14
+        assert len((await client.list_tools()).tools) == 15
         listed = await client.call_tool("vps_list", {})
         assert not listed.is_error
         async with hearing(client, ear, era, "vps://servers"):
@@ -136,7 +136,7 @@ async def test_the_handshake_is_answered(environment: dict[str, str]) -> None:
     assert answer["result"]["serverInfo"]["name"] == "vpsops"
     assert set(answer["result"]["capabilities"]) == {"completions", "prompts", "resources", "tools"}
     assert "human" in answer["result"]["instructions"]
-    assert len(listed["result"]["tools"]) == 14
+    assert len(listed["result"]["tools"]) == 15
     assert called["result"]["isError"] is True
     assert "WAYSCLOUD_API_KEY" in called["result"]["content"][0]["text"]
 

@@ -43,6 +43,7 @@ READS = {
     "vps_changes",
     "vps_change_get",
     "vps_change_wait",
+    "vps_check",
 }
 
 
@@ -62,7 +63,7 @@ async def test_two_clients_have_their_own_identity_and_tools(
         http_client(site.url, era, ANN_TOKEN, human, "laptop") as ann,
         http_client(site.url, era, BOB_TOKEN, human, "reports") as bob,
     ):
-        assert len((await ann.list_tools()).tools) == 14
+        assert len((await ann.list_tools()).tools) == 15
         assert {tool.name for tool in (await bob.list_tools()).tools} == READS
         assert "web01" in text(await bob.call_tool("vps_list", {}))
         for name in sorted(changing_tools()):

@@ -343,7 +343,7 @@ async def test_an_audience_and_a_claim_may_be_named(core: Core, trusting: Settin
         old = await post(site.local, call("tools/list"), issuer.token(AUDIENCE))
         await post(site.local, call("tools/call", name="vps_stop", arguments={"server": "web01"}), token)
     assert (own.status_code, old.status_code) == (200, 401)
-    assert len(own.json()["result"]["tools"]) == 14
+    assert len(own.json()["result"]["tools"]) == 15
     (change,) = await core.gate.changes()
     assert (change.actor.human, change.actor.aliases) == ("ann@example.com", ("slack:U0ANN00",))
 

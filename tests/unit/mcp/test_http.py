@@ -48,7 +48,7 @@ async def test_a_change_is_confirmed_over_http(core: Core, provider: SimulatorHa
     human = Human()
     async with serving(core, None, LOCAL) as (site, _), http_client(site.url, era, human=human) as client:
         assert client.protocol_version == ("2025-11-25" if era == "legacy" else era)
-        assert len((await client.list_tools()).tools) == 14
+        assert len((await client.list_tools()).tools) == 15
         assert "web01" in text(await client.call_tool("vps_list", {}))
         result = await client.call_tool("vps_stop", {"server": "web01"})
     assert not result.is_error, text(result)
@@ -171,7 +171,7 @@ async def test_it_stands_beside_other_routes(core: Core) -> None:
         async with httpx.AsyncClient(trust_env=False) as client:
             assert (await client.get(f"{base}/hello")).text == "hello"
         stop.set()
-    assert len(answer.json()["result"]["tools"]) == 14
+    assert len(answer.json()["result"]["tools"]) == 15
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["same key", "no key"])

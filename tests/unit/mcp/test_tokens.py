@@ -13,7 +13,7 @@ from mcp_server.budget import tokens
 from tests.tokens.counted import hashed, kept, texts
 from tests.unit.mcp.tool_snapshots import all_tools
 
-EACH = 60  # on average
+EACH = 65  # on average
 ALL = 1_000
 INSTRUCTIONS = 60
 TEXTS = texts()
@@ -33,9 +33,9 @@ def test_nothing_is_counted_that_is_gone() -> None:
 
 
 def test_the_tools_keep_their_budget() -> None:
-    """At most 60 tokens a tool on average, of the operations alone and of all tools, and 1,000 in all."""
+    """At most 65 tokens a tool on average, of the operations alone and of all tools, and 1,000 in all."""
     counts = [COUNTS[tool.name].tokens for tool in all_tools()]
-    assert len(counts) >= 14
+    assert len(counts) >= 15
     assert sum(counts[:10]) <= EACH * 10
     assert sum(counts) <= EACH * len(counts)
     assert sum(counts) <= ALL

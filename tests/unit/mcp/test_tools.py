@@ -50,8 +50,9 @@ def test_every_tool_states_all_four_annotations(tool: t.Tool) -> None:
 
 @pytest.mark.requirement("no-approval-over-mcp")
 def test_no_tool_and_no_argument_approves() -> None:
-    """Besides the operations there are four tools on changes, and no argument stands for anybody's yes."""
+    """Besides the operations there are five tools on changes, and no argument stands for anybody's yes."""
     assert {tool.name for tool in TOOLS} == {f"vps_{name}" for name in OPERATIONS} | {
+        "vps_check",
         "vps_changes",
         "vps_change_get",
         "vps_change_wait",
@@ -102,4 +103,4 @@ async def test_the_tools_on_changes_come_when_asked_for(core: Core, era: str) ->
     """They follow the ten, and only with their option."""
     async with client_of(core, era, None, Options(human=ANN, change_tools=True)) as client:
         names = [tool.name for tool in (await client.list_tools()).tools]
-    assert names[10:] == ["vps_changes", "vps_change_get", "vps_change_wait", "vps_change_cancel"]
+    assert names[10:] == ["vps_check", "vps_changes", "vps_change_get", "vps_change_wait", "vps_change_cancel"]
