@@ -20,9 +20,7 @@ ID: Final = 255
 TABLE: Final = (100, 20, 10_000)
 ONLY: Final[Mapping[str, frozenset[str]]] = {
     "input": frozenset({"modal", "home"}),
-    "alert": frozenset({"modal"}),
     "table": frozenset({"message", "home"}),
-    "markdown": frozenset({"message"}),
     "header": frozenset({"message", "modal", "home"}),
 }
 

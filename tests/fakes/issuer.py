@@ -63,7 +63,9 @@ class FakeIssuer:
     metadata: str = "/.well-known/oauth-authorization-server"
     down: bool = False
     padding: int = 0
+    cookie: str = ""
     reads: int = 0
+    cookies_received: list[str] = field(default_factory=list)
 
     def token(
         self, audience: str, *, by: Signer | None = None, header: dict[str, Any] | None = None, **claims: Any
@@ -90,12 +92,15 @@ class FakeIssuer:
         """Return what listens."""
 
         async def document(request: Request) -> Response:
+            headers = {"Set-Cookie": self.cookie} if self.cookie else None
             if self.down or request.url.path != self.metadata:
                 return JSONResponse({}, status_code=503 if self.down else 404)
-            return JSONResponse({"issuer": self.named or self.url, "jwks_uri": f"{self.url}/keys"})
+            described = {"issuer": self.named or self.url, "jwks_uri": f"{self.url}/keys"}
+            return JSONResponse(described, headers=headers)
 
-        async def keys(_: Request) -> Response:
+        async def keys(request: Request) -> Response:
             self.reads += 1
+            self.cookies_received += request.headers.getlist("cookie")
             described = [*(one.described for one in self.signers), *self.extra_keys]
             return JSONResponse(
                 {"keys": described, "padding": "x" * self.padding}, status_code=503 if self.down else 200

@@ -46,6 +46,7 @@ GATE: Final = Area(
         f"{CORE}/test_resolve.py",
         f"{CORE}/test_workspaces.py",
         f"{CORE}/test_pause.py",
+        f"{CORE}/test_claim_edges.py",
     ),
 )
 CHANGES: Final = Area(
@@ -77,6 +78,7 @@ CHANGES: Final = Area(
     },
     (
         f"{CORE}/test_change_table.py",
+        f"{CORE}/test_claim_edges.py",
         f"{CORE}/test_lookup_edges.py",
         f"{CORE}/test_pure_decisions.py",
     ),
@@ -90,12 +92,16 @@ CLAIMS: Final = Area(
         "core/changes/order.py": (f"{CORE}/test_order.py",),
         "core/continuity.py": (f"{CORE}/test_continuity.py",),
     },
-    (f"{CORE}/test_gate_edges.py", f"{CORE}/test_keeper.py"),
+    (f"{CORE}/test_claim_edges.py", f"{CORE}/test_gate_edges.py", f"{CORE}/test_keeper.py"),
 )
 TENANTS: Final = Area(
     {
-        "bot/sources.py": (f"{BOT}/test_identity.py", f"{BOT}/test_slack_doctor.py"),
-        "bot/tenancy.py": (f"{BOT}/test_identity.py", "tests/adversary/test_foreign_people.py"),
+        "bot/sources.py": (f"{BOT}/test_tenancy.py", f"{BOT}/test_identity.py", f"{BOT}/test_slack_doctor.py"),
+        "bot/tenancy.py": (
+            f"{BOT}/test_tenancy.py",
+            f"{BOT}/test_identity.py",
+            "tests/adversary/test_foreign_people.py",
+        ),
         "core/workspaces.py": (f"{CORE}/test_workspaces.py",),
         "core/workspaces_load.py": (f"{CORE}/test_workspaces.py",),
     },
@@ -177,7 +183,7 @@ INGRESS: Final = Area(
     {
         "bot/guard.py": (f"{BOT}/test_guard.py",),
         "bot/deliveries.py": (f"{BOT}/test_intake.py",),
-        "bot/identity.py": (f"{BOT}/test_identity.py",),
+        "bot/identity.py": (f"{BOT}/test_identity.py", f"{BOT}/test_tenancy.py"),
         "bot/parts.py": (f"{BOT}/test_identity.py",),
         "bot/votes.py": (f"{BOT}/test_identity.py",),
         "bot/typed.py": (f"{BOT}/test_commands.py", f"{BOT}/test_mentions.py"),
@@ -191,7 +197,7 @@ AUTH: Final = Area(
         "mcp_server/tokens.py": ("tests/adversary/test_tokens_file.py",),
         **{f"mcp_server/{name}.py": () for name in ("auth", "identity", "keys", "oauth", "stepup")},
     },
-    (f"{MCP}/test_auth_edges.py", f"{MCP}/test_auth.py", f"{MCP}/test_auth_oauth.py"),
+    (f"{MCP}/test_auth_edges.py", f"{MCP}/test_door_edges.py", f"{MCP}/test_auth.py", f"{MCP}/test_auth_oauth.py"),
 )
 AREAS: Final[Mapping[str, Area]] = {
     "gate": GATE,

@@ -362,3 +362,13 @@ async def test_whoever_waits_for_the_end_of_work_waits_for_what_comes_meanwhile_
                 await over.wait()
                 group.cancel_scope.cancel()
         assert ended == [True]
+
+
+@pytest.mark.parametrize(("size", "connection"), [(10, None), (1_000_001, "close")])
+async def test_a_connection_ends_where_its_body_is_not_read(size: int, connection: str | None) -> None:
+    """The rest would be taken for another request; of a short one there is no rest."""
+    guard = Guard(behind, SECRET, FakeClock())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://bot.test") as client:
+        answer = await client.post("/slack/events", content=b"x" * size, headers={"Content-Type": FORM})
+    assert answer.status_code in {401, 413}
+    assert answer.headers.get("connection") == connection

@@ -118,3 +118,19 @@ def test_a_form_over_a_limit_is_replaced_by_words(view: Block) -> None:
     assert list(view_excesses(body))
     assert check_view(body)
     assert not check_view(fit_view(body))
+
+
+PLACES: dict[str, set[Surface]] = {
+    "input": {"modal", "home"},
+    "table": {"message", "home"},
+    "header": {"message", "modal", "home"},
+    "section": {"message", "modal", "home"},
+}
+
+
+@pytest.mark.parametrize("surface", ["message", "modal", "home"])
+@pytest.mark.parametrize("kind", PLACES)
+def test_each_kind_of_block_has_its_places(kind: str, surface: Surface) -> None:
+    """Written out from Slack's reference."""
+    misplaced = [one for one in excesses(({"type": kind},), surface) if "is not for a" in one.what]
+    assert bool(misplaced) is (surface not in PLACES[kind])

@@ -235,6 +235,9 @@ def test_a_workspaces_settings_hold_its_own_channels_and_no_others() -> None:
     assert workspaces.stewards_of("T2") == Approvers(channels=(NOBODY,))
 
 
+TEAMS = ("T1", "T2")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -246,6 +249,12 @@ def test_a_workspaces_settings_hold_its_own_channels_and_no_others() -> None:
         ('[[workspace]]\nteam = "T1"\n\n[[workspace]]\nteam = "T1"\n', ":4: workspace T1 is there already."),
         ('[[workspace]]\nteam = "T9"\n', ":1: workspace T9 may not install the app."),
         ('[[workspace]]\nteam = "T1"\nagents = true\n', ":1: agents = true needs an approval_channel"),
+        (
+            "".join(
+                f'[[workspace]]\nteam = "{team}"\nagents = true\napproval_channel = "C1"\n' for team in ("T1", "T2")
+            ),
+            ":5: agents = true is another workspace's already.",
+        ),
         ("workspace = 1\n", ":1: workspaces are written as [[workspace]]."),
         ('[workspace]\nteam = "T1"\n', "workspaces are written as [[workspace]]."),
     ],

@@ -188,3 +188,22 @@ def test_a_limit_is_written_within_these_bounds(name: str, least: Any, most: Any
     for value in (least - 1, most + 1, most * 100):
         with pytest.raises(ValueError, match=name):
             WrittenLimits(**{name: value})
+
+
+@pytest.mark.parametrize(("others", "left"), [(999, 1_000), (1_000, 1)])
+def test_a_thousand_who_called_are_remembered_and_then_the_idle_are_forgotten(others: int, left: int) -> None:
+    """Only those whose bucket is full again: forgetting one of them changes nothing."""
+    buckets, limits = Buckets(), Limits(calls_per_minute=1)
+    for number in range(others):
+        buckets.take(limits, replace(AGENT, human=f"slack:U{number}"), 0.0)
+    buckets.take(limits, replace(AGENT, human="slack:NEW"), 60.0)
+    assert len(buckets.buckets) == left
+
+
+def test_whoever_called_a_moment_ago_is_not_forgotten() -> None:
+    """However many there are."""
+    buckets, limits = Buckets(), Limits(calls_per_minute=1)
+    for number in range(1_001):
+        buckets.take(limits, replace(AGENT, human=f"slack:U{number}"), 0.0)
+    exceeded, _ = buckets.take(limits, replace(AGENT, human="slack:U0"), 1.0)
+    assert exceeded is not None

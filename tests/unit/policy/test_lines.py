@@ -72,3 +72,10 @@ def test_any_text_that_is_toml_keeps_its_lines(middle: str) -> None:
         line = text.count("\n") - 1
         assert tables(text)[-1].line == line
         assert len([one for one in tables(text) if one.name == ("rule",)]) == len(data["rule"])
+
+
+def test_a_dotted_table_that_is_inside_none_has_its_keys_by_their_own_names() -> None:
+    """`[limits.agents]` is a table of its own, and no key of what stands before it."""
+    (_, rule, limits) = tables('[[rule]]\nid = "a"\n[limits.agents]\nservers = 1\n')
+    assert (rule.name, limits.name) == (("rule",), ("limits", "agents"))
+    assert (rule.keys, limits.keys) == ({"id": 2}, {"servers": 4})

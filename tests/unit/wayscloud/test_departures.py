@@ -16,6 +16,7 @@ from anyio.streams.tls import TLSStream
 from core.timing import TransportSettings
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.credentials import Credentials
+from core.wayscloud.departure import Crossing
 from core.wayscloud.errors import NotSent
 from core.wayscloud.models import NewServer
 from tests.fakes.clock import FakeClock
@@ -334,3 +335,19 @@ async def test_hanging_questions_keep_neither_a_write_nor_a_look() -> None:
             await client.stop_server(SERVER_ID)
         assert sum(path.endswith("/status") for path in paths) == stuck
         group.cancel_scope.cancel()
+
+
+async def test_an_answer_is_waited_for_from_the_first_byte_over_every_hop() -> None:
+    """A redirect that is answered does not begin the time anew."""
+    crossing = Crossing(answer_seconds=2.0)
+    with anyio.CancelScope() as first:
+        crossing.begin_hop(first)
+        await anyio.sleep(5)  # to connect, which is not the answer's time
+        left_at = anyio.current_time()
+        await crossing.cross()
+        assert first.deadline == crossing.deadline == left_at + 2.0
+    await anyio.sleep(1)
+    with anyio.CancelScope() as second:
+        crossing.begin_hop(second)
+        await crossing.cross()
+        assert second.deadline == left_at + 2.0

@@ -1,0 +1,33 @@
+"""A record is whole when its text has its hash and its columns say what the text says: each column by itself."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from core.audit import Record, canonical, chained, is_whole
+
+TEXT = canonical(7, 12.5, "sent", "chg_1", {"why": "x"})
+RECORD = Record(7, 12.5, "sent", "chg_1", TEXT, "before", chained("before", TEXT))
+
+
+def test_a_record_as_it_was_written_is_whole() -> None:
+    assert is_whole(RECORD)
+
+
+@pytest.mark.requirement("audit-shows-tampering")
+@pytest.mark.parametrize(
+    "altered",
+    [
+        {"seq": 8},
+        {"at": 12.6},
+        {"event": "confirmed"},
+        {"change_id": "chg_2"},
+        {"change_id": None},
+        {"text": TEXT.replace("x", "y")},
+        {"previous": "other"},
+        {"hash": chained("other", TEXT)},
+    ],
+)
+def test_a_record_of_which_anything_was_altered_is_not(altered: dict[str, Any]) -> None:
+    assert not is_whole(replace(RECORD, **altered))
