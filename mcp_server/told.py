@@ -150,15 +150,21 @@ def next_step(change: Change, *, tools: bool) -> str:
         return _waiting(change, tools=tools)
     if change.state in UNDER_WAY:
         return f"Do not ask for it again. {_look(change, tools=tools)}"
-    if change.state is State.FAILED and change.operation == "create":
-        return "Tell your human why. vps_plans, vps_regions and vps_os_templates list what can be ordered."
+    if change.state is State.FAILED:
+        return AFTER_FAILURE.get(change.operation, "Look at the server with vps_get before asking again.")
     return "Tell your human that it was accepted and not seen." if change.unseen else STEPS.get(change.state, "")
 
+
+AFTER_FAILURE = {
+    "create": "Tell your human why. vps_plans, vps_regions and vps_os_templates list what can be ordered.",
+    "start": "Look with vps_get whether it runs before asking again.",
+    "stop": "Look with vps_get whether it is stopped before asking again.",
+    "reboot": "Look with vps_get and vps_status how it is, and since when, before asking again.",
+}
 
 STEPS = {
     State.UNKNOWN: "Do not ask for it again; look at the server with vps_get in a minute.",
     State.NEEDS_PERSON: "Do not ask for it again. Tell your human that a person has to settle it.",
-    State.FAILED: "Look at the server with vps_get before asking again.",
     State.DENIED: "Tell your human; do not ask again unless they say so.",
     State.EXPIRED: "Ask again only if it is still wanted.",
     State.CANCELLED: "Ask again only if your human wants it.",

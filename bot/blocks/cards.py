@@ -137,6 +137,7 @@ def _facts(change: Change, now: datetime, usual: str) -> list[tuple[str, str]]:
         (state, target.state),
         ("State now", server.state if server and under_way else ""),
         ("Plan", target.plan),
+        ("System", target.system),
         ("System", system_of(change)),
         ("Name", label_of(change)),
         ("Cost", change.cost),

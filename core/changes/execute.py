@@ -251,6 +251,10 @@ class Runner:
         except provider_errors.WayscloudError as error:
             await self._end(change, State.FAILED, "not_sent", f"Nothing was sent: {error.message}")
             return None
+        if seen.is_news_to(change):
+            await self._supersede(change, seen.warning)
+            return None
+        seen = seen.as_known_to(change)
         if seen.digest(change.ruling.policy) != change.digest:  # a milder policy changes nothing of what was shown
             await self._supersede(change, difference(change, seen))
             return None
@@ -440,7 +444,7 @@ def attempted_since(change: Change, connection: Connection) -> float:
 def difference(change: Change, seen: Preview) -> str:
     """Say in words what is not as it was shown; pure."""
     before, now = change.target, seen.target
-    names = ("hostname", "state", "region", "address", "plan")
+    names = ("hostname", "state", "region", "address", "plan", "system")
     parts = [
         f"{name} was {getattr(before, name) or 'unknown'}, is {getattr(now, name) or 'unknown'}"
         for name in names

@@ -204,6 +204,7 @@ class Target:
     region: str = ""
     address: str = ""
     plan: str = ""
+    system: str = ""  # its operating system; changes of earlier versions have none
 
     @property
     def key(self) -> str:
@@ -301,10 +302,11 @@ def digest_of(operation: str, arguments: Mapping[str, Json], target: Target, fac
 
     `facts` holds live facts that are not the target's own, such as a plan's price.
     """
+    system = [target.system] if target.system else []
     shown = {
         "operation": operation,
         "arguments": arguments,
-        "target": [target.id, target.hostname, target.state, target.region, target.address, target.plan],
+        "target": [target.id, target.hostname, target.state, target.region, target.address, target.plan, *system],
         "facts": list(facts),
         "policy": policy,
     }

@@ -1,18 +1,18 @@
 """A look at what a change is about, live: the same look when it is asked for and just before it is sent."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pydantic import ValidationError
 
-from core.changes.model import Json, Target, digest_of
+from core.changes.choices import check_choices, find_plan, read_plans
+from core.changes.model import Change, Json, Target, digest_of
 from core.errors import InvalidInput
 from core.operations import Operation
 from core.operations.refs import find_server
 from core.operations.registry import Arguments, ServerArguments
 from core.operations.servers import CreateArguments
-from core.wayscloud import errors as provider_errors
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.models import NewServer, Plan, Server
 
@@ -31,18 +31,27 @@ class Preview:
 
     def digest(self, policy: str) -> str:
         """Hash all that people are shown."""
-        shown = [self.cost, *(["unchecked"] if self.warning else [])]
-        return digest_of(self.operation, self.arguments, self.target, shown, policy)
+        return digest_of(self.operation, self.arguments, self.target, [self.cost], policy)
+
+    def as_known_to(self, change: Change) -> "Preview":
+        """Return what is seen now without what a change of an earlier version did not hold of its target."""
+        return self if change.target.system else replace(self, target=replace(self.target, system=""))
+
+    def is_news_to(self, change: Change) -> bool:
+        """Tell whether there is a warning now that nobody was given who agreed to a change."""
+        return bool(self.warning) and UNCHECKED not in change.effect
 
 
 async def preview(api: Wayscloud, operation: Operation, arguments: Arguments) -> Preview:
-    """Look at the live state behind a request.
+    """Look at the live state behind a request, and at the catalogue.
 
     Raises `InvalidInput` where it cannot make sense there (unknown or ambiguous server, a hostname
     in use, a server that is already there), and `WayscloudError` where the look fails.
     """
     if isinstance(arguments, CreateArguments):
-        return await _preview_create(api, operation, arguments)
+        seen = await _preview_create(api, operation, arguments)
+        await check_choices(api, arguments)
+        return seen
     if isinstance(arguments, ServerArguments):
         found = find_server(arguments.server, await api.list_servers())
         return preview_power(operation, await api.get_server(found.id))
@@ -54,6 +63,8 @@ async def look_again(api: Wayscloud, operation: Operation, arguments: Mapping[st
     checked = operation.arguments.model_validate(dict(arguments))
     if isinstance(checked, ServerArguments):
         return preview_power(operation, await api.get_server(checked.server))
+    if isinstance(checked, CreateArguments):
+        return await _preview_create(api, operation, checked)
     return await preview(api, operation, checked)
 
 
@@ -75,7 +86,7 @@ async def _preview_create(api: Wayscloud, operation: Operation, asked: CreateArg
             f"A server called {twin.hostname} exists already ({twin.id}, {twin.state}).",
             hint="Choose another hostname, so that no server is paid for twice.",
         )
-    plan = await _plan(api, wanted.plan)
+    plan = find_plan(await read_plans(api), wanted.plan)
     return Preview(
         operation=operation.name,
         arguments=wanted.model_dump(mode="json", exclude_none=True),
@@ -87,22 +98,8 @@ async def _preview_create(api: Wayscloud, operation: Operation, asked: CreateArg
     )
 
 
-TAKEN_OR_NOT: Final = (
-    "The provider's list of servers is not whole ({lack}), so a server by this name may exist already, and be paid for"
-    " twice."
-)
-
-
-async def _plan(api: Wayscloud, code: str) -> Plan | None:
-    try:
-        plans = await api.list_plans()
-    except provider_errors.NotOffered:  # no catalogue: the API itself judges the code
-        return None
-    found = next((plan for plan in plans if plan.code.lower() == code.lower()), None)
-    if found is None and plans:
-        codes = ", ".join(plan.code for plan in plans[:12])
-        raise InvalidInput(f"There is no plan {code[:80]}.", hint=f"The plans are {codes}.")
-    return found
+UNCHECKED: Final = "The provider's list of servers is not whole"
+TAKEN_OR_NOT: Final = f"{UNCHECKED} ({{lack}}), so a server by this name may exist already, and be paid for twice."
 
 
 def price(plan: Plan | None) -> str:
@@ -132,4 +129,5 @@ def target_of(server: Server) -> Target:
         region=server.region or "",
         address=server.ipv4 or server.ipv6 or "",
         plan=server.plan or "",
+        system=server.os_template or "",
     )

@@ -22,6 +22,7 @@ from tests.fakes.habits import Capped, five_fields, no_power, no_region
 from tests.fakes.odd_provider import Habit, odd_provider
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import eventually
 from tests.unit.core.sample import server
 from tests.unit.core.stage import ALICE, POLICY, SLACK, Setup, Stage, staged
 from tests.unit.mcp.bench import KEY, client_of, text
@@ -144,6 +145,8 @@ async def test_a_capped_list_says_so_and_a_create_needs_a_person(database_url: s
     async with stage_on(database_url, "seed", Capped(1, total), policy=ALLOW) as stage:
         found = await listed(stage)
         held = await stage.ask("create", ALICE, hostname="n1.example.com", **ORDER)
+        await stage.gate.confirm(held.id, ALICE, held.digest)
+        await eventually(lambda: stage.effects("create") == 1)
     lack = (
         "1 of 2 are listed, the rest cannot be seen" if total else "more than the 1 listed exist, which cannot be seen"
     )

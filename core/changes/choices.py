@@ -1,0 +1,91 @@
+"""What the catalogue knows of an order, checked before people are asked: plans, regions, operating systems."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final, TypeVar
+
+import anyio
+
+from core.errors import InvalidInput
+from core.operations.servers import CreateArguments
+from core.timing import DETAIL_SECONDS
+from core.wayscloud.client import Wayscloud
+from core.wayscloud.errors import NotOffered, WayscloudError
+from core.wayscloud.models import Listing, OsTemplate, Plan, Region, same_region
+
+T = TypeVar("T")
+SHOWN: Final = 12
+LONGEST: Final = 80
+
+
+async def read_plans(api: Wayscloud) -> Listing[Plan]:
+    """Return the plans; none where the API has no such list, and judges codes itself. Raises `WayscloudError`."""
+    try:
+        return await api.list_plans()
+    except NotOffered:
+        return Listing([])
+
+
+def find_plan(plans: Listing[Plan], code: str) -> Plan | None:
+    """Return the plan of a code, or nothing where not all are seen; raises `InvalidInput` for one there is not."""
+    found = next((plan for plan in plans if plan.code.lower() == code.lower()), None)
+    if found is None and plans and plans.complete:
+        raise InvalidInput(f"There is no plan {code[:LONGEST]}.", hint=f"The plans are {_some(p.code for p in plans)}.")
+    return found
+
+
+async def check_choices(api: Wayscloud, wanted: CreateArguments) -> None:
+    """Raise `InvalidInput`, with what there is, for a region or a system that cannot be had.
+
+    A list that is not offered, or cannot be read soon, refuses nothing: then the provider judges.
+    """
+    regions: list[Region] = []
+    systems: list[OsTemplate] = []
+
+    async def read(make: Callable[[], Awaitable[Listing[T]]], into: list[T]) -> None:
+        try:
+            listed = await make()
+        except WayscloudError:
+            return
+        if listed.complete:
+            into.extend(listed)
+
+    with anyio.move_on_after(DETAIL_SECONDS):
+        async with anyio.create_task_group() as group:
+            group.start_soon(read, api.list_regions, regions)
+            group.start_soon(read, api.list_os_templates, systems)
+    check_region(regions, wanted.region)
+    check_system(systems, wanted.os_template)
+
+
+def check_region(regions: Sequence[Region], code: str) -> None:
+    """Raise `InvalidInput` for a region that is not listed, or not available."""
+    named = [one for one in regions if same_region(one.code, code) or same_region(one.country or "-", code)]
+    usable = [one for one in regions if one.available is not False]
+    hint = f"The regions are {_some(one.code for one in usable)}."
+    if regions and not named:
+        raise InvalidInput(f"There is no region {code[:LONGEST]}.", hint=hint)
+    if named and all(one.available is False for one in named):
+        raise InvalidInput(f"The region {code[:LONGEST]} is not available now.", hint=hint)
+
+
+def check_system(systems: Sequence[OsTemplate], code: str) -> None:
+    """Raise `InvalidInput` for a system that is neither listed nor another version of one that is.
+
+    The provider takes versions that it does not list any more, as its documented example shows.
+    """
+    word = code.strip().lower()
+    if not systems or any(one.id.lower() == word for one in systems):
+        return
+    named = next((one for one in systems if (one.name or "").lower() == word), None)
+    if named is not None:
+        raise InvalidInput(f"{code[:LONGEST]} is the name of a system.", hint=f"Its id is {named.id}.")
+    families = {one.family or one.id.split("-")[0].lower() for one in systems}
+    if not any(word.startswith(family) for family in families):
+        hint = f"The systems are {_some(one.id for one in systems)}."
+        raise InvalidInput(f"There is no system {code[:LONGEST]}.", hint=hint)
+
+
+def _some(codes: Iterable[str]) -> str:
+    known = list(codes)
+    more = f" and {len(known) - SHOWN} more" if len(known) > SHOWN else ""
+    return f"{', '.join(known[:SHOWN])}{more}"

@@ -1,0 +1,142 @@
+"""Nobody is asked for what the catalogue knows to be impossible; what it does not know, the provider judges."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from core.changes.choices import check_region, check_system, find_plan
+from core.changes.model import State
+from core.errors import InvalidInput
+from core.requests import Held, Request
+from core.wayscloud.models import Listing, OsTemplate, Plan, Region
+from mcp_server.told import next_step
+from tests.fakes.odd_provider import OddAnswer
+from tests.provider.test_unknown_facts import stage_on
+from tests.unit.core.sample import change
+from tests.unit.core.stage import ALICE, SLACK
+
+REGIONS = (
+    Region(code="oslo", name="Oslo", country="NO"),
+    Region(code="stockholm", country="SE", available=False),
+    Region(code="DE"),
+)
+SYSTEMS = (
+    OsTemplate(id="debian-12", name="Debian 12", family="debian"),
+    OsTemplate(id="ubuntu-24.04", name="Ubuntu 24.04 LTS"),
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("oslo", ""),
+        ("OSLO", ""),
+        ("NO", ""),
+        ("no-oslo-1", ""),
+        ("frankfurt", ""),
+        ("mars", "There is no region mars. The regions are oslo, DE."),
+        ("SE", "The region SE is not available now. The regions are oslo, DE."),
+    ],
+)
+def test_a_region_is_one_of_those_there_are(code: str, problem: str) -> None:
+    """In any spelling the provider takes."""
+    assert problem_of(check_region, REGIONS, code) == problem
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("debian-12", ""),
+        ("DEBIAN-12", ""),
+        ("ubuntu-22.04", ""),  # the documented example orders it, and the documented list does not have it
+        ("Debian 12", "Debian 12 is the name of a system. Its id is debian-12."),
+        ("beos-5", "There is no system beos-5. The systems are debian-12, ubuntu-24.04."),
+    ],
+)
+def test_a_system_is_listed_or_of_a_family_that_is(code: str, problem: str) -> None:
+    """A name that was read in the catalogue is answered with its id."""
+    assert problem_of(check_system, SYSTEMS, code) == problem
+
+
+def problem_of(check: Any, choices: Any, code: str) -> str:
+    """Return what a check says."""
+    try:
+        check(choices, code)
+    except InvalidInput as error:
+        return f"{error.message} {error.hint}"
+    return ""
+
+
+def test_an_empty_catalogue_refuses_nothing() -> None:
+    """Nor does one of which not all is seen."""
+    check_region((), "mars")
+    check_system((), "beos-5")
+    assert find_plan(Listing([]), "x") is None
+    assert find_plan(Listing([Plan(code="s")], total=9), "x") is None
+    with pytest.raises(InvalidInput, match="no plan x"):
+        find_plan(Listing([Plan(code="s")]), "x")
+
+
+ORDER = {"hostname": "n1.example.com", "plan": "vps-2gb-1cpu", "region": "oslo", "os_template": "debian-12"}
+
+
+def broken_regions(answer: OddAnswer) -> None:
+    """Break the list of regions, as a route that takes its name for a server's id does."""
+    if answer.path.rstrip("/").endswith("/regions"):
+        answer.status, answer.body = 500, {"detail": "invalid input syntax for type uuid"}
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"region": "mars"}, "no region mars"),
+        ({"os_template": "beos-5"}, "no system beos-5"),
+        ({"os_template": "Debian 12"}, "name of a system"),
+        ({"plan": "huge"}, "no plan huge"),
+        ({"hostname": "bad host_name!"}, "hostname"),
+    ],
+)
+@pytest.mark.requirement("nobody-asked-for-the-impossible")
+async def test_an_impossible_order_is_refused_before_anybody_is_asked(
+    database_url: str, given: dict[str, str], problem: str
+) -> None:
+    """No question, no card, no POST; the choices instead."""
+    async with stage_on(database_url, "seed") as stage:
+        with pytest.raises(InvalidInput, match=problem):
+            await stage.gate.submit(Request("create", ORDER | given, ALICE, SLACK, can_confirm=True))
+        assert stage.asked("create") == 0
+        assert await stage.gate.changes() == []
+
+
+async def test_a_broken_part_of_the_catalogue_keeps_nobody_from_ordering(database_url: str) -> None:
+    """The provider judges what could not be looked up."""
+    async with stage_on(database_url, "seed", broken_regions) as stage:
+        outcome = await stage.gate.submit(Request("create", ORDER, ALICE, SLACK, can_confirm=True))
+    assert isinstance(outcome, Held)
+
+
+@pytest.mark.requirement("stale-is-superseded")
+async def test_a_server_that_was_rebuilt_is_not_the_one_that_was_shown(database_url: str) -> None:
+    """Its name and address are the same; its system is another."""
+    async with stage_on(database_url, "seed") as stage:
+        server = stage.server("odd.example.com")
+        held = await stage.ask("stop", server=server.id)
+        assert held.target.system == "debian-12"
+        world = stage.provider.simulator.world
+        world._keep(replace(world.get(server.id) or server, template="ubuntu-24.04"))
+        await stage.gate.confirm(held.id, ALICE, held.digest)
+        ended = await stage.rest(held.id)
+        assert stage.asked("stop") == 0
+    assert (ended.state, "system was debian-12, is ubuntu-24.04" in ended.note) == (State.SUPERSEDED, True)
+
+
+@pytest.mark.parametrize(
+    ("operation", "words"),
+    [("create", "vps_os_templates"), ("start", "whether it runs"), ("stop", "is stopped"), ("reboot", "vps_status")],
+)
+def test_what_to_do_after_a_failure_fits_the_operation(operation: str, words: str) -> None:
+    """A server that was never made is not looked at."""
+    step = next_step(change(operation, State.FAILED), tools=True)
+    assert words in step
+    assert (operation == "create") is ("vps_get" not in step)
