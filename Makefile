@@ -78,14 +78,17 @@ tokens: $(VENV)/.ready ## Count the tools' tokens with the vocabulary itself (ne
 bench: $(VENV)/.ready ## Measure, and write docs/benchmarks.md
 	$(BIN)/python -m tests.bench
 
+UV := $(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+BUILD_REQUIRES := $(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")'
+
 lock: ## Refresh the hash-pinned requirements (no address enters them)
-	$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/python -m pip install --quiet uv
-	$(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
-	  --custom-compile-command 'make lock' --output-file requirements/run.txt pyproject.toml
-	$(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
-	  --custom-compile-command 'make lock' --output-file requirements/dev.txt --group dev --constraint requirements/run.txt pyproject.toml
-	$(VENV)/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
-	  --custom-compile-command 'make lock' --output-file requirements/converters.txt --group converters
+	$(PYTHON) -m venv --clear $(VENV)/lock && $(VENV)/lock/bin/python -m pip install --quiet --require-hashes --requirement requirements/lock.txt
+	$(UV) --output-file requirements/run.txt pyproject.toml
+	$(UV) --output-file requirements/dev.txt --group dev --constraint requirements/run.txt pyproject.toml
+	$(UV) --output-file requirements/converters.txt --group converters
+	$(BUILD_REQUIRES) | $(UV) --output-file requirements/build.txt --constraint requirements/dev.txt -
+	echo uv | $(UV) --output-file requirements/lock.txt -
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,78 @@
+"""Who may read whose changes over MCP: one rule, for tools, resources and the trail."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from mcp import Client
+
+from core.app import Core, open_core
+from core.changes.model import Actor, ActorKind, Origin
+from core.requests import Held, Request
+from core.settings import Settings
+from mcp_server.tokens import digest_of
+from playground.wayscloud.config import SimulatorConfig
+from playground.wayscloud.serve import running_simulator
+from tests.fakes.accounts import EVERYBODY
+from tests.fakes.databases import migrated
+from tests.harness.virtual_time import VirtualClock
+from tests.unit.mcp.bench import KEY, text
+from tests.unit.mcp.http_bench import http_client, serving, with_tokens
+
+REASON = "the sale begins at noon"
+KINDS = {"reader": 'scopes = ["vps:read"]', "narrowed": 'scopes = ["vps:read"]\nservers = ["db*"]'}
+TOKENS = {name: f"{name}-" + "x" * 40 for name in KINDS}
+WRITTEN = "".join(
+    f'[[token]]\nsha256 = "{digest_of(token)}"\nsubject = "{name}"\nhuman = "{name}@example.com"\n{KINDS[name]}\n'
+    for name, token in TOKENS.items()
+)
+
+
+@asynccontextmanager
+async def asked(folder: Path) -> AsyncIterator[tuple[Core, str, str]]:
+    """Have somebody's agent ask for a change of web01; yield where MCP is served, and the change's id."""
+    async with running_simulator(SimulatorConfig(), clock=VirtualClock()) as provider:
+        settings = Settings.model_validate(
+            {
+                "VPSOPS_DATABASE_URL": migrated(folder / "vpsops.sqlite3"),
+                "VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS",
+                "WAYSCLOUD_API_KEY": KEY,
+                "WAYSCLOUD_API_URL": provider.url,
+            }
+        )
+        async with (
+            open_core(settings, front="mcp", clock=VirtualClock(), accounts=EVERYBODY) as core,
+            serving(core, with_tokens(settings, folder, WRITTEN)) as (site, _),
+        ):
+            agent = Actor(ActorKind.AGENT, "mcp:ann", "helper", "ann@example.com")
+            held = await core.gate.submit(Request("stop", {"server": "web01"}, agent, Origin("mcp"), reason=REASON))
+            assert isinstance(held, Held)
+            yield core, site.url, held.change.id
+
+
+async def seen(client: Client, change: str) -> dict[str, str]:
+    """Return what each way shows of other people's changes."""
+    trail = await client.read_resource("vps://audit/recent")
+    return {
+        "list": text(await client.call_tool("vps_changes", {})),
+        "change": text(await client.call_tool("vps_change_get", {"change": change})),
+        "trail": str(trail.contents),
+    }
+
+
+@pytest.mark.requirement("who-reads-what")
+async def test_who_may_read_sees_everybodys_changes_and_the_trail_of_its_own_alone(tmp_path: Path) -> None:
+    """As far as its servers go: a narrowed token sees no change of another server, not even that there is one."""
+    async with asked(tmp_path) as (_, url, change):
+        shown = {}
+        for name, token in TOKENS.items():
+            async with http_client(url, "2026-07-28", token) as client:
+                shown[name] = await seen(client, change)
+    assert change in shown["reader"]["list"]
+    assert "calls itself “helper”" in shown["reader"]["list"]
+    assert "waits for approval" in shown["reader"]["change"]
+    assert change not in shown["reader"]["trail"]
+    assert change not in shown["narrowed"]["list"] + shown["narrowed"]["trail"]
+    assert REASON not in str(shown)
+    assert "There is no change" in shown["narrowed"]["change"]
