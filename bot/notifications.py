@@ -398,7 +398,8 @@ class Deliverer:
         occasions = of_event(message.payload)
         if occasions:
             return spread(occasions, await self.newsroom.wanted(), self._core.clock.now())
-        teams = [one.team for one in self._core.workspaces.known] if self._core.workspaces.several else [""]
+        known = [one.team for one in self._core.workspaces.known] if self._core.workspaces.several else [""]
+        teams = [str(message.payload["team"])] if message.payload.get("team") else known
         for team in teams:
             try:
                 await (await self._at(team)).announce(message)
@@ -408,7 +409,8 @@ class Deliverer:
 
     async def announce(self, message: Message) -> None:
         """Tell a channel what everybody should know, in the workspace that this one is for."""
-        channel = self._core.settings.channel or self._core.settings.approval_channel
+        named = str(message.payload.get("channel") or "")
+        channel = named or self._core.settings.channel or self._core.settings.approval_channel
         if channel and message.payload.get("text"):
             notice = service_notice(str(message.payload["text"]))
             await self._post(Place("", channel), notice, f"event/{message.id}/{message.created_at.timestamp()}")

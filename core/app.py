@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import anyio
 
 from core.accounts import AccountDirectory, AccountQuestions
+from core.anchors import Anchors, places_of
 from core.changes.claims import own_capability
 from core.changes.outbox import Outbox
 from core.changes.recheck import Recheck
@@ -121,6 +122,7 @@ async def open_core(
             always=bool(in_force.settings_from(settings).channel or in_force.latest_workspaces().known),
             supervisor=supervisor,
             continuity=Continuity(database, clock, process.id, head_file_of(settings)),
+            anchors=Anchors(database, clock, places_of(settings, in_force.latest_workspaces())),
         )
         gate = Gate(database, api, clock, timing, in_force, engine)
         gate = replace(gate, accounts=accounts or AccountQuestions(database, clock), redactor=redactor)

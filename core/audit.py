@@ -155,6 +155,8 @@ class Walk:
     seq: int = 0  # the highest number so far
     hash: str = GENESIS
     noted: tuple[int, str] | None = None  # a number and hash that somebody wrote down earlier
+    anchors: Mapping[int, str] = field(default_factory=dict)  # likewise, once a day
+    carried: int = 0  # how many of the anchors are records of the trail
     _first: int | None = None
     _last_whole: bool = True
     _doubt: bool = False  # the last one and the one before it do not fit together
@@ -170,6 +172,10 @@ class Walk:
             yield Fault(number, Kind.COLUMNS, f"record {number}: its columns differ from what was hashed")
         if self.noted is not None and number == self.noted[0] and record.hash != self.noted[1]:
             yield Fault(number, Kind.ALTERED, f"record {number} is not the one noted: the trail was rewritten")
+        if number in self.anchors:
+            self.carried += self.anchors[number] == record.hash
+            if self.anchors[number] != record.hash:
+                yield Fault(number, Kind.ALTERED, f"record {number} is not the one anchored: the trail was rewritten")
         if number <= self.seq:
             yield self._back(number)
             return
@@ -217,6 +223,10 @@ class Walk:
         yield from self._give_up_doubt()
         if self.noted is not None and self.noted[0] > self.seq:
             self._missing.append(range(self.seq + 1, self.noted[0] + 1))
+        later = [number for number in self.anchors if number > self.seq]
+        if later:
+            what = f"record {max(later)} is anchored, and the trail ends at record {self.seq}: it was cut"
+            yield Fault(self.seq + 1, Kind.REMOVED, what)
         for gap in self._missing:
             if gap:
                 yield Fault(gap.start, Kind.REMOVED, f"{_records(gap)} missing")

@@ -3,7 +3,7 @@
 import argparse
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Final, TextIO
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core import audit
+from core.anchors import read_anchors
 from core.audit import GENESIS, Fault, Record, Walk
 from core.audit_export import MAX_LINE, begin_line, end_line, record_line, verify_lines
 from core.audit_view import Filter, told
@@ -78,6 +79,12 @@ def _verify_arguments(parser: argparse.ArgumentParser) -> None:
         " it to later ones with --noted."
     )
     parser.add_argument("file", nargs="?", metavar="FILE", help="an export; - is standard input")
+    parser.add_argument(
+        "--anchor",
+        metavar="FILE",
+        help="hold it to anchors: heads as they were posted to Slack, appended to a file or sent to a webhook, with"
+        " whatever stands around them; - is standard input",
+    )
     parser.add_argument("--noted", type=_noted, metavar="NUMBER:HASH", help="a head that was noted earlier")
     parser.set_defaults(audit=_verify)
 
@@ -162,13 +169,22 @@ def _next(wanted: Filter, after: int, connection: Connection) -> tuple[list[Reco
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    walk = Walk(noted=arguments.noted)
+    walk = Walk(noted=arguments.noted, anchors=_anchors(arguments))
     if arguments.file is None:
         return look(partial(_verify_in, walk))
     report = Report()
     with _opened(arguments.file) as file:
         report.add(verify_lines(_lines(file), walk))
     return report.close(walk)
+
+
+def _anchors(arguments: argparse.Namespace) -> Mapping[int, str]:
+    if arguments.anchor is None:
+        return {}
+    if arguments.anchor == arguments.file == "-":
+        raise InvalidInput("Standard input cannot be both the export and its anchors.", hint="Give one as a file.")
+    with _opened(arguments.anchor) as file:
+        return read_anchors(_lines(file), "Standard input" if arguments.anchor == "-" else arguments.anchor)
 
 
 @contextmanager
@@ -243,6 +259,9 @@ class Report:
             faults = "one fault" if self._count == 1 else f"{self._count} faults"
             say(f"The trail is not whole: {faults} up to record {walk.seq}.")
             return BROKEN
+        if walk.anchors:
+            beyond = f" Of what came after record {max(walk.anchors)} no anchor tells." if walk.carried else ""
+            say(f"It carries {walk.carried} of {len(walk.anchors)} anchors.{beyond}")
         if self._rows:
             changes = "one change" if len(self._rows) == 1 else f"{len(self._rows)} changes"
             say(f"The trail is whole up to record {walk.seq}, but does not carry {changes} as the database has it.")

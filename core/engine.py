@@ -11,6 +11,7 @@ import structlog
 from anyio.abc import TaskGroup
 from sqlalchemy.engine import Connection
 
+from core.anchors import Anchors
 from core.changes.claims import own_capability
 from core.changes.execute import Claim, Runner
 from core.changes.keeper import Keeper
@@ -32,6 +33,7 @@ LOG = structlog.get_logger(__name__)
 HEARTBEAT: Final = "heartbeat"
 RECONCILER: Final = "reconciler"
 RETENTION: Final = "retention"
+ANCHORS: Final = "anchors"
 POLLER: Final = "poller"
 
 
@@ -54,9 +56,11 @@ class Engine:
         always: bool = False,
         supervisor: Supervisor | None = None,
         continuity: Continuity | None = None,
+        anchors: Anchors | None = None,
     ) -> None:
         self.supervisor = supervisor or Supervisor(clock)
         self.continuity = continuity or Continuity(database, clock, process.id)
+        self._anchors = anchors
         self._group = group
         self._process = process
         self._started = anyio.Lock()
@@ -102,6 +106,9 @@ class Engine:
                 (RETENTION, self._retention.keep),
             ):
                 self.supervisor.start(name, partial(loop, self.supervisor.recorder(name)), group=self._group)
+            if self._anchors is not None and self._anchors.places.named:
+                leaving = partial(self._anchors.keep, self.supervisor.recorder(ANCHORS))
+                self.supervisor.start(ANCHORS, leaving, group=self._group)
 
     def claim(self, connection: Connection, change: Change) -> Change:
         """Claim a change in the transaction that lets it run, if it does; return it as it is then."""

@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from core.anchors import last_days, places_of
 from core.app import head_file_of
 from core.audit import GENESIS, Walk
 from core.audit_cli import pages
@@ -27,6 +30,7 @@ from core.storage.engines import NotReady, file_system_of
 from core.storage.leases import DEAD_SECONDS, alive, observe
 from core.storage.tables import CHANGES, INBOX, OPEN_STATES, OUTBOX, PROCESSES
 from core.unreadable import unreadable_rows
+from core.workspaces_load import load_workspaces
 
 SLOW_SECONDS: Final = 60.0
 NOT_FOR_FILES: Final = frozenset({"proc", "sysfs", "cgroup", "cgroup2", "devpts", "securityfs"})
@@ -250,6 +254,20 @@ async def look_at_trail(database: Database, _: Settings) -> Sequence[Finding]:
     return [await _compared(database) or ok("audit", f"the trail is whole up to record {walk.seq}")]
 
 
+async def look_at_anchors(database: Database, settings: Settings) -> Sequence[Finding]:
+    """Say when the head of the trail last left the machine, where it is to do so."""
+    kinds = places_of(settings, load_workspaces(settings)).named
+    days = await database.read(partial(last_days, kinds=kinds))
+    late_before = (database.clock.now() - timedelta(days=2)).date().isoformat()
+    todo = "Start vpsops bot or worker with this setting, and look for anchor_failed in its log"
+    return [
+        ok("anchors", f"{kind}: the last head left on {day}")
+        if day > late_before
+        else warn("anchors", f"{kind}: the head of the trail {f'left last on {day}' if day else 'never left'}", todo)
+        for kind, day in days.items()
+    ]
+
+
 async def _compared(database: Database) -> Finding | None:
     """Say which changes are not as the trail has them."""
     ids: dict[str, str] = {}
@@ -289,4 +307,5 @@ LOOKS: Final[tuple[Callable[[Database, Settings], Awaitable[Sequence[Finding]]],
     look_at_queues,
     look_at_messages,
     look_at_trail,
+    look_at_anchors,
 )

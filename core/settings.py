@@ -24,6 +24,8 @@ SECRETS = frozenset(
         "VPSOPS_STATE_KEY",
         "VPSOPS_DATABASE_URL",  # it may hold a password
         "VPSOPS_DATABASE_LISTEN_URL",  # likewise
+        "VPSOPS_AUDIT_ANCHOR_WEBHOOK",  # likewise
+        "VPSOPS_AUDIT_ANCHOR_SECRET",
     }
 )
 MAX_CONFIG_BYTES = 1_000_000
@@ -210,6 +212,35 @@ class Settings(BaseModel):
             description="secret; seals open questions of MCP over HTTP and the tokens of several workspaces, the same"
             " for all processes; 32 characters or more, old keys after a comma; default: one of this process,"
             " which dies with it",
+        ),
+    ] = None
+    anchor_channel: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_AUDIT_ANCHOR_CHANNEL",
+            pattern=r"^([CG][A-Z0-9]{1,39})?$",
+            description="channel id where the head of the audit trail is posted once a day",
+        ),
+    ] = ""
+    anchor_file: Annotated[
+        Path | None,
+        Field(
+            alias="VPSOPS_AUDIT_ANCHOR_FILE",
+            description="path of a file to which the head of the audit trail is appended once a day",
+        ),
+    ] = None
+    anchor_webhook: Annotated[
+        SecretStr | None,
+        Field(
+            alias="VPSOPS_AUDIT_ANCHOR_WEBHOOK",
+            description="secret; the address to which the head of the audit trail is posted once a day, as JSON",
+        ),
+    ] = None
+    anchor_secret: Annotated[
+        SecretStr | None,
+        Field(
+            alias="VPSOPS_AUDIT_ANCHOR_SECRET",
+            description="secret; signs what is posted to that address (X-Vpsops-Signature)",
         ),
     ] = None
     log_level: Annotated[

@@ -135,6 +135,11 @@ DEAD_DAYS: Final = 30  # messages given up, for the operator
 COPIES_DAYS: Final = 90  # where cards were posted; a change that still moves gets a new one
 RETENTION_SECONDS: Final = 3600.0  # between two rounds of tidying up
 
+# The audit trail's head, once a day.
+ANCHOR_LOOK_SECONDS: Final = 60.0  # between looks whether a place has to get it
+ANCHOR_POST_SECONDS: Final = 10.0  # for one POST to a webhook
+ANCHOR_RETRY_SECONDS: Final = 600.0  # one that failed, or whose process died, is tried again so late
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -240,6 +245,11 @@ def holds(
 
 
 RELATIONS: Final[Sequence[Relation]] = (
+    Relation(
+        ("ANCHOR_POST_SECONDS",) * 4,
+        ("ANCHOR_RETRY_SECONDS",),
+        "no second process leaves an anchor that the first one is still about to leave",
+    ),
     # A write and the process that sends it.
     Relation(
         ("BEAT_SECONDS",) * 3,
