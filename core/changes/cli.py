@@ -14,6 +14,7 @@ from core.changes import store
 from core.changes.model import Actor, Change, Vote
 from core.errors import ConfigurationError
 from core.hostnames import lookalike_warning
+from core.policy.model import short_version
 from core.storage import Database
 from core.storage.rows import UnreadableRow
 from core.storage.tables import CHANGES, OPEN_STATES
@@ -114,7 +115,7 @@ def detail(change: Change) -> Mapping[str, str]:
         "by": by(change.actor),
         "from": " ".join(cell(part) for part in (change.origin.front, change.origin.channel) if part),
         "reason": cell(change.reason, 500),
-        "decision": f"{ruling.decision.value} ({rules}, policy {cell(ruling.policy)})",
+        "decision": f"{ruling.decision.value} ({rules}, policy {cell(short_version(ruling.policy))})",
         "votes": f"{change.approvals} of {ruling.votes}" if ruling.votes else "",
         "cost": cell(change.cost),
         "agreed": cell(change.confirmed, 200),

@@ -273,8 +273,8 @@ class Runner:
         def work(connection: Connection) -> tuple[Change, float]:
             if self.continuity is not None:
                 self.continuity.verify(connection)
+            policy = self.recheck.policy.read(connection).version  # the first lock, as wherever something is decided
             pause.check(connection, change.actor)
-            policy = self.recheck.policy.read(connection).version  # before the trail: who applies one takes both so
             check_authorized(connection, change)
             sending = store.step(
                 connection,

@@ -43,6 +43,8 @@ async def settle(settings: Settings, change_id: str, happened: bool, ask: Ask, c
     if settings.slack_configured:
         raise ConfigurationError(IN_SLACK)
     async with open_core(settings, front="cli", clock=clock) as core:
+        if core.settings.slack_configured:  # by the channels in force, whatever this terminal was told
+            raise ConfigurationError(IN_SLACK)
         change = await _waiting(core, change_id)
         names = [one for one in (change.target.hostname, change.target.id) if one]
         say(f"{change.id}: {change.operation} {cell(names[0])}, asked for by {cell(change.actor.cited, 120)}.")

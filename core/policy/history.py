@@ -5,12 +5,14 @@ Each is a row that names its audit record. A row whose text or record is not as 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core import audit
+from core.changes import outbox
 from core.changes.model import Json
 from core.errors import InvalidInput, StaleChange, StorageError
 from core.policy.document import Document, document_from
@@ -18,6 +20,8 @@ from core.policy.model import short_version, version_of
 from core.storage.tables import AUDIT, POLICIES
 
 EVENT: Final = "policy_applied"
+TOPIC: Final = "policy"
+MOST_NEWS: Final = 1000
 BARRIER: Final = 1987080196
 """Names the lock that keeps the policy still under those who decide by it, on a database with many writers."""
 LEAST: Final = 8
@@ -158,4 +162,15 @@ def apply(connection: Connection, wanted: Application) -> Revision:
     made = {"number": number + 1, "version": wanted.document.version, "previous": version, "record": record.seq}
     stored = {"text": wanted.document.text, "source": wanted.source, "by": dict(wanted.by), "at": wanted.at}
     connection.execute(sa.insert(POLICIES).values(**made, **stored))
+    if number:
+        when = datetime.fromtimestamp(wanted.at, UTC)
+        outbox.put(connection, TOPIC, "event", {"text": _news(wanted, version)}, when)
     return Revision(number + 1, wanted.document.version, version, **stored, record=record.seq)  # type: ignore[arg-type]
+
+
+def _news(wanted: Application, previous: str) -> str:
+    """Say in a channel what was applied: whoever did it at a terminal asked nobody here."""
+    who = str(wanted.by.get("id", "")) or "somebody"
+    versions = f"{short_version(wanted.document.version)} instead of {short_version(previous)}"
+    text = f"Another policy is in force for all processes: {versions}, applied by {who} (claimed). {wanted.summary}"
+    return text if len(text) <= MOST_NEWS else f"{text[: MOST_NEWS - 1]}…"

@@ -13,7 +13,7 @@ from core.policy import history
 from core.policy.document import Document
 from core.policy.history import Application, PolicyBrokenError, Revision
 from core.storage import Connection, Database, open_database
-from core.storage.tables import POLICIES
+from core.storage.tables import OUTBOX, POLICIES
 from tests.harness.virtual_time import VirtualClock
 
 FIRST = Document(rules=({"id": "reads", "decision": "allow"},), holds={"confirm": 1.0, "approve": 2.0})
@@ -42,6 +42,9 @@ async def test_every_policy_is_kept_and_on_record(database: Database) -> None:
     assert await database.read(history.in_force) == second
     assert (second.number, second.previous, second.document, second.author) == (2, first.version, SECOND, "local:ann")
     assert [one.number for one in await database.read(history.history)] == [2, 1]
+    told = await database.read(lambda connection: connection.execute(sa.select(OUTBOX.c.payload)).scalars().all())
+    assert [one["text"].split(": ", 1)[0] for one in told] == ["Another policy is in force for all processes"]
+    assert "applied by local:ann (claimed). what changed" in told[0]["text"]
     records = await database.read(audit.read)
     assert [(one.event, one.body["version"], one.body["previous"]) for one in records] == [
         ("policy_applied", FIRST.version, ""),
