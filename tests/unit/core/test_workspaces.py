@@ -21,6 +21,7 @@ from core.workspaces import NOBODY, Workspace, Workspaces
 from core.workspaces_load import load_workspaces
 from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.accounts import EVERYBODY
+from tests.fakes.policies import put_in_force
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.conftest import KEY
@@ -297,3 +298,23 @@ def test_the_embedded_policy_asks_people_where_there_are_several_workspaces(tmp_
     """Without a rule of one's own, agents need approval and never their client's own confirmation."""
     policy = load_policy(load_settings(environment(tmp_path, "")))
     assert next(one for one in policy.rules if one.id == "default-agents").decision is Decision.APPROVE
+
+
+@pytest.mark.requirement("policy-differs-refused")
+async def test_a_process_is_bound_to_the_workspace_that_decided_for_agents_at_its_start(
+    core: Core, settings: Settings, tmp_path: Path
+) -> None:
+    """A process that says nothing of workspaces takes those in force; once another one decides, it wants a restart."""
+    plain = load_settings(
+        {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": settings.api_url, "VPSOPS_DATABASE_URL": settings.database_url}
+    )
+    request = Request("reboot", {"server": "web01"}, AGENT, Origin("mcp"))
+    async with open_core(plain, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as bound:
+        held = await bound.gate.submit(request)
+        assert isinstance(held, Held)
+        assert held.change.ruling.approvers.channels == ("C1APPROVE",)
+        moved = TABLES.replace("agents = true", "").replace('"C2APPROVE"', '"C2APPROVE"\nagents = true')
+        await put_in_force(core.database, load_settings(environment(tmp_path, moved)))
+        refused = await bound.gate.submit(request)
+        assert isinstance(refused, Refused)
+        assert (refused.reason.startswith("Other workspaces are in force"), refused.hint) == (True, "Restart it.")
