@@ -11,8 +11,8 @@ from typing import Final
 import anyio
 import structlog
 
-from core.app import credentials_of
 from core.clock import Clock, SystemClock
+from core.doctor_provider import check_provider
 from core.errors import VpsopsError
 from core.findings import Check, Finding, fail, failed, ok, warn, worst
 from core.health import check_storage
@@ -24,12 +24,8 @@ from core.policy.model import short_version
 from core.secret_files import check_files
 from core.settings import Settings, load_settings
 from core.terminal import HIDDEN, cell, say
-from core.timing import TransportSettings
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.errors import NotAuthenticated
 
 LOG = structlog.get_logger(__name__)
-ONCE: Final = TransportSettings(attempts=1, attempt_seconds=10.0, total_seconds=15.0)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Look at the settings, the policy, the database, the provider, the processes, the messages to be sent, the"
         " audit trail, the tokens of MCP over HTTP, the Slack app and its channels: one line each, with what to do."
-        " Makes, starts and changes nothing; asks the provider once for the list of servers, the issuer of tokens for"
-        " its keys, and Slack who the app is. Exit code: 0 all can work"
+        " Makes, starts and changes nothing; asks the provider for the list of servers, one of them and the plans, the"
+        " issuer of tokens for its keys, and Slack who the app is. Exit code: 0 all can work"
         " (warnings included), 2 settings or policy, 3 the key or a token, 4 the provider or Slack, 1 anything else."
     )
 
@@ -102,19 +98,6 @@ async def check_policy(settings: Settings, _: Clock) -> Sequence[Finding]:
     limits = load_limits(settings).described()
     found = [ok("policy", f"{source}, version {short_version(own.version)}")]
     return [*found, ok("limits", "; ".join(limits))] if limits else found
-
-
-async def check_provider(settings: Settings, clock: Clock) -> Sequence[Finding]:
-    """Ask the provider once for the list of servers."""
-    credentials = credentials_of(settings)
-    if credentials is None:
-        raise NotAuthenticated("There is no WAYSCloud key.", hint="Set WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN.")
-    async with Wayscloud(credentials, base_url=settings.api_url, clock=clock, settings=ONCE) as api:
-        servers = await api.list_servers()
-    if not servers.complete:
-        what = f"{len(servers)} servers at {settings.api_url}, but the list is not complete"
-        return [warn("provider", what, "Creating servers cannot be looked up safely; tell the provider")]
-    return [ok("provider", f"{settings.api_url} answers, the key is accepted, {len(servers)} servers")]
 
 
 CHECKS: Final[tuple[Check, ...]] = (check_settings, check_files, check_policy, check_storage, check_provider)

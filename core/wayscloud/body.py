@@ -64,14 +64,19 @@ def _unpacked(content: bytes, encoding: str, limit: int) -> Body:
         return Body(content)
     if encoding not in {"gzip", "x-gzip", "deflate"}:
         return Body(flaw="the body is packed in a way that was not asked for")
-    unpacker = zlib.decompressobj(GZIP_OR_ZLIB)
-    try:
-        plain = unpacker.decompress(content, limit + 1)
-    except zlib.error:
-        return Body(flaw="the body is packed wrongly")
-    if len(plain) > limit:
-        return Body(flaw=f"the body is larger than {limit} bytes")
-    return Body(plain) if unpacker.eof or not content else Body(flaw="the body was cut short", cut_short=True)
+    plain, rest = b"", content
+    while rest:  # gzip may come in several members, one after the other
+        unpacker = zlib.decompressobj(GZIP_OR_ZLIB)
+        try:
+            plain += unpacker.decompress(rest, limit + 1 - len(plain))
+        except zlib.error:
+            return Body(flaw="the body is packed wrongly")
+        if len(plain) > limit:
+            return Body(flaw=f"the body is larger than {limit} bytes")
+        if not unpacker.eof:
+            return Body(flaw="the body was cut short", cut_short=True)
+        rest = unpacker.unused_data
+    return Body(plain)
 
 
 def _no_number(_: str) -> None:

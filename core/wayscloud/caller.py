@@ -37,7 +37,7 @@ from core.wayscloud.redirects import Lead
 from core.wayscloud.routes import SERVERS, Route
 from core.wayscloud.said import said, said_in
 from core.wayscloud.transport import Answer, Lane, Transport, redirected
-from core.wayscloud.verdict import HANDLED, NOT_SERVED, clearly_refused, error_for, seconds_until, unknown
+from core.wayscloud.verdict import HANDLED, NOT_SERVED, clearly_refused, error_for, moment_of, seconds_until, unknown
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -45,6 +45,7 @@ E = TypeVar("E")
 LONG_BYTES: Final = 200_000
 TRANSIENT: Final = frozenset({429, 502, 503, 504})
 # What the other slash form may say that matters more than the documented path's "no such route".
+WITHOUT_REGIONS: Final = "Creating a server is still possible: name the region."
 WEIGHTY: Final = (Unreachable, ProviderFault, RateLimited, NotAuthenticated, NotPermitted)
 
 
@@ -143,7 +144,9 @@ class Caller:
         except Declined as error:
             raise self._declined(route, answer, error) from None
         except ValueError as error:
-            raise unknown(route, f"the answer was {answer.status}, but {error}", status=answer.status) from None
+            words = said(answer.body, *self._redactor.secrets)
+            reason = f"the answer was {answer.status}, but {error}"
+            raise unknown(route, reason, status=answer.status, words=words) from None
 
     async def _in_either_form(
         self, route: Route, parse: Callable[[JSON, Answer], T], trouble: list[WayscloudError], lane: Lane
@@ -153,6 +156,8 @@ class Caller:
             try:
                 return await self._in_one_form(route, path, parse, trouble, lane)
             except WayscloudError as error:
+                if route.optional and isinstance(error, ProviderFault):  # its name may be taken for a server's id
+                    error.hint = f"{error.hint} {WITHOUT_REGIONS}"
                 if first is None and not self._is_misrouted(route, error):
                     raise
                 if first is not None and isinstance(error, WEIGHTY):
@@ -169,7 +174,7 @@ class Caller:
             return error
         message, hint = f"The API does not offer to {route.doing}.", ""
         if route.optional:
-            hint = "Creating a server is still possible: name the region."
+            hint = WITHOUT_REGIONS
         elif route.path == SERVERS.path:
             message = f"There is no VPS API at {self._transport.address}: it does not offer to {route.doing}."
             hint = "Check WAYSCLOUD_API_URL."
@@ -261,7 +266,7 @@ class Caller:
         return error.retry_after <= bounds.retry_after_cap and max(error.retry_after, bounds.wait_initial)
 
     def _retry_after(self, answer: Answer) -> float | None:
-        return seconds_until(answer.retry_after, self._clock.now())
+        return seconds_until(answer.retry_after, moment_of(answer.date) or self._clock.now())
 
     def _declined(self, route: Route, answer: Answer, error: Declined) -> Refused:
         words = said_in(dict(error.answer), *self._redactor.secrets)

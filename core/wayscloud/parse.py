@@ -11,6 +11,7 @@ from typing import TypeVar
 from core.wayscloud import dialects, readers
 from core.wayscloud.hostnames import same_hostname
 from core.wayscloud.models import JSON, Accepted, Listing, NewServer, OsTemplate, Plan, Region, Server, Usage
+from core.wayscloud.states import Meaning, meaning_of_status
 
 T = TypeVar("T")
 Object = Mapping[str, JSON]
@@ -124,12 +125,24 @@ def accepted(server_id: str) -> Callable[[JSON], Accepted]:
         if json is None:
             return Accepted()
         theirs = _object(json)
+        _check_taken(theirs)
         inner = _unwrapped(theirs)
         named = "hostname" in dialects.translate(dialects.SERVER, inner)[0]
         _check_subject(inner, server_id, ("id", *dialects.SERVER_IDS) if named else dialects.SERVER_IDS)
         return Accepted(extra=dict(theirs))
 
     return read
+
+
+def _check_taken(theirs: Object) -> None:
+    """Raise Unreadable for a power answer that says what is wrong, under a code that says that nothing is."""
+    lower = {key.lower(): value for key, value in theirs.items()}
+    if readers.flag(lower.get("success")) or readers.flag(lower.get("ok")):
+        return
+    failed = meaning_of_status(readers.text(lower.get("status")) or "") is Meaning.FAILED
+    only_words = bool(lower) and lower.keys() <= {"detail", "message", "msg", "code", "title"} and "detail" in lower
+    if failed or lower.get("error") or lower.get("errors") or only_words:
+        raise Unreadable("it speaks of an error")
 
 
 def _check_subject(theirs: Object, server_id: str, names: tuple[str, ...]) -> None:

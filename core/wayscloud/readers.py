@@ -41,6 +41,18 @@ def whole(raw: JSON) -> int | None:
     return int(value) if value is not None and value.is_integer() else None
 
 
+def amount(raw: JSON) -> float | None:
+    """Read a price or a size; a negative one is none, and stays beside what is known, as it came."""
+    value = number(raw)
+    return value if value is not None and value >= 0 else None
+
+
+def whole_amount(raw: JSON) -> int | None:
+    """Read a number of things that cannot be fewer than none."""
+    value = whole(raw)
+    return value if value is not None and value >= 0 else None
+
+
 def count(raw: JSON) -> int | None:
     """Read a counter that may come with a fraction, which is dropped."""
     value = number(raw)
@@ -49,7 +61,7 @@ def count(raw: JSON) -> int | None:
 
 def megabytes(raw: JSON) -> float | None:
     """Read an amount of MB as GB."""
-    value = number(raw)
+    value = amount(raw)
     return None if value is None else value / MB_PER_GB
 
 

@@ -48,6 +48,7 @@ class Answer:
     lead: Lead | None = None
     target: str = ""  # the host of a redirect
     link: str = ""  # where a list goes on, and other places
+    date: str = ""  # by its own clock, which a date in Retry-After is meant by
 
     @property
     def ok(self) -> bool:
@@ -201,6 +202,7 @@ class Transport:
             lead,
             _host(request.url, location) if lead in {Lead.OTHER_FORM, Lead.ELSEWHERE} else "",
             response.headers.get("link", ""),
+            response.headers.get("date", ""),
         )
         return answer, location
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from core.timing import DAY_SECONDS
 from core.wayscloud.errors import (
     Conflict,
     InvalidRequest,
@@ -22,7 +23,9 @@ from core.wayscloud.errors import (
 from core.wayscloud.routes import Route
 from core.wayscloud.said import Said
 
-SECONDS: Final = re.compile(r"\d{1,9}(?:\.\d{1,6})?")
+SECONDS: Final = re.compile(r"\d{1,300}(?:\.\d{1,6})?")
+LONGEST_WAIT: Final = 366 * DAY_SECONDS
+LONG_WAIT: Final = 2 * DAY_SECONDS
 UNCLEAR: Final = frozenset({408, 425, 499})
 """Said by proxies: the service behind was slow, the request came early, the client hung up."""
 HANDLED: Final = frozenset({409, 422, 423})
@@ -81,17 +84,24 @@ def unknown(route: Route, reason: str, *, status: int | None = None, words: Said
     )
 
 
+def moment_of(header: str) -> datetime | None:
+    """Read an HTTP date; None when absent or none."""
+    try:
+        moment = parsedate_to_datetime(header.strip())
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
 def seconds_until(header: str, now: datetime) -> float | None:
     """Read Retry-After in both forms, seconds and an HTTP date; None when absent or neither."""
     text = header.strip()
     if SECONDS.fullmatch(text):
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
+        return min(float(text), LONGEST_WAIT)
+    moment = moment_of(text)
+    if moment is None:
         return None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (aware - now).total_seconds())
+    return min(max(0.0, (moment - now).total_seconds()), LONGEST_WAIT)
 
 
 def _kind(route: Route, status: int) -> type[WayscloudError]:
@@ -108,4 +118,5 @@ def _kind(route: Route, status: int) -> type[WayscloudError]:
 def _hint(kind: type[WayscloudError], retry_after: float | None) -> str:
     if retry_after is None or kind not in {RateLimited, ProviderFault}:
         return ""
-    return f"It asks to wait {retry_after:.0f} s. {kind.default_hint}"
+    wait = f"{retry_after:.0f} s" if retry_after < LONG_WAIT else "longer than makes sense"
+    return f"It asks to wait {wait}. {kind.default_hint}"

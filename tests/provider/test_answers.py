@@ -1,11 +1,12 @@
 """Answers that hold something odd: the rest of them is read, and the provider's own words reach people."""
 
+import gzip
 from typing import Any
 
 import pytest
 
 from core.errors import VpsopsError
-from core.wayscloud.errors import MalformedAnswer, NotOffered, ProviderFault, Unreachable
+from core.wayscloud.errors import MalformedAnswer, NotOffered, OutcomeUnknown, ProviderFault, RateLimited, Unreachable
 from tests.fakes.provider import SERVER, Provider, Reply, wire
 
 HTML = "<html><head><title>502 Bad Gateway</title><style>p {}</style></head><body><h1>502 Bad Gateway</h1><p>nginx</p>"
@@ -88,3 +89,77 @@ async def test_who_cannot_be_reached_is_named() -> None:
 
 async def _never(*_: Any) -> None:
     raise AssertionError(SERVER)
+
+
+@pytest.mark.parametrize(
+    ("body", "taken"),
+    [
+        pytest.param({"success": True, "action": "start", "message": "VPS is starting"}, True, id="as documented"),
+        pytest.param({"ok": True, "detail": "queued"}, True, id="ok with words"),
+        pytest.param({"message": "VPS is stopping"}, True, id="a message"),
+        pytest.param({"status": "stopping"}, True, id="a state"),
+        pytest.param({}, True, id="an empty object"),
+        pytest.param({"detail": "VPS is locked"}, False, id="a detail alone"),
+        pytest.param({"error": "locked"}, False, id="an error"),
+        pytest.param({"status": "error", "message": "locked"}, False, id="a status of failure"),
+    ],
+)
+async def test_a_power_answer_that_speaks_of_an_error_was_not_accepted(body: Any, taken: bool) -> None:
+    """Under a code that says that all is well: nobody knows, so it is looked up, and the words are kept."""
+    path = f"/v1/vps/{SERVER['id']}/stop"
+    provider = Provider().on("POST", path, Reply(200, body))
+    async with provider.client() as client:
+        if taken:
+            assert (await client.stop_server(SERVER["id"])).ok
+            return
+        with pytest.raises(OutcomeUnknown, match=r"locked|it speaks of an error"):
+            await client.stop_server(SERVER["id"])
+    assert provider.paths() == [f"POST {path}"]
+
+
+async def test_a_broken_list_of_regions_says_what_is_still_possible() -> None:
+    """A route that takes its own name for a server's id answers 500."""
+    reply = Reply(500, {"detail": "invalid input syntax for type uuid"})
+    provider = Provider().on("GET", "/v1/vps/regions", reply).on("GET", "/v1/vps/regions/", reply)
+    async with provider.client() as client:
+        with pytest.raises(ProviderFault) as caught:
+            await client.list_regions()
+    assert "name the region" in caught.value.hint
+
+
+async def test_gzip_in_several_members_is_read() -> None:
+    """As its format allows."""
+    content = b"".join(gzip.compress(part) for part in (b'{"instances": [], ', b'"total": 0}'))
+    reply = Reply(200, content, {"content-encoding": "gzip"})
+    async with Provider().on("GET", "/v1/vps", reply).client() as client:
+        assert list(await client.list_servers()) == []
+
+
+@pytest.mark.parametrize(
+    ("wait", "date", "words"),
+    [
+        ("120", "", "It asks to wait 120 s."),
+        ("251606464857", "", "It asks to wait longer than makes sense."),
+        ("9" * 40, "", "It asks to wait longer than makes sense."),
+        ("Mon, 04 Jan 2027 09:02:00 GMT", "Mon, 04 Jan 2027 09:00:00 GMT", "It asks to wait 120 s."),
+        ("soon", "", "Wait a little"),
+    ],
+)
+async def test_a_wish_to_wait_is_read_by_the_providers_clock(wait: str, date: str, words: str) -> None:
+    """A date in it is meant beside the answer's own; what is beyond reason is said to be."""
+    headers = {"retry-after": wait} | ({"date": date} if date else {})
+    reply = Reply(429, {"detail": "Too many requests"}, headers)
+    async with Provider().on("GET", "/v1/vps", reply).client() as client:
+        with pytest.raises(RateLimited) as caught:
+            await client.list_servers()
+    assert caught.value.hint.startswith(words)
+
+
+@pytest.mark.parametrize("amount", [-5, -0.01, "-99"])
+async def test_a_negative_price_or_size_is_not_known(amount: Any) -> None:
+    """It would make room for others under a limit; what came stays beside what is known."""
+    plan = {"plan_code": "s", "price": amount, "currency": "NOK", "ram_gb": amount, "vcpus": -1}
+    async with Provider().on("GET", "/v1/vps/plans/", Reply(200, [plan])).client() as client:
+        (read,) = await client.list_plans()
+    assert (read.monthly_price, read.memory_gb, read.vcpus) == (None, None, None)
+    assert read.extra == {"price": amount, "ram_gb": amount, "vcpus": -1}

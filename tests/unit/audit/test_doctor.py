@@ -16,7 +16,8 @@ import vpsops
 from core import audit, doctor, exits
 from core.changes import outbox
 from core.clock import Clock
-from core.doctor import check_policy, check_provider, check_settings, examine
+from core.doctor import check_policy, check_settings, examine
+from core.doctor_provider import check_provider
 from core.findings import Check, Finding, fail, ok, warn, worst
 from core.health import check_storage
 from core.settings import Settings

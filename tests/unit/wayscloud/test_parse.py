@@ -17,6 +17,8 @@ SAMPLES: dict[object, tuple[Any, Any]] = {
     readers.word: (" Abc ", "abc"),
     readers.number: ("4.5", 4.5),
     readers.whole: ("4", 4),
+    readers.amount: ("4.5", 4.5),
+    readers.whole_amount: ("4", 4),
     readers.count: (4.9, 4),
     readers.megabytes: (4096, 4.0),
     readers.flag: ("Yes", True),
