@@ -9,7 +9,12 @@ from core.settings import Settings
 
 def human_of(settings: Settings) -> str:
     """Return the human of a stdio session or of a terminal: the one configured, else the user of this machine."""
-    return settings.actor or f"{LOCAL}{_local_user()}"
+    return settings.actor or terminal_user()
+
+
+def terminal_user() -> str:
+    """Return the user that the machine knows, whatever the settings claim."""
+    return f"{LOCAL}{_local_user()}"
 
 
 def _local_user() -> str:

@@ -12,7 +12,7 @@ from core.errors import VpsopsError
 from core.findings import Finding, fail, failed, ok
 from core.policy import history
 from core.policy.declaration import declaration_of
-from core.policy.document import Ruleset, ruleset_from
+from core.policy.document import Document, Ruleset, ruleset_from
 from core.policy.history import Revision
 from core.policy.model import short_version
 from core.settings import Settings
@@ -38,9 +38,17 @@ async def look_at_policy(database: Database, settings: Settings) -> Sequence[Fin
         return [failed(AREA, error)]
     if database.clock.now().timestamp() - revision.at < POLICY_TOLD_SECONDS:
         await database.clock.sleep(POLICY_TOLD_SECONDS)
-    own = declaration_of(settings).document(document).version
+    own = _version_of(settings, document)
     others = await database.read(partial(_others, database=database, revision=revision))
     return [_standing(revision), *_own(settings, own, revision), *others]
+
+
+def _version_of(settings: Settings, base: Document) -> str:
+    """Return what this set-up's own file and environment amount to; of one that is wrong other lines tell."""
+    try:
+        return declaration_of(settings).document(base).version
+    except VpsopsError:
+        return base.version
 
 
 def _standing(revision: Revision) -> Finding:

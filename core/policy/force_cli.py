@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from core.changes.model import Json
 from core.clock import Clock, SystemClock
 from core.errors import ConfigurationError, StaleChange, VpsopsError
-from core.humans import human_of
+from core.humans import terminal_user
 from core.logs import configure_logging, secrets_of
 from core.policy import history
 from core.policy.declaration import declaration_of, holds_of
@@ -40,7 +40,7 @@ VERSION = "a policy that was applied before, by version or number: see vpsops po
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ForceOptions:
     """What a command was asked for."""
 
     file: Path | None = None
@@ -52,7 +52,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ForceState:
     """What is in force: its number, and what it says as far as that can be read."""
 
     number: int
@@ -107,8 +107,8 @@ def _source(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the subcommand; raises `ConfigurationError`, `StorageError`, `InvalidInput` and `StaleChange`."""
-    named = {name: getattr(arguments, name) for name in Wanted.__slots__ if hasattr(arguments, name)}
-    wanted = Wanted(**named)
+    named = {name: getattr(arguments, name) for name in ForceOptions.__slots__ if hasattr(arguments, name)}
+    wanted = ForceOptions(**named)
     if sum(map(bool, (wanted.file, wanted.version, wanted.embedded))) > 1 and arguments.force is not show_policy:
         raise ConfigurationError("FILE, --version and --embedded exclude each other.", hint="Name one of them.")
     if arguments.force is apply_policy and not wanted.yes and not sys.stdin.isatty():
@@ -118,10 +118,10 @@ def run(arguments: argparse.Namespace) -> int:
     return anyio.run(_opened, settings, wanted, arguments.force)
 
 
-Command = Callable[[Database, Settings, Wanted, Clock], Awaitable[int]]
+Command = Callable[[Database, Settings, ForceOptions, Clock], Awaitable[int]]
 
 
-async def _opened(settings: Settings, wanted: Wanted, command: Command) -> int:
+async def _opened(settings: Settings, wanted: ForceOptions, command: Command) -> int:
     HIDDEN.set(secrets_of(settings))
     clock = SystemClock()
     make = command is apply_policy
@@ -129,7 +129,7 @@ async def _opened(settings: Settings, wanted: Wanted, command: Command) -> int:
         return await command(database, settings, wanted, clock)
 
 
-def standing(connection: Connection) -> Standing:
+def force_state(connection: Connection) -> ForceState:
     """Return what is in force, and why it cannot be read where it cannot."""
     number, _ = history.head(connection)
     try:
@@ -137,13 +137,15 @@ def standing(connection: Connection) -> Standing:
         if revision is not None:
             ruleset_from(revision.document)
     except VpsopsError as error:
-        return Standing(number, problem=error)
-    return Standing(number, revision)
+        return ForceState(number, problem=error)
+    return ForceState(number, revision)
 
 
-async def apply_policy(database: Database, settings: Settings, wanted: Wanted, clock: Clock, ask: Ask = input) -> int:
+async def apply_policy(
+    database: Database, settings: Settings, wanted: ForceOptions, clock: Clock, ask: Ask = input
+) -> int:
     """Show the difference, ask, and put a policy in force; returns 1 where the answer was no."""
-    now = await database.read(standing)
+    now = await database.read(force_state)
     _expected(now, wanted.expect)
     document, source = await _wanted(database, settings, wanted, now.document)
     if now.revision is not None and now.revision.version == document.version:
@@ -153,7 +155,7 @@ async def apply_policy(database: Database, settings: Settings, wanted: Wanted, c
     if not wanted.yes and ask("Put it in force for all processes of this database? Type yes: ").strip() != "yes":
         say("Nothing was applied.")
         return REFUSED
-    by: dict[str, Json] = {"kind": "person", "id": human_of(settings), "verified": False}
+    by: dict[str, Json] = {"kind": "person", "id": terminal_user(), "human": settings.actor, "verified": False}
     summary = summary_of(now.document, document)
     application = Application(document, now.number, by, clock.now().timestamp(), source, summary)
     applied = await database.transact(partial(history.apply, wanted=application))
@@ -161,7 +163,7 @@ async def apply_policy(database: Database, settings: Settings, wanted: Wanted, c
     return GOOD
 
 
-def _expected(now: Standing, version: str) -> None:
+def _expected(now: ForceState, version: str) -> None:
     found = now.revision.version if now.revision else ""
     wanted = version if not version or version.startswith("pol_") else f"pol_{version}"
     if version and not (len(wanted) >= history.LEAST and found.startswith(wanted)):
@@ -170,7 +172,7 @@ def _expected(now: Standing, version: str) -> None:
 
 
 async def _wanted(
-    database: Database, settings: Settings, wanted: Wanted, base: Document | None
+    database: Database, settings: Settings, wanted: ForceOptions, base: Document | None
 ) -> tuple[Document, str]:
     """Return the document that was asked for, and where it comes from; raises `ConfigurationError`."""
     if wanted.version:
@@ -185,7 +187,7 @@ async def _wanted(
     return document, declared.source or ("the embedded default" if document.embedded else "the environment")
 
 
-def _tell(now: Standing, document: Document) -> None:
+def _tell(now: ForceState, document: Document) -> None:
     """Show what would change."""
     if now.problem is not None:
         say(f"What is in force cannot be compared: {now.problem.message}")
@@ -202,9 +204,9 @@ def _tell(now: Standing, document: Document) -> None:
         say(f"{indent}{cell(line, 400)}".rstrip())
 
 
-async def diff_policy(database: Database, settings: Settings, wanted: Wanted, _: Clock) -> int:
+async def diff_policy(database: Database, settings: Settings, wanted: ForceOptions, _: Clock) -> int:
     """Say what a policy would change."""
-    now = await database.read(standing)
+    now = await database.read(force_state)
     document, _source_of = await _wanted(database, settings, wanted, now.document)
     if now.revision is not None and now.revision.version == document.version:
         say(f"No difference: {short_version(document.version)} is in force.")
@@ -213,7 +215,7 @@ async def diff_policy(database: Database, settings: Settings, wanted: Wanted, _:
     return DIFFERENT
 
 
-async def show_policy(database: Database, _: Settings, wanted: Wanted, _clock: Clock) -> int:
+async def show_policy(database: Database, _: Settings, wanted: ForceOptions, _clock: Clock) -> int:
     """Print a policy, the one in force unless another is named."""
     if wanted.version:
         found: Revision | None = await database.read(partial(history.named, name=wanted.version))
@@ -237,7 +239,7 @@ def _place(revision: Revision) -> str:
     return cell(revision.source, 200)
 
 
-async def list_policies(database: Database, _: Settings, _wanted: Wanted, _clock: Clock) -> int:
+async def list_policies(database: Database, _: Settings, _wanted: ForceOptions, _clock: Clock) -> int:
     """List what was applied, the newest first."""
     found = await database.read(history.history)
     rows = [(str(one.number), short_version(one.version), when(one.at), cell(one.author), _place(one)) for one in found]

@@ -31,8 +31,8 @@ from core.timing import Timing
 from core.workspaces import Workspaces
 
 logger = structlog.get_logger(__name__)
+HELD: Final = "vpsops_policy"
 KEPT: Final = 4
-ATTEMPTS: Final = 3
 
 
 class PolicyDiffersError(NotAllowed):
@@ -40,7 +40,7 @@ class PolicyDiffersError(NotAllowed):
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PolicyReading:
     """A policy as it was read: what it says, and the version that this process's own declaration amounts to."""
 
     revision: Revision
@@ -61,8 +61,8 @@ class PolicyRegister(PolicyInForce):
         self._clock = clock
         self._declared = declared
         self._timing = own
-        self._readings: dict[tuple[int, str], Reading] = {}
-        self._latest: Reading | None = None
+        self._readings: dict[tuple[int, str], PolicyReading] = {}
+        self._latest: PolicyReading | None = None
         self._problem: StorageError | None = None
         self._read_at = float("-inf")
         self._home: tuple[bool, str] | None = None
@@ -91,7 +91,7 @@ class PolicyRegister(PolicyInForce):
         now = self._clock.now().timestamp()
         history.apply(connection, Application(document, 0, by, now, source, summary_of(None, document)))
 
-    def _reading(self, connection: Connection) -> Reading:
+    def _reading(self, connection: Connection) -> PolicyReading:
         """Return what is in force in a transaction; raises `PolicyBrokenError` where that cannot be relied on."""
         try:
             reading = self._known(connection)
@@ -104,7 +104,7 @@ class PolicyRegister(PolicyInForce):
         self._problem, self._latest, self._read_at = None, reading, self._clock.monotonic()
         return reading
 
-    def _known(self, connection: Connection) -> Reading:
+    def _known(self, connection: Connection) -> PolicyReading:
         head = history.head(connection)
         known = self._readings.get(head)
         if known is not None:
@@ -113,15 +113,26 @@ class PolicyRegister(PolicyInForce):
         if revision is None:
             raise PolicyBrokenError("No policy is in force in this database.", hint="Restart this process.")
         document = revision.document
-        reading = Reading(revision, ruleset_from(document), self._declared.document(document, self._timing).version)
+        reading = PolicyReading(
+            revision, ruleset_from(document), self._declared.document(document, self._timing).version
+        )
         self._readings = dict([*list(self._readings.items())[1 - KEPT :], (head, reading)])
         if self._latest is not None:
             logger.info("policy_replaced", version=short_version(revision.version), number=revision.number)
         return reading
 
+    def _held(self, connection: Connection) -> PolicyReading:
+        """Return what is in force until a transaction ends, read once in it: nobody applies another meanwhile."""
+        transaction, (of, known) = connection.get_transaction(), connection.info.get(HELD, (None, None))
+        if known is None or of is not transaction:
+            history.keep_still(connection)
+            known = self._reading(connection)
+            connection.info[HELD] = (transaction, known)
+        reading: PolicyReading = known
+        return reading
+
     def _deciding(self, connection: Connection) -> Ruleset:
-        history.keep_still(connection)
-        return self._reading(connection).ruleset
+        return self._held(connection).ruleset
 
     def read(self, connection: Connection) -> Policy:
         """Return the policy in force in a transaction; nobody applies another until it ends."""
@@ -173,8 +184,7 @@ class PolicyRegister(PolicyInForce):
 
     def check(self, connection: Connection) -> None:
         """Raise `PolicyDiffersError` where this process was started with something else than what is in force."""
-        history.keep_still(connection)
-        reading = self._reading(connection)
+        reading = self._held(connection)
         if not reading.agrees:
             raise self._difference(reading)
         if self._home != _home(reading):
@@ -191,7 +201,7 @@ class PolicyRegister(PolicyInForce):
             return False
         return True
 
-    def _difference(self, reading: Reading) -> PolicyDiffersError:
+    def _difference(self, reading: PolicyReading) -> PolicyDiffersError:
         source, revision = self._declared.source, reading.revision
         own = f"{short_version(reading.own)}, from {source or 'its environment'}"
         other = f"{short_version(revision.version)}, applied by {revision.author} at {_moment(revision.at)}"
@@ -225,7 +235,7 @@ class PolicyRegister(PolicyInForce):
             logger.warning("policy_not_read", error=error.message, error_id=error.error_id)
 
 
-def _home(reading: Reading) -> tuple[bool, str]:
+def _home(reading: PolicyReading) -> tuple[bool, str]:
     workspaces = reading.ruleset.workspaces
     return workspaces.several, workspaces.home
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import vpsops
+from core.humans import terminal_user
 from core.policy import force_cli
 from tests.harness.virtual_time import VirtualClock
 
@@ -86,6 +87,18 @@ def test_settings_that_a_file_leaves_out_stay(
     assert 'VPSOPS_APPROVAL_CHANNEL = "C0APP"' in said(capsys, "show")
     assert "~ rules: the embedded default" in said(capsys, "apply", "--yes", "--embedded")
     assert 'VPSOPS_APPROVAL_CHANNEL = "C0APP"' in said(capsys, "show")
+
+
+def test_who_applied_it_is_the_machines_user_and_a_claim(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whom the environment names stands beside the user of the terminal; neither is called verified."""
+    monkeypatch.setenv("VPSOPS_ACTOR", "slack:U0BOB")
+    said(capsys, "apply", "--yes", str(place))
+    by = json.loads(said(capsys, "show", "--json"))["by"]
+    assert by == {"kind": "person", "id": terminal_user(), "human": "slack:U0BOB", "verified": False}
+    assert by["id"].startswith("local:")
+    assert "(claimed)" in said(capsys, "show")
 
 
 def test_what_contradicts_itself_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

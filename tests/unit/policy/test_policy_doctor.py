@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import anyio
 import pytest
 import sqlalchemy as sa
 
@@ -73,6 +74,14 @@ async def test_a_set_up_with_another_policy_is_told(database: Database, own: Set
     assert str(own.config) in mine.what
     assert f"vpsops policy apply {own.config}" in mine.todo
     assert len(await look(database, Settings())) == 1
+
+
+async def test_a_file_that_is_wrong_hides_no_other_line(database: Database, own: Settings, tmp_path: Path) -> None:
+    """Another line tells of the file; who lives under which policy is told all the same."""
+    applied = await put_in_force(database, own)
+    await living(database, "worker-1", applied.version)
+    await anyio.Path(tmp_path / "vpsops.toml").write_text(RULES.replace("allow", "perhaps"))
+    assert [one.level for one in await look(database, own)] == [Level.OK, Level.OK]
 
 
 async def test_a_policy_that_cannot_be_relied_on_is_a_failure(database: Database, own: Settings) -> None:
