@@ -145,7 +145,7 @@ def catalogue_page(listing: Listing, result: BaseModel, view: View) -> Page:
     """Return a page of a catalogue, in its order; raises `InvalidInput` for a cursor that is none of it."""
     place = opened(listing.name, view.cursor) if view.cursor else ""
     every: Sequence[BaseModel] = getattr(result, listing.name)
-    wanted = view.name.lower()
+    wanted, lacking = view.name.lower(), clean(getattr(result, "lacking", ""), LONGEST_SAID)
     found = sorted((one for one in every if wanted in listing.words(one).lower()), key=listing.order)
     rest = [one for one in found if listing.order(one) > place]
 
@@ -154,12 +154,16 @@ def catalogue_page(listing: Listing, result: BaseModel, view: View) -> Page:
         after = sealed(listing.name, listing.order(rest[count - 1])) if count < len(rest) else ""
         if count < len(every):
             content["total"] = len(found)
-        return _told(text, content, after, (count, len(found)))
+        if not lacking:
+            return _told(text, content, after, (count, len(found)))
+        text, content = _told(text, content, after, (count, len(found)), all_words="listed")
+        return joined((text, lacking), " "), content
 
     if rest:
         return longest(min(len(rest), MOST), page)
     text, content = listing.tell([])
-    return (f"Nothing here matches {quote(view.name)}." if every and wanted else text), {**content, "total": len(found)}
+    text = f"Nothing here matches {quote(view.name)}." if every and wanted else text
+    return joined((text, lacking), " "), {**content, "total": len(found)}
 
 
 def _plan_order(plan: BaseModel) -> str:

@@ -14,6 +14,7 @@ from core.operations.refs import find_server
 from core.operations.registry import Arguments, ServerArguments
 from core.operations.servers import CreateArguments
 from core.wayscloud.client import Wayscloud
+from core.wayscloud.errors import NotFound
 from core.wayscloud.models import NewServer, Plan, Server
 
 
@@ -54,7 +55,7 @@ async def preview(api: Wayscloud, operation: Operation, arguments: Arguments) ->
         return seen
     if isinstance(arguments, ServerArguments):
         found = find_server(arguments.server, await api.list_servers())
-        return preview_power(operation, await api.get_server(found.id))
+        return preview_power(operation, await _listed_in_full(api, found))
     raise InvalidInput(f"{operation.name} cannot be previewed.")
 
 
@@ -66,6 +67,20 @@ async def look_again(api: Wayscloud, operation: Operation, arguments: Mapping[st
     if isinstance(checked, CreateArguments):
         return await _preview_create(api, operation, checked)
     return await preview(api, operation, checked)
+
+
+async def _listed_in_full(api: Wayscloud, listed: Server) -> Server:
+    """Return a listed server in full; raises `NotFound` that says so for one that is only in the list."""
+    try:
+        return await api.get_server(listed.id)
+    except NotFound as error:
+        raise NotFound(
+            f"{listed.hostname} is in the provider's list, and the provider knows no such server.",
+            hint="It was removed a moment ago, or the list is wrong. Ask again in some minutes, then the provider.",
+            status=error.status,
+            operation=error.operation,
+            said=error.said,
+        ) from None
 
 
 def ordered(wanted: CreateArguments) -> NewServer:

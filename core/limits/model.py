@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from core.changes.model import Actor, ActorKind, Target
 from core.limits.reach import EVERYTHING, Reach, Sight
-from core.policy.facts import Servers
+from core.policy.facts import Servers, known_name
 from core.wayscloud.models import Plan, Server
 from core.wayscloud.states import is_gone
 
@@ -82,7 +82,7 @@ class Exceeded:
 
 
 def _means(servers: Servers, target: Target) -> bool:
-    return servers.hold(target.id.lower(), target.hostname.lower().rstrip(".")) is not False
+    return servers.hold(target.id.lower(), known_name(target.id, target.hostname)) is not False
 
 
 def _protected(limit: str, words: frozenset[str], target: Target, what: str) -> Exceeded:

@@ -1,6 +1,8 @@
 """The operations on the catalogue: plans, OS templates, regions."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from core.operations.registry import Arguments, NoArguments, Operation, Risk
 from core.wayscloud.client import Wayscloud
@@ -8,40 +10,55 @@ from core.wayscloud.departure import Departure
 from core.wayscloud.models import OsTemplate, Plan, Region
 
 
-class Plans(BaseModel):
-    """The plans on offer; prices are a month's, in the account's currency."""
+class _Catalogue(BaseModel):
+    """A part of the catalogue, and what of it could not be seen."""
 
     model_config = ConfigDict(frozen=True)
+
+    _lack: str = PrivateAttr("")
+
+    @property
+    def lacking(self) -> str:
+        """What of the list is not known, in a sentence; empty where all of it is."""
+        return f"{self._lack}." if self._lack else ""
+
+    def without(self, lack: str) -> Self:
+        """Return this list as one that lacks something."""
+        self._lack = lack
+        return self
+
+
+class Plans(_Catalogue):
+    """The plans on offer; prices are a month's, in the account's currency."""
 
     plans: list[Plan]
 
 
-class OsTemplates(BaseModel):
+class OsTemplates(_Catalogue):
     """The operating systems a server can be made with."""
-
-    model_config = ConfigDict(frozen=True)
 
     os_templates: list[OsTemplate]
 
 
-class Regions(BaseModel):
+class Regions(_Catalogue):
     """The regions a server can be made in."""
-
-    model_config = ConfigDict(frozen=True)
 
     regions: list[Region]
 
 
 async def _plans(api: Wayscloud, _arguments: Arguments, _: Departure | None) -> Plans:
-    return Plans(plans=await api.list_plans())
+    found = await api.list_plans()
+    return Plans(plans=found).without(found.lack)
 
 
 async def _os_templates(api: Wayscloud, _arguments: Arguments, _: Departure | None) -> OsTemplates:
-    return OsTemplates(os_templates=await api.list_os_templates())
+    found = await api.list_os_templates()
+    return OsTemplates(os_templates=found).without(found.lack)
 
 
 async def _regions(api: Wayscloud, _arguments: Arguments, _: Departure | None) -> Regions:
-    return Regions(regions=await api.list_regions())
+    found = await api.list_regions()
+    return Regions(regions=found).without(found.lack)
 
 
 CATALOGUE = (

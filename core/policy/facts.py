@@ -68,6 +68,12 @@ class Seen:
         )
 
 
+def known_name(ident: str, hostname: str) -> str:
+    """Return a hostname as limits compare it; empty where the provider gave none, and the id stands in its place."""
+    name = hostname.lower().rstrip(".")
+    return "" if name == ident.lower() else name
+
+
 @dataclass(frozen=True, slots=True)
 class Servers:
     """Servers by hostname, hostname pattern or exact id.

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from core.changes.choices import check_region, check_system, find_plan
-from core.changes.model import State
+from core.changes.model import State, Target
 from core.errors import InvalidInput
+from core.limits.model import Limits
 from core.requests import Held, Request
+from core.wayscloud.errors import NotFound
 from core.wayscloud.models import Listing, OsTemplate, Plan, Region
 from mcp_server.told import next_step
 from tests.fakes.odd_provider import OddAnswer
@@ -140,3 +142,27 @@ def test_what_to_do_after_a_failure_fits_the_operation(operation: str, words: st
     step = next_step(change(operation, State.FAILED), tools=True)
     assert words in step
     assert (operation == "create") is ("vps_get" not in step)
+
+
+async def test_a_ghost_is_named_as_one(database_url: str) -> None:
+    """Listed and not known: the list is where it came from, so nobody is sent back to it."""
+
+    def ghosts(answer: OddAnswer) -> None:
+        if answer.shows_server:
+            answer.status, answer.body = 404, {"detail": "VPS not found"}
+
+    async with stage_on(database_url, "seed", ghosts) as stage:
+        with pytest.raises(
+            NotFound, match="is in the provider's list, and the provider knows no such server"
+        ) as caught:
+            await stage.gate.submit(Request("stop", {"server": "web01"}, ALICE, SLACK, can_confirm=True))
+    assert "List the servers" not in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("hostname", "protected"), [("id-9", True), ("web01.example.com", True), ("db01.example.com", False)]
+)
+def test_a_server_without_a_name_counts_as_protected(hostname: str, protected: bool) -> None:
+    """Where the provider gives no hostname its id stands in its place, and is no name that rules could know."""
+    limits = Limits(protected=frozenset({"web*"}))
+    assert (limits.protects(Target("id-9", hostname), ALICE) is not None) is protected

@@ -10,9 +10,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from core.operations import OPERATIONS
+from core.operations.registry import NoArguments
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.credentials import Credentials
 from core.wayscloud.pages import sign_of
+from mcp_server.pages import page_of
+from mcp_server.views import Asked
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import BASE, KEY, QUICK, Provider, Reply
 
@@ -171,3 +175,15 @@ def test_a_last_page_has_no_sign_of_more(body: Any) -> None:
     sign = sign_of(body, "", "/v1/vps", ())
     assert (sign.more and sign.query is not None) is False
     assert not sign.more or body.get("next") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "read", "path"), [("plan_code", "plans", "/v1/vps/plans/"), ("code", "regions", "/v1/vps/regions")]
+)
+async def test_a_part_of_the_catalogue_says_what_it_lacks(name: str, read: str, path: str) -> None:
+    """In the words that a model reads below its table."""
+    body = {read: [{name: "a"}], "total": 7}
+    async with Provider().on("GET", path, Reply(200, body)).client() as client:
+        result = await OPERATIONS[read].run(client, NoArguments(), None)
+    text, _ = page_of(result, Asked({}))
+    assert text.split("\n")[-1] == "1 listed. 1 of 7 are listed, the rest cannot be seen."
