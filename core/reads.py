@@ -1,6 +1,7 @@
 """Reads beside the registry's: what the policy lets somebody see, without another call to the provider."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from core.changes.model import Decision, Target
 from core.changes.preview import target_of
@@ -9,7 +10,7 @@ from core.gate import Gate
 from core.requests import Request
 from core.server_lists import read_in_full
 from core.submission import facts, operation_named
-from core.wayscloud.models import Listing, Server
+from core.wayscloud.models import HeldList, Listing, Server
 
 
 def may_read(gate: Gate, request: Request, target: Target | None = None) -> bool:
@@ -24,6 +25,11 @@ def may_ask(gate: Gate, request: Request, target: Target) -> bool:
     operation = operation_named(request.operation)
     ruling = gate.policy.latest().decide(facts(operation, request, target, None, gate.clock.now()))
     return ruling.decision is Decision.ALLOW or (not operation.reads and ruling.decision is not Decision.DENY)
+
+
+def over(gate: Gate, held: HeldList) -> Gate:
+    """Return a gate whose list of servers is read once, into `held`: it decides and counts each read as ever."""
+    return replace(gate, api=gate.api.holding(held))
 
 
 async def all_servers(gate: Gate, request: Request) -> Listing[Server]:

@@ -81,6 +81,7 @@ BODY_SECONDS: Final = 20.0  # until its body is there
 
 # Assistants.
 HOST_SECONDS: Final = 60.0  # hosts give up on a call after this
+WALK_SECONDS: Final = 120.0  # a list of servers is kept for the pages of a walk over it
 PATIENCE_SECONDS: Final = 45.0  # a call waits for its change
 PROGRESS_SECONDS: Final = 5.0  # between two words of progress
 WITHDRAWAL_SECONDS: Final = 3.0  # to give a hold back when the asker has gone
@@ -396,6 +397,7 @@ RELATIONS: Final[Sequence[Relation]] = (
     # Stopping.
     Relation(("LAST_LOOK_SECONDS",), ("ANSWER_SECONDS",), "who waits for a change hears of its state"),
     Relation(("ANSWER_SECONDS",), ("CUT_SECONDS",), "words of one's own come before the 503"),
+    Relation(("HOST_SECONDS",), ("WALK_SECONDS",), "a list is still there after a call as long as hosts allow"),
     Relation(("FIRST_LINE_SECONDS",), ("GRACE_SECONDS",), "a process that cannot serve has ended before it is killed"),
     Relation(("ENDED_SECONDS",), ("PATIENCE_SECONDS",), "a client that has gone keeps no process for a whole wait"),
     Relation(("CUT_SECONDS",), ("GRACE_SECONDS",), "there is time to send the 503"),

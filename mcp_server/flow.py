@@ -30,6 +30,7 @@ from mcp_server.tasks import created, takes_tasks
 from mcp_server.text import clean, joined, quote
 from mcp_server.told import headed, verdict
 from mcp_server.tools import MAX_REASON
+from mcp_server.walks import Walks
 
 PATIENCE: Final = timing.PATIENCE_SECONDS
 STEP: Final = timing.PROGRESS_SECONDS
@@ -48,6 +49,7 @@ class Desk:
     change_tools: bool = True
     patience: float = PATIENCE
     shutdown: Shutdown = field(default_factory=Shutdown)
+    walks: Walks = field(default_factory=Walks)
 
     def actor(self, call: Call) -> Actor:
         """Return who asks."""

@@ -1,5 +1,6 @@
 """Reads as a model gets them: the fields it chose, as many rows as fit, and how to get the rest; pure."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +11,11 @@ from pydantic import BaseModel, JsonValue
 from core.changes.model import Json
 from core.operations import Operation
 from core.operations.catalogue import OsTemplates, Plans, Regions
+from core.operations.counts import Count
 from core.operations.servers import ListArguments, ServerList
 from core.wayscloud.models import OsTemplate, Plan, Region, Server
 from mcp_server.cursor import opened, sealed
-from mcp_server.fitting import Content, Page, longest
+from mcp_server.fitting import LONG_ROWS, ROWS, Bound, Content, Page, longest
 from mcp_server.shown import plans_text, regions_text, server_text, structured, templates_text, text_of
 from mcp_server.text import clean, joined, quote, table
 from mcp_server.views import Asked, View
@@ -21,6 +23,8 @@ from mcp_server.views import Asked, View
 USUAL: Final = ("state", "region", "plan", "ipv4")
 KEPT: Final = frozenset({"id", "hostname", "status", "power_state", "extra"})  # what tells a server and its state
 SERVERS: Final = "servers"
+WALK: Final = "~"
+WALKED: Final = re.compile(r"([0-9a-f]{8})~(?=[=-])")
 MOST: Final = 100
 LONGEST_SAID: Final = 400  # a longer cursor stands in the structured content alone
 AFTER_ALL: Final = "|\U0010ffff"  # sorts behind every server of a hostname
@@ -39,7 +43,7 @@ def arguments_of(operation: Operation, asked: Asked) -> Mapping[str, Json]:
     if isinstance(limit, int) and not isinstance(limit, bool) and 0 < limit < MOST:
         given["limit"] = limit + 1
     if isinstance(cursor, str) and cursor:
-        place = opened(SERVERS, cursor)
+        place = opened(SERVERS, cursor).removeprefix(f"{walk_of(cursor)}{WALK}")
         given["cursor"] = place[1:] if place.startswith("=") else f"{place[1:]}{AFTER_ALL}"
     return given
 
@@ -47,35 +51,63 @@ def arguments_of(operation: Operation, asked: Asked) -> Mapping[str, Json]:
 def page_of(result: BaseModel, asked: Asked) -> Page:
     """Return a read's text and structured content, within what a result may take."""
     if isinstance(result, ServerList):
-        limit = asked.arguments.get("limit")
-        return servers_page(result, asked.view, limit if isinstance(limit, int) else 20)
+        return servers_page(result, asked)
     if isinstance(result, Server):
         return server_page(result, asked.view)
     listing = CATALOGUE.get(type(result))
     return catalogue_page(listing, result, asked.view) if listing else (text_of(result), structured(result))
 
 
-def servers_page(found: ServerList, view: View, limit: int) -> Page:
-    """Return a page of at most `limit` servers."""
+def bound_of(asked: Asked) -> Bound:
+    """Return how long a page of servers may be: longer where its length was chosen."""
+    return LONG_ROWS if "limit" in asked.arguments else ROWS
+
+
+def walk_of(cursor: Json) -> str:
+    """Return which kept list a cursor goes on with; raises `InvalidInput` for one that is none of servers."""
+    known = WALKED.match(opened(SERVERS, cursor)) if isinstance(cursor, str) and cursor else None
+    return known[1] if known else ""
+
+
+def servers_page(found: ServerList, asked: Asked) -> Page:
+    """Return a page of servers, of at most as many as were asked for."""
+    chosen, view = asked.arguments.get("limit"), asked.view
+    limit = chosen if isinstance(chosen, int) else 20
     names = Counter(one.hostname.lower() for one in found.servers)
     every = [_row(one, view.fields, twice=names[one.hostname.lower()] > 1) for one in found.servers[:limit]]
 
+    counts, said = found.counts, _counts_text(found.counts)
+
     def page(count: int) -> Page:
-        rows, after = every[:count], _after(found, count)
+        rows, after = every[:count], _after(found, count, asked.walk)
         content: Content = {"servers": cast("list[JsonValue]", rows), "total": found.total}
+        if found.counts:
+            content["counts"] = [{"by": one.by, "value": clean(one.value), "servers": one.servers} for one in counts]
         if not found.lacking:
-            return _told(_server_table(rows), content, after, (count, found.total))
+            return _told(joined((_server_table(rows), said), "\n"), content, after, (count, found.total))
         lacking = clean(found.lacking, LONGEST_SAID)
         content["lacking"] = lacking
-        text, content = _told(_server_table(rows), content, after, (count, found.total), all_words="listed")
+        text, content = _told(
+            joined((_server_table(rows), said), "\n"), content, after, (count, found.total), all_words="listed"
+        )
         return joined((text, lacking), " "), content
 
-    return longest(len(every), page) if every else _none(found, SERVERS)
+    return longest(len(every), page, bound_of(asked)) if every else _none(found, SERVERS)
+
+
+def _counts_text(counts: Sequence[Count]) -> str:
+    """Say how many there are by each fact, a line for each."""
+    by = {
+        count.by: [f"{clean(one.value, 40)} {one.servers}" for one in counts if one.by == count.by] for count in counts
+    }
+    return joined((f"By {name}: {', '.join(said)}." for name, said in by.items()), "\n")
 
 
 def _row(server: Server, fields: Sequence[str], *, twice: bool) -> Content:
     """Return a server as a row: its id only where its name is not enough, or it was asked for."""
     every = structured(server)
+    if tuple(fields) == ("id",):  # for a walk: nothing but what is asked for
+        return {"id": every["id"]}
     wanted = fields or (*USUAL, *(() if server.ipv4 else ("ipv6",)))
     names = dict.fromkeys(("hostname", *(("id",) if twice else ()), *wanted))
     return {name: every[name] for name in names if name in every}
@@ -90,14 +122,15 @@ def _server_table(rows: Sequence[Content]) -> str:
     return table(heads, [[row.get(name) for name in names] for row in shown])
 
 
-def _after(found: ServerList, count: int) -> str:
+def _after(found: ServerList, count: int, walk: str) -> str:
     """Return the cursor of what follows the first `count` rows; empty where nothing does."""
+    on = f"{walk}{WALK}" if walk else ""
     last, following = found.servers[count - 1], found.servers[count : count + 1]
     if following and following[0].hostname.lower() != last.hostname.lower():
-        return sealed(SERVERS, f"-{last.hostname.lower()}")
+        return sealed(SERVERS, f"{on}-{last.hostname.lower()}")
     if following:
-        return sealed(SERVERS, f"={last.hostname.lower()}|{last.id}")
-    return sealed(SERVERS, f"={found.next_cursor}") if found.next_cursor else ""
+        return sealed(SERVERS, f"{on}={last.hostname.lower()}|{last.id}")
+    return sealed(SERVERS, f"{on}={found.next_cursor}") if found.next_cursor else ""
 
 
 def _told(text: str, content: Content, after: str, counts: tuple[int, int], all_words: str = "in all") -> Page:

@@ -7,10 +7,11 @@ from pydantic import BaseModel, JsonValue
 
 from core.changes.model import Change
 from core.errors import VpsopsError
+from core.operations.servers import ServerList
 from core.requests import Refused
 from core.wayscloud.errors import WayscloudError
-from mcp_server.fitting import bounded
-from mcp_server.pages import page_of
+from mcp_server.fitting import RESULT, Bound, bounded
+from mcp_server.pages import bound_of, page_of
 from mcp_server.text import joined, quote
 from mcp_server.told import NOT_DONE, change_result, change_text, headed
 from mcp_server.views import Asked
@@ -21,9 +22,11 @@ ToolResult = t.CallToolResult | t.InputRequiredResult | dict[str, JsonValue]
 """The last is a task, as it goes on the wire."""
 
 
-def answer(text: str, content: dict[str, JsonValue] | None = None, *, failed: bool = False) -> t.CallToolResult:
+def answer(
+    text: str, content: dict[str, JsonValue] | None = None, *, failed: bool = False, bound: Bound = RESULT
+) -> t.CallToolResult:
     """Return a result of one text and, where there is one, its structured content: no longer than one may be."""
-    fitting, short = bounded(text, content)
+    fitting, short = bounded(text, content, bound)
     return t.CallToolResult(
         content=[t.TextContent(type="text", text=fitting)], structured_content=short, is_error=failed
     )
@@ -31,7 +34,7 @@ def answer(text: str, content: dict[str, JsonValue] | None = None, *, failed: bo
 
 def read(result: BaseModel, asked: Asked) -> t.CallToolResult:
     """Return what a read found, as it was asked for; raises `InvalidInput` for a cursor that is none of the list's."""
-    return answer(*page_of(result, asked))
+    return answer(*page_of(result, asked), bound=bound_of(asked) if isinstance(result, ServerList) else RESULT)
 
 
 def change(of: Change, *, tools: bool, before: str = "") -> t.CallToolResult:

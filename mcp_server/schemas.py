@@ -51,7 +51,8 @@ def chosen_schema(result: type[BaseModel], always: Sequence[str], inside: str = 
     if not inside:
         return {**schema, "required": list(always)}
     properties = _mapping(schema["properties"])
-    items: Schema = {**_mapping(_mapping(properties[inside])["items"]), "required": list(always)}
+    items = {name: one for name, one in _mapping(_mapping(properties[inside])["items"]).items() if name != "required"}
+    items |= {"required": list(always)} if always else {}
     return {**schema, "properties": {**properties, inside: {**_mapping(properties[inside]), "items": items}}}
 
 

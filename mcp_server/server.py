@@ -14,15 +14,16 @@ from core.app import Core
 from core.errors import VpsopsError
 from core.humans import human_of
 from core.limits.reach import EVERYTHING, Reach
+from core.operations import Operation
 from core.operations.servers import ServerList
 from core.requests import Done, Refused, Request
 from mcp_server import results, sdk
 from mcp_server.change_tasks import ChangeTasks
 from mcp_server.change_tools import CHANGE_TOOLS
-from mcp_server.chosen_fields import with_fields
 from mcp_server.flow import ORIGIN, PATIENCE, Desk, request_of, run_change
 from mcp_server.identity import READ, WRITE, Caller, principal_of
 from mcp_server.links import linked
+from mcp_server.listing import list_servers
 from mcp_server.narrowing import kept_from, reach_over, within
 from mcp_server.pages import arguments_of
 from mcp_server.parameters import SIGNATURES, read_parameters
@@ -35,7 +36,7 @@ from mcp_server.task_news import serve_task_news
 from mcp_server.tasks import serve_tasks
 from mcp_server.text import clean
 from mcp_server.tools import operation_named, operation_tools
-from mcp_server.views import sort_out
+from mcp_server.views import Asked, sort_out
 
 NAME = "vpsops"
 LIST_TTL_MS = 300_000  # the list changes only with the program and its settings
@@ -186,14 +187,16 @@ async def _run(desk: Desk, call: sdk.Call) -> ToolResult:
     asked = sort_out(operation, call.arguments)
     if not operation.reads:
         return await run_change(desk, call, operation)
-    outcome = await desk.core.gate.submit(
-        replace(request_of(desk, call, operation), arguments=arguments_of(operation, asked))
-    )
+    if operation.result is ServerList:
+        return await list_servers(desk, call, operation, asked)
+    return await _read(desk, call, operation, asked)
+
+
+async def _read(desk: Desk, call: sdk.Call, operation: Operation, asked: Asked) -> ToolResult:
+    request = replace(request_of(desk, call, operation), arguments=arguments_of(operation, asked))
+    outcome = await desk.core.gate.submit(request)
     if isinstance(outcome, Refused):
         return results.refused(outcome, tools=desk.change_tools)
     if not isinstance(outcome, Done) or outcome.result is None:
         raise RuntimeError("the gate held a read")
-    result = outcome.result
-    if isinstance(result, ServerList) and asked.view.fields:
-        result = await with_fields(desk, call, result, asked.view.fields)
-    return results.read(result, asked)
+    return results.read(outcome.result, asked)

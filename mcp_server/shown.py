@@ -23,6 +23,14 @@ class ShownServer(Server):
         return super().state
 
 
+class ShownCount(BaseModel):
+    """How many servers have one value of a fact."""
+
+    by: str = Field(description="state, region or name")
+    value: str
+    servers: int
+
+
 class ShownServers(BaseModel):
     """A page of servers, each with its state."""
 
@@ -30,6 +38,7 @@ class ShownServers(BaseModel):
     total: int
     next_cursor: str | None = None
     lacking: str | None = Field(None, description="what is not known of the list")
+    counts: list[ShownCount] | None = Field(None, description="of all that match, on the first page of several")
 
 
 class ShownPlans(Plans):

@@ -55,7 +55,7 @@ def _output(operation: Operation) -> Schema:
     if not operation.reads:
         return output_schema(ChangeResult)
     if operation.result is ServerList:
-        return chosen_schema(shown_as(operation.result), ("hostname",), inside="servers")
+        return chosen_schema(shown_as(operation.result), (), inside="servers")
     if operation.result is Server:
         return chosen_schema(shown_as(operation.result), ("id", "hostname"))
     return output_schema(shown_as(operation.result))

@@ -66,6 +66,7 @@ class Asked:
 
     arguments: Mapping[str, Json]
     view: View = field(default_factory=View)
+    walk: str = ""  # over which list of servers that is kept
 
 
 def view_model(operation: Operation) -> type[Arguments]:

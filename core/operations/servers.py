@@ -6,6 +6,7 @@ from typing import Annotated, Final, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from core.operations.counts import Count, counts_of
 from core.operations.registry import (
     Arguments,
     Observation,
@@ -50,6 +51,12 @@ class ServerList(BaseModel):
     _skipped: int = PrivateAttr(0)
     _lacking: str = PrivateAttr("")
     _advice: str = PrivateAttr("")
+    _counts: tuple[Count, ...] = PrivateAttr(())
+
+    @property
+    def counts(self) -> tuple[Count, ...]:
+        """How many match by state, region and name, on the first page of several."""
+        return self._counts
 
     @property
     def lacking(self) -> str:
@@ -105,6 +112,7 @@ def page(servers: Sequence[Server], wanted: ListArguments) -> ServerList:
     more = _after(_mark(shown[-1])) if start + len(shown) < len(found) else None
     listed = ServerList(servers=shown, total=len(found), next_cursor=more)
     listed._skipped = start  # noqa: SLF001 - its own module
+    listed._counts = counts_of(found) if more and not wanted.cursor else ()  # noqa: SLF001
     lack = f"{servers.lack}." if isinstance(servers, Listing) and servers.lack else ""
     return listed.without(lack, *_not_known(servers, wanted))
 

@@ -18,7 +18,7 @@ from core.wayscloud.caller import Caller
 from core.wayscloud.credentials import Credentials
 from core.wayscloud.departure import Departure
 from core.wayscloud.errors import NotFound, WayscloudError
-from core.wayscloud.models import JSON, Accepted, Listing, NewServer, OsTemplate, Plan, Region, Server, Usage
+from core.wayscloud.models import JSON, Accepted, HeldList, Listing, NewServer, OsTemplate, Plan, Region, Server, Usage
 from core.wayscloud.pages import Page, Query, collect
 from core.wayscloud.routes import Route
 from core.wayscloud.states import Meaning, meaning_of_status
@@ -55,6 +55,7 @@ class Wayscloud:
         words = redactor or Redactor((credentials.secret,) if credentials else ())
         self._caller = Caller(transport, words, clock=clock, settings=settings)
         self._shared = Shared(YOUNG_SECONDS, CALLS)
+        self._held: HeldList | None = None
         self._joins = False
         self._list_seconds = settings.total_seconds
         self._lane = Lane.QUESTIONS
@@ -77,6 +78,12 @@ class Wayscloud:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._caller.close()
+
+    def holding(self, held: HeldList) -> "Wayscloud":
+        """Return the same API whose list of servers is read once, into `held`, unless it is there already."""
+        other = copy(self)
+        other._held = held  # noqa: SLF001 - its own
+        return other
 
     def shared(self) -> "Wayscloud":
         """Return the same API for reads that people look at: those of one thing at the same time are one call.
@@ -114,7 +121,11 @@ class Wayscloud:
 
     async def list_servers(self) -> Listing[Server]:
         """Return all servers of the account; the documented entries carry little more than name, state and address."""
-        found = await self._list(routes.SERVERS, parse.servers, attrgetter("id"))
+        found = self._held.servers if self._held else None
+        if found is None:
+            found = await self._list(routes.SERVERS, parse.servers, attrgetter("id"))
+        if self._held:
+            self._held.servers = found
         if self._sees is None:
             return found
         seen = [one for one in found if self._sees(one)]

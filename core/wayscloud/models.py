@@ -1,5 +1,6 @@
 """The provider's objects under one set of names, whatever dialect they arrived in."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Generic, TypeVar
 
@@ -12,6 +13,7 @@ from core.wayscloud.validate import validate_hostname, validate_ssh_key, validat
 __all__ = [
     "JSON",
     "Accepted",
+    "HeldList",
     "Listing",
     "NewServer",
     "OsTemplate",
@@ -233,3 +235,10 @@ class Listing(list[T], Generic[T]):
         elif self.more:
             parts.append(f"more than the {listed} listed exist, which cannot be seen")
         return "; ".join(parts)
+
+
+@dataclass(slots=True)
+class HeldList:
+    """The account's servers as one reading found them, for all who go on with that; empty until it is read."""
+
+    servers: Listing[Server] | None = None

@@ -105,4 +105,4 @@ def _whole(schema: Schema) -> Any:
 def test_fields_that_are_chosen_are_not_required() -> None:
     """Only what is always there is, in the result or in each item of its list."""
     assert chosen_schema(Inner, ("name",))["required"] == ["name"]
-    assert _whole(chosen_schema(Outer, (), inside="many"))["properties"]["many"]["items"]["required"] == []
+    assert "required" not in _whole(chosen_schema(Outer, (), inside="many"))["properties"]["many"]["items"]

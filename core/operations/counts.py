@@ -1,0 +1,43 @@
+"""Counts of servers by what tells them apart, so that nobody has to walk a long list for a number; pure."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from core.wayscloud.models import Server
+
+STEM: Final = re.compile(r"[a-z](?:[a-z-]*[a-z])?")
+OTHERS: Final = "others"
+UNKNOWN: Final = "unknown"
+MOST: Final = 8
+"""Values of each fact; the rarest stand together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many servers have one value of a fact."""
+
+    by: str
+    value: str
+    servers: int
+
+
+def counts_of(servers: Iterable[Server]) -> tuple[Count, ...]:
+    """Count servers by state, by region and by the letters that their names begin with."""
+    facts: dict[str, Counter[str]] = {"state": Counter(), "region": Counter(), "name": Counter()}
+    for server in servers:
+        stem = STEM.match(server.hostname.lower())
+        facts["state"][server.state] += 1
+        facts["region"][server.region or UNKNOWN] += 1
+        facts["name"][f"{stem[0]}*" if stem else OTHERS] += 1
+    return tuple(count for by, counter in facts.items() for count in _common(by, counter))
+
+
+def _common(by: str, counter: Counter[str]) -> Iterator[Count]:
+    common = counter.most_common(MOST)
+    rest = counter.total() - sum(number for _, number in common)
+    yield from (Count(by, value, number) for value, number in common)
+    if rest:
+        yield Count(by, OTHERS, rest)

@@ -1,0 +1,37 @@
+"""The tool that lists servers: each page through the gate, cut from one list for the whole walk."""
+
+from dataclasses import replace
+from typing import cast
+
+import mcp.types as t
+
+from core.operations import Operation
+from core.operations.servers import ServerList
+from core.reads import over
+from core.requests import Done, Refused
+from core.wayscloud.models import HeldList
+from mcp_server import results
+from mcp_server.chosen_fields import with_fields
+from mcp_server.flow import Desk, request_of
+from mcp_server.pages import arguments_of, walk_of
+from mcp_server.sdk import Call
+from mcp_server.views import Asked
+
+
+async def list_servers(desk: Desk, call: Call, operation: Operation, asked: Asked) -> t.CallToolResult:
+    """Answer with a page of servers; raises `InvalidInput` for a cursor that is none."""
+    now = desk.core.clock.monotonic()
+    walk = walk_of(asked.arguments.get("cursor"))
+    kept = desk.walks.find(walk, now)
+    held = kept or HeldList()
+    request = replace(request_of(desk, call, operation), arguments=arguments_of(operation, asked))
+    outcome = await over(desk.core.gate, held).submit(request)
+    if isinstance(outcome, Refused):
+        return results.refused(outcome, tools=desk.change_tools)
+    found = cast("ServerList", cast("Done", outcome).result)
+    if asked.view.fields:
+        found = await with_fields(desk, call, found, asked.view.fields)
+    several = found.total > len(found.servers) or "next_cursor" in (results.read(found, asked).structured_content or {})
+    if kept is None and several:
+        walk = desk.walks.keep(held, now)
+    return results.read(found, replace(asked, walk=walk if several else ""))
