@@ -1,18 +1,24 @@
 """An old yes does not outlive the rules: what got stricter since is superseded, and nothing is sent."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 import anyio
 import pytest
+from sqlalchemy.engine import Connection
 
 from core.changes.model import Actor, Change, State, Verdict
 from core.limits.model import Limits
-from core.policy import Policy, parse_policy
+from core.policy import Policy, history, parse_policy
+from core.policy.history import Application
 from core.votes import Word
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from tests.adversary.world import PRIVATE_SCENE, world
+from tests.fakes.slack_bot import shown
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.stage import AGENT, ALICE, POLICY, VOTERS, Setup, Stage, staged
 
@@ -156,3 +162,23 @@ async def test_a_yes_before_closing_time_sends_nothing_after_it(database_url: st
 
 def test_the_table_is_about_the_policy_of_the_stage() -> None:
     assert policy().version == POLICY.version
+
+
+@pytest.mark.requirement("decided-again")
+async def test_a_click_under_a_new_policy_is_answered_in_its_words(tmp_path: Path) -> None:
+    """The card was drawn under the old one; the policy was replaced for every process before Bob pressed Approve."""
+    async with world(tmp_path, PRIVATE_SCENE) as here:
+        await here.core.database.transact(frozen)
+        await here.stage.slack.click("bob", here.card, "vps:approve")
+        card = await here.stage.card("approvals", words="out of date")
+        assert "The policy now refuses it. No reboots this week. Rules: freeze, rest." in shown(card)
+        assert (await here.held()).state is State.SUPERSEDED
+
+
+def frozen(connection: Connection) -> None:
+    """Put a policy in force that lets nobody reboot anything."""
+    before = history.in_force(connection)
+    assert before is not None
+    freeze = {"id": "freeze", "decision": "deny", "operation": ["reboot"], "reason": "No reboots this week."}
+    document = replace(before.document, rules=(freeze, {"id": "rest", "decision": "allow"}), embedded=False)
+    history.apply(connection, Application(document, before.number, {"id": "local:ann"}, 5.0, "vpsops.toml"))
