@@ -163,6 +163,7 @@ POLICIES = sa.Table(
     sa.Column("by", sa.JSON, nullable=False),  # a claim: whoever has the database can write it
     sa.Column("at", sa.Double, nullable=False),
     sa.Column("record", sa.BigInteger, nullable=False),  # of the audit trail
+    sa.Index("policies_by_version", "version"),
 )
 
 LEASES = sa.Table(
