@@ -58,7 +58,10 @@ APPEARING_SECONDS: Final = 600.0  # within which a server that was made shows in
 FLEET_KEPT_SECONDS: Final = 3600.0  # an older fleet is not compared with
 FLEET_FRESH_SECONDS: Final = 300.0  # between two writes of a fleet that stays as it is
 UPTIME_MARGIN_SECONDS: Final = 15.0  # copies of an uptime, and our clock against it, may be so far apart
+UPTIME_NODES_SECONDS: Final = 10.0  # the figures of two nodes are no further apart
 UPTIME_FALL_SECONDS: Final = 120.0  # no copy of an uptime is older
+RETRY_AFTER_LONGEST_SECONDS: Final = 366 * DAY_SECONDS  # a wish to wait longer counts as this
+RETRY_AFTER_SAID_SECONDS: Final = 2 * DAY_SECONDS  # a longer one is not told to people in seconds
 GAP_SECONDS: Final = 1800.0  # after so long without a figure it is not known what was between
 DETAIL_SECONDS: Final = 5.0  # to show servers in full that the list tells little of; then as the list has them
 PRICES_SECONDS: Final = 10.0  # to read the prices that a limit on money needs; what is not known then is refused
@@ -340,6 +343,7 @@ RELATIONS: Final[Sequence[Relation]] = (
         "a server that goes away for a reboot is seen away before nothing is said to show it",
     ),
     Relation(("timing.unseen_limit",), ("timing.power_limit",), "what cannot be seen ends before it is overdue"),
+    Relation(("UPTIME_NODES_SECONDS",), ("UPTIME_MARGIN_SECONDS",), "what two nodes explain is within the margin"),
     Relation(
         ("UPTIME_MARGIN_SECONDS",) * 2,
         ("UPTIME_FALL_SECONDS",),

@@ -15,7 +15,7 @@ from core.operations.registry import (
     Risk,
     ServerArguments,
 )
-from core.timing import UPTIME_FALL_SECONDS, UPTIME_MARGIN_SECONDS
+from core.timing import UPTIME_FALL_SECONDS, UPTIME_MARGIN_SECONDS, UPTIME_NODES_SECONDS
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.departure import Departure
 from core.wayscloud.models import MAX_SSH_KEYS, Accepted, Listing, NewServer, Server, Usage, same_region
@@ -246,15 +246,17 @@ def _rebooted(seen: Observation, uptime: int) -> bool:
     """Tell whether only a reboot since the sending explains an uptime.
 
     Uptimes may be cached, or come from several nodes that are seconds apart, so a step back proves nothing. A reboot
-    does where the uptime is no more than the seconds since the sending and lacks more of what it should be than such
-    copies do, or fell by more than any of them is old.
+    does where the uptime is no more than the seconds since the sending, and lacks more of what it should be than a
+    copy does, or fell by more than two nodes are apart; or fell by more than any copy is old.
     """
     if seen.last_uptime is None:
         return uptime < seen.elapsed
     young = uptime <= seen.elapsed + UPTIME_MARGIN_SECONDS
     lacking = seen.last_uptime + seen.elapsed - uptime
     fall = seen.last_uptime - uptime
-    return (young and lacking > 2 * UPTIME_MARGIN_SECONDS) or fall > UPTIME_FALL_SECONDS
+    if young and (lacking > 2 * UPTIME_MARGIN_SECONDS or fall > UPTIME_NODES_SECONDS):
+        return True
+    return fall > UPTIME_FALL_SECONDS
 
 
 async def _list(api: Wayscloud, arguments: Arguments, _: Departure | None) -> ServerList:

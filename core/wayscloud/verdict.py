@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from core.timing import DAY_SECONDS
+from core.timing import RETRY_AFTER_LONGEST_SECONDS, RETRY_AFTER_SAID_SECONDS
 from core.wayscloud.errors import (
     Conflict,
     InvalidRequest,
@@ -24,8 +24,6 @@ from core.wayscloud.routes import Route
 from core.wayscloud.said import Said
 
 SECONDS: Final = re.compile(r"\d{1,300}(?:\.\d{1,6})?")
-LONGEST_WAIT: Final = 366 * DAY_SECONDS
-LONG_WAIT: Final = 2 * DAY_SECONDS
 UNCLEAR: Final = frozenset({408, 425, 499})
 """Said by proxies: the service behind was slow, the request came early, the client hung up."""
 HANDLED: Final = frozenset({409, 422, 423})
@@ -97,11 +95,11 @@ def seconds_until(header: str, now: datetime) -> float | None:
     """Read Retry-After in both forms, seconds and an HTTP date; None when absent or neither."""
     text = header.strip()
     if SECONDS.fullmatch(text):
-        return min(float(text), LONGEST_WAIT)
+        return min(float(text), RETRY_AFTER_LONGEST_SECONDS)
     moment = moment_of(text)
     if moment is None:
         return None
-    return min(max(0.0, (moment - now).total_seconds()), LONGEST_WAIT)
+    return min(max(0.0, (moment - now).total_seconds()), RETRY_AFTER_LONGEST_SECONDS)
 
 
 def _kind(route: Route, status: int) -> type[WayscloudError]:
@@ -118,5 +116,5 @@ def _kind(route: Route, status: int) -> type[WayscloudError]:
 def _hint(kind: type[WayscloudError], retry_after: float | None) -> str:
     if retry_after is None or kind not in {RateLimited, ProviderFault}:
         return ""
-    wait = f"{retry_after:.0f} s" if retry_after < LONG_WAIT else "longer than makes sense"
+    wait = f"{retry_after:.0f} s" if retry_after < RETRY_AFTER_SAID_SECONDS else "longer than makes sense"
     return f"It asks to wait {wait}. {kind.default_hint}"

@@ -28,6 +28,7 @@ TIMING = Timing(
     poll_old=1.0,
     create_limit=60.0,
     power_limit=60.0,
+    agree_gap=0.2,
     missing_limit=20.0,
     create_lookup=6.0,
     power_lookup=6.0,
