@@ -12,8 +12,9 @@ from anyio.abc import TaskGroup
 from sqlalchemy.engine import Connection
 
 from core.anchors import Anchors
+from core.changes.attempts import Claim
 from core.changes.claims import own_capability
-from core.changes.execute import Claim, Runner
+from core.changes.execute import Runner
 from core.changes.keeper import Keeper
 from core.changes.model import Change, State
 from core.changes.recheck import Recheck

@@ -31,7 +31,7 @@ from core.limits.look import look
 from core.limits.model import Account, Exceeded, Limits
 from core.limits.reach import Sight
 from core.operations import OPERATIONS, Operation
-from core.operations.refs import find_server
+from core.operations.refs import locate_server
 from core.operations.registry import Arguments, ServerArguments
 from core.operations.servers import ListArguments
 from core.pause import AgentsPaused, Flip, Pause
@@ -209,7 +209,7 @@ class Gate:
         target: Target | None = None
         api = self.api.shared()
         if isinstance(arguments, ServerArguments):
-            target = target_of(find_server(arguments.server, await api.list_servers()))
+            target = target_of(await locate_server(api, arguments.server))
             arguments = ServerArguments(server=target.id)
         ruling = self.policy.latest().decide(facts(operation, request, target, None, self.clock.now()))
         if ruling.decision is not Decision.ALLOW:

@@ -13,9 +13,10 @@ import structlog
 from anyio.abc import TaskGroup
 from sqlalchemy.engine import Connection
 
+from core.absence import DirectReads, split_by_list
 from core.changes import outbox, store
-from core.changes.lookup import Finding, Found, Look, elapsed, judge
-from core.changes.model import Change, State
+from core.changes.lookup import Finding, Found, Look, age, elapsed, judge, wanted_id
+from core.changes.model import KNOWN, REFUSAL, Change, State
 from core.clock import Clock
 from core.errors import StaleChange, StorageError
 from core.storage.database import Database
@@ -64,6 +65,11 @@ class Settlement:
     _misses: dict[str, int] = field(default_factory=dict)  # reads in a row that were not answered in time
     _tried: dict[str, float] = field(default_factory=dict)
     _apart: set[str] = field(default_factory=set)
+    _direct: DirectReads = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Share the parts with the reads of what is not listed."""
+        self._direct = DirectReads(self.api, self.clock, self.timing)
 
     @property
     def waits_for_another_look(self) -> bool:
@@ -71,8 +77,28 @@ class Settlement:
         return bool(self._since)
 
     async def settle(self, changes: Sequence[Change], look: Look, group: TaskGroup) -> None:
-        """Settle what the list and quick reads settle; slow reads go on in `group`. Raises `StorageError`."""
-        self._forget({change.id for change in changes})
+        """Settle what the list and quick reads settle; slow reads go on in `group`. Raises `StorageError`.
+
+        Changes whose server is not listed come last, and wait for reads by their ids.
+        """
+        kept = {change.id for change in changes}
+        self._forget(kept)
+        self._direct.forget(kept)
+        listed, unlisted = split_by_list(changes, look)
+        await self._settle(listed, look, group)
+        if unlisted:
+            look = await self._with_ours(unlisted, await self._direct.completed(unlisted, look))
+            await self._settle(unlisted, look, group)
+
+    async def _with_ours(self, changes: Sequence[Change], look: Look) -> Look:
+        """Add what our changes are about: servers that an unclear create cannot have made."""
+        ages = [age(change, look.now) for change in changes if change.operation == "create"]
+        if not ages:
+            return look
+        seconds = max(ages) + self.timing.clock_skew
+        return replace(look, ours=frozenset(await self.database.read(lambda c: store.touched(c, look.now, seconds))))
+
+    async def _settle(self, changes: Sequence[Change], look: Look, group: TaskGroup) -> None:
         to_read: list[tuple[Change, Found]] = []
         for change in changes:
             found = self._judge(change, look)
@@ -222,8 +248,7 @@ class Settlement:
 
     async def _show_phase(self, change: Change, look: Look) -> None:
         """Store where the provider says that the server is, when that is another word than before: cards show it."""
-        wanted = change.target.id or str(change.result.get("id", ""))
-        server = next((one for one in look.servers if one.id == wanted), None)
+        server = next((one for one in look.servers if one.id == wanted_id(change)), None)
         if change.state is not State.WATCHING or server is None or server.status == change.result.get("status"):
             return
         result = dict(change.result) | server.model_dump(mode="json", exclude_none=True)
@@ -253,7 +278,7 @@ def unreadable(change: Change, found: Found, look: Look, timing: Timing) -> Foun
 def record(connection: Connection, change: Change, found: Found, clock: Clock) -> Change:
     """Store what a look found, in the caller's transaction."""
     now = clock.now()
-    result = dict(change.result)
+    result = {key: value for key, value in change.result.items() if key not in {KNOWN, REFUSAL}}
     if found.server is not None:
         result |= found.server.model_dump(mode="json", exclude_none=True)
     if found.unseen:
@@ -263,7 +288,13 @@ def record(connection: Connection, change: Change, found: Found, clock: Clock) -
         case Finding.OVERDUE:
             note = "It takes longer than usual and is still watched."
             outbox.put_notice(connection, change.id, "overdue", now)
-            return store.amend(connection, change, now, event="overdue", body=body, overdue=True, note=note, lock=None)
+            # a create keeps its hostname: another one by that name could be paid for twice
+            free = {} if change.operation == "create" else {"lock": None}
+            return store.amend(connection, change, now, event="overdue", body=body, overdue=True, note=note, **free)
+        case Finding.SEND_AGAIN:
+            return store.step(
+                connection, change, State.APPROVED, now, event="not_processed", body=body, note=found.note, owner=None
+            )
         case Finding.ADOPTED:
             return store.step(
                 connection, change, State.WATCHING, now, event="adopted", body=body, note=found.note, result=result
@@ -275,13 +306,14 @@ def record(connection: Connection, change: Change, found: Found, clock: Clock) -
             )
         case _:
             after = State.SUCCEEDED if found.finding is Finding.SUCCEEDED else State.FAILED
+            refused = after is State.FAILED and change.refusal is not None
             outbox.put_notice(connection, change.id, after.value, now)
             return store.step(
                 connection,
                 change,
                 after,
                 now,
-                event=after.value,
+                event="refused" if refused else after.value,
                 body=body,
                 note=found.note,
                 result=result,

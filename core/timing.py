@@ -175,8 +175,10 @@ class Timing:
     unseen_limit: float = 60.0  # an accepted reboot that nothing shows, on a server that stays up, ends after this
     agree_gap: float = 2.0  # between two looks that have to agree before a create is settled
     give_up: float = 86400.0  # an overdue change is watched this long
-    missing_limit: float = 120.0  # a server may be missing from the list this long before it is lost
-    create_lookup: float = 300.0  # an unclear create that is not in the list by then was not made
+    missing_limit: float = 120.0  # a server that is not listed may answer 404 this long before it is lost; one that
+    # is being made, for the time of a create
+    create_lookup: float = 600.0  # an unclear create that is not in the list by then was not made
+    refusal_lookup: float = 10.0  # a refused write that shows no effect by then had none
     power_lookup: float = 180.0  # an unclear power operation that does not show by then was not done
     clock_skew: float = 120.0  # between the provider's clock and ours
     outage_seconds: float = 60.0  # polls fail this long before people are told
@@ -292,6 +294,13 @@ RELATIONS: Final[Sequence[Relation]] = (
     ),
     Relation(
         ("timing.power_lookup",), ("timing.create_lookup",), "a server shows in the list later than a power state"
+    ),
+    Relation(("timing.poll_young",) * 3, ("timing.refusal_lookup",), "a refusal is verified by several looks"),
+    Relation(("timing.refusal_lookup",), ("timing.power_lookup",), "what was refused needs less patience"),
+    Relation(
+        ("timing.refusal_lookup", "timing.look_budget"),
+        ("PATIENCE_SECONDS",),
+        "who waits for a refused change hears its end",
     ),
     Relation(("timing.create_lookup",), ("timing.create_limit",), "an unclear create is found before it is overdue"),
     Relation(("timing.power_lookup",), ("timing.power_limit",), "an unclear operation is found before it is overdue"),

@@ -66,7 +66,7 @@ def change_values(change: Change) -> dict[str, Any]:
         "overdue": change.overdue,
         "last_uptime": change.last_uptime,
         "confirmed": change.confirmed,
-        "sends": 0,
+        "sends": change.sends,
         "format": FORMAT,
     }
 
@@ -98,6 +98,7 @@ def change_of(row: Row, votes: Sequence[Vote]) -> Change:
         result=_mapping(row, "result"),
         note=_text(row, "note"),
         overdue=bool(row["overdue"]),
+        sends=row["sends"],
         last_uptime=row["last_uptime"],
         confirmed=_text(row, "confirmed") if row["confirmed"] is not None else "",
     )

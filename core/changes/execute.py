@@ -7,7 +7,7 @@ all. A write that this process was too slow for is no failure of the change, whi
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,18 +18,21 @@ from sqlalchemy.engine import Connection
 
 from core import pause
 from core.changes import outbox, pace, store
-from core.changes.authorization import UnauthorizedError, check_authorized, read_records
+from core.changes.attempts import UNPREPARED, Checked, Claim, SupersededError, Turn, attempted_since
+from core.changes.authorization import UnauthorizedError, check_authorized
 from core.changes.claims import own_capability
 from core.changes.fence import Fence, LateError, Sending, pause_after
-from core.changes.model import Change, Json, State
-from core.changes.preview import Preview, look_again
+from core.changes.model import REFUSAL, Change, Json, Refusal, State
+from core.changes.notes import BROKEN, DOUBTED, NOTHING_SENT, UNAUTHORIZED, UNVERIFIED, before, difference, not_sent
+from core.changes.preview import look_again
 from core.changes.recheck import LIMITED, Recheck, StricterError
+from core.changes.strangers import kept_while_sent
+from core.changes.twins import TwinError, check_twins
 from core.clock import Clock
 from core.continuity import Continuity, StoreWentBackError
 from core.errors import InvalidInput, StaleChange, StorageError, UnreadableRowError, VpsopsError
 from core.limits.ledger import LimitReached
 from core.limits.look import look
-from core.limits.model import Account
 from core.operations import OPERATIONS
 from core.pause import AgentsPaused
 from core.records import recorded
@@ -40,56 +43,7 @@ from core.timing import Timing
 from core.wayscloud import errors as provider_errors
 from core.wayscloud.client import Wayscloud
 
-BROKEN = (
-    "Nothing was sent: vpsops could not carry it out, by a fault of its own, {count} times. "
-    "Tell whoever runs vpsops this id, which is in its log: {error}. Ask again once that is mended."
-)
-UNAUTHORIZED = (
-    "Nothing was sent: the audit trail does not carry its approval ({why}). "
-    "Tell whoever runs vpsops: somebody wrote to the database. `vpsops audit verify` checks the trail. Ask again."
-)
 LOG = structlog.get_logger(__name__)
-
-
-RUN_EVENTS = frozenset({"sending", "held_back", "not_processed"})
-
-
-class SupersededError(Exception):
-    """The change ended while its write was being prepared, and its end is stored."""
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """A change that is approved as before and may be attempted again; `late` where this process was the reason."""
-
-    change: Change
-    late: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """A place among all writes."""
-
-    at: float = 0.0  # when it comes, by the steady clock
-    unwanted: float = 0.0  # seconds for which the provider wants no writes
-    paused: AgentsPaused | None = None  # why there is none
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A change that is this process's to run, and its first turn."""
-
-    change: Change
-    turn: Turn
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """What the last look before sending found: what would run, and, where a limit is about it, the account."""
-
-    seen: Preview
-    account: Account | None
-    at: float  # by the steady clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,40 +141,39 @@ class Runner:
             body = {"error": error_id, "attempt": breaks + 1}
             change = store.amend(connection, change, now, event="run_broke", body=body, breaks=breaks + 1, owner=None)
             if breaks + 1 >= self.timing.breaks:
-                note = BROKEN.format(count=breaks + 1, error=error_id)
+                note = not_sent(change, BROKEN.format(count=breaks + 1, error=error_id))
                 store.step(connection, change, State.FAILED, now, event="not_sent", body={"why": note}, note=note)
                 outbox.put_notice(connection, change_id, State.FAILED.value, now)
 
         await self.database.transact(work)
 
     async def _run(self, claim: Claim) -> None:
-        """Attempt a change until it was sent or has ended; where this process was late, after a growing pause."""
-        again = await self._attempt(claim.change, claim.turn)
+        """Attempt a change until it was sent or has ended; where this process was late, again after a growing pause."""
+        change = await self._attempt(claim.change, claim.turn)
         lateness = 0
-        while again is not None:
-            if again.late:
-                lateness += 1
-                await self.clock.sleep(pause_after(lateness, self.timing.late_pause, self.timing.late_pause_most))
-            change = again.change
+        while change is not None:
+            lateness += 1
+            await self.clock.sleep(pause_after(lateness, self.timing.late_pause, self.timing.late_pause_most))
             turn = await self.database.transact(partial(self._turn, change=change), wake=False)
-            again = await self._attempt(change, turn)
+            change = await self._attempt(change, turn)
 
-    async def _attempt(self, change: Change, turn: Turn) -> Again | None:
+    async def _attempt(self, change: Change, turn: Turn) -> Change | None:
         if not self.process.certain:  # it was paused, and its next beat may be a second away
             await self.process.beat()
         try:
             checked = await self._check(change) if await self._wait_for_turn(change, turn) else None
             return await self._send(change, checked) if checked is not None else None
         except AgentsPaused as error:
-            note = f"Nothing was sent. {error.message} Ask again once they may go on."
+            note = not_sent(change, f". {error.message} Ask again once they may go on.")
             await self._end(change, State.CANCELLED, "cancelled", note)
-        except StricterError as error:
-            await self._end(change, State.SUPERSEDED, "superseded", str(error))
-        except LimitReached as error:
-            await self._end(change, State.SUPERSEDED, "superseded", LIMITED.format(why=error))
+        except (StricterError, LimitReached) as error:
+            said = str(error) if isinstance(error, StricterError) else LIMITED.format(why=error)
+            await self._end(change, State.SUPERSEDED, "superseded", not_sent(change, said.removeprefix(NOTHING_SENT)))
+        except TwinError as error:
+            await self._not_sent(change, f". {error}")
         except UnauthorizedError as error:
             LOG.error("send_unauthorized", change=change.id, why=error.message, error_id=error.error_id)
-            await self._end(change, State.FAILED, "not_sent", UNAUTHORIZED.format(why=error.message))
+            await self._not_sent(change, UNAUTHORIZED.format(why=error.message))
         except SupersededError:
             LOG.info("change ended while it was prepared", change=change.id)
         return None
@@ -230,8 +183,8 @@ class Runner:
         if turn.paused is not None:
             raise turn.paused
         if turn.unwanted > self.timing.longest_hold_off:
-            note = f"Nothing was sent: the provider asked for no more writes, for another {turn.unwanted:.0f} s."
-            await self._end(change, State.FAILED, "not_sent", note)
+            why = f": the provider asked for no more writes, for another {turn.unwanted:.0f} s."
+            await self._not_sent(change, why)
             return False
         delay = turn.at - self.clock.monotonic()
         if delay > 0:
@@ -249,7 +202,7 @@ class Runner:
             await self._supersede(change, error.message)
             return None
         except provider_errors.WayscloudError as error:
-            await self._end(change, State.FAILED, "not_sent", f"Nothing was sent: {error.message}")
+            await self._not_sent(change, f": {error.message}")
             return None
         if seen.is_news_to(change):
             await self._supersede(change, seen.warning)
@@ -264,7 +217,15 @@ class Runner:
         return Checked(seen, account, begun)
 
     async def _supersede(self, change: Change, why: str) -> None:
-        await self._end(change, State.SUPERSEDED, "superseded", f"Nothing was sent. What was shown has changed: {why}")
+        """End a change whose server is no longer as it was shown, unless an earlier send of it may be the reason."""
+        if not change.sends:
+            note = f"Nothing was sent. What was shown has changed: {why}"
+            await self._end(change, State.SUPERSEDED, "superseded", note)
+            return
+        refusal = change.refusal or Refusal("The provider refused it.", again=False)
+        result = {**change.result, REFUSAL: replace(refusal, again=False).stored}
+        note = DOUBTED.format(why=why.rstrip("."))
+        await self._step(change, State.UNKNOWN, "outcome_unknown", {"why": why}, note=note, result=result)
 
     async def _intend(self, change: Change, checked: Checked, uptime: int | None) -> tuple[Change, Fence]:
         """Store that the write leaves now, on the connection that is open; what was looked at is still as it was."""
@@ -276,6 +237,7 @@ class Runner:
             policy = self.recheck.policy.read(connection).version  # the first lock, as wherever something is decided
             pause.check(connection, change.actor)
             check_authorized(connection, change)
+            check_twins(connection, change, now)
             sending = store.step(
                 connection,
                 change,
@@ -286,6 +248,7 @@ class Runner:
                 sent_at=now.timestamp(),
                 last_uptime=uptime,
                 sends=CHANGES.c.sends + 1,
+                result=kept_while_sent(change, checked.seen.known),
             )
             self.recheck.check_sending(connection, change, checked.seen, checked.account, now)
             return sending, self.clock.monotonic()  # before the commit: a process may be paused right after it
@@ -304,29 +267,21 @@ class Runner:
                 return None
         return None
 
-    async def _send(self, change: Change, checked: Checked) -> Again | None:
+    async def _send(self, change: Change, checked: Checked) -> Change | None:
         operation = OPERATIONS[change.operation]
         arguments = operation.arguments.model_validate(dict(change.arguments))
         uptime = await self._uptime(change, checked.seen.target.id)
         sending = Sending(change, partial(self._prepare, change, checked, uptime))
         try:
             answer = await operation.run(self.api, arguments, sending)
-        except (
-            AgentsPaused,
-            LimitReached,
-            StricterError,
-            SupersededError,
-            UnauthorizedError,
-            StaleChange,
-            StorageError,
-        ):
+        except UNPREPARED:
             raise  # from storing the intention: nothing left
         except LateError as error:
             return await self._held_back(sending.change, str(error))
-        except provider_errors.RateLimited as error:
-            pause_seconds = error.retry_after or self.timing.write_gap * 20
-            return await self._not_processed(sending.change, error.message, pause_seconds)
-        except (provider_errors.Refused, provider_errors.NotSent, InvalidInput) as error:
+        except (provider_errors.NotSent, InvalidInput) as error:
+            left = sending.change if sending.fence is None else before(sending.change)
+            await self._end(sending.change, State.FAILED, "not_sent", not_sent(left, f". {error.message}"))
+        except provider_errors.Refused as error:
             await self._refused(sending, error)
         except VpsopsError as error:
             await self._unknown(sending.change, error.message)
@@ -336,7 +291,8 @@ class Runner:
             raise
         else:
             result = answer.model_dump(mode="json", exclude_none=True)
-            await self._step(sending.change, State.WATCHING, "sent", {"answer": recorded(result)}, result=result)
+            body = {"answer": recorded(result)}
+            await self._step(sending.change, State.WATCHING, "sent", body, result={**sending.change.result, **result})
         return None
 
     async def _prepare(self, change: Change, checked: Checked, uptime: int | None) -> tuple[Change, Fence]:
@@ -348,11 +304,34 @@ class Runner:
             checked = again
         return await self._intend(change, checked, uptime)
 
-    async def _refused(self, sending: Sending, error: VpsopsError) -> None:
+    async def _refused(self, sending: Sending, error: provider_errors.Refused) -> None:
+        """Have looks verify a no: a proxy may have repeated the request, or have said it after the effect.
+
+        A key that is refused is the exception: it is refused before anything is done, and cannot be looked with.
+        """
         if sending.fence is None:
-            await self._end(sending.change, State.FAILED, "not_sent", f"Nothing was sent. {error.message}")
-        else:
+            await self._not_sent(sending.change, f". {error.message}")
+        elif isinstance(error, provider_errors.NotAuthenticated):
             await self._end(sending.change, State.FAILED, "refused", error.message)
+        else:
+            await self._verify(sending.change, error)
+
+    async def _verify(self, change: Change, error: provider_errors.Refused) -> None:
+        limited = isinstance(error, provider_errors.RateLimited)
+        hold_off = (error.retry_after or self.timing.write_gap * 20) if limited else 0.0
+        more = change.sends < self.timing.sends and hold_off <= self.timing.longest_hold_off
+        refusal, now = Refusal(error.message, again=error.again and more), self.clock.now()
+
+        def work(connection: Connection) -> None:
+            if limited:
+                pace.hold_off(connection, self.database.tick(connection), hold_off)
+            note = UNVERIFIED.format(message=error.message)
+            body = {"why": error.message, "answer": error.status}
+            result = {**change.result, REFUSAL: refusal.stored}
+            step = partial(store.step, connection, change, State.UNKNOWN, now, event="outcome_unknown")
+            step(body=body, note=note, result=result)
+
+        await self.database.transact(work)
 
     async def _broken_off(self, sending: Sending, error: BaseException) -> None:
         """A write that had not left is there for the next process; of any other the outcome is unknown."""
@@ -364,46 +343,36 @@ class Runner:
         why = "the process was told to stop before it was sent"
         await self._back(sending.change, "not_processed", why, why)
 
-    async def _held_back(self, change: Change, why: str) -> Again | None:
+    async def _held_back(self, change: Change, why: str) -> Change | None:
         """Back to approved, as nothing left and nobody but this process was the reason; not for ever."""
         try:
             begun = await self.database.read(partial(attempted_since, change))
         except UnauthorizedError as error:
-            await self._end(change, State.FAILED, "not_sent", UNAUTHORIZED.format(why=error.message))
+            await self._not_sent(before(change), UNAUTHORIZED.format(why=error.message))
             return None
         waited = self.clock.now().timestamp() - begun
         LOG.warning("write held back", change=change.id, why=why)
         if waited > self.timing.late_limit:
             note = (
-                f"Nothing was sent: it was held back for {waited / 60:.0f} minutes, the last time because {why}. "
+                f": it was held back for {waited / 60:.0f} minutes, the last time because {why}. "
                 "Look at this machine's load and its database, then ask again."
             )
-            await self._end(change, State.FAILED, "not_sent", note)
+            await self._end(change, State.FAILED, "not_sent", not_sent(before(change), note))
             return None
-        note = f"It was held back: {why}. Nothing was sent; it is tried again."
-        return Again(await self._back(change, "held_back", why, note), late=True)
+        note = f"It was held back: {why}. {not_sent(before(change), '; it is tried again.')}"
+        return await self._back(change, "held_back", why, note)
 
     async def _back(self, change: Change, event: str, why: str, note: str) -> Change:
         """Step back to approved; what had not left was not a send."""
         sends = CHANGES.c.sends - 1
         return await self._step(change, State.APPROVED, event, {"why": why}, note=note, sends=sends)
 
-    async def _not_processed(self, change: Change, why: str, hold_off: float) -> Again | None:
-        """Back to approved: the provider surely did nothing; a few times, and not for long waits."""
-
-        def work(connection: Connection) -> int:
-            pace.hold_off(connection, self.database.tick(connection), hold_off)
-            return int(connection.scalars(store.column(CHANGES.c.sends, change.id)).one())
-
-        sends = await self.database.transact(work, wake=False)
-        if hold_off > self.timing.longest_hold_off or sends >= self.timing.sends:
-            await self._end(change, State.FAILED, "refused", why)
-            return None
-        return Again(await self._step(change, State.APPROVED, "not_processed", {"why": why}, note=why))
-
     async def _unknown(self, change: Change, why: str) -> None:
         note = f"No clear answer came ({why}). It is being looked up; nothing is sent again."
         await self._step(change, State.UNKNOWN, "outcome_unknown", {"why": why}, note=note)
+
+    async def _not_sent(self, change: Change, rest: str) -> None:
+        await self._end(change, State.FAILED, "not_sent", not_sent(change, rest))
 
     async def _end(self, change: Change, after: State, event: str, note: str) -> None:
         now = self.clock.now()
@@ -425,31 +394,3 @@ class Runner:
 
 def _sent(change: Change) -> dict[str, Json]:
     return {"operation": change.operation, "arguments": dict(change.arguments), "digest": change.digest}
-
-
-def attempted_since(change: Change, connection: Connection) -> float:
-    """Return when the first attempt to send an approved change was stored, in UTC seconds, by whatever process.
-
-    Raises `UnauthorizedError` where the change has more records than are read.
-    """
-    begun = 0.0
-    for record in read_records(connection, change.id):
-        if record.event not in RUN_EVENTS:
-            begun = 0.0
-        elif begun == 0.0:
-            begun = record.at
-    return begun
-
-
-def difference(change: Change, seen: Preview) -> str:
-    """Say in words what is not as it was shown; pure."""
-    before, now = change.target, seen.target
-    names = ("hostname", "state", "region", "address", "plan", "system")
-    parts = [
-        f"{name} was {getattr(before, name) or 'unknown'}, is {getattr(now, name) or 'unknown'}"
-        for name in names
-        if getattr(before, name) != getattr(now, name)
-    ]
-    if change.cost != seen.cost:
-        parts.append(f"the price was {change.cost}, is {seen.cost}")
-    return "; ".join(parts) or "the request reads differently now"

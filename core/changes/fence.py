@@ -55,7 +55,7 @@ class Sending:
 
     def before_send(self) -> None:
         """Pass the fence; raises `LateError`."""
-        self.left = False  # after a redirect: the first request was not acted on
+        self.left = False  # on another connection: nothing was written on the first one
         if self.fence is None:
             raise AssertionError("a write is connected before it is sent")
         self.fence.check()

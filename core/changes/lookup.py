@@ -1,20 +1,25 @@
 """What a look at the provider says of a change that was sent; pure.
 
-A change that was clearly accepted is watched until it settles. One whose answer never came is
-looked up: found done, found under way, or, after a settling time, found not done. Where the look
-cannot tell, a person is asked. Nothing is ever sent again from here.
+A change that was clearly accepted is watched until it settles. One whose answer never came, or was a
+refusal, is looked up: found done, found under way, or, after a settling time, found not done. Where the
+look cannot tell, a person is asked. Only what the provider refused for now, and what looks find no trace
+of, is sent again.
+
+A list that does not have a server proves nothing by itself: the server is read by its id (`core.absence`).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from core.changes.model import Change, State
+from core.changes.model import Change, Refusal, State
+from core.changes.strangers import strangers
 from core.operations import OPERATIONS
 from core.operations.registry import Observation, Progress
 from core.timing import Timing
+from core.wayscloud.hostnames import same_hostname
 from core.wayscloud.models import Server, Usage
 
 
@@ -29,6 +34,7 @@ class Finding(StrEnum):
     ADOPTED = "adopted"  # an unclear change is under way after all
     OVERDUE = "overdue"
     NEEDS_PERSON = "needs_person"
+    SEND_AGAIN = "send_again"  # it was refused for now, and nothing of it is seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at the whole fleet. `complete` says that every entry was received and read."""
+    """One look at the whole fleet. `complete` says that every entry was received and read.
+
+    `absent` holds the changes whose server is not listed and answers 404 by its id, with the seconds that it has done
+    so. One that is neither listed nor absent could not be read.
+    """
 
     servers: Sequence[Server]
     complete: bool
@@ -52,6 +62,8 @@ class Look:
     moved: frozenset[str] = frozenset()  # those of which an earlier look saw that in the `status`
     full: frozenset[str] = frozenset()  # servers that were read by themselves
     waited: Mapping[str, float] = field(default_factory=dict)  # seconds each change was looked at, by a steady clock
+    absent: Mapping[str, float] = field(default_factory=dict)
+    ours: frozenset[str] = frozenset()  # ids and hostnames that our changes are about; read for unclear creates alone
 
     def with_full(self, server: Server) -> "Look":
         """Return this look with one server as it was read by itself."""
@@ -87,12 +99,9 @@ def limit(change: Change, timing: Timing) -> float:
 
 def _watch(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Found:
     age = elapsed(change, look)
-    wanted = change.target.id or str(change.result.get("id", ""))
-    server = next((s for s in look.servers if s.id == wanted), None)
+    server = _own(change, look, timing)
     if server is None:
-        if look.complete and age > timing.missing_limit:
-            return Found(Finding.FAILED, note="the server is not in the provider's list any more")
-        return _late(change, age, timing)
+        return _missing(change, look, timing)
     progress = _progress(change, server, usage, look)
     if progress in LACKING:
         return Found(LACKING[progress], server)
@@ -112,12 +121,77 @@ def _watch(change: Change, look: Look, usage: Usage | None, timing: Timing) -> F
 LACKING: Final = {Progress.NEEDS_SERVER: Finding.NEEDS_SERVER, Progress.NEEDS_USAGE: Finding.NEEDS_USAGE}
 
 
+def wanted_id(change: Change) -> str:
+    """Return the id of the server that a change is about; empty for a create that was not answered."""
+    return change.target.id or str(change.result.get("id", ""))
+
+
+def is_about(change: Change, server: Server) -> bool:
+    """Say whether a server with the id that a change is about can be its server: of a create, by its name too."""
+    return change.operation != "create" or same_hostname(server.hostname, change.target.hostname)
+
+
+def _own(change: Change, look: Look, timing: Timing) -> Server | None:
+    """Return a change's server. A create may have been answered with the id of something else, such as an order."""
+    ident = wanted_id(change)
+    server = next((each for each in look.servers if each.id == ident), None)
+    if change.operation != "create" or (server is not None and is_about(change, server)):
+        return server
+    named = _named(change, look, timing)
+    return named[0] if len(named) == 1 else None
+
+
+def _named(change: Change, look: Look, timing: Timing) -> list[Server]:
+    same = (server for server in look.servers if same_hostname(server.hostname, change.target.hostname))
+    return [server for server in same if _young(server, change, timing)]
+
+
+def _missing(change: Change, look: Look, timing: Timing) -> Found:
+    """Say what follows where a watched server is not listed: only an id that answers 404 for long is gone."""
+    creates = change.operation == "create"
+    patience = timing.create_limit if creates else timing.missing_limit
+    stranger = next((server for server in look.servers if server.id == wanted_id(change)), None)
+    absent = look.absent.get(change.id)
+    if stranger is None and absent is None:
+        return _late(change, elapsed(change, look), timing)
+    if elapsed(change, look) <= patience or (absent is not None and absent <= patience):
+        return Found(Finding.WAIT)
+    ident = wanted_id(change)
+    if stranger is not None:
+        note = f"the id that the provider gave, {ident}, is that of {stranger.hostname}, and nothing has the name"
+        return Found(Finding.NEEDS_PERSON, note=note)
+    gone = f"the provider answers 404 for {ident}"
+    unsure = creates and (_unsure(change, look, timing) or _several(change, look, timing))
+    if unsure:
+        return Found(Finding.NEEDS_PERSON, note=f"{gone}; {unsure}")
+    return Found(Finding.FAILED, note=f"{gone}, and its list does not have the server")
+
+
+def _several(change: Change, look: Look, timing: Timing) -> str:
+    count = len(_named(change, look, timing))
+    return f"{count} new servers are called {change.target.hostname}" if count > 1 else ""
+
+
+def _unsure(change: Change, look: Look, timing: Timing) -> str:
+    """Say why a list without a server of a create's name does not prove that none was made; empty where it does."""
+    if not look.complete:
+        return "the provider's list is incomplete, so nothing follows from its silence"
+    earliest = change.sent_at - timedelta(seconds=timing.clock_skew) if change.sent_at is not None else None
+    found = strangers(change, look.servers, look.ours, earliest)
+    if not found:
+        return ""
+    names = ", ".join(f"{server.hostname} ({server.id})" for server in found[:3])
+    return f"no server is called {change.target.hostname}, but a new one fits what was ordered: {names}"
+
+
 def _late(change: Change, age: float, timing: Timing) -> Found:
-    if change.overdue:
-        return (
-            Found(Finding.FAILED, note="it did not get there in a day") if age > timing.give_up else Found(Finding.WAIT)
-        )
-    return Found(Finding.OVERDUE) if age > limit(change, timing) else Found(Finding.WAIT)
+    if not change.overdue:
+        return Found(Finding.OVERDUE) if age > limit(change, timing) else Found(Finding.WAIT)
+    if age <= timing.give_up:
+        return Found(Finding.WAIT)
+    if change.operation == "create":  # it was accepted, so it may cost money
+        return Found(Finding.NEEDS_PERSON, note="the provider accepted it, and it did not get there in a day")
+    return Found(Finding.FAILED, note="it did not get there in a day")
 
 
 def unseen(change: Change, server: Server, look: Look, timing: Timing) -> Found:
@@ -158,23 +232,29 @@ def _look_up(change: Change, look: Look, usage: Usage | None, timing: Timing) ->
 
 def _look_up_create(change: Change, look: Look, timing: Timing) -> Found:
     """Find the server by hostname and age: there was none by that name when the change was sent."""
-    named = [s for s in look.servers if s.hostname.lower() == change.target.hostname]
-    twins = [s for s in named if _young(s, change, timing)]
+    name = change.target.hostname
+    twins = _named(change, look, timing)
     if len(twins) == 1:
         return Found(Finding.ADOPTED, twins[0], "found in the provider's list by its hostname")
     if twins:
-        return Found(Finding.NEEDS_PERSON, note=f"{len(twins)} new servers are called {change.target.hostname}")
-    if elapsed(change, look) <= timing.create_lookup:
+        return Found(Finding.NEEDS_PERSON, note=_several(change, look, timing))
+    if elapsed(change, look) <= (timing.create_lookup if change.refusal is None else timing.refusal_lookup):
         return Found(Finding.WAIT)
-    if named:
-        return Found(
-            Finding.NEEDS_PERSON, note=f"a server called {change.target.hostname} seems older than this change"
-        )
-    if not look.complete:
-        return Found(
-            Finding.NEEDS_PERSON, note="the provider's list is incomplete, so nothing follows from its silence"
-        )
+    if any(same_hostname(server.hostname, name) for server in look.servers):
+        return Found(Finding.NEEDS_PERSON, note=f"a server called {name} seems older than this change")
+    unsure = _unsure(change, look, timing)
+    if unsure:
+        return Found(Finding.NEEDS_PERSON, note=unsure)
+    if change.refusal is not None:
+        return _refused(change.refusal, None)
     return Found(Finding.FAILED, note="no server by that hostname appeared. Look once more before you ask again")
+
+
+def _refused(refusal: Refusal, server: Server | None) -> Found:
+    """Take the provider's no as it was said: looks found no trace of an effect."""
+    if refusal.again:
+        return Found(Finding.SEND_AGAIN, server, f"{refusal.message} Looks found no trace of it; it is sent again.")
+    return Found(Finding.FAILED, server, f"{refusal.message} Looks found no trace of it.")
 
 
 def _young(server: Server, change: Change, timing: Timing) -> bool:
@@ -184,25 +264,47 @@ def _young(server: Server, change: Change, timing: Timing) -> bool:
 
 
 def _look_up_power(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Found:
-    patient = elapsed(change, look) <= timing.power_lookup
-    server = next((s for s in look.servers if s.id == change.target.id), None)
+    refusal = change.refusal
+    patient = elapsed(change, look) <= (timing.power_lookup if refusal is None else timing.refusal_lookup)
+    server = _own(change, look, timing)
     if server is None:
-        return Found(Finding.WAIT) if patient else Found(Finding.NEEDS_PERSON, note="the server is not in the list")
+        return Found(Finding.WAIT) if patient else _not_found(change, look)
     progress = _progress(change, server, usage, look)
     if progress in LACKING:
         return Found(LACKING[progress], server)
     if progress is Progress.SETTLED:
         return Found(Finding.SUCCEEDED, server, "found done")
-    if server.pending:
+    if server.pending and not (refusal is not None and server.state == change.target.state):
         return Found(Finding.ADOPTED, server, f"found under way ({server.state})")
-    if patient:
-        return Found(Finding.WAIT)
+    return Found(Finding.WAIT) if patient else _not_seen(change, server, usage, look, progress)
+
+
+def _not_seen(change: Change, server: Server, usage: Usage | None, look: Look, progress: Progress) -> Found:
+    """Conclude from a server on which nothing of a change is seen, once patience with it has ended."""
+    refusal = change.refusal
     if progress is Progress.UNSEEN:
-        what = "the server's uptime" if change.operation == "reboot" else "whether the server runs"
-        return Found(Finding.NEEDS_PERSON, server, f"this API does not tell {what}")
+        return _untold(change, server)
     if _begun_since(change, usage, look):
         return Found(Finding.NEEDS_PERSON, server, "the server was started after this was sent, or the clock was set")
+    if refusal is not None:
+        return _refused(refusal, server)
     return Found(Finding.FAILED, server, f"it was not carried out: the server is {server.state} as before")
+
+
+def _not_found(change: Change, look: Look) -> Found:
+    if change.id not in look.absent:
+        return Found(Finding.NEEDS_PERSON, note="the server is not in the list, and cannot be read by its id")
+    if change.refusal is not None:
+        return Found(Finding.FAILED, note=f"{change.refusal.message} The server is not there any more.")
+    return Found(Finding.NEEDS_PERSON, note="the server is not in the list, and its id answers 404")
+
+
+def _untold(change: Change, server: Server) -> Found:
+    what = "the server's uptime" if change.operation == "reboot" else "whether the server runs"
+    if change.refusal is None:
+        return Found(Finding.NEEDS_PERSON, server, f"this API does not tell {what}")
+    note = f"{change.refusal.message} This API does not tell {what}, so nothing else shows whether it happened."
+    return Found(Finding.FAILED, server, note)
 
 
 def _begun_since(change: Change, usage: Usage | None, look: Look) -> bool:

@@ -2,14 +2,16 @@ r"""The life of a change, as a table and frozen values; pure.
 
     requested -> held -> approved -> sending -> watching -> succeeded
         |         |         |           |           \-> failed
-        |         |         |           |-> unknown -> watching | failed | needs_person
+        |         |         |           |-> unknown -> watching | succeeded | failed | needs_person
+        |         |         |           |           \-> approved again when refused for now, and looks find no trace
         |         |         |           \-> failed, or approved again when surely not sent
         |         |         \-> superseded, failed, cancelled, needs_person when the database went back
         |         \-> denied, expired, cancelled, superseded
         \-> approved (allowed at once)
 
 `sending` is committed before the call leaves: a change found in it without a living owner has an
-unknown outcome, which is looked up and never repeated.
+unknown outcome, which is looked up and never repeated. A write that the provider refused has one as well, until looks
+have found no trace of an effect.
 """
 
 import hashlib
@@ -66,12 +68,14 @@ STEPS: Mapping[State, frozenset[State]] = {
             State.SUPERSEDED,
             State.FAILED,
             State.CANCELLED,
-            State.NEEDS_PERSON,
-        }  # the last: core.continuity
+            State.NEEDS_PERSON,  # core.continuity
+            State.UNKNOWN,  # what a refused send may have done is seen after all
+        }
     ),
     State.SENDING: frozenset({State.WATCHING, State.SUCCEEDED, State.FAILED, State.UNKNOWN, State.APPROVED}),
-    State.WATCHING: frozenset({State.SUCCEEDED, State.FAILED}),
-    State.UNKNOWN: frozenset({State.WATCHING, State.SUCCEEDED, State.FAILED, State.NEEDS_PERSON}),
+    State.WATCHING: frozenset({State.SUCCEEDED, State.FAILED, State.NEEDS_PERSON}),
+    # to approved alone where the provider refused it for now, and looks found no trace of it
+    State.UNKNOWN: frozenset({State.WATCHING, State.SUCCEEDED, State.FAILED, State.NEEDS_PERSON, State.APPROVED}),
     State.NEEDS_PERSON: frozenset({State.SUCCEEDED, State.FAILED, State.WATCHING}),
     State.SUCCEEDED: frozenset(),
     State.FAILED: frozenset(),
@@ -250,6 +254,24 @@ class Vote:
     at: datetime
 
 
+REFUSAL = "refusal"
+KNOWN = "known"
+"""Keys of a result while a change is under way: the provider's no, and which servers there were before a create."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A provider's no to a write that left; `again` says that it may be sent again once looks find no trace of it."""
+
+    message: str
+    again: bool
+
+    @property
+    def stored(self) -> dict[str, Json]:
+        """The refusal as a result holds it."""
+        return {"message": self.message, "again": self.again}
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One requested run of an operation that alters something, with its whole present state."""
@@ -276,8 +298,17 @@ class Change:
     result: Mapping[str, Json] = field(default_factory=dict)
     note: str = ""  # why it ended as it did, or what is known of it, for people
     overdue: bool = False  # sent, and still going past its usual time
+    sends: int = 0  # how often its write left, or may have left
     last_uptime: int | None = None
     confirmed: str = ""  # how its human's own yes came, in words
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """The provider's no to the last send, while looks verify it or it may be sent again."""
+        stored = self.result.get(REFUSAL)
+        if not isinstance(stored, Mapping):
+            return None
+        return Refusal(str(stored.get("message") or ""), again=stored.get("again") is True)
 
     @property
     def approvals(self) -> int:
@@ -295,6 +326,17 @@ class Change:
         if self.sent_at is None or self.settled_at is None:
             return None
         return (self.settled_at - self.sent_at).total_seconds()
+
+
+def check_move(change: Change, after: State) -> None:
+    """Raise `IllegalStep` unless the table has this step, and the change may take it.
+
+    An unclear outcome leads back to approved only where the provider said that it had not taken the write on.
+    """
+    check_step(change.state, after)
+    refusal = change.refusal
+    if change.state is State.UNKNOWN and after is State.APPROVED and not (refusal is not None and refusal.again):
+        raise IllegalStep(f"{change.state} -> {after} without a refusal")
 
 
 def digest_of(operation: str, arguments: Mapping[str, Json], target: Target, facts: Sequence[str], policy: str) -> str:

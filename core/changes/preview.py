@@ -10,11 +10,12 @@ from core.changes.choices import check_choices, find_plan, read_plans
 from core.changes.model import Change, Json, Target, digest_of
 from core.errors import InvalidInput
 from core.operations import Operation
-from core.operations.refs import find_server
+from core.operations.refs import by_full_id, find_server
 from core.operations.registry import Arguments, ServerArguments
 from core.operations.servers import CreateArguments
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.errors import NotFound
+from core.wayscloud.hostnames import same_hostname
 from core.wayscloud.models import NewServer, Plan, Server
 
 
@@ -29,6 +30,7 @@ class Preview:
     monthly: float | None = None
     currency: str = ""
     warning: str = ""  # what could not be checked, and a person has to know
+    known: tuple[str, ...] = ()  # of a create: the ids of the servers there are already
 
     def digest(self, policy: str) -> str:
         """Hash all that people are shown."""
@@ -54,8 +56,10 @@ async def preview(api: Wayscloud, operation: Operation, arguments: Arguments) ->
         await check_choices(api, arguments)
         return seen
     if isinstance(arguments, ServerArguments):
-        found = find_server(arguments.server, await api.list_servers())
-        return preview_power(operation, await _listed_in_full(api, found))
+        server = await by_full_id(api, arguments.server)
+        if server is None:
+            server = await _listed_in_full(api, find_server(arguments.server, await api.list_servers()))
+        return preview_power(operation, server)
     raise InvalidInput(f"{operation.name} cannot be previewed.")
 
 
@@ -95,7 +99,7 @@ def ordered(wanted: CreateArguments) -> NewServer:
 async def _preview_create(api: Wayscloud, operation: Operation, asked: CreateArguments) -> Preview:
     wanted = ordered(asked)
     servers, hostname = await api.list_servers(), wanted.hostname
-    twin = next((s for s in servers if s.hostname.lower().rstrip(".") == hostname), None)
+    twin = next((server for server in servers if same_hostname(server.hostname, hostname)), None)
     if twin is not None:
         raise InvalidInput(
             f"A server called {twin.hostname} exists already ({twin.id}, {twin.state}).",
@@ -110,6 +114,7 @@ async def _preview_create(api: Wayscloud, operation: Operation, asked: CreateArg
         monthly=plan.monthly_price if plan else None,
         currency=(plan.currency or "") if plan else "",
         warning="" if servers.complete else TAKEN_OR_NOT.format(lack=servers.lack),
+        known=tuple(server.id for server in servers),
     )
 
 

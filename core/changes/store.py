@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from core import audit
 from core.changes import codec, outbox
-from core.changes.model import Change, Json, State, Vote, check_step
+from core.changes.model import Change, Json, State, Vote, check_move
 from core.errors import StaleChange, UnknownChange
 from core.storage import rows
 from core.storage.json_text import JsonText
@@ -43,7 +43,7 @@ def step(  # noqa: PLR0913 - the one place where a change moves; each argument i
     **values: Any,
 ) -> Change:
     """Move a change to `after`, or raise `StaleChange` when somebody moved it first."""
-    check_step(change.state, after)
+    check_move(change, after)
     if after.final:
         values |= {"lock": None, "owner": None}
     moved = _set(connection, change, now, {**values, "state": after.value})

@@ -1,13 +1,44 @@
-"""From the name somebody typed to exactly one server, or to a question; pure."""
+"""From the name somebody typed to exactly one server, or to a question."""
 
 import difflib
+import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 from core.errors import AmbiguousServer, InvalidInput, UnknownServer
+from core.wayscloud.errors import NotFound
+from core.wayscloud.hostnames import canonical_hostname
 from core.wayscloud.models import Listing, Server
+
+if TYPE_CHECKING:
+    from core.wayscloud.client import Wayscloud
 
 LONGEST_REFERENCE = 253
 NEAREST = 3
+FULL_ID: Final = re.compile(
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{16,64}|[a-z]{2,8}[-_][0-9a-z]{8,64}|[0-9]{1,19}",
+    re.IGNORECASE,
+)
+"""What can be a whole id: a UUID, letters after a short prefix, or a number. What is none after all costs one read."""
+
+
+async def locate_server(api: "Wayscloud", text: str) -> Server:
+    """Return the one server meant; a full id is asked for directly, as a list may lack its server.
+
+    Raises as `find_server` does, and `WayscloudError`.
+    """
+    return await by_full_id(api, text) or find_server(text, await api.list_servers())
+
+
+async def by_full_id(api: "Wayscloud", text: str) -> Server | None:
+    """Return the server of a full id, read directly; nothing for other names, and where the API knows none."""
+    reference = text.strip()
+    if not FULL_ID.fullmatch(reference):
+        return None
+    try:
+        return await api.get_server(reference)
+    except NotFound:  # it may be a name, or the beginning of one
+        return None
 
 
 def find_server(text: str, servers: Sequence[Server]) -> Server:
@@ -53,7 +84,7 @@ def _by_id(wanted: str, servers: Sequence[Server]) -> list[Server]:
 
 
 def _by_name(wanted: str, servers: Sequence[Server]) -> list[Server]:
-    full = [s for s in servers if s.hostname.lower() == wanted]
+    full = [s for s in servers if canonical_hostname(s.hostname) == canonical_hostname(wanted)]
     return full or [s for s in servers if wanted in {_first_label(s), (s.display_name or "").lower()}]
 
 

@@ -18,6 +18,7 @@ QUICK = Timing(
     missing_limit=2.0,
     create_lookup=1.0,
     power_lookup=1.0,
+    refusal_lookup=0.5,
     outage_seconds=0.3,
     longest_hold_off=3.0,
     late_pause=0.05,

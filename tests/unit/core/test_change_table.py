@@ -33,10 +33,10 @@ from tests.unit.core.sample import change, put
 TABLE = {
     "requested": "held approved",
     "held": "approved denied expired cancelled superseded",
-    "approved": "sending superseded failed cancelled needs_person",
+    "approved": "sending superseded failed cancelled needs_person unknown",
     "sending": "watching succeeded failed unknown approved",
-    "watching": "succeeded failed",
-    "unknown": "watching succeeded failed needs_person",
+    "watching": "succeeded failed needs_person",
+    "unknown": "watching succeeded failed needs_person approved",
     "needs_person": "succeeded failed watching",
     "succeeded": "",
     "failed": "",
@@ -92,7 +92,7 @@ def test_these_states_are_ends_and_all_others_are_open(state: str) -> None:
 )
 @pytest.mark.requirement("steps-by-the-table")
 async def test_no_row_takes_a_step_that_is_not_written_here(database: Database, before: str, after: str) -> None:
-    """The store asks the table: the row, its version and its trail stay as they were."""
+    """The store asks the table, and what the row says of it: row, version and trail stay as they were."""
     await database.transact(lambda connection: put(connection, change(state=State(before))))
     was = await row(database)
     with pytest.raises(IllegalStep):

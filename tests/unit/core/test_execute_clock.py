@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from core.changes.execute import Checked, Runner
+from core.changes.attempts import Checked
+from core.changes.execute import Runner
 from core.changes.fence import Fence
 from core.changes.model import Change, State
 from core.errors import StaleChange

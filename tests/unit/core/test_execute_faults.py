@@ -39,17 +39,20 @@ def status(code: int, state: State, effects: int, events: str, **more: object) -
 
 
 UNDONE = "outcome_unknown failed"
-REFUSED = tuple(
-    status(code, State.FAILED, 0, "refused") for code in (400, 401, 403, 404, 405, 409, 422)
-)  # a clear no is the end of it
+VERIFIED = "outcome_unknown refused"
+AGAIN = "outcome_unknown not_processed sending"
+REFUSED = (
+    status(401, State.FAILED, 0, "refused"),  # before anything is done, and with that key no look is possible
+    *(status(code, State.FAILED, 0, VERIFIED) for code in (400, 403, 409, 422)),
+)  # a clear no is the end of it, once looks find no trace of an effect
 BEFORE = (
     *(status(code, State.FAILED, 0, UNDONE) for code in (408, 500, 502, 503, 504)),
     status(503, State.FAILED, 0, UNDONE, retry_after=0.1),
     Case("drop_before", State.FAILED, 0, UNDONE),
     Case("drop_before", State.FAILED, 0, UNDONE, {"reset": True}),
-    Case("redirect", State.FAILED, 0, "refused", {"location": "http://127.0.0.1:9"}),
-    status(429, State.SUCCEEDED, 1, "not_processed sending sent succeeded", retry_after=0.1, times=1),
-    status(429, State.FAILED, 0, "not_processed sending not_processed sending refused", retry_after=0.1),
+    Case("redirect", State.FAILED, 0, VERIFIED, {"location": "http://127.0.0.1:9"}),
+    status(429, State.SUCCEEDED, 1, f"{AGAIN} sent succeeded", retry_after=0.1, times=1),
+    status(429, State.FAILED, 0, f"{AGAIN} {AGAIN} {VERIFIED}", retry_after=0.1),
     Case("slow", State.SUCCEEDED, 1, "sent succeeded", {"seconds": 0.2}),
 )
 
@@ -57,7 +60,8 @@ BEFORE = (
 def after(events: str) -> tuple[Case, ...]:
     """Return the faults that strike when it is done already."""
     return (
-        *(status(code, State.SUCCEEDED, 1, events, after_effect=True) for code in (408, 500, 502, 503, 504)),
+        *(status(code, State.SUCCEEDED, 1, events, after_effect=True) for code in (408, 499, 500, 502, 503, 504)),
+        *(status(code, State.SUCCEEDED, 1, events, after_effect=True) for code in (403, 404, 409, 422, 429)),
         Case("drop_after", State.SUCCEEDED, 1, events),
         Case("drop_after", State.SUCCEEDED, 1, events, {"reset": True}),
         Case("malformed", State.SUCCEEDED, 1, events),
@@ -103,6 +107,14 @@ async def test_every_fault_of_a_create_has_its_end(stage: Stage) -> None:
     """An unclear create is looked up by its hostname: found is adopted and watched, not found was not made."""
     cases = (*REFUSED, *BEFORE, *after("outcome_unknown adopted succeeded"))
     assert await ends(stage, "create", cases) == [case.end for case in cases]
+
+
+@pytest.mark.parametrize("operation", ["reboot", "create"])
+@pytest.mark.parametrize("code", [404, 405])
+async def test_an_absent_route_is_tried_in_its_other_form_and_no_more(stage: Stage, operation: str, code: int) -> None:
+    """After looks, once; what the other form answers is the end of it."""
+    case = status(code, State.FAILED, 0, f"{AGAIN} {VERIFIED}")
+    assert await ends(stage, operation, (case,)) == [case.end]
 
 
 async def test_an_effect_that_comes_when_nobody_listens_any_more_is_found(

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from anyio.abc import SocketAttribute, SocketListener, SocketStream
 
 from core.changes import pace, store
-from core.changes.execute import Checked, Runner
+from core.changes.attempts import Checked
+from core.changes.execute import Runner
 from core.changes.fence import Fence
 from core.changes.model import Change, State, Verdict
 from core.errors import NotAllowed, StaleChange, VpsopsError

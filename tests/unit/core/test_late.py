@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from core.changes import authorization
-from core.changes.execute import Checked, Runner
+from core.changes.attempts import Checked
+from core.changes.execute import Runner
 from core.changes.fence import Fence, pause_after
 from core.changes.model import Change, State, Verdict
 from core.storage.tables import CHANGES

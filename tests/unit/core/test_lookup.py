@@ -21,6 +21,7 @@ STATE_OF = {
     Finding.FAILED: State.FAILED,
     Finding.ADOPTED: State.WATCHING,
     Finding.NEEDS_PERSON: State.NEEDS_PERSON,
+    Finding.SEND_AGAIN: State.APPROVED,
 }
 STAYS = {Finding.WAIT, Finding.NEEDS_SERVER, Finding.NEEDS_USAGE, Finding.OVERDUE}
 
@@ -39,7 +40,7 @@ changes = st.builds(
     st.floats(-7200, 2e5),
     overdue=st.booleans(),
     last_uptime=st.sampled_from([None, 3, 86400]),
-    result=st.sampled_from([{}, {"id": "s1"}]),
+    result=st.sampled_from([{}, {"id": "s1"}, {"refusal": {"message": "No.", "again": True}}]),
 )
 looks = st.builds(
     Look,
@@ -76,7 +77,7 @@ unclear = st.builds(
     change,
     st.sampled_from(["create", "start", "stop", "reboot"]),
     st.just(State.UNKNOWN),
-    st.floats(300.001, 2e5),  # the longest settling time is five minutes
+    st.floats(600.001, 2e5),  # the longest settling time is ten minutes
     last_uptime=st.sampled_from([None, 3, 86400]),
 )
 
@@ -104,7 +105,7 @@ def test_an_unclear_create_fails_only_where_no_such_server_is(seen: list[Server]
         assert all(one.hostname.lower() != HOST for one in seen)
 
 
-@pytest.mark.parametrize(("age", "finding"), [(299.0, Finding.WAIT), (301.0, Finding.NEEDS_PERSON)])
+@pytest.mark.parametrize(("age", "finding"), [(599.0, Finding.WAIT), (601.0, Finding.NEEDS_PERSON)])
 def test_an_older_server_of_that_name_is_left_to_a_person(age: float, finding: Finding) -> None:
     """It may be this one after all, under a clock that is wrong: nobody is told that nothing was made."""
     old = server(created_at=(START - timedelta(hours=1)).isoformat())

@@ -25,10 +25,9 @@ def look(*servers: Server, complete: bool = True) -> Look:
     [
         ("stop", WATCHING, 300, [server()], "wait", "overdue"),
         ("create", WATCHING, 600, [server("provisioning")], "wait", "overdue"),
-        ("stop", WATCHING, 120, [], "wait", "failed"),
         ("stop", UNKNOWN, 180, [server()], "wait", "failed"),
         ("stop", UNKNOWN, 180, [], "wait", "needs_person"),
-        ("create", UNKNOWN, 300, [], "wait", "failed"),
+        ("create", UNKNOWN, 600, [], "wait", "failed"),
     ],
 )
 def test_patience_ends_after_its_last_second(

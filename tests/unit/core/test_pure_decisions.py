@@ -1,5 +1,6 @@
 """The pure parts of a change's life: its table, its votes, what a look at the provider means, drift and pace."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -68,8 +69,13 @@ def server(status: str = "running", ident: str = "s1", **more: object) -> Server
     return Server.model_validate({"id": ident, "hostname": "web01.example.com", "status": status, **more})
 
 
-def look(*servers: Server, complete: bool = True, away: frozenset[str] = frozenset()) -> Look:
-    return Look(servers, complete, NOW, away)
+def look(
+    *servers: Server,
+    complete: bool = True,
+    away: frozenset[str] = frozenset(),
+    absent: Mapping[str, float] | None = None,
+) -> Look:
+    return Look(servers, complete, NOW, away, absent=absent or {})
 
 
 def test_every_state_is_reached_and_every_life_ends() -> None:
@@ -168,8 +174,10 @@ def usage(uptime: int | None) -> Usage:
         (change("stop", age=400, overdue=True), look(server("running")), None, Finding.WAIT),
         (change("stop", age=90000, overdue=True), look(server("running")), None, Finding.FAILED),
         (change("stop"), look(), None, Finding.WAIT),
-        (change("stop", age=121), look(), None, Finding.FAILED),
-        (change("stop", age=121), look(complete=False), None, Finding.WAIT),
+        (change("stop", age=121), look(), None, Finding.WAIT),
+        (change("stop", age=121), look(absent={"chg_1": 121}), None, Finding.FAILED),
+        (change("stop", age=121), look(absent={"chg_1": 119}), None, Finding.WAIT),
+        (change("stop", age=301), look(), None, Finding.OVERDUE),
         (change("reboot"), look(server()), None, Finding.NEEDS_USAGE),
         (change("reboot", last_uptime=900), look(server()), usage(901), Finding.WAIT),
         (change("reboot", last_uptime=900), look(server()), usage(899), Finding.WAIT),
@@ -183,7 +191,7 @@ def usage(uptime: int | None) -> Usage:
     ],
 )  # fmt: skip
 def test_what_a_look_means_for_a_watched_change(what: Change, seen: Look, used: Usage | None, finding: Finding) -> None:
-    """Settled, failed, late or lost; an unknown word is on its way, and an incomplete list proves no absence."""
+    """Settled, failed, late or lost; an unknown word is on its way, and no list proves an absence."""
     assert judge(what, seen, used, TIMING).finding is finding
 
 
@@ -198,8 +206,8 @@ UNCLEAR = State.UNKNOWN
         (change("create", UNCLEAR), look(server(created_at="2026-11-24T11:00:00Z")), None, Finding.WAIT),
         (change("create", UNCLEAR), look(server(), server(ident="s2")), None, Finding.NEEDS_PERSON),
         (change("create", UNCLEAR), look(), None, Finding.WAIT),
-        (change("create", UNCLEAR, 301), look(), None, Finding.FAILED),
-        (change("create", UNCLEAR, 301), look(complete=False), None, Finding.NEEDS_PERSON),
+        (change("create", UNCLEAR, 601), look(), None, Finding.FAILED),
+        (change("create", UNCLEAR, 601), look(complete=False), None, Finding.NEEDS_PERSON),
         (change("stop", UNCLEAR), look(server("stopped")), None, Finding.SUCCEEDED),
         (change("stop", UNCLEAR), look(server("stopping")), None, Finding.ADOPTED),
         (change("stop", UNCLEAR), look(server("running")), None, Finding.WAIT),

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from core import audit
 from core.changes import pace
+from core.changes.attempts import Checked, attempted_since
 from core.changes.authorization import UnauthorizedError
-from core.changes.execute import Checked, Runner, attempted_since
+from core.changes.execute import Runner
 from core.changes.fence import Fence, LateError, Sending
 from core.changes.keeper import Keeper
 from core.changes.model import Change, State

@@ -25,6 +25,7 @@ AWAITED = {
     ("core/limits/look.py", "_priced"): "a fan-out whose caller waits for all of it",
     ("core/changes/outbox.py", "_due_now"): "a look whose caller waits for it, or for what overtakes it",
     ("core/lookout.py", "_read"): "a fan-out whose caller waits for all of it",
+    ("core/absence.py", "completed"): "a fan-out whose caller waits for all of it",
     ("core/settlement.py", "_read_quickly"): "a fan-out whose caller waits for all of it",
     ("core/settlement.py", "_read_apart"): "each read catches what breaks it, and ends with the poller's task",
     ("core/watch.py", "_round"): "catches what breaks it, and ends with the poller's task",

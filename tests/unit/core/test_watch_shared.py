@@ -109,7 +109,7 @@ async def test_any_number_of_watches_is_one_call_at_a_time(
 
 
 async def test_a_server_that_vanished_is_lost(database_url: str, slow: SimulatorHandle) -> None:
-    """Missing from complete lists for a while: the change fails, and people are told so once."""
+    """Not in the list, and 404 by its id for a while: the change fails, and people are told so once."""
     async with staged(database_url, slow, Setup(replace(QUICK, missing_limit=0.3))) as stage:
         one = await watched(stage, "web.example.com")
         server = slow.simulator.world.find("web.example.com")
@@ -117,7 +117,7 @@ async def test_a_server_that_vanished_is_lost(database_url: str, slow: Simulator
         slow.simulator.world.remove(server)
         ended = await stage.rest(one.id)
         assert ended.state is State.FAILED
-        assert "not in the provider's list" in ended.note
+        assert ended.note.startswith(f"the provider answers 404 for {server.id}, and its list does not have the server")
         assert [told["event"] for told in await stage.told()] == ["failed"]
 
 

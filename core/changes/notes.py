@@ -1,0 +1,48 @@
+"""What a run leaves on its change for people: why it ended, and what was sent of it."""
+
+from dataclasses import replace
+from typing import Final
+
+from core.changes.model import Change, Refusal
+from core.changes.preview import Preview
+
+NOTHING_SENT: Final = "Nothing was sent"
+BROKEN: Final = (
+    ": vpsops could not carry it out, by a fault of its own, {count} times. "
+    "Tell whoever runs vpsops this id, which is in its log: {error}. Ask again once that is mended."
+)
+UNAUTHORIZED: Final = (
+    ": the audit trail does not carry its approval ({why}). "
+    "Tell whoever runs vpsops: somebody wrote to the database. `vpsops audit verify` checks the trail. Ask again."
+)
+UNVERIFIED: Final = "{message} Looks verify that nothing happened; nothing is sent meanwhile."
+DOUBTED: Final = (
+    "It was refused when it was sent, and now {why}. Looks tell whether it happened; nothing is sent again."
+)
+
+
+def not_sent(change: Change, rest: str) -> str:
+    """Say that a write stayed here, and begin `rest` after that; what an earlier one came to is said too."""
+    if not change.sends:
+        return f"{NOTHING_SENT}{rest}"
+    refusal = change.refusal or Refusal("The provider refused it.", again=False)
+    return f"{refusal.message} Looks found no trace of it. It was not sent again{rest}"
+
+
+def before(sending: Change) -> Change:
+    """Return a change whose write stayed here as it was before its intention was stored."""
+    return replace(sending, sends=max(sending.sends - 1, 0))
+
+
+def difference(change: Change, seen: Preview) -> str:
+    """Say in words what is not as it was shown."""
+    target, now = change.target, seen.target
+    names = ("hostname", "state", "region", "address", "plan", "system")
+    parts = [
+        f"{name} was {getattr(target, name) or 'unknown'}, is {getattr(now, name) or 'unknown'}"
+        for name in names
+        if getattr(target, name) != getattr(now, name)
+    ]
+    if change.cost != seen.cost:
+        parts.append(f"the price was {change.cost}, is {seen.cost}")
+    return "; ".join(parts) or "the request reads differently now"
