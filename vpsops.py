@@ -26,7 +26,7 @@ COMMANDS = {
     "manifest": ("bot.manifest", "print the Slack app's manifest"),
     "token": ("mcp_server.token_cli", "make tokens for AI assistants over HTTP, list them, take them back"),
     "worker": ("core.worker", "run and watch approved changes, beside the front ends"),
-    "policy": ("core.policy.cli", "check the policy, or explain a decision"),
+    "policy": ("core.policy.cli", "check, compare, apply and show the policy; explain a decision"),
     "audit": ("core.audit_cli", "show, verify or export the audit trail"),
     "changes": ("core.changes.cli", "list changes"),
     "store": ("core.store_cli", "accept a database that went back"),

@@ -21,6 +21,7 @@ from tests.fakes.accounts import EVERYBODY
 from tests.fakes.policies import put_in_force
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import eventually
 
 ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1", account="U1")
 BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2", account="U2", groups=("S1",))
@@ -202,6 +203,15 @@ async def test_a_policy_that_was_written_past_the_trail_stops_changes_and_reads(
         with pytest.raises(PolicyBrokenError):
             async with opened(settings):
                 raise AssertionError
+
+
+async def test_an_idle_process_takes_a_policy_with_its_heartbeat(settings: Settings, strict: Settings) -> None:
+    """What help and menus show follows within seconds, though nobody asks that process for anything."""
+    async with opened(settings) as first, opened(settings, "worker") as idle:
+        assert idle.gate.policy.latest_limits().protected == frozenset()
+        await put_in_force(first.database, strict)
+        await eventually(lambda: idle.gate.policy.latest_limits().protected == {"web01"}, patience=5.0)
+        assert [rule.id for rule in idle.gate.policy.latest().rules] == ["reads"]
 
 
 async def test_a_heartbeat_tells_what_a_process_was_started_with(lax: Settings, strict: Settings) -> None:
