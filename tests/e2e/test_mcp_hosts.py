@@ -1,7 +1,6 @@
 """`vpsops mcp` under hosts as they are: odd lines, pipes of one call, hosts that die, settings that are wrong."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -180,9 +179,16 @@ async def test_wrong_settings_are_the_answer_to_the_handshake(
     assert "err_" in answer["error"]["message"]
 
 
+async def test_a_request_before_the_handshake_is_told_what_comes_first(environment: dict[str, str]) -> None:
+    """In words, in place of the SDK's three; one that needs none is answered."""
+    done = await pipe(environment, lines({**LIST, "id": 3}, {"jsonrpc": "2.0", "id": 4, "method": "ping"}))
+    first, second = sorted((json.loads(line) for line in done.stdout.splitlines()), key=lambda one: int(one["id"]))
+    assert first["error"]["message"].startswith("tools/call came before the handshake. Send `initialize` first")
+    assert second["result"] == {}
+
+
 async def test_a_level_in_capitals_serves(environment: dict[str, str]) -> None:
     """As other programs spell it."""
     done = await pipe(environment | {"VPSOPS_LOG_LEVEL": "WARNING"}, lines(HELLO, READY))
     assert done.returncode == 0
     assert json.loads(done.stdout.splitlines()[0])["result"]["serverInfo"]["name"] == "vpsops"
-    assert os.environ.get("VPSOPS_LOG_LEVEL") is None
