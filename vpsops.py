@@ -72,7 +72,10 @@ def _call(words: list[str], handover: Handover | None) -> int:
     if arguments.command == "doctor":
         arguments.checks = [check for name in CHECKS for check in importlib.import_module(name).CHECKS]
     if arguments.command == "policy" and arguments.action == "explain":
-        arguments.checks = [importlib.import_module("mcp_server.doctor").check_humans]
+        arguments.checks = [
+            importlib.import_module("mcp_server.doctor").check_humans,
+            importlib.import_module("bot.doctor_people").check_people,
+        ]
     return int(importlib.import_module(COMMANDS[arguments.command][0]).run(arguments))
 
 

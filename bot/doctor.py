@@ -14,6 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from bot.doctor_approvers import check_approvers
 from bot.doctor_channels import channel_finding, channels_of
+from bot.doctor_people import check_people
 from bot.guard import FRESH_SECONDS
 from bot.logs import quiet
 from core import exits, timing
@@ -176,4 +177,4 @@ async def _app_token(slack: _Asked, token: str) -> Finding:
     return ok(AREA, "SLACK_APP_TOKEN opens Socket Mode")
 
 
-CHECKS: Final[tuple[Check, ...]] = (check_slack, check_approvers)
+CHECKS: Final[tuple[Check, ...]] = (check_slack, check_approvers, check_people)

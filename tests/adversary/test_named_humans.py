@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import vpsops
+from bot.doctor_people import check_people
 from core import exits
 from core.changes.model import Actor, ActorKind
 from core.findings import Level
@@ -91,3 +92,40 @@ def test_without_slack_it_is_said_how_much_is_known(
         monkeypatch.delenv(name, raising=False)
     assert vpsops.main([*EXPLAIN, "--human", "alice@acme.example"]) == exits.GOOD
     assert "human alice@acme.example: not looked up, since there is no Slack here" in capsys.readouterr().out
+
+
+RULES = """
+[[rule]]
+id = "stops"
+operation = "stop"
+decision = "approve"
+approvers = { people = ["U0BOB", "U0LEFT", "gus@acme.example"] }
+
+[[rule]]
+id = "mail"
+person = ["alice@acme.example", "nobody@acme.example"]
+decision = "confirm"
+"""
+
+
+@pytest.mark.requirement("nobody-is-named")
+async def test_each_person_of_a_rule_is_looked_up(tmp_path: Path) -> None:
+    """Whom it asks, and who is asked about by it; one that is nobody is named with the rule."""
+    (tmp_path / "vpsops.toml").write_text(RULES, encoding="utf-8")
+    async with stage(tmp_path, SCENE) as world:
+        settings = world.settings.model_copy(update={"config": tmp_path / "vpsops.toml"})
+        found = await check_people(settings, VirtualClock())
+        lines = await unresolved(settings, [check_people], VirtualClock())
+        world.slack.refuse_token("invalid_auth")
+        mute = await check_people(settings, VirtualClock())
+    assert {one.what.partition(",")[0].lower(): one.level for one in found} == {
+        "u0bob": Level.OK,
+        "u0left": Level.WARN,
+        "gus@acme.example": Level.WARN,
+        "alice@acme.example": Level.OK,
+        "nobody@acme.example": Level.WARN,
+    }
+    assert [line for line in lines if "named by rule mail, is nobody" in line]
+    assert len(lines) == 3
+    assert {one.level for one in mute} == {Level.WARN}
+    assert all("cannot be looked at" in one.what for one in mute)

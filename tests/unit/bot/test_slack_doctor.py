@@ -11,6 +11,7 @@ import pytest
 import vpsops
 from bot.doctor import CHECKS, SCOPES, check_slack
 from bot.doctor_approvers import check_approvers
+from bot.doctor_people import check_people
 from core import exits
 from core.findings import Finding, Level, worst
 from core.settings import Settings
@@ -179,4 +180,4 @@ async def test_a_slack_that_cannot_be_reached_is_told() -> None:
 def test_the_command_looks_at_slack() -> None:
     """`vpsops doctor` has the check."""
     assert "bot.doctor" in vpsops.CHECKS
-    assert (check_slack, check_approvers) == CHECKS
+    assert (check_slack, check_approvers, check_people) == CHECKS
