@@ -16,6 +16,7 @@ from core.text import is_hidden
 
 QUIET = ("httpx", "httpcore", "slack_bolt", "slack_sdk", "uvicorn.access", "alembic", "mcp", "aiohttp.access")
 SHORTEST = 4  # a shorter secret would take the words out of every line and tell itself that way
+LEAST_PATH = 12  # a shorter path of a web address is a word, not a secret
 LONGEST = 4000
 TRACES = frozenset({"exception", "stack"})
 Event = MutableMapping[str, Any]
@@ -57,19 +58,22 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
     """Return every configured secret's text, longest first, for taking them out of what is shown."""
     values = (getattr(settings, name) for name in Settings.model_fields)
     given = [value.get_secret_value() for value in values if hasattr(value, "get_secret_value")]
-    texts = [text for text in given if "://" not in text]  # of an address only the password is secret
+    texts = [text for text in given if "://" not in text]
     for url in (settings.database_url, *(text for text in given if "://" in text)):
-        texts += _passwords(url)
+        texts += _secrets_in(url)
     parts = {part.strip() for text in texts for part in (text, *text.split(","))}  # old keys follow after a comma
     return tuple(sorted((part for part in parts if len(part) >= SHORTEST), key=len, reverse=True))
 
 
-def _passwords(url: str) -> tuple[str, ...]:
+def _secrets_in(url: str) -> tuple[str, ...]:
+    """Return what is secret in an address: the password, and behind a web address's host all of it."""
     try:
-        password = urlsplit(url).password or ""
+        parts = urlsplit(url)
+        password = parts.password or ""
     except ValueError:  # no address at all, which storage says in words
         return ()
-    return password, unquote(password)
+    behind = f"{parts.path}?{parts.query}".strip("/?") if parts.scheme in {"http", "https"} else ""
+    return password, unquote(password), *((behind,) if len(behind) >= LEAST_PATH else ())
 
 
 class _Hide:

@@ -58,6 +58,8 @@ def kept_files(settings: Settings, environ: Mapping[str, str]) -> list[Kept]:
     kept = [Kept(Path(path).expanduser(), f"{name}_FILE") for name, path in named.items() if path]
     if settings.http_tokens_file:
         kept.append(Kept(settings.http_tokens_file.expanduser(), "VPSOPS_HTTP_TOKENS_FILE"))
+    if settings.anchor_file:
+        kept.append(Kept(settings.anchor_file.expanduser(), "VPSOPS_AUDIT_ANCHOR_FILE", secret=False))
     if settings.config:
         kept.append(Kept(settings.config.expanduser(), "VPSOPS_CONFIG", secret=_holds_secrets(settings.config)))
     if settings.database.startswith("sqlite"):

@@ -109,13 +109,15 @@ def test_every_configured_file_is_looked_at(tmp_path: Path) -> None:
         "VPSOPS_HTTP_TOKENS_FILE": str(tmp_path / "tokens.toml"),
         "VPSOPS_DATABASE_URL": f"sqlite:///{tmp_path / 'v.sqlite3'}",
         "VPSOPS_CONFIG": str(tmp_path / "vpsops.toml"),
+        "VPSOPS_AUDIT_ANCHOR_FILE": str(tmp_path / "anchors"),
     }
     kept = kept_files(load_settings(given), environ)
+    others = {"tokens.toml", "vpsops.toml", "anchors"}
     database = {"v.sqlite3", "v.sqlite3-wal", "v.sqlite3-shm"}
-    assert {one.path.name for one in kept} == {*map(str.lower, SECRETS), "tokens.toml", "vpsops.toml", *database}
-    assert [one.path.name for one in kept if not one.secret] == ["vpsops.toml"]
+    assert {one.path.name for one in kept} == {*map(str.lower, SECRETS), *others, *database}
+    assert {one.path.name for one in kept if not one.secret} == {"anchors", "vpsops.toml"}
     secret = kept_files(load_settings({**given, "VPSOPS_CONFIG": str(tmp_path / "secrets.toml")}), {})
-    assert all(one.secret for one in secret)
+    assert [one.path.name for one in secret if not one.secret] == ["anchors"]
 
 
 @pytest.mark.requirement("secret-files-checked")
