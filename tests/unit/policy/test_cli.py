@@ -24,7 +24,8 @@ reason = "Databases are shared."
 
 
 @pytest.fixture(autouse=True)
-def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+def bare(monkeypatch: pytest.MonkeyPatch, own_logging: None) -> None:
+    del own_logging
     monkeypatch.delenv("VPSOPS_CONFIG", raising=False)
     monkeypatch.delenv("VPSOPS_APPROVAL_CHANNEL", raising=False)
 
