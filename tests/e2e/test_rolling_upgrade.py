@@ -183,11 +183,27 @@ async def ending() -> AsyncIterator[TaskGroup]:
         group.cancel_scope.cancel()
 
 
-def commit_that_added(text: str) -> str:
-    """Return the commit that brought a text into the schema's module; nothing where history does not say."""
-    command = ("git", "log", "--format=%H", f"-S{text}", "--", "core/storage/schema.py")
+def commit_that_added(text: str, module: str = "core/storage/schema.py") -> str:
+    """Return the commit that brought a text into a module; nothing where history does not say."""
+    command = ("git", "log", "--format=%H", f"-S{text}", "--", module)
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return (found.stdout.split() or [""])[-1] if found.returncode == 0 else ""
+
+
+MEANINGS: Final = (
+    ("class Recheck", "core/changes/recheck.py"),
+    ("system=server.os_template", "core/changes/preview.py"),
+)
+"""What came into the digest of a change, or left it, since the schema was made: a process from before supersedes what
+one from after decided, and sends nothing of it. A new schema keeps such processes apart, and empties this."""
+
+
+def first_beside() -> str:
+    """Return the first commit whose processes have the present schema and digest."""
+    named = {commit_that_added(f'HEAD = "{schema.HEAD}"'), *(commit_that_added(*one) for one in MEANINGS)}
+    command = ("git", "rev-list", "--topo-order", "HEAD")
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    return next((commit for commit in listed if commit in named), "")
 
 
 def present(folder: Path) -> Path:
@@ -225,7 +241,7 @@ def later(folder: Path) -> Path:
 @pytest.mark.requirement("rolling-upgrade")
 async def test_versions_of_one_schema_work_beside_each_other(world: World, tmp_path: Path) -> None:
     """Changes that either asked for are run by either, each once, with no moment at which nobody runs them."""
-    old, new = earlier(tmp_path / "old", commit_that_added(f'HEAD = "{schema.HEAD}"')), present(tmp_path / "new")
+    old, new = earlier(tmp_path / "old", first_beside()), present(tmp_path / "new")
     first = await world.worker(old)
     await world.done(await world.ask(new, world.server("one.example.com")))
     second = await world.worker(new)
