@@ -19,6 +19,7 @@ AUDIENCE = "https://vpsops.example.com/mcp"
 async def test_an_issuers_cookies_are_not_kept() -> None:
     """Its keys are public, so nothing has to be known of who asks."""
     async with running_issuer() as issuer:
+        issuer.url = issuer.url.replace("127.0.0.1", "localhost")  # a client keeps no cookies of a bare address
         issuer.cookie = "tracked=1; Path=/"
         trust = Trust(issuer.url, AUDIENCE, "email")
         async with open_verifier(Access(trust=trust), VirtualClock()) as verifier:
