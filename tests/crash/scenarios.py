@@ -122,6 +122,12 @@ class Scene:
             with anyio.CancelScope(shield=True):
                 await process.wait()
 
+    async def outcome_at_second(self, change_id: str, machine: str = "one") -> Outcome:
+        """Run another worker until a person is needed, and say what came of it."""
+        async with self.worker("second", machine):
+            await self.reach(change_id, State.NEEDS_PERSON)
+            return await self.outcome(change_id)
+
     async def outcome(self, change_id: str) -> Outcome:
         """Wait whether anything more happens, and say what came of it."""
         await CLOCK.sleep(STILL_SECONDS)
@@ -158,11 +164,8 @@ async def moved_file(folder: Path) -> Outcome:
         await to_thread.run_sync(_copy, path, folder / "old")
         async with scene.worker("first"):
             await scene.reach(change.id, State.SUCCEEDED)
-            _move_away(path)
-            _copy(folder / "old" / path.name, folder)
-            async with scene.worker("second"):
-                await scene.reach(change.id, State.NEEDS_PERSON)
-                return await scene.outcome(change.id)
+            _put_back(path, folder / "old")
+            return await scene.outcome_at_second(change.id)
 
 
 def _copy(path: Path, folder: Path) -> None:
@@ -172,9 +175,11 @@ def _copy(path: Path, folder: Path) -> None:
         shutil.copy(file, folder / file.name)
 
 
-def _move_away(path: Path) -> None:
+def _put_back(path: Path, old: Path) -> None:
+    """Move a database away, and put an older copy in its place."""
     for file in path.parent.glob(f"{path.name}*"):
         file.rename(path.parent / f"moved-{file.name}")
+    _copy(old / path.name, path.parent)
 
 
 async def restored_backup(folder: Path) -> Outcome:
@@ -186,11 +191,8 @@ async def restored_backup(folder: Path) -> Outcome:
         async with scene.worker("first"):
             await scene.reach(change.id, State.SUCCEEDED)
             await CLOCK.sleep(3.0)  # a round of the reconciler, which keeps what it saw
-        _move_away(path)
-        _copy(folder / "old" / path.name, folder)
-        async with scene.worker("second"):
-            await scene.reach(change.id, State.NEEDS_PERSON)
-            outcome = await scene.outcome(change.id)
+        _put_back(path, folder / "old")
+        outcome = await scene.outcome_at_second(change.id)
         await scene.accept()
         return outcome
 
@@ -200,40 +202,26 @@ async def promoted_standby(server: PostgresServer, folder: Path) -> Outcome:
 
     The first worker has seen what was lost. The second one, of another machine, has seen nothing of it.
     """
-    url = server.database()
-    async with staged(url, folder) as scene:
+    async with staged(server.database(), folder) as scene:
         change = await scene.approved()
         standby = await to_thread.run_sync(_standby_of, server)
         async with scene.worker("first"):
             await scene.reach(change.id, State.SUCCEEDED)
-            await to_thread.run_sync(_fail_over, server, standby)
-            try:
-                async with scene.worker("second", machine="two"):
-                    await scene.reach(change.id, State.NEEDS_PERSON)
-                    outcome = await scene.outcome(change.id)
+            async with _failed_over(server, standby):
+                outcome = await scene.outcome_at_second(change.id, machine="two")
                 await scene.accept()
                 return outcome
-            finally:
-                await to_thread.run_sync(standby.stop, "immediate")
-                await to_thread.run_sync(server.start)
 
 
 async def promoted_before_strangers(server: PostgresServer, folder: Path) -> Outcome:
     """The same, and nobody is left who has seen what was lost: the new timeline alone tells."""
-    url = server.database()
-    async with staged(url, folder) as scene:
+    async with staged(server.database(), folder) as scene:
         change = await scene.approved()
         standby = await to_thread.run_sync(_standby_of, server)
         async with scene.worker("first"):
             await scene.reach(change.id, State.SUCCEEDED)
-        await to_thread.run_sync(_fail_over, server, standby)
-        try:
-            async with scene.worker("second", machine="two"):
-                await scene.reach(change.id, State.NEEDS_PERSON)
-                return await scene.outcome(change.id)
-        finally:
-            await to_thread.run_sync(standby.stop, "immediate")
-            await to_thread.run_sync(server.start)
+        async with _failed_over(server, standby):
+            return await scene.outcome_at_second(change.id, machine="two")
 
 
 def _standby_of(server: PostgresServer) -> PostgresServer:
@@ -251,8 +239,18 @@ def _standby_of(server: PostgresServer) -> PostgresServer:
     return replace(server, data=data)
 
 
+@asynccontextmanager
+async def _failed_over(server: PostgresServer, standby: PostgresServer) -> AsyncIterator[None]:
+    """Let the primary die, and the standby have its address until the block ends."""
+    await to_thread.run_sync(_fail_over, server, standby)
+    try:
+        yield
+    finally:
+        await to_thread.run_sync(standby.stop, "immediate")
+        await to_thread.run_sync(server.start)
+
+
 def _fail_over(server: PostgresServer, standby: PostgresServer) -> None:
-    """Let the primary die, and the standby take its address over."""
     server.stop("immediate")
     standby.start()
     standby.promote()

@@ -1,6 +1,10 @@
 """Work in the background waits while Slack is being answered, though not for ever."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import anyio
+from anyio.abc import TaskGroup
 
 from bot.courtesy import PATIENCE_SECONDS, QUIET_SECONDS, SLOW_SECONDS, Courtesy
 from tests.fakes.clock import FakeClock
@@ -12,98 +16,95 @@ class Steps:
     """Steps that wait for their turns, and which of them had one."""
 
     def __init__(self, courtesy: Courtesy) -> None:
-        self._courtesy = courtesy
+        self.courtesy = courtesy
         self.taken: list[int] = []
 
     async def step(self, number: int, urgent: bool = False) -> None:
-        await self._courtesy.turn(urgent=urgent)
+        await self.courtesy.turn(urgent=urgent)
         self.taken.append(number)
+
+
+@asynccontextmanager
+async def bounded_group() -> AsyncIterator[TaskGroup]:
+    """Run tasks until the block ends, for a minute at most."""
+    with anyio.fail_after(BOUND):
+        async with anyio.create_task_group() as group:
+            yield group
+            group.cancel_scope.cancel()
 
 
 async def test_steps_are_taken_in_order_once_it_is_quiet() -> None:
     """None begins during an acknowledgement, nor right after it; then all do, oldest first."""
     clock = FakeClock()
-    courtesy = Courtesy(clock)
-    steps = Steps(courtesy)
-    with anyio.fail_after(BOUND):
-        async with anyio.create_task_group() as group:
-            group.start_soon(courtesy.give)
-            with courtesy.first():
-                for number in range(3):
-                    group.start_soon(steps.step, number)
-                await anyio.wait_all_tasks_blocked()
-                assert steps.taken == []
+    steps = Steps(Courtesy(clock))
+    async with bounded_group() as group:
+        group.start_soon(steps.courtesy.give)
+        with steps.courtesy.first():
+            for number in range(3):
+                group.start_soon(steps.step, number)
             await anyio.wait_all_tasks_blocked()
             assert steps.taken == []
-            clock.advance(QUIET_SECONDS)
-            await anyio.wait_all_tasks_blocked()
-            assert steps.taken == [0, 1, 2]
-            group.cancel_scope.cancel()
+        await anyio.wait_all_tasks_blocked()
+        assert steps.taken == []
+        clock.advance(QUIET_SECONDS)
+        await anyio.wait_all_tasks_blocked()
+        assert steps.taken == [0, 1, 2]
 
 
 async def test_a_step_that_waited_long_is_taken_though_it_is_not_quiet() -> None:
     """Under a load that never ends the steps go on after half a second, one every few milliseconds."""
     clock = FakeClock()
-    courtesy = Courtesy(clock)
-    steps = Steps(courtesy)
-    with anyio.fail_after(BOUND):
-        async with anyio.create_task_group() as group:
-            group.start_soon(courtesy.give)
-            with courtesy.first():
-                for number in range(2):
-                    group.start_soon(steps.step, number)
+    steps = Steps(Courtesy(clock))
+    async with bounded_group() as group:
+        group.start_soon(steps.courtesy.give)
+        with steps.courtesy.first():
+            for number in range(2):
+                group.start_soon(steps.step, number)
+            await anyio.wait_all_tasks_blocked()
+            clock.advance(PATIENCE_SECONDS)
+            for expected in ([], [0], [0, 1]):
                 await anyio.wait_all_tasks_blocked()
-                clock.advance(PATIENCE_SECONDS)
-                for expected in ([], [0], [0, 1]):
-                    await anyio.wait_all_tasks_blocked()
-                    assert steps.taken == expected
-                    clock.advance(SLOW_SECONDS)
-            group.cancel_scope.cancel()
+                assert steps.taken == expected
+                clock.advance(SLOW_SECONDS)
 
 
 async def test_one_that_goes_away_keeps_nobody_from_a_turn() -> None:
     """A step that is cancelled while it waits is passed over."""
     clock = FakeClock()
-    courtesy = Courtesy(clock)
-    steps = Steps(courtesy)
+    steps = Steps(Courtesy(clock))
     gone = anyio.CancelScope()
 
     async def leave() -> None:
         with gone:
-            await courtesy.turn()
+            await steps.courtesy.turn()
 
-    with anyio.fail_after(BOUND):
-        async with anyio.create_task_group() as group:
-            group.start_soon(courtesy.give)
-            with courtesy.first():
-                group.start_soon(leave)
-                await anyio.wait_all_tasks_blocked()
-                group.start_soon(steps.step, 1)
-                await anyio.wait_all_tasks_blocked()
-                gone.cancel()
-            clock.advance(QUIET_SECONDS)
+    async with bounded_group() as group:
+        group.start_soon(steps.courtesy.give)
+        with steps.courtesy.first():
+            group.start_soon(leave)
             await anyio.wait_all_tasks_blocked()
-            clock.advance(QUIET_SECONDS)
+            group.start_soon(steps.step, 1)
             await anyio.wait_all_tasks_blocked()
-            assert steps.taken == [1]
-            group.cancel_scope.cancel()
+            gone.cancel()
+        clock.advance(QUIET_SECONDS)
+        await anyio.wait_all_tasks_blocked()
+        clock.advance(QUIET_SECONDS)
+        await anyio.wait_all_tasks_blocked()
+        assert steps.taken == [1]
 
 
 async def test_urgent_steps_overtake() -> None:
     """What people decide by is not kept waiting by what they look at."""
     clock = FakeClock()
-    courtesy = Courtesy(clock)
-    steps = Steps(courtesy)
-    with anyio.fail_after(BOUND):
-        async with anyio.create_task_group() as group:
-            with courtesy.first():
-                group.start_soon(steps.step, 0)
-                group.start_soon(steps.step, 1)
-                await anyio.wait_all_tasks_blocked()
-                group.start_soon(steps.step, 2, True)
-                await anyio.wait_all_tasks_blocked()
-            clock.advance(QUIET_SECONDS)
-            group.start_soon(courtesy.give)
+    steps = Steps(Courtesy(clock))
+    async with bounded_group() as group:
+        with steps.courtesy.first():
+            group.start_soon(steps.step, 0)
+            group.start_soon(steps.step, 1)
             await anyio.wait_all_tasks_blocked()
-            group.cancel_scope.cancel()
+            group.start_soon(steps.step, 2, True)
+            await anyio.wait_all_tasks_blocked()
+        clock.advance(QUIET_SECONDS)
+        group.start_soon(steps.courtesy.give)
+        await anyio.wait_all_tasks_blocked()
     assert steps.taken == [2, 0, 1]
