@@ -157,7 +157,6 @@ CLIENT: Final = Area(
             "departure",
             "forms",
             "hostnames",
-            "pages",
             "parse",
             "readers",
             "redirects",
@@ -170,6 +169,7 @@ CLIENT: Final = Area(
         )
     }
     | {
+        "core/wayscloud/pages.py": ("tests/provider/test_lists.py",),
         "core/redaction.py": ("tests/unit/core/test_redaction.py", "tests/unit/wayscloud/test_words.py"),
         "core/text.py": ("tests/unit/bot/test_text.py", "tests/unit/core/test_record_edges.py"),
     },

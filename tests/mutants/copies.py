@@ -1,6 +1,7 @@
 """Whole copies of the tree: mutants are put into these, and never into the tree itself."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,8 @@ from tests.mutants.operators import Mutant
 
 FAILED: Final = frozenset({1, 2, 4})
 """How pytest ends when a test fails, a module cannot be collected, or a conftest cannot be imported."""
+COUNTED: Final = re.compile(rb"\d+ (failed|errors?)|^ImportError while loading conftest", re.MULTILINE)
+"""What pytest says at its end: a Python without pytest in it ends with the same code as a test that fails."""
 EPOCH: Final = 1_000_000_000
 
 
@@ -75,7 +78,7 @@ class Copy:
                 return Verdict.ENDLESS
         if process.returncode == 0:
             return Verdict.PASSED
-        if process.returncode in FAILED or process.returncode < 0:
+        if process.returncode < 0 or (process.returncode in FAILED and COUNTED.search(said)):
             return Verdict.FAILED
         raise CopyError(f"pytest ended with {process.returncode}: {said.decode(errors='replace')[-2000:]}")
 

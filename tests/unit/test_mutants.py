@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.docs.generate import ROOT
+from tests.harness.waiting import PATIENCE_SECONDS
 from tests.mutants.areas import AREAS, missing
-from tests.mutants.copies import Copy, Verdict
+from tests.mutants.copies import Copy, CopyError, Verdict
 from tests.mutants.draw import Survivor, all_mutants, drawn, survivors
 from tests.mutants.operators import Mutant, mutants_of
 from tests.mutants.report import Result, complaints, score
@@ -171,3 +172,25 @@ def test_a_copy_is_as_before_once_its_mutant_was_tried(tmp_path: Path) -> None:
         first = (tmp_path / path).stat().st_mtime
     assert (tmp_path / path).read_bytes() == source == (ROOT / path).read_bytes()
     assert (tmp_path / path).stat().st_mtime != first
+
+
+@pytest.mark.parametrize(
+    ("test", "verdict"),
+    [("assert True", Verdict.PASSED), ("assert False", Verdict.FAILED), ("import missing_module", Verdict.FAILED)],
+)
+@pytest.mark.slow
+@pytest.mark.real_time
+def test_a_copys_tests_pass_or_fail(tmp_path: Path, test: str, verdict: Verdict) -> None:
+    (tmp_path / "test_it.py").write_text(f"{test}\ndef test_it() -> None: {test}\n", encoding="utf-8")
+    assert Copy(tmp_path).test(["test_it.py"], PATIENCE_SECONDS) is verdict
+
+
+@pytest.mark.slow
+@pytest.mark.real_time
+def test_a_python_without_pytest_notices_nothing(tmp_path: Path) -> None:
+    """It ends with the code of a failed test, and says nothing about the mutant."""
+    (tmp_path / "pytest").mkdir()
+    (tmp_path / "pytest" / "__init__.py").touch()
+    (tmp_path / "pytest" / "__main__.py").write_text("raise SystemExit(1)", encoding="utf-8")
+    with pytest.raises(CopyError, match="ended with 1"):
+        Copy(tmp_path).test(["test_it.py"], PATIENCE_SECONDS)

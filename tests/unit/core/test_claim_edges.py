@@ -9,17 +9,14 @@ import sqlalchemy as sa
 from core import audit, continuity
 from core.changes import claims
 from core.changes.authorization import Trail, UnauthorizedError, check_authorized
-from core.changes.lookup import Look, judge
 from core.changes.model import State
 from core.continuity import Finding, words_of
 from core.records import recorded
 from core.requests import Held, Request
 from core.storage.tables import CHANGES
-from core.timing import DEFAULT_TIMING
 from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.clock import START
 from tests.harness.virtual_time import VirtualClock
-from tests.unit.core.sample import change, server
 from tests.unit.core.stage import ALICE, SLACK, Stage, said_yes, staged
 from tests.unit.core.test_run_edges import approved, runner_of
 
@@ -89,15 +86,6 @@ def test_the_trail_keeps_these_facts_of_an_answer() -> None:
     names = ("ok", "id", "hostname", "status", "power_state", "plan", "region")
     answer = dict.fromkeys((*names, "password", "ip_address"), "x")
     assert recorded(answer) == dict.fromkeys(names, "x")
-
-
-def test_a_change_without_a_time_of_sending_is_judged_by_its_last_step() -> None:
-    """As a row may be that an older version stored."""
-    watched = replace(change("stop", age=100.0), sent_at=None, updated_at=START)
-    look = Look((server("stopped"),), True, START)
-    assert judge(watched, look, None, DEFAULT_TIMING) == judge(
-        replace(watched, sent_at=START), look, None, DEFAULT_TIMING
-    )
 
 
 async def test_how_the_askers_own_human_said_yes_is_kept(stage: Stage) -> None:
