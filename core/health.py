@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from core.anchors import last_days, places_of
-from core.app import head_file_of
+from core.app import head_file_of, postgres_options_of
 from core.audit import GENESIS, Walk
 from core.audit_cli import pages
 from core.changes import store
@@ -26,7 +26,7 @@ from core.policy.doctor import look_at_policy
 from core.settings import Settings
 from core.storage import Database, open_database
 from core.storage.capability import Need, capabilities
-from core.storage.engines import NotReady, file_system_of
+from core.storage.engines import LISTEN_URL, NotReady, file_system_of
 from core.storage.leases import DEAD_SECONDS, alive, observe
 from core.storage.tables import CHANGES, INBOX, OPEN_STATES, OUTBOX, PROCESSES
 from core.unreadable import unreadable_rows
@@ -50,7 +50,8 @@ async def check_storage(settings: Settings, clock: Clock) -> Sequence[Finding]:
     """Look at the database and at what is in it; raises `ConfigurationError` and `StorageError`."""
     findings: list[Finding] = []
     try:
-        async with open_database(settings.database, clock, make=False) as database:
+        options = postgres_options_of(settings)
+        async with open_database(settings.database, clock, make=False, options=options) as database:
             await observe(database)
             for look in LOOKS:
                 findings += await look(database, settings)
@@ -80,6 +81,16 @@ async def look_at_database(database: Database, settings: Settings) -> Sequence[F
     shown = sa.make_url(settings.database).render_as_string(hide_password=True)
     found = [ok("database", f"{shown} answers in {took} ms, its schema is this version's")]
     return [*found, *(await look_at_file(database, settings))] if database.sqlite else found
+
+
+async def look_at_wakes(database: Database, _: Settings) -> Sequence[Finding]:
+    """Say whether one process hears of what another one stores, where PostgreSQL tells it."""
+    if database.sqlite:
+        return []
+    if await database.hears_others():
+        return [ok("database", "LISTEN gets through: what one process stores wakes the others")]
+    what = "LISTEN does not get through, so what one process stores is noticed by the others seconds later"
+    return [warn("database", what, f"Set {LISTEN_URL} to the server's own address, past a pooler in transaction mode")]
 
 
 async def look_at_file(database: Database, settings: Settings) -> Sequence[Finding]:
@@ -298,6 +309,7 @@ def _count(connection: Connection, table: sa.Table, where: sa.ColumnElement[bool
 
 LOOKS: Final[tuple[Callable[[Database, Settings], Awaitable[Sequence[Finding]]], ...]] = (
     look_at_database,
+    look_at_wakes,
     look_at_processes,
     look_at_policy,
     look_at_people,

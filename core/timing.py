@@ -32,6 +32,7 @@ CONNECT_SECONDS: Final = 5  # to PostgreSQL
 SILENT_SECONDS: Final = 15  # without an acknowledgement a connection to PostgreSQL is given up
 SIGNAL_SECONDS: Final = 0.25  # between two looks whether another process stored something (SQLite)
 SIGNAL_AWAY_SECONDS: Final = 1.0  # before another try to listen (PostgreSQL)
+SIGNAL_PROBE_SECONDS: Final = 2.0  # doctor waits for a notification of its own (PostgreSQL)
 NEWS_SECONDS: Final = 30.0  # a look although no signal came
 NEWS_BROKEN_SECONDS: Final = 30.0
 

@@ -119,6 +119,10 @@ class Database:
         self._riders.append(rider)
         return await rider.arrival()
 
+    async def hears_others(self) -> bool:
+        """Say whether this process is woken by what others store, or notices it only at its next look."""
+        return self.sqlite or await self.signals.is_heard(self.read)
+
     def riders(self) -> list[Rider[Any]]:
         """Return the reads that wait for a heartbeat, to be carried by the caller's."""
         waiting, self._riders = self._riders, []

@@ -11,7 +11,7 @@ import re
 import secrets
 import sqlite3
 from collections import deque
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, closing
 from typing import Final
 from weakref import WeakValueDictionary
@@ -27,6 +27,7 @@ from core.supervision import Supervisor
 
 LOOK_SECONDS: Final = timing.SIGNAL_SECONDS
 AWAY_SECONDS: Final = timing.SIGNAL_AWAY_SECONDS
+PROBE_SECONDS: Final = timing.SIGNAL_PROBE_SECONDS
 ANY = ""
 """The topic of who waits for any commit; as what a commit is about, everything."""
 OUTBOX = "outbox"
@@ -169,18 +170,43 @@ class Signals:
     async def _hear(self) -> None:
         import psycopg  # noqa: PLC0415 - as above
 
-        address = (
-            (self._pools.listening or self._pools.url)
-            .set(drivername="postgresql")
-            .render_as_string(hide_password=False)
-        )
-        async with await psycopg.AsyncConnection.connect(address, autocommit=True, **PG_PATIENCE) as connection:
+        connecting = psycopg.AsyncConnection.connect(self._server(), autocommit=True, **PG_PATIENCE)
+        async with await connecting as connection:
             await connection.execute("LISTEN vpsops")
             self.notify()  # what came before this connection was not heard
             async for heard in connection.notifies():
                 token, *topics = heard.payload.split(" ")
                 if token != self._token:  # one's own commits were told at once
                     self.notify(topics or (ANY,))
+
+    def _server(self) -> str:
+        """Return the address that PostgreSQL is listened to at."""
+        url = self._pools.listening or self._pools.url
+        return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    async def is_heard(self, notify: Callable[[Callable[[Connection], object]], Awaitable[object]]) -> bool:
+        """Say whether a notification of this process's own arrives where it listens; for PostgreSQL alone.
+
+        `notify` runs work in a transaction, as commits do. A pooler in transaction mode takes a LISTEN and delivers
+        nothing.
+        """
+        import psycopg  # noqa: PLC0415 - as above
+
+        def work(connection: Connection) -> None:
+            connection.execute(sa.text("SELECT pg_notify('vpsops_probe', :token)"), {"token": self._token})
+
+        try:
+            connecting = psycopg.AsyncConnection.connect(self._server(), autocommit=True, **PG_PATIENCE)
+            async with await connecting as connection:
+                await connection.execute("LISTEN vpsops_probe")
+                await notify(work)
+                with anyio.move_on_after(PROBE_SECONDS):
+                    async for heard in connection.notifies():
+                        if heard.payload == self._token:
+                            return True
+        except psycopg.Error:
+            return False
+        return False
 
 
 def _data_version(connection: sqlite3.Connection) -> int:

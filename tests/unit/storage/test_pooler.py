@@ -10,13 +10,16 @@ import pytest
 from core import audit
 from core.changes.model import State
 from core.errors import ConfigurationError, StorageError
+from core.findings import Level
+from core.health import look_at_wakes
+from core.settings import Settings
 from core.storage import Connection, open_database
 from core.storage.engines import PostgresOptions
 from core.storage.leases import Process
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.pgbouncer import SERVER_CONNECTIONS, Pooler, running_pooler
-from tests.fakes.postgres import PostgresServer
+from tests.fakes.postgres import PostgresServer, free_port
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.stage import Setup, staged
@@ -79,6 +82,21 @@ async def test_a_wait_is_woken_through_the_servers_own_address(postgres: Postgre
                 group.start_soon(until, database, 40)
                 for number in range(40):
                     await other.transact(put(f"{number:02}"))
+
+
+@pytest.mark.parametrize("listens_at", ["the pooler", "the server", "an address where nothing listens"])
+@pytest.mark.requirement("transaction-pooler")
+async def test_doctor_says_whether_a_process_hears_of_the_others(
+    postgres: PostgresServer, pooler: Pooler, listens_at: str
+) -> None:
+    """A pooler takes LISTEN and delivers nothing: that works, and is slow, and nobody would notice."""
+    direct = postgres.database()
+    gone = f"postgresql://vpsops@127.0.0.1:{free_port()}/vpsops"
+    options = {"the pooler": "", "the server": direct, "an address where nothing listens": gone}[listens_at]
+    async with open_database(pooler.url(direct), VirtualClock(), options=PostgresOptions(options)) as database:
+        (found,) = await look_at_wakes(database, Settings())
+    assert found.level is (Level.OK if listens_at == "the server" else Level.WARN)
+    assert ("VPSOPS_DATABASE_LISTEN_URL" in found.todo) is (listens_at != "the server")
 
 
 @pytest.mark.requirement("transaction-pooler")
