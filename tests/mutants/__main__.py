@@ -46,7 +46,8 @@ def main() -> int:
     else:
         found = complaints(run.results, named)
         sizes = {name: len(mutants) for name, mutants in pool.items()}
-        PAGE.write_text(page(run.results, named, sizes, options.seed), encoding="utf-8")
+        if not run.broken:  # a part of a draw is no figure
+            PAGE.write_text(page(run.results, named, sizes, options.seed), encoding="utf-8")
     print("\n".join([*run.broken, *found, f"{score(run.results):.1%} of the drawn mutants were noticed"]))  # noqa: T201
     return 1 if found or run.broken else 0
 
