@@ -1,9 +1,11 @@
 """Policies that were applied: kept, on record, one after the other, and useless once somebody alters them."""
 
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 
+import anyio
 import pytest
 import sqlalchemy as sa
 
@@ -15,6 +17,7 @@ from core.policy.history import Application, PolicyBrokenError, Revision
 from core.storage import Connection, Database, open_database
 from core.storage.tables import OUTBOX, POLICIES
 from tests.harness.virtual_time import VirtualClock
+from tests.harness.waiting import PATIENCE_SECONDS
 
 FIRST = Document(rules=({"id": "reads", "decision": "allow"},), holds={"confirm": 1.0, "approve": 2.0})
 SECOND = replace(FIRST, limits={"max_servers": 1})
@@ -98,3 +101,29 @@ async def test_a_policy_that_the_trail_does_not_carry_decides_nothing(
     await database.transact(alter)
     with pytest.raises(PolicyBrokenError, match="audit trail does not carry it"):
         await database.read(history.in_force)
+
+
+@pytest.mark.real_time
+@pytest.mark.requirement("policy-counts-at-last-yes")
+async def test_nobody_applies_a_policy_while_a_change_is_decided(database: Database) -> None:
+    """What a decision read holds until it is stored: who applies another meanwhile waits for it."""
+    await applied(database, FIRST, 0)
+    entered, leave = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def decide(connection: Connection) -> None:
+        history.keep_still(connection)
+        entered.set()
+        leave.wait(PATIENCE_SECONDS)
+        order.append(history.head(connection)[1])
+
+    async def apply() -> None:
+        order.append((await applied(database, SECOND, 1)).version)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(database.transact, decide)
+        await anyio.to_thread.run_sync(entered.wait)
+        group.start_soon(apply)
+        await anyio.sleep(0.2)  # long enough for an application that nothing holds up
+        leave.set()
+    assert order == [FIRST.version, SECOND.version]
