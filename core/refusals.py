@@ -57,7 +57,7 @@ def refusal_of(ruling: Ruling, identified: Identified) -> Refused | None:
     if ruling.decision is Decision.CONFIRM and not request.can_confirm:
         return Refused(
             "This needs a human's confirmation, and this client cannot ask for one. Nothing was done.",
-            hint="Ask from a client that supports elicitation, or in Slack with /vps.",
+            hint="Ask from a client that supports elicitation; where vpsops serves Slack, /vps does it too.",
         )
     return None
 
