@@ -125,6 +125,8 @@ def verdict(change: Change) -> str:
         return "is still going, longer than usual"
     if change.state is State.NEEDS_PERSON and change.sent_at is None:
         return "may have been sent before the database went back; a person has to look"
+    if change.state is State.UNKNOWN and change.refusal is not None:
+        return "was refused by the provider; looks verify for some seconds that nothing happened"
     return VERDICTS[change.state]
 
 

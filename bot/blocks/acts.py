@@ -55,6 +55,9 @@ PHASES: Final = {
 
 OVERDUE: Final = Phase("◕", "taking longer than usual", "It was sent and is still going. It goes on being watched.")
 UNSEEN: Final = Phase("✓", "accepted, not seen", "")
+REFUSED: Final = Phase(
+    "?", "refused, being verified", "The provider refused it. Looks verify that nothing happened; it takes seconds."
+)
 CONFIRM: Final = Phase("◔", "waiting for your word", "Nothing happens until you confirm.")
 APPROVE: Final = Phase("◔", "waiting for approval", "Nothing happens until others have approved.")
 
@@ -67,6 +70,8 @@ def phase(change: Change) -> Phase:
         return OVERDUE
     if change.state is State.SUCCEEDED and change.unseen:
         return UNSEEN
+    if change.state is State.UNKNOWN and change.refusal is not None:
+        return REFUSED
     return PHASES[change.state]
 
 
