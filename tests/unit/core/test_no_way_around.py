@@ -17,7 +17,7 @@ ROOT = Path(core.__file__).parent.parent
 PRODUCT = ("core", "bot", "mcp_server", "playground")
 WRITES = {"create_server", "start_server", "stop_server", "reboot_server"}
 READS = {"list_servers", "get_server", "server_status", "list_plans", "list_os_templates", "list_regions"}
-VIEWS = {"only", "shared", "for_work"}  # the same client, for reads of one kind
+VIEWS = {"only", "shared", "for_work", "holding"}  # the same client, for reads of one kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from core.operations import OPERATIONS
 from core.operations.refs import clean, find_server, nearest
 from core.operations.registry import Observation, Progress
 from core.operations.servers import CreateArguments, ListArguments, in_state, page, stop_settled
-from core.wayscloud.models import Listing, Plan, Server
+from core.wayscloud.models import Listing, OsTemplate, Plan, Region, Server
 from tests.fakes.clock import START
 from tests.unit.core.sample import server
 
@@ -169,6 +169,12 @@ class Provider(SimpleNamespace):
 
     async def list_plans(self) -> Listing[Plan]:
         return Listing(list(self.plans))
+
+    async def list_regions(self) -> Listing[Region]:
+        return Listing([])
+
+    async def list_os_templates(self) -> Listing[OsTemplate]:
+        return Listing([])
 
 
 ORDER = CreateArguments(hostname="web01.example.com", plan="S", region="oslo", os_template="debian-12")
