@@ -13,6 +13,7 @@ from core.wayscloud.models import JSON
 
 GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
 LONGEST_NUMBER: Final = 300
+MEMBERS_MOST: Final = 64  # each costs a copy of what is left
 SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -64,19 +65,30 @@ def _unpacked(content: bytes, encoding: str, limit: int) -> Body:
         return Body(content)
     if encoding not in {"gzip", "x-gzip", "deflate"}:
         return Body(flaw="the body is packed in a way that was not asked for")
-    plain, rest = b"", content
-    while rest:  # gzip may come in several members, one after the other
+    try:
+        plain, whole = _members(content, limit)
+    except zlib.error:
+        return Body(flaw="the body is packed wrongly")
+    if len(plain) > limit:
+        return Body(flaw=f"the body is larger than {limit} bytes")
+    return Body(plain) if whole else Body(flaw="the body was cut short", cut_short=True)
+
+
+def _members(content: bytes, limit: int) -> tuple[bytes, bool]:
+    """Return what the members of a gzip body hold together (RFC 1952 allows several), and whether the last is whole.
+
+    No more than `limit` bytes and one are unpacked; raises `zlib.error` for what is no member, and for too many.
+    """
+    plain = bytearray()
+    for _ in range(MEMBERS_MOST):
+        if not content or len(plain) > limit:
+            return bytes(plain), True
         unpacker = zlib.decompressobj(GZIP_OR_ZLIB)
-        try:
-            plain += unpacker.decompress(rest, limit + 1 - len(plain))
-        except zlib.error:
-            return Body(flaw="the body is packed wrongly")
-        if len(plain) > limit:
-            return Body(flaw=f"the body is larger than {limit} bytes")
+        plain += unpacker.decompress(content, limit + 1 - len(plain))
         if not unpacker.eof:
-            return Body(flaw="the body was cut short", cut_short=True)
-        rest = unpacker.unused_data
-    return Body(plain)
+            return bytes(plain), False
+        content = unpacker.unused_data
+    raise zlib.error("too many members")
 
 
 def _no_number(_: str) -> None:

@@ -201,6 +201,21 @@ async def test_a_small_body_that_unpacks_to_a_large_one_is_cut(limit: int, *, fi
     assert (body.flaw == "") is fits
 
 
+async def test_members_of_a_packed_body_are_read_one_after_the_other() -> None:
+    """A proxy may append one; the bound is on all of them, in bytes and in number, and a cut one is no whole body."""
+
+    async def read(packed: bytes, limit: int = 10) -> Body:
+        return await read_body(chunks(packed), {"content-encoding": "gzip"}, max(limit, len(packed)))
+
+    one, two = gzip.compress(b"one"), gzip.compress(b"two")
+    assert (await read(one + two)).content == b"onetwo"
+    assert (await read(one + two[:-5])).cut_short
+    assert "wrongly" in (await read(one + b"junk")).flaw
+    assert "wrongly" in (await read(gzip.compress(b"") * 1000)).flaw
+    large = gzip.compress(b"x" * 100_000)
+    assert "larger" in (await read(large * 3, 250_000)).flaw
+
+
 @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip"])
 async def test_a_packing_that_was_not_asked_for_is_a_flaw(encoding: str) -> None:
     """Nobody guesses what is in it."""
