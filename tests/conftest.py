@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ POSTGRES = bool(os.environ.get("TEST_POSTGRES"))
 load_profile()
 share_statements()
 gc.set_threshold(100_000, 20, 50)  # looking for cycles after every 700 objects took an eighth of the processor time
+# httpcore tries to import sniffio at every lock, which without this searches the whole path each time.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 KINDS = ["postgresql"] if POSTGRES else ["sqlite"]
 
 
