@@ -50,7 +50,7 @@ READS: Mapping[str, Preset] = {
     "no_uptime": preset("gives no uptime", "fields", on("status"), without=("uptime_seconds",)),
     "uptime_jitter": preset("counts uptimes on two nodes", "uptime", on("status"), seconds=6.0, probability=0.5),
     "ipv6_only": preset("gives no IPv4 address", "fields", null=("ipv4_address", "ip_address", "ipv4")),
-    "flapping": preset("shows `active` now and then", "word", word="active", probability=0.3),
+    "flapping": preset("lists everything as `active` in the fifth look", "word", on("list"), word="active", nth=5),
     "wrong_body": preset("answers about another server now and then", "wrong_server", on("get"), probability=0.3),
     "ghost": preset("lists a server that is not there", "ghost", on("list")),
     "duplicates": preset("lists each server twice", "duplicate", on("list")),

@@ -26,6 +26,7 @@ from core.storage.tables import OUTBOX
 from core.timing import Timing, TransportSettings
 from core.wayscloud.client import Wayscloud
 from core.wayscloud.credentials import Credentials
+from core.wayscloud.transport import HttpTransport
 from playground.wayscloud import faults
 from playground.wayscloud.model import Server
 from playground.wayscloud.model import State as Really
@@ -90,6 +91,8 @@ class Setup:
     front: str = "cli"
     limits: Limits = UNLIMITED
     options: PostgresOptions = DEFAULT_OPTIONS
+    transport: TransportSettings | None = None
+    http: HttpTransport | None = None
 
 
 DEFAULT = Setup()
@@ -188,7 +191,13 @@ async def staged(
 ) -> AsyncIterator[Stage]:
     """Wire a core as `core.app` does; `url` is the provider's address if not the simulator's own."""
     clock = setup.clock or VirtualClock()
-    api = Wayscloud(Credentials(KEY), base_url=url or provider.url, clock=clock, settings=BRISK)
+    api = Wayscloud(
+        Credentials(KEY),
+        base_url=url or provider.url,
+        clock=clock,
+        settings=setup.transport or BRISK,
+        http_transport=setup.http,
+    )
     async with (
         open_database(database_url, clock, busy=setup.busy, options=setup.options) as database,
         api,
