@@ -118,6 +118,7 @@ def _watch(change: Change, look: Look, usage: Usage | None, timing: Timing) -> F
             return _late(change, age, timing)
 
 
+LIFE_CYCLE: Final = "active"
 LACKING: Final = {Progress.NEEDS_SERVER: Finding.NEEDS_SERVER, Progress.NEEDS_USAGE: Finding.NEEDS_USAGE}
 
 
@@ -265,8 +266,8 @@ def _young(server: Server, change: Change, timing: Timing) -> bool:
 
 def _look_up_power(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Found:
     refusal = change.refusal
-    patient = elapsed(change, look) <= (timing.power_lookup if refusal is None else timing.refusal_lookup)
     server = _own(change, look, timing)
+    patient = elapsed(change, look) <= _patience(change, server, timing)
     if server is None:
         return Found(Finding.WAIT) if patient else _not_found(change, look)
     progress = _progress(change, server, usage, look)
@@ -279,6 +280,16 @@ def _look_up_power(change: Change, look: Look, usage: Usage | None, timing: Timi
     return Found(Finding.WAIT) if patient else _not_seen(change, server, usage, look, progress)
 
 
+def _patience(change: Change, server: Server | None, timing: Timing) -> float:
+    """Return how long an effect may take to show.
+
+    A refusal is believed soon where the way to an effect is seen: not for a reboot, which shows once it is over, and
+    not where `active` is all that is told of a server that is on, off or between them.
+    """
+    shows = server is None or (change.operation != "reboot" and server.status != LIFE_CYCLE)
+    return timing.refusal_lookup if change.refusal is not None and shows else timing.power_lookup
+
+
 def _not_seen(change: Change, server: Server, usage: Usage | None, look: Look, progress: Progress) -> Found:
     """Conclude from a server on which nothing of a change is seen, once patience with it has ended."""
     refusal = change.refusal
@@ -286,6 +297,8 @@ def _not_seen(change: Change, server: Server, usage: Usage | None, look: Look, p
         return _untold(change, server)
     if _begun_since(change, usage, look):
         return Found(Finding.NEEDS_PERSON, server, "the server was started after this was sent, or the clock was set")
+    if change.operation != "reboot" and server.id not in look.full:
+        return Found(Finding.NEEDS_SERVER, server)  # the list may be behind: its silence proves nothing
     if refusal is not None:
         return _refused(refusal, server)
     return Found(Finding.FAILED, server, f"it was not carried out: the server is {server.state} as before")

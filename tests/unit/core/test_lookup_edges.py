@@ -25,7 +25,7 @@ def look(*servers: Server, complete: bool = True) -> Look:
     [
         ("stop", WATCHING, 300, [server()], "wait", "overdue"),
         ("create", WATCHING, 600, [server("provisioning")], "wait", "overdue"),
-        ("stop", UNKNOWN, 180, [server()], "wait", "failed"),
+        ("stop", UNKNOWN, 180, [server()], "wait", "needs_server"),
         ("stop", UNKNOWN, 180, [], "wait", "needs_person"),
         ("create", UNKNOWN, 600, [], "wait", "failed"),
     ],
