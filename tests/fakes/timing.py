@@ -3,7 +3,7 @@
 from core.timing import Timing
 
 QUICK = Timing(
-    keep_seconds=0.2,
+    keep_seconds=1.0,
     look_budget=0.1,
     poll_young=0.1,
     poll_grown=0.2,
