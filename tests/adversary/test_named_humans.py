@@ -15,7 +15,6 @@ from tests.adversary.test_behind_agents import SCENE
 from tests.fakes.slack_bot import stage
 from tests.harness.virtual_time import VirtualClock
 
-pytestmark = pytest.mark.usefixtures("own_logging")
 EXPLAIN = ("policy", "explain", "--as", "agent", "--operation", "stop", "--server", "web01")
 NAMED = {
     "alice@acme.example": "the account U0ALICE",

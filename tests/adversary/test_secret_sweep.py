@@ -14,7 +14,6 @@ from tests.adversary.sweep import EVERY, OWN_TOKEN, PLANTED, Sweep
 from tests.adversary.world import PRIVATE_SCENE, with_settings, world
 from tests.harness.profiles import examples
 
-pytestmark = pytest.mark.usefixtures("own_logging")
 SCENE = with_settings(PRIVATE_SCENE, **PLANTED, VPSOPS_ACTOR="slack:U0ALICE", VPSOPS_CHANNEL="C0OPS")
 
 

@@ -21,9 +21,6 @@ HIDDEN = (*VALUES.values(), "p%40ssw0rd-0123", "p@ssw0rd-0123")
 FORMATS = ["console", "json"]
 
 
-pytestmark = pytest.mark.usefixtures("own_logging")
-
-
 def configured(**values: str) -> None:
     """Configure logging with every secret set."""
     configure_logging(Settings.model_validate({**SETTINGS, **values}))

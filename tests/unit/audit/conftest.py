@@ -97,11 +97,8 @@ def stored(empty_database_url: str) -> str:
 
 
 @pytest.fixture
-def cli(
-    empty_database_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, own_logging: None
-) -> Cli:
+def cli(empty_database_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
     """The console script, on this test's database."""
-    _ = own_logging
     monkeypatch.setenv("VPSOPS_DATABASE_URL", empty_database_url)
 
     def call(*words: str) -> Said:

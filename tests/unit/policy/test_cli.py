@@ -24,8 +24,7 @@ reason = "Databases are shared."
 
 
 @pytest.fixture(autouse=True)
-def bare(monkeypatch: pytest.MonkeyPatch, own_logging: None) -> None:
-    del own_logging
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VPSOPS_CONFIG", raising=False)
     monkeypatch.delenv("VPSOPS_APPROVAL_CHANNEL", raising=False)
 

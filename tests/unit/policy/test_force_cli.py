@@ -19,7 +19,6 @@ risk = "read"
 decision = "allow"
 """
 MORE = RULES + "[limits]\nmax_servers = 9\n"
-pytestmark = pytest.mark.usefixtures("own_logging")
 
 
 @pytest.fixture(autouse=True)
