@@ -147,12 +147,10 @@ def effects(world: World, operation: str) -> list[Server]:
 
 
 def is_reached(operation: str, done: Sequence[Server]) -> bool:
-    """Return whether a server is where the operation was to bring it."""
+    """Return whether a server is where the operation was to bring it; a proxy that repeats may have made two."""
     wanted = Really.STOPPED if operation == "stop" else Really.RUNNING
-    server = done[0]
-    if operation == "create" and not same_hostname(server.hostname, CREATED):
-        return False
-    return server.state is wanted
+    named = [server for server in done if operation != "create" or same_hostname(server.hostname, CREATED)]
+    return any(server.state is wanted for server in named)
 
 
 def states(servers: Sequence[Server]) -> str:
