@@ -28,6 +28,7 @@ from tests.unit.mcp.http_bench import ENVELOPE, NEW, http_client
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 BOUND = PATIENCE_SECONDS
 STDIO = (sys.executable, "-m", "vpsops", "mcp")
+BOT = (sys.executable, "-m", "vpsops", "bot", "--http", "127.0.0.1:0")
 
 
 @dataclass
@@ -171,7 +172,8 @@ async def _half(url: str, ended: list[str]) -> None:
 @pytest.mark.parametrize("era", ["legacy", "2026-07-28"])
 async def test_a_client_over_standard_streams_is_answered(tmp_path: Path, era: str) -> None:
     """The answer with the change's id is the last line, and is written before the process ends."""
-    async with stage(tmp_path) as world, world.bot():  # which says whose account the agent's human is
+    async with stage(tmp_path, scene("http")) as world, program(BOT, environ(world)) as bot:
+        await bot.line()  # it says whose account the agent's human is
         env = environ(world, VPSOPS_ACTOR="slack:U0ALICE")
         async with program(STDIO, env) as host:
             params: dict[str, Json] = {"name": "vps_stop", "arguments": {"server": "web01"}}
@@ -188,6 +190,7 @@ async def test_a_client_over_standard_streams_is_answered(tmp_path: Path, era: s
             (change,) = await asked(world)
             host.process.terminate()
             answer = json.loads(await host.line())
+        bot.process.terminate()
     assert answer["id"] == 2
     assert answer["result"]["structuredContent"]["change"] == change
     assert "goes on without it" in answer["result"]["content"][0]["text"]
@@ -201,7 +204,7 @@ async def test_a_hang_up_ends_nothing(tmp_path: Path, kind: str) -> None:
         "mcp": MCP,
         "serve": SERVE,
         "worker": (sys.executable, "-m", "vpsops", "worker"),
-        "bot": (sys.executable, "-m", "vpsops", "bot", "--http", "127.0.0.1:0"),
+        "bot": BOT,
     }
     async with stage(tmp_path, scene("http")) as world, program(commands[kind], environ(world)) as started:
         await started.line()
