@@ -52,9 +52,9 @@ async def told(
 def storage(
     capsys: pytest.CaptureFixture[str], url: str, clock: Clock | None = None, **values: str
 ) -> tuple[int, dict[str, str]]:
-    """Check the storage and return the exit code and the lines by what they are about."""
+    """Check the storage and return the exit code and the first line about each thing."""
     code, out = anyio.run(told, capsys, check_storage, {"VPSOPS_DATABASE_URL": url, **values}, clock)
-    return code, {line.split()[1]: line for line in out.splitlines()}
+    return code, {line.split()[1]: line for line in reversed(out.splitlines())}
 
 
 def test_all_is_well_where_a_process_runs(
