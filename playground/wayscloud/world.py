@@ -10,7 +10,7 @@ from typing import Any
 from core.clock import Clock
 from playground.wayscloud.catalogue import Catalogue
 from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.fleet import Start, fleet, habits, identity, ipv4, ipv6
+from playground.wayscloud.fleet import DAY, Start, fleet, habits, identity, ipv4, ipv6
 from playground.wayscloud.model import DURATIONS, MOVES, UP, Power, Server, State, already, begin, refusal, settle
 from playground.wayscloud.timeline import Timeline
 
@@ -158,9 +158,10 @@ class World:
         return [each for each in self.effects if operation in (None, each.operation)]
 
     def _forced(self, server: Server, state: State) -> Server:
+        """Put a server into a state by hand; one that is up then has been up for a day, not only since this moment."""
         at = self.time.seconds()
         span = DURATIONS.get(state)
-        booted = (server.booted if server.booted is not None else at) if state in UP else None
+        booted = (server.booted if server.booted is not None else at - DAY) if state in UP else None
         ready = server.ready_at or self.time.now()
         return replace(server, state=state, until=at + span[0] if span else None, booted=booted, ready_at=ready)
 

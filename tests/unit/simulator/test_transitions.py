@@ -153,3 +153,12 @@ async def test_equal_seeds_give_equal_worlds_whatever_happens_elsewhere() -> Non
             lasts = (await sim.api.get(f"/_sim/servers/{WEB}")).json()["settles_in"]
             worlds.append((made, round(lasts, 6), [each.hostname for each in sim.simulator.world.servers()]))
     assert worlds[0] == worlds[1]
+
+
+async def test_a_server_that_is_put_up_by_hand_has_been_up_for_a_day() -> None:
+    """A reboot right afterwards can be told by its uptime, as with any server that ran before."""
+    async with bench() as sim:
+        for status in ("stopped", "running"):
+            await sim.api.post(f"/_sim/servers/{WEB}", json={"status": status})
+        usage = (await sim.api.get(f"/v1/vps/{WEB}/status")).json()
+    assert usage["uptime_seconds"] == 86400
