@@ -11,20 +11,16 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from core.accounts import Answer, Names
-from core.app import Core, open_core
-from core.settings import Settings
+from core.app import Core
 from mcp_server.http import McpHttp
 from mcp_server.keys import KeysUnavailable
 from mcp_server.oauth import NotAccepted
 from mcp_server.open_requests import OpenRequests
 from mcp_server.tokens import digest_of
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import running_simulator
-from tests.fakes.databases import migrated
+from tests.adversary.token_service import token_service
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
-from tests.unit.mcp.bench import KEY
-from tests.unit.mcp.http_bench import ACCEPT, NEW, call, serving, with_tokens
+from tests.unit.mcp.http_bench import ACCEPT, NEW, call
 
 TOKENS = {"bob": "bob-" + "b" * 40, "carol": "carol-" + "c" * 40}
 WRITTEN = "".join(
@@ -65,20 +61,8 @@ class Door:
 async def served(folder: Path) -> AsyncIterator[Door]:
     """Serve MCP over HTTP, with an approval channel for what its callers ask."""
     directory = Directory()
-    async with running_simulator(SimulatorConfig(), clock=VirtualClock()) as provider:
-        settings = Settings.model_validate(
-            {
-                "VPSOPS_DATABASE_URL": migrated(folder / "vpsops.sqlite3"),
-                "VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS",
-                "WAYSCLOUD_API_KEY": KEY,
-                "WAYSCLOUD_API_URL": provider.url,
-            }
-        )
-        async with (
-            open_core(settings, front="mcp", clock=VirtualClock(), accounts=directory) as core,
-            serving(core, with_tokens(settings, folder, WRITTEN)) as (site, http),
-        ):
-            yield Door(core, site.url, http, directory, folder)
+    async with token_service(folder, WRITTEN, directory) as (core, url, http):
+        yield Door(core, url, http, directory, folder)
 
 
 async def follow(url: str, name: str, what: str, ended: Ended, core: Core) -> None:

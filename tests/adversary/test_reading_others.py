@@ -7,18 +7,14 @@ from pathlib import Path
 import pytest
 from mcp import Client
 
-from core.app import Core, open_core
+from core.app import Core
 from core.changes.model import Actor, ActorKind, Origin
 from core.requests import Held, Request
-from core.settings import Settings
 from mcp_server.tokens import digest_of
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import running_simulator
+from tests.adversary.token_service import token_service
 from tests.fakes.accounts import EVERYBODY
-from tests.fakes.databases import migrated
-from tests.harness.virtual_time import VirtualClock
-from tests.unit.mcp.bench import KEY, text
-from tests.unit.mcp.http_bench import http_client, serving, with_tokens
+from tests.unit.mcp.bench import text
+from tests.unit.mcp.http_bench import http_client
 
 REASON = "the sale begins at noon"
 KINDS = {"reader": 'scopes = ["vps:read"]', "narrowed": 'scopes = ["vps:read"]\nservers = ["db*"]'}
@@ -32,23 +28,11 @@ WRITTEN = "".join(
 @asynccontextmanager
 async def asked(folder: Path) -> AsyncIterator[tuple[Core, str, str]]:
     """Have somebody's agent ask for a change of web01; yield where MCP is served, and the change's id."""
-    async with running_simulator(SimulatorConfig(), clock=VirtualClock()) as provider:
-        settings = Settings.model_validate(
-            {
-                "VPSOPS_DATABASE_URL": migrated(folder / "vpsops.sqlite3"),
-                "VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS",
-                "WAYSCLOUD_API_KEY": KEY,
-                "WAYSCLOUD_API_URL": provider.url,
-            }
-        )
-        async with (
-            open_core(settings, front="mcp", clock=VirtualClock(), accounts=EVERYBODY) as core,
-            serving(core, with_tokens(settings, folder, WRITTEN)) as (site, _),
-        ):
-            agent = Actor(ActorKind.AGENT, "mcp:ann", "helper", "ann@example.com")
-            held = await core.gate.submit(Request("stop", {"server": "web01"}, agent, Origin("mcp"), reason=REASON))
-            assert isinstance(held, Held)
-            yield core, site.url, held.change.id
+    async with token_service(folder, WRITTEN, EVERYBODY) as (core, url, _):
+        agent = Actor(ActorKind.AGENT, "mcp:ann", "helper", "ann@example.com")
+        held = await core.gate.submit(Request("stop", {"server": "web01"}, agent, Origin("mcp"), reason=REASON))
+        assert isinstance(held, Held)
+        yield core, url, held.change.id
 
 
 async def seen(client: Client, change: str) -> dict[str, str]:
