@@ -42,7 +42,7 @@ async def look_at_sources(
     own = Approvers(channels=(channel,)) if channel else Approvers()
     asked = together([own, *(rule.approvers for rule in rules)])
     sources = [("channel", one) for one in asked.channels if one != OWN_CHANNEL]
-    sources += [("user group", one) for one in asked.groups]
+    sources += [("user group", group) for group in asked.groups]
     found: list[Finding] = []
     for kind, ident in sources:
         try:

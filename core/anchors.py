@@ -1,4 +1,4 @@
-"""Anchors: the audit trail's head, left once a day where whoever writes the database cannot reach it.
+"""Anchors: the audit trail's head, left once a day where a writer of the database cannot reach it.
 
 Each place (a Slack channel, a file, a webhook) gets one a day for each database, whichever of its processes is first.
 What a place got is remembered in the database; one that failed, or whose process died, is tried again.
@@ -156,7 +156,7 @@ def signature(secret: str, stamp: int, body: bytes) -> str:
 
 
 def words_of(head: Head) -> str:
-    """Return what a channel is told."""
+    """Return the message for a channel."""
     return f"Head of the audit trail on {head.at:%Y-%m-%d}, to verify it later (vpsops audit verify --anchor -): {head}"
 
 

@@ -109,7 +109,7 @@ def head(connection: Connection) -> tuple[int, str]:
 
 
 def hold_head(connection: Connection) -> None:
-    """Let nobody else append until the commit, so that several queries see one trail."""
+    """Lock the trail's head until the commit, so that several queries see one trail."""
     connection.execute(sa.select(AUDIT_HEAD.c.seq).with_for_update())
 
 

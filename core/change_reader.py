@@ -54,7 +54,7 @@ class ChangeReader:
         return seen and self.workspaces.shows(change, self.team)
 
     def load(self, connection: Connection, change_id: str, *, lock: bool = False) -> Change:
-        """Return a change; raises `UnknownChange`. With `lock` nobody else moves it until the commit."""
+        """Return a change; raises `UnknownChange`. With `lock`, no other transaction moves it until the commit."""
         return self.visible(store.load(connection, change_id, lock=lock))
 
     def visible(self, change: Change) -> Change:

@@ -30,7 +30,7 @@ async def check_provider(settings: Settings, clock: Clock) -> Sequence[Finding]:
         servers = await api.list_servers()
         answers = f"{settings.api_url} answers, the key is accepted, {len(servers)} servers"
         found = [ok(AREA, answers)] if servers.complete else [_partial(settings, servers)]
-        shown = next((one for one in servers if one.ready or one.power_unknown), next(iter(servers), None))
+        shown = next((server for server in servers if server.ready or server.power_unknown), next(iter(servers), None))
         return [*found, *(await _one(api, shown) if shown else []), *await _prices(api)]
 
 

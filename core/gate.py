@@ -223,7 +223,7 @@ class Gate:
         return Done(result=await operation.run(api, arguments, None))
 
     async def _may_show(self, request: Request, server: Server) -> bool:
-        """Say whether the policy lets somebody see a server in full."""
+        """Say whether the policy allows reading a server in full."""
         about = facts(OPERATIONS["get"], request, target_of(server), None, self.clock.now())
         return self.policy.latest().decide(about).decision is Decision.ALLOW
 

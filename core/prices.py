@@ -16,7 +16,7 @@ class Price:
 
 
 def monthly(server: Server, plan: Plan | None) -> Price | None:
-    """Return a server's own price, or its plan's; None where neither is told, or is negative."""
+    """Return a server's own price, or its plan's; None where both are missing or negative."""
     for source in (server, plan):
         if source is not None and source.monthly_price is not None:
             amount, currency = source.monthly_price, (source.currency or "").strip().upper()

@@ -56,7 +56,7 @@ async def in_full(
     """
     lacks = lacks or is_bare
     known = {one.id: one for one in servers}
-    bare = [one for one in servers if lacks(one) and may_read(gate, request, target_of(one))]
+    bare = [server for server in servers if lacks(server) and may_read(gate, request, target_of(server))]
 
     async def may(_: Server) -> bool:
         return await gate.admit(request) is None

@@ -1,6 +1,6 @@
 """Words from outside: normalised first, then without secrets; one place for everything that enters, and for logs.
 
-The order matters: a key that is split by characters nobody sees is whole again once they are gone.
+The order matters: a key that is split by invisible characters is whole again once they are gone.
 """
 
 import re
@@ -36,7 +36,7 @@ class Redactor:
     secrets: tuple[str, ...] = ()
 
     def text(self, text: str) -> str:
-        """Return words without what nobody sees, and without secrets."""
+        """Return words without invisible characters and without secrets."""
         return redact(normalise(text[:LONGEST_TEXT]), *self.secrets)
 
     def name(self, text: str) -> str:
@@ -56,7 +56,7 @@ class Redactor:
         return _mapped(value, self._exact, depth)
 
     def _exact(self, text: str) -> str:
-        """Return a text as it is, or masked where it would show a secret once what nobody sees is gone."""
+        """Return a text as it is, or masked where it would show a secret without its invisible characters."""
         plain = normalise(text)
         shown = redact(plain, *self.secrets)
         return text if shown == plain else shown

@@ -33,7 +33,7 @@ May = Callable[[Server], Awaitable[bool]]
 
 
 async def read_in_full(api: Wayscloud, servers: Iterable[Server], may: May) -> list[Server]:
-    """Return those of some servers that could be read by themselves soon, by somebody who may."""
+    """Return the servers that could be read one by one in time, where the policy allows it."""
     found: list[Server] = []
     limiter = anyio.CapacityLimiter(AT_ONCE)
 

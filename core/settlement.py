@@ -176,7 +176,7 @@ class Settlement:
     async def _more(
         self, change: Change, found: Found, server: Server, reading: Reading, patience: float
     ) -> Reading | None:
-        """Return a reading with what a finding lacks, if it is told in time."""
+        """Return a reading with what a finding lacks, if the answer comes in time."""
         if found.finding is Finding.NEEDS_USAGE:
             usage = await self._told(change, self._usage(server), patience)
             return None if usage is None else replace(reading, usage=usage)

@@ -1,4 +1,4 @@
-"""Text from outside, made fit to be kept and shown: the one place that takes out what nobody sees, and bounds it; pure.
+"""Text from outside, made fit to be kept and shown: the one place that removes invisible characters and bounds it.
 
 Slack's markup, quotation marks and terminals are matters of those who write there; secrets are `core/redaction.py`'s.
 """
@@ -49,7 +49,7 @@ def normalise(text: str, mark: str = "") -> str:
 
 
 def one_line(text: str, limit: int, mark: str = "") -> str:
-    """Return outside text on one line, without what nobody sees (or with `mark` in its place), bounded."""
+    """Return outside text on one line, without invisible characters (or with `mark` in their place), bounded."""
     if len(text) > FURTHEST:
         text = text[:FURTHEST]
     return bound(" ".join(normalise(text, mark).split()), limit)

@@ -1,4 +1,4 @@
-"""The tool that says what a change would come to: nobody is asked, and nothing is stored."""
+"""The tool that evaluates a change without asking people or storing anything."""
 
 from enum import StrEnum
 from typing import Annotated, Final

@@ -118,7 +118,9 @@ async def regions(reader: Reader) -> Names:
     """Return the codes of the regions that are open."""
     found = await reader.read("regions")
     return Names(
-        _codes([one.code for one in found.regions if one.available is not False]) if isinstance(found, Regions) else ()
+        _codes([region.code for region in found.regions if region.available is not False])
+        if isinstance(found, Regions)
+        else ()
     )
 
 

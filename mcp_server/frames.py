@@ -114,7 +114,7 @@ def _wrong(message: dict[str, Any]) -> tuple[int, str] | None:
 
 
 def _broken(value: Any, place: str) -> Iterator[str]:
-    """Yield the places of texts that no UTF-8 can hold; the id's is told as such, since it can be answered."""
+    """Yield the places of texts that no UTF-8 can hold; the id's is marked, since it can be answered."""
     if isinstance(value, str):
         if SURROGATE.search(value):
             yield place
@@ -130,7 +130,7 @@ def _broken(value: Any, place: str) -> Iterator[str]:
 def _batch(messages: list[Any]) -> Iterator[str]:
     """Refuse a batch: each of its requests by its id, and one without any as a whole."""
     text = "Batches are not taken. Send each message on a line of its own."
-    asked = [one for one in messages if isinstance(one, dict) and "id" in one and "method" in one]
+    asked = [message for message in messages if isinstance(message, dict) and "id" in message and "method" in message]
     for one in asked:
         yield _error(one["id"], INVALID_REQUEST, text)
     if not asked:

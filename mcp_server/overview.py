@@ -49,7 +49,7 @@ def costs(servers: Sequence[Server], plans: Sequence[Plan], region: str = "", la
         "stopped_servers": [_brief(one) for one in stopped[:MANY]],
     }
     unknown: Content = {
-        "region_not_known": sum(bool(region) and one.region is None for one in servers),
+        "region_not_known": sum(bool(region) and server.region is None for server in servers),
         "power_not_known": sum(one.power_unknown for one in here),
         "list_lacks": lacking,
     }
@@ -78,7 +78,7 @@ def _totals(prices: Sequence[Price]) -> Content:
 
 def standing(servers: Sequence[Server], lacking: str = "") -> Content:
     """Return how many servers are in which state, and those that are not running."""
-    unready = (one for one in servers if not (one.ready or one.power_unknown))
+    unready = (server for server in servers if not (server.ready or server.power_unknown))
     troubled = sorted(unready, key=lambda one: (not one.failed, one.hostname))
     states: Content = dict(Counter(clean(one.state, 40) for one in servers).most_common(MANY))
     return _cleaned(
@@ -87,7 +87,7 @@ def standing(servers: Sequence[Server], lacking: str = "") -> Content:
             "by_state": states,
             "not_running": [_brief(one) for one in troubled[:MANY]],
             "not_running_left_out": max(len(troubled) - MANY, 0),
-            **({"power_not_known": unknown} if (unknown := sum(one.power_unknown for one in servers)) else {}),
+            **({"power_not_known": unknown} if (unknown := sum(server.power_unknown for server in servers)) else {}),
             **({"list_lacks": lacking} if lacking else {}),
         }
     )

@@ -63,7 +63,7 @@ def read(method: str, params: Mapping[str, Any] | None) -> Params | None:
 
 
 def _meta(meta: Params) -> Params:
-    """Leave out a token for progress that is none: the call is answered, and told no progress."""
+    """Leave out an invalid progress token: the call is answered without progress."""
     token = meta.get(PROGRESS)
     good = isinstance(token, str | int) and not isinstance(token, bool)
     return {name: value for name, value in meta.items() if name != PROGRESS or good}

@@ -29,7 +29,7 @@ def input_schema(arguments: type[Arguments], view: type[Arguments] = NoArguments
 
 
 def bounded_properties(arguments: type[Arguments], view: type[Arguments] = NoArguments) -> dict[str, Schema]:
-    """Return the schema of each argument with all its bounds: what a call is checked against, and told of."""
+    """Return the schema of each argument with all its bounds, for checks and error texts."""
     raws = (_raw(arguments, "validation"), _raw(view, "validation"))
     return {name: _mapping(one) for raw in raws for name, one in _properties(raw, TITLES).items()}
 

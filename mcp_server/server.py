@@ -23,7 +23,6 @@ from mcp_server.change_tools import CHANGE_TOOLS
 from mcp_server.flow import ORIGIN, PATIENCE, Desk, request_of, run_change
 from mcp_server.identity import READ, WRITE, Caller, principal_of
 from mcp_server.links import linked
-from mcp_server.listing import list_servers
 from mcp_server.narrowing import kept_from, reach_over, within
 from mcp_server.pages import arguments_of
 from mcp_server.parameters import SIGNATURES, read_parameters
@@ -31,6 +30,7 @@ from mcp_server.reader import Readers
 from mcp_server.reading import serve_reading
 from mcp_server.redaction import Redaction
 from mcp_server.results import ToolResult
+from mcp_server.server_list import list_servers
 from mcp_server.shutdown import TRY_AGAIN, UNCLEAR, Shutdown
 from mcp_server.task_news import serve_task_news
 from mcp_server.tasks import serve_tasks

@@ -35,8 +35,8 @@ def systems_table(systems: Sequence[OsTemplate]) -> Post:
 def regions_table(regions: Sequence[Region]) -> Post:
     """Draw the regions."""
     rows = [
-        (one.code, one.name or "", one.country or "", "not available" if one.available is False else "")
-        for one in regions
+        (region.code, region.name or "", region.country or "", "not available" if region.available is False else "")
+        for region in regions
     ]
     return _table("Regions", ("Code", "Name", "Country", "Note"), rows)
 

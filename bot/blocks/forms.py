@@ -43,7 +43,7 @@ class Catalogue:
         offered = {
             "plan": [one.code for one in self.plans],
             "os_template": [one.id for one in self.systems],
-            "region": [one.code for one in self.regions if one.available is not False],
+            "region": [region.code for region in self.regions if region.available is not False],
         }
         return offered[name]
 
@@ -277,7 +277,11 @@ def _plan_size(plan: Plan) -> str:
 
 
 def _regions(catalogue: Catalogue) -> list[Block]:
-    return [option(one.name or one.code, encode(one.code)) for one in catalogue.regions if one.available is not False]
+    return [
+        option(region.name or region.code, encode(region.code))
+        for region in catalogue.regions
+        if region.available is not False
+    ]
 
 
 def _systems(catalogue: Catalogue) -> list[Block]:

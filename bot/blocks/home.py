@@ -167,10 +167,12 @@ def _fleet(fleet: Fleet) -> list[Block]:
     counts = Counter(one.state for one in servers)
     ranked = sorted(counts.items(), key=lambda one: (_rank(one[0]), -one[1], one[0]))[:10]
     shares = [f"{count} {one_line(state, 40)}" for state, count in ranked]
-    problems = sorted((one for one in servers if one.failed or one.pending), key=_troubled)
+    problems = sorted((server for server in servers if server.failed or server.pending), key=_troubled)
     drawn = [header(_counted("Servers", servers)), section(plain(", ".join(shares) or "There are none yet."))]
     if problems:
-        rows = [f"{one_line(one.hostname, 120)}: {one_line(one.state, 40)}" for one in problems[:PROBLEMS_SHOWN]]
+        rows = [
+            f"{one_line(problem.hostname, 120)}: {one_line(problem.state, 40)}" for problem in problems[:PROBLEMS_SHOWN]
+        ]
         more = len(problems) - len(rows)
         rows += [f"and {more} more: {SLASH} list state:failed or state:pending"] if more > 0 else []
         drawn.append(section(lines("Not as they should be, or on their way:", *rows)))

@@ -198,7 +198,7 @@ def _is_eligible(ruling: Ruling, request: Mapping[str, Json], vote: Mapping[str,
 
 
 def _actor(written: Json) -> Actor:
-    """Return somebody as the trail knows them; nobody where it is not readable."""
+    """Return an actor as the trail records it; an unknown actor where the record is not readable."""
     found: Mapping[str, Json] = written if isinstance(written, Mapping) else {}
     kind = ActorKind.PERSON if found.get("kind") == ActorKind.PERSON.value else ActorKind.AGENT
     ident, name, human, account = (str(found.get(key) or "") for key in ("id", "name", "human", "account"))

@@ -59,8 +59,8 @@ async def check_choices(api: Wayscloud, wanted: CreateArguments) -> None:
 
 def check_region(regions: Sequence[Region], code: str) -> None:
     """Raise `InvalidInput` for a region that is not listed, or not available."""
-    named = [one for one in regions if same_region(one.code, code) or same_region(one.country or "-", code)]
-    usable = [one for one in regions if one.available is not False]
+    named = [region for region in regions if same_region(region.code, code) or same_region(region.country or "-", code)]
+    usable = [region for region in regions if region.available is not False]
     hint = f"The regions are {_some(one.code for one in usable)}."
     if regions and not named:
         raise InvalidInput(f"There is no region {code[:LONGEST]}.", hint=hint)
@@ -74,14 +74,14 @@ def check_system(systems: Sequence[OsTemplate], code: str) -> None:
     The provider takes versions that it does not list any more, as its documented example shows.
     """
     word = code.strip().lower()
-    if not systems or any(one.id.lower() == word for one in systems):
+    if not systems or any(system.id.lower() == word for system in systems):
         return
-    named = next((one for one in systems if (one.name or "").lower() == word), None)
+    named = next((system for system in systems if (system.name or "").lower() == word), None)
     if named is not None:
         raise InvalidInput(f"{code[:LONGEST]} is the name of a system.", hint=f"Its id is {named.id}.")
-    families = {one.family or one.id.split("-")[0].lower() for one in systems}
+    families = {system.family or system.id.split("-")[0].lower() for system in systems}
     if not any(word.startswith(family) for family in families):
-        hint = f"The systems are {_some(one.id for one in systems)}."
+        hint = f"The systems are {_some(system.id for system in systems)}."
         raise InvalidInput(f"There is no system {code[:LONGEST]}.", hint=hint)
 
 

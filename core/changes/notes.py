@@ -9,11 +9,11 @@ from core.changes.preview import Preview
 NOTHING_SENT: Final = "Nothing was sent"
 BROKEN: Final = (
     ": vpsops could not carry it out, by a fault of its own, {count} times. "
-    "Tell whoever runs vpsops this id, which is in its log: {error}. Ask again once that is mended."
+    "Tell an operator of vpsops this id, which is in its log: {error}. Ask again once that is mended."
 )
 UNAUTHORIZED: Final = (
     ": the audit trail does not carry its approval ({why}). "
-    "Tell whoever runs vpsops: somebody wrote to the database. `vpsops audit verify` checks the trail. Ask again."
+    "Tell an operator of vpsops: somebody wrote to the database. `vpsops audit verify` checks the trail. Ask again."
 )
 UNVERIFIED: Final = "{message} Looks verify that nothing happened; nothing is sent meanwhile."
 DOUBTED: Final = (

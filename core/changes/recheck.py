@@ -9,8 +9,8 @@ from datetime import datetime
 from sqlalchemy.engine import Connection
 
 from core.changes.model import Change, Ruling, Target
+from core.changes.policy_comparison import overdue, tightened
 from core.changes.preview import Preview
-from core.changes.tightening import overdue, tightened
 from core.limits import ledger
 from core.limits.ledger import LimitReached
 from core.limits.model import Account
@@ -38,7 +38,7 @@ class Recheck:
     def at_last_yes(self, connection: Connection, change: Change, now: datetime) -> str:
         """Return the note of a change that the yes which would be its last ends; empty where it is agreed to.
 
-        What this process cannot run it cannot judge either; whoever sends it decides again.
+        What this process cannot run it cannot judge; the process that sends it decides again.
         """
         if change.operation not in OPERATIONS:
             return ""

@@ -101,7 +101,7 @@ def add_vote(connection: Connection, change_id: str, vote: Vote) -> None:
 
 
 def load(connection: Connection, change_id: str, *, lock: bool = False) -> Change:
-    """Return a change; raises `UnknownChange`. With `lock` nobody else moves it until the commit."""
+    """Return a change; raises `UnknownChange`. With `lock`, no other transaction moves it until the commit."""
     query = sa.select(CHANGES).where(CHANGES.c.id == change_id)
     found = next(iter(rows.fetch(connection, query.with_for_update() if lock else query, CHANGES.c.id)), None)
     if found is None:

@@ -127,7 +127,7 @@ def too_many(limits: Limits, account: Account, creates: Iterable[Create]) -> Exc
     value = str(limits.max_servers)
     if not account.complete:
         return Exceeded("max_servers", value, "the provider's list is not complete, so they cannot be counted.", WAIT)
-    live = sum(not is_gone(one.status) for one in account.servers)
+    live = sum(not is_gone(server.status) for server in account.servers)
     coming = sum(not account.has(one) for one in creates)
     if live + coming <= limits.max_servers:
         return None
@@ -142,7 +142,7 @@ def too_dear(limits: Limits, account: Account, creates: Iterable[Create]) -> Exc
     value = _spend(limits)
     if not account.complete:
         return Exceeded("max_monthly_spend", value, "the provider's list is not complete, so the sum is unknown.", WAIT)
-    live = [one for one in account.servers if not is_gone(one.status)]
+    live = [server for server in account.servers if not is_gone(server.status)]
     prices = [(account.name(one.id, one.hostname), *_price(one, account.plans)) for one in live]
     missing = [one for one in creates if not account.has(one)]
     prices += [(account.name(one.server, one.hostname), *_plan_price(one.plan, account.plans)) for one in missing]

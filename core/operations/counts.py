@@ -1,4 +1,4 @@
-"""Counts of servers by what tells them apart, so that nobody has to walk a long list for a number; pure."""
+"""Counts of servers by what tells them apart, so that a number needs no walk through a long list."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""From the name somebody typed to exactly one server, or to a question."""
+"""From a typed name to exactly one server, or to a question."""
 
 import difflib
 import re

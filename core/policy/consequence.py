@@ -116,19 +116,19 @@ def _applicable(name: str, made: Dimension, operation: Operation) -> Sequence[st
 
 def _dimensions(policies: Sequence[Policy]) -> dict[str, Dimension]:
     matches = [rule.match for policy in policies for rule in policy.rules]
-    people, groups = _named(one.person for one in matches), _named(one.group for one in matches)
+    people, groups = _named(match.person for match in matches), _named(match.group for match in matches)
     who: dict[str, Callable[[Facts], Facts]] = {name: _as_person(name) for name in people}
     who |= {f"group {name}": _in_group(name) for name in groups}
-    servers = {word: _on(_example(word)) for word in _named(one.server for one in matches)}
-    regions = {name: _within(name) for name in _named(one.region for one in matches)}
-    origins = {name: _from(name) for name in ("slack", "mcp", "cli")} if any(one.origin for one in matches) else {}
+    servers = {word: _on(_example(word)) for word in _named(match.server for match in matches)}
+    regions = {name: _within(name) for name in _named(match.region for match in matches)}
+    origins = {name: _from(name) for name in ("slack", "mcp", "cli")} if any(match.origin for match in matches) else {}
     return {
         "who": who | ({"others": lambda facts: facts} if who else {}),
         "server": servers | ({"other servers": lambda facts: facts} if servers else {}),
         "region": regions | ({"other regions": lambda facts: facts} if regions else {}),
-        "cost": _costs({one.cost_above for one in matches if one.cost_above is not None}),
+        "cost": _costs({match.cost_above for match in matches if match.cost_above is not None}),
         "origin": origins,
-        "time": _times([one.hours for one in matches if one.hours is not None]),
+        "time": _times([match.hours for match in matches if match.hours is not None]),
     }
 
 
@@ -223,7 +223,7 @@ def _bounded(dimensions: dict[str, Dimension]) -> tuple[dict[str, Dimension], bo
 
 
 def _outcome(ruling: Ruling) -> tuple[object, ...]:
-    asked = tuple(sorted(str(one) for one in ruling.requirements))
+    asked = tuple(sorted(str(requirement) for requirement in ruling.requirements))
     return (ruling.decision, ruling.votes, asked, ruling.expires)
 
 

@@ -139,7 +139,7 @@ def ruleset_from(document: Document) -> Ruleset:
     """Return a document as it is applied; raises `ConfigurationError` where this version does not understand it."""
     try:
         rules = tuple(rule_of(dict(rule), "the policy in force", document.channel) for rule in document.rules)
-        workspaces = Workspaces(document.several, tuple(Workspace(**one) for one in document.workspaces))
+        workspaces = Workspaces(document.several, tuple(Workspace(**workspace) for workspace in document.workspaces))
         limits = limits_of(WrittenLimits.model_validate(dict(document.limits)))
         float(document.holds["confirm"]), float(document.holds["approve"])
     except (ConfigurationError, ValueError, TypeError, KeyError):

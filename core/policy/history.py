@@ -69,7 +69,7 @@ class Application:
 
 
 def keep_still(connection: Connection) -> None:
-    """Let nobody apply a policy until the commit; SQLite has one writer at a time anyway."""
+    """Lock the policy in force until the commit; SQLite has one writer at a time anyway."""
     _lock(connection, "pg_advisory_xact_lock_shared")
 
 
@@ -169,7 +169,7 @@ def apply(connection: Connection, wanted: Application) -> Revision:
 
 
 def _news(wanted: Application, previous: str) -> str:
-    """Say in a channel what was applied: whoever did it at a terminal asked nobody here."""
+    """Post the applied policy to a channel: it was applied at a terminal, without approval."""
     who = str(wanted.by.get("id", "")) or "somebody"
     versions = f"{short_version(wanted.document.version)} instead of {short_version(previous)}"
     text = f"Another policy is in force for all processes: {versions}, applied by {who} (claimed). {wanted.summary}"

@@ -47,7 +47,7 @@ async def with_account(actor: Actor, settings: Settings, clock: Clock) -> tuple[
 
 
 async def unresolved(settings: Settings, checks: Sequence[Check], clock: Clock) -> list[str]:
-    """Return a line for each configured human who is nobody's account, or why that cannot be told."""
+    """Return a line for each configured human without an account, or why that is not known."""
     lines: list[str] = []
     for check in checks:
         try:

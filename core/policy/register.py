@@ -122,7 +122,7 @@ class PolicyRegister(PolicyInForce):
         return reading
 
     def _held(self, connection: Connection) -> PolicyReading:
-        """Return what is in force until a transaction ends, read once in it: nobody applies another meanwhile."""
+        """Return what is in force until a transaction ends, read once in it under a lock."""
         transaction, (of, known) = connection.get_transaction(), connection.info.get(HELD, (None, None))
         if known is None or of is not transaction:
             history.keep_still(connection)
@@ -135,7 +135,7 @@ class PolicyRegister(PolicyInForce):
         return self._held(connection).ruleset
 
     def read(self, connection: Connection) -> Policy:
-        """Return the policy in force in a transaction; nobody applies another until it ends."""
+        """Return the policy in force, locked until the transaction ends."""
         return self._deciding(connection).policy
 
     def read_limits(self, connection: Connection) -> Limits:

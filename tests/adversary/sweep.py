@@ -102,7 +102,7 @@ async def held(here: World, key: str) -> tuple[Change, Message]:
 
 
 def _card_of(here: World, change_id: str) -> Message | None:
-    cards = [one for one in here.stage.slack.messages("approvals") if change_id in json.dumps(one.blocks)]
+    cards = [message for message in here.stage.slack.messages("approvals") if change_id in json.dumps(message.blocks)]
     return cards[-1] if cards else None
 
 
@@ -216,7 +216,7 @@ async def _new_server(sweep: Sweep) -> None:
 async def _typed_name(sweep: Sweep, words: str) -> None:
     """Send the form in which a server's name is typed, which no operation of today opens."""
     slack = sweep.here.stage.slack
-    sent = deepcopy(next(one.payload for one in slack.deliveries if one.kind == "view_submission"))
+    sent = deepcopy(next(delivery.payload for delivery in slack.deliveries if delivery.kind == "view_submission"))
     sent["view"] |= {"callback_id": "vps:name", "private_metadata": json.dumps({"n": "db01.example.com"})}
     sent["view"]["state"]["values"] = {"name": {"name": {"type": "plain_text_input", "value": words}}}
     await slack.deliver("view_submission", "interactive", sent, {})

@@ -137,11 +137,11 @@ async def test_a_webhook_or_a_file_that_is_not_there_is_told(database_url: str, 
         settings = Settings.model_validate(
             {"VPSOPS_AUDIT_ANCHOR_WEBHOOK": "http://127.0.0.1:9/audit", "VPSOPS_AUDIT_ANCHOR_FILE": str(file)}
         )
-        said = {one.what.partition(":")[0]: one for one in await look_at_anchors(database, settings)}
+        said = {anchor.what.partition(":")[0]: anchor for anchor in await look_at_anchors(database, settings)}
         assert (said["file"].level, said["webhook"].level) == ("ok", "warn")
         assert "never left" in said["webhook"].what
         await anyio.sleep(3 * DAY_SECONDS)
-        assert {one.level for one in await look_at_anchors(database, settings)} == {"warn"}
+        assert {anchor.level for anchor in await look_at_anchors(database, settings)} == {"warn"}
 
 
 @pytest.mark.requirement("anchors-leave-daily")
@@ -152,14 +152,14 @@ async def test_a_channel_gets_it_and_what_is_pasted_from_there_is_read(tmp_path:
         await anyio.sleep(ANCHOR_LOOK_SECONDS + 1)
 
         def posted() -> list[str]:
-            texts = [shown(one) for one in here.stage.slack.messages("ops")]
+            texts = [shown(message) for message in here.stage.slack.messages("ops")]
             return [text for text in texts if "Head of the audit trail" in text]
 
         (text, *more) = await eventually(posted)
         ((seq, digest),) = read_anchors([text], "Slack").items()
         records = await here.core.database.read(audit.read)
         assert (more, records[seq - 1].hash) == ([], digest)
-        assert not any("Head of" in shown(one) for one in here.stage.slack.messages("approvals"))
+        assert not any("Head of" in shown(message) for message in here.stage.slack.messages("approvals"))
 
 
 @pytest.mark.requirement("anchors-are-verified")

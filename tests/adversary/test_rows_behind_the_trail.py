@@ -103,7 +103,7 @@ HELD: Final[dict[str, tuple[Tamper, str]]] = {
 
 
 async def found(stage: Stage) -> list[str]:
-    return [str(one) async for one in discrepancies(stage.database)]
+    return [str(discrepancy) async for discrepancy in discrepancies(stage.database)]
 
 
 async def told(stage: Stage, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:

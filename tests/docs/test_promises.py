@@ -57,7 +57,7 @@ def sentences(page: Path) -> Iterator[Sentence]:
 
 def strong(page: Path) -> list[Sentence]:
     """Return the sentences about security with a word that allows no exception."""
-    return [one for one in sentences(page) if STRONG.search(one.text) and SECURITY.search(one.text)]
+    return [sentence for sentence in sentences(page) if STRONG.search(sentence.text) and SECURITY.search(sentence.text)]
 
 
 def entries_of(sentence: Sentence) -> list[dict[str, object]]:

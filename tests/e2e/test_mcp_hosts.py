@@ -62,7 +62,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 def lines(*messages: object) -> bytes:
     """Return messages as they go on the wire."""
-    return b"".join((one if isinstance(one, str) else json.dumps(one)).encode() + b"\n" for one in messages)
+    return b"".join(
+        (message if isinstance(message, str) else json.dumps(message)).encode() + b"\n" for message in messages
+    )
 
 
 async def pipe(environment: Mapping[str, str], given: bytes) -> subprocess.CompletedProcess[bytes]:

@@ -200,7 +200,7 @@ one from after decided, and sends nothing of it. A new schema keeps such process
 
 def first_beside() -> str:
     """Return the first commit whose processes have the present schema and digest."""
-    named = {commit_that_added(f'HEAD = "{schema.HEAD}"'), *(commit_that_added(*one) for one in MEANINGS)}
+    named = {commit_that_added(f'HEAD = "{schema.HEAD}"'), *(commit_that_added(*meaning) for meaning in MEANINGS)}
     command = ("git", "rev-list", "--topo-order", "HEAD")
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
     return next((commit for commit in listed if commit in named), "")

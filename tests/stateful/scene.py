@@ -150,7 +150,7 @@ class Scene:
         assert self.call(self._discrepancies()) == []
 
     async def _discrepancies(self) -> list[str]:
-        return [str(one) async for one in discrepancies(self.observer.database)]
+        return [str(discrepancy) async for discrepancy in discrepancies(self.observer.database)]
 
 
 def _moving(connection: Connection) -> int:

@@ -244,7 +244,7 @@ class Changes(RuleBasedStateMachine):
         assert self.portal.call(self._discrepancies) == []
 
     async def _discrepancies(self) -> list[str]:
-        return [str(one) async for one in discrepancies(self.core.database)]
+        return [str(discrepancy) async for discrepancy in discrepancies(self.core.database)]
 
 
 Changes.TestCase.settings = settings(

@@ -132,5 +132,5 @@ PLACES: dict[str, set[Surface]] = {
 @pytest.mark.parametrize("kind", PLACES)
 def test_each_kind_of_block_has_its_places(kind: str, surface: Surface) -> None:
     """Written out from Slack's reference."""
-    misplaced = [one for one in excesses(({"type": kind},), surface) if "is not for a" in one.what]
+    misplaced = [excess for excess in excesses(({"type": kind},), surface) if "is not for a" in excess.what]
     assert bool(misplaced) is (surface not in PLACES[kind])

@@ -49,7 +49,7 @@ async def test_every_policy_is_kept_and_on_record(database: Database) -> None:
     assert [one["text"].split(": ", 1)[0] for one in told] == ["Another policy is in force for all processes"]
     assert "applied by local:ann (claimed). what changed" in told[0]["text"]
     records = await database.read(audit.read)
-    assert [(one.event, one.body["version"], one.body["previous"]) for one in records] == [
+    assert [(record.event, record.body["version"], record.body["previous"]) for record in records] == [
         ("policy_applied", FIRST.version, ""),
         ("policy_applied", SECOND.version, FIRST.version),
     ]

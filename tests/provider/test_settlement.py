@@ -50,10 +50,10 @@ class Flap:
 
     def __call__(self, answer: OddAnswer) -> None:
         if answer.lists_servers:
-            new = [one for one in answer.entries if one["hostname"] == NAME]
+            new = [entry for entry in answer.entries if entry["hostname"] == NAME]
             word = self.words[min(self.shown, len(self.words) - 1)]
             self.shown += bool(new)
-            answer.put_entries([{**one, "status": word} if one in new else one for one in answer.entries])
+            answer.put_entries([{**entry, "status": word} if entry in new else entry for entry in answer.entries])
 
 
 async def ended(database_url: str, dialect: str, run: tuple[str, Really], *habits: Habit) -> tuple[str, str, Really]:
@@ -149,7 +149,7 @@ def test_what_an_uptime_proves(mark: int | None, uptimes: tuple[int, ...], findi
     """A reboot is proved by what a reboot alone explains, whatever was read between."""
     sent = change("reboot", age=6.0, last_uptime=mark)
     look = Look([server()], True, START)
-    assert [judge(sent, look, usage(one), DEFAULT_TIMING).finding for one in uptimes][-1] is finding
+    assert [judge(sent, look, usage(uptime), DEFAULT_TIMING).finding for uptime in uptimes][-1] is finding
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from core.changes import codec, voting
 from core.changes.model import Actor, ActorKind, Approvers, Decision, Origin, Ruling, Target
+from core.changes.policy_comparison import overdue, tightened
 from core.changes.recheck import Recheck
-from core.changes.tightening import overdue, tightened
 from core.limits.model import Limits
 from core.policy import Facts, Rule, parse_policy
 from core.policy.default import OWN_CHANNEL
