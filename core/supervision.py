@@ -107,7 +107,7 @@ class Supervisor:
         """
         task = _Task(name, running=True)
         self._tasks.append(task)
-        group.start_soon(self._supervise, task, _Plan(work, ends, fatal))
+        group.start_soon(self._supervise, task, _Plan(work, ends, fatal), name=name)
 
     def start_once(self, name: str, work: Work, *, group: TaskGroup) -> None:
         """Run `work` once in a group; when it breaks, that is logged with an error id and ends nothing else."""

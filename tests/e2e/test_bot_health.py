@@ -15,6 +15,7 @@ from core.changes.model import Actor, ActorKind, Origin
 from core.requests import Request
 from tests.fakes.clock import FakeClock
 from tests.fakes.slack_bot import Scene, Stage, stage
+from tests.harness.heartbeats import beat_for
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
@@ -42,13 +43,6 @@ async def ask(world: Stage, core: Core) -> None:
     """Ask for something that a card in a channel is about."""
     origin = Origin("slack", channel=world.slack.channel_id("ops"))
     await core.gate.submit(Request("reboot", {"server": "web01"}, ALICE, origin, can_confirm=True))
-
-
-async def go_on(core: Core, clock: FakeClock, seconds: int) -> None:
-    """Let time pass in which the process works."""
-    for _ in range(seconds):
-        clock.advance(1)
-        await eventually(lambda: core.readiness.process.last_beat >= clock.monotonic())
 
 
 def check_of(bot: Bot, clock: FakeClock) -> TokenCheck:
@@ -124,10 +118,10 @@ async def test_a_dead_line_is_red(tmp_path: Path) -> None:
             with anyio.fail_after(PATIENCE_SECONDS):
                 await world.slack.socket.connected()
             for _ in range(2):
-                await go_on(core, clock, 70)
+                await beat_for(core, clock, 70)
                 assert "slack_line" not in await red(bot)
             world.slack.faults.fail_next("apps.connections.open", times=1000)
             world.slack.socket.drop()
-            await go_on(core, clock, 70)
+            await beat_for(core, clock, 70)
             assert "(Socket Mode) has not been open for" in (await red(bot))["slack_line"]
             stop.set()

@@ -1,6 +1,7 @@
 """A clock that stands still until a test moves it."""
 
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 import anyio
 
@@ -9,13 +10,19 @@ from tests.harness.exact_seconds import exact_seconds
 START = datetime(2027, 1, 4, 9, 0, tzinfo=UTC)
 
 
+class _Sleeper(NamedTuple):
+    due: float
+    woken: anyio.Event
+    task: str
+
+
 class FakeClock:
     """A `Clock` for tests: sleepers wake only when `advance` reaches their time."""
 
     def __init__(self, start: datetime = START) -> None:
         self._start = start
         self._elapsed = 0.0
-        self._sleepers: list[tuple[float, anyio.Event]] = []
+        self._sleepers: list[_Sleeper] = []
 
     def now(self) -> datetime:
         """Return the time of day, aware, in UTC."""
@@ -31,7 +38,7 @@ class FakeClock:
             await anyio.lowlevel.checkpoint()
             return
         woken = anyio.Event()
-        sleeper = (self._elapsed + exact_seconds(seconds), woken)
+        sleeper = _Sleeper(self._elapsed + exact_seconds(seconds), woken, anyio.get_current_task().name or "")
         self._sleepers.append(sleeper)
         try:
             await woken.wait()
@@ -42,6 +49,10 @@ class FakeClock:
     def advance(self, seconds: float) -> None:
         """Let `seconds` pass and wake whoever is due."""
         self._elapsed += exact_seconds(seconds)
-        for sleeper in [each for each in self._sleepers if each[0] <= self._elapsed]:
+        for sleeper in [each for each in self._sleepers if each.due <= self._elapsed]:
             self._sleepers.remove(sleeper)
-            sleeper[1].set()
+            sleeper.woken.set()
+
+    def is_sleeping(self, task: str) -> bool:
+        """Say whether a task of that name waits for time to pass."""
+        return any(sleeper.task == task for sleeper in self._sleepers)

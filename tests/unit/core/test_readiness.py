@@ -23,6 +23,7 @@ from core.storage import Connection
 from tests.conftest import POSTGRES
 from tests.fakes.clock import FakeClock
 from tests.fakes.postgres import PostgresServer
+from tests.harness.heartbeats import beat_for
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
 
@@ -70,13 +71,6 @@ async def turns_green(core: Core, clock: FakeClock) -> None:
     assert green
 
 
-async def go_on(core: Core, clock: FakeClock, seconds: int) -> None:
-    """Let time pass in which the heart beats."""
-    for _ in range(seconds):
-        clock.advance(1)
-        await eventually(lambda: core.readiness.process.last_beat >= clock.monotonic())
-
-
 async def ask(core: Core, path: str) -> httpx.Response:
     app = Starlette(routes=health_routes(core.readiness))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://health.test") as client:
@@ -117,7 +111,7 @@ async def test_a_process_that_works_is_ready_from_its_start_on(database_url: str
     async with worker(database_url, front) as (core, clock):
         assert await red(core) == {}
         if front == "worker":
-            await go_on(core, clock, 40)
+            await beat_for(core, clock, 40)
         assert await red(core) == {}
         for path in ("/livez", "/readyz", "/healthz"):
             answer = await ask(core, path)
@@ -200,7 +194,7 @@ async def test_damaged_pages_are_red(database_url: str) -> None:
         return
     path = database_url.removeprefix("sqlite:///")
     async with worker(database_url) as (core, clock):
-        await go_on(core, clock, 1)
+        await beat_for(core, clock, 1)
         with closing(sqlite3.connect(path)) as other:
             other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         with open(path, "r+b") as file:  # noqa: ASYNC230, PTH123 - a test's own
@@ -231,7 +225,7 @@ async def test_a_full_disk_is_red(database_url: str, monkeypatch: pytest.MonkeyP
                 )
                 assert number < 9_000
         assert "disk full" in (await red(core))["database"]
-        await go_on(core, clock, 4)
+        await beat_for(core, clock, 4)
         assert "database" not in await red(core)
         found = os.statvfs("/")
         nothing = os.statvfs_result((found.f_bsize, found.f_frsize, found.f_blocks, 0, 0, *tuple(found)[5:]))
@@ -252,16 +246,16 @@ async def test_a_reconciler_that_makes_no_rounds_is_red(
         await anyio.sleep_forever()
 
     async with worker(database_url) as (core, clock):
-        await go_on(core, clock, 3)
+        await beat_for(core, clock, 3)
         monkeypatch.setattr(Keeper, "round", stuck)
-        await go_on(core, clock, 16)
+        await beat_for(core, clock, 16)
         found = await red(core)
         assert set(found) == {"reconciler"}
         assert "it made no round for" in found["reconciler"]
         assert ("err_" in found["reconciler"]) is (how == "breaks")
         monkeypatch.undo()
         if how == "breaks":
-            await go_on(core, clock, 35)
+            await beat_for(core, clock, 35)
             assert await red(core) == {}
 
 
@@ -290,7 +284,7 @@ async def test_other_tasks_that_break_are_named_and_not_red(database_url: str) -
             return core.readiness.restarting()
 
         await eventually(named)
-        await go_on(core, clock, 1)
+        await beat_for(core, clock, 1)
         answer = (await ask(core, "/readyz")).json()
         assert answer["ok"]
         assert answer["warnings"][0]["part"] == "cards"

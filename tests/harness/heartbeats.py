@@ -1,0 +1,18 @@
+"""Time that passes in a process whose heart beats."""
+
+from core.app import Core
+from core.engine import HEARTBEAT
+from tests.fakes.clock import FakeClock
+from tests.harness.waiting import eventually
+
+
+async def beat_for(core: Core, clock: FakeClock, seconds: int) -> None:
+    """Let `seconds` pass, with a stored heartbeat in each.
+
+    Time stands still while a beat is being stored: the heart sleeps a second from the end of its beat, so a beat
+    during which time moved on would be followed by one that is due only a second after the time that the test tells.
+    """
+    for _ in range(seconds):
+        await eventually(lambda: clock.is_sleeping(HEARTBEAT))
+        clock.advance(1)
+        await eventually(lambda: core.readiness.process.last_beat >= clock.monotonic())
