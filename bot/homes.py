@@ -1,11 +1,11 @@
 """Who has App Home open, and what stands there; kept in memory, for the next click checks everything anyway."""
 
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import anyio
+from cachetools import FIFOCache
 
 from bot.blocks.build import Block
 from core.clock import Clock
@@ -48,7 +48,7 @@ class Homes:
     """The Homes opened in the last hour, the newest at the end; at most `MOST`."""
 
     def __init__(self) -> None:
-        self._open: OrderedDict[tuple[str, str], Home] = OrderedDict()
+        self._open: FIFOCache[tuple[str, str], Home] = FIFOCache(MOST)
         self._somebody = anyio.Event()
         self._news = anyio.Event()
         self.shelf = Shelf()
@@ -59,8 +59,6 @@ class Homes:
         home = self._open.pop(key, None) or Home(viewer)
         home.opened_at = now
         self._open[key] = home
-        while len(self._open) > MOST:
-            self._open.popitem(last=False)
         self._somebody.set()
         return home
 
@@ -74,7 +72,7 @@ class Homes:
             del self._open[key]
         if not self._open:
             self._somebody = anyio.Event()
-        return list(reversed(self._open.values()))
+        return sorted(self._open.values(), key=lambda home: home.opened_at, reverse=True)
 
     async def somebody(self) -> None:
         """Wait until at least one Home is open."""

@@ -10,6 +10,7 @@ from typing import Final
 import anyio
 import structlog
 from anyio.abc import TaskGroup
+from cachetools import LRUCache
 
 from bot.blocks.build import Post
 from bot.blocks.cards import UNDER_WAY, Audience, change_card, usual_words
@@ -68,7 +69,7 @@ class Deliverer:
         self._twins: dict[str, tuple[Slack, Deliverer]] = {}
         self._slack = slack
         self._pace = Pace(core.clock)
-        self._drawn: dict[tuple[str, str], Post] = {}
+        self._drawn: LRUCache[tuple[str, str], Post] = LRUCache(DRAWN_KEPT)
         self._locks: dict[str, anyio.Lock] = {}
         self._told: set[str] = set()
         self._room = anyio.Semaphore(AT_ONCE)
@@ -315,7 +316,7 @@ class Deliverer:
             return None
         audited = "escalated" if place.audience is Audience.ESCALATED else ""
         await self._core.outbox.remember(topic_of(change.id), place.purpose, channel, ts, audited=audited)
-        self._note_drawn(channel, ts, card)
+        self._drawn[channel, ts] = card
         return Copy(topic_of(change.id), place.purpose, channel, ts)
 
     async def _card(self, change: Change, audience: Audience) -> Post:
@@ -336,7 +337,7 @@ class Deliverer:
                 raise
             await self._replace(change, copy, error.code)
         else:
-            self._note_drawn(copy.channel, copy.ts, card)
+            self._drawn[copy.channel, copy.ts] = card
 
     async def _replace(self, change: Change, copy: Copy, code: str) -> None:
         """A copy that cannot be edited any more is forgotten, and posted anew where people still wait for it."""
@@ -439,11 +440,6 @@ class Deliverer:
         if what not in self._told:
             self._told.add(what)
             log.warning(what, code=code, hint="invite the app to the channel, or set another one")
-
-    def _note_drawn(self, channel: str, ts: str, card: Post) -> None:
-        self._drawn[channel, ts] = card
-        while len(self._drawn) > DRAWN_KEPT:
-            self._drawn.pop(next(iter(self._drawn)))
 
     async def _failed(self, ids: list[int], attempts: int, error: SlackError) -> None:
         if error.code in LAYOUT:  # the plainer one was refused as well, and would be for ever

@@ -1,12 +1,12 @@
 """How fast we may talk: one message a second to a channel, and edits within their tier."""
 
-from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
 import anyio
+from cachetools import LRUCache
 
 from core.clock import Clock
 
@@ -29,7 +29,7 @@ class Pace:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._channels: OrderedDict[str, _Channel] = OrderedDict()
+        self._channels: LRUCache[str, _Channel] = LRUCache(CHANNELS_KEPT)
         self._edits = -EDIT_BURST * EDIT_SECONDS
 
     @asynccontextmanager
@@ -59,11 +59,7 @@ class Pace:
         found.free_at = max(found.free_at, self._clock.monotonic() + seconds)
 
     def _channel(self, name: str) -> _Channel:
-        found = self._channels.setdefault(name, _Channel())
-        self._channels.move_to_end(name)
-        while len(self._channels) > CHANNELS_KEPT:
-            self._channels.popitem(last=False)
-        return found
+        return self._channels.setdefault(name, _Channel())
 
     async def _until(self, at: float) -> None:
         left = at - self._clock.monotonic()

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Final
 
 import structlog
+from cachetools import LRUCache
 
 from bot.blocks.build import Post
 from bot.blocks.notes import note
@@ -39,7 +40,7 @@ class Personal:
         self._slack = slack
         self._send = send
         self._team = ""
-        self._told: dict[str, deque[float]] = {}
+        self._told: LRUCache[str, deque[float]] = LRUCache(KNOWN)
 
     async def tell(self, change: Change, event: str) -> None:
         """Tell the person who asked, or for whom an agent did, unless they see the card in a direct message."""
@@ -78,8 +79,6 @@ class Personal:
         told = self._told.setdefault(who, deque())
         while told and self._core.clock.monotonic() - told[0] > BURST_SECONDS:
             told.popleft()
-        while len(self._told) > KNOWN:
-            self._told.pop(next(iter(self._told)))
         return told
 
     async def remind(self, change: Change) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID, uuid5
 
 import aiohttp
 import anyio
+from cachetools import LRUCache
 from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetryHandler
 from slack_sdk.web.async_client import AsyncWebClient
@@ -73,7 +74,7 @@ class Slack:
         self.session = session
         self._answering = anyio.Semaphore(ANSWERS)
         self.client = _client(settings.slack_api_url, token, session, patient=True)
-        self._links: dict[tuple[str, str], str] = {}
+        self._links: LRUCache[tuple[str, str], str] = LRUCache(LINKS_KEPT)
         self._once = _client(settings.slack_api_url, token, session, patient=False)
 
     async def post(
@@ -129,8 +130,6 @@ class Slack:
                 return ""
             found = str(answer.get("permalink", ""))
             known = self._links[channel, ts] = found if _ADDRESS.fullmatch(found) else ""
-            while len(self._links) > LINKS_KEPT:
-                self._links.pop(next(iter(self._links)))
         return known
 
     async def tell(self, where: Where, post: Post, *, replace: bool = False, everyone: bool = False) -> None:

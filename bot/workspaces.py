@@ -5,6 +5,7 @@ from typing import Protocol
 
 import aiohttp
 import structlog
+from cachetools import LRUCache
 
 from bot.identity import Membership
 from bot.slack import Slack
@@ -81,7 +82,7 @@ class ManyOffices:
         self._core = core
         self._session = session
         self._store = store
-        self._open: dict[str, tuple[str, Office]] = {}
+        self._open: LRUCache[str, tuple[str, Office]] = LRUCache(KEPT)
 
     async def of(self, team: str) -> Office:
         """Return a workspace's office; raises `NotInstalled`."""
@@ -93,8 +94,6 @@ class ManyOffices:
         if office is None or known != token:
             office = self._opened(team, token)
             self._open[team] = token, office
-            while len(self._open) > KEPT:
-                self._open.pop(next(iter(self._open)))
         return office
 
     async def gone(self, team: str, token: str) -> bool:

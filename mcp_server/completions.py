@@ -12,6 +12,7 @@ from typing import Final
 import anyio
 import mcp.types as t
 import structlog
+from cachetools import LRUCache
 
 from core.clock import Clock
 from core.errors import NotAllowed, VpsopsError
@@ -149,13 +150,10 @@ class Completions:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._kept: dict[Sight, Mapping[str, Kept]] = {}
+        self._kept: LRUCache[Sight, Mapping[str, Kept]] = LRUCache(MOST_SIGHTS)
 
     def _of(self, reader: Reader) -> Mapping[str, Kept]:
-        sight = reader.caller.reach.sight
-        if sight not in self._kept and len(self._kept) >= MOST_SIGHTS:
-            self._kept.clear()
-        return self._kept.setdefault(sight, self._fresh())
+        return self._kept.setdefault(reader.caller.reach.sight, self._fresh())
 
     @staticmethod
     def _fresh() -> Mapping[str, Kept]:

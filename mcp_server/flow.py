@@ -46,10 +46,10 @@ class Desk:
 
     core: Core
     who: Callable[[Context], Caller]
+    walks: Walks
     change_tools: bool = True
     patience: float = PATIENCE
     shutdown: Shutdown = field(default_factory=Shutdown)
-    walks: Walks = field(default_factory=Walks)
 
     def actor(self, call: Call) -> Actor:
         """Return who asks."""

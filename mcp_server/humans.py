@@ -9,6 +9,7 @@ from typing import Final
 
 import anyio
 import structlog
+from cachetools import LRUCache
 
 from core import timing
 from core.accounts import GUEST, AccountDirectory, DirectoryUnavailableError, Names, names_of
@@ -35,7 +36,7 @@ class ActiveVerifier(Verifier):
         self._verifier = verifier
         self._accounts = accounts
         self._clock = clock
-        self._known: dict[Names, _Known] = {}
+        self._known: LRUCache[Names, _Known] = LRUCache(MOST_KEPT)
 
     async def user_of(self, token: str) -> KnownUser:
         """Return the user; raises `NotAccepted`, or `KeysUnavailable` where that cannot be told now."""
@@ -50,12 +51,9 @@ class ActiveVerifier(Verifier):
         names = names_of(Actor(ActorKind.AGENT, caller.subject, human=caller.human, aliases=caller.aliases))
         if not names:
             return ""
-        known = self._known.pop(names, None)
+        known = self._known.get(names)
         if known is None or self._clock.monotonic() - known.at > timing.ACCOUNT_CHECK_SECONDS:
-            known = await self._ask(names, known)
-        self._known[names] = known
-        while len(self._known) > MOST_KEPT:
-            self._known.pop(next(iter(self._known)))
+            known = self._known[names] = await self._ask(names, known)
         return known.problem
 
     async def _ask(self, names: Names, before: _Known | None) -> _Known:

@@ -37,6 +37,7 @@ from mcp_server.tasks import serve_tasks
 from mcp_server.text import clean
 from mcp_server.tools import operation_named, operation_tools
 from mcp_server.views import Asked, sort_out
+from mcp_server.walks import Walks
 
 NAME = "vpsops"
 LIST_TTL_MS = 300_000  # the list changes only with the program and its settings
@@ -73,7 +74,7 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
     reach_over(core, chosen.reach)
     who = within(core, chosen.reach, chosen.who or (lambda _: local))
     shutdown = chosen.shutdown or Shutdown()
-    desk = Desk(core, who, chosen.change_tools, chosen.patience, shutdown)
+    desk = Desk(core, who, Walks(core.clock), chosen.change_tools, chosen.patience, shutdown)
     tools = _tools(chosen)
     listed = {tool.name: tool for tool in tools}
 

@@ -20,9 +20,8 @@ from mcp_server.views import Asked
 
 async def list_servers(desk: Desk, call: Call, operation: Operation, asked: Asked) -> t.CallToolResult:
     """Answer with a page of servers; raises `InvalidInput` for a cursor that is none."""
-    now = desk.core.clock.monotonic()
     walk = walk_of(asked.arguments.get("cursor"))
-    kept = desk.walks.find(walk, now)
+    kept = desk.walks.find(walk)
     held = kept or HeldList()
     request = replace(request_of(desk, call, operation), arguments=arguments_of(operation, asked))
     outcome = await over(desk.core.gate, held).submit(request)
@@ -33,5 +32,5 @@ async def list_servers(desk: Desk, call: Call, operation: Operation, asked: Aske
         found = await with_fields(desk, call, found, asked.view.fields)
     several = found.total > len(found.servers) or "next_cursor" in (results.read(found, asked).structured_content or {})
     if kept is None and several:
-        walk = desk.walks.keep(held, now)
+        walk = desk.walks.keep(held)
     return results.read(found, replace(asked, walk=walk if several else ""))

@@ -1,10 +1,11 @@
 """Lists of servers that are kept for the pages of a walk: none shifts, and the fleet is read once for all of them."""
 
 import secrets
-from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Final
 
+from cachetools import TTLCache
+
+from core.clock import Clock
 from core.timing import WALK_SECONDS
 from core.wayscloud.models import HeldList
 
@@ -12,35 +13,21 @@ MOST: Final = 4
 """Ten thousand servers take some 20 MB."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeptList:
-    """A list, and when it was read on the steady clock."""
-
-    held: HeldList
-    read_at: float
-
-
 class Walks:
-    """The lists of this process, oldest first; one that is gone costs its walk nothing but another reading.
+    """The lists of this process; one that is gone costs its walk nothing but another reading.
 
     They hold the whole account: what a caller sees of it is cut out for each page anew.
     """
 
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, KeptList] = OrderedDict()
+    def __init__(self, clock: Clock) -> None:
+        self._kept: TTLCache[str, HeldList] = TTLCache(MOST, WALK_SECONDS, timer=clock.monotonic)
 
-    def find(self, walk: str, now: float) -> HeldList | None:
+    def find(self, walk: str) -> HeldList | None:
         """Return the list of a walk, while it is kept."""
-        for name, kept in tuple(self._kept.items()):
-            if now - kept.read_at > WALK_SECONDS:
-                del self._kept[name]
-        found = self._kept.get(walk)
-        return found.held if found is not None else None
+        return self._kept.get(walk)
 
-    def keep(self, held: HeldList, now: float) -> str:
-        """Keep a list and return the name of its walk; the oldest goes where there are too many."""
+    def keep(self, held: HeldList) -> str:
+        """Keep a list and return the name of its walk; the least recently used one goes where there are too many."""
         walk = secrets.token_hex(4)
-        self._kept[walk] = KeptList(held, now)
-        while len(self._kept) > MOST:
-            self._kept.popitem(last=False)
+        self._kept[walk] = held
         return walk

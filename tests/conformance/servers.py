@@ -21,6 +21,7 @@ from mcp_server.identity import Caller
 from mcp_server.server import Options, build_server
 from mcp_server.serving import serve_mcp
 from mcp_server.site import site_of
+from mcp_server.walks import Walks
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import running_simulator
 from tests.conformance.fixtures import add_fixtures
@@ -54,7 +55,7 @@ async def with_fixtures(core: Core) -> AsyncIterator[str]:
     sock = listen("127.0.0.1", 0)
     site = site_of(core.settings, sock, core.clock)
     server = build_server(core, Options(human=HUMAN))
-    add_fixtures(server, ChangeTasks(Desk(core, who=lambda _: Caller(human=HUMAN))))
+    add_fixtures(server, ChangeTasks(Desk(core, lambda _: Caller(human=HUMAN), Walks(core.clock))))
     stop = anyio.Event()
     async with (
         open_verifier(site.access, core.clock) as verifier,

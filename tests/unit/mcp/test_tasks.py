@@ -18,6 +18,7 @@ from mcp_server.sdk import Context
 from mcp_server.server import Options, build_server
 from mcp_server.stepup import called
 from mcp_server.tasks import EXTENSION, serve_tasks
+from mcp_server.walks import Walks
 from playground.wayscloud.faults import parse
 from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.accounts import EVERYBODY
@@ -285,7 +286,7 @@ class Away(ChangeTasks):
 async def test_tasks_that_cannot_be_read_are_told_as_an_error(core: Core) -> None:
     """The client learns what is wrong and an id of the log, and not that its task is unknown."""
     server = build_server(core, HERS)
-    serve_tasks(server, Away(Desk(core, who=lambda _: Caller(human=ANN))))
+    serve_tasks(server, Away(Desk(core, lambda _: Caller(human=ANN), Walks(core.clock))))
     async with task_client(server) as client:
         errors = [
             await refused(client, "tasks/get", "chg_1"),

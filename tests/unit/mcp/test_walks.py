@@ -25,6 +25,7 @@ from mcp_server.walks import Walks
 from playground.wayscloud.config import SimulatorConfig
 from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.accounts import EVERYBODY
+from tests.fakes.clock import FakeClock
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ALICE, client_of, text
@@ -114,13 +115,16 @@ async def test_a_list_that_is_gone_costs_another_reading(era: str, tmp_path: Pat
 
 def test_a_list_is_kept_for_a_while() -> None:
     """Until it is old, or one of too many."""
-    walks, held = Walks(), HeldList(Listing(fleet(1)))
-    walk = walks.keep(held, 0.0)
-    assert walks.find(walk, WALK_SECONDS) is held
-    assert walks.find("00000000", 1.0) is None
-    assert walks.find(walk, WALK_SECONDS + 0.1) is None
-    names = [walks.keep(held, 0.0) for _ in range(MOST_LISTS + 1)]
-    assert [walks.find(name, 1.0) is held for name in names] == [False, *[True] * MOST_LISTS]
+    clock = FakeClock()
+    walks, held = Walks(clock), HeldList(Listing(fleet(1)))
+    walk = walks.keep(held)
+    clock.advance(WALK_SECONDS - 0.1)
+    assert walks.find(walk) is held
+    assert walks.find("00000000") is None
+    clock.advance(0.2)
+    assert walks.find(walk) is None
+    names = [walks.keep(held) for _ in range(MOST_LISTS + 1)]
+    assert [walks.find(name) is held for name in names] == [False, *[True] * MOST_LISTS]
 
 
 async def test_a_kept_list_shows_each_caller_what_it_may_see(core: Core) -> None:

@@ -1,0 +1,28 @@
+"""What a maintained library does is not written here again: decision 0023 says which, and what is ours on purpose."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PRODUCT = ("core", "bot", "mcp_server", "playground")
+OUR_OWN = {
+    "an evict-oldest dict (cachetools)": re.compile(r"popitem\(last=|\.pop\(next\(iter\(|\bOrderedDict\b"),
+}
+
+
+def sources() -> Iterator[Path]:
+    """Yield the product's modules."""
+    for folder in PRODUCT:
+        yield from (ROOT / folder).rglob("*.py")
+
+
+@pytest.mark.parametrize("kind", OUR_OWN)
+def test_a_library_is_used_instead_of_our_own(kind: str) -> None:
+    """Each is searched for in every module."""
+    found = [
+        str(path.relative_to(ROOT)) for path in sources() if OUR_OWN[kind].search(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
