@@ -8,7 +8,7 @@ import anyio
 
 from bot.app import PATH as SLACK_PATH
 from bot.app import open_bot
-from bot.cli import DEFAULT, check_token, reported, require, start_socket_mode
+from bot.cli import DEFAULT, check_token, require, start_socket_mode
 from core.app import open_core
 from core.clock import SystemClock
 from core.logs import configure_logging
@@ -43,19 +43,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve both until a signal; return the exit code."""
-    return reported(lambda: _start(args.http, Options(reach=reach_of(args))))
-
-
-def _start(given: str, options: Options) -> None:
+    """Serve both until a signal; raises what `vpsops bot` and `vpsops mcp` raise."""
+    options = Options(reach=reach_of(args))
     settings = load_settings()
-    host, port = address_of(given, DEFAULT)
+    host, port = address_of(args.http, DEFAULT)
     require(settings, http=settings.slack_app_token is None)
     configure_logging(settings)
     proxied = settings.slack_app_token is None or bool(settings.slack_client_id)  # Slack, or workspaces, come by HTTP
     with listen(host, port) as sock:
         site = site_of(settings, sock, SystemClock(), host, proxied=proxied)
         run_server(_main, settings, site, sock, options)
+    return 0
 
 
 async def _main(settings: Settings, site: Site, sock: socket.socket, options: Options) -> None:

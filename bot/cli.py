@@ -3,7 +3,7 @@
 import argparse
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -18,7 +18,7 @@ from bot.doctor import SCOPES, granted
 from bot.manifest import INSTALL_PATH
 from bot.socket_mode import Line, LineStatus
 from core.app import open_core
-from core.errors import ConfigurationError, StorageError, VpsopsError
+from core.errors import ConfigurationError, NotSignedInError
 from core.health_routes import add_health_flag, health_socket, served_health
 from core.logs import configure_logging
 from core.loop import run_server
@@ -28,15 +28,8 @@ from core.settings import Settings, load_settings
 from core.signals import stopping
 
 DEFAULT: Final = "127.0.0.1:3000"
-EXIT_USAGE: Final = 2
-EXIT_SIGN_IN: Final = 3
-EXIT_OTHER: Final = 1
 
 log = structlog.get_logger(__name__)
-
-
-class NotSignedIn(VpsopsError):  # noqa: N818 - what happened
-    """Slack does not accept the tokens."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,32 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the bot until a signal; return the exit code."""
-    return reported(lambda: _start(args.http, args.health))
-
-
-def _start(given: str | None, health: str | None) -> None:
+    """Run the bot until a signal; raises `ConfigurationError`, `StorageError` and `NotSignedInError`."""
     settings = load_settings()
-    address = address_of(given, settings)
+    address = address_of(args.http, settings)
     require(settings, http=address is not None)
     configure_logging(settings)
-    run_server(_main, settings, address, health_socket(health))
-
-
-def reported(start: Callable[[], None]) -> int:
-    """Run until a signal and return the exit code; what keeps it from running is told on standard error."""
-    try:
-        start()
-    except ConfigurationError as error:
-        return _say(error, EXIT_USAGE)
-    except NotSignedIn as error:
-        return _say(error, EXIT_SIGN_IN)
-    except VpsopsError as error:
-        return _say(error, EXIT_OTHER)
-    except BaseExceptionGroup as group:
-        return _say_group(group)
-    except KeyboardInterrupt:
-        return 0
+    run_server(_main, settings, address, health_socket(args.health))
     return 0
 
 
@@ -171,7 +144,7 @@ async def check_token(bot: Bot) -> None:
     except SlackApiError as error:
         code = str(error.response.get("error", ""))
         if code in {"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"}:
-            raise NotSignedIn(
+            raise NotSignedInError(
                 f"Slack does not accept SLACK_BOT_TOKEN ({code}).", hint="Copy the bot token (xoxb-…) anew."
             ) from None
         log.warning("Slack does not say who we are", code=code)
@@ -187,20 +160,3 @@ def _warn_of_scopes(headers: Mapping[str, str]) -> None:
     lacks = SCOPES.keys() - granted(headers.get("x-oauth-scopes", ""))
     if lacks and "x-oauth-scopes" in headers:
         log.warning("the app lacks scopes: run vpsops doctor", scopes=sorted(lacks))
-
-
-def _say(error: VpsopsError, code: int) -> int:
-    sys.stderr.write(f"vpsops: {error} [{error.error_id}]\n")
-    return code
-
-
-def _say_group(group: BaseExceptionGroup[BaseException]) -> int:
-    """Task groups wrap what ends them; unwrap ours."""
-    found = group.split(VpsopsError)[0]
-    while found is not None and isinstance(found.exceptions[0], BaseExceptionGroup):
-        found = found.exceptions[0]
-    first = found.exceptions[0] if found is not None else None
-    if not isinstance(first, VpsopsError):
-        raise group
-    codes = {ConfigurationError: EXIT_USAGE, NotSignedIn: EXIT_SIGN_IN, StorageError: EXIT_OTHER}
-    return _say(first, codes.get(type(first), EXIT_OTHER))

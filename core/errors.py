@@ -8,6 +8,7 @@ VpsopsError              base: what happened, what to do next, an id to look up
 ├── StaleChange          the change has moved on; what was shown is not what is there now
 ├── NotAllowed           this person may not do that; the message says why
 ├── ConfigurationError   settings or policy do not load; the process must not start
+├── NotSignedInError     a service that we call refuses the token we were given for it
 ├── StorageError         the database cannot be used (locked, full, newer schema, not reachable)
 │   └── UnreadableRowError   one row is of another version, or damaged; it is left to a process that can read it
 └── core.wayscloud.errors.WayscloudError   what the provider's API answered, or did not
@@ -78,6 +79,10 @@ class NotAllowed(VpsopsError):  # noqa: N818
 
 class ConfigurationError(VpsopsError):
     """Settings or policy do not load."""
+
+
+class NotSignedInError(VpsopsError):
+    """A service that this process calls, such as Slack, refuses the token it was given."""
 
 
 class StorageError(VpsopsError):

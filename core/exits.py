@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from core.errors import ConfigurationError, InvalidInput, VpsopsError
+from core.errors import ConfigurationError, InvalidInput, NotSignedInError, VpsopsError
 from core.redaction import tidy
 from core.wayscloud import errors as provider
 
@@ -26,7 +26,7 @@ def exit_code(error: BaseException) -> int:
     """Return the exit code that an error stands for."""
     if isinstance(error, ConfigurationError | InvalidInput):
         return USAGE
-    if isinstance(error, provider.NotAuthenticated | provider.NotPermitted):
+    if isinstance(error, provider.NotAuthenticated | provider.NotPermitted | NotSignedInError):
         return NOT_AUTHENTICATED
     if isinstance(error, provider.Unreachable | provider.ProviderFault):
         return UNREACHABLE

@@ -17,10 +17,7 @@ from tests.fakes.slack_bot import Scene, Stage, stage
 from tests.harness.waiting import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
-PROGRAM = (
-    "import argparse; from bot import cli; parser = argparse.ArgumentParser(prog='vpsops bot'); "
-    "cli.add_arguments(parser); raise SystemExit(cli.run(parser.parse_args()))"
-)
+BOT = (sys.executable, "-m", "vpsops", "bot")
 BOUND = PATIENCE_SECONDS
 
 
@@ -42,7 +39,7 @@ def environ(world: Stage | None, **other: str) -> dict[str, str]:
 
 def finished(env: Mapping[str, str], *args: str) -> subprocess.CompletedProcess[str]:
     """Run the bot to its end."""
-    command = [sys.executable, "-c", PROGRAM, *args]
+    command = [*BOT, *args]
     return subprocess.run(command, env=dict(env), capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
 
 
@@ -77,7 +74,7 @@ async def test_a_token_slack_does_not_know_ends_the_start(tmp_path: Path) -> Non
 async def test_it_prints_where_it_listens_works_and_ends_on_sigterm(tmp_path: Path) -> None:
     """The first line names the address; a command is answered; SIGTERM ends it with 0; only logs are on stderr."""
     async with stage(tmp_path) as world:
-        command = [sys.executable, "-c", PROGRAM, "--http", "127.0.0.1:0"]
+        command = [*BOT, "--http", "127.0.0.1:0"]
         async with await anyio.open_process(command, env=environ(world)) as process:
             assert process.stdout is not None
             with anyio.fail_after(BOUND):
@@ -100,7 +97,7 @@ async def test_it_connects_by_socket_mode_and_ends_on_sigint(tmp_path: Path) -> 
     async with stage(tmp_path, Scene("socket")) as world:
         env = environ(world, SLACK_APP_TOKEN=world.slack.config.app_token)
         del env["SLACK_SIGNING_SECRET"]
-        async with await anyio.open_process([sys.executable, "-c", PROGRAM], env=env) as process:
+        async with await anyio.open_process(BOT, env=env) as process:
             with anyio.fail_after(BOUND):
                 await world.slack.socket.connected()
             await world.slack.command("alice", "ops", "/vps", "list")

@@ -11,7 +11,16 @@ import structlog
 
 import vpsops
 from core import exits
-from core.errors import ConfigurationError, InvalidInput, NotAllowed, StorageError, UnknownChange, VpsopsError
+from core.errors import (
+    ConfigurationError,
+    InvalidInput,
+    NotAllowed,
+    NotSignedInError,
+    StorageError,
+    UnknownChange,
+    VpsopsError,
+)
+from core.storage.schema import OutdatedError
 from core.wayscloud import errors as provider
 from tests.harness.waiting import PATIENCE_SECONDS
 
@@ -98,6 +107,8 @@ def test_wrong_usage_ends_with_two(capsys: pytest.CaptureFixture[str], words: li
         (InvalidInput("x"), 2),
         (provider.NotAuthenticated("x"), 3),
         (provider.NotPermitted("x"), 3),
+        (NotSignedInError("x"), 3),
+        (OutdatedError("x"), 2),
         (provider.Unreachable("x"), 4),
         (provider.NotSent("x"), 4),
         (provider.ProviderFault("x"), 4),

@@ -19,6 +19,13 @@ def sources() -> Iterator[Path]:
         yield from (ROOT / folder).rglob("*.py")
 
 
+def test_one_place_ends_a_command_by_its_error() -> None:
+    """Which exit code an error stands for, and the line that tells it, is `core/exits.py`'s alone."""
+    told = re.compile(r"stderr\.write\(f\"vpsops: \{(words|error)\b|\bEXIT_[A-Z]+: Final")
+    found = [str(path.relative_to(ROOT)) for path in sources() if told.search(path.read_text(encoding="utf-8"))]
+    assert found == ["core/exits.py"]
+
+
 @pytest.mark.parametrize("kind", OUR_OWN)
 def test_a_library_is_used_instead_of_our_own(kind: str) -> None:
     """Each is searched for in every module."""
