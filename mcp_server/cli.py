@@ -3,11 +3,11 @@
 import argparse
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from core.exits import complain
 from core.logs import configure_logging
 from core.serving import GRACE_SECONDS
 from core.settings import Settings, load_settings
-from core.signals import hang_up
+from core.signals import on_stop
 from mcp_server import early, front
 from mcp_server.front import Handover
 from mcp_server.lines import Lines
@@ -99,11 +99,9 @@ async def _serve_core(settings: Settings, group: TaskGroup, start: Start, began:
         server = build_server(core, replace(start.options, shutdown=end.shutdown))
         server.middleware.insert(0, end.unanswered)
         group.start_soon(_serve_streams, server, end, start)
-        watcher = anyio.CancelScope()
-        group.start_soon(_watch_signals, watcher, end, core.database.outdated)
-        began.set()
-        await end.ended.wait()
-        watcher.cancel()
+        async with on_stop(partial(_begin_end, group, end), lambda _: end.ended.set(), core.database.outdated):
+            began.set()
+            await end.ended.wait()
         return end.shutdown.begun or end.unanswered.gone
 
 
@@ -135,28 +133,10 @@ async def _keep_snapshot(server: Server[Any], words: Sequence[str]) -> None:
     early.keep(await early.snapshot_of(server, described), Path(front.cache_path(described, os.environ)))
 
 
-async def _watch_signals(scope: anyio.CancelScope, end: _End, outdated: anyio.Event) -> None:
-    """Have calls under way answered at the first signal, and end with the last answer, or at a second signal."""
-    async with anyio.create_task_group() as group:
-        group.start_soon(_watch_schema, end, outdated)
-        with scope, anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as signals:
-            async for number in signals:
-                if number == signal.SIGHUP:
-                    hang_up()
-                elif end.shutdown.begun:
-                    end.ended.set()
-                else:
-                    end.shutdown.begin()
-                    group.start_soon(_finish, end)
-        group.cancel_scope.cancel()
-
-
-async def _watch_schema(end: _End, outdated: anyio.Event) -> None:
-    """End as at a signal once the database is another version's."""
-    await outdated.wait()
-    if not end.shutdown.begun:
-        end.shutdown.begin()
-        await _finish(end)
+def _begin_end(group: TaskGroup, end: _End) -> None:
+    """Have calls under way answered, and end with the last answer."""
+    end.shutdown.begin()
+    group.start_soon(_finish, end)
 
 
 async def _finish(end: _End) -> None:

@@ -26,6 +26,13 @@ def test_one_place_ends_a_command_by_its_error() -> None:
     assert found == ["core/exits.py"]
 
 
+def test_one_place_hears_the_signals_that_end_a_process() -> None:
+    """Before the loop runs the start-up responder takes them; the demonstrations end at any signal."""
+    heard = re.compile(r"open_signal_receiver|signal\.signal\(signal\.SIGTERM")
+    found = {str(path.relative_to(ROOT)) for path in sources() if heard.search(path.read_text(encoding="utf-8"))}
+    assert {path for path in found if not path.startswith("playground/")} == {"core/signals.py", "mcp_server/front.py"}
+
+
 @pytest.mark.parametrize("kind", OUR_OWN)
 def test_a_library_is_used_instead_of_our_own(kind: str) -> None:
     """Each is searched for in every module."""

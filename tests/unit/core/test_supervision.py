@@ -42,11 +42,11 @@ AWAITED = {
     ("mcp_server/flow.py", "_push"): "belongs to the call that it speaks for, and ends with it",
     ("mcp_server/early.py", "_converse"): "a conversation with a server of its own, whose caller waits for it",
     ("bot/socket_mode.py", "_open"): "one attempt, whose caller waits for it",
-    ("core/signals.py", "stopping"): "waits for one event",
+    ("core/signals.py", "on_stop"): "waits for one event",
     ("core/serving.py", "serve"): "waits for one event",
     ("mcp_server/serving.py", "serve_mcp"): "waits for one event",
     ("mcp_server/cli.py", "_serve_core"): "what the process is there for: it ends with its one client",
-    ("mcp_server/cli.py", "_watch_signals"): "ends the process, and is bounded",
+    ("mcp_server/cli.py", "_begin_end"): "ends the process, and is bounded",
     ("core/supervision.py", "start"): "the supervisor itself",
     ("core/supervision.py", "start_once"): "the supervisor itself",
 }
