@@ -15,6 +15,7 @@ COLLECTED = (
     "contract",
     "docs",
     "e2e",
+    "golden",
     "provider",
     "stateful",
     "unit",

@@ -1,0 +1,108 @@
+"""Hashes, keys and sealed texts of fixed values: what the database, the audit trail and clients hold of ours."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from bot.blocks.forms import encode
+from bot.sealing import Sealer
+from core.accounts import key_of
+from core.anchors import signature
+from core.audit import GENESIS, canonical, chained
+from core.changes.model import Json, Target, digest_of
+from core.changes.preview import Preview, preview_power
+from core.operations import OPERATIONS
+from core.policy.declaration import declaration_of
+from core.settings import load_settings
+from core.subscriptions import subscription_id
+from core.wayscloud.models import Server
+from mcp_server import tokens
+from mcp_server.addresses import change_address, page_address, server_address
+from mcp_server.cursor import opened, sealed
+
+POLICY: Final = "pol_golden"
+STATES: Final = {"start": "stopped", "stop": "running", "reboot": "running"}
+CREATE: Final = Preview(
+    operation="create",
+    arguments={
+        "hostname": "web09.example.com",
+        "plan": "vps-4gb-2cpu",
+        "region": "oslo",
+        "os_template": "ubuntu-24.04",
+        "ssh_keys": ["ssh-ed25519 AAAA ann@example.com"],
+    },
+    target=Target(id="", hostname="web09.example.com", region="oslo", plan="vps-4gb-2cpu"),
+    cost="199 NOK a month",
+)
+RECORDS: Final[tuple[tuple[float, str, str | None, Mapping[str, Json]], ...]] = (
+    (1798880400.25, "requested", "chg_0123456789ab", {"actor": {"kind": "person", "id": "U1"}, "arguments": {}}),
+    (1798880401.0, "approved", "chg_0123456789ab", {"reason": "Grüße \U0001f680", "votes": [1, None, True]}),
+    (1798880402.0, "drift", None, {"arguments": {"ssh_keys": ["a", "b"]}, "text": 'a "quoted"\nline'}),
+)
+KEY: Final = "golden key of at least 32 characters"
+SEALED: Final = "v1.ODtajLOfdpVcYtgmDNp4CTbQF6F3usfLiPWxlGarvQ6ExVL9V6z8Dc0Wc1y4"
+CONFIG: Final = Path(__file__).parent / "values" / "vpsops.toml"
+
+
+def values(_folder: Path) -> Mapping[str, Json]:
+    """Return each hash by what it is of."""
+    return {
+        "digests of changes": _digests(),
+        "audit chain": _chain(),
+        "versions of policies": _policies(),
+        "keys": {
+            "account question": key_of(["slack:U1", "ann@example.com"]),
+            "subscription": subscription_id("T1:C1:1798880400"),
+            "token": tokens.digest_of("vpsops_golden"),
+            "long menu value": encode("x" * 200),
+            "webhook signature": signature("secret", 1798880400, b'{"seq":1}'),
+        },
+        "sealed": {SEALED: Sealer(["another key, the newest of both", KEY]).open(SEALED, "T0ACME bot")},
+        "cursors": _cursors(),
+        "addresses": [server_address("web01"), change_address("chg_0123456789ab"), page_address("a b/ü")],
+    }
+
+
+def _digests() -> Mapping[str, str]:
+    found = {"create": CREATE.digest(POLICY)}
+    for name in (name for name, operation in OPERATIONS.items() if not operation.reads and name in STATES):
+        server = Server.model_validate(
+            {
+                "id": "srv-1",
+                "hostname": "web01.example.com",
+                "status": STATES[name],
+                "region": "oslo",
+                "plan": "vps-4gb-2cpu",
+                "ipv4": "185.35.202.45",
+                "os_template": "debian-12",
+            }
+        )
+        found[name] = preview_power(OPERATIONS[name], server).digest(POLICY)
+    old = Target("srv-1", "web01.example.com", "running", "oslo", "185.35.202.45", "vps-4gb-2cpu")
+    found["reboot, stored before changes had a system"] = digest_of("reboot", {"server": "srv-1"}, old, [""], "p1")
+    unchecked = [name for name, operation in OPERATIONS.items() if not operation.reads and name not in found]
+    return found | dict.fromkeys(unchecked, "an operation without a golden digest")
+
+
+def _chain() -> Sequence[Mapping[str, str]]:
+    found, before = [], GENESIS
+    for number, (at, event, change_id, body) in enumerate(RECORDS, 1):
+        text = canonical(number, at, event, change_id, body)
+        found.append({"previous": before, "text": text, "hash": chained(before, text)})
+        before = found[-1]["hash"]
+    return found
+
+
+def _policies() -> Mapping[str, Mapping[str, str]]:
+    found = {}
+    given = {"VPSOPS_APPROVAL_CHANNEL": "C0APPROVE", "VPSOPS_CHANNEL": "C0OPS"}
+    for name, config in (("of a release", ""), ("of a file", str(CONFIG))):
+        document = declaration_of(load_settings(given | ({"VPSOPS_CONFIG": config} if config else {}))).document(None)
+        found[name] = {"text": document.text, "version": document.version}
+    return found
+
+
+def _cursors() -> Mapping[str, Mapping[str, str]]:
+    places = {"servers": "=web01.example.com|srv-1", "changes": "1798880400.25|chg_0123456789ab"}
+    found = {listing: {"place": place, "cursor": sealed(listing, place)} for listing, place in places.items()}
+    return {name: cursor | {"read": opened(name, cursor["cursor"])} for name, cursor in found.items()}
