@@ -102,6 +102,8 @@ async def open_bot(core: Core) -> AsyncIterator[Bot]:
         intake = Intake(core.inbox, core.clock, partial(work, parts), courtesy, core.supervisor)
         bolt = build_bolt(parts, intake)
         start_loops(parts, intake, group)
+        if installing:
+            core.supervisor.start("token_keys", installing.kept.reencrypt, group=group, ends=True)
         watch_health(parts, group)
         try:
             yield Bot(parts, bolt, intake, [*routes_of(parts, bolt), *(installing.routes if installing else [])])

@@ -9,7 +9,7 @@ import aiohttp
 from bot.doctor_approvers import look_at_sources
 from bot.doctor_channels import channel_finding, channels_of
 from bot.installations import Installations, keys_of
-from bot.sealing import Sealer
+from bot.sealing import TokenCipher
 from bot.slack import Slack, SlackError
 from core import exits
 from core.clock import Clock
@@ -24,6 +24,7 @@ from core.workspaces_load import load_workspaces
 
 AREA: Final = "slack"
 ELSEWHERE: Final = frozenset({"channel_not_found", "no_such_subteam"})
+OLD_KEY: Final = "Keep that key in VPSOPS_STATE_KEY; a bot that starts encrypts the token by the first one"
 AGAIN: Final = "Install the app there anew"
 
 
@@ -34,7 +35,7 @@ async def check_workspaces(settings: Settings, clock: Clock) -> Sequence[Finding
     workspaces, settings = ruleset.workspaces, ruleset.settings_from(settings)
     found = _asked(workspaces, settings)
     async with open_database(settings.database, clock, make=False) as database, aiohttp.ClientSession() as session:
-        kept = Installations(database, clock, settings, Sealer(keys_of(settings)))
+        kept = Installations(database, clock, settings, TokenCipher(keys_of(settings)))
         for team in teams_of(settings):
             slack, said = await _workspace(kept, session, settings, team)
             found.append(said)
@@ -75,10 +76,9 @@ async def _workspace(
     try:
         known = await kept.of(team)
     except UnreadableRowError as error:
-        return None, warn(AREA, error.message, AGAIN)
+        return None, warn(AREA, error.message, error.hint)
     if known is None:
-        todo = "Somebody of it opens /slack/install; if somebody has, VPSOPS_STATE_KEY is not what it was"
-        return None, warn(AREA, f"{team} does not have the app, or its token cannot be opened", todo)
+        return None, warn(AREA, f"{team} does not have the app", "Somebody of it opens /slack/install")
     slack = Slack(settings, session, known.token)
     try:
         await slack.get("auth.test", {})
@@ -87,4 +87,6 @@ async def _workspace(
             return None, fail(AREA, f"Slack does not answer for {team}", "Check the network", exits.UNREACHABLE)
         what = f"Slack does not accept the token of {team} ({error.code})"
         return None, fail(AREA, what, AGAIN, exits.NOT_AUTHENTICATED)
+    if known.old_key:
+        return slack, warn(AREA, f"installed in {team} ({known.name}), its token encrypted by an older key", OLD_KEY)
     return slack, ok(AREA, f"installed in {team} ({known.name})")

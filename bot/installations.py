@@ -1,4 +1,4 @@
-"""Which workspaces installed the app, by Slack's own stores on our database: one transaction each, tokens sealed."""
+"""Which workspaces installed the app, by Slack's own stores on our database: one transaction each, tokens encrypted."""
 
 import hashlib
 import secrets
@@ -20,16 +20,17 @@ from slack_sdk.oauth.state_store.sqlalchemy import SQLAlchemyOAuthStateStore
 from sqlalchemy.engine import Connection
 
 from bot.logs import quiet
-from bot.sealing import Sealer
+from bot.sealing import TokenCipher
 from core import timing
 from core.clock import Clock
-from core.errors import StorageError
+from core.errors import StorageError, UnreadableRowError
 from core.settings import Settings
 from core.storage import Database, rows
 from core.workspaces import teams_of
 
 STATE_SECONDS: Final = timing.INSTALL_SECONDS
 """How long somebody may take between pressing "Add to Slack" and coming back."""
+UNDECRYPTED: Final = "cannot be decrypted by the keys of this process"
 STATES: Final = 10_000
 """So many installations may be under way; whoever asks for pages by the million fills no disk."""
 
@@ -48,6 +49,16 @@ class Installed:
     team: str
     name: str
     token: str
+    old_key: bool = False  # encrypted by another key than the first, or in the first format
+
+
+class TokenUnreadableError(UnreadableRowError):
+    """A workspace's token cannot be decrypted by the keys of this process; one that has the key takes it up."""
+
+    def __init__(self, team: str) -> None:
+        super().__init__(team, UNDECRYPTED)
+        self.message = f"The token of {team} {UNDECRYPTED}."
+        self.hint = "Name the key that encrypted it in VPSOPS_STATE_KEY too, after the newest, or install the app anew."
 
 
 class _Within:
@@ -66,10 +77,10 @@ class _Within:
 class Installations(AsyncInstallationStore):
     """One row for each workspace. Org-wide installations are refused, so a workspace's id is enough to find it."""
 
-    def __init__(self, database: Database, clock: Clock, settings: Settings, sealer: Sealer) -> None:
+    def __init__(self, database: Database, clock: Clock, settings: Settings, cipher: TokenCipher) -> None:
         self._database = database
         self._clock = clock
-        self._sealer = sealer
+        self._cipher = cipher
         self._client = settings.slack_client_id
         self._teams = frozenset(teams_of(settings))
         self._store = SQLAlchemyInstallationStore(self._client, None, logger=quiet)  # type: ignore[arg-type]
@@ -79,7 +90,7 @@ class Installations(AsyncInstallationStore):
         why = why_not(installation, self._teams)
         if why:
             raise InstallRefused(why)
-        kept = self._sealed(installation)
+        kept = self._encrypted(installation)
 
         def work(store: SQLAlchemyInstallationStore) -> None:
             store.delete_all(enterprise_id=None, team_id=kept.team_id)
@@ -94,18 +105,19 @@ class Installations(AsyncInstallationStore):
     async def of(self, team: str) -> Installed | None:
         """Return a workspace's name and token as they are now, if it may have the app; raises `StorageError`.
 
-        `UnreadableRowError` is one: that an installation cannot be read does not say that there is none.
+        `UnreadableRowError` is one: that an installation cannot be read, or its token not be decrypted by the keys of
+        this process, does not say that there is none.
         """
         if team not in self._teams:
             return None
         bot = await self._bot(team)
         if bot is None:
             return None
-        token = self._sealer.open(bot.bot_token, self._about(team))
+        token = self._cipher.decrypt(bot.bot_token, self._about(team))
         if token is None:
-            log.error("a workspace's token cannot be opened", team=team, hint="VPSOPS_STATE_KEY is not what it was.")
-            return None
-        return Installed(team, bot.team_name or "", token)
+            rows.note(rows.UnreadableRow("slack_bots", team, UNDECRYPTED))
+            raise TokenUnreadableError(team)
+        return Installed(team, bot.team_name or "", token, old_key=not self._cipher.is_current(bot.bot_token))
 
     async def _bot(self, team: str) -> Bot | None:
         try:
@@ -129,6 +141,33 @@ class Installations(AsyncInstallationStore):
         found = await self._database.read(lambda connection: connection.execute(query).scalars().all())
         return [str(one) for one in found if one in self._teams]
 
+    async def reencrypt(self) -> int:
+        """Encrypt all tokens that are not by the first key and in the present format; return how many; `StorageError`.
+
+        What no key of this process decrypts stays as it is. A row that changes meanwhile is left to who changed it.
+        """
+
+        def work(connection: Connection) -> int:
+            return sum(self._reencrypt(connection, table) for table in (self._store.bots, self._store.installations))
+
+        changed = await self._database.transact(work, wake=False)
+        if changed:
+            log.info("tokens_reencrypted", rows=changed)
+        return changed
+
+    def _reencrypt(self, connection: Connection, table: sa.Table) -> int:
+        query = sa.select(table.c.id, table.c.team_id, table.c.bot_token).where(table.c.client_id == self._client)
+        changed = 0
+        for row in connection.execute(query.order_by(table.c.id)).all():
+            stored, about = row.bot_token or "", self._about(row.team_id)
+            token = None if self._cipher.is_current(stored) else self._cipher.decrypt(stored, about)
+            if token is not None:
+                same = (table.c.id == row.id, table.c.bot_token == row.bot_token)
+                changed += connection.execute(
+                    sa.update(table).where(*same).values(bot_token=self._cipher.encrypt(token, about))
+                ).rowcount
+        return changed
+
     async def removed(self, team: str, at: float) -> bool:
         """Forget a workspace that removed the app at some time (seconds since 1970), unless it has it anew since."""
 
@@ -144,14 +183,14 @@ class Installations(AsyncInstallationStore):
             log.warning("workspace removed the app; nothing is said there any more", team=team)
         return gone
 
-    def _sealed(self, given: Installation) -> Installation:
-        """What is kept: no person's token, no webhook, the bot's token sealed."""
+    def _encrypted(self, given: Installation) -> Installation:
+        """What is kept: no person's token, no webhook, the bot's token encrypted."""
         about = self._about(str(given.team_id))
         return Installation(
             app_id=given.app_id or "",
             team_id=given.team_id,
             team_name=(given.team_name or "")[:200],
-            bot_token=self._sealer.seal(given.bot_token or "", about),
+            bot_token=self._cipher.encrypt(given.bot_token or "", about),
             bot_id=given.bot_id,
             bot_user_id=given.bot_user_id,
             bot_scopes=given.bot_scopes or "",
@@ -232,6 +271,6 @@ def _hashed(state: str) -> str:
 
 
 def keys_of(settings: Settings) -> Sequence[str]:
-    """Return the keys that open tokens, the first of them seals."""
+    """Return the keys that decrypt tokens; the first of them encrypts."""
     given = settings.state_key.get_secret_value() if settings.state_key else ""
     return [one.strip() for one in given.split(",") if one.strip()]

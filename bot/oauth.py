@@ -25,7 +25,7 @@ from starlette.routing import Route
 
 from bot.installations import STATE_SECONDS, Installations, InstallRefused, States, keys_of
 from bot.manifest import INSTALL_PATH, REDIRECT_PATH, bot_scopes
-from bot.sealing import Sealer
+from bot.sealing import TokenCipher
 from core.app import Core
 from core.clock import Clock
 from core.errors import StorageError
@@ -100,7 +100,7 @@ class Installing:
 
 def installing(core: Core, session: aiohttp.ClientSession) -> Installing:
     """Return the installations of a core and their pages."""
-    kept = Installations(core.database, core.clock, core.settings, Sealer(keys_of(core.settings)))
+    kept = Installations(core.database, core.clock, core.settings, TokenCipher(keys_of(core.settings)))
     url = core.settings.slack_api_url
     base_url = url if url.endswith("/") else f"{url}/"
     client = Client(base_url=base_url, session=session, timeout=SLACK_SECONDS, logger=muted)

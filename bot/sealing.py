@@ -1,45 +1,72 @@
-"""Seals what must not be readable in the database: AES-GCM under a key made from VPSOPS_STATE_KEY."""
+"""Encrypts what must not be readable in the database: Fernet under keys derived from VPSOPS_STATE_KEY."""
 
 import base64
-import secrets
+import json
 from collections.abc import Sequence
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-MARK: Final = "v1."
-NONCE: Final = 12
-PURPOSE: Final = b"vpsops: tokens of Slack workspaces"
+PURPOSE: Final = b"vpsops: tokens of Slack workspaces, Fernet"
+FIRST_FORMAT: Final = "v1."
+"""AES-GCM, which was written up to schema 0009; read only."""
+FIRST_PURPOSE: Final = b"vpsops: tokens of Slack workspaces"
+NONCE_BYTES: Final = 12
 
 
-class Sealer:
-    """Seals under the first key and opens under any, so that keys can be changed; raises ValueError on none."""
+class TokenCipher:
+    """Encrypts under the first key and decrypts under any, so that keys can be rotated; raises ValueError on none."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         if not keys:
-            raise ValueError("no key to seal with")
-        self._boxes = [AESGCM(HKDF(SHA256(), 32, None, PURPOSE).derive(key.encode())) for key in keys]
+            raise ValueError("no key to encrypt with")
+        fernets = [Fernet(base64.urlsafe_b64encode(_derived(key, PURPOSE))) for key in keys]
+        self._newest, self._every = fernets[0], MultiFernet(fernets)
+        self._first_format = [AESGCM(_derived(key, FIRST_PURPOSE)) for key in keys]
 
-    def seal(self, text: str, about: str) -> str:
-        """Seal a text so that it opens only as what it is `about`: moved to another row it is worth nothing."""
-        nonce = secrets.token_bytes(NONCE)
-        sealed = self._boxes[0].encrypt(nonce, text.encode(), about.encode())
-        return MARK + base64.urlsafe_b64encode(nonce + sealed).decode()
+    def encrypt(self, text: str, about: str) -> str:
+        """Encrypt a text so that it decrypts only as what it is `about`: in another row it is worth nothing."""
+        return self._every.encrypt(json.dumps([about, text]).encode()).decode()
 
-    def open(self, sealed: str, about: str) -> str | None:
-        """Return the text, or None where no key opens it or it was sealed about something else."""
+    def decrypt(self, stored: str, about: str) -> str | None:
+        """Return the text, or None where no key decrypts it or it was encrypted about something else."""
+        if stored.startswith(FIRST_FORMAT):
+            return self._decrypt_first_format(stored.removeprefix(FIRST_FORMAT), about)
         try:
-            raw = base64.b64decode(sealed.removeprefix(MARK), altchars=b"-_", validate=True)
+            found = json.loads(self._every.decrypt(stored))
+        except (InvalidToken, ValueError):
+            return None
+        match found:
+            case [str(subject), str(text)] if subject == about:
+                return text
+        return None
+
+    def is_current(self, stored: str) -> bool:
+        """Say whether the first key alone decrypts what is stored, in the present format."""
+        try:
+            self._newest.decrypt(stored)
+        except (InvalidToken, ValueError):
+            return False
+        return True
+
+    def _decrypt_first_format(self, stored: str, about: str) -> str | None:
+        try:
+            raw = base64.b64decode(stored, altchars=b"-_", validate=True)
         except ValueError:
             return None
-        if not sealed.startswith(MARK) or len(raw) <= NONCE:
+        if len(raw) <= NONCE_BYTES:
             return None
-        for box in self._boxes:
+        for key in self._first_format:
             try:
-                return box.decrypt(raw[:NONCE], raw[NONCE:], about.encode()).decode()
+                return key.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], about.encode()).decode()
             except (InvalidTag, ValueError):
                 continue
         return None
+
+
+def _derived(key: str, purpose: bytes) -> bytes:
+    return HKDF(SHA256(), 32, None, purpose).derive(key.encode())

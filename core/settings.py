@@ -209,8 +209,8 @@ class Settings(BaseModel):
         SecretStr | None,
         Field(
             alias="VPSOPS_STATE_KEY",
-            description="secret; seals open questions of MCP over HTTP and the tokens of several workspaces, the same"
-            " for all processes; 32 characters or more, old keys after a comma; default: one of this process,"
+            description="secret; seals open questions of MCP over HTTP, encrypts the tokens of several workspaces; the"
+            " same for all processes; 32 characters or more, old keys after a comma; default: one of this process,"
             " which dies with it",
         ),
     ] = None

@@ -230,7 +230,7 @@ def _installed() -> list[sa.Column[Any]]:
         sa.Column("enterprise_name", sa.String(200)),
         sa.Column("team_id", sa.String(32)),
         sa.Column("team_name", sa.String(200)),
-        sa.Column("bot_token", sa.Text),  # sealed
+        sa.Column("bot_token", sa.Text),  # encrypted
         sa.Column("bot_id", sa.String(32)),
         sa.Column("bot_user_id", sa.String(32)),
         sa.Column("bot_scopes", sa.Text),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from bot.blocks.forms import encode
-from bot.sealing import Sealer
+from bot.sealing import TokenCipher
 from core.accounts import key_of
 from core.anchors import signature
 from core.audit import GENESIS, canonical, chained
@@ -57,7 +57,7 @@ def values(_folder: Path) -> Mapping[str, Json]:
             "long menu value": encode("x" * 200),
             "webhook signature": signature("secret", 1798880400, b'{"seq":1}'),
         },
-        "sealed": {SEALED: Sealer(["another key, the newest of both", KEY]).open(SEALED, "T0ACME bot")},
+        "sealed": {SEALED: TokenCipher(["another key, the newest of both", KEY]).decrypt(SEALED, "T0ACME bot")},
         "cursors": _cursors(),
         "addresses": [server_address("web01"), change_address("chg_0123456789ab"), page_address("a b/ü")],
     }
