@@ -2,14 +2,14 @@
 
 from typing import Any, Final
 
-from bot.identity import Membership, Unreadable
-from bot.slack import Slack, SlackError
-from bot.tenancy import LESS_THAN_MEMBERS, Affiliation
-from bot.workspaces import Offices
-from core.accounts import GUEST, Answer, DirectoryUnavailableError, Names
-from core.changes.model import SLACK
-from core.errors import VpsopsError
-from core.workspaces import Workspaces
+from vpsops.bot.identity import Membership, Unreadable
+from vpsops.bot.slack import Slack, SlackError
+from vpsops.bot.tenancy import LESS_THAN_MEMBERS, Affiliation
+from vpsops.bot.workspaces import Offices
+from vpsops.core.accounts import GUEST, Answer, DirectoryUnavailableError, Names
+from vpsops.core.changes.model import SLACK
+from vpsops.core.errors import VpsopsError
+from vpsops.core.workspaces import Workspaces
 
 NO_MEMBER: Final = ("is_bot", *LESS_THAN_MEMBERS)
 UNKNOWN: Final = frozenset({"users_not_found", "user_not_found"})

@@ -10,14 +10,14 @@ from typing import Any, Final
 import structlog
 from pydantic import BaseModel
 
-from bot import names
-from bot.commands import PauseAgents, parse
-from bot.deliveries import CLICK, COMMAND, EVENT, SHORTCUT, SUBMISSION
-from bot.identity import Foreign, Membership, OtherWorkspace, Unreadable, foreign
-from bot.tenancy import Tenant
-from bot.wire import Click, Event, Shortcut, SlashCommand, Submission, Suggestion
-from core.errors import NotAllowed, VpsopsError
-from core.inbox import Delivery
+from vpsops.bot import names
+from vpsops.bot.commands import PauseAgents, parse
+from vpsops.bot.deliveries import CLICK, COMMAND, EVENT, SHORTCUT, SUBMISSION
+from vpsops.bot.identity import Foreign, Membership, OtherWorkspace, Unreadable, foreign
+from vpsops.bot.tenancy import Tenant
+from vpsops.bot.wire import Click, Event, Shortcut, SlashCommand, Submission, Suggestion
+from vpsops.core.errors import NotAllowed, VpsopsError
+from vpsops.core.inbox import Delivery
 
 MODELS: Final[Mapping[str, type[BaseModel]]] = {
     COMMAND: SlashCommand,

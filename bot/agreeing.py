@@ -7,17 +7,17 @@ from typing import Any, Final
 
 import structlog
 
-from bot.blocks.build import Block
-from bot.blocks.forms import name_view, note_view
-from bot.blocks.notes import note
-from bot.checks import same_name
-from bot.parts import Asking, Parts
-from bot.slack import SlackError
-from bot.votes import cast
-from core.change_reader import stale
-from core.changes.model import Change, State, Verdict
-from core.errors import InvalidInput, NotAllowed
-from core.operations import OPERATIONS, Risk
+from vpsops.bot.blocks.build import Block
+from vpsops.bot.blocks.forms import name_view, note_view
+from vpsops.bot.blocks.notes import note
+from vpsops.bot.checks import same_name
+from vpsops.bot.parts import Asking, Parts
+from vpsops.bot.slack import SlackError
+from vpsops.bot.votes import cast
+from vpsops.core.change_reader import stale
+from vpsops.core.changes.model import Change, State, Verdict
+from vpsops.core.errors import InvalidInput, NotAllowed
+from vpsops.core.operations import OPERATIONS, Risk
 
 log = structlog.get_logger(__name__)
 Draw = Callable[[Change, Mapping[str, Any]], Block]

@@ -8,21 +8,21 @@ from typing import Any, Final
 import anyio
 from pydantic import BaseModel
 
-from bot.blocks.build import Post, for_everyone
-from bot.blocks.catalogue import plans_table, regions_table, systems_table
-from bot.blocks.notes import error_note, note, suggestions, with_link
-from bot.blocks.servers import Asked, choice, server_details, server_page, shareable, usage_page
-from bot.blocks.text import person
-from bot.links import links_to
-from bot.parts import Asking, Parts, read, submit
-from core.changes.model import Change, Decision, Json
-from core.changes.outbox import topic_of
-from core.errors import AmbiguousServer, UnknownServer, VpsopsError
-from core.operations.catalogue import OsTemplates, Plans, Regions
-from core.operations.servers import ServerList
-from core.requests import Done, Held, Refused
-from core.text import one_line
-from core.wayscloud.models import Server, Usage
+from vpsops.bot.blocks.build import Post, for_everyone
+from vpsops.bot.blocks.catalogue import plans_table, regions_table, systems_table
+from vpsops.bot.blocks.notes import error_note, note, suggestions, with_link
+from vpsops.bot.blocks.servers import Asked, choice, server_details, server_page, shareable, usage_page
+from vpsops.bot.blocks.text import person
+from vpsops.bot.links import links_to
+from vpsops.bot.parts import Asking, Parts, read, submit
+from vpsops.core.changes.model import Change, Decision, Json
+from vpsops.core.changes.outbox import topic_of
+from vpsops.core.errors import AmbiguousServer, UnknownServer, VpsopsError
+from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
+from vpsops.core.operations.servers import ServerList
+from vpsops.core.requests import Done, Held, Refused
+from vpsops.core.text import one_line
+from vpsops.core.wayscloud.models import Server, Usage
 
 PATIENCE: Final = 4.0
 """Seconds after which a person is told that the provider is slow."""

@@ -20,47 +20,47 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from bot.accounts import SlackAccounts
-from bot.admission import admitted, claims_in, claims_of, silent
-from bot.blocks.build import Block
-from bot.blocks.notes import error_note, note
-from bot.courtesy import Courtesy
-from bot.deliveries import CLICK, COMMAND, EVENT, INBOX, SHORTCUT, SUBMISSION, Intake
-from bot.freshness import check_age
-from bot.guard import CHECKED, Guard
-from bot.identity import Membership
-from bot.listeners import register
-from bot.logs import quiet
-from bot.notifications import CARDS, OUTBOX, Deliverer
-from bot.on_click import asking_of as asking_of_click
-from bot.on_click import on_click
-from bot.on_command import asking_of as asking_of_command
-from bot.on_command import on_command
-from bot.on_home import asking_of as asking_of_event
-from bot.on_home import keep_current, on_event
-from bot.on_shortcut import asking_of as asking_of_shortcut
-from bot.on_shortcut import on_shortcut
-from bot.on_submission import asking_of as asking_of_submission
-from bot.on_submission import close_with, on_submission
-from bot.parts import Asking, Parts
-from bot.slack import Slack
-from bot.suggest import options_for
-from bot.token_check import TokenCheck
-from bot.wire import Click, Event, Shortcut, SlashCommand, Submission, Suggestion
-from bot.workspaces import ManyOffices, NotInstalled, Office, OneOffice
-from core import timing
-from core.accounts import answer_questions
-from core.app import Core
-from core.errors import StorageError, VpsopsError
-from core.health_routes import health_routes
-from core.inbox import Delivery
+from vpsops.bot.accounts import SlackAccounts
+from vpsops.bot.admission import admitted, claims_in, claims_of, silent
+from vpsops.bot.blocks.build import Block
+from vpsops.bot.blocks.notes import error_note, note
+from vpsops.bot.courtesy import Courtesy
+from vpsops.bot.deliveries import CLICK, COMMAND, EVENT, INBOX, SHORTCUT, SUBMISSION, Intake
+from vpsops.bot.freshness import check_age
+from vpsops.bot.guard import CHECKED, Guard
+from vpsops.bot.identity import Membership
+from vpsops.bot.listeners import register
+from vpsops.bot.logs import quiet
+from vpsops.bot.notifications import CARDS, OUTBOX, Deliverer
+from vpsops.bot.on_click import asking_of as asking_of_click
+from vpsops.bot.on_click import on_click
+from vpsops.bot.on_command import asking_of as asking_of_command
+from vpsops.bot.on_command import on_command
+from vpsops.bot.on_home import asking_of as asking_of_event
+from vpsops.bot.on_home import keep_current, on_event
+from vpsops.bot.on_shortcut import asking_of as asking_of_shortcut
+from vpsops.bot.on_shortcut import on_shortcut
+from vpsops.bot.on_submission import asking_of as asking_of_submission
+from vpsops.bot.on_submission import close_with, on_submission
+from vpsops.bot.parts import Asking, Parts
+from vpsops.bot.slack import Slack
+from vpsops.bot.suggest import options_for
+from vpsops.bot.token_check import TokenCheck
+from vpsops.bot.wire import Click, Event, Shortcut, SlashCommand, Submission, Suggestion
+from vpsops.bot.workspaces import ManyOffices, NotInstalled, Office, OneOffice
+from vpsops.core import timing
+from vpsops.core.accounts import answer_questions
+from vpsops.core.app import Core
+from vpsops.core.errors import StorageError, VpsopsError
+from vpsops.core.health_routes import health_routes
+from vpsops.core.inbox import Delivery
 
 PATH: Final = "/slack/events"
 DRAIN_SECONDS: Final = timing.DRAIN_SECONDS
 FINISH_SECONDS: Final = timing.FINISH_SECONDS
 
 if TYPE_CHECKING:
-    from bot.oauth import Installing
+    from vpsops.bot.oauth import Installing
 
 log = structlog.get_logger(__name__)
 HANDLERS: Final = {
@@ -140,7 +140,7 @@ def installing_of(core: Core, session: aiohttp.ClientSession) -> "Installing | N
     """Return how workspaces install the app, where there are several."""
     if not core.workspaces.several:
         return None
-    from bot.oauth import installing  # noqa: PLC0415 - cryptography is for those who need it
+    from vpsops.bot.oauth import installing  # noqa: PLC0415 - cryptography is for those who need it
 
     return installing(core, session)
 

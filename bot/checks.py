@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
-from core.errors import InvalidInput
-from core.text import one_line
-from core.wayscloud.validate import validate_hostname, validate_ssh_key
+from vpsops.core.errors import InvalidInput
+from vpsops.core.text import one_line
+from vpsops.core.wayscloud.validate import validate_hostname, validate_ssh_key
 
 MAX_KEYS = 20
 

@@ -13,19 +13,19 @@ import structlog
 from anyio.abc import TaskGroup
 from slack_sdk.errors import SlackApiError
 
-from bot.app import PATH, Bot, open_bot
-from bot.doctor import SCOPES, granted
-from bot.manifest import INSTALL_PATH
-from bot.socket_mode import Line, LineStatus
-from core.app import open_core
-from core.errors import ConfigurationError, NotSignedInError
-from core.health_routes import add_health_flag, health_socket, served_health
-from core.logs import configure_logging
-from core.loop import run_server
-from core.serving import address_of as read_address
-from core.serving import base_of, listen, serve
-from core.settings import Settings, load_settings
-from core.signals import stopping
+from vpsops.bot.app import PATH, Bot, open_bot
+from vpsops.bot.doctor import SCOPES, granted
+from vpsops.bot.manifest import INSTALL_PATH
+from vpsops.bot.socket_mode import Line, LineStatus
+from vpsops.core.app import open_core
+from vpsops.core.errors import ConfigurationError, NotSignedInError
+from vpsops.core.health_routes import add_health_flag, health_socket, served_health
+from vpsops.core.logs import configure_logging
+from vpsops.core.loop import run_server
+from vpsops.core.serving import address_of as read_address
+from vpsops.core.serving import base_of, listen, serve
+from vpsops.core.settings import Settings, load_settings
+from vpsops.core.signals import stopping
 
 DEFAULT: Final = "127.0.0.1:3000"
 

@@ -8,10 +8,10 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from bot.typed import MAX_TEXT, mentioned, quoted, trim, with_first, words_of
-from bot.words import COMMANDS, LISTED, SLASH, operation_of, usage
-from core.changes.model import Verdict
-from core.operations import OPERATIONS
+from vpsops.bot.typed import MAX_TEXT, mentioned, quoted, trim, with_first, words_of
+from vpsops.bot.words import COMMANDS, LISTED, SLASH, operation_of, usage
+from vpsops.core.changes.model import Verdict
+from vpsops.core.operations import OPERATIONS
 
 FILTERS: Final = frozenset({"name", "state", "region"})
 LONGEST_FILTER: Final = 253

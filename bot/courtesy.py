@@ -10,7 +10,7 @@ from typing import Final
 
 import anyio
 
-from core.clock import Clock
+from vpsops.core.clock import Clock
 
 QUIET_SECONDS: Final = 0.003
 """So long after the last acknowledgement nothing more is expected to come at once."""

@@ -12,13 +12,13 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from bot.courtesy import Courtesy
-from bot.wire import Click, Event, Shortcut, Submission
-from core import timing
-from core.clock import Clock
-from core.errors import StorageError, VpsopsError
-from core.inbox import Delivery, Inbox
-from core.supervision import Supervisor
+from vpsops.bot.courtesy import Courtesy
+from vpsops.bot.wire import Click, Event, Shortcut, Submission
+from vpsops.core import timing
+from vpsops.core.clock import Clock
+from vpsops.core.errors import StorageError, VpsopsError
+from vpsops.core.inbox import Delivery, Inbox
+from vpsops.core.supervision import Supervisor
 
 COMMAND: Final = "command"
 CLICK: Final = "click"

@@ -12,15 +12,15 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.doctor_approvers import check_approvers
-from bot.doctor_channels import channel_finding, channels_of
-from bot.doctor_people import check_people
-from bot.guard import FRESH_SECONDS
-from bot.logs import quiet
-from core import exits, timing
-from core.clock import Clock
-from core.findings import Check, Finding, fail, ok, warn
-from core.settings import Settings
+from vpsops.bot.doctor_approvers import check_approvers
+from vpsops.bot.doctor_channels import channel_finding, channels_of
+from vpsops.bot.doctor_people import check_people
+from vpsops.bot.guard import FRESH_SECONDS
+from vpsops.bot.logs import quiet
+from vpsops.core import exits, timing
+from vpsops.core.clock import Clock
+from vpsops.core.findings import Check, Finding, fail, ok, warn
+from vpsops.core.settings import Settings
 
 AREA: Final = "slack"
 TIMEOUT: Final = timing.SLACK_SECONDS
@@ -57,7 +57,7 @@ async def check_slack(settings: Settings, clock: Clock) -> Sequence[Finding]:
     if not _configured(settings):
         return [ok(AREA, "not configured, so approvals need the clients' own confirmations")]
     if settings.slack_client_id:
-        from bot.doctor_workspaces import check_workspaces  # noqa: PLC0415 - cryptography is for those who need it
+        from vpsops.bot.doctor_workspaces import check_workspaces  # noqa: PLC0415 - cryptography is for those who need it
 
         return await check_workspaces(settings, clock)
     missing = _missing(settings)

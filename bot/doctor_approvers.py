@@ -5,16 +5,16 @@ from typing import Final
 
 import aiohttp
 
-from bot.slack import Slack, SlackError
-from bot.sources import unfit_source
-from core.changes.model import Approvers
-from core.changes.voting import together
-from core.clock import Clock
-from core.findings import Finding, fail, ok, warn
-from core.policy.default import OWN_CHANNEL
-from core.policy.doctor import ruleset_of
-from core.policy.model import Rule
-from core.settings import Settings
+from vpsops.bot.slack import Slack, SlackError
+from vpsops.bot.sources import unfit_source
+from vpsops.core.changes.model import Approvers
+from vpsops.core.changes.voting import together
+from vpsops.core.clock import Clock
+from vpsops.core.findings import Finding, fail, ok, warn
+from vpsops.core.policy.default import OWN_CHANNEL
+from vpsops.core.policy.doctor import ruleset_of
+from vpsops.core.policy.model import Rule
+from vpsops.core.settings import Settings
 
 AREA: Final = "slack"
 CLOSE: Final = "Make it private, or say with VPSOPS_ACCEPT_APPROVERS that it is meant to be open"

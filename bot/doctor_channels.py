@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from core.findings import Finding, fail, ok, warn
-from core.settings import Settings
+from vpsops.core.findings import Finding, fail, ok, warn
+from vpsops.core.settings import Settings
 
 AREA: Final = "slack"
 

@@ -5,16 +5,16 @@ from typing import Final
 
 import aiohttp
 
-from bot.accounts import find_account
-from bot.identity import Membership, Unreadable
-from bot.slack import Slack, SlackError
-from core.changes.model import SLACK
-from core.clock import Clock
-from core.findings import Finding, ok, warn
-from core.identifiers import looks_like_slack
-from core.policy.doctor import ruleset_of
-from core.policy.model import Rule
-from core.settings import Settings
+from vpsops.bot.accounts import find_account
+from vpsops.bot.identity import Membership, Unreadable
+from vpsops.bot.slack import Slack, SlackError
+from vpsops.core.changes.model import SLACK
+from vpsops.core.clock import Clock
+from vpsops.core.findings import Finding, ok, warn
+from vpsops.core.identifiers import looks_like_slack
+from vpsops.core.policy.doctor import ruleset_of
+from vpsops.core.policy.model import Rule
+from vpsops.core.settings import Settings
 
 AREA: Final = "slack"
 NAME_ONE: Final = "Name one active full member of this workspace in that rule"

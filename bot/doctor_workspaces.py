@@ -6,21 +6,21 @@ from typing import Final
 
 import aiohttp
 
-from bot.doctor_approvers import look_at_sources
-from bot.doctor_channels import channel_finding, channels_of
-from bot.installations import Installations, keys_of
-from bot.sealing import TokenCipher
-from bot.slack import Slack, SlackError
-from core import exits
-from core.clock import Clock
-from core.errors import UnreadableRowError
-from core.findings import Finding, fail, ok, warn
-from core.policy.doctor import ruleset_of
-from core.policy.model import Rule
-from core.settings import Settings
-from core.storage import open_database
-from core.workspaces import NOBODY, Workspaces, teams_of
-from core.workspaces_load import load_workspaces
+from vpsops.bot.doctor_approvers import look_at_sources
+from vpsops.bot.doctor_channels import channel_finding, channels_of
+from vpsops.bot.installations import Installations, keys_of
+from vpsops.bot.sealing import TokenCipher
+from vpsops.bot.slack import Slack, SlackError
+from vpsops.core import exits
+from vpsops.core.clock import Clock
+from vpsops.core.errors import UnreadableRowError
+from vpsops.core.findings import Finding, fail, ok, warn
+from vpsops.core.policy.doctor import ruleset_of
+from vpsops.core.policy.model import Rule
+from vpsops.core.settings import Settings
+from vpsops.core.storage import open_database
+from vpsops.core.workspaces import NOBODY, Workspaces, teams_of
+from vpsops.core.workspaces_load import load_workspaces
 
 AREA: Final = "slack"
 ELSEWHERE: Final = frozenset({"channel_not_found", "no_such_subteam"})

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import structlog
 
-from bot.blocks.build import Block
-from bot.blocks.forms import (
+from vpsops.bot.blocks.build import Block
+from vpsops.bot.blocks.forms import (
     MENUS,
     Catalogue,
     Draft,
@@ -17,15 +17,15 @@ from bot.blocks.forms import (
     missing,
     read_values,
 )
-from bot.blocks.notes import note
-from bot.commands import OpenCreate
-from bot.parts import Asking, Parts, catalogue
-from bot.slack import Shown, SlackError
-from bot.wire import ShownView
-from core.change_reader import stale
-from core.changes.model import Change, State, Verdict
-from core.changes.voting import check
-from core.errors import VpsopsError
+from vpsops.bot.blocks.notes import note
+from vpsops.bot.commands import OpenCreate
+from vpsops.bot.parts import Asking, Parts, catalogue
+from vpsops.bot.slack import Shown, SlackError
+from vpsops.bot.wire import ShownView
+from vpsops.core.change_reader import stale
+from vpsops.core.changes.model import Change, State, Verdict
+from vpsops.core.changes.voting import check
+from vpsops.core.errors import VpsopsError
 
 TITLE: Final = "New server"
 TOO_LATE: Final = frozenset({"expired_trigger_id", "exchanged_trigger_id", "invalid_trigger_id"})

@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bot import names
-from bot.blocks.build import unpack
-from bot.blocks.forms import metadata_of
-from bot.blocks.text import duration
-from bot.deliveries import CLICK, EVENT, SUBMISSION
-from bot.parts import Asking, Parts
-from bot.wire import Click, Submission
-from core import timing
-from core.errors import VpsopsError
-from core.inbox import Delivery
+from vpsops.bot import names
+from vpsops.bot.blocks.build import unpack
+from vpsops.bot.blocks.forms import metadata_of
+from vpsops.bot.blocks.text import duration
+from vpsops.bot.deliveries import CLICK, EVENT, SUBMISSION
+from vpsops.bot.parts import Asking, Parts
+from vpsops.bot.wire import Click, Submission
+from vpsops.core import timing
+from vpsops.core.errors import VpsopsError
+from vpsops.core.inbox import Delivery
 
 MEANT_SECONDS: Final = timing.MEANT_SECONDS
 """Slack itself refuses to deliver what was signed longer ago."""

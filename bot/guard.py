@@ -12,10 +12,10 @@ from slack_sdk.signature import Clock as SlackClock
 from slack_sdk.signature import SignatureVerifier
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bot.wire import MAX_BYTES, Malformed, check_body, is_ssl_check
-from core import timing
-from core.clock import Clock, SystemClock
-from core.rejections import Rejections
+from vpsops.bot.wire import MAX_BYTES, Malformed, check_body, is_ssl_check
+from vpsops.core import timing
+from vpsops.core.clock import Clock, SystemClock
+from vpsops.core.rejections import Rejections
 
 FRESH_SECONDS: Final = timing.SIGNED_SECONDS
 """Slack: refuse what is older than five minutes."""

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import anyio
 
-from bot.blocks.build import Block
-from bot.blocks.home import (
+from vpsops.bot.blocks.build import Block
+from vpsops.bot.blocks.home import (
     OPEN_SHOWN,
     RECENT_SHOWN,
     UNCLEAR_SHOWN,
@@ -17,16 +17,16 @@ from bot.blocks.home import (
     home_view,
     plain_home,
 )
-from bot.homes import Viewer
-from bot.identity import OtherWorkspace, Unreadable
-from bot.links import links_to
-from bot.parts import Asking, Parts, request_of
-from bot.slack import Where
-from core.changes.model import Actor, Approvers, Change, State
-from core.changes.voting import among, check, check_settler, settlers, together
-from core.errors import NotAllowed, VpsopsError
-from core.overview import Onlooker, overview_of
-from core.reads import all_servers, may_read
+from vpsops.bot.homes import Viewer
+from vpsops.bot.identity import OtherWorkspace, Unreadable
+from vpsops.bot.links import links_to
+from vpsops.bot.parts import Asking, Parts, request_of
+from vpsops.bot.slack import Where
+from vpsops.core.changes.model import Actor, Approvers, Change, State
+from vpsops.core.changes.voting import among, check, check_settler, settlers, together
+from vpsops.core.errors import NotAllowed, VpsopsError
+from vpsops.core.overview import Onlooker, overview_of
+from vpsops.core.reads import all_servers, may_read
 
 GUESTS: Final = (
     "This app is for the full members of this workspace, so there is nothing here for guests.",

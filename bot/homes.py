@@ -7,12 +7,12 @@ from typing import Final
 import anyio
 from cachetools import FIFOCache
 
-from bot.blocks.build import Block
-from core.clock import Clock
-from core.errors import VpsopsError
-from core.news import News
-from core.wayscloud.errors import WayscloudError
-from core.wayscloud.models import Listing, Server
+from vpsops.bot.blocks.build import Block
+from vpsops.core.clock import Clock
+from vpsops.core.errors import VpsopsError
+from vpsops.core.news import News
+from vpsops.core.wayscloud.errors import WayscloudError
+from vpsops.core.wayscloud.models import Listing, Server
 
 OPEN_SECONDS: Final = 3600.0
 """A Home that was opened longer ago is not kept current any more."""

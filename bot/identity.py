@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bot.slack import Slack, SlackError
-from bot.sources import ACCEPT_HINT, unfit_source
-from bot.tenancy import LESS_THAN_MEMBERS, Affiliation, Tenant, tenant_of
-from core import timing
-from core.changes.model import Approvers
-from core.clock import Clock
-from core.errors import NotAllowed
+from vpsops.bot.slack import Slack, SlackError
+from vpsops.bot.sources import ACCEPT_HINT, unfit_source
+from vpsops.bot.tenancy import LESS_THAN_MEMBERS, Affiliation, Tenant, tenant_of
+from vpsops.core import timing
+from vpsops.core.changes.model import Approvers
+from vpsops.core.clock import Clock
+from vpsops.core.errors import NotAllowed
 
 KEEP_SECONDS: Final = timing.MEMBERS_SECONDS
 PAGES: Final = 100

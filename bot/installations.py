@@ -19,14 +19,14 @@ from slack_sdk.oauth.state_store.async_state_store import AsyncOAuthStateStore
 from slack_sdk.oauth.state_store.sqlalchemy import SQLAlchemyOAuthStateStore
 from sqlalchemy.engine import Connection
 
-from bot.logs import quiet
-from bot.sealing import TokenCipher
-from core import timing
-from core.clock import Clock
-from core.errors import StorageError, UnreadableRowError
-from core.settings import Settings
-from core.storage import Database, rows
-from core.workspaces import teams_of
+from vpsops.bot.logs import quiet
+from vpsops.bot.sealing import TokenCipher
+from vpsops.core import timing
+from vpsops.core.clock import Clock
+from vpsops.core.errors import StorageError, UnreadableRowError
+from vpsops.core.settings import Settings
+from vpsops.core.storage import Database, rows
+from vpsops.core.workspaces import teams_of
 
 STATE_SECONDS: Final = timing.INSTALL_SECONDS
 """How long somebody may take between pressing "Add to Slack" and coming back."""

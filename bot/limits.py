@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from bot.blocks.build import FALLBACK, Block, Post, plain, section
-from core.text import bound
+from vpsops.bot.blocks.build import FALLBACK, Block, Post, plain, section
+from vpsops.core.text import bound
 
 Surface = Literal["message", "modal", "home"]
 

@@ -5,11 +5,11 @@ from typing import Final
 
 import anyio
 
-from bot.blocks.cards import Audience
-from bot.parts import Asking, Parts
-from bot.places import asker_of
-from core.changes.model import Change
-from core.changes.outbox import Copy, topic_of
+from vpsops.bot.blocks.cards import Audience
+from vpsops.bot.parts import Asking, Parts
+from vpsops.bot.places import asker_of
+from vpsops.core.changes.model import Change
+from vpsops.core.changes.outbox import Copy, topic_of
 
 LINK_SECONDS: Final = 2.0
 """A list without links is better than no list."""

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ValidationError
 from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 
-from bot import names
-from bot.blocks.build import Block
-from bot.blocks.forms import busy_view, metadata_of, read_values, typed_name
-from bot.checks import create_errors, deny_errors, name_errors
-from bot.deliveries import (
+from vpsops.bot import names
+from vpsops.bot.blocks.build import Block
+from vpsops.bot.blocks.forms import busy_view, metadata_of, read_values, typed_name
+from vpsops.bot.checks import create_errors, deny_errors, name_errors
+from vpsops.bot.deliveries import (
     CLICK,
     COMMAND,
     EVENT,
@@ -27,11 +27,11 @@ from bot.deliveries import (
     shortcut_key,
     submission_key,
 )
-from bot.guard import CHECKED
-from bot.on_home import OPENED
-from bot.wire import Click, Event, Malformed, Shortcut, SlashCommand, Submission, Suggestion
-from bot.words import SLASH
-from core.errors import StorageError
+from vpsops.bot.guard import CHECKED
+from vpsops.bot.on_home import OPENED
+from vpsops.bot.wire import Click, Event, Malformed, Shortcut, SlashCommand, Submission, Suggestion
+from vpsops.bot.words import SLASH
+from vpsops.core.errors import StorageError
 
 COMMANDS: Final = (SLASH,)
 UNINSTALLED: Final = "app_uninstalled"

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from bot import listeners, names
-from bot.words import SLASH
-from core.errors import ConfigurationError
+from vpsops.bot import listeners, names
+from vpsops.bot.words import SLASH
+from vpsops.core.errors import ConfigurationError
 
 EVENTS_PATH: Final = "/slack/events"
 INSTALL_PATH: Final = "/slack/install"

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from bot.wire import Said
-from core.wayscloud.models import Server
+from vpsops.bot.wire import Said
+from vpsops.core.wayscloud.models import Server
 
 MOST_TEXT: Final = 20_000
 DEEPEST: Final = 8

@@ -7,16 +7,16 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from bot.blocks.build import Post
-from bot.blocks.news import group_post, item_post, summary_post
-from bot.blocks.text import is_person
-from bot.occasions import DEFAULT, Item, with_defaults
-from bot.places import Place
-from bot.slack import SlackError
-from core import timing
-from core.app import Core
-from core.changes.outbox import QUIET, Message, News
-from core.subscriptions import Subscription, Subscriptions
+from vpsops.bot.blocks.build import Post
+from vpsops.bot.blocks.news import group_post, item_post, summary_post
+from vpsops.bot.blocks.text import is_person
+from vpsops.bot.occasions import DEFAULT, Item, with_defaults
+from vpsops.bot.places import Place
+from vpsops.bot.slack import SlackError
+from vpsops.core import timing
+from vpsops.core.app import Core
+from vpsops.core.changes.outbox import QUIET, Message, News
+from vpsops.core.subscriptions import Subscription, Subscriptions
 
 GROUP_ABOVE: Final = 5
 """So many servers at once are told one by one; more are one list."""

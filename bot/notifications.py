@@ -12,25 +12,25 @@ import structlog
 from anyio.abc import TaskGroup
 from cachetools import LRUCache
 
-from bot.blocks.build import Post
-from bot.blocks.cards import UNDER_WAY, Audience, change_card, usual_words
-from bot.blocks.notices import change_notice, reminder, service_notice
-from bot.newsroom import NO_THREAD, Newsroom, told_now
-from bot.occasions import of_change, of_event, spread
-from bot.pacing import Pace
-from bot.personal import Personal
-from bot.places import Place, audience_of, card_places, notice_places
-from bot.slack import CLOSED, ELSEWHERE, GONE, LAYOUT, REMOVED, STOP, TOO_MANY, Slack, SlackError
-from bot.workspaces import NotInstalled, Office, Offices
-from core import timing
-from core.app import Core
-from core.changes.attention import waits_for_votes
-from core.changes.model import Change
-from core.changes.outbox import NEWS, Copy, Message, News, topic_of
-from core.changes.progress import in_hand, mine_to_refresh, next_ones
-from core.changes.usual import UsualTimes
-from core.errors import StorageError, UnknownChange, UnreadableRowError, VpsopsError
-from core.supervision import error_id_of
+from vpsops.bot.blocks.build import Post
+from vpsops.bot.blocks.cards import UNDER_WAY, Audience, change_card, usual_words
+from vpsops.bot.blocks.notices import change_notice, reminder, service_notice
+from vpsops.bot.newsroom import NO_THREAD, Newsroom, told_now
+from vpsops.bot.occasions import of_change, of_event, spread
+from vpsops.bot.pacing import Pace
+from vpsops.bot.personal import Personal
+from vpsops.bot.places import Place, audience_of, card_places, notice_places
+from vpsops.bot.slack import CLOSED, ELSEWHERE, GONE, LAYOUT, REMOVED, STOP, TOO_MANY, Slack, SlackError
+from vpsops.bot.workspaces import NotInstalled, Office, Offices
+from vpsops.core import timing
+from vpsops.core.app import Core
+from vpsops.core.changes.attention import waits_for_votes
+from vpsops.core.changes.model import Change
+from vpsops.core.changes.outbox import NEWS, Copy, Message, News, topic_of
+from vpsops.core.changes.progress import in_hand, mine_to_refresh, next_ones
+from vpsops.core.changes.usual import UsualTimes
+from vpsops.core.errors import StorageError, UnknownChange, UnreadableRowError, VpsopsError
+from vpsops.core.supervision import error_id_of
 
 AT_ONCE: Final = 10
 """Topics in hand at once."""

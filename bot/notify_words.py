@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from bot.typed import quoted
-from core.errors import InvalidInput
-from core.subscriptions import EVERY_SERVER, METRICS, WITHOUT_THRESHOLD, Event, Options, Threshold
+from vpsops.bot.typed import quoted
+from vpsops.core.errors import InvalidInput
+from vpsops.core.subscriptions import EVERY_SERVER, METRICS, WITHOUT_THRESHOLD, Event, Options, Threshold
 
 EXAMPLE: Final = "For example: /vps notify drift,settled on web* quiet 22:00-07:00 Europe/Oslo"
 EVENTS: Final = {one.value: frozenset({one}) for one in Event} | {

@@ -1,15 +1,15 @@
 """`/vps notify`: what a channel is told of. Whoever may list the servers may have their news told to a channel."""
 
-from bot.blocks.build import Post
-from bot.blocks.notes import note
-from bot.blocks.subscribed import subscribed_note, subscriptions_page, words_of
-from bot.notify_words import AddNotify, ShowNotify, StopNotify, read
-from bot.occasions import DEFAULT, with_defaults
-from bot.parts import Asking, Parts, only_members
-from bot.parts import read as ask
-from bot.slack import ELSEWHERE, SlackError
-from core.errors import InvalidInput, VpsopsError
-from core.subscriptions import Subscription, Subscriptions, subscription_id
+from vpsops.bot.blocks.build import Post
+from vpsops.bot.blocks.notes import note
+from vpsops.bot.blocks.subscribed import subscribed_note, subscriptions_page, words_of
+from vpsops.bot.notify_words import AddNotify, ShowNotify, StopNotify, read
+from vpsops.bot.occasions import DEFAULT, with_defaults
+from vpsops.bot.parts import Asking, Parts, only_members
+from vpsops.bot.parts import read as ask
+from vpsops.bot.slack import ELSEWHERE, SlackError
+from vpsops.core.errors import InvalidInput, VpsopsError
+from vpsops.core.subscriptions import Subscription, Subscriptions, subscription_id
 
 
 async def notify(parts: Parts, asking: Asking, words: tuple[str, ...]) -> Post:

@@ -23,15 +23,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bot.installations import STATE_SECONDS, Installations, InstallRefused, States, keys_of
-from bot.manifest import INSTALL_PATH, REDIRECT_PATH, bot_scopes
-from bot.sealing import TokenCipher
-from core.app import Core
-from core.clock import Clock
-from core.errors import StorageError
-from core.settings import Settings
-from core.storage import Database
-from core.timing import SLACK_SECONDS
+from vpsops.bot.installations import STATE_SECONDS, Installations, InstallRefused, States, keys_of
+from vpsops.bot.manifest import INSTALL_PATH, REDIRECT_PATH, bot_scopes
+from vpsops.bot.sealing import TokenCipher
+from vpsops.core.app import Core
+from vpsops.core.clock import Clock
+from vpsops.core.errors import StorageError
+from vpsops.core.settings import Settings
+from vpsops.core.storage import Database
+from vpsops.core.timing import SLACK_SECONDS
 
 SAID: Final = {
     "access_denied": "Nothing was installed: it was cancelled in Slack.",

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Self
 
-from bot.blocks.cards import agreed_by, asked_by, result_server
-from bot.blocks.notices import words_of_change
-from core.changes.model import Change, Json
-from core.changes.outbox import News
-from core.settings import Settings
-from core.subscriptions import WITHOUT_THRESHOLD, Event, Subscription
-from core.text import one_line
+from vpsops.bot.blocks.cards import agreed_by, asked_by, result_server
+from vpsops.bot.blocks.notices import words_of_change
+from vpsops.core.changes.model import Change, Json
+from vpsops.core.changes.outbox import News
+from vpsops.core.settings import Settings
+from vpsops.core.subscriptions import WITHOUT_THRESHOLD, Event, Subscription
+from vpsops.core.text import one_line
 
 URGENT: Final = frozenset({"failed", "needs_person", "provider_unreachable", "provider_refuses_key", "provider_back"})
 """What passes quiet hours: what somebody may have to act on at night, and the word that it is over."""

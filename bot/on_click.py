@@ -4,29 +4,29 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
-from bot import names
-from bot.agreeing import Agreed, Yes, agree, agree_with_note
-from bot.answers import run, wanted_of
-from bot.blocks.build import unpack
-from bot.blocks.cards import Audience
-from bot.blocks.forms import metadata_of
-from bot.blocks.notes import note
-from bot.commands import OpenCreate
-from bot.forms import open_create, open_deny, redraw_create
-from bot.notifying import stop_one
-from bot.on_command import Typed, obey
-from bot.on_home import at_home, set_one
-from bot.on_shortcut import act_on, picked
-from bot.parts import Asking, Parts
-from bot.pausing import pause, resume, switched_note
-from bot.slack import Where
-from bot.views import Showing, show, viewed_of
-from bot.votes import settle, withdraw
-from bot.wire import Click
-from core.changes.model import Change, State
-from core.changes.outbox import topic_of
-from core.errors import NotAllowed, StaleChange, UnknownChange
-from core.inbox import Delivery
+from vpsops.bot import names
+from vpsops.bot.agreeing import Agreed, Yes, agree, agree_with_note
+from vpsops.bot.answers import run, wanted_of
+from vpsops.bot.blocks.build import unpack
+from vpsops.bot.blocks.cards import Audience
+from vpsops.bot.blocks.forms import metadata_of
+from vpsops.bot.blocks.notes import note
+from vpsops.bot.commands import OpenCreate
+from vpsops.bot.forms import open_create, open_deny, redraw_create
+from vpsops.bot.notifying import stop_one
+from vpsops.bot.on_command import Typed, obey
+from vpsops.bot.on_home import at_home, set_one
+from vpsops.bot.on_shortcut import act_on, picked
+from vpsops.bot.parts import Asking, Parts
+from vpsops.bot.pausing import pause, resume, switched_note
+from vpsops.bot.slack import Where
+from vpsops.bot.views import Showing, show, viewed_of
+from vpsops.bot.votes import settle, withdraw
+from vpsops.bot.wire import Click
+from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.outbox import topic_of
+from vpsops.core.errors import NotAllowed, StaleChange, UnknownChange
+from vpsops.core.inbox import Delivery
 
 Act = Callable[[Parts, Asking, Click, Mapping[str, Any]], Awaitable[None]]
 CHANGE_ID: Final = 80

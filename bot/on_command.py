@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from bot.answers import Wanted, run
-from bot.blocks.build import Post
-from bot.blocks.help import help_page
-from bot.blocks.listings import Viewed
-from bot.blocks.notes import near_commands, note
-from bot.commands import (
+from vpsops.bot.answers import Wanted, run
+from vpsops.bot.blocks.build import Post
+from vpsops.bot.blocks.help import help_page
+from vpsops.bot.blocks.listings import Viewed
+from vpsops.bot.blocks.notes import near_commands, note
+from vpsops.bot.commands import (
     CancelChange,
     Command,
     Notify,
@@ -24,17 +24,17 @@ from bot.commands import (
     Watch,
     parse,
 )
-from bot.forms import open_create
-from bot.notifying import notify
-from bot.parts import Asking, Parts, known_actor
-from bot.pausing import pause, paused_note, switched_note
-from bot.rights import right_words, rights
-from bot.slack import Where
-from bot.views import Showing, card_post, show
-from bot.votes import withdraw
-from bot.watching import watch
-from bot.wire import SlashCommand
-from core.inbox import Delivery
+from vpsops.bot.forms import open_create
+from vpsops.bot.notifying import notify
+from vpsops.bot.parts import Asking, Parts, known_actor
+from vpsops.bot.pausing import pause, paused_note, switched_note
+from vpsops.bot.rights import right_words, rights
+from vpsops.bot.slack import Where
+from vpsops.bot.views import Showing, card_post, show
+from vpsops.bot.votes import withdraw
+from vpsops.bot.watching import watch
+from vpsops.bot.wire import SlashCommand
+from vpsops.core.inbox import Delivery
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,18 +12,18 @@ from typing import Any, Final
 import anyio
 import structlog
 
-from bot.blocks.build import Block
-from bot.blocks.home import SETTINGS, plain_home, worth
-from bot.home_look import asking_for, drawn
-from bot.homes import Home, Viewer
-from bot.parts import Asking, Parts
-from bot.slack import SlackError
-from bot.wire import Event
-from bot.workspaces import NotInstalled
-from core.errors import InvalidInput, StorageError, VpsopsError
-from core.inbox import Delivery
-from core.news import follow
-from core.preferences import set_preferences
+from vpsops.bot.blocks.build import Block
+from vpsops.bot.blocks.home import SETTINGS, plain_home, worth
+from vpsops.bot.home_look import asking_for, drawn
+from vpsops.bot.homes import Home, Viewer
+from vpsops.bot.parts import Asking, Parts
+from vpsops.bot.slack import SlackError
+from vpsops.bot.wire import Event
+from vpsops.bot.workspaces import NotInstalled
+from vpsops.core.errors import InvalidInput, StorageError, VpsopsError
+from vpsops.core.inbox import Delivery
+from vpsops.core.news import follow
+from vpsops.core.preferences import set_preferences
 
 OPENED: Final = "app_home_opened"
 SETTLE_SECONDS: Final = 1.0

@@ -6,24 +6,24 @@ from typing import Any, Final
 
 import structlog
 
-from bot import names
-from bot.answers import Wanted, outcome_post
-from bot.blocks.build import Block
-from bot.blocks.forms import busy_view, encode, metadata_of
-from bot.blocks.notes import note
-from bot.blocks.shortcuts import SHOWN, TITLE, Choice, act_view, outcome_view
-from bot.commands import OpenCreate
-from bot.forms import open_create, show
-from bot.mentions import servers_in, text_of
-from bot.parts import Asking, Parts, request_of
-from bot.slack import Shown, SlackError, Where
-from bot.wire import Said, Shortcut, ShownView
-from core.changes.model import Target
-from core.errors import StorageError, VpsopsError
-from core.inbox import Delivery
-from core.operations import OPERATIONS
-from core.reads import all_servers, may_ask
-from core.wayscloud.models import Server
+from vpsops.bot import names
+from vpsops.bot.answers import Wanted, outcome_post
+from vpsops.bot.blocks.build import Block
+from vpsops.bot.blocks.forms import busy_view, encode, metadata_of
+from vpsops.bot.blocks.notes import note
+from vpsops.bot.blocks.shortcuts import SHOWN, TITLE, Choice, act_view, outcome_view
+from vpsops.bot.commands import OpenCreate
+from vpsops.bot.forms import open_create, show
+from vpsops.bot.mentions import servers_in, text_of
+from vpsops.bot.parts import Asking, Parts, request_of
+from vpsops.bot.slack import Shown, SlackError, Where
+from vpsops.bot.wire import Said, Shortcut, ShownView
+from vpsops.core.changes.model import Target
+from vpsops.core.errors import StorageError, VpsopsError
+from vpsops.core.inbox import Delivery
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.reads import all_servers, may_ask
+from vpsops.core.wayscloud.models import Server
 
 NONE: Final = "No server of this account is named in that message. Choose one:"
 WHICH: Final = "Nothing is done before you confirm it on its card."

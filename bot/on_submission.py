@@ -3,23 +3,23 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
-from bot import names
-from bot.agreeing import IN_SLACK, named, noted
-from bot.answers import card_words
-from bot.blocks.acts import headline
-from bot.blocks.build import Block
-from bot.blocks.forms import Catalogue, Draft, busy_view, create_view, metadata_of, typed_name
-from bot.blocks.notes import note
-from bot.checks import keys_of
-from bot.forms import draft_of, show
-from bot.parts import Asking, Parts, catalogue, submit
-from bot.slack import Shown, Where
-from bot.votes import cast
-from bot.wire import ShownView, Submission
-from core.changes.model import Change, Decision, State, Verdict
-from core.errors import VpsopsError
-from core.inbox import Delivery
-from core.requests import Refused
+from vpsops.bot import names
+from vpsops.bot.agreeing import IN_SLACK, named, noted
+from vpsops.bot.answers import card_words
+from vpsops.bot.blocks.acts import headline
+from vpsops.bot.blocks.build import Block
+from vpsops.bot.blocks.forms import Catalogue, Draft, busy_view, create_view, metadata_of, typed_name
+from vpsops.bot.blocks.notes import note
+from vpsops.bot.checks import keys_of
+from vpsops.bot.forms import draft_of, show
+from vpsops.bot.parts import Asking, Parts, catalogue, submit
+from vpsops.bot.slack import Shown, Where
+from vpsops.bot.votes import cast
+from vpsops.bot.wire import ShownView, Submission
+from vpsops.core.changes.model import Change, Decision, State, Verdict
+from vpsops.core.errors import VpsopsError
+from vpsops.core.inbox import Delivery
+from vpsops.core.requests import Refused
 
 Act = Callable[[Parts, Asking, ShownView], Awaitable[None]]
 TITLES: Final = {names.DENY_FORM: "Deny", names.NAME_FORM: "Agree", names.NOTE_FORM: "Approve"}

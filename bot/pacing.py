@@ -8,7 +8,7 @@ from typing import Final
 import anyio
 from cachetools import LRUCache
 
-from core.clock import Clock
+from vpsops.core.clock import Clock
 
 POST_SECONDS: Final = 1.0
 """Slack: `chat.postMessage` about once a second for each channel."""

@@ -6,20 +6,20 @@ from typing import Any, Final
 
 import anyio
 
-from bot.blocks.forms import Catalogue
-from bot.courtesy import Courtesy
-from bot.homes import Homes
-from bot.identity import Membership
-from bot.notifications import Deliverer
-from bot.slack import Slack, Where
-from bot.workspaces import Offices
-from core.app import Core
-from core.changes.model import Actor, ActorKind, Json, Origin
-from core.errors import NotAllowed, VpsopsError
-from core.operations import OPERATIONS
-from core.operations.catalogue import OsTemplates, Plans, Regions
-from core.reads import may_read
-from core.requests import Done, Outcome, Refused, Request
+from vpsops.bot.blocks.forms import Catalogue
+from vpsops.bot.courtesy import Courtesy
+from vpsops.bot.homes import Homes
+from vpsops.bot.identity import Membership
+from vpsops.bot.notifications import Deliverer
+from vpsops.bot.slack import Slack, Where
+from vpsops.bot.workspaces import Offices
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Actor, ActorKind, Json, Origin
+from vpsops.core.errors import NotAllowed, VpsopsError
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
+from vpsops.core.reads import may_read
+from vpsops.core.requests import Done, Outcome, Refused, Request
 
 CATALOGUE_SECONDS: Final = 60.0
 PARTS: Final = ("plans", "os_templates", "regions")

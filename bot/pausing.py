@@ -2,16 +2,16 @@
 
 from dataclasses import replace
 
-from bot import names
-from bot.blocks.build import Post, actions, button
-from bot.blocks.notes import note
-from bot.identity import Unreadable
-from bot.parts import Asking, Parts
-from core.changes import listing
-from core.changes.listing import Wanted
-from core.changes.model import ActorKind, State
-from core.pause import Pause
-from core.text import one_line
+from vpsops.bot import names
+from vpsops.bot.blocks.build import Post, actions, button
+from vpsops.bot.blocks.notes import note
+from vpsops.bot.identity import Unreadable
+from vpsops.bot.parts import Asking, Parts
+from vpsops.core.changes import listing
+from vpsops.core.changes.listing import Wanted
+from vpsops.core.changes.model import ActorKind, State
+from vpsops.core.pause import Pause
+from vpsops.core.text import one_line
 
 
 async def pause(parts: Parts, asking: Asking, reason: str = "") -> Pause:

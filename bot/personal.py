@@ -8,16 +8,16 @@ from typing import Final
 import structlog
 from cachetools import LRUCache
 
-from bot.blocks.build import Post
-from bot.blocks.notes import note
-from bot.blocks.notices import change_notice, reminder
-from bot.blocks.text import is_person
-from bot.places import Place, asker_of
-from bot.slack import Slack, SlackError
-from core.app import Core
-from core.changes.model import Change
-from core.changes.outbox import topic_of
-from core.preferences import Preferences, preferences_of
+from vpsops.bot.blocks.build import Post
+from vpsops.bot.blocks.notes import note
+from vpsops.bot.blocks.notices import change_notice, reminder
+from vpsops.bot.blocks.text import is_person
+from vpsops.bot.places import Place, asker_of
+from vpsops.bot.slack import Slack, SlackError
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Change
+from vpsops.core.changes.outbox import topic_of
+from vpsops.core.preferences import Preferences, preferences_of
 
 ENDED: Final = frozenset({"succeeded", "failed", "needs_person", "denied", "expired", "superseded", "cancelled"})
 GRAVE: Final = frozenset({"failed", "needs_person"})

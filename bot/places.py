@@ -4,11 +4,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bot.blocks.cards import Audience
-from bot.blocks.text import is_person
-from core.changes.model import ActorKind, Change, Decision, State
-from core.changes.outbox import Copy
-from core.settings import Settings
+from vpsops.bot.blocks.cards import Audience
+from vpsops.bot.blocks.text import is_person
+from vpsops.core.changes.model import ActorKind, Change, Decision, State
+from vpsops.core.changes.outbox import Copy
+from vpsops.core.settings import Settings
 
 ALWAYS_TOLD: Final = frozenset({"create"})
 """Operations whose end is told to a channel in a message of its own; the others' in their card's thread."""

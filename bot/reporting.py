@@ -6,16 +6,16 @@ from datetime import timedelta
 from functools import partial
 from typing import Final
 
-from bot.blocks.build import Post
-from bot.blocks.report import Costs, Fleet, Standing, report_page
-from bot.links import links_to
-from bot.parts import Asking, Parts, catalogue, request_of
-from core.changes import listing
-from core.changes.listing import Wanted
-from core.errors import VpsopsError
-from core.prices import monthly, sums_of
-from core.reads import all_servers, in_full
-from core.wayscloud.models import Plan, Server
+from vpsops.bot.blocks.build import Post
+from vpsops.bot.blocks.report import Costs, Fleet, Standing, report_page
+from vpsops.bot.links import links_to
+from vpsops.bot.parts import Asking, Parts, catalogue, request_of
+from vpsops.core.changes import listing
+from vpsops.core.changes.listing import Wanted
+from vpsops.core.errors import VpsopsError
+from vpsops.core.prices import monthly, sums_of
+from vpsops.core.reads import all_servers, in_full
+from vpsops.core.wayscloud.models import Plan, Server
 
 LATELY: Final = timedelta(hours=24)
 SHOWN: Final = 8

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from bot.blocks.text import channel, is_person, outside, person
-from core.changes.model import Actor, Approvers, Decision, Ruling, Target
-from core.operations import OPERATIONS, Operation
-from core.policy import Facts, Policy
-from core.policy.model import Heard
+from vpsops.bot.blocks.text import channel, is_person, outside, person
+from vpsops.core.changes.model import Actor, Approvers, Decision, Ruling, Target
+from vpsops.core.operations import OPERATIONS, Operation
+from vpsops.core.policy import Facts, Policy
+from vpsops.core.policy.model import Heard
 
 SOMEWHERE: Final = Target("", "")
 NAMED: Final = 6

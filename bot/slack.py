@@ -14,13 +14,13 @@ from slack_sdk.http_retry.builtin_async_handlers import AsyncRateLimitErrorRetry
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from bot.blocks.build import Block, Post
-from bot.blocks.catalogue import without_table
-from bot.limits import fit_post, fit_view
-from bot.logs import quiet
-from bot.remedies import REMEDIES, Remedy
-from core import timing
-from core.settings import Settings
+from vpsops.bot.blocks.build import Block, Post
+from vpsops.bot.blocks.catalogue import without_table
+from vpsops.bot.limits import fit_post, fit_view
+from vpsops.bot.logs import quiet
+from vpsops.bot.remedies import REMEDIES, Remedy
+from vpsops.core import timing
+from vpsops.core.settings import Settings
 
 TIMEOUT: Final = timing.SLACK_SECONDS
 ANSWERS: Final = 16

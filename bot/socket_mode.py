@@ -13,12 +13,12 @@ from slack_sdk.socket_mode.aiohttp import SocketModeClient
 from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 
-from bot.app import Bot
-from bot.logs import quiet
-from bot.wire import check_payload
-from core import timing
-from core.clock import Clock
-from core.errors import ConfigurationError
+from vpsops.bot.app import Bot
+from vpsops.bot.logs import quiet
+from vpsops.bot.wire import check_payload
+from vpsops.core import timing
+from vpsops.core.clock import Clock
+from vpsops.core.errors import ConfigurationError
 
 AGAIN_SECONDS: Final = timing.LINE_AGAIN_SECONDS
 WRONG: Final = frozenset({"invalid_auth", "not_authed", "not_allowed_token_type", "missing_scope", "token_revoked"})

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from bot.slack import Slack, SlackError
+from vpsops.bot.slack import Slack, SlackError
 
 PUBLIC: Final = "public-channels"
 SHARED: Final = "shared-channels"

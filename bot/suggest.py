@@ -6,16 +6,16 @@ from typing import Final
 import anyio
 import structlog
 
-from bot import names
-from bot.admission import admit, claims_of
-from bot.blocks.build import Block
-from bot.blocks.forms import MAX_OPTIONS, MENUS, offers
-from bot.blocks.shortcuts import server_offers
-from bot.parts import Asking, Parts, catalogue, request_of
-from bot.slack import Where
-from bot.wire import Suggestion
-from core.errors import NotAllowed, VpsopsError
-from core.reads import all_servers, may_read
+from vpsops.bot import names
+from vpsops.bot.admission import admit, claims_of
+from vpsops.bot.blocks.build import Block
+from vpsops.bot.blocks.forms import MAX_OPTIONS, MENUS, offers
+from vpsops.bot.blocks.shortcuts import server_offers
+from vpsops.bot.parts import Asking, Parts, catalogue, request_of
+from vpsops.bot.slack import Where
+from vpsops.bot.wire import Suggestion
+from vpsops.core.errors import NotAllowed, VpsopsError
+from vpsops.core.reads import all_servers, may_read
 
 SECONDS: Final = 2.0
 """Slack waits for three."""

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from bot.slack import STOP, Slack, SlackError
-from core import timing
-from core.changes.outbox import Outbox
-from core.clock import Clock
-from core.errors import StorageError
+from vpsops.bot.slack import STOP, Slack, SlackError
+from vpsops.core import timing
+from vpsops.core.changes.outbox import Outbox
+from vpsops.core.clock import Clock
+from vpsops.core.errors import StorageError
 
 if TYPE_CHECKING:
-    from bot.notifications import Health
+    from vpsops.bot.notifications import Health
 
 CHECK_SECONDS: Final = timing.TOKEN_CHECK_SECONDS
 REFUSED_SECONDS: Final = timing.TOKEN_REFUSED_SECONDS

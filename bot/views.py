@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from bot.answers import patiently
-from bot.blocks.build import Post, for_everyone
-from bot.blocks.listings import (
+from vpsops.bot.answers import patiently
+from vpsops.bot.blocks.build import Post, for_everyone
+from vpsops.bot.blocks.listings import (
     Turns,
     Viewed,
     audit_page,
@@ -16,18 +16,18 @@ from bot.blocks.listings import (
     changes_page,
     with_unreadable,
 )
-from bot.blocks.text import person
-from bot.commands import ShowCard
-from bot.links import links_to
-from bot.parts import Asking, Parts
-from bot.reporting import report
-from core import audit_pages
-from core.audit_view import Filter
-from core.changes import listing
-from core.changes.listing import Wanted
-from core.changes.model import Change
-from core.errors import VpsopsError
-from core.text import one_line
+from vpsops.bot.blocks.text import person
+from vpsops.bot.commands import ShowCard
+from vpsops.bot.links import links_to
+from vpsops.bot.parts import Asking, Parts
+from vpsops.bot.reporting import report
+from vpsops.core import audit_pages
+from vpsops.core.audit_view import Filter
+from vpsops.core.changes import listing
+from vpsops.core.changes.listing import Wanted
+from vpsops.core.changes.model import Change
+from vpsops.core.errors import VpsopsError
+from vpsops.core.text import one_line
 
 PAGE: Final = 10
 LONGEST: Final = 253

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from bot.parts import Asking, Parts
-from core.changes.model import Approvers, Change, Verdict
-from core.changes.voting import settlers, together
+from vpsops.bot.parts import Asking, Parts
+from vpsops.core.changes.model import Approvers, Change, Verdict
+from vpsops.core.changes.voting import settlers, together
 
 
 async def cast(  # noqa: PLR0913 - one vote, all of it named

@@ -2,16 +2,16 @@
 
 from datetime import timedelta
 
-from bot.blocks.build import Post
-from bot.blocks.notes import error_note, near_commands, note
-from bot.blocks.text import duration
-from bot.commands import Watch
-from bot.notifying import subscribe
-from bot.parts import Asking, Parts, only_members, read
-from core.errors import AmbiguousServer, UnknownServer
-from core.policy.facts import is_glob
-from core.subscriptions import WITHOUT_THRESHOLD, Event, Options, Subscription, Subscriptions, subscription_id
-from core.wayscloud.models import Server
+from vpsops.bot.blocks.build import Post
+from vpsops.bot.blocks.notes import error_note, near_commands, note
+from vpsops.bot.blocks.text import duration
+from vpsops.bot.commands import Watch
+from vpsops.bot.notifying import subscribe
+from vpsops.bot.parts import Asking, Parts, only_members, read
+from vpsops.core.errors import AmbiguousServer, UnknownServer
+from vpsops.core.policy.facts import is_glob
+from vpsops.core.subscriptions import WITHOUT_THRESHOLD, Event, Options, Subscription, Subscriptions, subscription_id
+from vpsops.core.wayscloud.models import Server
 
 EVENTS = WITHOUT_THRESHOLD - {Event.PROVIDER}
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from core.operations import OPERATIONS
+from vpsops.core.operations import OPERATIONS
 
 SLASH: Final = "/vps"
 SHORT: Final = {"get": "show", "os_templates": "os"}

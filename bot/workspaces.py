@@ -7,10 +7,10 @@ import aiohttp
 import structlog
 from cachetools import LRUCache
 
-from bot.identity import Membership
-from bot.slack import Slack
-from core.app import Core
-from core.errors import VpsopsError
+from vpsops.bot.identity import Membership
+from vpsops.bot.slack import Slack
+from vpsops.core.app import Core
+from vpsops.core.errors import VpsopsError
 
 KEPT = 500
 

@@ -10,13 +10,13 @@ from typing import Final
 import anyio
 import structlog
 
-from core.changes.lookup import Look, is_about, wanted_id
-from core.changes.model import Change
-from core.clock import Clock
-from core.timing import Timing
-from core.wayscloud import errors as provider_errors
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.models import Server
+from vpsops.core.changes.lookup import Look, is_about, wanted_id
+from vpsops.core.changes.model import Change
+from vpsops.core.clock import Clock
+from vpsops.core.timing import Timing
+from vpsops.core.wayscloud import errors as provider_errors
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.models import Server
 
 LOG = structlog.get_logger(__name__)
 AT_ONCE: Final = 32

@@ -17,14 +17,14 @@ import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from core import timing
-from core.changes.model import SLACK, Actor
-from core.clock import Clock
-from core.errors import VpsopsError
-from core.storage.database import Database
-from core.storage.leases import front_alive
-from core.storage.signals import touch
-from core.storage.tables import ACCOUNTS
+from vpsops.core import timing
+from vpsops.core.changes.model import SLACK, Actor
+from vpsops.core.clock import Clock
+from vpsops.core.errors import VpsopsError
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.leases import front_alive
+from vpsops.core.storage.signals import touch
+from vpsops.core.storage.tables import ACCOUNTS
 
 AT_ONCE: Final = 20
 TOPIC: Final = "accounts"

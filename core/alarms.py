@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from core import timing
-from core.changes.model import Json
-from core.subscriptions import Event, Subscription, Threshold
-from core.wayscloud.models import Server, Usage
+from vpsops.core import timing
+from vpsops.core.changes.model import Json
+from vpsops.core.subscriptions import Event, Subscription, Threshold
+from vpsops.core.wayscloud.models import Server, Usage
 
 BELOW: Final = 5.0
 """Points below the threshold at which an alarm is over, so that a figure on the edge is not told again and again."""

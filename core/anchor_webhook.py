@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import httpx
 
-from core import timing
+from vpsops.core import timing
 
 
 async def post(url: str, body: bytes, headers: Mapping[str, str]) -> str:

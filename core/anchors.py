@@ -22,16 +22,16 @@ from anyio import to_thread
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from core import audit, timing
-from core.anchor_webhook import post
-from core.changes import outbox
-from core.clock import Clock
-from core.errors import ConfigurationError, InvalidInput, StorageError, VpsopsError
-from core.settings import LOCAL, Settings
-from core.storage.database import Database
-from core.storage.tables import SWITCHES
-from core.supervision import RoundRecorder, no_record
-from core.workspaces import Workspaces
+from vpsops.core import audit, timing
+from vpsops.core.anchor_webhook import post
+from vpsops.core.changes import outbox
+from vpsops.core.clock import Clock
+from vpsops.core.errors import ConfigurationError, InvalidInput, StorageError, VpsopsError
+from vpsops.core.settings import LOCAL, Settings
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.tables import SWITCHES
+from vpsops.core.supervision import RoundRecorder, no_record
+from vpsops.core.workspaces import Workspaces
 
 logger = structlog.get_logger(__name__)
 ANCHOR: Final = re.compile(r"(?<![0-9A-Za-z])(\d{1,18}):([0-9a-fA-F]{64})(?![0-9A-Za-z])")

@@ -8,33 +8,33 @@ from dataclasses import dataclass, replace
 
 import anyio
 
-from core.accounts import AccountDirectory, AccountQuestions
-from core.anchors import Anchors, places_of
-from core.changes.claims import own_capability
-from core.changes.outbox import Outbox
-from core.changes.recheck import Recheck
-from core.clock import Clock, SystemClock
-from core.continuity import Continuity
-from core.engine import Engine
-from core.errors import ConfigurationError
-from core.gate import Gate
-from core.inbox import Inbox
-from core.logs import secrets_of
-from core.policy.declaration import Declaration, declaration_of
-from core.policy.register import PolicyRegister
-from core.readiness import Readiness
-from core.redaction import Redactor
-from core.settings import Settings, state_directory
-from core.storage import Database, open_database
-from core.storage.engines import PostgresOptions
-from core.storage.heads import HeadFile
-from core.storage.leases import Process
-from core.storage.schema import newer
-from core.supervision import Supervisor
-from core.timing import DEFAULT_TIMING, Timing
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.credentials import Credentials
-from core.workspaces import Workspaces
+from vpsops.core.accounts import AccountDirectory, AccountQuestions
+from vpsops.core.anchors import Anchors, places_of
+from vpsops.core.changes.claims import own_capability
+from vpsops.core.changes.outbox import Outbox
+from vpsops.core.changes.recheck import Recheck
+from vpsops.core.clock import Clock, SystemClock
+from vpsops.core.continuity import Continuity
+from vpsops.core.engine import Engine
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.gate import Gate
+from vpsops.core.inbox import Inbox
+from vpsops.core.logs import secrets_of
+from vpsops.core.policy.declaration import Declaration, declaration_of
+from vpsops.core.policy.register import PolicyRegister
+from vpsops.core.readiness import Readiness
+from vpsops.core.redaction import Redactor
+from vpsops.core.settings import Settings, state_directory
+from vpsops.core.storage import Database, open_database
+from vpsops.core.storage.engines import PostgresOptions
+from vpsops.core.storage.heads import HeadFile
+from vpsops.core.storage.leases import Process
+from vpsops.core.storage.schema import newer
+from vpsops.core.supervision import Supervisor
+from vpsops.core.timing import DEFAULT_TIMING, Timing
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.credentials import Credentials
+from vpsops.core.workspaces import Workspaces
 
 SERVING = frozenset({"slack", "worker"})
 

@@ -13,9 +13,9 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.changes.model import Json
-from core.storage import signals
-from core.storage.tables import AUDIT, AUDIT_HEAD
+from vpsops.core.changes.model import Json
+from vpsops.core.storage import signals
+from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD
 
 GENESIS = "0" * 64
 HIDDEN = frozenset({"ssh_keys"})

@@ -11,16 +11,16 @@ from typing import Final, TextIO
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core import audit
-from core.anchors import read_anchors
-from core.audit import GENESIS, Fault, Record, Walk
-from core.audit_export import MAX_LINE, begin_line, end_line, record_line, verify_lines
-from core.audit_view import Filter, told
-from core.changes.discrepancies import Discrepancy, discrepancies
-from core.errors import InvalidInput
-from core.storage import Database, signals
-from core.storage.tables import AUDIT
-from core.terminal import cell, look, number, say
+from vpsops.core import audit
+from vpsops.core.anchors import read_anchors
+from vpsops.core.audit import GENESIS, Fault, Record, Walk
+from vpsops.core.audit_export import MAX_LINE, begin_line, end_line, record_line, verify_lines
+from vpsops.core.audit_view import Filter, told
+from vpsops.core.changes.discrepancies import Discrepancy, discrepancies
+from vpsops.core.errors import InvalidInput
+from vpsops.core.storage import Database, signals
+from vpsops.core.storage.tables import AUDIT
+from vpsops.core.terminal import cell, look, number, say
 
 PAGE: Final = 500
 MAX_TAIL: Final = 10_000

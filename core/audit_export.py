@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import TypeGuard
 
-from core.audit import GENESIS, Fault, Kind, Record, Walk
-from core.changes.model import Json
+from vpsops.core.audit import GENESIS, Fault, Kind, Record, Walk
+from vpsops.core.changes.model import Json
 
 MAX_LINE = 1_000_000
 MOST = 1 << 62

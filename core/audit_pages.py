@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
-from core import audit
-from core.audit import Record
-from core.audit_view import Filter
+from vpsops.core import audit
+from vpsops.core.audit import Record
+from vpsops.core.audit_view import Filter
 
 BATCH = 500
 LOOKED_THROUGH = 5000

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core import audit
-from core.audit import Record
-from core.changes import codec
-from core.changes.model import Actor, ActorKind, Json
-from core.storage import rows
-from core.storage.json_text import JsonText
-from core.storage.tables import CHANGES
-from core.terminal import cell, when
+from vpsops.core import audit
+from vpsops.core.audit import Record
+from vpsops.core.changes import codec
+from vpsops.core.changes.model import Actor, ActorKind, Json
+from vpsops.core.storage import rows
+from vpsops.core.storage.json_text import JsonText
+from vpsops.core.storage.tables import CHANGES
+from vpsops.core.terminal import cell, when
 
 PEOPLE = ("actor", "by")
 IDS = ("id", "human", "account")

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy.engine import Connection
 
-from core.changes import outbox, pages, store
-from core.changes.model import Change, State
-from core.clock import Clock
-from core.errors import StaleChange
-from core.limits.reach import Sight
-from core.storage.database import Database
-from core.workspaces import Workspaces
+from vpsops.core.changes import outbox, pages, store
+from vpsops.core.changes.model import Change, State
+from vpsops.core.clock import Clock
+from vpsops.core.errors import StaleChange
+from vpsops.core.limits.reach import Sight
+from vpsops.core.storage.database import Database
+from vpsops.core.workspaces import Workspaces
 
 
 @dataclass(frozen=True, slots=True)

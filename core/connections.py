@@ -14,8 +14,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from core import timing
-from core.rejections import Rejections
+from vpsops.core import timing
+from vpsops.core.rejections import Rejections
 
 HEAD_BYTES: Final = 32_768
 """A bearer token may have half of it."""

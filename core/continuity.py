@@ -18,17 +18,17 @@ from anyio import to_thread
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from core import audit
-from core.changes import outbox
-from core.changes.model import Json, State, check_step
-from core.clock import Clock
-from core.errors import StorageError
-from core.storage import lineage
-from core.storage.database import Database
-from core.storage.heads import MOST_FINDINGS, HeadFile, Mark
-from core.storage.lineage import Lineage
-from core.storage.signals import touch
-from core.storage.tables import AUDIT, AUDIT_HEAD, CHANGES, SWITCHES
+from vpsops.core import audit
+from vpsops.core.changes import outbox
+from vpsops.core.changes.model import Json, State, check_step
+from vpsops.core.clock import Clock
+from vpsops.core.errors import StorageError
+from vpsops.core.storage import lineage
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.heads import MOST_FINDINGS, HeadFile, Mark
+from vpsops.core.storage.lineage import Lineage
+from vpsops.core.storage.signals import touch
+from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD, CHANGES, SWITCHES
 
 logger = structlog.get_logger(__name__)
 NAME: Final = "store"

@@ -1,7 +1,7 @@
 """`vpsops doctor`: looks at everything that a process needs and says, line by line, what is wrong and what to do.
 
 A check takes the settings and a clock and returns findings. Each part of the product brings its own
-in a tuple `CHECKS`; `vpsops.py` puts them together. Nothing is made, started or changed.
+in a tuple `CHECKS`; `vpsops/cli/main.py` puts them together. Nothing is made, started or changed.
 """
 
 import argparse
@@ -11,19 +11,19 @@ from typing import Final
 import anyio
 import structlog
 
-from core.clock import Clock, SystemClock
-from core.doctor_provider import check_provider
-from core.errors import VpsopsError
-from core.findings import Check, Finding, fail, failed, ok, warn, worst
-from core.health import check_storage
-from core.limits.load import load_limits
-from core.logs import configure_logging, secrets_of
-from core.policy import load_policy
-from core.policy.declaration import declaration_of
-from core.policy.model import short_version
-from core.secret_files import check_files
-from core.settings import Settings, load_settings
-from core.terminal import HIDDEN, cell, say
+from vpsops.core.clock import Clock, SystemClock
+from vpsops.core.doctor_provider import check_provider
+from vpsops.core.errors import VpsopsError
+from vpsops.core.findings import Check, Finding, fail, failed, ok, warn, worst
+from vpsops.core.health import check_storage
+from vpsops.core.limits.load import load_limits
+from vpsops.core.logs import configure_logging, secrets_of
+from vpsops.core.policy import load_policy
+from vpsops.core.policy.declaration import declaration_of
+from vpsops.core.policy.model import short_version
+from vpsops.core.secret_files import check_files
+from vpsops.core.settings import Settings, load_settings
+from vpsops.core.terminal import HIDDEN, cell, say
 
 LOG = structlog.get_logger(__name__)
 

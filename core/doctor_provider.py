@@ -6,14 +6,14 @@ Each variant of the API has limits of its own, which show only where two answers
 from collections.abc import Sequence
 from typing import Final
 
-from core.app import credentials_of
-from core.clock import Clock
-from core.findings import Finding, ok, warn
-from core.settings import Settings
-from core.timing import TransportSettings
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.errors import NotAuthenticated, WayscloudError
-from core.wayscloud.models import Listing, Server, Usage
+from vpsops.core.app import credentials_of
+from vpsops.core.clock import Clock
+from vpsops.core.findings import Finding, ok, warn
+from vpsops.core.settings import Settings
+from vpsops.core.timing import TransportSettings
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.errors import NotAuthenticated, WayscloudError
+from vpsops.core.wayscloud.models import Listing, Server, Usage
 
 AREA: Final = "provider"
 ONCE: Final = TransportSettings(attempts=1, attempt_seconds=10.0, total_seconds=15.0)

@@ -11,24 +11,24 @@ import structlog
 from anyio.abc import TaskGroup
 from sqlalchemy.engine import Connection
 
-from core.anchors import Anchors
-from core.changes.attempts import Claim
-from core.changes.claims import own_capability
-from core.changes.execute import Runner
-from core.changes.keeper import Keeper
-from core.changes.model import Change, State
-from core.changes.recheck import Recheck
-from core.clock import Clock
-from core.continuity import Continuity
-from core.errors import StorageError
-from core.fleet import Fleet
-from core.retention import Retention
-from core.storage.database import Database
-from core.storage.leases import Process
-from core.supervision import Supervisor, error_id_of
-from core.timing import Timing
-from core.watch import Watcher, watch_quietly
-from core.wayscloud.client import Wayscloud
+from vpsops.core.anchors import Anchors
+from vpsops.core.changes.attempts import Claim
+from vpsops.core.changes.claims import own_capability
+from vpsops.core.changes.execute import Runner
+from vpsops.core.changes.keeper import Keeper
+from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.recheck import Recheck
+from vpsops.core.clock import Clock
+from vpsops.core.continuity import Continuity
+from vpsops.core.errors import StorageError
+from vpsops.core.fleet import Fleet
+from vpsops.core.retention import Retention
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.leases import Process
+from vpsops.core.supervision import Supervisor, error_id_of
+from vpsops.core.timing import Timing
+from vpsops.core.watch import Watcher, watch_quietly
+from vpsops.core.wayscloud.client import Wayscloud
 
 LOG = structlog.get_logger(__name__)
 HEARTBEAT: Final = "heartbeat"

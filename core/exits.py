@@ -9,9 +9,9 @@ from typing import Final
 
 import structlog
 
-from core.errors import ConfigurationError, InvalidInput, NotSignedInError, VpsopsError
-from core.redaction import tidy
-from core.wayscloud import errors as provider
+from vpsops.core.errors import ConfigurationError, InvalidInput, NotSignedInError, VpsopsError
+from vpsops.core.redaction import tidy
+from vpsops.core.wayscloud import errors as provider
 
 LOG = structlog.get_logger(__name__)
 GOOD: Final = 0

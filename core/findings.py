@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from core import exits
-from core.clock import Clock
-from core.errors import VpsopsError
-from core.settings import Settings
+from vpsops.core import exits
+from vpsops.core.clock import Clock
+from vpsops.core.errors import VpsopsError
+from vpsops.core.settings import Settings
 
 
 class Level(StrEnum):

@@ -13,13 +13,13 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from core import timing
-from core.clock import Clock
-from core.supervision import Supervisor
-from core.timing import Timing
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.errors import NotAuthenticated, NotPermitted, WayscloudError
-from core.wayscloud.models import Listing, Server
+from vpsops.core import timing
+from vpsops.core.clock import Clock
+from vpsops.core.supervision import Supervisor
+from vpsops.core.timing import Timing
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.errors import NotAuthenticated, NotPermitted, WayscloudError
+from vpsops.core.wayscloud.models import Listing, Server
 
 LOG = structlog.get_logger(__name__)
 REFUSED_WAIT: Final = timing.REFUSED_SECONDS

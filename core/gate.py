@@ -13,43 +13,43 @@ import structlog
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from core import audit, pause
-from core.accounts import AccountDirectory
-from core.change_reader import ChangeReader
-from core.changes import pages, store
-from core.changes.attention import first_attention
-from core.changes.model import Actor, Approvers, Change, Decision, Json, Ruling, Target, Verdict
-from core.changes.preview import Preview, preview, target_of
-from core.changes.recheck import Recheck
-from core.clock import Clock
-from core.engine import Engine
-from core.errors import NotAllowed, UnreadableRowError, VpsopsError
-from core.limits import ledger
-from core.limits.guard import Guard, out_of_sight, told_of
-from core.limits.ledger import LimitReached
-from core.limits.look import look
-from core.limits.model import Account, Exceeded, Limits
-from core.limits.reach import Sight
-from core.operations import OPERATIONS, Operation
-from core.operations.refs import locate_server
-from core.operations.registry import Arguments, ServerArguments
-from core.operations.servers import ListArguments
-from core.pause import AgentsPaused, Flip, Pause
-from core.policy import Policy
-from core.policy.force import PolicyInForce
-from core.records import asked_for, clean_actor, clean_request, not_allowed, requested, worded
-from core.redaction import Redactor
-from core.refusals import Identified, identify, paused_refusal, refusal_of
-from core.requests import Done, DryRun, Outcome, Refused, Request, outcome_of
-from core.server_lists import list_servers
-from core.storage.database import Database
-from core.storage.tables import CHANGES
-from core.submission import checked, facts, new_change, operation_named, with_warning
-from core.timing import Timing
-from core.votes import Votes, Word
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.models import Server
-from core.workspaces import Workspaces
+from vpsops.core import audit, pause
+from vpsops.core.accounts import AccountDirectory
+from vpsops.core.change_reader import ChangeReader
+from vpsops.core.changes import pages, store
+from vpsops.core.changes.attention import first_attention
+from vpsops.core.changes.model import Actor, Approvers, Change, Decision, Json, Ruling, Target, Verdict
+from vpsops.core.changes.preview import Preview, preview, target_of
+from vpsops.core.changes.recheck import Recheck
+from vpsops.core.clock import Clock
+from vpsops.core.engine import Engine
+from vpsops.core.errors import NotAllowed, UnreadableRowError, VpsopsError
+from vpsops.core.limits import ledger
+from vpsops.core.limits.guard import Guard, out_of_sight, told_of
+from vpsops.core.limits.ledger import LimitReached
+from vpsops.core.limits.look import look
+from vpsops.core.limits.model import Account, Exceeded, Limits
+from vpsops.core.limits.reach import Sight
+from vpsops.core.operations import OPERATIONS, Operation
+from vpsops.core.operations.refs import locate_server
+from vpsops.core.operations.registry import Arguments, ServerArguments
+from vpsops.core.operations.servers import ListArguments
+from vpsops.core.pause import AgentsPaused, Flip, Pause
+from vpsops.core.policy import Policy
+from vpsops.core.policy.force import PolicyInForce
+from vpsops.core.records import asked_for, clean_actor, clean_request, not_allowed, requested, worded
+from vpsops.core.redaction import Redactor
+from vpsops.core.refusals import Identified, identify, paused_refusal, refusal_of
+from vpsops.core.requests import Done, DryRun, Outcome, Refused, Request, outcome_of
+from vpsops.core.server_lists import list_servers
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.tables import CHANGES
+from vpsops.core.submission import checked, facts, new_change, operation_named, with_warning
+from vpsops.core.timing import Timing
+from vpsops.core.votes import Votes, Word
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.models import Server
+from vpsops.core.workspaces import Workspaces
 
 LOG = structlog.get_logger(__name__)
 LIST_LIMIT = 200

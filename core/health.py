@@ -10,27 +10,27 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.anchors import last_days, places_of
-from core.app import head_file_of, postgres_options_of
-from core.audit import GENESIS, Walk
-from core.audit_cli import pages
-from core.changes import store
-from core.changes.claims import AFTER_HOLD, runnable
-from core.changes.discrepancies import discrepancies
-from core.changes.model import State
-from core.changes.outbox import QUIET
-from core.clock import Clock
-from core.continuity import TODO, Continuity
-from core.findings import Finding, fail, ok, warn
-from core.policy.doctor import look_at_policy
-from core.settings import Settings
-from core.storage import Database, open_database
-from core.storage.capability import Need, capabilities
-from core.storage.engines import LISTEN_URL, NotReady, file_system_of
-from core.storage.leases import DEAD_SECONDS, alive, observe
-from core.storage.tables import CHANGES, INBOX, OPEN_STATES, OUTBOX, PROCESSES
-from core.unreadable import unreadable_rows
-from core.workspaces_load import load_workspaces
+from vpsops.core.anchors import last_days, places_of
+from vpsops.core.app import head_file_of, postgres_options_of
+from vpsops.core.audit import GENESIS, Walk
+from vpsops.core.audit_cli import pages
+from vpsops.core.changes import store
+from vpsops.core.changes.claims import AFTER_HOLD, runnable
+from vpsops.core.changes.discrepancies import discrepancies
+from vpsops.core.changes.model import State
+from vpsops.core.changes.outbox import QUIET
+from vpsops.core.clock import Clock
+from vpsops.core.continuity import TODO, Continuity
+from vpsops.core.findings import Finding, fail, ok, warn
+from vpsops.core.policy.doctor import look_at_policy
+from vpsops.core.settings import Settings
+from vpsops.core.storage import Database, open_database
+from vpsops.core.storage.capability import Need, capabilities
+from vpsops.core.storage.engines import LISTEN_URL, NotReady, file_system_of
+from vpsops.core.storage.leases import DEAD_SECONDS, alive, observe
+from vpsops.core.storage.tables import CHANGES, INBOX, OPEN_STATES, OUTBOX, PROCESSES
+from vpsops.core.unreadable import unreadable_rows
+from vpsops.core.workspaces_load import load_workspaces
 
 SLOW_SECONDS: Final = 60.0
 NOT_FOR_FILES: Final = frozenset({"proc", "sysfs", "cgroup", "cgroup2", "devpts", "securityfs"})

@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from core.readiness import Readiness, answer_of
-from core.serving import address_of, base_of, listen, serve
+from vpsops.core.readiness import Readiness, answer_of
+from vpsops.core.serving import address_of, base_of, listen, serve
 
 EXAMPLE: Final = "127.0.0.1:9000"
 RED: Final = 503

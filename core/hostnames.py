@@ -2,7 +2,7 @@
 
 import unicodedata
 
-from core.text import is_hidden
+from vpsops.core.text import is_hidden
 
 
 def lookalike_warning(hostname: str) -> str:

@@ -3,8 +3,8 @@
 import getpass
 import os
 
-from core.changes.model import LOCAL
-from core.settings import Settings
+from vpsops.core.changes.model import LOCAL
+from vpsops.core.settings import Settings
 
 
 def human_of(settings: Settings) -> str:

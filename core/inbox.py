@@ -14,15 +14,15 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError
 
-from core.changes.model import Json
-from core.clock import Clock
-from core.errors import StorageError
-from core.redaction import Redactor
-from core.storage import rows
-from core.storage.database import Database
-from core.storage.rows import UnreadableValueError
-from core.storage.tables import INBOX
-from core.together import Together
+from vpsops.core.changes.model import Json
+from vpsops.core.clock import Clock
+from vpsops.core.errors import StorageError
+from vpsops.core.redaction import Redactor
+from vpsops.core.storage import rows
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.rows import UnreadableValueError
+from vpsops.core.storage.tables import INBOX
+from vpsops.core.together import Together
 
 UNFINISHED: Final = 1000
 MOST: Final = 128

@@ -10,9 +10,9 @@ from urllib.parse import quote, unquote, urlsplit
 
 import structlog
 
-from core.redaction import redact
-from core.settings import Settings
-from core.text import is_hidden
+from vpsops.core.redaction import redact
+from vpsops.core.settings import Settings
+from vpsops.core.text import is_hidden
 
 QUIET = ("httpx", "httpcore", "slack_bolt", "slack_sdk", "uvicorn.access", "alembic", "mcp", "aiohttp.access")
 SHORTEST = 4  # a shorter secret would take the words out of every line and tell itself that way

@@ -12,19 +12,19 @@ import anyio
 import structlog
 from sqlalchemy.engine import Connection
 
-from core import audit, timing
-from core.alarms import Alarm, Gauge, figure, gauges, step, told_only
-from core.changes import outbox, seen, store
-from core.changes.drift import Drift, baseline, drifts
-from core.changes.lookup import Look
-from core.changes.model import Json
-from core.clock import Clock
-from core.storage.database import Database
-from core.subscriptions import Subscription
-from core.timing import Timing
-from core.wayscloud import errors as provider_errors
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.models import Server, Usage
+from vpsops.core import audit, timing
+from vpsops.core.alarms import Alarm, Gauge, figure, gauges, step, told_only
+from vpsops.core.changes import outbox, seen, store
+from vpsops.core.changes.drift import Drift, baseline, drifts
+from vpsops.core.changes.lookup import Look
+from vpsops.core.changes.model import Json
+from vpsops.core.clock import Clock
+from vpsops.core.storage.database import Database
+from vpsops.core.subscriptions import Subscription
+from vpsops.core.timing import Timing
+from vpsops.core.wayscloud import errors as provider_errors
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.models import Server, Usage
 
 LOG = structlog.get_logger(__name__)
 IN_ONE: Final = 200

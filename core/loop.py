@@ -8,7 +8,7 @@ from typing import Final, TypeVarTuple
 
 import anyio
 
-from core.signals import ignore_hang_up
+from vpsops.core.signals import ignore_hang_up
 
 Ts = TypeVarTuple("Ts")
 

@@ -14,15 +14,15 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
-from core import audit, timing
-from core.changes import codec
-from core.changes.model import Json, State, Target
-from core.clock import Clock
-from core.errors import StorageError
-from core.storage import rows, signals
-from core.storage.database import Database
-from core.storage.rows import UnreadableRow
-from core.storage.tables import AUDIT, CHANGES
+from vpsops.core import audit, timing
+from vpsops.core.changes import codec
+from vpsops.core.changes.model import Json, State, Target
+from vpsops.core.clock import Clock
+from vpsops.core.errors import StorageError
+from vpsops.core.storage import rows, signals
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.rows import UnreadableRow
+from vpsops.core.storage.tables import AUDIT, CHANGES
 
 LOG = structlog.get_logger(__name__)
 PAGE = 500

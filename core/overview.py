@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core import audit_view, pause, preferences
-from core.audit import Record
-from core.changes import store
-from core.changes.model import Actor, Change, Decision, State
-from core.pause import Pause
-from core.preferences import Preferences
-from core.storage.database import Database
-from core.storage.json_text import JsonText
-from core.storage.tables import CHANGES
+from vpsops.core import audit_view, pause, preferences
+from vpsops.core.audit import Record
+from vpsops.core.changes import store
+from vpsops.core.changes.model import Actor, Change, Decision, State
+from vpsops.core.pause import Pause
+from vpsops.core.preferences import Preferences
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.json_text import JsonText
+from vpsops.core.storage.tables import CHANGES
 
 HOLDS = 500
 OWN = 50

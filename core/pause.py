@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core import audit
-from core.changes import codec, outbox
-from core.changes.model import Actor, ActorKind, Approvers, Json
-from core.changes.voting import among
-from core.errors import NotAllowed, StaleChange
-from core.storage import rows
-from core.storage.rows import UnreadableRow
-from core.storage.tables import SWITCHES
+from vpsops.core import audit
+from vpsops.core.changes import codec, outbox
+from vpsops.core.changes.model import Actor, ActorKind, Approvers, Json
+from vpsops.core.changes.voting import among
+from vpsops.core.errors import NotAllowed, StaleChange
+from vpsops.core.storage import rows
+from vpsops.core.storage.rows import UnreadableRow
+from vpsops.core.storage.tables import SWITCHES
 
 NAME = "agents_paused"
 BARRIER = 1987080195

@@ -8,12 +8,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from core.changes.model import Json
-from core.clock import Clock
-from core.storage import rows
-from core.storage.database import Database
-from core.storage.rows import UnreadableValueError
-from core.storage.tables import PREFERENCES
+from vpsops.core.changes.model import Json
+from vpsops.core.clock import Clock
+from vpsops.core.storage import rows
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.rows import UnreadableValueError
+from vpsops.core.storage.tables import PREFERENCES
 
 
 @dataclass(frozen=True, slots=True)

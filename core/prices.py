@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.wayscloud.models import Plan, Server
+from vpsops.core.wayscloud.models import Plan, Server
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,14 @@ import structlog
 from anyio.abc import TaskGroup
 from sqlalchemy.engine import Connection
 
-from core import timing
-from core.clock import Clock
-from core.engine import HEARTBEAT, POLLER, RECONCILER, Engine
-from core.errors import StorageError
-from core.storage.database import Database
-from core.storage.leases import CERTAIN_SECONDS, Process
-from core.storage.tables import AUDIT_HEAD, CHANGES
-from core.supervision import Supervisor, TaskStatus
+from vpsops.core import timing
+from vpsops.core.clock import Clock
+from vpsops.core.engine import HEARTBEAT, POLLER, RECONCILER, Engine
+from vpsops.core.errors import StorageError
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.leases import CERTAIN_SECONDS, Process
+from vpsops.core.storage.tables import AUDIT_HEAD, CHANGES
+from vpsops.core.supervision import Supervisor, TaskStatus
 
 logger = structlog.get_logger(__name__)
 ROUND_SECONDS: Final[Mapping[str, float]] = {

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from core.changes.model import Decision, Target
-from core.changes.preview import target_of
-from core.errors import NotAllowed
-from core.gate import Gate
-from core.requests import Request
-from core.server_lists import read_in_full
-from core.submission import facts, operation_named
-from core.wayscloud.models import HeldList, Listing, Server
+from vpsops.core.changes.model import Decision, Target
+from vpsops.core.changes.preview import target_of
+from vpsops.core.errors import NotAllowed
+from vpsops.core.gate import Gate
+from vpsops.core.requests import Request
+from vpsops.core.server_lists import read_in_full
+from vpsops.core.submission import facts, operation_named
+from vpsops.core.wayscloud.models import HeldList, Listing, Server
 
 
 def may_read(gate: Gate, request: Request, target: Target | None = None) -> bool:

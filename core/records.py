@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from core.changes.model import Actor, ActorKind, Decision, Json, Ruling
-from core.changes.preview import Preview
-from core.errors import VpsopsError
-from core.redaction import Redactor
-from core.requests import Request
-from core.text import bound, normalise
+from vpsops.core.changes.model import Actor, ActorKind, Decision, Json, Ruling
+from vpsops.core.changes.preview import Preview
+from vpsops.core.errors import VpsopsError
+from vpsops.core.redaction import Redactor
+from vpsops.core.requests import Request
+from vpsops.core.text import bound, normalise
 
 MAX_REASON: Final = 500
 MAX_ARGUMENTS: Final = 12

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from core.text import is_hidden, normalise, one_line
+from vpsops.core.text import is_hidden, normalise, one_line
 
 MASK: Final = "•••"  # outside ASCII, so that a secret (always ASCII) can never be found in it
 LIMIT: Final = 300

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-from core.accounts import AccountDirectory, Answer, DirectoryUnavailableError, Names, names_of
-from core.changes.model import ActorKind, Decision, Ruling
-from core.pause import AgentsPaused
-from core.requests import Refused, Request
+from vpsops.core.accounts import AccountDirectory, Answer, DirectoryUnavailableError, Names, names_of
+from vpsops.core.changes.model import ActorKind, Decision, Ruling
+from vpsops.core.pause import AgentsPaused
+from vpsops.core.requests import Refused, Request
 
 
 @dataclass(frozen=True, slots=True)

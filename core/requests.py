@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from core.changes.model import Actor, Change, Decision, Json, Origin, State
+from vpsops.core.changes.model import Actor, Change, Decision, Json, Origin, State
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
-from core import timing
-from core.clock import Clock
-from core.errors import StorageError
-from core.storage.database import Database
-from core.storage.tables import ACCOUNTS, COPIES, INBOX, OUTBOX
-from core.subscriptions import forget_ended
-from core.supervision import RoundRecorder, no_record
+from vpsops.core import timing
+from vpsops.core.clock import Clock
+from vpsops.core.errors import StorageError
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.tables import ACCOUNTS, COPIES, INBOX, OUTBOX
+from vpsops.core.subscriptions import forget_ended
+from vpsops.core.supervision import RoundRecorder, no_record
 
 LOG = structlog.get_logger(__name__)
 DAY: Final = timing.DAY_SECONDS

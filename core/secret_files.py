@@ -9,10 +9,10 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from core import exits
-from core.clock import Clock
-from core.findings import Finding, fail, ok, warn
-from core.settings import SECRETS, Settings, read_config, state_directory
+from vpsops.core import exits
+from vpsops.core.clock import Clock
+from vpsops.core.findings import Finding, fail, ok, warn
+from vpsops.core.settings import SECRETS, Settings, read_config, state_directory
 
 AREA: Final = "files"
 BESIDE: Final = ("", "-wal", "-shm")

@@ -9,7 +9,7 @@ from typing import Final
 
 import anyio
 
-from core.operations.servers import (
+from vpsops.core.operations.servers import (
     DOWN_WORDS,
     OTHER_STATES,
     UP_WORDS,
@@ -19,10 +19,10 @@ from core.operations.servers import (
     lacks_fact,
     page,
 )
-from core.timing import DETAIL_SECONDS
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.errors import WayscloudError
-from core.wayscloud.models import Listing, Server
+from vpsops.core.timing import DETAIL_SECONDS
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.errors import WayscloudError
+from vpsops.core.wayscloud.models import Listing, Server
 
 AT_ONCE: Final = 4
 MOST: Final = 40

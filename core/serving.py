@@ -12,10 +12,10 @@ import uvicorn
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core import timing
-from core.connections import Admission, BoundedConfig, Bounds
-from core.errors import ConfigurationError
-from core.rejections import Rejections
+from vpsops.core import timing
+from vpsops.core.connections import Admission, BoundedConfig, Bounds
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.rejections import Rejections
 
 GRACE_SECONDS: Final = timing.GRACE_SECONDS
 """What a stop leaves to requests under way; after it their connections are closed."""

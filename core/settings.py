@@ -10,8 +10,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 
-from core.errors import ConfigurationError
-from core.identifiers import normal_human
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.identifiers import normal_human
 
 SECRETS = frozenset(
     {

@@ -13,18 +13,18 @@ import structlog
 from anyio.abc import TaskGroup
 from sqlalchemy.engine import Connection
 
-from core.absence import DirectReads, split_by_list
-from core.changes import outbox, store
-from core.changes.lookup import Finding, Found, Look, age, elapsed, judge, wanted_id
-from core.changes.model import KNOWN, REFUSAL, Change, State
-from core.clock import Clock
-from core.errors import StaleChange, StorageError
-from core.storage.database import Database
-from core.supervision import error_id_of
-from core.timing import Timing
-from core.wayscloud import errors as provider_errors
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.models import Server, Usage
+from vpsops.core.absence import DirectReads, split_by_list
+from vpsops.core.changes import outbox, store
+from vpsops.core.changes.lookup import Finding, Found, Look, age, elapsed, judge, wanted_id
+from vpsops.core.changes.model import KNOWN, REFUSAL, Change, State
+from vpsops.core.clock import Clock
+from vpsops.core.errors import StaleChange, StorageError
+from vpsops.core.storage.database import Database
+from vpsops.core.supervision import error_id_of
+from vpsops.core.timing import Timing
+from vpsops.core.wayscloud import errors as provider_errors
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.models import Server, Usage
 
 LOG = structlog.get_logger(__name__)
 T = TypeVar("T")

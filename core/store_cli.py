@@ -8,16 +8,16 @@ from typing import Final
 import anyio
 from sqlalchemy.engine import Connection
 
-from core import audit, continuity
-from core.app import head_file_of
-from core.clock import Clock, SystemClock
-from core.continuity import Continuity, Finding
-from core.errors import ConfigurationError
-from core.humans import human_of
-from core.logs import configure_logging, secrets_of
-from core.settings import Settings, load_settings
-from core.storage import open_database
-from core.terminal import HIDDEN, cell, say, when
+from vpsops.core import audit, continuity
+from vpsops.core.app import head_file_of
+from vpsops.core.clock import Clock, SystemClock
+from vpsops.core.continuity import Continuity, Finding
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.humans import human_of
+from vpsops.core.logs import configure_logging, secrets_of
+from vpsops.core.settings import Settings, load_settings
+from vpsops.core.storage import open_database
+from vpsops.core.terminal import HIDDEN, cell, say, when
 
 GOOD, REFUSED = 0, 1
 PROCESS: Final = "vpsops store"

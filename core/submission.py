@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
-from core.changes.model import Change, Decision, Json, Ruling, State, Target
-from core.changes.preview import Preview
-from core.errors import InvalidInput
-from core.operations import OPERATIONS, Operation
-from core.operations.registry import Arguments
-from core.policy import Facts
-from core.records import worded
-from core.requests import Request
-from core.timing import Timing
+from vpsops.core.changes.model import Change, Decision, Json, Ruling, State, Target
+from vpsops.core.changes.preview import Preview
+from vpsops.core.errors import InvalidInput
+from vpsops.core.operations import OPERATIONS, Operation
+from vpsops.core.operations.registry import Arguments
+from vpsops.core.policy import Facts
+from vpsops.core.records import worded
+from vpsops.core.requests import Request
+from vpsops.core.timing import Timing
 
 
 def operation_named(name: str) -> Operation:

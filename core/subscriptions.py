@@ -11,15 +11,15 @@ from typing import Final, Self
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core import audit
-from core.changes.model import Actor, Json
-from core.clock import Clock
-from core.errors import InvalidInput
-from core.policy.facts import Servers
-from core.policy.hours import Hours
-from core.storage import rows
-from core.storage.database import Database
-from core.storage.tables import SUBSCRIPTIONS
+from vpsops.core import audit
+from vpsops.core.changes.model import Actor, Json
+from vpsops.core.clock import Clock
+from vpsops.core.errors import InvalidInput
+from vpsops.core.policy.facts import Servers
+from vpsops.core.policy.hours import Hours
+from vpsops.core.storage import rows
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.tables import SUBSCRIPTIONS
 
 PER_CHANNEL: Final = 20
 PATTERNS: Final = 10

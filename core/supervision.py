@@ -12,9 +12,9 @@ from typing import Final
 import structlog
 from anyio.abc import TaskGroup
 
-from core import timing
-from core.clock import Clock
-from core.errors import VpsopsError
+from vpsops.core import timing
+from vpsops.core.clock import Clock
+from vpsops.core.errors import VpsopsError
 
 FIRST_PAUSE_SECONDS: Final = timing.FIRST_PAUSE_SECONDS
 LONGEST_PAUSE_SECONDS: Final = timing.LONGEST_PAUSE_SECONDS

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 import anyio
 
-from core.clock import SystemClock
-from core.logs import configure_logging, secrets_of
-from core.redaction import redact
-from core.settings import Settings, load_settings
-from core.storage import Database, open_database
-from core.text import one_line
+from vpsops.core.clock import SystemClock
+from vpsops.core.logs import configure_logging, secrets_of
+from vpsops.core.redaction import redact
+from vpsops.core.settings import Settings, load_settings
+from vpsops.core.storage import Database, open_database
+from vpsops.core.text import one_line
 
 UNKNOWN = "?"
 UNSEEN = "\ufffd"

@@ -6,12 +6,12 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core import inbox, preferences, subscriptions
-from core.changes import outbox, store
-from core.changes.model import State
-from core.storage import rows
-from core.storage.rows import UnreadableRow
-from core.storage.tables import CHANGES, INBOX, OUTBOX, PREFERENCES, SUBSCRIPTIONS, SWITCHES
+from vpsops.core import inbox, preferences, subscriptions
+from vpsops.core.changes import outbox, store
+from vpsops.core.changes.model import State
+from vpsops.core.storage import rows
+from vpsops.core.storage.rows import UnreadableRow
+from vpsops.core.storage.tables import CHANGES, INBOX, OUTBOX, PREFERENCES, SUBSCRIPTIONS, SWITCHES
 
 MOST: Final = 1000
 

@@ -8,15 +8,15 @@ from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
-from core import pause
-from core.change_reader import ChangeReader, stale
-from core.changes import outbox, store, voting
-from core.changes.model import Actor, Approvers, Change, Decision, Json, State, Verdict, Vote
-from core.changes.recheck import Recheck
-from core.clock import Clock
-from core.errors import NotAllowed, StaleChange
-from core.records import clean_actor, person, worded
-from core.redaction import Redactor
+from vpsops.core import pause
+from vpsops.core.change_reader import ChangeReader, stale
+from vpsops.core.changes import outbox, store, voting
+from vpsops.core.changes.model import Actor, Approvers, Change, Decision, Json, State, Verdict, Vote
+from vpsops.core.changes.recheck import Recheck
+from vpsops.core.clock import Clock
+from vpsops.core.errors import NotAllowed, StaleChange
+from vpsops.core.records import clean_actor, person, worded
+from vpsops.core.redaction import Redactor
 
 MIN_DIGEST = 16
 

@@ -15,25 +15,25 @@ import structlog
 from anyio.abc import TaskGroup
 from sqlalchemy.engine import Connection
 
-from core import timing
-from core.changes import store
-from core.changes.claims import is_outranked, runnable
-from core.changes.keeper import WATCHED, WATCHER
-from core.changes.lookup import Look, age
-from core.changes.model import Change
-from core.clock import Clock
-from core.errors import StorageError
-from core.fleet import Fleet
-from core.lookout import Lookout
-from core.settlement import Settlement
-from core.storage import leases
-from core.storage.database import Database
-from core.storage.leases import Process
-from core.subscriptions import Subscription, every
-from core.supervision import RoundRecorder, no_record
-from core.timing import Timing
-from core.wayscloud import errors as provider_errors
-from core.wayscloud.client import Wayscloud
+from vpsops.core import timing
+from vpsops.core.changes import store
+from vpsops.core.changes.claims import is_outranked, runnable
+from vpsops.core.changes.keeper import WATCHED, WATCHER
+from vpsops.core.changes.lookup import Look, age
+from vpsops.core.changes.model import Change
+from vpsops.core.clock import Clock
+from vpsops.core.errors import StorageError
+from vpsops.core.fleet import Fleet
+from vpsops.core.lookout import Lookout
+from vpsops.core.settlement import Settlement
+from vpsops.core.storage import leases
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.leases import Process
+from vpsops.core.subscriptions import Subscription, every
+from vpsops.core.supervision import RoundRecorder, no_record
+from vpsops.core.timing import Timing
+from vpsops.core.wayscloud import errors as provider_errors
+from vpsops.core.wayscloud.client import Wayscloud
 
 LOG = structlog.get_logger(__name__)
 LEASE = WATCHER

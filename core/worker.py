@@ -6,13 +6,13 @@ import sys
 
 import anyio
 
-from core.app import credentials_of, open_core
-from core.health_routes import add_health_flag, health_socket, served_health
-from core.logs import configure_logging
-from core.settings import Settings, load_settings
-from core.signals import ignore_hang_up, stopping
-from core.wayscloud.errors import NotAuthenticated
-from core.wayscloud.transport import NO_KEY
+from vpsops.core.app import credentials_of, open_core
+from vpsops.core.health_routes import add_health_flag, health_socket, served_health
+from vpsops.core.logs import configure_logging
+from vpsops.core.settings import Settings, load_settings
+from vpsops.core.signals import ignore_hang_up, stopping
+from vpsops.core.wayscloud.errors import NotAuthenticated
+from vpsops.core.wayscloud.transport import NO_KEY
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

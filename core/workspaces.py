@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from core.changes.model import Approvers, Change, Decision, Origin, Ruling
-from core.changes.voting import together
-from core.policy.default import OWN_CHANNEL
-from core.settings import Settings
+from vpsops.core.changes.model import Approvers, Change, Decision, Origin, Ruling
+from vpsops.core.changes.voting import together
+from vpsops.core.policy.default import OWN_CHANNEL
+from vpsops.core.settings import Settings
 
 NOBODY: Final = "-"
 """A workspace or channel that there is not: whoever looks for its members finds that they cannot be read."""

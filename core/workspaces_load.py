@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from core.errors import ConfigurationError
-from core.policy.lines import Table, tables
-from core.policy.written import near, shown
-from core.settings import Settings, read_config
-from core.workspaces import Workspace, Workspaces, teams_of
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.policy.lines import Table, tables
+from vpsops.core.policy.written import near, shown
+from vpsops.core.settings import Settings, read_config
+from vpsops.core.workspaces import Workspace, Workspaces, teams_of
 
 MAX_WORKSPACES = 200
 SHORTEST_KEY = 32

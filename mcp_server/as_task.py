@@ -8,13 +8,13 @@ from typing import Final
 
 import mcp.types as t
 
-from core.changes.model import Change, Decision, Json, State
-from core.timing import Timing
-from mcp_server import results, sdk
-from mcp_server.questions import question_of
-from mcp_server.tasks import Status, Task
-from mcp_server.text import duration, joined, moment
-from mcp_server.told import headed, noted, verdict
+from vpsops.core.changes.model import Change, Decision, Json, State
+from vpsops.core.timing import Timing
+from vpsops.mcp_server import results, sdk
+from vpsops.mcp_server.questions import question_of
+from vpsops.mcp_server.tasks import Status, Task
+from vpsops.mcp_server.text import duration, joined, moment
+from vpsops.mcp_server.told import headed, noted, verdict
 
 HELD_POLL_MS: Final = 5_000
 YOUNG_SECONDS: Final = 60.0

@@ -17,14 +17,14 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from core.clock import Clock
-from core.rejections import Rejections
-from mcp_server.identity import READ, SCOPES, WRITE, Caller
-from mcp_server.keys import Keys, KeysUnavailable
-from mcp_server.oauth import Grant, Issuer, NotAccepted, Trust
-from mcp_server.open_requests import OpenRequests
-from mcp_server.sdk import Context
-from mcp_server.tokens import Tokens
+from vpsops.core.clock import Clock
+from vpsops.core.rejections import Rejections
+from vpsops.mcp_server.identity import READ, SCOPES, WRITE, Caller
+from vpsops.mcp_server.keys import Keys, KeysUnavailable
+from vpsops.mcp_server.oauth import Grant, Issuer, NotAccepted, Trust
+from vpsops.mcp_server.open_requests import OpenRequests
+from vpsops.mcp_server.sdk import Context
+from vpsops.mcp_server.tokens import Tokens
 
 LONGEST_TOKEN: Final = 16_384
 FORWARDED: Final = re.compile(

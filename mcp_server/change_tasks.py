@@ -8,19 +8,19 @@ import mcp.types as t
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
-from core.changes.model import Actor, Change, Json
-from core.errors import NotAllowed, StaleChange, UnknownChange
-from core.gate import Gate
-from core.records import clean_actor
-from core.requests import Request
-from mcp_server import sdk
-from mcp_server.as_task import key_of, task_of, to_confirm
-from mcp_server.flow import ORIGIN, Desk, confirmed_by
-from mcp_server.identity import agent_of
-from mcp_server.narrowing import kept_from
-from mcp_server.questions import is_yes, refusal_of
-from mcp_server.tasks import Task
-from mcp_server.tools import PREFIX
+from vpsops.core.changes.model import Actor, Change, Json
+from vpsops.core.errors import NotAllowed, StaleChange, UnknownChange
+from vpsops.core.gate import Gate
+from vpsops.core.records import clean_actor
+from vpsops.core.requests import Request
+from vpsops.mcp_server import sdk
+from vpsops.mcp_server.as_task import key_of, task_of, to_confirm
+from vpsops.mcp_server.flow import ORIGIN, Desk, confirmed_by
+from vpsops.mcp_server.identity import agent_of
+from vpsops.mcp_server.narrowing import kept_from
+from vpsops.mcp_server.questions import is_yes, refusal_of
+from vpsops.mcp_server.tasks import Task
+from vpsops.mcp_server.tools import PREFIX
 
 CANCEL = "vps_change_cancel"
 

@@ -8,20 +8,20 @@ from typing import Annotated, Final, TypeVar, cast
 import mcp.types as t
 from pydantic import BaseModel, Field
 
-from core.changes.model import Change, State
-from core.changes.pages import ChangePage, Place, Query, place_of
-from core.errors import NotAllowed
-from core.operations.registry import Arguments
-from mcp_server import results
-from mcp_server.check import CHECK, CheckArguments, CheckResult, check_change
-from mcp_server.cursor import no_such_cursor, opened, sealed
-from mcp_server.fitting import Content, Page, longest
-from mcp_server.flow import PATIENCE, Desk, follow
-from mcp_server.schemas import bounded_properties, input_schema, output_schema, required_names
-from mcp_server.sdk import Call
-from mcp_server.signature import Signature
-from mcp_server.text import joined, moment, quote, table
-from mcp_server.told import ChangeResult, ListedChange, listed_change
+from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.pages import ChangePage, Place, Query, place_of
+from vpsops.core.errors import NotAllowed
+from vpsops.core.operations.registry import Arguments
+from vpsops.mcp_server import results
+from vpsops.mcp_server.check import CHECK, CheckArguments, CheckResult, check_change
+from vpsops.mcp_server.cursor import no_such_cursor, opened, sealed
+from vpsops.mcp_server.fitting import Content, Page, longest
+from vpsops.mcp_server.flow import PATIENCE, Desk, follow
+from vpsops.mcp_server.schemas import bounded_properties, input_schema, output_schema, required_names
+from vpsops.mcp_server.sdk import Call
+from vpsops.mcp_server.signature import Signature
+from vpsops.mcp_server.text import joined, moment, quote, table
+from vpsops.mcp_server.told import ChangeResult, ListedChange, listed_change
 
 CHANGES = "changes"
 PLACE = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)\|([0-9A-Za-z_-]{1,80})")

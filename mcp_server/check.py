@@ -6,19 +6,19 @@ from typing import Annotated, Final
 import mcp.types as t
 from pydantic import BaseModel, Field, JsonValue
 
-from core.changes.model import Decision
-from core.errors import NotAllowed
-from core.operations import OPERATIONS
-from core.operations.registry import Arguments
-from core.reads import may_read
-from core.requests import DryRun, Refused, Request
-from mcp_server import results
-from mcp_server.flow import ORIGIN, Desk
-from mcp_server.narrowing import kept_from
-from mcp_server.sdk import Call
-from mcp_server.text import clean, joined
-from mcp_server.told import ChangedServer, agreement, changed_server
-from mcp_server.tools import PREFIX, signature_of
+from vpsops.core.changes.model import Decision
+from vpsops.core.errors import NotAllowed
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.registry import Arguments
+from vpsops.core.reads import may_read
+from vpsops.core.requests import DryRun, Refused, Request
+from vpsops.mcp_server import results
+from vpsops.mcp_server.flow import ORIGIN, Desk
+from vpsops.mcp_server.narrowing import kept_from
+from vpsops.mcp_server.sdk import Call
+from vpsops.mcp_server.text import clean, joined
+from vpsops.mcp_server.told import ChangedServer, agreement, changed_server
+from vpsops.mcp_server.tools import PREFIX, signature_of
 
 CHECK: Final = "Say what a change would do, who must agree, what forbids it. Asks nobody."
 CHANGES: Final[list[JsonValue]] = [name for name, one in OPERATIONS.items() if not one.reads]

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Final
 
-from core.operations.servers import ServerList
-from core.reads import in_full
-from core.requests import Request
-from core.wayscloud.models import Server
-from mcp_server import sdk
-from mcp_server.flow import ORIGIN, Desk
-from mcp_server.tools import PREFIX
+from vpsops.core.operations.servers import ServerList
+from vpsops.core.reads import in_full
+from vpsops.core.requests import Request
+from vpsops.core.wayscloud.models import Server
+from vpsops.mcp_server import sdk
+from vpsops.mcp_server.flow import ORIGIN, Desk
+from vpsops.mcp_server.tools import PREFIX
 
 MOST: Final = 20
 """Servers of a page that are read by themselves; of more, a field that the list lacks is said not to be known."""

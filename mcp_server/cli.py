@@ -16,22 +16,22 @@ from anyio.abc import TaskGroup
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
-from core.app import open_core
-from core.errors import VpsopsError
-from core.exits import complain
-from core.logs import configure_logging
-from core.serving import GRACE_SECONDS
-from core.settings import Settings, load_settings
-from core.signals import on_stop
-from mcp_server import early, front
-from mcp_server.front import Handover
-from mcp_server.lines import Lines
-from mcp_server.narrowing import add_flags, reach_of
-from mcp_server.server import Options, build_server
-from mcp_server.serving import EXAMPLE, run_http
-from mcp_server.shutdown import Shutdown
-from mcp_server.site import PATH
-from mcp_server.unanswered import Unanswered
+from vpsops.core.app import open_core
+from vpsops.core.errors import VpsopsError
+from vpsops.core.exits import complain
+from vpsops.core.logs import configure_logging
+from vpsops.core.serving import GRACE_SECONDS
+from vpsops.core.settings import Settings, load_settings
+from vpsops.core.signals import on_stop
+from vpsops.mcp_server import early, front
+from vpsops.mcp_server.front import Handover
+from vpsops.mcp_server.lines import Lines
+from vpsops.mcp_server.narrowing import add_flags, reach_of
+from vpsops.mcp_server.server import Options, build_server
+from vpsops.mcp_server.serving import EXAMPLE, run_http
+from vpsops.mcp_server.shutdown import Shutdown
+from vpsops.mcp_server.site import PATH
+from vpsops.mcp_server.unanswered import Unanswered
 
 DESCRIPTION = (
     "Serve the Model Context Protocol on standard input and output, or over HTTP, in both protocol eras. Logs go to"

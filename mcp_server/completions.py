@@ -14,16 +14,16 @@ import mcp.types as t
 import structlog
 from cachetools import LRUCache
 
-from core.clock import Clock
-from core.errors import NotAllowed, VpsopsError
-from core.limits.reach import Sight
-from core.operations.catalogue import OsTemplates, Plans, Regions
-from mcp_server import addresses, sdk
-from mcp_server.addresses import CHANGE, PLAIN
-from mcp_server.prompts import PROMPTS
-from mcp_server.reader import Reader
-from mcp_server.text import clean
-from mcp_server.tools import PREFIX
+from vpsops.core.clock import Clock
+from vpsops.core.errors import NotAllowed, VpsopsError
+from vpsops.core.limits.reach import Sight
+from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
+from vpsops.mcp_server import addresses, sdk
+from vpsops.mcp_server.addresses import CHANGE, PLAIN
+from vpsops.mcp_server.prompts import PROMPTS
+from vpsops.mcp_server.reader import Reader
+from vpsops.mcp_server.text import clean
+from vpsops.mcp_server.tools import PREFIX
 
 MOST: Final = 100
 LONGEST_VALUE: Final = 300

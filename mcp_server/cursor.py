@@ -3,7 +3,7 @@
 import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
-from core.errors import InvalidInput
+from vpsops.core.errors import InvalidInput
 
 CHECK = 3  # bytes: enough to tell a cursor from anything else
 LONGEST = 1_000

@@ -7,15 +7,15 @@ from typing import Final
 
 import aiohttp
 
-from core import exits
-from core.accounts import AccountQuestions, Answer, DirectoryUnavailableError, Names, names_of
-from core.changes.model import Actor, ActorKind
-from core.clock import Clock
-from core.findings import Check, Finding, fail, ok, warn
-from core.settings import Settings
-from core.storage import open_database
-from mcp_server.keys import Keys, KeysUnavailable
-from mcp_server.tokens import read_tokens
+from vpsops.core import exits
+from vpsops.core.accounts import AccountQuestions, Answer, DirectoryUnavailableError, Names, names_of
+from vpsops.core.changes.model import Actor, ActorKind
+from vpsops.core.clock import Clock
+from vpsops.core.findings import Check, Finding, fail, ok, warn
+from vpsops.core.settings import Settings
+from vpsops.core.storage import open_database
+from vpsops.mcp_server.keys import Keys, KeysUnavailable
+from vpsops.mcp_server.tokens import read_tokens
 
 AREA: Final = "mcp"
 

@@ -13,8 +13,8 @@ from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
-from core.settings import SECRETS, Settings
-from mcp_server import front
+from vpsops.core.settings import SECRETS, Settings
+from vpsops.mcp_server import front
 
 CLIENT = {"name": "vpsops", "version": "1"}
 ASKED = ("tools/list", "resources/list", "resources/templates/list", "prompts/list")

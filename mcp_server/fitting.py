@@ -7,7 +7,7 @@ from typing import Final, cast
 
 from pydantic import JsonValue
 
-from mcp_server.budget import tokens
+from vpsops.mcp_server.budget import tokens
 
 BUDGET = 2_000  # tokens of one result, its text and its structured content together
 LONG_BUDGET = 4_000  # of a list that was asked for with a limit

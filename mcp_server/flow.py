@@ -11,26 +11,26 @@ from typing import Final
 import anyio
 import mcp.types as t
 
-from core import timing
-from core.app import Core
-from core.changes.model import Actor, Change, Decision, Json, Origin, State
-from core.errors import StaleChange, VpsopsError
-from core.operations import Operation
-from core.records import clean_actor
-from core.requests import Done, Held, Outcome, Refused, Request
-from mcp_server import results
-from mcp_server.as_task import task_of, to_confirm
-from mcp_server.identity import Caller, agent_of
-from mcp_server.narrowing import seen_by
-from mcp_server.questions import Answer, is_yes, question_of, read_state, refusal_of, state_of
-from mcp_server.results import ToolResult
-from mcp_server.sdk import Call, Context, question_result
-from mcp_server.shutdown import GOES_ON, QUESTION_ENDS, Shutdown
-from mcp_server.tasks import created, takes_tasks
-from mcp_server.text import clean, joined, quote
-from mcp_server.told import headed, verdict
-from mcp_server.tools import MAX_REASON
-from mcp_server.walks import Walks
+from vpsops.core import timing
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Actor, Change, Decision, Json, Origin, State
+from vpsops.core.errors import StaleChange, VpsopsError
+from vpsops.core.operations import Operation
+from vpsops.core.records import clean_actor
+from vpsops.core.requests import Done, Held, Outcome, Refused, Request
+from vpsops.mcp_server import results
+from vpsops.mcp_server.as_task import task_of, to_confirm
+from vpsops.mcp_server.identity import Caller, agent_of
+from vpsops.mcp_server.narrowing import seen_by
+from vpsops.mcp_server.questions import Answer, is_yes, question_of, read_state, refusal_of, state_of
+from vpsops.mcp_server.results import ToolResult
+from vpsops.mcp_server.sdk import Call, Context, question_result
+from vpsops.mcp_server.shutdown import GOES_ON, QUESTION_ENDS, Shutdown
+from vpsops.mcp_server.tasks import created, takes_tasks
+from vpsops.mcp_server.text import clean, joined, quote
+from vpsops.mcp_server.told import headed, verdict
+from vpsops.mcp_server.tools import MAX_REASON
+from vpsops.mcp_server.walks import Walks
 
 PATIENCE: Final = timing.PATIENCE_SECONDS
 STEP: Final = timing.PROGRESS_SECONDS

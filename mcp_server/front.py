@@ -16,7 +16,7 @@ import signal
 import sys
 import zlib
 
-from mcp_server import frames
+from vpsops.mcp_server import frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ def _first_lines() -> bytes:
     """Return what a host has sent by now or sends soon; a person at a terminal has read it already."""
     import select  # noqa: PLC0415 - both for this end alone
 
-    from core.timing import FIRST_LINE_SECONDS  # noqa: PLC0415
+    from vpsops.core.timing import FIRST_LINE_SECONDS  # noqa: PLC0415
 
     lines = b""
     while not (lines.endswith(b"\n") or len(lines) > LONGEST or os.isatty(0)):

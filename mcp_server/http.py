@@ -21,20 +21,20 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.app import Core
-from core.health_routes import health_routes
-from core.rejections import Rejections
-from mcp_server.auth import Direct, Door, Verifier, caller_of, open_verifier
-from mcp_server.humans import ActiveVerifier
-from mcp_server.identity import SCOPES
-from mcp_server.names import NameCheck
-from mcp_server.narrowing import reach_over
-from mcp_server.open_requests import OpenRequests
-from mcp_server.server import NAME, Options, build_server, changing_tools
-from mcp_server.sessions import IDLE_SECONDS, CallerBounds
-from mcp_server.shutdown import Shutdown
-from mcp_server.site import PATH, Site
-from mcp_server.stepup import MAX_BODY, StepUp
+from vpsops.core.app import Core
+from vpsops.core.health_routes import health_routes
+from vpsops.core.rejections import Rejections
+from vpsops.mcp_server.auth import Direct, Door, Verifier, caller_of, open_verifier
+from vpsops.mcp_server.humans import ActiveVerifier
+from vpsops.mcp_server.identity import SCOPES
+from vpsops.mcp_server.names import NameCheck
+from vpsops.mcp_server.narrowing import reach_over
+from vpsops.mcp_server.open_requests import OpenRequests
+from vpsops.mcp_server.server import NAME, Options, build_server, changing_tools
+from vpsops.mcp_server.sessions import IDLE_SECONDS, CallerBounds
+from vpsops.mcp_server.shutdown import Shutdown
+from vpsops.mcp_server.site import PATH, Site
+from vpsops.mcp_server.stepup import MAX_BODY, StepUp
 
 MAX_SESSIONS: Final = 1_000
 ADDRESS: Final = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True))

@@ -11,12 +11,12 @@ import anyio
 import structlog
 from cachetools import LRUCache
 
-from core import timing
-from core.accounts import GUEST, AccountDirectory, DirectoryUnavailableError, Names, names_of
-from core.changes.model import Actor, ActorKind
-from core.clock import Clock
-from mcp_server.auth import KnownUser, Verifier
-from mcp_server.oauth import NotAccepted
+from vpsops.core import timing
+from vpsops.core.accounts import GUEST, AccountDirectory, DirectoryUnavailableError, Names, names_of
+from vpsops.core.changes.model import Actor, ActorKind
+from vpsops.core.clock import Clock
+from vpsops.mcp_server.auth import KnownUser, Verifier
+from vpsops.mcp_server.oauth import NotAccepted
 
 MOST_KEPT: Final = 1_000
 

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from core.changes.model import Actor, ActorKind
-from core.limits.reach import EVERYTHING, Narrowing, Reach
-from core.limits.tools import TOOLSETS
-from mcp_server.text import clean
+from vpsops.core.changes.model import Actor, ActorKind
+from vpsops.core.limits.reach import EVERYTHING, Narrowing, Reach
+from vpsops.core.limits.tools import TOOLSETS
+from vpsops.mcp_server.text import clean
 
 LONGEST_NAME = 60
 NAMELESS = "unnamed client"

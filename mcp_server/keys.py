@@ -10,8 +10,8 @@ import anyio
 import jwt
 import structlog
 
-from core import timing
-from core.clock import Clock
+from vpsops.core import timing
+from vpsops.core.clock import Clock
 
 KINDS: Final[Mapping[str, tuple[str, str | None]]] = {
     "RS256": ("RSA", None),

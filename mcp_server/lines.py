@@ -11,11 +11,11 @@ import anyio
 from mcp_types import jsonrpc_message_adapter
 from pydantic import ValidationError
 
-from core.timing import ENDED_SECONDS, GRACE_SECONDS
-from mcp_server import frames
-from mcp_server.frames import Frame
-from mcp_server.shutdown import Shutdown
-from mcp_server.unanswered import Unanswered
+from vpsops.core.timing import ENDED_SECONDS, GRACE_SECONDS
+from vpsops.mcp_server import frames
+from vpsops.mcp_server.frames import Frame
+from vpsops.mcp_server.shutdown import Shutdown
+from vpsops.mcp_server.unanswered import Unanswered
 
 
 class Lines:

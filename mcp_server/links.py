@@ -4,10 +4,10 @@ from typing import Final
 
 import mcp.types as t
 
-from core.changes.model import State
-from mcp_server.addresses import CHANGE, change_address
-from mcp_server.resources import JSON
-from mcp_server.results import ToolResult
+from vpsops.core.changes.model import State
+from vpsops.mcp_server.addresses import CHANGE, change_address
+from vpsops.mcp_server.resources import JSON
+from vpsops.mcp_server.results import ToolResult
 
 SINCE: Final = "2025-06-18"  # revisions before it have no links; they compare as text
 

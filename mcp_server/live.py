@@ -15,16 +15,16 @@ import structlog
 from anyio.abc import TaskGroup
 from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated
 
-from core import news
-from core.app import Core
-from core.changes.model import Target
-from core.changes.preview import target_of
-from core.errors import AmbiguousServer, InvalidInput, NotAllowed, UnknownServer, VpsopsError
-from core.fleet import Difference
-from core.news import News
-from core.wayscloud.models import Server
-from mcp_server.addresses import Address, Kind, address_of
-from mcp_server.reader import Reader
+from vpsops.core import news
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Target
+from vpsops.core.changes.preview import target_of
+from vpsops.core.errors import AmbiguousServer, InvalidInput, NotAllowed, UnknownServer, VpsopsError
+from vpsops.core.fleet import Difference
+from vpsops.core.news import News
+from vpsops.core.wayscloud.models import Server
+from vpsops.mcp_server.addresses import Address, Kind, address_of
+from vpsops.mcp_server.reader import Reader
 
 READY_SECONDS = 5.0
 SERVERS = "servers"

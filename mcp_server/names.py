@@ -12,8 +12,8 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from core.rejections import Rejections
-from mcp_server.site import Site
+from vpsops.core.rejections import Rejections
+from vpsops.mcp_server.site import Site
 
 _HOST: Final = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})"
 HOST: Final = re.compile(rf"({_HOST})(:\d{{1,5}})?")

@@ -4,15 +4,15 @@ import argparse
 from collections.abc import Callable
 from dataclasses import replace
 
-from core.app import Core
-from core.errors import ConfigurationError
-from core.limits import guard
-from core.limits.load import narrowing_of, nothing_left
-from core.limits.model import Exceeded
-from core.limits.reach import Reach
-from core.limits.tools import TOOLSETS
-from mcp_server.identity import WRITE, Caller
-from mcp_server.sdk import Context
+from vpsops.core.app import Core
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.limits import guard
+from vpsops.core.limits.load import narrowing_of, nothing_left
+from vpsops.core.limits.model import Exceeded
+from vpsops.core.limits.reach import Reach
+from vpsops.core.limits.tools import TOOLSETS
+from vpsops.mcp_server.identity import WRITE, Caller
+from vpsops.mcp_server.sdk import Context
 
 FLAGS = "the flags of this server:"
 

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import jwt
 
-from core import timing
-from core.identifiers import normal_email, slack_name
-from mcp_server.identity import TOOLSET_SCOPES, WRITE, Caller, token_reach, with_reads
-from mcp_server.keys import KINDS, Keys
+from vpsops.core import timing
+from vpsops.core.identifiers import normal_email, slack_name
+from vpsops.mcp_server.identity import TOOLSET_SCOPES, WRITE, Caller, token_reach, with_reads
+from vpsops.mcp_server.keys import KINDS, Keys
 
 LEEWAY: Final = timing.LEEWAY_SECONDS
 TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})

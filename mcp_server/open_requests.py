@@ -12,10 +12,10 @@ import anyio
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core import timing
-from core.clock import Clock
-from mcp_server.keys import KeysUnavailable
-from mcp_server.oauth import NotAccepted
+from vpsops.core import timing
+from vpsops.core.clock import Clock
+from vpsops.mcp_server.keys import KeysUnavailable
+from vpsops.mcp_server.oauth import NotAccepted
 
 CHECK_SECONDS: Final = timing.ACCOUNT_CHECK_SECONDS
 

@@ -8,11 +8,11 @@ from typing import cast
 
 from pydantic import JsonValue
 
-from core.changes.model import Change, State
-from core.prices import Price, monthly, sums_of
-from core.wayscloud.models import Plan, Server, same_region
-from mcp_server.text import clean, clean_json
-from mcp_server.told import change_result
+from vpsops.core.changes.model import Change, State
+from vpsops.core.prices import Price, monthly, sums_of
+from vpsops.core.wayscloud.models import Plan, Server, same_region
+from vpsops.mcp_server.text import clean, clean_json
+from vpsops.mcp_server.told import change_result
 
 MANY = 30
 UNTOLD = "(not told)"

@@ -8,17 +8,17 @@ from typing import Final, cast
 
 from pydantic import BaseModel, JsonValue
 
-from core.changes.model import Json
-from core.operations import Operation
-from core.operations.catalogue import OsTemplates, Plans, Regions
-from core.operations.counts import Count
-from core.operations.servers import ListArguments, ServerList
-from core.wayscloud.models import OsTemplate, Plan, Region, Server
-from mcp_server.cursor import opened, sealed
-from mcp_server.fitting import LONG_ROWS, ROWS, Bound, Content, Page, longest
-from mcp_server.shown import plans_text, regions_text, server_text, structured, templates_text, text_of
-from mcp_server.text import clean, joined, quote, table
-from mcp_server.views import Asked, View
+from vpsops.core.changes.model import Json
+from vpsops.core.operations import Operation
+from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
+from vpsops.core.operations.counts import Count
+from vpsops.core.operations.servers import ListArguments, ServerList
+from vpsops.core.wayscloud.models import OsTemplate, Plan, Region, Server
+from vpsops.mcp_server.cursor import opened, sealed
+from vpsops.mcp_server.fitting import LONG_ROWS, ROWS, Bound, Content, Page, longest
+from vpsops.mcp_server.shown import plans_text, regions_text, server_text, structured, templates_text, text_of
+from vpsops.mcp_server.text import clean, joined, quote, table
+from vpsops.mcp_server.views import Asked, View
 
 USUAL: Final = ("state", "region", "plan", "ipv4")
 KEPT: Final = frozenset({"id", "hostname", "status", "power_state", "extra"})  # what tells a server and its state

@@ -12,13 +12,13 @@ from mcp.server.context import CallNext, HandlerResult
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
-from core.changes.model import Json
-from core.operations import OPERATIONS
-from mcp_server.change_tools import CHANGE_TOOLS
-from mcp_server.sdk import Context, invalid
-from mcp_server.signature import Signature, is_empty
-from mcp_server.text import clean, joined
-from mcp_server.tools import signature_of
+from vpsops.core.changes.model import Json
+from vpsops.core.operations import OPERATIONS
+from vpsops.mcp_server.change_tools import CHANGE_TOOLS
+from vpsops.mcp_server.sdk import Context, invalid
+from vpsops.mcp_server.signature import Signature, is_empty
+from vpsops.mcp_server.text import clean, joined
+from vpsops.mcp_server.tools import signature_of
 
 INITIALIZE: Final = "initialize"
 SDK_WORDS: Final = "Invalid request parameters"

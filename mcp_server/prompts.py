@@ -12,16 +12,16 @@ import mcp.types as t
 import structlog
 from pydantic import JsonValue
 
-from core.errors import InvalidInput, VpsopsError
-from core.operations import OPERATIONS
-from core.operations.catalogue import Plans
-from core.wayscloud.models import Plan, Server
-from mcp_server import addresses, overview, sdk
-from mcp_server.reader import Reader, Readers
-from mcp_server.resources import JSON, as_text
-from mcp_server.shown import structured
-from mcp_server.text import clean, joined, money, quote
-from mcp_server.tools import PREFIX
+from vpsops.core.errors import InvalidInput, VpsopsError
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.catalogue import Plans
+from vpsops.core.wayscloud.models import Plan, Server
+from vpsops.mcp_server import addresses, overview, sdk
+from vpsops.mcp_server.reader import Reader, Readers
+from vpsops.mcp_server.resources import JSON, as_text
+from vpsops.mcp_server.shown import structured
+from vpsops.mcp_server.text import clean, joined, money, quote
+from vpsops.mcp_server.tools import PREFIX
 
 LONGEST_ARGUMENT: Final = 400
 PATIENCE: Final = 10.0

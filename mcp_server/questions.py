@@ -3,10 +3,10 @@
 import json
 from dataclasses import dataclass
 
-from core.changes.model import Change, Json
-from core.changes.order import key_words, label_of, system_of
-from core.hostnames import lookalike_warning
-from mcp_server.text import clean, joined, moment, quote
+from vpsops.core.changes.model import Change, Json
+from vpsops.core.changes.order import key_words, label_of, system_of
+from vpsops.core.hostnames import lookalike_warning
+from vpsops.mcp_server.text import clean, joined, moment, quote
 
 UNABLE = "unable"
 REFUSALS = {

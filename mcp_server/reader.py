@@ -5,17 +5,17 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from core.app import Core
-from core.changes.model import Actor, Change, Json, Origin, Target
-from core.errors import NotAllowed
-from core.reads import all_servers, in_full, may_read
-from core.records import clean_actor
-from core.requests import Done, Request
-from core.wayscloud.models import Listing, Server
-from mcp_server import sdk
-from mcp_server.identity import READ, Caller, agent_of
-from mcp_server.narrowing import seen_by
-from mcp_server.tools import PREFIX
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Actor, Change, Json, Origin, Target
+from vpsops.core.errors import NotAllowed
+from vpsops.core.reads import all_servers, in_full, may_read
+from vpsops.core.records import clean_actor
+from vpsops.core.requests import Done, Request
+from vpsops.core.wayscloud.models import Listing, Server
+from vpsops.mcp_server import sdk
+from vpsops.mcp_server.identity import READ, Caller, agent_of
+from vpsops.mcp_server.narrowing import seen_by
+from vpsops.mcp_server.tools import PREFIX
 
 ORIGIN = Origin(front="mcp")
 

@@ -7,12 +7,12 @@ import mcp.types as t
 from mcp.server import CacheHint
 from mcp.server.lowlevel import Server
 
-from mcp_server import resources, sdk, subscriptions
-from mcp_server.completions import Completions
-from mcp_server.live import Live, open_live
-from mcp_server.prompts import get_prompt, list_prompts
-from mcp_server.reader import Readers
-from mcp_server.shutdown import Shutdown
+from vpsops.mcp_server import resources, sdk, subscriptions
+from vpsops.mcp_server.completions import Completions
+from vpsops.mcp_server.live import Live, open_live
+from vpsops.mcp_server.prompts import get_prompt, list_prompts
+from vpsops.mcp_server.reader import Readers
+from vpsops.mcp_server.shutdown import Shutdown
 
 LISTS = ("prompts/list", "resources/list", "resources/templates/list")
 

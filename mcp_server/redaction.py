@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from mcp.server.context import CallNext, HandlerResult
 from mcp.shared.exceptions import MCPError
 
-from core.redaction import Redactor
-from mcp_server.sdk import Context
+from vpsops.core.redaction import Redactor
+from vpsops.mcp_server.sdk import Context
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,18 +9,18 @@ import mcp.types as t
 import structlog
 from pydantic import BaseModel, JsonValue
 
-from core.audit import newest
-from core.audit_view import newest_of, of_teams
-from core.changes.model import Change
-from core.errors import InvalidInput, UnknownChange, VpsopsError
-from core.operations.servers import ServerList
-from core.wayscloud.errors import NotFound
-from core.wayscloud.models import Server
-from mcp_server import addresses, results, sdk
-from mcp_server.addresses import Address, Kind, address_of, page_address
-from mcp_server.reader import Reader, Readers
-from mcp_server.shown import structured
-from mcp_server.trail import trail_of
+from vpsops.core.audit import newest
+from vpsops.core.audit_view import newest_of, of_teams
+from vpsops.core.changes.model import Change
+from vpsops.core.errors import InvalidInput, UnknownChange, VpsopsError
+from vpsops.core.operations.servers import ServerList
+from vpsops.core.wayscloud.errors import NotFound
+from vpsops.core.wayscloud.models import Server
+from vpsops.mcp_server import addresses, results, sdk
+from vpsops.mcp_server.addresses import Address, Kind, address_of, page_address
+from vpsops.mcp_server.reader import Reader, Readers
+from vpsops.mcp_server.shown import structured
+from vpsops.mcp_server.trail import trail_of
 
 JSON: Final = "application/json"
 PAGE: Final = 50

@@ -5,16 +5,16 @@ from typing import cast
 import mcp.types as t
 from pydantic import BaseModel, JsonValue
 
-from core.changes.model import Change
-from core.errors import VpsopsError
-from core.operations.servers import ServerList
-from core.requests import Refused
-from core.wayscloud.errors import WayscloudError
-from mcp_server.fitting import RESULT, Bound, bounded
-from mcp_server.pages import bound_of, page_of
-from mcp_server.text import joined, quote
-from mcp_server.told import NOT_DONE, change_result, change_text, headed
-from mcp_server.views import Asked
+from vpsops.core.changes.model import Change
+from vpsops.core.errors import VpsopsError
+from vpsops.core.operations.servers import ServerList
+from vpsops.core.requests import Refused
+from vpsops.core.wayscloud.errors import WayscloudError
+from vpsops.mcp_server.fitting import RESULT, Bound, bounded
+from vpsops.mcp_server.pages import bound_of, page_of
+from vpsops.mcp_server.text import joined, quote
+from vpsops.mcp_server.told import NOT_DONE, change_result, change_text, headed
+from vpsops.mcp_server.views import Asked
 
 LONGEST_SAID = 500
 

@@ -6,7 +6,7 @@ from functools import cache
 from pydantic import BaseModel, JsonValue
 from pydantic.json_schema import JsonSchemaMode
 
-from core.operations.registry import Arguments, NoArguments
+from vpsops.core.operations.registry import Arguments, NoArguments
 
 Schema = dict[str, JsonValue]
 

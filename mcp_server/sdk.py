@@ -20,10 +20,10 @@ from mcp.shared.message import ServerMessageMetadata
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
-from core import timing
-from core.changes.model import Json
-from mcp_server.questions import UNABLE, Answer, Question
-from mcp_server.text import clean
+from vpsops.core import timing
+from vpsops.core.changes.model import Json
+from vpsops.mcp_server.questions import UNABLE, Answer, Question
+from vpsops.mcp_server.text import clean
 
 STATE_TTL: Final = timing.QUESTION_STATE_SECONDS
 QUESTION = "confirm"

@@ -10,34 +10,34 @@ import structlog
 from mcp.server import CacheHint
 from mcp.server.lowlevel import Server
 
-from core.app import Core
-from core.errors import VpsopsError
-from core.humans import human_of
-from core.limits.reach import EVERYTHING, Reach
-from core.operations import Operation
-from core.operations.servers import ServerList
-from core.requests import Done, Refused, Request
-from mcp_server import results, sdk
-from mcp_server.change_tasks import ChangeTasks
-from mcp_server.change_tools import CHANGE_TOOLS
-from mcp_server.flow import ORIGIN, PATIENCE, Desk, request_of, run_change
-from mcp_server.identity import READ, WRITE, Caller, principal_of
-from mcp_server.links import linked
-from mcp_server.narrowing import kept_from, reach_over, within
-from mcp_server.pages import arguments_of
-from mcp_server.parameters import SIGNATURES, read_parameters
-from mcp_server.reader import Readers
-from mcp_server.reading import serve_reading
-from mcp_server.redaction import Redaction
-from mcp_server.results import ToolResult
-from mcp_server.server_list import list_servers
-from mcp_server.shutdown import TRY_AGAIN, UNCLEAR, Shutdown
-from mcp_server.task_news import serve_task_news
-from mcp_server.tasks import serve_tasks
-from mcp_server.text import clean
-from mcp_server.tools import operation_named, operation_tools
-from mcp_server.views import Asked, sort_out
-from mcp_server.walks import Walks
+from vpsops.core.app import Core
+from vpsops.core.errors import VpsopsError
+from vpsops.core.humans import human_of
+from vpsops.core.limits.reach import EVERYTHING, Reach
+from vpsops.core.operations import Operation
+from vpsops.core.operations.servers import ServerList
+from vpsops.core.requests import Done, Refused, Request
+from vpsops.mcp_server import results, sdk
+from vpsops.mcp_server.change_tasks import ChangeTasks
+from vpsops.mcp_server.change_tools import CHANGE_TOOLS
+from vpsops.mcp_server.flow import ORIGIN, PATIENCE, Desk, request_of, run_change
+from vpsops.mcp_server.identity import READ, WRITE, Caller, principal_of
+from vpsops.mcp_server.links import linked
+from vpsops.mcp_server.narrowing import kept_from, reach_over, within
+from vpsops.mcp_server.pages import arguments_of
+from vpsops.mcp_server.parameters import SIGNATURES, read_parameters
+from vpsops.mcp_server.reader import Readers
+from vpsops.mcp_server.reading import serve_reading
+from vpsops.mcp_server.redaction import Redaction
+from vpsops.mcp_server.results import ToolResult
+from vpsops.mcp_server.server_list import list_servers
+from vpsops.mcp_server.shutdown import TRY_AGAIN, UNCLEAR, Shutdown
+from vpsops.mcp_server.task_news import serve_task_news
+from vpsops.mcp_server.tasks import serve_tasks
+from vpsops.mcp_server.text import clean
+from vpsops.mcp_server.tools import operation_named, operation_tools
+from vpsops.mcp_server.views import Asked, sort_out
+from vpsops.mcp_server.walks import Walks
 
 NAME = "vpsops"
 LIST_TTL_MS = 300_000  # the list changes only with the program and its settings

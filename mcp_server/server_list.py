@@ -5,17 +5,17 @@ from typing import cast
 
 import mcp.types as t
 
-from core.operations import Operation
-from core.operations.servers import ServerList
-from core.reads import over
-from core.requests import Done, Refused
-from core.wayscloud.models import HeldList
-from mcp_server import results
-from mcp_server.chosen_fields import with_fields
-from mcp_server.flow import Desk, request_of
-from mcp_server.pages import arguments_of, walk_of
-from mcp_server.sdk import Call
-from mcp_server.views import Asked
+from vpsops.core.operations import Operation
+from vpsops.core.operations.servers import ServerList
+from vpsops.core.reads import over
+from vpsops.core.requests import Done, Refused
+from vpsops.core.wayscloud.models import HeldList
+from vpsops.mcp_server import results
+from vpsops.mcp_server.chosen_fields import with_fields
+from vpsops.mcp_server.flow import Desk, request_of
+from vpsops.mcp_server.pages import arguments_of, walk_of
+from vpsops.mcp_server.sdk import Call
+from vpsops.mcp_server.views import Asked
 
 
 async def list_servers(desk: Desk, call: Call, operation: Operation, asked: Asked) -> t.CallToolResult:

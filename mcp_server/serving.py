@@ -8,15 +8,15 @@ import anyio
 import structlog
 from starlette.types import ASGIApp
 
-from core.app import open_core
-from core.clock import SystemClock
-from core.loop import run_server
-from core.serving import address_of, listen, serve
-from core.settings import Settings
-from core.signals import stopping
-from mcp_server.http import McpHttp, open_mcp
-from mcp_server.server import Options
-from mcp_server.site import Site, site_of
+from vpsops.core.app import open_core
+from vpsops.core.clock import SystemClock
+from vpsops.core.loop import run_server
+from vpsops.core.serving import address_of, listen, serve
+from vpsops.core.settings import Settings
+from vpsops.core.signals import stopping
+from vpsops.mcp_server.http import McpHttp, open_mcp
+from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.site import Site, site_of
 
 EXAMPLE: Final = "127.0.0.1:8900"
 

@@ -17,9 +17,9 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core import timing
-from core.rejections import Rejections
-from mcp_server.auth import KnownUser
+from vpsops.core import timing
+from vpsops.core.rejections import Rejections
+from vpsops.mcp_server.auth import KnownUser
 
 SESSION: Final = "mcp-session-id"
 VERSION: Final = "mcp-protocol-version"

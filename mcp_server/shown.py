@@ -5,10 +5,10 @@ from typing import TypeVar, cast
 
 from pydantic import BaseModel, Field, JsonValue, computed_field
 
-from core.operations.catalogue import OsTemplates, Plans, Regions
-from core.operations.servers import ServerList
-from core.wayscloud.models import Server, Usage
-from mcp_server.text import clean, clean_json, duration, joined, moment, money, number, size, table
+from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
+from vpsops.core.operations.servers import ServerList
+from vpsops.core.wayscloud.models import Server, Usage
+from vpsops.mcp_server.text import clean, clean_json, duration, joined, moment, money, number, size, table
 
 R = TypeVar("R", bound=BaseModel)
 

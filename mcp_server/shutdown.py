@@ -12,8 +12,8 @@ import mcp.types as t
 from mcp.server.context import CallNext, HandlerResult
 from mcp.shared.exceptions import MCPError
 
-from core.serving import ANSWER_SECONDS
-from mcp_server.sdk import Context
+from vpsops.core.serving import ANSWER_SECONDS
+from vpsops.mcp_server.sdk import Context
 
 LISTEN: Final = "subscriptions/listen"
 CALL: Final = "tools/call"

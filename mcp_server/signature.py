@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
-from core.changes.model import Json
-from core.errors import InvalidInput
-from mcp_server.schemas import Schema
-from mcp_server.text import clean, joined, quote
+from vpsops.core.changes.model import Json
+from vpsops.core.errors import InvalidInput
+from vpsops.mcp_server.schemas import Schema
+from vpsops.mcp_server.text import clean, joined, quote
 
 ARGUMENTS: Final = "arguments"
 NUMBER: Final = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?")

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from core.clock import Clock
-from core.errors import ConfigurationError
-from core.serving import base_of
-from core.settings import Settings
-from mcp_server.auth import Access
-from mcp_server.keys import check_address
-from mcp_server.oauth import Trust
-from mcp_server.tokens import Tokens
+from vpsops.core.clock import Clock
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.serving import base_of
+from vpsops.core.settings import Settings
+from vpsops.mcp_server.auth import Access
+from vpsops.mcp_server.keys import check_address
+from vpsops.mcp_server.oauth import Trust
+from vpsops.mcp_server.tokens import Tokens
 
 PATH: Final = "/mcp"
 LOOPBACK_HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")

@@ -10,9 +10,9 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mcp_server.auth import KnownUser, lacking
-from mcp_server.identity import WRITE
-from mcp_server.tasks import CHANGING
+from vpsops.mcp_server.auth import KnownUser, lacking
+from vpsops.mcp_server.identity import WRITE
+from vpsops.mcp_server.tasks import CHANGING
 
 MAX_BODY: Final = 1_000_000
 

@@ -13,12 +13,12 @@ from mcp.server.session import ServerSession
 from mcp.server.subscriptions import ListenHandler, ResourceUpdated, ServerEvent, SubscriptionBus
 from mcp.shared.exceptions import MCPError
 
-from core import timing
-from core.errors import InvalidInput, NotAllowed, UnknownChange, VpsopsError
-from mcp_server import sdk
-from mcp_server.live import Live, Release, all_of, may_hear
-from mcp_server.reader import Reader
-from mcp_server.shutdown import Shutdown
+from vpsops.core import timing
+from vpsops.core.errors import InvalidInput, NotAllowed, UnknownChange, VpsopsError
+from vpsops.mcp_server import sdk
+from vpsops.mcp_server.live import Live, Release, all_of, may_hear
+from vpsops.mcp_server.reader import Reader
+from vpsops.mcp_server.shutdown import Shutdown
 
 MAX_EACH: Final = 100
 """Resources that one session, or one stream, may listen for."""

@@ -13,11 +13,11 @@ from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import require_client_extension
 from mcp.server.session import ServerSession
 
-from core.changes.model import Json
-from core.errors import VpsopsError
-from mcp_server import sdk
-from mcp_server.addresses import change_address
-from mcp_server.tasks import EXTENSION, LONGEST_ID, Tasks, detailed
+from vpsops.core.changes.model import Json
+from vpsops.core.errors import VpsopsError
+from vpsops.mcp_server import sdk
+from vpsops.mcp_server.addresses import change_address
+from vpsops.mcp_server.tasks import EXTENSION, LONGEST_ID, Tasks, detailed
 
 LISTEN: Final = "subscriptions/listen"
 IDS: Final = "taskIds"

@@ -20,9 +20,9 @@ from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 
-from core.changes.model import Json
-from core.errors import NotAllowed, VpsopsError
-from mcp_server.sdk import Context, install
+from vpsops.core.changes.model import Json
+from vpsops.core.errors import NotAllowed, VpsopsError
+from vpsops.mcp_server.sdk import Context, install
 
 EXTENSION: Final = "io.modelcontextprotocol/tasks"
 VERSIONS: Final = frozenset(MODERN_PROTOCOL_VERSIONS)

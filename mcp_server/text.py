@@ -8,7 +8,7 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
-from core.text import one_line, quoted
+from vpsops.core.text import one_line, quoted
 
 LONGEST_VALUE = 120
 LONGEST_TEXT = 500

@@ -23,13 +23,13 @@ from pydantic import (
     model_validator,
 )
 
-from core import timing
-from core.clock import Clock
-from core.errors import ConfigurationError
-from core.identifiers import looks_like_slack, normal_email, slack_name
-from core.limits.written import Toolsets, lowered, said
-from core.policy.written import Servers
-from mcp_server.identity import Caller, token_reach, with_reads
+from vpsops.core import timing
+from vpsops.core.clock import Clock
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.identifiers import looks_like_slack, normal_email, slack_name
+from vpsops.core.limits.written import Toolsets, lowered, said
+from vpsops.core.policy.written import Servers
+from vpsops.mcp_server.identity import Caller, token_reach, with_reads
 
 MAX_BYTES = 1_000_000
 SHORTEST_TOKEN = 32

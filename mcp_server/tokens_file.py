@@ -13,9 +13,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from core.changes.model import SLACK
-from core.errors import ConfigurationError, InvalidInput
-from mcp_server.tokens import Known, digest_of, parse_tokens, read_tokens
+from vpsops.core.changes.model import SLACK
+from vpsops.core.errors import ConfigurationError, InvalidInput
+from vpsops.mcp_server.tokens import Known, digest_of, parse_tokens, read_tokens
 
 HEADER: Final = re.compile(r"^[ \t]*\[\[[ \t]*token[ \t]*\]\]", re.MULTILINE)
 PREFIX: Final = "vpsops_"

@@ -2,10 +2,10 @@
 
 from pydantic import BaseModel, Field, ValidationError
 
-from core.changes.model import Approvers, Change, Decision, State, Target, Verdict
-from core.wayscloud.models import Server
-from mcp_server.shown import ShownServer
-from mcp_server.text import clean, clean_json, duration, joined, moment, quote
+from vpsops.core.changes.model import Approvers, Change, Decision, State, Target, Verdict
+from vpsops.core.wayscloud.models import Server
+from vpsops.mcp_server.shown import ShownServer
+from vpsops.mcp_server.text import clean, clean_json, duration, joined, moment, quote
 
 LONGEST_NOTE = 400
 LONGEST_REASON = 300

@@ -2,10 +2,10 @@
 
 import mcp.types as t
 
-from core.operations import OPERATIONS, Operation, Risk
-from core.operations.servers import ServerList
-from core.wayscloud.models import Server
-from mcp_server.schemas import (
+from vpsops.core.operations import OPERATIONS, Operation, Risk
+from vpsops.core.operations.servers import ServerList
+from vpsops.core.wayscloud.models import Server
+from vpsops.mcp_server.schemas import (
     Schema,
     bounded_properties,
     chosen_schema,
@@ -13,10 +13,10 @@ from mcp_server.schemas import (
     output_schema,
     required_names,
 )
-from mcp_server.shown import shown_as
-from mcp_server.signature import Signature
-from mcp_server.told import ChangeResult
-from mcp_server.views import FIELD_NAMES, view_model
+from vpsops.mcp_server.shown import shown_as
+from vpsops.mcp_server.signature import Signature
+from vpsops.mcp_server.told import ChangeResult
+from vpsops.mcp_server.views import FIELD_NAMES, view_model
 
 PREFIX = "vps_"
 REPEATABLE = frozenset({"start", "stop"})  # a second run changes nothing more

@@ -8,8 +8,8 @@ from typing import Any
 import anyio
 from mcp.server.context import CallNext, HandlerResult
 
-from mcp_server.sdk import Context
-from mcp_server.shutdown import LISTEN
+from vpsops.mcp_server.sdk import Context
+from vpsops.mcp_server.shutdown import LISTEN
 
 CANCELLED = "notifications/cancelled"
 

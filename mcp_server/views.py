@@ -6,11 +6,11 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from core.changes.model import Json
-from core.operations import Operation
-from core.operations.registry import Arguments, NoArguments
-from mcp_server.schemas import Schema
-from mcp_server.shown import ShownServer
+from vpsops.core.changes.model import Json
+from vpsops.core.operations import Operation
+from vpsops.core.operations.registry import Arguments, NoArguments
+from vpsops.mcp_server.schemas import Schema
+from vpsops.mcp_server.shown import ShownServer
 
 FIELDS: Final = (*(name for name in ShownServer.model_fields if name != "extra"), "state")
 

@@ -5,9 +5,9 @@ from typing import Final
 
 from cachetools import TTLCache
 
-from core.clock import Clock
-from core.timing import WALK_SECONDS
-from core.wayscloud.models import HeldList
+from vpsops.core.clock import Clock
+from vpsops.core.timing import WALK_SECONDS
+from vpsops.core.wayscloud.models import HeldList
 
 MOST: Final = 4
 """Ten thousand servers take some 20 MB."""

@@ -13,11 +13,11 @@ from mcp import types as t
 from mcp.client import ClientRequestContext
 from mcp.client.stdio import stdio_client
 
-from playground.processes import environment_of, running_command
-from playground.slack.entities import Message
-from playground.slack.render import transcript
-from playground.slack.serve import running_workspace
-from playground.slack.workspace import Workspace
+from vpsops.playground.processes import environment_of, running_command
+from vpsops.playground.slack.entities import Message
+from vpsops.playground.slack.render import transcript
+from vpsops.playground.slack.serve import running_workspace
+from vpsops.playground.slack.workspace import Workspace
 
 AGENT = t.Implementation(name="demo-agent", version="1")
 POLICY = """

@@ -8,9 +8,9 @@ import anyio
 from mcp import Client
 from mcp import types as t
 
-from playground.processes import StageError
-from playground.slack.entities import Message
-from playground.stage import Stage, set_stage
+from vpsops.playground.processes import StageError
+from vpsops.playground.slack.entities import Message
+from vpsops.playground.stage import Stage, set_stage
 
 SCENE_SECONDS = 120.0
 OPS, APPROVALS = "C0OPS", "C0APPROVALS"

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from core.changes.model import Change, Decision, State
-from core.text import one_line
+from vpsops.core.changes.model import Change, Decision, State
+from vpsops.core.text import one_line
 
 BUTTON: Final = 75
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.text import one_line
+from vpsops.core.text import one_line
 
 Block = dict[str, Any]
 """A block, element or view as Slack's wire has it."""

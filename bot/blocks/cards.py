@@ -7,16 +7,16 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from bot import names
-from bot.blocks.acts import act, headline, phase
-from bot.blocks.build import Block, Post, actions, button, context, facts, header, mrkdwn, plain, section
-from bot.blocks.text import channel, duration, is_person, moment, outside, person
-from core.changes.model import ActorKind, Approvers, Change, Decision, State, Verdict, Vote
-from core.changes.order import key_words, label_of, system_of
-from core.changes.usual import Usual
-from core.hostnames import lookalike_warning
-from core.text import one_line
-from core.wayscloud.models import Server
+from vpsops.bot import names
+from vpsops.bot.blocks.acts import act, headline, phase
+from vpsops.bot.blocks.build import Block, Post, actions, button, context, facts, header, mrkdwn, plain, section
+from vpsops.bot.blocks.text import channel, duration, is_person, moment, outside, person
+from vpsops.core.changes.model import ActorKind, Approvers, Change, Decision, State, Verdict, Vote
+from vpsops.core.changes.order import key_words, label_of, system_of
+from vpsops.core.changes.usual import Usual
+from vpsops.core.hostnames import lookalike_warning
+from vpsops.core.text import one_line
+from vpsops.core.wayscloud.models import Server
 
 DIGEST: Final = 16
 VOTES_SHOWN: Final = 8

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from bot.blocks.build import Block, Post, header, lines, plain, section
-from bot.blocks.text import money, outside
-from core.text import one_line
-from core.wayscloud.models import OsTemplate, Plan, Region
+from vpsops.bot.blocks.build import Block, Post, header, lines, plain, section
+from vpsops.bot.blocks.text import money, outside
+from vpsops.core.text import one_line
+from vpsops.core.wayscloud.models import OsTemplate, Plan, Region
 
 ROWS = 60
 CELL = 60

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from bot import names
-from bot.blocks.acts import act, verb
-from bot.blocks.build import Block, context, facts, option, pack, plain, section, unpack
-from core.changes.model import Change
-from core.changes.preview import price
-from core.hostnames import lookalike_warning
-from core.text import one_line
-from core.wayscloud.models import OsTemplate, Plan, Region, same_region
+from vpsops.bot import names
+from vpsops.bot.blocks.acts import act, verb
+from vpsops.bot.blocks.build import Block, context, facts, option, pack, plain, section, unpack
+from vpsops.core.changes.model import Change
+from vpsops.core.changes.preview import price
+from vpsops.core.hostnames import lookalike_warning
+from vpsops.core.text import one_line
+from vpsops.core.wayscloud.models import OsTemplate, Plan, Region, same_region
 
 MAX_VALUE: Final = 150
 MAX_OPTIONS: Final = 100

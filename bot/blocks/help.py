@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from bot.blocks.build import Block, Post, context, mrkdwn, plain, section
-from bot.blocks.notes import note
-from bot.blocks.text import outside
-from bot.words import EXTRA, LISTED, SLASH, operation_of, summary, usage
-from core.operations import OPERATIONS
-from core.subscriptions import Event
-from core.text import one_line
+from vpsops.bot.blocks.build import Block, Post, context, mrkdwn, plain, section
+from vpsops.bot.blocks.notes import note
+from vpsops.bot.blocks.text import outside
+from vpsops.bot.words import EXTRA, LISTED, SLASH, operation_of, summary, usage
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.subscriptions import Event
+from vpsops.core.text import one_line
 
 SECTION: Final = 2900
 FOOT: Final = (

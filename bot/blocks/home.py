@@ -6,21 +6,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from bot import names
-from bot.blocks.acts import headline
-from bot.blocks.build import Block, actions, button, context, header, lines, mrkdwn, plain, section
-from bot.blocks.cards import Audience, asked_by, block_id, controls, votes_given
-from bot.blocks.text import escape, moment, outside
-from bot.words import SLASH
-from core.audit import Record
-from core.audit_view import body_of
-from core.changes.model import Change, Decision, State
-from core.changes.order import key_words, label_of, system_of
-from core.hostnames import lookalike_warning
-from core.pause import Pause
-from core.preferences import Preferences
-from core.text import one_line
-from core.wayscloud.models import Server
+from vpsops.bot import names
+from vpsops.bot.blocks.acts import headline
+from vpsops.bot.blocks.build import Block, actions, button, context, header, lines, mrkdwn, plain, section
+from vpsops.bot.blocks.cards import Audience, asked_by, block_id, controls, votes_given
+from vpsops.bot.blocks.text import escape, moment, outside
+from vpsops.bot.words import SLASH
+from vpsops.core.audit import Record
+from vpsops.core.audit_view import body_of
+from vpsops.core.changes.model import Change, Decision, State
+from vpsops.core.changes.order import key_words, label_of, system_of
+from vpsops.core.hostnames import lookalike_warning
+from vpsops.core.pause import Pause
+from vpsops.core.preferences import Preferences
+from vpsops.core.text import one_line
+from vpsops.core.wayscloud.models import Server
 
 VOTES_SHOWN: Final = 8
 UNCLEAR_SHOWN: Final = 4

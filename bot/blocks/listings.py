@@ -4,18 +4,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bot import names
-from bot.blocks.acts import headline
-from bot.blocks.build import Block, Post, actions, button, context, header, lines, mrkdwn, pack, plain, section
-from bot.blocks.cards import asked_by
-from bot.blocks.notes import note
-from bot.blocks.text import moment, outside
-from bot.words import SLASH
-from core.audit import Record
-from core.audit_view import body_of, name_in
-from core.changes.codec import moment as time_of
-from core.changes.model import Change, Json, State, Verdict
-from core.text import one_line
+from vpsops.bot import names
+from vpsops.bot.blocks.acts import headline
+from vpsops.bot.blocks.build import Block, Post, actions, button, context, header, lines, mrkdwn, pack, plain, section
+from vpsops.bot.blocks.cards import asked_by
+from vpsops.bot.blocks.notes import note
+from vpsops.bot.blocks.text import moment, outside
+from vpsops.bot.words import SLASH
+from vpsops.core.audit import Record
+from vpsops.core.audit_view import body_of, name_in
+from vpsops.core.changes.codec import moment as time_of
+from vpsops.core.changes.model import Change, Json, State, Verdict
+from vpsops.core.text import one_line
 
 VALUE: Final = 2000
 WORDS: Final = 200

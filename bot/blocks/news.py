@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
-from bot.blocks.build import Post, context, header, lines, mrkdwn, plain, section
-from bot.blocks.text import outside
-from bot.occasions import Item
-from bot.words import SLASH
+from vpsops.bot.blocks.build import Post, context, header, lines, mrkdwn, plain, section
+from vpsops.bot.blocks.text import outside
+from vpsops.bot.occasions import Item
+from vpsops.bot.words import SLASH
 
 SHOWN: Final = 20
 LINE: Final = 140

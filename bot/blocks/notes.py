@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from bot import names
-from bot.blocks.acts import act
-from bot.blocks.build import Block, Post, actions, button, context, mrkdwn, pack, plain, section
-from bot.blocks.text import outside
-from bot.typed import as_typed
-from bot.words import SLASH
-from core.errors import VpsopsError
-from core.text import one_line
+from vpsops.bot import names
+from vpsops.bot.blocks.acts import act
+from vpsops.bot.blocks.build import Block, Post, actions, button, context, mrkdwn, pack, plain, section
+from vpsops.bot.blocks.text import outside
+from vpsops.bot.typed import as_typed
+from vpsops.bot.words import SLASH
+from vpsops.core.errors import VpsopsError
+from vpsops.core.text import one_line
 
 VALUE = 2000
 

@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
-from bot.blocks.acts import act, verb
-from bot.blocks.build import Block, Post, context, mrkdwn, plain, section
-from bot.blocks.cards import asked_by, result_server
-from bot.blocks.text import duration, moment, outside
-from core.changes.model import Change
-from core.text import one_line
+from vpsops.bot.blocks.acts import act, verb
+from vpsops.bot.blocks.build import Block, Post, context, mrkdwn, plain, section
+from vpsops.bot.blocks.cards import asked_by, result_server
+from vpsops.bot.blocks.text import duration, moment, outside
+from vpsops.core.changes.model import Change
+from vpsops.core.text import one_line
 
 
 def change_notice(change: Change, event: str, now: datetime) -> Post:

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from bot.blocks.acts import PHASES
-from bot.blocks.build import Block, Post, context, facts, header, mrkdwn, plain, section
-from bot.blocks.listings import Turns, Viewed, change_rows, foot
-from bot.blocks.text import moment, money, outside
-from core.changes.model import Change, Decision, State
-from core.pause import Pause
-from core.text import one_line
+from vpsops.bot.blocks.acts import PHASES
+from vpsops.bot.blocks.build import Block, Post, context, facts, header, mrkdwn, plain, section
+from vpsops.bot.blocks.listings import Turns, Viewed, change_rows, foot
+from vpsops.bot.blocks.text import moment, money, outside
+from vpsops.core.changes.model import Change, Decision, State
+from vpsops.core.pause import Pause
+from vpsops.core.text import one_line
 
 SHOWN: Final = 8
 STATES: Final = 8

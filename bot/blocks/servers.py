@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bot import names
-from bot.blocks.acts import act, verb
-from bot.blocks.build import (
+from vpsops.bot import names
+from vpsops.bot.blocks.acts import act, verb
+from vpsops.bot.blocks.build import (
     Block,
     Post,
     actions,
@@ -21,12 +21,12 @@ from bot.blocks.build import (
     plain,
     section,
 )
-from bot.blocks.text import duration, moment, money, outside
-from bot.words import SLASH, word_for
-from core.operations import OPERATIONS
-from core.operations.servers import LAST, ServerList
-from core.text import one_line
-from core.wayscloud.models import Server, Usage
+from vpsops.bot.blocks.text import duration, moment, money, outside
+from vpsops.bot.words import SLASH, word_for
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.servers import LAST, ServerList
+from vpsops.core.text import one_line
+from vpsops.core.wayscloud.models import Server, Usage
 
 SIGNS: Final = {"running": "●", "stopped": "○", "failed": "✗"}
 CHOICES: Final = 20

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bot import names
-from bot.blocks.acts import verb
-from bot.blocks.build import Block, Post, actions, button, context, lines, pack, plain, section
-from bot.blocks.forms import MAX_OPTIONS, encode
-from bot.blocks.servers import first_line, second_line
-from bot.words import word_for
-from core.wayscloud.models import Server
+from vpsops.bot import names
+from vpsops.bot.blocks.acts import verb
+from vpsops.bot.blocks.build import Block, Post, actions, button, context, lines, pack, plain, section
+from vpsops.bot.blocks.forms import MAX_OPTIONS, encode
+from vpsops.bot.blocks.servers import first_line, second_line
+from vpsops.bot.words import word_for
+from vpsops.core.wayscloud.models import Server
 
 TITLE: Final = "Act on a server"
 SHOWN: Final = 10

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Final
 
-from bot import names
-from bot.blocks.build import Block, Post, button, context, header, lines, mrkdwn, plain, section
-from bot.blocks.text import is_person, moment, outside, person
-from bot.words import SLASH
-from core.subscriptions import WITHOUT_THRESHOLD, Subscription
-from core.text import one_line
+from vpsops.bot import names
+from vpsops.bot.blocks.build import Block, Post, button, context, header, lines, mrkdwn, plain, section
+from vpsops.bot.blocks.text import is_person, moment, outside, person
+from vpsops.bot.words import SLASH
+from vpsops.core.subscriptions import WITHOUT_THRESHOLD, Subscription
+from vpsops.core.text import one_line
 
 SHOWN: Final = 20
 NAMES: Final = 300

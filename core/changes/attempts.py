@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
-from core.changes.authorization import UnauthorizedError, read_records
-from core.changes.model import Change
-from core.changes.preview import Preview
-from core.changes.recheck import StricterError
-from core.changes.twins import TwinError
-from core.errors import StaleChange, StorageError
-from core.limits.ledger import LimitReached
-from core.limits.model import Account
-from core.pause import AgentsPaused
+from vpsops.core.changes.authorization import UnauthorizedError, read_records
+from vpsops.core.changes.model import Change
+from vpsops.core.changes.preview import Preview
+from vpsops.core.changes.recheck import StricterError
+from vpsops.core.changes.twins import TwinError
+from vpsops.core.errors import StaleChange, StorageError
+from vpsops.core.limits.ledger import LimitReached
+from vpsops.core.limits.model import Account
+from vpsops.core.pause import AgentsPaused
 
 RUN_EVENTS = frozenset({"sending", "held_back", "not_processed"})
 

@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
-from core.changes.model import Change, Decision, State
-from core.timing import Timing
+from vpsops.core.changes.model import Change, Decision, State
+from vpsops.core.timing import Timing
 
 
 def waits_for_votes(change: Change) -> bool:

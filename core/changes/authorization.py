@@ -11,12 +11,12 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core import audit
-from core.audit import Record
-from core.changes.model import Actor, ActorKind, Change, Decision, Json, Ruling, State, Verdict, digest_of
-from core.errors import VpsopsError
-from core.records import needed
-from core.storage.tables import AUDIT
+from vpsops.core import audit
+from vpsops.core.audit import Record
+from vpsops.core.changes.model import Actor, ActorKind, Change, Decision, Json, Ruling, State, Verdict, digest_of
+from vpsops.core.errors import VpsopsError
+from vpsops.core.records import needed
+from vpsops.core.storage.tables import AUDIT
 
 MOST_RECORDS: Final = 1000
 """Records of one change that are read before its sending or after a late one; a change has about ten."""

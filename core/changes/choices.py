@@ -5,12 +5,12 @@ from typing import Final, TypeVar
 
 import anyio
 
-from core.errors import InvalidInput
-from core.operations.servers import CreateArguments
-from core.timing import DETAIL_SECONDS
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.errors import NotOffered, WayscloudError
-from core.wayscloud.models import Listing, OsTemplate, Plan, Region, same_region
+from vpsops.core.errors import InvalidInput
+from vpsops.core.operations.servers import CreateArguments
+from vpsops.core.timing import DETAIL_SECONDS
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.errors import NotOffered, WayscloudError
+from vpsops.core.wayscloud.models import Listing, OsTemplate, Plan, Region, same_region
 
 T = TypeVar("T")
 SHOWN: Final = 12

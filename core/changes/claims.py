@@ -7,12 +7,12 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.changes import store
-from core.changes.codec import FORMAT
-from core.changes.model import State
-from core.operations import OPERATIONS
-from core.storage.capability import Capability, Need, capabilities
-from core.storage.tables import CHANGES
+from vpsops.core.changes import store
+from vpsops.core.changes.codec import FORMAT
+from vpsops.core.changes.model import State
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.storage.capability import Capability, Need, capabilities
+from vpsops.core.storage.tables import CHANGES
 
 AFTER_HOLD: Final = (State.APPROVED, State.SENDING, State.WATCHING, State.UNKNOWN)
 

@@ -7,18 +7,18 @@ from typing import Final
 
 from sqlalchemy.engine import Connection
 
-from core import audit
-from core.audit import Record
-from core.audit_view import told
-from core.changes import store
-from core.changes.model import Actor, Change, Vote
-from core.errors import ConfigurationError
-from core.hostnames import lookalike_warning
-from core.policy.model import short_version
-from core.storage import Database
-from core.storage.rows import UnreadableRow
-from core.storage.tables import CHANGES, OPEN_STATES
-from core.terminal import UNKNOWN, cell, columns, look, number, say, when
+from vpsops.core import audit
+from vpsops.core.audit import Record
+from vpsops.core.audit_view import told
+from vpsops.core.changes import store
+from vpsops.core.changes.model import Actor, Change, Vote
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.hostnames import lookalike_warning
+from vpsops.core.policy.model import short_version
+from vpsops.core.storage import Database
+from vpsops.core.storage.rows import UnreadableRow
+from vpsops.core.storage.tables import CHANGES, OPEN_STATES
+from vpsops.core.terminal import UNKNOWN, cell, columns, look, number, say, when
 
 MOST: Final = 1000
 RECORDS: Final = 200
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Show a list or a change, or settle one; raises `ConfigurationError`, `StorageError`, and what the gate raises."""
     if arguments.settle:
-        from core.changes import settling  # noqa: PLC0415 - a look needs none of the gate
+        from vpsops.core.changes import settling  # noqa: PLC0415 - a look needs none of the gate
 
         if not arguments.id:
             raise ConfigurationError("--settle needs a change's id.", hint="`vpsops changes --open` lists them.")

@@ -5,7 +5,7 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from core.changes.model import (
+from vpsops.core.changes.model import (
     Actor,
     ActorKind,
     Approvers,
@@ -18,7 +18,7 @@ from core.changes.model import (
     Verdict,
     Vote,
 )
-from core.storage.rows import UnreadableValueError
+from vpsops.core.storage.rows import UnreadableValueError
 
 FORMAT: Final = 1
 """What a stored change means. A key that may be left out needs no new number; whatever would run, be shown or be

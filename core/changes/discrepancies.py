@@ -12,13 +12,13 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core import audit
-from core.audit import Record
-from core.changes import store
-from core.changes.authorization import MOST_RECORDS, Trail, missing_approval, row_differences
-from core.changes.model import Change, State
-from core.storage.database import Database
-from core.storage.tables import AUDIT, CHANGES
+from vpsops.core import audit
+from vpsops.core.audit import Record
+from vpsops.core.changes import store
+from vpsops.core.changes.authorization import MOST_RECORDS, Trail, missing_approval, row_differences
+from vpsops.core.changes.model import Change, State
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.tables import AUDIT, CHANGES
 
 PAGE: Final = 100
 MOST_LOST: Final = 100

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from core.changes.model import Json
-from core.wayscloud.models import Server
+from vpsops.core.changes.model import Json
+from vpsops.core.wayscloud.models import Server
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,32 +16,41 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
-from core import pause
-from core.changes import outbox, pace, store
-from core.changes.attempts import UNPREPARED, Checked, Claim, SupersededError, Turn, attempted_since
-from core.changes.authorization import UnauthorizedError, check_authorized
-from core.changes.claims import own_capability
-from core.changes.fence import Fence, LateError, Sending, pause_after
-from core.changes.model import REFUSAL, Change, Json, Refusal, State
-from core.changes.notes import BROKEN, DOUBTED, NOTHING_SENT, UNAUTHORIZED, UNVERIFIED, before, difference, not_sent
-from core.changes.preview import look_again
-from core.changes.recheck import LIMITED, Recheck, StricterError
-from core.changes.strangers import kept_while_sent
-from core.changes.twins import TwinError, check_twins
-from core.clock import Clock
-from core.continuity import Continuity, StoreWentBackError
-from core.errors import InvalidInput, StaleChange, StorageError, UnreadableRowError, VpsopsError
-from core.limits.ledger import LimitReached
-from core.limits.look import look
-from core.operations import OPERATIONS
-from core.pause import AgentsPaused
-from core.records import recorded
-from core.storage.database import Database
-from core.storage.leases import Process, alive
-from core.storage.tables import CHANGES
-from core.timing import Timing
-from core.wayscloud import errors as provider_errors
-from core.wayscloud.client import Wayscloud
+from vpsops.core import pause
+from vpsops.core.changes import outbox, pace, store
+from vpsops.core.changes.attempts import UNPREPARED, Checked, Claim, SupersededError, Turn, attempted_since
+from vpsops.core.changes.authorization import UnauthorizedError, check_authorized
+from vpsops.core.changes.claims import own_capability
+from vpsops.core.changes.fence import Fence, LateError, Sending, pause_after
+from vpsops.core.changes.model import REFUSAL, Change, Json, Refusal, State
+from vpsops.core.changes.notes import (
+    BROKEN,
+    DOUBTED,
+    NOTHING_SENT,
+    UNAUTHORIZED,
+    UNVERIFIED,
+    before,
+    difference,
+    not_sent,
+)
+from vpsops.core.changes.preview import look_again
+from vpsops.core.changes.recheck import LIMITED, Recheck, StricterError
+from vpsops.core.changes.strangers import kept_while_sent
+from vpsops.core.changes.twins import TwinError, check_twins
+from vpsops.core.clock import Clock
+from vpsops.core.continuity import Continuity, StoreWentBackError
+from vpsops.core.errors import InvalidInput, StaleChange, StorageError, UnreadableRowError, VpsopsError
+from vpsops.core.limits.ledger import LimitReached
+from vpsops.core.limits.look import look
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.pause import AgentsPaused
+from vpsops.core.records import recorded
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.leases import Process, alive
+from vpsops.core.storage.tables import CHANGES
+from vpsops.core.timing import Timing
+from vpsops.core.wayscloud import errors as provider_errors
+from vpsops.core.wayscloud.client import Wayscloud
 
 LOG = structlog.get_logger(__name__)
 

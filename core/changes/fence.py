@@ -4,9 +4,9 @@ import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from core.changes.model import Change
-from core.clock import Clock
-from core.storage.leases import Process
+from vpsops.core.changes.model import Change
+from vpsops.core.clock import Clock
+from vpsops.core.storage.leases import Process
 
 
 class LateError(Exception):

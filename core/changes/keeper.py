@@ -14,21 +14,21 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
-from core import timing
-from core.changes import claims, outbox, store
-from core.changes.attention import last_attention
-from core.changes.claims import runnable
-from core.changes.model import Change, State
-from core.clock import Clock
-from core.continuity import Continuity, View
-from core.errors import StaleChange, StorageError
-from core.storage import leases
-from core.storage.database import Database
-from core.storage.leases import BEAT_SECONDS, Process, alive
-from core.storage.tables import CHANGES
-from core.subscriptions import somebody_looks
-from core.supervision import RoundRecorder, error_id_of, no_record
-from core.timing import Timing
+from vpsops.core import timing
+from vpsops.core.changes import claims, outbox, store
+from vpsops.core.changes.attention import last_attention
+from vpsops.core.changes.claims import runnable
+from vpsops.core.changes.model import Change, State
+from vpsops.core.clock import Clock
+from vpsops.core.continuity import Continuity, View
+from vpsops.core.errors import StaleChange, StorageError
+from vpsops.core.storage import leases
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.leases import BEAT_SECONDS, Process, alive
+from vpsops.core.storage.tables import CHANGES
+from vpsops.core.subscriptions import somebody_looks
+from vpsops.core.supervision import RoundRecorder, error_id_of, no_record
+from vpsops.core.timing import Timing
 
 LOG = structlog.get_logger(__name__)
 BATCH = 100

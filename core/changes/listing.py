@@ -7,10 +7,10 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.changes import store
-from core.changes.model import Change, State
-from core.storage.rows import Batch
-from core.storage.tables import CHANGES
+from vpsops.core.changes import store
+from vpsops.core.changes.model import Change, State
+from vpsops.core.storage.rows import Batch
+from vpsops.core.storage.tables import CHANGES
 
 MOST = 200
 LAST = "\U0010ffff"

@@ -5,7 +5,7 @@ refusal, is looked up: found done, found under way, or, after a settling time, f
 look cannot tell, a person is asked. Only what the provider refused for now, and what looks find no trace
 of, is sent again.
 
-A list that does not have a server proves nothing by itself: the server is read by its id (`core.absence`).
+A list that does not have a server proves nothing by itself: the server is read by its id (`vpsops.core.absence`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from core.changes.model import Change, Refusal, State
-from core.changes.strangers import strangers
-from core.operations import OPERATIONS
-from core.operations.registry import Observation, Progress
-from core.timing import Timing
-from core.wayscloud.hostnames import same_hostname
-from core.wayscloud.models import Server, Usage
+from vpsops.core.changes.model import Change, Refusal, State
+from vpsops.core.changes.strangers import strangers
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.registry import Observation, Progress
+from vpsops.core.timing import Timing
+from vpsops.core.wayscloud.hostnames import same_hostname
+from vpsops.core.wayscloud.models import Server, Usage
 
 
 class Finding(StrEnum):

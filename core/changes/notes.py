@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Final
 
-from core.changes.model import Change, Refusal
-from core.changes.preview import Preview
+from vpsops.core.changes.model import Change, Refusal
+from vpsops.core.changes.preview import Preview
 
 NOTHING_SENT: Final = "Nothing was sent"
 BROKEN: Final = (

@@ -4,7 +4,7 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from core.changes.model import Change, Json
+from vpsops.core.changes.model import Change, Json
 
 LONGEST = 40
 SHORT = 16

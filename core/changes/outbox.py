@@ -14,15 +14,15 @@ import anyio
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core import audit, timing
-from core.changes.model import Json
-from core.clock import Clock
-from core.errors import StorageError
-from core.storage import rows, signals
-from core.storage.database import Database
-from core.storage.leases import LONGEST_SECONDS, ahead, dead
-from core.storage.rows import UnreadableValueError
-from core.storage.tables import COPIES, OUTBOX
+from vpsops.core import audit, timing
+from vpsops.core.changes.model import Json
+from vpsops.core.clock import Clock
+from vpsops.core.errors import StorageError
+from vpsops.core.storage import rows, signals
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.leases import LONGEST_SECONDS, ahead, dead
+from vpsops.core.storage.rows import UnreadableValueError
+from vpsops.core.storage.tables import COPIES, OUTBOX
 
 T = TypeVar("T")
 CLAIM_SECONDS: Final = timing.CLAIM_SECONDS

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.storage.leases import HORIZON_SECONDS, LONGEST_SECONDS, held
-from core.storage.tables import LEASES
-from core.timing import Timing
+from vpsops.core.storage.leases import HORIZON_SECONDS, LONGEST_SECONDS, held
+from vpsops.core.storage.tables import LEASES
+from vpsops.core.timing import Timing
 
 SPACING = "pace"
 HELD_OFF = "held off"

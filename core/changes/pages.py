@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.changes import store
-from core.changes.model import Change, State
-from core.storage.tables import CHANGES
+from vpsops.core.changes import store
+from vpsops.core.changes.model import Change, State
+from vpsops.core.storage.tables import CHANGES
 
 SMALL = 20
 BATCH = 200

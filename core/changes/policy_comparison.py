@@ -6,7 +6,7 @@ What got milder changes nothing: people were asked under the stricter rule, and 
 from collections.abc import Sequence
 from typing import Final
 
-from core.changes.model import Approvers, Decision, Ruling
+from vpsops.core.changes.model import Approvers, Decision, Ruling
 
 MOST_RULES: Final = 5
 

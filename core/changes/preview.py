@@ -6,17 +6,17 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from core.changes.choices import check_choices, find_plan, read_plans
-from core.changes.model import Change, Json, Target, digest_of
-from core.errors import InvalidInput
-from core.operations import Operation
-from core.operations.refs import by_full_id, find_server
-from core.operations.registry import Arguments, ServerArguments
-from core.operations.servers import CreateArguments
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.errors import NotFound
-from core.wayscloud.hostnames import same_hostname
-from core.wayscloud.models import NewServer, Plan, Server
+from vpsops.core.changes.choices import check_choices, find_plan, read_plans
+from vpsops.core.changes.model import Change, Json, Target, digest_of
+from vpsops.core.errors import InvalidInput
+from vpsops.core.operations import Operation
+from vpsops.core.operations.refs import by_full_id, find_server
+from vpsops.core.operations.registry import Arguments, ServerArguments
+from vpsops.core.operations.servers import CreateArguments
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.errors import NotFound
+from vpsops.core.wayscloud.hostnames import same_hostname
+from vpsops.core.wayscloud.models import NewServer, Plan, Server
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from core.changes import store
-from core.changes.model import Change, State
-from core.changes.outbox import Outbox, topic_of
-from core.storage.database import Connection, Database
-from core.storage.leases import take
+from vpsops.core.changes import store
+from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.outbox import Outbox, topic_of
+from vpsops.core.storage.database import Connection, Database
+from vpsops.core.storage.leases import take
 
 UNDER_WAY = (State.SENDING, State.WATCHING, State.UNKNOWN)
 LEASE = "cards"

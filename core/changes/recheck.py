@@ -8,16 +8,16 @@ from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
-from core.changes.model import Change, Ruling, Target
-from core.changes.policy_comparison import overdue, tightened
-from core.changes.preview import Preview
-from core.limits import ledger
-from core.limits.ledger import LimitReached
-from core.limits.model import Account
-from core.operations import OPERATIONS
-from core.policy.force import PolicyInForce
-from core.submission import facts, life
-from core.timing import Timing
+from vpsops.core.changes.model import Change, Ruling, Target
+from vpsops.core.changes.policy_comparison import overdue, tightened
+from vpsops.core.changes.preview import Preview
+from vpsops.core.limits import ledger
+from vpsops.core.limits.ledger import LimitReached
+from vpsops.core.limits.model import Account
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.policy.force import PolicyInForce
+from vpsops.core.submission import facts, life
+from vpsops.core.timing import Timing
 
 STRICTER = "Nothing was sent. {why} It was asked for under other rules: ask again under those in force."
 
@@ -59,7 +59,7 @@ class Recheck:
     ) -> None:
         """Raise `StricterError` or `LimitReached` unless a change may still be sent.
 
-        Call it after the change's own step, as `core.limits.ledger` asks for.
+        Call it after the change's own step, as `vpsops.core.limits.ledger` asks for.
         """
         ruling = self._ruling(connection, change, seen.target, seen.monthly, now)
         why = tightened(change.ruling, ruling)

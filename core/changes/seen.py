@@ -12,12 +12,12 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 from sqlalchemy.engine import Connection
 
-from core import timing
-from core.changes.model import Json
-from core.storage import rows
-from core.storage.rows import UnreadableRow
-from core.storage.tables import SWITCHES
-from core.wayscloud.models import Server
+from vpsops.core import timing
+from vpsops.core.changes.model import Json
+from vpsops.core.storage import rows
+from vpsops.core.storage.rows import UnreadableRow
+from vpsops.core.storage.tables import SWITCHES
+from vpsops.core.wayscloud.models import Server
 
 FLEET: Final = "seen_fleet"
 AWAY: Final = "seen_away"

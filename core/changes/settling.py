@@ -10,16 +10,16 @@ from typing import Final
 
 import anyio
 
-from core.app import Core, open_core
-from core.changes.model import LOCAL, Actor, ActorKind, Change, State
-from core.changes.outbox import topic_of
-from core.clock import Clock
-from core.errors import ConfigurationError, StaleChange
-from core.hostnames import lookalike_warning
-from core.humans import human_of
-from core.logs import configure_logging
-from core.settings import Settings, load_settings
-from core.terminal import cell, say
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import LOCAL, Actor, ActorKind, Change, State
+from vpsops.core.changes.outbox import topic_of
+from vpsops.core.clock import Clock
+from vpsops.core.errors import ConfigurationError, StaleChange
+from vpsops.core.hostnames import lookalike_warning
+from vpsops.core.humans import human_of
+from vpsops.core.logs import configure_logging
+from vpsops.core.settings import Settings, load_settings
+from vpsops.core.terminal import cell, say
 
 ANSWERS: Final = ("happened", "not-happened")
 IN_SLACK: Final = "This change is settled in Slack: on its card, or on App Home."

@@ -11,15 +11,15 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core import audit
-from core.changes import codec, outbox
-from core.changes.model import Change, Json, State, Vote, check_move
-from core.errors import StaleChange, UnknownChange
-from core.storage import rows
-from core.storage.json_text import JsonText
-from core.storage.rows import Batch, UnreadableRow
-from core.storage.signals import touch
-from core.storage.tables import CHANGES, VOTES
+from vpsops.core import audit
+from vpsops.core.changes import codec, outbox
+from vpsops.core.changes.model import Change, Json, State, Vote, check_move
+from vpsops.core.errors import StaleChange, UnknownChange
+from vpsops.core.storage import rows
+from vpsops.core.storage.json_text import JsonText
+from vpsops.core.storage.rows import Batch, UnreadableRow
+from vpsops.core.storage.signals import touch
+from vpsops.core.storage.tables import CHANGES, VOTES
 
 
 def insert(connection: Connection, change: Change, *, key: str, body: Mapping[str, Json]) -> None:

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-from core.changes.model import KNOWN, Change, Json
-from core.wayscloud.hostnames import same_hostname
-from core.wayscloud.models import Server, same_region
+from vpsops.core.changes.model import KNOWN, Change, Json
+from vpsops.core.wayscloud.hostnames import same_hostname
+from vpsops.core.wayscloud.models import Server, same_region
 
 LETTERS: Final = 8
 MOST: Final = 2000

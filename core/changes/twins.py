@@ -8,12 +8,12 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.changes import store
-from core.changes.model import Change, State
-from core.errors import VpsopsError
-from core.storage.tables import CHANGES
-from core.timing import APPEARING_SECONDS
-from core.wayscloud.hostnames import canonical_hostname
+from vpsops.core.changes import store
+from vpsops.core.changes.model import Change, State
+from vpsops.core.errors import VpsopsError
+from vpsops.core.storage.tables import CHANGES
+from vpsops.core.timing import APPEARING_SECONDS
+from vpsops.core.wayscloud.hostnames import canonical_hostname
 
 SENT = (State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON)
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from core.changes.model import State
-from core.clock import Clock
-from core.storage.database import Connection, Database
-from core.storage.tables import CHANGES
+from vpsops.core.changes.model import State
+from vpsops.core.clock import Clock
+from vpsops.core.storage.database import Connection, Database
+from vpsops.core.storage.tables import CHANGES
 
 SAMPLE = 20
 ENOUGH = 3

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, State, Verdict, Vote
-from core.errors import NotAllowed
+from vpsops.core.changes.model import Actor, ActorKind, Approvers, Change, Decision, State, Verdict, Vote
+from vpsops.core.errors import NotAllowed
 
 
 def check(change: Change, voter: Actor) -> None:

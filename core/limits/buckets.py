@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from core.changes.model import Actor
-from core.limits.model import Exceeded, Limits, principal, worded_wait
+from vpsops.core.changes.model import Actor
+from vpsops.core.limits.model import Exceeded, Limits, principal, worded_wait
 
 MINUTE = 60.0
 MANY = 1_000

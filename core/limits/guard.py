@@ -3,11 +3,11 @@
 import secrets
 from dataclasses import dataclass, field
 
-from core.changes.model import Actor
-from core.limits.buckets import Buckets
-from core.limits.model import Exceeded, Limits
-from core.limits.reach import Barred, Sight
-from core.requests import Refused
+from vpsops.core.changes.model import Actor
+from vpsops.core.limits.buckets import Buckets
+from vpsops.core.limits.model import Exceeded, Limits
+from vpsops.core.limits.reach import Barred, Sight
+from vpsops.core.requests import Refused
 
 
 @dataclass(frozen=True, slots=True)

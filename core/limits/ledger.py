@@ -10,11 +10,11 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core import timing
-from core.changes import codec
-from core.changes.model import Change, State, Target
-from core.errors import NotAllowed
-from core.limits.model import (
+from vpsops.core import timing
+from vpsops.core.changes import codec
+from vpsops.core.changes.model import Change, State, Target
+from vpsops.core.errors import NotAllowed
+from vpsops.core.limits.model import (
     HOUR,
     Account,
     Create,
@@ -26,9 +26,9 @@ from core.limits.model import (
     too_many,
     too_often,
 )
-from core.policy.facts import BILLED
-from core.storage import rows
-from core.storage.tables import CHANGES
+from vpsops.core.policy.facts import BILLED
+from vpsops.core.storage import rows
+from vpsops.core.storage.tables import CHANGES
 
 APPEARING: Final = timing.APPEARING_SECONDS
 UNDER_WAY = (State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON)

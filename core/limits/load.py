@@ -7,13 +7,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from core.errors import ConfigurationError
-from core.limits.model import UNLIMITED, Limits
-from core.limits.reach import EVERYTHING, Narrowing, Reach
-from core.limits.written import WrittenLimits, WrittenNarrowing, lowered, said
-from core.policy.lines import Table, tables
-from core.policy.written import shown
-from core.settings import Settings, read_config
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.limits.model import UNLIMITED, Limits
+from vpsops.core.limits.reach import EVERYTHING, Narrowing, Reach
+from vpsops.core.limits.written import WrittenLimits, WrittenNarrowing, lowered, said
+from vpsops.core.policy.lines import Table, tables
+from vpsops.core.policy.written import shown
+from vpsops.core.settings import Settings, read_config
 
 SECTION = "limits"
 Misfit = tuple[tuple[str, ...], str, str]

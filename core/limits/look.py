@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import anyio
 
-from core.limits.model import Account, Limits
-from core.limits.reach import Sight
-from core.operations import Operation
-from core.policy.facts import BILLED
-from core.timing import PRICES_SECONDS
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.errors import NotOffered, WayscloudError
-from core.wayscloud.models import Plan, Server
+from vpsops.core.limits.model import Account, Limits
+from vpsops.core.limits.reach import Sight
+from vpsops.core.operations import Operation
+from vpsops.core.policy.facts import BILLED
+from vpsops.core.timing import PRICES_SECONDS
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.errors import NotOffered, WayscloudError
+from vpsops.core.wayscloud.models import Plan, Server
 
 AT_ONCE = 8
 MOST_LOOKS = 200  # servers whose price takes a look at each; of more the sum stays unknown

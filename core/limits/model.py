@@ -8,11 +8,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from core.changes.model import Actor, ActorKind, Target
-from core.limits.reach import EVERYTHING, Reach, Sight
-from core.policy.facts import Servers, known_name
-from core.wayscloud.models import Plan, Server
-from core.wayscloud.states import is_gone
+from vpsops.core.changes.model import Actor, ActorKind, Target
+from vpsops.core.limits.reach import EVERYTHING, Reach, Sight
+from vpsops.core.policy.facts import Servers, known_name
+from vpsops.core.wayscloud.models import Plan, Server
+from vpsops.core.wayscloud.states import is_gone
 
 HOUR = 3600.0
 

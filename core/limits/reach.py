@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Self
 
-from core.limits.tools import ALTERING, TOOLS
-from core.policy.facts import Servers
+from vpsops.core.limits.tools import ALTERING, TOOLS
+from vpsops.core.policy.facts import Servers
 
 
 @dataclass(frozen=True, slots=True)

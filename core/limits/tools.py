@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from core.operations import OPERATIONS
+from vpsops.core.operations import OPERATIONS
 
 CATALOGUE = ("plans", "os_templates", "regions")
 TOOLSETS: Mapping[str, tuple[str, ...]] = {

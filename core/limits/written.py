@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from core.limits.reach import Narrowing, matched
-from core.limits.tools import TOOLS, TOOLSETS
-from core.policy.written import PLAIN, Servers, Words, near, one_of, shown, wrong
+from vpsops.core.limits.reach import Narrowing, matched
+from vpsops.core.limits.tools import TOOLS, TOOLSETS
+from vpsops.core.policy.written import PLAIN, Servers, Words, near, one_of, shown, wrong
 
 PATTERN = re.compile(r"[a-z_*?]{1,60}")
 CURRENCY = r"^[A-Z]{3}$"

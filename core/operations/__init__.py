@@ -1,8 +1,8 @@
 """What the API can do, as data: one entry per operation, from which both front ends are derived."""
 
-from core.operations.catalogue import CATALOGUE
-from core.operations.registry import Operation, Risk, table
-from core.operations.servers import SERVERS
+from vpsops.core.operations.catalogue import CATALOGUE
+from vpsops.core.operations.registry import Operation, Risk, table
+from vpsops.core.operations.servers import SERVERS
 
 OPERATIONS = table(SERVERS, CATALOGUE)
 

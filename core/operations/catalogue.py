@@ -4,10 +4,10 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
-from core.operations.registry import Arguments, NoArguments, Operation, Risk
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.departure import Departure
-from core.wayscloud.models import OsTemplate, Plan, Region
+from vpsops.core.operations.registry import Arguments, NoArguments, Operation, Risk
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.departure import Departure
+from vpsops.core.wayscloud.models import OsTemplate, Plan, Region
 
 
 class _Catalogue(BaseModel):

@@ -5,13 +5,13 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from core.errors import AmbiguousServer, InvalidInput, UnknownServer
-from core.wayscloud.errors import NotFound
-from core.wayscloud.hostnames import canonical_hostname
-from core.wayscloud.models import Listing, Server
+from vpsops.core.errors import AmbiguousServer, InvalidInput, UnknownServer
+from vpsops.core.wayscloud.errors import NotFound
+from vpsops.core.wayscloud.hostnames import canonical_hostname
+from vpsops.core.wayscloud.models import Listing, Server
 
 if TYPE_CHECKING:
-    from core.wayscloud.client import Wayscloud
+    from vpsops.core.wayscloud.client import Wayscloud
 
 LONGEST_REFERENCE = 253
 NEAREST = 3

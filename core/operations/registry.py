@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from core.wayscloud.departure import Departure
-from core.wayscloud.models import Server, Usage
+from vpsops.core.wayscloud.departure import Departure
+from vpsops.core.wayscloud.models import Server, Usage
 
 if TYPE_CHECKING:
-    from core.wayscloud.client import Wayscloud
+    from vpsops.core.wayscloud.client import Wayscloud
 
 
 class Risk(StrEnum):

@@ -6,8 +6,8 @@ from typing import Annotated, Final, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from core.operations.counts import Count, counts_of
-from core.operations.registry import (
+from vpsops.core.operations.counts import Count, counts_of
+from vpsops.core.operations.registry import (
     Arguments,
     Observation,
     Operation,
@@ -15,11 +15,11 @@ from core.operations.registry import (
     Risk,
     ServerArguments,
 )
-from core.timing import UPTIME_FALL_SECONDS, UPTIME_MARGIN_SECONDS, UPTIME_NODES_SECONDS
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.departure import Departure
-from core.wayscloud.models import MAX_SSH_KEYS, Accepted, Listing, NewServer, Server, Usage, same_region
-from core.wayscloud.states import Meaning, meaning_of_power, meaning_of_status
+from vpsops.core.timing import UPTIME_FALL_SECONDS, UPTIME_MARGIN_SECONDS, UPTIME_NODES_SECONDS
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.departure import Departure
+from vpsops.core.wayscloud.models import MAX_SSH_KEYS, Accepted, Listing, NewServer, Server, Usage, same_region
+from vpsops.core.wayscloud.states import Meaning, meaning_of_power, meaning_of_status
 
 AFTER: Final = "|>"
 BEFORE: Final = "|<"

@@ -12,25 +12,25 @@ from typing import TypeVar
 
 import anyio
 
-from core.changes.model import Actor, ActorKind, Decision, Ruling, Target
-from core.clock import Clock, SystemClock
-from core.errors import ConfigurationError
-from core.limits.load import load_limits
-from core.limits.model import Limits
-from core.logs import configure_logging
-from core.operations import OPERATIONS
-from core.operations.registry import Risk
-from core.policy import force_cli
-from core.policy.declaration import declaration_of
-from core.policy.doctor import ruleset_of
-from core.policy.facts import BILLED, Facts
-from core.policy.fit import about_a_server, reach
-from core.policy.humans import human_named, unresolved, with_account
-from core.policy.load import load_policy
-from core.policy.model import Heard, Policy, Rule, short_version
-from core.policy.written import near
-from core.settings import Settings, load_settings
-from core.terminal import cell
+from vpsops.core.changes.model import Actor, ActorKind, Decision, Ruling, Target
+from vpsops.core.clock import Clock, SystemClock
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.limits.load import load_limits
+from vpsops.core.limits.model import Limits
+from vpsops.core.logs import configure_logging
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.registry import Risk
+from vpsops.core.policy import force_cli
+from vpsops.core.policy.declaration import declaration_of
+from vpsops.core.policy.doctor import ruleset_of
+from vpsops.core.policy.facts import BILLED, Facts
+from vpsops.core.policy.fit import about_a_server, reach
+from vpsops.core.policy.humans import human_named, unresolved, with_account
+from vpsops.core.policy.load import load_policy
+from vpsops.core.policy.model import Heard, Policy, Rule, short_version
+from vpsops.core.policy.written import near
+from vpsops.core.settings import Settings, load_settings
+from vpsops.core.terminal import cell
 
 SOME_CHANNEL = "C0APPROVALS"  # stands for the approval channel where --slack asks what one would change
 T = TypeVar("T")

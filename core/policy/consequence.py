@@ -14,13 +14,13 @@ from itertools import product
 from math import prod
 from typing import Final
 
-from core.changes.model import Actor, ActorKind, Decision, Ruling, Target
-from core.operations import OPERATIONS, Operation
-from core.policy.facts import BILLED, Facts
-from core.policy.fit import about_a_server
-from core.policy.hours import DAY, WEEK, Hours
-from core.policy.match import EMAIL
-from core.policy.model import Policy
+from vpsops.core.changes.model import Actor, ActorKind, Decision, Ruling, Target
+from vpsops.core.operations import OPERATIONS, Operation
+from vpsops.core.policy.facts import BILLED, Facts
+from vpsops.core.policy.fit import about_a_server
+from vpsops.core.policy.hours import DAY, WEEK, Hours
+from vpsops.core.policy.match import EMAIL
+from vpsops.core.policy.model import Policy
 
 MOST: Final = 40_000
 """Requests that are compared, about two seconds of work; of more combinations every second value is left out."""

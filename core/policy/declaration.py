@@ -8,21 +8,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from core.changes.model import Json
-from core.errors import ConfigurationError
-from core.limits.load import load_limits
-from core.limits.written import WrittenLimits
-from core.logs import secrets_of
-from core.policy.default import OWN_CHANNEL, default_rules
-from core.policy.document import DECIDING, Document, Table, canonical
-from core.policy.load import load_policy
-from core.policy.model import Rule
-from core.policy.written import WrittenRule
-from core.redaction import redact
-from core.settings import Settings, read_config
-from core.timing import DEFAULT_TIMING, Timing
-from core.wayscloud.models import canonical_region
-from core.workspaces_load import load_workspaces
+from vpsops.core.changes.model import Json
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.limits.load import load_limits
+from vpsops.core.limits.written import WrittenLimits
+from vpsops.core.logs import secrets_of
+from vpsops.core.policy.default import OWN_CHANNEL, default_rules
+from vpsops.core.policy.document import DECIDING, Document, Table, canonical
+from vpsops.core.policy.load import load_policy
+from vpsops.core.policy.model import Rule
+from vpsops.core.policy.written import WrittenRule
+from vpsops.core.redaction import redact
+from vpsops.core.settings import Settings, read_config
+from vpsops.core.timing import DEFAULT_TIMING, Timing
+from vpsops.core.wayscloud.models import canonical_region
+from vpsops.core.workspaces_load import load_workspaces
 
 SECTIONS: Final = ("rule", "limits", "workspace")
 """The sections of `vpsops.toml` that decide. A file with none of them says nothing of the policy."""

@@ -1,9 +1,9 @@
 """The policy of a set-up that has none of its own."""
 
-from core.changes.model import Approvers, Decision
-from core.operations.registry import Risk
-from core.policy.match import Match
-from core.policy.model import Rule
+from vpsops.core.changes.model import Approvers, Decision
+from vpsops.core.operations.registry import Risk
+from vpsops.core.policy.match import Match
+from vpsops.core.policy.model import Rule
 
 OWN_CHANNEL = "approval_channel"
 """Stands, where there are several workspaces, for the approval channel of the one that asks."""

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from core.changes.model import Json
-from core.policy.consequence import Direction, consequences
-from core.policy.document import Document, Table, ruleset_from
+from vpsops.core.changes.model import Json
+from vpsops.core.policy.consequence import Direction, consequences
+from vpsops.core.policy.document import Document, Table, ruleset_from
 
 MOST_LINES: Final = 60
 LONGEST: Final = 200

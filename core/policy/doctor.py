@@ -7,21 +7,21 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.clock import Clock
-from core.errors import VpsopsError
-from core.findings import Finding, fail, failed, ok
-from core.policy import history
-from core.policy.declaration import declaration_of
-from core.policy.document import Document, Ruleset, ruleset_from
-from core.policy.history import Revision
-from core.policy.model import short_version
-from core.settings import Settings
-from core.storage.database import Database, open_database
-from core.storage.engines import NotReady
-from core.storage.leases import alive
-from core.storage.tables import PROCESSES
-from core.terminal import when
-from core.timing import POLICY_TOLD_SECONDS
+from vpsops.core.clock import Clock
+from vpsops.core.errors import VpsopsError
+from vpsops.core.findings import Finding, fail, failed, ok
+from vpsops.core.policy import history
+from vpsops.core.policy.declaration import declaration_of
+from vpsops.core.policy.document import Document, Ruleset, ruleset_from
+from vpsops.core.policy.history import Revision
+from vpsops.core.policy.model import short_version
+from vpsops.core.settings import Settings
+from vpsops.core.storage.database import Database, open_database
+from vpsops.core.storage.engines import NotReady
+from vpsops.core.storage.leases import alive
+from vpsops.core.storage.tables import PROCESSES
+from vpsops.core.terminal import when
+from vpsops.core.timing import POLICY_TOLD_SECONDS
 
 AREA: Final = "policy"
 

@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from core.changes.model import Approvers, Json
-from core.errors import ConfigurationError
-from core.limits.load import limits_of
-from core.limits.model import Limits
-from core.limits.written import WrittenLimits
-from core.policy.default import OWN_CHANNEL
-from core.policy.load import rule_of
-from core.policy.model import Policy, version_of
-from core.settings import Settings
-from core.timing import Timing
-from core.workspaces import Workspace, Workspaces
+from vpsops.core.changes.model import Approvers, Json
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.limits.load import limits_of
+from vpsops.core.limits.model import Limits
+from vpsops.core.limits.written import WrittenLimits
+from vpsops.core.policy.default import OWN_CHANNEL
+from vpsops.core.policy.load import rule_of
+from vpsops.core.policy.model import Policy, version_of
+from vpsops.core.settings import Settings
+from vpsops.core.timing import Timing
+from vpsops.core.workspaces import Workspace, Workspaces
 
 FORMAT: Final = 1
 DECIDING: Final[Mapping[str, str]] = {

@@ -8,9 +8,9 @@ from datetime import datetime
 from fnmatch import translate
 from typing import Self
 
-from core.changes.model import Actor, ActorKind, Target
-from core.operations.registry import Risk
-from core.wayscloud.models import canonical_region
+from vpsops.core.changes.model import Actor, ActorKind, Target
+from vpsops.core.operations.registry import Risk
+from vpsops.core.wayscloud.models import canonical_region
 
 BILLED = frozenset({"create"})  # operations with a price; the others have none, which is not an unknown one
 

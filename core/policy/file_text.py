@@ -3,8 +3,8 @@
 import json
 from collections.abc import Iterator, Mapping
 
-from core.changes.model import Json
-from core.policy.document import Document, Table
+from vpsops.core.changes.model import Json
+from vpsops.core.policy.document import Document, Table
 
 
 def file_text(document: Document) -> str:

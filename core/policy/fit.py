@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from core.changes.model import Decision
-from core.operations import OPERATIONS, Operation
-from core.operations.registry import Risk
-from core.policy.facts import BILLED
-from core.policy.model import ASKING, Rule
-from core.policy.written import WrittenRule
+from vpsops.core.changes.model import Decision
+from vpsops.core.operations import OPERATIONS, Operation
+from vpsops.core.operations.registry import Risk
+from vpsops.core.policy.facts import BILLED
+from vpsops.core.policy.model import ASKING, Rule
+from vpsops.core.policy.written import WrittenRule
 
 READ = Risk.READ.value
 RANK = {decision: decision.rank for decision in Decision}  # every rule is compared with every other

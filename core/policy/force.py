@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.engine import Connection
 
-from core.changes.model import Approvers
-from core.limits.model import UNLIMITED, Limits
-from core.policy.model import Policy
-from core.settings import Settings
-from core.timing import Timing
-from core.workspaces import Workspaces
+from vpsops.core.changes.model import Approvers
+from vpsops.core.limits.model import UNLIMITED, Limits
+from vpsops.core.policy.model import Policy
+from vpsops.core.settings import Settings
+from vpsops.core.timing import Timing
+from vpsops.core.workspaces import Workspaces
 
 
 @dataclass(eq=False, repr=False)

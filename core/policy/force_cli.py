@@ -13,22 +13,22 @@ from typing import Final
 import anyio
 from sqlalchemy.engine import Connection
 
-from core.changes.model import Json
-from core.clock import Clock, SystemClock
-from core.errors import ConfigurationError, StaleChange, VpsopsError
-from core.humans import terminal_user
-from core.logs import configure_logging, secrets_of
-from core.policy import history
-from core.policy.declaration import declaration_of, holds_of
-from core.policy.difference import changed_lines, meaning_lines, summary_of
-from core.policy.document import Document, ruleset_from
-from core.policy.file_text import file_text
-from core.policy.history import Application, Revision
-from core.policy.model import short_version
-from core.settings import Settings, load_settings
-from core.storage import Database, open_database
-from core.terminal import HIDDEN, cell, columns, say, when
-from core.timing import DEFAULT_TIMING
+from vpsops.core.changes.model import Json
+from vpsops.core.clock import Clock, SystemClock
+from vpsops.core.errors import ConfigurationError, StaleChange, VpsopsError
+from vpsops.core.humans import terminal_user
+from vpsops.core.logs import configure_logging, secrets_of
+from vpsops.core.policy import history
+from vpsops.core.policy.declaration import declaration_of, holds_of
+from vpsops.core.policy.difference import changed_lines, meaning_lines, summary_of
+from vpsops.core.policy.document import Document, ruleset_from
+from vpsops.core.policy.file_text import file_text
+from vpsops.core.policy.history import Application, Revision
+from vpsops.core.policy.model import short_version
+from vpsops.core.settings import Settings, load_settings
+from vpsops.core.storage import Database, open_database
+from vpsops.core.terminal import HIDDEN, cell, columns, say, when
+from vpsops.core.timing import DEFAULT_TIMING
 
 GOOD, DIFFERENT, REFUSED = 0, 1, 1
 NOTHING: Final = (

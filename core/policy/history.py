@@ -11,13 +11,13 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core import audit
-from core.changes import outbox
-from core.changes.model import Json
-from core.errors import InvalidInput, StaleChange, StorageError
-from core.policy.document import Document, document_from
-from core.policy.model import short_version, version_of
-from core.storage.tables import AUDIT, POLICIES
+from vpsops.core import audit
+from vpsops.core.changes import outbox
+from vpsops.core.changes.model import Json
+from vpsops.core.errors import InvalidInput, StaleChange, StorageError
+from vpsops.core.policy.document import Document, document_from
+from vpsops.core.policy.model import short_version, version_of
+from vpsops.core.storage.tables import AUDIT, POLICIES
 
 EVENT: Final = "policy_applied"
 TOPIC: Final = "policy"

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from core.accounts import AccountQuestions, DirectoryUnavailableError, names_of
-from core.changes.model import LOCAL, Actor, ActorKind
-from core.clock import Clock
-from core.errors import ConfigurationError, StorageError
-from core.findings import Check, Level
-from core.identifiers import normal_human
-from core.settings import Settings
-from core.storage import open_database
+from vpsops.core.accounts import AccountQuestions, DirectoryUnavailableError, names_of
+from vpsops.core.changes.model import LOCAL, Actor, ActorKind
+from vpsops.core.clock import Clock
+from vpsops.core.errors import ConfigurationError, StorageError
+from vpsops.core.findings import Check, Level
+from vpsops.core.identifiers import normal_human
+from vpsops.core.settings import Settings
+from vpsops.core.storage import open_database
 
 REFUSED: Final = "what is asked for in that name is refused"
 

@@ -9,18 +9,18 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from core import timing
-from core.changes.model import Approvers, Decision
-from core.errors import ConfigurationError
-from core.policy.default import OWN_CHANNEL, default_rules
-from core.policy.fit import makes_pointless, misfits
-from core.policy.hours import Hours
-from core.policy.lines import Table, tables
-from core.policy.match import Match
-from core.policy.model import Policy, Rule, policy_of
-from core.policy.written import WrittenRule, near, said, shown
-from core.settings import Settings, read_config
-from core.wayscloud.models import canonical_region
+from vpsops.core import timing
+from vpsops.core.changes.model import Approvers, Decision
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.policy.default import OWN_CHANNEL, default_rules
+from vpsops.core.policy.fit import makes_pointless, misfits
+from vpsops.core.policy.hours import Hours
+from vpsops.core.policy.lines import Table, tables
+from vpsops.core.policy.match import Match
+from vpsops.core.policy.model import Policy, Rule, policy_of
+from vpsops.core.policy.written import WrittenRule, near, said, shown
+from vpsops.core.settings import Settings, read_config
+from vpsops.core.wayscloud.models import canonical_region
 
 SECTIONS = ("settings", "workspace", "rule", "limits")  # what `vpsops.toml` may hold at the top
 MAX_RULES = 500

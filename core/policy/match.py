@@ -4,9 +4,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from core.changes.model import SLACK
-from core.policy.facts import BILLED, Seen, Servers, servers_cover
-from core.policy.hours import Hours
+from vpsops.core.changes.model import SLACK
+from vpsops.core.policy.facts import BILLED, Seen, Servers, servers_cover
+from vpsops.core.policy.hours import Hours
 
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 SLACK_ID = re.compile(r"[uw][a-z0-9]{1,30}")

@@ -13,22 +13,22 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
-from core import timing
-from core.changes.model import Approvers
-from core.clock import Clock
-from core.errors import ConfigurationError, NotAllowed, StaleChange, StorageError
-from core.limits.model import Limits
-from core.policy import history
-from core.policy.declaration import Declaration
-from core.policy.difference import summary_of
-from core.policy.document import Ruleset, ruleset_from
-from core.policy.force import PolicyInForce
-from core.policy.history import Application, PolicyBrokenError, Revision
-from core.policy.model import Policy, short_version
-from core.settings import Settings
-from core.storage.database import Database
-from core.timing import Timing
-from core.workspaces import Workspaces
+from vpsops.core import timing
+from vpsops.core.changes.model import Approvers
+from vpsops.core.clock import Clock
+from vpsops.core.errors import ConfigurationError, NotAllowed, StaleChange, StorageError
+from vpsops.core.limits.model import Limits
+from vpsops.core.policy import history
+from vpsops.core.policy.declaration import Declaration
+from vpsops.core.policy.difference import summary_of
+from vpsops.core.policy.document import Ruleset, ruleset_from
+from vpsops.core.policy.force import PolicyInForce
+from vpsops.core.policy.history import Application, PolicyBrokenError, Revision
+from vpsops.core.policy.model import Policy, short_version
+from vpsops.core.settings import Settings
+from vpsops.core.storage.database import Database
+from vpsops.core.timing import Timing
+from vpsops.core.workspaces import Workspaces
 
 logger = structlog.get_logger(__name__)
 HELD: Final = "vpsops_policy"

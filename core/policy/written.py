@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from core.operations import OPERATIONS
-from core.operations.registry import Risk
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.registry import Risk
 
 SERVER = re.compile(r"(?![.-])(?:[A-Za-z0-9._*?-]|\[!?[A-Za-z0-9._-]+\])+")
 LONGEST_NAME = 253

@@ -7,8 +7,8 @@ from typing import Any, Self
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.storage import rows
-from core.storage.tables import PROCESSES
+from vpsops.core.storage import rows
+from vpsops.core.storage.tables import PROCESSES
 
 
 @dataclass(frozen=True, slots=True)

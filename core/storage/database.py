@@ -18,14 +18,14 @@ from anyio import CapacityLimiter, to_thread
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 
-from core import timing
-from core.clock import Clock
-from core.errors import StorageError
-from core.storage import engines, schema
-from core.storage.lease_clock import LeaseClock
-from core.storage.riders import Rider
-from core.storage.signals import Signals, touched
-from core.supervision import Supervisor
+from vpsops.core import timing
+from vpsops.core.clock import Clock
+from vpsops.core.errors import StorageError
+from vpsops.core.storage import engines, schema
+from vpsops.core.storage.lease_clock import LeaseClock
+from vpsops.core.storage.riders import Rider
+from vpsops.core.storage.signals import Signals, touched
+from vpsops.core.supervision import Supervisor
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]

@@ -13,9 +13,9 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from core import timing
-from core.errors import ConfigurationError
-from core.storage.files import FileIdentity, StoreFiles, read_only_query
+from vpsops.core import timing
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.storage.files import FileIdentity, StoreFiles, read_only_query
 
 BUSY_SECONDS: Final = timing.BUSY_SECONDS
 READERS = 2

@@ -13,8 +13,8 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.clock import Clock
-from core.storage.tables import PROCESSES
+from vpsops.core.clock import Clock
+from vpsops.core.storage.tables import PROCESSES
 
 LATEST: Final = sa.select(sa.func.max(PROCESSES.c.beat))
 DATE: Final = sa.text("SELECT extract(epoch FROM clock_timestamp())")

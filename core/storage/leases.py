@@ -17,15 +17,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from core import timing
-from core.clock import Clock
-from core.errors import StorageError
-from core.storage.capability import Capability
-from core.storage.database import Database
-from core.storage.lease_clock import LATEST
-from core.storage.riders import Rider, carry
-from core.storage.tables import LEASES, PROCESSES
-from core.supervision import RoundRecorder, no_record
+from vpsops.core import timing
+from vpsops.core.clock import Clock
+from vpsops.core.errors import StorageError
+from vpsops.core.storage.capability import Capability
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.lease_clock import LATEST
+from vpsops.core.storage.riders import Rider, carry
+from vpsops.core.storage.tables import LEASES, PROCESSES
+from vpsops.core.supervision import RoundRecorder, no_record
 
 BEAT_SECONDS: Final = timing.BEAT_SECONDS
 DEAD_SECONDS: Final = timing.DEAD_SECONDS

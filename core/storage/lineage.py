@@ -10,8 +10,8 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.errors import StorageError
-from core.storage.database import Database
+from vpsops.core.errors import StorageError
+from vpsops.core.storage.database import Database
 
 OBJECTS: Final = {
     "database": "(SELECT oid FROM pg_database WHERE datname = current_database())::text",

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from core.errors import StorageError
+from vpsops.core.errors import StorageError
 
 T = TypeVar("T")
 BOARD: Final = "SAVEPOINT riders; SET LOCAL lock_timeout = '300ms'"

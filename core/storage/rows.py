@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.errors import UnreadableRowError
+from vpsops.core.errors import UnreadableRowError
 
 T = TypeVar("T")
 Query = sa.Select[Any]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from core.errors import ConfigurationError, StorageError
-from core.storage.engines import NotReady
+from vpsops.core.errors import ConfigurationError, StorageError
+from vpsops.core.storage.engines import NotReady
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = "0010"  # the newest of them: an ordinary start looks no further
@@ -30,7 +30,7 @@ def standing(connection: sa.Connection, scripts: Path = MIGRATIONS) -> Standing:
         return Standing.ABSENT
     if here == HEAD and scripts == MIGRATIONS:
         return Standing.CURRENT
-    from core.storage import migrating  # noqa: PLC0415 - see there what it costs
+    from vpsops.core.storage import migrating  # noqa: PLC0415 - see there what it costs
 
     newest, known = migrating.knows(connection, scripts)
     if here == newest:
@@ -101,6 +101,6 @@ def upgrade(engine: sa.Engine, revision: str = "head", scripts: Path = MIGRATION
             case Standing.NEWER:
                 raise newer()
             case _:
-                from core.storage import migrating  # noqa: PLC0415 - see there what it costs
+                from vpsops.core.storage import migrating  # noqa: PLC0415 - see there what it costs
 
                 migrating.run(connection, scripts, revision)

@@ -20,10 +20,10 @@ import anyio
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core import timing
-from core.clock import Clock
-from core.storage.engines import PG_PATIENCE, Pools
-from core.supervision import Supervisor
+from vpsops.core import timing
+from vpsops.core.clock import Clock
+from vpsops.core.storage.engines import PG_PATIENCE, Pools
+from vpsops.core.supervision import Supervisor
 
 LOOK_SECONDS: Final = timing.SIGNAL_SECONDS
 AWAY_SECONDS: Final = timing.SIGNAL_AWAY_SECONDS

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
-from core.wayscloud.models import JSON
+from vpsops.core.wayscloud.models import JSON
 
 GZIP_OR_ZLIB: Final = 32 + zlib.MAX_WBITS
 LONGEST_NUMBER: Final = 300

@@ -8,11 +8,11 @@ import anyio
 import stamina
 from anyio import to_thread
 
-from core.clock import Clock
-from core.redaction import Redactor
-from core.timing import TransportSettings
-from core.wayscloud.departure import Departure
-from core.wayscloud.errors import (
+from vpsops.core.clock import Clock
+from vpsops.core.redaction import Redactor
+from vpsops.core.timing import TransportSettings
+from vpsops.core.wayscloud.departure import Departure
+from vpsops.core.wayscloud.errors import (
     InvalidRequest,
     MalformedAnswer,
     NotAuthenticated,
@@ -29,15 +29,23 @@ from core.wayscloud.errors import (
     WayscloudError,
     WrongShape,
 )
-from core.wayscloud.forms import Forms
-from core.wayscloud.models import JSON, Listing
-from core.wayscloud.pages import Page, sign_of
-from core.wayscloud.parse import Declined, OtherServer, OtherShape
-from core.wayscloud.redirects import Lead
-from core.wayscloud.routes import SERVERS, Route
-from core.wayscloud.said import said, said_in
-from core.wayscloud.transport import Answer, Lane, Transport, redirected
-from core.wayscloud.verdict import HANDLED, NOT_SERVED, clearly_refused, error_for, moment_of, seconds_until, unknown
+from vpsops.core.wayscloud.forms import Forms
+from vpsops.core.wayscloud.models import JSON, Listing
+from vpsops.core.wayscloud.pages import Page, sign_of
+from vpsops.core.wayscloud.parse import Declined, OtherServer, OtherShape
+from vpsops.core.wayscloud.redirects import Lead
+from vpsops.core.wayscloud.routes import SERVERS, Route
+from vpsops.core.wayscloud.said import said, said_in
+from vpsops.core.wayscloud.transport import Answer, Lane, Transport, redirected
+from vpsops.core.wayscloud.verdict import (
+    HANDLED,
+    NOT_SERVED,
+    clearly_refused,
+    error_for,
+    moment_of,
+    seconds_until,
+    unknown,
+)
 
 T = TypeVar("T")
 E = TypeVar("E")

@@ -8,22 +8,33 @@ from typing import Final, Self, TypeVar
 
 import anyio
 
-from core import timing
-from core.clock import Clock
-from core.redaction import Redactor
-from core.timing import DEFAULT_TRANSPORT, TransportSettings
-from core.together import Shared
-from core.wayscloud import parse, routes
-from core.wayscloud.caller import Caller
-from core.wayscloud.credentials import Credentials
-from core.wayscloud.departure import Departure
-from core.wayscloud.errors import NotFound, WayscloudError
-from core.wayscloud.models import JSON, Accepted, HeldList, Listing, NewServer, OsTemplate, Plan, Region, Server, Usage
-from core.wayscloud.pages import Page, Query, collect
-from core.wayscloud.routes import Route
-from core.wayscloud.states import Meaning, meaning_of_status
-from core.wayscloud.transport import HttpTransport, Lane, Transport
-from core.wayscloud.validate import validate_id
+from vpsops.core import timing
+from vpsops.core.clock import Clock
+from vpsops.core.redaction import Redactor
+from vpsops.core.timing import DEFAULT_TRANSPORT, TransportSettings
+from vpsops.core.together import Shared
+from vpsops.core.wayscloud import parse, routes
+from vpsops.core.wayscloud.caller import Caller
+from vpsops.core.wayscloud.credentials import Credentials
+from vpsops.core.wayscloud.departure import Departure
+from vpsops.core.wayscloud.errors import NotFound, WayscloudError
+from vpsops.core.wayscloud.models import (
+    JSON,
+    Accepted,
+    HeldList,
+    Listing,
+    NewServer,
+    OsTemplate,
+    Plan,
+    Region,
+    Server,
+    Usage,
+)
+from vpsops.core.wayscloud.pages import Page, Query, collect
+from vpsops.core.wayscloud.routes import Route
+from vpsops.core.wayscloud.states import Meaning, meaning_of_status
+from vpsops.core.wayscloud.transport import HttpTransport, Lane, Transport
+from vpsops.core.wayscloud.validate import validate_id
 
 T = TypeVar("T")
 YOUNG_SECONDS: Final = timing.SHARED_SECONDS

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final, Literal, Self
 
-from core.errors import ConfigurationError
+from vpsops.core.errors import ConfigurationError
 
 HeaderChoice = Literal["auto", "x-api-key", "bearer"]
 PAT: Final = "wayscloud_pat_"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from core.wayscloud import readers as r
-from core.wayscloud.models import JSON
+from vpsops.core.wayscloud import readers as r
+from vpsops.core.wayscloud.models import JSON
 
 
 @dataclass(frozen=True, slots=True)

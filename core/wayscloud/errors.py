@@ -22,7 +22,7 @@ A write raises `Refused` (the provider said no), `NotSent` (surely not done), or
 tree.
 """
 
-from core.errors import VpsopsError
+from vpsops.core.errors import VpsopsError
 
 
 class WayscloudError(VpsopsError):

@@ -1,6 +1,6 @@
 """Which slash form of each path this API serves, learned from its answers for the lifetime of a client."""
 
-from core.wayscloud.routes import Route
+from vpsops.core.wayscloud.routes import Route
 
 Key = tuple[str, str]  # method, and documented path without its trailing slash
 

@@ -6,9 +6,9 @@ from typing import Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
-from core.wayscloud.regions import canonical_region, same_region
-from core.wayscloud.states import Meaning, meaning_of_power, meaning_of_status
-from core.wayscloud.validate import validate_hostname, validate_ssh_key, validate_text
+from vpsops.core.wayscloud.regions import canonical_region, same_region
+from vpsops.core.wayscloud.states import Meaning, meaning_of_power, meaning_of_status
+from vpsops.core.wayscloud.validate import validate_hostname, validate_ssh_key, validate_text
 
 __all__ = [
     "JSON",

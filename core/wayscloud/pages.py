@@ -13,9 +13,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import anyio
 
-from core.wayscloud import readers
-from core.wayscloud.errors import WayscloudError
-from core.wayscloud.models import JSON, Listing
+from vpsops.core.wayscloud import readers
+from vpsops.core.wayscloud.errors import WayscloudError
+from vpsops.core.wayscloud.models import JSON, Listing
 
 T = TypeVar("T")
 LOG = logging.getLogger(__name__)

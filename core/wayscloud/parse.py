@@ -8,10 +8,10 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from core.wayscloud import dialects, readers
-from core.wayscloud.hostnames import same_hostname
-from core.wayscloud.models import JSON, Accepted, Listing, NewServer, OsTemplate, Plan, Region, Server, Usage
-from core.wayscloud.states import Meaning, meaning_of_status
+from vpsops.core.wayscloud import dialects, readers
+from vpsops.core.wayscloud.hostnames import same_hostname
+from vpsops.core.wayscloud.models import JSON, Accepted, Listing, NewServer, OsTemplate, Plan, Region, Server, Usage
+from vpsops.core.wayscloud.states import Meaning, meaning_of_status
 
 T = TypeVar("T")
 Object = Mapping[str, JSON]

@@ -4,7 +4,7 @@ import math
 from datetime import UTC, datetime
 from typing import Final
 
-from core.wayscloud.models import JSON
+from vpsops.core.wayscloud.models import JSON
 
 MB_PER_GB: Final = 1024
 YES: Final = frozenset({"true", "yes", "1", "on"})

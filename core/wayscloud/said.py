@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Final
 
-from core.redaction import LIMIT, tidy
-from core.wayscloud.body import Body
-from core.wayscloud.models import JSON
+from vpsops.core.redaction import LIMIT, tidy
+from vpsops.core.wayscloud.body import Body
+from vpsops.core.wayscloud.models import JSON
 
 KEYS: Final = ("detail", "error", "message", "msg", "title")
 WHERE: Final = frozenset({"body", "query", "path", "header"})

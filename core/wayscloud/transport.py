@@ -13,15 +13,15 @@ from urllib.parse import quote
 import anyio
 import httpx
 
-from core.errors import ConfigurationError
-from core.redaction import tidy
-from core.timing import TransportSettings
-from core.wayscloud.body import Body, read_body
-from core.wayscloud.credentials import Credentials
-from core.wayscloud.departure import ConnectionClosedError, Crossing, Departure
-from core.wayscloud.errors import NotAuthenticated, NotSent, Unreachable, UntrustedRedirect
-from core.wayscloud.redirects import Lead, lead_of
-from core.wayscloud.routes import Route
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.redaction import tidy
+from vpsops.core.timing import TransportSettings
+from vpsops.core.wayscloud.body import Body, read_body
+from vpsops.core.wayscloud.credentials import Credentials
+from vpsops.core.wayscloud.departure import ConnectionClosedError, Crossing, Departure
+from vpsops.core.wayscloud.errors import NotAuthenticated, NotSent, Unreachable, UntrustedRedirect
+from vpsops.core.wayscloud.redirects import Lead, lead_of
+from vpsops.core.wayscloud.routes import Route
 
 HttpTransport = httpx.AsyncBaseTransport
 

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from core.errors import InvalidInput
+from vpsops.core.errors import InvalidInput
 
 MAX_ID: Final = 128
 MAX_HOSTNAME: Final = 253

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from core.timing import RETRY_AFTER_LONGEST_SECONDS, RETRY_AFTER_SAID_SECONDS
-from core.wayscloud.errors import (
+from vpsops.core.timing import RETRY_AFTER_LONGEST_SECONDS, RETRY_AFTER_SAID_SECONDS
+from vpsops.core.wayscloud.errors import (
     Conflict,
     InvalidRequest,
     MalformedAnswer,
@@ -20,8 +20,8 @@ from core.wayscloud.errors import (
     Refused,
     WayscloudError,
 )
-from core.wayscloud.routes import Route
-from core.wayscloud.said import Said
+from vpsops.core.wayscloud.routes import Route
+from vpsops.core.wayscloud.said import Said
 
 SECONDS: Final = re.compile(r"\d{1,300}(?:\.\d{1,6})?")
 UNCLEAR: Final = frozenset({408, 425, 499})

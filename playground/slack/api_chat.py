@@ -2,14 +2,14 @@
 
 from datetime import timedelta
 
-from playground.slack.arguments import flag, optional, required
-from playground.slack.bodies import message_body, permalink
-from playground.slack.desk import Desk
-from playground.slack.entities import Message
-from playground.slack.limit_tables import MARKDOWN_TOTAL, UPDATE_TEXT
-from playground.slack.limits import check_message
-from playground.slack.state import Draft
-from playground.slack.wire import ApiError, Json, refusal
+from vpsops.playground.slack.arguments import flag, optional, required
+from vpsops.playground.slack.bodies import message_body, permalink
+from vpsops.playground.slack.desk import Desk
+from vpsops.playground.slack.entities import Message
+from vpsops.playground.slack.limit_tables import MARKDOWN_TOTAL, UPDATE_TEXT
+from vpsops.playground.slack.limits import check_message
+from vpsops.playground.slack.state import Draft
+from vpsops.playground.slack.wire import ApiError, Json, refusal
 
 
 def post_message(desk: Desk, args: Json) -> Json:

@@ -1,10 +1,10 @@
 """Web API: who and what there is in the workspace."""
 
-from playground.slack.arguments import flag, page, required
-from playground.slack.bodies import channel_body, group_body, user_body
-from playground.slack.desk import Desk
-from playground.slack.entities import Channel, Group
-from playground.slack.wire import ApiError, Json
+from vpsops.playground.slack.arguments import flag, page, required
+from vpsops.playground.slack.bodies import channel_body, group_body, user_body
+from vpsops.playground.slack.desk import Desk
+from vpsops.playground.slack.entities import Channel, Group
+from vpsops.playground.slack.wire import ApiError, Json
 
 KINDS = {"public_channel": "public", "private_channel": "private", "im": "im", "mpim": "mpim"}
 

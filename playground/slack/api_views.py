@@ -1,11 +1,11 @@
 """Web API: views.*."""
 
-from playground.slack.arguments import optional, required
-from playground.slack.bodies import view_body
-from playground.slack.desk import Desk
-from playground.slack.entities import View
-from playground.slack.limits import check_view
-from playground.slack.wire import ApiError, Json, Problem, refusal
+from vpsops.playground.slack.arguments import optional, required
+from vpsops.playground.slack.bodies import view_body
+from vpsops.playground.slack.desk import Desk
+from vpsops.playground.slack.entities import View
+from vpsops.playground.slack.limits import check_view
+from vpsops.playground.slack.wire import ApiError, Json, Problem, refusal
 
 
 def open_view(desk: Desk, args: Json) -> Json:

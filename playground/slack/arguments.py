@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from playground.slack.wire import ApiError, Json
+from vpsops.playground.slack.wire import ApiError, Json
 
 STRUCTURED = ("blocks", "attachments", "view", "metadata")
 

@@ -1,8 +1,8 @@
 """How the workspace's things look on the wire."""
 
-from playground.slack.entities import Channel, Group, Message, User, View
-from playground.slack.state import State
-from playground.slack.wire import Json
+from vpsops.playground.slack.entities import Channel, Group, Message, User, View
+from vpsops.playground.slack.state import State
+from vpsops.playground.slack.wire import Json
 
 
 def message_body(state: State, message: Message) -> Json:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
-from playground.slack.entities import Channel, Group, User
+from vpsops.playground.slack.entities import Channel, Group, User
 
 TEAM_ID = "T0ACME"
 BOT_USER_ID = "U0VPSBOT"

@@ -8,14 +8,14 @@ from typing import Any, Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from playground.slack.bodies import message_body, view_body
-from playground.slack.dispatch import Sending
-from playground.slack.elements import NotOnScreen
-from playground.slack.entities import Message, View
-from playground.slack.log import Delivery
-from playground.slack.render import render_message, render_view
-from playground.slack.wire import Json
-from playground.slack.workspace import Workspace
+from vpsops.playground.slack.bodies import message_body, view_body
+from vpsops.playground.slack.dispatch import Sending
+from vpsops.playground.slack.elements import NotOnScreen
+from vpsops.playground.slack.entities import Message, View
+from vpsops.playground.slack.log import Delivery
+from vpsops.playground.slack.render import render_message, render_view
+from vpsops.playground.slack.wire import Json
+from vpsops.playground.slack.workspace import Workspace
 
 
 class Order(BaseModel):

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.clock import Clock
-from playground.slack.config import WorkspaceConfig
-from playground.slack.grants import Grants
-from playground.slack.state import State
-from playground.slack.surfaces import Surfaces
-from playground.slack.wire import ApiError
+from vpsops.core.clock import Clock
+from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.playground.slack.grants import Grants
+from vpsops.playground.slack.state import State
+from vpsops.playground.slack.surfaces import Surfaces
+from vpsops.playground.slack.wire import ApiError
 
 
 @dataclass(slots=True)

@@ -6,12 +6,12 @@ from typing import Literal, TypedDict
 import anyio
 from anyio.abc import TaskGroup
 
-from core.clock import Clock
-from playground.slack.changes import Changes
-from playground.slack.lines import Envelope, HttpLine, Kind, Line
-from playground.slack.log import Attempt, Delivery
-from playground.slack.socket_mode import SocketLine
-from playground.slack.wire import Json
+from vpsops.core.clock import Clock
+from vpsops.playground.slack.changes import Changes
+from vpsops.playground.slack.lines import Envelope, HttpLine, Kind, Line
+from vpsops.playground.slack.log import Attempt, Delivery
+from vpsops.playground.slack.socket_mode import SocketLine
+from vpsops.playground.slack.wire import Json
 
 EVENT_RETRIES = (0.0, 60.0, 300.0)
 SOCKET_RETRIES = (0.0,)

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from playground.slack.limits import offered_options
-from playground.slack.state import children
-from playground.slack.wire import Json
+from vpsops.playground.slack.limits import offered_options
+from vpsops.playground.slack.state import children
+from vpsops.playground.slack.wire import Json
 
 Entered = dict[tuple[str, str], Json]
 Value = str | Sequence[str] | Json | None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from playground.slack.wire import Json
+from vpsops.playground.slack.wire import Json
 
 ChannelKind = Literal["public", "private", "im", "mpim"]
 ViewKind = Literal["modal", "home"]

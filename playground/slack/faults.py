@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from playground.slack.rates import ratelimited
-from playground.slack.wire import ApiError
+from vpsops.playground.slack.rates import ratelimited
+from vpsops.playground.slack.wire import ApiError
 
 
 @dataclass(slots=True)

@@ -4,9 +4,9 @@ import hashlib
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from playground.slack.entities import Message, ResponseUrl, Trigger
-from playground.slack.state import State
-from playground.slack.wire import ApiError
+from vpsops.playground.slack.entities import Message, ResponseUrl, Trigger
+from vpsops.playground.slack.state import State
+from vpsops.playground.slack.wire import ApiError
 
 TRIGGER_LIFE = timedelta(seconds=3)
 RESPONSE_LIFE = timedelta(minutes=30)

@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from playground.slack import limit_tables as tables
-from playground.slack.limit_tables import Spec, Text
-from playground.slack.state import children
-from playground.slack.wire import Json, Problem
+from vpsops.playground.slack import limit_tables as tables
+from vpsops.playground.slack.limit_tables import Spec, Text
+from vpsops.playground.slack.state import children
+from vpsops.playground.slack.wire import Json, Problem
 
 
 def check_message(payload: Json) -> list[Problem]:

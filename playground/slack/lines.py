@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 import aiohttp
 import anyio
 
-from core.clock import Clock
-from playground.slack.changes import Changes
-from playground.slack.log import Attempt
-from playground.slack.wire import Json, signature
+from vpsops.core.clock import Clock
+from vpsops.playground.slack.changes import Changes
+from vpsops.playground.slack.log import Attempt
+from vpsops.playground.slack.wire import Json, signature
 
 Kind = Literal["slash_commands", "interactive", "events_api"]
 FORM = "application/x-www-form-urlencoded"

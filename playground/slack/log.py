@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from playground.slack.wire import Json, Problem
+from vpsops.playground.slack.wire import Json, Problem
 
 Transport = Literal["http", "socket"]
 

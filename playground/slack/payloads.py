@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass
 
-from playground.slack.bodies import message_body, view_body
-from playground.slack.desk import Desk
-from playground.slack.entities import Channel, Message, User, View
-from playground.slack.wire import Json
+from vpsops.playground.slack.bodies import message_body, view_body
+from vpsops.playground.slack.desk import Desk
+from vpsops.playground.slack.entities import Channel, Message, User, View
+from vpsops.playground.slack.wire import Json
 
 TOKEN = "simulated-verification-token"  # noqa: S105 - Slack's deprecated field, opens nothing
 CHANNEL_NAMES = {"im": "directmessage", "private": "privategroup"}

@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 from typing import Unpack
 
-from playground.slack.desk import Desk
-from playground.slack.dispatch import Dispatcher, Sending, envelope_of
-from playground.slack.elements import Entered, NotOnScreen, Value, element_in, initial, picked, state_values
-from playground.slack.entities import Channel, Message, User, View
-from playground.slack.limits import check_options
-from playground.slack.lines import Kind
-from playground.slack.log import Attempt, Delivery
-from playground.slack.payloads import Payloads, Place, click_action
-from playground.slack.replies import show_reply
-from playground.slack.room import Room
-from playground.slack.state import Draft
-from playground.slack.wire import ApiError, Json
+from vpsops.playground.slack.desk import Desk
+from vpsops.playground.slack.dispatch import Dispatcher, Sending, envelope_of
+from vpsops.playground.slack.elements import Entered, NotOnScreen, Value, element_in, initial, picked, state_values
+from vpsops.playground.slack.entities import Channel, Message, User, View
+from vpsops.playground.slack.limits import check_options
+from vpsops.playground.slack.lines import Kind
+from vpsops.playground.slack.log import Attempt, Delivery
+from vpsops.playground.slack.payloads import Payloads, Place, click_action
+from vpsops.playground.slack.replies import show_reply
+from vpsops.playground.slack.room import Room
+from vpsops.playground.slack.state import Draft
+from vpsops.playground.slack.wire import ApiError, Json
 
 
 class People(Room):

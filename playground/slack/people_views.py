@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Unpack
 
-from playground.slack.api_views import checked
-from playground.slack.dispatch import Sending
-from playground.slack.elements import NotOnScreen, Value, elements_of, missing_inputs, picked, state_values
-from playground.slack.entities import View
-from playground.slack.log import Delivery
-from playground.slack.people import People, surface_key
-from playground.slack.wire import ApiError, Json, Problem
+from vpsops.playground.slack.api_views import checked
+from vpsops.playground.slack.dispatch import Sending
+from vpsops.playground.slack.elements import NotOnScreen, Value, elements_of, missing_inputs, picked, state_values
+from vpsops.playground.slack.entities import View
+from vpsops.playground.slack.log import Delivery
+from vpsops.playground.slack.people import People, surface_key
+from vpsops.playground.slack.wire import ApiError, Json, Problem
 
 
 class ModalPeople(People):

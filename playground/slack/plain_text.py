@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from playground.slack.state import State
+from vpsops.playground.slack.state import State
 
 _TOKEN = re.compile(r"<([^<>\n]+)>")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")

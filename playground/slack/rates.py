@@ -2,9 +2,9 @@
 
 import math
 
-from playground.slack.config import Rates
-from playground.slack.methods import METHODS
-from playground.slack.wire import ApiError
+from vpsops.playground.slack.config import Rates
+from vpsops.playground.slack.methods import METHODS
+from vpsops.playground.slack.wire import ApiError
 
 MINUTE = 60.0
 EPSILON = 1e-6

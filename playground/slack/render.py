@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from playground.slack.entities import Message, View
-from playground.slack.plain_text import clock_time, plain, printable, rich_text, text_of
-from playground.slack.state import State, children
-from playground.slack.wire import Json
+from vpsops.playground.slack.entities import Message, View
+from vpsops.playground.slack.plain_text import clock_time, plain, printable, rich_text, text_of
+from vpsops.playground.slack.state import State, children
+from vpsops.playground.slack.wire import Json
 
 UNKNOWN_SHOWN = 200
 Lines = list[str]

@@ -1,11 +1,11 @@
 """Messages an app sends as the answer to a command or click, in the ack or through a response address."""
 
-from playground.slack.arguments import flag, optional
-from playground.slack.desk import Desk
-from playground.slack.entities import Message, ResponseUrl
-from playground.slack.limits import check_message
-from playground.slack.state import Draft
-from playground.slack.wire import ApiError, Json, refusal
+from vpsops.playground.slack.arguments import flag, optional
+from vpsops.playground.slack.desk import Desk
+from vpsops.playground.slack.entities import Message, ResponseUrl
+from vpsops.playground.slack.limits import check_message
+from vpsops.playground.slack.state import Draft
+from vpsops.playground.slack.wire import ApiError, Json, refusal
 
 
 def show_reply(desk: Desk, user: str, channel: str, body: Json) -> Message:

@@ -6,15 +6,15 @@ from typing import Literal, TypeVar
 
 import anyio
 
-from playground.slack.config import WorkspaceConfig
-from playground.slack.desk import Desk
-from playground.slack.dispatch import Dispatcher
-from playground.slack.entities import Message, View
-from playground.slack.faults import Faults
-from playground.slack.lines import HttpLine
-from playground.slack.log import ApiCall, Delivery, HookCall
-from playground.slack.rates import RateLimits
-from playground.slack.socket_mode import SocketLine
+from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.playground.slack.desk import Desk
+from vpsops.playground.slack.dispatch import Dispatcher
+from vpsops.playground.slack.entities import Message, View
+from vpsops.playground.slack.faults import Faults
+from vpsops.playground.slack.lines import HttpLine
+from vpsops.playground.slack.log import ApiCall, Delivery, HookCall
+from vpsops.playground.slack.rates import RateLimits
+from vpsops.playground.slack.socket_mode import SocketLine
 
 T = TypeVar("T")
 

@@ -9,19 +9,19 @@ import aiohttp
 import anyio
 from aiohttp import web
 
-from core.clock import Clock, SystemClock
-from core.errors import ConfigurationError
-from playground.slack import control, web_api
-from playground.slack.changes import Changes
-from playground.slack.config import WorkspaceConfig
-from playground.slack.desk import furnish
-from playground.slack.dispatch import Dispatcher
-from playground.slack.lines import Deadline, HttpLine
-from playground.slack.log import HookCall
-from playground.slack.replies import respond
-from playground.slack.socket_mode import SocketLine
-from playground.slack.wire import ApiError, Json
-from playground.slack.workspace import Workspace
+from vpsops.core.clock import Clock, SystemClock
+from vpsops.core.errors import ConfigurationError
+from vpsops.playground.slack import control, web_api
+from vpsops.playground.slack.changes import Changes
+from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.playground.slack.desk import furnish
+from vpsops.playground.slack.dispatch import Dispatcher
+from vpsops.playground.slack.lines import Deadline, HttpLine
+from vpsops.playground.slack.log import HookCall
+from vpsops.playground.slack.replies import respond
+from vpsops.playground.slack.socket_mode import SocketLine
+from vpsops.playground.slack.wire import ApiError, Json
+from vpsops.playground.slack.workspace import Workspace
 
 
 @asynccontextmanager
@@ -54,7 +54,7 @@ async def running_workspace(
 
 
 def application(workspace: Workspace) -> web.Application:
-    """Return the HTTP side: Web API, response addresses, Socket Mode, the control of `playground.slack.control`."""
+    """Return the HTTP side: Web API, response addresses, Socket Mode, `vpsops.playground.slack.control`."""
     app = web.Application(client_max_size=2**22)
 
     async def api(request: web.Request) -> web.StreamResponse:

@@ -13,17 +13,17 @@ import anyio
 from aiohttp import web
 from anyio.abc import TaskGroup
 
-from core.clock import Clock, SystemClock
-from playground.slack import web_api
-from playground.slack.changes import Changes
-from playground.slack.config import WorkspaceConfig
-from playground.slack.desk import furnish
-from playground.slack.dispatch import Dispatcher
-from playground.slack.lines import Deadline, HttpLine
-from playground.slack.serve import answer_hook, place
-from playground.slack.socket_mode import SocketLine
-from playground.slack.wire import ApiError, Json
-from playground.slack.workspace import Workspace
+from vpsops.core.clock import Clock, SystemClock
+from vpsops.playground.slack import web_api
+from vpsops.playground.slack.changes import Changes
+from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.playground.slack.desk import furnish
+from vpsops.playground.slack.dispatch import Dispatcher
+from vpsops.playground.slack.lines import Deadline, HttpLine
+from vpsops.playground.slack.serve import answer_hook, place
+from vpsops.playground.slack.socket_mode import SocketLine
+from vpsops.playground.slack.wire import ApiError, Json
+from vpsops.playground.slack.workspace import Workspace
 
 CLIENT_ID = "1111.2222"
 CLIENT_SECRET = "simulated-client-secret"  # noqa: S105 - opens nothing but the simulator

@@ -6,10 +6,10 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from playground.slack.changes import Changes
-from playground.slack.lines import Deadline, Envelope
-from playground.slack.log import Attempt
-from playground.slack.wire import Json
+from vpsops.playground.slack.changes import Changes
+from vpsops.playground.slack.lines import Deadline, Envelope
+from vpsops.playground.slack.log import Attempt
+from vpsops.playground.slack.wire import Json
 
 MOST_CONNECTIONS = 10
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from playground.slack.config import WorkspaceConfig
-from playground.slack.entities import Channel, Group, Message, User, Version
-from playground.slack.wire import ApiError, Json
+from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.playground.slack.entities import Channel, Group, Message, User, Version
+from vpsops.playground.slack.wire import ApiError, Json
 
 TEXT_KEPT = 40_000
 LAST_MICROSECOND = 999_999

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import datetime
 
-from playground.slack.entities import View
-from playground.slack.state import State
-from playground.slack.wire import ApiError, Json
+from vpsops.playground.slack.entities import View
+from vpsops.playground.slack.state import State
+from vpsops.playground.slack.wire import ApiError, Json
 
 STACK_LIMIT = 3
 OPTIONAL = {

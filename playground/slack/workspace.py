@@ -1,10 +1,10 @@
 """The simulated workspace as tests and the demo hold it."""
 
-from playground.slack.people_views import ModalPeople
+from vpsops.playground.slack.people_views import ModalPeople
 
 
 class Workspace(ModalPeople):
     """One running workspace: people who act (`command`, `click`, `submit_view`), what they see, what the app asked for.
 
-    `playground.slack.serve.running_workspace` makes one.
+    `vpsops.playground.slack.serve.running_workspace` makes one.
     """

@@ -9,7 +9,7 @@ from email.utils import format_datetime
 from starlette.datastructures import URL
 from starlette.responses import Response, StreamingResponse
 
-from playground.wayscloud.faults import Fault
+from vpsops.playground.wayscloud.faults import Fault
 
 CHUNK = 1 << 16
 DETAILS = {

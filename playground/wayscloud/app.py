@@ -16,14 +16,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.clock import Clock, SystemClock
-from playground.wayscloud import control, keys
-from playground.wayscloud.answers import Answer, refused
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.dialects import Dialect
-from playground.wayscloud.journal import Entry
-from playground.wayscloud.service import DROP, ENTRY, answer
-from playground.wayscloud.simulator import Simulator
+from vpsops.core.clock import Clock, SystemClock
+from vpsops.playground.wayscloud import control, keys
+from vpsops.playground.wayscloud.answers import Answer, refused
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.dialects import Dialect
+from vpsops.playground.wayscloud.journal import Entry
+from vpsops.playground.wayscloud.service import DROP, ENTRY, answer
+from vpsops.playground.wayscloud.simulator import Simulator
 
 BODY_LIMIT = 1 << 20
 Drop = Callable[[Scope, Receive, bool], Awaitable[None]]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import anyio
 
-from core.errors import ConfigurationError
-from playground.wayscloud import faults
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.dialects import DIALECTS
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
+from vpsops.core.errors import ConfigurationError
+from vpsops.playground.wayscloud import faults
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.dialects import DIALECTS
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 DEFAULT_PORT = 8440
 GOOD, WRONG_USAGE = 0, 2

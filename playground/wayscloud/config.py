@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from playground.wayscloud.faults import Fault
+from vpsops.playground.wayscloud.faults import Fault
 
 
 @dataclass(frozen=True, slots=True)

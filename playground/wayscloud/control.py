@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from playground.wayscloud import faults
-from playground.wayscloud.model import Server, State
-from playground.wayscloud.simulator import Simulator
+from vpsops.playground.wayscloud import faults
+from vpsops.playground.wayscloud.model import Server, State
+from vpsops.playground.wayscloud.simulator import Simulator
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 
-from playground.wayscloud.catalogue import Catalogue, Plan
-from playground.wayscloud.model import DURATIONS, UP, Habits, Server, State
+from vpsops.playground.wayscloud.catalogue import Catalogue, Plan
+from vpsops.playground.wayscloud.model import DURATIONS, UP, Habits, Server, State
 
 ROLES = ("web", "api", "db", "cache", "worker", "queue", "search", "mail", "vpn", "build", "git", "metrics")
 LABELS = {"db": "Database", "vpn": "VPN gateway", "git": "Git hosting", "api": "API", "build": "Build runner"}

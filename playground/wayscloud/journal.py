@@ -5,7 +5,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from playground.wayscloud.keys import Presented, redact
+from vpsops.playground.wayscloud.keys import Presented, redact
 
 KEPT = 10_000
 BODY_SHOWN = 4_096

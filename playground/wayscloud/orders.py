@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, ValidationError
 
-from playground.wayscloud.catalogue import Catalogue, Plan, Template
-from playground.wayscloud.world import Order
+from vpsops.playground.wayscloud.catalogue import Catalogue, Plan, Template
+from vpsops.playground.wayscloud.world import Order
 
 WINDOWS_MEMORY_GB = 4
 WINDOWS_DISK_GB = 64

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from playground.wayscloud import orders
-from playground.wayscloud.answers import Answer, refused
-from playground.wayscloud.dialects import Json
-from playground.wayscloud.faults import Drawn
-from playground.wayscloud.journal import Entry
-from playground.wayscloud.model import Power, Server, already
-from playground.wayscloud.resources import RESOURCES, Call
-from playground.wayscloud.simulator import Simulator
+from vpsops.playground.wayscloud import orders
+from vpsops.playground.wayscloud.answers import Answer, refused
+from vpsops.playground.wayscloud.dialects import Json
+from vpsops.playground.wayscloud.faults import Drawn
+from vpsops.playground.wayscloud.journal import Entry
+from vpsops.playground.wayscloud.model import Power, Server, already
+from vpsops.playground.wayscloud.resources import RESOURCES, Call
+from vpsops.playground.wayscloud.simulator import Simulator
 
 NORMALISED: Mapping[str, Callable[[str], str]] = {
     "lower": str.lower,

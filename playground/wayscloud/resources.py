@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from playground.wayscloud.answers import Answer, refused
-from playground.wayscloud.fleet import identity
-from playground.wayscloud.model import Server, State
-from playground.wayscloud.timeline import zulu
-from playground.wayscloud.world import Item, World
+from vpsops.playground.wayscloud.answers import Answer, refused
+from vpsops.playground.wayscloud.fleet import identity
+from vpsops.playground.wayscloud.model import Server, State
+from vpsops.playground.wayscloud.timeline import zulu
+from vpsops.playground.wayscloud.world import Item, World
 
 Json = dict[str, object]
 SNAPSHOTS_MOST = 10

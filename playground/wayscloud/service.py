@@ -7,14 +7,14 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from playground.wayscloud import keys, orders
-from playground.wayscloud.answers import Answer, faulty, refused
-from playground.wayscloud.faults import Asked, Drawn, Fault, Phase
-from playground.wayscloud.faults.views import Sight, seen
-from playground.wayscloud.faults.wire import encoded
-from playground.wayscloud.journal import Entry
-from playground.wayscloud.perform import perform
-from playground.wayscloud.simulator import Simulator
+from vpsops.playground.wayscloud import keys, orders
+from vpsops.playground.wayscloud.answers import Answer, faulty, refused
+from vpsops.playground.wayscloud.faults import Asked, Drawn, Fault, Phase
+from vpsops.playground.wayscloud.faults.views import Sight, seen
+from vpsops.playground.wayscloud.faults.wire import encoded
+from vpsops.playground.wayscloud.journal import Entry
+from vpsops.playground.wayscloud.perform import perform
+from vpsops.playground.wayscloud.simulator import Simulator
 
 ENTRY: Final = "vpsops.simulator.entry"
 DROP: Final = "vpsops.simulator.drop"

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from core.clock import Clock
-from core.errors import ConfigurationError
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.dialects import DIALECTS
-from playground.wayscloud.faults import Faults
-from playground.wayscloud.journal import Journal
-from playground.wayscloud.world import World
+from vpsops.core.clock import Clock
+from vpsops.core.errors import ConfigurationError
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.dialects import DIALECTS
+from vpsops.playground.wayscloud.faults import Faults
+from vpsops.playground.wayscloud.journal import Journal
+from vpsops.playground.wayscloud.world import World
 
 
 class Simulator:

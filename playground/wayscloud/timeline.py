@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from core.clock import Clock
+from vpsops.core.clock import Clock
 
 
 class Timeline:

@@ -7,12 +7,23 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from core.clock import Clock
-from playground.wayscloud.catalogue import Catalogue
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.fleet import DAY, Start, fleet, habits, identity, ipv4, ipv6
-from playground.wayscloud.model import DURATIONS, MOVES, UP, Power, Server, State, already, begin, refusal, settle
-from playground.wayscloud.timeline import Timeline
+from vpsops.core.clock import Clock
+from vpsops.playground.wayscloud.catalogue import Catalogue
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.fleet import DAY, Start, fleet, habits, identity, ipv4, ipv6
+from vpsops.playground.wayscloud.model import (
+    DURATIONS,
+    MOVES,
+    UP,
+    Power,
+    Server,
+    State,
+    already,
+    begin,
+    refusal,
+    settle,
+)
+from vpsops.playground.wayscloud.timeline import Timeline
 
 EFFECTS_KEPT = 100_000
 Json = dict[str, Any]

@@ -14,11 +14,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from playground.slack.control import obey
-from playground.web import chat, hosts, manifest
-from playground.web.furniture import PEOPLE
-from playground.web.ground import Ground
-from playground.web.provider import LEVERS
+from vpsops.playground.slack.control import obey
+from vpsops.playground.web import chat, hosts, manifest
+from vpsops.playground.web.furniture import PEOPLE
+from vpsops.playground.web.ground import Ground
+from vpsops.playground.web.provider import LEVERS
 
 STATIC = Path(__file__).with_name("static")
 NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})

@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from core.app import Core, open_core
-from core.settings import load_settings
-from mcp_server.server import Options, build_server
-from playground.slack.wire import Json
-from playground.web.agent import Action, Agent, Era
-from playground.web.ground import Ground
-from playground.web.truth import read_truth
+from vpsops.core.app import Core, open_core
+from vpsops.core.settings import load_settings
+from vpsops.mcp_server.server import Options, build_server
+from vpsops.playground.slack.wire import Json
+from vpsops.playground.web.agent import Action, Agent, Era
+from vpsops.playground.web.ground import Ground
+from vpsops.playground.web.truth import read_truth
 
 MCP_PATH = "/mcp"
 PATIENCE = 600.0  # seconds a call waits for people: a visitor reads before clicking

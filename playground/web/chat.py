@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from playground.slack.bodies import message_body, view_body
-from playground.slack.entities import Channel, Message, View
-from playground.slack.wire import Json
-from playground.slack.workspace import Workspace
-from playground.web.furniture import PEOPLE, PURPOSES
+from vpsops.playground.slack.bodies import message_body, view_body
+from vpsops.playground.slack.entities import Channel, Message, View
+from vpsops.playground.slack.wire import Json
+from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.web.furniture import PEOPLE, PURPOSES
 
 SHOWN = 80  # messages of a channel
 REFUSED = 400  # HTTP's statuses from here on

@@ -8,11 +8,11 @@ import sys
 
 import anyio
 
-from core.errors import ConfigurationError
-from playground.wayscloud.serve import listen
-from playground.web.ground import Options, populated, running_ground
-from playground.web.provider import SPEEDS
-from playground.web.serving import served
+from vpsops.core.errors import ConfigurationError
+from vpsops.playground.wayscloud.serve import listen
+from vpsops.playground.web.ground import Options, populated, running_ground
+from vpsops.playground.web.provider import SPEEDS
+from vpsops.playground.web.serving import served
 
 HIGHEST_PORT = 65535
 

@@ -3,9 +3,9 @@
 import json
 from collections.abc import AsyncIterator, Callable
 
-from core.clock import Clock
-from playground.slack.wire import Json
-from playground.web.bell import Bell
+from vpsops.core.clock import Clock
+from vpsops.playground.slack.wire import Json
+from vpsops.playground.web.bell import Bell
 
 TOGETHER_SECONDS = 0.03  # what happens within is told at once
 QUIET_SECONDS = 10.0  # a comment now and then shows a page whose server is gone

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from playground.slack.config import BOT_USER_ID, CHANNELS, USERS, WorkspaceConfig
-from playground.slack.entities import Group
+from vpsops.playground.slack.config import BOT_USER_ID, CHANNELS, USERS, WorkspaceConfig
+from vpsops.playground.slack.entities import Group
 
 PEOPLE = {
     "U0ALICE": "on-call engineer",

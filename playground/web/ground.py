@@ -14,19 +14,19 @@ import anyio
 from anyio import to_thread
 from starlette.types import ASGIApp
 
-from core.clock import Clock, SystemClock
-from playground.processes import StageError, environment_of, watched_command
-from playground.slack.serve import running_workspace
-from playground.slack.wire import Json
-from playground.slack.workspace import Workspace
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
-from playground.web import chat, provider
-from playground.web.bell import Bell
-from playground.web.feed import Feed
-from playground.web.furniture import FLEET, POLICY, workspace_config
+from vpsops.core.clock import Clock, SystemClock
+from vpsops.playground.processes import StageError, environment_of, watched_command
+from vpsops.playground.slack.serve import running_workspace
+from vpsops.playground.slack.wire import Json
+from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
+from vpsops.playground.web import chat, provider
+from vpsops.playground.web.bell import Bell
+from vpsops.playground.web.feed import Feed
+from vpsops.playground.web.furniture import FLEET, POLICY, workspace_config
 
-BACKSTAGE = "playground.web.backstage"  # its imports take longer than everything else: the page does not wait for them
+BACKSTAGE = "vpsops.playground.web.backstage"  # imported late: it takes longer than all else
 LOOK_SECONDS = 0.25
 BOT_STARTS = 10
 

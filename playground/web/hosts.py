@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping
 
-from playground.slack.wire import Json
+from vpsops.playground.slack.wire import Json
 
 NAME = "vpsops-playground"
 PASSED_ON = ("WAYSCLOUD_", "SLACK_", "VPSOPS_")

@@ -6,16 +6,15 @@ Reads the few lines it needs itself, for no YAML reader is among the dependencie
 import re
 from pathlib import Path
 
-from playground.slack.wire import Json
+from vpsops.playground.slack.wire import Json
 
 SHIPPED = Path(__file__).with_name("manifest.yml")
-IN_THE_TREE = Path(__file__).parents[2] / "manifest.yml"
 _PAIR = re.compile(r"^(\s*)(?:-\s+)?([a-z_]+):\s*(.*?)\s*$")
 
 
 def text() -> str:
-    """Return the manifest: the shipped copy, or in a source tree the original."""
-    return (SHIPPED if SHIPPED.exists() else IN_THE_TREE).read_text(encoding="utf-8")
+    """Return the manifest; a link in the source tree, a file in the wheel."""
+    return SHIPPED.read_text(encoding="utf-8")
 
 
 def commands(manifest: str) -> list[Json]:

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from playground.slack.wire import Json
-from playground.wayscloud.dialects import DIALECTS
-from playground.wayscloud.faults import PRESETS, Fault, Match
-from playground.wayscloud.model import Server, State
-from playground.wayscloud.serve import SimulatorHandle
+from vpsops.playground.slack.wire import Json
+from vpsops.playground.wayscloud.dialects import DIALECTS
+from vpsops.playground.wayscloud.faults import PRESETS, Fault, Match
+from vpsops.playground.wayscloud.model import Server, State
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 REQUESTS = 14
 SPEEDS = (1, 10, 60)

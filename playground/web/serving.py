@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 import anyio
 import uvicorn
 
-from playground.wayscloud.serve import QuietServer
-from playground.web.app import application
-from playground.web.ground import Ground, attended
+from vpsops.playground.wayscloud.serve import QuietServer
+from vpsops.playground.web.app import application
+from vpsops.playground.web.ground import Ground, attended
 
 GRACE_SECONDS = 1
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from sqlalchemy.engine import Connection
 
-from core import audit
-from core.app import Core
-from core.changes.model import Change, Vote
-from core.changes.outbox import Copy, topic_of
-from playground.slack.wire import Json
+from vpsops.core import audit
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Change, Vote
+from vpsops.core.changes.outbox import Copy, topic_of
+from vpsops.playground.slack.wire import Json
 
 CHANGES = 12
 RECORDS = 60

@@ -12,19 +12,19 @@ import pytest
 from mcp import types as t
 from mcp.shared.exceptions import MCPError
 
-from bot.doctor import CHECKS as SLACK_CHECKS
-from core.audit_cli import pages
-from core.audit_export import record_line
-from core.changes.model import Actor, ActorKind, Change, Origin
-from core.doctor import CHECKS, examine
-from core.redaction import PART_LENGTH
-from core.requests import Held, Request
-from mcp_server.tokens_file import new_secret
-from playground.slack.entities import Message, View
 from tests.adversary.world import AGENT, World
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.http_bench import http_client, serving
+from vpsops.bot.doctor import CHECKS as SLACK_CHECKS
+from vpsops.core.audit_cli import pages
+from vpsops.core.audit_export import record_line
+from vpsops.core.changes.model import Actor, ActorKind, Change, Origin
+from vpsops.core.doctor import CHECKS, examine
+from vpsops.core.redaction import PART_LENGTH
+from vpsops.core.requests import Held, Request
+from vpsops.mcp_server.tokens_file import new_secret
+from vpsops.playground.slack.entities import Message, View
 
 PLANTED = {
     "WAYSCLOUD_TOKEN": "pLt-7Qx2mNpR4tVw8Yz3bCd6",

@@ -14,18 +14,18 @@ import anyio
 import pytest
 from aiohttp import web
 
-from core import audit
-from core.anchors import Anchors, Head, Places, places_of, read_anchors
-from core.errors import ConfigurationError, InvalidInput
-from core.health import look_at_anchors
-from core.settings import Settings, load_settings
-from core.storage import Database, open_database
-from core.timing import ANCHOR_LOOK_SECONDS, ANCHOR_RETRY_SECONDS, DAY_SECONDS
-from core.workspaces import Workspaces
 from tests.adversary.world import APPROVALS, PRIVATE, world
 from tests.fakes.slack_bot import Scene, shown
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
+from vpsops.core import audit
+from vpsops.core.anchors import Anchors, Head, Places, places_of, read_anchors
+from vpsops.core.errors import ConfigurationError, InvalidInput
+from vpsops.core.health import look_at_anchors
+from vpsops.core.settings import Settings, load_settings
+from vpsops.core.storage import Database, open_database
+from vpsops.core.timing import ANCHOR_LOOK_SECONDS, ANCHOR_RETRY_SECONDS, DAY_SECONDS
+from vpsops.core.workspaces import Workspaces
 
 SECRET: Final = "whsec-of-a-test"
 HASH: Final = "6b" * 32

@@ -7,25 +7,25 @@ from typing import Any, Final
 
 import pytest
 
-from core import audit
-from core.app import Core, open_core
-from core.changes.model import Origin, State
-from core.errors import ConfigurationError
-from core.findings import Level
-from core.requests import Held, Outcome, Refused, Request
-from core.settings import load_settings
-from mcp_server.auth import Access, KnownUser, Verifier
-from mcp_server.doctor import check_humans
-from mcp_server.humans import ActiveVerifier
-from mcp_server.identity import Caller, agent_of
-from mcp_server.oauth import Grant, NotAccepted, Trust, grant_of
-from mcp_server.tokens import read_tokens
-from playground.slack.config import OUTSIDERS
-from playground.slack.entities import User
 from tests.adversary.world import APPROVALS, PRIVATE
 from tests.fakes.slack_bot import Scene, Stage, shown, stage
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
+from vpsops.core import audit
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Origin, State
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.findings import Level
+from vpsops.core.requests import Held, Outcome, Refused, Request
+from vpsops.core.settings import load_settings
+from vpsops.mcp_server.auth import Access, KnownUser, Verifier
+from vpsops.mcp_server.doctor import check_humans
+from vpsops.mcp_server.humans import ActiveVerifier
+from vpsops.mcp_server.identity import Caller, agent_of
+from vpsops.mcp_server.oauth import Grant, NotAccepted, Trust, grant_of
+from vpsops.mcp_server.tokens import read_tokens
+from vpsops.playground.slack.config import OUTSIDERS
+from vpsops.playground.slack.entities import User
 
 GUEST = User("U0GUEST", "gus", "Gus", "gus@acme.example", is_restricted=True)
 LEFT = User("U0LEFT", "lea", "Lea", "lea@acme.example", deleted=True)

@@ -9,19 +9,19 @@ import anyio
 import httpx
 import pytest
 
-from core.app import Core, open_core
-from core.connections import CONNECTIONS, RESERVED_FILES, connections_for
-from core.settings import Settings
-from mcp_server import sessions
-from mcp_server.http import MAX_SESSIONS
-from mcp_server.sessions import REQUESTS_EACH, SESSIONS_EACH
-from mcp_server.subscriptions import MAX_STREAMS, MAX_STREAMS_EACH
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.databases import migrated
 from tests.harness.tls import NO_TLS
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.http_bench import ACCEPT, ANN_TOKEN, BOB_TOKEN, ENVELOPE, NEW, call, post, serving, with_tokens
+from vpsops.core.app import Core, open_core
+from vpsops.core.connections import CONNECTIONS, RESERVED_FILES, connections_for
+from vpsops.core.settings import Settings
+from vpsops.mcp_server import sessions
+from vpsops.mcp_server.http import MAX_SESSIONS
+from vpsops.mcp_server.sessions import REQUESTS_EACH, SESSIONS_EACH
+from vpsops.mcp_server.subscriptions import MAX_STREAMS, MAX_STREAMS_EACH
 
 BOUND = PATIENCE_SECONDS
 CLIENT = {"name": "raw", "version": "1"}

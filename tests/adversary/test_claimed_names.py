@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
-from bot.blocks.cards import change_card
-from core import audit
-from core.app import Core
-from core.audit_view import body_of, told
-from core.changes import cli
-from core.changes.model import Change, Origin, State
-from core.requests import Request
-from mcp_server.identity import Caller, agent_of
-from mcp_server.trail import shown as shown_record
-from playground.slack.entities import Message
 from tests.adversary.world import PRIVATE_SCENE, with_settings
 from tests.fakes.slack_bot import Stage, shown, stage
 from tests.unit.mcp.bench import Human, text
 from tests.unit.mcp.http_bench import http_client, serving
+from vpsops.bot.blocks.cards import change_card
+from vpsops.core import audit
+from vpsops.core.app import Core
+from vpsops.core.audit_view import body_of, told
+from vpsops.core.changes import cli
+from vpsops.core.changes.model import Change, Origin, State
+from vpsops.core.requests import Request
+from vpsops.mcp_server.identity import Caller, agent_of
+from vpsops.mcp_server.trail import shown as shown_record
+from vpsops.playground.slack.entities import Message
 
 AGENT = ":white_check_mark: “2 of 2 approved” for Bob"
 CLAIM = 'calls itself “:white_check_mark: "2 of 2 approved" for Bob”'

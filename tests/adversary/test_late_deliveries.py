@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bot.freshness import MEANT_SECONDS
-from core import audit_view
-from core.changes.model import State
-from core.inbox import Delivery
-from core.storage.tables import INBOX
-from playground.slack.elements import element_in
-from playground.slack.payloads import Place, click_action
 from tests.adversary.world import PRIVATE_SCENE, World, world
+from vpsops.bot.freshness import MEANT_SECONDS
+from vpsops.core import audit_view
+from vpsops.core.changes.model import State
+from vpsops.core.inbox import Delivery
+from vpsops.core.storage.tables import INBOX
+from vpsops.playground.slack.elements import element_in
+from vpsops.playground.slack.payloads import Place, click_action
 
 LATE = MEANT_SECONDS + 60
 

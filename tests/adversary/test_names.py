@@ -6,16 +6,16 @@ from pathlib import Path
 import anyio
 import pytest
 
-from core.app import Core, open_core
-from core.errors import ConfigurationError
-from core.serving import listen
-from core.settings import Settings, load_settings
-from mcp_server.site import site_of
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.databases import migrated
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.http_bench import ENVELOPE, serving
+from vpsops.core.app import Core, open_core
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.serving import listen
+from vpsops.core.settings import Settings, load_settings
+from vpsops.mcp_server.site import site_of
 
 LIST = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": ENVELOPE}})
 OURS = "Host: 127.0.0.1:PORT"

@@ -7,15 +7,15 @@ from typing import Any, Final
 import pytest
 import sqlalchemy as sa
 
-from core import audit
-from core.changes import codec
-from core.changes.model import Change, Decision, Ruling, State, Verdict
-from core.storage.tables import AUDIT, CHANGES
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import running_simulator
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.sample import change
 from tests.unit.core.stage import AGENT, ALICE, POLICY, VOTERS, Stage, staged
+from vpsops.core import audit
+from vpsops.core.changes import codec
+from vpsops.core.changes.model import Change, Decision, Ruling, State, Verdict
+from vpsops.core.storage.tables import AUDIT, CHANGES
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import running_simulator
 
 ALLOWED: Final = codec.change_values(change(ruling=Ruling(Decision.ALLOW, policy=POLICY.version)))["ruling"]
 

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from bot.doctor_approvers import check_approvers
-from core.changes.model import Origin, State
-from core.findings import Level
-from core.requests import Held, Request
-from playground.slack.config import WorkspaceConfig
-from playground.slack.entities import Group
 from tests.adversary.world import AGENT, APPROVALS, PRIVATE, PRIVATE_SCENE, World, with_settings, world
 from tests.fakes.slack_bot import Scene
 from tests.harness.virtual_time import VirtualClock
+from vpsops.bot.doctor_approvers import check_approvers
+from vpsops.core.changes.model import Origin, State
+from vpsops.core.findings import Level
+from vpsops.core.requests import Held, Request
+from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.playground.slack.entities import Group
 
 GROUPED = """
 [[rule]]

@@ -10,17 +10,17 @@ import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from core.accounts import Answer, Names
-from core.app import Core
-from mcp_server.http import McpHttp
-from mcp_server.keys import KeysUnavailable
-from mcp_server.oauth import NotAccepted
-from mcp_server.open_requests import OpenRequests
-from mcp_server.tokens import digest_of
 from tests.adversary.token_service import token_service
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
 from tests.unit.mcp.http_bench import ACCEPT, NEW, call
+from vpsops.core.accounts import Answer, Names
+from vpsops.core.app import Core
+from vpsops.mcp_server.http import McpHttp
+from vpsops.mcp_server.keys import KeysUnavailable
+from vpsops.mcp_server.oauth import NotAccepted
+from vpsops.mcp_server.open_requests import OpenRequests
+from vpsops.mcp_server.tokens import digest_of
 
 TOKENS = {"bob": "bob-" + "b" * 40, "carol": "carol-" + "c" * 40}
 WRITTEN = "".join(

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from core.app import open_core
-from core.errors import ConfigurationError
-from core.serving import listen
-from core.settings import Settings
-from mcp_server.site import site_of
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.databases import migrated
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.http_bench import call, post, serving
+from vpsops.core.app import open_core
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.serving import listen
+from vpsops.core.settings import Settings
+from vpsops.mcp_server.site import site_of
 
 SLACK = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_SIGNING_SECRET": "0123456789abcdef"}
 SEVERAL = {

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from mcp import Client
 
-from core.app import Core
-from core.changes.model import Actor, ActorKind, Origin
-from core.requests import Held, Request
-from mcp_server.tokens import digest_of
 from tests.adversary.token_service import token_service
 from tests.fakes.accounts import EVERYBODY
 from tests.unit.mcp.bench import text
 from tests.unit.mcp.http_bench import http_client
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Actor, ActorKind, Origin
+from vpsops.core.requests import Held, Request
+from vpsops.mcp_server.tokens import digest_of
 
 REASON = "the sale begins at noon"
 KINDS = {"reader": 'scopes = ["vps:read"]', "narrowed": 'scopes = ["vps:read"]\nservers = ["db*"]'}

@@ -8,21 +8,21 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core import audit
-from core.audit_cli import _verify_in
-from core.changes import codec
-from core.changes import discrepancies as rows
-from core.changes.discrepancies import discrepancies
-from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Ruling, State, Verdict, Vote
-from core.health import look_at_trail
-from core.settings import Settings
-from core.storage.tables import AUDIT, AUDIT_HEAD, CHANGES, VOTES
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import running_simulator
 from tests.fakes.clock import START
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core import sample
 from tests.unit.core.stage import AGENT, POLICY, VOTERS, Stage, staged
+from vpsops.core import audit
+from vpsops.core.audit_cli import _verify_in
+from vpsops.core.changes import codec
+from vpsops.core.changes import discrepancies as rows
+from vpsops.core.changes.discrepancies import discrepancies
+from vpsops.core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Ruling, State, Verdict, Vote
+from vpsops.core.health import look_at_trail
+from vpsops.core.settings import Settings
+from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD, CHANGES, VOTES
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import running_simulator
 
 OPS: Final = Approvers(groups=("S_OPS",))
 NOBODY: Final = Actor(ActorKind.PERSON, "V9", "voter9", "V9")

@@ -10,17 +10,17 @@ import anyio
 import pytest
 from sqlalchemy.engine import Connection
 
-from core.changes.model import Actor, Change, State, Verdict
-from core.limits.model import Limits
-from core.policy import Policy, history, parse_policy
-from core.policy.history import Application
-from core.votes import Word
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.adversary.world import PRIVATE_SCENE, world
 from tests.fakes.slack_bot import shown
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.stage import AGENT, ALICE, POLICY, VOTERS, Setup, Stage, staged
+from vpsops.core.changes.model import Actor, Change, State, Verdict
+from vpsops.core.limits.model import Limits
+from vpsops.core.policy import Policy, history, parse_policy
+from vpsops.core.policy.history import Application
+from vpsops.core.votes import Word
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 NEW: Final = {"hostname": "new.example.com", "plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
 READS: Final = '[[rule]]\nid = "reads"\nrisk = "read"\ndecision = "allow"\n'

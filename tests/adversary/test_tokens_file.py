@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ConfigurationError
-from core.settings import load_settings
-from mcp_server import tokens as module
-from mcp_server.tokens import AGAIN_SECONDS, Tokens, read_tokens
 from tests.fakes.clock import FakeClock
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.settings import load_settings
+from vpsops.mcp_server import tokens as module
+from vpsops.mcp_server.tokens import AGAIN_SECONDS, Tokens, read_tokens
 
 TOKEN = "0123456789abcdef0123456789abcdef-secret"
 RIGHT = f'[[token]]\ntoken = "{TOKEN}"\nsubject = "ann-laptop"\nhuman = "ann@example.com"\nscopes = ["vps:read"]\n'

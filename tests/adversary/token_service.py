@@ -4,16 +4,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from core.accounts import AccountDirectory
-from core.app import Core, open_core
-from core.settings import Settings
-from mcp_server.http import McpHttp
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import running_simulator
 from tests.fakes.databases import migrated
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import KEY
 from tests.unit.mcp.http_bench import serving, with_tokens
+from vpsops.core.accounts import AccountDirectory
+from vpsops.core.app import Core, open_core
+from vpsops.core.settings import Settings
+from vpsops.mcp_server.http import McpHttp
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import running_simulator
 
 
 @asynccontextmanager

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from bot.app import Bot
-from core.app import Core
-from core.changes.model import Actor, ActorKind, Change, Origin
-from core.requests import Held, Request
-from playground.slack.config import OUTSIDERS, WorkspaceConfig, connected
-from playground.slack.entities import Message
 from tests.fakes.slack_bot import Scene, Stage, shown, stage
+from vpsops.bot.app import Bot
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Actor, ActorKind, Change, Origin
+from vpsops.core.requests import Held, Request
+from vpsops.playground.slack.config import OUTSIDERS, WorkspaceConfig, connected
+from vpsops.playground.slack.entities import Message
 
 SCOPES: Final = ("channels:read", "groups:read", "users:read.email")
 PRIVATE: Final = WorkspaceConfig().with_scopes(*SCOPES)

@@ -12,11 +12,11 @@ from typing import Final
 
 import anyio
 
-from core.clock import SystemClock
-from core.loop import fast
 from tests.bench import machine
 from tests.bench.children import ROOT
 from tests.bench.plan import Plan, Section
+from vpsops.core.clock import SystemClock
+from vpsops.core.loop import fast
 
 SUBJECTS: Final = ("gate", "idle", "takeover", "replicas", "lookups", "watching", "policy", "mcp", "front", "slack")
 LIMIT_SECONDS: Final = 900.0

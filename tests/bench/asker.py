@@ -4,11 +4,11 @@ import sys
 
 import anyio
 
-from core.app import open_core
-from core.logs import configure_logging
-from core.settings import load_settings
 from tests.bench.asking import hold_create
 from tests.fakes.accounts import EVERYBODY
+from vpsops.core.app import open_core
+from vpsops.core.logs import configure_logging
+from vpsops.core.settings import load_settings
 
 
 async def main(first: int, seconds: float) -> None:

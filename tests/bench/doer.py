@@ -4,11 +4,11 @@ import sys
 
 import anyio
 
-from core.app import open_core
-from core.logs import configure_logging
-from core.settings import load_settings
 from tests.bench.asking import ALICE, decide, hold
 from tests.fakes.accounts import EVERYBODY
+from vpsops.core.app import open_core
+from vpsops.core.logs import configure_logging
+from vpsops.core.settings import load_settings
 
 
 async def main(servers: list[str]) -> None:

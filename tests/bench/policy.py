@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from core.changes.model import Actor, ActorKind, Target
-from core.clock import SystemClock
-from core.operations import OPERATIONS
-from core.policy import Facts, parse_policy
 from tests.bench.plan import share
+from vpsops.core.changes.model import Actor, ActorKind, Target
+from vpsops.core.clock import SystemClock
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.policy import Facts, parse_policy
 
 RULES = 200
 ROUNDS = 20

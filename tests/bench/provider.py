@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import httpx
 
-from core.app import credentials_of
-from core.clock import SystemClock
-from core.settings import Settings
-from core.wayscloud.client import Wayscloud
 from tests.bench.children import environment, running, vpsops
+from vpsops.core.app import credentials_of
+from vpsops.core.clock import SystemClock
+from vpsops.core.settings import Settings
+from vpsops.core.wayscloud.client import Wayscloud
 
 KEY: Final = "wayscloud_vps_bench1_SECRET"
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from playground.processes import running_command
 from tests.browser.chromium import Browser, Page, running_browser
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.playground.processes import running_command
 
 READY_SECONDS = PATIENCE_SECONDS
 PASSED_ON = ("PATH", "HOME", "LANG", "TMPDIR")

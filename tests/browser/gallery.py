@@ -8,11 +8,11 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from playground.slack.workspace import Workspace
-from playground.wayscloud.serve import listen
-from playground.web.ground import Options, running_ground
-from playground.web.serving import served
 from tests.unit.slack_workspace.apps import bolt_app, over_http
+from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.wayscloud.serve import listen
+from vpsops.playground.web.ground import Options, running_ground
+from vpsops.playground.web.serving import served
 
 Json = dict[str, Any]
 HOSTILE = "<img src=x onerror=alert(1)>"

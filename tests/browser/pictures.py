@@ -6,9 +6,9 @@ from pathlib import Path
 
 import anyio
 
-from playground.processes import running_command
 from tests.browser.chromium import Page, running_browser
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.playground.processes import running_command
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 SCENE_SECONDS = PATIENCE_SECONDS

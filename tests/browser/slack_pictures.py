@@ -11,16 +11,16 @@ import anyio
 from slack_bolt.async_app import AsyncAck
 from slack_sdk.web.async_client import AsyncWebClient
 
-from playground.slack.config import Rates
-from playground.slack.rates import RateLimits
-from playground.slack.workspace import Workspace
-from playground.wayscloud.serve import listen
-from playground.web.ground import Options, running_ground
-from playground.web.serving import served
 from tests.browser.chromium import Page, running_browser
 from tests.browser.small import small
 from tests.unit.bot.surfaces import DARK, Surface, as_markdown, surfaces
 from tests.unit.slack_workspace.apps import bolt_app, over_http
+from vpsops.playground.slack.config import Rates
+from vpsops.playground.slack.rates import RateLimits
+from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.wayscloud.serve import listen
+from vpsops.playground.web.ground import Options, running_ground
+from vpsops.playground.web.serving import served
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 PREFIX = "slack-"

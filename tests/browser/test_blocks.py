@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from playground.slack.limit_tables import BLOCKS
 from tests.browser.chromium import Browser, Page
 from tests.browser.gallery import HOSTILE, MESSAGE, Gallery, running_gallery
+from vpsops.playground.slack.limit_tables import BLOCKS
 
 OPS = "C0OPS"
 NOT_DRAWN = {"video", "data_visualization"}

@@ -10,10 +10,10 @@ from pathlib import Path
 import anyio
 import structlog
 
-from core.app import Core
 from tests.conformance.install import Missing, installed, node_of
 from tests.conformance.servers import as_it_is, core_in, provider, with_fixtures
 from tests.conformance.suites import WITH_FIXTURES, Outcome, Suite, alone, run
+from vpsops.core.app import Core
 
 AT_ONCE = 3
 

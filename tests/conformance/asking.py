@@ -9,8 +9,8 @@ import mcp.types as t
 from mcp.server.context import HandlerResult
 from mcp.shared.message import ServerMessageMetadata
 
-from mcp_server.sdk import Context
 from tests.conformance.plain import Fixture, Json, Run, fixture, says, text
+from vpsops.mcp_server.sdk import Context
 
 Asked = t.ElicitRequest | t.CreateMessageRequest | t.ListRootsRequest
 PUSH_SECONDS: Final = 10.0

@@ -8,11 +8,11 @@ import mcp.types as t
 from mcp.server.context import HandlerResult
 from mcp.server.lowlevel import Server
 
-from mcp_server.sdk import Context
-from mcp_server.tasks import Tasks, serve_tasks
 from tests.conformance.asking import ASKING, prompt
 from tests.conformance.kept import KeptTasks, kept_tools
 from tests.conformance.plain import PLAIN, PNG, Fixture, embedded, image, text
+from vpsops.mcp_server.sdk import Context
+from vpsops.mcp_server.tasks import Tasks, serve_tasks
 
 SCHEME: Final = "test://"
 TEMPLATE: Final = "test://template/"

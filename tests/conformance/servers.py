@@ -10,23 +10,23 @@ from typing import Final
 import anyio
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from core.app import Core, open_core
-from core.serving import listen
-from core.settings import Settings
-from mcp_server.auth import open_verifier
-from mcp_server.change_tasks import ChangeTasks
-from mcp_server.flow import Desk
-from mcp_server.http import open_server
-from mcp_server.identity import Caller
-from mcp_server.server import Options, build_server
-from mcp_server.serving import serve_mcp
-from mcp_server.site import site_of
-from mcp_server.walks import Walks
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import running_simulator
 from tests.conformance.fixtures import add_fixtures
 from tests.fakes.accounts import EVERYBODY
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.core.app import Core, open_core
+from vpsops.core.serving import listen
+from vpsops.core.settings import Settings
+from vpsops.mcp_server.auth import open_verifier
+from vpsops.mcp_server.change_tasks import ChangeTasks
+from vpsops.mcp_server.flow import Desk
+from vpsops.mcp_server.http import open_server
+from vpsops.mcp_server.identity import Caller
+from vpsops.mcp_server.server import Options, build_server
+from vpsops.mcp_server.serving import serve_mcp
+from vpsops.mcp_server.site import site_of
+from vpsops.mcp_server.walks import Walks
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import running_simulator
 
 HUMAN: Final = "conformance@example.com"
 KEY: Final = "wayscloud_vps_test1_SECRET"

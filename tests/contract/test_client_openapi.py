@@ -9,10 +9,10 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.errors import RateLimited, Refused, WayscloudError
-from core.wayscloud.models import NewServer
 from tests.fakes.provider import Provider, Reply
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.errors import RateLimited, Refused, WayscloudError
+from vpsops.core.wayscloud.models import NewServer
 
 DESCRIPTION: Final = Path(__file__).parents[2] / "playground" / "wayscloud" / "openapi.yaml"
 ID: Final = "b5c6d7e8-f9a0-1234-5678-90abcdef1234"

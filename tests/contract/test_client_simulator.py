@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.credentials import Credentials
-from core.wayscloud.errors import NotFound, NotOffered, Refused
-from core.wayscloud.models import NewServer, Server, same_region
-from playground.wayscloud.app import create_app
-from playground.wayscloud.config import SimulatorConfig
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import BASE, KEY, QUICK
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.credentials import Credentials
+from vpsops.core.wayscloud.errors import NotFound, NotOffered, Refused
+from vpsops.core.wayscloud.models import NewServer, Server, same_region
+from vpsops.playground.wayscloud.app import create_app
+from vpsops.playground.wayscloud.config import SimulatorConfig
 
 LONG = 15 * 60.0
 

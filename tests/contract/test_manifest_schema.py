@@ -10,12 +10,12 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-import bot
-from bot.manifest import manifest_of
 from tests.contract.manifest_rules import schema
-from vpsops import main
+from vpsops import bot
+from vpsops.bot.manifest import manifest_of
+from vpsops.cli.main import main
 
-SHIPPED: Final = Path(bot.__file__).parent.parent / "manifest.yml"
+SHIPPED: Final = Path(bot.__file__).resolve().parent.parent / "manifest.yml"
 HOST: Final = "https://vpsops.example.com"
 FORMS: Final[dict[str, list[str]]] = {
     "socket": [],

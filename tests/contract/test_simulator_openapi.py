@@ -11,11 +11,11 @@ import yaml
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.dialects import DIALECTS
-from playground.wayscloud.faults import OperationName
-from playground.wayscloud.resources import RESOURCES
 from tests.unit.simulator.bench import WEB, Bench, bench
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.dialects import DIALECTS
+from vpsops.playground.wayscloud.faults import OperationName
+from vpsops.playground.wayscloud.resources import RESOURCES
 
 METHODS = {
     "list": ("/v1/vps", "get"),
@@ -39,7 +39,7 @@ ERRORS = (400, 401, 403, 404, 409, 422, 429, 500, 503)
 @cache
 def description() -> dict[str, Any]:
     """Return the description that is shipped with the simulator."""
-    text = files("playground.wayscloud").joinpath("openapi.yaml").read_text(encoding="utf-8")
+    text = files("vpsops.playground.wayscloud").joinpath("openapi.yaml").read_text(encoding="utf-8")
     document: dict[str, Any] = yaml.safe_load(text)
     return document
 

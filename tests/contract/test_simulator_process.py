@@ -14,10 +14,10 @@ import pytest
 from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 
-from playground.wayscloud import cli
-from playground.wayscloud.serve import listen
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.simulator.bench import KEY, WEB
+from vpsops.playground.wayscloud import cli
+from vpsops.playground.wayscloud.serve import listen
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 START = "import sys; from vpsops import main; sys.exit(main())"

@@ -4,12 +4,12 @@ import anyio
 import httpx
 import pytest
 
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.faults import Fault
-from playground.wayscloud.serve import SimulatorHandle, listen, running_simulator
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.simulator.bench import KEY, ORDERS, WEB
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults import Fault
+from vpsops.playground.wayscloud.serve import SimulatorHandle, listen, running_simulator
 
 REBOOT = f"POST /v1/vps/{WEB}/reboot HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\nContent-Length: 0\r\n\r\n".encode()
 LIST = f"GET /v1/vps HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\n\r\n".encode()

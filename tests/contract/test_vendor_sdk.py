@@ -8,9 +8,9 @@ from wayscloud import NotFoundError, WaysCloudClient
 from wayscloud.exceptions import ConflictError, NotImplementedError_, RateLimitError
 from wayscloud.services.vps import VPSService
 
-from playground.wayscloud.serve import SimulatorHandle
-from playground.wayscloud.world import World
 from tests.contract.vendor import DB, HOUR, KEY, ORDER, UNDESCRIBED, WEB, effects, served
+from vpsops.playground.wayscloud.serve import SimulatorHandle
+from vpsops.playground.wayscloud.world import World
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]  # the SDK reads the machine's clock
 CALLED = {

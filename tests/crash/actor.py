@@ -9,17 +9,17 @@ from pathlib import Path
 
 import anyio
 
-from core.app import Core, open_core
-from core.changes.model import Change, Decision, State, Verdict
-from core.errors import NotAllowed, StaleChange, StorageError
-from core.gate import Gate
-from core.requests import Done, Held
-from core.settings import load_settings
-from core.timing import Timing
-from core.wayscloud.errors import WayscloudError
 from tests.crash.names import resolve_slowly
 from tests.crash.plan import ASKER, VOTERS, Item
 from tests.fakes.accounts import EVERYBODY
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Change, Decision, State, Verdict
+from vpsops.core.errors import NotAllowed, StaleChange, StorageError
+from vpsops.core.gate import Gate
+from vpsops.core.requests import Done, Held
+from vpsops.core.settings import load_settings
+from vpsops.core.timing import Timing
+from vpsops.core.wayscloud.errors import WayscloudError
 
 TIMING = Timing(
     keep_seconds=0.5,

@@ -2,12 +2,12 @@
 
 import sys
 
-import vpsops
-from core.app import open_core
 from tests.crash.actor import TIMING
 from tests.crash.names import resolve_slowly
+from vpsops.cli import main as console
+from vpsops.core.app import open_core
 
 if __name__ == "__main__":
     open_core.__wrapped__.__kwdefaults__["timing"] = TIMING  # type: ignore[attr-defined] # contextlib's wrapper has it
     resolve_slowly()
-    sys.exit(vpsops.main(["bot", *sys.argv[1:]]))
+    sys.exit(console.main(["bot", *sys.argv[1:]]))

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from core.changes.model import Change, State
 from tests.crash.plan import Item
+from vpsops.core.changes.model import Change, State
 
 UNDONE = {State.DENIED, State.EXPIRED, State.CANCELLED, State.SUPERSEDED}
 

@@ -16,20 +16,20 @@ import anyio
 import sqlalchemy as sa
 from anyio.abc import Process
 
-from core import audit
-from core.changes import store
-from core.changes.model import Change, State
-from core.clock import SystemClock
-from core.storage import Connection, Database, open_database
-from core.storage.tables import CHANGES, OUTBOX
-from playground.processes import environment_of, running_command
-from playground.slack.config import WorkspaceConfig
-from playground.slack.entities import Channel
-from playground.slack.serve import running_workspace
-from playground.slack.workspace import Workspace
 from tests.crash.check import Verdict, judge
 from tests.crash.names import NAME
 from tests.crash.plan import CARD_EVERY, CHANNELS, POLICY, Item, draw
+from vpsops.core import audit
+from vpsops.core.changes import store
+from vpsops.core.changes.model import Change, State
+from vpsops.core.clock import SystemClock
+from vpsops.core.storage import Connection, Database, open_database
+from vpsops.core.storage.tables import CHANGES, OUTBOX
+from vpsops.playground.processes import environment_of, running_command
+from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.playground.slack.entities import Channel
+from vpsops.playground.slack.serve import running_workspace
+from vpsops.playground.slack.workspace import Workspace
 
 ACTORS = 3
 FROZEN_SECONDS = 7.0  # longer than a process may be silent before others take over

@@ -15,18 +15,18 @@ import sqlalchemy as sa
 from anyio import to_thread
 from anyio.abc import Process
 
-from core import continuity, store_cli
-from core.app import open_core
-from core.changes.model import Actor, ActorKind, Change, Origin, State
-from core.clock import SystemClock
-from core.continuity import Finding
-from core.requests import Held, Request
-from core.settings import Settings
-from core.storage import Connection, open_database
-from core.storage.tables import AUDIT
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.postgres import PostgresServer
 from tests.harness.waiting import eventually
+from vpsops.core import continuity, store_cli
+from vpsops.core.app import open_core
+from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
+from vpsops.core.clock import SystemClock
+from vpsops.core.continuity import Finding
+from vpsops.core.requests import Held, Request
+from vpsops.core.settings import Settings
+from vpsops.core.storage import Connection, open_database
+from vpsops.core.storage.tables import AUDIT
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 CLOCK = SystemClock()
 ASKER = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")

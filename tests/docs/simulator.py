@@ -1,7 +1,7 @@
 """The page of the simulator's faults: kinds, what a rule matches and when it strikes, options, presets."""
 
-from playground.wayscloud.faults import KINDS, PRESETS, Fault, Match
-from playground.wayscloud.faults.rules import WHEN
+from vpsops.playground.wayscloud.faults import KINDS, PRESETS, Fault, Match
+from vpsops.playground.wayscloud.faults.rules import WHEN
 
 BAR = str.maketrans({"|": "\\|"})
 

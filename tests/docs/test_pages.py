@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-import vpsops
 from tests.docs.generate import PAGES, ROOT
 from tests.docs.links import anchors_of, links_of
+from vpsops.cli import main as console
 
 WRITTEN = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 PAGE = re.compile(r"\bdocs/[\w/.-]+\.md\b")
@@ -74,7 +74,7 @@ def test_the_readme_names_only_commands_there_are() -> None:
     """Every `vpsops NAME` of the readme is a subcommand, and the two commands are shown."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     named = set(re.findall(r"vpsops ([a-z]{3,})\b", "\n".join(re.findall(r"`[^`]+`|```.*?```", readme, re.DOTALL))))
-    assert named <= set(vpsops.COMMANDS)
+    assert named <= set(console.COMMANDS)
     assert "make demo" in readme
     assert "make test" in readme
 

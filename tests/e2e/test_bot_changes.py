@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from core.changes.outbox import topic_of
-from playground.slack.elements import NotOnScreen
 from tests.fakes.slack_bot import Scene, Stage, Transport, buttons, playing, shown
 from tests.fakes.slack_bot import stage as set_up
 from tests.harness.waiting import eventually
+from vpsops.core.changes.outbox import topic_of
+from vpsops.playground.slack.elements import NotOnScreen
 
 
 async def held(stage: Stage, text: str = "reboot web01 because disk swap", channel: str = "ops") -> str:

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from core import audit
-from core.app import Core
-from core.changes.model import Actor, ActorKind, Change, Origin, State
-from core.requests import Held, Refused, Request
-from core.storage.tables import CHANGES
-from core.subscriptions import Subscriptions
-from playground.slack.config import WorkspaceConfig
-from playground.slack.entities import Message
-from playground.wayscloud.config import SimulatorConfig
 from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
+from vpsops.core import audit
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
+from vpsops.core.requests import Held, Refused, Request
+from vpsops.core.storage.tables import CHANGES
+from vpsops.core.subscriptions import Subscriptions
+from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.playground.slack.entities import Message
+from vpsops.playground.wayscloud.config import SimulatorConfig
 
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "slack:U0ALICE")
 WORKSPACE = WorkspaceConfig().with_scopes("channels:read", "groups:read")

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from playground.slack.entities import View
-from playground.wayscloud.config import SimulatorConfig
 from tests.fakes.slack_bot import Scene, Stage, playing, shown, words_of
 from tests.fakes.timing import QUICK
+from vpsops.playground.slack.entities import View
+from vpsops.playground.wayscloud.config import SimulatorConfig
 
 FILLED = {"plan": "vps-2gb-1cpu", "os_template": "debian-12", "region": "oslo"}
 TOLD = Scene(settings={"VPSOPS_CHANNEL": "C0GENERAL"})

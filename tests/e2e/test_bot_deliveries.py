@@ -9,19 +9,19 @@ import anyio
 import httpx
 import pytest
 
-from bot.app import Bot
-from bot.deliveries import COMMAND, command_key
-from bot.wire import SlashCommand
-from core.app import Core, open_core
-from core.changes.model import Actor, ActorKind, Origin
-from core.requests import Request
-from playground.slack.config import Rates, WorkspaceConfig
-from playground.slack.dispatch import Sending
-from playground.slack.elements import elements_of
-from playground.slack.entities import Message
 from tests.fakes.slack_bot import Scene, Stage, playing, shown, stage
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
+from vpsops.bot.app import Bot
+from vpsops.bot.deliveries import COMMAND, command_key
+from vpsops.bot.wire import SlashCommand
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Actor, ActorKind, Origin
+from vpsops.core.requests import Request
+from vpsops.playground.slack.config import Rates, WorkspaceConfig
+from vpsops.playground.slack.dispatch import Sending
+from vpsops.playground.slack.elements import elements_of
+from vpsops.playground.slack.entities import Message
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
 

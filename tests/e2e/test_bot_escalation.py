@@ -3,14 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
-from core import audit
-from core.app import Core
-from core.changes.model import Actor, ActorKind, Origin, State
-from core.preferences import set_preferences
-from core.requests import Held, Request
-from playground.slack.config import WorkspaceConfig
 from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
 from tests.fakes.timing import QUICK
+from vpsops.core import audit
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Actor, ActorKind, Origin, State
+from vpsops.core.preferences import set_preferences
+from vpsops.core.requests import Held, Request
+from vpsops.playground.slack.config import WorkspaceConfig
 
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "slack:U0ALICE")
 LONG = 60.0

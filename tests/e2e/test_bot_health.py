@@ -6,17 +6,17 @@ import anyio
 import httpx
 import pytest
 
-from bot.app import Bot
-from bot.cli import start_socket_mode
-from bot.socket_mode import CLOSED_SECONDS, LineStatus
-from bot.token_check import CHECK_SECONDS, REFUSED_SECONDS, TokenCheck
-from core.app import Core
-from core.changes.model import Actor, ActorKind, Origin
-from core.requests import Request
 from tests.fakes.clock import FakeClock
 from tests.fakes.slack_bot import Scene, Stage, stage
 from tests.harness.heartbeats import beat_for
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
+from vpsops.bot.app import Bot
+from vpsops.bot.cli import start_socket_mode
+from vpsops.bot.socket_mode import CLOSED_SECONDS, LineStatus
+from vpsops.bot.token_check import CHECK_SECONDS, REFUSED_SECONDS, TokenCheck
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Actor, ActorKind, Origin
+from vpsops.core.requests import Request
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
 

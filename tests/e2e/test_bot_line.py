@@ -6,17 +6,17 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from bot.app import open_bot
-from bot.cli import check_token
-from bot.doctor import SCOPES
-from bot.socket_mode import Line
-from core.app import open_core
-from core.errors import ConfigurationError
-from playground.slack.config import WorkspaceConfig
 from tests.fakes.slack_bot import Scene, stage
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.bot.app import open_bot
+from vpsops.bot.cli import check_token
+from vpsops.bot.doctor import SCOPES
+from vpsops.bot.socket_mode import Line
+from vpsops.core.app import open_core
+from vpsops.core.errors import ConfigurationError
+from vpsops.playground.slack.config import WorkspaceConfig
 
 AWAY = Scene(settings={"SLACK_API_URL": "http://127.0.0.1:9/api/"})
 

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import anyio
 
-from core import audit
-from core.app import Core
-from core.changes.model import Actor, ActorKind, Origin
-from core.preferences import set_preferences
-from core.requests import Held, Request
-from playground.slack.config import WorkspaceConfig
-from playground.slack.entities import Message
-from playground.wayscloud.model import State as Really
 from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.core import audit
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Actor, ActorKind, Origin
+from vpsops.core.preferences import set_preferences
+from vpsops.core.requests import Held, Request
+from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.playground.slack.entities import Message
+from vpsops.playground.wayscloud.model import State as Really
 
 TEAM = "T0ACME"
 MAILED = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "bob@acme.example")

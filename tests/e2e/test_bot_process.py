@@ -12,9 +12,9 @@ import anyio.to_thread
 import httpx
 import pytest
 
-import bot
 from tests.fakes.slack_bot import Scene, Stage, stage
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops import bot
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 BOT = (sys.executable, "-m", "vpsops", "bot")
@@ -23,7 +23,7 @@ BOUND = PATIENCE_SECONDS
 
 def environ(world: Stage | None, **other: str) -> dict[str, str]:
     """Return what a process is told."""
-    told = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(bot.__file__).parent.parent)}
+    told = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(bot.__file__).resolve().parent.parent)}
     if world is not None:
         config = world.slack.config
         told |= {

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from playground.wayscloud.config import SimulatorConfig
 from tests.fakes.slack_bot import Scene, Stage, Transport, buttons, playing, shown
+from vpsops.playground.wayscloud.config import SimulatorConfig
 
 
 @pytest.mark.parametrize("transport", ["http", "socket"])

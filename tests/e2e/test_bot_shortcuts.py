@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from core.app import Core
-from core.changes.model import State
-from core.operations import OPERATIONS, Risk
-from core.storage.tables import INBOX
-from playground.slack.entities import View
-from playground.slack.log import Delivery
-from playground.wayscloud.config import SimulatorConfig
 from tests.fakes.slack_bot import Scene, Stage, playing, shown, stage, words_of
+from vpsops.core.app import Core
+from vpsops.core.changes.model import State
+from vpsops.core.operations import OPERATIONS, Risk
+from vpsops.core.storage.tables import INBOX
+from vpsops.playground.slack.entities import View
+from vpsops.playground.slack.log import Delivery
+from vpsops.playground.wayscloud.config import SimulatorConfig
 
 READ_ONLY = """
 [[rule]]

@@ -6,12 +6,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from core.changes.model import Actor, ActorKind, Origin, State
-from core.requests import Held, Request
-from core.timing import DEFAULT_TIMING
-from playground.slack.config import WorkspaceConfig
 from tests.fakes.slack_bot import Scene, shown, stage
 from tests.fakes.transactions import counted
+from vpsops.core.changes.model import Actor, ActorKind, Origin, State
+from vpsops.core.requests import Held, Request
+from vpsops.core.timing import DEFAULT_TIMING
+from vpsops.playground.slack.config import WorkspaceConfig
 
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "slack:U0ALICE")
 MOST = 50

@@ -8,20 +8,20 @@ from pathlib import Path
 import anyio
 import pytest
 
-from bot import names
-from bot.app import open_bot
-from bot.manifest import INSTALL_PATH
-from bot.workspaces import NotInstalled, Offices
-from core.app import open_core
-from core.changes.model import Actor, ActorKind, Change, Origin, State
-from core.requests import Held, Request
-from playground.slack.state import Draft
-from playground.slack.workspace import Workspace
 from tests.fakes.slack_bot import buttons, shown
 from tests.fakes.slack_many import ACME, BETA, GAMMA, Stage, stage
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.bot import names
+from vpsops.bot.app import open_bot
+from vpsops.bot.manifest import INSTALL_PATH
+from vpsops.bot.workspaces import NotInstalled, Offices
+from vpsops.core.app import open_core
+from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
+from vpsops.core.requests import Held, Request
+from vpsops.playground.slack.state import Draft
+from vpsops.playground.slack.workspace import Workspace
 
 ALICE, BOB, ZOE = "U0ALICE", "U0BOB", "U0ZOE"
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "slack:U0DAVE")

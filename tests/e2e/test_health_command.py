@@ -10,9 +10,9 @@ import anyio
 import pytest
 from anyio.abc import Process
 
-from core import health_cli, readiness
 from tests.fakes.databases import migrated
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.core import health_cli, readiness
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 REPOSITORY = Path(__file__).parents[2]

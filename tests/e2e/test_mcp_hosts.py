@@ -11,10 +11,10 @@ from typing import Any
 import anyio
 import pytest
 
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 COMMAND = (sys.executable, "-m", "vpsops", "mcp")

@@ -22,18 +22,19 @@ import sqlalchemy as sa
 from anyio.abc import Process, TaskGroup
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from core.storage import engines, schema
-from core.storage.tables import CHANGES
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
-from playground.wayscloud.world import Order
 from tests.fakes.provider import KEY
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
+from vpsops.core.storage import engines, schema
+from vpsops.core.storage.tables import CHANGES
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
+from vpsops.playground.wayscloud.world import Order
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 ROOT: Final = Path(__file__).parents[2]
-PRODUCT: Final = ("core", "bot", "mcp_server", "playground", "vpsops.py", "vpsops_serve.py")
+PRODUCT: Final = ("core", "bot", "mcp_server", "playground", "vpsops", "manifest.yml")
+BEFORE: Final = (*PRODUCT, "vpsops.py", "vpsops_serve.py")  # until everything was imported from `vpsops`
 POLICY: Final = """
 [[rule]]
 id = "all"
@@ -54,11 +55,11 @@ def upgrade() -> None:
 '''
 ASK: Final = """
 import anyio, sys
-from core.app import open_core
-from core.changes.model import Actor, ActorKind, Origin
-from core.engine import Engine
-from core.requests import Request
-from core.settings import load_settings
+from vpsops.core.app import open_core
+from vpsops.core.changes.model import Actor, ActorKind, Origin
+from vpsops.core.engine import Engine
+from vpsops.core.requests import Request
+from vpsops.core.settings import load_settings
 
 async def nothing(*_):
     pass
@@ -136,7 +137,8 @@ class World:
 
     async def ask(self, tree: Path, *servers: str) -> list[str]:
         """Ask for servers to be stopped, by the code of a tree, and return the ids of the changes."""
-        command = (sys.executable, "-c", ASK, *servers)
+        program = ASK if (tree / "vpsops").is_dir() else ASK.replace("vpsops.core", "core")
+        command = (sys.executable, "-c", program, *servers)
         done = await anyio.run_process(command, env=dict(self.environment(tree)), cwd=tree, check=False)
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode().split()
@@ -211,7 +213,7 @@ def present(folder: Path) -> Path:
     folder.mkdir()
     for name in PRODUCT:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / name, folder / name)
     return folder
@@ -222,7 +224,11 @@ def earlier(folder: Path, commit: str) -> Path:
     if not commit:
         return present(folder)
     folder.mkdir()
-    archive = subprocess.run(("git", "archive", commit, *PRODUCT), cwd=ROOT, capture_output=True, check=True)
+    tree = subprocess.run(
+        ("git", "ls-tree", "--name-only", commit), cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    names = [name for name in BEFORE if name in tree.stdout.split()]
+    archive = subprocess.run(("git", "archive", commit, *names), cwd=ROOT, capture_output=True, check=True)
     subprocess.run(("tar", "-x", "-C", str(folder)), input=archive.stdout, check=True)
     return folder
 

@@ -18,12 +18,12 @@ import pytest
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from core.changes.model import Json
 from tests.e2e.test_serve import ALICE_TOKEN, MCP, SERVE, environ, scene
 from tests.fakes.slack_bot import Stage, stage
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import text
 from tests.unit.mcp.http_bench import ENVELOPE, NEW, http_client
+from vpsops.core.changes.model import Json
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 BOUND = PATIENCE_SECONDS

@@ -12,12 +12,12 @@ from typing import Any
 import anyio
 import structlog
 
-from playground.wayscloud.serve import running_simulator
 from tests.evals.model import Model, Program, Scripted
 from tests.evals.play import FLEET, Report, play_all
 from tests.evals.scenario import Scenario, hurried
 from tests.evals.scenarios import SCENARIOS
 from tests.harness.virtual_time import VirtualClock
+from vpsops.playground.wayscloud.serve import running_simulator
 
 ACT_SECONDS = 120.0
 

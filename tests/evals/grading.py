@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from core.changes.model import Change
 from tests.evals.model import Turn
+from vpsops.core.changes.model import Change
 
 
 @dataclass(frozen=True, slots=True)

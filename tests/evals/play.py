@@ -9,15 +9,15 @@ from typing import Any, Final
 import anyio
 import mcp.types as t
 
-from core import audit
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import SimulatorHandle
 from tests.evals.grading import Played
 from tests.evals.model import Final as Said
 from tests.evals.model import Model, NotUnderstood, ToolCall, Transcript, Turn
 from tests.evals.scenario import Scenario
 from tests.evals.world import World, world_of
 from tests.harness.virtual_time import VirtualClock
+from vpsops.core import audit
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 CLOCK: Final = VirtualClock()
 FLEET: Final = SimulatorConfig(fleet=30, seed=7, speed=600.0)

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.evals.model import Final, NotUnderstood, Scripted, ToolCall, understood
 from tests.evals.play import FLEET, play
 from tests.evals.scenario import Scenario, hurried
 from tests.evals.scenarios import SCENARIOS
 from tests.harness.virtual_time import VirtualClock
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 EACH = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name.replace(" ", "-"))
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from playground.wayscloud.serve import running_simulator
 from tests.evals.model import Program
 from tests.evals.play import FLEET, play_all
 from tests.evals.scenarios import SCENARIOS
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.playground.wayscloud.serve import running_simulator
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 PROGRAM = """

@@ -10,16 +10,16 @@ import mcp.types as t
 from mcp import Client
 from mcp.client import ClientRequestContext
 
-from core.app import Core, open_core
-from core.changes.model import Actor, ActorKind, Change, State, Verdict
-from core.settings import Settings
-from mcp_server.server import Options, build_server
-from playground.wayscloud.faults import parse
-from playground.wayscloud.model import Server
-from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Actor, ActorKind, Change, State, Verdict
+from vpsops.core.settings import Settings
+from vpsops.mcp_server.server import Options, build_server
+from vpsops.playground.wayscloud.faults import parse
+from vpsops.playground.wayscloud.model import Server
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 CHANNEL: Final = "C0APPROVE"
 ANN: Final = "ann@example.com"

@@ -4,7 +4,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from core.storage import engines, schema
+from vpsops.core.storage import engines, schema
 
 
 def migrated(path: Path) -> str:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from playground.wayscloud.serve import HOST, QuietServer, SimulatorHandle, listen
+from vpsops.playground.wayscloud.serve import HOST, QuietServer, SimulatorHandle, listen
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 UNCHANGED = frozenset({"content-length", "content-encoding", "transfer-encoding", "connection", "date", "server"})

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from core.policy import history
-from core.policy.declaration import declaration_of
-from core.policy.history import Application, Revision
-from core.settings import Settings
-from core.storage import Database
-from core.storage.database import Connection
+from vpsops.core.policy import history
+from vpsops.core.policy.declaration import declaration_of
+from vpsops.core.policy.history import Application, Revision
+from vpsops.core.settings import Settings
+from vpsops.core.storage import Database
+from vpsops.core.storage.database import Connection
 
 
 async def put_in_force(database: Database, settings: Settings, config: Path | None = None) -> Revision:

@@ -8,26 +8,26 @@ from typing import Any, Literal
 
 import anyio
 
-from bot.app import PATH, Bot, open_bot
-from bot.socket_mode import Line
-from core.app import Core, open_core
-from core.clock import Clock
-from core.serving import listen, serve
-from core.settings import Settings, load_settings
-from core.timing import Timing
-from playground.slack.config import WorkspaceConfig
-from playground.slack.elements import elements_of
-from playground.slack.entities import Message
-from playground.slack.serve import running_workspace
-from playground.slack.workspace import Workspace
-from playground.wayscloud import faults
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.databases import migrated
 from tests.fakes.provider import KEY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.bot.app import PATH, Bot, open_bot
+from vpsops.bot.socket_mode import Line
+from vpsops.core.app import Core, open_core
+from vpsops.core.clock import Clock
+from vpsops.core.serving import listen, serve
+from vpsops.core.settings import Settings, load_settings
+from vpsops.core.timing import Timing
+from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.playground.slack.elements import elements_of
+from vpsops.playground.slack.entities import Message
+from vpsops.playground.slack.serve import running_workspace
+from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.wayscloud import faults
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 Transport = Literal["http", "socket"]
 

@@ -10,24 +10,24 @@ from pathlib import Path
 import aiohttp
 import anyio
 
-from bot.app import PATH, Bot, open_bot
-from bot.manifest import INSTALL_PATH, REDIRECT_PATH
-from bot.socket_mode import Line
-from core.app import Core, open_core
-from core.clock import Clock
-from core.serving import listen, serve
-from core.settings import Settings, load_settings
-from playground.slack.config import BOT_USER_ID, WorkspaceConfig
-from playground.slack.entities import Channel, Message, User
-from playground.slack.several import CLIENT_ID, CLIENT_SECRET, Slack, running_slack
-from playground.slack.workspace import Workspace
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.provider import KEY
 from tests.fakes.slack_bot import shown
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.bot.app import PATH, Bot, open_bot
+from vpsops.bot.manifest import INSTALL_PATH, REDIRECT_PATH
+from vpsops.bot.socket_mode import Line
+from vpsops.core.app import Core, open_core
+from vpsops.core.clock import Clock
+from vpsops.core.serving import listen, serve
+from vpsops.core.settings import Settings, load_settings
+from vpsops.playground.slack.config import BOT_USER_ID, WorkspaceConfig
+from vpsops.playground.slack.entities import Channel, Message, User
+from vpsops.playground.slack.several import CLIENT_ID, CLIENT_SECRET, Slack, running_slack
+from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 SCOPES = ("users:read.email", "channels:read", "groups:read")
 ACME = WorkspaceConfig().with_scopes(*SCOPES)

@@ -10,9 +10,9 @@ from mcp.client import ClaimContext, ClientExtension, ResultClaim
 from mcp.server.lowlevel import Server
 from pydantic import ConfigDict
 
-from core.clock import Clock
-from mcp_server.tasks import EXTENSION
 from tests.unit.mcp.bench import Human
+from vpsops.core.clock import Clock
+from vpsops.mcp_server.tasks import EXTENSION
 
 ERA = "2026-07-28"
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from core.changes.model import Json
 from tests.golden import digests, mcp, names, schema, slack
+from vpsops.core.changes.model import Json
 
 COLLECTED: Final[Mapping[str, Callable[[Path], Json]]] = {
     "digests": digests.values,

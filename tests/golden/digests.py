@@ -4,21 +4,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from bot.blocks.forms import encode
-from bot.sealing import TokenCipher
-from core.accounts import key_of
-from core.anchors import signature
-from core.audit import GENESIS, canonical, chained
-from core.changes.model import Json, Target, digest_of
-from core.changes.preview import Preview, preview_power
-from core.operations import OPERATIONS
-from core.policy.declaration import declaration_of
-from core.settings import load_settings
-from core.subscriptions import subscription_id
-from core.wayscloud.models import Server
-from mcp_server import tokens
-from mcp_server.addresses import change_address, page_address, server_address
-from mcp_server.cursor import opened, sealed
+from vpsops.bot.blocks.forms import encode
+from vpsops.bot.sealing import TokenCipher
+from vpsops.core.accounts import key_of
+from vpsops.core.anchors import signature
+from vpsops.core.audit import GENESIS, canonical, chained
+from vpsops.core.changes.model import Json, Target, digest_of
+from vpsops.core.changes.preview import Preview, preview_power
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.policy.declaration import declaration_of
+from vpsops.core.settings import load_settings
+from vpsops.core.subscriptions import subscription_id
+from vpsops.core.wayscloud.models import Server
+from vpsops.mcp_server import tokens
+from vpsops.mcp_server.addresses import change_address, page_address, server_address
+from vpsops.mcp_server.cursor import opened, sealed
 
 POLICY: Final = "pol_golden"
 STATES: Final = {"start": "stopped", "stop": "running", "reboot": "running"}

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from core.changes.model import Json
 from tests.unit.mcp.tool_snapshots import all_tools
+from vpsops.core.changes.model import Json
 
 FOR_MODELS: Final = frozenset({"title", "description"})
 

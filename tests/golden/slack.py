@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from core.changes.model import Json
 from tests.unit.bot.surfaces import surfaces
+from vpsops.core.changes.model import Json
 
 IDS: Final = ("action_id", "block_id", "callback_id", "value", "private_metadata")
 FOR_PEOPLE: Final = frozenset({"price", "why"})

@@ -10,17 +10,17 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from core.app import Core, open_core
-from core.changes.model import Actor, ActorKind, Change, Json, Origin, State, Verdict
-from core.requests import Held, Refused, Request
-from core.settings import Settings
-from core.storage import Connection
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import running_simulator
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.databases import migrated
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Actor, ActorKind, Change, Json, Origin, State, Verdict
+from vpsops.core.requests import Held, Refused, Request
+from vpsops.core.settings import Settings
+from vpsops.core.storage import Connection
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import running_simulator
 
 ALICE: Final = Actor(ActorKind.PERSON, "U1", "alice", "U1", account="U1")
 AGENT: Final = Actor(ActorKind.AGENT, "mcp:helper", "helper", "slack:U1")

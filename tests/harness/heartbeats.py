@@ -1,9 +1,9 @@
 """Time that passes in a process whose heart beats."""
 
-from core.app import Core
-from core.engine import HEARTBEAT
 from tests.fakes.clock import FakeClock
 from tests.harness.waiting import eventually
+from vpsops.core.app import Core
+from vpsops.core.engine import HEARTBEAT
 
 
 async def beat_for(core: Core, clock: FakeClock, seconds: int) -> None:

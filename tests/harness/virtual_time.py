@@ -18,8 +18,8 @@ import anyio
 import pytest
 from anyio._backends._asyncio import WorkerThread  # no public way tells whether a worker thread is at work
 
-from core.clock import SystemClock
 from tests.harness.exact_seconds import STEPS_PER_SECOND, exact_seconds
+from vpsops.core.clock import SystemClock
 
 Ts = TypeVarTuple("Ts")
 

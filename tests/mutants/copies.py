@@ -96,9 +96,9 @@ def copied(number: int) -> Iterator[Copy]:
         text=True,
     )
     for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
+        if (ROOT / name).is_file() or (ROOT / name).is_symlink():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, root / name)
+            shutil.copy2(ROOT / name, root / name, follow_symlinks=False)
     try:
         _check_import(root)
         yield Copy(root)
@@ -109,7 +109,7 @@ def copied(number: int) -> Iterator[Copy]:
 def _check_import(root: Path) -> None:
     """Raise `CopyError` unless the copy's own modules are the ones that its tests import."""
     found = subprocess.run(
-        [sys.executable, "-c", "import core; print(core.__file__)"],
+        [sys.executable, "-c", "from vpsops import core; print(core.__file__)"],
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(root)},
         capture_output=True,

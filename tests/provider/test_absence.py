@@ -9,16 +9,6 @@ from typing import Any
 import anyio
 import pytest
 
-from core.app import Core, open_core
-from core.changes import store
-from core.changes.lookup import Finding, Look, judge
-from core.changes.model import Actor, ActorKind, Change, Origin, State
-from core.changes.twins import TwinError, check_twins
-from core.errors import InvalidInput
-from core.requests import Held, Outcome, Refused, Request
-from core.settings import Settings
-from core.storage import Connection, Database, open_database
-from core.timing import DEFAULT_TIMING
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.databases import migrated
@@ -26,6 +16,16 @@ from tests.fakes.odd_writes import Oddity, OddProvider
 from tests.fakes.provider import KEY, Wire, wire
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.sample import change, put, server
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes import store
+from vpsops.core.changes.lookup import Finding, Look, judge
+from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
+from vpsops.core.changes.twins import TwinError, check_twins
+from vpsops.core.errors import InvalidInput
+from vpsops.core.requests import Held, Outcome, Refused, Request
+from vpsops.core.settings import Settings
+from vpsops.core.storage import Connection, Database, open_database
+from vpsops.core.timing import DEFAULT_TIMING
 
 ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1", account="U1")
 NEW = {"plan": "vps-2gb", "region": "oslo", "os_template": "debian-12"}

@@ -5,9 +5,16 @@ from typing import Any
 
 import pytest
 
-from core.errors import VpsopsError
-from core.wayscloud.errors import MalformedAnswer, NotOffered, OutcomeUnknown, ProviderFault, RateLimited, Unreachable
 from tests.fakes.provider import SERVER, Provider, Reply, wire
+from vpsops.core.errors import VpsopsError
+from vpsops.core.wayscloud.errors import (
+    MalformedAnswer,
+    NotOffered,
+    OutcomeUnknown,
+    ProviderFault,
+    RateLimited,
+    Unreachable,
+)
 
 HTML = "<html><head><title>502 Bad Gateway</title><style>p {}</style></head><body><h1>502 Bad Gateway</h1><p>nginx</p>"
 

@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from core.changes.choices import check_region, check_system, find_plan
-from core.changes.model import State, Target
-from core.errors import InvalidInput
-from core.limits.model import Limits
-from core.requests import Held, Request
-from core.wayscloud.errors import NotFound
-from core.wayscloud.models import Listing, OsTemplate, Plan, Region
-from mcp_server.told import next_step
 from tests.fakes.odd_provider import OddAnswer
 from tests.provider.test_unknown_facts import stage_on
 from tests.unit.core.sample import change
 from tests.unit.core.stage import ALICE, SLACK
+from vpsops.core.changes.choices import check_region, check_system, find_plan
+from vpsops.core.changes.model import State, Target
+from vpsops.core.errors import InvalidInput
+from vpsops.core.limits.model import Limits
+from vpsops.core.requests import Held, Request
+from vpsops.core.wayscloud.errors import NotFound
+from vpsops.core.wayscloud.models import Listing, OsTemplate, Plan, Region
+from vpsops.mcp_server.told import next_step
 
 REGIONS = (
     Region(code="oslo", name="Oslo", country="NO"),

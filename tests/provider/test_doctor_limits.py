@@ -2,14 +2,14 @@
 
 import pytest
 
-from core.doctor_provider import check_provider
-from core.findings import Level
-from core.settings import Settings
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import running_simulator
 from tests.fakes.habits import Capped, five_fields, no_power, no_uptime
 from tests.fakes.odd_provider import Habit, OddAnswer, odd_provider
 from tests.harness.virtual_time import VirtualClock
+from vpsops.core.doctor_provider import check_provider
+from vpsops.core.findings import Level
+from vpsops.core.settings import Settings
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import running_simulator
 
 KEY = "wayscloud_vps_test1_SECRET"
 

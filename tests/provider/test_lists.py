@@ -10,15 +10,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from core.operations import OPERATIONS
-from core.operations.registry import NoArguments
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.credentials import Credentials
-from core.wayscloud.pages import sign_of
-from mcp_server.pages import page_of
-from mcp_server.views import Asked
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import BASE, KEY, QUICK, Provider, Reply
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.registry import NoArguments
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.credentials import Credentials
+from vpsops.core.wayscloud.pages import sign_of
+from vpsops.mcp_server.pages import page_of
+from vpsops.mcp_server.views import Asked
 
 EACH = 20
 

@@ -7,13 +7,6 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from core.changes.lookup import Finding, Look, judge
-from core.changes.model import Change, State
-from core.timing import DEFAULT_TIMING
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.model import State as Really
-from playground.wayscloud.serve import running_simulator
-from playground.wayscloud.world import Order
 from tests.fakes.clock import START
 from tests.fakes.habits import five_fields, no_power, no_uptime, power_in_figures
 from tests.fakes.odd_provider import Habit, OddAnswer, odd_provider
@@ -22,6 +15,13 @@ from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
 from tests.unit.core.sample import change, server, usage
 from tests.unit.core.stage import Setup, Stage, staged
+from vpsops.core.changes.lookup import Finding, Look, judge
+from vpsops.core.changes.model import Change, State
+from vpsops.core.timing import DEFAULT_TIMING
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.model import State as Really
+from vpsops.playground.wayscloud.serve import running_simulator
+from vpsops.playground.wayscloud.world import Order
 
 NAME = "odd.example.com"
 SOON = Setup(timing=replace(QUICK, power_limit=0.6, unseen_limit=0.5))

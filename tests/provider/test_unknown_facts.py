@@ -6,17 +6,6 @@ from typing import Any
 
 import pytest
 
-from core.app import Core, open_core
-from core.changes.model import Decision
-from core.errors import UnknownServer
-from core.operations.refs import find_server
-from core.operations.servers import ListArguments, ServerList, in_state, page
-from core.policy import parse_policy
-from core.requests import Done, Request
-from core.settings import Settings
-from core.wayscloud.models import Listing
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import running_simulator
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.habits import Capped, five_fields, no_power, no_region
 from tests.fakes.odd_provider import Habit, odd_provider
@@ -26,6 +15,17 @@ from tests.harness.waiting import eventually
 from tests.unit.core.sample import server
 from tests.unit.core.stage import ALICE, POLICY, SLACK, Setup, Stage, staged
 from tests.unit.mcp.bench import KEY, client_of, text
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Decision
+from vpsops.core.errors import UnknownServer
+from vpsops.core.operations.refs import find_server
+from vpsops.core.operations.servers import ListArguments, ServerList, in_state, page
+from vpsops.core.policy import parse_policy
+from vpsops.core.requests import Done, Request
+from vpsops.core.settings import Settings
+from vpsops.core.wayscloud.models import Listing
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import running_simulator
 
 ALLOW = parse_policy('[[rule]]\nid = "all"\ndecision = "allow"\n', "vpsops.toml")
 ORDER = {"plan": "vps-2gb-1cpu", "region": "oslo", "os_template": "debian-12"}

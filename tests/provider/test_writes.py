@@ -14,16 +14,16 @@ from typing import Final
 import anyio
 import pytest
 
-from core.app import Core, open_core
-from core.changes.model import Actor, ActorKind, Change, Origin, State
-from core.requests import Held, Request
-from core.settings import Settings
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.databases import migrated
 from tests.fakes.odd_writes import Oddity, OddProvider, Reply, Write, answer, ordinary
 from tests.fakes.provider import KEY, wire
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
+from vpsops.core.requests import Held, Request
+from vpsops.core.settings import Settings
 
 ALICE: Final = Actor(ActorKind.PERSON, "U1", "alice", "U1", account="U1")
 POWER: Final = ("stop", "start", "reboot")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Final, TypeVar
 
-from playground.wayscloud.faults import PRESETS, Fault
+from vpsops.playground.wayscloud.faults import PRESETS, Fault
 
 T = TypeVar("T")
 DIALECTS: Final = ("live", "seed", "terraform", "sdk")

@@ -9,24 +9,24 @@ from typing import TypeVar
 import anyio
 import httpx
 
-from core.changes.execute import Runner
-from core.changes.keeper import Keeper
-from core.changes.model import Decision
-from core.changes.recheck import Recheck
-from core.errors import StorageError
-from core.policy import Policy, Rule
-from core.policy.force import PolicyInForce
-from core.policy.match import Match
-from core.storage import Connection, Database
-from core.storage.engines import Pools
-from core.storage.leases import Process
-from core.storage.signals import Signals
-from core.timing import Timing, TransportSettings
-from core.watch import Watcher
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.credentials import Credentials
-from playground.wayscloud.app import SimulatorApp
 from tests.fakes.clock import FakeClock
+from vpsops.core.changes.execute import Runner
+from vpsops.core.changes.keeper import Keeper
+from vpsops.core.changes.model import Decision
+from vpsops.core.changes.recheck import Recheck
+from vpsops.core.errors import StorageError
+from vpsops.core.policy import Policy, Rule
+from vpsops.core.policy.force import PolicyInForce
+from vpsops.core.policy.match import Match
+from vpsops.core.storage import Connection, Database
+from vpsops.core.storage.engines import Pools
+from vpsops.core.storage.leases import Process
+from vpsops.core.storage.signals import Signals
+from vpsops.core.timing import Timing, TransportSettings
+from vpsops.core.watch import Watcher
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.credentials import Credentials
+from vpsops.playground.wayscloud.app import SimulatorApp
 
 T = TypeVar("T")
 KEY = "wayscloud_vps_test1_SECRET"

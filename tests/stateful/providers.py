@@ -10,23 +10,23 @@ from typing import Final
 import anyio
 import httpx
 
-from core.changes.model import Change, State
-from core.errors import VpsopsError
-from core.requests import Held, Request
-from core.timing import DEFAULT_TIMING, DEFAULT_TRANSPORT
-from core.wayscloud.hostnames import same_hostname
-from playground.wayscloud.app import create_app
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.model import Server
-from playground.wayscloud.model import State as Really
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
-from playground.wayscloud.world import World
 from tests.fakes.databases import migrated
 from tests.fakes.provider import BASE
 from tests.harness.virtual_time import VirtualClock
 from tests.stateful.drawn import CREATED, SERVERS, Case
 from tests.unit.core.stage import ALICE, SLACK, Setup, Stage, staged
 from tests.unit.simulator.bench import ORDERS
+from vpsops.core.changes.model import Change, State
+from vpsops.core.errors import VpsopsError
+from vpsops.core.requests import Held, Request
+from vpsops.core.timing import DEFAULT_TIMING, DEFAULT_TRANSPORT
+from vpsops.core.wayscloud.hostnames import same_hostname
+from vpsops.playground.wayscloud.app import create_app
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.model import Server
+from vpsops.playground.wayscloud.model import State as Really
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
+from vpsops.playground.wayscloud.world import World
 
 # The product's own limits, but for how long an overdue change is watched (half an hour shows it as well as a day) and
 # for how often is looked, of which the processor time is made.

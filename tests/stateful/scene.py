@@ -11,21 +11,21 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from core import audit
-from core.changes import store
-from core.changes.discrepancies import discrepancies
-from core.changes.model import Change, Decision, Ruling, State
-from core.changes.preview import preview
-from core.operations import OPERATIONS
-from core.storage import Connection, schema
-from core.storage.engines import open_pools
-from core.storage.tables import CHANGES
-from core.submission import checked
-from core.timing import DEFAULT_TIMING
-from playground.wayscloud.app import create_app
-from playground.wayscloud.config import SimulatorConfig
 from tests.stateful.mortals import HastyClock, Mortal
 from tests.unit.core.sample import change, put
+from vpsops.core import audit
+from vpsops.core.changes import store
+from vpsops.core.changes.discrepancies import discrepancies
+from vpsops.core.changes.model import Change, Decision, Ruling, State
+from vpsops.core.changes.preview import preview
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.storage import Connection, schema
+from vpsops.core.storage.engines import open_pools
+from vpsops.core.storage.tables import CHANGES
+from vpsops.core.submission import checked
+from vpsops.core.timing import DEFAULT_TIMING
+from vpsops.playground.wayscloud.app import create_app
+from vpsops.playground.wayscloud.config import SimulatorConfig
 
 T = TypeVar("T")
 POLICY = "pol_test"

@@ -14,21 +14,21 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from core import audit
-from core.app import Core, open_core
-from core.changes.discrepancies import discrepancies
-from core.changes.model import Actor, ActorKind, Origin, State, Verdict
-from core.errors import NotAllowed, StaleChange
-from core.requests import Held, Refused, Request
-from core.settings import Settings
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.databases import migrated
 from tests.fakes.timing import QUICK
 from tests.harness.portal import Portal
 from tests.harness.profiles import examples
 from tests.harness.virtual_time import VirtualClock
+from vpsops.core import audit
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.discrepancies import discrepancies
+from vpsops.core.changes.model import Actor, ActorKind, Origin, State, Verdict
+from vpsops.core.errors import NotAllowed, StaleChange
+from vpsops.core.requests import Held, Refused, Request
+from vpsops.core.settings import Settings
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 POLICY = """
 [[rule]]

@@ -4,9 +4,9 @@ from typing import Final
 
 import pytest
 
-from core.changes.model import State
 from tests.stateful.drawn import DIALECTS, Case, Trouble
 from tests.stateful.providers import outcomes
+from vpsops.core.changes.model import State
 
 pytestmark = pytest.mark.slow
 WRITES: Final = ("create", "stop", "reboot")

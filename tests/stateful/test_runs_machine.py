@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from sqlalchemy.exc import IntegrityError
 
-from core.changes.model import STEPS, Change, State
-from core.errors import InvalidInput
-from core.wayscloud.errors import WayscloudError
-from playground.wayscloud import faults
 from tests.harness.profiles import examples
 from tests.stateful.mortals import Stop
 from tests.stateful.scene import Scene
+from vpsops.core.changes.model import STEPS, Change, State
+from vpsops.core.errors import InvalidInput
+from vpsops.core.wayscloud.errors import WayscloudError
+from vpsops.playground.wayscloud import faults
 
 SLOTS = st.integers(0, 2)
 POINTS = st.one_of(st.none(), st.integers(0, 15), st.integers(0, 15))  # a run has fifteen or so

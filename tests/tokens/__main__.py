@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mcp_server.budget import COMMON, DIGITS, KNOWN, SPACES, tokens
 from tests.tokens.counted import keep, texts
+from vpsops.mcp_server.budget import COMMON, DIGITS, KNOWN, SPACES, tokens
 
 SCRIPT = Path(__file__).with_name("count.mjs")
 MIXED = string.ascii_letters + string.digits + " \n\t\"'{}[]:,._-/\\<>!?#$%&()*+=@^`|~é日🙂\u202e\u0301ǅª²٣ﷺ"

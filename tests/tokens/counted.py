@@ -8,8 +8,8 @@ from pathlib import Path
 
 import mcp.types as t
 
-from mcp_server.server import INSTRUCTIONS
 from tests.unit.mcp.tool_snapshots import all_tools
+from vpsops.mcp_server.server import INSTRUCTIONS
 
 KEPT = Path(__file__).parent / "counts.json"
 

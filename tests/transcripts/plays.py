@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from core.app import Core, open_core
-from core.changes.model import Actor, ActorKind, Change, Verdict
-from core.settings import Settings
-from mcp_server.server import Options, build_server
-from mcp_server.tasks import EXTENSION
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.transcripts.record import Json, Record, page
 from tests.transcripts.wires import NEW, OLD, Speaker, Wire, begin, pipes, posts
 from tests.unit.mcp.http_bench import ANN_TOKEN, BOB_TOKEN, serving, with_tokens
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Actor, ActorKind, Change, Verdict
+from vpsops.core.settings import Settings
+from vpsops.mcp_server.server import Options, build_server
+from vpsops.mcp_server.tasks import EXTENSION
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 ANN: Final = "ann@example.com"
 CHANNEL: Final = "C0APPROVE"

@@ -2,12 +2,12 @@
 
 import pytest
 
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import running_simulator
 from tests.harness.virtual_time import VirtualClock
 from tests.transcripts.__main__ import PLACE
 from tests.transcripts.plays import KINDS, told
 from tests.transcripts.record import Record
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import running_simulator
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import structlog
 
-import vpsops
-from core import exits
-from core.errors import (
+from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.cli import main as console
+from vpsops.core import exits
+from vpsops.core.errors import (
     ConfigurationError,
     InvalidInput,
     NotAllowed,
@@ -20,9 +21,8 @@ from core.errors import (
     UnknownChange,
     VpsopsError,
 )
-from core.storage.schema import OutdatedError
-from core.wayscloud import errors as provider
-from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.core.storage.schema import OutdatedError
+from vpsops.core.wayscloud import errors as provider
 
 SCRIPT = [sys.executable, "-m", "vpsops"]
 CORE = ("audit", "changes", "doctor")
@@ -72,7 +72,7 @@ def called(words: list[str], **environ: str) -> subprocess.CompletedProcess[str]
 def ended(words: list[str]) -> int:
     """Run the script in this process and return its exit code, a usage error's too."""
     try:
-        return vpsops.main(words)
+        return console.main(words)
     except SystemExit as end:
         return int(end.code or 0)
 
@@ -188,7 +188,7 @@ def test_an_interrupt_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_broken_module_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A subcommand that cannot even be loaded ends like any other unexpected error."""
-    monkeypatch.setitem(vpsops.COMMANDS, "changes", ("core.no_such_module", "list changes"))
+    monkeypatch.setitem(console.COMMANDS, "changes", ("core.no_such_module", "list changes"))
     assert ended(["changes"]) == 1
     err = capsys.readouterr().err
     assert "ModuleNotFoundError" in err
@@ -214,7 +214,10 @@ def test_a_process_ends_as_it_should() -> None:
 
 def test_a_reader_that_stops_reading_is_no_error() -> None:
     """`vpsops … | head` ends quietly."""
-    code = "import sys; from core.exits import guarded; sys.exit(guarded(lambda: sys.stdout.write('x' * 10**6) and 0))"
+    code = (
+        "import sys; from vpsops.core.exits import guarded; "
+        "sys.exit(guarded(lambda: sys.stdout.write('x' * 10**6) and 0))"
+    )
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
@@ -231,7 +234,7 @@ def test_a_reader_that_stops_reading_is_no_error() -> None:
 
 def test_a_full_disk_under_the_output_is_one_line() -> None:
     """What could not be written does not pass for written."""
-    code = "import sys; from core.exits import guarded; sys.exit(guarded(lambda: sys.stdout.write('x') and 0))"
+    code = "import sys; from vpsops.core.exits import guarded; sys.exit(guarded(lambda: sys.stdout.write('x') and 0))"
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run(
             [sys.executable, "-c", code],
@@ -249,7 +252,7 @@ def test_a_full_disk_under_the_output_is_one_line() -> None:
 
 def test_what_a_terminal_cannot_show_is_escaped() -> None:
     """A name in letters that the terminal does not have is no reason to break."""
-    code = "import sys; from core.exits import guarded; sys.exit(guarded(lambda: print('å\\ud800') or 0))"
+    code = "import sys; from vpsops.core.exits import guarded; sys.exit(guarded(lambda: print('å\\ud800') or 0))"
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

@@ -9,10 +9,10 @@ import sys
 import pytest
 import structlog
 
-from core.logs import configure_logging, secrets_of
-from core.redaction import MASK, redact
-from core.settings import SECRETS, Settings
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.core.logs import configure_logging, secrets_of
+from vpsops.core.redaction import MASK, redact
+from vpsops.core.settings import SECRETS, Settings
 
 AWKWARD = 'aw"kw\\ard/pass word+é'
 VALUES = {name: f"{name.lower()}-Secret-0123456789" for name in sorted(SECRETS - {"VPSOPS_DATABASE_URL"})}
@@ -189,7 +189,7 @@ def test_the_secrets_are_all_that_are_set() -> None:
 
 UNCONFIGURED: dict[str, str] = {
     "structlog": "import structlog; structlog.get_logger('x').warning('told', n=1)",
-    "opened": "import anyio, structlog, core.app\nstructlog.get_logger('x').error('told')",
+    "opened": "import anyio, structlog, vpsops.core.app\nstructlog.get_logger('x').error('told')",
     "retried": (
         "import stamina\n"
         "@stamina.retry(on=ValueError, attempts=2, wait_initial=0, wait_max=0, wait_jitter=0)\n"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.blocks.text import outside
-from core.changes.model import Actor, ActorKind
-from core.hostnames import lookalike_warning
-from core.records import recorded
+from vpsops.bot.blocks.text import outside
+from vpsops.core.changes.model import Actor, ActorKind
+from vpsops.core.hostnames import lookalike_warning
+from vpsops.core.records import recorded
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,11 +5,11 @@ SDK requests and the command line prints, `Live` what all of them can work with.
 class says what it assumes.
 """
 
-from playground.wayscloud.dialects.base import Dialect, Json
-from playground.wayscloud.dialects.live import Live
-from playground.wayscloud.dialects.sdk import Sdk
-from playground.wayscloud.dialects.seed import Seed
-from playground.wayscloud.dialects.terraform import Terraform
+from vpsops.playground.wayscloud.dialects.base import Dialect, Json
+from vpsops.playground.wayscloud.dialects.live import Live
+from vpsops.playground.wayscloud.dialects.sdk import Sdk
+from vpsops.playground.wayscloud.dialects.seed import Seed
+from vpsops.playground.wayscloud.dialects.terraform import Terraform
 
 __all__ = ["DEFAULT", "DIALECTS", "Dialect", "Json"]
 

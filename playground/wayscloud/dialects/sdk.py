@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from playground.wayscloud.catalogue import Plan, Template
-from playground.wayscloud.dialects.base import COMMON_PATHS, Json, power_state
-from playground.wayscloud.dialects.terraform import Terraform
-from playground.wayscloud.model import Power, Server, State, usage
-from playground.wayscloud.timeline import zulu
+from vpsops.playground.wayscloud.catalogue import Plan, Template
+from vpsops.playground.wayscloud.dialects.base import COMMON_PATHS, Json, power_state
+from vpsops.playground.wayscloud.dialects.terraform import Terraform
+from vpsops.playground.wayscloud.model import Power, Server, State, usage
+from vpsops.playground.wayscloud.timeline import zulu
 
 
 class Sdk(Terraform):

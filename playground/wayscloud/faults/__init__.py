@@ -4,10 +4,10 @@ A rule says which requests it matches, when it strikes, and what it does. `kinds
 `views` and `wire` the pure functions that change an answer, `presets` the rules people ask for by name.
 """
 
-from playground.wayscloud.faults.files import explain, load, parse
-from playground.wayscloud.faults.kinds import KINDS, Kind, Phase
-from playground.wayscloud.faults.presets import PRESETS
-from playground.wayscloud.faults.rules import Asked, Drawn, Fault, Faults, Match, OperationName, Strike
+from vpsops.playground.wayscloud.faults.files import explain, load, parse
+from vpsops.playground.wayscloud.faults.kinds import KINDS, Kind, Phase
+from vpsops.playground.wayscloud.faults.presets import PRESETS
+from vpsops.playground.wayscloud.faults.rules import Asked, Drawn, Fault, Faults, Match, OperationName, Strike
 
 __all__ = [
     "KINDS",

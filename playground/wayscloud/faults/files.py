@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from core.errors import ConfigurationError
-from playground.wayscloud.faults.presets import PRESETS
-from playground.wayscloud.faults.rules import Fault
+from vpsops.core.errors import ConfigurationError
+from vpsops.playground.wayscloud.faults.presets import PRESETS
+from vpsops.playground.wayscloud.faults.rules import Fault
 
 RULES: TypeAdapter[list[Fault]] = TypeAdapter(list[Fault])
 

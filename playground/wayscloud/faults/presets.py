@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from playground.wayscloud.faults.rules import Fault, Match
+from vpsops.playground.wayscloud.faults.rules import Fault, Match
 
 FIVE = ("id", "hostname", "display_name", "status", "ipv4_address", "instances", "vps_instances", "total")
 WRITES = Match(method="POST")

@@ -8,7 +8,16 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from playground.wayscloud.faults.kinds import COMPANIONS, KINDS, EncodingForm, Kind, NameForm, PageForm, Phase, Target
+from vpsops.playground.wayscloud.faults.kinds import (
+    COMPANIONS,
+    KINDS,
+    EncodingForm,
+    Kind,
+    NameForm,
+    PageForm,
+    Phase,
+    Target,
+)
 
 OperationName = Literal[
     "list",

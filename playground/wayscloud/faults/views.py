@@ -8,9 +8,9 @@ from fnmatch import fnmatchcase
 from random import Random
 from typing import Any
 
-from playground.wayscloud.answers import Answer
-from playground.wayscloud.faults.kinds import Kind
-from playground.wayscloud.faults.rules import Fault
+from vpsops.playground.wayscloud.answers import Answer
+from vpsops.playground.wayscloud.faults.kinds import Kind
+from vpsops.playground.wayscloud.faults.rules import Fault
 
 Json = dict[str, Any]
 LISTS = ("instances", "vps_instances")

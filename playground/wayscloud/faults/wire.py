@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from playground.wayscloud.answers import Answer
+from vpsops.playground.wayscloud.answers import Answer
 
 GZIP = {"content-encoding": "gzip"}
 Coded = tuple[bytes, Mapping[str, str]]

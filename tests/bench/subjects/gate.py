@@ -6,14 +6,14 @@ from typing import Final
 
 import anyio
 
-from core.app import Core, open_core
-from core.changes.model import Actor
-from core.clock import SystemClock
 from tests.bench.asking import AGENT, ALICE, APPROVERS, decide, hold
 from tests.bench.databases import NAMES, databases
 from tests.bench.plan import Plan, Section, Table, pair
 from tests.bench.provider import Provider, provider
 from tests.fakes.accounts import EVERYBODY
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Actor
+from vpsops.core.clock import SystemClock
 
 WAYS: Final[dict[str, Actor]] = {"confirmed": ALICE, "approved": AGENT}
 SPACING: Final = 0.35  # the write pace lets one through every 0.25 s once its burst is used up

@@ -6,14 +6,14 @@ from typing import Final
 
 import anyio
 
-from core.app import open_core
-from core.clock import SystemClock
 from tests.bench.asking import hold_create
 from tests.bench.children import Child, cpu_seconds, environment, rss_mib, running, vpsops
 from tests.bench.databases import NAMES, databases
 from tests.bench.plan import Plan, Section, Table, median
 from tests.bench.provider import Provider, provider
 from tests.fakes.accounts import EVERYBODY
+from vpsops.core.app import open_core
+from vpsops.core.clock import SystemClock
 
 AT_ONCE: Final = 8
 TO_BEAT: Final = {

@@ -7,15 +7,15 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from core.changes import codec, listing, pages, store
-from core.changes.listing import Wanted
-from core.changes.model import Actor, ActorKind, Change, Decision, Origin, Ruling, State, Target
-from core.clock import SystemClock
-from core.storage import Connection, open_database
-from core.storage.tables import CHANGES
 from tests.bench.children import cpu_seconds
 from tests.bench.databases import NAMES, databases
 from tests.bench.plan import Plan, Section, Table
+from vpsops.core.changes import codec, listing, pages, store
+from vpsops.core.changes.listing import Wanted
+from vpsops.core.changes.model import Actor, ActorKind, Change, Decision, Origin, Ruling, State, Target
+from vpsops.core.clock import SystemClock
+from vpsops.core.storage import Connection, open_database
+from vpsops.core.storage.tables import CHANGES
 
 CHUNK: Final = 2_000
 PEOPLE: Final = 20

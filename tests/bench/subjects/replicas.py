@@ -8,8 +8,6 @@ from typing import Final
 import anyio
 import psycopg
 
-from core.app import open_core
-from core.clock import SystemClock
 from tests.bench.asking import ALICE, decide, hold
 from tests.bench.children import Child, cpu_seconds, environment, module, running, vpsops
 from tests.bench.databases import Databases, databases
@@ -18,6 +16,8 @@ from tests.bench.provider import Provider, provider
 from tests.bench.subjects.gate import arrival
 from tests.bench.subjects.takeover import Kills, kill
 from tests.fakes.accounts import EVERYBODY
+from vpsops.core.app import open_core
+from vpsops.core.clock import SystemClock
 
 KIND: Final = "postgresql"
 SPACING: Final = 0.35

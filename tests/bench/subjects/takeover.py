@@ -9,14 +9,14 @@ from typing import Final
 
 import anyio
 
-from core.app import Core, open_core
-from core.changes.model import Change, State
-from core.clock import SystemClock
 from tests.bench.children import Child, environment, module, running, vpsops
 from tests.bench.databases import NAMES, databases
 from tests.bench.plan import Plan, Section, Table, middle_and_worst
 from tests.bench.provider import Provider, provider
 from tests.fakes.accounts import EVERYBODY
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Change, State
+from vpsops.core.clock import SystemClock
 
 CHANGES: Final = 24
 UNANSWERED: Final = 2

@@ -5,15 +5,15 @@ from typing import Final
 
 import anyio
 
-from core.app import open_core
-from core.changes.model import State
-from core.clock import SystemClock
-from core.timing import Timing
 from tests.bench.asking import decide, hold_create
 from tests.bench.children import environment, running, vpsops
 from tests.bench.plan import Plan, Section, Table
 from tests.bench.provider import Arrived, Provider, provider
 from tests.fakes.accounts import EVERYBODY
+from vpsops.core.app import open_core
+from vpsops.core.changes.model import State
+from vpsops.core.clock import SystemClock
+from vpsops.core.timing import Timing
 
 AT_ONCE: Final = 8
 AT_ONCE_WRITES: Final = 100_000

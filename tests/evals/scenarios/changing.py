@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from playground.wayscloud.model import State
 from tests.evals.grading import (
     asked_for,
     called_once,
@@ -18,6 +17,7 @@ from tests.evals.grading import (
 from tests.evals.model import Script, ToolCall, call
 from tests.evals.scenario import DB, WEB, Scenario, calls, says_without_looking, tells
 from tests.evals.world import BOB, CAROL, YES, Setting, World, approve, deny
+from vpsops.playground.wayscloud.model import State
 
 CHANGE: Final = "change"
 NEW: Final = "web50.example.com"

@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from core.changes.model import Origin
-from core.requests import Request
 from tests.evals.grading import asked_for, called_once, effects, ended, looked, nothing, recorded, says, says_not
 from tests.evals.model import Script, call
 from tests.evals.scenario import DB, WEB, Scenario, calls, tells
 from tests.evals.world import ALICE, BOB, CHANNEL, Setting, World, approve
+from vpsops.core.changes.model import Origin
+from vpsops.core.requests import Request
 
 WAIT: Final = "wait"
 SHORT: Final = 0.1

@@ -8,14 +8,14 @@ import anyio
 import pytest
 from sqlalchemy.engine import Connection
 
-import vpsops
-from core import audit
-from core.changes import store
-from core.changes.model import Actor, ActorKind, Change, State, Target
-from core.records import person
-from core.storage import open_database
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.storage.samples import BEN, CHANGE, NOW, VOTE
+from vpsops.cli import main as console
+from vpsops.core import audit
+from vpsops.core.changes import store
+from vpsops.core.changes.model import Actor, ActorKind, Change, State, Target
+from vpsops.core.records import person
+from vpsops.core.storage import open_database
 
 AGENT = Actor(ActorKind.AGENT, "claude", "Claude", human="cem@example.com")
 HOSTILE = "up\x1b[2J\x07\u202e\n#99  forged " + "x" * 1000
@@ -103,7 +103,7 @@ def cli(empty_database_url: str, capsys: pytest.CaptureFixture[str], monkeypatch
 
     def call(*words: str) -> Said:
         capsys.readouterr()
-        code = vpsops.main(words)
+        code = console.main(words)
         return Said(code, *capsys.readouterr())
 
     return call

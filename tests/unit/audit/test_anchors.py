@@ -7,9 +7,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core import audit
-from core.storage.tables import AUDIT, AUDIT_HEAD
 from tests.unit.audit.conftest import RECORDS, Cli, change_database
+from vpsops.core import audit
+from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD
 
 HASH = "6b" * 32
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import audit
-from core.audit import GENESIS, Kind, Record, Walk
 from tests.unit.audit.chains import altered, chain, export, faults, rewritten
+from vpsops.core import audit
+from vpsops.core.audit import GENESIS, Kind, Record, Walk
 
 LONGEST = 9
 WHOLE = {length: export(chain(length)) for length in range(LONGEST + 1)}

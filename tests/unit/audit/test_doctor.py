@@ -12,17 +12,6 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-import vpsops
-from core import audit, doctor, exits
-from core.changes import outbox
-from core.clock import Clock
-from core.doctor import check_policy, check_settings, examine
-from core.doctor_provider import check_provider
-from core.findings import Check, Finding, fail, ok, warn, worst
-from core.health import check_storage
-from core.settings import Settings
-from core.storage import schema
-from core.storage.tables import CHANGES, INBOX, OUTBOX, PROCESSES
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.provider import KEY, SERVER, answers, raw, refused_port, wire
 from tests.harness.virtual_time import VirtualClock
@@ -30,6 +19,17 @@ from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.audit.conftest import RECORDS, WEB, Cli, change_database
 from tests.unit.audit.test_trail import set_where
 from tests.unit.storage.test_migrations import engine_of, future
+from vpsops.cli import main as console
+from vpsops.core import audit, doctor, exits
+from vpsops.core.changes import outbox
+from vpsops.core.clock import Clock
+from vpsops.core.doctor import check_policy, check_settings, examine
+from vpsops.core.doctor_provider import check_provider
+from vpsops.core.findings import Check, Finding, fail, ok, warn, worst
+from vpsops.core.health import check_storage
+from vpsops.core.settings import Settings
+from vpsops.core.storage import schema
+from vpsops.core.storage.tables import CHANGES, INBOX, OUTBOX, PROCESSES
 
 BOUND = PATIENCE_SECONDS
 STAMP = START.timestamp()
@@ -61,7 +61,7 @@ def test_all_is_well_where_a_process_runs(
     stored: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A database with its schema, a living process, nothing late, a whole trail: all ok, and nothing to do."""
-    monkeypatch.setattr("core.storage.database.Database.tick", lambda *_: 100.0)
+    monkeypatch.setattr("vpsops.core.storage.database.Database.tick", lambda *_: 100.0)
     change_database(stored, lambda c: c.execute(sa.insert(PROCESSES), _processes(slack=99.0, gone=1.0)))
     clock = FakeClock(WEB.created_at)
     code, lines = storage(capsys, stored, clock, **SLACK)
@@ -294,7 +294,7 @@ def test_a_front_end_adds_its_own_checks(cli: Cli, monkeypatch: pytest.MonkeyPat
     module = types.ModuleType("made_up_checks")
     module.__dict__["CHECKS"] = (check_fine,)
     monkeypatch.setitem(sys.modules, "made_up_checks", module)
-    monkeypatch.setattr(vpsops, "CHECKS", ("core.doctor", "made_up_checks"))
+    monkeypatch.setattr(console, "CHECKS", ("vpsops.core.doctor", "made_up_checks"))
     monkeypatch.delenv("WAYSCLOUD_API_KEY", raising=False)
     said = cli("doctor")
     assert said.code == 3

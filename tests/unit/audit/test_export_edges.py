@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from core import audit
-from core.audit_export import _count
-from core.storage import Connection, open_database
 from tests.fakes.clock import FakeClock
+from vpsops.core import audit
+from vpsops.core.audit_export import _count
+from vpsops.core.storage import Connection, open_database
 
 LARGEST = 4_611_686_018_427_387_903
 

@@ -11,14 +11,14 @@ from typing import Any
 import anyio
 import pytest
 
-from core.errors import StorageError
-from core.findings import Level
-from core.health import check_storage
-from core.settings import Settings
-from core.storage import open_database
-from core.storage.engines import NotWritableError
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.audit.conftest import RECORDS, Cli
+from vpsops.core.errors import StorageError
+from vpsops.core.findings import Level
+from vpsops.core.health import check_storage
+from vpsops.core.settings import Settings
+from vpsops.core.storage import open_database
+from vpsops.core.storage.engines import NotWritableError
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core import audit
-from core.storage.tables import CHANGES
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.audit.conftest import DB, RECORDS, WEB, Cli, change_database
 from tests.unit.audit.test_trail import set_where
 from tests.unit.storage import samples
 from tests.unit.storage.test_migrations import engine_of
+from vpsops.core import audit
+from vpsops.core.storage.tables import CHANGES
 
 BOUND = PATIENCE_SECONDS
 ALL = [1, 2, 3, 4, 5, 6]
@@ -99,7 +99,7 @@ def test_a_broken_record_is_shown_all_the_same(stored: str, cli: Cli) -> None:
 
 def test_tail_goes_back_over_pages(empty_database_url: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server's last record is found behind pages of others."""
-    monkeypatch.setattr("core.audit_cli.PAGE", 5)
+    monkeypatch.setattr("vpsops.core.audit_cli.PAGE", 5)
 
     def append(connection: Connection) -> None:
         for number in range(40):
@@ -114,8 +114,8 @@ def test_a_search_is_bounded_and_says_where_to_go_on(
     empty_database_url: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that is not there costs no walk through years; what is older is found by asking on."""
-    monkeypatch.setattr("core.audit_cli.PAGE", 5)
-    monkeypatch.setattr("core.audit_cli.MOST_SEARCHED", 10)
+    monkeypatch.setattr("vpsops.core.audit_cli.PAGE", 5)
+    monkeypatch.setattr("vpsops.core.audit_cli.MOST_SEARCHED", 10)
 
     def append(connection: Connection) -> None:
         for number in range(40):

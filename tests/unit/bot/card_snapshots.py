@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
-from bot.blocks.build import Post
-from bot.blocks.cards import Audience, change_card
-from core.changes.model import Change, State, Verdict, Vote
 from tests.unit.bot.changes import AGENT, APPROVE, BOB, NOW, change
+from vpsops.bot.blocks.build import Post
+from vpsops.bot.blocks.cards import Audience, change_card
+from vpsops.core.changes.model import Change, State, Verdict, Vote
 
 SENT = {State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON, State.SUCCEEDED, State.FAILED}
 NOTES = {

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
 
-from core.changes.model import (
+from vpsops.core.changes.model import (
     Actor,
     ActorKind,
     Approvers,

@@ -7,30 +7,30 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from bot.blocks.build import Post, for_everyone
-from bot.blocks.catalogue import plans_table, regions_table, systems_table
-from bot.blocks.forms import Catalogue, Draft, busy_view, create_view, deny_view, name_view, note_view
-from bot.blocks.help import help_page
-from bot.blocks.home import Fleet as HomeFleet
-from bot.blocks.home import Page, home_view, plain_home
-from bot.blocks.listings import Turns, Viewed, audit_page, audit_page_for_everyone, card_page, changes_page
-from bot.blocks.news import group_post, item_post, summary_post
-from bot.blocks.notes import error_note, near_commands, note, suggestions, with_link
-from bot.blocks.notices import change_notice, reminder, service_notice
-from bot.blocks.report import Costs, Fleet, Standing, report_page
-from bot.blocks.servers import Asked, choice, server_details, server_page, usage_page
-from bot.blocks.shortcuts import Choice, act_view, outcome_view
-from bot.blocks.subscribed import subscribed_note, subscriptions_page
-from bot.occasions import Item
-from core.audit import GENESIS, Record, canonical
-from core.changes.model import State, Target, Verdict
-from core.errors import UnknownServer
-from core.operations.servers import ServerList
-from core.pause import Pause
-from core.subscriptions import WITHOUT_THRESHOLD, Event, Options, Subscription
-from core.wayscloud.models import OsTemplate, Plan, Region, Server, Usage
 from tests.unit.bot.card_snapshots import DIRECTORY
 from tests.unit.bot.changes import AGENT, ALICE, APPROVE, BOB, NOW, change
+from vpsops.bot.blocks.build import Post, for_everyone
+from vpsops.bot.blocks.catalogue import plans_table, regions_table, systems_table
+from vpsops.bot.blocks.forms import Catalogue, Draft, busy_view, create_view, deny_view, name_view, note_view
+from vpsops.bot.blocks.help import help_page
+from vpsops.bot.blocks.home import Fleet as HomeFleet
+from vpsops.bot.blocks.home import Page, home_view, plain_home
+from vpsops.bot.blocks.listings import Turns, Viewed, audit_page, audit_page_for_everyone, card_page, changes_page
+from vpsops.bot.blocks.news import group_post, item_post, summary_post
+from vpsops.bot.blocks.notes import error_note, near_commands, note, suggestions, with_link
+from vpsops.bot.blocks.notices import change_notice, reminder, service_notice
+from vpsops.bot.blocks.report import Costs, Fleet, Standing, report_page
+from vpsops.bot.blocks.servers import Asked, choice, server_details, server_page, usage_page
+from vpsops.bot.blocks.shortcuts import Choice, act_view, outcome_view
+from vpsops.bot.blocks.subscribed import subscribed_note, subscriptions_page
+from vpsops.bot.occasions import Item
+from vpsops.core.audit import GENESIS, Record, canonical
+from vpsops.core.changes.model import State, Target, Verdict
+from vpsops.core.errors import UnknownServer
+from vpsops.core.operations.servers import ServerList
+from vpsops.core.pause import Pause
+from vpsops.core.subscriptions import WITHOUT_THRESHOLD, Event, Options, Subscription
+from vpsops.core.wayscloud.models import OsTemplate, Plan, Region, Server, Usage
 
 Kind = Literal["message", "modal", "home"]
 HOST = "web01.example.com"

@@ -7,16 +7,16 @@ from pathlib import Path
 import anyio
 import pytest
 
-from bot.app import Bot, open_bot
-from bot.notifications import Deliverer
-from core.app import open_core
-from core.settings import Settings
-from core.supervision import TaskStatus
-from playground.slack.config import WorkspaceConfig
-from playground.slack.serve import running_workspace
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.bot.app import Bot, open_bot
+from vpsops.bot.notifications import Deliverer
+from vpsops.core.app import open_core
+from vpsops.core.settings import Settings
+from vpsops.core.supervision import TaskStatus
+from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.playground.slack.serve import running_workspace
 
 
 @asynccontextmanager

@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot import names
-from bot.blocks.acts import PHASES
-from bot.blocks.build import Post
-from bot.blocks.cards import Audience, change_card
-from bot.blocks.notices import change_notice, reminder
-from bot.limits import excesses, fit_post
-from core.changes.model import Change, State
-from playground.slack.limits import check_message
 from tests.harness.profiles import examples
 from tests.unit.bot.card_snapshots import DIRECTORY, all_cards, as_text
 from tests.unit.bot.changes import AGENT, APPROVE, HOSTILE, NOW, change, every_change, hostile
+from vpsops.bot import names
+from vpsops.bot.blocks.acts import PHASES
+from vpsops.bot.blocks.build import Post
+from vpsops.bot.blocks.cards import Audience, change_card
+from vpsops.bot.blocks.notices import change_notice, reminder
+from vpsops.bot.limits import excesses, fit_post
+from vpsops.core.changes.model import Change, State
+from vpsops.playground.slack.limits import check_message
 
 OURS = re.compile(
     r"<!date\^\d+\^\{date_short_pretty\} \{time\}\|[\d: -]+ UTC>|<@[UW][A-Z0-9]{2,20}>|<#[CG][A-Z0-9]{2,20}>"

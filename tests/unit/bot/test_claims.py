@@ -4,14 +4,14 @@ import anyio
 import pytest
 from aiohttp import ClientSession
 
-from bot.notifications import Deliverer
-from bot.slack import Slack
-from core import timing
-from core.app import open_core
-from core.changes.outbox import Message, Outbox, put
-from core.settings import Settings
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.bot.notifications import Deliverer
+from vpsops.bot.slack import Slack
+from vpsops.core import timing
+from vpsops.core.app import open_core
+from vpsops.core.changes.outbox import Message, Outbox, put
+from vpsops.core.settings import Settings
 
 
 async def test_a_slow_message_is_not_taken_over_from_a_living_process(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands import (
+from vpsops.bot.commands import (
     WATCHED,
     CancelChange,
     Command,
@@ -23,9 +23,9 @@ from bot.commands import (
     Watch,
     parse,
 )
-from bot.words import COMMANDS, LISTED, OPERATION_OF, usage
-from core.changes.model import Verdict
-from core.operations import OPERATIONS
+from vpsops.bot.words import COMMANDS, LISTED, OPERATION_OF, usage
+from vpsops.core.changes.model import Verdict
+from vpsops.core.operations import OPERATIONS
 
 REBOOT = Run("reboot", {"server": "web01"})
 

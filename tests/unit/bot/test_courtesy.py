@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 import anyio
 from anyio.abc import TaskGroup
 
-from bot.courtesy import PATIENCE_SECONDS, QUIET_SECONDS, SLOW_SECONDS, Courtesy
 from tests.fakes.clock import FakeClock
+from vpsops.bot.courtesy import PATIENCE_SECONDS, QUIET_SECONDS, SLOW_SECONDS, Courtesy
 
 BOUND = PATIENCE_SECONDS
 

@@ -15,11 +15,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from bot.guard import Guard
-from bot.wire import MAX_BYTES
-from playground.slack.wire import signature
 from tests.fakes.clock import START, FakeClock
 from tests.harness.profiles import examples
+from vpsops.bot.guard import Guard
+from vpsops.bot.wire import MAX_BYTES
+from vpsops.playground.slack.wire import signature
 
 SECRET = "a-signing-secret"
 FORM = "application/x-www-form-urlencoded"

@@ -9,21 +9,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot import names
-from bot.blocks.build import Block, Post, unpack
-from bot.blocks.home import Fleet, Page, home_view, plain_home, worth
-from bot.blocks.shortcuts import Choice, act_view, outcome_view, server_offers
-from bot.limits import fit_view, view_excesses
-from core import audit
-from core.audit import Record
-from core.changes.model import State
-from core.pause import Pause
-from core.preferences import Preferences
-from core.wayscloud.models import Server
-from playground.slack.limits import check_view
 from tests.harness.profiles import examples
 from tests.unit.bot.changes import AGENT, ALICE, APPROVE, HOSTILE, NOW, change, hostile
 from tests.unit.bot.test_cards import OURS, parsed_texts
+from vpsops.bot import names
+from vpsops.bot.blocks.build import Block, Post, unpack
+from vpsops.bot.blocks.home import Fleet, Page, home_view, plain_home, worth
+from vpsops.bot.blocks.shortcuts import Choice, act_view, outcome_view, server_offers
+from vpsops.bot.limits import fit_view, view_excesses
+from vpsops.core import audit
+from vpsops.core.audit import Record
+from vpsops.core.changes.model import State
+from vpsops.core.pause import Pause
+from vpsops.core.preferences import Preferences
+from vpsops.core.wayscloud.models import Server
+from vpsops.playground.slack.limits import check_view
 
 LINK = re.compile(r"<https://acme\.slack\.com/archives/C1/p\d+\?a&amp;b\|Open its card>")
 WORDS = st.text(min_size=1, max_size=300) | st.sampled_from([HOSTILE, "<!everyone>", "&" * 3000, "`*_~" * 90])

@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from bot.homes import LIST_SECONDS, MOST, OPEN_SECONDS, TROUBLE_SECONDS, Homes, Shelf, Viewer
-from core.errors import NotAllowed
-from core.news import News
-from core.wayscloud.errors import WayscloudError
-from core.wayscloud.models import Listing, Server
 from tests.fakes.clock import FakeClock
+from vpsops.bot.homes import LIST_SECONDS, MOST, OPEN_SECONDS, TROUBLE_SECONDS, Homes, Shelf, Viewer
+from vpsops.core.errors import NotAllowed
+from vpsops.core.news import News
+from vpsops.core.wayscloud.errors import WayscloudError
+from vpsops.core.wayscloud.models import Listing, Server
 
 Look = Callable[[], Awaitable[Listing[Server]]]
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from bot.blocks.forms import Catalogue
-from bot.identity import Foreign, Membership, Unreadable
-from bot.parts import Asking, Shelf, catalogue, known_actor, request_of, submit
-from bot.slack import SlackError, Where
-from bot.votes import cast, settle, withdraw
-from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Ruling, State, Verdict
-from core.errors import NotAllowed
-from core.requests import Done, Outcome, Refused
 from tests.fakes.clock import FakeClock
 from tests.unit.core.sample import change
+from vpsops.bot.blocks.forms import Catalogue
+from vpsops.bot.identity import Foreign, Membership, Unreadable
+from vpsops.bot.parts import Asking, Shelf, catalogue, known_actor, request_of, submit
+from vpsops.bot.slack import SlackError, Where
+from vpsops.bot.votes import cast, settle, withdraw
+from vpsops.core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Ruling, State, Verdict
+from vpsops.core.errors import NotAllowed
+from vpsops.core.requests import Done, Outcome, Refused
 
 ANN = {"id": "U0ANN", "team_id": "T1", "name": "ann", "profile": {"email": "Ann@Example.com"}}
 ASKING = Asking("U0ANN", "ann", "T1", Where("U0ANN", "C0OPS"), "k1")
@@ -281,8 +281,8 @@ async def test_the_catalogue_is_for_who_may_read_all_of_it_and_a_minute_old_at_m
         looks.append(clock.monotonic())
         return Catalogue()
 
-    monkeypatch.setattr("bot.parts._read_catalogue", look)
-    monkeypatch.setattr("bot.parts.may_read", lambda _, request: request.operation in allowed)
+    monkeypatch.setattr("vpsops.bot.parts._read_catalogue", look)
+    monkeypatch.setattr("vpsops.bot.parts.may_read", lambda _, request: request.operation in allowed)
     for seconds in (0.0, 60.0, 0.5):
         clock.advance(seconds)
         await catalogue(parts, ASKING)

@@ -14,19 +14,19 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from bot.blocks.build import Block, Post, actions, context, header, option, plain, section
-from bot.courtesy import Courtesy
-from bot.deliveries import AT_ONCE, LEFT_BEHIND, SWEEP_SECONDS, Intake, _Lane, command_key, event_key
-from bot.guard import Guard, headers_of
-from bot.limits import Surface, excesses, fit_post, view_excesses
-from bot.typed import as_typed, mentioned, quoted, trim, with_first, words_of
-from bot.wire import Event
-from core.inbox import Delivery, Inbox
-from core.storage import open_database
-from playground.slack.wire import signature
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.databases import migrated
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.bot.blocks.build import Block, Post, actions, context, header, option, plain, section
+from vpsops.bot.courtesy import Courtesy
+from vpsops.bot.deliveries import AT_ONCE, LEFT_BEHIND, SWEEP_SECONDS, Intake, _Lane, command_key, event_key
+from vpsops.bot.guard import Guard, headers_of
+from vpsops.bot.limits import Surface, excesses, fit_post, view_excesses
+from vpsops.bot.typed import as_typed, mentioned, quoted, trim, with_first, words_of
+from vpsops.bot.wire import Event
+from vpsops.core.inbox import Delivery, Inbox
+from vpsops.core.storage import open_database
+from vpsops.playground.slack.wire import signature
 
 SECRET = "a-signing-secret"
 FORM = "application/x-www-form-urlencoded"

@@ -12,18 +12,18 @@ from slack_sdk.oauth.installation_store import Installation
 from slack_sdk.oauth.installation_store.sqlalchemy import SQLAlchemyInstallationStore
 from slack_sdk.oauth.state_store.sqlalchemy import SQLAlchemyOAuthStateStore
 
-from bot import installations
-from bot.doctor_workspaces import check_workspaces
-from bot.installations import Installations, InstallRefused, States, TokenUnreadableError, keys_of
-from bot.sealing import TokenCipher
-from core.errors import UnreadableRowError
-from core.settings import Settings
-from core.storage import Database, open_database
-from core.storage.tables import SLACK_BOTS, SLACK_INSTALLATIONS, SLACK_OAUTH_STATES
-from playground.slack.several import running_slack
 from tests.fakes.clock import FakeClock
 from tests.fakes.slack_many import ACME, BETA
 from tests.harness.virtual_time import VirtualClock
+from vpsops.bot import installations
+from vpsops.bot.doctor_workspaces import check_workspaces
+from vpsops.bot.installations import Installations, InstallRefused, States, TokenUnreadableError, keys_of
+from vpsops.bot.sealing import TokenCipher
+from vpsops.core.errors import UnreadableRowError
+from vpsops.core.settings import Settings
+from vpsops.core.storage import Database, open_database
+from vpsops.core.storage.tables import SLACK_BOTS, SLACK_INSTALLATIONS, SLACK_OAUTH_STATES
+from vpsops.playground.slack.several import running_slack
 
 OLD, NEW = "o" * 32, "n" * 32
 TEAM = "T0ACME"

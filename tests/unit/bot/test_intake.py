@@ -7,15 +7,15 @@ from pathlib import Path
 
 import anyio
 
-from bot.courtesy import Courtesy
-from bot.deliveries import AT_ONCE, CLICK, COMMAND, SWEEP_SECONDS, Intake
-from core.clock import Clock
-from core.errors import StorageError
-from core.inbox import Delivery, Inbox
-from core.storage import Database, open_database
 from tests.fakes.clock import FakeClock
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.bot.courtesy import Courtesy
+from vpsops.bot.deliveries import AT_ONCE, CLICK, COMMAND, SWEEP_SECONDS, Intake
+from vpsops.core.clock import Clock
+from vpsops.core.errors import StorageError
+from vpsops.core.inbox import Delivery, Inbox
+from vpsops.core.storage import Database, open_database
 
 BOUND = PATIENCE_SECONDS
 

@@ -4,21 +4,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.blocks.build import Post, for_everyone, unpack
-from bot.blocks.listings import Turns, Viewed, audit_page, audit_page_for_everyone, card_page, changes_page
-from bot.blocks.notes import near_commands
-from bot.blocks.report import Costs, Fleet, Standing, report_page
-from bot.limits import fit_post
-from bot.links import best_copy
-from bot.reporting import costs_of
-from core.audit import GENESIS, Record, canonical
-from core.changes.model import State, Verdict
-from core.changes.outbox import Copy
-from core.pause import Pause
-from core.wayscloud.models import Plan, Server
 from tests.harness.profiles import examples
 from tests.unit.bot.changes import AGENT, ALICE, APPROVE, HOSTILE, NOW, change, hostile
 from tests.unit.bot.test_cards import assert_safe
+from vpsops.bot.blocks.build import Post, for_everyone, unpack
+from vpsops.bot.blocks.listings import Turns, Viewed, audit_page, audit_page_for_everyone, card_page, changes_page
+from vpsops.bot.blocks.notes import near_commands
+from vpsops.bot.blocks.report import Costs, Fleet, Standing, report_page
+from vpsops.bot.limits import fit_post
+from vpsops.bot.links import best_copy
+from vpsops.bot.reporting import costs_of
+from vpsops.core.audit import GENESIS, Record, canonical
+from vpsops.core.changes.model import State, Verdict
+from vpsops.core.changes.outbox import Copy
+from vpsops.core.pause import Pause
+from vpsops.core.wayscloud.models import Plan, Server
 
 LINK = "https://acme.slack.com/archives/C0OPS/p1700000000000100"
 HERE = Viewed("changes", {"scope": "mine"})

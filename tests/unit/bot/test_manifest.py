@@ -7,11 +7,11 @@ from typing import Any, Final
 import pytest
 import yaml
 
-import bot
-from bot import listeners
-from playground.slack.methods import METHODS
+from vpsops import bot
+from vpsops.bot import listeners
+from vpsops.playground.slack.methods import METHODS
 
-ROOT: Final = Path(bot.__file__).parent.parent
+ROOT: Final = Path(bot.__file__).resolve().parent.parent
 MANIFEST: Final[dict[str, Any]] = yaml.safe_load((ROOT / "manifest.yml").read_text(encoding="utf-8"))
 
 

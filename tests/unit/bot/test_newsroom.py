@@ -6,21 +6,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.blocks.build import Post
-from bot.newsroom import Newsroom
-from bot.occasions import Item
-from bot.places import Place
-from bot.slack import SlackError
-from core.app import Core, open_core
-from core.changes import outbox
-from core.changes.model import Actor, ActorKind
-from core.policy.force import PolicyInForce
-from core.settings import Settings
-from core.storage import Connection
-from core.subscriptions import Event, Options, Subscription, Subscriptions, subscription_id
-from core.workspaces import Workspace, Workspaces
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import FakeClock
+from vpsops.bot.blocks.build import Post
+from vpsops.bot.newsroom import Newsroom
+from vpsops.bot.occasions import Item
+from vpsops.bot.places import Place
+from vpsops.bot.slack import SlackError
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes import outbox
+from vpsops.core.changes.model import Actor, ActorKind
+from vpsops.core.policy.force import PolicyInForce
+from vpsops.core.settings import Settings
+from vpsops.core.storage import Connection
+from vpsops.core.subscriptions import Event, Options, Subscription, Subscriptions, subscription_id
+from vpsops.core.workspaces import Workspace, Workspaces
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice")
 NOON = datetime(2027, 1, 4, 12, 0, tzinfo=UTC)

@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 import aiohttp
 import pytest
 
-from bot.blocks.build import Post
-from bot.personal import BURST, BURST_SECONDS, MORE, Personal
-from bot.places import Place
-from bot.slack import Slack, SlackError
-from core.app import Core, open_core
-from core.changes.model import State
-from core.settings import Settings
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import FakeClock
 from tests.unit.bot.changes import change
+from vpsops.bot.blocks.build import Post
+from vpsops.bot.personal import BURST, BURST_SECONDS, MORE, Personal
+from vpsops.bot.places import Place
+from vpsops.bot.slack import Slack, SlackError
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import State
+from vpsops.core.settings import Settings
 
 
 @dataclass

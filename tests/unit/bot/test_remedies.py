@@ -13,22 +13,22 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
-from bot.notifications import CLOSED_SECONDS, STOPPED_SECONDS, Deliverer
-from bot.remedies import REMEDIES, Remedy, remedy
-from bot.slack import Slack
-from core.app import Core, open_core
-from core.changes import outbox, store
-from core.changes.model import Change, Origin, State
-from core.settings import Settings
-from core.storage.tables import OUTBOX
-from playground.slack.config import Rates, WorkspaceConfig
-from playground.slack.serve import running_workspace
-from playground.slack.workspace import Workspace
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import START, FakeClock
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.bot.changes import change
+from vpsops.bot.notifications import CLOSED_SECONDS, STOPPED_SECONDS, Deliverer
+from vpsops.bot.remedies import REMEDIES, Remedy, remedy
+from vpsops.bot.slack import Slack
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes import outbox, store
+from vpsops.core.changes.model import Change, Origin, State
+from vpsops.core.settings import Settings
+from vpsops.core.storage.tables import OUTBOX
+from vpsops.playground.slack.config import Rates, WorkspaceConfig
+from vpsops.playground.slack.serve import running_workspace
+from vpsops.playground.slack.workspace import Workspace
 
 BOUND: Final = PATIENCE_SECONDS
 PAGE: Final = Path(__file__).parents[3] / "docs" / "slack.md"

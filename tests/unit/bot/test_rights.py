@@ -6,19 +6,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.blocks.help import help_page
-from bot.limits import fit_post
-from bot.rights import right_words, rights
-from bot.words import LISTED
-from core.changes.model import Actor, ActorKind, Approvers, Decision, Target
-from core.operations import OPERATIONS
-from core.policy import Facts, Policy, Rule, parse_policy
-from core.policy.default import default_rules
-from core.policy.match import Match
-from core.policy.model import policy_of
 from tests.harness.profiles import examples
 from tests.unit.bot.changes import HOSTILE
 from tests.unit.bot.test_cards import assert_safe
+from vpsops.bot.blocks.help import help_page
+from vpsops.bot.limits import fit_post
+from vpsops.bot.rights import right_words, rights
+from vpsops.bot.words import LISTED
+from vpsops.core.changes.model import Actor, ActorKind, Approvers, Decision, Target
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.policy import Facts, Policy, Rule, parse_policy
+from vpsops.core.policy.default import default_rules
+from vpsops.core.policy.match import Match
+from vpsops.core.policy.model import policy_of
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE", groups=("T0ACME", "S0WEB"))

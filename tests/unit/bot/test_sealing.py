@@ -7,8 +7,8 @@ from cryptography.fernet import Fernet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.sealing import TokenCipher
 from tests.harness.profiles import examples
+from vpsops.bot.sealing import TokenCipher
 
 OLD, NEW = "o" * 32, "n" * 32
 TOKEN = "xoxb-1-2-abcdef"

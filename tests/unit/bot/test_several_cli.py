@@ -2,9 +2,9 @@
 
 import pytest
 
-from bot.cli import address_of, require
-from core.errors import ConfigurationError
-from core.settings import Settings
+from vpsops.bot.cli import address_of, require
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.settings import Settings
 
 SEVERAL = {"SLACK_CLIENT_ID": "1.2", "SLACK_SIGNING_SECRET": "x"}
 

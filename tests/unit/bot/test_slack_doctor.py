@@ -8,21 +8,21 @@ from typing import Final, Literal
 import anyio
 import pytest
 
-import vpsops
-from bot.doctor import CHECKS, SCOPES, check_slack
-from bot.doctor_approvers import check_approvers
-from bot.doctor_people import check_people
-from core import exits
-from core.findings import Finding, Level, worst
-from core.settings import Settings
-from playground.slack.config import WorkspaceConfig
-from playground.slack.serve import running_workspace
-from playground.slack.workspace import Workspace
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import refused_port
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.bot.test_manifest import MANIFEST
+from vpsops.bot.doctor import CHECKS, SCOPES, check_slack
+from vpsops.bot.doctor_approvers import check_approvers
+from vpsops.bot.doctor_people import check_people
+from vpsops.cli import main as console
+from vpsops.core import exits
+from vpsops.core.findings import Finding, Level, worst
+from vpsops.core.settings import Settings
+from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.playground.slack.serve import running_workspace
+from vpsops.playground.slack.workspace import Workspace
 
 BOUND: Final = PATIENCE_SECONDS
 WHOLE: Final = WorkspaceConfig(scopes=frozenset(SCOPES))
@@ -179,5 +179,5 @@ async def test_a_slack_that_cannot_be_reached_is_told() -> None:
 
 def test_the_command_looks_at_slack() -> None:
     """`vpsops doctor` has the check."""
-    assert "bot.doctor" in vpsops.CHECKS
+    assert "vpsops.bot.doctor" in console.CHECKS
     assert (check_slack, check_approvers, check_people) == CHECKS

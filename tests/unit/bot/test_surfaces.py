@@ -9,12 +9,12 @@ from typing import Final
 
 import pytest
 
-import bot.blocks
-from bot.limits import fit_post
+import vpsops.bot.blocks
 from tests.browser.slack_pictures import FOLDER, PREFIX, names_of
 from tests.unit.bot import surfaces as drawn
 from tests.unit.bot.card_snapshots import DIRECTORY
 from tests.unit.bot.surfaces import surfaces
+from vpsops.bot.limits import fit_post
 
 DOCS: Final = FOLDER.parent
 HELPERS: Final = {"fit_post", "shareable", "without_table", "change_rows", "with_unreadable"}
@@ -26,9 +26,9 @@ PICTURES: Final = [picture for name in SURFACES for picture, _ in names_of(name)
 
 
 def drawing_functions() -> set[str]:
-    """Return the public functions of `bot.blocks` that draw a whole message, form or Home."""
+    """Return the public functions of `vpsops.bot.blocks` that draw a whole message, form or Home."""
     found = set()
-    for module in pkgutil.iter_modules(bot.blocks.__path__, "bot.blocks."):
+    for module in pkgutil.iter_modules(vpsops.bot.blocks.__path__, "vpsops.bot.blocks."):
         for name, one in inspect.getmembers(importlib.import_module(module.name), inspect.isfunction):
             whole = inspect.signature(one).return_annotation in {"Post", fit_post.__annotations__["return"]}
             if one.__module__ == module.name and not name.startswith("_") and (whole or name.endswith(ENDS)):

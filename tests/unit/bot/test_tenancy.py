@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from bot import identity
-from bot.slack import SlackError
-from bot.sources import unfit_channel, unfit_source
-from bot.tenancy import Affiliation, Tenant, tenant_of
+from vpsops.bot import identity
+from vpsops.bot.slack import SlackError
+from vpsops.bot.sources import unfit_channel, unfit_source
+from vpsops.bot.tenancy import Affiliation, Tenant, tenant_of
 
 ALONE = Tenant("T1")
 GRID = Tenant("T1", "E1")

@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from core.app import Core, open_core
-from core.settings import Settings
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
+from vpsops.core.app import Core, open_core
+from vpsops.core.settings import Settings
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 KEY = "wayscloud_vps_test1_SECRET"
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.changes import store
-from core.changes.model import Change, Decision, Json, Origin, Ruling, State, Target
-from core.storage import Connection
-from core.storage.tables import CHANGES
-from core.wayscloud.models import Server, Usage
 from tests.fakes.clock import START
 from tests.unit.core.stage import AGENT
+from vpsops.core.changes import store
+from vpsops.core.changes.model import Change, Decision, Json, Origin, Ruling, State, Target
+from vpsops.core.storage import Connection
+from vpsops.core.storage.tables import CHANGES
+from vpsops.core.wayscloud.models import Server, Usage
 
 
 def change(operation: str = "stop", state: State = State.WATCHING, age: float = 10.0, **more: Any) -> Change:

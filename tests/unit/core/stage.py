@@ -7,35 +7,35 @@ from typing import Any
 
 import anyio
 
-from core import audit
-from core.changes import store
-from core.changes.model import Actor, ActorKind, Change, Origin, State
-from core.changes.recheck import Recheck
-from core.clock import Clock
-from core.engine import Engine
-from core.gate import Gate
-from core.limits.model import UNLIMITED, Limits
-from core.policy import Policy, parse_policy
-from core.policy.force import PolicyInForce
-from core.records import person
-from core.requests import Held, Request
-from core.storage import Connection, Database, open_database
-from core.storage.engines import DEFAULT_OPTIONS, PostgresOptions
-from core.storage.leases import Process
-from core.storage.tables import OUTBOX
-from core.timing import Timing, TransportSettings
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.credentials import Credentials
-from core.wayscloud.transport import HttpTransport
-from playground.wayscloud import faults
-from playground.wayscloud.model import Server
-from playground.wayscloud.model import State as Really
-from playground.wayscloud.serve import SimulatorHandle
-from playground.wayscloud.world import Order
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
+from vpsops.core import audit
+from vpsops.core.changes import store
+from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
+from vpsops.core.changes.recheck import Recheck
+from vpsops.core.clock import Clock
+from vpsops.core.engine import Engine
+from vpsops.core.gate import Gate
+from vpsops.core.limits.model import UNLIMITED, Limits
+from vpsops.core.policy import Policy, parse_policy
+from vpsops.core.policy.force import PolicyInForce
+from vpsops.core.records import person
+from vpsops.core.requests import Held, Request
+from vpsops.core.storage import Connection, Database, open_database
+from vpsops.core.storage.engines import DEFAULT_OPTIONS, PostgresOptions
+from vpsops.core.storage.leases import Process
+from vpsops.core.storage.tables import OUTBOX
+from vpsops.core.timing import Timing, TransportSettings
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.credentials import Credentials
+from vpsops.core.wayscloud.transport import HttpTransport
+from vpsops.playground.wayscloud import faults
+from vpsops.playground.wayscloud.model import Server
+from vpsops.playground.wayscloud.model import State as Really
+from vpsops.playground.wayscloud.serve import SimulatorHandle
+from vpsops.playground.wayscloud.world import Order
 
 KEY = "wayscloud_vps_test1_SECRET"
 BOUND = PATIENCE_SECONDS
@@ -189,7 +189,7 @@ def _booted(provider: SimulatorHandle, state: Really) -> float | None:
 async def staged(
     database_url: str, provider: SimulatorHandle, setup: Setup = DEFAULT, *, url: str = ""
 ) -> AsyncIterator[Stage]:
-    """Wire a core as `core.app` does; `url` is the provider's address if not the simulator's own."""
+    """Wire a core as `vpsops.core.app` does; `url` is the provider's address if not the simulator's own."""
     clock = setup.clock or VirtualClock()
     api = Wayscloud(
         Credentials(KEY),

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.alarms import GAP_SECONDS, Alarm, figure, gauges, step
-from core.subscriptions import Event, Options, Subscription, Threshold
-from core.wayscloud.models import Usage
 from tests.unit.core.sample import server
+from vpsops.core.alarms import GAP_SECONDS, Alarm, figure, gauges, step
+from vpsops.core.subscriptions import Event, Options, Subscription, Threshold
+from vpsops.core.wayscloud.models import Usage
 
 CPU = Threshold("cpu", 90, 10)
 MINUTE = 60.0

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from core import audit
-from core.changes import store
-from core.changes.keeper import attend
-from core.changes.model import (
+from tests.fakes.clock import START, FakeClock
+from tests.unit.core.sample import change, put
+from vpsops.core import audit
+from vpsops.core.changes import store
+from vpsops.core.changes.keeper import attend
+from vpsops.core.changes.model import (
     STEPS,
     Actor,
     ActorKind,
@@ -23,12 +25,10 @@ from core.changes.model import (
     Vote,
     check_step,
 )
-from core.errors import StaleChange
-from core.storage import Database, open_database
-from core.storage.tables import CHANGES, OUTBOX
-from core.timing import DEFAULT_TIMING
-from tests.fakes.clock import START, FakeClock
-from tests.unit.core.sample import change, put
+from vpsops.core.errors import StaleChange
+from vpsops.core.storage import Database, open_database
+from vpsops.core.storage.tables import CHANGES, OUTBOX
+from vpsops.core.timing import DEFAULT_TIMING
 
 TABLE = {
     "requested": "held approved",
@@ -148,7 +148,7 @@ async def test_a_step_its_record_and_its_card_are_stored_together_or_not_at_all(
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(f"core.changes.store.{broken}", fail)
+    monkeypatch.setattr(f"vpsops.core.changes.store.{broken}", fail)
 
     def work(connection: sa.Connection) -> None:
         store.step(connection, store.load(connection, "chg_1"), State.SUCCEEDED, LATER, event="succeeded")

@@ -6,19 +6,19 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from core import audit, continuity
-from core.changes import claims
-from core.changes.authorization import Trail, UnauthorizedError, check_authorized
-from core.changes.model import State
-from core.continuity import Finding, words_of
-from core.records import recorded
-from core.requests import Held, Request
-from core.storage.tables import CHANGES
-from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.clock import START
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.stage import ALICE, SLACK, Stage, said_yes, staged
 from tests.unit.core.test_run_edges import approved, runner_of
+from vpsops.core import audit, continuity
+from vpsops.core.changes import claims
+from vpsops.core.changes.authorization import Trail, UnauthorizedError, check_authorized
+from vpsops.core.changes.model import State
+from vpsops.core.continuity import Finding, words_of
+from vpsops.core.records import recorded
+from vpsops.core.requests import Held, Request
+from vpsops.core.storage.tables import CHANGES
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 
 @pytest.fixture

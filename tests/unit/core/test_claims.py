@@ -9,20 +9,20 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
-from core.changes import claims, codec
-from core.changes.keeper import BATCH, LEAST, Keeper
-from core.changes.model import Change, State, Target
-from core.changes.progress import mine_to_refresh
-from core.findings import Level
-from core.health import look_at_queues
-from core.settings import Settings
-from core.storage import Connection, Database, open_database
-from core.storage.leases import Process
-from core.storage.tables import CHANGES
-from core.timing import DEFAULT_TIMING
-from core.watch import watched
 from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change
+from vpsops.core.changes import claims, codec
+from vpsops.core.changes.keeper import BATCH, LEAST, Keeper
+from vpsops.core.changes.model import Change, State, Target
+from vpsops.core.changes.progress import mine_to_refresh
+from vpsops.core.findings import Level
+from vpsops.core.health import look_at_queues
+from vpsops.core.settings import Settings
+from vpsops.core.storage import Connection, Database, open_database
+from vpsops.core.storage.leases import Process
+from vpsops.core.storage.tables import CHANGES
+from vpsops.core.timing import DEFAULT_TIMING
+from vpsops.core.watch import watched
 
 BACKLOG = 10_000
 EVERYTHING = sa.true()
@@ -91,7 +91,7 @@ async def test_steps_that_break_do_not_stand_before_the_others_for_ever(
         sound = one.id
         return one
 
-    monkeypatch.setattr("core.changes.keeper.orphan", broken)
+    monkeypatch.setattr("vpsops.core.changes.keeper.orphan", broken)
     await keeper.round()
     await keeper.round()
     assert sound == ids[-1]

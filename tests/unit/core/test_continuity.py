@@ -9,22 +9,22 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
-from core import audit, continuity, store_cli
-from core.app import head_file_of
-from core.changes.execute import Runner
-from core.changes.model import State
-from core.continuity import Continuity, StoreWentBackError
-from core.findings import Level
-from core.health import look_at_continuity
-from core.settings import Settings
-from core.storage import Connection, Database, open_database
-from core.storage.heads import HeadFile, Mark
-from core.storage.tables import AUDIT, AUDIT_HEAD, CHANGES, OUTBOX, SWITCHES
-from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.clock import FakeClock
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.stage import Stage, staged
+from vpsops.core import audit, continuity, store_cli
+from vpsops.core.app import head_file_of
+from vpsops.core.changes.execute import Runner
+from vpsops.core.changes.model import State
+from vpsops.core.continuity import Continuity, StoreWentBackError
+from vpsops.core.findings import Level
+from vpsops.core.health import look_at_continuity
+from vpsops.core.settings import Settings
+from vpsops.core.storage import Connection, Database, open_database
+from vpsops.core.storage.heads import HeadFile, Mark
+from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD, CHANGES, OUTBOX, SWITCHES
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 CLOCK = VirtualClock()
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.changes.drift import Drift, baseline, drifts
-from core.wayscloud.models import Server
 from tests.unit.core.sample import server
+from vpsops.core.changes.drift import Drift, baseline, drifts
+from vpsops.core.wayscloud.models import Server
 
 NAMES = ("s1", "s2", "s3")
 LASTING = ("running", "stopped", "error")

@@ -5,15 +5,15 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from core.changes.attempts import Checked
-from core.changes.execute import Runner
-from core.changes.fence import Fence
-from core.changes.model import Change, State
-from core.errors import StaleChange
-from core.storage.leases import alive
-from playground.wayscloud.serve import SimulatorHandle
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.stage import ALICE, BOUND, Setup, Stage, staged, until
+from vpsops.core.changes.attempts import Checked
+from vpsops.core.changes.execute import Runner
+from vpsops.core.changes.fence import Fence
+from vpsops.core.changes.model import Change, State
+from vpsops.core.errors import StaleChange
+from vpsops.core.storage.leases import alive
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 HOUR = timedelta(hours=1)
 JUMPS = pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["forward", "back"])

@@ -7,11 +7,11 @@ from typing import Any
 import anyio
 import pytest
 
-from core.changes.model import State
-from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.timing import QUICK
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.stage import BOUND, Setup, Stage, staged
+from vpsops.core.changes.model import State
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 PACED = Setup(replace(QUICK, write_gap=0.01))
 PATIENT = Setup(replace(QUICK, power_lookup=BOUND, create_lookup=BOUND))

@@ -9,20 +9,20 @@ import pytest
 import sqlalchemy as sa
 from anyio.abc import SocketAttribute, SocketListener, SocketStream
 
-from core.changes import pace, store
-from core.changes.attempts import Checked
-from core.changes.execute import Runner
-from core.changes.fence import Fence
-from core.changes.model import Change, State, Verdict
-from core.errors import NotAllowed, StaleChange, VpsopsError
-from core.storage import Connection
-from core.storage.leases import Process
-from core.storage.tables import PROCESSES
-from playground.wayscloud.model import State as Really
-from playground.wayscloud.serve import SimulatorHandle
-from playground.wayscloud.world import Order
 from tests.fakes.timing import QUICK
 from tests.unit.core.stage import AGENT, ALICE, BOUND, VOTERS, Setup, Stage, said_yes, staged, until
+from vpsops.core.changes import pace, store
+from vpsops.core.changes.attempts import Checked
+from vpsops.core.changes.execute import Runner
+from vpsops.core.changes.fence import Fence
+from vpsops.core.changes.model import Change, State, Verdict
+from vpsops.core.errors import NotAllowed, StaleChange, VpsopsError
+from vpsops.core.storage import Connection
+from vpsops.core.storage.leases import Process
+from vpsops.core.storage.tables import PROCESSES
+from vpsops.playground.wayscloud.model import State as Really
+from vpsops.playground.wayscloud.serve import SimulatorHandle
+from vpsops.playground.wayscloud.world import Order
 
 NEW = {"hostname": "new.example.com", "plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
 Two = tuple[Stage, Stage]

@@ -10,15 +10,15 @@ import psycopg
 import pytest
 from anyio import to_thread
 
-from core.changes import outbox
-from core.changes.model import Change, State
-from core.errors import StorageError
-from core.storage import Connection
-from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.clock import START
 from tests.fakes.postgres import PostgresServer
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.stage import ALICE, Setup, Stage, staged, until
+from vpsops.core.changes import outbox
+from vpsops.core.changes.model import Change, State
+from vpsops.core.errors import StorageError
+from vpsops.core.storage import Connection
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 IMPATIENT = Setup(busy=0.3)
 SLOW = {"seconds": 0.4, "times": 1}

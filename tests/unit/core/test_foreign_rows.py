@@ -13,35 +13,35 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.blocks.listings import with_unreadable
-from bot.blocks.notes import note
-from core import audit_view, news, pause, preferences, subscriptions
-from core.changes import cli, codec, listing, outbox, pages, store
-from core.changes import keeper as keeper_module
-from core.changes.keeper import Keeper
-from core.changes.model import Actor, ActorKind, Change, Origin, State, Target, Verdict, Vote
-from core.changes.outbox import Outbox
-from core.changes.progress import mine_to_refresh
-from core.errors import UnreadableRowError
-from core.findings import Level
-from core.health import look_at_rows
-from core.inbox import Inbox
-from core.limits import ledger
-from core.limits.ledger import LimitReached
-from core.limits.model import Limits
-from core.overview import Onlooker, overview_of
-from core.settings import Settings
-from core.storage import Connection, Database, open_database, rows
-from core.storage.leases import Process
-from core.storage.tables import CHANGES, INBOX, OUTBOX, PREFERENCES, SUBSCRIPTIONS, SWITCHES, VOTES
-from core.subscriptions import Event, Subscription, Subscriptions
-from core.timing import DEFAULT_TIMING
-from core.unreadable import unreadable_rows
-from core.watch import watched
-from mcp_server.change_tools import changes_page
 from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change, put
 from tests.unit.core.stage import AGENT, ALICE, VOTERS
+from vpsops.bot.blocks.listings import with_unreadable
+from vpsops.bot.blocks.notes import note
+from vpsops.core import audit_view, news, pause, preferences, subscriptions
+from vpsops.core.changes import cli, codec, listing, outbox, pages, store
+from vpsops.core.changes import keeper as keeper_module
+from vpsops.core.changes.keeper import Keeper
+from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State, Target, Verdict, Vote
+from vpsops.core.changes.outbox import Outbox
+from vpsops.core.changes.progress import mine_to_refresh
+from vpsops.core.errors import UnreadableRowError
+from vpsops.core.findings import Level
+from vpsops.core.health import look_at_rows
+from vpsops.core.inbox import Inbox
+from vpsops.core.limits import ledger
+from vpsops.core.limits.ledger import LimitReached
+from vpsops.core.limits.model import Limits
+from vpsops.core.overview import Onlooker, overview_of
+from vpsops.core.settings import Settings
+from vpsops.core.storage import Connection, Database, open_database, rows
+from vpsops.core.storage.leases import Process
+from vpsops.core.storage.tables import CHANGES, INBOX, OUTBOX, PREFERENCES, SUBSCRIPTIONS, SWITCHES, VOTES
+from vpsops.core.subscriptions import Event, Subscription, Subscriptions
+from vpsops.core.timing import DEFAULT_TIMING
+from vpsops.core.unreadable import unreadable_rows
+from vpsops.core.watch import watched
+from vpsops.mcp_server.change_tools import changes_page
 
 BAD: Final = "chg_bad"
 GOOD: Final = "chg_good"

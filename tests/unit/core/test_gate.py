@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from core.app import Core, open_core
-from core.changes.model import Actor, ActorKind, Decision, Origin, State
-from core.errors import InvalidInput, NotAllowed, StaleChange
-from core.requests import Done, Held, Refused, Request
-from core.settings import Settings
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.policies import put_in_force
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.conftest import KEY
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Actor, ActorKind, Decision, Origin, State
+from vpsops.core.errors import InvalidInput, NotAllowed, StaleChange
+from vpsops.core.requests import Done, Held, Refused, Request
+from vpsops.core.settings import Settings
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")
 BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2")

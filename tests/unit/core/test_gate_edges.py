@@ -8,22 +8,22 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from core.changes.model import Actor, ActorKind, Change, Decision, Ruling, State, Verdict
-from core.changes.pages import Query
-from core.errors import NotAllowed, StaleChange, UnknownChange
-from core.gate import Gate
-from core.limits.reach import Sight
-from core.policy import parse_policy
-from core.policy.facts import Servers
-from core.refusals import Identified, refusal_of
-from core.requests import Done, Held, Refused, Request
-from core.storage.tables import CHANGES
-from core.submission import life
-from core.timing import DEFAULT_TIMING
-from core.workspaces import Workspaces
-from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.clock import FakeClock
 from tests.unit.core.stage import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, staged
+from vpsops.core.changes.model import Actor, ActorKind, Change, Decision, Ruling, State, Verdict
+from vpsops.core.changes.pages import Query
+from vpsops.core.errors import NotAllowed, StaleChange, UnknownChange
+from vpsops.core.gate import Gate
+from vpsops.core.limits.reach import Sight
+from vpsops.core.policy import parse_policy
+from vpsops.core.policy.facts import Servers
+from vpsops.core.refusals import Identified, refusal_of
+from vpsops.core.requests import Done, Held, Refused, Request
+from vpsops.core.storage.tables import CHANGES
+from vpsops.core.submission import life
+from vpsops.core.timing import DEFAULT_TIMING
+from vpsops.core.workspaces import Workspaces
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2")
 WEB, DB = Sight((Servers.of(["web*"]),)), Sight((Servers.of(["db*"]),))
@@ -194,7 +194,7 @@ async def test_a_key_taken_by_a_change_out_of_sight_shows_nothing_of_it(
     narrow = stage.gate.seeing(WEB)
     with pytest.raises(UnknownChange):
         await narrow.submit(Request("stop", {"server": "web01"}, ALICE, SLACK, key="trigger-1", can_confirm=True))
-    monkeypatch.setattr("core.gate.store.by_key", _blind_once())
+    monkeypatch.setattr("vpsops.core.gate.store.by_key", _blind_once())
     with pytest.raises(UnknownChange) as unknown:
         await narrow.submit(Request("stop", {"server": "web01"}, ALICE, SLACK, key="trigger-1", can_confirm=True))
     assert "db01" not in str(unknown.value)
@@ -202,7 +202,7 @@ async def test_a_key_taken_by_a_change_out_of_sight_shows_nothing_of_it(
 
 
 def _blind_once() -> Any:
-    from core.changes.store import by_key  # noqa: PLC0415 - the real one, before it is replaced
+    from vpsops.core.changes.store import by_key  # noqa: PLC0415 - the real one, before it is replaced
 
     looks: list[str] = []
 
@@ -218,7 +218,7 @@ async def test_the_same_key_in_the_instant_of_the_storing_is_the_same_change(
 ) -> None:
     """A redelivery that overtook the first look is answered with the change there is."""
     first = await stage.ask("stop", server="web01", key="trigger-1")
-    monkeypatch.setattr("core.gate.store.by_key", _blind_once())
+    monkeypatch.setattr("vpsops.core.gate.store.by_key", _blind_once())
     again = await stage.gate.submit(
         Request("stop", {"server": "web01"}, ALICE, SLACK, key="trigger-1", can_confirm=True)
     )

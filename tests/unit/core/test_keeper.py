@@ -9,18 +9,18 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
-from core.changes import codec, store
-from core.changes.keeper import Keeper
-from core.changes.model import Change, Decision, Ruling, State, Verdict, Vote
-from core.storage import Database, open_database
-from core.storage.leases import Process
-from core.storage.tables import CHANGES, OUTBOX, PROCESSES
-from core.supervision import Supervisor
-from core.timing import DEFAULT_TIMING
 from tests.fakes.clock import START, FakeClock
 from tests.harness.waiting import LOOK_SECONDS
 from tests.unit.core.sample import change, put
 from tests.unit.core.stage import BOUND, VOTERS
+from vpsops.core.changes import codec, store
+from vpsops.core.changes.keeper import Keeper
+from vpsops.core.changes.model import Change, Decision, Ruling, State, Verdict, Vote
+from vpsops.core.storage import Database, open_database
+from vpsops.core.storage.leases import Process
+from vpsops.core.storage.tables import CHANGES, OUTBOX, PROCESSES
+from vpsops.core.supervision import Supervisor
+from vpsops.core.timing import DEFAULT_TIMING
 
 APPROVE = Ruling(Decision.APPROVE, votes=2)
 HOUR = timedelta(hours=1)

@@ -9,19 +9,19 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
-from core.changes import authorization
-from core.changes.attempts import Checked
-from core.changes.execute import Runner
-from core.changes.fence import Fence, pause_after
-from core.changes.model import Change, State, Verdict
-from core.storage.tables import CHANGES
-from core.timing import DEFAULT_TIMING
-from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.names import NAME, resolve_after
 from tests.fakes.timing import QUICK
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.stage import AGENT, ALICE, VOTERS, Setup, Stage, staged, until
 from tests.unit.core.test_execute_clock import ShakyClock
+from vpsops.core.changes import authorization
+from vpsops.core.changes.attempts import Checked
+from vpsops.core.changes.execute import Runner
+from vpsops.core.changes.fence import Fence, pause_after
+from vpsops.core.changes.model import Change, State, Verdict
+from vpsops.core.storage.tables import CHANGES
+from vpsops.core.timing import DEFAULT_TIMING
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 BOUND = PATIENCE_SECONDS
 

@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from core.changes.model import Actor, ActorKind, Change, State, Target
-from core.limits.ledger import LimitReached, check_sending, check_stored
-from core.limits.model import Account, Limits
-from core.storage import Database, open_database
-from core.storage.tables import CHANGES
 from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change, put
+from vpsops.core.changes.model import Actor, ActorKind, Change, State, Target
+from vpsops.core.limits.ledger import LimitReached, check_sending, check_stored
+from vpsops.core.limits.model import Account, Limits
+from vpsops.core.storage import Database, open_database
+from vpsops.core.storage.tables import CHANGES
 
 ONE = Limits(max_servers=1)
 NONE_THERE = Account(())

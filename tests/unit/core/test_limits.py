@@ -8,17 +8,17 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
-from core import audit
-from core.changes.model import Actor, Change, State, Verdict
-from core.changes.pages import Query
-from core.errors import InvalidInput, UnknownChange, UnknownServer
-from core.limits.model import Limits
-from core.limits.reach import Sight
-from core.policy.facts import Servers
-from core.requests import Done, Held, Outcome, Refused, Request
-from core.storage.tables import CHANGES
-from playground.wayscloud.serve import SimulatorHandle
 from tests.unit.core.stage import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, staged
+from vpsops.core import audit
+from vpsops.core.changes.model import Actor, Change, State, Verdict
+from vpsops.core.changes.pages import Query
+from vpsops.core.errors import InvalidInput, UnknownChange, UnknownServer
+from vpsops.core.limits.model import Limits
+from vpsops.core.limits.reach import Sight
+from vpsops.core.policy.facts import Servers
+from vpsops.core.requests import Done, Held, Outcome, Refused, Request
+from vpsops.core.storage.tables import CHANGES
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 PLAN = {"plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
 

@@ -6,25 +6,25 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from core import audit
-from core.changes import seen
-from core.changes.model import State
-from core.lookout import Lookout
-from core.storage import open_database
-from core.storage.tables import OUTBOX, SWITCHES
-from core.subscriptions import Event, Options, Subscription, Subscriptions, Threshold
-from core.timing import DEFAULT_TIMING
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.credentials import Credentials
-from core.wayscloud.models import Usage
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.model import State as Really
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.clock import FakeClock
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.sample import server
 from tests.unit.core.stage import ALICE, KEY, Setup, Stage, staged, until
+from vpsops.core import audit
+from vpsops.core.changes import seen
+from vpsops.core.changes.model import State
+from vpsops.core.lookout import Lookout
+from vpsops.core.storage import open_database
+from vpsops.core.storage.tables import OUTBOX, SWITCHES
+from vpsops.core.subscriptions import Event, Options, Subscription, Subscriptions, Threshold
+from vpsops.core.timing import DEFAULT_TIMING
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.credentials import Credentials
+from vpsops.core.wayscloud.models import Usage
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.model import State as Really
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 SETUP = Setup(replace(QUICK, keep_seconds=0.05, poll_idle=0.05, usage_seconds=0.05))
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.changes.lookup import Finding, Look, judge
-from core.changes.model import STEPS, Change, State
-from core.timing import DEFAULT_TIMING, Timing
-from core.wayscloud.models import Server, Usage
 from tests.fakes.clock import START
 from tests.fakes.timing import QUICK
 from tests.unit.core.sample import change, server, usage
+from vpsops.core.changes.lookup import Finding, Look, judge
+from vpsops.core.changes.model import STEPS, Change, State
+from vpsops.core.timing import DEFAULT_TIMING, Timing
+from vpsops.core.wayscloud.models import Server, Usage
 
 HOST = "web01.example.com"
 WORDS = ("running", "active", "stopped", "stopping", "starting", "provisioning", "error", "terminated", "hibernating")

@@ -4,14 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from core.changes.lookup import Finding, Look, age, judge
-from core.changes.model import State
-from core.operations.registry import Observation, Progress
-from core.operations.servers import reboot_settled
-from core.timing import DEFAULT_TIMING
-from core.wayscloud.models import Server
 from tests.fakes.clock import START
 from tests.unit.core.sample import change, server, usage
+from vpsops.core.changes.lookup import Finding, Look, age, judge
+from vpsops.core.changes.model import State
+from vpsops.core.operations.registry import Observation, Progress
+from vpsops.core.operations.servers import reboot_settled
+from vpsops.core.timing import DEFAULT_TIMING
+from vpsops.core.wayscloud.models import Server
 
 WATCHING, UNKNOWN = State.WATCHING, State.UNKNOWN
 

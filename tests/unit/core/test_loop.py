@@ -7,7 +7,7 @@ import sys
 import anyio
 import pytest
 
-from core import loop
+from vpsops.core import loop
 
 SWITCH = sys.getswitchinterval()
 

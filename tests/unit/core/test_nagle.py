@@ -2,8 +2,8 @@
 
 import socket
 
-from core import serving
-from playground.wayscloud import serve as simulator
+from vpsops.core import serving
+from vpsops.playground.wayscloud import serve as simulator
 
 
 def test_answers_do_not_wait_for_acknowledgements() -> None:

@@ -9,17 +9,17 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
-from core import audit, news
-from core.changes import store
-from core.changes.model import State, Target
-from core.errors import StorageError
-from core.news import News
-from core.storage import Connection, Database, open_database
-from core.storage.tables import AUDIT
 from tests.fakes.clock import START
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.sample import change, put
+from vpsops.core import audit, news
+from vpsops.core.changes import store
+from vpsops.core.changes.model import State, Target
+from vpsops.core.errors import StorageError
+from vpsops.core.news import News
+from vpsops.core.storage import Connection, Database, open_database
+from vpsops.core.storage.tables import AUDIT
 
 CLOCK = VirtualClock()
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from core.changes.model import Actor, ActorKind, Verdict
-from core.overview import Onlooker, Overview, overview_of
-from core.preferences import Preferences, set_preferences
-from playground.wayscloud.serve import SimulatorHandle
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.stage import AGENT, ALICE, VOTERS, Stage, staged
+from vpsops.core.changes.model import Actor, ActorKind, Verdict
+from vpsops.core.overview import Onlooker, Overview, overview_of
+from vpsops.core.preferences import Preferences, set_preferences
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 
 @pytest.fixture

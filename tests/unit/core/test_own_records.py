@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from core import audit, audit_view
-from core.audit_view import newest_of
-from core.changes.model import State
-from core.records import person
-from core.storage import Connection, Database, open_database
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.sample import change, put
 from tests.unit.core.stage import AGENT
+from vpsops.core import audit, audit_view
+from vpsops.core.audit_view import newest_of
+from vpsops.core.changes.model import State
+from vpsops.core.records import person
+from vpsops.core.storage import Connection, Database, open_database
 
 ME = frozenset({"u1"})
 BOB = replace(AGENT, id="mcp:other", human="slack:U2")

@@ -10,15 +10,15 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.changes import pace
-from core.changes.model import State
-from core.storage import Connection
-from core.storage.tables import METADATA
-from core.timing import DEFAULT_TIMING
-from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.timing import QUICK
 from tests.harness.profiles import examples
 from tests.unit.core.stage import Setup, Stage, staged
+from vpsops.core.changes import pace
+from vpsops.core.changes.model import State
+from vpsops.core.storage import Connection
+from vpsops.core.storage.tables import METADATA
+from vpsops.core.timing import DEFAULT_TIMING
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 BURST, GAP = DEFAULT_TIMING.write_burst, DEFAULT_TIMING.write_gap
 PAUSES = st.lists(st.floats(0, 2), min_size=1, max_size=60)

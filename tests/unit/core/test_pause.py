@@ -9,19 +9,19 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
-from core import audit, pause
-from core.changes import store
-from core.changes.execute import Runner
-from core.changes.model import Actor, Approvers, Change, State, Verdict
-from core.errors import NotAllowed, StaleChange
-from core.gate import Gate
-from core.pause import AgentsPaused
-from core.requests import Done, Refused, Request
-from core.storage import Connection
-from core.storage.tables import CHANGES, SWITCHES
-from playground.wayscloud.model import State as Really
-from playground.wayscloud.serve import SimulatorHandle
 from tests.unit.core.stage import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, staged
+from vpsops.core import audit, pause
+from vpsops.core.changes import store
+from vpsops.core.changes.execute import Runner
+from vpsops.core.changes.model import Actor, Approvers, Change, State, Verdict
+from vpsops.core.errors import NotAllowed, StaleChange
+from vpsops.core.gate import Gate
+from vpsops.core.pause import AgentsPaused
+from vpsops.core.requests import Done, Refused, Request
+from vpsops.core.storage import Connection
+from vpsops.core.storage.tables import CHANGES, SWITCHES
+from vpsops.playground.wayscloud.model import State as Really
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 BOB = VOTERS[0]
 

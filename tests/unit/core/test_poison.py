@@ -8,24 +8,24 @@ import pytest
 import sqlalchemy as sa
 import structlog
 
-from core import engine as engine_module
-from core import settlement
-from core.changes import claims, lookup, store
-from core.changes.execute import Runner
-from core.changes.keeper import Keeper
-from core.changes.model import Change, State
-from core.findings import Level
-from core.health import look_at_claims
-from core.settings import Settings
-from core.storage import Connection, Database, open_database
-from core.storage.capability import Capability
-from core.storage.leases import Process
-from core.storage.tables import CHANGES, PROCESSES
-from core.timing import DEFAULT_TIMING
-from core.watch import watched
 from tests.fakes.clock import FakeClock
 from tests.unit.core.sample import change, put
 from tests.unit.core.stage import Stage, staged
+from vpsops.core import engine as engine_module
+from vpsops.core import settlement
+from vpsops.core.changes import claims, lookup, store
+from vpsops.core.changes.execute import Runner
+from vpsops.core.changes.keeper import Keeper
+from vpsops.core.changes.model import Change, State
+from vpsops.core.findings import Level
+from vpsops.core.health import look_at_claims
+from vpsops.core.settings import Settings
+from vpsops.core.storage import Connection, Database, open_database
+from vpsops.core.storage.capability import Capability
+from vpsops.core.storage.leases import Process
+from vpsops.core.storage.tables import CHANGES, PROCESSES
+from vpsops.core.timing import DEFAULT_TIMING
+from vpsops.core.watch import watched
 
 NEWER = Capability(claims.own_capability().format, claims.own_capability().operations | {"resize"})
 

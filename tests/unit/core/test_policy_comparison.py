@@ -10,21 +10,21 @@ import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.changes import codec, voting
-from core.changes.model import Actor, ActorKind, Approvers, Decision, Origin, Ruling, Target
-from core.changes.policy_comparison import overdue, tightened
-from core.changes.recheck import Recheck
-from core.limits.model import Limits
-from core.policy import Facts, Rule, parse_policy
-from core.policy.default import OWN_CHANNEL
-from core.policy.force import PolicyInForce
-from core.policy.match import Match
-from core.workspaces import Workspace, Workspaces
 from tests.fakes.timing import QUICK
 from tests.harness.profiles import examples
 from tests.unit.core.sample import change
 from tests.unit.policy.asking import rules
 from tests.unit.policy.test_properties import FACTS, any_rules
+from vpsops.core.changes import codec, voting
+from vpsops.core.changes.model import Actor, ActorKind, Approvers, Decision, Origin, Ruling, Target
+from vpsops.core.changes.policy_comparison import overdue, tightened
+from vpsops.core.changes.recheck import Recheck
+from vpsops.core.limits.model import Limits
+from vpsops.core.policy import Facts, Rule, parse_policy
+from vpsops.core.policy.default import OWN_CHANNEL
+from vpsops.core.policy.force import PolicyInForce
+from vpsops.core.policy.match import Match
+from vpsops.core.workspaces import Workspace, Workspaces
 
 OPS, SRE = Approvers(groups=("S_OPS",)), Approvers(groups=("S_SRE",))
 BOTH = Approvers(groups=("S_OPS", "S_SRE"))

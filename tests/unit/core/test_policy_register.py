@@ -7,21 +7,21 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
-from core import audit
-from core.app import Core, open_core
-from core.changes.model import Actor, ActorKind, Origin, State, Verdict
-from core.errors import NotAllowed
-from core.policy import history
-from core.policy.history import PolicyBrokenError
-from core.requests import Done, Held, Refused, Request
-from core.settings import Settings
-from core.storage.tables import POLICIES, PROCESSES
-from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.policies import put_in_force
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
+from vpsops.core import audit
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Actor, ActorKind, Origin, State, Verdict
+from vpsops.core.errors import NotAllowed
+from vpsops.core.policy import history
+from vpsops.core.policy.history import PolicyBrokenError
+from vpsops.core.requests import Done, Held, Refused, Request
+from vpsops.core.settings import Settings
+from vpsops.core.storage.tables import POLICIES, PROCESSES
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1", account="U1")
 BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2", account="U2", groups=("S1",))

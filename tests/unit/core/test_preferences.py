@@ -6,10 +6,10 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
-from core.preferences import Preferences, preferences_of, set_preferences
-from core.storage.database import Database, open_database
-from core.storage.tables import PREFERENCES
 from tests.harness.virtual_time import VirtualClock
+from vpsops.core.preferences import Preferences, preferences_of, set_preferences
+from vpsops.core.storage.database import Database, open_database
+from vpsops.core.storage.tables import PREFERENCES
 
 ANNA = ("T1", "UANNA")
 

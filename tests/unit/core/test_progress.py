@@ -6,13 +6,13 @@ from functools import partial
 
 import pytest
 
-from core.changes.model import Change, State
-from core.changes.progress import mine_to_refresh, next_ones
-from core.changes.usual import Usual, UsualTimes, usual_of
-from core.storage import Database, open_database
-from core.storage.leases import Process
 from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change, put
+from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.progress import mine_to_refresh, next_ones
+from vpsops.core.changes.usual import Usual, UsualTimes, usual_of
+from vpsops.core.storage import Database, open_database
+from vpsops.core.storage.leases import Process
 
 
 def under_way(number: int, **more: object) -> Change:

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.changes import pace
-from core.changes.drift import baseline, drifts
-from core.changes.lookup import Finding, Look, judge
-from core.changes.model import (
+from vpsops.core.changes import pace
+from vpsops.core.changes.drift import baseline, drifts
+from vpsops.core.changes.lookup import Finding, Look, judge
+from vpsops.core.changes.model import (
     STEPS,
     Actor,
     ActorKind,
@@ -27,11 +27,11 @@ from core.changes.model import (
     Vote,
     digest_of,
 )
-from core.changes.voting import check, tally
-from core.errors import NotAllowed
-from core.storage.tables import METADATA
-from core.timing import Timing
-from core.wayscloud.models import Server, Usage
+from vpsops.core.changes.voting import check, tally
+from vpsops.core.errors import NotAllowed
+from vpsops.core.storage.tables import METADATA
+from vpsops.core.timing import Timing
+from vpsops.core.wayscloud.models import Server, Usage
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 TIMING = Timing()

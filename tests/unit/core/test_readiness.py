@@ -12,20 +12,20 @@ import psycopg
 import pytest
 from starlette.applications import Starlette
 
-from core import audit, health_cli
-from core.app import Core, open_core
-from core.changes.keeper import Keeper
-from core.errors import InvalidInput, StorageError
-from core.health_routes import health_routes
-from core.readiness import Fault, answer_of
-from core.settings import Settings
-from core.storage import Connection
 from tests.conftest import POSTGRES
 from tests.fakes.clock import FakeClock
 from tests.fakes.postgres import PostgresServer
 from tests.harness.heartbeats import beat_for
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
+from vpsops.core import audit, health_cli
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.keeper import Keeper
+from vpsops.core.errors import InvalidInput, StorageError
+from vpsops.core.health_routes import health_routes
+from vpsops.core.readiness import Fault, answer_of
+from vpsops.core.settings import Settings
+from vpsops.core.storage import Connection
 
 NOWHERE = "http://127.0.0.1:9"
 LOCKS = [  # on SQLite there is one, of the file

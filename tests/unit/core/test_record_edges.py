@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from core.changes.model import Actor, ActorKind, Decision, Origin, Ruling, Target
-from core.changes.preview import Preview
-from core.errors import NotAllowed
-from core.operations import OPERATIONS
-from core.records import asked_for, not_allowed, requested, worded
-from core.requests import Request
+from vpsops.core.changes.model import Actor, ActorKind, Decision, Origin, Ruling, Target
+from vpsops.core.changes.preview import Preview
+from vpsops.core.errors import NotAllowed
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.records import asked_for, not_allowed, requested, worded
+from vpsops.core.requests import Request
 
 ANN = Actor(ActorKind.AGENT, "mcp:ann", "helper", "slack:U1")
 WHO = {"kind": "agent", "id": "mcp:ann", "name": "helper", "human": "slack:U1", "claimed": True}

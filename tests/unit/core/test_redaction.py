@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.redaction import MASK, PART_LENGTH, Redactor, redact
-from mcp_server.tokens_file import new_secret
 from tests.harness.profiles import examples
+from vpsops.core.redaction import MASK, PART_LENGTH, Redactor, redact
+from vpsops.mcp_server.tokens_file import new_secret
 
 KEY = "wayscloud_vps_k7Qx2mNpR4tVw8Yz3bCd6fGh9jLs1aEuK5oI"
 BODY = KEY.removeprefix("wayscloud_vps_")

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from core import audit
-from core.changes.model import State, Verdict
-from core.errors import NotAllowed
-from core.policy import parse_policy
-from core.requests import Held, Refused, Request
-from playground.wayscloud.serve import SimulatorHandle
 from tests.unit.core.stage import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, staged
+from vpsops.core import audit
+from vpsops.core.changes.model import State, Verdict
+from vpsops.core.errors import NotAllowed
+from vpsops.core.policy import parse_policy
+from vpsops.core.requests import Held, Refused, Request
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 NO_READS = parse_policy('[[rule]]\nid = "changes"\nrisk = "disruptive"\ndecision = "confirm"\n', "vpsops.toml")
 

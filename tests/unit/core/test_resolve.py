@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from core import audit
-from core.changes.model import Actor, ActorKind, Approvers, Change, State
-from core.errors import NotAllowed, StaleChange
-from core.storage.tables import CHANGES
-from playground.wayscloud.serve import SimulatorHandle
 from tests.unit.core.stage import AGENT, ALICE, VOTERS, Stage, staged
+from vpsops.core import audit
+from vpsops.core.changes.model import Actor, ActorKind, Approvers, Change, State
+from vpsops.core.errors import NotAllowed, StaleChange
+from vpsops.core.storage.tables import CHANGES
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2")
 STEWARDS = Approvers(channels=("C_OPS",))

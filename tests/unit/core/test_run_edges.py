@@ -9,25 +9,25 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
-from core import audit
-from core.changes import pace
-from core.changes.attempts import Checked, attempted_since
-from core.changes.authorization import UnauthorizedError
-from core.changes.execute import Runner
-from core.changes.fence import Fence, LateError, Sending
-from core.changes.keeper import Keeper
-from core.changes.model import Change, State
-from core.errors import StaleChange
-from core.limits.model import Limits
-from core.storage import Database, open_database
-from core.storage.leases import Process
-from core.storage.tables import AUDIT, CHANGES, PROCESSES
-from core.timing import DEFAULT_TIMING
-from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.clock import FakeClock
 from tests.fakes.timing import QUICK
 from tests.unit.core.sample import change, put
 from tests.unit.core.stage import AGENT, ALICE, BOUND, Setup, Stage, said_yes, staged, until
+from vpsops.core import audit
+from vpsops.core.changes import pace
+from vpsops.core.changes.attempts import Checked, attempted_since
+from vpsops.core.changes.authorization import UnauthorizedError
+from vpsops.core.changes.execute import Runner
+from vpsops.core.changes.fence import Fence, LateError, Sending
+from vpsops.core.changes.keeper import Keeper
+from vpsops.core.changes.model import Change, State
+from vpsops.core.errors import StaleChange
+from vpsops.core.limits.model import Limits
+from vpsops.core.storage import Database, open_database
+from vpsops.core.storage.leases import Process
+from vpsops.core.storage.tables import AUDIT, CHANGES, PROCESSES
+from vpsops.core.timing import DEFAULT_TIMING
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 NEW = {"hostname": "new.example.com", "plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
 
@@ -141,7 +141,7 @@ async def test_a_429_holds_everybody_back_also_where_it_says_no_time(
         waits.append(wait)
         hold_off(connection, tick, wait)
 
-    monkeypatch.setattr("core.changes.execute.pace.hold_off", noted)
+    monkeypatch.setattr("vpsops.core.changes.execute.pace.hold_off", noted)
     async with staged(database_url, provider, Setup(replace(QUICK, write_gap=0.02))) as stage:
         stage.fault("status", "stop", status=429, times=1, **asked)
         ended = await stage.done("stop", server=stage.server("web.example.com").id)
@@ -182,7 +182,7 @@ async def test_what_is_told_to_stop_before_its_write_leaves_waits_for_the_next_p
         sending.set()
         await anyio.sleep_forever()
 
-    monkeypatch.setattr("core.wayscloud.client.Wayscloud.stop_server", stuck)
+    monkeypatch.setattr("vpsops.core.wayscloud.client.Wayscloud.stop_server", stuck)
     stage.engine._runs.add(change.id)  # as the engine notes what it runs: its rounds leave it alone
     async with anyio.create_task_group() as group:
         group.start_soon(runner_of(stage).run, change.id)

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from core import exits
-from core.doctor import CHECKS
-from core.findings import Finding, Level, worst
-from core.secret_files import Kept, Reader, check_files, file_findings, kept_files, look_at
-from core.settings import SECRETS, load_settings
 from tests.harness.virtual_time import VirtualClock
+from vpsops.core import exits
+from vpsops.core.doctor import CHECKS
+from vpsops.core.findings import Finding, Level, worst
+from vpsops.core.secret_files import Kept, Reader, check_files, file_findings, kept_files, look_at
+from vpsops.core.settings import SECRETS, load_settings
 
 ME = Reader(os.geteuid(), {os.getegid()})
 

@@ -6,18 +6,18 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from core import audit
-from core.app import open_core
-from core.changes import settling
-from core.changes.model import Change, State
-from core.changes.outbox import topic_of
-from core.errors import ConfigurationError, NotAllowed, StaleChange
-from core.settings import Settings
-from core.storage.tables import CHANGES
-from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.accounts import EVERYBODY
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.stage import AGENT, staged
+from vpsops.core import audit
+from vpsops.core.app import open_core
+from vpsops.core.changes import settling
+from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.outbox import topic_of
+from vpsops.core.errors import ConfigurationError, NotAllowed, StaleChange
+from vpsops.core.settings import Settings
+from vpsops.core.storage.tables import CHANGES
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 ANN = "ann@example.com"
 NAME = "web01.example.com"

@@ -7,18 +7,18 @@ from typing import Any
 import anyio
 import pytest
 
-from core.changes.model import Change, State
-from core.limits.model import Limits
-from core.reads import all_servers, in_full
-from core.requests import Refused, Request
-from core.storage import Database
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.core import stage as stages
 from tests.unit.core.stage import ALICE, SLACK, Setup, Stage, staged
+from vpsops.core.changes.model import Change, State
+from vpsops.core.limits.model import Limits
+from vpsops.core.reads import all_servers, in_full
+from vpsops.core.requests import Refused, Request
+from vpsops.core.storage import Database
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 FOREVER = 3600.0
 BOUND = PATIENCE_SECONDS

@@ -13,11 +13,11 @@ from anyio.abc import TaskGroup
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import supervision
-from core.errors import ConfigurationError, StorageError
-from core.supervision import JITTER, LONGEST_PAUSE_SECONDS, STEADY_SECONDS, Supervisor, TaskStatus, pause_seconds
 from tests.fakes.clock import FakeClock
 from tests.harness.waiting import LOOK_SECONDS, PATIENCE_SECONDS
+from vpsops.core import supervision
+from vpsops.core.errors import ConfigurationError, StorageError
+from vpsops.core.supervision import JITTER, LONGEST_PAUSE_SECONDS, STEADY_SECONDS, Supervisor, TaskStatus, pause_seconds
 
 ROOT = Path(__file__).parents[3]
 PRODUCT = ("core", "bot", "mcp_server")

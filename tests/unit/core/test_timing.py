@@ -8,12 +8,12 @@ from typing import Final
 
 import pytest
 
-import core
-from core import timing
-from core.timing import DEFAULT_TIMING, DEFAULT_TRANSPORT, RELATIONS, Relation, holds, seconds_of
 from tests.fakes.timing import QUICK
+from vpsops import core
+from vpsops.core import timing
+from vpsops.core.timing import DEFAULT_TIMING, DEFAULT_TRANSPORT, RELATIONS, Relation, holds, seconds_of
 
-ROOT: Final = Path(core.__file__).parent.parent
+ROOT: Final = Path(core.__file__).resolve().parent.parent
 PRODUCT: Final = ("core", "bot", "mcp_server")
 TIMES: Final = ("SECONDS", "MINUTES", "HOURS", "DAYS", "WAIT", "PATIENCE", "TIMEOUT", "GRACE", "DELAY", "TTL", "LEEWAY")
 ELSEWHERE: Final = {

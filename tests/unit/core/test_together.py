@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
-from core.together import Shared, Together
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.core.together import Shared, Together
 
 BOUND = PATIENCE_SECONDS
 

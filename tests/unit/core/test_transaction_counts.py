@@ -4,10 +4,10 @@ from collections import Counter
 
 import pytest
 
-from core.changes.model import State
-from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.transactions import counted
 from tests.unit.core.stage import ALICE, staged
+from vpsops.core.changes.model import State
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 BEATS = {"write Process._beat", "read Keeper._due", "write forget"}
 

@@ -7,16 +7,16 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from core.changes.model import Change, State
-from core.storage.tables import CHANGES, LEASES
-from core.watch import LEASE
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.model import State as Really
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.sample import change, put
 from tests.unit.core.stage import Setup, Stage, staged, until
+from vpsops.core.changes.model import Change, State
+from vpsops.core.storage.tables import CHANGES, LEASES
+from vpsops.core.watch import LEASE
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.model import State as Really
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 NEVER = 600.0
 RARELY = Setup(replace(QUICK, poll_grown=NEVER, poll_old=NEVER, power_limit=NEVER * 9))

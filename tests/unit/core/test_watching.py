@@ -7,19 +7,19 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
-from core.app import Core, open_core
-from core.changes.model import Actor, ActorKind, Change, Origin, State
-from core.requests import Held, Request
-from core.settings import Settings
-from core.storage.tables import OUTBOX
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.faults import parse
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.conftest import KEY
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
+from vpsops.core.requests import Held, Request
+from vpsops.core.settings import Settings
+from vpsops.core.storage.tables import OUTBOX
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults import parse
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")
 

@@ -7,24 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from core import audit_pages, audit_view
-from core.app import Core, open_core
-from core.changes import listing
-from core.changes.listing import Wanted
-from core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Origin, State, Verdict
-from core.errors import ConfigurationError, NotAllowed, UnknownChange
-from core.overview import Onlooker, overview_of
-from core.policy import load_policy
-from core.requests import Held, Refused, Request
-from core.settings import Settings, load_settings
-from core.workspaces import NOBODY, Workspace, Workspaces
-from core.workspaces_load import load_workspaces
-from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.policies import put_in_force
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.conftest import KEY
+from vpsops.core import audit_pages, audit_view
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes import listing
+from vpsops.core.changes.listing import Wanted
+from vpsops.core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Origin, State, Verdict
+from vpsops.core.errors import ConfigurationError, NotAllowed, UnknownChange
+from vpsops.core.overview import Onlooker, overview_of
+from vpsops.core.policy import load_policy
+from vpsops.core.requests import Held, Refused, Request
+from vpsops.core.settings import Settings, load_settings
+from vpsops.core.workspaces import NOBODY, Workspace, Workspaces
+from vpsops.core.workspaces_load import load_workspaces
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 TABLES = """
 [[workspace]]

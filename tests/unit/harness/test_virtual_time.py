@@ -11,10 +11,10 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from core.clock import SystemClock
 from tests.harness import virtual_time
 from tests.harness.virtual_time import RealTimeError, VirtualClock, VirtualLoop, quiet_before
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
+from vpsops.core.clock import SystemClock
 
 TESTS = Path(__file__).parents[2]
 DAY = 86_400.0

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from core.changes.model import Actor, ActorKind, Target
-from core.limits.buckets import Buckets
-from core.limits.model import Account, Create, Limits, principal, too_dear, too_many, too_often, worded_wait
-from core.limits.reach import Narrowing, Reach, Sight, matched
-from core.limits.written import WrittenLimits
-from core.policy.facts import Servers
-from core.wayscloud.models import Plan, Server
+from vpsops.core.changes.model import Actor, ActorKind, Target
+from vpsops.core.limits.buckets import Buckets
+from vpsops.core.limits.model import Account, Create, Limits, principal, too_dear, too_many, too_often, worded_wait
+from vpsops.core.limits.reach import Narrowing, Reach, Sight, matched
+from vpsops.core.limits.written import WrittenLimits
+from vpsops.core.policy.facts import Servers
+from vpsops.core.wayscloud.models import Plan, Server
 
 ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")
 AGENT = Actor(ActorKind.AGENT, "mcp:claude", "claude", "slack:U1")

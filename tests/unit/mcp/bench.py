@@ -9,9 +9,9 @@ import mcp.types as t
 from mcp import Client
 from mcp.client import ClientRequestContext
 
-from core.app import Core
-from core.changes.model import Actor, ActorKind
-from mcp_server.server import Options, build_server
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Actor, ActorKind
+from vpsops.mcp_server.server import Options, build_server
 
 KEY = "wayscloud_vps_test1_SECRET"
 ERAS = ("legacy", "2026-07-28")

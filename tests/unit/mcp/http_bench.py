@@ -12,17 +12,17 @@ import mcp.types as t
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from core.app import Core
-from core.serving import listen
-from core.settings import Settings
-from mcp_server.http import McpHttp, open_mcp
-from mcp_server.server import Options
-from mcp_server.serving import serve_mcp
-from mcp_server.site import Site, site_of
-from mcp_server.tokens import digest_of
 from tests.harness.tls import NO_TLS
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import Human
+from vpsops.core.app import Core
+from vpsops.core.serving import listen
+from vpsops.core.settings import Settings
+from vpsops.mcp_server.http import McpHttp, open_mcp
+from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.serving import serve_mcp
+from vpsops.mcp_server.site import Site, site_of
+from vpsops.mcp_server.tokens import digest_of
 
 ANN_TOKEN = "ann-" + "a" * 40
 BOB_TOKEN = "bob-" + "b" * 40

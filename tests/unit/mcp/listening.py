@@ -10,13 +10,13 @@ from mcp import Client
 from mcp.client.session import IncomingMessage
 from mcp.server.subscriptions import ResourceUpdated
 
-from core.app import Core
-from mcp_server.live import Live, open_live
-from mcp_server.server import Options, build_server
-from playground.wayscloud.model import State
-from playground.wayscloud.serve import SimulatorHandle
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.mcp.bench import ANN
+from vpsops.core.app import Core
+from vpsops.mcp_server.live import Live, open_live
+from vpsops.mcp_server.server import Options, build_server
+from vpsops.playground.wayscloud.model import State
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 BOUND = PATIENCE_SECONDS
 

@@ -4,12 +4,12 @@ import anyio
 import pytest
 from mcp import Client
 
-from core.app import Core
-from core.changes.model import Actor, ActorKind, Change, Verdict
-from mcp_server.server import Options
-from playground.wayscloud.serve import SimulatorHandle
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import ANN, Human, client_of, text
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Actor, ActorKind, Change, Verdict
+from vpsops.mcp_server.server import Options
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 CHANNEL = "C0APPROVE"
 BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2", groups=(CHANNEL,))

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.changes.model import (
+from vpsops.core.changes.model import (
     Actor,
     ActorKind,
     Change,
@@ -17,9 +17,9 @@ from core.changes.model import (
     Verdict,
     Vote,
 )
-from core.timing import DEFAULT_TIMING
-from mcp_server.as_task import key_of, poll_ms, task_of
-from mcp_server.tasks import Status
+from vpsops.core.timing import DEFAULT_TIMING
+from vpsops.mcp_server.as_task import key_of, poll_ms, task_of
+from vpsops.mcp_server.tasks import Status
 
 NOW = datetime(2027, 1, 4, 9, 0, tzinfo=UTC)
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "ann@example.com")

@@ -8,13 +8,6 @@ import anyio
 import httpx
 import pytest
 
-from core.app import Core
-from core.changes.model import Actor, ActorKind, Verdict
-from core.errors import ConfigurationError, NotAllowed
-from core.settings import Settings
-from mcp_server.server import Options, changing_tools
-from mcp_server.tokens import read_tokens
-from playground.wayscloud.serve import SimulatorHandle
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import NO, Human, text
 from tests.unit.mcp.http_bench import (
@@ -29,6 +22,13 @@ from tests.unit.mcp.http_bench import (
     serving,
     with_tokens,
 )
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Actor, ActorKind, Verdict
+from vpsops.core.errors import ConfigurationError, NotAllowed
+from vpsops.core.settings import Settings
+from vpsops.mcp_server.server import Options, changing_tools
+from vpsops.mcp_server.tokens import read_tokens
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 CHANNEL = "C0APPROVE"
 ALL = Options(change_tools=True)

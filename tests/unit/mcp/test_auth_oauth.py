@@ -15,18 +15,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from mcp.shared.exceptions import MCPError
 
-from core.app import Core
-from core.settings import Settings
-from mcp_server.http import McpHttp
-from mcp_server.keys import Keys, KeysUnavailable, discovery_addresses
-from mcp_server.oauth import Issuer, NotAccepted, Trust
-from mcp_server.server import Options
-from mcp_server.site import Site
-from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.clock import FakeClock
 from tests.fakes.issuer import FakeIssuer, running_issuer, signer
 from tests.unit.mcp.bench import Human, text
 from tests.unit.mcp.http_bench import ANN_TOKEN, TOKENS, call, http_client, post, serving, with_tokens
+from vpsops.core.app import Core
+from vpsops.core.settings import Settings
+from vpsops.mcp_server.http import McpHttp
+from vpsops.mcp_server.keys import Keys, KeysUnavailable, discovery_addresses
+from vpsops.mcp_server.oauth import Issuer, NotAccepted, Trust
+from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.site import Site
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 AUDIENCE = "https://vpsops.example.com/mcp"
 ALL = Options(change_tools=True)

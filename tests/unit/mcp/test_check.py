@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from mcp.types import CallToolResult
 
-from core import audit
-from core.app import Core
-from core.changes.model import ActorKind, Origin
-from core.limits.reach import Narrowing, Reach
-from core.requests import Refused, Request
-from core.settings import Settings
-from core.storage.tables import CHANGES, OUTBOX
-from mcp_server.server import Options
-from playground.wayscloud.serve import SimulatorHandle
 from tests.unit.mcp.bench import ALICE, ANN, ORDERS, WEB, Human, client_of, text
 from tests.unit.mcp.test_limits import limited
+from vpsops.core import audit
+from vpsops.core.app import Core
+from vpsops.core.changes.model import ActorKind, Origin
+from vpsops.core.limits.reach import Narrowing, Reach
+from vpsops.core.requests import Refused, Request
+from vpsops.core.settings import Settings
+from vpsops.core.storage.tables import CHANGES, OUTBOX
+from vpsops.mcp_server.server import Options
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 NEW: Mapping[str, Any] = {"hostname": "n1.example.com", **ORDERS["seed"]}
 SETUPS: Mapping[str, str] = {

@@ -9,20 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp import Client, MCPError
 
-from core.app import Core, open_core
-from core.changes.model import Actor, ActorKind, Origin
-from core.requests import Held, Request
-from core.settings import Settings
-from mcp_server.completions import MOST, Names, matching
-from mcp_server.identity import Caller
-from mcp_server.server import Options
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
-from playground.wayscloud.world import Order
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ANN, KEY, WEB, client_of
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Actor, ActorKind, Origin
+from vpsops.core.requests import Held, Request
+from vpsops.core.settings import Settings
+from vpsops.mcp_server.completions import MOST, Names, matching
+from vpsops.mcp_server.identity import Caller
+from vpsops.mcp_server.server import Options
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
+from vpsops.playground.wayscloud.world import Order
 
 WEB_ID = "b5c6d7e8-f9a0-1234-5678-90abcdef1234"
 SERVER, CHANGE = "vps://servers/{id}", "vps://changes/{id}"

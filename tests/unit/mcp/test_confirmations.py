@@ -3,13 +3,13 @@
 import mcp.types as t
 import pytest
 
-from core.app import Core
-from core.changes.model import Origin, State
-from core.requests import Request
-from mcp_server.server import Options
-from playground.wayscloud.faults import parse
-from playground.wayscloud.serve import SimulatorHandle
 from tests.unit.mcp.bench import ALICE, ANN, NO, ORDERS, WEB, Human, client_of, text
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Origin, State
+from vpsops.core.requests import Request
+from vpsops.mcp_server.server import Options
+from vpsops.playground.wayscloud.faults import parse
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 
 def effects(provider: SimulatorHandle) -> dict[str, int]:

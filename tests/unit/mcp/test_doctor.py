@@ -6,17 +6,17 @@ from pathlib import Path
 import anyio
 import pytest
 
-import vpsops
-from core import exits
-from core.errors import ConfigurationError
-from core.findings import Finding, Level, worst
-from core.settings import Settings
-from mcp_server.doctor import CHECKS, check_humans, check_mcp
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.issuer import running_issuer
 from tests.fakes.provider import refused_port
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.cli import main as console
+from vpsops.core import exits
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.findings import Finding, Level, worst
+from vpsops.core.settings import Settings
+from vpsops.mcp_server.doctor import CHECKS, check_humans, check_mcp
 
 TOKEN = "0123456789abcdef0123456789abcdef-secret"
 WRITTEN = f'[[token]]\ntoken = "{TOKEN}"\nsubject = "ann-laptop"\nhuman = "ann@example.com"\nscopes = ["vps:read"]\n'
@@ -40,7 +40,7 @@ def tokens(folder: Path, text: str) -> dict[str, str]:
 async def test_what_is_not_configured_is_not_looked_at() -> None:
     """Without HTTP there is no line about it; the command has the check."""
     assert await found({}) == []
-    assert "mcp_server.doctor" in vpsops.CHECKS
+    assert "vpsops.mcp_server.doctor" in console.CHECKS
     assert (check_mcp, check_humans) == CHECKS
 
 

@@ -9,19 +9,19 @@ import structlog
 from mcp import Client, MCPError
 from mcp.types import Implementation, ResourceTemplateReference
 
-from core import audit
-from core.app import Core
-from core.changes.model import Origin
-from core.limits.reach import Narrowing, Reach
-from core.requests import Held, Request
-from core.settings import Settings
-from mcp_server import addresses, subscriptions
-from mcp_server.cursor import sealed
-from mcp_server.identity import READ, Caller
-from mcp_server.live import Live, open_live
-from mcp_server.server import Options, build_server
 from tests.unit.mcp.bench import ALICE, ANN, ERAS, Human, client_of, text
 from tests.unit.mcp.test_limits import limited, refusals
+from vpsops.core import audit
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Origin
+from vpsops.core.limits.reach import Narrowing, Reach
+from vpsops.core.requests import Held, Request
+from vpsops.core.settings import Settings
+from vpsops.mcp_server import addresses, subscriptions
+from vpsops.mcp_server.cursor import sealed
+from vpsops.mcp_server.identity import READ, Caller
+from vpsops.mcp_server.live import Live, open_live
+from vpsops.mcp_server.server import Options, build_server
 
 CHANGES = ResourceTemplateReference(uri=addresses.CHANGE_TEMPLATE)
 

@@ -7,11 +7,11 @@ import pytest
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from mcp_server.auth import Access, open_verifier
-from mcp_server.oauth import Trust
-from mcp_server.stepup import StepUp
 from tests.fakes.issuer import running_issuer
 from tests.harness.virtual_time import VirtualClock
+from vpsops.mcp_server.auth import Access, open_verifier
+from vpsops.mcp_server.oauth import Trust
+from vpsops.mcp_server.stepup import StepUp
 
 AUDIENCE = "https://vpsops.example.com/mcp"
 

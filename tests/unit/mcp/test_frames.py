@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.settings import Settings, load_settings
-from mcp_server import front
-from mcp_server.early import known_settings
-from mcp_server.frames import DEEPEST, INVALID_PARAMS, INVALID_REQUEST, MOST_DIGITS, PARSE_ERROR, read
-from mcp_server.lines import checked
 from tests.harness.profiles import examples
+from vpsops.core.settings import Settings, load_settings
+from vpsops.mcp_server import front
+from vpsops.mcp_server.early import known_settings
+from vpsops.mcp_server.frames import DEEPEST, INVALID_PARAMS, INVALID_REQUEST, MOST_DIGITS, PARSE_ERROR, read
+from vpsops.mcp_server.lines import checked
 
 CALL = '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"vps_get","arguments":%s}}'
 DEEP = "[" * 3_000 + "]" * 3_000

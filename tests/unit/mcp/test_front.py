@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
-from mcp_server import front
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.mcp_server import front
 
 META = {
     "io.modelcontextprotocol/protocolVersion": "2026-07-28",

@@ -6,12 +6,12 @@ import httpx
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from core.app import Core
-from mcp_server.questions import UNABLE, Answer, is_yes, refusal_of
-from mcp_server.server import Options
-from playground.wayscloud.serve import SimulatorHandle
 from tests.unit.mcp.bench import ANN, client_of, text
 from tests.unit.mcp.http_bench import ACCEPT, call, post, serving
+from vpsops.core.app import Core
+from vpsops.mcp_server.questions import UNABLE, Answer, is_yes, refusal_of
+from vpsops.mcp_server.server import Options
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 
 @pytest.mark.parametrize("session", ["unknown", "0" * 32])

@@ -11,22 +11,22 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from core.app import Core, open_core
-from core.changes.model import Actor, ActorKind, State, Verdict
-from core.errors import ConfigurationError
-from core.serving import base_of, listen, serve
-from core.settings import Settings
-from mcp_server.http import open_mcp, trimmed
-from mcp_server.server import Options
-from mcp_server.site import site_of
-from mcp_server.stepup import MAX_BODY
-from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import ANN, Human, text
 from tests.unit.mcp.http_bench import ACCEPT, ENVELOPE, NEW, call, http_client, post, serving
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Actor, ActorKind, State, Verdict
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.serving import base_of, listen, serve
+from vpsops.core.settings import Settings
+from vpsops.mcp_server.http import open_mcp, trimmed
+from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.site import site_of
+from vpsops.mcp_server.stepup import MAX_BODY
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 CHANNEL = "C0APPROVE"
 BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2", groups=(CHANNEL,))

@@ -11,26 +11,26 @@ import pytest
 from mcp import Client, MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from core import audit
-from core.app import Core, open_core
-from core.changes.model import Origin
-from core.errors import ConfigurationError
-from core.limits.reach import Narrowing, Reach
-from core.limits.tools import ALTERING, TOOLS
-from core.requests import Held, Request
-from core.settings import Settings
-from mcp_server import early, front
-from mcp_server.narrowing import add_flags, reach_of
-from mcp_server.oauth import Trust, grant_of
-from mcp_server.server import Options, build_server, changing_tools
-from mcp_server.tokens import read_tokens
-from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ALICE, ANN, ERAS, Human, client_of, text
 from tests.unit.mcp.http_bench import ANN_TOKEN, BOB_TOKEN, TOKENS, http_client, serving, with_tokens
 from tests.unit.mcp.tool_snapshots import all_tools
+from vpsops.core import audit
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Origin
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.limits.reach import Narrowing, Reach
+from vpsops.core.limits.tools import ALTERING, TOOLS
+from vpsops.core.requests import Held, Request
+from vpsops.core.settings import Settings
+from vpsops.mcp_server import early, front
+from vpsops.mcp_server.narrowing import add_flags, reach_of
+from vpsops.mcp_server.oauth import Trust, grant_of
+from vpsops.mcp_server.server import Options, build_server, changing_tools
+from vpsops.mcp_server.tokens import read_tokens
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 CHANGES = {tool for tool, toolset in TOOLS.items() if toolset == "changes"}
 CATALOGUE = {"vps_plans", "vps_os_templates", "vps_regions"}

@@ -12,25 +12,25 @@ import pytest
 from mcp import MCPError
 from mcp.server.session import ServerSession
 
-from core import fleet
-from core.app import Core, open_core
-from core.changes.model import Actor, ActorKind, Origin, State, Target
-from core.requests import Held, Request
-from core.settings import Settings
-from mcp_server import subscriptions
-from mcp_server.identity import READ, Caller, token_reach
-from mcp_server.live import Live, Updated, may_hear, open_live
-from mcp_server.reader import Reader
-from mcp_server.server import Options
-from playground.wayscloud.model import State as Really
-from playground.wayscloud.serve import SimulatorHandle
-from playground.wayscloud.world import Order
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import ALICE, ANN, WEB
 from tests.unit.mcp.listening import become, client_and_live, listen, listening, subscribe, unsubscribe, until
+from vpsops.core import fleet
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Actor, ActorKind, Origin, State, Target
+from vpsops.core.requests import Held, Request
+from vpsops.core.settings import Settings
+from vpsops.mcp_server import subscriptions
+from vpsops.mcp_server.identity import READ, Caller, token_reach
+from vpsops.mcp_server.live import Live, Updated, may_hear, open_live
+from vpsops.mcp_server.reader import Reader
+from vpsops.mcp_server.server import Options
+from vpsops.playground.wayscloud.model import State as Really
+from vpsops.playground.wayscloud.serve import SimulatorHandle
+from vpsops.playground.wayscloud.world import Order
 
 WEB_ID = "b5c6d7e8-f9a0-1234-5678-90abcdef1234"
 SERVERS, BY_ID, BY_NAME = "vps://servers", f"vps://servers/{WEB_ID}", f"vps://servers/{WEB}"

@@ -12,15 +12,15 @@ import mcp.types as t
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from core.app import Core
-from mcp_server.http import McpHttp
-from mcp_server.server import Options
-from playground.wayscloud.model import State as Really
-from playground.wayscloud.serve import SimulatorHandle
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import ANN, WEB
 from tests.unit.mcp.http_bench import BOB_TOKEN, NEW, call, serving, with_tokens
 from tests.unit.mcp.listening import Ear, become, hearing, until
+from vpsops.core.app import Core
+from vpsops.mcp_server.http import McpHttp
+from vpsops.mcp_server.server import Options
+from vpsops.playground.wayscloud.model import State as Really
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 LOCAL = Options(human=ANN)
 URIS = ["vps://servers", f"vps://servers/{WEB}"]

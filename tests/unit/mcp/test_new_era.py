@@ -4,10 +4,10 @@ import mcp.types as t
 import pytest
 from mcp import Client, MCPError
 
-from core.app import Core
-from core.changes.model import Change, State
-from playground.wayscloud.serve import SimulatorHandle
 from tests.unit.mcp.bench import NO, WEB, YES, Human, client_of, text
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Change, State
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 ERA = "2026-07-28"
 STOP = {"server": "web01"}

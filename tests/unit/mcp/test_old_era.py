@@ -6,12 +6,12 @@ import pytest
 from mcp import Client
 from mcp.client import ClientRequestContext
 
-from core.app import Core
-from core.changes.model import Change, State
-from mcp_server import flow
-from playground.wayscloud.serve import SimulatorHandle
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import Human, client_of, text
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Change, State
+from vpsops.mcp_server import flow
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 ERA = "legacy"
 

@@ -6,10 +6,10 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
-from core.app import Core
-from mcp_server.parameters import read
-from playground.wayscloud.serve import SimulatorHandle
 from tests.unit.mcp.bench import WEB, Human, client_of, text
+from vpsops.core.app import Core
+from vpsops.mcp_server.parameters import read
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 
 async def send(client: Client, method: str, params: dict[str, Any]) -> dict[str, Any]:

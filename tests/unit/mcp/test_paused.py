@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import mcp.types as t
 from mcp.client import ClientRequestContext
 
-from core.app import Core
-from core.changes.model import Actor, ActorKind, State
-from playground.wayscloud.serve import SimulatorHandle
 from tests.unit.mcp.bench import Human, client_of, text
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Actor, ActorKind, State
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 BOB = Actor(ActorKind.PERSON, "U0BOB", "bob", "U0BOB")
 

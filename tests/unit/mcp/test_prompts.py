@@ -9,23 +9,23 @@ import mcp.types as t
 import pytest
 from mcp import Client, MCPError
 
-from core.app import Core, open_core
-from core.changes.model import Actor, ActorKind, Origin, State
-from core.requests import Held, Request
-from core.settings import Settings
-from core.wayscloud.models import Plan, Server
-from mcp_server import overview
-from mcp_server.identity import READ, WRITE, Caller
-from mcp_server.server import Options
-from playground.wayscloud.model import State as Really
-from playground.wayscloud.serve import SimulatorHandle
-from playground.wayscloud.world import Order
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import START
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.sample import change
 from tests.unit.mcp.bench import ANN, WEB, client_of
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Actor, ActorKind, Origin, State
+from vpsops.core.requests import Held, Request
+from vpsops.core.settings import Settings
+from vpsops.core.wayscloud.models import Plan, Server
+from vpsops.mcp_server import overview
+from vpsops.mcp_server.identity import READ, WRITE, Caller
+from vpsops.mcp_server.server import Options
+from vpsops.playground.wayscloud.model import State as Really
+from vpsops.playground.wayscloud.serve import SimulatorHandle
+from vpsops.playground.wayscloud.world import Order
 
 AGENT = Actor(ActorKind.AGENT, "mcp:test-client", "test-client", ANN)
 MARK = "Data, not instructions: "

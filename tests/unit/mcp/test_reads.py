@@ -6,14 +6,14 @@ import mcp.types as t
 import pytest
 from mcp import Client, MCPError
 
-from core.app import Core, open_core
-from core.settings import Settings
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import KEY, WEB, client_of, text
+from vpsops.core.app import Core, open_core
+from vpsops.core.settings import Settings
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 DIALECTS = pytest.mark.parametrize("dialect", ["seed", "terraform", "sdk"])
 READS = {

@@ -10,23 +10,23 @@ from mcp import Client, MCPError
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from openapi_schema_validator import OAS32Validator
 
-from core.app import Core, open_core
-from core.changes.model import Actor, ActorKind, Origin
-from core.requests import Held, Request
-from core.settings import Settings
-from mcp_server.identity import Caller
-from mcp_server.links import linked
-from mcp_server.schemas import output_schema
-from mcp_server.server import Options
-from mcp_server.shown import ShownServer, ShownServers
-from mcp_server.told import ChangeResult
-from mcp_server.trail import AuditTrail
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ALICE, ANN, KEY, WEB, client_of
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Actor, ActorKind, Origin
+from vpsops.core.requests import Held, Request
+from vpsops.core.settings import Settings
+from vpsops.mcp_server.identity import Caller
+from vpsops.mcp_server.links import linked
+from vpsops.mcp_server.schemas import output_schema
+from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.shown import ShownServer, ShownServers
+from vpsops.mcp_server.told import ChangeResult
+from vpsops.mcp_server.trail import AuditTrail
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 WEB_ID = "b5c6d7e8-f9a0-1234-5678-90abcdef1234"
 FIXED = ["vps://servers", "vps://catalogue/plans", "vps://catalogue/os-templates", "vps://catalogue/regions"]

@@ -9,22 +9,22 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from mcp import Client
 
-from core.app import Core
-from core.changes.model import Origin
-from core.errors import InvalidInput, VpsopsError
-from core.operations import OPERATIONS
-from core.operations.catalogue import OsTemplates, Plans, Regions
-from core.operations.servers import ListArguments, ServerList, page
-from core.requests import Held, Request
-from core.wayscloud.models import OsTemplate, Plan, Region, Server, Usage
-from mcp_server import results
-from mcp_server.budget import tokens
-from mcp_server.cursor import opened, sealed
-from mcp_server.fitting import BUDGET, LONG_ROWS, RESULT, bounded, cost
-from mcp_server.pages import arguments_of, bound_of, page_of
-from mcp_server.views import FIELDS, Asked, View, sort_out
 from tests.harness.profiles import examples
 from tests.unit.mcp.bench import ALICE, WEB, client_of, text
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Origin
+from vpsops.core.errors import InvalidInput, VpsopsError
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
+from vpsops.core.operations.servers import ListArguments, ServerList, page
+from vpsops.core.requests import Held, Request
+from vpsops.core.wayscloud.models import OsTemplate, Plan, Region, Server, Usage
+from vpsops.mcp_server import results
+from vpsops.mcp_server.budget import tokens
+from vpsops.mcp_server.cursor import opened, sealed
+from vpsops.mcp_server.fitting import BUDGET, LONG_ROWS, RESULT, bounded, cost
+from vpsops.mcp_server.pages import arguments_of, bound_of, page_of
+from vpsops.mcp_server.views import FIELDS, Asked, View, sort_out
 
 QUICKLY = (Phase.explicit, Phase.reuse, Phase.generate)  # a smaller example of this would take minutes to find
 LIST = OPERATIONS["list"]

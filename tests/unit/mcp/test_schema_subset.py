@@ -5,11 +5,11 @@ from typing import Any
 import mcp.types as t
 import pytest
 
-from core.operations.registry import NoArguments
-from mcp_server.parameters import SIGNATURES
-from mcp_server.schemas import input_schema
 from tests.hosts.subset import faults
 from tests.unit.mcp.tool_snapshots import all_tools
+from vpsops.core.operations.registry import NoArguments
+from vpsops.mcp_server.parameters import SIGNATURES
+from vpsops.mcp_server.schemas import input_schema
 
 TOOLS = all_tools()
 TEXT = {"type": "string"}

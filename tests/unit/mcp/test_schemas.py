@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, JsonValue
 
-from core.operations.registry import Arguments
-from mcp_server.schemas import Schema, chosen_schema, input_schema, output_schema
-from mcp_server.views import CatalogueView
+from vpsops.core.operations.registry import Arguments
+from vpsops.mcp_server.schemas import Schema, chosen_schema, input_schema, output_schema
+from vpsops.mcp_server.views import CatalogueView
 
 
 class Colour(StrEnum):

@@ -10,20 +10,20 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
-from core.app import Core, open_core
-from core.changes.model import Change, Decision, State
-from core.serving import ANSWER_SECONDS, CLOSE_SECONDS, CUT_SECONDS, GRACE_SECONDS
-from core.settings import Settings
-from mcp_server.change_tools import CHANGE_TOOLS
-from mcp_server.flow import LAST_LOOK, PATIENCE
-from mcp_server.server import Options
-from mcp_server.shutdown import Shutdown
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.mcp.bench import ANN, Human, client_of, text
 from tests.unit.mcp.http_bench import http_client, serving
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Change, Decision, State
+from vpsops.core.serving import ANSWER_SECONDS, CLOSE_SECONDS, CUT_SECONDS, GRACE_SECONDS
+from vpsops.core.settings import Settings
+from vpsops.mcp_server.change_tools import CHANGE_TOOLS
+from vpsops.mcp_server.flow import LAST_LOOK, PATIENCE
+from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.shutdown import Shutdown
 
 CHANNEL = "C0APPROVE"
 LOCAL = Options(human=ANN)

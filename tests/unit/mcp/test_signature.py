@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.changes.model import Json
-from core.errors import InvalidInput
-from mcp_server.parameters import SIGNATURES
-from mcp_server.signature import Signature, fits
-from mcp_server.views import FIELDS
 from tests.harness.profiles import examples
 from tests.unit.mcp.tool_snapshots import all_tools
+from vpsops.core.changes.model import Json
+from vpsops.core.errors import InvalidInput
+from vpsops.mcp_server.parameters import SIGNATURES
+from vpsops.mcp_server.signature import Signature, fits
+from vpsops.mcp_server.views import FIELDS
 
 EMPTY: tuple[Json, ...] = (None, "", " \t", [], {}, "[]", "{}", "null")
 PYTHON = (

@@ -9,14 +9,14 @@ import anyio
 import httpx
 import pytest
 
-from core.app import Core
-from core.changes.model import Actor, ActorKind, Verdict
-from mcp_server.addresses import change_address
-from mcp_server.server import Options
-from mcp_server.tasks import EXTENSION
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import ANN
 from tests.unit.mcp.http_bench import ENVELOPE, NEW, post, serving
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Actor, ActorKind, Verdict
+from vpsops.mcp_server.addresses import change_address
+from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.tasks import EXTENSION
 
 CHANNEL = "C0APPROVE"
 BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2", groups=(CHANNEL,))

@@ -6,27 +6,27 @@ import mcp.types as t
 import pytest
 from mcp import MCPError
 
-from core import audit
-from core.app import Core, open_core
-from core.changes.model import Actor, ActorKind, State, Verdict
-from core.errors import StorageError
-from core.settings import Settings
-from mcp_server.change_tasks import ChangeTasks
-from mcp_server.flow import Desk
-from mcp_server.identity import READ, Caller
-from mcp_server.sdk import Context
-from mcp_server.server import Options, build_server
-from mcp_server.stepup import called
-from mcp_server.tasks import EXTENSION, serve_tasks
-from mcp_server.walks import Walks
-from playground.wayscloud.faults import parse
-from playground.wayscloud.serve import SimulatorHandle
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.task_client import ask, ended, started, task_client
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ANN, NO, WEB, YES, Human, client_of
 from tests.unit.mcp.http_bench import ENVELOPE, call, post, serving
+from vpsops.core import audit
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Actor, ActorKind, State, Verdict
+from vpsops.core.errors import StorageError
+from vpsops.core.settings import Settings
+from vpsops.mcp_server.change_tasks import ChangeTasks
+from vpsops.mcp_server.flow import Desk
+from vpsops.mcp_server.identity import READ, Caller
+from vpsops.mcp_server.sdk import Context
+from vpsops.mcp_server.server import Options, build_server
+from vpsops.mcp_server.stepup import called
+from vpsops.mcp_server.tasks import EXTENSION, serve_tasks
+from vpsops.mcp_server.walks import Walks
+from vpsops.playground.wayscloud.faults import parse
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 CHANNEL = "C0APPROVE"
 BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2", groups=(CHANNEL,))

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.operations.catalogue import OsTemplates, Plans, Regions
-from core.operations.servers import ServerList
-from core.wayscloud.models import Accepted, OsTemplate, Plan, Region, Server, Usage
-from mcp_server.pages import page_of
-from mcp_server.shown import structured, text_of
-from mcp_server.text import MAX_ROWS, clean, clean_json, duration, quote, size, table
-from mcp_server.views import Asked
+from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
+from vpsops.core.operations.servers import ServerList
+from vpsops.core.wayscloud.models import Accepted, OsTemplate, Plan, Region, Server, Usage
+from vpsops.mcp_server.pages import page_of
+from vpsops.mcp_server.shown import structured, text_of
+from vpsops.mcp_server.text import MAX_ROWS, clean, clean_json, duration, quote, size, table
+from vpsops.mcp_server.views import Asked
 
 
 @given(st.text(max_size=400))

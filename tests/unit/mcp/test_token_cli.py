@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-import vpsops
-from core.exits import GOOD, USAGE
-from mcp_server.tokens import Tokens, read_tokens
-from mcp_server.tokens_file import NewToken, add_token, new_secret, remove_tokens
 from tests.fakes.clock import FakeClock
+from vpsops.cli import main as console
+from vpsops.core.exits import GOOD, USAGE
+from vpsops.mcp_server.tokens import Tokens, read_tokens
+from vpsops.mcp_server.tokens_file import NewToken, add_token, new_secret, remove_tokens
 
 WRITTEN = """# kept by hand
 
@@ -40,7 +40,7 @@ def mode(path: Path) -> int:
 @pytest.mark.requirement("token-command")
 def test_a_new_token_is_admitted_and_kept_from_others(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The first one makes the file; the token is on standard output alone, and in the file is its hash."""
-    assert vpsops.main(["token", "new", "ann-laptop", *ANN, "--scope", "vps:write"]) == GOOD
+    assert console.main(["token", "new", "ann-laptop", *ANN, "--scope", "vps:write"]) == GOOD
     shown = capsys.readouterr()
     secret = shown.out.removesuffix("\n")
     assert len(secret) >= 48
@@ -55,26 +55,26 @@ def test_a_new_token_is_admitted_and_kept_from_others(path: Path, capsys: pytest
 @pytest.mark.requirement("token-command")
 def test_a_human_is_named_by_slack_user_too(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By an id that is declared as one; both ways at once, and a word that is no id, are refused."""
-    assert vpsops.main(["token", "new", "ann-laptop", "--slack-user", "U0ANN00"]) == GOOD
+    assert console.main(["token", "new", "ann-laptop", "--slack-user", "U0ANN00"]) == GOOD
     (entry,) = tomllib.loads(path.read_text(encoding="utf-8"))["token"]
     assert entry["slack_user"] == "U0ANN00"
     assert "human" not in entry
-    assert vpsops.main(["token", "new", "ann-tablet", "--slack-user", "ann"]) == USAGE
+    assert console.main(["token", "new", "ann-tablet", "--slack-user", "ann"]) == USAGE
     assert "a Slack user id begins with U or W" in capsys.readouterr().err
     with pytest.raises(SystemExit) as both:
-        vpsops.main(["token", "new", "ann-tablet", *ANN, "--slack-user", "U0ANN00"])
+        console.main(["token", "new", "ann-tablet", *ANN, "--slack-user", "U0ANN00"])
     assert both.value.code == USAGE
 
 
 def test_all_that_can_be_said_of_a_token_is_written(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And shown by `list`, which shows no hash."""
     said = ("--scope", "vps:read", "--server", "web*", "--toolset", "servers", "--group", "ops", "--days", "30")
-    assert vpsops.main(["token", "new", "ann-laptop", *ANN, *said]) == GOOD
+    assert console.main(["token", "new", "ann-laptop", *ANN, *said]) == GOOD
     (entry,) = tomllib.loads(path.read_text(encoding="utf-8"))["token"]
     assert (entry["groups"], entry["toolsets"], entry["servers"]) == (["ops"], ["servers"], ["web*"])
     assert entry["expires"].utcoffset() is not None
     capsys.readouterr()
-    assert vpsops.main(["token", "list"]) == GOOD
+    assert console.main(["token", "list"]) == GOOD
     listed = capsys.readouterr().out
     assert "ann-laptop" in listed
     assert "ann@example.com" in listed
@@ -86,12 +86,12 @@ def test_all_that_can_be_said_of_a_token_is_written(path: Path, capsys: pytest.C
 def test_a_token_goes_into_a_file_of_its_own(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With mode 0600, and never over another one; then nothing was changed."""
     to = tmp_path / "ann.token"
-    assert vpsops.main(["token", "new", "ann-laptop", *ANN, "--to", str(to)]) == GOOD
+    assert console.main(["token", "new", "ann-laptop", *ANN, "--to", str(to)]) == GOOD
     assert capsys.readouterr().out == ""
     secret, before = to.read_text(encoding="ascii"), path.read_bytes()
     assert mode(to) == 0o600
     assert Tokens(path, FakeClock()).find(secret) is not None
-    assert vpsops.main(["token", "new", "ann-tablet", *ANN, "--to", str(to)]) == USAGE
+    assert console.main(["token", "new", "ann-tablet", *ANN, "--to", str(to)]) == USAGE
     assert (to.read_text(encoding="ascii"), path.read_bytes()) == (secret, before)
 
 
@@ -111,7 +111,7 @@ def test_what_does_not_fit_changes_nothing(
 ) -> None:
     """Neither the file nor a file for the token; what is wrong is said."""
     path.write_text(WRITTEN, encoding="utf-8")
-    assert vpsops.main(["token", "new", *arguments, "--to", str(tmp_path / "secret")]) == USAGE
+    assert console.main(["token", "new", *arguments, "--to", str(tmp_path / "secret")]) == USAGE
     assert words in capsys.readouterr().err
     assert path.read_text(encoding="utf-8") == WRITTEN
     assert [one.name for one in tmp_path.iterdir()] == ["tokens.toml"]
@@ -120,8 +120,8 @@ def test_what_does_not_fit_changes_nothing(
 def test_a_file_that_is_wrong_is_not_made_worse(path: Path) -> None:
     """It is refused as a server refuses it."""
     path.write_text(WRITTEN + "[settings]\n", encoding="utf-8")
-    assert vpsops.main(["token", "new", "ann-laptop", *ANN]) == USAGE
-    assert vpsops.main(["token", "revoke", "bob-reports"]) == USAGE
+    assert console.main(["token", "new", "ann-laptop", *ANN]) == USAGE
+    assert console.main(["token", "revoke", "bob-reports"]) == USAGE
     assert path.read_text(encoding="utf-8") == WRITTEN + "[settings]\n"
 
 
@@ -130,11 +130,11 @@ def test_what_people_wrote_stays(path: Path) -> None:
     """Comments, order and mode; and after the token is taken back the file is what it was."""
     path.write_text(WRITTEN, encoding="utf-8")
     path.chmod(0o644)
-    assert vpsops.main(["token", "new", "ann-laptop", *ANN]) == GOOD
+    assert console.main(["token", "new", "ann-laptop", *ANN]) == GOOD
     text = path.read_text(encoding="utf-8")
     assert text.startswith(WRITTEN.rstrip())
     assert mode(path) == 0o640  # others may not read it any more
-    assert vpsops.main(["token", "revoke", "ann-laptop"]) == GOOD
+    assert console.main(["token", "revoke", "ann-laptop"]) == GOOD
     assert path.read_text(encoding="utf-8").rstrip() == WRITTEN.rstrip()
     assert [one.caller.subject for one in read_tokens(path)] == ["bob-reports"]
 
@@ -144,19 +144,19 @@ def test_a_token_is_replaced_by_a_second_one(path: Path, capsys: pytest.CaptureF
     """Both are admitted until the older one is taken back."""
     secrets = []
     for _ in range(2):
-        assert vpsops.main(["token", "new", "ann-laptop", *ANN]) == GOOD
+        assert console.main(["token", "new", "ann-laptop", *ANN]) == GOOD
         said = capsys.readouterr()
         secrets.append(said.out.strip())
     assert "--older" in said.err
     tokens = Tokens(path, FakeClock())
     assert all(tokens.find(secret) for secret in secrets)
-    assert vpsops.main(["token", "revoke", "ann-laptop", "--older"]) == GOOD
+    assert console.main(["token", "revoke", "ann-laptop", "--older"]) == GOOD
     assert [tokens.find(secret) is not None for secret in secrets] == [False, True]
-    assert vpsops.main(["token", "revoke", "ann-laptop", "--older"]) == USAGE
-    assert vpsops.main(["token", "revoke", "ann-laptop"]) == GOOD
+    assert console.main(["token", "revoke", "ann-laptop", "--older"]) == USAGE
+    assert console.main(["token", "revoke", "ann-laptop"]) == GOOD
     assert tokens.find(secrets[1]) is None
     assert "a server does not start" in capsys.readouterr().err
-    assert vpsops.main(["token", "new", "ann-laptop", *ANN]) == GOOD
+    assert console.main(["token", "new", "ann-laptop", *ANN]) == GOOD
     assert tokens.find(capsys.readouterr().out.strip()) is not None
 
 
@@ -172,7 +172,7 @@ def test_what_cannot_be_changed_safely_is_left_to_an_editor(path: Path, text: st
     """The outcome is read before it is written."""
     path.write_text(text, encoding="utf-8")
     subject = read_tokens(path)[0].caller.subject
-    assert vpsops.main(["token", "revoke", subject]) == USAGE
+    assert console.main(["token", "revoke", subject]) == USAGE
     assert path.read_text(encoding="utf-8") == text
 
 
@@ -182,7 +182,7 @@ def test_a_link_stays_one(path: Path, tmp_path: Path) -> None:
     real = tmp_path / "etc" / "real.toml"
     real.write_text(WRITTEN, encoding="utf-8")
     path.symlink_to(real)
-    assert vpsops.main(["token", "new", "ann-laptop", *ANN]) == GOOD
+    assert console.main(["token", "new", "ann-laptop", *ANN]) == GOOD
     assert path.is_symlink()
     assert len(read_tokens(real)) == 2
 
@@ -207,8 +207,8 @@ def test_without_a_file_it_says_how_to_name_one(
 ) -> None:
     """Or takes the one that is given."""
     monkeypatch.delenv("VPSOPS_HTTP_TOKENS_FILE", raising=False)
-    assert vpsops.main(["token", "list"]) == USAGE
+    assert console.main(["token", "list"]) == USAGE
     assert "--file tokens.toml" in capsys.readouterr().err
-    assert vpsops.main(["token", "list", "--file", str(tmp_path / "none.toml")]) == GOOD
+    assert console.main(["token", "list", "--file", str(tmp_path / "none.toml")]) == GOOD
     assert capsys.readouterr().out == "There are no tokens.\n"
-    assert vpsops.main(["token", "new", "a", *ANN, "--file", str(tmp_path / "none" / "t.toml")]) == USAGE
+    assert console.main(["token", "new", "a", *ANN, "--file", str(tmp_path / "none" / "t.toml")]) == USAGE

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-import mcp_server
-from mcp_server.budget import tokens
 from tests.tokens.counted import hashed, kept, texts
 from tests.unit.mcp.tool_snapshots import all_tools
+from vpsops import mcp_server
+from vpsops.mcp_server.budget import tokens
 
 EACH = 65  # on average
 ALL = 1_000
@@ -44,7 +44,7 @@ def test_the_tools_keep_their_budget() -> None:
 def test_the_page_tells_what_was_counted() -> None:
     """The guide's figure is the count."""
     counts = [COUNTS[tool.name].tokens for tool in all_tools()]
-    page = (Path(mcp_server.__file__).parent.parent / "docs" / "mcp.md").read_text(encoding="utf-8")
+    page = (Path(mcp_server.__file__).resolve().parent.parent / "docs" / "mcp.md").read_text(encoding="utf-8")
     assert f"tools take {sum(counts)} tokens" in page
 
 

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.changes.model import (
+from tests.unit.mcp.bench import ALICE, ANN, text
+from vpsops.core.changes.model import (
     Actor,
     ActorKind,
     Approvers,
@@ -18,11 +19,10 @@ from core.changes.model import (
     Verdict,
     Vote,
 )
-from mcp_server import results
-from mcp_server.identity import Caller, agent_of
-from mcp_server.questions import Answer, is_yes, question_text, refusal_of
-from mcp_server.told import NOT_DONE, change_result, change_text
-from tests.unit.mcp.bench import ALICE, ANN, text
+from vpsops.mcp_server import results
+from vpsops.mcp_server.identity import Caller, agent_of
+from vpsops.mcp_server.questions import Answer, is_yes, question_text, refusal_of
+from vpsops.mcp_server.told import NOT_DONE, change_result, change_text
 
 NOW = datetime(2027, 1, 4, 9, 0, tzinfo=UTC)
 HELD = Change(

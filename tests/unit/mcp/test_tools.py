@@ -11,12 +11,12 @@ import mcp.types as t
 import pytest
 from openapi_schema_validator import OAS32Validator
 
-from core.app import Core
-from core.operations import OPERATIONS
-from mcp_server.server import Options
-from mcp_server.tools import operation_tools
 from tests.unit.mcp.bench import ANN, client_of
 from tests.unit.mcp.tool_snapshots import DIRECTORY, all_tools, as_text
+from vpsops.core.app import Core
+from vpsops.core.operations import OPERATIONS
+from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.tools import operation_tools
 
 TOOLS = all_tools()
 

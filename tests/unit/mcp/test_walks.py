@@ -8,28 +8,28 @@ import pytest
 from mcp import Client
 from mcp.types import CallToolResult
 
-from core.app import Core, open_core
-from core.changes.model import Origin
-from core.limits.reach import Narrowing, Reach
-from core.operations import OPERATIONS
-from core.operations.counts import MOST, Count, counts_of
-from core.operations.servers import ListArguments, ServerList, page
-from core.reads import over
-from core.requests import Done, Request
-from core.timing import WALK_SECONDS
-from core.wayscloud.models import HeldList, Listing, Server
-from mcp_server.pages import arguments_of, page_of
-from mcp_server.views import sort_out
-from mcp_server.walks import MOST as MOST_LISTS
-from mcp_server.walks import Walks
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import FakeClock
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ALICE, client_of, text
 from tests.unit.mcp.test_reads import settings_of
+from vpsops.core.app import Core, open_core
+from vpsops.core.changes.model import Origin
+from vpsops.core.limits.reach import Narrowing, Reach
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.counts import MOST, Count, counts_of
+from vpsops.core.operations.servers import ListArguments, ServerList, page
+from vpsops.core.reads import over
+from vpsops.core.requests import Done, Request
+from vpsops.core.timing import WALK_SECONDS
+from vpsops.core.wayscloud.models import HeldList, Listing, Server
+from vpsops.mcp_server.pages import arguments_of, page_of
+from vpsops.mcp_server.views import sort_out
+from vpsops.mcp_server.walks import MOST as MOST_LISTS
+from vpsops.mcp_server.walks import Walks
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 LIST = OPERATIONS["list"]
 RANDOM = Random(1)  # noqa: S311 - no secret

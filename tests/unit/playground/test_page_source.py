@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bot.words import SLASH
-from playground.web import manifest
+from vpsops.bot.words import SLASH
+from vpsops.playground.web import manifest
 
 ROOT = Path(__file__).parents[3]
 STATIC = ROOT / "playground" / "web" / "static"

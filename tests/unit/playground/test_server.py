@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from playground.wayscloud.serve import listen
-from playground.web.bell import Bell
-from playground.web.feed import Feed
-from playground.web.ground import Ground, Options, running_ground
-from playground.web.provider import TROUBLES
-from playground.web.serving import served
 from tests.harness.tls import NO_TLS
 from tests.harness.virtual_time import VirtualClock
+from vpsops.playground.wayscloud.serve import listen
+from vpsops.playground.web.bell import Bell
+from vpsops.playground.web.feed import Feed
+from vpsops.playground.web.ground import Ground, Options, running_ground
+from vpsops.playground.web.provider import TROUBLES
+from vpsops.playground.web.serving import served
 
 
 @pytest.fixture(scope="module")

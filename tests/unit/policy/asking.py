@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
-from core.changes.model import Actor, ActorKind, Target
-from core.operations import OPERATIONS
-from core.policy import Facts, Policy, Rule
-from core.policy.model import policy_of
+from vpsops.core.changes.model import Actor, ActorKind, Target
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.policy import Facts, Policy, Rule
+from vpsops.core.policy.model import policy_of
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)  # a Tuesday
 PERSON = Actor(ActorKind.PERSON, "U1", "alice", "U1", groups=("S1",))

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from inline_snapshot import snapshot
 
-import vpsops
-from core.errors import ConfigurationError
-from core.policy import parse_policy
+from vpsops.cli import main as console
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.policy import parse_policy
 
 BODY = '[[rule]]\nid = "one"\ndecision = "deny"\n'
 APPROVED = '[[rule]]\nid = "one"\ndecision = "approve"\n'
@@ -117,8 +117,8 @@ def test_a_file_of_an_editor_that_marks_the_byte_order_is_read(
     """The mark and the line ends of Windows are no part of the first rule, and move no line."""
     path = tmp_path / "vpsops.toml"
     path.write_bytes(b"\xef\xbb\xbf" + BODY.replace("\n", "\r\n").encode())
-    assert vpsops.main(["policy", "check", str(path)]) == 0
+    assert console.main(["policy", "check", str(path)]) == 0
     assert "1 rules (1 deny)" in capsys.readouterr().out
     path.write_bytes(path.read_bytes() + b"votes = 1\r\n")
-    assert vpsops.main(["policy", "check", str(path)]) == 2
+    assert console.main(["policy", "check", str(path)]) == 2
     assert f"{path}:4: rule one: votes goes with" in capsys.readouterr().err

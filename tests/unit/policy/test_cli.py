@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-import vpsops
+from vpsops.cli import main as console
 
 GOOD = """\
 [[rule]]
@@ -33,7 +33,7 @@ def test_check_says_what_a_policy_holds(tmp_path: Path, capsys: pytest.CaptureFi
     """A good file is summed up in a line."""
     path = tmp_path / "vpsops.toml"
     path.write_text(GOOD)
-    assert vpsops.main(["policy", "check", str(path)]) == 0
+    assert console.main(["policy", "check", str(path)]) == 0
     assert "good. 2 rules (1 allow, 1 approve), version pol_" in capsys.readouterr().out
 
 
@@ -41,13 +41,13 @@ def test_check_refuses_with_file_and_line(tmp_path: Path, capsys: pytest.Capture
     """A wrong file ends with 2 and says where."""
     path = tmp_path / "vpsops.toml"
     path.write_text(GOOD.replace("votes", "vote"))
-    assert vpsops.main(["policy", "check", str(path)]) == 2
+    assert console.main(["policy", "check", str(path)]) == 2
     assert f"{path}:11: rule db: unknown key vote. Did you mean votes?" in capsys.readouterr().err
 
 
 def test_check_without_a_file_is_about_the_embedded_policy(capsys: pytest.CaptureFixture[str]) -> None:
     """A set-up without rules has a policy all the same."""
-    assert vpsops.main(["policy", "check"]) == 0
+    assert console.main(["policy", "check"]) == 0
     assert "the embedded policy (VPSOPS_CONFIG is not set): good." in capsys.readouterr().out
 
 
@@ -59,7 +59,7 @@ def test_explain_names_who_spoke_and_why_the_others_did_not(
     path = tmp_path / "vpsops.toml"
     path.write_text(GOOD)
     monkeypatch.setenv("VPSOPS_CONFIG", str(path))
-    assert vpsops.main(["policy", "explain", "--as", "agent:ci", "--operation", "stop", "--server", "db01"]) == 0
+    assert console.main(["policy", "explain", "--as", "agent:ci", "--operation", "stop", "--server", "db01"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["approve: 2 of S1", "  Databases are shared."]
     assert "speaks  db (line 6): says approve" in lines
@@ -67,7 +67,7 @@ def test_explain_names_who_spoke_and_why_the_others_did_not(
 
 
 def explained(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    assert vpsops.main(["policy", "explain", *words]) == 0
+    assert console.main(["policy", "explain", *words]) == 0
     return capsys.readouterr().out
 
 
@@ -115,9 +115,9 @@ def test_check_reads_the_approval_channel_of_the_file(tmp_path: Path, capsys: py
     path = tmp_path / "vpsops.toml"
     rule = '[[rule]]\nid = "all"\ndecision = "approve"\n'
     path.write_text(rule)
-    assert vpsops.main(["policy", "check", str(path)]) == 2
+    assert console.main(["policy", "check", str(path)]) == 2
     path.write_text('[settings]\nVPSOPS_APPROVAL_CHANNEL = "C0OPS"\n' + rule)
-    assert vpsops.main(["policy", "check", str(path)]) == 0
+    assert console.main(["policy", "check", str(path)]) == 0
     assert "No rule ever lets anybody do: list, get, status, plans, os_templates, regions." in capsys.readouterr().out
 
 
@@ -133,7 +133,7 @@ def test_check_reads_the_approval_channel_of_the_file(tmp_path: Path, capsys: py
 )
 def test_explain_refuses_what_it_cannot_mean(words: list[str], hint: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Wrong usage ends with 2 and a hint."""
-    assert vpsops.main(["policy", "explain", *words]) == 2
+    assert console.main(["policy", "explain", *words]) == 2
     assert hint in capsys.readouterr().err
 
 
@@ -170,10 +170,10 @@ def test_check_tells_the_limits_of_a_file(tmp_path: Path, capsys: pytest.Capture
     """They are loaded as strictly as rules."""
     path = tmp_path / "vpsops.toml"
     path.write_text(LIMITS)
-    assert vpsops.main(["policy", "check", str(path)]) == 0
+    assert console.main(["policy", "check", str(path)]) == 0
     assert "limits: protected db*; max_servers 9; [limits.mcp] read_only true." in capsys.readouterr().out
     path.write_text(LIMITS.replace("max_servers", "max_server"))
-    assert vpsops.main(["policy", "check", str(path)]) == 2
+    assert console.main(["policy", "check", str(path)]) == 2
 
 
 @pytest.mark.requirement("decided-again")

@@ -5,14 +5,14 @@ from datetime import datetime
 
 import pytest
 
-from core.changes.model import Actor, ActorKind, Approvers, Decision, Target
-from core.operations import OPERATIONS, Risk
-from core.policy import Facts, Rule, parse_policy
-from core.policy.default import default_rules
-from core.policy.facts import BILLED
-from core.policy.match import Match
-from core.policy.model import policy_of
 from tests.unit.policy.asking import AGENT, DB, NOON, PERSON, asked, rules
+from vpsops.core.changes.model import Actor, ActorKind, Approvers, Decision, Target
+from vpsops.core.operations import OPERATIONS, Risk
+from vpsops.core.policy import Facts, Rule, parse_policy
+from vpsops.core.policy.default import default_rules
+from vpsops.core.policy.facts import BILLED
+from vpsops.core.policy.match import Match
+from vpsops.core.policy.model import policy_of
 
 MAILED = replace(PERSON, aliases=("alice@example.com",))
 CREATES = Match(operation=frozenset({"create"}))

@@ -2,9 +2,9 @@
 
 import pytest
 
-from core.changes.model import Approvers, Decision
-from core.policy.default import default_rules
-from core.policy.match import Match
+from vpsops.core.changes.model import Approvers, Decision
+from vpsops.core.policy.default import default_rules
+from vpsops.core.policy.match import Match
 
 READS = ("default-reads", {"read"}, None, Decision.ALLOW, 0)
 PEOPLE = ("default-people", {"change", "disruptive"}, {"person"}, Decision.CONFIRM, 0)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-import core
-import vpsops
-from core.changes.model import Actor, ActorKind, Target
-from core.operations import OPERATIONS
-from core.policy import Facts, parse_policy
-from core.policy.written import WrittenRule
+from vpsops import core
+from vpsops.cli import main as console
+from vpsops.core.changes.model import Actor, ActorKind, Target
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.policy import Facts, parse_policy
+from vpsops.core.policy.written import WrittenRule
 
-PAGE = (Path(core.__file__).parent.parent / "docs" / "policy.md").read_text(encoding="utf-8")
+PAGE = (Path(core.__file__).resolve().parent.parent / "docs" / "policy.md").read_text(encoding="utf-8")
 EXAMPLE = PAGE.split("```toml\n")[1].split("```")[0]
 ROWS = [
     [cell.strip() for cell in line.removeprefix("|").removesuffix("|").split("|")]
@@ -53,7 +53,7 @@ def test_commands_print_what_the_page_shows(
     path = tmp_path / "vpsops.toml"
     path.write_text(EXAMPLE, encoding="utf-8")
     monkeypatch.setenv("VPSOPS_CONFIG", str(path))
-    vpsops.main(shlex.split(words))
+    console.main(shlex.split(words))
     assert capsys.readouterr().out == shown
 
 

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from core.errors import ConfigurationError
-from core.policy.declaration import Declaration, declaration_of
-from core.policy.document import Document, document_from, ruleset_from
-from core.policy.file_text import file_text
-from core.policy.model import short_version
-from core.settings import Settings, load_settings
-from core.timing import DEFAULT_TIMING
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.policy.declaration import Declaration, declaration_of
+from vpsops.core.policy.document import Document, document_from, ruleset_from
+from vpsops.core.policy.file_text import file_text
+from vpsops.core.policy.model import short_version
+from vpsops.core.settings import Settings, load_settings
+from vpsops.core.timing import DEFAULT_TIMING
 
 RULES = """
 [[rule]]

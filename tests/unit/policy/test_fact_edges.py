@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from core.changes.model import Actor, ActorKind, Target
-from core.operations.registry import Risk
-from core.policy import Facts
-from core.policy.facts import Seen, Servers, first_label, is_glob, servers_cover
+from vpsops.core.changes.model import Actor, ActorKind, Target
+from vpsops.core.operations.registry import Risk
+from vpsops.core.policy import Facts
+from vpsops.core.policy.facts import Seen, Servers, first_label, is_glob, servers_cover
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ANN = Actor(ActorKind.PERSON, "U1", "ann", "U1", aliases=("Ann@Example.com",), groups=("S0OPS",))

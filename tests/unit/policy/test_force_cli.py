@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import vpsops
-from core.humans import terminal_user
-from core.policy import force_cli
 from tests.harness.virtual_time import VirtualClock
+from vpsops.cli import main as console
+from vpsops.core.humans import terminal_user
+from vpsops.core.policy import force_cli
 
 RULES = """\
 [[rule]]
@@ -34,7 +34,7 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def said(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
     """Run `vpsops policy` and return what it said."""
-    assert vpsops.main(["policy", *words]) == code
+    assert console.main(["policy", *words]) == code
     out, err = capsys.readouterr()
     return out or err
 

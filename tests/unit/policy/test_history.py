@@ -9,15 +9,15 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
-from core import audit
-from core.errors import InvalidInput, StaleChange
-from core.policy import history
-from core.policy.document import Document
-from core.policy.history import Application, PolicyBrokenError, Revision
-from core.storage import Connection, Database, open_database
-from core.storage.tables import OUTBOX, POLICIES
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.core import audit
+from vpsops.core.errors import InvalidInput, StaleChange
+from vpsops.core.policy import history
+from vpsops.core.policy.document import Document
+from vpsops.core.policy.history import Application, PolicyBrokenError, Revision
+from vpsops.core.storage import Connection, Database, open_database
+from vpsops.core.storage.tables import OUTBOX, POLICIES
 
 FIRST = Document(rules=({"id": "reads", "decision": "allow"},), holds={"confirm": 1.0, "approve": 2.0})
 SECOND = replace(FIRST, limits={"max_servers": 1})

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.policy.hours import DAY, Hours
+from vpsops.core.policy.hours import DAY, Hours
 
 OSLO = "Europe/Oslo"
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from inline_snapshot import snapshot
 
-from core.changes.model import Approvers, Decision
-from core.errors import ConfigurationError
-from core.policy import load_policy, parse_policy
-from core.policy.load import MAX_RULES
-from core.settings import Settings
+from vpsops.core.changes.model import Approvers, Decision
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.policy import load_policy, parse_policy
+from vpsops.core.policy.load import MAX_RULES
+from vpsops.core.settings import Settings
 
 FILE = "vpsops.toml"
 DENY, APPROVE = 'decision = "deny"', 'decision = "approve"'

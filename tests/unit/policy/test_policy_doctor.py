@@ -7,15 +7,15 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
-from core.findings import Finding, Level
-from core.policy.declaration import declaration_of
-from core.policy.doctor import look_at_policy, ruleset_of
-from core.policy.model import short_version
-from core.settings import Settings
-from core.storage import Database, open_database
-from core.storage.tables import POLICIES, PROCESSES
 from tests.fakes.policies import put_in_force
 from tests.harness.virtual_time import VirtualClock
+from vpsops.core.findings import Finding, Level
+from vpsops.core.policy.declaration import declaration_of
+from vpsops.core.policy.doctor import look_at_policy, ruleset_of
+from vpsops.core.policy.model import short_version
+from vpsops.core.settings import Settings
+from vpsops.core.storage import Database, open_database
+from vpsops.core.storage.tables import POLICIES, PROCESSES
 
 RULES = '[[rule]]\nid = "all"\ndecision = "allow"\n'
 

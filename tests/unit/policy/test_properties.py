@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.changes.model import Actor, ActorKind, Approvers, Decision, Ruling, Target
-from core.policy import Facts, Rule
-from core.policy.fit import makes_pointless
-from core.policy.hours import Hours
-from core.policy.match import Match
 from tests.unit.policy.asking import AGENT, DB, PERSON, asked, rules
+from vpsops.core.changes.model import Actor, ActorKind, Approvers, Decision, Ruling, Target
+from vpsops.core.policy import Facts, Rule
+from vpsops.core.policy.fit import makes_pointless
+from vpsops.core.policy.hours import Hours
+from vpsops.core.policy.match import Match
 
 STRANGER = Actor(ActorKind.AGENT, "mcp:y", "y")  # neither its human nor any group is known
 UNKNOWN = Target("id-1", "", region="")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import anyio
 import httpx
 
-from playground.wayscloud.app import create_app
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.simulator import Simulator
 from tests.fakes.clock import FakeClock
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.playground.wayscloud.app import create_app
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.simulator import Simulator
 
 KEY = "wayscloud_vps_abc12_TESTSECRET"
 WEB = "b5c6d7e8-f9a0-1234-5678-90abcdef1234"

@@ -3,12 +3,12 @@
 import httpx
 import pytest
 
-from playground.wayscloud import journal
-from playground.wayscloud.app import create_app
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.faults import Fault
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.simulator.bench import DB, WEB, bench
+from vpsops.playground.wayscloud import journal
+from vpsops.playground.wayscloud.app import create_app
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults import Fault
 
 
 async def test_every_request_is_kept_with_what_became_of_it() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from playground.wayscloud.config import SimulatorConfig
 from tests.unit.simulator.bench import ORDERS, bench
+from vpsops.playground.wayscloud.config import SimulatorConfig
 
 
 async def test_the_documented_order_is_accepted() -> None:

@@ -3,12 +3,12 @@
 import httpx
 import pytest
 
-from core.errors import ConfigurationError
-from playground.wayscloud.app import create_app
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.dialects import DIALECTS
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.simulator.bench import WEB, Bench, bench
+from vpsops.core.errors import ConfigurationError
+from vpsops.playground.wayscloud.app import create_app
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.dialects import DIALECTS
 
 
 async def asked(sim: Bench, method: str, path: str) -> tuple[int, object]:

@@ -8,9 +8,9 @@ import anyio
 import httpx
 import pytest
 
-from playground.wayscloud.config import SimulatorConfig
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.simulator.bench import WEB, bench
+from vpsops.playground.wayscloud.config import SimulatorConfig
 
 
 @pytest.mark.parametrize(("after_effect", "effects"), [(False, {}), (True, {"create": 1})])

@@ -7,10 +7,10 @@ from typing import get_args
 import pytest
 from pydantic import ValidationError
 
-from core.errors import ConfigurationError
-from playground.wayscloud import faults
-from playground.wayscloud.faults import Asked, Fault, Faults
 from tests.unit.simulator.bench import WEB
+from vpsops.core.errors import ConfigurationError
+from vpsops.playground.wayscloud import faults
+from vpsops.playground.wayscloud.faults import Asked, Fault, Faults
 
 LIST = Asked("GET", "/v1/vps", "list", "", "")
 CREATE = Asked("POST", "/v1/vps", "create", "", "web02.example.com")

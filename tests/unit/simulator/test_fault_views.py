@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.faults import PRESETS
-from playground.wayscloud.faults.presets import FIVE
 from tests.unit.simulator.bench import DB, WEB, Bench, bench
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults import PRESETS
+from vpsops.playground.wayscloud.faults.presets import FIVE
 
 LIVE = SimulatorConfig(speed=1, dialect="live")
 LIST, ONE, STATUS = "/v1/vps", f"/v1/vps/{WEB}", f"/v1/vps/{WEB}/status"

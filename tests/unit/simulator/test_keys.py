@@ -2,8 +2,8 @@
 
 import pytest
 
-from playground.wayscloud.config import SimulatorConfig
 from tests.unit.simulator.bench import KEY, bench
+from vpsops.playground.wayscloud.config import SimulatorConfig
 
 OTHER = "wayscloud_storage_abc12_TESTSECRET"
 

@@ -5,13 +5,13 @@ from typing import get_args
 
 import pytest
 
-from playground.wayscloud import faults
-from playground.wayscloud.dialects import DIALECTS
-from playground.wayscloud.faults import KINDS, Fault
-from playground.wayscloud.faults.rules import WHEN
 from tests.unit.simulator.bench import bench
+from vpsops.playground.wayscloud import faults
+from vpsops.playground.wayscloud.dialects import DIALECTS
+from vpsops.playground.wayscloud.faults import KINDS, Fault
+from vpsops.playground.wayscloud.faults.rules import WHEN
 
-PAGE = files("playground.wayscloud").joinpath("README.md").read_text(encoding="utf-8")
+PAGE = files("vpsops.playground.wayscloud").joinpath("README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("dialect", sorted(DIALECTS))

@@ -4,10 +4,10 @@ from itertools import pairwise
 
 import pytest
 
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.timeline import Timeline
 from tests.fakes.clock import FakeClock
 from tests.unit.simulator.bench import DB, WEB, bench
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.timeline import Timeline
 
 
 async def test_a_created_server_is_ready_after_one_to_three_minutes() -> None:

@@ -9,8 +9,8 @@ from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from playground.slack.workspace import Workspace
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.playground.slack.workspace import Workspace
 
 
 def sdk_client(workspace: Workspace) -> AsyncWebClient:

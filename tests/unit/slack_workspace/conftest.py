@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from playground.slack.config import WorkspaceConfig
-from playground.slack.serve import running_workspace
-from playground.slack.workspace import Workspace
 from tests.fakes.clock import FakeClock
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.slack_workspace.apps import sdk_client
+from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.playground.slack.serve import running_workspace
+from vpsops.playground.slack.workspace import Workspace
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncAck, AsyncRespond
 from slack_sdk.signature import SignatureVerifier
 
-from core.errors import ConfigurationError
-from playground.slack.config import WorkspaceConfig
-from playground.slack.elements import NotOnScreen
-from playground.slack.serve import running_workspace
-from playground.slack.workspace import Workspace
 from tests.fakes.clock import FakeClock
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.slack_workspace.apps import bolt_app, over_http
+from vpsops.core.errors import ConfigurationError
+from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.playground.slack.elements import NotOnScreen
+from vpsops.playground.slack.serve import running_workspace
+from vpsops.playground.slack.workspace import Workspace
 
 
 async def test_a_command_is_acked_and_answered_again_through_its_response_url(workspace: Workspace) -> None:

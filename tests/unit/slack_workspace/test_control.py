@@ -8,8 +8,8 @@ import pytest
 from slack_bolt.async_app import AsyncAck
 from slack_sdk.web.async_client import AsyncWebClient
 
-from playground.slack.workspace import Workspace
 from tests.unit.slack_workspace.apps import bolt_app, over_http
+from vpsops.playground.slack.workspace import Workspace
 
 Json = dict[str, Any]
 MODAL = {

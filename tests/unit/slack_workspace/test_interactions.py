@@ -9,11 +9,11 @@ import pytest
 from slack_bolt.async_app import AsyncAck, AsyncRespond
 from slack_sdk.web.async_client import AsyncWebClient
 
-from playground.slack.elements import NotOnScreen
-from playground.slack.workspace import Workspace
 from tests.fakes.clock import FakeClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.slack_workspace.apps import bolt_app, over_http
+from vpsops.playground.slack.elements import NotOnScreen
+from vpsops.playground.slack.workspace import Workspace
 
 Json = dict[str, Any]
 

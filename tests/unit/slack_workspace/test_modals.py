@@ -8,10 +8,10 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from playground.slack.elements import NotOnScreen
-from playground.slack.workspace import Workspace
 from tests.fakes.clock import FakeClock
 from tests.unit.slack_workspace.apps import bolt_app, over_http
+from vpsops.playground.slack.elements import NotOnScreen
+from vpsops.playground.slack.workspace import Workspace
 
 Json = dict[str, Any]
 

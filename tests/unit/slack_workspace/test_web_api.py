@@ -9,12 +9,12 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.models.blocks import HeaderBlock, SectionBlock
 from slack_sdk.web.async_client import AsyncWebClient
 
-from playground.slack.config import WorkspaceConfig
-from playground.slack.serve import running_workspace
-from playground.slack.workspace import Workspace
 from tests.fakes.clock import FakeClock
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.slack_workspace.apps import sdk_client
+from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.playground.slack.serve import running_workspace
+from vpsops.playground.slack.workspace import Workspace
 
 
 async def refused(call: Any) -> str:

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from core.storage import Database, open_database
 from tests.fakes.clock import FakeClock
+from vpsops.core.storage import Database, open_database
 
 BUSY = 0.4
 

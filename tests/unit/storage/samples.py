@@ -6,9 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core import audit
-from core.changes import codec
-from core.changes.model import (
+from vpsops.core import audit
+from vpsops.core.changes import codec
+from vpsops.core.changes.model import (
     Actor,
     ActorKind,
     Approvers,

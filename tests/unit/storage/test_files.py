@@ -10,16 +10,16 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from core.changes.fence import Fence, LateError
-from core.errors import StorageError
-from core.storage import Database, open_database
-from core.storage.files import StoreMovedError
-from core.storage.leases import Process
-from core.storage.tables import PROCESSES
 from tests.fakes.clock import FakeClock
 from tests.fakes.databases import migrated
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.core.changes.fence import Fence, LateError
+from vpsops.core.errors import StorageError
+from vpsops.core.storage import Database, open_database
+from vpsops.core.storage.files import StoreMovedError
+from vpsops.core.storage.leases import Process
+from vpsops.core.storage.tables import PROCESSES
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import StatementError
 
-from core.errors import StorageError
-from core.inbox import Delivery, Inbox
-from core.retention import forget
-from core.storage import Database, open_database
-from core.storage.tables import INBOX
 from tests.fakes.clock import START, FakeClock
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.core.errors import StorageError
+from vpsops.core.inbox import Delivery, Inbox
+from vpsops.core.retention import forget
+from vpsops.core.storage import Database, open_database
+from vpsops.core.storage.tables import INBOX
 
 BOUND = PATIENCE_SECONDS
 PAYLOAD = {"text": "reboot web01", "nested": {"list": [1, "two", None]}, "name": "Åsa \u0000"}

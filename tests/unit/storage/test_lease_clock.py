@@ -7,12 +7,12 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
-from core.storage import Connection, Database, open_database
-from core.storage import lease_clock as module
-from core.storage.leases import DEAD_SECONDS, Process, alive, dead, observe, take
-from core.storage.tables import PROCESSES
 from tests.fakes.clock import FakeClock
 from tests.fakes.postgres import PostgresServer
+from vpsops.core.storage import Connection, Database, open_database
+from vpsops.core.storage import lease_clock as module
+from vpsops.core.storage.leases import DEAD_SECONDS, Process, alive, dead, observe, take
+from vpsops.core.storage.tables import PROCESSES
 
 HOUR = 3600.0
 

@@ -8,14 +8,14 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.changes import pace
-from core.errors import StorageError
-from core.storage import Database, leases, open_database
-from core.storage.leases import Process
-from core.storage.tables import LEASES, OUTBOX, PROCESSES
-from core.timing import DEFAULT_TIMING
 from tests.fakes.clock import FakeClock
 from tests.harness.waiting import LOOK_SECONDS, PATIENCE_SECONDS
+from vpsops.core.changes import pace
+from vpsops.core.errors import StorageError
+from vpsops.core.storage import Database, leases, open_database
+from vpsops.core.storage.leases import Process
+from vpsops.core.storage.tables import LEASES, OUTBOX, PROCESSES
+from vpsops.core.timing import DEFAULT_TIMING
 
 BOUND = PATIENCE_SECONDS
 NOW = 1000.0

@@ -5,14 +5,14 @@ from functools import partial
 
 import pytest
 
-from core import audit, audit_pages
-from core.audit_view import Filter
-from core.changes import listing
-from core.changes.listing import Wanted
-from core.changes.model import Actor, ActorKind, Change, State, Target
-from core.storage import Connection, Database
 from tests.fakes.clock import START
 from tests.unit.core.sample import change, put
+from vpsops.core import audit, audit_pages
+from vpsops.core.audit_view import Filter
+from vpsops.core.changes import listing
+from vpsops.core.changes.listing import Wanted
+from vpsops.core.changes.model import Actor, ActorKind, Change, State, Target
+from vpsops.core.storage import Connection, Database
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
 HERS = Actor(ActorKind.AGENT, "mcp:x", "x", "u0alice")

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from core.changes import listing, pages, store
-from core.changes.listing import Wanted
-from core.changes.model import Actor, ActorKind, Target
-from core.storage import Connection, Database
 from tests.unit.storage.samples import CHANGE, NOW
+from vpsops.core.changes import listing, pages, store
+from vpsops.core.changes.listing import Wanted
+from vpsops.core.changes.model import Actor, ActorKind, Target
+from vpsops.core.storage import Connection, Database
 
 LOOKUPS: dict[str, tuple[Callable[[Connection], Any], set[str]]] = {
     "open": (lambda one: listing.find(one, Wanted(open_only=True), 10), {"changes_open"}),

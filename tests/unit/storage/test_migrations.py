@@ -16,25 +16,26 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from core import audit
-from core.changes import store
-from core.errors import ConfigurationError
-from core.storage import engines, open_database, schema
-from core.storage.schema import Standing, standing, upgrade
-from core.storage.tables import METADATA
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.storage import samples
+from vpsops.core import audit
+from vpsops.core.changes import store
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.storage import engines, open_database, schema
+from vpsops.core.storage.schema import Standing, standing, upgrade
+from vpsops.core.storage.tables import METADATA
 
 BOUND = PATIENCE_SECONDS
 TOGETHER = 4
 UPGRADE = (
-    "import sys; from core.storage import engines, schema; schema.upgrade(engines.open_pools(sys.argv[1]).durable)"
+    "import sys; from vpsops.core.storage import engines, schema; "
+    "schema.upgrade(engines.open_pools(sys.argv[1]).durable)"
 )
 LOADED = """
 import sys
-import core.app
-from core.storage import engines, schema
+import vpsops.core.app
+from vpsops.core.storage import engines, schema
 with engines.open_pools(sys.argv[1]).reading.connect() as connection:
     print(schema.standing(connection))
 print(*({"alembic", "psycopg"} & set(sys.modules)))
@@ -128,7 +129,7 @@ def step(engine: sa.Engine, before: str, after: str, scripts: Path = schema.MIGR
 
 
 def test_the_migrations_make_what_the_code_expects(engine: sa.Engine) -> None:
-    """Tables, columns, types and indexes are those of core.storage.tables, on both databases."""
+    """Tables, columns, types and indexes are those of vpsops.core.storage.tables, on both databases."""
     upgrade(engine)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []

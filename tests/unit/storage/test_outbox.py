@@ -5,13 +5,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from core.changes import outbox
-from core.changes.outbox import Copy, Message, News, Outbox
-from core.storage import Database
-from core.storage.leases import Process
-from core.storage.tables import OUTBOX
 from tests.fakes.clock import FakeClock
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.core.changes import outbox
+from vpsops.core.changes.outbox import Copy, Message, News, Outbox
+from vpsops.core.storage import Database
+from vpsops.core.storage.leases import Process
+from vpsops.core.storage.tables import OUTBOX
 
 BOUND = PATIENCE_SECONDS
 

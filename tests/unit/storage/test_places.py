@@ -9,9 +9,9 @@ from typing import cast
 import pytest
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from core.errors import ConfigurationError, StorageError
-from core.storage import engines, open_database
 from tests.harness.virtual_time import VirtualClock
+from vpsops.core.errors import ConfigurationError, StorageError
+from vpsops.core.storage import engines, open_database
 
 MOUNTS = (
     "/dev/sda1 / ext4 rw 0 0",

@@ -7,17 +7,6 @@ import anyio
 import psycopg
 import pytest
 
-from core import audit
-from core.changes.model import State
-from core.errors import ConfigurationError, StorageError
-from core.findings import Level
-from core.health import look_at_wakes
-from core.settings import Settings
-from core.storage import Connection, open_database
-from core.storage.engines import PostgresOptions
-from core.storage.leases import Process
-from playground.wayscloud.config import SimulatorConfig
-from playground.wayscloud.serve import SimulatorHandle, running_simulator
 from tests.fakes.pgbouncer import SERVER_CONNECTIONS, Pooler, running_pooler
 from tests.fakes.postgres import PostgresServer, free_port
 from tests.harness.virtual_time import VirtualClock
@@ -25,6 +14,17 @@ from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.stage import Setup, staged
 from tests.unit.storage.test_signals import until
 from tests.unit.storage.test_transactions import put
+from vpsops.core import audit
+from vpsops.core.changes.model import State
+from vpsops.core.errors import ConfigurationError, StorageError
+from vpsops.core.findings import Level
+from vpsops.core.health import look_at_wakes
+from vpsops.core.settings import Settings
+from vpsops.core.storage import Connection, open_database
+from vpsops.core.storage.engines import PostgresOptions
+from vpsops.core.storage.leases import Process
+from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 BOUND = PATIENCE_SECONDS
 OPEN = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"

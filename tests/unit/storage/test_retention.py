@@ -6,14 +6,14 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
-from core import retention
-from core.errors import StorageError
-from core.retention import Retention, forget
-from core.storage import Database
-from core.storage.tables import AUDIT, COPIES, INBOX, OUTBOX
 from tests.fakes.clock import FakeClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.storage import samples
+from vpsops.core import retention
+from vpsops.core.errors import StorageError
+from vpsops.core.retention import Retention, forget
+from vpsops.core.storage import Database
+from vpsops.core.storage.tables import AUDIT, COPIES, INBOX, OUTBOX
 
 BOUND = PATIENCE_SECONDS
 DAY = 86400.0

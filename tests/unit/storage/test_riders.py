@@ -5,14 +5,14 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from core.errors import StorageError
-from core.storage import Connection, Database, open_database
-from core.storage.leases import Process
-from core.storage.tables import CHANGES, PROCESSES
 from tests.fakes.clock import FakeClock
 from tests.fakes.postgres import PostgresServer
 from tests.fakes.transactions import counted
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.core.errors import StorageError
+from vpsops.core.storage import Connection, Database, open_database
+from vpsops.core.storage.leases import Process
+from vpsops.core.storage.tables import CHANGES, PROCESSES
 
 BOUND = PATIENCE_SECONDS
 

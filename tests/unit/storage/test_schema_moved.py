@@ -3,14 +3,14 @@
 import pytest
 import sqlalchemy as sa
 
-from core.app import open_core
-from core.settings import Settings
-from core.storage import Connection, Database, schema
-from core.storage.leases import Process
-from core.storage.schema import MovedOnError, OutdatedError
-from core.storage.tables import PROCESSES
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import FakeClock
+from vpsops.core.app import open_core
+from vpsops.core.settings import Settings
+from vpsops.core.storage import Connection, Database, schema
+from vpsops.core.storage.leases import Process
+from vpsops.core.storage.schema import MovedOnError, OutdatedError
+from vpsops.core.storage.tables import PROCESSES
 
 SECOND = 1.0
 

@@ -11,20 +11,20 @@ import pytest
 from anyio import to_thread
 from sqlalchemy.engine import Connection
 
-from core.storage import Database, open_database, signals
 from tests.fakes.clock import FakeClock
 from tests.fakes.postgres import PostgresServer
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.storage.test_transactions import names, put
+from vpsops.core.storage import Database, open_database, signals
 
 BOUND = PATIENCE_SECONDS
 LONG = 600.0
 COMMIT = """
 import sys
 import anyio
-from core.clock import SystemClock
-from core.storage import open_database
+from vpsops.core.clock import SystemClock
+from vpsops.core.storage import open_database
 from tests.unit.storage.test_transactions import put
 
 async def main():

@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core import audit
-from core.changes.model import Actor, ActorKind
-from core.errors import InvalidInput
-from core.storage import Database
-from core.subscriptions import (
+from tests.fakes.clock import START, FakeClock
+from vpsops.core import audit
+from vpsops.core.changes.model import Actor, ActorKind
+from vpsops.core.errors import InvalidInput
+from vpsops.core.storage import Database
+from vpsops.core.subscriptions import (
     PER_CHANNEL,
     Event,
     Options,
@@ -20,7 +21,6 @@ from core.subscriptions import (
     forget_ended,
     subscription_id,
 )
-from tests.fakes.clock import START, FakeClock
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice")
 NIGHT = Options(quiet=("22:00-07:00",), zone="Europe/Oslo")

@@ -12,15 +12,15 @@ from anyio import to_thread
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
-from core import audit
-from core.errors import StorageError
-from core.storage import Database, open_database
-from core.storage.tables import AUDIT, LEASES
 from tests.fakes.clock import FakeClock
 from tests.fakes.postgres import PostgresServer
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.storage.conftest import BUSY
+from vpsops.core import audit
+from vpsops.core.errors import StorageError
+from vpsops.core.storage import Database, open_database
+from vpsops.core.storage.tables import AUDIT, LEASES
 
 BOUND = PATIENCE_SECONDS
 NAMES = sa.select(LEASES.c.name).order_by(LEASES.c.name)

@@ -13,17 +13,17 @@ import pytest
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.tls import TLSStream
 
-from core.timing import TransportSettings
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.credentials import Credentials
-from core.wayscloud.departure import Crossing
-from core.wayscloud.errors import NotSent
-from core.wayscloud.models import NewServer
 from tests.fakes.clock import FakeClock
 from tests.fakes.names import NAME, resolve_after
 from tests.fakes.provider import KEY, QUICK, SERVER_ID, answers, raw, silent, wire
 from tests.fakes.tls import certificate, server_context
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
+from vpsops.core.timing import TransportSettings
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.credentials import Credentials
+from vpsops.core.wayscloud.departure import Crossing
+from vpsops.core.wayscloud.errors import NotSent
+from vpsops.core.wayscloud.models import NewServer
 
 ANSWER: Final = raw("202 Accepted", json.dumps({"id": SERVER_ID, "status": "stopping"}).encode())
 BOUND: Final = PATIENCE_SECONDS

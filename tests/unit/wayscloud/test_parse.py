@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from core.wayscloud import dialects, parse, readers
-from core.wayscloud.models import JSON, NewServer, OsTemplate, Plan, Region, Server, Usage
+from vpsops.core.wayscloud import dialects, parse, readers
+from vpsops.core.wayscloud.models import JSON, NewServer, OsTemplate, Plan, Region, Server, Usage
 
 SAMPLES: dict[object, tuple[Any, Any]] = {
     readers.text: ("Abc", "Abc"),

@@ -10,14 +10,6 @@ from typing import Any
 import anyio
 import pytest
 
-from core.wayscloud import routes
-from core.wayscloud.errors import (
-    MalformedAnswer,
-    NotSent,
-    Refused,
-    Unreachable,
-)
-from core.wayscloud.models import JSON
 from tests.fakes.provider import (
     BOUND,
     QUICK,
@@ -29,6 +21,14 @@ from tests.fakes.provider import (
     raw,
     wire,
 )
+from vpsops.core.wayscloud import routes
+from vpsops.core.wayscloud.errors import (
+    MalformedAnswer,
+    NotSent,
+    Refused,
+    Unreachable,
+)
+from vpsops.core.wayscloud.models import JSON
 
 GET = f"/v1/vps/{SERVER_ID}"
 

@@ -4,12 +4,6 @@ import json
 
 import pytest
 
-from core.errors import ConfigurationError
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.credentials import Credentials
-from core.wayscloud.errors import (
-    UntrustedRedirect,
-)
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import (
     KEY,
@@ -21,6 +15,12 @@ from tests.fakes.provider import (
     answers,
     raw,
     wire,
+)
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.credentials import Credentials
+from vpsops.core.wayscloud.errors import (
+    UntrustedRedirect,
 )
 
 GET = f"/v1/vps/{SERVER_ID}"

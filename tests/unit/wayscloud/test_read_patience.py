@@ -9,16 +9,6 @@ from typing import Any
 import anyio
 import pytest
 
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.credentials import Credentials
-from core.wayscloud.errors import (
-    MalformedAnswer,
-    NotAuthenticated,
-    NotSent,
-    ProviderFault,
-    Unreachable,
-    WayscloudError,
-)
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import (
     BOUND,
@@ -34,6 +24,16 @@ from tests.fakes.provider import (
     wire,
 )
 from tests.harness.waiting import eventually
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.credentials import Credentials
+from vpsops.core.wayscloud.errors import (
+    MalformedAnswer,
+    NotAuthenticated,
+    NotSent,
+    ProviderFault,
+    Unreachable,
+    WayscloudError,
+)
 
 LIST = Reply(200, {"instances": [SERVER], "total": 1})
 GET = f"/v1/vps/{SERVER_ID}"

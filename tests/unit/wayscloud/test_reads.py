@@ -2,7 +2,14 @@
 
 import pytest
 
-from core.wayscloud.errors import (
+from tests.fakes.provider import (
+    KEY,
+    SERVER,
+    SERVER_ID,
+    Provider,
+    Reply,
+)
+from vpsops.core.wayscloud.errors import (
     Conflict,
     InvalidRequest,
     MalformedAnswer,
@@ -15,13 +22,6 @@ from core.wayscloud.errors import (
     Refused,
     WayscloudError,
     WrongShape,
-)
-from tests.fakes.provider import (
-    KEY,
-    SERVER,
-    SERVER_ID,
-    Provider,
-    Reply,
 )
 
 LIST = Reply(200, {"instances": [SERVER], "total": 1})

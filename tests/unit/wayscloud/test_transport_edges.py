@@ -6,17 +6,17 @@ from collections.abc import AsyncGenerator, Callable
 import httpx
 import pytest
 
-from core.errors import ConfigurationError, InvalidInput
-from core.timing import TransportSettings
-from core.wayscloud.body import Body, read_body
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.credentials import Credentials
-from core.wayscloud.errors import NotSent, OutcomeUnknown, Unreachable, UntrustedRedirect
-from core.wayscloud.models import NewServer
-from core.wayscloud.transport import Answer, Transport
-from core.wayscloud.validate import validate_hostname, validate_id
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import BASE, KEY, QUICK, SERVER_ID, Provider, Reply
+from vpsops.core.errors import ConfigurationError, InvalidInput
+from vpsops.core.timing import TransportSettings
+from vpsops.core.wayscloud.body import Body, read_body
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.credentials import Credentials
+from vpsops.core.wayscloud.errors import NotSent, OutcomeUnknown, Unreachable, UntrustedRedirect
+from vpsops.core.wayscloud.models import NewServer
+from vpsops.core.wayscloud.transport import Answer, Transport
+from vpsops.core.wayscloud.validate import validate_hostname, validate_id
 
 NEW = NewServer(hostname="new.example.com", plan="vps-2gb", region="oslo", os_template="debian-12")
 CREATED = {"id": SERVER_ID, "hostname": "new.example.com", "status": "provisioning"}

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import InvalidInput
-from core.wayscloud import routes
-from core.wayscloud.models import NewServer, canonical_region, same_region
-from core.wayscloud.regions import ALIASES
-from core.wayscloud.validate import validate_hostname, validate_id, validate_ssh_key
+from vpsops.core.errors import InvalidInput
+from vpsops.core.wayscloud import routes
+from vpsops.core.wayscloud.models import NewServer, canonical_region, same_region
+from vpsops.core.wayscloud.regions import ALIASES
+from vpsops.core.wayscloud.validate import validate_hostname, validate_id, validate_ssh_key
 
 ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExample user@laptop"
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.errors import ConfigurationError
-from core.redaction import MASK, redact, tidy
-from core.wayscloud.body import Body
-from core.wayscloud.credentials import Credentials
-from core.wayscloud.said import Said, said
-from core.wayscloud.verdict import seconds_until
 from tests.fakes.provider import KEY
+from vpsops.core.errors import ConfigurationError
+from vpsops.core.redaction import MASK, redact, tidy
+from vpsops.core.wayscloud.body import Body
+from vpsops.core.wayscloud.credentials import Credentials
+from vpsops.core.wayscloud.said import Said, said
+from vpsops.core.wayscloud.verdict import seconds_until
 
 NOW = datetime(2027, 1, 4, 9, 0, tzinfo=UTC)
 PYDANTIC = {"type": "missing", "loc": ["body", "hostname"], "msg": "Field required"}

@@ -11,23 +11,6 @@ import httpx
 import pytest
 from anyio.abc import SocketStream
 
-from core.wayscloud.client import Wayscloud
-from core.wayscloud.credentials import Credentials
-from core.wayscloud.departure import Crossing
-from core.wayscloud.errors import (
-    Conflict,
-    InvalidRequest,
-    NotAuthenticated,
-    NotFound,
-    NotOffered,
-    NotPermitted,
-    NotSent,
-    OutcomeUnknown,
-    RateLimited,
-    Refused,
-    UntrustedRedirect,
-)
-from core.wayscloud.models import NewServer
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import (
     BASE,
@@ -46,6 +29,23 @@ from tests.fakes.provider import (
     wire,
 )
 from tests.harness.waiting import eventually
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.credentials import Credentials
+from vpsops.core.wayscloud.departure import Crossing
+from vpsops.core.wayscloud.errors import (
+    Conflict,
+    InvalidRequest,
+    NotAuthenticated,
+    NotFound,
+    NotOffered,
+    NotPermitted,
+    NotSent,
+    OutcomeUnknown,
+    RateLimited,
+    Refused,
+    UntrustedRedirect,
+)
+from vpsops.core.wayscloud.models import NewServer
 
 NEW: Final = NewServer(hostname="new.example.com", plan="vps-2gb", region="oslo", os_template="debian-12")
 CREATED: Final = {"id": SERVER_ID, "hostname": "new.example.com", "status": "provisioning", "ipv4": "192.0.2.7"}

@@ -12,30 +12,30 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from mcp_server.front import Handover
+    from vpsops.mcp_server.front import Handover
 
 GOOD = 0
 
 COMMANDS = {
-    "demo": ("playground.story", "play the whole story against the built-in simulators"),
-    "playground": ("playground.web.cli", "try everything in a browser, on simulators"),
-    "simulator": ("playground.wayscloud.cli", "run the simulated provider"),
-    "mcp": ("mcp_server.cli", "serve AI assistants over MCP"),
-    "bot": ("bot.cli", "serve a Slack workspace"),
-    "serve": ("vpsops_serve", "serve a Slack workspace and AI assistants in one process"),
-    "manifest": ("bot.manifest", "print the Slack app's manifest"),
-    "token": ("mcp_server.token_cli", "make tokens for AI assistants over HTTP, list them, take them back"),
-    "worker": ("core.worker", "run and watch approved changes, beside the front ends"),
-    "policy": ("core.policy.cli", "check, compare, apply and show the policy; explain a decision"),
-    "audit": ("core.audit_cli", "show, verify or export the audit trail"),
-    "changes": ("core.changes.cli", "list changes"),
-    "store": ("core.store_cli", "accept a database that went back"),
-    "health": ("core.health_cli", "ask a running process whether it is ready"),
-    "doctor": ("core.doctor", "check settings, database, provider and Slack"),
+    "demo": ("vpsops.playground.story", "play the whole story against the built-in simulators"),
+    "playground": ("vpsops.playground.web.cli", "try everything in a browser, on simulators"),
+    "simulator": ("vpsops.playground.wayscloud.cli", "run the simulated provider"),
+    "mcp": ("vpsops.mcp_server.cli", "serve AI assistants over MCP"),
+    "bot": ("vpsops.bot.cli", "serve a Slack workspace"),
+    "serve": ("vpsops.cli.serve", "serve a Slack workspace and AI assistants in one process"),
+    "manifest": ("vpsops.bot.manifest", "print the Slack app's manifest"),
+    "token": ("vpsops.mcp_server.token_cli", "make tokens for AI assistants over HTTP, list them, take them back"),
+    "worker": ("vpsops.core.worker", "run and watch approved changes, beside the front ends"),
+    "policy": ("vpsops.core.policy.cli", "check, compare, apply and show the policy; explain a decision"),
+    "audit": ("vpsops.core.audit_cli", "show, verify or export the audit trail"),
+    "changes": ("vpsops.core.changes.cli", "list changes"),
+    "store": ("vpsops.core.store_cli", "accept a database that went back"),
+    "health": ("vpsops.core.health_cli", "ask a running process whether it is ready"),
+    "doctor": ("vpsops.core.doctor", "check settings, database, provider and Slack"),
 }
 """Each subcommand's module, with its `add_arguments(parser)` and `run(args) -> int`, and a summary."""
 
-CHECKS = ("core.doctor", "mcp_server.doctor", "bot.doctor")
+CHECKS = ("vpsops.core.doctor", "vpsops.mcp_server.doctor", "vpsops.bot.doctor")
 """The modules whose tuple `CHECKS` holds what `vpsops doctor` looks at, in this order."""
 
 
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     handover = None
     if words[:1] == ["mcp"]:
-        from mcp_server import front  # noqa: PLC0415 - nothing heavier than it before the first answer
+        from vpsops.mcp_server import front  # noqa: PLC0415 - nothing heavier than it before the first answer
 
         handover = front.main(words[1:])
         if handover is None:  # the client asked, heard and went
@@ -53,12 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str], handover: Handover | None) -> int:
-    from core.exits import guarded  # noqa: PLC0415 - not before the front has answered
+    from vpsops.core.exits import guarded  # noqa: PLC0415 - not before the front has answered
 
     why: list[str] = []
     code = guarded(lambda: _call(words, handover), why.append)
     if handover is not None and why and not any(word.startswith("--http") for word in words):
-        from mcp_server import front  # noqa: PLC0415
+        from vpsops.mcp_server import front  # noqa: PLC0415
 
         front.apologise(handover, why[0])
     return code
@@ -73,8 +73,8 @@ def _call(words: list[str], handover: Handover | None) -> int:
         arguments.checks = [check for name in CHECKS for check in importlib.import_module(name).CHECKS]
     if arguments.command == "policy" and arguments.action == "explain":
         arguments.checks = [
-            importlib.import_module("mcp_server.doctor").check_humans,
-            importlib.import_module("bot.doctor_people").check_people,
+            importlib.import_module("vpsops.mcp_server.doctor").check_humans,
+            importlib.import_module("vpsops.bot.doctor_people").check_people,
         ]
     return int(importlib.import_module(COMMANDS[arguments.command][0]).run(arguments))
 

@@ -6,22 +6,22 @@ import sys
 
 import anyio
 
-from bot.app import PATH as SLACK_PATH
-from bot.app import open_bot
-from bot.cli import DEFAULT, check_token, require, start_socket_mode
-from core.app import open_core
-from core.clock import SystemClock
-from core.logs import configure_logging
-from core.loop import run_server
-from core.serving import address_of, base_of, listen
-from core.settings import Settings, load_settings
-from core.signals import stopping
-from mcp_server.http import app_of, open_mcp
-from mcp_server.narrowing import add_flags, reach_of
-from mcp_server.server import Options
-from mcp_server.serving import announce, serve_mcp
-from mcp_server.site import PATH as MCP_PATH
-from mcp_server.site import Site, site_of
+from vpsops.bot.app import PATH as SLACK_PATH
+from vpsops.bot.app import open_bot
+from vpsops.bot.cli import DEFAULT, check_token, require, start_socket_mode
+from vpsops.core.app import open_core
+from vpsops.core.clock import SystemClock
+from vpsops.core.logs import configure_logging
+from vpsops.core.loop import run_server
+from vpsops.core.serving import address_of, base_of, listen
+from vpsops.core.settings import Settings, load_settings
+from vpsops.core.signals import stopping
+from vpsops.mcp_server.http import app_of, open_mcp
+from vpsops.mcp_server.narrowing import add_flags, reach_of
+from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.serving import announce, serve_mcp
+from vpsops.mcp_server.site import PATH as MCP_PATH
+from vpsops.mcp_server.site import Site, site_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,1 @@
+"""Runs VPSes from Slack and from AI assistants, with approvals that fail closed."""
