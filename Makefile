@@ -46,6 +46,7 @@ check: $(VENV)/.ready ## Formatting, lint, types, architecture, generated pages
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.docs.generate --check
 	$(BIN)/python -m tests.transcripts --check
+	$(BIN)/python -m tests.packaging
 
 playground: $(VENV)/.ready ## Try the whole product in a browser, with no Slack and no account
 	$(BIN)/vpsops playground

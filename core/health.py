@@ -10,10 +10,10 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from vpsops.cli.audit import pages
 from vpsops.core.anchors import last_days, places_of
 from vpsops.core.app import head_file_of, postgres_options_of
 from vpsops.core.audit import GENESIS, Walk
-from vpsops.core.audit_cli import pages
 from vpsops.core.changes import store
 from vpsops.core.changes.claims import AFTER_HOLD, runnable
 from vpsops.core.changes.discrepancies import discrepancies

@@ -17,10 +17,10 @@ from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.http_bench import http_client, serving
 from vpsops.bot.doctor import CHECKS as SLACK_CHECKS
-from vpsops.core.audit_cli import pages
+from vpsops.cli.audit import pages
+from vpsops.cli.doctor import CHECKS, examine
 from vpsops.core.audit_export import record_line
 from vpsops.core.changes.model import Actor, ActorKind, Change, Origin
-from vpsops.core.doctor import CHECKS, examine
 from vpsops.core.redaction import PART_LENGTH
 from vpsops.core.requests import Held, Request
 from vpsops.mcp_server.tokens_file import new_secret

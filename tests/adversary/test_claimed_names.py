@@ -12,10 +12,10 @@ from tests.fakes.slack_bot import Stage, shown, stage
 from tests.unit.mcp.bench import Human, text
 from tests.unit.mcp.http_bench import http_client, serving
 from vpsops.bot.blocks.cards import change_card
+from vpsops.cli import changes
 from vpsops.core import audit
 from vpsops.core.app import Core
 from vpsops.core.audit_view import body_of, told
-from vpsops.core.changes import cli
 from vpsops.core.changes.model import Change, Origin, State
 from vpsops.core.requests import Request
 from vpsops.mcp_server.identity import Caller, agent_of
@@ -63,7 +63,7 @@ def emoji_in(message: Message) -> list[str]:
 async def terminal(core: Core, change: Change) -> str:
     """Return what `vpsops changes`, `vpsops changes ID` and `vpsops audit tail` write of a change."""
     records = await core.database.read(lambda connection: audit.newest(connection, 20, change_id=change.id))
-    return "\n".join((*cli.row(change), *cli.detail(change).values(), *map(told, records)))
+    return "\n".join((*changes.row(change), *changes.detail(change).values(), *map(told, records)))
 
 
 async def recorded(core: Core, change: Change) -> tuple[list[Any], str]:

@@ -12,8 +12,8 @@ from tests.fakes.clock import START
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core import sample
 from tests.unit.core.stage import AGENT, POLICY, VOTERS, Stage, staged
+from vpsops.cli.audit import _verify_in
 from vpsops.core import audit
-from vpsops.core.audit_cli import _verify_in
 from vpsops.core.changes import codec
 from vpsops.core.changes import discrepancies as rows
 from vpsops.core.changes.discrepancies import discrepancies

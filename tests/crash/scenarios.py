@@ -17,7 +17,8 @@ from anyio.abc import Process
 
 from tests.fakes.postgres import PostgresServer
 from tests.harness.waiting import eventually
-from vpsops.core import continuity, store_cli
+from vpsops.cli import store
+from vpsops.core import continuity
 from vpsops.core.app import open_core
 from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
 from vpsops.core.clock import SystemClock
@@ -143,7 +144,7 @@ class Scene:
 
         async with open_database(self.url, CLOCK, make=False) as database:
             number = str(await database.read(last))
-        return await store_cli.accept(self.settings, CLOCK, lambda _: number)
+        return await store.accept(self.settings, CLOCK, lambda _: number)
 
 
 @asynccontextmanager

@@ -40,7 +40,7 @@ def test_every_page_is_reached_from_the_readme() -> None:
 
 def test_the_code_names_only_pages_there_are() -> None:
     """A hint that sends somebody to a page sends them to one."""
-    sources = [path for folder in ("core", "bot", "mcp_server") for path in (ROOT / folder).rglob("*.py")]
+    sources = [path for folder in ("core", "bot", "mcp_server", "vpsops/cli") for path in (ROOT / folder).rglob("*.py")]
     named = {page for path in [*sources, *ROOT.glob("*.py")] for page in PAGE.findall(path.read_text(encoding="utf-8"))}
     assert "docs/mcp.md" in named
     assert [page for page in sorted(named) if not (ROOT / page).exists()] == []

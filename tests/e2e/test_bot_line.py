@@ -11,9 +11,9 @@ from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.app import open_bot
-from vpsops.bot.cli import check_token
 from vpsops.bot.doctor import SCOPES
 from vpsops.bot.socket_mode import Line
+from vpsops.cli.bot import check_token
 from vpsops.core.app import open_core
 from vpsops.core.errors import ConfigurationError
 from vpsops.playground.slack.config import WorkspaceConfig

@@ -12,7 +12,8 @@ from anyio.abc import Process
 
 from tests.fakes.databases import migrated
 from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.core import health_cli, readiness
+from vpsops.cli import health
+from vpsops.core import readiness
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 REPOSITORY = Path(__file__).parents[2]
@@ -106,4 +107,4 @@ async def test_another_server_is_not_a_ready_process() -> None:
 def test_a_probe_waits_longer_than_an_answer_takes() -> None:
     """Its default time limit is one that a red answer keeps."""
     assert readiness.ANSWER_SECONDS * 2 < 5.0
-    assert health_cli.DEFAULT.endswith("/readyz")
+    assert health.DEFAULT.endswith("/readyz")

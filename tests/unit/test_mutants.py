@@ -15,13 +15,13 @@ from tests.mutants.report import Result, complaints, score
 
 DECIDING = ("core/limits", "core/policy", "core/wayscloud")
 BESIDE = {
-    "core/policy/cli.py",  # a command's words
+    "vpsops/cli/policy.py",  # a command's words
     "core/policy/consequence.py",  # says what a difference means, and decides nothing
     "core/policy/difference.py",
     "core/policy/doctor.py",
     "core/policy/file_text.py",
     "core/policy/force.py",  # hands on what was loaded
-    "core/policy/force_cli.py",
+    "vpsops/cli/policy_force.py",
     "core/policy/humans.py",  # what `policy explain` says of people
     "core/wayscloud/dialects.py",  # tables of names
     "core/wayscloud/errors.py",

@@ -20,22 +20,22 @@ COMMANDS = {
     "demo": ("vpsops.playground.story", "play the whole story against the built-in simulators"),
     "playground": ("vpsops.playground.web.cli", "try everything in a browser, on simulators"),
     "simulator": ("vpsops.playground.wayscloud.cli", "run the simulated provider"),
-    "mcp": ("vpsops.mcp_server.cli", "serve AI assistants over MCP"),
-    "bot": ("vpsops.bot.cli", "serve a Slack workspace"),
+    "mcp": ("vpsops.cli.mcp", "serve AI assistants over MCP"),
+    "bot": ("vpsops.cli.bot", "serve a Slack workspace"),
     "serve": ("vpsops.cli.serve", "serve a Slack workspace and AI assistants in one process"),
     "manifest": ("vpsops.bot.manifest", "print the Slack app's manifest"),
-    "token": ("vpsops.mcp_server.token_cli", "make tokens for AI assistants over HTTP, list them, take them back"),
-    "worker": ("vpsops.core.worker", "run and watch approved changes, beside the front ends"),
-    "policy": ("vpsops.core.policy.cli", "check, compare, apply and show the policy; explain a decision"),
-    "audit": ("vpsops.core.audit_cli", "show, verify or export the audit trail"),
-    "changes": ("vpsops.core.changes.cli", "list changes"),
-    "store": ("vpsops.core.store_cli", "accept a database that went back"),
-    "health": ("vpsops.core.health_cli", "ask a running process whether it is ready"),
-    "doctor": ("vpsops.core.doctor", "check settings, database, provider and Slack"),
+    "token": ("vpsops.cli.token", "make tokens for AI assistants over HTTP, list them, take them back"),
+    "worker": ("vpsops.cli.worker", "run and watch approved changes, beside the front ends"),
+    "policy": ("vpsops.cli.policy", "check, compare, apply and show the policy; explain a decision"),
+    "audit": ("vpsops.cli.audit", "show, verify or export the audit trail"),
+    "changes": ("vpsops.cli.changes", "list changes"),
+    "store": ("vpsops.cli.store", "accept a database that went back"),
+    "health": ("vpsops.cli.health", "ask a running process whether it is ready"),
+    "doctor": ("vpsops.cli.doctor", "check settings, database, provider and Slack"),
 }
 """Each subcommand's module, with its `add_arguments(parser)` and `run(args) -> int`, and a summary."""
 
-CHECKS = ("vpsops.core.doctor", "vpsops.mcp_server.doctor", "vpsops.bot.doctor")
+CHECKS = ("vpsops.cli.doctor", "vpsops.mcp_server.doctor", "vpsops.bot.doctor")
 """The modules whose tuple `CHECKS` holds what `vpsops doctor` looks at, in this order."""
 
 

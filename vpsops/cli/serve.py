@@ -8,7 +8,7 @@ import anyio
 
 from vpsops.bot.app import PATH as SLACK_PATH
 from vpsops.bot.app import open_bot
-from vpsops.bot.cli import DEFAULT, check_token, require, start_socket_mode
+from vpsops.cli.bot import DEFAULT, check_token, require, start_socket_mode
 from vpsops.core.app import open_core
 from vpsops.core.clock import SystemClock
 from vpsops.core.logs import configure_logging

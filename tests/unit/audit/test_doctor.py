@@ -19,11 +19,12 @@ from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.audit.conftest import RECORDS, WEB, Cli, change_database
 from tests.unit.audit.test_trail import set_where
 from tests.unit.storage.test_migrations import engine_of, future
+from vpsops.cli import doctor
 from vpsops.cli import main as console
-from vpsops.core import audit, doctor, exits
+from vpsops.cli.doctor import check_policy, check_settings, examine
+from vpsops.core import audit, exits
 from vpsops.core.changes import outbox
 from vpsops.core.clock import Clock
-from vpsops.core.doctor import check_policy, check_settings, examine
 from vpsops.core.doctor_provider import check_provider
 from vpsops.core.findings import Check, Finding, fail, ok, warn, worst
 from vpsops.core.health import check_storage
@@ -294,7 +295,7 @@ def test_a_front_end_adds_its_own_checks(cli: Cli, monkeypatch: pytest.MonkeyPat
     module = types.ModuleType("made_up_checks")
     module.__dict__["CHECKS"] = (check_fine,)
     monkeypatch.setitem(sys.modules, "made_up_checks", module)
-    monkeypatch.setattr(console, "CHECKS", ("vpsops.core.doctor", "made_up_checks"))
+    monkeypatch.setattr(console, "CHECKS", ("vpsops.cli.doctor", "made_up_checks"))
     monkeypatch.delenv("WAYSCLOUD_API_KEY", raising=False)
     said = cli("doctor")
     assert said.code == 3

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vpsops.bot.cli import address_of, require
+from vpsops.cli.bot import address_of, require
 from vpsops.core.errors import ConfigurationError
 from vpsops.core.settings import Settings
 

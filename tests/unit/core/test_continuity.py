@@ -13,7 +13,8 @@ from tests.fakes.clock import FakeClock
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.stage import Stage, staged
-from vpsops.core import audit, continuity, store_cli
+from vpsops.cli import store
+from vpsops.core import audit, continuity
 from vpsops.core.app import head_file_of
 from vpsops.core.changes.execute import Runner
 from vpsops.core.changes.model import State
@@ -317,7 +318,7 @@ async def test_a_person_accepts_it_and_doctor_is_content(
         await copy.put_back(database)
         before = await look_at_continuity(database, settings)
         assert await findings(database) == []  # doctor changes nothing
-    assert await store_cli.accept(settings, CLOCK, lambda _: "") == 1
+    assert await store.accept(settings, CLOCK, lambda _: "") == 1
     async with open_database(database_url, CLOCK) as database:
         noticed = await look_at_continuity(database, settings)
     assert [(found.level, found.code) for found in (*before, *noticed)] == [(Level.FAIL, 1)] * 2
@@ -328,13 +329,13 @@ async def test_a_person_accepts_it_and_doctor_is_content(
         asked.append(text)
         return "3"
 
-    assert await store_cli.accept(settings, CLOCK, ask) == 0
+    assert await store.accept(settings, CLOCK, ask) == 0
     assert "its last record, 3" in asked[0]
     async with open_database(database_url, CLOCK) as database:
         assert [found.level for found in await look_at_continuity(database, settings)] == [Level.OK]
         last = (await database.read(audit.read))[-1]
     assert (last.event, last.body["by"]["id"]) == ("store_accepted", "ann@example.com")
-    assert await store_cli.accept(settings, CLOCK, lambda _: pytest.fail("asked")) == 0
+    assert await store.accept(settings, CLOCK, lambda _: pytest.fail("asked")) == 0
     assert "nothing to accept" in capsys.readouterr().out
 
 

@@ -18,8 +18,9 @@ from tests.unit.core.sample import change, put
 from tests.unit.core.stage import AGENT, ALICE, VOTERS
 from vpsops.bot.blocks.listings import with_unreadable
 from vpsops.bot.blocks.notes import note
+from vpsops.cli import changes as cli
 from vpsops.core import audit_view, news, pause, preferences, subscriptions
-from vpsops.core.changes import cli, codec, listing, outbox, pages, store
+from vpsops.core.changes import codec, listing, outbox, pages, store
 from vpsops.core.changes import keeper as keeper_module
 from vpsops.core.changes.keeper import Keeper
 from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State, Target, Verdict, Vote

@@ -14,7 +14,7 @@ from vpsops.core.operations import OPERATIONS
 from vpsops.core.wayscloud.client import Wayscloud
 
 ROOT = Path(core.__file__).resolve().parent.parent
-PRODUCT = ("core", "bot", "mcp_server", "playground")
+PRODUCT = ("core", "bot", "mcp_server", "playground", "vpsops/cli")
 WRITES = {"create_server", "start_server", "stop_server", "reboot_server"}
 READS = {"list_servers", "get_server", "server_status", "list_plans", "list_os_templates", "list_regions"}
 VIEWS = {"only", "shared", "for_work", "holding"}  # the same client, for reads of one kind
@@ -34,7 +34,7 @@ def source() -> Source:
     paths = [path for folder in PRODUCT for path in sorted((ROOT / folder).rglob("*.py"))]
     attributes: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     texts: dict[str, frozenset[str]] = {}
-    for path in [*paths, *(ROOT / "vpsops" / "cli").glob("*.py")]:
+    for path in paths:
         name, tree = path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
         constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
         texts[name] = frozenset(value for value in constants if isinstance(value, str))

@@ -18,7 +18,8 @@ from tests.fakes.postgres import PostgresServer
 from tests.harness.heartbeats import beat_for
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
-from vpsops.core import audit, health_cli
+from vpsops.cli import health
+from vpsops.core import audit
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.keeper import Keeper
 from vpsops.core.errors import InvalidInput, StorageError
@@ -333,7 +334,7 @@ def test_what_is_served_is_a_list_of_parts() -> None:
 )
 def test_an_address_is_written_short_or_in_full(text: str, url: str) -> None:
     """Without a path it is readiness that is asked for."""
-    assert health_cli.address_from(text) == url
+    assert health.address_from(text) == url
 
 
 @pytest.mark.parametrize(
@@ -342,7 +343,7 @@ def test_an_address_is_written_short_or_in_full(text: str, url: str) -> None:
 def test_what_is_no_address_is_refused(text: str) -> None:
     """In words, with an example."""
     with pytest.raises(InvalidInput, match="no address"):
-        health_cli.address_from(text)
+        health.address_from(text)
 
 
 @pytest.mark.parametrize(
@@ -360,4 +361,4 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 )
 def test_an_answer_is_read_or_is_somebody_elses(body: bytes, words: str | None) -> None:
     """Another server at the address is not a ready vpsops."""
-    assert health_cli.words_of(body) == words
+    assert health.words_of(body) == words

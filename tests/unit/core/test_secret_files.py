@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.harness.virtual_time import VirtualClock
+from vpsops.cli.doctor import CHECKS
 from vpsops.core import exits
-from vpsops.core.doctor import CHECKS
 from vpsops.core.findings import Finding, Level, worst
 from vpsops.core.secret_files import Kept, Reader, check_files, file_findings, kept_files, look_at
 from vpsops.core.settings import SECRETS, load_settings

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from tests.fakes.accounts import EVERYBODY
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.stage import AGENT, staged
+from vpsops.cli import settle
 from vpsops.core import audit
 from vpsops.core.app import open_core
-from vpsops.core.changes import settling
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.outbox import topic_of
 from vpsops.core.errors import ConfigurationError, NotAllowed, StaleChange
@@ -48,7 +48,7 @@ async def test_who_asked_says_what_became_of_it(
         asked.append(text)
         return NAME
 
-    code = await settling.settle(settings(database_url), change.id, happened, ask, VirtualClock())
+    code = await settle.settle(settings(database_url), change.id, happened, ask, VirtualClock())
     async with open_core(settings(database_url), front="cli", clock=VirtualClock(), accounts=EVERYBODY) as core:
         after = await core.gate.get(change.id)
         last = (await core.database.read(audit.read))[-1]
@@ -62,9 +62,7 @@ async def test_another_name_settles_nothing(database_url: str, provider: Simulat
     change = await unclear(database_url, provider)
     typed = iter(("", "db01.example.com", "yes"))
     for _ in range(3):
-        assert (
-            await settling.settle(settings(database_url), change.id, True, lambda _: next(typed), VirtualClock()) == 1
-        )
+        assert await settle.settle(settings(database_url), change.id, True, lambda _: next(typed), VirtualClock()) == 1
     async with open_core(settings(database_url), front="cli", clock=VirtualClock(), accounts=EVERYBODY) as core:
         assert (await core.gate.get(change.id)).state is State.NEEDS_PERSON
 
@@ -73,7 +71,7 @@ async def test_somebody_else_may_not(database_url: str, provider: SimulatorHandl
     """Another human is not the one who asked."""
     change = await unclear(database_url, provider)
     with pytest.raises(NotAllowed, match="not among those"):
-        await settling.settle(
+        await settle.settle(
             settings(database_url, VPSOPS_ACTOR="bob@example.com"), change.id, True, lambda _: NAME, VirtualClock()
         )
 
@@ -82,23 +80,23 @@ async def test_what_is_clear_is_not_settled(database_url: str, provider: Simulat
     """A change that waits for nobody is left alone, before anything is asked."""
     change = await unclear(database_url, provider, State.WATCHING)
     with pytest.raises(StaleChange, match="it is watching"):
-        await settling.settle(settings(database_url), change.id, True, lambda _: pytest.fail("asked"), VirtualClock())
+        await settle.settle(settings(database_url), change.id, True, lambda _: pytest.fail("asked"), VirtualClock())
 
 
 async def test_where_there_is_slack_it_is_said_there(database_url: str, provider: SimulatorHandle) -> None:
     """A set-up with Slack, here or in another process that posted the card, settles by a click alone."""
     change = await unclear(database_url, provider)
     with pytest.raises(ConfigurationError, match="in Slack"):
-        await settling.settle(
+        await settle.settle(
             settings(database_url, SLACK_BOT_TOKEN="xoxb-1"), change.id, True, lambda _: NAME, VirtualClock()
         )
     async with open_core(settings(database_url), front="cli", clock=VirtualClock(), accounts=EVERYBODY) as core:
         await core.outbox.remember(topic_of(change.id), "voters", "C1", "1.2")
     with pytest.raises(ConfigurationError, match="in Slack"):
-        await settling.settle(settings(database_url), change.id, True, lambda _: NAME, VirtualClock())
+        await settle.settle(settings(database_url), change.id, True, lambda _: NAME, VirtualClock())
 
 
 def test_a_pipe_settles_nothing() -> None:
     """What is no terminal has nobody to ask."""
     with pytest.raises(ConfigurationError, match="at a terminal"):
-        settling.run(argparse.Namespace(id="chg_1", settle="happened"))
+        settle.run(argparse.Namespace(id="chg_1", settle="happened"))

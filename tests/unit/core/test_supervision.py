@@ -20,7 +20,7 @@ from vpsops.core.errors import ConfigurationError, StorageError
 from vpsops.core.supervision import JITTER, LONGEST_PAUSE_SECONDS, STEADY_SECONDS, Supervisor, TaskStatus, pause_seconds
 
 ROOT = Path(__file__).parents[3]
-PRODUCT = ("core", "bot", "mcp_server")
+PRODUCT = ("core", "bot", "mcp_server", "vpsops/cli")
 AWAITED = {
     ("core/limits/look.py", "_priced"): "a fan-out whose caller waits for all of it",
     ("core/changes/outbox.py", "_due_now"): "a look whose caller waits for it, or for what overtakes it",
@@ -45,8 +45,8 @@ AWAITED = {
     ("core/signals.py", "on_stop"): "waits for one event",
     ("core/serving.py", "serve"): "waits for one event",
     ("mcp_server/serving.py", "serve_mcp"): "waits for one event",
-    ("mcp_server/cli.py", "_serve_core"): "what the process is there for: it ends with its one client",
-    ("mcp_server/cli.py", "_begin_end"): "ends the process, and is bounded",
+    ("vpsops/cli/mcp.py", "_serve_core"): "what the process is there for: it ends with its one client",
+    ("vpsops/cli/mcp.py", "_begin_end"): "ends the process, and is bounded",
     ("core/supervision.py", "start"): "the supervisor itself",
     ("core/supervision.py", "start_once"): "the supervisor itself",
 }

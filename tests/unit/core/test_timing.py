@@ -14,7 +14,7 @@ from vpsops.core import timing
 from vpsops.core.timing import DEFAULT_TIMING, DEFAULT_TRANSPORT, RELATIONS, Relation, holds, seconds_of
 
 ROOT: Final = Path(core.__file__).resolve().parent.parent
-PRODUCT: Final = ("core", "bot", "mcp_server")
+PRODUCT: Final = ("core", "bot", "mcp_server", "vpsops/cli")
 TIMES: Final = ("SECONDS", "MINUTES", "HOURS", "DAYS", "WAIT", "PATIENCE", "TIMEOUT", "GRACE", "DELAY", "TTL", "LEEWAY")
 ELSEWHERE: Final = {
     # How a screen is kept current: nothing waits for it, and no other limit rests on it.
@@ -27,7 +27,7 @@ ELSEWHERE: Final = {
     "bot/parts.py": {"CATALOGUE_SECONDS"},
     "bot/personal.py": {"BURST_SECONDS"},
     "bot/suggest.py": {"SECONDS"},
-    "core/audit_cli.py": {"FOLLOW_SECONDS"},
+    "vpsops/cli/audit.py": {"FOLLOW_SECONDS"},
     "core/changes/usual.py": {"FRESH_SECONDS"},
     "core/health.py": {"SLOW_SECONDS"},
     "mcp_server/as_task.py": {"YOUNG_SECONDS"},
@@ -36,7 +36,7 @@ ELSEWHERE: Final = {
     "mcp_server/prompts.py": {"PATIENCE", "MOST_HOURS"},
     "mcp_server/resources.py": {"CATALOGUE_TTL_MS", "SETTLED_TTL_MS"},
     "mcp_server/server.py": {"LIST_TTL_MS"},
-    "mcp_server/token_cli.py": {"MOST_DAYS"},  # what may be typed
+    "vpsops/cli/token.py": {"MOST_DAYS"},  # what may be typed
     # Not a time of ours: what the kernel does with connections that nobody uses.
     "core/storage/engines.py": {"PG_PATIENCE"},
     "core/rejections.py": {"EVERY_SECONDS"},  # of log lines

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import anyio
 
+from vpsops.cli import policy_force
 from vpsops.core.changes.model import Actor, ActorKind, Decision, Ruling, Target
 from vpsops.core.clock import Clock, SystemClock
 from vpsops.core.errors import ConfigurationError
@@ -20,7 +21,6 @@ from vpsops.core.limits.model import Limits
 from vpsops.core.logs import configure_logging
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.registry import Risk
-from vpsops.core.policy import force_cli
 from vpsops.core.policy.declaration import declaration_of
 from vpsops.core.policy.doctor import ruleset_of
 from vpsops.core.policy.facts import BILLED, Facts
@@ -74,13 +74,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="as if there were, or were not, an approval channel in Slack (default: as it is)",
     )
-    force_cli.add_arguments(actions)
+    policy_force.add_arguments(actions)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run a subcommand; raises `ConfigurationError` with file, line and hint."""
     if "force" in arguments:
-        return force_cli.run(arguments)
+        return policy_force.run(arguments)
     if arguments.action == "check":
         settings = settings_of(arguments.file)
         own = declaration_of(settings, whole=settings.config is not None).document(None)

@@ -46,11 +46,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Show a list or a change, or settle one; raises `ConfigurationError`, `StorageError`, and what the gate raises."""
     if arguments.settle:
-        from vpsops.core.changes import settling  # noqa: PLC0415 - a look needs none of the gate
+        from vpsops.cli import settle  # noqa: PLC0415 - a look needs none of the gate
 
         if not arguments.id:
             raise ConfigurationError("--settle needs a change's id.", hint="`vpsops changes --open` lists them.")
-        return settling.run(arguments)
+        return settle.run(arguments)
     return look(partial(_detail, arguments.id) if arguments.id else partial(_list, arguments))
 
 
