@@ -20,47 +20,47 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import Receive, Scope, Send
 
-from vpsops.bot.accounts import SlackAccounts
-from vpsops.bot.admission import admitted, claims_in, claims_of, silent
-from vpsops.bot.blocks.build import Block
-from vpsops.bot.blocks.notes import error_note, note
-from vpsops.bot.courtesy import Courtesy
-from vpsops.bot.deliveries import CLICK, COMMAND, EVENT, INBOX, SHORTCUT, SUBMISSION, Intake
-from vpsops.bot.freshness import check_age
-from vpsops.bot.guard import CHECKED, Guard
-from vpsops.bot.identity import Membership
+from vpsops.bot.blocks.elements import Block
+from vpsops.bot.context.bot_context import Asking, Parts
+from vpsops.bot.context.freshness import check_age
+from vpsops.bot.handlers.actions import asking_of as asking_of_click
+from vpsops.bot.handlers.actions import on_click
+from vpsops.bot.handlers.commands import asking_of as asking_of_command
+from vpsops.bot.handlers.commands import on_command
+from vpsops.bot.handlers.home import asking_of as asking_of_event
+from vpsops.bot.handlers.home import keep_current, on_event
+from vpsops.bot.handlers.options import options_for
+from vpsops.bot.handlers.shortcuts import asking_of as asking_of_shortcut
+from vpsops.bot.handlers.shortcuts import on_shortcut
+from vpsops.bot.handlers.submissions import asking_of as asking_of_submission
+from vpsops.bot.handlers.submissions import close_with, on_submission
+from vpsops.bot.ingress.ack_scheduler import Courtesy
+from vpsops.bot.ingress.admission import admitted, claims_in, claims_of, silent
+from vpsops.bot.ingress.request_verification import CHECKED, Guard
+from vpsops.bot.ingress.worker import CLICK, COMMAND, EVENT, INBOX, SHORTCUT, SUBMISSION, Intake
 from vpsops.bot.listeners import register
-from vpsops.bot.logs import quiet
-from vpsops.bot.notifications import CARDS, OUTBOX, Deliverer
-from vpsops.bot.on_click import asking_of as asking_of_click
-from vpsops.bot.on_click import on_click
-from vpsops.bot.on_command import asking_of as asking_of_command
-from vpsops.bot.on_command import on_command
-from vpsops.bot.on_home import asking_of as asking_of_event
-from vpsops.bot.on_home import keep_current, on_event
-from vpsops.bot.on_shortcut import asking_of as asking_of_shortcut
-from vpsops.bot.on_shortcut import on_shortcut
-from vpsops.bot.on_submission import asking_of as asking_of_submission
-from vpsops.bot.on_submission import close_with, on_submission
-from vpsops.bot.parts import Asking, Parts
-from vpsops.bot.slack import Slack
-from vpsops.bot.suggest import options_for
-from vpsops.bot.token_check import TokenCheck
-from vpsops.bot.wire import Click, Event, Shortcut, SlashCommand, Submission, Suggestion
-from vpsops.bot.workspaces import ManyOffices, NotInstalled, Office, OneOffice
-from vpsops.core import timing
-from vpsops.core.accounts import answer_questions
+from vpsops.bot.messages.ephemeral import error_note, note
+from vpsops.bot.notifications.outbox_worker import CARDS, OUTBOX, Deliverer
+from vpsops.bot.notifications.token_check import TokenCheck
+from vpsops.bot.protocol.logging import quiet
+from vpsops.bot.protocol.payloads import Click, Event, Shortcut, SlashCommand, Submission, Suggestion
+from vpsops.bot.slack_api.client import Slack
+from vpsops.bot.workspaces.account_directory import SlackAccounts
+from vpsops.bot.workspaces.membership import Membership
+from vpsops.bot.workspaces.registry import ManyOffices, NotInstalled, Office, OneOffice
 from vpsops.core.app import Core
-from vpsops.core.errors import StorageError, VpsopsError
-from vpsops.core.health_routes import health_routes
-from vpsops.core.inbox import Delivery
+from vpsops.core.common import timings
+from vpsops.core.common.errors import StorageError, VpsopsError
+from vpsops.core.identity.accounts import answer_questions
+from vpsops.core.messaging.inbox import Delivery
+from vpsops.core.server.health_routes import health_routes
 
 PATH: Final = "/slack/events"
-DRAIN_SECONDS: Final = timing.DRAIN_SECONDS
-FINISH_SECONDS: Final = timing.FINISH_SECONDS
+DRAIN_SECONDS: Final = timings.DRAIN_SECONDS
+FINISH_SECONDS: Final = timings.FINISH_SECONDS
 
 if TYPE_CHECKING:
-    from vpsops.bot.oauth import Installing
+    from vpsops.bot.workspaces.oauth import Installing
 
 log = structlog.get_logger(__name__)
 HANDLERS: Final = {
@@ -140,7 +140,7 @@ def installing_of(core: Core, session: aiohttp.ClientSession) -> "Installing | N
     """Return how workspaces install the app, where there are several."""
     if not core.workspaces.several:
         return None
-    from vpsops.bot.oauth import installing  # noqa: PLC0415 - cryptography is for those who need it
+    from vpsops.bot.workspaces.oauth import installing  # noqa: PLC0415 - cryptography is for those who need it
 
     return installing(core, session)
 

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ValidationError
 from slack_bolt import BoltResponse
 from slack_bolt.async_app import AsyncAck, AsyncApp, AsyncBoltContext
 
-from vpsops.bot import names
-from vpsops.bot.blocks.build import Block
-from vpsops.bot.blocks.forms import busy_view, metadata_of, read_values, typed_name
-from vpsops.bot.checks import create_errors, deny_errors, name_errors
-from vpsops.bot.deliveries import (
+from vpsops.bot.blocks.elements import Block
+from vpsops.bot.features.validation import create_errors, deny_errors, name_errors
+from vpsops.bot.handlers.home import OPENED
+from vpsops.bot.ingress.request_verification import CHECKED
+from vpsops.bot.ingress.worker import (
     CLICK,
     COMMAND,
     EVENT,
@@ -27,17 +27,17 @@ from vpsops.bot.deliveries import (
     shortcut_key,
     submission_key,
 )
-from vpsops.bot.guard import CHECKED
-from vpsops.bot.on_home import OPENED
-from vpsops.bot.wire import Click, Event, Malformed, Shortcut, SlashCommand, Submission, Suggestion
-from vpsops.bot.words import SLASH
-from vpsops.core.errors import StorageError
+from vpsops.bot.protocol import action_ids
+from vpsops.bot.protocol.command_catalog import SLASH
+from vpsops.bot.protocol.payloads import Click, Event, Malformed, Shortcut, SlashCommand, Submission, Suggestion
+from vpsops.bot.views.modals import busy_view, metadata_of, read_values, typed_name
+from vpsops.core.common.errors import StorageError
 
 COMMANDS: Final = (SLASH,)
 UNINSTALLED: Final = "app_uninstalled"
 REVOKED: Final = "tokens_revoked"
 EVENTS: Final = (OPENED, UNINSTALLED, REVOKED)
-SHORTCUTS: Final = (names.NEW_SERVER, names.ACT_ON)
+SHORTCUTS: Final = (action_ids.NEW_SERVER, action_ids.ACT_ON)
 """What the manifest must declare; a test holds both against each other."""
 
 ANY: Final = re.compile(".*", re.DOTALL)
@@ -194,16 +194,16 @@ def without_secrets(click: Body) -> Body:
 def errors_of(submission: Submission) -> Mapping[str, str]:
     """Return what is wrong in a form, by field; pure, so it can be said at once."""
     values = read_values(submission.view.state.values)
-    if submission.view.callback_id == names.CREATE_FORM:
+    if submission.view.callback_id == action_ids.CREATE_FORM:
         return create_errors(values)
-    if submission.view.callback_id == names.DENY_FORM:
+    if submission.view.callback_id == action_ids.DENY_FORM:
         return deny_errors(values)
-    if submission.view.callback_id == names.NAME_FORM:
+    if submission.view.callback_id == action_ids.NAME_FORM:
         wanted = str(metadata_of(submission.view.model_dump()).get("n", ""))
         return name_errors(typed_name(submission.view.state.values), wanted)
     return {}
 
 
 def _working(submission: Submission) -> Block:
-    title = "New server" if submission.view.callback_id == names.CREATE_FORM else "One moment"
+    title = "New server" if submission.view.callback_id == action_ids.CREATE_FORM else "One moment"
     return busy_view(title, "Working on it …")

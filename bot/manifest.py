@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from vpsops.bot import listeners, names
-from vpsops.bot.words import SLASH
-from vpsops.core.errors import ConfigurationError
+from vpsops.bot import listeners
+from vpsops.bot.protocol import action_ids
+from vpsops.bot.protocol.command_catalog import SLASH
+from vpsops.core.common.errors import ConfigurationError
 
 EVENTS_PATH: Final = "/slack/events"
 INSTALL_PATH: Final = "/slack/install"
@@ -29,12 +30,12 @@ SCOPES: Final[Mapping[str, str]] = {
 
 HINT: Final = "list | show web01 | reboot web01 because disk swap | create | changes mine | report | pause | help"
 SHORTCUTS: Final[Mapping[str, Mapping[str, str]]] = {
-    names.NEW_SERVER: {
+    action_ids.NEW_SERVER: {
         "name": "New server",
         "type": "global",
         "description": "Fill in a form for a new server, with live prices",
     },
-    names.ACT_ON: {
+    action_ids.ACT_ON: {
         "name": "Act on server named here",
         "type": "message",
         "description": "Find the servers a message names, and act on one",

@@ -14,18 +14,18 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 
 from vpsops.bot.app import Bot
-from vpsops.bot.logs import quiet
-from vpsops.bot.wire import check_payload
-from vpsops.core import timing
-from vpsops.core.clock import Clock
-from vpsops.core.errors import ConfigurationError
+from vpsops.bot.protocol.logging import quiet
+from vpsops.bot.protocol.payloads import check_payload
+from vpsops.core.common import timings
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import ConfigurationError
 
-AGAIN_SECONDS: Final = timing.LINE_AGAIN_SECONDS
+AGAIN_SECONDS: Final = timings.LINE_AGAIN_SECONDS
 WRONG: Final = frozenset({"invalid_auth", "not_authed", "not_allowed_token_type", "missing_scope", "token_revoked"})
-PING_SECONDS: Final = timing.LINE_PING_SECONDS
-OPEN_SECONDS: Final = timing.LINE_OPEN_SECONDS
-OBSERVE_SECONDS: Final = timing.LINE_OBSERVE_SECONDS
-CLOSED_SECONDS: Final = timing.LINE_CLOSED_SECONDS
+PING_SECONDS: Final = timings.LINE_PING_SECONDS
+OPEN_SECONDS: Final = timings.LINE_OPEN_SECONDS
+OBSERVE_SECONDS: Final = timings.LINE_OBSERVE_SECONDS
+CLOSED_SECONDS: Final = timings.LINE_CLOSED_SECONDS
 """So long the line may be closed before the process counts as not ready: Slack closes it itself every few hours."""
 
 log = structlog.get_logger(__name__)

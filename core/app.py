@@ -8,33 +8,33 @@ from dataclasses import dataclass, replace
 
 import anyio
 
-from vpsops.core.accounts import AccountDirectory, AccountQuestions
-from vpsops.core.anchors import Anchors, places_of
-from vpsops.core.changes.claims import own_capability
-from vpsops.core.changes.outbox import Outbox
-from vpsops.core.changes.recheck import Recheck
-from vpsops.core.clock import Clock, SystemClock
-from vpsops.core.continuity import Continuity
-from vpsops.core.engine import Engine
-from vpsops.core.errors import ConfigurationError
-from vpsops.core.gate import Gate
-from vpsops.core.inbox import Inbox
-from vpsops.core.logs import secrets_of
-from vpsops.core.policy.declaration import Declaration, declaration_of
-from vpsops.core.policy.register import PolicyRegister
-from vpsops.core.readiness import Readiness
-from vpsops.core.redaction import Redactor
-from vpsops.core.settings import Settings, state_directory
+from vpsops.core.authorization.recheck import Recheck
+from vpsops.core.common.clock import Clock, SystemClock
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.common.redaction import Redactor
+from vpsops.core.common.supervision import Supervisor
+from vpsops.core.common.timings import DEFAULT_TIMING, Timing
+from vpsops.core.config.logging import secrets_of
+from vpsops.core.config.settings import Settings, state_directory
+from vpsops.core.continuity.anchors import Anchors, places_of
+from vpsops.core.continuity.continuity_monitor import Continuity
+from vpsops.core.continuity.heads import HeadFile
+from vpsops.core.execution.claims import own_capability
+from vpsops.core.execution.engine import Engine
+from vpsops.core.identity.accounts import AccountDirectory, AccountQuestions
+from vpsops.core.messaging.inbox import Inbox
+from vpsops.core.messaging.outbox import Outbox
+from vpsops.core.policy_register.declaration import Declaration, declaration_of
+from vpsops.core.policy_register.register import PolicyRegister
+from vpsops.core.server.readiness import Readiness
+from vpsops.core.service.gate import Gate
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.engines import PostgresOptions
-from vpsops.core.storage.heads import HeadFile
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.schema import newer
-from vpsops.core.supervision import Supervisor
-from vpsops.core.timing import DEFAULT_TIMING, Timing
 from vpsops.core.wayscloud.client import Wayscloud
-from vpsops.core.wayscloud.credentials import Credentials
-from vpsops.core.workspaces import Workspaces
+from vpsops.core.wayscloud.requests.credentials import Credentials
+from vpsops.core.workspaces.model import Workspaces
 
 SERVING = frozenset({"slack", "worker"})
 

@@ -11,33 +11,34 @@ from mcp.server import CacheHint
 from mcp.server.lowlevel import Server
 
 from vpsops.core.app import Core
-from vpsops.core.errors import VpsopsError
-from vpsops.core.humans import human_of
-from vpsops.core.limits.reach import EVERYTHING, Reach
+from vpsops.core.changes.requests import Done, Refused, Request
+from vpsops.core.common.errors import VpsopsError
+from vpsops.core.config.local_identity import human_of
+from vpsops.core.limits.access import EVERYTHING, Reach
 from vpsops.core.operations import Operation
 from vpsops.core.operations.servers import ServerList
-from vpsops.core.requests import Done, Refused, Request
-from vpsops.mcp_server import results, sdk
-from vpsops.mcp_server.change_tasks import ChangeTasks
-from vpsops.mcp_server.change_tools import CHANGE_TOOLS
-from vpsops.mcp_server.flow import ORIGIN, PATIENCE, Desk, request_of, run_change
-from vpsops.mcp_server.identity import READ, WRITE, Caller, principal_of
-from vpsops.mcp_server.links import linked
-from vpsops.mcp_server.narrowing import kept_from, reach_over, within
-from vpsops.mcp_server.pages import arguments_of
-from vpsops.mcp_server.parameters import SIGNATURES, read_parameters
-from vpsops.mcp_server.reader import Readers
-from vpsops.mcp_server.reading import serve_reading
-from vpsops.mcp_server.redaction import Redaction
-from vpsops.mcp_server.results import ToolResult
-from vpsops.mcp_server.server_list import list_servers
-from vpsops.mcp_server.shutdown import TRY_AGAIN, UNCLEAR, Shutdown
-from vpsops.mcp_server.task_news import serve_task_news
-from vpsops.mcp_server.tasks import serve_tasks
-from vpsops.mcp_server.text import clean
-from vpsops.mcp_server.tools import operation_named, operation_tools
-from vpsops.mcp_server.views import Asked, sort_out
-from vpsops.mcp_server.walks import Walks
+from vpsops.mcp_server.auth.access import kept_from, reach_over, within
+from vpsops.mcp_server.auth.principal import READ, WRITE, Caller, principal_of
+from vpsops.mcp_server.handlers import serve_reading
+from vpsops.mcp_server.presenters import results
+from vpsops.mcp_server.presenters.pagination import arguments_of
+from vpsops.mcp_server.presenters.projection import Asked, sort_out
+from vpsops.mcp_server.presenters.results import ToolResult
+from vpsops.mcp_server.protocol import sdk_compat
+from vpsops.mcp_server.protocol.redaction import Redaction
+from vpsops.mcp_server.protocol.shutdown import TRY_AGAIN, UNCLEAR, Shutdown
+from vpsops.mcp_server.protocol.tasks import serve_tasks
+from vpsops.mcp_server.protocol.text import clean
+from vpsops.mcp_server.resources.links import linked
+from vpsops.mcp_server.resources.reader import Readers
+from vpsops.mcp_server.tools.change_flow import ORIGIN, PATIENCE, Desk, request_of, run_change
+from vpsops.mcp_server.tools.change_tasks import ChangeTasks
+from vpsops.mcp_server.tools.change_tools import CHANGE_TOOLS
+from vpsops.mcp_server.tools.definitions import operation_named, operation_tools
+from vpsops.mcp_server.tools.parameters import SIGNATURES, read_parameters
+from vpsops.mcp_server.tools.server_list import list_servers
+from vpsops.mcp_server.tools.task_notifications import serve_task_news
+from vpsops.mcp_server.tools.walks import Walks
 
 NAME = "vpsops"
 LIST_TTL_MS = 300_000  # the list changes only with the program and its settings
@@ -61,7 +62,7 @@ class Options:
     change_tools: bool = True
     state_keys: Sequence[bytes] = ()
     human: str = ""
-    who: Callable[[sdk.Context], Caller] | None = None
+    who: Callable[[sdk_compat.Context], Caller] | None = None
     patience: float = PATIENCE
     reach: Reach = EVERYTHING
     shutdown: Shutdown | None = None
@@ -78,18 +79,18 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
     tools = _tools(chosen)
     listed = {tool.name: tool for tool in tools}
 
-    async def on_list_tools(context: sdk.Context, params: t.PaginatedRequestParams | None) -> t.ListToolsResult:
+    async def on_list_tools(context: sdk_compat.Context, params: t.PaginatedRequestParams | None) -> t.ListToolsResult:
         if params is not None and params.cursor is not None:
-            raise sdk.no_such_cursor()
+            raise sdk_compat.no_such_cursor()
         await core.gate.policy.refresh()
         caller = who(context)
         return t.ListToolsResult(tools=[tool for tool in tools if is_listed(tool, caller)])
 
-    async def on_call_tool(context: sdk.Context, params: t.CallToolRequestParams) -> ToolResult:
+    async def on_call_tool(context: sdk_compat.Context, params: t.CallToolRequestParams) -> ToolResult:
         if params.name not in listed:
-            raise sdk.no_such_tool(clean(core.redactor.name(params.name)))
+            raise sdk_compat.no_such_tool(clean(core.redactor.name(params.name)))
         await core.gate.policy.refresh()
-        caller, call = who(context), sdk.Call(context, params, core.clock.monotonic())
+        caller, call = who(context), sdk_compat.Call(context, params, core.clock.monotonic())
         exceeded = kept_from(caller, params.name, alters=not only_reads(listed[params.name]))
         if exceeded is not None:
             about = call_request(desk, call)
@@ -115,7 +116,9 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
     serve_reading(server, Readers(core, who, chosen.change_tools), hint, shutdown)
     serve_task_news(server, tasks)
     server.middleware[:0] = [shutdown, Redaction(core.redactor), read_parameters]
-    sdk.seal_state(server, lambda context: principal_of(sdk.client_name(context), who(context)), chosen.state_keys)
+    sdk_compat.seal_state(
+        server, lambda context: principal_of(sdk_compat.client_name(context), who(context)), chosen.state_keys
+    )
     return server
 
 
@@ -151,7 +154,7 @@ def _version() -> str:
         return "0"
 
 
-async def _answer(desk: Desk, call: sdk.Call) -> ToolResult:
+async def _answer(desk: Desk, call: sdk_compat.Call) -> ToolResult:
     """Run a call; what a model can act on is told to it, what is our bug is told by its id only."""
     try:
         return linked(await _run(desk, call), call.context.protocol_version)
@@ -169,12 +172,12 @@ def _unfinished(tool: t.Tool) -> ToolResult:
     return results.answer(TRY_AGAIN if only_reads(tool) else UNCLEAR, failed=True)
 
 
-def call_request(desk: Desk, call: sdk.Call) -> Request:
+def call_request(desk: Desk, call: sdk_compat.Call) -> Request:
     """Return a call of any tool as a request, to be counted or refused: it is not carried out."""
     return Request(operation=call.tool, arguments=call.arguments, actor=desk.actor(call), origin=ORIGIN)
 
 
-async def _run(desk: Desk, call: sdk.Call) -> ToolResult:
+async def _run(desk: Desk, call: sdk_compat.Call) -> ToolResult:
     if call.tool in CHANGE_TOOLS:
         too_fast = await desk.core.gate.admit(call_request(desk, call))
         if too_fast is not None:
@@ -183,7 +186,7 @@ async def _run(desk: Desk, call: sdk.Call) -> ToolResult:
         return await CHANGE_TOOLS[call.tool].handle(desk, call)
     operation = operation_named(call.tool)
     if operation is None:
-        raise sdk.no_such_tool(call.tool)
+        raise sdk_compat.no_such_tool(call.tool)
     SIGNATURES[call.tool].check(call.arguments)
     asked = sort_out(operation, call.arguments)
     if not operation.reads:
@@ -193,7 +196,7 @@ async def _run(desk: Desk, call: sdk.Call) -> ToolResult:
     return await _read(desk, call, operation, asked)
 
 
-async def _read(desk: Desk, call: sdk.Call, operation: Operation, asked: Asked) -> ToolResult:
+async def _read(desk: Desk, call: sdk_compat.Call, operation: Operation, asked: Asked) -> ToolResult:
     request = replace(request_of(desk, call, operation), arguments=arguments_of(operation, asked))
     outcome = await desk.core.gate.submit(request)
     if isinstance(outcome, Refused):

@@ -13,7 +13,7 @@ import anyio
 from anyio.abc import Process
 from anyio.streams.text import TextReceiveStream
 
-from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.slack.people.model import Workspace
 
 KEY = "wayscloud_vps_demo1_NOT-A-REAL-SECRET"
 START_SECONDS = 60.0

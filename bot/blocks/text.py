@@ -9,7 +9,7 @@ import re
 from datetime import datetime
 from typing import Final
 
-from vpsops.core.text import bound, one_line
+from vpsops.core.common.text import bound, one_line
 
 _USER: Final = re.compile(r"[UW][A-Z0-9]{2,20}")
 _CHANNEL: Final = re.compile(r"[CGD][A-Z0-9]{2,20}")

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from vpsops.core.changes.model import Change, Decision, State
-from vpsops.core.timing import Timing
+from vpsops.core.common.timings import Timing
 
 
 def waits_for_votes(change: Change) -> bool:

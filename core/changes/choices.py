@@ -5,12 +5,12 @@ from typing import Final, TypeVar
 
 import anyio
 
-from vpsops.core.errors import InvalidInput
+from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.timings import DETAIL_SECONDS
 from vpsops.core.operations.servers import CreateArguments
-from vpsops.core.timing import DETAIL_SECONDS
+from vpsops.core.wayscloud.answers.errors import NotOffered, WayscloudError
+from vpsops.core.wayscloud.answers.models import Listing, OsTemplate, Plan, Region, same_region
 from vpsops.core.wayscloud.client import Wayscloud
-from vpsops.core.wayscloud.errors import NotOffered, WayscloudError
-from vpsops.core.wayscloud.models import Listing, OsTemplate, Plan, Region, same_region
 
 T = TypeVar("T")
 SHOWN: Final = 12

@@ -22,7 +22,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from vpsops.core.text import quoted
+from vpsops.core.common.text import quoted
 
 Json = Any
 """A value as JSON has it: the wire and the database hold it, decisions read typed values."""
@@ -68,7 +68,7 @@ STEPS: Mapping[State, frozenset[State]] = {
             State.SUPERSEDED,
             State.FAILED,
             State.CANCELLED,
-            State.NEEDS_PERSON,  # vpsops.core.continuity
+            State.NEEDS_PERSON,  # vpsops.core.continuity.continuity_monitor
             State.UNKNOWN,  # what a refused send may have done is seen after all
         }
     ),

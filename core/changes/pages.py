@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from vpsops.core.changes import store
+from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
 from vpsops.core.storage.tables import CHANGES
 
@@ -56,7 +56,7 @@ def page(connection: Connection, wanted: Query, visible: Callable[[Change], bool
     unreadable: list[str] = []
     after, rows, size = wanted.after, 0, min(max(wanted.limit + 1, SMALL), BATCH)
     while rows < MOST_ROWS:
-        there = store.batch(connection, *_where(wanted, after), limit=size)
+        there = repository.batch(connection, *_where(wanted, after), limit=size)
         batch = there.rows
         unreadable += [row.id for row in there.unreadable]
         for change in batch:
@@ -73,7 +73,7 @@ def page(connection: Connection, wanted: Query, visible: Callable[[Change], bool
 def _where(wanted: Query, after: Place | None) -> list[sa.ColumnElement[bool]]:
     where: list[sa.ColumnElement[bool]] = [CHANGES.c.lock.is_not(None)] if wanted.open_only else []
     if wanted.states:
-        where.append(store.in_states(*wanted.states))
+        where.append(repository.in_states(*wanted.states))
     if wanted.actor_id:
         where.append(CHANGES.c.actor_id == wanted.actor_id)
     if after is not None:

@@ -4,10 +4,10 @@ import secrets
 from dataclasses import dataclass, field
 
 from vpsops.core.changes.model import Actor
-from vpsops.core.limits.buckets import Buckets
+from vpsops.core.changes.requests import Refused
+from vpsops.core.limits.access import Barred, Sight
 from vpsops.core.limits.model import Exceeded, Limits
-from vpsops.core.limits.reach import Barred, Sight
-from vpsops.core.requests import Refused
+from vpsops.core.limits.rate_limiter import Buckets
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from vpsops.core.changes.model import Actor, ActorKind, Target
-from vpsops.core.limits.reach import EVERYTHING, Reach, Sight
-from vpsops.core.policy.facts import Servers, known_name
-from vpsops.core.wayscloud.models import Plan, Server
-from vpsops.core.wayscloud.states import is_gone
+from vpsops.core.limits.access import EVERYTHING, Reach, Sight
+from vpsops.core.policy.context import Servers, known_name
+from vpsops.core.wayscloud.answers.models import Plan, Server
+from vpsops.core.wayscloud.answers.states import is_gone
 
 HOUR = 3600.0
 

@@ -5,9 +5,9 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
 from vpsops.core.operations.registry import Arguments, NoArguments, Operation, Risk
+from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region
 from vpsops.core.wayscloud.client import Wayscloud
-from vpsops.core.wayscloud.departure import Departure
-from vpsops.core.wayscloud.models import OsTemplate, Plan, Region
+from vpsops.core.wayscloud.requests.send_hook import Departure
 
 
 class _Catalogue(BaseModel):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from vpsops.core.wayscloud.models import Server
+from vpsops.core.wayscloud.answers.models import Server
 
 STEM: Final = re.compile(r"[a-z](?:[a-z-]*[a-z])?")
 OTHERS: Final = "others"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from vpsops.core.wayscloud.departure import Departure
-from vpsops.core.wayscloud.models import Server, Usage
+from vpsops.core.wayscloud.answers.models import Server, Usage
+from vpsops.core.wayscloud.requests.send_hook import Departure
 
 if TYPE_CHECKING:
     from vpsops.core.wayscloud.client import Wayscloud

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from vpsops.core.common.timings import UPTIME_FALL_SECONDS, UPTIME_MARGIN_SECONDS, UPTIME_NODES_SECONDS
 from vpsops.core.operations.counts import Count, counts_of
 from vpsops.core.operations.registry import (
     Arguments,
@@ -15,11 +16,10 @@ from vpsops.core.operations.registry import (
     Risk,
     ServerArguments,
 )
-from vpsops.core.timing import UPTIME_FALL_SECONDS, UPTIME_MARGIN_SECONDS, UPTIME_NODES_SECONDS
+from vpsops.core.wayscloud.answers.models import MAX_SSH_KEYS, Accepted, Listing, NewServer, Server, Usage, same_region
+from vpsops.core.wayscloud.answers.states import Meaning, meaning_of_power, meaning_of_status
 from vpsops.core.wayscloud.client import Wayscloud
-from vpsops.core.wayscloud.departure import Departure
-from vpsops.core.wayscloud.models import MAX_SSH_KEYS, Accepted, Listing, NewServer, Server, Usage, same_region
-from vpsops.core.wayscloud.states import Meaning, meaning_of_power, meaning_of_status
+from vpsops.core.wayscloud.requests.send_hook import Departure
 
 AFTER: Final = "|>"
 BEFORE: Final = "|<"

@@ -18,23 +18,23 @@ from anyio import CapacityLimiter, to_thread
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 
-from vpsops.core import timing
-from vpsops.core.clock import Clock
-from vpsops.core.errors import StorageError
+from vpsops.core.common import timings
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import StorageError
+from vpsops.core.common.supervision import Supervisor
 from vpsops.core.storage import engines, schema
+from vpsops.core.storage.batches import Rider
+from vpsops.core.storage.commit_notifier import Signals, touched
 from vpsops.core.storage.lease_clock import LeaseClock
-from vpsops.core.storage.riders import Rider
-from vpsops.core.storage.signals import Signals, touched
-from vpsops.core.supervision import Supervisor
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
 logger = structlog.get_logger(__name__)
-RETRY_SECONDS: Final = timing.RETRY_SECONDS
-SCHEMA_SECONDS: Final = timing.SCHEMA_SECONDS
+RETRY_SECONDS: Final = timings.RETRY_SECONDS
+SCHEMA_SECONDS: Final = timings.SCHEMA_SECONDS
 """Less than the pause between two heartbeats, so that each of them looks."""
-PAUSE_SECONDS: Final = timing.PAUSE_SECONDS
+PAUSE_SECONDS: Final = timings.PAUSE_SECONDS
 AGAIN = frozenset({"40001", "40P01"})  # PostgreSQL: serialization failure, deadlock
 ITS_OWN = (DataError, IntegrityError, NotSupportedError, ProgrammingError)  # the fault of what was asked
 

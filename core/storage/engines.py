@@ -13,20 +13,20 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from vpsops.core import timing
-from vpsops.core.errors import ConfigurationError
+from vpsops.core.common import timings
+from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.storage.files import FileIdentity, StoreFiles, read_only_query
 
-BUSY_SECONDS: Final = timing.BUSY_SECONDS
+BUSY_SECONDS: Final = timings.BUSY_SECONDS
 READERS = 2
 WRITE, READ = "BEGIN IMMEDIATE", "BEGIN"
 WRITE_AHEAD, WAL_TRIES = "PRAGMA journal_mode=WAL", 20
 PG_KEPT = 3  # of them stay open while nothing happens, besides the one that listens
 PG_PATIENCE: dict[str, Any] = {
-    "connect_timeout": timing.CONNECT_SECONDS,
+    "connect_timeout": timings.CONNECT_SECONDS,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
-    "tcp_user_timeout": timing.SILENT_SECONDS * 1000,
+    "tcp_user_timeout": timings.SILENT_SECONDS * 1000,
 }
 # A server or a role may be set to forget its last commits in a crash: an intention must not be among them.
 DURABLE = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"

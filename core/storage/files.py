@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 
-from vpsops.core.errors import StorageError
+from vpsops.core.common.errors import StorageError
 
 logger = structlog.get_logger(__name__)
 BESIDE: Final = ("-wal", "-shm")

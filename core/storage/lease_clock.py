@@ -13,7 +13,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from vpsops.core.clock import Clock
+from vpsops.core.common.clock import Clock
 from vpsops.core.storage.tables import PROCESSES
 
 LATEST: Final = sa.select(sa.func.max(PROCESSES.c.beat))

@@ -17,21 +17,21 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from vpsops.core import timing
-from vpsops.core.clock import Clock
-from vpsops.core.errors import StorageError
+from vpsops.core.common import timings
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import StorageError
+from vpsops.core.common.supervision import RoundRecorder, no_record
+from vpsops.core.storage.batches import Rider, carry
 from vpsops.core.storage.capability import Capability
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.lease_clock import LATEST
-from vpsops.core.storage.riders import Rider, carry
 from vpsops.core.storage.tables import LEASES, PROCESSES
-from vpsops.core.supervision import RoundRecorder, no_record
 
-BEAT_SECONDS: Final = timing.BEAT_SECONDS
-DEAD_SECONDS: Final = timing.DEAD_SECONDS
-CERTAIN_SECONDS: Final = timing.CERTAIN_SECONDS
-HORIZON_SECONDS: Final = timing.HORIZON_SECONDS
-LONGEST_SECONDS: Final = timing.LONGEST_SECONDS
+BEAT_SECONDS: Final = timings.BEAT_SECONDS
+DEAD_SECONDS: Final = timings.DEAD_SECONDS
+CERTAIN_SECONDS: Final = timings.CERTAIN_SECONDS
+HORIZON_SECONDS: Final = timings.HORIZON_SECONDS
+LONGEST_SECONDS: Final = timings.LONGEST_SECONDS
 
 
 def ahead(column: sa.ColumnElement[Any], tick: float) -> sa.ColumnElement[bool]:
@@ -167,7 +167,7 @@ class Process:
 
     async def leave(self) -> None:
         """Sign off, so that others take over at once."""
-        with anyio.move_on_after(timing.LEAVE_SECONDS, shield=True):
+        with anyio.move_on_after(timings.LEAVE_SECONDS, shield=True):
             try:
                 await self.database.transact(self._leave, wake=True)
             except StorageError:

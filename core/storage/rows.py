@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from vpsops.core.errors import UnreadableRowError
+from vpsops.core.common.errors import UnreadableRowError
 
 T = TypeVar("T")
 Query = sa.Select[Any]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from vpsops.core.errors import ConfigurationError, StorageError
+from vpsops.core.common.errors import ConfigurationError, StorageError
 from vpsops.core.storage.engines import NotReady
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -30,9 +30,9 @@ def standing(connection: sa.Connection, scripts: Path = MIGRATIONS) -> Standing:
         return Standing.ABSENT
     if here == HEAD and scripts == MIGRATIONS:
         return Standing.CURRENT
-    from vpsops.core.storage import migrating  # noqa: PLC0415 - see there what it costs
+    from vpsops.core.storage import alembic_runner  # noqa: PLC0415 - see there what it costs
 
-    newest, known = migrating.knows(connection, scripts)
+    newest, known = alembic_runner.knows(connection, scripts)
     if here == newest:
         return Standing.CURRENT
     return Standing.OLDER if here in known else Standing.NEWER
@@ -101,6 +101,6 @@ def upgrade(engine: sa.Engine, revision: str = "head", scripts: Path = MIGRATION
             case Standing.NEWER:
                 raise newer()
             case _:
-                from vpsops.core.storage import migrating  # noqa: PLC0415 - see there what it costs
+                from vpsops.core.storage import alembic_runner  # noqa: PLC0415 - see there what it costs
 
-                migrating.run(connection, scripts, revision)
+                alembic_runner.run(connection, scripts, revision)

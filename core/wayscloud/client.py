@@ -8,17 +8,14 @@ from typing import Final, Self, TypeVar
 
 import anyio
 
-from vpsops.core import timing
-from vpsops.core.clock import Clock
-from vpsops.core.redaction import Redactor
-from vpsops.core.timing import DEFAULT_TRANSPORT, TransportSettings
-from vpsops.core.together import Shared
-from vpsops.core.wayscloud import parse, routes
-from vpsops.core.wayscloud.caller import Caller
-from vpsops.core.wayscloud.credentials import Credentials
-from vpsops.core.wayscloud.departure import Departure
-from vpsops.core.wayscloud.errors import NotFound, WayscloudError
-from vpsops.core.wayscloud.models import (
+from vpsops.core.common import timings
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.coalescing import Shared
+from vpsops.core.common.redaction import Redactor
+from vpsops.core.common.timings import DEFAULT_TRANSPORT, TransportSettings
+from vpsops.core.wayscloud.answers import parse
+from vpsops.core.wayscloud.answers.errors import NotFound, WayscloudError
+from vpsops.core.wayscloud.answers.models import (
     JSON,
     Accepted,
     HeldList,
@@ -30,14 +27,18 @@ from vpsops.core.wayscloud.models import (
     Server,
     Usage,
 )
-from vpsops.core.wayscloud.pages import Page, Query, collect
-from vpsops.core.wayscloud.routes import Route
-from vpsops.core.wayscloud.states import Meaning, meaning_of_status
-from vpsops.core.wayscloud.transport import HttpTransport, Lane, Transport
-from vpsops.core.wayscloud.validate import validate_id
+from vpsops.core.wayscloud.answers.pages import Page, Query, collect
+from vpsops.core.wayscloud.answers.states import Meaning, meaning_of_status
+from vpsops.core.wayscloud.answers.validate import validate_id
+from vpsops.core.wayscloud.requests import endpoints
+from vpsops.core.wayscloud.requests.credentials import Credentials
+from vpsops.core.wayscloud.requests.endpoints import Route
+from vpsops.core.wayscloud.requests.request_executor import Caller
+from vpsops.core.wayscloud.requests.send_hook import Departure
+from vpsops.core.wayscloud.requests.transport import HttpTransport, Lane, Transport
 
 T = TypeVar("T")
-YOUNG_SECONDS: Final = timing.SHARED_SECONDS
+YOUNG_SECONDS: Final = timings.SHARED_SECONDS
 CALLS: Final = 2
 """Of the eight calls that may be under way, so many may ask the same thing."""
 DEFAULT_URL: Final = "https://api.wayscloud.services"
@@ -111,7 +112,7 @@ class Wayscloud:
         other._lane = Lane.WORK  # noqa: SLF001 - its own
         return other
 
-    async def _read(self, route: routes.Route, parse: Callable[[JSON], T]) -> T:
+    async def _read(self, route: endpoints.Route, parse: Callable[[JSON], T]) -> T:
         if not self._joins:
             return await self._caller.read(route, parse, self._lane)
         return await self._shared.call(route, lambda: self._caller.read(route, parse, self._lane))
@@ -134,7 +135,7 @@ class Wayscloud:
         """Return all servers of the account; the documented entries carry little more than name, state and address."""
         found = self._held.servers if self._held else None
         if found is None:
-            found = await self._list(routes.SERVERS, parse.servers, attrgetter("id"))
+            found = await self._list(endpoints.SERVERS, parse.servers, attrgetter("id"))
         if self._held:
             self._held.servers = found
         if self._sees is None:
@@ -145,7 +146,7 @@ class Wayscloud:
 
     async def get_server(self, server_id: str) -> Server:
         """Return one server in full, its power from its figures where it does not say; raise NotFound without one."""
-        found = await self._read(routes.SERVER.of(validate_id(server_id)), parse.server(server_id))
+        found = await self._read(endpoints.SERVER.of(validate_id(server_id)), parse.server(server_id))
         if self._sees is not None and not self._sees(found):
             raise NotFound("WAYSCloud knows no such server.")
         return await self._with_power(found) if found.power_unknown else found
@@ -153,7 +154,7 @@ class Wayscloud:
     async def _with_power(self, server: Server) -> Server:
         """Return a server with what its figures say of its power, if they say so soon."""
         usage = Usage()
-        with anyio.move_on_after(timing.DETAIL_SECONDS):
+        with anyio.move_on_after(timings.DETAIL_SECONDS):
             try:
                 usage = await self.server_status(server.id)
             except WayscloudError:
@@ -164,19 +165,19 @@ class Wayscloud:
 
     async def server_status(self, server_id: str) -> Usage:
         """Return the live figures of one server; a stopped one may have none."""
-        return await self._read(routes.STATUS.of(validate_id(server_id)), parse.usage(server_id))
+        return await self._read(endpoints.STATUS.of(validate_id(server_id)), parse.usage(server_id))
 
     async def list_plans(self) -> Listing[Plan]:
         """Return what sizes there are and what they cost."""
-        return await self._list(routes.PLANS, parse.plans, attrgetter("code"))
+        return await self._list(endpoints.PLANS, parse.plans, attrgetter("code"))
 
     async def list_os_templates(self) -> Listing[OsTemplate]:
         """Return what operating systems a server can be made with; not every one that create accepts is listed."""
-        return await self._list(routes.OS_TEMPLATES, parse.os_templates, attrgetter("id"))
+        return await self._list(endpoints.OS_TEMPLATES, parse.os_templates, attrgetter("id"))
 
     async def list_regions(self) -> Listing[Region]:
         """Return the places; raise NotOffered where the API has no such list, which the live one may not have."""
-        return await self._list(routes.REGIONS, parse.regions, attrgetter("code"))
+        return await self._list(endpoints.REGIONS, parse.regions, attrgetter("code"))
 
     async def create_server(self, new: NewServer, *, departure: Departure | None = None) -> Server:
         """Ask for a server, once, and return it as far as it is known; it costs money from here on."""
@@ -190,21 +191,21 @@ class Wayscloud:
             body["display_name"] = new.display_name
         if new.ssh_keys:
             body["ssh_keys"] = list(new.ssh_keys)
-        return await self._caller.write(routes.CREATE, parse.created(new), body=body, departure=departure)
+        return await self._caller.write(endpoints.CREATE, parse.created(new), body=body, departure=departure)
 
     async def start_server(self, server_id: str, *, departure: Departure | None = None) -> Accepted:
         """Ask for power on; the answer says no more than that it was accepted."""
-        return await self._power(routes.START, server_id, departure)
+        return await self._power(endpoints.START, server_id, departure)
 
     async def stop_server(self, server_id: str, *, departure: Departure | None = None) -> Accepted:
         """Ask for a graceful shutdown; the answer says no more than that it was accepted."""
-        return await self._power(routes.STOP, server_id, departure)
+        return await self._power(endpoints.STOP, server_id, departure)
 
     async def reboot_server(self, server_id: str, *, departure: Departure | None = None) -> Accepted:
         """Ask for a graceful reboot; it may never be visible as a state, only as an uptime that fell."""
-        return await self._power(routes.REBOOT, server_id, departure)
+        return await self._power(endpoints.REBOOT, server_id, departure)
 
-    async def _power(self, route: routes.Route, server_id: str, departure: Departure | None) -> Accepted:
+    async def _power(self, route: endpoints.Route, server_id: str, departure: Departure | None) -> Accepted:
         return await self._caller.write(
             route.of(validate_id(server_id)), parse.accepted(server_id), departure=departure
         )

@@ -8,14 +8,14 @@ from typing import Any, Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from vpsops.playground.slack.bodies import message_body, view_body
-from vpsops.playground.slack.dispatch import Sending
-from vpsops.playground.slack.elements import NotOnScreen
-from vpsops.playground.slack.entities import Message, View
-from vpsops.playground.slack.log import Delivery
-from vpsops.playground.slack.render import render_message, render_view
-from vpsops.playground.slack.wire import Json
-from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.slack.api.dispatch import Sending
+from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.protocol.serializers import message_body, view_body
+from vpsops.playground.slack.rendering.elements import NotOnScreen
+from vpsops.playground.slack.rendering.render import render_message, render_view
+from vpsops.playground.slack.workspace.entities import Message, View
+from vpsops.playground.slack.workspace.log import Delivery
+from vpsops.playground.slack.workspace.protocol import Json
 
 
 class Order(BaseModel):

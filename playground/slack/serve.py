@@ -9,19 +9,19 @@ import aiohttp
 import anyio
 from aiohttp import web
 
-from vpsops.core.clock import Clock, SystemClock
-from vpsops.core.errors import ConfigurationError
+from vpsops.core.common.clock import Clock, SystemClock
+from vpsops.core.common.errors import ConfigurationError
 from vpsops.playground.slack import control, web_api
-from vpsops.playground.slack.changes import Changes
-from vpsops.playground.slack.config import WorkspaceConfig
-from vpsops.playground.slack.desk import furnish
-from vpsops.playground.slack.dispatch import Dispatcher
-from vpsops.playground.slack.lines import Deadline, HttpLine
-from vpsops.playground.slack.log import HookCall
-from vpsops.playground.slack.replies import respond
-from vpsops.playground.slack.socket_mode import SocketLine
-from vpsops.playground.slack.wire import ApiError, Json
-from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.slack.api.change_notifier import Changes
+from vpsops.playground.slack.api.dispatch import Dispatcher
+from vpsops.playground.slack.api.socket_mode import SocketLine
+from vpsops.playground.slack.api.transports import Deadline, HttpLine
+from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.protocol.context import furnish
+from vpsops.playground.slack.protocol.replies import respond
+from vpsops.playground.slack.workspace.config import WorkspaceConfig
+from vpsops.playground.slack.workspace.log import HookCall
+from vpsops.playground.slack.workspace.protocol import ApiError, Json
 
 
 @asynccontextmanager

@@ -2,12 +2,12 @@
 
 from aiohttp import web
 
-from vpsops.playground.slack import api_chat, api_directory, api_views
-from vpsops.playground.slack.arguments import decoded, structured
-from vpsops.playground.slack.log import ApiCall
-from vpsops.playground.slack.methods import METHODS
-from vpsops.playground.slack.wire import ApiError, Json
-from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.slack.api import api_chat, api_directory, api_views
+from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.protocol.request_parsing import decoded, structured
+from vpsops.playground.slack.workspace.log import ApiCall
+from vpsops.playground.slack.workspace.methods import METHODS
+from vpsops.playground.slack.workspace.protocol import ApiError, Json
 
 HANDLERS = {**api_chat.HANDLERS, **api_directory.HANDLERS, **api_views.HANDLERS}
 

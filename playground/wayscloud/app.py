@@ -16,12 +16,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vpsops.core.clock import Clock, SystemClock
-from vpsops.playground.wayscloud import control, keys
-from vpsops.playground.wayscloud.answers import Answer, refused
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.core.common.clock import Clock, SystemClock
+from vpsops.playground.wayscloud import control
 from vpsops.playground.wayscloud.dialects import Dialect
-from vpsops.playground.wayscloud.journal import Entry
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults.responses import Answer, refused
+from vpsops.playground.wayscloud.hardware import keys
+from vpsops.playground.wayscloud.request_log import Entry
 from vpsops.playground.wayscloud.service import DROP, ENTRY, answer
 from vpsops.playground.wayscloud.simulator import Simulator
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import anyio
 
-from vpsops.core.errors import ConfigurationError
+from vpsops.core.common.errors import ConfigurationError
 from vpsops.playground.wayscloud import faults
-from vpsops.playground.wayscloud.config import SimulatorConfig
 from vpsops.playground.wayscloud.dialects import DIALECTS
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 DEFAULT_PORT = 8440

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from vpsops.playground.wayscloud import faults
-from vpsops.playground.wayscloud.model import Server, State
+from vpsops.playground.wayscloud.hardware.model import Server, State
 from vpsops.playground.wayscloud.simulator import Simulator
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -12,9 +12,9 @@ import uvicorn
 from starlette.types import Receive, Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from vpsops.core.clock import Clock, SystemClock
+from vpsops.core.common.clock import Clock, SystemClock
 from vpsops.playground.wayscloud.app import SimulatorApp, create_app
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.simulator import Simulator
 
 HOST = "127.0.0.1"

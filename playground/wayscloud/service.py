@@ -7,13 +7,14 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from vpsops.playground.wayscloud import keys, orders
-from vpsops.playground.wayscloud.answers import Answer, faulty, refused
+from vpsops.playground.wayscloud.account import create_request
 from vpsops.playground.wayscloud.faults import Asked, Drawn, Fault, Phase
+from vpsops.playground.wayscloud.faults.responses import Answer, faulty, refused
+from vpsops.playground.wayscloud.faults.transport_faults import encoded
 from vpsops.playground.wayscloud.faults.views import Sight, seen
-from vpsops.playground.wayscloud.faults.wire import encoded
-from vpsops.playground.wayscloud.journal import Entry
-from vpsops.playground.wayscloud.perform import perform
+from vpsops.playground.wayscloud.hardware import keys
+from vpsops.playground.wayscloud.operations import perform
+from vpsops.playground.wayscloud.request_log import Entry
 from vpsops.playground.wayscloud.simulator import Simulator
 
 ENTRY: Final = "vpsops.simulator.entry"
@@ -87,7 +88,7 @@ def asked(simulator: Simulator, entry: Entry) -> Asked:
     """Return what fault rules look at: for a create, what it asks for; otherwise what the server has."""
     world = simulator.world
     server = world.get(entry.server_id) if entry.server_id else None
-    wanted = orders.wanted_in(entry.body) if entry.operation == "create" else {}
+    wanted = create_request.wanted_in(entry.body) if entry.operation == "create" else {}
     place = simulator.dialect.catalogue.locate(wanted.get("region", ""))
     return Asked(
         method=entry.method,

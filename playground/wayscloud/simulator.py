@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from vpsops.core.clock import Clock
-from vpsops.core.errors import ConfigurationError
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.playground.wayscloud.account.account import World
 from vpsops.playground.wayscloud.dialects import DIALECTS
 from vpsops.playground.wayscloud.faults import Faults
-from vpsops.playground.wayscloud.journal import Journal
-from vpsops.playground.wayscloud.world import World
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
+from vpsops.playground.wayscloud.request_log import Journal
 
 
 class Simulator:

@@ -15,9 +15,9 @@ from mcp import Client
 from mcp import types as t
 from mcp.client import ClientRequestContext
 
-from vpsops.core.clock import Clock
-from vpsops.playground.slack.wire import Json
-from vpsops.playground.web.bell import Bell
+from vpsops.core.common.clock import Clock
+from vpsops.playground.slack.workspace.protocol import Json
+from vpsops.playground.web.events.change_notifier import Bell
 
 AGENT = t.Implementation(name="playground-agent", title="The playground's agent", version="1")
 KEPT = 20

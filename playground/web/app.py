@@ -15,10 +15,10 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vpsops.playground.slack.control import obey
-from vpsops.playground.web import chat, hosts, manifest
-from vpsops.playground.web.furniture import PEOPLE
-from vpsops.playground.web.ground import Ground
+from vpsops.playground.web import chat, host_configs, manifest
 from vpsops.playground.web.provider import LEVERS
+from vpsops.playground.web.runtime import Ground
+from vpsops.playground.web.seed_data import PEOPLE
 
 STATIC = Path(__file__).with_name("static")
 NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -112,7 +112,7 @@ def _world(ground: Ground) -> Handler:
                 "shortcuts": manifest.shortcuts(text),
                 "home": manifest.has_home(text),
                 "mcp": mcp,
-                "hosts": hosts.configurations(mcp, ground.environment),
+                "hosts": host_configs.configurations(mcp, ground.environment),
             }
         )
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from vpsops.playground.slack.bodies import message_body, view_body
-from vpsops.playground.slack.entities import Channel, Message, View
-from vpsops.playground.slack.wire import Json
-from vpsops.playground.slack.workspace import Workspace
-from vpsops.playground.web.furniture import PEOPLE, PURPOSES
+from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.protocol.serializers import message_body, view_body
+from vpsops.playground.slack.workspace.entities import Channel, Message, View
+from vpsops.playground.slack.workspace.protocol import Json
+from vpsops.playground.web.seed_data import PEOPLE, PURPOSES
 
 SHOWN = 80  # messages of a channel
 REFUSED = 400  # HTTP's statuses from here on

@@ -8,11 +8,11 @@ import sys
 
 import anyio
 
-from vpsops.core.errors import ConfigurationError
+from vpsops.core.common.errors import ConfigurationError
 from vpsops.playground.wayscloud.serve import listen
-from vpsops.playground.web.ground import Options, populated, running_ground
+from vpsops.playground.web.asgi_server import served
 from vpsops.playground.web.provider import SPEEDS
-from vpsops.playground.web.serving import served
+from vpsops.playground.web.runtime import Options, populated, running_ground
 
 HIGHEST_PORT = 65535
 

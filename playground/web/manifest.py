@@ -6,7 +6,7 @@ Reads the few lines it needs itself, for no YAML reader is among the dependencie
 import re
 from pathlib import Path
 
-from vpsops.playground.slack.wire import Json
+from vpsops.playground.slack.workspace.protocol import Json
 
 SHIPPED = Path(__file__).with_name("manifest.yml")
 _PAIR = re.compile(r"^(\s*)(?:-\s+)?([a-z_]+):\s*(.*?)\s*$")

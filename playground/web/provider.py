@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from vpsops.playground.slack.wire import Json
+from vpsops.playground.slack.workspace.protocol import Json
 from vpsops.playground.wayscloud.dialects import DIALECTS
 from vpsops.playground.wayscloud.faults import PRESETS, Fault, Match
-from vpsops.playground.wayscloud.model import Server, State
+from vpsops.playground.wayscloud.hardware.model import Server, State
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 REQUESTS = 14

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.slack.people.model import Workspace
 
 HOME: Final = "T0ACME"
 THEIRS: Final = "T0RIVAL"

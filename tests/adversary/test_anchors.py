@@ -18,14 +18,14 @@ from tests.adversary.world import APPROVALS, PRIVATE, world
 from tests.fakes.slack_bot import Scene, shown
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
-from vpsops.core import audit
-from vpsops.core.anchors import Anchors, Head, Places, places_of, read_anchors
-from vpsops.core.errors import ConfigurationError, InvalidInput
-from vpsops.core.health import look_at_anchors
-from vpsops.core.settings import Settings, load_settings
+from vpsops.core.audit import chain
+from vpsops.core.common.errors import ConfigurationError, InvalidInput
+from vpsops.core.common.timings import ANCHOR_LOOK_SECONDS, ANCHOR_RETRY_SECONDS, DAY_SECONDS
+from vpsops.core.config.settings import Settings, load_settings
+from vpsops.core.continuity.anchors import Anchors, Head, Places, places_of, read_anchors
+from vpsops.core.diagnostics.database import look_at_anchors
 from vpsops.core.storage import Database, open_database
-from vpsops.core.timing import ANCHOR_LOOK_SECONDS, ANCHOR_RETRY_SECONDS, DAY_SECONDS
-from vpsops.core.workspaces import Workspaces
+from vpsops.core.workspaces.model import Workspaces
 
 SECRET: Final = "whsec-of-a-test"
 HASH: Final = "6b" * 32
@@ -70,8 +70,8 @@ async def happen(database: Database, count: int = 1) -> str:
     """Append records, and return the head as an anchor."""
     for number in range(count):
         body = {"text": str(number)}
-        await database.transact(partial(audit.append, at=1.0, event="drift", change_id=None, body=body))
-    seq, digest = await database.read(audit.head)
+        await database.transact(partial(chain.append, at=1.0, event="drift", change_id=None, body=body))
+    seq, digest = await database.read(chain.head)
     return f"{seq}:{digest}"
 
 
@@ -157,7 +157,7 @@ async def test_a_channel_gets_it_and_what_is_pasted_from_there_is_read(tmp_path:
 
         (text, *more) = await eventually(posted)
         ((seq, digest),) = read_anchors([text], "Slack").items()
-        records = await here.core.database.read(audit.read)
+        records = await here.core.database.read(chain.read)
         assert (more, records[seq - 1].hash) == ([], digest)
         assert not any("Head of" in shown(message) for message in here.stage.slack.messages("approvals"))
 

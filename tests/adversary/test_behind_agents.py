@@ -11,21 +11,21 @@ from tests.adversary.world import APPROVALS, PRIVATE
 from tests.fakes.slack_bot import Scene, Stage, shown, stage
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
-from vpsops.core import audit
 from vpsops.core.app import Core, open_core
+from vpsops.core.audit import chain
 from vpsops.core.changes.model import Origin, State
-from vpsops.core.errors import ConfigurationError
-from vpsops.core.findings import Level
-from vpsops.core.requests import Held, Outcome, Refused, Request
-from vpsops.core.settings import load_settings
-from vpsops.mcp_server.auth import Access, KnownUser, Verifier
-from vpsops.mcp_server.doctor import check_humans
-from vpsops.mcp_server.humans import ActiveVerifier
-from vpsops.mcp_server.identity import Caller, agent_of
-from vpsops.mcp_server.oauth import Grant, NotAccepted, Trust, grant_of
-from vpsops.mcp_server.tokens import read_tokens
-from vpsops.playground.slack.config import OUTSIDERS
-from vpsops.playground.slack.entities import User
+from vpsops.core.changes.requests import Held, Outcome, Refused, Request
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.config.settings import load_settings
+from vpsops.core.console.checks import Level
+from vpsops.mcp_server.auth.deactivated_accounts import ActiveVerifier
+from vpsops.mcp_server.auth.jwt_verifier import Grant, NotAccepted, Trust, grant_of
+from vpsops.mcp_server.auth.middleware import Access, KnownUser, Verifier
+from vpsops.mcp_server.auth.principal import Caller, agent_of
+from vpsops.mcp_server.auth.static_tokens import read_tokens
+from vpsops.mcp_server.diagnostics import check_humans
+from vpsops.playground.slack.workspace.config import OUTSIDERS
+from vpsops.playground.slack.workspace.entities import User
 
 GUEST = User("U0GUEST", "gus", "Gus", "gus@acme.example", is_restricted=True)
 LEFT = User("U0LEFT", "lea", "Lea", "lea@acme.example", deleted=True)
@@ -123,7 +123,7 @@ async def test_however_she_is_named_she_does_not_decide(tmp_path: Path, named: s
         outcome = await ask(core, ALICES[named](tmp_path))
         assert isinstance(outcome, Held), outcome
         await refused_to_alice(world, core, outcome.change.id)
-        first = (await core.database.read(audit.read))[1]  # after the policy that was put in force
+        first = (await core.database.read(chain.read))[1]  # after the policy that was put in force
         assert first.body["actor"]["account"] == "U0ALICE"
         await world.slack.click("bob", await world.card("approvals"), "vps:approve")
         await world.card("approvals", words="Reboot web01.example.com: done")
@@ -141,7 +141,7 @@ async def test_who_is_not_one_full_member_asks_for_nothing(tmp_path: Path, named
         assert caller.human in outcome.reason
         assert caller.named_in in outcome.reason
         assert await core.gate.changes() == []
-        assert [one.event for one in await core.database.read(audit.read)] == ["policy_applied", "refused"]
+        assert [one.event for one in await core.database.read(chain.read)] == ["policy_applied", "refused"]
 
 
 @pytest.mark.requirement("humans-are-accounts")

@@ -16,12 +16,12 @@ from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.http_bench import ACCEPT, ANN_TOKEN, BOB_TOKEN, ENVELOPE, NEW, call, post, serving, with_tokens
 from vpsops.core.app import Core, open_core
-from vpsops.core.connections import CONNECTIONS, RESERVED_FILES, connections_for
-from vpsops.core.settings import Settings
-from vpsops.mcp_server import sessions
-from vpsops.mcp_server.http import MAX_SESSIONS
-from vpsops.mcp_server.sessions import REQUESTS_EACH, SESSIONS_EACH
-from vpsops.mcp_server.subscriptions import MAX_STREAMS, MAX_STREAMS_EACH
+from vpsops.core.config.settings import Settings
+from vpsops.core.server.connection_limits import CONNECTIONS, RESERVED_FILES, connections_for
+from vpsops.mcp_server.http import session_limits
+from vpsops.mcp_server.http.app import MAX_SESSIONS
+from vpsops.mcp_server.http.session_limits import REQUESTS_EACH, SESSIONS_EACH
+from vpsops.mcp_server.resources.subscriptions import MAX_STREAMS, MAX_STREAMS_EACH
 
 BOUND = PATIENCE_SECONDS
 CLIENT = {"name": "raw", "version": "1"}
@@ -103,7 +103,7 @@ async def test_a_greedy_caller_loses_its_own_sessions(core: Core) -> None:
 @pytest.mark.requirement("mcp-callers-bounded")
 async def test_sessions_in_use_are_not_taken_away(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where all of a caller's are in use it gets no more, and another caller does; one that ends makes room."""
-    monkeypatch.setattr(sessions, "SESSIONS_EACH", 3)
+    monkeypatch.setattr(session_limits, "SESSIONS_EACH", 3)
     async with (
         serving(core, core.settings) as (site, _),
         httpx.AsyncClient(trust_env=False, verify=NO_TLS, timeout=BOUND) as http,
@@ -125,7 +125,7 @@ async def test_sessions_in_use_are_not_taken_away(core: Core, monkeypatch: pytes
 @pytest.mark.requirement("mcp-callers-bounded")
 async def test_a_caller_has_so_many_requests_at_once(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     """One more is answered 429 and says what to do; another caller is served meanwhile, and it is again afterwards."""
-    monkeypatch.setattr(sessions, "REQUESTS_EACH", 4)
+    monkeypatch.setattr(session_limits, "REQUESTS_EACH", 4)
     headers = {**NEW, "Mcp-Method": "subscriptions/listen", "Authorization": f"Bearer {ANN_TOKEN}"}
     async with (
         serving(core, core.settings) as (site, _),

@@ -11,16 +11,16 @@ from tests.adversary.world import PRIVATE_SCENE, with_settings
 from tests.fakes.slack_bot import Stage, shown, stage
 from tests.unit.mcp.bench import Human, text
 from tests.unit.mcp.http_bench import http_client, serving
-from vpsops.bot.blocks.cards import change_card
+from vpsops.bot.messages.change_card import change_card
 from vpsops.cli import changes
-from vpsops.core import audit
 from vpsops.core.app import Core
-from vpsops.core.audit_view import body_of, told
+from vpsops.core.audit import chain
+from vpsops.core.audit.queries import body_of, told
 from vpsops.core.changes.model import Change, Origin, State
-from vpsops.core.requests import Request
-from vpsops.mcp_server.identity import Caller, agent_of
-from vpsops.mcp_server.trail import shown as shown_record
-from vpsops.playground.slack.entities import Message
+from vpsops.core.changes.requests import Request
+from vpsops.mcp_server.auth.principal import Caller, agent_of
+from vpsops.mcp_server.presenters.audit import shown as shown_record
+from vpsops.playground.slack.workspace.entities import Message
 
 AGENT = ":white_check_mark: “2 of 2 approved” for Bob"
 CLAIM = 'calls itself “:white_check_mark: "2 of 2 approved" for Bob”'
@@ -62,13 +62,13 @@ def emoji_in(message: Message) -> list[str]:
 
 async def terminal(core: Core, change: Change) -> str:
     """Return what `vpsops changes`, `vpsops changes ID` and `vpsops audit tail` write of a change."""
-    records = await core.database.read(lambda connection: audit.newest(connection, 20, change_id=change.id))
+    records = await core.database.read(lambda connection: chain.newest(connection, 20, change_id=change.id))
     return "\n".join((*changes.row(change), *changes.detail(change).values(), *map(told, records)))
 
 
 async def recorded(core: Core, change: Change) -> tuple[list[Any], str]:
     """Return the people of a change's records, and what an assistant reads of them."""
-    records = await core.database.read(lambda connection: audit.newest(connection, 20, change_id=change.id))
+    records = await core.database.read(lambda connection: chain.newest(connection, 20, change_id=change.id))
     bodies = [dict(body_of(record)) for record in records]
     people = [body[part] for body in bodies for part in ("actor", "by") if part in body]
     return people, " ".join(str(shown_record(record)) for record in records)

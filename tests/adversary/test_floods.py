@@ -20,8 +20,8 @@ from starlette.routing import Route
 
 from tests.harness.tls import NO_TLS
 from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.core.connections import CONNECTIONS, RESERVED_FILES, Bounds, connections_for
-from vpsops.core.serving import listen, serve
+from vpsops.core.server.connection_limits import CONNECTIONS, RESERVED_FILES, Bounds, connections_for
+from vpsops.core.server.http_server import listen, serve
 
 BOUND: Final = PATIENCE_SECONDS
 SMALL: Final = Bounds(connections=20, head_bytes=8_192, headers=50, head_seconds=1.0, body_seconds=1.0)

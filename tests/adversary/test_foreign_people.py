@@ -9,11 +9,11 @@ from tests.adversary.shapes import COMMANDS, EVENTS, INFOS, INTERACTIONS, reshap
 from tests.adversary.world import PRIVATE, PRIVATE_SCENE, SHARED_SCENE, World, world
 from tests.fakes.slack_bot import shown
 from vpsops.core.changes.model import State
-from vpsops.playground.slack.bodies import user_body
-from vpsops.playground.slack.config import COLLEAGUE, connected
-from vpsops.playground.slack.entities import User, View
-from vpsops.playground.slack.state import State as Memory
-from vpsops.playground.slack.wire import Json
+from vpsops.playground.slack.protocol.serializers import user_body
+from vpsops.playground.slack.workspace.config import COLLEAGUE, connected
+from vpsops.playground.slack.workspace.entities import User, View
+from vpsops.playground.slack.workspace.protocol import Json
+from vpsops.playground.slack.workspace.state import State as Memory
 
 REFUSAL = "Only members of this workspace"
 
@@ -45,7 +45,7 @@ async def test_what_slack_tells_of_them_is_enough_to_refuse(
         plain = told(state, user)
         return INFOS[info](plain) if plain["id"] == "U0EVE" else plain
 
-    monkeypatch.setattr("vpsops.playground.slack.api_directory.user_body", body)
+    monkeypatch.setattr("vpsops.playground.slack.api.api_directory.user_body", body)
     async with world(tmp_path) as here:
         reshape(here.stage.slack, INTERACTIONS["both ours"])
         await here.stage.slack.click("eve", here.card, "vps:approve")

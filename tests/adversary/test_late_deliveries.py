@@ -8,13 +8,13 @@ import pytest
 import sqlalchemy as sa
 
 from tests.adversary.world import PRIVATE_SCENE, World, world
-from vpsops.bot.freshness import MEANT_SECONDS
-from vpsops.core import audit_view
+from vpsops.bot.context.freshness import MEANT_SECONDS
+from vpsops.core.audit import queries
 from vpsops.core.changes.model import State
-from vpsops.core.inbox import Delivery
+from vpsops.core.messaging.inbox import Delivery
 from vpsops.core.storage.tables import INBOX
-from vpsops.playground.slack.elements import element_in
-from vpsops.playground.slack.payloads import Place, click_action
+from vpsops.playground.slack.protocol.payloads import Place, click_action
+from vpsops.playground.slack.rendering.elements import element_in
 
 LATE = MEANT_SECONDS + 60
 
@@ -37,9 +37,7 @@ async def test_a_late_vote_is_not_counted(tmp_path: Path) -> None:
         change = await here.held()
         assert (change.state, change.votes) == (State.HELD, ())
         assert "nothing was done" in here.told("bob")
-        found = await here.core.database.read(
-            lambda connection: audit_view.newest_of(connection, frozenset({"u0bob"}), 5)
-        )
+        found = await here.core.database.read(lambda connection: queries.newest_of(connection, frozenset({"u0bob"}), 5))
         assert [(one.event, one.body["about"]) for one in found] == [("refused", here.change)]
 
 

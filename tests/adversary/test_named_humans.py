@@ -7,13 +7,13 @@ import pytest
 from tests.adversary.test_behind_agents import SCENE
 from tests.fakes.slack_bot import stage
 from tests.harness.virtual_time import VirtualClock
-from vpsops.bot.doctor_people import check_people
+from vpsops.bot.diagnostics.people import check_people
 from vpsops.cli import main as console
-from vpsops.core import exits
 from vpsops.core.changes.model import Actor, ActorKind
-from vpsops.core.findings import Level
-from vpsops.core.policy.humans import human_named, unresolved, with_account
-from vpsops.mcp_server.doctor import check_humans
+from vpsops.core.console import exit_codes
+from vpsops.core.console.checks import Level
+from vpsops.core.policy_register.humans import human_named, unresolved, with_account
+from vpsops.mcp_server.diagnostics import check_humans
 
 EXPLAIN = ("policy", "explain", "--as", "agent", "--operation", "stop", "--server", "web01")
 NAMED = {
@@ -79,7 +79,7 @@ async def test_what_cannot_be_looked_up_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["U0ALICE", "alice", "slack:alice", "alice@", "a@b"])
 def test_a_word_that_names_nobody_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A shape is no identity; what is written wrong is said with the name."""
-    assert console.main([*EXPLAIN, "--human", name]) == exits.USAGE
+    assert console.main([*EXPLAIN, "--human", name]) == exit_codes.USAGE
     assert f"--human '{name}'" in capsys.readouterr().err
 
 
@@ -90,7 +90,7 @@ def test_without_slack_it_is_said_how_much_is_known(
     """Nobody is looked up, and a yes is the client's word."""
     for name in ("VPSOPS_CONFIG", "VPSOPS_APPROVAL_CHANNEL"):
         monkeypatch.delenv(name, raising=False)
-    assert console.main([*EXPLAIN, "--human", "alice@acme.example"]) == exits.GOOD
+    assert console.main([*EXPLAIN, "--human", "alice@acme.example"]) == exit_codes.GOOD
     assert "human alice@acme.example: not looked up, since there is no Slack here" in capsys.readouterr().out
 
 

@@ -12,10 +12,10 @@ from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.http_bench import ENVELOPE, serving
 from vpsops.core.app import Core, open_core
-from vpsops.core.errors import ConfigurationError
-from vpsops.core.serving import listen
-from vpsops.core.settings import Settings, load_settings
-from vpsops.mcp_server.site import site_of
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.config.settings import Settings, load_settings
+from vpsops.core.server.http_server import listen
+from vpsops.mcp_server.http.config import site_of
 
 LIST = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": ENVELOPE}})
 OURS = "Host: 127.0.0.1:PORT"

@@ -10,14 +10,14 @@ import sqlalchemy as sa
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.sample import change
 from tests.unit.core.stage import AGENT, ALICE, POLICY, VOTERS, Stage, staged
-from vpsops.core import audit
-from vpsops.core.changes import codec
+from vpsops.core.audit import chain
+from vpsops.core.changes import serialization
 from vpsops.core.changes.model import Change, Decision, Ruling, State, Verdict
 from vpsops.core.storage.tables import AUDIT, CHANGES
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import running_simulator
 
-ALLOWED: Final = codec.change_values(change(ruling=Ruling(Decision.ALLOW, policy=POLICY.version)))["ruling"]
+ALLOWED: Final = serialization.change_values(change(ruling=Ruling(Decision.ALLOW, policy=POLICY.version)))["ruling"]
 
 
 @pytest.fixture
@@ -80,10 +80,10 @@ async def test_what_has_ended_is_not_sent_by_its_old_yes(stage: Stage) -> None:
 async def test_a_vote_that_was_written_over_another_record_is_not_counted(stage: Stage) -> None:
     held = await stage.ask("stop", AGENT, server=stage.server("web.example.com").id)
     await stage.gate.vote(held.id, VOTERS[0], Verdict.APPROVE, held.digest)
-    (record,) = [one for one in await stage.database.read(audit.read) if one.event == "voted"]
+    (record,) = [one for one in await stage.database.read(chain.read) if one.event == "voted"]
     text = record.text.replace("V0", "V1")
     alter: Callable[..., Any] = AUDIT.update().where(AUDIT.c.seq == record.seq).values
-    for values in ({"record": text}, {"record": text, "hash": audit.chained(record.previous, text)}):
+    for values in ({"record": text}, {"record": text, "hash": chain.chained(record.previous, text)}):
         await stage.database.transact(partial(sa.Connection.execute, statement=alter(**values)))
     await refused(stage, await force(stage, held), f"record {record.seq} of the audit trail")
 

@@ -9,12 +9,12 @@ import pytest
 from tests.adversary.world import AGENT, APPROVALS, PRIVATE, PRIVATE_SCENE, World, with_settings, world
 from tests.fakes.slack_bot import Scene
 from tests.harness.virtual_time import VirtualClock
-from vpsops.bot.doctor_approvers import check_approvers
+from vpsops.bot.diagnostics.approvers import check_approvers
 from vpsops.core.changes.model import Origin, State
-from vpsops.core.findings import Level
-from vpsops.core.requests import Held, Request
-from vpsops.playground.slack.config import WorkspaceConfig
-from vpsops.playground.slack.entities import Group
+from vpsops.core.changes.requests import Held, Request
+from vpsops.core.console.checks import Level
+from vpsops.playground.slack.workspace.config import WorkspaceConfig
+from vpsops.playground.slack.workspace.entities import Group
 
 GROUPED = """
 [[rule]]

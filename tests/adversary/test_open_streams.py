@@ -14,13 +14,13 @@ from tests.adversary.token_service import token_service
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
 from tests.unit.mcp.http_bench import ACCEPT, NEW, call
-from vpsops.core.accounts import Answer, Names
 from vpsops.core.app import Core
-from vpsops.mcp_server.http import McpHttp
-from vpsops.mcp_server.keys import KeysUnavailable
-from vpsops.mcp_server.oauth import NotAccepted
-from vpsops.mcp_server.open_requests import OpenRequests
-from vpsops.mcp_server.tokens import digest_of
+from vpsops.core.identity.accounts import Answer, Names
+from vpsops.mcp_server.auth.jwks import KeysUnavailable
+from vpsops.mcp_server.auth.jwt_verifier import NotAccepted
+from vpsops.mcp_server.auth.open_requests import OpenRequests
+from vpsops.mcp_server.auth.static_tokens import digest_of
+from vpsops.mcp_server.http.app import McpHttp
 
 TOKENS = {"bob": "bob-" + "b" * 40, "carol": "carol-" + "c" * 40}
 WRITTEN = "".join(

@@ -12,10 +12,10 @@ from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.http_bench import call, post, serving
 from vpsops.core.app import open_core
-from vpsops.core.errors import ConfigurationError
-from vpsops.core.serving import listen
-from vpsops.core.settings import Settings
-from vpsops.mcp_server.site import site_of
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.config.settings import Settings
+from vpsops.core.server.http_server import listen
+from vpsops.mcp_server.http.config import site_of
 
 SLACK = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_SIGNING_SECRET": "0123456789abcdef"}
 SEVERAL = {

@@ -13,8 +13,8 @@ from tests.unit.mcp.bench import text
 from tests.unit.mcp.http_bench import http_client
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Actor, ActorKind, Origin
-from vpsops.core.requests import Held, Request
-from vpsops.mcp_server.tokens import digest_of
+from vpsops.core.changes.requests import Held, Request
+from vpsops.mcp_server.auth.static_tokens import digest_of
 
 REASON = "the sale begins at noon"
 KINDS = {"reader": 'scopes = ["vps:read"]', "narrowed": 'scopes = ["vps:read"]\nservers = ["db*"]'}

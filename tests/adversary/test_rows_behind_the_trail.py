@@ -13,20 +13,20 @@ from tests.harness.virtual_time import VirtualClock
 from tests.unit.core import sample
 from tests.unit.core.stage import AGENT, POLICY, VOTERS, Stage, staged
 from vpsops.cli.audit import _verify_in
-from vpsops.core import audit
-from vpsops.core.changes import codec
-from vpsops.core.changes import discrepancies as rows
-from vpsops.core.changes.discrepancies import discrepancies
+from vpsops.core.audit import chain
+from vpsops.core.authorization import discrepancies as rows
+from vpsops.core.authorization.discrepancies import discrepancies
+from vpsops.core.changes import serialization
 from vpsops.core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Ruling, State, Verdict, Vote
-from vpsops.core.health import look_at_trail
-from vpsops.core.settings import Settings
+from vpsops.core.config.settings import Settings
+from vpsops.core.diagnostics.database import look_at_trail
 from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD, CHANGES, VOTES
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import running_simulator
 
 OPS: Final = Approvers(groups=("S_OPS",))
 NOBODY: Final = Actor(ActorKind.PERSON, "V9", "voter9", "V9")
-OTHER: Final = codec.change_values(sample.change(actor=replace(AGENT, name="other")))["actor"]
+OTHER: Final = serialization.change_values(sample.change(actor=replace(AGENT, name="other")))["actor"]
 Tamper = Callable[[Connection, Change], object]
 
 
@@ -47,12 +47,12 @@ def values(**columns: Any) -> Tamper:
 def ruling(votes: int = 2, approvers: Approvers = OPS) -> Tamper:
     """Return work that alters the ruling of a change that waits for two votes."""
     made = Ruling(Decision.APPROVE, ("agents",), votes, approvers, "", POLICY.version, (approvers,))
-    return values(ruling=codec.change_values(sample.change(ruling=made))["ruling"])
+    return values(ruling=serialization.change_values(sample.change(ruling=made))["ruling"])
 
 
 def vote(connection: Connection, change: Change) -> None:
     one = Vote(NOBODY, Verdict.APPROVE, "", "", START)
-    connection.execute(sa.insert(VOTES).values(**codec.vote_values(change.id, one)))
+    connection.execute(sa.insert(VOTES).values(**serialization.vote_values(change.id, one)))
 
 
 def without_votes(connection: Connection, change: Change) -> None:
@@ -68,19 +68,19 @@ def without(*events: str) -> Tamper:
     """Return work that takes records out of the trail and writes the whole chain anew, as one who has it all can."""
 
     def work(connection: Connection, _: Change) -> None:
-        kept = [one for one in audit.read(connection) if one.event not in events]
+        kept = [one for one in chain.read(connection) if one.event not in events]
         connection.execute(sa.delete(AUDIT))
-        connection.execute(sa.update(AUDIT_HEAD).values(seq=0, hash=audit.GENESIS))
+        connection.execute(sa.update(AUDIT_HEAD).values(seq=0, hash=chain.GENESIS))
         for one in kept:
             body = {name: value for name, value in one.body.items() if name not in {"seq", "at", "event", "change"}}
-            audit.append(connection, one.at, one.event, one.change_id, body)
+            chain.append(connection, one.at, one.event, one.change_id, body)
 
     return work
 
 
 def cut(connection: Connection, change: Change) -> None:
     """Cut the trail before a change was asked for, and set the head."""
-    first = audit.read(connection, change_id=change.id)[0]
+    first = chain.read(connection, change_id=change.id)[0]
     connection.execute(sa.delete(AUDIT).where(AUDIT.c.seq >= first.seq))
     connection.execute(sa.update(AUDIT_HEAD).values(seq=first.seq - 1, hash=first.previous))
 
@@ -109,7 +109,7 @@ async def found(stage: Stage) -> list[str]:
 async def told(stage: Stage, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     """Return what `vpsops audit verify` ends with, and says."""
     capsys.readouterr()
-    code = await _verify_in(audit.Walk(), stage.database)
+    code = await _verify_in(chain.Walk(), stage.database)
     return code, capsys.readouterr().out
 
 
@@ -161,7 +161,7 @@ async def test_a_row_that_was_altered_is_not_sent(stage: Stage) -> None:
     """The runner compares the same."""
     held = await stage.ask("stop", AGENT, server=stage.server("web.example.com").id)
     await stage.gate.vote(held.id, VOTERS[0], Verdict.APPROVE, held.digest)
-    stored = codec.change_values(sample.change(actor=replace(held.actor, name="other")))
+    stored = serialization.change_values(sample.change(actor=replace(held.actor, name="other")))
     await stage.change(held.id, values(actor=stored["actor"]))
     await stage.gate.vote(held.id, VOTERS[1], Verdict.APPROVE, held.digest)
     ended = await stage.rest(held.id)
@@ -179,5 +179,5 @@ async def test_many_changes_are_compared_page_by_page(stage: Stage, monkeypatch:
     last = max(ids)
     await stage.change(last, values(state="approved"))
     assert [one.partition(":")[0] for one in await found(stage)] == [last]
-    await stage.database.transact(lambda one: [audit.append(one, 1.0, "noise", last, {}) for _ in range(9)] and None)
+    await stage.database.transact(lambda one: [chain.append(one, 1.0, "noise", last, {}) for _ in range(9)] and None)
     assert await found(stage) == [f"{last}: the trail holds more than 9 records of it"]

@@ -10,9 +10,9 @@ from tests.adversary import sweep
 from tests.adversary.sweep import EVERY, OWN_TOKEN, PLANTED, Sweep
 from tests.adversary.world import PRIVATE_SCENE, with_settings, world
 from tests.harness.profiles import examples
-from vpsops.core.logs import configure_logging, secrets_of
-from vpsops.core.redaction import Redactor
-from vpsops.core.settings import SECRETS, load_settings
+from vpsops.core.common.redaction import Redactor
+from vpsops.core.config.logging import configure_logging, secrets_of
+from vpsops.core.config.settings import SECRETS, load_settings
 
 SCENE = with_settings(PRIVATE_SCENE, **PLANTED, VPSOPS_ACTOR="slack:U0ALICE", VPSOPS_CHANNEL="C0OPS")
 

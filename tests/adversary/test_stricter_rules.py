@@ -14,12 +14,13 @@ from tests.adversary.world import PRIVATE_SCENE, world
 from tests.fakes.slack_bot import shown
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.stage import AGENT, ALICE, POLICY, VOTERS, Setup, Stage, staged
+from vpsops.core.authorization.votes import Word
 from vpsops.core.changes.model import Actor, Change, State, Verdict
 from vpsops.core.limits.model import Limits
-from vpsops.core.policy import Policy, history, parse_policy
-from vpsops.core.policy.history import Application
-from vpsops.core.votes import Word
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.core.policy import Policy, parse_policy
+from vpsops.core.policy_register import history
+from vpsops.core.policy_register.history import Application
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 NEW: Final = {"hostname": "new.example.com", "plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}

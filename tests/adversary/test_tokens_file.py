@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.clock import FakeClock
-from vpsops.core.errors import ConfigurationError
-from vpsops.core.settings import load_settings
-from vpsops.mcp_server import tokens as module
-from vpsops.mcp_server.tokens import AGAIN_SECONDS, Tokens, read_tokens
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.config.settings import load_settings
+from vpsops.mcp_server.auth import static_tokens as module
+from vpsops.mcp_server.auth.static_tokens import AGAIN_SECONDS, Tokens, read_tokens
 
 TOKEN = "0123456789abcdef0123456789abcdef-secret"
 RIGHT = f'[[token]]\ntoken = "{TOKEN}"\nsubject = "ann-laptop"\nhuman = "ann@example.com"\nscopes = ["vps:read"]\n'

@@ -8,11 +8,11 @@ from tests.fakes.databases import migrated
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import KEY
 from tests.unit.mcp.http_bench import serving, with_tokens
-from vpsops.core.accounts import AccountDirectory
 from vpsops.core.app import Core, open_core
-from vpsops.core.settings import Settings
-from vpsops.mcp_server.http import McpHttp
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.core.config.settings import Settings
+from vpsops.core.identity.accounts import AccountDirectory
+from vpsops.mcp_server.http.app import McpHttp
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import running_simulator
 
 

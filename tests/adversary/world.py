@@ -10,9 +10,9 @@ from tests.fakes.slack_bot import Scene, Stage, shown, stage
 from vpsops.bot.app import Bot
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Actor, ActorKind, Change, Origin
-from vpsops.core.requests import Held, Request
-from vpsops.playground.slack.config import OUTSIDERS, WorkspaceConfig, connected
-from vpsops.playground.slack.entities import Message
+from vpsops.core.changes.requests import Held, Request
+from vpsops.playground.slack.workspace.config import OUTSIDERS, WorkspaceConfig, connected
+from vpsops.playground.slack.workspace.entities import Message
 
 SCOPES: Final = ("channels:read", "groups:read", "users:read.email")
 PRIVATE: Final = WorkspaceConfig().with_scopes(*SCOPES)

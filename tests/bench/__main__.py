@@ -15,8 +15,8 @@ import anyio
 from tests.bench import machine
 from tests.bench.children import ROOT
 from tests.bench.plan import Plan, Section
-from vpsops.core.clock import SystemClock
-from vpsops.core.loop import fast
+from vpsops.core.common.clock import SystemClock
+from vpsops.core.server.event_loop import fast
 
 SUBJECTS: Final = ("gate", "idle", "takeover", "replicas", "lookups", "watching", "policy", "mcp", "front", "slack")
 LIMIT_SECONDS: Final = 900.0

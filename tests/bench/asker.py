@@ -7,8 +7,8 @@ import anyio
 from tests.bench.asking import hold_create
 from tests.fakes.accounts import EVERYBODY
 from vpsops.core.app import open_core
-from vpsops.core.logs import configure_logging
-from vpsops.core.settings import load_settings
+from vpsops.core.config.logging import configure_logging
+from vpsops.core.config.settings import load_settings
 
 
 async def main(first: int, seconds: float) -> None:

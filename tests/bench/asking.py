@@ -4,7 +4,7 @@ from typing import Final
 
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Actor, ActorKind, Change, Decision, Origin, Verdict
-from vpsops.core.requests import Held, Request
+from vpsops.core.changes.requests import Held, Request
 
 APPROVERS: Final = "C0APPROVALS"
 ALICE: Final = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from vpsops.core.clock import SystemClock
+from vpsops.core.common.clock import SystemClock
 
 HEADER_BYTES: Final = 50_000_000
 PIECE: Final = b"a" * 65_536

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from tests.bench.plan import share
 from vpsops.core.changes.model import Actor, ActorKind, Target
-from vpsops.core.clock import SystemClock
+from vpsops.core.common.clock import SystemClock
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.policy import Facts, parse_policy
 

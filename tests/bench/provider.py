@@ -11,8 +11,8 @@ import httpx
 
 from tests.bench.children import environment, running, vpsops
 from vpsops.core.app import credentials_of
-from vpsops.core.clock import SystemClock
-from vpsops.core.settings import Settings
+from vpsops.core.common.clock import SystemClock
+from vpsops.core.config.settings import Settings
 from vpsops.core.wayscloud.client import Wayscloud
 
 KEY: Final = "wayscloud_vps_bench1_SECRET"

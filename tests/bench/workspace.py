@@ -6,9 +6,9 @@ import anyio
 from anyio.abc import SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from vpsops.core.signals import stopping
-from vpsops.playground.slack.config import Rates, WorkspaceConfig
+from vpsops.core.server.shutdown import stopping
 from vpsops.playground.slack.serve import running_workspace
+from vpsops.playground.slack.workspace.config import Rates, WorkspaceConfig
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
 LONGEST_HEAD = 1 << 16

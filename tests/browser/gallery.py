@@ -9,10 +9,10 @@ from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.unit.slack_workspace.apps import bolt_app, over_http
-from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.slack.people.model import Workspace
 from vpsops.playground.wayscloud.serve import listen
-from vpsops.playground.web.ground import Options, running_ground
-from vpsops.playground.web.serving import served
+from vpsops.playground.web.asgi_server import served
+from vpsops.playground.web.runtime import Options, running_ground
 
 Json = dict[str, Any]
 HOSTILE = "<img src=x onerror=alert(1)>"

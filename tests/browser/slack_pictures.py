@@ -15,12 +15,12 @@ from tests.browser.chromium import Page, running_browser
 from tests.browser.small import small
 from tests.unit.bot.surfaces import DARK, Surface, as_markdown, surfaces
 from tests.unit.slack_workspace.apps import bolt_app, over_http
-from vpsops.playground.slack.config import Rates
-from vpsops.playground.slack.rates import RateLimits
-from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.workspace.config import Rates
+from vpsops.playground.slack.workspace.rates import RateLimits
 from vpsops.playground.wayscloud.serve import listen
-from vpsops.playground.web.ground import Options, running_ground
-from vpsops.playground.web.serving import served
+from vpsops.playground.web.asgi_server import served
+from vpsops.playground.web.runtime import Options, running_ground
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 PREFIX = "slack-"

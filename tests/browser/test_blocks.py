@@ -7,7 +7,7 @@ import pytest
 
 from tests.browser.chromium import Browser, Page
 from tests.browser.gallery import HOSTILE, MESSAGE, Gallery, running_gallery
-from vpsops.playground.slack.limit_tables import BLOCKS
+from vpsops.playground.slack.rendering.limit_tables import BLOCKS
 
 OPS = "C0OPS"
 NOT_DRAWN = {"video", "data_visualization"}

@@ -10,7 +10,7 @@ from mcp.server.context import HandlerResult
 from mcp.shared.message import ServerMessageMetadata
 
 from tests.conformance.plain import Fixture, Json, Run, fixture, says, text
-from vpsops.mcp_server.sdk import Context
+from vpsops.mcp_server.protocol.sdk_compat import Context
 
 Asked = t.ElicitRequest | t.CreateMessageRequest | t.ListRootsRequest
 PUSH_SECONDS: Final = 10.0

@@ -11,8 +11,8 @@ from mcp.server.lowlevel import Server
 from tests.conformance.asking import ASKING, prompt
 from tests.conformance.kept import KeptTasks, kept_tools
 from tests.conformance.plain import PLAIN, PNG, Fixture, embedded, image, text
-from vpsops.mcp_server.sdk import Context
-from vpsops.mcp_server.tasks import Tasks, serve_tasks
+from vpsops.mcp_server.protocol.sdk_compat import Context
+from vpsops.mcp_server.protocol.tasks import Tasks, serve_tasks
 
 SCHEME: Final = "test://"
 TEMPLATE: Final = "test://template/"

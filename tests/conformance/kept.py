@@ -13,8 +13,8 @@ from mcp.server.mcpserver import require_client_extension
 
 from tests.conformance.asking import NAME, form
 from tests.conformance.plain import CLOCK, Fixture, Json, Run, fixture, says
-from vpsops.mcp_server.sdk import Context
-from vpsops.mcp_server.tasks import EXTENSION, Status, Task, Tasks, created, takes_tasks
+from vpsops.mcp_server.protocol.sdk_compat import Context
+from vpsops.mcp_server.protocol.tasks import EXTENSION, Status, Task, Tasks, created, takes_tasks
 
 POLL_MS: Final = 100
 CONFIRM: Final = form("Delete it?", {"confirm": {"type": "boolean"}}, ["confirm"])

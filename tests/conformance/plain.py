@@ -9,8 +9,8 @@ from mcp.server.context import HandlerResult
 from mcp.server.subscriptions import PromptsListChanged, ServerEvent, ToolsListChanged
 from mcp.shared.exceptions import MCPError
 
-from vpsops.core.clock import Clock, SystemClock
-from vpsops.mcp_server.sdk import Context
+from vpsops.core.common.clock import Clock, SystemClock
+from vpsops.mcp_server.protocol.sdk_compat import Context
 
 Run = Callable[[Context, t.CallToolRequestParams], Awaitable[HandlerResult]]
 Json = dict[str, Any]

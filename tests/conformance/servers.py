@@ -14,18 +14,18 @@ from tests.conformance.fixtures import add_fixtures
 from tests.fakes.accounts import EVERYBODY
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.core.app import Core, open_core
-from vpsops.core.serving import listen
-from vpsops.core.settings import Settings
-from vpsops.mcp_server.auth import open_verifier
-from vpsops.mcp_server.change_tasks import ChangeTasks
-from vpsops.mcp_server.flow import Desk
-from vpsops.mcp_server.http import open_server
-from vpsops.mcp_server.identity import Caller
+from vpsops.core.config.settings import Settings
+from vpsops.core.server.http_server import listen
+from vpsops.mcp_server.auth.middleware import open_verifier
+from vpsops.mcp_server.auth.principal import Caller
+from vpsops.mcp_server.http.app import open_server
+from vpsops.mcp_server.http.config import site_of
+from vpsops.mcp_server.http.server import serve_mcp
 from vpsops.mcp_server.server import Options, build_server
-from vpsops.mcp_server.serving import serve_mcp
-from vpsops.mcp_server.site import site_of
-from vpsops.mcp_server.walks import Walks
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.mcp_server.tools.change_flow import Desk
+from vpsops.mcp_server.tools.change_tasks import ChangeTasks
+from vpsops.mcp_server.tools.walks import Walks
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import running_simulator
 
 HUMAN: Final = "conformance@example.com"

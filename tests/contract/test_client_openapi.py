@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from tests.fakes.provider import Provider, Reply
+from vpsops.core.wayscloud.answers.errors import RateLimited, Refused, WayscloudError
+from vpsops.core.wayscloud.answers.models import NewServer
 from vpsops.core.wayscloud.client import Wayscloud
-from vpsops.core.wayscloud.errors import RateLimited, Refused, WayscloudError
-from vpsops.core.wayscloud.models import NewServer
 
 DESCRIPTION: Final = Path(__file__).parents[2] / "playground" / "wayscloud" / "openapi.yaml"
 ID: Final = "b5c6d7e8-f9a0-1234-5678-90abcdef1234"

@@ -8,12 +8,12 @@ import pytest
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import BASE, KEY, QUICK
+from vpsops.core.wayscloud.answers.errors import NotFound, NotOffered, Refused
+from vpsops.core.wayscloud.answers.models import NewServer, Server, same_region
 from vpsops.core.wayscloud.client import Wayscloud
-from vpsops.core.wayscloud.credentials import Credentials
-from vpsops.core.wayscloud.errors import NotFound, NotOffered, Refused
-from vpsops.core.wayscloud.models import NewServer, Server, same_region
+from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.playground.wayscloud.app import create_app
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 
 LONG = 15 * 60.0
 

@@ -12,10 +12,10 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.unit.simulator.bench import WEB, Bench, bench
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.account.resources import RESOURCES
 from vpsops.playground.wayscloud.dialects import DIALECTS
 from vpsops.playground.wayscloud.faults import OperationName
-from vpsops.playground.wayscloud.resources import RESOURCES
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 
 METHODS = {
     "list": ("/v1/vps", "get"),

@@ -7,8 +7,8 @@ import pytest
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.simulator.bench import KEY, ORDERS, WEB
-from vpsops.playground.wayscloud.config import SimulatorConfig
 from vpsops.playground.wayscloud.faults import Fault
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, listen, running_simulator
 
 REBOOT = f"POST /v1/vps/{WEB}/reboot HTTP/1.1\r\nHost: x\r\nX-API-Key: {KEY}\r\nContent-Length: 0\r\n\r\n".encode()

@@ -19,8 +19,8 @@ from wayscloud_cli.__main__ import app
 
 from tests.contract.vendor import DB, HOUR, KEY, WEB, effects, served
 from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.playground.wayscloud.account.account import World
 from vpsops.playground.wayscloud.serve import SimulatorHandle
-from vpsops.playground.wayscloud.world import World
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]  # the command line reads the machine's clock
 UNDESCRIBED = {"delete", "update", "upgrade", "firewall", "firewall-add", "firewall-remove", "backups policy remove"}

@@ -9,8 +9,8 @@ from wayscloud.exceptions import ConflictError, NotImplementedError_, RateLimitE
 from wayscloud.services.vps import VPSService
 
 from tests.contract.vendor import DB, HOUR, KEY, ORDER, UNDESCRIBED, WEB, effects, served
+from vpsops.playground.wayscloud.account.account import World
 from vpsops.playground.wayscloud.serve import SimulatorHandle
-from vpsops.playground.wayscloud.world import World
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]  # the SDK reads the machine's clock
 CALLED = {

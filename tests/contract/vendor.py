@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from anyio.from_thread import start_blocking_portal
 
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.account.account import World
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
-from vpsops.playground.wayscloud.world import World
 
 KEY = "wayscloud_pat_abc1234567_TESTSECRET"
 WEB = "b5c6d7e8-f9a0-1234-5678-90abcdef1234"

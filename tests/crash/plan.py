@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vpsops.core.changes.model import Actor, ActorKind, Origin
-from vpsops.core.requests import Request
+from vpsops.core.changes.requests import Request
 
 FATES = ("confirm", "confirm", "approve", "approve", "deny", "cancel", "expire")
 CHANNELS = tuple(f"C{number:04d}CRASH" for number in range(20))

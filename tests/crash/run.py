@@ -19,17 +19,17 @@ from anyio.abc import Process
 from tests.crash.check import Verdict, judge
 from tests.crash.names import NAME
 from tests.crash.plan import CARD_EVERY, CHANNELS, POLICY, Item, draw
-from vpsops.core import audit
-from vpsops.core.changes import store
+from vpsops.core.audit import chain
+from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
-from vpsops.core.clock import SystemClock
+from vpsops.core.common.clock import SystemClock
 from vpsops.core.storage import Connection, Database, open_database
 from vpsops.core.storage.tables import CHANGES, OUTBOX
 from vpsops.playground.processes import environment_of, running_command
-from vpsops.playground.slack.config import WorkspaceConfig
-from vpsops.playground.slack.entities import Channel
+from vpsops.playground.slack.people.model import Workspace
 from vpsops.playground.slack.serve import running_workspace
-from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.slack.workspace.config import WorkspaceConfig
+from vpsops.playground.slack.workspace.entities import Channel
 
 ACTORS = 3
 FROZEN_SECONDS = 7.0  # longer than a process may be silent before others take over
@@ -242,11 +242,11 @@ def _settled(connection: Connection, wanted: int) -> bool:
 
 def _by_key(connection: Connection) -> dict[str, Change]:
     keys = {row.id: row.key for row in connection.execute(sa.select(CHANGES.c.id, CHANGES.c.key))}
-    return {keys[change.id]: change for change in store.select(connection, limit=10_000)}
+    return {keys[change.id]: change for change in repository.select(connection, limit=10_000)}
 
 
-def _audit(connection: Connection) -> list[audit.Fault]:
-    return list(audit.verify(audit.read(connection, limit=1_000_000), audit.head(connection)))
+def _audit(connection: Connection) -> list[chain.Fault]:
+    return list(chain.verify(chain.read(connection, limit=1_000_000), chain.head(connection)))
 
 
 async def _effects(provider: str) -> Counter[tuple[str, str]]:

@@ -18,13 +18,13 @@ from anyio.abc import Process
 from tests.fakes.postgres import PostgresServer
 from tests.harness.waiting import eventually
 from vpsops.cli import store
-from vpsops.core import continuity
 from vpsops.core.app import open_core
 from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
-from vpsops.core.clock import SystemClock
-from vpsops.core.continuity import Finding
-from vpsops.core.requests import Held, Request
-from vpsops.core.settings import Settings
+from vpsops.core.changes.requests import Held, Request
+from vpsops.core.common.clock import SystemClock
+from vpsops.core.config.settings import Settings
+from vpsops.core.continuity import continuity_monitor
+from vpsops.core.continuity.continuity_monitor import Finding
 from vpsops.core.storage import Connection, open_database
 from vpsops.core.storage.tables import AUDIT
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
@@ -91,7 +91,9 @@ class Scene:
 
         def work(connection: Connection) -> tuple[State, tuple[Finding, ...]]:
             query = sa.text("SELECT state FROM changes WHERE id = :id")
-            return State(connection.execute(query, {"id": change_id}).scalar_one()), continuity.findings_of(connection)
+            return State(connection.execute(query, {"id": change_id}).scalar_one()), continuity_monitor.findings_of(
+                connection
+            )
 
         async with open_database(self.url, CLOCK, make=False) as database:
             return await database.read(work)

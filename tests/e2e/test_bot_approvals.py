@@ -10,9 +10,9 @@ import pytest
 from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Actor, ActorKind, Origin
-from vpsops.core.requests import Held, Refused, Request
-from vpsops.playground.slack.config import WorkspaceConfig
-from vpsops.playground.slack.entities import Message
+from vpsops.core.changes.requests import Held, Refused, Request
+from vpsops.playground.slack.workspace.config import WorkspaceConfig
+from vpsops.playground.slack.workspace.entities import Message
 
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "slack:U0ALICE")
 MAILED = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "Alice@acme.example")

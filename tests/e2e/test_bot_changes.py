@@ -7,8 +7,8 @@ import pytest
 from tests.fakes.slack_bot import Scene, Stage, Transport, buttons, playing, shown
 from tests.fakes.slack_bot import stage as set_up
 from tests.harness.waiting import eventually
-from vpsops.core.changes.outbox import topic_of
-from vpsops.playground.slack.elements import NotOnScreen
+from vpsops.core.messaging.outbox import topic_of
+from vpsops.playground.slack.rendering.elements import NotOnScreen
 
 
 async def held(stage: Stage, text: str = "reboot web01 because disk swap", channel: str = "ops") -> str:

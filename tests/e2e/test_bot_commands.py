@@ -8,15 +8,15 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
-from vpsops.core import audit
 from vpsops.core.app import Core
+from vpsops.core.audit import chain
 from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
-from vpsops.core.requests import Held, Refused, Request
+from vpsops.core.changes.requests import Held, Refused, Request
+from vpsops.core.messaging.subscriptions import Subscriptions
 from vpsops.core.storage.tables import CHANGES
-from vpsops.core.subscriptions import Subscriptions
-from vpsops.playground.slack.config import WorkspaceConfig
-from vpsops.playground.slack.entities import Message
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.slack.workspace.config import WorkspaceConfig
+from vpsops.playground.slack.workspace.entities import Message
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "slack:U0ALICE")
 WORKSPACE = WorkspaceConfig().with_scopes("channels:read", "groups:read")
@@ -121,7 +121,7 @@ async def test_a_guest_pauses_nothing_and_a_mute_slack_hinders_nobody(tmp_path: 
     mute = replace(SCENE, workspace=replace(WORKSPACE, scopes=WORKSPACE.scopes - {"users:read"}))
     async with playing(tmp_path / "mute", mute) as (world, core):
         await say(world, "bob", "pause", "bob paused them")
-        record = (await core.database.read(audit.read))[-1]
+        record = (await core.database.read(chain.read))[-1]
         assert record.body["evidence"] == "whether this is a full member could not be read"
         await say(world, "bob", "resume", "Slack does not tell me")
         assert (await core.gate.agents_paused()).paused
@@ -274,7 +274,7 @@ async def test_a_watch_is_begun_by_the_exact_server_and_ended(tmp_path: Path) ->
         await say(world, "alice", "watch web01", "I am not in this channel", channel="nobot")
         await say(world, "alice", "watch web01 stop", "no longer watches web01.example.com")
         await say(world, "alice", "watch web01 stop", "does not watch web01")
-        records = (await core.database.read(audit.read))[1:]  # after the policy that was put in force
+        records = (await core.database.read(chain.read))[1:]  # after the policy that was put in force
         assert [record.event for record in records] == ["subscribed", "subscribed", "unsubscribed", "unsubscribed"]
 
 
@@ -293,5 +293,5 @@ async def test_an_unclear_change_is_settled_by_those_concerned(tmp_path: Path) -
         assert (await core.gate.get(change.id)).state is State.NEEDS_PERSON
         await world.slack.click("bob", asked, "vps:not_happened")
         await world.card("approvals", words="bob looked: it did not happen")
-        record = (await core.database.read(audit.read))[-1]
+        record = (await core.database.read(chain.read))[-1]
         assert (record.event, "member of channel C0APPROVALS" in record.body["evidence"]) == ("resolved", True)

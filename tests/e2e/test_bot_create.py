@@ -5,8 +5,8 @@ from pathlib import Path
 
 from tests.fakes.slack_bot import Scene, Stage, playing, shown, words_of
 from tests.fakes.timing import QUICK
-from vpsops.playground.slack.entities import View
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.slack.workspace.entities import View
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 
 FILLED = {"plan": "vps-2gb-1cpu", "os_template": "debian-12", "region": "oslo"}
 TOLD = Scene(settings={"VPSOPS_CHANNEL": "C0GENERAL"})

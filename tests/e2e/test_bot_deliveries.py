@@ -13,15 +13,15 @@ from tests.fakes.slack_bot import Scene, Stage, playing, shown, stage
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from vpsops.bot.app import Bot
-from vpsops.bot.deliveries import COMMAND, command_key
-from vpsops.bot.wire import SlashCommand
+from vpsops.bot.ingress.worker import COMMAND, command_key
+from vpsops.bot.protocol.payloads import SlashCommand
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Actor, ActorKind, Origin
-from vpsops.core.requests import Request
-from vpsops.playground.slack.config import Rates, WorkspaceConfig
-from vpsops.playground.slack.dispatch import Sending
-from vpsops.playground.slack.elements import elements_of
-from vpsops.playground.slack.entities import Message
+from vpsops.core.changes.requests import Request
+from vpsops.playground.slack.api.dispatch import Sending
+from vpsops.playground.slack.rendering.elements import elements_of
+from vpsops.playground.slack.workspace.config import Rates, WorkspaceConfig
+from vpsops.playground.slack.workspace.entities import Message
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
 

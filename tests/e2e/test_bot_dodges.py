@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.fakes.slack_bot import Scene, stage
-from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.playground.slack.workspace.config import WorkspaceConfig
 
 
 async def test_a_catalogue_that_was_read_for_others_is_not_shown_to_who_may_not_read_it(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
 from tests.fakes.timing import QUICK
-from vpsops.core import audit
 from vpsops.core.app import Core
+from vpsops.core.audit import chain
 from vpsops.core.changes.model import Actor, ActorKind, Origin, State
-from vpsops.core.preferences import set_preferences
-from vpsops.core.requests import Held, Request
-from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.core.changes.requests import Held, Request
+from vpsops.core.messaging.preferences import set_preferences
+from vpsops.playground.slack.workspace.config import WorkspaceConfig
 
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "slack:U0ALICE")
 LONG = 60.0
@@ -65,7 +65,7 @@ async def test_more_people_see_the_card_and_only_approvers_decide(tmp_path: Path
         await world.slack.click("bob", card, "vps:approve")
         await closed(world, "Reboot web01.example.com: done")
         assert world.effects("reboot") == 1
-        events = [one.event for one in await core.database.read(audit.read) if one.change_id == change]
+        events = [one.event for one in await core.database.read(chain.read) if one.change_id == change]
         assert events.count("unanswered") == events.count("escalated") == 1
 
 

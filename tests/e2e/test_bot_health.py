@@ -11,12 +11,12 @@ from tests.fakes.slack_bot import Scene, Stage, stage
 from tests.harness.heartbeats import beat_for
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from vpsops.bot.app import Bot
+from vpsops.bot.notifications.token_check import CHECK_SECONDS, REFUSED_SECONDS, TokenCheck
 from vpsops.bot.socket_mode import CLOSED_SECONDS, LineStatus
-from vpsops.bot.token_check import CHECK_SECONDS, REFUSED_SECONDS, TokenCheck
 from vpsops.cli.bot import start_socket_mode
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Actor, ActorKind, Origin
-from vpsops.core.requests import Request
+from vpsops.core.changes.requests import Request
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
 

@@ -10,13 +10,13 @@ import sqlalchemy as sa
 
 from tests.fakes.slack_bot import Scene, Stage, playing, stage, words_of
 from tests.fakes.slack_many import stage as several
-from vpsops.bot.on_home import CONFLICT
+from vpsops.bot.handlers.home import CONFLICT
 from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
-from vpsops.core.preferences import Preferences, preferences_of
-from vpsops.core.requests import Held, Request
+from vpsops.core.changes.requests import Held, Request
+from vpsops.core.messaging.preferences import Preferences, preferences_of
 from vpsops.core.storage.tables import CHANGES
-from vpsops.playground.slack.config import CHANNELS, USERS, WorkspaceConfig
-from vpsops.playground.slack.entities import View
+from vpsops.playground.slack.workspace.config import CHANNELS, USERS, WorkspaceConfig
+from vpsops.playground.slack.workspace.entities import View
 
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "slack:U0ALICE")
 TEAM = "T0ACME"

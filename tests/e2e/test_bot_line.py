@@ -11,12 +11,12 @@ from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.app import open_bot
-from vpsops.bot.doctor import SCOPES
+from vpsops.bot.diagnostics.workspace import SCOPES
 from vpsops.bot.socket_mode import Line
 from vpsops.cli.bot import check_token
 from vpsops.core.app import open_core
-from vpsops.core.errors import ConfigurationError
-from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.playground.slack.workspace.config import WorkspaceConfig
 
 AWAY = Scene(settings={"SLACK_API_URL": "http://127.0.0.1:9/api/"})
 

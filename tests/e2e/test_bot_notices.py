@@ -8,14 +8,14 @@ import anyio
 from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.core import audit
 from vpsops.core.app import Core
+from vpsops.core.audit import chain
 from vpsops.core.changes.model import Actor, ActorKind, Origin
-from vpsops.core.preferences import set_preferences
-from vpsops.core.requests import Held, Request
-from vpsops.playground.slack.config import WorkspaceConfig
-from vpsops.playground.slack.entities import Message
-from vpsops.playground.wayscloud.model import State as Really
+from vpsops.core.changes.requests import Held, Request
+from vpsops.core.messaging.preferences import set_preferences
+from vpsops.playground.slack.workspace.config import WorkspaceConfig
+from vpsops.playground.slack.workspace.entities import Message
+from vpsops.playground.wayscloud.hardware.model import State as Really
 
 TEAM = "T0ACME"
 MAILED = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "bob@acme.example")
@@ -89,7 +89,7 @@ async def test_a_channel_sets_sees_and_ends_what_it_is_told(tmp_path: Path) -> N
         assert "Set by <@U0ALICE>" in shown(page)
         await world.slack.click("bob", page, buttons(page)[0])
         await world.private("bob", "is told of nothing")
-        events = [one.event for one in await core.database.read(audit.read)]
+        events = [one.event for one in await core.database.read(chain.read)]
         assert [one for one in events if "subscribed" in one] == ["subscribed", "unsubscribed"]
 
 
@@ -187,7 +187,7 @@ async def test_an_approval_can_carry_a_note(tmp_path: Path) -> None:
         done = await world.card("approvals", words="Reboot web01.example.com: done")
         assert "Note: after *hours* <!channel> only" in shown(done)
         assert (await core.gate.get(change)).votes[0].reason == "after *hours* <!channel> only"
-        records = await core.database.read(audit.read)
+        records = await core.database.read(chain.read)
         assert [one.body["reason"] for one in records if one.event == "approved"] == ["after *hours* <!channel> only"]
 
 

@@ -7,9 +7,9 @@ from typing import Any, get_args
 import pytest
 
 from tests.fakes.slack_bot import Scene, Stage, Transport, playing
-from vpsops.core.errors import StorageError
-from vpsops.core.inbox import Inbox
-from vpsops.playground.slack.log import Delivery
+from vpsops.core.common.errors import StorageError
+from vpsops.core.messaging.inbox import Inbox
+from vpsops.playground.slack.workspace.log import Delivery
 
 SECRET = "hunter2"
 UNKNOWN_EVENT = {"type": "event_callback", "event_id": "Ev1", "event": {"type": "reaction_added", "text": SECRET}}

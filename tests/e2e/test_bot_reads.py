@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.slack_bot import Scene, Stage, Transport, buttons, playing, shown
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 
 
 @pytest.mark.parametrize("transport", ["http", "socket"])

@@ -12,9 +12,9 @@ from vpsops.core.app import Core
 from vpsops.core.changes.model import State
 from vpsops.core.operations import OPERATIONS, Risk
 from vpsops.core.storage.tables import INBOX
-from vpsops.playground.slack.entities import View
-from vpsops.playground.slack.log import Delivery
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.slack.workspace.entities import View
+from vpsops.playground.slack.workspace.log import Delivery
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 
 READ_ONLY = """
 [[rule]]

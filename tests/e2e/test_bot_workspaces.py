@@ -13,15 +13,15 @@ from tests.fakes.slack_many import ACME, BETA, GAMMA, Stage, stage
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.bot import names
 from vpsops.bot.app import open_bot
 from vpsops.bot.manifest import INSTALL_PATH
-from vpsops.bot.workspaces import NotInstalled, Offices
+from vpsops.bot.protocol import action_ids
+from vpsops.bot.workspaces.registry import NotInstalled, Offices
 from vpsops.core.app import open_core
 from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
-from vpsops.core.requests import Held, Request
-from vpsops.playground.slack.state import Draft
-from vpsops.playground.slack.workspace import Workspace
+from vpsops.core.changes.requests import Held, Request
+from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.workspace.state import Draft
 
 ALICE, BOB, ZOE = "U0ALICE", "U0BOB", "U0ZOE"
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "slack:U0DAVE")
@@ -76,7 +76,7 @@ async def test_people_of_another_workspace_can_neither_see_nor_decide_nor_end_a_
     for text in (f"cancel {change.id}", f"approve {change.id}", "changes", "audit", "report"):
         await beta.command(ALICE, "ops", "/vps", text)
     await both.private("T0BETA", ALICE, "no change")
-    await _press_as_beta(both, card.blocks, names.APPROVE)
+    await _press_as_beta(both, card.blocks, action_ids.APPROVE)
     await both.private("T0BETA", ZOE, "do not know")
     assert (await both.core.gate.get(change.id)).state is State.HELD
     said = both.said(beta)
@@ -101,7 +101,7 @@ async def test_each_workspaces_own_people_approve_in_its_own_channel(both: Stage
     await beta.command(ALICE, "ops", "/vps", "stop web01")
     card = await both.card("T0BETA", "approvals", "web01")
     assert not both.slack["T0ACME"].messages("approvals")
-    await beta.click(ZOE, card, names.APPROVE)
+    await beta.click(ZOE, card, action_ids.APPROVE)
     change = (await both.core.gate.changes())[0]
     assert (await both.core.gate.wait(change.id, seconds=5)).state is State.SUCCEEDED
     assert both.effects("stop") == 1
@@ -132,7 +132,7 @@ async def test_an_agents_change_is_decided_where_agents_belong(both: Stage) -> N
     """The marked workspace gets the card; the other hears nothing of it."""
     change = await _agent_asks(both)
     card = await both.card("T0ACME", "approvals", "web01")
-    await both.slack["T0ACME"].click(BOB, card, names.APPROVE)
+    await both.slack["T0ACME"].click(BOB, card, action_ids.APPROVE)
     assert (await both.core.gate.wait(change.id, seconds=5)).state is State.SUCCEEDED
     assert "web01" not in both.said(both.slack["T0BETA"])
 
@@ -316,6 +316,6 @@ async def test_a_card_waits_for_its_own_people_only(both: Stage) -> None:
     """The asker's card of one workspace is not posted to the other's channels."""
     await both.slack["T0ACME"].command(BOB, "ops", "/vps", "reboot web01")
     card = await both.card("T0ACME", "ops", "web01")
-    assert names.CONFIRM in {names.kind_of(one) for one in buttons(card)}
+    assert action_ids.CONFIRM in {action_ids.kind_of(one) for one in buttons(card)}
     assert "web01" in shown(card)
     assert both.slack["T0BETA"].messages("ops") == []

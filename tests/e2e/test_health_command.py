@@ -13,7 +13,7 @@ from anyio.abc import Process
 from tests.fakes.databases import migrated
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.cli import health
-from vpsops.core import readiness
+from vpsops.core.server import readiness
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 REPOSITORY = Path(__file__).parents[2]

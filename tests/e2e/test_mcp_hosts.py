@@ -13,7 +13,7 @@ import pytest
 
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]

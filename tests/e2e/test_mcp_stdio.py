@@ -21,7 +21,7 @@ from mcp.client import ClientRequestContext
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.listening import Ear, hearing
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]

@@ -27,9 +27,9 @@ from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from vpsops.core.storage import engines, schema
 from vpsops.core.storage.tables import CHANGES
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.account.account import Order
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
-from vpsops.playground.wayscloud.world import Order
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 ROOT: Final = Path(__file__).parents[2]
@@ -193,7 +193,7 @@ def commit_that_added(text: str, module: str = "core/storage/schema.py") -> str:
 
 
 MEANINGS: Final = (
-    ("class Recheck", "core/changes/recheck.py"),
+    ("class Recheck", "core/authorization/recheck.py"),
     ("system=server.os_template", "core/changes/preview.py"),
 )
 """What came into the digest of a change, or left it, since the schema was made: a process from before supersedes what

@@ -15,8 +15,8 @@ from tests.evals.model import Model, NotUnderstood, ToolCall, Transcript, Turn
 from tests.evals.scenario import Scenario
 from tests.evals.world import World, world_of
 from tests.harness.virtual_time import VirtualClock
-from vpsops.core import audit
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.core.audit import chain
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 CLOCK: Final = VirtualClock()
@@ -89,7 +89,7 @@ def _shown(tool: t.Tool) -> dict[str, Any]:
 
 
 async def _left(world: World, said: str, turns: tuple[Turn, ...]) -> Played:
-    trail = await world.core.database.read(lambda connection: audit.read(connection, limit=MOST_TRAIL))
+    trail = await world.core.database.read(lambda connection: chain.read(connection, limit=MOST_TRAIL))
     simulator = world.provider.simulator
     return Played(
         final=said,

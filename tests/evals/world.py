@@ -15,10 +15,10 @@ from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Actor, ActorKind, Change, State, Verdict
-from vpsops.core.settings import Settings
+from vpsops.core.config.settings import Settings
 from vpsops.mcp_server.server import Options, build_server
 from vpsops.playground.wayscloud.faults import parse
-from vpsops.playground.wayscloud.model import Server
+from vpsops.playground.wayscloud.hardware.model import Server
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 CHANNEL: Final = "C0APPROVE"

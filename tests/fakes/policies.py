@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from vpsops.core.policy import history
-from vpsops.core.policy.declaration import declaration_of
-from vpsops.core.policy.history import Application, Revision
-from vpsops.core.settings import Settings
+from vpsops.core.config.settings import Settings
+from vpsops.core.policy_register import history
+from vpsops.core.policy_register.declaration import declaration_of
+from vpsops.core.policy_register.history import Application, Revision
 from vpsops.core.storage import Database
 from vpsops.core.storage.database import Connection
 

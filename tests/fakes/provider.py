@@ -17,9 +17,9 @@ from starlette.routing import Route
 
 from tests.fakes.clock import FakeClock
 from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.core.timing import TransportSettings
+from vpsops.core.common.timings import TransportSettings
 from vpsops.core.wayscloud.client import Wayscloud
-from vpsops.core.wayscloud.credentials import Credentials
+from vpsops.core.wayscloud.requests.credentials import Credentials
 
 KEY: Final = "wayscloud_vps_abc1234567_0123456789abcdefSECRET"
 SERVER_ID: Final = "b5c6d7e8-f9a0-1234-5678-90abcdef1234"

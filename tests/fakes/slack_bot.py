@@ -16,17 +16,17 @@ from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.app import PATH, Bot, open_bot
 from vpsops.bot.socket_mode import Line
 from vpsops.core.app import Core, open_core
-from vpsops.core.clock import Clock
-from vpsops.core.serving import listen, serve
-from vpsops.core.settings import Settings, load_settings
-from vpsops.core.timing import Timing
-from vpsops.playground.slack.config import WorkspaceConfig
-from vpsops.playground.slack.elements import elements_of
-from vpsops.playground.slack.entities import Message
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.timings import Timing
+from vpsops.core.config.settings import Settings, load_settings
+from vpsops.core.server.http_server import listen, serve
+from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.rendering.elements import elements_of
 from vpsops.playground.slack.serve import running_workspace
-from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.slack.workspace.config import WorkspaceConfig
+from vpsops.playground.slack.workspace.entities import Message
 from vpsops.playground.wayscloud import faults
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 Transport = Literal["http", "socket"]

@@ -19,14 +19,14 @@ from vpsops.bot.app import PATH, Bot, open_bot
 from vpsops.bot.manifest import INSTALL_PATH, REDIRECT_PATH
 from vpsops.bot.socket_mode import Line
 from vpsops.core.app import Core, open_core
-from vpsops.core.clock import Clock
-from vpsops.core.serving import listen, serve
-from vpsops.core.settings import Settings, load_settings
-from vpsops.playground.slack.config import BOT_USER_ID, WorkspaceConfig
-from vpsops.playground.slack.entities import Channel, Message, User
-from vpsops.playground.slack.several import CLIENT_ID, CLIENT_SECRET, Slack, running_slack
-from vpsops.playground.slack.workspace import Workspace
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.core.common.clock import Clock
+from vpsops.core.config.settings import Settings, load_settings
+from vpsops.core.server.http_server import listen, serve
+from vpsops.playground.slack.multi_workspace import CLIENT_ID, CLIENT_SECRET, Slack, running_slack
+from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.workspace.config import BOT_USER_ID, WorkspaceConfig
+from vpsops.playground.slack.workspace.entities import Channel, Message, User
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 SCOPES = ("users:read.email", "channels:read", "groups:read")

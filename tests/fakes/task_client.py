@@ -11,8 +11,8 @@ from mcp.server.lowlevel import Server
 from pydantic import ConfigDict
 
 from tests.unit.mcp.bench import Human
-from vpsops.core.clock import Clock
-from vpsops.mcp_server.tasks import EXTENSION
+from vpsops.core.common.clock import Clock
+from vpsops.mcp_server.protocol.tasks import EXTENSION
 
 ERA = "2026-07-28"
 

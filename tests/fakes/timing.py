@@ -1,6 +1,6 @@
 """Waits short enough for tests, in the proportions of the real ones."""
 
-from vpsops.core.timing import Timing
+from vpsops.core.common.timings import Timing
 
 QUICK = Timing(
     keep_seconds=1.0,

@@ -4,21 +4,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from vpsops.bot.blocks.forms import encode
-from vpsops.bot.sealing import TokenCipher
-from vpsops.core.accounts import key_of
-from vpsops.core.anchors import signature
-from vpsops.core.audit import GENESIS, canonical, chained
+from vpsops.bot.views.modals import encode
+from vpsops.bot.workspaces.token_encryption import TokenCipher
+from vpsops.core.audit.chain import GENESIS, canonical, chained
 from vpsops.core.changes.model import Json, Target, digest_of
 from vpsops.core.changes.preview import Preview, preview_power
+from vpsops.core.config.settings import load_settings
+from vpsops.core.continuity.anchors import signature
+from vpsops.core.identity.accounts import key_of
+from vpsops.core.messaging.subscriptions import subscription_id
 from vpsops.core.operations import OPERATIONS
-from vpsops.core.policy.declaration import declaration_of
-from vpsops.core.settings import load_settings
-from vpsops.core.subscriptions import subscription_id
-from vpsops.core.wayscloud.models import Server
-from vpsops.mcp_server import tokens
-from vpsops.mcp_server.addresses import change_address, page_address, server_address
-from vpsops.mcp_server.cursor import opened, sealed
+from vpsops.core.policy_register.declaration import declaration_of
+from vpsops.core.wayscloud.answers.models import Server
+from vpsops.mcp_server.auth import static_tokens
+from vpsops.mcp_server.protocol.cursors import opened, sealed
+from vpsops.mcp_server.protocol.uris import change_address, page_address, server_address
 
 POLICY: Final = "pol_golden"
 STATES: Final = {"start": "stopped", "stop": "running", "reboot": "running"}
@@ -53,7 +53,7 @@ def values(_folder: Path) -> Mapping[str, Json]:
         "keys": {
             "account question": key_of(["slack:U1", "ann@example.com"]),
             "subscription": subscription_id("T1:C1:1798880400"),
-            "token": tokens.digest_of("vpsops_golden"),
+            "token": static_tokens.digest_of("vpsops_golden"),
             "long menu value": encode("x" * 200),
             "webhook signature": signature("secret", 1798880400, b'{"seq":1}'),
         },

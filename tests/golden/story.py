@@ -16,10 +16,10 @@ from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Actor, ActorKind, Change, Json, Origin, State, Verdict
-from vpsops.core.requests import Held, Refused, Request
-from vpsops.core.settings import Settings
+from vpsops.core.changes.requests import Held, Refused, Request
+from vpsops.core.config.settings import Settings
 from vpsops.core.storage import Connection
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import running_simulator
 
 ALICE: Final = Actor(ActorKind.PERSON, "U1", "alice", "U1", account="U1")

@@ -3,7 +3,7 @@
 from tests.fakes.clock import FakeClock
 from tests.harness.waiting import eventually
 from vpsops.core.app import Core
-from vpsops.core.engine import HEARTBEAT
+from vpsops.core.execution.engine import HEARTBEAT
 
 
 async def beat_for(core: Core, clock: FakeClock, seconds: int) -> None:

@@ -19,7 +19,7 @@ import pytest
 from anyio._backends._asyncio import WorkerThread  # no public way tells whether a worker thread is at work
 
 from tests.harness.exact_seconds import STEPS_PER_SECOND, exact_seconds
-from vpsops.core.clock import SystemClock
+from vpsops.core.common.clock import SystemClock
 
 Ts = TypeVarTuple("Ts")
 

@@ -31,12 +31,16 @@ class Area:
 
 GATE: Final = Area(
     {
-        "core/gate.py": (f"{CORE}/test_gate_edges.py", f"{CORE}/test_gate.py", f"{CORE}/test_limits.py"),
-        "core/pause.py": (f"{CORE}/test_pause.py",),
-        "core/submission.py": (f"{CORE}/test_gate_edges.py", f"{CORE}/test_gate.py"),
-        "core/votes.py": (f"{CORE}/test_gate_edges.py", f"{CORE}/test_gate.py", f"{CORE}/test_resolve.py"),
-        "core/records.py": (f"{CORE}/test_record_edges.py",),
-        "core/operations/refs.py": (f"{CORE}/test_reference_edges.py",),
+        "core/service/gate.py": (f"{CORE}/test_gate_edges.py", f"{CORE}/test_gate.py", f"{CORE}/test_limits.py"),
+        "core/authorization/agent_pause.py": (f"{CORE}/test_pause.py",),
+        "core/authorization/submission.py": (f"{CORE}/test_gate_edges.py", f"{CORE}/test_gate.py"),
+        "core/authorization/votes.py": (
+            f"{CORE}/test_gate_edges.py",
+            f"{CORE}/test_gate.py",
+            f"{CORE}/test_resolve.py",
+        ),
+        "core/changes/audit_entries.py": (f"{CORE}/test_record_edges.py",),
+        "core/operations/server_lookup.py": (f"{CORE}/test_reference_edges.py",),
         "core/operations/servers.py": (f"{CORE}/test_reference_edges.py", f"{CORE}/test_lookup_edges.py"),
     },
     (
@@ -52,7 +56,7 @@ GATE: Final = Area(
 CHANGES: Final = Area(
     {
         "core/changes/attention.py": (f"{CORE}/test_keeper.py", f"{CORE}/test_gate_edges.py"),
-        "core/changes/execute.py": (
+        "core/execution/runner.py": (
             f"{CORE}/test_run_edges.py",
             f"{CORE}/test_execute_once.py",
             f"{CORE}/test_pause.py",
@@ -61,20 +65,31 @@ CHANGES: Final = Area(
             f"{CORE}/test_execute_storage.py",
             f"{CORE}/test_execute_clock.py",
         ),
-        "core/changes/fence.py": (f"{CORE}/test_run_edges.py", f"{CORE}/test_execute_clock.py"),
-        "core/changes/keeper.py": (f"{CORE}/test_keeper.py", f"{CORE}/test_run_edges.py", f"{CORE}/test_continuity.py"),
-        "core/changes/lookup.py": (f"{CORE}/test_lookup.py",),
+        "core/execution/send_deadline.py": (f"{CORE}/test_run_edges.py", f"{CORE}/test_execute_clock.py"),
+        "core/execution/reconciler.py": (
+            f"{CORE}/test_keeper.py",
+            f"{CORE}/test_run_edges.py",
+            f"{CORE}/test_continuity.py",
+        ),
+        "core/outcomes/outcome.py": (f"{CORE}/test_lookup.py",),
         "core/changes/model.py": (f"{CORE}/test_gate_edges.py",),
-        "core/changes/pace.py": (f"{CORE}/test_pace.py",),
+        "core/execution/write_rate_limit.py": (f"{CORE}/test_pace.py",),
         "core/changes/preview.py": (
             f"{CORE}/test_reference_edges.py",
             f"{CORE}/test_run_edges.py",
             f"{CORE}/test_gate.py",
         ),
-        "core/changes/recheck.py": (f"{CORE}/test_policy_comparison.py", "tests/adversary/test_stricter_rules.py"),
-        "core/changes/policy_comparison.py": (f"{CORE}/test_policy_comparison.py",),
-        "core/changes/store.py": (f"{CORE}/test_gate_edges.py", f"{CORE}/test_drift.py", f"{CORE}/test_run_edges.py"),
-        "core/changes/voting.py": (f"{CORE}/test_resolve.py",),
+        "core/authorization/recheck.py": (
+            f"{CORE}/test_policy_comparison.py",
+            "tests/adversary/test_stricter_rules.py",
+        ),
+        "core/authorization/policy_comparison.py": (f"{CORE}/test_policy_comparison.py",),
+        "core/changes/repository.py": (
+            f"{CORE}/test_gate_edges.py",
+            f"{CORE}/test_drift.py",
+            f"{CORE}/test_run_edges.py",
+        ),
+        "core/changes/approvals.py": (f"{CORE}/test_resolve.py",),
     },
     (
         f"{CORE}/test_change_table.py",
@@ -85,25 +100,29 @@ CHANGES: Final = Area(
 )
 CLAIMS: Final = Area(
     {
-        "core/changes/authorization.py": (f"{CORE}/test_run_edges.py", "tests/adversary/test_no_vote_no_send.py"),
-        "core/changes/claims.py": (f"{CORE}/test_claims.py", f"{CORE}/test_poison.py"),
-        "core/changes/codec.py": (f"{CORE}/test_foreign_rows.py", f"{CORE}/test_claims.py"),
-        "core/changes/drift.py": (f"{CORE}/test_drift.py", f"{CORE}/test_pure_decisions.py"),
-        "core/changes/order.py": (f"{CORE}/test_order.py",),
-        "core/continuity.py": (f"{CORE}/test_continuity.py",),
+        "core/authorization/authorization.py": (f"{CORE}/test_run_edges.py", "tests/adversary/test_no_vote_no_send.py"),
+        "core/execution/claims.py": (f"{CORE}/test_claims.py", f"{CORE}/test_poison.py"),
+        "core/changes/serialization.py": (f"{CORE}/test_foreign_rows.py", f"{CORE}/test_claims.py"),
+        "core/monitoring/drift.py": (f"{CORE}/test_drift.py", f"{CORE}/test_pure_decisions.py"),
+        "core/changes/create_spec.py": (f"{CORE}/test_order.py",),
+        "core/continuity/continuity_monitor.py": (f"{CORE}/test_continuity.py",),
     },
     (f"{CORE}/test_claim_edges.py", f"{CORE}/test_gate_edges.py", f"{CORE}/test_keeper.py"),
 )
 TENANTS: Final = Area(
     {
-        "bot/sources.py": (f"{BOT}/test_tenancy.py", f"{BOT}/test_identity.py", f"{BOT}/test_slack_doctor.py"),
-        "bot/tenancy.py": (
+        "bot/workspaces/approval_sources.py": (
+            f"{BOT}/test_tenancy.py",
+            f"{BOT}/test_identity.py",
+            f"{BOT}/test_slack_doctor.py",
+        ),
+        "bot/workspaces/tenancy.py": (
             f"{BOT}/test_tenancy.py",
             f"{BOT}/test_identity.py",
             "tests/adversary/test_foreign_people.py",
         ),
-        "core/workspaces.py": (f"{CORE}/test_workspaces.py",),
-        "core/workspaces_load.py": (f"{CORE}/test_workspaces.py",),
+        "core/workspaces/model.py": (f"{CORE}/test_workspaces.py",),
+        "core/workspaces/loader.py": (f"{CORE}/test_workspaces.py",),
     },
     (f"{CORE}/test_workspaces.py", f"{BOT}/test_rights.py", f"{BOT}/test_newsroom.py"),
 )
@@ -130,20 +149,24 @@ POLICY: Final = Area(
 )
 LIMITS: Final = Area(
     {
-        "core/limits/buckets.py": (),
+        "core/limits/rate_limiter.py": (),
         "core/limits/guard.py": (),
-        "core/limits/ledger.py": (f"{CORE}/test_ledger.py",),
-        "core/limits/load.py": (),
-        "core/limits/look.py": (f"{CORE}/test_limits.py",),
+        "core/limits/quotas.py": (f"{CORE}/test_ledger.py",),
+        "core/limits/loader.py": (),
+        "core/limits/account.py": (f"{CORE}/test_limits.py",),
         "core/limits/model.py": (),
-        "core/limits/reach.py": (),
-        "core/limits/tools.py": (),
-        "core/limits/written.py": (),
+        "core/limits/access.py": (),
+        "core/limits/tool_names.py": (),
+        "core/limits/config_schema.py": (),
     },
     ("tests/unit/limits", f"{CORE}/test_limits.py", f"{CORE}/test_gate_edges.py", f"{MCP}/test_limits.py"),
 )
 AUDIT: Final = Area(
-    {"core/audit.py": (), "core/audit_pages.py": ("tests/unit/storage/test_listing.py",), "core/audit_export.py": ()},
+    {
+        "core/audit/chain.py": (),
+        "core/audit/pages.py": ("tests/unit/storage/test_listing.py",),
+        "core/audit/export.py": (),
+    },
     ("tests/unit/audit", f"{CORE}/test_own_records.py", f"{CORE}/test_workspaces.py"),
 )
 CLIENT: Final = Area(
@@ -169,9 +192,9 @@ CLIENT: Final = Area(
         )
     }
     | {
-        "core/wayscloud/pages.py": ("tests/provider/test_lists.py",),
-        "core/redaction.py": ("tests/unit/core/test_redaction.py", "tests/unit/wayscloud/test_words.py"),
-        "core/text.py": ("tests/unit/bot/test_text.py", "tests/unit/core/test_record_edges.py"),
+        "core/wayscloud/answers/pages.py": ("tests/provider/test_lists.py",),
+        "core/common/redaction.py": ("tests/unit/core/test_redaction.py", "tests/unit/wayscloud/test_words.py"),
+        "core/common/text.py": ("tests/unit/bot/test_text.py", "tests/unit/core/test_record_edges.py"),
     },
     (
         "tests/unit/wayscloud/test_transport_edges.py",
@@ -181,20 +204,20 @@ CLIENT: Final = Area(
 )
 INGRESS: Final = Area(
     {
-        "bot/guard.py": (f"{BOT}/test_guard.py",),
-        "bot/deliveries.py": (f"{BOT}/test_intake.py",),
-        "bot/identity.py": (f"{BOT}/test_identity.py", f"{BOT}/test_tenancy.py"),
-        "bot/parts.py": (f"{BOT}/test_identity.py",),
-        "bot/votes.py": (f"{BOT}/test_identity.py",),
-        "bot/typed.py": (f"{BOT}/test_commands.py", f"{BOT}/test_mentions.py"),
-        "bot/limits.py": (f"{BOT}/test_limits.py",),
-        "core/inbox.py": (f"{BOT}/test_intake.py", "tests/unit/storage/test_inbox.py"),
+        "bot/ingress/request_verification.py": (f"{BOT}/test_guard.py",),
+        "bot/ingress/worker.py": (f"{BOT}/test_intake.py",),
+        "bot/workspaces/membership.py": (f"{BOT}/test_identity.py", f"{BOT}/test_tenancy.py"),
+        "bot/context/bot_context.py": (f"{BOT}/test_identity.py",),
+        "bot/features/votes.py": (f"{BOT}/test_identity.py",),
+        "bot/protocol/text_normalization.py": (f"{BOT}/test_commands.py", f"{BOT}/test_mentions.py"),
+        "bot/slack_api/block_limits.py": (f"{BOT}/test_limits.py",),
+        "core/messaging/inbox.py": (f"{BOT}/test_intake.py", "tests/unit/storage/test_inbox.py"),
     },
     (f"{BOT}/test_ingress_edges.py",),
 )
 AUTH: Final = Area(
     {
-        "mcp_server/tokens.py": ("tests/adversary/test_tokens_file.py",),
+        "mcp_server/auth/static_tokens.py": ("tests/adversary/test_tokens_file.py",),
         **{f"mcp_server/{name}.py": () for name in ("auth", "identity", "keys", "oauth", "stepup")},
     },
     (f"{MCP}/test_auth_edges.py", f"{MCP}/test_door_edges.py", f"{MCP}/test_auth.py", f"{MCP}/test_auth_oauth.py"),

@@ -17,15 +17,15 @@ from tests.fakes.provider import KEY, Wire, wire
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.sample import change, put, server
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes import store
-from vpsops.core.changes.lookup import Finding, Look, judge
+from vpsops.core.changes import repository
 from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
-from vpsops.core.changes.twins import TwinError, check_twins
-from vpsops.core.errors import InvalidInput
-from vpsops.core.requests import Held, Outcome, Refused, Request
-from vpsops.core.settings import Settings
+from vpsops.core.changes.requests import Held, Outcome, Refused, Request
+from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.config.settings import Settings
+from vpsops.core.outcomes.outcome import Finding, Look, judge
+from vpsops.core.outcomes.twins import TwinError, check_twins
 from vpsops.core.storage import Connection, Database, open_database
-from vpsops.core.timing import DEFAULT_TIMING
 
 ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1", account="U1")
 NEW = {"plan": "vps-2gb", "region": "oslo", "os_template": "debian-12"}
@@ -184,7 +184,7 @@ async def test_what_failed_or_was_made_long_ago_is_in_nobodys_way(database: Data
 
     def work(connection: Connection) -> None:
         for state in (State.FAILED, State.DENIED, State.SUCCEEDED):
-            store.insert(
+            repository.insert(
                 connection, change("create", state, id=f"chg_{state.value}", settled_at=START), key="", body={}
             )
         check_twins(connection, sent, START.replace(hour=START.hour + 1))

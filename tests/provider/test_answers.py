@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.fakes.provider import SERVER, Provider, Reply, wire
-from vpsops.core.errors import VpsopsError
-from vpsops.core.wayscloud.errors import (
+from vpsops.core.common.errors import VpsopsError
+from vpsops.core.wayscloud.answers.errors import (
     MalformedAnswer,
     NotOffered,
     OutcomeUnknown,

@@ -5,10 +5,10 @@ import pytest
 from tests.fakes.habits import Capped, five_fields, no_power, no_uptime
 from tests.fakes.odd_provider import Habit, OddAnswer, odd_provider
 from tests.harness.virtual_time import VirtualClock
-from vpsops.core.doctor_provider import check_provider
-from vpsops.core.findings import Level
-from vpsops.core.settings import Settings
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.core.config.settings import Settings
+from vpsops.core.console.checks import Level
+from vpsops.core.diagnostics.provider import check_provider
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import running_simulator
 
 KEY = "wayscloud_vps_test1_SECRET"

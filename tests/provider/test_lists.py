@@ -14,11 +14,11 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.provider import BASE, KEY, QUICK, Provider, Reply
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.registry import NoArguments
+from vpsops.core.wayscloud.answers.pages import sign_of
 from vpsops.core.wayscloud.client import Wayscloud
-from vpsops.core.wayscloud.credentials import Credentials
-from vpsops.core.wayscloud.pages import sign_of
-from vpsops.mcp_server.pages import page_of
-from vpsops.mcp_server.views import Asked
+from vpsops.core.wayscloud.requests.credentials import Credentials
+from vpsops.mcp_server.presenters.pagination import page_of
+from vpsops.mcp_server.presenters.projection import Asked
 
 EACH = 20
 

@@ -15,13 +15,13 @@ from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
 from tests.unit.core.sample import change, server, usage
 from tests.unit.core.stage import Setup, Stage, staged
-from vpsops.core.changes.lookup import Finding, Look, judge
 from vpsops.core.changes.model import Change, State
-from vpsops.core.timing import DEFAULT_TIMING
-from vpsops.playground.wayscloud.config import SimulatorConfig
-from vpsops.playground.wayscloud.model import State as Really
+from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.outcomes.outcome import Finding, Look, judge
+from vpsops.playground.wayscloud.account.account import Order
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
+from vpsops.playground.wayscloud.hardware.model import State as Really
 from vpsops.playground.wayscloud.serve import running_simulator
-from vpsops.playground.wayscloud.world import Order
 
 NAME = "odd.example.com"
 SOON = Setup(timing=replace(QUICK, power_limit=0.6, unseen_limit=0.5))

@@ -10,22 +10,22 @@ import anyio
 import httpx
 
 from tests.fakes.clock import FakeClock
-from vpsops.core.changes.execute import Runner
-from vpsops.core.changes.keeper import Keeper
+from vpsops.core.authorization.recheck import Recheck
 from vpsops.core.changes.model import Decision
-from vpsops.core.changes.recheck import Recheck
-from vpsops.core.errors import StorageError
+from vpsops.core.common.errors import StorageError
+from vpsops.core.common.timings import Timing, TransportSettings
+from vpsops.core.execution.poller import Watcher
+from vpsops.core.execution.reconciler import Keeper
+from vpsops.core.execution.runner import Runner
 from vpsops.core.policy import Policy, Rule
-from vpsops.core.policy.force import PolicyInForce
-from vpsops.core.policy.match import Match
+from vpsops.core.policy.conditions import Match
+from vpsops.core.policy_register.force import PolicyInForce
 from vpsops.core.storage import Connection, Database
+from vpsops.core.storage.commit_notifier import Signals
 from vpsops.core.storage.engines import Pools
 from vpsops.core.storage.leases import Process
-from vpsops.core.storage.signals import Signals
-from vpsops.core.timing import Timing, TransportSettings
-from vpsops.core.watch import Watcher
 from vpsops.core.wayscloud.client import Wayscloud
-from vpsops.core.wayscloud.credentials import Credentials
+from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.playground.wayscloud.app import SimulatorApp
 
 T = TypeVar("T")

@@ -17,16 +17,16 @@ from tests.stateful.drawn import CREATED, SERVERS, Case
 from tests.unit.core.stage import ALICE, SLACK, Setup, Stage, staged
 from tests.unit.simulator.bench import ORDERS
 from vpsops.core.changes.model import Change, State
-from vpsops.core.errors import VpsopsError
-from vpsops.core.requests import Held, Request
-from vpsops.core.timing import DEFAULT_TIMING, DEFAULT_TRANSPORT
-from vpsops.core.wayscloud.hostnames import same_hostname
+from vpsops.core.changes.requests import Held, Request
+from vpsops.core.common.errors import VpsopsError
+from vpsops.core.common.timings import DEFAULT_TIMING, DEFAULT_TRANSPORT
+from vpsops.core.wayscloud.answers.hostnames import same_hostname
+from vpsops.playground.wayscloud.account.account import World
 from vpsops.playground.wayscloud.app import create_app
-from vpsops.playground.wayscloud.config import SimulatorConfig
-from vpsops.playground.wayscloud.model import Server
-from vpsops.playground.wayscloud.model import State as Really
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
+from vpsops.playground.wayscloud.hardware.model import Server
+from vpsops.playground.wayscloud.hardware.model import State as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
-from vpsops.playground.wayscloud.world import World
 
 # The product's own limits, but for how long an overdue change is watched (half an hour shows it as well as a day) and
 # for how often is looked, of which the processor time is made.

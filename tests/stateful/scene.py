@@ -13,19 +13,19 @@ import sqlalchemy as sa
 
 from tests.stateful.mortals import HastyClock, Mortal
 from tests.unit.core.sample import change, put
-from vpsops.core import audit
-from vpsops.core.changes import store
-from vpsops.core.changes.discrepancies import discrepancies
+from vpsops.core.audit import chain as audit
+from vpsops.core.authorization.discrepancies import discrepancies
+from vpsops.core.authorization.submission import checked
+from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, Decision, Ruling, State
 from vpsops.core.changes.preview import preview
+from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.storage import Connection, schema
 from vpsops.core.storage.engines import open_pools
 from vpsops.core.storage.tables import CHANGES
-from vpsops.core.submission import checked
-from vpsops.core.timing import DEFAULT_TIMING
 from vpsops.playground.wayscloud.app import create_app
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 
 T = TypeVar("T")
 POLICY = "pol_test"
@@ -107,7 +107,7 @@ class Scene:
 
     def stored(self) -> dict[str, Change]:
         """Return every change as the database has it."""
-        found = self.call(self.observer.database.read(lambda connection: store.select(connection, limit=1000)))
+        found = self.call(self.observer.database.read(lambda connection: repository.select(connection, limit=1000)))
         return {one.id: one for one in found}
 
     def effects(self) -> Effects:

@@ -20,14 +20,14 @@ from tests.fakes.timing import QUICK
 from tests.harness.portal import Portal
 from tests.harness.profiles import examples
 from tests.harness.virtual_time import VirtualClock
-from vpsops.core import audit
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes.discrepancies import discrepancies
+from vpsops.core.audit import chain
+from vpsops.core.authorization.discrepancies import discrepancies
 from vpsops.core.changes.model import Actor, ActorKind, Origin, State, Verdict
-from vpsops.core.errors import NotAllowed, StaleChange
-from vpsops.core.requests import Held, Refused, Request
-from vpsops.core.settings import Settings
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.core.changes.requests import Held, Refused, Request
+from vpsops.core.common.errors import NotAllowed, StaleChange
+from vpsops.core.config.settings import Settings
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 POLICY = """
@@ -238,7 +238,7 @@ class Changes(RuleBasedStateMachine):
             done += ended.state is State.SUCCEEDED
         assert len(self.provider.simulator.world.effects) == done
         faults = self.portal.call(
-            self.core.database.read, lambda c: list(audit.verify(audit.read(c, limit=100_000), audit.head(c)))
+            self.core.database.read, lambda c: list(chain.verify(chain.read(c, limit=100_000), chain.head(c)))
         )
         assert faults == []
         assert self.portal.call(self._discrepancies) == []

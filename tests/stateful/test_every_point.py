@@ -8,7 +8,7 @@ from tests.stateful.mortals import Mortal, Stop
 from tests.stateful.scene import LOOKED_UP, TAKEN_OVER, Scene
 from vpsops.core.changes.model import State
 from vpsops.playground.wayscloud import faults
-from vpsops.playground.wayscloud.model import State as Really
+from vpsops.playground.wayscloud.hardware.model import State as Really
 
 pytestmark = pytest.mark.slow  # every point of every run: a fifth of all processor time
 

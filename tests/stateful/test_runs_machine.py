@@ -16,8 +16,8 @@ from tests.harness.profiles import examples
 from tests.stateful.mortals import Stop
 from tests.stateful.scene import Scene
 from vpsops.core.changes.model import STEPS, Change, State
-from vpsops.core.errors import InvalidInput
-from vpsops.core.wayscloud.errors import WayscloudError
+from vpsops.core.common.errors import InvalidInput
+from vpsops.core.wayscloud.answers.errors import WayscloudError
 from vpsops.playground.wayscloud import faults
 
 SLOTS = st.integers(0, 2)

@@ -1,4 +1,6 @@
-"""`make tokens`: counts the tools' tokens with the vocabulary itself, and holds `mcp_server/budget.py` against it.
+"""`make tokens`: counts the tools' tokens with the vocabulary itself.
+
+Holds `mcp_server/presenters/budget.py` against it.
 
 Takes the folder of the npm package gpt-tokenizer. Writes `counts.json`; exits 1 where the bound is below a count.
 """
@@ -12,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.tokens.counted import keep, texts
-from vpsops.mcp_server.budget import COMMON, DIGITS, KNOWN, SPACES, tokens
+from vpsops.mcp_server.presenters.budget import COMMON, DIGITS, KNOWN, SPACES, tokens
 
 SCRIPT = Path(__file__).with_name("count.mjs")
 MIXED = string.ascii_letters + string.digits + " \n\t\"'{}[]:,._-/\\<>!?#$%&()*+=@^`|~é日🙂\u202e\u0301ǅª²٣ﷺ"

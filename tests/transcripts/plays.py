@@ -15,10 +15,10 @@ from tests.transcripts.wires import NEW, OLD, Speaker, Wire, begin, pipes, posts
 from tests.unit.mcp.http_bench import ANN_TOKEN, BOB_TOKEN, serving, with_tokens
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Actor, ActorKind, Change, Verdict
-from vpsops.core.settings import Settings
+from vpsops.core.config.settings import Settings
+from vpsops.mcp_server.protocol.tasks import EXTENSION
 from vpsops.mcp_server.server import Options, build_server
-from vpsops.mcp_server.tasks import EXTENSION
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 ANN: Final = "ann@example.com"

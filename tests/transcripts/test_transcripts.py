@@ -6,7 +6,7 @@ from tests.harness.virtual_time import VirtualClock
 from tests.transcripts.__main__ import PLACE
 from tests.transcripts.plays import KINDS, told
 from tests.transcripts.record import Record
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import running_simulator
 
 

@@ -11,8 +11,7 @@ import structlog
 
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.cli import main as console
-from vpsops.core import exits
-from vpsops.core.errors import (
+from vpsops.core.common.errors import (
     ConfigurationError,
     InvalidInput,
     NotAllowed,
@@ -21,8 +20,9 @@ from vpsops.core.errors import (
     UnknownChange,
     VpsopsError,
 )
+from vpsops.core.console import exit_codes
 from vpsops.core.storage.schema import OutdatedError
-from vpsops.core.wayscloud import errors as provider
+from vpsops.core.wayscloud.answers import errors as provider
 
 SCRIPT = [sys.executable, "-m", "vpsops"]
 CORE = ("audit", "changes", "doctor")
@@ -126,7 +126,7 @@ def test_wrong_usage_ends_with_two(capsys: pytest.CaptureFixture[str], words: li
 def test_an_error_has_its_exit_code(capsys: pytest.CaptureFixture[str], error: Exception, code: int) -> None:
     """Whatever a subcommand raises, alone or in a group, ends it with the code of the contract and one line."""
     for one in (error, ExceptionGroup("group", [ExceptionGroup("inner", [error])])):
-        assert exits.guarded(_raising(one)) == code
+        assert exit_codes.guarded(_raising(one)) == code
         out, err = capsys.readouterr()
         lines = [line for line in err.splitlines() if line.startswith("vpsops: ")]
         assert (out, len(lines), "Traceback" in err) == ("", 1, False)
@@ -145,13 +145,13 @@ def _raising(error: BaseException) -> Callable[[], int]:
 def test_an_error_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     """Message, hint and id stand in the line; what came from outside cannot steer the terminal or fill it."""
     error = ConfigurationError("bad\x1b[31m\nname " + "x" * 5000, hint="Set WAYSCLOUD_API_KEY.")
-    assert exits.guarded(_raising(error)) == 2
+    assert exit_codes.guarded(_raising(error)) == 2
     err = capsys.readouterr().err
     assert len(err) < 1100
     assert "\x1b" not in err
     assert err.count("\n") == 1
     short = ConfigurationError("No key.", hint="Set WAYSCLOUD_API_KEY.")
-    assert exits.guarded(_raising(short)) == 2
+    assert exit_codes.guarded(_raising(short)) == 2
     assert capsys.readouterr().err == f"vpsops: No key. Set WAYSCLOUD_API_KEY. [{short.error_id}]\n"
 
 
@@ -169,7 +169,7 @@ def test_an_unexpected_error_can_be_found_in_the_log(capsys: pytest.CaptureFixtu
     """The line and the log share an id; the log says where it happened, and the message stays out of both."""
     before = structlog.get_config()
     with structlog.testing.capture_logs() as logged:
-        assert exits.guarded(lambda: int("s3cret")) == 1
+        assert exit_codes.guarded(lambda: int("s3cret")) == 1
     structlog.configure(**before)
     err = capsys.readouterr().err
     told, trace = logged
@@ -182,7 +182,7 @@ def test_an_unexpected_error_can_be_found_in_the_log(capsys: pytest.CaptureFixtu
 def test_an_interrupt_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     """Ctrl-C ends a subcommand without a word, also out of a group of tasks."""
     for one in (KeyboardInterrupt(), BaseExceptionGroup("group", [KeyboardInterrupt()])):
-        assert exits.guarded(_raising(one)) == 1
+        assert exit_codes.guarded(_raising(one)) == 1
     assert capsys.readouterr() == ("", "")
 
 
@@ -215,7 +215,7 @@ def test_a_process_ends_as_it_should() -> None:
 def test_a_reader_that_stops_reading_is_no_error() -> None:
     """`vpsops … | head` ends quietly."""
     code = (
-        "import sys; from vpsops.core.exits import guarded; "
+        "import sys; from vpsops.core.console.exit_codes import guarded; "
         "sys.exit(guarded(lambda: sys.stdout.write('x' * 10**6) and 0))"
     )
     reading, writing = os.pipe()
@@ -234,7 +234,9 @@ def test_a_reader_that_stops_reading_is_no_error() -> None:
 
 def test_a_full_disk_under_the_output_is_one_line() -> None:
     """What could not be written does not pass for written."""
-    code = "import sys; from vpsops.core.exits import guarded; sys.exit(guarded(lambda: sys.stdout.write('x') and 0))"
+    code = (
+        f"import sys; from {exit_codes.__name__} import guarded; sys.exit(guarded(lambda: sys.stdout.write('x') and 0))"
+    )
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run(
             [sys.executable, "-c", code],
@@ -252,7 +254,7 @@ def test_a_full_disk_under_the_output_is_one_line() -> None:
 
 def test_what_a_terminal_cannot_show_is_escaped() -> None:
     """A name in letters that the terminal does not have is no reason to break."""
-    code = "import sys; from vpsops.core.exits import guarded; sys.exit(guarded(lambda: print('å\\ud800') or 0))"
+    code = f"import sys; from {exit_codes.__name__} import guarded; sys.exit(guarded(lambda: print('å\\ud800') or 0))"
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,

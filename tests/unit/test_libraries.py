@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PRODUCT = ("core", "bot", "mcp_server", "playground")
+PRODUCT = ("core", "bot", "mcp_server", "playground", "vpsops/cli")
 OUR_OWN = {
     "an evict-oldest dict (cachetools)": re.compile(r"popitem\(last=|\.pop\(next\(iter\(|\bOrderedDict\b"),
 }
@@ -20,17 +20,18 @@ def sources() -> Iterator[Path]:
 
 
 def test_one_place_ends_a_command_by_its_error() -> None:
-    """Which exit code an error stands for, and the line that tells it, is `core/exits.py`'s alone."""
+    """Which exit code an error stands for, and the line that tells it, is `core/console/exit_codes.py`'s alone."""
     told = re.compile(r"stderr\.write\(f\"vpsops: \{(words|error)\b|\bEXIT_[A-Z]+: Final")
     found = [str(path.relative_to(ROOT)) for path in sources() if told.search(path.read_text(encoding="utf-8"))]
-    assert found == ["core/exits.py"]
+    assert found == ["core/console/exit_codes.py"]
 
 
 def test_one_place_hears_the_signals_that_end_a_process() -> None:
     """Before the loop runs the start-up responder takes them; the demonstrations end at any signal."""
     heard = re.compile(r"open_signal_receiver|signal\.signal\(signal\.SIGTERM")
     found = {str(path.relative_to(ROOT)) for path in sources() if heard.search(path.read_text(encoding="utf-8"))}
-    assert {path for path in found if not path.startswith("playground/")} == {"core/signals.py", "mcp_server/front.py"}
+    product = {path for path in found if not path.startswith("playground/")}
+    assert product == {"core/server/shutdown.py", "mcp_server/fast_start/responder.py"}
 
 
 @pytest.mark.parametrize("kind", OUR_OWN)

@@ -15,18 +15,18 @@ from tests.mutants.report import Result, complaints, score
 
 DECIDING = ("core/limits", "core/policy", "core/wayscloud")
 BESIDE = {
-    "vpsops/cli/policy.py",  # a command's words
-    "core/policy/consequence.py",  # says what a difference means, and decides nothing
-    "core/policy/difference.py",
-    "core/policy/doctor.py",
-    "core/policy/file_text.py",
-    "core/policy/force.py",  # hands on what was loaded
-    "vpsops/cli/policy_force.py",
-    "core/policy/humans.py",  # what `policy explain` says of people
-    "core/wayscloud/dialects.py",  # tables of names
-    "core/wayscloud/errors.py",
-    "core/wayscloud/models.py",
-    "core/wayscloud/routes.py",
+    "vpsops/cli/policy/commands.py",  # a command's words
+    "core/policy_register/consequence.py",  # says what a difference means, and decides nothing
+    "core/policy_register/difference.py",
+    "core/policy_register/diagnostics.py",
+    "core/policy_register/file_text.py",
+    "core/policy_register/force.py",  # hands on what was loaded
+    "vpsops/cli/policy/force.py",
+    "core/policy_register/humans.py",  # what `policy explain` says of people
+    "core/wayscloud/answers/field_mapping.py",  # tables of names
+    "core/wayscloud/answers/errors.py",
+    "core/wayscloud/answers/models.py",
+    "core/wayscloud/requests/endpoints.py",
 }
 
 
@@ -162,7 +162,7 @@ def test_each_named_survivor_is_a_mutant_of_today() -> None:
 
 def test_a_copy_is_as_before_once_its_mutant_was_tried(tmp_path: Path) -> None:
     """And the tree itself is never written."""
-    path = "core/pause.py"
+    path = "core/authorization/agent_pause.py"
     source = (ROOT / path).read_bytes()
     (tmp_path / "core").mkdir()
     (tmp_path / path).write_bytes(source)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from vpsops.bot.blocks.text import outside
+from vpsops.core.changes.audit_entries import recorded
 from vpsops.core.changes.model import Actor, ActorKind
-from vpsops.core.hostnames import lookalike_warning
-from vpsops.core.records import recorded
+from vpsops.core.common.hostnames import lookalike_warning
 
 ROOT = Path(__file__).parents[2]
 

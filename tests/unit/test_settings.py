@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from vpsops.core.errors import ConfigurationError
-from vpsops.core.settings import SECRETS, Settings, load_settings, read_config, state_directory
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.config.settings import SECRETS, Settings, load_settings, read_config, state_directory
 
 SECRET = "s3cret-Value-0123456789"
 

@@ -11,16 +11,16 @@ from typing import Final, TextIO
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from vpsops.core import audit
-from vpsops.core.anchors import read_anchors
-from vpsops.core.audit import GENESIS, Fault, Record, Walk
-from vpsops.core.audit_export import MAX_LINE, begin_line, end_line, record_line, verify_lines
-from vpsops.core.audit_view import Filter, told
-from vpsops.core.changes.discrepancies import Discrepancy, discrepancies
-from vpsops.core.errors import InvalidInput
-from vpsops.core.storage import Database, signals
+from vpsops.core.audit import chain
+from vpsops.core.audit.chain import GENESIS, Fault, Record, Walk
+from vpsops.core.audit.export import MAX_LINE, begin_line, end_line, record_line, verify_lines
+from vpsops.core.audit.queries import Filter, told
+from vpsops.core.authorization.discrepancies import Discrepancy, discrepancies
+from vpsops.core.common.errors import InvalidInput
+from vpsops.core.console.terminal import cell, look, number, say
+from vpsops.core.continuity.anchors import read_anchors
+from vpsops.core.storage import Database, commit_notifier
 from vpsops.core.storage.tables import AUDIT
-from vpsops.core.terminal import cell, look, number, say
 
 PAGE: Final = 500
 MAX_TAIL: Final = 10_000
@@ -128,7 +128,7 @@ async def _tail_in(arguments: argparse.Namespace, database: Database) -> int:
     if further is not None:
         sys.stderr.write(f"Searched back to record {further}. For older ones: --before {further}.\n")
     while arguments.follow:
-        mark = database.signals.mark(signals.AUDIT)
+        mark = database.signals.mark(commit_notifier.AUDIT)
         records, now = await database.read(partial(_next, wanted, seen))
         _show(records)
         if now == seen:
@@ -151,11 +151,11 @@ def _last(
     A search ends for nothing at the trail's beginning, and where enough was found.
     """
     found: list[Record] = []
-    searched, newest = 0, audit.head(connection)[0]
+    searched, newest = 0, chain.head(connection)[0]
     while len(found) < limit:
         if searched >= MOST_SEARCHED:
             return found, newest, before
-        page = audit.newest(connection, PAGE, before=before, change_id=wanted.change or None)
+        page = chain.newest(connection, PAGE, before=before, change_id=wanted.change or None)
         if not page:
             break
         found = wanted.sieve(connection, page) + found
@@ -164,7 +164,7 @@ def _last(
 
 
 def _next(wanted: Filter, after: int, connection: Connection) -> tuple[list[Record], int]:
-    page = audit.read(connection, after=after, limit=PAGE)
+    page = chain.read(connection, after=after, limit=PAGE)
     return wanted.sieve(connection, page), page[-1].seq if page else after
 
 
@@ -224,7 +224,7 @@ async def pages(database: Database, after: int) -> AsyncIterator[Page]:
 
 
 def _page(after: int, connection: Connection) -> Page:
-    return audit.read(connection, after=after, limit=PAGE), audit.head(connection)
+    return chain.read(connection, after=after, limit=PAGE), chain.head(connection)
 
 
 class Report:
@@ -290,5 +290,5 @@ def _hash_of(seq: int, connection: Connection) -> str:
         return GENESIS
     found: str | None = connection.scalars(sa.select(AUDIT.c.hash).where(AUDIT.c.seq == seq)).one_or_none()
     if found is None:
-        raise InvalidInput(f"There is no record {seq}.", hint=f"The last one is {audit.head(connection)[0]}.")
+        raise InvalidInput(f"There is no record {seq}.", hint=f"The last one is {chain.head(connection)[0]}.")
     return found

@@ -14,18 +14,18 @@ from anyio.abc import TaskGroup
 from slack_sdk.errors import SlackApiError
 
 from vpsops.bot.app import PATH, Bot, open_bot
-from vpsops.bot.doctor import SCOPES, granted
+from vpsops.bot.diagnostics.workspace import SCOPES, granted
 from vpsops.bot.manifest import INSTALL_PATH
 from vpsops.bot.socket_mode import Line, LineStatus
 from vpsops.core.app import open_core
-from vpsops.core.errors import ConfigurationError, NotSignedInError
-from vpsops.core.health_routes import add_health_flag, health_socket, served_health
-from vpsops.core.logs import configure_logging
-from vpsops.core.loop import run_server
-from vpsops.core.serving import address_of as read_address
-from vpsops.core.serving import base_of, listen, serve
-from vpsops.core.settings import Settings, load_settings
-from vpsops.core.signals import stopping
+from vpsops.core.common.errors import ConfigurationError, NotSignedInError
+from vpsops.core.config.logging import configure_logging
+from vpsops.core.config.settings import Settings, load_settings
+from vpsops.core.server.event_loop import run_server
+from vpsops.core.server.health_routes import add_health_flag, health_socket, served_health
+from vpsops.core.server.http_server import address_of as read_address
+from vpsops.core.server.http_server import base_of, listen, serve
+from vpsops.core.server.shutdown import stopping
 
 DEFAULT: Final = "127.0.0.1:3000"
 

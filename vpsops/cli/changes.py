@@ -7,18 +7,18 @@ from typing import Final
 
 from sqlalchemy.engine import Connection
 
-from vpsops.core import audit
-from vpsops.core.audit import Record
-from vpsops.core.audit_view import told
-from vpsops.core.changes import store
+from vpsops.core.audit import chain
+from vpsops.core.audit.chain import Record
+from vpsops.core.audit.queries import told
+from vpsops.core.changes import repository
 from vpsops.core.changes.model import Actor, Change, Vote
-from vpsops.core.errors import ConfigurationError
-from vpsops.core.hostnames import lookalike_warning
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.common.hostnames import lookalike_warning
+from vpsops.core.console.terminal import UNKNOWN, cell, columns, look, number, say, when
 from vpsops.core.policy.model import short_version
 from vpsops.core.storage import Database
 from vpsops.core.storage.rows import UnreadableRow
 from vpsops.core.storage.tables import CHANGES, OPEN_STATES
-from vpsops.core.terminal import UNKNOWN, cell, columns, look, number, say, when
 
 MOST: Final = 1000
 RECORDS: Final = 200
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _list(arguments: argparse.Namespace, database: Database) -> int:
     where = [CHANGES.c.state.in_(OPEN_STATES)] if arguments.open else []
-    found = await database.read(lambda connection: store.batch(connection, *where, limit=arguments.limit))
+    found = await database.read(lambda connection: repository.batch(connection, *where, limit=arguments.limit))
     if not found.rows and not found.unreadable:
         say("There are no open changes." if arguments.open else "There are no changes yet.")
         return 0
@@ -98,7 +98,7 @@ async def _detail(change_id: str, database: Database) -> int:
 
 
 def _loaded(change_id: str, connection: Connection) -> tuple[Change, list[Record]]:
-    return store.load(connection, change_id), audit.newest(connection, RECORDS, change_id=change_id)
+    return repository.load(connection, change_id), chain.newest(connection, RECORDS, change_id=change_id)
 
 
 def detail(change: Change) -> Mapping[str, str]:
@@ -109,7 +109,7 @@ def detail(change: Change) -> Mapping[str, str]:
         "change": change.id,
         "state": change.state.value.replace("_", " ") + (" (takes longer than usual)" if change.overdue else ""),
         "operation": change.operation,
-        "arguments": ", ".join(f"{name}={cell(value)}" for name, value in audit.redacted(change.arguments).items()),
+        "arguments": ", ".join(f"{name}={cell(value)}" for name, value in chain.redacted(change.arguments).items()),
         "server": " ".join(cell(part) for part in (target.hostname, target.id, target.region, target.address) if part),
         "careful": lookalike_warning(target.hostname),
         "by": by(change.actor),

@@ -11,19 +11,19 @@ from typing import Final
 import anyio
 import structlog
 
-from vpsops.core.clock import Clock, SystemClock
-from vpsops.core.doctor_provider import check_provider
-from vpsops.core.errors import VpsopsError
-from vpsops.core.findings import Check, Finding, fail, failed, ok, warn, worst
-from vpsops.core.health import check_storage
-from vpsops.core.limits.load import load_limits
-from vpsops.core.logs import configure_logging, secrets_of
+from vpsops.core.common.clock import Clock, SystemClock
+from vpsops.core.common.errors import VpsopsError
+from vpsops.core.config.logging import configure_logging, secrets_of
+from vpsops.core.config.settings import Settings, load_settings
+from vpsops.core.console.checks import Check, Finding, fail, failed, ok, warn, worst
+from vpsops.core.console.secret_files import check_files
+from vpsops.core.console.terminal import HIDDEN, cell, say
+from vpsops.core.diagnostics.database import check_storage
+from vpsops.core.diagnostics.provider import check_provider
+from vpsops.core.limits.loader import load_limits
 from vpsops.core.policy import load_policy
-from vpsops.core.policy.declaration import declaration_of
 from vpsops.core.policy.model import short_version
-from vpsops.core.secret_files import check_files
-from vpsops.core.settings import Settings, load_settings
-from vpsops.core.terminal import HIDDEN, cell, say
+from vpsops.core.policy_register.declaration import declaration_of
 
 LOG = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
-from vpsops.core.errors import InvalidInput
+from vpsops.core.common.errors import InvalidInput
 
 DEFAULT: Final = "http://127.0.0.1:3000/readyz"
 MOST_BYTES: Final = 65_536

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from vpsops.mcp_server.front import Handover
+    from vpsops.mcp_server.fast_start.responder import Handover
 
 GOOD = 0
 
 COMMANDS = {
-    "demo": ("vpsops.playground.story", "play the whole story against the built-in simulators"),
+    "demo": ("vpsops.playground.demo", "play the whole story against the built-in simulators"),
     "playground": ("vpsops.playground.web.cli", "try everything in a browser, on simulators"),
     "simulator": ("vpsops.playground.wayscloud.cli", "run the simulated provider"),
     "mcp": ("vpsops.cli.mcp", "serve AI assistants over MCP"),
@@ -26,7 +26,7 @@ COMMANDS = {
     "manifest": ("vpsops.bot.manifest", "print the Slack app's manifest"),
     "token": ("vpsops.cli.token", "make tokens for AI assistants over HTTP, list them, take them back"),
     "worker": ("vpsops.cli.worker", "run and watch approved changes, beside the front ends"),
-    "policy": ("vpsops.cli.policy", "check, compare, apply and show the policy; explain a decision"),
+    "policy": ("vpsops.cli.policy.commands", "check, compare, apply and show the policy; explain a decision"),
     "audit": ("vpsops.cli.audit", "show, verify or export the audit trail"),
     "changes": ("vpsops.cli.changes", "list changes"),
     "store": ("vpsops.cli.store", "accept a database that went back"),
@@ -35,7 +35,7 @@ COMMANDS = {
 }
 """Each subcommand's module, with its `add_arguments(parser)` and `run(args) -> int`, and a summary."""
 
-CHECKS = ("vpsops.cli.doctor", "vpsops.mcp_server.doctor", "vpsops.bot.doctor")
+CHECKS = ("vpsops.cli.doctor", "vpsops.mcp_server.diagnostics", "vpsops.bot.diagnostics.workspace")
 """The modules whose tuple `CHECKS` holds what `vpsops doctor` looks at, in this order."""
 
 
@@ -44,23 +44,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     handover = None
     if words[:1] == ["mcp"]:
-        from vpsops.mcp_server import front  # noqa: PLC0415 - nothing heavier than it before the first answer
+        from vpsops.mcp_server.fast_start import responder  # noqa: PLC0415 - nothing heavier than it before the first answer
 
-        handover = front.main(words[1:])
+        handover = responder.main(words[1:])
         if handover is None:  # the client asked, heard and went
             return GOOD
     return _run(words, handover)
 
 
 def _run(words: list[str], handover: Handover | None) -> int:
-    from vpsops.core.exits import guarded  # noqa: PLC0415 - not before the front has answered
+    from vpsops.core.console.exit_codes import guarded  # noqa: PLC0415 - not before the front has answered
 
     why: list[str] = []
     code = guarded(lambda: _call(words, handover), why.append)
     if handover is not None and why and not any(word.startswith("--http") for word in words):
-        from vpsops.mcp_server import front  # noqa: PLC0415
+        from vpsops.mcp_server.fast_start import responder  # noqa: PLC0415
 
-        front.apologise(handover, why[0])
+        responder.apologise(handover, why[0])
     return code
 
 
@@ -73,8 +73,8 @@ def _call(words: list[str], handover: Handover | None) -> int:
         arguments.checks = [check for name in CHECKS for check in importlib.import_module(name).CHECKS]
     if arguments.command == "policy" and arguments.action == "explain":
         arguments.checks = [
-            importlib.import_module("vpsops.mcp_server.doctor").check_humans,
-            importlib.import_module("vpsops.bot.doctor_people").check_people,
+            importlib.import_module("vpsops.mcp_server.diagnostics").check_humans,
+            importlib.import_module("vpsops.bot.diagnostics.people").check_people,
         ]
     return int(importlib.import_module(COMMANDS[arguments.command][0]).run(arguments))
 

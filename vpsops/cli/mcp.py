@@ -17,21 +17,21 @@ from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
 from vpsops.core.app import open_core
-from vpsops.core.errors import VpsopsError
-from vpsops.core.exits import complain
-from vpsops.core.logs import configure_logging
-from vpsops.core.serving import GRACE_SECONDS
-from vpsops.core.settings import Settings, load_settings
-from vpsops.core.signals import on_stop
-from vpsops.mcp_server import early, front
-from vpsops.mcp_server.front import Handover
-from vpsops.mcp_server.lines import Lines
-from vpsops.mcp_server.narrowing import add_flags, reach_of
+from vpsops.core.common.errors import VpsopsError
+from vpsops.core.config.logging import configure_logging
+from vpsops.core.config.settings import Settings, load_settings
+from vpsops.core.console.exit_codes import complain
+from vpsops.core.server.http_server import GRACE_SECONDS
+from vpsops.core.server.shutdown import on_stop
+from vpsops.mcp_server.auth.access import add_flags, reach_of
+from vpsops.mcp_server.fast_start import responder, snapshot
+from vpsops.mcp_server.fast_start.responder import Handover
+from vpsops.mcp_server.http.config import PATH
+from vpsops.mcp_server.http.server import EXAMPLE, run_http
+from vpsops.mcp_server.protocol.lines import Lines
+from vpsops.mcp_server.protocol.pending_requests import Unanswered
+from vpsops.mcp_server.protocol.shutdown import Shutdown
 from vpsops.mcp_server.server import Options, build_server
-from vpsops.mcp_server.serving import EXAMPLE, run_http
-from vpsops.mcp_server.shutdown import Shutdown
-from vpsops.mcp_server.site import PATH
-from vpsops.mcp_server.unanswered import Unanswered
 
 DESCRIPTION = (
     "Serve the Model Context Protocol on standard input and output, or over HTTP, in both protocol eras. Logs go to"
@@ -115,7 +115,7 @@ class _End:
 
 
 async def _serve_streams(server: Server[Any], end: _End, start: Start) -> None:
-    stdin, stdout = early.streams(start.handover)
+    stdin, stdout = snapshot.streams(start.handover)
     try:
         lines: Any = Lines(stdin, end.unanswered, end.shutdown)
         async with stdio_server(lines, end.unanswered.watching(stdout)) as (incoming, outgoing):
@@ -127,10 +127,14 @@ async def _serve_streams(server: Server[Any], end: _End, start: Start) -> None:
 
 async def _keep_snapshot(server: Server[Any], words: Sequence[str]) -> None:
     """Let the next start with this configuration answer early."""
-    described = front.describe(words, os.environ)
-    if described is None or front.find(words, os.environ) is not None or os.environ.get(front.SWITCH, "on") != "on":
+    described = responder.describe(words, os.environ)
+    if (
+        described is None
+        or responder.find(words, os.environ) is not None
+        or os.environ.get(responder.SWITCH, "on") != "on"
+    ):
         return
-    early.keep(await early.snapshot_of(server, described), Path(front.cache_path(described, os.environ)))
+    snapshot.keep(await snapshot.snapshot_of(server, described), Path(responder.cache_path(described, os.environ)))
 
 
 def _begin_end(group: TaskGroup, end: _End) -> None:

@@ -10,18 +10,18 @@ from vpsops.bot.app import PATH as SLACK_PATH
 from vpsops.bot.app import open_bot
 from vpsops.cli.bot import DEFAULT, check_token, require, start_socket_mode
 from vpsops.core.app import open_core
-from vpsops.core.clock import SystemClock
-from vpsops.core.logs import configure_logging
-from vpsops.core.loop import run_server
-from vpsops.core.serving import address_of, base_of, listen
-from vpsops.core.settings import Settings, load_settings
-from vpsops.core.signals import stopping
-from vpsops.mcp_server.http import app_of, open_mcp
-from vpsops.mcp_server.narrowing import add_flags, reach_of
+from vpsops.core.common.clock import SystemClock
+from vpsops.core.config.logging import configure_logging
+from vpsops.core.config.settings import Settings, load_settings
+from vpsops.core.server.event_loop import run_server
+from vpsops.core.server.http_server import address_of, base_of, listen
+from vpsops.core.server.shutdown import stopping
+from vpsops.mcp_server.auth.access import add_flags, reach_of
+from vpsops.mcp_server.http.app import app_of, open_mcp
+from vpsops.mcp_server.http.config import PATH as MCP_PATH
+from vpsops.mcp_server.http.config import Site, site_of
+from vpsops.mcp_server.http.server import announce, serve_mcp
 from vpsops.mcp_server.server import Options
-from vpsops.mcp_server.serving import announce, serve_mcp
-from vpsops.mcp_server.site import PATH as MCP_PATH
-from vpsops.mcp_server.site import Site, site_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,14 +12,14 @@ import anyio
 
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import LOCAL, Actor, ActorKind, Change, State
-from vpsops.core.changes.outbox import topic_of
-from vpsops.core.clock import Clock
-from vpsops.core.errors import ConfigurationError, StaleChange
-from vpsops.core.hostnames import lookalike_warning
-from vpsops.core.humans import human_of
-from vpsops.core.logs import configure_logging
-from vpsops.core.settings import Settings, load_settings
-from vpsops.core.terminal import cell, say
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import ConfigurationError, StaleChange
+from vpsops.core.common.hostnames import lookalike_warning
+from vpsops.core.config.local_identity import human_of
+from vpsops.core.config.logging import configure_logging
+from vpsops.core.config.settings import Settings, load_settings
+from vpsops.core.console.terminal import cell, say
+from vpsops.core.messaging.outbox import topic_of
 
 ANSWERS: Final = ("happened", "not-happened")
 IN_SLACK: Final = "This change is settled in Slack: on its card, or on App Home."

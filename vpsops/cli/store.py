@@ -8,16 +8,17 @@ from typing import Final
 import anyio
 from sqlalchemy.engine import Connection
 
-from vpsops.core import audit, continuity
 from vpsops.core.app import head_file_of
-from vpsops.core.clock import Clock, SystemClock
-from vpsops.core.continuity import Continuity, Finding
-from vpsops.core.errors import ConfigurationError
-from vpsops.core.humans import human_of
-from vpsops.core.logs import configure_logging, secrets_of
-from vpsops.core.settings import Settings, load_settings
+from vpsops.core.audit import chain
+from vpsops.core.common.clock import Clock, SystemClock
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.config.local_identity import human_of
+from vpsops.core.config.logging import configure_logging, secrets_of
+from vpsops.core.config.settings import Settings, load_settings
+from vpsops.core.console.terminal import HIDDEN, cell, say, when
+from vpsops.core.continuity import continuity_monitor
+from vpsops.core.continuity.continuity_monitor import Continuity, Finding
 from vpsops.core.storage import open_database
-from vpsops.core.terminal import HIDDEN, cell, say, when
 
 GOOD, REFUSED = 0, 1
 PROCESS: Final = "vpsops store"
@@ -56,20 +57,20 @@ async def accept(settings: Settings, clock: Clock, ask: Ask) -> int:
     HIDDEN.set(secrets_of(settings))
     async with open_database(settings.database, clock, make=False) as database:
         await Continuity(database, clock, PROCESS, head_file_of(settings)).open()
-        findings = [finding for finding in await database.read(continuity.findings_of) if not finding.accepted]
+        findings = [finding for finding in await database.read(continuity_monitor.findings_of) if not finding.accepted]
         if not findings:
             say("The database is the one that was known. There is nothing to accept.")
             return GOOD
         for finding in findings:
             _show(finding)
-        seq, _ = await database.read(audit.head)
+        seq, _ = await database.read(chain.head)
         if ask(f"To accept the database as it is, type the number of its last record, {seq}: ").strip() != str(seq):
             say("Another number was typed, so nothing was accepted.")
             return REFUSED
         by = {"kind": "person", "id": human_of(settings)}
 
         def work(connection: Connection) -> int:
-            return continuity.accept(connection, clock, by)
+            return continuity_monitor.accept(connection, clock, by)
 
         await database.transact(work)
     say("Accepted, on record. Changes that need a person still do: vpsops changes --open.")

@@ -7,15 +7,22 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from vpsops.core.clock import Clock, SystemClock
-from vpsops.core.errors import ConfigurationError
-from vpsops.core.identifiers import slack_name
-from vpsops.core.limits.tools import TOOLSETS
-from vpsops.core.settings import load_settings
-from vpsops.core.terminal import cell, columns, number, say
-from vpsops.mcp_server.identity import READ, SCOPES
-from vpsops.mcp_server.tokens import Known
-from vpsops.mcp_server.tokens_file import NewToken, add_token, known_tokens, new_secret, remove_tokens, write_secret
+from vpsops.core.common.clock import Clock, SystemClock
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.config.settings import load_settings
+from vpsops.core.console.terminal import cell, columns, number, say
+from vpsops.core.identity.identifiers import slack_name
+from vpsops.core.limits.tool_names import TOOLSETS
+from vpsops.mcp_server.auth.principal import READ, SCOPES
+from vpsops.mcp_server.auth.static_tokens import Known
+from vpsops.mcp_server.auth.tokens_file import (
+    NewToken,
+    add_token,
+    known_tokens,
+    new_secret,
+    remove_tokens,
+    write_secret,
+)
 
 MOST_DAYS: Final = 3_650
 

@@ -7,12 +7,12 @@ import sys
 import anyio
 
 from vpsops.core.app import credentials_of, open_core
-from vpsops.core.health_routes import add_health_flag, health_socket, served_health
-from vpsops.core.logs import configure_logging
-from vpsops.core.settings import Settings, load_settings
-from vpsops.core.signals import ignore_hang_up, stopping
-from vpsops.core.wayscloud.errors import NotAuthenticated
-from vpsops.core.wayscloud.transport import NO_KEY
+from vpsops.core.config.logging import configure_logging
+from vpsops.core.config.settings import Settings, load_settings
+from vpsops.core.server.health_routes import add_health_flag, health_socket, served_health
+from vpsops.core.server.shutdown import ignore_hang_up, stopping
+from vpsops.core.wayscloud.answers.errors import NotAuthenticated
+from vpsops.core.wayscloud.requests.transport import NO_KEY
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

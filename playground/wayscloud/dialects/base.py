@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from vpsops.playground.wayscloud.catalogue import Catalogue, Location, Plan, Template
-from vpsops.playground.wayscloud.model import Power, Server, State
+from vpsops.playground.wayscloud.hardware.catalogue import Catalogue, Location, Plan, Template
+from vpsops.playground.wayscloud.hardware.model import Power, Server, State
 
 Json = dict[str, object]
 ONE = "/v1/vps/{vps_id}"

@@ -8,13 +8,13 @@ answers both slash forms. Codes, places and prices are those of the API page. As
 from collections.abc import Sequence
 from typing import ClassVar
 
-from vpsops.playground.wayscloud.catalogue import DOCUMENTED, Location, Plan, Template
+from vpsops.playground.wayscloud.account.resources import RESOURCES
 from vpsops.playground.wayscloud.dialects.base import ONE, Json
 from vpsops.playground.wayscloud.dialects.sdk import Sdk
 from vpsops.playground.wayscloud.dialects.seed import Seed
 from vpsops.playground.wayscloud.dialects.terraform import Terraform
-from vpsops.playground.wayscloud.model import Power, Server, State
-from vpsops.playground.wayscloud.resources import RESOURCES
+from vpsops.playground.wayscloud.hardware.catalogue import DOCUMENTED, Location, Plan, Template
+from vpsops.playground.wayscloud.hardware.model import Power, Server, State
 
 SEED = Seed()
 MESSAGES = {Power.START: "VPS is starting", Power.STOP: "VPS is stopping", Power.REBOOT: "VPS is rebooting"}

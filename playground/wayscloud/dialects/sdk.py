@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from vpsops.playground.wayscloud.catalogue import Plan, Template
 from vpsops.playground.wayscloud.dialects.base import COMMON_PATHS, Json, power_state
 from vpsops.playground.wayscloud.dialects.terraform import Terraform
-from vpsops.playground.wayscloud.model import Power, Server, State, usage
-from vpsops.playground.wayscloud.timeline import zulu
+from vpsops.playground.wayscloud.hardware.catalogue import Plan, Template
+from vpsops.playground.wayscloud.hardware.model import Power, Server, State, usage
+from vpsops.playground.wayscloud.hardware.simulated_clock import zulu
 
 
 class Sdk(Terraform):

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from vpsops.playground.wayscloud.catalogue import DOCUMENTED, Location, Plan, Template
 from vpsops.playground.wayscloud.dialects.base import COMMON_PATHS, Dialect, Json
-from vpsops.playground.wayscloud.model import Power, Server, State, uptime, usage
-from vpsops.playground.wayscloud.timeline import zulu
+from vpsops.playground.wayscloud.hardware.catalogue import DOCUMENTED, Location, Plan, Template
+from vpsops.playground.wayscloud.hardware.model import Power, Server, State, uptime, usage
+from vpsops.playground.wayscloud.hardware.simulated_clock import zulu
 
 
 class Seed(Dialect):

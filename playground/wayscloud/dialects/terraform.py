@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from vpsops.playground.wayscloud.catalogue import LIVE, Location, Plan, Template
 from vpsops.playground.wayscloud.dialects.base import COMMON_PATHS, Dialect, Json, power_state
 from vpsops.playground.wayscloud.dialects.seed import Seed
-from vpsops.playground.wayscloud.model import Power, Server, State
+from vpsops.playground.wayscloud.hardware.catalogue import LIVE, Location, Plan, Template
+from vpsops.playground.wayscloud.hardware.model import Power, Server, State
 
 
 class Terraform(Dialect):

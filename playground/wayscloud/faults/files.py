@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from vpsops.core.errors import ConfigurationError
+from vpsops.core.common.errors import ConfigurationError
 from vpsops.playground.wayscloud.faults.presets import PRESETS
 from vpsops.playground.wayscloud.faults.rules import Fault
 

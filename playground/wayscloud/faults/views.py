@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 from random import Random
 from typing import Any
 
-from vpsops.playground.wayscloud.answers import Answer
 from vpsops.playground.wayscloud.faults.kinds import Kind
+from vpsops.playground.wayscloud.faults.responses import Answer
 from vpsops.playground.wayscloud.faults.rules import Fault
 
 Json = dict[str, Any]

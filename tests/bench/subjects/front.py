@@ -10,8 +10,8 @@ from tests.bench.children import environment, module, running, vpsops
 from tests.bench.databases import databases
 from tests.bench.plan import Plan, Section, Table, median, share
 from tests.bench.provider import provider
-from vpsops.core.clock import SystemClock
-from vpsops.mcp_server.tokens_file import NewToken, add_token, new_secret
+from vpsops.core.common.clock import SystemClock
+from vpsops.mcp_server.auth.tokens_file import NewToken, add_token, new_secret
 
 KINDS: Final = {
     "quiet": "nobody attacks",

@@ -13,7 +13,7 @@ from tests.bench.provider import Provider, provider
 from tests.fakes.accounts import EVERYBODY
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Actor
-from vpsops.core.clock import SystemClock
+from vpsops.core.common.clock import SystemClock
 
 WAYS: Final[dict[str, Actor]] = {"confirmed": ALICE, "approved": AGENT}
 SPACING: Final = 0.35  # the write pace lets one through every 0.25 s once its burst is used up

@@ -13,7 +13,7 @@ from tests.bench.plan import Plan, Section, Table, median
 from tests.bench.provider import Provider, provider
 from tests.fakes.accounts import EVERYBODY
 from vpsops.core.app import open_core
-from vpsops.core.clock import SystemClock
+from vpsops.core.common.clock import SystemClock
 
 AT_ONCE: Final = 8
 TO_BEAT: Final = {

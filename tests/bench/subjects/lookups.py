@@ -10,10 +10,10 @@ import sqlalchemy as sa
 from tests.bench.children import cpu_seconds
 from tests.bench.databases import NAMES, databases
 from tests.bench.plan import Plan, Section, Table
-from vpsops.core.changes import codec, listing, pages, store
-from vpsops.core.changes.listing import Wanted
+from vpsops.core.changes import pages, queries, repository, serialization
 from vpsops.core.changes.model import Actor, ActorKind, Change, Decision, Origin, Ruling, State, Target
-from vpsops.core.clock import SystemClock
+from vpsops.core.changes.queries import Wanted
+from vpsops.core.common.clock import SystemClock
 from vpsops.core.storage import Connection, open_database
 from vpsops.core.storage.tables import CHANGES
 
@@ -23,14 +23,14 @@ SERVERS: Final = 500
 OPEN: Final = 40
 NOW: Final = datetime(2026, 11, 28, tzinfo=UTC)
 LOOKUPS: Final[dict[str, Callable[[Connection], Any]]] = {
-    "newest": lambda one: listing.find(one, Wanted(), 10),
-    "open": lambda one: listing.find(one, Wanted(open_only=True), 10),
+    "newest": lambda one: queries.find(one, Wanted(), 10),
+    "open": lambda one: queries.find(one, Wanted(open_only=True), 10),
     "open, a page": lambda one: pages.page(one, pages.Query(open_only=True), lambda _: True),
-    "mine": lambda one: listing.find(one, Wanted(human="U7"), 10),
-    "of a server": lambda one: listing.find(one, Wanted(server="web123"), 10),
-    "of names that begin so": lambda one: listing.find(one, Wanted(server="web12"), 10),
-    "of no server": lambda one: listing.find(one, Wanted(server="nosuch"), 10),
-    "touched lately": lambda one: store.touched(one, NOW, 300),
+    "mine": lambda one: queries.find(one, Wanted(human="U7"), 10),
+    "of a server": lambda one: queries.find(one, Wanted(server="web123"), 10),
+    "of names that begin so": lambda one: queries.find(one, Wanted(server="web12"), 10),
+    "of no server": lambda one: queries.find(one, Wanted(server="nosuch"), 10),
+    "touched lately": lambda one: repository.touched(one, NOW, 300),
 }
 
 
@@ -61,7 +61,7 @@ def fill(connection: Connection, numbers: range) -> None:
     made = [(number, change(number)) for number in numbers]
     connection.execute(
         sa.insert(CHANGES),
-        [codec.change_values(one) | {"lock": f"{one.id}:" if number < OPEN else None} for number, one in made],
+        [serialization.change_values(one) | {"lock": f"{one.id}:" if number < OPEN else None} for number, one in made],
     )
 
 

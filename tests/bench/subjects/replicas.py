@@ -17,7 +17,7 @@ from tests.bench.subjects.gate import arrival
 from tests.bench.subjects.takeover import Kills, kill
 from tests.fakes.accounts import EVERYBODY
 from vpsops.core.app import open_core
-from vpsops.core.clock import SystemClock
+from vpsops.core.common.clock import SystemClock
 
 KIND: Final = "postgresql"
 SPACING: Final = 0.35

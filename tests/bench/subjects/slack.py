@@ -11,8 +11,8 @@ from tests.bench.children import Child, ChildError, cpu_seconds, environment, mo
 from tests.bench.plan import Plan, Section, Table, median
 from tests.bench.provider import Provider, provider
 from tests.bench.slack_load import Load, Taken, Target, load
-from vpsops.core.clock import SystemClock
-from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.core.common.clock import SystemClock
+from vpsops.playground.slack.workspace.config import WorkspaceConfig
 
 TARGETS: Final = (
     "Targets: c=1 ack p50 ≤ 1 ms and p95 ≤ 5 ms, ≥ 1,500 commands/s at c=32, none over 3 s while the provider hangs."

@@ -16,7 +16,7 @@ from tests.bench.provider import Provider, provider
 from tests.fakes.accounts import EVERYBODY
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Change, State
-from vpsops.core.clock import SystemClock
+from vpsops.core.common.clock import SystemClock
 
 CHANGES: Final = 24
 UNANSWERED: Final = 2

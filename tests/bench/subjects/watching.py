@@ -12,8 +12,8 @@ from tests.bench.provider import Arrived, Provider, provider
 from tests.fakes.accounts import EVERYBODY
 from vpsops.core.app import open_core
 from vpsops.core.changes.model import State
-from vpsops.core.clock import SystemClock
-from vpsops.core.timing import Timing
+from vpsops.core.common.clock import SystemClock
+from vpsops.core.common.timings import Timing
 
 AT_ONCE: Final = 8
 AT_ONCE_WRITES: Final = 100_000

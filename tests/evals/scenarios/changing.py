@@ -17,7 +17,7 @@ from tests.evals.grading import (
 from tests.evals.model import Script, ToolCall, call
 from tests.evals.scenario import DB, WEB, Scenario, calls, says_without_looking, tells
 from tests.evals.world import BOB, CAROL, YES, Setting, World, approve, deny
-from vpsops.playground.wayscloud.model import State
+from vpsops.playground.wayscloud.hardware.model import State
 
 CHANGE: Final = "change"
 NEW: Final = "web50.example.com"

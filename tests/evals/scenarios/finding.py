@@ -6,7 +6,7 @@ from tests.evals.grading import asked_for, looked, nothing, says, within
 from tests.evals.model import Script, call
 from tests.evals.scenario import DB, WEB, Scenario, calls, says_without_looking, tells
 from tests.evals.world import Setting, World
-from vpsops.playground.wayscloud.model import State
+from vpsops.playground.wayscloud.hardware.model import State
 
 FIND: Final = "find"
 

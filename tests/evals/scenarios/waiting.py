@@ -7,7 +7,7 @@ from tests.evals.model import Script, call
 from tests.evals.scenario import DB, WEB, Scenario, calls, tells
 from tests.evals.world import ALICE, BOB, CHANNEL, Setting, World, approve
 from vpsops.core.changes.model import Origin
-from vpsops.core.requests import Request
+from vpsops.core.changes.requests import Request
 
 WAIT: Final = "wait"
 SHORT: Final = 0.1

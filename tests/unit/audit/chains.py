@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from vpsops.core import audit
-from vpsops.core.audit import GENESIS, Fault, Record, Walk
-from vpsops.core.audit_export import begin_line, end_line, record_line, verify_lines
+from vpsops.core.audit import chain as audit
+from vpsops.core.audit.chain import GENESIS, Fault, Record, Walk
+from vpsops.core.audit.export import begin_line, end_line, record_line, verify_lines
 
 AT = 1_798_707_600.25
 

@@ -11,10 +11,10 @@ from sqlalchemy.engine import Connection
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.storage.samples import BEN, CHANGE, NOW, VOTE
 from vpsops.cli import main as console
-from vpsops.core import audit
-from vpsops.core.changes import store
+from vpsops.core.audit import chain
+from vpsops.core.changes import repository
+from vpsops.core.changes.audit_entries import person
 from vpsops.core.changes.model import Actor, ActorKind, Change, State, Target
-from vpsops.core.records import person
 from vpsops.core.storage import open_database
 
 AGENT = Actor(ActorKind.AGENT, "claude", "Claude", human="cem@example.com")
@@ -64,15 +64,15 @@ def requested(change: Change) -> dict[str, object]:
 def happen(connection: Connection) -> None:
     """Let two changes come, one of them be voted on and approved, and a third be refused."""
     for change in (WEB, DB):
-        store.insert(connection, change, key="", body=requested(change))
-    store.add_vote(connection, WEB.id, VOTE)
+        repository.insert(connection, change, key="", body=requested(change))
+    repository.add_vote(connection, WEB.id, VOTE)
     body = {"by": person(BEN), "verdict": "approve", "reason": "fine", "evidence": "member of S_OPS"}
-    voted = store.amend(connection, WEB, NOW, event="voted", body=body)
-    store.step(connection, voted, State.APPROVED, NOW, event="approved", body=body)
+    voted = repository.amend(connection, WEB, NOW, event="voted", body=body)
+    repository.step(connection, voted, State.APPROVED, NOW, event="approved", body=body)
     refusal = {**requested(replace(WEB, actor=BEN)), "why": "The policy refuses this."}
-    audit.append(connection, NOW.timestamp(), "refused", None, refusal)
+    chain.append(connection, NOW.timestamp(), "refused", None, refusal)
     drift = {"server": "srv-3", "hostname": "mail.example.com", "text": "mail.example.com was running, is stopped"}
-    audit.append(connection, NOW.timestamp(), "drift", None, drift)
+    chain.append(connection, NOW.timestamp(), "drift", None, drift)
 
 
 RECORDS = 6

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from tests.unit.audit.conftest import RECORDS, Cli, change_database
-from vpsops.core import audit
+from vpsops.core.audit import chain
 from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD
 
 HASH = "6b" * 32
@@ -16,16 +16,16 @@ HASH = "6b" * 32
 
 def rewritten(connection: Connection) -> None:
     """Let the last record say something else, with the hash that fits it, and the head: the chain is whole again."""
-    last = audit.newest(connection, 1)[0]
+    last = chain.newest(connection, 1)[0]
     text = last.text.replace("is stopped", "is running")
-    digest = audit.chained(last.previous, text)
+    digest = chain.chained(last.previous, text)
     connection.execute(sa.update(AUDIT).where(AUDIT.c.seq == last.seq).values(record=text, hash=digest))
     connection.execute(sa.update(AUDIT_HEAD).values(hash=digest))
 
 
 def cut(connection: Connection) -> None:
     """Take the last record away, and set the head."""
-    last = audit.newest(connection, 1)[0]
+    last = chain.newest(connection, 1)[0]
     connection.execute(sa.delete(AUDIT).where(AUDIT.c.seq == last.seq))
     connection.execute(sa.update(AUDIT_HEAD).values(seq=last.seq - 1, hash=last.previous))
 

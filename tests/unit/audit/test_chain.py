@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.audit.chains import altered, chain, export, faults, rewritten
-from vpsops.core import audit
-from vpsops.core.audit import GENESIS, Kind, Record, Walk
+from vpsops.core.audit import chain as audit
+from vpsops.core.audit.chain import GENESIS, Kind, Record, Walk
 
 LONGEST = 9
 WHOLE = {length: export(chain(length)) for length in range(LONGEST + 1)}

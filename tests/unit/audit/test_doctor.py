@@ -22,13 +22,14 @@ from tests.unit.storage.test_migrations import engine_of, future
 from vpsops.cli import doctor
 from vpsops.cli import main as console
 from vpsops.cli.doctor import check_policy, check_settings, examine
-from vpsops.core import audit, exits
-from vpsops.core.changes import outbox
-from vpsops.core.clock import Clock
-from vpsops.core.doctor_provider import check_provider
-from vpsops.core.findings import Check, Finding, fail, ok, warn, worst
-from vpsops.core.health import check_storage
-from vpsops.core.settings import Settings
+from vpsops.core.audit import chain
+from vpsops.core.common.clock import Clock
+from vpsops.core.config.settings import Settings
+from vpsops.core.console import exit_codes
+from vpsops.core.console.checks import Check, Finding, fail, ok, warn, worst
+from vpsops.core.diagnostics.database import check_storage
+from vpsops.core.diagnostics.provider import check_provider
+from vpsops.core.messaging import outbox
 from vpsops.core.storage import schema
 from vpsops.core.storage.tables import CHANGES, INBOX, OUTBOX, PROCESSES
 
@@ -82,7 +83,7 @@ def test_what_needs_somebody_is_a_warning(stored: str, capsys: pytest.CaptureFix
 
     def trouble(connection: Connection) -> None:
         connection.execute(sa.update(CHANGES).where(CHANGES.c.id == WEB.id).values(state="needs_person"))
-        audit.append(connection, STAMP, "needs_person", WEB.id, {"state": "needs_person"})
+        chain.append(connection, STAMP, "needs_person", WEB.id, {"state": "needs_person"})
         outbox.put(connection, "dead", "card", {}, WEB.created_at)
         connection.execute(
             sa.update(OUTBOX).where(OUTBOX.c.topic == "dead").values(state="dead", error="channel_not_found\x1b[2J")
@@ -269,7 +270,7 @@ async def test_a_check_that_breaks_does_not_hide_the_others(capsys: pytest.Captu
 def test_the_exit_code_is_what_must_be_put_right_first() -> None:
     """Configuration comes before the key, that before the network, that before the rest; warnings do not count."""
     assert worst([ok("a", "x"), warn("a", "x", "y")]) == 0
-    codes = [exits.OTHER, exits.UNREACHABLE, exits.NOT_AUTHENTICATED, exits.USAGE]
+    codes = [exit_codes.OTHER, exit_codes.UNREACHABLE, exit_codes.NOT_AUTHENTICATED, exit_codes.USAGE]
     findings: list[Finding] = []
     for code in codes:
         findings.append(fail("a", "x", "y", code))

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.fakes.clock import FakeClock
-from vpsops.core import audit
-from vpsops.core.audit_export import _count
+from vpsops.core.audit import chain
+from vpsops.core.audit.export import _count
 from vpsops.core.storage import Connection, open_database
 
 LARGEST = 4_611_686_018_427_387_903
@@ -39,10 +39,10 @@ async def test_a_look_at_the_trail_is_of_a_thousand_records(
 
         def append(connection: Connection) -> None:
             for number in range(1002):
-                audit.append(connection, float(number), "x", "chg_1", {})
+                chain.append(connection, float(number), "x", "chg_1", {})
 
         await database.transact(append)
-        every = await database.read(lambda connection: audit.read(connection, **given))
-        one = await database.read(lambda connection: audit.read(connection, change_id="chg_1", **given))
+        every = await database.read(lambda connection: chain.read(connection, **given))
+        one = await database.read(lambda connection: chain.read(connection, change_id="chg_1", **given))
     assert [len(every), len(one)] == counts
     assert every[0].seq == one[0].seq == 1

@@ -13,10 +13,10 @@ import pytest
 
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.audit.conftest import RECORDS, Cli
-from vpsops.core.errors import StorageError
-from vpsops.core.findings import Level
-from vpsops.core.health import check_storage
-from vpsops.core.settings import Settings
+from vpsops.core.common.errors import StorageError
+from vpsops.core.config.settings import Settings
+from vpsops.core.console.checks import Level
+from vpsops.core.diagnostics.database import check_storage
 from vpsops.core.storage import open_database
 from vpsops.core.storage.engines import NotWritableError
 

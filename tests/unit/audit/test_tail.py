@@ -15,7 +15,7 @@ from tests.unit.audit.conftest import DB, RECORDS, WEB, Cli, change_database
 from tests.unit.audit.test_trail import set_where
 from tests.unit.storage import samples
 from tests.unit.storage.test_migrations import engine_of
-from vpsops.core import audit
+from vpsops.core.audit import chain
 from vpsops.core.storage.tables import CHANGES
 
 BOUND = PATIENCE_SECONDS
@@ -78,7 +78,7 @@ def test_a_configured_secret_is_not_shown(stored: str, cli: Cli, monkeypatch: py
     """Somebody pasted the bot's token into a reason: it stays out of what is shown, wherever it is cut."""
     secret = "xoxb-0123456789-secret"
     body = {"reason": "x" * 150 + secret, "why": secret}
-    change_database(stored, lambda connection: audit.append(connection, 1.0, "told", None, body))
+    change_database(stored, lambda connection: chain.append(connection, 1.0, "told", None, body))
     monkeypatch.setenv("SLACK_BOT_TOKEN", secret)
     said = cli("audit", "tail")
     assert "xoxb" not in said.out
@@ -104,7 +104,7 @@ def test_tail_goes_back_over_pages(empty_database_url: str, cli: Cli, monkeypatc
     def append(connection: Connection) -> None:
         for number in range(40):
             server = "rare" if number in {3, 20} else "busy"
-            audit.append(connection, 1.0, "drift", None, {"server": server})
+            chain.append(connection, 1.0, "drift", None, {"server": server})
 
     change_database(empty_database_url, append)
     assert [line.split()[0] for line in cli("audit", "tail", "--server", "rare").lines] == ["#4", "#21"]
@@ -120,7 +120,7 @@ def test_a_search_is_bounded_and_says_where_to_go_on(
     def append(connection: Connection) -> None:
         for number in range(40):
             server = "rare" if number in {3, 20} else "busy"
-            audit.append(connection, 1.0, "drift", None, {"server": server})
+            chain.append(connection, 1.0, "drift", None, {"server": server})
 
     change_database(empty_database_url, append)
     found: list[str] = []
@@ -151,8 +151,8 @@ def test_following_shows_what_comes_until_it_is_interrupted(stored: str) -> None
         assert process.stdout.readline().startswith("#6 ")
         change_database(
             stored,
-            lambda connection: audit.append(connection, 1.0, "other", None, {"server": "web01"}),
-            lambda connection: audit.append(connection, 1.0, "seen", None, {"server": "mail"}),
+            lambda connection: chain.append(connection, 1.0, "other", None, {"server": "web01"}),
+            lambda connection: chain.append(connection, 1.0, "seen", None, {"server": "mail"}),
         )
         assert process.stdout.readline() == "#8  1970-01-01 00:00:01Z  seen  -\n"
         process.send_signal(signal.SIGINT)

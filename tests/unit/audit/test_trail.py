@@ -12,7 +12,7 @@ from tests.fakes.clock import FakeClock
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.audit.conftest import DB, RECORDS, WEB, Cli, change_database, happen
-from vpsops.core import audit
+from vpsops.core.audit import chain
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD
 
@@ -42,7 +42,7 @@ def rewrite(connection: Connection) -> None:
     """Replace a record together with the hash that fits it."""
     row = connection.execute(sa.select(AUDIT).where(AUDIT.c.seq == 3)).one()
     text = row.record.replace("fine", "never")
-    digest = audit.chained(row.previous, text)
+    digest = chain.chained(row.previous, text)
     connection.execute(sa.update(AUDIT).where(AUDIT.c.seq == 3).values(record=text, hash=digest))
 
 
@@ -78,7 +78,7 @@ async def found(database: Database, tamper: Tamper) -> list[str]:
 
     def work(connection: Connection) -> None:
         tamper(connection)
-        told.extend(fault.what for fault in audit.verify(audit.read(connection), audit.head(connection)))
+        told.extend(fault.what for fault in chain.verify(chain.read(connection), chain.head(connection)))
         raise Undone
 
     with pytest.raises(Undone):
@@ -93,8 +93,8 @@ async def test_tampering_with_the_table_is_found(empty_database_url: str) -> Non
         await database.transact(happen)
         for way, (tamper, told) in TAMPERED.items():
             assert told in await found(database, tamper), way
-        records = await database.read(audit.read)
-        assert list(audit.verify(records, await database.read(audit.head))) == []
+        records = await database.read(chain.read)
+        assert list(chain.verify(records, await database.read(chain.head))) == []
 
 
 def test_a_trail_that_is_not_whole_ends_with_one(stored: str, cli: Cli) -> None:
@@ -118,7 +118,7 @@ def test_a_whole_trail_ends_with_nothing_and_its_head(stored: str, cli: Cli) -> 
     assert (said.code, len(said.lines)) == (0, 1)
     head = said.out.split()[-1]
     assert said.out.startswith(f"The trail is whole up to record {RECORDS}.")
-    change_database(stored, lambda connection: audit.append(connection, 1.0, "later", None, {}))
+    change_database(stored, lambda connection: chain.append(connection, 1.0, "later", None, {}))
     assert cli("audit", "verify", "--noted", head).code == 0
     other = cli("audit", "verify", "--noted", f"{RECORDS}:{'0' * 64}")
     assert (other.code, other.lines[0]) == (1, f"record {RECORDS} is not the one noted: the trail was rewritten")
@@ -127,7 +127,7 @@ def test_a_whole_trail_ends_with_nothing_and_its_head(stored: str, cli: Cli) -> 
 def test_an_empty_trail_is_whole(empty_database_url: str, cli: Cli) -> None:
     """Where nothing happened yet, nothing is wrong."""
     change_database(empty_database_url)
-    assert cli("audit", "verify").lines == [f"The trail is whole up to record 0. Its head to note: 0:{audit.GENESIS}"]
+    assert cli("audit", "verify").lines == [f"The trail is whole up to record 0. Its head to note: 0:{chain.GENESIS}"]
     assert cli("audit", "tail").lines == []
     assert len(cli("audit", "export").lines) == 2
 
@@ -151,7 +151,7 @@ def append(count: int) -> Tamper:
 
     def work(connection: Connection) -> None:
         for number in range(count):
-            audit.append(connection, float(number), "x", None, {"n": number})
+            chain.append(connection, float(number), "x", None, {"n": number})
 
     return work
 
@@ -162,7 +162,7 @@ async def test_transactions_at_once_make_one_chain(empty_database_url: str) -> N
     async def add(database: Database, number: int) -> None:
         def work(connection: Connection) -> None:
             for part in range(1 + number % 2):
-                audit.append(connection, float(number), "appended", f"chg_{number}", {"part": part})
+                chain.append(connection, float(number), "appended", f"chg_{number}", {"part": part})
 
         await database.transact(work)
 
@@ -172,9 +172,9 @@ async def test_transactions_at_once_make_one_chain(empty_database_url: str) -> N
             async with anyio.create_task_group() as group:
                 for number in range(TOGETHER):
                     group.start_soon(add, (first, second)[number % 3 == 0], number)
-        records = await first.read(audit.read)
-        head = await first.read(audit.head)
-    assert list(audit.verify(records, head)) == []
+        records = await first.read(chain.read)
+        head = await first.read(chain.head)
+    assert list(chain.verify(records, head)) == []
     assert {record.change_id for record in records} == {f"chg_{number}" for number in range(TOGETHER)}
     assert len(records) == TOGETHER * 3 // 2
 
@@ -184,16 +184,16 @@ async def test_a_record_of_a_failed_transaction_leaves_no_gap(empty_database_url
     async with open_database(empty_database_url, FakeClock()) as database:
 
         def fail(connection: Connection) -> None:
-            audit.append(connection, 1.0, "half", None, {})
+            chain.append(connection, 1.0, "half", None, {})
             raise ZeroDivisionError
 
         for _ in range(2):
-            await database.transact(lambda connection: audit.append(connection, 1.0, "whole", None, {}))
+            await database.transact(lambda connection: chain.append(connection, 1.0, "whole", None, {}))
             with pytest.raises(ZeroDivisionError):
                 await database.transact(fail)
-        records = await database.read(audit.read)
+        records = await database.read(chain.read)
         assert [(record.seq, record.event) for record in records] == [(1, "whole"), (2, "whole")]
-        assert list(audit.verify(records, await database.read(audit.head))) == []
+        assert list(chain.verify(records, await database.read(chain.head))) == []
 
 
 async def test_records_come_in_pages(empty_database_url: str) -> None:
@@ -202,17 +202,17 @@ async def test_records_come_in_pages(empty_database_url: str) -> None:
 
         def append(connection: Connection) -> None:
             for number in range(1, 11):
-                audit.append(connection, 1.0, "x", f"chg_{number % 2}", {})
+                chain.append(connection, 1.0, "x", f"chg_{number % 2}", {})
 
         await database.transact(append)
 
         def seqs(connection: Connection) -> list[list[int]]:
             pages = [
-                audit.read(connection, after=3, limit=2),
-                audit.read(connection, after=3, limit=2, change_id="chg_0"),
-                audit.newest(connection, 3),
-                audit.newest(connection, 3, before=6),
-                audit.newest(connection, 2, before=9, change_id="chg_1"),
+                chain.read(connection, after=3, limit=2),
+                chain.read(connection, after=3, limit=2, change_id="chg_0"),
+                chain.newest(connection, 3),
+                chain.newest(connection, 3, before=6),
+                chain.newest(connection, 2, before=9, change_id="chg_1"),
             ]
             return [[record.seq for record in page] for page in pages]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from vpsops.core.audit import Record, canonical, chained, is_whole
+from vpsops.core.audit.chain import Record, canonical, chained, is_whole
 
 TEXT = canonical(7, 12.5, "sent", "chg_1", {"why": "x"})
 RECORD = Record(7, 12.5, "sent", "chg_1", TEXT, "before", chained("before", TEXT))

@@ -6,8 +6,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from tests.unit.bot.changes import AGENT, APPROVE, BOB, NOW, change
-from vpsops.bot.blocks.build import Post
-from vpsops.bot.blocks.cards import Audience, change_card
+from vpsops.bot.blocks.elements import Post
+from vpsops.bot.messages.change_card import Audience, change_card
 from vpsops.core.changes.model import Change, State, Verdict, Vote
 
 SENT = {State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON, State.SUCCEEDED, State.FAILED}

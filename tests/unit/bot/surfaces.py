@@ -9,28 +9,28 @@ from typing import Any, Literal
 
 from tests.unit.bot.card_snapshots import DIRECTORY
 from tests.unit.bot.changes import AGENT, ALICE, APPROVE, BOB, NOW, change
-from vpsops.bot.blocks.build import Post, for_everyone
-from vpsops.bot.blocks.catalogue import plans_table, regions_table, systems_table
-from vpsops.bot.blocks.forms import Catalogue, Draft, busy_view, create_view, deny_view, name_view, note_view
-from vpsops.bot.blocks.help import help_page
-from vpsops.bot.blocks.home import Fleet as HomeFleet
-from vpsops.bot.blocks.home import Page, home_view, plain_home
-from vpsops.bot.blocks.listings import Turns, Viewed, audit_page, audit_page_for_everyone, card_page, changes_page
-from vpsops.bot.blocks.news import group_post, item_post, summary_post
-from vpsops.bot.blocks.notes import error_note, near_commands, note, suggestions, with_link
-from vpsops.bot.blocks.notices import change_notice, reminder, service_notice
-from vpsops.bot.blocks.report import Costs, Fleet, Standing, report_page
-from vpsops.bot.blocks.servers import Asked, choice, server_details, server_page, usage_page
-from vpsops.bot.blocks.shortcuts import Choice, act_view, outcome_view
-from vpsops.bot.blocks.subscribed import subscribed_note, subscriptions_page
-from vpsops.bot.occasions import Item
-from vpsops.core.audit import GENESIS, Record, canonical
+from vpsops.bot.blocks.elements import Post, for_everyone
+from vpsops.bot.messages.catalogue import plans_table, regions_table, systems_table
+from vpsops.bot.messages.digest import group_post, item_post, summary_post
+from vpsops.bot.messages.ephemeral import error_note, near_commands, note, suggestions, with_link
+from vpsops.bot.messages.help import help_page
+from vpsops.bot.messages.lists import Turns, Viewed, audit_page, audit_page_for_everyone, card_page, changes_page
+from vpsops.bot.messages.notices import change_notice, reminder, service_notice
+from vpsops.bot.messages.report import Costs, Fleet, Standing, report_page
+from vpsops.bot.messages.servers import Asked, choice, server_details, server_page, usage_page
+from vpsops.bot.messages.subscriptions import subscribed_note, subscriptions_page
+from vpsops.bot.notifications.events import Item
+from vpsops.bot.views.home import Fleet as HomeFleet
+from vpsops.bot.views.home import Page, home_view, plain_home
+from vpsops.bot.views.modals import Catalogue, Draft, busy_view, create_view, deny_view, name_view, note_view
+from vpsops.bot.views.shortcuts import Choice, act_view, outcome_view
+from vpsops.core.audit.chain import GENESIS, Record, canonical
+from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes.model import State, Target, Verdict
-from vpsops.core.errors import UnknownServer
+from vpsops.core.common.errors import UnknownServer
+from vpsops.core.messaging.subscriptions import WITHOUT_THRESHOLD, Event, Options, Subscription
 from vpsops.core.operations.servers import ServerList
-from vpsops.core.pause import Pause
-from vpsops.core.subscriptions import WITHOUT_THRESHOLD, Event, Options, Subscription
-from vpsops.core.wayscloud.models import OsTemplate, Plan, Region, Server, Usage
+from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region, Server, Usage
 
 Kind = Literal["message", "modal", "home"]
 HOST = "web01.example.com"

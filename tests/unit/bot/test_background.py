@@ -11,12 +11,12 @@ from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.app import Bot, open_bot
-from vpsops.bot.notifications import Deliverer
+from vpsops.bot.notifications.outbox_worker import Deliverer
 from vpsops.core.app import open_core
-from vpsops.core.settings import Settings
-from vpsops.core.supervision import TaskStatus
-from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.core.common.supervision import TaskStatus
+from vpsops.core.config.settings import Settings
 from vpsops.playground.slack.serve import running_workspace
+from vpsops.playground.slack.workspace.config import WorkspaceConfig
 
 
 @asynccontextmanager

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from tests.harness.profiles import examples
 from tests.unit.bot.card_snapshots import DIRECTORY, all_cards, as_text
 from tests.unit.bot.changes import AGENT, APPROVE, HOSTILE, NOW, change, every_change, hostile
-from vpsops.bot import names
-from vpsops.bot.blocks.acts import PHASES
-from vpsops.bot.blocks.build import Post
-from vpsops.bot.blocks.cards import Audience, change_card
-from vpsops.bot.blocks.notices import change_notice, reminder
-from vpsops.bot.limits import excesses, fit_post
+from vpsops.bot.blocks.elements import Post
+from vpsops.bot.blocks.labels import PHASES
+from vpsops.bot.messages.change_card import Audience, change_card
+from vpsops.bot.messages.notices import change_notice, reminder
+from vpsops.bot.protocol import action_ids
+from vpsops.bot.slack_api.block_limits import excesses, fit_post
 from vpsops.core.changes.model import Change, State
-from vpsops.playground.slack.limits import check_message
+from vpsops.playground.slack.rendering.limits import check_message
 
 OURS = re.compile(
     r"<!date\^\d+\^\{date_short_pretty\} \{time\}\|[\d: -]+ UTC>|<@[UW][A-Z0-9]{2,20}>|<#[CG][A-Z0-9]{2,20}>"
@@ -67,18 +67,18 @@ def test_the_button_names_the_act_and_carries_only_what_was_shown() -> None:
     confirm, cancel = controls(change_card(change(), NOW))
     assert confirm["text"]["text"] == "Reboot web01.example.com"
     assert confirm["value"] == '{"c":"chg_0123456789ab","d":"ab12ab12ab12ab12"}'
-    assert [confirm["action_id"], cancel["action_id"]] == [names.CONFIRM, names.CANCEL]
+    assert [confirm["action_id"], cancel["action_id"]] == [action_ids.CONFIRM, action_ids.CANCEL]
 
 
 def test_voters_vote_and_the_asker_may_only_cancel() -> None:
     """The two copies of one held change have different buttons."""
     held = change(ruling=APPROVE, actor=AGENT)
     assert [one["action_id"] for one in controls(change_card(held, NOW, Audience.VOTERS))] == [
-        names.APPROVE,
-        names.APPROVE_NOTE,
-        names.DENY,
+        action_ids.APPROVE,
+        action_ids.APPROVE_NOTE,
+        action_ids.DENY,
     ]
-    assert [one["action_id"] for one in controls(change_card(held, NOW, Audience.ASKER))] == [names.CANCEL]
+    assert [one["action_id"] for one in controls(change_card(held, NOW, Audience.ASKER))] == [action_ids.CANCEL]
 
 
 def test_another_digest_is_another_block() -> None:

@@ -6,12 +6,12 @@ from aiohttp import ClientSession
 
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.bot.notifications import Deliverer
-from vpsops.bot.slack import Slack
-from vpsops.core import timing
+from vpsops.bot.notifications.outbox_worker import Deliverer
+from vpsops.bot.slack_api.client import Slack
 from vpsops.core.app import open_core
-from vpsops.core.changes.outbox import Message, Outbox, put
-from vpsops.core.settings import Settings
+from vpsops.core.common import timings
+from vpsops.core.config.settings import Settings
+from vpsops.core.messaging.outbox import Message, Outbox, put
 
 
 async def test_a_slow_message_is_not_taken_over_from_a_living_process(
@@ -36,7 +36,7 @@ async def test_a_slow_message_is_not_taken_over_from_a_living_process(
             with anyio.fail_after(PATIENCE_SECONDS):
                 await begun.wait()
             for _ in range(4):
-                await clock.sleep(timing.CLAIM_SECONDS)
+                await clock.sleep(timings.CLAIM_SECONDS)
                 assert await other.claim() == []
             done.set()
             group.cancel_scope.cancel()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpsops.bot.commands import (
+from vpsops.bot.commands.parser import (
     WATCHED,
     CancelChange,
     Command,
@@ -23,7 +23,7 @@ from vpsops.bot.commands import (
     Watch,
     parse,
 )
-from vpsops.bot.words import COMMANDS, LISTED, OPERATION_OF, usage
+from vpsops.bot.protocol.command_catalog import COMMANDS, LISTED, OPERATION_OF, usage
 from vpsops.core.changes.model import Verdict
 from vpsops.core.operations import OPERATIONS
 

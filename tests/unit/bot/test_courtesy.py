@@ -7,7 +7,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from tests.fakes.clock import FakeClock
-from vpsops.bot.courtesy import PATIENCE_SECONDS, QUIET_SECONDS, SLOW_SECONDS, Courtesy
+from vpsops.bot.ingress.ack_scheduler import PATIENCE_SECONDS, QUIET_SECONDS, SLOW_SECONDS, Courtesy
 
 BOUND = PATIENCE_SECONDS
 

@@ -17,9 +17,9 @@ from starlette.types import Receive, Scope, Send
 
 from tests.fakes.clock import START, FakeClock
 from tests.harness.profiles import examples
-from vpsops.bot.guard import Guard
-from vpsops.bot.wire import MAX_BYTES
-from vpsops.playground.slack.wire import signature
+from vpsops.bot.ingress.request_verification import Guard
+from vpsops.bot.protocol.payloads import MAX_BYTES
+from vpsops.playground.slack.workspace.protocol import signature
 
 SECRET = "a-signing-secret"
 FORM = "application/x-www-form-urlencoded"

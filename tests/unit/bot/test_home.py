@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from tests.harness.profiles import examples
 from tests.unit.bot.changes import AGENT, ALICE, APPROVE, HOSTILE, NOW, change, hostile
 from tests.unit.bot.test_cards import OURS, parsed_texts
-from vpsops.bot import names
-from vpsops.bot.blocks.build import Block, Post, unpack
-from vpsops.bot.blocks.home import Fleet, Page, home_view, plain_home, worth
-from vpsops.bot.blocks.shortcuts import Choice, act_view, outcome_view, server_offers
-from vpsops.bot.limits import fit_view, view_excesses
-from vpsops.core import audit
-from vpsops.core.audit import Record
+from vpsops.bot.blocks.elements import Block, Post, unpack
+from vpsops.bot.protocol import action_ids
+from vpsops.bot.slack_api.block_limits import fit_view, view_excesses
+from vpsops.bot.views.home import Fleet, Page, home_view, plain_home, worth
+from vpsops.bot.views.shortcuts import Choice, act_view, outcome_view, server_offers
+from vpsops.core.audit import chain
+from vpsops.core.audit.chain import Record
+from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes.model import State
-from vpsops.core.pause import Pause
-from vpsops.core.preferences import Preferences
-from vpsops.core.wayscloud.models import Server
-from vpsops.playground.slack.limits import check_view
+from vpsops.core.messaging.preferences import Preferences
+from vpsops.core.wayscloud.answers.models import Server
+from vpsops.playground.slack.rendering.limits import check_view
 
 LINK = re.compile(r"<https://acme\.slack\.com/archives/C1/p\d+\?a&amp;b\|Open its card>")
 WORDS = st.text(min_size=1, max_size=300) | st.sampled_from([HOSTILE, "<!everyone>", "&" * 3000, "`*_~" * 90])
@@ -32,7 +32,7 @@ WORDS = st.text(min_size=1, max_size=300) | st.sampled_from([HOSTILE, "<!everyon
 def record(words: str, seq: int = 1) -> Record:
     """Return a record of the trail in which everything from outside is `words`."""
     body = {"by": {"id": words, "name": words}, "operation": words, "target": {"hostname": words}, "reason": words}
-    text = audit.canonical(seq, 1.0, words, words, body)
+    text = chain.canonical(seq, 1.0, words, words, body)
     return Record(seq, NOW.timestamp(), words, words, text, "", "")
 
 
@@ -102,7 +102,7 @@ def test_the_buttons_carry_exactly_what_is_shown() -> None:
     """Change and digest are in the value and in the block's id, as on a card."""
     held = change(actor=AGENT, ruling=APPROVE)
     buttons = [one for block in home_view(Page(NOW, votes=[held]))["blocks"] for one in block.get("elements", [])]
-    approve = next(one for one in buttons if one.get("action_id") == names.APPROVE)
+    approve = next(one for one in buttons if one.get("action_id") == action_ids.APPROVE)
     assert unpack(approve["value"]) == {"c": held.id, "d": held.digest[:16]}
 
 
@@ -111,7 +111,7 @@ def test_own_changes_have_the_askers_buttons_and_ended_ones_have_none() -> None:
     own = [change(), change(State.SUCCEEDED, id="chg_done")]
     view = home_view(Page(NOW, own=own))
     actions = [one["action_id"] for block in view["blocks"] for one in block.get("elements", []) if "action_id" in one]
-    assert actions == [names.NEW, names.REFRESH, names.CONFIRM, names.CANCEL]
+    assert actions == [action_ids.NEW, action_ids.REFRESH, action_ids.CONFIRM, action_ids.CANCEL]
 
 
 @pytest.mark.parametrize("may", [True, False])
@@ -120,7 +120,7 @@ def test_letting_agents_go_on_is_offered_to_those_who_may(may: bool) -> None:
     pause = Pause(paused=True, by=ALICE, at=NOW, reason="the sale")
     view = home_view(Page(NOW, pause=pause, may_resume=may))
     found = [one["accessory"] for one in view["blocks"] if "accessory" in one]
-    resumes = [one for one in found if one["action_id"] == names.HOME_RESUME]
+    resumes = [one for one in found if one["action_id"] == action_ids.HOME_RESUME]
     assert len(resumes) == may
     assert all("confirm" in one for one in resumes)
     assert "because the sale" in words_on(view)

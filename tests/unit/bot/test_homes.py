@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.fakes.clock import FakeClock
-from vpsops.bot.homes import LIST_SECONDS, MOST, OPEN_SECONDS, TROUBLE_SECONDS, Homes, Shelf, Viewer
-from vpsops.core.errors import NotAllowed
-from vpsops.core.news import News
-from vpsops.core.wayscloud.errors import WayscloudError
-from vpsops.core.wayscloud.models import Listing, Server
+from vpsops.bot.context.home_state import LIST_SECONDS, MOST, OPEN_SECONDS, TROUBLE_SECONDS, Homes, Shelf, Viewer
+from vpsops.core.common.errors import NotAllowed
+from vpsops.core.monitoring.change_feed import News
+from vpsops.core.wayscloud.answers.errors import WayscloudError
+from vpsops.core.wayscloud.answers.models import Listing, Server
 
 Look = Callable[[], Awaitable[Listing[Server]]]
 

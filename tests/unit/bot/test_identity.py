@@ -9,14 +9,14 @@ import pytest
 
 from tests.fakes.clock import FakeClock
 from tests.unit.core.sample import change
-from vpsops.bot.blocks.forms import Catalogue
-from vpsops.bot.identity import Foreign, Membership, Unreadable
-from vpsops.bot.parts import Asking, Shelf, catalogue, known_actor, request_of, submit
-from vpsops.bot.slack import SlackError, Where
-from vpsops.bot.votes import cast, settle, withdraw
+from vpsops.bot.context.bot_context import Asking, Shelf, catalogue, known_actor, request_of, submit
+from vpsops.bot.features.votes import cast, settle, withdraw
+from vpsops.bot.slack_api.client import SlackError, Where
+from vpsops.bot.views.modals import Catalogue
+from vpsops.bot.workspaces.membership import Foreign, Membership, Unreadable
 from vpsops.core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Ruling, State, Verdict
-from vpsops.core.errors import NotAllowed
-from vpsops.core.requests import Done, Outcome, Refused
+from vpsops.core.changes.requests import Done, Outcome, Refused
+from vpsops.core.common.errors import NotAllowed
 
 ANN = {"id": "U0ANN", "team_id": "T1", "name": "ann", "profile": {"email": "Ann@Example.com"}}
 ASKING = Asking("U0ANN", "ann", "T1", Where("U0ANN", "C0OPS"), "k1")
@@ -281,8 +281,8 @@ async def test_the_catalogue_is_for_who_may_read_all_of_it_and_a_minute_old_at_m
         looks.append(clock.monotonic())
         return Catalogue()
 
-    monkeypatch.setattr("vpsops.bot.parts._read_catalogue", look)
-    monkeypatch.setattr("vpsops.bot.parts.may_read", lambda _, request: request.operation in allowed)
+    monkeypatch.setattr("vpsops.bot.context.bot_context._read_catalogue", look)
+    monkeypatch.setattr("vpsops.bot.context.bot_context.may_read", lambda _, request: request.operation in allowed)
     for seconds in (0.0, 60.0, 0.5):
         clock.advance(seconds)
         await catalogue(parts, ASKING)

@@ -17,16 +17,16 @@ from starlette.types import Receive, Scope, Send
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.databases import migrated
 from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.bot.blocks.build import Block, Post, actions, context, header, option, plain, section
-from vpsops.bot.courtesy import Courtesy
-from vpsops.bot.deliveries import AT_ONCE, LEFT_BEHIND, SWEEP_SECONDS, Intake, _Lane, command_key, event_key
-from vpsops.bot.guard import Guard, headers_of
-from vpsops.bot.limits import Surface, excesses, fit_post, view_excesses
-from vpsops.bot.typed import as_typed, mentioned, quoted, trim, with_first, words_of
-from vpsops.bot.wire import Event
-from vpsops.core.inbox import Delivery, Inbox
+from vpsops.bot.blocks.elements import Block, Post, actions, context, header, option, plain, section
+from vpsops.bot.ingress.ack_scheduler import Courtesy
+from vpsops.bot.ingress.request_verification import Guard, headers_of
+from vpsops.bot.ingress.worker import AT_ONCE, LEFT_BEHIND, SWEEP_SECONDS, Intake, _Lane, command_key, event_key
+from vpsops.bot.protocol.payloads import Event
+from vpsops.bot.protocol.text_normalization import as_typed, mentioned, quoted, trim, with_first, words_of
+from vpsops.bot.slack_api.block_limits import Surface, excesses, fit_post, view_excesses
+from vpsops.core.messaging.inbox import Delivery, Inbox
 from vpsops.core.storage import open_database
-from vpsops.playground.slack.wire import signature
+from vpsops.playground.slack.workspace.protocol import signature
 
 SECRET = "a-signing-secret"
 FORM = "application/x-www-form-urlencoded"

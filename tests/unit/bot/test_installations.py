@@ -15,15 +15,15 @@ from slack_sdk.oauth.state_store.sqlalchemy import SQLAlchemyOAuthStateStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.slack_many import ACME, BETA
 from tests.harness.virtual_time import VirtualClock
-from vpsops.bot import installations
-from vpsops.bot.doctor_workspaces import check_workspaces
-from vpsops.bot.installations import Installations, InstallRefused, States, TokenUnreadableError, keys_of
-from vpsops.bot.sealing import TokenCipher
-from vpsops.core.errors import UnreadableRowError
-from vpsops.core.settings import Settings
+from vpsops.bot.diagnostics.workspaces import check_workspaces
+from vpsops.bot.workspaces import installations
+from vpsops.bot.workspaces.installations import Installations, InstallRefused, States, TokenUnreadableError, keys_of
+from vpsops.bot.workspaces.token_encryption import TokenCipher
+from vpsops.core.common.errors import UnreadableRowError
+from vpsops.core.config.settings import Settings
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import SLACK_BOTS, SLACK_INSTALLATIONS, SLACK_OAUTH_STATES
-from vpsops.playground.slack.several import running_slack
+from vpsops.playground.slack.multi_workspace import running_slack
 
 OLD, NEW = "o" * 32, "n" * 32
 TEAM = "T0ACME"

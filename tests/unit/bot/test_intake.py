@@ -10,11 +10,11 @@ import anyio
 from tests.fakes.clock import FakeClock
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.bot.courtesy import Courtesy
-from vpsops.bot.deliveries import AT_ONCE, CLICK, COMMAND, SWEEP_SECONDS, Intake
-from vpsops.core.clock import Clock
-from vpsops.core.errors import StorageError
-from vpsops.core.inbox import Delivery, Inbox
+from vpsops.bot.ingress.ack_scheduler import Courtesy
+from vpsops.bot.ingress.worker import AT_ONCE, CLICK, COMMAND, SWEEP_SECONDS, Intake
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import StorageError
+from vpsops.core.messaging.inbox import Delivery, Inbox
 from vpsops.core.storage import Database, open_database
 
 BOUND = PATIENCE_SECONDS

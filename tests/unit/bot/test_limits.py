@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from vpsops.bot.blocks.build import Block, Post, actions, button, context, header, mrkdwn, option, plain, section
-from vpsops.bot.limits import Surface, excesses, fit_post, fit_view, view_excesses
-from vpsops.playground.slack.limits import check_message, check_view
+from vpsops.bot.blocks.elements import Block, Post, actions, button, context, header, mrkdwn, option, plain, section
+from vpsops.bot.slack_api.block_limits import Surface, excesses, fit_post, fit_view, view_excesses
+from vpsops.playground.slack.rendering.limits import check_message, check_view
 
 
 def raw(kind: str, length: int) -> Block:

@@ -7,18 +7,18 @@ from hypothesis import strategies as st
 from tests.harness.profiles import examples
 from tests.unit.bot.changes import AGENT, ALICE, APPROVE, HOSTILE, NOW, change, hostile
 from tests.unit.bot.test_cards import assert_safe
-from vpsops.bot.blocks.build import Post, for_everyone, unpack
-from vpsops.bot.blocks.listings import Turns, Viewed, audit_page, audit_page_for_everyone, card_page, changes_page
-from vpsops.bot.blocks.notes import near_commands
-from vpsops.bot.blocks.report import Costs, Fleet, Standing, report_page
-from vpsops.bot.limits import fit_post
-from vpsops.bot.links import best_copy
-from vpsops.bot.reporting import costs_of
-from vpsops.core.audit import GENESIS, Record, canonical
+from vpsops.bot.blocks.elements import Post, for_everyone, unpack
+from vpsops.bot.context.permalinks import best_copy
+from vpsops.bot.features.report import costs_of
+from vpsops.bot.messages.ephemeral import near_commands
+from vpsops.bot.messages.lists import Turns, Viewed, audit_page, audit_page_for_everyone, card_page, changes_page
+from vpsops.bot.messages.report import Costs, Fleet, Standing, report_page
+from vpsops.bot.slack_api.block_limits import fit_post
+from vpsops.core.audit.chain import GENESIS, Record, canonical
+from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes.model import State, Verdict
-from vpsops.core.changes.outbox import Copy
-from vpsops.core.pause import Pause
-from vpsops.core.wayscloud.models import Plan, Server
+from vpsops.core.messaging.outbox import Copy
+from vpsops.core.wayscloud.answers.models import Plan, Server
 
 LINK = "https://acme.slack.com/archives/C0OPS/p1700000000000100"
 HERE = Viewed("changes", {"scope": "mine"})

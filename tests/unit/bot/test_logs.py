@@ -7,7 +7,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
-from vpsops.bot.logs import quiet
+from vpsops.bot.protocol.logging import quiet
 
 
 def test_bolt_says_nothing_of_a_token_it_finds_by_itself(

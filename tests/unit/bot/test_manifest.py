@@ -9,7 +9,7 @@ import yaml
 
 from vpsops import bot
 from vpsops.bot import listeners
-from vpsops.playground.slack.methods import METHODS
+from vpsops.playground.slack.workspace.methods import METHODS
 
 ROOT: Final = Path(bot.__file__).resolve().parent.parent
 MANIFEST: Final[dict[str, Any]] = yaml.safe_load((ROOT / "manifest.yml").read_text(encoding="utf-8"))

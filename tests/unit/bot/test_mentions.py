@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpsops.bot.mentions import MOST_TEXT, servers_in, text_of
-from vpsops.bot.wire import Said
-from vpsops.core.wayscloud.models import Server
+from vpsops.bot.commands.server_mentions import MOST_TEXT, servers_in, text_of
+from vpsops.bot.protocol.payloads import Said
+from vpsops.core.wayscloud.answers.models import Server
 
 WEB = Server(
     id="b5c6d7e8-f9a0", hostname="web01.example.com", status="running", ipv4="185.35.202.45", ipv6="2a01:4f9::1"

@@ -12,14 +12,14 @@ from hypothesis import given, settings
 from tests.harness.profiles import examples
 from tests.unit.bot.changes import NOW, change, hostile
 from tests.unit.bot.test_cards import NASTY, assert_safe
-from vpsops.bot.blocks.news import group_post, item_post, summary_post
-from vpsops.bot.blocks.subscribed import subscribed_note, subscriptions_page
-from vpsops.bot.newsroom import desk_of, plan_of, told_now, topics_of
-from vpsops.bot.occasions import DEFAULT, Item, of_change, of_event, spread, with_defaults
+from vpsops.bot.messages.digest import group_post, item_post, summary_post
+from vpsops.bot.messages.subscriptions import subscribed_note, subscriptions_page
+from vpsops.bot.notifications.digests import desk_of, plan_of, told_now, topics_of
+from vpsops.bot.notifications.events import DEFAULT, Item, of_change, of_event, spread, with_defaults
 from vpsops.core.changes.model import State
-from vpsops.core.changes.outbox import Message
-from vpsops.core.settings import Settings
-from vpsops.core.subscriptions import Event, Options, Subscription
+from vpsops.core.config.settings import Settings
+from vpsops.core.messaging.outbox import Message
+from vpsops.core.messaging.subscriptions import Event, Options, Subscription
 
 NIGHT = Options(quiet=("22:00-07:00",), zone="Europe/Oslo")
 AT_NIGHT = datetime(2027, 1, 4, 23, 30, tzinfo=UTC)

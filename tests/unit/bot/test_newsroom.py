@@ -8,19 +8,19 @@ import pytest
 
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import FakeClock
-from vpsops.bot.blocks.build import Post
-from vpsops.bot.newsroom import Newsroom
-from vpsops.bot.occasions import Item
-from vpsops.bot.places import Place
-from vpsops.bot.slack import SlackError
+from vpsops.bot.blocks.elements import Post
+from vpsops.bot.notifications.destinations import Place
+from vpsops.bot.notifications.digests import Newsroom
+from vpsops.bot.notifications.events import Item
+from vpsops.bot.slack_api.client import SlackError
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes import outbox
 from vpsops.core.changes.model import Actor, ActorKind
-from vpsops.core.policy.force import PolicyInForce
-from vpsops.core.settings import Settings
+from vpsops.core.config.settings import Settings
+from vpsops.core.messaging import outbox
+from vpsops.core.messaging.subscriptions import Event, Options, Subscription, Subscriptions, subscription_id
+from vpsops.core.policy_register.force import PolicyInForce
 from vpsops.core.storage import Connection
-from vpsops.core.subscriptions import Event, Options, Subscription, Subscriptions, subscription_id
-from vpsops.core.workspaces import Workspace, Workspaces
+from vpsops.core.workspaces.model import Workspace, Workspaces
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice")
 NOON = datetime(2027, 1, 4, 12, 0, tzinfo=UTC)

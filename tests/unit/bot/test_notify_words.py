@@ -2,10 +2,10 @@
 
 import pytest
 
-from vpsops.bot.notify_words import AddNotify, ShowNotify, StopNotify, read
-from vpsops.bot.typed import words_of
-from vpsops.core.errors import InvalidInput
-from vpsops.core.subscriptions import WITHOUT_THRESHOLD, Event, Options, Threshold
+from vpsops.bot.commands.notify_parser import AddNotify, ShowNotify, StopNotify, read
+from vpsops.bot.protocol.text_normalization import words_of
+from vpsops.core.common.errors import InvalidInput
+from vpsops.core.messaging.subscriptions import WITHOUT_THRESHOLD, Event, Options, Threshold
 
 NIGHT = Options(quiet=("22:00-07:00",), zone="Europe/Oslo")
 

@@ -3,7 +3,7 @@
 import anyio
 
 from tests.fakes.clock import FakeClock
-from vpsops.bot.pacing import EDIT_BURST, EDIT_SECONDS, Pace
+from vpsops.bot.slack_api.rate_limiter import EDIT_BURST, EDIT_SECONDS, Pace
 
 
 async def test_one_channel_has_a_turn_each_second_and_another_is_not_held_up() -> None:

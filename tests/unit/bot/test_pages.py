@@ -9,20 +9,20 @@ from hypothesis import strategies as st
 from tests.harness.profiles import examples
 from tests.unit.bot.changes import HOSTILE, change
 from tests.unit.bot.test_cards import assert_safe
-from vpsops.bot.blocks.build import Post, unpack
-from vpsops.bot.blocks.catalogue import plans_table, regions_table, systems_table, without_table
-from vpsops.bot.blocks.forms import Catalogue, Draft, create_view, deny_view, encode, read_values
-from vpsops.bot.blocks.help import help_page
-from vpsops.bot.blocks.notes import error_note, note, suggestions
-from vpsops.bot.blocks.servers import Asked, choice, server_details, server_page, usage_page
-from vpsops.bot.commands import parse
-from vpsops.bot.limits import fit_post, view_excesses
-from vpsops.bot.words import LISTED
-from vpsops.core.errors import InvalidInput, UnknownServer
+from vpsops.bot.blocks.elements import Post, unpack
+from vpsops.bot.commands.parser import parse
+from vpsops.bot.messages.catalogue import plans_table, regions_table, systems_table, without_table
+from vpsops.bot.messages.ephemeral import error_note, note, suggestions
+from vpsops.bot.messages.help import help_page
+from vpsops.bot.messages.servers import Asked, choice, server_details, server_page, usage_page
+from vpsops.bot.protocol.command_catalog import LISTED
+from vpsops.bot.slack_api.block_limits import fit_post, view_excesses
+from vpsops.bot.views.modals import Catalogue, Draft, create_view, deny_view, encode, read_values
+from vpsops.core.common.errors import InvalidInput, UnknownServer
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.servers import ServerList
-from vpsops.core.wayscloud.models import OsTemplate, Plan, Region, Server, Usage
-from vpsops.playground.slack.limits import check_message, check_view
+from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region, Server, Usage
+from vpsops.playground.slack.rendering.limits import check_message, check_view
 
 WORDS = st.text(min_size=1, max_size=300) | st.sampled_from([HOSTILE, "<!everyone>", "&" * 3000, "`*_~" * 90])
 LIST = Asked("list", {})

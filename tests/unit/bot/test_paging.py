@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from tests.harness.profiles import examples
 from tests.unit.bot.changes import HOSTILE
 from tests.unit.bot.test_cards import assert_safe
-from vpsops.bot.blocks.build import Post, unpack
-from vpsops.bot.blocks.servers import Asked, server_page
-from vpsops.bot.limits import fit_post
+from vpsops.bot.blocks.elements import Post, unpack
+from vpsops.bot.messages.servers import Asked, server_page
+from vpsops.bot.slack_api.block_limits import fit_post
 from vpsops.core.operations.servers import LAST, ListArguments, ServerList, page
-from vpsops.core.wayscloud.models import Server
+from vpsops.core.wayscloud.answers.models import Server
 
 NAMES = st.text(min_size=1, max_size=40) | st.sampled_from([HOSTILE, "|<a", "|$", "<", "\u00c5re", "x" * 400])
 FLEETS = st.lists(NAMES, max_size=60).map(

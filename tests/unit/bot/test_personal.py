@@ -9,13 +9,13 @@ import pytest
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import FakeClock
 from tests.unit.bot.changes import change
-from vpsops.bot.blocks.build import Post
-from vpsops.bot.personal import BURST, BURST_SECONDS, MORE, Personal
-from vpsops.bot.places import Place
-from vpsops.bot.slack import Slack, SlackError
+from vpsops.bot.blocks.elements import Post
+from vpsops.bot.notifications.destinations import Place
+from vpsops.bot.notifications.direct_messages import BURST, BURST_SECONDS, MORE, Personal
+from vpsops.bot.slack_api.client import Slack, SlackError
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import State
-from vpsops.core.settings import Settings
+from vpsops.core.config.settings import Settings
 
 
 @dataclass

@@ -18,17 +18,18 @@ from tests.fakes.clock import START, FakeClock
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.bot.changes import change
-from vpsops.bot.notifications import CLOSED_SECONDS, STOPPED_SECONDS, Deliverer
-from vpsops.bot.remedies import REMEDIES, Remedy, remedy
-from vpsops.bot.slack import Slack
+from vpsops.bot.notifications.outbox_worker import CLOSED_SECONDS, STOPPED_SECONDS, Deliverer
+from vpsops.bot.slack_api.client import Slack
+from vpsops.bot.slack_api.error_policy import REMEDIES, Remedy, remedy
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes import outbox, store
+from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, Origin, State
-from vpsops.core.settings import Settings
+from vpsops.core.config.settings import Settings
+from vpsops.core.messaging import outbox
 from vpsops.core.storage.tables import OUTBOX
-from vpsops.playground.slack.config import Rates, WorkspaceConfig
+from vpsops.playground.slack.people.model import Workspace
 from vpsops.playground.slack.serve import running_workspace
-from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.slack.workspace.config import Rates, WorkspaceConfig
 
 BOUND: Final = PATIENCE_SECONDS
 PAGE: Final = Path(__file__).parents[3] / "docs" / "slack.md"
@@ -47,13 +48,13 @@ class Room:
     async def hold(self, **other: Any) -> Change:
         """Store a change that is held, with its card to be posted."""
         made = replace(change(), created_at=START, updated_at=START, expires_at=START + timedelta(hours=1), **other)
-        await self.core.database.transact(lambda connection: store.insert(connection, made, key="", body={}))
+        await self.core.database.transact(lambda connection: repository.insert(connection, made, key="", body={}))
         return made
 
     async def step(self, made: Change, after: State) -> Change:
         """Move a change, which asks for its card to be drawn anew."""
         return await self.core.database.transact(
-            lambda connection: store.step(connection, made, after, self.clock.now(), event=after.value)
+            lambda connection: repository.step(connection, made, after, self.clock.now(), event=after.value)
         )
 
     async def calls(self, method: str, count: int) -> list[str | None]:

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from tests.harness.profiles import examples
 from tests.unit.bot.changes import HOSTILE
 from tests.unit.bot.test_cards import assert_safe
-from vpsops.bot.blocks.help import help_page
-from vpsops.bot.limits import fit_post
-from vpsops.bot.rights import right_words, rights
-from vpsops.bot.words import LISTED
+from vpsops.bot.features.permissions import right_words, rights
+from vpsops.bot.messages.help import help_page
+from vpsops.bot.protocol.command_catalog import LISTED
+from vpsops.bot.slack_api.block_limits import fit_post
 from vpsops.core.changes.model import Actor, ActorKind, Approvers, Decision, Target
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.policy import Facts, Policy, Rule, parse_policy
-from vpsops.core.policy.default import default_rules
-from vpsops.core.policy.match import Match
+from vpsops.core.policy.conditions import Match
+from vpsops.core.policy.defaults import default_rules
 from vpsops.core.policy.model import policy_of
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

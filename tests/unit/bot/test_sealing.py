@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.harness.profiles import examples
-from vpsops.bot.sealing import TokenCipher
+from vpsops.bot.workspaces.token_encryption import TokenCipher
 
 OLD, NEW = "o" * 32, "n" * 32
 TOKEN = "xoxb-1-2-abcdef"

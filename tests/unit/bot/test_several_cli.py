@@ -3,8 +3,8 @@
 import pytest
 
 from vpsops.cli.bot import address_of, require
-from vpsops.core.errors import ConfigurationError
-from vpsops.core.settings import Settings
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.config.settings import Settings
 
 SEVERAL = {"SLACK_CLIENT_ID": "1.2", "SLACK_SIGNING_SECRET": "x"}
 

@@ -13,16 +13,16 @@ from tests.fakes.provider import refused_port
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.bot.test_manifest import MANIFEST
-from vpsops.bot.doctor import CHECKS, SCOPES, check_slack
-from vpsops.bot.doctor_approvers import check_approvers
-from vpsops.bot.doctor_people import check_people
+from vpsops.bot.diagnostics.approvers import check_approvers
+from vpsops.bot.diagnostics.people import check_people
+from vpsops.bot.diagnostics.workspace import CHECKS, SCOPES, check_slack
 from vpsops.cli import main as console
-from vpsops.core import exits
-from vpsops.core.findings import Finding, Level, worst
-from vpsops.core.settings import Settings
-from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.core.config.settings import Settings
+from vpsops.core.console import exit_codes
+from vpsops.core.console.checks import Finding, Level, worst
+from vpsops.playground.slack.people.model import Workspace
 from vpsops.playground.slack.serve import running_workspace
-from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.slack.workspace.config import WorkspaceConfig
 
 BOUND: Final = PATIENCE_SECONDS
 WHOLE: Final = WorkspaceConfig(scopes=frozenset(SCOPES))
@@ -86,7 +86,7 @@ async def test_scopes_are_held_against_the_manifest() -> None:
         "scope usergroups:read is missing: nobody can decide by a user group",
         "the token may do more than it needs: channels:history",
     ]
-    assert worst(findings) == exits.NOT_AUTHENTICATED
+    assert worst(findings) == exit_codes.NOT_AUTHENTICATED
 
 
 def test_the_scopes_are_the_manifests() -> None:
@@ -111,7 +111,7 @@ async def test_what_is_not_set_is_named(lacking: set[str], what: list[str]) -> N
     async with workspace() as (_, told):
         findings = await found({name: value for name, value in told.items() if name not in lacking})
     assert lines(findings, Level.FAIL) == what
-    assert worst(findings) == (exits.USAGE if what else exits.GOOD)
+    assert worst(findings) == (exit_codes.USAGE if what else exit_codes.GOOD)
 
 
 async def test_a_set_up_without_slack_is_nothing_to_look_at() -> None:
@@ -128,7 +128,7 @@ async def test_a_token_that_is_no_good_is_told(
         slack.refuse_token(code)
         findings = await found(told)
     assert lines(findings, Level.FAIL) == [f"Slack does not accept SLACK_BOT_TOKEN ({code})"]
-    assert worst(findings) == exits.NOT_AUTHENTICATED
+    assert worst(findings) == exit_codes.NOT_AUTHENTICATED
 
 
 async def test_tokens_that_were_mixed_up_are_told() -> None:
@@ -173,11 +173,11 @@ async def test_a_slack_that_cannot_be_reached_is_told() -> None:
         nowhere = await found(told | {"SLACK_API_URL": f"http://127.0.0.1:{await refused_port()}/api/"})
         slack.faults.ratelimit_next("auth.test")
         limited = await found(told)
-    assert [worst(nowhere), worst(limited)] == [exits.UNREACHABLE, exits.UNREACHABLE]
+    assert [worst(nowhere), worst(limited)] == [exit_codes.UNREACHABLE, exit_codes.UNREACHABLE]
     assert "does not answer" in lines(nowhere, Level.FAIL)[0]
 
 
 def test_the_command_looks_at_slack() -> None:
     """`vpsops doctor` has the check."""
-    assert "vpsops.bot.doctor" in console.CHECKS
+    assert "vpsops.bot.diagnostics.workspace" in console.CHECKS
     assert (check_slack, check_approvers, check_people) == CHECKS

@@ -14,7 +14,7 @@ from tests.browser.slack_pictures import FOLDER, PREFIX, names_of
 from tests.unit.bot import surfaces as drawn
 from tests.unit.bot.card_snapshots import DIRECTORY
 from tests.unit.bot.surfaces import surfaces
-from vpsops.bot.limits import fit_post
+from vpsops.bot.slack_api.block_limits import fit_post
 
 DOCS: Final = FOLDER.parent
 HELPERS: Final = {"fit_post", "shareable", "without_table", "change_rows", "with_unreadable"}

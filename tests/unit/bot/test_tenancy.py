@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from vpsops.bot import identity
-from vpsops.bot.slack import SlackError
-from vpsops.bot.sources import unfit_channel, unfit_source
-from vpsops.bot.tenancy import Affiliation, Tenant, tenant_of
+from vpsops.bot.slack_api.client import SlackError
+from vpsops.bot.workspaces import membership
+from vpsops.bot.workspaces.approval_sources import unfit_channel, unfit_source
+from vpsops.bot.workspaces.tenancy import Affiliation, Tenant, tenant_of
 
 ALONE = Tenant("T1")
 GRID = Tenant("T1", "E1")
@@ -160,4 +160,4 @@ async def test_a_group_that_is_not_there_cannot_be_read() -> None:
 
 def test_as_many_members_of_a_channel_are_read_as_is_said() -> None:
     """Who is in a channel with more members cannot be said, so nobody of it decides."""
-    assert identity.PAGE * identity.PAGES == 20_000
+    assert membership.PAGE * membership.PAGES == 20_000

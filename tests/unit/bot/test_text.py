@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpsops.bot.blocks.text import channel, duration, is_person, outside, person
-from vpsops.core.text import bound, one_line
+from vpsops.core.common.text import bound, one_line
 
 
 @given(st.text(max_size=500), st.integers(min_value=1, max_value=200))

@@ -13,12 +13,12 @@ from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
 from tests.unit.bot.test_installations import NEW, OLD, TEAM, Desk, desk, installation, kept_by, told
 from vpsops.bot.app import open_bot
-from vpsops.bot.doctor_workspaces import check_workspaces
-from vpsops.bot.installations import Installations, TokenUnreadableError
-from vpsops.bot.workspaces import ManyOffices
+from vpsops.bot.diagnostics.workspaces import check_workspaces
+from vpsops.bot.workspaces.installations import Installations, TokenUnreadableError
+from vpsops.bot.workspaces.registry import ManyOffices
 from vpsops.core.app import open_core
 from vpsops.core.storage.tables import SLACK_BOTS, SLACK_INSTALLATIONS
-from vpsops.playground.slack.several import running_slack
+from vpsops.playground.slack.multi_workspace import running_slack
 
 __all__ = ["desk"]
 FIRST_FORMAT = "v1.4MJjalD6-nzZofs8Ae3VwCeoGPqZXK9a1p1FDN5SWe1OmqZnPTa7uMVCzQ=="

@@ -7,11 +7,11 @@ from typing import Any
 
 from tests.fakes.clock import START
 from tests.unit.core.stage import AGENT
-from vpsops.core.changes import store
+from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, Decision, Json, Origin, Ruling, State, Target
 from vpsops.core.storage import Connection
 from vpsops.core.storage.tables import CHANGES
-from vpsops.core.wayscloud.models import Server, Usage
+from vpsops.core.wayscloud.answers.models import Server, Usage
 
 
 def change(operation: str = "stop", state: State = State.WATCHING, age: float = 10.0, **more: Any) -> Change:
@@ -55,6 +55,6 @@ def put(
     body: Mapping[str, Json] | None = None,
 ) -> None:
     """Store a change as it is, with the process that runs it."""
-    store.insert(connection, one, key="", body=body or {})
+    repository.insert(connection, one, key="", body=body or {})
     values = {"owner": owner, "remind_at": remind_at.timestamp() if remind_at else None}
     connection.execute(CHANGES.update().where(CHANGES.c.id == one.id).values(**values))

@@ -11,31 +11,31 @@ from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
-from vpsops.core import audit
-from vpsops.core.changes import store
+from vpsops.core.audit import chain
+from vpsops.core.authorization.recheck import Recheck
+from vpsops.core.changes import repository
+from vpsops.core.changes.audit_entries import person
 from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
-from vpsops.core.changes.recheck import Recheck
-from vpsops.core.clock import Clock
-from vpsops.core.engine import Engine
-from vpsops.core.gate import Gate
+from vpsops.core.changes.requests import Held, Request
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.timings import Timing, TransportSettings
+from vpsops.core.execution.engine import Engine
 from vpsops.core.limits.model import UNLIMITED, Limits
 from vpsops.core.policy import Policy, parse_policy
-from vpsops.core.policy.force import PolicyInForce
-from vpsops.core.records import person
-from vpsops.core.requests import Held, Request
+from vpsops.core.policy_register.force import PolicyInForce
+from vpsops.core.service.gate import Gate
 from vpsops.core.storage import Connection, Database, open_database
 from vpsops.core.storage.engines import DEFAULT_OPTIONS, PostgresOptions
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import OUTBOX
-from vpsops.core.timing import Timing, TransportSettings
 from vpsops.core.wayscloud.client import Wayscloud
-from vpsops.core.wayscloud.credentials import Credentials
-from vpsops.core.wayscloud.transport import HttpTransport
+from vpsops.core.wayscloud.requests.credentials import Credentials
+from vpsops.core.wayscloud.requests.transport import HttpTransport
 from vpsops.playground.wayscloud import faults
-from vpsops.playground.wayscloud.model import Server
-from vpsops.playground.wayscloud.model import State as Really
+from vpsops.playground.wayscloud.account.account import Order
+from vpsops.playground.wayscloud.hardware.model import Server
+from vpsops.playground.wayscloud.hardware.model import State as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle
-from vpsops.playground.wayscloud.world import Order
 
 KEY = "wayscloud_vps_test1_SECRET"
 BOUND = PATIENCE_SECONDS
@@ -156,11 +156,11 @@ class Stage:
 
     async def change(self, change_id: str, work: Callable[[Connection, Change], Any]) -> None:
         """Do something to a change behind everyone's back."""
-        await self.database.transact(lambda connection: work(connection, store.load(connection, change_id)))
+        await self.database.transact(lambda connection: work(connection, repository.load(connection, change_id)))
 
     async def events(self, change_id: str) -> str:
         """Return the change's audited events in their order."""
-        records = await self.database.read(lambda connection: audit.read(connection, change_id=change_id))
+        records = await self.database.read(lambda connection: chain.read(connection, change_id=change_id))
         return " ".join(record.event for record in records)
 
     async def told(self) -> list[Mapping[str, Any]]:
@@ -173,7 +173,7 @@ class Stage:
 def said_yes(connection: Connection, held: Change, owner: str | None = None) -> None:
     """Let the asker's human confirm a change that no process has claimed yet, or one that is dead."""
     body = {"by": person(held.actor)}
-    store.step(connection, held, State.APPROVED, held.created_at, event="confirmed", body=body, owner=owner)
+    repository.step(connection, held, State.APPROVED, held.created_at, event="confirmed", body=body, owner=owner)
 
 
 async def until(condition: Callable[[], bool]) -> None:

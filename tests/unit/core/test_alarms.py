@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.core.sample import server
-from vpsops.core.alarms import GAP_SECONDS, Alarm, figure, gauges, step
-from vpsops.core.subscriptions import Event, Options, Subscription, Threshold
-from vpsops.core.wayscloud.models import Usage
+from vpsops.core.messaging.subscriptions import Event, Options, Subscription, Threshold
+from vpsops.core.monitoring.thresholds import GAP_SECONDS, Alarm, figure, gauges, step
+from vpsops.core.wayscloud.answers.models import Usage
 
 CPU = Threshold("cpu", 90, 10)
 MINUTE = 60.0

@@ -10,9 +10,8 @@ import sqlalchemy as sa
 
 from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change, put
-from vpsops.core import audit
-from vpsops.core.changes import store
-from vpsops.core.changes.keeper import attend
+from vpsops.core.audit import chain
+from vpsops.core.changes import repository
 from vpsops.core.changes.model import (
     STEPS,
     Actor,
@@ -25,10 +24,11 @@ from vpsops.core.changes.model import (
     Vote,
     check_step,
 )
-from vpsops.core.errors import StaleChange
+from vpsops.core.common.errors import StaleChange
+from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.execution.reconciler import attend
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import CHANGES, OUTBOX
-from vpsops.core.timing import DEFAULT_TIMING
 
 TABLE = {
     "requested": "held approved",
@@ -97,8 +97,8 @@ async def test_no_row_takes_a_step_that_is_not_written_here(database: Database, 
     was = await row(database)
     with pytest.raises(IllegalStep):
         await database.transact(
-            lambda connection: store.step(
-                connection, store.load(connection, "chg_1"), State(after), LATER, event="forced"
+            lambda connection: repository.step(
+                connection, repository.load(connection, "chg_1"), State(after), LATER, event="forced"
             )
         )
     assert await row(database) == was
@@ -110,7 +110,9 @@ async def test_an_end_lets_go_of_the_server_and_of_the_process(database: Databas
     await database.transact(lambda connection: put(connection, change(), owner="slack-1-here"))
     assert ((await row(database))["lock"], (await row(database))["owner"]) == ("server:s1", "slack-1-here")
     await database.transact(
-        lambda connection: store.step(connection, store.load(connection, "chg_1"), State(after), LATER, event=after)
+        lambda connection: repository.step(
+            connection, repository.load(connection, "chg_1"), State(after), LATER, event=after
+        )
     )
     assert ((await row(database))["lock"], (await row(database))["owner"]) == (None, None)
 
@@ -119,7 +121,9 @@ async def test_a_step_between_open_states_keeps_the_server_and_the_process(datab
     """Whoever sends still holds both."""
     await database.transact(lambda connection: put(connection, change(state=State.SENDING), owner="slack-1-here"))
     await database.transact(
-        lambda connection: store.step(connection, store.load(connection, "chg_1"), State.WATCHING, LATER, event="sent")
+        lambda connection: repository.step(
+            connection, repository.load(connection, "chg_1"), State.WATCHING, LATER, event="sent"
+        )
     )
     assert ((await row(database))["lock"], (await row(database))["owner"]) == ("server:s1", "slack-1-here")
 
@@ -127,12 +131,16 @@ async def test_a_step_between_open_states_keeps_the_server_and_the_process(datab
 async def test_a_step_from_an_older_look_is_refused(database: Database) -> None:
     """Two saw the same version: the second is told, and what the first stored stays."""
     await database.transact(lambda connection: put(connection, change()))
-    old = await database.read(lambda connection: store.load(connection, "chg_1"))
-    await database.transact(lambda connection: store.step(connection, old, State.SUCCEEDED, LATER, event="succeeded"))
+    old = await database.read(lambda connection: repository.load(connection, "chg_1"))
+    await database.transact(
+        lambda connection: repository.step(connection, old, State.SUCCEEDED, LATER, event="succeeded")
+    )
     with pytest.raises(StaleChange):
-        await database.transact(lambda connection: store.step(connection, old, State.FAILED, LATER, event="failed"))
+        await database.transact(
+            lambda connection: repository.step(connection, old, State.FAILED, LATER, event="failed")
+        )
     with pytest.raises(StaleChange):
-        await database.transact(lambda connection: store.amend(connection, old, LATER, overdue=True))
+        await database.transact(lambda connection: repository.amend(connection, old, LATER, overdue=True))
     assert (await row(database))["state"] == "succeeded"
 
 
@@ -148,10 +156,10 @@ async def test_a_step_its_record_and_its_card_are_stored_together_or_not_at_all(
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(f"vpsops.core.changes.store.{broken}", fail)
+    monkeypatch.setattr(f"vpsops.core.changes.repository.{broken}", fail)
 
     def work(connection: sa.Connection) -> None:
-        store.step(connection, store.load(connection, "chg_1"), State.SUCCEEDED, LATER, event="succeeded")
+        repository.step(connection, repository.load(connection, "chg_1"), State.SUCCEEDED, LATER, event="succeeded")
 
     with pytest.raises(ZeroDivisionError):
         await database.transact(work)
@@ -162,13 +170,17 @@ async def test_a_step_its_record_and_its_card_are_stored_together_or_not_at_all(
 async def test_a_step_that_somebody_took_first_leaves_no_record(database: Database) -> None:
     """And one that was taken leaves exactly one, with what it did."""
     await database.transact(lambda connection: put(connection, change()))
-    old = await database.read(lambda connection: store.load(connection, "chg_1"))
-    await database.transact(lambda connection: store.step(connection, old, State.SUCCEEDED, LATER, event="succeeded"))
+    old = await database.read(lambda connection: repository.load(connection, "chg_1"))
+    await database.transact(
+        lambda connection: repository.step(connection, old, State.SUCCEEDED, LATER, event="succeeded")
+    )
     after = await everything(database)
     assert [record.event for record in after[1]] == ["requested", "succeeded"]
     assert after[1][-1].body["state"] == "succeeded"
     with pytest.raises(StaleChange):
-        await database.transact(lambda connection: store.step(connection, old, State.FAILED, LATER, event="failed"))
+        await database.transact(
+            lambda connection: repository.step(connection, old, State.FAILED, LATER, event="failed")
+        )
     assert await everything(database) == after
 
 
@@ -181,7 +193,9 @@ async def test_what_is_altered_within_a_state_is_on_record_where_it_has_a_name(
     told = await everything(database)
 
     def work(connection: sa.Connection) -> None:
-        store.amend(connection, store.load(connection, "chg_1"), LATER, event=event, body={"by": "x"}, overdue=True)
+        repository.amend(
+            connection, repository.load(connection, "chg_1"), LATER, event=event, body={"by": "x"}, overdue=True
+        )
 
     await database.transact(work)
     now, trail, waiting = await everything(database)
@@ -190,10 +204,10 @@ async def test_what_is_altered_within_a_state_is_on_record_where_it_has_a_name(
     assert [(record.event, record.body["by"]) for record in trail[1:]] == [("reminded", "x")] * (records - 1)
 
 
-async def everything(database: Database) -> tuple[dict[str, Any], list[audit.Record], list[Any]]:
+async def everything(database: Database) -> tuple[dict[str, Any], list[chain.Record], list[Any]]:
     """Return a change's row, the trail and what waits to be told."""
     cards = await database.read(lambda connection: connection.execute(sa.select(OUTBOX)).all())
-    return await row(database), list(await database.read(audit.read)), list(cards)
+    return await row(database), list(await database.read(chain.read)), list(cards)
 
 
 async def test_votes_are_in_the_order_in_which_they_came(database: Database) -> None:
@@ -206,11 +220,11 @@ async def test_votes_are_in_the_order_in_which_they_came(database: Database) -> 
         for name in sorted(at):
             person = Actor(ActorKind.PERSON, name, name, name)
             vote = Vote(person, Verdict.APPROVE, "", "", START + timedelta(seconds=at[name]))
-            store.add_vote(connection, "chg_1", vote)
+            repository.add_vote(connection, "chg_1", vote)
 
     await database.transact(work)
-    one = await database.read(lambda connection: store.load(connection, "chg_1"))
-    other = await database.read(lambda connection: store.load(connection, "chg_2"))
+    one = await database.read(lambda connection: repository.load(connection, "chg_1"))
+    other = await database.read(lambda connection: repository.load(connection, "chg_2"))
     assert [vote.voter.id for vote in one.votes] == ["U3", "U1", "U2"]
     assert other.votes == ()
 
@@ -221,7 +235,7 @@ async def test_a_reminder_that_another_process_gave_first_is_stale_and_not_broke
     held = change(state=State.HELD, sent_at=None, expires_at=LATER, ruling=ruling)
     await database.transact(lambda connection: put(connection, held, remind_at=START))
     clock = FakeClock(LATER)
-    old = await database.read(lambda connection: store.load(connection, "chg_1"))
+    old = await database.read(lambda connection: repository.load(connection, "chg_1"))
 
     def work(connection: sa.Connection) -> None:
         attend(connection, old, clock, DEFAULT_TIMING)

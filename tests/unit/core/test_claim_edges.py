@@ -10,13 +10,14 @@ from tests.fakes.clock import START
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.stage import ALICE, SLACK, Stage, said_yes, staged
 from tests.unit.core.test_run_edges import approved, runner_of
-from vpsops.core import audit, continuity
-from vpsops.core.changes import claims
-from vpsops.core.changes.authorization import Trail, UnauthorizedError, check_authorized
+from vpsops.core.audit import chain
+from vpsops.core.authorization.authorization import Trail, UnauthorizedError, check_authorized
+from vpsops.core.changes.audit_entries import recorded
 from vpsops.core.changes.model import State
-from vpsops.core.continuity import Finding, words_of
-from vpsops.core.records import recorded
-from vpsops.core.requests import Held, Request
+from vpsops.core.changes.requests import Held, Request
+from vpsops.core.continuity import continuity_monitor
+from vpsops.core.continuity.continuity_monitor import Finding, words_of
+from vpsops.core.execution import claims
 from vpsops.core.storage.tables import CHANGES
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -47,9 +48,9 @@ async def test_nothing_is_sent_by_a_trail_with_two_requests(stage: Stage) -> Non
     ready = await approved(stage)
 
     def work(connection: sa.Connection) -> None:
-        body = audit.read(connection, change_id=ready.id)[0].body
+        body = chain.read(connection, change_id=ready.id)[0].body
         more = {name: body[name] for name in body if name not in {"seq", "at", "event", "change"}}
-        audit.append(connection, START.timestamp(), "requested", ready.id, more)
+        chain.append(connection, START.timestamp(), "requested", ready.id, more)
         check_authorized(connection, ready)
 
     with pytest.raises(UnauthorizedError):
@@ -68,10 +69,10 @@ async def test_what_is_held_back_is_a_step_like_any_other(stage: Stage) -> None:
     """Its version is the next one, and its record says where it led, why, and by which finding."""
     ready = await approved(stage)
     finding = Finding("f_1", "it lags", 0.0, "p1", 7)
-    moved = await stage.database.transact(lambda conn: continuity._hold_back(conn, finding, VirtualClock()))
+    moved = await stage.database.transact(lambda conn: continuity_monitor._hold_back(conn, finding, VirtualClock()))
     after = await stage.gate.get(ready.id)
     assert (moved, after.state, after.version) == ([ready.id], State.NEEDS_PERSON, ready.version + 1)
-    records = await stage.database.read(lambda connection: audit.read(connection, change_id=ready.id))
+    records = await stage.database.read(lambda connection: chain.read(connection, change_id=ready.id))
     body = records[-1].body
     assert (records[-1].event, body["state"], body["why"], body["finding"]) == (
         "needs_person",
@@ -115,6 +116,6 @@ async def test_a_run_that_is_over_wakes_the_watcher(stage: Stage, state: State) 
 async def test_who_paused_agents_is_on_record(stage: Stage) -> None:
     """All that tells one person from another."""
     await stage.gate.pause_agents(ALICE, paused=True, reason="it hangs")
-    records = await stage.database.read(audit.read)
+    records = await stage.database.read(chain.read)
     (paused,) = [record.body for record in records if record.event == "agents_paused"]
     assert paused["by"] == {"kind": "person", "id": "U1", "name": "alice", "human": "U1"}

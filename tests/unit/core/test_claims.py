@@ -11,18 +11,19 @@ import sqlalchemy as sa
 
 from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change
-from vpsops.core.changes import claims, codec
-from vpsops.core.changes.keeper import BATCH, LEAST, Keeper
+from vpsops.core.changes import serialization
 from vpsops.core.changes.model import Change, State, Target
-from vpsops.core.changes.progress import mine_to_refresh
-from vpsops.core.findings import Level
-from vpsops.core.health import look_at_queues
-from vpsops.core.settings import Settings
+from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.config.settings import Settings
+from vpsops.core.console.checks import Level
+from vpsops.core.diagnostics.database import look_at_queues
+from vpsops.core.execution import claims
+from vpsops.core.execution.card_refresh import mine_to_refresh
+from vpsops.core.execution.poller import watched
+from vpsops.core.execution.reconciler import BATCH, LEAST, Keeper
 from vpsops.core.storage import Connection, Database, open_database
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import CHANGES
-from vpsops.core.timing import DEFAULT_TIMING
-from vpsops.core.watch import watched
 
 BACKLOG = 10_000
 EVERYTHING = sa.true()
@@ -36,7 +37,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 async def backlog(database: Database, state: State, count: int = BACKLOG, **more: Any) -> list[str]:
     """Store so many changes of one state, the oldest first, and return their ids in that order."""
-    values = codec.change_values(change(state=state, updated_at=START - timedelta(hours=1), **more))
+    values = serialization.change_values(change(state=state, updated_at=START - timedelta(hours=1), **more))
     stamp = (START - timedelta(days=1)).timestamp()
     rows = [
         {**values, "id": f"chg_{number:05}", "created_at": stamp + number, "key": None, "lock": f"server:{number}"}
@@ -91,7 +92,7 @@ async def test_steps_that_break_do_not_stand_before_the_others_for_ever(
         sound = one.id
         return one
 
-    monkeypatch.setattr("vpsops.core.changes.keeper.orphan", broken)
+    monkeypatch.setattr("vpsops.core.execution.reconciler.orphan", broken)
     await keeper.round()
     await keeper.round()
     assert sound == ids[-1]

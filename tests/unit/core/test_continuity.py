@@ -14,16 +14,17 @@ from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.stage import Stage, staged
 from vpsops.cli import store
-from vpsops.core import audit, continuity
 from vpsops.core.app import head_file_of
-from vpsops.core.changes.execute import Runner
+from vpsops.core.audit import chain
 from vpsops.core.changes.model import State
-from vpsops.core.continuity import Continuity, StoreWentBackError
-from vpsops.core.findings import Level
-from vpsops.core.health import look_at_continuity
-from vpsops.core.settings import Settings
+from vpsops.core.config.settings import Settings
+from vpsops.core.console.checks import Level
+from vpsops.core.continuity import continuity_monitor
+from vpsops.core.continuity.continuity_monitor import Continuity, StoreWentBackError
+from vpsops.core.continuity.heads import HeadFile, Mark
+from vpsops.core.diagnostics.database import look_at_continuity
+from vpsops.core.execution.runner import Runner
 from vpsops.core.storage import Connection, Database, open_database
-from vpsops.core.storage.heads import HeadFile, Mark
 from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD, CHANGES, OUTBOX, SWITCHES
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -63,7 +64,7 @@ class Copy:
 async def append(database: Database, count: int = 1, text: str = "x") -> None:
     """Add records to the trail."""
     for _ in range(count):
-        await database.transact(lambda connection: audit.append(connection, 1.0, "noted", None, {"why": text}))
+        await database.transact(lambda connection: chain.append(connection, 1.0, "noted", None, {"why": text}))
 
 
 async def approved(stage: Stage, hostname: str = "cont01") -> str:
@@ -79,7 +80,7 @@ async def approved(stage: Stage, hostname: str = "cont01") -> str:
 
 
 async def findings(database: Database) -> list[str]:
-    return [finding.what for finding in await database.read(continuity.findings_of)]
+    return [finding.what for finding in await database.read(continuity_monitor.findings_of)]
 
 
 async def watching(database: Database, name: str = "p1", kept: HeadFile | None = None) -> Continuity:
@@ -104,7 +105,7 @@ async def test_what_was_approved_before_the_database_went_back_needs_a_person(
         await copy.put_back(stage.database)
         await memory.check()
         change = await stage.gate.get(change_id)
-        assert (change.state, change.note) == (State.NEEDS_PERSON, continuity.NOTE)
+        assert (change.state, change.note) == (State.NEEDS_PERSON, continuity_monitor.NOTE)
         await stage.engine.start()
         runner: Runner = stage.engine._runner
         await runner.run(change_id)  # as another process would that knew nothing of it
@@ -117,9 +118,9 @@ async def test_what_was_approved_before_the_database_went_back_needs_a_person(
         assert change_id in told[0]
         assert "vpsops store accept" in told[0]
         assert {"change": change_id, "event": "needs_person"} in await stage.told()
-        records = await stage.database.read(audit.read)
+        records = await stage.database.read(chain.read)
         assert [record.event for record in records[-2:]] == ["needs_person", "store_went_back"]
-        assert not list(audit.verify(records, await stage.database.read(audit.head)))
+        assert not list(chain.verify(records, await stage.database.read(chain.head)))
 
 
 @pytest.mark.requirement("store-went-back")
@@ -230,8 +231,8 @@ async def test_another_server_is_noticed_by_a_process_that_remembers_nothing(dat
     """What the server says of itself is kept in the database: a standby or a restored dump brings another one."""
     async with open_database(database_url, CLOCK) as database:
         await watching(database)
-        stored = sa.update(SWITCHES).where(SWITCHES.c.name == continuity.NAME)
-        known = await database.read(lambda connection: connection.scalar(continuity.STORED))
+        stored = sa.update(SWITCHES).where(SWITCHES.c.name == continuity_monitor.NAME)
+        known = await database.read(lambda connection: connection.scalar(continuity_monitor.STORED))
         lineage = (known or {}).get("lineage", {})
         assert set(lineage) == (set() if database.sqlite else {"system", "timeline", "database", "table"})
         for name in lineage:
@@ -333,7 +334,7 @@ async def test_a_person_accepts_it_and_doctor_is_content(
     assert "its last record, 3" in asked[0]
     async with open_database(database_url, CLOCK) as database:
         assert [found.level for found in await look_at_continuity(database, settings)] == [Level.OK]
-        last = (await database.read(audit.read))[-1]
+        last = (await database.read(chain.read))[-1]
     assert (last.event, last.body["by"]["id"]) == ("store_accepted", "ann@example.com")
     assert await store.accept(settings, CLOCK, lambda _: pytest.fail("asked")) == 0
     assert "nothing to accept" in capsys.readouterr().out

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.core.sample import server
-from vpsops.core.changes.drift import Drift, baseline, drifts
-from vpsops.core.wayscloud.models import Server
+from vpsops.core.monitoring.drift import Drift, baseline, drifts
+from vpsops.core.wayscloud.answers.models import Server
 
 NAMES = ("s1", "s2", "s3")
 LASTING = ("running", "stopped", "error")

@@ -7,11 +7,11 @@ import pytest
 
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.stage import ALICE, BOUND, Setup, Stage, staged, until
-from vpsops.core.changes.attempts import Checked
-from vpsops.core.changes.execute import Runner
-from vpsops.core.changes.fence import Fence
+from vpsops.core.authorization.attempts import Checked
 from vpsops.core.changes.model import Change, State
-from vpsops.core.errors import StaleChange
+from vpsops.core.common.errors import StaleChange
+from vpsops.core.execution.runner import Runner
+from vpsops.core.execution.send_deadline import Fence
 from vpsops.core.storage.leases import alive
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 

@@ -11,18 +11,19 @@ from anyio.abc import SocketAttribute, SocketListener, SocketStream
 
 from tests.fakes.timing import QUICK
 from tests.unit.core.stage import AGENT, ALICE, BOUND, VOTERS, Setup, Stage, said_yes, staged, until
-from vpsops.core.changes import pace, store
-from vpsops.core.changes.attempts import Checked
-from vpsops.core.changes.execute import Runner
-from vpsops.core.changes.fence import Fence
+from vpsops.core.authorization.attempts import Checked
+from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State, Verdict
-from vpsops.core.errors import NotAllowed, StaleChange, VpsopsError
+from vpsops.core.common.errors import NotAllowed, StaleChange, VpsopsError
+from vpsops.core.execution import write_rate_limit
+from vpsops.core.execution.runner import Runner
+from vpsops.core.execution.send_deadline import Fence
 from vpsops.core.storage import Connection
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import PROCESSES
-from vpsops.playground.wayscloud.model import State as Really
+from vpsops.playground.wayscloud.account.account import Order
+from vpsops.playground.wayscloud.hardware.model import State as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle
-from vpsops.playground.wayscloud.world import Order
 
 NEW = {"hostname": "new.example.com", "plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
 Two = tuple[Stage, Stage]
@@ -246,7 +247,7 @@ async def test_a_cancelled_change_that_waits_for_its_turn_is_not_sent(stage: Sta
     """Until the intention is stored its asker can take it back."""
     held = await stage.ask("stop", server=stage.server("web.example.com").id)
     database = stage.database
-    await database.transact(lambda connection: pace.hold_off(connection, database.tick(connection), 0.5))
+    await database.transact(lambda connection: write_rate_limit.hold_off(connection, database.tick(connection), 0.5))
     await stage.gate.confirm(held.id, ALICE, held.digest)
     assert (await stage.gate.cancel(held.id, ALICE)).state is State.CANCELLED
     await until(lambda: not stage.engine._runs)
@@ -260,7 +261,7 @@ async def left_sending(stage: Stage, change: Change) -> None:
 
     def work(connection: Connection, approved: Change) -> None:
         now = stage.gate.clock.now()
-        store.step(
+        repository.step(
             connection, approved, State.SENDING, now, event="sending", owner="slack-1-dead", sent_at=now.timestamp()
         )
 
@@ -278,7 +279,8 @@ async def test_what_a_dead_process_was_sending_is_looked_up(
         server = stage.server("web.example.com")
         held = await (stage.ask("stop", server=server.id) if operation == "stop" else stage.ask("create", ALICE, **NEW))
         await stage.change(
-            held.id, lambda connection, one: store.step(connection, one, State.APPROVED, held.created_at, event="x")
+            held.id,
+            lambda connection, one: repository.step(connection, one, State.APPROVED, held.created_at, event="x"),
         )
         await left_sending(stage, held)
         world = provider.simulator.world

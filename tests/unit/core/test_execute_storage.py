@@ -14,9 +14,9 @@ from tests.fakes.clock import START
 from tests.fakes.postgres import PostgresServer
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.stage import ALICE, Setup, Stage, staged, until
-from vpsops.core.changes import outbox
 from vpsops.core.changes.model import Change, State
-from vpsops.core.errors import StorageError
+from vpsops.core.common.errors import StorageError
+from vpsops.core.messaging import outbox
 from vpsops.core.storage import Connection
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 

@@ -11,10 +11,10 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.provider import Provider, Reply
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.core.sample import server
-from vpsops.core.fleet import REFUSED_WAIT, SOONEST, Difference, Fleet, differences, known_after
-from vpsops.core.timing import DEFAULT_TIMING
-from vpsops.core.wayscloud.errors import NotAuthenticated, WayscloudError
-from vpsops.core.wayscloud.models import Listing
+from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.monitoring.server_feed import REFUSED_WAIT, SOONEST, Difference, Fleet, differences, known_after
+from vpsops.core.wayscloud.answers.errors import NotAuthenticated, WayscloudError
+from vpsops.core.wayscloud.answers.models import Listing
 
 SERVERS = "/v1/vps"
 PACE = DEFAULT_TIMING.poll_old

@@ -16,33 +16,36 @@ from hypothesis import strategies as st
 from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change, put
 from tests.unit.core.stage import AGENT, ALICE, VOTERS
-from vpsops.bot.blocks.listings import with_unreadable
-from vpsops.bot.blocks.notes import note
+from vpsops.bot.messages.ephemeral import note
+from vpsops.bot.messages.lists import with_unreadable
 from vpsops.cli import changes as cli
-from vpsops.core import audit_view, news, pause, preferences, subscriptions
-from vpsops.core.changes import codec, listing, outbox, pages, store
-from vpsops.core.changes import keeper as keeper_module
-from vpsops.core.changes.keeper import Keeper
+from vpsops.core.audit import queries as audit_view
+from vpsops.core.authorization import agent_pause
+from vpsops.core.changes import pages, queries, repository, serialization
 from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State, Target, Verdict, Vote
-from vpsops.core.changes.outbox import Outbox
-from vpsops.core.changes.progress import mine_to_refresh
-from vpsops.core.errors import UnreadableRowError
-from vpsops.core.findings import Level
-from vpsops.core.health import look_at_rows
-from vpsops.core.inbox import Inbox
-from vpsops.core.limits import ledger
-from vpsops.core.limits.ledger import LimitReached
+from vpsops.core.common.errors import UnreadableRowError
+from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.config.settings import Settings
+from vpsops.core.console.checks import Level
+from vpsops.core.diagnostics.database import look_at_rows
+from vpsops.core.diagnostics.unreadable_rows import unreadable_rows
+from vpsops.core.execution import reconciler as keeper_module
+from vpsops.core.execution.card_refresh import mine_to_refresh
+from vpsops.core.execution.poller import watched
+from vpsops.core.execution.reconciler import Keeper
+from vpsops.core.limits import quotas
 from vpsops.core.limits.model import Limits
-from vpsops.core.overview import Onlooker, overview_of
-from vpsops.core.settings import Settings
+from vpsops.core.limits.quotas import LimitReached
+from vpsops.core.messaging import outbox, preferences, subscriptions
+from vpsops.core.messaging.inbox import Inbox
+from vpsops.core.messaging.outbox import Outbox
+from vpsops.core.messaging.subscriptions import Event, Subscription, Subscriptions
+from vpsops.core.monitoring import change_feed
+from vpsops.core.service.dashboard import Onlooker, overview_of
 from vpsops.core.storage import Connection, Database, open_database, rows
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import CHANGES, INBOX, OUTBOX, PREFERENCES, SUBSCRIPTIONS, SWITCHES, VOTES
-from vpsops.core.subscriptions import Event, Subscription, Subscriptions
-from vpsops.core.timing import DEFAULT_TIMING
-from vpsops.core.unreadable import unreadable_rows
-from vpsops.core.watch import watched
-from vpsops.mcp_server.change_tools import changes_page
+from vpsops.mcp_server.tools.change_tools import changes_page
 
 BAD: Final = "chg_bad"
 GOOD: Final = "chg_good"
@@ -102,7 +105,7 @@ def damage(connection: Connection, table: str, key: str, ident: str, column: str
 
 
 def everything(connection: Connection) -> list[str]:
-    return [one.id for one in store.select(connection)]
+    return [one.id for one in repository.select(connection)]
 
 
 @pytest.mark.requirement("unreadable-row-alone")
@@ -113,7 +116,7 @@ async def test_a_row_that_cannot_be_read_hides_no_other(database: Database, colu
     await stored(database, pair(State.WATCHING), column, value)
     assert await database.read(everything) == [GOOD]
     with pytest.raises(UnreadableRowError) as caught:
-        await database.read(lambda connection: store.load(connection, BAD))
+        await database.read(lambda connection: repository.load(connection, BAD))
     assert BAD in caught.value.message
     named = await database.read(unreadable_rows)
     assert sorted(row.id for row in named if row.table == "changes") == [BAD, f"{BAD}_old"]
@@ -133,7 +136,7 @@ async def test_it_is_logged_once_with_its_id(database: Database, monkeypatch: py
 async def test_no_value_of_a_row_is_in_its_error(database: Database) -> None:
     await stored(database, pair(State.WATCHING), "actor", '{"kind": "s3cret-word"}')
     with pytest.raises(UnreadableRowError) as caught:
-        await database.read(lambda connection: store.load(connection, BAD))
+        await database.read(lambda connection: repository.load(connection, BAD))
     assert "s3cret-word" not in str(caught.value)
 
 
@@ -143,14 +146,16 @@ async def test_no_value_of_a_row_is_in_its_error(database: Database) -> None:
 def test_keys_of_a_newer_version_are_tolerated(extra: dict[str, Any]) -> None:
     """All but a kind of approvers: to leave one out would alter who may vote."""
     one = change()
-    values = json.loads(json.dumps(codec.change_values(one)))
+    values = json.loads(json.dumps(serialization.change_values(one)))
     for column in ("target", "actor", "origin", "ruling"):
         values[column] = {**extra, **values[column]}
-    assert codec.change_of(values, ()) == one
+    assert serialization.change_of(values, ()) == one
 
 
 async def test_an_unknown_kind_of_approvers_is_not_left_out(database: Database) -> None:
-    ruling = json.dumps({**codec.change_values(change())["ruling"], "approvers": {"groups": ["S1"], "robots": ["R1"]}})
+    ruling = json.dumps(
+        {**serialization.change_values(change())["ruling"], "approvers": {"groups": ["S1"], "robots": ["R1"]}}
+    )
     await stored(database, pair(State.HELD), "ruling", ruling)
     assert await database.read(everything) == [GOOD]
 
@@ -161,14 +166,14 @@ async def test_a_vote_that_cannot_be_read_makes_its_change_unreadable(database: 
     def work(connection: Connection) -> None:
         for one in pair(State.HELD):
             put(connection, one)
-            store.add_vote(connection, one.id, Vote(VOTERS[0], Verdict.APPROVE, "", "", START))
-        store.add_vote(connection, BAD, Vote(VOTERS[1], Verdict.APPROVE, "", "", START))
+            repository.add_vote(connection, one.id, Vote(VOTERS[0], Verdict.APPROVE, "", "", START))
+        repository.add_vote(connection, BAD, Vote(VOTERS[1], Verdict.APPROVE, "", "", START))
         damage(connection, "votes", "change_id", f"{BAD}_old", "voter", "[]")
         connection.execute(sa.update(VOTES).where(VOTES.c.voter_id == VOTERS[1].id).values(verdict="maybe"))
 
     await database.transact(work)
     assert await database.read(everything) == [GOOD]
-    assert len((await database.read(lambda connection: store.load(connection, GOOD))).votes) == 1
+    assert len((await database.read(lambda connection: repository.load(connection, GOOD))).votes) == 1
 
 
 @pytest.mark.parametrize("state", ["approved", "sending", "held"])
@@ -180,7 +185,7 @@ async def test_the_keeper_does_what_is_due_for_the_others(database: Database, cl
     await stored(database, pair(State(state), expires_at=START + timedelta(seconds=9)))
     clock.advance(10)
     await keeper.round()
-    good = await database.read(lambda connection: store.load(connection, GOOD))
+    good = await database.read(lambda connection: repository.load(connection, GOOD))
     after = {"approved": ([GOOD], State.APPROVED), "sending": ([], State.UNKNOWN), "held": ([], State.EXPIRED)}
     assert (ran, good.state) == after[state]
 
@@ -189,14 +194,14 @@ async def test_a_step_that_breaks_keeps_no_other_from_its_own(
     database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Logged once, with an id, however often it breaks."""
-    whole = store.step
+    whole = repository.step
 
     def step(connection: Connection, one: Change, *args: Any, **more: Any) -> Change:
         if one.id == BAD:
             raise ZeroDivisionError
         return whole(connection, one, *args, **more)
 
-    monkeypatch.setattr(store, "step", step)
+    monkeypatch.setattr(repository, "step", step)
     monkeypatch.setattr(keeper_module, "LOG", structlog.get_logger())
     keeper = Keeper(
         database, clock, Process(database, clock, "cli"), DEFAULT_TIMING, lambda _: None, frozenset, lambda _: None
@@ -207,17 +212,17 @@ async def test_a_step_that_breaks_keeps_no_other_from_its_own(
         for _ in range(3):
             await keeper.round()
     assert [(one["change"], one["error_id"][:4]) for one in logged if one["event"] == "step broke"] == [(BAD, "err_")]
-    assert (await database.read(lambda connection: store.load(connection, GOOD))).state is State.UNKNOWN
+    assert (await database.read(lambda connection: repository.load(connection, GOOD))).state is State.UNKNOWN
 
 
 LISTS: Final[Sequence[Callable[[Connection], list[str]]]] = (
     lambda connection: [one.id for one in watched(connection)],
-    lambda connection: [one.id for one in listing.find(connection, listing.Wanted(), 9)],
-    lambda connection: [one.id for one in listing.find(connection, listing.Wanted(open_only=True), 1)],
-    lambda connection: [one.id for one in listing.by_ids(connection, [BAD, GOOD], frozenset())],
+    lambda connection: [one.id for one in queries.find(connection, queries.Wanted(), 9)],
+    lambda connection: [one.id for one in queries.find(connection, queries.Wanted(open_only=True), 1)],
+    lambda connection: [one.id for one in queries.by_ids(connection, [BAD, GOOD], frozenset())],
     lambda connection: [one.id for one in pages.page(connection, pages.Query(limit=1), lambda _: True).changes],
     lambda connection: [one for one in audit_view.subjects(connection, {BAD, GOOD}) if one == GOOD],
-    lambda connection: [one.change for one in news.after(connection, 0) if one.target],
+    lambda connection: [one.change for one in change_feed.after(connection, 0) if one.target],
 )
 
 
@@ -234,7 +239,7 @@ async def test_every_list_has_the_others(
 async def test_lists_name_what_they_leave_out(database: Database) -> None:
     await stored(database, pair(State.WATCHING))
     page = await database.read(lambda connection: pages.page(connection, pages.Query(), lambda _: True))
-    batch = await database.read(lambda connection: listing.batch(connection, listing.Wanted(), 9))
+    batch = await database.read(lambda connection: queries.batch(connection, queries.Wanted(), 9))
     assert set(page.unreadable) == {row.id for row in batch.unreadable} == {BAD, f"{BAD}_old"}
 
 
@@ -257,14 +262,14 @@ async def test_what_is_no_json_fails_no_query(database: Database, clock: FakeClo
             )
     found = await overview_of(database, Onlooker("T1", ALICE, frozenset({"T1"})), clock.now())
     assert ([one.id for one in found.own], [one.id for one in found.holds]) == ([GOOD], [GOOD])
-    wanted = listing.Wanted(open_only=True, teams=frozenset({"T1"}))
-    assert [one.id for one in await database.read(lambda connection: listing.find(connection, wanted, 9))] == [GOOD]
+    wanted = queries.Wanted(open_only=True, teams=frozenset({"T1"}))
+    assert [one.id for one in await database.read(lambda connection: queries.find(connection, wanted, 9))] == [GOOD]
 
 
 async def test_a_server_is_ours_although_its_change_cannot_be_read(database: Database) -> None:
     """Its lock says which: what happens to it is no drift."""
     await stored(database, pair(State.WATCHING))
-    names = await database.read(lambda connection: store.touched(connection, START, 60.0))
+    names = await database.read(lambda connection: repository.touched(connection, START, 60.0))
     assert {"s1", "s2", "s3", "web02.example.com"} <= names
 
 
@@ -274,13 +279,13 @@ async def test_limits_count_what_cannot_be_read_against_the_asker(database: Data
     asked, limits = change(actor=AGENT, id="chg_new", created_at=START), Limits(max_changes_per_hour=1)
     await database.transact(lambda connection: put(connection, replace(asked, target=Target("s9", "web09"))))
     with pytest.raises(LimitReached):
-        await database.read(lambda connection: ledger.check_stored(connection, limits, asked, None, START))
+        await database.read(lambda connection: quotas.check_stored(connection, limits, asked, None, START))
 
 
 async def test_a_server_with_an_unreadable_change_is_told_as_busy(database: Database) -> None:
     await stored(database, pair(State.HELD))
     with pytest.raises(UnreadableRowError):
-        await database.read(lambda connection: store.by_lock(connection, "server:s1"))
+        await database.read(lambda connection: repository.by_lock(connection, "server:s1"))
 
 
 @pytest.mark.parametrize(("column", "value"), [("kind", "telegram"), ("payload", "[]"), ("payload", "{")])
@@ -370,12 +375,12 @@ async def test_preferences_that_cannot_be_read_are_the_defaults(
 
 
 async def test_a_pause_that_cannot_be_read_is_a_pause(database: Database) -> None:
-    values = {"name": pause.NAME, "value": {"paused": False}, "by": {}, "at": START.timestamp()}
+    values = {"name": agent_pause.NAME, "value": {"paused": False}, "by": {}, "at": START.timestamp()}
     await database.transact(lambda connection: connection.execute(sa.insert(SWITCHES).values(**values)))
-    assert not (await database.read(pause.read)).paused
+    assert not (await database.read(agent_pause.read)).paused
     text = "{" if database.sqlite else "[]"
-    await database.transact(lambda connection: damage(connection, "switches", "name", pause.NAME, "value", text))
-    assert (await database.read(pause.read)).paused
+    await database.transact(lambda connection: damage(connection, "switches", "name", agent_pause.NAME, "value", text))
+    assert (await database.read(agent_pause.read)).paused
 
 
 async def test_each_front_end_shows_that_they_are_there(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
@@ -404,5 +409,5 @@ async def test_unreadable_rows_take_nobodys_place(database: Database) -> None:
         connection.execute(sa.update(CHANGES).where(CHANGES.c.id.startswith(BAD)).values(ruling={"decision": "quorum"}))
 
     await database.transact(work)
-    found = await database.read(lambda connection: store.select(connection, limit=4))
+    found = await database.read(lambda connection: repository.select(connection, limit=4))
     assert [one.id for one in found] == [f"{GOOD}_{number}" for number in range(25, 29)]

@@ -13,10 +13,10 @@ from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.conftest import KEY
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Actor, ActorKind, Decision, Origin, State
-from vpsops.core.errors import InvalidInput, NotAllowed, StaleChange
-from vpsops.core.requests import Done, Held, Refused, Request
-from vpsops.core.settings import Settings
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.core.changes.requests import Done, Held, Refused, Request
+from vpsops.core.common.errors import InvalidInput, NotAllowed, StaleChange
+from vpsops.core.config.settings import Settings
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")

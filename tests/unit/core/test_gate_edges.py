@@ -10,19 +10,19 @@ import sqlalchemy as sa
 
 from tests.fakes.clock import FakeClock
 from tests.unit.core.stage import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, staged
+from vpsops.core.authorization.refusals import Identified, refusal_of
+from vpsops.core.authorization.submission import life
 from vpsops.core.changes.model import Actor, ActorKind, Change, Decision, Ruling, State, Verdict
 from vpsops.core.changes.pages import Query
-from vpsops.core.errors import NotAllowed, StaleChange, UnknownChange
-from vpsops.core.gate import Gate
-from vpsops.core.limits.reach import Sight
+from vpsops.core.changes.requests import Done, Held, Refused, Request
+from vpsops.core.common.errors import NotAllowed, StaleChange, UnknownChange
+from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.limits.access import Sight
 from vpsops.core.policy import parse_policy
-from vpsops.core.policy.facts import Servers
-from vpsops.core.refusals import Identified, refusal_of
-from vpsops.core.requests import Done, Held, Refused, Request
+from vpsops.core.policy.context import Servers
+from vpsops.core.service.gate import Gate
 from vpsops.core.storage.tables import CHANGES
-from vpsops.core.submission import life
-from vpsops.core.timing import DEFAULT_TIMING
-from vpsops.core.workspaces import Workspaces
+from vpsops.core.workspaces.model import Workspaces
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2")
@@ -194,7 +194,7 @@ async def test_a_key_taken_by_a_change_out_of_sight_shows_nothing_of_it(
     narrow = stage.gate.seeing(WEB)
     with pytest.raises(UnknownChange):
         await narrow.submit(Request("stop", {"server": "web01"}, ALICE, SLACK, key="trigger-1", can_confirm=True))
-    monkeypatch.setattr("vpsops.core.gate.store.by_key", _blind_once())
+    monkeypatch.setattr("vpsops.core.service.gate.store.by_key", _blind_once())
     with pytest.raises(UnknownChange) as unknown:
         await narrow.submit(Request("stop", {"server": "web01"}, ALICE, SLACK, key="trigger-1", can_confirm=True))
     assert "db01" not in str(unknown.value)
@@ -202,7 +202,7 @@ async def test_a_key_taken_by_a_change_out_of_sight_shows_nothing_of_it(
 
 
 def _blind_once() -> Any:
-    from vpsops.core.changes.store import by_key  # noqa: PLC0415 - the real one, before it is replaced
+    from vpsops.core.changes.repository import by_key  # noqa: PLC0415 - the real one, before it is replaced
 
     looks: list[str] = []
 
@@ -218,7 +218,7 @@ async def test_the_same_key_in_the_instant_of_the_storing_is_the_same_change(
 ) -> None:
     """A redelivery that overtook the first look is answered with the change there is."""
     first = await stage.ask("stop", server="web01", key="trigger-1")
-    monkeypatch.setattr("vpsops.core.gate.store.by_key", _blind_once())
+    monkeypatch.setattr("vpsops.core.service.gate.store.by_key", _blind_once())
     again = await stage.gate.submit(
         Request("stop", {"server": "web01"}, ALICE, SLACK, key="trigger-1", can_confirm=True)
     )

@@ -13,14 +13,14 @@ from tests.fakes.clock import START, FakeClock
 from tests.harness.waiting import LOOK_SECONDS
 from tests.unit.core.sample import change, put
 from tests.unit.core.stage import BOUND, VOTERS
-from vpsops.core.changes import codec, store
-from vpsops.core.changes.keeper import Keeper
+from vpsops.core.changes import repository, serialization
 from vpsops.core.changes.model import Change, Decision, Ruling, State, Verdict, Vote
+from vpsops.core.common.supervision import Supervisor
+from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.execution.reconciler import Keeper
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import CHANGES, OUTBOX, PROCESSES
-from vpsops.core.supervision import Supervisor
-from vpsops.core.timing import DEFAULT_TIMING
 
 APPROVE = Ruling(Decision.APPROVE, votes=2)
 HOUR = timedelta(hours=1)
@@ -54,7 +54,7 @@ class Kept:
 
     async def now(self, change_id: str = "chg_1") -> Change:
         """Return a change as it is."""
-        return await self.database.read(lambda connection: store.load(connection, change_id))
+        return await self.database.read(lambda connection: repository.load(connection, change_id))
 
     async def notices(self) -> list[str]:
         """Return what people are told."""
@@ -117,7 +117,7 @@ async def test_a_hold_with_a_vote_asks_nobody_else(kept: Kept) -> None:
     """One of two has voted by half-way: only the reminder follows."""
     await kept.has(held(900, ruling=APPROVE), remind_in=450.0)
     vote = Vote(VOTERS[0], Verdict.APPROVE, "", "", START)
-    await kept.database.transact(lambda connection: store.add_vote(connection, "chg_1", vote))
+    await kept.database.transact(lambda connection: repository.add_vote(connection, "chg_1", vote))
     for seconds in (450, 270):
         kept.clock.advance(seconds)
         await kept.keeper.round()
@@ -138,7 +138,7 @@ async def test_what_was_missed_while_nobody_kept_is_made_up_for(kept: Kept) -> N
 async def test_a_thousand_holds_ask_for_nothing(kept: Kept) -> None:
     """Waiting for people starts no run and no watch."""
     holds = [held(id=f"chg_{number}") for number in range(1000)]
-    rows = [{**codec.change_values(one), "key": None, "lock": None} for one in holds]
+    rows = [{**serialization.change_values(one), "key": None, "lock": None} for one in holds]
     await kept.database.transact(lambda connection: connection.execute(CHANGES.insert(), rows))
     with anyio.fail_after(BOUND):
         await kept.keeper.round()
@@ -230,7 +230,7 @@ async def test_an_approval_is_not_reminded_of_when_it_is_decided(kept: Kept) -> 
 async def test_a_round_over_many_runs_reaches_them_all(kept: Kept) -> None:
     """More runs of one's own than one round takes do not hide another's orphans."""
     runs = [change(id=f"chg_{number}", state=State.APPROVED, sent_at=None) for number in range(150)]
-    rows = [{**codec.change_values(one), "key": None, "lock": None, "owner": "cli-1-here"} for one in runs]
+    rows = [{**serialization.change_values(one), "key": None, "lock": None, "owner": "cli-1-here"} for one in runs]
     await kept.database.transact(lambda connection: connection.execute(CHANGES.insert(), rows))
     old = sa.update(CHANGES).where(CHANGES.c.id == "chg_149").values(owner="slack-2-gone", created_at=0.0)
     await kept.database.transact(lambda connection: connection.execute(old))

@@ -14,13 +14,13 @@ from tests.fakes.timing import QUICK
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.stage import AGENT, ALICE, VOTERS, Setup, Stage, staged, until
 from tests.unit.core.test_execute_clock import ShakyClock
-from vpsops.core.changes import authorization
-from vpsops.core.changes.attempts import Checked
-from vpsops.core.changes.execute import Runner
-from vpsops.core.changes.fence import Fence, pause_after
+from vpsops.core.authorization import authorization
+from vpsops.core.authorization.attempts import Checked
 from vpsops.core.changes.model import Change, State, Verdict
+from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.execution.runner import Runner
+from vpsops.core.execution.send_deadline import Fence, pause_after
 from vpsops.core.storage.tables import CHANGES
-from vpsops.core.timing import DEFAULT_TIMING
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 BOUND = PATIENCE_SECONDS

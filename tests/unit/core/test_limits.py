@@ -9,14 +9,14 @@ import pytest
 import sqlalchemy as sa
 
 from tests.unit.core.stage import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, staged
-from vpsops.core import audit
+from vpsops.core.audit import chain
 from vpsops.core.changes.model import Actor, Change, State, Verdict
 from vpsops.core.changes.pages import Query
-from vpsops.core.errors import InvalidInput, UnknownChange, UnknownServer
+from vpsops.core.changes.requests import Done, Held, Outcome, Refused, Request
+from vpsops.core.common.errors import InvalidInput, UnknownChange, UnknownServer
+from vpsops.core.limits.access import Sight
 from vpsops.core.limits.model import Limits
-from vpsops.core.limits.reach import Sight
-from vpsops.core.policy.facts import Servers
-from vpsops.core.requests import Done, Held, Outcome, Refused, Request
+from vpsops.core.policy.context import Servers
 from vpsops.core.storage.tables import CHANGES
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -39,7 +39,7 @@ async def ask(stage: Stage, operation: str, server: str, actor: Actor = ALICE) -
 
 
 async def refusals(stage: Stage) -> list[Mapping[str, Any]]:
-    records = await stage.database.read(audit.read)
+    records = await stage.database.read(chain.read)
     return [record.body for record in records if record.event == "refused"]
 
 

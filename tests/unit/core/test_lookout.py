@@ -11,19 +11,19 @@ from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.sample import server
 from tests.unit.core.stage import ALICE, KEY, Setup, Stage, staged, until
-from vpsops.core import audit
-from vpsops.core.changes import seen
+from vpsops.core.audit import chain
 from vpsops.core.changes.model import State
-from vpsops.core.lookout import Lookout
+from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.messaging.subscriptions import Event, Options, Subscription, Subscriptions, Threshold
+from vpsops.core.monitoring import monitor_state
+from vpsops.core.monitoring.monitor import Lookout
 from vpsops.core.storage import open_database
 from vpsops.core.storage.tables import OUTBOX, SWITCHES
-from vpsops.core.subscriptions import Event, Options, Subscription, Subscriptions, Threshold
-from vpsops.core.timing import DEFAULT_TIMING
+from vpsops.core.wayscloud.answers.models import Usage
 from vpsops.core.wayscloud.client import Wayscloud
-from vpsops.core.wayscloud.credentials import Credentials
-from vpsops.core.wayscloud.models import Usage
-from vpsops.playground.wayscloud.config import SimulatorConfig
-from vpsops.playground.wayscloud.model import State as Really
+from vpsops.core.wayscloud.requests.credentials import Credentials
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
+from vpsops.playground.wayscloud.hardware.model import State as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 SETUP = Setup(replace(QUICK, keep_seconds=0.05, poll_idle=0.05, usage_seconds=0.05))
@@ -87,7 +87,7 @@ async def test_drift_is_told_while_nothing_is_being_changed(database_url: str, p
         turn(stage, "web90.example.com", Really.STOPPED)
         await looks(stage, 3)
         assert await drift(stage) == ["web90.example.com was running, is stopped; nobody here asked for it."]
-        records = await stage.database.read(audit.read)
+        records = await stage.database.read(chain.read)
         assert [one.body["hostname"] for one in records if one.event == "drift"] == ["web90.example.com"]
 
 
@@ -133,7 +133,7 @@ async def test_a_fleet_that_nobody_looked_at_for_long_is_not_compared_with(
         await stage.engine.start()
         await looks(stage)
     async with staged(database_url, provider, SETUP) as stage:
-        old = seen.KEEP_SECONDS + 1
+        old = monitor_state.KEEP_SECONDS + 1
         await stage.database.transact(lambda c: c.execute(SWITCHES.update().values(at=SWITCHES.c.at - old)))
         turn(stage, "web90.example.com", Really.STOPPED)
         await stage.engine.start()
@@ -176,7 +176,7 @@ async def test_a_fleet_that_moves_as_a_whole_is_a_few_messages(database_url: str
         await looks(stage, 3)
         assert len(await drift(stage)) == len(running)
         assert len(await stage.told()) <= 1 + len(running) // 200 + 1
-        records = await stage.database.read(audit.read)
+        records = await stage.database.read(chain.read)
         assert len([one for one in records if one.event == "drift"]) <= 4
 
 

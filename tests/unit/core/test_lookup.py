@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from tests.fakes.clock import START
 from tests.fakes.timing import QUICK
 from tests.unit.core.sample import change, server, usage
-from vpsops.core.changes.lookup import Finding, Look, judge
 from vpsops.core.changes.model import STEPS, Change, State
-from vpsops.core.timing import DEFAULT_TIMING, Timing
-from vpsops.core.wayscloud.models import Server, Usage
+from vpsops.core.common.timings import DEFAULT_TIMING, Timing
+from vpsops.core.outcomes.outcome import Finding, Look, judge
+from vpsops.core.wayscloud.answers.models import Server, Usage
 
 HOST = "web01.example.com"
 WORDS = ("running", "active", "stopped", "stopping", "starting", "provisioning", "error", "terminated", "hibernating")

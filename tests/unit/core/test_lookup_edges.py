@@ -6,12 +6,12 @@ import pytest
 
 from tests.fakes.clock import START
 from tests.unit.core.sample import change, server, usage
-from vpsops.core.changes.lookup import Finding, Look, age, judge
 from vpsops.core.changes.model import State
+from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.operations.registry import Observation, Progress
 from vpsops.core.operations.servers import reboot_settled
-from vpsops.core.timing import DEFAULT_TIMING
-from vpsops.core.wayscloud.models import Server
+from vpsops.core.outcomes.outcome import Finding, Look, age, judge
+from vpsops.core.wayscloud.answers.models import Server
 
 WATCHING, UNKNOWN = State.WATCHING, State.UNKNOWN
 

@@ -7,7 +7,7 @@ import sys
 import anyio
 import pytest
 
-from vpsops.core import loop
+from vpsops.core.server import event_loop
 
 SWITCH = sys.getswitchinterval()
 
@@ -15,7 +15,7 @@ SWITCH = sys.getswitchinterval()
 @pytest.mark.parametrize(("there", "module"), [(True, "uvloop"), (False, "asyncio")])
 def test_a_server_runs_on_the_loop_there_is(monkeypatch: pytest.MonkeyPatch, there: bool, module: str) -> None:
     """With uvloop it is uvloop's; without it everything runs on the interpreter's own."""
-    monkeypatch.setattr(loop, "fast", lambda: there)
+    monkeypatch.setattr(event_loop, "fast", lambda: there)
     monkeypatch.setitem(sys.modules, "sniffio", None)
     found: list[str] = []
 
@@ -24,7 +24,7 @@ def test_a_server_runs_on_the_loop_there_is(monkeypatch: pytest.MonkeyPatch, the
         found.extend((word, type(asyncio.get_running_loop()).__module__.partition(".")[0]))
 
     try:
-        loop.run_server(main, "served")
+        event_loop.run_server(main, "served")
     finally:
         sys.setswitchinterval(SWITCH)
         gc.unfreeze()

@@ -13,11 +13,12 @@ from tests.fakes.clock import START
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.sample import change, put
-from vpsops.core import audit, news
-from vpsops.core.changes import store
+from vpsops.core.audit import chain
+from vpsops.core.changes import repository
 from vpsops.core.changes.model import State, Target
-from vpsops.core.errors import StorageError
-from vpsops.core.news import News
+from vpsops.core.common.errors import StorageError
+from vpsops.core.monitoring import change_feed
+from vpsops.core.monitoring.change_feed import News
 from vpsops.core.storage import Connection, Database, open_database
 from vpsops.core.storage.tables import AUDIT
 
@@ -47,7 +48,7 @@ class Ear:
 async def following(database: Database) -> AsyncIterator[Ear]:
     ear, ready = Ear(), anyio.Event()
     async with anyio.create_task_group() as group:
-        group.start_soon(news.follow, database, CLOCK, ear, ready)
+        group.start_soon(change_feed.follow, database, CLOCK, ear, ready)
         with anyio.fail_after(PATIENCE_SECONDS):
             await ready.wait()
         yield ear
@@ -67,9 +68,9 @@ async def test_another_processs_steps_are_heard(database: Database, database_url
         await other.transact(lambda connection: put(connection, held))
         (told,) = await ear.until(1)
         assert (told.change, told.target, told.touched) == ("chg_1", held.target, False)
-        await other.transact(lambda c: store.step(c, held, State.APPROVED, START, event="confirmed"))
+        await other.transact(lambda c: repository.step(c, held, State.APPROVED, START, event="confirmed"))
         approved = replace(held, state=State.APPROVED, version=2)
-        await other.transact(lambda c: store.step(c, approved, State.SENDING, START, event="sending"))
+        await other.transact(lambda c: repository.step(c, approved, State.SENDING, START, event="sending"))
         told = (await ear.until(3))[-1]
     assert (told.change, told.touched) == ("chg_1", True)
     assert [one.seq for one in ear.heard] == [1, 2, 3]
@@ -79,7 +80,7 @@ async def test_what_was_before_is_not_news(database: Database) -> None:
     """Only what is stored after the beginning is told."""
     await database.transact(lambda connection: put(connection, change(state=State.HELD)))
     async with following(database) as ear:
-        await database.transact(lambda c: audit.append(c, 1.0, "refused", None, {}))
+        await database.transact(lambda c: chain.append(c, 1.0, "refused", None, {}))
         assert [one.seq for one in await ear.until(1)] == [2]
 
 
@@ -90,8 +91,8 @@ async def test_a_made_server_and_a_drifted_one_are_named(database: Database) -> 
 
     def work(connection: Connection) -> None:
         put(connection, made)
-        audit.append(connection, 1.0, "drift", None, drift)
-        audit.append(connection, 1.0, "refused", None, {})
+        chain.append(connection, 1.0, "drift", None, drift)
+        chain.append(connection, 1.0, "refused", None, {})
 
     async with following(database) as ear:
         await database.transact(work)
@@ -104,11 +105,11 @@ async def test_a_made_server_and_a_drifted_one_are_named(database: Database) -> 
 
 async def test_a_page_of_news_is_followed_by_the_next(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """More records than fit a page are told all, in their order."""
-    monkeypatch.setattr(news, "PAGE", 2)
+    monkeypatch.setattr(change_feed, "PAGE", 2)
 
     def work(connection: Connection) -> None:
         for _ in range(5):
-            audit.append(connection, 1.0, "refused", None, {})
+            chain.append(connection, 1.0, "refused", None, {})
 
     async with following(database) as ear:
         await database.transact(work)
@@ -122,9 +123,9 @@ def _run(connection: Connection, query: sa.Insert) -> None:
 @pytest.mark.parametrize("trouble", [StorageError("away"), ValueError("a bug")])
 async def test_trouble_ends_nothing(database: Database, monkeypatch: pytest.MonkeyPatch, trouble: Exception) -> None:
     """A database that is away, or a bug, delays the news and loses none."""
-    monkeypatch.setattr(news, "AWAY", 0.01)
-    monkeypatch.setattr(news, "BROKEN", 0.01)
-    real, left = news.after, [trouble, trouble]
+    monkeypatch.setattr(change_feed, "AWAY", 0.01)
+    monkeypatch.setattr(change_feed, "BROKEN", 0.01)
+    real, left = change_feed.after, [trouble, trouble]
 
     def after(connection: Connection, seq: int) -> list[News]:
         if left:
@@ -132,8 +133,8 @@ async def test_trouble_ends_nothing(database: Database, monkeypatch: pytest.Monk
         return real(connection, seq)
 
     async with following(database) as ear:
-        monkeypatch.setattr(news, "after", after)
-        await database.transact(lambda c: audit.append(c, 1.0, "refused", None, {}))
+        monkeypatch.setattr(change_feed, "after", after)
+        await database.transact(lambda c: chain.append(c, 1.0, "refused", None, {}))
         assert [one.seq for one in await ear.until(1)] == [1]
     assert not left
 

@@ -70,19 +70,21 @@ def test_only_the_registry_names_a_write() -> None:
 
 def test_no_text_names_a_write() -> None:
     """Nobody reaches a write by its name as a string; the client's own routes are called so in its errors."""
-    assert {name for name, texts in source().texts.items() if texts & WRITES} == {"core/wayscloud/routes.py"}
+    assert {name for name, texts in source().texts.items() if texts & WRITES} == {
+        "core/wayscloud/requests/endpoints.py"
+    }
 
 
 @pytest.mark.requirement("gate-no-way-around")
 def test_only_the_gate_and_the_runner_run_an_operation() -> None:
     """`operation.run` is called by the gate, for reads, and by the runner, for what was approved."""
     running = {at for at, owners in source().attributes["run"].items() if "operation" in owners}
-    assert running == {"core/gate.py:_read", "core/changes/execute.py:_send"}
+    assert running == {"core/service/gate.py:_read", "core/execution/runner.py:_send"}
 
 
 def test_the_gate_runs_reads_only() -> None:
     """The gate's own run sits behind the question whether the operation reads."""
-    tree = ast.parse((ROOT / "core/gate.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / "core/service/gate.py").read_text(encoding="utf-8"))
     submit = next(n for n in ast.walk(tree) if isinstance(n, ast.AsyncFunctionDef) and n.name == "submit")
     guarded = [node for node in submit.body if isinstance(node, ast.If) and ast.unparse(node.test) == "operation.reads"]
     calls = [node for node in ast.walk(submit) if isinstance(node, ast.Attribute) and node.attr == "_read"]
@@ -94,9 +96,9 @@ def test_only_the_runner_stores_an_intention() -> None:
     """`sending` is entered in one place, right before the one send."""
     entering = functions_using("SENDING")
     assert entering == {
-        "core/changes/execute.py:_intend",
-        "core/changes/execute.py:work",  # its transaction
-        "core/changes/keeper.py:_due",  # looks for those whose process died
+        "core/execution/runner.py:_intend",
+        "core/execution/runner.py:work",  # its transaction
+        "core/execution/reconciler.py:_due",  # looks for those whose process died
     }
 
 

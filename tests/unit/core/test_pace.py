@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from tests.fakes.timing import QUICK
 from tests.harness.profiles import examples
 from tests.unit.core.stage import Setup, Stage, staged
-from vpsops.core.changes import pace
 from vpsops.core.changes.model import State
+from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.execution import write_rate_limit
 from vpsops.core.storage import Connection
 from vpsops.core.storage.tables import METADATA
-from vpsops.core.timing import DEFAULT_TIMING
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 BURST, GAP = DEFAULT_TIMING.write_burst, DEFAULT_TIMING.write_gap
@@ -36,7 +36,7 @@ def table() -> Iterator[Connection]:
 
 def sent(connection: Connection, arrivals: Sequence[float]) -> list[float]:
     """Return when writes go out that arrive at these times."""
-    return [tick + pace.reserve(connection, tick, DEFAULT_TIMING).delay for tick in arrivals]
+    return [tick + write_rate_limit.reserve(connection, tick, DEFAULT_TIMING).delay for tick in arrivals]
 
 
 def sums(pauses: Sequence[float], start: float = 1000.0) -> list[float]:
@@ -66,7 +66,7 @@ def test_nothing_goes_out_before_the_end_of_a_hold(pauses: list[float], at: int,
     with table() as connection:
         sent(connection, before)
         begun = after[0] if after else arrivals[-1]
-        pace.hold_off(connection, begun, seconds)
+        write_rate_limit.hold_off(connection, begun, seconds)
         times = sent(connection, after)
     assert all(time >= begun + seconds - 1e-6 for time in times)
     for moment in times:
@@ -76,16 +76,16 @@ def test_nothing_goes_out_before_the_end_of_a_hold(pauses: list[float], at: int,
 def test_the_longest_of_several_wishes_counts() -> None:
     """A shorter wish that comes later does not let anybody through earlier."""
     with table() as connection:
-        pace.hold_off(connection, 1000.0, 30.0)
-        pace.hold_off(connection, 1001.0, 5.0)
-        assert pace.held_off(connection, 1001.0) == 29.0
-        assert pace.held_off(connection, 1031.0) == 0.0
+        write_rate_limit.hold_off(connection, 1000.0, 30.0)
+        write_rate_limit.hold_off(connection, 1001.0, 5.0)
+        assert write_rate_limit.held_off(connection, 1001.0) == 29.0
+        assert write_rate_limit.held_off(connection, 1031.0) == 0.0
 
 
 def test_a_lease_clock_that_began_anew_holds_nobody_back() -> None:
     """After a reboot the clock starts at nothing: what was stored before means nothing now."""
     with table() as connection:
-        pace.hold_off(connection, 90000.0, 60.0)
+        write_rate_limit.hold_off(connection, 90000.0, 60.0)
         sent(connection, [90000.0] * 30)
         assert sent(connection, [12.0]) == [12.0]
 

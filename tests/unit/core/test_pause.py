@@ -10,17 +10,18 @@ import pytest
 import sqlalchemy as sa
 
 from tests.unit.core.stage import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, staged
-from vpsops.core import audit, pause
-from vpsops.core.changes import store
-from vpsops.core.changes.execute import Runner
+from vpsops.core.audit import chain
+from vpsops.core.authorization import agent_pause
+from vpsops.core.authorization.agent_pause import AgentsPaused
+from vpsops.core.changes import repository
 from vpsops.core.changes.model import Actor, Approvers, Change, State, Verdict
-from vpsops.core.errors import NotAllowed, StaleChange
-from vpsops.core.gate import Gate
-from vpsops.core.pause import AgentsPaused
-from vpsops.core.requests import Done, Refused, Request
+from vpsops.core.changes.requests import Done, Refused, Request
+from vpsops.core.common.errors import NotAllowed, StaleChange
+from vpsops.core.execution.runner import Runner
+from vpsops.core.service.gate import Gate
 from vpsops.core.storage import Connection
 from vpsops.core.storage.tables import CHANGES, SWITCHES
-from vpsops.playground.wayscloud.model import State as Really
+from vpsops.playground.wayscloud.hardware.model import State as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 BOB = VOTERS[0]
@@ -43,7 +44,7 @@ def guarded(gate: Gate) -> Gate:
 
 async def test_nobody_paused_agents_to_begin_with(stage: Stage) -> None:
     """Without a row in the table agents are not paused, and nobody is named."""
-    assert await stage.gate.agents_paused() == pause.Pause()
+    assert await stage.gate.agents_paused() == agent_pause.Pause()
 
 
 async def test_a_paused_agent_is_refused_before_the_provider_is_asked(stage: Stage) -> None:
@@ -56,7 +57,7 @@ async def test_a_paused_agent_is_refused_before_the_provider_is_asked(stage: Sta
     assert "/vps resume" in outcome.hint
     assert stage.asked("list") == 0
     assert await stage.gate.changes() == []
-    records = await stage.database.read(audit.read)
+    records = await stage.database.read(chain.read)
     assert [record.event for record in records] == ["agents_paused", "refused"]
     assert records[1].body["operation"] == "reboot"
 
@@ -126,7 +127,8 @@ async def test_an_approved_change_that_a_dead_process_left_is_cancelled_too(stag
     held = await stage.ask("reboot", AGENT, server="web01")
     await stage.gate.pause_agents(BOB, paused=True)
     await stage.change(
-        held.id, lambda connection, change: store.step(connection, change, State.APPROVED, change.updated_at, event="x")
+        held.id,
+        lambda connection, change: repository.step(connection, change, State.APPROVED, change.updated_at, event="x"),
     )
     stage.engine.run(held.id)
     assert (await stage.reach(held.id, State.CANCELLED)).note.startswith("Nothing was sent.")
@@ -153,7 +155,7 @@ async def test_nothing_leaves_after_the_pause_is_told(
             await stage.gate.wait(held[0].id, seconds=5, until=lambda one: one.sent_at is not None)
             await other.gate.pause_agents(BOB, paused=True)
         ended = [await stage.gate.wait(one.id, seconds=5, until=over) for one in held]
-    records = await stage.database.read(audit.read)
+    records = await stage.database.read(chain.read)
     paused = next(record.seq for record in records if record.event == "agents_paused")
     assert max(record.seq for record in records if record.event == "sending") < paused
     sent = sum(one.sent_at is not None for one in ended)
@@ -182,7 +184,7 @@ async def test_no_agent_throws_the_switch(stage: Stage) -> None:
     for paused in (True, False):
         with pytest.raises(NotAllowed, match="Only a person"):
             await guarded(stage.gate).pause_agents(everywhere, paused=paused)
-    assert await stage.gate.agents_paused() == pause.Pause()
+    assert await stage.gate.agents_paused() == agent_pause.Pause()
 
 
 @pytest.mark.requirement("pause-ends-by-members")
@@ -195,7 +197,7 @@ async def test_anybody_pauses_and_only_members_let_agents_go_on(stage: Stage) ->
     member = replace(ALICE, groups=("C_OPS",))
     went_on = await gate.pause_agents(member, paused=False, evidence="member of channel C_OPS")
     assert (went_on.paused, went_on.by) == (False, member)
-    records = await stage.database.read(audit.read)
+    records = await stage.database.read(chain.read)
     assert [record.event for record in records] == ["agents_paused", "agents_resumed"]
     assert records[1].body["evidence"] == "member of channel C_OPS"
     assert [note["text"].split(" ")[0] for note in await stage.told()] == ["Agents", "alice"]
@@ -224,7 +226,7 @@ async def test_a_pause_that_was_not_seen_is_not_lifted(stage: Stage) -> None:
 @pytest.mark.requirement("pause-unreadable-is-on")
 async def test_a_switch_that_cannot_be_understood_is_on(stage: Stage, value: object) -> None:
     """A row that a newer version or a hand wrote counts as paused."""
-    row = {"name": pause.NAME, "value": value, "by": {"odd": 1}, "at": 1.0}
+    row = {"name": agent_pause.NAME, "value": value, "by": {"odd": 1}, "at": 1.0}
     await stage.database.transact(lambda connection: connection.execute(sa.insert(SWITCHES).values(**row)))
     assert isinstance(await stage.gate.submit(agent_asks()), Refused)
 

@@ -11,21 +11,22 @@ import structlog
 from tests.fakes.clock import FakeClock
 from tests.unit.core.sample import change, put
 from tests.unit.core.stage import Stage, staged
-from vpsops.core import engine as engine_module
-from vpsops.core import settlement
-from vpsops.core.changes import claims, lookup, store
-from vpsops.core.changes.execute import Runner
-from vpsops.core.changes.keeper import Keeper
+from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
-from vpsops.core.findings import Level
-from vpsops.core.health import look_at_claims
-from vpsops.core.settings import Settings
+from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.config.settings import Settings
+from vpsops.core.console.checks import Level
+from vpsops.core.diagnostics.database import look_at_claims
+from vpsops.core.execution import claims, settlement
+from vpsops.core.execution import engine as engine_module
+from vpsops.core.execution.poller import watched
+from vpsops.core.execution.reconciler import Keeper
+from vpsops.core.execution.runner import Runner
+from vpsops.core.outcomes import outcome
 from vpsops.core.storage import Connection, Database, open_database
 from vpsops.core.storage.capability import Capability
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import CHANGES, PROCESSES
-from vpsops.core.timing import DEFAULT_TIMING
-from vpsops.core.watch import watched
 
 NEWER = Capability(claims.own_capability().format, claims.own_capability().operations | {"resize"})
 
@@ -177,13 +178,13 @@ async def test_a_run_of_an_unknown_operation_is_not_begun(stage: Stage) -> None:
     """Somebody may approve it through this process; the run waits for one that knows it."""
     await stage.database.transact(lambda connection: put(connection, foreign(State.APPROVED, sent_at=None)))
     await stage.engine._runner.run("chg_new")
-    found = await stage.database.read(lambda connection: store.load(connection, "chg_new"))
+    found = await stage.database.read(lambda connection: repository.load(connection, "chg_new"))
     assert (found.state, found.version) == (State.APPROVED, 1)
 
 
 async def test_a_change_whose_look_breaks_holds_up_no_other(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a look says of one change is told of that one."""
-    sound = lookup.judge
+    sound = outcome.judge
 
     def judge(one: Change, *rest: Any) -> Any:
         if one.target.hostname == "poison.example.com":

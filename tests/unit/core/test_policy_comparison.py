@@ -15,16 +15,16 @@ from tests.harness.profiles import examples
 from tests.unit.core.sample import change
 from tests.unit.policy.asking import rules
 from tests.unit.policy.test_properties import FACTS, any_rules
-from vpsops.core.changes import codec, voting
+from vpsops.core.authorization.policy_comparison import overdue, tightened
+from vpsops.core.authorization.recheck import Recheck
+from vpsops.core.changes import approvals, serialization
 from vpsops.core.changes.model import Actor, ActorKind, Approvers, Decision, Origin, Ruling, Target
-from vpsops.core.changes.policy_comparison import overdue, tightened
-from vpsops.core.changes.recheck import Recheck
 from vpsops.core.limits.model import Limits
 from vpsops.core.policy import Facts, Rule, parse_policy
-from vpsops.core.policy.default import OWN_CHANNEL
-from vpsops.core.policy.force import PolicyInForce
-from vpsops.core.policy.match import Match
-from vpsops.core.workspaces import Workspace, Workspaces
+from vpsops.core.policy.conditions import Match
+from vpsops.core.policy.defaults import OWN_CHANNEL
+from vpsops.core.policy_register.force import PolicyInForce
+from vpsops.core.workspaces.model import Workspace, Workspaces
 
 OPS, SRE = Approvers(groups=("S_OPS",)), Approvers(groups=("S_SRE",))
 BOTH = Approvers(groups=("S_OPS", "S_SRE"))
@@ -34,7 +34,7 @@ DENY = Ruling(Decision.DENY, ("freeze",), reason="No changes this week.")
 
 def approve(votes: int = 1, *approvers: Approvers, rule: str = "two-people") -> Ruling:
     every = approvers or (OPS,)
-    return Ruling(Decision.APPROVE, (rule,), votes, voting.together(every), requirements=every)
+    return Ruling(Decision.APPROVE, (rule,), votes, approvals.together(every), requirements=every)
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_what_is_not_stricter_is_never_sent_against_the_new_policy(
     assert new.decision.rank <= old.decision.rank
     if new.decision is Decision.APPROVE:
         assert new.votes <= old.votes
-        agreed = voting.eligible(change(ruling=old), voter)
-        assert not agreed or voting.eligible(change(ruling=new), voter)
+        agreed = approvals.eligible(change(ruling=old), voter)
+        assert not agreed or approvals.eligible(change(ruling=new), voter)
 
 
 @given(any_rules(), FACTS)
@@ -157,10 +157,10 @@ def test_the_price_alone_may_be_over_a_new_budget() -> None:
 
 def test_a_price_is_kept_with_the_ruling_and_older_rows_have_none() -> None:
     made = change(ruling=Ruling(Decision.CONFIRM, monthly=50.0))
-    stored = json.loads(json.dumps(codec.change_values(made)["ruling"]))
-    assert codec.ruling_of(stored).monthly == 50.0
+    stored = json.loads(json.dumps(serialization.change_values(made)["ruling"]))
+    assert serialization.ruling_of(stored).monthly == 50.0
     del stored["monthly"]
-    assert codec.ruling_of(stored).monthly is None
+    assert serialization.ruling_of(stored).monthly is None
 
 
 def test_a_workspace_that_lost_its_channel_approves_nothing() -> None:

@@ -12,14 +12,14 @@ from tests.fakes.policies import put_in_force
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
-from vpsops.core import audit
 from vpsops.core.app import Core, open_core
+from vpsops.core.audit import chain
 from vpsops.core.changes.model import Actor, ActorKind, Origin, State, Verdict
-from vpsops.core.errors import NotAllowed
-from vpsops.core.policy import history
-from vpsops.core.policy.history import PolicyBrokenError
-from vpsops.core.requests import Done, Held, Refused, Request
-from vpsops.core.settings import Settings
+from vpsops.core.changes.requests import Done, Held, Refused, Request
+from vpsops.core.common.errors import NotAllowed
+from vpsops.core.config.settings import Settings
+from vpsops.core.policy_register import history
+from vpsops.core.policy_register.history import PolicyBrokenError
 from vpsops.core.storage.tables import POLICIES, PROCESSES
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -85,7 +85,7 @@ async def test_a_process_with_another_policy_changes_nothing_until_both_agree(st
         assert f"vpsops policy diff {lax.config}" in refused.hint
         assert f"vpsops policy apply {lax.config}" in refused.hint
         assert isinstance(await other.gate.submit(reboot(operation="list", server="")), Done)
-        records = [one.event for one in await first.database.read(audit.read)]
+        records = [one.event for one in await first.database.read(chain.read)]
         assert records == ["policy_applied", "refused"]
         await put_in_force(first.database, lax)
         outcome = await other.gate.submit(reboot(server="db01"))
@@ -159,7 +159,7 @@ async def test_an_empty_database_takes_the_first_one(lax: Settings, strict: Sett
     assert len({one for _, one in found}) == 1
     async with opened(lax) as core:
         assert len(await core.database.read(history.history)) == 1
-        assert [one.event for one in await core.database.read(audit.read)][:1] == ["policy_applied"]
+        assert [one.event for one in await core.database.read(chain.read)][:1] == ["policy_applied"]
 
 
 async def test_nothing_configured_means_the_embedded_default_and_the_database_says_so(settings: Settings) -> None:

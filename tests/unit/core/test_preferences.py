@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.harness.virtual_time import VirtualClock
-from vpsops.core.preferences import Preferences, preferences_of, set_preferences
+from vpsops.core.messaging.preferences import Preferences, preferences_of, set_preferences
 from vpsops.core.storage.database import Database, open_database
 from vpsops.core.storage.tables import PREFERENCES
 

@@ -9,8 +9,8 @@ import pytest
 from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change, put
 from vpsops.core.changes.model import Change, State
-from vpsops.core.changes.progress import mine_to_refresh, next_ones
-from vpsops.core.changes.usual import Usual, UsualTimes, usual_of
+from vpsops.core.execution.card_refresh import mine_to_refresh, next_ones
+from vpsops.core.outcomes.typical_durations import Usual, UsualTimes, usual_of
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.leases import Process
 

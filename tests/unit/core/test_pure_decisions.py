@@ -9,9 +9,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpsops.core.changes import pace
-from vpsops.core.changes.drift import baseline, drifts
-from vpsops.core.changes.lookup import Finding, Look, judge
+from vpsops.core.changes.approvals import check, tally
 from vpsops.core.changes.model import (
     STEPS,
     Actor,
@@ -27,11 +25,13 @@ from vpsops.core.changes.model import (
     Vote,
     digest_of,
 )
-from vpsops.core.changes.voting import check, tally
-from vpsops.core.errors import NotAllowed
+from vpsops.core.common.errors import NotAllowed
+from vpsops.core.common.timings import Timing
+from vpsops.core.execution import write_rate_limit
+from vpsops.core.monitoring.drift import baseline, drifts
+from vpsops.core.outcomes.outcome import Finding, Look, judge
 from vpsops.core.storage.tables import METADATA
-from vpsops.core.timing import Timing
-from vpsops.core.wayscloud.models import Server, Usage
+from vpsops.core.wayscloud.answers.models import Server, Usage
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 TIMING = Timing()
@@ -244,9 +244,11 @@ def test_writes_pass_in_a_burst_and_then_one_at_a_time() -> None:
     engine = sa.create_engine("sqlite://")
     METADATA.create_all(engine)
     with engine.begin() as connection:
-        waits = [pace.reserve(connection, 9100.0, TIMING).delay for _ in range(13)]
+        waits = [write_rate_limit.reserve(connection, 9100.0, TIMING).delay for _ in range(13)]
         assert waits == [0.0] * 10 + [0.25, 0.5, 0.75]
-        assert pace.reserve(connection, 9200.0, TIMING).delay == 0.0
-        pace.hold_off(connection, 9200.0, 30.0)
-        assert pace.reserve(connection, 9201.0, TIMING).delay == 29.0
-        assert pace.reserve(connection, 5.0, TIMING).delay == 0.0  # the machine was started anew: its clock began again
+        assert write_rate_limit.reserve(connection, 9200.0, TIMING).delay == 0.0
+        write_rate_limit.hold_off(connection, 9200.0, 30.0)
+        assert write_rate_limit.reserve(connection, 9201.0, TIMING).delay == 29.0
+        assert (
+            write_rate_limit.reserve(connection, 5.0, TIMING).delay == 0.0
+        )  # the machine was started anew: its clock began again

@@ -19,13 +19,13 @@ from tests.harness.heartbeats import beat_for
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
 from vpsops.cli import health
-from vpsops.core import audit
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes.keeper import Keeper
-from vpsops.core.errors import InvalidInput, StorageError
-from vpsops.core.health_routes import health_routes
-from vpsops.core.readiness import Fault, answer_of
-from vpsops.core.settings import Settings
+from vpsops.core.audit import chain
+from vpsops.core.common.errors import InvalidInput, StorageError
+from vpsops.core.config.settings import Settings
+from vpsops.core.execution.reconciler import Keeper
+from vpsops.core.server.health_routes import health_routes
+from vpsops.core.server.readiness import Fault, answer_of
 from vpsops.core.storage import Connection
 
 NOWHERE = "http://127.0.0.1:9"
@@ -222,7 +222,7 @@ async def test_a_full_disk_is_red(database_url: str, monkeypatch: pytest.MonkeyP
             for number in range(10_000):
                 text = "x" * 4000
                 await core.database.transact(
-                    lambda connection, text=text: audit.append(connection, 1.0, "noted", None, {"why": text})  # type: ignore[misc]
+                    lambda connection, text=text: chain.append(connection, 1.0, "noted", None, {"why": text})  # type: ignore[misc]
                 )
                 assert number < 9_000
         assert "disk full" in (await red(core))["database"]

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.harness.profiles import examples
-from vpsops.core.redaction import MASK, PART_LENGTH, Redactor, redact
-from vpsops.mcp_server.tokens_file import new_secret
+from vpsops.core.common.redaction import MASK, PART_LENGTH, Redactor, redact
+from vpsops.mcp_server.auth.tokens_file import new_secret
 
 KEY = "wayscloud_vps_k7Qx2mNpR4tVw8Yz3bCd6fGh9jLs1aEuK5oI"
 BODY = KEY.removeprefix("wayscloud_vps_")

@@ -1,10 +1,10 @@
 """What people read of a write that the provider refused, while looks verify it and where it is not sent again."""
 
 from tests.unit.core.sample import change
-from vpsops.bot.blocks.acts import phase
+from vpsops.bot.blocks.labels import phase
 from vpsops.core.changes.model import REFUSAL, Refusal, State
 from vpsops.core.changes.notes import before, not_sent
-from vpsops.mcp_server.told import verdict
+from vpsops.mcp_server.presenters.changes import verdict
 
 STORED = {REFUSAL: Refusal("WAYSCloud would not stop the server: slow down (429).", again=True).stored}
 

@@ -5,18 +5,18 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.core.stage import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, staged
-from vpsops.core import audit
+from vpsops.core.audit import chain
 from vpsops.core.changes.model import State, Verdict
-from vpsops.core.errors import NotAllowed
+from vpsops.core.changes.requests import Held, Refused, Request
+from vpsops.core.common.errors import NotAllowed
 from vpsops.core.policy import parse_policy
-from vpsops.core.requests import Held, Refused, Request
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 NO_READS = parse_policy('[[rule]]\nid = "changes"\nrisk = "disruptive"\ndecision = "confirm"\n', "vpsops.toml")
 
 
 async def refusals(stage: Stage) -> list[tuple[str, str, str]]:
-    records = await stage.database.read(audit.read)
+    records = await stage.database.read(chain.read)
     bodies = [record.body for record in records if record.event == "refused"]
     return [(body["operation"], body["actor"]["id"], body["why"]) for body in bodies]
 
@@ -54,10 +54,10 @@ async def test_who_decides_and_may_not_is_on_record(database_url: str, provider:
         for attempt, change, given in attempts:
             with pytest.raises(NotAllowed):
                 await attempt(change.id, *given)
-        records = await stage.database.read(audit.read)
+        records = await stage.database.read(chain.read)
         refused = [record for record in records if record.event == "refused"]
         assert [record.body["about"] for record in refused] == [confirm.id, vote.id, vote.id]
         assert {record.body["by"]["id"] for record in refused} == {VOTERS[0].id}
         assert all(record.change_id is None and record.body["why"] and record.body["error"] for record in refused)
         assert [(await stage.gate.get(one.id)).state for one in (confirm, vote)] == [State.HELD, State.HELD]
-        assert list(audit.verify(records)) == []
+        assert list(chain.verify(records)) == []

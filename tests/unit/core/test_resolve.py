@@ -7,9 +7,9 @@ import pytest
 import sqlalchemy as sa
 
 from tests.unit.core.stage import AGENT, ALICE, VOTERS, Stage, staged
-from vpsops.core import audit
+from vpsops.core.audit import chain
 from vpsops.core.changes.model import Actor, ActorKind, Approvers, Change, State
-from vpsops.core.errors import NotAllowed, StaleChange
+from vpsops.core.common.errors import NotAllowed, StaleChange
 from vpsops.core.storage.tables import CHANGES
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -39,7 +39,7 @@ async def test_the_human_who_asked_settles_it(stage: Stage) -> None:
     known = replace(ALICE, id="U0ALICE", human="U0ALICE", account="U0ALICE")
     settled = await stage.gate.resolve(mine.id, known, happened=False, evidence="the human who asked")
     assert (settled.state, settled.note) == (State.FAILED, "alice looked: it did not happen.")
-    last = (await stage.database.read(audit.read))[-1]
+    last = (await stage.database.read(chain.read))[-1]
     assert (last.event, last.body["evidence"], last.body["happened"]) == ("resolved", "the human who asked", False)
 
 

@@ -13,20 +13,20 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.timing import QUICK
 from tests.unit.core.sample import change, put
 from tests.unit.core.stage import AGENT, ALICE, BOUND, Setup, Stage, said_yes, staged, until
-from vpsops.core import audit
-from vpsops.core.changes import pace
-from vpsops.core.changes.attempts import Checked, attempted_since
-from vpsops.core.changes.authorization import UnauthorizedError
-from vpsops.core.changes.execute import Runner
-from vpsops.core.changes.fence import Fence, LateError, Sending
-from vpsops.core.changes.keeper import Keeper
+from vpsops.core.audit import chain
+from vpsops.core.authorization.attempts import Checked, attempted_since
+from vpsops.core.authorization.authorization import UnauthorizedError
 from vpsops.core.changes.model import Change, State
-from vpsops.core.errors import StaleChange
+from vpsops.core.common.errors import StaleChange
+from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.execution import write_rate_limit
+from vpsops.core.execution.reconciler import Keeper
+from vpsops.core.execution.runner import Runner
+from vpsops.core.execution.send_deadline import Fence, LateError, Sending
 from vpsops.core.limits.model import Limits
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import AUDIT, CHANGES, PROCESSES
-from vpsops.core.timing import DEFAULT_TIMING
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 NEW = {"hostname": "new.example.com", "plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
@@ -135,13 +135,13 @@ async def test_a_429_holds_everybody_back_also_where_it_says_no_time(
     seconds: float,
 ) -> None:
     """As long as the provider says, else twenty gaps between writes; then it is sent, once."""
-    hold_off, waits = pace.hold_off, list[float]()
+    hold_off, waits = write_rate_limit.hold_off, list[float]()
 
     def noted(connection: sa.Connection, tick: float, wait: float) -> None:
         waits.append(wait)
         hold_off(connection, tick, wait)
 
-    monkeypatch.setattr("vpsops.core.changes.execute.pace.hold_off", noted)
+    monkeypatch.setattr("vpsops.core.execution.runner.pace.hold_off", noted)
     async with staged(database_url, provider, Setup(replace(QUICK, write_gap=0.02))) as stage:
         stage.fault("status", "stop", status=429, times=1, **asked)
         ended = await stage.done("stop", server=stage.server("web.example.com").id)
@@ -301,7 +301,7 @@ async def test_a_run_that_breaks_is_counted_and_ends_at_the_third(stage: Stage) 
             await runner_of(stage).note_break(change.id, f"err_{number}")
         states.append((await stage.gate.get(change.id)).state.value)
     assert states == ["approved", "approved", "failed", "failed"]
-    records = await stage.database.read(lambda connection: audit.read(connection, change_id=change.id))
+    records = await stage.database.read(lambda connection: chain.read(connection, change_id=change.id))
     broken = [record.body for record in records if record.event == "run_broke"]
     assert [(one["attempt"], one["error"]) for one in broken] == [(1, "err_1"), (2, "err_2"), (3, "err_3")]
     assert "err_3" in (await stage.gate.get(change.id)).note
@@ -332,7 +332,7 @@ async def test_attempts_are_counted_from_the_first_of_those_in_a_row(stage: Stag
     def work(connection: sa.Connection) -> float:
         connection.execute(AUDIT.delete())
         for at, event in enumerate(events.split(), 1):
-            audit.append(connection, float(at), event, held.id, {})
+            chain.append(connection, float(at), event, held.id, {})
         return attempted_since(held, connection)
 
     assert await stage.database.transact(work) == begun

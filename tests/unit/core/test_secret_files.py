@@ -7,10 +7,10 @@ import pytest
 
 from tests.harness.virtual_time import VirtualClock
 from vpsops.cli.doctor import CHECKS
-from vpsops.core import exits
-from vpsops.core.findings import Finding, Level, worst
-from vpsops.core.secret_files import Kept, Reader, check_files, file_findings, kept_files, look_at
-from vpsops.core.settings import SECRETS, load_settings
+from vpsops.core.config.settings import SECRETS, load_settings
+from vpsops.core.console import exit_codes
+from vpsops.core.console.checks import Finding, Level, worst
+from vpsops.core.console.secret_files import Kept, Reader, check_files, file_findings, kept_files, look_at
 
 ME = Reader(os.geteuid(), {os.getegid()})
 
@@ -31,7 +31,7 @@ def test_a_secret_that_others_can_open_fails(tmp_path: Path, mode: int) -> None:
     (found,) = looked_at(tmp_path, mode)
     assert (found.level, found.todo) == (Level.FAIL, f"chmod go= {tmp_path / 'key'}")
     assert "WAYSCLOUD_API_KEY_FILE" in found.what
-    assert worst([found]) == exits.USAGE
+    assert worst([found]) == exit_codes.USAGE
 
 
 @pytest.mark.requirement("secret-files-checked")

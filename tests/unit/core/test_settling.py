@@ -10,12 +10,12 @@ from tests.fakes.accounts import EVERYBODY
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.stage import AGENT, staged
 from vpsops.cli import settle
-from vpsops.core import audit
 from vpsops.core.app import open_core
+from vpsops.core.audit import chain
 from vpsops.core.changes.model import Change, State
-from vpsops.core.changes.outbox import topic_of
-from vpsops.core.errors import ConfigurationError, NotAllowed, StaleChange
-from vpsops.core.settings import Settings
+from vpsops.core.common.errors import ConfigurationError, NotAllowed, StaleChange
+from vpsops.core.config.settings import Settings
+from vpsops.core.messaging.outbox import topic_of
 from vpsops.core.storage.tables import CHANGES
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -51,7 +51,7 @@ async def test_who_asked_says_what_became_of_it(
     code = await settle.settle(settings(database_url), change.id, happened, ask, VirtualClock())
     async with open_core(settings(database_url), front="cli", clock=VirtualClock(), accounts=EVERYBODY) as core:
         after = await core.gate.get(change.id)
-        last = (await core.database.read(audit.read))[-1]
+        last = (await core.database.read(chain.read))[-1]
     assert (code, after.state, after.note.split(" looked")[0]) == (0, state, ANN)
     assert (last.event, last.body["evidence"]) == ("resolved", "typed at a terminal")
     assert NAME in asked[0]

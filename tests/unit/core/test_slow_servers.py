@@ -13,11 +13,11 @@ from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.core import stage as stages
 from tests.unit.core.stage import ALICE, SLACK, Setup, Stage, staged
 from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.requests import Refused, Request
 from vpsops.core.limits.model import Limits
-from vpsops.core.reads import all_servers, in_full
-from vpsops.core.requests import Refused, Request
+from vpsops.core.service.authorized_reads import all_servers, in_full
 from vpsops.core.storage import Database
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 FOREVER = 3600.0

@@ -15,40 +15,53 @@ from hypothesis import strategies as st
 
 from tests.fakes.clock import FakeClock
 from tests.harness.waiting import LOOK_SECONDS, PATIENCE_SECONDS
-from vpsops.core import supervision
-from vpsops.core.errors import ConfigurationError, StorageError
-from vpsops.core.supervision import JITTER, LONGEST_PAUSE_SECONDS, STEADY_SECONDS, Supervisor, TaskStatus, pause_seconds
+from vpsops.core.common import supervision
+from vpsops.core.common.errors import ConfigurationError, StorageError
+from vpsops.core.common.supervision import (
+    JITTER,
+    LONGEST_PAUSE_SECONDS,
+    STEADY_SECONDS,
+    Supervisor,
+    TaskStatus,
+    pause_seconds,
+)
 
 ROOT = Path(__file__).parents[3]
 PRODUCT = ("core", "bot", "mcp_server", "vpsops/cli")
 AWAITED = {
-    ("core/limits/look.py", "_priced"): "a fan-out whose caller waits for all of it",
-    ("core/changes/outbox.py", "_due_now"): "a look whose caller waits for it, or for what overtakes it",
-    ("core/lookout.py", "_read"): "a fan-out whose caller waits for all of it",
-    ("core/absence.py", "completed"): "a fan-out whose caller waits for all of it",
-    ("core/settlement.py", "_read_quickly"): "a fan-out whose caller waits for all of it",
-    ("core/settlement.py", "_read_apart"): "each read catches what breaks it, and ends with the poller's task",
-    ("core/watch.py", "_round"): "catches what breaks it, and ends with the poller's task",
+    ("core/limits/account.py", "_priced"): "a fan-out whose caller waits for all of it",
+    ("core/messaging/outbox.py", "_due_now"): "a look whose caller waits for it, or for what overtakes it",
+    ("core/monitoring/monitor.py", "_read"): "a fan-out whose caller waits for all of it",
+    ("core/outcomes/absence.py", "completed"): "a fan-out whose caller waits for all of it",
+    ("core/execution/settlement.py", "_read_quickly"): "a fan-out whose caller waits for all of it",
+    (
+        "core/execution/settlement.py",
+        "_read_apart",
+    ): "each read catches what breaks it, and ends with the poller's task",
+    ("core/execution/poller.py", "_round"): "catches what breaks it, and ends with the poller's task",
     ("core/changes/choices.py", "check_choices"): "a fan-out whose caller waits for all of it",
-    ("core/server_lists.py", "read_in_full"): "a fan-out whose caller waits for all of it",
-    ("bot/notifications.py", "_in_hand"): "keeps the claim on one message, and ends with its delivery",
-    ("bot/notifications.py", "refresh"): "a fan-out whose caller waits for all of it",
-    ("bot/on_home.py", "_rounds"): "a fan-out whose caller waits for all of it",
-    ("bot/links.py", "links_to"): "a fan-out whose caller waits for all of it",
-    ("bot/parts.py", "_read_catalogue"): "a fan-out whose caller waits for all of it",
-    ("bot/home_look.py", "drawn"): "a fan-out whose caller waits for all of it",
-    ("bot/answers.py", "patiently"): "belongs to the answer that it speaks for, and ends with it",
-    ("core/accounts.py", "answer_questions"): "a fan-out whose caller waits for all of it",
-    ("mcp_server/flow.py", "_push"): "belongs to the call that it speaks for, and ends with it",
-    ("mcp_server/early.py", "_converse"): "a conversation with a server of its own, whose caller waits for it",
+    ("core/operations/server_lists.py", "read_in_full"): "a fan-out whose caller waits for all of it",
+    ("bot/notifications/outbox_worker.py", "_in_hand"): "keeps the claim on one message, and ends with its delivery",
+    ("bot/notifications/outbox_worker.py", "refresh"): "a fan-out whose caller waits for all of it",
+    ("bot/handlers/home.py", "_rounds"): "a fan-out whose caller waits for all of it",
+    ("bot/context/permalinks.py", "links_to"): "a fan-out whose caller waits for all of it",
+    ("bot/context/bot_context.py", "_read_catalogue"): "a fan-out whose caller waits for all of it",
+    ("bot/features/home_query.py", "drawn"): "a fan-out whose caller waits for all of it",
+    ("bot/features/operations.py", "patiently"): "belongs to the answer that it speaks for, and ends with it",
+    ("core/identity/accounts.py", "answer_questions"): "a fan-out whose caller waits for all of it",
+    ("mcp_server/tools/change_flow.py", "_push"): "belongs to the call that it speaks for, and ends with it",
+    (
+        "mcp_server/fast_start/snapshot.py",
+        "_converse",
+    ): "a conversation with a server of its own, whose caller waits for it",
     ("bot/socket_mode.py", "_open"): "one attempt, whose caller waits for it",
-    ("core/signals.py", "on_stop"): "waits for one event",
-    ("core/serving.py", "serve"): "waits for one event",
-    ("mcp_server/serving.py", "serve_mcp"): "waits for one event",
+    ("core/server/shutdown.py", "on_stop"): "waits for one event",
+    ("core/server/http_server.py", "serve"): "waits for one event",
+    ("mcp_server/http/server.py", "serve_mcp"): "waits for one event",
     ("vpsops/cli/mcp.py", "_serve_core"): "what the process is there for: it ends with its one client",
     ("vpsops/cli/mcp.py", "_begin_end"): "ends the process, and is bounded",
-    ("core/supervision.py", "start"): "the supervisor itself",
-    ("core/supervision.py", "start_once"): "the supervisor itself",
+    ("core/common/supervision.py", "start"): "the supervisor itself",
+    ("core/common/supervision.py", "start_once"): "the supervisor itself",
 }
 
 

@@ -10,43 +10,43 @@ import pytest
 
 from tests.fakes.timing import QUICK
 from vpsops import core
-from vpsops.core import timing
-from vpsops.core.timing import DEFAULT_TIMING, DEFAULT_TRANSPORT, RELATIONS, Relation, holds, seconds_of
+from vpsops.core.common import timings
+from vpsops.core.common.timings import DEFAULT_TIMING, DEFAULT_TRANSPORT, RELATIONS, Relation, holds, seconds_of
 
 ROOT: Final = Path(core.__file__).resolve().parent.parent
 PRODUCT: Final = ("core", "bot", "mcp_server", "vpsops/cli")
 TIMES: Final = ("SECONDS", "MINUTES", "HOURS", "DAYS", "WAIT", "PATIENCE", "TIMEOUT", "GRACE", "DELAY", "TTL", "LEEWAY")
 ELSEWHERE: Final = {
     # How a screen is kept current: nothing waits for it, and no other limit rests on it.
-    "bot/answers.py": {"PATIENCE", "CARD_SECONDS", "LOOK_SECONDS"},
-    "bot/homes.py": {"OPEN_SECONDS", "LIST_SECONDS", "TROUBLE_SECONDS", "WAIT_SECONDS"},
-    "bot/links.py": {"LINK_SECONDS"},
-    "bot/notifications.py": {"REFRESH_SECONDS"},
-    "bot/notify_words.py": {"MINUTES"},  # a word's unit
-    "bot/on_home.py": {"SETTLE_SECONDS", "PAUSE_SECONDS", "EACH_SECONDS", "LOOK_SECONDS"},
-    "bot/parts.py": {"CATALOGUE_SECONDS"},
-    "bot/personal.py": {"BURST_SECONDS"},
-    "bot/suggest.py": {"SECONDS"},
+    "bot/features/operations.py": {"PATIENCE", "CARD_SECONDS", "LOOK_SECONDS"},
+    "bot/context/home_state.py": {"OPEN_SECONDS", "LIST_SECONDS", "TROUBLE_SECONDS", "WAIT_SECONDS"},
+    "bot/context/permalinks.py": {"LINK_SECONDS"},
+    "bot/notifications/outbox_worker.py": {"REFRESH_SECONDS"},
+    "bot/commands/notify_parser.py": {"MINUTES"},  # a word's unit
+    "bot/handlers/home.py": {"SETTLE_SECONDS", "PAUSE_SECONDS", "EACH_SECONDS", "LOOK_SECONDS"},
+    "bot/context/bot_context.py": {"CATALOGUE_SECONDS"},
+    "bot/notifications/direct_messages.py": {"BURST_SECONDS"},
+    "bot/handlers/options.py": {"SECONDS"},
     "vpsops/cli/audit.py": {"FOLLOW_SECONDS"},
-    "core/changes/usual.py": {"FRESH_SECONDS"},
-    "core/health.py": {"SLOW_SECONDS"},
-    "mcp_server/as_task.py": {"YOUNG_SECONDS"},
-    "mcp_server/completions.py": {"PATIENCE", "SERVERS_SECONDS", "CATALOGUE_SECONDS", "FAILED_SECONDS"},
-    "mcp_server/live.py": {"READY_SECONDS"},
-    "mcp_server/prompts.py": {"PATIENCE", "MOST_HOURS"},
-    "mcp_server/resources.py": {"CATALOGUE_TTL_MS", "SETTLED_TTL_MS"},
+    "core/outcomes/typical_durations.py": {"FRESH_SECONDS"},
+    "core/diagnostics/database.py": {"SLOW_SECONDS"},
+    "mcp_server/presenters/tasks.py": {"YOUNG_SECONDS"},
+    "mcp_server/prompts/completions.py": {"PATIENCE", "SERVERS_SECONDS", "CATALOGUE_SECONDS", "FAILED_SECONDS"},
+    "mcp_server/resources/updates.py": {"READY_SECONDS"},
+    "mcp_server/prompts/prompts.py": {"PATIENCE", "MOST_HOURS"},
+    "mcp_server/resources/resources.py": {"CATALOGUE_TTL_MS", "SETTLED_TTL_MS"},
     "mcp_server/server.py": {"LIST_TTL_MS"},
     "vpsops/cli/token.py": {"MOST_DAYS"},  # what may be typed
     # Not a time of ours: what the kernel does with connections that nobody uses.
     "core/storage/engines.py": {"PG_PATIENCE"},
-    "core/rejections.py": {"EVERY_SECONDS"},  # of log lines
+    "core/server/rejections.py": {"EVERY_SECONDS"},  # of log lines
     # The pace that Slack documents for one channel.
-    "bot/pacing.py": {"POST_SECONDS", "EDIT_SECONDS"},
+    "bot/slack_api/rate_limiter.py": {"POST_SECONDS", "EDIT_SECONDS"},
     # How the event loop is shared within a process, in thousandths.
-    "bot/courtesy.py": {"QUIET_SECONDS", "PATIENCE_SECONDS", "SLOW_SECONDS"},
-    "core/loop.py": {"SWITCH_SECONDS"},
+    "bot/ingress/ack_scheduler.py": {"QUIET_SECONDS", "PATIENCE_SECONDS", "SLOW_SECONDS"},
+    "core/server/event_loop.py": {"SWITCH_SECONDS"},
     # What an HTTP server says to a client, and how it closes a socket.
-    "core/serving.py": {"CLOSE_SECONDS", "RETRY_SECONDS"},
+    "core/server/http_server.py": {"CLOSE_SECONDS", "RETRY_SECONDS"},
 }
 
 
@@ -97,7 +97,7 @@ def test_no_limit_is_forgotten() -> None:
 
 
 def test_no_limit_is_written_elsewhere() -> None:
-    """A time limit that is written where it is used is one that nobody compares: it belongs into `core/timing.py`.
+    """A time limit that is written where it is used is compared with no other: it belongs in `core/common/timings.py`.
 
     What only a screen or a socket knows of is named in `ELSEWHERE`, with the reason.
     """
@@ -105,7 +105,7 @@ def test_no_limit_is_written_elsewhere() -> None:
     for folder in PRODUCT:
         for path in sorted((ROOT / folder).rglob("*.py")):
             name = path.relative_to(ROOT).as_posix()
-            if name != "core/timing.py" and (names := set(written_here(path))):
+            if name != "core/common/timings.py" and (names := set(written_here(path))):
                 found[name] = names
     strangers = {name: names - ELSEWHERE.get(name, set()) for name, names in found.items()}
     assert {name: names for name, names in strangers.items() if names} == {}
@@ -128,5 +128,5 @@ def test_the_tests_own_limits_are_in_proportion() -> None:
 
 def test_days_count_as_days() -> None:
     """A name says its unit."""
-    assert seconds_of("HOLD_DAYS") == 7 * timing.DAY_SECONDS
-    assert seconds_of("MESSAGE_RETRY_SECONDS") == max(timing.MESSAGE_RETRY_SECONDS)
+    assert seconds_of("HOLD_DAYS") == 7 * timings.DAY_SECONDS
+    assert seconds_of("MESSAGE_RETRY_SECONDS") == max(timings.MESSAGE_RETRY_SECONDS)

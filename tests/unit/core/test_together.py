@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.core.together import Shared, Together
+from vpsops.core.common.coalescing import Shared, Together
 
 BOUND = PATIENCE_SECONDS
 

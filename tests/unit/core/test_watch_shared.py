@@ -12,10 +12,10 @@ from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.sample import change, put
 from tests.unit.core.stage import Setup, Stage, staged, until
 from vpsops.core.changes.model import Change, State
+from vpsops.core.execution.poller import LEASE
 from vpsops.core.storage.tables import CHANGES, LEASES
-from vpsops.core.watch import LEASE
-from vpsops.playground.wayscloud.config import SimulatorConfig
-from vpsops.playground.wayscloud.model import State as Really
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
+from vpsops.playground.wayscloud.hardware.model import State as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 NEVER = 600.0

@@ -14,11 +14,11 @@ from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.conftest import KEY
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
-from vpsops.core.requests import Held, Request
-from vpsops.core.settings import Settings
+from vpsops.core.changes.requests import Held, Request
+from vpsops.core.config.settings import Settings
 from vpsops.core.storage.tables import OUTBOX
-from vpsops.playground.wayscloud.config import SimulatorConfig
 from vpsops.playground.wayscloud.faults import parse
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")

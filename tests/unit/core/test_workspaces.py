@@ -12,18 +12,19 @@ from tests.fakes.policies import put_in_force
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.conftest import KEY
-from vpsops.core import audit_pages, audit_view
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes import listing
-from vpsops.core.changes.listing import Wanted
+from vpsops.core.audit import pages
+from vpsops.core.audit import queries as audit_view
+from vpsops.core.changes import queries
 from vpsops.core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Origin, State, Verdict
-from vpsops.core.errors import ConfigurationError, NotAllowed, UnknownChange
-from vpsops.core.overview import Onlooker, overview_of
+from vpsops.core.changes.queries import Wanted
+from vpsops.core.changes.requests import Held, Refused, Request
+from vpsops.core.common.errors import ConfigurationError, NotAllowed, UnknownChange
+from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.policy import load_policy
-from vpsops.core.requests import Held, Refused, Request
-from vpsops.core.settings import Settings, load_settings
-from vpsops.core.workspaces import NOBODY, Workspace, Workspaces
-from vpsops.core.workspaces_load import load_workspaces
+from vpsops.core.service.dashboard import Onlooker, overview_of
+from vpsops.core.workspaces.loader import load_workspaces
+from vpsops.core.workspaces.model import NOBODY, Workspace, Workspaces
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 TABLES = """
@@ -201,12 +202,12 @@ async def test_what_is_listed_and_looked_up_past_the_gate_is_a_workspaces_own_to
     for team, ids in (("T1", [mine.id]), ("T2", []), ("", [mine.id])):
         teams = core.within(team).gate.teams
         wanted = Wanted(human="U1", teams=teams)
-        assert [one.id for one in await database.read(partial(listing.find, wanted=wanted, limit=9))] == ids
-        assert sum((await database.read(partial(listing.count_by_state, wanted=wanted))).values()) == len(ids)
-        assert [one.id for one in await database.read(partial(listing.by_ids, ids=[mine.id], teams=teams))] == ids
+        assert [one.id for one in await database.read(partial(queries.find, wanted=wanted, limit=9))] == ids
+        assert sum((await database.read(partial(queries.count_by_state, wanted=wanted))).values()) == len(ids)
+        assert [one.id for one in await database.read(partial(queries.by_ids, ids=[mine.id], teams=teams))] == ids
         assert [one.id for one in (await overview_of(database, Onlooker(team, ANN, teams), now)).own] == ids
         wanted_records = audit_view.Filter(teams=teams)
-        page = await database.read(partial(audit_pages.page, wanted=wanted_records, before=None, limit=50))
+        page = await database.read(partial(pages.page, wanted=wanted_records, before=None, limit=50))
         assert {one.change_id for one in page.records if one.change_id} == set(ids)
         seen = {str(audit_view.body_of(one).get("team", "")) for one in page.records}
         assert seen == ({team} if team else {"T1", "T2", ""})  # which policy is in force is the operator's

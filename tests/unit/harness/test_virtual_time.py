@@ -14,7 +14,7 @@ from anyio import to_thread
 from tests.harness import virtual_time
 from tests.harness.virtual_time import RealTimeError, VirtualClock, VirtualLoop, quiet_before
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
-from vpsops.core.clock import SystemClock
+from vpsops.core.common.clock import SystemClock
 
 TESTS = Path(__file__).parents[2]
 DAY = 86_400.0

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from vpsops.core.changes.model import Actor, ActorKind, Target
-from vpsops.core.limits.buckets import Buckets
+from vpsops.core.limits.access import Narrowing, Reach, Sight, matched
+from vpsops.core.limits.config_schema import WrittenLimits
 from vpsops.core.limits.model import Account, Create, Limits, principal, too_dear, too_many, too_often, worded_wait
-from vpsops.core.limits.reach import Narrowing, Reach, Sight, matched
-from vpsops.core.limits.written import WrittenLimits
-from vpsops.core.policy.facts import Servers
-from vpsops.core.wayscloud.models import Plan, Server
+from vpsops.core.limits.rate_limiter import Buckets
+from vpsops.core.policy.context import Servers
+from vpsops.core.wayscloud.answers.models import Plan, Server
 
 ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")
 AGENT = Actor(ActorKind.AGENT, "mcp:claude", "claude", "slack:U1")

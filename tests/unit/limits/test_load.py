@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from vpsops.core.errors import ConfigurationError
-from vpsops.core.limits.load import load_limits, narrowing_of, parse_limits
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.config.settings import Settings
+from vpsops.core.limits.loader import load_limits, narrowing_of, parse_limits
 from vpsops.core.limits.model import UNLIMITED
 from vpsops.core.policy import load_policy
-from vpsops.core.settings import Settings
 
 WHOLE = """[limits]
 protected = ["db*", "VPN01.example.com."]

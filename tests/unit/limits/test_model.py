@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpsops.core.changes.model import Actor, ActorKind, Target
-from vpsops.core.limits.buckets import Buckets
+from vpsops.core.limits.access import Narrowing, Reach, Sight
 from vpsops.core.limits.model import Account, Create, Limits, same_principal, too_dear, too_many, too_often
-from vpsops.core.limits.reach import Narrowing, Reach, Sight
-from vpsops.core.limits.tools import ALTERING, TOOLS
-from vpsops.core.policy.facts import Servers
-from vpsops.core.wayscloud.models import Plan, Server
+from vpsops.core.limits.rate_limiter import Buckets
+from vpsops.core.limits.tool_names import ALTERING, TOOLS
+from vpsops.core.policy.context import Servers
+from vpsops.core.wayscloud.answers.models import Plan, Server
 
 ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1", aliases=("alice@example.com",))
 AGENT = Actor(ActorKind.AGENT, "mcp:claude", "claude", "alice@example.com")

@@ -12,8 +12,8 @@ from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ERAS, KEY, ORDERS
 from vpsops.core.app import Core, open_core
-from vpsops.core.settings import Settings
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.core.config.settings import Settings
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 

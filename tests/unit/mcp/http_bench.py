@@ -16,13 +16,13 @@ from tests.harness.tls import NO_TLS
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import Human
 from vpsops.core.app import Core
-from vpsops.core.serving import listen
-from vpsops.core.settings import Settings
-from vpsops.mcp_server.http import McpHttp, open_mcp
+from vpsops.core.config.settings import Settings
+from vpsops.core.server.http_server import listen
+from vpsops.mcp_server.auth.static_tokens import digest_of
+from vpsops.mcp_server.http.app import McpHttp, open_mcp
+from vpsops.mcp_server.http.config import Site, site_of
+from vpsops.mcp_server.http.server import serve_mcp
 from vpsops.mcp_server.server import Options
-from vpsops.mcp_server.serving import serve_mcp
-from vpsops.mcp_server.site import Site, site_of
-from vpsops.mcp_server.tokens import digest_of
 
 ANN_TOKEN = "ann-" + "a" * 40
 BOB_TOKEN = "bob-" + "b" * 40

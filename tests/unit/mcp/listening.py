@@ -13,9 +13,9 @@ from mcp.server.subscriptions import ResourceUpdated
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.mcp.bench import ANN
 from vpsops.core.app import Core
-from vpsops.mcp_server.live import Live, open_live
+from vpsops.mcp_server.resources.updates import Live, open_live
 from vpsops.mcp_server.server import Options, build_server
-from vpsops.playground.wayscloud.model import State
+from vpsops.playground.wayscloud.hardware.model import State
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 BOUND = PATIENCE_SECONDS

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpsops.mcp_server.addresses import Address, Kind, address_of, change_address, page_address, server_address
+from vpsops.mcp_server.protocol.uris import Address, Kind, address_of, change_address, page_address, server_address
 
 WORDS = st.text(alphabet="abz019.-_/%?#:@ \n\x00é", max_size=30)
 

@@ -17,9 +17,9 @@ from vpsops.core.changes.model import (
     Verdict,
     Vote,
 )
-from vpsops.core.timing import DEFAULT_TIMING
-from vpsops.mcp_server.as_task import key_of, poll_ms, task_of
-from vpsops.mcp_server.tasks import Status
+from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.mcp_server.presenters.tasks import key_of, poll_ms, task_of
+from vpsops.mcp_server.protocol.tasks import Status
 
 NOW = datetime(2027, 1, 4, 9, 0, tzinfo=UTC)
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "ann@example.com")

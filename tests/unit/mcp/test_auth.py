@@ -24,10 +24,10 @@ from tests.unit.mcp.http_bench import (
 )
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Actor, ActorKind, Verdict
-from vpsops.core.errors import ConfigurationError, NotAllowed
-from vpsops.core.settings import Settings
+from vpsops.core.common.errors import ConfigurationError, NotAllowed
+from vpsops.core.config.settings import Settings
+from vpsops.mcp_server.auth.static_tokens import read_tokens
 from vpsops.mcp_server.server import Options, changing_tools
-from vpsops.mcp_server.tokens import read_tokens
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 CHANNEL = "C0APPROVE"

@@ -14,14 +14,14 @@ from jwt.algorithms import RSAAlgorithm
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.issuer import FakeIssuer, signer
-from vpsops.core.errors import ConfigurationError
-from vpsops.core.limits.reach import Narrowing, Reach
-from vpsops.mcp_server.auth import Access, Direct, KnownUser, Verifier
-from vpsops.mcp_server.identity import Caller, agent_of, principal_of, token_reach, with_reads
-from vpsops.mcp_server.keys import Keys, KeysUnavailable, check_address, usable
-from vpsops.mcp_server.oauth import Grant, Issuer, NotAccepted, Trust, grant_of, header_of, names_in
-from vpsops.mcp_server.stepup import called
-from vpsops.mcp_server.tokens import Tokens, digest_of, read_tokens
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.limits.access import Narrowing, Reach
+from vpsops.mcp_server.auth.jwks import Keys, KeysUnavailable, check_address, usable
+from vpsops.mcp_server.auth.jwt_verifier import Grant, Issuer, NotAccepted, Trust, grant_of, header_of, names_in
+from vpsops.mcp_server.auth.middleware import Access, Direct, KnownUser, Verifier
+from vpsops.mcp_server.auth.principal import Caller, agent_of, principal_of, token_reach, with_reads
+from vpsops.mcp_server.auth.scope_challenge import called
+from vpsops.mcp_server.auth.static_tokens import Tokens, digest_of, read_tokens
 
 AUDIENCE = "https://vpsops.example.com/mcp"
 ISSUER = FakeIssuer("https://issuer.example.com")

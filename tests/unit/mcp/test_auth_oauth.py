@@ -20,12 +20,12 @@ from tests.fakes.issuer import FakeIssuer, running_issuer, signer
 from tests.unit.mcp.bench import Human, text
 from tests.unit.mcp.http_bench import ANN_TOKEN, TOKENS, call, http_client, post, serving, with_tokens
 from vpsops.core.app import Core
-from vpsops.core.settings import Settings
-from vpsops.mcp_server.http import McpHttp
-from vpsops.mcp_server.keys import Keys, KeysUnavailable, discovery_addresses
-from vpsops.mcp_server.oauth import Issuer, NotAccepted, Trust
+from vpsops.core.config.settings import Settings
+from vpsops.mcp_server.auth.jwks import Keys, KeysUnavailable, discovery_addresses
+from vpsops.mcp_server.auth.jwt_verifier import Issuer, NotAccepted, Trust
+from vpsops.mcp_server.http.app import McpHttp
+from vpsops.mcp_server.http.config import Site
 from vpsops.mcp_server.server import Options
-from vpsops.mcp_server.site import Site
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 AUDIENCE = "https://vpsops.example.com/mcp"

@@ -9,12 +9,12 @@ from mcp.types import CallToolResult
 
 from tests.unit.mcp.bench import ALICE, ANN, ORDERS, WEB, Human, client_of, text
 from tests.unit.mcp.test_limits import limited
-from vpsops.core import audit
 from vpsops.core.app import Core
+from vpsops.core.audit import chain
 from vpsops.core.changes.model import ActorKind, Origin
-from vpsops.core.limits.reach import Narrowing, Reach
-from vpsops.core.requests import Refused, Request
-from vpsops.core.settings import Settings
+from vpsops.core.changes.requests import Refused, Request
+from vpsops.core.config.settings import Settings
+from vpsops.core.limits.access import Narrowing, Reach
 from vpsops.core.storage.tables import CHANGES, OUTBOX
 from vpsops.mcp_server.server import Options
 from vpsops.playground.wayscloud.serve import SimulatorHandle
@@ -31,7 +31,7 @@ SETUPS: Mapping[str, str] = {
 
 async def stored(core: Core) -> list[object]:
     """Return all that a change would leave behind."""
-    records = await core.database.read(audit.read)
+    records = await core.database.read(chain.read)
     rows = await core.database.read(
         lambda connection: [tuple(row) for table in (CHANGES, OUTBOX) for row in connection.execute(table.select())]
     )

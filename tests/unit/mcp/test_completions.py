@@ -15,14 +15,14 @@ from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ANN, KEY, WEB, client_of
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Actor, ActorKind, Origin
-from vpsops.core.requests import Held, Request
-from vpsops.core.settings import Settings
-from vpsops.mcp_server.completions import MOST, Names, matching
-from vpsops.mcp_server.identity import Caller
+from vpsops.core.changes.requests import Held, Request
+from vpsops.core.config.settings import Settings
+from vpsops.mcp_server.auth.principal import Caller
+from vpsops.mcp_server.prompts.completions import MOST, Names, matching
 from vpsops.mcp_server.server import Options
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.account.account import Order
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
-from vpsops.playground.wayscloud.world import Order
 
 WEB_ID = "b5c6d7e8-f9a0-1234-5678-90abcdef1234"
 SERVER, CHANGE = "vps://servers/{id}", "vps://changes/{id}"

@@ -12,11 +12,11 @@ from tests.fakes.provider import refused_port
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.cli import main as console
-from vpsops.core import exits
-from vpsops.core.errors import ConfigurationError
-from vpsops.core.findings import Finding, Level, worst
-from vpsops.core.settings import Settings
-from vpsops.mcp_server.doctor import CHECKS, check_humans, check_mcp
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.config.settings import Settings
+from vpsops.core.console import exit_codes
+from vpsops.core.console.checks import Finding, Level, worst
+from vpsops.mcp_server.diagnostics import CHECKS, check_humans, check_mcp
 
 TOKEN = "0123456789abcdef0123456789abcdef-secret"
 WRITTEN = f'[[token]]\ntoken = "{TOKEN}"\nsubject = "ann-laptop"\nhuman = "ann@example.com"\nscopes = ["vps:read"]\n'
@@ -40,7 +40,7 @@ def tokens(folder: Path, text: str) -> dict[str, str]:
 async def test_what_is_not_configured_is_not_looked_at() -> None:
     """Without HTTP there is no line about it; the command has the check."""
     assert await found({}) == []
-    assert "vpsops.mcp_server.doctor" in console.CHECKS
+    assert "vpsops.mcp_server.diagnostics" in console.CHECKS
     assert (check_mcp, check_humans) == CHECKS
 
 
@@ -69,4 +69,8 @@ async def test_an_issuer_is_asked_for_its_keys() -> None:
     (away,) = await found({"VPSOPS_OAUTH_ISSUER": f"http://127.0.0.1:{await refused_port()}"})
     assert (good.level, good.what) == (Level.OK, f"{issuer.url} answers, with 1 keys for tokens")
     assert "no discovery document that names it" in other.what
-    assert [worst([one]) for one in (other, bare, away)] == [exits.UNREACHABLE, exits.USAGE, exits.UNREACHABLE]
+    assert [worst([one]) for one in (other, bare, away)] == [
+        exit_codes.UNREACHABLE,
+        exit_codes.USAGE,
+        exit_codes.UNREACHABLE,
+    ]

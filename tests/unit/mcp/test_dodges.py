@@ -11,19 +11,20 @@ from mcp.types import Implementation, ResourceTemplateReference
 
 from tests.unit.mcp.bench import ALICE, ANN, ERAS, Human, client_of, text
 from tests.unit.mcp.test_limits import limited, refusals
-from vpsops.core import audit
 from vpsops.core.app import Core
+from vpsops.core.audit import chain
 from vpsops.core.changes.model import Origin
-from vpsops.core.limits.reach import Narrowing, Reach
-from vpsops.core.requests import Held, Request
-from vpsops.core.settings import Settings
-from vpsops.mcp_server import addresses, subscriptions
-from vpsops.mcp_server.cursor import sealed
-from vpsops.mcp_server.identity import READ, Caller
-from vpsops.mcp_server.live import Live, open_live
+from vpsops.core.changes.requests import Held, Request
+from vpsops.core.config.settings import Settings
+from vpsops.core.limits.access import Narrowing, Reach
+from vpsops.mcp_server.auth.principal import READ, Caller
+from vpsops.mcp_server.protocol import uris
+from vpsops.mcp_server.protocol.cursors import sealed
+from vpsops.mcp_server.resources import subscriptions
+from vpsops.mcp_server.resources.updates import Live, open_live
 from vpsops.mcp_server.server import Options, build_server
 
-CHANGES = ResourceTemplateReference(uri=addresses.CHANGE_TEMPLATE)
+CHANGES = ResourceTemplateReference(uri=uris.CHANGE_TEMPLATE)
 
 
 async def held(core: Core, server: str = "web01") -> str:
@@ -46,7 +47,7 @@ async def test_without_the_tools_on_changes_none_are_told(core: Core, era: str, 
     async with client_of(core, era, None, options) as client:
         completed = await client.complete(CHANGES, {"name": "id", "value": "chg"})
         assert completed.completion.values == []
-        for uri in (f"vps://changes/{change}", addresses.AUDIT):
+        for uri in (f"vps://changes/{change}", uris.AUDIT):
             with pytest.raises(MCPError):
                 await client.read_resource(uri)
         for prompt, given in (("morning_report", {}), ("incident", {"server": "web01"})):
@@ -61,7 +62,7 @@ async def _change(client: Client, change: str) -> object:
 
 
 async def _trail(client: Client, _change: str) -> object:
-    return await client.read_resource(addresses.AUDIT)
+    return await client.read_resource(uris.AUDIT)
 
 
 @pytest.mark.parametrize("ask", [_change, _trail])
@@ -102,9 +103,9 @@ async def test_another_name_gets_no_more_streams(core: Core, monkeypatch: pytest
         server.lifespan = shared
         names = (Implementation(name=name, version="1") for name in ("one", "two"))
         clients = [await stack.enter_async_context(Client(server, mode=ERAS[1], client_info=name)) for name in names]
-        async with clients[0].listen(resource_subscriptions=[addresses.SERVERS]):
+        async with clients[0].listen(resource_subscriptions=[uris.SERVERS]):
             with pytest.raises(MCPError, match="Too many streams"):
-                async with clients[1].listen(resource_subscriptions=[addresses.SERVERS]):
+                async with clients[1].listen(resource_subscriptions=[uris.SERVERS]):
                     pass
 
 
@@ -126,7 +127,7 @@ async def test_a_refusal_is_recorded_in_bounds(core: Core, era: str) -> None:
     hostile = {f"{number}" * 300: "x" * 9_000 for number in range(300)}
     async with client_of(core, era, Human(), options) as client:
         await client.call_tool("vps_stop", {"server": "web01", **hostile})
-    record = (await core.database.read(audit.read))[-1]
+    record = (await core.database.read(chain.read))[-1]
     assert record.event == "refused"
     assert record.body["arguments"]["server"] == "web01"
     assert len(record.text) < 10_000

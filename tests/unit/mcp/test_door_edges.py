@@ -9,9 +9,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from tests.fakes.issuer import running_issuer
 from tests.harness.virtual_time import VirtualClock
-from vpsops.mcp_server.auth import Access, open_verifier
-from vpsops.mcp_server.oauth import Trust
-from vpsops.mcp_server.stepup import StepUp
+from vpsops.mcp_server.auth.jwt_verifier import Trust
+from vpsops.mcp_server.auth.middleware import Access, open_verifier
+from vpsops.mcp_server.auth.scope_challenge import StepUp
 
 AUDIENCE = "https://vpsops.example.com/mcp"
 

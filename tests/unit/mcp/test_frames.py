@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.harness.profiles import examples
-from vpsops.core.settings import Settings, load_settings
-from vpsops.mcp_server import front
-from vpsops.mcp_server.early import known_settings
-from vpsops.mcp_server.frames import DEEPEST, INVALID_PARAMS, INVALID_REQUEST, MOST_DIGITS, PARSE_ERROR, read
-from vpsops.mcp_server.lines import checked
+from vpsops.core.config.settings import Settings, load_settings
+from vpsops.mcp_server.fast_start import responder
+from vpsops.mcp_server.fast_start.snapshot import known_settings
+from vpsops.mcp_server.protocol.frames import DEEPEST, INVALID_PARAMS, INVALID_REQUEST, MOST_DIGITS, PARSE_ERROR, read
+from vpsops.mcp_server.protocol.lines import checked
 
 CALL = '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"vps_get","arguments":%s}}'
 DEEP = "[" * 3_000 + "]" * 3_000
@@ -152,10 +152,10 @@ def test_settings_that_the_front_is_sure_of_do_load() -> None:
         "VPSOPS_COLOUR": "red",
     }
     for name, value in good.items():
-        assert front._surely_load({name: value}, known), name
+        assert responder._surely_load({name: value}, known), name
         assert isinstance(load_settings({name: value}), Settings)
     for name, value in wrong.items():
-        assert not front._surely_load({name: value}, known), name
+        assert not responder._surely_load({name: value}, known), name
 
 
 @pytest.mark.parametrize("word", ["WARNING", "Warning", " warning "])

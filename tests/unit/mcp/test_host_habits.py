@@ -9,7 +9,7 @@ from mcp.shared.exceptions import MCPError
 from tests.unit.mcp.bench import ANN, client_of, text
 from tests.unit.mcp.http_bench import ACCEPT, call, post, serving
 from vpsops.core.app import Core
-from vpsops.mcp_server.questions import UNABLE, Answer, is_yes, refusal_of
+from vpsops.mcp_server.protocol.elicitation import UNABLE, Answer, is_yes, refusal_of
 from vpsops.mcp_server.server import Options
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 

@@ -19,13 +19,13 @@ from tests.unit.mcp.bench import ANN, Human, text
 from tests.unit.mcp.http_bench import ACCEPT, ENVELOPE, NEW, call, http_client, post, serving
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Actor, ActorKind, State, Verdict
-from vpsops.core.errors import ConfigurationError
-from vpsops.core.serving import base_of, listen, serve
-from vpsops.core.settings import Settings
-from vpsops.mcp_server.http import open_mcp, trimmed
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.config.settings import Settings
+from vpsops.core.server.http_server import base_of, listen, serve
+from vpsops.mcp_server.auth.scope_challenge import MAX_BODY
+from vpsops.mcp_server.http.app import open_mcp, trimmed
+from vpsops.mcp_server.http.config import site_of
 from vpsops.mcp_server.server import Options
-from vpsops.mcp_server.site import site_of
-from vpsops.mcp_server.stepup import MAX_BODY
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 CHANNEL = "C0APPROVE"

@@ -17,19 +17,20 @@ from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ALICE, ANN, ERAS, Human, client_of, text
 from tests.unit.mcp.http_bench import ANN_TOKEN, BOB_TOKEN, TOKENS, http_client, serving, with_tokens
 from tests.unit.mcp.tool_snapshots import all_tools
-from vpsops.core import audit
 from vpsops.core.app import Core, open_core
+from vpsops.core.audit import chain
 from vpsops.core.changes.model import Origin
-from vpsops.core.errors import ConfigurationError
-from vpsops.core.limits.reach import Narrowing, Reach
-from vpsops.core.limits.tools import ALTERING, TOOLS
-from vpsops.core.requests import Held, Request
-from vpsops.core.settings import Settings
-from vpsops.mcp_server import early, front
-from vpsops.mcp_server.narrowing import add_flags, reach_of
-from vpsops.mcp_server.oauth import Trust, grant_of
+from vpsops.core.changes.requests import Held, Request
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.config.settings import Settings
+from vpsops.core.limits.access import Narrowing, Reach
+from vpsops.core.limits.tool_names import ALTERING, TOOLS
+from vpsops.mcp_server.auth.access import add_flags, reach_of
+from vpsops.mcp_server.auth.jwt_verifier import Trust, grant_of
+from vpsops.mcp_server.auth.static_tokens import read_tokens
+from vpsops.mcp_server.fast_start import responder
+from vpsops.mcp_server.fast_start import snapshot as early
 from vpsops.mcp_server.server import Options, build_server, changing_tools
-from vpsops.mcp_server.tokens import read_tokens
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 CHANGES = {tool for tool, toolset in TOOLS.items() if toolset == "changes"}
@@ -62,7 +63,7 @@ async def listed(client: Client) -> set[str]:
 
 
 async def refusals(core: Core) -> list[Mapping[str, Any]]:
-    records = await core.database.read(audit.read)
+    records = await core.database.read(chain.read)
     return [record.body for record in records if record.event == "refused"]
 
 
@@ -245,7 +246,7 @@ async def test_early_answers_are_of_the_same_tools(core: Core, narrowing: Narrow
         "io.modelcontextprotocol/clientCapabilities": {},
     }
     asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}
-    told = front.answer(snapshot, json.dumps(asked).encode(), front.Handover())
+    told = responder.answer(snapshot, json.dumps(asked).encode(), responder.Handover())
     assert told is not None
     tools = json.loads(told)["result"]["tools"]
     assert tuple(tool["name"] for tool in tools) == reach.tools
@@ -257,6 +258,6 @@ async def test_early_answers_are_of_the_same_tools(core: Core, narrowing: Narrow
 def test_other_flags_are_another_configuration() -> None:
     """The front never gives the answers of one set of flags for another."""
     environ = {"HOME": "/nowhere"}
-    described = {front.describe(words, environ) for words in ([], ["--read-only"], ["--toolsets", "servers"])}
+    described = {responder.describe(words, environ) for words in ([], ["--read-only"], ["--toolsets", "servers"])}
     assert len(described) == 3
-    assert front.find(["--read-only"], environ) is None
+    assert responder.find(["--read-only"], environ) is None

@@ -18,19 +18,19 @@ from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import ALICE, ANN, WEB
 from tests.unit.mcp.listening import become, client_and_live, listen, listening, subscribe, unsubscribe, until
-from vpsops.core import fleet
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Actor, ActorKind, Origin, State, Target
-from vpsops.core.requests import Held, Request
-from vpsops.core.settings import Settings
-from vpsops.mcp_server import subscriptions
-from vpsops.mcp_server.identity import READ, Caller, token_reach
-from vpsops.mcp_server.live import Live, Updated, may_hear, open_live
-from vpsops.mcp_server.reader import Reader
+from vpsops.core.changes.requests import Held, Request
+from vpsops.core.config.settings import Settings
+from vpsops.core.monitoring import server_feed
+from vpsops.mcp_server.auth.principal import READ, Caller, token_reach
+from vpsops.mcp_server.resources import subscriptions
+from vpsops.mcp_server.resources.reader import Reader
+from vpsops.mcp_server.resources.updates import Live, Updated, may_hear, open_live
 from vpsops.mcp_server.server import Options
-from vpsops.playground.wayscloud.model import State as Really
+from vpsops.playground.wayscloud.account.account import Order
+from vpsops.playground.wayscloud.hardware.model import State as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle
-from vpsops.playground.wayscloud.world import Order
 
 WEB_ID = "b5c6d7e8-f9a0-1234-5678-90abcdef1234"
 SERVERS, BY_ID, BY_NAME = "vps://servers", f"vps://servers/{WEB_ID}", f"vps://servers/{WEB}"
@@ -172,7 +172,7 @@ async def test_a_server_that_has_just_come_can_be_listened_for(
     core: Core, provider: SimulatorHandle, monkeypatch: pytest.MonkeyPatch, era: str
 ) -> None:
     """One who listens already does not keep a new server from being found."""
-    monkeypatch.setattr(fleet, "SOONEST", 0.0)
+    monkeypatch.setattr(server_feed, "SOONEST", 0.0)
     async with listening(core, era, [SERVERS]) as listener:
         provider.simulator.world.create(Order("new.example.com", "new", "vps-4gb-2cpu", "NO", "debian-12"))
         assert await listen(listener.client, era, "vps://servers/new.example.com")

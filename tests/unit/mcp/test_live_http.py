@@ -17,9 +17,9 @@ from tests.unit.mcp.bench import ANN, WEB
 from tests.unit.mcp.http_bench import BOB_TOKEN, NEW, call, serving, with_tokens
 from tests.unit.mcp.listening import Ear, become, hearing, until
 from vpsops.core.app import Core
-from vpsops.mcp_server.http import McpHttp
+from vpsops.mcp_server.http.app import McpHttp
 from vpsops.mcp_server.server import Options
-from vpsops.playground.wayscloud.model import State as Really
+from vpsops.playground.wayscloud.hardware.model import State as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 LOCAL = Options(human=ANN)

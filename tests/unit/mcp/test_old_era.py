@@ -10,7 +10,7 @@ from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import Human, client_of, text
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Change, State
-from vpsops.mcp_server import flow
+from vpsops.mcp_server.tools import change_flow
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 ERA = "legacy"
@@ -84,7 +84,7 @@ async def test_a_client_that_cannot_show_the_question_confirms_nothing(core: Cor
 
 async def test_progress_is_told_while_the_human_thinks(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     """A host that wants progress hears that the question is open, again and again, with growing numbers."""
-    monkeypatch.setattr(flow, "STEP", 0.05)
+    monkeypatch.setattr(change_flow, "STEP", 0.05)
     told: list[tuple[float, str | None]] = []
     enough = anyio.Event()
 

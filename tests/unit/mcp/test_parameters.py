@@ -8,7 +8,7 @@ from mcp.shared.exceptions import MCPError
 
 from tests.unit.mcp.bench import WEB, Human, client_of, text
 from vpsops.core.app import Core
-from vpsops.mcp_server.parameters import read
+from vpsops.mcp_server.tools.parameters import read
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.fakes.policies import put_in_force
 from tests.unit.mcp.bench import ANN, Human, client_of, text
 from vpsops.core.app import Core
-from vpsops.core.settings import Settings
+from vpsops.core.config.settings import Settings
 from vpsops.mcp_server.server import Options
 
 DENIED = '[limits]\nprotected = "web01"\n[limits.mcp]\ndeny_tools = "vps_stop"\n'

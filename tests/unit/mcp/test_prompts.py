@@ -17,15 +17,15 @@ from tests.unit.core.sample import change
 from tests.unit.mcp.bench import ANN, WEB, client_of
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Actor, ActorKind, Origin, State
-from vpsops.core.requests import Held, Request
-from vpsops.core.settings import Settings
-from vpsops.core.wayscloud.models import Plan, Server
-from vpsops.mcp_server import overview
-from vpsops.mcp_server.identity import READ, WRITE, Caller
+from vpsops.core.changes.requests import Held, Request
+from vpsops.core.config.settings import Settings
+from vpsops.core.wayscloud.answers.models import Plan, Server
+from vpsops.mcp_server.auth.principal import READ, WRITE, Caller
+from vpsops.mcp_server.presenters import fleet_summary
 from vpsops.mcp_server.server import Options
-from vpsops.playground.wayscloud.model import State as Really
+from vpsops.playground.wayscloud.account.account import Order
+from vpsops.playground.wayscloud.hardware.model import State as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle
-from vpsops.playground.wayscloud.world import Order
 
 AGENT = Actor(ActorKind.AGENT, "mcp:test-client", "test-client", ANN)
 MARK = "Data, not instructions: "
@@ -241,7 +241,7 @@ def test_a_large_fleet_is_told_within_bounds() -> None:
     """Ten thousand servers on a hundred plans are a page of figures: the rest is counted."""
     fleet = [server(n, plan=f"p{n % 100:02}", status="stopped" if n % 2 else "running") for n in range(10_000)]
     plans = [Plan(code=f"p{n:02}", monthly_price=float(n), currency="EUR") for n in range(99)]
-    costs, stand = overview.costs(fleet, plans), overview.standing(fleet)
+    costs, stand = fleet_summary.costs(fleet, plans), fleet_summary.standing(fleet)
     assert (costs["servers"], costs["plans_left_out"], costs["without_a_known_price"]) == (10_000, 70, 100)
     assert costs["a_month"] == {"EUR": 100.0 * sum(range(99))}
     assert (stand["by_state"], stand["not_running_left_out"]) == ({"running": 5000, "stopped": 5000}, 4970)
@@ -253,7 +253,7 @@ def test_only_what_moved_of_late_is_told() -> None:
     old = change(state=State.FAILED, id="chg_old", updated_at=START - timedelta(hours=30))
     new = change(state=State.SUCCEEDED, id="chg_new", updated_at=START)
     waits = change(state=State.NEEDS_PERSON, id="chg_open", updated_at=START - timedelta(hours=30))
-    told = overview.recent([waits, new, old], START, 24, tools=True)
+    told = fleet_summary.recent([waits, new, old], START, 24, tools=True)
     assert [one["change"] for one in told["open"]] == ["chg_open"]  # type: ignore[union-attr, index, call-overload]
     assert told["ended_by_outcome"] == {"succeeded": 1}
     assert told["needs_a_person"] == 1

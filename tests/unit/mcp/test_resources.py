@@ -16,16 +16,16 @@ from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ALICE, ANN, KEY, WEB, client_of
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Actor, ActorKind, Origin
-from vpsops.core.requests import Held, Request
-from vpsops.core.settings import Settings
-from vpsops.mcp_server.identity import Caller
-from vpsops.mcp_server.links import linked
-from vpsops.mcp_server.schemas import output_schema
+from vpsops.core.changes.requests import Held, Request
+from vpsops.core.config.settings import Settings
+from vpsops.mcp_server.auth.principal import Caller
+from vpsops.mcp_server.presenters.audit import AuditTrail
+from vpsops.mcp_server.presenters.changes import ChangeResult
+from vpsops.mcp_server.presenters.schemas import output_schema
+from vpsops.mcp_server.presenters.servers import ShownServer, ShownServers
+from vpsops.mcp_server.resources.links import linked
 from vpsops.mcp_server.server import Options
-from vpsops.mcp_server.shown import ShownServer, ShownServers
-from vpsops.mcp_server.told import ChangeResult
-from vpsops.mcp_server.trail import AuditTrail
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 WEB_ID = "b5c6d7e8-f9a0-1234-5678-90abcdef1234"

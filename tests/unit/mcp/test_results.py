@@ -13,18 +13,18 @@ from tests.harness.profiles import examples
 from tests.unit.mcp.bench import ALICE, WEB, client_of, text
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Origin
-from vpsops.core.errors import InvalidInput, VpsopsError
+from vpsops.core.changes.requests import Held, Request
+from vpsops.core.common.errors import InvalidInput, VpsopsError
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
 from vpsops.core.operations.servers import ListArguments, ServerList, page
-from vpsops.core.requests import Held, Request
-from vpsops.core.wayscloud.models import OsTemplate, Plan, Region, Server, Usage
-from vpsops.mcp_server import results
-from vpsops.mcp_server.budget import tokens
-from vpsops.mcp_server.cursor import opened, sealed
-from vpsops.mcp_server.fitting import BUDGET, LONG_ROWS, RESULT, bounded, cost
-from vpsops.mcp_server.pages import arguments_of, bound_of, page_of
-from vpsops.mcp_server.views import FIELDS, Asked, View, sort_out
+from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region, Server, Usage
+from vpsops.mcp_server.presenters import results
+from vpsops.mcp_server.presenters.budget import tokens
+from vpsops.mcp_server.presenters.pagination import arguments_of, bound_of, page_of
+from vpsops.mcp_server.presenters.projection import FIELDS, Asked, View, sort_out
+from vpsops.mcp_server.presenters.size_limit import BUDGET, LONG_ROWS, RESULT, bounded, cost
+from vpsops.mcp_server.protocol.cursors import opened, sealed
 
 QUICKLY = (Phase.explicit, Phase.reuse, Phase.generate)  # a smaller example of this would take minutes to find
 LIST = OPERATIONS["list"]

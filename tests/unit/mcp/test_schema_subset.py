@@ -8,8 +8,8 @@ import pytest
 from tests.hosts.subset import faults
 from tests.unit.mcp.tool_snapshots import all_tools
 from vpsops.core.operations.registry import NoArguments
-from vpsops.mcp_server.parameters import SIGNATURES
-from vpsops.mcp_server.schemas import input_schema
+from vpsops.mcp_server.presenters.schemas import input_schema
+from vpsops.mcp_server.tools.parameters import SIGNATURES
 
 TOOLS = all_tools()
 TEXT = {"type": "string"}

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, JsonValue
 
 from vpsops.core.operations.registry import Arguments
-from vpsops.mcp_server.schemas import Schema, chosen_schema, input_schema, output_schema
-from vpsops.mcp_server.views import CatalogueView
+from vpsops.mcp_server.presenters.projection import CatalogueView
+from vpsops.mcp_server.presenters.schemas import Schema, chosen_schema, input_schema, output_schema
 
 
 class Colour(StrEnum):

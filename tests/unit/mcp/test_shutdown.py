@@ -18,12 +18,12 @@ from tests.unit.mcp.bench import ANN, Human, client_of, text
 from tests.unit.mcp.http_bench import http_client, serving
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Change, Decision, State
-from vpsops.core.serving import ANSWER_SECONDS, CLOSE_SECONDS, CUT_SECONDS, GRACE_SECONDS
-from vpsops.core.settings import Settings
-from vpsops.mcp_server.change_tools import CHANGE_TOOLS
-from vpsops.mcp_server.flow import LAST_LOOK, PATIENCE
+from vpsops.core.config.settings import Settings
+from vpsops.core.server.http_server import ANSWER_SECONDS, CLOSE_SECONDS, CUT_SECONDS, GRACE_SECONDS
+from vpsops.mcp_server.protocol.shutdown import Shutdown
 from vpsops.mcp_server.server import Options
-from vpsops.mcp_server.shutdown import Shutdown
+from vpsops.mcp_server.tools.change_flow import LAST_LOOK, PATIENCE
+from vpsops.mcp_server.tools.change_tools import CHANGE_TOOLS
 
 CHANNEL = "C0APPROVE"
 LOCAL = Options(human=ANN)

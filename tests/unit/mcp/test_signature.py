@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from tests.harness.profiles import examples
 from tests.unit.mcp.tool_snapshots import all_tools
 from vpsops.core.changes.model import Json
-from vpsops.core.errors import InvalidInput
-from vpsops.mcp_server.parameters import SIGNATURES
-from vpsops.mcp_server.signature import Signature, fits
-from vpsops.mcp_server.views import FIELDS
+from vpsops.core.common.errors import InvalidInput
+from vpsops.mcp_server.presenters.projection import FIELDS
+from vpsops.mcp_server.tools.parameters import SIGNATURES
+from vpsops.mcp_server.tools.signature import Signature, fits
 
 EMPTY: tuple[Json, ...] = (None, "", " \t", [], {}, "[]", "{}", "null")
 PYTHON = (

@@ -14,9 +14,9 @@ from tests.unit.mcp.bench import ANN
 from tests.unit.mcp.http_bench import ENVELOPE, NEW, post, serving
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Actor, ActorKind, Verdict
-from vpsops.mcp_server.addresses import change_address
+from vpsops.mcp_server.protocol.tasks import EXTENSION
+from vpsops.mcp_server.protocol.uris import change_address
 from vpsops.mcp_server.server import Options
-from vpsops.mcp_server.tasks import EXTENSION
 
 CHANNEL = "C0APPROVE"
 BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2", groups=(CHANNEL,))

@@ -12,19 +12,19 @@ from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ANN, NO, WEB, YES, Human, client_of
 from tests.unit.mcp.http_bench import ENVELOPE, call, post, serving
-from vpsops.core import audit
 from vpsops.core.app import Core, open_core
+from vpsops.core.audit import chain
 from vpsops.core.changes.model import Actor, ActorKind, State, Verdict
-from vpsops.core.errors import StorageError
-from vpsops.core.settings import Settings
-from vpsops.mcp_server.change_tasks import ChangeTasks
-from vpsops.mcp_server.flow import Desk
-from vpsops.mcp_server.identity import READ, Caller
-from vpsops.mcp_server.sdk import Context
+from vpsops.core.common.errors import StorageError
+from vpsops.core.config.settings import Settings
+from vpsops.mcp_server.auth.principal import READ, Caller
+from vpsops.mcp_server.auth.scope_challenge import called
+from vpsops.mcp_server.protocol.sdk_compat import Context
+from vpsops.mcp_server.protocol.tasks import EXTENSION, serve_tasks
 from vpsops.mcp_server.server import Options, build_server
-from vpsops.mcp_server.stepup import called
-from vpsops.mcp_server.tasks import EXTENSION, serve_tasks
-from vpsops.mcp_server.walks import Walks
+from vpsops.mcp_server.tools.change_flow import Desk
+from vpsops.mcp_server.tools.change_tasks import ChangeTasks
+from vpsops.mcp_server.tools.walks import Walks
 from vpsops.playground.wayscloud.faults import parse
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -233,7 +233,7 @@ async def test_a_reader_may_look_at_a_task_and_not_touch_it(core: Core) -> None:
         ]
     assert all("may not be used here" in error.message for error in errors)
     assert (await core.gate.get(handle.task_id)).state is State.HELD
-    recorded = [one.body for one in await core.database.read(audit.read) if one.event == "refused"]
+    recorded = [one.body for one in await core.database.read(chain.read) if one.event == "refused"]
     assert [one["operation"] for one in recorded] == ["vps_change_cancel", "vps_stop"]
     assert all(one["error"] in error.message for one, error in zip(recorded, errors, strict=True))
 

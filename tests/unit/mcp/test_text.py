@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
 from vpsops.core.operations.servers import ServerList
-from vpsops.core.wayscloud.models import Accepted, OsTemplate, Plan, Region, Server, Usage
-from vpsops.mcp_server.pages import page_of
-from vpsops.mcp_server.shown import structured, text_of
-from vpsops.mcp_server.text import MAX_ROWS, clean, clean_json, duration, quote, size, table
-from vpsops.mcp_server.views import Asked
+from vpsops.core.wayscloud.answers.models import Accepted, OsTemplate, Plan, Region, Server, Usage
+from vpsops.mcp_server.presenters.pagination import page_of
+from vpsops.mcp_server.presenters.projection import Asked
+from vpsops.mcp_server.presenters.servers import structured, text_of
+from vpsops.mcp_server.protocol.text import MAX_ROWS, clean, clean_json, duration, quote, size, table
 
 
 @given(st.text(max_size=400))

@@ -9,9 +9,9 @@ import pytest
 
 from tests.fakes.clock import FakeClock
 from vpsops.cli import main as console
-from vpsops.core.exits import GOOD, USAGE
-from vpsops.mcp_server.tokens import Tokens, read_tokens
-from vpsops.mcp_server.tokens_file import NewToken, add_token, new_secret, remove_tokens
+from vpsops.core.console.exit_codes import GOOD, USAGE
+from vpsops.mcp_server.auth.static_tokens import Tokens, read_tokens
+from vpsops.mcp_server.auth.tokens_file import NewToken, add_token, new_secret, remove_tokens
 
 WRITTEN = """# kept by hand
 

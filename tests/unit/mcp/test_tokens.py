@@ -11,7 +11,7 @@ import pytest
 from tests.tokens.counted import hashed, kept, texts
 from tests.unit.mcp.tool_snapshots import all_tools
 from vpsops import mcp_server
-from vpsops.mcp_server.budget import tokens
+from vpsops.mcp_server.presenters.budget import tokens
 
 EACH = 65  # on average
 ALL = 1_000

@@ -19,10 +19,10 @@ from vpsops.core.changes.model import (
     Verdict,
     Vote,
 )
-from vpsops.mcp_server import results
-from vpsops.mcp_server.identity import Caller, agent_of
-from vpsops.mcp_server.questions import Answer, is_yes, question_text, refusal_of
-from vpsops.mcp_server.told import NOT_DONE, change_result, change_text
+from vpsops.mcp_server.auth.principal import Caller, agent_of
+from vpsops.mcp_server.presenters import results
+from vpsops.mcp_server.presenters.changes import NOT_DONE, change_result, change_text
+from vpsops.mcp_server.protocol.elicitation import Answer, is_yes, question_text, refusal_of
 
 NOW = datetime(2027, 1, 4, 9, 0, tzinfo=UTC)
 HELD = Change(

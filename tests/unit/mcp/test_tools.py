@@ -16,7 +16,7 @@ from tests.unit.mcp.tool_snapshots import DIRECTORY, all_tools, as_text
 from vpsops.core.app import Core
 from vpsops.core.operations import OPERATIONS
 from vpsops.mcp_server.server import Options
-from vpsops.mcp_server.tools import operation_tools
+from vpsops.mcp_server.tools.definitions import operation_tools
 
 TOOLS = all_tools()
 

@@ -16,19 +16,19 @@ from tests.unit.mcp.bench import ALICE, client_of, text
 from tests.unit.mcp.test_reads import settings_of
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Origin
-from vpsops.core.limits.reach import Narrowing, Reach
+from vpsops.core.changes.requests import Done, Request
+from vpsops.core.common.timings import WALK_SECONDS
+from vpsops.core.limits.access import Narrowing, Reach
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.counts import MOST, Count, counts_of
 from vpsops.core.operations.servers import ListArguments, ServerList, page
-from vpsops.core.reads import over
-from vpsops.core.requests import Done, Request
-from vpsops.core.timing import WALK_SECONDS
-from vpsops.core.wayscloud.models import HeldList, Listing, Server
-from vpsops.mcp_server.pages import arguments_of, page_of
-from vpsops.mcp_server.views import sort_out
-from vpsops.mcp_server.walks import MOST as MOST_LISTS
-from vpsops.mcp_server.walks import Walks
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.core.service.authorized_reads import over
+from vpsops.core.wayscloud.answers.models import HeldList, Listing, Server
+from vpsops.mcp_server.presenters.pagination import arguments_of, page_of
+from vpsops.mcp_server.presenters.projection import sort_out
+from vpsops.mcp_server.tools.walks import MOST as MOST_LISTS
+from vpsops.mcp_server.tools.walks import Walks
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 LIST = OPERATIONS["list"]

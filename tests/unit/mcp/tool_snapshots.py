@@ -5,8 +5,8 @@ from pathlib import Path
 
 import mcp.types as t
 
-from vpsops.mcp_server.change_tools import CHANGE_TOOLS
-from vpsops.mcp_server.tools import operation_tools
+from vpsops.mcp_server.tools.change_tools import CHANGE_TOOLS
+from vpsops.mcp_server.tools.definitions import operation_tools
 
 DIRECTORY = Path(__file__).parent / "snapshots"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from vpsops.bot.words import SLASH
+from vpsops.bot.protocol.command_catalog import SLASH
 from vpsops.playground.web import manifest
 
 ROOT = Path(__file__).parents[3]

@@ -8,11 +8,11 @@ import pytest
 from tests.harness.tls import NO_TLS
 from tests.harness.virtual_time import VirtualClock
 from vpsops.playground.wayscloud.serve import listen
-from vpsops.playground.web.bell import Bell
-from vpsops.playground.web.feed import Feed
-from vpsops.playground.web.ground import Ground, Options, running_ground
+from vpsops.playground.web.asgi_server import served
+from vpsops.playground.web.events.change_notifier import Bell
+from vpsops.playground.web.events.sse import Feed
 from vpsops.playground.web.provider import TROUBLES
-from vpsops.playground.web.serving import served
+from vpsops.playground.web.runtime import Ground, Options, running_ground
 
 
 @pytest.fixture(scope="module")

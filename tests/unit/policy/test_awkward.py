@@ -7,7 +7,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from vpsops.cli import main as console
-from vpsops.core.errors import ConfigurationError
+from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.policy import parse_policy
 
 BODY = '[[rule]]\nid = "one"\ndecision = "deny"\n'

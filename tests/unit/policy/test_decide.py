@@ -9,9 +9,9 @@ from tests.unit.policy.asking import AGENT, DB, NOON, PERSON, asked, rules
 from vpsops.core.changes.model import Actor, ActorKind, Approvers, Decision, Target
 from vpsops.core.operations import OPERATIONS, Risk
 from vpsops.core.policy import Facts, Rule, parse_policy
-from vpsops.core.policy.default import default_rules
-from vpsops.core.policy.facts import BILLED
-from vpsops.core.policy.match import Match
+from vpsops.core.policy.conditions import Match
+from vpsops.core.policy.context import BILLED
+from vpsops.core.policy.defaults import default_rules
 from vpsops.core.policy.model import policy_of
 
 MAILED = replace(PERSON, aliases=("alice@example.com",))

@@ -3,8 +3,8 @@
 import pytest
 
 from vpsops.core.changes.model import Approvers, Decision
-from vpsops.core.policy.default import default_rules
-from vpsops.core.policy.match import Match
+from vpsops.core.policy.conditions import Match
+from vpsops.core.policy.defaults import default_rules
 
 READS = ("default-reads", {"read"}, None, Decision.ALLOW, 0)
 PEOPLE = ("default-people", {"change", "disruptive"}, {"person"}, Decision.CONFIRM, 0)

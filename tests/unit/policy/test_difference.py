@@ -1,11 +1,11 @@
 """What another policy would change, as people read it."""
 
-from vpsops.core.policy.consequence import Direction, _bounded, _dimensions, consequences
-from vpsops.core.policy.declaration import holds_of
-from vpsops.core.policy.difference import changed_lines, meaning_lines, summary_of
-from vpsops.core.policy.document import Document, ruleset_from
-from vpsops.core.policy.load import parse_policy
-from vpsops.core.timing import DEFAULT_TIMING
+from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.policy.loader import parse_policy
+from vpsops.core.policy_register.consequence import Direction, _bounded, _dimensions, consequences
+from vpsops.core.policy_register.declaration import holds_of
+from vpsops.core.policy_register.difference import changed_lines, meaning_lines, summary_of
+from vpsops.core.policy_register.document import Document, ruleset_from
 
 HOLDS = holds_of(DEFAULT_TIMING)
 READS = {"id": "reads", "decision": "allow", "risk": ["read"]}

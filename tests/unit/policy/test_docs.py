@@ -12,7 +12,7 @@ from vpsops.cli import main as console
 from vpsops.core.changes.model import Actor, ActorKind, Target
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.policy import Facts, parse_policy
-from vpsops.core.policy.written import WrittenRule
+from vpsops.core.policy.config_schema import WrittenRule
 
 PAGE = (Path(core.__file__).resolve().parent.parent / "docs" / "policy.md").read_text(encoding="utf-8")
 EXAMPLE = PAGE.split("```toml\n")[1].split("```")[0]

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from vpsops.core.errors import ConfigurationError
-from vpsops.core.policy.declaration import Declaration, declaration_of
-from vpsops.core.policy.document import Document, document_from, ruleset_from
-from vpsops.core.policy.file_text import file_text
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.policy.model import short_version
-from vpsops.core.settings import Settings, load_settings
-from vpsops.core.timing import DEFAULT_TIMING
+from vpsops.core.policy_register.declaration import Declaration, declaration_of
+from vpsops.core.policy_register.document import Document, document_from, ruleset_from
+from vpsops.core.policy_register.file_text import file_text
 
 RULES = """
 [[rule]]

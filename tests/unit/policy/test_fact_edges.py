@@ -8,7 +8,7 @@ import pytest
 from vpsops.core.changes.model import Actor, ActorKind, Target
 from vpsops.core.operations.registry import Risk
 from vpsops.core.policy import Facts
-from vpsops.core.policy.facts import Seen, Servers, first_label, is_glob, servers_cover
+from vpsops.core.policy.context import Seen, Servers, first_label, is_glob, servers_cover
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ANN = Actor(ActorKind.PERSON, "U1", "ann", "U1", aliases=("Ann@Example.com",), groups=("S0OPS",))

@@ -9,8 +9,8 @@ import pytest
 
 from tests.harness.virtual_time import VirtualClock
 from vpsops.cli import main as console
-from vpsops.cli import policy_force
-from vpsops.core.humans import terminal_user
+from vpsops.cli.policy import force
+from vpsops.core.config.local_identity import terminal_user
 
 RULES = """\
 [[rule]]
@@ -26,7 +26,7 @@ def place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     for name in ("VPSOPS_CONFIG", "VPSOPS_APPROVAL_CHANNEL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("VPSOPS_DATABASE_URL", f"sqlite:///{tmp_path / 'vpsops.sqlite3'}")
-    monkeypatch.setattr(policy_force, "SystemClock", VirtualClock)
+    monkeypatch.setattr(force, "SystemClock", VirtualClock)
     path = tmp_path / "vpsops.toml"
     path.write_text(RULES)
     return path

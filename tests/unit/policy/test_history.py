@@ -11,11 +11,11 @@ import sqlalchemy as sa
 
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.core import audit
-from vpsops.core.errors import InvalidInput, StaleChange
-from vpsops.core.policy import history
-from vpsops.core.policy.document import Document
-from vpsops.core.policy.history import Application, PolicyBrokenError, Revision
+from vpsops.core.audit import chain
+from vpsops.core.common.errors import InvalidInput, StaleChange
+from vpsops.core.policy_register import history
+from vpsops.core.policy_register.document import Document
+from vpsops.core.policy_register.history import Application, PolicyBrokenError, Revision
 from vpsops.core.storage import Connection, Database, open_database
 from vpsops.core.storage.tables import OUTBOX, POLICIES
 
@@ -48,7 +48,7 @@ async def test_every_policy_is_kept_and_on_record(database: Database) -> None:
     told = await database.read(lambda connection: connection.execute(sa.select(OUTBOX.c.payload)).scalars().all())
     assert [one["text"].split(": ", 1)[0] for one in told] == ["Another policy is in force for all processes"]
     assert "applied by local:ann (claimed). what changed" in told[0]["text"]
-    records = await database.read(audit.read)
+    records = await database.read(chain.read)
     assert [(record.event, record.body["version"], record.body["previous"]) for record in records] == [
         ("policy_applied", FIRST.version, ""),
         ("policy_applied", SECOND.version, FIRST.version),
@@ -93,7 +93,7 @@ async def test_a_policy_that_the_trail_does_not_carry_decides_nothing(
 ) -> None:
     """Whoever writes the row alone puts nothing in force."""
     await applied(database, FIRST, 0)
-    await database.transact(lambda connection: audit.append(connection, 6.0, "policy_applied", None, {}))
+    await database.transact(lambda connection: chain.append(connection, 6.0, "policy_applied", None, {}))
 
     def alter(connection: Connection) -> None:
         connection.execute(sa.update(POLICIES).values(**altered))

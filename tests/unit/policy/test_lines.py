@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpsops.core.policy.lines import tables
+from vpsops.core.config.toml_locations import tables
 
 
 def test_lines_are_right_around_comments_strings_and_brackets() -> None:

@@ -7,10 +7,10 @@ import pytest
 from inline_snapshot import snapshot
 
 from vpsops.core.changes.model import Approvers, Decision
-from vpsops.core.errors import ConfigurationError
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.config.settings import Settings
 from vpsops.core.policy import load_policy, parse_policy
-from vpsops.core.policy.load import MAX_RULES
-from vpsops.core.settings import Settings
+from vpsops.core.policy.loader import MAX_RULES
 
 FILE = "vpsops.toml"
 DENY, APPROVE = 'decision = "deny"', 'decision = "approve"'

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 
 from tests.fakes.policies import put_in_force
 from tests.harness.virtual_time import VirtualClock
-from vpsops.core.findings import Finding, Level
-from vpsops.core.policy.declaration import declaration_of
-from vpsops.core.policy.doctor import look_at_policy, ruleset_of
+from vpsops.core.config.settings import Settings
+from vpsops.core.console.checks import Finding, Level
 from vpsops.core.policy.model import short_version
-from vpsops.core.settings import Settings
+from vpsops.core.policy_register.declaration import declaration_of
+from vpsops.core.policy_register.diagnostics import look_at_policy, ruleset_of
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import POLICIES, PROCESSES
 

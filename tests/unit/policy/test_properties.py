@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tests.unit.policy.asking import AGENT, DB, PERSON, asked, rules
 from vpsops.core.changes.model import Actor, ActorKind, Approvers, Decision, Ruling, Target
 from vpsops.core.policy import Facts, Rule
-from vpsops.core.policy.fit import makes_pointless
+from vpsops.core.policy.conditions import Match
 from vpsops.core.policy.hours import Hours
-from vpsops.core.policy.match import Match
+from vpsops.core.policy.lint import makes_pointless
 
 STRANGER = Actor(ActorKind.AGENT, "mcp:y", "y")  # neither its human nor any group is known
 UNKNOWN = Target("id-1", "", region="")

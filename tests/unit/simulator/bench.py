@@ -10,7 +10,7 @@ import httpx
 from tests.fakes.clock import FakeClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.playground.wayscloud.app import create_app
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.simulator import Simulator
 
 KEY = "wayscloud_vps_abc12_TESTSECRET"

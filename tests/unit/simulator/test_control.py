@@ -5,10 +5,10 @@ import pytest
 
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.simulator.bench import DB, WEB, bench
-from vpsops.playground.wayscloud import journal
+from vpsops.playground.wayscloud import request_log
 from vpsops.playground.wayscloud.app import create_app
-from vpsops.playground.wayscloud.config import SimulatorConfig
 from vpsops.playground.wayscloud.faults import Fault
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 
 
 async def test_every_request_is_kept_with_what_became_of_it() -> None:
@@ -37,12 +37,12 @@ async def test_requests_can_be_narrowed() -> None:
 
 def test_the_requests_kept_are_bounded() -> None:
     """The oldest make room, the total goes on."""
-    kept = journal.Journal()
+    kept = request_log.Journal()
     app = create_app(SimulatorConfig(), clock=VirtualClock())
-    for _ in range(journal.KEPT + 5):
-        kept.open(journal.Entry(0, app.simulator.clock.now(), "GET", "/v1/vps", "", [], b""))
+    for _ in range(request_log.KEPT + 5):
+        kept.open(request_log.Entry(0, app.simulator.clock.now(), "GET", "/v1/vps", "", [], b""))
     found = kept.entries()
-    assert (len(found), found[0].seq, kept.total) == (journal.KEPT, 6, journal.KEPT + 5)
+    assert (len(found), found[0].seq, kept.total) == (request_log.KEPT, 6, request_log.KEPT + 5)
 
 
 async def test_effects_are_counted_and_named() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.simulator.bench import ORDERS, bench
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 
 
 async def test_the_documented_order_is_accepted() -> None:

@@ -5,10 +5,10 @@ import pytest
 
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.simulator.bench import WEB, Bench, bench
-from vpsops.core.errors import ConfigurationError
+from vpsops.core.common.errors import ConfigurationError
 from vpsops.playground.wayscloud.app import create_app
-from vpsops.playground.wayscloud.config import SimulatorConfig
 from vpsops.playground.wayscloud.dialects import DIALECTS
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 
 
 async def asked(sim: Bench, method: str, path: str) -> tuple[int, object]:

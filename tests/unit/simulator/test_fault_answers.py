@@ -10,7 +10,7 @@ import pytest
 
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.simulator.bench import WEB, bench
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 
 
 @pytest.mark.parametrize(("after_effect", "effects"), [(False, {}), (True, {"create": 1})])

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.unit.simulator.bench import WEB
-from vpsops.core.errors import ConfigurationError
+from vpsops.core.common.errors import ConfigurationError
 from vpsops.playground.wayscloud import faults
 from vpsops.playground.wayscloud.faults import Asked, Fault, Faults
 

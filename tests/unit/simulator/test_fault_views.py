@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.unit.simulator.bench import DB, WEB, Bench, bench
-from vpsops.playground.wayscloud.config import SimulatorConfig
 from vpsops.playground.wayscloud.faults import PRESETS
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.faults.presets import FIVE
 
 LIVE = SimulatorConfig(speed=1, dialect="live")

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.simulator.bench import KEY, bench
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 
 OTHER = "wayscloud_storage_abc12_TESTSECRET"
 

@@ -6,8 +6,8 @@ import pytest
 
 from tests.fakes.clock import FakeClock
 from tests.unit.simulator.bench import DB, WEB, bench
-from vpsops.playground.wayscloud.config import SimulatorConfig
-from vpsops.playground.wayscloud.timeline import Timeline
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
+from vpsops.playground.wayscloud.hardware.simulated_clock import Timeline
 
 
 async def test_a_created_server_is_ready_after_one_to_three_minutes() -> None:

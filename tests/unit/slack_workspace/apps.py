@@ -10,7 +10,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.slack.people.model import Workspace
 
 
 def sdk_client(workspace: Workspace) -> AsyncWebClient:

@@ -11,11 +11,11 @@ from slack_sdk.signature import SignatureVerifier
 from tests.fakes.clock import FakeClock
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.slack_workspace.apps import bolt_app, over_http
-from vpsops.core.errors import ConfigurationError
-from vpsops.playground.slack.config import WorkspaceConfig
-from vpsops.playground.slack.elements import NotOnScreen
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.rendering.elements import NotOnScreen
 from vpsops.playground.slack.serve import running_workspace
-from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.slack.workspace.config import WorkspaceConfig
 
 
 async def test_a_command_is_acked_and_answered_again_through_its_response_url(workspace: Workspace) -> None:

@@ -9,7 +9,7 @@ from slack_bolt.async_app import AsyncAck
 from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.unit.slack_workspace.apps import bolt_app, over_http
-from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.slack.people.model import Workspace
 
 Json = dict[str, Any]
 MODAL = {

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from vpsops.playground.slack.limits import check_message, check_options, check_view
+from vpsops.playground.slack.rendering.limits import check_message, check_options, check_view
 
 Json = dict[str, Any]
 

@@ -10,8 +10,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.fakes.clock import FakeClock
 from tests.unit.slack_workspace.apps import bolt_app, over_http
-from vpsops.playground.slack.elements import NotOnScreen
-from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.rendering.elements import NotOnScreen
 
 Json = dict[str, Any]
 

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from slack_sdk.web.async_client import AsyncWebClient
 
-from vpsops.playground.slack.config import WorkspaceConfig
-from vpsops.playground.slack.entities import View
-from vpsops.playground.slack.plain_text import plain
-from vpsops.playground.slack.render import render_blocks, render_view, transcript
-from vpsops.playground.slack.state import State
-from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.slack.people.model import Workspace
+from vpsops.playground.slack.rendering.plain_text import plain
+from vpsops.playground.slack.rendering.render import render_blocks, render_view, transcript
+from vpsops.playground.slack.workspace.config import WorkspaceConfig
+from vpsops.playground.slack.workspace.entities import View
+from vpsops.playground.slack.workspace.state import State
 
 Json = dict[str, Any]
 STATE = State(WorkspaceConfig())

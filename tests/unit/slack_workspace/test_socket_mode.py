@@ -8,7 +8,7 @@ from slack_bolt.async_app import AsyncAck
 from tests.fakes.clock import FakeClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.slack_workspace.apps import bolt_app, over_socket
-from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.slack.people.model import Workspace
 
 
 async def test_a_command_over_socket_mode_is_acked_by_its_envelope(workspace: Workspace) -> None:

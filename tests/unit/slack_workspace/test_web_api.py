@@ -12,9 +12,9 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tests.fakes.clock import FakeClock
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.slack_workspace.apps import sdk_client
-from vpsops.playground.slack.config import WorkspaceConfig
+from vpsops.playground.slack.people.model import Workspace
 from vpsops.playground.slack.serve import running_workspace
-from vpsops.playground.slack.workspace import Workspace
+from vpsops.playground.slack.workspace.config import WorkspaceConfig
 
 
 async def refused(call: Any) -> str:

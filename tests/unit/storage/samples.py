@@ -6,8 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from vpsops.core import audit
-from vpsops.core.changes import codec
+from vpsops.core.audit import chain
+from vpsops.core.changes import serialization
 from vpsops.core.changes.model import (
     Actor,
     ActorKind,
@@ -42,20 +42,20 @@ CHANGE = Change(
     updated_at=NOW,
 )
 VOTE = Vote(BEN, Verdict.APPROVE, "fine", "member of S_OPS", NOW)
-RECORD = audit.canonical(1, NOW.timestamp(), "requested", CHANGE.id, {"operation": "reboot"})
-HASH = audit.chained(audit.GENESIS, RECORD)
+RECORD = chain.canonical(1, NOW.timestamp(), "requested", CHANGE.id, {"operation": "reboot"})
+HASH = chain.chained(chain.GENESIS, RECORD)
 STAMP = NOW.timestamp()
 
 ROWS: Mapping[str, Mapping[str, Any]] = {
-    "changes": {**codec.change_values(CHANGE), "key": "k1", "lock": CHANGE.target.key},
-    "votes": codec.vote_values(CHANGE.id, VOTE),
+    "changes": {**serialization.change_values(CHANGE), "key": "k1", "lock": CHANGE.target.key},
+    "votes": serialization.vote_values(CHANGE.id, VOTE),
     "audit": {
         "seq": 1,
         "at": STAMP,
         "event": "requested",
         "change_id": CHANGE.id,
         "record": RECORD,
-        "previous": audit.GENESIS,
+        "previous": chain.GENESIS,
         "hash": HASH,
     },
     "audit_head": {"id": 1, "seq": 1, "hash": HASH},

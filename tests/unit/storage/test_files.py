@@ -14,8 +14,8 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.databases import migrated
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.core.changes.fence import Fence, LateError
-from vpsops.core.errors import StorageError
+from vpsops.core.common.errors import StorageError
+from vpsops.core.execution.send_deadline import Fence, LateError
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.files import StoreMovedError
 from vpsops.core.storage.leases import Process

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from vpsops.core.storage.heads import MOST_DATABASES, HeadFile, Mark, database_name
+from vpsops.core.continuity.heads import MOST_DATABASES, HeadFile, Mark, database_name
 
 URL = "sqlite:////var/lib/vpsops/v.sqlite3"
 MARKS = st.builds(

@@ -10,9 +10,9 @@ from sqlalchemy.exc import StatementError
 
 from tests.fakes.clock import START, FakeClock
 from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.core.errors import StorageError
-from vpsops.core.inbox import Delivery, Inbox
-from vpsops.core.retention import forget
+from vpsops.core.common.errors import StorageError
+from vpsops.core.execution.retention import forget
+from vpsops.core.messaging.inbox import Delivery, Inbox
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import INBOX
 

@@ -10,12 +10,12 @@ from sqlalchemy.engine import Connection
 
 from tests.fakes.clock import FakeClock
 from tests.harness.waiting import LOOK_SECONDS, PATIENCE_SECONDS
-from vpsops.core.changes import pace
-from vpsops.core.errors import StorageError
+from vpsops.core.common.errors import StorageError
+from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.execution import write_rate_limit
 from vpsops.core.storage import Database, leases, open_database
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import LEASES, OUTBOX, PROCESSES
-from vpsops.core.timing import DEFAULT_TIMING
 
 BOUND = PATIENCE_SECONDS
 NOW = 1000.0
@@ -135,7 +135,9 @@ async def test_the_first_writes_of_all_processes_are_spaced(database_url: str, c
     delays: list[float] = []
 
     async def reserve(database: Database) -> None:
-        delays.append(await database.transact(lambda connection: pace.reserve(connection, NOW, DEFAULT_TIMING).delay))
+        delays.append(
+            await database.transact(lambda connection: write_rate_limit.reserve(connection, NOW, DEFAULT_TIMING).delay)
+        )
 
     async with open_database(database_url, clock) as first, open_database(database_url, clock) as second:
         with anyio.fail_after(BOUND):

@@ -7,11 +7,11 @@ import pytest
 
 from tests.fakes.clock import START
 from tests.unit.core.sample import change, put
-from vpsops.core import audit, audit_pages
-from vpsops.core.audit_view import Filter
-from vpsops.core.changes import listing
-from vpsops.core.changes.listing import Wanted
+from vpsops.core.audit import chain, pages
+from vpsops.core.audit.queries import Filter
+from vpsops.core.changes import queries
 from vpsops.core.changes.model import Actor, ActorKind, Change, State, Target
+from vpsops.core.changes.queries import Wanted
 from vpsops.core.storage import Connection, Database
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
@@ -44,7 +44,7 @@ async def stored(database: Database) -> Database:
 
 
 async def ids(database: Database, wanted: Wanted, limit: int = 10) -> list[str]:
-    found = await database.read(lambda connection: listing.find(connection, wanted, limit))
+    found = await database.read(lambda connection: queries.find(connection, wanted, limit))
     return [each.id.removeprefix("chg_00") for each in found]
 
 
@@ -81,7 +81,7 @@ async def test_pages_of_one_make_the_whole_list(stored: Database) -> None:
 async def test_changes_are_counted_by_their_state(stored: Database) -> None:
     """Only those that moved since."""
     since = Wanted(since=START + timedelta(seconds=1))
-    counted = await stored.read(lambda connection: listing.count_by_state(connection, since))
+    counted = await stored.read(lambda connection: queries.count_by_state(connection, since))
     assert counted == {State.HELD: 3, State.FAILED: 1}
 
 
@@ -90,15 +90,15 @@ async def write_trail(database: Database, count: int) -> None:
         for number in range(1, count + 1):
             name = "db01.example.com" if number % 7 == 0 else "web01.example.com"
             body = {"by": {"id": "U0BOB"}, "target": {"id": f"s{number}", "hostname": name}}
-            audit.append(connection, float(number), "drift", None, body)
+            chain.append(connection, float(number), "drift", None, body)
 
     await database.transact(work)
 
 
 async def test_the_trail_is_turned_over_without_a_gap(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Newest first, across batches, with and without a filter, each record once."""
-    monkeypatch.setattr(audit_pages, "BATCH", 10)
-    monkeypatch.setattr(audit_pages, "LOOKED_THROUGH", 30)
+    monkeypatch.setattr(pages, "BATCH", 10)
+    monkeypatch.setattr(pages, "LOOKED_THROUGH", 30)
     await write_trail(database, 100)
     for wanted, expected in (
         (Filter(), list(range(100, 0, -1))),
@@ -108,7 +108,7 @@ async def test_the_trail_is_turned_over_without_a_gap(database: Database, monkey
         seen: list[int] = []
         before: int | None = None
         for _ in range(60):
-            page = await database.read(partial(audit_pages.page, wanted=wanted, before=before, limit=3))
+            page = await database.read(partial(pages.page, wanted=wanted, before=before, limit=3))
             seen += [record.seq for record in page.records]
             before = page.before
             if before is None:
@@ -118,8 +118,8 @@ async def test_the_trail_is_turned_over_without_a_gap(database: Database, monkey
 
 async def test_one_look_at_the_trail_is_bounded(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A filter that fits nothing ends after so many records and says where to go on."""
-    monkeypatch.setattr(audit_pages, "BATCH", 10)
-    monkeypatch.setattr(audit_pages, "LOOKED_THROUGH", 30)
+    monkeypatch.setattr(pages, "BATCH", 10)
+    monkeypatch.setattr(pages, "LOOKED_THROUGH", 30)
     await write_trail(database, 100)
-    page = await database.read(lambda connection: audit_pages.page(connection, Filter(person="nobody"), None, 3))
+    page = await database.read(lambda connection: pages.page(connection, Filter(person="nobody"), None, 3))
     assert (page.records, page.before) == ((), 71)

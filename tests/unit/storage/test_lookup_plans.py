@@ -9,25 +9,25 @@ import pytest
 import sqlalchemy as sa
 
 from tests.unit.storage.samples import CHANGE, NOW
-from vpsops.core.changes import listing, pages, store
-from vpsops.core.changes.listing import Wanted
+from vpsops.core.changes import pages, queries, repository
 from vpsops.core.changes.model import Actor, ActorKind, Target
+from vpsops.core.changes.queries import Wanted
 from vpsops.core.storage import Connection, Database
 
 LOOKUPS: dict[str, tuple[Callable[[Connection], Any], set[str]]] = {
-    "open": (lambda one: listing.find(one, Wanted(open_only=True), 10), {"changes_open"}),
+    "open": (lambda one: queries.find(one, Wanted(open_only=True), 10), {"changes_open"}),
     "a page of open ones": (lambda one: pages.page(one, pages.Query(open_only=True), lambda _: True), {"changes_open"}),
-    "mine": (lambda one: listing.find(one, Wanted(human="U_ANN"), 10), {"changes_by_actor", "changes_by_human"}),
+    "mine": (lambda one: queries.find(one, Wanted(human="U_ANN"), 10), {"changes_by_actor", "changes_by_human"}),
     "of a server": (
-        lambda one: listing.find(one, Wanted(server="web01"), 10),
+        lambda one: queries.find(one, Wanted(server="web01"), 10),
         {"changes_by_server", "changes_by_hostname"},
     ),
     "of no server": (
-        lambda one: listing.find(one, Wanted(server="nosuch"), 10),
+        lambda one: queries.find(one, Wanted(server="nosuch"), 10),
         {"changes_by_server", "changes_by_hostname"},
     ),
-    "touched": (lambda one: store.touched(one, NOW, 60), {"changes_by_update"}),
-    "newest": (lambda one: listing.find(one, Wanted(), 10), {"changes_by_age"}),
+    "touched": (lambda one: repository.touched(one, NOW, 60), {"changes_by_update"}),
+    "newest": (lambda one: queries.find(one, Wanted(), 10), {"changes_by_age"}),
 }
 
 
@@ -46,7 +46,7 @@ def fill(connection: Connection) -> None:
             created_at=at,
             updated_at=at,
         )
-        store.insert(connection, change, key="", body={})
+        repository.insert(connection, change, key="", body={})
 
 
 @pytest.mark.requirement("lookups-use-indexes")
@@ -88,7 +88,7 @@ async def test_what_is_looked_up_is_found(database: Database) -> None:
     await database.transact(fill)
 
     async def found(**wanted: Any) -> list[int]:
-        changes = await database.read(lambda one: listing.find(one, Wanted(**wanted), 50))
+        changes = await database.read(lambda one: queries.find(one, Wanted(**wanted), 50))
         return [int(change.id.removeprefix("chg_")) for change in changes]
 
     every = list(reversed(range(30)))
@@ -102,6 +102,6 @@ async def test_what_is_looked_up_is_found(database: Database) -> None:
     assert await found(server="SRV-1-4") == [4]
     assert await found(server="nosuch") == await found(server="db-") == []
     assert await found(server="web01", human="U_BEN") == [number for number in every if number % 9 == 2]
-    first = await database.read(lambda one: listing.find(one, Wanted(human="U_ANN"), 5))
+    first = await database.read(lambda one: queries.find(one, Wanted(human="U_ANN"), 5))
     rest = await found(human="U_ANN", before=first[-1].id)
     assert rest == [number for number in every if number % 3 < 2][5:]

@@ -19,9 +19,9 @@ from alembic.script import ScriptDirectory
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.storage import samples
-from vpsops.core import audit
-from vpsops.core.changes import store
-from vpsops.core.errors import ConfigurationError
+from vpsops.core.audit import chain
+from vpsops.core.changes import repository
+from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.storage import engines, open_database, schema
 from vpsops.core.storage.schema import Standing, standing, upgrade
 from vpsops.core.storage.tables import METADATA
@@ -149,12 +149,12 @@ async def test_the_newest_version_reads_what_any_earlier_one_stored(empty_databa
         with engine.begin() as connection:
             samples.fill(connection)
     async with open_database(empty_database_url, VirtualClock()) as database:
-        change = await database.read(lambda connection: store.load(connection, samples.CHANGE.id))
-        records = await database.read(audit.read)
-        head = await database.read(audit.head)
+        change = await database.read(lambda connection: repository.load(connection, samples.CHANGE.id))
+        records = await database.read(chain.read)
+        head = await database.read(chain.head)
     assert (change.actor, change.ruling, change.reason) == (samples.ANN, samples.CHANGE.ruling, samples.CHANGE.reason)
     assert change.votes == (samples.VOTE,)
-    assert list(audit.verify(records, head)) == []
+    assert list(chain.verify(records, head)) == []
 
 
 def test_the_harness_covers_a_version_to_come(engine: sa.Engine, tmp_path: Path) -> None:
@@ -290,4 +290,4 @@ def test_processes_upgrade_at_once(empty_database_url: str) -> None:
 def _assert_once(url: str) -> None:
     with engine_of(url) as engine, engine.connect() as connection:
         assert standing(connection) is Standing.CURRENT
-        assert samples.contents(connection)["audit_head"] == [{"id": 1, "seq": 0, "hash": audit.GENESIS}]
+        assert samples.contents(connection)["audit_head"] == [{"id": 1, "seq": 0, "hash": chain.GENESIS}]

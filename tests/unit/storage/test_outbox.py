@@ -7,8 +7,8 @@ from sqlalchemy.engine import Connection
 
 from tests.fakes.clock import FakeClock
 from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.core.changes import outbox
-from vpsops.core.changes.outbox import Copy, Message, News, Outbox
+from vpsops.core.messaging import outbox
+from vpsops.core.messaging.outbox import Copy, Message, News, Outbox
 from vpsops.core.storage import Database
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import OUTBOX

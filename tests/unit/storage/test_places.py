@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from tests.harness.virtual_time import VirtualClock
-from vpsops.core.errors import ConfigurationError, StorageError
+from vpsops.core.common.errors import ConfigurationError, StorageError
 from vpsops.core.storage import engines, open_database
 
 MOUNTS = (

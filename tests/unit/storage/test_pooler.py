@@ -14,16 +14,16 @@ from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.stage import Setup, staged
 from tests.unit.storage.test_signals import until
 from tests.unit.storage.test_transactions import put
-from vpsops.core import audit
+from vpsops.core.audit import chain
 from vpsops.core.changes.model import State
-from vpsops.core.errors import ConfigurationError, StorageError
-from vpsops.core.findings import Level
-from vpsops.core.health import look_at_wakes
-from vpsops.core.settings import Settings
+from vpsops.core.common.errors import ConfigurationError, StorageError
+from vpsops.core.config.settings import Settings
+from vpsops.core.console.checks import Level
+from vpsops.core.diagnostics.database import look_at_wakes
 from vpsops.core.storage import Connection, open_database
 from vpsops.core.storage.engines import PostgresOptions
 from vpsops.core.storage.leases import Process
-from vpsops.playground.wayscloud.config import SimulatorConfig
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
 BOUND = PATIENCE_SECONDS
@@ -49,7 +49,7 @@ async def test_several_processes_share_a_few_connections(postgres: PostgresServe
     url = pooler.url(direct)
 
     def work(connection: Connection) -> int:
-        audit.append(connection, 1.0, "tried", None, {})
+        chain.append(connection, 1.0, "tried", None, {})
         return int(connection.exec_driver_sql(OPEN).scalar_one()) + 1
 
     async def process() -> None:
@@ -64,8 +64,8 @@ async def test_several_processes_share_a_few_connections(postgres: PostgresServe
                 group.start_soon(process)
     assert max(open_ones) <= SERVER_CONNECTIONS
     async with open_database(url, VirtualClock(), options=PostgresOptions(direct)) as database:
-        records = await database.read(lambda connection: audit.read(connection, limit=100))
-        assert (len(records), list(audit.verify(records, await database.read(audit.head)))) == (80, [])
+        records = await database.read(lambda connection: chain.read(connection, limit=100))
+        assert (len(records), list(chain.verify(records, await database.read(chain.head)))) == (80, [])
 
 
 @pytest.mark.requirement("transaction-pooler")
@@ -185,7 +185,7 @@ async def test_a_heartbeat_waits_for_nobody(postgres: PostgresServer) -> None:
             other.execute("LOCK TABLE audit_head")
             async with anyio.create_task_group() as group:
                 for _ in range(4):
-                    group.start_soon(database.transact, lambda one: audit.append(one, 1.0, "waits", None, {}))
+                    group.start_soon(database.transact, lambda one: chain.append(one, 1.0, "waits", None, {}))
                 with anyio.fail_after(BOUND):
                     for _ in range(3):
                         await process.beat()

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from tests.fakes.clock import FakeClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.storage import samples
-from vpsops.core import retention
-from vpsops.core.errors import StorageError
-from vpsops.core.retention import Retention, forget
+from vpsops.core.common.errors import StorageError
+from vpsops.core.execution import retention
+from vpsops.core.execution.retention import Retention, forget
 from vpsops.core.storage import Database
 from vpsops.core.storage.tables import AUDIT, COPIES, INBOX, OUTBOX
 

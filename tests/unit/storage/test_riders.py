@@ -9,7 +9,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.postgres import PostgresServer
 from tests.fakes.transactions import counted
 from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.core.errors import StorageError
+from vpsops.core.common.errors import StorageError
 from vpsops.core.storage import Connection, Database, open_database
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import CHANGES, PROCESSES

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import FakeClock
 from vpsops.core.app import open_core
-from vpsops.core.settings import Settings
+from vpsops.core.config.settings import Settings
 from vpsops.core.storage import Connection, Database, schema
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.schema import MovedOnError, OutdatedError

@@ -16,7 +16,7 @@ from tests.fakes.postgres import PostgresServer
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.storage.test_transactions import names, put
-from vpsops.core.storage import Database, open_database, signals
+from vpsops.core.storage import Database, commit_notifier, open_database
 
 BOUND = PATIENCE_SECONDS
 LONG = 600.0
@@ -131,7 +131,7 @@ async def test_a_file_that_cannot_be_looked_at_ends_nothing(
         looks.append(connection)
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(signals, "_data_version", broken)
+    monkeypatch.setattr(commit_notifier, "_data_version", broken)
     async with open_database(f"sqlite:///{tmp_path / 'v.sqlite3'}", clock) as database:
         with anyio.fail_after(BOUND):
             await database.signals.wait(0.01)
@@ -145,22 +145,22 @@ def about(*topics: str) -> Callable[[Connection], None]:
 
     def work(connection: Connection) -> None:
         for topic in topics:
-            signals.touch(connection, topic)
+            commit_notifier.touch(connection, topic)
 
     return work
 
 
 async def test_a_commit_wakes_only_who_waits_for_what_it_touched(database: Database) -> None:
     """Who waits for a change, the outbox or the trail hears of its commits alone; who waits for anything, of all."""
-    named = ("change:chg_1", signals.OUTBOX, signals.AUDIT, signals.ANY)
+    named = ("change:chg_1", commit_notifier.OUTBOX, commit_notifier.AUDIT, commit_notifier.ANY)
 
     async def woken(*topics: str) -> set[str]:
         marks = {name: database.signals.mark(name) for name in named}
         await database.transact(about(*topics))
         return {name for name, mark in marks.items() if mark.is_set()}
 
-    assert await woken("change:chg_1") == {"change:chg_1", signals.ANY}
-    assert await woken("change:chg_2", signals.OUTBOX) == {signals.OUTBOX, signals.ANY}
+    assert await woken("change:chg_1") == {"change:chg_1", commit_notifier.ANY}
+    assert await woken("change:chg_2", commit_notifier.OUTBOX) == {commit_notifier.OUTBOX, commit_notifier.ANY}
     assert await woken() == set(named)
     mark = database.signals.mark()
     await database.transact(about("change:chg_1"), wake=False)
@@ -195,7 +195,7 @@ async def test_other_processes_hear_what_a_commit_touched(postgres: PostgresServ
 async def looked(clock: FakeClock) -> None:
     """Let the look at the file, which is all that sleeps here, be made once more."""
     with anyio.fail_after(BOUND):
-        for seconds in (signals.LOOK_SECONDS, 0):
+        for seconds in (commit_notifier.LOOK_SECONDS, 0):
             await eventually(lambda: bool(clock._sleepers))
             clock.advance(seconds)
 

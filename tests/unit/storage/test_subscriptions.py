@@ -6,11 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.fakes.clock import START, FakeClock
-from vpsops.core import audit
+from vpsops.core.audit import chain
 from vpsops.core.changes.model import Actor, ActorKind
-from vpsops.core.errors import InvalidInput
-from vpsops.core.storage import Database
-from vpsops.core.subscriptions import (
+from vpsops.core.common.errors import InvalidInput
+from vpsops.core.messaging.subscriptions import (
     PER_CHANNEL,
     Event,
     Options,
@@ -21,6 +20,7 @@ from vpsops.core.subscriptions import (
     forget_ended,
     subscription_id,
 )
+from vpsops.core.storage import Database
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice")
 NIGHT = Options(quiet=("22:00-07:00",), zone="Europe/Oslo")
@@ -115,7 +115,7 @@ async def test_one_is_kept_as_it_was_made_and_once(database: Database, clock: Fa
     assert await store.of_channel("T0ACME", "C0OPS") == [made]
     assert await store.all() == [made]
     assert made.by["id"] == "U0ALICE"
-    assert [record.event for record in await database.read(audit.read)] == ["subscribed"]
+    assert [record.event for record in await database.read(chain.read)] == ["subscribed"]
 
 
 async def test_only_its_own_channel_can_remove_one(database: Database, clock: FakeClock) -> None:
@@ -127,7 +127,7 @@ async def test_only_its_own_channel_can_remove_one(database: Database, clock: Fa
             await store.remove(team, channel, made.id, ALICE)
     await store.remove("T0ACME", "C0OPS", made.id, ALICE)
     assert await store.all() == []
-    (last,) = [one for one in await database.read(audit.read) if one.event == "unsubscribed"]
+    (last,) = [one for one in await database.read(chain.read) if one.event == "unsubscribed"]
     assert last.body["by"]["id"] == "U0ALICE"
 
 

@@ -17,8 +17,8 @@ from tests.fakes.postgres import PostgresServer
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.storage.conftest import BUSY
-from vpsops.core import audit
-from vpsops.core.errors import StorageError
+from vpsops.core.audit import chain
+from vpsops.core.common.errors import StorageError
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import AUDIT, LEASES
 
@@ -59,13 +59,13 @@ async def test_an_exception_leaves_nothing(database: Database) -> None:
 
     def work(connection: Connection) -> None:
         put("half")(connection)
-        audit.append(connection, 1.0, "half", None, {})
+        chain.append(connection, 1.0, "half", None, {})
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await database.transact(work)
     assert await names(database) == []
-    assert await database.read(audit.head) == (0, audit.GENESIS)
+    assert await database.read(chain.head) == (0, chain.GENESIS)
     await database.transact(put("whole"))
     assert await names(database) == ["whole"]
 
@@ -142,7 +142,7 @@ async def test_a_locked_database_is_told_within_the_busy_time(database_url: str)
     locked, free = threading.Event(), threading.Event()
 
     def keep(connection: Connection) -> None:
-        audit.append(connection, 1.0, "kept", None, {})
+        chain.append(connection, 1.0, "kept", None, {})
         locked.set()
         assert free.wait(BOUND)
 
@@ -154,7 +154,7 @@ async def test_a_locked_database_is_told_within_the_busy_time(database_url: str)
         group.start_soon(first.transact, keep)
         await to_thread.run_sync(locked.wait, BOUND)
         with pytest.raises(StorageError, match="locked by another process"):
-            await second.transact(lambda connection: audit.append(connection, 1.0, "late", None, {}))
+            await second.transact(lambda connection: chain.append(connection, 1.0, "late", None, {}))
         free.set()
     async with open_database(database_url, clock) as again:
         assert await again.read(lambda connection: connection.scalars(sa.select(AUDIT.c.event)).all()) == ["kept"]
@@ -201,7 +201,7 @@ async def test_a_frozen_process_does_not_hold_the_others(server_url: str) -> Non
 
     def freeze(connection: Connection) -> None:
         attempts.append(1)
-        audit.append(connection, 1.0, "frozen", None, {})
+        chain.append(connection, 1.0, "frozen", None, {})
         if len(attempts) == 1:
             locked.set()
             assert thawed.wait(BOUND)
@@ -215,11 +215,11 @@ async def test_a_frozen_process_does_not_hold_the_others(server_url: str) -> Non
         group.start_soon(frozen.transact, freeze)
         await to_thread.run_sync(locked.wait, BOUND)
         with anyio.fail_after(BOUND):
-            await other.transact(lambda connection: audit.append(connection, 1.0, "others go on", None, {}))
+            await other.transact(lambda connection: chain.append(connection, 1.0, "others go on", None, {}))
         thawed.set()
     async with open_database(server_url, VirtualClock()) as database:
-        records = await database.read(audit.read)
-        assert list(audit.verify(records, await database.read(audit.head))) == []
+        records = await database.read(chain.read)
+        assert list(chain.verify(records, await database.read(chain.head))) == []
     assert [one.event for one in records] == ["others go on", "frozen"]
 
 

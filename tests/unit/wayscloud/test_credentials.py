@@ -2,8 +2,8 @@
 
 import pytest
 
-from vpsops.core.errors import ConfigurationError
-from vpsops.core.wayscloud.credentials import Credentials, HeaderChoice
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.wayscloud.requests.credentials import Credentials, HeaderChoice
 
 KEY, TOKEN = "wayscloud_vps_abc_SECRET", "wayscloud_pat_abc_SECRET"
 

@@ -18,12 +18,12 @@ from tests.fakes.names import NAME, resolve_after
 from tests.fakes.provider import KEY, QUICK, SERVER_ID, answers, raw, silent, wire
 from tests.fakes.tls import certificate, server_context
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
-from vpsops.core.timing import TransportSettings
+from vpsops.core.common.timings import TransportSettings
+from vpsops.core.wayscloud.answers.errors import NotSent
+from vpsops.core.wayscloud.answers.models import NewServer
 from vpsops.core.wayscloud.client import Wayscloud
-from vpsops.core.wayscloud.credentials import Credentials
-from vpsops.core.wayscloud.departure import Crossing
-from vpsops.core.wayscloud.errors import NotSent
-from vpsops.core.wayscloud.models import NewServer
+from vpsops.core.wayscloud.requests.credentials import Credentials
+from vpsops.core.wayscloud.requests.send_hook import Crossing
 
 ANSWER: Final = raw("202 Accepted", json.dumps({"id": SERVER_ID, "status": "stopping"}).encode())
 BOUND: Final = PATIENCE_SECONDS

@@ -3,9 +3,9 @@
 import pytest
 
 from tests.fakes.provider import KEY, SERVER, SERVER_ID, Provider, Reply
-from vpsops.core.wayscloud.errors import NotFound, NotOffered
-from vpsops.core.wayscloud.models import NewServer
-from vpsops.core.wayscloud.redirects import Lead, lead_of
+from vpsops.core.wayscloud.answers.errors import NotFound, NotOffered
+from vpsops.core.wayscloud.answers.models import NewServer
+from vpsops.core.wayscloud.requests.redirects import Lead, lead_of
 
 NEW = NewServer(hostname="new.example.com", plan="vps-2gb", region="oslo", os_template="debian-12")
 LIST = Reply(200, {"instances": [SERVER], "total": 1})

@@ -9,50 +9,50 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from vpsops.core.wayscloud import dialects, parse, readers
-from vpsops.core.wayscloud.models import JSON, NewServer, OsTemplate, Plan, Region, Server, Usage
+from vpsops.core.wayscloud.answers import field_mapping, field_readers, parse
+from vpsops.core.wayscloud.answers.models import JSON, NewServer, OsTemplate, Plan, Region, Server, Usage
 
 SAMPLES: dict[object, tuple[Any, Any]] = {
-    readers.text: ("Abc", "Abc"),
-    readers.word: (" Abc ", "abc"),
-    readers.number: ("4.5", 4.5),
-    readers.whole: ("4", 4),
-    readers.amount: ("4.5", 4.5),
-    readers.whole_amount: ("4", 4),
-    readers.count: (4.9, 4),
-    readers.megabytes: (4096, 4.0),
-    readers.flag: ("Yes", True),
-    readers.is_windows: ("Windows", True),
-    readers.is_active: ("maintenance", False),
-    readers.kroner: (99, "NOK"),
-    readers.moment: ("2026-09-16T14:00:00+02:00", datetime(2026, 9, 16, 12, tzinfo=UTC)),
+    field_readers.text: ("Abc", "Abc"),
+    field_readers.word: (" Abc ", "abc"),
+    field_readers.number: ("4.5", 4.5),
+    field_readers.whole: ("4", 4),
+    field_readers.amount: ("4.5", 4.5),
+    field_readers.whole_amount: ("4", 4),
+    field_readers.count: (4.9, 4),
+    field_readers.megabytes: (4096, 4.0),
+    field_readers.flag: ("Yes", True),
+    field_readers.is_windows: ("Windows", True),
+    field_readers.is_active: ("maintenance", False),
+    field_readers.kroner: (99, "NOK"),
+    field_readers.moment: ("2026-09-16T14:00:00+02:00", datetime(2026, 9, 16, 12, tzinfo=UTC)),
 }
 NEW = NewServer(hostname="new.example.com", plan="p", region="oslo", os_template="debian-12")
 
 
-def rows() -> list[tuple[str, dialects.Row]]:
+def rows() -> list[tuple[str, field_mapping.Row]]:
     """Every row of every table, with the table's name."""
     names = ("SERVER", "PLAN", "OS_TEMPLATE", "REGION", "USAGE")
-    return [(name, row) for name in names for row in getattr(dialects, name)]
+    return [(name, row) for name in names for row in getattr(field_mapping, name)]
 
 
 @pytest.mark.parametrize(
-    ("table", "row"), rows(), ids=lambda value: value.theirs if isinstance(value, dialects.Row) else value
+    ("table", "row"), rows(), ids=lambda value: value.theirs if isinstance(value, field_mapping.Row) else value
 )
-def test_each_name_of_each_source_is_read(table: str, row: dialects.Row) -> None:
+def test_each_name_of_each_source_is_read(table: str, row: field_mapping.Row) -> None:
     """A field is found under the row's name, in any case, and does not turn up among the extras."""
     sample, expected = SAMPLES[row.read]
-    ours, extra = dialects.translate(getattr(dialects, table), {row.theirs.upper(): sample})
+    ours, extra = field_mapping.translate(getattr(field_mapping, table), {row.theirs.upper(): sample})
     assert ours[row.ours] == expected
     assert extra == {}
 
 
 @pytest.mark.parametrize(
-    ("table", "row"), rows(), ids=lambda value: value.theirs if isinstance(value, dialects.Row) else value
+    ("table", "row"), rows(), ids=lambda value: value.theirs if isinstance(value, field_mapping.Row) else value
 )
-def test_a_null_is_as_good_as_absent(table: str, row: dialects.Row) -> None:
+def test_a_null_is_as_good_as_absent(table: str, row: field_mapping.Row) -> None:
     """A null under any name leaves the field out, without an error and without an extra."""
-    assert dialects.translate(getattr(dialects, table), {row.theirs: None}) == ({}, {})
+    assert field_mapping.translate(getattr(field_mapping, table), {row.theirs: None}) == ({}, {})
 
 
 def test_our_names_are_fields_of_the_models() -> None:
@@ -65,7 +65,7 @@ def test_our_names_are_fields_of_the_models() -> None:
         "USAGE": Usage,
     }
     for name, model in models.items():
-        assert {row.ours for row in getattr(dialects, name)} <= set(model.model_fields), name
+        assert {row.ours for row in getattr(field_mapping, name)} <= set(model.model_fields), name
 
 
 def test_the_first_readable_name_wins_and_the_others_are_kept() -> None:
@@ -126,7 +126,7 @@ def test_a_wrapped_server_is_unwrapped(wrapper: str) -> None:
     assert parse.server("17")({"success": True, wrapper: {"id": "17"}}).id == "17"
 
 
-@pytest.mark.parametrize("key", [*dialects.SERVER_LISTS, "INSTANCES"])
+@pytest.mark.parametrize("key", [*field_mapping.SERVER_LISTS, "INSTANCES"])
 def test_the_list_is_found_under_each_key(key: str) -> None:
     """Servers are found under whichever key the service uses."""
     found = parse.servers({key: [{"id": "1"}, {"id": "2"}], "total": 2})
@@ -245,7 +245,9 @@ def test_windows_is_seen_in_each_dialect() -> None:
     assert [template.family for template in found] == [None, "windows", "windows", "debian", None]
 
 
-NAMES = sorted({row.theirs for _, row in rows()} | {*dialects.SERVER_LISTS, *dialects.SERVER_WRAPPERS, "total", "ok"})
+NAMES = sorted(
+    {row.theirs for _, row in rows()} | {*field_mapping.SERVER_LISTS, *field_mapping.SERVER_WRAPPERS, "total", "ok"}
+)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES) | st.text(), inner, max_size=5),

@@ -21,14 +21,9 @@ from tests.fakes.provider import (
     raw,
     wire,
 )
-from vpsops.core.wayscloud import routes
-from vpsops.core.wayscloud.errors import (
-    MalformedAnswer,
-    NotSent,
-    Refused,
-    Unreachable,
-)
-from vpsops.core.wayscloud.models import JSON
+from vpsops.core.wayscloud.answers.errors import MalformedAnswer, NotSent, Refused, Unreachable
+from vpsops.core.wayscloud.answers.models import JSON
+from vpsops.core.wayscloud.requests import endpoints
 
 GET = f"/v1/vps/{SERVER_ID}"
 
@@ -158,7 +153,7 @@ async def test_a_long_list_is_read_while_others_go_on() -> None:
 
     async with provider.client() as client:
         assert len(await client.list_servers()) == len(fleet)
-        await client._caller.read(routes.SERVERS, parse)
+        await client._caller.read(endpoints.SERVERS, parse)
     assert threads
     assert threading.get_ident() not in threads
 

@@ -16,12 +16,10 @@ from tests.fakes.provider import (
     raw,
     wire,
 )
-from vpsops.core.errors import ConfigurationError
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.wayscloud.answers.errors import UntrustedRedirect
 from vpsops.core.wayscloud.client import Wayscloud
-from vpsops.core.wayscloud.credentials import Credentials
-from vpsops.core.wayscloud.errors import (
-    UntrustedRedirect,
-)
+from vpsops.core.wayscloud.requests.credentials import Credentials
 
 GET = f"/v1/vps/{SERVER_ID}"
 

@@ -24,9 +24,7 @@ from tests.fakes.provider import (
     wire,
 )
 from tests.harness.waiting import eventually
-from vpsops.core.wayscloud.client import Wayscloud
-from vpsops.core.wayscloud.credentials import Credentials
-from vpsops.core.wayscloud.errors import (
+from vpsops.core.wayscloud.answers.errors import (
     MalformedAnswer,
     NotAuthenticated,
     NotSent,
@@ -34,6 +32,8 @@ from vpsops.core.wayscloud.errors import (
     Unreachable,
     WayscloudError,
 )
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests.credentials import Credentials
 
 LIST = Reply(200, {"instances": [SERVER], "total": 1})
 GET = f"/v1/vps/{SERVER_ID}"

@@ -9,7 +9,7 @@ from tests.fakes.provider import (
     Provider,
     Reply,
 )
-from vpsops.core.wayscloud.errors import (
+from vpsops.core.wayscloud.answers.errors import (
     Conflict,
     InvalidRequest,
     MalformedAnswer,

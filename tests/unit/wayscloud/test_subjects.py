@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.fakes.provider import SERVER, SERVER_ID, Provider, Reply
-from vpsops.core.wayscloud.errors import OtherServerError, OutcomeUnknown
-from vpsops.core.wayscloud.models import NewServer
+from vpsops.core.wayscloud.answers.errors import OtherServerError, OutcomeUnknown
+from vpsops.core.wayscloud.answers.models import NewServer
 
 OTHER = "0a1b2c3d-0000-4000-8000-000000000001"
 NEW = NewServer(hostname="new.example.com", plan="vps-2gb", region="oslo", os_template="debian-12")

@@ -8,15 +8,15 @@ import pytest
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import BASE, KEY, QUICK, SERVER_ID, Provider, Reply
-from vpsops.core.errors import ConfigurationError, InvalidInput
-from vpsops.core.timing import TransportSettings
-from vpsops.core.wayscloud.body import Body, read_body
+from vpsops.core.common.errors import ConfigurationError, InvalidInput
+from vpsops.core.common.timings import TransportSettings
+from vpsops.core.wayscloud.answers.errors import NotSent, OutcomeUnknown, Unreachable, UntrustedRedirect
+from vpsops.core.wayscloud.answers.models import NewServer
+from vpsops.core.wayscloud.answers.validate import validate_hostname, validate_id
 from vpsops.core.wayscloud.client import Wayscloud
-from vpsops.core.wayscloud.credentials import Credentials
-from vpsops.core.wayscloud.errors import NotSent, OutcomeUnknown, Unreachable, UntrustedRedirect
-from vpsops.core.wayscloud.models import NewServer
-from vpsops.core.wayscloud.transport import Answer, Transport
-from vpsops.core.wayscloud.validate import validate_hostname, validate_id
+from vpsops.core.wayscloud.requests.credentials import Credentials
+from vpsops.core.wayscloud.requests.response_body import Body, read_body
+from vpsops.core.wayscloud.requests.transport import Answer, Transport
 
 NEW = NewServer(hostname="new.example.com", plan="vps-2gb", region="oslo", os_template="debian-12")
 CREATED = {"id": SERVER_ID, "hostname": "new.example.com", "status": "provisioning"}

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpsops.core.errors import InvalidInput
-from vpsops.core.wayscloud import routes
-from vpsops.core.wayscloud.models import NewServer, canonical_region, same_region
-from vpsops.core.wayscloud.regions import ALIASES
-from vpsops.core.wayscloud.validate import validate_hostname, validate_id, validate_ssh_key
+from vpsops.core.common.errors import InvalidInput
+from vpsops.core.wayscloud.answers.models import NewServer, canonical_region, same_region
+from vpsops.core.wayscloud.answers.regions import ALIASES
+from vpsops.core.wayscloud.answers.validate import validate_hostname, validate_id, validate_ssh_key
+from vpsops.core.wayscloud.requests import endpoints
 
 ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExample user@laptop"
 
@@ -50,7 +50,7 @@ def test_an_accepted_id_stays_one_path_segment(text: str) -> None:
         accepted = validate_id(text)
     except InvalidInput:
         return
-    path = urlsplit(f"https://host{routes.SERVER.of(accepted).url_path}").path
+    path = urlsplit(f"https://host{endpoints.SERVER.of(accepted).url_path}").path
     assert path.split("/") == ["", "v1", "vps", accepted]
     assert accepted not in {"plans", "os-templates", "regions", "..", "."}
 

@@ -10,12 +10,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.fakes.provider import KEY
-from vpsops.core.errors import ConfigurationError
-from vpsops.core.redaction import MASK, redact, tidy
-from vpsops.core.wayscloud.body import Body
-from vpsops.core.wayscloud.credentials import Credentials
-from vpsops.core.wayscloud.said import Said, said
-from vpsops.core.wayscloud.verdict import seconds_until
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.common.redaction import MASK, redact, tidy
+from vpsops.core.wayscloud.requests.credentials import Credentials
+from vpsops.core.wayscloud.requests.error_bodies import Said, said
+from vpsops.core.wayscloud.requests.error_mapping import seconds_until
+from vpsops.core.wayscloud.requests.response_body import Body
 
 NOW = datetime(2027, 1, 4, 9, 0, tzinfo=UTC)
 PYDANTIC = {"type": "missing", "loc": ["body", "hostname"], "msg": "Field required"}

@@ -29,10 +29,7 @@ from tests.fakes.provider import (
     wire,
 )
 from tests.harness.waiting import eventually
-from vpsops.core.wayscloud.client import Wayscloud
-from vpsops.core.wayscloud.credentials import Credentials
-from vpsops.core.wayscloud.departure import Crossing
-from vpsops.core.wayscloud.errors import (
+from vpsops.core.wayscloud.answers.errors import (
     Conflict,
     InvalidRequest,
     NotAuthenticated,
@@ -45,7 +42,10 @@ from vpsops.core.wayscloud.errors import (
     Refused,
     UntrustedRedirect,
 )
-from vpsops.core.wayscloud.models import NewServer
+from vpsops.core.wayscloud.answers.models import NewServer
+from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.core.wayscloud.requests.credentials import Credentials
+from vpsops.core.wayscloud.requests.send_hook import Crossing
 
 NEW: Final = NewServer(hostname="new.example.com", plan="vps-2gb", region="oslo", os_template="debian-12")
 CREATED: Final = {"id": SERVER_ID, "hostname": "new.example.com", "status": "provisioning", "ipv4": "192.0.2.7"}

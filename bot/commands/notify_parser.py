@@ -1,0 +1,158 @@
+"""What somebody typed after `/vps notify`: which events, of which servers, when not; pure, and never a guess."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from vpsops.bot.protocol.text_normalization import quoted
+from vpsops.core.common.errors import InvalidInput
+from vpsops.core.messaging.subscriptions import EVERY_SERVER, METRICS, WITHOUT_THRESHOLD, Event, Options, Threshold
+
+EXAMPLE: Final = "For example: /vps notify drift,settled on web* quiet 22:00-07:00 Europe/Oslo"
+EVENTS: Final = {one.value: frozenset({one}) for one in Event} | {
+    "all": WITHOUT_THRESHOLD,
+    "everything": WITHOUT_THRESHOLD,
+    "created": frozenset({Event.PROVISIONED}),
+    "changes": frozenset({Event.SETTLED}),
+    "denied": frozenset({Event.WITHHELD}),
+    "unreachable": frozenset({Event.PROVIDER}),
+}
+SHORT: Final = {"mem": "memory", "ram": "memory"}
+MINUTES: Final = 10
+
+_THRESHOLD: Final = re.compile(r"(cpu|memory|mem|ram|disk)>(\d{1,3}(?:\.\d)?)%?", re.IGNORECASE)
+_TIME: Final = re.compile(r"(\d{1,4})(m|min|minutes?|h|hours?)", re.IGNORECASE)
+_SPAN: Final = re.compile(r"(\d{1,2})(?::(\d\d))?-(\d{1,2})(?::(\d\d))?")
+_DAYS: Final = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)(?:[,-](?:mon|tue|wed|thu|fri|sat|sun))*", re.IGNORECASE)
+_ZONE: Final = re.compile(r"[A-Za-z_]+/[A-Za-z0-9_+/-]+|utc|gmt", re.IGNORECASE)
+_ID: Final = re.compile(r"sub_[0-9a-f]{4,20}|default")
+
+
+@dataclass(frozen=True, slots=True)
+class ShowNotify:
+    """Show what this channel is told of."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopNotify:
+    """Remove one of this channel's subscriptions."""
+
+    ident: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddNotify:
+    """Tell this channel of some events of some servers."""
+
+    events: frozenset[Event]
+    servers: tuple[str, ...] = (EVERY_SERVER,)
+    options: Options = field(default_factory=Options)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    events: frozenset[Event] = frozenset()
+    servers: tuple[str, ...] = ()
+    quiet: tuple[str, ...] = ()
+    zone: str = ""
+    usage: tuple[Threshold, ...] = ()
+
+
+def read(words: Sequence[str]) -> ShowNotify | StopNotify | AddNotify:
+    """Read the words after `notify`; raises `InvalidInput` naming the one that is not understood."""
+    if not words:
+        return ShowNotify()
+    if words[0].lower() in {"off", "stop", "remove"}:
+        if len(words) != 2 or not _ID.fullmatch(words[1].lower()):  # noqa: PLR2004 - off ID
+            raise InvalidInput("Which subscription?", hint="Write: /vps notify off ID; /vps notify shows the ids.")
+        return StopNotify(words[1].lower())
+    found, rest = _Read(), list(words)
+    while rest:
+        found, rest = _next(found, rest)
+    events = found.events | ({Event.USAGE} if found.usage else set())
+    if not events:
+        raise InvalidInput("There is no event in it.", hint=f"The events are {', '.join(EVENTS)}. {EXAMPLE}")
+    if Event.USAGE in events and not found.usage:
+        raise InvalidInput("usage needs a threshold.", hint="For example: /vps notify cpu>90 for 10m on web*")
+    options = Options(quiet=found.quiet, zone=found.zone or "UTC", usage=found.usage)
+    return AddNotify(frozenset(events), found.servers or (EVERY_SERVER,), options)
+
+
+def _next(found: _Read, rest: list[str]) -> tuple[_Read, list[str]]:
+    word = rest[0].lower()
+    if word == "on":
+        return _servers(found, rest[1:])
+    if word == "quiet":
+        return _quiet(found, rest[1:])
+    if word in {"zone", "tz"} and len(rest) > 1 and _ZONE.fullmatch(rest[1]):
+        return replace(found, zone=_zone(rest[1])), rest[2:]
+    if _THRESHOLD.fullmatch(word):
+        return _threshold(found, rest)
+    names = [one for one in word.split(",") if one]
+    if found.servers or not names or not all(one in EVENTS for one in names):
+        raise InvalidInput(f"I cannot place '{quoted(rest[0])}'.", hint=EXAMPLE)
+    return replace(found, events=found.events.union(*(EVENTS[one] for one in names))), rest[1:]
+
+
+def _servers(found: _Read, rest: list[str]) -> tuple[_Read, list[str]]:
+    taken = 0
+    while taken < len(rest) and rest[taken].lower() not in {"on", "quiet", "zone", "tz"}:
+        if _THRESHOLD.fullmatch(rest[taken]):
+            break
+        taken += 1
+    names = tuple(one for word in rest[:taken] for one in word.lower().split(",") if one)
+    if not names or found.servers:
+        raise InvalidInput("on is followed by the servers, once.", hint=EXAMPLE)
+    return replace(found, servers=names), rest[taken:]
+
+
+def _quiet(found: _Read, rest: list[str]) -> tuple[_Read, list[str]]:
+    days, spans, zone = "", list[str](), ""
+    while rest and not zone:
+        word = rest[0]
+        if _DAYS.fullmatch(word):
+            spans += [days] if days else []
+            days = word
+        elif _SPAN.fullmatch(word):
+            spans.append(f"{days} {_padded(word)}".strip())
+            days = ""
+        elif _ZONE.fullmatch(word):
+            zone = _zone(word)
+        else:
+            break
+        rest = rest[1:]
+    spans += [days] if days else []
+    if not spans or found.quiet:
+        raise InvalidInput("quiet is followed by hours, once.", hint="For example: quiet 22:00-07:00 Europe/Oslo")
+    return replace(found, quiet=tuple(spans), zone=zone or found.zone), rest
+
+
+def _padded(word: str) -> str:
+    found = _SPAN.fullmatch(word)
+    if found is None:
+        return word
+    begin, end = (f"{int(found[at]):02}:{found[at + 1] or '00'}" for at in (1, 3))
+    return f"{begin}-{end}"
+
+
+def _zone(word: str) -> str:
+    return word.upper() if word.lower() in {"utc", "gmt"} else word
+
+
+def _threshold(found: _Read, rest: list[str]) -> tuple[_Read, list[str]]:
+    match = _THRESHOLD.fullmatch(rest[0])
+    if match is None:
+        return found, rest
+    rest, minutes = rest[1:], MINUTES
+    if rest and rest[0].lower() == "for":
+        time = _TIME.fullmatch("".join(rest[1:2]))
+        if time is None:
+            raise InvalidInput("for is followed by a time.", hint="For example: cpu>90 for 10m")
+        minutes = int(time[1]) * (60 if time[2].lower().startswith("h") else 1)
+        rest = rest[2:]
+    metric = match[1].lower()
+    one = Threshold(SHORT.get(metric, metric), float(match[2]), minutes)
+    if one.metric not in METRICS:
+        raise InvalidInput(f"There is no figure called {one.metric}.", hint=f"There are {', '.join(METRICS)}.")
+    return replace(found, usage=(*found.usage, one)), rest

@@ -1,0 +1,322 @@
+"""What somebody typed after `/vps`, as one of a few values; pure, and never a guess."""
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+from vpsops.bot.protocol.command_catalog import COMMANDS, LISTED, SLASH, operation_of, usage
+from vpsops.bot.protocol.text_normalization import MAX_TEXT, mentioned, quoted, trim, with_first, words_of
+from vpsops.core.changes.model import Verdict
+from vpsops.core.operations import OPERATIONS
+
+FILTERS: Final = frozenset({"name", "state", "region"})
+LONGEST_FILTER: Final = 253
+CREATE: Final = {
+    "hostname": "hostname",
+    "plan": "plan",
+    "region": "region",
+    "os": "os_template",
+    "os_template": "os_template",
+}
+NEAR: Final = 4
+WATCHED: Final = timedelta(hours=1)
+SHORTEST_WATCH: Final = timedelta(minutes=5)
+LONGEST_WATCH: Final = timedelta(days=7)
+UNITS: Final = {"m": 60, "h": 3600, "d": 86400}
+
+_PAIR: Final = re.compile(r"-{0,2}([A-Za-z_]+)[=:](.*)", re.DOTALL)
+_CHANGE: Final = re.compile(r"chg_[0-9A-Za-z_-]{1,60}")
+_TIME: Final = re.compile(r"(\d{1,4})(m|min|mins|minutes?|h|hours?|d|days?)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Run an operation; `reason` is the asker's own words."""
+
+    operation: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCreate:
+    """Open the form for a new server, with what was typed already filled in."""
+
+    given: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowHelp:
+    """Explain everything, or one command."""
+
+    topic: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowChanges:
+    """List the newest changes: all of them, those that are open, the asker's own, or those of one server."""
+
+    scope: str = ""  # "open", "mine" or nothing
+    server: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowCard:
+    """Say where one change's card is; a verdict that was typed is not a vote."""
+
+    change: str
+    verdict: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShowAudit:
+    """Show the trail, or what it says of one server, person or change."""
+
+    server: str = ""
+    person: str = ""
+    change: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowReport:
+    """Show how everything stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Tell this channel of what happens to one server for some time, or no longer."""
+
+    server: str
+    lasts: timedelta | None = WATCHED  # None: stop
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """Show or alter what this channel is told of; the words are read by `notify_words`."""
+
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PauseAgents:
+    """Keep agents from changing anything."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeAgents:
+    """Ask whether agents may go on."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CancelChange:
+    """Withdraw a change."""
+
+    change: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """Not understood: what is wrong, and what to type instead. Nothing is run; `near` are commands it may have been."""
+
+    message: str
+    hint: str
+    near: tuple[str, ...] = ()
+
+
+Command = (
+    Run
+    | OpenCreate
+    | ShowHelp
+    | ShowChanges
+    | ShowCard
+    | ShowAudit
+    | ShowReport
+    | Watch
+    | Notify
+    | PauseAgents
+    | ResumeAgents
+    | CancelChange
+    | Unclear
+)
+Reader = Callable[[list[str], str], Command]
+
+
+def parse(text: str) -> Command:
+    """Read what was typed; whatever cannot be read with certainty is `Unclear`."""
+    words, reason = words_of(text)
+    if not words:
+        return ShowHelp()
+    word, rest = words[0].lower().lstrip("/"), words[1:]
+    if word in {"help", "?", "--help", "-h"}:
+        return ShowHelp(rest[0].lower() if rest else "")
+    if word not in COMMANDS:
+        return _unknown(word, rest, text)
+    if "--help" in rest or "-h" in rest:
+        return ShowHelp(word)
+    reader = READERS.get(word)
+    return reader(rest, reason) if reader else _operation(word, rest, reason)
+
+
+def _operation(word: str, rest: list[str], reason: str) -> Command:
+    name = operation_of(word)
+    if name == "list":
+        return _list(rest)
+    if name == "create":
+        return _create(rest, reason)
+    return _on_server(word, name, rest, reason) if OPERATIONS[name].takes_server else _alone(word, name, rest)
+
+
+def _on_server(word: str, name: str, rest: list[str], reason: str) -> Command:
+    if not rest:
+        return Unclear(f"{SLASH} {word} needs a server.", f"For example: {SLASH} {word} web01")
+    if len(rest) > 1:
+        return Unclear(f"{SLASH} {word} takes one server at a time.", f"Write: {usage(word)}")
+    return Run(name, {"server": rest[0]}, reason)
+
+
+def _alone(word: str, name: str, rest: list[str]) -> Command:
+    return Run(name) if not rest else _too_much(word)
+
+
+def _list(rest: list[str]) -> Command:
+    found: dict[str, str] = {}
+    for word in rest:
+        key, value = _pair(word, FILTERS) or ("name", word)
+        if key in found or not value or len(value) > LONGEST_FILTER:
+            return Unclear("That is not one filter of each kind.", f"Write: {usage('list')}")
+        found[key] = value
+    return Run("list", found)
+
+
+def _create(rest: list[str], reason: str) -> Command:
+    found: dict[str, str] = {}
+    for word in rest:
+        pair = _pair(word, frozenset(CREATE))
+        key, value = (CREATE[pair[0]], pair[1]) if pair else ("hostname", word)
+        if key in found or not value:
+            return Unclear(f"I cannot place '{quoted(word)}'.", f"Write: {usage('create')}")
+        found[key] = value
+    return OpenCreate(found, reason)
+
+
+def _changes(rest: list[str], _reason: str) -> Command:
+    if len(rest) > 1:
+        return Unclear(f"{SLASH} changes takes one thing at a time.", f"Write: {usage('changes')}")
+    if not rest:
+        return ShowChanges()
+    if rest[0].lower() in {"open", "mine"}:
+        return ShowChanges(rest[0].lower())
+    return ShowCard(rest[0]) if _CHANGE.fullmatch(rest[0]) else ShowChanges(server=rest[0])
+
+
+def _verdict(verdict: Verdict, rest: list[str], _reason: str) -> Command:
+    if len(rest) != 1 or not _CHANGE.fullmatch(rest[0]):
+        return _which(verdict.value)
+    return ShowCard(rest[0], verdict)
+
+
+def _cancel(rest: list[str], reason: str) -> Command:
+    if len(rest) != 1 or not _CHANGE.fullmatch(rest[0]):
+        return _which("cancel")
+    return CancelChange(rest[0], reason)
+
+
+def _which(word: str) -> Unclear:
+    return Unclear("Which change?", f"Write: {usage(word)}; {SLASH} changes shows the ids.")
+
+
+def _audit(rest: list[str], _reason: str) -> Command:
+    if len(rest) > 1:
+        return Unclear(f"{SLASH} audit takes one server, person or change.", f"Write: {usage('audit')}")
+    if not rest:
+        return ShowAudit()
+    if _CHANGE.fullmatch(rest[0]):
+        return ShowAudit(change=rest[0])
+    if mentioned(rest[0]) or rest[0].startswith("@"):
+        return ShowAudit(person=mentioned(rest[0]) or rest[0].lstrip("@"))
+    return ShowAudit(server=rest[0])
+
+
+def _report(rest: list[str], _reason: str) -> Command:
+    return ShowReport() if not rest else _too_much("report")
+
+
+def _watch(rest: list[str], reason: str) -> Command:
+    words = [word.lower() for word in rest[1:]]
+    lasts = _lasting(words)
+    if not rest or reason or (words and words != ["stop"] and lasts is None):
+        return Unclear("I cannot tell what to watch, or for how long.", f"Write: {usage('watch')}; from 5m to 7d.")
+    return Watch(rest[0], None if words == ["stop"] else lasts or WATCHED)
+
+
+def _notify(rest: list[str], reason: str) -> Command:
+    if reason:
+        return Unclear("notify takes no reason.", f"Write: {usage('notify')}")
+    return Notify(tuple(rest))
+
+
+def _lasting(words: list[str]) -> timedelta | None:
+    found = _TIME.fullmatch("".join(words[1:] if words[:1] == ["for"] else words))
+    if found is None:
+        return None
+    lasts = timedelta(seconds=int(found[1]) * UNITS[found[2][0].lower()])
+    return lasts if SHORTEST_WATCH <= lasts <= LONGEST_WATCH else None
+
+
+def _pause(rest: list[str], reason: str) -> Command:
+    if rest:
+        words = " ".join(rest)
+        return Unclear(f"{SLASH} pause is about all agents.", f"Write: {usage('pause')}", (f"pause because {words}",))
+    return PauseAgents(reason)
+
+
+def _resume(rest: list[str], reason: str) -> Command:
+    return ResumeAgents(reason) if not rest else _too_much("resume")
+
+
+def _unknown(word: str, rest: list[str], text: str) -> Unclear:
+    begun = [one for one in LISTED if one.startswith(word)]
+    close = difflib.get_close_matches(word[:40], COMMANDS, n=NEAR, cutoff=0.6)
+    near = list(dict.fromkeys([*begun, *close]))[:NEAR]
+    if not near and not rest:  # a server's name alone
+        near = ["show"]
+        text = f"show {text.strip()}"
+    meant = " or ".join(f"{SLASH} {one}" for one in near)
+    hint = f"Did you mean {meant}?" if begun or close else f"{SLASH} help shows what there is."
+    whole = tuple(with_first(text, one) for one in near) if len(text) <= MAX_TEXT else ()
+    return Unclear(f"I do not know '{quoted(word)}', so nothing was run.", hint, whole)
+
+
+def _too_much(word: str) -> Unclear:
+    return Unclear(f"{SLASH} {word} takes nothing after it.", f"Write: {usage(word)}")
+
+
+def _pair(word: str, keys: frozenset[str]) -> tuple[str, str] | None:
+    match = _PAIR.fullmatch(word)
+    if match is None or match[1].lower() not in keys:
+        return None
+    return match[1].lower(), trim(match[2])
+
+
+READERS: Final[Mapping[str, Reader]] = {
+    "changes": _changes,
+    "approve": partial(_verdict, Verdict.APPROVE),
+    "deny": partial(_verdict, Verdict.DENY),
+    "cancel": _cancel,
+    "audit": _audit,
+    "report": _report,
+    "watch": _watch,
+    "notify": _notify,
+    "pause": _pause,
+    "resume": _resume,
+}

@@ -1,0 +1,166 @@
+"""What the handlers work with, and how a person in Slack asks the gate for something."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import anyio
+
+from vpsops.bot.context.home_state import Homes
+from vpsops.bot.ingress.ack_scheduler import Courtesy
+from vpsops.bot.notifications.outbox_worker import Deliverer
+from vpsops.bot.slack_api.client import Slack, Where
+from vpsops.bot.views.modals import Catalogue
+from vpsops.bot.workspaces.membership import Membership
+from vpsops.bot.workspaces.registry import Offices
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Actor, ActorKind, Json, Origin
+from vpsops.core.changes.requests import Done, Outcome, Refused, Request
+from vpsops.core.common.errors import NotAllowed, VpsopsError
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
+from vpsops.core.service.authorized_reads import may_read
+
+CATALOGUE_SECONDS: Final = 60.0
+PARTS: Final = ("plans", "os_templates", "regions")
+
+
+@dataclass(slots=True)
+class Shelf:
+    """The catalogue as last read, and when."""
+
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    read_at: float | None = None
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One bot's working parts."""
+
+    core: Core
+    slack: Slack
+    membership: Membership
+    deliverer: Deliverer
+    courtesy: Courtesy
+    offices: Offices
+    shelf: Shelf = field(default_factory=Shelf)
+    homes: Homes = field(default_factory=Homes)
+
+    async def at(self, team: str) -> "Parts":
+        """Return the parts as they are for one workspace; raises `NotInstalled`, `StorageError`."""
+        office = await self.offices.of(team)
+        return replace(self, core=office.core, slack=office.slack, membership=office.membership)
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A person who asks, from where, and the key of the delivery they ask by."""
+
+    user: str
+    name: str
+    team: str
+    where: Where
+    key: str
+    thread: str = ""
+
+    @property
+    def actor(self) -> Actor:
+        """The person, as the core knows people."""
+        return Actor(ActorKind.PERSON, self.user, self.name, self.user, account=self.user)
+
+    @property
+    def origin(self) -> Origin:
+        """Where answers find their way back to."""
+        return Origin("slack", self.team, self.where.channel, self.thread)
+
+
+async def known_actor(parts: Parts, asking: Asking, *, anew: bool = False) -> Actor:
+    """Return the person with their groups and e-mail address, where a rule is about such; no call otherwise.
+
+    They are read `anew` where something is to be altered. The workspace counts as a group of everybody in it, so that
+    "in none of them" is not "not known".
+    """
+    policy = parts.core.gate.policy.latest()
+    email = await parts.membership.email(asking.user, anew=anew) if policy.by_email else ""
+    actor = replace(asking.actor, aliases=(email,)) if email else asking.actor
+    found = await parts.membership.groups(asking.user, policy.groups, anew=anew) if policy.groups else None
+    return actor if found is None else replace(actor, groups=(asking.team, *found))
+
+
+async def only_members(parts: Parts, asking: Asking) -> None:
+    """Raise `NotAllowed` for all but active full members of this workspace, and where that cannot be read."""
+    await parts.membership.full_member(asking.user)
+
+
+async def request_of(
+    parts: Parts, asking: Asking, operation: str, arguments: Mapping[str, Json], reason: str = ""
+) -> Request:
+    """Return what a person asks the gate for; raises `NotAllowed` for guests, where something is to be altered."""
+    known = OPERATIONS.get(operation)
+    alters = known is not None and not known.reads
+    if alters:
+        await only_members(parts, asking)
+    return Request(
+        operation=operation,
+        arguments=arguments,
+        actor=await known_actor(parts, asking, anew=alters),
+        origin=asking.origin,
+        reason=reason,
+        key=asking.key,
+        can_confirm=True,
+    )
+
+
+async def submit(
+    parts: Parts, asking: Asking, operation: str, arguments: Mapping[str, Json], reason: str = ""
+) -> Outcome:
+    """Ask the gate, for a person; raises what the gate raises."""
+    request = await request_of(parts, asking, operation, arguments, reason)
+    outcome = await parts.core.gate.submit(request)
+    if isinstance(outcome, Done) and outcome.change is None:
+        await parts.courtesy.turn()  # a read that many shared goes on in all of them at once
+    return outcome
+
+
+async def read(parts: Parts, asking: Asking, operation: str, arguments: Mapping[str, Json] | None = None) -> Any:
+    """Run a read and return its result; a refusal is raised as `NotAllowed`."""
+    outcome = await submit(parts, asking, operation, arguments or {})
+    if isinstance(outcome, Refused):
+        raise NotAllowed(outcome.reason, hint=outcome.hint)
+    if not isinstance(outcome, Done) or outcome.result is None:
+        raise VpsopsError(f"{operation} gave no result.", hint="Ask again.")
+    return outcome.result
+
+
+async def catalogue(parts: Parts, asking: Asking) -> Catalogue:
+    """Return what can be ordered, at most a minute old; raises `NotAllowed` for who may not read all of it."""
+    request, shelf, clock = await request_of(parts, asking, PARTS[0], {}), parts.shelf, parts.core.clock
+    if not all(may_read(parts.core.gate, replace(request, operation=one)) for one in PARTS):
+        raise NotAllowed("The policy does not let you see what can be ordered.")
+    async with shelf.lock:  # three menus that ask at once are one look
+        if shelf.read_at is None or clock.monotonic() - shelf.read_at > CATALOGUE_SECONDS:
+            shelf.catalogue = await _read_catalogue(parts, asking)
+            shelf.read_at = clock.monotonic()
+        return shelf.catalogue
+
+
+async def _read_catalogue(parts: Parts, asking: Asking) -> Catalogue:
+    found: dict[str, Any] = {}
+    failed: list[VpsopsError] = []
+
+    async def look(operation: str) -> None:
+        try:
+            found[operation] = await read(parts, asking, operation)
+        except VpsopsError as error:
+            failed.append(error)
+
+    async with anyio.create_task_group() as group:
+        for operation in PARTS:
+            group.start_soon(look, operation)
+    if failed:
+        raise failed[0]
+    plans: Plans = found["plans"]
+    systems: OsTemplates = found["os_templates"]
+    regions: Regions = found["regions"]
+    return Catalogue(tuple(plans.plans), tuple(systems.os_templates), tuple(regions.regions))

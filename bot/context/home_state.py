@@ -1,0 +1,133 @@
+"""Who has App Home open, and what stands there; kept in memory, for the next click checks everything anyway."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import anyio
+from cachetools import FIFOCache
+
+from vpsops.bot.blocks.elements import Block
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import VpsopsError
+from vpsops.core.monitoring.change_feed import News
+from vpsops.core.wayscloud.answers.errors import WayscloudError
+from vpsops.core.wayscloud.answers.models import Listing, Server
+
+OPEN_SECONDS: Final = 3600.0
+"""A Home that was opened longer ago is not kept current any more."""
+MOST: Final = 20
+"""Homes kept current; `views.publish` takes about a hundred a minute for the whole workspace."""
+LIST_SECONDS: Final = 15.0
+TROUBLE_SECONDS: Final = 10.0
+"""A provider that is away keeps nobody waiting twice."""
+WAIT_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """A person who looks at Home."""
+
+    user: str
+    team: str
+    name: str = ""
+
+
+@dataclass(slots=True)
+class Home:
+    """One Home on a screen: since when, by which hash Slack knows it, and what was drawn last."""
+
+    viewer: Viewer
+    opened_at: float = 0.0
+    hash: str = ""
+    drawn: list[Block] = field(default_factory=list)
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+
+
+class Homes:
+    """The Homes opened in the last hour, the newest at the end; at most `MOST`."""
+
+    def __init__(self) -> None:
+        self._open: FIFOCache[tuple[str, str], Home] = FIFOCache(MOST)
+        self._somebody = anyio.Event()
+        self._news = anyio.Event()
+        self.shelf = Shelf()
+
+    def opened(self, viewer: Viewer, now: float) -> Home:
+        """Note that somebody looks at their Home, and return it."""
+        key = (viewer.team, viewer.user)
+        home = self._open.pop(key, None) or Home(viewer)
+        home.opened_at = now
+        self._open[key] = home
+        self._somebody.set()
+        return home
+
+    def opened_by(self, viewer: Viewer) -> Home:
+        """Return somebody's Home; one that is not kept current any more is a Home of which nothing is known."""
+        return self._open.get((viewer.team, viewer.user)) or Home(viewer)
+
+    def current(self, now: float) -> list[Home]:
+        """Return the Homes to keep current; those of long ago are forgotten."""
+        for key in [key for key, home in self._open.items() if now - home.opened_at > OPEN_SECONDS]:
+            del self._open[key]
+        if not self._open:
+            self._somebody = anyio.Event()
+        return sorted(self._open.values(), key=lambda home: home.opened_at, reverse=True)
+
+    async def somebody(self) -> None:
+        """Wait until at least one Home is open."""
+        await self._somebody.wait()
+
+    def told(self, news: Sequence[News]) -> None:
+        """Take in that something happened; many things at once are one reason to look."""
+        if any(one.touched for one in news):
+            self.shelf.old()
+        self._news.set()
+
+    async def news(self, seconds: float) -> bool:
+        """Wait until something happened, at most some seconds; say whether it did."""
+        with anyio.move_on_after(seconds):
+            await self._news.wait()
+        happened, self._news = self._news.is_set(), anyio.Event()
+        return happened
+
+
+class ProviderSlow(VpsopsError):  # noqa: N818 - what is so
+    """The provider did not answer in the time that a page of ours waits."""
+
+
+class Shelf:
+    """The servers as last listed, or why they could not be: one call serves all who ask within some seconds."""
+
+    def __init__(self) -> None:
+        self._servers: Listing[Server] | None = None
+        self._trouble: VpsopsError | None = None
+        self._until = 0.0
+        self._lock = anyio.Lock()
+
+    def old(self) -> None:
+        """Have the next who asks look again."""
+        self._servers = self._trouble = None
+
+    async def servers(self, clock: Clock, look: Callable[[], Awaitable[Listing[Server]]]) -> Listing[Server]:
+        """Return the servers, by a look of one's own if the last one is old; raises what that raised."""
+        async with self._lock:
+            if clock.monotonic() >= self._until:
+                self.old()
+            if self._trouble is not None:
+                raise self._trouble
+            if self._servers is None:
+                self._servers = await self._look(clock, look)
+                self._until = clock.monotonic() + LIST_SECONDS
+            return self._servers
+
+    async def _look(self, clock: Clock, look: Callable[[], Awaitable[Listing[Server]]]) -> Listing[Server]:
+        try:
+            with anyio.fail_after(WAIT_SECONDS):
+                return await look()
+        except TimeoutError:
+            self._trouble = ProviderSlow("The provider is slow to answer just now.", hint="Look again in a moment.")
+        except WayscloudError as error:
+            self._trouble = error
+        self._until = clock.monotonic() + TROUBLE_SECONDS
+        raise self._trouble

@@ -1,0 +1,41 @@
+"""Where the cards of changes are, as addresses that a click opens."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import anyio
+
+from vpsops.bot.context.bot_context import Asking, Parts
+from vpsops.bot.messages.change_card import Audience
+from vpsops.bot.notifications.destinations import asker_of
+from vpsops.core.changes.model import Change
+from vpsops.core.messaging.outbox import Copy, topic_of
+
+LINK_SECONDS: Final = 2.0
+"""A list without links is better than no list."""
+
+
+async def links_to(parts: Parts, asking: Asking, changes: Sequence[Change]) -> Mapping[str, str]:
+    """Return the addresses of these changes' cards, by change; one that is not known in time is left out."""
+    copies = await parts.core.outbox.copies_of([topic_of(one.id) for one in changes])
+    found: dict[str, str] = {}
+
+    async def look(change: Change) -> None:
+        best = best_copy(copies[topic_of(change.id)], asking.where.channel, own=asker_of(change) == asking.user)
+        address = await parts.slack.permalink(best.channel, best.ts) if best else ""
+        if address:
+            found[change.id] = address
+
+    with anyio.move_on_after(LINK_SECONDS):
+        async with anyio.create_task_group() as group:
+            for change in changes:
+                group.start_soon(look, change)
+    return found
+
+
+def best_copy(copies: Sequence[Copy], channel: str, *, own: bool) -> Copy | None:
+    """Choose the copy to send somebody to: in their channel, else with the voters, else any they can open; pure."""
+    cards = [one for one in copies if one.purpose in {audience.value for audience in Audience}]
+    open_to = [one for one in cards if own or not one.channel.startswith("D")]
+    ranked = sorted(open_to, key=lambda one: (one.channel != channel, one.purpose != Audience.VOTERS.value))
+    return ranked[0] if ranked else None

@@ -1,0 +1,1 @@
+"""Checks of the Slack side that `doctor` reports."""

@@ -1,0 +1,57 @@
+"""What `doctor` and `policy explain` say of people whom rules name: whose account each is, or that it is nobody's."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import aiohttp
+
+from vpsops.bot.slack_api.client import Slack, SlackError
+from vpsops.bot.workspaces.account_directory import find_account
+from vpsops.bot.workspaces.membership import Membership, Unreadable
+from vpsops.core.changes.model import SLACK
+from vpsops.core.common.clock import Clock
+from vpsops.core.config.settings import Settings
+from vpsops.core.console.checks import Finding, ok, warn
+from vpsops.core.identity.identifiers import looks_like_slack
+from vpsops.core.policy.model import Rule
+from vpsops.core.policy_register.diagnostics import ruleset_of
+
+AREA: Final = "slack"
+NAME_ONE: Final = "Name one active full member of this workspace in that rule"
+LOOK: Final = "Check the scopes users:read and users:read.email"
+
+
+async def check_people(settings: Settings, clock: Clock) -> Sequence[Finding]:
+    """Look up everybody whom a rule in force names; with several workspaces no rule says of which one they are."""
+    if settings.slack_bot_token is None or settings.slack_client_id:
+        return []
+    ruleset = await ruleset_of(settings, clock)
+    async with aiohttp.ClientSession() as session:
+        slack = Slack(settings, session)
+        membership = Membership(slack, clock)
+        return [
+            await _person(slack, membership, name, rules) for name, rules in people_in(ruleset.policy.rules).items()
+        ]
+
+
+def people_in(rules: Sequence[Rule]) -> dict[str, list[str]]:
+    """Return everybody whom rules name, as one who is asked or one who asks, each with the rules; pure."""
+    found: dict[str, list[str]] = {}
+    for rule in rules:
+        for name in sorted({*rule.approvers.people, *rule.match.person}):
+            found.setdefault(name, []).append(rule.id)
+    return found
+
+
+async def _person(slack: Slack, membership: Membership, name: str, rules: Sequence[str]) -> Finding:
+    who = f"{name}, named by rule {', '.join(rules[:5])},"
+    known = f"{SLACK}{name.removeprefix(SLACK).upper()}" if looks_like_slack(name.removeprefix(SLACK)) else name
+    try:
+        answer = await find_account(slack, membership, (known,))
+    except Unreadable as error:
+        return warn(AREA, f"whose account {who} is cannot be looked at: {error.message}", LOOK)
+    except SlackError as error:
+        return warn(AREA, f"whose account {who} is cannot be looked at ({error.code})", LOOK)
+    if answer.account:
+        return ok(AREA, f"{who} is the account {answer.account}")
+    return warn(AREA, f"{who} is nobody: {answer.problem}", NAME_ONE)

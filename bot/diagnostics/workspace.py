@@ -1,0 +1,183 @@
+"""What `vpsops doctor` looks at in Slack: the tokens, what they may do, and whether the channels can be written to.
+
+Asks Slack who the app is, for a Socket Mode address (which nobody connects to), and about each channel.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import aiohttp
+from slack_sdk.errors import SlackApiError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from vpsops.bot.diagnostics.approvers import check_approvers
+from vpsops.bot.diagnostics.channels import channel_finding, channels_of
+from vpsops.bot.diagnostics.people import check_people
+from vpsops.bot.ingress.request_verification import FRESH_SECONDS
+from vpsops.bot.protocol.logging import quiet
+from vpsops.core.common import timings
+from vpsops.core.common.clock import Clock
+from vpsops.core.config.settings import Settings
+from vpsops.core.console import exit_codes
+from vpsops.core.console.checks import Check, Finding, fail, ok, warn
+
+AREA: Final = "slack"
+TIMEOUT: Final = timings.SLACK_SECONDS
+SKEW_SECONDS: Final = timings.CLOCK_SECONDS
+NEEDED: Final = frozenset({"commands", "chat:write"})
+"""Without these the bot does nothing at all."""
+SCOPES: Final[Mapping[str, str]] = {
+    "commands": "/vps is not there",
+    "chat:write": "no card and no answer can be posted",
+    "usergroups:read": "nobody can decide by a user group",
+    "users:read": "nobody can decide at all",
+    "users:read.email": "an agent whose human is named by e-mail is nobody's",
+    "channels:read": "nobody can decide as a member of a public channel",
+    "groups:read": "nobody can decide as a member of a private channel",
+}
+"""What manifest.yml asks for, and what does not work without it."""
+REINSTALL: Final = "Paste what `vpsops manifest` prints into the app's manifest, and install it again"
+TOKEN: Final = frozenset({"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"})
+WRONG_KIND: Final = frozenset({"not_allowed_token_type", "missing_scope", *TOKEN})
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a call brought: data and headers, or Slack's word for why not."""
+
+    data: Mapping[str, Any]
+    headers: Mapping[str, str]
+    error: str = ""
+    away: bool = False
+
+
+async def check_slack(settings: Settings, clock: Clock) -> Sequence[Finding]:
+    """Look at the app and its channels; a set-up without Slack is none to look at."""
+    if not _configured(settings):
+        return [ok(AREA, "not configured, so approvals need the clients' own confirmations")]
+    if settings.slack_client_id:
+        from vpsops.bot.diagnostics.workspaces import check_workspaces  # noqa: PLC0415 - cryptography is for those who need it
+
+        return await check_workspaces(settings, clock)
+    missing = _missing(settings)
+    if settings.slack_bot_token is None:
+        return missing
+    async with aiohttp.ClientSession() as session:
+        slack = _Asked(settings, session)
+        who = await slack.ask("auth.test")
+        if who.error:
+            return [*missing, _no_answer("SLACK_BOT_TOKEN", who, "Install the app anew and copy its bot token")]
+        found = [ok(AREA, f"signed in as {who.data.get('user', '?')} in {who.data.get('team', '?')}")]
+        found += [*_scopes(who), *_time(who, clock), *missing]
+        if settings.slack_app_token is not None:
+            found.append(await _app_token(slack, settings.slack_app_token.get_secret_value()))
+        for name, channel in channels_of(settings).items():
+            said = await slack.ask("conversations.info", channel=channel)
+            found.append(channel_finding(name, channel, said.data.get("channel", {}), said.error))
+    return found
+
+
+class _Asked:
+    """Slack's Web API, asked once and never waited for long."""
+
+    def __init__(self, settings: Settings, session: aiohttp.ClientSession) -> None:
+        token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
+        base = settings.slack_api_url if settings.slack_api_url.endswith("/") else f"{settings.slack_api_url}/"
+        self._client = AsyncWebClient(
+            token, base_url=base, timeout=TIMEOUT, session=session, retry_handlers=[], logger=quiet
+        )
+
+    async def ask(self, method: str, token: str | None = None, **params: str) -> _Said:
+        """Call a method, with another token if one is given."""
+        headers = {"Authorization": f"Bearer {token}"} if token else None
+        try:
+            answer = await self._client.api_call(method, params=params, headers=headers)
+        except SlackApiError as error:
+            data = error.response.data if isinstance(error.response.data, dict) else {}
+            status = int(error.response.status_code)
+            word = str(data.get("error") or f"HTTP {status}")
+            return _Said({}, {}, word, away=not data.get("error") or word == "ratelimited")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return _Said({}, {}, type(error).__name__, away=True)
+        read = {str(name).lower(): str(value) for name, value in dict(answer.headers).items()}
+        return _Said(answer.data if isinstance(answer.data, dict) else {}, read)
+
+
+def _configured(settings: Settings) -> bool:
+    tokens = (
+        settings.slack_client_id,
+        settings.slack_bot_token,
+        settings.slack_signing_secret,
+        settings.slack_app_token,
+    )
+    return any(tokens) or bool(channels_of(settings))
+
+
+def _missing(settings: Settings) -> list[Finding]:
+    found: list[Finding] = []
+    if settings.slack_bot_token is None:
+        found.append(
+            fail(AREA, "SLACK_BOT_TOKEN is missing", "Copy the bot token of the installed app", exit_codes.USAGE)
+        )
+    if settings.slack_app_token is None and settings.slack_signing_secret is None:
+        todo = "Set SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET to be reached over HTTP"
+        found.append(fail(AREA, "SLACK_APP_TOKEN and SLACK_SIGNING_SECRET are both missing", todo, exit_codes.USAGE))
+    return found
+
+
+def _no_answer(name: str, said: _Said, todo: str) -> Finding:
+    if said.away:
+        todo = "Check the network, or SLACK_API_URL"
+        return fail(AREA, f"Slack does not answer ({said.error})", todo, exit_codes.UNREACHABLE)
+    code = exit_codes.NOT_AUTHENTICATED if said.error in WRONG_KIND else exit_codes.OTHER
+    return fail(AREA, f"Slack does not accept {name} ({said.error})", todo, code)
+
+
+def granted(header: str) -> set[str]:
+    """Return the scopes that a token has, as Slack's header `x-oauth-scopes` lists them."""
+    return {one.strip() for one in header.split(",") if one.strip()}
+
+
+def _scopes(who: _Said) -> list[Finding]:
+    """Compare what the token may do, which every answer says, with what manifest.yml asks for."""
+    if "x-oauth-scopes" not in who.headers:
+        return [warn(AREA, "Slack does not say what the token may do", "Compare the app's scopes with manifest.yml")]
+    has = granted(who.headers["x-oauth-scopes"])
+    lacks = [scope for scope in SCOPES if scope not in has]
+    found = [
+        fail(AREA, f"scope {scope} is missing: {SCOPES[scope]}", REINSTALL, exit_codes.NOT_AUTHENTICATED)
+        if scope in NEEDED
+        else warn(AREA, f"scope {scope} is missing: {SCOPES[scope]}", REINSTALL)
+        for scope in lacks
+    ]
+    more = sorted(has - SCOPES.keys())
+    if more:
+        found.append(warn(AREA, f"the token may do more than it needs: {', '.join(more)}", "Remove these scopes"))
+    return found or [ok(AREA, f"the token has the {len(SCOPES)} scopes of manifest.yml, and no more")]
+
+
+def _time(who: _Said, clock: Clock) -> list[Finding]:
+    """Compare the clocks: signed requests count for five minutes."""
+    try:
+        skew = abs((parsedate_to_datetime(who.headers.get("date", "")) - clock.now()).total_seconds())
+    except (TypeError, ValueError):  # no time in the answer: nothing to compare
+        return []
+    what = f"this machine's clock is {skew:.0f} s away from Slack's"
+    if skew >= FRESH_SECONDS:
+        return [fail(AREA, f"{what}, so every signed request is refused", "Set the clock")]
+    return [warn(AREA, what, "Set the clock: requests count for five minutes")] if skew >= SKEW_SECONDS else []
+
+
+async def _app_token(slack: _Asked, token: str) -> Finding:
+    if not token.startswith("xapp-"):
+        todo = "It starts with xapp- and needs the scope connections:write"
+        return fail(AREA, "SLACK_APP_TOKEN is not an app token", todo, exit_codes.USAGE)
+    said = await slack.ask("apps.connections.open", token)
+    if said.error:
+        return _no_answer("SLACK_APP_TOKEN", said, "It needs the scope connections:write, and Socket Mode must be on")
+    return ok(AREA, "SLACK_APP_TOKEN opens Socket Mode")
+
+
+CHECKS: Final[tuple[Check, ...]] = (check_slack, check_approvers, check_people)

@@ -1,0 +1,92 @@
+"""What `vpsops doctor` looks at where several workspaces install the app: whether each has it, token and channels."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import aiohttp
+
+from vpsops.bot.diagnostics.approvers import look_at_sources
+from vpsops.bot.diagnostics.channels import channel_finding, channels_of
+from vpsops.bot.slack_api.client import Slack, SlackError
+from vpsops.bot.workspaces.installations import Installations, keys_of
+from vpsops.bot.workspaces.token_encryption import TokenCipher
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import UnreadableRowError
+from vpsops.core.config.settings import Settings
+from vpsops.core.console import exit_codes
+from vpsops.core.console.checks import Finding, fail, ok, warn
+from vpsops.core.policy.model import Rule
+from vpsops.core.policy_register.diagnostics import ruleset_of
+from vpsops.core.storage import open_database
+from vpsops.core.workspaces.loader import load_workspaces
+from vpsops.core.workspaces.model import NOBODY, Workspaces, teams_of
+
+AREA: Final = "slack"
+ELSEWHERE: Final = frozenset({"channel_not_found", "no_such_subteam"})
+OLD_KEY: Final = "Keep that key in VPSOPS_STATE_KEY; a bot that starts encrypts the token by the first one"
+AGAIN: Final = "Install the app there anew"
+
+
+async def check_workspaces(settings: Settings, clock: Clock) -> Sequence[Finding]:
+    """Look at every workspace that may have the app; raises `ConfigurationError` and `StorageError`."""
+    load_workspaces(settings)
+    ruleset = await ruleset_of(settings, clock)
+    workspaces, settings = ruleset.workspaces, ruleset.settings_from(settings)
+    found = _asked(workspaces, settings)
+    async with open_database(settings.database, clock, make=False) as database, aiohttp.ClientSession() as session:
+        kept = Installations(database, clock, settings, TokenCipher(keys_of(settings)))
+        for team in teams_of(settings):
+            slack, said = await _workspace(kept, session, settings, team)
+            found.append(said)
+            if not workspaces.of(team).approval_channel:
+                found.append(warn(AREA, f"{team} has no channel for approvals", "Write approval_channel in its table"))
+            if slack is not None:
+                found += await _channels(slack, workspaces.settings_of(settings, team), team, ruleset.policy.rules)
+    return found
+
+
+async def _channels(slack: Slack, settings: Settings, team: str, rules: Sequence[Rule]) -> list[Finding]:
+    """Look at a workspace's own channels: can they be written to, and who may let themselves into those that decide."""
+    found: list[Finding] = []
+    for name, channel in channels_of(settings).items():
+        try:
+            about = (await slack.get("conversations.info", {"channel": channel})).get("channel")
+            found.append(channel_finding(name, channel, about if isinstance(about, dict) else {}))
+        except SlackError as error:
+            found.append(channel_finding(name, channel, {}, error.code))
+    found += await look_at_sources(slack, settings, rules, ELSEWHERE) if settings.approval_channel else []
+    return [replace(one, what=f"{team}: {one.what}") for one in found]
+
+
+def _asked(workspaces: Workspaces, settings: Settings) -> list[Finding]:
+    found = [ok(AREA, f"several workspaces, {len(teams_of(settings))} may install the app at {settings.slack_url}")]
+    if workspaces.home == NOBODY:
+        found.append(warn(AREA, "no workspace decides for agents, so theirs are refused", "Write agents = true in one"))
+    if settings.slack_app_token is None and settings.slack_signing_secret is None:
+        todo = "Set SLACK_SIGNING_SECRET, or SLACK_APP_TOKEN for Socket Mode"
+        found.append(fail(AREA, "SLACK_SIGNING_SECRET and SLACK_APP_TOKEN are both missing", todo, exit_codes.USAGE))
+    return found
+
+
+async def _workspace(
+    kept: Installations, session: aiohttp.ClientSession, settings: Settings, team: str
+) -> tuple[Slack | None, Finding]:
+    """Return what asks Slack as one workspace's app, if it can, and what there is to say of its token."""
+    try:
+        known = await kept.of(team)
+    except UnreadableRowError as error:
+        return None, warn(AREA, error.message, error.hint)
+    if known is None:
+        return None, warn(AREA, f"{team} does not have the app", "Somebody of it opens /slack/install")
+    slack = Slack(settings, session, known.token)
+    try:
+        await slack.get("auth.test", {})
+    except SlackError as error:
+        if error.code.startswith("unreachable"):
+            return None, fail(AREA, f"Slack does not answer for {team}", "Check the network", exit_codes.UNREACHABLE)
+        what = f"Slack does not accept the token of {team} ({error.code})"
+        return None, fail(AREA, what, AGAIN, exit_codes.NOT_AUTHENTICATED)
+    if known.old_key:
+        return slack, warn(AREA, f"installed in {team} ({known.name}), its token encrypted by an older key", OLD_KEY)
+    return slack, ok(AREA, f"installed in {team} ({known.name})")

@@ -1,0 +1,109 @@
+"""Saying yes to a change: at once, or where something is destroyed, after its name was typed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import structlog
+
+from vpsops.bot.blocks.elements import Block
+from vpsops.bot.context.bot_context import Asking, Parts
+from vpsops.bot.features.validation import same_name
+from vpsops.bot.features.votes import cast
+from vpsops.bot.messages.ephemeral import note
+from vpsops.bot.slack_api.client import SlackError
+from vpsops.bot.views.modals import name_view, note_view
+from vpsops.core.authorization.change_reader import stale
+from vpsops.core.changes.model import Change, State, Verdict
+from vpsops.core.common.errors import InvalidInput, NotAllowed
+from vpsops.core.operations import OPERATIONS, Risk
+
+log = structlog.get_logger(__name__)
+Draw = Callable[[Change, Mapping[str, Any]], Block]
+
+
+IN_SLACK: Final = "confirmed in Slack by the asker's account"
+
+
+class Yes(StrEnum):
+    """As whom somebody says yes: as the asker, or as one of those who decide."""
+
+    CONFIRM = "confirm"
+    APPROVE = "approve"
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """Somebody's yes to exactly what was shown."""
+
+    change: Change
+    digest: str
+    yes: Yes
+    note: str = ""
+
+
+def destroys(operation: str) -> bool:
+    """Say whether a run of an operation destroys something; of one that is not known, it does."""
+    known = OPERATIONS.get(operation)
+    return known is None or known.risk is Risk.DESTRUCTIVE
+
+
+async def agree(parts: Parts, asking: Asking, trigger: str, agreed: Agreed) -> None:
+    """Take a yes, or ask for the server's name first; raises what the gate raises."""
+    if not destroys(agreed.change.operation):
+        await count(parts, asking, agreed)
+        return
+    await _ask(parts, asking, trigger, agreed, name_view)
+
+
+async def agree_with_note(parts: Parts, asking: Asking, trigger: str, agreed: Agreed) -> None:
+    """Ask for a note to go with a yes; where something is destroyed, beside the server's name."""
+    await _ask(parts, asking, trigger, agreed, name_view if destroys(agreed.change.operation) else note_view)
+
+
+async def noted(parts: Parts, asking: Asking, metadata: Mapping[str, Any], note: str) -> Change:
+    """Take an approval that came with a note; raises what the gate raises."""
+    change = await parts.core.gate.get(str(metadata.get("c", "")))
+    if destroys(change.operation):
+        raise NotAllowed("This needs the server's name to be typed.", hint="Press Approve on its card.")
+    return await count(parts, asking, Agreed(change, str(metadata.get("d", "")), Yes.APPROVE, note))
+
+
+async def _ask(parts: Parts, asking: Asking, trigger: str, agreed: Agreed, draw: Draw) -> None:
+    _may(asking, agreed)
+    change = agreed.change
+    metadata = {"c": change.id, "d": agreed.digest, "ch": asking.where.channel, "as": agreed.yes.value}
+    try:
+        await parts.slack.open_view(trigger, draw(change, metadata))
+    except SlackError as error:
+        log.info("form not opened", error=str(error))
+        await parts.slack.tell(asking.where, note("The form could not be opened in time.", "Press the button again."))
+
+
+def _may(asking: Asking, agreed: Agreed) -> None:
+    """Tell those who could not say yes anyway before they type; the gate decides again afterwards."""
+    change = agreed.change
+    if change.state is not State.HELD:
+        raise stale(change)
+    own = asking.actor.same_human(change.actor)
+    if agreed.yes is Yes.CONFIRM and not own:
+        raise NotAllowed(f"Only {change.actor.cited} can confirm this change.")
+    if agreed.yes is Yes.APPROVE and own:
+        raise NotAllowed("You asked for this, yourself or through an agent, so others must decide.")
+
+
+async def count(parts: Parts, asking: Asking, agreed: Agreed) -> Change:
+    """Let the gate take a yes; raises what it raises."""
+    if agreed.yes is Yes.APPROVE:
+        return await cast(parts, asking, agreed.change, Verdict.APPROVE, agreed.digest, agreed.note)
+    return await parts.core.gate.confirm(agreed.change.id, asking.actor, agreed.digest, evidence=IN_SLACK)
+
+
+async def named(parts: Parts, asking: Asking, metadata: Mapping[str, Any], typed: str, note: str = "") -> Change:
+    """Take a yes that came with a typed name, checked against the change itself; raises what the gate raises."""
+    change = await parts.core.gate.get(str(metadata.get("c", "")))
+    if not same_name(typed, change.target.hostname):
+        raise InvalidInput("That is not the server's name.", hint="Nothing was done.")
+    yes = Yes.APPROVE if metadata.get("as") == Yes.APPROVE.value else Yes.CONFIRM
+    return await count(parts, asking, Agreed(change, str(metadata.get("d", "")), yes, note))

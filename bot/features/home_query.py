@@ -1,0 +1,143 @@
+"""Looks at everything that App Home shows one person, and has it drawn; what cannot be read is said in its place."""
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import anyio
+
+from vpsops.bot.blocks.elements import Block
+from vpsops.bot.context.bot_context import Asking, Parts, request_of
+from vpsops.bot.context.home_state import Viewer
+from vpsops.bot.context.permalinks import links_to
+from vpsops.bot.slack_api.client import Where
+from vpsops.bot.views.home import (
+    OPEN_SHOWN,
+    RECENT_SHOWN,
+    UNCLEAR_SHOWN,
+    VOTES_SHOWN,
+    Fleet,
+    Page,
+    home_view,
+    plain_home,
+)
+from vpsops.bot.workspaces.membership import OtherWorkspace, Unreadable
+from vpsops.core.changes.approvals import among, check, check_settler, settlers, together
+from vpsops.core.changes.model import Actor, Approvers, Change, State
+from vpsops.core.common.errors import NotAllowed, VpsopsError
+from vpsops.core.service.authorized_reads import all_servers, may_read
+from vpsops.core.service.dashboard import Onlooker, overview_of
+
+GUESTS: Final = (
+    "This app is for the full members of this workspace, so there is nothing here for guests.",
+    "What is posted in a channel you are in, you can read there.",
+)
+
+
+def asking_for(viewer: Viewer) -> Asking:
+    """Return somebody who looks at their Home as one who asks; answers go to their direct messages."""
+    return Asking(viewer.user, viewer.name, viewer.team, Where(viewer.user, viewer.user), "")
+
+
+async def drawn(parts: Parts, viewer: Viewer, notice: str = "") -> Block:
+    """Look at everything a person's Home shows, and draw it; raises `StorageError`."""
+    try:
+        member = await parts.membership.full_member(viewer.user)
+    except Unreadable as error:
+        return plain_home(error.message, error.hint)
+    except OtherWorkspace as error:
+        return plain_home(error.message, error.hint)
+    except NotAllowed:
+        return plain_home(*GUESTS)
+    asking = asking_for(viewer)
+    me = replace(asking.actor, name=viewer.name or member.name, aliases=(member.email,) if member.email else ())
+    who = Onlooker(viewer.team, me, parts.core.gate.teams)
+    seen = await overview_of(parts.core.database, who, parts.core.clock.now())
+    found: dict[str, Any] = {}
+
+    async def note(name: str, look: Awaitable[Any]) -> None:
+        found[name] = await look
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(note, "fleet", _fleet(parts, asking))
+        group.start_soon(note, "votes", _votes(parts, me, seen.holds))
+        group.start_soon(note, "resume", _may_resume(parts, me))
+    waiting: Waiting = found["votes"]
+    page = Page(
+        now=parts.core.clock.now(),
+        votes=waiting.votes,
+        votes_trouble=waiting.trouble,
+        unclear=waiting.unclear,
+        own=seen.own,
+        fleet=found["fleet"],
+        records=seen.records,
+        pause=seen.pause,
+        may_resume=found["resume"],
+        preferences=seen.preferences,
+        links=await links_to(parts, asking, _shown(seen.own, waiting)),
+        notice=notice,
+    )
+    return home_view(page)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits for one person, of what others asked for; `trouble` says why that cannot be told."""
+
+    votes: Sequence[Change] = ()
+    unclear: Sequence[Change] = ()
+    trouble: str = ""
+
+
+async def _votes(parts: Parts, me: Actor, holds: Sequence[Change]) -> Waiting:
+    """Return what this person may decide, by what can be read of groups and channels now, or why that is open."""
+    others = [one for one in holds if not me.same_human(one.actor)]
+    if not others:
+        return Waiting()
+    stewards = parts.core.gate.stewards
+    every = together([one for change in others for one in settlers(change, stewards)])
+    groups = await parts.membership.groups(me.id, (*every.groups, *every.channels))
+    voter = replace(me, groups=groups or ())
+    mine = [one for one in others if may_decide(one, voter, stewards)]
+    if not mine and groups is None:
+        return Waiting(trouble="I cannot read who may vote just now, so what waits for you cannot be told.")
+    unclear = [one for one in mine if one.state is State.NEEDS_PERSON]
+    return Waiting([one for one in mine if one.state is State.HELD], unclear)
+
+
+def may_decide(change: Change, voter: Actor, stewards: Approvers) -> bool:
+    """Say whether somebody may vote on a hold, or say what became of a change that nobody can tell the end of; pure."""
+    try:
+        if change.state is State.NEEDS_PERSON:
+            check_settler(change, voter, stewards)
+        else:
+            check(change, voter)
+    except NotAllowed:
+        return False
+    return True
+
+
+async def _may_resume(parts: Parts, me: Actor) -> bool:
+    stewards = parts.core.gate.stewards
+    if not stewards:
+        return True
+    groups = await parts.membership.groups(me.id, (*stewards.groups, *stewards.channels))
+    return among(stewards, replace(me, groups=groups or ()))
+
+
+async def _fleet(parts: Parts, asking: Asking) -> Fleet:
+    gate, request = parts.core.gate, await request_of(parts, asking, "list", {})
+    if not may_read(gate, request):
+        return Fleet(trouble="The policy does not let you list the servers.")
+    try:
+        servers = await parts.homes.shelf.servers(parts.core.clock, lambda: all_servers(gate, request))
+    except VpsopsError as error:
+        return Fleet(trouble=f"The provider cannot be read just now: {error}")
+    return Fleet(servers, f"The provider's list is not complete: {servers.lack}." if servers.lack else "")
+
+
+def _shown(own: Sequence[Change], others: Waiting) -> list[Change]:
+    """Return the changes whose cards are linked to."""
+    waiting = [one for one in own if one.state.open][:OPEN_SHOWN]
+    ended = [one for one in own if not one.state.open][:RECENT_SHOWN]
+    return [*others.votes[:VOTES_SHOWN], *others.unclear[:UNCLEAR_SHOWN], *waiting, *ended]

@@ -1,0 +1,77 @@
+"""`/vps notify`: what a channel is told of. Whoever may list the servers may have their news told to a channel."""
+
+from vpsops.bot.blocks.elements import Post
+from vpsops.bot.commands.notify_parser import AddNotify, ShowNotify, StopNotify, read
+from vpsops.bot.context.bot_context import Asking, Parts, only_members
+from vpsops.bot.context.bot_context import read as ask
+from vpsops.bot.messages.ephemeral import note
+from vpsops.bot.messages.subscriptions import subscribed_note, subscriptions_page, words_of
+from vpsops.bot.notifications.events import DEFAULT, with_defaults
+from vpsops.bot.slack_api.client import ELSEWHERE, SlackError
+from vpsops.core.common.errors import InvalidInput, VpsopsError
+from vpsops.core.messaging.subscriptions import Subscription, Subscriptions, subscription_id
+
+
+async def notify(parts: Parts, asking: Asking, words: tuple[str, ...]) -> Post:
+    """Show, add or remove; raises `InvalidInput` where the words are not understood."""
+    match read(words):
+        case ShowNotify():
+            return await _page(parts, asking)
+        case StopNotify() as wanted:
+            await only_members(parts, asking)
+            return await _stop(parts, asking, wanted.ident)
+        case AddNotify() as wanted:
+            return await _add(parts, asking, wanted)
+
+
+async def stop_one(parts: Parts, asking: Asking, ident: str, *, replace: bool) -> None:
+    """Remove the subscription of a button, and show what is left in its place."""
+    await only_members(parts, asking)
+    await _store(parts).remove(asking.team, asking.where.channel, ident, asking.actor)
+    await parts.slack.tell(asking.where, await _page(parts, asking), replace=replace)
+
+
+async def _page(parts: Parts, asking: Asking) -> Post:
+    there = await _store(parts).of_channel(asking.team, asking.where.channel)
+    given = with_defaults(parts.core.settings, there)
+    default = next((one for one in given if one.id.startswith(DEFAULT) and one.channel == asking.where.channel), None)
+    return subscriptions_page(there, default)
+
+
+async def _stop(parts: Parts, asking: Asking, ident: str) -> Post:
+    if ident.startswith(DEFAULT):
+        raise InvalidInput("This one is set by the operator.", hint="A subscription of the channel's own replaces it.")
+    gone = await _store(parts).remove(asking.team, asking.where.channel, ident, asking.actor)
+    return note(f"This channel is no longer told of {words_of(gone)}.")
+
+
+async def _add(parts: Parts, asking: Asking, wanted: AddNotify) -> Post:
+    await only_members(parts, asking)
+    await ask(parts, asking, "list")  # what one may not list, one may not have told to a channel
+    made = Subscription(
+        id=subscription_id(asking.key),
+        team=asking.team,
+        channel=asking.where.channel,
+        events=wanted.events,
+        servers=wanted.servers,
+        options=wanted.options,
+    )
+    made = await subscribe(parts, asking, made)
+    return note("Done.", f"/vps notify off {made.id} ends it; anybody here may do that.")
+
+
+async def subscribe(parts: Parts, asking: Asking, wanted: Subscription) -> Subscription:
+    """Store a subscription and tell its channel of it; raises `InvalidInput` where the channel is closed to us."""
+    made = await _store(parts).add(wanted, asking.actor)
+    try:
+        await parts.slack.post(made.channel, subscribed_note(made), name=f"subscribed/{made.id}")
+    except SlackError as error:
+        if error.code not in ELSEWHERE:
+            raise VpsopsError("Slack does not let me write here just now.", hint="Type it again.") from None
+        await _store(parts).remove(asking.team, made.channel, made.id, asking.actor)
+        raise InvalidInput("I am not in this channel.", hint="Invite me here, then type it again.") from None
+    return made
+
+
+def _store(parts: Parts) -> Subscriptions:
+    return Subscriptions(parts.core.database, parts.core.clock)

@@ -1,0 +1,171 @@
+"""Asking the gate for an operation and telling the person what came of it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import anyio
+from pydantic import BaseModel
+
+from vpsops.bot.blocks.elements import Post, for_everyone
+from vpsops.bot.blocks.text import person
+from vpsops.bot.context.bot_context import Asking, Parts, read, submit
+from vpsops.bot.context.permalinks import links_to
+from vpsops.bot.messages.catalogue import plans_table, regions_table, systems_table
+from vpsops.bot.messages.ephemeral import error_note, note, suggestions, with_link
+from vpsops.bot.messages.servers import Asked, choice, server_details, server_page, shareable, usage_page
+from vpsops.core.changes.model import Change, Decision, Json
+from vpsops.core.changes.requests import Done, Held, Refused
+from vpsops.core.common.errors import AmbiguousServer, UnknownServer, VpsopsError
+from vpsops.core.common.text import one_line
+from vpsops.core.messaging.outbox import topic_of
+from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
+from vpsops.core.operations.servers import ServerList
+from vpsops.core.wayscloud.answers.models import Server, Usage
+
+PATIENCE: Final = 4.0
+"""Seconds after which a person is told that the provider is slow."""
+CARD_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One run of an operation that somebody wants; `replace` draws the answer over the message clicked on."""
+
+    operation: str
+    arguments: Mapping[str, Json]
+    reason: str = ""
+    replace: bool = False
+    everyone: bool = False
+
+
+async def run(parts: Parts, asking: Asking, wanted: Wanted) -> None:
+    """Run a read and show it, or hold a change and say where its card is."""
+    post = await patiently(parts, asking, partial(outcome_post, parts, asking, wanted))
+    if post is not None and wanted.everyone:
+        post = for_everyone(post, person(asking.user, asking.name))
+    if post is not None:
+        await parts.slack.tell(asking.where, post, replace=wanted.replace, everyone=wanted.everyone)
+
+
+async def patiently(parts: Parts, asking: Asking, make: Callable[[], Awaitable[Post | None]]) -> Post | None:
+    """Say after a while that the provider is slow: a command that answers nothing looks broken."""
+    post, failure = None, None
+    async with anyio.create_task_group() as group:
+        group.start_soon(_say_slow, parts, asking)
+        try:
+            post = await make()
+        except VpsopsError as error:  # raised below, outside the group, so that it stays itself
+            failure = error
+        group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return post
+
+
+async def _say_slow(parts: Parts, asking: Asking) -> None:
+    await parts.core.clock.sleep(PATIENCE)
+    await parts.slack.tell(asking.where, note("The provider is slow to answer. The answer follows here."))
+
+
+async def outcome_post(parts: Parts, asking: Asking, wanted: Wanted) -> Post | None:
+    """Ask the gate; return what to show, or nothing where the card says it all."""
+    try:
+        if wanted.operation == "status":
+            return await _usage(parts, asking, wanted)
+        outcome = await submit(parts, asking, wanted.operation, wanted.arguments, wanted.reason)
+    except AmbiguousServer as error:
+        typed = str(wanted.arguments.get("server", ""))
+        return choice(typed, wanted.operation, error.candidates, wanted.reason)
+    except UnknownServer as error:
+        return suggestions(error, wanted.operation, error.nearest, wanted.reason)
+    except VpsopsError as error:
+        return error_note(error)
+    match outcome:
+        case Refused():
+            return await linked_to(parts, asking, refusal(outcome), outcome.change)
+        case Held() | Done(change=Change()):
+            change = outcome.change
+            return await card_note(parts, asking, change, spoken=wanted.replace) if change else None
+        case Done():
+            return result_post(outcome.result, Asked(wanted.operation, wanted.arguments))
+
+
+def refusal(refused: Refused) -> Post:
+    """Draw why something will not run."""
+    return note(refused.reason, refused.hint, refused.error_id)
+
+
+async def _usage(parts: Parts, asking: Asking, wanted: Wanted) -> Post:
+    """Look the server up first, so that the figures carry the name of the very server they are of."""
+    server: Server = await read(parts, asking, "get", wanted.arguments)
+    arguments = {"server": server.id}
+    usage: Usage = await read(parts, asking, "status", arguments)
+    return usage_page(server.hostname, usage, Asked("status", arguments))
+
+
+def result_post(result: BaseModel | None, asked: Asked) -> Post:
+    """Draw a read's result."""
+    match result:
+        case ServerList():
+            return server_page(result, asked)
+        case Server():
+            return server_details(result, Asked("get", {"server": result.id}))
+        case Plans():
+            return shareable(plans_table(result.plans), asked)
+        case OsTemplates():
+            return shareable(systems_table(result.os_templates), asked)
+        case Regions():
+            return shareable(regions_table(result.regions), asked)
+        case _:
+            return note("Done.")
+
+
+async def card_note(parts: Parts, asking: Asking, change: Change, *, spoken: bool) -> Post | None:
+    """Say where the card of a change is, unless the person looks at it already."""
+    words, hint = await card_words(parts, asking, change)
+    return await linked_to(parts, asking, note(words, hint), change) if spoken or hint else None
+
+
+async def linked_to(parts: Parts, asking: Asking, post: Post, change: Change | None) -> Post:
+    """Return an answer with a link to the card of the change that it speaks of, where one is known."""
+    links = await links_to(parts, asking, [change]) if change else {}
+    return with_link(post, links[change.id]) if change and change.id in links else post
+
+
+async def card_words(parts: Parts, asking: Asking, change: Change) -> tuple[str, str]:
+    """Return where the card of a change is, and what to know of that; no more to know where it is at hand."""
+    channels = await _card_channels(parts, change)
+    if not channels:
+        return f"{change.id} is written down. Its card follows.", "/vps changes shows where it is."
+    if asking.where.channel == asking.user:
+        return "Its card is in your direct messages with me.", ""
+    if asking.where.channel in channels:
+        return "Its card is in this channel now.", ""
+    if change.ruling.decision is Decision.APPROVE and parts.core.settings.approval_channel in channels:
+        return "Others are asked for their approval.", "I am not in this channel, so the card is only with them."
+    return (
+        "I am not in this channel, so the card is in your direct messages with me.",
+        f"Invite me here to have cards in this channel. ({change.id})",
+    )
+
+
+async def _card_channels(parts: Parts, change: Change) -> set[str]:
+    """Wait a moment for the card to be posted, here or by another process; return the channels it is in."""
+    clock = parts.core.clock
+    give_up = clock.monotonic() + CARD_SECONDS
+    while True:
+        copies = await parts.core.outbox.copies(topic_of(change.id))
+        if copies or clock.monotonic() >= give_up:
+            return {one.channel for one in copies}
+        await clock.sleep(LOOK_SECONDS)
+
+
+def wanted_of(value: Mapping[str, Any], *, replace: bool, everyone: bool = False) -> Wanted | None:
+    """Read what a button of ours runs; nothing where it is not one."""
+    operation, arguments = value.get("op"), value.get("args")
+    if not isinstance(operation, str) or not isinstance(arguments, dict):
+        return None
+    return Wanted(operation, arguments, one_line(str(value.get("why", "")), 500), replace, everyone)

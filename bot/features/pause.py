@@ -1,0 +1,57 @@
+"""Pausing agents and letting them go on, with what Slack says of the person at that moment."""
+
+from dataclasses import replace
+
+from vpsops.bot.blocks.elements import Post, actions, button
+from vpsops.bot.context.bot_context import Asking, Parts
+from vpsops.bot.messages.ephemeral import note
+from vpsops.bot.protocol import action_ids
+from vpsops.bot.workspaces.membership import Unreadable
+from vpsops.core.authorization.agent_pause import Pause
+from vpsops.core.changes import queries
+from vpsops.core.changes.model import ActorKind, State
+from vpsops.core.changes.queries import Wanted
+from vpsops.core.common.text import one_line
+
+
+async def pause(parts: Parts, asking: Asking, reason: str = "") -> Pause:
+    """Pause all agents, for any full member; raises `NotAllowed`.
+
+    It is the safe direction: where Slack cannot say who somebody is, it is done and that is written down.
+    """
+    try:
+        await parts.membership.full_member(asking.user)
+        evidence = "a full member of the workspace"
+    except Unreadable:
+        evidence = "whether this is a full member could not be read"
+    return await parts.core.gate.pause_agents(asking.actor, paused=True, reason=reason, evidence=evidence)
+
+
+async def resume(parts: Parts, asking: Asking, *, seen: float, reason: str = "") -> Pause:
+    """Lift the pause that was made at `seen`; raises `NotAllowed` for all but those who may, and `StaleChange`."""
+    gate = parts.core.gate
+    standing = await parts.membership.standing(asking.user, gate.stewards)
+    actor = replace(asking.actor, groups=standing.groups)
+    evidence = standing.evidence or "a full member of the workspace"
+    return await gate.pause_agents(actor, paused=False, reason=reason, evidence=evidence, seen=seen)
+
+
+async def paused_note(parts: Parts, reason: str = "") -> Post:
+    """Say whether agents are paused, and offer to let them go on."""
+    found = await parts.core.gate.agents_paused()
+    if not found.paused or found.at is None:
+        return note("Agents are not paused.")
+    held = await parts.core.database.read(
+        lambda connection: queries.find(connection, Wanted(open_only=True, teams=parts.core.gate.teams), queries.MOST)
+    )
+    waiting = sum(one.state is State.HELD and one.actor.kind is ActorKind.AGENT for one in held)
+    base = note(found.words, f"{waiting} of their changes wait." if waiting else "None of their changes waits.")
+    value = {"at": found.at.timestamp(), "why": one_line(reason, 300)}
+    return Post(base.text, (*base.blocks, actions([button("Let agents go on", action_ids.RESUME, value, "danger")])))
+
+
+def switched_note(found: Pause) -> Post:
+    """Say how the switch is now."""
+    if found.paused:
+        return note(found.words, "They can look and change nothing. /vps resume lets them go on.")
+    return note("Agents may ask for changes again.", "What was cancelled meanwhile stays cancelled.")

@@ -1,0 +1,86 @@
+"""The report: how everything stands now, read from the provider and from what is stored."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+from vpsops.bot.blocks.elements import Post
+from vpsops.bot.context.bot_context import Asking, Parts, catalogue, request_of
+from vpsops.bot.context.permalinks import links_to
+from vpsops.bot.messages.report import Costs, Fleet, Standing, report_page
+from vpsops.core.changes import queries
+from vpsops.core.changes.queries import Wanted
+from vpsops.core.common.errors import VpsopsError
+from vpsops.core.operations.prices import monthly, sums_of
+from vpsops.core.service.authorized_reads import all_servers, in_full
+from vpsops.core.wayscloud.answers.models import Plan, Server
+
+LATELY: Final = timedelta(hours=24)
+SHOWN: Final = 8
+READ_IN_FULL: Final = 40
+
+
+async def report(parts: Parts, asking: Asking, *, everyone: bool) -> Post:
+    """Read and draw the report; what cannot be read is said in its place. A channel is not told of costs."""
+    now = parts.core.clock.now()
+    read = parts.core.database.read
+    teams = parts.core.gate.teams
+    lately, open_ones = Wanted(since=now - LATELY, teams=teams), Wanted(open_only=True, teams=teams)
+    going_on = await read(partial(queries.find, wanted=open_ones, limit=queries.MOST))
+    counted = await read(partial(queries.count_by_state, wanted=lately))
+    moved = await read(partial(queries.find, wanted=lately, limit=queries.MOST))
+    ended = [one for one in moved if one.state.final][:SHOWN]
+    standing = Standing(
+        at=now,
+        fleet=await _fleet(parts, asking, priced=not everyone),
+        pause=await parts.core.gate.agents_paused(),
+        going_on=tuple(going_on),
+        crowded=len(going_on) == queries.MOST,
+        ended=tuple(ended),
+        counted={state: count for state, count in counted.items() if state.final},
+    )
+    shown = [*going_on[:SHOWN], *ended]
+    return report_page(standing, await links_to(parts, asking, shown), everyone=everyone)
+
+
+async def _fleet(parts: Parts, asking: Asking, *, priced: bool) -> Fleet:
+    try:
+        servers = await all_servers(parts.core.gate, await request_of(parts, asking, "list", {}))
+    except VpsopsError as error:
+        return Fleet(problem=f"{error.message} ({error.error_id})")
+    known = await _with_details(parts, asking, servers)
+    costs = costs_of(known, await _plans(parts, asking, known)) if priced else None
+    return Fleet(Counter(one.state for one in known), costs, lack=servers.lack)
+
+
+async def _with_details(parts: Parts, asking: Asking, servers: Sequence[Server]) -> Sequence[Server]:
+    """Return servers with what the list leaves out of them, of some at most: their price, and whether they run."""
+    try:
+        request = await request_of(parts, asking, "get", {})
+        return await in_full(parts.core.gate, request, servers, READ_IN_FULL, _is_bare)
+    except VpsopsError:
+        return servers
+
+
+def _is_bare(server: Server) -> bool:
+    return server.power_unknown or (server.monthly_price is None and not server.plan)
+
+
+async def _plans(parts: Parts, asking: Asking, servers: Sequence[Server]) -> Sequence[Plan]:
+    """Plans are asked for only where a server's own price is missing; without them that price is unknown."""
+    if all(one.monthly_price is not None or not one.plan for one in servers):
+        return ()
+    try:
+        return (await catalogue(parts, asking)).plans
+    except VpsopsError:
+        return ()
+
+
+def costs_of(servers: Sequence[Server], plans: Sequence[Plan]) -> Costs:
+    """Add up what a month costs, by currency, and count the servers whose price nobody tells; pure."""
+    by_code: Mapping[str, Plan] = {plan.code.lower(): plan for plan in plans}
+    prices = [monthly(server, by_code.get((server.plan or "").lower())) for server in servers]
+    known = [price for price in prices if price is not None]
+    return Costs(sums_of(known), len(prices) - len(known), sum(not price.currency for price in known))

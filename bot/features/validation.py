@@ -1,0 +1,57 @@
+"""What can be said about a form at once, at its fields, without asking anybody; pure."""
+
+from collections.abc import Callable, Mapping
+
+from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.text import one_line
+from vpsops.core.wayscloud.answers.validate import validate_hostname, validate_ssh_key
+
+MAX_KEYS = 20
+
+
+def create_errors(values: Mapping[str, str]) -> Mapping[str, str]:
+    """Return what is wrong with a new server's form, by field."""
+    checks: Mapping[str, Callable[[], object]] = {
+        "hostname": lambda: validate_hostname(values.get("hostname", "")),
+        "ssh_keys": lambda: keys_of(values.get("ssh_keys", "")),
+    }
+    return {name: words for name, check in checks.items() if (words := _said(check))}
+
+
+def deny_errors(values: Mapping[str, str]) -> Mapping[str, str]:
+    """Return what is wrong with a denial: it needs a reason."""
+    return {} if values.get("reason") else {"reason": "Say why; the asker reads it."}
+
+
+def name_errors(typed: str, wanted: str) -> Mapping[str, str]:
+    """Return what is wrong with a server's name that was typed to agree to its end."""
+    if same_name(typed, wanted):
+        return {}
+    return {"name": f"That is not its name. Type {one_line(wanted, 253)}."}
+
+
+def same_name(typed: str, wanted: str) -> bool:
+    """Say whether somebody typed this very name; case and spaces around it do not matter."""
+    return bool(wanted.strip()) and one_line(typed, 253).casefold() == one_line(wanted, 253).casefold()
+
+
+def keys_of(text: str) -> tuple[str, ...]:
+    """Return the public keys in a text of one a line; raises `InvalidInput` naming the line."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) > MAX_KEYS:
+        raise InvalidInput(f"At most {MAX_KEYS} keys.")
+    keys = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            keys.append(validate_ssh_key(line))
+        except InvalidInput as error:
+            raise InvalidInput(f"Line {number}: {error.message}", hint=error.hint) from None
+    return tuple(keys)
+
+
+def _said(check: Callable[[], object]) -> str:
+    try:
+        check()
+    except InvalidInput as error:
+        return str(error)
+    return ""

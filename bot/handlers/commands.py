@@ -1,0 +1,121 @@
+"""What a slash command does, once it is stored and acknowledged."""
+
+from dataclasses import dataclass
+
+from vpsops.bot.blocks.elements import Post
+from vpsops.bot.commands.parser import (
+    CancelChange,
+    Command,
+    Notify,
+    OpenCreate,
+    PauseAgents,
+    ResumeAgents,
+    Run,
+    ShowAudit,
+    ShowCard,
+    ShowChanges,
+    ShowHelp,
+    ShowReport,
+    Unclear,
+    Watch,
+    parse,
+)
+from vpsops.bot.context.bot_context import Asking, Parts, known_actor
+from vpsops.bot.features.modals import open_create
+from vpsops.bot.features.notify import notify
+from vpsops.bot.features.operations import Wanted, run
+from vpsops.bot.features.pause import pause, paused_note, switched_note
+from vpsops.bot.features.permissions import right_words, rights
+from vpsops.bot.features.votes import withdraw
+from vpsops.bot.handlers.history import Showing, card_post, show
+from vpsops.bot.handlers.watching import watch
+from vpsops.bot.messages.ephemeral import near_commands, note
+from vpsops.bot.messages.help import help_page
+from vpsops.bot.messages.lists import Viewed
+from vpsops.bot.protocol.payloads import SlashCommand
+from vpsops.bot.slack_api.client import Where
+from vpsops.core.messaging.inbox import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A command as it was typed, the trigger it came with, and whether the answer goes over the message clicked on."""
+
+    text: str
+    trigger: str = ""
+    replace: bool = False
+
+
+async def on_command(parts: Parts, delivery: Delivery) -> None:
+    """Read what was typed and do it; answers are for the person alone."""
+    command = SlashCommand.model_validate(delivery.payload)
+    await obey(parts, asking_of(command, delivery.key), Typed(command.text, command.trigger_id))
+
+
+async def obey(parts: Parts, asking: Asking, typed: Typed) -> None:
+    """Do what was typed; raises what its doing raises."""
+    command = parse(typed.text)
+    match command:
+        case Run():
+            wanted = Wanted(command.operation, command.arguments, command.reason, typed.replace)
+            await run(parts, asking, wanted)
+        case OpenCreate():
+            await open_create(parts, asking, typed.trigger, command)
+        case ShowChanges() | ShowAudit() | ShowReport():
+            await show(parts, asking, viewed(command), Showing(replace=typed.replace))
+        case _:
+            await parts.slack.tell(asking.where, await answer(parts, asking, command), replace=typed.replace)
+
+
+def viewed(command: ShowChanges | ShowAudit | ShowReport) -> Viewed:
+    """Return the view a command asks for."""
+    match command:
+        case ShowChanges():
+            return Viewed("changes", {"scope": command.scope, "server": command.server})
+        case ShowAudit():
+            return Viewed("audit", {"server": command.server, "person": command.person, "change": command.change})
+        case ShowReport():
+            return Viewed("report", {})
+
+
+async def answer(parts: Parts, asking: Asking, command: Command) -> Post:
+    """Do what needs no page of its own, and return what to say of it."""
+    match command:
+        case ShowHelp():
+            return await _help(parts, asking, command.topic)
+        case ShowCard():
+            return await card_post(parts, asking, command)
+        case CancelChange():
+            change = await withdraw(parts, asking, await parts.core.gate.get(command.change), command.reason)
+            return note(f"{change.id} is withdrawn and will not run.")
+        case PauseAgents():
+            return switched_note(await pause(parts, asking, command.reason))
+        case ResumeAgents():
+            return await paused_note(parts, command.reason)
+        case Unclear():
+            return near_commands(command.message, command.hint, command.near)
+        case _:
+            return await _subscribe(parts, asking, command)
+
+
+async def _subscribe(parts: Parts, asking: Asking, command: Command) -> Post:
+    match command:
+        case Watch():
+            return await watch(parts, asking, command)
+        case Notify():
+            return await notify(parts, asking, command.words)
+        case _:
+            return note("Nothing was done.")
+
+
+async def _help(parts: Parts, asking: Asking, topic: str) -> Post:
+    """Say what there is and, for each operation, what this person may do from here."""
+    actor = await known_actor(parts, asking)
+    found = rights(parts.core.gate.policy.latest(), actor, asking.origin.front, parts.core.clock.now())
+    return help_page(topic, {name: right_words(one) for name, one in found.items()})
+
+
+def asking_of(command: SlashCommand, key: str) -> Asking:
+    """Return who asks, and where."""
+    where = Where(command.user_id, command.channel_id, command.response_url)
+    return Asking(command.user_id, command.user_name, command.team_id, where, key)

@@ -1,0 +1,122 @@
+"""Private answers that are drawn from what is stored: the changes, the trail, the report; paged and shared by name."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from vpsops.bot.blocks.elements import Post, for_everyone
+from vpsops.bot.blocks.text import person
+from vpsops.bot.commands.parser import ShowCard
+from vpsops.bot.context.bot_context import Asking, Parts
+from vpsops.bot.context.permalinks import links_to
+from vpsops.bot.features.operations import patiently
+from vpsops.bot.features.report import report
+from vpsops.bot.messages.lists import (
+    Turns,
+    Viewed,
+    audit_page,
+    audit_page_for_everyone,
+    card_page,
+    changes_page,
+    with_unreadable,
+)
+from vpsops.core.audit import pages
+from vpsops.core.audit.queries import Filter
+from vpsops.core.changes import queries
+from vpsops.core.changes.model import Change
+from vpsops.core.changes.queries import Wanted
+from vpsops.core.common.errors import VpsopsError
+from vpsops.core.common.text import one_line
+
+PAGE: Final = 10
+LONGEST: Final = 253
+SCOPES: Final = {"": "The newest changes", "open": "Open changes", "mine": "Your changes and your agents'"}
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """How an answer is shown: over the message clicked on, or to the whole channel."""
+
+    replace: bool = False
+    everyone: bool = False
+
+
+async def show(parts: Parts, asking: Asking, viewed: Viewed, showing: Showing) -> None:
+    """Draw an answer and tell it; raises what its reading raises."""
+    draw = VIEWS.get(viewed.name)
+    if draw is None:
+        raise VpsopsError("This control is from another version of me.", hint="Type the command again.")
+    post = await patiently(parts, asking, partial(draw, parts, asking, viewed.arguments, showing.everyone))
+    if post is not None and showing.everyone:
+        post = for_everyone(post, person(asking.user, asking.name))
+    if post is not None:
+        await parts.slack.tell(asking.where, post, replace=showing.replace, everyone=showing.everyone)
+
+
+def viewed_of(value: Mapping[str, Any]) -> Viewed | None:
+    """Read what a button of ours shows; nothing where it is not one."""
+    name, arguments = value.get("v"), value.get("a")
+    return Viewed(name, arguments) if isinstance(name, str) and isinstance(arguments, dict) else None
+
+
+async def _changes(parts: Parts, asking: Asking, arguments: Mapping[str, Any], everyone: bool) -> Post:
+    scope, server, before = (_word(arguments, name) for name in ("scope", "server", "before"))
+    human = asking.user if scope == "mine" else ""
+    wanted = Wanted(open_only=scope == "open", human=human, server=server, before=before, teams=parts.core.gate.teams)
+    batch = await parts.core.database.read(partial(queries.batch, wanted=wanted, limit=PAGE + 1))
+    shown, more = batch.rows[:PAGE], len(batch.rows) > PAGE
+    title = f"Changes of {one_line(server, 100)}" if server else SCOPES.get(scope, SCOPES[""])
+    asked = {name: value for name, value in (("scope", scope), ("server", server)) if value}
+    turns = Turns(
+        Viewed("changes", asked | ({"before": before} if before else {})),
+        Viewed("changes", asked) if before else None,
+        Viewed("changes", asked | {"before": shown[-1].id}) if more else None,
+    )
+    post = changes_page(title, shown, await links_to(parts, asking, shown), turns, everyone=everyone)
+    return with_unreadable(post, [row.id for row in batch.unreadable])
+
+
+async def _audit(parts: Parts, asking: Asking, arguments: Mapping[str, Any], everyone: bool) -> Post:
+    await parts.membership.full_member(asking.user)
+    asked = {name: word for name in ("server", "person", "change") if (word := _word(arguments, name))}
+    before = _number(arguments, "before")
+    found = await parts.core.database.read(
+        partial(pages.page, wanted=Filter(**asked, teams=parts.core.gate.teams), before=before, limit=PAGE),
+    )
+    turns = Turns(
+        Viewed("audit", asked | ({"before": before} if before else {})),
+        Viewed("audit", asked) if before else None,
+        Viewed("audit", asked | {"before": found.before}) if found.before else None,
+    )
+    title = "The audit trail" + "".join(f", {name} {one_line(word, 80)}" for name, word in asked.items())
+    changes = await _of_records(parts, {record.change_id for record in found.records if record.change_id})
+    links = await links_to(parts, asking, changes)
+    return (audit_page_for_everyone if everyone else audit_page)(title, found.records, links, turns)
+
+
+async def _of_records(parts: Parts, ids: set[str]) -> list[Change]:
+    return await parts.core.database.read(partial(queries.by_ids, ids=sorted(ids), teams=parts.core.gate.teams))
+
+
+async def _report(parts: Parts, asking: Asking, _arguments: Mapping[str, Any], everyone: bool) -> Post:
+    return await report(parts, asking, everyone=everyone)
+
+
+async def card_post(parts: Parts, asking: Asking, wanted: ShowCard) -> Post:
+    """Say where one change's card is. A verdict is never taken from text: it is given on what the card shows."""
+    change = await parts.core.gate.get(wanted.change)
+    return card_page(change, await links_to(parts, asking, [change]), wanted.verdict)
+
+
+def _word(arguments: Mapping[str, Any], name: str) -> str:
+    return str(arguments.get(name) or "")[:LONGEST]
+
+
+def _number(arguments: Mapping[str, Any], name: str) -> int | None:
+    value = arguments.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+Draw = Callable[[Parts, Asking, Mapping[str, Any], bool], Awaitable[Post]]
+VIEWS: Final[Mapping[str, Draw]] = {"changes": _changes, "audit": _audit, "report": _report}

@@ -1,0 +1,148 @@
+"""App Home: drawn when somebody opens it, after what they do there, and when what it shows has changed.
+
+Publishing names the hash of what was there. A conflict means that another process published meanwhile,
+from a state that may be newer: then the state is looked at once more, and that is shown.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+import anyio
+import structlog
+
+from vpsops.bot.blocks.elements import Block
+from vpsops.bot.context.bot_context import Asking, Parts
+from vpsops.bot.context.home_state import Home, Viewer
+from vpsops.bot.features.home_query import asking_for, drawn
+from vpsops.bot.protocol.payloads import Event
+from vpsops.bot.slack_api.client import SlackError
+from vpsops.bot.views.home import SETTINGS, plain_home, worth
+from vpsops.bot.workspaces.registry import NotInstalled
+from vpsops.core.common.errors import InvalidInput, StorageError, VpsopsError
+from vpsops.core.messaging.inbox import Delivery
+from vpsops.core.messaging.preferences import set_preferences
+from vpsops.core.monitoring.change_feed import follow
+
+OPENED: Final = "app_home_opened"
+SETTLE_SECONDS: Final = 1.0
+"""What happens in one burst is one reason to draw."""
+PAUSE_SECONDS: Final = 2.0
+EACH_SECONDS: Final = 0.7
+LOOK_SECONDS: Final = 60.0
+AT_ONCE: Final = 4
+CONFLICT: Final = "hash_conflict"
+
+log = structlog.get_logger(__name__)
+Act = Callable[[], Awaitable[None]]
+
+
+async def on_event(parts: Parts, delivery: Delivery) -> None:
+    """Show their Home to whoever opened it."""
+    happened = Event.model_validate(delivery.payload)
+    viewer = _viewer(happened)
+    if viewer is None:
+        return
+    home = parts.homes.opened(viewer, parts.core.clock.monotonic())
+    known = happened.event.get("view")
+    home.hash = str(known.get("hash", "")) if isinstance(known, dict) else ""
+    home.drawn = []
+    if not home.hash:
+        await _put(parts, home, plain_home("Reading what there is for you …"))
+    await publish(parts, viewer)
+
+
+def _viewer(happened: Event) -> Viewer | None:
+    event = happened.event
+    if event.get("type") != OPENED or event.get("tab", "home") != "home" or not isinstance(event.get("user"), str):
+        return None
+    return Viewer(event["user"], happened.team_id)
+
+
+def asking_of(happened: Event, key: str) -> Asking:
+    """Return who opened their Home; answers go to their direct messages."""
+    return replace(asking_for(Viewer(str(happened.event.get("user", "")), happened.team_id)), key=key)
+
+
+async def at_home(parts: Parts, asking: Asking, act: Act) -> None:
+    """Do what a control on Home says, then show what is so now; what went wrong stands at the top."""
+    notice = ""
+    try:
+        await act()
+    except StorageError:
+        raise
+    except VpsopsError as error:
+        log.info("refused", error=error.message, error_id=error.error_id)
+        notice = f"{error} ({error.error_id})"
+    viewer = Viewer(asking.user, asking.team, asking.name)
+    parts.homes.opened(viewer, parts.core.clock.monotonic())
+    await publish(parts, viewer, notice, anyway=True)
+
+
+async def set_one(parts: Parts, asking: Asking, value: Mapping[str, Any]) -> None:
+    """Turn one setting on or off; raises `InvalidInput` for one there is none of."""
+    name, wanted = str(value.get("set", "")), value.get("to")
+    if name not in SETTINGS or not isinstance(wanted, bool):
+        raise InvalidInput("There is no such setting any more.", hint="Nothing was set.")
+    await set_preferences(parts.core.database, parts.core.clock, (asking.team, asking.user), **{name: wanted})
+
+
+async def keep_current(parts: Parts) -> None:
+    """Draw the Homes that are open anew when something happened, by whatever process; a few at a time."""
+    while True:
+        await parts.homes.somebody()
+        async with anyio.create_task_group() as group:
+            news = partial(follow, parts.core.database, parts.core.clock, parts.homes.told, anyio.Event())
+            parts.core.supervisor.start("home_news", news, group=group)
+            await _rounds(parts)
+            group.cancel_scope.cancel()
+
+
+async def _rounds(parts: Parts) -> None:
+    clock = parts.core.clock
+    while homes := parts.homes.current(clock.monotonic()):
+        if not await parts.homes.news(LOOK_SECONDS):
+            continue
+        await clock.sleep(SETTLE_SECONDS)
+        room = anyio.CapacityLimiter(AT_ONCE)
+        async with anyio.create_task_group() as group:
+            for home in homes:
+                group.start_soon(_draw_anew, parts, home.viewer, room)
+        await clock.sleep(max(PAUSE_SECONDS, EACH_SECONDS * len(homes)))
+
+
+async def _draw_anew(parts: Parts, viewer: Viewer, room: anyio.CapacityLimiter) -> None:
+    """Draw one open Home; one that cannot be drawn, or only slowly, is no reason to leave the others as they are."""
+    async with room:
+        try:
+            await publish(await parts.at(viewer.team), viewer)
+        except NotInstalled as error:
+            log.info("Home not drawn", error=error.message)
+        except StorageError as error:
+            log.error("Home not drawn", error=error.message, error_id=error.error_id)
+        except Exception:
+            log.exception("Home not drawn", user=viewer.user)
+
+
+async def publish(parts: Parts, viewer: Viewer, notice: str = "", *, anyway: bool = False) -> None:
+    """Show somebody what is so now; where that stands there already, nothing is sent unless `anyway`."""
+    home = parts.homes.opened_by(viewer)
+    async with home.lock:
+        view = await drawn(parts, viewer, notice)
+        if not anyway and worth(view) == home.drawn:
+            return
+        if not await _put(parts, home, view):
+            home.hash = ""
+            await _put(parts, home, await drawn(parts, viewer, notice))
+
+
+async def _put(parts: Parts, home: Home, view: Block) -> bool:
+    """Publish; say False where another process published meanwhile."""
+    try:
+        shown = await parts.slack.publish_view(home.viewer.user, view, home.hash)
+    except SlackError as error:
+        log.info("Home not published", error=str(error))
+        return error.code != CONFLICT
+    home.hash, home.drawn = shown.hash, worth(view)
+    return True

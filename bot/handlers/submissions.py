@@ -1,0 +1,149 @@
+"""What a form does once it is sent, stored and acknowledged. Until then it shows that it is being worked on."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from vpsops.bot.blocks.elements import Block
+from vpsops.bot.blocks.labels import headline
+from vpsops.bot.context.bot_context import Asking, Parts, catalogue, submit
+from vpsops.bot.features.approvals import IN_SLACK, named, noted
+from vpsops.bot.features.modals import draft_of, show
+from vpsops.bot.features.operations import card_words
+from vpsops.bot.features.validation import keys_of
+from vpsops.bot.features.votes import cast
+from vpsops.bot.messages.ephemeral import note
+from vpsops.bot.protocol import action_ids
+from vpsops.bot.protocol.payloads import ShownView, Submission
+from vpsops.bot.slack_api.client import Shown, Where
+from vpsops.bot.views.modals import Catalogue, Draft, busy_view, create_view, metadata_of, typed_name
+from vpsops.core.changes.model import Change, Decision, State, Verdict
+from vpsops.core.changes.requests import Refused
+from vpsops.core.common.errors import VpsopsError
+from vpsops.core.messaging.inbox import Delivery
+
+Act = Callable[[Parts, Asking, ShownView], Awaitable[None]]
+TITLES: Final = {action_ids.DENY_FORM: "Deny", action_ids.NAME_FORM: "Agree", action_ids.NOTE_FORM: "Approve"}
+
+
+async def on_submission(parts: Parts, delivery: Delivery) -> None:
+    """Do what the form says, for whoever sent it."""
+    submission = Submission.model_validate(delivery.payload)
+    act = ACTS.get(submission.view.callback_id)
+    if act is not None:
+        await act(parts, asking_of(submission, delivery.key), submission.view)
+
+
+def asking_of(submission: Submission, key: str) -> Asking:
+    """Return who sent a form, and the channel it was opened from."""
+    user = submission.user
+    team = submission.team.id if submission.team else user.team_id
+    channel = str(metadata_of(submission.view.model_dump()).get("ch", "")) or user.id
+    return Asking(user.id, user.username or user.name, team, Where(user.id, channel), key)
+
+
+async def _create(parts: Parts, asking: Asking, view: ShownView) -> None:
+    try:
+        stock = await catalogue(parts, asking)
+    except VpsopsError as error:
+        await close_with(parts, asking, view, f"{error.message} {error.hint} Nothing was made. ({error.error_id})")
+        return
+    draft = draft_of(view, stock)
+    try:
+        await _make(parts, asking, view, draft)
+    except VpsopsError as error:
+        await _again(parts, asking, view, stock, draft, str(error))
+
+
+async def _make(parts: Parts, asking: Asking, view: ShownView, draft: Draft) -> None:
+    outcome = await submit(parts, asking, "create", arguments_of(draft.values), draft.values.get("reason", ""))
+    if isinstance(outcome, Refused):
+        await close_with(parts, asking, view, f"{outcome.reason} {outcome.hint} {outcome.error_id}")
+        return
+    change = outcome.change
+    if change is not None:
+        change = await _confirm_if_shown(parts, asking, change, str(metadata_of(view.model_dump()).get("price", "")))
+        where, hint = await card_words(parts, asking, change)
+        await close_with(parts, asking, view, f"{_told(change)} {where} {hint}")
+
+
+async def _confirm_if_shown(parts: Parts, asking: Asking, change: Change, price: str) -> Change:
+    """The form showed the server, its effect and its price, and its button said "Create server".
+
+    So sending it is the confirmation, if the price that was shown is the one that holds now; otherwise the card asks.
+    """
+    held = change.state is State.HELD and change.ruling.decision is Decision.CONFIRM
+    if held and price and price == change.cost:
+        return await parts.core.gate.confirm(change.id, asking.actor, change.digest, evidence=IN_SLACK)
+    return change
+
+
+def arguments_of(values: Mapping[str, str]) -> Mapping[str, object]:
+    """Return what the operation takes."""
+    arguments: dict[str, object] = {name: values[name] for name in ("hostname", "plan", "region", "os_template")}
+    keys = keys_of(values.get("ssh_keys", ""))
+    return {**arguments, "ssh_keys": list(keys)} if keys else arguments
+
+
+def _told(change: Change) -> str:
+    if change.state is State.HELD:
+        return f"{change.target.hostname} waits for an answer on its card."
+    if change.state.final:  # the policy got stricter between the form and its confirmation
+        return change.note
+    return f"{change.target.hostname} is being made."
+
+
+async def close_with(parts: Parts, asking: Asking, view: ShownView, words: str) -> None:
+    """End on a last word in the form; where the form is gone, in the channel, for the person alone."""
+    title = TITLES.get(view.callback_id, "New server")
+    if not await show(parts, Shown(view.id, ""), busy_view(title, words)):
+        await parts.slack.tell(asking.where, note(words))
+
+
+async def _again(  # noqa: PLR0913 - the form and what goes back into it
+    parts: Parts, asking: Asking, view: ShownView, stock: Catalogue, draft: Draft, wrong: str
+) -> None:
+    form: Block = create_view(stock, Draft(draft.values, draft.channel, wrong))
+    if not await show(parts, Shown(view.id, ""), form):
+        await close_with(parts, asking, view, wrong)
+
+
+async def _deny(parts: Parts, asking: Asking, view: ShownView) -> None:
+    metadata = metadata_of(view.model_dump())
+    try:
+        change = await parts.core.gate.get(str(metadata.get("c", "")))
+        await cast(parts, asking, change, Verdict.DENY, str(metadata.get("d", "")), _reason(view))
+    except VpsopsError as error:
+        await close_with(parts, asking, view, f"{error} ({error.error_id})")
+        return
+    await close_with(parts, asking, view, "It was denied. The asker reads your reason on the card.")
+
+
+def _reason(view: ShownView) -> str:
+    return str(view.state.values.get("reason", {}).get("reason", {}).get("value") or "")
+
+
+async def _noted(parts: Parts, asking: Asking, view: ShownView) -> None:
+    try:
+        change = await noted(parts, asking, metadata_of(view.model_dump()), _reason(view))
+    except VpsopsError as error:
+        await close_with(parts, asking, view, f"{error} ({error.error_id})")
+        return
+    await close_with(parts, asking, view, f"{headline(change)}. Your note is on its card.")
+
+
+async def _named(parts: Parts, asking: Asking, view: ShownView) -> None:
+    typed = typed_name(view.state.values)
+    try:
+        change = await named(parts, asking, metadata_of(view.model_dump()), typed, _reason(view))
+    except VpsopsError as error:
+        await close_with(parts, asking, view, f"{error} ({error.error_id})")
+        return
+    await close_with(parts, asking, view, f"{headline(change)}. Its card follows it.")
+
+
+ACTS: Final[Mapping[str, Act]] = {
+    action_ids.CREATE_FORM: _create,
+    action_ids.DENY_FORM: _deny,
+    action_ids.NAME_FORM: _named,
+    action_ids.NOTE_FORM: _noted,
+}

@@ -1,0 +1,74 @@
+"""`/vps watch`: a channel hears of everything about one server for a while."""
+
+from datetime import timedelta
+
+from vpsops.bot.blocks.elements import Post
+from vpsops.bot.blocks.text import duration
+from vpsops.bot.commands.parser import Watch
+from vpsops.bot.context.bot_context import Asking, Parts, only_members, read
+from vpsops.bot.features.notify import subscribe
+from vpsops.bot.messages.ephemeral import error_note, near_commands, note
+from vpsops.core.common.errors import AmbiguousServer, UnknownServer
+from vpsops.core.messaging.subscriptions import (
+    WITHOUT_THRESHOLD,
+    Event,
+    Options,
+    Subscription,
+    Subscriptions,
+    subscription_id,
+)
+from vpsops.core.policy.context import is_glob
+from vpsops.core.wayscloud.answers.models import Server
+
+EVENTS = WITHOUT_THRESHOLD - {Event.PROVIDER}
+
+
+async def watch(parts: Parts, asking: Asking, wanted: Watch) -> Post:
+    """Begin or end a watch; a name that means several servers, or none, is asked about and never guessed."""
+    await only_members(parts, asking)
+    subscriptions = Subscriptions(parts.core.database, parts.core.clock)
+    if wanted.lasts is None:
+        return await _stop(subscriptions, asking, wanted.server)
+    try:
+        server: Server = await read(parts, asking, "get", {"server": wanted.server})
+    except AmbiguousServer as error:
+        twice = len({name for _, name in error.candidates}) < len(error.candidates)
+        named = [ident if twice else name for ident, name in error.candidates]
+        return near_commands(error.message, "Which one?", [_again(one, wanted.lasts) for one in named[:5]])
+    except UnknownServer as error:
+        near = [_again(name, wanted.lasts) for name in error.nearest]
+        return near_commands(error.message, error.hint, near) if near else error_note(error)
+    until = parts.core.clock.now() + wanted.lasts
+    asked = Subscription(
+        id=subscription_id(asking.key),
+        team=asking.team,
+        channel=asking.where.channel,
+        events=EVENTS,
+        servers=(server.id if is_glob(server.hostname) else server.hostname,),
+        options=Options(until=until, watch=True),
+    )
+    await subscribe(parts, asking, asked)
+    lasts = duration(wanted.lasts.total_seconds())
+    return note(
+        f"This channel hears of {server.hostname} for {lasts}.", f"/vps watch {server.hostname} stop ends it before."
+    )
+
+
+async def _stop(subscriptions: Subscriptions, asking: Asking, name: str) -> Post:
+    """The server may be gone by now, so its name is looked for among what is watched."""
+    there = await subscriptions.of_channel(asking.team, asking.where.channel)
+    meant = [one for one in there if one.options.watch and _named(one, name.lower().rstrip("."))]
+    for one in meant:
+        await subscriptions.remove(asking.team, asking.where.channel, one.id, asking.actor)
+    if not meant:
+        return note(f"This channel does not watch {name}.", "/vps notify shows what it hears of.")
+    return note(f"This channel no longer watches {', '.join(server for one in meant for server in one.servers)}.")
+
+
+def _named(one: Subscription, name: str) -> bool:
+    return any(name in {server, server.split(".", 1)[0]} for server in one.servers)
+
+
+def _again(name: str, lasts: timedelta) -> str:
+    hours, seconds = divmod(round(lasts.total_seconds()), 3600)
+    return f"watch {name} for {hours}h" if not seconds else f"watch {name} for {hours * 60 + seconds // 60}m"

@@ -1,0 +1,1 @@
+"""Requests from Slack: verification, admission, order."""

@@ -1,0 +1,69 @@
+"""Acknowledgements go first: work in the background begins its steps when none is under way, or when it waited long.
+
+Both run on one loop, and Slack counts the milliseconds of the acknowledgement only.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import anyio
+
+from vpsops.core.common.clock import Clock
+
+QUIET_SECONDS: Final = 0.003
+"""So long after the last acknowledgement nothing more is expected to come at once."""
+PATIENCE_SECONDS: Final = 0.5
+SLOW_SECONDS: Final = 0.01
+"""Between two steps of work that waited long while acknowledgements keep coming: about a tenth of the processor."""
+
+
+class Courtesy:
+    """Gives out turns, the urgent first, then the oldest; `give` is the loop that does so."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._under_way = 0
+        self._ended_at = -QUIET_SECONDS
+        self._urgent: deque[tuple[float, anyio.Event]] = deque()
+        self._queue: deque[tuple[float, anyio.Event]] = deque()
+        self._wanted = anyio.Event()
+
+    @contextmanager
+    def first(self) -> Iterator[None]:
+        """Mark an acknowledgement as under way."""
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            self._ended_at = self._clock.monotonic()
+
+    async def turn(self, *, urgent: bool = False) -> None:
+        """Wait for a turn: until nothing has to be acknowledged, or for half a second and those who wait longer."""
+        turn = anyio.Event()
+        (self._urgent if urgent else self._queue).append((self._clock.monotonic(), turn))
+        self._wanted.set()
+        await turn.wait()
+
+    async def give(self) -> None:
+        """Give out turns until cancelled."""
+        while True:
+            while not (self._urgent or self._queue):
+                self._wanted = anyio.Event()
+                await self._wanted.wait()
+            since = min(line[0][0] for line in (self._urgent, self._queue) if line)
+            if not await self._quiet(since + PATIENCE_SECONDS):
+                await self._clock.sleep(SLOW_SECONDS)
+            (self._urgent or self._queue).popleft()[1].set()
+            await anyio.lowlevel.checkpoint()  # one step, then whatever has come meanwhile
+
+    async def _quiet(self, until: float) -> bool:
+        """Wait for quiet, at most until some time; say whether it is quiet."""
+        while (left := until - self._clock.monotonic()) > 0:
+            still = self._ended_at + QUIET_SECONDS - self._clock.monotonic()
+            if not self._under_way and still <= 0:
+                return True
+            await self._clock.sleep(min(QUIET_SECONDS if self._under_way else still, left))
+        return not self._under_way

@@ -1,0 +1,70 @@
+"""What can be ordered, as tables: plans, operating systems, regions; pure."""
+
+from collections.abc import Sequence
+
+from vpsops.bot.blocks.elements import Block, Post, header, lines, plain, section
+from vpsops.bot.blocks.text import money, outside
+from vpsops.core.common.text import one_line
+from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region
+
+ROWS = 60
+CELL = 60
+
+
+def plans_table(plans: Sequence[Plan]) -> Post:
+    """Draw the plans with their monthly prices."""
+    rows = [
+        (
+            plan.code,
+            str(plan.vcpus or ""),
+            f"{plan.memory_gb:g} GB" if plan.memory_gb else "",
+            f"{plan.disk_gb:g} GB" if plan.disk_gb else "",
+            money(plan.monthly_price, plan.currency),
+        )
+        for plan in plans
+    ]
+    return _table("Plans", ("Plan", "vCPU", "Memory", "Disk", "Price"), rows)
+
+
+def systems_table(systems: Sequence[OsTemplate]) -> Post:
+    """Draw the operating systems."""
+    rows = [(one.id, one.name or "", "Windows" if one.windows else "") for one in systems]
+    return _table("Operating systems", ("Id", "Name", "Note"), rows)
+
+
+def regions_table(regions: Sequence[Region]) -> Post:
+    """Draw the regions."""
+    rows = [
+        (region.code, region.name or "", region.country or "", "not available" if region.available is False else "")
+        for region in regions
+    ]
+    return _table("Regions", ("Code", "Name", "Country", "Note"), rows)
+
+
+def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Post:
+    if not rows:
+        return Post(f"{title}: none", (section(plain(f"{title}: the provider lists none.")),))
+    shown = rows[:ROWS]
+    cells = [[_cell(head) for head in heads], *([_cell(value) for value in row] for row in shown)]
+    blocks: list[Block] = [header(title), {"type": "table", "rows": cells}]
+    if len(rows) > len(shown):
+        blocks.append(section(plain(f"{len(rows) - len(shown)} more are not shown.")))
+    said = "\n".join(outside(" · ".join(value for value in row if value), 150) for row in shown)
+    return Post(f"{title}\n{said}", tuple(blocks))
+
+
+def _cell(value: str) -> Block:
+    return {"type": "raw_text", "text": one_line(value, CELL) or "-"}
+
+
+def without_table(post: Post) -> Post:
+    """Return the same message in sections, for a place that takes no table."""
+    blocks: list[Block] = []
+    for block in post.blocks:
+        blocks += _rows(block) if block["type"] == "table" else [block]
+    return Post(post.text, tuple(blocks))
+
+
+def _rows(table: Block) -> list[Block]:
+    told = [" · ".join(str(cell["text"]) for cell in row if cell["text"] != "-") for row in table["rows"]]
+    return [section(lines(*told[at : at + 10], limit=2900)) for at in range(0, len(told), 10)]

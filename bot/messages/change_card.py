@@ -1,0 +1,239 @@
+"""The card of a change, for every state it can be in; pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from vpsops.bot.blocks.elements import Block, Post, actions, button, context, facts, header, mrkdwn, plain, section
+from vpsops.bot.blocks.labels import act, headline, phase
+from vpsops.bot.blocks.text import channel, duration, is_person, moment, outside, person
+from vpsops.bot.protocol import action_ids
+from vpsops.core.changes.create_spec import key_words, label_of, system_of
+from vpsops.core.changes.model import ActorKind, Approvers, Change, Decision, State, Verdict, Vote
+from vpsops.core.common.hostnames import lookalike_warning
+from vpsops.core.common.text import one_line
+from vpsops.core.outcomes.typical_durations import Usual
+from vpsops.core.wayscloud.answers.models import Server
+
+DIGEST: Final = 16
+VOTES_SHOWN: Final = 8
+UNDER_WAY: Final = frozenset({State.SENDING, State.WATCHING, State.UNKNOWN})
+
+
+class Audience(StrEnum):
+    """Who a copy of a card is for, which decides its buttons."""
+
+    ASKER = "card"
+    VOTERS = "approval"
+    ESCALATED = "escalation"
+
+
+def change_card(change: Change, now: datetime, audience: Audience = Audience.ASKER, usual: str = "") -> Post:
+    """Draw a change as it is; buttons only while somebody has to decide. `usual` says how long it takes as a rule."""
+    title = headline(change)
+    blocks = [
+        header(title),
+        *_sentences(change),
+        *_escalated(change, audience),
+        *facts(_facts(change, now, usual)),
+        *_logins(change),
+        *_quoted("Reason, in their words", change.reason),
+        *_votes(change),
+        *controls(change, audience),
+        context(*_small_print(change)),
+    ]
+    heard = (outside(title, 300), lookalike_warning(change.target.hostname), _asked_by(change))
+    return Post(" ".join(part for part in heard if part), tuple(blocks))
+
+
+def usual_words(usual: Usual | None) -> str:
+    """Say how long something takes as a rule; nothing where that is not known."""
+    if usual is None:
+        return ""
+    shortest, longest = duration(usual.shortest), duration(usual.longest)
+    return f"usually {shortest}" if shortest == longest else f"usually {shortest} to {longest}"
+
+
+def asked_by(change: Change) -> str:
+    """Return who asks, as escaped mrkdwn: a person, or an agent and the person it acts for."""
+    actor = change.actor
+    if actor.kind is ActorKind.PERSON:
+        return person(actor.id, actor.shown)
+    behind = f" for {person(actor.account, actor.human)}" if actor.account or actor.human else ""
+    return f"{outside(actor.cited, 120)}{behind}"
+
+
+def agreed_by(change: Change) -> str:
+    """Return how much is known of a yes that an agent's client brought, as escaped mrkdwn; else nothing."""
+    brought = change.confirmed and change.actor.kind is ActorKind.AGENT
+    return f"; {outside(change.confirmed, 160)}" if brought else ""
+
+
+def stamp(change: Change) -> dict[str, Any]:
+    """Return what a button on a card carries: which change, and which form of it was shown."""
+    return {"c": change.id, "d": change.digest[:DIGEST]}
+
+
+def block_id(change: Change, part: str) -> str:
+    """Return a block's id; it changes with what is shown, so that a click on an older form is seen to be one."""
+    return f"vps:{change.id}:{change.digest[:DIGEST]}:{part}"
+
+
+def _asked_by(change: Change) -> str:
+    return f"Asked for by {asked_by(change)}."
+
+
+def _sentences(change: Change) -> list[Block]:
+    words = [phase(change).sentence, change.effect if change.state is State.HELD else "", _ending(change)]
+    return [section(plain(" ".join(word for word in words if word)))] if any(words) else []
+
+
+def _ending(change: Change) -> str:
+    took = f"It took {duration(change.seconds)}." if change.seconds is not None else ""
+    if change.state is State.SUCCEEDED:
+        return " ".join(word for word in (_now_is(change), took, one_line(change.note, 600)) if word) or "Done."
+    return one_line(change.note, 600)
+
+
+def _now_is(change: Change) -> str:
+    server = result_server(change.result)
+    return f"The service says it is {one_line(server.state, 40)}." if server else ""
+
+
+def result_server(result: Mapping[str, Any]) -> Server | None:
+    """Read the server out of a change's result, if it holds one."""
+    known = {name: value for name, value in result.items() if name in Server.model_fields}
+    try:
+        return Server.model_validate(known) if known else None
+    except ValidationError:
+        return None
+
+
+def _escalated(change: Change, audience: Audience) -> list[Block]:
+    """Why people who are seldom asked see this card, and that seeing it lets nobody decide."""
+    if audience is not Audience.ESCALATED or change.state is not State.HELD:
+        return []
+    words = "Nobody had voted when half of its time was over, so it is shown here too. Who may decide stays the same."
+    return [context(plain(words))]
+
+
+def _facts(change: Change, now: datetime, usual: str) -> list[tuple[str, str]]:
+    target = change.target
+    server = result_server(change.result)
+    address = (server.ipv4 or server.ipv6 or "" if server else "") or target.address
+    state = "State when asked" if change.state is not State.HELD else "State"
+    under_way = change.state in UNDER_WAY
+    elapsed = duration((now - change.sent_at).total_seconds()) if change.sent_at else ""
+    running = f"{elapsed}; {usual}" if elapsed and usual else elapsed
+    return [
+        ("Server", target.hostname),
+        ("Careful", lookalike_warning(target.hostname)),
+        ("Id", target.id or (server.id if server else "")),
+        ("Address", address),
+        ("Region", target.region),
+        (state, target.state),
+        ("State now", server.state if server and under_way else ""),
+        ("Plan", target.plan),
+        ("System", target.system),
+        ("System", system_of(change)),
+        ("Name", label_of(change)),
+        ("Cost", change.cost),
+        ("Running for", running if under_way else ""),
+        ("Policy", change.ruling.reason if change.state is State.HELD else ""),
+    ]
+
+
+def _logins(change: Change) -> list[Block]:
+    """Who can log in on a new server is for those to see who agree to it."""
+    words = key_words(change)
+    return [section(plain(words))] if words else []
+
+
+def _quoted(label: str, words: str) -> list[Block]:
+    """The asker's own words: data, on one line, never markup."""
+    return [section(plain(f"{label}: {one_line(words, 500)}"))] if words.strip() else []
+
+
+def _votes(change: Change) -> list[Block]:
+    drawn = [context(*_vote(vote)) for vote in change.votes[:VOTES_SHOWN]]
+    if change.confirmed and change.actor.kind is ActorKind.AGENT:
+        drawn.append(context(plain(one_line(f"It was {change.confirmed}.", 200))))
+    if change.ruling.decision is Decision.APPROVE and change.state is State.HELD:
+        drawn.insert(0, context(mrkdwn(f"{votes_given(change)}. {_who_may(change)}")))
+    return drawn
+
+
+def votes_given(change: Change) -> str:
+    """Say how many approvals there are, and of how many."""
+    return f"{change.approvals} of {change.ruling.votes} {'approval' if change.ruling.votes == 1 else 'approvals'}"
+
+
+def _who_may(change: Change) -> str:
+    """Say who may decide, as escaped mrkdwn; of several rules one person must meet all."""
+    rules = change.ruling.requirements or (change.ruling.approvers,)
+    said = [" or ".join(_approvers(one)) or "nobody" for one in rules[:VOTES_SHOWN]]
+    return f"May decide: {'; and also '.join(said)}."
+
+
+def _approvers(one: Approvers) -> list[str]:
+    channels = [f"members of {channel(ident.upper())}" for ident in one.channels[:VOTES_SHOWN]]
+    groups = [f"user group {outside(ident.upper(), 40)}" for ident in one.groups[:VOTES_SHOWN]]
+    people = [person(who.upper() if is_person(who.upper()) else who) for who in one.people[:VOTES_SHOWN]]
+    return [*channels, *groups, *people]
+
+
+def _vote(vote: Vote) -> list[Block]:
+    agreed = vote.verdict is Verdict.APPROVE
+    said, label = ("approved", "Note") if agreed else ("denied", "Reason")
+    who = mrkdwn(f"{person(vote.voter.id, vote.voter.shown)} {said}, {moment(vote.at)}")
+    return [who, plain(f"{label}: {one_line(vote.reason, 400)}")] if vote.reason.strip() else [who]
+
+
+def controls(change: Change, audience: Audience) -> list[Block]:
+    """Return the buttons for whoever has to decide, bound to exactly what is shown; none while nobody has to."""
+    if change.state is State.HELD:
+        row = _vote_buttons(change) if _votes_here(change, audience) else _asker_buttons(change)
+    elif change.state is State.NEEDS_PERSON:
+        row = _settle_buttons(change)
+    else:
+        return []
+    return [actions(row, block_id(change, "decide"))]
+
+
+def _votes_here(change: Change, audience: Audience) -> bool:
+    return change.ruling.decision is Decision.APPROVE and audience is not Audience.ASKER
+
+
+def _asker_buttons(change: Change) -> list[Block]:
+    cancel = button("Cancel", action_ids.CANCEL, stamp(change))
+    if change.ruling.decision is Decision.APPROVE:
+        return [cancel]
+    style = "primary" if change.operation in {"create", "start"} else "danger"
+    return [button(act(change.operation, change.target.hostname), action_ids.CONFIRM, stamp(change), style), cancel]
+
+
+def _vote_buttons(change: Change) -> list[Block]:
+    approve = f"Approve: {act(change.operation, change.target.hostname, 65)}"
+    return [
+        button(approve, action_ids.APPROVE, stamp(change), "primary"),
+        button("Approve with a note…", action_ids.APPROVE_NOTE, stamp(change)),
+        button("Deny", action_ids.DENY, stamp(change)),
+    ]
+
+
+def _settle_buttons(change: Change) -> list[Block]:
+    return [
+        button("It happened", action_ids.HAPPENED, stamp(change)),
+        button("It did not happen", action_ids.NOT_HAPPENED, stamp(change)),
+    ]
+
+
+def _small_print(change: Change) -> list[Block]:
+    parts = [_asked_by(change).removesuffix("."), moment(change.created_at)]
+    if change.state is State.HELD and change.expires_at is not None:
+        parts.append(f"Expires {moment(change.expires_at)}")
+    rules = f" · rule {', '.join(change.ruling.rules)}" if change.ruling.rules else ""
+    return [mrkdwn(" · ".join(parts)), plain(f"{change.id}{rules}", 300)]

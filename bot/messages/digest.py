@@ -1,0 +1,40 @@
+"""What a channel subscribed to, as messages: one thing, many at once, or a quiet night's; pure."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from vpsops.bot.blocks.elements import Post, context, header, lines, mrkdwn, plain, section
+from vpsops.bot.blocks.text import outside
+from vpsops.bot.notifications.events import Item
+from vpsops.bot.protocol.command_catalog import SLASH
+
+SHOWN: Final = 20
+LINE: Final = 140
+
+
+def item_post(item: Item) -> Post:
+    """Draw one thing."""
+    small = [*([mrkdwn(item.foot)] if item.foot else []), *([plain(item.change, 80)] if item.change else [])]
+    blocks = (section(plain(item.text)), *([context(*small)] if small else []))
+    return Post(" ".join(part for part in (outside(item.text, 1500), item.foot) if part), blocks)
+
+
+def group_post(items: Sequence[Item]) -> Post:
+    """Draw many things that happened at once as one bounded list."""
+    servers = len({one.key for one in items})
+    return _list(f"{len(items)} notices about {servers} servers", items)
+
+
+def summary_post(items: Sequence[Item]) -> Post:
+    """Draw what was held back in quiet hours."""
+    return _list(f"While it was quiet: {len(items)} notices", items)
+
+
+def _list(title: str, items: Sequence[Item]) -> Post:
+    shown = items[:SHOWN]
+    left = len(items) - len(shown)
+    rows = lines(*(one.text for one in shown), limit=SHOWN * LINE)
+    more = f"And {left} more. " if left else ""
+    foot = context(plain(f"{more}{SLASH} list shows how the servers are, {SLASH} changes what was asked for."))
+    said = ", ".join(outside(one.text, LINE) for one in shown[:5])
+    return Post(f"{outside(title, 150)}: {said}", (header(title), section(rows), foot))

@@ -1,0 +1,64 @@
+"""Short private answers: errors, refusals, what it may have been; pure."""
+
+from collections.abc import Sequence
+
+from vpsops.bot.blocks.elements import Block, Post, actions, button, context, mrkdwn, pack, plain, section
+from vpsops.bot.blocks.labels import act
+from vpsops.bot.blocks.text import outside
+from vpsops.bot.protocol import action_ids
+from vpsops.bot.protocol.command_catalog import SLASH
+from vpsops.bot.protocol.text_normalization import as_typed
+from vpsops.core.common.errors import VpsopsError
+from vpsops.core.common.text import one_line
+
+VALUE = 2000
+
+
+def note(message: str, hint: str = "", ident: str = "") -> Post:
+    """Say something in private: what happened, what to do next, an id to look up."""
+    blocks = [section(plain(one_line(message, 1200) + (f" {one_line(hint, 600)}" if hint else "")))]
+    if ident:
+        blocks.append(context(plain(ident, 80)))
+    said = " ".join(part for part in (message, hint, f"({ident})" if ident else "") if part)
+    return Post(outside(said, 1800), tuple(blocks))
+
+
+def error_note(error: VpsopsError) -> Post:
+    """Draw an error a person can act on."""
+    return note(error.message, error.hint, error.error_id)
+
+
+def with_link(post: Post, address: str) -> Post:
+    """Return an answer with a link to a card below it."""
+    return Post(post.text, (*post.blocks, context(mrkdwn(f"<{address}|Open the card>"))))
+
+
+def suggestions(error: VpsopsError, operation: str, nearest: Sequence[str], reason: str = "") -> Post:
+    """Draw "no such server" with a button for each near name; a button runs exactly the name on it."""
+    base = error_note(error)
+    why = {"why": one_line(reason, 400)} if reason else {}
+    row = [
+        button(
+            act(operation, name),
+            action_ids.numbered(action_ids.RUN, number),
+            {"op": operation, "args": {"server": name}, **why},
+        )
+        for number, name in enumerate(nearest[:5])
+    ]
+    return Post(base.text, (*base.blocks, actions(row))) if row else base
+
+
+def near_commands(message: str, hint: str, near: Sequence[str]) -> Post:
+    """Draw "not understood" with a button for each command it may have been; a press does what its button says."""
+    base = note(message, hint)
+    row = [typed_button(as_typed(text), text, number) for number, text in enumerate(near)]
+    fitting = [one for one in row if one is not None]
+    return Post(base.text, (*base.blocks, actions(fitting))) if fitting else base
+
+
+def typed_button(words: str, text: str, number: int) -> Block | None:
+    """Return a button that does what a typed text would; a text that a value cannot hold in full has none."""
+    value = {"t": text}
+    if len(pack(value)) > VALUE:
+        return None
+    return button(f"{SLASH} {one_line(words, 70)}", action_ids.numbered(action_ids.TYPED, number), value)

@@ -1,0 +1,79 @@
+"""What can be typed, and what the caller may do here; pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from vpsops.bot.blocks.elements import Block, Post, context, mrkdwn, plain, section
+from vpsops.bot.blocks.text import outside
+from vpsops.bot.messages.ephemeral import note
+from vpsops.bot.protocol.command_catalog import EXTRA, LISTED, SLASH, operation_of, summary, usage
+from vpsops.core.common.text import one_line
+from vpsops.core.messaging.subscriptions import Event
+from vpsops.core.operations import OPERATIONS
+
+SECTION: Final = 2900
+FOOT: Final = (
+    "A server may be named by its hostname, the beginning of it, or its id. Nothing changes before you confirm it."
+)
+
+
+def help_page(topic: str = "", may: Mapping[str, str] | None = None) -> Post:
+    """Explain one command, or list them all; `may` says for an operation what the caller may do (escaped mrkdwn)."""
+    may = may or {}
+    if topic in LISTED:
+        return _one_command(topic, may)
+    lead = f"There is no command '{one_line(topic, 40)}'. These are all there are:" if topic else "What I can do:"
+    groups = [("Look", _words(reads=True)), ("Change", _words(reads=False)), ("Decide and follow", list(EXTRA))]
+    blocks: list[Block] = [section(plain(lead))]
+    for title, words in groups:
+        blocks += _sections(title, [_row(word, may) for word in words])
+    said = "\n".join(outside(f"{usage(word)} - {summary(word)}", 180) for word in LISTED)
+    return Post(f"{outside(lead, 200)}\n{said}", (*blocks, context(plain(FOOT))))
+
+
+def _words(*, reads: bool) -> list[str]:
+    return [word for word in LISTED if word not in EXTRA and OPERATIONS[operation_of(word)].reads is reads]
+
+
+def _row(word: str, may: Mapping[str, str]) -> str:
+    said = "" if word in EXTRA else may.get(operation_of(word), "")
+    return f"*{outside(usage(word), 120)}* {outside(summary(word), 160)}" + (f" _{said}_" if said else "")
+
+
+def _sections(title: str, rows: Sequence[str]) -> list[Block]:
+    """Return as few sections as the rows fit in."""
+    drawn: list[str] = [f"*{title}*"]
+    for row in rows:
+        if len(drawn[-1]) + len(row) >= SECTION:
+            drawn.append(row)
+        else:
+            drawn[-1] += f"\n{row}"
+    return [section(mrkdwn(text)) for text in drawn]
+
+
+def _one_command(word: str, may: Mapping[str, str]) -> Post:
+    base = note(f"{usage(word)} - {summary(word)}", DETAILS.get(word, "") or _effect(word))
+    said = "" if word in EXTRA else may.get(operation_of(word), "")
+    if not said:
+        return base
+    return Post(f"{base.text} Here: {said}", (*base.blocks, context(mrkdwn(f"For you, here: {said}"))))
+
+
+def _effect(word: str) -> str:
+    return "" if word in EXTRA else OPERATIONS[operation_of(word)].effect
+
+
+DETAILS: Final = {
+    "changes": f"{SLASH} changes mine: yours and your agents'. A server's are those of its name, also if it is gone.",
+    "approve": "Votes count only as clicks on the card that shows what will happen.",
+    "deny": "Votes count only as clicks on the card that shows what will happen.",
+    "audit": "For full members. In a shared page nobody's words and no refusals are shown.",
+    "report": "Costs are left out where it is shared.",
+    "watch": f"For an hour unless told. {SLASH} watch web01 stop ends it.",
+    "notify": (
+        f"Events are {', '.join(Event)}, or all. {SLASH} notify drift,settled on web* quiet 22:00-07:00 Europe/Oslo"
+        f" adds one; {SLASH} notify alone shows them, and {SLASH} notify off with an id ends one."
+    ),
+    "pause": "Agents can look and change nothing until a member of the approval channel lets them go on.",
+    "resume": "Shows who paused agents and why, with a button for those who may let them go on.",
+}

@@ -1,0 +1,189 @@
+"""Private answers that go on over several pages: the changes, the audit trail; pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from vpsops.bot.blocks.elements import (
+    Block,
+    Post,
+    actions,
+    button,
+    context,
+    header,
+    lines,
+    mrkdwn,
+    pack,
+    plain,
+    section,
+)
+from vpsops.bot.blocks.labels import headline
+from vpsops.bot.blocks.text import moment, outside
+from vpsops.bot.messages.change_card import asked_by
+from vpsops.bot.messages.ephemeral import note
+from vpsops.bot.protocol import action_ids
+from vpsops.bot.protocol.command_catalog import SLASH
+from vpsops.core.audit.chain import Record
+from vpsops.core.audit.queries import body_of, name_in
+from vpsops.core.changes.model import Change, Json, State, Verdict
+from vpsops.core.changes.serialization import moment as time_of
+from vpsops.core.common.text import one_line
+
+VALUE: Final = 2000
+WORDS: Final = 200
+NO_LINK: Final = "I know of no card of it that you can open."
+
+
+@dataclass(frozen=True, slots=True)
+class Viewed:
+    """A private answer that is drawn by its name from a few arguments; they stand in its buttons."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """Return it as a button carries it."""
+        return {"v": self.name, "a": dict(self.arguments)}
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """What the foot of a page leads to: the same answer from its beginning, and its next page, where there are any."""
+
+    here: Viewed
+    first: Viewed | None = None
+    following: Viewed | None = None
+
+
+def foot(turns: Turns) -> Block:
+    """Return the buttons under a page; one whose value would be too long is left out."""
+    row = [
+        button(words, action_ids.numbered(action_ids.VIEW, number), there.value)
+        for number, (words, there) in enumerate((("Newest", turns.first), ("Older", turns.following)))
+        if there is not None and len(pack(there.value)) <= VALUE
+    ]
+    return actions([*row, button("Share here", action_ids.SHARE, turns.here.value)])
+
+
+def change_rows(changes: Sequence[Change], links: Mapping[str, str], *, everyone: bool = False) -> list[Block]:
+    """Return two blocks for each change: what it is, and whose, with a link to its card where that is known.
+
+    A mention rings whoever it names, so a list that `everyone` sees has names instead.
+    """
+    blocks: list[Block] = []
+    for change in changes:
+        by = _named(change) if everyone else asked_by(change)
+        blocks.append(section(lines(headline(change, 200), change.id)))
+        blocks.append(context(mrkdwn(f"{by} · {moment(change.created_at)}{_link(links, change.id)}")))
+    return blocks
+
+
+def _named(change: Change) -> str:
+    return outside(change.actor.cited, 120)
+
+
+def changes_page(
+    title: str, changes: Sequence[Change], links: Mapping[str, str], turns: Turns, *, everyone: bool = False
+) -> Post:
+    """Draw a page of changes."""
+    if not changes:
+        return note(f"{title}: none.", f"{SLASH} help shows what can be done.")
+    rows = change_rows(changes, links, everyone=everyone)
+    said = ", ".join(outside(headline(change, 120), 150) for change in changes[:5])
+    return Post(f"{outside(title, 200)}: {said}", (header(title), *rows, foot(turns)))
+
+
+def with_unreadable(post: Post, ids: Sequence[str]) -> Post:
+    """Return a list with a line about changes that this version cannot read, where there are any."""
+    if not ids:
+        return post
+    shown = ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")  # noqa: PLR2004
+    said = f"Cannot be read by this version of vpsops: {shown}. A process of the newer version takes care of it."
+    return Post(f"{post.text} {outside(said, 400)}", (*post.blocks, context(plain(one_line(said, 400)))))
+
+
+def card_page(change: Change, links: Mapping[str, str], verdict: Verdict | None) -> Post:
+    """Say where a change's card is, and that what was typed is no vote."""
+    if verdict is None:
+        said, hint = headline(change, 200), "" if change.id in links else NO_LINK
+    elif change.state is not State.HELD:
+        said, hint = f"{change.id} is {change.state.value.replace('_', ' ')} already.", "There is nothing to vote on."
+    else:
+        said = f"Nothing was decided: to {verdict.value} takes a click on the card, which shows what will happen."
+        hint = "" if change.id in links else NO_LINK
+    base = note(said, hint)
+    return Post(base.text, (*base.blocks, *change_rows([change], links)))
+
+
+def audit_page(title: str, records: Sequence[Record], links: Mapping[str, str], turns: Turns) -> Post:
+    """Draw a page of the trail, with people's own words."""
+    blocks: list[Block] = []
+    for record in records:
+        blocks.append(section(lines(*_told(record, words=True), limit=900)))
+        blocks.append(context(*_marks(record, links)))
+    return _trail(title, records, blocks, turns)
+
+
+def audit_page_for_everyone(title: str, records: Sequence[Record], links: Mapping[str, str], turns: Turns) -> Post:
+    """Draw a page of the trail as a channel sees it: what was done about changes, without reasons and refusals."""
+    shown = [record for record in records if record.change_id]
+    blocks: list[Block] = []
+    for record in shown:
+        blocks.append(section(lines(*_told(record, words=False), limit=600)))
+        blocks.append(context(*_marks(record, links)))
+    return _trail(title, shown, blocks, turns)
+
+
+def _trail(title: str, records: Sequence[Record], blocks: Sequence[Block], turns: Turns) -> Post:
+    empty = [] if records else [section(plain("Nothing on this page."))]
+    said = ", ".join(outside(_told(record, words=False)[0], 150) for record in records[:5])
+    return Post(f"{outside(title, 200)}: {said or 'nothing'}", (header(title), *blocks, *empty, foot(turns)))
+
+
+def _link(links: Mapping[str, str], change_id: str | None) -> str:
+    address = links.get(change_id or "", "")
+    return f" · <{address}|its card>" if address else ""
+
+
+def _marks(record: Record, links: Mapping[str, str]) -> list[Block]:
+    at = time_of(record.at)
+    when = moment(at) if at else "-"
+    return [mrkdwn(f"{when}{_link(links, record.change_id)}"), plain(f"#{record.seq} {record.change_id or ''}", 100)]
+
+
+def _told(record: Record, *, words: bool) -> list[str]:
+    """Say what a record holds: the event and whom it is about, then by whom, then in whose words."""
+    body = body_of(record)
+    first = " ".join(part for part in (record.event.replace("_", " "), _about(body), _decided(body)) if part)
+    spoken = [(name, _text(body, name)) for name in ("reason", "why", "note", "text", "evidence")]
+    said = [f'{name}: "{one_line(text, WORDS)}"' for name, text in spoken if text]
+    return [first, *([_by(body)] if _by(body) else []), *(said if words else [])]
+
+
+def _about(body: Mapping[str, Json]) -> str:
+    target = body.get("target")
+    named = target.get("hostname") if isinstance(target, Mapping) else target or body.get("hostname")
+    return " ".join(one_line(str(part), 100) for part in (body.get("operation"), named) if part)
+
+
+def _decided(body: Mapping[str, Json]) -> str:
+    for name in ("verdict", "decision", "state"):
+        if _text(body, name):
+            return f"({name}: {one_line(_text(body, name), 40)})"
+    return ""
+
+
+def _by(body: Mapping[str, Json]) -> str:
+    for name in ("by", "actor"):
+        who = body.get(name)
+        if isinstance(who, Mapping) and who.get("id"):
+            human = _text(who, "human")
+            behind = f" for {one_line(human, 80)}" if human and human != who["id"] else ""
+            return f"by {one_line(name_in(body), 120)}{behind}"
+    return ""
+
+
+def _text(body: Mapping[str, Json], name: str) -> str:
+    value = body.get(name)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,118 @@
+"""The report as people see it: fleet, costs, agents, what goes on and what came to its end; pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from vpsops.bot.blocks.elements import Block, Post, context, facts, header, mrkdwn, plain, section
+from vpsops.bot.blocks.labels import PHASES
+from vpsops.bot.blocks.text import moment, money, outside
+from vpsops.bot.messages.lists import Turns, Viewed, change_rows, foot
+from vpsops.core.authorization.agent_pause import Pause
+from vpsops.core.changes.model import Change, Decision, State
+from vpsops.core.common.text import one_line
+
+SHOWN: Final = 8
+STATES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What a month costs, by currency, and how many servers have no known price."""
+
+    sums: Mapping[str, float]
+    unknown: int = 0
+    nameless: int = 0  # priced, in a currency that is not told
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """How many servers are in which state; `problem` says why nobody knows."""
+
+    states: Mapping[str, int] = field(default_factory=dict)
+    costs: Costs | None = None
+    lack: str = ""  # what of the list cannot be seen
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Everything the report is made of; `counted` are the ends of the last day."""
+
+    at: datetime
+    fleet: Fleet
+    pause: Pause
+    going_on: tuple[Change, ...] = ()
+    ended: tuple[Change, ...] = ()
+    counted: Mapping[State, int] = field(default_factory=dict)
+    crowded: bool = False  # more changes go on than were looked at
+
+    @property
+    def holds(self) -> list[Change]:
+        """The changes that wait for people."""
+        return [one for one in self.going_on if one.state is State.HELD]
+
+
+def report_page(standing: Standing, links: Mapping[str, str], *, everyone: bool = False) -> Post:
+    """Draw the report; one that `everyone` sees rings nobody."""
+    pairs = [
+        ("Servers", fleet_words(standing.fleet)),
+        ("A month costs", costs_words(standing.fleet.costs)),
+        ("Waiting for people", holds_words(standing.holds) + (" and more" if standing.crowded else "")),
+        ("Agents", standing.pause.words if standing.pause.paused else "may ask"),
+        ("Last 24 hours", counted_words(standing.counted)),
+    ]
+    blocks = [
+        header("How everything stands"),
+        *facts(pairs),
+        *_rows("Open, the newest" if standing.crowded else "Open", standing.going_on, links, everyone=everyone),
+        *_rows("Came to an end", standing.ended, links, everyone=everyone),
+        context(mrkdwn(f"As of {moment(standing.at)}")),
+        foot(Turns(Viewed("report", {}))),
+    ]
+    said = ". ".join(f"{label}: {outside(words, 300)}" for label, words in pairs if words)
+    return Post(said, tuple(blocks))
+
+
+def fleet_words(fleet: Fleet) -> str:
+    """Say how many servers are in which state."""
+    if fleet.problem:
+        return f"not known: {one_line(fleet.problem, 400)}"
+    total = sum(fleet.states.values())
+    most = sorted(fleet.states.items(), key=lambda one: (-one[1], one[0]))
+    named = ", ".join(f"{count:,} {one_line(state, 30)}" for state, count in most[:STATES])
+    more = ", others in other states" if len(most) > STATES else ""
+    lacking = f" ({one_line(fleet.lack, 200)})" if fleet.lack else ""
+    return f"{total:,}: {named}{more}{lacking}" if total else f"none{lacking}"
+
+
+def costs_words(costs: Costs | None) -> str:
+    """Say what a month costs, as far as the API tells."""
+    if costs is None:
+        return ""
+    sums = " and ".join(money(amount, currency) for currency, amount in sorted(costs.sums.items()))
+    lacking = [(costs.unknown, "of unknown price"), (costs.nameless, "in an unknown currency")]
+    rest = ", ".join(f"{count} {words}" for count, words in lacking if count)
+    if not sums:
+        return f"not known: {rest}" if rest else ""
+    return f"{sums}, and {rest}" if rest else sums
+
+
+def holds_words(holds: list[Change]) -> str:
+    """Say how many changes wait, and for whom."""
+    votes = sum(one.ruling.decision is Decision.APPROVE for one in holds)
+    parts = [(votes, "for approval"), (len(holds) - votes, "for their asker's word")]
+    return ", ".join(f"{count} {words}" for count, words in parts if count) or "nothing"
+
+
+def counted_words(counted: Mapping[State, int]) -> str:
+    """Say how many changes came to which end."""
+    return ", ".join(f"{count} {PHASES[state].words}" for state, count in counted.items() if count) or "no change ended"
+
+
+def _rows(title: str, changes: tuple[Change, ...], links: Mapping[str, str], *, everyone: bool) -> list[Block]:
+    if not changes:
+        return []
+    more = f", {SHOWN} of {len(changes)}" if len(changes) > SHOWN else ""
+    return [section(plain(f"{title}{more}")), *change_rows(changes[:SHOWN], links, everyone=everyone)]

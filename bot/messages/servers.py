@@ -1,0 +1,231 @@
+"""Servers as people see them: a page of them, one in detail, its usage, and a choice among several; pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from vpsops.bot.blocks.elements import (
+    Block,
+    Post,
+    actions,
+    button,
+    context,
+    facts,
+    header,
+    lines,
+    mrkdwn,
+    option,
+    pack,
+    plain,
+    section,
+)
+from vpsops.bot.blocks.labels import act, verb
+from vpsops.bot.blocks.text import duration, moment, money, outside
+from vpsops.bot.protocol import action_ids
+from vpsops.bot.protocol.command_catalog import SLASH, word_for
+from vpsops.core.common.text import one_line
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.servers import LAST, ServerList
+from vpsops.core.wayscloud.answers.models import Server, Usage
+
+SIGNS: Final = {"running": "●", "stopped": "○", "failed": "✗"}
+CHOICES: Final = 20
+OPTION_VALUE: Final = 150
+MENU: Final = ("get", "status", "start", "stop", "reboot")
+SIZE: Final = 20
+VALUE: Final = 2000
+NARROW: Final = "These names are too long to turn the page by. Write a part of a name to narrow the list."
+UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for: it stands in the buttons that repeat or share it."""
+
+    operation: str
+    arguments: Mapping[str, Any]
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """Return it as a button carries it."""
+        return {"op": self.operation, "args": dict(self.arguments)}
+
+
+EVERYTHING: Final = Asked("list", {})
+
+
+def server_page(found: ServerList, asked: Asked) -> Post:
+    """Draw one page of servers."""
+    title = _count(found)
+    lacking = [context(plain(one_line(found.lacking, 500)))] if found.lacking else []
+    if not found.servers:
+        return Post(title, (section(plain(title)), section(plain(_none(found, asked))), *lacking))
+    rows = [section(lines(first_line(one), second_line(one)), _menu(one)) for one in found.servers]
+    blocks = (header(title), *rows, *lacking, *_foot(found, asked))
+    listed = ", ".join(outside(f"{one.hostname} {one.state}", 120) for one in found.servers[:10])
+    return Post(f"{title}: {listed}", blocks)
+
+
+def server_details(server: Server, asked: Asked) -> Post:
+    """Draw one server, with buttons for what fits its state."""
+    title = f"{SIGNS.get(server.state, '◌')} {one_line(server.hostname, 120)}: {one_line(server.state, 24)}"
+    blocks = [header(title), *facts(_facts(server)), actions(_buttons(server, asked))]
+    if server.created_at is not None:
+        blocks.append(context(mrkdwn(f"Created {moment(server.created_at)}")))
+    return Post(outside(f"{title} {server.ipv4 or ''}", 300), tuple(blocks))
+
+
+def usage_page(hostname: str, usage: Usage, asked: Asked) -> Post:
+    """Draw a server's live figures."""
+    title = f"{one_line(hostname, 120)}: usage"
+    pairs = [
+        ("CPU", _bar(usage.cpu_percent)),
+        ("Memory", _bar(usage.memory_percent)),
+        ("Disk", _bar(usage.disk_percent)),
+        ("Uptime", duration(usage.uptime_seconds) if usage.uptime_seconds is not None else ""),
+        ("Received", _bytes(usage.network_in_bytes)),
+        ("Sent", _bytes(usage.network_out_bytes)),
+        ("Power", usage.power_state or usage.status or ""),
+    ]
+    row = [button("Refresh", action_ids.numbered(action_ids.RUN, 0), asked.value), share(asked)]
+    said = ", ".join(f"{label} {value}" for label, value in pairs if value)
+    return Post(outside(f"{title}: {said}", 600), (header(title), *facts(pairs), actions(row)))
+
+
+def choice(text: str, operation: str, candidates: Sequence[tuple[str, str]], reason: str = "") -> Post:
+    """Ask which server is meant: one button each, which runs exactly that one."""
+    shown = candidates[:CHOICES]
+    twice = {name for _, name in shown if sum(name == other for _, other in shown) > 1}
+    row = [
+        button(
+            act(operation, f"{name} ({ident})" if name in twice else name),
+            action_ids.numbered(action_ids.RUN, number),
+            {"op": operation, "args": {"server": ident}, **({"why": one_line(reason, 400)} if reason else {})},
+        )
+        for number, (ident, name) in enumerate(shown)
+    ]
+    words = f"'{one_line(text, 80)}' means {len(candidates)} servers. Which one?"
+    more = (
+        f" These are the first {CHOICES}; write more of the name to narrow it down."
+        if len(candidates) > CHOICES
+        else ""
+    )
+    return Post(outside(words, 300), (section(plain(words + more)), actions(row)))
+
+
+def share(asked: Asked) -> Block:
+    """Return the button that shows a private answer to the channel."""
+    return button("Share here", action_ids.SHARE, asked.value)
+
+
+def shareable(post: Post, asked: Asked) -> Post:
+    """Return an answer with that button below it."""
+    return Post(post.text, (*post.blocks, actions([share(asked)])))
+
+
+def _count(found: ServerList) -> str:
+    if found.total == 0:
+        return "No servers that are known to match" if found.lacking else "No servers"
+    last = found.skipped + len(found.servers)
+    shown = f", {found.skipped + 1:,} to {last:,} shown" if len(found.servers) < found.total else ""
+    return f"{found.total:,} server{'s' if found.total != 1 else ''}{shown}"
+
+
+def _none(found: ServerList, asked: Asked) -> str:
+    if found.advice:
+        return f"Nothing matches. {one_line(found.advice, 300)}"
+    if asked.arguments or found.lacking:
+        return f"Nothing matches. For a state write state:running, for a region region:oslo; {SLASH} list shows all."
+    return f"This account has none yet. {SLASH} create makes one."
+
+
+def first_line(server: Server) -> str:
+    """Return a server in one line: its sign, its name, its state."""
+    return f"{SIGNS.get(server.state, '◌')} {one_line(server.hostname, 200)}  {one_line(server.state, 40)}"
+
+
+def second_line(server: Server) -> str:
+    """Return where a server is, what it is and what tells it apart, in one line that does not wrap."""
+    parts = (server.region, server.plan, server.ipv4 or server.ipv6 or server.id)
+    return " · ".join(one_line(part, 130) for part in parts if part)
+
+
+def _menu(server: Server) -> Block | None:
+    """A menu of what can be asked of one server; an id too long for a menu's value has none."""
+    values = [(name, f"{name} {server.id}") for name in MENU if name in OPERATIONS]
+    if any(len(value) > OPTION_VALUE for _, value in values):
+        return None
+    options = [option(verb(word_for(name)), value) for name, value in values]
+    return {"type": "overflow", "action_id": action_ids.MENU, "options": options}
+
+
+def _foot(found: ServerList, asked: Asked) -> list[Block]:
+    """The buttons that lead through a long list: each carries the filters and where its page begins."""
+    turns = [(words, Asked("list", arguments).value) for words, arguments in _turns(found, asked)]
+    row = [
+        button(words, action_ids.numbered(action_ids.RUN, number), value)
+        for number, (words, value) in enumerate(turns)
+        if len(pack(value)) <= VALUE
+    ]
+    lacking = [context(plain(NARROW))] if len(row) < len(turns) else []
+    return [*lacking, actions([*row, share(asked)] if len(pack(asked.value)) <= VALUE else row or [share(EVERYTHING)])]
+
+
+def _turns(found: ServerList, asked: Asked) -> list[tuple[str, Mapping[str, Any]]]:
+    filters = {name: value for name, value in asked.arguments.items() if name != "cursor"}
+    turns: list[tuple[str, Mapping[str, Any]]] = []
+    if found.previous_cursor:
+        turns += [("First", filters), ("Previous", {**filters, "cursor": found.previous_cursor})]
+    if found.next_cursor:
+        turns += [("Next", {**filters, "cursor": found.next_cursor}), ("Last", {**filters, "cursor": LAST})]
+    return turns
+
+
+def _facts(server: Server) -> list[tuple[str, str]]:
+    return [
+        ("Address", server.ipv4 or ""),
+        ("IPv6", server.ipv6 or ""),
+        ("Region", server.region or ""),
+        ("Plan", server.plan or ""),
+        ("System", server.os_template or ""),
+        ("Size", _size(server)),
+        ("Price", money(server.monthly_price, server.currency)),
+        ("Id", server.id),
+        ("Name", server.display_name or ""),
+    ]
+
+
+def _size(server: Server) -> str:
+    parts = (
+        f"{server.vcpus} vCPU" if server.vcpus else "",
+        f"{server.memory_gb:g} GB memory" if server.memory_gb else "",
+        f"{server.disk_gb:g} GB disk" if server.disk_gb else "",
+    )
+    return ", ".join(part for part in parts if part)
+
+
+def _buttons(server: Server, asked: Asked) -> list[Block]:
+    fitting = ["status"] if not server.off else ["start"]
+    fitting += ["reboot", "stop"] if server.ready or server.power_unknown else []
+    fitting += ["start"] if server.power_unknown else []
+    row = [
+        button(verb(name), action_ids.numbered(action_ids.RUN, number), {"op": name, "args": {"server": server.id}})
+        for number, name in enumerate(fitting)
+    ]
+    return [*row, share(asked)]
+
+
+def _bar(percent: float | None) -> str:
+    if percent is None:
+        return ""
+    full = round(min(max(percent, 0.0), 100.0) / 100 * SIZE / 2)
+    return f"{'█' * full}{'░' * (SIZE // 2 - full)} {percent:.0f} %"
+
+
+def _bytes(count: int | None) -> str:
+    if count is None:
+        return ""
+    amount, unit = float(count), 0
+    while amount >= 1000 and unit < len(UNITS) - 1:  # noqa: PLR2004 - decimal units, as networks count
+        amount, unit = amount / 1000, unit + 1
+    return f"{amount:.3g} {UNITS[unit]}"

@@ -1,0 +1,71 @@
+"""Where the messages about a change go; pure."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from vpsops.bot.blocks.text import is_person
+from vpsops.bot.messages.change_card import Audience
+from vpsops.core.changes.model import ActorKind, Change, Decision, State
+from vpsops.core.config.settings import Settings
+from vpsops.core.messaging.outbox import Copy
+
+ALWAYS_TOLD: Final = frozenset({"create"})
+"""Operations whose end is told to a channel in a message of its own; the others' in their card's thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place for one copy; `purpose` tells the copies of a topic apart, `instead` is where it goes if it is closed.
+
+    What is said in a thread is shown in the channel too with `broadcast`.
+    """
+
+    purpose: str
+    channel: str
+    thread: str = ""
+    instead: str = ""
+    broadcast: bool = False
+
+    @property
+    def audience(self) -> Audience:
+        """Who a copy here is for."""
+        return audience_of(self.purpose)
+
+
+def audience_of(purpose: str) -> Audience:
+    """Return who the copies of a purpose are for; one we do not know gets no vote buttons."""
+    return next((one for one in Audience if one.value == purpose), Audience.ASKER)
+
+
+def card_places(change: Change, settings: Settings) -> list[Place]:
+    """Return where a change's card belongs: with the voters where others decide, and where it was asked for."""
+    places: list[Place] = []
+    voters = settings.approval_channel or settings.channel
+    if change.ruling.decision is Decision.APPROVE and voters:
+        instead = settings.channel if settings.channel != voters else ""
+        places.append(Place(Audience.VOTERS.value, voters, instead=instead))
+    origin = change.origin
+    if origin.front == "slack" and origin.channel and origin.channel not in {one.channel for one in places}:
+        places.append(Place(Audience.ASKER.value, origin.channel, origin.thread, asker_of(change)))
+    return places
+
+
+def notice_places(change: Change, cards: Sequence[Copy], told: Collection[str]) -> list[Place]:
+    """Return where people hear what became of a change, besides the channels that are told as subscribers.
+
+    In the thread of every card elsewhere; where no channel is told, the end of a create in a message of its own.
+    """
+    own = (
+        change.origin.channel if change.operation in ALWAYS_TOLD and not told and change.state is not State.HELD else ""
+    )
+    places = [Place("", own, instead=asker_of(change))] if own else []
+    silent = {*told, own}
+    return [*places, *(Place("", one.channel, one.ts) for one in cards if one.channel not in silent)]
+
+
+def asker_of(change: Change) -> str:
+    """Return the Slack id of the person who asks, or for whom an agent does; nothing where none is known."""
+    actor = change.actor
+    known = (actor.account, actor.id if actor.kind is ActorKind.PERSON else "")
+    return next((one for one in known if is_person(one)), "")

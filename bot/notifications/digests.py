@@ -1,0 +1,244 @@
+"""Tells each channel what it subscribed to: a thread for each server and day, a list when it is many, none at night."""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from vpsops.bot.blocks.elements import Post
+from vpsops.bot.blocks.text import is_person
+from vpsops.bot.messages.digest import group_post, item_post, summary_post
+from vpsops.bot.notifications.destinations import Place
+from vpsops.bot.notifications.events import DEFAULT, Item, with_defaults
+from vpsops.bot.slack_api.client import SlackError
+from vpsops.core.app import Core
+from vpsops.core.common import timings
+from vpsops.core.messaging.outbox import QUIET, Message, News
+from vpsops.core.messaging.subscriptions import Subscription, Subscriptions
+
+GROUP_ABOVE: Final = 5
+"""So many servers at once are told one by one; more are one list."""
+ITEMS_ABOVE: Final = 10
+TOPIC: Final = 80
+NO_THREAD: Final = frozenset({"thread_not_found", "message_not_found", "cannot_reply_to_message"})
+HOLD_SECONDS: Final = timings.QUIET_HOLD_SECONDS
+
+Send = Callable[[Place, Post, str], Awaitable[tuple[str, str]]]
+Failed = Callable[[list[int], int, SlackError], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One stored thing to tell, its number in its row, and what it was subscribed by."""
+
+    row: int
+    number: int
+    item: Item
+    urgent: bool
+    at: float
+
+    @property
+    def name(self) -> str:
+        """Name the message, so that a second try finds the first: another database counts from one again."""
+        return f"{self.purpose}/{self.at}"
+
+    @property
+    def purpose(self) -> str:
+        """What its copy is remembered by."""
+        return f"news:{self.row}.{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do with the messages in hand: forget, hold until a time, tell together, tell now."""
+
+    dropped: Sequence[int]
+    held: Mapping[datetime, Sequence[int]]
+    late: Sequence[Told]
+    fresh: Sequence[Told]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where a channel's news go: its days' zone, and who is told instead if the channel is closed."""
+
+    channel: str
+    zone: ZoneInfo
+    instead: str = ""
+
+
+def plan_of(messages: Sequence[Message], wanted: Mapping[str, Subscription], now: datetime) -> Plan:
+    """Sort what waits for one channel by what its subscriptions say now; pure."""
+    dropped: list[int] = []
+    held: dict[datetime, list[int]] = {}
+    late: list[Told] = []
+    fresh: list[Told] = []
+    for message in messages:
+        its = [wanted[one] for one in message.payload.get("subs", ()) if one in wanted]
+        urgent = bool(message.payload.get("urgent"))
+        until = None if urgent else quiet_until(its, now)
+        if not its:
+            dropped.append(message.id)
+        elif until is not None:
+            held.setdefault(until, []).append(message.id)
+        else:
+            night = not urgent and quiet_until(its, message.created_at) is not None
+            (late if night else fresh).extend(_told(message, urgent))
+    return Plan(dropped, held, late, fresh)
+
+
+def quiet_until(its: Sequence[Subscription], now: datetime) -> datetime | None:
+    """Return when the first of these subscriptions may speak again; nothing while one of them may; pure."""
+    ends = [one.options.quiet_until(now) for one in its]
+    known = [end for end in ends if end is not None]
+    return min(known) if known and len(known) == len(ends) else None
+
+
+def _told(message: Message, urgent: bool) -> list[Told]:
+    items = message.payload.get("items", ())
+    at = message.created_at.timestamp()
+    return [Told(message.id, number, Item.of(one), urgent, at) for number, one in enumerate(items)]
+
+
+def topics_of(item: Item, at: datetime, zone: ZoneInfo) -> list[str]:
+    """Return the topics of a server's thread on a day: by its id, and by its name for what was made that day; pure."""
+    day = at.astimezone(zone).date().isoformat()
+    names = dict.fromkeys(one for one in (item.key, item.hostname) if one)
+    return [_short(f"server:{name}:{day}") for name in names]
+
+
+def _short(topic: str) -> str:
+    """A topic that a database takes, whatever the provider calls its servers."""
+    plain = len(topic) <= TOPIC and topic.isascii() and topic.isprintable()
+    return topic if plain else f"server:{_hash(topic)}"
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+
+
+class Newsroom:
+    """One process's; a channel's news are with one process at a time."""
+
+    def __init__(self, core: Core, send: Send, failed: Failed) -> None:
+        self._core = core
+        self._send = send
+        self._failed = failed
+        self._store = Subscriptions(core.database, core.clock)
+
+    async def wanted(self) -> list[Subscription]:
+        """Return every subscription, those of the settings among them."""
+        stored, spaces, team = await self._store.all(), self._core.workspaces, self._core.gate.team
+        if not spaces.several:
+            return with_defaults(self._core.settings, stored)
+        teams = [team] if team else sorted({one.team for one in stored} | {one.team for one in spaces.known})
+        return [one for each in teams for one in self._of_team(each, [sub for sub in stored if sub.team == each])]
+
+    def _of_team(self, team: str, stored: Sequence[Subscription]) -> list[Subscription]:
+        settings = self._core.workspaces.settings_of(self._core.settings, team)
+        wanted = with_defaults(settings, stored)
+        return [one if one.team else replace(one, id=f"{one.id}:{team}", team=team) for one in wanted]
+
+    async def team_of(self, messages: Sequence[Message]) -> str:
+        """Return the workspace whose subscriptions these messages are for; nothing where there is only one."""
+        if not self._core.workspaces.several:
+            return ""
+        subs = {one for message in messages for one in message.payload.get("subs", ())}
+        return next((one.team for one in await self.wanted() if one.id in subs), "")
+
+    async def deliver(self, topic: str, claimed: Sequence[Message]) -> None:
+        """Tell a channel what waits for it."""
+        messages = await self._core.outbox.gather(topic) or list(claimed)
+        wanted, now = {one.id: one for one in await self.wanted()}, self._core.clock.now()
+        others = await self._others(messages, wanted)
+        if others:
+            await self._core.outbox.retry(others, after=0.0, error="another workspace's")
+        plan = plan_of([one for one in messages if one.id not in others], wanted, now)
+        if plan.dropped:
+            await self._core.outbox.done(plan.dropped)
+        for until, ids in plan.held.items():
+            seconds = min(max((until - now).total_seconds(), 1.0), HOLD_SECONDS)
+            await self._core.outbox.retry(list(ids), after=seconds, error=QUIET)
+        desk = desk_of(topic, [wanted[one] for m in messages for one in m.payload.get("subs", ()) if one in wanted])
+        left = {one.row for one in (*plan.late, *plan.fresh)}
+        try:
+            await self._tell(desk, plan, left)
+        except SlackError as error:
+            await self._failed(sorted(left), max(one.attempts for one in messages), error)
+
+    async def _others(self, messages: Sequence[Message], wanted: Mapping[str, Subscription]) -> list[int]:
+        """Return the messages that another workspace subscribed to alone: a channel may be shared with it."""
+        spaces = self._core.workspaces
+        if not spaces.several:
+            return []
+        known = {one.id for one in await self._store.all()} | {f"{DEFAULT}:{one.team}" for one in spaces.known}
+        theirs = known - wanted.keys()
+        subs = {one.id: set(one.payload.get("subs", ())) for one in messages}
+        return [ident for ident, its in subs.items() if its & theirs and not its & wanted.keys()]
+
+    async def _tell(self, desk: Desk, plan: Plan, left: set[int]) -> None:
+        """Tell, and settle each row as soon as all of it is out; what is not stays in `left`."""
+        for some, draw in ((plan.late, summary_post), (plan.fresh, group_post)):
+            servers, night = {one.item.key for one in some}, draw is summary_post
+            if len(some) > (1 if night else ITEMS_ABOVE) or len(servers) > GROUP_ABOVE:
+                await self._list(desk, some, draw([one.item for one in _urgent_first(some)]))
+                await self._done({one.row for one in some}, left)
+            else:
+                for row in dict.fromkeys(one.row for one in some):
+                    for one in some:
+                        if one.row == row:
+                            await self._one(desk, one)
+                    await self._done({row}, left)
+
+    async def _done(self, rows: set[int], left: set[int]) -> None:
+        await self._core.outbox.done(sorted(rows))
+        left -= rows
+
+    async def _list(self, desk: Desk, some: Sequence[Told], post: Post) -> None:
+        names = ",".join(one.name for one in some)
+        place = Place("", desk.channel, instead=desk.instead)
+        await self._send(place, post, f"list/{_hash(names)}")
+
+    async def _one(self, desk: Desk, told: Told) -> None:
+        """Tell one thing: in the thread of its server's day, or as that thread's first message."""
+        box = self._core.outbox
+        topics = topics_of(told.item, self._core.clock.now(), desk.zone)
+        copies = [one for topic in topics for one in await box.copies(topic) if one.purpose.startswith("news:")]
+        if any(one.purpose == told.purpose for one in copies):
+            return
+        parent = next((one for one in copies if one.channel == desk.channel), None)
+        post, name = item_post(told.item), told.name
+        place = Place("", desk.channel, parent.ts if parent else "", desk.instead, broadcast=told.urgent)
+        try:
+            channel, ts = await self._send(place, post, name)
+        except SlackError as error:
+            if parent is None or error.code not in NO_THREAD:
+                raise
+            await box.forget(parent.topic, parent.channel, parent.ts)
+            channel, ts = await self._send(Place("", desk.channel, instead=desk.instead), post, name)
+        if ts:
+            await box.remember(topics[0], told.purpose, channel, ts)
+
+
+def desk_of(topic: str, its: Sequence[Subscription]) -> Desk:
+    """Return where a channel's news go; pure."""
+    zone = next((one.options.zone for one in its), "UTC")
+    makers = (str(one.by.get("id", "")) for one in its)
+    return Desk(topic.partition(":")[2], ZoneInfo(zone), next((one for one in makers if is_person(one)), ""))
+
+
+def told_now(news: Sequence[News], wanted: Sequence[Subscription], now: datetime) -> list[str]:
+    """Return the channels that hear of this at once rather than when their quiet hours end; pure."""
+    known = {one.id: one for one in wanted}
+    loud = []
+    for one in news:
+        its = [known[ident] for ident in one.payload["subs"] if ident in known]
+        if one.payload["urgent"] or quiet_until(its, now) is None:
+            loud.append(one.channel)
+    return loud
+
+
+def _urgent_first(some: Sequence[Told]) -> list[Told]:
+    return sorted(some, key=lambda one: not one.urgent)

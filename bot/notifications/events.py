@@ -1,0 +1,129 @@
+"""From what happened to what each channel is told of it: events, urgency, and who subscribed; pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Self
+
+from vpsops.bot.messages.change_card import agreed_by, asked_by, result_server
+from vpsops.bot.messages.notices import words_of_change
+from vpsops.core.changes.model import Change, Json
+from vpsops.core.common.text import one_line
+from vpsops.core.config.settings import Settings
+from vpsops.core.messaging.outbox import News
+from vpsops.core.messaging.subscriptions import WITHOUT_THRESHOLD, Event, Subscription
+
+URGENT: Final = frozenset({"failed", "needs_person", "provider_unreachable", "provider_refuses_key", "provider_back"})
+"""What passes quiet hours: what somebody may have to act on at night, and the word that it is over."""
+SETTLED: Final = frozenset({"succeeded", "failed", "overdue", "needs_person"})
+WITHHELD: Final = frozenset({"denied", "expired", "superseded", "cancelled"})
+PROVIDER: Final = frozenset({"provider_unreachable", "provider_refuses_key", "provider_back"})
+DEFAULT: Final = "default"
+TEXT: Final = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing to tell, in words; `foot` is escaped mrkdwn of ours, `server` and `hostname` are data."""
+
+    text: str
+    server: str = ""
+    hostname: str = ""
+    foot: str = ""
+    change: str = ""
+
+    @property
+    def key(self) -> str:
+        """Name what it is about, for its thread: a server, or the provider."""
+        return self.server or self.hostname or "provider"
+
+    @property
+    def value(self) -> dict[str, Json]:
+        """The item as it is stored."""
+        return {"t": self.text, "s": self.server, "h": self.hostname, "f": self.foot, "c": self.change}
+
+    @classmethod
+    def of(cls, value: Mapping[str, Json]) -> Self:
+        """Read a stored item."""
+        return cls(*(str(value.get(name, "")) for name in ("t", "s", "h", "f", "c")))
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """Something that happened: what kind of thing, whether it may wait, and for whom alone, if so."""
+
+    events: frozenset[Event]
+    item: Item
+    urgent: bool = False
+    only: str = ""
+
+
+def of_change(change: Change, event: str, now: datetime) -> Occasion | None:
+    """Return what a notice about a change is to channels; nothing where it is for its voters alone."""
+    if event in SETTLED:
+        ended = change.operation == "create" and event in {"succeeded", "failed"}
+        events = frozenset({Event.SETTLED, Event.PROVISIONED} if ended else {Event.SETTLED})
+    elif event in WITHHELD:
+        events = frozenset({Event.WITHHELD})
+    else:
+        return None
+    made = result_server(change.result)
+    ident = change.target.id or (made.id if made else "")
+    words = one_line(words_of_change(change, event, now), TEXT)
+    foot = f"Asked for by {asked_by(change)}{agreed_by(change)}"
+    return Occasion(events, Item(words, ident, change.target.hostname, foot, change.id), event in URGENT)
+
+
+def of_event(payload: Mapping[str, Json]) -> list[Occasion]:
+    """Return what an event of the watcher is to channels; nothing for an event that nobody subscribes to."""
+    event = str(payload.get("event", ""))
+    if event in PROVIDER:
+        item = Item(one_line(str(payload.get("text", "")), TEXT))
+        return [Occasion(frozenset({Event.PROVIDER}), item, event in URGENT)]
+    if event == "usage":
+        return [Occasion(frozenset({Event.USAGE}), _item(payload), only=str(payload.get("subscription", "")))]
+    if event == "drift":
+        return [Occasion(frozenset({Event.DRIFT}), _item(one)) for one in payload.get("drifts", ())]
+    return []
+
+
+def _item(payload: Mapping[str, Json]) -> Item:
+    return Item(
+        one_line(str(payload.get("text", "")), TEXT), str(payload.get("server", "")), str(payload.get("hostname", ""))
+    )
+
+
+def with_defaults(settings: Settings, stored: Sequence[Subscription]) -> list[Subscription]:
+    """Add what the settings subscribe: VPSOPS_CHANNEL to everything, as long as it has no subscription of its own.
+
+    Without it, the approval channel hears of the provider and of drift seen while a change is watched.
+    """
+    own = {one.channel for one in stored if not one.options.watch}
+    if settings.channel:
+        events, channel = WITHOUT_THRESHOLD, settings.channel
+    else:
+        events, channel = frozenset({Event.PROVIDER, Event.DRIFT}), settings.approval_channel
+    added = [Subscription(DEFAULT, "", channel, events)] if channel and channel not in own else []
+    return [*added, *stored]
+
+
+def spread(occasions: Iterable[Occasion], wanted: Sequence[Subscription], now: datetime) -> list[News]:
+    """Return what each channel is told: what the same subscriptions want with the same urgency goes together."""
+    told: dict[tuple[str, tuple[str, ...], bool], list[Item]] = {}
+    for occasion in occasions:
+        matching: dict[str, list[str]] = {}
+        for one in wanted:
+            if _wants(one, occasion, now):
+                matching.setdefault(one.channel, []).append(one.id)
+        for channel, ids in matching.items():
+            told.setdefault((channel, tuple(ids), occasion.urgent), []).append(occasion.item)
+    return [
+        News(channel, {"subs": list(ids), "urgent": urgent, "items": [one.value for one in items]})
+        for (channel, ids, urgent), items in told.items()
+    ]
+
+
+def _wants(one: Subscription, occasion: Occasion, now: datetime) -> bool:
+    if not one.wants(occasion.events, now) or (occasion.only and one.id != occasion.only):
+        return False
+    return Event.PROVIDER in occasion.events or one.means(occasion.item.server, occasion.item.hostname)

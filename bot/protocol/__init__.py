@@ -1,0 +1,1 @@
+"""Slack payloads, action ids and command words."""

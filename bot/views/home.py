@@ -1,0 +1,246 @@
+"""App Home: what waits for one person, what they asked for, how the servers stand, what they may set; pure."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from vpsops.bot.blocks.elements import Block, actions, button, context, header, lines, mrkdwn, plain, section
+from vpsops.bot.blocks.labels import headline
+from vpsops.bot.blocks.text import escape, moment, outside
+from vpsops.bot.messages.change_card import Audience, asked_by, block_id, controls, votes_given
+from vpsops.bot.protocol import action_ids
+from vpsops.bot.protocol.command_catalog import SLASH
+from vpsops.core.audit.chain import Record
+from vpsops.core.audit.queries import body_of
+from vpsops.core.authorization.agent_pause import Pause
+from vpsops.core.changes.create_spec import key_words, label_of, system_of
+from vpsops.core.changes.model import Change, Decision, State
+from vpsops.core.common.hostnames import lookalike_warning
+from vpsops.core.common.text import one_line
+from vpsops.core.messaging.preferences import Preferences
+from vpsops.core.wayscloud.answers.models import Server
+
+VOTES_SHOWN: Final = 8
+UNCLEAR_SHOWN: Final = 4
+OPEN_SHOWN: Final = 8
+RECENT_SHOWN: Final = 6
+PROBLEMS_SHOWN: Final = 8
+RECORDS_SHOWN: Final = 8
+SETTINGS: Final[Mapping[str, tuple[str, str]]] = {
+    "dm_settled": ("Tell me when my changes end", "A direct message when a change of mine, or of my agent, has ended."),
+    "dm_reminders": ("Remind me to vote", "A direct message when a change still waits for my vote."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The servers as one list call told them; `trouble` says why there is none, or what it lacks."""
+
+    servers: Sequence[Server] | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Everything that one person's Home shows."""
+
+    now: datetime
+    votes: Sequence[Change] = ()
+    votes_trouble: str = ""
+    unclear: Sequence[Change] = ()  # of others, and this person may say what became of it
+    own: Sequence[Change] = ()
+    fleet: Fleet = field(default_factory=Fleet)
+    records: Sequence[Record] = ()
+    pause: Pause = field(default_factory=Pause)
+    may_resume: bool = False
+    preferences: Preferences = field(default_factory=Preferences)
+    links: Mapping[str, str] = field(default_factory=dict)  # where the card of a change is, by the change's id
+    notice: str = ""  # what came of the last click here
+
+
+def home_view(page: Page) -> Block:
+    """Draw a person's Home; it stays far below Slack's hundred blocks."""
+    top = [button("New server", action_ids.NEW, {}, "primary"), button("Refresh", action_ids.REFRESH, {})]
+    blocks = [
+        *([section(plain(page.notice, 1500))] if page.notice else []),
+        actions(top, "vps:home:top"),
+        *_votes(page),
+        *_unclear(page),
+        *_own(page),
+        *_fleet(page.fleet),
+        *_agents(page),
+        *_lately(page.records),
+        *_settings(page.preferences),
+        context(mrkdwn(f"As of {moment(page.now)}")),
+    ]
+    return {"type": "home", "callback_id": action_ids.HOME, "blocks": blocks}
+
+
+def plain_home(*words: str) -> Block:
+    """Draw a Home that says a few words and offers nothing: while it is being read, or to who may not see more."""
+    return {"type": "home", "callback_id": action_ids.HOME, "blocks": [section(plain(one)) for one in words]}
+
+
+def worth(view: Block) -> list[Block]:
+    """Return what of a Home makes it worth publishing anew: all but the time it was drawn."""
+    blocks: list[Block] = view["blocks"]
+    return blocks[:-1]
+
+
+def _votes(page: Page) -> list[Block]:
+    drawn = [header(_counted("Waiting for your vote", page.votes))]
+    if page.votes_trouble:
+        drawn.append(section(plain(page.votes_trouble, 1000)))
+    elif not page.votes:
+        drawn.append(section(plain("Nothing waits for you.")))
+    for change in page.votes[:VOTES_SHOWN]:
+        drawn += _entry(page, change, Audience.VOTERS)
+    return [*drawn, *_more(page.votes, VOTES_SHOWN)]
+
+
+def _unclear(page: Page) -> list[Block]:
+    if not page.unclear:
+        return []
+    drawn = [header(_counted("Somebody has to look", page.unclear))]
+    for change in page.unclear[:UNCLEAR_SHOWN]:
+        drawn += _entry(page, change, Audience.VOTERS)
+    return [*drawn, *_more(page.unclear, UNCLEAR_SHOWN)]
+
+
+def _own(page: Page) -> list[Block]:
+    waiting = [one for one in page.own if one.state.open]
+    ended = [one for one in page.own if not one.state.open]
+    drawn = [header(_counted("Your changes", waiting))]
+    if not page.own:
+        drawn.append(section(plain(f"None in the last thirty days. {SLASH} help shows what you can ask for.")))
+    for change in waiting[:OPEN_SHOWN]:
+        drawn += _entry(page, change, Audience.ASKER)
+    drawn += _more(waiting, OPEN_SHOWN)
+    for change in ended[:RECENT_SHOWN]:
+        drawn.append(context(plain(headline(change, 200)), mrkdwn(_where(page, change, moment(change.updated_at)))))
+    return drawn
+
+
+def _entry(page: Page, change: Change, audience: Audience) -> list[Block]:
+    """One change: what it is, on what, who asks and why, and the buttons of its card, bound to what is shown."""
+    careful = lookalike_warning(change.target.hostname)
+    what = [headline(change, 250), *([careful] if careful else []), _target(change)]
+    logins = key_words(change, brief=True)
+    what += [logins] if logins else []
+    what += [f"Reason: {one_line(change.reason, 300)}"] if change.reason.strip() else []
+    words = section(lines(*what, limit=2900)) | {"block_id": block_id(change, "home")}
+    small = context(mrkdwn(_where(page, change, f"Asked for by {asked_by(change)}", *_until(change))), plain(change.id))
+    return [words, small, *controls(change, audience)]
+
+
+def _target(change: Change) -> str:
+    target = change.target
+    state = f"was {one_line(target.state, 40)} when asked" if target.state else ""
+    made = (system_of(change), label_of(change))
+    parts = (target.id, target.address, target.region, target.plan, *made, state, change.cost, _progress(change))
+    return " · ".join(one_line(part, 130) for part in parts if part)
+
+
+def _progress(change: Change) -> str:
+    if change.state is not State.HELD or change.ruling.decision is not Decision.APPROVE:
+        return ""
+    return votes_given(change)
+
+
+def _until(change: Change) -> list[str]:
+    if change.state is not State.HELD or change.expires_at is None:
+        return []
+    return [f"Expires {moment(change.expires_at)}"]
+
+
+def _where(page: Page, change: Change, *words: str) -> str:
+    link = page.links.get(change.id, "")
+    return " · ".join([*words, *([f"<{escape(link)}|Open its card>"] if link else [])])
+
+
+def _fleet(fleet: Fleet) -> list[Block]:
+    servers = fleet.servers
+    if servers is None:
+        return [header("Servers"), section(plain(fleet.trouble or "They could not be read.", 1000))]
+    counts = Counter(one.state for one in servers)
+    ranked = sorted(counts.items(), key=lambda one: (_rank(one[0]), -one[1], one[0]))[:10]
+    shares = [f"{count} {one_line(state, 40)}" for state, count in ranked]
+    problems = sorted((server for server in servers if server.failed or server.pending), key=_troubled)
+    drawn = [header(_counted("Servers", servers)), section(plain(", ".join(shares) or "There are none yet."))]
+    if problems:
+        rows = [
+            f"{one_line(problem.hostname, 120)}: {one_line(problem.state, 40)}" for problem in problems[:PROBLEMS_SHOWN]
+        ]
+        more = len(problems) - len(rows)
+        rows += [f"and {more} more: {SLASH} list state:failed or state:pending"] if more > 0 else []
+        drawn.append(section(lines("Not as they should be, or on their way:", *rows)))
+    return [*drawn, context(plain(fleet.trouble, 500))] if fleet.trouble else drawn
+
+
+def _rank(state: str) -> int:
+    return {"failed": 0, "running": 2, "stopped": 3}.get(state, 1)
+
+
+def _troubled(server: Server) -> tuple[bool, str]:
+    return not server.failed, server.hostname
+
+
+def _agents(page: Page) -> list[Block]:
+    if not page.pause.paused:
+        words = "Agents may ask for changes. People still confirm or approve each one."
+        asks = _sure("Pause all agents?", PAUSED, "Pause")
+        control = button("Pause agents", action_ids.HOME_PAUSE, {}) | {"confirm": asks}
+        return [header("Agents"), section(plain(words), control)]
+    at = page.pause.at.timestamp() if page.pause.at else 0.0
+    sure = _sure("Let agents go on?", RESUMED, "Let them go on")
+    go_on = button("Let agents go on", action_ids.HOME_RESUME, {"at": at}) | {"confirm": sure}
+    return [header("Agents"), section(plain(page.pause.words, 1000), go_on if page.may_resume else None)]
+
+
+PAUSED: Final = "No agent changes anything until somebody who may lets them go on. Reads still work."
+RESUMED: Final = "Agents can ask for changes again. What was cancelled meanwhile stays cancelled."
+
+
+def _sure(title: str, words: str, yes: str) -> Block:
+    said = {"title": plain(title, 100), "text": plain(words, 300)}
+    return {**said, "confirm": plain(yes, 30), "deny": plain("Back", 30)}
+
+
+def _lately(records: Sequence[Record]) -> list[Block]:
+    if not records:
+        return []
+    rows = [_line(one) for one in reversed(records[-RECORDS_SHOWN:])]
+    return [header("Lately"), section(mrkdwn("\n".join(rows))), context(plain(f"{SLASH} audit shows more."))]
+
+
+def _line(record: Record) -> str:
+    """One record of the trail; whatever stands in it is data."""
+    body = body_of(record)
+    target = body.get("target")
+    hostname = target.get("hostname", "") if isinstance(target, Mapping) else ""
+    who: Mapping[str, Any] = next((body[name] for name in ("by", "actor") if isinstance(body.get(name), Mapping)), {})
+    words = [record.event.replace("_", " "), str(body.get("operation") or ""), str(hostname)]
+    words += [f"by {who.get('name') or who.get('id')}" if who else "", record.change_id or ""]
+    said = outside(" ".join(one for one in words if one), 220)
+    return f"{moment(datetime.fromtimestamp(record.at, UTC))} · {said}"
+
+
+def _settings(wanted: Preferences) -> list[Block]:
+    drawn = [header("Your settings")]
+    for number, (name, (label, words)) in enumerate(SETTINGS.items()):
+        on = bool(getattr(wanted, name))
+        value: dict[str, Any] = {"set": name, "to": not on}
+        control = button("Turn off" if on else "Turn on", action_ids.numbered(action_ids.SETTING, number), value)
+        drawn.append(section(lines(f"{label}: {'on' if on else 'off'}", words), control))
+    return drawn
+
+
+def _counted(title: str, things: Sequence[object]) -> str:
+    return f"{title} ({len(things)})" if things else title
+
+
+def _more(things: Sequence[object], shown: int) -> list[Block]:
+    left = len(things) - shown
+    return [context(plain(f"and {left} more: {SLASH} changes open lists them."))] if left > 0 else []

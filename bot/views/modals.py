@@ -1,0 +1,288 @@
+"""The forms: a new server, and the reason of a denial; pure."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from vpsops.bot.blocks.elements import Block, context, facts, option, pack, plain, section, unpack
+from vpsops.bot.blocks.labels import act, verb
+from vpsops.bot.protocol import action_ids
+from vpsops.core.changes.model import Change
+from vpsops.core.changes.preview import price
+from vpsops.core.common.hostnames import lookalike_warning
+from vpsops.core.common.text import one_line
+from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region, same_region
+
+MAX_VALUE: Final = 150
+MAX_OPTIONS: Final = 100
+FIELDS: Final = ("hostname", "plan", "region", "os_template", "ssh_keys", "reason")
+MENUS: Final = ("plan", "region", "os_template")
+NONE: Final = "choose a plan to see the price"
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What can be chosen from."""
+
+    plans: tuple[Plan, ...] = ()
+    systems: tuple[OsTemplate, ...] = ()
+    regions: tuple[Region, ...] = ()
+
+    def plan(self, code: str) -> Plan | None:
+        """Return the plan by that code."""
+        return next((one for one in self.plans if one.code == code), None)
+
+    def price(self, code: str) -> str:
+        """Return a plan's price for a month in words, or nothing."""
+        plan = self.plan(code)
+        return price(plan) if plan and plan.monthly_price is not None else ""
+
+    def codes(self, name: str) -> list[str]:
+        """Return what the menu called `name` offers."""
+        offered = {
+            "plan": [one.code for one in self.plans],
+            "os_template": [one.id for one in self.systems],
+            "region": [region.code for region in self.regions if region.available is not False],
+        }
+        return offered[name]
+
+    def decode(self, name: str, value: str) -> str:
+        """Return the code that a menu's value, or what somebody typed, stands for; what stands for none as it is."""
+        codes = self.codes(name)
+        exact = next((code for code in codes if encode(code) == value), None)
+        return exact or next((code for code in codes if _alike(name, code, value)), value)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is in the form: values by field, what it should say is wrong, and where the answer goes."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    channel: str = ""
+    wrong: str = ""
+
+    def put(self, **values: str) -> "Draft":
+        """Return the draft with these values."""
+        return replace(self, values={**self.values, **values})
+
+
+def _alike(name: str, code: str, typed: str) -> bool:
+    return same_region(code, typed) if name == "region" else code.lower() == typed.lower()
+
+
+def settled(catalogue: Catalogue, draft: Draft) -> Draft:
+    """Return the draft with what was typed turned into codes, what is the only choice chosen, the rest named."""
+    values = dict(draft.values)
+    unknown = []
+    for name in MENUS:
+        codes = catalogue.codes(name)
+        given = catalogue.decode(name, values[name]) if values.get(name) else ""
+        if given and given not in codes:
+            unknown.append(f"'{one_line(given, 60)}'")
+        values[name] = given if given in codes else (codes[0] if len(codes) == 1 else "")
+    said = f"Not on offer: {', '.join(unknown)}. Choose from the lists." if unknown else ""
+    return replace(draft, values=values, wrong=draft.wrong or said)
+
+
+def encode(code: str) -> str:
+    """Return a code as a menu's value; one that is too long is named by its hash."""
+    return code if len(code) <= MAX_VALUE else f"sha256:{hashlib.sha256(code.encode()).hexdigest()}"
+
+
+def busy_view(title: str, words: str, metadata: Mapping[str, Any] | None = None) -> Block:
+    """Draw a form that is being got ready, or something that is being done."""
+    return {
+        "type": "modal",
+        "callback_id": action_ids.BUSY,
+        "private_metadata": pack(metadata or {}),
+        "title": plain(title, 24),
+        "close": plain("Close", 24),
+        "blocks": [section(plain(words))],
+    }
+
+
+def create_view(catalogue: Catalogue, draft: Draft) -> Block:
+    """Draw the form for a new server, with live prices and the total; without a catalogue nothing is chosen yet."""
+    draft = settled(catalogue, draft) if catalogue.plans else draft.put(**dict.fromkeys(MENUS, ""))
+    blocks = [section(plain(draft.wrong))] if draft.wrong else []
+    blocks += [
+        _text_input("hostname", "Hostname", draft, placeholder="web01.example.com"),
+        _menu_input("plan", "Plan", catalogue, draft) | {"dispatch_action": True},
+        total(catalogue, draft),
+        _menu_input("region", "Region", catalogue, draft),
+        _menu_input("os_template", "Operating system", catalogue, draft),
+        _text_input("ssh_keys", "Public SSH keys, one a line", draft, optional=True, multiline=True),
+        _text_input("reason", "Reason", draft, optional=True, most=500),
+        context(plain("It is billed monthly from the moment it is made, and ready in one to three minutes.")),
+    ]
+    return {
+        "type": "modal",
+        "callback_id": action_ids.CREATE_FORM,
+        "private_metadata": pack({"ch": draft.channel, "price": catalogue.price(draft.values.get("plan", ""))}),
+        "title": plain("New server", 24),
+        "submit": plain("Create server", 24),
+        "close": plain("Cancel", 24),
+        "blocks": blocks,
+    }
+
+
+def total(catalogue: Catalogue, draft: Draft) -> Block:
+    """Draw what the choice costs."""
+    return section(plain(f"Total: {catalogue.price(draft.values.get('plan', '')) or NONE}")) | {"block_id": "total"}
+
+
+def missing(catalogue: Catalogue) -> str:
+    """Say what the provider does not offer at all, so that no server can be made; nothing if all is there."""
+    labels = {"plan": "plans", "os_template": "operating systems", "region": "regions"}
+    return ", ".join(label for name, label in labels.items() if not catalogue.codes(name))
+
+
+def deny_view(change: Change, metadata: Mapping[str, Any]) -> Block:
+    """Draw the form that asks why somebody says no."""
+    what = act(change.operation, change.target.hostname, 140)
+    return {
+        "type": "modal",
+        "callback_id": action_ids.DENY_FORM,
+        "private_metadata": pack(metadata),
+        "title": plain("Deny", 24),
+        "submit": plain("Deny", 24),
+        "close": plain("Back", 24),
+        "blocks": [
+            *facts([("Change", what), ("Id", change.id)]),
+            _text_input("reason", "Why not? The asker reads this.", Draft(), multiline=True, most=500),
+        ],
+    }
+
+
+def name_view(change: Change, metadata: Mapping[str, Any]) -> Block:
+    """Draw the form that asks to type the server's name before something is destroyed."""
+    what = act(change.operation, change.target.hostname, 140)
+    name = one_line(change.target.hostname, 253)
+    return {
+        "type": "modal",
+        "callback_id": action_ids.NAME_FORM,
+        "private_metadata": pack({**metadata, "n": name}),
+        "title": plain(verb(change.operation), 24),
+        "submit": plain(verb(change.operation), 24),
+        "close": plain("Back", 24),
+        "blocks": [
+            *facts([("Change", what), ("Careful", lookalike_warning(change.target.hostname))]),
+            *facts([("Id", change.target.id), ("Address", change.target.address)]),
+            section(plain(f"{change.effect} This cannot be undone.".strip())),
+            _text_input("name", f"Type the server's name: {name}", Draft()),
+            *([_note_input()] if metadata.get("as") == "approve" else []),
+        ],
+    }
+
+
+def note_view(change: Change, metadata: Mapping[str, Any]) -> Block:
+    """Draw the form that takes a note along with an approval."""
+    what = act(change.operation, change.target.hostname, 140)
+    return {
+        "type": "modal",
+        "callback_id": action_ids.NOTE_FORM,
+        "private_metadata": pack(metadata),
+        "title": plain("Approve", 24),
+        "submit": plain("Approve", 24),
+        "close": plain("Back", 24),
+        "blocks": [
+            *facts([("Change", what), ("Id", change.id), ("State", change.target.state), ("Cost", change.cost)]),
+            section(plain(change.effect)),
+            _note_input(),
+        ],
+    }
+
+
+def _note_input() -> Block:
+    label = "Note; the asker and the trail keep it"
+    return _text_input("reason", label, Draft(), optional=True, multiline=True, most=500)
+
+
+def read_values(state: Mapping[str, Any]) -> dict[str, str]:
+    """Read what a form holds; the input's block and control go by the field's name."""
+    found: dict[str, str] = {}
+    for name in FIELDS:
+        control = state.get(name, {}).get(name, {})
+        chosen = control.get("selected_option") or {}
+        value = control.get("value") or chosen.get("value") or ""
+        if value:
+            found[name] = str(value).strip()
+    return found
+
+
+def typed_name(state: Mapping[str, Any]) -> str:
+    """Read the server's name that was typed."""
+    return str(state.get("name", {}).get("name", {}).get("value") or "")
+
+
+def metadata_of(view: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what we put into a view to find the way back."""
+    return unpack(str(view.get("private_metadata", "")))
+
+
+def _text_input(name: str, label: str, draft: Draft, *, placeholder: str = "", **more: Any) -> Block:
+    element: Block = {"type": "plain_text_input", "action_id": name, "multiline": bool(more.get("multiline"))}
+    element |= {"max_length": more["most"]} if "most" in more else {}
+    element |= {"initial_value": draft.values[name]} if draft.values.get(name) else {}
+    element |= {"placeholder": plain(placeholder, 150)} if placeholder else {}
+    return {
+        "type": "input",
+        "block_id": name,
+        "label": plain(label, 150),
+        "optional": bool(more.get("optional")),
+        "element": element,
+    }
+
+
+def _menu_input(name: str, label: str, catalogue: Catalogue, draft: Draft) -> Block:
+    """A menu that asks us for its entries while somebody types, so that a long catalogue costs nothing."""
+    words = {"plan": "Type a size, a price or a name", "region": "Type a place", "os_template": "Type a system"}
+    element: Block = {"type": "external_select", "action_id": name, "min_query_length": 0}
+    element |= {"placeholder": plain(words[name], 150)}
+    chosen = next((one for one in offers(catalogue, name) if one["value"] == encode(draft.values.get(name, ""))), None)
+    element |= {"initial_option": chosen} if chosen else {}
+    return {"type": "input", "block_id": name, "label": plain(label, 150), "element": element}
+
+
+def offers(catalogue: Catalogue, name: str, typed: str = "") -> list[Block]:
+    """Return the entries of a menu that hold every word typed, in the catalogue's order, however many."""
+    made = {"plan": _plans, "region": _regions, "os_template": _systems}[name](catalogue)
+    wanted = typed.casefold().split()
+    return [one for one in made if all(word in _words_of(one) for word in wanted)]
+
+
+def _words_of(offer: Block) -> str:
+    texts = (offer["text"]["text"], offer.get("description", {}).get("text", ""), offer["value"])
+    return " ".join(texts).casefold()
+
+
+def _plans(catalogue: Catalogue) -> list[Block]:
+    return [option(_plan_words(one), encode(one.code), _plan_size(one)) for one in catalogue.plans]
+
+
+def _plan_words(plan: Plan) -> str:
+    cost = one_line(price(plan), 40)
+    return f"{one_line(plan.name or plan.code, 75 - len(cost) - 2)}, {cost}"
+
+
+def _plan_size(plan: Plan) -> str:
+    parts = (
+        f"{plan.vcpus} vCPU" if plan.vcpus else "",
+        f"{plan.memory_gb:g} GB memory" if plan.memory_gb else "",
+        f"{plan.disk_gb:g} GB disk" if plan.disk_gb else "",
+        plan.code if plan.name else "",
+    )
+    return ", ".join(part for part in parts if part)
+
+
+def _regions(catalogue: Catalogue) -> list[Block]:
+    return [
+        option(region.name or region.code, encode(region.code))
+        for region in catalogue.regions
+        if region.available is not False
+    ]
+
+
+def _systems(catalogue: Catalogue) -> list[Block]:
+    return [option(one.name or one.id, encode(one.id)) for one in catalogue.systems]

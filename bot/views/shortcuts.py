@@ -1,0 +1,101 @@
+"""The form behind the shortcut on a message: the servers it names, and what may be done with each; pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from vpsops.bot.blocks.elements import Block, Post, actions, button, context, lines, pack, plain, section
+from vpsops.bot.blocks.labels import verb
+from vpsops.bot.messages.servers import first_line, second_line
+from vpsops.bot.protocol import action_ids
+from vpsops.bot.protocol.command_catalog import word_for
+from vpsops.bot.views.modals import MAX_OPTIONS, encode
+from vpsops.core.wayscloud.answers.models import Server
+
+TITLE: Final = "Act on a server"
+SHOWN: Final = 10
+VALUE: Final = 2000
+"""Slack: a button's value; an id longer than that names its server in a command only."""
+STATIC: Final = frozenset({"header", "section", "context"})
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The servers to choose from, what may be done with each by its id, and a word to begin with."""
+
+    servers: Sequence[Server] = ()
+    may: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    words: str = ""
+
+
+def act_view(choice: Choice, metadata: Mapping[str, Any]) -> Block:
+    """Draw the servers with their buttons, and a menu for any other."""
+    blocks: list[Block] = [section(plain(choice.words))] if choice.words else []
+    for number, server in enumerate(choice.servers[:SHOWN]):
+        blocks.append(section(lines(first_line(server), second_line(server))))
+        blocks += _buttons(number, server, choice.may.get(server.id, ()))
+    more = len(choice.servers) - SHOWN
+    blocks += [context(plain(f"and {more} more; find them below."))] if more > 0 else []
+    blocks.append(section(plain("Another server:" if choice.servers else "Which server?"), _menu()))
+    return _modal(blocks, metadata)
+
+
+def outcome_view(post: Post, metadata: Mapping[str, Any]) -> Block:
+    """Draw what came of it: an answer's words without its controls."""
+    kept = [
+        {name: value for name, value in one.items() if name != "accessory"}
+        for one in post.blocks
+        if one["type"] in STATIC
+    ]
+    return _modal([*kept, section(plain("Another server:"), _menu())], metadata)
+
+
+def server_offers(servers: Sequence[Server], typed: str) -> list[Block]:
+    """Return the first hundred servers whose name, address, id or state holds every word typed, as a menu's entries."""
+    wanted = typed.casefold().split()
+    fitting = [one for one in servers if all(word in _known_by(one) for word in wanted)]
+    return [
+        {"text": plain(first_line(one), 75), "value": encode(one.id)}
+        for one in sorted(fitting, key=_name)[:MAX_OPTIONS]
+    ]
+
+
+def _modal(blocks: Sequence[Block], metadata: Mapping[str, Any]) -> Block:
+    return {
+        "type": "modal",
+        "callback_id": action_ids.ACT_FORM,
+        "private_metadata": pack(metadata),
+        "title": plain(TITLE, 24),
+        "close": plain("Close", 24),
+        "blocks": list(blocks),
+    }
+
+
+def _buttons(number: int, server: Server, may: Sequence[str]) -> list[Block]:
+    values: list[dict[str, Any]] = [{"op": name, "args": {"server": server.id}} for name in may]
+    row = [
+        button(verb(word_for(value["op"])), action_ids.numbered(action_ids.ACT, at), value)
+        for at, value in enumerate(values)
+        if len(pack(value)) <= VALUE
+    ]
+    if not row:
+        return [context(plain("You may do nothing with it from here."))]
+    return [actions(row, f"act:{number}")]
+
+
+def _menu() -> Block:
+    return {
+        "type": "external_select",
+        "action_id": action_ids.PICK,
+        "min_query_length": 0,
+        "placeholder": plain("Type a name, an address or a state", 150),
+    }
+
+
+def _known_by(server: Server) -> str:
+    parts = (server.hostname, server.display_name, server.ipv4, server.ipv6, server.id, server.state, server.region)
+    return " ".join(part for part in parts if part).casefold()
+
+
+def _name(server: Server) -> tuple[str, str]:
+    return server.hostname.lower(), server.id

@@ -1,0 +1,1 @@
+"""Installations, tokens, accounts and memberships."""

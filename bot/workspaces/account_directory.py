@@ -1,0 +1,82 @@
+"""Whose account some names are, as Slack says: the directory that the core asks for the humans behind agents."""
+
+from typing import Any, Final
+
+from vpsops.bot.slack_api.client import Slack, SlackError
+from vpsops.bot.workspaces.membership import Membership, Unreadable
+from vpsops.bot.workspaces.registry import Offices
+from vpsops.bot.workspaces.tenancy import LESS_THAN_MEMBERS, Affiliation
+from vpsops.core.changes.model import SLACK
+from vpsops.core.common.errors import VpsopsError
+from vpsops.core.identity.accounts import GUEST, Answer, DirectoryUnavailableError, Names
+from vpsops.core.workspaces.model import Workspaces
+
+NO_MEMBER: Final = ("is_bot", *LESS_THAN_MEMBERS)
+UNKNOWN: Final = frozenset({"users_not_found", "user_not_found"})
+LOOK: Final = "If it stays so, run `vpsops doctor` where the bot runs."
+User = dict[str, Any]
+
+
+class SlackAccounts:
+    """The accounts of the workspace in which agents' changes are decided."""
+
+    def __init__(self, offices: Offices, workspaces: Workspaces) -> None:
+        self._offices = offices
+        self._team = workspaces.home if workspaces.several else ""
+
+    async def find(self, names: Names) -> Answer:
+        """Return whose names these are; raises `DirectoryUnavailableError`, `StorageError`."""
+        try:
+            office = await self._offices.of(self._team)
+            return await find_account(office.slack, office.membership, names)
+        except Unreadable as error:
+            raise DirectoryUnavailableError(error.message, hint=error.hint) from None
+        except SlackError as error:
+            raise DirectoryUnavailableError(f"Slack does not say whose account it is ({error}).", hint=LOOK) from None
+        except VpsopsError as error:
+            raise DirectoryUnavailableError(error.message, hint=error.hint) from None
+
+
+async def find_account(slack: Slack, membership: Membership, names: Names) -> Answer:
+    """Return the one account that has these names, if it is an active full member's; raises `SlackError`."""
+    tenant = await membership.tenant()
+    found: dict[str, User] = {}
+    for name in names:
+        user = await _user(slack, name)
+        if user is None and name.startswith(SLACK):
+            return Answer(problem=f"Slack knows no account {name.removeprefix(SLACK)}")
+        if user is not None:
+            found[str(user.get("id", ""))] = user
+    if len(found) != 1 or "" in found:
+        several = "these are the names of several accounts" if found else "Slack knows no active account by that name"
+        return Answer(problem=several)
+    ((ident, user),) = found.items()
+    problem = _problem(user, tenant.affiliation(user))
+    return Answer(problem=problem) if problem else Answer(account=ident)
+
+
+async def _user(slack: Slack, name: str) -> User | None:
+    by_id = name.startswith(SLACK)
+    method, params = (
+        ("users.info", {"user": name.removeprefix(SLACK)}) if by_id else ("users.lookupByEmail", {"email": name})
+    )
+    try:
+        user = (await slack.get(method, params)).get("user")
+    except SlackError as error:
+        if error.code in UNKNOWN:
+            return None
+        raise
+    if not isinstance(user, dict) or (by_id and user.get("id") != params["user"]):
+        raise SlackError(method, "no_user_in_the_answer")
+    return user
+
+
+def _problem(user: User, affiliation: Affiliation) -> str:
+    """Say why an account does not count, or nothing; pure."""
+    if affiliation is not Affiliation.MEMBER:
+        return "that account is of another workspace"
+    if user.get("deleted"):
+        return "that account is deactivated"
+    if user.get("is_restricted") or user.get("is_ultra_restricted"):
+        return GUEST
+    return "that account is no full member's" if any(user.get(one) for one in NO_MEMBER) else ""

@@ -1,0 +1,283 @@
+"""The audit trail: append-only records, each hashed with the one before it.
+
+A record is written in the transaction it describes. The chain is what makes an altered, removed or
+reordered record show: every hash covers the record's own text and the hash before it.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from vpsops.core.changes.model import Json
+from vpsops.core.storage import commit_notifier
+from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD
+
+GENESIS = "0" * 64
+HIDDEN = frozenset({"ssh_keys"})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of the trail; `text` is the canonical JSON that is hashed."""
+
+    seq: int
+    at: float
+    event: str
+    change_id: str | None
+    text: str
+    previous: str
+    hash: str
+
+    @property
+    def body(self) -> Mapping[str, Json]:
+        """The record as data."""
+        loaded: Mapping[str, Json] = json.loads(self.text)
+        return loaded
+
+
+def chained(previous: str, text: str) -> str:
+    """Return the hash of a record after `previous`; pure."""
+    return hashlib.sha256(f"{previous}\n{text}".encode(errors="surrogatepass")).hexdigest()
+
+
+def canonical(seq: int, at: float, event: str, change_id: str | None, body: Mapping[str, Json]) -> str:
+    """Return the one text that stands for a record; pure."""
+    record = {**redacted(body), "seq": seq, "at": at, "event": event, "change": change_id}
+    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+
+
+def redacted(body: Mapping[str, Json]) -> dict[str, Json]:
+    """Replace what is nobody's business by how much of it there was; pure."""
+    return {name: _redacted(name, value) for name, value in body.items()}
+
+
+def _redacted(name: str, value: Json) -> Json:
+    if name in HIDDEN:
+        return f"({len(value)} hidden)" if isinstance(value, list | tuple) else "(hidden)"
+    if isinstance(value, Mapping):
+        return redacted(value)
+    if isinstance(value, list | tuple):
+        return [_redacted("", one) for one in value]
+    return value
+
+
+def append(connection: Connection, at: float, event: str, change_id: str | None, body: Mapping[str, Json]) -> Record:
+    """Add a record to the end of the chain, inside the caller's transaction."""
+    head = connection.execute(sa.select(AUDIT_HEAD.c.seq, AUDIT_HEAD.c.hash).with_for_update()).one()
+    seq = head.seq + 1
+    text = canonical(seq, at, event, change_id, body)
+    record = Record(seq, at, event, change_id, text, head.hash, chained(head.hash, text))
+    connection.execute(
+        sa.insert(AUDIT).values(
+            seq=seq, at=at, event=event, change_id=change_id, record=text, previous=head.hash, hash=record.hash
+        )
+    )
+    connection.execute(sa.update(AUDIT_HEAD).values(seq=seq, hash=record.hash))
+    commit_notifier.touch(connection, commit_notifier.AUDIT)
+    return record
+
+
+def read(connection: Connection, *, after: int = 0, limit: int = 1000, change_id: str | None = None) -> list[Record]:
+    """Return records in order, at most `limit` after the one numbered `after`."""
+    query = sa.select(AUDIT).where(AUDIT.c.seq > after).order_by(AUDIT.c.seq).limit(limit)
+    if change_id is not None:
+        query = query.where(AUDIT.c.change_id == change_id)
+    return [record_of(row) for row in connection.execute(query)]
+
+
+def newest(
+    connection: Connection, limit: int, *, before: int | None = None, change_id: str | None = None
+) -> list[Record]:
+    """Return the last `limit` records, of those before the one numbered `before`, oldest of them first."""
+    query = sa.select(AUDIT).order_by(AUDIT.c.seq.desc()).limit(limit)
+    if before is not None:
+        query = query.where(AUDIT.c.seq < before)
+    if change_id is not None:
+        query = query.where(AUDIT.c.change_id == change_id)
+    return [record_of(row) for row in reversed(connection.execute(query).all())]
+
+
+def head(connection: Connection) -> tuple[int, str]:
+    """Return the number and the hash of the last record as the head row has them; a lost head names none."""
+    row = connection.execute(sa.select(AUDIT_HEAD.c.seq, AUDIT_HEAD.c.hash)).one_or_none()
+    return (0, "") if row is None else (row.seq, row.hash)
+
+
+def hold_head(connection: Connection) -> None:
+    """Lock the trail's head until the commit, so that several queries see one trail."""
+    connection.execute(sa.select(AUDIT_HEAD.c.seq).with_for_update())
+
+
+class Kind(StrEnum):
+    """What is wrong with a record."""
+
+    ALTERED = "altered"
+    COLUMNS = "columns"
+    REMOVED = "removed"
+    ADDED = "added"
+    DISORDERED = "disordered"
+    REPEATED = "repeated"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A place where the chain is broken: the record's number, in words what is wrong with it."""
+
+    seq: int
+    kind: Kind
+    what: str
+
+
+def verify(records: Iterable[Record], expected: tuple[int, str] | None = None) -> Iterator[Fault]:
+    """Yield every fault of a chain that should begin at record 1; pure.
+
+    `expected` is the head's number and hash: without it a cut tail cannot show.
+    """
+    walk = Walk()
+    for record in records:
+        yield from walk.step(record)
+    yield from walk.end(expected)
+
+
+@dataclass(slots=True)
+class Walk:
+    """Goes along a chain record by record and finds what is wrong with it.
+
+    A record is vouched for by the one after it, which holds its hash; the last one by the head. So
+    where two whole records do not fit together, the next one tells which of the two was rewritten.
+    """
+
+    seq: int = 0  # the highest number so far
+    hash: str = GENESIS
+    noted: tuple[int, str] | None = None  # a number and hash that somebody wrote down earlier
+    anchors: Mapping[int, str] = field(default_factory=dict)  # likewise, once a day
+    carried: int = 0  # how many of the anchors are records of the trail
+    _first: int | None = None
+    _last_whole: bool = True
+    _doubt: bool = False  # the last one and the one before it do not fit together
+    _missing: list[range] = field(default_factory=list)
+
+    def step(self, record: Record) -> Iterator[Fault]:
+        """Take the next record."""
+        whole = chained(record.previous, record.text) == record.hash
+        number = _number(record, whole)
+        if not whole:
+            yield Fault(number, Kind.ALTERED, f"record {number} was altered")
+        elif not _columns_agree(record):
+            yield Fault(number, Kind.COLUMNS, f"record {number}: its columns differ from what was hashed")
+        if self.noted is not None and number == self.noted[0] and record.hash != self.noted[1]:
+            yield Fault(number, Kind.ALTERED, f"record {number} is not the one noted: the trail was rewritten")
+        if number in self.anchors:
+            self.carried += self.anchors[number] == record.hash
+            if self.anchors[number] != record.hash:
+                yield Fault(number, Kind.ALTERED, f"record {number} is not the one anchored: the trail was rewritten")
+        if number <= self.seq:
+            yield self._back(number)
+            return
+        if number == self.seq + 1:
+            yield from self._link(record, whole)
+        else:
+            yield from self._give_up_doubt()
+            self._missing.append(range(self.seq + 1, number))
+        self.seq, self.hash, self._last_whole = number, record.hash, whole
+        self._first = number if self._first is None else self._first
+
+    def _back(self, number: int) -> Fault:
+        for index, gap in enumerate(self._missing):
+            if number in gap:
+                self._missing[index : index + 1] = [range(gap.start, number), range(number + 1, gap.stop)]
+                return Fault(number, Kind.DISORDERED, f"record {number} stands after record {self.seq}: out of order")
+        return Fault(number, Kind.REPEATED, f"record {number} stands there again after record {self.seq}")
+
+    def _link(self, record: Record, whole: bool) -> Iterator[Fault]:
+        """Judge whether a record continues the one before it, which is whole or was told already."""
+        doubted, self._doubt = self._doubt, False
+        if doubted:
+            yield self._rewritten(vouched=record.previous == self.hash)
+        elif record.previous != self.hash and self._last_whole:
+            self._doubt = whole
+            if not whole and chained(self.hash, record.text) != record.hash:
+                what = f"record {self.seq} may have been rewritten: what follows was altered"
+                yield Fault(self.seq, Kind.ALTERED, what)
+
+    def _rewritten(self, *, vouched: bool) -> Fault:
+        """Blame the one before the last where the last is vouched for; what the first one follows is given."""
+        seq = self.seq - 1 if vouched and self.seq != self._first else self.seq
+        return Fault(seq, Kind.ALTERED, f"record {seq} was rewritten: its neighbours were made with another one")
+
+    def _give_up_doubt(self) -> Iterator[Fault]:
+        if self._doubt:
+            self._doubt = False
+            what = f"record {self.seq} does not continue record {self.seq - 1}: one of them was rewritten"
+            yield Fault(self.seq, Kind.ALTERED, what)
+
+    def end(self, expected: tuple[int, str] | None = None) -> Iterator[Fault]:
+        """Judge what is left to judge; `expected` is the head's number and hash."""
+        if expected is not None:
+            yield from self._compare(*expected)
+        yield from self._give_up_doubt()
+        if self.noted is not None and self.noted[0] > self.seq:
+            self._missing.append(range(self.seq + 1, self.noted[0] + 1))
+        later = [number for number in self.anchors if number > self.seq]
+        if later:
+            what = f"record {max(later)} is anchored, and the trail ends at record {self.seq}: it was cut"
+            yield Fault(self.seq + 1, Kind.REMOVED, what)
+        for gap in self._missing:
+            if gap:
+                yield Fault(gap.start, Kind.REMOVED, f"{_records(gap)} missing")
+
+    def _compare(self, seq: int, digest: str) -> Iterator[Fault]:
+        if seq > self.seq:
+            yield from self._give_up_doubt()
+            gap = range(self.seq + 1, seq + 1)
+            yield Fault(gap.start, Kind.REMOVED, f"{_records(gap)} missing at the end: the head says {seq}")
+        elif seq < self.seq:
+            gap = range(seq + 1, self.seq + 1)
+            yield Fault(gap.start, Kind.ADDED, f"{_records(gap)} beyond the head, which says {seq}")
+        elif digest == self.hash:
+            if self._doubt:
+                yield self._rewritten(vouched=True)
+            self._doubt = False
+        elif self._last_whole:
+            self._doubt = False
+            yield Fault(seq, Kind.ALTERED, f"record {seq} is not the one that the head names: one of them was altered")
+
+
+def _records(gap: range) -> str:
+    return f"record {gap.start} is" if len(gap) == 1 else f"records {gap.start} to {gap.stop - 1} are"
+
+
+def _number(record: Record, whole: bool) -> int:
+    """Return a record's number: what was hashed is believed before what stands beside it."""
+    hashed = _body(record).get("seq") if whole else None
+    return hashed if type(hashed) is int else record.seq
+
+
+def _body(record: Record) -> Mapping[str, Json]:
+    try:
+        body: Json = json.loads(record.text)
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _columns_agree(record: Record) -> bool:
+    body = _body(record)
+    stored = (record.seq, record.at, record.event, record.change_id)
+    return stored == (body.get("seq"), body.get("at"), body.get("event"), body.get("change"))
+
+
+def is_whole(record: Record) -> bool:
+    """Say whether a record's text has its hash, and its columns say what its text says; pure."""
+    return chained(record.previous, record.text) == record.hash and _columns_agree(record)
+
+
+def record_of(row: sa.Row[tuple[object, ...]]) -> Record:
+    """Return the record a row holds."""
+    m = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+    return Record(m["seq"], m["at"], m["event"], m["change_id"], m["record"], m["previous"], m["hash"])

@@ -1,0 +1,117 @@
+"""The audit trail as JSON Lines, and its verification without the database; pure.
+
+The first line says after which record it begins, the last one where the trail's head was: so a file
+that was cut at either end shows. Each line between holds one record with the text that was hashed:
+`hash` is SHA-256 of `previous`, a line feed and `record`, in UTF-8.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import TypeGuard
+
+from vpsops.core.audit.chain import GENESIS, Fault, Kind, Record, Walk
+from vpsops.core.changes.model import Json
+
+MAX_LINE = 1_000_000
+MOST = 1 << 62
+TEXTS = ("event", "record", "previous", "hash")
+
+
+def begin_line(after: int, digest: str) -> str:
+    """Return the first line: the number and the hash of the record before."""
+    return _line({"begin": {"after": after, "hash": digest}})
+
+
+def record_line(record: Record) -> str:
+    """Return the line of one record."""
+    return _line(
+        {
+            "seq": record.seq,
+            "at": record.at,
+            "event": record.event,
+            "change": record.change_id,
+            "record": record.text,
+            "previous": record.previous,
+            "hash": record.hash,
+        }
+    )
+
+
+def end_line(seq: int, digest: str) -> str:
+    """Return the last line: the number and the hash of the trail's head."""
+    return _line({"end": {"seq": seq, "hash": digest}})
+
+
+def _line(content: dict[str, Json]) -> str:
+    return json.dumps(content, separators=(",", ":"))
+
+
+def verify_lines(lines: Iterable[str], walk: Walk) -> Iterator[Fault]:
+    """Yield every fault of an export; `walk` has come to its last record in the end."""
+    numbered = enumerate(lines, start=1)
+    begin = next(numbered, None)
+    yield from _begin(begin[1] if begin else "", walk)
+    for number, line in numbered:
+        parsed = _parsed(line)
+        end = _bound(parsed, "end", "seq")
+        if end is not None:
+            yield from walk.end(end)
+            yield from (_stray(walk, after) for after, _ in numbered)
+            return
+        record = _record(parsed)
+        if record is None:
+            yield Fault(walk.seq + 1, Kind.ALTERED, f"line {number} is not a record")
+        else:
+            yield from walk.step(record)
+    yield from walk.end()
+    yield Fault(walk.seq, Kind.REMOVED, f"the export has no end: what came after record {walk.seq} is missing")
+
+
+def _begin(line: str, walk: Walk) -> Iterator[Fault]:
+    begin = _bound(_parsed(line), "begin", "after")
+    if begin is None:
+        yield Fault(1, Kind.REMOVED, "the export has no beginning: its first line is missing")
+    else:
+        walk.seq = begin[0]
+        walk.hash = begin[1] if begin[0] else GENESIS
+
+
+def _stray(walk: Walk, number: int) -> Fault:
+    return Fault(walk.seq, Kind.ADDED, f"line {number} stands after the end")
+
+
+def _parsed(line: str) -> Json:
+    try:
+        return json.loads(line) if len(line) <= MAX_LINE else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _bound(parsed: Json, name: str, number: str) -> tuple[int, str] | None:
+    """Return number and hash of the first or the last line, if it is one."""
+    inner = parsed.get(name) if isinstance(parsed, dict) and len(parsed) == 1 else None
+    if not isinstance(inner, dict) or not _count(inner.get(number)) or not isinstance(inner.get("hash"), str):
+        return None
+    return inner[number], inner["hash"]
+
+
+def _record(parsed: Json) -> Record | None:
+    if not isinstance(parsed, dict) or not _count(parsed.get("seq")) or not isinstance(parsed.get("at"), int | float):
+        return None
+    if not all(isinstance(parsed.get(name), str) for name in TEXTS) or not isinstance(
+        parsed.get("change", ""), str | None
+    ):
+        return None
+    return Record(
+        seq=parsed["seq"],
+        at=parsed["at"],
+        event=parsed["event"],
+        change_id=parsed.get("change"),
+        text=parsed["record"],
+        previous=parsed["previous"],
+        hash=parsed["hash"],
+    )
+
+
+def _count(value: Json) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value < MOST

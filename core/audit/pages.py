@@ -1,0 +1,36 @@
+"""The trail a page at a time, newest first, for people who look through it; bounded in what one look costs."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection
+
+from vpsops.core.audit import chain
+from vpsops.core.audit.chain import Record
+from vpsops.core.audit.queries import Filter
+
+BATCH = 500
+LOOKED_THROUGH = 5000
+"""How many records one look goes through at most; the next one goes on where it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some records, newest first; `before` is where the next page goes on, and None where the trail begins."""
+
+    records: tuple[Record, ...]
+    before: int | None
+
+
+def page(connection: Connection, wanted: Filter, before: int | None, limit: int) -> Page:
+    """Return the newest records that fit, of those before the one numbered `before`."""
+    found: list[Record] = []
+    at = before
+    for _ in range(LOOKED_THROUGH // BATCH):
+        batch = chain.newest(connection, BATCH, before=at, change_id=wanted.change or None)
+        found += reversed(wanted.sieve(connection, batch))
+        if len(found) > limit:
+            return Page(tuple(found[:limit]), found[limit - 1].seq)
+        if len(batch) < BATCH:
+            return Page(tuple(found), None)
+        at = batch[0].seq
+    return Page(tuple(found), at)

@@ -1,0 +1,196 @@
+"""Records of the trail for people: which of them somebody asked for, and one line for each; pure but for one query."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from vpsops.core.audit import chain
+from vpsops.core.audit.chain import Record
+from vpsops.core.changes import serialization
+from vpsops.core.changes.model import Actor, ActorKind, Json
+from vpsops.core.console.terminal import cell, when
+from vpsops.core.storage import rows
+from vpsops.core.storage.json_text import JsonText
+from vpsops.core.storage.tables import CHANGES
+
+PEOPLE = ("actor", "by")
+IDS = ("id", "human", "account")
+NAME = ("name",)
+SERVERS = ("target", "server", "hostname", "server_id")
+WORDS = 160
+PAGE = 500
+FURTHEST = 5_000  # how many records are looked through for somebody's own
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom and what a record is about, in lower case; `ids` are the people without what they call themselves."""
+
+    servers: frozenset[str] = frozenset()
+    people: frozenset[str] = frozenset()
+    ids: frozenset[str] = frozenset()
+
+
+NOBODY = Subject()
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What somebody wants to see; what is empty does not matter."""
+
+    server: str = ""
+    person: str = ""
+    change: str = ""
+    teams: frozenset[str] = frozenset()
+    """The workspaces whose records may be seen; empty for all."""
+
+    def sieve(self, connection: Connection, records: Sequence[Record]) -> list[Record]:
+        """Return the records that fit."""
+        records = of_teams(connection, records, self.teams)
+        if self.change:
+            records = [record for record in records if record.change_id == self.change]
+        if not (self.server or self.person):
+            return list(records)
+        changes = subjects(connection, {record.change_id for record in records if record.change_id})
+        return [record for record in records if self._fits(record, changes.get(record.change_id or "", NOBODY))]
+
+    def _fits(self, record: Record, change: Subject) -> bool:
+        own = subject_of(body_of(record))
+        return (not self.server or self.server.casefold() in change.servers | own.servers) and (
+            not self.person or self.person.casefold() in change.people | own.people
+        )
+
+
+def of_teams(connection: Connection, records: Sequence[Record], teams: frozenset[str]) -> Sequence[Record]:
+    """Return the records of some workspaces, of all for an empty set; one that names none is the operator's alone."""
+    if not teams:
+        return records
+    ids = {one.change_id for one in records if one.change_id}
+    query = sa.select(CHANGES.c.id).where(CHANGES.c.id.in_(ids), JsonText(CHANGES.c.origin, "team").in_(sorted(teams)))
+    known = set(connection.scalars(query))
+    return [one for one in records if (one.change_id in known if one.change_id else body_of(one).get("team") in teams)]
+
+
+def newest_of(
+    connection: Connection, people: frozenset[str], limit: int, teams: frozenset[str] = frozenset()
+) -> list[Record]:
+    """Return the last records of somebody, by all the ids they have (in lower case): their changes and their deeds.
+
+    Oldest of them first; older ones than a few thousand records ago are not looked for.
+    """
+    found: list[Record] = []
+    before: int | None = None
+    for _ in range(FURTHEST // PAGE):
+        records = chain.newest(connection, PAGE, before=before)
+        changes = subjects(connection, {one.change_id for one in records if one.change_id})
+        own = [one for one in of_teams(connection, records, teams) if people & _ids(one, changes)]
+        found = own[-(limit - len(found)) :] + found
+        if len(found) >= limit or len(records) < PAGE:
+            break
+        before = records[0].seq
+    return found
+
+
+def _ids(record: Record, changes: Mapping[str, Subject]) -> frozenset[str]:
+    return subject_of(body_of(record)).ids | changes.get(record.change_id or "", NOBODY).ids
+
+
+def subjects(connection: Connection, ids: set[str]) -> Mapping[str, Subject]:
+    """Return what some changes are about and who asked for them."""
+    query = sa.select(CHANGES.c.id, CHANGES.c.target, CHANGES.c.actor).where(CHANGES.c.id.in_(ids))
+    return dict(rows.read(connection, query, CHANGES.c.id, _subject).rows)
+
+
+def _subject(row: sa.RowMapping) -> tuple[str, Subject]:
+    actor = serialization.actor_of(row["actor"])
+    names = actor.identities | {actor.name.casefold()}
+    return row["id"], Subject(_names(row["target"]), names, actor.identities)
+
+
+def subject_of(body: Mapping[str, Json]) -> Subject:
+    """Return what a record says itself of its server and its people; pure."""
+    servers = frozenset[str]().union(*(_names(body.get(name)) for name in SERVERS))
+    known, named = (
+        frozenset(_texts([_part(body, one, key) for one in PEOPLE for key in keys])) for keys in (IDS, NAME)
+    )
+    return Subject(servers, known | named, known)
+
+
+def _names(target: Json) -> frozenset[str]:
+    texts = [target.get("id"), target.get("hostname")] if isinstance(target, Mapping) else [target]
+    full = list(_texts(texts))
+    return frozenset([*full, *(name.split(".")[0] for name in full)])
+
+
+def _texts(values: Sequence[Json]) -> Iterator[str]:
+    return (value.casefold() for value in values if isinstance(value, str) and value)
+
+
+def name_in(body: Mapping[str, Json]) -> str:
+    """Return who did or asked for what is recorded; the name that an agent gave itself is marked as its claim."""
+    for part in ("by", "actor"):
+        kind, name, ident = (_part(body, part, key) for key in ("kind", "name", "id"))
+        known = name or ident
+        if isinstance(known, str) and known:
+            return Actor(ActorKind.AGENT, "", known).cited if kind == ActorKind.AGENT else known
+    return ""
+
+
+def _part(body: Mapping[str, Json], name: str, key: str) -> Json:
+    inner = body.get(name)
+    return inner.get(key) if isinstance(inner, Mapping) else None
+
+
+def body_of(record: Record) -> Mapping[str, Json]:
+    """Return a record's data; one that cannot be read has none."""
+    try:
+        body: Json = record.body
+    except (ValueError, RecursionError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def told(record: Record) -> str:
+    """Return a record as one line; pure."""
+    body = body_of(record)
+    parts = [
+        _what(body),
+        _who(body),
+        _decision(body),
+        *(_quoted(body, name) for name in ("reason", "why", "note", "text", "evidence")),
+    ]
+    said = "; ".join(part for part in parts if part)
+    head = [f"#{record.seq}", when(record.at), cell(record.event, 40), cell(record.change_id or "-", 40)]
+    return "  ".join([*head, said]).rstrip()
+
+
+def _what(body: Mapping[str, Json]) -> str:
+    target = body.get("target")
+    names = [body.get("operation"), _part(body, "target", "hostname") if isinstance(target, Mapping) else target]
+    return " ".join(cell(name) for name in names if name)
+
+
+def _who(body: Mapping[str, Json]) -> str:
+    for name in PEOPLE:
+        ident, known, human = (_part(body, name, key) for key in ("id", "name", "human"))
+        if ident:
+            claims = "calls itself " if _part(body, name, "kind") == ActorKind.AGENT else ""
+            shown = f"by {cell(ident)}" + (f" ({claims}{cell(known)})" if known and (claims or known != ident) else "")
+            return shown + (f" for {cell(human)}" if human and human != ident else "")
+    return ""
+
+
+def _decision(body: Mapping[str, Json]) -> str:
+    if body.get("verdict"):
+        return f"votes {cell(body['verdict'])}"
+    if not body.get("decision"):
+        return f"now {cell(body['state'])}" if body.get("state") else ""
+    rules = body.get("rules")
+    named = f" by {cell(', '.join(map(str, rules)))}" if isinstance(rules, list) and rules else ""
+    return f"policy says {cell(body['decision'])}{named}"
+
+
+def _quoted(body: Mapping[str, Json], name: str) -> str:
+    return f'{name} "{cell(body[name], WORDS)}"' if body.get(name) else ""

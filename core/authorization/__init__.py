@@ -1,0 +1,1 @@
+"""Requests, votes and the checks before a change may be sent."""

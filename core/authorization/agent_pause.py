@@ -1,0 +1,150 @@
+"""The switch that keeps agents from changing anything. People throw it; no agent can.
+
+Whoever relies on it asks inside the transaction that has the effect: what `check` finds holds until
+that transaction ends. A write whose sending was recorded before may still leave, within its window of two seconds.
+"""
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from vpsops.core.audit import chain
+from vpsops.core.changes import serialization
+from vpsops.core.changes.approvals import among
+from vpsops.core.changes.model import Actor, ActorKind, Approvers, Json
+from vpsops.core.common.errors import NotAllowed, StaleChange
+from vpsops.core.messaging import outbox
+from vpsops.core.storage import rows
+from vpsops.core.storage.rows import UnreadableRow
+from vpsops.core.storage.tables import SWITCHES
+
+NAME = "agents_paused"
+BARRIER = 1987080195
+"""Names the lock that keeps the switch still under those who rely on it, on a database with many writers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Whether agents are paused; who said so last, when and why. Without a time nobody ever did."""
+
+    paused: bool = False
+    by: Actor | None = None
+    at: datetime | None = None
+    reason: str = ""
+
+    @property
+    def words(self) -> str:
+        """Say in one sentence who paused agents, when and why."""
+        who = self.by.shown if self.by else "somebody"
+        when = f" at {self.at:%Y-%m-%d %H:%M} UTC" if self.at else ""
+        return f"Agents are paused: {who} paused them{when}{f', because {self.reason}' if self.reason else ''}."
+
+
+class AgentsPaused(NotAllowed):
+    """Agents are paused, so nothing is done for one; carries the pause."""
+
+    def __init__(self, pause: Pause) -> None:
+        hint = "Reads still work. Ask again once a person in Slack has let agents go on (/vps resume)."
+        super().__init__(pause.words, hint=hint)
+        self.pause = pause
+
+
+def read(connection: Connection) -> Pause:
+    """Return the switch; one that cannot be understood counts as paused."""
+    query = sa.select(SWITCHES).where(SWITCHES.c.name == NAME)
+    row = next(iter(rows.fetch(connection, query, SWITCHES.c.name)), None)
+    if row is None:
+        return Pause()
+    if isinstance(row, UnreadableRow):
+        rows.note(row)
+        return Pause(paused=True)
+    value = row["value"] if isinstance(row["value"], dict) else {}
+    paused = value.get("paused") is not False
+    return Pause(paused, _actor(row["by"]), datetime.fromtimestamp(row["at"], UTC), str(value.get("reason", "")))
+
+
+def _actor(stored: Json) -> Actor | None:
+    try:
+        return serialization.actor_of(stored)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def check(connection: Connection, asker: Actor) -> None:
+    """Raise `AgentsPaused` when an agent asks while agents are paused; people pass."""
+    if asker.kind is not ActorKind.AGENT:
+        return
+    _keep_still(connection, "pg_advisory_xact_lock_shared")
+    pause = read(connection)
+    if pause.paused:
+        raise AgentsPaused(pause)
+
+
+def look(connection: Connection, asker: Actor) -> None:
+    """Raise `AgentsPaused` as `check` does, by a look that holds nobody up: whoever relies on it checks again."""
+    if asker.kind is ActorKind.AGENT and (pause := read(connection)).paused:
+        raise AgentsPaused(pause)
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """Somebody wants the switch changed; `seen` is when the pause that they saw was made, if they saw one."""
+
+    wanted: Pause
+    evidence: str = ""
+    seen: float | None = None
+
+
+def flip(connection: Connection, asked: Flip, stewards: Approvers) -> Pause:
+    """Throw the switch, with its audit record and the news of it; what is so already stays as it is.
+
+    Raises `NotAllowed` for an agent, and for whoever may not let agents go on; `StaleChange` when the
+    pause is another one than was seen.
+    """
+    _may(asked.wanted, stewards)
+    _keep_still(connection, "pg_advisory_xact_lock")
+    now = read(connection)
+    if now.paused is asked.wanted.paused:
+        return now
+    if asked.seen is not None and now.at is not None and now.at.timestamp() != asked.seen:
+        raise StaleChange("Agents were paused again since this was shown.", hint="Look at the newest pause first.")
+    _write(connection, asked)
+    return read(connection)
+
+
+def _may(wanted: Pause, stewards: Approvers) -> None:
+    if wanted.by is None or wanted.by.kind is not ActorKind.PERSON:
+        raise NotAllowed("Only a person can pause agents or let them go on.")
+    if not wanted.paused and stewards and not among(stewards, wanted.by):
+        raise NotAllowed(
+            "You are not among those who may let agents go on.", hint="Ask a member of the channel where approvals go."
+        )
+
+
+def _write(connection: Connection, asked: Flip) -> None:
+    wanted = asked.wanted
+    if wanted.by is None or wanted.at is None:
+        raise ValueError("a switch is thrown by somebody at some time")
+    at, who = wanted.at.timestamp(), wanted.by
+    connection.execute(sa.delete(SWITCHES).where(SWITCHES.c.name == NAME))
+    value = {"paused": wanted.paused, "reason": wanted.reason}
+    connection.execute(sa.insert(SWITCHES).values(name=NAME, value=value, by=asdict(who), at=at))
+    by = {"kind": who.kind.value, "id": who.id, "name": who.name, "human": who.human}
+    event = "agents_paused" if wanted.paused else "agents_resumed"
+    chain.append(connection, at, event, None, {"by": by, "reason": wanted.reason, "evidence": asked.evidence})
+    outbox.put(connection, f"switch:{NAME}", "event", {"text": _news(wanted, who)}, wanted.at)
+
+
+def _news(wanted: Pause, who: Actor) -> str:
+    if wanted.paused:
+        return f"{wanted.words} They can look, and change nothing."
+    because = f", because {wanted.reason}" if wanted.reason else ""
+    return f"{who.shown} lets agents go on{because}. What was cancelled meanwhile stays cancelled."
+
+
+def _keep_still(connection: Connection, lock: str) -> None:
+    """SQLite has one writer at a time anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text(f"SELECT {lock}({BARRIER})"))

@@ -1,0 +1,74 @@
+"""An attempt to send a change: its place among all writes, what the look before it found, since when it is tried."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection
+
+from vpsops.core.authorization.agent_pause import AgentsPaused
+from vpsops.core.authorization.authorization import UnauthorizedError, read_records
+from vpsops.core.authorization.recheck import StricterError
+from vpsops.core.changes.model import Change
+from vpsops.core.changes.preview import Preview
+from vpsops.core.common.errors import StaleChange, StorageError
+from vpsops.core.limits.model import Account
+from vpsops.core.limits.quotas import LimitReached
+from vpsops.core.outcomes.twins import TwinError
+
+RUN_EVENTS = frozenset({"sending", "held_back", "not_processed"})
+
+
+class SupersededError(Exception):
+    """The change ended while its write was being prepared, and its end is stored."""
+
+
+UNPREPARED = (
+    AgentsPaused,
+    LimitReached,
+    StricterError,
+    SupersededError,
+    TwinError,
+    UnauthorizedError,
+    StaleChange,
+    StorageError,
+)
+"""What storing the intention raises: nothing left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A place among all writes."""
+
+    at: float = 0.0  # when it comes, by the steady clock
+    unwanted: float = 0.0  # seconds for which the provider wants no writes
+    paused: AgentsPaused | None = None  # why there is none
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A change that is this process's to run, and its first turn."""
+
+    change: Change
+    turn: Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the last look before sending found: what would run, and, where a limit is about it, the account."""
+
+    seen: Preview
+    account: Account | None
+    at: float  # by the steady clock
+
+
+def attempted_since(change: Change, connection: Connection) -> float:
+    """Return when the first attempt to send an approved change was stored, in UTC seconds, by whatever process.
+
+    Raises `UnauthorizedError` where the change has more records than are read.
+    """
+    begun = 0.0
+    for record in read_records(connection, change.id):
+        if record.event not in RUN_EVENTS:
+            begun = 0.0
+        elif begun == 0.0:
+            begun = record.at
+    return begun

@@ -1,0 +1,205 @@
+"""What the audit trail says of a change: its latest state, and whether it carries the approval to send it.
+
+An approval is records in the trail, not a word in a row: the runner counts them again in the transaction that stores
+`sending`, and `vpsops audit verify` compares every row with them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from vpsops.core.audit import chain
+from vpsops.core.audit.chain import Record
+from vpsops.core.changes.audit_entries import needed
+from vpsops.core.changes.model import Actor, ActorKind, Change, Decision, Json, Ruling, State, Verdict, digest_of
+from vpsops.core.common.errors import VpsopsError
+from vpsops.core.storage.tables import AUDIT
+
+MOST_RECORDS: Final = 1000
+"""Records of one change that are read before its sending or after a late one; a change has about ten."""
+REQUESTED: Final = "requested"
+CONFIRMED: Final = "confirmed"
+
+
+class UnauthorizedError(VpsopsError):
+    """The audit trail does not carry the approval of a change, so nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """The whole records of one change, as data, oldest first."""
+
+    bodies: Sequence[Mapping[str, Json]]
+
+    @property
+    def request(self) -> Mapping[str, Json] | None:
+        """The record of the request and its ruling; None unless it is the first record and the only one."""
+        found = [body for body in self.bodies if body["event"] == REQUESTED]
+        return found[0] if len(found) == 1 and self.bodies[0] is found[0] else None
+
+    @property
+    def state(self) -> str:
+        """The state that the latest step led to; empty where the trail holds no request."""
+        if self.request is None:
+            return ""
+        allowed = self.request.get("decision") == Decision.ALLOW.value
+        first = (State.APPROVED if allowed else State.HELD).value
+        return next((str(body["state"]) for body in reversed(self.bodies) if "state" in body), first)
+
+
+def read_records(connection: Connection, change_id: str) -> list[Record]:
+    """Read all records of a change, oldest first; raises `UnauthorizedError` where there are too many."""
+    records = chain.read(connection, change_id=change_id, limit=MOST_RECORDS + 1)
+    if len(records) > MOST_RECORDS:
+        raise UnauthorizedError(f"the audit trail holds more than {MOST_RECORDS:,} records of it")
+    return records
+
+
+def read_trail(connection: Connection, change_id: str) -> Trail:
+    """Read and verify the records of a change; raises `UnauthorizedError` where one is not as it was written."""
+    chain.hold_head(connection)  # else a record that comes between two of these queries looks like a broken link
+    records = read_records(connection, change_id)
+    broken = next((record for record in records if not chain.is_whole(record)), None) or _unlinked(connection, records)
+    if broken is not None:
+        raise UnauthorizedError(f"record {broken.seq} of the audit trail is not as it was written")
+    return Trail([record.body for record in records])
+
+
+def _unlinked(connection: Connection, records: Sequence[Record]) -> Record | None:
+    """Return a record that the one after it, or the head, does not vouch for."""
+    following = sa.select(AUDIT.c.seq, AUDIT.c.previous).where(AUDIT.c.seq.in_([record.seq + 1 for record in records]))
+    vouched = {row.seq - 1: row.previous for row in connection.execute(following)}
+    seq, digest = chain.head(connection)
+    vouched.setdefault(seq, digest)
+    return next((record for record in records if vouched.get(record.seq) != record.hash), None)
+
+
+def check_authorized(connection: Connection, change: Change) -> None:
+    """Raise `UnauthorizedError` unless the audit trail carries what a change needs before it is sent."""
+    trail = read_trail(connection, change.id)
+    why = missing_authorization(change, trail) or next(row_differences(change, trail), "")
+    if why:
+        raise UnauthorizedError(why)
+
+
+def row_differences(change: Change, trail: Trail) -> Iterator[str]:
+    """Yield what the row of a change says otherwise than its trail; what no record holds is not compared."""
+    if trail.state != change.state.value:
+        yield f"by the audit trail it is {trail.state.replace('_', ' ')}, and its row says {change.state.value}"
+    request = trail.request or {}
+    if "digest" in request and request["digest"] != _digest(change):
+        yield "its row is not about what was shown and agreed to"
+    if "actor" in request and _known_as(_actor(request.get("actor"))) != _known_as(change.actor):
+        yield "its row has another asker than its request"
+    for name, own in _row(change).items():
+        if name in request and request[name] != own:
+            yield f"its row has another {NAMES.get(name, name)} than its request"
+    voted = {(str(_actor(body.get("by")).id), str(body["verdict"])) for body in trail.bodies if "verdict" in body}
+    rows = {(vote.voter.id, vote.verdict.value) for vote in change.votes}
+    if rows - voted:
+        yield f"it has votes that the audit trail does not hold, by {', '.join(sorted(one for one, _ in rows - voted))}"
+    if voted - rows:
+        yield f"votes of the audit trail are gone from it, by {', '.join(sorted(one for one, _ in voted - rows))}"
+
+
+NAMES: Final = {"approvers": "list of approvers", "votes": "number of votes", "team": "workspace"}
+
+
+def _row(change: Change) -> Mapping[str, Json]:
+    """Return what the row of a change says, as the record of its request has it."""
+    ruling, origin, target = change.ruling, change.origin, change.target
+    kept = chain.redacted({"arguments": dict(change.arguments)})
+    return {
+        **kept,
+        **needed(ruling),
+        "origin": origin.front,
+        "team": origin.team,
+        "operation": change.operation,
+        "target": {"id": target.id, "hostname": target.hostname, "state": target.state},
+        "cost": change.cost,
+        "decision": ruling.decision.value,
+        "rules": list(ruling.rules),
+        "policy": ruling.policy,
+    }
+
+
+def _known_as(actor: Actor) -> tuple[str, ...]:
+    return (actor.kind.value, actor.id, actor.name, actor.human, actor.account)
+
+
+def _digest(change: Change) -> str:
+    """Return the digest of what a row says would run; another text where its own column says otherwise."""
+    own = digest_of(change.operation, change.arguments, change.target, [change.cost], change.ruling.policy)
+    return own if own == change.digest else ""
+
+
+def missing_authorization(change: Change, trail: Trail) -> str:
+    """Say what the trail of a change lacks for its sending; empty where it lacks nothing."""
+    request = trail.request
+    if request is None:
+        return "the audit trail holds no request for it"
+    if request.get("digest") != change.digest or request.get("operation") != change.operation:
+        return "the audit trail holds the request for something else"
+    if request.get("decision") != change.ruling.decision.value:
+        return f"its rule asked for {request.get('decision')}, and its row says {change.ruling.decision.value}"
+    return missing_approval(trail, change.ruling)
+
+
+def missing_approval(trail: Trail, ruling: Ruling | None = None) -> str:
+    """Say what a trail lacks of the approval that its own request asks for; empty where it lacks nothing.
+
+    `ruling` stands for what records of earlier versions do not hold: how many votes, and among whom.
+    """
+    request = trail.request
+    if request is None:
+        return "the audit trail holds no request for it"
+    match request.get("decision"):
+        case Decision.ALLOW.value:
+            return ""
+        case Decision.CONFIRM.value:
+            return _missing_confirmation(request, trail)
+        case Decision.APPROVE.value:
+            return _missing_votes(ruling or Ruling(Decision.APPROVE, votes=1), request, trail)
+        case _:
+            return "its rule denied it"
+
+
+def _missing_confirmation(request: Mapping[str, Json], trail: Trail) -> str:
+    asker = _actor(request.get("actor"))
+    said = [_actor(body.get("by")) for body in trail.bodies if body["event"] == CONFIRMED]
+    return "" if any(one.same_human(asker) for one in said) else "the audit trail holds no confirmation by its human"
+
+
+def _missing_votes(ruling: Ruling, request: Mapping[str, Json], trail: Trail) -> str:
+    votes = [body for body in trail.bodies if "verdict" in body]
+    if any(vote["verdict"] != Verdict.APPROVE.value for vote in votes):
+        return "the audit trail holds a denial"
+    asker, voters = _actor(request.get("actor")), list[Actor]()
+    for vote in votes:
+        voter = _actor(vote.get("by"))
+        own = voter.same_human(asker) or (bool(asker.account) and asker.account in {voter.account, voter.id})
+        repeated = any(voter.same_human(before) for before in voters)
+        if voter.kind is ActorKind.PERSON and not own and not repeated and _is_eligible(ruling, request, vote):
+            voters.append(voter)
+    needed = max(int(request.get("votes", ruling.votes)), 1)
+    return "" if len(voters) >= needed else f"the audit trail holds {len(voters)} of the {needed} votes it needs"
+
+
+def _is_eligible(ruling: Ruling, request: Mapping[str, Json], vote: Mapping[str, Json]) -> bool:
+    """Say whether a voter was found among the approvers of each rule; earlier versions recorded no names for that."""
+    if "among" not in vote:
+        return True
+    named = set(vote["among"])
+    own = [[*one.people, *one.groups, *one.channels] for one in ruling.requirements or (ruling.approvers,)]
+    return all(not named.isdisjoint(names) for names in request.get("approvers", own))
+
+
+def _actor(written: Json) -> Actor:
+    """Return an actor as the trail records it; an unknown actor where the record is not readable."""
+    found: Mapping[str, Json] = written if isinstance(written, Mapping) else {}
+    kind = ActorKind.PERSON if found.get("kind") == ActorKind.PERSON.value else ActorKind.AGENT
+    ident, name, human, account = (str(found.get(key) or "") for key in ("id", "name", "human", "account"))
+    return Actor(kind, ident, name, human, account=account)

@@ -1,0 +1,153 @@
+"""Where the rows of changes and the audit trail say different things, for `vpsops audit verify` and doctor.
+
+The chain shows what happened to records; this shows what happened to rows: one that was altered behind the trail, a
+send whose approval the trail does not carry, and a trail that was cut under its rows.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from vpsops.core.audit import chain
+from vpsops.core.audit.chain import Record
+from vpsops.core.authorization.authorization import MOST_RECORDS, Trail, missing_approval, row_differences
+from vpsops.core.changes import repository
+from vpsops.core.changes.model import Change, State
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.tables import AUDIT, CHANGES
+
+PAGE: Final = 100
+MOST_LOST: Final = 100
+SENDING: Final = "sending"
+
+
+@dataclass(frozen=True, slots=True)
+class Discrepancy:
+    """A change of which row and trail say different things, and in words what."""
+
+    change_id: str
+    what: str
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        return f"{self.change_id}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some changes in the order of their ids, those of them that were left alone meanwhile, and where to go on."""
+
+    found: Sequence[Discrepancy]
+    after: str
+
+
+async def discrepancies(database: Database) -> AsyncIterator[Discrepancy]:
+    """Yield every discrepancy, page by page, so that a large database needs no more memory than a small one."""
+    after = ""
+    while True:
+        page = await database.read(partial(_page, after))
+        for discrepancy in page.found:
+            yield discrepancy
+        if not page.after:
+            break
+        after = page.after
+    for discrepancy in await database.read(_without_row):
+        yield discrepancy
+
+
+def _page(after: str, connection: Connection) -> Page:
+    ids = list(
+        connection.scalars(sa.select(CHANGES.c.id).where(CHANGES.c.id > after).order_by(CHANGES.c.id).limit(PAGE))
+    )
+    changes = repository.batch(connection, CHANGES.c.id.in_(ids), limit=None).rows
+    trails = _trails(connection, ids)
+    newest = connection.scalar(sa.select(AUDIT.c.at).order_by(AUDIT.c.seq.desc()).limit(1)) or 0.0
+    versions = dict(connection.execute(sa.select(CHANGES.c.id, CHANGES.c.version).where(CHANGES.c.id.in_(ids))).all())
+    settled = [change for change in changes if versions.get(change.id) == change.version]  # not stepped meanwhile
+    found = [
+        Discrepancy(change.id, what)
+        for change in sorted(settled, key=lambda change: change.id)
+        for what in compared(change, trails.get(change.id, ()), newest)
+    ]
+    return Page(found, ids[-1] if len(ids) == PAGE else "")
+
+
+def _trails(connection: Connection, ids: Sequence[str]) -> Mapping[str, Sequence[Record] | None]:
+    """Return the records of changes; None for one that has more than any change may have."""
+    own = AUDIT.c.change_id
+    counts = sa.select(own, sa.func.count()).where(own.in_(ids)).group_by(own)
+    sizes = {str(ident): int(count) for ident, count in connection.execute(counts)}
+    trails: dict[str, list[Record] | None] = {}
+    for ident in ids:
+        trails[ident] = [] if sizes.get(ident, 0) <= MOST_RECORDS else None
+    usual = [ident for ident, records in trails.items() if records is not None]
+    query = sa.select(AUDIT).where(own.in_(usual)).order_by(AUDIT.c.seq)
+    for record in map(chain.record_of, connection.execute(query)):
+        records = trails.get(record.change_id or "")
+        if records is not None:
+            records.append(record)
+    return trails
+
+
+def compared(change: Change, records: Sequence[Record] | None, newest: float) -> Iterator[str]:
+    """Yield in words what row and records of a change say differently; `newest` is the time of the trail's head."""
+    if records is None:
+        yield f"the trail holds more than {MOST_RECORDS:,} records of it"
+        return
+    broken = next((record for record in records if not chain.is_whole(record)), None)
+    if broken is not None:
+        yield f"record {broken.seq} of it is not as it was written, so its row could not be compared"
+        return
+    trail = Trail([record.body for record in records])
+    if trail.request is None:
+        later = ", and it is newer than the trail's head: the trail was cut" if _later(change, newest) else ""
+        yield f"its row is {_words(change.state.value)}, and the trail does not hold its request{later}"
+        return
+    yield from row_differences(change, trail)
+    yield from _unapproved(trail, change)
+    if trail.state == change.state.value and _is_cut(change, trail):
+        yield "it was sent, and the trail does not hold that it was: records of it were removed"
+
+
+def _later(change: Change, newest: float) -> bool:
+    return change.created_at.timestamp() > newest
+
+
+def _is_cut(change: Change, trail: Trail) -> bool:
+    """Say whether a row holds a sending that the trail does not; only what surely did not leave goes back from it."""
+    return change.sent_at is not None and not any(body["event"] == SENDING for body in trail.bodies)
+
+
+def _unapproved(trail: Trail, change: Change | None = None) -> Iterator[str]:
+    """Yield each sending of a change whose approval does not stand before it in the trail."""
+    for index, body in enumerate(trail.bodies):
+        if body["event"] != SENDING:
+            continue
+        before = Trail(trail.bodies[:index])
+        why = missing_approval(before, change.ruling if change is not None else None)
+        if not why and before.state != State.APPROVED.value:
+            why = f"it was {_words(before.state)}"
+        if why:
+            yield f"record {body['seq']} is a send without its approval: {why}"
+
+
+def _without_row(connection: Connection) -> list[Discrepancy]:
+    """Return changes that the trail holds and no row does, the first of them."""
+    known = sa.exists().where(CHANGES.c.id == AUDIT.c.change_id)
+    query = sa.select(AUDIT.c.change_id).where(AUDIT.c.change_id.is_not(None), ~known).distinct().limit(MOST_LOST)
+    found: list[Discrepancy] = []
+    for ident in connection.scalars(query):
+        found.append(Discrepancy(ident, "the trail holds it, and its row is gone"))
+        records = chain.read(connection, change_id=ident, limit=MOST_RECORDS)
+        if all(chain.is_whole(record) for record in records):
+            trail = Trail([record.body for record in records])
+            found += [Discrepancy(ident, what) for what in _unapproved(trail)]
+    return found
+
+
+def _words(state: str) -> str:
+    return state.replace("_", " ") or "not known"

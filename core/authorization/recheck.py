@@ -1,0 +1,77 @@
+"""Policy and limits, asked again about a stored change in the transaction that would let it go on.
+
+Nothing here asks the provider: what it takes of live state is what the look before found.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.engine import Connection
+
+from vpsops.core.authorization.policy_comparison import overdue, tightened
+from vpsops.core.authorization.submission import facts, life
+from vpsops.core.changes.model import Change, Ruling, Target
+from vpsops.core.changes.preview import Preview
+from vpsops.core.common.timings import Timing
+from vpsops.core.limits import quotas
+from vpsops.core.limits.model import Account
+from vpsops.core.limits.quotas import LimitReached
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.policy_register.force import PolicyInForce
+
+STRICTER = "Nothing was sent. {why} It was asked for under other rules: ask again under those in force."
+
+LIMITED = "Nothing was sent. {why}"
+
+
+class StricterError(Exception):
+    """The policy or a limit in force asks more of a change than what it was agreed to under."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recheck:
+    """The policy and limits in force, as they are asked about stored changes."""
+
+    policy: PolicyInForce
+    timing: Timing
+
+    def at_last_yes(self, connection: Connection, change: Change, now: datetime) -> str:
+        """Return the note of a change that the yes which would be its last ends; empty where it is agreed to.
+
+        What this process cannot run it cannot judge; the process that sends it decides again.
+        """
+        if change.operation not in OPERATIONS:
+            return ""
+        ruling = self._ruling(connection, change, change.target, change.ruling.monthly, now)
+        waited = (now - change.created_at).total_seconds()
+        longest = life(ruling, self.policy.timing_from(self.timing))
+        why = tightened(change.ruling, ruling) or overdue(ruling, waited, longest)
+        if why:
+            return STRICTER.format(why=why)
+        try:
+            quotas.check_agreed(connection, self.policy.read_limits(connection), change)
+        except LimitReached as error:
+            return LIMITED.format(why=error)
+        return ""
+
+    def check_sending(
+        self, connection: Connection, change: Change, seen: Preview, account: Account | None, now: datetime
+    ) -> None:
+        """Raise `StricterError` or `LimitReached` unless a change may still be sent.
+
+        Call it after the change's own step, as `vpsops.core.limits.quotas` asks for.
+        """
+        ruling = self._ruling(connection, change, seen.target, seen.monthly, now)
+        why = tightened(change.ruling, ruling)
+        if why:
+            raise StricterError(STRICTER.format(why=why))
+        limits = self.policy.read_limits(connection)
+        quotas.check_agreed(connection, limits, change, seen.target)
+        quotas.check_sending(connection, limits, change, account, now)
+
+    def _ruling(
+        self, connection: Connection, change: Change, target: Target, monthly: float | None, now: datetime
+    ) -> Ruling:
+        asked = facts(OPERATIONS[change.operation], change, target, monthly, now)
+        ruling = self.policy.read(connection).decide(asked)
+        return self.policy.read_workspaces(connection).ruling_of(ruling, change.origin.team)

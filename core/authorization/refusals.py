@@ -1,0 +1,67 @@
+"""Who is behind an agent that asks, and why something is not even held."""
+
+from dataclasses import dataclass, replace
+
+from vpsops.core.authorization.agent_pause import AgentsPaused
+from vpsops.core.changes.model import ActorKind, Decision, Ruling
+from vpsops.core.changes.requests import Refused, Request
+from vpsops.core.identity.accounts import AccountDirectory, Answer, DirectoryUnavailableError, Names, names_of
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A request with the account of the human behind its agent, or why it has none."""
+
+    request: Request
+    refusal: Refused | None = None
+    unknown: DirectoryUnavailableError | None = None
+
+
+async def identify(accounts: AccountDirectory | None, request: Request) -> Identified:
+    """Find the one active account of the human behind an agent; a person's is the one they ask with."""
+    names = names_of(request.actor)
+    if request.actor.kind is not ActorKind.AGENT or not names or accounts is None:
+        return Identified(request)
+    try:
+        answer = await accounts.find(names)
+    except DirectoryUnavailableError as error:
+        return Identified(request, unknown=error)
+    if not answer.account:
+        return Identified(request, nobody_refusal(request, names, answer))
+    return Identified(replace(request, actor=replace(request.actor, account=answer.account)))
+
+
+def nobody_refusal(request: Request, names: Names, answer: Answer) -> Refused:
+    """Say that the human behind an agent is not one account that counts, and where that is set."""
+    where = f", as {request.named_in} says" if request.named_in else ""
+    return Refused(
+        f"This agent's human is {' or '.join(names)}{where}, and {answer.problem}. Nothing was done.",
+        hint="Name one active full member there: by the e-mail address of their Slack profile, or by Slack user id.",
+    )
+
+
+def refusal_of(ruling: Ruling, identified: Identified) -> Refused | None:
+    """Say why a change cannot even be held, or nothing."""
+    request = identified.request
+    rules = f"Rules: {', '.join(ruling.rules) or 'none matched'}."
+    if ruling.decision is Decision.DENY:
+        return Refused(f"The policy refuses this. {ruling.reason}".strip(), hint=rules)
+    if ruling.decision is Decision.APPROVE and not request.actor.traceable:
+        return Refused(
+            "This needs an approval, and nobody knows whose agent asks: that person could give it. Nothing was done.",
+            hint="Set VPSOPS_ACTOR to the e-mail address of the person behind this session, or to slack: and their id.",
+        )
+    if ruling.decision is Decision.APPROVE and request.actor.kind is ActorKind.AGENT and not request.actor.account:
+        why = identified.unknown or DirectoryUnavailableError("Nobody is there to ask whose account it is.")
+        return Refused(f"This needs an approval. {why.message} Nothing was done.", why.hint, why.error_id)
+    if ruling.decision is Decision.CONFIRM and not request.can_confirm:
+        return Refused(
+            "This needs a human's confirmation, and this client cannot ask for one. Nothing was done.",
+            hint="Ask from a client that supports elicitation; where vpsops serves Slack, /vps does it too.",
+        )
+    return None
+
+
+def paused_refusal(error: AgentsPaused) -> Refused:
+    """Say to an agent that agents are paused."""
+    return Refused(f"{error.message} Nothing was done.", hint=error.hint, error_id=error.error_id)

@@ -1,0 +1,138 @@
+"""What people say of a change: they confirm, vote, withdraw, and settle what is unclear.
+
+Each is a step within the caller's transaction.
+"""
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from sqlalchemy.engine import Connection
+
+from vpsops.core.authorization import agent_pause
+from vpsops.core.authorization.change_reader import ChangeReader, stale
+from vpsops.core.authorization.recheck import Recheck
+from vpsops.core.changes import approvals, repository
+from vpsops.core.changes.audit_entries import clean_actor, person, worded
+from vpsops.core.changes.model import Actor, Approvers, Change, Decision, Json, State, Verdict, Vote
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import NotAllowed, StaleChange
+from vpsops.core.common.redaction import Redactor
+from vpsops.core.messaging import outbox
+
+MIN_DIGEST = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What somebody says about a change: the digest of what they were shown, their words, and how they said it."""
+
+    actor: Actor
+    digest: str = ""
+    reason: str = ""
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """Confirmations, votes and withdrawals, checked here and nowhere else."""
+
+    changes: ChangeReader
+    clock: Clock
+    redactor: Redactor
+    recheck: Recheck
+    stewards: Approvers = field(default_factory=Approvers)
+
+    def confirm(self, connection: Connection, change_id: str, word: Word) -> Change:
+        """Record the yes of the asker's own human."""
+        change = self._held(connection, change_id, word.digest)
+        agent_pause.check(connection, change.actor)
+        if change.ruling.decision is not Decision.CONFIRM:
+            raise NotAllowed("This change needs other people's approval.", hint="It cannot be confirmed.")
+        if not word.actor.same_human(change.actor):
+            raise NotAllowed(f"Only {change.actor.cited} can confirm this change.")
+        now = self.clock.now()
+        note = self.recheck.at_last_yes(connection, change, now)
+        if note:
+            return self._supersede(connection, change, word.actor, note, now)
+        words = self._words(word.evidence)
+        body = {"by": self._person(word.actor), "evidence": words}
+        return repository.step(connection, change, State.APPROVED, now, event="confirmed", body=body, confirmed=words)
+
+    def vote(self, connection: Connection, change_id: str, word: Word, verdict: Verdict) -> Change:
+        """Record one eligible person's vote."""
+        change = self._held(connection, change_id, word.digest)
+        approvals.check(change, word.actor)
+        if verdict is Verdict.APPROVE:
+            agent_pause.check(connection, change.actor)
+        by = clean_actor(word.actor, self.redactor)
+        now = self.clock.now()
+        vote = Vote(by, verdict, self._words(word.reason), self._words(word.evidence), now)
+        if approvals.tally(change, vote) is State.APPROVED:
+            note = self.recheck.at_last_yes(connection, change, now)
+            if note:
+                return self._supersede(connection, change, word.actor, note, now)
+        repository.add_vote(connection, change.id, vote)
+        counted = self._count(connection, change, vote)
+        return replace(counted, votes=(*counted.votes, vote))
+
+    def _supersede(self, connection: Connection, change: Change, actor: Actor, note: str, now: datetime) -> Change:
+        """End a change whose last yes came under stricter rules than it was asked for under; the yes does not count."""
+        outbox.put_notice(connection, change.id, State.SUPERSEDED.value, now)
+        body = {"by": self._person(actor), "why": note}
+        return repository.step(connection, change, State.SUPERSEDED, now, event="superseded", body=body, note=note)
+
+    def _count(self, connection: Connection, change: Change, vote: Vote) -> Change:
+        now = self.clock.now()
+        by, said = person(vote.voter), vote.verdict.value
+        among = approvals.names_among(change, vote.voter)
+        body = {"by": by, "verdict": said, "among": among, "reason": vote.reason, "evidence": vote.evidence}
+        match approvals.tally(change, vote):
+            case State.DENIED:
+                note = f"Denied by {vote.voter.shown}."
+                outbox.put_notice(connection, change.id, "denied", now)
+                return repository.step(connection, change, State.DENIED, now, event="denied", body=body, note=note)
+            case State.APPROVED:
+                return repository.step(connection, change, State.APPROVED, now, event="approved", body=body)
+            case _:
+                return repository.amend(connection, change, now, event="voted", body=body)
+
+    def cancel(self, connection: Connection, change_id: str, word: Word) -> Change:
+        """Withdraw one's own change before it is sent."""
+        change = self.changes.load(connection, change_id, lock=True)
+        if not word.actor.same_human(change.actor):
+            raise NotAllowed(f"Only {change.actor.cited} can cancel this change.")
+        if change.state not in {State.HELD, State.APPROVED}:
+            raise stale(change)
+        body = {"by": self._person(word.actor), "reason": self._words(word.reason)}
+        now = self.clock.now()
+        return repository.step(
+            connection, change, State.CANCELLED, now, event="cancelled", body=body, note="Cancelled."
+        )
+
+    def resolve(self, connection: Connection, change_id: str, word: Word, *, happened: bool) -> Change:
+        """Let a person settle what no look-up could."""
+        change = self.changes.load(connection, change_id, lock=True)
+        if change.state is not State.NEEDS_PERSON:
+            raise stale(change)
+        approvals.check_settler(change, word.actor, self.stewards)
+        after = State.SUCCEEDED if happened else State.FAILED
+        who = clean_actor(word.actor, self.redactor).shown
+        note = f"{who} looked: it {'happened' if happened else 'did not happen'}."
+        body = {"by": self._person(word.actor), "happened": happened, "evidence": self._words(word.evidence)}
+        return repository.step(connection, change, after, self.clock.now(), event="resolved", body=body, note=note)
+
+    def _held(self, connection: Connection, change_id: str, digest: str) -> Change:
+        change = self.changes.load(connection, change_id, lock=True)
+        if change.state is not State.HELD:
+            raise stale(change)
+        if change.expires_at is not None and self.clock.now() >= change.expires_at:
+            raise StaleChange(f"{change.id} has expired. Nothing was done.", hint="Ask again if it is still wanted.")
+        if len(digest) < MIN_DIGEST or not change.digest.startswith(digest):
+            raise StaleChange("This is not what was shown last.", hint="Look at the newest card.")
+        return change
+
+    def _words(self, text: str) -> str:
+        return worded(self.redactor.text(text))
+
+    def _person(self, actor: Actor) -> dict[str, Json]:
+        return person(clean_actor(actor, self.redactor))

@@ -1,0 +1,82 @@
+"""Who may vote on a hold, and what the votes come to; pure."""
+
+from collections.abc import Sequence
+
+from vpsops.core.changes.model import Actor, ActorKind, Approvers, Change, Decision, State, Verdict, Vote
+from vpsops.core.common.errors import NotAllowed
+
+
+def check(change: Change, voter: Actor) -> None:
+    """Raise `NotAllowed` with the reason unless this person may vote now; whoever may approve may deny."""
+    if change.ruling.decision is not Decision.APPROVE:
+        raise NotAllowed("This change does not take votes.")
+    if voter.kind is not ActorKind.PERSON:
+        raise NotAllowed("Only people vote.")
+    if change.actor.kind is ActorKind.AGENT and not change.actor.account:
+        raise NotAllowed(
+            f"Nobody found out whose account is behind {change.actor.cited} when this was asked for.",
+            hint="Nothing was decided. It expires by itself; its asker may cancel it and ask again.",
+        )
+    own = bool(change.actor.account) and change.actor.account in {voter.account, voter.id}
+    if own or voter.same_human(change.actor):
+        raise NotAllowed(f"You asked for this change, yourself or through {change.actor.cited}: others must decide.")
+    if any(voter.same_human(vote.voter) for vote in change.votes):
+        raise NotAllowed("You have voted on this change already.")
+    if not eligible(change, voter):
+        raise NotAllowed("You are not among those who may decide this change.")
+
+
+def eligible(change: Change, voter: Actor) -> bool:
+    """Say whether every rule's approvers include this person; nobody is included by an empty list."""
+    ruling = change.ruling
+    return all(among(approvers, voter) for approvers in ruling.requirements or (ruling.approvers,))
+
+
+def among(approvers: Approvers, voter: Actor) -> bool:
+    """Say whether a person is named here, or in one of the groups and channels by what was read of them."""
+    named = {one.lower() for one in approvers.people} & voter.identities
+    found = set(approvers.groups + approvers.channels) & set(voter.groups)
+    return bool(named or found)
+
+
+def names_among(change: Change, voter: Actor) -> list[str]:
+    """Return the names by which a person is among the approvers, as the rules write them."""
+    own = voter.identities
+    every = together(change.ruling.requirements or (change.ruling.approvers,))
+    people = [name for name in every.people if name.lower() in own]
+    return [*people, *(name for name in every.groups + every.channels if name in voter.groups)]
+
+
+def tally(change: Change, vote: Vote) -> State:
+    """Return the state after one more vote: one denial ends it, enough approvals start it."""
+    if vote.verdict is Verdict.DENY:
+        return State.DENIED
+    return State.APPROVED if change.approvals + 1 >= max(change.ruling.votes, 1) else State.HELD
+
+
+def settlers(change: Change, stewards: Approvers) -> tuple[Approvers, ...]:
+    """Return among whom one must be to settle another's unclear change: who may approve it, else the stewards."""
+    ruling = change.ruling
+    if ruling.decision is not Decision.APPROVE:
+        return (stewards,)
+    return ruling.requirements or (ruling.approvers,)
+
+
+def together(every: Sequence[Approvers]) -> Approvers:
+    """Return everybody whom any of these names: to ask, and to show; a voter must be acceptable to each."""
+    return Approvers(
+        groups=tuple(dict.fromkeys(one for approvers in every for one in approvers.groups)),
+        people=tuple(dict.fromkeys(one for approvers in every for one in approvers.people)),
+        channels=tuple(dict.fromkeys(one for approvers in every for one in approvers.channels)),
+    )
+
+
+def check_settler(change: Change, actor: Actor, stewards: Approvers) -> None:
+    """Raise `NotAllowed` unless this person may say what became of the change."""
+    if actor.kind is not ActorKind.PERSON:
+        raise NotAllowed("Only a person can say what became of this change.")
+    if not actor.same_human(change.actor) and not all(among(one, actor) for one in settlers(change, stewards)):
+        raise NotAllowed(
+            "You are not among those who may say what became of this change.",
+            hint=f"{change.actor.cited} may, and those who may approve it.",
+        )

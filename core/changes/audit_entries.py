@@ -1,0 +1,109 @@
+"""What the audit trail keeps of who asked for what, and how people's words are kept; pure."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from vpsops.core.changes.model import Actor, ActorKind, Decision, Json, Ruling
+from vpsops.core.changes.preview import Preview
+from vpsops.core.changes.requests import Request
+from vpsops.core.common.errors import VpsopsError
+from vpsops.core.common.redaction import Redactor
+from vpsops.core.common.text import bound, normalise
+
+MAX_REASON: Final = 500
+MAX_ARGUMENTS: Final = 12
+MAX_NAME: Final = 60
+MAX_FACT: Final = 120
+ANSWERED: Final = ("ok", "id", "hostname", "status", "power_state", "plan", "region")
+"""What of a provider's answer the trail keeps: it is kept for ever, and an answer may hold a password one day."""
+
+
+def worded(text: str) -> str:
+    """Return somebody's words as they are kept: without control characters and half characters, and not too long."""
+    return bound(normalise(text).strip(), MAX_REASON)
+
+
+def clean_actor(actor: Actor, redactor: Redactor) -> Actor:
+    """Return an actor whose names are prepared to be stored: an agent chooses its own, and Slack's are typed by people.
+
+    What the human is called by decides who may vote, and is left as it was configured or proven.
+    """
+    return replace(actor, id=redactor.name(actor.id), name=redactor.name(actor.name))
+
+
+def clean_request(request: Request, redactor: Redactor) -> Request:
+    """Return a request whose words, arguments and names are prepared to be stored, shown and hashed."""
+    return replace(
+        request,
+        operation=redactor.name(request.operation),
+        arguments=redactor.json(request.arguments),
+        actor=clean_actor(request.actor, redactor),
+        reason=redactor.text(request.reason),
+    )
+
+
+def person(actor: Actor) -> dict[str, Any]:
+    """Return what the audit trail keeps of an actor; id and name of an agent are marked as its own claims."""
+    account = {"account": actor.account} if actor.account else {}
+    claimed = {"claimed": True} if actor.kind is ActorKind.AGENT else {}
+    return {"kind": actor.kind.value, "id": actor.id, "name": actor.name, "human": actor.human, **claimed, **account}
+
+
+def recorded(answer: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the known, harmless fields of a provider's answer, in bounds."""
+    facts = {name: answer[name] for name in ANSWERED if isinstance(answer.get(name), str | bool)}
+    return {name: fact[:MAX_FACT] if isinstance(fact, str) else fact for name, fact in facts.items()}
+
+
+def asked_for(request: Request) -> dict[str, Any]:
+    """Return what the audit trail keeps of a request that was not even looked at."""
+    return {
+        "actor": person(request.actor),
+        "origin": request.origin.front,
+        "team": request.origin.team,
+        "channel": request.origin.channel,
+        "operation": request.operation,
+        "arguments": _given(request.arguments),
+        "reason": worded(request.reason),
+    }
+
+
+def _given(arguments: Mapping[str, Json]) -> dict[str, str]:
+    """Return what was given, none of it checked yet, in bounds: the trail is kept for ever."""
+    kept = [(name, value) for name, value in arguments.items() if name != "ssh_keys"][:MAX_ARGUMENTS]
+    return {worded(name[:MAX_NAME]): worded(str(value)[:MAX_REASON]) for name, value in kept}
+
+
+def not_allowed(change_id: str, actor: Actor, team: str, error: VpsopsError) -> dict[str, Any]:
+    """Return what the audit trail keeps of somebody who decided about a change, and may not."""
+    about = {"by": person(actor), "about": change_id[:MAX_NAME], "why": worded(error.message), "error": error.error_id}
+    return {**about, "team": team} if team else about
+
+
+def needed(ruling: Ruling) -> dict[str, Any]:
+    """Return the votes that a ruling asks for, and among whom each voter must be: one list of names for each rule."""
+    if ruling.decision is not Decision.APPROVE:
+        return {}
+    every = ruling.requirements or (ruling.approvers,)
+    return {"votes": ruling.votes, "approvers": [[*one.people, *one.groups, *one.channels] for one in every]}
+
+
+def requested(request: Request, seen: Preview, ruling: Ruling) -> dict[str, Any]:
+    """Return what the audit trail keeps of a request and its decision."""
+    return {
+        "actor": person(request.actor),
+        "origin": request.origin.front,
+        "team": request.origin.team,
+        "channel": request.origin.channel,
+        "operation": request.operation,
+        "arguments": dict(seen.arguments),
+        "target": {"id": seen.target.id, "hostname": seen.target.hostname, "state": seen.target.state},
+        "cost": seen.cost,
+        "reason": worded(request.reason),
+        "decision": ruling.decision.value,
+        "rules": list(ruling.rules),
+        "policy": ruling.policy,
+        **needed(ruling),
+        "digest": seen.digest(ruling.policy),
+    }

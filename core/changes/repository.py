@@ -1,0 +1,224 @@
+"""The rows of changes and votes. Every function works inside the caller's transaction.
+
+A step is compare-and-set on the version and brings its audit record and its card with it, so that
+what happened, what is recorded of it and what people are told cannot come apart.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from vpsops.core.audit import chain
+from vpsops.core.changes import serialization
+from vpsops.core.changes.model import Change, Json, State, Vote, check_move
+from vpsops.core.common.errors import StaleChange, UnknownChange
+from vpsops.core.messaging import outbox
+from vpsops.core.storage import rows
+from vpsops.core.storage.commit_notifier import touch
+from vpsops.core.storage.json_text import JsonText
+from vpsops.core.storage.rows import Batch, UnreadableRow
+from vpsops.core.storage.tables import CHANGES, VOTES
+
+
+def insert(connection: Connection, change: Change, *, key: str, body: Mapping[str, Json]) -> None:
+    """Store a new change with its audit record and its card; raises IntegrityError on a taken key or lock."""
+    values = serialization.change_values(change)
+    lock = change.target.key if change.state.open else None
+    connection.execute(sa.insert(CHANGES).values(**values, key=key or None, lock=lock))
+    touch(connection, outbox.topic_of(change.id))
+    chain.append(connection, change.created_at.timestamp(), "requested", change.id, body)
+    outbox.put_card(connection, change.id, change.created_at)
+
+
+def step(  # noqa: PLR0913 - the one place where a change moves; each argument is a column of the step
+    connection: Connection,
+    change: Change,
+    after: State,
+    now: datetime,
+    *,
+    event: str,
+    body: Mapping[str, Json] | None = None,
+    **values: Any,
+) -> Change:
+    """Move a change to `after`, or raise `StaleChange` when somebody moved it first."""
+    check_move(change, after)
+    if after.final:
+        values |= {"lock": None, "owner": None}
+    moved = _set(connection, change, now, {**values, "state": after.value})
+    chain.append(connection, now.timestamp(), event, change.id, {"state": after.value, **(body or {})})
+    outbox.put_card(connection, change.id, now)
+    return moved
+
+
+def amend(
+    connection: Connection,
+    change: Change,
+    now: datetime,
+    *,
+    event: str = "",
+    body: Mapping[str, Json] | None = None,
+    **values: Any,
+) -> Change:
+    """Alter a change within its state; with an `event` it is audited and its card redrawn."""
+    moved = _set(connection, change, now, values)
+    if event:
+        chain.append(connection, now.timestamp(), event, change.id, body or {})
+        outbox.put_card(connection, change.id, now)
+    return moved
+
+
+def claim(connection: Connection, change: Change, now: datetime, owner: str) -> Change:
+    """Let a process run a change: nobody needs to hear of it."""
+    return _set(connection, change, now, {"owner": owner})
+
+
+def _set(connection: Connection, change: Change, now: datetime, values: Mapping[str, Any]) -> Change:
+    """Alter a change's row, and return it as it is then; its votes are those of its version."""
+    row = (
+        connection.execute(
+            sa.update(CHANGES)
+            .where(CHANGES.c.id == change.id, CHANGES.c.version == change.version)
+            .values(version=change.version + 1, updated_at=now.timestamp(), **values)
+            .returning(*CHANGES.c)
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        raise StaleChange(f"{change.id} has moved on.", hint="Look at its present state.")
+    touch(connection, outbox.topic_of(change.id))
+    moved = rows.decoded(row, CHANGES.c.id, lambda found: serialization.change_of(found, change.votes))
+    if isinstance(moved, UnreadableRow):
+        raise moved.error
+    return moved
+
+
+def add_vote(connection: Connection, change_id: str, vote: Vote) -> None:
+    """Store a vote; raises IntegrityError when this voter has voted."""
+    connection.execute(sa.insert(VOTES).values(**serialization.vote_values(change_id, vote)))
+
+
+def load(connection: Connection, change_id: str, *, lock: bool = False) -> Change:
+    """Return a change; raises `UnknownChange`. With `lock`, no other transaction moves it until the commit."""
+    query = sa.select(CHANGES).where(CHANGES.c.id == change_id)
+    found = next(iter(rows.fetch(connection, query.with_for_update() if lock else query, CHANGES.c.id)), None)
+    if found is None:
+        raise unknown(change_id)
+    change: Change | UnreadableRow = (
+        found if isinstance(found, UnreadableRow) else rows.decoded(found, CHANGES.c.id, _decoder(connection)([found]))
+    )
+    if isinstance(change, UnreadableRow):
+        rows.note(change)
+        raise change.error
+    return change
+
+
+def unknown(change_id: str) -> UnknownChange:
+    """Return the error for a change that is not there, or not to be seen."""
+    return UnknownChange(f"There is no change {change_id[:40]}.", hint="List the changes to see their ids.")
+
+
+def by_key(connection: Connection, key: str) -> Change | None:
+    """Return the change a deduplication key made, if any; raises `UnreadableRowError`."""
+    return _one(connection, CHANGES.c.key == key)
+
+
+def by_lock(connection: Connection, lock: str) -> Change | None:
+    """Return the change that holds a server, if any; raises `UnreadableRowError`."""
+    return _one(connection, CHANGES.c.lock == lock)
+
+
+def _one(connection: Connection, where: sa.ColumnElement[bool]) -> Change | None:
+    found = batch(connection, where, limit=1)
+    if not found.rows and found.unreadable:
+        raise found.unreadable[0].error
+    return found.rows[0] if found.rows else None
+
+
+def select(
+    connection: Connection, *where: sa.ColumnElement[bool], limit: int | None = 100, oldest_first: bool = False
+) -> list[Change]:
+    """Return changes with their votes, newest first unless told; those that cannot be read here are left out."""
+    return batch(connection, *where, limit=limit, oldest_first=oldest_first).rows
+
+
+def batch(
+    connection: Connection, *where: sa.ColumnElement[bool], limit: int | None = 100, oldest_first: bool = False
+) -> Batch[Change]:
+    """Return changes with their votes, newest first unless told, and what of them cannot be read here."""
+    created = CHANGES.c.created_at if oldest_first else CHANGES.c.created_at.desc()
+    query = sa.select(CHANGES).where(*where).order_by(created, CHANGES.c.id)
+    return rows.read_with(connection, query, CHANGES.c.id, _decoder(connection), limit)
+
+
+def _decoder(connection: Connection) -> rows.Decoder[Change]:
+    """Decode changes of which a vote cannot be read as little as one whose own row cannot."""
+
+    def prepare(page: Sequence[sa.RowMapping]) -> Callable[[sa.RowMapping], Change]:
+        votes = votes_of(connection, [row["id"] for row in page])
+        return lambda row: serialization.change_of(row, _readable(votes.get(row["id"], ())))
+
+    return prepare
+
+
+def _readable(votes: "Votes") -> tuple[Vote, ...]:
+    if isinstance(votes, UnreadableRow):
+        raise votes.error
+    return votes
+
+
+def in_states(*states: State) -> sa.ColumnElement[bool]:
+    """The condition that a change is in one of some states."""
+    return CHANGES.c.state.in_([state.value for state in states])
+
+
+def of_teams(teams: frozenset[str]) -> list[sa.ColumnElement[bool]]:
+    """The condition that a change is one of some workspaces'; none for an empty set, which means all."""
+    return [JsonText(CHANGES.c.origin, "team").in_(sorted(teams))] if teams else []
+
+
+Votes = tuple[Vote, ...] | UnreadableRow
+"""The votes on a change, or why one of them cannot be read: then none of them counts here."""
+
+
+def votes_of(connection: Connection, ids: Sequence[str]) -> Mapping[str, Votes]:
+    """Return the votes on some changes, in the order they came."""
+    found: dict[str, Votes] = {}
+    if not ids:
+        return found
+    query = sa.select(VOTES).where(VOTES.c.change_id.in_(ids)).order_by(VOTES.c.at)
+    for row in rows.fetch(connection, query, VOTES.c.change_id):
+        if isinstance(row, UnreadableRow):
+            found[row.id] = row
+            continue
+        ident, vote = row["change_id"], rows.decoded(row, VOTES.c.change_id, serialization.vote_of)
+        before = found.get(ident, ())
+        if not isinstance(before, UnreadableRow):
+            found[ident] = vote if isinstance(vote, UnreadableRow) else (*before, vote)
+    return found
+
+
+def column(wanted: sa.Column[Any], change_id: str) -> sa.Select[tuple[Any]]:
+    """The query for one column of one change."""
+    return sa.select(wanted).where(CHANGES.c.id == change_id)
+
+
+def touched(connection: Connection, now: datetime, seconds: float) -> set[str]:
+    """Return the server ids and hostnames that open or just finished changes are about."""
+    recent = CHANGES.c.updated_at > now.timestamp() - seconds
+    columns = (CHANGES.c.id, CHANGES.c.target, CHANGES.c.result)
+    each = (sa.select(CHANGES.c.id).where(one) for one in (CHANGES.c.lock.is_not(None), recent))
+    query = sa.select(*columns).where(CHANGES.c.id.in_(sa.union_all(*each)))  # an index each
+    locks = connection.scalars(sa.select(CHANGES.c.lock).where(CHANGES.c.lock.is_not(None)))
+    found = {lock.partition(":")[2] for lock in locks if lock}  # also of a change whose row cannot be read
+    for names in rows.read(connection, query, CHANGES.c.id, _names).rows:
+        found |= names
+    return found - {""}
+
+
+def _names(row: sa.RowMapping) -> set[str]:
+    target = serialization.target_of(row["target"])
+    return {target.id, target.hostname.lower(), str(row["result"].get("id", ""))}

@@ -1,0 +1,184 @@
+"""Words from outside: normalised first, then without secrets; one place for everything that enters, and for logs.
+
+The order matters: a key that is split by invisible characters is whole again once they are gone.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+from vpsops.core.common.text import is_hidden, normalise, one_line
+
+MASK: Final = "•••"  # outside ASCII, so that a secret (always ASCII) can never be found in it
+LIMIT: Final = 300
+LONGEST_TEXT: Final = 200_000
+DEPTH: Final = 40
+PART_LENGTH: Final = 12
+"""So many characters of a secret in a row are masked too: half a key narrows down the rest. Shorter runs are words."""
+SPLIT_LENGTH: Final = 8
+"""A shorter secret is not looked for with spaces between its characters: words that stand side by side hold it."""
+
+_NAMES: Final = r"(?-i:(?!WAYSCLOUD_API_(?:KEY|URL)(?:_FILE)?(?![\w=]|:\S)))"  # of settings, which hints tell people
+_SECRET: Final = re.compile(_NAMES + r"(wayscloud_[a-z0-9]+_)[^\s\"',{}]+", re.IGNORECASE)
+_SLACK_TOKEN: Final = re.compile(r"\b(x(?:ox[a-z]|app)-)[A-Za-z0-9-]{10,}")
+_OWN_TOKEN: Final = re.compile(r"\b(vpsops_)[A-Za-z0-9_-]{20,}")
+_PUBLIC: Final = re.compile(r"wayscloud_[a-z0-9]+_|x(?:ox[a-z]|app)-", re.IGNORECASE)
+"""How keys of a kind all begin, which is no part of what is secret in one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Redactor:
+    """Prepares words from outside to be stored, logged, sent or hashed; `secrets` are those configured."""
+
+    secrets: tuple[str, ...] = ()
+
+    def text(self, text: str) -> str:
+        """Return words without invisible characters and without secrets."""
+        return redact(normalise(text[:LONGEST_TEXT]), *self.secrets)
+
+    def name(self, text: str) -> str:
+        """Return a name: as `text`, in its one compatible spelling, on one line."""
+        return " ".join(self.text(unicodedata.normalize("NFKC", normalise(text[:LONGEST_TEXT]))).split())
+
+    def line(self, text: str, limit: int = LIMIT) -> str:
+        """Return words on one line, at most `limit` characters long."""
+        return tidy(text, *self.secrets, limit=limit)
+
+    def json(self, value: Any, depth: int = DEPTH) -> Any:
+        """Return JSON with all its words prepared, names of fields included; what is nested deeper is left out."""
+        return _mapped(value, self.text, depth)
+
+    def exact(self, value: Any, depth: int = DEPTH) -> Any:
+        """Return JSON without secrets and otherwise as it is: what a provider calls a server is what it is called."""
+        return _mapped(value, self._exact, depth)
+
+    def _exact(self, text: str) -> str:
+        """Return a text as it is, or masked where it would show a secret without its invisible characters."""
+        plain = normalise(text)
+        shown = redact(plain, *self.secrets)
+        return text if shown == plain else shown
+
+    def sees_none(self, content: bytes) -> bool:
+        """Say whether plain JSON surely holds no configured secret, which spares a walk through a long answer."""
+        if not content.isascii() or b"\\" in content:
+            return False
+        packed = b"".join(content.split())
+        if b"wayscloud_" in packed.lower() or b"xox" in packed or b"xapp-" in packed or b"vpsops_" in packed:
+            return False
+        tight = ("".join(secret.split()) for secret in self.secrets)
+        return not any(trace.encode() in packed for secret in tight for trace, _ in _traces(secret))
+
+
+def redact(text: str, *secrets: str) -> str:
+    """Return `text` without what looks like a key, and without the given secrets or long parts of them.
+
+    Neither spaces, invisible characters nor another width hide one.
+    """
+    text = _without_split(text, secrets)
+    for secret in secrets:
+        text = _masked(text, secret)
+    for look in (_SECRET, _SLACK_TOKEN, _OWN_TOKEN):
+        text = look.sub(rf"\g<1>{MASK}", text)
+    return text
+
+
+def tidy(text: str, *secrets: str, limit: int = LIMIT) -> str:
+    """Return text from outside fit for showing: normalised, redacted, on one line, at most `limit` long."""
+    return one_line(redact(normalise(text), *secrets), limit)
+
+
+def _without_split(text: str, secrets: tuple[str, ...]) -> str:
+    """Mask secrets with invisible characters or spaces in them, or in another width."""
+    if text.isascii() and text.isprintable() and " " not in text:
+        return text
+    for secret in secrets:
+        tight = "".join(secret.split())
+        if tight:
+            text = _masked_split(text, tight, spaces=len(tight) >= SPLIT_LENGTH)
+    return text
+
+
+def _masked(text: str, secret: str) -> str:
+    parts, end = [], 0
+    for first, last in _runs(text, secret):
+        parts += [text[end:first], MASK]
+        end = last
+    return "".join((*parts, text[end:])) if parts else text
+
+
+def _masked_split(text: str, secret: str, *, spaces: bool) -> str:
+    plain = text.isascii() and text.replace("\n", " ").replace("\t", " ").isprintable()
+    if plain and next(_runs("".join(text.split()) if spaces else text, secret), None) is None:
+        return text
+    letters = list(_letters(text, spaces=spaces))
+    parts, end = [], 0
+    for start, stop in _runs("".join(letter for _, letter in letters), secret):
+        first, last = letters[start][0], letters[stop - 1][0]
+        if first >= end:
+            parts += [text[end:first], MASK]
+        end = last + 1
+    return "".join((*parts, text[end:])) if parts else text
+
+
+def _runs(text: str, secret: str) -> Iterator[tuple[int, int]]:
+    """Yield from where to where a text holds a secret, or a long part of it; in order, each place once."""
+    least, end = min(PART_LENGTH, len(secret)), 0
+    for first, last in sorted(_shared(text, secret)):
+        if last - first >= least and last > end:
+            yield max(first, end), last
+            end = last
+
+
+def _shared(text: str, secret: str) -> Iterator[tuple[int, int]]:
+    """Yield where a text goes on as the secret does, before and behind each trace of it."""
+    for trace, offset in _traces(secret):
+        place = text.find(trace)
+        while place >= 0:
+            first, last = place, place + len(trace)
+            shift = offset - place
+            while first > 0 and first + shift > 0 and text[first - 1] == secret[first + shift - 1]:
+                first -= 1
+            while last < len(text) and last + shift < len(secret) and text[last] == secret[last + shift]:
+                last += 1
+            yield first, last
+            place = text.find(trace, place + 1)
+
+
+@lru_cache(maxsize=256)
+def _traces(secret: str) -> tuple[tuple[str, int], ...]:
+    """Return pieces of a secret with their places in it, one of which each of its long parts holds whole.
+
+    Looking for these few is as fast as looking for the secret. Its public beginning is not looked for by itself.
+    """
+    public = _PUBLIC.match(secret)
+    begin, step = public.end() if public else 0, PART_LENGTH // 2
+    if len(secret) - begin <= PART_LENGTH:
+        return ((secret, 0),) if secret else ()
+    return tuple((secret[at : at + step], at) for at in range(begin, len(secret) - step + 1, step))
+
+
+def _letters(text: str, *, spaces: bool) -> Iterator[tuple[int, str]]:
+    """Yield what is to be compared, each letter with the place it comes from."""
+    for place, char in enumerate(text):
+        if char.isspace():
+            if not spaces:
+                yield place, char
+        elif char.isascii():
+            if char.isprintable():
+                yield place, char
+        elif not is_hidden(char):
+            yield from ((place, letter) for letter in unicodedata.normalize("NFKC", char))
+
+
+def _mapped(value: Any, change: Any, depth: int) -> Any:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, Mapping):
+        items = value.items() if depth else ()
+        return {_mapped(key, change, 1): _mapped(item, change, depth - 1) for key, item in items}
+    if isinstance(value, list | tuple):
+        return [_mapped(item, change, depth - 1) for item in value] if depth else []
+    return value

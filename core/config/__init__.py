@@ -1,0 +1,1 @@
+"""Settings, logging and the places of TOML values."""

@@ -1,0 +1,403 @@
+"""Settings: the environment over `vpsops.toml`; every secret may come from a file named by `NAME_FILE`."""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.identity.identifiers import normal_human
+
+SECRETS = frozenset(
+    {
+        "WAYSCLOUD_API_KEY",
+        "WAYSCLOUD_TOKEN",
+        "SLACK_BOT_TOKEN",
+        "SLACK_SIGNING_SECRET",
+        "SLACK_APP_TOKEN",
+        "SLACK_CLIENT_SECRET",
+        "VPSOPS_STATE_KEY",
+        "VPSOPS_DATABASE_URL",  # it may hold a password
+        "VPSOPS_DATABASE_LISTEN_URL",  # likewise
+        "VPSOPS_AUDIT_ANCHOR_WEBHOOK",  # likewise
+        "VPSOPS_AUDIT_ANCHOR_SECRET",
+    }
+)
+MAX_CONFIG_BYTES = 1_000_000
+MAX_SECRET_BYTES = 65_536
+CHOICE = re.compile(r"\^\(([a-z|]+)\)\$")  # a pattern that is a choice of words
+LOCAL = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?(/.*)?")  # for simulators
+
+
+class Settings(BaseModel):
+    """Everything a process is told, by the names of the variables (design, section 8)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    api_key: Annotated[
+        SecretStr | None,
+        Field(alias="WAYSCLOUD_API_KEY", description="secret; a service or account key, sent as X-API-Key"),
+    ] = None
+    token: Annotated[
+        SecretStr | None, Field(alias="WAYSCLOUD_TOKEN", description="secret; a personal access token, sent as Bearer")
+    ] = None
+    api_url: Annotated[
+        str, Field(alias="WAYSCLOUD_API_URL", description="the provider's API, or a simulator's address")
+    ] = "https://api.wayscloud.services"
+    slack_bot_token: Annotated[
+        SecretStr | None, Field(alias="SLACK_BOT_TOKEN", description="secret; the bot token, xoxb-…")
+    ] = None
+    slack_signing_secret: Annotated[
+        SecretStr | None,
+        Field(alias="SLACK_SIGNING_SECRET", description="secret; proves that requests over HTTP are from Slack"),
+    ] = None
+    slack_app_token: Annotated[
+        SecretStr | None,
+        Field(alias="SLACK_APP_TOKEN", description="secret; the app token, xapp-…: with it the bot uses Socket Mode"),
+    ] = None
+    slack_client_id: Annotated[
+        str, Field(alias="SLACK_CLIENT_ID", description="the app's client id: with it several workspaces may install")
+    ] = ""
+    slack_client_secret: Annotated[
+        SecretStr | None, Field(alias="SLACK_CLIENT_SECRET", description="secret; the app's client secret")
+    ] = None
+    slack_url: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_SLACK_URL",
+            description="the bot's public address, such as https://vpsops.example.com, where workspaces install it",
+        ),
+    ] = ""
+    slack_teams: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_SLACK_TEAMS",
+            pattern=r"^( *T[A-Z0-9]{1,39} *,?)*$",
+            description="the ids of the workspaces that may install the app, with commas between",
+        ),
+    ] = ""
+    slack_api_url: Annotated[
+        str, Field(alias="SLACK_API_URL", description="another base of the Slack Web API, for simulators")
+    ] = "https://slack.com/api/"
+    database_url: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_DATABASE_URL",
+            repr=False,  # it may hold a password
+            description="sqlite:///PATH or postgresql://…; default: a file in the user's state directory",
+        ),
+    ] = ""
+    database_listen_url: Annotated[
+        SecretStr | None,
+        Field(
+            alias="VPSOPS_DATABASE_LISTEN_URL",
+            description="secret; the PostgreSQL server's own address, where a pooler such as PgBouncer stands at"
+            " VPSOPS_DATABASE_URL: LISTEN needs a session",
+        ),
+    ] = None
+    database_connections: Annotated[
+        int,
+        Field(
+            alias="VPSOPS_DATABASE_CONNECTIONS",
+            ge=3,
+            le=100,
+            description="the most connections to PostgreSQL that one process opens, the one that listens among them",
+        ),
+    ] = 6
+    config: Annotated[Path | None, Field(alias="VPSOPS_CONFIG", description="path of vpsops.toml")] = None
+    channel: Annotated[str, Field(alias="VPSOPS_CHANNEL", description="channel id for notices")] = ""
+    approval_channel: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_APPROVAL_CHANNEL",
+            description="channel id for approval cards; its members may approve unless the policy says otherwise",
+        ),
+    ] = ""
+    escalation_channel: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_ESCALATION_CHANNEL",
+            description="channel id where an approval card is shown too when nobody has voted for half of its time;"
+            " being in it makes nobody eligible",
+        ),
+    ] = ""
+    accept_approvers: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_ACCEPT_APPROVERS",
+            pattern=r"^( *(public-channels|shared-channels|member-edited-groups) *,?)*$",
+            description="what may decide although others can let themselves in, with commas between: public-channels,"
+            " shared-channels (with another company), member-edited-groups; default: none of them",
+        ),
+    ] = ""
+    actor: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_ACTOR",
+            description="whose session a stdio MCP server is: a Slack user id as slack:U…, or an e-mail address",
+        ),
+    ] = ""
+    mcp_front: Annotated[
+        str, Field(alias="VPSOPS_MCP_FRONT", pattern="^(on|off)$", description="off: no early answers of `vpsops mcp`")
+    ] = "on"
+    mcp_audit: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_MCP_AUDIT",
+            pattern="^(own|all)$",
+            description="own: an assistant sees the audit records of its human; all: everybody's",
+        ),
+    ] = "own"
+    http_url: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_HTTP_URL",
+            description="the public address of MCP over HTTP, as clients have it; default: http://HOST:PORT/mcp",
+        ),
+    ] = ""
+    http_hosts: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_HTTP_HOSTS",
+            description="the Host headers MCP over HTTP answers to, with commas between;"
+            " default: loopback, and the hosts of VPSOPS_HTTP_URL and of --http",
+        ),
+    ] = ""
+    http_origins: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_HTTP_ORIGINS",
+            description="the web pages that may use MCP over HTTP, such as https://tool.example.com, with commas"
+            " between; default: pages of this machine",
+        ),
+    ] = ""
+    http_tokens_file: Annotated[
+        Path | None,
+        Field(alias="VPSOPS_HTTP_TOKENS_FILE", description="path of the TOML file of bearer tokens for MCP over HTTP"),
+    ] = None
+    oauth_issuer: Annotated[
+        str, Field(alias="VPSOPS_OAUTH_ISSUER", description="the authorization server whose tokens MCP over HTTP takes")
+    ] = ""
+    oauth_audience: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_OAUTH_AUDIENCE",
+            description="the audience its tokens must be for; default: the public address of MCP over HTTP",
+        ),
+    ] = ""
+    oauth_human_claim: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_OAUTH_HUMAN_CLAIM",
+            description="the claim that names the human behind a token by e-mail address; `email` counts only where"
+            " `email_verified` is true; a token without a human may only read",
+        ),
+    ] = "email"
+    oauth_slack_claim: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_OAUTH_SLACK_CLAIM",
+            description="the claim that names the human behind a token by Slack user id, if the issuer has one",
+        ),
+    ] = ""
+    state_key: Annotated[
+        SecretStr | None,
+        Field(
+            alias="VPSOPS_STATE_KEY",
+            description="secret; seals open questions of MCP over HTTP, encrypts the tokens of several workspaces; the"
+            " same for all processes; 32 characters or more, old keys after a comma; default: one of this process,"
+            " which dies with it",
+        ),
+    ] = None
+    anchor_channel: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_AUDIT_ANCHOR_CHANNEL",
+            pattern=r"^([CG][A-Z0-9]{1,39})?$",
+            description="channel id where the head of the audit trail is posted once a day",
+        ),
+    ] = ""
+    anchor_file: Annotated[
+        Path | None,
+        Field(
+            alias="VPSOPS_AUDIT_ANCHOR_FILE",
+            description="path of a file to which the head of the audit trail is appended once a day",
+        ),
+    ] = None
+    anchor_webhook: Annotated[
+        SecretStr | None,
+        Field(
+            alias="VPSOPS_AUDIT_ANCHOR_WEBHOOK",
+            description="secret; the address to which the head of the audit trail is posted once a day, as JSON",
+        ),
+    ] = None
+    anchor_secret: Annotated[
+        SecretStr | None,
+        Field(
+            alias="VPSOPS_AUDIT_ANCHOR_SECRET",
+            description="secret; signs what is posted to that address (X-Vpsops-Signature)",
+        ),
+    ] = None
+    log_level: Annotated[
+        str,
+        Field(
+            alias="VPSOPS_LOG_LEVEL",
+            pattern="^(debug|info|warning|error)$",
+            description="debug, info, warning or error",
+        ),
+    ] = "info"
+    log_format: Annotated[
+        str,
+        Field(alias="VPSOPS_LOG_FORMAT", pattern="^(console|json)$", description="console or json; always on stderr"),
+    ] = "console"
+
+    @model_validator(mode="after")
+    def _check_addresses(self) -> Self:
+        for name, value in (("WAYSCLOUD_API_URL", self.api_url), ("SLACK_API_URL", self.slack_api_url)):
+            if not value.startswith(("https://", "http://")):
+                raise ValueError(f"{name} must begin with https:// (or http:// for a simulator)")
+        for name, value in (("SLACK_API_URL", self.slack_api_url), ("VPSOPS_SLACK_URL", self.slack_url)):
+            if "@" in value.partition("://")[2].partition("/")[0]:
+                raise ValueError(f"{name} must hold no user and no password")
+        if self.slack_url and not self.slack_url.startswith("https://") and not LOCAL.fullmatch(self.slack_url):
+            raise ValueError("VPSOPS_SLACK_URL must begin with https://")
+        return self
+
+    @field_validator("log_level", "log_format", "mcp_front", "mcp_audit", mode="before")
+    @classmethod
+    def _in_any_case(cls, word: Any) -> Any:
+        return word.strip().lower() if isinstance(word, str) else word
+
+    @field_validator("actor")
+    @classmethod
+    def _check_actor(cls, actor: str) -> str:
+        return normal_human(actor) if actor.strip() else ""
+
+    @property
+    def slack_configured(self) -> bool:
+        """Say whether this set-up has a Slack workspace for approvals."""
+        return self.slack_bot_token is not None or bool(self.approval_channel or self.slack_client_id)
+
+    @property
+    def accepted_approvers(self) -> frozenset[str]:
+        """What may decide although others can let themselves in."""
+        return frozenset(one.strip() for one in self.accept_approvers.split(",") if one.strip())
+
+    @property
+    def database(self) -> str:
+        """The database's URL; by default a SQLite file in the user's state directory."""
+        return self.database_url or f"sqlite:///{state_directory() / 'vpsops.sqlite3'}"
+
+
+def state_directory() -> Path:
+    """Where this user's state lives (XDG base directory specification, which has a relative path ignored)."""
+    base = Path(os.environ.get("XDG_STATE_HOME", ""))
+    try:
+        return (base if base.is_absolute() else Path.home() / ".local" / "state") / "vpsops"
+    except RuntimeError:
+        raise ConfigurationError(
+            "This user has no home folder for the database.", hint="Set VPSOPS_DATABASE_URL."
+        ) from None
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings; the environment wins over the file.
+
+    Raises `ConfigurationError` naming what is wrong and where, never a secret's value.
+    """
+    env = dict(os.environ if environ is None else environ)
+    known = {str(field.alias) for field in Settings.model_fields.values()}
+    _refuse_unknown(env, known)
+    path = env.get("VPSOPS_CONFIG", "")
+    values = _from_file(path, known - {"VPSOPS_CONFIG"})
+    written = set(values)
+    given = {name: value.strip() if name in SECRETS else value for name, value in env.items() if name in known}
+    given = {name: value for name, value in given.items() if value} | _secret_files(env)
+    try:
+        return Settings.model_validate(values | given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        choice = CHOICE.fullmatch(str(first.get("ctx", {}).get("pattern", "")))
+        message = f"must be {choice[1].replace('|', ' or ')}" if choice else first["msg"].removeprefix("Value error, ")
+        name = str(first["loc"][0]) if first["loc"] else message.split()[0]
+        text = f"{name}: {message}" if first["loc"] else message
+        if name in written - set(given):
+            raise ConfigurationError(f"{path}:{_line(path, name)}: {text}.", hint="Correct it there.") from None
+        raise ConfigurationError(f"{text}.", hint="Correct it in the environment.") from None
+
+
+def _refuse_unknown(env: Mapping[str, str], known: set[str]) -> None:
+    allowed = known | {f"{name}_FILE" for name in SECRETS}
+    unknown = sorted(name for name in env if name.startswith("VPSOPS_") and name not in allowed)
+    if unknown:
+        names = sorted(name for name in allowed if name.startswith("VPSOPS_"))
+        raise ConfigurationError(f"Unknown setting {', '.join(unknown[:5])}.", hint=_nearest(unknown[0], names))
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, names, 1, cutoff=0.8)  # all share VPSOPS_
+    return f"Did you mean {near[0]}?" if near else f"The settings are {', '.join(names)}."
+
+
+def read_config(path: str) -> dict[str, Any]:
+    """Parse `vpsops.toml`; raises `ConfigurationError` with the line of a syntax error."""
+    if not path:
+        return {}
+    try:
+        data = Path(path).read_bytes()
+        if len(data) > MAX_CONFIG_BYTES:
+            raise ConfigurationError(f"{path} is over a megabyte.", hint="Is it the right file?")
+        return tomllib.loads(data.decode("utf-8-sig"))
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.", hint="Check VPSOPS_CONFIG.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: {error}.", hint="The file must be TOML in UTF-8.") from None
+    except RecursionError:
+        raise ConfigurationError(f"{path}: its values are nested too deeply.", hint="Is it the right file?") from None
+
+
+def _from_file(path: str, known: set[str]) -> dict[str, Any]:
+    table = read_config(path).get("settings", {})
+    if not isinstance(table, dict):
+        raise ConfigurationError(f"{path}:{_line(path, 'settings')}: [settings] must be a table.")
+    unknown = sorted(set(table) - known)
+    if unknown:
+        raise ConfigurationError(
+            f"{path}:{_line(path, unknown[0])}: unknown setting {unknown[0]} in [settings].",
+            hint=_nearest(unknown[0], sorted(known)),
+        )
+    return dict(table)
+
+
+def _line(path: str, name: str) -> int:
+    """Return the number of the first line that names a key or a table."""
+    named = re.compile(rf"""^\s*\[?\s*["']?{re.escape(name)}\b""")
+    lines = Path(path).read_text(encoding="utf-8").splitlines()
+    return next((number for number, line in enumerate(lines, start=1) if named.match(line)), 1)
+
+
+def _secret_files(env: Mapping[str, str]) -> dict[str, str]:
+    named = [name for name in sorted(SECRETS) if env.get(f"{name}_FILE")]
+    both = [name for name in named if env.get(name)]
+    if both:
+        raise ConfigurationError(f"{both[0]} and {both[0]}_FILE are both set.", hint="Set one of them.")
+    return {name: _secret_file(name, env[f"{name}_FILE"]) for name in named}
+
+
+def _secret_file(name: str, path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            secret = file.read(MAX_SECRET_BYTES).decode().strip()
+    except OSError as error:
+        hint = "Check the path, and that the user who runs vpsops may read the file."
+        raise ConfigurationError(f"{name}_FILE: {path} cannot be read: {error.strerror}.", hint=hint) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{name}_FILE: {path} is not text.", hint=f"Put only {name} into it.") from None
+    if not secret:
+        raise ConfigurationError(f"{name}_FILE: {path} is empty.", hint=f"Put {name} into it.")
+    return secret

@@ -1,0 +1,1 @@
+"""What commands share: exit codes, output, results of checks, secret files."""

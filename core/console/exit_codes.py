@@ -1,0 +1,98 @@
+"""The exit codes of every subcommand, which error stands for which, and how an error ends one: in one line."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from types import TracebackType
+from typing import Final
+
+import structlog
+
+from vpsops.core.common.errors import ConfigurationError, InvalidInput, NotSignedInError, VpsopsError
+from vpsops.core.common.redaction import tidy
+from vpsops.core.wayscloud.answers import errors as provider
+
+LOG = structlog.get_logger(__name__)
+GOOD: Final = 0
+OTHER: Final = 1
+USAGE: Final = 2
+NOT_AUTHENTICATED: Final = 3
+UNREACHABLE: Final = 4
+LONGEST: Final = 1000
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code that an error stands for."""
+    if isinstance(error, ConfigurationError | InvalidInput):
+        return USAGE
+    if isinstance(error, provider.NotAuthenticated | provider.NotPermitted | NotSignedInError):
+        return NOT_AUTHENTICATED
+    if isinstance(error, provider.Unreachable | provider.ProviderFault):
+        return UNREACHABLE
+    return OTHER
+
+
+def guarded(call: Callable[[], int], tell: Callable[[str], None] | None = None) -> int:
+    """Run a subcommand; an error ends it with one line on standard error, and never with a traceback.
+
+    `tell` gets the same words, where somebody else has to hear them too.
+    """
+    with suppress(AttributeError):  # a stream that a test put there
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # what AttributeError is for
+    try:
+        code = call()
+        sys.stdout.flush()
+    except (BrokenPipeError, KeyboardInterrupt):  # whoever read the output has seen enough
+        code = OTHER
+    except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - the last place where one can be told
+        code = complain(error, tell)
+    _flush()
+    return code
+
+
+def complain(error: BaseException, tell: Callable[[str], None] | None = None) -> int:
+    """Tell an error in one line, to `tell` as well, and return its exit code; of one not ours, log where it was."""
+    leaves = list(_leaves(error))
+    if any(isinstance(one, KeyboardInterrupt) for one in leaves):
+        return OTHER
+    known = next((one for one in leaves if isinstance(one, VpsopsError)), None)
+    shown = known or VpsopsError(
+        f"Something unexpected went wrong ({type(leaves[0]).__name__}).",
+        hint="This is a fault of vpsops; report it. VPSOPS_LOG_LEVEL=debug shows more.",
+    )
+    if known is None:
+        LOG.error("unexpected error", error_id=shown.error_id, where=_where(leaves[0].__traceback__))
+        LOG.debug("its traceback", error_id=shown.error_id, exc_info=error)
+    words = f"{tidy(str(shown), limit=LONGEST)} [{shown.error_id}]"
+    if tell is not None:
+        tell(words)
+    sys.stderr.write(f"vpsops: {words}\n")
+    return exit_code(shown)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """Yield the errors of a group, or the one error."""
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from _leaves(one)
+    else:
+        yield error
+
+
+def _where(trace: TracebackType | None) -> str:
+    """Name module and line of the innermost frame."""
+    if trace is None:
+        return "unknown"
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_globals.get('__name__', '?')}:{trace.tb_lineno}"
+
+
+def _flush() -> None:
+    """Write what is still buffered; what cannot be written goes nowhere, or the interpreter would complain of it."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError), open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())

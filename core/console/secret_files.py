@@ -1,0 +1,110 @@
+"""Whether others on this machine can open or change the files that secrets, changes and settings are kept in."""
+
+import os
+import stat
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+
+from vpsops.core.common.clock import Clock
+from vpsops.core.config.settings import SECRETS, Settings, read_config, state_directory
+from vpsops.core.console import exit_codes
+from vpsops.core.console.checks import Finding, fail, ok, warn
+
+AREA: Final = "files"
+BESIDE: Final = ("", "-wal", "-shm")
+"""What SQLite keeps beside a database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file, what it is, and whether others may not even read it."""
+
+    path: Path
+    what: str
+    secret: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who runs vpsops, as the machine has it."""
+
+    uid: int
+    groups: Collection[int]
+
+
+async def check_files(settings: Settings, _: Clock) -> Sequence[Finding]:
+    """Look at the owner and mode of each such file, and of its folder."""
+    reader = Reader(os.geteuid(), {os.getegid(), *os.getgroups()})
+    return look_at(kept_files(settings, os.environ), state_directory(), reader)
+
+
+def look_at(files: Sequence[Kept], state: Path, reader: Reader) -> list[Finding]:
+    """Return what is wrong with some files, their folders and the state folder, or that nothing is."""
+    files = [kept for kept in files if kept.path.is_file()]
+    places = {place for kept in files for place in (kept.path.parent, kept.path.resolve().parent)}
+    folders = sorted(place for place in {*places, state} if place.is_dir())
+    found = [finding for kept in files for finding in file_findings(kept, kept.path.stat(), reader)]
+    found += [finding for folder in folders for finding in _folder(folder)]
+    return found or [ok(AREA, f"{len(files)} files of secrets, settings and changes are this user's alone")]
+
+
+def kept_files(settings: Settings, environ: Mapping[str, str]) -> list[Kept]:
+    """Return the files that are configured."""
+    named = {name: environ.get(f"{name}_FILE", "") for name in sorted(SECRETS)}
+    kept = [Kept(Path(path).expanduser(), f"{name}_FILE") for name, path in named.items() if path]
+    if settings.http_tokens_file:
+        kept.append(Kept(settings.http_tokens_file.expanduser(), "VPSOPS_HTTP_TOKENS_FILE"))
+    if settings.anchor_file:
+        kept.append(Kept(settings.anchor_file.expanduser(), "VPSOPS_AUDIT_ANCHOR_FILE", secret=False))
+    if settings.config:
+        kept.append(Kept(settings.config.expanduser(), "VPSOPS_CONFIG", secret=_holds_secrets(settings.config)))
+    if settings.database.startswith("sqlite"):
+        path = Path(sa.make_url(settings.database).database or "").expanduser()
+        kept += [Kept(path.with_name(path.name + end), "the database") for end in BESIDE]
+    return kept
+
+
+def _holds_secrets(config: Path) -> bool:
+    """Say whether a configuration brings a secret of its own."""
+    table = read_config(str(config)).get("settings", {})
+    url = str(table.get("VPSOPS_DATABASE_URL", ""))
+    return bool(SECRETS & table.keys()) or "@" in url
+
+
+def file_findings(kept: Kept, status: os.stat_result, reader: Reader) -> list[Finding]:
+    """Return what is wrong with a file of this owner and mode; pure."""
+    if status.st_uid not in {0, reader.uid}:
+        todo = f"chown it to the user who runs vpsops, and chmod go= {kept.path}"
+        return [
+            fail(AREA, f"{kept.path} ({kept.what}) belongs to another user, who can change it", todo, exit_codes.USAGE)
+        ]
+    if kept.secret and _opened_by_others(status, reader):
+        what = f"others on this machine can open {kept.path} ({kept.what})"
+        return [fail(AREA, what, f"chmod go= {kept.path}", exit_codes.USAGE)]
+    return _writers(status.st_mode, f"change {kept.path} ({kept.what})", f"chmod go-w {kept.path}")
+
+
+def _opened_by_others(status: os.stat_result, reader: Reader) -> bool:
+    """Say whether anybody but its owner and root can open a file.
+
+    A service may read a file of root's by its group: it cannot change it, and the group is the service's own.
+    """
+    given = status.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    by_group = status.st_uid == 0 and reader.uid != 0 and status.st_gid in reader.groups
+    return bool(given & ~(stat.S_IRGRP if by_group else 0))
+
+
+def _folder(path: Path) -> list[Finding]:
+    mode = path.stat().st_mode
+    return [] if mode & stat.S_ISVTX else _writers(mode, f"replace files in {path}", f"chmod go-w {path}")
+
+
+def _writers(mode: int, what: str, todo: str) -> list[Finding]:
+    """Return that everybody can do something, or a group: on many machines that is the user's own alone."""
+    if mode & stat.S_IWOTH:
+        return [fail(AREA, f"others on this machine can {what}", todo, exit_codes.USAGE)]
+    return [warn(AREA, f"members of a group can {what}", todo)] if mode & stat.S_IWGRP else []

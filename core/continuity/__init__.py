@@ -1,0 +1,1 @@
+"""Checks that the store did not go back: heads, lineage, anchors."""

@@ -1,0 +1,278 @@
+"""Continuity of the database: whether it still holds everything that this machine has seen in it.
+
+A lagging standby that takes over, a backup that is put in place or a copy that is swapped in forgets what was
+sent since. What is approved there may have been sent already, so none of it is sent by itself: whoever notices
+first records a finding in the database, in whose transaction every approved change becomes one for a person.
+
+A look is compared with the mark that was there before the look began, so that ordinary concurrency is no finding.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Final
+
+import sqlalchemy as sa
+import structlog
+from anyio import to_thread
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from vpsops.core.audit import chain
+from vpsops.core.changes.model import Json, State, check_step
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import StorageError
+from vpsops.core.continuity import lineage
+from vpsops.core.continuity.heads import MOST_FINDINGS, HeadFile, Mark
+from vpsops.core.continuity.lineage import Lineage
+from vpsops.core.messaging import outbox
+from vpsops.core.storage.commit_notifier import touch
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD, CHANGES, SWITCHES
+
+logger = structlog.get_logger(__name__)
+NAME: Final = "store"
+EVENT: Final = "store_went_back"
+ACCEPTED: Final = "store_accepted"
+SHOWN_CHANGES: Final = 20
+MOST_CHANGES: Final = 100
+STORED: Final = sa.select(SWITCHES.c.value).where(SWITCHES.c.name == NAME)
+TODO: Final = (
+    "Look at what may have been sent since at the provider, settle the changes that need a person, then accept the"
+    " database as it is: vpsops store accept."
+)
+NOTE: Final = (
+    "The database went back, so this may have been sent already. Nothing is sent by itself: look at the server first."
+)
+
+
+class StoreWentBackError(StorageError):
+    """The database does not hold what this process has seen in it, so nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A time that the database went back: how it shows, who noticed, and whether somebody accepted it since."""
+
+    id: str
+    what: str
+    at: float
+    process: str
+    seq: int = 0  # the last record of the trail when it was noticed
+    changes: tuple[str, ...] = ()  # those that became ones for a person
+    accepted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one look at the database found."""
+
+    mark: Mark | None  # what was known before the look began
+    seq: int
+    hash: str
+    at_mark: str  # the hash of the record that the mark names; empty where there is none
+    lineage: Lineage
+    known_lineage: Lineage
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def difference(self) -> str:
+        """Say in words what shows that the database went back since it was seen last; nothing where all is well."""
+        mark = self.mark
+        if mark is not None and not (self.findings and self.findings[-1].id not in mark.findings):
+            if self.seq < mark.seq:
+                return f"its audit trail ends at record {self.seq}, and this machine has seen record {mark.seq}"
+            if mark.seq and self.at_mark != mark.hash:
+                return f"record {mark.seq} of its audit trail is another one than this machine has seen"
+        others = lineage.differences(self.known_lineage, self.lineage)
+        return (
+            f"another server answers, a standby took over, or a copy was restored ({_named(others)})" if others else ""
+        )
+
+    @property
+    def seen(self) -> Mark:
+        """The mark of what this look found."""
+        before = self.mark.findings if self.mark else ()
+        new = [finding.id for finding in self.findings if finding.id not in before]
+        return Mark(self.seq, self.hash, (*before, *new)[-MOST_FINDINGS:])
+
+
+def _named(others: Sequence[str]) -> str:
+    return f"another {', '.join(others)}"
+
+
+class Continuity:
+    """One process's memory of its database, kept for the next ones by a `HeadFile` where there is a place for it."""
+
+    def __init__(self, database: Database, clock: Clock, process: str, kept: HeadFile | None = None) -> None:
+        self._database = database
+        self._clock = clock
+        self._process = process
+        self._kept = kept
+        self._written: Mark | None = None
+        self._expressions: Mapping[str, str] = {}
+        self.mark: Mark | None = None
+
+    @property
+    def knows_server(self) -> bool:
+        """Say whether a standby that takes over, or another cluster, shows by what the server says of itself."""
+        return self._database.sqlite or (lineage.SYSTEM | lineage.TIMELINE).items() <= self._expressions.items()
+
+    async def look(self, mark: Mark | None) -> View:
+        """Look once and change nothing; raises `StorageError`."""
+        self._expressions = await lineage.readable(self._database)
+        return await self._database.read(lambda connection: self.view(connection, mark))
+
+    async def open(self) -> None:
+        """Take up what earlier processes saw, and look; raises `StorageError`."""
+        self._expressions = await lineage.readable(self._database)
+        if not self.knows_server:
+            logger.warning("lineage_not_readable", hint="A standby that takes over shows by the audit trail alone.")
+        if self._kept is not None:
+            self.mark = await to_thread.run_sync(self._kept.read)
+        view = await self.check()
+        if view.lineage.keys() - view.known_lineage.keys():
+            await self._database.transact(self._note_lineage, wake=False)
+
+    def _note_lineage(self, connection: Connection) -> None:
+        """Store what tells this server from others, as far as it is not stored; what is stays."""
+        known, findings = _lock(connection)
+        view = self.view(connection, None)
+        _write(connection, {**view.lineage, **known}, findings, self._clock.now().timestamp())
+
+    async def check(self) -> View:
+        """Look at the database, and record a finding where it went back; raises `StorageError`."""
+        mark = self.mark
+        return await self.judge(await self._database.read(lambda connection: self.view(connection, mark)))
+
+    async def judge(self, view: View) -> View:
+        """Record a finding where a look shows that the database went back, else remember what was seen."""
+        if view.difference:
+            view = await self._database.transact(lambda connection: self._record(connection, view.mark))
+        await self._remember(view)
+        return view
+
+    async def _remember(self, view: View) -> None:
+        seen = view.seen
+        if self.mark is not None and not seen.follows(self.mark):
+            return
+        self.mark = seen
+        if self._kept is not None and seen != self._written:
+            now = self._clock.now().timestamp()
+            if await to_thread.run_sync(self._kept.write, seen, now):
+                self._written = seen
+
+    def view(self, connection: Connection, mark: Mark | None) -> View:
+        """Look, in the caller's transaction; `mark` is the one from before that began."""
+        marked = sa.select(AUDIT.c.hash).where(AUDIT.c.seq == (mark.seq if mark else 0)).scalar_subquery()
+        head = sa.select(AUDIT_HEAD.c.seq).scalar_subquery(), sa.select(AUDIT_HEAD.c.hash).scalar_subquery()
+        query = sa.select(head[0].label("seq"), head[1].label("hash"), marked.label("at_mark"))
+        query = query.add_columns(STORED.scalar_subquery().label("stored"), *lineage.columns_of(self._expressions))
+        row = connection.execute(query).mappings().one()
+        known, findings = _read(row["stored"])
+        now = lineage.lineage_of(row)
+        return View(mark, row["seq"] or 0, row["hash"] or "", row["at_mark"] or "", now, known, findings)
+
+    def verify(self, connection: Connection) -> None:
+        """Raise `StoreWentBackError` in the transaction that stores an intention, where the database went back."""
+        what = self.view(connection, self.mark).difference
+        if what:
+            raise StoreWentBackError(f"The database went back: {what}.", hint=TODO)
+
+    def _record(self, connection: Connection, mark: Mark | None) -> View:
+        """Record a finding and let no approved change be sent by itself; another process may have been first."""
+        _lock(connection)
+        view = self.view(connection, mark)
+        if not view.difference:
+            return view
+        now = self._clock.now()
+        finding = Finding(f"f_{secrets.token_hex(8)}", view.difference, now.timestamp(), self._process, view.seq)
+        changes = _hold_back(connection, finding, self._clock)
+        finding = replace(finding, changes=tuple(changes))
+        body = {"finding": finding.id, "why": finding.what, "by": {"id": self._process}, "changes": changes}
+        chain.append(connection, now.timestamp(), EVENT, None, body)
+        outbox.put(connection, f"store:{finding.id}", "event", {"text": words_of(finding)}, now)
+        _write(connection, {**view.known_lineage, **view.lineage}, (*view.findings, finding), now.timestamp())
+        logger.error("store_went_back", finding=finding.id, what=finding.what, changes=len(changes), hint=TODO)
+        return self.view(connection, mark)
+
+
+def words_of(finding: Finding) -> str:
+    """Return what people are to know of a finding."""
+    shown = ", ".join(finding.changes[:SHOWN_CHANGES])
+    more = f" and {len(finding.changes) - SHOWN_CHANGES} more" if len(finding.changes) > SHOWN_CHANGES else ""
+    held = (
+        f"These were approved and may have been sent already; they need a person now: {shown}{more}. " if shown else ""
+    )
+    return (
+        f"The database of vpsops went back: {finding.what}. What was decided and sent since then is not known to it."
+        f" {held}What is held may have been decided before: look at the server before you approve. {TODO}"
+    )
+
+
+def findings_of(connection: Connection) -> tuple[Finding, ...]:
+    """Return the findings that are recorded, oldest first."""
+    return _read(connection.scalar(STORED))[1]
+
+
+def accept(connection: Connection, clock: Clock, by: Mapping[str, Json]) -> int:
+    """Accept the database as it is, on record; return how many findings that settles."""
+    known, findings = _lock(connection)
+    waiting = [finding for finding in findings if not finding.accepted]
+    if waiting:
+        now = clock.now().timestamp()
+        ids = [finding.id for finding in waiting]
+        chain.append(connection, now, ACCEPTED, None, {"by": dict(by), "findings": ids})
+        _write(connection, known, [replace(finding, accepted=True) for finding in findings], now)
+    return len(waiting)
+
+
+def _hold_back(connection: Connection, finding: Finding, clock: Clock) -> list[str]:
+    """Make every approved change one for a person, also those that this version cannot read."""
+    check_step(State.APPROVED, State.NEEDS_PERSON)
+    now, approved = clock.now(), CHANGES.c.state == State.APPROVED.value
+    ids = list(connection.scalars(sa.select(CHANGES.c.id).where(approved).order_by(CHANGES.c.created_at)))
+    values = {"state": State.NEEDS_PERSON.value, "owner": None, "note": NOTE, "updated_at": now.timestamp()}
+    moved = []
+    for change_id in ids:
+        mine = sa.update(CHANGES).where(CHANGES.c.id == change_id, approved)
+        if connection.execute(mine.values(version=CHANGES.c.version + 1, **values)).rowcount:
+            body = {"state": State.NEEDS_PERSON.value, "why": finding.what, "finding": finding.id}
+            chain.append(connection, now.timestamp(), "needs_person", change_id, body)
+            outbox.put_card(connection, change_id, now)
+            outbox.put_notice(connection, change_id, "needs_person", now)
+            touch(connection, outbox.topic_of(change_id))
+            moved.append(change_id)
+    return moved
+
+
+def _lock(connection: Connection) -> tuple[Lineage, tuple[Finding, ...]]:
+    """Return what is stored, and keep everybody else from changing it until the commit."""
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    empty = insert(SWITCHES).values(name=NAME, value={}, by={}, at=0.0)
+    connection.execute(empty.on_conflict_do_nothing())  # two may be the first
+    return _read(connection.execute(STORED.with_for_update()).scalar_one())
+
+
+def _write(connection: Connection, known: Lineage, findings: Sequence[Finding], at: float) -> None:
+    stored = [asdict(finding) | {"changes": finding.changes[:MOST_CHANGES]} for finding in findings[-MOST_FINDINGS:]]
+    values = {"value": {"lineage": dict(known), "findings": stored}, "at": at}
+    connection.execute(sa.update(SWITCHES).where(SWITCHES.c.name == NAME).values(**values))
+
+
+def _read(stored: Json) -> tuple[Lineage, tuple[Finding, ...]]:
+    value = stored if isinstance(stored, dict) else {}
+    known = {str(name): str(text) for name, text in dict(value.get("lineage") or {}).items()}
+    return known, tuple(_finding(row) for row in value.get("findings") or () if isinstance(row, dict))
+
+
+def _finding(row: Mapping[str, Json]) -> Finding:
+    return Finding(
+        str(row.get("id", "")),
+        str(row.get("what", "")),
+        float(row.get("at", 0.0)),
+        str(row.get("process", "")),
+        int(row.get("seq", 0)),
+        tuple(str(name) for name in row.get("changes", ())),
+        row.get("accepted") is True,
+    )

@@ -1,0 +1,323 @@
+"""What `vpsops doctor` sees in the database: does it serve, who is alive, what waits, is the trail whole."""
+
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from vpsops.cli.audit import pages
+from vpsops.core.app import head_file_of, postgres_options_of
+from vpsops.core.audit.chain import GENESIS, Walk
+from vpsops.core.authorization.discrepancies import discrepancies
+from vpsops.core.changes import repository
+from vpsops.core.changes.model import State
+from vpsops.core.common.clock import Clock
+from vpsops.core.config.settings import Settings
+from vpsops.core.console.checks import Finding, fail, ok, warn
+from vpsops.core.continuity.anchors import last_days, places_of
+from vpsops.core.continuity.continuity_monitor import TODO, Continuity
+from vpsops.core.diagnostics.unreadable_rows import unreadable_rows
+from vpsops.core.execution.claims import AFTER_HOLD, runnable
+from vpsops.core.messaging.outbox import QUIET
+from vpsops.core.policy_register.diagnostics import look_at_policy
+from vpsops.core.storage import Database, open_database
+from vpsops.core.storage.capability import Need, capabilities
+from vpsops.core.storage.engines import LISTEN_URL, NotReady, file_system_of
+from vpsops.core.storage.leases import DEAD_SECONDS, alive, observe
+from vpsops.core.storage.tables import CHANGES, INBOX, OPEN_STATES, OUTBOX, PROCESSES
+from vpsops.core.workspaces.loader import load_workspaces
+
+SLOW_SECONDS: Final = 60.0
+NOT_FOR_FILES: Final = frozenset({"proc", "sysfs", "cgroup", "cgroup2", "devpts", "securityfs"})
+"""Where even root makes no files, though the rights say so."""
+SHOWN: Final = 5
+MOST_COMPARED: Final = 1000
+WRITTEN: Final = "Run vpsops audit verify, and find out who could write to the database"
+RUNS: Final = "changes to run"
+QUEUES: Final = (
+    (RUNS, CHANGES.c.updated_at, CHANGES.c.state == State.APPROVED.value),
+    ("messages to people", OUTBOX.c.created_at, OUTBOX.c.state == "waiting"),
+    ("deliveries from Slack", INBOX.c.received_at, INBOX.c.done_at.is_(None)),
+)
+
+
+async def check_storage(settings: Settings, clock: Clock) -> Sequence[Finding]:
+    """Look at the database and at what is in it; raises `ConfigurationError` and `StorageError`."""
+    findings: list[Finding] = []
+    try:
+        options = postgres_options_of(settings)
+        async with open_database(settings.database, clock, make=False, options=options) as database:
+            await observe(database)
+            for look in LOOKS:
+                findings += await look(database, settings)
+    except NotReady as error:
+        return [_unmakeable(settings) or warn("database", error.message, error.hint)]
+    return findings
+
+
+def _unmakeable(settings: Settings) -> Finding | None:
+    """Say why a SQLite file that is not there yet cannot be made, if it cannot."""
+    url = sa.make_url(settings.database)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return None
+    path = _file(settings.database).resolve()
+    place = next(folder for folder in path.parents if folder.exists())
+    if place.is_dir() and os.access(place, os.W_OK | os.X_OK) and file_system_of(place) not in NOT_FOR_FILES:
+        return None
+    what = f"there is no database at {path}, and this user cannot make one: {place} cannot be written"
+    return fail("database", what, "Let this user write there, or set VPSOPS_DATABASE_URL to another place")
+
+
+async def look_at_database(database: Database, settings: Settings) -> Sequence[Finding]:
+    """Ask it something, and on SQLite look at the file itself."""
+    begun = database.clock.monotonic()
+    await database.read(database.tick)
+    took = round((database.clock.monotonic() - begun) * 1000)
+    shown = sa.make_url(settings.database).render_as_string(hide_password=True)
+    found = [ok("database", f"{shown} answers in {took} ms, its schema is this version's")]
+    return [*found, *(await look_at_file(database, settings))] if database.sqlite else found
+
+
+async def look_at_wakes(database: Database, _: Settings) -> Sequence[Finding]:
+    """Say whether one process hears of what another one stores, where PostgreSQL tells it."""
+    if database.sqlite:
+        return []
+    if await database.hears_others():
+        return [ok("database", "LISTEN gets through: what one process stores wakes the others")]
+    what = "LISTEN does not get through, so what one process stores is noticed by the others seconds later"
+    return [warn("database", what, f"Set {LISTEN_URL} to the server's own address, past a pooler in transaction mode")]
+
+
+async def look_at_file(database: Database, settings: Settings) -> Sequence[Finding]:
+    """Say whether this user may write to the file, and whether its pages are sound."""
+    path = _file(settings.database)
+    said = await database.read(lambda connection: connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
+    found: list[Finding] = []
+    if database.read_only:
+        what = f"this user may not write to {path} and its folder, so nothing can be stored"
+        found.append(fail("database", what, "Run this as the user that runs vpsops, or let that user write there"))
+    if said != "ok":
+        found.append(fail("database", f"the file is damaged: {said}", "Stop all processes and restore the last backup"))
+    return found
+
+
+async def look_at_processes(database: Database, _: Settings) -> Sequence[Finding]:
+    """Say who is alive, and whether somebody should be."""
+
+    def work(connection: Connection) -> tuple[list[str], int]:
+        tick = database.tick(connection)
+        near = PROCESSES.c.beat.between(tick - DEAD_SECONDS, tick + DEAD_SECONDS)
+        living = sa.select(PROCESSES.c.id).where(near).order_by(PROCESSES.c.id)
+        waiting = sa.select(sa.func.count()).select_from(CHANGES).where(CHANGES.c.state.in_(OPEN_STATES))
+        return list(connection.scalars(living)), connection.scalar(waiting) or 0
+
+    living, waiting = await database.read(work)
+    if living:
+        return [ok("processes", f"{len(living)} alive: {listed(living)}; {waiting} changes open")]
+    if waiting:
+        return [warn("processes", f"{waiting} changes are open and no process is alive", "Start vpsops bot or worker")]
+    return [ok("processes", "none runs changes now, and none is needed")]
+
+
+async def look_at_people(database: Database, _: Settings) -> Sequence[Finding]:
+    """Say which changes only a person can settle."""
+    needy = await database.read(
+        lambda connection: repository.select(connection, repository.in_states(State.NEEDS_PERSON), limit=100)
+    )
+    if not needy:
+        return []
+    what = f"{len(needy)} need a person: {listed([change.id for change in needy])}"
+    return [
+        warn(
+            "changes",
+            what,
+            "Look at the server, then say on the card in Slack, or by vpsops changes ID --settle, what became of it",
+        )
+    ]
+
+
+async def look_at_continuity(database: Database, settings: Settings) -> Sequence[Finding]:
+    """Say whether the database went back since it was seen last, by this machine or another."""
+    kept = head_file_of(settings)
+    mark = kept.read() if kept is not None else None
+    known = Continuity(database, database.clock, "doctor")
+    view = await known.look(mark)
+    open_ones = [finding for finding in view.findings if not finding.accepted]
+    if open_ones:
+        return [fail("store", f"the database went back: {open_ones[-1].what}", TODO)]
+    if view.difference:
+        todo = "If that was meant, run vpsops store accept; nothing that is approved in it is sent by itself"
+        return [fail("store", f"the database went back: {view.difference}", todo)]
+    if not known.knows_server:
+        what = (
+            "this role may not read which server answers, so a standby that takes over shows by the audit trail alone"
+        )
+        return [warn("store", what, "GRANT EXECUTE ON FUNCTION pg_control_system() TO this role")]
+    if kept is None or not kept.writable:
+        where = str(kept.path.parent) if kept else "the state folder"
+        what = f"nothing on this machine remembers what it saw of the database: {where} cannot be written"
+        return [warn("store", what, "Set XDG_STATE_HOME to a folder that this user may write to")]
+    return [ok("store", f"the database is the one that was seen last{f', record {mark.seq}' if mark else ''}")]
+
+
+async def look_at_rows(database: Database, _: Settings) -> Sequence[Finding]:
+    """Name the rows that this version cannot read."""
+    found = await database.read(unreadable_rows)
+    if not found:
+        return []
+    named = listed([f"{row.table} {row.id} ({row.why})" for row in found])
+    what = f"{len(found)} cannot be read by this version: {named}"
+    todo = "Run a process of the version that wrote them; if no version did, restore the row or settle it by hand"
+    return [warn("rows", what, todo)]
+
+
+async def look_at_claims(database: Database, _: Settings) -> Sequence[Finding]:
+    """Name the changes that no living process can run or watch."""
+
+    def work(connection: Connection) -> list[str]:
+        known = capabilities(connection, alive(connection, database.tick(connection))).values()
+        waiting = sa.select(CHANGES.c.id, CHANGES.c.operation, CHANGES.c.format).order_by(CHANGES.c.created_at)
+        waiting = waiting.where(CHANGES.c.state.in_([state.value for state in AFTER_HOLD]), ~runnable())
+        found = [(row.id, Need(row.operation, row.format)) for row in connection.execute(waiting)]
+        return [
+            f"{ident} ({need.operation}, format {need.format})"
+            for ident, need in found
+            if not any(one.covers(need) for one in known)
+        ]
+
+    left = await database.read(work)
+    if not left:
+        return []
+    todo = "Start a process of the version that knows it; it waits until then, and nothing is sent"
+    return [warn("changes", f"{len(left)} can be run by no living process: {listed(left)}", todo)]
+
+
+async def look_at_queues(database: Database, _: Settings) -> Sequence[Finding]:
+    """Say how much waits in each queue, and for how long its oldest has waited."""
+    now = database.clock.now().timestamp()
+
+    def work(connection: Connection) -> list[tuple[str, int, float]]:
+        found = []
+        for name, since, where in QUEUES:
+            depth, oldest = connection.execute(sa.select(sa.func.count(), sa.func.min(since)).where(where)).one()
+            found.append((name, depth, max(0.0, now - oldest) if depth else 0.0))
+        return found
+
+    queues = await database.read(work)
+    said = "; ".join(
+        f"{depth} {name}" + (f", the oldest for {age:.0f} s" if depth else "") for name, depth, age in queues
+    )
+    slow = [name for name, depth, age in queues if depth and age > SLOW_SECONDS and name == RUNS]
+    if slow:
+        return [warn("queues", said, "Approved changes wait for over a minute: start vpsops bot or worker, or another")]
+    return [ok("queues", said)]
+
+
+async def look_at_messages(database: Database, settings: Settings) -> Sequence[Finding]:
+    """Say what was not delivered to people, and what of theirs was not worked on."""
+    late = database.clock.now().timestamp() - SLOW_SECONDS
+
+    def work(connection: Connection) -> tuple[int, int, int, int, str]:
+        waiting, dead = OUTBOX.c.state == "waiting", OUTBOX.c.state == "dead"
+        unread = INBOX.c.done_at.is_(None) & (INBOX.c.received_at < late)
+        last = sa.select(OUTBOX.c.error).where(dead).order_by(OUTBOX.c.id.desc()).limit(1)
+        return (
+            _count(connection, OUTBOX, waiting),
+            _count(connection, OUTBOX, waiting & (OUTBOX.c.created_at < late) & (OUTBOX.c.error != QUIET)),
+            _count(connection, OUTBOX, dead),
+            _count(connection, INBOX, unread),
+            connection.scalar(last) or "",
+        )
+
+    waiting, slow, dead, unread, error = await database.read(work)
+    found = [_backlog(waiting, slow, settings)]
+    if dead:
+        found.append(
+            warn("outbox", f"{dead} messages were given up, the last one for: {error}", "See docs/operations.md")
+        )
+    if unread:
+        found.append(warn("inbox", f"{unread} deliveries from Slack wait for over a minute", "Start vpsops bot"))
+    return found
+
+
+def _backlog(waiting: int, slow: int, settings: Settings) -> Finding:
+    if not slow:
+        return ok("outbox", f"{waiting} messages wait, none for long")
+    if not settings.slack_configured:
+        return ok("outbox", f"{waiting} messages for a Slack workspace, which is not configured")
+    return warn("outbox", f"{slow} messages wait for over a minute", "Start vpsops bot, or read its log")
+
+
+async def look_at_trail(database: Database, _: Settings) -> Sequence[Finding]:
+    """Verify the audit trail from its first record."""
+    walk, head, faults = Walk(), (0, GENESIS), []
+    async for records, head in pages(database, 0):  # noqa: B007 - the last page's head is used below
+        faults += [fault for record in records for fault in walk.step(record)]
+    faults += walk.end(head)
+    if faults:
+        what = f"{len(faults)} faults in the trail, the first: {faults[0].what}"
+        return [fail("audit", what, WRITTEN)]
+    return [await _compared(database) or ok("audit", f"the trail is whole up to record {walk.seq}")]
+
+
+async def look_at_anchors(database: Database, settings: Settings) -> Sequence[Finding]:
+    """Say when the head of the trail last left the machine, where it is to do so."""
+    kinds = places_of(settings, load_workspaces(settings)).named
+    days = await database.read(partial(last_days, kinds=kinds))
+    late_before = (database.clock.now() - timedelta(days=2)).date().isoformat()
+    todo = "Start vpsops bot or worker with this setting, and look for anchor_failed in its log"
+    return [
+        ok("anchors", f"{kind}: the last head left on {day}")
+        if day > late_before
+        else warn("anchors", f"{kind}: the head of the trail {f'left last on {day}' if day else 'never left'}", todo)
+        for kind, day in days.items()
+    ]
+
+
+async def _compared(database: Database) -> Finding | None:
+    """Say which changes are not as the trail has them."""
+    ids: dict[str, str] = {}
+    async for discrepancy in discrepancies(database):
+        ids.setdefault(discrepancy.change_id, discrepancy.what)
+        if len(ids) > MOST_COMPARED:
+            break
+    if not ids:
+        return None
+    first = next(iter(ids))
+    more = f", and {min(len(ids) - 1, MOST_COMPARED)} more" if len(ids) > 1 else ""
+    return fail("audit", f"the trail does not carry {first}: {ids[first]}{more}", WRITTEN)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return some names as text, the first few of many; pure."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"
+
+
+def _file(url: str) -> Path:
+    return Path(sa.make_url(url).database or "").expanduser()
+
+
+def _count(connection: Connection, table: sa.Table, where: sa.ColumnElement[bool]) -> int:
+    return connection.scalar(sa.select(sa.func.count()).select_from(table).where(where)) or 0
+
+
+LOOKS: Final[tuple[Callable[[Database, Settings], Awaitable[Sequence[Finding]]], ...]] = (
+    look_at_database,
+    look_at_wakes,
+    look_at_processes,
+    look_at_policy,
+    look_at_people,
+    look_at_continuity,
+    look_at_rows,
+    look_at_claims,
+    look_at_queues,
+    look_at_messages,
+    look_at_trail,
+    look_at_anchors,
+)

@@ -1,0 +1,93 @@
+"""What `vpsops doctor` asks the provider: the list, one server in full and its figures, and the plans.
+
+Each variant of the API has limits of its own, which show only where two answers are held beside each other.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from vpsops.core.app import credentials_of
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.timings import TransportSettings
+from vpsops.core.config.settings import Settings
+from vpsops.core.console.checks import Finding, ok, warn
+from vpsops.core.wayscloud.answers.errors import NotAuthenticated, WayscloudError
+from vpsops.core.wayscloud.answers.models import Listing, Server, Usage
+from vpsops.core.wayscloud.client import Wayscloud
+
+AREA: Final = "provider"
+ONCE: Final = TransportSettings(attempts=1, attempt_seconds=10.0, total_seconds=15.0)
+COMPARED: Final = ("plan", "region", "os_template", "power_state")
+NAMED: Final = 3
+
+
+async def check_provider(settings: Settings, clock: Clock) -> Sequence[Finding]:
+    """Ask the provider for the list of servers, and one of them in full; say what this API cannot tell."""
+    credentials = credentials_of(settings)
+    if credentials is None:
+        raise NotAuthenticated("There is no WAYSCloud key.", hint="Set WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN.")
+    async with Wayscloud(credentials, base_url=settings.api_url, clock=clock, settings=ONCE) as api:
+        servers = await api.list_servers()
+        answers = f"{settings.api_url} answers, the key is accepted, {len(servers)} servers"
+        found = [ok(AREA, answers)] if servers.complete else [_partial(settings, servers)]
+        shown = next((server for server in servers if server.ready or server.power_unknown), next(iter(servers), None))
+        return [*found, *(await _one(api, shown) if shown else []), *await _prices(api)]
+
+
+def _partial(settings: Settings, servers: Listing[Server]) -> Finding:
+    what = f"{len(servers)} servers at {settings.api_url}, but the list is not complete: {servers.lack}"
+    todo = "Creating servers needs a person's word, and cannot be looked up safely; tell the provider"
+    return warn(AREA, what, todo)
+
+
+async def _one(api: Wayscloud, listed: Server) -> list[Finding]:
+    """Read one server in full and its figures, and compare."""
+    try:
+        full = await api.get_server(listed.id)
+    except WayscloudError as error:
+        return [warn(AREA, f"{listed.hostname} is listed and cannot be read: {error.message}", error.hint)]
+    found = [one for one in (_fewer_fields(listed, full), _no_power(full)) if one is not None]
+    if not (full.ready or full.power_unknown):
+        return found
+    try:
+        usage = await api.server_status(listed.id)
+    except WayscloudError as error:
+        return [*found, warn(AREA, f"the figures of {listed.hostname} cannot be read: {error.message}", UNSEEN)]
+    return [*found, *_no_uptime(usage)]
+
+
+UNSEEN: Final = 'Nothing to do: a reboot that never shows as a state ends after a minute as "accepted, not seen"'
+
+
+def _fewer_fields(listed: Server, full: Server) -> Finding | None:
+    """Say which facts the list leaves out."""
+    missing = [name for name in COMPARED if getattr(listed, name) is None and getattr(full, name) is not None]
+    if not missing:
+        return None
+    what = f"the list of servers leaves out {', '.join(name.replace('_', ' ') for name in missing)}"
+    return warn(AREA, what, "Nothing to do: servers are read one by one where it matters, 40 at most for one question")
+
+
+def _no_power(full: Server) -> Finding | None:
+    if not full.power_unknown:
+        return None
+    what = f"a server that is {full.status} does not say whether it runs"
+    todo = 'Nothing to do: starts and stops that nothing shows end after five minutes as "accepted, not seen"'
+    return warn(AREA, what, todo)
+
+
+def _no_uptime(usage: Usage) -> list[Finding]:
+    return [warn(AREA, "figures come without an uptime", UNSEEN)] if usage.uptime_seconds is None else []
+
+
+async def _prices(api: Wayscloud) -> list[Finding]:
+    """Say where plans have no price that a limit on money could use."""
+    try:
+        plans = await api.list_plans()
+    except WayscloudError as error:
+        return [warn(AREA, f"the plans cannot be read: {error.message}", "Prices are not shown until they can be")]
+    odd = [plan.code for plan in plans if plan.monthly_price is None or not plan.currency]
+    if not odd:
+        return []
+    what = f"{len(odd)} of {len(plans)} plans have no usable price or currency: {', '.join(odd[:NAMED])}"
+    return [warn(AREA, what, "A limit on monthly spend refuses what it cannot add up")]

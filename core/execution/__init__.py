@@ -1,0 +1,1 @@
+"""Runs approved changes: engine, runner, reconciler, poller."""

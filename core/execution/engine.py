@@ -1,0 +1,171 @@
+"""The engine of one process: runs approved changes, watches them, keeps the table tidy.
+
+It loads nothing and beats no heart until the first change; reads never start it.
+"""
+
+from functools import partial
+from typing import Final
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+from sqlalchemy.engine import Connection
+
+from vpsops.core.authorization.attempts import Claim
+from vpsops.core.authorization.recheck import Recheck
+from vpsops.core.changes.model import Change, State
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import StorageError
+from vpsops.core.common.supervision import Supervisor, error_id_of
+from vpsops.core.common.timings import Timing
+from vpsops.core.continuity.anchors import Anchors
+from vpsops.core.continuity.continuity_monitor import Continuity
+from vpsops.core.execution.claims import own_capability
+from vpsops.core.execution.poller import Watcher, watch_quietly
+from vpsops.core.execution.reconciler import Keeper
+from vpsops.core.execution.retention import Retention
+from vpsops.core.execution.runner import Runner
+from vpsops.core.monitoring.server_feed import Fleet
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.leases import Process
+from vpsops.core.wayscloud.client import Wayscloud
+
+LOG = structlog.get_logger(__name__)
+HEARTBEAT: Final = "heartbeat"
+RECONCILER: Final = "reconciler"
+RETENTION: Final = "retention"
+ANCHORS: Final = "anchors"
+POLLER: Final = "poller"
+
+
+class Engine:
+    """Started on the first change, or at once by a process that serves others.
+
+    With `always` the provider is looked at even while nothing is being changed: a channel wants to hear of it.
+    """
+
+    def __init__(  # noqa: PLR0913 - a composition: each part is made elsewhere and handed in
+        self,
+        database: Database,
+        api: Wayscloud,
+        clock: Clock,
+        process: Process,
+        timing: Timing,
+        recheck: Recheck,
+        group: TaskGroup,
+        *,
+        always: bool = False,
+        supervisor: Supervisor | None = None,
+        continuity: Continuity | None = None,
+        anchors: Anchors | None = None,
+    ) -> None:
+        self.supervisor = supervisor or Supervisor(clock)
+        self.continuity = continuity or Continuity(database, clock, process.id)
+        self._anchors = anchors
+        self._group = group
+        self._process = process
+        self._started = anyio.Lock()
+        self._running = False
+        self._runs: set[str] = set()
+        self._claims: dict[str, Claim] = {}  # of changes that are about to run
+        self._watching = False
+        work = api.for_work()
+        self._retention = Retention(database, clock)
+        self.fleet = Fleet(work, clock, timing, group, self.supervisor)
+        self._watcher = Watcher(
+            database, work, clock, process, timing, self.fleet, always, self.supervisor.recorder(POLLER)
+        )
+        self._runner = Runner(database, work, clock, process, timing, recheck, self.look_soon, self.continuity)
+        self._keeper = Keeper(
+            database,
+            clock,
+            process,
+            timing,
+            self.run,
+            lambda: frozenset(self._runs),
+            self.watch,
+            always,
+            self.continuity,
+        )
+
+    @property
+    def running(self) -> bool:
+        """Say whether this process runs changes, and therefore beats."""
+        return self._running
+
+    async def start(self) -> None:
+        """Beat, keep and be ready to run; a second start is nothing. Raises `StorageError`."""
+        async with self._started:
+            if self._running:
+                return
+            await self._process.beat()
+            await self.continuity.open()
+            self._running = True
+            for name, loop in (
+                (HEARTBEAT, self._process.beat_on),
+                (RECONCILER, self._keeper.keep),
+                (RETENTION, self._retention.keep),
+            ):
+                self.supervisor.start(name, partial(loop, self.supervisor.recorder(name)), group=self._group)
+            if self._anchors is not None and self._anchors.places.named:
+                leaving = partial(self._anchors.keep, self.supervisor.recorder(ANCHORS))
+                self.supervisor.start(ANCHORS, leaving, group=self._group)
+
+    def claim(self, connection: Connection, change: Change) -> Change:
+        """Claim a change in the transaction that lets it run, if it does; return it as it is then."""
+        if change.state is not State.APPROVED or change.operation not in own_capability().operations:
+            return change
+        claim = self._runner.claim_in(connection, change)
+        self._claims[change.id] = claim
+        return claim.change
+
+    def run_claimed(self, change_id: str) -> None:
+        """Run a change if it was claimed, once that is committed."""
+        if change_id in self._claims:
+            self.run(change_id)
+
+    def run(self, change_id: str) -> None:
+        """Run an approved change in the background; one that runs here already is left alone."""
+        claim = self._claims.pop(change_id, None)
+        if change_id in self._runs:
+            return
+        self._runs.add(change_id)
+        self.supervisor.start_once("run", partial(self._run, change_id, claim), group=self._group)
+
+    async def _run(self, change_id: str, claim: Claim | None) -> None:
+        try:
+            await self._runner.run(change_id, claim)
+        except Exception as error:  # a bug, or arguments that cannot be read
+            error_id = error_id_of(error)
+            LOG.exception("run broke", change=change_id, error_id=error_id)
+            await self._note_break(change_id, error_id)
+        finally:
+            self._runs.discard(change_id)
+
+    async def _note_break(self, change_id: str, error_id: str) -> None:
+        try:
+            await self._runner.note_break(change_id, error_id)
+        except StorageError as error:  # the reconciler sees the change again
+            LOG.error("storage failed", change=change_id, error=error.message, error_id=error.error_id)
+
+    def look_soon(self) -> None:
+        """Watch, and look soon."""
+        self._watcher.nudge()
+        self.watch()
+
+    def watch(self, newest: float = 0.0) -> None:
+        """Watch in the background; where this process does so already, it hears when the newest change was sent."""
+        if self._watching:
+            self._watcher.hear(newest)
+            return
+        self._watching = True
+        self.supervisor.start(POLLER, self._watch, group=self._group, ends=True)
+
+    async def _watch(self) -> None:
+        await watch_quietly(self._watcher)
+        self._watching = False
+
+    async def stop(self) -> None:
+        """Sign off, so that others take over at once."""
+        if self._running:
+            await self._process.leave()

@@ -1,0 +1,229 @@
+"""The watcher: one list call per interval serves every change that was sent, whatever their number.
+
+It starts with the first change to watch, or with the first channel that wants to hear of drift, of
+the provider or of usage, and ends with the last; among several processes one does it, by a lease.
+What it learns settles changes; the rest is the lookout's.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+from sqlalchemy.engine import Connection
+
+from vpsops.core.changes import repository
+from vpsops.core.changes.model import Change
+from vpsops.core.common import timings as timing
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import StorageError
+from vpsops.core.common.supervision import RoundRecorder, no_record
+from vpsops.core.common.timings import Timing
+from vpsops.core.execution.claims import is_outranked, runnable
+from vpsops.core.execution.reconciler import WATCHED, WATCHER
+from vpsops.core.execution.settlement import Settlement
+from vpsops.core.messaging.subscriptions import Subscription, every
+from vpsops.core.monitoring.monitor import Lookout
+from vpsops.core.monitoring.server_feed import Fleet
+from vpsops.core.outcomes.outcome import Look, age
+from vpsops.core.storage import leases
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.leases import Process
+from vpsops.core.wayscloud.answers import errors as provider_errors
+from vpsops.core.wayscloud.client import Wayscloud
+
+LOG = structlog.get_logger(__name__)
+LEASE = WATCHER
+REFUSED_WAIT: Final = timing.REFUSED_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What there is to look for: changes, and what channels want to hear of."""
+
+    changes: Sequence[Change] = ()
+    wanted: Sequence[Subscription] = ()
+    standing: bool = False  # somebody wants a look even while nothing is being changed
+
+    @property
+    def nothing(self) -> bool:
+        """Say whether there is nothing to look for."""
+        return not self.changes and not self.standing
+
+
+def interval(changes: Sequence[Change], look: Look | None, timing: Timing) -> float:
+    """Return the seconds to the next look: the youngest change sets the pace; pure."""
+    if not changes:
+        return timing.poll_idle
+    ages = [age(change, look.now) for change in changes] if look else [0.0]
+    youngest = min(ages, default=0.0)
+    if youngest < 60:  # noqa: PLR2004 - a minute
+        return timing.poll_young
+    return timing.poll_grown if youngest < 600 else timing.poll_old  # noqa: PLR2004 - ten minutes
+
+
+@dataclass(slots=True)
+class Watcher:
+    """Looks at the fleet while there is something to wait for."""
+
+    database: Database
+    api: Wayscloud
+    clock: Clock
+    process: Process
+    timing: Timing
+    fleet: Fleet | None = None  # whose followers hear of each look
+    always: bool = False  # a channel that the settings name wants to hear of everything
+    record_round: RoundRecorder = no_record  # called after each look, before the pause
+    _nudged: anyio.Event = field(default_factory=anyio.Event)
+    _away: set[str] = field(default_factory=set)
+    _moved: set[str] = field(default_factory=set)
+    _since: dict[str, float] = field(default_factory=dict)
+    _newest: float = 0.0
+    _measuring: bool = False
+    _lookout: Lookout = field(init=False)
+    _settlement: Settlement = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Share the parts with the lookout."""
+        self._lookout = Lookout(self.database, self.api, self.clock, self.timing)
+        self._settlement = Settlement(self.database, self.api, self.clock, self.timing)
+
+    def nudge(self) -> None:
+        """Ask for a look soon; many nudges are one."""
+        self._nudged.set()
+
+    def hear(self, newest: float) -> None:
+        """Look soon if a change was sent, by another process perhaps, that is younger than all looked at so far."""
+        if newest > self._newest:
+            self.nudge()
+
+    async def watch(self) -> None:
+        """Look until nothing is left to look for, if this process gets the lease."""
+        failure: BaseException | None = None
+        async with anyio.create_task_group() as group:  # reads that take longer than a look go on in it
+            try:
+                await self._watch_on(group)
+            except anyio.get_cancelled_exc_class():
+                raise
+            except BaseException as error:  # noqa: BLE001 - raised below, outside the group, so that it stays itself
+                failure = error
+            group.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+
+    async def _watch_on(self, group: TaskGroup) -> None:
+        begun = False
+        while True:
+            self._nudged = anyio.Event()  # before the changes are read: a nudge for one that is not among them counts
+            due = await self._mine()
+            if due.nothing:
+                return
+            if not begun:
+                await self._lookout.begin()
+                begun = True
+            await self._round(due, group)
+
+    async def _round(self, due: Due, group: TaskGroup) -> None:
+        self._newest = max((sent(change) for change in due.changes), default=0.0)
+        now = self.clock.monotonic()
+        self._since = {change.id: self._since.get(change.id, now) for change in due.changes}
+        look = await self._look()
+        if look is not None:
+            await self._settlement.settle(due.changes, look, group)
+            self._away, self._moved = away(due.changes, look), moved(due.changes, look)
+            await self._lookout.looked(look, keep=due.standing)
+            if not self._measuring:
+                self._measuring = True
+                group.start_soon(self._measure, look, due.wanted)
+        self.record_round()
+        seconds = interval(due.changes, look, self.timing)
+        await self._pause(min(seconds, self.timing.poll_young) if self._settlement.waits_for_another_look else seconds)
+
+    async def _measure(self, look: Look, wanted: Sequence[Subscription]) -> None:
+        """Read the figures that somebody has a threshold on, while looks go on."""
+        try:
+            await self._lookout.measure(look.servers, wanted)
+        except StorageError as error:
+            LOG.error("figures not stored", error=error.message, error_id=error.error_id)
+        except Exception:  # it must not end the looks
+            LOG.exception("measuring broke")
+        finally:
+            self._measuring = False
+
+    async def _pause(self, seconds: float) -> None:
+        if self._lookout.refused:
+            seconds = max(seconds, REFUSED_WAIT)
+        spread = seconds * self.timing.poll_jitter
+        with anyio.move_on_after(seconds + random.uniform(-spread, spread)):  # noqa: S311 - jitter
+            await self._nudged.wait()
+            await self.clock.sleep(min(seconds, 0.5))  # debounce: a burst of nudges is one look
+
+    async def _mine(self) -> Due:
+        def work(connection: Connection) -> Due:
+            tick = self.database.tick(connection)
+            if not leases.take(connection, LEASE, self.process.id, tick):
+                return Due()
+            if is_outranked(connection, leases.alive(connection, tick) - {self.process.id}, WATCHED):
+                leases.release(connection, LEASE, self.process.id)  # one of a newer version watches what both know
+                return Due()
+            now = self.clock.now()
+            wanted = [one for one in every(connection) if one.alive(now) and one.looks]
+            due = Due(watched(connection), wanted, self.always or bool(wanted))
+            if due.nothing:
+                leases.release(connection, LEASE, self.process.id)
+            return due
+
+        return await self.database.transact(work, durable=False, wake=False)
+
+    async def _look(self) -> Look | None:
+        try:
+            servers = await self.api.list_servers()
+        except provider_errors.WayscloudError as error:
+            await self._lookout.failed(error)
+            return None
+        await self._lookout.recovered()
+        if self.fleet is not None:
+            self.fleet.saw(servers)
+        steady = self.clock.monotonic()
+        waited = {change_id: steady - since for change_id, since in self._since.items()}
+        return Look(
+            servers,
+            servers.complete,
+            self.clock.now(),
+            away=frozenset(self._away),
+            moved=frozenset(self._moved),
+            waited=waited,
+        )
+
+
+def sent(change: Change) -> float:
+    """Return when a change was sent, in UTC seconds; pure."""
+    return (change.sent_at or change.updated_at).timestamp()
+
+
+def away(changes: Sequence[Change], look: Look) -> set[str]:
+    """Return the changes whose server has been seen down or on its way since they were sent, now or before; pure."""
+    down = {server.id for server in look.servers if server.off or server.pending}
+    return {change.id for change in changes if change.id in look.away or change.target.id in down}
+
+
+def moved(changes: Sequence[Change], look: Look) -> set[str]:
+    """Return the changes whose server's `status` has been another than in order since they were sent; pure."""
+    other = {server.id for server in look.servers if not server.in_order}
+    return {change.id for change in changes if change.id in look.moved or change.target.id in other}
+
+
+def watched(connection: Connection) -> list[Change]:
+    """Return every change that waits for the provider and that this version knows, the oldest first."""
+    return repository.select(connection, repository.in_states(*WATCHED), runnable(), limit=None, oldest_first=True)
+
+
+async def watch_quietly(watcher: Watcher) -> None:
+    """Watch, and leave a database that is away to the keeper's next round."""
+    try:
+        await watcher.watch()
+    except StorageError as error:
+        LOG.error("watching stopped", error=error.message, error_id=error.error_id)

@@ -1,0 +1,207 @@
+"""The keeper: settles what time or a dead process left behind, every two seconds, in every process that runs changes.
+
+Waiting costs it nothing: a thousand holds are one indexed query. Two keepers do no harm, since
+every step is compare-and-set.
+"""
+
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection
+
+from vpsops.core.changes import repository
+from vpsops.core.changes.attention import last_attention
+from vpsops.core.changes.model import Change, State
+from vpsops.core.common import timings as timing
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import StaleChange, StorageError
+from vpsops.core.common.supervision import RoundRecorder, error_id_of, no_record
+from vpsops.core.common.timings import Timing
+from vpsops.core.continuity.continuity_monitor import Continuity, View
+from vpsops.core.execution import claims
+from vpsops.core.execution.claims import runnable
+from vpsops.core.messaging import outbox
+from vpsops.core.messaging.subscriptions import somebody_looks
+from vpsops.core.storage import leases
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.leases import BEAT_SECONDS, Process, alive
+from vpsops.core.storage.tables import CHANGES
+
+LOG = structlog.get_logger(__name__)
+BATCH = 100
+"""So many of a kind are settled in one round, and so many runs are taken up by one process at a time."""
+LEAST = 5
+"""So many runs are taken up in a round however many this process has in hand."""
+REST_SECONDS: Final = timing.REST_SECONDS
+"""A change whose step broke is tried again after this, so that many of them keep nobody else waiting."""
+WATCHED = (State.WATCHING, State.UNKNOWN)
+WATCHER = "watcher"
+UNANSWERED = "unanswered"
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What one look at the table asks for."""
+
+    expired: list[Change]
+    to_remind: list[Change]
+    to_run: bool  # there is something approved that nobody runs
+    orphaned: list[Change]
+    newest: float  # when the last of those to watch was sent; 0 when there is none
+    standing: bool  # a channel wants the provider looked at, and nobody does
+    view: View | None = None  # whether the database is still the one that was seen before
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """Looks for what is due and does it."""
+
+    database: Database
+    clock: Clock
+    process: Process
+    timing: Timing
+    run: Callable[[str], None]
+    running: Callable[[], AbstractSet[str]]  # what this process runs at the moment
+    watch: Callable[[float], None]
+    always: bool = False  # a channel that the settings name wants to hear of everything
+    continuity: Continuity | None = None
+    broken: dict[str, float] = field(default_factory=dict)  # changes whose step broke, and when it is tried again
+
+    async def keep(self, record_round: RoundRecorder = no_record) -> None:
+        """Keep on until cancelled; a database that is away is told once and tried again."""
+        failing = False
+        while True:
+            try:
+                await self.round()
+                record_round()
+                failing = False
+            except StorageError as error:
+                if not failing:
+                    LOG.error("keeper cannot read the database", error=error.message, error_id=error.error_id)
+                failing = True
+            await self.clock.sleep(self.timing.keep_seconds - (BEAT_SECONDS / 2 if self._rides else 0.0))
+
+    @property
+    def _rides(self) -> bool:
+        """Say whether a look can wait for a heartbeat."""
+        return self.timing.keep_seconds >= 2 * BEAT_SECONDS
+
+    async def round(self) -> None:
+        """Do everything that is due now."""
+        due = await (self.database.read_along if self._rides else self.database.read)(
+            partial(self._due, self.running())
+        )
+        if self.continuity is not None and due.view is not None:
+            await self.continuity.judge(due.view)  # before anything is run: what was approved may not be any more
+        for change in due.expired:
+            await self._step(change, expire)
+        for change in due.to_remind:
+            await self._step(change, partial(attend, timing=self.timing))
+        for change in due.orphaned:
+            if change.id not in self.running():  # one that began since is no orphan
+                await self._step(change, orphan)
+        for change_id in await self._claim() if due.to_run else ():
+            self.run(change_id)
+        if due.newest or due.orphaned or due.standing:
+            self.watch(due.newest)
+
+    def _due(self, running: AbstractSet[str], connection: Connection) -> Due:
+        view = self.continuity.view(connection, self.continuity.mark) if self.continuity is not None else None
+        now, tick = self.clock.now().timestamp(), self.database.tick(connection)
+        others = alive(connection, tick) - {self.process.id}  # what is ours and does not run was broken off
+        held = CHANGES.c.state == State.HELD.value
+        masterless = self._masterless(others, running)
+        approved = (CHANGES.c.state == State.APPROVED.value) & self._unowned(others, running) & runnable()
+        return Due(
+            expired=self._oldest(connection, held & (CHANGES.c.expires_at <= now)),
+            to_remind=self._oldest(connection, held & (CHANGES.c.remind_at <= now)),
+            to_run=connection.scalar(sa.select(CHANGES.c.id).where(approved).limit(1)) is not None,
+            orphaned=self._oldest(connection, (CHANGES.c.state == State.SENDING.value) & masterless),
+            newest=self._newest(connection),
+            standing=self._standing(connection, others),
+            view=view,
+        )
+
+    def _oldest(self, connection: Connection, where: sa.ColumnElement[bool]) -> list[Change]:
+        """Return what is due, the oldest first, and what broke of late not before a while has passed."""
+        now = self.clock.monotonic()
+        resting = [ident for ident, until in self.broken.items() if until > now]
+        return repository.select(connection, where, CHANGES.c.id.not_in(resting), limit=BATCH, oldest_first=True)
+
+    def _newest(self, connection: Connection) -> float:
+        sent = sa.select(sa.func.max(CHANGES.c.sent_at)).where(repository.in_states(*WATCHED), runnable())
+        return connection.scalar(sent) or 0.0
+
+    def _masterless(self, others: AbstractSet[str], running: AbstractSet[str]) -> sa.ColumnElement[bool]:
+        return (CHANGES.c.owner.is_(None) | CHANGES.c.owner.not_in(others)) & CHANGES.c.id.not_in(running)
+
+    def _unowned(self, others: AbstractSet[str], running: AbstractSet[str]) -> sa.ColumnElement[bool]:
+        """What nobody runs; what moved a moment ago is left to whoever moved it."""
+        now, moment = self.clock.now().timestamp(), self.timing.keep_seconds / 2
+        recent = CHANGES.c.updated_at.between(now - moment, now + moment)
+        return self._masterless(others, running) & ~recent
+
+    async def _claim(self) -> list[str]:
+        """Take the oldest of what nobody runs, as many as there is room for here; the rest is for other processes."""
+        running = self.running()
+        room = max(BATCH - len(running), LEAST)
+
+        def work(connection: Connection) -> list[str]:
+            others = alive(connection, self.database.tick(connection)) - {self.process.id}
+            now = self.clock.now().timestamp()
+            return claims.claim(connection, self._unowned(others, running), self.process.id, now, room)
+
+        return await self.database.transact(work, wake=False)
+
+    def _standing(self, connection: Connection, others: AbstractSet[str]) -> bool:
+        wanted = self.always or somebody_looks(connection, self.clock.now())
+        return wanted and leases.holder(connection, WATCHER) not in others
+
+    async def _step(self, change: Change, step: Callable[[Connection, Change, Clock], Change]) -> None:
+        try:
+            await self.database.transact(lambda connection: step(connection, change, self.clock))
+        except StaleChange:
+            LOG.info("change moved on elsewhere", change=change.id)
+        except StorageError:
+            raise
+        except Exception as error:  # one that cannot be settled must not keep the others from it
+            known, self.broken[change.id] = change.id in self.broken, self.clock.monotonic() + REST_SECONDS
+            if not known:
+                LOG.exception("step broke", change=change.id, error_id=error_id_of(error))
+
+
+def expire(connection: Connection, change: Change, clock: Clock) -> Change:
+    """End a hold that nobody answered in time."""
+    note = "Nobody answered in time. Nothing was done."
+    outbox.put_notice(connection, change.id, "expired", clock.now())
+    return repository.step(connection, change, State.EXPIRED, clock.now(), event="expired", note=note)
+
+
+def attend(connection: Connection, change: Change, clock: Clock, timing: Timing) -> Change:
+    """Bring a hold to people's attention: to more of them while nobody has voted, and once more before it expires.
+
+    Where no process was there at the first time, both are due at once.
+    """
+    now, last = clock.now(), last_attention(change, timing)
+    due = connection.scalars(repository.column(CHANGES.c.remind_at, change.id)).one()
+    first = last is not None and due is not None and due < last.timestamp()
+    if first and not change.votes:
+        outbox.put_notice(connection, change.id, UNANSWERED, now)
+        change = repository.amend(connection, change, now, event=UNANSWERED)
+    if first and last is not None and now < last:
+        return repository.amend(connection, change, now, remind_at=last.timestamp())
+    outbox.put_notice(connection, change.id, "reminder", now)
+    return repository.amend(connection, change, now, event="reminded", remind_at=None)
+
+
+def orphan(connection: Connection, change: Change, clock: Clock) -> Change:
+    """A process died between the intention and the answer: the outcome is unknown."""
+    note = "The process that sent it died before an answer came. It is being looked up; nothing is sent again."
+    return repository.step(
+        connection, change, State.UNKNOWN, clock.now(), event="outcome_unknown", body={"why": "process died"}, note=note
+    )

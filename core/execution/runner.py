@@ -1,0 +1,409 @@
+"""One run of an approved change: claim, look again, connect, store the intention, send once, record what came back.
+
+Every step is a transaction with compare-and-set, so a process that was taken for dead finds its
+next step refused. The write itself is fenced in time: on a connection that is open already it leaves
+within two seconds of the stored intention, by a process that nobody can have given up yet, or not at
+all. A write that this process was too slow for is no failure of the change, which is tried again.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import anyio
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection
+
+from vpsops.core.authorization import agent_pause
+from vpsops.core.authorization.agent_pause import AgentsPaused
+from vpsops.core.authorization.attempts import UNPREPARED, Checked, Claim, SupersededError, Turn, attempted_since
+from vpsops.core.authorization.authorization import UnauthorizedError, check_authorized
+from vpsops.core.authorization.recheck import LIMITED, Recheck, StricterError
+from vpsops.core.changes import repository
+from vpsops.core.changes.audit_entries import recorded
+from vpsops.core.changes.model import REFUSAL, Change, Json, Refusal, State
+from vpsops.core.changes.notes import (
+    BROKEN,
+    DOUBTED,
+    NOTHING_SENT,
+    UNAUTHORIZED,
+    UNVERIFIED,
+    before,
+    difference,
+    not_sent,
+)
+from vpsops.core.changes.preview import look_again
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import InvalidInput, StaleChange, StorageError, UnreadableRowError, VpsopsError
+from vpsops.core.common.timings import Timing
+from vpsops.core.continuity.continuity_monitor import Continuity, StoreWentBackError
+from vpsops.core.execution import write_rate_limit
+from vpsops.core.execution.claims import own_capability
+from vpsops.core.execution.send_deadline import Fence, LateError, Sending, pause_after
+from vpsops.core.limits.account import look
+from vpsops.core.limits.quotas import LimitReached
+from vpsops.core.messaging import outbox
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.outcomes.strangers import kept_while_sent
+from vpsops.core.outcomes.twins import TwinError, check_twins
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.leases import Process, alive
+from vpsops.core.storage.tables import CHANGES
+from vpsops.core.wayscloud.answers import errors as provider_errors
+from vpsops.core.wayscloud.client import Wayscloud
+
+LOG = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Runs approved changes in this process."""
+
+    database: Database
+    api: Wayscloud
+    clock: Clock
+    process: Process
+    timing: Timing
+    recheck: Recheck  # by the policy and limits in force
+    sent: Callable[[], None]  # called when there is something to watch
+    continuity: Continuity | None = None
+
+    async def run(self, change_id: str, claim: Claim | None = None) -> None:
+        """Take a change as far as the provider's answer; somebody else's change is left alone.
+
+        `claim` is what `claim_in` returned in the transaction that let it run.
+        """
+        log = LOG.bind(change=change_id)
+        try:
+            claim = claim or await self._claim(change_id)
+            if claim is not None:
+                await self._run(claim)
+        except StaleChange:
+            log.info("change moved on elsewhere")
+        except StoreWentBackError:
+            await self._went_back()
+        except UnreadableRowError as error:  # left to a process that can read it
+            log.info("change left to others", why=error.why)
+        except StorageError as error:  # the keeper of some process finds it again
+            log.error("storage failed", error=error.message, error_id=error.error_id)
+        finally:
+            self.sent()
+
+    async def _went_back(self) -> None:
+        """Have it recorded at once; where that fails, the reconciler's next round does it."""
+        try:
+            if self.continuity is not None:
+                await self.continuity.check()
+        except StorageError as error:
+            LOG.error("storage failed", error=error.message, error_id=error.error_id)
+
+    async def _claim(self, change_id: str) -> Claim | None:
+        def work(connection: Connection) -> Claim | None:
+            change = repository.load(connection, change_id, lock=True)
+            tick = self.database.tick(connection)
+            owner = connection.scalars(repository.column(CHANGES.c.owner, change_id)).one()
+            if change.state is not State.APPROVED or change.operation not in own_capability().operations:
+                return None
+            if owner in alive(connection, tick) - {self.process.id}:
+                return None
+            return self._claimed(connection, change) if self.recheck.policy.agrees(connection) else None
+
+        return await self.database.transact(work, wake=False)
+
+    def claim_in(self, connection: Connection, change: Change) -> Claim:
+        """Claim an approved change for this process, with its place among all writes, in the caller's transaction.
+
+        The caller has looked in it whether agents are paused.
+        """
+        return Claim(repository.claim(connection, change, self.clock.now(), self.process.id), self._place(connection))
+
+    def _claimed(self, connection: Connection, change: Change) -> Claim:
+        turn = self._turn(connection, change)
+        return Claim(repository.claim(connection, change, self.clock.now(), self.process.id), turn)
+
+    def _turn(self, connection: Connection, change: Change) -> Turn:
+        """Take a place among all writes, unless agents are paused."""
+        try:
+            agent_pause.check(connection, change.actor)
+        except AgentsPaused as error:
+            return Turn(paused=error)
+        return self._place(connection)
+
+    def _place(self, connection: Connection) -> Turn:
+        place = write_rate_limit.reserve(connection, self.database.tick(connection), self.timing)
+        return Turn(self.clock.monotonic() + place.delay, place.unwanted)
+
+    async def note_break(self, change_id: str, error_id: str) -> None:
+        """Count a run that broke before anything was sent; after three the change ends, for it would break again.
+
+        Between them it is free for any process: another version may be able to run it. Raises `StorageError`.
+        """
+        now = self.clock.now()
+
+        def work(connection: Connection) -> None:
+            change = repository.load(connection, change_id, lock=True)
+            columns = sa.select(CHANGES.c.owner, CHANGES.c.breaks).where(CHANGES.c.id == change_id)
+            owner, breaks = connection.execute(columns).one()
+            others = alive(connection, self.database.tick(connection)) - {self.process.id}
+            if change.state is not State.APPROVED or owner in others:
+                return
+            body = {"error": error_id, "attempt": breaks + 1}
+            change = repository.amend(
+                connection, change, now, event="run_broke", body=body, breaks=breaks + 1, owner=None
+            )
+            if breaks + 1 >= self.timing.breaks:
+                note = not_sent(change, BROKEN.format(count=breaks + 1, error=error_id))
+                repository.step(connection, change, State.FAILED, now, event="not_sent", body={"why": note}, note=note)
+                outbox.put_notice(connection, change_id, State.FAILED.value, now)
+
+        await self.database.transact(work)
+
+    async def _run(self, claim: Claim) -> None:
+        """Attempt a change until it was sent or has ended; where this process was late, again after a growing pause."""
+        change = await self._attempt(claim.change, claim.turn)
+        lateness = 0
+        while change is not None:
+            lateness += 1
+            await self.clock.sleep(pause_after(lateness, self.timing.late_pause, self.timing.late_pause_most))
+            turn = await self.database.transact(partial(self._turn, change=change), wake=False)
+            change = await self._attempt(change, turn)
+
+    async def _attempt(self, change: Change, turn: Turn) -> Change | None:
+        if not self.process.certain:  # it was paused, and its next beat may be a second away
+            await self.process.beat()
+        try:
+            checked = await self._check(change) if await self._wait_for_turn(change, turn) else None
+            return await self._send(change, checked) if checked is not None else None
+        except AgentsPaused as error:
+            note = not_sent(change, f". {error.message} Ask again once they may go on.")
+            await self._end(change, State.CANCELLED, "cancelled", note)
+        except (StricterError, LimitReached) as error:
+            said = str(error) if isinstance(error, StricterError) else LIMITED.format(why=error)
+            await self._end(change, State.SUPERSEDED, "superseded", not_sent(change, said.removeprefix(NOTHING_SENT)))
+        except TwinError as error:
+            await self._not_sent(change, f". {error}")
+        except UnauthorizedError as error:
+            LOG.error("send_unauthorized", change=change.id, why=error.message, error_id=error.error_id)
+            await self._not_sent(change, UNAUTHORIZED.format(why=error.message))
+        except SupersededError:
+            LOG.info("change ended while it was prepared", change=change.id)
+        return None
+
+    async def _wait_for_turn(self, change: Change, turn: Turn) -> bool:
+        """Wait for a change's place; where the provider wants no writes for long, the change ends here."""
+        if turn.paused is not None:
+            raise turn.paused
+        if turn.unwanted > self.timing.longest_hold_off:
+            why = f": the provider asked for no more writes, for another {turn.unwanted:.0f} s."
+            await self._not_sent(change, why)
+            return False
+        delay = turn.at - self.clock.monotonic()
+        if delay > 0:
+            LOG.info("write waits for its turn", change=change.id, seconds=round(delay, 2))
+            await self.clock.sleep(delay)
+        return True
+
+    async def _check(self, change: Change) -> Checked | None:
+        """Look again at what was shown; a difference supersedes the change."""
+        operation, begun = OPERATIONS[change.operation], self.clock.monotonic()
+        try:
+            seen = await look_again(self.api, operation, change.arguments)
+            account = await look(self.api, self.recheck.policy.latest_limits(), operation)
+        except InvalidInput as error:
+            await self._supersede(change, error.message)
+            return None
+        except provider_errors.WayscloudError as error:
+            await self._not_sent(change, f": {error.message}")
+            return None
+        if seen.is_news_to(change):
+            await self._supersede(change, seen.warning)
+            return None
+        seen = seen.as_known_to(change)
+        if seen.digest(change.ruling.policy) != change.digest:  # a milder policy changes nothing of what was shown
+            await self._supersede(change, difference(change, seen))
+            return None
+        protected = self.recheck.policy.latest_limits().protects(seen.target, change.actor)
+        if protected is not None:
+            raise LimitReached(protected)
+        return Checked(seen, account, begun)
+
+    async def _supersede(self, change: Change, why: str) -> None:
+        """End a change whose server is no longer as it was shown, unless an earlier send of it may be the reason."""
+        if not change.sends:
+            note = f"Nothing was sent. What was shown has changed: {why}"
+            await self._end(change, State.SUPERSEDED, "superseded", note)
+            return
+        refusal = change.refusal or Refusal("The provider refused it.", again=False)
+        result = {**change.result, REFUSAL: replace(refusal, again=False).stored}
+        note = DOUBTED.format(why=why.rstrip("."))
+        await self._step(change, State.UNKNOWN, "outcome_unknown", {"why": why}, note=note, result=result)
+
+    async def _intend(self, change: Change, checked: Checked, uptime: int | None) -> tuple[Change, Fence]:
+        """Store that the write leaves now, on the connection that is open; what was looked at is still as it was."""
+        now = self.clock.now()
+
+        def work(connection: Connection) -> tuple[Change, float]:
+            if self.continuity is not None:
+                self.continuity.verify(connection)
+            policy = self.recheck.policy.read(connection).version  # the first lock, as wherever something is decided
+            agent_pause.check(connection, change.actor)
+            check_authorized(connection, change)
+            check_twins(connection, change, now)
+            sending = repository.step(
+                connection,
+                change,
+                State.SENDING,
+                now,
+                event="sending",
+                body={**_sent(change), "policy": policy},
+                sent_at=now.timestamp(),
+                last_uptime=uptime,
+                sends=CHANGES.c.sends + 1,
+                result=kept_while_sent(change, checked.seen.known),
+            )
+            self.recheck.check_sending(connection, change, checked.seen, checked.account, now)
+            return sending, self.clock.monotonic()  # before the commit: a process may be paused right after it
+
+        sending, stored = await self.database.transact(work)
+        return sending, Fence(self.process, self.clock, stored + self.timing.send_window)
+
+    async def _uptime(self, change: Change, server_id: str) -> int | None:
+        """Return a server's uptime before its reboot, if it can be read soon; a younger one tells it as well."""
+        if change.operation != "reboot":
+            return None
+        with anyio.move_on_after(self.timing.uptime_wait):
+            try:
+                return (await self.api.server_status(server_id)).uptime_seconds
+            except provider_errors.WayscloudError:
+                return None
+        return None
+
+    async def _send(self, change: Change, checked: Checked) -> Change | None:
+        operation = OPERATIONS[change.operation]
+        arguments = operation.arguments.model_validate(dict(change.arguments))
+        uptime = await self._uptime(change, checked.seen.target.id)
+        sending = Sending(change, partial(self._prepare, change, checked, uptime))
+        try:
+            answer = await operation.run(self.api, arguments, sending)
+        except UNPREPARED:
+            raise  # from storing the intention: nothing left
+        except LateError as error:
+            return await self._held_back(sending.change, str(error))
+        except (provider_errors.NotSent, InvalidInput) as error:
+            left = sending.change if sending.fence is None else before(sending.change)
+            await self._end(sending.change, State.FAILED, "not_sent", not_sent(left, f". {error.message}"))
+        except provider_errors.Refused as error:
+            await self._refused(sending, error)
+        except VpsopsError as error:
+            await self._unknown(sending.change, error.message)
+        except BaseException as error:  # told to stop, or broken
+            with anyio.CancelScope(shield=True):
+                await self._broken_off(sending, error)
+            raise
+        else:
+            result = answer.model_dump(mode="json", exclude_none=True)
+            body = {"answer": recorded(result)}
+            await self._step(sending.change, State.WATCHING, "sent", body, result={**sending.change.result, **result})
+        return None
+
+    async def _prepare(self, change: Change, checked: Checked, uptime: int | None) -> tuple[Change, Fence]:
+        """Store the intention, after another look where connecting took so long that the last one is old."""
+        if self.clock.monotonic() - checked.at > self.timing.look_age:
+            again = await self._check(change)
+            if again is None:
+                raise SupersededError
+            checked = again
+        return await self._intend(change, checked, uptime)
+
+    async def _refused(self, sending: Sending, error: provider_errors.Refused) -> None:
+        """Have looks verify a no: a proxy may have repeated the request, or have said it after the effect.
+
+        A key that is refused is the exception: it is refused before anything is done, and cannot be looked with.
+        """
+        if sending.fence is None:
+            await self._not_sent(sending.change, f". {error.message}")
+        elif isinstance(error, provider_errors.NotAuthenticated):
+            await self._end(sending.change, State.FAILED, "refused", error.message)
+        else:
+            await self._verify(sending.change, error)
+
+    async def _verify(self, change: Change, error: provider_errors.Refused) -> None:
+        limited = isinstance(error, provider_errors.RateLimited)
+        hold_off = (error.retry_after or self.timing.write_gap * 20) if limited else 0.0
+        more = change.sends < self.timing.sends and hold_off <= self.timing.longest_hold_off
+        refusal, now = Refusal(error.message, again=error.again and more), self.clock.now()
+
+        def work(connection: Connection) -> None:
+            if limited:
+                write_rate_limit.hold_off(connection, self.database.tick(connection), hold_off)
+            note = UNVERIFIED.format(message=error.message)
+            body = {"why": error.message, "answer": error.status}
+            result = {**change.result, REFUSAL: refusal.stored}
+            step = partial(repository.step, connection, change, State.UNKNOWN, now, event="outcome_unknown")
+            step(body=body, note=note, result=result)
+
+        await self.database.transact(work)
+
+    async def _broken_off(self, sending: Sending, error: BaseException) -> None:
+        """A write that had not left is there for the next process; of any other the outcome is unknown."""
+        if sending.fence is None:  # it is approved as before
+            return
+        if sending.left or not isinstance(error, anyio.get_cancelled_exc_class()):
+            await self._unknown(sending.change, "the sending process was stopped before an answer came")
+            return
+        why = "the process was told to stop before it was sent"
+        await self._back(sending.change, "not_processed", why, why)
+
+    async def _held_back(self, change: Change, why: str) -> Change | None:
+        """Back to approved, as nothing left and nobody but this process was the reason; not for ever."""
+        try:
+            begun = await self.database.read(partial(attempted_since, change))
+        except UnauthorizedError as error:
+            await self._not_sent(before(change), UNAUTHORIZED.format(why=error.message))
+            return None
+        waited = self.clock.now().timestamp() - begun
+        LOG.warning("write held back", change=change.id, why=why)
+        if waited > self.timing.late_limit:
+            note = (
+                f": it was held back for {waited / 60:.0f} minutes, the last time because {why}. "
+                "Look at this machine's load and its database, then ask again."
+            )
+            await self._end(change, State.FAILED, "not_sent", not_sent(before(change), note))
+            return None
+        note = f"It was held back: {why}. {not_sent(before(change), '; it is tried again.')}"
+        return await self._back(change, "held_back", why, note)
+
+    async def _back(self, change: Change, event: str, why: str, note: str) -> Change:
+        """Step back to approved; what had not left was not a send."""
+        sends = CHANGES.c.sends - 1
+        return await self._step(change, State.APPROVED, event, {"why": why}, note=note, sends=sends)
+
+    async def _unknown(self, change: Change, why: str) -> None:
+        note = f"No clear answer came ({why}). It is being looked up; nothing is sent again."
+        await self._step(change, State.UNKNOWN, "outcome_unknown", {"why": why}, note=note)
+
+    async def _not_sent(self, change: Change, rest: str) -> None:
+        await self._end(change, State.FAILED, "not_sent", not_sent(change, rest))
+
+    async def _end(self, change: Change, after: State, event: str, note: str) -> None:
+        now = self.clock.now()
+
+        def work(connection: Connection) -> None:
+            repository.step(connection, change, after, now, event=event, body={"why": note}, note=note)
+            outbox.put_notice(connection, change.id, after.value, now)
+
+        await self.database.transact(work)
+
+    async def _step(self, change: Change, after: State, event: str, body: Mapping[str, Json], **values: Any) -> Change:
+        now = self.clock.now()
+
+        def work(connection: Connection) -> Change:
+            return repository.step(connection, change, after, now, event=event, body=body, **values)
+
+        return await self.database.transact(work)
+
+
+def _sent(change: Change) -> dict[str, Json]:
+    return {"operation": change.operation, "arguments": dict(change.arguments), "digest": change.digest}

@@ -1,0 +1,326 @@
+"""The settlement of a look: what the list says ends changes at once, the rest is read beside, each for itself.
+
+A server that does not answer holds up its own change and no other. Its read is given up within the look's budget at
+first; after that it is read apart from the looks, with more patience each time.
+"""
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeVar
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+from sqlalchemy.engine import Connection
+
+from vpsops.core.changes import repository
+from vpsops.core.changes.model import KNOWN, REFUSAL, Change, State
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import StaleChange, StorageError
+from vpsops.core.common.supervision import error_id_of
+from vpsops.core.common.timings import Timing
+from vpsops.core.messaging import outbox
+from vpsops.core.outcomes.absence import DirectReads, split_by_list
+from vpsops.core.outcomes.outcome import Finding, Found, Look, age, elapsed, judge, wanted_id
+from vpsops.core.storage.database import Database
+from vpsops.core.wayscloud.answers import errors as provider_errors
+from vpsops.core.wayscloud.answers.models import Server, Usage
+from vpsops.core.wayscloud.client import Wayscloud
+
+LOG = structlog.get_logger(__name__)
+T = TypeVar("T")
+AT_ONCE: Final = 32
+APART: Final = 16
+"""Reads of servers that were slow before; a read of one that was not finds room beside them."""
+READ: Final = frozenset({Finding.NEEDS_SERVER, Finding.NEEDS_USAGE, Finding.SUCCEEDED})
+"""Findings that take a read of the server: to find out, or to hear it from the server itself."""
+
+
+LACKING: Final = frozenset({Finding.NEEDS_SERVER, Finding.NEEDS_USAGE})
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A look with what was read besides for one change."""
+
+    look: Look
+    usage: Usage | None = None
+
+    def lacking(self, found: Found) -> Server | None:
+        """Return the server that has to be read for a finding, or nothing where all is read."""
+        if found.server is None or found.finding not in READ:
+            return None
+        read = found.finding is not Finding.NEEDS_USAGE and found.server.id in self.look.full
+        return None if read else found.server
+
+
+@dataclass(slots=True)
+class Settlement:
+    """Settles changes by what looks find, and remembers of each how its server answered."""
+
+    database: Database
+    api: Wayscloud
+    clock: Clock
+    timing: Timing
+    _since: dict[str, float] = field(default_factory=dict)  # when looks began to agree that it succeeded, by change
+    _misses: dict[str, int] = field(default_factory=dict)  # reads in a row that were not answered in time
+    _tried: dict[str, float] = field(default_factory=dict)
+    _apart: set[str] = field(default_factory=set)
+    _direct: DirectReads = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Share the parts with the reads of what is not listed."""
+        self._direct = DirectReads(self.api, self.clock, self.timing)
+
+    @property
+    def waits_for_another_look(self) -> bool:
+        """Say whether a look found a success that the next one has to find again."""
+        return bool(self._since)
+
+    async def settle(self, changes: Sequence[Change], look: Look, group: TaskGroup) -> None:
+        """Settle what the list and quick reads settle; slow reads go on in `group`. Raises `StorageError`.
+
+        Changes whose server is not listed come last, and wait for reads by their ids.
+        """
+        kept = {change.id for change in changes}
+        self._forget(kept)
+        self._direct.forget(kept)
+        listed, unlisted = split_by_list(changes, look)
+        await self._settle(listed, look, group)
+        if unlisted:
+            look = await self._with_ours(unlisted, await self._direct.completed(unlisted, look))
+            await self._settle(unlisted, look, group)
+
+    async def _with_ours(self, changes: Sequence[Change], look: Look) -> Look:
+        """Add what our changes are about: servers that an unclear create cannot have made."""
+        ages = [age(change, look.now) for change in changes if change.operation == "create"]
+        if not ages:
+            return look
+        seconds = max(ages) + self.timing.clock_skew
+        return replace(
+            look, ours=frozenset(await self.database.read(lambda c: repository.touched(c, look.now, seconds)))
+        )
+
+    async def _settle(self, changes: Sequence[Change], look: Look, group: TaskGroup) -> None:
+        to_read: list[tuple[Change, Found]] = []
+        for change in changes:
+            found = self._judge(change, look)
+            if found is None:
+                continue
+            if found.finding in READ and found.server is not None:
+                to_read.append((change, found))
+            else:
+                self._since.pop(change.id, None)
+                await self._each(change, self._conclude(change, found, look))
+        to_read.sort(key=lambda one: self._tried.get(one[0].id, 0.0))
+        quick = [one for one in to_read if not self._misses.get(one[0].id)]
+        await self._read_quickly(quick, look)
+        for change, found in to_read:
+            if self._misses.get(change.id) and (change, found) not in quick:
+                self._read_apart(change, found, look, group)
+
+    def _judge(self, change: Change, look: Look) -> Found | None:
+        """Return what the list alone says of a change; nothing where saying it breaks, which is that change's alone."""
+        try:
+            return judge(change, look, None, self.timing)
+        except Exception as error:  # as in `_each`
+            LOG.exception("settling broke", change=change.id, error_id=error_id_of(error))
+            return None
+
+    def _forget(self, kept: set[str]) -> None:
+        for memory in (self._since, self._misses, self._tried):
+            for change_id in memory.keys() - kept:
+                del memory[change_id]
+
+    async def _read_quickly(self, to_read: Sequence[tuple[Change, Found]], look: Look) -> None:
+        """Read servers at once, all within the look's budget; whose turn does not come is first at the next look."""
+        limiter, end = anyio.CapacityLimiter(AT_ONCE), anyio.current_time() + self.timing.look_budget
+
+        async def read(change: Change, found: Found) -> None:
+            async with limiter:
+                await self._each(change, self._read(change, found, look, end - anyio.current_time()), passing=True)
+
+        async with anyio.create_task_group() as reads:
+            for change, found in to_read:
+                reads.start_soon(read, change, found)
+
+    def _read_apart(self, change: Change, found: Found, look: Look, group: TaskGroup) -> None:
+        """Read a server that was slow before while looks go on, unless that is under way."""
+        if change.id in self._apart or len(self._apart) >= APART:
+            return
+        patience = min(self.timing.look_budget * 2 ** self._misses[change.id], self.timing.look_patience)
+        self._apart.add(change.id)
+
+        async def read() -> None:
+            try:
+                await self._each(change, self._read(change, found, look, patience), passing=True)
+            finally:
+                self._apart.discard(change.id)
+
+        group.start_soon(read)
+
+    async def _read(self, change: Change, found: Found, look: Look, patience: float) -> None:
+        """Read what a change's server tells within `patience`, and settle the change by it or without it."""
+        end = anyio.current_time() + patience
+        if patience > 0:
+            self._tried[change.id] = self.clock.monotonic()
+        reading = Reading(look)
+        while (server := reading.lacking(found)) is not None:
+            more = await self._more(change, found, server, reading, end - anyio.current_time())
+            if more is None:
+                break
+            reading, found = more, judge(change, more.look, more.usage, self.timing)
+        if found.finding in LACKING:
+            found = unreadable(change, found, look, self.timing) if patience > 0 else found
+        elif found.finding is not Finding.SUCCEEDED:
+            self._since.pop(change.id, None)
+        await self._conclude(change, found, reading.look)
+
+    async def _more(
+        self, change: Change, found: Found, server: Server, reading: Reading, patience: float
+    ) -> Reading | None:
+        """Return a reading with what a finding lacks, if the answer comes in time."""
+        if found.finding is Finding.NEEDS_USAGE:
+            usage = await self._told(change, self._usage(server), patience)
+            return None if usage is None else replace(reading, usage=usage)
+        full = await self._told(change, self._in_full(server), patience)
+        return None if full is None else replace(reading, look=reading.look.with_full(full))
+
+    async def _told(self, change: Change, read: Awaitable[T | None], patience: float) -> T | None:
+        """Return what a read of a change's server tells in time."""
+        begun = anyio.current_time()
+        with anyio.move_on_after(patience) as scope:
+            told = await read
+            if anyio.current_time() - begun <= self.timing.look_budget:
+                self._misses.pop(change.id, None)
+            return told
+        if scope.cancelled_caught and patience > 0:
+            self._misses[change.id] = self._misses.get(change.id, 0) + 1
+            LOG.info("server did not tell in time", server=change.target.id, seconds=round(patience, 1))
+        return None
+
+    async def _usage(self, server: Server) -> Usage | None:
+        """Return a server's usage; one without any figure where the API has no such call."""
+        try:
+            return await self.api.server_status(server.id)
+        except provider_errors.NotOffered:
+            return Usage()
+        except provider_errors.WayscloudError as error:
+            LOG.info("usage cannot be read", server=server.id, error=error.message)
+            return None
+
+    async def _in_full(self, server: Server) -> Server | None:
+        """Return a server as it is read by itself: the list may carry little of it, and what it had a while ago."""
+        try:
+            return await self.api.get_server(server.id)
+        except provider_errors.WayscloudError as error:
+            LOG.info("server cannot be read", server=server.id, error=error.message)
+            return None
+
+    def _agreed(self, change: Change, found: Found) -> bool:
+        """Say whether a create was found done by two looks, one after the other, that are a while apart.
+
+        A new server passes through states, and may seem ready on its way to an error. What starts, stops or reboots
+        one that exists is settled by one look at two sources, the list and the server itself.
+        """
+        if found.finding is not Finding.SUCCEEDED or change.operation != "create":
+            return True
+        now = self.clock.monotonic()
+        return now - self._since.setdefault(change.id, now) >= self.timing.agree_gap
+
+    async def _conclude(self, change: Change, found: Found, look: Look) -> None:
+        if not self._agreed(change, found):
+            return  # one look may have met a state that passes; what it saw is shown with the end
+        if found.finding is Finding.WAIT:
+            await self._show_phase(change, look)
+        if found.finding is not Finding.WAIT and found.finding not in LACKING:
+            await self.database.transact(lambda connection: record(connection, change, found, self.clock))
+
+    async def _each(self, change: Change, work: Awaitable[None], *, passing: bool = False) -> None:
+        """Do one change's work so that no other's fails with it; with `passing` even where the database is away."""
+        try:
+            await work
+        except StaleChange:
+            LOG.info("change moved on elsewhere", change=change.id)
+        except StorageError as error:
+            if not passing:
+                raise
+            LOG.error("change not settled", change=change.id, error=error.message, error_id=error.error_id)
+        except Exception:  # a bug that one change meets must not keep the others; the next look tries again
+            LOG.exception("settling broke", change=change.id)
+
+    async def _show_phase(self, change: Change, look: Look) -> None:
+        """Store where the provider says that the server is, when that is another word than before: cards show it."""
+        server = next((one for one in look.servers if one.id == wanted_id(change)), None)
+        if change.state is not State.WATCHING or server is None or server.status == change.result.get("status"):
+            return
+        result = dict(change.result) | server.model_dump(mode="json", exclude_none=True)
+
+        def work(connection: Connection) -> None:
+            fresh = repository.load(connection, change.id, lock=True)
+            if fresh.state is State.WATCHING:
+                repository.amend(connection, fresh, look.now, result=result)
+                outbox.put_card(connection, change.id, look.now)
+
+        await self.database.transact(work, durable=False)
+
+
+def unreadable(change: Change, found: Found, look: Look, timing: Timing) -> Found:
+    """Say what follows for a change where its server's usage was not told."""
+    late = elapsed(change, look) > timing.power_lookup
+    if change.state is State.UNKNOWN and late:
+        what = "the server" if found.finding is Finding.NEEDS_SERVER else "the server's uptime"
+        return Found(Finding.NEEDS_PERSON, note=f"{what} cannot be read")
+    if change.overdue and elapsed(change, look) > timing.give_up:
+        note = "WAYSCloud accepted it. The server cannot be read, so nothing shows whether it was done."
+        return Found(Finding.SUCCEEDED, found.server, note, unseen=True)
+    overdue = not change.overdue and elapsed(change, look) > timing.power_limit
+    return Found(Finding.OVERDUE if overdue else Finding.WAIT)
+
+
+def record(connection: Connection, change: Change, found: Found, clock: Clock) -> Change:
+    """Store what a look found, in the caller's transaction."""
+    now = clock.now()
+    result = {key: value for key, value in change.result.items() if key not in {KNOWN, REFUSAL}}
+    if found.server is not None:
+        result |= found.server.model_dump(mode="json", exclude_none=True)
+    if found.unseen:
+        result["unseen"] = True
+    body = {"note": found.note, "server": result.get("id", ""), "status": found.server.status if found.server else ""}
+    match found.finding:
+        case Finding.OVERDUE:
+            note = "It takes longer than usual and is still watched."
+            outbox.put_notice(connection, change.id, "overdue", now)
+            # a create keeps its hostname: another one by that name could be paid for twice
+            free = {} if change.operation == "create" else {"lock": None}
+            return repository.amend(
+                connection, change, now, event="overdue", body=body, overdue=True, note=note, **free
+            )
+        case Finding.SEND_AGAIN:
+            return repository.step(
+                connection, change, State.APPROVED, now, event="not_processed", body=body, note=found.note, owner=None
+            )
+        case Finding.ADOPTED:
+            return repository.step(
+                connection, change, State.WATCHING, now, event="adopted", body=body, note=found.note, result=result
+            )
+        case Finding.NEEDS_PERSON:
+            outbox.put_notice(connection, change.id, "needs_person", now)
+            return repository.step(
+                connection, change, State.NEEDS_PERSON, now, event="needs_person", body=body, note=found.note
+            )
+        case _:
+            after = State.SUCCEEDED if found.finding is Finding.SUCCEEDED else State.FAILED
+            refused = after is State.FAILED and change.refusal is not None
+            outbox.put_notice(connection, change.id, after.value, now)
+            return repository.step(
+                connection,
+                change,
+                after,
+                now,
+                event="refused" if refused else after.value,
+                body=body,
+                note=found.note,
+                result=result,
+                settled_at=None if found.unseen else now.timestamp(),
+            )

@@ -1,0 +1,120 @@
+"""What an MCP server, or one token on it, may use and see at all; narrowings add up and never widen; pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Self
+
+from vpsops.core.limits.tool_names import ALTERING, TOOLS
+from vpsops.core.policy.context import Servers
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Which servers can be seen; each of `narrowings` must hold for certain, and none means all of them."""
+
+    narrowings: tuple[Servers, ...] = ()
+
+    def sees(self, ident: str, hostname: str) -> bool:
+        """Say whether a server can be seen; for one that is to be made only the hostname is known."""
+        return all(one.hold(ident.lower(), hostname.lower().rstrip(".")) is True for one in self.narrowings)
+
+    def __bool__(self) -> bool:
+        return bool(self.narrowings)
+
+    def narrowed(self, other: Self) -> "Sight":
+        """Return what both of them see."""
+        return Sight(tuple(dict.fromkeys((*self.narrowings, *other.narrowings))))
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """One place's word on what may be used; an empty one says nothing. `where` names the place, for refusals."""
+
+    where: str
+    read_only: bool = False
+    toolsets: frozenset[str] = frozenset()
+    tools: frozenset[str] = frozenset()
+    deny_tools: frozenset[str] = frozenset()
+    servers: frozenset[str] = frozenset()
+
+    def described(self) -> tuple[tuple[str, str], ...]:
+        """Return what it says, as names and values."""
+        named = {"toolsets": self.toolsets, "tools": self.tools, "deny_tools": self.deny_tools, "servers": self.servers}
+        said = (("read_only", "true"),) if self.read_only else ()
+        return said + tuple((name, _listed(words)) for name, words in named.items() if words)
+
+    def why_not(self, tool: str) -> tuple[str, str]:
+        """Return the limit that keeps a tool from being used, and its value; two empty texts where none does."""
+        if self.read_only and tool in ALTERING:
+            return "read_only", "true"
+        if self.toolsets and TOOLS.get(tool) not in self.toolsets:
+            return "toolsets", _listed(self.toolsets)
+        if self.tools and not _any(self.tools, tool):
+            return "tools", _listed(self.tools)
+        if _any(self.deny_tools, tool):
+            return "deny_tools", _listed(self.deny_tools)
+        return "", ""
+
+
+@dataclass(frozen=True, slots=True)
+class Barred:
+    """A tool that may not be used: by which limit of which place, and what it says."""
+
+    where: str
+    limit: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The narrowings in force together."""
+
+    narrowings: tuple[Narrowing, ...] = ()
+    sight: Sight = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        named = dict.fromkeys(one.servers for one in self.narrowings if one.servers)
+        object.__setattr__(self, "sight", Sight(tuple(Servers.of(words) for words in named)))
+
+    def narrowed(self, other: Self) -> "Reach":
+        """Return the reach that both leave."""
+        return Reach(tuple(dict.fromkeys((*self.narrowings, *other.narrowings))))
+
+    def barred(self, tool: str) -> Barred | None:
+        """Return what keeps a tool from being used, or nothing."""
+        for one in self.narrowings:
+            limit, value = one.why_not(tool)
+            if limit:
+                return Barred(one.where, limit, value)
+        return None
+
+    def allows(self, tool: str) -> bool:
+        """Say whether a tool may be used."""
+        return self.barred(tool) is None
+
+    @property
+    def read_only(self) -> bool:
+        """Say whether nothing may be altered."""
+        return any(one.read_only for one in self.narrowings)
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """The tools that are left."""
+        return tuple(tool for tool in TOOLS if self.allows(tool))
+
+
+EVERYTHING = Reach()
+
+
+def _any(patterns: frozenset[str], tool: str) -> bool:
+    return any(fnmatchcase(tool, pattern) for pattern in patterns)
+
+
+def _listed(words: frozenset[str]) -> str:
+    return ", ".join(sorted(words))
+
+
+def matched(pattern: str, tools: Sequence[str] = tuple(TOOLS)) -> bool:
+    """Say whether a pattern means any tool there is."""
+    return any(fnmatchcase(tool, pattern) for tool in tools)

@@ -1,0 +1,59 @@
+"""The look at the account that limits on creates need: the servers there are, and their prices."""
+
+from collections.abc import Sequence
+
+import anyio
+
+from vpsops.core.common.timings import PRICES_SECONDS
+from vpsops.core.limits.access import Sight
+from vpsops.core.limits.model import Account, Limits
+from vpsops.core.operations import Operation
+from vpsops.core.policy.context import BILLED
+from vpsops.core.wayscloud.answers.errors import NotOffered, WayscloudError
+from vpsops.core.wayscloud.answers.models import Plan, Server
+from vpsops.core.wayscloud.client import Wayscloud
+
+AT_ONCE = 8
+MOST_LOOKS = 200  # servers whose price takes a look at each; of more the sum stays unknown
+
+
+async def look(api: Wayscloud, limits: Limits, operation: Operation, *, named: Sight | None = None) -> Account | None:
+    """Return the account as it is now, or nothing where no limit is about this operation; raises `WayscloudError`.
+
+    What is said of it may name the servers in `named`, and none without it.
+    """
+    if operation.name not in BILLED or not limits.about_creates:
+        return None
+    listed = await api.list_servers()
+    if limits.max_monthly_spend is None:
+        return Account(tuple(listed), listed.complete, named=named)
+    return Account(await _priced(api, listed), listed.complete, await _plans(api), named)
+
+
+async def _plans(api: Wayscloud) -> Sequence[Plan]:
+    try:
+        return tuple(await api.list_plans())
+    except NotOffered:
+        return ()
+
+
+async def _priced(api: Wayscloud, listed: Sequence[Server]) -> Sequence[Server]:
+    """Return servers with a price or a plan, as far as a look at each that lacks both tells them soon."""
+    lacking = [one for one in listed if one.monthly_price is None and not one.plan]
+    if not lacking or len(lacking) > MOST_LOOKS:
+        return tuple(listed)
+    found: dict[str, Server] = {}
+    limiter = anyio.CapacityLimiter(AT_ONCE)
+
+    async def show(server: Server) -> None:
+        async with limiter:
+            try:
+                found[server.id] = await api.get_server(server.id)
+            except WayscloudError:  # its price stays unknown, which is refused
+                return
+
+    with anyio.move_on_after(PRICES_SECONDS):
+        async with anyio.create_task_group() as group:
+            for one in lacking:
+                group.start_soon(show, one)
+    return tuple(found.get(one.id, one) for one in listed)

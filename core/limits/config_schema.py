@@ -1,0 +1,104 @@
+"""`[limits]` as `vpsops.toml` has it, and the same words as flags and tokens have them: checked one by one."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from vpsops.core.limits.access import Narrowing, matched
+from vpsops.core.limits.tool_names import TOOLS, TOOLSETS
+from vpsops.core.policy.config_schema import PLAIN, Servers, Words, near, one_of, shown, wrong
+
+PATTERN = re.compile(r"[a-z_*?]{1,60}")
+CURRENCY = r"^[A-Z]{3}$"
+MOST = 1_000_000
+
+
+def _tools(words: tuple[str, ...]) -> tuple[str, ...]:
+    for word in words:
+        if not PATTERN.fullmatch(word):
+            raise wrong(
+                f"{shown(word)} is not the name of a tool or a pattern", "For example vps_list or vps_change_*."
+            )
+        if not matched(word):
+            raise wrong(f"{shown(word)} means no tool there is", near(word, tuple(TOOLS)))
+    return words
+
+
+Tools = Annotated[Words, AfterValidator(_tools)]
+Toolsets = Annotated[Words, one_of("toolset", tuple(TOOLSETS))]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class WrittenNarrowing(_Strict):
+    """What MCP may use and see, as written."""
+
+    read_only: Annotated[bool, Field(description="only tools that look")] = False
+    toolsets: Annotated[Toolsets, Field(description=f"only these toolsets, of {', '.join(TOOLSETS)}")] = ()
+    tools: Annotated[Tools, Field(description="only these tools, by name or pattern")] = ()
+    deny_tools: Annotated[Tools, Field(description="none of these tools")] = ()
+    servers: Annotated[Servers, Field(description="only these servers; for MCP there are no others")] = ()
+
+    def narrowing(self, where: str) -> Narrowing:
+        """Return it as it is applied; `where` names it in refusals."""
+        return Narrowing(
+            where=where,
+            read_only=self.read_only,
+            toolsets=frozenset(self.toolsets),
+            tools=frozenset(self.tools),
+            deny_tools=frozenset(self.deny_tools),
+            servers=lowered(self.servers),
+        )
+
+
+class WrittenLimits(_Strict):
+    """The section as written."""
+
+    protected: Annotated[Servers, Field(description="servers that nobody changes")] = ()
+    protected_from_agents: Annotated[Servers, Field(description="servers that no agent changes")] = ()
+    max_monthly_spend: Annotated[
+        Annotated[float, Field(ge=0, le=1e12)] | None, Field(description="what all servers together may cost a month")
+    ] = None
+    currency: Annotated[
+        Annotated[str, Field(pattern=CURRENCY)] | None,
+        Field(description="the currency of that; prices in another are refused"),
+    ] = None
+    max_servers: Annotated[
+        Annotated[int, Field(ge=0, le=MOST)] | None, Field(description="how many servers there may be")
+    ] = None
+    max_changes_per_hour: Annotated[
+        Annotated[int, Field(ge=1, le=MOST)] | None,
+        Field(description="how many changes one person, or all agents of one person, may ask for in an hour"),
+    ] = None
+    calls_per_minute: Annotated[
+        Annotated[int, Field(ge=1, le=MOST)] | None,
+        Field(description="how many calls they may make in a minute, reads too; each process counts for itself"),
+    ] = None
+    mcp: Annotated[WrittenNarrowing | None, Field(description="what MCP may use and see: the table `[limits.mcp]`")] = (
+        None
+    )
+
+
+def lowered(words: tuple[str, ...]) -> frozenset[str]:
+    """Return server patterns as they are compared."""
+    return frozenset(word.lower().rstrip(".") for word in words)
+
+
+def said(error: dict[str, Any]) -> tuple[tuple[str, ...], str, str]:
+    """Return one of pydantic's errors as the key it is about, a message and a hint."""
+    path = tuple(part for part in error["loc"] if isinstance(part, str))
+    name = ".".join(shown(part) for part in path) or "limits"
+    if error["type"] == "extra_forbidden":
+        known = tuple((WrittenNarrowing if len(path) > 1 else WrittenLimits).model_fields)
+        return path, f"unknown key {name}.", near(path[-1], known)
+    if error["type"] == "policy":
+        return path, f"{name}: {error['ctx']['text']}.", str(error["ctx"]["hint"])
+    if error["type"] == "string_pattern_mismatch":
+        return path, f"{name}: it takes a currency's three capital letters.", "For example EUR."
+    if error["type"] == "bool_type":
+        return path, f"{name}: it takes true or false.", ""
+    plain = PLAIN.get(error["type"]) or f"{error['msg'][:1].lower()}{error['msg'][1:]}"
+    return path, f"{name}: {plain}.", ""

@@ -1,0 +1,128 @@
+"""Counts what limits are about, in the transaction that stores or sends a change.
+
+Call it after the change's own step: that step holds the head of the audit trail, which every other step needs too,
+so whoever counts then counts alone, and sees whatever was stored before.
+"""
+
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from vpsops.core.changes import serialization
+from vpsops.core.changes.model import Change, State, Target
+from vpsops.core.common import timings
+from vpsops.core.common.errors import NotAllowed
+from vpsops.core.limits.model import (
+    HOUR,
+    Account,
+    Create,
+    Exceeded,
+    Limits,
+    over_budget,
+    same_principal,
+    too_dear,
+    too_many,
+    too_often,
+)
+from vpsops.core.policy.context import BILLED
+from vpsops.core.storage import rows
+from vpsops.core.storage.tables import CHANGES
+
+APPEARING: Final = timings.APPEARING_SECONDS
+UNDER_WAY = (State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON)
+
+
+class LimitReached(NotAllowed):
+    """A limit keeps a change from being stored or sent; carries which."""
+
+    def __init__(self, exceeded: Exceeded) -> None:
+        super().__init__(exceeded.text, hint=exceeded.hint)
+        self.exceeded = exceeded
+
+
+def check_stored(
+    connection: Connection, limits: Limits, change: Change, account: Account | None, now: datetime
+) -> None:
+    """Raise `LimitReached` unless a change that was just stored keeps within the limits with all that is open."""
+    if limits.max_changes_per_hour is not None:
+        _raise(too_often(limits, _asked_at(connection, change, now), now.timestamp()))
+    _check_counted(limits, change, account)
+    if account is not None and change.operation in BILLED:
+        open_ones = _creates(connection, sa.or_(CHANGES.c.lock.is_not(None), _under_way()), now)
+        _raise(too_many(limits, account, open_ones) or too_dear(limits, account, open_ones))
+
+
+def check_agreed(connection: Connection, limits: Limits, change: Change, target: Target | None = None) -> None:
+    """Raise `LimitReached` where a limit that is in force now would have kept a change from being stored.
+
+    `target` is its server as it was looked at since. What takes the provider's list is counted right before sending.
+    """
+    _raise(limits.protects(target or change.target, change.actor))
+    if limits.max_changes_per_hour is not None:
+        asked_at = change.created_at
+        before = [at for at in _asked_at(connection, change, asked_at) if at <= asked_at.timestamp()]
+        _raise(too_often(limits, before, asked_at.timestamp()))
+    price = change.ruling.monthly
+    if change.operation in BILLED and limits.max_monthly_spend is not None and price is not None:
+        _raise(over_budget(limits, price))
+
+
+def check_sending(
+    connection: Connection, limits: Limits, change: Change, account: Account | None, now: datetime
+) -> None:
+    """Raise `LimitReached` unless a change that is about to leave keeps within the limits with all that has left.
+
+    What only waits for people does not count here: it was counted when it was stored, and may never come.
+    """
+    _check_counted(limits, change, account)
+    if account is not None and change.operation in BILLED:
+        left = _creates(connection, _under_way(), now)
+        _raise(too_many(limits, account, left) or too_dear(limits, account, left))
+
+
+def _check_counted(limits: Limits, change: Change, account: Account | None) -> None:
+    """Raise `LimitReached` where a limit was set since the account was looked at, and it was not counted for it."""
+    if limits.about_creates and change.operation in BILLED and account is None:
+        name = "max_servers" if limits.max_servers is not None else "max_monthly_spend"
+        why = "it was set a moment ago, and the servers were not counted for it."
+        raise LimitReached(Exceeded(name, "new", why, "Ask again."))
+
+
+def _under_way() -> sa.ColumnElement[bool]:
+    """What has left counts, also where it takes so long that it holds its server no more."""
+    return CHANGES.c.state.in_([one.value for one in UNDER_WAY])
+
+
+def _raise(exceeded: Exceeded | None) -> None:
+    if exceeded is not None:
+        raise LimitReached(exceeded)
+
+
+def _asked_at(connection: Connection, change: Change, now: datetime) -> list[float]:
+    """Return when this asker asked in the last hour; what cannot be read counts as theirs, and as asked now."""
+    columns = (CHANGES.c.id, CHANGES.c.created_at, CHANGES.c.actor)
+    query = sa.select(*columns).where(CHANGES.c.created_at > now.timestamp() - HOUR)
+    found = rows.read(
+        connection, query, CHANGES.c.id, lambda row: (row["created_at"], serialization.actor_of(row["actor"]))
+    )
+    own = [at for at, actor in found.rows if same_principal(actor, change.actor)]
+    return own + [now.timestamp()] * len(found.unreadable)
+
+
+def _creates(connection: Connection, where: sa.ColumnElement[bool], now: datetime) -> list[Create]:
+    """Return creates, with those that ended well so lately that the list may not show their server yet.
+
+    One that cannot be read counts as one of unknown name and plan.
+    """
+    done = sa.and_(CHANGES.c.state == State.SUCCEEDED.value, CHANGES.c.updated_at > now.timestamp() - APPEARING)
+    columns = (CHANGES.c.id, CHANGES.c.target, CHANGES.c.result)
+    query = sa.select(*columns).where(CHANGES.c.operation.in_(sorted(BILLED)), sa.or_(where, done))
+    found = rows.read(connection, query, CHANGES.c.id, _create)
+    return found.rows + [Create("", "", "") for _ in found.unreadable]
+
+
+def _create(row: sa.RowMapping) -> Create:
+    target = serialization.target_of(row["target"])
+    return Create(target.hostname, target.plan, str(row["result"].get("id", "")))

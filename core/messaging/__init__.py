@@ -1,0 +1,1 @@
+"""Outbox, inbox, subscriptions and preferences."""

@@ -1,0 +1,386 @@
+"""Messages to be sent, stored with the effect that causes them, and the memory of what was posted.
+
+A row is a reason to tell people something. Cards are drawn from the change's present state when
+they are sent, so several rows of one topic are one message: superseded updates merge by themselves.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final, TypeVar
+
+import anyio
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from vpsops.core.audit import chain
+from vpsops.core.changes.model import Json
+from vpsops.core.common import timings
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import StorageError
+from vpsops.core.storage import commit_notifier, rows
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.leases import LONGEST_SECONDS, ahead, dead
+from vpsops.core.storage.rows import UnreadableValueError
+from vpsops.core.storage.tables import COPIES, OUTBOX
+
+T = TypeVar("T")
+CLAIM_SECONDS: Final = timings.CLAIM_SECONDS
+NEWS = "news:"
+QUIET = "quiet hours"
+"""Why a message waits that is held back on purpose, in place of an error."""
+GATHERED = 500
+KINDS = ("card", "notice", "event", "news")
+LEFT_SECONDS: Final = timings.LEFT_SECONDS
+"""What this process cannot read is left to others for so long before it is looked at again."""
+UNREADABLE = "cannot be read by this version"
+MAX_ERROR = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something to tell people; `kind` is `card`, `notice`, `event` or `news` (what a channel subscribed to)."""
+
+    id: int
+    topic: str
+    kind: str
+    payload: Mapping[str, Json]
+    attempts: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A message as it was posted, so that it can be edited."""
+
+    topic: str
+    purpose: str
+    channel: str
+    ts: str
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What one channel is to be told, as it takes the place of the message it came from."""
+
+    channel: str
+    payload: Mapping[str, Json]
+
+
+def news_topic(channel: str) -> str:
+    """Name the topic of what a channel subscribed to."""
+    return f"{NEWS}{channel}"
+
+
+def put(  # noqa: PLR0913 - a row, all of it named
+    connection: Connection,
+    topic: str,
+    kind: str,
+    payload: Mapping[str, Json],
+    now: datetime,
+    *,
+    not_before: float = 0.0,
+) -> None:
+    """Store a message in the caller's transaction; `not_before` is in the lease clock."""
+    stamp = now.timestamp()
+    connection.execute(
+        sa.insert(OUTBOX).values(
+            topic=topic,
+            kind=kind,
+            payload=dict(payload),
+            state="waiting",
+            created_at=stamp,
+            not_before=not_before,
+            attempts=0,
+            error="",
+        )
+    )
+    commit_notifier.touch(connection, commit_notifier.OUTBOX)
+
+
+def topic_of(change_id: str) -> str:
+    """Name the topic of a change's messages."""
+    return f"change:{change_id}"
+
+
+def put_card(connection: Connection, change_id: str, now: datetime) -> None:
+    """Ask for a change's card to be drawn anew."""
+    put(connection, topic_of(change_id), "card", {"change": change_id}, now)
+
+
+def put_notice(connection: Connection, change_id: str, event: str, now: datetime) -> None:
+    """Ask for people to be told of a change's end or of what keeps it from one."""
+    put(connection, topic_of(change_id), "notice", {"change": change_id, "event": event}, now)
+
+
+class Outbox:
+    """The deliverer's side. Times to wait are in the lease clock, so a jump of the day's time harms nothing."""
+
+    def __init__(self, database: Database, owner: str, clock: Clock) -> None:
+        self._database = database
+        self._owner = owner
+        self._clock = clock
+        self._looked = database.signals.mark(commit_notifier.OUTBOX)
+        self._left: dict[str, float] = {}
+        self._held: dict[str, list[Copy]] = {}
+
+    async def claim(self, limit: int = 20) -> list[Message]:
+        """Take the oldest topics' messages for 30 s; a topic is with one deliverer at a time, as long as that lives."""
+        self._looked = self._database.signals.mark(commit_notifier.OUTBOX)
+        return await self._database.transact(lambda connection: self._claim(connection, limit), wake=False)
+
+    def _due(self, connection: Connection, tick: float, limit: int) -> list[str]:
+        claimed = ahead(OUTBOX.c.until, tick) & OUTBOX.c.owner.not_in(dead(connection, tick))
+        busy = sa.select(OUTBOX.c.topic).where(OUTBOX.c.state == "waiting", claimed)
+        query = (
+            sa.select(OUTBOX.c.topic)
+            .where(OUTBOX.c.state == "waiting", ~ahead(OUTBOX.c.not_before, tick), OUTBOX.c.topic.not_in(busy))
+            .where(OUTBOX.c.kind.in_(KINDS), OUTBOX.c.topic.not_in(self._left_topics()))
+            .group_by(OUTBOX.c.topic)
+            .order_by(sa.func.min(OUTBOX.c.id))
+            .limit(limit)
+        )
+        return list(connection.scalars(query))
+
+    def _claim(self, connection: Connection, limit: int) -> list[Message]:
+        if not self._more(connection):  # of several processes that were woken most find nothing, and wait for nobody
+            return []
+        if not self._database.sqlite:  # one claimer at a time, so that a topic is never split between two
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(1987080194)"))
+        tick = self._database.tick(connection)
+        topics = self._due(connection, tick, limit)
+        due = OUTBOX.c.topic.in_(topics) & ~ahead(OUTBOX.c.not_before, tick)
+        mine = (OUTBOX.c.state == "waiting") & due & OUTBOX.c.kind.in_(KINDS)
+        connection.execute(
+            sa.update(OUTBOX)
+            .where(mine)
+            .values(owner=self._owner, until=tick + CLAIM_SECONDS, attempts=OUTBOX.c.attempts + 1)
+        )
+        return self._read(connection, mine)
+
+    def _read(self, connection: Connection, taken: sa.ColumnElement[bool]) -> list[Message]:
+        """Return messages that were taken; those that cannot be read go back, for a process that can."""
+        found = rows.read(connection, sa.select(OUTBOX).where(taken).order_by(OUTBOX.c.id), OUTBOX.c.id, message_of)
+        if found.unreadable:
+            later = self._database.tick(connection) + LEFT_SECONDS
+            ids = [int(row.id) for row in found.unreadable]
+            self._mark(connection, ids, not_before=later, owner=None, until=None, error=UNREADABLE)
+        return found.rows
+
+    async def renew(self, topic: str) -> None:
+        """Keep the claim on what is in hand of a topic, for as long as delivering it takes."""
+
+        def work(connection: Connection) -> None:
+            mine = (OUTBOX.c.topic == topic) & (OUTBOX.c.owner == self._owner) & OUTBOX.c.until.is_not(None)
+            until = self._database.tick(connection) + CLAIM_SECONDS
+            connection.execute(sa.update(OUTBOX).where(mine).values(until=until))
+
+        await self._database.transact(work, durable=False, wake=False)
+
+    async def leave(self, topic: str, ids: Sequence[int]) -> None:
+        """Put messages back that this process cannot deliver and another may; take none of their topic for a while."""
+        self._left[topic] = self._clock.monotonic() + LEFT_SECONDS
+        await self.retry(ids, after=0.0, error=UNREADABLE)
+
+    def _left_topics(self) -> list[str]:
+        now = self._clock.monotonic()
+        self._left = {topic: until for topic, until in self._left.items() if until > now}
+        return list(self._left)
+
+    async def done(self, ids: Sequence[int]) -> None:
+        """Settle messages that were delivered; they are not kept."""
+
+        def work(connection: Connection) -> bool:
+            connection.execute(sa.delete(OUTBOX).where(OUTBOX.c.id.in_(ids)))
+            return self._more(connection)
+
+        if await self._database.transact(work, wake=False):
+            self.look_again()
+
+    def _more(self, connection: Connection) -> bool:
+        """Say whether there is something to claim: what came meanwhile for a topic in hand was not to be had."""
+        return bool(self._due(connection, self._database.tick(connection), 1))
+
+    async def spread(self, ids: Sequence[int], news: Sequence[News], *, after: float) -> None:
+        """Put what channels are to be told in place of the messages it came from, to be taken after some seconds.
+
+        Both or neither, so a channel is told once; messages that another took over meanwhile are left to it.
+        """
+        now = self._clock.now()
+
+        def work(connection: Connection) -> bool:
+            mine = OUTBOX.c.id.in_(ids) & (OUTBOX.c.owner == self._owner)
+            if connection.execute(sa.delete(OUTBOX).where(mine)).rowcount:
+                due = self._database.tick(connection) + after
+                for one in news:
+                    put(connection, news_topic(one.channel), "news", one.payload, now, not_before=due)
+            return self._more(connection)
+
+        if await self._database.transact(work, wake=bool(news)):
+            self.look_again()
+
+    async def gather(self, topic: str) -> list[Message]:
+        """Take what else waits on a topic that is in hand, due or not, so that it goes out together."""
+
+        def work(connection: Connection) -> list[Message]:
+            free = OUTBOX.c.owner.is_(None) | (OUTBOX.c.owner == self._owner)
+            mine = (OUTBOX.c.topic == topic) & (OUTBOX.c.state == "waiting") & free & OUTBOX.c.kind.in_(KINDS)
+            some = sa.select(OUTBOX.c.id).where(mine).order_by(OUTBOX.c.id).limit(GATHERED)
+            until = self._database.tick(connection) + CLAIM_SECONDS
+            taken = OUTBOX.c.id.in_(list(connection.scalars(some)))
+            connection.execute(sa.update(OUTBOX).where(taken).values(owner=self._owner, until=until))
+            return self._read(connection, taken)
+
+        return await self._database.transact(work, wake=False)
+
+    async def retry(self, ids: Sequence[int], *, after: float, error: str) -> None:
+        """Put messages back, to be taken again after some seconds; what another took over meanwhile is left alone."""
+
+        def work(connection: Connection) -> None:
+            again = self._database.tick(connection) + min(after, LONGEST_SECONDS)
+            self._mark(connection, ids, not_before=again, owner=None, until=None, error=error[:MAX_ERROR])
+
+        await self._database.transact(work, wake=False)
+        self.look_again()
+
+    async def release(self, codes: Sequence[str]) -> int:
+        """Let messages be taken at once that wait because of one of these errors; return how many."""
+
+        def work(connection: Connection) -> int:
+            held_up = sa.or_(*(OUTBOX.c.error.endswith(f": {code}", autoescape=True) for code in codes))
+            mine = (OUTBOX.c.state == "waiting") & OUTBOX.c.owner.is_(None) & held_up
+            commit_notifier.touch(connection, commit_notifier.OUTBOX)
+            return connection.execute(sa.update(OUTBOX).where(mine).values(not_before=0.0)).rowcount
+
+        return await self._database.transact(work)
+
+    async def dead(self, ids: Sequence[int], *, error: str) -> None:
+        """Give messages up that can never be delivered; they are kept for the operator."""
+        await self._database.transact(
+            lambda connection: self._mark(
+                connection, ids, state="dead", owner=None, until=None, error=error[:MAX_ERROR]
+            ),
+            wake=False,
+        )
+        self.look_again()
+
+    def _mark(self, connection: Connection, ids: Sequence[int], **values: object) -> None:
+        mine = OUTBOX.c.id.in_(ids) & (OUTBOX.c.owner == self._owner)  # a late word must not void another's claim
+        connection.execute(sa.update(OUTBOX).where(mine).values(**values))
+
+    @property
+    def owner(self) -> str:
+        """The process that this deliverer is part of."""
+        return self._owner
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait for something new since the last claim; say False where a look after `seconds` found nothing to claim.
+
+        Raises `StorageError`.
+        """
+        woken = self._looked
+        await self._database.signals.wait(seconds, since=woken)
+        return woken.is_set() or await self._due_now(woken)
+
+    async def _due_now(self, woken: anyio.Event) -> bool:
+        """Look whether there is something to claim, with the next heartbeat, unless a commit tells it before."""
+        found, failure = False, None
+
+        async def look() -> None:
+            nonlocal found, failure
+            tick = self._database.tick
+            try:
+                found = bool(await self._database.read_along(lambda one: self._due(one, tick(one), 1)))
+            except StorageError as error:
+                failure = error
+            group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(look)
+            await woken.wait()
+            found = True
+            group.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        return found
+
+    def look_again(self) -> None:
+        """Wake this process's deliverer: what it could not have before may be had now."""
+        self._database.signals.notify({commit_notifier.OUTBOX})
+
+    async def hold(self, topic: str, also: Callable[[Connection], T]) -> T:
+        """Read something together with what was posted of a topic, and know the latter until `let_go`.
+
+        For who has the topic in hand, and is so the only one to post of it.
+        """
+
+        def work(connection: Connection) -> tuple[list[Copy], T]:
+            return _copies(connection, topic), also(connection)
+
+        self._held[topic], found = await self._database.read(work)
+        return found
+
+    def let_go(self, topic: str) -> None:
+        """Read again what was posted of a topic, whoever asks next."""
+        self._held.pop(topic, None)
+
+    async def copies(self, topic: str) -> list[Copy]:
+        """Return what was posted of a topic, oldest first."""
+        held = self._held.get(topic)
+        return list(held) if held is not None else await self._database.read(partial(_copies, topic=topic))
+
+    async def copies_of(self, topics: Sequence[str]) -> Mapping[str, list[Copy]]:
+        """Return what was posted of some topics, oldest first."""
+        query = sa.select(COPIES).where(COPIES.c.topic.in_(topics)).order_by(COPIES.c.at)
+        copies = await self._database.read(lambda connection: connection.execute(query).all()) if topics else []
+        found: dict[str, list[Copy]] = {topic: [] for topic in topics}
+        for row in copies:
+            found[row.topic].append(Copy(row.topic, row.purpose, row.channel, row.ts))
+        return found
+
+    async def remember(self, topic: str, purpose: str, channel: str, ts: str, *, audited: str = "") -> None:
+        """Remember a posted copy, with `audited` as an event of its change; one that is known stays as it is."""
+        known = (COPIES.c.topic == topic) & (COPIES.c.channel == channel) & (COPIES.c.ts == ts)
+        at = self._clock.now().timestamp()
+
+        def work(connection: Connection) -> None:
+            if connection.execute(sa.select(COPIES.c.ts).where(known)).first() is None:
+                connection.execute(
+                    sa.insert(COPIES).values(topic=topic, purpose=purpose, channel=channel, ts=ts, at=at)
+                )
+                if audited:
+                    chain.append(connection, at, audited, topic.partition(":")[2], {"channel": channel})
+
+        await self._database.transact(work, wake=False)
+        held, copy = self._held.get(topic), Copy(topic, purpose, channel, ts)
+        if held is not None and not any((one.channel, one.ts) == (channel, ts) for one in held):
+            held.append(copy)
+
+    async def forget(self, topic: str, channel: str, ts: str) -> None:
+        """Forget a copy that is gone from the channel."""
+        gone = (COPIES.c.topic == topic) & (COPIES.c.channel == channel) & (COPIES.c.ts == ts)
+        await self._database.transact(lambda connection: connection.execute(sa.delete(COPIES).where(gone)), wake=False)
+        if topic in self._held:
+            self._held[topic] = [one for one in self._held[topic] if (one.channel, one.ts) != (channel, ts)]
+
+
+def _copies(connection: Connection, topic: str) -> list[Copy]:
+    query = sa.select(COPIES).where(COPIES.c.topic == topic).order_by(COPIES.c.at)
+    return [Copy(row.topic, row.purpose, row.channel, row.ts) for row in connection.execute(query)]
+
+
+def message_of(row: sa.RowMapping) -> Message:
+    """Return the message a row holds; raises `UnreadableValueError`."""
+    if row["kind"] not in KINDS:
+        raise UnreadableValueError("a kind of message that is not known")
+    if not isinstance(row["payload"], dict):
+        raise UnreadableValueError("payload is no object")
+    return Message(
+        id=row["id"],
+        topic=row["topic"],
+        kind=row["kind"],
+        payload=row["payload"],
+        attempts=row["attempts"],
+        created_at=datetime.fromtimestamp(row["created_at"], UTC),
+    )

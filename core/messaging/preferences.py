@@ -1,0 +1,85 @@
+"""What each person set for themselves: which direct messages they want. Nothing set means the defaults."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Self
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from vpsops.core.changes.model import Json
+from vpsops.core.common.clock import Clock
+from vpsops.core.storage import rows
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.rows import UnreadableValueError
+from vpsops.core.storage.tables import PREFERENCES
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """One person's settings; the defaults hold for whoever never set any."""
+
+    dm_settled: bool = True  # a direct message when a change of theirs has ended
+    dm_reminders: bool = True  # a direct message when a change still waits for their vote
+
+    @classmethod
+    def of(cls, value: Json) -> Self:
+        """Read stored settings; what cannot be read, or is not known here, counts as never set."""
+        stored: Mapping[str, Json] = value if isinstance(value, dict) else {}
+        return cls(**{name: stored[name] for name in NAMES if isinstance(stored.get(name), bool)})
+
+
+NAMES = tuple(one.name for one in fields(Preferences))
+
+
+async def preferences_of(database: Database, team: str, person: str) -> Preferences:
+    """Return what a person set, the defaults if nothing; raises `StorageError`."""
+    return await database.read(lambda connection: read(connection, team, person))
+
+
+def read(connection: Connection, team: str, person: str, *, lock: bool = False) -> Preferences:
+    """Return what a person set, in the caller's transaction; with `lock` it stays so until that ends."""
+    return Preferences.of(_stored(connection, team, person, lock=lock))
+
+
+def stored_of(row: sa.RowMapping) -> dict[str, Json]:
+    """Return what a row holds; raises `UnreadableValueError`."""
+    value = row["value"]
+    if not isinstance(value, dict):
+        raise UnreadableValueError("value is no object")
+    return value
+
+
+def _stored(connection: Connection, team: str, person: str, *, lock: bool) -> dict[str, Json]:
+    """Return a person's row; one that cannot be read counts as never set."""
+    query = sa.select(PREFERENCES).where(_of(team, person))
+    if lock:
+        query = query.with_for_update()
+    found = rows.read(connection, query, PREFERENCES.c.person, stored_of).rows
+    return found[0] if found else {}
+
+
+async def set_preferences(database: Database, clock: Clock, whose: tuple[str, str], **changed: bool) -> Preferences:
+    """Set some of a person's settings, named by `whose` = (team, person); return all of them.
+
+    Two at once both hold. Raises `TypeError` for a setting there is none of, `StorageError`.
+    """
+    now = clock.now().timestamp()
+    insert = sqlite.insert if database.sqlite else postgresql.insert
+
+    def work(connection: Connection) -> Preferences:
+        team, person = whose
+        first = insert(PREFERENCES).values(team=team, person=person, value={}, at=now)
+        connection.execute(first.on_conflict_do_nothing())
+        stored = _stored(connection, team, person, lock=True)
+        wanted = replace(Preferences.of(stored), **changed)
+        value = {**stored, **asdict(wanted)}  # what a newer version stored besides stays
+        connection.execute(sa.update(PREFERENCES).where(_of(team, person)).values(value=value, at=now))
+        return wanted
+
+    return await database.transact(work)
+
+
+def _of(team: str, person: str) -> sa.ColumnElement[bool]:
+    return sa.and_(PREFERENCES.c.team == team, PREFERENCES.c.person == person)

@@ -1,0 +1,315 @@
+"""Which channel wants to hear of what: the subscriptions, their matching (pure) and their store."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache, partial
+from typing import Final, Self
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from vpsops.core.audit import chain
+from vpsops.core.changes.model import Actor, Json
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import InvalidInput
+from vpsops.core.policy.context import Servers
+from vpsops.core.policy.hours import Hours
+from vpsops.core.storage import rows
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.tables import SUBSCRIPTIONS
+
+PER_CHANNEL: Final = 20
+PATTERNS: Final = 10
+PATTERN: Final = 253
+THRESHOLDS: Final = 5
+LONGEST_QUIET: Final = timedelta(days=7)
+EVERY_SERVER: Final = "*"
+EVERY_DAY: Final = ("00:00-24:00",)
+QUIET_HINT: Final = "For example: quiet 22:00-07:00 Europe/Oslo"
+
+
+class Event(StrEnum):
+    """What one can be told of."""
+
+    PROVISIONED = "provisioned"  # a create that ended, well or not
+    SETTLED = "settled"  # a change succeeded, failed, takes too long or needs a person
+    WITHHELD = "withheld"  # a change was not run: denied, expired, out of date
+    DRIFT = "drift"  # a server changed state and nobody here asked
+    USAGE = "usage"  # a figure stayed over a threshold
+    PROVIDER = "provider"  # the provider is unreachable, refuses the key, or is back
+
+
+OF_ONE_SERVER: Final = frozenset(Event) - {Event.PROVIDER, Event.USAGE}
+WITHOUT_THRESHOLD: Final = frozenset(Event) - {Event.USAGE}
+METRICS: Final = ("cpu", "memory", "disk")
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A figure in percent that must stay above a limit for some minutes before it is told."""
+
+    metric: str
+    above: float
+    minutes: int
+
+    @property
+    def words(self) -> str:
+        """The threshold as people write it."""
+        return f"{self.metric}>{self.above:g} for {self.minutes}m"
+
+
+@lru_cache(maxsize=1000)
+def _hours(spans: tuple[str, ...], zone: str) -> Hours:
+    return Hours.parse(spans, [], zone)
+
+
+@lru_cache(maxsize=10_000)
+def _quiet_end(spans: tuple[str, ...], zone: str, minute: datetime) -> datetime | None:
+    hours, step = _hours(spans, zone), timedelta(minutes=1)
+    if not hours.hold(minute):
+        return None
+    ends = (minute + step * count for count in range(1, int(LONGEST_QUIET / step) + 1))
+    return next((at for at in ends if not hours.hold(at)), minute + LONGEST_QUIET)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What narrows a subscription in time: quiet hours, thresholds, an end."""
+
+    quiet: tuple[str, ...] = ()  # spans such as "22:00-07:00" or "Sat-Sun"
+    zone: str = "UTC"
+    usage: tuple[Threshold, ...] = ()
+    until: datetime | None = None
+    watch: bool = False  # one server for some time, beside what the channel hears anyway
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be kept; raises `InvalidInput`."""
+        try:
+            hours, always = _hours(self.quiet or EVERY_DAY, self.zone), _hours(EVERY_DAY, self.zone)
+        except ValueError as error:
+            raise InvalidInput(f"The quiet hours cannot be read: {error}.", hint=QUIET_HINT) from None
+        if self.quiet and hours.cover(always):
+            raise InvalidInput("The quiet hours leave no hour to be told in.", hint=QUIET_HINT)
+
+    def quiet_until(self, now: datetime) -> datetime | None:
+        """Return when the quiet hours that `now` lies in end, by the wall clock of the zone; nothing outside them."""
+        return _quiet_end(self.quiet, self.zone, now.replace(second=0, microsecond=0)) if self.quiet else None
+
+    @property
+    def value(self) -> dict[str, Json]:
+        """The options as they are stored."""
+        return {
+            "quiet": list(self.quiet),
+            "zone": self.zone,
+            "usage": [[one.metric, one.above, one.minutes] for one in self.usage],
+            "until": self.until.timestamp() if self.until else None,
+            "watch": self.watch,
+        }
+
+    @classmethod
+    def of(cls, value: Mapping[str, Json]) -> Self:
+        """Read stored options."""
+        until = value.get("until")
+        return cls(
+            quiet=tuple(value.get("quiet", ())),
+            zone=str(value.get("zone", "UTC")),
+            usage=tuple(Threshold(str(one[0]), float(one[1]), int(one[2])) for one in value.get("usage", ())),
+            until=datetime.fromtimestamp(until, UTC) if until else None,
+            watch=bool(value.get("watch")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One channel's wish to hear of some events of some servers."""
+
+    id: str
+    team: str
+    channel: str
+    events: frozenset[Event]
+    servers: tuple[str, ...] = (EVERY_SERVER,)
+    options: Options = field(default_factory=Options)
+    by: Mapping[str, Json] = field(default_factory=dict)
+    at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+
+    def alive(self, now: datetime) -> bool:
+        """Say whether it has not ended."""
+        return self.options.until is None or now < self.options.until
+
+    def means(self, ident: str, hostname: str) -> bool:
+        """Say whether it is about this server, by the policy's rule for names and patterns."""
+        return bool(_servers(self.servers).hold(ident.lower(), hostname.lower().rstrip(".")))
+
+    def wants(self, events: Iterable[Event], now: datetime) -> bool:
+        """Say whether it is about any of these events, and has not ended."""
+        return self.alive(now) and not self.events.isdisjoint(events)
+
+    @property
+    def looks(self) -> bool:
+        """Say whether somebody has to look at the provider for it while nothing is being changed."""
+        return not self.events.isdisjoint({Event.DRIFT, Event.PROVIDER, Event.USAGE})
+
+
+@lru_cache(maxsize=1000)
+def _servers(words: tuple[str, ...]) -> Servers:
+    return Servers.of(words)
+
+
+def subscription_id(key: str) -> str:
+    """Name the subscription that one delivery makes: the same on every redelivery."""
+    return f"sub_{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+
+
+def check(wanted: Subscription) -> Subscription:
+    """Return it as it is stored; raises `InvalidInput` where it is none."""
+    servers = tuple(dict.fromkeys(one.strip().lower().rstrip(".") for one in wanted.servers if one.strip()))
+    if not wanted.events:
+        raise InvalidInput("There is no event in it.", hint=f"The events are {', '.join(Event)}.")
+    if not servers or len(servers) > PATTERNS or any(len(one) > PATTERN for one in servers):
+        raise InvalidInput(f"Name one to {PATTERNS} servers or patterns.", hint="For example: on web* db01")
+    usage = wanted.options.usage
+    if (Event.USAGE in wanted.events) != bool(usage):
+        raise InvalidInput(
+            "Usage needs a threshold, and a threshold is about usage.", hint="For example: cpu>90 for 10m"
+        )
+    if len(usage) > THRESHOLDS or not all(_sound(one) for one in usage):
+        raise InvalidInput(
+            "A threshold is a percentage below 100, for up to a day.", hint="For example: cpu>90 for 10m"
+        )
+    return replace(wanted, servers=servers)
+
+
+def _sound(one: Threshold) -> bool:
+    return one.metric in METRICS and 0 < one.above < 100 and 1 <= one.minutes <= 1440  # noqa: PLR2004 - percent, a day
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriptions:
+    """The store. Adding and removing is audited in the same transaction."""
+
+    database: Database
+    clock: Clock
+
+    async def add(self, wanted: Subscription, by: Actor) -> Subscription:
+        """Store a subscription; one whose id is there already is returned as it is.
+
+        A watch takes the place of an earlier one of the same server in the same channel. Raises
+        `InvalidInput` for one that is none or one too many, and `StorageError`.
+        """
+        now = self.clock.now()
+        ready = replace(check(wanted), by=_person(by), at=now)
+        return await self.database.transact(lambda connection: _add(connection, ready, now))
+
+    async def remove(self, team: str, channel: str, ident: str, by: Actor) -> Subscription:
+        """Remove one of a channel's subscriptions; raises `InvalidInput` where it has none by that id."""
+
+        def work(connection: Connection) -> Subscription:
+            found = next((one for one in _of_channel(connection, team, channel) if one.id == ident), None)
+            if found is None:
+                raise InvalidInput("This channel has no such subscription.", hint="/vps notify shows those it has.")
+            _remove(connection, found, self.clock.now().timestamp(), _person(by))
+            return found
+
+        return await self.database.transact(work)
+
+    async def of_channel(self, team: str, channel: str) -> list[Subscription]:
+        """Return a channel's subscriptions that have not ended, oldest first."""
+        now = self.clock.now()
+        found = await self.database.read(partial(_of_channel, team=team, channel=channel))
+        return [one for one in found if one.alive(now)]
+
+    async def all(self) -> list[Subscription]:
+        """Return every subscription that has not ended, oldest first."""
+        now = self.clock.now()
+        return [one for one in await self.database.read(every) if one.alive(now)]
+
+
+def every(connection: Connection) -> list[Subscription]:
+    """Return every stored subscription, oldest first."""
+    return _select(connection, sa.true())
+
+
+def somebody_looks(connection: Connection, now: datetime) -> bool:
+    """Say whether a subscription wants the provider looked at while nothing is being changed."""
+    return any(one.looks and one.alive(now) for one in every(connection))
+
+
+def forget_ended(connection: Connection, now: float) -> int:
+    """Remove the subscriptions that have ended, and return how many; `now` in seconds since 1970."""
+    until = [(one, one.options.until) for one in every(connection)]
+    ended = [one for one, end in until if end is not None and end.timestamp() <= now]
+    for one in ended:
+        _remove(connection, one, now, {"kind": "time"})
+    return len(ended)
+
+
+def _add(connection: Connection, wanted: Subscription, now: datetime) -> Subscription:
+    there = _of_channel(connection, wanted.team, wanted.channel)
+    known = next((one for one in there if one.id == wanted.id), None)
+    if known is not None:
+        return known
+    for one in there:
+        again = wanted.options.watch and one.options.watch and one.servers == wanted.servers
+        if again or not one.alive(now):
+            _remove(connection, one, now.timestamp(), wanted.by)
+    if len(_of_channel(connection, wanted.team, wanted.channel)) >= PER_CHANNEL:
+        hint = "Remove one first: /vps notify shows them."
+        raise InvalidInput(f"This channel has {PER_CHANNEL} subscriptions already.", hint=hint)
+    connection.execute(sa.insert(SUBSCRIPTIONS).values(**_values(wanted)))
+    chain.append(connection, now.timestamp(), "subscribed", None, _body(wanted, wanted.by))
+    return wanted
+
+
+def _remove(connection: Connection, one: Subscription, now: float, by: Mapping[str, Json]) -> None:
+    gone = connection.execute(sa.delete(SUBSCRIPTIONS).where(SUBSCRIPTIONS.c.id == one.id))
+    if gone.rowcount:
+        chain.append(connection, now, "unsubscribed", None, _body(one, by))
+
+
+def _of_channel(connection: Connection, team: str, channel: str) -> list[Subscription]:
+    return _select(connection, (SUBSCRIPTIONS.c.team == team) & (SUBSCRIPTIONS.c.channel == channel))
+
+
+def _select(connection: Connection, where: sa.ColumnElement[bool]) -> list[Subscription]:
+    query = sa.select(SUBSCRIPTIONS).where(where).order_by(SUBSCRIPTIONS.c.at, SUBSCRIPTIONS.c.id)
+    return rows.read(connection, query, SUBSCRIPTIONS.c.id, subscription_of).rows
+
+
+def _values(one: Subscription) -> dict[str, Json]:
+    return {
+        "id": one.id,
+        "team": one.team,
+        "channel": one.channel,
+        "events": sorted(one.events),
+        "servers": list(one.servers),
+        "options": one.options.value,
+        "by": dict(one.by),
+        "at": one.at.timestamp(),
+    }
+
+
+def subscription_of(row: sa.RowMapping) -> Subscription:
+    """Return the subscription a row holds; raises `InvalidInput` and what else reading a foreign row raises."""
+    known = {one.value for one in Event}  # a newer version's event means nothing here
+    return Subscription(
+        id=row["id"],
+        team=row["team"],
+        channel=row["channel"],
+        events=frozenset(Event(one) for one in row["events"] if one in known),
+        servers=tuple(row["servers"]),
+        options=Options.of(row["options"]),
+        by=row["by"],
+        at=datetime.fromtimestamp(row["at"], UTC),
+    )
+
+
+def _body(one: Subscription, by: Mapping[str, Json]) -> dict[str, Json]:
+    kept: Sequence[str] = ("id", "team", "channel", "events", "servers", "options")
+    return {**{name: value for name, value in _values(one).items() if name in kept}, "by": dict(by)}
+
+
+def _person(actor: Actor) -> dict[str, Json]:
+    return {"kind": actor.kind.value, "id": actor.id, "name": actor.name}

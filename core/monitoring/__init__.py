@@ -1,0 +1,1 @@
+"""Monitors of drift, provider outages and usage."""

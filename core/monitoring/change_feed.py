@@ -1,0 +1,108 @@
+"""What has happened since, read off the audit trail: the changes of every process, in the order they were stored.
+
+The trail's numbers are given under one lock, so none appears after a higher one was read. Nobody polls:
+whoever follows waits for the database's signal.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import anyio
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.engine import Connection
+
+from vpsops.core.audit import chain
+from vpsops.core.changes import serialization
+from vpsops.core.changes.model import Json, State, Target
+from vpsops.core.common import timings
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import StorageError
+from vpsops.core.storage import commit_notifier, rows
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.rows import UnreadableRow
+from vpsops.core.storage.tables import AUDIT, CHANGES
+
+LOG = structlog.get_logger(__name__)
+PAGE = 500
+FALL_BACK: Final = timings.NEWS_SECONDS
+TOGETHER = 0.05  # a burst of commits is one look
+AWAY: Final = timings.SIGNAL_AWAY_SECONDS
+BROKEN: Final = timings.NEWS_BROKEN_SECONDS
+SENT = (State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON, State.SUCCEEDED, State.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """One record of the trail, by what it is about."""
+
+    seq: int
+    change: str = ""  # its id, if it is about one
+    target: Target | None = None  # the server, as far as there is one
+    touched: bool = False  # the server itself may be another since
+
+
+def after(connection: Connection, seq: int) -> list[News]:
+    """Return what came after the record numbered `seq`, in order, a page at most."""
+    query = (
+        sa.select(AUDIT.c.seq, AUDIT.c.event, AUDIT.c.change_id, AUDIT.c.record)
+        .add_columns(CHANGES.c.state, CHANGES.c.target, CHANGES.c.result)
+        .join_from(AUDIT, CHANGES, CHANGES.c.id == AUDIT.c.change_id, isouter=True)
+        .where(AUDIT.c.seq > seq)
+        .order_by(AUDIT.c.seq)
+        .limit(PAGE)
+    )
+    found = rows.fetch(connection, query, AUDIT.c.seq)
+    return [News(int(row.id)) if isinstance(row, UnreadableRow) else _news(row) for row in found]
+
+
+def _news(row: sa.RowMapping) -> News:
+    if row["target"] is not None:
+        target = rows.decoded(row, AUDIT.c.seq, _target)
+        known = None if isinstance(target, UnreadableRow) else target
+        return News(row["seq"], row["change_id"], known, row["state"] in SENT)
+    if row["event"] == "drift":
+        return News(row["seq"], "", _drifted(row["record"]), touched=True)
+    return News(row["seq"], row["change_id"] or "")
+
+
+def _target(row: sa.RowMapping) -> Target:
+    target = serialization.target_of(row["target"])
+    return replace(target, id=target.id or str(row["result"].get("id", "")))
+
+
+def _drifted(text: str) -> Target | None:
+    try:
+        body: Json = json.loads(text)
+    except (ValueError, RecursionError):  # somebody altered it; that it shows is the audit's business
+        return None
+    ident = body.get("server") if isinstance(body, dict) else None
+    return Target(id=ident, hostname=str(body.get("hostname", ""))) if ident and isinstance(ident, str) else None
+
+
+async def follow(database: Database, clock: Clock, told: Callable[[Sequence[News]], None], ready: anyio.Event) -> None:
+    """Tell all that is stored from now on, by any process, until cancelled; `ready` is set once nothing is missed."""
+    seq = -1
+    while True:
+        mark = database.signals.mark(commit_notifier.AUDIT)
+        try:
+            if seq < 0:
+                seq, _ = await database.read(chain.head)
+                ready.set()
+            news = await database.read(lambda connection: after(connection, seq))  # noqa: B023 - run before it goes on
+        except StorageError as error:
+            LOG.warning("changes cannot be followed", error=error.message, error_id=error.error_id)
+            await clock.sleep(AWAY)
+            continue
+        except Exception:  # a bug must not end those who follow; what was read so far is not told twice
+            LOG.exception("following changes broke")
+            await clock.sleep(BROKEN)
+            continue
+        if news:
+            seq = news[-1].seq
+            told(news)
+        else:
+            await database.signals.wait(FALL_BACK, since=mark)
+            await clock.sleep(TOGETHER)

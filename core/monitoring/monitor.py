@@ -1,0 +1,205 @@
+"""What the watcher notices besides its changes: drift, the provider's absence, figures over a threshold.
+
+Only the process that has the watcher's lease uses it, and what people were told is stored with the
+telling, so that another process or the next start goes on from there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import anyio
+import structlog
+from sqlalchemy.engine import Connection
+
+from vpsops.core.audit import chain
+from vpsops.core.changes import repository
+from vpsops.core.changes.model import Json
+from vpsops.core.common import timings as timing
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.timings import Timing
+from vpsops.core.messaging import outbox
+from vpsops.core.messaging.subscriptions import Subscription
+from vpsops.core.monitoring import monitor_state
+from vpsops.core.monitoring.drift import Drift, baseline, drifts
+from vpsops.core.monitoring.thresholds import Alarm, Gauge, figure, gauges, step, told_only
+from vpsops.core.outcomes.outcome import Look
+from vpsops.core.storage.database import Database
+from vpsops.core.wayscloud.answers import errors as provider_errors
+from vpsops.core.wayscloud.answers.models import Server, Usage
+from vpsops.core.wayscloud.client import Wayscloud
+
+LOG = structlog.get_logger(__name__)
+IN_ONE: Final = 200
+"""Servers in one message and one record: a fleet that moves as a whole must not be ten thousand of each."""
+MEASURED: Final = 20
+MEASURE_SECONDS: Final = timing.MEASURE_SECONDS
+AT_ONCE: Final = 4
+
+
+@dataclass(slots=True)
+class Lookout:
+    """The watcher's memory of what is not a change."""
+
+    database: Database
+    api: Wayscloud
+    clock: Clock
+    timing: Timing
+    _fleet: monitor_state.Fleet = field(default_factory=monitor_state.Fleet)
+    _stored: dict[str, Json] = field(default_factory=dict)
+    _stored_at: float = float("-inf")
+    _failing_since: float | None = None
+    _told: bool = False
+    _alarms: dict[str, Alarm] = field(default_factory=dict)
+    _measured: dict[str, float] = field(default_factory=dict)
+    refused: bool = False
+
+    async def begin(self) -> None:
+        """Take up what was stored, by this process or another."""
+        now = self.clock.now()
+
+        def work(connection: Connection) -> tuple[monitor_state.Fleet, dict[str, Json], dict[str, Json]]:
+            away, alarms = (
+                monitor_state.read(connection, monitor_state.AWAY),
+                monitor_state.read(connection, monitor_state.ALARMS),
+            )
+            return monitor_state.read_fleet(connection, now), away, alarms
+
+        self._fleet, away, alarms = await self.database.read(work)
+        self._stored, self._stored_at = self._fleet.states, float("-inf")
+        self._failing_since, self._told = None, bool(away.get("event"))
+        steady = self.clock.monotonic()
+        self._alarms = {key: Alarm(0.0, steady, told=True) for key in alarms}
+        self._measured = {}
+
+    async def failed(self, error: provider_errors.WayscloudError) -> None:
+        """Tell people once that the provider cannot be read: at once for a refused key, else after a while."""
+        now = self.clock.monotonic()
+        if self._failing_since is None:
+            self._failing_since = now
+            LOG.warning("provider cannot be watched", error=error.message, error_id=error.error_id)
+        self.refused = isinstance(error, provider_errors.NotAuthenticated | provider_errors.NotPermitted)
+        if not self._told and (self.refused or now - self._failing_since >= self.timing.outage_seconds):
+            self._told = True
+            event = "provider_refuses_key" if self.refused else "provider_unreachable"
+            await self._tell(event, f"{error.message} {error.hint}".strip())
+
+    async def recovered(self) -> None:
+        """Tell people that the provider is back, if they were told that it was away."""
+        if self._failing_since is not None:
+            LOG.info("provider can be watched again")
+        self._failing_since, self.refused = None, False
+        if self._told:
+            self._told = False
+            await self._tell("provider_back", "The provider answers again.")
+
+    async def _tell(self, event: str, text: str) -> None:
+        payload, now = {"event": event, "text": text}, self.clock.now()
+
+        def work(connection: Connection) -> None:
+            outbox.put(connection, "provider", "event", payload, now)
+            monitor_state.write(
+                connection, monitor_state.AWAY, {} if event == "provider_back" else {"event": event}, now
+            )
+
+        await self.database.transact(work)
+
+    async def looked(self, look: Look, *, keep: bool) -> None:
+        """Tell what changed since the last look although nobody here asked; with `keep`, remember it for others."""
+        before = self._fleet
+        self._fleet = monitor_state.Fleet(baseline(before.servers, look.servers, complete=look.complete), look.now)
+        now = {server.id: server for server in look.servers}
+        found = bool(before.servers) and bool(drifts(before.servers, now, (), complete=look.complete))
+        states = self._fleet.states if keep else self._stored
+        stale = keep and self.clock.monotonic() - self._stored_at >= monitor_state.FRESH_SECONDS
+        if not found and states == self._stored and not stale:
+            return
+
+        def work(connection: Connection) -> None:
+            if found:
+                record(connection, drifted(connection, before, look, self.timing), look)
+            if keep:
+                monitor_state.write_fleet(connection, self._fleet, look.now)
+
+        await self.database.transact(work, durable=found, wake=found)
+        self._stored = states
+        self._stored_at = self.clock.monotonic() if keep else self._stored_at
+
+    async def measure(self, servers: Sequence[Server], wanted: Sequence[Subscription]) -> None:
+        """Read the usage of the servers that somebody has a threshold on: a bounded number of them at a time."""
+        by_server: dict[str, list[Gauge]] = {}
+        for gauge in gauges(wanted, servers):
+            by_server.setdefault(gauge.server_id, []).append(gauge)
+        now = self.clock.monotonic()
+        kept = {gauge.key for its in by_server.values() for gauge in its}
+        self._alarms = {key: one for key, one in self._alarms.items() if key in kept}
+        self._measured = {one: at for one, at in self._measured.items() if one in by_server}
+        due = sorted((self._measured.get(one, float("-inf")), one) for one in by_server)
+        chosen = [one for at, one in due if now - at >= self.timing.usage_seconds][:MEASURED]
+        figures = await self._read(chosen) if chosen else {}
+        told = [one for server in figures for one in self._judge(by_server[server], figures[server], now)]
+        if told:
+            await self._store_alarms(told)
+
+    async def _read(self, chosen: Sequence[str]) -> Mapping[str, Usage]:
+        found: dict[str, Usage] = {}
+        room = anyio.Semaphore(AT_ONCE)
+
+        async def read(ident: str) -> None:
+            async with room:
+                self._measured[ident] = self.clock.monotonic()
+                try:
+                    found[ident] = await self.api.server_status(ident)
+                except provider_errors.WayscloudError as error:
+                    LOG.info("usage cannot be read", server=ident, error=error.message)
+
+        with anyio.move_on_after(MEASURE_SECONDS):  # a slow provider must not hold up the changes being watched
+            async with anyio.create_task_group() as group:
+                for ident in chosen:
+                    group.start_soon(read, ident)
+        return found
+
+    def _judge(self, its: Sequence[Gauge], usage: Usage, now: float) -> list[dict[str, Json]]:
+        told = []
+        for gauge in its:
+            value = figure(usage, gauge.threshold.metric)
+            if value is None:
+                continue
+            alarm, turned = step(self._alarms.get(gauge.key), value, gauge.threshold, now)
+            if alarm is None:
+                self._alarms.pop(gauge.key, None)
+            else:
+                self._alarms[gauge.key] = alarm
+            if turned is not None:
+                told.append(gauge.told(value, raised=turned))
+        return told
+
+    async def _store_alarms(self, told: Sequence[Mapping[str, Json]]) -> None:
+        now, alarms = self.clock.now(), told_only(self._alarms)
+
+        def work(connection: Connection) -> None:
+            for one in told:
+                outbox.put(connection, f"usage:{one['server']}"[:80], "event", one, now)
+            monitor_state.write(connection, monitor_state.ALARMS, alarms, now)
+
+        await self.database.transact(work)
+
+
+def drifted(connection: Connection, before: monitor_state.Fleet, look: Look, timing: Timing) -> list[Drift]:
+    """Return the drift since a look, without what our own changes did meanwhile or shortly before."""
+    since = max(0.0, (look.now - before.at).total_seconds()) if before.at else 0.0
+    ours = repository.touched(connection, look.now, since + timing.power_limit)
+    now = {server.id: server for server in look.servers}
+    return drifts(before.servers, now, ours, complete=look.complete)
+
+
+def record(connection: Connection, found: Sequence[Drift], look: Look) -> None:
+    """Store drift: a record for each server, or one for many, and a message for all of them."""
+    at = look.now.timestamp()
+    for some in monitor_state.chunks([one.payload for one in found], IN_ONE):
+        if len(found) <= IN_ONE:
+            for one in some:
+                chain.append(connection, at, "drift", None, one)
+        else:
+            chain.append(connection, at, "drift", None, {"servers": [one["text"] for one in some]})
+        outbox.put(connection, "drift", "event", {"event": "drift", "drifts": list(some)}, look.now)

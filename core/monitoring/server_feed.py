@@ -1,0 +1,150 @@
+"""What the servers look like, for those of this process who follow them: one slow look serves all.
+
+It looks while somebody follows and not otherwise. A look of the watcher, which is faster while a change is
+under way, counts as one. What differs between two looks is told; nothing is stored.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Final
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from vpsops.core.common import timings as timing
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.supervision import Supervisor
+from vpsops.core.common.timings import Timing
+from vpsops.core.wayscloud.answers.errors import NotAuthenticated, NotPermitted, WayscloudError
+from vpsops.core.wayscloud.answers.models import Listing, Server
+from vpsops.core.wayscloud.client import Wayscloud
+
+LOG = structlog.get_logger(__name__)
+REFUSED_WAIT: Final = timing.REFUSED_SECONDS
+SOONEST: Final = timing.SOONEST_SECONDS
+FACTS = attrgetter(*(name for name in Server.model_fields if name != "extra"))
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A server that came, went or is not as it was at the look before."""
+
+    server: Server  # as it is now, or was last
+    listed: bool  # the list itself is another: the server came or went
+    before: Server | None = None  # as it was, if it is another now
+
+
+Told = Callable[[Sequence[Difference]], None]
+
+
+def differences(before: Mapping[str, Server], now: Mapping[str, Server]) -> list[Difference]:
+    """Compare two looks; pure."""
+    seen = [
+        Difference(server, listed=ident not in before, before=before.get(ident))
+        for ident, server in now.items()
+        if ident not in before or FACTS(before[ident]) != FACTS(server)
+    ]
+    return seen + [Difference(server, listed=True) for ident, server in before.items() if ident not in now]
+
+
+def known_after(before: Mapping[str, Server], seen: Listing[Server]) -> dict[str, Server]:
+    """Return what is known after a look: who is missing from a list that lacks entries is not gone; pure."""
+    now = {server.id: server for server in seen}
+    return now if seen.complete else {**before, **now}
+
+
+class Fleet:
+    """The servers as this process saw them last, kept while somebody follows them and until the next look is due."""
+
+    def __init__(
+        self, api: Wayscloud, clock: Clock, timing: Timing, group: TaskGroup, supervisor: Supervisor | None = None
+    ) -> None:
+        self._api = api
+        self._clock = clock
+        self._timing = timing
+        self._group = group
+        self._supervisor = supervisor or Supervisor(clock)
+        self._lock = anyio.Lock()
+        self._listeners: dict[object, Told] = {}
+        self._looking = False
+        self._tried_at = float("-inf")
+        self._forget()
+
+    def _forget(self) -> None:
+        self._known: dict[str, Server] | None = None
+        self._error: WayscloudError | None = None
+        self._tried = anyio.Event()
+        self._seen_at = float("-inf")
+
+    def follow(self, told: Told) -> Callable[[], None]:
+        """Tell of every difference from now on, until the returned function is called; `told` must not raise."""
+        token = object()
+        self._listeners[token] = told
+        if not self._looking:
+            self._looking = True
+            self._supervisor.start("fleet", self._look_on, group=self._group, ends=True)
+
+        def leave() -> None:
+            self._listeners.pop(token, None)
+
+        return leave
+
+    async def known(self) -> Mapping[str, Server]:
+        """Return the servers by id, for one who follows them; raises `WayscloudError` while none could be read."""
+        if self._known is None and self._error is not None:
+            await self.look_again()
+        while self._known is None:
+            if self._error is not None:
+                raise self._error
+            await self._tried.wait()
+        return self._known
+
+    async def look_again(self) -> None:
+        """Look now, unless that was tried a moment ago."""
+        async with self._lock:
+            if self._clock.monotonic() - self._tried_at >= SOONEST:
+                await self._look()
+
+    def saw(self, seen: Listing[Server]) -> None:
+        """Take a look that was made anyway."""
+        if not self._looking:
+            return
+        before, self._known = self._known, known_after(self._known or {}, seen)
+        self._seen_at = self._clock.monotonic()
+        if self._error is not None:
+            LOG.info("servers can be followed again")
+        self._error = None
+        self._tried.set()
+        found = differences(before, self._known) if before is not None else []
+        for told in list(self._listeners.values()) if found else ():
+            try:
+                told(found)
+            except Exception:  # one listener's bug is neither the others' trouble nor the watcher's
+                LOG.exception("listener broke")
+
+    async def _look_on(self) -> None:
+        while self._listeners:
+            left = self._seen_at + self._timing.poll_old - self._clock.monotonic()
+            if left <= 0:
+                async with self._lock:
+                    left = await self._look()
+            await self._clock.sleep(left)
+        self._looking = False
+        self._forget()
+
+    async def _look(self) -> float:
+        """Look once, and return the seconds to the next."""
+        self._tried_at = self._clock.monotonic()
+        try:
+            self.saw(await self._api.list_servers())
+        except WayscloudError as error:
+            if self._error is None:
+                LOG.warning("servers cannot be followed", error=error.message, error_id=error.error_id)
+            self._error = error
+            self._tried.set()
+            return REFUSED_WAIT if isinstance(error, NotAuthenticated | NotPermitted) else self._timing.poll_old
+        except Exception:  # a bug must not end the process that others rely on
+            LOG.exception("following servers broke")
+        return self._timing.poll_old

@@ -1,0 +1,89 @@
+"""A figure over its threshold: told once it stayed there for a while, and again once it is well below; pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from vpsops.core.changes.model import Json
+from vpsops.core.common import timings
+from vpsops.core.messaging.subscriptions import Event, Subscription, Threshold
+from vpsops.core.wayscloud.answers.models import Server, Usage
+
+BELOW: Final = 5.0
+"""Points below the threshold at which an alarm is over, so that a figure on the edge is not told again and again."""
+GAP_SECONDS: Final = timings.GAP_SECONDS
+"""After so long without a figure it is not known what was between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Since when a figure has been above its threshold, when it was seen last, and whether that was told."""
+
+    since: float
+    seen: float
+    told: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """One figure that one subscription watches on one server."""
+
+    subscription: str
+    server_id: str
+    hostname: str
+    threshold: Threshold
+
+    @property
+    def key(self) -> str:
+        """Name the gauge, the same in every process."""
+        one = self.threshold
+        return f"{self.subscription}/{self.server_id}/{one.metric}/{one.above:g}/{one.minutes}"
+
+    def told(self, value: float, *, raised: bool) -> dict[str, Json]:
+        """The event as the outbox holds it."""
+        one = self.threshold
+        over = f"has been over {one.above:g} % for {one.minutes} min and is at {value:.0f} %"
+        under = f"is below {one.above:g} % again, at {value:.0f} %"
+        return {
+            "event": "usage",
+            "subscription": self.subscription,
+            "server": self.server_id,
+            "hostname": self.hostname,
+            "text": f"{self.hostname}: {one.metric} {over if raised else under}.",
+        }
+
+
+def gauges(wanted: Sequence[Subscription], servers: Sequence[Server]) -> Iterator[Gauge]:
+    """Yield every figure that somebody watches, of the servers that are up."""
+    for one in wanted:
+        if Event.USAGE in one.events:
+            for server in servers:
+                if (server.ready or server.power_unknown) and one.means(server.id, server.hostname):
+                    for threshold in one.options.usage:
+                        yield Gauge(one.id, server.id, server.hostname, threshold)
+
+
+def figure(usage: Usage, metric: str) -> float | None:
+    """Return a figure in percent, if the provider gave it."""
+    values = {"cpu": usage.cpu_percent, "memory": usage.memory_percent, "disk": usage.disk_percent}
+    return values.get(metric)
+
+
+def step(alarm: Alarm | None, value: float, threshold: Threshold, at: float) -> tuple[Alarm | None, bool | None]:
+    """Return the alarm after one more figure, and whether it was raised (True), ended (False) or neither (None)."""
+    if alarm is not None and not alarm.told and not 0 <= at - alarm.seen <= GAP_SECONDS:
+        alarm = None
+    if value <= threshold.above:
+        if alarm is None or not alarm.told:
+            return None, None
+        over = value <= max(threshold.above - BELOW, threshold.above / 2)
+        return (None, False) if over else (Alarm(alarm.since, at, told=True), None)
+    since = alarm.since if alarm else at
+    if (alarm is None or not alarm.told) and at - since >= threshold.minutes * 60:
+        return Alarm(since, at, told=True), True
+    return Alarm(since, at, alarm.told if alarm else False), None
+
+
+def told_only(alarms: Mapping[str, Alarm]) -> dict[str, Json]:
+    """Return what must be remembered beyond this process: the alarms people know of."""
+    return {key: one.since for key, one in alarms.items() if one.told}

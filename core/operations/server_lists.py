@@ -1,0 +1,72 @@
+"""The list of servers as it is asked for: what a filter needs and the list leaves out is looked up, within a bound.
+
+The documented list carries five fields. What is still not known of a server after the look-up is counted and said: an
+empty answer means that there is none.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final
+
+import anyio
+
+from vpsops.core.common.timings import DETAIL_SECONDS
+from vpsops.core.operations.servers import (
+    DOWN_WORDS,
+    OTHER_STATES,
+    UP_WORDS,
+    ListArguments,
+    ServerList,
+    is_named,
+    lacks_fact,
+    page,
+)
+from vpsops.core.wayscloud.answers.errors import WayscloudError
+from vpsops.core.wayscloud.answers.models import Listing, Server
+from vpsops.core.wayscloud.client import Wayscloud
+
+AT_ONCE: Final = 4
+MOST: Final = 40
+"""Servers that are read by themselves for one question; of more, the fact stays unknown."""
+SHOWN_REGIONS: Final = 12
+
+May = Callable[[Server], Awaitable[bool]]
+
+
+async def read_in_full(api: Wayscloud, servers: Iterable[Server], may: May) -> list[Server]:
+    """Return the servers that could be read one by one in time, where the policy allows it."""
+    found: list[Server] = []
+    limiter = anyio.CapacityLimiter(AT_ONCE)
+
+    async def read(server: Server) -> None:
+        async with limiter:
+            if not await may(server):
+                return
+            try:
+                found.append(await api.get_server(server.id))
+            except WayscloudError:
+                return
+
+    with anyio.move_on_after(DETAIL_SECONDS):
+        async with anyio.create_task_group() as group:
+            for server in servers:
+                group.start_soon(read, server)
+    return found
+
+
+async def list_servers(api: Wayscloud, wanted: ListArguments, may: May) -> ServerList:
+    """Return the page of servers that is asked for, and what is not known of it."""
+    listed = await api.list_servers()
+    lacking = [server for server in listed if is_named(server, wanted) and lacks_fact(server, wanted)]
+    full = {server.id: server for server in await read_in_full(api, lacking[:MOST], may)} if lacking else {}
+    servers = [full.get(server.id, server) for server in listed]
+    found = page(Listing(servers, unreadable=listed.unreadable, total=listed.total, more=listed.more), wanted)
+    return found.advised(_advice(servers, wanted)) if found.total == 0 else found
+
+
+def _advice(servers: Sequence[Server], wanted: ListArguments) -> str:
+    """Say what there is, where a filter found nothing."""
+    words = {word for server in servers for word in (server.state, server.status, server.power_state) if word}
+    if wanted.state and wanted.state.strip().lower() not in {*UP_WORDS, *DOWN_WORDS, *OTHER_STATES, *words}:
+        return "States are running, stopped, failed, pending, or the service's own words."
+    regions = sorted({server.region for server in servers if server.region})
+    return f"There are servers in {', '.join(regions[:SHOWN_REGIONS])}." if wanted.region and regions else ""

@@ -1,0 +1,1 @@
+"""What the provider's state says about a change that was sent."""

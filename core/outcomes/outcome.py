@@ -1,0 +1,331 @@
+"""What a look at the provider says of a change that was sent; pure.
+
+A change that was clearly accepted is watched until it settles. One whose answer never came, or was a
+refusal, is looked up: found done, found under way, or, after a settling time, found not done. Where the
+look cannot tell, a person is asked. Only what the provider refused for now, and what looks find no trace
+of, is sent again.
+
+A list that does not have a server proves nothing by itself: the server is read by its id
+(`vpsops.core.outcomes.absence`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from vpsops.core.changes.model import Change, Refusal, State
+from vpsops.core.common.timings import Timing
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.registry import Observation, Progress
+from vpsops.core.outcomes.strangers import strangers
+from vpsops.core.wayscloud.answers.hostnames import same_hostname
+from vpsops.core.wayscloud.answers.models import Server, Usage
+
+
+class Finding(StrEnum):
+    """What to do with a change after a look."""
+
+    WAIT = "wait"
+    NEEDS_SERVER = "needs_server"
+    NEEDS_USAGE = "needs_usage"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ADOPTED = "adopted"  # an unclear change is under way after all
+    OVERDUE = "overdue"
+    NEEDS_PERSON = "needs_person"
+    SEND_AGAIN = "send_again"  # it was refused for now, and nothing of it is seen
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A finding, the server it is about, and the reason in words."""
+
+    finding: Finding
+    server: Server | None = None
+    note: str = ""
+    unseen: bool = False  # it was accepted, and nothing that the API tells shows whether it was done
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One look at the whole fleet. `complete` says that every entry was received and read.
+
+    `absent` holds the changes whose server is not listed and answers 404 by its id, with the seconds that it has done
+    so. One that is neither listed nor absent could not be read.
+    """
+
+    servers: Sequence[Server]
+    complete: bool
+    now: datetime
+    away: frozenset[str] = frozenset()  # changes whose server an earlier look saw down or on its way
+    moved: frozenset[str] = frozenset()  # those of which an earlier look saw that in the `status`
+    full: frozenset[str] = frozenset()  # servers that were read by themselves
+    waited: Mapping[str, float] = field(default_factory=dict)  # seconds each change was looked at, by a steady clock
+    absent: Mapping[str, float] = field(default_factory=dict)
+    ours: frozenset[str] = frozenset()  # ids and hostnames that our changes are about; read for unclear creates alone
+
+    def with_full(self, server: Server) -> "Look":
+        """Return this look with one server as it was read by itself."""
+        servers = [server if one.id == server.id else one for one in self.servers]
+        return replace(self, servers=servers, full=self.full | {server.id})
+
+
+def judge(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Found:
+    """Say what a look means for a change that is being watched or looked up."""
+    if change.state is State.UNKNOWN:
+        return _look_up(change, look, usage, timing)
+    return _watch(change, look, usage, timing)
+
+
+def age(change: Change, now: datetime) -> float:
+    """Return the seconds since the change was sent, by the time of day."""
+    return (now - (change.sent_at or change.updated_at)).total_seconds()
+
+
+def elapsed(change: Change, look: Look) -> float:
+    """Return the seconds that the change was waited for.
+
+    A time of day that jumps must not end anybody's patience: it counts no more than was really waited here.
+    """
+    told = age(change, look.now)
+    return min(told, look.waited.get(change.id, told))
+
+
+def limit(change: Change, timing: Timing) -> float:
+    """Return the seconds after which a change takes longer than it should."""
+    return timing.create_limit if change.operation == "create" else timing.power_limit
+
+
+def _watch(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Found:
+    age = elapsed(change, look)
+    server = _own(change, look, timing)
+    if server is None:
+        return _missing(change, look, timing)
+    progress = _progress(change, server, usage, look)
+    if progress in LACKING:
+        return Found(LACKING[progress], server)
+    match progress:
+        case Progress.UNSEEN:
+            return unseen(change, server, look, timing)
+        case Progress.SETTLED:
+            return Found(Finding.SUCCEEDED, server)
+        case Progress.FAILED:
+            return Found(Finding.FAILED, server, f"the provider reports {server.status}")
+        case _ if age > limit(change, timing) and _begun_since(change, usage, look):
+            return Found(Finding.SUCCEEDED, server, "told by its uptime, which is younger than the request")
+        case _:
+            return _late(change, age, timing)
+
+
+LIFE_CYCLE: Final = "active"
+LACKING: Final = {Progress.NEEDS_SERVER: Finding.NEEDS_SERVER, Progress.NEEDS_USAGE: Finding.NEEDS_USAGE}
+
+
+def wanted_id(change: Change) -> str:
+    """Return the id of the server that a change is about; empty for a create that was not answered."""
+    return change.target.id or str(change.result.get("id", ""))
+
+
+def is_about(change: Change, server: Server) -> bool:
+    """Say whether a server with the id that a change is about can be its server: of a create, by its name too."""
+    return change.operation != "create" or same_hostname(server.hostname, change.target.hostname)
+
+
+def _own(change: Change, look: Look, timing: Timing) -> Server | None:
+    """Return a change's server. A create may have been answered with the id of something else, such as an order."""
+    ident = wanted_id(change)
+    server = next((each for each in look.servers if each.id == ident), None)
+    if change.operation != "create" or (server is not None and is_about(change, server)):
+        return server
+    named = _named(change, look, timing)
+    return named[0] if len(named) == 1 else None
+
+
+def _named(change: Change, look: Look, timing: Timing) -> list[Server]:
+    same = (server for server in look.servers if same_hostname(server.hostname, change.target.hostname))
+    return [server for server in same if _young(server, change, timing)]
+
+
+def _missing(change: Change, look: Look, timing: Timing) -> Found:
+    """Say what follows where a watched server is not listed: only an id that answers 404 for long is gone."""
+    creates = change.operation == "create"
+    patience = timing.create_limit if creates else timing.missing_limit
+    stranger = next((server for server in look.servers if server.id == wanted_id(change)), None)
+    absent = look.absent.get(change.id)
+    if stranger is None and absent is None:
+        return _late(change, elapsed(change, look), timing)
+    if elapsed(change, look) <= patience or (absent is not None and absent <= patience):
+        return Found(Finding.WAIT)
+    ident = wanted_id(change)
+    if stranger is not None:
+        note = f"the id that the provider gave, {ident}, is that of {stranger.hostname}, and nothing has the name"
+        return Found(Finding.NEEDS_PERSON, note=note)
+    gone = f"the provider answers 404 for {ident}"
+    unsure = creates and (_unsure(change, look, timing) or _several(change, look, timing))
+    if unsure:
+        return Found(Finding.NEEDS_PERSON, note=f"{gone}; {unsure}")
+    return Found(Finding.FAILED, note=f"{gone}, and its list does not have the server")
+
+
+def _several(change: Change, look: Look, timing: Timing) -> str:
+    count = len(_named(change, look, timing))
+    return f"{count} new servers are called {change.target.hostname}" if count > 1 else ""
+
+
+def _unsure(change: Change, look: Look, timing: Timing) -> str:
+    """Say why a list without a server of a create's name does not prove that none was made; empty where it does."""
+    if not look.complete:
+        return "the provider's list is incomplete, so nothing follows from its silence"
+    earliest = change.sent_at - timedelta(seconds=timing.clock_skew) if change.sent_at is not None else None
+    found = strangers(change, look.servers, look.ours, earliest)
+    if not found:
+        return ""
+    names = ", ".join(f"{server.hostname} ({server.id})" for server in found[:3])
+    return f"no server is called {change.target.hostname}, but a new one fits what was ordered: {names}"
+
+
+def _late(change: Change, age: float, timing: Timing) -> Found:
+    if not change.overdue:
+        return Found(Finding.OVERDUE) if age > limit(change, timing) else Found(Finding.WAIT)
+    if age <= timing.give_up:
+        return Found(Finding.WAIT)
+    if change.operation == "create":  # it was accepted, so it may cost money
+        return Found(Finding.NEEDS_PERSON, note="the provider accepted it, and it did not get there in a day")
+    return Found(Finding.FAILED, note="it did not get there in a day")
+
+
+def unseen(change: Change, server: Server, look: Look, timing: Timing) -> Found:
+    """End an accepted change that nothing can show, once what would have shown it had time to."""
+    patience = timing.unseen_limit if change.operation == "reboot" else limit(change, timing)
+    if elapsed(change, look) <= patience:
+        return Found(Finding.WAIT)
+    what = f"a {change.operation} can be seen"
+    return Found(
+        Finding.SUCCEEDED, server, f"WAYSCloud accepted it. This API shows nothing by which {what}.", unseen=True
+    )
+
+
+def _progress(change: Change, server: Server, usage: Usage | None, look: Look) -> Progress:
+    settled = OPERATIONS[change.operation].settled
+    if settled is None:
+        return Progress.SETTLED
+    return settled(
+        Observation(
+            server=server,
+            usage=usage,
+            last_uptime=change.last_uptime,
+            sent_at=change.sent_at or change.updated_at,
+            now=look.now,
+            was_away=change.id in look.away,
+            status_moved=change.id in look.moved,
+            in_full=server.id in look.full,
+            waited=elapsed(change, look),
+        )
+    )
+
+
+def _look_up(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Found:
+    if change.operation == "create":
+        return _look_up_create(change, look, timing)
+    return _look_up_power(change, look, usage, timing)
+
+
+def _look_up_create(change: Change, look: Look, timing: Timing) -> Found:
+    """Find the server by hostname and age: there was none by that name when the change was sent."""
+    name = change.target.hostname
+    twins = _named(change, look, timing)
+    if len(twins) == 1:
+        return Found(Finding.ADOPTED, twins[0], "found in the provider's list by its hostname")
+    if twins:
+        return Found(Finding.NEEDS_PERSON, note=_several(change, look, timing))
+    if elapsed(change, look) <= (timing.create_lookup if change.refusal is None else timing.refusal_lookup):
+        return Found(Finding.WAIT)
+    if any(same_hostname(server.hostname, name) for server in look.servers):
+        return Found(Finding.NEEDS_PERSON, note=f"a server called {name} seems older than this change")
+    unsure = _unsure(change, look, timing)
+    if unsure:
+        return Found(Finding.NEEDS_PERSON, note=unsure)
+    if change.refusal is not None:
+        return _refused(change.refusal, None)
+    return Found(Finding.FAILED, note="no server by that hostname appeared. Look once more before you ask again")
+
+
+def _refused(refusal: Refusal, server: Server | None) -> Found:
+    """Take the provider's no as it was said: looks found no trace of an effect."""
+    if refusal.again:
+        return Found(Finding.SEND_AGAIN, server, f"{refusal.message} Looks found no trace of it; it is sent again.")
+    return Found(Finding.FAILED, server, f"{refusal.message} Looks found no trace of it.")
+
+
+def _young(server: Server, change: Change, timing: Timing) -> bool:
+    if server.created_at is None or change.sent_at is None:
+        return True
+    return (change.sent_at - server.created_at).total_seconds() <= timing.clock_skew
+
+
+def _look_up_power(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Found:
+    refusal = change.refusal
+    server = _own(change, look, timing)
+    patient = elapsed(change, look) <= _patience(change, server, timing)
+    if server is None:
+        return Found(Finding.WAIT) if patient else _not_found(change, look)
+    progress = _progress(change, server, usage, look)
+    if progress in LACKING:
+        return Found(LACKING[progress], server)
+    if progress is Progress.SETTLED:
+        return Found(Finding.SUCCEEDED, server, "found done")
+    if server.pending and not (refusal is not None and server.state == change.target.state):
+        return Found(Finding.ADOPTED, server, f"found under way ({server.state})")
+    return Found(Finding.WAIT) if patient else _not_seen(change, server, usage, look, progress)
+
+
+def _patience(change: Change, server: Server | None, timing: Timing) -> float:
+    """Return how long an effect may take to show.
+
+    A refusal is believed soon where the way to an effect is seen: not for a reboot, which shows once it is over, and
+    not where `active` is all that is told of a server that is on, off or between them.
+    """
+    shows = server is None or (change.operation != "reboot" and server.status != LIFE_CYCLE)
+    return timing.refusal_lookup if change.refusal is not None and shows else timing.power_lookup
+
+
+def _not_seen(change: Change, server: Server, usage: Usage | None, look: Look, progress: Progress) -> Found:
+    """Conclude from a server on which nothing of a change is seen, once patience with it has ended."""
+    refusal = change.refusal
+    if progress is Progress.UNSEEN:
+        return _untold(change, server)
+    if _begun_since(change, usage, look):
+        return Found(Finding.NEEDS_PERSON, server, "the server was started after this was sent, or the clock was set")
+    if change.operation != "reboot" and server.id not in look.full:
+        return Found(Finding.NEEDS_SERVER, server)  # the list may be behind: its silence proves nothing
+    if refusal is not None:
+        return _refused(refusal, server)
+    return Found(Finding.FAILED, server, f"it was not carried out: the server is {server.state} as before")
+
+
+def _not_found(change: Change, look: Look) -> Found:
+    if change.id not in look.absent:
+        return Found(Finding.NEEDS_PERSON, note="the server is not in the list, and cannot be read by its id")
+    if change.refusal is not None:
+        return Found(Finding.FAILED, note=f"{change.refusal.message} The server is not there any more.")
+    return Found(Finding.NEEDS_PERSON, note="the server is not in the list, and its id answers 404")
+
+
+def _untold(change: Change, server: Server) -> Found:
+    what = "the server's uptime" if change.operation == "reboot" else "whether the server runs"
+    if change.refusal is None:
+        return Found(Finding.NEEDS_PERSON, server, f"this API does not tell {what}")
+    note = f"{change.refusal.message} This API does not tell {what}, so nothing else shows whether it happened."
+    return Found(Finding.FAILED, server, note)
+
+
+def _begun_since(change: Change, usage: Usage | None, look: Look) -> bool:
+    """Say whether a server came up after its reboot was sent, by the time of day.
+
+    Nobody may have looked while its uptime was below the one before. A date that was set tells the same,
+    so this counts only where patience is over.
+    """
+    uptime = usage.uptime_seconds if usage is not None and change.operation == "reboot" else None
+    return uptime is not None and uptime < age(change, look.now)

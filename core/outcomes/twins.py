@@ -1,0 +1,50 @@
+"""Creates of one hostname: a second one waits until the first is settled, and until the provider's list may show it.
+
+A list may lag behind, or show a server only once it is ready, so that the look before a create proves little alone.
+"""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from vpsops.core.changes import repository
+from vpsops.core.changes.model import Change, State
+from vpsops.core.common.errors import VpsopsError
+from vpsops.core.common.timings import APPEARING_SECONDS
+from vpsops.core.storage.tables import CHANGES
+from vpsops.core.wayscloud.answers.hostnames import canonical_hostname
+
+SENT = (State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON)
+
+
+class TwinError(VpsopsError):
+    """Another create of the same hostname has left and is not settled, or made its server a moment ago."""
+
+
+def check_twins(connection: Connection, change: Change, now: datetime) -> None:
+    """Raise `TwinError` where a create of the same hostname, in any spelling, comes before this one."""
+    if change.operation != "create":
+        return
+    made = (CHANGES.c.state == State.SUCCEEDED.value) & (CHANGES.c.settled_at > now.timestamp() - APPEARING_SECONDS)
+    where = (CHANGES.c.operation == "create") & (CHANGES.c.id != change.id) & (repository.in_states(*SENT) | made)
+    twins = repository.select(connection, where, _spelled(change.target.hostname), limit=1)
+    if twins:
+        raise TwinError(_reason(twins[0]), hint=f"Look at {twins[0].id}, then ask again.")
+
+
+def _spelled(hostname: str) -> sa.ColumnElement[bool]:
+    """The condition that a stored hostname can mean the same host: the full name, or the first label alone."""
+    name = canonical_hostname(hostname)
+    label, dot, _ = name.partition(".")
+    if dot:
+        return CHANGES.c.hostname.in_((name, label))
+    return (CHANGES.c.hostname == label) | CHANGES.c.hostname.startswith(f"{label}.", autoescape=True)
+
+
+def _reason(twin: Change) -> str:
+    name = twin.target.hostname
+    if twin.state is State.SUCCEEDED:
+        minutes = APPEARING_SECONDS / 60
+        return f"{twin.id} made {name} less than {minutes:.0f} minutes ago; the provider's list may not show it yet."
+    return f"{twin.id} asked the provider for {name} and is not settled: it is {twin.state.value.replace('_', ' ')}."

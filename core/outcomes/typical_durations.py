@@ -1,0 +1,58 @@
+"""How long an operation usually takes here, told by the changes that succeeded."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from vpsops.core.changes.model import State
+from vpsops.core.common.clock import Clock
+from vpsops.core.storage.database import Connection, Database
+from vpsops.core.storage.tables import CHANGES
+
+SAMPLE = 20
+ENOUGH = 3
+FRESH_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """The shortest and the longest of the last runs, in seconds."""
+
+    shortest: float
+    longest: float
+
+
+def usual_of(seconds: list[float]) -> Usual | None:
+    """Return the range of some runs; of fewer than three nothing can be said; pure."""
+    known = sorted(one for one in seconds if one >= 0)
+    if len(known) < ENOUGH:
+        return None
+    cut = len(known) // 10  # one slow run in ten is no rule
+    return Usual(known[cut], known[len(known) - 1 - cut])
+
+
+class UsualTimes:
+    """Looks the times up, at most once a minute for each operation."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._known: dict[str, tuple[float, Usual | None]] = {}
+
+    async def of(self, operation: str) -> Usual | None:
+        """Return how long an operation usually takes, or nothing; raises `StorageError`."""
+        now = self._clock.monotonic()
+        at, usual = self._known.get(operation, (float("-inf"), None))
+        if now - at < FRESH_SECONDS:
+            return usual
+        found = await self._database.read(lambda connection: _seconds(connection, operation))
+        self._known[operation] = (now, usual_of(found))
+        return self._known[operation][1]
+
+
+def _seconds(connection: Connection, operation: str) -> list[float]:
+    columns = sa.select(CHANGES.c.settled_at - CHANGES.c.sent_at)
+    mine = (CHANGES.c.operation == operation) & (CHANGES.c.state == State.SUCCEEDED.value)
+    timed = CHANGES.c.settled_at.is_not(None) & CHANGES.c.sent_at.is_not(None)
+    newest = columns.where(mine, timed).order_by(CHANGES.c.created_at.desc()).limit(SAMPLE)
+    return [float(one) for one in connection.scalars(newest)]

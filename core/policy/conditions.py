@@ -1,0 +1,127 @@
+"""The conditions of a rule, and their three answers: it holds, it does not, it cannot be known; pure."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vpsops.core.changes.model import SLACK
+from vpsops.core.policy.context import BILLED, Seen, Servers, servers_cover
+from vpsops.core.policy.hours import Hours
+
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+SLACK_ID = re.compile(r"[uw][a-z0-9]{1,30}")
+
+Check = Callable[[Seen], bool | None]
+"""One condition; None when the fact it is about is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The conditions of a rule, in lower case; an empty one holds always, and all must hold."""
+
+    operation: frozenset[str] = frozenset()
+    risk: frozenset[str] = frozenset()
+    server: frozenset[str] = frozenset()
+    actor: frozenset[str] = frozenset()
+    group: frozenset[str] = frozenset()
+    person: frozenset[str] = frozenset()
+    origin: frozenset[str] = frozenset()
+    region: frozenset[str] = frozenset()
+    cost_above: float | None = None
+    hours: Hours | None = None
+
+    def checks(self) -> tuple[tuple[str, Check], ...]:
+        """Return the conditions that were given, by name, the cheapest first."""
+        made: Sequence[tuple[str, object, Callable[[], Check]]] = (
+            ("operation", self.operation, lambda: _operation(self.operation)),
+            ("risk", self.risk, lambda: _risk(self.risk)),
+            ("actor", self.actor, lambda: _actor(self.actor)),
+            ("origin", self.origin, lambda: _origin(self.origin)),
+            ("person", self.person, lambda: _person(self.person)),
+            ("group", self.group, lambda: _group(self.group)),
+            ("region", self.region, lambda: _region(self.region)),
+            ("server", self.server, lambda: _server(self.server)),
+            ("cost_above", self.cost_above is not None, lambda: _cost(self.cost_above or 0.0)),
+            ("hours", self.hours, lambda: _hours(self.hours)),
+        )
+        return tuple((name, make()) for name, given, make in made if given)
+
+    def covers(self, other: "Match") -> bool:
+        """Say whether this holds whenever the other does, operation and risk aside, as far as the words show."""
+        sets = ("actor", "group", "person", "origin", "region")
+        if not all(_within(getattr(other, one), getattr(self, one)) for one in sets):
+            return False
+        servers = not self.server or (bool(other.server) and servers_cover(self.server, other.server))
+        dearer = self.cost_above is None or (other.cost_above is not None and other.cost_above >= self.cost_above)
+        times = self.hours is None or (other.hours is not None and self.hours.cover(other.hours))
+        return servers and dearer and times
+
+
+def _within(inner: frozenset[str], outer: frozenset[str]) -> bool:
+    return not outer or (bool(inner) and inner <= outer)
+
+
+def _operation(wanted: frozenset[str]) -> Check:
+    return lambda seen: seen.facts.operation in wanted
+
+
+def _risk(wanted: frozenset[str]) -> Check:
+    return lambda seen: seen.facts.risk.value in wanted
+
+
+def _actor(wanted: frozenset[str]) -> Check:
+    return lambda seen: seen.facts.actor.kind.value in wanted
+
+
+def _origin(wanted: frozenset[str]) -> Check:
+    return lambda seen: seen.facts.origin in wanted
+
+
+def _person(wanted: frozenset[str]) -> Check:
+    """A person has a Slack id and an e-mail address: where one is not known of an asker, it may be the one wanted."""
+    kinds = {kind for one in wanted for kind in _kinds(one)}
+
+    def check(seen: Seen) -> bool | None:
+        if not wanted.isdisjoint(seen.people):
+            return True
+        known = {kind for one in seen.facts.actor.humans for kind in _kinds(one.removeprefix(SLACK))}
+        return False if seen.knows_human and kinds <= known else None
+
+    return check
+
+
+def _kinds(ident: str) -> tuple[str, ...]:
+    if EMAIL.fullmatch(ident):
+        return ("e-mail",)
+    return ("Slack id",) if SLACK_ID.fullmatch(ident) else ()
+
+
+def _group(wanted: frozenset[str]) -> Check:
+    return lambda seen: None if seen.groups is None else not wanted.isdisjoint(seen.groups)
+
+
+def _region(wanted: frozenset[str]) -> Check:
+    def check(seen: Seen) -> bool | None:
+        if seen.facts.target is None:
+            return False
+        return None if seen.region is None else seen.region in wanted
+
+    return check
+
+
+def _server(wanted: frozenset[str]) -> Check:
+    servers = Servers.of(wanted)
+    return lambda seen: False if seen.facts.target is None else servers.hold(seen.ident, seen.hostname)
+
+
+def _cost(limit: float) -> Check:
+    def check(seen: Seen) -> bool | None:
+        if seen.facts.operation not in BILLED:
+            return False
+        return None if seen.cost is None else seen.cost > limit
+
+    return check
+
+
+def _hours(hours: Hours | None) -> Check:
+    return lambda seen: hours is None or hours.hold(seen.facts.now)

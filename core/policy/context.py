@@ -1,0 +1,137 @@
+"""What a rule may look at; pure."""
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from fnmatch import translate
+from typing import Self
+
+from vpsops.core.changes.model import Actor, ActorKind, Target
+from vpsops.core.operations.registry import Risk
+from vpsops.core.wayscloud.answers.models import canonical_region
+
+BILLED = frozenset({"create"})  # operations with a price; the others have none, which is not an unknown one
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a rule may look at. `target` is absent for an operation on no server; `cost` is a month's price.
+
+    What is empty in a target, a region that is empty, no cost of an operation that has one, no group and no
+    human behind an agent are not known. `now` is aware; ValueError otherwise.
+    """
+
+    operation: str
+    risk: Risk
+    actor: Actor
+    origin: str
+    now: datetime
+    target: Target | None = None
+    region: str = ""
+    cost: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.now.tzinfo is None:
+            raise ValueError("now has no time zone")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Facts as conditions compare them: in one case, regions in one spelling. None stands for what is not known."""
+
+    facts: Facts
+    people: frozenset[str]
+    groups: frozenset[str] | None
+    knows_human: bool
+    ident: str
+    hostname: str
+    region: str | None
+    cost: float | None
+
+    @classmethod
+    def of(cls, facts: Facts) -> Self:
+        """Prepare facts once for all the rules."""
+        actor, target = facts.actor, facts.target
+        region = facts.region or (target.region if target else "")
+        cost = facts.cost
+        return cls(
+            facts=facts,
+            people=actor.identities,
+            groups=frozenset(one.lower() for one in actor.groups) or None,
+            knows_human=actor.kind is ActorKind.PERSON or bool(actor.human),
+            ident=target.id.lower() if target else "",
+            hostname=target.hostname.lower().rstrip(".") if target else "",
+            region=canonical_region(region) if region.strip() else None,
+            cost=None if cost is None or math.isnan(cost) else cost,
+        )
+
+
+def known_name(ident: str, hostname: str) -> str:
+    """Return a hostname as limits compare it; empty where the provider gave none, and the id stands in its place."""
+    name = hostname.lower().rstrip(".")
+    return "" if name == ident.lower() else name
+
+
+@dataclass(frozen=True, slots=True)
+class Servers:
+    """Servers by hostname, hostname pattern or exact id.
+
+    A name or pattern without a dot is about the first label too: `db01` means db01.example.com as well,
+    as it does wherever people name a server. Patterns never match ids, which begin with anything.
+    """
+
+    exact: frozenset[str] = frozenset()
+    globs: frozenset[str] = frozenset()
+    full: re.Pattern[str] | None = field(default=None, compare=False)
+    label: re.Pattern[str] | None = field(default=None, compare=False)
+
+    @classmethod
+    def of(cls, words: Iterable[str]) -> Self:
+        """Compile words in lower case, once."""
+        every = frozenset(words)
+        globs = frozenset(word for word in every if is_glob(word))
+        return cls(every - globs, globs, _any_of(globs), _any_of(one for one in globs if "." not in one))
+
+    def hold(self, ident: str, hostname: str) -> bool | None:
+        """Say whether this server is meant; None when only its unknown hostname could tell."""
+        if "*" in self.globs or (ident and ident in self.exact):
+            return True
+        if not hostname:
+            return None
+        return not self.exact.isdisjoint({hostname, first_label(hostname)}) or self._patterns(hostname)
+
+    def _patterns(self, hostname: str) -> bool:
+        if self.full is not None and self.full.match(hostname):
+            return True
+        return self.label is not None and self.label.match(first_label(hostname)) is not None
+
+
+def is_glob(word: str) -> bool:
+    """Say whether a word is a pattern."""
+    return any(sign in word for sign in "*?[")
+
+
+def first_label(hostname: str) -> str:
+    """Return a hostname up to its first dot."""
+    return hostname.split(".", 1)[0]
+
+
+def _any_of(globs: Iterable[str]) -> re.Pattern[str] | None:
+    parts = [translate(one) for one in sorted(globs)]
+    return re.compile("|".join(parts)) if parts else None
+
+
+def _wider(glob: str, word: str) -> bool:
+    """`db*` is wider than `db-prod-*` and `db*.example.com`; a bare word might be an id, which no pattern matches."""
+    begin = glob.removesuffix("*")
+    if is_glob(begin) or glob == begin:
+        return False
+    return word.startswith(begin) and (is_glob(word) or "." in word)
+
+
+def servers_cover(outer: frozenset[str], inner: frozenset[str]) -> bool:
+    """Say whether every server that `inner` means is meant by `outer` too, as far as the words show."""
+    globs = [one for one in outer if is_glob(one)]
+    return "*" in outer or all(one in outer or any(_wider(glob, one) for glob in globs) for one in inner)

@@ -1,0 +1,42 @@
+"""The policy of a set-up that has none of its own."""
+
+from vpsops.core.changes.model import Approvers, Decision
+from vpsops.core.operations.registry import Risk
+from vpsops.core.policy.conditions import Match
+from vpsops.core.policy.model import Rule
+
+OWN_CHANNEL = "approval_channel"
+"""Stands, where there are several workspaces, for the approval channel of the one that asks."""
+ANY_CHANGE = frozenset({Risk.CHANGE.value, Risk.DISRUPTIVE.value})
+
+
+def default_rules(approval_channel: str) -> tuple[Rule, ...]:
+    """Return the embedded rules.
+
+    Reads for everyone; changes by people are confirmed by themselves; changes by agents need one
+    approval in Slack, or the client's own confirmation where no Slack is configured (no
+    `approval_channel`); destroying kinds need an approval always.
+    """
+    approvers = Approvers(channels=(approval_channel,)) if approval_channel else Approvers()
+    return (
+        Rule("default-reads", Match(risk=frozenset({Risk.READ.value})), Decision.ALLOW),
+        Rule("default-people", Match(risk=ANY_CHANGE, actor=frozenset({"person"})), Decision.CONFIRM),
+        _agents(approvers),
+        _destructive(approvers),
+    )
+
+
+def _agents(approvers: Approvers) -> Rule:
+    match = Match(risk=ANY_CHANGE, actor=frozenset({"agent"}))
+    if not approvers:
+        return Rule("default-agents", match, Decision.CONFIRM)
+    return Rule("default-agents", match, Decision.APPROVE, 1, approvers, "An agent asks: a person decides.")
+
+
+def _destructive(approvers: Approvers) -> Rule:
+    match = Match(risk=frozenset({Risk.DESTRUCTIVE.value}))
+    if not approvers:
+        return Rule(
+            "default-destructive", match, Decision.DENY, reason="It needs an approval, and nobody can give one."
+        )
+    return Rule("default-destructive", match, Decision.APPROVE, 1, approvers, "It cannot be undone.")

@@ -1,0 +1,141 @@
+"""Whether a rule's keys fit together, and the rules each other: what can never matter is a mistake; pure."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from vpsops.core.changes.model import Decision
+from vpsops.core.operations import OPERATIONS, Operation
+from vpsops.core.operations.registry import Risk
+from vpsops.core.policy.config_schema import WrittenRule
+from vpsops.core.policy.context import BILLED
+from vpsops.core.policy.model import ASKING, Rule
+
+READ = Risk.READ.value
+RANK = {decision: decision.rank for decision in Decision}  # every rule is compared with every other
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """What is wrong, at which key, and what to do."""
+
+    key: str
+    message: str
+    hint: str = ""
+
+
+def misfits(rule: WrittenRule) -> Iterator[Misfit]:
+    """Yield what does not fit together within a rule."""
+    yield from _only_with(rule)
+    yield from _risks(rule)
+    yield from _asked_reads(rule)
+    yield from _without_meaning(rule, ("server", "region"), about_a_server, "is not about a server")
+    yield from _without_meaning(rule, ("cost_above",), lambda one: one.name in BILLED, "has no price")
+    yield from _votes(rule)
+
+
+def about_a_server(operation: Operation) -> bool:
+    """Say whether an operation has a server, there already or wanted."""
+    return operation.takes_server or not operation.reads
+
+
+def _only_with(rule: WrittenRule) -> Iterator[Misfit]:
+    for key in ("votes", "approvers", "expires"):
+        if rule.decision != "approve" and rule.given(key):
+            yield Misfit(key, f'{key} goes with decision = "approve" only.')
+    timed = rule.hours or rule.outside_hours
+    if timed and not rule.time_zone:
+        key = "hours" if rule.hours else "outside_hours"
+        yield Misfit(key, "hours need a time_zone.", 'For example time_zone = "Europe/Oslo".')
+    if rule.time_zone is not None and not timed:
+        yield Misfit("time_zone", "time_zone goes with hours or outside_hours only.")
+
+
+def _risks(rule: WrittenRule) -> Iterator[Misfit]:
+    """An operation none of whose risks is named, or a risk that none of the operations has, never matches."""
+    if not (rule.operation and rule.risk):
+        return
+    for name in rule.operation:
+        risk = OPERATIONS[name].risk.value
+        if risk not in rule.risk:
+            yield Misfit("risk", f"{name} has the risk {risk}, so it never matches.", "Leave out the one or the other.")
+    had = {OPERATIONS[name].risk.value for name in rule.operation}
+    for risk in rule.risk:
+        if risk not in had:
+            yield Misfit("risk", f"none of its operations has the risk {risk}.", "Leave out the one or the other.")
+
+
+def _asked_reads(rule: WrittenRule) -> Iterator[Misfit]:
+    if Decision(rule.decision) not in ASKING:
+        return
+    hint = "A read is allowed or denied; nobody is asked."
+    if READ in rule.risk:
+        yield Misfit("risk", f"a read cannot be decided by {rule.decision}.", hint)
+    for name in rule.operation:
+        if OPERATIONS[name].reads:
+            yield Misfit("operation", f"{name} is a read and cannot be decided by {rule.decision}.", hint)
+
+
+def _without_meaning(
+    rule: WrittenRule, keys: Sequence[str], applies: Callable[[Operation], bool], why: str
+) -> Iterator[Misfit]:
+    for key in (key for key in keys if rule.given(key)):
+        for name in rule.operation:
+            if not applies(OPERATIONS[name]):
+                yield Misfit(key, f"{name} {why}, so it never matches.")
+        for risk in rule.risk:
+            having = [one for one in OPERATIONS.values() if one.risk.value == risk]
+            if having and not rule.operation and not any(applies(one) for one in having):
+                yield Misfit(key, f"what has the risk {risk} {why}, so it never matches.")
+
+
+def _votes(rule: WrittenRule) -> Iterator[Misfit]:
+    named = rule.approvers
+    if named is None:
+        return
+    if not (named.groups or named.people or named.channels):
+        yield Misfit("approvers", "approvers name nobody.", 'For example approvers = { groups = ["S0ONCALL"] }.')
+        return
+    people = {one.lower() for one in named.people}
+    if not (named.groups or named.channels) and len(people) < (rule.votes or 1):
+        yield Misfit("votes", f"it wants {rule.votes} votes of {len(people)} people.")
+
+
+def reach(rule: Rule) -> frozenset[str]:
+    """Return the operations a rule can be about; `any other …` stands for those of later versions."""
+    named = rule.match.operation
+    known = {name: one.risk.value for name, one in OPERATIONS.items() if not named or name in named}
+    later = {} if named else {f"any other {risk.value}": risk.value for risk in Risk}
+    every = (known | later).items()
+    changes_only = rule.decision in ASKING
+    return frozenset(
+        name
+        for name, risk in every
+        if (not rule.match.risk or risk in rule.match.risk) and not (changes_only and risk == READ)
+    )
+
+
+def makes_pointless(cover: Rule, rule: Rule) -> bool:
+    """Say whether a rule changes nothing beside another one, which matches whenever it does.
+
+    A stricter one always does that. One as strict does where it asks for no less (votes, approvers,
+    expiry) and the rule has no reason of its own to show; of two that say the same, the later is pointless.
+    """
+    if RANK[cover.decision] < RANK[rule.decision] or not _covers(cover, rule):
+        return False
+    if cover.decision is not rule.decision:
+        return True
+    later = cover.line < rule.line or not _covers(rule, cover)
+    return later and _asks_no_less(cover, rule) and _tells_nothing_new(cover, rule)
+
+
+def _covers(cover: Rule, rule: Rule) -> bool:
+    return cover.match.covers(rule.match) and reach(rule) <= reach(cover)
+
+
+def _asks_no_less(cover: Rule, rule: Rule) -> bool:
+    sooner = not rule.expires or 0 < cover.expires <= rule.expires
+    return cover.approvers == rule.approvers and cover.votes >= rule.votes and sooner
+
+
+def _tells_nothing_new(cover: Rule, rule: Rule) -> bool:
+    return rule.decision is Decision.ALLOW or rule.reason in {"", cover.reason}

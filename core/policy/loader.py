@@ -1,0 +1,210 @@
+"""Loads `[[rule]]` of `vpsops.toml`, strictly: what is unknown, impossible or pointless refuses to start."""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from vpsops.core.changes.model import Approvers, Decision
+from vpsops.core.common import timings
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.config.settings import Settings, read_config
+from vpsops.core.config.toml_locations import Table, tables
+from vpsops.core.policy.conditions import Match
+from vpsops.core.policy.config_schema import WrittenRule, near, said, shown
+from vpsops.core.policy.defaults import OWN_CHANNEL, default_rules
+from vpsops.core.policy.hours import Hours
+from vpsops.core.policy.lint import makes_pointless, misfits
+from vpsops.core.policy.model import Policy, Rule, policy_of
+from vpsops.core.wayscloud.answers.models import canonical_region
+
+SECTIONS = ("settings", "workspace", "rule", "limits")  # what `vpsops.toml` may hold at the top
+MAX_RULES = 500
+DURATION = re.compile(r"^(\d{1,6})\s*(m|h|d)$")
+UNIT = {"m": 60.0, "h": 3600.0, "d": 86400.0}
+LONGEST: Final = timings.HOLD_DAYS * timings.DAY_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A rule's place in its file, for messages."""
+
+    path: str
+    table: Table
+
+    def error(self, key: Sequence[str], message: str, hint: str = "") -> ConfigurationError:
+        """Return an error with file and line."""
+        return ConfigurationError(f"{self.path}:{self.table.key(*key)}: {message}", hint=hint)
+
+
+def load_policy(settings: Settings) -> Policy:
+    """Return the policy of the configured file, or the embedded one where it has no rule.
+
+    Raises `ConfigurationError` with file, line and a hint.
+    """
+    channel = OWN_CHANNEL if settings.slack_client_id else settings.approval_channel
+    if settings.config is None:
+        return policy_of(default_rules(channel))
+    text = _text(settings.config)
+    return parse_policy(text, str(settings.config), channel)
+
+
+def _text(path: Path) -> str:
+    read_config(str(path))  # says in words what cannot be read or parsed
+    return path.read_text(encoding="utf-8-sig")
+
+
+def parse_policy(text: str, path: str, approval_channel: str = "") -> Policy:
+    """Return the policy of a valid TOML text, or the embedded one where it has no rule; raises `ConfigurationError`."""
+    data = tomllib.loads(text)
+    places = tables(text)
+    _check_sections(data, path, places)
+    written = _written(data, path, places)
+    headers = [table for table in places if table.name == ("rule",)]
+    inline = Table(("rule",), places[0].key("rule"))
+    rules = [
+        _rule(one, Place(path, headers[index] if index < len(headers) else inline), approval_channel)
+        for index, one in enumerate(written)
+    ]
+    _check_together(rules, path)
+    return policy_of(rules or default_rules(approval_channel))
+
+
+def _written(data: dict[str, Any], path: str, places: Sequence[Table]) -> list[Any]:
+    written = data.get("rule")
+    line = _line(places, "rule")
+    if written is None:
+        return []
+    if not isinstance(written, list):
+        raise ConfigurationError(f"{path}:{line}: rules are written as [[rule]], in double brackets.")
+    if not written:
+        raise ConfigurationError(
+            f"{path}:{line}: there is no rule in rule = [].",
+            hint="Remove the line to run under the embedded policy.",
+        )
+    if len(written) > MAX_RULES:
+        raise ConfigurationError(f"{path}: {len(written)} rules are more than {MAX_RULES}.", hint="Use lists in rules.")
+    return written
+
+
+def _check_sections(data: dict[str, Any], path: str, places: Sequence[Table]) -> None:
+    for name in data:
+        if name not in SECTIONS:
+            line = _line(places, name)
+            raise ConfigurationError(f"{path}:{line}: unknown section {shown(name)}.", hint=near(name, SECTIONS))
+
+
+def _line(places: Sequence[Table], name: str) -> int:
+    """Return the line where a name of the top level comes first."""
+    headers = (table.line for table in places if table.name[:1] == (name,))
+    return places[0].keys.get(name) or next(headers, 1)
+
+
+def _rule(given: Any, place: Place, approval_channel: str) -> Rule:
+    written = _checked(given, place)
+    decision = Decision(written.decision)
+    return Rule(
+        id=written.id,
+        match=_match(written, place),
+        decision=decision,
+        votes=(written.votes or 1) if decision is Decision.APPROVE else 0,
+        approvers=_approvers(written, place, approval_channel),
+        reason=written.reason,
+        expires=_expires(written, place),
+        line=place.table.line,
+    )
+
+
+def rule_of(given: Any, source: str, approval_channel: str) -> Rule:
+    """Return one rule that was written elsewhere than in a file; raises `ConfigurationError`."""
+    return _rule(given, Place(source, Table(("rule",), 0)), approval_channel)
+
+
+def _checked(given: Any, place: Place) -> WrittenRule:
+    try:
+        written = WrittenRule.model_validate(given)
+    except ValidationError as error:
+        errors = [dict(one) for one in error.errors(include_url=False)]
+        # A slip of the pen explains more than the key that is missing for it.
+        first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
+        key, message, hint = said(first)
+        named = given.get("id") if isinstance(given, dict) else None
+        about = f"rule {shown(named)}: " if isinstance(named, str) else ""
+        raise place.error(key, about + message, hint) from None
+    misfit = next(misfits(written), None)
+    if misfit is not None:
+        raise place.error((misfit.key,), f"rule {written.id}: {misfit.message}", misfit.hint)
+    return written
+
+
+def _match(rule: WrittenRule, place: Place) -> Match:
+    return Match(
+        operation=frozenset(rule.operation),
+        risk=frozenset(rule.risk),
+        server=frozenset(word.lower().rstrip(".") for word in rule.server),
+        actor=frozenset(rule.actor),
+        group=_lower(rule.group),
+        person=_lower(rule.person),
+        origin=frozenset(rule.origin),
+        region=frozenset(canonical_region(word) for word in rule.region),
+        cost_above=rule.cost_above,
+        hours=_hours(rule, place),
+    )
+
+
+def _lower(words: Sequence[str]) -> frozenset[str]:
+    return frozenset(word.lower() for word in words)
+
+
+def _hours(rule: WrittenRule, place: Place) -> Hours | None:
+    if rule.time_zone is None:
+        return None
+    try:
+        return Hours.parse(rule.hours, rule.outside_hours, rule.time_zone)
+    except ValueError as error:
+        at = "time_zone" if "time zone" in str(error) else "hours" if rule.hours else "outside_hours"
+        raise place.error((at,), f"rule {rule.id}: {error}.") from None
+
+
+def _approvers(rule: WrittenRule, place: Place, approval_channel: str) -> Approvers:
+    if rule.decision != "approve":
+        return Approvers()
+    if rule.approvers is not None:
+        return Approvers(rule.approvers.groups, rule.approvers.people, rule.approvers.channels)
+    if approval_channel:
+        return Approvers(channels=(approval_channel,))
+    raise place.error(
+        ("decision",),
+        f"rule {rule.id}: nobody could approve.",
+        'Name approvers = { groups = ["S…"] }, or set VPSOPS_APPROVAL_CHANNEL.',
+    )
+
+
+def _expires(rule: WrittenRule, place: Place) -> float:
+    if rule.expires is None:
+        return 0.0
+    found = DURATION.match(rule.expires.strip())
+    seconds = int(found[1]) * UNIT[found[2]] if found else 0.0
+    if not UNIT["m"] <= seconds <= LONGEST:
+        raise place.error(("expires",), f"rule {rule.id}: expires is a time from 1m to 7d, such as 30m or 2h.")
+    return seconds
+
+
+def _check_together(rules: Sequence[Rule], path: str) -> None:
+    seen: dict[str, Rule] = {}
+    for rule in rules:
+        twin = seen.setdefault(rule.id, rule)
+        if twin is not rule:
+            raise ConfigurationError(f"{path}:{rule.line}: rule {rule.id} is there already, in line {twin.line}.")
+    for rule in rules:
+        cover = next((other for other in rules if other is not rule and makes_pointless(other, rule)), None)
+        if cover is not None:
+            raise ConfigurationError(
+                f"{path}:{rule.line}: rule {rule.id} can never matter: rule {cover.id} in line {cover.line} "
+                f"matches whenever it does and says {cover.decision.value}.",
+                hint="Remove one of them, or make their conditions differ.",
+            )

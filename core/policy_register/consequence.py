@@ -1,0 +1,271 @@
+"""What another policy would mean: the same requests decided by both, over all that their rules tell apart.
+
+A rule-by-rule comparison does not say whether agents may do more than before. Here made-up requests are decided by
+both policies, one for each combination of operation, asker, server, region, price, place and hour that any of their
+rules distinguishes, and the decisions that differ are put together.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from itertools import product
+from math import prod
+from typing import Final
+
+from vpsops.core.changes.model import Actor, ActorKind, Decision, Ruling, Target
+from vpsops.core.operations import OPERATIONS, Operation
+from vpsops.core.policy.conditions import EMAIL
+from vpsops.core.policy.context import BILLED, Facts
+from vpsops.core.policy.hours import DAY, WEEK, Hours
+from vpsops.core.policy.lint import about_a_server
+from vpsops.core.policy.model import Policy
+
+MOST: Final = 40_000
+"""Requests that are compared, about two seconds of work; of more combinations every second value is left out."""
+ANY: Final = ""
+OTHER_SERVER: Final = "xqzj.invalid"
+MONDAY: Final = datetime(2026, 6, 1, tzinfo=UTC)
+"""A week without a change of clocks."""
+
+
+class Direction(StrEnum):
+    """What a difference means for who asks."""
+
+    MILDER = "milder"
+    STRICTER = "stricter"
+    OTHER = "otherwise"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One made-up request, by the labels of what tells it from others; an empty label stands for any."""
+
+    operation: str
+    actor: str
+    who: str = ANY
+    server: str = ANY
+    region: str = ANY
+    cost: str = ANY
+    origin: str = ANY
+    time: str = ANY
+
+
+@dataclass(frozen=True, slots=True)
+class Consequence:
+    """Requests that are decided otherwise, and how."""
+
+    direction: Direction
+    before: str
+    after: str
+    points: tuple[Point, ...]
+
+    @property
+    def lines(self) -> list[str]:
+        """Say it, one line for each kind of request."""
+        return [f"{_said(point)}: {self.before} -> {self.after}" for point in self.points]
+
+
+@dataclass(frozen=True, slots=True)
+class Consequences:
+    """All of them; `whole` unless there were too many combinations to compare each."""
+
+    found: tuple[Consequence, ...]
+    whole: bool = True
+
+
+Dimension = Mapping[str, Callable[[Facts], Facts]]
+"""Labels, and how each of them makes a request."""
+
+
+def consequences(before: Policy, after: Policy) -> Consequences:
+    """Return the requests that two policies decide otherwise."""
+    dimensions, whole = _bounded(_dimensions((before, after)))
+    found: dict[tuple[Direction, str, str], set[Point]] = defaultdict(set)
+    for operation, kind in product(OPERATIONS.values(), ActorKind):
+        own = [_applicable(name, made, operation) for name, made in dimensions.items()]
+        for labels in product(*own):
+            facts = _request(operation, kind)
+            for name, label in zip(dimensions, labels, strict=True):
+                facts = dimensions[name][label](facts) if label in dimensions[name] else facts
+            old, new = before.decide(facts), after.decide(facts)
+            if _outcome(old) != _outcome(new):
+                point = Point(operation.name, kind.value, **dict(zip(dimensions, labels, strict=True)))
+                found[_direction(old, new), _words(old), _words(new)].add(point)
+    every = [
+        Consequence(direction, old, new, _joined(points, dimensions)) for (direction, old, new), points in found.items()
+    ]
+    order = list(Direction)
+    return Consequences(tuple(sorted(every, key=lambda one: (order.index(one.direction), one.lines))), whole)
+
+
+def _request(operation: Operation, kind: ActorKind) -> Facts:
+    someone = Actor(kind, "u0xqzj", human="u0xqzj", aliases=("xqzj@example.invalid",), groups=("s0xqzj",))
+    target = Target("xqzj", OTHER_SERVER, region="xqzj") if about_a_server(operation) else None
+    cost = 0.0 if operation.name in BILLED else None
+    return Facts(operation.name, operation.risk, someone, "mcp", MONDAY, target, "xqzj" if target else "", cost)
+
+
+def _applicable(name: str, made: Dimension, operation: Operation) -> Sequence[str]:
+    without = (name in {"server", "region"} and not about_a_server(operation)) or (
+        name == "cost" and operation.name not in BILLED
+    )
+    return (ANY,) if without or not made else tuple(made)
+
+
+def _dimensions(policies: Sequence[Policy]) -> dict[str, Dimension]:
+    matches = [rule.match for policy in policies for rule in policy.rules]
+    people, groups = _named(match.person for match in matches), _named(match.group for match in matches)
+    who: dict[str, Callable[[Facts], Facts]] = {name: _as_person(name) for name in people}
+    who |= {f"group {name}": _in_group(name) for name in groups}
+    servers = {word: _on(_example(word)) for word in _named(match.server for match in matches)}
+    regions = {name: _within(name) for name in _named(match.region for match in matches)}
+    origins = {name: _from(name) for name in ("slack", "mcp", "cli")} if any(match.origin for match in matches) else {}
+    return {
+        "who": who | ({"others": lambda facts: facts} if who else {}),
+        "server": servers | ({"other servers": lambda facts: facts} if servers else {}),
+        "region": regions | ({"other regions": lambda facts: facts} if regions else {}),
+        "cost": _costs({match.cost_above for match in matches if match.cost_above is not None}),
+        "origin": origins,
+        "time": _times([match.hours for match in matches if match.hours is not None]),
+    }
+
+
+def _named(words: Iterable[frozenset[str]]) -> list[str]:
+    return sorted(frozenset[str]().union(*words))
+
+
+def _example(word: str) -> str:
+    """Return a server that a pattern means."""
+    made, rest = "", word
+    while rest:
+        if rest[0] == "[":
+            inside, _, rest = rest[1:].partition("]")
+            made += "q" if inside.startswith("!") else inside[0]
+            continue
+        made, rest = made + {"*": "xqzj", "?": "q"}.get(rest[0], rest[0]), rest[1:]
+    return made
+
+
+def _as_person(name: str) -> Callable[[Facts], Facts]:
+    email = bool(EMAIL.fullmatch(name))
+
+    def made(facts: Facts) -> Facts:
+        known = ("u0xqzj", name) if email else (name, "xqzj@example.invalid")
+        return replace(facts, actor=replace(facts.actor, id=known[0], human=known[0], aliases=(known[1],)))
+
+    return made
+
+
+def _in_group(name: str) -> Callable[[Facts], Facts]:
+    return lambda facts: replace(facts, actor=replace(facts.actor, groups=(name,)))
+
+
+def _on(hostname: str) -> Callable[[Facts], Facts]:
+    return lambda facts: replace(facts, target=replace(facts.target or Target("", ""), id=hostname, hostname=hostname))
+
+
+def _within(region: str) -> Callable[[Facts], Facts]:
+    return lambda facts: replace(facts, region=region)
+
+
+def _from(origin: str) -> Callable[[Facts], Facts]:
+    return lambda facts: replace(facts, origin=origin)
+
+
+def _at(now: datetime) -> Callable[[Facts], Facts]:
+    return lambda facts: replace(facts, now=now)
+
+
+def _costs(limits: set[float]) -> Dimension:
+    if not limits:
+        return {}
+    bounds = sorted(limits)
+    made = {f"costing up to {bounds[0]:g}": _priced(bounds[0])}
+    for low, high in zip(bounds, [*bounds[1:], None], strict=True):
+        label = f"costing over {low:g}" + (f" up to {high:g}" if high is not None else "")
+        made[label] = _priced(low + 1e9 if high is None else high)
+    return made
+
+
+def _priced(cost: float) -> Callable[[Facts], Facts]:
+    return lambda facts: replace(facts, cost=cost if facts.operation in BILLED else None)
+
+
+def _times(hours: Sequence[Hours]) -> Dimension:
+    """Return a moment after each change of any rule's hours, by the clock of that rule's zone."""
+    moments: dict[str, Callable[[Facts], Facts]] = {}
+    seen: set[tuple[bool, ...]] = set()
+    for one in hours:
+        for minute in _turns(one.minutes):
+            wall = (MONDAY + timedelta(minutes=minute)).replace(tzinfo=one.zone)
+            kind = tuple(other.hold(wall) for other in hours)
+            if kind not in seen:
+                seen.add(kind)
+                moments[f"{wall:%a %H:%M} {one.zone.key}"] = _at(wall)
+    return moments
+
+
+def _turns(minutes: int) -> list[int]:
+    before = (minutes << 1 | minutes >> (7 * DAY - 1)) & WEEK
+    turned = minutes ^ before
+    return [minute for minute in range(7 * DAY) if turned >> minute & 1] or [0]
+
+
+def _bounded(dimensions: dict[str, Dimension]) -> tuple[dict[str, Dimension], bool]:
+    whole = True
+    while 2 * len(OPERATIONS) * prod(max(len(made), 1) for made in dimensions.values()) > MOST:
+        whole = False
+        longest = max(dimensions, key=lambda name: len(dimensions[name]))
+        dimensions = {**dimensions, longest: dict(list(dimensions[longest].items())[::2])}
+    return dimensions, whole
+
+
+def _outcome(ruling: Ruling) -> tuple[object, ...]:
+    asked = tuple(sorted(str(requirement) for requirement in ruling.requirements))
+    return (ruling.decision, ruling.votes, asked, ruling.expires)
+
+
+def _direction(old: Ruling, new: Ruling) -> Direction:
+    before, after = (old.decision.rank, old.votes), (new.decision.rank, new.votes)
+    if before == after:
+        return Direction.OTHER
+    return Direction.MILDER if after < before else Direction.STRICTER
+
+
+def _words(ruling: Ruling) -> str:
+    if ruling.decision is not Decision.APPROVE:
+        return ruling.decision.value
+    of = ruling.approvers
+    among = ", ".join((*of.groups, *of.people, *of.channels))
+    waits = f", within {ruling.expires / 60:g} min" if ruling.expires else ""
+    return f"approve ({ruling.votes} of {among}{waits})"
+
+
+def _joined(points: set[Point], dimensions: Mapping[str, Dimension]) -> tuple[Point, ...]:
+    """Put points together that differ in one label only: all values of it are any, some are listed."""
+    for name in ("time", "origin", "cost", "region", "who", "server", "actor", "operation"):
+        together: dict[Point, set[str]] = defaultdict(set)
+        for point in points:
+            together[replace(point, **{name: ANY})].add(getattr(point, name))
+        every = {kind.value for kind in ActorKind} if name == "actor" else set(dimensions.get(name, ()))
+        points = {
+            replace(point, **{name: ANY if values == every else ", ".join(sorted(values))})
+            for point, values in together.items()
+        }
+    return tuple(sorted(points, key=lambda point: (point.operation, point.actor, point.who, point.server)))
+
+
+def _said(point: Point) -> str:
+    who = {"person": "people", "agent": "agents", ANY: "people and agents"}[point.actor]
+    parts = [
+        f"{who} ({point.who})" if point.who else who,
+        point.operation,
+        f"on {point.server}" if point.server else "",
+        f"in {point.region}" if point.region else "",
+        point.cost,
+        f"from {point.origin}" if point.origin else "",
+        f"such as {point.time}" if point.time else "",
+    ]
+    return " ".join(part for part in parts if part)

@@ -1,0 +1,209 @@
+"""What a process or a file says of the policy: its rules, limits, workspaces and deciding settings, in one spelling.
+
+What is not said is taken from what is in force. So a process without a file runs under the policy of its database,
+and one that says something else than that is noticed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from vpsops.core.changes.model import Json
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.common.redaction import redact
+from vpsops.core.common.timings import DEFAULT_TIMING, Timing
+from vpsops.core.config.logging import secrets_of
+from vpsops.core.config.settings import Settings, read_config
+from vpsops.core.limits.config_schema import WrittenLimits
+from vpsops.core.limits.loader import load_limits
+from vpsops.core.policy.config_schema import WrittenRule
+from vpsops.core.policy.defaults import OWN_CHANNEL, default_rules
+from vpsops.core.policy.loader import load_policy
+from vpsops.core.policy.model import Rule
+from vpsops.core.policy_register.document import DECIDING, Document, Table, canonical
+from vpsops.core.wayscloud.answers.models import canonical_region
+from vpsops.core.workspaces.loader import load_workspaces
+
+SECTIONS: Final = ("rule", "limits", "workspace")
+"""The sections of `vpsops.toml` that decide. A file with none of them says nothing of the policy."""
+LISTS: Final = frozenset({"VPSOPS_ACCEPT_APPROVERS", "VPSOPS_SLACK_TEAMS"})
+LOWERED: Final = frozenset({"server", "group", "person"})
+SETS: Final = LOWERED | {"operation", "risk", "actor", "origin", "region"}
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What a process or a file says of what decides; None, or a name that is left out, where it says nothing."""
+
+    source: str = ""
+    rules: tuple[Table, ...] | None = None
+    embedded: bool = False
+    limits: Table | None = None
+    workspaces: tuple[Table, ...] | None = None
+    several: bool | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    holds: Mapping[str, float] | None = None
+
+    def document(self, base: Document | None, timing: Timing = DEFAULT_TIMING) -> Document:
+        """Return what would decide by this declaration; what they leave out is taken from `base`, or the default."""
+        several = _first(self.several, base.several if base else None, False)
+        settings = _settings({**(base.settings if base else {}), **self.settings}, several=several)
+        embedded = self.embedded if self.rules is not None or self.embedded else base is None or base.embedded
+        channel = OWN_CHANNEL if several else settings.get("VPSOPS_APPROVAL_CHANNEL", "")
+        rules = self.rules if self.rules is not None else (base.rules if base and not self.embedded else ())
+        if embedded and not (rules and base and base.channel == channel):
+            rules = tuple(plain_default(rule) for rule in default_rules(channel))
+        return Document(
+            rules=rules,
+            embedded=embedded,
+            limits=_first(self.limits, base.limits if base else None, {}),
+            workspaces=_first(self.workspaces, base.workspaces if base else None, ()),
+            several=several,
+            settings=settings,
+            holds=_first(self.holds, base.holds if base else None, holds_of(timing)),
+        )
+
+
+def _first(said: Any, base: Any, default: Any) -> Any:
+    return said if said is not None else base if base is not None else default
+
+
+def _settings(given: Mapping[str, str], *, several: bool) -> dict[str, str]:
+    """Return the settings that decide: one workspace has one channel of those who do, several have tables."""
+    kept = {name: value for name, value in given.items() if value}
+    if several:
+        kept.pop("VPSOPS_APPROVAL_CHANNEL", None)
+    else:
+        kept.pop("VPSOPS_SLACK_TEAMS", None)
+    if several or "VPSOPS_APPROVAL_CHANNEL" in kept:
+        kept.pop("VPSOPS_CHANNEL", None)
+    return kept
+
+
+def holds_of(timing: Timing) -> dict[str, float]:
+    """Return how many seconds a hold waits, unless its rule says otherwise."""
+    return {"confirm": float(timing.confirm_seconds), "approve": float(timing.approve_seconds)}
+
+
+def declaration_of(settings: Settings, base: Document | None = None, *, whole: bool = False) -> Declaration:
+    """Return what a process says of what decides, validated; raises `ConfigurationError` with file and line.
+
+    Settings that are not said are those of `base`. With `whole`, a file without rules and limits says that there are
+    none, as one does that is applied.
+    """
+    _validate(settings, base)
+    path = settings.config
+    content = read_config(str(path)) if path else {}
+    decides = whole or any(name in content for name in SECTIONS)
+    written = _listed(content.get("rule", []))
+    declared = Declaration(
+        source=str(path or ""),
+        rules=tuple(plain_rule(WrittenRule.model_validate(rule)) for rule in written) or None,
+        embedded=decides and not written,
+        limits=plain_limits(WrittenLimits.model_validate(content.get("limits", {}))) if decides else None,
+        workspaces=tuple(_given(one) for one in _listed(content.get("workspace", []))) if decides else None,
+        several=_several(settings),
+        settings=_said(settings),
+    )
+    text = canonical(content_of(declared))
+    if redact(text, *secrets_of(settings)) != text:
+        raise ConfigurationError(
+            "What decides holds a configured secret, which the database must not.",
+            hint="Look for it in the reasons and names of the rules.",
+        )
+    return declared
+
+
+def _validate(settings: Settings, base: Document | None) -> None:
+    """Load all of it as a start does; where the approval channel is not said it is the one in force."""
+    known = base.settings if base is not None and not base.several else {}
+    unsaid = {one: known[name] for name, one in DECIDING.items() if name in known and name not in _said(settings)}
+    load_policy(settings.model_copy(update=unsaid))
+    load_limits(settings)
+    load_workspaces(settings)
+
+
+def content_of(declared: Declaration) -> dict[str, Any]:
+    """Return what is said, as data."""
+    said = {"rules": declared.rules, "limits": declared.limits, "workspaces": declared.workspaces}
+    return {**said, "settings": declared.settings}
+
+
+def _listed(value: Any) -> list[dict[str, Any]]:
+    return list(value) if isinstance(value, list) else []
+
+
+def _given(table: Mapping[str, Any]) -> Table:
+    return {key: value for key, value in table.items() if value}
+
+
+def _several(settings: Settings) -> bool | None:
+    if settings.slack_client_id:
+        return True
+    return False if settings.slack_bot_token is not None else None
+
+
+def _said(settings: Settings) -> dict[str, str]:
+    said = {name: getattr(settings, one) for name, one in DECIDING.items() if one in settings.model_fields_set}
+    return {name: _sorted(value) if name in LISTS else value.strip() for name, value in said.items()}
+
+
+def _sorted(words: str) -> str:
+    return ",".join(sorted({word.strip() for word in words.split(",") if word.strip()}))
+
+
+def plain_rule(rule: WrittenRule) -> Table:
+    """Return a rule as written, in one spelling."""
+    given = rule.model_dump(exclude_unset=True)
+    plain: dict[str, Json] = {}
+    for key, value in given.items():
+        if value is None or value in ((), ""):
+            continue
+        plain[key] = (
+            sorted(_spelled(key, word) for word in value) if key in SETS | {"hours", "outside_hours"} else value
+        )
+    if rule.decision == "approve":
+        plain["votes"] = rule.votes or 1
+    if rule.cost_above is not None:
+        plain["cost_above"] = float(rule.cost_above)
+    if rule.approvers is not None:
+        named = rule.approvers.model_dump(exclude_unset=True)
+        plain["approvers"] = {kind: sorted(words) for kind, words in named.items() if words}
+    return plain
+
+
+def _spelled(key: str, word: str) -> str:
+    if key == "region":
+        return canonical_region(word)
+    word = " ".join(word.split())
+    if key == "server":
+        return word.lower().rstrip(".")
+    return word.lower() if key in LOWERED else word
+
+
+def plain_default(rule: Rule) -> Table:
+    """Return a rule of the embedded default as it would be written; its approvers are those of the approval channel."""
+    plain: dict[str, Json] = {"id": rule.id, "decision": rule.decision.value, "risk": sorted(rule.match.risk)}
+    if rule.match.actor:
+        plain["actor"] = sorted(rule.match.actor)
+    if rule.votes:
+        plain["votes"] = rule.votes
+    return plain | ({"reason": rule.reason} if rule.reason else {})
+
+
+def plain_limits(limits: WrittenLimits) -> Table:
+    """Return limits as written, in one spelling."""
+    return _plain_table(limits.model_dump(exclude_unset=True))
+
+
+def _plain_table(given: Mapping[str, Any]) -> dict[str, Json]:
+    plain: dict[str, Json] = {}
+    for key, value in given.items():
+        if isinstance(value, Mapping):
+            plain[key] = _plain_table(value)
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            named = key in {"servers", "protected", "protected_from_agents"}
+            plain[key] = sorted({word.lower().rstrip(".") if named else word for word in value})
+        elif value is not None:
+            plain[key] = float(value) if key == "max_monthly_spend" else value
+    return plain

@@ -1,0 +1,97 @@
+"""What `vpsops doctor` sees of the policy in force: who applied it, and which processes were started with another."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import VpsopsError
+from vpsops.core.common.timings import POLICY_TOLD_SECONDS
+from vpsops.core.config.settings import Settings
+from vpsops.core.console.checks import Finding, fail, failed, ok
+from vpsops.core.console.terminal import when
+from vpsops.core.policy.model import short_version
+from vpsops.core.policy_register import history
+from vpsops.core.policy_register.declaration import declaration_of
+from vpsops.core.policy_register.document import Document, Ruleset, ruleset_from
+from vpsops.core.policy_register.history import Revision
+from vpsops.core.storage.database import Database, open_database
+from vpsops.core.storage.engines import NotReady
+from vpsops.core.storage.leases import alive
+from vpsops.core.storage.tables import PROCESSES
+
+AREA: Final = "policy"
+
+
+async def look_at_policy(database: Database, settings: Settings) -> Sequence[Finding]:
+    """Compare the policy in force with this set-up's and with that of each living process."""
+    try:
+        revision = await database.read(history.in_force)
+        if revision is None:
+            return []
+        document = revision.document
+        ruleset_from(document)
+    except VpsopsError as error:
+        return [failed(AREA, error)]
+    if database.clock.now().timestamp() - revision.at < POLICY_TOLD_SECONDS:
+        await database.clock.sleep(POLICY_TOLD_SECONDS)
+    own = _version_of(settings, document)
+    others = await database.read(partial(_others, database=database, revision=revision))
+    return [_standing(revision), *_own(settings, own, revision), *others]
+
+
+def _version_of(settings: Settings, base: Document) -> str:
+    """Return what this set-up's own file and environment amount to; of one that is wrong other lines tell."""
+    try:
+        return declaration_of(settings).document(base).version
+    except VpsopsError:
+        return base.version
+
+
+def _standing(revision: Revision) -> Finding:
+    what = "the embedded default" if revision.document.embedded else f"{len(revision.document.rules)} rules"
+    who = f"number {revision.number}, applied {when(revision.at)} by {revision.author} (claimed)"
+    return ok(AREA, f"in force for all processes: {short_version(revision.version)}, {what}, {who}")
+
+
+def _own(settings: Settings, own: str, revision: Revision) -> Sequence[Finding]:
+    if own == revision.version:
+        return []
+    source, file = (str(settings.config), f" {settings.config}") if settings.config else ("the environment", "")
+    what = f"what this set-up says is another policy ({short_version(own)}, from {source}): started with it, a process"
+    todo = f"Compare them by vpsops policy diff{file}; put it in force by vpsops policy apply{file}"
+    return [fail(AREA, f"{what} changes nothing", todo)]
+
+
+def _others(connection: Connection, database: Database, revision: Revision) -> list[Finding]:
+    living = alive(connection, database.tick(connection))
+    columns = (PROCESSES.c.id, PROCESSES.c.policy, PROCESSES.c.policy_source)
+    query = sa.select(*columns).where(PROCESSES.c.id.in_(living)).order_by(PROCESSES.c.id)
+    rows = connection.execute(query).all()
+    same = [row.id for row in rows if row.policy == revision.version]
+    found = [ok(AREA, f"{len(same)} living processes were started with it: {', '.join(same)}")] if same else []
+    for row in rows:
+        if row.policy != revision.version:
+            own = short_version(row.policy) or "none that it could read"
+            what = f"{row.id} was started with another policy ({own}, from {row.policy_source or 'its environment'})"
+            todo = "It changes nothing. Apply that policy, or start it with what is in force: vpsops policy show"
+            found.append(fail(AREA, what, todo))
+    return found
+
+
+async def ruleset_of(settings: Settings, clock: Clock) -> Ruleset:
+    """Return what decides for this set-up: what its database has in force, or else what it would put in force itself.
+
+    Raises `ConfigurationError`, also where this version cannot read what is in force, and `StorageError`.
+    """
+    try:
+        async with open_database(settings.database, clock, make=False) as database:
+            revision = await database.read(history.in_force)
+    except NotReady:
+        revision = None
+    if revision is not None:
+        return ruleset_from(revision.document)
+    return ruleset_from(declaration_of(settings).document(None))

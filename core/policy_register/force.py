@@ -1,0 +1,80 @@
+"""The policy and the limits in force, as every decision reads them."""
+
+from dataclasses import dataclass, field
+
+from sqlalchemy.engine import Connection
+
+from vpsops.core.changes.model import Approvers
+from vpsops.core.common.timings import Timing
+from vpsops.core.config.settings import Settings
+from vpsops.core.limits.model import UNLIMITED, Limits
+from vpsops.core.policy.model import Policy
+from vpsops.core.workspaces.model import Workspaces
+
+
+@dataclass(eq=False, repr=False)
+class PolicyInForce:
+    """What decides about changes, read in the transaction that decides; this one is the same for good.
+
+    `latest` and its kin need no database: they are for reads, for help, and for what is decided again in a
+    transaction before it counts.
+    """
+
+    loaded: Policy
+    loaded_limits: Limits = UNLIMITED
+    loaded_workspaces: Workspaces = field(default_factory=Workspaces)
+    loaded_stewards: Approvers = field(default_factory=Approvers)
+
+    def read(self, connection: Connection) -> Policy:  # noqa: ARG002 - one policy for the life of a process
+        """Return the policy in force in a transaction."""
+        return self.loaded
+
+    def read_limits(self, connection: Connection) -> Limits:  # noqa: ARG002 - as above
+        """Return the limits in force in a transaction."""
+        return self.loaded_limits
+
+    def read_workspaces(self, connection: Connection) -> Workspaces:  # noqa: ARG002 - as above
+        """Return the workspaces in force in a transaction."""
+        return self.loaded_workspaces
+
+    def read_stewards(self, connection: Connection, team: str) -> Approvers:
+        """Return who may let agents go on and settle what is unclear, for one workspace."""
+        return _stewards(self.read_workspaces(connection), self.loaded_stewards, team)
+
+    def latest(self) -> Policy:
+        """Return the policy in force when this process read it last."""
+        return self.loaded
+
+    def latest_limits(self) -> Limits:
+        """Return the limits in force when this process read them last."""
+        return self.loaded_limits
+
+    def latest_workspaces(self) -> Workspaces:
+        """Return the workspaces in force when this process read them last."""
+        return self.loaded_workspaces
+
+    def latest_stewards(self, team: str) -> Approvers:
+        """Return who may let agents go on and settle what is unclear, as this process read it last."""
+        return _stewards(self.latest_workspaces(), self.loaded_stewards, team)
+
+    def check(self, connection: Connection) -> None:
+        """Raise `NotAllowed` where this process was started with something else than what is in force."""
+
+    def agrees(self, connection: Connection) -> bool:  # noqa: ARG002 - there is nothing to compare with
+        """Say whether this process may run changes."""
+        return True
+
+    async def refresh(self) -> None:
+        """Read what is in force, unless it was read a moment ago."""
+
+    def settings_from(self, own: Settings) -> Settings:
+        """Return a process's settings with those that decide as they are in force."""
+        return own
+
+    def timing_from(self, own: Timing) -> Timing:
+        """Return a process's timing with the holds that are in force."""
+        return own
+
+
+def _stewards(workspaces: Workspaces, single: Approvers, team: str) -> Approvers:
+    return workspaces.stewards_of(team) if workspaces.several and team else single

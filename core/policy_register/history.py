@@ -1,0 +1,176 @@
+"""The policies that were applied to a database, in their order: the last one is in force.
+
+Each is a row that names its audit record. A row whose text or record is not as it was stored decides nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from vpsops.core.audit import chain
+from vpsops.core.changes.model import Json
+from vpsops.core.common.errors import InvalidInput, StaleChange, StorageError
+from vpsops.core.messaging import outbox
+from vpsops.core.policy.model import short_version, version_of
+from vpsops.core.policy_register.document import Document, document_from
+from vpsops.core.storage.tables import AUDIT, POLICIES
+
+EVENT: Final = "policy_applied"
+TOPIC: Final = "policy"
+MOST_NEWS: Final = 1000
+BARRIER: Final = 1987080196
+"""Names the lock that keeps the policy still under those who decide by it, on a database with many writers."""
+LEAST: Final = 8
+"""Characters of a version that name it: `pol_` and four digits more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A policy that was applied: its number in the history, and where it came from; `by` is a claim."""
+
+    number: int
+    version: str
+    previous: str
+    source: str
+    by: Mapping[str, Json]
+    at: float
+    record: int
+    text: str
+
+    @property
+    def document(self) -> Document:
+        """What it says; raises `ConfigurationError` where this version does not understand it."""
+        return document_from(self.text)
+
+    @property
+    def author(self) -> str:
+        """Who applied it, as claimed."""
+        return str(self.by.get("id", "")) or "somebody"
+
+
+class PolicyBrokenError(StorageError):
+    """The policy in force is not as it was applied: nothing is decided by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """Somebody puts a document in force; `over` is the number of what is in force as far as they know."""
+
+    document: Document
+    over: int
+    by: Mapping[str, Json]
+    at: float
+    source: str
+    summary: str = ""
+
+
+def keep_still(connection: Connection) -> None:
+    """Lock the policy in force until the commit; SQLite has one writer at a time anyway."""
+    _lock(connection, "pg_advisory_xact_lock_shared")
+
+
+def _lock(connection: Connection, function: str) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text(f"SELECT {function}({BARRIER})"))
+
+
+def head(connection: Connection) -> tuple[int, str]:
+    """Return the number and version of the policy in force; 0 and an empty text where there is none yet."""
+    newest = sa.select(POLICIES.c.number, POLICIES.c.version).order_by(POLICIES.c.number.desc()).limit(1)
+    row = connection.execute(newest).one_or_none()
+    return (0, "") if row is None else (row.number, row.version)
+
+
+def in_force(connection: Connection) -> Revision | None:
+    """Return the policy in force, or nothing; raises `PolicyBrokenError`."""
+    number, _ = head(connection)
+    return checked(connection, revision(connection, number)) if number else None
+
+
+def revision(connection: Connection, number: int) -> Revision:
+    """Return a policy of the history by its number."""
+    row = connection.execute(sa.select(POLICIES).where(POLICIES.c.number == number)).one()
+    return _revision(row)
+
+
+def _revision(row: sa.Row[tuple[object, ...]]) -> Revision:
+    return Revision(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
+
+
+def history(connection: Connection, limit: int = 50) -> list[Revision]:
+    """Return the policies that were applied, the newest first."""
+    query = sa.select(POLICIES).order_by(POLICIES.c.number.desc()).limit(limit)
+    return [_revision(row) for row in connection.execute(query)]
+
+
+def named(connection: Connection, name: str) -> Revision:
+    """Return the newest policy whose version begins like this, or whose number it is; raises `InvalidInput`."""
+    if name.isascii() and name.isdigit() and len(name) < 10:  # noqa: PLR2004 - a number that the database can hold
+        found = sa.select(POLICIES).where(POLICIES.c.number == int(name))
+    else:
+        word = name if name.startswith("pol_") else f"pol_{name}"
+        if len(word) < LEAST:
+            raise InvalidInput(f"{name!r} is too short for a version.", hint="See vpsops policy history.")
+        found = sa.select(POLICIES).where(POLICIES.c.version.startswith(word, autoescape=True))
+    rows = [_revision(row) for row in connection.execute(found.order_by(POLICIES.c.number.desc()))]
+    versions = {row.version for row in rows}
+    if len(versions) != 1:
+        what = "There is no policy" if not versions else "There are several policies"
+        raise InvalidInput(f"{what} of version {name[:80]!r}.", hint="See vpsops policy history.")
+    return checked(connection, rows[0])
+
+
+def checked(connection: Connection, found: Revision) -> Revision:
+    """Return a policy that is as it was applied; raises `PolicyBrokenError` where its text or record says otherwise."""
+    row = connection.execute(sa.select(AUDIT).where(AUDIT.c.seq == found.record)).one_or_none()
+    record = chain.record_of(row) if row is not None else None
+    body = record.body if record is not None and chain.is_whole(record) and record.event == EVENT else {}
+    if version_of(found.text) != found.version or (body.get("number"), body.get("version")) != (
+        found.number,
+        found.version,
+    ):
+        raise PolicyBrokenError(
+            f"The policy in force ({short_version(found.version)}) is not as it was applied: the audit trail does not"
+            " carry it, so nothing is decided by it.",
+            hint="Somebody wrote to the database: see vpsops audit verify, then vpsops policy apply FILE.",
+        )
+    return found
+
+
+def apply(connection: Connection, wanted: Application) -> Revision:
+    """Put a document in force, on record; raises `StaleChange` where something else was applied meanwhile."""
+    _lock(connection, "pg_advisory_xact_lock")
+    number, version = head(connection)
+    if number != wanted.over:
+        raise StaleChange(
+            f"Another policy was applied meanwhile: {short_version(version)} is in force now. Nothing was applied.",
+            hint="See what would change now: vpsops policy diff.",
+        )
+    body: dict[str, Json] = {
+        "by": dict(wanted.by),
+        "number": number + 1,
+        "version": wanted.document.version,
+        "previous": version,
+        "source": wanted.source,
+        "text": wanted.summary,
+    }
+    record = chain.append(connection, wanted.at, EVENT, None, body)
+    made = {"number": number + 1, "version": wanted.document.version, "previous": version, "record": record.seq}
+    stored = {"text": wanted.document.text, "source": wanted.source, "by": dict(wanted.by), "at": wanted.at}
+    connection.execute(sa.insert(POLICIES).values(**made, **stored))
+    if number:
+        when = datetime.fromtimestamp(wanted.at, UTC)
+        outbox.put(connection, TOPIC, "event", {"text": _news(wanted, version)}, when)
+    return Revision(number + 1, wanted.document.version, version, **stored, record=record.seq)  # type: ignore[arg-type]
+
+
+def _news(wanted: Application, previous: str) -> str:
+    """Post the applied policy to a channel: it was applied at a terminal, without approval."""
+    who = str(wanted.by.get("id", "")) or "somebody"
+    versions = f"{short_version(wanted.document.version)} instead of {short_version(previous)}"
+    text = f"Another policy is in force for all processes: {versions}, applied by {who} (claimed). {wanted.summary}"
+    return text if len(text) <= MOST_NEWS else f"{text[: MOST_NEWS - 1]}…"

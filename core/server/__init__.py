@@ -1,0 +1,1 @@
+"""HTTP serving, health and shutdown of processes."""

@@ -1,0 +1,195 @@
+"""Readiness of a process: whether what it is here for works now, part by part, in plain words.
+
+It is asked by load balancers and supervisors of containers, every few seconds, by whoever reaches the port. So an
+answer is cheap, says nothing that is not ours, and comes within about a second however the database is doing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import anyio
+import sqlalchemy as sa
+import structlog
+from anyio.abc import TaskGroup
+from sqlalchemy.engine import Connection
+
+from vpsops.core.common import timings
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import StorageError
+from vpsops.core.common.supervision import Supervisor, TaskStatus
+from vpsops.core.execution.engine import HEARTBEAT, POLLER, RECONCILER, Engine
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.leases import CERTAIN_SECONDS, Process
+from vpsops.core.storage.tables import AUDIT_HEAD, CHANGES
+
+logger = structlog.get_logger(__name__)
+ROUND_SECONDS: Final[Mapping[str, float]] = {
+    RECONCILER: timings.READY_RECONCILER_SECONDS,  # a round every 2 s; a database that is locked answers after 5
+    POLLER: timings.READY_POLLER_SECONDS,  # a look every 3 to 60 s; every 6 min while the provider refuses the key
+    "outbox": timings.READY_OUTBOX_SECONDS,  # a claim every 5 s, unless ten slow messages are in hand
+    "inbox": timings.READY_INBOX_SECONDS,  # a sweep every 10 s
+}
+"""How old the last round of a task may be. A poller is there while something is watched."""
+RESTARTS: Final = 3
+"""Failures in a row of any other task, from which on it is named."""
+ANSWER_SECONDS: Final = timings.READY_ANSWER_SECONDS
+KEPT_SECONDS: Final = timings.READY_KEPT_SECONDS
+FAILED_SECONDS: Final = timings.READY_FAILED_SECONDS
+LEAST_FREE_BYTES: Final = 1_048_576
+Source = Callable[[], str]
+"""Says in plain words what is wrong, and nothing where all is well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One part that does not work, and in plain words how."""
+
+    part: str
+    what: str
+
+
+@dataclass(slots=True)
+class StorageProbe:
+    """Tries whether a change could be stored: takes the locks that storing one takes, and changes nothing.
+
+    One attempt at a time; whoever asks waits for it no longer than a second, and a fresh answer serves all.
+    """
+
+    database: Database
+    clock: Clock
+    supervisor: Supervisor
+    group: TaskGroup
+    _finished: anyio.Event | None = None
+    _begun: float = 0.0
+    _answer: str = ""
+    _answered: float = float("-inf")
+
+    async def ask(self) -> str:
+        """Say what keeps a change from being stored, or nothing."""
+        if self.clock.monotonic() - self._answered < KEPT_SECONDS:
+            return self._answer
+        if self._finished is None:
+            self._finished, self._begun = anyio.Event(), self.clock.monotonic()
+            self.supervisor.start_once("storage_probe", self._attempt, group=self.group)
+        finished = self._finished
+        with anyio.move_on_after(ANSWER_SECONDS):
+            await finished.wait()
+            return self._answer
+        seconds = self.clock.monotonic() - self._begun
+        return f"nothing could be stored for {seconds:.0f} s: the database does not answer, or is locked"
+
+    async def _attempt(self) -> None:
+        answer = "nothing can be stored: the reason is in the log"
+        try:
+            await self.database.transact(_lock_head, durable=False, wake=False)
+            answer = ""
+        except StorageError as error:
+            answer = error.message
+        finally:
+            self._answer, self._answered = answer, self.clock.monotonic()
+            if self._finished is not None:
+                self._finished.set()
+            self._finished = None
+
+
+def _lock_head(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":  # what a write takes, and what it does not share with whoever keeps it
+        connection.execute(sa.text("LOCK TABLE changes, audit IN ROW EXCLUSIVE MODE"))
+    connection.execute(sa.select(AUDIT_HEAD.c.seq).with_for_update()).all()
+    connection.execute(sa.select(CHANGES.c.id).order_by(CHANGES.c.created_at.desc()).limit(1)).all()
+
+
+@dataclass(slots=True)
+class Readiness:
+    """What there is to say of one process. Front ends add what they need beside the core."""
+
+    database: Database
+    clock: Clock
+    engine: Engine
+    process: Process
+    group: TaskGroup
+    _probe: StorageProbe = field(init=False)
+    _sources: dict[str, Source] = field(default_factory=dict)
+    _wanted: set[str] = field(default_factory=set)
+    _seen: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Begin with what every process needs."""
+        self._probe = StorageProbe(self.database, self.clock, self.engine.supervisor, self.group)
+
+    def add(self, part: str, source: Source) -> None:
+        """Ask another part, by its name."""
+        self._sources[part] = source
+
+    def need(self, *tasks: str) -> None:
+        """Expect background tasks, by their names: one that is not there is a fault too."""
+        self._wanted.update(tasks)
+
+    async def faults(self) -> list[Fault]:
+        """Return everything that keeps this process from its work."""
+        lost = self.lost()
+        if lost:
+            return lost
+        found = [*self._of_tasks(), *self._of_storage()]
+        found += [Fault(part, what) for part, source in self._sources.items() if (what := source())]
+        stored = await self._probe.ask()
+        return [*found, Fault("database", stored)] if stored else found
+
+    def lost(self) -> list[Fault]:
+        """Return what this process cannot recover from by itself."""
+        if self.database.in_place:
+            return []
+        what = "the database file was moved, replaced or deleted: nothing is stored or sent until a restart"
+        return [Fault("database", what)]
+
+    def restarting(self) -> list[Fault]:
+        """Return the tasks that break again and again without keeping this process from its work."""
+        broken = [task for task in self.engine.supervisor.statuses() if task.failures >= RESTARTS]
+        return [Fault(task.name, _restarts(task)) for task in broken if task.name not in ROUND_SECONDS]
+
+    def _of_storage(self) -> list[Fault]:
+        failure = self.database.last_failure
+        found = []
+        if failure is not None and self.clock.monotonic() - failure.at < FAILED_SECONDS:
+            found.append(Fault("database", f"something could not be stored or read just now: {failure.what}"))
+        free = self.database.free_bytes
+        if free is not None and free < LEAST_FREE_BYTES:
+            found.append(Fault("disk", f"the disk of the database is full: {free // 1024} KiB are left"))
+        return found
+
+    def _of_tasks(self) -> list[Fault]:
+        now = self.clock.monotonic()
+        tasks = {task.name: task for task in self.engine.supervisor.statuses()}
+        found = []
+        if self.engine.running and not now - self.process.last_beat < CERTAIN_SECONDS:
+            found.append(Fault(HEARTBEAT, f"no heartbeat was stored for {now - self.process.last_beat:.0f} s"))
+        wanted = {RECONCILER, *self._wanted} if self.engine.running else set(self._wanted)
+        found += [Fault(name, "it does not run") for name in sorted(wanted - tasks.keys())]
+        for name, limit in ROUND_SECONDS.items():
+            since = self._seen.setdefault(name, now) if name in tasks else self._seen.pop(name, None)
+            if since is not None:
+                found += self._of_round(tasks[name], since, limit)
+        return found
+
+    def _of_round(self, task: TaskStatus, since: float, limit: float) -> list[Fault]:
+        """Judge a task by its last finished round, or by when it was there first."""
+        quiet = self.clock.monotonic() - (since if task.last_round is None else task.last_round)
+        if quiet < limit:
+            return []
+        broken = f"; {_restarts(task)}" if task.failures else ""
+        return [Fault(task.name, f"it made no round for {quiet:.0f} s{broken}")]
+
+
+def _restarts(task: TaskStatus) -> str:
+    return f"it broke {task.failures} times in a row, the last time with {task.last_error_id}"
+
+
+def answer_of(faults: Sequence[Fault], warnings: Sequence[Fault] = ()) -> dict[str, object]:
+    """Return faults as they are served, in JSON; pure."""
+    body: dict[str, object] = {"ok": not faults}
+    if faults:
+        body["red"] = [{"part": fault.part, "what": fault.what} for fault in faults]
+    if warnings:
+        body["warnings"] = [{"part": fault.part, "what": fault.what} for fault in warnings]
+    return body

@@ -1,0 +1,84 @@
+"""What one person should know of now, in one look at the database: holds, their own changes, the trail, settings."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from vpsops.core.audit import queries
+from vpsops.core.audit.chain import Record
+from vpsops.core.authorization import agent_pause as pause
+from vpsops.core.authorization.agent_pause import Pause
+from vpsops.core.changes import repository
+from vpsops.core.changes.model import Actor, Change, Decision, State
+from vpsops.core.messaging import preferences
+from vpsops.core.messaging.preferences import Preferences
+from vpsops.core.storage.database import Database
+from vpsops.core.storage.json_text import JsonText
+from vpsops.core.storage.tables import CHANGES
+
+HOLDS = 500
+OWN = 50
+RECORDS = 8
+RECENT = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """One consistent look; whether a hold is for this person to vote on is for whoever knows their groups to say."""
+
+    holds: tuple[Change, ...] = ()  # what nobody can tell the end of, then what waits for approval by its expiry
+    own: tuple[Change, ...] = ()  # what this person or an agent of theirs asked for, newest first
+    records: tuple[Record, ...] = ()  # of the trail, what is about them, oldest first
+    pause: Pause = field(default_factory=Pause)
+    preferences: Preferences = field(default_factory=Preferences)
+
+
+@dataclass(frozen=True, slots=True)
+class Onlooker:
+    """Who looks: a person of a workspace, who sees the changes of these workspaces (empty: of all)."""
+
+    team: str
+    person: Actor
+    teams: frozenset[str] = frozenset()
+
+
+async def overview_of(database: Database, who: Onlooker, now: datetime) -> Overview:
+    """Return what concerns a person, by all the ids they are known by; raises `StorageError`."""
+    return await database.read(lambda connection: _look(connection, who, now))
+
+
+def _look(connection: Connection, who: Onlooker, now: datetime) -> Overview:
+    return Overview(
+        holds=_holds(connection, who.teams, now),
+        own=_own(connection, who, now),
+        records=tuple(queries.newest_of(connection, who.person.humans, RECORDS, who.teams)),
+        pause=pause.read(connection),
+        preferences=preferences.read(connection, who.team, who.person.id),
+    )
+
+
+def _holds(connection: Connection, teams: frozenset[str], now: datetime) -> tuple[Change, ...]:
+    asked = sa.and_(
+        CHANGES.c.state == State.HELD.value,
+        CHANGES.c.expires_at > now.timestamp(),
+        JsonText(CHANGES.c.ruling, "decision") == Decision.APPROVE.value,
+    )
+    unclear = CHANGES.c.state == State.NEEDS_PERSON.value
+    query = sa.select(CHANGES.c.id).where(*repository.of_teams(teams), sa.or_(asked, unclear))
+    ids = list(connection.scalars(query.order_by(~unclear, CHANGES.c.expires_at, CHANGES.c.id).limit(HOLDS)))
+    found = {one.id: one for one in repository.select(connection, CHANGES.c.id.in_(ids), limit=HOLDS)}
+    return tuple(found[ident] for ident in ids if ident in found)
+
+
+def _own(connection: Connection, who: Onlooker, now: datetime) -> tuple[Change, ...]:
+    ids = sorted(who.person.humans)
+    whose = sa.or_(
+        sa.func.lower(CHANGES.c.actor_id).in_(ids),
+        sa.func.lower(JsonText(CHANGES.c.actor, "human")).in_(ids),
+        JsonText(CHANGES.c.actor, "account") == (who.person.account or None),
+    )
+    recent = sa.or_(CHANGES.c.lock.is_not(None), CHANGES.c.created_at > (now - RECENT).timestamp())
+    found = repository.select(connection, whose, recent, *repository.of_teams(who.teams), limit=OWN)
+    return tuple(one for one in found if who.person.same_human(one.actor))

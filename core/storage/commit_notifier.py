@@ -1,0 +1,219 @@
+"""The wake: those who wait for the database to change hear of it, from this process or another.
+
+In this process by an event; from another by PostgreSQL's NOTIFY or, on SQLite, by a look at
+`PRAGMA data_version` (a few microseconds) four times a second. Nothing runs while nobody waits.
+
+A commit names the topics it is about, and wakes only who waits for one of them, or for anything: each
+waiter's look is a transaction, and most commits are none of its business.
+"""
+
+import re
+import secrets
+import sqlite3
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager, closing
+from typing import Final
+from weakref import WeakValueDictionary
+
+import anyio
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from vpsops.core.common import timings
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.supervision import Supervisor
+from vpsops.core.storage.engines import PG_PATIENCE, Pools
+
+LOOK_SECONDS: Final = timings.SIGNAL_SECONDS
+AWAY_SECONDS: Final = timings.SIGNAL_AWAY_SECONDS
+PROBE_SECONDS: Final = timings.SIGNAL_PROBE_SECONDS
+ANY = ""
+"""The topic of who waits for any commit; as what a commit is about, everything."""
+OUTBOX = "outbox"
+AUDIT = "audit"
+TOUCHED = "vpsops_touched"
+PAYLOAD_BYTES = 4000  # NOTIFY takes 8000; a commit about more wakes everybody
+OWN_KEPT = 1000
+PLAIN = re.compile(r"[a-z0-9_:.-]+")
+
+
+def touch(connection: Connection, topic: str) -> None:
+    """Note in the caller's transaction what it is about."""
+    connection.info.setdefault(TOUCHED, set()).add(topic)
+
+
+def touched(connection: Connection) -> frozenset[str]:
+    """Return what a transaction is about, and forget it; without a note it may be about anything."""
+    noted: set[str] = connection.info.pop(TOUCHED, set())
+    return frozenset(noted) or frozenset({ANY})
+
+
+class Signals:
+    """A broadcast that something was committed; now and then it wakes for nothing."""
+
+    def __init__(self, pools: Pools, clock: Clock, supervisor: Supervisor | None = None) -> None:
+        self._supervisor = supervisor or Supervisor(clock)
+        self._pools = pools
+        self._clock = clock
+        self._token = secrets.token_hex(6)
+        self._events: WeakValueDictionary[str, anyio.Event] = WeakValueDictionary()
+        self._own: deque[int] = deque(maxlen=OWN_KEPT)
+        self._waiters = 0
+        self._wanted = anyio.Event()
+
+    def notify(self, topics: Collection[str] = (ANY,)) -> None:
+        """Wake the waiters of this process that wait for one of some topics; by default all."""
+        for topic in list(self._events) if ANY in topics else (*topics, ANY):
+            event = self._events.pop(topic, None)
+            if event is not None:
+                event.set()
+
+    def mark(self, topic: str = ANY) -> anyio.Event:
+        """Return a mark to take before a look: a wait since it misses no commit that came after the look."""
+        event = self._events.get(topic)
+        if event is None:
+            event = self._events[topic] = anyio.Event()
+        return event
+
+    def stamp(self, connection: Connection, topics: Collection[str]) -> int:
+        """Tell the other processes in the caller's transaction, as its last statement; they hear of its commit.
+
+        Returns a number to hand to `committed` where that is the database's way to tell.
+        """
+        if not self._pools.sqlite:
+            connection.execute(sa.text("SELECT pg_notify('vpsops', :payload)"), {"payload": self.payload(topics)})
+            return 0
+        version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one()) % (1 << 30) + 1
+        connection.exec_driver_sql(f"PRAGMA user_version = {version}")
+        return version
+
+    def payload(self, topics: Collection[str]) -> str:
+        """Return what NOTIFY says: who commits, and about what."""
+        names = sorted(topics)
+        text = " ".join([self._token, *names])
+        return text if len(text) < PAYLOAD_BYTES and all(map(PLAIN.fullmatch, names)) else self._token
+
+    def committed(self, topics: Collection[str], version: int) -> None:
+        """Wake this process's waiters after a commit that `stamp` was part of."""
+        if version:
+            self._own.append(version)
+        self.notify(topics)
+
+    async def wait(self, seconds: float, since: anyio.Event | None = None) -> None:
+        """Return at the next commit of any process (since a mark, if given), or after `seconds`."""
+        event = since or self.mark()
+        self._waiters += 1
+        self._wanted.set()
+        try:
+            with anyio.move_on_after(max(seconds, 0)):
+                await event.wait()
+        finally:
+            self._waiters -= 1
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Listen for other processes as long as the block runs, from the first time that somebody waits."""
+        failure: Exception | None = None
+        async with anyio.create_task_group() as group:
+            work = self._look_at_file if self._pools.sqlite else self._listen
+            self._supervisor.start("signals", work, group=group)
+            try:
+                yield
+            except Exception as error:  # noqa: BLE001 - raised below, outside the group, so that it stays itself
+                failure = error
+            group.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+
+    async def _somebody_waits(self) -> None:
+        while not self._waiters:
+            self._wanted = anyio.Event()
+            await self._wanted.wait()
+
+    async def _look_at_file(self) -> None:
+        while True:
+            try:
+                with closing(sqlite3.connect(self._address(), uri=True, isolation_level=None)) as connection:
+                    await self._look(connection)
+            except sqlite3.Error:  # waiters fall back on their own time limits
+                await self._clock.sleep(AWAY_SECONDS)
+
+    def _address(self) -> str:
+        """Return the file so that it is opened if it is there, and never made."""
+        return self._pools.files.uri if self._pools.files is not None else ""
+
+    async def _look(self, connection: sqlite3.Connection) -> None:
+        seen, version = _data_version(connection), _user_version(connection)
+        self.notify()  # what came before this connection was not seen
+        while True:
+            await self._somebody_waits()
+            await self._clock.sleep(LOOK_SECONDS)
+            now = _data_version(connection)
+            if now == seen:
+                continue
+            seen, before, version = now, version, _user_version(connection)
+            own = sum(before < number <= version for number in self._own)
+            if version - before != own:
+                self.notify()
+
+    async def _listen(self) -> None:
+        import psycopg  # noqa: PLC0415 - 6 MiB that a process on SQLite does without
+
+        await self._somebody_waits()
+        while True:
+            try:
+                await self._hear()
+            except psycopg.Error:  # the server is away: waiters fall back on their own time limits
+                await self._clock.sleep(AWAY_SECONDS)
+
+    async def _hear(self) -> None:
+        import psycopg  # noqa: PLC0415 - as above
+
+        connecting = psycopg.AsyncConnection.connect(self._server(), autocommit=True, **PG_PATIENCE)
+        async with await connecting as connection:
+            await connection.execute("LISTEN vpsops")
+            self.notify()  # what came before this connection was not heard
+            async for heard in connection.notifies():
+                token, *topics = heard.payload.split(" ")
+                if token != self._token:  # one's own commits were told at once
+                    self.notify(topics or (ANY,))
+
+    def _server(self) -> str:
+        """Return the address that PostgreSQL is listened to at."""
+        url = self._pools.listening or self._pools.url
+        return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    async def is_heard(self, notify: Callable[[Callable[[Connection], object]], Awaitable[object]]) -> bool:
+        """Say whether a notification of this process's own arrives where it listens; for PostgreSQL alone.
+
+        `notify` runs work in a transaction, as commits do. A pooler in transaction mode takes a LISTEN and delivers
+        nothing.
+        """
+        import psycopg  # noqa: PLC0415 - as above
+
+        def work(connection: Connection) -> None:
+            connection.execute(sa.text("SELECT pg_notify('vpsops_probe', :token)"), {"token": self._token})
+
+        try:
+            connecting = psycopg.AsyncConnection.connect(self._server(), autocommit=True, **PG_PATIENCE)
+            async with await connecting as connection:
+                await connection.execute("LISTEN vpsops_probe")
+                await notify(work)
+                with anyio.move_on_after(PROBE_SECONDS):
+                    async for heard in connection.notifies():
+                        if heard.payload == self._token:
+                            return True
+        except psycopg.Error:
+            return False
+        return False
+
+
+def _data_version(connection: sqlite3.Connection) -> int:
+    """Return a number that moves with every commit of another connection."""
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+def _user_version(connection: sqlite3.Connection) -> int:
+    """Return the number that every commit counts up that somebody is to hear of."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])

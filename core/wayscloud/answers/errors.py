@@ -1,0 +1,147 @@
+"""What the provider's API answered, or did not; sorted by what the caller can do about it.
+
+    WayscloudError
+    ├── Unreachable              a read got no answer; ask again later
+    │   └── NotSent              nothing left this machine, read or write: safe to ask again
+    ├── Refused                  the provider said no; after a write that left, a look verifies that nothing happened
+    │   ├── NotAuthenticated     401: give another key
+    │   ├── NotPermitted         403: the key is good, but not for this
+    │   ├── NotFound             404: no such server
+    │   ├── InvalidRequest       400, 422: correct the arguments (`fields` names them)
+    │   ├── Conflict             409: the server is busy, or in the wrong state; look, then decide
+    │   ├── RateLimited          429: wait `retry_after`; or a quota, which waiting does not cure
+    │   ├── NotOffered           404, 405, 501 for a route: this API does not have it; do without
+    │   └── UntrustedRedirect    sent elsewhere: not followed, the key stayed here; check the address
+    ├── ProviderFault            a read got 5xx; the provider has to act
+    ├── MalformedAnswer          a read got something that is not the documented answer
+    │   ├── WrongShape           it was JSON, but not of the object that was asked for
+    │   └── OtherServerError     it was about another server than the one that was asked for
+    └── OutcomeUnknown           a write was sent and no clear answer came: look it up, never send it again
+
+A write raises `Refused` (the provider said no), `NotSent` (surely not done), or `OutcomeUnknown`; nothing else of this
+tree.
+"""
+
+from vpsops.core.common.errors import VpsopsError
+
+
+class WayscloudError(VpsopsError):
+    """What went wrong between us and the provider.
+
+    `status` is the HTTP code, if one came; `retry_after` seconds, if the provider said when to come back;
+    `operation` the client method; `said` the provider's own words, bounded and without secrets.
+    """
+
+    default_hint = ""
+    again: bool = False
+    """Of a write: the provider says that it did not take it on, so it may be sent again after a look. Of a read's
+    redirect: the other slash form may be tried."""
+
+    def __init__(  # noqa: PLR0913 - facts of one answer, all named
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        status: int | None = None,
+        retry_after: float | None = None,
+        operation: str = "",
+        said: str = "",
+        fields: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message, hint=hint or self.default_hint)
+        self.status = status
+        self.retry_after = retry_after
+        self.operation = operation
+        self.said = said
+        self.fields = fields
+
+
+class Unreachable(WayscloudError):  # noqa: N818 - named for what the caller reads
+    """A read got no answer, for as often as it was tried."""
+
+    default_hint = "Check the network and the provider's address, then ask again."
+
+
+class NotSent(Unreachable):
+    """Nothing of the request left this machine, so the provider cannot have acted on it."""
+
+
+class Refused(WayscloudError):  # noqa: N818 - named for what the caller reads
+    """The provider clearly said no; a proxy may have said it after the effect, so a write is looked at all the same."""
+
+
+class NotAuthenticated(Refused):
+    """401: the key is missing, wrong, revoked or expired."""
+
+    default_hint = "Check WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN."
+
+
+class NotPermitted(Refused):
+    """403: the key is valid, but not for this service or operation."""
+
+    default_hint = "Use a key that has the VPS service and the scope for this operation."
+
+
+class NotFound(Refused):
+    """404: the provider knows no such server."""
+
+    default_hint = "List the servers; it may have been removed meanwhile."
+
+
+class InvalidRequest(Refused):
+    """400 or 422: the arguments are not acceptable; `fields` holds one sentence for each that was named."""
+
+    default_hint = "Correct the arguments and ask again."
+
+
+class Conflict(Refused):
+    """409: the server is busy or in the wrong state, or the name is taken."""
+
+    default_hint = "Look at the server's state, then ask again."
+
+
+class RateLimited(Refused):
+    """429: too many requests, or a limit of the account."""
+
+    again = True
+    default_hint = "Wait a little; if it keeps coming, it may be a quota of the account, which waiting does not cure."
+
+
+class NotOffered(Refused):
+    """The API does not have this route or operation (404, 405 or 501)."""
+
+    default_hint = "Do without it, or ask the provider."
+
+
+class UntrustedRedirect(Refused):
+    """The answer pointed elsewhere, to a place that the key must not go to."""
+
+    default_hint = "Check WAYSCLOUD_API_URL."
+
+
+class ProviderFault(WayscloudError):  # noqa: N818 - named for what the caller reads
+    """A read got a 5xx answer."""
+
+    default_hint = "The fault is the provider's; ask again later."
+
+
+class MalformedAnswer(WayscloudError):  # noqa: N818 - named for what the caller reads
+    """A read got an answer that is not JSON, too large, cut short, or lacks what it must hold."""
+
+    default_hint = "Check that WAYSCLOUD_API_URL is the address of the API."
+
+
+class WrongShape(MalformedAnswer):
+    """A read got JSON, but not of the object that was asked for: perhaps another route answered."""
+
+
+class OtherServerError(MalformedAnswer):
+    """A read got an answer about another server than the one that was asked for."""
+
+    default_hint = "Nothing was done with it. Ask again; if it keeps coming, tell the provider."
+
+
+class OutcomeUnknown(WayscloudError):  # noqa: N818 - named for what the caller reads
+    """A write was sent and no clear answer came; it may have happened, and must never be sent again unseen."""
+
+    default_hint = "Nothing was sent again. Look at the servers before asking again."

@@ -1,0 +1,252 @@
+"""From an answer's JSON to our models; pure.
+
+One unreadable entry does not hide the others: it is left out of the list, named in `Listing.unreadable` and logged. A
+list of which nothing can be read is unreadable itself.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from vpsops.core.wayscloud.answers import field_mapping, field_readers
+from vpsops.core.wayscloud.answers.hostnames import same_hostname
+from vpsops.core.wayscloud.answers.models import (
+    JSON,
+    Accepted,
+    Listing,
+    NewServer,
+    OsTemplate,
+    Plan,
+    Region,
+    Server,
+    Usage,
+)
+from vpsops.core.wayscloud.answers.states import Meaning, meaning_of_status
+
+T = TypeVar("T")
+Object = Mapping[str, JSON]
+
+_log = logging.getLogger(__name__)
+
+
+class Unreadable(ValueError):  # noqa: N818 - named for what it says
+    """The answer is JSON, but lacks what it must hold."""
+
+
+class OtherShape(Unreadable):
+    """The answer is not the kind of object that was asked for."""
+
+
+class OtherServer(Unreadable):
+    """The answer names another server than the one that was asked for."""
+
+    def __init__(self, named: object, asked: str) -> None:
+        super().__init__(f"it is about {str(named)[:80]} and not about {asked[:80]}")
+
+
+class Declined(ValueError):  # noqa: N818
+    """The answer says `success: false` or `ok: false`; `answer` holds it."""
+
+    def __init__(self, answer: Object) -> None:
+        super().__init__("the answer says that it was not done")
+        self.answer = answer
+
+
+def servers(json: JSON) -> Listing[Server]:
+    """Read the list of servers."""
+    return _listing(json, field_mapping.SERVER_LISTS, _server)
+
+
+def plans(json: JSON) -> Listing[Plan]:
+    """Read the list of plans."""
+    return _listing(json, field_mapping.PLAN_LISTS, _plan)
+
+
+def os_templates(json: JSON) -> Listing[OsTemplate]:
+    """Read the list of operating systems."""
+    return _listing(json, field_mapping.OS_TEMPLATE_LISTS, _os_template)
+
+
+def regions(json: JSON) -> Listing[Region]:
+    """Read the list of places."""
+    return _listing(json, field_mapping.REGION_LISTS, _region)
+
+
+def server(server_id: str) -> Callable[[JSON], Server]:
+    """Return a reader of one server's answer, which must be about that server."""
+
+    def read(json: JSON) -> Server:
+        found = _server(_unwrapped(_object(json)))
+        if not _same_id(found.id, server_id):
+            raise OtherServer(found.id, server_id)
+        return found
+
+    return read
+
+
+def usage(server_id: str) -> Callable[[JSON], Usage]:
+    """Return a reader of one server's figures, which need not name it."""
+
+    def read(json: JSON) -> Usage:
+        theirs = _object(json)
+        _check_subject(theirs, server_id, ("id", *field_mapping.SERVER_IDS))
+        return _usage(theirs)
+
+    return read
+
+
+def _usage(theirs: Object) -> Usage:
+    """Read figures; shares that come as two amounts are computed."""
+    ours, extra = field_mapping.translate(field_mapping.USAGE, theirs)
+    for name, used, total in field_mapping.SHARES:
+        share = _share(field_readers.number(theirs.get(used)), field_readers.number(theirs.get(total)))
+        if share is not None:
+            ours.setdefault(name, share)
+    if not ours:
+        raise OtherShape("it holds no figure of a server")
+    return Usage.model_validate({**ours, "extra": extra})
+
+
+def created(new: NewServer) -> Callable[[JSON], Server]:
+    """Return a reader of create's answer, which may leave out the hostname, but not name another one."""
+
+    def read(json: JSON) -> Server:
+        try:
+            theirs = _unwrapped(_object(json))
+        except Declined as error:
+            if "id" in field_mapping.translate(field_mapping.SERVER, _unwrapped(error.answer))[0]:
+                raise Unreadable("it says no, and names a server all the same") from None
+            raise
+        made = _server(theirs, hostname=new.hostname)
+        if not same_hostname(made.hostname, new.hostname):
+            raise OtherServer(made.hostname, new.hostname)
+        return made
+
+    return read
+
+
+def accepted(server_id: str) -> Callable[[JSON], Accepted]:
+    """Return a reader of a power operation's answer, which may be empty; its words are kept and never shown.
+
+    An `id` beside no hostname may be that of a task, and is not compared.
+    """
+
+    def read(json: JSON) -> Accepted:
+        if json is None:
+            return Accepted()
+        theirs = _object(json)
+        _check_taken(theirs)
+        inner = _unwrapped(theirs)
+        named = "hostname" in field_mapping.translate(field_mapping.SERVER, inner)[0]
+        _check_subject(inner, server_id, ("id", *field_mapping.SERVER_IDS) if named else field_mapping.SERVER_IDS)
+        return Accepted(extra=dict(theirs))
+
+    return read
+
+
+def _check_taken(theirs: Object) -> None:
+    """Raise Unreadable for a power answer that says what is wrong, under a code that says that nothing is."""
+    lower = {key.lower(): value for key, value in theirs.items()}
+    if field_readers.flag(lower.get("success")) or field_readers.flag(lower.get("ok")):
+        return
+    failed = meaning_of_status(field_readers.text(lower.get("status")) or "") is Meaning.FAILED
+    only_words = bool(lower) and lower.keys() <= {"detail", "message", "msg", "code", "title"} and "detail" in lower
+    if failed or lower.get("error") or lower.get("errors") or only_words:
+        raise Unreadable("it speaks of an error")
+
+
+def _check_subject(theirs: Object, server_id: str, names: tuple[str, ...]) -> None:
+    """Raise OtherServer where an answer names another server under one of these names."""
+    for key, value in theirs.items():
+        if key.lower() in names and (named := field_readers.text(value)) is not None and not _same_id(named, server_id):
+            raise OtherServer(named, server_id)
+
+
+def _same_id(one: str, other: str) -> bool:
+    return one.casefold() == other.casefold()
+
+
+def _object(json: JSON) -> Object:
+    if not isinstance(json, dict):
+        raise OtherShape("it is not an object")
+    lower = {key.lower(): value for key, value in json.items()}
+    if field_readers.flag(lower.get("success")) is False or field_readers.flag(lower.get("ok")) is False:
+        raise Declined(json)
+    return json
+
+
+def _unwrapped(theirs: Object) -> Object:
+    if any(key.lower() == "id" for key in theirs):
+        return theirs
+    inner = (theirs[key] for key in field_mapping.SERVER_WRAPPERS if key in theirs)
+    return next((value for value in inner if isinstance(value, dict)), theirs)
+
+
+def _server(theirs: Object, hostname: str = "") -> Server:
+    ours, extra = field_mapping.translate(field_mapping.SERVER, theirs)
+    identity = ours.get("id")
+    if identity is None:
+        raise Unreadable("it lacks 'id'")
+    # A label is no stand-in for a missing hostname: rules match on hostnames.
+    return Server.model_validate({"hostname": hostname or identity, "status": "unknown", **ours, "extra": extra})
+
+
+def _plan(theirs: Object) -> Plan:
+    ours, extra = field_mapping.translate(field_mapping.PLAN, theirs)
+    if "code" not in ours:
+        raise Unreadable("it lacks 'plan_code'")
+    return Plan.model_validate({**ours, "extra": extra})
+
+
+def _os_template(theirs: Object) -> OsTemplate:
+    ours, extra = field_mapping.translate(field_mapping.OS_TEMPLATE, theirs)
+    if "id" not in ours:
+        raise Unreadable("it lacks 'id'")
+    return OsTemplate.model_validate({**ours, "extra": extra})
+
+
+def _region(theirs: Object) -> Region:
+    ours, extra = field_mapping.translate(field_mapping.REGION, theirs)
+    if "code" not in ours:
+        raise Unreadable("it lacks 'id'")
+    return Region.model_validate({**ours, "extra": extra})
+
+
+def _listing(json: JSON, keys: tuple[str, ...], read: Callable[[Object], T]) -> Listing[T]:
+    entries, total = _entries(json, keys)
+    items: list[T] = []
+    unreadable: list[str] = []
+    for position, entry in enumerate(entries):
+        try:
+            items.append(read(entry) if isinstance(entry, dict) else _not_an_object())
+        except Unreadable as error:
+            unreadable.append(f"entry {position}: {error}")
+    if unreadable and not items:
+        raise Unreadable(unreadable[0])
+    if unreadable:
+        _log.warning("%d of %d entries cannot be read; the first: %s", len(unreadable), len(entries), unreadable[0])
+    return Listing(items, unreadable=tuple(unreadable), total=total)
+
+
+def _not_an_object() -> T:  # type: ignore[type-var]
+    raise Unreadable("it is not an object")
+
+
+def _entries(json: JSON, keys: tuple[str, ...]) -> tuple[list[JSON], int | None]:
+    if isinstance(json, list):
+        return json, None
+    theirs = {key.lower(): value for key, value in _object(json).items()}
+    total = field_readers.whole(theirs.get("total"))
+    for key in keys:
+        inner = theirs.get(key)
+        if isinstance(inner, list):
+            return inner, total
+        if isinstance(inner, dict):
+            return _entries(inner, keys)
+    if total == 0:
+        return [], 0
+    raise OtherShape("it is not a list")
+
+
+def _share(used: float | None, total: float | None) -> float | None:
+    return None if used is None or not total else round(100 * used / total, 1)

@@ -1,0 +1,64 @@
+"""What may go into a path or a create call; everything else is refused before anything is sent."""
+
+import re
+from typing import Final
+
+from vpsops.core.common.errors import InvalidInput
+
+MAX_ID: Final = 128
+MAX_HOSTNAME: Final = 253
+MAX_TEXT: Final = 255
+MAX_SSH_KEY: Final = 16_384
+RESERVED: Final = frozenset({"plans", "os-templates", "regions"})
+
+_UNSAFE_IN_PATH: Final = re.compile(r"[/\\?#%\s\x00-\x1f\x7f-\x9f]|\.\.")
+_LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
+_SSH_KEY: Final = re.compile(
+    r"(?:ssh-(?:ed25519|rsa)|ecdsa-sha2-nistp(?:256|384|521)|sk-(?:ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com)"
+    r" [A-Za-z0-9+/.=]+(?: [^\r\n]*)?"
+)
+
+
+def validate_id(text: str) -> str:
+    """Return `text` if it can stand for one server in a path; raise InvalidInput if it could reach another route."""
+    if not text or len(text) > MAX_ID or text == "." or _UNSAFE_IN_PATH.search(text) or not text.isprintable():
+        raise InvalidInput(
+            "That is not a server id.", hint="An id has no spaces and none of / ? # %, and at most 128 characters."
+        )
+    if text.lower() in RESERVED:
+        raise InvalidInput(f"'{text.lower()}' is a word of the API, not a server id.")
+    return text
+
+
+def validate_hostname(text: str) -> str:
+    """Return the hostname, trimmed, in lower case; raise InvalidInput unless its labels follow RFC 1123."""
+    name = text.strip().lower() if text.isascii() else ""
+    labels = name.removesuffix(".").split(".")
+    if len(name) > MAX_HOSTNAME or not all(_LABEL.fullmatch(label) for label in labels):
+        raise InvalidInput(
+            "That is not a hostname.",
+            hint="Use letters, digits and hyphens, in parts joined by dots, such as web01.example.com.",
+        )
+    return name.removesuffix(".")
+
+
+def validate_ssh_key(text: str) -> str:
+    """Return the public key, trimmed; raise InvalidInput unless it is one line in OpenSSH form."""
+    key = text.strip()
+    if "PRIVATE KEY" in key:
+        raise InvalidInput(
+            "That is a private SSH key.", hint="Send the public key; and replace this one, it was shown."
+        )
+    if len(key) > MAX_SSH_KEY or not _SSH_KEY.fullmatch(key):
+        raise InvalidInput(
+            "That is not a public SSH key.", hint="Paste one line that starts with ssh-ed25519, ssh-rsa or ecdsa-sha2-."
+        )
+    return key
+
+
+def validate_text(text: str, what: str) -> str:
+    """Return a code or a name, trimmed; raise InvalidInput when empty, too long, or holding control characters."""
+    value = text.strip()
+    if not value or len(value) > MAX_TEXT or not value.isprintable():
+        raise InvalidInput(f"That is not a {what}.", hint=f"It is empty, longer than {MAX_TEXT}, or not printable.")
+    return value

@@ -1,0 +1,1 @@
+"""How requests reach the API: transport, retries, redirects, errors."""

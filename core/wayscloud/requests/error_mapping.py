@@ -1,0 +1,120 @@
+"""From a status code and what was said to the error that tells the caller what can be done."""
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from vpsops.core.common.timings import RETRY_AFTER_LONGEST_SECONDS, RETRY_AFTER_SAID_SECONDS
+from vpsops.core.wayscloud.answers.errors import (
+    Conflict,
+    InvalidRequest,
+    MalformedAnswer,
+    NotAuthenticated,
+    NotFound,
+    NotOffered,
+    NotPermitted,
+    OutcomeUnknown,
+    ProviderFault,
+    RateLimited,
+    Refused,
+    WayscloudError,
+)
+from vpsops.core.wayscloud.requests.endpoints import Route
+from vpsops.core.wayscloud.requests.error_bodies import Said
+
+SECONDS: Final = re.compile(r"\d{1,300}(?:\.\d{1,6})?")
+UNCLEAR: Final = frozenset({408, 425, 499})
+"""Said by proxies: the service behind was slow, the request came early, the client hung up."""
+HANDLED: Final = frozenset({409, 422, 423})
+"""Said by an operation itself, and not by what stands before it: its path is served."""
+NOT_SERVED: Final = frozenset({404, 405})
+NOT_IMPLEMENTED: Final = 501
+
+REFUSALS: Final[dict[int, type[Refused]]] = {
+    400: InvalidRequest,
+    401: NotAuthenticated,
+    403: NotPermitted,
+    404: NotFound,
+    405: NotOffered,
+    409: Conflict,
+    410: NotFound,
+    422: InvalidRequest,
+    423: Conflict,
+    429: RateLimited,
+    NOT_IMPLEMENTED: NotOffered,
+}
+
+
+def clearly_refused(status: int) -> bool:
+    """Tell whether this answer to a write says no; a look verifies it, for a proxy may have repeated the request.
+
+    A 5xx does not: a create is known to have failed after the server was made. Nor do the codes of proxies.
+    """
+    return (400 <= status < 500 and status not in UNCLEAR) or status == NOT_IMPLEMENTED  # noqa: PLR2004
+
+
+def error_for(route: Route, status: int, words: Said, retry_after: float | None) -> WayscloudError:
+    """Return the error for an answer that is not 2xx."""
+    kind = _kind(route, status)
+    verb = "could not" if kind is ProviderFault else "would not"
+    reason = words.text.rstrip(".") or "it gave no reason"
+    return kind(
+        f"WAYSCloud {verb} {route.doing}: {reason} ({status}).",
+        hint=_hint(kind, retry_after),
+        status=status,
+        retry_after=retry_after,
+        operation=route.name,
+        said=words.text,
+        fields=words.fields,
+    )
+
+
+def unknown(route: Route, reason: str, *, status: int | None = None, words: Said | None = None) -> OutcomeUnknown:
+    """Return the error for a write that left and got no clear answer."""
+    text = words.text if words else ""
+    told = f", it said: {text.rstrip('.')}" if text else ""
+    return OutcomeUnknown(
+        f"It is not known whether WAYSCloud did {route.doing}: {reason}{told}.",
+        status=status,
+        operation=route.name,
+        said=text,
+    )
+
+
+def moment_of(header: str) -> datetime | None:
+    """Read an HTTP date; None when absent or none."""
+    try:
+        moment = parsedate_to_datetime(header.strip())
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def seconds_until(header: str, now: datetime) -> float | None:
+    """Read Retry-After in both forms, seconds and an HTTP date; None when absent or neither."""
+    text = header.strip()
+    if SECONDS.fullmatch(text):
+        return min(float(text), RETRY_AFTER_LONGEST_SECONDS)
+    moment = moment_of(text)
+    if moment is None:
+        return None
+    return min(max(0.0, (moment - now).total_seconds()), RETRY_AFTER_LONGEST_SECONDS)
+
+
+def _kind(route: Route, status: int) -> type[WayscloudError]:
+    kind = REFUSALS.get(status)
+    if kind is NotFound and not route.names_server:
+        return NotOffered
+    if kind is not None:
+        return kind
+    if 400 <= status < 500:  # noqa: PLR2004
+        return Refused
+    return ProviderFault if status >= 500 else MalformedAnswer  # noqa: PLR2004
+
+
+def _hint(kind: type[WayscloudError], retry_after: float | None) -> str:
+    if retry_after is None or kind not in {RateLimited, ProviderFault}:
+        return ""
+    wait = f"{retry_after:.0f} s" if retry_after < RETRY_AFTER_SAID_SECONDS else "longer than makes sense"
+    return f"It asks to wait {wait}. {kind.default_hint}"

@@ -1,0 +1,297 @@
+"""How a call is carried through: reads again and in both slash forms where that can help, writes once."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
+
+import anyio
+import stamina
+from anyio import to_thread
+
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.redaction import Redactor
+from vpsops.core.common.timings import TransportSettings
+from vpsops.core.wayscloud.answers.errors import (
+    InvalidRequest,
+    MalformedAnswer,
+    NotAuthenticated,
+    NotFound,
+    NotOffered,
+    NotPermitted,
+    NotSent,
+    OtherServerError,
+    ProviderFault,
+    RateLimited,
+    Refused,
+    Unreachable,
+    UntrustedRedirect,
+    WayscloudError,
+    WrongShape,
+)
+from vpsops.core.wayscloud.answers.models import JSON, Listing
+from vpsops.core.wayscloud.answers.pages import Page, sign_of
+from vpsops.core.wayscloud.answers.parse import Declined, OtherServer, OtherShape
+from vpsops.core.wayscloud.requests.endpoints import SERVERS, Route
+from vpsops.core.wayscloud.requests.error_bodies import said, said_in
+from vpsops.core.wayscloud.requests.error_mapping import (
+    HANDLED,
+    NOT_SERVED,
+    clearly_refused,
+    error_for,
+    moment_of,
+    seconds_until,
+    unknown,
+)
+from vpsops.core.wayscloud.requests.redirects import Lead
+from vpsops.core.wayscloud.requests.send_hook import Departure
+from vpsops.core.wayscloud.requests.transport import Answer, Lane, Transport, redirected
+from vpsops.core.wayscloud.requests.url_forms import Forms
+
+T = TypeVar("T")
+E = TypeVar("E")
+
+LONG_BYTES: Final = 200_000
+TRANSIENT: Final = frozenset({429, 502, 503, 504})
+# What the other slash form may say that matters more than the documented path's "no such route".
+WITHOUT_REGIONS: Final = "Creating a server is still possible: name the region."
+WEIGHTY: Final = (Unreachable, ProviderFault, RateLimited, NotAuthenticated, NotPermitted)
+
+
+class Caller:
+    """Judges answers, and remembers which slash form of each path is served."""
+
+    def __init__(self, transport: Transport, redactor: Redactor, *, clock: Clock, settings: TransportSettings) -> None:
+        self._transport = transport
+        self._redactor = redactor
+        self._clock = clock
+        self._settings = settings
+        self._forms = Forms()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._transport.close()
+
+    async def read(self, route: Route, parse: Callable[[JSON], T], lane: Lane = Lane.QUESTIONS) -> T:
+        """Return what the route holds, within `total_seconds` whatever happens."""
+        return await self._read(route, lambda json, _: parse(json), lane)
+
+    async def _read(self, route: Route, parse: Callable[[JSON, Answer], T], lane: Lane) -> T:
+        trouble: list[WayscloudError] = []
+        with anyio.move_on_after(self._settings.total_seconds):
+            return await self._in_either_form(route, parse, trouble, lane)
+        if trouble:
+            raise trouble[-1]
+        raise Unreachable(f"WAYSCloud did not {route.doing}: no answer came in time.", operation=route.name)
+
+    async def read_page(self, route: Route, parse: Callable[[JSON], Listing[E]], lane: Lane) -> Page[E]:
+        """Return one page of a list and what it says of the rest, as `read` does."""
+
+        def page(json: JSON, answer: Answer) -> Page[E]:
+            return Page(parse(json), sign_of(json, answer.link, route.url_path, route.query))
+
+        return await self._read(route, page, lane)
+
+    async def write(
+        self,
+        route: Route,
+        parse: Callable[[JSON], T],
+        *,
+        body: Mapping[str, JSON] | None = None,
+        departure: Departure | None = None,
+    ) -> T:
+        """Send once, follow no redirect, and return what was answered; raise Refused, NotSent or OutcomeUnknown.
+
+        A form of the path that is not served is remembered: the next write goes to the other one. Whether there is
+        one is for the sender to decide, where `again` says that there may be, and after a look.
+        """
+        content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
+        path = self._forms.order(route)[0]
+        try:
+            answer = await self._send_write(route, path, content, departure)
+        except NotSent:
+            raise
+        except Unreachable as error:
+            raise unknown(route, f"it was sent, and no clear answer came ({_cause(error)})") from error
+        if answer.ok or answer.status in HANDLED:
+            self._forms.learn(route, path)
+        if answer.ok:
+            return self._written(route, answer, parse)
+        raise self._write_error(route, answer)
+
+    def _write_error(self, route: Route, answer: Answer) -> WayscloudError:
+        if answer.lead is not None:
+            return self._redirected_write(route, answer)
+        words = said(answer.body, *self._redactor.secrets)
+        if not clearly_refused(answer.status):
+            return unknown(route, f"the answer was {answer.status}", status=answer.status, words=words)
+        error = error_for(route, answer.status, words, self._retry_after(answer))
+        if answer.status in NOT_SERVED and not self._forms.is_known(route):
+            error.again = self._forms.refuse(route, answer.path)
+        return error
+
+    def _redirected_write(self, route: Route, answer: Answer) -> WayscloudError:
+        """Judge a redirect: to the other slash form it says that this one is not served; it is never followed here."""
+        if answer.lead is Lead.OTHER_FORM and self._forms.refuse(route, answer.path):
+            return redirected(route, answer, "it redirects to the other form of its own path")
+        if answer.lead in {Lead.OTHER_FORM, Lead.SAME_ORIGIN}:
+            return unknown(route, f"the answer was {answer.status}, a redirect", status=answer.status)
+        place = f"another place ({answer.target})" if answer.target else "something that is no address"
+        return redirected(route, answer, f"it redirects to {place}")
+
+    async def _send_write(self, route: Route, path: str, content: bytes | None, departure: Departure | None) -> Answer:
+        for again in range(route.tries_unsent - 1):
+            try:
+                return await self._transport.send(route, path, content, departure)
+            except NotSent:
+                await self._clock.sleep(self._settings.wait_initial * 2**again)
+        return await self._transport.send(route, path, content, departure)
+
+    def _written(self, route: Route, answer: Answer, parse: Callable[[JSON], T]) -> T:
+        try:
+            return parse(None if answer.body.empty else self._json(answer))
+        except Declined as error:
+            raise self._declined(route, answer, error) from None
+        except ValueError as error:
+            words = said(answer.body, *self._redactor.secrets)
+            reason = f"the answer was {answer.status}, but {error}"
+            raise unknown(route, reason, status=answer.status, words=words) from None
+
+    async def _in_either_form(
+        self, route: Route, parse: Callable[[JSON, Answer], T], trouble: list[WayscloudError], lane: Lane
+    ) -> T:
+        first: WayscloudError | None = None
+        for path in self._forms.order(route):
+            try:
+                return await self._in_one_form(route, path, parse, trouble, lane)
+            except WayscloudError as error:
+                if route.optional and isinstance(error, ProviderFault):  # its name may be taken for a server's id
+                    error.hint = f"{error.hint} {WITHOUT_REGIONS}"
+                if first is None and not self._is_misrouted(route, error):
+                    raise
+                if first is not None and isinstance(error, WEIGHTY):
+                    raise
+                first = first or error
+        if first is None:
+            raise AssertionError("a route has at least one form")
+        raise self._absent(route, first)
+
+    def _absent(self, route: Route, error: WayscloudError) -> WayscloudError:
+        """Return the error for a route that is in neither form; without the list of servers there is no such API."""
+        moved = isinstance(error, UntrustedRedirect)
+        if route.names_server or moved or (isinstance(error, WrongShape) and not route.optional):
+            return error
+        message, hint = f"The API does not offer to {route.doing}.", ""
+        if route.optional:
+            hint = WITHOUT_REGIONS
+        elif route.path == SERVERS.path:
+            message = f"There is no VPS API at {self._transport.address}: it does not offer to {route.doing}."
+            hint = "Check WAYSCLOUD_API_URL."
+        return NotOffered(message, hint=hint, status=error.status, operation=route.name, said=error.said)
+
+    def _is_misrouted(self, route: Route, error: WayscloudError) -> bool:
+        """Whether an answer may come from a missing route, or from the neighbour `/v1/vps/{vps_id}`."""
+        if isinstance(error, UntrustedRedirect):
+            return error.again
+        if route.names_server:  # once its form is known, a 404 means the server; a list may still have moved
+            return isinstance(error, NotFound | NotOffered) and not self._forms.is_known(route)
+        return isinstance(error, NotOffered | InvalidRequest | WrongShape)
+
+    async def _in_one_form(
+        self, route: Route, path: str, parse: Callable[[JSON, Answer], T], trouble: list[WayscloudError], lane: Lane
+    ) -> T:
+        answer = await self._persistently(route, path, trouble, lane)
+        try:
+            value = await self._parsed(answer, parse)
+        except Declined as error:
+            raise self._declined(route, answer, error) from None
+        except ValueError as error:
+            raise self._malformed(route, answer, error) from None
+        self._forms.learn(route, answer.path)
+        return value
+
+    def _malformed(self, route: Route, answer: Answer, error: ValueError) -> MalformedAnswer:
+        """Return the error for an answer that cannot be read; words in the place of what was asked are its reason."""
+        words = said(answer.body, *self._redactor.secrets).text if not isinstance(error, OtherServer) else ""
+        hint = f"That is the service's own reason. {MalformedAnswer.default_hint}" if words else ""
+        reason = f"{error}; it says: {words.rstrip('.')}" if words else str(error)
+        return _malformed(error)(
+            f"WAYSCloud did not {route.doing}: the answer is not the documented one, {reason}.",
+            hint=hint,
+            status=answer.status,
+            operation=route.name,
+            said=words,
+        )
+
+    async def _persistently(self, route: Route, path: str, trouble: list[WayscloudError], lane: Lane) -> Answer:
+        bounds = self._settings
+        async for attempt in stamina.retry_context(
+            on=self._pause,
+            attempts=bounds.attempts,
+            timeout=bounds.total_seconds,
+            wait_initial=bounds.wait_initial,
+            wait_max=bounds.wait_max,
+            wait_jitter=bounds.wait_jitter,
+        ):
+            with attempt:
+                try:
+                    return await self._once(route, path, lane)
+                except WayscloudError as error:
+                    trouble.append(error)
+                    raise
+        raise AssertionError("the last attempt raises")
+
+    async def _once(self, route: Route, path: str, lane: Lane) -> Answer:
+        answer = await self._transport.send(route, path, lane=lane)
+        if not answer.ok:
+            raise error_for(route, answer.status, said(answer.body, *self._redactor.secrets), self._retry_after(answer))
+        if answer.body.cut_short:
+            raise Unreachable(f"WAYSCloud did not {route.doing}: {answer.body.flaw}.", operation=route.name)
+        return answer
+
+    async def _parsed(self, answer: Answer, parse: Callable[[JSON, Answer], T]) -> T:
+        """Read an answer; a long one on a thread: it takes a tenth of a second that others need to be acknowledged."""
+        if len(answer.body.content) <= LONG_BYTES:
+            return parse(self._json(answer), answer)
+        return await to_thread.run_sync(lambda: parse(self._json(answer), answer), abandon_on_cancel=True)
+
+    def _json(self, answer: Answer) -> JSON:
+        """Return an answer without any configured secret; names in it stay as they are, for they name servers."""
+        value = answer.body.json()
+        if self._redactor.sees_none(answer.body.content):
+            return value
+        safe: JSON = self._redactor.exact(value)
+        return safe
+
+    def _pause(self, error: Exception) -> bool | float:
+        """Tell whether to try again, and after how many seconds if the provider said so."""
+        if isinstance(error, Unreachable):
+            return True
+        if not isinstance(error, WayscloudError) or error.status not in TRANSIENT:
+            return False
+        if error.retry_after is None:
+            return True
+        bounds = self._settings
+        return error.retry_after <= bounds.retry_after_cap and max(error.retry_after, bounds.wait_initial)
+
+    def _retry_after(self, answer: Answer) -> float | None:
+        return seconds_until(answer.retry_after, moment_of(answer.date) or self._clock.now())
+
+    def _declined(self, route: Route, answer: Answer, error: Declined) -> Refused:
+        words = said_in(dict(error.answer), *self._redactor.secrets)
+        reason = words.text.rstrip(".") or "it gave no reason"
+        return Refused(
+            f"WAYSCloud would not {route.doing}: {reason}.",
+            status=answer.status,
+            operation=route.name,
+            said=words.text,
+        )
+
+
+def _malformed(error: ValueError) -> type[MalformedAnswer]:
+    if isinstance(error, OtherServer):
+        return OtherServerError
+    return WrongShape if isinstance(error, OtherShape) else MalformedAnswer
+
+
+def _cause(error: Exception) -> str:
+    return type(error.__cause__ or error).__name__

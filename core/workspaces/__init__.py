@@ -1,0 +1,1 @@
+"""Slack workspaces and what they may see."""

@@ -1,0 +1,98 @@
+"""Several Slack workspaces on one core: where each has its channels, and which changes it may see; pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from vpsops.core.changes.approvals import together
+from vpsops.core.changes.model import Approvers, Change, Decision, Origin, Ruling
+from vpsops.core.config.settings import Settings
+from vpsops.core.policy.defaults import OWN_CHANNEL
+
+NOBODY: Final = "-"
+"""A workspace or channel that there is not: whoever looks for its members finds that they cannot be read."""
+NO_CHANNEL: Final = "This workspace has no channel for approvals, so nobody can decide."
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """One `[[workspace]]` of `vpsops.toml`; `agents` marks the one whose people decide what agents ask for."""
+
+    team: str
+    approval_channel: str = ""
+    channel: str = ""
+    escalation_channel: str = ""
+    agents: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Workspaces:
+    """All of them. Without `several` there is one workspace, and the settings' own channels are its."""
+
+    several: bool = False
+    known: tuple[Workspace, ...] = ()
+
+    def of(self, team: str) -> Workspace:
+        """Return a workspace's table, or one without channels."""
+        return next((one for one in self.known if one.team == team), Workspace(team))
+
+    @property
+    def home(self) -> str:
+        """The workspace that changes without one belong to: those of agents; `NOBODY` where none is marked."""
+        return next((one.team for one in self.known if one.agents), NOBODY)
+
+    def owner(self, origin: Origin) -> str:
+        """Return the workspace that a change from here belongs to; empty where there is only one."""
+        return (origin.team or self.home) if self.several else origin.team
+
+    def shows(self, change: Change, team: str) -> bool:
+        """Say whether a workspace may see a change; an empty `team` is the operator, who sees all."""
+        owner = self.owner(change.origin)
+        return not team or owner == team or (not self.several and not owner)
+
+    def seen_from(self, team: str) -> frozenset[str]:
+        """Return the workspaces, as changes name them, whose changes `team` may see; empty means all."""
+        if not (self.several and team):
+            return frozenset()
+        return frozenset({team, ""} if team == self.home else {team})
+
+    def stamped(self, origin: Origin, team: str) -> Origin:
+        """Return an origin with the workspace it belongs to; whoever is bound to one asks from no other."""
+        owner = team or self.owner(origin)
+        return replace(origin, team=owner) if self.several else origin
+
+    def settings_of(self, settings: Settings, team: str) -> Settings:
+        """Return the settings as they are for one workspace."""
+        if not self.several:
+            return settings
+        found = self.of(team)
+        channels = {"approval_channel": found.approval_channel, "channel": found.channel}
+        return settings.model_copy(update=channels | {"escalation_channel": found.escalation_channel})
+
+    def ruling_of(self, ruling: Ruling, team: str) -> Ruling:
+        """Put a workspace's own channel where a rule leaves the approvers to it; without one nobody may decide."""
+        if not self.several or ruling.decision is not Decision.APPROVE:
+            return ruling
+        channel = self.of(team).approval_channel
+        asked = (ruling.approvers, *ruling.requirements)
+        if not channel and any(OWN_CHANNEL in one.channels for one in asked):
+            return replace(
+                ruling, decision=Decision.DENY, votes=0, approvers=Approvers(), requirements=(), reason=NO_CHANNEL
+            )
+        wanted = tuple(_put(one, channel) for one in ruling.requirements)
+        approvers = together(wanted) if wanted else _put(ruling.approvers, channel)
+        return replace(ruling, approvers=approvers, requirements=wanted)
+
+    def stewards_of(self, team: str) -> Approvers:
+        """Return who may let agents go on, and settle what is unclear: people of the agents' workspace alone."""
+        channel = self.of(team).approval_channel or self.of(team).channel
+        return Approvers(channels=(channel if channel and team == self.home else NOBODY,))
+
+
+def _put(approvers: Approvers, channel: str) -> Approvers:
+    return replace(approvers, channels=tuple(channel if one == OWN_CHANNEL else one for one in approvers.channels))
+
+
+def teams_of(settings: Settings) -> Sequence[str]:
+    """Return the ids of the workspaces that may install the app."""
+    return [one.strip() for one in settings.slack_teams.split(",") if one.strip()]

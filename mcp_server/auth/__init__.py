@@ -1,0 +1,1 @@
+"""Bearer tokens, OAuth and access."""

@@ -1,0 +1,84 @@
+"""What a server or a caller of it may use and see: limits of the file, of flags and of a token, which only add up."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+
+from vpsops.core.app import Core
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.limits import guard
+from vpsops.core.limits.access import Reach
+from vpsops.core.limits.loader import narrowing_of, nothing_left
+from vpsops.core.limits.model import Exceeded
+from vpsops.core.limits.tool_names import TOOLSETS
+from vpsops.mcp_server.auth.principal import WRITE, Caller
+from vpsops.mcp_server.protocol.sdk_compat import Context
+
+FLAGS = "the flags of this server:"
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Describe the flags; each narrows what `[limits.mcp]` of vpsops.toml leaves, and none widens it."""
+    group = parser.add_argument_group(
+        "limits", "They narrow what [limits.mcp] of vpsops.toml leaves, and never widen it."
+    )
+    add = group.add_argument
+    add("--read-only", action="store_true", help="only tools that look")
+    add("--toolsets", type=_words, metavar="A,B", help=f"only these toolsets, of {', '.join(TOOLSETS)}")
+    add("--tools", type=_words, metavar="GLOB,…", help="only these tools, such as vps_list or vps_change_*")
+    add("--deny-tools", type=_words, metavar="GLOB,…", help="none of these tools")
+    add(
+        "--servers",
+        type=_words,
+        metavar="GLOB,…",
+        help="only these servers, by hostname, pattern or id; no others exist",
+    )
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",")]
+
+
+def reach_of(arguments: argparse.Namespace) -> Reach:
+    """Return what the flags leave; raises `ConfigurationError` that names the flag."""
+    named = ("toolsets", "tools", "deny_tools", "servers")
+    given = {name: words for name in named if (words := getattr(arguments, name)) is not None}
+    if not given and not arguments.read_only:
+        return Reach()
+    return Reach((narrowing_of({**given, "read_only": arguments.read_only}, FLAGS),))
+
+
+def reach_over(core: Core, flags: Reach) -> Reach:
+    """Return what the limits in force and the flags leave; raises `ConfigurationError` where that is nothing."""
+    reach = core.gate.policy.latest_limits().mcp.narrowed(flags)
+    nothing = nothing_left(reach)
+    if nothing:
+        raise ConfigurationError(f"[limits.mcp] and the flags: {nothing}", hint="Allow at least one tool.")
+    return reach
+
+
+def within(core: Core, flags: Reach, who: Callable[[Context], Caller]) -> Callable[[Context], Caller]:
+    """Return who calls, with what the limits in force and the flags leave of what they were granted."""
+
+    def narrowed(context: Context) -> Caller:
+        caller, reach = who(context), core.gate.policy.latest_limits().mcp.narrowed(flags)
+        return replace(caller, reach=reach.narrowed(caller.reach)) if reach.narrowings else caller
+
+    return narrowed
+
+
+def kept_from(caller: Caller, tool: str, *, alters: bool) -> Exceeded | None:
+    """Return why a caller may not use a tool, by limits or by scope, or nothing."""
+    barred = caller.reach.barred(tool)
+    if barred is not None:
+        return guard.barred(barred, tool)
+    if not alters or WRITE in caller.scopes:
+        return None
+    why = f"{tool} changes things, and the token lacks the scope {WRITE}."
+    return Exceeded("scope", WRITE, why, "Tell your human, who can ask for a token that has it.")
+
+
+def seen_by(core: Core, caller: Caller) -> Core:
+    """Return the core as a caller sees it: servers out of its sight, and their changes, are not there."""
+    sight = caller.reach.sight
+    return replace(core, gate=core.gate.seeing(sight)) if sight else core

@@ -1,0 +1,67 @@
+"""Turns away the tokens of people who have left: an account that is deactivated in Slack ends what acts for it.
+
+It is asked at most every half minute for each human. While Slack, or the bot that asks it, cannot be reached, what was
+known last holds: reads go on, and a change is refused by the gate, which asks for itself.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import anyio
+import structlog
+from cachetools import LRUCache
+
+from vpsops.core.changes.model import Actor, ActorKind
+from vpsops.core.common import timings
+from vpsops.core.common.clock import Clock
+from vpsops.core.identity.accounts import GUEST, AccountDirectory, DirectoryUnavailableError, Names, names_of
+from vpsops.mcp_server.auth.jwt_verifier import NotAccepted
+from vpsops.mcp_server.auth.middleware import KnownUser, Verifier
+
+MOST_KEPT: Final = 1_000
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    problem: str
+    at: float
+
+
+class ActiveVerifier(Verifier):
+    """Finds who calls by a token as another verifier does, and takes none of somebody who has left."""
+
+    def __init__(self, verifier: Verifier, accounts: AccountDirectory, clock: Clock) -> None:
+        self._verifier = verifier
+        self._accounts = accounts
+        self._clock = clock
+        self._known: LRUCache[Names, _Known] = LRUCache(MOST_KEPT)
+
+    async def user_of(self, token: str) -> KnownUser:
+        """Return the user; raises `NotAccepted`, or `KeysUnavailable` where that cannot be told now."""
+        user = await self._verifier.user_of(token)
+        problem = await self._problem(user)
+        if problem:
+            raise NotAccepted(f"its human is {user.caller.human}, and {problem}")
+        return user
+
+    async def _problem(self, user: KnownUser) -> str:
+        caller = user.caller
+        names = names_of(Actor(ActorKind.AGENT, caller.subject, human=caller.human, aliases=caller.aliases))
+        if not names:
+            return ""
+        known = self._known.get(names)
+        if known is None or self._clock.monotonic() - known.at > timings.ACCOUNT_CHECK_SECONDS:
+            known = self._known[names] = await self._ask(names, known)
+        return known.problem
+
+    async def _ask(self, names: Names, before: _Known | None) -> _Known:
+        problem = before.problem if before is not None else ""
+        try:
+            with anyio.move_on_after(timings.ACCOUNT_WAIT_SECONDS):
+                answer = await self._accounts.find(names)
+                problem = "" if answer.problem == GUEST else answer.problem
+        except DirectoryUnavailableError as error:
+            logger.debug("human_not_looked_up", error=error.message)
+        return _Known(problem, self._clock.monotonic())

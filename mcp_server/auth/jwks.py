@@ -1,0 +1,163 @@
+"""An authorization server's public keys: found by its discovery document, kept, and read again when they rotate."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+import anyio
+import jwt
+import structlog
+
+from vpsops.core.common import timings
+from vpsops.core.common.clock import Clock
+
+KINDS: Final[Mapping[str, tuple[str, str | None]]] = {
+    "RS256": ("RSA", None),
+    "ES256": ("EC", "P-256"),
+    "EdDSA": ("OKP", "Ed25519"),
+}
+"""The algorithms that are accepted, with the type and curve of their keys. None of them is symmetric."""
+
+FRESH_SECONDS: Final = timings.KEYS_SECONDS
+STALE_SECONDS: Final = timings.KEYS_STALE_SECONDS
+AGAIN_SECONDS: Final = timings.KEYS_AGAIN_SECONDS
+TIMEOUT: Final = aiohttp.ClientTimeout(total=timings.KEYS_TIMEOUT_SECONDS)
+MAX_BYTES: Final = 262_144
+MAX_KEYS: Final = 50
+SMALLEST_RSA: Final = 2048
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+LOG = structlog.get_logger(__name__)
+
+
+class KeysUnavailable(Exception):  # noqa: N818 - what happened
+    """The issuer's keys are not known and cannot be read now; a token can be neither accepted nor refused."""
+
+
+class Keys:
+    """One issuer's keys."""
+
+    def __init__(self, issuer: str, session: aiohttp.ClientSession, clock: Clock) -> None:
+        self._issuer = issuer
+        self._session = session
+        self._clock = clock
+        self._lock = anyio.Lock()
+        self._keys: Sequence[jwt.PyJWK] = ()
+        self._read_at = float("-inf")
+        self._tried_at = float("-inf")
+
+    async def find(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
+        """Return the key of an algorithm by its id, or the only one where a token names none.
+
+        A key that is not known is looked for once more at the issuer. Raises `KeysUnavailable`.
+        """
+        if self._age() > FRESH_SECONDS:
+            await self._refresh(self._read_at)
+        if self._age() > STALE_SECONDS:
+            raise KeysUnavailable
+        found = self._match(kid, algorithm)
+        if found is None:
+            await self._refresh(self._read_at)
+            found = self._match(kid, algorithm)
+        return found
+
+    async def count(self) -> int:
+        """Read the keys now, and return how many may sign tokens; raises `KeysUnavailable` with the reason."""
+        try:
+            return len(await self._read())
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError) as error:
+            raise KeysUnavailable(_words(error)) from None
+
+    def _age(self) -> float:
+        return self._clock.monotonic() - self._read_at
+
+    def _match(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
+        fitting = [key for key in self._keys if key.algorithm_name == algorithm and kid in (None, key.key_id)]
+        return fitting[0] if len(fitting) == 1 else None
+
+    async def _refresh(self, seen: float) -> None:
+        """Read the keys unless another request just did, or tried to a moment ago; a failure leaves those we have."""
+        async with self._lock:
+            now = self._clock.monotonic()
+            if self._read_at != seen or now - self._tried_at < AGAIN_SECONDS:
+                return
+            self._tried_at = now
+            try:
+                self._keys = await self._read()
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError) as error:
+                LOG.warning("the issuer's keys cannot be read", issuer=self._issuer, error=_words(error))
+                return
+            self._read_at = now
+            LOG.info("issuer's keys read", issuer=self._issuer, count=len(self._keys))
+
+    async def _read(self) -> Sequence[jwt.PyJWK]:
+        address = await self._discover()
+        check_address(address)
+        listed = (await self._get(address)).get("keys")
+        if not isinstance(listed, list):
+            raise ValueError("its key set has no keys")  # noqa: TRY004 - what was sent is wrong, not a type of ours
+        return [key for one in listed[:MAX_KEYS] if (key := usable(one)) is not None]
+
+    async def _discover(self) -> str:
+        """Return the address of the key set, from the document that says it is this issuer's."""
+        for address in discovery_addresses(self._issuer):
+            try:
+                found = await self._get(address)
+            except ValueError:
+                continue
+            if found.get("issuer") == self._issuer and isinstance(found.get("jwks_uri"), str):
+                return str(found["jwks_uri"])
+        raise ValueError("it has no discovery document that names it and its keys")
+
+    async def _get(self, address: str) -> dict[str, Any]:
+        headers = {"Accept": "application/json"}
+        async with self._session.get(address, headers=headers, allow_redirects=False, timeout=TIMEOUT) as response:
+            if response.status != 200:  # noqa: PLR2004 - the one that carries a document
+                raise ValueError(f"it answers {response.status}")
+            body = bytearray()
+            async for chunk in response.content.iter_chunked(16_384):
+                body += chunk
+                if len(body) > MAX_BYTES:
+                    raise ValueError("its answer is too long")
+        found = json.loads(body)
+        if not isinstance(found, dict):
+            raise ValueError("its answer is no object")  # noqa: TRY004 - what was sent is wrong, not a type of ours
+        return found
+
+
+def discovery_addresses(issuer: str) -> list[str]:
+    """Return where an issuer's metadata may be, in MCP's order: RFC 8414, then OpenID Connect, both with a path."""
+    parts = urlsplit(issuer)
+    base, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
+    known = [f"{base}/.well-known/oauth-authorization-server{path}", f"{base}/.well-known/openid-configuration{path}"]
+    return [*known, f"{base}{path}/.well-known/openid-configuration"] if path else known
+
+
+def check_address(address: str) -> None:
+    """Raise `ValueError` unless an address is HTTPS, or on this machine, and holds no password."""
+    parts = urlsplit(address)
+    if "@" in parts.netloc:
+        raise ValueError("it must hold no user and no password")
+    if not parts.hostname or (parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK)):
+        raise ValueError("it must be an https:// address")
+
+
+def usable(described: object) -> jwt.PyJWK | None:
+    """Return a key that may sign tokens for us, or nothing: not symmetric, not weak, not for something else."""
+    if not isinstance(described, dict) or described.get("use", "sig") != "sig":
+        return None
+    kind = (described.get("kty"), described.get("crv"))
+    algorithm = next((name for name, known in KINDS.items() if known == kind), None)
+    if algorithm is None or described.get("alg", algorithm) != algorithm:
+        return None
+    try:
+        key = jwt.PyJWK({name: value for name, value in described.items() if name != "d"}, algorithm)
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError):
+        return None
+    return key if getattr(key.key, "key_size", SMALLEST_RSA) >= SMALLEST_RSA or algorithm != "RS256" else None
+
+
+def _words(error: Exception) -> str:
+    return str(error)[:200] if type(error) is ValueError else type(error).__name__

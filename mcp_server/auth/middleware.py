@@ -1,0 +1,201 @@
+"""Who may use MCP over HTTP: a bearer token on each request, or nobody but this machine where none is configured.
+
+The token itself goes no further than this module: requests carry on who was found, never what proved it.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiohttp
+import structlog
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from vpsops.core.common.clock import Clock
+from vpsops.core.server.rejections import Rejections
+from vpsops.mcp_server.auth.jwks import Keys, KeysUnavailable
+from vpsops.mcp_server.auth.jwt_verifier import Grant, Issuer, NotAccepted, Trust
+from vpsops.mcp_server.auth.open_requests import OpenRequests
+from vpsops.mcp_server.auth.principal import READ, SCOPES, WRITE, Caller
+from vpsops.mcp_server.auth.static_tokens import Tokens
+from vpsops.mcp_server.protocol.sdk_compat import Context
+
+LONGEST_TOKEN: Final = 16_384
+FORWARDED: Final = re.compile(
+    r"forwarded|via|x-(forwarded|original|envoy|amzn|appengine|arr|azure|vercel)(-.*)?|(cf|fastly|fly)-.*"
+    r"|x-(real|client|cluster-client|true-client)-ip|true-client-ip|x-proxyuser-ip"
+)
+"""What proxies add. One that adds nothing is not seen, so a process that needs one does not start without tokens."""
+
+LOG = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What is configured to prove who calls."""
+
+    tokens: Tokens | None = None
+    trust: Trust | None = None
+
+    @property
+    def required(self) -> bool:
+        """Say whether a request must carry a token."""
+        return self.tokens is not None or self.trust is not None
+
+
+class KnownUser(AuthenticatedUser):
+    """The SDK's user of a request, with the caller we found.
+
+    The SDK lets a session be used only by who opened it: the same client, issuer and subject. The scopes are
+    part of the client here, so that a token that grants something else needs a session, and a list, of its own.
+    """
+
+    def __init__(self, grant: Grant, issuer: str) -> None:
+        caller = grant.caller
+        scopes = sorted(caller.scopes)
+        reach = (f"{name}={value}" for one in caller.reach.narrowings for name, value in one.described())
+        client = " ".join((grant.client or "-", caller.human, *scopes, *reach))
+        super().__init__(
+            AccessToken(
+                token="",  # it is not kept
+                client_id=client,
+                scopes=scopes,
+                subject=caller.subject,
+                claims={"iss": issuer},
+            )
+        )
+        self.caller = caller
+        self.oauth = bool(issuer)
+
+
+def caller_of(context: Context) -> Caller:
+    """Return who a request was let in for; raises where it was not, which no configuration allows."""
+    user = context.request.scope.get("user") if context.request is not None else None
+    if not isinstance(user, KnownUser):
+        raise RuntimeError("a request came past the door")  # noqa: TRY004 - the door is ours
+    return user.caller
+
+
+class Verifier:
+    """Finds who calls by a token: among the static ones, then as the authorization server's."""
+
+    def __init__(self, access: Access, issuer: Issuer | None) -> None:
+        self._access = access
+        self._issuer = issuer
+
+    async def user_of(self, token: str) -> KnownUser:
+        """Return the user; raises `NotAccepted`, or `KeysUnavailable` where that cannot be told now."""
+        if len(token) > LONGEST_TOKEN or not token.isascii():
+            raise NotAccepted("it cannot be read")
+        known = self._access.tokens.find(token) if self._access.tokens else None
+        if known is not None:
+            return KnownUser(Grant(known, ""), "")
+        if self._issuer is None or self._access.trust is None:
+            raise NotAccepted("it is not known, or it has expired")
+        return KnownUser(await self._issuer.grant_of(token), self._access.trust.issuer)
+
+
+@asynccontextmanager
+async def open_verifier(access: Access, clock: Clock) -> AsyncIterator[Verifier]:
+    """Open a verifier; the issuer is asked at the first token and not before."""
+    if access.trust is None:
+        yield Verifier(access, None)
+        return
+    async with aiohttp.ClientSession(trust_env=True, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        yield Verifier(access, Issuer(access.trust, Keys(access.trust.issuer, session, clock)))
+
+
+class Door:
+    """Lets requests in that carry a token of somebody who may at least read, and says to others what it takes."""
+
+    def __init__(
+        self, app: ASGIApp, verifier: Verifier, metadata: str, rejections: Rejections, requests: OpenRequests
+    ) -> None:
+        self._app = app
+        self._verifier = verifier
+        self._metadata = metadata
+        self._rejections = rejections
+        self._requests = requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in, or answer it: 401, 403, or 503 while the issuer's keys cannot be read."""
+        token = _bearer_in(scope)
+        answer = await self._admit(token, scope)
+        if answer is not None:
+            await answer(scope, receive, send)
+        else:
+            await self._requests.run(self._app, token, scope, receive, send)
+
+    async def _admit(self, token: str, scope: Scope) -> Response | None:
+        if not token:
+            return challenge(self._metadata)
+        try:
+            user = await self._verifier.user_of(token)
+        except NotAccepted as refused:
+            self._rejections.count("token_not_accepted")
+            LOG.debug("token refused", why=refused.why)
+            return challenge(self._metadata, "invalid_token", f"The token is not accepted: {refused.why}.")
+        except KeysUnavailable:
+            said = {"error": "temporarily_unavailable", "error_description": "The issuer's keys cannot be read."}
+            return JSONResponse(said, status_code=503, headers={"Retry-After": "10"})
+        if READ not in user.caller.scopes:
+            return lacking(self._metadata, READ)
+        scope["user"] = user
+        return None
+
+
+def _bearer_in(scope: Scope) -> str:
+    """Return the token of a request; one that brings none, several or another kind has none."""
+    given = Headers(scope=scope).getlist("authorization")
+    kind, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
+    return token.strip() if kind.lower() == "bearer" else ""
+
+
+class Direct:
+    """Lets in what comes from this machine itself: without tokens, a request through a proxy may be anybody's."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in that no proxy has passed on."""
+        if any(FORWARDED.fullmatch(name) for name in Headers(scope=scope)):
+            said = {
+                "error": "access_denied",
+                "error_description": "This came through a proxy, and no authentication is configured. "
+                "Set VPSOPS_HTTP_TOKENS_FILE or VPSOPS_OAUTH_ISSUER.",
+            }
+            await JSONResponse(said, status_code=403)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
+def challenge(metadata: str, error: str = "", description: str = "") -> Response:
+    """Return a 401 that says how to get a token (RFC 6750, RFC 9728); without a token given, no error is named."""
+    words = {"error": error, "error_description": description, "scope": " ".join(SCOPES), "resource_metadata": metadata}
+    said = {"error": error or "invalid_request", "error_description": description or "A bearer token is needed."}
+    return JSONResponse(said, status_code=401, headers={"WWW-Authenticate": _bearer(words)})
+
+
+def lacking(metadata: str, scope: str) -> Response:
+    """Return a 403 that says which scope is missing, so that a client can ask its human for it."""
+    wanted = " ".join(SCOPES) if scope == WRITE else scope
+    description = f"The token lacks the scope {scope}."
+    words = {
+        "error": "insufficient_scope",
+        "error_description": description,
+        "scope": wanted,
+        "resource_metadata": metadata,
+    }
+    said: dict[str, Any] = {"error": "insufficient_scope", "error_description": description}
+    return JSONResponse(said, status_code=403, headers={"WWW-Authenticate": _bearer(words)})
+
+
+def _bearer(words: dict[str, str]) -> str:
+    return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in words.items() if value)

@@ -1,0 +1,93 @@
+"""Requests that a token let in, as long as they are open: a stream ends once its token is taken no more.
+
+A stream of news may stay open for an hour, and a call that waits for people for minutes. What ended meanwhile (a token
+was taken back or expired, its human's account was deactivated) ends them too; a change that was asked for goes on.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import anyio
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from vpsops.core.common import timings
+from vpsops.core.common.clock import Clock
+from vpsops.mcp_server.auth.jwks import KeysUnavailable
+from vpsops.mcp_server.auth.jwt_verifier import NotAccepted
+
+CHECK_SECONDS: Final = timings.ACCOUNT_CHECK_SECONDS
+
+logger = structlog.get_logger(__name__)
+
+Verify = Callable[[str], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OpenRequest:
+    """One of them: its token, and what ends it."""
+
+    token: str
+    cancel: Callable[[], None]
+
+
+class OpenRequests:
+    """Runs requests, and looks at the tokens of those that stay open."""
+
+    def __init__(self, verify: Verify) -> None:
+        self._verify = verify
+        self._open: set[OpenRequest] = set()
+        self._some = anyio.Event()
+
+    def __len__(self) -> int:
+        """Return how many are open."""
+        return len(self._open)
+
+    async def run(self, app: ASGIApp, token: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that `token` let in; ends the answer in good order where the token ends first."""
+        last: Message = {}
+
+        async def pass_on(message: Message) -> None:
+            nonlocal last
+            last = message
+            await send(message)
+
+        with anyio.CancelScope() as cancelled:
+            request = OpenRequest(token, cancelled.cancel)
+            self._open.add(request)
+            self._some.set()
+            try:
+                await app(scope, receive, pass_on)
+            finally:
+                self._open.discard(request)
+        if not cancelled.cancelled_caught:
+            return
+        if not last:
+            await send({"type": "http.response.start", "status": 401, "headers": []})
+        if not last or last.get("type") == "http.response.start" or last.get("more_body"):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def watch(self, clock: Clock) -> None:
+        """End what a token let in that is not taken any more, until cancelled."""
+        while True:
+            self._some = anyio.Event()
+            if not self._open:
+                await self._some.wait()
+            await clock.sleep(CHECK_SECONDS)
+            for token in {request.token for request in self._open}:
+                why = await self._refused(token)
+                ended = [request for request in self._open if why and request.token == token]
+                if ended:
+                    logger.info("open_requests_ended", count=len(ended), why=why)
+                for request in ended:
+                    request.cancel()
+
+    async def _refused(self, token: str) -> str:
+        try:
+            await self._verify(token)
+        except NotAccepted as refused:
+            return refused.why
+        except KeysUnavailable:
+            return ""
+        return ""

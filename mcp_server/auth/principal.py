@@ -1,0 +1,72 @@
+"""Who asks: the client as an agent, on behalf of the human whose session or token it is."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from vpsops.core.changes.model import Actor, ActorKind
+from vpsops.core.limits.access import EVERYTHING, Narrowing, Reach
+from vpsops.core.limits.tool_names import TOOLSETS
+from vpsops.mcp_server.protocol.text import clean
+
+LONGEST_NAME = 60
+NAMELESS = "unnamed client"
+READ = "vps:read"
+WRITE = "vps:write"
+SCOPES = (READ, WRITE)
+TOOLSET_SCOPES = {f"vps:{name}": name for name in TOOLSETS}
+"""Scopes that narrow: a token with any of them may use these toolsets alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose session or request it is, and what it was granted.
+
+    `subject` is who a token was given to and is empty on stdio, where nobody but the local user calls.
+    `human` is the person behind it: an e-mail address, `slack:U…`, or a user of this machine. `aliases` are other names
+    of the same person, `named_in` says where they are set.
+    """
+
+    human: str
+    subject: str = ""
+    aliases: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    scopes: frozenset[str] = frozenset(SCOPES)
+    reach: Reach = EVERYTHING
+    named_in: str = ""
+
+    @property
+    def may_change(self) -> bool:
+        """Say whether it was granted more than reading, where changes can be made at all."""
+        return WRITE in self.scopes and not self.reach.read_only
+
+
+def with_reads(scopes: Iterable[str]) -> frozenset[str]:
+    """Return the scopes we know of these; who may change may read."""
+    known = frozenset(scopes) & frozenset(SCOPES)
+    return known | {READ} if WRITE in known else known
+
+
+def token_reach(toolsets: Iterable[str] = (), servers: Iterable[str] = ()) -> Reach:
+    """Return what a token that names these toolsets and servers may use and see; naming none narrows nothing."""
+    narrowing = Narrowing("this token's", toolsets=frozenset(toolsets), servers=frozenset(servers))
+    return Reach((narrowing,)) if narrowing.described() else EVERYTHING
+
+
+def agent_of(client_name: str, caller: Caller) -> Actor:
+    """Return the actor behind a call; a client's name is only its own claim."""
+    name = clean(client_name, LONGEST_NAME) or NAMELESS
+    ident = f"{clean(caller.subject)}:{name.replace(':', '.')}" if caller.subject else name
+    return Actor(
+        kind=ActorKind.AGENT,
+        id=f"mcp:{ident}",
+        name=name,
+        human=caller.human,
+        aliases=caller.aliases,
+        groups=caller.groups,
+    )
+
+
+def principal_of(client_name: str, caller: Caller) -> str:
+    """Return what an open question is bound to: the same client of the same human by the same subject."""
+    return json.dumps([caller.subject, caller.human, client_name])

@@ -1,0 +1,71 @@
+"""Asks for more scope at the moment it is needed: a change called with a reader's access token is answered 403.
+
+A client that knows OAuth asks its human for the missing scope then and calls again (MCP's authorization, "Scope
+Challenge Handling"). The server behind refuses such a call as well; this only says so where clients act on it.
+"""
+
+import json
+from collections.abc import Collection
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from vpsops.mcp_server.auth.middleware import KnownUser, lacking
+from vpsops.mcp_server.auth.principal import WRITE
+from vpsops.mcp_server.protocol.tasks import CHANGING
+
+MAX_BODY: Final = 1_000_000
+
+
+class StepUp:
+    """Looks at what a reader with an access token calls; `changing` are the tools that need more."""
+
+    def __init__(self, app: ASGIApp, changing: Collection[str], metadata: str) -> None:
+        self._app = app
+        self._changing = frozenset(changing) | CHANGING
+        self._metadata = metadata
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or ask for the scope it needs."""
+        user = scope.get("user")
+        if scope["method"] != "POST" or not isinstance(user, KnownUser) or not user.oauth or user.caller.may_change:
+            await self._app(scope, receive, send)
+            return
+        messages = await _read(receive)
+        if called(b"".join(message.get("body", b"") for message in messages)) in self._changing:
+            await lacking(self._metadata, WRITE)(scope, receive, send)
+            return
+        await self._app(scope, _again(messages, receive), send)
+
+
+async def _read(receive: Receive) -> list[Message]:
+    """Read a body, or as much of one as will be refused for its size anyway."""
+    messages, size = [await receive()], 0
+    while messages[-1].get("more_body") and size <= MAX_BODY:
+        size += len(messages[-1].get("body", b""))
+        messages.append(await receive())
+    return messages
+
+
+def _again(messages: list[Message], receive: Receive) -> Receive:
+    left = list(reversed(messages))
+
+    async def replay() -> Message:
+        return left.pop() if left else await receive()
+
+    return replay
+
+
+def called(body: bytes) -> str:
+    """Return the name of the tool that a message calls, the method if it acts on a task, or nothing."""
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(message, dict):
+        return ""
+    method = message.get("method")
+    if method != "tools/call":
+        return method if isinstance(method, str) and method in CHANGING else ""
+    params = message.get("params")
+    return str(params.get("name", "")) if isinstance(params, dict) else ""

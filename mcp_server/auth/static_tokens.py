@@ -1,0 +1,231 @@
+"""Static bearer tokens for small set-ups: a TOML file, read again when it changes, so that one can be taken back."""
+
+import hashlib
+import hmac
+import os
+import stat
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+import structlog
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from vpsops.core.common import timings
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.identity.identifiers import looks_like_slack, normal_email, slack_name
+from vpsops.core.limits.config_schema import Toolsets, lowered, said
+from vpsops.core.policy.config_schema import Servers
+from vpsops.mcp_server.auth.principal import Caller, token_reach, with_reads
+
+MAX_BYTES = 1_000_000
+SHORTEST_TOKEN = 32
+AGAIN_SECONDS: Final = timings.TOKENS_SECONDS
+
+LOG = structlog.get_logger(__name__)
+
+Word = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S+$")]
+
+
+class WrittenToken(BaseModel):
+    """A token as written: by its SHA-256, or in clear where the file itself is a secret."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    subject: Word
+    human: str = ""
+    slack_user: str = ""
+    scopes: Annotated[tuple[Literal["vps:read", "vps:write"], ...], Field(min_length=1)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")] | None = None
+    token: Annotated[SecretStr, Field(min_length=SHORTEST_TOKEN)] | None = None
+    aliases: tuple[Word, ...] = ()
+    groups: tuple[Word, ...] = ()
+    toolsets: Toolsets = ()
+    servers: Servers = ()
+    expires: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.sha256 is None) == (self.token is None):
+            raise ValueError("it needs sha256, or token, and not both")
+        if not self.names:
+            raise ValueError("it needs human, an e-mail address, or slack_user, a Slack user id, or both")
+        return self
+
+    @field_validator("human")
+    @classmethod
+    def _check_human(cls, human: str) -> str:
+        if human and "@" not in human:
+            raise ValueError("human is an e-mail address; a Slack user id is written as slack_user")
+        return normal_email(human) if human else ""
+
+    @field_validator("slack_user")
+    @classmethod
+    def _check_slack_user(cls, ident: str) -> str:
+        return slack_name(ident) if ident else ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The human's names, the one to be called by first: a word that merely looks like a Slack id is none."""
+        others = (_alias(one) for one in self.aliases)
+        return tuple(dict.fromkeys(one for one in (self.human, self.slack_user, *others) if one))
+
+    @property
+    def digest(self) -> str:
+        """The token's SHA-256 in lower case."""
+        return digest_of(self.token.get_secret_value()) if self.token else (self.sha256 or "").lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A token that is accepted until it expires, and who calls with it."""
+
+    digest: str
+    caller: Caller
+    expires: datetime | None
+
+
+class Tokens:
+    """The tokens of a file; raises `ConfigurationError` where it cannot be used at the start.
+
+    A file that becomes wrong, in whatever way, admits nobody until it is right again.
+    """
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path = path
+        self._clock = clock
+        self._version = _version(path)
+        self._known = read_tokens(path)
+        self._wrong = False
+        self._read_at = clock.monotonic()
+
+    def find(self, token: str) -> Caller | None:
+        """Return who calls with a token, or nothing; every entry is compared, in constant time each."""
+        given = digest_of(token)
+        found = [one for one in self._current() if hmac.compare_digest(one.digest, given)]
+        valid = [one for one in found if one.expires is None or self._clock.now() < one.expires]
+        return valid[0].caller if valid else None
+
+    def _current(self) -> Sequence[Known]:
+        version, now = _version(self._path), self._clock.monotonic()
+        if version != self._version or (self._wrong and now - self._read_at >= AGAIN_SECONDS):
+            self._known, self._wrong = (), True  # nobody, whatever becomes of the reading
+            self._version, self._read_at = version, now
+            known = self._read_again()
+            self._known, self._wrong = known or (), known is None
+        return self._known
+
+    def _read_again(self) -> Sequence[Known] | None:
+        """Return what stands in the file; None where that cannot be told, for whatever reason."""
+        try:
+            known = read_tokens(self._path)
+        except Exception as error:  # noqa: BLE001 - an error of any kind must admit nobody
+            words = str(error) if isinstance(error, ConfigurationError) else type(error).__name__
+            LOG.error("no static token is accepted until the file is right again", error=words)
+            return None
+        LOG.info("tokens read again", count=len(known))
+        return known
+
+
+def digest_of(token: str) -> str:
+    """Return a token's SHA-256 in hexadecimal digits."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def read_tokens(path: Path) -> Sequence[Known]:
+    """Read a file of `[[token]]` tables; raises `ConfigurationError` that names the entry and never its content."""
+    return _tokens_of(path, _parsed(path))
+
+
+def parse_tokens(path: Path, text: str) -> Sequence[Known]:
+    """Read what a file is to hold, as `read_tokens` would; raises `ConfigurationError`."""
+    try:
+        data = tomllib.loads(text)
+    except (ValueError, RecursionError):  # a syntax error's own text may quote a secret
+        raise _wrong(path, "it is not TOML in UTF-8") from None
+    return _tokens_of(path, data)
+
+
+def _tokens_of(path: Path, data: dict[str, object]) -> Sequence[Known]:
+    written = data.get("token")
+    if set(data) != {"token"} or not isinstance(written, list):
+        raise _wrong(path, "it must hold [[token]] tables and nothing else")
+    known = [_known(path, number, one) for number, one in enumerate(written, 1)]
+    if len({one.digest for one in known}) != len(known):
+        raise _wrong(path, "the same token stands there twice")
+    return known
+
+
+def _parsed(path: Path) -> dict[str, object]:
+    try:
+        with path.open("rb") as file:
+            raw, mode = file.read(MAX_BYTES + 1), os.fstat(file.fileno()).st_mode
+        if mode & stat.S_IWOTH:
+            raise _wrong(path, "everybody on this machine may write it")
+        if len(raw) > MAX_BYTES:
+            raise _wrong(path, "it is over a megabyte")
+        return tomllib.loads(raw.decode())
+    except OSError as error:
+        raise _wrong(path, f"it cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError):  # a syntax error's own text may quote a secret
+        raise _wrong(path, "it is not TOML in UTF-8") from None
+
+
+def _known(path: Path, number: int, written: object) -> Known:
+    try:
+        entry = WrittenToken.model_validate(written)
+    except ValidationError as error:
+        raise _wrong(path, f"token {number}: {_said(error)}") from None
+    caller = Caller(
+        human=entry.names[0],
+        subject=entry.subject,
+        aliases=entry.names[1:],
+        groups=entry.groups,
+        scopes=with_reads(entry.scopes),
+        reach=token_reach(entry.toolsets, lowered(entry.servers)),
+        named_in=f"the token of {entry.subject} in VPSOPS_HTTP_TOKENS_FILE",
+    )
+    return Known(entry.digest, caller, entry.expires)
+
+
+def _alias(word: str) -> str:
+    """Return another name as it is kept: an address in its one form, another word unless it could pass for an id."""
+    if "@" in word:
+        return normal_email(word)
+    return "" if looks_like_slack(word) else word
+
+
+def _said(error: ValidationError) -> str:
+    """Say what is wrong with a token, without quoting it: names of toolsets and servers are no secret."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "policy":
+        _, message, hint = said(dict(first))
+        return f"{message} {hint}".strip().removesuffix(".")
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}{': ' if where else ''}{first['msg']}"
+
+
+def _wrong(path: Path, why: str) -> ConfigurationError:
+    return ConfigurationError(f"VPSOPS_HTTP_TOKENS_FILE, {path}: {why}.", hint="docs/mcp.md shows how it is written.")
+
+
+def _version(path: Path) -> tuple[int, ...] | None:
+    """Return what is another after any change, that of a permission included."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino, about.st_mtime_ns, about.st_ctime_ns, about.st_size

@@ -1,0 +1,91 @@
+"""What `vpsops doctor` looks at for MCP: tokens, the issuer's keys, whether Slack knows each configured human."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+from vpsops.core.changes.model import Actor, ActorKind
+from vpsops.core.common.clock import Clock
+from vpsops.core.config.settings import Settings
+from vpsops.core.console import exit_codes
+from vpsops.core.console.checks import Check, Finding, fail, ok, warn
+from vpsops.core.identity.accounts import AccountQuestions, Answer, DirectoryUnavailableError, Names, names_of
+from vpsops.core.storage import open_database
+from vpsops.mcp_server.auth.jwks import Keys, KeysUnavailable
+from vpsops.mcp_server.auth.static_tokens import read_tokens
+
+AREA: Final = "mcp"
+
+
+async def check_mcp(settings: Settings, clock: Clock) -> Sequence[Finding]:
+    """Look at what is configured; raises `ConfigurationError` where the file of tokens cannot be used."""
+    found: list[Finding] = []
+    if settings.oauth_issuer:
+        found.append(await _issuer(settings.oauth_issuer, clock))
+    if settings.http_tokens_file:
+        found += _tokens(settings.http_tokens_file, clock)
+    return found
+
+
+def _tokens(path: Path, clock: Clock) -> list[Finding]:
+    known = read_tokens(path)
+    over = [one.caller.subject for one in known if one.expires is not None and one.expires <= clock.now()]
+    found = [ok(AREA, f"{path} has {len(known)} tokens, {len(known) - len(over)} of them valid")]
+    if over:
+        found.append(warn(AREA, f"expired: the tokens of {', '.join(over[:5])}", "Remove them, or make new ones"))
+    return found
+
+
+async def _issuer(issuer: str, clock: Clock) -> Finding:
+    async with aiohttp.ClientSession() as session:
+        try:
+            count = await Keys(issuer, session, clock).count()
+        except KeysUnavailable as error:
+            todo = "Check VPSOPS_OAUTH_ISSUER, letter by letter, and the network"
+            return fail(AREA, f"the keys of {issuer} cannot be read ({error})", todo, exit_codes.UNREACHABLE)
+    if not count:
+        return fail(
+            AREA, f"{issuer} has no key that can be used", "It must sign with RS256, ES256 or EdDSA", exit_codes.USAGE
+        )
+    return ok(AREA, f"{issuer} answers, with {count} keys for tokens")
+
+
+async def check_humans(settings: Settings, clock: Clock) -> Sequence[Finding]:
+    """Ask Slack, through the bot, for the account of each human that is configured; without a bot say so once."""
+    wanted = humans_in(settings)
+    if not wanted or not settings.slack_configured:
+        return []
+    found: list[Finding] = []
+    async with open_database(settings.database, clock, make=False) as database:
+        accounts = AccountQuestions(database, clock)
+        for where, names in wanted:
+            try:
+                answer = await accounts.find(names)
+            except DirectoryUnavailableError as error:
+                return [*found, warn(AREA, f"whether Slack knows who is set in {where}: {error.message}", error.hint)]
+            found.append(_human(where, names, answer))
+    return found
+
+
+def humans_in(settings: Settings) -> Sequence[tuple[str, Names]]:
+    """Return where each human is set that is configured, and their names; raises `ConfigurationError`."""
+    actor = Actor(ActorKind.AGENT, "", human=settings.actor)
+    wanted = [("VPSOPS_ACTOR", names_of(actor))]
+    for one in read_tokens(settings.http_tokens_file) if settings.http_tokens_file else ():
+        caller = one.caller
+        wanted.append((caller.named_in, names_of(replace(actor, human=caller.human, aliases=caller.aliases))))
+    return [(where, names) for where, names in dict.fromkeys(wanted) if names]
+
+
+def _human(where: str, names: Names, answer: Answer) -> Finding:
+    who = " or ".join(names)
+    if answer.account:
+        return ok(AREA, f"{who}, set in {where}, is the account {answer.account}")
+    todo = "Name one active full member there; until then what it asks for is refused"
+    return fail(AREA, f"{who}, set in {where}, is nobody: {answer.problem}", todo, exit_codes.USAGE)
+
+
+CHECKS: Final[tuple[Check, ...]] = (check_mcp, check_humans)

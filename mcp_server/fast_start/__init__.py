@@ -1,0 +1,1 @@
+"""Answers the handshake before the server is loaded."""

@@ -1,0 +1,56 @@
+"""Adds all that is read besides tools to a server: resources, live updates, completions, prompts, and their hints."""
+
+from functools import partial
+from typing import Any
+
+import mcp.types as t
+from mcp.server import CacheHint
+from mcp.server.lowlevel import Server
+
+from vpsops.mcp_server.prompts.completions import Completions
+from vpsops.mcp_server.prompts.prompts import get_prompt, list_prompts
+from vpsops.mcp_server.protocol import sdk_compat
+from vpsops.mcp_server.protocol.shutdown import Shutdown
+from vpsops.mcp_server.resources import resources, subscriptions
+from vpsops.mcp_server.resources.reader import Readers
+from vpsops.mcp_server.resources.updates import Live, open_live
+
+LISTS = ("prompts/list", "resources/list", "resources/templates/list")
+
+
+def serve_reading(server: Server[Any], readers: Readers, hint: CacheHint, shutdown: Shutdown) -> None:
+    """Have a server offer what can be read; `hint` is how long its lists may be kept, `shutdown` ends streams."""
+    completions = Completions(readers.core.clock)
+
+    async def complete(context: sdk_compat.Context, params: t.CompleteRequestParams) -> t.CompleteResult:
+        return await completions.complete(readers.of(context), params)
+
+    async def subscribe(context: sdk_compat.Context, params: t.SubscribeRequestParams) -> t.EmptyResult:
+        return await subscriptions.subscribe(live_of(context), readers.of(context), context, params.uri)
+
+    async def unsubscribe(context: sdk_compat.Context, params: t.UnsubscribeRequestParams) -> t.EmptyResult:
+        return subscriptions.unsubscribe(context, params.uri)
+
+    async def listen(
+        context: sdk_compat.Context, params: t.SubscriptionsListenRequestParams
+    ) -> t.SubscriptionsListenResult:
+        return await subscriptions.listen(live_of(context), readers.of(context), context, params, shutdown)
+
+    add = server.add_request_handler
+    add("resources/list", t.PaginatedRequestParams, resources.list_resources)
+    add("resources/templates/list", t.PaginatedRequestParams, resources.list_templates)
+    add("resources/read", t.ReadResourceRequestParams, partial(resources.read, readers))
+    add("resources/subscribe", t.SubscribeRequestParams, subscribe)
+    add("resources/unsubscribe", t.UnsubscribeRequestParams, unsubscribe)
+    add("subscriptions/listen", t.SubscriptionsListenRequestParams, listen)
+    add("prompts/list", t.PaginatedRequestParams, list_prompts)
+    add("prompts/get", t.GetPromptRequestParams, partial(get_prompt, readers))
+    add("completion/complete", t.CompleteRequestParams, complete)
+    server.cache_hints |= dict.fromkeys(LISTS, hint)
+    server.lifespan = lambda _: open_live(readers.core)
+
+
+def live_of(context: sdk_compat.Context) -> Live:
+    """Return the live updates that a request's server keeps."""
+    live: Live = context.lifespan_context
+    return live

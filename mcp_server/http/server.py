@@ -1,0 +1,60 @@
+"""`vpsops mcp --http`: the server on an address of its own, until a signal."""
+
+import socket
+import sys
+from typing import Final
+
+import anyio
+import structlog
+from starlette.types import ASGIApp
+
+from vpsops.core.app import open_core
+from vpsops.core.common.clock import SystemClock
+from vpsops.core.config.settings import Settings
+from vpsops.core.server.event_loop import run_server
+from vpsops.core.server.http_server import address_of, listen, serve
+from vpsops.core.server.shutdown import stopping
+from vpsops.mcp_server.http.app import McpHttp, open_mcp
+from vpsops.mcp_server.http.config import Site, site_of
+from vpsops.mcp_server.server import Options
+
+EXAMPLE: Final = "127.0.0.1:8900"
+
+LOG = structlog.get_logger(__name__)
+
+
+def run_http(settings: Settings, given: str, options: Options) -> None:
+    """Serve over HTTP until a signal; raises `ConfigurationError` before anything is served, `StorageError`."""
+    host, port = address_of(given, EXAMPLE)
+    with listen(host, port) as sock:
+        run_server(_main, settings, site_of(settings, sock, SystemClock(), host), sock, options)
+
+
+async def _main(settings: Settings, site: Site, sock: socket.socket, options: Options) -> None:
+    async with (
+        open_core(settings, front="mcp") as core,
+        stopping(core.database.outdated) as stop,
+        open_mcp(core, site, options) as served,
+    ):
+        announce(site)
+        await serve_mcp(served, served.asgi(core), sock, stop)
+
+
+def announce(site: Site) -> None:
+    """Say on standard output where MCP is served; without authentication the log says that too."""
+    sys.stdout.write(f"mcp: {site.local}\n")
+    sys.stdout.flush()
+    LOG.info("serving MCP over HTTP", address=site.local, public=site.url, authentication=site.access.required)
+
+
+async def serve_mcp(served: McpHttp, app: ASGIApp, sock: socket.socket, stop: anyio.Event) -> None:
+    """Serve an application with MCP in it until `stop` is set; streams end then, and calls get five seconds."""
+
+    async def hang_up() -> None:
+        await stop.wait()
+        served.endpoint.hang_up()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(hang_up)
+        await serve(app, sock, stop)
+        group.cancel_scope.cancel()

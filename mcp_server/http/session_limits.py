@@ -1,0 +1,186 @@
+"""How much of a server one caller may take: sessions of the handshake's era, and requests at once.
+
+The SDK bounds sessions for all callers together, so that one could keep the others out. Here each has its own
+number, and whoever opens one too many loses their own longest unused one: a client begins a new one, as MCP has it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import anyio
+from mcp.types import INTERNAL_ERROR, INVALID_REQUEST
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from vpsops.core.common import timings
+from vpsops.core.server.rejections import Rejections
+from vpsops.mcp_server.auth.middleware import KnownUser
+
+SESSION: Final = "mcp-session-id"
+VERSION: Final = "mcp-protocol-version"
+SESSIONS_EACH: Final = 100
+REQUESTS_EACH: Final = 200
+"""Streams included, of which a caller may have fifty."""
+
+IDLE_SECONDS: Final = timings.SESSION_SECONDS
+KEPT: Final = frozenset({b"host", VERSION.encode()})
+
+Principal = tuple[bool, str, str]
+
+
+def principal_of(scope: Scope) -> Principal:
+    """Return who calls, as far as a bound is concerned; without tokens this machine is one caller."""
+    user = scope.get("user")
+    if not isinstance(user, KnownUser):
+        return False, "", ""
+    return user.oauth, user.caller.subject, user.caller.human
+
+
+@dataclass(slots=True)
+class Session:
+    """When a session was used last, and how many requests of it are under way."""
+
+    used_at: float
+    busy: int = 0
+
+
+@dataclass(slots=True)
+class Taken:
+    """What one caller has; sessions in the order of their use."""
+
+    sessions: dict[str, Session] = field(default_factory=dict)
+    opening: int = 0
+
+
+class TooManySessionsError(Exception):
+    """Every session of a caller is in use, and it may have no more."""
+
+
+class CallerBounds:
+    """Passes requests on to the SDK, and keeps each caller within bounds by what requests and answers show."""
+
+    def __init__(self, app: ASGIApp, rejections: Rejections) -> None:
+        self._app = app
+        self._rejections = rejections
+        self._taken: dict[Principal, Taken] = {}
+        self._requests: Counter[Principal] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer 429 or 503 where its caller has too much under way."""
+        with self._request(principal_of(scope)) as allowed:
+            if not allowed:
+                self._rejections.count("too_many_requests")
+                words = f"More than {REQUESTS_EACH} requests at once. Ask again once some are answered."
+                await _refusal(words, 429, INVALID_REQUEST)(scope, receive, send)
+                return
+            try:
+                await self._pass_on(scope, receive, send)
+            except TooManySessionsError:
+                self._rejections.count("too_many_sessions")
+                words = f"All {SESSIONS_EACH} sessions of this caller are in use. End some of them."
+                await _refusal(words, 503, INTERNAL_ERROR)(scope, receive, send)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        if SESSION in headers:
+            await self._use(headers[SESSION], scope, receive, send)
+        elif headers.get(VERSION) in {None, *HANDSHAKE_PROTOCOL_VERSIONS}:
+            await self._open(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    @contextmanager
+    def _request(self, principal: Principal) -> Iterator[bool]:
+        """Count a request as long as the block runs; yields whether the caller may have one more."""
+        self._requests[principal] += 1
+        try:
+            yield self._requests[principal] <= REQUESTS_EACH
+        finally:
+            self._requests -= Counter([principal])
+
+    async def _open(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on a request that may open a session; raises `TooManySessionsError`."""
+        principal = principal_of(scope)
+        taken = self._taken.setdefault(principal, Taken())
+        await self._make_room(taken, scope)
+        taken.opening += 1
+
+        async def opened(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                ident = Headers(raw=message.get("headers", [])).get(SESSION)
+                if ident is not None:
+                    taken.sessions[ident] = Session(anyio.current_time())
+            await send(message)
+
+        try:
+            await self._app(scope, receive, opened)
+        finally:
+            taken.opening -= 1
+            self._forget_empty(principal)
+
+    async def _use(self, ident: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on a request of a session."""
+        principal = principal_of(scope)
+        taken = self._taken.get(principal, Taken())
+        session = taken.sessions.pop(ident, None)
+        if session is None:  # the SDK says that there is none
+            await self._app(scope, receive, send)
+            return
+        taken.sessions[ident] = session  # the last in the order of use
+        session.busy += 1
+        ended = False
+
+        async def watched(message: Message) -> None:
+            nonlocal ended
+            if message["type"] == "http.response.start":
+                ended = message["status"] == 404 or scope["method"] == "DELETE"  # noqa: PLR2004 - not found any more
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            session.busy -= 1
+            session.used_at = anyio.current_time()
+            if ended:
+                taken.sessions.pop(ident, None)
+                self._forget_empty(principal)
+
+    async def _make_room(self, taken: Taken, scope: Scope) -> None:
+        over = anyio.current_time() - IDLE_SECONDS
+        for ident in [ident for ident, one in taken.sessions.items() if not one.busy and one.used_at < over]:
+            del taken.sessions[ident]
+        while len(taken.sessions) + taken.opening >= SESSIONS_EACH:
+            idle = next((ident for ident, one in taken.sessions.items() if not one.busy), None)
+            if idle is None:
+                raise TooManySessionsError
+            del taken.sessions[idle]
+            await self._end(idle, scope)
+
+    async def _end(self, ident: str, scope: Scope) -> None:
+        """End a session as its client would."""
+        headers = [(name, value) for name, value in scope["headers"] if name in KEPT]
+        headers.append((SESSION.encode(), ident.encode()))
+
+        async def nothing() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def nowhere(_: Message) -> None:
+            return
+
+        await self._app({**scope, "method": "DELETE", "headers": headers}, nothing, nowhere)
+
+    def _forget_empty(self, principal: Principal) -> None:
+        taken = self._taken.get(principal)
+        if taken is not None and not taken.sessions and not taken.opening:
+            del self._taken[principal]
+
+
+def _refusal(words: str, status: int, code: int) -> Response:
+    """Return a refusal as the SDK has its own."""
+    said = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": words}}
+    return JSONResponse(said, status_code=status, headers={"Retry-After": "5"})

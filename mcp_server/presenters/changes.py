@@ -1,0 +1,216 @@
+"""How a change is told to a model: as structured content, in a line or two, and what to do next; pure."""
+
+from pydantic import BaseModel, Field, ValidationError
+
+from vpsops.core.changes.model import Approvers, Change, Decision, State, Target, Verdict
+from vpsops.core.wayscloud.answers.models import Server
+from vpsops.mcp_server.presenters.servers import ShownServer
+from vpsops.mcp_server.protocol.text import clean, clean_json, duration, joined, moment, quote
+
+LONGEST_NOTE = 400
+LONGEST_REASON = 300
+LONGEST_LISTED = 100
+LONGEST_ASKER = 80
+NOT_DONE = frozenset({State.FAILED, State.DENIED, State.EXPIRED, State.CANCELLED, State.SUPERSEDED})
+UNDER_WAY = frozenset({State.REQUESTED, State.APPROVED, State.SENDING, State.WATCHING})
+
+
+class ChangedServer(BaseModel):
+    """The server a change is about; a server that is being made has no id yet."""
+
+    hostname: str
+    id: str | None = None
+    address: str | None = None
+    region: str | None = None
+
+
+class ChangeResult(BaseModel):
+    """Where a change is."""
+
+    change: str = Field(description="its id")
+    state: State
+    operation: str
+    server: ChangedServer
+    note: str | None = Field(None, description="why it is as it is")
+    result: ShownServer | None = Field(None, description="the server since")
+    next: str | None = Field(None, description="what to do next")
+
+
+class ListedChange(BaseModel):
+    """A change as a list has it."""
+
+    change: str = Field(description="its id")
+    state: State
+    operation: str
+    server: str
+    asked_by: str
+    note: str | None = None
+
+
+def listed_change(change: Change) -> ListedChange:
+    """Return a change as a row of a list."""
+    return ListedChange(
+        change=change.id,
+        state=change.state,
+        operation=change.operation,
+        server=clean(change.target.hostname or change.target.id),
+        asked_by=clean(change.actor.claim, LONGEST_ASKER),
+        note=clean(change.note, LONGEST_LISTED) or None,
+    )
+
+
+def change_result(change: Change, *, tools: bool) -> ChangeResult:
+    """Return a change as structured content; `tools` says that the model has the tools on changes."""
+    return ChangeResult(
+        change=change.id,
+        state=change.state,
+        operation=change.operation,
+        server=changed_server(change.target),
+        note=noted(change) or None,
+        result=_result(change),
+        next=next_step(change, tools=tools) or None,
+    )
+
+
+def changed_server(target: Target) -> ChangedServer:
+    """Return the server that a change is about."""
+    return ChangedServer(
+        hostname=clean(target.hostname),
+        id=clean(target.id) or None,
+        address=clean(target.address) or None,
+        region=clean(target.region) or None,
+    )
+
+
+def _result(change: Change) -> ShownServer | None:
+    """Return the server that was made, as far as it was stored under the names we know."""
+    known = {name: change.result[name] for name in Server.model_fields if change.result.get(name) is not None}
+    try:
+        return ShownServer.model_validate(clean_json(known)) if known else None
+    except ValidationError:
+        return None
+
+
+def change_text(change: Change, *, tools: bool) -> str:
+    """Tell a change in a line or two."""
+    headline = f"{headed(change)} {verdict(change)} ({change.id})."
+    return joined((headline, noted(change), next_step(change, tools=tools)), "\n")
+
+
+def noted(change: Change) -> str:
+    """Say why a change is as it is; what those who decided wrote is in their own words, which are quoted."""
+    reasons = [vote.reason for vote in change.votes if vote.verdict is Verdict.DENY and vote.reason]
+    notes = [vote.reason for vote in change.votes if vote.verdict is Verdict.APPROVE and vote.reason]
+    said = f"Their reason: {quote(reasons[-1], LONGEST_REASON)}" if reasons else ""
+    also = f"An approver's note: {quote(notes[-1], LONGEST_REASON)}" if notes else ""
+    how = f"It was {clean(change.confirmed, LONGEST_LISTED)}." if change.confirmed else ""
+    return joined((clean(change.note, LONGEST_NOTE), how, said, also), " ")
+
+
+def headed(change: Change) -> str:
+    """Name a change as people do: `reboot of web01.example.com`."""
+    name = f"{change.operation.replace('_', ' ')} of {clean(change.target.hostname or change.target.id)}"
+    return f"{name[:1].upper()}{name[1:]}"
+
+
+def verdict(change: Change) -> str:
+    """Say in words where a change is, to stand after its name."""
+    if change.state is State.HELD:
+        return "waits for approval" if change.ruling.decision is Decision.APPROVE else "waits for confirmation"
+    if change.unseen:
+        return UNSEEN
+    if change.state is State.SUCCEEDED:
+        return f"succeeded after {duration(change.seconds)}" if change.seconds is not None else "succeeded"
+    if change.overdue:
+        return "is still going, longer than usual"
+    if change.state is State.NEEDS_PERSON and change.sent_at is None:
+        return "may have been sent before the database went back; a person has to look"
+    if change.state is State.UNKNOWN and change.refusal is not None:
+        return "was refused by the provider; looks verify for some seconds that nothing happened"
+    return VERDICTS[change.state]
+
+
+UNSEEN = "was sent and accepted; nothing that the API tells shows whether it was done"
+VERDICTS = {
+    State.REQUESTED: "is being recorded",
+    State.APPROVED: "was agreed to and is about to run",
+    State.SENDING: "is being sent",
+    State.WATCHING: "was sent and is still going",
+    State.UNKNOWN: "was sent, and no clear answer came; it is being looked up",
+    State.NEEDS_PERSON: "was sent, and nothing tells whether it happened; a person has to look",
+    State.FAILED: "failed",
+    State.DENIED: "was denied; nothing was done",
+    State.EXPIRED: "was not agreed to in time; nothing was done",
+    State.CANCELLED: "was cancelled; nothing was done",
+    State.SUPERSEDED: "was superseded: the server or the rules changed since it was asked for; nothing was done",
+}
+
+
+def next_step(change: Change, *, tools: bool) -> str:
+    """Say what a model should do next; nothing where nothing is left to do."""
+    if change.state is State.HELD:
+        return _waiting(change, tools=tools)
+    if change.state in UNDER_WAY:
+        return f"Do not ask for it again. {_look(change, tools=tools)}"
+    if change.state is State.FAILED:
+        return AFTER_FAILURE.get(change.operation, "Look at the server with vps_get before asking again.")
+    return "Tell your human that it was accepted and not seen." if change.unseen else STEPS.get(change.state, "")
+
+
+AFTER_FAILURE = {
+    "create": "Tell your human why. vps_plans, vps_regions and vps_os_templates list what can be ordered.",
+    "start": "Look with vps_get whether it runs before asking again.",
+    "stop": "Look with vps_get whether it is stopped before asking again.",
+    "reboot": "Look with vps_get and vps_status how it is, and since when, before asking again.",
+}
+
+STEPS = {
+    State.UNKNOWN: "Do not ask for it again; look at the server with vps_get in a minute.",
+    State.NEEDS_PERSON: "Do not ask for it again. Tell your human that a person has to settle it.",
+    State.DENIED: "Tell your human; do not ask again unless they say so.",
+    State.EXPIRED: "Ask again only if it is still wanted.",
+    State.CANCELLED: "Ask again only if your human wants it.",
+    State.SUPERSEDED: "Look at the server with vps_get, then ask again if it is still wanted.",
+}
+
+
+def _look(change: Change, *, tools: bool) -> str:
+    if tools:
+        return "vps_change_wait tells when it is there."
+    return "vps_list shows when it is there." if change.operation == "create" else "vps_get shows when it is there."
+
+
+def _waiting(change: Change, *, tools: bool) -> str:
+    until = f"until {moment(change.expires_at)}" if change.expires_at else ""
+    if change.ruling.decision is not Decision.APPROVE:
+        return joined(("Your human has to confirm it", f"{until}."), " ") if until else "Your human has to confirm it."
+    missing = max(change.ruling.votes - change.approvals, 0)
+    who = _who(change.ruling.approvers)
+    asked = f"It needs {missing} more approval{'s' if missing != 1 else ''} in Slack{who}"
+    return joined((f"{asked}, {until}." if until else f"{asked}.", _ask_later(tools=tools)), " ")
+
+
+def _ask_later(*, tools: bool) -> str:
+    more = " vps_change_get and vps_change_wait tell more." if tools else ""
+    return f"Do not ask for it again.{more}"
+
+
+def agreement(change: Change) -> str:
+    """Say who would have to agree to a change before it runs."""
+    if change.ruling.decision is Decision.ALLOW:
+        return "nobody: it would run at once"
+    if change.ruling.decision is Decision.CONFIRM:
+        return f"{clean(change.actor.human) or 'your human'}, whom your client asks"
+    votes = change.ruling.votes
+    return f"{votes} {'people' if votes != 1 else 'person'} in Slack{_who(change.ruling.approvers)}, not its asker"
+
+
+def _who(approvers: Approvers) -> str:
+    named = joined(
+        (
+            ", ".join(clean(one, 40) for one in (*approvers.groups, *approvers.people)),
+            f"members of {', '.join(clean(one, 40) for one in approvers.channels)}" if approvers.channels else "",
+        ),
+        " or ",
+    )
+    return f" from {named}" if named else ""

@@ -1,0 +1,129 @@
+"""The fleet in figures, for prompts: what it costs, what is not running, what was changed; bounded, and pure."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import cast
+
+from pydantic import JsonValue
+
+from vpsops.core.changes.model import Change, State
+from vpsops.core.operations.prices import Price, monthly, sums_of
+from vpsops.core.wayscloud.answers.models import Plan, Server, same_region
+from vpsops.mcp_server.presenters.changes import change_result
+from vpsops.mcp_server.protocol.text import clean, clean_json
+
+MANY = 30
+UNTOLD = "(not told)"
+Content = dict[str, JsonValue]
+
+
+def within(servers: Sequence[Server], region: str) -> list[Server]:
+    """Return the servers of a region, or all."""
+    return [one for one in servers if not region or (one.region is not None and same_region(one.region, region))]
+
+
+def costs(servers: Sequence[Server], plans: Sequence[Plan], region: str = "", lacking: str = "") -> Content:
+    """Return what the servers of a region cost a month by plan, the dearest first, and which stopped ones still cost.
+
+    What is not known of a server is counted, and of prices without a currency no sum is made.
+    """
+    prices = {plan.code.lower(): plan for plan in plans}
+    groups: dict[str, list[Server]] = {}
+    here = within(servers, region)
+    for one in here:
+        groups.setdefault(one.plan or UNTOLD, []).append(one)
+    rows = sorted((_row(code, some, prices.get(code.lower())) for code, some in groups.items()), key=_dearest)
+    stopped = [one for one in here if one.off]
+    priced = [amount for one in here if (amount := monthly(one, prices.get((one.plan or "").lower()))) is not None]
+    content: Content = {
+        "servers": len(here),
+        "by_plan": cast("list[JsonValue]", rows[:MANY]),
+        "without_a_known_plan": len(groups.get(UNTOLD, [])),
+        "plans_left_out": max(len(rows) - MANY, 0),
+        "a_month": _totals(priced),
+        "without_a_known_price": len(here) - len(priced),
+        "without_a_known_currency": sum(not one.currency for one in priced),
+        "stopped": len(stopped),
+        "stopped_servers": [_brief(one) for one in stopped[:MANY]],
+    }
+    unknown: Content = {
+        "region_not_known": sum(bool(region) and server.region is None for server in servers),
+        "power_not_known": sum(one.power_unknown for one in here),
+        "list_lacks": lacking,
+    }
+    return _cleaned(content | {name: value for name, value in unknown.items() if value})
+
+
+def _row(code: str, some: Sequence[Server], plan: Plan | None) -> Content:
+    row: Content = {"plan": code, "servers": len(some), "stopped": sum(one.off for one in some)}
+    prices = [monthly(one, plan) for one in some]
+    known = {price for price in prices if price is not None and price.currency}
+    if None in prices or len({price.currency for price in known}) != 1 or len(known) != len(set(prices)):
+        return row
+    if len(known) == 1:
+        row["each_a_month"] = next(iter(known)).amount
+    every = math.fsum(price.amount for price in prices if price is not None)
+    return {**row, "all_a_month": round(every, 2), "currency": next(iter(known)).currency}
+
+
+def _dearest(row: Content) -> tuple[float, str]:
+    return -float(str(row.get("all_a_month", 0))), str(row["plan"])
+
+
+def _totals(prices: Sequence[Price]) -> Content:
+    return {currency: round(amount, 2) for currency, amount in sums_of(prices).items()}
+
+
+def standing(servers: Sequence[Server], lacking: str = "") -> Content:
+    """Return how many servers are in which state, and those that are not running."""
+    unready = (server for server in servers if not (server.ready or server.power_unknown))
+    troubled = sorted(unready, key=lambda one: (not one.failed, one.hostname))
+    states: Content = dict(Counter(clean(one.state, 40) for one in servers).most_common(MANY))
+    return _cleaned(
+        {
+            "servers": len(servers),
+            "by_state": states,
+            "not_running": [_brief(one) for one in troubled[:MANY]],
+            "not_running_left_out": max(len(troubled) - MANY, 0),
+            **({"power_not_known": unknown} if (unknown := sum(server.power_unknown for server in servers)) else {}),
+            **({"list_lacks": lacking} if lacking else {}),
+        }
+    )
+
+
+def _brief(one: Server) -> JsonValue:
+    told = {"id": one.id, "hostname": one.hostname, "state": one.state, "plan": one.plan, "region": one.region}
+    return {key: value for key, value in told.items() if value is not None}
+
+
+def recent(changes: Sequence[Change], now: datetime, hours: float, *, tools: bool) -> Content:
+    """Return the changes that are open, and those that moved within the last hours."""
+    since = now - timedelta(hours=hours)
+    still = [one for one in changes if one.state.open]
+    ended = [one for one in changes if not one.state.open and one.updated_at >= since]
+    outcomes: Content = dict(Counter(one.state.value for one in ended))
+    return _cleaned(
+        {
+            "hours": hours,
+            "open": [_told(one, tools=tools) for one in still[:MANY]],
+            "needs_a_person": sum(one.state is State.NEEDS_PERSON for one in still),
+            "ended": [_told(one, tools=tools) for one in ended[:MANY]],
+            "ended_by_outcome": outcomes,
+        }
+    )
+
+
+def _told(change: Change, *, tools: bool) -> JsonValue:
+    shown = change_result(change, tools=tools).model_dump(mode="json", exclude_none=True, exclude={"result"})
+    return {**shown, "asked_by": change.actor.claim, "asked_at": change.created_at.isoformat(timespec="minutes")}
+
+
+def of_server(changes: Sequence[Change], server: Server) -> list[Change]:
+    """Return the changes of one server."""
+    return [one for one in changes if server.id in {one.target.id, str(one.result.get("id", ""))}]
+
+
+def _cleaned(content: Mapping[str, JsonValue]) -> Content:
+    return cast("Content", clean_json(dict(content)))

@@ -1,0 +1,242 @@
+"""Reads as a model gets them: the fields it chose, as many rows as fit, and how to get the rest; pure."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, cast
+
+from pydantic import BaseModel, JsonValue
+
+from vpsops.core.changes.model import Json
+from vpsops.core.operations import Operation
+from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
+from vpsops.core.operations.counts import Count
+from vpsops.core.operations.servers import ListArguments, ServerList
+from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region, Server
+from vpsops.mcp_server.presenters.projection import Asked, View
+from vpsops.mcp_server.presenters.servers import (
+    plans_text,
+    regions_text,
+    server_text,
+    structured,
+    templates_text,
+    text_of,
+)
+from vpsops.mcp_server.presenters.size_limit import LONG_ROWS, ROWS, Bound, Content, Page, longest
+from vpsops.mcp_server.protocol.cursors import opened, sealed
+from vpsops.mcp_server.protocol.text import clean, joined, quote, table
+
+USUAL: Final = ("state", "region", "plan", "ipv4")
+KEPT: Final = frozenset({"id", "hostname", "status", "power_state", "extra"})  # what tells a server and its state
+SERVERS: Final = "servers"
+WALK: Final = "~"
+WALKED: Final = re.compile(r"([0-9a-f]{8})~(?=[=-])")
+MOST: Final = 100
+LONGEST_SAID: Final = 400  # a longer cursor stands in the structured content alone
+AFTER_ALL: Final = "|\U0010ffff"  # sorts behind every server of a hostname
+HEADS: Final = {"hostname": "NAME", "ipv4": "ADDRESS"}
+
+
+def arguments_of(operation: Operation, asked: Asked) -> Mapping[str, Json]:
+    """Return what the operation is asked for: one row more than is shown, so that the end of a page is known to be one.
+
+    Raises `InvalidInput` for a cursor that is none of this list's.
+    """
+    given = dict(asked.arguments)
+    if not issubclass(operation.arguments, ListArguments):
+        return given
+    limit, cursor = given.get("limit", 20), given.get("cursor")
+    if isinstance(limit, int) and not isinstance(limit, bool) and 0 < limit < MOST:
+        given["limit"] = limit + 1
+    if isinstance(cursor, str) and cursor:
+        place = opened(SERVERS, cursor).removeprefix(f"{walk_of(cursor)}{WALK}")
+        given["cursor"] = place[1:] if place.startswith("=") else f"{place[1:]}{AFTER_ALL}"
+    return given
+
+
+def page_of(result: BaseModel, asked: Asked) -> Page:
+    """Return a read's text and structured content, within what a result may take."""
+    if isinstance(result, ServerList):
+        return servers_page(result, asked)
+    if isinstance(result, Server):
+        return server_page(result, asked.view)
+    listing = CATALOGUE.get(type(result))
+    return catalogue_page(listing, result, asked.view) if listing else (text_of(result), structured(result))
+
+
+def bound_of(asked: Asked) -> Bound:
+    """Return how long a page of servers may be: longer where its length was chosen."""
+    return LONG_ROWS if "limit" in asked.arguments else ROWS
+
+
+def walk_of(cursor: Json) -> str:
+    """Return which kept list a cursor goes on with; raises `InvalidInput` for one that is none of servers."""
+    known = WALKED.match(opened(SERVERS, cursor)) if isinstance(cursor, str) and cursor else None
+    return known[1] if known else ""
+
+
+def servers_page(found: ServerList, asked: Asked) -> Page:
+    """Return a page of servers, of at most as many as were asked for."""
+    chosen, view = asked.arguments.get("limit"), asked.view
+    limit = chosen if isinstance(chosen, int) else 20
+    names = Counter(one.hostname.lower() for one in found.servers)
+    every = [_row(one, view.fields, twice=names[one.hostname.lower()] > 1) for one in found.servers[:limit]]
+
+    counts, said = found.counts, _counts_text(found.counts)
+
+    def page(count: int) -> Page:
+        rows, after = every[:count], _after(found, count, asked.walk)
+        content: Content = {"servers": cast("list[JsonValue]", rows), "total": found.total}
+        if found.counts:
+            content["counts"] = [{"by": one.by, "value": clean(one.value), "servers": one.servers} for one in counts]
+        if not found.lacking:
+            return _told(joined((_server_table(rows), said), "\n"), content, after, (count, found.total))
+        lacking = clean(found.lacking, LONGEST_SAID)
+        content["lacking"] = lacking
+        text, content = _told(
+            joined((_server_table(rows), said), "\n"), content, after, (count, found.total), all_words="listed"
+        )
+        return joined((text, lacking), " "), content
+
+    return longest(len(every), page, bound_of(asked)) if every else _none(found, SERVERS)
+
+
+def _counts_text(counts: Sequence[Count]) -> str:
+    """Say how many there are by each fact, a line for each."""
+    by = {
+        count.by: [f"{clean(one.value, 40)} {one.servers}" for one in counts if one.by == count.by] for count in counts
+    }
+    return joined((f"By {name}: {', '.join(said)}." for name, said in by.items()), "\n")
+
+
+def _row(server: Server, fields: Sequence[str], *, twice: bool) -> Content:
+    """Return a server as a row: its id only where its name is not enough, or it was asked for."""
+    every = structured(server)
+    if tuple(fields) == ("id",):  # for a walk: nothing but what is asked for
+        return {"id": every["id"]}
+    wanted = fields or (*USUAL, *(() if server.ipv4 else ("ipv6",)))
+    names = dict.fromkeys(("hostname", *(("id",) if twice else ()), *wanted))
+    return {name: every[name] for name in names if name in every}
+
+
+def _server_table(rows: Sequence[Content]) -> str:
+    """Return rows as a table; a row with one address has it in the one column there is for them."""
+    one_each = not any("ipv4" in row and "ipv6" in row for row in rows)
+    shown = [{**row, "ipv4": row.get("ipv4", row.get("ipv6"))} for row in rows] if one_each else rows
+    names = [name for name in dict.fromkeys(name for row in shown for name in row) if not (one_each and name == "ipv6")]
+    heads = [HEADS.get(name, name.replace("_", " ").upper()) for name in names]
+    return table(heads, [[row.get(name) for name in names] for row in shown])
+
+
+def _after(found: ServerList, count: int, walk: str) -> str:
+    """Return the cursor of what follows the first `count` rows; empty where nothing does."""
+    on = f"{walk}{WALK}" if walk else ""
+    last, following = found.servers[count - 1], found.servers[count : count + 1]
+    if following and following[0].hostname.lower() != last.hostname.lower():
+        return sealed(SERVERS, f"{on}-{last.hostname.lower()}")
+    if following:
+        return sealed(SERVERS, f"{on}={last.hostname.lower()}|{last.id}")
+    return sealed(SERVERS, f"{on}={found.next_cursor}") if found.next_cursor else ""
+
+
+def _told(text: str, content: Content, after: str, counts: tuple[int, int], all_words: str = "in all") -> Page:
+    shown, total = counts
+    if after:
+        content["next_cursor"] = after
+        which = f"cursor {quote(after, LONGEST_SAID)}" if len(after) <= LONGEST_SAID else "the next_cursor"
+        return f"{text}\n{shown} of {total}; pass {which} for more.", content
+    return f"{text}\n{total} {all_words}." if shown == total else f"{text}\nThe last of {total}.", content
+
+
+def _none(found: ServerList, what: str) -> Page:
+    text = f"No {what} match." if found.total == 0 else f"No more {what}; {found.total} match."
+    if not found.lacking:
+        return joined((text, clean(found.advice)), " "), {what: [], "total": found.total}
+    lacking = clean(found.lacking, LONGEST_SAID)
+    text = f"No {what} are known to match." if found.total == 0 else text
+    return joined((text, lacking, clean(found.advice)), " "), {what: [], "total": found.total, "lacking": lacking}
+
+
+def server_page(server: Server, view: View) -> Page:
+    """Return one server, or what was chosen of it beside its id, name and state."""
+    if not view.fields:
+        return server_text(server), structured(server)
+    hidden = {name for name in Server.model_fields if name not in KEPT and name not in view.fields}
+    chosen = server.model_copy(update=dict.fromkeys(hidden))
+    if "monthly_price" in view.fields:
+        chosen = chosen.model_copy(update={"currency": server.currency})
+    every = structured(server)
+    names = dict.fromkeys(("id", "hostname", *view.fields))
+    return server_text(chosen), {name: every[name] for name in names if name in every}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A part of the catalogue: its name, its order, and how some of it is told."""
+
+    name: str
+    order: Callable[[BaseModel], str]
+    words: Callable[[BaseModel], str]
+    tell: Callable[[Sequence[BaseModel]], Page]
+
+
+def catalogue_page(listing: Listing, result: BaseModel, view: View) -> Page:
+    """Return a page of a catalogue, in its order; raises `InvalidInput` for a cursor that is none of it."""
+    place = opened(listing.name, view.cursor) if view.cursor else ""
+    every: Sequence[BaseModel] = getattr(result, listing.name)
+    wanted, lacking = view.name.lower(), clean(getattr(result, "lacking", ""), LONGEST_SAID)
+    found = sorted((one for one in every if wanted in listing.words(one).lower()), key=listing.order)
+    rest = [one for one in found if listing.order(one) > place]
+
+    def page(count: int) -> Page:
+        text, content = listing.tell(rest[:count])
+        after = sealed(listing.name, listing.order(rest[count - 1])) if count < len(rest) else ""
+        if count < len(every):
+            content["total"] = len(found)
+        if not lacking:
+            return _told(text, content, after, (count, len(found)))
+        text, content = _told(text, content, after, (count, len(found)), all_words="listed")
+        return joined((text, lacking), " "), content
+
+    if rest:
+        return longest(min(len(rest), MOST), page)
+    text, content = listing.tell([])
+    text = f"Nothing here matches {quote(view.name)}." if every and wanted else text
+    return joined((text, lacking), " "), {**content, "total": len(found)}
+
+
+def _plan_order(plan: BaseModel) -> str:
+    one = cast("Plan", plan)
+    price = "~" if one.monthly_price is None else f"{one.monthly_price:018.4f}"
+    return f"{price}|{one.code.lower()}|{one.code}"
+
+
+def _plans(some: Sequence[BaseModel]) -> Page:
+    plans = Plans(plans=cast("list[Plan]", list(some)))
+    return plans_text(plans), structured(plans)
+
+
+def _templates(some: Sequence[BaseModel]) -> Page:
+    templates = OsTemplates(os_templates=cast("list[OsTemplate]", list(some)))
+    return templates_text(templates), structured(templates)
+
+
+def _regions(some: Sequence[BaseModel]) -> Page:
+    regions = Regions(regions=cast("list[Region]", list(some)))
+    return regions_text(regions), structured(regions)
+
+
+def _by(name: str) -> Callable[[BaseModel], str]:
+    return lambda one: f"{str(getattr(one, name)).lower()}|{getattr(one, name)}"
+
+
+def _words(*names: str) -> Callable[[BaseModel], str]:
+    return lambda one: joined((str(getattr(one, name) or "") for name in names), " ")
+
+
+CATALOGUE: Final[Mapping[type[BaseModel], Listing]] = {
+    Plans: Listing("plans", _plan_order, _words("code", "name"), _plans),
+    OsTemplates: Listing("os_templates", _by("id"), _words("id", "name", "family"), _templates),
+    Regions: Listing("regions", _by("code"), _words("code", "name"), _regions),
+}

@@ -1,0 +1,86 @@
+"""What a model chooses of a read beside the operation's own arguments: fields, and pages of the catalogue; pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from vpsops.core.changes.model import Json
+from vpsops.core.operations import Operation
+from vpsops.core.operations.registry import Arguments, NoArguments
+from vpsops.mcp_server.presenters.schemas import Schema
+from vpsops.mcp_server.presenters.servers import ShownServer
+
+FIELDS: Final = (*(name for name in ShownServer.model_fields if name != "extra"), "state")
+
+FIELD_NAMES: Final[Schema] = {"type": "array", "items": {"type": "string", "enum": list(FIELDS)}}
+
+
+class ListView(Arguments):
+    """Which fields of each server, beside its name."""
+
+    fields: Annotated[tuple[str, ...], Field(json_schema_extra=FIELD_NAMES)] = ()
+
+
+class GetView(Arguments):
+    """Which fields of a server, beside its name and id; the schema of the list names them, once for both."""
+
+    fields: Annotated[tuple[str, ...], Field(description="as in vps_list")] = ()
+
+
+class PageView(Arguments):
+    """Which page."""
+
+    cursor: str = ""
+
+
+class CatalogueView(Arguments):
+    """Which part of a catalogue, by a part of a code or name, and which page."""
+
+    name: str = ""
+    cursor: str = ""
+
+
+VIEWS: Mapping[str, type[Arguments]] = {
+    "list": ListView,
+    "get": GetView,
+    "plans": CatalogueView,
+    "os_templates": CatalogueView,
+    "regions": PageView,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What was chosen: `fields` of servers (none for the usual ones), and of a list `name`, and where a page begins."""
+
+    fields: tuple[str, ...] = ()
+    name: str = ""
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call's arguments, sorted: those of the operation, and the view."""
+
+    arguments: Mapping[str, Json]
+    view: View = field(default_factory=View)
+    walk: str = ""  # over which list of servers that is kept
+
+
+def view_model(operation: Operation) -> type[Arguments]:
+    """Return the arguments that a tool takes beside its operation's own."""
+    return VIEWS.get(operation.name, NoArguments)
+
+
+def sort_out(operation: Operation, given: Mapping[str, Json]) -> Asked:
+    """Sort a call's arguments, which its tool's signature has let pass, into the operation's own and the view."""
+    model = view_model(operation)
+    chosen = model.model_validate({name: value for name, value in given.items() if name in model.model_fields})
+    view = View(
+        fields=tuple(dict.fromkeys(getattr(chosen, "fields", ()))),
+        name=getattr(chosen, "name", ""),
+        cursor=getattr(chosen, "cursor", ""),
+    )
+    return Asked({name: value for name, value in given.items() if name not in model.model_fields}, view)

@@ -1,0 +1,193 @@
+"""Completions of servers, changes and the catalogue's codes, for templates and prompts.
+
+The names are read at most every few seconds for all callers; each caller's own rights are checked each time. While
+the provider is away there are none, which is no error.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import anyio
+import mcp.types as t
+import structlog
+from cachetools import LRUCache
+
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.errors import NotAllowed, VpsopsError
+from vpsops.core.limits.access import Sight
+from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
+from vpsops.mcp_server.prompts.prompts import PROMPTS
+from vpsops.mcp_server.protocol import sdk_compat, uris
+from vpsops.mcp_server.protocol.text import clean
+from vpsops.mcp_server.protocol.uris import CHANGE, PLAIN
+from vpsops.mcp_server.resources.reader import Reader
+from vpsops.mcp_server.tools.definitions import PREFIX
+
+MOST: Final = 100
+LONGEST_VALUE: Final = 300
+PATIENCE: Final = 3.0
+SERVERS_SECONDS: Final = 10.0
+CATALOGUE_SECONDS: Final = 300.0
+FAILED_SECONDS: Final = 5.0
+MOST_SIGHTS: Final = 50
+
+LOG = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Words to complete to: `first` are offered always, `more` once something was typed."""
+
+    first: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
+
+
+NONE: Final = Names()
+
+
+def matching(names: Names, typed: str) -> list[str]:
+    """Return what fits what was typed, beginnings before middles; pure."""
+    wanted = typed.strip().lower()
+    every = dict.fromkeys((*names.first, *names.more) if wanted else names.first)
+    starts = [one for one in every if one.lower().startswith(wanted)]
+    return starts + [one for one in every if wanted in one.lower() and not one.lower().startswith(wanted)]
+
+
+@dataclass(slots=True)
+class Kept:
+    """Names that are read anew when they have grown old, by one caller for all."""
+
+    seconds: float
+    find: Callable[[Reader], Awaitable[Names]]
+    names: Names = NONE
+    until: float = float("-inf")
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+
+    async def get(self, reader: Reader, clock: Clock) -> Names:
+        """Return the names; none while they cannot be read."""
+        async with self.lock:
+            if clock.monotonic() >= self.until:
+                await self._renew(reader, clock)
+            return self.names
+
+    async def _renew(self, reader: Reader, clock: Clock) -> None:
+        self.names, seconds = NONE, FAILED_SECONDS
+        try:
+            with anyio.move_on_after(PATIENCE):
+                self.names = await self.find(reader)
+                seconds = self.seconds
+        except NotAllowed:  # this caller's own matter: the next one looks anew
+            seconds = 0.0
+        except VpsopsError as error:
+            LOG.info("no completions", error=error.error_id, message=error.message)
+        self.until = clock.monotonic() + seconds
+
+
+async def servers(reader: Reader) -> Names:
+    """Return hostnames, and ids for those who type one; of those with one hostname, the ids."""
+    found = sorted(await reader.servers(), key=lambda one: one.hostname.lower())
+    count = Counter(one.hostname.lower() for one in found)
+    first = [one.id if count[one.hostname.lower()] > 1 else one.hostname for one in found]
+    return Names(_plain(first), _plain([one.id for one in found]))
+
+
+def _plain(words: Sequence[str]) -> tuple[str, ...]:
+    return tuple(one for one in words if PLAIN.fullmatch(one))
+
+
+async def changes(reader: Reader) -> Names:
+    """Return the ids of the last changes, newest first."""
+    found = await reader.changes(MOST)
+    return Names(tuple(one.id for one in found if CHANGE.fullmatch(one.id)))
+
+
+async def plans(reader: Reader) -> Names:
+    """Return the plans' codes."""
+    found = await reader.read("plans")
+    return Names(_codes([one.code for one in found.plans]) if isinstance(found, Plans) else ())
+
+
+async def os_templates(reader: Reader) -> Names:
+    """Return the ids of the operating systems."""
+    found = await reader.read("os_templates")
+    return Names(_codes([one.id for one in found.os_templates]) if isinstance(found, OsTemplates) else ())
+
+
+async def regions(reader: Reader) -> Names:
+    """Return the codes of the regions that are open."""
+    found = await reader.read("regions")
+    return Names(
+        _codes([region.code for region in found.regions if region.available is not False])
+        if isinstance(found, Regions)
+        else ()
+    )
+
+
+def _codes(words: Sequence[str]) -> tuple[str, ...]:
+    return tuple(one for one in words if one and clean(one) == one)
+
+
+ARGUMENTS: Final[Mapping[str, str]] = {
+    "server": "servers",
+    "plan": "plans",
+    "os_template": "os_templates",
+    "region": "regions",
+}
+"""What the arguments of prompts are completed from, by their names."""
+
+TEMPLATES: Final[Mapping[str, Mapping[str, str]]] = {
+    uris.SERVER_TEMPLATE: {"id": "servers"},
+    uris.CHANGE_TEMPLATE: {"id": "changes"},
+    uris.PAGE_TEMPLATE: {},
+}
+NEEDS: Final = {"servers": "list", "plans": "plans", "os_templates": "os_templates", "regions": "regions"}
+
+
+class Completions:
+    """What has been read for completions, shared by all callers of a server who see the same servers."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._kept: LRUCache[Sight, Mapping[str, Kept]] = LRUCache(MOST_SIGHTS)
+
+    def _of(self, reader: Reader) -> Mapping[str, Kept]:
+        return self._kept.setdefault(reader.caller.reach.sight, self._fresh())
+
+    @staticmethod
+    def _fresh() -> Mapping[str, Kept]:
+        return {
+            "servers": Kept(SERVERS_SECONDS, servers),
+            "changes": Kept(0.0, changes),
+            "plans": Kept(CATALOGUE_SECONDS, plans),
+            "os_templates": Kept(CATALOGUE_SECONDS, os_templates),
+            "regions": Kept(CATALOGUE_SECONDS, regions),
+        }
+
+    async def complete(self, reader: Reader, params: t.CompleteRequestParams) -> t.CompleteResult:
+        """Answer `completion/complete`; raises the protocol's error for a template or a prompt there is not."""
+        source = source_of(params.ref, params.argument.name)
+        names = NONE
+        if source and len(params.argument.value) <= LONGEST_VALUE and self._may(reader, source):
+            names = await self._of(reader)[source].get(reader, self._clock)
+        found = matching(names, params.argument.value)
+        shown = t.Completion(values=found[:MOST], total=len(found), has_more=len(found) > MOST)
+        return t.CompleteResult(completion=shown)
+
+    def _may(self, reader: Reader, source: str) -> bool:
+        if source in NEEDS:
+            return reader.may(NEEDS[source])
+        return reader.granted and reader.caller.reach.allows(f"{PREFIX}changes")
+
+
+def source_of(ref: t.PromptReference | t.ResourceTemplateReference, argument: str) -> str:
+    """Return what an argument is completed from; nothing where its words are free."""
+    if isinstance(ref, t.PromptReference):
+        if ref.name not in PROMPTS:
+            raise sdk_compat.invalid(f"Unknown prompt: {clean(ref.name)}")
+        known = {one.name for one in PROMPTS[ref.name].shown.arguments or ()}
+        return ARGUMENTS.get(argument, "") if argument in known else ""
+    if ref.uri not in TEMPLATES:
+        raise sdk_compat.invalid(f"Unknown resource template: {clean(ref.uri)}")
+    return TEMPLATES[ref.uri].get(argument, "")

@@ -1,0 +1,1 @@
+"""MCP frames, tasks, cursors and URIs."""

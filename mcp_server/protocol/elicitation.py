@@ -1,0 +1,113 @@
+"""The question that a client puts to its human before a change, and what counts as a yes; pure."""
+
+import json
+from dataclasses import dataclass
+
+from vpsops.core.changes.create_spec import key_words, label_of, system_of
+from vpsops.core.changes.model import Change, Json
+from vpsops.core.common.hostnames import lookalike_warning
+from vpsops.mcp_server.protocol.text import clean, joined, moment, quote
+
+UNABLE = "unable"
+REFUSALS = {
+    "accept": "The client's human did not say yes.",
+    "decline": "The client's human declined.",
+    UNABLE: "The client declares forms and cannot ask its human; ask from another client, or where people approve.",
+}
+LONGEST_REASON = 300
+LONGEST_LINE = 300
+MOST = 3_000  # twenty keys with their comments
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A form for the client's human."""
+
+    text: str
+    schema: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: `accept`, `decline` or `cancel`, and the form's content; `UNABLE` where a client has no forms."""
+
+    action: str
+    content: dict[str, Json]
+
+
+def question_of(change: Change) -> Question:
+    """Return the form for a change's human: what will happen to what, at what price, and who asks why."""
+    schema = {
+        "type": "object",
+        "properties": {"confirm": {"type": "boolean", "title": _title(change), "default": False}},
+        "required": ["confirm"],
+    }
+    return Question(text=question_text(change), schema=schema)
+
+
+def question_text(change: Change) -> str:
+    """Return the words of the question, a fact a line; the asker's own words stand in quotation marks."""
+    return joined(
+        (
+            f"{_name(change)} {_server(change)}?",
+            lookalike_warning(change.target.hostname),
+            clean(change.effect, LONGEST_LINE),
+            *_made_from(change),
+            f"Cost: {clean(change.cost, LONGEST_LINE)}." if change.cost else "",
+            f"Asked by {change.actor.cited} for {clean(change.actor.human)}.",
+            f"Its reason: {quote(change.reason, LONGEST_REASON)}" if change.reason else "It gave no reason.",
+            joined((f"Change {change.id}", f"open until {moment(change.expires_at)}" if change.expires_at else ""))
+            + ".",
+        ),
+        "\n",
+    )
+
+
+def _made_from(change: Change) -> tuple[str, ...]:
+    """Say what a new server is made from, beside its name, plan and region, and who can log in."""
+    system, label, keys = system_of(change), label_of(change), key_words(change)
+    called = f"It is called {quote(label, LONGEST_LINE)}." if label else ""
+    return f"System: {clean(system, LONGEST_LINE)}." if system else "", called, f"{clean(keys, MOST)}." if keys else ""
+
+
+def _name(change: Change) -> str:
+    return change.operation.replace("_", " ").capitalize()
+
+
+def _server(change: Change) -> str:
+    target = change.target
+    facts = joined((clean(target.address), clean(target.region), clean(target.plan), _state(change)))
+    return f"{clean(target.hostname or target.id)} ({facts})" if facts else clean(target.hostname or target.id)
+
+
+def _state(change: Change) -> str:
+    return f"now {clean(change.target.state)}" if change.target.state else ""
+
+
+def _title(change: Change) -> str:
+    return f"Yes, {change.operation.replace('_', ' ')} {clean(change.target.hostname or change.target.id, 80)}"
+
+
+def is_yes(answer: Answer) -> bool:
+    """Say whether a human agreed: the form was submitted, and its content says true."""
+    return answer.action == "accept" and answer.content.get("confirm") is True
+
+
+def refusal_of(answer: Answer | None) -> str:
+    """Say in words, for the change's record, how it was not confirmed."""
+    if answer is None:
+        return "The client did not answer the question."
+    if answer.action == "accept" and answer.content.get("confirm") not in (None, False):
+        return "The client's answer is no clear yes: its form must hold true, not another value that means it."
+    return REFUSALS.get(answer.action, "The question was dismissed.")
+
+
+def state_of(change: Change) -> str:
+    """Return what a second call has to bring back: which change was shown, and as what."""
+    return json.dumps({"change": change.id, "digest": change.digest})
+
+
+def read_state(state: str) -> tuple[str, str]:
+    """Return the change's id and the digest that were shown; the seal vouches for the form."""
+    given = json.loads(state)
+    return str(given["change"]), str(given["digest"])

@@ -1,0 +1,24 @@
+"""Takes configured secrets out of every request before anything looks at it, and out of the errors that answer one."""
+
+from dataclasses import dataclass, replace
+
+from mcp.server.context import CallNext, HandlerResult
+from mcp.shared.exceptions import MCPError
+
+from vpsops.core.common.redaction import Redactor
+from vpsops.mcp_server.protocol.sdk_compat import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """Middleware of the server: names, arguments, addresses and reasons come in without secrets."""
+
+    redactor: Redactor
+
+    async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
+        """Handle a request or a notification; the name of a method that there is not is part of an error."""
+        try:
+            return await call_next(replace(ctx, params=self.redactor.json(ctx.params)))
+        except MCPError as error:
+            words, data = self.redactor.text(error.error.message), self.redactor.json(error.error.data)
+            raise MCPError(error.error.code, words, data) from None

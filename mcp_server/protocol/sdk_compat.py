@@ -1,0 +1,193 @@
+"""The one place that touches the SDK's provisional parts, and one view of a tool call for both protocol eras.
+
+New era (2026-07-28): a question is a result (`input_required`) and the client calls again with the answer and our
+sealed state. Old era (the handshake): a question is pushed to the client while the call waits.
+"""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import mcp.types as t
+from mcp.server.connection import Connection
+from mcp.server.context import HandlerResult, ServerRequestContext
+from mcp.server.extension import Extension, MethodBinding, RequestHandler
+from mcp.server.lowlevel import Server
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
+from mcp.shared.exceptions import MCPError
+from mcp.shared.message import ServerMessageMetadata
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
+
+from vpsops.core.changes.model import Json
+from vpsops.core.common import timings
+from vpsops.mcp_server.protocol.elicitation import UNABLE, Answer, Question
+from vpsops.mcp_server.protocol.text import clean
+
+STATE_TTL: Final = timings.QUESTION_STATE_SECONDS
+QUESTION = "confirm"
+LONGEST_URI = 300
+RESOURCE_NOT_FOUND = -32002  # until 2025-11-25; later revisions retired the code
+
+Context = ServerRequestContext[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a tool, whichever era it came in; `began` on the core's monotonic clock."""
+
+    context: Context
+    params: t.CallToolRequestParams
+    began: float
+
+    @property
+    def tool(self) -> str:
+        """The tool's name."""
+        return self.params.name
+
+    @property
+    def arguments(self) -> dict[str, Json]:
+        """The arguments as sent."""
+        return dict(self.params.arguments or {})
+
+    @property
+    def client_name(self) -> str:
+        """What the client calls itself; empty where it does not say."""
+        return client_name(self.context)
+
+    @property
+    def new_era(self) -> bool:
+        """Say whether a question is answered by another call."""
+        return is_new_era(self.context)
+
+    @property
+    def can_ask(self) -> bool:
+        """Say whether the client declared forms and a question can reach it."""
+        return can_ask(self.context)
+
+    @property
+    def state(self) -> str:
+        """What we gave with a question, verified by the seal; empty on a first call."""
+        return self.params.request_state or ""
+
+    @property
+    def answer(self) -> Answer | None:
+        """The answer that came with a second call."""
+        given = (self.params.input_responses or {}).get(QUESTION)
+        return answer_of(given) if isinstance(given, t.ElicitResult) else None
+
+    async def push(self, question: Question, *, seconds: float) -> Answer | None:
+        """Ask and wait (old era); nothing when the client cannot or will not answer, or the time ran out."""
+        try:
+            return answer_of(
+                await self.context.session.send_request(
+                    form_request(question),
+                    t.ElicitResult,
+                    request_read_timeout_seconds=seconds,
+                    metadata=ServerMessageMetadata(related_request_id=self.context.request_id),
+                )
+            )
+        except MCPError as error:
+            return Answer(UNABLE, {}) if error.error.code == t.METHOD_NOT_FOUND else None
+        except ValidationError:
+            return None
+
+    async def progress(self, now: float, text: str) -> None:
+        """Tell how it stands after the seconds since the call began; no-op unless the client asked to be told."""
+        await self.context.session.report_progress(now - self.began, None, text)
+
+
+def is_new_era(context: Context) -> bool:
+    """Say whether a request came in the era without a handshake."""
+    return context.protocol_version in MODERN_PROTOCOL_VERSIONS
+
+
+def can_ask(context: Context) -> bool:
+    """Say whether the client declared forms and a question can reach it."""
+    declared = context.session.client_capabilities
+    forms = declared.elicitation if declared else None
+    if forms is None or (forms.form is None and forms.url is not None):
+        return False
+    return is_new_era(context) or context.session.can_send_request
+
+
+def answer_of(given: t.ElicitResult) -> Answer:
+    """Return what a client answered to a form."""
+    return Answer(action=given.action, content=dict(given.content or {}))
+
+
+def question_result(question: Question, state: str) -> t.InputRequiredResult:
+    """Return the question as a result (new era); `state` is sealed on its way out."""
+    return t.InputRequiredResult(input_requests={QUESTION: form_request(question)}, request_state=state)
+
+
+def form_request(question: Question) -> t.ElicitRequest:
+    """Return a question as the request that a client puts to its human."""
+    return t.ElicitRequest(params=t.ElicitRequestFormParams(message=question.text, requested_schema=question.schema))
+
+
+def client_name(context: Context) -> str:
+    """Return what the client calls itself; empty where it does not say."""
+    params = context.session.client_params
+    return params.client_info.name if params else ""
+
+
+def connection_of(context: Context) -> Connection:
+    """Return a client's connection: what it keeps, and what is undone at its end."""
+    return context.session._connection  # noqa: SLF001 - a session offers neither
+
+
+def seal_state(server: Server[Any], principal: Callable[[Context], str], keys: Sequence[bytes]) -> None:
+    """Seal every state that leaves: bound to principal, tool and arguments; one that was altered is refused.
+
+    Without `keys` (32 bytes each, the first seals) a key of this process is used, which dies with it.
+    """
+    security = RequestStateSecurity(
+        keys=list(keys) or [secrets.token_bytes(32)], ttl=STATE_TTL, bind_principal=principal
+    )
+    server.middleware.append(RequestStateBoundary(security, default_audience=server.name))
+
+
+def install(server: Server[Any], extension: Extension) -> None:
+    """Add an extension to the low-level server, as the SDK's own composition does; one more replaces its methods."""
+    for method in extension.methods():
+        server.add_request_handler(method.method, method.params_type, _gated(method))
+    server.extensions[extension.identifier] = extension.settings()
+
+
+def _gated(method: MethodBinding) -> RequestHandler:
+    async def handle(context: Context, params: Any) -> HandlerResult:
+        if method.protocol_versions is not None and context.protocol_version not in method.protocol_versions:
+            raise MCPError(t.METHOD_NOT_FOUND, "Method not found", method.method)
+        return await method.handler(context, params)
+
+    return handle
+
+
+def no_such_tool(name: str) -> MCPError:
+    """Return the protocol error the specification has for a tool that does not exist."""
+    return MCPError(t.INVALID_PARAMS, f"Unknown tool: {name}")
+
+
+def no_such_cursor() -> MCPError:
+    """Return the protocol error for a page that does not exist."""
+    return MCPError(t.INVALID_PARAMS, "Invalid cursor")
+
+
+def no_such_resource(context: Context, uri: str, why: str = "") -> MCPError:
+    """Return the protocol error for a resource that is not there, as the client's revision has it."""
+    modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
+    code = t.INVALID_PARAMS if modern else RESOURCE_NOT_FOUND
+    shown = uri[:LONGEST_URI]
+    return MCPError(code, f"Resource not found: {clean(why or shown, LONGEST_URI)}", {"uri": shown})
+
+
+def unreadable(uri: str, why: str) -> MCPError:
+    """Return the protocol error for a resource that is there and cannot be read now; `why` is told."""
+    return MCPError(t.INTERNAL_ERROR, why, {"uri": uri[:LONGEST_URI]})
+
+
+def invalid(why: str) -> MCPError:
+    """Return the protocol error for parameters that make no sense."""
+    return MCPError(t.INVALID_PARAMS, why)

@@ -1,0 +1,189 @@
+"""The tasks extension of 2026-07-28, which the SDK does not have: its wire forms and the checks on each request.
+
+A call that takes long is answered with a handle (`resultType: "task"`) where the client declared the
+extension on that very request. What a task is and how it stands comes from whoever keeps the tasks.
+Source: the extension's specification of 2026-07-28, SEP-2663.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Final, Protocol
+
+import mcp.types as t
+from mcp.server.extension import Extension, MethodBinding
+from mcp.server.lowlevel import Server
+from mcp.server.mcpserver import require_client_extension
+from mcp.shared.exceptions import MCPError
+from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import Field
+
+from vpsops.core.changes.model import Json
+from vpsops.core.common.errors import NotAllowed, VpsopsError
+from vpsops.mcp_server.protocol.sdk_compat import Context, install
+
+EXTENSION: Final = "io.modelcontextprotocol/tasks"
+VERSIONS: Final = frozenset(MODERN_PROTOCOL_VERSIONS)
+LONGEST_ID: Final = 200
+CHANGING: Final = frozenset({"tasks/update", "tasks/cancel"})
+"""The methods that need more than reading."""
+
+
+class Status(StrEnum):
+    """Where a task is; `failed` is for protocol errors alone, so a change that failed is completed with an error."""
+
+    WORKING = "working"
+    INPUT_REQUIRED = "input_required"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A task as a client sees it; `payload` is `result`, `error` or `inputRequests`, as its status has it."""
+
+    id: str
+    status: Status
+    message: str
+    created_at: datetime
+    updated_at: datetime
+    poll_ms: int
+    payload: Mapping[str, Json] = field(default_factory=dict)
+
+
+class Tasks(Protocol):
+    """Who keeps the tasks; one that is not the caller's is as unknown as one that never was."""
+
+    async def admit(self, context: Context, method: str) -> None:
+        """Count a request against the caller's rate; raises `NotAllowed` where it is one too many."""
+
+    async def find(self, context: Context, task_id: str) -> Task | None:
+        """Return a task of this caller's, or nothing."""
+
+    async def update(self, context: Context, task_id: str, answers: Mapping[str, Json]) -> bool:
+        """Take answers to what a task asked, ignoring what it did not ask; returns whether the task is known."""
+
+    async def cancel(self, context: Context, task_id: str) -> bool:
+        """Give a task up as far as it can be; returns whether it is known."""
+
+
+class TaskParams(t.RequestParams):
+    """The task a request is about."""
+
+    task_id: str = Field(max_length=LONGEST_ID)
+
+
+class UpdateParams(TaskParams):
+    """Answers to what a task asked, by its keys."""
+
+    input_responses: dict[str, Json]
+
+
+class TasksExtension(Extension):
+    """The three methods, limited to the revisions that have them."""
+
+    identifier = EXTENSION
+
+    def __init__(self, tasks: Tasks) -> None:
+        self._tasks = tasks
+
+    def methods(self) -> Sequence[MethodBinding]:
+        """Return the methods this extension serves."""
+        return (
+            MethodBinding("tasks/get", TaskParams, self._get, VERSIONS),
+            MethodBinding("tasks/update", UpdateParams, self._update, VERSIONS),
+            MethodBinding("tasks/cancel", TaskParams, self._cancel, VERSIONS),
+        )
+
+    async def _get(self, context: Context, params: TaskParams) -> dict[str, Json]:
+        check(context, params.task_id)
+        try:
+            await self._tasks.admit(context, "tasks/get")
+            task = await self._tasks.find(context, params.task_id)
+        except VpsopsError as error:
+            raise broken(error) from error
+        if task is None:
+            raise unknown()
+        return detailed(task)
+
+    async def _update(self, context: Context, params: UpdateParams) -> dict[str, Json]:
+        check(context, params.task_id)
+        try:
+            await self._tasks.admit(context, "tasks/update")
+            return _acknowledged(known=await self._tasks.update(context, params.task_id, params.input_responses))
+        except VpsopsError as error:
+            raise broken(error) from error
+
+    async def _cancel(self, context: Context, params: TaskParams) -> dict[str, Json]:
+        check(context, params.task_id)
+        try:
+            await self._tasks.admit(context, "tasks/cancel")
+            return _acknowledged(known=await self._tasks.cancel(context, params.task_id))
+        except VpsopsError as error:
+            raise broken(error) from error
+
+
+def serve_tasks(server: Server[Any], tasks: Tasks) -> None:
+    """Have a server offer the extension, over these tasks."""
+    install(server, TasksExtension(tasks))
+
+
+def takes_tasks(context: Context) -> bool:
+    """Say whether the client declared the extension on this request, in a revision that has it."""
+    declared = context.session.client_capabilities
+    extensions = declared.extensions if declared else None
+    return context.protocol_version in VERSIONS and EXTENSION in (extensions or {})
+
+
+def created(task: Task) -> dict[str, Json]:
+    """Return the answer to a call that became a task; a client that did not declare the extension must not get it."""
+    return {"resultType": "task", **_head(task)}
+
+
+def detailed(task: Task) -> dict[str, Json]:
+    """Return a task with what its status brings along."""
+    return {**_head(task), **task.payload}
+
+
+def check(context: Context, task_id: str) -> None:
+    """Raise the protocol's errors for a header that names another task, and for a client without the extension."""
+    headers = context.request.headers if context.request is not None else None
+    if headers is not None and decode_header_value(headers.get(MCP_NAME_HEADER)) != task_id:
+        raise MCPError(t.HEADER_MISMATCH, f"{MCP_NAME_HEADER} header does not match the request's taskId")
+    require_client_extension(context, EXTENSION)
+
+
+def unknown() -> MCPError:
+    """Return the error for a task that is not there, or is somebody else's."""
+    return MCPError(t.INVALID_PARAMS, "Task not found")
+
+
+def broken(error: VpsopsError) -> MCPError:
+    """Return the error for what is not allowed, or cannot be read now, with what to do and its id in the log."""
+    code = t.INVALID_REQUEST if isinstance(error, NotAllowed) else t.INTERNAL_ERROR
+    return MCPError(code, f"{error} ({error.error_id})")
+
+
+def _acknowledged(*, known: bool) -> dict[str, Json]:
+    if not known:
+        raise unknown()
+    return {}
+
+
+def _head(task: Task) -> dict[str, Json]:
+    return {
+        "taskId": task.id,
+        "status": task.status.value,
+        "statusMessage": task.message,
+        "createdAt": _stamp(task.created_at),
+        "lastUpdatedAt": _stamp(task.updated_at),
+        "ttlMs": None,
+        "pollIntervalMs": task.poll_ms,
+    }
+
+
+def _stamp(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

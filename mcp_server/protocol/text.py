@@ -1,0 +1,97 @@
+"""Short plain text of results: a small table for many, a line or two for one; pure.
+
+Whatever came from outside is data: on one line, bounded, without control or formatting characters.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from pydantic import JsonValue
+
+from vpsops.core.common.text import one_line, quoted
+
+LONGEST_VALUE = 120
+LONGEST_TEXT = 500
+MAX_ROWS = 100
+UNITS = ("B", "kB", "MB", "GB", "TB")
+THOUSAND = 1000
+
+
+def clean(value: object, longest: int = LONGEST_VALUE) -> str:
+    """Return a value as outside text on one line, bounded for a model unless `longest` says otherwise."""
+    return one_line(str(value), longest)
+
+
+def clean_json(value: JsonValue) -> JsonValue:
+    """Clean every string of a structured result, keys excepted."""
+    if isinstance(value, str):
+        return clean(value, LONGEST_TEXT)
+    if isinstance(value, list):
+        return [clean_json(one) for one in value]
+    if isinstance(value, dict):
+        return {key: clean_json(one) for key, one in value.items()}
+    return value
+
+
+def quote(value: object, longest: int = LONGEST_VALUE) -> str:
+    """Return outside words in quotation marks they cannot close."""
+    return quoted(str(value), longest)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return an aligned table; columns without any value are left out."""
+    cells = [[_cell(value) for value in row] for row in rows[:MAX_ROWS]]
+    kept = [index for index in range(len(head)) if any(row[index] != "-" for row in cells)]
+    lines = [[head[index] for index in kept], *([row[index] for index in kept] for row in cells)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(kept))]
+    text = "\n".join(_line(line, widths) for line in lines)
+    hidden = len(rows) - MAX_ROWS
+    return f"{text}\n{hidden} more are in the structured result." if hidden > 0 else text
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+
+def _cell(value: object) -> str:
+    if value is None or value == "":
+        return "-"
+    return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else clean(value, 60)
+
+
+def number(value: float) -> str:
+    """Return a number without needless decimals."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def joined(parts: Iterable[str | None], by: str = ", ") -> str:
+    """Join the parts that there are."""
+    return by.join(part for part in parts if part)
+
+
+def money(amount: float | None, currency: str | None) -> str:
+    """Return a month's price, or nothing where it is not known."""
+    return "" if amount is None else joined((f"{amount:.2f}", clean(currency or "", 8)), " ")
+
+
+def size(count: int) -> str:
+    """Return bytes in the largest unit that leaves a whole part."""
+    value, unit = float(count), 0
+    while value >= THOUSAND and unit < len(UNITS) - 1:
+        value, unit = value / THOUSAND, unit + 1
+    return f"{value:.1f} {UNITS[unit]}" if unit else f"{count} B"
+
+
+def duration(seconds: float) -> str:
+    """Return a span in its two largest units: `3 d 4 h`."""
+    left, parts = int(seconds), []
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, length)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def moment(at: datetime) -> str:
+    """Return a time of day in UTC, to the minute."""
+    return at.strftime("%Y-%m-%d %H:%M UTC")

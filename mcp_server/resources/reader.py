@@ -1,0 +1,130 @@
+"""Reads for one caller, through the gate: what resources, completions and prompts show is what its tools would."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from vpsops.core.app import Core
+from vpsops.core.changes.audit_entries import clean_actor
+from vpsops.core.changes.model import Actor, Change, Json, Origin, Target
+from vpsops.core.changes.requests import Done, Request
+from vpsops.core.common.errors import NotAllowed
+from vpsops.core.service.authorized_reads import all_servers, in_full, may_read
+from vpsops.core.wayscloud.answers.models import Listing, Server
+from vpsops.mcp_server.auth.access import seen_by
+from vpsops.mcp_server.auth.principal import READ, Caller, agent_of
+from vpsops.mcp_server.protocol import sdk_compat
+from vpsops.mcp_server.tools.definitions import PREFIX
+
+ORIGIN = Origin(front="mcp")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """One caller, and what it may see."""
+
+    core: Core
+    caller: Caller
+    actor: Actor
+
+    def request(self, operation: str, arguments: Mapping[str, Json]) -> Request:
+        """Return a read as a request."""
+        return Request(operation=operation, arguments=arguments, actor=self.actor, origin=ORIGIN)
+
+    async def read(self, operation: str, **arguments: Json) -> BaseModel:
+        """Return what a read finds; raises `NotAllowed` where the scope or the policy says no, and as the gate does."""
+        self.check(operation)
+        outcome = await self.core.gate.submit(self.request(operation, arguments))
+        if not isinstance(outcome, Done) or outcome.result is None:
+            raise NotAllowed(getattr(outcome, "reason", ""), hint=getattr(outcome, "hint", ""))
+        return outcome.result
+
+    async def change(self, change_id: str) -> Change:
+        """Return a change; raises `UnknownChange`, `NotAllowed`."""
+        await self.count("change_get")
+        return await self.core.gate.get(change_id)
+
+    async def changes(self, limit: int) -> list[Change]:
+        """Return the newest changes; raises `NotAllowed`."""
+        await self.count("changes")
+        return await self.core.gate.changes(limit=limit)
+
+    async def count(self, tool: str) -> None:
+        """Count a read of no operation as its tool is counted; raises `NotAllowed` for that as well as `check` does."""
+        self.check(tool)
+        too_fast = await self.core.gate.admit(self.request(f"{PREFIX}{tool}", {}))
+        if too_fast is not None:
+            raise NotAllowed(too_fast.reason, hint=too_fast.hint)
+
+    def check(self, tool: str = "") -> None:
+        """Raise `NotAllowed` for a caller that was granted no reading, or that may not use the tool that shows it."""
+        if not self.granted:
+            raise NotAllowed(f"The token lacks the scope {READ}.")
+        barred = self.caller.reach.barred(f"{PREFIX}{tool}") if tool else None
+        if barred is not None:
+            raise NotAllowed(f"The limit {barred.where} {barred.limit} ({barred.value}) does not let it be read here.")
+
+    def sees(self, server: Server) -> bool:
+        """Say whether a server is there for the caller."""
+        return self.caller.reach.sight.sees(server.id, server.hostname)
+
+    def sees_any(self, targets: Sequence[Target]) -> bool:
+        """Say whether one of these servers is there for the caller; for one who sees all of them, any is."""
+        sight = self.caller.reach.sight
+        return not sight or any(sight.sees(one.id, one.hostname) for one in targets)
+
+    @property
+    def granted(self) -> bool:
+        """Say whether the caller was granted reading."""
+        return READ in self.caller.scopes
+
+    @property
+    def principal(self) -> str:
+        """Whom bounds count for: the one its token was given to, or its human; a client's name is only its claim."""
+        return self.caller.subject or self.caller.human
+
+    @property
+    def people(self) -> frozenset[str]:
+        """Every id that means the caller's human, or the one its token was given to; in lower case.
+
+        What a client calls itself identifies nobody: other people's clients have the same name.
+        """
+        own = {self.actor.id.lower()} if self.caller.subject else set()
+        return self.actor.humans | own
+
+    def may(self, operation: str, target: Target | None = None) -> bool:
+        """Say whether the caller may run a read now, without running it."""
+        reach = self.caller.reach
+        if not self.granted or not reach.allows(f"{PREFIX}{operation}"):
+            return False
+        in_sight = target is None or reach.sight.sees(target.id, target.hostname)
+        return in_sight and may_read(self.core.gate, self.request(operation, {}), target)
+
+    async def too_fast(self, operation: str) -> bool:
+        """Count a read against the caller's rate, and say whether it is one too many."""
+        return await self.core.gate.admit(self.request(operation, {})) is not None
+
+    async def servers(self) -> Listing[Server]:
+        """Return all servers in one call; raises `NotAllowed`, `WayscloudError`."""
+        self.check("list")
+        return await all_servers(self.core.gate, self.request("list", {}))
+
+    async def in_full(self, servers: Sequence[Server], most: int) -> list[Server]:
+        """Return servers with what the list leaves out of them, for `most` of them at most."""
+        return await in_full(self.core.gate, self.request("get", {}), servers, most)
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """Finds the reader behind a request."""
+
+    core: Core
+    who: Callable[[sdk_compat.Context], Caller]
+    change_tools: bool = True
+
+    def of(self, context: sdk_compat.Context) -> Reader:
+        """Return who reads."""
+        caller = self.who(context)
+        actor = clean_actor(agent_of(sdk_compat.client_name(context), caller), self.core.redactor)
+        return Reader(seen_by(self.core, caller), caller, actor)

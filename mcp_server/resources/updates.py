@@ -1,0 +1,259 @@
+"""One feed of news for all who listen in this process: it runs while somebody does, and costs nothing else.
+
+Changes come from the audit trail, whichever process made them; servers from the looks of the fleet. What
+is published says only that a resource is another now: whoever listens reads it again, with their own rights.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated
+
+from vpsops.core.app import Core
+from vpsops.core.changes.model import Target
+from vpsops.core.changes.preview import target_of
+from vpsops.core.common.errors import AmbiguousServer, InvalidInput, NotAllowed, UnknownServer, VpsopsError
+from vpsops.core.monitoring import change_feed
+from vpsops.core.monitoring.change_feed import News
+from vpsops.core.monitoring.server_feed import Difference
+from vpsops.core.wayscloud.answers.models import Server
+from vpsops.mcp_server.protocol.uris import Address, Kind, address_of
+from vpsops.mcp_server.resources.reader import Reader
+
+READY_SECONDS = 5.0
+SERVERS = "servers"
+
+LOG = structlog.get_logger(__name__)
+Release = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Updated(ResourceUpdated):
+    """A resource is another now; `targets` are the servers that made it so, as far as they are known."""
+
+    targets: tuple[Target, ...] = field(default=(), compare=False)
+
+
+class NotLive(InvalidInput):
+    """No live updates are offered for this URI."""
+
+
+class Tap:
+    """Something that is open while anybody holds it."""
+
+    def __init__(self, turn_on: Callable[[], Release]) -> None:
+        self._turn_on = turn_on
+        self._turn_off: Release | None = None
+        self._holders: set[object] = set()
+
+    @property
+    def running(self) -> bool:
+        """Say whether anybody holds it."""
+        return bool(self._holders)
+
+    def hold(self) -> Release:
+        """Hold it open until the returned function is called; a second call of that is nothing."""
+        token = object()
+        self._holders.add(token)
+        if self._turn_off is None:
+            self._turn_off = self._turn_on()
+
+        def release() -> None:
+            self._holders.discard(token)
+            if not self._holders and self._turn_off is not None:
+                turn_off, self._turn_off = self._turn_off, None
+                turn_off()
+
+        return release
+
+
+class Live:
+    """Who wants to hear of what, and the bus they hear it from."""
+
+    def __init__(self, core: Core, group: TaskGroup) -> None:
+        self.core = core
+        self.group = group
+        self.bus = InMemorySubscriptionBus()
+        self.streams: Counter[str] = Counter()  # by who opened them
+        self._watched: dict[str, Counter[str]] = {}
+        self._pending: dict[str, list[Target]] = {}
+        self._wake = anyio.Event()
+        self._ready = anyio.Event()
+        self._news = Tap(self._follow_news)
+        self._fleet = Tap(lambda: core.engine.fleet.follow(self._differ))
+
+    @property
+    def watched(self) -> frozenset[str]:
+        """The URIs that somebody listens for."""
+        return frozenset(uri for uris in self._watched.values() for uri in uris)
+
+    @property
+    def running(self) -> bool:
+        """Say whether any feed runs."""
+        return self._news.running or self._fleet.running
+
+    async def watch(self, reader: Reader, uri: str) -> Release:
+        """Publish whenever a resource is another, until the returned function is called.
+
+        Raises `NotLive`, `UnknownChange`, `UnknownServer`, `NotAllowed`, `WayscloudError`, `StorageError`.
+        """
+        address = address_of(uri)
+        if address is None or address.kind not in LIVE or (address.kind is Kind.SERVERS and address.ref):
+            raise NotLive("There are no live updates for this address.")
+        taps = [self._news.hold()] + ([] if address.kind is Kind.CHANGE else [self._fleet.hold()])
+        try:
+            key = await self._key_of(reader, address)
+        except BaseException:
+            all_of(taps)
+            raise
+        self._watched.setdefault(key, Counter())[uri] += 1
+        return _once(lambda: all_of([lambda: self._forget(key, uri), *taps]))
+
+    async def _key_of(self, reader: Reader, address: Address) -> str:
+        with anyio.move_on_after(READY_SECONDS):
+            await self._ready.wait()
+            return await self._resolve(reader, address)
+        raise VpsopsError("This cannot be followed now.", hint="Read it now and then, or try again later.")
+
+    async def _resolve(self, reader: Reader, address: Address) -> str:
+        if address.kind is Kind.CHANGE:
+            return f"change:{(await reader.change(address.ref)).id}"
+        reader.check()
+        await self.core.engine.fleet.known()  # a first look: what is another after it is told
+        if address.kind is Kind.SERVERS:
+            allowed, key = reader.may("list"), SERVERS
+        else:
+            server = await self._find(reader, address.ref)
+            allowed, key = reader.may("get", target_of(server)), f"server:{server.id}"
+        if not allowed:
+            raise NotAllowed("You may not read this.")
+        return key
+
+    async def _find(self, reader: Reader, ref: str) -> Server:
+        """Find a server among those that are followed; one that is not there may have come since the last look."""
+        try:
+            return await self._seen(reader, ref)
+        except UnknownServer:
+            if await reader.too_fast("get"):
+                raise
+            await self.core.engine.fleet.look_again()
+        return await self._seen(reader, ref)
+
+    async def _seen(self, reader: Reader, ref: str) -> Server:
+        known = await self.core.engine.fleet.known()
+        return named(ref, {ident: one for ident, one in known.items() if reader.sees(one)})
+
+    def _forget(self, key: str, uri: str) -> None:
+        uris = self._watched[key]
+        uris[uri] -= 1
+        if uris[uri] <= 0:
+            del uris[uri]
+        if not uris:
+            del self._watched[key]
+
+    def _follow_news(self) -> Release:
+        scope, self._ready = anyio.CancelScope(), anyio.Event()
+        work = partial(self._run_news, scope, self._ready)
+        self.core.supervisor.start("news", work, group=self.group, ends=True)
+        return scope.cancel
+
+    async def _run_news(self, scope: anyio.CancelScope, ready: anyio.Event) -> None:
+        with scope:
+            await change_feed.follow(self.core.database, self.core.clock, self._hear, ready)
+
+    def _hear(self, found: Sequence[News]) -> None:
+        for one in found:
+            if one.change:
+                self._put(f"change:{one.change}")
+            if one.touched:
+                about = (one.target,) if one.target is not None else ()
+                self._put(SERVERS, *about)
+                if one.target is not None and one.target.id:
+                    self._put(f"server:{one.target.id}", *about)
+
+    def _differ(self, found: Sequence[Difference]) -> None:
+        for one in found:
+            now = target_of(one.server)
+            self._put(SERVERS, now, *([target_of(one.before)] if one.before is not None else []))
+            self._put(f"server:{one.server.id}", now)
+
+    def _put(self, key: str, *targets: Target) -> None:
+        if key in self._watched:
+            self._pending.setdefault(key, []).extend(targets)
+            self._wake.set()
+
+    async def publish_on(self) -> None:
+        """Publish what is pending, each resource once however often it changed meanwhile, until cancelled."""
+        while True:
+            await self._wake.wait()
+            self._wake = anyio.Event()
+            pending, self._pending = self._pending, {}
+            for key, targets in pending.items():
+                for uri in tuple(self._watched.get(key, ())):
+                    await self.bus.publish(Updated(uri, tuple(targets)))
+
+
+LIVE = frozenset({Kind.SERVERS, Kind.SERVER, Kind.CHANGE})
+
+
+def named(ref: str, known: Mapping[str, Server]) -> Server:
+    """Return the server that an address names by id or, where only one has it, by hostname."""
+    wanted = ref.lower()
+    same_id = [one for one in known.values() if one.id.lower() == wanted]
+    found = same_id or [one for one in known.values() if one.hostname.lower() == wanted]
+    if not found:
+        raise UnknownServer(ref, ())
+    if len(found) > 1:
+        raise AmbiguousServer(ref, [(one.id, one.hostname) for one in found])
+    return found[0]
+
+
+def may_hear(reader: Reader, event: ResourceUpdated) -> bool:
+    """Say whether a reader may still read what an event is about, and can see a server that made it so."""
+    address = address_of(event.uri)
+    if address is None:
+        return False
+    if address.kind is Kind.CHANGE:
+        return reader.granted
+    targets = event.targets if isinstance(event, Updated) else ()
+    if address.kind is Kind.SERVER:
+        return any(reader.may("get", target) for target in targets)
+    return reader.may("list") and reader.sees_any(targets)
+
+
+def _once(work: Release) -> Release:
+    left = [work]
+
+    def run() -> None:
+        if left:
+            left.pop()()
+
+    return run
+
+
+def all_of(works: Sequence[Release]) -> None:
+    """Do all of it."""
+    for work in works:
+        work()
+
+
+@asynccontextmanager
+async def open_live(core: Core) -> AsyncIterator[Live]:
+    """Have live updates for as long as the block runs."""
+    failure: Exception | None = None
+    async with anyio.create_task_group() as group:
+        live = Live(core, group)
+        core.supervisor.start("updates", live.publish_on, group=group)
+        try:
+            yield live
+        except Exception as error:  # noqa: BLE001 - raised below, outside the group, so that it stays itself
+            failure = error
+        group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure

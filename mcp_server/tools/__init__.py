@@ -1,0 +1,1 @@
+"""Tool definitions and how calls are answered."""

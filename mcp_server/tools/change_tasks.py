@@ -1,0 +1,104 @@
+"""The changes that an agent asked for, as its tasks: what a caller may see of them and do to them."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+import mcp.types as t
+from mcp.shared.exceptions import MCPError
+from pydantic import ValidationError
+
+from vpsops.core.changes.audit_entries import clean_actor
+from vpsops.core.changes.model import Actor, Change, Json
+from vpsops.core.changes.requests import Request
+from vpsops.core.common.errors import NotAllowed, StaleChange, UnknownChange
+from vpsops.core.service.gate import Gate
+from vpsops.mcp_server.auth.access import kept_from
+from vpsops.mcp_server.auth.principal import agent_of
+from vpsops.mcp_server.presenters.tasks import key_of, task_of, to_confirm
+from vpsops.mcp_server.protocol import sdk_compat
+from vpsops.mcp_server.protocol.elicitation import is_yes, refusal_of
+from vpsops.mcp_server.protocol.tasks import Task
+from vpsops.mcp_server.tools.change_flow import ORIGIN, Desk, confirmed_by
+from vpsops.mcp_server.tools.definitions import PREFIX
+
+CANCEL = "vps_change_cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeTasks:
+    """The changes that an agent asked for, as its tasks."""
+
+    desk: Desk
+
+    async def admit(self, context: sdk_compat.Context, method: str) -> None:
+        """Count a request as a call of a tool is counted; raises `NotAllowed`."""
+        too_fast = await self.desk.core.gate.admit(Request(method, {}, self._actor(context), ORIGIN))
+        if too_fast is not None:
+            raise NotAllowed(too_fast.reason, hint=too_fast.hint)
+
+    async def find(self, context: sdk_compat.Context, task_id: str) -> Task | None:
+        """Return how a change of this caller's stands."""
+        change = await self._own(context, task_id)
+        if change is None:
+            return None
+        gate = self._gate(context)
+        now, tools = self.desk.core.clock.now(), self.desk.change_tools
+        return task_of(change, gate.timing, now, can_ask=sdk_compat.can_ask(context), tools=tools)
+
+    async def update(self, context: sdk_compat.Context, task_id: str, answers: Mapping[str, Json]) -> bool:
+        """Take the human's answer to the question that was shown; one that comes too late changes nothing."""
+        change = await self._own(context, task_id)
+        if change is None:
+            return False
+        await self._check_granted(context, f"{PREFIX}{change.operation}", change.id)
+        answer = _elicited(answers.get(key_of(change)))
+        if answer is None or not to_confirm(change) or not sdk_compat.can_ask(context):
+            return True
+        given, actor, gate = sdk_compat.answer_of(answer), self._actor(context), self._gate(context)
+        with suppress(StaleChange):
+            if is_yes(given):
+                await gate.confirm(change.id, actor, change.digest, evidence=confirmed_by(actor))
+            else:
+                await gate.cancel(change.id, actor, reason=refusal_of(given))
+        return True
+
+    async def cancel(self, context: sdk_compat.Context, task_id: str) -> bool:
+        """Withdraw a change that was not sent yet; one that was goes on, which its next look tells."""
+        change = await self._own(context, task_id)
+        if change is None:
+            return False
+        await self._check_granted(context, CANCEL, change.id)
+        with suppress(StaleChange):
+            await self._gate(context).cancel(change.id, self._actor(context), reason="The client gave the task up.")
+        return True
+
+    def _gate(self, context: sdk_compat.Context) -> Gate:
+        return self.desk.core.gate.seeing(self.desk.who(context).reach.sight)
+
+    def _actor(self, context: sdk_compat.Context) -> Actor:
+        return clean_actor(agent_of(sdk_compat.client_name(context), self.desk.who(context)), self.desk.core.redactor)
+
+    async def _own(self, context: sdk_compat.Context, task_id: str) -> Change | None:
+        try:
+            change = await self._gate(context).get(task_id)
+        except UnknownChange:
+            return None
+        actor = self._actor(context)
+        return change if (change.actor.id, change.actor.human) == (actor.id, actor.human) else None
+
+    async def _check_granted(self, context: sdk_compat.Context, tool: str, change_id: str) -> None:
+        """Raise the protocol's error for a caller that may not use the tool that does the same; it is on record."""
+        exceeded = kept_from(self.desk.who(context), tool, alters=True)
+        if exceeded is not None:
+            asked = Request(tool, {"change": change_id}, self._actor(context), ORIGIN)
+            refusal = await self._gate(context).limited(asked, exceeded)
+            what = f"{tool} may not be used here: the task was left as it is. ({refusal.error_id})"
+            raise MCPError(t.INVALID_REQUEST, what)
+
+
+def _elicited(given: Json) -> t.ElicitResult | None:
+    try:
+        return t.ElicitResult.model_validate(given)
+    except ValidationError:
+        return None

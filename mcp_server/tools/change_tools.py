@@ -1,0 +1,209 @@
+"""The tools on changes themselves: list, get, wait, cancel."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Final, TypeVar, cast
+
+import mcp.types as t
+from pydantic import BaseModel, Field
+
+from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.pages import ChangePage, Place, Query, place_of
+from vpsops.core.common.errors import NotAllowed
+from vpsops.core.operations.registry import Arguments
+from vpsops.mcp_server.presenters import results
+from vpsops.mcp_server.presenters.changes import ChangeResult, ListedChange, listed_change
+from vpsops.mcp_server.presenters.schemas import bounded_properties, input_schema, output_schema, required_names
+from vpsops.mcp_server.presenters.size_limit import Content, Page, longest
+from vpsops.mcp_server.protocol.cursors import no_such_cursor, opened, sealed
+from vpsops.mcp_server.protocol.sdk_compat import Call
+from vpsops.mcp_server.protocol.text import joined, moment, quote, table
+from vpsops.mcp_server.tools.change_flow import PATIENCE, Desk, follow
+from vpsops.mcp_server.tools.check import CHECK, CheckArguments, CheckResult, check_change
+from vpsops.mcp_server.tools.signature import Signature
+
+CHANGES = "changes"
+PLACE = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)\|([0-9A-Za-z_-]{1,80})")
+A = TypeVar("A", bound=Arguments)
+
+
+UNREADABLE_SHOWN: Final = 5
+
+
+class ChangesArguments(Arguments):
+    """Which changes to list: without a state only open ones, unless it is said otherwise."""
+
+    open_only: bool | None = None
+    state: State | None = None
+    server: Annotated[str, Field(max_length=300)] = ""
+    limit: Annotated[int, Field(ge=1, le=100, description="1-100")] = 20
+    cursor: str = ""
+
+
+class ChangeArguments(Arguments):
+    """One change."""
+
+    change: Annotated[str, Field(max_length=100)]
+
+
+class WaitArguments(ChangeArguments):
+    """One change, and how long to wait for it."""
+
+    seconds: Annotated[float, Field(ge=0, le=PATIENCE, description=f"0-{PATIENCE:.0f}")] = PATIENCE
+
+
+class CancelArguments(ChangeArguments):
+    """One change, and why it is not wanted any more."""
+
+    reason: Annotated[str, Field(max_length=300)] = ""
+
+
+class Changes(BaseModel):
+    """Changes, newest first."""
+
+    changes: list[ListedChange]
+    next_cursor: str | None = None
+
+
+Handler = Callable[[Desk, Call], Awaitable[t.CallToolResult]]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeTool:
+    """A tool on changes, and what answers it."""
+
+    tool: t.Tool
+    arguments: type[Arguments]
+    handle: Handler
+
+    @property
+    def signature(self) -> Signature:
+        """What it takes, with all its bounds."""
+        return Signature(self.tool.name, bounded_properties(self.arguments), required_names(self.arguments))
+
+
+def parse(arguments: type[A], call: Call) -> A:
+    """Return a call's arguments, which its tool's signature has let pass."""
+    return arguments.model_validate(call.arguments)
+
+
+async def list_changes(desk: Desk, call: Call) -> t.CallToolResult:
+    """List changes, newest first."""
+    wanted = parse(ChangesArguments, call)
+    found = await desk.core.gate.page_of_changes(query_of(wanted))
+    return results.answer(*changes_page(found, _nothing(wanted)))
+
+
+def query_of(wanted: ChangesArguments) -> Query:
+    """Return which changes to look for; raises `InvalidInput` for a cursor that is none of this list's."""
+    return Query(
+        open_only=wanted.open_only if wanted.open_only is not None else not wanted.state,
+        states=(wanted.state,) if wanted.state else (),
+        server=wanted.server,
+        after=_place(opened(CHANGES, wanted.cursor)) if wanted.cursor else None,
+        limit=wanted.limit,
+    )
+
+
+def _place(text: str) -> Place:
+    found = PLACE.fullmatch(text)
+    if found is None:
+        raise no_such_cursor()
+    return Place(float(found[1]), found[2])
+
+
+def changes_page(found: ChangePage, nothing: str) -> Page:
+    """Return a page of changes, as many as a result may hold."""
+    unreadable = _unreadable(found.unreadable)
+
+    def page(count: int) -> Page:
+        rows = found.changes[:count]
+        after = place_of(rows[-1]) if count < len(found.changes) else found.next
+        listed = Changes(
+            changes=[listed_change(one) for one in rows],
+            next_cursor=sealed(CHANGES, f"{after.at!r}|{after.id}") if after else None,
+        )
+        more = f"More may follow; pass cursor {quote(listed.next_cursor)}." if listed.next_cursor else ""
+        text = joined((_table(rows) if rows else nothing, unreadable, more), "\n")
+        return text, cast("Content", listed.model_dump(mode="json", exclude_none=True))
+
+    return longest(len(found.changes), page)
+
+
+def _unreadable(ids: Sequence[str]) -> str:
+    if not ids:
+        return ""
+    more = f" and {len(ids) - UNREADABLE_SHOWN} more" if len(ids) > UNREADABLE_SHOWN else ""
+    return f"Cannot be read by this version of vpsops: {', '.join(ids[:UNREADABLE_SHOWN])}{more}."
+
+
+def _nothing(wanted: ChangesArguments) -> str:
+    if wanted.state or wanted.server or wanted.cursor:
+        return "No changes match."
+    if wanted.open_only is False:
+        return "There are no changes yet."
+    return "No changes are open. Ended ones are listed with open_only false, or by their state."
+
+
+def _table(found: Sequence[Change]) -> str:
+    rows = [(c.id, c.operation, c.target.hostname, c.state.value, c.actor.claim, moment(c.created_at)) for c in found]
+    return table(("CHANGE", "OPERATION", "SERVER", "STATE", "ASKED BY", "ASKED AT"), rows)
+
+
+async def get_change(desk: Desk, call: Call) -> t.CallToolResult:
+    """Show one change; that it failed is what was asked for, not a failure to tell it."""
+    change = await desk.core.gate.get(parse(ChangeArguments, call).change)
+    return results.change(change, tools=desk.change_tools).model_copy(update={"is_error": False})
+
+
+async def wait_change(desk: Desk, call: Call) -> t.CallToolResult:
+    """Wait for a change, with progress."""
+    wanted = parse(WaitArguments, call)
+    change = await desk.core.gate.get(wanted.change)
+    told = await follow(desk, call, change, wanted.seconds)
+    return told.model_copy(update={"is_error": False})
+
+
+async def cancel_change(desk: Desk, call: Call) -> t.CallToolResult:
+    """Cancel a change that this asker asked for and that was not sent yet."""
+    wanted = parse(CancelArguments, call)
+    actor = desk.actor(call)
+    change = await desk.core.gate.get(wanted.change)
+    if not change.actor.same_human(actor):
+        raise NotAllowed("Only who asked for a change can cancel it here.", hint="Its approvers can deny it in Slack.")
+    cancelled = await desk.core.gate.cancel(change.id, actor, reason=wanted.reason)
+    return results.change(cancelled, tools=desk.change_tools).model_copy(update={"is_error": False})
+
+
+def check_tool() -> ChangeTool:
+    """Return the tool that says what a change would come to."""
+    tool = _tool("vps_check", CHECK, CheckArguments, check_change)
+    return replace(tool, tool=tool.tool.model_copy(update={"output_schema": output_schema(CheckResult)}))
+
+
+def _tool(name: str, description: str, arguments: type[Arguments], handle: Handler) -> ChangeTool:
+    hints = t.ToolAnnotations(
+        read_only_hint=handle is not cancel_change, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+    )
+    tool = t.Tool(
+        name=name,
+        title=description.split(".", 1)[0],
+        description=description,
+        input_schema=input_schema(arguments, reason=False),
+        output_schema=output_schema(Changes if arguments is ChangesArguments else ChangeResult),
+        annotations=hints,
+    )
+    return ChangeTool(tool, arguments, handle)
+
+
+CHANGE_TOOLS: Mapping[str, ChangeTool] = {
+    one.tool.name: one
+    for one in (
+        check_tool(),
+        _tool("vps_changes", "List changes: open ones, or as told.", ChangesArguments, list_changes),
+        _tool("vps_change_get", "Show one change and what it waits for.", ChangeArguments, get_change),
+        _tool("vps_change_wait", "Wait until a change is settled.", WaitArguments, wait_change),
+        _tool("vps_change_cancel", "Cancel your own change before it runs.", CancelArguments, cancel_change),
+    )
+}

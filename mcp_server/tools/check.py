@@ -1,0 +1,114 @@
+"""The tool that evaluates a change without asking people or storing anything."""
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+import mcp.types as t
+from pydantic import BaseModel, Field, JsonValue
+
+from vpsops.core.changes.model import Decision
+from vpsops.core.changes.requests import DryRun, Refused, Request
+from vpsops.core.common.errors import NotAllowed
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.registry import Arguments
+from vpsops.core.service.authorized_reads import may_read
+from vpsops.mcp_server.auth.access import kept_from
+from vpsops.mcp_server.presenters import results
+from vpsops.mcp_server.presenters.changes import ChangedServer, agreement, changed_server
+from vpsops.mcp_server.protocol.sdk_compat import Call
+from vpsops.mcp_server.protocol.text import clean, joined
+from vpsops.mcp_server.tools.change_flow import ORIGIN, Desk
+from vpsops.mcp_server.tools.definitions import PREFIX, signature_of
+
+CHECK: Final = "Say what a change would do, who must agree, what forbids it. Asks nobody."
+CHANGES: Final[list[JsonValue]] = [name for name, one in OPERATIONS.items() if not one.reads]
+
+
+class Outlook(StrEnum):
+    """What would become of a change."""
+
+    RUN = "run"
+    CONFIRM = "your human is asked"
+    APPROVE = "approvers are asked"
+    REFUSED = "refused"
+
+
+class CheckArguments(Arguments):
+    """A change, in the arguments of its own tool, the reason and what only colours it left out."""
+
+    operation: Annotated[str, Field(json_schema_extra={"enum": CHANGES})]
+    server: Annotated[str, Field(max_length=300)] = ""
+    hostname: str = ""
+    plan: str = ""
+    region: str = ""
+    os_template: str = ""
+
+
+class CheckResult(BaseModel):
+    """What would become of a change, if it were asked for now."""
+
+    outlook: Outlook
+    operation: str
+    server: ChangedServer
+    effect: str | None = None
+    cost: str | None = None
+    agree: str | None = Field(None, description="who must agree")
+    refused: str | None = Field(None, description="why, and what to do")
+    rules: list[str] = Field([], description="of the policy that match")
+
+
+async def check_change(desk: Desk, call: Call) -> t.CallToolResult:
+    """Answer what a change would come to; raises `InvalidInput` in the words of the change's own tool."""
+    arguments = dict(call.arguments)
+    operation = OPERATIONS[str(arguments.pop("operation"))]
+    signature_of(operation).check(arguments)
+    actor = desk.actor(call)
+    request = Request(
+        operation.name, arguments, actor, ORIGIN, can_confirm=call.can_ask, named_in=desk.who(call.context).named_in
+    )
+    found = await desk.core.gate.dry_run(request)
+    if found.change.target.id and not may_read(desk.core.gate, Request("get", {}, actor, ORIGIN), found.change.target):
+        raise NotAllowed("The policy does not let you look at this server.", hint="Tell your human.")
+    exceeded = kept_from(desk.who(call.context), f"{PREFIX}{operation.name}", alters=True)
+    if exceeded is not None:
+        found = DryRun(found.change, Refused(exceeded.text, exceeded.hint))
+    return results.answer(check_text(found), check_result(found).model_dump(mode="json", exclude_none=True))
+
+
+def check_result(found: DryRun) -> CheckResult:
+    """Return what would become of a change as structured content."""
+    change, refusal = found.change, found.refusal
+    return CheckResult(
+        outlook=Outlook.REFUSED if refusal else OUTLOOKS[change.ruling.decision],
+        operation=change.operation,
+        server=changed_server(change.target),
+        effect=clean(change.effect, 300) or None,
+        cost=clean(change.cost) or None,
+        agree=None if refusal else agreement(change),
+        refused=joined((refusal.reason, refusal.hint), " ") if refusal else None,
+        rules=[clean(rule) for rule in change.ruling.rules],
+    )
+
+
+OUTLOOKS: Final = {
+    Decision.ALLOW: Outlook.RUN,
+    Decision.CONFIRM: Outlook.CONFIRM,
+    Decision.APPROVE: Outlook.APPROVE,
+    Decision.DENY: Outlook.REFUSED,
+}
+
+
+def check_text(found: DryRun) -> str:
+    """Tell it in a few lines."""
+    shown = check_result(found)
+    what = f"{shown.operation} {shown.server.hostname}"
+    if shown.refused:
+        return f"{what} would be refused. {shown.refused}"
+    lines = (
+        f"{what} would be taken; nobody was asked, and nothing is stored.",
+        f"Who must agree: {shown.agree}.",
+        f"Effect: {shown.effect}" if shown.effect else "",
+        f"Cost: {shown.cost}." if shown.cost else "",
+        f"Then call {PREFIX}{found.change.operation} to ask for it.",
+    )
+    return joined(lines, "\n")

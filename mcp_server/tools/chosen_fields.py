@@ -1,0 +1,31 @@
+"""The fields that a model chose of a list of servers, where the provider's list leaves them out."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from vpsops.core.changes.requests import Request
+from vpsops.core.operations.servers import ServerList
+from vpsops.core.service.authorized_reads import in_full
+from vpsops.core.wayscloud.answers.models import Server
+from vpsops.mcp_server.protocol import sdk_compat
+from vpsops.mcp_server.tools.change_flow import ORIGIN, Desk
+from vpsops.mcp_server.tools.definitions import PREFIX
+
+MOST: Final = 20
+"""Servers of a page that are read by themselves; of more, a field that the list lacks is said not to be known."""
+
+
+async def with_fields(desk: Desk, call: sdk_compat.Call, found: ServerList, fields: Sequence[str]) -> ServerList:
+    """Return a page with the fields that were chosen, looked up for some of its servers, and of how many they lack."""
+    names = [name for name in fields if name != "state"]
+
+    def lacks(server: Server) -> bool:
+        return any(getattr(server, name) is None for name in names) or ("state" in fields and server.power_unknown)
+
+    servers = found.servers
+    if desk.who(call.context).reach.allows(f"{PREFIX}get"):
+        request = Request("get", {}, desk.actor(call), ORIGIN)
+        servers = await in_full(desk.core.gate, request, found.servers, MOST, lacks)
+    counts = {name: sum(getattr(server, name) is None for server in servers) for name in names}
+    told = ", ".join(f"{name} of {count}" for name, count in counts.items() if count)
+    return found.replaced(servers).without(f"Not known: {told}." if told else "")

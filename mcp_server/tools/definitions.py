@@ -1,0 +1,76 @@
+"""The tools: one for each operation of the registry, in its order, with all four annotations stated."""
+
+import mcp.types as t
+
+from vpsops.core.operations import OPERATIONS, Operation, Risk
+from vpsops.core.operations.servers import ServerList
+from vpsops.core.wayscloud.answers.models import Server
+from vpsops.mcp_server.presenters.changes import ChangeResult
+from vpsops.mcp_server.presenters.projection import FIELD_NAMES, view_model
+from vpsops.mcp_server.presenters.schemas import (
+    Schema,
+    bounded_properties,
+    chosen_schema,
+    input_schema,
+    output_schema,
+    required_names,
+)
+from vpsops.mcp_server.presenters.servers import shown_as
+from vpsops.mcp_server.tools.signature import Signature
+
+PREFIX = "vps_"
+REPEATABLE = frozenset({"start", "stop"})  # a second run changes nothing more
+MAX_REASON = 300
+HARMFUL = frozenset({Risk.DISRUPTIVE, Risk.DESTRUCTIVE})
+
+
+def operation_tools() -> list[t.Tool]:
+    """Return a tool for each operation."""
+    return [tool_of(operation) for operation in OPERATIONS.values()]
+
+
+def tool_of(operation: Operation) -> t.Tool:
+    """Return an operation as a tool."""
+    return t.Tool(
+        name=f"{PREFIX}{operation.name}",
+        title=operation.summary.split(".", 1)[0].split(":", 1)[0],
+        description=operation.guidance,
+        input_schema=input_schema(operation.arguments, view_model(operation), reason=not operation.reads),
+        output_schema=_output(operation),
+        annotations=annotations_of(operation),
+    )
+
+
+def signature_of(operation: Operation) -> Signature:
+    """Return what an operation's tool takes, with all its bounds."""
+    properties = bounded_properties(operation.arguments, view_model(operation))
+    if "fields" in properties:
+        properties["fields"] = FIELD_NAMES
+    if not operation.reads:
+        properties["reason"] = {"type": "string", "maxLength": MAX_REASON}
+    return Signature(f"{PREFIX}{operation.name}", properties, required_names(operation.arguments))
+
+
+def _output(operation: Operation) -> Schema:
+    if not operation.reads:
+        return output_schema(ChangeResult)
+    if operation.result is ServerList:
+        return chosen_schema(shown_as(operation.result), (), inside="servers")
+    if operation.result is Server:
+        return chosen_schema(shown_as(operation.result), ("id", "hostname"))
+    return output_schema(shown_as(operation.result))
+
+
+def annotations_of(operation: Operation) -> t.ToolAnnotations:
+    """Return the hints: none is left to the protocol's defaults."""
+    return t.ToolAnnotations(
+        read_only_hint=operation.reads,
+        destructive_hint=operation.risk in HARMFUL,
+        idempotent_hint=operation.reads or operation.name in REPEATABLE,
+        open_world_hint=True,
+    )
+
+
+def operation_named(tool: str) -> Operation | None:
+    """Return the operation behind a tool's name."""
+    return OPERATIONS.get(tool.removeprefix(PREFIX)) if tool.startswith(PREFIX) else None

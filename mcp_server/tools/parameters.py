@@ -1,0 +1,123 @@
+"""Parameters as hosts spell them, read once for every request: tools, prompts, resources, completions and lists.
+
+Middleware of the server, in front of the SDK's own check of them, which knows one spelling and answers the others with
+three words. What it refuses is worded here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from mcp.server.context import CallNext, HandlerResult
+from mcp.shared.exceptions import MCPError
+from pydantic import ValidationError
+
+from vpsops.core.changes.model import Json
+from vpsops.core.operations import OPERATIONS
+from vpsops.mcp_server.protocol.sdk_compat import Context, invalid
+from vpsops.mcp_server.protocol.text import clean, joined
+from vpsops.mcp_server.tools.change_tools import CHANGE_TOOLS
+from vpsops.mcp_server.tools.definitions import signature_of
+from vpsops.mcp_server.tools.signature import Signature, is_empty
+
+INITIALIZE: Final = "initialize"
+SDK_WORDS: Final = "Invalid request parameters"
+FIRST: Final = "Send `initialize` first, or a request of the revision 2026-07-28 with its `_meta`."
+PROGRESS: Final = "progressToken"
+LONGEST_NAME: Final = 60
+
+SIGNATURES: Final[Mapping[str, Signature]] = {
+    one.tool: one
+    for one in (*map(signature_of, OPERATIONS.values()), *(tool.signature for tool in CHANGE_TOOLS.values()))
+}
+"""What each tool takes."""
+
+Params = dict[str, Any]
+
+
+async def read_parameters(ctx: Context, call_next: CallNext) -> HandlerResult:
+    """Read a request's parameters before anything else looks at them, and word what is wrong with them."""
+    if ctx.request_id is None or ctx.method == INITIALIZE:
+        return await call_next(ctx)
+    try:
+        return await call_next(replace(ctx, params=read(ctx.method, ctx.params)))
+    except ValidationError as error:
+        raise invalid(worded(ctx.method, error)) from None
+    except MCPError as error:
+        if error.error.message == SDK_WORDS:  # its only other use: a request before the handshake
+            raise invalid(f"{clean(ctx.method, LONGEST_NAME)} came before the handshake. {FIRST}") from None
+        raise
+
+
+def read(method: str, params: Mapping[str, Any] | None) -> Params | None:
+    """Return a request's parameters in the SDK's spelling; raises the protocol's error for what cannot be read."""
+    if params is None:
+        return None
+    kept = {name: value for name, value in params.items() if value is not None}
+    if kept.get("cursor") == "":
+        del kept["cursor"]
+    if isinstance(kept.get("_meta"), dict):
+        kept["_meta"] = _meta(kept["_meta"])
+    reader = READERS.get(method)
+    return kept if reader is None else reader(kept)
+
+
+def _meta(meta: Params) -> Params:
+    """Leave out an invalid progress token: the call is answered without progress."""
+    token = meta.get(PROGRESS)
+    good = isinstance(token, str | int) and not isinstance(token, bool)
+    return {name: value for name, value in meta.items() if name != PROGRESS or good}
+
+
+def _tool(params: Params) -> Params:
+    name = params.get("name")
+    given: Json = params.get("arguments")
+    signature = SIGNATURES.get(name) if isinstance(name, str) else None
+    return {**params, "arguments": (signature or Signature("", {})).read(given)}
+
+
+def _prompt(params: Params) -> Params:
+    name = clean(params.get("name", ""), LONGEST_NAME)
+    read_arguments = Signature(name, {}).read(params.get("arguments"))
+    return {
+        **params,
+        "arguments": {key: _text(f"The prompt {name}", key, value) for key, value in read_arguments.items()},
+    }
+
+
+def _completion(params: Params) -> Params:
+    argument, context = params.get("argument"), params.get("context")
+    read_argument = dict(argument) if isinstance(argument, dict) else argument
+    if isinstance(read_argument, dict):
+        value = read_argument.get("value")
+        read_argument["value"] = "" if is_empty(value) else _text("A completion", "value", value)
+    given = context.get("arguments") if isinstance(context, dict) else None
+    known = {key: _text("A completion", key, value) for key, value in Signature("", {}).read(given).items()}
+    return {**params, "argument": read_argument, **({"context": {"arguments": known}} if context is not None else {})}
+
+
+def _text(who: str, name: str, value: Json) -> str:
+    """Return a value that must be text; numbers and truths have one spelling."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str | float) or (isinstance(value, int) and abs(value) < 10**18):
+        return value if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
+    raise invalid(f"{who} takes text in: {clean(name, LONGEST_NAME)}.")
+
+
+READERS: Final[Mapping[str, Callable[[Params], Params]]] = {
+    "tools/call": _tool,
+    "prompts/get": _prompt,
+    "completion/complete": _completion,
+}
+
+
+def worded(method: str, error: ValidationError) -> str:
+    """Say which parameters of a request do not fit."""
+    places = dict.fromkeys(_place(one["loc"]) for one in error.errors(include_url=False, include_input=False))
+    return f"{clean(method, LONGEST_NAME)}: these parameters are missing or do not fit: {joined(places) or 'params'}."
+
+
+def _place(where: tuple[int | str, ...]) -> str:
+    parts = [str(part) for part in where if isinstance(part, int) or not part[:1].isupper()]
+    return clean(".".join(parts), LONGEST_NAME)

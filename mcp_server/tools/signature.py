@@ -1,0 +1,262 @@
+"""What a tool takes, as its own schema says it: reads arguments however a host spells them, and words what is wrong."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final
+
+from vpsops.core.changes.model import Json
+from vpsops.core.common.errors import InvalidInput
+from vpsops.mcp_server.presenters.schemas import Schema
+from vpsops.mcp_server.protocol.text import clean, joined, quote
+
+ARGUMENTS: Final = "arguments"
+NUMBER: Final = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?")
+TRUTHS: Final[Mapping[str, bool]] = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
+LONGEST_JSON: Final = 100_000  # characters of a text that is read as JSON
+LONGEST_NAME: Final = 60
+MOST_WORDS: Final = 24  # values of an enum that a refusal names
+CATALOGUES: Final[Mapping[str, str]] = {
+    "server": "vps_list lists the servers.",
+    "plan": "vps_plans lists the plans.",
+    "region": "vps_regions lists the regions.",
+    "os_template": "vps_os_templates lists the operating systems.",
+    "change": "vps_changes lists the changes.",
+}
+"""Where a model finds what an argument may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The arguments of one tool, in their order, each with its schema; `required` are those that must be there."""
+
+    tool: str
+    properties: Mapping[str, Schema]
+    required: frozenset[str] = frozenset()
+
+    def read(self, given: Json) -> dict[str, Json]:
+        """Return arguments in the types of the schema; what cannot be read without a guess stays as it is.
+
+        Missing, null and empty are one; JSON text stands for what it holds; a number may be a text. What is no object
+        at all stands under `arguments`, which no tool takes.
+        """
+        found = _object(given)
+        if set(found) == {ARGUMENTS} and ARGUMENTS not in self.properties:
+            found = _object(found[ARGUMENTS])
+        read = {name: _read(self.properties.get(name, {}), value) for name, value in found.items()}
+        return {name: value for name, value in read.items() if not is_empty(value)}
+
+    def check(self, arguments: Mapping[str, Json]) -> None:
+        """Raise `InvalidInput` for the first argument that does not fit: which, what it takes, and what to do next."""
+        wrong = next(
+            (self._problem(name, value) for name, value in arguments.items() if self._problem(name, value)), ""
+        )
+        missing = [name for name in self.properties if name in self.required and name not in arguments]
+        if wrong or missing:
+            named = f"{', '.join(missing)}: {'are' if len(missing) > 1 else 'is'} missing."
+            hints = [CATALOGUES.get(name, "") for name in ([wrong.split(":", 1)[0]] if wrong else missing)]
+            raise InvalidInput(
+                f"{self.tool}: {wrong or named}", hint=joined((*dict.fromkeys(hints), self.takes()), " ")
+            )
+
+    def refusal(self, name: str) -> InvalidInput:
+        """Return the error for an argument that passed `check` and was refused all the same."""
+        where = name if name in self.properties else ARGUMENTS
+        return InvalidInput(f"{self.tool}: {where}: this value is not taken.", hint=self.takes())
+
+    def takes(self) -> str:
+        """Say which arguments there are, and which of them must be there."""
+        needed = [name for name in self.properties if name in self.required]
+        rest = [name for name in self.properties if name not in self.required]
+        if not self.properties:
+            return f"{self.tool} takes: nothing."
+        if not needed:
+            return f"{self.tool} takes: {', '.join(rest)} (all optional)."
+        optional = f"optional: {', '.join(rest)}" if rest else ""
+        return f"{self.tool} takes: {joined((', '.join(needed), optional), '; ')}."
+
+    def _problem(self, name: str, value: Json) -> str:
+        schema = self.properties.get(name)
+        if schema is not None:
+            return (
+                ""
+                if fits(schema, value)
+                else f"{name}: must be {wording(schema)}, not {_shown(culprit(schema, value))}."
+            )
+        if name == ARGUMENTS:
+            return f"{ARGUMENTS}: must be a JSON object, not {_shown(value)}."
+        near = get_close_matches(_snake(name), list(self.properties), n=1)
+        return f"{clean(name, LONGEST_NAME)}: there is no such argument.{f' Did you mean {near[0]}?' if near else ''}"
+
+
+def is_empty(value: Json) -> bool:
+    """Say whether a value says nothing: hosts send null, an empty text or an empty list for what was left out."""
+    return value is None or value in ([], {}) or (isinstance(value, str) and not value.strip())
+
+
+def _object(given: Json) -> dict[str, Json]:
+    unwrapped = _from_json(_from_json(given, "{"), "[")
+    if is_empty(unwrapped):
+        return {}
+    return dict(unwrapped) if isinstance(unwrapped, dict) else {ARGUMENTS: unwrapped}
+
+
+def _from_json(value: Json, first: str) -> Json:
+    """Return what a JSON text holds, where it begins as one of the wanted kind; any other value as it is."""
+    if not isinstance(value, str) or len(value) > LONGEST_JSON or not value.strip().startswith(first):
+        return value
+    try:
+        found: Json = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return found
+
+
+def _read(schema: Schema, value: Json) -> Json:
+    if isinstance(value, str) and schema.get("type") != "string" and value.strip().lower() == "null":
+        return None
+    reader = READERS.get(str(schema.get("type")))
+    return value if reader is None else reader(schema, value)
+
+
+def _read_text(schema: Schema, value: Json) -> Json:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value) if abs(value) < 10**18 else value
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    return next((word for word in _words(schema) if word.lower() == text.lower()), text)
+
+
+def _read_whole(_: Schema, value: Json) -> Json:
+    number = _number(value)
+    return int(number) if isinstance(number, float) and number.is_integer() else value
+
+
+def _read_number(_: Schema, value: Json) -> Json:
+    number = _number(value)
+    return value if number is None else number
+
+
+def _number(value: Json) -> float | None:
+    if isinstance(value, str):
+        return float(value) if NUMBER.fullmatch(value.strip()) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) < 10**15 else None
+
+
+def _read_truth(_: Schema, value: Json) -> Json:
+    word = str(value).strip().lower() if isinstance(value, str | int) else ""
+    return TRUTHS.get(word, value)
+
+
+def _read_list(schema: Schema, value: Json) -> Json:
+    """Read a list, its JSON text, or its one item; words of a fixed set may stand in one text, with commas."""
+    of = _items(schema)
+    found = _from_json(value, "[")
+    if isinstance(found, str):
+        single = _from_json(found, '"')
+        text = single if isinstance(single, str) else found
+        found = [*text.split(",")] if _words(of) else [text]
+    if not isinstance(found, list):
+        return found
+    read = [_read(of, one) for one in found]
+    return [one for one in read if not is_empty(one)]
+
+
+READERS: Final[Mapping[str, Callable[[Schema, Json], Json]]] = {
+    "string": _read_text,
+    "integer": _read_whole,
+    "number": _read_number,
+    "boolean": _read_truth,
+    "array": _read_list,
+}
+
+
+def fits(schema: Schema, value: Json) -> bool:
+    """Say whether a value that was read is what its schema takes."""
+    kind = schema.get("type")
+    if kind == "array":
+        of = _items(schema)
+        return isinstance(value, list) and len(value) <= _most(schema, "maxItems") and all(fits(of, v) for v in value)
+    if kind == "boolean":
+        return isinstance(value, bool)
+    if kind in {"integer", "number"}:
+        of_kind = isinstance(value, int if kind == "integer" else int | float) and not isinstance(value, bool)
+        return of_kind and _least(schema) <= _as_float(value) <= _most(schema, "maximum")
+    words = _words(schema)
+    return isinstance(value, str) and len(value) <= _most(schema, "maxLength") and (not words or value in words)
+
+
+def culprit(schema: Schema, value: Json) -> Json:
+    """Return the part of a value that does not fit: an item of a list, or all of it."""
+    of = _items(schema)
+    items = value if isinstance(value, list) and schema.get("type") == "array" else []
+    return next((item for item in items if not fits(of, item)), value)
+
+
+def wording(schema: Schema) -> str:
+    """Say in words what a schema takes."""
+    kind = schema.get("type")
+    if kind == "array":
+        most = f"at most {_most(schema, 'maxItems'):.0f} of them, " if "maxItems" in schema else ""
+        return f"a list, {most}each {wording(_items(schema))}"
+    if kind == "boolean":
+        return "true or false"
+    if kind in {"integer", "number"}:
+        return joined(("a whole number" if kind == "integer" else "a number", _range(schema)), " ")
+    words = _words(schema)
+    if words:
+        return f"one of {', '.join(words[:MOST_WORDS])}"
+    return f"text of at most {_most(schema, 'maxLength'):.0f} characters" if "maxLength" in schema else "text"
+
+
+def _range(schema: Schema) -> str:
+    least, most = _least(schema), _most(schema, "maximum")
+    if math.isinf(most):
+        return "" if math.isinf(least) else f"of {least:g} or more"
+    return f"up to {most:g}" if math.isinf(least) else f"from {least:g} to {most:g}"
+
+
+def _least(schema: Schema) -> float:
+    return _as_float(schema.get("minimum", -math.inf))
+
+
+def _most(schema: Schema, bound: str) -> float:
+    return _as_float(schema.get(bound, math.inf))
+
+
+def _as_float(value: Json) -> float:
+    if not isinstance(value, int | float):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _items(schema: Schema) -> Schema:
+    items = schema.get("items")
+    return items if isinstance(items, dict) else {}
+
+
+def _words(schema: Schema) -> Sequence[str]:
+    words = schema.get("enum")
+    return [str(word) for word in words] if isinstance(words, list) else []
+
+
+def _shown(value: Json) -> str:
+    """Return a value as a refusal quotes it: data, on one line, and not more of it than tells which one is meant."""
+    if isinstance(value, list | dict):
+        return f"a list of {len(value)}" if isinstance(value, list) else "an object"
+    if isinstance(value, str):
+        return quote(value, LONGEST_NAME)
+    return str(value).lower() if isinstance(value, bool) else f"{_as_float(value):g}"
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|-| ", "_", name[:LONGEST_NAME]).lower()

@@ -1,0 +1,126 @@
+"""Word of tasks on a stream of news: what the next `tasks/get` would tell, as soon as the change is another.
+
+The stream is the server's own (`subscriptions/listen`); it follows the changes behind the tasks as it follows any.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Final, Literal, cast
+
+import mcp.types as t
+from mcp.server.lowlevel import Server
+from mcp.server.mcpserver import require_client_extension
+from mcp.server.session import ServerSession
+
+from vpsops.core.changes.model import Json
+from vpsops.core.common.errors import VpsopsError
+from vpsops.mcp_server.protocol import sdk_compat
+from vpsops.mcp_server.protocol.tasks import EXTENSION, LONGEST_ID, Tasks, detailed
+from vpsops.mcp_server.protocol.uris import change_address
+
+LISTEN: Final = "subscriptions/listen"
+IDS: Final = "taskIds"
+MAX_TASKS: Final = 100
+Listen = Callable[[sdk_compat.Context, t.SubscriptionsListenRequestParams], Awaitable[t.SubscriptionsListenResult]]
+
+
+class TaskNotification(t.Notification[dict[str, Any], Literal["notifications/tasks"]]):
+    """How a task stands, in full."""
+
+    method: Literal["notifications/tasks"] = "notifications/tasks"
+    params: dict[str, Any]
+
+
+def serve_task_news(server: Server[Any], tasks: Tasks) -> None:
+    """Have a server's streams carry word of these tasks, for those who ask for them by id."""
+    entry = server.get_request_handler(LISTEN)
+    if entry is None:
+        raise RuntimeError("a server without streams of news cannot tell of tasks")
+    listen = cast("Listen", entry.handler)
+
+    async def handle(
+        context: sdk_compat.Context, params: t.SubscriptionsListenRequestParams
+    ) -> t.SubscriptionsListenResult:
+        wanted = _wanted(params.notifications)
+        if wanted is None:
+            return await listen(context, params)
+        require_client_extension(context, EXTENSION)
+        told = Told(context, tasks, await _known(tasks, context, wanted), params.notifications)
+        return await listen(replace(context, session=cast("ServerSession", told)), told.widened(params))
+
+    server.add_request_handler(LISTEN, t.SubscriptionsListenRequestParams, handle)
+
+
+def _wanted(asked: t.SubscriptionFilter) -> tuple[str, ...] | None:
+    """Return the tasks that a stream is to tell of; raises the protocol's error for what is no list of them."""
+    given = (asked.model_extra or {}).get(IDS)
+    if given is None:
+        return None
+    fits = isinstance(given, list) and len(given) <= MAX_TASKS
+    if not fits or not all(isinstance(one, str) and len(one) <= LONGEST_ID for one in given):
+        raise sdk_compat.invalid(f"{IDS} must be a list of at most {MAX_TASKS} ids.")
+    return tuple(dict.fromkeys(given))
+
+
+async def _known(tasks: Tasks, context: sdk_compat.Context, wanted: Sequence[str]) -> dict[str, str]:
+    """Return the caller's own tasks among those wanted, by the address of the change behind each."""
+    found: dict[str, str] = {}
+    with suppress(VpsopsError):  # what cannot be read now is left out of the acknowledgement
+        found = {change_address(one): one for one in wanted if await tasks.find(context, one) is not None}
+    return found
+
+
+class Told:
+    """A request's session that turns news of a change into news of its task."""
+
+    def __init__(
+        self, context: sdk_compat.Context, tasks: Tasks, known: Mapping[str, str], asked: t.SubscriptionFilter
+    ) -> None:
+        self._context = context
+        self._tasks = tasks
+        self._known = known
+        self._asked = tuple(asked.resource_subscriptions or ())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context.session, name)
+
+    def widened(self, params: t.SubscriptionsListenRequestParams) -> t.SubscriptionsListenRequestParams:
+        """Return the request with the changes behind the tasks among what is listened for."""
+        uris = list(dict.fromkeys((*self._asked, *self._known)))
+        notifications = params.notifications.model_copy(update={"resource_subscriptions": uris or None})
+        return params.model_copy(update={"notifications": notifications})
+
+    async def send_notification(
+        self, notification: t.ServerNotification, related_request_id: t.RequestId | None = None
+    ) -> None:
+        """Send what was asked for, and word of a task in place of, or beside, that of its change."""
+        send = self._context.session.send_notification
+        if isinstance(notification, t.SubscriptionsAcknowledgedNotification):
+            await send(self._acknowledged(notification), related_request_id)
+            return
+        uri = notification.params.uri if isinstance(notification, t.ResourceUpdatedNotification) else ""
+        if uri in self._known:
+            await self._tell(self._known[uri], notification, related_request_id)
+        if not uri or uri in self._asked:
+            await send(notification, related_request_id)
+
+    async def _tell(self, task_id: str, cause: Any, related: t.RequestId | None) -> None:
+        with suppress(VpsopsError):  # one that cannot be read now is told of next time, and polled meanwhile
+            task = await self._tasks.find(self._context, task_id)
+            if task is not None:
+                meta: dict[str, Json] = {"_meta": cause.params.meta} if cause.params.meta else {}
+                told = TaskNotification(params={**detailed(task), **meta})
+                await self._context.session.send_notification(cast("t.ServerNotification", told), related)
+
+    def _acknowledged(
+        self, notification: t.SubscriptionsAcknowledgedNotification
+    ) -> t.SubscriptionsAcknowledgedNotification:
+        honoured = notification.params.notifications
+        heard = honoured.resource_subscriptions or []
+        tasks = [task for uri, task in self._known.items() if uri in heard]
+        shown = honoured.model_copy(
+            update={"resource_subscriptions": [uri for uri in heard if uri in self._asked] or None, IDS: tasks}
+        )
+        params = notification.params.model_copy(update={"notifications": shown})
+        return notification.model_copy(update={"params": params})

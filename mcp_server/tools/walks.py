@@ -1,0 +1,33 @@
+"""Lists of servers that are kept for the pages of a walk: none shifts, and the fleet is read once for all of them."""
+
+import secrets
+from typing import Final
+
+from cachetools import TTLCache
+
+from vpsops.core.common.clock import Clock
+from vpsops.core.common.timings import WALK_SECONDS
+from vpsops.core.wayscloud.answers.models import HeldList
+
+MOST: Final = 4
+"""Ten thousand servers take some 20 MB."""
+
+
+class Walks:
+    """The lists of this process; one that is gone costs its walk nothing but another reading.
+
+    They hold the whole account: what a caller sees of it is cut out for each page anew.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._kept: TTLCache[str, HeldList] = TTLCache(MOST, WALK_SECONDS, timer=clock.monotonic)
+
+    def find(self, walk: str) -> HeldList | None:
+        """Return the list of a walk, while it is kept."""
+        return self._kept.get(walk)
+
+    def keep(self, held: HeldList) -> str:
+        """Keep a list and return the name of its walk; the least recently used one goes where there are too many."""
+        walk = secrets.token_hex(4)
+        self._kept[walk] = held
+        return walk

@@ -1,0 +1,1 @@
+"""Methods and transports of the Slack API."""

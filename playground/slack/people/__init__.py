@@ -1,0 +1,1 @@
+"""Simulated people who click and type."""

@@ -1,0 +1,171 @@
+"""A workspace as one looks into it: what is there, what the app asked for, and changing its furniture."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal, TypeVar
+
+import anyio
+
+from vpsops.playground.slack.api.dispatch import Dispatcher
+from vpsops.playground.slack.api.socket_mode import SocketLine
+from vpsops.playground.slack.api.transports import HttpLine
+from vpsops.playground.slack.protocol.context import Desk
+from vpsops.playground.slack.protocol.faults import Faults
+from vpsops.playground.slack.workspace.config import WorkspaceConfig
+from vpsops.playground.slack.workspace.entities import Message, View
+from vpsops.playground.slack.workspace.log import ApiCall, Delivery, HookCall
+from vpsops.playground.slack.workspace.rates import RateLimits
+
+T = TypeVar("T")
+
+
+class Room:
+    """What is seen in a workspace, the log of what the app did, and administration."""
+
+    def __init__(self, desk: Desk, dispatcher: Dispatcher) -> None:
+        self.desk = desk
+        self.dispatcher = dispatcher
+        self.faults = Faults()
+        self.rates = RateLimits(desk.config.rates)
+        self.log: list[ApiCall] = []
+        self.hook_log: list[HookCall] = []
+        self.deliveries: list[Delivery] = []
+        self.base_url = ""
+
+    @property
+    def config(self) -> WorkspaceConfig:
+        """Return what the workspace was made from: tokens, secret, ids."""
+        return self.desk.config
+
+    @property
+    def api_url(self) -> str:
+        """Return the base of the Web API, for SLACK_API_URL."""
+        return f"{self.base_url}/api/"
+
+    @property
+    def socket(self) -> SocketLine:
+        """Return the Socket Mode side."""
+        return self.dispatcher.socket
+
+    @property
+    def http(self) -> HttpLine:
+        """Return the signed HTTP side."""
+        return self.dispatcher.http
+
+    def connect_http(self, request_url: str) -> None:
+        """Set the app's request URL."""
+        self.http.url = request_url
+
+    def messages(self, channel: str, thread: str | None = None) -> list[Message]:
+        """Return what stands in a channel, oldest first, or in one thread of it."""
+        found = self.desk.state.history.get(self.channel_id(channel), {}).values()
+        return sorted((each for each in found if thread is None or each.thread_ts == thread), key=lambda m: m.ts)
+
+    def message(self, channel: str, ts: str) -> Message | None:
+        """Return one message as it stands now."""
+        return self.desk.state.find(self.channel_id(channel), ts)
+
+    def direct_messages(self, user: str) -> list[Message]:
+        """Return what stands between a person and the bot."""
+        return self.messages(self.desk.state.dm_with(self.user_id(user)).id)
+
+    def ephemerals(self, user: str, channel: str | None = None) -> list[Message]:
+        """Return what only this person sees, oldest first."""
+        wanted = (self.user_id(user), channel and self.channel_id(channel))
+        shown = self.desk.state.ephemerals
+        return [each for each in shown if each.shown_to == wanted[0] and wanted[1] in {None, each.channel}]
+
+    def modals(self, user: str) -> tuple[View, ...]:
+        """Return the modals open before a person, the top one last."""
+        return self.desk.surfaces.stack(self.user_id(user))
+
+    def modal(self, user: str) -> View | None:
+        """Return the modal a person looks at."""
+        stack = self.modals(user)
+        return stack[-1] if stack else None
+
+    def home(self, user: str) -> View | None:
+        """Return a person's home tab, if the app published one."""
+        return self.desk.surfaces.home(self.user_id(user))
+
+    def calls(self, method: str) -> list[ApiCall]:
+        """Return the calls of one Web API method, oldest first."""
+        return [each for each in self.log if each.method == method]
+
+    async def wait_for(self, find: Callable[[], T], limit: float = 60.0) -> T:
+        """Return what `find` returns once it is true, looked at after every change; raises TimeoutError."""
+        with anyio.fail_after(limit):
+            while not (found := find()):
+                await self.dispatcher.changes.wait()
+        return found
+
+    def changed(self) -> None:
+        """Wake whoever waits for something to be seen."""
+        self.dispatcher.changes.ring()
+
+    def note(self, call: ApiCall) -> None:
+        """Write a Web API call into the log."""
+        self.log.append(call)
+        self.changed()
+
+    def archive(self, channel: str, *, archived: bool = True) -> None:
+        """Archive a channel, or bring it back."""
+        found = self.desk.state.channels[self.channel_id(channel)]
+        self.desk.state.channels[found.id] = replace(found, archived=archived)
+        self.changed()
+
+    def invite(self, channel: str, *users: str) -> None:
+        """Add people, or the bot by its user id, to a channel."""
+        self._members(channel, lambda members: members | {self.user_id(each) for each in users})
+
+    def kick(self, channel: str, *users: str) -> None:
+        """Remove people, or the bot by its user id, from a channel."""
+        self._members(channel, lambda members: members - {self.user_id(each) for each in users})
+
+    def set_group(self, group: str, *users: str, disabled: bool = False) -> None:
+        """Set who is in a user group, named by id or handle."""
+        groups = self.desk.state.groups
+        found = next(each for each in groups.values() if group in {each.id, each.handle})
+        members = tuple(self.user_id(each) for each in users)
+        groups[found.id] = replace(found, members=members, disabled=disabled)
+
+    def deactivate(self, user: str) -> None:
+        """Mark a person as having left."""
+        found = self.desk.state.users[self.user_id(user)]
+        self.desk.state.users[found.id] = replace(found, deleted=True)
+
+    def change_email(self, user: str, email: str) -> None:
+        """Let a person be known by another e-mail address from now on."""
+        found = self.desk.state.users[self.user_id(user)]
+        self.desk.state.users[found.id] = replace(found, email=email)
+
+    def share(self, channel: str, *, shared: bool = True) -> None:
+        """Share a channel with another company, or end that."""
+        found = self.desk.state.channels[self.channel_id(channel)]
+        self.desk.state.channels[found.id] = replace(found, shared=shared)
+        self.changed()
+
+    def open_to_all(self, channel: str) -> None:
+        """Make a channel public."""
+        found = self.desk.state.channels[self.channel_id(channel)]
+        self.desk.state.channels[found.id] = replace(found, kind="public")
+        self.changed()
+
+    def refuse_token(self, error: Literal["token_revoked", "account_inactive", "invalid_auth"] | None) -> None:
+        """Refuse every Web API call with this error from now on; None accepts the token again."""
+        self.desk.state.token_refused = error
+
+    def user_id(self, name: str) -> str:
+        """Return the id of a person given by id or name; raises KeyError."""
+        users = self.desk.state.users
+        return name if name in users else {each.name: each.id for each in users.values()}[name.removeprefix("@")]
+
+    def channel_id(self, name: str) -> str:
+        """Return the id of a channel given by id or name; raises KeyError."""
+        channels = self.desk.state.channels
+        return name if name in channels else {each.name: each.id for each in channels.values()}[name.removeprefix("#")]
+
+    def _members(self, channel: str, change: Callable[[frozenset[str]], frozenset[str]]) -> None:
+        found = self.desk.state.channels[self.channel_id(channel)]
+        self.desk.state.channels[found.id] = replace(found, members=change(found.members))
+        self.changed()

@@ -1,0 +1,10 @@
+"""The simulated workspace as tests and the demo hold it."""
+
+from vpsops.playground.slack.people.modal_actions import ModalPeople
+
+
+class Workspace(ModalPeople):
+    """One running workspace: people who act (`command`, `click`, `submit_view`), what they see, what the app asked for.
+
+    `vpsops.playground.slack.serve.running_workspace` makes one.
+    """

@@ -1,0 +1,1 @@
+"""Requests and payloads of the Slack API."""

@@ -1,0 +1,39 @@
+"""What every Web API handler works on: the workspace's state and its time."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from vpsops.core.common.clock import Clock
+from vpsops.playground.slack.protocol.interaction_tokens import Grants
+from vpsops.playground.slack.rendering.surfaces import Surfaces
+from vpsops.playground.slack.workspace.config import WorkspaceConfig
+from vpsops.playground.slack.workspace.protocol import ApiError
+from vpsops.playground.slack.workspace.state import State
+
+
+@dataclass(slots=True)
+class Desk:
+    """State, views, grants and the clock of one workspace."""
+
+    config: WorkspaceConfig
+    clock: Clock
+    state: State
+    surfaces: Surfaces
+    grants: Grants
+    scopes: set[str]
+
+    def now(self) -> datetime:
+        """Return the time of day."""
+        return self.clock.now()
+
+    def need(self, *scopes: str) -> None:
+        """Refuse with missing_scope unless one of these scopes was granted."""
+        if scopes and not self.scopes.intersection(scopes):
+            provided = ",".join(sorted(self.scopes))
+            raise ApiError("missing_scope", {"needed": scopes[0], "provided": provided})
+
+
+def furnish(config: WorkspaceConfig, clock: Clock) -> Desk:
+    """Return a desk with everything in its first state."""
+    state = State(config)
+    return Desk(config, clock, state, Surfaces(state), Grants(state), set(config.scopes))

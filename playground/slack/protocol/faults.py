@@ -1,0 +1,63 @@
+"""Faults a test or a demo orders for the next calls of a Web API method."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import anyio
+
+from vpsops.playground.slack.workspace.protocol import ApiError
+from vpsops.playground.slack.workspace.rates import ratelimited
+
+
+@dataclass(slots=True)
+class Gate:
+    """Holds one call back: `arrived` is set when it is here, `release` lets it go on."""
+
+    arrived: anyio.Event = field(default_factory=anyio.Event)
+    opened: anyio.Event = field(default_factory=anyio.Event)
+
+    def release(self) -> None:
+        """Let the held call go on."""
+        self.opened.set()
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What happens to one call: an error instead of an effect, an effect without an answer, or a wait."""
+
+    error: ApiError | None = None
+    lose_answer: bool = False
+    gate: Gate | None = None
+
+
+class Faults:
+    """The faults still to come, per method, first ordered first used."""
+
+    def __init__(self) -> None:
+        self._planned: dict[str, deque[Fault]] = {}
+
+    def ratelimit_next(self, method: str, times: int = 1, retry_after: int = 1) -> None:
+        """Answer the next calls with 429 and this Retry-After in seconds."""
+        self._plan(method, Fault(ratelimited(retry_after)), times)
+
+    def fail_next(self, method: str, times: int = 1, error: str = "internal_error", status: int = 200) -> None:
+        """Answer the next calls with an error and change nothing."""
+        self._plan(method, Fault(ApiError(error, status=status)), times)
+
+    def lose_answer_next(self, method: str, times: int = 1) -> None:
+        """Carry the next calls out and cut the connection instead of answering."""
+        self._plan(method, Fault(lose_answer=True), times)
+
+    def hold_next(self, method: str) -> Gate:
+        """Hold the next call back, before its effect, until the gate is released."""
+        gate = Gate()
+        self._plan(method, Fault(gate=gate), 1)
+        return gate
+
+    def take(self, method: str) -> Fault:
+        """Return the fault ordered for this call, an empty one if none."""
+        planned = self._planned.get(method)
+        return planned.popleft() if planned else Fault()
+
+    def _plan(self, method: str, fault: Fault, times: int) -> None:
+        self._planned.setdefault(method, deque()).extend([fault] * times)

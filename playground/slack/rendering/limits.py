@@ -1,0 +1,285 @@
+"""Slack's refusals of messages and views: which limit, where; pure, driven by `limit_tables`."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from vpsops.playground.slack.rendering import limit_tables as tables
+from vpsops.playground.slack.rendering.limit_tables import Spec, Text
+from vpsops.playground.slack.workspace.protocol import Json, Problem
+from vpsops.playground.slack.workspace.state import children
+
+
+def check_message(payload: Json) -> list[Problem]:
+    """Return what Slack would refuse of a message's blocks; nothing when it would take them."""
+    return _surface(_list(payload.get("blocks")), "message", "/blocks")
+
+
+def check_view(view: Json) -> list[Problem]:
+    """Return what Slack would refuse of a modal or a home tab."""
+    kind = view.get("type")
+    if kind not in {"modal", "home"}:
+        return [Problem("/view/type", f"unsupported type: {kind}")]
+    found = _surface(_list(view.get("blocks")), str(kind), "/view/blocks")
+    found += _strings(view, tables.VIEW_STRINGS, "/view")
+    if "blocks" not in view:
+        found.append(Problem("/view", "missing required field: blocks"))
+    if len(json.dumps(view)) > tables.VIEW_BYTES:
+        found.append(Problem("/view", f"must be at most {tables.VIEW_BYTES} bytes"))
+    return found + (list(_modal(view)) if kind == "modal" else [])
+
+
+def check_options(payload: Json) -> list[Problem]:
+    """Return what Slack would refuse of the answer to a request for options."""
+    groups, options = payload.get("option_groups"), payload.get("options")
+    if groups is None and options is None:
+        return [Problem("", "missing required field: options")]
+    most = tables.Count(0, 100)
+    return [
+        *_count(payload, {"options": most, "option_groups": most}, ""),
+        *_options({"type": "external_select", **payload}, ""),
+    ]
+
+
+def _surface(blocks: list[Any], surface: str, at: str) -> list[Problem]:
+    found: list[Problem] = []
+    most = tables.BLOCKS_ON[surface]
+    if len(blocks) > most:
+        found.append(Problem(at, f"no more than {most} items allowed"))
+    for number, block in enumerate(blocks):
+        found += _block(block, surface, f"{at}/{number}")
+    good = [each for each in blocks if isinstance(each, dict)]
+    return [*found, *_duplicates(good, "block_id", at), *_totals(good, at)]
+
+
+def _block(block: Any, surface: str, at: str) -> list[Problem]:
+    if not isinstance(block, dict):
+        return [Problem(at, "must provide an object")]
+    spec = tables.BLOCKS.get(str(block.get("type")))
+    if spec is None or surface not in spec.surfaces:
+        return [Problem(f"{at}/type", f"unsupported type: {block.get('type')}")]
+    found = [*_node(block, spec, at), *_elements(block, spec, at), *_special(block, at)]
+    for number, child in enumerate(children(block)):
+        found += _block(child, surface, f"{at}/{number}")
+    return found
+
+
+def _node(node: Json, spec: Spec, at: str) -> Iterator[Problem]:
+    for name in spec.required:
+        if node.get(name) is None:
+            yield Problem(at, f"missing required field: {name}")
+    if not spec.open:
+        for name in node.keys() - spec.known():
+            yield Problem(at, f"invalid additional property: {name}")
+    yield from _strings(node, {"block_id": 255, **spec.strings}, at)
+    for name, text in spec.texts.items():
+        yield from _text(node.get(name), text, f"{at}/{name}")
+    yield from _count(node, spec.counts, at)
+    yield from _numbers(node, spec, at)
+
+
+def _strings(node: Json, limits: Mapping[str, int], at: str) -> list[Problem]:
+    found = []
+    for name, most in limits.items():
+        value = node.get(name)
+        if value is not None and not isinstance(value, str):
+            found.append(Problem(f"{at}/{name}", "must provide a string"))
+        elif value is not None and len(value) > most:
+            found.append(Problem(f"{at}/{name}", f"must be less than {most + 1} characters"))
+    return found
+
+
+def _text(value: Any, rule: Text, at: str) -> Iterator[Problem]:
+    if value is None:
+        return
+    if not isinstance(value, dict) or not isinstance(value.get("text"), str):
+        yield Problem(at, "must provide a text object")
+        return
+    if value.get("type") not in rule.kinds:
+        yield Problem(f"{at}/type", f"unsupported type: {value.get('type')}")
+    if not value["text"]:
+        yield Problem(f"{at}/text", "must be more than 0 characters")
+    if len(value["text"]) > rule.limit:
+        yield Problem(f"{at}/text", f"must be less than {rule.limit + 1} characters")
+
+
+def _count(node: Json, counts: Mapping[str, tables.Count], at: str) -> Iterator[Problem]:
+    for name, count in counts.items():
+        value = node.get(name)
+        if value is None:
+            continue
+        if not isinstance(value, list):
+            yield Problem(f"{at}/{name}", "must provide an array")
+        elif len(value) > count.most:
+            yield Problem(f"{at}/{name}", f"no more than {count.most} items allowed")
+        elif len(value) < count.least:
+            yield Problem(f"{at}/{name}", f"no fewer than {count.least} items allowed")
+
+
+def _numbers(node: Json, spec: Spec, at: str) -> Iterator[Problem]:
+    for name, count in spec.numbers.items():
+        value = node.get(name)
+        if value is not None and not (isinstance(value, int) and count.least <= value <= count.most):
+            yield Problem(f"{at}/{name}", f"must be between {count.least} and {count.most}")
+
+
+def _elements(block: Json, spec: Spec, at: str) -> Iterator[Problem]:
+    for name, kinds in spec.elements.items():
+        value = block.get(name)
+        if isinstance(value, dict):
+            yield from _element(value, kinds, f"{at}/{name}")
+        for number, element in enumerate(_list(value)):
+            yield from _element(element, kinds, f"{at}/{name}/{number}")
+        yield from _duplicates([each for each in _list(value) if isinstance(each, dict)], "action_id", f"{at}/{name}")
+
+
+def _element(element: Any, kinds: frozenset[str], at: str) -> Iterator[Problem]:
+    if not isinstance(element, dict):
+        yield Problem(at, "must provide an object")
+        return
+    kind = str(element.get("type"))
+    if kind not in kinds:
+        yield Problem(f"{at}/type", f"unsupported type: {kind}")
+        return
+    yield from _node(element, tables.ELEMENTS[kind], at)
+    yield from _options(element, at)
+    if element.get("confirm") is not None:
+        yield from _node(element["confirm"], tables.CONFIRM, f"{at}/confirm")
+    for owner, where in ((element, at), (element.get("confirm") or {}, f"{at}/confirm")):
+        if owner.get("style") is not None and owner["style"] not in tables.BUTTON_STYLES:
+            yield Problem(f"{where}/style", "must be one of: primary, danger")
+
+
+def _options(element: Json, at: str) -> Iterator[Problem]:
+    kind = element.get("type")
+    if kind in {"static_select", "multi_static_select"} and not (element.keys() & {"options", "option_groups"}):
+        yield Problem(at, "must define either `options` or `option_groups`")
+    markup = kind in tables.MARKUP_OPTIONS
+    for number, option in enumerate(_list(element.get("options"))):
+        yield from _option(option, f"{at}/options/{number}", markup=markup)
+    for number, group in enumerate(_list(element.get("option_groups"))):
+        yield from _node(group, tables.OPTION_GROUP, f"{at}/option_groups/{number}")
+        for inner, option in enumerate(_list(group.get("options"))):
+            yield from _option(option, f"{at}/option_groups/{number}/options/{inner}", markup=False)
+    if kind not in {"external_select", "multi_external_select"}:
+        yield from _initial(element, at)
+
+
+def _option(option: Json, at: str, *, markup: bool) -> Iterator[Problem]:
+    yield from _node(option, tables.OPTION, at)
+    text = option.get("text")
+    if not markup and isinstance(text, dict) and text.get("type") == "mrkdwn":
+        yield Problem(f"{at}/text/type", "unsupported type: mrkdwn")
+
+
+def _initial(element: Json, at: str) -> Iterator[Problem]:
+    offered = [each.get("value") for each in offered_options(element)]
+    single = element.get("initial_option")
+    if single is not None and single.get("value") not in offered:
+        yield Problem(f"{at}/initial_option", "must be one of the provided options")
+    for number, option in enumerate(_list(element.get("initial_options"))):
+        if option.get("value") not in offered:
+            yield Problem(f"{at}/initial_options/{number}", "must be one of the provided options")
+
+
+def offered_options(element: Json) -> list[Json]:
+    """Return the options of a menu, grouped ones included."""
+    grouped = [option for group in _list(element.get("option_groups")) for option in _list(group.get("options"))]
+    return [*_list(element.get("options")), *grouped]
+
+
+def _special(block: Json, at: str) -> Iterator[Problem]:
+    kind = block.get("type")
+    if kind == "section":
+        yield from _section(block, at)
+    elif kind == "context":
+        yield from _context(block, at)
+    elif kind in {"table", "data_table"}:
+        yield from _table(block, at)
+    elif kind == "data_visualization":
+        yield from _chart(block, at)
+    elif kind == "image" and not (block.keys() & {"image_url", "slack_file"}):
+        yield Problem(at, "must define either `image_url` or `slack_file`")
+
+
+def _section(block: Json, at: str) -> Iterator[Problem]:
+    if block.get("text") is None and block.get("fields") is None:
+        yield Problem(at, "must define either `text` or `fields`")
+    for number, field in enumerate(_list(block.get("fields"))):
+        yield from _text(field, Text(2000, tables.ANY_TEXT), f"{at}/fields/{number}")
+
+
+def _context(block: Json, at: str) -> Iterator[Problem]:
+    for number, element in enumerate(_list(block.get("elements"))):
+        where = f"{at}/elements/{number}"
+        if isinstance(element, dict) and element.get("type") == "image":
+            yield from _node(element, tables.ELEMENTS["image"], where)
+        else:
+            yield from _text(element, Text(3000, tables.ANY_TEXT), where)
+
+
+def _table(block: Json, at: str) -> Iterator[Problem]:
+    data = block.get("type") == "data_table"
+    most = tables.DATA_TABLE_CHARACTERS if data else tables.TABLE_CHARACTERS
+    rows = [row for row in _list(block.get("rows")) if isinstance(row, list)]
+    for number, row in enumerate(rows):
+        if len(row) > 20:  # noqa: PLR2004 - columns of either table
+            yield Problem(f"{at}/rows/{number}", "no more than 20 items allowed")
+        if data and len(row) != len(rows[0]):
+            yield Problem(f"{at}/rows/{number}", "must have as many cells as the first row")
+    if sum(_characters(row) for row in rows) > most:
+        yield Problem(f"{at}/rows", f"must be less than {most + 1} characters")
+
+
+def _characters(node: Any) -> int:
+    if isinstance(node, list):
+        return sum(_characters(each) for each in node)
+    if not isinstance(node, dict):
+        return 0
+    own = node.get("text")
+    return (len(own) if isinstance(own, str) else 0) + _characters(node.get("elements", []))
+
+
+def _chart(block: Json, at: str) -> Iterator[Problem]:
+    chart = block.get("chart") if isinstance(block.get("chart"), dict) else {}
+    series = _list(chart.get("series")) if chart else []
+    if len(series) > 12:  # noqa: PLR2004 - series of a chart
+        yield Problem(f"{at}/chart/series", "no more than 12 items allowed")
+    for number, one in enumerate(series):
+        if len(_list(one.get("data"))) > 20:  # noqa: PLR2004 - points of a series
+            yield Problem(f"{at}/chart/series/{number}/data", "no more than 20 items allowed")
+
+
+def _totals(blocks: list[Json], at: str) -> Iterator[Problem]:
+    markdown = sum(len(each["text"]) for each in blocks if each.get("type") == "markdown" and "text" in each)
+    if markdown > tables.MARKDOWN_TOTAL:
+        yield Problem(at, f"markdown blocks must be less than {tables.MARKDOWN_TOTAL + 1} characters in total")
+    kinds = Counter(each.get("type") for each in blocks)
+    for kind, most in (("table", 1), ("data_visualization", 2)):
+        if kinds[kind] > most:
+            yield Problem(at, f"no more than {most} {kind} blocks allowed")
+
+
+def _duplicates(nodes: Iterable[Json], name: str, at: str) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for number, node in enumerate(nodes):
+        value = node.get(name)
+        if isinstance(value, str) and value in seen:
+            yield Problem(f"{at}/{number}/{name}", f"duplicate {name}: {value}")
+        elif isinstance(value, str):
+            seen.add(value)
+
+
+def _modal(view: Json) -> Iterator[Problem]:
+    if view.get("title") is None:
+        yield Problem("/view", "missing required field: title")
+    for name, most in tables.VIEW_TEXTS.items():
+        yield from _text(view.get(name), Text(most), f"/view/{name}")
+    for number, block in enumerate(_list(view.get("blocks"))):
+        if isinstance(block, dict) and block.get("type") == "input" and view.get("submit") is None:
+            yield Problem(f"/view/blocks/{number}/input", "must define `submit` to use an `input` block in modals")
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

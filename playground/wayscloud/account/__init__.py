@@ -1,0 +1,1 @@
+"""One simulated account and what it owns."""

@@ -1,0 +1,184 @@
+"""The provider's account: its servers, what changes them, and a count of every effect."""
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from random import Random
+from typing import Any
+
+from vpsops.core.common.clock import Clock
+from vpsops.playground.wayscloud.faults.config import SimulatorConfig
+from vpsops.playground.wayscloud.hardware.catalogue import Catalogue
+from vpsops.playground.wayscloud.hardware.fleet import DAY, Start, fleet, habits, identity, ipv4, ipv6
+from vpsops.playground.wayscloud.hardware.model import (
+    DURATIONS,
+    MOVES,
+    UP,
+    Power,
+    Server,
+    State,
+    already,
+    begin,
+    refusal,
+    settle,
+)
+from vpsops.playground.wayscloud.hardware.simulated_clock import Timeline
+
+EFFECTS_KEPT = 100_000
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A valid request for a server; codes are known and fit together."""
+
+    hostname: str
+    display_name: str
+    plan: str
+    location: str
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Something that belongs to a server, a snapshot for example; `ready` is in the world's seconds."""
+
+    id: str
+    fields: Json
+    ready: float
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Something that happened to a server because the API was asked for it."""
+
+    seq: int
+    at: datetime
+    operation: str
+    server_id: str
+    hostname: str
+
+
+class World:
+    """Servers by id. Nothing moves on its own: each read settles what is due by now."""
+
+    def __init__(self, config: SimulatorConfig, catalogue: Catalogue, clock: Clock) -> None:
+        self.config = config
+        self.catalogue = catalogue
+        self.time = Timeline(clock, config.speed)
+        self.effects: deque[Effect] = deque(maxlen=EFFECTS_KEPT)
+        self.counts: Counter[str] = Counter()
+        start = Start(catalogue, config.fleet, config.seed, self.time.seconds(), clock.now())
+        self._servers = {server.id: server for server in fleet(start)}
+        self._made = len(self._servers)
+        self._past: dict[str, list[tuple[float, Server | None]]] = {}  # until when a server was another one, or none
+        self._items: dict[tuple[str, str], dict[str, Item]] = {}
+
+    def servers(self) -> list[Server]:
+        """Return all servers as they are now, oldest entry first."""
+        at = self.time.seconds()
+        for server in [each for each in self._servers.values() if each.until is not None]:
+            self._keep(settle(server, at))
+        return list(self._servers.values())
+
+    def get(self, server_id: str) -> Server | None:
+        """Return one server as it is now, by id."""
+        server = self._servers.get(server_id)
+        return None if server is None else self._keep(settle(server, self.time.seconds()))
+
+    def as_of(self, behind: float) -> dict[str, Server]:
+        """Return all servers by id as they were `behind` seconds ago: those that were there, in the state of then."""
+        at = self.time.seconds() - behind
+        now = {server.id: server for server in self.servers()}
+        there = {**now, **dict.fromkeys(self._past, None)} if behind > 0 else now
+        then = {each: self._then(each, now.get(each), at) for each in there}
+        return {each: settle(server, at) for each, server in then.items() if server is not None}
+
+    def _then(self, server_id: str, now: Server | None, at: float) -> Server | None:
+        return next((before for until, before in self._past.get(server_id, []) if at < until), now)
+
+    def find(self, text: str) -> Server | None:
+        """Return one server by id, else the first by hostname."""
+        return self.get(text) or next((each for each in self.servers() if each.hostname == text), None)
+
+    def taken(self, hostname: str) -> bool:
+        """Return whether a server has this hostname, letter case aside."""
+        return any(each.hostname.lower() == hostname.lower() for each in self._servers.values())
+
+    def create(self, order: Order, *, doomed: bool = False) -> Server:
+        """Make a server, which is ready after a while, or ends in `error` when doomed."""
+        self._made += 1
+        rng = Random(f"{self.config.seed}/made/{self._made}")
+        lasts = rng.uniform(*DURATIONS[State.PROVISIONING])
+        server = Server(
+            id=identity(rng),
+            number=self._made,
+            hostname=order.hostname,
+            display_name=order.display_name,
+            plan=order.plan,
+            location=order.location,
+            template=order.template,
+            ipv4=ipv4(self._made),
+            ipv6=ipv6(self._made),
+            created_at=self.time.now(),
+            ready_at=self.time.after(lasts),
+            state=State.PROVISIONING,
+            habits=habits(rng),
+            until=self.time.seconds() + lasts,
+            doomed=doomed,
+        )
+        self.count("create", server)
+        return self._keep(server)
+
+    def power(self, server: Server, power: Power, *, doomed: bool = False) -> str | None:
+        """Begin a power operation; return why not, or None when it began or nothing needed to happen."""
+        reason = refusal(server, power, strict=self.config.strict_states)
+        if reason is None and not already(server, power):
+            state = MOVES[power]
+            rng = Random(f"{self.config.seed}/moves/{server.id}/{server.moves}")
+            self._keep(begin(server, state, self.time.seconds() + rng.uniform(*DURATIONS[state]), doomed=doomed))
+            self.count(power, server)
+        return reason
+
+    def override(self, server: Server, state: State | None, hostname: str | None, display_name: str | None) -> Server:
+        """Change a server behind everyone's back; this is no effect and is not counted."""
+        changed = replace(
+            server, hostname=hostname or server.hostname, display_name=display_name or server.display_name
+        )
+        return self._keep(changed if state is None else self._forced(changed, state))
+
+    def remove(self, server: Server) -> None:
+        """Let a server vanish behind everyone's back."""
+        gone = self._servers.pop(server.id, None)
+        self._past.setdefault(server.id, []).append((self.time.seconds(), gone))
+
+    def items_of(self, server_id: str, family: str) -> dict[str, Item]:
+        """Return what a server has of one family by id, to look at and to change."""
+        return self._items.setdefault((server_id, family), {})
+
+    def count(self, operation: str, server: Server) -> None:
+        """Note that an operation took effect."""
+        self.counts[operation] += 1
+        seq = self.counts.total()
+        self.effects.append(Effect(seq, self.time.now(), str(operation), server.id, server.hostname))
+
+    def counted(self, operation: str | None = None) -> Iterable[Effect]:
+        """Return the effects still kept, oldest first, of one operation when named."""
+        return [each for each in self.effects if operation in (None, each.operation)]
+
+    def _forced(self, server: Server, state: State) -> Server:
+        """Put a server into a state by hand; one that is up then has been up for a day, not only since this moment."""
+        at = self.time.seconds()
+        span = DURATIONS.get(state)
+        booted = (server.booted if server.booted is not None else at - DAY) if state in UP else None
+        ready = server.ready_at or self.time.now()
+        return replace(server, state=state, until=at + span[0] if span else None, booted=booted, ready_at=ready)
+
+    def _keep(self, server: Server) -> Server:
+        before = self._servers.get(server.id)
+        if before is not server:
+            self._past.setdefault(server.id, []).append((self.time.seconds(), before))
+            self._servers[server.id] = server
+        return server

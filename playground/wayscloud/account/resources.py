@@ -1,0 +1,282 @@
+"""What belongs to a server besides itself, as data: each family of things, and one row for each of its operations.
+
+The names come from the SDK and the command line; a new family is a `Collection` and rows in `RESOURCES`. Assumed,
+where no source speaks: success codes, the codes of refusals, and that deleting and rolling back are done at once.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError
+
+from vpsops.playground.wayscloud.account.account import Item, World
+from vpsops.playground.wayscloud.faults.responses import Answer, refused
+from vpsops.playground.wayscloud.hardware.fleet import identity
+from vpsops.playground.wayscloud.hardware.model import Server, State
+from vpsops.playground.wayscloud.hardware.simulated_clock import zulu
+
+Json = dict[str, object]
+SNAPSHOTS_MOST = 10
+RESTORE_MISSING = "Restore is not implemented yet"
+POLICY = "policy"
+
+
+class SnapshotBody(BaseModel):
+    """What a snapshot is made from."""
+
+    snapshot_name: Annotated[str, Field(min_length=1, max_length=100)]
+    description: str | None = None
+
+
+class NoBody(BaseModel):
+    """A request without a body; whatever comes is ignored."""
+
+
+class PolicyBody(BaseModel):
+    """A schedule of backups."""
+
+    enabled: bool = True
+    frequency: Literal["daily", "weekly"] = "daily"
+    time_of_day: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "03:00"
+    day_of_week: Annotated[int, Field(ge=0, le=6)] | None = None
+    retention_days: Annotated[int, Field(ge=1, le=90)] = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request about a server's things; `item` is the id in the path, empty where there is none."""
+
+    world: World
+    server: Server
+    item: str
+    body: bytes
+
+    @property
+    def at(self) -> float:
+        """The world's seconds."""
+        return self.world.time.seconds()
+
+
+Handler = Callable[[Call], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A family of things: `key` holds their list, `id_field` names one, `making` seconds pass until it is `ready`."""
+
+    key: str
+    id_field: str
+    order: type[BaseModel]
+    ready: str
+    making: float
+    fields: Callable[[Call, Item], Json]
+    most: int | None = None
+    refusal: Callable[[Server], Answer | None] = lambda _: None
+
+    def all(self, call: Call) -> dict[str, Item]:
+        """Return the server's things of this family by id."""
+        return call.world.items_of(call.server.id, self.key)
+
+    def shown(self, call: Call, item: Item) -> Json:
+        """Return one thing as the list shows it."""
+        status = self.ready if call.at >= item.ready else "creating"
+        return {self.id_field: item.id, "status": status} | self.fields(call, item)
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One operation: the path goes on from the server's; `effect` counts every success."""
+
+    method: str
+    path: str
+    handler: Handler
+    effect: bool = False
+
+
+def listed(collection: Collection) -> Handler:
+    """Answer with all things of a family."""
+
+    def handle(call: Call) -> Answer:
+        return Answer(200, {collection.key: [collection.shown(call, item) for item in collection.all(call).values()]})
+
+    return handle
+
+
+def made(collection: Collection) -> Handler:
+    """Make one thing; a name that is taken is 409, a full family 429 as the SDK's "resource limit reached"."""
+
+    def handle(call: Call) -> Answer:
+        order = validated(collection.order, call.body)
+        if isinstance(order, Answer):
+            return order
+        things, refusal = collection.all(call), collection.refusal(call.server)
+        if refusal:
+            return refusal
+        fields = order.model_dump()
+        name = str(fields.get(collection.id_field) or drawn_id(call))
+        if name in things:
+            return refused(409, f"{name} already exists")
+        if collection.most is not None and len(things) >= collection.most:
+            return refused(429, f"At most {collection.most} {collection.key} for each VPS")
+        item = Item(name, fields, call.at + collection.making, call.world.time.now())
+        things[name] = item
+        return Answer(201, collection.shown(call, item))
+
+    return handle
+
+
+def drawn_id(call: Call) -> str:
+    """Return an id for a thing that its maker did not name; equal histories give equal ids."""
+    return identity(Random(f"{call.server.id}/{call.world.counts.total()}"))
+
+
+def with_item(collection: Collection, work: Callable[[Call, Item], Answer]) -> Handler:
+    """Answer about one thing; 404 where there is none."""
+
+    def handle(call: Call) -> Answer:
+        item = collection.all(call).get(call.item)
+        return refused(404, f"{call.item} not found") if item is None else work(call, item)
+
+    return handle
+
+
+def deleted(collection: Collection, action: str) -> Handler:
+    """Delete one thing."""
+
+    def work(call: Call, item: Item) -> Answer:
+        del collection.all(call)[item.id]
+        return Answer(200, {"ok": True, "action": action})
+
+    return with_item(collection, work)
+
+
+def while_off(body: Json) -> Callable[[Call, Item], Answer]:
+    """Do something that needs a server that is off."""
+
+    def work(call: Call, _: Item) -> Answer:
+        stopped = call.server.state is State.STOPPED
+        return Answer(200, body) if stopped else refused(409, "VPS must be stopped")
+
+    return work
+
+
+def _not_restored(_: Call, __: Item) -> Answer:
+    return refused(501, RESTORE_MISSING)
+
+
+def _download(call: Call, item: Item) -> Answer:
+    if call.at < item.ready:
+        return refused(409, "Backup is not complete")
+    return Answer(200, {"backup_id": item.id, "download_url": f"https://storage.example.com/{item.id}.qcow2"})
+
+
+def _needs_qcow2(server: Server) -> Answer | None:
+    if server.busy:
+        return refused(409, f"VPS is busy ({server.state})")
+    return None if server.location == "NO" else refused(400, "Snapshots need a qcow2 disk")
+
+
+def _busy(server: Server) -> Answer | None:
+    return refused(409, f"VPS is busy ({server.state})") if server.busy else None
+
+
+def _snapshot_fields(_: Call, item: Item) -> Json:
+    return {"created_at": zulu(item.created_at), "description": item.fields.get("description")}
+
+
+def _backup_fields(call: Call, item: Item) -> Json:
+    complete = call.at >= item.ready
+    return {
+        "backup_type": "manual",
+        "size_gb": _size(item) if complete else None,
+        "started_at": zulu(item.created_at),
+        "expires_at": zulu(item.created_at + timedelta(days=7)) if complete else None,
+    }
+
+
+def _size(item: Item) -> float:
+    return round(Random(item.id).uniform(1, 30), 2)
+
+
+SNAPSHOTS = Collection(
+    "snapshots", "snapshot_name", SnapshotBody, "available", 20.0, _snapshot_fields, SNAPSHOTS_MOST, _needs_qcow2
+)
+BACKUPS = Collection("backups", "backup_id", NoBody, "completed", 120.0, _backup_fields, None, _busy)
+
+
+def _policy(call: Call) -> Answer:
+    item = call.world.items_of(call.server.id, POLICY).get(POLICY)
+    return Answer(200, {"policy": None if item is None else _policy_fields(call, item)})
+
+
+def _set_policy(call: Call) -> Answer:
+    order = validated(PolicyBody, call.body)
+    if isinstance(order, Answer):
+        return order
+    item = Item(POLICY, order.model_dump(), call.at, call.world.time.now())
+    call.world.items_of(call.server.id, POLICY)[POLICY] = item
+    shown = _policy_fields(call, item)
+    return Answer(200, {"policy": shown, "next_backup_at": shown["next_backup_at"]})
+
+
+def _policy_fields(call: Call, item: Item) -> Json:
+    chosen = PolicyBody.model_validate(item.fields)
+    return item.fields | {"next_backup_at": _next(chosen, call.world.time.now()), "last_backup_at": None}
+
+
+def _next(policy: PolicyBody, now: datetime) -> str | None:
+    if not policy.enabled:
+        return None
+    hour, minute = map(int, policy.time_of_day.split(":"))
+    day = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    weekday = policy.day_of_week if policy.frequency == "weekly" else None
+    while day <= now or weekday not in (None, day.weekday()):
+        day += timedelta(days=1)
+    return zulu(day)
+
+
+def _usage(call: Call) -> Answer:
+    complete = [item for item in BACKUPS.all(call).values() if call.at >= item.ready]
+    return Answer(
+        200, {"total_backups": len(complete), "total_size_gb": round(sum(_size(item) for item in complete), 2)}
+    )
+
+
+RESOURCES: Mapping[str, Resource] = {
+    "snapshots": Resource("GET", "snapshots", listed(SNAPSHOTS)),
+    "create_snapshot": Resource("POST", "snapshots", made(SNAPSHOTS), effect=True),
+    "delete_snapshot": Resource(
+        "DELETE", "snapshots/{snapshot_name}", deleted(SNAPSHOTS, "delete_snapshot"), effect=True
+    ),
+    "rollback_snapshot": Resource(
+        "POST",
+        "snapshots/{snapshot_name}/rollback",
+        with_item(SNAPSHOTS, while_off({"ok": True, "action": "rollback"})),
+        effect=True,
+    ),
+    "backups": Resource("GET", "backups", listed(BACKUPS)),
+    "create_backup": Resource("POST", "backups", made(BACKUPS), effect=True),
+    "delete_backup": Resource("DELETE", "backups/{backup_id}", deleted(BACKUPS, "delete_backup"), effect=True),
+    "restore_backup": Resource("POST", "backups/{backup_id}/restore", with_item(BACKUPS, _not_restored), effect=True),
+    "download_backup": Resource("GET", "backups/{backup_id}/download", with_item(BACKUPS, _download)),
+    "backup_policy": Resource("GET", "backup-policy", _policy),
+    "set_backup_policy": Resource("PUT", "backup-policy", _set_policy, effect=True),
+    "backup_usage": Resource("GET", "backup-usage", _usage),
+}
+
+
+def validated(model: type[BaseModel], body: bytes) -> Any:
+    """Return the body as `model`, or the answer that refuses it in the framework's shape."""
+    if model is NoBody:
+        return NoBody()
+    try:
+        return model.model_validate(json.loads(body or b"null"))
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)
+        return refused(422, [{**item, "loc": ["body", *item["loc"]]} for item in found])
+    except ValueError:
+        return refused(422, [{"type": "json_invalid", "loc": ["body", 0], "msg": "JSON decode error", "input": {}}])

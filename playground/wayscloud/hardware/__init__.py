@@ -1,0 +1,1 @@
+"""Simulated servers, plans, images, keys and time."""

@@ -1,0 +1,123 @@
+"""What each operation does to the world, and its honest answer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from vpsops.playground.wayscloud.account import create_request
+from vpsops.playground.wayscloud.account.resources import RESOURCES, Call
+from vpsops.playground.wayscloud.dialects import Json
+from vpsops.playground.wayscloud.faults import Drawn
+from vpsops.playground.wayscloud.faults.responses import Answer, refused
+from vpsops.playground.wayscloud.hardware.model import Power, Server, already
+from vpsops.playground.wayscloud.request_log import Entry
+from vpsops.playground.wayscloud.simulator import Simulator
+
+NORMALISED: Mapping[str, Callable[[str], str]] = {
+    "lower": str.lower,
+    "upper": lambda hostname: f"{hostname.upper()}.",
+    "short": lambda hostname: hostname.partition(".")[0],
+}
+
+
+def perform(simulator: Simulator, entry: Entry, query: Mapping[str, str], drawn: Drawn) -> Answer:
+    """Let an operation happen, at once and undivided, as the faults drawn for it will have it."""
+    repeat = drawn.one("repeat") if entry.method != "GET" else None
+    for _ in range(repeat.copies - 1 if repeat else 0):
+        once(simulator, entry, query, drawn)
+    return once(simulator, entry, query, drawn)
+
+
+def once(simulator: Simulator, entry: Entry, query: Mapping[str, str], drawn: Drawn) -> Answer:
+    """Let an operation happen one time."""
+    if entry.operation == "create":
+        return create(simulator, entry, drawn)
+    behind = max((strike.fault.seconds for strike in drawn.strikes if strike.fault.kind == "stale"), default=0.0)
+    if entry.operation == "list":
+        return Answer(200, listed(simulator, query, behind))
+    if entry.server_id is None:
+        return Answer(200, catalogue(simulator, entry.operation or ""))
+    world = simulator.world
+    read = entry.operation in ("get", "status")
+    server = world.as_of(behind).get(entry.server_id) if behind and read else world.get(entry.server_id)
+    if server is None:
+        return refused(404, "VPS not found")
+    if read:
+        return Answer(200, shown(simulator, entry.operation or "", server, behind))
+    return with_server(simulator, entry, server, doomed=drawn.one("fail_boot") is not None)
+
+
+def catalogue(simulator: Simulator, operation: str) -> list[Json]:
+    """Return plans, operating systems or locations."""
+    dialect = simulator.dialect
+    if operation == "plans":
+        return [dialect.plan(plan) for plan in dialect.catalogue.plans.values()]
+    if operation == "os_templates":
+        return [dialect.template(template) for template in dialect.catalogue.listed()]
+    return [dialect.location(place) for place in dialect.catalogue.locations.values()]
+
+
+def with_server(simulator: Simulator, entry: Entry, server: Server, *, doomed: bool) -> Answer:
+    """Begin a power operation on a server, or do something with what belongs to it."""
+    if entry.operation in RESOURCES:
+        return resource(simulator, entry, server)
+    return power(simulator, entry, server, doomed=doomed)
+
+
+def shown(simulator: Simulator, operation: str, server: Server, behind: float) -> Json:
+    """Return a server, or its usage, `behind` seconds ago."""
+    time, dialect = simulator.world.time, simulator.dialect
+    if operation == "get":
+        return dialect.server(server)
+    usage = dialect.usage(server, time.seconds() - behind)
+    if server.booted is not None and usage.get("uptime_seconds"):
+        usage["uptime_seconds"] = int(time.age(server.booted, behind))
+    return usage
+
+
+def listed(simulator: Simulator, query: Mapping[str, str], behind: float) -> Json:
+    """Return the list of `behind` seconds ago, filtered where the dialect knows filters."""
+    dialect, world = simulator.dialect, simulator.world
+    servers = list(world.as_of(behind).values()) if behind else world.servers()
+    status, region = query.get("status"), query.get("region")
+    if dialect.filters and status:
+        servers = [each for each in servers if dialect.matches(each, status)]
+    if dialect.filters and region:
+        place = dialect.catalogue.locate(region)
+        servers = [each for each in servers if place and each.location == place.country]
+    return dialect.listing(servers)
+
+
+def create(simulator: Simulator, entry: Entry, drawn: Drawn) -> Answer:
+    """Make a server of a valid order."""
+    try:
+        order = create_request.read(entry.body, simulator.dialect.catalogue)
+    except create_request.OrderRefused as problem:
+        return refused(422, problem.detail)
+    if simulator.config.unique_hostnames and simulator.world.taken(order.hostname):
+        return refused(409, "Hostname is already in use")
+    normalised = drawn.one("normalise")
+    if normalised:
+        order = replace(order, hostname=NORMALISED[normalised.form or "lower"](order.hostname))
+    server = simulator.world.create(order, doomed=drawn.one("fail_provision") is not None)
+    entry.server_id, entry.effect = server.id, True
+    return Answer(201, simulator.dialect.created(server))
+
+
+def power(simulator: Simulator, entry: Entry, server: Server, *, doomed: bool) -> Answer:
+    """Begin a power operation, or find that nothing needs to happen."""
+    wanted = Power(entry.operation or "")
+    reason = simulator.world.power(server, wanted, doomed=doomed)
+    if reason:
+        return refused(409, reason)
+    entry.effect = entry.effect or not already(server, wanted)
+    return Answer(200, simulator.dialect.accepted(server, wanted))
+
+
+def resource(simulator: Simulator, entry: Entry, server: Server) -> Answer:
+    """Read or change what belongs to a server."""
+    row = RESOURCES[entry.operation or ""]
+    done = row.handler(Call(simulator.world, server, entry.item, entry.body))
+    if row.effect and done.status < 300:  # noqa: PLR2004 - the successes
+        entry.effect = True
+        simulator.world.count(entry.operation or "", server)
+    return done

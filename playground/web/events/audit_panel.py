@@ -1,0 +1,82 @@
+"""What is so, read from the product's own database through the core's public functions: changes, trail, messages."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.engine import Connection
+
+from vpsops.core.app import Core
+from vpsops.core.audit import chain as audit
+from vpsops.core.changes.model import Change, Vote
+from vpsops.core.messaging.outbox import Copy, topic_of
+from vpsops.playground.slack.workspace.protocol import Json
+
+CHANGES = 12
+RECORDS = 60
+PAGE = 1000
+
+
+async def read_truth(core: Core) -> Json:
+    """Return the newest changes with their votes, trail and posted messages, and the whole chain's verdict."""
+    changes = await core.gate.changes(limit=CHANGES)
+    copies = {one.id: await core.outbox.copies(topic_of(one.id)) for one in changes}
+    chain = await core.database.read(_chain)
+    trails = await core.database.read(lambda connection: {one.id: _trail(connection, one.id) for one in changes})
+    return {"changes": [_change(one, trails[one.id], copies[one.id]) for one in changes], "chain": chain}
+
+
+def _trail(connection: Connection, change_id: str) -> list[Json]:
+    return [_record(one) for one in audit.read(connection, change_id=change_id)]
+
+
+def _chain(connection: Connection) -> Json:
+    records: list[audit.Record] = []
+    while page := audit.read(connection, after=records[-1].seq if records else 0, limit=PAGE):
+        records += page
+    head = audit.head(connection)
+    faults = [one.what for one in audit.verify(records, head)]
+    return {"records": [_record(one) for one in records[-RECORDS:]], "count": len(records), "faults": faults} | {
+        "head": head[1]
+    }
+
+
+def _record(record: audit.Record) -> Json:
+    names = ("seq", "at", "event", "change_id", "hash", "previous")
+    return {**{name: getattr(record, name) for name in names}, "body": dict(record.body)}
+
+
+def _change(change: Change, trail: Sequence[Json], copies: Sequence[Copy]) -> Json:
+    return {
+        "id": change.id,
+        "version": change.version,
+        "state": change.state.value,
+        "operation": change.operation,
+        "hostname": change.target.hostname,
+        "arguments": {name: value for name, value in change.arguments.items() if name != "ssh_keys"},
+        "actor": {"kind": change.actor.kind.value, "name": change.actor.shown, "human": change.actor.human},
+        "front": change.origin.front,
+        "reason": change.reason,
+        "decision": change.ruling.decision.value,
+        "rules": list(change.ruling.rules),
+        "needed": change.ruling.votes,
+        "approvals": change.approvals,
+        "votes": [_vote(one) for one in change.votes],
+        "digest": change.digest,
+        "note": change.note,
+        "cost": change.cost,
+        "overdue": change.overdue,
+        "seconds": change.seconds,
+        "created_at": change.created_at.isoformat(),
+        "expires_at": change.expires_at.isoformat() if change.expires_at else None,
+        "trail": list(trail),
+        "copies": [{"purpose": one.purpose, "channel": one.channel, "ts": one.ts} for one in copies],
+    }
+
+
+def _vote(vote: Vote) -> Json:
+    return {
+        "who": vote.voter.shown,
+        "verdict": vote.verdict.value,
+        "reason": vote.reason,
+        "evidence": vote.evidence,
+        "at": vote.at.isoformat(),
+    }

@@ -1,0 +1,53 @@
+"""What every open page is told, as server-sent events: whole topics, each sent when it is different from last time."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+
+from vpsops.core.common.clock import Clock
+from vpsops.playground.slack.workspace.protocol import Json
+from vpsops.playground.web.events.change_notifier import Bell
+
+TOGETHER_SECONDS = 0.03  # what happens within is told at once
+QUIET_SECONDS = 10.0  # a comment now and then shows a page whose server is gone
+
+Look = Callable[[str], Json]
+
+
+class Feed:
+    """Topics by name; a look is given the person whose page it is."""
+
+    def __init__(self, bell: Bell, clock: Clock) -> None:
+        self.bell = bell
+        self.topics: dict[str, Look] = {}
+        self.pages = 0
+        self.closed = False
+        self._clock = clock
+
+    def close(self) -> None:
+        """End every stream."""
+        self.closed = True
+        self.bell.ring()
+
+    async def stream(self, user: str) -> AsyncIterator[str]:
+        """Yield events until the page goes or the feed is closed."""
+        told: dict[str, str] = {}
+        self.pages += 1
+        try:
+            while not self.closed:
+                mark = self.bell.mark()
+                for topic, text in self._news(user, told):
+                    yield f"event: {topic}\ndata: {text}\n\n"
+                if not await self.bell.wait(mark, QUIET_SECONDS):
+                    yield ": still here\n\n"
+                await self._clock.sleep(TOGETHER_SECONDS)
+        finally:
+            self.pages -= 1
+
+    def _news(self, user: str, told: dict[str, str]) -> list[tuple[str, str]]:
+        news = []
+        for topic, look in self.topics.items():
+            text = json.dumps(look(user), ensure_ascii=True, default=str)
+            if told.get(topic) != text:
+                told[topic] = text
+                news.append((topic, text))
+        return news

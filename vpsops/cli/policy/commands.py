@@ -1,0 +1,263 @@
+"""`vpsops policy`: does a file load, and what does a policy say of a request; the others are in `force_cli`."""
+
+import argparse
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+
+from vpsops.cli.policy import force
+from vpsops.core.changes.model import Actor, ActorKind, Decision, Ruling, Target
+from vpsops.core.common.clock import Clock, SystemClock
+from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.config.logging import configure_logging
+from vpsops.core.config.settings import Settings, load_settings
+from vpsops.core.console.terminal import cell
+from vpsops.core.limits.loader import load_limits
+from vpsops.core.limits.model import Limits
+from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.registry import Risk
+from vpsops.core.policy.config_schema import near
+from vpsops.core.policy.context import BILLED, Facts
+from vpsops.core.policy.lint import about_a_server, reach
+from vpsops.core.policy.loader import load_policy
+from vpsops.core.policy.model import Heard, Policy, Rule, short_version
+from vpsops.core.policy_register.declaration import declaration_of
+from vpsops.core.policy_register.diagnostics import ruleset_of
+from vpsops.core.policy_register.humans import human_named, unresolved, with_account
+
+SOME_CHANNEL = "C0APPROVALS"  # stands for the approval channel where --slack asks what one would change
+T = TypeVar("T")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the subcommands."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    check = actions.add_parser(
+        "check",
+        help="load the policy strictly and say what it holds",
+        description="Load rules and limits as a start does: what is wrong is said with file, line and what to do, and"
+        " ends with 2. Needs no key and no database.",
+    )
+    check.add_argument("file", nargs="?", type=Path, help="a vpsops.toml (default: the one VPSOPS_CONFIG names)")
+    explain = actions.add_parser(
+        "explain",
+        help="say what the policy decides of a request, and why",
+        description="Say what a policy decides if somebody asked for this, which rules spoke and why the others did"
+        " not: the one of the file that VPSOPS_CONFIG names, or, without one, the one that the database has in force."
+        " What is left out is not known, and held against the request. Nothing is asked for.",
+        epilog="For example: vpsops policy explain --as agent --operation stop --server db01",
+    )
+    add = explain.add_argument
+    add("--as", dest="actor", required=True, metavar="KIND[:ID]", help="person or agent, with an id")
+    add(
+        "--human",
+        default="",
+        metavar="WHO",
+        help="the human behind an agent, by e-mail address or slack:U…; unknown when left out",
+    )
+    add("--group", action="append", default=[], help="a group the actor is in; may be repeated; unknown when left out")
+    add("--operation", required=True, metavar="NAME", help=f"one of {', '.join(OPERATIONS)}")
+    add("--server", default="", metavar="NAME", help="the hostname it is about; unknown when left out")
+    add("--region", default="", help="the server's region; unknown when left out")
+    add("--cost", type=float, metavar="N", help="a month's price of a create; unknown when left out")
+    add("--at", metavar="TIME", help="a time such as 2026-11-24T22:00:00+01:00; default now")
+    add("--origin", choices=["slack", "mcp", "cli"], default="mcp", help="where it is asked (default mcp)")
+    add(
+        "--slack",
+        action=argparse.BooleanOptionalAction,
+        help="as if there were, or were not, an approval channel in Slack (default: as it is)",
+    )
+    force.add_arguments(actions)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run a subcommand; raises `ConfigurationError` with file, line and hint."""
+    if "force" in arguments:
+        return force.run(arguments)
+    if arguments.action == "check":
+        settings = settings_of(arguments.file)
+        own = declaration_of(settings, whole=settings.config is not None).document(None)
+        _say(checked(replace(load_policy(settings), version=own.version), settings))
+        limits = load_limits(settings).described()
+        _say_some(f"limits: {'; '.join(limits)}." if limits else "")
+        return 0
+    settings = load_settings()
+    configure_logging(settings)
+    return anyio.run(_explain, arguments, settings)
+
+
+async def _explain(arguments: argparse.Namespace, settings: Settings) -> int:
+    """Say what is decided, and which humans are nobody's account, so that nothing of theirs is even decided."""
+    facts, clock = facts_of(arguments), SystemClock()
+    actor, human = await with_account(facts.actor, settings, clock)
+    facts = replace(facts, actor=actor)
+    policy, limits = await _explained_by(arguments, settings, clock)
+    _say(explained(policy, facts))
+    for line in (limited(limits, facts), human):
+        _say_some(line)
+    for line in await unresolved(settings, getattr(arguments, "checks", ()), clock):
+        _say(cell(line, 600))
+    return 0
+
+
+async def _explained_by(arguments: argparse.Namespace, settings: Settings, clock: Clock) -> tuple[Policy, Limits]:
+    """Return what this set-up's file says; without one what its database has in force, or would have."""
+    if arguments.slack is None and settings.config is None:
+        ruleset = await ruleset_of(settings, clock)
+        return ruleset.policy, ruleset.limits
+    chosen = with_slack(settings, arguments.slack)
+    return load_policy(chosen), load_limits(chosen)
+
+
+def settings_of(file: Path | None) -> Settings:
+    """Return the settings as they would be with this file: it may name the approval channel too."""
+    return load_settings({**os.environ, "VPSOPS_CONFIG": str(file)} if file else None)
+
+
+def with_slack(settings: Settings, wanted: bool | None) -> Settings:
+    """Return the settings with or without an approval channel; pure."""
+    channel = settings.approval_channel
+    chosen = {None: channel, True: channel or SOME_CHANNEL, False: ""}[wanted]
+    return settings.model_copy(update={"approval_channel": chosen})
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _say_some(text: str) -> None:
+    if text:
+        _say(text)
+
+
+def checked(policy: Policy, settings: Settings) -> str:
+    """Say what a policy holds; pure."""
+    counts = Counter(rule.decision.value for rule in policy.rules)
+    none = "the embedded policy" if settings.config else "the embedded policy (VPSOPS_CONFIG is not set)"
+    where = none if embedded(policy) else str(settings.config)
+    held = ", ".join(f"{count} {decision}" for decision, count in sorted(counts.items()))
+    good = f"{where}: good. {len(policy.rules)} rules ({held}), version {short_version(policy.version)}."
+    return f"{good}\n{_nobody_may(policy)}".rstrip()
+
+
+def embedded(policy: Policy) -> bool:
+    """Say whether a policy is the embedded one; pure."""
+    return all(rule.line == 0 and rule.id.startswith("default-") for rule in policy.rules)
+
+
+def _nobody_may(policy: Policy) -> str:
+    never = [name for name in OPERATIONS if not any(_lets(rule, name) for rule in policy.rules)]
+    return f"No rule ever lets anybody do: {', '.join(never)}." if never else ""
+
+
+def _lets(rule: Rule, operation: str) -> bool:
+    return rule.decision is not Decision.DENY and operation in reach(rule)
+
+
+def facts_of(arguments: argparse.Namespace) -> Facts:
+    """Return the facts of a request as the words of the command line have it; raises `ConfigurationError`."""
+    operation = OPERATIONS.get(arguments.operation)
+    if operation is None:
+        raise ConfigurationError(
+            f"There is no operation {arguments.operation[:40]!r}.", hint=near(arguments.operation, tuple(OPERATIONS))
+        )
+    if not about_a_server(operation) and (arguments.server or arguments.region):
+        raise ConfigurationError(f"{operation.name} is not about a server.", hint="Leave out --server and --region.")
+    target = Target("", arguments.server, region=arguments.region) if about_a_server(operation) else None
+    return Facts(
+        operation=operation.name,
+        risk=operation.risk,
+        actor=actor_of(arguments),
+        origin=arguments.origin,
+        now=_moment(arguments.at) if arguments.at else SystemClock().now(),
+        target=target,
+        region=arguments.region,
+        cost=arguments.cost,
+    )
+
+
+def actor_of(arguments: argparse.Namespace) -> Actor:
+    """Return the actor that `--as`, `--human` and `--group` describe; raises `ConfigurationError`."""
+    kind, _, ident = arguments.actor.partition(":")
+    if kind not in {"person", "agent"}:
+        raise ConfigurationError(f"--as {kind} is neither person nor agent.", hint="For example --as agent:ci.")
+    human = human_named(arguments.human) if arguments.human else ident if kind == "person" else ""
+    return Actor(ActorKind(kind), ident or kind, human=human, groups=tuple(arguments.group))
+
+
+def _moment(text: str) -> datetime:
+    hint = "For example 2026-11-24T22:00:00+01:00."
+    now = _or_none(datetime.fromisoformat, text)
+    if now is None:
+        raise ConfigurationError("--at is not a time.", hint=hint)
+    if now.tzinfo is None:
+        raise ConfigurationError("--at needs an offset from UTC.", hint=hint)
+    return now
+
+
+def _or_none(read: Callable[[str], T], text: str) -> T | None:
+    try:
+        return read(text)
+    except ValueError:
+        return None
+
+
+def explained(policy: Policy, facts: Facts) -> str:
+    """Say what a policy decides, which rules spoke, and why the others did not; pure."""
+    ruling = policy.decide(facts)
+    order = {ident: place for place, ident in enumerate(ruling.rules)}
+    heard = sorted(policy.hear(facts), key=lambda one: order.get(one.rule.id, len(order)))
+    lines = [f"{ruling.decision.value}{_wants(ruling)}", *([f"  {ruling.reason}"] if ruling.reason else []), ""]
+    lines += [f"{'speaks' if one.speaks else 'silent'}  {named(one.rule)}: {_why(one)}" for one in heard]
+    source = "the embedded policy, " if embedded(policy) else "policy "
+    lines.append(f"\n{source}{short_version(policy.version)}: the strictest rule that speaks wins; no rule means deny.")
+    if facts.risk is not Risk.READ and ruling.decision is not Decision.DENY:
+        lines.append(ASKED_AGAIN)
+    return "\n".join(lines)
+
+
+ASKED_AGAIN = "asked again at the last yes and before it is sent: what got stricter by then supersedes the change."
+
+
+def limited(limits: Limits, facts: Facts) -> str:
+    """Say which limits may forbid a change whatever the policy decides; nothing of a read, or without limits; pure."""
+    if facts.risk is Risk.READ:
+        return ""
+    found = limits.protects(facts.target or Target("", ""), facts.actor)
+    if found is not None and facts.target is not None and facts.target.hostname:
+        return found.text
+    counts = ("max_changes_per_hour", *(("max_servers", "max_monthly_spend") if facts.operation in BILLED else ()))
+    names = ("protected", "protected_from_agents", *counts) if found is not None else counts
+    said = [one for one in limits.described() if one.split(" ", 1)[0] in names]
+    return f"limits that may forbid it: {'; '.join(said)}." if said else ""
+
+
+def _wants(ruling: Ruling) -> str:
+    if not ruling.votes:
+        return ""
+    among = [*ruling.approvers.groups, *ruling.approvers.people, *ruling.approvers.channels]
+    every = " (acceptable to each of the rules)" if len(ruling.requirements) > 1 else ""
+    return f": {ruling.votes} of {', '.join(among)}{every}"
+
+
+def named(rule: Rule) -> str:
+    """Name a rule with its place; pure."""
+    return f"{rule.id} (line {rule.line})" if rule.line else rule.id
+
+
+def _why(one: Heard) -> str:
+    says, doubts = f"says {one.rule.decision.value}", ", ".join(one.unknown)
+    if one.failed:
+        return f"no match for {', '.join(one.failed)}"
+    if not one.unknown:
+        return says
+    if one.speaks:
+        return f"{says}; not known, so held against the request: {doubts}"
+    return f"allows only for certain, and this is not known: {doubts}"

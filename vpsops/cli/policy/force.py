@@ -1,0 +1,248 @@
+"""`vpsops policy apply`, `show`, `diff` and `history`: the policy that is in force for all processes of a database."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import anyio
+from sqlalchemy.engine import Connection
+
+from vpsops.core.changes.model import Json
+from vpsops.core.common.clock import Clock, SystemClock
+from vpsops.core.common.errors import ConfigurationError, StaleChange, VpsopsError
+from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.config.local_identity import terminal_user
+from vpsops.core.config.logging import configure_logging, secrets_of
+from vpsops.core.config.settings import Settings, load_settings
+from vpsops.core.console.terminal import HIDDEN, cell, columns, say, when
+from vpsops.core.policy.model import short_version
+from vpsops.core.policy_register import history
+from vpsops.core.policy_register.declaration import declaration_of, holds_of
+from vpsops.core.policy_register.difference import changed_lines, meaning_lines, summary_of
+from vpsops.core.policy_register.document import Document, ruleset_from
+from vpsops.core.policy_register.file_text import file_text
+from vpsops.core.policy_register.history import Application, Revision
+from vpsops.core.storage import Database, open_database
+
+GOOD, DIFFERENT, REFUSED = 0, 1, 1
+NOTHING: Final = (
+    "No policy is in force yet. The first process that starts puts its own in force; so does vpsops policy apply."
+)
+Ask = Callable[[str], str]
+FILE = "a vpsops.toml (default: the one VPSOPS_CONFIG names; without one, the settings of the environment alone)"
+VERSION = "a policy that was applied before, by version or number: see vpsops policy history"
+
+
+@dataclass(frozen=True, slots=True)
+class ForceOptions:
+    """What a command was asked for."""
+
+    file: Path | None = None
+    version: str = ""
+    embedded: bool = False
+    yes: bool = False
+    expect: str = ""
+    json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForceState:
+    """What is in force: its number, and what it says as far as that can be read."""
+
+    number: int
+    revision: Revision | None = None
+    problem: VpsopsError | None = None
+
+    @property
+    def document(self) -> Document | None:
+        """What is in force, if it can be read."""
+        return self.revision.document if self.revision else None
+
+
+def add_arguments(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Describe the subcommands about what is in force."""
+    apply = actions.add_parser(
+        "apply",
+        help="put a policy in force for all processes of the database",
+        description="Validate a policy, show what it changes and put it in force for every process of the database,"
+        " within seconds and without a restart, on record. What FILE and the environment leave out stays as it is.",
+    )
+    apply.set_defaults(force=apply_policy)
+    _source(apply)
+    apply.add_argument("--yes", action="store_true", help="do not ask; needed where there is no terminal")
+    apply.add_argument(
+        "--expect", default="", metavar="VERSION", help="refuse unless this version is in force, as a diff showed it"
+    )
+    diff = actions.add_parser(
+        "diff",
+        help="say what a policy would change",
+        description="Compare a policy with what is in force: what is written otherwise, and which requests would be"
+        " decided otherwise. Exit code 1 where they differ.",
+    )
+    diff.set_defaults(force=diff_policy)
+    _source(diff)
+    show = actions.add_parser(
+        "show",
+        help="print what is in force",
+        description="Print the policy, the limits and the deciding settings in force, as a vpsops.toml.",
+    )
+    show.set_defaults(force=show_policy)
+    show.add_argument("--version", default="", metavar="VERSION", help=VERSION)
+    show.add_argument("--json", action="store_true", help="as JSON, with who applied it and when")
+    past = actions.add_parser("history", help="list what was applied, and by whom", description="Newest first.")
+    past.set_defaults(force=list_policies)
+
+
+def _source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help=FILE)
+    parser.add_argument("--version", default="", metavar="VERSION", help=f"instead of FILE, {VERSION}")
+    parser.add_argument("--embedded", action="store_true", help="instead of FILE, the embedded default, without limits")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the subcommand; raises `ConfigurationError`, `StorageError`, `InvalidInput` and `StaleChange`."""
+    named = {name: getattr(arguments, name) for name in ForceOptions.__slots__ if hasattr(arguments, name)}
+    wanted = ForceOptions(**named)
+    if sum(map(bool, (wanted.file, wanted.version, wanted.embedded))) > 1 and arguments.force is not show_policy:
+        raise ConfigurationError("FILE, --version and --embedded exclude each other.", hint="Name one of them.")
+    if arguments.force is apply_policy and not wanted.yes and not sys.stdin.isatty():
+        raise ConfigurationError("There is no terminal to ask at.", hint="Look at vpsops policy diff, then say --yes.")
+    settings = load_settings({**os.environ, "VPSOPS_CONFIG": str(wanted.file)} if wanted.file else None)
+    configure_logging(settings)
+    return anyio.run(_opened, settings, wanted, arguments.force)
+
+
+Command = Callable[[Database, Settings, ForceOptions, Clock], Awaitable[int]]
+
+
+async def _opened(settings: Settings, wanted: ForceOptions, command: Command) -> int:
+    HIDDEN.set(secrets_of(settings))
+    clock = SystemClock()
+    make = command is apply_policy
+    async with open_database(settings.database, clock, make=make) as database:
+        return await command(database, settings, wanted, clock)
+
+
+def force_state(connection: Connection) -> ForceState:
+    """Return what is in force, and why it cannot be read where it cannot."""
+    number, _ = history.head(connection)
+    try:
+        revision = history.in_force(connection)
+        if revision is not None:
+            ruleset_from(revision.document)
+    except VpsopsError as error:
+        return ForceState(number, problem=error)
+    return ForceState(number, revision)
+
+
+async def apply_policy(
+    database: Database, settings: Settings, wanted: ForceOptions, clock: Clock, ask: Ask = input
+) -> int:
+    """Show the difference, ask, and put a policy in force; returns 1 where the answer was no."""
+    now = await database.read(force_state)
+    _expected(now, wanted.expect)
+    document, source = await _wanted(database, settings, wanted, now.document)
+    if now.revision is not None and now.revision.version == document.version:
+        say(f"{short_version(document.version)} is in force already, since {when(now.revision.at)}.")
+        return GOOD
+    _tell(now, document)
+    if not wanted.yes and ask("Put it in force for all processes of this database? Type yes: ").strip() != "yes":
+        say("Nothing was applied.")
+        return REFUSED
+    by: dict[str, Json] = {"kind": "person", "id": terminal_user(), "human": settings.actor, "verified": False}
+    summary = summary_of(now.document, document)
+    application = Application(document, now.number, by, clock.now().timestamp(), source, summary)
+    applied = await database.transact(partial(history.apply, wanted=application))
+    say(f"In force: {short_version(applied.version)}, number {applied.number}. Every process takes it within seconds.")
+    return GOOD
+
+
+def _expected(now: ForceState, version: str) -> None:
+    found = now.revision.version if now.revision else ""
+    wanted = version if not version or version.startswith("pol_") else f"pol_{version}"
+    if version and not (len(wanted) >= history.LEAST and found.startswith(wanted)):
+        what = short_version(found) or "none"
+        raise StaleChange(f"Not {cell(version, 80)} but {what} is in force. Nothing was applied.")
+
+
+async def _wanted(
+    database: Database, settings: Settings, wanted: ForceOptions, base: Document | None
+) -> tuple[Document, str]:
+    """Return the document that was asked for, and where it comes from; raises `ConfigurationError`."""
+    if wanted.version:
+        found = await database.read(partial(history.named, name=wanted.version))
+        ruleset_from(found.document)
+        return found.document, f"number {found.number}"
+    declared = declaration_of(settings, base, whole=settings.config is not None)
+    if wanted.embedded:
+        declared = replace(declared, source="", rules=None, embedded=True, limits={}, workspaces=())
+    document = replace(declared, holds=holds_of(DEFAULT_TIMING)).document(base)
+    ruleset_from(document)
+    return document, declared.source or ("the embedded default" if document.embedded else "the environment")
+
+
+def _tell(now: ForceState, document: Document) -> None:
+    """Show what would change."""
+    if now.problem is not None:
+        say(f"What is in force cannot be compared: {now.problem.message}")
+    if now.document is None or now.revision is None:
+        say(NOTHING if now.problem is None else "")
+        say(file_text(document))
+        return
+    revision = now.revision
+    say(f"In force: {short_version(revision.version)}, applied {when(revision.at)} by {cell(revision.author)}.")
+    say(f"Compared: {short_version(document.version)}.")
+    say()
+    for line in (*changed_lines(now.document, document), "", *meaning_lines(now.document, document), ""):
+        indent = "  " if line.startswith("  ") else ""
+        say(f"{indent}{cell(line, 400)}".rstrip())
+
+
+async def diff_policy(database: Database, settings: Settings, wanted: ForceOptions, _: Clock) -> int:
+    """Say what a policy would change."""
+    now = await database.read(force_state)
+    document, _source_of = await _wanted(database, settings, wanted, now.document)
+    if now.revision is not None and now.revision.version == document.version:
+        say(f"No difference: {short_version(document.version)} is in force.")
+        return GOOD
+    _tell(now, document)
+    return DIFFERENT
+
+
+async def show_policy(database: Database, _: Settings, wanted: ForceOptions, _clock: Clock) -> int:
+    """Print a policy, the one in force unless another is named."""
+    if wanted.version:
+        found: Revision | None = await database.read(partial(history.named, name=wanted.version))
+    else:
+        found = await database.read(history.in_force)
+    if found is None:
+        say(NOTHING)
+        return REFUSED
+    if wanted.json:
+        about = {"number": found.number, "version": found.version, "previous": found.previous, "source": found.source}
+        about |= {"by": dict(found.by), "at": when(found.at), "policy": json.loads(found.text)}
+        say(json.dumps(about, ensure_ascii=True, indent=2))
+        return GOOD
+    say(f"# {found.version}")
+    say(f"# Number {found.number}, applied {when(found.at)} by {cell(found.author)} (claimed), from {_place(found)}.\n")
+    sys.stdout.write(file_text(found.document))
+    return GOOD
+
+
+def _place(revision: Revision) -> str:
+    return cell(revision.source, 200)
+
+
+async def list_policies(database: Database, _: Settings, _wanted: ForceOptions, _clock: Clock) -> int:
+    """List what was applied, the newest first."""
+    found = await database.read(history.history)
+    rows = [(str(one.number), short_version(one.version), when(one.at), cell(one.author), _place(one)) for one in found]
+    for line in columns([("NUMBER", "VERSION", "APPLIED", "BY (CLAIMED)", "FROM"), *rows]) if rows else [NOTHING]:
+        say(line)
+    return GOOD
