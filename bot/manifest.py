@@ -10,23 +10,12 @@ from urllib.parse import urlsplit
 from vpsops.bot import listeners
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import SLASH
+from vpsops.bot.workspaces.scopes import REDIRECT_PATH, SCOPES, bot_scopes
 from vpsops.core.common.errors import ConfigurationError
 
 EVENTS_PATH: Final = "/slack/events"
-INSTALL_PATH: Final = "/slack/install"
-REDIRECT_PATH: Final = "/slack/oauth_redirect"
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
-SCOPES: Final[Mapping[str, str]] = {
-    "commands": f"{SLASH}, the buttons and the shortcuts",
-    "chat:write": "cards, notices, private answers",
-    "usergroups:read": "who may approve, when a rule names a user group",
-    "users:read": "whether whoever asks or decides is a full member",
-    "users:read.email": "whose agent asks, when a token or VPSOPS_ACTOR names its human by e-mail",
-    "channels:read": "who may approve, when a rule (the default one does) names the members of a channel",
-    "groups:read": "the same, for private channels",
-}
-"""What the app asks for, and why; nothing lets it read what people write."""
 
 HINT: Final = "list | show web01 | reboot web01 because disk swap | create | changes mine | report | pause | help"
 SHORTCUTS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -42,11 +31,6 @@ SHORTCUTS: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 Manifest = dict[str, Any]
-
-
-def bot_scopes() -> list[str]:
-    """Return the scopes that an installation asks for."""
-    return list(SCOPES)
 
 
 def manifest_of(base: str = "", *, several: bool = False) -> Manifest:

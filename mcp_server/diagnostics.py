@@ -7,12 +7,12 @@ from typing import Final
 
 import aiohttp
 
-from vpsops.core.changes.model import Actor, ActorKind
 from vpsops.core.common.clock import Clock
 from vpsops.core.config.settings import Settings
 from vpsops.core.console import exit_codes
 from vpsops.core.console.checks import Check, Finding, fail, ok, warn
 from vpsops.core.identity.accounts import AccountQuestions, Answer, DirectoryUnavailableError, Names, names_of
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.storage import open_database
 from vpsops.mcp_server.auth.jwks import Keys, KeysUnavailable
 from vpsops.mcp_server.auth.static_tokens import read_tokens

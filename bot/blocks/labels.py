@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from vpsops.core.changes.model import Change, Decision, State
+from vpsops.core.changes.model import Change, State
 from vpsops.core.common.text import one_line
+from vpsops.core.policy.decision import Decision
 
 BUTTON: Final = 75
 

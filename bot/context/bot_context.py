@@ -14,9 +14,10 @@ from vpsops.bot.views.modals import Catalogue
 from vpsops.bot.workspaces.membership import Membership
 from vpsops.bot.workspaces.registry import Offices
 from vpsops.core.app import Core
-from vpsops.core.changes.model import Actor, ActorKind, Json, Origin
 from vpsops.core.changes.requests import Done, Outcome, Refused, Request
 from vpsops.core.common.errors import NotAllowed, VpsopsError
+from vpsops.core.common.json_types import Json
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
 from vpsops.core.service.authorized_reads import may_read

@@ -7,11 +7,10 @@ import aiohttp
 
 from vpsops.bot.slack_api.client import Slack, SlackError
 from vpsops.bot.workspaces.approval_sources import unfit_source
-from vpsops.core.changes.approvals import together
-from vpsops.core.changes.model import Approvers
 from vpsops.core.common.clock import Clock
 from vpsops.core.config.settings import Settings
 from vpsops.core.console.checks import Finding, fail, ok, warn
+from vpsops.core.identity.actors import Approvers, together
 from vpsops.core.policy.defaults import OWN_CHANNEL
 from vpsops.core.policy.model import Rule
 from vpsops.core.policy_register.diagnostics import ruleset_of

@@ -8,10 +8,10 @@ import aiohttp
 from vpsops.bot.slack_api.client import Slack, SlackError
 from vpsops.bot.workspaces.account_directory import find_account
 from vpsops.bot.workspaces.membership import Membership, Unreadable
-from vpsops.core.changes.model import SLACK
 from vpsops.core.common.clock import Clock
 from vpsops.core.config.settings import Settings
 from vpsops.core.console.checks import Finding, ok, warn
+from vpsops.core.identity.actors import SLACK
 from vpsops.core.identity.identifiers import looks_like_slack
 from vpsops.core.policy.model import Rule
 from vpsops.core.policy_register.diagnostics import ruleset_of

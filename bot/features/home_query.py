@@ -22,9 +22,10 @@ from vpsops.bot.views.home import (
     plain_home,
 )
 from vpsops.bot.workspaces.membership import OtherWorkspace, Unreadable
-from vpsops.core.changes.approvals import among, check, check_settler, settlers, together
-from vpsops.core.changes.model import Actor, Approvers, Change, State
+from vpsops.core.changes.approvals import check, check_settler, settlers
+from vpsops.core.changes.model import Change, State
 from vpsops.core.common.errors import NotAllowed, VpsopsError
+from vpsops.core.identity.actors import Actor, Approvers, among, together
 from vpsops.core.service.authorized_reads import all_servers, may_read
 from vpsops.core.service.dashboard import Onlooker, overview_of
 

@@ -15,13 +15,15 @@ from vpsops.bot.context.permalinks import links_to
 from vpsops.bot.messages.catalogue import plans_table, regions_table, systems_table
 from vpsops.bot.messages.ephemeral import error_note, note, suggestions, with_link
 from vpsops.bot.messages.servers import Asked, choice, server_details, server_page, shareable, usage_page
-from vpsops.core.changes.model import Change, Decision, Json
+from vpsops.core.changes.model import Change
 from vpsops.core.changes.requests import Done, Held, Refused
 from vpsops.core.common.errors import AmbiguousServer, UnknownServer, VpsopsError
+from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import one_line
 from vpsops.core.messaging.outbox import topic_of
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
 from vpsops.core.operations.servers import ServerList
+from vpsops.core.policy.decision import Decision
 from vpsops.core.wayscloud.answers.models import Server, Usage
 
 PATIENCE: Final = 4.0

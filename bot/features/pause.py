@@ -9,9 +9,10 @@ from vpsops.bot.protocol import action_ids
 from vpsops.bot.workspaces.membership import Unreadable
 from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes import queries
-from vpsops.core.changes.model import ActorKind, State
+from vpsops.core.changes.model import State
 from vpsops.core.changes.queries import Wanted
 from vpsops.core.common.text import one_line
+from vpsops.core.identity.actors import ActorKind
 
 
 async def pause(parts: Parts, asking: Asking, reason: str = "") -> Pause:

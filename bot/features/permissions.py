@@ -6,9 +6,11 @@ from datetime import datetime
 from typing import Final
 
 from vpsops.bot.blocks.text import channel, is_person, outside, person
-from vpsops.core.changes.model import Actor, Approvers, Decision, Ruling, Target
+from vpsops.core.identity.actors import Actor, Approvers
 from vpsops.core.operations import OPERATIONS, Operation
+from vpsops.core.operations.target import Target
 from vpsops.core.policy import Facts, Policy
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.policy.model import Heard
 
 SOMEWHERE: Final = Target("", "")

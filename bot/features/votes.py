@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from vpsops.bot.context.bot_context import Asking, Parts
-from vpsops.core.changes.approvals import settlers, together
-from vpsops.core.changes.model import Approvers, Change, Verdict
+from vpsops.core.changes.approvals import settlers
+from vpsops.core.changes.model import Change, Verdict
+from vpsops.core.identity.actors import Approvers, together
 
 
 async def cast(  # noqa: PLR0913 - one vote, all of it named

@@ -18,10 +18,10 @@ from vpsops.bot.protocol.payloads import Said, Shortcut, ShownView
 from vpsops.bot.slack_api.client import Shown, SlackError, Where
 from vpsops.bot.views.modals import busy_view, encode, metadata_of
 from vpsops.bot.views.shortcuts import SHOWN, TITLE, Choice, act_view, outcome_view
-from vpsops.core.changes.model import Target
 from vpsops.core.common.errors import StorageError, VpsopsError
 from vpsops.core.messaging.inbox import Delivery
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.target import Target
 from vpsops.core.service.authorized_reads import all_servers, may_ask
 from vpsops.core.wayscloud.answers.models import Server
 

@@ -16,10 +16,11 @@ from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.payloads import ShownView, Submission
 from vpsops.bot.slack_api.client import Shown, Where
 from vpsops.bot.views.modals import Catalogue, Draft, busy_view, create_view, metadata_of, typed_name
-from vpsops.core.changes.model import Change, Decision, State, Verdict
+from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Refused
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.messaging.inbox import Delivery
+from vpsops.core.policy.decision import Decision
 
 Act = Callable[[Parts, Asking, ShownView], Awaitable[None]]
 TITLES: Final = {action_ids.DENY_FORM: "Deny", action_ids.NAME_FORM: "Agree", action_ids.NOTE_FORM: "Approve"}

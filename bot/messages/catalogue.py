@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from vpsops.bot.blocks.elements import Block, Post, header, lines, plain, section
+from vpsops.bot.blocks.elements import Block, Post, header, plain, section
 from vpsops.bot.blocks.text import money, outside
 from vpsops.core.common.text import one_line
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region
@@ -55,16 +55,3 @@ def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> P
 
 def _cell(value: str) -> Block:
     return {"type": "raw_text", "text": one_line(value, CELL) or "-"}
-
-
-def without_table(post: Post) -> Post:
-    """Return the same message in sections, for a place that takes no table."""
-    blocks: list[Block] = []
-    for block in post.blocks:
-        blocks += _rows(block) if block["type"] == "table" else [block]
-    return Post(post.text, tuple(blocks))
-
-
-def _rows(table: Block) -> list[Block]:
-    told = [" · ".join(str(cell["text"]) for cell in row if cell["text"] != "-") for row in table["rows"]]
-    return [section(lines(*told[at : at + 10], limit=2900)) for at in range(0, len(told), 10)]

@@ -12,10 +12,12 @@ from vpsops.bot.blocks.labels import act, headline, phase
 from vpsops.bot.blocks.text import channel, duration, is_person, moment, outside, person
 from vpsops.bot.protocol import action_ids
 from vpsops.core.changes.create_spec import key_words, label_of, system_of
-from vpsops.core.changes.model import ActorKind, Approvers, Change, Decision, State, Verdict, Vote
+from vpsops.core.changes.model import Change, State, Verdict, Vote
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.common.text import one_line
+from vpsops.core.identity.actors import ActorKind, Approvers
 from vpsops.core.outcomes.typical_durations import Usual
+from vpsops.core.policy.decision import Decision
 from vpsops.core.wayscloud.answers.models import Server
 
 DIGEST: Final = 16

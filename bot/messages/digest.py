@@ -5,7 +5,7 @@ from typing import Final
 
 from vpsops.bot.blocks.elements import Post, context, header, lines, mrkdwn, plain, section
 from vpsops.bot.blocks.text import outside
-from vpsops.bot.notifications.events import Item
+from vpsops.bot.messages.notification_item import Item
 from vpsops.bot.protocol.command_catalog import SLASH
 
 SHOWN: Final = 20

@@ -25,9 +25,10 @@ from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import SLASH
 from vpsops.core.audit.chain import Record
 from vpsops.core.audit.queries import body_of, name_in
-from vpsops.core.changes.model import Change, Json, State, Verdict
-from vpsops.core.changes.serialization import moment as time_of
+from vpsops.core.changes.model import Change, State, Verdict
+from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import one_line
+from vpsops.core.common.timestamps import moment as time_of
 
 VALUE: Final = 2000
 WORDS: Final = 200

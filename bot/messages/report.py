@@ -10,8 +10,9 @@ from vpsops.bot.blocks.labels import PHASES
 from vpsops.bot.blocks.text import moment, money, outside
 from vpsops.bot.messages.lists import Turns, Viewed, change_rows, foot
 from vpsops.core.authorization.agent_pause import Pause
-from vpsops.core.changes.model import Change, Decision, State
+from vpsops.core.changes.model import Change, State
 from vpsops.core.common.text import one_line
+from vpsops.core.policy.decision import Decision
 
 SHOWN: Final = 8
 STATES: Final = 8

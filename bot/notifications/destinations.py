@@ -6,9 +6,11 @@ from typing import Final
 
 from vpsops.bot.blocks.text import is_person
 from vpsops.bot.messages.change_card import Audience
-from vpsops.core.changes.model import ActorKind, Change, Decision, State
+from vpsops.core.changes.model import Change, State
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import ActorKind
 from vpsops.core.messaging.outbox import Copy
+from vpsops.core.policy.decision import Decision
 
 ALWAYS_TOLD: Final = frozenset({"create"})
 """Operations whose end is told to a channel in a message of its own; the others' in their card's thread."""

@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.blocks.text import is_person
 from vpsops.bot.messages.digest import group_post, item_post, summary_post
+from vpsops.bot.messages.notification_item import Item
 from vpsops.bot.notifications.destinations import Place
-from vpsops.bot.notifications.events import DEFAULT, Item, with_defaults
+from vpsops.bot.notifications.events import DEFAULT, with_defaults
 from vpsops.bot.slack_api.client import SlackError
 from vpsops.core.app import Core
 from vpsops.core.common import timings

@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Self
+from typing import Final
 
 from vpsops.bot.messages.change_card import agreed_by, asked_by, result_server
 from vpsops.bot.messages.notices import words_of_change
-from vpsops.core.changes.model import Change, Json
+from vpsops.bot.messages.notification_item import Item
+from vpsops.core.changes.model import Change
+from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import one_line
 from vpsops.core.config.settings import Settings
 from vpsops.core.messaging.outbox import News
@@ -20,32 +22,6 @@ WITHHELD: Final = frozenset({"denied", "expired", "superseded", "cancelled"})
 PROVIDER: Final = frozenset({"provider_unreachable", "provider_refuses_key", "provider_back"})
 DEFAULT: Final = "default"
 TEXT: Final = 600
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One thing to tell, in words; `foot` is escaped mrkdwn of ours, `server` and `hostname` are data."""
-
-    text: str
-    server: str = ""
-    hostname: str = ""
-    foot: str = ""
-    change: str = ""
-
-    @property
-    def key(self) -> str:
-        """Name what it is about, for its thread: a server, or the provider."""
-        return self.server or self.hostname or "provider"
-
-    @property
-    def value(self) -> dict[str, Json]:
-        """The item as it is stored."""
-        return {"t": self.text, "s": self.server, "h": self.hostname, "f": self.foot, "c": self.change}
-
-    @classmethod
-    def of(cls, value: Mapping[str, Json]) -> Self:
-        """Read a stored item."""
-        return cls(*(str(value.get(name, "")) for name in ("t", "s", "h", "f", "c")))
 
 
 @dataclass(frozen=True, slots=True)

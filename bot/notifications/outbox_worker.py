@@ -23,7 +23,7 @@ from vpsops.bot.slack_api.client import CLOSED, ELSEWHERE, GONE, LAYOUT, REMOVED
 from vpsops.bot.slack_api.rate_limiter import Pace
 from vpsops.bot.workspaces.registry import NotInstalled, Office, Offices
 from vpsops.core.app import Core
-from vpsops.core.changes.attention import waits_for_votes
+from vpsops.core.changes.approvals import waits_for_votes
 from vpsops.core.changes.model import Change
 from vpsops.core.common import timings
 from vpsops.core.common.errors import StorageError, UnknownChange, UnreadableRowError, VpsopsError

@@ -15,7 +15,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from vpsops.bot.blocks.elements import Block, Post
-from vpsops.bot.messages.catalogue import without_table
+from vpsops.bot.blocks.tables import without_table
 from vpsops.bot.protocol.logging import quiet
 from vpsops.bot.slack_api.block_limits import fit_post, fit_view
 from vpsops.bot.slack_api.error_policy import REMEDIES, Remedy

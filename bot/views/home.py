@@ -16,10 +16,11 @@ from vpsops.core.audit.chain import Record
 from vpsops.core.audit.queries import body_of
 from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes.create_spec import key_words, label_of, system_of
-from vpsops.core.changes.model import Change, Decision, State
+from vpsops.core.changes.model import Change, State
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.common.text import one_line
 from vpsops.core.messaging.preferences import Preferences
+from vpsops.core.policy.decision import Decision
 from vpsops.core.wayscloud.answers.models import Server
 
 VOTES_SHOWN: Final = 8

@@ -6,9 +6,9 @@ from vpsops.bot.slack_api.client import Slack, SlackError
 from vpsops.bot.workspaces.membership import Membership, Unreadable
 from vpsops.bot.workspaces.registry import Offices
 from vpsops.bot.workspaces.tenancy import LESS_THAN_MEMBERS, Affiliation
-from vpsops.core.changes.model import SLACK
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.identity.accounts import GUEST, Answer, DirectoryUnavailableError, Names
+from vpsops.core.identity.actors import SLACK
 from vpsops.core.workspaces.model import Workspaces
 
 NO_MEMBER: Final = ("is_bot", *LESS_THAN_MEMBERS)

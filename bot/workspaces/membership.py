@@ -11,10 +11,10 @@ from typing import Any, Final
 from vpsops.bot.slack_api.client import Slack, SlackError
 from vpsops.bot.workspaces.approval_sources import ACCEPT_HINT, unfit_source
 from vpsops.bot.workspaces.tenancy import LESS_THAN_MEMBERS, Affiliation, Tenant, tenant_of
-from vpsops.core.changes.model import Approvers
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import NotAllowed
+from vpsops.core.identity.actors import Approvers
 
 KEEP_SECONDS: Final = timings.MEMBERS_SECONDS
 PAGES: Final = 100

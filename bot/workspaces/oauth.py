@@ -23,8 +23,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from vpsops.bot.manifest import INSTALL_PATH, REDIRECT_PATH, bot_scopes
 from vpsops.bot.workspaces.installations import STATE_SECONDS, Installations, InstallRefused, States, keys_of
+from vpsops.bot.workspaces.scopes import INSTALL_PATH, REDIRECT_PATH, bot_scopes
 from vpsops.bot.workspaces.token_encryption import TokenCipher
 from vpsops.core.app import Core
 from vpsops.core.common.clock import Clock

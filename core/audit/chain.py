@@ -13,7 +13,7 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from vpsops.core.changes.model import Json
+from vpsops.core.common.json_types import Json
 from vpsops.core.storage import commit_notifier
 from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeGuard
 
 from vpsops.core.audit.chain import GENESIS, Fault, Kind, Record, Walk
-from vpsops.core.changes.model import Json
+from vpsops.core.common.json_types import Json
 
 MAX_LINE = 1_000_000
 MOST = 1 << 62

@@ -8,11 +8,12 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
 from vpsops.core.audit.chain import Record
-from vpsops.core.changes import serialization
-from vpsops.core.changes.model import Actor, ActorKind, Json
+from vpsops.core.common.json_types import Json
 from vpsops.core.console.terminal import cell, when
+from vpsops.core.identity import serialization
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.storage import rows
-from vpsops.core.storage.json_text import JsonText
+from vpsops.core.storage.rows import JsonText
 from vpsops.core.storage.tables import CHANGES
 
 PEOPLE = ("actor", "by")

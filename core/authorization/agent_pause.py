@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.changes import serialization
-from vpsops.core.changes.approvals import among
-from vpsops.core.changes.model import Actor, ActorKind, Approvers, Json
 from vpsops.core.common.errors import NotAllowed, StaleChange
+from vpsops.core.common.json_types import Json
+from vpsops.core.identity import serialization
+from vpsops.core.identity.actors import Actor, ActorKind, Approvers, among
 from vpsops.core.messaging import outbox
 from vpsops.core.storage import rows
 from vpsops.core.storage.rows import UnreadableRow

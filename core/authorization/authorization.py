@@ -14,8 +14,11 @@ from sqlalchemy.engine import Connection
 from vpsops.core.audit import chain
 from vpsops.core.audit.chain import Record
 from vpsops.core.changes.audit_entries import needed
-from vpsops.core.changes.model import Actor, ActorKind, Change, Decision, Json, Ruling, State, Verdict, digest_of
+from vpsops.core.changes.model import Change, State, Verdict, digest_of
 from vpsops.core.common.errors import VpsopsError
+from vpsops.core.common.json_types import Json
+from vpsops.core.identity.actors import Actor, ActorKind
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.storage.tables import AUDIT
 
 MOST_RECORDS: Final = 1000

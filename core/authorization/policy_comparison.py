@@ -6,7 +6,8 @@ What got milder changes nothing: people were asked under the stricter rule, and 
 from collections.abc import Sequence
 from typing import Final
 
-from vpsops.core.changes.model import Approvers, Decision, Ruling
+from vpsops.core.identity.actors import Approvers
+from vpsops.core.policy.decision import Decision, Ruling
 
 MOST_RULES: Final = 5
 

@@ -10,13 +10,15 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.authorization.policy_comparison import overdue, tightened
 from vpsops.core.authorization.submission import facts, life
-from vpsops.core.changes.model import Change, Ruling, Target
+from vpsops.core.changes.model import Change
 from vpsops.core.changes.preview import Preview
 from vpsops.core.common.timings import Timing
 from vpsops.core.limits import quotas
 from vpsops.core.limits.model import Account
 from vpsops.core.limits.quotas import LimitReached
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.target import Target
+from vpsops.core.policy.decision import Ruling
 from vpsops.core.policy_register.force import PolicyInForce
 
 STRICTER = "Nothing was sent. {why} It was asked for under other rules: ask again under those in force."

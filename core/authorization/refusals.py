@@ -3,9 +3,10 @@
 from dataclasses import dataclass, replace
 
 from vpsops.core.authorization.agent_pause import AgentsPaused
-from vpsops.core.changes.model import ActorKind, Decision, Ruling
 from vpsops.core.changes.requests import Refused, Request
 from vpsops.core.identity.accounts import AccountDirectory, Answer, DirectoryUnavailableError, Names, names_of
+from vpsops.core.identity.actors import ActorKind
+from vpsops.core.policy.decision import Decision, Ruling
 
 
 @dataclass(frozen=True, slots=True)

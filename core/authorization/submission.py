@@ -8,14 +8,17 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from vpsops.core.changes.audit_entries import worded
-from vpsops.core.changes.model import Change, Decision, Json, Ruling, State, Target
+from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.preview import Preview
 from vpsops.core.changes.requests import Request
 from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.json_types import Json
 from vpsops.core.common.timings import Timing
 from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.registry import Arguments
+from vpsops.core.operations.target import Target
 from vpsops.core.policy import Facts
+from vpsops.core.policy.decision import Decision, Ruling
 
 
 def operation_named(name: str) -> Operation:

@@ -13,11 +13,14 @@ from vpsops.core.authorization.change_reader import ChangeReader, stale
 from vpsops.core.authorization.recheck import Recheck
 from vpsops.core.changes import approvals, repository
 from vpsops.core.changes.audit_entries import clean_actor, person, worded
-from vpsops.core.changes.model import Actor, Approvers, Change, Decision, Json, State, Verdict, Vote
+from vpsops.core.changes.model import Change, State, Verdict, Vote
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import NotAllowed, StaleChange
+from vpsops.core.common.json_types import Json
 from vpsops.core.common.redaction import Redactor
+from vpsops.core.identity.actors import Actor, Approvers
 from vpsops.core.messaging import outbox
+from vpsops.core.policy.decision import Decision
 
 MIN_DIGEST = 16
 

@@ -1,9 +1,12 @@
 """Who may vote on a hold, and what the votes come to; pure."""
 
-from collections.abc import Sequence
+from datetime import datetime
 
-from vpsops.core.changes.model import Actor, ActorKind, Approvers, Change, Decision, State, Verdict, Vote
+from vpsops.core.changes.model import Change, State, Verdict, Vote
 from vpsops.core.common.errors import NotAllowed
+from vpsops.core.common.timings import Timing
+from vpsops.core.identity.actors import Actor, ActorKind, Approvers, among, together
+from vpsops.core.policy.decision import Decision
 
 
 def check(change: Change, voter: Actor) -> None:
@@ -32,13 +35,6 @@ def eligible(change: Change, voter: Actor) -> bool:
     return all(among(approvers, voter) for approvers in ruling.requirements or (ruling.approvers,))
 
 
-def among(approvers: Approvers, voter: Actor) -> bool:
-    """Say whether a person is named here, or in one of the groups and channels by what was read of them."""
-    named = {one.lower() for one in approvers.people} & voter.identities
-    found = set(approvers.groups + approvers.channels) & set(voter.groups)
-    return bool(named or found)
-
-
 def names_among(change: Change, voter: Actor) -> list[str]:
     """Return the names by which a person is among the approvers, as the rules write them."""
     own = voter.identities
@@ -62,15 +58,6 @@ def settlers(change: Change, stewards: Approvers) -> tuple[Approvers, ...]:
     return ruling.requirements or (ruling.approvers,)
 
 
-def together(every: Sequence[Approvers]) -> Approvers:
-    """Return everybody whom any of these names: to ask, and to show; a voter must be acceptable to each."""
-    return Approvers(
-        groups=tuple(dict.fromkeys(one for approvers in every for one in approvers.groups)),
-        people=tuple(dict.fromkeys(one for approvers in every for one in approvers.people)),
-        channels=tuple(dict.fromkeys(one for approvers in every for one in approvers.channels)),
-    )
-
-
 def check_settler(change: Change, actor: Actor, stewards: Approvers) -> None:
     """Raise `NotAllowed` unless this person may say what became of the change."""
     if actor.kind is not ActorKind.PERSON:
@@ -80,3 +67,24 @@ def check_settler(change: Change, actor: Actor, stewards: Approvers) -> None:
             "You are not among those who may say what became of this change.",
             hint=f"{change.actor.cited} may, and those who may approve it.",
         )
+
+
+def waits_for_votes(change: Change) -> bool:
+    """Say whether a change waits for other people."""
+    return change.state is State.HELD and change.ruling.decision is Decision.APPROVE
+
+
+def first_attention(change: Change, timing: Timing) -> datetime | None:
+    """Return when more people are asked, if nobody has voted by then; nothing for what takes no votes."""
+    return _at(change, timing.escalate_share)
+
+
+def last_attention(change: Change, timing: Timing) -> datetime | None:
+    """Return when those who may vote are reminded; nothing for what takes no votes."""
+    return _at(change, timing.remind_share)
+
+
+def _at(change: Change, share: float) -> datetime | None:
+    if not waits_for_votes(change) or change.expires_at is None:
+        return None
+    return change.created_at + (change.expires_at - change.created_at) * share

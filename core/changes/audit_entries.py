@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from vpsops.core.changes.model import Actor, ActorKind, Decision, Json, Ruling
 from vpsops.core.changes.preview import Preview
 from vpsops.core.changes.requests import Request
 from vpsops.core.common.errors import VpsopsError
+from vpsops.core.common.json_types import Json
 from vpsops.core.common.redaction import Redactor
 from vpsops.core.common.text import bound, normalise
+from vpsops.core.identity.actors import Actor, ActorKind
+from vpsops.core.policy.decision import Decision, Ruling
 
 MAX_REASON: Final = 500
 MAX_ARGUMENTS: Final = 12

@@ -4,7 +4,8 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from vpsops.core.changes.model import Change, Json
+from vpsops.core.changes.model import Change
+from vpsops.core.common.json_types import Json
 
 LONGEST = 40
 SHORT = 16

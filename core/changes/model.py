@@ -20,15 +20,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
 
-from vpsops.core.common.text import quoted
-
-Json = Any
-"""A value as JSON has it: the wire and the database hold it, decisions read typed values."""
-
-
-LONGEST_NAME: Final = 60
+from vpsops.core.common.json_types import Json
+from vpsops.core.identity.actors import Actor, Origin
+from vpsops.core.operations.target import Target
+from vpsops.core.policy.decision import Ruling
 
 
 class State(StrEnum):
@@ -96,151 +92,11 @@ def check_step(before: State, after: State) -> None:
         raise IllegalStep(f"{before} -> {after}")
 
 
-class ActorKind(StrEnum):
-    """A person, or a program that acts for one."""
-
-    PERSON = "person"
-    AGENT = "agent"
-
-
-class Decision(StrEnum):
-    """What policy says of a request, mildest first; the strictest rule that matches wins."""
-
-    ALLOW = "allow"
-    CONFIRM = "confirm"
-    APPROVE = "approve"
-    DENY = "deny"
-
-    @property
-    def rank(self) -> int:
-        """Order decisions by strictness."""
-        return list(Decision).index(self)
-
-
-LOCAL = "local:"
-"""Begins the name of a human who is known only as a user of the machine, and to nobody in Slack."""
-
-SLACK = "slack:"
-"""Begins the name of a human that is declared to be a Slack user id."""
-
-
 class Verdict(StrEnum):
     """What a vote says."""
 
     APPROVE = "approve"
     DENY = "deny"
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who asks. `human` identifies the person behind an agent (for a person: the person)."""
-
-    kind: ActorKind
-    id: str
-    name: str = ""
-    human: str = ""
-    aliases: tuple[str, ...] = ()  # other ids of the same human, e.g. an e-mail beside a Slack id
-    groups: tuple[str, ...] = ()
-    account: str = ""
-    """The one active account of the human in Slack, as Slack said when it was asked for; empty where it was not."""
-
-    @property
-    def shown(self) -> str:
-        """The name people know, or the id."""
-        return self.name or self.id
-
-    @property
-    def claim(self) -> str:
-        """The name for a column: what an agent calls itself is marked as its claim."""
-        return f"calls itself {quoted(self.shown, LONGEST_NAME)}" if self.kind is ActorKind.AGENT else self.shown
-
-    @property
-    def cited(self) -> str:
-        """The name for a sentence, marked as `claim` does."""
-        return f"the agent that {self.claim}" if self.kind is ActorKind.AGENT else self.shown
-
-    @property
-    def identities(self) -> frozenset[str]:
-        """Every id that means this actor or the human behind it, in lower case."""
-        names = (self.id, self.human, *self.aliases, self.account)
-        return frozenset(one.lower().removeprefix(SLACK) for one in names if one) | self.humans
-
-    @property
-    def traceable(self) -> bool:
-        """Say whether a directory can tell who the human behind is: a name of this machine's own, or a word, cannot."""
-        named = self.account or self.human.startswith(SLACK) or "@" in self.human
-        return self.kind is ActorKind.PERSON or bool(named)
-
-    def same_human(self, other: "Actor") -> bool:
-        """Say whether both are, or act for, the same person: by their accounts, else by the names they are given."""
-        if self.account and other.account:
-            return self.account == other.account
-        return bool(self.humans & other.humans)
-
-    @property
-    def humans(self) -> frozenset[str]:
-        """Every id of the human alone: an agent's own id is its program's, which other people run as well."""
-        own = self.id if self.kind is ActorKind.PERSON else ""
-        account = f"{SLACK}{self.account}" if self.account else ""
-        return frozenset(one.lower() for one in (own, account, self.human, *self.aliases) if one)
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a request came from, so that answers find their way back."""
-
-    front: str  # "slack", "mcp" or "cli"
-    team: str = ""
-    channel: str = ""
-    thread: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a change acts on, as it was when the change was asked for.
-
-    For a create there is no server yet: `id` is empty and `hostname` is the one wanted.
-    """
-
-    id: str
-    hostname: str
-    state: str = ""
-    region: str = ""
-    address: str = ""
-    plan: str = ""
-    system: str = ""  # its operating system; changes of earlier versions have none
-
-    @property
-    def key(self) -> str:
-        """What at most one open change may hold."""
-        return f"server:{self.id}" if self.id else f"hostname:{self.hostname.lower()}"
-
-
-@dataclass(frozen=True, slots=True)
-class Approvers:
-    """Who may vote: members of Slack user groups, named people, members of channels."""
-
-    groups: tuple[str, ...] = ()
-    people: tuple[str, ...] = ()
-    channels: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.groups or self.people or self.channels)
-
-
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """A decision, the rules that spoke for it, and what it asks of people."""
-
-    decision: Decision
-    rules: tuple[str, ...] = ()
-    votes: int = 0
-    approvers: Approvers = Approvers()
-    reason: str = ""
-    policy: str = ""  # the policy's version
-    requirements: tuple[Approvers, ...] = ()  # whoever votes is among the approvers of each
-    expires: float = 0.0  # seconds a hold waits for votes; 0 for the default
-    monthly: float | None = None  # the month's price that it was decided on; None where there is none, or none is known
 
 
 @dataclass(frozen=True, slots=True)

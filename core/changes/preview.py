@@ -7,12 +7,14 @@ from typing import Final
 from pydantic import ValidationError
 
 from vpsops.core.changes.choices import check_choices, find_plan, read_plans
-from vpsops.core.changes.model import Change, Json, Target, digest_of
+from vpsops.core.changes.model import Change, digest_of
 from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.json_types import Json
 from vpsops.core.operations import Operation
 from vpsops.core.operations.registry import Arguments, ServerArguments
 from vpsops.core.operations.server_lookup import by_full_id, find_server
 from vpsops.core.operations.servers import CreateArguments
+from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.errors import NotFound
 from vpsops.core.wayscloud.answers.hostnames import same_hostname
 from vpsops.core.wayscloud.answers.models import NewServer, Plan, Server

@@ -13,13 +13,13 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
 from vpsops.core.changes import serialization
-from vpsops.core.changes.model import Change, Json, State, Vote, check_move
+from vpsops.core.changes.model import Change, State, Vote, check_move
 from vpsops.core.common.errors import StaleChange, UnknownChange
+from vpsops.core.common.json_types import Json
 from vpsops.core.messaging import outbox
 from vpsops.core.storage import rows
 from vpsops.core.storage.commit_notifier import touch
-from vpsops.core.storage.json_text import JsonText
-from vpsops.core.storage.rows import Batch, UnreadableRow
+from vpsops.core.storage.rows import Batch, JsonText, UnreadableRow
 from vpsops.core.storage.tables import CHANGES, VOTES
 
 

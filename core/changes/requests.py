@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from vpsops.core.changes.model import Actor, Change, Decision, Json, Origin, State
+from vpsops.core.changes.model import Change, State
+from vpsops.core.common.json_types import Json
+from vpsops.core.identity.actors import Actor, Origin
+from vpsops.core.policy.decision import Decision
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,35 +5,25 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from vpsops.core.changes.model import (
-    Actor,
-    ActorKind,
-    Approvers,
-    Change,
-    Decision,
-    Origin,
-    Ruling,
-    State,
-    Target,
-    Verdict,
-    Vote,
+from vpsops.core.changes.model import Change, State, Verdict, Vote
+from vpsops.core.common.stored_values import (
+    Row,
+    UnreadableValueError,
+    list_of,
+    mapping_of,
+    names_of,
+    number_of,
+    text_of,
 )
-from vpsops.core.storage.rows import UnreadableValueError
+from vpsops.core.common.timestamps import moment, seconds
+from vpsops.core.identity.actors import Origin
+from vpsops.core.identity.serialization import actor_of, approvers_of
+from vpsops.core.operations.target import Target
+from vpsops.core.policy.decision import Decision, Ruling
 
 FORMAT: Final = 1
 """What a stored change means. A key that may be left out needs no new number; whatever would run, be shown or be
 voted on otherwise does, so that a version which does not know it leaves the change to one that does."""
-Row = Mapping[Any, Any]  # SQLAlchemy's rows are keyed by name or column
-
-
-def seconds(moment: datetime | None) -> float | None:
-    """Return UTC seconds since 1970, as stored."""
-    return None if moment is None else moment.timestamp()
-
-
-def moment(value: float | None) -> datetime | None:
-    """Return the aware UTC time of stored seconds."""
-    return None if value is None else datetime.fromtimestamp(value, UTC)
 
 
 def change_values(change: Change) -> dict[str, Any]:
@@ -76,31 +66,31 @@ def change_of(row: Row, votes: Sequence[Vote]) -> Change:
     if row["format"] > FORMAT:
         raise UnreadableValueError(f"format {row['format']}, this version knows {FORMAT}")
     return Change(
-        id=_text(row, "id"),
+        id=text_of(row, "id"),
         version=row["version"],
         state=State(row["state"]),
-        operation=_text(row, "operation"),
-        arguments=_mapping(row, "arguments"),
+        operation=text_of(row, "operation"),
+        arguments=mapping_of(row, "arguments"),
         target=target_of(row["target"]),
         actor=actor_of(row["actor"]),
         origin=Origin(**_texts(Origin, row["origin"])),
-        reason=_text(row, "reason"),
+        reason=text_of(row, "reason"),
         ruling=ruling_of(row["ruling"]),
-        digest=_text(row, "digest"),
+        digest=text_of(row, "digest"),
         created_at=datetime.fromtimestamp(row["created_at"], UTC),
         expires_at=moment(row["expires_at"]),
         updated_at=datetime.fromtimestamp(row["updated_at"], UTC),
         votes=tuple(votes),
-        cost=_text(row, "cost"),
-        effect=_text(row, "effect"),
+        cost=text_of(row, "cost"),
+        effect=text_of(row, "effect"),
         sent_at=moment(row["sent_at"]),
         settled_at=moment(row["settled_at"]),
-        result=_mapping(row, "result"),
-        note=_text(row, "note"),
+        result=mapping_of(row, "result"),
+        note=text_of(row, "note"),
         overdue=bool(row["overdue"]),
         sends=row["sends"],
         last_uptime=row["last_uptime"],
-        confirmed=_text(row, "confirmed") if row["confirmed"] is not None else "",
+        confirmed=text_of(row, "confirmed") if row["confirmed"] is not None else "",
     )
 
 
@@ -109,95 +99,26 @@ def target_of(stored: Row) -> Target:
     return Target(**_texts(Target, stored))
 
 
-def actor_of(stored: Row) -> Actor:
-    """Return the actor a column holds."""
-    return Actor(
-        kind=ActorKind(_text(stored, "kind")),
-        id=_text(stored, "id"),
-        name=_text(stored, "name"),
-        human=_text(stored, "human"),
-        aliases=_names(stored, "aliases"),
-        groups=_names(stored, "groups"),
-        account=_text(stored, "account") if "account" in stored else "",  # older changes have none
-    )
-
-
 def ruling_of(stored: Row) -> Ruling:
     """Return the ruling a column holds."""
     return Ruling(
-        decision=Decision(_text(stored, "decision")),
-        rules=_names(stored, "rules"),
+        decision=Decision(text_of(stored, "decision")),
+        rules=names_of(stored, "rules"),
         votes=int(stored["votes"]),
         approvers=approvers_of(stored["approvers"]),
-        reason=_text(stored, "reason"),
-        policy=_text(stored, "policy"),
-        requirements=tuple(approvers_of(one) for one in _list(stored, "requirements")),
+        reason=text_of(stored, "reason"),
+        policy=text_of(stored, "policy"),
+        requirements=tuple(approvers_of(one) for one in list_of(stored, "requirements")),
         expires=float(stored["expires"]),
-        monthly=_number(stored, "monthly"),
+        monthly=number_of(stored, "monthly"),
     )
-
-
-def approvers_of(stored: Row) -> Approvers:
-    """Return the approvers a column holds; raises on a kind of approvers that this version does not know.
-
-    To leave such a kind out would widen or narrow who may vote.
-    """
-    unknown = stored.keys() - KINDS_OF_APPROVERS
-    if unknown:
-        raise UnreadableValueError("approvers of an unknown kind")
-    return Approvers(**{name: _names(stored, name) for name in stored})
-
-
-KINDS_OF_APPROVERS = frozenset(one.name for one in fields(Approvers))
 
 
 def _texts(kind: type[Target | Origin], stored: Row) -> dict[str, str]:
     """Return the fields of a value that is made of texts; keys that this version does not know are left out."""
     if not isinstance(stored, Mapping):
         raise UnreadableValueError(f"{kind.__name__.lower()} is no object")
-    return {one.name: _text(stored, one.name) for one in fields(kind) if one.name in stored}
-
-
-def _value(stored: object, name: str) -> Any:
-    if not isinstance(stored, Mapping) or name not in stored:
-        raise UnreadableValueError(f"{name} is missing")
-    return stored[name]
-
-
-def _text(stored: Row, name: str) -> str:
-    value = _value(stored, name)
-    if not isinstance(value, str):
-        raise UnreadableValueError(f"{name} is no text")
-    return value
-
-
-def _number(stored: Row, name: str) -> float | None:
-    """Return a number; None where there is none, as in what older versions stored."""
-    value = stored.get(name)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise UnreadableValueError(f"{name} is no number")
-    return None if value is None else float(value)
-
-
-def _mapping(stored: Row, name: str) -> Mapping[str, Any]:
-    value = stored[name]
-    if not isinstance(value, dict):
-        raise UnreadableValueError(f"{name} is no object")
-    return value
-
-
-def _list(stored: Row, name: str) -> list[Any]:
-    value = _value(stored, name)
-    if not isinstance(value, list):
-        raise UnreadableValueError(f"{name} is no list")
-    return value
-
-
-def _names(stored: Row, name: str) -> tuple[str, ...]:
-    value = _list(stored, name)
-    if not all(isinstance(one, str) for one in value):
-        raise UnreadableValueError(f"{name} holds what is no text")
-    return tuple(value)
+    return {one.name: text_of(stored, one.name) for one in fields(kind) if one.name in stored}
 
 
 def vote_values(change_id: str, vote: Vote) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 import getpass
 import os
 
-from vpsops.core.changes.model import LOCAL
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import LOCAL
 
 
 def human_of(settings: Settings) -> str:

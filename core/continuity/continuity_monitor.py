@@ -19,9 +19,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.changes.model import Json, State, check_step
+from vpsops.core.changes.model import State, check_step
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StorageError
+from vpsops.core.common.json_types import Json
 from vpsops.core.continuity import lineage
 from vpsops.core.continuity.heads import MOST_FINDINGS, HeadFile, Mark
 from vpsops.core.continuity.lineage import Lineage

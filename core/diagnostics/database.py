@@ -10,9 +10,9 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from vpsops.cli.audit import pages
 from vpsops.core.app import head_file_of, postgres_options_of
 from vpsops.core.audit.chain import GENESIS, Walk
+from vpsops.core.audit.reader import pages
 from vpsops.core.authorization.discrepancies import discrepancies
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import State

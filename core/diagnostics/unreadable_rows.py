@@ -8,6 +8,7 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import State
+from vpsops.core.common import stored_values
 from vpsops.core.messaging import inbox, outbox, preferences, subscriptions
 from vpsops.core.storage import rows
 from vpsops.core.storage.rows import UnreadableRow
@@ -50,7 +51,7 @@ def _switches(connection: Connection) -> list[UnreadableRow]:
 
 def _object(row: sa.RowMapping) -> None:
     if not isinstance(row["value"], dict):
-        raise rows.UnreadableValueError("value is no object")
+        raise stored_values.UnreadableValueError("value is no object")
 
 
 TABLES: Final[tuple[Callable[[Connection], list[UnreadableRow]], ...]] = (

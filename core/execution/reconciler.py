@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from vpsops.core.changes import repository
-from vpsops.core.changes.attention import last_attention
+from vpsops.core.changes.approvals import last_attention
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common import timings as timing
 from vpsops.core.common.clock import Clock

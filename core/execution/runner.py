@@ -23,7 +23,7 @@ from vpsops.core.authorization.authorization import UnauthorizedError, check_aut
 from vpsops.core.authorization.recheck import LIMITED, Recheck, StricterError
 from vpsops.core.changes import repository
 from vpsops.core.changes.audit_entries import recorded
-from vpsops.core.changes.model import REFUSAL, Change, Json, Refusal, State
+from vpsops.core.changes.model import REFUSAL, Change, Refusal, State
 from vpsops.core.changes.notes import (
     BROKEN,
     DOUBTED,
@@ -37,6 +37,7 @@ from vpsops.core.changes.notes import (
 from vpsops.core.changes.preview import look_again
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import InvalidInput, StaleChange, StorageError, UnreadableRowError, VpsopsError
+from vpsops.core.common.json_types import Json
 from vpsops.core.common.timings import Timing
 from vpsops.core.continuity.continuity_monitor import Continuity, StoreWentBackError
 from vpsops.core.execution import write_rate_limit

@@ -17,10 +17,10 @@ import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from vpsops.core.changes.model import SLACK, Actor
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import VpsopsError
+from vpsops.core.identity.actors import SLACK, Actor
 from vpsops.core.storage.commit_notifier import touch
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.leases import front_alive

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from typing import Final
 
-from vpsops.core.changes.model import SLACK
+from vpsops.core.identity.actors import SLACK
 
 LONGEST_EMAIL: Final = 254
 _SLACK_ID: Final = re.compile(r"[UW][A-Z0-9]{1,30}")

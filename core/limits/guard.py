@@ -3,8 +3,8 @@
 import secrets
 from dataclasses import dataclass, field
 
-from vpsops.core.changes.model import Actor
 from vpsops.core.changes.requests import Refused
+from vpsops.core.identity.actors import Actor
 from vpsops.core.limits.access import Barred, Sight
 from vpsops.core.limits.model import Exceeded, Limits
 from vpsops.core.limits.rate_limiter import Buckets

@@ -8,8 +8,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from vpsops.core.changes.model import Actor, ActorKind, Target
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.limits.access import EVERYTHING, Reach, Sight
+from vpsops.core.operations.target import Target
 from vpsops.core.policy.context import Servers, known_name
 from vpsops.core.wayscloud.answers.models import Plan, Server
 from vpsops.core.wayscloud.answers.states import is_gone

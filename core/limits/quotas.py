@@ -10,10 +10,11 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from vpsops.core.changes import serialization
-from vpsops.core.changes.model import Change, State, Target
+from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.serialization import target_of
 from vpsops.core.common import timings
 from vpsops.core.common.errors import NotAllowed
+from vpsops.core.identity.serialization import actor_of
 from vpsops.core.limits.model import (
     HOUR,
     Account,
@@ -26,6 +27,7 @@ from vpsops.core.limits.model import (
     too_many,
     too_often,
 )
+from vpsops.core.operations.target import Target
 from vpsops.core.policy.context import BILLED
 from vpsops.core.storage import rows
 from vpsops.core.storage.tables import CHANGES
@@ -104,9 +106,7 @@ def _asked_at(connection: Connection, change: Change, now: datetime) -> list[flo
     """Return when this asker asked in the last hour; what cannot be read counts as theirs, and as asked now."""
     columns = (CHANGES.c.id, CHANGES.c.created_at, CHANGES.c.actor)
     query = sa.select(*columns).where(CHANGES.c.created_at > now.timestamp() - HOUR)
-    found = rows.read(
-        connection, query, CHANGES.c.id, lambda row: (row["created_at"], serialization.actor_of(row["actor"]))
-    )
+    found = rows.read(connection, query, CHANGES.c.id, lambda row: (row["created_at"], actor_of(row["actor"])))
     own = [at for at, actor in found.rows if same_principal(actor, change.actor)]
     return own + [now.timestamp()] * len(found.unreadable)
 
@@ -124,5 +124,5 @@ def _creates(connection: Connection, where: sa.ColumnElement[bool], now: datetim
 
 
 def _create(row: sa.RowMapping) -> Create:
-    target = serialization.target_of(row["target"])
+    target = target_of(row["target"])
     return Create(target.hostname, target.plan, str(row["result"].get("id", "")))

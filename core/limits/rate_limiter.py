@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from vpsops.core.changes.model import Actor
+from vpsops.core.identity.actors import Actor
 from vpsops.core.limits.model import Exceeded, Limits, principal, worded_wait
 
 MINUTE = 60.0

@@ -14,14 +14,14 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError
 
-from vpsops.core.changes.model import Json
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.coalescing import Together
 from vpsops.core.common.errors import StorageError
+from vpsops.core.common.json_types import Json
 from vpsops.core.common.redaction import Redactor
+from vpsops.core.common.stored_values import UnreadableValueError
 from vpsops.core.storage import rows
 from vpsops.core.storage.database import Database
-from vpsops.core.storage.rows import UnreadableValueError
 from vpsops.core.storage.tables import INBOX
 
 UNFINISHED: Final = 1000

@@ -15,14 +15,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.changes.model import Json
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StorageError
+from vpsops.core.common.json_types import Json
+from vpsops.core.common.stored_values import UnreadableValueError
 from vpsops.core.storage import commit_notifier, rows
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.leases import LONGEST_SECONDS, ahead, dead
-from vpsops.core.storage.rows import UnreadableValueError
 from vpsops.core.storage.tables import COPIES, OUTBOX
 
 T = TypeVar("T")

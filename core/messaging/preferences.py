@@ -8,11 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from vpsops.core.changes.model import Json
 from vpsops.core.common.clock import Clock
+from vpsops.core.common.json_types import Json
+from vpsops.core.common.stored_values import UnreadableValueError
 from vpsops.core.storage import rows
 from vpsops.core.storage.database import Database
-from vpsops.core.storage.rows import UnreadableValueError
 from vpsops.core.storage.tables import PREFERENCES
 
 

@@ -12,9 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.changes.model import Actor, Json
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.json_types import Json
+from vpsops.core.identity.actors import Actor
 from vpsops.core.policy.context import Servers
 from vpsops.core.policy.hours import Hours
 from vpsops.core.storage import rows

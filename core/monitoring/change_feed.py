@@ -16,10 +16,12 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
 from vpsops.core.changes import serialization
-from vpsops.core.changes.model import Json, State, Target
+from vpsops.core.changes.model import State
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StorageError
+from vpsops.core.common.json_types import Json
+from vpsops.core.operations.target import Target
 from vpsops.core.storage import commit_notifier, rows
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.rows import UnreadableRow

@@ -14,9 +14,9 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
 from vpsops.core.changes import repository
-from vpsops.core.changes.model import Json
 from vpsops.core.common import timings as timing
 from vpsops.core.common.clock import Clock
+from vpsops.core.common.json_types import Json
 from vpsops.core.common.timings import Timing
 from vpsops.core.messaging import outbox
 from vpsops.core.messaging.subscriptions import Subscription

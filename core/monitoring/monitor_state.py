@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 from sqlalchemy.engine import Connection
 
-from vpsops.core.changes.model import Json
 from vpsops.core.common import timings
+from vpsops.core.common.json_types import Json
 from vpsops.core.storage import rows
 from vpsops.core.storage.rows import UnreadableRow
 from vpsops.core.storage.tables import SWITCHES

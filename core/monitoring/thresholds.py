@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from vpsops.core.changes.model import Json
 from vpsops.core.common import timings
+from vpsops.core.common.json_types import Json
 from vpsops.core.messaging.subscriptions import Event, Subscription, Threshold
 from vpsops.core.wayscloud.answers.models import Server, Usage
 

@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
-from vpsops.core.changes.model import KNOWN, Change, Json
+from vpsops.core.changes.model import KNOWN, Change
+from vpsops.core.common.json_types import Json
 from vpsops.core.wayscloud.answers.hostnames import same_hostname
 from vpsops.core.wayscloud.answers.models import Server, same_region
 

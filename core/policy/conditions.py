@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from vpsops.core.changes.model import SLACK
+from vpsops.core.identity.actors import SLACK
 from vpsops.core.policy.context import BILLED, Seen, Servers, servers_cover
 from vpsops.core.policy.hours import Hours
 

@@ -8,8 +8,9 @@ from datetime import datetime
 from fnmatch import translate
 from typing import Self
 
-from vpsops.core.changes.model import Actor, ActorKind, Target
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.operations.registry import Risk
+from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.models import canonical_region
 
 BILLED = frozenset({"create"})  # operations with a price; the others have none, which is not an unknown one

@@ -1,8 +1,9 @@
 """The policy of a set-up that has none of its own."""
 
-from vpsops.core.changes.model import Approvers, Decision
+from vpsops.core.identity.actors import Approvers
 from vpsops.core.operations.registry import Risk
 from vpsops.core.policy.conditions import Match
+from vpsops.core.policy.decision import Decision
 from vpsops.core.policy.model import Rule
 
 OWN_CHANNEL = "approval_channel"

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from vpsops.core.changes.model import Decision
 from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.registry import Risk
 from vpsops.core.policy.config_schema import WrittenRule
 from vpsops.core.policy.context import BILLED
+from vpsops.core.policy.decision import Decision
 from vpsops.core.policy.model import ASKING, Rule
 
 READ = Risk.READ.value

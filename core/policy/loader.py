@@ -9,13 +9,14 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from vpsops.core.changes.model import Approvers, Decision
 from vpsops.core.common import timings
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.settings import Settings, read_config
 from vpsops.core.config.toml_locations import Table, tables
+from vpsops.core.identity.actors import Approvers
 from vpsops.core.policy.conditions import Match
 from vpsops.core.policy.config_schema import WrittenRule, near, said, shown
+from vpsops.core.policy.decision import Decision
 from vpsops.core.policy.defaults import OWN_CHANNEL, default_rules
 from vpsops.core.policy.hours import Hours
 from vpsops.core.policy.lint import makes_pointless, misfits

@@ -11,11 +11,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from vpsops.core.changes.approvals import together
-from vpsops.core.changes.model import Approvers, Decision, Ruling
+from vpsops.core.identity.actors import Approvers, together
 from vpsops.core.operations.registry import Risk
 from vpsops.core.policy.conditions import EMAIL, Check, Match
 from vpsops.core.policy.context import Facts, Seen
+from vpsops.core.policy.decision import Decision, Ruling
 
 ASKING = frozenset({Decision.CONFIRM, Decision.APPROVE})
 LONGEST_REASON = 600

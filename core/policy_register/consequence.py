@@ -14,10 +14,12 @@ from itertools import product
 from math import prod
 from typing import Final
 
-from vpsops.core.changes.model import Actor, ActorKind, Decision, Ruling, Target
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.operations import OPERATIONS, Operation
+from vpsops.core.operations.target import Target
 from vpsops.core.policy.conditions import EMAIL
 from vpsops.core.policy.context import BILLED, Facts
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.policy.hours import DAY, WEEK, Hours
 from vpsops.core.policy.lint import about_a_server
 from vpsops.core.policy.model import Policy

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from vpsops.core.changes.model import Json
 from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.common.json_types import Json
 from vpsops.core.common.redaction import redact
 from vpsops.core.common.timings import DEFAULT_TIMING, Timing
 from vpsops.core.config.logging import secrets_of

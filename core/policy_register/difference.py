@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from vpsops.core.changes.model import Json
+from vpsops.core.common.json_types import Json
 from vpsops.core.policy_register.consequence import Direction, consequences
 from vpsops.core.policy_register.document import Document, Table, ruleset_from
 

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from vpsops.core.changes.model import Approvers, Json
 from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.common.json_types import Json
 from vpsops.core.common.timings import Timing
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Approvers
 from vpsops.core.limits.config_schema import WrittenLimits
 from vpsops.core.limits.loader import limits_of
 from vpsops.core.limits.model import Limits

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 
-from vpsops.core.changes.model import Json
+from vpsops.core.common.json_types import Json
 from vpsops.core.policy_register.document import Document, Table
 
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy.engine import Connection
 
-from vpsops.core.changes.model import Approvers
 from vpsops.core.common.timings import Timing
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Approvers
 from vpsops.core.limits.model import UNLIMITED, Limits
 from vpsops.core.policy.model import Policy
 from vpsops.core.workspaces.model import Workspaces

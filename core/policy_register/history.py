@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.changes.model import Json
 from vpsops.core.common.errors import InvalidInput, StaleChange, StorageError
+from vpsops.core.common.json_types import Json
 from vpsops.core.messaging import outbox
 from vpsops.core.policy.model import short_version, version_of
 from vpsops.core.policy_register.document import Document, document_from

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from vpsops.core.changes.model import LOCAL, Actor, ActorKind
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import ConfigurationError, StorageError
 from vpsops.core.config.settings import Settings
 from vpsops.core.console.checks import Check, Level
 from vpsops.core.identity.accounts import AccountQuestions, DirectoryUnavailableError, names_of
+from vpsops.core.identity.actors import LOCAL, Actor, ActorKind
 from vpsops.core.identity.identifiers import normal_human
 from vpsops.core.storage import open_database
 

@@ -13,12 +13,12 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
-from vpsops.core.changes.model import Approvers
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import ConfigurationError, NotAllowed, StaleChange, StorageError
 from vpsops.core.common.timings import Timing
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Approvers
 from vpsops.core.limits.model import Limits
 from vpsops.core.policy.model import Policy, short_version
 from vpsops.core.policy_register import history

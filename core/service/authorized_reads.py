@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from vpsops.core.authorization.submission import facts, operation_named
-from vpsops.core.changes.model import Decision, Target
 from vpsops.core.changes.preview import target_of
 from vpsops.core.changes.requests import Request
 from vpsops.core.common.errors import NotAllowed
 from vpsops.core.operations.server_lists import read_in_full
+from vpsops.core.operations.target import Target
+from vpsops.core.policy.decision import Decision
 from vpsops.core.service.gate import Gate
 from vpsops.core.wayscloud.answers.models import HeldList, Listing, Server
 

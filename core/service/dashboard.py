@@ -11,11 +11,13 @@ from vpsops.core.audit.chain import Record
 from vpsops.core.authorization import agent_pause as pause
 from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes import repository
-from vpsops.core.changes.model import Actor, Change, Decision, State
+from vpsops.core.changes.model import Change, State
+from vpsops.core.identity.actors import Actor
 from vpsops.core.messaging import preferences
 from vpsops.core.messaging.preferences import Preferences
+from vpsops.core.policy.decision import Decision
 from vpsops.core.storage.database import Database
-from vpsops.core.storage.json_text import JsonText
+from vpsops.core.storage.rows import JsonText
 from vpsops.core.storage.tables import CHANGES
 
 HOLDS = 500

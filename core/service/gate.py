@@ -22,17 +22,19 @@ from vpsops.core.authorization.refusals import Identified, identify, paused_refu
 from vpsops.core.authorization.submission import checked, facts, new_change, operation_named, with_warning
 from vpsops.core.authorization.votes import Votes, Word
 from vpsops.core.changes import pages, repository
-from vpsops.core.changes.attention import first_attention
+from vpsops.core.changes.approvals import first_attention
 from vpsops.core.changes.audit_entries import asked_for, clean_actor, clean_request, not_allowed, requested, worded
-from vpsops.core.changes.model import Actor, Approvers, Change, Decision, Json, Ruling, Target, Verdict
+from vpsops.core.changes.model import Change, Verdict
 from vpsops.core.changes.preview import Preview, preview, target_of
 from vpsops.core.changes.requests import Done, DryRun, Outcome, Refused, Request, outcome_of
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import NotAllowed, UnreadableRowError, VpsopsError
+from vpsops.core.common.json_types import Json
 from vpsops.core.common.redaction import Redactor
 from vpsops.core.common.timings import Timing
 from vpsops.core.execution.engine import Engine
 from vpsops.core.identity.accounts import AccountDirectory
+from vpsops.core.identity.actors import Actor, Approvers
 from vpsops.core.limits import quotas
 from vpsops.core.limits.access import Sight
 from vpsops.core.limits.account import look
@@ -44,7 +46,9 @@ from vpsops.core.operations.registry import Arguments, ServerArguments
 from vpsops.core.operations.server_lists import list_servers
 from vpsops.core.operations.server_lookup import locate_server
 from vpsops.core.operations.servers import ListArguments
+from vpsops.core.operations.target import Target
 from vpsops.core.policy import Policy
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.policy_register.force import PolicyInForce
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.tables import CHANGES

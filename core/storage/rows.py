@@ -13,8 +13,12 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from vpsops.core.common.errors import UnreadableRowError
+from vpsops.core.common.stored_values import UnreadableValueError
 
 T = TypeVar("T")
 Query = sa.Select[Any]
@@ -24,10 +28,6 @@ MAX_NOTED: Final = 10_000
 MAX_ID: Final = 80
 
 logger = structlog.get_logger(__name__)
-
-
-class UnreadableValueError(ValueError):
-    """A value is not what this version knows in its place; the text names the place and never the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +139,27 @@ def note(row: UnreadableRow) -> None:
             return
         _noted.add(entry)
     logger.error("row_unreadable", table=row.table, id=row.id, why=row.why)
+
+
+class JsonText(FunctionElement[str]):
+    """The text under a key of a column; NULL where there is none."""
+
+    name = "json_text"
+    type = sa.Text()
+    inherit_cache = True
+
+    def __init__(self, column: sa.Column[Any], key: str) -> None:
+        super().__init__(column, sa.literal(key, sa.Text))
+
+
+@compiles(JsonText, "sqlite")
+def _on_sqlite(element: JsonText, compiler: SQLCompiler, **options: Any) -> str:
+    """SQLite stores a JSON column as any text, and raises for a whole query where one row of it is none."""
+    column, key = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"CASE WHEN json_valid({column}) THEN json_extract({column}, '$.' || {key}) END"
+
+
+@compiles(JsonText)
+def _elsewhere(element: JsonText, compiler: SQLCompiler, **options: Any) -> str:
+    column, key = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"({column} ->> {key})"

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from vpsops.core.changes.approvals import together
-from vpsops.core.changes.model import Approvers, Change, Decision, Origin, Ruling
+from vpsops.core.changes.model import Change
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Approvers, Origin, together
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.policy.defaults import OWN_CHANNEL
 
 NOBODY: Final = "-"

@@ -11,10 +11,10 @@ import anyio
 import structlog
 from cachetools import LRUCache
 
-from vpsops.core.changes.model import Actor, ActorKind
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.identity.accounts import GUEST, AccountDirectory, DirectoryUnavailableError, Names, names_of
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.mcp_server.auth.jwt_verifier import NotAccepted
 from vpsops.mcp_server.auth.middleware import KnownUser, Verifier
 

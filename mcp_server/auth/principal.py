@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from vpsops.core.changes.model import Actor, ActorKind
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.limits.access import EVERYTHING, Narrowing, Reach
 from vpsops.core.limits.tool_names import TOOLSETS
 from vpsops.mcp_server.protocol.text import clean

@@ -13,8 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from vpsops.core.changes.model import SLACK
 from vpsops.core.common.errors import ConfigurationError, InvalidInput
+from vpsops.core.identity.actors import SLACK
 from vpsops.mcp_server.auth.static_tokens import Known, digest_of, parse_tokens, read_tokens
 
 HEADER: Final = re.compile(r"^[ \t]*\[\[[ \t]*token[ \t]*\]\]", re.MULTILINE)

@@ -2,7 +2,10 @@
 
 from pydantic import BaseModel, Field, ValidationError
 
-from vpsops.core.changes.model import Approvers, Change, Decision, State, Target, Verdict
+from vpsops.core.changes.model import Change, State, Verdict
+from vpsops.core.identity.actors import Approvers
+from vpsops.core.operations.target import Target
+from vpsops.core.policy.decision import Decision
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.mcp_server.presenters.servers import ShownServer
 from vpsops.mcp_server.protocol.text import clean, clean_json, duration, joined, moment, quote

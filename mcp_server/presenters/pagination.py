@@ -8,7 +8,7 @@ from typing import Final, cast
 
 from pydantic import BaseModel, JsonValue
 
-from vpsops.core.changes.model import Json
+from vpsops.core.common.json_types import Json
 from vpsops.core.operations import Operation
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
 from vpsops.core.operations.counts import Count

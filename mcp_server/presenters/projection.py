@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from vpsops.core.changes.model import Json
+from vpsops.core.common.json_types import Json
 from vpsops.core.operations import Operation
 from vpsops.core.operations.registry import Arguments, NoArguments
 from vpsops.mcp_server.presenters.schemas import Schema

@@ -8,8 +8,10 @@ from typing import Final
 
 import mcp.types as t
 
-from vpsops.core.changes.model import Change, Decision, Json, State
+from vpsops.core.changes.model import Change, State
+from vpsops.core.common.json_types import Json
 from vpsops.core.common.timings import Timing
+from vpsops.core.policy.decision import Decision
 from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.presenters.changes import headed, noted, verdict
 from vpsops.mcp_server.protocol import sdk_compat

@@ -4,8 +4,9 @@ import json
 from dataclasses import dataclass
 
 from vpsops.core.changes.create_spec import key_words, label_of, system_of
-from vpsops.core.changes.model import Change, Json
+from vpsops.core.changes.model import Change
 from vpsops.core.common.hostnames import lookalike_warning
+from vpsops.core.common.json_types import Json
 from vpsops.mcp_server.protocol.text import clean, joined, moment, quote
 
 UNABLE = "unable"

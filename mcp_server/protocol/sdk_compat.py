@@ -20,8 +20,8 @@ from mcp.shared.message import ServerMessageMetadata
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import ValidationError
 
-from vpsops.core.changes.model import Json
 from vpsops.core.common import timings
+from vpsops.core.common.json_types import Json
 from vpsops.mcp_server.protocol.elicitation import UNABLE, Answer, Question
 from vpsops.mcp_server.protocol.text import clean
 

@@ -20,8 +20,8 @@ from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 
-from vpsops.core.changes.model import Json
 from vpsops.core.common.errors import NotAllowed, VpsopsError
+from vpsops.core.common.json_types import Json
 from vpsops.mcp_server.protocol.sdk_compat import Context, install
 
 EXTENSION: Final = "io.modelcontextprotocol/tasks"

@@ -7,9 +7,12 @@ from pydantic import BaseModel
 
 from vpsops.core.app import Core
 from vpsops.core.changes.audit_entries import clean_actor
-from vpsops.core.changes.model import Actor, Change, Json, Origin, Target
+from vpsops.core.changes.model import Change
 from vpsops.core.changes.requests import Done, Request
 from vpsops.core.common.errors import NotAllowed
+from vpsops.core.common.json_types import Json
+from vpsops.core.identity.actors import Actor, Origin
+from vpsops.core.operations.target import Target
 from vpsops.core.service.authorized_reads import all_servers, in_full, may_read
 from vpsops.core.wayscloud.answers.models import Listing, Server
 from vpsops.mcp_server.auth.access import seen_by

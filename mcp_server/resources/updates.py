@@ -16,12 +16,12 @@ from anyio.abc import TaskGroup
 from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated
 
 from vpsops.core.app import Core
-from vpsops.core.changes.model import Target
 from vpsops.core.changes.preview import target_of
 from vpsops.core.common.errors import AmbiguousServer, InvalidInput, NotAllowed, UnknownServer, VpsopsError
 from vpsops.core.monitoring import change_feed
 from vpsops.core.monitoring.change_feed import News
 from vpsops.core.monitoring.server_feed import Difference
+from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.mcp_server.protocol.uris import Address, Kind, address_of
 from vpsops.mcp_server.resources.reader import Reader

@@ -13,11 +13,14 @@ import mcp.types as t
 
 from vpsops.core.app import Core
 from vpsops.core.changes.audit_entries import clean_actor
-from vpsops.core.changes.model import Actor, Change, Decision, Json, Origin, State
+from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Done, Held, Outcome, Refused, Request
 from vpsops.core.common import timings as timing
 from vpsops.core.common.errors import StaleChange, VpsopsError
+from vpsops.core.common.json_types import Json
+from vpsops.core.identity.actors import Actor, Origin
 from vpsops.core.operations import Operation
+from vpsops.core.policy.decision import Decision
 from vpsops.mcp_server.auth.access import seen_by
 from vpsops.mcp_server.auth.principal import Caller, agent_of
 from vpsops.mcp_server.presenters import results

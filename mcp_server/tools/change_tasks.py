@@ -9,9 +9,11 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 from vpsops.core.changes.audit_entries import clean_actor
-from vpsops.core.changes.model import Actor, Change, Json
+from vpsops.core.changes.model import Change
 from vpsops.core.changes.requests import Request
 from vpsops.core.common.errors import NotAllowed, StaleChange, UnknownChange
+from vpsops.core.common.json_types import Json
+from vpsops.core.identity.actors import Actor
 from vpsops.core.service.gate import Gate
 from vpsops.mcp_server.auth.access import kept_from
 from vpsops.mcp_server.auth.principal import agent_of

@@ -6,11 +6,11 @@ from typing import Annotated, Final
 import mcp.types as t
 from pydantic import BaseModel, Field, JsonValue
 
-from vpsops.core.changes.model import Decision
 from vpsops.core.changes.requests import DryRun, Refused, Request
 from vpsops.core.common.errors import NotAllowed
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.registry import Arguments
+from vpsops.core.policy.decision import Decision
 from vpsops.core.service.authorized_reads import may_read
 from vpsops.mcp_server.auth.access import kept_from
 from vpsops.mcp_server.presenters import results

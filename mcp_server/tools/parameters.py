@@ -12,7 +12,7 @@ from mcp.server.context import CallNext, HandlerResult
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
-from vpsops.core.changes.model import Json
+from vpsops.core.common.json_types import Json
 from vpsops.core.operations import OPERATIONS
 from vpsops.mcp_server.protocol.sdk_compat import Context, invalid
 from vpsops.mcp_server.protocol.text import clean, joined

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
-from vpsops.core.changes.model import Json
 from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.json_types import Json
 from vpsops.mcp_server.presenters.schemas import Schema
 from vpsops.mcp_server.protocol.text import clean, joined, quote
 

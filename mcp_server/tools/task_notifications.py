@@ -13,8 +13,8 @@ from mcp.server.lowlevel import Server
 from mcp.server.mcpserver import require_client_extension
 from mcp.server.session import ServerSession
 
-from vpsops.core.changes.model import Json
 from vpsops.core.common.errors import VpsopsError
+from vpsops.core.common.json_types import Json
 from vpsops.mcp_server.protocol import sdk_compat
 from vpsops.mcp_server.protocol.tasks import EXTENSION, LONGEST_ID, Tasks, detailed
 from vpsops.mcp_server.protocol.uris import change_address

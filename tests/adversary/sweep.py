@@ -17,12 +17,13 @@ from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.http_bench import http_client, serving
 from vpsops.bot.diagnostics.workspace import CHECKS as SLACK_CHECKS
-from vpsops.cli.audit import pages
 from vpsops.cli.doctor import CHECKS, examine
 from vpsops.core.audit.export import record_line
-from vpsops.core.changes.model import Actor, ActorKind, Change, Origin
+from vpsops.core.audit.reader import pages
+from vpsops.core.changes.model import Change
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.common.redaction import PART_LENGTH
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.mcp_server.auth.tokens_file import new_secret
 from vpsops.playground.slack.workspace.entities import Message, View
 

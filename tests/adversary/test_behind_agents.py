@@ -13,11 +13,12 @@ from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.app import Core, open_core
 from vpsops.core.audit import chain
-from vpsops.core.changes.model import Origin, State
+from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Held, Outcome, Refused, Request
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.settings import load_settings
 from vpsops.core.console.checks import Level
+from vpsops.core.identity.actors import Origin
 from vpsops.mcp_server.auth.deactivated_accounts import ActiveVerifier
 from vpsops.mcp_server.auth.jwt_verifier import Grant, NotAccepted, Trust, grant_of
 from vpsops.mcp_server.auth.middleware import Access, KnownUser, Verifier

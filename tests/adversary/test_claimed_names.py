@@ -16,8 +16,9 @@ from vpsops.cli import changes
 from vpsops.core.app import Core
 from vpsops.core.audit import chain
 from vpsops.core.audit.queries import body_of, told
-from vpsops.core.changes.model import Change, Origin, State
+from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Request
+from vpsops.core.identity.actors import Origin
 from vpsops.mcp_server.auth.principal import Caller, agent_of
 from vpsops.mcp_server.presenters.audit import shown as shown_record
 from vpsops.playground.slack.workspace.entities import Message

@@ -9,9 +9,9 @@ from tests.fakes.slack_bot import stage
 from tests.harness.virtual_time import VirtualClock
 from vpsops.bot.diagnostics.people import check_people
 from vpsops.cli import main as console
-from vpsops.core.changes.model import Actor, ActorKind
 from vpsops.core.console import exit_codes
 from vpsops.core.console.checks import Level
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.policy_register.humans import human_named, unresolved, with_account
 from vpsops.mcp_server.diagnostics import check_humans
 

@@ -12,7 +12,8 @@ from tests.unit.core.sample import change
 from tests.unit.core.stage import AGENT, ALICE, POLICY, VOTERS, Stage, staged
 from vpsops.core.audit import chain
 from vpsops.core.changes import serialization
-from vpsops.core.changes.model import Change, Decision, Ruling, State, Verdict
+from vpsops.core.changes.model import Change, State, Verdict
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.storage.tables import AUDIT, CHANGES
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import running_simulator

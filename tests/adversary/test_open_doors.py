@@ -10,9 +10,10 @@ from tests.adversary.world import AGENT, APPROVALS, PRIVATE, PRIVATE_SCENE, Worl
 from tests.fakes.slack_bot import Scene
 from tests.harness.virtual_time import VirtualClock
 from vpsops.bot.diagnostics.approvers import check_approvers
-from vpsops.core.changes.model import Origin, State
+from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.console.checks import Level
+from vpsops.core.identity.actors import Origin
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
 from vpsops.playground.slack.workspace.entities import Group
 

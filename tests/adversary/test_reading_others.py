@@ -12,8 +12,8 @@ from tests.fakes.accounts import EVERYBODY
 from tests.unit.mcp.bench import text
 from tests.unit.mcp.http_bench import http_client
 from vpsops.core.app import Core
-from vpsops.core.changes.model import Actor, ActorKind, Origin
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.mcp_server.auth.static_tokens import digest_of
 
 REASON = "the sale begins at noon"

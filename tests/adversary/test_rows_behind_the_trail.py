@@ -17,9 +17,11 @@ from vpsops.core.audit import chain
 from vpsops.core.authorization import discrepancies as rows
 from vpsops.core.authorization.discrepancies import discrepancies
 from vpsops.core.changes import serialization
-from vpsops.core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Ruling, State, Verdict, Vote
+from vpsops.core.changes.model import Change, State, Verdict, Vote
 from vpsops.core.config.settings import Settings
 from vpsops.core.diagnostics.database import look_at_trail
+from vpsops.core.identity.actors import Actor, ActorKind, Approvers
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.storage.tables import AUDIT, AUDIT_HEAD, CHANGES, VOTES
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import running_simulator

@@ -15,7 +15,8 @@ from tests.fakes.slack_bot import shown
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.stage import AGENT, ALICE, POLICY, VOTERS, Setup, Stage, staged
 from vpsops.core.authorization.votes import Word
-from vpsops.core.changes.model import Actor, Change, State, Verdict
+from vpsops.core.changes.model import Change, State, Verdict
+from vpsops.core.identity.actors import Actor
 from vpsops.core.limits.model import Limits
 from vpsops.core.policy import Policy, parse_policy
 from vpsops.core.policy_register import history

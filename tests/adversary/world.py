@@ -9,8 +9,9 @@ from typing import Final
 from tests.fakes.slack_bot import Scene, Stage, shown, stage
 from vpsops.bot.app import Bot
 from vpsops.core.app import Core
-from vpsops.core.changes.model import Actor, ActorKind, Change, Origin
+from vpsops.core.changes.model import Change
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.playground.slack.workspace.config import OUTSIDERS, WorkspaceConfig, connected
 from vpsops.playground.slack.workspace.entities import Message
 

@@ -3,8 +3,10 @@
 from typing import Final
 
 from vpsops.core.app import Core
-from vpsops.core.changes.model import Actor, ActorKind, Change, Decision, Origin, Verdict
+from vpsops.core.changes.model import Change, Verdict
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
+from vpsops.core.policy.decision import Decision
 
 APPROVERS: Final = "C0APPROVALS"
 ALICE: Final = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")

@@ -6,9 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from tests.bench.plan import share
-from vpsops.core.changes.model import Actor, ActorKind, Target
 from vpsops.core.common.clock import SystemClock
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.target import Target
 from vpsops.core.policy import Facts, parse_policy
 
 RULES = 200

@@ -13,11 +13,12 @@ from tests.crash.names import resolve_slowly
 from tests.crash.plan import ASKER, VOTERS, Item
 from tests.fakes.accounts import EVERYBODY
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes.model import Change, Decision, State, Verdict
+from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Done, Held
 from vpsops.core.common.errors import NotAllowed, StaleChange, StorageError
 from vpsops.core.common.timings import Timing
 from vpsops.core.config.settings import load_settings
+from vpsops.core.policy.decision import Decision
 from vpsops.core.service.gate import Gate
 from vpsops.core.wayscloud.answers.errors import WayscloudError
 

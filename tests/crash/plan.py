@@ -4,8 +4,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vpsops.core.changes.model import Actor, ActorKind, Origin
 from vpsops.core.changes.requests import Request
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 
 FATES = ("confirm", "confirm", "approve", "approve", "deny", "cancel", "expire")
 CHANNELS = tuple(f"C{number:04d}CRASH" for number in range(20))

@@ -19,12 +19,13 @@ from tests.fakes.postgres import PostgresServer
 from tests.harness.waiting import eventually
 from vpsops.cli import store
 from vpsops.core.app import open_core
-from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
+from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.common.clock import SystemClock
 from vpsops.core.config.settings import Settings
 from vpsops.core.continuity import continuity_monitor
 from vpsops.core.continuity.continuity_monitor import Finding
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.storage import Connection, open_database
 from vpsops.core.storage.tables import AUDIT
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator

@@ -9,8 +9,8 @@ import pytest
 
 from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
 from vpsops.core.app import Core
-from vpsops.core.changes.model import Actor, ActorKind, Origin
 from vpsops.core.changes.requests import Held, Refused, Request
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
 from vpsops.playground.slack.workspace.entities import Message
 

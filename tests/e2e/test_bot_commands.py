@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
 from vpsops.core.app import Core
 from vpsops.core.audit import chain
-from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
+from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Refused, Request
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.messaging.subscriptions import Subscriptions
 from vpsops.core.storage.tables import CHANGES
 from vpsops.playground.slack.workspace.config import WorkspaceConfig

@@ -16,8 +16,8 @@ from vpsops.bot.app import Bot
 from vpsops.bot.ingress.worker import COMMAND, command_key
 from vpsops.bot.protocol.payloads import SlashCommand
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes.model import Actor, ActorKind, Origin
 from vpsops.core.changes.requests import Request
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.playground.slack.api.dispatch import Sending
 from vpsops.playground.slack.rendering.elements import elements_of
 from vpsops.playground.slack.workspace.config import Rates, WorkspaceConfig

@@ -7,8 +7,9 @@ from tests.fakes.slack_bot import Scene, Stage, buttons, shown, stage
 from tests.fakes.timing import QUICK
 from vpsops.core.app import Core
 from vpsops.core.audit import chain
-from vpsops.core.changes.model import Actor, ActorKind, Origin, State
+from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.messaging.preferences import set_preferences
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
 

@@ -15,8 +15,8 @@ from vpsops.bot.notifications.token_check import CHECK_SECONDS, REFUSED_SECONDS,
 from vpsops.bot.socket_mode import CLOSED_SECONDS, LineStatus
 from vpsops.cli.bot import start_socket_mode
 from vpsops.core.app import Core
-from vpsops.core.changes.model import Actor, ActorKind, Origin
 from vpsops.core.changes.requests import Request
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
 

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from tests.fakes.slack_bot import Scene, Stage, playing, stage, words_of
 from tests.fakes.slack_many import stage as several
 from vpsops.bot.handlers.home import CONFLICT
-from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
+from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.messaging.preferences import Preferences, preferences_of
 from vpsops.core.storage.tables import CHANGES
 from vpsops.playground.slack.workspace.config import CHANNELS, USERS, WorkspaceConfig

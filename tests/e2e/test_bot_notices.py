@@ -10,8 +10,8 @@ from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.core.app import Core
 from vpsops.core.audit import chain
-from vpsops.core.changes.model import Actor, ActorKind, Origin
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.messaging.preferences import set_preferences
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
 from vpsops.playground.slack.workspace.entities import Message

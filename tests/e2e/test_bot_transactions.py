@@ -8,9 +8,10 @@ import pytest
 
 from tests.fakes.slack_bot import Scene, shown, stage
 from tests.fakes.transactions import counted
-from vpsops.core.changes.model import Actor, ActorKind, Origin, State
+from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
 
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "slack:U0ALICE")

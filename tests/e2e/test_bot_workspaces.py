@@ -14,12 +14,13 @@ from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.app import open_bot
-from vpsops.bot.manifest import INSTALL_PATH
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.workspaces.registry import NotInstalled, Offices
+from vpsops.bot.workspaces.scopes import INSTALL_PATH
 from vpsops.core.app import open_core
-from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
+from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.playground.slack.people.model import Workspace
 from vpsops.playground.slack.workspace.state import Draft
 

@@ -23,7 +23,7 @@ from tests.fakes.slack_bot import Stage, stage
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import text
 from tests.unit.mcp.http_bench import ENVELOPE, NEW, http_client
-from vpsops.core.changes.model import Json
+from vpsops.core.common.json_types import Json
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 BOUND = PATIENCE_SECONDS

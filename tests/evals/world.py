@@ -14,8 +14,9 @@ from tests.fakes.accounts import EVERYBODY
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes.model import Actor, ActorKind, Change, State, Verdict
+from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.mcp_server.server import Options, build_server
 from vpsops.playground.wayscloud.faults import parse
 from vpsops.playground.wayscloud.hardware.model import Server

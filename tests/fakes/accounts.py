@@ -1,7 +1,7 @@
 """A directory that knows everybody whom tests name, for cores without a Slack bot beside them."""
 
-from vpsops.core.changes.model import SLACK
 from vpsops.core.identity.accounts import Answer, Names
+from vpsops.core.identity.actors import SLACK
 
 
 class EverybodyKnown:

@@ -16,8 +16,8 @@ from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.app import PATH, Bot, open_bot
-from vpsops.bot.manifest import INSTALL_PATH, REDIRECT_PATH
 from vpsops.bot.socket_mode import Line
+from vpsops.bot.workspaces.scopes import INSTALL_PATH, REDIRECT_PATH
 from vpsops.core.app import Core, open_core
 from vpsops.core.common.clock import Clock
 from vpsops.core.config.settings import Settings, load_settings

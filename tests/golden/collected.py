@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.golden import digests, mcp, names, schema, slack
-from vpsops.core.changes.model import Json
+from vpsops.core.common.json_types import Json
 
 COLLECTED: Final[Mapping[str, Callable[[Path], Json]]] = {
     "digests": digests.values,

@@ -7,13 +7,15 @@ from typing import Final
 from vpsops.bot.views.modals import encode
 from vpsops.bot.workspaces.token_encryption import TokenCipher
 from vpsops.core.audit.chain import GENESIS, canonical, chained
-from vpsops.core.changes.model import Json, Target, digest_of
+from vpsops.core.changes.model import digest_of
 from vpsops.core.changes.preview import Preview, preview_power
+from vpsops.core.common.json_types import Json
 from vpsops.core.config.settings import load_settings
 from vpsops.core.continuity.anchors import signature
 from vpsops.core.identity.accounts import key_of
 from vpsops.core.messaging.subscriptions import subscription_id
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.target import Target
 from vpsops.core.policy_register.declaration import declaration_of
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.mcp_server.auth import static_tokens

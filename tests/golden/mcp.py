@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.unit.mcp.tool_snapshots import all_tools
-from vpsops.core.changes.model import Json
+from vpsops.core.common.json_types import Json
 
 FOR_MODELS: Final = frozenset({"title", "description"})
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from vpsops.core.changes.model import Json
+from vpsops.core.common.json_types import Json
 
 PAGES: Final = Path(__file__).parent.parent.parent / "docs" / "reference"
 CODE: Final = re.compile(r"`([^`]+)`")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.unit.bot.surfaces import surfaces
-from vpsops.core.changes.model import Json
+from vpsops.core.common.json_types import Json
 
 IDS: Final = ("action_id", "block_id", "callback_id", "value", "private_metadata")
 FOR_PEOPLE: Final = frozenset({"price", "why"})

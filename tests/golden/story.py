@@ -15,9 +15,11 @@ from tests.fakes.databases import migrated
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes.model import Actor, ActorKind, Change, Json, Origin, State, Verdict
+from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Held, Refused, Request
+from vpsops.core.common.json_types import Json
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.storage import Connection
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import running_simulator

@@ -55,7 +55,6 @@ GATE: Final = Area(
 )
 CHANGES: Final = Area(
     {
-        "core/changes/attention.py": (f"{CORE}/test_keeper.py", f"{CORE}/test_gate_edges.py"),
         "core/execution/runner.py": (
             f"{CORE}/test_run_edges.py",
             f"{CORE}/test_execute_once.py",

@@ -18,11 +18,12 @@ from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.sample import change, put, server
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes import repository
-from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
+from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Outcome, Refused, Request
 from vpsops.core.common.errors import InvalidInput
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.outcomes.outcome import Finding, Look, judge
 from vpsops.core.outcomes.twins import TwinError, check_twins
 from vpsops.core.storage import Connection, Database, open_database

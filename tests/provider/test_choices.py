@@ -10,10 +10,11 @@ from tests.provider.test_unknown_facts import stage_on
 from tests.unit.core.sample import change
 from tests.unit.core.stage import ALICE, SLACK
 from vpsops.core.changes.choices import check_region, check_system, find_plan
-from vpsops.core.changes.model import State, Target
+from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.common.errors import InvalidInput
 from vpsops.core.limits.model import Limits
+from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.errors import NotFound
 from vpsops.core.wayscloud.answers.models import Listing, OsTemplate, Plan, Region
 from vpsops.mcp_server.presenters.changes import next_step

@@ -16,13 +16,13 @@ from tests.unit.core.sample import server
 from tests.unit.core.stage import ALICE, POLICY, SLACK, Setup, Stage, staged
 from tests.unit.mcp.bench import KEY, client_of, text
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes.model import Decision
 from vpsops.core.changes.requests import Done, Request
 from vpsops.core.common.errors import UnknownServer
 from vpsops.core.config.settings import Settings
 from vpsops.core.operations.server_lookup import find_server
 from vpsops.core.operations.servers import ListArguments, ServerList, in_state, page
 from vpsops.core.policy import parse_policy
+from vpsops.core.policy.decision import Decision
 from vpsops.core.wayscloud.answers.models import Listing
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import running_simulator

@@ -21,9 +21,10 @@ from tests.fakes.provider import KEY, wire
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
+from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 
 ALICE: Final = Actor(ActorKind.PERSON, "U1", "alice", "U1", account="U1")
 POWER: Final = ("stop", "start", "reboot")

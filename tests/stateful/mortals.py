@@ -11,7 +11,6 @@ import httpx
 
 from tests.fakes.clock import FakeClock
 from vpsops.core.authorization.recheck import Recheck
-from vpsops.core.changes.model import Decision
 from vpsops.core.common.errors import StorageError
 from vpsops.core.common.timings import Timing, TransportSettings
 from vpsops.core.execution.poller import Watcher
@@ -19,6 +18,7 @@ from vpsops.core.execution.reconciler import Keeper
 from vpsops.core.execution.runner import Runner
 from vpsops.core.policy import Policy, Rule
 from vpsops.core.policy.conditions import Match
+from vpsops.core.policy.decision import Decision
 from vpsops.core.policy_register.force import PolicyInForce
 from vpsops.core.storage import Connection, Database
 from vpsops.core.storage.commit_notifier import Signals

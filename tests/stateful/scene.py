@@ -17,10 +17,11 @@ from vpsops.core.audit import chain as audit
 from vpsops.core.authorization.discrepancies import discrepancies
 from vpsops.core.authorization.submission import checked
 from vpsops.core.changes import repository
-from vpsops.core.changes.model import Change, Decision, Ruling, State
+from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.preview import preview
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.storage import Connection, schema
 from vpsops.core.storage.engines import open_pools
 from vpsops.core.storage.tables import CHANGES

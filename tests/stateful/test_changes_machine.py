@@ -23,10 +23,11 @@ from tests.harness.virtual_time import VirtualClock
 from vpsops.core.app import Core, open_core
 from vpsops.core.audit import chain
 from vpsops.core.authorization.discrepancies import discrepancies
-from vpsops.core.changes.model import Actor, ActorKind, Origin, State, Verdict
+from vpsops.core.changes.model import State, Verdict
 from vpsops.core.changes.requests import Held, Refused, Request
 from vpsops.core.common.errors import NotAllowed, StaleChange
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 

@@ -14,8 +14,9 @@ from tests.transcripts.record import Json, Record, page
 from tests.transcripts.wires import NEW, OLD, Speaker, Wire, begin, pipes, posts
 from tests.unit.mcp.http_bench import ANN_TOKEN, BOB_TOKEN, serving, with_tokens
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes.model import Actor, ActorKind, Change, Verdict
+from vpsops.core.changes.model import Change, Verdict
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.mcp_server.protocol.tasks import EXTENSION
 from vpsops.mcp_server.server import Options, build_server
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig

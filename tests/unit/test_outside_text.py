@@ -7,8 +7,8 @@ import pytest
 
 from vpsops.bot.blocks.text import outside
 from vpsops.core.changes.audit_entries import recorded
-from vpsops.core.changes.model import Actor, ActorKind
 from vpsops.core.common.hostnames import lookalike_warning
+from vpsops.core.identity.actors import Actor, ActorKind
 
 ROOT = Path(__file__).parents[2]
 

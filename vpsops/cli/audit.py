@@ -3,7 +3,7 @@
 import argparse
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Final, TextIO
@@ -15,6 +15,7 @@ from vpsops.core.audit import chain
 from vpsops.core.audit.chain import GENESIS, Fault, Record, Walk
 from vpsops.core.audit.export import MAX_LINE, begin_line, end_line, record_line, verify_lines
 from vpsops.core.audit.queries import Filter, told
+from vpsops.core.audit.reader import PAGE, pages
 from vpsops.core.authorization.discrepancies import Discrepancy, discrepancies
 from vpsops.core.common.errors import InvalidInput
 from vpsops.core.console.terminal import cell, look, number, say
@@ -22,7 +23,6 @@ from vpsops.core.continuity.anchors import read_anchors
 from vpsops.core.storage import Database, commit_notifier
 from vpsops.core.storage.tables import AUDIT
 
-PAGE: Final = 500
 MAX_TAIL: Final = 10_000
 MAX_FAULTS: Final = 100
 MAX_FAULT: Final = 300
@@ -31,7 +31,6 @@ MOST_SEARCHED: Final = 20_000
 FOLLOW_SECONDS: Final = 5.0
 NOTED: Final = re.compile(r"^(\d{1,18}):([0-9a-f]{64})$")
 WHOLE, BROKEN = 0, 1
-Page = tuple[list[Record], tuple[int, str]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -211,20 +210,6 @@ async def _verify_in(walk: Walk, database: Database) -> int:
     async for discrepancy in discrepancies(database):
         report.add_row(discrepancy)
     return report.close(walk)
-
-
-async def pages(database: Database, after: int) -> AsyncIterator[Page]:
-    """Yield the trail in pages, each with the head as it was in the same moment."""
-    while True:
-        records, head = await database.read(partial(_page, after))
-        yield records, head
-        if len(records) < PAGE:
-            return
-        after = records[-1].seq
-
-
-def _page(after: int, connection: Connection) -> Page:
-    return chain.read(connection, after=after, limit=PAGE), chain.head(connection)
 
 
 class Report:

@@ -15,8 +15,8 @@ from slack_sdk.errors import SlackApiError
 
 from vpsops.bot.app import PATH, Bot, open_bot
 from vpsops.bot.diagnostics.workspace import SCOPES, granted
-from vpsops.bot.manifest import INSTALL_PATH
 from vpsops.bot.socket_mode import Line, LineStatus
+from vpsops.bot.workspaces.scopes import INSTALL_PATH
 from vpsops.core.app import open_core
 from vpsops.core.common.errors import ConfigurationError, NotSignedInError
 from vpsops.core.config.logging import configure_logging

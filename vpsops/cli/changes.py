@@ -11,10 +11,11 @@ from vpsops.core.audit import chain
 from vpsops.core.audit.chain import Record
 from vpsops.core.audit.queries import told
 from vpsops.core.changes import repository
-from vpsops.core.changes.model import Actor, Change, Vote
+from vpsops.core.changes.model import Change, Vote
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.console.terminal import UNKNOWN, cell, columns, look, number, say, when
+from vpsops.core.identity.actors import Actor
 from vpsops.core.policy.model import short_version
 from vpsops.core.storage import Database
 from vpsops.core.storage.rows import UnreadableRow

@@ -11,7 +11,7 @@ from typing import Final
 import anyio
 
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes.model import LOCAL, Actor, ActorKind, Change, State
+from vpsops.core.changes.model import Change, State
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import ConfigurationError, StaleChange
 from vpsops.core.common.hostnames import lookalike_warning
@@ -19,6 +19,7 @@ from vpsops.core.config.local_identity import human_of
 from vpsops.core.config.logging import configure_logging
 from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.console.terminal import cell, say
+from vpsops.core.identity.actors import LOCAL, Actor, ActorKind
 from vpsops.core.messaging.outbox import topic_of
 
 ANSWERS: Final = ("happened", "not-happened")

@@ -12,8 +12,8 @@ from tests.bench.plan import Plan, Section, Table, pair
 from tests.bench.provider import Provider, provider
 from tests.fakes.accounts import EVERYBODY
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes.model import Actor
 from vpsops.core.common.clock import SystemClock
+from vpsops.core.identity.actors import Actor
 
 WAYS: Final[dict[str, Actor]] = {"confirmed": ALICE, "approved": AGENT}
 SPACING: Final = 0.35  # the write pace lets one through every 0.25 s once its burst is used up

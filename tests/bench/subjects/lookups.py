@@ -11,9 +11,12 @@ from tests.bench.children import cpu_seconds
 from tests.bench.databases import NAMES, databases
 from tests.bench.plan import Plan, Section, Table
 from vpsops.core.changes import pages, queries, repository, serialization
-from vpsops.core.changes.model import Actor, ActorKind, Change, Decision, Origin, Ruling, State, Target
+from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.queries import Wanted
 from vpsops.core.common.clock import SystemClock
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
+from vpsops.core.operations.target import Target
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.storage import Connection, open_database
 from vpsops.core.storage.tables import CHANGES
 

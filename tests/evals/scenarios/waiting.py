@@ -6,8 +6,8 @@ from tests.evals.grading import asked_for, called_once, effects, ended, looked, 
 from tests.evals.model import Script, call
 from tests.evals.scenario import DB, WEB, Scenario, calls, tells
 from tests.evals.world import ALICE, BOB, CHANNEL, Setting, World, approve
-from vpsops.core.changes.model import Origin
 from vpsops.core.changes.requests import Request
+from vpsops.core.identity.actors import Origin
 
 WAIT: Final = "wait"
 SHORT: Final = 0.1

@@ -14,7 +14,9 @@ from vpsops.cli import main as console
 from vpsops.core.audit import chain
 from vpsops.core.changes import repository
 from vpsops.core.changes.audit_entries import person
-from vpsops.core.changes.model import Actor, ActorKind, Change, State, Target
+from vpsops.core.changes.model import Change, State
+from vpsops.core.identity.actors import Actor, ActorKind
+from vpsops.core.operations.target import Target
 from vpsops.core.storage import open_database
 
 AGENT = Actor(ActorKind.AGENT, "claude", "Claude", human="cem@example.com")

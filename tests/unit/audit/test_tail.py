@@ -99,7 +99,7 @@ def test_a_broken_record_is_shown_all_the_same(stored: str, cli: Cli) -> None:
 
 def test_tail_goes_back_over_pages(empty_database_url: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server's last record is found behind pages of others."""
-    monkeypatch.setattr("vpsops.cli.audit.PAGE", 5)
+    monkeypatch.setattr("vpsops.core.audit.reader.PAGE", 5)
 
     def append(connection: Connection) -> None:
         for number in range(40):
@@ -114,7 +114,7 @@ def test_a_search_is_bounded_and_says_where_to_go_on(
     empty_database_url: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that is not there costs no walk through years; what is older is found by asking on."""
-    monkeypatch.setattr("vpsops.cli.audit.PAGE", 5)
+    monkeypatch.setattr("vpsops.core.audit.reader.PAGE", 5)
     monkeypatch.setattr("vpsops.cli.audit.MOST_SEARCHED", 10)
 
     def append(connection: Connection) -> None:

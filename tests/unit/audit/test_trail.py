@@ -136,7 +136,7 @@ def test_many_faults_are_counted_and_not_all_told(
     empty_database_url: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A trail that was altered throughout fills a screen, not a thousand lines, over many pages."""
-    monkeypatch.setattr("vpsops.cli.audit.PAGE", 7)
+    monkeypatch.setattr("vpsops.core.audit.reader.PAGE", 7)
     monkeypatch.setattr("vpsops.cli.audit.MAX_FAULTS", 10)
     change_database(
         empty_database_url, append(40), lambda connection: connection.execute(sa.update(AUDIT).values(at=-1.0))
@@ -254,7 +254,7 @@ def test_an_export_goes_over_pages(
     stored: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     """A long trail is written page by page and is one whole file, also where it ends with a page."""
-    monkeypatch.setattr("vpsops.cli.audit.PAGE", 7)
+    monkeypatch.setattr("vpsops.core.audit.reader.PAGE", 7)
     change_database(stored, append(count - RECORDS))
     path = tmp_path / "trail.jsonl"
     path.write_text(cli("audit", "export").out, encoding="utf-8")

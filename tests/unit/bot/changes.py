@@ -5,19 +5,10 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
 
-from vpsops.core.changes.model import (
-    Actor,
-    ActorKind,
-    Approvers,
-    Change,
-    Decision,
-    Origin,
-    Ruling,
-    State,
-    Target,
-    Verdict,
-    Vote,
-)
+from vpsops.core.changes.model import Change, State, Verdict, Vote
+from vpsops.core.identity.actors import Actor, ActorKind, Approvers, Origin
+from vpsops.core.operations.target import Target
+from vpsops.core.policy.decision import Decision, Ruling
 
 NOW = datetime(2027, 1, 4, 9, 0, tzinfo=UTC)
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")

@@ -16,20 +16,21 @@ from vpsops.bot.messages.ephemeral import error_note, near_commands, note, sugge
 from vpsops.bot.messages.help import help_page
 from vpsops.bot.messages.lists import Turns, Viewed, audit_page, audit_page_for_everyone, card_page, changes_page
 from vpsops.bot.messages.notices import change_notice, reminder, service_notice
+from vpsops.bot.messages.notification_item import Item
 from vpsops.bot.messages.report import Costs, Fleet, Standing, report_page
 from vpsops.bot.messages.servers import Asked, choice, server_details, server_page, usage_page
 from vpsops.bot.messages.subscriptions import subscribed_note, subscriptions_page
-from vpsops.bot.notifications.events import Item
 from vpsops.bot.views.home import Fleet as HomeFleet
 from vpsops.bot.views.home import Page, home_view, plain_home
 from vpsops.bot.views.modals import Catalogue, Draft, busy_view, create_view, deny_view, name_view, note_view
 from vpsops.bot.views.shortcuts import Choice, act_view, outcome_view
 from vpsops.core.audit.chain import GENESIS, Record, canonical
 from vpsops.core.authorization.agent_pause import Pause
-from vpsops.core.changes.model import State, Target, Verdict
+from vpsops.core.changes.model import State, Verdict
 from vpsops.core.common.errors import UnknownServer
 from vpsops.core.messaging.subscriptions import WITHOUT_THRESHOLD, Event, Options, Subscription
 from vpsops.core.operations.servers import ServerList
+from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region, Server, Usage
 
 Kind = Literal["message", "modal", "home"]

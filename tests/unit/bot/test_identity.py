@@ -14,9 +14,11 @@ from vpsops.bot.features.votes import cast, settle, withdraw
 from vpsops.bot.slack_api.client import SlackError, Where
 from vpsops.bot.views.modals import Catalogue
 from vpsops.bot.workspaces.membership import Foreign, Membership, Unreadable
-from vpsops.core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Ruling, State, Verdict
+from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Done, Outcome, Refused
 from vpsops.core.common.errors import NotAllowed
+from vpsops.core.identity.actors import Actor, ActorKind, Approvers
+from vpsops.core.policy.decision import Decision, Ruling
 
 ANN = {"id": "U0ANN", "team_id": "T1", "name": "ann", "profile": {"email": "Ann@Example.com"}}
 ASKING = Asking("U0ANN", "ann", "T1", Where("U0ANN", "C0OPS"), "k1")

@@ -13,9 +13,10 @@ from tests.harness.profiles import examples
 from tests.unit.bot.changes import NOW, change, hostile
 from tests.unit.bot.test_cards import NASTY, assert_safe
 from vpsops.bot.messages.digest import group_post, item_post, summary_post
+from vpsops.bot.messages.notification_item import Item
 from vpsops.bot.messages.subscriptions import subscribed_note, subscriptions_page
 from vpsops.bot.notifications.digests import desk_of, plan_of, told_now, topics_of
-from vpsops.bot.notifications.events import DEFAULT, Item, of_change, of_event, spread, with_defaults
+from vpsops.bot.notifications.events import DEFAULT, of_change, of_event, spread, with_defaults
 from vpsops.core.changes.model import State
 from vpsops.core.config.settings import Settings
 from vpsops.core.messaging.outbox import Message

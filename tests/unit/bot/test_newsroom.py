@@ -9,13 +9,13 @@ import pytest
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import FakeClock
 from vpsops.bot.blocks.elements import Post
+from vpsops.bot.messages.notification_item import Item
 from vpsops.bot.notifications.destinations import Place
 from vpsops.bot.notifications.digests import Newsroom
-from vpsops.bot.notifications.events import Item
 from vpsops.bot.slack_api.client import SlackError
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes.model import Actor, ActorKind
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.messaging import outbox
 from vpsops.core.messaging.subscriptions import Event, Options, Subscription, Subscriptions, subscription_id
 from vpsops.core.policy_register.force import PolicyInForce

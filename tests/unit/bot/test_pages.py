@@ -10,8 +10,9 @@ from tests.harness.profiles import examples
 from tests.unit.bot.changes import HOSTILE, change
 from tests.unit.bot.test_cards import assert_safe
 from vpsops.bot.blocks.elements import Post, unpack
+from vpsops.bot.blocks.tables import without_table
 from vpsops.bot.commands.parser import parse
-from vpsops.bot.messages.catalogue import plans_table, regions_table, systems_table, without_table
+from vpsops.bot.messages.catalogue import plans_table, regions_table, systems_table
 from vpsops.bot.messages.ephemeral import error_note, note, suggestions
 from vpsops.bot.messages.help import help_page
 from vpsops.bot.messages.servers import Asked, choice, server_details, server_page, usage_page

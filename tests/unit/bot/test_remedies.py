@@ -23,8 +23,9 @@ from vpsops.bot.slack_api.client import Slack
 from vpsops.bot.slack_api.error_policy import REMEDIES, Remedy, remedy
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes import repository
-from vpsops.core.changes.model import Change, Origin, State
+from vpsops.core.changes.model import Change, State
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Origin
 from vpsops.core.messaging import outbox
 from vpsops.core.storage.tables import OUTBOX
 from vpsops.playground.slack.people.model import Workspace

@@ -13,10 +13,12 @@ from vpsops.bot.features.permissions import right_words, rights
 from vpsops.bot.messages.help import help_page
 from vpsops.bot.protocol.command_catalog import LISTED
 from vpsops.bot.slack_api.block_limits import fit_post
-from vpsops.core.changes.model import Actor, ActorKind, Approvers, Decision, Target
+from vpsops.core.identity.actors import Actor, ActorKind, Approvers
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.target import Target
 from vpsops.core.policy import Facts, Policy, Rule, parse_policy
 from vpsops.core.policy.conditions import Match
+from vpsops.core.policy.decision import Decision
 from vpsops.core.policy.defaults import default_rules
 from vpsops.core.policy.model import policy_of
 

@@ -8,7 +8,11 @@ from typing import Any
 from tests.fakes.clock import START
 from tests.unit.core.stage import AGENT
 from vpsops.core.changes import repository
-from vpsops.core.changes.model import Change, Decision, Json, Origin, Ruling, State, Target
+from vpsops.core.changes.model import Change, State
+from vpsops.core.common.json_types import Json
+from vpsops.core.identity.actors import Origin
+from vpsops.core.operations.target import Target
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.storage import Connection
 from vpsops.core.storage.tables import CHANGES
 from vpsops.core.wayscloud.answers.models import Server, Usage

@@ -15,11 +15,12 @@ from vpsops.core.audit import chain
 from vpsops.core.authorization.recheck import Recheck
 from vpsops.core.changes import repository
 from vpsops.core.changes.audit_entries import person
-from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
+from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.timings import Timing, TransportSettings
 from vpsops.core.execution.engine import Engine
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.limits.model import UNLIMITED, Limits
 from vpsops.core.policy import Policy, parse_policy
 from vpsops.core.policy_register.force import PolicyInForce

@@ -12,21 +12,12 @@ from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change, put
 from vpsops.core.audit import chain
 from vpsops.core.changes import repository
-from vpsops.core.changes.model import (
-    STEPS,
-    Actor,
-    ActorKind,
-    Decision,
-    IllegalStep,
-    Ruling,
-    State,
-    Verdict,
-    Vote,
-    check_step,
-)
+from vpsops.core.changes.model import STEPS, IllegalStep, State, Verdict, Vote, check_step
 from vpsops.core.common.errors import StaleChange
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.execution.reconciler import attend
+from vpsops.core.identity.actors import Actor, ActorKind
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import CHANGES, OUTBOX
 

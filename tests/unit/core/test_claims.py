@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change
 from vpsops.core.changes import serialization
-from vpsops.core.changes.model import Change, State, Target
+from vpsops.core.changes.model import Change, State
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.config.settings import Settings
 from vpsops.core.console.checks import Level
@@ -21,6 +21,7 @@ from vpsops.core.execution import claims
 from vpsops.core.execution.card_refresh import mine_to_refresh
 from vpsops.core.execution.poller import watched
 from vpsops.core.execution.reconciler import BATCH, LEAST, Keeper
+from vpsops.core.operations.target import Target
 from vpsops.core.storage import Connection, Database, open_database
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import CHANGES

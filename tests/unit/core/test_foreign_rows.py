@@ -22,7 +22,7 @@ from vpsops.cli import changes as cli
 from vpsops.core.audit import queries as audit_view
 from vpsops.core.authorization import agent_pause
 from vpsops.core.changes import pages, queries, repository, serialization
-from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State, Target, Verdict, Vote
+from vpsops.core.changes.model import Change, State, Verdict, Vote
 from vpsops.core.common.errors import UnreadableRowError
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.config.settings import Settings
@@ -33,6 +33,7 @@ from vpsops.core.execution import reconciler as keeper_module
 from vpsops.core.execution.card_refresh import mine_to_refresh
 from vpsops.core.execution.poller import watched
 from vpsops.core.execution.reconciler import Keeper
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.limits import quotas
 from vpsops.core.limits.model import Limits
 from vpsops.core.limits.quotas import LimitReached
@@ -41,6 +42,7 @@ from vpsops.core.messaging.inbox import Inbox
 from vpsops.core.messaging.outbox import Outbox
 from vpsops.core.messaging.subscriptions import Event, Subscription, Subscriptions
 from vpsops.core.monitoring import change_feed
+from vpsops.core.operations.target import Target
 from vpsops.core.service.dashboard import Onlooker, overview_of
 from vpsops.core.storage import Connection, Database, open_database, rows
 from vpsops.core.storage.leases import Process

@@ -12,10 +12,12 @@ from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.conftest import KEY
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes.model import Actor, ActorKind, Decision, Origin, State
+from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Done, Held, Refused, Request
 from vpsops.core.common.errors import InvalidInput, NotAllowed, StaleChange
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
+from vpsops.core.policy.decision import Decision
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 

@@ -12,14 +12,16 @@ from tests.fakes.clock import FakeClock
 from tests.unit.core.stage import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, staged
 from vpsops.core.authorization.refusals import Identified, refusal_of
 from vpsops.core.authorization.submission import life
-from vpsops.core.changes.model import Actor, ActorKind, Change, Decision, Ruling, State, Verdict
+from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.pages import Query
 from vpsops.core.changes.requests import Done, Held, Refused, Request
 from vpsops.core.common.errors import NotAllowed, StaleChange, UnknownChange
 from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.limits.access import Sight
 from vpsops.core.policy import parse_policy
 from vpsops.core.policy.context import Servers
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.service.gate import Gate
 from vpsops.core.storage.tables import CHANGES
 from vpsops.core.workspaces.model import Workspaces

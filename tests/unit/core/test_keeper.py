@@ -14,10 +14,11 @@ from tests.harness.waiting import LOOK_SECONDS
 from tests.unit.core.sample import change, put
 from tests.unit.core.stage import BOUND, VOTERS
 from vpsops.core.changes import repository, serialization
-from vpsops.core.changes.model import Change, Decision, Ruling, State, Verdict, Vote
+from vpsops.core.changes.model import Change, State, Verdict, Vote
 from vpsops.core.common.supervision import Supervisor
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.execution.reconciler import Keeper
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import CHANGES, OUTBOX, PROCESSES

@@ -9,9 +9,11 @@ import sqlalchemy as sa
 
 from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change, put
-from vpsops.core.changes.model import Actor, ActorKind, Change, State, Target
+from vpsops.core.changes.model import Change, State
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.limits.model import Account, Limits
 from vpsops.core.limits.quotas import LimitReached, check_sending, check_stored
+from vpsops.core.operations.target import Target
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import CHANGES
 

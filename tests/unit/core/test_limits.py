@@ -10,10 +10,11 @@ import sqlalchemy as sa
 
 from tests.unit.core.stage import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, staged
 from vpsops.core.audit import chain
-from vpsops.core.changes.model import Actor, Change, State, Verdict
+from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.pages import Query
 from vpsops.core.changes.requests import Done, Held, Outcome, Refused, Request
 from vpsops.core.common.errors import InvalidInput, UnknownChange, UnknownServer
+from vpsops.core.identity.actors import Actor
 from vpsops.core.limits.access import Sight
 from vpsops.core.limits.model import Limits
 from vpsops.core.policy.context import Servers

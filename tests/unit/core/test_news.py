@@ -15,10 +15,11 @@ from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.sample import change, put
 from vpsops.core.audit import chain
 from vpsops.core.changes import repository
-from vpsops.core.changes.model import State, Target
+from vpsops.core.changes.model import State
 from vpsops.core.common.errors import StorageError
 from vpsops.core.monitoring import change_feed
 from vpsops.core.monitoring.change_feed import News
+from vpsops.core.operations.target import Target
 from vpsops.core.storage import Connection, Database, open_database
 from vpsops.core.storage.tables import AUDIT
 

@@ -9,7 +9,8 @@ from tests.unit.bot.changes import AGENT, APPROVE, NOW, change
 from vpsops.bot.messages.change_card import Audience, change_card
 from vpsops.bot.views.home import Page, home_view
 from vpsops.core.changes.create_spec import fingerprint, key_words, label_of, system_of
-from vpsops.core.changes.model import Change, Target
+from vpsops.core.changes.model import Change
+from vpsops.core.operations.target import Target
 from vpsops.mcp_server.protocol.elicitation import question_text
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me@laptop"

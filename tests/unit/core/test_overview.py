@@ -7,7 +7,8 @@ import pytest
 
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.stage import AGENT, ALICE, VOTERS, Stage, staged
-from vpsops.core.changes.model import Actor, ActorKind, Verdict
+from vpsops.core.changes.model import Verdict
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.messaging.preferences import Preferences, set_preferences
 from vpsops.core.service.dashboard import Onlooker, Overview, overview_of
 from vpsops.playground.wayscloud.serve import SimulatorHandle

@@ -14,10 +14,11 @@ from vpsops.core.audit import chain
 from vpsops.core.authorization import agent_pause
 from vpsops.core.authorization.agent_pause import AgentsPaused
 from vpsops.core.changes import repository
-from vpsops.core.changes.model import Actor, Approvers, Change, State, Verdict
+from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Done, Refused, Request
 from vpsops.core.common.errors import NotAllowed, StaleChange
 from vpsops.core.execution.runner import Runner
+from vpsops.core.identity.actors import Actor, Approvers
 from vpsops.core.service.gate import Gate
 from vpsops.core.storage import Connection
 from vpsops.core.storage.tables import CHANGES, SWITCHES

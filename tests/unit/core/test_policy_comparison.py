@@ -18,10 +18,13 @@ from tests.unit.policy.test_properties import FACTS, any_rules
 from vpsops.core.authorization.policy_comparison import overdue, tightened
 from vpsops.core.authorization.recheck import Recheck
 from vpsops.core.changes import approvals, serialization
-from vpsops.core.changes.model import Actor, ActorKind, Approvers, Decision, Origin, Ruling, Target
+from vpsops.core.identity import actors
+from vpsops.core.identity.actors import Actor, ActorKind, Approvers, Origin
 from vpsops.core.limits.model import Limits
+from vpsops.core.operations.target import Target
 from vpsops.core.policy import Facts, Rule, parse_policy
 from vpsops.core.policy.conditions import Match
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.policy.defaults import OWN_CHANNEL
 from vpsops.core.policy_register.force import PolicyInForce
 from vpsops.core.workspaces.model import Workspace, Workspaces
@@ -34,7 +37,7 @@ DENY = Ruling(Decision.DENY, ("freeze",), reason="No changes this week.")
 
 def approve(votes: int = 1, *approvers: Approvers, rule: str = "two-people") -> Ruling:
     every = approvers or (OPS,)
-    return Ruling(Decision.APPROVE, (rule,), votes, approvals.together(every), requirements=every)
+    return Ruling(Decision.APPROVE, (rule,), votes, actors.together(every), requirements=every)
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,11 @@ from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
 from vpsops.core.app import Core, open_core
 from vpsops.core.audit import chain
-from vpsops.core.changes.model import Actor, ActorKind, Origin, State, Verdict
+from vpsops.core.changes.model import State, Verdict
 from vpsops.core.changes.requests import Done, Held, Refused, Request
 from vpsops.core.common.errors import NotAllowed
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.policy_register import history
 from vpsops.core.policy_register.history import PolicyBrokenError
 from vpsops.core.storage.tables import POLICIES, PROCESSES

@@ -10,26 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vpsops.core.changes.approvals import check, tally
-from vpsops.core.changes.model import (
-    STEPS,
-    Actor,
-    ActorKind,
-    Approvers,
-    Change,
-    Decision,
-    Origin,
-    Ruling,
-    State,
-    Target,
-    Verdict,
-    Vote,
-    digest_of,
-)
+from vpsops.core.changes.model import STEPS, Change, State, Verdict, Vote, digest_of
 from vpsops.core.common.errors import NotAllowed
 from vpsops.core.common.timings import Timing
 from vpsops.core.execution import write_rate_limit
+from vpsops.core.identity.actors import Actor, ActorKind, Approvers, Origin
 from vpsops.core.monitoring.drift import baseline, drifts
+from vpsops.core.operations.target import Target
 from vpsops.core.outcomes.outcome import Finding, Look, judge
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.storage.tables import METADATA
 from vpsops.core.wayscloud.answers.models import Server, Usage
 

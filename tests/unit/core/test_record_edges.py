@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 
 from vpsops.core.changes.audit_entries import asked_for, not_allowed, requested, worded
-from vpsops.core.changes.model import Actor, ActorKind, Decision, Origin, Ruling, Target
 from vpsops.core.changes.preview import Preview
 from vpsops.core.changes.requests import Request
 from vpsops.core.common.errors import NotAllowed
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.target import Target
+from vpsops.core.policy.decision import Decision, Ruling
 
 ANN = Actor(ActorKind.AGENT, "mcp:ann", "helper", "slack:U1")
 WHO = {"kind": "agent", "id": "mcp:ann", "name": "helper", "human": "slack:U1", "claimed": True}

@@ -8,13 +8,13 @@ import pytest
 
 from tests.fakes.clock import START
 from tests.unit.core.sample import server
-from vpsops.core.changes.model import Target
 from vpsops.core.changes.preview import Preview, preview, preview_power, price
 from vpsops.core.common.errors import AmbiguousServer, InvalidInput, UnknownServer
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.registry import Observation, Progress
 from vpsops.core.operations.server_lookup import clean, find_server, nearest
 from vpsops.core.operations.servers import CreateArguments, ListArguments, in_state, page, stop_settled
+from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.models import Listing, OsTemplate, Plan, Region, Server
 
 WEB = server(ident="id-1", hostname="web01.example.com", display_name="Shop front")

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from tests.unit.core.stage import AGENT, ALICE, VOTERS, Stage, staged
 from vpsops.core.audit import chain
-from vpsops.core.changes.model import Actor, ActorKind, Approvers, Change, State
+from vpsops.core.changes.model import Change, State
 from vpsops.core.common.errors import NotAllowed, StaleChange
+from vpsops.core.identity.actors import Actor, ActorKind, Approvers
 from vpsops.core.storage.tables import CHANGES
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 

@@ -13,9 +13,10 @@ from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.conftest import KEY
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes.model import Actor, ActorKind, Change, Origin, State
+from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.storage.tables import OUTBOX
 from vpsops.playground.wayscloud.faults import parse
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig

@@ -16,12 +16,14 @@ from vpsops.core.app import Core, open_core
 from vpsops.core.audit import pages
 from vpsops.core.audit import queries as audit_view
 from vpsops.core.changes import queries
-from vpsops.core.changes.model import Actor, ActorKind, Approvers, Change, Decision, Origin, State, Verdict
+from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.queries import Wanted
 from vpsops.core.changes.requests import Held, Refused, Request
 from vpsops.core.common.errors import ConfigurationError, NotAllowed, UnknownChange
 from vpsops.core.config.settings import Settings, load_settings
+from vpsops.core.identity.actors import Actor, ActorKind, Approvers, Origin
 from vpsops.core.policy import load_policy
+from vpsops.core.policy.decision import Decision
 from vpsops.core.service.dashboard import Onlooker, overview_of
 from vpsops.core.workspaces.loader import load_workspaces
 from vpsops.core.workspaces.model import NOBODY, Workspace, Workspaces

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from vpsops.core.changes.model import Actor, ActorKind, Target
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.limits.access import Narrowing, Reach, Sight, matched
 from vpsops.core.limits.config_schema import WrittenLimits
 from vpsops.core.limits.model import Account, Create, Limits, principal, too_dear, too_many, too_often, worded_wait
 from vpsops.core.limits.rate_limiter import Buckets
+from vpsops.core.operations.target import Target
 from vpsops.core.policy.context import Servers
 from vpsops.core.wayscloud.answers.models import Plan, Server
 

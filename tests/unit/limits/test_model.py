@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpsops.core.changes.model import Actor, ActorKind, Target
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.limits.access import Narrowing, Reach, Sight
 from vpsops.core.limits.model import Account, Create, Limits, same_principal, too_dear, too_many, too_often
 from vpsops.core.limits.rate_limiter import Buckets
 from vpsops.core.limits.tool_names import ALTERING, TOOLS
+from vpsops.core.operations.target import Target
 from vpsops.core.policy.context import Servers
 from vpsops.core.wayscloud.answers.models import Plan, Server
 

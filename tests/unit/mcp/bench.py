@@ -10,7 +10,7 @@ from mcp import Client
 from mcp.client import ClientRequestContext
 
 from vpsops.core.app import Core
-from vpsops.core.changes.model import Actor, ActorKind
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.mcp_server.server import Options, build_server
 
 KEY = "wayscloud_vps_test1_SECRET"

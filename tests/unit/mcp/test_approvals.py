@@ -7,7 +7,8 @@ from mcp import Client
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import ANN, Human, client_of, text
 from vpsops.core.app import Core
-from vpsops.core.changes.model import Actor, ActorKind, Change, Verdict
+from vpsops.core.changes.model import Change, Verdict
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.mcp_server.server import Options
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 

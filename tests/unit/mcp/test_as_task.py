@@ -5,19 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from vpsops.core.changes.model import (
-    Actor,
-    ActorKind,
-    Change,
-    Decision,
-    Origin,
-    Ruling,
-    State,
-    Target,
-    Verdict,
-    Vote,
-)
+from vpsops.core.changes.model import Change, State, Verdict, Vote
 from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
+from vpsops.core.operations.target import Target
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.mcp_server.presenters.tasks import key_of, poll_ms, task_of
 from vpsops.mcp_server.protocol.tasks import Status
 

@@ -23,9 +23,10 @@ from tests.unit.mcp.http_bench import (
     with_tokens,
 )
 from vpsops.core.app import Core
-from vpsops.core.changes.model import Actor, ActorKind, Verdict
+from vpsops.core.changes.model import Verdict
 from vpsops.core.common.errors import ConfigurationError, NotAllowed
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.mcp_server.auth.static_tokens import read_tokens
 from vpsops.mcp_server.server import Options, changing_tools
 from vpsops.playground.wayscloud.serve import SimulatorHandle

@@ -11,9 +11,9 @@ from tests.unit.mcp.bench import ALICE, ANN, ORDERS, WEB, Human, client_of, text
 from tests.unit.mcp.test_limits import limited
 from vpsops.core.app import Core
 from vpsops.core.audit import chain
-from vpsops.core.changes.model import ActorKind, Origin
 from vpsops.core.changes.requests import Refused, Request
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import ActorKind, Origin
 from vpsops.core.limits.access import Narrowing, Reach
 from vpsops.core.storage.tables import CHANGES, OUTBOX
 from vpsops.mcp_server.server import Options

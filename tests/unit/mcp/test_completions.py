@@ -14,9 +14,9 @@ from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ANN, KEY, WEB, client_of
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes.model import Actor, ActorKind, Origin
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.mcp_server.auth.principal import Caller
 from vpsops.mcp_server.prompts.completions import MOST, Names, matching
 from vpsops.mcp_server.server import Options

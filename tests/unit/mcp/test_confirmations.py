@@ -5,8 +5,9 @@ import pytest
 
 from tests.unit.mcp.bench import ALICE, ANN, NO, ORDERS, WEB, Human, client_of, text
 from vpsops.core.app import Core
-from vpsops.core.changes.model import Origin, State
+from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Request
+from vpsops.core.identity.actors import Origin
 from vpsops.mcp_server.server import Options
 from vpsops.playground.wayscloud.faults import parse
 from vpsops.playground.wayscloud.serve import SimulatorHandle

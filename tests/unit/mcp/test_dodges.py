@@ -13,9 +13,9 @@ from tests.unit.mcp.bench import ALICE, ANN, ERAS, Human, client_of, text
 from tests.unit.mcp.test_limits import limited, refusals
 from vpsops.core.app import Core
 from vpsops.core.audit import chain
-from vpsops.core.changes.model import Origin
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Origin
 from vpsops.core.limits.access import Narrowing, Reach
 from vpsops.mcp_server.auth.principal import READ, Caller
 from vpsops.mcp_server.protocol import uris

@@ -18,9 +18,10 @@ from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import ANN, Human, text
 from tests.unit.mcp.http_bench import ACCEPT, ENVELOPE, NEW, call, http_client, post, serving
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes.model import Actor, ActorKind, State, Verdict
+from vpsops.core.changes.model import State, Verdict
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.server.http_server import base_of, listen, serve
 from vpsops.mcp_server.auth.scope_challenge import MAX_BODY
 from vpsops.mcp_server.http.app import open_mcp, trimmed

@@ -19,10 +19,10 @@ from tests.unit.mcp.http_bench import ANN_TOKEN, BOB_TOKEN, TOKENS, http_client,
 from tests.unit.mcp.tool_snapshots import all_tools
 from vpsops.core.app import Core, open_core
 from vpsops.core.audit import chain
-from vpsops.core.changes.model import Origin
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Origin
 from vpsops.core.limits.access import Narrowing, Reach
 from vpsops.core.limits.tool_names import ALTERING, TOOLS
 from vpsops.mcp_server.auth.access import add_flags, reach_of

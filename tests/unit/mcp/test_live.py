@@ -19,10 +19,12 @@ from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import ALICE, ANN, WEB
 from tests.unit.mcp.listening import become, client_and_live, listen, listening, subscribe, unsubscribe, until
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes.model import Actor, ActorKind, Origin, State, Target
+from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.monitoring import server_feed
+from vpsops.core.operations.target import Target
 from vpsops.mcp_server.auth.principal import READ, Caller, token_reach
 from vpsops.mcp_server.resources import subscriptions
 from vpsops.mcp_server.resources.reader import Reader

@@ -7,7 +7,8 @@ from mcp.client import ClientRequestContext
 
 from tests.unit.mcp.bench import Human, client_of, text
 from vpsops.core.app import Core
-from vpsops.core.changes.model import Actor, ActorKind, State
+from vpsops.core.changes.model import State
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 BOB = Actor(ActorKind.PERSON, "U0BOB", "bob", "U0BOB")

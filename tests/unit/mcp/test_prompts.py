@@ -16,9 +16,10 @@ from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.sample import change
 from tests.unit.mcp.bench import ANN, WEB, client_of
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes.model import Actor, ActorKind, Origin, State
+from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.wayscloud.answers.models import Plan, Server
 from vpsops.mcp_server.auth.principal import READ, WRITE, Caller
 from vpsops.mcp_server.presenters import fleet_summary

@@ -12,9 +12,9 @@ from mcp import Client
 from tests.harness.profiles import examples
 from tests.unit.mcp.bench import ALICE, WEB, client_of, text
 from vpsops.core.app import Core
-from vpsops.core.changes.model import Origin
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.common.errors import InvalidInput, VpsopsError
+from vpsops.core.identity.actors import Origin
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
 from vpsops.core.operations.servers import ListArguments, ServerList, page

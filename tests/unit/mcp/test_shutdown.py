@@ -17,8 +17,9 @@ from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.mcp.bench import ANN, Human, client_of, text
 from tests.unit.mcp.http_bench import http_client, serving
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes.model import Change, Decision, State
+from vpsops.core.changes.model import Change, State
 from vpsops.core.config.settings import Settings
+from vpsops.core.policy.decision import Decision
 from vpsops.core.server.http_server import ANSWER_SECONDS, CLOSE_SECONDS, CUT_SECONDS, GRACE_SECONDS
 from vpsops.mcp_server.protocol.shutdown import Shutdown
 from vpsops.mcp_server.server import Options

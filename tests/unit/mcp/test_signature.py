@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.harness.profiles import examples
 from tests.unit.mcp.tool_snapshots import all_tools
-from vpsops.core.changes.model import Json
 from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.json_types import Json
 from vpsops.mcp_server.presenters.projection import FIELDS
 from vpsops.mcp_server.tools.parameters import SIGNATURES
 from vpsops.mcp_server.tools.signature import Signature, fits

@@ -13,7 +13,8 @@ from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.mcp.bench import ANN
 from tests.unit.mcp.http_bench import ENVELOPE, NEW, post, serving
 from vpsops.core.app import Core
-from vpsops.core.changes.model import Actor, ActorKind, Verdict
+from vpsops.core.changes.model import Verdict
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.mcp_server.protocol.tasks import EXTENSION
 from vpsops.mcp_server.protocol.uris import change_address
 from vpsops.mcp_server.server import Options

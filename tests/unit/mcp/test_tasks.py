@@ -14,9 +14,10 @@ from tests.unit.mcp.bench import ANN, NO, WEB, YES, Human, client_of
 from tests.unit.mcp.http_bench import ENVELOPE, call, post, serving
 from vpsops.core.app import Core, open_core
 from vpsops.core.audit import chain
-from vpsops.core.changes.model import Actor, ActorKind, State, Verdict
+from vpsops.core.changes.model import State, Verdict
 from vpsops.core.common.errors import StorageError
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.mcp_server.auth.principal import READ, Caller
 from vpsops.mcp_server.auth.scope_challenge import called
 from vpsops.mcp_server.protocol.sdk_compat import Context

@@ -6,19 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.unit.mcp.bench import ALICE, ANN, text
-from vpsops.core.changes.model import (
-    Actor,
-    ActorKind,
-    Approvers,
-    Change,
-    Decision,
-    Origin,
-    Ruling,
-    State,
-    Target,
-    Verdict,
-    Vote,
-)
+from vpsops.core.changes.model import Change, State, Verdict, Vote
+from vpsops.core.identity.actors import Actor, ActorKind, Approvers, Origin
+from vpsops.core.operations.target import Target
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.mcp_server.auth.principal import Caller, agent_of
 from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.presenters.changes import NOT_DONE, change_result, change_text

@@ -15,9 +15,9 @@ from tests.harness.virtual_time import VirtualClock
 from tests.unit.mcp.bench import ALICE, client_of, text
 from tests.unit.mcp.test_reads import settings_of
 from vpsops.core.app import Core, open_core
-from vpsops.core.changes.model import Origin
 from vpsops.core.changes.requests import Done, Request
 from vpsops.core.common.timings import WALK_SECONDS
+from vpsops.core.identity.actors import Origin
 from vpsops.core.limits.access import Narrowing, Reach
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.counts import MOST, Count, counts_of

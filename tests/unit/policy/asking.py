@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime
 
-from vpsops.core.changes.model import Actor, ActorKind, Target
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.target import Target
 from vpsops.core.policy import Facts, Policy, Rule
 from vpsops.core.policy.model import policy_of
 

@@ -6,11 +6,13 @@ from datetime import datetime
 import pytest
 
 from tests.unit.policy.asking import AGENT, DB, NOON, PERSON, asked, rules
-from vpsops.core.changes.model import Actor, ActorKind, Approvers, Decision, Target
+from vpsops.core.identity.actors import Actor, ActorKind, Approvers
 from vpsops.core.operations import OPERATIONS, Risk
+from vpsops.core.operations.target import Target
 from vpsops.core.policy import Facts, Rule, parse_policy
 from vpsops.core.policy.conditions import Match
 from vpsops.core.policy.context import BILLED
+from vpsops.core.policy.decision import Decision
 from vpsops.core.policy.defaults import default_rules
 from vpsops.core.policy.model import policy_of
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from vpsops.core.changes.model import Approvers, Decision
+from vpsops.core.identity.actors import Approvers
 from vpsops.core.policy.conditions import Match
+from vpsops.core.policy.decision import Decision
 from vpsops.core.policy.defaults import default_rules
 
 READS = ("default-reads", {"read"}, None, Decision.ALLOW, 0)

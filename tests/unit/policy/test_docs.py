@@ -9,8 +9,9 @@ import pytest
 
 from vpsops import core
 from vpsops.cli import main as console
-from vpsops.core.changes.model import Actor, ActorKind, Target
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.operations import OPERATIONS
+from vpsops.core.operations.target import Target
 from vpsops.core.policy import Facts, parse_policy
 from vpsops.core.policy.config_schema import WrittenRule
 

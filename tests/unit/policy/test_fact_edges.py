@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from vpsops.core.changes.model import Actor, ActorKind, Target
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.operations.registry import Risk
+from vpsops.core.operations.target import Target
 from vpsops.core.policy import Facts
 from vpsops.core.policy.context import Seen, Servers, first_label, is_glob, servers_cover
 

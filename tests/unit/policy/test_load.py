@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from inline_snapshot import snapshot
 
-from vpsops.core.changes.model import Approvers, Decision
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.settings import Settings
+from vpsops.core.identity.actors import Approvers
 from vpsops.core.policy import load_policy, parse_policy
+from vpsops.core.policy.decision import Decision
 from vpsops.core.policy.loader import MAX_RULES
 
 FILE = "vpsops.toml"

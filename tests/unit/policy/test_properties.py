@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.policy.asking import AGENT, DB, PERSON, asked, rules
-from vpsops.core.changes.model import Actor, ActorKind, Approvers, Decision, Ruling, Target
+from vpsops.core.identity.actors import Actor, ActorKind, Approvers
+from vpsops.core.operations.target import Target
 from vpsops.core.policy import Facts, Rule
 from vpsops.core.policy.conditions import Match
+from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.policy.hours import Hours
 from vpsops.core.policy.lint import makes_pointless
 

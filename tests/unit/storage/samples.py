@@ -8,19 +8,10 @@ import sqlalchemy as sa
 
 from vpsops.core.audit import chain
 from vpsops.core.changes import serialization
-from vpsops.core.changes.model import (
-    Actor,
-    ActorKind,
-    Approvers,
-    Change,
-    Decision,
-    Origin,
-    Ruling,
-    State,
-    Target,
-    Verdict,
-    Vote,
-)
+from vpsops.core.changes.model import Change, State, Verdict, Vote
+from vpsops.core.identity.actors import Actor, ActorKind, Approvers, Origin
+from vpsops.core.operations.target import Target
+from vpsops.core.policy.decision import Decision, Ruling
 
 NOW = datetime(2027, 1, 4, 9, 0, tzinfo=UTC)
 ANN = Actor(ActorKind.PERSON, "U_ANN", "Ann Ångström", human="U_ANN", aliases=("ann@example.com",), groups=("S_OPS",))

@@ -10,8 +10,10 @@ from tests.unit.core.sample import change, put
 from vpsops.core.audit import chain, pages
 from vpsops.core.audit.queries import Filter
 from vpsops.core.changes import queries
-from vpsops.core.changes.model import Actor, ActorKind, Change, State, Target
+from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.queries import Wanted
+from vpsops.core.identity.actors import Actor, ActorKind
+from vpsops.core.operations.target import Target
 from vpsops.core.storage import Connection, Database
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")

@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from tests.unit.storage.samples import CHANGE, NOW
 from vpsops.core.changes import pages, queries, repository
-from vpsops.core.changes.model import Actor, ActorKind, Target
 from vpsops.core.changes.queries import Wanted
+from vpsops.core.identity.actors import Actor, ActorKind
+from vpsops.core.operations.target import Target
 from vpsops.core.storage import Connection, Database
 
 LOOKUPS: dict[str, tuple[Callable[[Connection], Any], set[str]]] = {

@@ -7,8 +7,8 @@ import pytest
 
 from tests.fakes.clock import START, FakeClock
 from vpsops.core.audit import chain
-from vpsops.core.changes.model import Actor, ActorKind
 from vpsops.core.common.errors import InvalidInput
+from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.messaging.subscriptions import (
     PER_CHANNEL,
     Event,

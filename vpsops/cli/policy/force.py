@@ -13,9 +13,9 @@ from typing import Final
 import anyio
 from sqlalchemy.engine import Connection
 
-from vpsops.core.changes.model import Json
 from vpsops.core.common.clock import Clock, SystemClock
 from vpsops.core.common.errors import ConfigurationError, StaleChange, VpsopsError
+from vpsops.core.common.json_types import Json
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.config.local_identity import terminal_user
 from vpsops.core.config.logging import configure_logging, secrets_of

@@ -1,0 +1,28 @@
+"""What an installation asks for, and where it happens."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from vpsops.bot.protocol.command_catalog import SLASH
+
+INSTALL_PATH: Final = "/slack/install"
+
+
+REDIRECT_PATH: Final = "/slack/oauth_redirect"
+
+
+SCOPES: Final[Mapping[str, str]] = {
+    "commands": f"{SLASH}, the buttons and the shortcuts",
+    "chat:write": "cards, notices, private answers",
+    "usergroups:read": "who may approve, when a rule names a user group",
+    "users:read": "whether whoever asks or decides is a full member",
+    "users:read.email": "whose agent asks, when a token or VPSOPS_ACTOR names its human by e-mail",
+    "channels:read": "who may approve, when a rule (the default one does) names the members of a channel",
+    "groups:read": "the same, for private channels",
+}
+"""What the app asks for, and why; nothing lets it read what people write."""
+
+
+def bot_scopes() -> list[str]:
+    """Return the scopes that an installation asks for."""
+    return list(SCOPES)

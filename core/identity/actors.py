@@ -1,0 +1,117 @@
+"""Who asks, from where, and who may approve."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from vpsops.core.common.text import quoted
+
+LONGEST_NAME: Final = 60
+
+
+class ActorKind(StrEnum):
+    """A person, or a program that acts for one."""
+
+    PERSON = "person"
+    AGENT = "agent"
+
+
+LOCAL = "local:"
+"""Begins the name of a human who is known only as a user of the machine, and to nobody in Slack."""
+
+
+SLACK = "slack:"
+"""Begins the name of a human that is declared to be a Slack user id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks. `human` identifies the person behind an agent (for a person: the person)."""
+
+    kind: ActorKind
+    id: str
+    name: str = ""
+    human: str = ""
+    aliases: tuple[str, ...] = ()  # other ids of the same human, e.g. an e-mail beside a Slack id
+    groups: tuple[str, ...] = ()
+    account: str = ""
+    """The one active account of the human in Slack, as Slack said when it was asked for; empty where it was not."""
+
+    @property
+    def shown(self) -> str:
+        """The name people know, or the id."""
+        return self.name or self.id
+
+    @property
+    def claim(self) -> str:
+        """The name for a column: what an agent calls itself is marked as its claim."""
+        return f"calls itself {quoted(self.shown, LONGEST_NAME)}" if self.kind is ActorKind.AGENT else self.shown
+
+    @property
+    def cited(self) -> str:
+        """The name for a sentence, marked as `claim` does."""
+        return f"the agent that {self.claim}" if self.kind is ActorKind.AGENT else self.shown
+
+    @property
+    def identities(self) -> frozenset[str]:
+        """Every id that means this actor or the human behind it, in lower case."""
+        names = (self.id, self.human, *self.aliases, self.account)
+        return frozenset(one.lower().removeprefix(SLACK) for one in names if one) | self.humans
+
+    @property
+    def traceable(self) -> bool:
+        """Say whether a directory can tell who the human behind is: a name of this machine's own, or a word, cannot."""
+        named = self.account or self.human.startswith(SLACK) or "@" in self.human
+        return self.kind is ActorKind.PERSON or bool(named)
+
+    def same_human(self, other: "Actor") -> bool:
+        """Say whether both are, or act for, the same person: by their accounts, else by the names they are given."""
+        if self.account and other.account:
+            return self.account == other.account
+        return bool(self.humans & other.humans)
+
+    @property
+    def humans(self) -> frozenset[str]:
+        """Every id of the human alone: an agent's own id is its program's, which other people run as well."""
+        own = self.id if self.kind is ActorKind.PERSON else ""
+        account = f"{SLACK}{self.account}" if self.account else ""
+        return frozenset(one.lower() for one in (own, account, self.human, *self.aliases) if one)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from, so that answers find their way back."""
+
+    front: str  # "slack", "mcp" or "cli"
+    team: str = ""
+    channel: str = ""
+    thread: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Approvers:
+    """Who may vote: members of Slack user groups, named people, members of channels."""
+
+    groups: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    channels: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.groups or self.people or self.channels)
+
+
+def among(approvers: Approvers, voter: Actor) -> bool:
+    """Say whether a person is named here, or in one of the groups and channels by what was read of them."""
+    named = {one.lower() for one in approvers.people} & voter.identities
+    found = set(approvers.groups + approvers.channels) & set(voter.groups)
+    return bool(named or found)
+
+
+def together(every: Sequence[Approvers]) -> Approvers:
+    """Return everybody whom any of these names: to ask, and to show; a voter must be acceptable to each."""
+    return Approvers(
+        groups=tuple(dict.fromkeys(one for approvers in every for one in approvers.groups)),
+        people=tuple(dict.fromkeys(one for approvers in every for one in approvers.people)),
+        channels=tuple(dict.fromkeys(one for approvers in every for one in approvers.channels)),
+    )

@@ -1,0 +1,35 @@
+"""What the policy decides about a request."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from vpsops.core.identity.actors import Approvers
+
+
+class Decision(StrEnum):
+    """What policy says of a request, mildest first; the strictest rule that matches wins."""
+
+    ALLOW = "allow"
+    CONFIRM = "confirm"
+    APPROVE = "approve"
+    DENY = "deny"
+
+    @property
+    def rank(self) -> int:
+        """Order decisions by strictness."""
+        return list(Decision).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """A decision, the rules that spoke for it, and what it asks of people."""
+
+    decision: Decision
+    rules: tuple[str, ...] = ()
+    votes: int = 0
+    approvers: Approvers = field(default_factory=Approvers)
+    reason: str = ""
+    policy: str = ""  # the policy's version
+    requirements: tuple[Approvers, ...] = ()  # whoever votes is among the approvers of each
+    expires: float = 0.0  # seconds a hold waits for votes; 0 for the default
+    monthly: float | None = None  # the month's price that it was decided on; None where there is none, or none is known
