@@ -2,8 +2,9 @@
 
 Two limits that contradict each other are a fault that no single place shows: a write that had two seconds to leave,
 on a connection that could take five to open, never left. So each limit stands here, in seconds unless its name says
-otherwise, and `RELATIONS` says which must be shorter than which, and why; `tests/unit/core/test_timing.py` checks
-them, and that no limit stands anywhere else. A limit of `Timing` or `TransportSettings` may be replaced for tests.
+otherwise, and `RELATIONS` says which must be shorter than which, and why. `tests/unit/core/common/test_timings.py`
+checks them, and that no limit stands anywhere else. A limit of `Timing` or `TransportSettings` may be replaced for
+tests.
 """
 
 from collections.abc import Sequence

@@ -15,7 +15,7 @@ from mcp.shared.exceptions import MCPError
 from tests.adversary.world import AGENT, World
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
-from tests.unit.mcp.http_bench import http_client, serving
+from tests.unit.mcp_server.http_harness import http_client, serving
 from vpsops.bot.diagnostics.workspace import CHECKS as SLACK_CHECKS
 from vpsops.cli.doctor import CHECKS, examine
 from vpsops.core.audit.export import record_line

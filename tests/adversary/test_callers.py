@@ -14,7 +14,17 @@ from tests.fakes.databases import migrated
 from tests.harness.tls import NO_TLS
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
-from tests.unit.mcp.http_bench import ACCEPT, ANN_TOKEN, BOB_TOKEN, ENVELOPE, NEW, call, post, serving, with_tokens
+from tests.unit.mcp_server.http_harness import (
+    ACCEPT,
+    ANN_TOKEN,
+    BOB_TOKEN,
+    ENVELOPE,
+    NEW,
+    call,
+    post,
+    serving,
+    with_tokens,
+)
 from vpsops.core.app import Core, open_core
 from vpsops.core.config.settings import Settings
 from vpsops.core.server.connection_limits import CONNECTIONS, RESERVED_FILES, connections_for

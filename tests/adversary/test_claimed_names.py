@@ -9,8 +9,8 @@ import pytest
 
 from tests.adversary.world import PRIVATE_SCENE, with_settings
 from tests.fakes.slack_bot import Stage, shown, stage
-from tests.unit.mcp.bench import Human, text
-from tests.unit.mcp.http_bench import http_client, serving
+from tests.unit.mcp_server.harness import Human, text
+from tests.unit.mcp_server.http_harness import http_client, serving
 from vpsops.bot.messages.change_card import change_card
 from vpsops.cli import changes
 from vpsops.core.app import Core

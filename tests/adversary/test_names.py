@@ -10,7 +10,7 @@ from tests.fakes.accounts import EVERYBODY
 from tests.fakes.databases import migrated
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
-from tests.unit.mcp.http_bench import ENVELOPE, serving
+from tests.unit.mcp_server.http_harness import ENVELOPE, serving
 from vpsops.core.app import Core, open_core
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.settings import Settings, load_settings

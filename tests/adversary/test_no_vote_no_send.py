@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from tests.harness.virtual_time import VirtualClock
+from tests.unit.core.harness import AGENT, ALICE, POLICY, VOTERS, Stage, staged
 from tests.unit.core.sample import change
-from tests.unit.core.stage import AGENT, ALICE, POLICY, VOTERS, Stage, staged
 from vpsops.core.audit import chain
 from vpsops.core.changes import serialization
 from vpsops.core.changes.model import Change, State, Verdict

@@ -13,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from tests.adversary.token_service import token_service
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
-from tests.unit.mcp.http_bench import ACCEPT, NEW, call
+from tests.unit.mcp_server.http_harness import ACCEPT, NEW, call
 from vpsops.core.app import Core
 from vpsops.core.identity.accounts import Answer, Names
 from vpsops.mcp_server.auth.jwks import KeysUnavailable

@@ -9,8 +9,8 @@ from mcp import Client
 
 from tests.adversary.token_service import token_service
 from tests.fakes.accounts import EVERYBODY
-from tests.unit.mcp.bench import text
-from tests.unit.mcp.http_bench import http_client
+from tests.unit.mcp_server.harness import text
+from tests.unit.mcp_server.http_harness import http_client
 from vpsops.core.app import Core
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.identity.actors import Actor, ActorKind, Origin

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from tests.fakes.clock import START
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core import sample
-from tests.unit.core.stage import AGENT, POLICY, VOTERS, Stage, staged
+from tests.unit.core.harness import AGENT, POLICY, VOTERS, Stage, staged
 from vpsops.cli.audit import _verify_in
 from vpsops.core.audit import chain
 from vpsops.core.authorization import discrepancies as rows

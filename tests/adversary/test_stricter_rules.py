@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from tests.adversary.world import PRIVATE_SCENE, world
 from tests.fakes.slack_bot import shown
 from tests.harness.virtual_time import VirtualClock
-from tests.unit.core.stage import AGENT, ALICE, POLICY, VOTERS, Setup, Stage, staged
+from tests.unit.core.harness import AGENT, ALICE, POLICY, VOTERS, Setup, Stage, staged
 from vpsops.core.authorization.votes import Word
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.identity.actors import Actor

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tests.fakes.databases import migrated
 from tests.harness.virtual_time import VirtualClock
-from tests.unit.mcp.bench import KEY
-from tests.unit.mcp.http_bench import serving, with_tokens
+from tests.unit.mcp_server.harness import KEY
+from tests.unit.mcp_server.http_harness import serving, with_tokens
 from vpsops.core.app import Core, open_core
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.accounts import AccountDirectory

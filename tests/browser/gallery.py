@@ -8,7 +8,7 @@ from typing import Any
 from slack_bolt.async_app import AsyncAck, AsyncApp
 from slack_sdk.web.async_client import AsyncWebClient
 
-from tests.unit.slack_workspace.apps import bolt_app, over_http
+from tests.unit.playground.slack.apps import bolt_app, over_http
 from vpsops.playground.slack.people.model import Workspace
 from vpsops.playground.wayscloud.serve import listen
 from vpsops.playground.web.asgi_server import served

@@ -14,7 +14,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from tests.browser.chromium import Page, running_browser
 from tests.browser.small import small
 from tests.unit.bot.surfaces import DARK, Surface, as_markdown, surfaces
-from tests.unit.slack_workspace.apps import bolt_app, over_http
+from tests.unit.playground.slack.apps import bolt_app, over_http
 from vpsops.playground.slack.people.model import Workspace
 from vpsops.playground.slack.workspace.config import Rates
 from vpsops.playground.slack.workspace.rates import RateLimits

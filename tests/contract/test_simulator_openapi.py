@@ -11,7 +11,7 @@ import yaml
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tests.unit.simulator.bench import WEB, Bench, bench
+from tests.unit.playground.wayscloud.harness import WEB, Bench, bench
 from vpsops.playground.wayscloud.account.resources import RESOURCES
 from vpsops.playground.wayscloud.dialects import DIALECTS
 from vpsops.playground.wayscloud.faults import OperationName

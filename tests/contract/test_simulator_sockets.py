@@ -6,7 +6,7 @@ import pytest
 
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
-from tests.unit.simulator.bench import KEY, ORDERS, WEB
+from tests.unit.playground.wayscloud.harness import KEY, ORDERS, WEB
 from vpsops.playground.wayscloud.faults import Fault
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, listen, running_simulator

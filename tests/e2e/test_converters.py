@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.hosts.subset import faults
-from tests.unit.mcp.tool_snapshots import all_tools
+from tests.unit.mcp_server.tools.tool_snapshots import all_tools
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]
 ROOT = Path(__file__).parents[2]

@@ -20,7 +20,7 @@ from mcp.client import ClientRequestContext
 
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
-from tests.unit.mcp.listening import Ear, hearing
+from tests.unit.mcp_server.resources.listening_client import Ear, hearing
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 

@@ -14,8 +14,8 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from tests.fakes.slack_bot import Scene, Stage, buttons, stage
 from tests.harness.waiting import PATIENCE_SECONDS
-from tests.unit.mcp.bench import Human, text
-from tests.unit.mcp.http_bench import call, http_client, post
+from tests.unit.mcp_server.harness import Human, text
+from tests.unit.mcp_server.http_harness import call, http_client, post
 from vpsops.core.common.json_types import Json
 from vpsops.mcp_server.auth.static_tokens import digest_of as hashed
 

@@ -21,8 +21,8 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from tests.e2e.test_serve import ALICE_TOKEN, MCP, SERVE, environ, scene
 from tests.fakes.slack_bot import Stage, stage
 from tests.harness.waiting import PATIENCE_SECONDS
-from tests.unit.mcp.bench import text
-from tests.unit.mcp.http_bench import ENVELOPE, NEW, http_client
+from tests.unit.mcp_server.harness import text
+from tests.unit.mcp_server.http_harness import ENVELOPE, NEW, http_client
 from vpsops.core.common.json_types import Json
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_time]

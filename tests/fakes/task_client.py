@@ -10,7 +10,7 @@ from mcp.client import ClaimContext, ClientExtension, ResultClaim
 from mcp.server.lowlevel import Server
 from pydantic import ConfigDict
 
-from tests.unit.mcp.bench import Human
+from tests.unit.mcp_server.harness import Human
 from vpsops.core.common.clock import Clock
 from vpsops.mcp_server.protocol.tasks import EXTENSION
 

@@ -15,7 +15,8 @@ changed by hand, or by `python -m tests.golden` where a release changes one on p
 
 Not here, for it is held elsewhere:
 
-- whole tool listings with their texts: `tests/unit/mcp/snapshots`; whole cards: `tests/unit/bot/snapshots`;
+- whole tool listings with their texts: `tests/unit/mcp_server/tools/snapshots`;
+- whole cards: `tests/unit/bot/messages/snapshots`;
 - whole MCP conversations, message by message: `docs/transcripts` (`python -m tests.transcripts --check`);
 - the generated pages that `names` is read from: `docs/reference` (`python -m tests.docs.generate --check`);
 - the Slack manifest: `manifest.yml`, compared in `tests/unit/bot/test_manifest.py` and with Slack's schema in

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tests.unit.mcp.tool_snapshots import all_tools
+from tests.unit.mcp_server.tools.tool_snapshots import all_tools
 from vpsops.core.common.json_types import Json
 
 FOR_MODELS: Final = frozenset({"title", "description"})

@@ -7,10 +7,6 @@ from typing import Final
 
 from tests.docs.generate import ROOT
 
-CORE: Final = "tests/unit/core"
-BOT: Final = "tests/unit/bot"
-MCP: Final = "tests/unit/mcp"
-
 
 @dataclass(frozen=True, slots=True)
 class Area:
@@ -31,99 +27,132 @@ class Area:
 
 GATE: Final = Area(
     {
-        "core/service/gate.py": (f"{CORE}/test_gate_edges.py", f"{CORE}/test_gate.py", f"{CORE}/test_limits.py"),
-        "core/authorization/agent_pause.py": (f"{CORE}/test_pause.py",),
-        "core/authorization/submission.py": (f"{CORE}/test_gate_edges.py", f"{CORE}/test_gate.py"),
-        "core/authorization/votes.py": (
-            f"{CORE}/test_gate_edges.py",
-            f"{CORE}/test_gate.py",
-            f"{CORE}/test_resolve.py",
+        "core/service/gate.py": (
+            "tests/unit/core/service/test_gate_edges.py",
+            "tests/unit/core/service/test_gate.py",
+            "tests/unit/core/limits/test_limits.py",
         ),
-        "core/changes/audit_entries.py": (f"{CORE}/test_record_edges.py",),
-        "core/operations/server_lookup.py": (f"{CORE}/test_reference_edges.py",),
-        "core/operations/servers.py": (f"{CORE}/test_reference_edges.py", f"{CORE}/test_lookup_edges.py"),
+        "core/authorization/agent_pause.py": ("tests/unit/core/authorization/test_agent_pause.py",),
+        "core/authorization/submission.py": (
+            "tests/unit/core/service/test_gate_edges.py",
+            "tests/unit/core/service/test_gate.py",
+        ),
+        "core/authorization/votes.py": (
+            "tests/unit/core/service/test_gate_edges.py",
+            "tests/unit/core/service/test_gate.py",
+            "tests/unit/core/authorization/test_resolve.py",
+        ),
+        "core/changes/audit_entries.py": ("tests/unit/core/changes/test_record_edges.py",),
+        "core/operations/server_lookup.py": ("tests/unit/core/operations/test_reference_edges.py",),
+        "core/operations/servers.py": (
+            "tests/unit/core/operations/test_reference_edges.py",
+            "tests/unit/core/outcomes/test_lookup_edges.py",
+        ),
     },
     (
-        f"{CORE}/test_gate_edges.py",
-        f"{CORE}/test_gate.py",
-        f"{CORE}/test_refusals.py",
-        f"{CORE}/test_resolve.py",
-        f"{CORE}/test_workspaces.py",
-        f"{CORE}/test_pause.py",
-        f"{CORE}/test_claim_edges.py",
+        "tests/unit/core/service/test_gate_edges.py",
+        "tests/unit/core/service/test_gate.py",
+        "tests/unit/core/authorization/test_refusals.py",
+        "tests/unit/core/authorization/test_resolve.py",
+        "tests/unit/core/workspaces/test_model.py",
+        "tests/unit/core/authorization/test_agent_pause.py",
+        "tests/unit/core/execution/test_claim_edges.py",
     ),
 )
 CHANGES: Final = Area(
     {
         "core/execution/runner.py": (
-            f"{CORE}/test_run_edges.py",
-            f"{CORE}/test_execute_once.py",
-            f"{CORE}/test_pause.py",
-            f"{CORE}/test_poison.py",
-            f"{CORE}/test_execute_faults.py",
-            f"{CORE}/test_execute_storage.py",
-            f"{CORE}/test_execute_clock.py",
+            "tests/unit/core/execution/test_run_edges.py",
+            "tests/unit/core/execution/test_execute_once.py",
+            "tests/unit/core/authorization/test_agent_pause.py",
+            "tests/unit/core/execution/test_poison.py",
+            "tests/unit/core/execution/test_execute_faults.py",
+            "tests/unit/core/execution/test_execute_storage.py",
+            "tests/unit/core/execution/test_execute_clock.py",
         ),
-        "core/execution/send_deadline.py": (f"{CORE}/test_run_edges.py", f"{CORE}/test_execute_clock.py"),
+        "core/execution/send_deadline.py": (
+            "tests/unit/core/execution/test_run_edges.py",
+            "tests/unit/core/execution/test_execute_clock.py",
+        ),
         "core/execution/reconciler.py": (
-            f"{CORE}/test_keeper.py",
-            f"{CORE}/test_run_edges.py",
-            f"{CORE}/test_continuity.py",
+            "tests/unit/core/execution/test_reconciler.py",
+            "tests/unit/core/execution/test_run_edges.py",
+            "tests/unit/core/continuity/test_continuity_monitor.py",
         ),
-        "core/outcomes/outcome.py": (f"{CORE}/test_lookup.py",),
-        "core/changes/model.py": (f"{CORE}/test_gate_edges.py",),
-        "core/execution/write_rate_limit.py": (f"{CORE}/test_pace.py",),
+        "core/outcomes/outcome.py": ("tests/unit/core/outcomes/test_outcome.py",),
+        "core/changes/model.py": ("tests/unit/core/service/test_gate_edges.py",),
+        "core/execution/write_rate_limit.py": ("tests/unit/core/execution/test_write_rate_limit.py",),
         "core/changes/preview.py": (
-            f"{CORE}/test_reference_edges.py",
-            f"{CORE}/test_run_edges.py",
-            f"{CORE}/test_gate.py",
+            "tests/unit/core/operations/test_reference_edges.py",
+            "tests/unit/core/execution/test_run_edges.py",
+            "tests/unit/core/service/test_gate.py",
         ),
         "core/authorization/recheck.py": (
-            f"{CORE}/test_policy_comparison.py",
+            "tests/unit/core/authorization/test_policy_comparison.py",
             "tests/adversary/test_stricter_rules.py",
         ),
-        "core/authorization/policy_comparison.py": (f"{CORE}/test_policy_comparison.py",),
+        "core/authorization/policy_comparison.py": ("tests/unit/core/authorization/test_policy_comparison.py",),
         "core/changes/repository.py": (
-            f"{CORE}/test_gate_edges.py",
-            f"{CORE}/test_drift.py",
-            f"{CORE}/test_run_edges.py",
+            "tests/unit/core/service/test_gate_edges.py",
+            "tests/unit/core/monitoring/test_drift.py",
+            "tests/unit/core/execution/test_run_edges.py",
         ),
-        "core/changes/approvals.py": (f"{CORE}/test_resolve.py",),
+        "core/changes/approvals.py": ("tests/unit/core/authorization/test_resolve.py",),
     },
     (
-        f"{CORE}/test_change_table.py",
-        f"{CORE}/test_claim_edges.py",
-        f"{CORE}/test_lookup_edges.py",
-        f"{CORE}/test_pure_decisions.py",
+        "tests/unit/core/changes/test_change_table.py",
+        "tests/unit/core/execution/test_claim_edges.py",
+        "tests/unit/core/outcomes/test_lookup_edges.py",
+        "tests/unit/core/test_pure_decisions.py",
     ),
 )
 CLAIMS: Final = Area(
     {
-        "core/authorization/authorization.py": (f"{CORE}/test_run_edges.py", "tests/adversary/test_no_vote_no_send.py"),
-        "core/execution/claims.py": (f"{CORE}/test_claims.py", f"{CORE}/test_poison.py"),
-        "core/changes/serialization.py": (f"{CORE}/test_foreign_rows.py", f"{CORE}/test_claims.py"),
-        "core/monitoring/drift.py": (f"{CORE}/test_drift.py", f"{CORE}/test_pure_decisions.py"),
-        "core/changes/create_spec.py": (f"{CORE}/test_order.py",),
-        "core/continuity/continuity_monitor.py": (f"{CORE}/test_continuity.py",),
+        "core/authorization/authorization.py": (
+            "tests/unit/core/execution/test_run_edges.py",
+            "tests/adversary/test_no_vote_no_send.py",
+        ),
+        "core/execution/claims.py": (
+            "tests/unit/core/execution/test_claims.py",
+            "tests/unit/core/execution/test_poison.py",
+        ),
+        "core/changes/serialization.py": (
+            "tests/unit/core/storage/test_foreign_rows.py",
+            "tests/unit/core/execution/test_claims.py",
+        ),
+        "core/monitoring/drift.py": (
+            "tests/unit/core/monitoring/test_drift.py",
+            "tests/unit/core/test_pure_decisions.py",
+        ),
+        "core/changes/create_spec.py": ("tests/unit/core/changes/test_create_spec.py",),
+        "core/continuity/continuity_monitor.py": ("tests/unit/core/continuity/test_continuity_monitor.py",),
     },
-    (f"{CORE}/test_claim_edges.py", f"{CORE}/test_gate_edges.py", f"{CORE}/test_keeper.py"),
+    (
+        "tests/unit/core/execution/test_claim_edges.py",
+        "tests/unit/core/service/test_gate_edges.py",
+        "tests/unit/core/execution/test_reconciler.py",
+    ),
 )
 TENANTS: Final = Area(
     {
         "bot/workspaces/approval_sources.py": (
-            f"{BOT}/test_tenancy.py",
-            f"{BOT}/test_identity.py",
-            f"{BOT}/test_slack_doctor.py",
+            "tests/unit/bot/workspaces/test_tenancy.py",
+            "tests/unit/bot/workspaces/test_membership.py",
+            "tests/unit/bot/diagnostics/test_slack_doctor.py",
         ),
         "bot/workspaces/tenancy.py": (
-            f"{BOT}/test_tenancy.py",
-            f"{BOT}/test_identity.py",
+            "tests/unit/bot/workspaces/test_tenancy.py",
+            "tests/unit/bot/workspaces/test_membership.py",
             "tests/adversary/test_foreign_people.py",
         ),
-        "core/workspaces/model.py": (f"{CORE}/test_workspaces.py",),
-        "core/workspaces/loader.py": (f"{CORE}/test_workspaces.py",),
+        "core/workspaces/model.py": ("tests/unit/core/workspaces/test_model.py",),
+        "core/workspaces/loader.py": ("tests/unit/core/workspaces/test_model.py",),
     },
-    (f"{CORE}/test_workspaces.py", f"{BOT}/test_rights.py", f"{BOT}/test_newsroom.py"),
+    (
+        "tests/unit/core/workspaces/test_model.py",
+        "tests/unit/bot/features/test_permissions.py",
+        "tests/unit/bot/notifications/test_digests.py",
+    ),
 )
 POLICY: Final = Area(
     {
@@ -144,29 +173,34 @@ POLICY: Final = Area(
             "written",
         )
     },
-    ("tests/unit/policy", f"{CORE}/test_policy_register.py"),
+    ("tests/unit/policy", "tests/unit/core/policy_register/test_policy_register.py"),
 )
 LIMITS: Final = Area(
     {
         "core/limits/rate_limiter.py": (),
         "core/limits/guard.py": (),
-        "core/limits/quotas.py": (f"{CORE}/test_ledger.py",),
+        "core/limits/quotas.py": ("tests/unit/core/limits/test_quotas.py",),
         "core/limits/loader.py": (),
-        "core/limits/account.py": (f"{CORE}/test_limits.py",),
+        "core/limits/account.py": ("tests/unit/core/limits/test_limits.py",),
         "core/limits/model.py": (),
         "core/limits/access.py": (),
         "core/limits/tool_names.py": (),
         "core/limits/config_schema.py": (),
     },
-    ("tests/unit/limits", f"{CORE}/test_limits.py", f"{CORE}/test_gate_edges.py", f"{MCP}/test_limits.py"),
+    (
+        "tests/unit/limits",
+        "tests/unit/core/limits/test_limits.py",
+        "tests/unit/core/service/test_gate_edges.py",
+        "tests/unit/mcp_server/tools/test_limits.py",
+    ),
 )
 AUDIT: Final = Area(
     {
         "core/audit/chain.py": (),
-        "core/audit/pages.py": ("tests/unit/storage/test_listing.py",),
+        "core/audit/pages.py": ("tests/unit/core/changes/test_queries.py",),
         "core/audit/export.py": (),
     },
-    ("tests/unit/audit", f"{CORE}/test_own_records.py", f"{CORE}/test_workspaces.py"),
+    ("tests/unit/audit", "tests/unit/core/audit/test_own_records.py", "tests/unit/core/workspaces/test_model.py"),
 )
 CLIENT: Final = Area(
     {
@@ -192,34 +226,48 @@ CLIENT: Final = Area(
     }
     | {
         "core/wayscloud/answers/pages.py": ("tests/provider/test_lists.py",),
-        "core/common/redaction.py": ("tests/unit/core/test_redaction.py", "tests/unit/wayscloud/test_words.py"),
-        "core/common/text.py": ("tests/unit/bot/test_text.py", "tests/unit/core/test_record_edges.py"),
+        "core/common/redaction.py": (
+            "tests/unit/core/common/test_redaction.py",
+            "tests/unit/core/wayscloud/requests/test_words.py",
+        ),
+        "core/common/text.py": ("tests/unit/bot/blocks/test_text.py", "tests/unit/core/changes/test_record_edges.py"),
     },
     (
-        "tests/unit/wayscloud/test_transport_edges.py",
+        "tests/unit/core/wayscloud/requests/test_transport_edges.py",
         "tests/unit/wayscloud",
         "tests/contract/test_client_simulator.py",
     ),
 )
 INGRESS: Final = Area(
     {
-        "bot/ingress/request_verification.py": (f"{BOT}/test_guard.py",),
-        "bot/ingress/worker.py": (f"{BOT}/test_intake.py",),
-        "bot/workspaces/membership.py": (f"{BOT}/test_identity.py", f"{BOT}/test_tenancy.py"),
-        "bot/context/bot_context.py": (f"{BOT}/test_identity.py",),
-        "bot/features/votes.py": (f"{BOT}/test_identity.py",),
-        "bot/protocol/text_normalization.py": (f"{BOT}/test_commands.py", f"{BOT}/test_mentions.py"),
-        "bot/slack_api/block_limits.py": (f"{BOT}/test_limits.py",),
-        "core/messaging/inbox.py": (f"{BOT}/test_intake.py", "tests/unit/storage/test_inbox.py"),
+        "bot/ingress/request_verification.py": ("tests/unit/bot/ingress/test_request_verification.py",),
+        "bot/ingress/worker.py": ("tests/unit/bot/ingress/test_intake.py",),
+        "bot/workspaces/membership.py": (
+            "tests/unit/bot/workspaces/test_membership.py",
+            "tests/unit/bot/workspaces/test_tenancy.py",
+        ),
+        "bot/context/bot_context.py": ("tests/unit/bot/workspaces/test_membership.py",),
+        "bot/features/votes.py": ("tests/unit/bot/workspaces/test_membership.py",),
+        "bot/protocol/text_normalization.py": (
+            "tests/unit/bot/commands/test_parser.py",
+            "tests/unit/bot/commands/test_server_mentions.py",
+        ),
+        "bot/slack_api/block_limits.py": ("tests/unit/bot/slack_api/test_block_limits.py",),
+        "core/messaging/inbox.py": ("tests/unit/bot/ingress/test_intake.py", "tests/unit/core/messaging/test_inbox.py"),
     },
-    (f"{BOT}/test_ingress_edges.py",),
+    ("tests/unit/bot/ingress/test_ingress_edges.py",),
 )
 AUTH: Final = Area(
     {
         "mcp_server/auth/static_tokens.py": ("tests/adversary/test_tokens_file.py",),
         **{f"mcp_server/{name}.py": () for name in ("auth", "identity", "keys", "oauth", "stepup")},
     },
-    (f"{MCP}/test_auth_edges.py", f"{MCP}/test_door_edges.py", f"{MCP}/test_auth.py", f"{MCP}/test_auth_oauth.py"),
+    (
+        "tests/unit/mcp_server/auth/test_auth_edges.py",
+        "tests/unit/mcp_server/auth/test_door_edges.py",
+        "tests/unit/mcp_server/auth/test_middleware.py",
+        "tests/unit/mcp_server/auth/test_auth_oauth.py",
+    ),
 )
 AREAS: Final[Mapping[str, Area]] = {
     "gate": GATE,

@@ -7,8 +7,8 @@ import pytest
 
 from tests.fakes.odd_provider import OddAnswer
 from tests.provider.test_unknown_facts import stage_on
+from tests.unit.core.harness import ALICE, SLACK
 from tests.unit.core.sample import change
-from tests.unit.core.stage import ALICE, SLACK
 from vpsops.core.changes.choices import check_region, check_system, find_plan
 from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Held, Request

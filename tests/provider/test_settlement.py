@@ -13,8 +13,8 @@ from tests.fakes.odd_provider import Habit, OddAnswer, odd_provider
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
+from tests.unit.core.harness import Setup, Stage, staged
 from tests.unit.core.sample import change, server, usage
-from tests.unit.core.stage import Setup, Stage, staged
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.outcomes.outcome import Finding, Look, judge

@@ -12,9 +12,9 @@ from tests.fakes.odd_provider import Habit, odd_provider
 from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
+from tests.unit.core.harness import ALICE, POLICY, SLACK, Setup, Stage, staged
 from tests.unit.core.sample import server
-from tests.unit.core.stage import ALICE, POLICY, SLACK, Setup, Stage, staged
-from tests.unit.mcp.bench import KEY, client_of, text
+from tests.unit.mcp_server.harness import KEY, client_of, text
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.requests import Done, Request
 from vpsops.core.common.errors import UnknownServer

@@ -14,8 +14,8 @@ from tests.fakes.databases import migrated
 from tests.fakes.provider import BASE
 from tests.harness.virtual_time import VirtualClock
 from tests.stateful.drawn import CREATED, SERVERS, Case
-from tests.unit.core.stage import ALICE, SLACK, Setup, Stage, staged
-from tests.unit.simulator.bench import ORDERS
+from tests.unit.core.harness import ALICE, SLACK, Setup, Stage, staged
+from tests.unit.playground.wayscloud.harness import ORDERS
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.common.errors import VpsopsError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import mcp.types as t
 
-from tests.unit.mcp.tool_snapshots import all_tools
+from tests.unit.mcp_server.tools.tool_snapshots import all_tools
 from vpsops.mcp_server.server import INSTRUCTIONS
 
 KEPT = Path(__file__).parent / "counts.json"

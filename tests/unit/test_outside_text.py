@@ -1,16 +1,14 @@
 """What people are shown and the trail keeps of words that others chose, and how the product is installed."""
 
 import re
-from pathlib import Path
 
 import pytest
 
+from tests.harness.repository import ROOT
 from vpsops.bot.blocks.text import outside
 from vpsops.core.changes.audit_entries import recorded
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.identity.actors import Actor, ActorKind
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.requirement("agent-names-are-claims")

@@ -7,8 +7,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.unit.bot.card_snapshots import DIRECTORY
-from tests.unit.bot.changes import AGENT, ALICE, APPROVE, BOB, NOW, change
+from tests.unit.bot.changes_in_every_state import AGENT, ALICE, APPROVE, BOB, NOW, change
+from tests.unit.bot.messages.card_snapshots import DIRECTORY
 from vpsops.bot.blocks.elements import Post, for_everyone
 from vpsops.bot.messages.catalogue import plans_table, regions_table, systems_table
 from vpsops.bot.messages.digest import group_post, item_post, summary_post

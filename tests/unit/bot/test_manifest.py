@@ -1,17 +1,15 @@
 """The manifest declares what the code handles and needs, and nothing else."""
 
 import re
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
 
-from vpsops import bot
+from tests.harness.repository import ROOT
 from vpsops.bot import listeners
 from vpsops.playground.slack.workspace.methods import METHODS
 
-ROOT: Final = Path(bot.__file__).resolve().parent.parent
 MANIFEST: Final[dict[str, Any]] = yaml.safe_load((ROOT / "manifest.yml").read_text(encoding="utf-8"))
 
 

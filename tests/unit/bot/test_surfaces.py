@@ -12,7 +12,7 @@ import pytest
 import vpsops.bot.blocks
 from tests.browser.slack_pictures import FOLDER, PREFIX, names_of
 from tests.unit.bot import surfaces as drawn
-from tests.unit.bot.card_snapshots import DIRECTORY
+from tests.unit.bot.messages.card_snapshots import DIRECTORY
 from tests.unit.bot.surfaces import surfaces
 from vpsops.bot.slack_api.block_limits import fit_post
 

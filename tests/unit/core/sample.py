@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tests.fakes.clock import START
-from tests.unit.core.stage import AGENT
+from tests.unit.core.harness import AGENT
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.json_types import Json

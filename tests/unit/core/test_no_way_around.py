@@ -5,15 +5,13 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import pytest
 
-from vpsops import core
+from tests.harness.repository import ROOT
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.wayscloud.client import Wayscloud
 
-ROOT = Path(core.__file__).resolve().parent.parent
 PRODUCT = ("core", "bot", "mcp_server", "playground", "vpsops/cli")
 WRITES = {"create_server", "start_server", "stop_server", "reboot_server"}
 READS = {"list_servers", "get_server", "server_status", "list_plans", "list_os_templates", "list_regions"}

@@ -1,0 +1,118 @@
+"""Long lists are turned page by page: every server once, whatever it is called, and always the page that was meant."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.harness.profiles import examples
+from tests.unit.bot.changes_in_every_state import HOSTILE
+from tests.unit.bot.messages.test_change_card import assert_safe
+from vpsops.bot.blocks.elements import Post, unpack
+from vpsops.bot.messages.servers import Asked, server_page
+from vpsops.bot.slack_api.block_limits import fit_post
+from vpsops.core.operations.servers import LAST, ListArguments, ServerList, page
+from vpsops.core.wayscloud.answers.models import Server
+
+NAMES = st.text(min_size=1, max_size=40) | st.sampled_from([HOSTILE, "|<a", "|$", "<", "\u00c5re", "x" * 400])
+FLEETS = st.lists(NAMES, max_size=60).map(
+    lambda names: [Server(id=f"id-{number}", hostname=name, status="running") for number, name in enumerate(names)]
+)
+
+
+def fleet(count: int) -> list[Server]:
+    return [Server(id=f"id-{n}", hostname=f"host-{n:05}.example.com", status="running") for n in range(count)]
+
+
+def listed(servers: list[Server], **given: Any) -> tuple[ServerList, Post]:
+    found = page(servers, ListArguments.model_validate(given))
+    return found, server_page(found, Asked("list", given))
+
+
+def turns(post: Post) -> dict[str, dict[str, Any]]:
+    """Return what the buttons that turn the page ask for, by their words."""
+    row = [one for block in post.blocks if block["type"] == "actions" for one in block["elements"]]
+    return {one["text"]["text"]: unpack(one["value"])["args"] for one in row if one["action_id"] != "vps:share"}
+
+
+@settings(max_examples=examples(60))
+@given(FLEETS, st.integers(1, 7))
+def test_turning_the_page_shows_every_server_once(servers: list[Server], limit: int) -> None:
+    """Forwards from the first page to the end, whatever the servers are called, none is left out or shown twice."""
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        found = page(servers, ListArguments(limit=limit, cursor=cursor))
+        assert found.skipped == len(seen)
+        seen += [one.id for one in found.servers]
+        if found.next_cursor is None or len(seen) > len(servers):
+            break
+        cursor = found.next_cursor
+    ordered = sorted(servers, key=lambda one: f"{one.hostname.lower()}|{one.id}".strip())
+    assert seen == [one.id for one in ordered]
+
+
+@settings(max_examples=examples(60))
+@given(st.integers(1, 90), st.integers(1, 9))
+def test_back_is_where_one_came_from(count: int, limit: int) -> None:
+    """From the last page back to the first: full pages, without a gap, and the last page is the rest."""
+    servers = fleet(count)
+    found = page(servers, ListArguments(limit=limit, cursor=LAST))
+    assert found.skipped + len(found.servers) == count
+    assert found.next_cursor is None
+    expected = found.skipped
+    while found.previous_cursor is not None:
+        found = page(servers, ListArguments(limit=limit, cursor=found.previous_cursor))
+        assert found.skipped + len(found.servers) == expected
+        expected = found.skipped
+    assert expected == 0
+
+
+@settings(max_examples=examples(60))
+@given(FLEETS, st.text(max_size=253), st.sampled_from([None, LAST, "|<zzz", "m", "\x00"]))
+def test_every_page_of_any_fleet_fits_into_slack(servers: list[Server], name: str, cursor: str | None) -> None:
+    """Whatever the names and the filter, the message is safe, and no button's value is too long."""
+    given = {"name": name} | ({"cursor": cursor} if cursor else {})
+    for arguments in (given, {}):
+        _, post = listed(servers, **arguments)
+        assert_safe(fit_post(post))
+
+
+def test_the_buttons_keep_the_filter_and_say_where_one_is() -> None:
+    """In the middle of 10,000 there are four ways to go, each with the filter that was typed."""
+    servers = fleet(10_000)
+    found, first = listed(servers, name="host")
+    assert "10,000 servers, 1 to 20 shown" in first.text
+    assert list(turns(first)) == ["Next", "Last"]
+    _, second = listed(servers, **turns(first)["Next"])
+    assert "21 to 40 shown" in second.text
+    assert list(turns(second)) == ["First", "Previous", "Next", "Last"]
+    assert all(asked["name"] == "host" for asked in turns(second).values())
+    assert turns(second)["First"] == {"name": "host"}
+    assert listed(servers, **turns(second)["Previous"])[0].servers == found.servers
+    assert "9,981 to 10,000 shown" in listed(servers, **turns(second)["Last"])[1].text
+
+
+@pytest.mark.parametrize("gone", [19, 20, 25])
+def test_a_server_that_goes_meanwhile_shifts_no_page(gone: int) -> None:
+    """The next page begins after the last server that was seen, also when that one is deleted."""
+    servers = fleet(60)
+    found, _ = listed(servers)
+    left = [one for one in servers if one.id != f"id-{gone}"]
+    following, _ = listed(left, cursor=found.next_cursor)
+    assert following.servers[0].id == ("id-21" if gone == 20 else "id-20")
+
+
+def test_names_too_long_to_turn_by_are_said_to_be() -> None:
+    """A value that Slack would refuse is left out, and the page says what to do instead."""
+    servers = [Server(id=f"id-{n}", hostname=f"{'x' * 2500}{n:03}", status="running") for n in range(30)]
+    _, post = listed(servers)
+    assert list(turns(post)) == ["Last"]
+    assert "narrow the list" in str(post.blocks)
+
+
+def test_a_page_costs_the_schemas_nothing() -> None:
+    """What the buttons need is no part of what a model is told."""
+    assert set(ServerList.model_json_schema()["properties"]) == {"servers", "total", "next_cursor"}
+    assert set(page(fleet(30), ListArguments(cursor=LAST)).model_dump()) == {"servers", "total", "next_cursor"}

@@ -1,0 +1,170 @@
+"""The changes, the trail and the report as people see them: linked, paged, safe, and plainer for a channel."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.harness.profiles import examples
+from tests.unit.bot.changes_in_every_state import AGENT, ALICE, APPROVE, HOSTILE, NOW, change, hostile
+from tests.unit.bot.messages.test_change_card import assert_safe
+from vpsops.bot.blocks.elements import Post, for_everyone, unpack
+from vpsops.bot.context.permalinks import best_copy
+from vpsops.bot.features.report import costs_of
+from vpsops.bot.messages.ephemeral import near_commands
+from vpsops.bot.messages.lists import Turns, Viewed, audit_page, audit_page_for_everyone, card_page, changes_page
+from vpsops.bot.messages.report import Costs, Fleet, Standing, report_page
+from vpsops.bot.slack_api.block_limits import fit_post
+from vpsops.core.audit.chain import GENESIS, Record, canonical
+from vpsops.core.authorization.agent_pause import Pause
+from vpsops.core.changes.model import State, Verdict
+from vpsops.core.messaging.outbox import Copy
+from vpsops.core.wayscloud.answers.models import Plan, Server
+
+LINK = "https://acme.slack.com/archives/C0OPS/p1700000000000100"
+HERE = Viewed("changes", {"scope": "mine"})
+TURNS = Turns(HERE, HERE, Viewed("changes", {"scope": "mine", "before": "chg_1"}))
+WORDS = st.text(max_size=300) | st.sampled_from([HOSTILE, "<!everyone>", "&" * 3000])
+
+
+def record(seq: int = 1, change_id: str | None = "chg_1", **body: object) -> Record:
+    return Record(seq, 1.8e9, "voted", change_id, canonical(seq, 1.8e9, "voted", change_id, body), GENESIS, "")
+
+
+def texts(post: Post) -> str:
+    return str(post.blocks)
+
+
+def labels(post: Post) -> list[str]:
+    return [one["text"]["text"] for block in post.blocks if block["type"] == "actions" for one in block["elements"]]
+
+
+def test_changes_link_to_their_cards_and_turn_the_page() -> None:
+    """A change whose card is known has a link; the buttons carry what was asked."""
+    post = changes_page("Your changes", [change(id="chg_1"), change(id="chg_2")], {"chg_1": LINK}, TURNS)
+    assert texts(post).count(f"<{LINK}|its card>") == 1
+    assert labels(post) == ["Newest", "Older", "Share here"]
+    older = next(block for block in post.blocks if block["type"] == "actions")["elements"][1]
+    assert unpack(older["value"]) == {"v": "changes", "a": {"scope": "mine", "before": "chg_1"}}
+    assert labels(for_everyone(post, "<@U0BOB>")) == []
+
+
+def test_a_list_for_everyone_rings_nobody() -> None:
+    """Who asks is a mention in private and a name in a channel, in the changes and in the report."""
+    changes = (change(id="chg_1"), change(id="chg_2", actor=AGENT))
+    standing = Standing(NOW, Fleet(), Pause(), changes, changes)
+    for private, shared in (
+        (changes_page("x", changes, {}, TURNS), changes_page("x", changes, {}, TURNS, everyone=True)),
+        (report_page(standing, {}), report_page(standing, {}, everyone=True)),
+    ):
+        assert "<@U0ALICE>" in texts(private)
+        assert "<@" not in texts(shared)
+        assert "alice" in texts(shared)
+        assert "the agent that calls itself “helper”" in texts(shared)
+
+
+def test_a_channel_is_told_neither_reasons_nor_refusals_of_the_trail() -> None:
+    """What people wrote and what was refused is for who looks; deeds about changes may be shown."""
+    by = {"id": "U0BOB", "name": "bob", "human": "U0BOB", "kind": "person"}
+    records = [
+        record(1, by=by, verdict="deny", reason="secret plan", evidence="x"),
+        record(2, None, actor=by, why="not you"),
+    ]
+    private = texts(audit_page("The trail", records, {"chg_1": LINK}, TURNS))
+    shared = texts(audit_page_for_everyone("The trail", records, {"chg_1": LINK}, TURNS))
+    assert "secret plan" in private
+    assert "not you" in private
+    assert "by bob" in shared
+    assert "secret plan" not in shared
+    assert "not you" not in shared
+
+
+@settings(max_examples=examples(40))
+@given(WORDS)
+def test_pages_are_safe_whatever_is_in_them(words: str) -> None:
+    """Names, reasons and events from outside bring no markup and pass no limit."""
+    villain = hostile(State.HELD, words)
+    person = {"id": words or "x", "name": words, "human": f"{words}!"}
+    records = [record(n, by=person, reason=words, why=words, operation=words, target=words) for n in range(10)]
+    fleet = Fleet({words or "?": 3}, Costs({words: 1e9}, 4, 2), lack=words, problem=words[:9])
+    standing = Standing(NOW, fleet, Pause(True, AGENT, NOW, words), (villain,) * 60, (villain,) * 60)
+    turns = Turns(Viewed("audit", {"server": words}), None, Viewed("audit", {"server": words * 8}))
+    for post in (
+        changes_page(words, [villain] * 10, {}, turns),
+        audit_page(words, records, {}, turns),
+        audit_page_for_everyone(words, records, {}, turns),
+        report_page(standing, {}),
+        card_page(villain, {}, Verdict.APPROVE),
+        near_commands(words, words, [f"reboot {words}"] * 4),
+    ):
+        assert_safe(fit_post(post))
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_a_typed_verdict_decides_nothing_and_leads_to_the_card(verdict: Verdict) -> None:
+    """The answer says so, has the link, and no button that votes."""
+    post = card_page(change(id="chg_1", ruling=APPROVE, actor=AGENT), {"chg_1": LINK}, verdict)
+    assert "Nothing was decided" in post.text
+    assert LINK in texts(post)
+    assert labels(post) == []
+    ended = card_page(change(State.DENIED, id="chg_1"), {}, verdict)
+    assert "already" in ended.text
+
+
+def test_a_command_too_long_for_a_button_has_none() -> None:
+    """Nothing is cut off what a press would do."""
+    assert labels(near_commands("?", "", ["reboot web01", f"reboot web01 because {'x' * 2000}"])) == [
+        "/vps reboot web01"
+    ]
+
+
+def test_the_report_says_how_everything_stands() -> None:
+    """The fleet by state, costs with what is not known, holds by whom they wait for, the pause, the last day."""
+    held = (change(ruling=APPROVE, actor=AGENT, id="chg_1"), change(id="chg_2"), change(State.WATCHING, id="chg_3"))
+    fleet = Fleet({"running": 9_000, "stopped": 1}, Costs({"NOK": 99.5, "EUR": 3.0}, 2))
+    standing = Standing(
+        NOW, fleet, Pause(True, ALICE, NOW, "the sale"), held, (change(State.FAILED),), {State.FAILED: 1}
+    )
+    said = report_page(standing, {"chg_1": LINK}).text
+    assert "9,001: 9,000 running, 1 stopped" in said
+    assert "3 EUR a month and 99.50 NOK a month, and 2 of unknown price" in said
+    assert "1 for approval, 1 for their asker's word" in said
+    assert "alice paused them" in said
+    assert "1 failed" in said
+    assert LINK in texts(report_page(standing, {"chg_1": LINK}))
+
+
+def test_a_provider_that_is_down_leaves_the_rest_of_the_report() -> None:
+    """What is not known is said in its place."""
+    said = report_page(Standing(NOW, Fleet(problem="It is down. (err_1)"), Pause()), {}).text
+    assert "Servers: not known: It is down. (err_1)" in said
+    assert "Agents: may ask" in said
+    assert "A month costs" not in said
+
+
+def test_costs_come_from_the_server_or_from_its_plan() -> None:
+    """A server's own price first, its plan's price else, and whatever has neither is counted."""
+    servers = [
+        Server(id="a", hostname="a", status="running", monthly_price=10.0, currency="NOK", plan="P1"),
+        Server(id="b", hostname="b", status="running", plan="p1"),
+        Server(id="c", hostname="c", status="running", plan="p2"),
+        Server(id="d", hostname="d", status="running"),
+    ]
+    assert costs_of(servers, [Plan(code="P1", monthly_price=5.5, currency="NOK")]) == Costs({"NOK": 15.5}, 2)
+
+
+def test_one_is_sent_to_the_copy_one_can_open() -> None:
+    """The copy in one's own channel first, else the voters', never somebody else's direct messages."""
+    copies = [
+        Copy("change:chg_1", "card", "D0BOB", "1"),
+        Copy("change:chg_1", "card", "C0OPS", "2"),
+        Copy("change:chg_1", "approval", "C0APPROVALS", "3"),
+        Copy("change:chg_1", "told:failed", "C0OPS", "4"),
+    ]
+
+    def ts(channel: str, *, own: bool = False, of: list[Copy] = copies) -> str:
+        best = best_copy(of, channel, own=own)
+        return best.ts if best else ""
+
+    assert (ts("C0OPS"), ts("C0ELSE"), ts("D0BOB", own=True)) == ("2", "3", "1")
+    assert ts("C0OPS", of=copies[:1]) == ""
+    assert ts("C0OPS", of=copies[3:]) == ""

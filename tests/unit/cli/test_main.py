@@ -1,0 +1,267 @@
+"""The console script: help, usage, exit codes, one line for each error and never a traceback."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import structlog
+
+from tests.harness.repository import ROOT
+from tests.harness.waiting import PATIENCE_SECONDS
+from vpsops.cli import main as console
+from vpsops.core.common.errors import (
+    ConfigurationError,
+    InvalidInput,
+    NotAllowed,
+    NotSignedInError,
+    StorageError,
+    UnknownChange,
+    VpsopsError,
+)
+from vpsops.core.console import exit_codes
+from vpsops.core.storage.schema import OutdatedError
+from vpsops.core.wayscloud.answers import errors as provider
+
+SCRIPT = [sys.executable, "-m", "vpsops"]
+CORE = ("audit", "changes", "doctor")
+HELPS = [
+    ([], ("audit", "changes", "doctor", "mcp", "bot", "policy")),
+    (["audit"], ("tail", "verify", "export")),
+    (["audit", "tail"], ("--limit N", "--follow", "--server NAME", "--person ID", "--change ID")),
+    (["audit", "verify"], ("FILE", "--noted NUMBER:HASH", "Exit code 0")),
+    (["audit", "export"], ("--after SEQ", "JSON")),
+    (["changes"], ("ID", "--open", "--limit N")),
+    (["policy", "check"], ("file", "VPSOPS_CONFIG", "ends with 2")),
+    (["policy", "explain"], ("--as KIND[:ID]", "--operation NAME", "held against the request", "For example")),
+    (["worker"], ("WAYSCLOUD_API_KEY",)),
+    (["doctor"], ("Exit code", "2 settings or policy", "3 the key")),
+]
+MISUSED = [
+    [],
+    ["nonsense"],
+    ["audit"],
+    ["audit", "nonsense"],
+    ["audit", "tail", "--limit", "0"],
+    ["audit", "tail", "--limit", "many"],
+    ["audit", "tail", "--limit", "9" * 50],
+    ["audit", "export", "--after", "-1"],
+    ["audit", "verify", "--noted", "12"],
+    ["audit", "verify", "--noted", "12:abc"],
+    ["changes", "--limit", "٣"],
+    ["changes", "one", "two"],
+    ["doctor", "--now"],
+]
+
+
+def called(words: list[str], **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the script as a process."""
+    settings = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "COLUMNS": "200", **environ}
+    return subprocess.run(
+        [*SCRIPT, *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+        env=settings,
+        cwd=ROOT,
+    )
+
+
+def ended(words: list[str]) -> int:
+    """Run the script in this process and return its exit code, a usage error's too."""
+    try:
+        return console.main(words)
+    except SystemExit as end:
+        return int(end.code or 0)
+
+
+@pytest.mark.parametrize(("words", "said"), HELPS, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_every_help_is_complete(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str], said: tuple[str, ...]
+) -> None:
+    """Each subcommand says what it does and describes every argument."""
+    monkeypatch.setenv("COLUMNS", "200")
+    assert ended([*words, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"usage: {' '.join(['vpsops', *words])}")
+    for word in said:
+        assert word in out
+
+
+@pytest.mark.parametrize("words", MISUSED, ids=" ".join)
+def test_wrong_usage_ends_with_two(capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    """What cannot be understood is told on standard error, with the usage."""
+    assert ended(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("usage: vpsops")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigurationError("x"), 2),
+        (InvalidInput("x"), 2),
+        (provider.NotAuthenticated("x"), 3),
+        (provider.NotPermitted("x"), 3),
+        (NotSignedInError("x"), 3),
+        (OutdatedError("x"), 2),
+        (provider.Unreachable("x"), 4),
+        (provider.NotSent("x"), 4),
+        (provider.ProviderFault("x"), 4),
+        (provider.RateLimited("x"), 1),
+        (provider.OutcomeUnknown("x"), 1),
+        (StorageError("x"), 1),
+        (UnknownChange("x"), 1),
+        (NotAllowed("x"), 1),
+        (VpsopsError("x"), 1),
+        (ValueError("x"), 1),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
+)
+@pytest.mark.requirement("exit-codes")
+def test_an_error_has_its_exit_code(capsys: pytest.CaptureFixture[str], error: Exception, code: int) -> None:
+    """Whatever a subcommand raises, alone or in a group, ends it with the code of the contract and one line."""
+    for one in (error, ExceptionGroup("group", [ExceptionGroup("inner", [error])])):
+        assert exit_codes.guarded(_raising(one)) == code
+        out, err = capsys.readouterr()
+        lines = [line for line in err.splitlines() if line.startswith("vpsops: ")]
+        assert (out, len(lines), "Traceback" in err) == ("", 1, False)
+        assert lines[0].endswith("]")
+        assert "[err_" in lines[0]
+
+
+def _raising(error: BaseException) -> Callable[[], int]:
+    def call() -> int:
+        raise error
+
+    return call
+
+
+@pytest.mark.requirement("exit-codes")
+def test_an_error_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    """Message, hint and id stand in the line; what came from outside cannot steer the terminal or fill it."""
+    error = ConfigurationError("bad\x1b[31m\nname " + "x" * 5000, hint="Set WAYSCLOUD_API_KEY.")
+    assert exit_codes.guarded(_raising(error)) == 2
+    err = capsys.readouterr().err
+    assert len(err) < 1100
+    assert "\x1b" not in err
+    assert err.count("\n") == 1
+    short = ConfigurationError("No key.", hint="Set WAYSCLOUD_API_KEY.")
+    assert exit_codes.guarded(_raising(short)) == 2
+    assert capsys.readouterr().err == f"vpsops: No key. Set WAYSCLOUD_API_KEY. [{short.error_id}]\n"
+
+
+def test_a_worker_without_a_key_does_not_start(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would take up what others left, and fail it; exit code 3, and what to set."""
+    for name in ("WAYSCLOUD_API_KEY", "WAYSCLOUD_TOKEN", "VPSOPS_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    assert ended(["worker"]) == 3
+    assert "Set WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN." in capsys.readouterr().err
+
+
+def test_an_unexpected_error_can_be_found_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line and the log share an id; the log says where it happened, and the message stays out of both."""
+    before = structlog.get_config()
+    with structlog.testing.capture_logs() as logged:
+        assert exit_codes.guarded(lambda: int("s3cret")) == 1
+    structlog.configure(**before)
+    err = capsys.readouterr().err
+    told, trace = logged
+    assert told["error_id"] in err
+    assert told["where"].startswith(f"{__name__}:")
+    assert (told["log_level"], trace["log_level"]) == ("error", "debug")
+    assert "s3cret" not in f"{err}{told}"
+
+
+def test_an_interrupt_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C ends a subcommand without a word, also out of a group of tasks."""
+    for one in (KeyboardInterrupt(), BaseExceptionGroup("group", [KeyboardInterrupt()])):
+        assert exit_codes.guarded(_raising(one)) == 1
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_broken_module_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A subcommand that cannot even be loaded ends like any other unexpected error."""
+    monkeypatch.setitem(console.COMMANDS, "changes", ("core.no_such_module", "list changes"))
+    assert ended(["changes"]) == 1
+    err = capsys.readouterr().err
+    assert "ModuleNotFoundError" in err
+    assert "Traceback" not in err
+
+
+def test_bad_settings_end_every_subcommand_with_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing starts or looks with settings that are wrong."""
+    monkeypatch.setenv("VPSOPS_NONSENSE", "1")
+    for name in CORE:
+        assert ended([name, *(["tail"] if name == "audit" else [])]) == 2
+
+
+def test_a_process_ends_as_it_should() -> None:
+    """Run for real: help on standard output, errors on standard error, nothing else on either."""
+    helped = called(["--help"])
+    assert (helped.returncode, helped.stderr) == (0, "")
+    failed = called(["changes"], VPSOPS_DATABASE_URL="mysql://me:s3cret@127.0.0.1/x")
+    assert (failed.returncode, failed.stdout) == (2, "")
+    assert failed.stderr.startswith("vpsops: VPSOPS_DATABASE_URL names mysql")
+    assert "s3cret" not in failed.stderr
+
+
+def test_a_reader_that_stops_reading_is_no_error() -> None:
+    """`vpsops … | head` ends quietly."""
+    code = (
+        "import sys; from vpsops.core.console.exit_codes import guarded; "
+        "sys.exit(guarded(lambda: sys.stdout.write('x' * 10**6) and 0))"
+    )
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_full_disk_under_the_output_is_one_line() -> None:
+    """What could not be written does not pass for written."""
+    code = (
+        f"import sys; from {exit_codes.__name__} import guarded; sys.exit(guarded(lambda: sys.stdout.write('x') and 0))"
+    )
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=PATIENCE_SECONDS,
+        )
+    logged, told = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert "event='unexpected error'" in logged
+    assert told.startswith("vpsops: Something unexpected went wrong (OSError).")
+
+
+def test_what_a_terminal_cannot_show_is_escaped() -> None:
+    """A name in letters that the terminal does not have is no reason to break."""
+    code = f"import sys; from {exit_codes.__name__} import guarded; sys.exit(guarded(lambda: print('å\\ud800') or 0))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_SECONDS,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert done.stdout == "\\xe5\\ud800\n"

@@ -1,0 +1,63 @@
+"""Every refusal of a request is one record: who asked for what, and why not."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.unit.core.harness import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, staged
+from vpsops.core.audit import chain
+from vpsops.core.changes.model import State, Verdict
+from vpsops.core.changes.requests import Held, Refused, Request
+from vpsops.core.common.errors import NotAllowed
+from vpsops.core.policy import parse_policy
+from vpsops.playground.wayscloud.serve import SimulatorHandle
+
+NO_READS = parse_policy('[[rule]]\nid = "changes"\nrisk = "disruptive"\ndecision = "confirm"\n', "vpsops.toml")
+
+
+async def refusals(stage: Stage) -> list[tuple[str, str, str]]:
+    records = await stage.database.read(chain.read)
+    bodies = [record.body for record in records if record.event == "refused"]
+    return [(body["operation"], body["actor"]["id"], body["why"]) for body in bodies]
+
+
+async def test_a_read_that_the_policy_refuses_is_on_record(database_url: str, provider: SimulatorHandle) -> None:
+    """As a change is: somebody looked where they may not."""
+    async with staged(database_url, provider, Setup(policy=NO_READS)) as stage:
+        refused = await stage.gate.submit(Request("list", {}, AGENT, SLACK))
+        assert isinstance(refused, Refused)
+        assert await refusals(stage) == [("list", AGENT.id, refused.reason)]
+
+
+async def test_a_change_behind_another_is_refused_on_record(database_url: str, provider: SimulatorHandle) -> None:
+    """The trail has the second one too, with what was in its way."""
+    async with staged(database_url, provider) as stage:
+        stop = Request("stop", {"server": "web01"}, ALICE, SLACK, can_confirm=True)
+        first, second = [await stage.gate.submit(one) for one in (stop, replace(stop, operation="reboot"))]
+        assert isinstance(first, Held)
+        assert isinstance(second, Refused)
+        assert await refusals(stage) == [("reboot", ALICE.id, second.reason)]
+        assert first.change.id in second.reason
+
+
+async def test_who_decides_and_may_not_is_on_record(database_url: str, provider: SimulatorHandle) -> None:
+    """Confirming, voting and withdrawing, each with why; the change stays as it was, and its own records too."""
+    async with staged(database_url, provider) as stage:
+        confirm = await stage.ask("stop", ALICE, server="web01")
+        vote = await stage.ask("stop", AGENT, server="db01")
+        outsider = replace(VOTERS[0], groups=())
+        attempts = (
+            (stage.gate.confirm, confirm, (VOTERS[0], confirm.digest)),
+            (stage.gate.vote, vote, (outsider, Verdict.APPROVE, vote.digest)),
+            (stage.gate.cancel, vote, (outsider,)),
+        )
+        for attempt, change, given in attempts:
+            with pytest.raises(NotAllowed):
+                await attempt(change.id, *given)
+        records = await stage.database.read(chain.read)
+        refused = [record for record in records if record.event == "refused"]
+        assert [record.body["about"] for record in refused] == [confirm.id, vote.id, vote.id]
+        assert {record.body["by"]["id"] for record in refused} == {VOTERS[0].id}
+        assert all(record.change_id is None and record.body["why"] and record.body["error"] for record in refused)
+        assert [(await stage.gate.get(one.id)).state for one in (confirm, vote)] == [State.HELD, State.HELD]
+        assert list(chain.verify(records)) == []

@@ -1,0 +1,75 @@
+"""Settling what no look-up could: the asker's human may, and whoever may approve the change; nobody else."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from tests.unit.core.harness import AGENT, ALICE, VOTERS, Stage, staged
+from vpsops.core.audit import chain
+from vpsops.core.changes.model import Change, State
+from vpsops.core.common.errors import NotAllowed, StaleChange
+from vpsops.core.identity.actors import Actor, ActorKind, Approvers
+from vpsops.core.storage.tables import CHANGES
+from vpsops.playground.wayscloud.serve import SimulatorHandle
+
+BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2")
+STEWARDS = Approvers(channels=("C_OPS",))
+
+
+@pytest.fixture
+async def stage(database_url: str, provider: SimulatorHandle) -> AsyncIterator[Stage]:
+    async with staged(database_url, provider) as made:
+        yield made
+
+
+async def unclear(stage: Stage, actor: Actor) -> Change:
+    """A change of somebody's of which nobody can tell what became."""
+    held = await stage.ask("reboot", actor, server="web01")
+    values = {"state": State.NEEDS_PERSON.value}
+    query = sa.update(CHANGES).where(CHANGES.c.id == held.id).values(**values)
+    await stage.change(held.id, lambda connection, _: connection.execute(query))
+    return held
+
+
+@pytest.mark.requirement("person-settles")
+async def test_the_human_who_asked_settles_it(stage: Stage) -> None:
+    """Yourself or through an agent, it is yours to say: the agent's human is the account that its address led to."""
+    mine = await unclear(stage, replace(AGENT, human="alice@acme.example"))
+    known = replace(ALICE, id="U0ALICE", human="U0ALICE", account="U0ALICE")
+    settled = await stage.gate.resolve(mine.id, known, happened=False, evidence="the human who asked")
+    assert (settled.state, settled.note) == (State.FAILED, "alice looked: it did not happen.")
+    last = (await stage.database.read(chain.read))[-1]
+    assert (last.event, last.body["evidence"], last.body["happened"]) == ("resolved", "the human who asked", False)
+
+
+async def test_who_may_approve_settles_it_too(stage: Stage) -> None:
+    """A member of the rule's group as read at the click may say it; one who is in no group may not."""
+    change = await unclear(stage, AGENT)
+    with pytest.raises(NotAllowed, match="not among those"):
+        await stage.gate.resolve(change.id, BOB, happened=True)
+    assert (await stage.gate.get(change.id)).state is State.NEEDS_PERSON
+    assert (await stage.gate.resolve(change.id, VOTERS[0], happened=True)).state is State.SUCCEEDED
+    with pytest.raises(StaleChange):
+        await stage.gate.resolve(change.id, VOTERS[0], happened=True)
+
+
+async def test_a_change_without_approvers_is_settled_by_who_sees_approvals(stage: Stage) -> None:
+    """Where the asker has left, a member of the approval channel frees the server; without such a channel nobody."""
+    change = await unclear(stage, ALICE)
+    member = replace(BOB, groups=("C_OPS",))
+    with pytest.raises(NotAllowed):
+        await stage.gate.resolve(change.id, member, happened=True)
+    guarded = replace(stage.gate, policy=replace(stage.gate.policy, loaded_stewards=STEWARDS))
+    with pytest.raises(NotAllowed):
+        await guarded.resolve(change.id, BOB, happened=True)
+    assert (await guarded.resolve(change.id, member, happened=True)).state is State.SUCCEEDED
+
+
+@pytest.mark.requirement("person-settles")
+async def test_no_agent_settles_anything(stage: Stage) -> None:
+    """Not even its own human's change, and whatever groups it says it is in."""
+    change = await unclear(stage, AGENT)
+    with pytest.raises(NotAllowed, match="Only a person"):
+        await stage.gate.resolve(change.id, replace(AGENT, groups=("S_OPS",)), happened=True)

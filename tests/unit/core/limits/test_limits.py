@@ -1,0 +1,251 @@
+"""Limits in the core, on the simulated provider: whoever asks, from wherever, and however many at once."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+import sqlalchemy as sa
+
+from tests.unit.core.harness import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, staged
+from vpsops.core.audit import chain
+from vpsops.core.changes.model import Change, State, Verdict
+from vpsops.core.changes.pages import Query
+from vpsops.core.changes.requests import Done, Held, Outcome, Refused, Request
+from vpsops.core.common.errors import InvalidInput, UnknownChange, UnknownServer
+from vpsops.core.identity.actors import Actor
+from vpsops.core.limits.access import Sight
+from vpsops.core.limits.model import Limits
+from vpsops.core.policy.context import Servers
+from vpsops.core.storage.tables import CHANGES
+from vpsops.playground.wayscloud.serve import SimulatorHandle
+
+PLAN = {"plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
+
+
+@asynccontextmanager
+async def limited(url: str, provider: SimulatorHandle, **limits: Any) -> AsyncIterator[Stage]:
+    async with staged(url, provider, Setup(limits=Limits(**limits))) as stage:
+        yield stage
+
+
+async def create(stage: Stage, hostname: str, actor: Actor = ALICE) -> Outcome:
+    order = Request("create", {"hostname": hostname, **PLAN}, actor, SLACK, can_confirm=True)
+    return await stage.gate.submit(order)
+
+
+async def ask(stage: Stage, operation: str, server: str, actor: Actor = ALICE) -> Outcome:
+    return await stage.gate.submit(Request(operation, {"server": server}, actor, SLACK, can_confirm=True))
+
+
+async def refusals(stage: Stage) -> list[Mapping[str, Any]]:
+    records = await stage.database.read(chain.read)
+    return [record.body for record in records if record.event == "refused"]
+
+
+@pytest.mark.requirement("protected-servers")
+async def test_a_protected_server_is_changed_by_nobody(database_url: str, provider: SimulatorHandle) -> None:
+    """The refusal names the limit, its value and what to do, has an id, and is on record under it."""
+    async with limited(database_url, provider, protected=frozenset({"web*"})) as stage:
+        outcome = await ask(stage, "stop", "web01")
+        assert isinstance(outcome, Refused)
+        assert "The limit protected (web*) forbids it: web01.example.com is a protected server." in outcome.reason
+        assert "[limits]" in outcome.hint
+        (record,) = await refusals(stage)
+        assert (record["limit"], record["value"], record["error"]) == ("protected", "web*", outcome.error_id)
+        assert isinstance(await stage.gate.submit(Request("get", {"server": "web01"}, ALICE, SLACK)), Done)
+        assert isinstance(await create(stage, "web77.example.com"), Refused)
+
+
+async def test_a_server_protected_from_agents_is_changed_by_people(
+    database_url: str, provider: SimulatorHandle
+) -> None:
+    """An agent is refused what a person may still do."""
+    async with limited(database_url, provider, protected_from_agents=frozenset({"web*"})) as stage:
+        assert isinstance(await ask(stage, "stop", "web01", AGENT), Refused)
+        assert isinstance(await ask(stage, "stop", "web01"), Held)
+
+
+async def test_a_refusal_names_no_server_that_its_reader_cannot_see(
+    database_url: str, provider: SimulatorHandle
+) -> None:
+    """Neither the one whose price is not known, nor those that are protected as well."""
+    protected = frozenset({"web01", "db01.example.com", "vault-*"})
+    async with limited(database_url, provider, max_monthly_spend=1e9, protected=protected) as stage:
+        stage.fault("status", "plans", status=404)
+        narrow = stage.gate.seeing(Sight((Servers.of(["web*"]),)))
+        order = Request("create", {"hostname": "web90.example.com", **PLAN}, AGENT, SLACK, can_confirm=True)
+        stop = Request("stop", {"server": "web01"}, AGENT, SLACK, can_confirm=True)
+        refused = [await narrow.submit(one) for one in (order, stop)]
+        said = " ".join(f"{one.reason} {one.hint}" for one in refused if isinstance(one, Refused))
+    assert "is not known, so the sum is not either" in said
+    assert "The limit protected (web01) forbids it" in said
+    assert "db" not in said
+    assert "vault" not in said
+
+
+async def test_open_creates_count_with_the_servers_there_are(database_url: str, provider: SimulatorHandle) -> None:
+    """One more fits; the next is refused while the first is held, and fits once that is cancelled."""
+    there = len(provider.simulator.world.servers())
+    async with limited(database_url, provider, max_servers=there + 1) as stage:
+        first = await create(stage, "app01.example.com")
+        assert isinstance(first, Held)
+        second = await create(stage, "app02.example.com")
+        assert isinstance(second, Refused)
+        assert f"max_servers ({there + 1}) forbids it: there are {there} servers, and 2 would be made" in second.reason
+        again = await create(stage, "app01.example.com")
+        assert isinstance(again, Refused)
+        assert again.change == first.change
+        await stage.gate.cancel(first.change.id, ALICE)
+        assert isinstance(await create(stage, "app02.example.com"), Held)
+
+
+async def test_a_create_that_takes_too_long_counts_on(database_url: str, provider: SimulatorHandle) -> None:
+    """Its hostname is free for others to ask about; the server that it may still make is not."""
+    there = len(provider.simulator.world.servers())
+    async with limited(database_url, provider, max_servers=there + 1) as stage:
+        first = await create(stage, "app01.example.com")
+        assert isinstance(first, Held)
+        late = sa.update(CHANGES).values(state=State.WATCHING.value, lock=None, overdue=True)
+        await stage.database.transact(lambda connection: connection.execute(late))
+        assert isinstance(await create(stage, "app02.example.com"), Refused)
+
+
+async def test_what_all_would_cost_is_limited(database_url: str, provider: SimulatorHandle) -> None:
+    """Servers that the list shows without price or plan are looked at one by one."""
+    prices = {one.code: one.price for one in provider.simulator.world.catalogue.plans.values()}
+    spent = sum(prices[one.plan] for one in provider.simulator.world.servers())
+    one_more = spent + prices[PLAN["plan"]]
+    async with limited(database_url, provider, max_monthly_spend=one_more) as stage:
+        assert isinstance(await create(stage, "app01.example.com"), Held)
+        refused = await create(stage, "app02.example.com")
+        assert isinstance(refused, Refused)
+        assert f"cost {one_more + prices[PLAN['plan']]:.2f} a month" in refused.reason
+        assert "Choose a smaller plan" in refused.hint
+
+
+async def test_a_price_that_cannot_be_read_refuses(database_url: str, provider: SimulatorHandle) -> None:
+    """Without the catalogue nobody knows what the servers cost, so nothing is made."""
+    async with limited(database_url, provider, max_monthly_spend=1e9) as stage:
+        stage.fault("status", "plans", status=404)
+        refused = await create(stage, "app01.example.com")
+        assert isinstance(refused, Refused)
+        assert "is not known, so the sum is not either" in refused.reason
+        assert stage.effects("create") == 0
+
+
+async def test_of_many_creates_at_once_only_those_that_fit_are_taken(
+    database_url: str, provider: SimulatorHandle
+) -> None:
+    """Several processes count together: eight ask at the same time, three fit."""
+    there = len(provider.simulator.world.servers())
+    limits = {"max_servers": there + 3}
+    outcomes: list[Outcome] = []
+    async with AsyncExitStack() as stack:
+        stages = [await stack.enter_async_context(limited(database_url, provider, **limits)) for _ in range(2)]
+
+        async def one(number: int) -> None:
+            outcomes.append(await create(stages[number % 2], f"app{number:02}.example.com"))
+
+        async with anyio.create_task_group() as group:
+            for number in range(8):
+                group.start_soon(one, number)
+    assert sorted(type(one).__name__ for one in outcomes) == ["Held"] * 3 + ["Refused"] * 5
+
+
+@pytest.mark.requirement("spend-is-limited")
+async def test_of_creates_approved_at_once_only_those_that_fit_are_sent(
+    database_url: str, provider: SimulatorHandle
+) -> None:
+    """Both were stored while there was room; then somebody made a server elsewhere, and one of them must stay."""
+    there = len(provider.simulator.world.servers())
+    async with limited(database_url, provider, max_servers=there + 2) as stage:
+        held = [await create(stage, f"app{number}.example.com") for number in (1, 2)]
+        changes = [one.change for one in held if isinstance(one, Held)]
+        stage.server("elsewhere.example.com")
+        async with anyio.create_task_group() as group:
+            for change in changes:
+                group.start_soon(stage.gate.confirm, change.id, ALICE, change.digest)
+        ended = [await stage.rest(change.id) for change in changes]
+    assert sorted(one.state for one in ended) == [State.SUCCEEDED, State.SUPERSEDED]
+    (over,) = [one for one in ended if one.state is State.SUPERSEDED]
+    assert over.note.startswith(f"Nothing was sent. The limit max_servers ({there + 2}) forbids it")
+    assert sum(stage.effects("create", f"app{number}.example.com") for number in (1, 2)) == 1
+
+
+async def test_changes_of_one_principal_are_counted_by_the_hour(database_url: str, provider: SimulatorHandle) -> None:
+    """An agent under another name counts as before, its human apart from it; the refusal tells when to ask again."""
+    other = Actor(AGENT.kind, "mcp:renamed", "renamed", AGENT.human)
+    async with limited(database_url, provider, max_changes_per_hour=1) as stage:
+        assert isinstance(await ask(stage, "stop", "web01", AGENT), Held)
+        refused = await ask(stage, "stop", "db01", other)
+        assert isinstance(refused, Refused)
+        assert "max_changes_per_hour (1)" in refused.reason
+        assert refused.hint == "Ask again in 60 min."
+        assert isinstance(await ask(stage, "stop", "db01"), Held)
+
+
+@pytest.mark.requirement("calls-are-limited")
+async def test_calls_that_come_too_fast_are_refused_reads_too(database_url: str, provider: SimulatorHandle) -> None:
+    """The provider is not asked for them, and the trail keeps one refusal, not each."""
+    async with limited(database_url, provider, calls_per_minute=2) as stage:
+        outcomes = [await stage.gate.submit(Request("list", {}, AGENT, SLACK)) for _ in range(5)]
+        assert [type(one) for one in outcomes] == [Done, Done, Refused, Refused, Refused]
+        assert stage.asked("list") == 2
+        assert [one["limit"] for one in await refusals(stage)] == ["calls_per_minute"]
+        (last,) = outcomes[-1:]
+        assert isinstance(last, Refused)
+        assert last.hint.startswith("Call again in ")
+
+
+async def test_what_is_out_of_sight_is_not_there(database_url: str, provider: SimulatorHandle) -> None:
+    """Neither a server nor its change can be listed, named, asked for, agreed to or cancelled."""
+    async with limited(database_url, provider) as stage:
+        held = await stage.ask("stop", server="db01")
+        web = await stage.ask("stop", server="web01")
+        narrow = stage.gate.seeing(Sight((Servers.of(["web*"]),)))
+        listed = await narrow.submit(Request("list", {}, ALICE, SLACK))
+        assert isinstance(listed, Done)
+        assert listed.result is not None
+        assert {one["hostname"] for one in listed.result.model_dump()["servers"]} == {"web01.example.com"}
+        for name in ("db01", "db01.example.com", held.target.id):
+            with pytest.raises(UnknownServer) as unknown:
+                await narrow.submit(Request("get", {"server": name}, ALICE, SLACK))
+            assert "db01.example.com" not in unknown.value.hint
+        assert [one.id for one in await narrow.changes()] == [web.id]
+        for attempt in (narrow.get(held.id), narrow.cancel(held.id, ALICE), narrow.wait(held.id, seconds=0)):
+            with pytest.raises(UnknownChange):
+                await attempt
+        with pytest.raises(UnknownChange):
+            await narrow.confirm(held.id, ALICE, held.digest)
+        with pytest.raises(UnknownChange):
+            await narrow.vote(held.id, VOTERS[0], Verdict.APPROVE, held.digest)
+        refused = await narrow.submit(
+            Request("create", {"hostname": "db02.example.com", **PLAN}, ALICE, SLACK, can_confirm=True)
+        )
+        assert isinstance(refused, Refused)
+        assert "could not be seen here" in refused.reason
+        with pytest.raises(InvalidInput):  # it is there, and may be said to be
+            await narrow.submit(Request("create", {"hostname": "web01.example.com", **PLAN}, ALICE, SLACK))
+
+
+async def test_pages_of_changes_are_stable_while_changes_come(database_url: str, provider: SimulatorHandle) -> None:
+    """Each change comes once, newest first, filtered by state and server, whatever is asked for meanwhile."""
+    async with limited(database_url, provider) as stage:
+        for number in range(5):
+            held = await create(stage, f"app{number}.example.com")
+            assert isinstance(held, Held)
+        await stage.gate.cancel((await stage.gate.changes())[0].id, ALICE)
+        seen: list[Change] = []
+        page = await stage.gate.page_of_changes(Query(limit=2))
+        while True:
+            seen += page.changes
+            await create(stage, f"new{len(seen)}.example.com")
+            if page.next is None:
+                break
+            page = await stage.gate.page_of_changes(Query(limit=2, after=page.next))
+        assert [one.target.hostname for one in seen] == [f"app{number}.example.com" for number in (4, 3, 2, 1, 0)]
+        some = await stage.gate.page_of_changes(Query(states=(State.CANCELLED,), server="APP"))
+        assert [one.target.hostname for one in some.changes] == ["app4.example.com"]
+        assert (await stage.gate.page_of_changes(Query(server="nowhere"))).changes == ()

@@ -1,0 +1,188 @@
+"""What holds for all policies and all requests."""
+
+import fnmatch
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.core.policy.facts import AGENT, DB, PERSON, asked, rules
+from vpsops.core.identity.actors import Actor, ActorKind, Approvers
+from vpsops.core.operations.target import Target
+from vpsops.core.policy import Facts, Rule
+from vpsops.core.policy.conditions import Match
+from vpsops.core.policy.decision import Decision, Ruling
+from vpsops.core.policy.hours import Hours
+from vpsops.core.policy.lint import makes_pointless
+
+STRANGER = Actor(ActorKind.AGENT, "mcp:y", "y")  # neither its human nor any group is known
+UNKNOWN = Target("id-1", "", region="")
+TARGETS = [DB, UNKNOWN, Target("", "web01", region=""), Target("web-9", "db01", region="SE"), Target("w", "web01.a")]
+PATTERNS = ["*", "db*", "web*", "db01*", "db01", "db01.example.com", "*.example.com", "w", "web-9"]
+HOURS = [None, Hours.parse(["Tue 11:00-13:00"], [], "UTC"), Hours.parse(["Mon-Fri"], ["12:00-12:30"], "UTC")]
+
+
+def some(values: list[str], most: int = 2) -> st.SearchStrategy[frozenset[str]]:
+    return st.sets(st.sampled_from(values), max_size=most).map(frozenset)
+
+
+MATCHES = st.builds(
+    Match,
+    operation=some(["stop", "create", "list", "get"]),
+    risk=some(["read", "change", "disruptive"]),
+    server=some(PATTERNS),
+    actor=some(["person", "agent"], 1),
+    group=some(["s1", "s2"], 1),
+    person=some(["u1", "u2"], 1),
+    region=some(["NO", "SE"], 1),
+    cost_above=st.sampled_from([None, 0.0, 100.0]),
+    hours=st.sampled_from(HOURS),
+)
+APPROVERS = st.sampled_from([Approvers(groups=("S1",)), Approvers(people=("U8", "U9"))])
+
+
+@st.composite
+def a_rule(draw: st.DrawFn, ident: str = "more", line: int = 99) -> Rule:
+    decision = draw(st.sampled_from(list(Decision)))
+    rule = Rule(ident, draw(MATCHES), decision, reason=draw(st.sampled_from(["", "Because."])), line=line)
+    if decision is not Decision.APPROVE:
+        return rule
+    expires = draw(st.sampled_from([0.0, 60.0, 3600.0]))
+    return replace(rule, votes=draw(st.integers(1, 2)), approvers=draw(APPROVERS), expires=expires)
+
+
+@st.composite
+def any_rules(draw: st.DrawFn) -> list[Rule]:
+    return [draw(a_rule(f"r{number}", number + 1)) for number in range(draw(st.integers(0, 5)))]
+
+
+FACTS = st.builds(
+    asked,
+    st.sampled_from(["stop", "create", "list", "reboot", "get"]),
+    st.sampled_from([PERSON, AGENT, STRANGER]),
+    st.sampled_from(TARGETS),
+    st.sampled_from([None, 50.0, 150.0]),
+)
+
+
+def means(word: str, target: Target) -> bool:
+    """Say again, slowly, whether a word of a rule means a server."""
+    if not set(word) & set("*?["):
+        return word in {target.id, target.hostname, target.hostname.split(".")[0]}
+    names = [target.hostname] if "." in word else [target.hostname, target.hostname.split(".")[0]]
+    return any(fnmatch.fnmatchcase(name, word) for name in names)
+
+
+def matches(rule: Rule, facts: Facts) -> bool:
+    """Say again, slowly, whether a rule matches facts that are all known."""
+    match, actor, target = rule.match, facts.actor, facts.target
+    reads_ask_nobody = facts.risk.value == "read" and rule.decision in {Decision.CONFIRM, Decision.APPROVE}
+    where = {"oslo": "NO", "SE": "SE"}.get(facts.region, "")
+    return not reads_ask_nobody and all(
+        [
+            facts.operation in match.operation or not match.operation,
+            facts.risk.value in match.risk or not match.risk,
+            actor.kind.value in match.actor or not match.actor,
+            bool({one.lower() for one in actor.groups} & match.group) or not match.group,
+            bool({actor.id.lower(), actor.human.lower()} & match.person) or not match.person,
+            not match.server or (target is not None and any(means(word, target) for word in match.server)),
+            not match.region or where in match.region,
+            match.cost_above is None or (facts.operation == "create" and (facts.cost or 0) > match.cost_above),
+            match.hours is None or match.hours.hold(facts.now),
+        ]
+    )
+
+
+KNOWN = st.builds(
+    asked,
+    st.sampled_from(["stop", "create", "list", "reboot", "get"]),
+    st.sampled_from([PERSON, AGENT]),
+    st.sampled_from([DB, Target("web-9", "db01", region="SE")]),
+    st.sampled_from([50.0, 150.0]),
+)
+
+
+@given(any_rules(), KNOWN)
+@pytest.mark.requirement("strictest-wins")
+def test_the_strictest_matching_rule_wins_and_exactly_the_matching_rules_are_named(
+    found: list[Rule], facts: Facts
+) -> None:
+    """Where all is known a plain reading of the rules comes to the same; no match is deny."""
+    policy = rules(*found)
+    ruling = policy.decide(facts)
+    matching = [one for one in found if matches(one, facts)]
+    assert sorted(ruling.rules) == sorted(one.id for one in matching)
+    assert ruling.decision.rank == max((one.decision.rank for one in matching), default=Decision.DENY.rank)
+    decisive = {one.id for one in matching if one.decision is ruling.decision}
+    assert set(ruling.rules[: len(decisive)]) == decisive
+    assert {one.rule.id for one in policy.hear(facts) if one.speaks} == set(ruling.rules)
+
+
+@given(any_rules(), FACTS)
+def test_explaining_comes_to_the_same_as_deciding(found: list[Rule], facts: Facts) -> None:
+    """The rules that are heard to speak are those that the ruling names, also where much is unknown."""
+    policy = rules(*found)
+    assert sorted(one.rule.id for one in policy.hear(facts) if one.speaks) == sorted(policy.decide(facts).rules)
+
+
+@given(any_rules(), FACTS, st.randoms(use_true_random=False))
+@pytest.mark.requirement("strictest-wins")
+def test_order_never_matters(found: list[Rule], facts: Facts, dice: Random) -> None:
+    """The same rules in another order are the same policy, and say the same to the last word."""
+    shuffled = list(found)
+    dice.shuffle(shuffled)
+    assert rules(*found).decide(facts) == rules(*shuffled).decide(facts)
+
+
+@given(any_rules(), a_rule(), FACTS)
+def test_a_rule_more_never_makes_a_decision_milder(found: list[Rule], more: Rule, facts: Facts) -> None:
+    """Only where no rule matched for certain can a further one let something happen."""
+    before, after = rules(*found).decide(facts), rules(*found, more).decide(facts)
+    granted = any(one.speaks and not one.unknown for one in rules(*found).hear(facts))
+    if granted:
+        assert at_least_as_strict(after, before)
+
+
+def at_least_as_strict(one: Ruling, other: Ruling) -> bool:
+    if one.decision is not other.decision:
+        return one.decision.rank > other.decision.rank
+    return one.votes >= other.votes and set(one.requirements) >= set(other.requirements)
+
+
+@st.composite
+def unknown_and_known(draw: st.DrawFn) -> tuple[Facts, Facts]:
+    """Return facts with something unknown, and the same with what it may turn out to be."""
+    facts = draw(FACTS)
+    actor, target = facts.actor, facts.target
+    actor = replace(
+        actor,
+        human=actor.human or draw(st.sampled_from(["U1", "U2"])),
+        groups=actor.groups or draw(st.sampled_from([("S1",), ("S2",), ("S3",)])),
+    )
+    if target is not None:
+        hostname = target.hostname or draw(st.sampled_from(["db01.example.com", "web01", "x"]))
+        target = replace(target, hostname=hostname, region=target.region or draw(st.sampled_from(["oslo", "SE", "DE"])))
+    cost = facts.cost if facts.cost is not None else draw(st.sampled_from([0.0, 50.0, 150.0]))
+    region = target.region if target else ""
+    return facts, replace(facts, actor=actor, target=target, region=region, cost=cost)
+
+
+@given(any_rules(), unknown_and_known())
+@pytest.mark.requirement("unknown-is-strict")
+def test_what_is_unknown_is_decided_as_strictly_as_whatever_it_may_be(
+    found: list[Rule], pair: tuple[Facts, Facts]
+) -> None:
+    """Hiding a fact never gains anybody anything."""
+    unknown, known = pair
+    assert at_least_as_strict(rules(*found).decide(unknown), rules(*found).decide(known))
+
+
+@given(any_rules())
+def test_two_rules_never_make_each_other_pointless(found: list[Rule]) -> None:
+    """One of them always stays."""
+    for rule in found:
+        for other in found:
+            if rule is not other:
+                assert not (makes_pointless(rule, other) and makes_pointless(other, rule))

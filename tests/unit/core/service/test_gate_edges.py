@@ -1,0 +1,293 @@
+"""The gate's last checks: what an earlier one let pass and a later one must not, and where a hold's time ends."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.fakes.clock import FakeClock
+from tests.unit.core.harness import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, staged
+from vpsops.core.authorization.refusals import Identified, refusal_of
+from vpsops.core.authorization.submission import life
+from vpsops.core.changes.model import Change, State, Verdict
+from vpsops.core.changes.pages import Query
+from vpsops.core.changes.requests import Done, Held, Refused, Request
+from vpsops.core.common.errors import NotAllowed, StaleChange, UnknownChange
+from vpsops.core.common.timings import DEFAULT_TIMING
+from vpsops.core.identity.actors import Actor, ActorKind
+from vpsops.core.limits.access import Sight
+from vpsops.core.policy import parse_policy
+from vpsops.core.policy.context import Servers
+from vpsops.core.policy.decision import Decision, Ruling
+from vpsops.core.service.gate import Gate
+from vpsops.core.storage.tables import CHANGES
+from vpsops.core.workspaces.model import Workspaces
+from vpsops.playground.wayscloud.serve import SimulatorHandle
+
+BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2")
+WEB, DB = Sight((Servers.of(["web*"]),)), Sight((Servers.of(["db*"]),))
+RULES = """
+[[rule]]
+id = "reads"
+risk = "read"
+decision = "allow"
+
+[[rule]]
+id = "stops"
+operation = "stop"
+decision = "approve"
+votes = 1
+expires = "5m"
+approvers = { groups = ["S_OPS"] }
+
+[[rule]]
+id = "people"
+operation = ["reboot", "start"]
+decision = "confirm"
+"""
+
+
+def several(stage: Stage) -> Gate:
+    """Return the gate of a set-up with several workspaces."""
+    return replace(stage.gate, policy=replace(stage.gate.policy, loaded_workspaces=Workspaces(several=True)))
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+async def stage(database_url: str, provider: SimulatorHandle, clock: FakeClock) -> AsyncIterator[Stage]:
+    async with staged(database_url, provider, Setup(clock=clock)) as made:
+        yield made
+
+
+async def stored(stage: Stage, change: Change, column: sa.Column[Any]) -> Any:
+    """Return what a column holds of a change."""
+    query = sa.select(column).where(CHANGES.c.id == change.id)
+    return await stage.database.read(lambda connection: connection.execute(query).scalar_one())
+
+
+@pytest.mark.requirement("only-the-asker-confirms")
+async def test_what_needs_other_peoples_approval_cannot_be_confirmed(stage: Stage) -> None:
+    """Neither by the human who asked through an agent nor by one who may vote: it stays held and nothing is sent."""
+    held = await stage.ask("stop", AGENT, server="web01")
+    assert held.ruling.decision is Decision.APPROVE
+    for person in (ALICE, VOTERS[0]):
+        with pytest.raises(NotAllowed, match="other people's approval"):
+            await stage.gate.confirm(held.id, person, held.digest)
+    assert (await stage.gate.get(held.id)).state is State.HELD
+    assert stage.asked("stop") == 0
+
+
+async def test_what_its_asker_confirms_takes_no_votes(stage: Stage) -> None:
+    """Others cannot agree to it in the asker's place."""
+    held = await stage.ask("stop", ALICE, server="web01")
+    with pytest.raises(NotAllowed, match="does not take votes"):
+        await stage.gate.vote(held.id, VOTERS[0], Verdict.APPROVE, held.digest)
+    assert (await stage.gate.get(held.id)).state is State.HELD
+
+
+@pytest.mark.parametrize("length", [0, 1, 4, 15])
+async def test_a_digest_that_is_empty_or_short_is_no_digest(stage: Stage, length: int) -> None:
+    """Sixteen characters are what a card carries; less could be guessed, and nothing fits everything."""
+    confirmed = await stage.ask("stop", ALICE, server="web01")
+    voted = await stage.ask("stop", AGENT, server="db01")
+    with pytest.raises(StaleChange, match="not what was shown"):
+        await stage.gate.confirm(confirmed.id, ALICE, confirmed.digest[:length])
+    with pytest.raises(StaleChange, match="not what was shown"):
+        await stage.gate.vote(voted.id, VOTERS[0], Verdict.APPROVE, voted.digest[:length])
+    assert {(await stage.gate.get(one.id)).state for one in (confirmed, voted)} == {State.HELD}
+
+
+async def test_sixteen_characters_of_the_digest_are_enough_and_another_one_is_not(stage: Stage) -> None:
+    """As many as the card carries; the whole of it fits as well, and one more does not."""
+    held = await stage.ask("stop", AGENT, server="web01")
+    for wrong in (f"x{held.digest[1:16]}", f"{held.digest}0"):
+        with pytest.raises(StaleChange):
+            await stage.gate.vote(held.id, VOTERS[0], Verdict.APPROVE, wrong)
+    assert (await stage.gate.vote(held.id, VOTERS[0], Verdict.APPROVE, held.digest[:16])).approvals == 1
+    assert (await stage.gate.vote(held.id, VOTERS[1], Verdict.APPROVE, held.digest)).state is not State.HELD
+
+
+@pytest.mark.parametrize(("seconds", "late"), [(899.0, False), (900.0, True), (901.0, True)])
+@pytest.mark.requirement("hold-expires")
+async def test_a_hold_is_over_at_the_very_second(stage: Stage, clock: FakeClock, seconds: float, *, late: bool) -> None:
+    """Whoever clicks then is told, also before any round has ended it."""
+    held = await stage.ask("stop", ALICE, server="web01")
+    clock.advance(seconds)
+    if late:
+        with pytest.raises(StaleChange, match="has expired"):
+            await stage.gate.confirm(held.id, ALICE, held.digest)
+    else:
+        assert (await stage.gate.confirm(held.id, ALICE, held.digest)).state is State.APPROVED
+
+
+async def test_a_vote_after_the_end_of_a_hold_is_refused(stage: Stage, clock: FakeClock) -> None:
+    """An hour where the rule says nothing; a vote in its last second counts."""
+    held = await stage.ask("stop", AGENT, server="web01")
+    clock.advance(3599)
+    assert (await stage.gate.vote(held.id, VOTERS[0], Verdict.APPROVE, held.digest)).approvals == 1
+    clock.advance(1)
+    with pytest.raises(StaleChange, match="has expired"):
+        await stage.gate.vote(held.id, VOTERS[1], Verdict.APPROVE, held.digest)
+
+
+async def test_a_rules_own_expiry_holds(database_url: str, provider: SimulatorHandle, clock: FakeClock) -> None:
+    """Five minutes, to the second: said on the change, and kept."""
+    setup = Setup(clock=clock, policy=parse_policy(RULES, "vpsops.toml"))
+    async with staged(database_url, provider, setup) as stage:
+        held = await stage.ask("stop", AGENT, server="web01")
+        assert held.expires_at == held.created_at + timedelta(minutes=5)
+        assert await stored(stage, held, CHANGES.c.expires_at) == (held.created_at + timedelta(minutes=5)).timestamp()
+        clock.advance(300)
+        with pytest.raises(StaleChange, match="has expired"):
+            await stage.gate.vote(held.id, VOTERS[0], Verdict.APPROVE, held.digest)
+
+
+@pytest.mark.parametrize(
+    ("decision", "own", "seconds"),
+    [
+        (Decision.CONFIRM, 0.0, 900.0),
+        (Decision.CONFIRM, 300.0, 900.0),  # a rule's expiry is about votes
+        (Decision.APPROVE, 0.0, 3600.0),
+        (Decision.APPROVE, 300.0, 300.0),
+        (Decision.APPROVE, 86_400.0, 86_400.0),
+    ],
+)
+def test_how_long_a_hold_waits(decision: Decision, own: float, seconds: float) -> None:
+    """A quarter of an hour for the asker, an hour for others, or what the rule says."""
+    assert life(Ruling(decision, expires=own), DEFAULT_TIMING) == seconds
+
+
+@pytest.mark.requirement("escalation")
+async def test_a_request_stores_when_more_people_are_asked(stage: Stage) -> None:
+    """Half-way for what waits for votes; never for what its own asker confirms or nobody has to agree to."""
+    voted = await stage.ask("stop", AGENT, server="web01")
+    assert await stored(stage, voted, CHANGES.c.remind_at) == (voted.created_at + timedelta(minutes=30)).timestamp()
+    confirmed = await stage.ask("stop", ALICE, server="db01")
+    assert await stored(stage, confirmed, CHANGES.c.remind_at) is None
+
+
+async def test_a_narrowed_gate_narrowed_again_sees_what_both_see(stage: Stage) -> None:
+    """A later narrowing never widens: neither the servers of the other, nor a change on one, come back."""
+    held = await stage.ask("stop", server="db01")
+    web = stage.gate.seeing(WEB)
+    both = web.seeing(DB)
+    for gate, names in ((web, {"web01.example.com"}), (both, set()), (web.seeing(WEB), {"web01.example.com"})):
+        listed = await gate.submit(Request("list", {}, ALICE, SLACK))
+        assert isinstance(listed, Done)
+        assert listed.result is not None
+        assert {one["hostname"] for one in listed.result.model_dump()["servers"]} == names
+    with pytest.raises(UnknownChange):
+        await both.get(held.id)
+    assert web.seeing(Sight()) is web
+
+
+async def test_a_key_taken_by_a_change_out_of_sight_shows_nothing_of_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the key was free when it was looked up, and taken in the instant of the storing."""
+    other = await stage.ask("stop", server="db01", key="trigger-1")
+    narrow = stage.gate.seeing(WEB)
+    with pytest.raises(UnknownChange):
+        await narrow.submit(Request("stop", {"server": "web01"}, ALICE, SLACK, key="trigger-1", can_confirm=True))
+    monkeypatch.setattr("vpsops.core.service.gate.store.by_key", _blind_once())
+    with pytest.raises(UnknownChange) as unknown:
+        await narrow.submit(Request("stop", {"server": "web01"}, ALICE, SLACK, key="trigger-1", can_confirm=True))
+    assert "db01" not in str(unknown.value)
+    assert [one.id for one in await stage.gate.changes()] == [other.id]
+
+
+def _blind_once() -> Any:
+    from vpsops.core.changes.repository import by_key  # noqa: PLC0415 - the real one, before it is replaced
+
+    looks: list[str] = []
+
+    def look(connection: Any, key: str) -> Change | None:
+        looks.append(key)
+        return None if len(looks) == 1 else by_key(connection, key)
+
+    return look
+
+
+async def test_the_same_key_in_the_instant_of_the_storing_is_the_same_change(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A redelivery that overtook the first look is answered with the change there is."""
+    first = await stage.ask("stop", server="web01", key="trigger-1")
+    monkeypatch.setattr("vpsops.core.service.gate.store.by_key", _blind_once())
+    again = await stage.gate.submit(
+        Request("stop", {"server": "web01"}, ALICE, SLACK, key="trigger-1", can_confirm=True)
+    )
+    assert isinstance(again, Held)
+    assert again.change.id == first.id
+
+
+async def test_a_change_of_another_workspace_in_the_way_is_not_named(stage: Stage) -> None:
+    """Where there are several workspaces only that something is first is said."""
+    first = await stage.ask("stop", server="web01")
+    gate = several(stage).within("T2")
+    refused = await gate.submit(Request("reboot", {"server": "web01"}, ALICE, replace(SLACK, team="T2")))
+    assert isinstance(refused, Refused)
+    assert first.id not in refused.reason + refused.hint
+
+
+@pytest.mark.parametrize("state", ["sending", "watching", "unknown", "needs_person", "succeeded", "denied"])
+async def test_what_has_left_or_is_over_cannot_be_withdrawn(stage: Stage, state: str) -> None:
+    """Cancelling is for what still waits; whoever tries it later is told where it stands."""
+    held = await stage.ask("stop", server="web01")
+    moved = CHANGES.update().where(CHANGES.c.id == held.id).values(state=state)
+    await stage.database.transact(lambda connection: connection.execute(moved))
+    with pytest.raises(StaleChange, match=state.replace("_", " ")):
+        await stage.gate.cancel(held.id, ALICE)
+    assert (await stage.gate.get(held.id)).state.value == state
+
+
+@pytest.mark.parametrize("state", ["held", "approved"])
+async def test_what_still_waits_is_withdrawn_by_its_asker_alone(stage: Stage, state: str) -> None:
+    """Before it is sent, by the human behind it, also where an agent asked."""
+    held = await stage.ask("stop", AGENT, server="web01")
+    moved = CHANGES.update().where(CHANGES.c.id == held.id).values(state=state, owner="other")
+    await stage.database.transact(lambda connection: connection.execute(moved))
+    with pytest.raises(NotAllowed, match="Only the agent that calls itself “assistant” can cancel"):
+        await stage.gate.cancel(held.id, BOB)
+    assert (await stage.gate.cancel(held.id, ALICE)).state is State.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("ruling", "actor", "can_confirm", "said"),
+    [
+        (Ruling(Decision.ALLOW), AGENT, False, None),
+        (Ruling(Decision.DENY, reason="Not at night."), ALICE, True, "Not at night."),
+        (Ruling(Decision.CONFIRM), ALICE, True, None),
+        (Ruling(Decision.CONFIRM), ALICE, False, "this client cannot ask"),
+        (Ruling(Decision.APPROVE), ALICE, False, None),
+        (Ruling(Decision.APPROVE), replace(AGENT, account="U1"), False, None),
+        (Ruling(Decision.APPROVE), AGENT, False, "Nobody is there to ask whose account it is"),
+        (Ruling(Decision.APPROVE), replace(AGENT, human=""), True, "nobody knows whose agent asks"),
+        (Ruling(Decision.APPROVE), replace(AGENT, human="local:ann"), True, "nobody knows whose agent asks"),
+    ],
+)
+def test_what_cannot_even_be_held(ruling: Ruling, actor: Actor, said: str | None, *, can_confirm: bool) -> None:
+    """Refused by the policy, by a client that cannot ask, or for an agent of nobody's."""
+    refusal = refusal_of(ruling, Identified(Request("stop", {}, actor, SLACK, can_confirm=can_confirm)))
+    assert (refusal is None) is (said is None)
+    if refusal is not None and said is not None:
+        assert said in refusal.reason
+
+
+async def test_a_change_that_cannot_be_read_is_named_only_to_who_sees_all(stage: Stage) -> None:
+    """Whose it is, and on which server, cannot be told: neither a narrowed gate nor one workspace hears of it."""
+    held = await stage.ask("stop", server="db01")
+    spoilt = CHANGES.update().where(CHANGES.c.id == held.id).values(ruling={"decision": "perhaps"})
+    await stage.database.transact(lambda connection: connection.execute(spoilt))
+    narrow = stage.gate.seeing(WEB)
+    one = several(stage).within("T1")
+    pages = [await gate.page_of_changes(Query()) for gate in (stage.gate, narrow, one)]
+    assert [len(page.unreadable) for page in pages] == [1, 0, 0]
+    assert [page.changes for page in pages] == [(), (), ()]
