@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 
 from tests.golden import VALUES, story
-from tests.golden.collected import COLLECTED, as_text
+from tests.golden.collection import COLLECTED, as_text
 
 
 def main() -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.golden import VALUES, story
-from tests.golden.collected import COLLECTED, as_text
+from tests.golden.collection import COLLECTED, as_text
 from tests.golden.words import is_in_code
 
 WORDS = [word for groups in json.loads((VALUES / "words.json").read_text("utf-8")).values() for word in groups.items()]
