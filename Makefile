@@ -39,7 +39,7 @@ test-postgres: $(VENV)/.ready ## Run the tests that a database makes a differenc
 test-browser: $(VENV)/.ready ## Play the tour's scenes in the system's Chromium; pictures go to build/browser
 	$(BIN)/python -m pytest -q tests/browser
 
-check: $(VENV)/.ready ## Formatting, lint, types, architecture, generated pages
+check: $(VENV)/.ready ## Formatting, lint, types, architecture, generated pages, style
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -47,6 +47,7 @@ check: $(VENV)/.ready ## Formatting, lint, types, architecture, generated pages
 	$(BIN)/python -m tests.docs.generate --check
 	$(BIN)/python -m tests.transcripts --check
 	$(BIN)/python -m tests.packaging
+	$(BIN)/python -m pytest -q tests/house
 
 playground: $(VENV)/.ready ## Try the whole product in a browser, with no Slack and no account
 	$(BIN)/vpsops playground
