@@ -42,12 +42,19 @@ from vpsops.bot.listeners import register
 from vpsops.bot.messages.ephemeral import error_note, note
 from vpsops.bot.notifications.outbox_worker import CARDS, OUTBOX, Deliverer
 from vpsops.bot.notifications.token_check import TokenCheck
-from vpsops.bot.protocol.logging import quiet
-from vpsops.bot.protocol.payloads import Click, Event, Shortcut, SlashCommand, Submission, Suggestion
-from vpsops.bot.slack_api.client import Slack
+from vpsops.bot.protocol.logging import slack_logger
+from vpsops.bot.protocol.payloads import (
+    BlockActions,
+    BlockSuggestion,
+    EventCallback,
+    ShortcutPayload,
+    SlashCommand,
+    ViewSubmission,
+)
+from vpsops.bot.slack_api.client import SlackClient
 from vpsops.bot.workspaces.account_directory import SlackAccounts
 from vpsops.bot.workspaces.membership import Membership
-from vpsops.bot.workspaces.registry import ManyOffices, NotInstalled, Office, OneOffice
+from vpsops.bot.workspaces.registry import InstalledWorkspaces, NotInstalledError, SingleWorkspace, WorkspaceSession
 from vpsops.core.app import Core
 from vpsops.core.common import timings
 from vpsops.core.common.errors import StorageError, VpsopsError
@@ -60,9 +67,9 @@ DRAIN_SECONDS: Final = timings.DRAIN_SECONDS
 FINISH_SECONDS: Final = timings.FINISH_SECONDS
 
 if TYPE_CHECKING:
-    from vpsops.bot.workspaces.oauth import Installing
+    from vpsops.bot.workspaces.oauth import InstallService
 
-log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 HANDLERS: Final = {
     COMMAND: on_command,
     CLICK: on_click,
@@ -94,21 +101,28 @@ async def open_bot(core: Core) -> AsyncIterator[Bot]:
     Needs neither Slack nor the provider to be reachable.
     """
     async with aiohttp.ClientSession() as session, anyio.create_task_group() as group:
-        slack, installing = Slack(core.settings, session), installing_of(core, session)
-        office = Office(core, slack, Membership(slack, core.clock, lambda: core.settings.accepted_approvers))
-        offices = ManyOffices(core, session, installing.kept) if installing else OneOffice(office)
+        slack, install_service = SlackClient(core.settings, session), installing_of(core, session)
+        office = WorkspaceSession(core, slack, Membership(slack, core.clock, lambda: core.settings.accepted_approvers))
+        offices = (
+            InstalledWorkspaces(core, session, install_service.kept) if install_service else SingleWorkspace(office)
+        )
         courtesy = Courtesy(core.clock)
         parts = Parts(core, slack, office.membership, Deliverer(core, slack, offices), courtesy, offices)
-        intake = Intake(core.inbox, core.clock, partial(work, parts), courtesy, core.supervisor)
+        intake = Intake(core.inbox, core.clock, partial(process_delivery, parts), courtesy, core.supervisor)
         bolt = build_bolt(parts, intake)
         start_loops(parts, intake, group)
-        if installing:
-            core.supervisor.start("token_keys", installing.kept.reencrypt, group=group, ends=True)
+        if install_service:
+            core.supervisor.start("token_keys", install_service.kept.reencrypt, group=group, ends=True)
         watch_health(parts, group)
         try:
-            yield Bot(parts, bolt, intake, [*routes_of(parts, bolt), *(installing.routes if installing else [])])
+            yield Bot(
+                parts,
+                bolt,
+                intake,
+                [*routes_of(parts, bolt), *(install_service.routes if install_service else [])],
+            )
             if not await intake.drain(DRAIN_SECONDS):
-                log.warning("stopping with deliveries in hand; the next start takes them up", count=intake.busy)
+                logger.warning("stopping with deliveries in hand; the next start takes them up", count=intake.busy)
             await parts.deliverer.finish(FINISH_SECONDS)
         finally:
             group.cancel_scope.cancel()
@@ -136,13 +150,13 @@ def watch_health(parts: Parts, group: TaskGroup) -> None:
         parts.core.supervisor.start("slack_token", check.run, group=group)
 
 
-def installing_of(core: Core, session: aiohttp.ClientSession) -> "Installing | None":
+def installing_of(core: Core, session: aiohttp.ClientSession) -> "InstallService | None":
     """Return how workspaces install the app, where there are several."""
     if not core.workspaces.several:
         return None
-    from vpsops.bot.workspaces.oauth import installing  # noqa: PLC0415 - cryptography is for those who need it
+    from vpsops.bot.workspaces.oauth import open_install_service  # noqa: PLC0415 - cryptography is for those who need it
 
-    return installing(core, session)
+    return open_install_service(core, session)
 
 
 def build_bolt(parts: Parts, intake: Intake) -> AsyncApp:
@@ -158,10 +172,10 @@ def build_bolt(parts: Parts, intake: Intake) -> AsyncApp:
         return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id, bot_token=token)
 
     # the token is handed out by `authorize`: Bolt warns where it is told twice
-    client = AsyncWebClient(base_url=parts.slack.client.base_url, session=parts.slack.session, logger=quiet)
+    client = AsyncWebClient(base_url=parts.slack.client.base_url, session=parts.slack.session, logger=slack_logger)
     bolt = AsyncApp(
         name="vpsops",
-        logger=quiet,
+        logger=slack_logger,
         process_before_response=True,
         signing_secret=secret,
         client=client,
@@ -178,20 +192,20 @@ def routes_of(parts: Parts, bolt: AsyncApp) -> list[Route | Mount]:
     secret = settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else ""
     routes: list[Route | Mount] = [*health_routes(parts.core.readiness)]
     if secret:
-        guard = Guard(_Endpoint(AsyncSlackRequestHandler(bolt)), secret, parts.core.clock)
-        routes.insert(0, Route(PATH, _Asgi(guard, parts.courtesy)))
+        guard = Guard(_BoltEndpoint(AsyncSlackRequestHandler(bolt)), secret, parts.core.clock)
+        routes.insert(0, Route(PATH, _VerifiedEndpoint(guard, parts.courtesy)))
     return routes
 
 
-async def _options(parts: Parts, suggestion: Suggestion) -> list[Block]:
+async def _options(parts: Parts, suggestion: BlockSuggestion) -> list[Block]:
     try:
         return await options_for(await parts.at(claims_of(suggestion).office), suggestion)
     except VpsopsError as error:
-        log.info("no entries for a menu", error=error.message, error_id=error.error_id)
+        logger.info("no entries for a menu", error=error.message, error_id=error.error_id)
         return []
 
 
-class _Asgi:
+class _VerifiedEndpoint:
     """An endpoint that Starlette takes for an application rather than for a function of a request."""
 
     def __init__(self, guard: Guard, courtesy: Courtesy) -> None:
@@ -203,7 +217,7 @@ class _Asgi:
             await self._guard(scope, receive, send)
 
 
-class _Endpoint:
+class _BoltEndpoint:
     """Bolt's handler as an ASGI application."""
 
     def __init__(self, handler: AsyncSlackRequestHandler) -> None:
@@ -213,21 +227,21 @@ class _Endpoint:
         try:
             response = await self._handler.handle(Request(scope, receive), {CHECKED: scope[CHECKED]})
         except Exception as error:  # noqa: BLE001 - Bolt takes a few more things for granted than the guard knows
-            log.warning("signed request refused", error=type(error).__name__)
+            logger.warning("signed request refused", error=type(error).__name__)
             response = Response("malformed", status_code=400)
         await response(scope, receive, send)
 
 
-async def work(parts: Parts, delivery: Delivery) -> None:
+async def process_delivery(parts: Parts, delivery: Delivery) -> None:
     """Work off one delivery; whatever goes wrong is told to the person, with an id that is in the log."""
     handler = HANDLERS.get(delivery.kind)
     if handler is None:
-        log.error("delivery of an unknown kind", kind=delivery.kind)
+        logger.error("delivery of an unknown kind", kind=delivery.kind)
         return
     try:
         parts = await parts.at(claims_in(delivery).office)
-    except NotInstalled as error:  # there is no way to tell anybody
-        log.warning("delivery of a workspace without the app dropped", kind=delivery.kind, error=error.message)
+    except NotInstalledError as error:  # there is no way to tell anybody
+        logger.warning("delivery of a workspace without the app dropped", kind=delivery.kind, error=error.message)
         return
     try:
         delivery = await admitted(parts.membership, delivery)
@@ -236,22 +250,22 @@ async def work(parts: Parts, delivery: Delivery) -> None:
     except StorageError:
         raise
     except VpsopsError as error:
-        log.info("refused", kind=delivery.kind, error=error.message, error_id=error.error_id)
+        logger.info("refused", kind=delivery.kind, error=error.message, error_id=error.error_id)
         if not silent(delivery, error):
             await _refuse(parts, delivery, error)
     except Exception:
         fault = VpsopsError("Something went wrong on my side.", hint="An administrator finds it in the log by this id.")
-        log.exception("delivery broke", kind=delivery.kind, error_id=fault.error_id)
-        await parts.slack.tell(asking_of(delivery).where, note(fault.message, fault.hint, fault.error_id))
+        logger.exception("delivery broke", kind=delivery.kind, error_id=fault.error_id)
+        await parts.slack.reply(asking_of(delivery).where, note(fault.message, fault.hint, fault.error_id))
 
 
 async def _refuse(parts: Parts, delivery: Delivery, error: VpsopsError) -> None:
     """Say why something was not done: in the form that it was, or else in private."""
     if delivery.kind == SUBMISSION:
-        view = Submission.model_validate(delivery.payload).view
+        view = ViewSubmission.model_validate(delivery.payload).view
         await close_with(parts, asking_of(delivery), view, f"{error} ({error.error_id})")
         return
-    await parts.slack.tell(asking_of(delivery).where, error_note(error))
+    await parts.slack.reply(asking_of(delivery).where, error_note(error))
 
 
 def asking_of(delivery: Delivery) -> Asking:
@@ -259,9 +273,9 @@ def asking_of(delivery: Delivery) -> Asking:
     if delivery.kind == COMMAND:
         return asking_of_command(SlashCommand.model_validate(delivery.payload), delivery.key)
     if delivery.kind == CLICK:
-        return asking_of_click(Click.model_validate(delivery.payload), delivery.key)
+        return asking_of_click(BlockActions.model_validate(delivery.payload), delivery.key)
     if delivery.kind == EVENT:
-        return asking_of_event(Event.model_validate(delivery.payload), delivery.key)
+        return asking_of_event(EventCallback.model_validate(delivery.payload), delivery.key)
     if delivery.kind == SHORTCUT:
-        return asking_of_shortcut(Shortcut.model_validate(delivery.payload), delivery.key)
-    return asking_of_submission(Submission.model_validate(delivery.payload), delivery.key)
+        return asking_of_shortcut(ShortcutPayload.model_validate(delivery.payload), delivery.key)
+    return asking_of_submission(ViewSubmission.model_validate(delivery.payload), delivery.key)

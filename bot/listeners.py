@@ -29,7 +29,15 @@ from vpsops.bot.ingress.worker import (
 )
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import SLASH
-from vpsops.bot.protocol.payloads import Click, Event, Malformed, Shortcut, SlashCommand, Submission, Suggestion
+from vpsops.bot.protocol.payloads import (
+    BlockActions,
+    BlockSuggestion,
+    EventCallback,
+    MalformedPayloadError,
+    ShortcutPayload,
+    SlashCommand,
+    ViewSubmission,
+)
 from vpsops.bot.views.modals import busy_view, metadata_of, read_values, typed_name
 from vpsops.core.common.errors import StorageError
 
@@ -41,12 +49,12 @@ SHORTCUTS: Final = (action_ids.NEW_SERVER, action_ids.ACT_ON)
 """What the manifest must declare; a test holds both against each other."""
 
 ANY: Final = re.compile(".*", re.DOTALL)
-SORRY: Final = "I cannot write down what you asked just now, so nothing was done. Try again in a moment."
+NOT_STORED: Final = "I cannot write down what you asked just now, so nothing was done. Try again in a moment."
 
-log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 Body = dict[str, Any]
 M = TypeVar("M", bound=BaseModel)
-Suggest = Callable[[Suggestion], Awaitable[list[Block]]]
+Suggest = Callable[[BlockSuggestion], Awaitable[list[Block]]]
 Removed = Callable[[str, float], Awaitable[None]]
 
 
@@ -72,15 +80,15 @@ async def _unknown_command(ack: AsyncAck) -> None:
 
 async def _unknown_event(body: Body) -> None:
     event = body.get("event")
-    log.info("event ignored", type=str(event.get("type", "")) if isinstance(event, dict) else "")
+    logger.info("event ignored", type=str(event.get("type", "")) if isinstance(event, dict) else "")
 
 
 async def _broken(error: Exception) -> BoltResponse:
     """Answer for a listener that raised; Bolt's own words would hold what was delivered."""
-    if isinstance(error, Malformed):
-        log.warning("delivery dropped: %s", error)
+    if isinstance(error, MalformedPayloadError):
+        logger.warning("delivery dropped: %s", error)
         return BoltResponse(status=200, body="")
-    log.error("listener broke", error=type(error).__name__)
+    logger.error("listener broke", error=type(error).__name__)
     return BoltResponse(status=500, body="")
 
 
@@ -90,8 +98,8 @@ def _command(intake: Intake) -> Callable[..., Awaitable[None]]:
         try:
             await intake.accept(command_key(command.trigger_id), COMMAND, command.model_dump())
         except StorageError as error:
-            log.error("command not stored", error=error.message, error_id=error.error_id)
-            await ack(text=f"{SORRY} ({error.error_id})")
+            logger.error("command not stored", error=error.message, error_id=error.error_id)
+            await ack(text=f"{NOT_STORED} ({error.error_id})")
             return
         await ack()
 
@@ -100,11 +108,11 @@ def _command(intake: Intake) -> Callable[..., Awaitable[None]]:
 
 def _click(intake: Intake) -> Callable[..., Awaitable[None]]:
     async def on_click(body: Body, context: AsyncBoltContext, ack: AsyncAck) -> None:
-        click = _read(Click, body, context)
+        click = _read(BlockActions, body, context)
         try:
             await intake.accept(click_key(click), CLICK, without_secrets(click.model_dump()))
         except StorageError as error:  # no answer tells the person that it failed, and Slack shows a warning
-            log.error("click not stored", error=error.message, error_id=error.error_id)
+            logger.error("click not stored", error=error.message, error_id=error.error_id)
             raise
         await ack()
 
@@ -113,7 +121,7 @@ def _click(intake: Intake) -> Callable[..., Awaitable[None]]:
 
 def _submission(intake: Intake) -> Callable[..., Awaitable[None]]:
     async def on_submission(body: Body, context: AsyncBoltContext, ack: AsyncAck) -> None:
-        submission = _read(Submission, body, context)
+        submission = _read(ViewSubmission, body, context)
         wrong = errors_of(submission)
         if wrong:
             await ack(response_action="errors", errors=dict(wrong))
@@ -121,8 +129,8 @@ def _submission(intake: Intake) -> Callable[..., Awaitable[None]]:
         try:
             await intake.accept(submission_key(submission), SUBMISSION, submission.model_dump())
         except StorageError as error:
-            log.error("submission not stored", error=error.message, error_id=error.error_id)
-            await ack(response_action="update", view=busy_view("Not done", f"{SORRY} ({error.error_id})"))
+            logger.error("submission not stored", error=error.message, error_id=error.error_id)
+            await ack(response_action="update", view=busy_view("Not done", f"{NOT_STORED} ({error.error_id})"))
             return
         await ack(response_action="update", view=_working(submission))
 
@@ -137,13 +145,13 @@ def _read(model: type[M], body: Body, context: AsyncBoltContext) -> M:
     try:
         return model.model_validate(body)
     except ValidationError:
-        raise Malformed("the payload lacks what one of its kind has") from None
+        raise MalformedPayloadError("the payload lacks what one of its kind has") from None
 
 
 def _event(intake: Intake) -> Callable[..., Awaitable[None]]:
     async def on_event(body: Body, context: AsyncBoltContext) -> None:
         """What is not stored is not acknowledged either, so that Slack sends it again."""
-        event = _read(Event, body, context)
+        event = _read(EventCallback, body, context)
         if event.event.get("tab", "home") == "home":
             await intake.accept(event_key(event), EVENT, event.model_dump())
 
@@ -153,7 +161,7 @@ def _event(intake: Intake) -> Callable[..., Awaitable[None]]:
 def _removed(removed: Removed) -> Callable[..., Awaitable[None]]:
     async def on_removed(body: Body, context: AsyncBoltContext) -> None:
         """Done before the acknowledgement: where it cannot be written down, Slack says it again."""
-        event = _read(Event, body, context)
+        event = _read(EventCallback, body, context)
         tokens = event.event.get("tokens")
         people_only = event.event.get("type") == REVOKED and not (isinstance(tokens, dict) and tokens.get("bot"))
         if event.team_id and not people_only:
@@ -164,11 +172,11 @@ def _removed(removed: Removed) -> Callable[..., Awaitable[None]]:
 
 def _shortcut(intake: Intake) -> Callable[..., Awaitable[None]]:
     async def on_shortcut(body: Body, context: AsyncBoltContext, ack: AsyncAck) -> None:
-        shortcut = _read(Shortcut, body, context)
+        shortcut = _read(ShortcutPayload, body, context)
         try:
             await intake.accept(shortcut_key(shortcut), SHORTCUT, shortcut.model_dump())
         except StorageError as error:  # no answer tells the person that it failed, and Slack shows a warning
-            log.error("shortcut not stored", error=error.message, error_id=error.error_id)
+            logger.error("shortcut not stored", error=error.message, error_id=error.error_id)
             raise
         await ack()
 
@@ -177,7 +185,7 @@ def _shortcut(intake: Intake) -> Callable[..., Awaitable[None]]:
 
 def _options(suggest: Suggest) -> Callable[..., Awaitable[None]]:
     async def on_options(body: Body, context: AsyncBoltContext, ack: AsyncAck) -> None:
-        await ack(options=await suggest(_read(Suggestion, body, context)))
+        await ack(options=await suggest(_read(BlockSuggestion, body, context)))
 
     return on_options
 
@@ -191,7 +199,7 @@ def without_secrets(click: Body) -> Body:
     return click
 
 
-def errors_of(submission: Submission) -> Mapping[str, str]:
+def errors_of(submission: ViewSubmission) -> Mapping[str, str]:
     """Return what is wrong in a form, by field; pure, so it can be said at once."""
     values = read_values(submission.view.state.values)
     if submission.view.callback_id == action_ids.CREATE_FORM:
@@ -204,6 +212,6 @@ def errors_of(submission: Submission) -> Mapping[str, str]:
     return {}
 
 
-def _working(submission: Submission) -> Block:
+def _working(submission: ViewSubmission) -> Block:
     title = "New server" if submission.view.callback_id == action_ids.CREATE_FORM else "One moment"
     return busy_view(title, "Working on it …")

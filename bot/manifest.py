@@ -99,8 +99,8 @@ def _lines(node: Mapping[str, Any], indent: str) -> Iterator[str]:
             yield from _lines(value, f"{indent}  ")
         elif isinstance(value, list):
             yield f"{indent}{name}:"
-            for one in value:
-                yield from _item(one, f"{indent}  ")
+            for item in value:
+                yield from _item(item, f"{indent}  ")
         else:
             yield f"{indent}{name}: {_scalar(value)}"
 

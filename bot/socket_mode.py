@@ -14,8 +14,8 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 
 from vpsops.bot.app import Bot
-from vpsops.bot.protocol.logging import quiet
-from vpsops.bot.protocol.payloads import check_payload
+from vpsops.bot.protocol.logging import slack_logger
+from vpsops.bot.protocol.payloads import parse_payload
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import ConfigurationError
@@ -28,11 +28,11 @@ OBSERVE_SECONDS: Final = timings.LINE_OBSERVE_SECONDS
 CLOSED_SECONDS: Final = timings.LINE_CLOSED_SECONDS
 """So long the line may be closed before the process counts as not ready: Slack closes it itself every few hours."""
 
-log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class LineStatus:
+class ConnectionStatus:
     """When the line was open last; what health tells of it."""
 
     clock: Clock
@@ -52,28 +52,28 @@ class LineStatus:
         return f"the line to Slack (Socket Mode) has not been open for {seconds:.0f} s"
 
 
-class _Guarded(AsyncSocketModeHandler):
+class _ValidatingHandler(AsyncSocketModeHandler):
     """Bolt's handler behind a guard: what is malformed is acknowledged and dropped, or it would come again."""
 
     async def handle(self, client: SocketModeClient, req: SocketModeRequest) -> None:  # type: ignore[override]
         """Hand an envelope to Bolt."""
         try:
-            check_payload(req.payload)
+            parse_payload(req.payload)
             await super().handle(client, req)
         except (aiohttp.ClientError, OSError):  # the line is gone: Slack sends it again on the next one
             raise
         except Exception as error:  # noqa: BLE001 - whatever a payload breaks, it would break again
-            log.warning("delivery dropped", error=type(error).__name__)
+            logger.warning("delivery dropped", error=type(error).__name__)
             await client.send_socket_mode_response(SocketModeResponse(req.envelope_id))
 
 
-class Line:
+class SocketModeConnection:
     """One Socket Mode connection; the SDK keeps it, this opens it for the first time and closes it."""
 
     def __init__(self, bot: Bot, app_token: str) -> None:
         self._bot = bot
-        self._handler = _Guarded(
-            bot.bolt, app_token, logger=quiet, web_client=bot.parts.slack.client, ping_interval=PING_SECONDS
+        self._handler = _ValidatingHandler(
+            bot.bolt, app_token, logger=slack_logger, web_client=bot.parts.slack.client, ping_interval=PING_SECONDS
         )
 
     async def connect(self, stop: anyio.Event) -> bool:
@@ -89,9 +89,9 @@ class Line:
                         f"Slack does not accept SLACK_APP_TOKEN ({code}).",
                         hint="It starts with xapp- and needs the scope connections:write; Socket Mode must be on.",
                     ) from None
-                log.warning("Socket Mode not opened", code=code)
+                logger.warning("Socket Mode not opened", code=code)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                log.warning("Socket Mode not opened", error=type(error).__name__)
+                logger.warning("Socket Mode not opened", error=type(error).__name__)
             else:
                 if opened:
                     return True
@@ -100,7 +100,7 @@ class Line:
             tries += 1
         return False
 
-    async def observe(self, status: LineStatus) -> None:
+    async def observe(self, status: ConnectionStatus) -> None:
         """Note every few seconds whether the line is open, until cancelled."""
         while True:
             if await self._handler.client.is_connected():

@@ -10,7 +10,7 @@ from vpsops.core.common.text import one_line
 Block = dict[str, Any]
 """A block, element or view as Slack's wire has it."""
 
-FALLBACK = 2900
+MAX_FALLBACK = 2900
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def section(text: Block, accessory: Block | None = None) -> Block:
     return {"type": "section", "text": text, **({"accessory": accessory} if accessory else {})}
 
 
-def facts(pairs: Sequence[tuple[str, str]]) -> list[Block]:
+def field_sections(pairs: Sequence[tuple[str, str]]) -> list[Block]:
     """Return label and value pairs in two columns, all as plain text; empty values are left out."""
     shown = [lines(label, value) for label, value in pairs if value]
     return [{"type": "section", "fields": shown[at : at + 10]} for at in range(0, len(shown), 10)]
@@ -63,11 +63,11 @@ def actions(elements: Sequence[Block], block_id: str = "") -> Block:
     return {"type": "actions", "elements": list(elements), **({"block_id": block_id[:255]} if block_id else {})}
 
 
-def for_everyone(post: Post, who: str) -> Post:
+def shared_copy(post: Post, who: str) -> Post:
     """Return a private answer as it is shown to a channel: without controls, with who shows it (escaped mrkdwn)."""
-    kept = [{name: value for name, value in one.items() if name != "accessory"} for one in post.blocks]
+    kept = [{name: value for name, value in block.items() if name != "accessory"} for block in post.blocks]
     by = f"Shared by {who}"
-    blocks = [*(one for one in kept if one["type"] != "actions"), context(mrkdwn(by))]
+    blocks = [*(item for item in kept if item["type"] != "actions"), context(mrkdwn(by))]
     return Post(f"{post.text} {by}", tuple(blocks))
 
 

@@ -7,22 +7,22 @@ from vpsops.core.changes.model import Change, State
 from vpsops.core.common.text import one_line
 from vpsops.core.policy.decision import Decision
 
-BUTTON: Final = 75
+MAX_BUTTON_TEXT: Final = 75
 
 
-def verb(operation: str) -> str:
+def action_verb(operation: str) -> str:
     """Return what a button says it does: "Reboot"."""
     return operation.replace("_", " ").capitalize()
 
 
-def act(operation: str, hostname: str, limit: int = BUTTON) -> str:
+def action_label(operation: str, hostname: str, limit: int = MAX_BUTTON_TEXT) -> str:
     """Return the act with its server, cut to fit: "Reboot web01.example.com"."""
-    word = verb(operation)
+    word = action_verb(operation)
     return f"{word} {one_line(hostname, max(1, limit - len(word) - 1))}"
 
 
 @dataclass(frozen=True, slots=True)
-class Phase:
+class StateLabel:
     """How a state is shown: a mark, a few words, and a sentence."""
 
     mark: str
@@ -30,40 +30,42 @@ class Phase:
     sentence: str
 
 
-PHASES: Final = {
-    State.REQUESTED: Phase("◌", "asked for", "It is being looked at."),
-    State.HELD: Phase("◔", "waiting", "Nothing happens until the answer is in."),
-    State.APPROVED: Phase("◑", "agreed", "It is about to be sent to the provider."),
-    State.SENDING: Phase("◑", "being sent", "It is being sent to the provider."),
-    State.WATCHING: Phase("◕", "under way", "The provider took it on; the server is being watched."),
-    State.UNKNOWN: Phase(
+STATE_LABELS: Final = {
+    State.REQUESTED: StateLabel("◌", "asked for", "It is being looked at."),
+    State.HELD: StateLabel("◔", "waiting", "Nothing happens until the answer is in."),
+    State.APPROVED: StateLabel("◑", "agreed", "It is about to be sent to the provider."),
+    State.SENDING: StateLabel("◑", "being sent", "It is being sent to the provider."),
+    State.WATCHING: StateLabel("◕", "under way", "The provider took it on; the server is being watched."),
+    State.UNKNOWN: StateLabel(
         "?", "no clear answer", "The provider gave no clear answer. It is being looked up, and is not sent again."
     ),
-    State.NEEDS_PERSON: Phase(
+    State.NEEDS_PERSON: StateLabel(
         "!", "a person has to look", "It could not be told whether it happened. Look at the server, then say which."
     ),
-    State.SUCCEEDED: Phase("✓", "done", ""),
-    State.FAILED: Phase("✗", "failed", ""),
-    State.DENIED: Phase("✗", "denied", "It was not run."),
-    State.EXPIRED: Phase("-", "expired", "Nobody answered in time. It was not run."),
-    State.CANCELLED: Phase("-", "cancelled", "It was withdrawn and not run."),
-    State.SUPERSEDED: Phase(
+    State.SUCCEEDED: StateLabel("✓", "done", ""),
+    State.FAILED: StateLabel("✗", "failed", ""),
+    State.DENIED: StateLabel("✗", "denied", "It was not run."),
+    State.EXPIRED: StateLabel("-", "expired", "Nobody answered in time. It was not run."),
+    State.CANCELLED: StateLabel("-", "cancelled", "It was withdrawn and not run."),
+    State.SUPERSEDED: StateLabel(
         "-",
         "out of date",
         "The server or the rules changed since it was asked for, so it was not run. Ask again.",
     ),
 }
 
-OVERDUE: Final = Phase("◕", "taking longer than usual", "It was sent and is still going. It goes on being watched.")
-UNSEEN: Final = Phase("✓", "accepted, not seen", "")
-REFUSED: Final = Phase(
+OVERDUE: Final = StateLabel(
+    "◕", "taking longer than usual", "It was sent and is still going. It goes on being watched."
+)
+UNSEEN: Final = StateLabel("✓", "accepted, not seen", "")
+REFUSED: Final = StateLabel(
     "?", "refused, being verified", "The provider refused it. Looks verify that nothing happened; it takes seconds."
 )
-CONFIRM: Final = Phase("◔", "waiting for your word", "Nothing happens until you confirm.")
-APPROVE: Final = Phase("◔", "waiting for approval", "Nothing happens until others have approved.")
+CONFIRM: Final = StateLabel("◔", "waiting for your word", "Nothing happens until you confirm.")
+APPROVE: Final = StateLabel("◔", "waiting for approval", "Nothing happens until others have approved.")
 
 
-def phase(change: Change) -> Phase:
+def state_label(change: Change) -> StateLabel:
     """Return how the change's present state is shown."""
     if change.state is State.HELD:
         return APPROVE if change.ruling.decision is Decision.APPROVE else CONFIRM
@@ -73,11 +75,11 @@ def phase(change: Change) -> Phase:
         return UNSEEN
     if change.state is State.UNKNOWN and change.refusal is not None:
         return REFUSED
-    return PHASES[change.state]
+    return STATE_LABELS[change.state]
 
 
-def headline(change: Change, limit: int = 150) -> str:
+def change_title(change: Change, limit: int = 150) -> str:
     """Return one line that says what and where it stands, as plain text."""
-    shown = phase(change)
+    shown = state_label(change)
     room = limit - len(shown.mark) - len(shown.words) - 3
-    return f"{shown.mark} {act(change.operation, change.target.hostname, room)}: {shown.words}"
+    return f"{shown.mark} {action_label(change.operation, change.target.hostname, room)}: {shown.words}"

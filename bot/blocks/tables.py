@@ -7,10 +7,10 @@ def without_table(post: Post) -> Post:
     """Return the same message in sections, for a place that takes no table."""
     blocks: list[Block] = []
     for block in post.blocks:
-        blocks += _rows(block) if block["type"] == "table" else [block]
+        blocks += _row_sections(block) if block["type"] == "table" else [block]
     return Post(post.text, tuple(blocks))
 
 
-def _rows(table: Block) -> list[Block]:
+def _row_sections(table: Block) -> list[Block]:
     told = [" · ".join(str(cell["text"]) for cell in row if cell["text"] != "-") for row in table["rows"]]
     return [section(lines(*told[at : at + 10], limit=2900)) for at in range(0, len(told), 10)]

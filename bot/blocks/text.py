@@ -25,7 +25,7 @@ def escape(text: str) -> str:
     return text.translate(_ESCAPES)
 
 
-def outside(text: str, limit: int = 200) -> str:
+def escape_untrusted(text: str, limit: int = 200) -> str:
     """Return outside text for a mrkdwn place: flat, without markup or emoji of any kind, at most `limit` characters.
 
     The bound holds for the escaped text too, so that a limit of Slack's is kept whatever was sent.
@@ -47,17 +47,17 @@ def _without_emoji(word: re.Match[str]) -> str:
     return word[0]
 
 
-def person(user: str, name: str = "") -> str:
+def user_mention(user: str, name: str = "") -> str:
     """Return a mention where `user` is a Slack id, otherwise the name as data."""
-    return f"<@{user}>" if _USER.fullmatch(user) else outside(name or user, 80)
+    return f"<@{user}>" if _USER.fullmatch(user) else escape_untrusted(name or user, 80)
 
 
-def is_person(user: str) -> bool:
+def is_user_id(user: str) -> bool:
     """Say whether an id is a Slack person's."""
     return _USER.fullmatch(user) is not None
 
 
-def channel(ident: str) -> str:
+def channel_link(ident: str) -> str:
     """Return a link to a channel, or "your messages with me" for a direct conversation."""
     if _CHANNEL.fullmatch(ident) and not ident.startswith("D"):
         return f"<#{ident}>"

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from vpsops.bot.protocol.text_normalization import quoted
+from vpsops.bot.protocol.text_normalization import abbreviate
 from vpsops.core.common.errors import InvalidInput
 from vpsops.core.messaging.subscriptions import EVERY_SERVER, METRICS, WITHOUT_THRESHOLD, Event, Options, Threshold
 
 EXAMPLE: Final = "For example: /vps notify drift,settled on web* quiet 22:00-07:00 Europe/Oslo"
-EVENTS: Final = {one.value: frozenset({one}) for one in Event} | {
+EVENTS: Final = {item.value: frozenset({item}) for item in Event} | {
     "all": WITHOUT_THRESHOLD,
     "everything": WITHOUT_THRESHOLD,
     "created": frozenset({Event.PROVISIONED}),
@@ -30,19 +30,19 @@ _ID: Final = re.compile(r"sub_[0-9a-f]{4,20}|default")
 
 
 @dataclass(frozen=True, slots=True)
-class ShowNotify:
+class ShowSubscriptions:
     """Show what this channel is told of."""
 
 
 @dataclass(frozen=True, slots=True)
-class StopNotify:
+class RemoveSubscription:
     """Remove one of this channel's subscriptions."""
 
     ident: str
 
 
 @dataclass(frozen=True, slots=True)
-class AddNotify:
+class AddSubscription:
     """Tell this channel of some events of some servers."""
 
     events: frozenset[Event]
@@ -51,7 +51,7 @@ class AddNotify:
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
+class _PartialSubscription:
     events: frozenset[Event] = frozenset()
     servers: tuple[str, ...] = ()
     quiet: tuple[str, ...] = ()
@@ -59,15 +59,15 @@ class _Read:
     usage: tuple[Threshold, ...] = ()
 
 
-def read(words: Sequence[str]) -> ShowNotify | StopNotify | AddNotify:
+def parse_subscription(words: Sequence[str]) -> ShowSubscriptions | RemoveSubscription | AddSubscription:
     """Read the words after `notify`; raises `InvalidInput` naming the one that is not understood."""
     if not words:
-        return ShowNotify()
+        return ShowSubscriptions()
     if words[0].lower() in {"off", "stop", "remove"}:
         if len(words) != 2 or not _ID.fullmatch(words[1].lower()):  # noqa: PLR2004 - off ID
             raise InvalidInput("Which subscription?", hint="Write: /vps notify off ID; /vps notify shows the ids.")
-        return StopNotify(words[1].lower())
-    found, rest = _Read(), list(words)
+        return RemoveSubscription(words[1].lower())
+    found, rest = _PartialSubscription(), list(words)
     while rest:
         found, rest = _next(found, rest)
     events = found.events | ({Event.USAGE} if found.usage else set())
@@ -76,10 +76,10 @@ def read(words: Sequence[str]) -> ShowNotify | StopNotify | AddNotify:
     if Event.USAGE in events and not found.usage:
         raise InvalidInput("usage needs a threshold.", hint="For example: /vps notify cpu>90 for 10m on web*")
     options = Options(quiet=found.quiet, zone=found.zone or "UTC", usage=found.usage)
-    return AddNotify(frozenset(events), found.servers or (EVERY_SERVER,), options)
+    return AddSubscription(frozenset(events), found.servers or (EVERY_SERVER,), options)
 
 
-def _next(found: _Read, rest: list[str]) -> tuple[_Read, list[str]]:
+def _next(found: _PartialSubscription, rest: list[str]) -> tuple[_PartialSubscription, list[str]]:
     word = rest[0].lower()
     if word == "on":
         return _servers(found, rest[1:])
@@ -89,25 +89,25 @@ def _next(found: _Read, rest: list[str]) -> tuple[_Read, list[str]]:
         return replace(found, zone=_zone(rest[1])), rest[2:]
     if _THRESHOLD.fullmatch(word):
         return _threshold(found, rest)
-    names = [one for one in word.split(",") if one]
-    if found.servers or not names or not all(one in EVENTS for one in names):
-        raise InvalidInput(f"I cannot place '{quoted(rest[0])}'.", hint=EXAMPLE)
-    return replace(found, events=found.events.union(*(EVENTS[one] for one in names))), rest[1:]
+    names = [item for item in word.split(",") if item]
+    if found.servers or not names or not all(name in EVENTS for name in names):
+        raise InvalidInput(f"I cannot place '{abbreviate(rest[0])}'.", hint=EXAMPLE)
+    return replace(found, events=found.events.union(*(EVENTS[name] for name in names))), rest[1:]
 
 
-def _servers(found: _Read, rest: list[str]) -> tuple[_Read, list[str]]:
+def _servers(found: _PartialSubscription, rest: list[str]) -> tuple[_PartialSubscription, list[str]]:
     taken = 0
     while taken < len(rest) and rest[taken].lower() not in {"on", "quiet", "zone", "tz"}:
         if _THRESHOLD.fullmatch(rest[taken]):
             break
         taken += 1
-    names = tuple(one for word in rest[:taken] for one in word.lower().split(",") if one)
+    names = tuple(item for word in rest[:taken] for item in word.lower().split(",") if item)
     if not names or found.servers:
         raise InvalidInput("on is followed by the servers, once.", hint=EXAMPLE)
     return replace(found, servers=names), rest[taken:]
 
 
-def _quiet(found: _Read, rest: list[str]) -> tuple[_Read, list[str]]:
+def _quiet(found: _PartialSubscription, rest: list[str]) -> tuple[_PartialSubscription, list[str]]:
     days, spans, zone = "", list[str](), ""
     while rest and not zone:
         word = rest[0]
@@ -140,7 +140,7 @@ def _zone(word: str) -> str:
     return word.upper() if word.lower() in {"utc", "gmt"} else word
 
 
-def _threshold(found: _Read, rest: list[str]) -> tuple[_Read, list[str]]:
+def _threshold(found: _PartialSubscription, rest: list[str]) -> tuple[_PartialSubscription, list[str]]:
     match = _THRESHOLD.fullmatch(rest[0])
     if match is None:
         return found, rest

@@ -9,7 +9,14 @@ from functools import partial
 from typing import Final
 
 from vpsops.bot.protocol.command_catalog import COMMANDS, LISTED, SLASH, operation_of, usage
-from vpsops.bot.protocol.text_normalization import MAX_TEXT, mentioned, quoted, trim, with_first, words_of
+from vpsops.bot.protocol.text_normalization import (
+    MAX_TEXT,
+    abbreviate,
+    mentioned_user,
+    replace_first_word,
+    split_command,
+    strip_quotes,
+)
 from vpsops.core.changes.model import Verdict
 from vpsops.core.operations import OPERATIONS
 
@@ -34,7 +41,7 @@ _TIME: Final = re.compile(r"(\d{1,4})(m|min|mins|minutes?|h|hours?|d|days?)", re
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunOperation:
     """Run an operation; `reason` is the asker's own words."""
 
     operation: str
@@ -46,7 +53,7 @@ class Run:
 class OpenCreate:
     """Open the form for a new server, with what was typed already filled in."""
 
-    given: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
 
 
@@ -88,7 +95,7 @@ class ShowReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class WatchServer:
     """Tell this channel of what happens to one server for some time, or no longer."""
 
     server: str
@@ -96,7 +103,7 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
-class Notify:
+class ManageSubscriptions:
     """Show or alter what this channel is told of; the words are read by `notify_words`."""
 
     words: tuple[str, ...] = ()
@@ -125,7 +132,7 @@ class CancelChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Unclear:
+class UnclearCommand:
     """Not understood: what is wrong, and what to type instead. Nothing is run; `near` are commands it may have been."""
 
     message: str
@@ -134,26 +141,26 @@ class Unclear:
 
 
 Command = (
-    Run
+    RunOperation
     | OpenCreate
     | ShowHelp
     | ShowChanges
     | ShowCard
     | ShowAudit
     | ShowReport
-    | Watch
-    | Notify
+    | WatchServer
+    | ManageSubscriptions
     | PauseAgents
     | ResumeAgents
     | CancelChange
-    | Unclear
+    | UnclearCommand
 )
-Reader = Callable[[list[str], str], Command]
+ArgumentsParser = Callable[[list[str], str], Command]
 
 
-def parse(text: str) -> Command:
-    """Read what was typed; whatever cannot be read with certainty is `Unclear`."""
-    words, reason = words_of(text)
+def parse_command(text: str) -> Command:
+    """Read what was typed; whatever cannot be read with certainty is `UnclearCommand`."""
+    words, reason = split_command(text)
     if not words:
         return ShowHelp()
     word, rest = words[0].lower().lstrip("/"), words[1:]
@@ -163,7 +170,7 @@ def parse(text: str) -> Command:
         return _unknown(word, rest, text)
     if "--help" in rest or "-h" in rest:
         return ShowHelp(word)
-    reader = READERS.get(word)
+    reader = ARGUMENTS_PARSERS.get(word)
     return reader(rest, reason) if reader else _operation(word, rest, reason)
 
 
@@ -178,14 +185,14 @@ def _operation(word: str, rest: list[str], reason: str) -> Command:
 
 def _on_server(word: str, name: str, rest: list[str], reason: str) -> Command:
     if not rest:
-        return Unclear(f"{SLASH} {word} needs a server.", f"For example: {SLASH} {word} web01")
+        return UnclearCommand(f"{SLASH} {word} needs a server.", f"For example: {SLASH} {word} web01")
     if len(rest) > 1:
-        return Unclear(f"{SLASH} {word} takes one server at a time.", f"Write: {usage(word)}")
-    return Run(name, {"server": rest[0]}, reason)
+        return UnclearCommand(f"{SLASH} {word} takes one server at a time.", f"Write: {usage(word)}")
+    return RunOperation(name, {"server": rest[0]}, reason)
 
 
 def _alone(word: str, name: str, rest: list[str]) -> Command:
-    return Run(name) if not rest else _too_much(word)
+    return RunOperation(name) if not rest else _too_much(word)
 
 
 def _list(rest: list[str]) -> Command:
@@ -193,9 +200,9 @@ def _list(rest: list[str]) -> Command:
     for word in rest:
         key, value = _pair(word, FILTERS) or ("name", word)
         if key in found or not value or len(value) > LONGEST_FILTER:
-            return Unclear("That is not one filter of each kind.", f"Write: {usage('list')}")
+            return UnclearCommand("That is not one filter of each kind.", f"Write: {usage('list')}")
         found[key] = value
-    return Run("list", found)
+    return RunOperation("list", found)
 
 
 def _create(rest: list[str], reason: str) -> Command:
@@ -204,14 +211,14 @@ def _create(rest: list[str], reason: str) -> Command:
         pair = _pair(word, frozenset(CREATE))
         key, value = (CREATE[pair[0]], pair[1]) if pair else ("hostname", word)
         if key in found or not value:
-            return Unclear(f"I cannot place '{quoted(word)}'.", f"Write: {usage('create')}")
+            return UnclearCommand(f"I cannot place '{abbreviate(word)}'.", f"Write: {usage('create')}")
         found[key] = value
     return OpenCreate(found, reason)
 
 
 def _changes(rest: list[str], _reason: str) -> Command:
     if len(rest) > 1:
-        return Unclear(f"{SLASH} changes takes one thing at a time.", f"Write: {usage('changes')}")
+        return UnclearCommand(f"{SLASH} changes takes one thing at a time.", f"Write: {usage('changes')}")
     if not rest:
         return ShowChanges()
     if rest[0].lower() in {"open", "mine"}:
@@ -231,19 +238,19 @@ def _cancel(rest: list[str], reason: str) -> Command:
     return CancelChange(rest[0], reason)
 
 
-def _which(word: str) -> Unclear:
-    return Unclear("Which change?", f"Write: {usage(word)}; {SLASH} changes shows the ids.")
+def _which(word: str) -> UnclearCommand:
+    return UnclearCommand("Which change?", f"Write: {usage(word)}; {SLASH} changes shows the ids.")
 
 
 def _audit(rest: list[str], _reason: str) -> Command:
     if len(rest) > 1:
-        return Unclear(f"{SLASH} audit takes one server, person or change.", f"Write: {usage('audit')}")
+        return UnclearCommand(f"{SLASH} audit takes one server, person or change.", f"Write: {usage('audit')}")
     if not rest:
         return ShowAudit()
     if _CHANGE.fullmatch(rest[0]):
         return ShowAudit(change=rest[0])
-    if mentioned(rest[0]) or rest[0].startswith("@"):
-        return ShowAudit(person=mentioned(rest[0]) or rest[0].lstrip("@"))
+    if mentioned_user(rest[0]) or rest[0].startswith("@"):
+        return ShowAudit(person=mentioned_user(rest[0]) or rest[0].lstrip("@"))
     return ShowAudit(server=rest[0])
 
 
@@ -255,14 +262,16 @@ def _watch(rest: list[str], reason: str) -> Command:
     words = [word.lower() for word in rest[1:]]
     lasts = _lasting(words)
     if not rest or reason or (words and words != ["stop"] and lasts is None):
-        return Unclear("I cannot tell what to watch, or for how long.", f"Write: {usage('watch')}; from 5m to 7d.")
-    return Watch(rest[0], None if words == ["stop"] else lasts or WATCHED)
+        return UnclearCommand(
+            "I cannot tell what to watch, or for how long.", f"Write: {usage('watch')}; from 5m to 7d."
+        )
+    return WatchServer(rest[0], None if words == ["stop"] else lasts or WATCHED)
 
 
 def _notify(rest: list[str], reason: str) -> Command:
     if reason:
-        return Unclear("notify takes no reason.", f"Write: {usage('notify')}")
-    return Notify(tuple(rest))
+        return UnclearCommand("notify takes no reason.", f"Write: {usage('notify')}")
+    return ManageSubscriptions(tuple(rest))
 
 
 def _lasting(words: list[str]) -> timedelta | None:
@@ -276,7 +285,9 @@ def _lasting(words: list[str]) -> timedelta | None:
 def _pause(rest: list[str], reason: str) -> Command:
     if rest:
         words = " ".join(rest)
-        return Unclear(f"{SLASH} pause is about all agents.", f"Write: {usage('pause')}", (f"pause because {words}",))
+        return UnclearCommand(
+            f"{SLASH} pause is about all agents.", f"Write: {usage('pause')}", (f"pause because {words}",)
+        )
     return PauseAgents(reason)
 
 
@@ -284,31 +295,31 @@ def _resume(rest: list[str], reason: str) -> Command:
     return ResumeAgents(reason) if not rest else _too_much("resume")
 
 
-def _unknown(word: str, rest: list[str], text: str) -> Unclear:
-    begun = [one for one in LISTED if one.startswith(word)]
+def _unknown(word: str, rest: list[str], text: str) -> UnclearCommand:
+    begun = [item for item in LISTED if item.startswith(word)]
     close = difflib.get_close_matches(word[:40], COMMANDS, n=NEAR, cutoff=0.6)
     near = list(dict.fromkeys([*begun, *close]))[:NEAR]
     if not near and not rest:  # a server's name alone
         near = ["show"]
         text = f"show {text.strip()}"
-    meant = " or ".join(f"{SLASH} {one}" for one in near)
+    meant = " or ".join(f"{SLASH} {item}" for item in near)
     hint = f"Did you mean {meant}?" if begun or close else f"{SLASH} help shows what there is."
-    whole = tuple(with_first(text, one) for one in near) if len(text) <= MAX_TEXT else ()
-    return Unclear(f"I do not know '{quoted(word)}', so nothing was run.", hint, whole)
+    whole = tuple(replace_first_word(text, item) for item in near) if len(text) <= MAX_TEXT else ()
+    return UnclearCommand(f"I do not know '{abbreviate(word)}', so nothing was run.", hint, whole)
 
 
-def _too_much(word: str) -> Unclear:
-    return Unclear(f"{SLASH} {word} takes nothing after it.", f"Write: {usage(word)}")
+def _too_much(word: str) -> UnclearCommand:
+    return UnclearCommand(f"{SLASH} {word} takes nothing after it.", f"Write: {usage(word)}")
 
 
 def _pair(word: str, keys: frozenset[str]) -> tuple[str, str] | None:
     match = _PAIR.fullmatch(word)
     if match is None or match[1].lower() not in keys:
         return None
-    return match[1].lower(), trim(match[2])
+    return match[1].lower(), strip_quotes(match[2])
 
 
-READERS: Final[Mapping[str, Reader]] = {
+ARGUMENTS_PARSERS: Final[Mapping[str, ArgumentsParser]] = {
     "changes": _changes,
     "approve": partial(_verdict, Verdict.APPROVE),
     "deny": partial(_verdict, Verdict.DENY),

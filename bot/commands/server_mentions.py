@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from vpsops.bot.protocol.payloads import Said
+from vpsops.bot.protocol.payloads import MessageContent
 from vpsops.core.wayscloud.answers.models import Server
 
 MOST_TEXT: Final = 20_000
@@ -14,7 +14,7 @@ _WORD: Final = re.compile(r"[^\s,;()\[\]{}<>|\"'`*~=/]+")
 _EDGES: Final = "._-:!?"
 
 
-def text_of(said: Said) -> str:
+def message_text(said: MessageContent) -> str:
     """Return the words of a message: its text, and that of its blocks and attachments, as alarms write them."""
     words = [said.text or "", *_texts([said.blocks, said.attachments], DEEPEST)]
     return "\n".join(words)[:MOST_TEXT]
@@ -24,8 +24,8 @@ def _texts(node: Any, deep: int) -> Iterator[str]:
     if deep == 0:
         return
     if isinstance(node, list):
-        for one in node:
-            yield from _texts(one, deep - 1)
+        for item in node:
+            yield from _texts(item, deep - 1)
     elif isinstance(node, dict):
         for name, value in node.items():
             if isinstance(value, str) and name in TEXTS:
@@ -34,7 +34,7 @@ def _texts(node: Any, deep: int) -> Iterator[str]:
                 yield from _texts(value, deep - 1)
 
 
-def servers_in(text: str, servers: Sequence[Server]) -> list[Server]:
+def mentioned_servers(text: str, servers: Sequence[Server]) -> list[Server]:
     """Return the servers that a text names in full, in the order they appear; a part of a name is none."""
     places: dict[str, int] = {}
     for word in _words(text):
@@ -49,7 +49,7 @@ def _first(server: Server, places: Mapping[str, int]) -> int | None:
     full = server.hostname.lower()
     names = (full, full.split(".", 1)[0], (server.display_name or "").lower(), server.id.lower())
     addresses = ((server.ipv4 or "").lower(), (server.ipv6 or "").lower())
-    return min((places[one] for one in (*names, *addresses) if one in places), default=None)
+    return min((places[item] for item in (*names, *addresses) if item in places), default=None)
 
 
 def _words(text: str) -> Iterator[str]:

@@ -9,10 +9,10 @@ import anyio
 from vpsops.bot.context.home_state import Homes
 from vpsops.bot.ingress.ack_scheduler import Courtesy
 from vpsops.bot.notifications.outbox_worker import Deliverer
-from vpsops.bot.slack_api.client import Slack, Where
-from vpsops.bot.views.modals import Catalogue
+from vpsops.bot.slack_api.client import ReplyTarget, SlackClient
+from vpsops.bot.views.modals import OrderOptions
 from vpsops.bot.workspaces.membership import Membership
-from vpsops.bot.workspaces.registry import Offices
+from vpsops.bot.workspaces.registry import WorkspaceSessions
 from vpsops.core.app import Core
 from vpsops.core.changes.requests import Done, Outcome, Refused, Request
 from vpsops.core.common.errors import NotAllowed, VpsopsError
@@ -30,7 +30,7 @@ PARTS: Final = ("plans", "os_templates", "regions")
 class Shelf:
     """The catalogue as last read, and when."""
 
-    catalogue: Catalogue = field(default_factory=Catalogue)
+    catalogue: OrderOptions = field(default_factory=OrderOptions)
     read_at: float | None = None
     lock: anyio.Lock = field(default_factory=anyio.Lock)
 
@@ -40,16 +40,16 @@ class Parts:
     """One bot's working parts."""
 
     core: Core
-    slack: Slack
+    slack: SlackClient
     membership: Membership
     deliverer: Deliverer
     courtesy: Courtesy
-    offices: Offices
+    offices: WorkspaceSessions
     shelf: Shelf = field(default_factory=Shelf)
     homes: Homes = field(default_factory=Homes)
 
     async def at(self, team: str) -> "Parts":
-        """Return the parts as they are for one workspace; raises `NotInstalled`, `StorageError`."""
+        """Return the parts as they are for one workspace; raises `NotInstalledError`, `StorageError`."""
         office = await self.offices.of(team)
         return replace(self, core=office.core, slack=office.slack, membership=office.membership)
 
@@ -61,7 +61,7 @@ class Asking:
     user: str
     name: str
     team: str
-    where: Where
+    where: ReplyTarget
     key: str
     thread: str = ""
 
@@ -76,22 +76,22 @@ class Asking:
         return Origin("slack", self.team, self.where.channel, self.thread)
 
 
-async def known_actor(parts: Parts, asking: Asking, *, anew: bool = False) -> Actor:
+async def known_actor(parts: Parts, asking: Asking, *, fresh: bool = False) -> Actor:
     """Return the person with their groups and e-mail address, where a rule is about such; no call otherwise.
 
     They are read `anew` where something is to be altered. The workspace counts as a group of everybody in it, so that
     "in none of them" is not "not known".
     """
     policy = parts.core.gate.policy.latest()
-    email = await parts.membership.email(asking.user, anew=anew) if policy.by_email else ""
+    email = await parts.membership.read_email(asking.user, fresh=fresh) if policy.by_email else ""
     actor = replace(asking.actor, aliases=(email,)) if email else asking.actor
-    found = await parts.membership.groups(asking.user, policy.groups, anew=anew) if policy.groups else None
+    found = await parts.membership.read_groups(asking.user, policy.groups, fresh=fresh) if policy.groups else None
     return actor if found is None else replace(actor, groups=(asking.team, *found))
 
 
 async def only_members(parts: Parts, asking: Asking) -> None:
     """Raise `NotAllowed` for all but active full members of this workspace, and where that cannot be read."""
-    await parts.membership.full_member(asking.user)
+    await parts.membership.require_full_member(asking.user)
 
 
 async def request_of(
@@ -105,7 +105,7 @@ async def request_of(
     return Request(
         operation=operation,
         arguments=arguments,
-        actor=await known_actor(parts, asking, anew=alters),
+        actor=await known_actor(parts, asking, fresh=alters),
         origin=asking.origin,
         reason=reason,
         key=asking.key,
@@ -134,7 +134,7 @@ async def read(parts: Parts, asking: Asking, operation: str, arguments: Mapping[
     return outcome.result
 
 
-async def catalogue(parts: Parts, asking: Asking) -> Catalogue:
+async def catalogue(parts: Parts, asking: Asking) -> OrderOptions:
     """Return what can be ordered, at most a minute old; raises `NotAllowed` for who may not read all of it."""
     request, shelf, clock = await request_of(parts, asking, PARTS[0], {}), parts.shelf, parts.core.clock
     if not all(may_read(parts.core.gate, replace(request, operation=one)) for one in PARTS):
@@ -146,7 +146,7 @@ async def catalogue(parts: Parts, asking: Asking) -> Catalogue:
         return shelf.catalogue
 
 
-async def _read_catalogue(parts: Parts, asking: Asking) -> Catalogue:
+async def _read_catalogue(parts: Parts, asking: Asking) -> OrderOptions:
     found: dict[str, Any] = {}
     failed: list[VpsopsError] = []
 
@@ -164,4 +164,4 @@ async def _read_catalogue(parts: Parts, asking: Asking) -> Catalogue:
     plans: Plans = found["plans"]
     systems: OsTemplates = found["os_templates"]
     regions: Regions = found["regions"]
-    return Catalogue(tuple(plans.plans), tuple(systems.os_templates), tuple(regions.regions))
+    return OrderOptions(tuple(plans.plans), tuple(systems.os_templates), tuple(regions.regions))

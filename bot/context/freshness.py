@@ -8,7 +8,7 @@ from vpsops.bot.blocks.text import duration
 from vpsops.bot.context.bot_context import Asking, Parts
 from vpsops.bot.ingress.worker import CLICK, EVENT, SUBMISSION
 from vpsops.bot.protocol import action_ids
-from vpsops.bot.protocol.payloads import Click, Submission
+from vpsops.bot.protocol.payloads import BlockActions, ViewSubmission
 from vpsops.bot.views.modals import metadata_of
 from vpsops.core.common import timings
 from vpsops.core.common.errors import VpsopsError
@@ -54,10 +54,10 @@ async def check_age(parts: Parts, asking: Asking, delivery: Delivery) -> None:
 def decided_about(delivery: Delivery) -> str:
     """Return the id of the change that a delivery decides about, or nothing; pure."""
     if delivery.kind == CLICK:
-        pressed = Click.model_validate(delivery.payload).actions[0]
-        value: Mapping[str, Any] = unpack(pressed.given)
-        return str(value.get("c", "")) if action_ids.kind_of(pressed.action_id) in DECISIONS else ""
+        pressed = BlockActions.model_validate(delivery.payload).actions[0]
+        value: Mapping[str, Any] = unpack(pressed.chosen_value)
+        return str(value.get("c", "")) if action_ids.base_action_id(pressed.action_id) in DECISIONS else ""
     if delivery.kind == SUBMISSION:
-        view = Submission.model_validate(delivery.payload).view
+        view = ViewSubmission.model_validate(delivery.payload).view
         return str(metadata_of(view.model_dump()).get("c", ""))
     return ""

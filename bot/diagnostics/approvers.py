@@ -5,8 +5,8 @@ from typing import Final
 
 import aiohttp
 
-from vpsops.bot.slack_api.client import Slack, SlackError
-from vpsops.bot.workspaces.approval_sources import unfit_source
+from vpsops.bot.slack_api.client import SlackClient, SlackError
+from vpsops.bot.workspaces.approval_sources import source_problem
 from vpsops.core.common.clock import Clock
 from vpsops.core.config.settings import Settings
 from vpsops.core.console.checks import Finding, fail, ok, warn
@@ -26,12 +26,12 @@ async def check_approvers(settings: Settings, clock: Clock) -> Sequence[Finding]
         return []
     ruleset = await ruleset_of(settings, clock)
     async with aiohttp.ClientSession() as session:
-        slack = Slack(settings, session)
-        return await look_at_sources(slack, ruleset.settings_from(settings), ruleset.policy.rules)
+        slack = SlackClient(settings, session)
+        return await check_sources(slack, ruleset.settings_from(settings), ruleset.policy.rules)
 
 
-async def look_at_sources(
-    slack: Slack, settings: Settings, rules: Sequence[Rule], passed_over: Collection[str] = frozenset()
+async def check_sources(
+    slack: SlackClient, settings: Settings, rules: Sequence[Rule], passed_over: Collection[str] = frozenset()
 ) -> list[Finding]:
     """Look at them with one workspace's token and settings.
 
@@ -40,12 +40,12 @@ async def look_at_sources(
     channel = settings.approval_channel or settings.channel
     own = Approvers(channels=(channel,)) if channel else Approvers()
     asked = together([own, *(rule.approvers for rule in rules)])
-    sources = [("channel", one) for one in asked.channels if one != OWN_CHANNEL]
+    sources = [("channel", item) for item in asked.channels if item != OWN_CHANNEL]
     sources += [("user group", group) for group in asked.groups]
     found: list[Finding] = []
     for kind, ident in sources:
         try:
-            why = await unfit_source(slack, kind, ident, settings.accepted_approvers)
+            why = await source_problem(slack, kind, ident, settings.accepted_approvers)
         except SlackError as error:
             if error.code not in passed_over or ident == settings.approval_channel:
                 found.append(warn(AREA, f"who may join {kind} {ident} cannot be looked at ({error.code})", LOOK))

@@ -5,9 +5,9 @@ from typing import Final
 
 import aiohttp
 
-from vpsops.bot.slack_api.client import Slack, SlackError
+from vpsops.bot.slack_api.client import SlackClient, SlackError
 from vpsops.bot.workspaces.account_directory import find_account
-from vpsops.bot.workspaces.membership import Membership, Unreadable
+from vpsops.bot.workspaces.membership import Membership, MembershipUnreadableError
 from vpsops.core.common.clock import Clock
 from vpsops.core.config.settings import Settings
 from vpsops.core.console.checks import Finding, ok, warn
@@ -27,7 +27,7 @@ async def check_people(settings: Settings, clock: Clock) -> Sequence[Finding]:
         return []
     ruleset = await ruleset_of(settings, clock)
     async with aiohttp.ClientSession() as session:
-        slack = Slack(settings, session)
+        slack = SlackClient(settings, session)
         membership = Membership(slack, clock)
         return [
             await _person(slack, membership, name, rules) for name, rules in people_in(ruleset.policy.rules).items()
@@ -43,12 +43,12 @@ def people_in(rules: Sequence[Rule]) -> dict[str, list[str]]:
     return found
 
 
-async def _person(slack: Slack, membership: Membership, name: str, rules: Sequence[str]) -> Finding:
+async def _person(slack: SlackClient, membership: Membership, name: str, rules: Sequence[str]) -> Finding:
     who = f"{name}, named by rule {', '.join(rules[:5])},"
     known = f"{SLACK}{name.removeprefix(SLACK).upper()}" if looks_like_slack(name.removeprefix(SLACK)) else name
     try:
         answer = await find_account(slack, membership, (known,))
-    except Unreadable as error:
+    except MembershipUnreadableError as error:
         return warn(AREA, f"whose account {who} is cannot be looked at: {error.message}", LOOK)
     except SlackError as error:
         return warn(AREA, f"whose account {who} is cannot be looked at ({error.code})", LOOK)

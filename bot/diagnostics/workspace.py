@@ -16,7 +16,7 @@ from vpsops.bot.diagnostics.approvers import check_approvers
 from vpsops.bot.diagnostics.channels import channel_finding, channels_of
 from vpsops.bot.diagnostics.people import check_people
 from vpsops.bot.ingress.request_verification import FRESH_SECONDS
-from vpsops.bot.protocol.logging import quiet
+from vpsops.bot.protocol.logging import slack_logger
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.config.settings import Settings
@@ -44,7 +44,7 @@ WRONG_KIND: Final = frozenset({"not_allowed_token_type", "missing_scope", *TOKEN
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _ApiReply:
     """What a call brought: data and headers, or Slack's word for why not."""
 
     data: Mapping[str, Any]
@@ -65,7 +65,7 @@ async def check_slack(settings: Settings, clock: Clock) -> Sequence[Finding]:
     if settings.slack_bot_token is None:
         return missing
     async with aiohttp.ClientSession() as session:
-        slack = _Asked(settings, session)
+        slack = _SlackProbe(settings, session)
         who = await slack.ask("auth.test")
         if who.error:
             return [*missing, _no_answer("SLACK_BOT_TOKEN", who, "Install the app anew and copy its bot token")]
@@ -79,17 +79,17 @@ async def check_slack(settings: Settings, clock: Clock) -> Sequence[Finding]:
     return found
 
 
-class _Asked:
+class _SlackProbe:
     """Slack's Web API, asked once and never waited for long."""
 
     def __init__(self, settings: Settings, session: aiohttp.ClientSession) -> None:
         token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
         base = settings.slack_api_url if settings.slack_api_url.endswith("/") else f"{settings.slack_api_url}/"
         self._client = AsyncWebClient(
-            token, base_url=base, timeout=TIMEOUT, session=session, retry_handlers=[], logger=quiet
+            token, base_url=base, timeout=TIMEOUT, session=session, retry_handlers=[], logger=slack_logger
         )
 
-    async def ask(self, method: str, token: str | None = None, **params: str) -> _Said:
+    async def ask(self, method: str, token: str | None = None, **params: str) -> _ApiReply:
         """Call a method, with another token if one is given."""
         headers = {"Authorization": f"Bearer {token}"} if token else None
         try:
@@ -98,11 +98,11 @@ class _Asked:
             data = error.response.data if isinstance(error.response.data, dict) else {}
             status = int(error.response.status_code)
             word = str(data.get("error") or f"HTTP {status}")
-            return _Said({}, {}, word, away=not data.get("error") or word == "ratelimited")
+            return _ApiReply({}, {}, word, away=not data.get("error") or word == "ratelimited")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return _Said({}, {}, type(error).__name__, away=True)
+            return _ApiReply({}, {}, type(error).__name__, away=True)
         read = {str(name).lower(): str(value) for name, value in dict(answer.headers).items()}
-        return _Said(answer.data if isinstance(answer.data, dict) else {}, read)
+        return _ApiReply(answer.data if isinstance(answer.data, dict) else {}, read)
 
 
 def _configured(settings: Settings) -> bool:
@@ -127,7 +127,7 @@ def _missing(settings: Settings) -> list[Finding]:
     return found
 
 
-def _no_answer(name: str, said: _Said, todo: str) -> Finding:
+def _no_answer(name: str, said: _ApiReply, todo: str) -> Finding:
     if said.away:
         todo = "Check the network, or SLACK_API_URL"
         return fail(AREA, f"Slack does not answer ({said.error})", todo, exit_codes.UNREACHABLE)
@@ -137,10 +137,10 @@ def _no_answer(name: str, said: _Said, todo: str) -> Finding:
 
 def granted(header: str) -> set[str]:
     """Return the scopes that a token has, as Slack's header `x-oauth-scopes` lists them."""
-    return {one.strip() for one in header.split(",") if one.strip()}
+    return {item.strip() for item in header.split(",") if item.strip()}
 
 
-def _scopes(who: _Said) -> list[Finding]:
+def _scopes(who: _ApiReply) -> list[Finding]:
     """Compare what the token may do, which every answer says, with what manifest.yml asks for."""
     if "x-oauth-scopes" not in who.headers:
         return [warn(AREA, "Slack does not say what the token may do", "Compare the app's scopes with manifest.yml")]
@@ -158,7 +158,7 @@ def _scopes(who: _Said) -> list[Finding]:
     return found or [ok(AREA, f"the token has the {len(SCOPES)} scopes of manifest.yml, and no more")]
 
 
-def _time(who: _Said, clock: Clock) -> list[Finding]:
+def _time(who: _ApiReply, clock: Clock) -> list[Finding]:
     """Compare the clocks: signed requests count for five minutes."""
     try:
         skew = abs((parsedate_to_datetime(who.headers.get("date", "")) - clock.now()).total_seconds())
@@ -170,7 +170,7 @@ def _time(who: _Said, clock: Clock) -> list[Finding]:
     return [warn(AREA, what, "Set the clock: requests count for five minutes")] if skew >= SKEW_SECONDS else []
 
 
-async def _app_token(slack: _Asked, token: str) -> Finding:
+async def _app_token(slack: _SlackProbe, token: str) -> Finding:
     if not token.startswith("xapp-"):
         todo = "It starts with xapp- and needs the scope connections:write"
         return fail(AREA, "SLACK_APP_TOKEN is not an app token", todo, exit_codes.USAGE)

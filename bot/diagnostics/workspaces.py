@@ -6,10 +6,10 @@ from typing import Final
 
 import aiohttp
 
-from vpsops.bot.diagnostics.approvers import look_at_sources
+from vpsops.bot.diagnostics.approvers import check_sources
 from vpsops.bot.diagnostics.channels import channel_finding, channels_of
-from vpsops.bot.slack_api.client import Slack, SlackError
-from vpsops.bot.workspaces.installations import Installations, keys_of
+from vpsops.bot.slack_api.client import SlackClient, SlackError
+from vpsops.bot.workspaces.installations import Installations, encryption_keys
 from vpsops.bot.workspaces.token_encryption import TokenCipher
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import UnreadableRowError
@@ -35,7 +35,7 @@ async def check_workspaces(settings: Settings, clock: Clock) -> Sequence[Finding
     workspaces, settings = ruleset.workspaces, ruleset.settings_from(settings)
     found = _asked(workspaces, settings)
     async with open_database(settings.database, clock, make=False) as database, aiohttp.ClientSession() as session:
-        kept = Installations(database, clock, settings, TokenCipher(keys_of(settings)))
+        kept = Installations(database, clock, settings, TokenCipher(encryption_keys(settings)))
         for team in teams_of(settings):
             slack, said = await _workspace(kept, session, settings, team)
             found.append(said)
@@ -46,7 +46,7 @@ async def check_workspaces(settings: Settings, clock: Clock) -> Sequence[Finding
     return found
 
 
-async def _channels(slack: Slack, settings: Settings, team: str, rules: Sequence[Rule]) -> list[Finding]:
+async def _channels(slack: SlackClient, settings: Settings, team: str, rules: Sequence[Rule]) -> list[Finding]:
     """Look at a workspace's own channels: can they be written to, and who may let themselves into those that decide."""
     found: list[Finding] = []
     for name, channel in channels_of(settings).items():
@@ -55,8 +55,8 @@ async def _channels(slack: Slack, settings: Settings, team: str, rules: Sequence
             found.append(channel_finding(name, channel, about if isinstance(about, dict) else {}))
         except SlackError as error:
             found.append(channel_finding(name, channel, {}, error.code))
-    found += await look_at_sources(slack, settings, rules, ELSEWHERE) if settings.approval_channel else []
-    return [replace(one, what=f"{team}: {one.what}") for one in found]
+    found += await check_sources(slack, settings, rules, ELSEWHERE) if settings.approval_channel else []
+    return [replace(item, what=f"{team}: {item.what}") for item in found]
 
 
 def _asked(workspaces: Workspaces, settings: Settings) -> list[Finding]:
@@ -71,7 +71,7 @@ def _asked(workspaces: Workspaces, settings: Settings) -> list[Finding]:
 
 async def _workspace(
     kept: Installations, session: aiohttp.ClientSession, settings: Settings, team: str
-) -> tuple[Slack | None, Finding]:
+) -> tuple[SlackClient | None, Finding]:
     """Return what asks Slack as one workspace's app, if it can, and what there is to say of its token."""
     try:
         known = await kept.of(team)
@@ -79,7 +79,7 @@ async def _workspace(
         return None, warn(AREA, error.message, error.hint)
     if known is None:
         return None, warn(AREA, f"{team} does not have the app", "Somebody of it opens /slack/install")
-    slack = Slack(settings, session, known.token)
+    slack = SlackClient(settings, session, known.token)
     try:
         await slack.get("auth.test", {})
     except SlackError as error:

@@ -78,7 +78,7 @@ async def _ask(parts: Parts, asking: Asking, trigger: str, agreed: Agreed, draw:
         await parts.slack.open_view(trigger, draw(change, metadata))
     except SlackError as error:
         log.info("form not opened", error=str(error))
-        await parts.slack.tell(asking.where, note("The form could not be opened in time.", "Press the button again."))
+        await parts.slack.reply(asking.where, note("The form could not be opened in time.", "Press the button again."))
 
 
 def _may(asking: Asking, agreed: Agreed) -> None:

@@ -10,18 +10,18 @@ from vpsops.bot.blocks.elements import Block
 from vpsops.bot.context.bot_context import Asking, Parts, request_of
 from vpsops.bot.context.home_state import Viewer
 from vpsops.bot.context.permalinks import links_to
-from vpsops.bot.slack_api.client import Where
+from vpsops.bot.slack_api.client import ReplyTarget
 from vpsops.bot.views.home import (
     OPEN_SHOWN,
     RECENT_SHOWN,
     UNCLEAR_SHOWN,
     VOTES_SHOWN,
-    Fleet,
-    Page,
+    HomePage,
+    HomeServers,
     home_view,
     plain_home,
 )
-from vpsops.bot.workspaces.membership import OtherWorkspace, Unreadable
+from vpsops.bot.workspaces.membership import MembershipUnreadableError, OtherWorkspaceError
 from vpsops.core.changes.approvals import check, check_settler, settlers
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.errors import NotAllowed, VpsopsError
@@ -37,16 +37,16 @@ GUESTS: Final = (
 
 def asking_for(viewer: Viewer) -> Asking:
     """Return somebody who looks at their Home as one who asks; answers go to their direct messages."""
-    return Asking(viewer.user, viewer.name, viewer.team, Where(viewer.user, viewer.user), "")
+    return Asking(viewer.user, viewer.name, viewer.team, ReplyTarget(viewer.user, viewer.user), "")
 
 
 async def drawn(parts: Parts, viewer: Viewer, notice: str = "") -> Block:
     """Look at everything a person's Home shows, and draw it; raises `StorageError`."""
     try:
-        member = await parts.membership.full_member(viewer.user)
-    except Unreadable as error:
+        member = await parts.membership.require_full_member(viewer.user)
+    except MembershipUnreadableError as error:
         return plain_home(error.message, error.hint)
-    except OtherWorkspace as error:
+    except OtherWorkspaceError as error:
         return plain_home(error.message, error.hint)
     except NotAllowed:
         return plain_home(*GUESTS)
@@ -64,7 +64,7 @@ async def drawn(parts: Parts, viewer: Viewer, notice: str = "") -> Block:
         group.start_soon(note, "votes", _votes(parts, me, seen.holds))
         group.start_soon(note, "resume", _may_resume(parts, me))
     waiting: Waiting = found["votes"]
-    page = Page(
+    page = HomePage(
         now=parts.core.clock.now(),
         votes=waiting.votes,
         votes_trouble=waiting.trouble,
@@ -97,7 +97,7 @@ async def _votes(parts: Parts, me: Actor, holds: Sequence[Change]) -> Waiting:
         return Waiting()
     stewards = parts.core.gate.stewards
     every = together([one for change in others for one in settlers(change, stewards)])
-    groups = await parts.membership.groups(me.id, (*every.groups, *every.channels))
+    groups = await parts.membership.read_groups(me.id, (*every.groups, *every.channels))
     voter = replace(me, groups=groups or ())
     mine = [one for one in others if may_decide(one, voter, stewards)]
     if not mine and groups is None:
@@ -122,19 +122,19 @@ async def _may_resume(parts: Parts, me: Actor) -> bool:
     stewards = parts.core.gate.stewards
     if not stewards:
         return True
-    groups = await parts.membership.groups(me.id, (*stewards.groups, *stewards.channels))
+    groups = await parts.membership.read_groups(me.id, (*stewards.groups, *stewards.channels))
     return among(stewards, replace(me, groups=groups or ()))
 
 
-async def _fleet(parts: Parts, asking: Asking) -> Fleet:
+async def _fleet(parts: Parts, asking: Asking) -> HomeServers:
     gate, request = parts.core.gate, await request_of(parts, asking, "list", {})
     if not may_read(gate, request):
-        return Fleet(trouble="The policy does not let you list the servers.")
+        return HomeServers(trouble="The policy does not let you list the servers.")
     try:
         servers = await parts.homes.shelf.servers(parts.core.clock, lambda: all_servers(gate, request))
     except VpsopsError as error:
-        return Fleet(trouble=f"The provider cannot be read just now: {error}")
-    return Fleet(servers, f"The provider's list is not complete: {servers.lack}." if servers.lack else "")
+        return HomeServers(trouble=f"The provider cannot be read just now: {error}")
+    return HomeServers(servers, f"The provider's list is not complete: {servers.lack}." if servers.lack else "")
 
 
 def _shown(own: Sequence[Change], others: Waiting) -> list[Change]:

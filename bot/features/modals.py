@@ -9,17 +9,17 @@ from vpsops.bot.blocks.elements import Block
 from vpsops.bot.commands.parser import OpenCreate
 from vpsops.bot.context.bot_context import Asking, Parts, catalogue
 from vpsops.bot.messages.ephemeral import note
-from vpsops.bot.protocol.payloads import ShownView
-from vpsops.bot.slack_api.client import Shown, SlackError
+from vpsops.bot.protocol.payloads import ViewPayload
+from vpsops.bot.slack_api.client import SlackError, ViewHandle
 from vpsops.bot.views.modals import (
     MENUS,
-    Catalogue,
-    Draft,
+    CreateDraft,
+    OrderOptions,
     busy_view,
     create_view,
     deny_view,
     metadata_of,
-    missing,
+    missing_offers,
     read_values,
 )
 from vpsops.core.authorization.change_reader import stale
@@ -35,29 +35,29 @@ log = structlog.get_logger(__name__)
 
 async def open_create(parts: Parts, asking: Asking, trigger: str, typed: OpenCreate) -> None:
     """Open the form at once (a trigger lives three seconds), then draw the catalogue into it."""
-    values = {**typed.given, **({"reason": typed.reason} if typed.reason else {})}
+    values = {**typed.values, **({"reason": typed.reason} if typed.reason else {})}
     try:
         shown = await parts.slack.open_view(trigger, busy_view(TITLE, "Reading plans, systems and regions …"))
     except SlackError as error:
         log.info("form not opened", error=str(error))
         words = "The form could not be opened in time." if error.code in TOO_LATE else "Slack did not open the form."
-        await parts.slack.tell(asking.where, note(words, "Ask for it again."))
+        await parts.slack.reply(asking.where, note(words, "Ask for it again."))
         return
-    await show(parts, shown, await _create_form(parts, asking, Draft(values, asking.where.channel)))
+    await show(parts, shown, await _create_form(parts, asking, CreateDraft(values, asking.where.channel)))
 
 
-async def redraw_create(parts: Parts, asking: Asking, view: ShownView) -> None:
+async def redraw_create(parts: Parts, asking: Asking, view: ViewPayload) -> None:
     """Draw the price of the plan just chosen; what is filled in meanwhile stays as it is."""
     stock = await catalogue(parts, asking)
     draft = draft_of(view, stock)
-    await show(parts, Shown(view.id, view.hash), create_view(stock, draft))
+    await show(parts, ViewHandle(view.id, view.hash), create_view(stock, draft))
 
 
-def draft_of(view: ShownView, stock: Catalogue) -> Draft:
+def draft_of(view: ViewPayload, stock: OrderOptions) -> CreateDraft:
     """Read a form back into what can be drawn again."""
     values = read_values(view.state.values)
     menus: dict[str, str] = {name: stock.decode(name, values[name]) for name in MENUS if name in values}
-    return Draft(values | menus, str(metadata_of(view.model_dump()).get("ch", "")))
+    return CreateDraft(values | menus, str(metadata_of(view.model_dump()).get("ch", "")))
 
 
 async def open_deny(parts: Parts, asking: Asking, trigger: str, change: Change, digest: str) -> None:
@@ -71,10 +71,10 @@ async def open_deny(parts: Parts, asking: Asking, trigger: str, change: Change, 
         await parts.slack.open_view(trigger, deny_view(change, metadata))
     except SlackError as error:
         log.info("form not opened", error=str(error))
-        await parts.slack.tell(asking.where, note("The form could not be opened in time.", "Press Deny again."))
+        await parts.slack.reply(asking.where, note("The form could not be opened in time.", "Press Deny again."))
 
 
-async def show(parts: Parts, shown: Shown, view: Block) -> bool:
+async def show(parts: Parts, shown: ViewHandle, view: Block) -> bool:
     """Draw a form anew; one that was closed, or used meanwhile, is left as it is."""
     try:
         await parts.slack.update_view(shown, view)
@@ -84,13 +84,13 @@ async def show(parts: Parts, shown: Shown, view: Block) -> bool:
     return True
 
 
-async def _create_form(parts: Parts, asking: Asking, draft: Draft) -> Block:
+async def _create_form(parts: Parts, asking: Asking, draft: CreateDraft) -> Block:
     try:
         stock = await catalogue(parts, asking)
     except VpsopsError as error:
         wrong = f"{error} ({error.error_id}) The lists below fill as soon as the provider answers again."
-        return create_view(Catalogue(), Draft(draft.values, draft.channel, wrong))
-    lacking = missing(stock)
+        return create_view(OrderOptions(), CreateDraft(draft.values, draft.channel, wrong))
+    lacking = missing_offers(stock)
     if lacking:
         return busy_view(TITLE, f"The provider offers no {lacking}, so no server can be made here.")
     return create_view(stock, draft)

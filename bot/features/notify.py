@@ -1,26 +1,26 @@
 """`/vps notify`: what a channel is told of. Whoever may list the servers may have their news told to a channel."""
 
 from vpsops.bot.blocks.elements import Post
-from vpsops.bot.commands.notify_parser import AddNotify, ShowNotify, StopNotify, read
+from vpsops.bot.commands.notify_parser import AddSubscription, RemoveSubscription, ShowSubscriptions, parse_subscription
 from vpsops.bot.context.bot_context import Asking, Parts, only_members
 from vpsops.bot.context.bot_context import read as ask
 from vpsops.bot.messages.ephemeral import note
-from vpsops.bot.messages.subscriptions import subscribed_note, subscriptions_page, words_of
+from vpsops.bot.messages.subscriptions import subscription_added, subscription_text, subscriptions_page
 from vpsops.bot.notifications.events import DEFAULT, with_defaults
-from vpsops.bot.slack_api.client import ELSEWHERE, SlackError
+from vpsops.bot.slack_api.client import CHANNEL_CLOSED_CODES, SlackError
 from vpsops.core.common.errors import InvalidInput, VpsopsError
 from vpsops.core.messaging.subscriptions import Subscription, Subscriptions, subscription_id
 
 
 async def notify(parts: Parts, asking: Asking, words: tuple[str, ...]) -> Post:
     """Show, add or remove; raises `InvalidInput` where the words are not understood."""
-    match read(words):
-        case ShowNotify():
+    match parse_subscription(words):
+        case ShowSubscriptions():
             return await _page(parts, asking)
-        case StopNotify() as wanted:
+        case RemoveSubscription() as wanted:
             await only_members(parts, asking)
             return await _stop(parts, asking, wanted.ident)
-        case AddNotify() as wanted:
+        case AddSubscription() as wanted:
             return await _add(parts, asking, wanted)
 
 
@@ -28,7 +28,7 @@ async def stop_one(parts: Parts, asking: Asking, ident: str, *, replace: bool) -
     """Remove the subscription of a button, and show what is left in its place."""
     await only_members(parts, asking)
     await _store(parts).remove(asking.team, asking.where.channel, ident, asking.actor)
-    await parts.slack.tell(asking.where, await _page(parts, asking), replace=replace)
+    await parts.slack.reply(asking.where, await _page(parts, asking), replace=replace)
 
 
 async def _page(parts: Parts, asking: Asking) -> Post:
@@ -42,10 +42,10 @@ async def _stop(parts: Parts, asking: Asking, ident: str) -> Post:
     if ident.startswith(DEFAULT):
         raise InvalidInput("This one is set by the operator.", hint="A subscription of the channel's own replaces it.")
     gone = await _store(parts).remove(asking.team, asking.where.channel, ident, asking.actor)
-    return note(f"This channel is no longer told of {words_of(gone)}.")
+    return note(f"This channel is no longer told of {subscription_text(gone)}.")
 
 
-async def _add(parts: Parts, asking: Asking, wanted: AddNotify) -> Post:
+async def _add(parts: Parts, asking: Asking, wanted: AddSubscription) -> Post:
     await only_members(parts, asking)
     await ask(parts, asking, "list")  # what one may not list, one may not have told to a channel
     made = Subscription(
@@ -64,9 +64,9 @@ async def subscribe(parts: Parts, asking: Asking, wanted: Subscription) -> Subsc
     """Store a subscription and tell its channel of it; raises `InvalidInput` where the channel is closed to us."""
     made = await _store(parts).add(wanted, asking.actor)
     try:
-        await parts.slack.post(made.channel, subscribed_note(made), name=f"subscribed/{made.id}")
+        await parts.slack.post(made.channel, subscription_added(made), name=f"subscribed/{made.id}")
     except SlackError as error:
-        if error.code not in ELSEWHERE:
+        if error.code not in CHANNEL_CLOSED_CODES:
             raise VpsopsError("Slack does not let me write here just now.", hint="Type it again.") from None
         await _store(parts).remove(asking.team, made.channel, made.id, asking.actor)
         raise InvalidInput("I am not in this channel.", hint="Invite me here, then type it again.") from None

@@ -8,13 +8,13 @@ from typing import Any, Final
 import anyio
 from pydantic import BaseModel
 
-from vpsops.bot.blocks.elements import Post, for_everyone
-from vpsops.bot.blocks.text import person
+from vpsops.bot.blocks.elements import Post, shared_copy
+from vpsops.bot.blocks.text import user_mention
 from vpsops.bot.context.bot_context import Asking, Parts, read, submit
 from vpsops.bot.context.permalinks import links_to
 from vpsops.bot.messages.catalogue import plans_table, regions_table, systems_table
-from vpsops.bot.messages.ephemeral import error_note, note, suggestions, with_link
-from vpsops.bot.messages.servers import Asked, choice, server_details, server_page, shareable, usage_page
+from vpsops.bot.messages.ephemeral import error_note, note, server_suggestions, with_link
+from vpsops.bot.messages.servers import OperationCall, server_choice, server_details, server_page, shareable, usage_page
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.requests import Done, Held, Refused
 from vpsops.core.common.errors import AmbiguousServer, UnknownServer, VpsopsError
@@ -47,9 +47,9 @@ async def run(parts: Parts, asking: Asking, wanted: Wanted) -> None:
     """Run a read and show it, or hold a change and say where its card is."""
     post = await patiently(parts, asking, partial(outcome_post, parts, asking, wanted))
     if post is not None and wanted.everyone:
-        post = for_everyone(post, person(asking.user, asking.name))
+        post = shared_copy(post, user_mention(asking.user, asking.name))
     if post is not None:
-        await parts.slack.tell(asking.where, post, replace=wanted.replace, everyone=wanted.everyone)
+        await parts.slack.reply(asking.where, post, replace=wanted.replace, everyone=wanted.everyone)
 
 
 async def patiently(parts: Parts, asking: Asking, make: Callable[[], Awaitable[Post | None]]) -> Post | None:
@@ -69,7 +69,7 @@ async def patiently(parts: Parts, asking: Asking, make: Callable[[], Awaitable[P
 
 async def _say_slow(parts: Parts, asking: Asking) -> None:
     await parts.core.clock.sleep(PATIENCE)
-    await parts.slack.tell(asking.where, note("The provider is slow to answer. The answer follows here."))
+    await parts.slack.reply(asking.where, note("The provider is slow to answer. The answer follows here."))
 
 
 async def outcome_post(parts: Parts, asking: Asking, wanted: Wanted) -> Post | None:
@@ -80,9 +80,9 @@ async def outcome_post(parts: Parts, asking: Asking, wanted: Wanted) -> Post | N
         outcome = await submit(parts, asking, wanted.operation, wanted.arguments, wanted.reason)
     except AmbiguousServer as error:
         typed = str(wanted.arguments.get("server", ""))
-        return choice(typed, wanted.operation, error.candidates, wanted.reason)
+        return server_choice(typed, wanted.operation, error.candidates, wanted.reason)
     except UnknownServer as error:
-        return suggestions(error, wanted.operation, error.nearest, wanted.reason)
+        return server_suggestions(error, wanted.operation, error.nearest, wanted.reason)
     except VpsopsError as error:
         return error_note(error)
     match outcome:
@@ -92,7 +92,7 @@ async def outcome_post(parts: Parts, asking: Asking, wanted: Wanted) -> Post | N
             change = outcome.change
             return await card_note(parts, asking, change, spoken=wanted.replace) if change else None
         case Done():
-            return result_post(outcome.result, Asked(wanted.operation, wanted.arguments))
+            return result_post(outcome.result, OperationCall(wanted.operation, wanted.arguments))
 
 
 def refusal(refused: Refused) -> Post:
@@ -105,16 +105,16 @@ async def _usage(parts: Parts, asking: Asking, wanted: Wanted) -> Post:
     server: Server = await read(parts, asking, "get", wanted.arguments)
     arguments = {"server": server.id}
     usage: Usage = await read(parts, asking, "status", arguments)
-    return usage_page(server.hostname, usage, Asked("status", arguments))
+    return usage_page(server.hostname, usage, OperationCall("status", arguments))
 
 
-def result_post(result: BaseModel | None, asked: Asked) -> Post:
+def result_post(result: BaseModel | None, asked: OperationCall) -> Post:
     """Draw a read's result."""
     match result:
         case ServerList():
             return server_page(result, asked)
         case Server():
-            return server_details(result, Asked("get", {"server": result.id}))
+            return server_details(result, OperationCall("get", {"server": result.id}))
         case Plans():
             return shareable(plans_table(result.plans), asked)
         case OsTemplates():

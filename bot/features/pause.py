@@ -6,7 +6,7 @@ from vpsops.bot.blocks.elements import Post, actions, button
 from vpsops.bot.context.bot_context import Asking, Parts
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
-from vpsops.bot.workspaces.membership import Unreadable
+from vpsops.bot.workspaces.membership import MembershipUnreadableError
 from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes import queries
 from vpsops.core.changes.model import State
@@ -21,9 +21,9 @@ async def pause(parts: Parts, asking: Asking, reason: str = "") -> Pause:
     It is the safe direction: where Slack cannot say who somebody is, it is done and that is written down.
     """
     try:
-        await parts.membership.full_member(asking.user)
+        await parts.membership.require_full_member(asking.user)
         evidence = "a full member of the workspace"
-    except Unreadable:
+    except MembershipUnreadableError:
         evidence = "whether this is a full member could not be read"
     return await parts.core.gate.pause_agents(asking.actor, paused=True, reason=reason, evidence=evidence)
 
@@ -31,7 +31,7 @@ async def pause(parts: Parts, asking: Asking, reason: str = "") -> Pause:
 async def resume(parts: Parts, asking: Asking, *, seen: float, reason: str = "") -> Pause:
     """Lift the pause that was made at `seen`; raises `NotAllowed` for all but those who may, and `StaleChange`."""
     gate = parts.core.gate
-    standing = await parts.membership.standing(asking.user, gate.stewards)
+    standing = await parts.membership.verify_approver(asking.user, gate.stewards)
     actor = replace(asking.actor, groups=standing.groups)
     evidence = standing.evidence or "a full member of the workspace"
     return await gate.pause_agents(actor, paused=False, reason=reason, evidence=evidence, seen=seen)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from vpsops.bot.blocks.text import channel, is_person, outside, person
+from vpsops.bot.blocks.text import channel_link, escape_untrusted, is_user_id, user_mention
 from vpsops.core.identity.actors import Actor, Approvers
 from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.target import Target
@@ -69,10 +69,12 @@ def _matters(decision: Decision, ruling: Ruling) -> bool:
 def right_words(right: Right) -> str:
     """Say what one may do, as escaped mrkdwn."""
     ruling = right.ruling
-    stricter = ", ".join(f"{SHORT[decision]} ({outside(rule, 60)})" for rule, decision in right.depends.items())
+    stricter = ", ".join(
+        f"{SHORT[decision]} ({escape_untrusted(rule, 60)})" for rule, decision in right.depends.items()
+    )
     if not ruling.rules and right.depends:
         return f"only for some: {stricter}"
-    rules = f" ({outside(', '.join(ruling.rules), 160)})" if ruling.rules else ""
+    rules = f" ({escape_untrusted(', '.join(ruling.rules), 160)})" if ruling.rules else ""
     return f"{_said(right.operation, ruling)}{rules}" + (f"; for some: {stricter}" if stricter else "")
 
 
@@ -86,14 +88,14 @@ def _said(operation: Operation, ruling: Ruling) -> str:
             plural = "s" if ruling.votes != 1 else ""
             return f"needs {ruling.votes} approval{plural} by {approvers_words(ruling.approvers)}"
         case Decision.DENY:
-            return f"refused: {outside(ruling.reason or 'no rule allows it', 160)}"
+            return f"refused: {escape_untrusted(ruling.reason or 'no rule allows it', 160)}"
 
 
 def approvers_words(approvers: Approvers) -> str:
     """Name those who may approve, as escaped mrkdwn; it rings nobody."""
-    people = [person(one.upper() if is_person(one.upper()) else one) for one in approvers.people]
-    groups = [f"group {outside(one, 40)}" for one in approvers.groups]
-    channels = [f"members of {channel(one.upper())}" for one in approvers.channels]
+    people = [user_mention(one.upper() if is_user_id(one.upper()) else one) for one in approvers.people]
+    groups = [f"group {escape_untrusted(one, 40)}" for one in approvers.groups]
+    channels = [f"members of {channel_link(one.upper())}" for one in approvers.channels]
     every = [*groups, *channels, *people]
     more = f" and {len(every) - NAMED} more" if len(every) > NAMED else ""
     return ", ".join(every[:NAMED]) + more or "nobody"

@@ -9,7 +9,7 @@ from typing import Final
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.context.bot_context import Asking, Parts, catalogue, request_of
 from vpsops.bot.context.permalinks import links_to
-from vpsops.bot.messages.report import Costs, Fleet, Standing, report_page
+from vpsops.bot.messages.report import FleetCounts, MonthlyCosts, StatusReport, report_page
 from vpsops.core.changes import queries
 from vpsops.core.changes.queries import Wanted
 from vpsops.core.common.errors import VpsopsError
@@ -32,7 +32,7 @@ async def report(parts: Parts, asking: Asking, *, everyone: bool) -> Post:
     counted = await read(partial(queries.count_by_state, wanted=lately))
     moved = await read(partial(queries.find, wanted=lately, limit=queries.MOST))
     ended = [one for one in moved if one.state.final][:SHOWN]
-    standing = Standing(
+    standing = StatusReport(
         at=now,
         fleet=await _fleet(parts, asking, priced=not everyone),
         pause=await parts.core.gate.agents_paused(),
@@ -45,14 +45,14 @@ async def report(parts: Parts, asking: Asking, *, everyone: bool) -> Post:
     return report_page(standing, await links_to(parts, asking, shown), everyone=everyone)
 
 
-async def _fleet(parts: Parts, asking: Asking, *, priced: bool) -> Fleet:
+async def _fleet(parts: Parts, asking: Asking, *, priced: bool) -> FleetCounts:
     try:
         servers = await all_servers(parts.core.gate, await request_of(parts, asking, "list", {}))
     except VpsopsError as error:
-        return Fleet(problem=f"{error.message} ({error.error_id})")
+        return FleetCounts(problem=f"{error.message} ({error.error_id})")
     known = await _with_details(parts, asking, servers)
     costs = costs_of(known, await _plans(parts, asking, known)) if priced else None
-    return Fleet(Counter(one.state for one in known), costs, lack=servers.lack)
+    return FleetCounts(Counter(one.state for one in known), costs, lack=servers.lack)
 
 
 async def _with_details(parts: Parts, asking: Asking, servers: Sequence[Server]) -> Sequence[Server]:
@@ -78,9 +78,9 @@ async def _plans(parts: Parts, asking: Asking, servers: Sequence[Server]) -> Seq
         return ()
 
 
-def costs_of(servers: Sequence[Server], plans: Sequence[Plan]) -> Costs:
+def costs_of(servers: Sequence[Server], plans: Sequence[Plan]) -> MonthlyCosts:
     """Add up what a month costs, by currency, and count the servers whose price nobody tells; pure."""
     by_code: Mapping[str, Plan] = {plan.code.lower(): plan for plan in plans}
     prices = [monthly(server, by_code.get((server.plan or "").lower())) for server in servers]
     known = [price for price in prices if price is not None]
-    return Costs(sums_of(known), len(prices) - len(known), sum(not price.currency for price in known))
+    return MonthlyCosts(sums_of(known), len(prices) - len(known), sum(not price.currency for price in known))

@@ -15,7 +15,7 @@ async def cast(  # noqa: PLR0913 - one vote, all of it named
     if asking.actor.same_human(change.actor):  # nothing has to be read for the gate to say no, on record
         return await parts.core.gate.vote(change.id, asking.actor, verdict, digest, reason=reason)
     approvers = change.ruling.approvers
-    standing = await parts.membership.standing(asking.user, approvers)
+    standing = await parts.membership.verify_approver(asking.user, approvers)
     known_as = await _named_by_email(parts, asking, approvers)
     voter = replace(asking.actor, groups=standing.groups, aliases=known_as)
     evidence = standing.evidence or "named in the rule by e-mail address"
@@ -25,7 +25,7 @@ async def cast(  # noqa: PLR0913 - one vote, all of it named
 async def _named_by_email(parts: Parts, asking: Asking, approvers: Approvers) -> tuple[str, ...]:
     """Return the e-mail address by which a rule names this person as one who decides."""
     named = {one.lower() for one in approvers.people if "@" in one}
-    email = await parts.membership.email(asking.user, anew=True) if named else ""
+    email = await parts.membership.read_email(asking.user, fresh=True) if named else ""
     return (email,) if email in named else ()
 
 
@@ -34,7 +34,7 @@ async def settle(parts: Parts, asking: Asking, change: Change, *, happened: bool
     gate, actor = parts.core.gate, asking.actor
     evidence = "the human who asked"
     if not actor.same_human(change.actor):
-        standing = await parts.membership.standing(asking.user, together(settlers(change, gate.stewards)))
+        standing = await parts.membership.verify_approver(asking.user, together(settlers(change, gate.stewards)))
         actor, evidence = replace(actor, groups=standing.groups), standing.evidence
     return await gate.resolve(change.id, actor, happened=happened, evidence=evidence)
 

@@ -20,44 +20,44 @@ from vpsops.bot.handlers.shortcuts import act_on, picked
 from vpsops.bot.messages.change_card import Audience
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
-from vpsops.bot.protocol.payloads import Click
-from vpsops.bot.slack_api.client import Where
+from vpsops.bot.protocol.payloads import BlockActions
+from vpsops.bot.slack_api.client import ReplyTarget
 from vpsops.bot.views.modals import metadata_of
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.errors import NotAllowed, StaleChange, UnknownChange
 from vpsops.core.messaging.inbox import Delivery
 from vpsops.core.messaging.outbox import topic_of
 
-Act = Callable[[Parts, Asking, Click, Mapping[str, Any]], Awaitable[None]]
+Act = Callable[[Parts, Asking, BlockActions, Mapping[str, Any]], Awaitable[None]]
 CHANGE_ID: Final = 80
 
 
 async def on_click(parts: Parts, delivery: Delivery) -> None:
     """Do what the control says, for whoever used it."""
-    click = Click.model_validate(delivery.payload)
+    click = BlockActions.model_validate(delivery.payload)
     asking = asking_of(click, delivery.key)
-    kind = action_ids.kind_of(click.actions[0].action_id)
+    kind = action_ids.base_action_id(click.actions[0].action_id)
     act = ACTS.get(kind)
     if act is not None and click.at_home:
-        await at_home(parts, asking, partial(act, parts, asking, click, unpack(click.actions[0].given)))
+        await at_home(parts, asking, partial(act, parts, asking, click, unpack(click.actions[0].chosen_value)))
     elif act is not None:
-        await act(parts, asking, click, unpack(click.actions[0].given))
+        await act(parts, asking, click, unpack(click.actions[0].chosen_value))
     elif click.view is None:
-        await parts.slack.tell(asking.where, note("This control is from an older version of me. Nothing was done."))
+        await parts.slack.reply(asking.where, note("This control is from an older version of me. Nothing was done."))
 
 
-def asking_of(click: Click, key: str) -> Asking:
+def asking_of(click: BlockActions, key: str) -> Asking:
     """Return who clicked, and where."""
     channel = (click.channel.id if click.channel else "") or click.container.channel_id
     if click.view is not None:
         channel = str(metadata_of(click.view.model_dump()).get("ch", "")) or click.user.id
     team = click.team.id if click.team else click.user.team_id
-    where = Where(click.user.id, channel, click.response_url)
+    where = ReplyTarget(click.user.id, channel, click.response_url)
     name = click.user.username or click.user.name
     return Asking(click.user.id, name, team, where, key, click.container.thread_ts)
 
 
-async def _confirm(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
+async def _confirm(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
     async def decide(change: str, digest: str) -> None:
         found = await parts.core.gate.get(change)
         await agree(parts, asking, click.trigger_id, Agreed(found, digest, Yes.CONFIRM))
@@ -65,14 +65,14 @@ async def _confirm(parts: Parts, asking: Asking, click: Click, value: Mapping[st
     await _on_card(parts, asking, click, value, decide)
 
 
-async def _cancel(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
+async def _cancel(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
     async def decide(change: str, _digest: str) -> None:
         await withdraw(parts, asking, await parts.core.gate.get(change))
 
     await _on_card(parts, asking, click, value, decide)
 
 
-async def _approve(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
+async def _approve(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
     async def decide(change: str, digest: str) -> None:
         found = await parts.core.gate.get(change)
         await agree(parts, asking, click.trigger_id, Agreed(found, digest, Yes.APPROVE))
@@ -80,7 +80,7 @@ async def _approve(parts: Parts, asking: Asking, click: Click, value: Mapping[st
     await _on_card(parts, asking, click, value, decide)
 
 
-async def _approve_noting(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
+async def _approve_noting(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
     async def decide(change: str, digest: str) -> None:
         found = await parts.core.gate.get(change)
         await agree_with_note(parts, asking, click.trigger_id, Agreed(found, digest, Yes.APPROVE))
@@ -88,19 +88,19 @@ async def _approve_noting(parts: Parts, asking: Asking, click: Click, value: Map
     await _on_card(parts, asking, click, value, decide)
 
 
-async def _notify_off(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
+async def _notify_off(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
     await stop_one(parts, asking, str(value.get("id", "")), replace=click.container.is_ephemeral)
 
 
-async def _deny(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
+async def _deny(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
     async def decide(change: str, digest: str) -> None:
         await open_deny(parts, asking, click.trigger_id, await parts.core.gate.get(change), digest)
 
     await _on_card(parts, asking, click, value, decide)
 
 
-async def _settle(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
-    happened = action_ids.kind_of(click.actions[0].action_id) == action_ids.HAPPENED
+async def _settle(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
+    happened = action_ids.base_action_id(click.actions[0].action_id) == action_ids.HAPPENED
 
     async def decide(change: str, _digest: str) -> None:
         await settle(parts, asking, await parts.core.gate.get(change), happened=happened)
@@ -111,7 +111,7 @@ async def _settle(parts: Parts, asking: Asking, click: Click, value: Mapping[str
 async def _on_card(
     parts: Parts,
     asking: Asking,
-    click: Click,
+    click: BlockActions,
     value: Mapping[str, Any],
     decide: Callable[[str, str], Awaitable[None]],
 ) -> None:
@@ -139,7 +139,7 @@ async def _known(parts: Parts, asking: Asking, ident: str) -> Change:
     return change
 
 
-async def _adopt(parts: Parts, click: Click, change: Change) -> None:
+async def _adopt(parts: Parts, click: BlockActions, change: Change) -> None:
     """Remember a copy that was posted and never noted (the process ended in between), so that it is edited too."""
     where = click.container
     if where.is_ephemeral or not where.message_ts or not where.channel_id:
@@ -148,7 +148,7 @@ async def _adopt(parts: Parts, click: Click, change: Change) -> None:
     known = {(one.channel, one.ts) for one in await parts.core.outbox.copies(topic)}
     if (where.channel_id, where.message_ts) in known:
         return
-    votes = action_ids.kind_of(click.actions[0].action_id) in {
+    votes = action_ids.base_action_id(click.actions[0].action_id) in {
         action_ids.APPROVE,
         action_ids.APPROVE_NOTE,
         action_ids.DENY,
@@ -159,13 +159,13 @@ async def _adopt(parts: Parts, click: Click, change: Change) -> None:
         await parts.deliverer.redraw(change)
 
 
-async def _run(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
+async def _run(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
     wanted = wanted_of(value, replace=click.container.is_ephemeral)
     if wanted is not None:
         await run(parts, asking, wanted)
 
 
-async def _share(parts: Parts, asking: Asking, _click: Click, value: Mapping[str, Any]) -> None:
+async def _share(parts: Parts, asking: Asking, _click: BlockActions, value: Mapping[str, Any]) -> None:
     viewed, wanted = viewed_of(value), wanted_of(value, replace=False, everyone=True)
     if viewed is not None:
         await show(parts, asking, viewed, Showing(everyone=True))
@@ -173,68 +173,68 @@ async def _share(parts: Parts, asking: Asking, _click: Click, value: Mapping[str
         await run(parts, asking, wanted)
 
 
-async def _view(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
+async def _view(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
     viewed = viewed_of(value)
     if viewed is not None:
         await show(parts, asking, viewed, Showing(replace=click.container.is_ephemeral))
 
 
-async def _typed(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
+async def _typed(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
     text = value.get("t")
     if isinstance(text, str):
         await obey(parts, asking, Typed(text, click.trigger_id, click.container.is_ephemeral))
 
 
-async def _resume(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
+async def _resume(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
     seen = value.get("at")
     if isinstance(seen, int | float):
         found = await resume(parts, asking, seen=float(seen), reason=str(value.get("why", "")))
-        await parts.slack.tell(asking.where, switched_note(found), replace=click.container.is_ephemeral)
+        await parts.slack.reply(asking.where, switched_note(found), replace=click.container.is_ephemeral)
 
 
-async def _menu(parts: Parts, asking: Asking, click: Click, _value: Mapping[str, Any]) -> None:
-    operation, _, server = click.actions[0].given.partition(" ")
+async def _menu(parts: Parts, asking: Asking, click: BlockActions, _value: Mapping[str, Any]) -> None:
+    operation, _, server = click.actions[0].chosen_value.partition(" ")
     wanted = wanted_of({"op": operation, "args": {"server": server}}, replace=False)
     if wanted is not None:
         await run(parts, asking, wanted)
 
 
-async def _plan(parts: Parts, asking: Asking, click: Click, _value: Mapping[str, Any]) -> None:
+async def _plan(parts: Parts, asking: Asking, click: BlockActions, _value: Mapping[str, Any]) -> None:
     if click.view is not None:
         await redraw_create(parts, asking, click.view)
 
 
-async def _new(parts: Parts, asking: Asking, click: Click, _value: Mapping[str, Any]) -> None:
+async def _new(parts: Parts, asking: Asking, click: BlockActions, _value: Mapping[str, Any]) -> None:
     await open_create(parts, asking, click.trigger_id, OpenCreate())
 
 
-async def _setting(parts: Parts, asking: Asking, _click: Click, value: Mapping[str, Any]) -> None:
+async def _setting(parts: Parts, asking: Asking, _click: BlockActions, value: Mapping[str, Any]) -> None:
     await set_one(parts, asking, value)
 
 
-async def _pause(parts: Parts, asking: Asking, _click: Click, _value: Mapping[str, Any]) -> None:
+async def _pause(parts: Parts, asking: Asking, _click: BlockActions, _value: Mapping[str, Any]) -> None:
     await pause(parts, asking)
 
 
-async def _go_on(parts: Parts, asking: Asking, _click: Click, value: Mapping[str, Any]) -> None:
+async def _go_on(parts: Parts, asking: Asking, _click: BlockActions, value: Mapping[str, Any]) -> None:
     seen = value.get("at")
     await resume(parts, asking, seen=float(seen) if isinstance(seen, int | float) else 0.0)
 
 
-async def _refresh(parts: Parts, _asking: Asking, _click: Click, _value: Mapping[str, Any]) -> None:
+async def _refresh(parts: Parts, _asking: Asking, _click: BlockActions, _value: Mapping[str, Any]) -> None:
     """Home is drawn anew after every click; this one wants the servers looked at as well."""
     parts.homes.shelf.old()
 
 
-async def _act(parts: Parts, asking: Asking, click: Click, value: Mapping[str, Any]) -> None:
+async def _act(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
     wanted = wanted_of(value, replace=True)
     if wanted is not None and click.view is not None:
         await act_on(parts, asking, click.view, wanted)
 
 
-async def _pick(parts: Parts, asking: Asking, click: Click, _value: Mapping[str, Any]) -> None:
+async def _pick(parts: Parts, asking: Asking, click: BlockActions, _value: Mapping[str, Any]) -> None:
     if click.view is not None:
-        await picked(parts, asking, click.view, click.actions[0].given)
+        await picked(parts, asking, click.view, click.actions[0].chosen_value)
 
 
 ACTS: Final[Mapping[str, Act]] = {

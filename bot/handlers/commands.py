@@ -6,19 +6,19 @@ from vpsops.bot.blocks.elements import Post
 from vpsops.bot.commands.parser import (
     CancelChange,
     Command,
-    Notify,
+    ManageSubscriptions,
     OpenCreate,
     PauseAgents,
     ResumeAgents,
-    Run,
+    RunOperation,
     ShowAudit,
     ShowCard,
     ShowChanges,
     ShowHelp,
     ShowReport,
-    Unclear,
-    Watch,
-    parse,
+    UnclearCommand,
+    WatchServer,
+    parse_command,
 )
 from vpsops.bot.context.bot_context import Asking, Parts, known_actor
 from vpsops.bot.features.modals import open_create
@@ -29,11 +29,11 @@ from vpsops.bot.features.permissions import right_words, rights
 from vpsops.bot.features.votes import withdraw
 from vpsops.bot.handlers.history import Showing, card_post, show
 from vpsops.bot.handlers.watching import watch
-from vpsops.bot.messages.ephemeral import near_commands, note
+from vpsops.bot.messages.ephemeral import command_suggestions, note
 from vpsops.bot.messages.help import help_page
-from vpsops.bot.messages.lists import Viewed
+from vpsops.bot.messages.lists import PageQuery
 from vpsops.bot.protocol.payloads import SlashCommand
-from vpsops.bot.slack_api.client import Where
+from vpsops.bot.slack_api.client import ReplyTarget
 from vpsops.core.messaging.inbox import Delivery
 
 
@@ -54,9 +54,9 @@ async def on_command(parts: Parts, delivery: Delivery) -> None:
 
 async def obey(parts: Parts, asking: Asking, typed: Typed) -> None:
     """Do what was typed; raises what its doing raises."""
-    command = parse(typed.text)
+    command = parse_command(typed.text)
     match command:
-        case Run():
+        case RunOperation():
             wanted = Wanted(command.operation, command.arguments, command.reason, typed.replace)
             await run(parts, asking, wanted)
         case OpenCreate():
@@ -64,18 +64,18 @@ async def obey(parts: Parts, asking: Asking, typed: Typed) -> None:
         case ShowChanges() | ShowAudit() | ShowReport():
             await show(parts, asking, viewed(command), Showing(replace=typed.replace))
         case _:
-            await parts.slack.tell(asking.where, await answer(parts, asking, command), replace=typed.replace)
+            await parts.slack.reply(asking.where, await answer(parts, asking, command), replace=typed.replace)
 
 
-def viewed(command: ShowChanges | ShowAudit | ShowReport) -> Viewed:
+def viewed(command: ShowChanges | ShowAudit | ShowReport) -> PageQuery:
     """Return the view a command asks for."""
     match command:
         case ShowChanges():
-            return Viewed("changes", {"scope": command.scope, "server": command.server})
+            return PageQuery("changes", {"scope": command.scope, "server": command.server})
         case ShowAudit():
-            return Viewed("audit", {"server": command.server, "person": command.person, "change": command.change})
+            return PageQuery("audit", {"server": command.server, "person": command.person, "change": command.change})
         case ShowReport():
-            return Viewed("report", {})
+            return PageQuery("report", {})
 
 
 async def answer(parts: Parts, asking: Asking, command: Command) -> Post:
@@ -92,17 +92,17 @@ async def answer(parts: Parts, asking: Asking, command: Command) -> Post:
             return switched_note(await pause(parts, asking, command.reason))
         case ResumeAgents():
             return await paused_note(parts, command.reason)
-        case Unclear():
-            return near_commands(command.message, command.hint, command.near)
+        case UnclearCommand():
+            return command_suggestions(command.message, command.hint, command.near)
         case _:
             return await _subscribe(parts, asking, command)
 
 
 async def _subscribe(parts: Parts, asking: Asking, command: Command) -> Post:
     match command:
-        case Watch():
+        case WatchServer():
             return await watch(parts, asking, command)
-        case Notify():
+        case ManageSubscriptions():
             return await notify(parts, asking, command.words)
         case _:
             return note("Nothing was done.")
@@ -117,5 +117,5 @@ async def _help(parts: Parts, asking: Asking, topic: str) -> Post:
 
 def asking_of(command: SlashCommand, key: str) -> Asking:
     """Return who asks, and where."""
-    where = Where(command.user_id, command.channel_id, command.response_url)
+    where = ReplyTarget(command.user_id, command.channel_id, command.response_url)
     return Asking(command.user_id, command.user_name, command.team_id, where, key)

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from vpsops.bot.blocks.elements import Post, for_everyone
-from vpsops.bot.blocks.text import person
+from vpsops.bot.blocks.elements import Post, shared_copy
+from vpsops.bot.blocks.text import user_mention
 from vpsops.bot.commands.parser import ShowCard
 from vpsops.bot.context.bot_context import Asking, Parts
 from vpsops.bot.context.permalinks import links_to
 from vpsops.bot.features.operations import patiently
 from vpsops.bot.features.report import report
 from vpsops.bot.messages.lists import (
-    Turns,
-    Viewed,
+    PageLinks,
+    PageQuery,
     audit_page,
     audit_page_for_everyone,
     card_page,
@@ -42,22 +42,22 @@ class Showing:
     everyone: bool = False
 
 
-async def show(parts: Parts, asking: Asking, viewed: Viewed, showing: Showing) -> None:
+async def show(parts: Parts, asking: Asking, viewed: PageQuery, showing: Showing) -> None:
     """Draw an answer and tell it; raises what its reading raises."""
     draw = VIEWS.get(viewed.name)
     if draw is None:
         raise VpsopsError("This control is from another version of me.", hint="Type the command again.")
     post = await patiently(parts, asking, partial(draw, parts, asking, viewed.arguments, showing.everyone))
     if post is not None and showing.everyone:
-        post = for_everyone(post, person(asking.user, asking.name))
+        post = shared_copy(post, user_mention(asking.user, asking.name))
     if post is not None:
-        await parts.slack.tell(asking.where, post, replace=showing.replace, everyone=showing.everyone)
+        await parts.slack.reply(asking.where, post, replace=showing.replace, everyone=showing.everyone)
 
 
-def viewed_of(value: Mapping[str, Any]) -> Viewed | None:
+def viewed_of(value: Mapping[str, Any]) -> PageQuery | None:
     """Read what a button of ours shows; nothing where it is not one."""
     name, arguments = value.get("v"), value.get("a")
-    return Viewed(name, arguments) if isinstance(name, str) and isinstance(arguments, dict) else None
+    return PageQuery(name, arguments) if isinstance(name, str) and isinstance(arguments, dict) else None
 
 
 async def _changes(parts: Parts, asking: Asking, arguments: Mapping[str, Any], everyone: bool) -> Post:
@@ -68,26 +68,26 @@ async def _changes(parts: Parts, asking: Asking, arguments: Mapping[str, Any], e
     shown, more = batch.rows[:PAGE], len(batch.rows) > PAGE
     title = f"Changes of {one_line(server, 100)}" if server else SCOPES.get(scope, SCOPES[""])
     asked = {name: value for name, value in (("scope", scope), ("server", server)) if value}
-    turns = Turns(
-        Viewed("changes", asked | ({"before": before} if before else {})),
-        Viewed("changes", asked) if before else None,
-        Viewed("changes", asked | {"before": shown[-1].id}) if more else None,
+    turns = PageLinks(
+        PageQuery("changes", asked | ({"before": before} if before else {})),
+        PageQuery("changes", asked) if before else None,
+        PageQuery("changes", asked | {"before": shown[-1].id}) if more else None,
     )
     post = changes_page(title, shown, await links_to(parts, asking, shown), turns, everyone=everyone)
     return with_unreadable(post, [row.id for row in batch.unreadable])
 
 
 async def _audit(parts: Parts, asking: Asking, arguments: Mapping[str, Any], everyone: bool) -> Post:
-    await parts.membership.full_member(asking.user)
+    await parts.membership.require_full_member(asking.user)
     asked = {name: word for name in ("server", "person", "change") if (word := _word(arguments, name))}
     before = _number(arguments, "before")
     found = await parts.core.database.read(
         partial(pages.page, wanted=Filter(**asked, teams=parts.core.gate.teams), before=before, limit=PAGE),
     )
-    turns = Turns(
-        Viewed("audit", asked | ({"before": before} if before else {})),
-        Viewed("audit", asked) if before else None,
-        Viewed("audit", asked | {"before": found.before}) if found.before else None,
+    turns = PageLinks(
+        PageQuery("audit", asked | ({"before": before} if before else {})),
+        PageQuery("audit", asked) if before else None,
+        PageQuery("audit", asked | {"before": found.before}) if found.before else None,
     )
     title = "The audit trail" + "".join(f", {name} {one_line(word, 80)}" for name, word in asked.items())
     changes = await _of_records(parts, {record.change_id for record in found.records if record.change_id})

@@ -16,10 +16,10 @@ from vpsops.bot.blocks.elements import Block
 from vpsops.bot.context.bot_context import Asking, Parts
 from vpsops.bot.context.home_state import Home, Viewer
 from vpsops.bot.features.home_query import asking_for, drawn
-from vpsops.bot.protocol.payloads import Event
+from vpsops.bot.protocol.payloads import EventCallback
 from vpsops.bot.slack_api.client import SlackError
-from vpsops.bot.views.home import SETTINGS, plain_home, worth
-from vpsops.bot.workspaces.registry import NotInstalled
+from vpsops.bot.views.home import SETTINGS, comparable_blocks, plain_home
+from vpsops.bot.workspaces.registry import NotInstalledError
 from vpsops.core.common.errors import InvalidInput, StorageError, VpsopsError
 from vpsops.core.messaging.inbox import Delivery
 from vpsops.core.messaging.preferences import set_preferences
@@ -40,7 +40,7 @@ Act = Callable[[], Awaitable[None]]
 
 async def on_event(parts: Parts, delivery: Delivery) -> None:
     """Show their Home to whoever opened it."""
-    happened = Event.model_validate(delivery.payload)
+    happened = EventCallback.model_validate(delivery.payload)
     viewer = _viewer(happened)
     if viewer is None:
         return
@@ -53,14 +53,14 @@ async def on_event(parts: Parts, delivery: Delivery) -> None:
     await publish(parts, viewer)
 
 
-def _viewer(happened: Event) -> Viewer | None:
+def _viewer(happened: EventCallback) -> Viewer | None:
     event = happened.event
     if event.get("type") != OPENED or event.get("tab", "home") != "home" or not isinstance(event.get("user"), str):
         return None
     return Viewer(event["user"], happened.team_id)
 
 
-def asking_of(happened: Event, key: str) -> Asking:
+def asking_of(happened: EventCallback, key: str) -> Asking:
     """Return who opened their Home; answers go to their direct messages."""
     return replace(asking_for(Viewer(str(happened.event.get("user", "")), happened.team_id)), key=key)
 
@@ -117,7 +117,7 @@ async def _draw_anew(parts: Parts, viewer: Viewer, room: anyio.CapacityLimiter) 
     async with room:
         try:
             await publish(await parts.at(viewer.team), viewer)
-        except NotInstalled as error:
+        except NotInstalledError as error:
             log.info("Home not drawn", error=error.message)
         except StorageError as error:
             log.error("Home not drawn", error=error.message, error_id=error.error_id)
@@ -130,7 +130,7 @@ async def publish(parts: Parts, viewer: Viewer, notice: str = "", *, anyway: boo
     home = parts.homes.opened_by(viewer)
     async with home.lock:
         view = await drawn(parts, viewer, notice)
-        if not anyway and worth(view) == home.drawn:
+        if not anyway and comparable_blocks(view) == home.drawn:
             return
         if not await _put(parts, home, view):
             home.hash = ""
@@ -144,5 +144,5 @@ async def _put(parts: Parts, home: Home, view: Block) -> bool:
     except SlackError as error:
         log.info("Home not published", error=str(error))
         return error.code != CONFLICT
-    home.hash, home.drawn = shown.hash, worth(view)
+    home.hash, home.drawn = shown.hash, comparable_blocks(view)
     return True

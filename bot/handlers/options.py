@@ -10,10 +10,10 @@ from vpsops.bot.blocks.elements import Block
 from vpsops.bot.context.bot_context import Asking, Parts, catalogue, request_of
 from vpsops.bot.ingress.admission import admit, claims_of
 from vpsops.bot.protocol import action_ids
-from vpsops.bot.protocol.payloads import Suggestion
-from vpsops.bot.slack_api.client import Where
-from vpsops.bot.views.modals import MAX_OPTIONS, MENUS, offers
-from vpsops.bot.views.shortcuts import server_offers
+from vpsops.bot.protocol.payloads import BlockSuggestion
+from vpsops.bot.slack_api.client import ReplyTarget
+from vpsops.bot.views.modals import MAX_OPTIONS, MENUS, menu_options
+from vpsops.bot.views.shortcuts import server_options
 from vpsops.core.common.errors import NotAllowed, VpsopsError
 from vpsops.core.service.authorized_reads import all_servers, may_read
 
@@ -23,11 +23,11 @@ SECONDS: Final = 2.0
 log = structlog.get_logger(__name__)
 
 
-async def options_for(parts: Parts, suggestion: Suggestion) -> list[Block]:
+async def options_for(parts: Parts, suggestion: BlockSuggestion) -> list[Block]:
     """Return at most a hundred entries; none where the provider is down, for the form says so itself."""
     user = suggestion.user
     team = suggestion.team.id if suggestion.team else user.team_id
-    asking = Asking(user.id, user.username or user.name, team, Where(user.id), "")
+    asking = Asking(user.id, user.username or user.name, team, ReplyTarget(user.id), "")
     try:
         with anyio.move_on_after(SECONDS):
             claims = claims_of(suggestion)
@@ -41,17 +41,17 @@ async def options_for(parts: Parts, suggestion: Suggestion) -> list[Block]:
         log.info("no entries for a menu", menu=suggestion.action_id, error=error.message, error_id=error.error_id)
     stale = parts.shelf.catalogue
     if suggestion.action_id in MENUS and stale.plans:  # what was on offer last: the price is looked at again
-        return offers(stale, suggestion.action_id, suggestion.value)[:MAX_OPTIONS]
+        return menu_options(stale, suggestion.action_id, suggestion.value)[:MAX_OPTIONS]
     return []
 
 
-async def _offers(parts: Parts, asking: Asking, suggestion: Suggestion) -> list[Block]:
+async def _offers(parts: Parts, asking: Asking, suggestion: BlockSuggestion) -> list[Block]:
     if suggestion.action_id in MENUS:
-        return offers(await catalogue(parts, asking), suggestion.action_id, suggestion.value)
+        return menu_options(await catalogue(parts, asking), suggestion.action_id, suggestion.value)
     if suggestion.action_id == action_ids.PICK:
         gate, request = parts.core.gate, await request_of(parts, asking, "list", {})
         if not may_read(gate, request):
             return []
         servers = await parts.homes.shelf.servers(parts.core.clock, lambda: all_servers(gate, request))
-        return server_offers(servers, suggestion.value)
+        return server_options(servers, suggestion.value)
     return []

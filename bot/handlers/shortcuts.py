@@ -8,16 +8,16 @@ import structlog
 
 from vpsops.bot.blocks.elements import Block
 from vpsops.bot.commands.parser import OpenCreate
-from vpsops.bot.commands.server_mentions import servers_in, text_of
+from vpsops.bot.commands.server_mentions import mentioned_servers, message_text
 from vpsops.bot.context.bot_context import Asking, Parts, request_of
 from vpsops.bot.features.modals import open_create, show
 from vpsops.bot.features.operations import Wanted, outcome_post
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
-from vpsops.bot.protocol.payloads import Said, Shortcut, ShownView
-from vpsops.bot.slack_api.client import Shown, SlackError, Where
-from vpsops.bot.views.modals import busy_view, encode, metadata_of
-from vpsops.bot.views.shortcuts import SHOWN, TITLE, Choice, act_view, outcome_view
+from vpsops.bot.protocol.payloads import MessageContent, ShortcutPayload, ViewPayload
+from vpsops.bot.slack_api.client import ReplyTarget, SlackError, ViewHandle
+from vpsops.bot.views.modals import busy_view, encode_option, metadata_of
+from vpsops.bot.views.shortcuts import SHOWN, TITLE, ServerChoice, act_view, outcome_view
 from vpsops.core.common.errors import StorageError, VpsopsError
 from vpsops.core.messaging.inbox import Delivery
 from vpsops.core.operations import OPERATIONS
@@ -29,77 +29,77 @@ NONE: Final = "No server of this account is named in that message. Choose one:"
 WHICH: Final = "Nothing is done before you confirm it on its card."
 
 log = structlog.get_logger(__name__)
-Act = Callable[[Parts, Asking, Shortcut], Awaitable[None]]
+Act = Callable[[Parts, Asking, ShortcutPayload], Awaitable[None]]
 
 
 async def on_shortcut(parts: Parts, delivery: Delivery) -> None:
     """Do what the shortcut says, for whoever used it."""
-    shortcut = Shortcut.model_validate(delivery.payload)
+    shortcut = ShortcutPayload.model_validate(delivery.payload)
     act = ACTS.get(shortcut.callback_id)
     asking = asking_of(shortcut, delivery.key)
     if act is not None:
         await act(parts, asking, shortcut)
     else:
-        await parts.slack.tell(asking.where, note("This shortcut is from another version of me. Nothing was done."))
+        await parts.slack.reply(asking.where, note("This shortcut is from another version of me. Nothing was done."))
 
 
-def asking_of(shortcut: Shortcut, key: str) -> Asking:
+def asking_of(shortcut: ShortcutPayload, key: str) -> Asking:
     """Return who used it; what came from no channel is answered in their direct messages."""
     user = shortcut.user
     channel = shortcut.channel.id if shortcut.channel else ""
     team = shortcut.team.id if shortcut.team else user.team_id
-    where = Where(user.id, channel or user.id, shortcut.response_url)
+    where = ReplyTarget(user.id, channel or user.id, shortcut.response_url)
     return Asking(user.id, user.username or user.name, team, where, key)
 
 
-async def _new_server(parts: Parts, asking: Asking, shortcut: Shortcut) -> None:
+async def _new_server(parts: Parts, asking: Asking, shortcut: ShortcutPayload) -> None:
     await open_create(parts, asking, shortcut.trigger_id, OpenCreate())
 
 
-async def _act_on(parts: Parts, asking: Asking, shortcut: Shortcut) -> None:
+async def _act_on(parts: Parts, asking: Asking, shortcut: ShortcutPayload) -> None:
     metadata = {"ch": asking.where.channel}
     try:
         shown = await parts.slack.open_view(shortcut.trigger_id, busy_view(TITLE, "Looking for servers …", metadata))
     except SlackError as error:
         log.info("form not opened", error=str(error))
-        await parts.slack.tell(asking.where, note("The form could not be opened in time.", "Use the shortcut again."))
+        await parts.slack.reply(asking.where, note("The form could not be opened in time.", "Use the shortcut again."))
         return
-    await show(parts, shown, await _found(parts, asking, shortcut.message or Said(), metadata))
+    await show(parts, shown, await _found(parts, asking, shortcut.message or MessageContent(), metadata))
 
 
-async def _found(parts: Parts, asking: Asking, said: Said, metadata: Mapping[str, Any]) -> Block:
+async def _found(parts: Parts, asking: Asking, said: MessageContent, metadata: Mapping[str, Any]) -> Block:
     try:
-        found = servers_in(text_of(said), await _servers(parts, asking))
+        found = mentioned_servers(message_text(said), await _servers(parts, asking))
         words = WHICH if found else NONE
-        return act_view(Choice(found, await _may(parts, asking, found), words), metadata)
+        return act_view(ServerChoice(found, await _may(parts, asking, found), words), metadata)
     except StorageError:
         raise
     except VpsopsError as error:
-        return act_view(Choice(words=f"{error} ({error.error_id})"), metadata)
+        return act_view(ServerChoice(words=f"{error} ({error.error_id})"), metadata)
 
 
-async def picked(parts: Parts, asking: Asking, view: ShownView, value: str) -> None:
+async def picked(parts: Parts, asking: Asking, view: ViewPayload, value: str) -> None:
     """Show what may be done with the server that was chosen from the menu."""
     metadata = metadata_of(view.model_dump())
     try:
-        found = [one for one in await _servers(parts, asking) if encode(one.id) == value][:1]
+        found = [one for one in await _servers(parts, asking) if encode_option(one.id) == value][:1]
         words = WHICH if found else "That server is not there any more. Choose another:"
-        drawn = act_view(Choice(found, await _may(parts, asking, found), words), metadata)
+        drawn = act_view(ServerChoice(found, await _may(parts, asking, found), words), metadata)
     except StorageError:
         raise
     except VpsopsError as error:
-        drawn = act_view(Choice(words=f"{error} ({error.error_id})"), metadata)
-    await show(parts, Shown(view.id, view.hash), drawn)
+        drawn = act_view(ServerChoice(words=f"{error} ({error.error_id})"), metadata)
+    await show(parts, ViewHandle(view.id, view.hash), drawn)
 
 
-async def act_on(parts: Parts, asking: Asking, view: ShownView, wanted: Wanted) -> None:
+async def act_on(parts: Parts, asking: Asking, view: ViewPayload, wanted: Wanted) -> None:
     """Ask the gate for what was pressed, and say in the form what came of it."""
     metadata = metadata_of(view.model_dump())
-    await show(parts, Shown(view.id, ""), busy_view(TITLE, "Asking …", metadata))
+    await show(parts, ViewHandle(view.id, ""), busy_view(TITLE, "Asking …", metadata))
     post = await outcome_post(parts, asking, wanted)
     drawn = outcome_view(post or note("Done."), metadata)
-    if not await show(parts, Shown(view.id, ""), drawn):
-        await parts.slack.tell(asking.where, post or note("Done."))
+    if not await show(parts, ViewHandle(view.id, ""), drawn):
+        await parts.slack.reply(asking.where, post or note("Done."))
 
 
 async def _servers(parts: Parts, asking: Asking) -> Sequence[Server]:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from vpsops.bot.blocks.elements import Block
-from vpsops.bot.blocks.labels import headline
+from vpsops.bot.blocks.labels import change_title
 from vpsops.bot.context.bot_context import Asking, Parts, catalogue, submit
 from vpsops.bot.features.approvals import IN_SLACK, named, noted
 from vpsops.bot.features.modals import draft_of, show
@@ -13,36 +13,36 @@ from vpsops.bot.features.validation import keys_of
 from vpsops.bot.features.votes import cast
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
-from vpsops.bot.protocol.payloads import ShownView, Submission
-from vpsops.bot.slack_api.client import Shown, Where
-from vpsops.bot.views.modals import Catalogue, Draft, busy_view, create_view, metadata_of, typed_name
+from vpsops.bot.protocol.payloads import ViewPayload, ViewSubmission
+from vpsops.bot.slack_api.client import ReplyTarget, ViewHandle
+from vpsops.bot.views.modals import CreateDraft, OrderOptions, busy_view, create_view, metadata_of, typed_name
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Refused
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.messaging.inbox import Delivery
 from vpsops.core.policy.decision import Decision
 
-Act = Callable[[Parts, Asking, ShownView], Awaitable[None]]
+Act = Callable[[Parts, Asking, ViewPayload], Awaitable[None]]
 TITLES: Final = {action_ids.DENY_FORM: "Deny", action_ids.NAME_FORM: "Agree", action_ids.NOTE_FORM: "Approve"}
 
 
 async def on_submission(parts: Parts, delivery: Delivery) -> None:
     """Do what the form says, for whoever sent it."""
-    submission = Submission.model_validate(delivery.payload)
+    submission = ViewSubmission.model_validate(delivery.payload)
     act = ACTS.get(submission.view.callback_id)
     if act is not None:
         await act(parts, asking_of(submission, delivery.key), submission.view)
 
 
-def asking_of(submission: Submission, key: str) -> Asking:
+def asking_of(submission: ViewSubmission, key: str) -> Asking:
     """Return who sent a form, and the channel it was opened from."""
     user = submission.user
     team = submission.team.id if submission.team else user.team_id
     channel = str(metadata_of(submission.view.model_dump()).get("ch", "")) or user.id
-    return Asking(user.id, user.username or user.name, team, Where(user.id, channel), key)
+    return Asking(user.id, user.username or user.name, team, ReplyTarget(user.id, channel), key)
 
 
-async def _create(parts: Parts, asking: Asking, view: ShownView) -> None:
+async def _create(parts: Parts, asking: Asking, view: ViewPayload) -> None:
     try:
         stock = await catalogue(parts, asking)
     except VpsopsError as error:
@@ -55,7 +55,7 @@ async def _create(parts: Parts, asking: Asking, view: ShownView) -> None:
         await _again(parts, asking, view, stock, draft, str(error))
 
 
-async def _make(parts: Parts, asking: Asking, view: ShownView, draft: Draft) -> None:
+async def _make(parts: Parts, asking: Asking, view: ViewPayload, draft: CreateDraft) -> None:
     outcome = await submit(parts, asking, "create", arguments_of(draft.values), draft.values.get("reason", ""))
     if isinstance(outcome, Refused):
         await close_with(parts, asking, view, f"{outcome.reason} {outcome.hint} {outcome.error_id}")
@@ -93,22 +93,22 @@ def _told(change: Change) -> str:
     return f"{change.target.hostname} is being made."
 
 
-async def close_with(parts: Parts, asking: Asking, view: ShownView, words: str) -> None:
+async def close_with(parts: Parts, asking: Asking, view: ViewPayload, words: str) -> None:
     """End on a last word in the form; where the form is gone, in the channel, for the person alone."""
     title = TITLES.get(view.callback_id, "New server")
-    if not await show(parts, Shown(view.id, ""), busy_view(title, words)):
-        await parts.slack.tell(asking.where, note(words))
+    if not await show(parts, ViewHandle(view.id, ""), busy_view(title, words)):
+        await parts.slack.reply(asking.where, note(words))
 
 
 async def _again(  # noqa: PLR0913 - the form and what goes back into it
-    parts: Parts, asking: Asking, view: ShownView, stock: Catalogue, draft: Draft, wrong: str
+    parts: Parts, asking: Asking, view: ViewPayload, stock: OrderOptions, draft: CreateDraft, wrong: str
 ) -> None:
-    form: Block = create_view(stock, Draft(draft.values, draft.channel, wrong))
-    if not await show(parts, Shown(view.id, ""), form):
+    form: Block = create_view(stock, CreateDraft(draft.values, draft.channel, wrong))
+    if not await show(parts, ViewHandle(view.id, ""), form):
         await close_with(parts, asking, view, wrong)
 
 
-async def _deny(parts: Parts, asking: Asking, view: ShownView) -> None:
+async def _deny(parts: Parts, asking: Asking, view: ViewPayload) -> None:
     metadata = metadata_of(view.model_dump())
     try:
         change = await parts.core.gate.get(str(metadata.get("c", "")))
@@ -119,27 +119,27 @@ async def _deny(parts: Parts, asking: Asking, view: ShownView) -> None:
     await close_with(parts, asking, view, "It was denied. The asker reads your reason on the card.")
 
 
-def _reason(view: ShownView) -> str:
+def _reason(view: ViewPayload) -> str:
     return str(view.state.values.get("reason", {}).get("reason", {}).get("value") or "")
 
 
-async def _noted(parts: Parts, asking: Asking, view: ShownView) -> None:
+async def _noted(parts: Parts, asking: Asking, view: ViewPayload) -> None:
     try:
         change = await noted(parts, asking, metadata_of(view.model_dump()), _reason(view))
     except VpsopsError as error:
         await close_with(parts, asking, view, f"{error} ({error.error_id})")
         return
-    await close_with(parts, asking, view, f"{headline(change)}. Your note is on its card.")
+    await close_with(parts, asking, view, f"{change_title(change)}. Your note is on its card.")
 
 
-async def _named(parts: Parts, asking: Asking, view: ShownView) -> None:
+async def _named(parts: Parts, asking: Asking, view: ViewPayload) -> None:
     typed = typed_name(view.state.values)
     try:
         change = await named(parts, asking, metadata_of(view.model_dump()), typed, _reason(view))
     except VpsopsError as error:
         await close_with(parts, asking, view, f"{error} ({error.error_id})")
         return
-    await close_with(parts, asking, view, f"{headline(change)}. Its card follows it.")
+    await close_with(parts, asking, view, f"{change_title(change)}. Its card follows it.")
 
 
 ACTS: Final[Mapping[str, Act]] = {

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.blocks.text import duration
-from vpsops.bot.commands.parser import Watch
+from vpsops.bot.commands.parser import WatchServer
 from vpsops.bot.context.bot_context import Asking, Parts, only_members, read
 from vpsops.bot.features.notify import subscribe
-from vpsops.bot.messages.ephemeral import error_note, near_commands, note
+from vpsops.bot.messages.ephemeral import command_suggestions, error_note, note
 from vpsops.core.common.errors import AmbiguousServer, UnknownServer
 from vpsops.core.messaging.subscriptions import (
     WITHOUT_THRESHOLD,
@@ -23,7 +23,7 @@ from vpsops.core.wayscloud.answers.models import Server
 EVENTS = WITHOUT_THRESHOLD - {Event.PROVIDER}
 
 
-async def watch(parts: Parts, asking: Asking, wanted: Watch) -> Post:
+async def watch(parts: Parts, asking: Asking, wanted: WatchServer) -> Post:
     """Begin or end a watch; a name that means several servers, or none, is asked about and never guessed."""
     await only_members(parts, asking)
     subscriptions = Subscriptions(parts.core.database, parts.core.clock)
@@ -34,10 +34,10 @@ async def watch(parts: Parts, asking: Asking, wanted: Watch) -> Post:
     except AmbiguousServer as error:
         twice = len({name for _, name in error.candidates}) < len(error.candidates)
         named = [ident if twice else name for ident, name in error.candidates]
-        return near_commands(error.message, "Which one?", [_again(one, wanted.lasts) for one in named[:5]])
+        return command_suggestions(error.message, "Which one?", [_again(one, wanted.lasts) for one in named[:5]])
     except UnknownServer as error:
         near = [_again(name, wanted.lasts) for name in error.nearest]
-        return near_commands(error.message, error.hint, near) if near else error_note(error)
+        return command_suggestions(error.message, error.hint, near) if near else error_note(error)
     until = parts.core.clock.now() + wanted.lasts
     asked = Subscription(
         id=subscription_id(asking.key),

@@ -10,21 +10,34 @@ from typing import Any, Final
 import structlog
 from pydantic import BaseModel
 
-from vpsops.bot.commands.parser import PauseAgents, parse
+from vpsops.bot.commands.parser import PauseAgents, parse_command
 from vpsops.bot.ingress.worker import CLICK, COMMAND, EVENT, SHORTCUT, SUBMISSION
 from vpsops.bot.protocol import action_ids
-from vpsops.bot.protocol.payloads import Click, Event, Shortcut, SlashCommand, Submission, Suggestion
-from vpsops.bot.workspaces.membership import Foreign, Membership, OtherWorkspace, Unreadable, foreign
+from vpsops.bot.protocol.payloads import (
+    BlockActions,
+    BlockSuggestion,
+    EventCallback,
+    ShortcutPayload,
+    SlashCommand,
+    ViewSubmission,
+)
+from vpsops.bot.workspaces.membership import (
+    ForeignAccountError,
+    Membership,
+    MembershipUnreadableError,
+    OtherWorkspaceError,
+    foreign_account_error,
+)
 from vpsops.bot.workspaces.tenancy import Tenant
 from vpsops.core.common.errors import NotAllowed, VpsopsError
 from vpsops.core.messaging.inbox import Delivery
 
 MODELS: Final[Mapping[str, type[BaseModel]]] = {
     COMMAND: SlashCommand,
-    CLICK: Click,
-    SUBMISSION: Submission,
-    EVENT: Event,
-    SHORTCUT: Shortcut,
+    CLICK: BlockActions,
+    SUBMISSION: ViewSubmission,
+    EVENT: EventCallback,
+    SHORTCUT: ShortcutPayload,
 }
 
 log = structlog.get_logger(__name__)
@@ -52,14 +65,14 @@ class Claims:
         return next((one for one in (*self.installed, *self.teams) if one), "")
 
     def check(self, tenant: Tenant) -> None:
-        """Raise `ElsewhereError` or `Foreign` where the payload itself says that it is not for here."""
+        """Raise `ElsewhereError` or `ForeignAccountError` where the payload itself says that it is not for here."""
         if self.app and self.app != tenant.app:
             raise ElsewhereError("This was sent to another app, so nothing was done.")
         installed = [one for one in self.installed if one]
         if installed and not any(tenant.owns(one) for one in installed):
             raise ElsewhereError("This was sent to another workspace's installation, so nothing was done.")
         if not all(tenant.owns(one, self.enterprise) for one in self.teams if one):
-            raise foreign()
+            raise foreign_account_error()
 
 
 def claims_of(payload: BaseModel) -> Claims:
@@ -67,15 +80,15 @@ def claims_of(payload: BaseModel) -> Claims:
     match payload:
         case SlashCommand():
             return Claims(payload.user_id, (payload.team_id,), payload.enterprise_id, payload.api_app_id)
-        case Event():
+        case EventCallback():
             for_whom = payload.authorizations
             installed = tuple(one.team_id or one.enterprise_id for one in for_whom) or (payload.team_id,)
             user = payload.event.get("user")
             return Claims(user if isinstance(user, str) else "", (), "", payload.api_app_id, installed)
-        case Click() | Submission() | Shortcut() | Suggestion():
+        case BlockActions() | ViewSubmission() | ShortcutPayload() | BlockSuggestion():
             enterprise = payload.enterprise.id if payload.enterprise else ""
             teams = (payload.team.id if payload.team else "", payload.user.team_id)
-            view = None if isinstance(payload, Shortcut) else payload.view
+            view = None if isinstance(payload, ShortcutPayload) else payload.view
             installed = (view.app_installed_team_id,) if view is not None else ()
             return Claims(payload.user.id, teams, enterprise, payload.api_app_id, installed)
         case _:
@@ -90,7 +103,7 @@ def claims_in(delivery: Delivery) -> Claims:
 async def admit(membership: Membership, claims: Claims) -> Tenant:
     """Let in what is for this installation and from its people, and return whose installation it is.
 
-    Raises `ElsewhereError`, `Foreign`, `NotAllowed`, and `Unreadable` where Slack is mute.
+    Raises `ElsewhereError`, `ForeignAccountError`, `NotAllowed`, and `MembershipUnreadableError` where Slack is mute.
     """
     tenant = await membership.tenant()
     claims.check(tenant)
@@ -107,11 +120,11 @@ async def admitted(membership: Membership, delivery: Delivery) -> Delivery:
     """
     try:
         tenant = await admit(membership, claims_in(delivery))
-    except Unreadable:
+    except MembershipUnreadableError:
         if delivery.kind == EVENT or pauses(delivery):
             return delivery
         raise
-    except OtherWorkspace:
+    except OtherWorkspaceError:
         if delivery.kind == EVENT:
             return delivery
         raise
@@ -121,10 +134,13 @@ async def admitted(membership: Membership, delivery: Delivery) -> Delivery:
 def pauses(delivery: Delivery) -> bool:
     """Say whether a delivery does no more than pause agents."""
     if delivery.kind == COMMAND:
-        return isinstance(parse(str(delivery.payload.get("text", ""))), PauseAgents)
+        return isinstance(parse_command(str(delivery.payload.get("text", ""))), PauseAgents)
     if delivery.kind != CLICK:
         return False
-    return action_ids.kind_of(Click.model_validate(delivery.payload).actions[0].action_id) == action_ids.HOME_PAUSE
+    return (
+        action_ids.base_action_id(BlockActions.model_validate(delivery.payload).actions[0].action_id)
+        == action_ids.HOME_PAUSE
+    )
 
 
 def placed(delivery: Delivery, team: str) -> dict[str, Any]:
@@ -137,4 +153,4 @@ def placed(delivery: Delivery, team: str) -> dict[str, Any]:
 
 def silent(delivery: Delivery, error: VpsopsError) -> bool:
     """Say whether a refusal is told to nobody: people of another company who open Home asked for nothing."""
-    return delivery.kind == EVENT and isinstance(error, Foreign | ElsewhereError)
+    return delivery.kind == EVENT and isinstance(error, ForeignAccountError | ElsewhereError)

@@ -12,7 +12,7 @@ from slack_sdk.signature import Clock as SlackClock
 from slack_sdk.signature import SignatureVerifier
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vpsops.bot.protocol.payloads import MAX_BYTES, Malformed, check_body, is_ssl_check
+from vpsops.bot.protocol.payloads import MAX_BYTES, MalformedPayloadError, is_ssl_check, parse_body
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock, SystemClock
 from vpsops.core.server.rejections import Rejections
@@ -78,8 +78,8 @@ class Guard:
             raise Refusal(200, "")
         self._check_signature(headers, body)
         try:
-            scope[CHECKED] = check_body(body, headers.get("content-type", ""))
-        except Malformed as malformed:
+            scope[CHECKED] = parse_body(body, headers.get("content-type", ""))
+        except MalformedPayloadError as malformed:
             log.warning("signed request refused: %s (%d bytes)", malformed, len(body))
             raise Refusal(400, str(malformed)) from None
         return body

@@ -13,7 +13,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from vpsops.bot.ingress.ack_scheduler import Courtesy
-from vpsops.bot.protocol.payloads import Click, Event, Shortcut, Submission
+from vpsops.bot.protocol.payloads import BlockActions, EventCallback, ShortcutPayload, ViewSubmission
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StorageError, VpsopsError
@@ -160,24 +160,24 @@ class Intake:
         return not self._busy
 
 
-def click_key(click: Click) -> str:
+def click_key(click: BlockActions) -> str:
     """Name a click: the same on every redelivery, another for a second press."""
     used = click.actions[0]
     place = click.view.id if click.view else f"{click.container.channel_id}/{click.container.message_ts}"
-    return _short(f"click:{click.user.id}:{place}:{used.action_id}:{used.action_ts}:{used.given}")
+    return _short(f"click:{click.user.id}:{place}:{used.action_id}:{used.action_ts}:{used.chosen_value}")
 
 
-def submission_key(submission: Submission) -> str:
+def submission_key(submission: ViewSubmission) -> str:
     """Name a submission: a form has another hash once it was drawn anew."""
     return _short(f"view:{submission.user.id}:{submission.view.id}:{submission.view.hash}")
 
 
-def event_key(event: Event) -> str:
+def event_key(event: EventCallback) -> str:
     """Name an event by its workspace and id, which every retry repeats."""
     return _short(f"event:{event.team_id}:{event.event_id}")
 
 
-def shortcut_key(shortcut: Shortcut) -> str:
+def shortcut_key(shortcut: ShortcutPayload) -> str:
     """Name the use of a shortcut: by whom, which, and when Slack counted it."""
     team = shortcut.team.id if shortcut.team else ""
     used = (team, shortcut.user.id, shortcut.callback_id, shortcut.action_ts, shortcut.trigger_id)

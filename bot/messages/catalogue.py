@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from vpsops.bot.blocks.elements import Block, Post, header, plain, section
-from vpsops.bot.blocks.text import money, outside
+from vpsops.bot.blocks.text import escape_untrusted, money
 from vpsops.core.common.text import one_line
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region
 
@@ -28,7 +28,7 @@ def plans_table(plans: Sequence[Plan]) -> Post:
 
 def systems_table(systems: Sequence[OsTemplate]) -> Post:
     """Draw the operating systems."""
-    rows = [(one.id, one.name or "", "Windows" if one.windows else "") for one in systems]
+    rows = [(system.id, system.name or "", "Windows" if system.windows else "") for system in systems]
     return _table("Operating systems", ("Id", "Name", "Note"), rows)
 
 
@@ -49,7 +49,7 @@ def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> P
     blocks: list[Block] = [header(title), {"type": "table", "rows": cells}]
     if len(rows) > len(shown):
         blocks.append(section(plain(f"{len(rows) - len(shown)} more are not shown.")))
-    said = "\n".join(outside(" · ".join(value for value in row if value), 150) for row in shown)
+    said = "\n".join(escape_untrusted(" · ".join(value for value in row if value), 150) for row in shown)
     return Post(f"{title}\n{said}", tuple(blocks))
 
 

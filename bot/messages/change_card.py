@@ -7,9 +7,20 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from vpsops.bot.blocks.elements import Block, Post, actions, button, context, facts, header, mrkdwn, plain, section
-from vpsops.bot.blocks.labels import act, headline, phase
-from vpsops.bot.blocks.text import channel, duration, is_person, moment, outside, person
+from vpsops.bot.blocks.elements import (
+    Block,
+    Post,
+    actions,
+    button,
+    context,
+    field_sections,
+    header,
+    mrkdwn,
+    plain,
+    section,
+)
+from vpsops.bot.blocks.labels import action_label, change_title, state_label
+from vpsops.bot.blocks.text import channel_link, duration, escape_untrusted, is_user_id, moment, user_mention
 from vpsops.bot.protocol import action_ids
 from vpsops.core.changes.create_spec import key_words, label_of, system_of
 from vpsops.core.changes.model import Change, State, Verdict, Vote
@@ -20,9 +31,9 @@ from vpsops.core.outcomes.typical_durations import Usual
 from vpsops.core.policy.decision import Decision
 from vpsops.core.wayscloud.answers.models import Server
 
-DIGEST: Final = 16
+DIGEST_CHARACTERS: Final = 16
 VOTES_SHOWN: Final = 8
-UNDER_WAY: Final = frozenset({State.SENDING, State.WATCHING, State.UNKNOWN})
+IN_PROGRESS: Final = frozenset({State.SENDING, State.WATCHING, State.UNKNOWN})
 
 
 class Audience(StrEnum):
@@ -35,23 +46,23 @@ class Audience(StrEnum):
 
 def change_card(change: Change, now: datetime, audience: Audience = Audience.ASKER, usual: str = "") -> Post:
     """Draw a change as it is; buttons only while somebody has to decide. `usual` says how long it takes as a rule."""
-    title = headline(change)
+    title = change_title(change)
     blocks = [
         header(title),
         *_sentences(change),
         *_escalated(change, audience),
-        *facts(_facts(change, now, usual)),
+        *field_sections(_facts(change, now, usual)),
         *_logins(change),
         *_quoted("Reason, in their words", change.reason),
         *_votes(change),
         *controls(change, audience),
         context(*_small_print(change)),
     ]
-    heard = (outside(title, 300), lookalike_warning(change.target.hostname), _asked_by(change))
+    heard = (escape_untrusted(title, 300), lookalike_warning(change.target.hostname), _asked_by(change))
     return Post(" ".join(part for part in heard if part), tuple(blocks))
 
 
-def usual_words(usual: Usual | None) -> str:
+def typical_duration_text(usual: Usual | None) -> str:
     """Say how long something takes as a rule; nothing where that is not known."""
     if usual is None:
         return ""
@@ -59,37 +70,37 @@ def usual_words(usual: Usual | None) -> str:
     return f"usually {shortest}" if shortest == longest else f"usually {shortest} to {longest}"
 
 
-def asked_by(change: Change) -> str:
+def requester_text(change: Change) -> str:
     """Return who asks, as escaped mrkdwn: a person, or an agent and the person it acts for."""
     actor = change.actor
     if actor.kind is ActorKind.PERSON:
-        return person(actor.id, actor.shown)
-    behind = f" for {person(actor.account, actor.human)}" if actor.account or actor.human else ""
-    return f"{outside(actor.cited, 120)}{behind}"
+        return user_mention(actor.id, actor.shown)
+    behind = f" for {user_mention(actor.account, actor.human)}" if actor.account or actor.human else ""
+    return f"{escape_untrusted(actor.cited, 120)}{behind}"
 
 
-def agreed_by(change: Change) -> str:
+def confirmation_text(change: Change) -> str:
     """Return how much is known of a yes that an agent's client brought, as escaped mrkdwn; else nothing."""
     brought = change.confirmed and change.actor.kind is ActorKind.AGENT
-    return f"; {outside(change.confirmed, 160)}" if brought else ""
+    return f"; {escape_untrusted(change.confirmed, 160)}" if brought else ""
 
 
-def stamp(change: Change) -> dict[str, Any]:
+def button_value(change: Change) -> dict[str, Any]:
     """Return what a button on a card carries: which change, and which form of it was shown."""
-    return {"c": change.id, "d": change.digest[:DIGEST]}
+    return {"c": change.id, "d": change.digest[:DIGEST_CHARACTERS]}
 
 
 def block_id(change: Change, part: str) -> str:
     """Return a block's id; it changes with what is shown, so that a click on an older form is seen to be one."""
-    return f"vps:{change.id}:{change.digest[:DIGEST]}:{part}"
+    return f"vps:{change.id}:{change.digest[:DIGEST_CHARACTERS]}:{part}"
 
 
 def _asked_by(change: Change) -> str:
-    return f"Asked for by {asked_by(change)}."
+    return f"Asked for by {requester_text(change)}."
 
 
 def _sentences(change: Change) -> list[Block]:
-    words = [phase(change).sentence, change.effect if change.state is State.HELD else "", _ending(change)]
+    words = [state_label(change).sentence, change.effect if change.state is State.HELD else "", _ending(change)]
     return [section(plain(" ".join(word for word in words if word)))] if any(words) else []
 
 
@@ -127,7 +138,7 @@ def _facts(change: Change, now: datetime, usual: str) -> list[tuple[str, str]]:
     server = result_server(change.result)
     address = (server.ipv4 or server.ipv6 or "" if server else "") or target.address
     state = "State when asked" if change.state is not State.HELD else "State"
-    under_way = change.state in UNDER_WAY
+    under_way = change.state in IN_PROGRESS
     elapsed = duration((now - change.sent_at).total_seconds()) if change.sent_at else ""
     running = f"{elapsed}; {usual}" if elapsed and usual else elapsed
     return [
@@ -176,21 +187,21 @@ def votes_given(change: Change) -> str:
 def _who_may(change: Change) -> str:
     """Say who may decide, as escaped mrkdwn; of several rules one person must meet all."""
     rules = change.ruling.requirements or (change.ruling.approvers,)
-    said = [" or ".join(_approvers(one)) or "nobody" for one in rules[:VOTES_SHOWN]]
+    said = [" or ".join(_approvers(rule)) or "nobody" for rule in rules[:VOTES_SHOWN]]
     return f"May decide: {'; and also '.join(said)}."
 
 
 def _approvers(one: Approvers) -> list[str]:
-    channels = [f"members of {channel(ident.upper())}" for ident in one.channels[:VOTES_SHOWN]]
-    groups = [f"user group {outside(ident.upper(), 40)}" for ident in one.groups[:VOTES_SHOWN]]
-    people = [person(who.upper() if is_person(who.upper()) else who) for who in one.people[:VOTES_SHOWN]]
+    channels = [f"members of {channel_link(ident.upper())}" for ident in one.channels[:VOTES_SHOWN]]
+    groups = [f"user group {escape_untrusted(ident.upper(), 40)}" for ident in one.groups[:VOTES_SHOWN]]
+    people = [user_mention(who.upper() if is_user_id(who.upper()) else who) for who in one.people[:VOTES_SHOWN]]
     return [*channels, *groups, *people]
 
 
 def _vote(vote: Vote) -> list[Block]:
     agreed = vote.verdict is Verdict.APPROVE
     said, label = ("approved", "Note") if agreed else ("denied", "Reason")
-    who = mrkdwn(f"{person(vote.voter.id, vote.voter.shown)} {said}, {moment(vote.at)}")
+    who = mrkdwn(f"{user_mention(vote.voter.id, vote.voter.shown)} {said}, {moment(vote.at)}")
     return [who, plain(f"{label}: {one_line(vote.reason, 400)}")] if vote.reason.strip() else [who]
 
 
@@ -210,26 +221,29 @@ def _votes_here(change: Change, audience: Audience) -> bool:
 
 
 def _asker_buttons(change: Change) -> list[Block]:
-    cancel = button("Cancel", action_ids.CANCEL, stamp(change))
+    cancel = button("Cancel", action_ids.CANCEL, button_value(change))
     if change.ruling.decision is Decision.APPROVE:
         return [cancel]
     style = "primary" if change.operation in {"create", "start"} else "danger"
-    return [button(act(change.operation, change.target.hostname), action_ids.CONFIRM, stamp(change), style), cancel]
+    return [
+        button(action_label(change.operation, change.target.hostname), action_ids.CONFIRM, button_value(change), style),
+        cancel,
+    ]
 
 
 def _vote_buttons(change: Change) -> list[Block]:
-    approve = f"Approve: {act(change.operation, change.target.hostname, 65)}"
+    approve = f"Approve: {action_label(change.operation, change.target.hostname, 65)}"
     return [
-        button(approve, action_ids.APPROVE, stamp(change), "primary"),
-        button("Approve with a note…", action_ids.APPROVE_NOTE, stamp(change)),
-        button("Deny", action_ids.DENY, stamp(change)),
+        button(approve, action_ids.APPROVE, button_value(change), "primary"),
+        button("Approve with a note…", action_ids.APPROVE_NOTE, button_value(change)),
+        button("Deny", action_ids.DENY, button_value(change)),
     ]
 
 
 def _settle_buttons(change: Change) -> list[Block]:
     return [
-        button("It happened", action_ids.HAPPENED, stamp(change)),
-        button("It did not happen", action_ids.NOT_HAPPENED, stamp(change)),
+        button("It happened", action_ids.HAPPENED, button_value(change)),
+        button("It did not happen", action_ids.NOT_HAPPENED, button_value(change)),
     ]
 
 

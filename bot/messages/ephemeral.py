@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from vpsops.bot.blocks.elements import Block, Post, actions, button, context, mrkdwn, pack, plain, section
-from vpsops.bot.blocks.labels import act
-from vpsops.bot.blocks.text import outside
+from vpsops.bot.blocks.labels import action_label
+from vpsops.bot.blocks.text import escape_untrusted
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import SLASH
-from vpsops.bot.protocol.text_normalization import as_typed
+from vpsops.bot.protocol.text_normalization import undo_slack_markup
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.common.text import one_line
 
@@ -20,7 +20,7 @@ def note(message: str, hint: str = "", ident: str = "") -> Post:
     if ident:
         blocks.append(context(plain(ident, 80)))
     said = " ".join(part for part in (message, hint, f"({ident})" if ident else "") if part)
-    return Post(outside(said, 1800), tuple(blocks))
+    return Post(escape_untrusted(said, 1800), tuple(blocks))
 
 
 def error_note(error: VpsopsError) -> Post:
@@ -33,14 +33,14 @@ def with_link(post: Post, address: str) -> Post:
     return Post(post.text, (*post.blocks, context(mrkdwn(f"<{address}|Open the card>"))))
 
 
-def suggestions(error: VpsopsError, operation: str, nearest: Sequence[str], reason: str = "") -> Post:
+def server_suggestions(error: VpsopsError, operation: str, nearest: Sequence[str], reason: str = "") -> Post:
     """Draw "no such server" with a button for each near name; a button runs exactly the name on it."""
     base = error_note(error)
     why = {"why": one_line(reason, 400)} if reason else {}
     row = [
         button(
-            act(operation, name),
-            action_ids.numbered(action_ids.RUN, number),
+            action_label(operation, name),
+            action_ids.numbered_action_id(action_ids.RUN, number),
             {"op": operation, "args": {"server": name}, **why},
         )
         for number, name in enumerate(nearest[:5])
@@ -48,17 +48,17 @@ def suggestions(error: VpsopsError, operation: str, nearest: Sequence[str], reas
     return Post(base.text, (*base.blocks, actions(row))) if row else base
 
 
-def near_commands(message: str, hint: str, near: Sequence[str]) -> Post:
+def command_suggestions(message: str, hint: str, near: Sequence[str]) -> Post:
     """Draw "not understood" with a button for each command it may have been; a press does what its button says."""
     base = note(message, hint)
-    row = [typed_button(as_typed(text), text, number) for number, text in enumerate(near)]
-    fitting = [one for one in row if one is not None]
+    row = [command_button(undo_slack_markup(text), text, number) for number, text in enumerate(near)]
+    fitting = [item for item in row if item is not None]
     return Post(base.text, (*base.blocks, actions(fitting))) if fitting else base
 
 
-def typed_button(words: str, text: str, number: int) -> Block | None:
+def command_button(words: str, text: str, number: int) -> Block | None:
     """Return a button that does what a typed text would; a text that a value cannot hold in full has none."""
     value = {"t": text}
     if len(pack(value)) > VALUE:
         return None
-    return button(f"{SLASH} {one_line(words, 70)}", action_ids.numbered(action_ids.TYPED, number), value)
+    return button(f"{SLASH} {one_line(words, 70)}", action_ids.numbered_action_id(action_ids.TYPED, number), value)

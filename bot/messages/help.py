@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from vpsops.bot.blocks.elements import Block, Post, context, mrkdwn, plain, section
-from vpsops.bot.blocks.text import outside
+from vpsops.bot.blocks.text import escape_untrusted
 from vpsops.bot.messages.ephemeral import note
-from vpsops.bot.protocol.command_catalog import EXTRA, LISTED, SLASH, operation_of, summary, usage
+from vpsops.bot.protocol.command_catalog import CHAT_COMMANDS, LISTED, SLASH, operation_of, summary, usage
 from vpsops.core.common.text import one_line
 from vpsops.core.messaging.subscriptions import Event
 from vpsops.core.operations import OPERATIONS
@@ -23,21 +23,23 @@ def help_page(topic: str = "", may: Mapping[str, str] | None = None) -> Post:
     if topic in LISTED:
         return _one_command(topic, may)
     lead = f"There is no command '{one_line(topic, 40)}'. These are all there are:" if topic else "What I can do:"
-    groups = [("Look", _words(reads=True)), ("Change", _words(reads=False)), ("Decide and follow", list(EXTRA))]
+    groups = [("Look", _words(reads=True)), ("Change", _words(reads=False)), ("Decide and follow", list(CHAT_COMMANDS))]
     blocks: list[Block] = [section(plain(lead))]
     for title, words in groups:
         blocks += _sections(title, [_row(word, may) for word in words])
-    said = "\n".join(outside(f"{usage(word)} - {summary(word)}", 180) for word in LISTED)
-    return Post(f"{outside(lead, 200)}\n{said}", (*blocks, context(plain(FOOT))))
+    said = "\n".join(escape_untrusted(f"{usage(word)} - {summary(word)}", 180) for word in LISTED)
+    return Post(f"{escape_untrusted(lead, 200)}\n{said}", (*blocks, context(plain(FOOT))))
 
 
 def _words(*, reads: bool) -> list[str]:
-    return [word for word in LISTED if word not in EXTRA and OPERATIONS[operation_of(word)].reads is reads]
+    return [word for word in LISTED if word not in CHAT_COMMANDS and OPERATIONS[operation_of(word)].reads is reads]
 
 
 def _row(word: str, may: Mapping[str, str]) -> str:
-    said = "" if word in EXTRA else may.get(operation_of(word), "")
-    return f"*{outside(usage(word), 120)}* {outside(summary(word), 160)}" + (f" _{said}_" if said else "")
+    said = "" if word in CHAT_COMMANDS else may.get(operation_of(word), "")
+    return f"*{escape_untrusted(usage(word), 120)}* {escape_untrusted(summary(word), 160)}" + (
+        f" _{said}_" if said else ""
+    )
 
 
 def _sections(title: str, rows: Sequence[str]) -> list[Block]:
@@ -53,14 +55,14 @@ def _sections(title: str, rows: Sequence[str]) -> list[Block]:
 
 def _one_command(word: str, may: Mapping[str, str]) -> Post:
     base = note(f"{usage(word)} - {summary(word)}", DETAILS.get(word, "") or _effect(word))
-    said = "" if word in EXTRA else may.get(operation_of(word), "")
+    said = "" if word in CHAT_COMMANDS else may.get(operation_of(word), "")
     if not said:
         return base
     return Post(f"{base.text} Here: {said}", (*base.blocks, context(mrkdwn(f"For you, here: {said}"))))
 
 
 def _effect(word: str) -> str:
-    return "" if word in EXTRA else OPERATIONS[operation_of(word)].effect
+    return "" if word in CHAT_COMMANDS else OPERATIONS[operation_of(word)].effect
 
 
 DETAILS: Final = {

@@ -17,9 +17,9 @@ from vpsops.bot.blocks.elements import (
     plain,
     section,
 )
-from vpsops.bot.blocks.labels import headline
-from vpsops.bot.blocks.text import moment, outside
-from vpsops.bot.messages.change_card import asked_by
+from vpsops.bot.blocks.labels import change_title
+from vpsops.bot.blocks.text import escape_untrusted, moment
+from vpsops.bot.messages.change_card import requester_text
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import SLASH
@@ -36,7 +36,7 @@ NO_LINK: Final = "I know of no card of it that you can open."
 
 
 @dataclass(frozen=True, slots=True)
-class Viewed:
+class PageQuery:
     """A private answer that is drawn by its name from a few arguments; they stand in its buttons."""
 
     name: str
@@ -49,18 +49,18 @@ class Viewed:
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
+class PageLinks:
     """What the foot of a page leads to: the same answer from its beginning, and its next page, where there are any."""
 
-    here: Viewed
-    first: Viewed | None = None
-    following: Viewed | None = None
+    here: PageQuery
+    first: PageQuery | None = None
+    following: PageQuery | None = None
 
 
-def foot(turns: Turns) -> Block:
+def page_buttons(turns: PageLinks) -> Block:
     """Return the buttons under a page; one whose value would be too long is left out."""
     row = [
-        button(words, action_ids.numbered(action_ids.VIEW, number), there.value)
+        button(words, action_ids.numbered_action_id(action_ids.VIEW, number), there.value)
         for number, (words, there) in enumerate((("Newest", turns.first), ("Older", turns.following)))
         if there is not None and len(pack(there.value)) <= VALUE
     ]
@@ -74,25 +74,25 @@ def change_rows(changes: Sequence[Change], links: Mapping[str, str], *, everyone
     """
     blocks: list[Block] = []
     for change in changes:
-        by = _named(change) if everyone else asked_by(change)
-        blocks.append(section(lines(headline(change, 200), change.id)))
+        by = _named(change) if everyone else requester_text(change)
+        blocks.append(section(lines(change_title(change, 200), change.id)))
         blocks.append(context(mrkdwn(f"{by} · {moment(change.created_at)}{_link(links, change.id)}")))
     return blocks
 
 
 def _named(change: Change) -> str:
-    return outside(change.actor.cited, 120)
+    return escape_untrusted(change.actor.cited, 120)
 
 
 def changes_page(
-    title: str, changes: Sequence[Change], links: Mapping[str, str], turns: Turns, *, everyone: bool = False
+    title: str, changes: Sequence[Change], links: Mapping[str, str], turns: PageLinks, *, everyone: bool = False
 ) -> Post:
     """Draw a page of changes."""
     if not changes:
         return note(f"{title}: none.", f"{SLASH} help shows what can be done.")
     rows = change_rows(changes, links, everyone=everyone)
-    said = ", ".join(outside(headline(change, 120), 150) for change in changes[:5])
-    return Post(f"{outside(title, 200)}: {said}", (header(title), *rows, foot(turns)))
+    said = ", ".join(escape_untrusted(change_title(change, 120), 150) for change in changes[:5])
+    return Post(f"{escape_untrusted(title, 200)}: {said}", (header(title), *rows, page_buttons(turns)))
 
 
 def with_unreadable(post: Post, ids: Sequence[str]) -> Post:
@@ -101,13 +101,13 @@ def with_unreadable(post: Post, ids: Sequence[str]) -> Post:
         return post
     shown = ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")  # noqa: PLR2004
     said = f"Cannot be read by this version of vpsops: {shown}. A process of the newer version takes care of it."
-    return Post(f"{post.text} {outside(said, 400)}", (*post.blocks, context(plain(one_line(said, 400)))))
+    return Post(f"{post.text} {escape_untrusted(said, 400)}", (*post.blocks, context(plain(one_line(said, 400)))))
 
 
 def card_page(change: Change, links: Mapping[str, str], verdict: Verdict | None) -> Post:
     """Say where a change's card is, and that what was typed is no vote."""
     if verdict is None:
-        said, hint = headline(change, 200), "" if change.id in links else NO_LINK
+        said, hint = change_title(change, 200), "" if change.id in links else NO_LINK
     elif change.state is not State.HELD:
         said, hint = f"{change.id} is {change.state.value.replace('_', ' ')} already.", "There is nothing to vote on."
     else:
@@ -117,7 +117,7 @@ def card_page(change: Change, links: Mapping[str, str], verdict: Verdict | None)
     return Post(base.text, (*base.blocks, *change_rows([change], links)))
 
 
-def audit_page(title: str, records: Sequence[Record], links: Mapping[str, str], turns: Turns) -> Post:
+def audit_page(title: str, records: Sequence[Record], links: Mapping[str, str], turns: PageLinks) -> Post:
     """Draw a page of the trail, with people's own words."""
     blocks: list[Block] = []
     for record in records:
@@ -126,7 +126,7 @@ def audit_page(title: str, records: Sequence[Record], links: Mapping[str, str], 
     return _trail(title, records, blocks, turns)
 
 
-def audit_page_for_everyone(title: str, records: Sequence[Record], links: Mapping[str, str], turns: Turns) -> Post:
+def audit_page_for_everyone(title: str, records: Sequence[Record], links: Mapping[str, str], turns: PageLinks) -> Post:
     """Draw a page of the trail as a channel sees it: what was done about changes, without reasons and refusals."""
     shown = [record for record in records if record.change_id]
     blocks: list[Block] = []
@@ -136,10 +136,12 @@ def audit_page_for_everyone(title: str, records: Sequence[Record], links: Mappin
     return _trail(title, shown, blocks, turns)
 
 
-def _trail(title: str, records: Sequence[Record], blocks: Sequence[Block], turns: Turns) -> Post:
+def _trail(title: str, records: Sequence[Record], blocks: Sequence[Block], turns: PageLinks) -> Post:
     empty = [] if records else [section(plain("Nothing on this page."))]
-    said = ", ".join(outside(_told(record, words=False)[0], 150) for record in records[:5])
-    return Post(f"{outside(title, 200)}: {said or 'nothing'}", (header(title), *blocks, *empty, foot(turns)))
+    said = ", ".join(escape_untrusted(_told(record, words=False)[0], 150) for record in records[:5])
+    return Post(
+        f"{escape_untrusted(title, 200)}: {said or 'nothing'}", (header(title), *blocks, *empty, page_buttons(turns))
+    )
 
 
 def _link(links: Mapping[str, str], change_id: str | None) -> str:

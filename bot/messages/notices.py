@@ -3,59 +3,65 @@
 from datetime import datetime
 
 from vpsops.bot.blocks.elements import Block, Post, context, mrkdwn, plain, section
-from vpsops.bot.blocks.labels import act, verb
-from vpsops.bot.blocks.text import duration, moment, outside
-from vpsops.bot.messages.change_card import asked_by, result_server
+from vpsops.bot.blocks.labels import action_label, action_verb
+from vpsops.bot.blocks.text import duration, escape_untrusted, moment
+from vpsops.bot.messages.change_card import requester_text, result_server
 from vpsops.core.changes.model import Change
 from vpsops.core.common.text import one_line
 
 
 def change_notice(change: Change, event: str, now: datetime) -> Post:
     """Say what became of a change, or what keeps it from its end."""
-    words = one_line(words_of_change(change, event, now), 1500)
-    small = context(mrkdwn(f"Asked for by {asked_by(change)}"), plain(change.id, 80))
+    words = one_line(change_text(change, event, now), 1500)
+    small = context(mrkdwn(f"Asked for by {requester_text(change)}"), plain(change.id, 80))
     blocks: tuple[Block, ...] = (section(plain(words)), small)
-    return Post(f"{outside(words, 1500)} Asked for by {asked_by(change)}.", blocks)
+    return Post(f"{escape_untrusted(words, 1500)} Asked for by {requester_text(change)}.", blocks)
 
 
 def service_notice(text: str) -> Post:
     """Say something that is about no change."""
     words = one_line(text, 1500)
-    return Post(outside(words, 1500), (section(plain(words)),))
+    return Post(escape_untrusted(words, 1500), (section(plain(words)),))
 
 
 def reminder(change: Change) -> Post:
     """Ask again for the votes that are missing."""
     missing = max(1, change.ruling.votes - change.approvals)
-    what = act(change.operation, change.target.hostname, 200)
+    what = action_label(change.operation, change.target.hostname, 200)
     words = f"Still waiting for {missing} approval{'s' if missing > 1 else ''}: {what}"
     until = f" Expires {moment(change.expires_at)}." if change.expires_at is not None else ""
-    return Post(f"{outside(words, 500)}.{until}", (section(plain(words)), context(mrkdwn(until.strip() or "-"))))
+    return Post(
+        f"{escape_untrusted(words, 500)}.{until}", (section(plain(words)), context(mrkdwn(until.strip() or "-")))
+    )
 
 
-def words_of_change(change: Change, event: str, now: datetime) -> str:
+def change_text(change: Change, event: str, now: datetime) -> str:
     """Say in a sentence or two what became of a change; what is in it from outside is still as it came."""
     name = change.target.hostname
     match event:
         case "succeeded" if change.unseen:
-            return f"{act(change.operation, name, 300)}: {change.note}"
+            return f"{action_label(change.operation, name, 300)}: {change.note}"
         case "succeeded":
             return f"{_done(change)}{_took(change)} {_address(change)}".strip()
         case "failed":
-            return f"{act(change.operation, name, 300)} failed. {change.note}{_took(change)}"
+            return f"{action_label(change.operation, name, 300)} failed. {change.note}{_took(change)}"
         case "overdue":
             since = f" {duration((now - change.sent_at).total_seconds())} so far." if change.sent_at else ""
-            return f"{act(change.operation, name, 300)} takes longer than usual.{since} It goes on being watched."
+            return (
+                f"{action_label(change.operation, name, 300)} takes longer than usual.{since} It goes on being watched."
+            )
         case "needs_person":
-            return f"{act(change.operation, name, 300)}: it could not be told whether it happened. {change.note}"
+            return (
+                f"{action_label(change.operation, name, 300)}: it could not be told whether it happened. {change.note}"
+            )
         case _:
-            return f"{act(change.operation, name, 300)}: {event.replace('_', ' ')}. {change.note}"
+            return f"{action_label(change.operation, name, 300)}: {event.replace('_', ' ')}. {change.note}"
 
 
 def _done(change: Change) -> str:
     if change.operation == "create":
         return f"{change.target.hostname} is ready."
-    return f"{verb(change.operation)} of {change.target.hostname} is done."
+    return f"{action_verb(change.operation)} of {change.target.hostname} is done."
 
 
 def _took(change: Change) -> str:

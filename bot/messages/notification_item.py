@@ -8,7 +8,7 @@ from vpsops.core.common.json_types import Json
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class NotificationItem:
     """One thing to tell, in words; `foot` is escaped mrkdwn of ours, `server` and `hostname` are data."""
 
     text: str

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from vpsops.bot.blocks.elements import Block, Post, context, facts, header, mrkdwn, plain, section
-from vpsops.bot.blocks.labels import PHASES
-from vpsops.bot.blocks.text import moment, money, outside
-from vpsops.bot.messages.lists import Turns, Viewed, change_rows, foot
+from vpsops.bot.blocks.elements import Block, Post, context, field_sections, header, mrkdwn, plain, section
+from vpsops.bot.blocks.labels import STATE_LABELS
+from vpsops.bot.blocks.text import escape_untrusted, moment, money
+from vpsops.bot.messages.lists import PageLinks, PageQuery, change_rows, page_buttons
 from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.text import one_line
@@ -19,7 +19,7 @@ STATES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Costs:
+class MonthlyCosts:
     """What a month costs, by currency, and how many servers have no known price."""
 
     sums: Mapping[str, float]
@@ -28,21 +28,21 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
+class FleetCounts:
     """How many servers are in which state; `problem` says why nobody knows."""
 
     states: Mapping[str, int] = field(default_factory=dict)
-    costs: Costs | None = None
+    costs: MonthlyCosts | None = None
     lack: str = ""  # what of the list cannot be seen
     problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StatusReport:
     """Everything the report is made of; `counted` are the ends of the last day."""
 
     at: datetime
-    fleet: Fleet
+    fleet: FleetCounts
     pause: Pause
     going_on: tuple[Change, ...] = ()
     ended: tuple[Change, ...] = ()
@@ -52,10 +52,10 @@ class Standing:
     @property
     def holds(self) -> list[Change]:
         """The changes that wait for people."""
-        return [one for one in self.going_on if one.state is State.HELD]
+        return [item for item in self.going_on if item.state is State.HELD]
 
 
-def report_page(standing: Standing, links: Mapping[str, str], *, everyone: bool = False) -> Post:
+def report_page(standing: StatusReport, links: Mapping[str, str], *, everyone: bool = False) -> Post:
     """Draw the report; one that `everyone` sees rings nobody."""
     pairs = [
         ("Servers", fleet_words(standing.fleet)),
@@ -66,17 +66,17 @@ def report_page(standing: Standing, links: Mapping[str, str], *, everyone: bool 
     ]
     blocks = [
         header("How everything stands"),
-        *facts(pairs),
+        *field_sections(pairs),
         *_rows("Open, the newest" if standing.crowded else "Open", standing.going_on, links, everyone=everyone),
         *_rows("Came to an end", standing.ended, links, everyone=everyone),
         context(mrkdwn(f"As of {moment(standing.at)}")),
-        foot(Turns(Viewed("report", {}))),
+        page_buttons(PageLinks(PageQuery("report", {}))),
     ]
-    said = ". ".join(f"{label}: {outside(words, 300)}" for label, words in pairs if words)
+    said = ". ".join(f"{label}: {escape_untrusted(words, 300)}" for label, words in pairs if words)
     return Post(said, tuple(blocks))
 
 
-def fleet_words(fleet: Fleet) -> str:
+def fleet_words(fleet: FleetCounts) -> str:
     """Say how many servers are in which state."""
     if fleet.problem:
         return f"not known: {one_line(fleet.problem, 400)}"
@@ -88,7 +88,7 @@ def fleet_words(fleet: Fleet) -> str:
     return f"{total:,}: {named}{more}{lacking}" if total else f"none{lacking}"
 
 
-def costs_words(costs: Costs | None) -> str:
+def costs_words(costs: MonthlyCosts | None) -> str:
     """Say what a month costs, as far as the API tells."""
     if costs is None:
         return ""
@@ -102,14 +102,17 @@ def costs_words(costs: Costs | None) -> str:
 
 def holds_words(holds: list[Change]) -> str:
     """Say how many changes wait, and for whom."""
-    votes = sum(one.ruling.decision is Decision.APPROVE for one in holds)
+    votes = sum(hold.ruling.decision is Decision.APPROVE for hold in holds)
     parts = [(votes, "for approval"), (len(holds) - votes, "for their asker's word")]
     return ", ".join(f"{count} {words}" for count, words in parts if count) or "nothing"
 
 
 def counted_words(counted: Mapping[State, int]) -> str:
     """Say how many changes came to which end."""
-    return ", ".join(f"{count} {PHASES[state].words}" for state, count in counted.items() if count) or "no change ended"
+    return (
+        ", ".join(f"{count} {STATE_LABELS[state].words}" for state, count in counted.items() if count)
+        or "no change ended"
+    )
 
 
 def _rows(title: str, changes: tuple[Change, ...], links: Mapping[str, str], *, everyone: bool) -> list[Block]:

@@ -10,7 +10,7 @@ from vpsops.bot.blocks.elements import (
     actions,
     button,
     context,
-    facts,
+    field_sections,
     header,
     lines,
     mrkdwn,
@@ -19,8 +19,8 @@ from vpsops.bot.blocks.elements import (
     plain,
     section,
 )
-from vpsops.bot.blocks.labels import act, verb
-from vpsops.bot.blocks.text import duration, moment, money, outside
+from vpsops.bot.blocks.labels import action_label, action_verb
+from vpsops.bot.blocks.text import duration, escape_untrusted, moment, money
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import SLASH, word_for
 from vpsops.core.common.text import one_line
@@ -39,7 +39,7 @@ UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class OperationCall:
     """What was asked for: it stands in the buttons that repeat or share it."""
 
     operation: str
@@ -51,31 +51,31 @@ class Asked:
         return {"op": self.operation, "args": dict(self.arguments)}
 
 
-EVERYTHING: Final = Asked("list", {})
+LIST_ALL: Final = OperationCall("list", {})
 
 
-def server_page(found: ServerList, asked: Asked) -> Post:
+def server_page(found: ServerList, asked: OperationCall) -> Post:
     """Draw one page of servers."""
     title = _count(found)
     lacking = [context(plain(one_line(found.lacking, 500)))] if found.lacking else []
     if not found.servers:
         return Post(title, (section(plain(title)), section(plain(_none(found, asked))), *lacking))
-    rows = [section(lines(first_line(one), second_line(one)), _menu(one)) for one in found.servers]
+    rows = [section(lines(first_line(server), second_line(server)), _menu(server)) for server in found.servers]
     blocks = (header(title), *rows, *lacking, *_foot(found, asked))
-    listed = ", ".join(outside(f"{one.hostname} {one.state}", 120) for one in found.servers[:10])
+    listed = ", ".join(escape_untrusted(f"{server.hostname} {server.state}", 120) for server in found.servers[:10])
     return Post(f"{title}: {listed}", blocks)
 
 
-def server_details(server: Server, asked: Asked) -> Post:
+def server_details(server: Server, asked: OperationCall) -> Post:
     """Draw one server, with buttons for what fits its state."""
     title = f"{SIGNS.get(server.state, '◌')} {one_line(server.hostname, 120)}: {one_line(server.state, 24)}"
-    blocks = [header(title), *facts(_facts(server)), actions(_buttons(server, asked))]
+    blocks = [header(title), *field_sections(_facts(server)), actions(_buttons(server, asked))]
     if server.created_at is not None:
         blocks.append(context(mrkdwn(f"Created {moment(server.created_at)}")))
-    return Post(outside(f"{title} {server.ipv4 or ''}", 300), tuple(blocks))
+    return Post(escape_untrusted(f"{title} {server.ipv4 or ''}", 300), tuple(blocks))
 
 
-def usage_page(hostname: str, usage: Usage, asked: Asked) -> Post:
+def usage_page(hostname: str, usage: Usage, asked: OperationCall) -> Post:
     """Draw a server's live figures."""
     title = f"{one_line(hostname, 120)}: usage"
     pairs = [
@@ -87,19 +87,19 @@ def usage_page(hostname: str, usage: Usage, asked: Asked) -> Post:
         ("Sent", _bytes(usage.network_out_bytes)),
         ("Power", usage.power_state or usage.status or ""),
     ]
-    row = [button("Refresh", action_ids.numbered(action_ids.RUN, 0), asked.value), share(asked)]
+    row = [button("Refresh", action_ids.numbered_action_id(action_ids.RUN, 0), asked.value), share(asked)]
     said = ", ".join(f"{label} {value}" for label, value in pairs if value)
-    return Post(outside(f"{title}: {said}", 600), (header(title), *facts(pairs), actions(row)))
+    return Post(escape_untrusted(f"{title}: {said}", 600), (header(title), *field_sections(pairs), actions(row)))
 
 
-def choice(text: str, operation: str, candidates: Sequence[tuple[str, str]], reason: str = "") -> Post:
+def server_choice(text: str, operation: str, candidates: Sequence[tuple[str, str]], reason: str = "") -> Post:
     """Ask which server is meant: one button each, which runs exactly that one."""
     shown = candidates[:CHOICES]
     twice = {name for _, name in shown if sum(name == other for _, other in shown) > 1}
     row = [
         button(
-            act(operation, f"{name} ({ident})" if name in twice else name),
-            action_ids.numbered(action_ids.RUN, number),
+            action_label(operation, f"{name} ({ident})" if name in twice else name),
+            action_ids.numbered_action_id(action_ids.RUN, number),
             {"op": operation, "args": {"server": ident}, **({"why": one_line(reason, 400)} if reason else {})},
         )
         for number, (ident, name) in enumerate(shown)
@@ -110,15 +110,15 @@ def choice(text: str, operation: str, candidates: Sequence[tuple[str, str]], rea
         if len(candidates) > CHOICES
         else ""
     )
-    return Post(outside(words, 300), (section(plain(words + more)), actions(row)))
+    return Post(escape_untrusted(words, 300), (section(plain(words + more)), actions(row)))
 
 
-def share(asked: Asked) -> Block:
+def share(asked: OperationCall) -> Block:
     """Return the button that shows a private answer to the channel."""
     return button("Share here", action_ids.SHARE, asked.value)
 
 
-def shareable(post: Post, asked: Asked) -> Post:
+def shareable(post: Post, asked: OperationCall) -> Post:
     """Return an answer with that button below it."""
     return Post(post.text, (*post.blocks, actions([share(asked)])))
 
@@ -131,7 +131,7 @@ def _count(found: ServerList) -> str:
     return f"{found.total:,} server{'s' if found.total != 1 else ''}{shown}"
 
 
-def _none(found: ServerList, asked: Asked) -> str:
+def _none(found: ServerList, asked: OperationCall) -> str:
     if found.advice:
         return f"Nothing matches. {one_line(found.advice, 300)}"
     if asked.arguments or found.lacking:
@@ -155,23 +155,23 @@ def _menu(server: Server) -> Block | None:
     values = [(name, f"{name} {server.id}") for name in MENU if name in OPERATIONS]
     if any(len(value) > OPTION_VALUE for _, value in values):
         return None
-    options = [option(verb(word_for(name)), value) for name, value in values]
+    options = [option(action_verb(word_for(name)), value) for name, value in values]
     return {"type": "overflow", "action_id": action_ids.MENU, "options": options}
 
 
-def _foot(found: ServerList, asked: Asked) -> list[Block]:
+def _foot(found: ServerList, asked: OperationCall) -> list[Block]:
     """The buttons that lead through a long list: each carries the filters and where its page begins."""
-    turns = [(words, Asked("list", arguments).value) for words, arguments in _turns(found, asked)]
+    turns = [(words, OperationCall("list", arguments).value) for words, arguments in _turns(found, asked)]
     row = [
-        button(words, action_ids.numbered(action_ids.RUN, number), value)
+        button(words, action_ids.numbered_action_id(action_ids.RUN, number), value)
         for number, (words, value) in enumerate(turns)
         if len(pack(value)) <= VALUE
     ]
     lacking = [context(plain(NARROW))] if len(row) < len(turns) else []
-    return [*lacking, actions([*row, share(asked)] if len(pack(asked.value)) <= VALUE else row or [share(EVERYTHING)])]
+    return [*lacking, actions([*row, share(asked)] if len(pack(asked.value)) <= VALUE else row or [share(LIST_ALL)])]
 
 
-def _turns(found: ServerList, asked: Asked) -> list[tuple[str, Mapping[str, Any]]]:
+def _turns(found: ServerList, asked: OperationCall) -> list[tuple[str, Mapping[str, Any]]]:
     filters = {name: value for name, value in asked.arguments.items() if name != "cursor"}
     turns: list[tuple[str, Mapping[str, Any]]] = []
     if found.previous_cursor:
@@ -204,12 +204,16 @@ def _size(server: Server) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _buttons(server: Server, asked: Asked) -> list[Block]:
+def _buttons(server: Server, asked: OperationCall) -> list[Block]:
     fitting = ["status"] if not server.off else ["start"]
     fitting += ["reboot", "stop"] if server.ready or server.power_unknown else []
     fitting += ["start"] if server.power_unknown else []
     row = [
-        button(verb(name), action_ids.numbered(action_ids.RUN, number), {"op": name, "args": {"server": server.id}})
+        button(
+            action_verb(name),
+            action_ids.numbered_action_id(action_ids.RUN, number),
+            {"op": name, "args": {"server": server.id}},
+        )
         for number, name in enumerate(fitting)
     ]
     return [*row, share(asked)]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from vpsops.bot.blocks.elements import Block, Post, button, context, header, lines, mrkdwn, plain, section
-from vpsops.bot.blocks.text import is_person, moment, outside, person
+from vpsops.bot.blocks.text import escape_untrusted, is_user_id, moment, user_mention
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import SLASH
 from vpsops.core.common.text import one_line
@@ -23,23 +23,23 @@ def subscriptions_page(there: Sequence[Subscription], default: Subscription | No
     title = f"This channel is told of {_count(len(there) + (default is not None))}"
     blocks: list[Block] = [header(title)]
     if default is not None:
-        blocks.append(section(lines(words_of(default), "Set by the operator (VPSOPS_CHANNEL).")))
+        blocks.append(section(lines(subscription_text(default), "Set by the operator (VPSOPS_CHANNEL).")))
     for number, one in enumerate(there[:SHOWN]):
-        blocks.append(section(lines(words_of(one), one.id), _off(one, number)))
+        blocks.append(section(lines(subscription_text(one), one.id), _off(one, number)))
         blocks.append(context(mrkdwn(_foot(one))))
     blocks.append(context(plain(HOW)))
-    said = "; ".join(outside(words_of(one), 150) for one in there[:5])
+    said = "; ".join(escape_untrusted(subscription_text(item), 150) for item in there[:5])
     return Post(f"{title}. {said}".strip(), tuple(blocks))
 
 
-def subscribed_note(one: Subscription) -> Post:
+def subscription_added(one: Subscription) -> Post:
     """Tell a channel what it will be told of from now on, and by whose wish."""
-    words = f"From now on this channel is told of {words_of(one)}."
+    words = f"From now on this channel is told of {subscription_text(one)}."
     blocks = (section(plain(words)), context(mrkdwn(_foot(one)), plain(f"{SLASH} notify shows and ends it.")))
-    return Post(f"{outside(words, 600)} {_foot(one)}", blocks)
+    return Post(f"{escape_untrusted(words, 600)} {_foot(one)}", blocks)
 
 
-def words_of(one: Subscription) -> str:
+def subscription_text(one: Subscription) -> str:
     """Say a subscription in one line; the patterns in it are data."""
     usage = [threshold.words for threshold in one.options.usage]
     events = ["all events"] if one.events >= WITHOUT_THRESHOLD else sorted(one.events - {"usage"})
@@ -53,11 +53,11 @@ def _count(number: int) -> str:
 
 
 def _off(one: Subscription, number: int) -> Block:
-    return button("Remove", action_ids.numbered(action_ids.NOTIFY_OFF, number), {"id": one.id})
+    return button("Remove", action_ids.numbered_action_id(action_ids.NOTIFY_OFF, number), {"id": one.id})
 
 
 def _foot(one: Subscription) -> str:
     ident = str(one.by.get("id", ""))
-    who = person(ident) if is_person(ident) else outside(str(one.by.get("name", "")), 80)
+    who = user_mention(ident) if is_user_id(ident) else escape_untrusted(str(one.by.get("name", "")), 80)
     until = f" · until {moment(one.options.until)}" if one.options.until else ""
     return f"Set by {who}, {moment(one.at)}{until}"

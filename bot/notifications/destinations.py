@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from vpsops.bot.blocks.text import is_person
+from vpsops.bot.blocks.text import is_user_id
 from vpsops.bot.messages.change_card import Audience
 from vpsops.core.changes.model import Change, State
 from vpsops.core.config.settings import Settings
@@ -70,4 +70,4 @@ def asker_of(change: Change) -> str:
     """Return the Slack id of the person who asks, or for whom an agent does; nothing where none is known."""
     actor = change.actor
     known = (actor.account, actor.id if actor.kind is ActorKind.PERSON else "")
-    return next((one for one in known if is_person(one)), "")
+    return next((one for one in known if is_user_id(one)), "")

@@ -8,9 +8,9 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from vpsops.bot.blocks.elements import Post
-from vpsops.bot.blocks.text import is_person
+from vpsops.bot.blocks.text import is_user_id
 from vpsops.bot.messages.digest import group_post, item_post, summary_post
-from vpsops.bot.messages.notification_item import Item
+from vpsops.bot.messages.notification_item import NotificationItem
 from vpsops.bot.notifications.destinations import Place
 from vpsops.bot.notifications.events import DEFAULT, with_defaults
 from vpsops.bot.slack_api.client import SlackError
@@ -36,7 +36,7 @@ class Told:
 
     row: int
     number: int
-    item: Item
+    item: NotificationItem
     urgent: bool
     at: float
 
@@ -100,10 +100,10 @@ def quiet_until(its: Sequence[Subscription], now: datetime) -> datetime | None:
 def _told(message: Message, urgent: bool) -> list[Told]:
     items = message.payload.get("items", ())
     at = message.created_at.timestamp()
-    return [Told(message.id, number, Item.of(one), urgent, at) for number, one in enumerate(items)]
+    return [Told(message.id, number, NotificationItem.of(one), urgent, at) for number, one in enumerate(items)]
 
 
-def topics_of(item: Item, at: datetime, zone: ZoneInfo) -> list[str]:
+def topics_of(item: NotificationItem, at: datetime, zone: ZoneInfo) -> list[str]:
     """Return the topics of a server's thread on a day: by its id, and by its name for what was made that day; pure."""
     day = at.astimezone(zone).date().isoformat()
     names = dict.fromkeys(one for one in (item.key, item.hostname) if one)
@@ -227,7 +227,7 @@ def desk_of(topic: str, its: Sequence[Subscription]) -> Desk:
     """Return where a channel's news go; pure."""
     zone = next((one.options.zone for one in its), "UTC")
     makers = (str(one.by.get("id", "")) for one in its)
-    return Desk(topic.partition(":")[2], ZoneInfo(zone), next((one for one in makers if is_person(one)), ""))
+    return Desk(topic.partition(":")[2], ZoneInfo(zone), next((one for one in makers if is_user_id(one)), ""))
 
 
 def told_now(news: Sequence[News], wanted: Sequence[Subscription], now: datetime) -> list[str]:

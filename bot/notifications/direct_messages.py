@@ -9,11 +9,11 @@ import structlog
 from cachetools import LRUCache
 
 from vpsops.bot.blocks.elements import Post
-from vpsops.bot.blocks.text import is_person
+from vpsops.bot.blocks.text import is_user_id
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.messages.notices import change_notice, reminder
 from vpsops.bot.notifications.destinations import Place, asker_of
-from vpsops.bot.slack_api.client import Slack, SlackError
+from vpsops.bot.slack_api.client import SlackClient, SlackError
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Change
 from vpsops.core.messaging.outbox import topic_of
@@ -35,7 +35,7 @@ Send = Callable[[Place, Post, str], Awaitable[tuple[str, str]]]
 class Personal:
     """One process's; what was sent is remembered among the change's copies, so that nobody hears it twice."""
 
-    def __init__(self, core: Core, slack: Slack, send: Send) -> None:
+    def __init__(self, core: Core, slack: SlackClient, send: Send) -> None:
         self._core = core
         self._slack = slack
         self._send = send
@@ -86,7 +86,7 @@ class Personal:
         voted = {one for vote in change.votes for one in vote.voter.identities} | change.actor.humans
         rules = change.ruling.requirements or (change.ruling.approvers,)
         named = dict.fromkeys(one.upper() for rule in rules for one in rule.people)
-        missing = [one for one in named if is_person(one) and one.lower() not in voted]
+        missing = [one for one in named if is_user_id(one) and one.lower() not in voted]
         for who in missing[:REMINDED]:
             if (await self._wishes(change, who)).dm_reminders:
                 await self._message(change, who, f"reminder:{who}"[:30], reminder(change))

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from vpsops.bot.messages.change_card import agreed_by, asked_by, result_server
-from vpsops.bot.messages.notices import words_of_change
-from vpsops.bot.messages.notification_item import Item
+from vpsops.bot.messages.change_card import confirmation_text, requester_text, result_server
+from vpsops.bot.messages.notices import change_text
+from vpsops.bot.messages.notification_item import NotificationItem
 from vpsops.core.changes.model import Change
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import one_line
@@ -29,7 +29,7 @@ class Occasion:
     """Something that happened: what kind of thing, whether it may wait, and for whom alone, if so."""
 
     events: frozenset[Event]
-    item: Item
+    item: NotificationItem
     urgent: bool = False
     only: str = ""
 
@@ -45,16 +45,16 @@ def of_change(change: Change, event: str, now: datetime) -> Occasion | None:
         return None
     made = result_server(change.result)
     ident = change.target.id or (made.id if made else "")
-    words = one_line(words_of_change(change, event, now), TEXT)
-    foot = f"Asked for by {asked_by(change)}{agreed_by(change)}"
-    return Occasion(events, Item(words, ident, change.target.hostname, foot, change.id), event in URGENT)
+    words = one_line(change_text(change, event, now), TEXT)
+    foot = f"Asked for by {requester_text(change)}{confirmation_text(change)}"
+    return Occasion(events, NotificationItem(words, ident, change.target.hostname, foot, change.id), event in URGENT)
 
 
 def of_event(payload: Mapping[str, Json]) -> list[Occasion]:
     """Return what an event of the watcher is to channels; nothing for an event that nobody subscribes to."""
     event = str(payload.get("event", ""))
     if event in PROVIDER:
-        item = Item(one_line(str(payload.get("text", "")), TEXT))
+        item = NotificationItem(one_line(str(payload.get("text", "")), TEXT))
         return [Occasion(frozenset({Event.PROVIDER}), item, event in URGENT)]
     if event == "usage":
         return [Occasion(frozenset({Event.USAGE}), _item(payload), only=str(payload.get("subscription", "")))]
@@ -63,8 +63,8 @@ def of_event(payload: Mapping[str, Json]) -> list[Occasion]:
     return []
 
 
-def _item(payload: Mapping[str, Json]) -> Item:
-    return Item(
+def _item(payload: Mapping[str, Json]) -> NotificationItem:
+    return NotificationItem(
         one_line(str(payload.get("text", "")), TEXT), str(payload.get("server", "")), str(payload.get("hostname", ""))
     )
 
@@ -85,7 +85,7 @@ def with_defaults(settings: Settings, stored: Sequence[Subscription]) -> list[Su
 
 def spread(occasions: Iterable[Occasion], wanted: Sequence[Subscription], now: datetime) -> list[News]:
     """Return what each channel is told: what the same subscriptions want with the same urgency goes together."""
-    told: dict[tuple[str, tuple[str, ...], bool], list[Item]] = {}
+    told: dict[tuple[str, tuple[str, ...], bool], list[NotificationItem]] = {}
     for occasion in occasions:
         matching: dict[str, list[str]] = {}
         for one in wanted:

@@ -13,15 +13,25 @@ from anyio.abc import TaskGroup
 from cachetools import LRUCache
 
 from vpsops.bot.blocks.elements import Post
-from vpsops.bot.messages.change_card import UNDER_WAY, Audience, change_card, usual_words
+from vpsops.bot.messages.change_card import IN_PROGRESS, Audience, change_card, typical_duration_text
 from vpsops.bot.messages.notices import change_notice, reminder, service_notice
 from vpsops.bot.notifications.destinations import Place, audience_of, card_places, notice_places
 from vpsops.bot.notifications.digests import NO_THREAD, Newsroom, told_now
 from vpsops.bot.notifications.direct_messages import Personal
 from vpsops.bot.notifications.events import of_change, of_event, spread
-from vpsops.bot.slack_api.client import CLOSED, ELSEWHERE, GONE, LAYOUT, REMOVED, STOP, TOO_MANY, Slack, SlackError
-from vpsops.bot.slack_api.rate_limiter import Pace
-from vpsops.bot.workspaces.registry import NotInstalled, Office, Offices
+from vpsops.bot.slack_api.client import (
+    APP_REMOVED_CODES,
+    CHANNEL_CLOSED_CODES,
+    LAYOUT_CODES,
+    MESSAGE_GONE_CODES,
+    NO_OPEN_CHANNEL,
+    RATE_LIMIT_CODES,
+    TOKEN_CODES,
+    SlackClient,
+    SlackError,
+)
+from vpsops.bot.slack_api.rate_limiter import MessageRateLimiter
+from vpsops.bot.workspaces.registry import NotInstalledError, WorkspaceSession, WorkspaceSessions
 from vpsops.core.app import Core
 from vpsops.core.changes.approvals import waits_for_votes
 from vpsops.core.changes.model import Change
@@ -63,12 +73,12 @@ class Health:
 class Deliverer:
     """Turns outbox rows into messages. One process's; several may run beside each other."""
 
-    def __init__(self, core: Core, slack: Slack, offices: Offices | None = None) -> None:
+    def __init__(self, core: Core, slack: SlackClient, offices: WorkspaceSessions | None = None) -> None:
         self._core = core
         self._offices = offices
-        self._twins: dict[str, tuple[Slack, Deliverer]] = {}
+        self._twins: dict[str, tuple[SlackClient, Deliverer]] = {}
         self._slack = slack
-        self._pace = Pace(core.clock)
+        self._pace = MessageRateLimiter(core.clock)
         self._drawn: LRUCache[tuple[str, str], Post] = LRUCache(DRAWN_KEPT)
         self._locks: dict[str, anyio.Lock] = {}
         self._told: set[str] = set()
@@ -187,7 +197,7 @@ class Deliverer:
         return self._slack.client.token or ""
 
     async def _at(self, team: str) -> "Deliverer":
-        """Return this deliverer as it is for one workspace; raises `NotInstalled`, `StorageError`."""
+        """Return this deliverer as it is for one workspace; raises `NotInstalledError`, `StorageError`."""
         if self._offices is None or not self._core.workspaces.several:
             return self
         office = await self._offices.of(team)
@@ -198,7 +208,7 @@ class Deliverer:
             self._twins[team] = office.slack, twin
         return twin
 
-    def move_to(self, office: Office) -> None:
+    def move_to(self, office: WorkspaceSession) -> None:
         """Speak in a workspace from now on; locks, pace and what was drawn stay shared."""
         self._core, self._slack = office.core, office.slack
         self.newsroom = Newsroom(office.core, self._post, self._failed)
@@ -221,7 +231,7 @@ class Deliverer:
         try:
             there = await self._at(await self.newsroom.team_of(messages))
             await there.newsroom.deliver(topic, messages)
-        except NotInstalled as error:
+        except NotInstalledError as error:
             await self._core.outbox.dead([one.id for one in messages], error=error.message)
         except StorageError as error:  # the lease runs out by itself
             log.error("news not settled", topic=topic, error=error.message, error_id=error.error_id)
@@ -237,7 +247,7 @@ class Deliverer:
         except SlackError as error:
             await self._failed(ids, step[-1].attempts, error)
             return False
-        except (UnknownChange, NotInstalled) as error:
+        except (UnknownChange, NotInstalledError) as error:
             await self._core.outbox.dead(ids, error=error.message)
         except UnreadableRowError as error:
             log.info("message left to a process that can read its change", topic=topic, error=error.message)
@@ -277,11 +287,11 @@ class Deliverer:
             try:
                 return await there.deliver_change(change, message, again=again)
             except SlackError as error:
-                if there is self or self._offices is None or error.code not in REMOVED:
+                if there is self or self._offices is None or error.code not in APP_REMOVED_CODES:
                     raise
                 if not await self._offices.gone(team, there.token):
                     raise
-                raise NotInstalled(f"Slack takes the token of {team} no more ({error.code}).") from None
+                raise NotInstalledError(f"Slack takes the token of {team} no more ({error.code}).") from None
 
     async def deliver_change(self, change: Change, message: Message, *, again: bool) -> Sequence[News]:
         """Draw a change's cards or tell of it, in the workspace that this one is for."""
@@ -304,7 +314,7 @@ class Deliverer:
                     self._drawn.pop((made.channel, made.ts), None)
                     await self._edit(change, made)
         if closed and not change.state.final:  # people are waited for, and cannot see it
-            raise SlackError("chat.postMessage", CLOSED)
+            raise SlackError("chat.postMessage", NO_OPEN_CHANNEL)
 
     async def _card_copies(self, topic: str) -> list[Copy]:
         return [one for one in await self._core.outbox.copies(topic) if not one.purpose.startswith("told:")]
@@ -320,20 +330,20 @@ class Deliverer:
         return Copy(topic_of(change.id), place.purpose, channel, ts)
 
     async def _card(self, change: Change, audience: Audience) -> Post:
-        usual = await self._usual.of(change.operation) if change.state in UNDER_WAY else None
-        return change_card(change, self._core.clock.now(), audience, usual_words(usual))
+        usual = await self._usual.of(change.operation) if change.state in IN_PROGRESS else None
+        return change_card(change, self._core.clock.now(), audience, typical_duration_text(usual))
 
     async def _edit(self, change: Change, copy: Copy) -> None:
         card = await self._card(change, audience_of(copy.purpose))
         if self._drawn.get((copy.channel, copy.ts)) == card:
             return
-        await self._pace.edit()
+        await self._pace.wait_for_edit()
         try:
             await self._slack.update(copy.channel, copy.ts, card)
         except SlackError as error:
-            if error.code in TOO_MANY:
-                self._pace.rest(error.retry_after or 1.0)
-            if error.code not in GONE | ELSEWHERE:
+            if error.code in RATE_LIMIT_CODES:
+                self._pace.pause_edits(error.retry_after or 1.0)
+            if error.code not in MESSAGE_GONE_CODES | CHANNEL_CLOSED_CODES:
                 raise
             await self._replace(change, copy, error.code)
         else:
@@ -404,7 +414,7 @@ class Deliverer:
         for team in teams:
             try:
                 await (await self._at(team)).announce(message)
-            except (NotInstalled, UnreadableRowError) as error:
+            except (NotInstalledError, UnreadableRowError) as error:
                 log.info("nothing announced where the app is not", error=error.message)
         return ()
 
@@ -426,12 +436,12 @@ class Deliverer:
             if not channel:
                 continue
             try:
-                async with self._pace.post(channel):
+                async with self._pace.post_slot(channel):
                     return await self._slack.post(channel, post, thread, name, broadcast=place.broadcast)
             except SlackError as error:
-                if error.code in TOO_MANY:
-                    self._pace.hold(channel, error.retry_after or 1.0)
-                if error.code not in ELSEWHERE or (thread and error.code in NO_THREAD):
+                if error.code in RATE_LIMIT_CODES:
+                    self._pace.pause_channel(channel, error.retry_after or 1.0)
+                if error.code not in CHANNEL_CLOSED_CODES or (thread and error.code in NO_THREAD):
                     raise
                 self._say_once(f"cannot post to {channel}", error.code)
         return "", ""
@@ -442,14 +452,14 @@ class Deliverer:
             log.warning(what, code=code, hint="invite the app to the channel, or set another one")
 
     async def _failed(self, ids: list[int], attempts: int, error: SlackError) -> None:
-        if error.code in LAYOUT:  # the plainer one was refused as well, and would be for ever
+        if error.code in LAYOUT_CODES:  # the plainer one was refused as well, and would be for ever
             log.error("Slack refuses a message; it is given up", error=str(error))
             await self._core.outbox.dead(ids, error=str(error))
             return
         after = error.retry_after or RETRY_SECONDS[min(max(attempts - 1, 0), len(RETRY_SECONDS) - 1)]
-        if error.code == CLOSED:
+        if error.code == NO_OPEN_CHANNEL:
             after = CLOSED_SECONDS
-        elif error.code in STOP:
+        elif error.code in TOKEN_CODES:
             after = SEVERAL_STOPPED_SECONDS if self._core.workspaces.several else STOPPED_SECONDS
             if self.health.why != error.code:
                 log.error("Slack refuses the token; messages are kept", code=error.code, hint="Check SLACK_BOT_TOKEN.")

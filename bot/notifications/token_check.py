@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from vpsops.bot.slack_api.client import STOP, Slack, SlackError
+from vpsops.bot.slack_api.client import TOKEN_CODES, SlackClient, SlackError
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StorageError
@@ -29,7 +29,7 @@ logger = structlog.get_logger(__name__)
 class TokenCheck:
     """Keeps the health of the one token of `SLACK_BOT_TOKEN`; messages that it held up go out once it is right."""
 
-    slack: Slack
+    slack: SlackClient
     outbox: Outbox
     clock: Clock
     health: "Health"
@@ -45,14 +45,14 @@ class TokenCheck:
         try:
             await self.slack.get("auth.test", {})
         except SlackError as error:
-            if error.code in STOP and self.health.why != error.code:
+            if error.code in TOKEN_CODES and self.health.why != error.code:
                 logger.error("slack_token_refused", code=error.code, hint="Check SLACK_BOT_TOKEN.")
                 self.health.why = error.code
             return
         if not self.health.why:
             return
         try:
-            released = await self.outbox.release(tuple(STOP))
+            released = await self.outbox.release(tuple(TOKEN_CODES))
         except StorageError as error:
             logger.error("messages_not_released", error=error.message, error_id=error.error_id)
             return

@@ -44,11 +44,11 @@ NOTE_FORM: Final = "vps:approve"
 BUSY: Final = "vps:busy"
 
 
-def numbered(name: str, number: int) -> str:
+def numbered_action_id(name: str, number: int) -> str:
     """Return a name for one of several alike controls."""
     return f"{name}:{number}"
 
 
-def kind_of(action_id: str) -> str:
+def base_action_id(action_id: str) -> str:
     """Return the name without its number."""
     return ":".join(action_id.split(":")[:2])

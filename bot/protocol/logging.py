@@ -5,15 +5,15 @@ from typing import Final
 
 from slack_bolt.logger.messages import warning_client_prioritized_and_token_skipped
 
-quiet: Final = logging.getLogger("vpsops.slack")
+slack_logger: Final = logging.getLogger("vpsops.slack")
 """Bolt copies the level of the logger it is given, so it is set here, before any app is built."""
 
-quiet.setLevel(logging.WARNING)
+slack_logger.setLevel(logging.WARNING)
 
 
-def _worth_telling(record: logging.LogRecord) -> bool:
+def _is_not_token_warning(record: logging.LogRecord) -> bool:
     """Bolt takes a token from the environment as well and says that it is not used: ours is handed out by request."""
     return record.getMessage() != warning_client_prioritized_and_token_skipped()
 
 
-quiet.addFilter(_worth_telling)
+slack_logger.addFilter(_is_not_token_warning)

@@ -12,26 +12,26 @@ MAX_BYTES: Final = 1_000_000
 MAX_FIELDS: Final = 100
 
 Ident = Field(min_length=1, max_length=300)
-Told = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
+NullableText = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
 """A word that Slack leaves out, or sends as null, where there is none."""
 
 
-class Malformed(Exception):  # noqa: N818 - what the sender did, not an error of ours
+class MalformedPayloadError(Exception):
     """A request that is not one of Slack's; the text holds nothing of it."""
 
 
-class _Wire(BaseModel):
+class _Payload(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class SlashCommand(_Wire):
+class SlashCommand(_Payload):
     """A slash command, as the form Slack posts."""
 
     command: str = Ident
     user_id: str = Ident
     team_id: str = Ident
-    enterprise_id: Told = ""
-    api_app_id: Told = ""
+    enterprise_id: NullableText = ""
+    api_app_id: NullableText = ""
     channel_id: str = Ident
     trigger_id: str = Ident
     response_url: str = Field(default="", max_length=2000)
@@ -39,43 +39,43 @@ class SlashCommand(_Wire):
     text: str = ""
 
 
-class Person(_Wire):
+class SlackUser(_Payload):
     """Who clicked; `team_id` is another workspace's for a guest in a shared channel."""
 
     id: str = Ident
-    username: Told = ""
-    name: Told = ""
-    team_id: Told = ""
+    username: NullableText = ""
+    name: NullableText = ""
+    team_id: NullableText = ""
 
 
-class Named(_Wire):
+class SlackReference(_Payload):
     """Something with an id."""
 
     id: str = ""
 
 
-class Option(_Wire):
+class SelectedOption(_Payload):
     """A chosen entry of a menu."""
 
     value: str = ""
 
 
-class Pressed(_Wire):
+class BlockAction(_Payload):
     """One control that was used."""
 
     action_id: str = Ident
     block_id: str = ""
     action_ts: str = ""
     value: str = ""
-    selected_option: Option | None = None
+    selected_option: SelectedOption | None = None
 
     @property
-    def given(self) -> str:
+    def chosen_value(self) -> str:
         """What the control carries: a button's value or a menu's choice."""
         return self.selected_option.value if self.selected_option else self.value
 
 
-class Container(_Wire):
+class Container(_Payload):
     """Where the control stands."""
 
     message_ts: str = ""
@@ -84,13 +84,13 @@ class Container(_Wire):
     is_ephemeral: bool = False
 
 
-class ViewState(_Wire):
+class ViewState(_Payload):
     """What a form holds, by block and control."""
 
     values: dict[str, dict[str, dict[str, Any]]] = {}
 
 
-class ShownView(_Wire):
+class ViewPayload(_Payload):
     """A form or a Home on somebody's screen."""
 
     id: str = Ident
@@ -98,27 +98,27 @@ class ShownView(_Wire):
     hash: str = ""
     callback_id: str = ""
     private_metadata: str = Field(default="", max_length=3000)
-    app_installed_team_id: Told = ""
+    app_installed_team_id: NullableText = ""
     """The workspace whose installation showed it: `team` is the person's own, where channels are shared."""
     state: ViewState = ViewState()
 
 
-class _Interaction(_Wire):
+class _InteractionPayload(_Payload):
     """What all of people's interactions name."""
 
-    user: Person
-    team: Named | None = None
-    enterprise: Named | None = None
-    api_app_id: Told = ""
+    user: SlackUser
+    team: SlackReference | None = None
+    enterprise: SlackReference | None = None
+    api_app_id: NullableText = ""
 
 
-class Click(_Interaction):
+class BlockActions(_InteractionPayload):
     """Controls used on a message or in a form."""
 
-    channel: Named | None = None
+    channel: SlackReference | None = None
     container: Container = Container()
-    view: ShownView | None = None
-    actions: list[Pressed] = Field(min_length=1, max_length=25)
+    view: ViewPayload | None = None
+    actions: list[BlockAction] = Field(min_length=1, max_length=25)
     trigger_id: str = ""
     response_url: str = Field(default="", max_length=2000)
 
@@ -128,14 +128,14 @@ class Click(_Interaction):
         return self.view is not None and self.view.type == "home"
 
 
-class Submission(_Interaction):
+class ViewSubmission(_InteractionPayload):
     """A form that was sent."""
 
-    view: ShownView
+    view: ViewPayload
     trigger_id: str = ""
 
 
-class Said(_Wire):
+class MessageContent(_Payload):
     """A message that somebody used a shortcut on; what stands in it is data."""
 
     text: str | None = Field(default="", max_length=100_000)
@@ -143,80 +143,80 @@ class Said(_Wire):
     attachments: list[Any] | None = None
 
 
-class Shortcut(_Interaction):
+class ShortcutPayload(_InteractionPayload):
     """The use of a shortcut, on a message or from anywhere."""
 
-    channel: Named | None = None
+    channel: SlackReference | None = None
     callback_id: str = Ident
     trigger_id: str = Ident
     action_ts: str = ""
-    message: Said | None = None
+    message: MessageContent | None = None
     response_url: str = Field(default="", max_length=2000)
 
 
-class Suggestion(_Interaction):
+class BlockSuggestion(_InteractionPayload):
     """What somebody typed into a menu that asks us for its entries."""
 
-    view: ShownView | None = None
+    view: ViewPayload | None = None
     action_id: str = Ident
     value: str = Field(default="", max_length=3000)
 
 
-class Authorization(_Wire):
+class EventAuthorization(_Payload):
     """An installation that an event is for."""
 
-    team_id: Told = ""
-    enterprise_id: Told = ""
+    team_id: NullableText = ""
+    enterprise_id: NullableText = ""
 
 
-class Event(_Wire):
+class EventCallback(_Payload):
     """An event of the Events API; which one is for the handler to read."""
 
     event_id: str = Ident
-    team_id: Told = ""
-    enterprise_id: Told = ""
-    api_app_id: Told = ""
-    authorizations: list[Authorization] = []
+    team_id: NullableText = ""
+    enterprise_id: NullableText = ""
+    api_app_id: NullableText = ""
+    authorizations: list[EventAuthorization] = []
     event_time: float | None = None
     """When it happened, in seconds since 1970; where nobody says, it counts as just now."""
     event: dict[str, Any]
 
 
-class Anything(_Wire):
+class OtherPayload(_Payload):
     """A payload of a kind that needs nothing of us but an answer."""
 
     type: str = Ident
 
 
-KINDS: Final[Mapping[str, type[_Wire]]] = {
-    "block_actions": Click,
-    "view_submission": Submission,
-    "event_callback": Event,
-    "shortcut": Shortcut,
-    "message_action": Shortcut,
-    "block_suggestion": Suggestion,
+MODELS: Final[Mapping[str, type[_Payload]]] = {
+    "block_actions": BlockActions,
+    "view_submission": ViewSubmission,
+    "event_callback": EventCallback,
+    "shortcut": ShortcutPayload,
+    "message_action": ShortcutPayload,
+    "block_suggestion": BlockSuggestion,
 }
 
 
-def check_body(body: bytes, content_type: str) -> BaseModel:
-    """Read a body the way Bolt does and return what we and Bolt rely on; raises `Malformed`."""
+def parse_body(body: bytes, content_type: str) -> BaseModel:
+    """Read a body the way Bolt does and return what we and Bolt rely on; raises `MalformedPayloadError`."""
     try:
         value = _decode(body.decode("utf-8"), content_type)
     except (ValueError, RecursionError):
-        raise Malformed("the body cannot be read") from None
+        raise MalformedPayloadError("the body cannot be read") from None
     if not isinstance(value, dict):
-        raise Malformed("the body is not an object")
-    return check_payload(value)
+        raise MalformedPayloadError("the body is not an object")
+    return parse_payload(value)
 
 
-def check_payload(value: Mapping[str, Any]) -> BaseModel:
-    """Check a payload's shape by its kind and return it; raises `Malformed`."""
+def parse_payload(value: Mapping[str, Any]) -> BaseModel:
+    """Check a payload's shape by its kind and return it; raises `MalformedPayloadError`."""
     kind = value.get("type")
-    model: type[_Wire] = SlashCommand if "command" in value and kind is None else KINDS.get(str(kind), Anything)
+    model: type[_Payload] = SlashCommand if "command" in value and kind is None else MODELS.get(str(kind), OtherPayload)
     try:
         return model.model_validate(value)
     except (ValidationError, RecursionError):
-        raise Malformed("the payload lacks what one of its kind has") from None
+        raise MalformedPayloadError("the payload lacks what one of its kind has") from None
 
 
 def is_ssl_check(body: bytes) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 
 MAX_TEXT: Final = 4000
 MAX_REASON: Final = 500
-ALONE: Final = frozenset({"create", "pause", "resume"})
+WITHOUT_NAME: Final = frozenset({"create", "pause", "resume"})
 """Commands that need no name before a reason."""
 
 _LINK: Final = re.compile(r"<(?:https?://|mailto:|tel:)([^<>|]*)(?:\|([^<>]*))?>")
@@ -23,29 +23,29 @@ _REASON: Final = re.compile(rf"\s(?:because:?|for:|[-{_DASHES}]{{1,2}}reason(?:=
 _FIRST: Final = re.compile(r"\S+")
 
 
-def words_of(text: str) -> tuple[list[str], str]:
+def split_command(text: str) -> tuple[list[str], str]:
     """Return the words that were typed, and the reason that follows them in the asker's own spelling."""
-    head, reason = _split_reason(as_typed(text[:MAX_TEXT]))
-    return [word for word in (trim(part) for part in _dashes(head).split()) if word], reason
+    head, reason = _split_reason(undo_slack_markup(text[:MAX_TEXT]))
+    return [word for word in (strip_quotes(part) for part in _normalize_dashes(head).split()) if word], reason
 
 
-def mentioned(word: str) -> str:
+def mentioned_user(word: str) -> str:
     """Return the Slack id of the person that a word mentions, or nothing."""
     found = _MENTION.fullmatch(word)
     return found[1] if found else ""
 
 
-def with_first(text: str, word: str) -> str:
+def replace_first_word(text: str, word: str) -> str:
     """Return the text as it was typed, with another first word: what follows is kept to the letter."""
     return _FIRST.sub(lambda _: word, text[:MAX_TEXT].strip(), count=1)
 
 
-def trim(word: str) -> str:
+def strip_quotes(word: str) -> str:
     """Return a word without the quotes around it."""
     return word.strip(_QUOTES)
 
 
-def quoted(word: str) -> str:
+def abbreviate(word: str) -> str:
     """Return a word to be shown, cut where it is long."""
     return word if len(word) <= 40 else word[:39] + "…"  # noqa: PLR2004 - enough to recognise it
 
@@ -54,17 +54,17 @@ def _split_reason(text: str) -> tuple[str, str]:
     """Cut the reason off; its marker counts from the third word on, so no server's name is taken for one."""
     first = text.split(maxsplit=1)[0].lower().lstrip("/") if text.strip() else ""
     for match in _REASON.finditer(text):
-        if len(text[: match.start()].split()) > 1 or first in ALONE:
+        if len(text[: match.start()].split()) > 1 or first in WITHOUT_NAME:
             return text[: match.start()], text[match.end() :].strip()[:MAX_REASON]
     return text, ""
 
 
-def as_typed(text: str) -> str:
+def undo_slack_markup(text: str) -> str:
     """Undo what Slack did: links back to what was typed, the three escapes back to characters."""
     linked = _LINK.sub(lambda found: found[2] or found[1].rstrip("/"), text)
     plain = html.unescape(linked) if "&" in linked else linked
-    return "".join(" " if one.isspace() else one for one in plain if one.isspace() or one.isprintable())
+    return "".join(" " if item.isspace() else item for item in plain if item.isspace() or item.isprintable())
 
 
-def _dashes(text: str) -> str:
+def _normalize_dashes(text: str) -> str:
     return _ANY_DASH.sub("-", _LEADING.sub("--", text))

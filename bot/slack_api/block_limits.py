@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from vpsops.bot.blocks.elements import FALLBACK, Block, Post, plain, section
+from vpsops.bot.blocks.elements import MAX_FALLBACK, Block, Post, plain, section
 from vpsops.core.common.text import bound
 
 Surface = Literal["message", "modal", "home"]
 
-BLOCKS: Final[Mapping[Surface, int]] = {"message": 50, "modal": 100, "home": 100}
-TEXT: Final = 4000
+MAX_BLOCKS: Final[Mapping[Surface, int]] = {"message": 50, "modal": 100, "home": 100}
+MAX_TEXT: Final = 4000
 """`chat.update` refuses more, although `chat.postMessage` takes ten times as much."""
-ID: Final = 255
-TABLE: Final = (100, 20, 10_000)
-ONLY: Final[Mapping[str, frozenset[str]]] = {
+MAX_ID: Final = 255
+MAX_TABLE: Final = (100, 20, 10_000)
+SURFACES: Final[Mapping[str, frozenset[str]]] = {
     "input": frozenset({"modal", "home"}),
     "table": frozenset({"message", "home"}),
     "header": frozenset({"message", "modal", "home"}),
@@ -26,7 +26,7 @@ ONLY: Final[Mapping[str, frozenset[str]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Excess:
+class LimitViolation:
     """One limit that does not hold: where, and what."""
 
     where: str
@@ -35,15 +35,15 @@ class Excess:
 
 def fit_post(post: Post) -> Post:
     """Return a message Slack takes: as it is, or its words and its controls in the plainest layout."""
-    text = bound(post.text, TEXT) or "-"
-    if not list(excesses(post.blocks, "message")):
+    text = bound(post.text, MAX_TEXT) or "-"
+    if not list(limit_violations(post.blocks, "message")):
         return Post(text, post.blocks)
     return Post(text, _plain_layout(text, post.blocks))
 
 
 def fit_view(view: Block) -> Block:
     """Return a view Slack takes: as it is, or one without any control that says that it could not be shown."""
-    if not list(view_excesses(view)):
+    if not list(view_limit_violations(view)):
         return view
     title = plain("vpsops", 24)
     words = section(plain("This does not fit into what Slack can show. Nothing was changed."))
@@ -52,181 +52,183 @@ def fit_view(view: Block) -> Block:
     return {"type": "modal", "title": title, "close": plain("Close", 24), "blocks": [words]}
 
 
-def view_excesses(view: Block) -> Iterator[Excess]:
+def view_limit_violations(view: Block) -> Iterator[LimitViolation]:
     """Yield every limit a view is over."""
     surface: Surface = "home" if view.get("type") == "home" else "modal"
     blocks = view.get("blocks", [])
-    yield from excesses(tuple(blocks), surface)
-    yield from _long(view, {"callback_id": ID, "private_metadata": 3000, "external_id": ID}, "view")
+    yield from limit_violations(tuple(blocks), surface)
+    yield from _check_lengths(view, {"callback_id": MAX_ID, "private_metadata": 3000, "external_id": MAX_ID}, "view")
     for name in ("title", "submit", "close"):
-        if len(_text(view.get(name))) > 24:  # noqa: PLR2004 - Slack's
-            yield Excess(f"view.{name}", "over 24 characters")
+        if len(_text_of(view.get(name))) > 24:  # noqa: PLR2004 - Slack's
+            yield LimitViolation(f"view.{name}", "over 24 characters")
     if surface == "modal" and not view.get("title"):
-        yield Excess("view.title", "missing")
-    if surface == "modal" and any(one.get("type") == "input" for one in blocks) and not view.get("submit"):
-        yield Excess("view.submit", "missing, with inputs")
+        yield LimitViolation("view.title", "missing")
+    if surface == "modal" and any(block.get("type") == "input" for block in blocks) and not view.get("submit"):
+        yield LimitViolation("view.submit", "missing, with inputs")
 
 
-def excesses(blocks: tuple[Block, ...], surface: Surface) -> Iterator[Excess]:
+def limit_violations(blocks: tuple[Block, ...], surface: Surface) -> Iterator[LimitViolation]:
     """Yield every limit the blocks of a message or view are over."""
-    if len(blocks) > BLOCKS[surface]:
-        yield Excess("blocks", f"more than {BLOCKS[surface]}")
-    named = [str(one["block_id"]) for one in blocks if one.get("block_id")]
+    if len(blocks) > MAX_BLOCKS[surface]:
+        yield LimitViolation("blocks", f"more than {MAX_BLOCKS[surface]}")
+    named = [str(item["block_id"]) for item in blocks if item.get("block_id")]
     if len(named) != len(set(named)):
-        yield Excess("blocks", "the same block_id twice")
-    if sum(one.get("type") == "table" for one in blocks) > 1:
-        yield Excess("blocks", "more than one table")
+        yield LimitViolation("blocks", "the same block_id twice")
+    if sum(item.get("type") == "table" for item in blocks) > 1:
+        yield LimitViolation("blocks", "more than one table")
     for at, block in enumerate(blocks):
-        yield from _block(block, surface, f"blocks/{at}")
+        yield from _check_block(block, surface, f"blocks/{at}")
 
 
-def _block(block: Block, surface: Surface, at: str) -> Iterator[Excess]:
+def _check_block(block: Block, surface: Surface, at: str) -> Iterator[LimitViolation]:
     kind = str(block.get("type", ""))
     if kind not in BLOCK_CHECKS:
-        yield Excess(at, f"a kind of block we do not send: {kind}")
+        yield LimitViolation(at, f"a kind of block we do not send: {kind}")
         return
-    if surface not in ONLY.get(kind, frozenset(BLOCKS)):
-        yield Excess(at, f"{kind} is not for a {surface}")
-    yield from _long(block, {"block_id": ID}, at)
+    if surface not in SURFACES.get(kind, frozenset(MAX_BLOCKS)):
+        yield LimitViolation(at, f"{kind} is not for a {surface}")
+    yield from _check_lengths(block, {"block_id": MAX_ID}, at)
     yield from BLOCK_CHECKS[kind](block, at)
 
 
-def _section(block: Block, at: str) -> Iterator[Excess]:
+def _check_section(block: Block, at: str) -> Iterator[LimitViolation]:
     fields = block.get("fields", [])
     if not fields and not block.get("text"):
-        yield Excess(at, "neither text nor fields")
+        yield LimitViolation(at, "neither text nor fields")
     if block.get("text"):
-        yield from _words(block["text"], 3000, f"{at}/text")
-    yield from _many(fields, 10, f"{at}/fields")
+        yield from _check_text(block["text"], 3000, f"{at}/text")
+    yield from _check_count(fields, 10, f"{at}/fields")
     for number, one in enumerate(fields):
-        yield from _words(one, 2000, f"{at}/fields/{number}")
+        yield from _check_text(one, 2000, f"{at}/fields/{number}")
     if block.get("accessory"):
-        yield from _element(block["accessory"], f"{at}/accessory")
+        yield from _check_element(block["accessory"], f"{at}/accessory")
 
 
-def _header(block: Block, at: str) -> Iterator[Excess]:
-    yield from _words(block.get("text"), 150, f"{at}/text")
+def _check_header(block: Block, at: str) -> Iterator[LimitViolation]:
+    yield from _check_text(block.get("text"), 150, f"{at}/text")
 
 
-def _context(block: Block, at: str) -> Iterator[Excess]:
+def _check_context(block: Block, at: str) -> Iterator[LimitViolation]:
     elements = block.get("elements", [])
-    yield from _many(elements, 10, at, least=1)
+    yield from _check_count(elements, 10, at, least=1)
     for number, one in enumerate(elements):
-        yield from _words(one, 3000, f"{at}/elements/{number}")
+        yield from _check_text(one, 3000, f"{at}/elements/{number}")
 
 
-def _actions(block: Block, at: str) -> Iterator[Excess]:
+def _check_actions(block: Block, at: str) -> Iterator[LimitViolation]:
     elements = block.get("elements", [])
-    yield from _many(elements, 25, at, least=1)
-    names = [one.get("action_id") for one in elements]
+    yield from _check_count(elements, 25, at, least=1)
+    names = [element.get("action_id") for element in elements]
     if len(names) != len(set(names)):
-        yield Excess(at, "the same action_id twice")
+        yield LimitViolation(at, "the same action_id twice")
     for number, one in enumerate(elements):
-        yield from _element(one, f"{at}/elements/{number}")
+        yield from _check_element(one, f"{at}/elements/{number}")
 
 
-def _input(block: Block, at: str) -> Iterator[Excess]:
-    yield from _words(block.get("label"), 2000, f"{at}/label")
+def _check_input(block: Block, at: str) -> Iterator[LimitViolation]:
+    yield from _check_text(block.get("label"), 2000, f"{at}/label")
     if block.get("hint"):
-        yield from _words(block["hint"], 2000, f"{at}/hint")
-    yield from _element(block.get("element", {}), f"{at}/element")
+        yield from _check_text(block["hint"], 2000, f"{at}/hint")
+    yield from _check_element(block.get("element", {}), f"{at}/element")
 
 
-def _table(block: Block, at: str) -> Iterator[Excess]:
+def _check_table(block: Block, at: str) -> Iterator[LimitViolation]:
     rows = block.get("rows", [])
-    most, wide, characters = TABLE
-    yield from _many(rows, most, at, least=1)
+    most, wide, characters = MAX_TABLE
+    yield from _check_count(rows, most, at, least=1)
     if any(len(row) > wide for row in rows):
-        yield Excess(at, f"a row of more than {wide} cells")
+        yield LimitViolation(at, f"a row of more than {wide} cells")
     if sum(len(str(cell.get("text", ""))) for row in rows for cell in row) > characters:
-        yield Excess(at, f"more than {characters} characters")
+        yield LimitViolation(at, f"more than {characters} characters")
 
 
-def _nothing(_block: Block, _at: str) -> Iterator[Excess]:
+def _check_nothing(_block: Block, _at: str) -> Iterator[LimitViolation]:
     yield from ()
 
 
-Check = Callable[[Block, str], Iterator[Excess]]
-BLOCK_CHECKS: Final[Mapping[str, Check]] = {
-    "section": _section,
-    "header": _header,
-    "context": _context,
-    "actions": _actions,
-    "input": _input,
-    "table": _table,
-    "divider": _nothing,
+BlockCheck = Callable[[Block, str], Iterator[LimitViolation]]
+BLOCK_CHECKS: Final[Mapping[str, BlockCheck]] = {
+    "section": _check_section,
+    "header": _check_header,
+    "context": _check_context,
+    "actions": _check_actions,
+    "input": _check_input,
+    "table": _check_table,
+    "divider": _check_nothing,
 }
 
 
-def _element(element: Block, at: str) -> Iterator[Excess]:
+def _check_element(element: Block, at: str) -> Iterator[LimitViolation]:
     kind = str(element.get("type", ""))
-    yield from _long(element, {"action_id": ID, "url": 3000}, at)
+    yield from _check_lengths(element, {"action_id": MAX_ID, "url": 3000}, at)
     if kind == "button":
-        yield from _words(element.get("text"), 75, f"{at}/text")
-        yield from _long(element, {"value": 2000, "accessibility_label": 75}, at)
+        yield from _check_text(element.get("text"), 75, f"{at}/text")
+        yield from _check_lengths(element, {"value": 2000, "accessibility_label": 75}, at)
     elif kind in {"static_select", "external_select", "overflow"}:
-        yield from _menu(element, at, most=5 if kind == "overflow" else 100)
+        yield from _check_menu(element, at, most=5 if kind == "overflow" else 100)
     elif kind != "plain_text_input":
-        yield Excess(at, f"a kind of control we do not send: {kind}")
+        yield LimitViolation(at, f"a kind of control we do not send: {kind}")
     if element.get("placeholder"):
-        yield from _words(element["placeholder"], 150, f"{at}/placeholder")
+        yield from _check_text(element["placeholder"], 150, f"{at}/placeholder")
     if element.get("confirm"):
-        yield from _confirm(element["confirm"], f"{at}/confirm")
+        yield from _check_confirm(element["confirm"], f"{at}/confirm")
 
 
-def _menu(element: Block, at: str, most: int) -> Iterator[Excess]:
+def _check_menu(element: Block, at: str, most: int) -> Iterator[LimitViolation]:
     groups = element.get("option_groups", [])
-    yield from _many(groups, 100, f"{at}/option_groups")
+    yield from _check_count(groups, 100, f"{at}/option_groups")
     for group in groups:
-        yield from _words(group.get("label"), 75, f"{at}/label")
-        yield from _options(group.get("options", []), at, most)
+        yield from _check_text(group.get("label"), 75, f"{at}/label")
+        yield from _check_options(group.get("options", []), at, most)
     if not groups and element["type"] != "external_select":
-        yield from _options(element.get("options", []), at, most)
+        yield from _check_options(element.get("options", []), at, most)
 
 
-def _options(options: list[Block], at: str, most: int) -> Iterator[Excess]:
-    yield from _many(options, most, f"{at}/options", least=1)
+def _check_options(options: list[Block], at: str, most: int) -> Iterator[LimitViolation]:
+    yield from _check_count(options, most, f"{at}/options", least=1)
     for number, one in enumerate(options):
-        yield from _words(one.get("text"), 75, f"{at}/options/{number}")
-        yield from _long(one, {"value": 150}, f"{at}/options/{number}")
+        yield from _check_text(one.get("text"), 75, f"{at}/options/{number}")
+        yield from _check_lengths(one, {"value": 150}, f"{at}/options/{number}")
         if one.get("description"):
-            yield from _words(one["description"], 75, f"{at}/options/{number}/description")
+            yield from _check_text(one["description"], 75, f"{at}/options/{number}/description")
 
 
-def _confirm(confirm: Block, at: str) -> Iterator[Excess]:
+def _check_confirm(confirm: Block, at: str) -> Iterator[LimitViolation]:
     for name, most in (("title", 100), ("text", 300), ("confirm", 30), ("deny", 30)):
-        yield from _words(confirm.get(name), most, f"{at}/{name}")
+        yield from _check_text(confirm.get(name), most, f"{at}/{name}")
 
 
-def _words(text: Block | None, most: int, at: str) -> Iterator[Excess]:
-    words = _text(text)
+def _check_text(text: Block | None, most: int, at: str) -> Iterator[LimitViolation]:
+    words = _text_of(text)
     if not words:
-        yield Excess(at, "empty")
+        yield LimitViolation(at, "empty")
     if len(words) > most:
-        yield Excess(at, f"over {most} characters")
+        yield LimitViolation(at, f"over {most} characters")
 
 
-def _many(items: list[Block], most: int, at: str, least: int = 0) -> Iterator[Excess]:
+def _check_count(items: list[Block], most: int, at: str, least: int = 0) -> Iterator[LimitViolation]:
     if not least <= len(items) <= most:
-        yield Excess(at, f"{len(items)}, where {least} to {most} are allowed")
+        yield LimitViolation(at, f"{len(items)}, where {least} to {most} are allowed")
 
 
-def _long(value: Block, names: Mapping[str, int], at: str) -> Iterator[Excess]:
+def _check_lengths(value: Block, names: Mapping[str, int], at: str) -> Iterator[LimitViolation]:
     for name, most in names.items():
         if len(str(value.get(name, ""))) > most:
-            yield Excess(f"{at}/{name}", f"over {most} characters")
+            yield LimitViolation(f"{at}/{name}", f"over {most} characters")
 
 
-def _text(value: Block | None) -> str:
+def _text_of(value: Block | None) -> str:
     return str(value.get("text", "")) if value else ""
 
 
 def _plain_layout(text: str, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
-    words: Block = {"type": "section", "text": {"type": "mrkdwn", "text": bound(text, FALLBACK), "verbatim": True}}
-    controls = [one for one in blocks if one.get("type") == "actions" and not list(_block(one, "message", ""))]
-    return (words, *_distinct(controls)[: BLOCKS["message"] - 1])
+    words: Block = {"type": "section", "text": {"type": "mrkdwn", "text": bound(text, MAX_FALLBACK), "verbatim": True}}
+    controls = [
+        block for block in blocks if block.get("type") == "actions" and not list(_check_block(block, "message", ""))
+    ]
+    return (words, *_unique_blocks(controls)[: MAX_BLOCKS["message"] - 1])
 
 
-def _distinct(blocks: list[Block]) -> list[Block]:
+def _unique_blocks(blocks: list[Block]) -> list[Block]:
     kept: dict[str, Block] = {str(one.get("block_id") or number): one for number, one in enumerate(blocks)}
     return list(kept.values())

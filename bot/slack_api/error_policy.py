@@ -8,20 +8,20 @@ from enum import StrEnum
 from typing import Final
 
 
-class Remedy(StrEnum):
+class ErrorAction(StrEnum):
     """What is done about an answer."""
 
-    ANEW = "post anew"  # the message that was to be edited is gone
-    ELSEWHERE = "go elsewhere"  # this place is closed to us
-    PLAINER = "draw plainer"  # the layout is refused
+    REPOST = "post anew"  # the message that was to be edited is gone
+    FALLBACK_CHANNEL = "go elsewhere"  # this place is closed to us
+    PLAIN_LAYOUT = "draw plainer"  # the layout is refused
     WAIT = "wait as told"
     STOP = "keep all"  # nothing gets out with this token
-    AGAIN = "try again"  # whatever else it is, it may pass
+    RETRY = "try again"  # whatever else it is, it may pass
 
 
-REMEDIES: Final[Mapping[Remedy, frozenset[str]]] = {
-    Remedy.ANEW: frozenset({"message_not_found", "edit_window_closed", "cant_update_message"}),
-    Remedy.ELSEWHERE: frozenset(
+ACTION_CODES: Final[Mapping[ErrorAction, frozenset[str]]] = {
+    ErrorAction.REPOST: frozenset({"message_not_found", "edit_window_closed", "cant_update_message"}),
+    ErrorAction.FALLBACK_CHANNEL: frozenset(
         {
             "not_in_channel",
             "channel_not_found",
@@ -40,11 +40,11 @@ REMEDIES: Final[Mapping[Remedy, frozenset[str]]] = {
             "team_access_not_granted",
         }
     ),
-    Remedy.PLAINER: frozenset(
+    ErrorAction.PLAIN_LAYOUT: frozenset(
         {"invalid_arguments", "invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"}
     ),
-    Remedy.WAIT: frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"}),
-    Remedy.STOP: frozenset(
+    ErrorAction.WAIT: frozenset({"ratelimited", "rate_limited", "message_limit_exceeded"}),
+    ErrorAction.STOP: frozenset(
         {
             "account_inactive",
             "invalid_auth",
@@ -58,6 +58,6 @@ REMEDIES: Final[Mapping[Remedy, frozenset[str]]] = {
 }
 
 
-def remedy(code: str) -> Remedy:
+def action_for(code: str) -> ErrorAction:
     """Say what is done about Slack's word; a word we do not know may pass."""
-    return next((one for one, codes in REMEDIES.items() if code in codes), Remedy.AGAIN)
+    return next((one for one, codes in ACTION_CODES.items() if code in codes), ErrorAction.RETRY)

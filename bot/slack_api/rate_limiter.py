@@ -19,21 +19,21 @@ CHANNELS_KEPT: Final = 1000
 
 
 @dataclass(slots=True)
-class _Channel:
+class _ChannelWindow:
     lock: anyio.Lock = field(default_factory=anyio.Lock)
     free_at: float = 0.0
 
 
-class Pace:
+class MessageRateLimiter:
     """Gives out turns; whoever takes one waits for it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._channels: LRUCache[str, _Channel] = LRUCache(CHANNELS_KEPT)
+        self._channels: LRUCache[str, _ChannelWindow] = LRUCache(CHANNELS_KEPT)
         self._edits = -EDIT_BURST * EDIT_SECONDS
 
     @asynccontextmanager
-    async def post(self, channel: str) -> AsyncIterator[None]:
+    async def post_slot(self, channel: str) -> AsyncIterator[None]:
         """Hold a channel's turn; the next one begins a second after this one has ended."""
         found = self._channel(channel)
         async with found.lock:
@@ -43,23 +43,23 @@ class Pace:
             finally:
                 found.free_at = max(found.free_at, self._clock.monotonic() + POST_SECONDS)
 
-    async def edit(self) -> None:
+    async def wait_for_edit(self) -> None:
         """Wait for the next turn to edit; a short burst passes at once."""
         earliest = self._clock.monotonic() - EDIT_BURST * EDIT_SECONDS
         self._edits = max(self._edits, earliest) + EDIT_SECONDS
         await self._until(self._edits)
 
-    def rest(self, seconds: float) -> None:
+    def pause_edits(self, seconds: float) -> None:
         """Give no turn to edit for some time, because Slack said so."""
         self._edits = max(self._edits, self._clock.monotonic() + seconds - EDIT_SECONDS)
 
-    def hold(self, channel: str, seconds: float) -> None:
+    def pause_channel(self, channel: str, seconds: float) -> None:
         """Give no turn to a channel for some time, because Slack said so."""
         found = self._channel(channel)
         found.free_at = max(found.free_at, self._clock.monotonic() + seconds)
 
-    def _channel(self, name: str) -> _Channel:
-        return self._channels.setdefault(name, _Channel())
+    def _channel(self, name: str) -> _ChannelWindow:
+        return self._channels.setdefault(name, _ChannelWindow())
 
     async def _until(self, at: float) -> None:
         left = at - self._clock.monotonic()

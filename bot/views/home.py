@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from vpsops.bot.blocks.elements import Block, actions, button, context, header, lines, mrkdwn, plain, section
-from vpsops.bot.blocks.labels import headline
-from vpsops.bot.blocks.text import escape, moment, outside
-from vpsops.bot.messages.change_card import Audience, asked_by, block_id, controls, votes_given
+from vpsops.bot.blocks.labels import change_title
+from vpsops.bot.blocks.text import escape, escape_untrusted, moment
+from vpsops.bot.messages.change_card import Audience, block_id, controls, requester_text, votes_given
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import SLASH
 from vpsops.core.audit.chain import Record
@@ -36,7 +36,7 @@ SETTINGS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
+class HomeServers:
     """The servers as one list call told them; `trouble` says why there is none, or what it lacks."""
 
     servers: Sequence[Server] | None = None
@@ -44,7 +44,7 @@ class Fleet:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class HomePage:
     """Everything that one person's Home shows."""
 
     now: datetime
@@ -52,7 +52,7 @@ class Page:
     votes_trouble: str = ""
     unclear: Sequence[Change] = ()  # of others, and this person may say what became of it
     own: Sequence[Change] = ()
-    fleet: Fleet = field(default_factory=Fleet)
+    fleet: HomeServers = field(default_factory=HomeServers)
     records: Sequence[Record] = ()
     pause: Pause = field(default_factory=Pause)
     may_resume: bool = False
@@ -61,7 +61,7 @@ class Page:
     notice: str = ""  # what came of the last click here
 
 
-def home_view(page: Page) -> Block:
+def home_view(page: HomePage) -> Block:
     """Draw a person's Home; it stays far below Slack's hundred blocks."""
     top = [button("New server", action_ids.NEW, {}, "primary"), button("Refresh", action_ids.REFRESH, {})]
     blocks = [
@@ -81,16 +81,16 @@ def home_view(page: Page) -> Block:
 
 def plain_home(*words: str) -> Block:
     """Draw a Home that says a few words and offers nothing: while it is being read, or to who may not see more."""
-    return {"type": "home", "callback_id": action_ids.HOME, "blocks": [section(plain(one)) for one in words]}
+    return {"type": "home", "callback_id": action_ids.HOME, "blocks": [section(plain(word)) for word in words]}
 
 
-def worth(view: Block) -> list[Block]:
+def comparable_blocks(view: Block) -> list[Block]:
     """Return what of a Home makes it worth publishing anew: all but the time it was drawn."""
     blocks: list[Block] = view["blocks"]
     return blocks[:-1]
 
 
-def _votes(page: Page) -> list[Block]:
+def _votes(page: HomePage) -> list[Block]:
     drawn = [header(_counted("Waiting for your vote", page.votes))]
     if page.votes_trouble:
         drawn.append(section(plain(page.votes_trouble, 1000)))
@@ -101,7 +101,7 @@ def _votes(page: Page) -> list[Block]:
     return [*drawn, *_more(page.votes, VOTES_SHOWN)]
 
 
-def _unclear(page: Page) -> list[Block]:
+def _unclear(page: HomePage) -> list[Block]:
     if not page.unclear:
         return []
     drawn = [header(_counted("Somebody has to look", page.unclear))]
@@ -110,9 +110,9 @@ def _unclear(page: Page) -> list[Block]:
     return [*drawn, *_more(page.unclear, UNCLEAR_SHOWN)]
 
 
-def _own(page: Page) -> list[Block]:
-    waiting = [one for one in page.own if one.state.open]
-    ended = [one for one in page.own if not one.state.open]
+def _own(page: HomePage) -> list[Block]:
+    waiting = [item for item in page.own if item.state.open]
+    ended = [item for item in page.own if not item.state.open]
     drawn = [header(_counted("Your changes", waiting))]
     if not page.own:
         drawn.append(section(plain(f"None in the last thirty days. {SLASH} help shows what you can ask for.")))
@@ -120,19 +120,21 @@ def _own(page: Page) -> list[Block]:
         drawn += _entry(page, change, Audience.ASKER)
     drawn += _more(waiting, OPEN_SHOWN)
     for change in ended[:RECENT_SHOWN]:
-        drawn.append(context(plain(headline(change, 200)), mrkdwn(_where(page, change, moment(change.updated_at)))))
+        drawn.append(context(plain(change_title(change, 200)), mrkdwn(_where(page, change, moment(change.updated_at)))))
     return drawn
 
 
-def _entry(page: Page, change: Change, audience: Audience) -> list[Block]:
+def _entry(page: HomePage, change: Change, audience: Audience) -> list[Block]:
     """One change: what it is, on what, who asks and why, and the buttons of its card, bound to what is shown."""
     careful = lookalike_warning(change.target.hostname)
-    what = [headline(change, 250), *([careful] if careful else []), _target(change)]
+    what = [change_title(change, 250), *([careful] if careful else []), _target(change)]
     logins = key_words(change, brief=True)
     what += [logins] if logins else []
     what += [f"Reason: {one_line(change.reason, 300)}"] if change.reason.strip() else []
     words = section(lines(*what, limit=2900)) | {"block_id": block_id(change, "home")}
-    small = context(mrkdwn(_where(page, change, f"Asked for by {asked_by(change)}", *_until(change))), plain(change.id))
+    small = context(
+        mrkdwn(_where(page, change, f"Asked for by {requester_text(change)}", *_until(change))), plain(change.id)
+    )
     return [words, small, *controls(change, audience)]
 
 
@@ -156,16 +158,16 @@ def _until(change: Change) -> list[str]:
     return [f"Expires {moment(change.expires_at)}"]
 
 
-def _where(page: Page, change: Change, *words: str) -> str:
+def _where(page: HomePage, change: Change, *words: str) -> str:
     link = page.links.get(change.id, "")
     return " · ".join([*words, *([f"<{escape(link)}|Open its card>"] if link else [])])
 
 
-def _fleet(fleet: Fleet) -> list[Block]:
+def _fleet(fleet: HomeServers) -> list[Block]:
     servers = fleet.servers
     if servers is None:
         return [header("Servers"), section(plain(fleet.trouble or "They could not be read.", 1000))]
-    counts = Counter(one.state for one in servers)
+    counts = Counter(item.state for item in servers)
     ranked = sorted(counts.items(), key=lambda one: (_rank(one[0]), -one[1], one[0]))[:10]
     shares = [f"{count} {one_line(state, 40)}" for state, count in ranked]
     problems = sorted((server for server in servers if server.failed or server.pending), key=_troubled)
@@ -188,7 +190,7 @@ def _troubled(server: Server) -> tuple[bool, str]:
     return not server.failed, server.hostname
 
 
-def _agents(page: Page) -> list[Block]:
+def _agents(page: HomePage) -> list[Block]:
     if not page.pause.paused:
         words = "Agents may ask for changes. People still confirm or approve each one."
         asks = _sure("Pause all agents?", PAUSED, "Pause")
@@ -212,7 +214,7 @@ def _sure(title: str, words: str, yes: str) -> Block:
 def _lately(records: Sequence[Record]) -> list[Block]:
     if not records:
         return []
-    rows = [_line(one) for one in reversed(records[-RECORDS_SHOWN:])]
+    rows = [_line(record) for record in reversed(records[-RECORDS_SHOWN:])]
     return [header("Lately"), section(mrkdwn("\n".join(rows))), context(plain(f"{SLASH} audit shows more."))]
 
 
@@ -224,7 +226,7 @@ def _line(record: Record) -> str:
     who: Mapping[str, Any] = next((body[name] for name in ("by", "actor") if isinstance(body.get(name), Mapping)), {})
     words = [record.event.replace("_", " "), str(body.get("operation") or ""), str(hostname)]
     words += [f"by {who.get('name') or who.get('id')}" if who else "", record.change_id or ""]
-    said = outside(" ".join(one for one in words if one), 220)
+    said = escape_untrusted(" ".join(word for word in words if word), 220)
     return f"{moment(datetime.fromtimestamp(record.at, UTC))} · {said}"
 
 
@@ -233,7 +235,9 @@ def _settings(wanted: Preferences) -> list[Block]:
     for number, (name, (label, words)) in enumerate(SETTINGS.items()):
         on = bool(getattr(wanted, name))
         value: dict[str, Any] = {"set": name, "to": not on}
-        control = button("Turn off" if on else "Turn on", action_ids.numbered(action_ids.SETTING, number), value)
+        control = button(
+            "Turn off" if on else "Turn on", action_ids.numbered_action_id(action_ids.SETTING, number), value
+        )
         drawn.append(section(lines(f"{label}: {'on' if on else 'off'}", words), control))
     return drawn
 

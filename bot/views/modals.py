@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from vpsops.bot.blocks.elements import Block, context, facts, option, pack, plain, section, unpack
-from vpsops.bot.blocks.labels import act, verb
+from vpsops.bot.blocks.elements import Block, context, field_sections, option, pack, plain, section, unpack
+from vpsops.bot.blocks.labels import action_label, action_verb
 from vpsops.bot.protocol import action_ids
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.preview import price
@@ -22,7 +22,7 @@ NONE: Final = "choose a plan to see the price"
 
 
 @dataclass(frozen=True, slots=True)
-class Catalogue:
+class OrderOptions:
     """What can be chosen from."""
 
     plans: tuple[Plan, ...] = ()
@@ -31,7 +31,7 @@ class Catalogue:
 
     def plan(self, code: str) -> Plan | None:
         """Return the plan by that code."""
-        return next((one for one in self.plans if one.code == code), None)
+        return next((item for item in self.plans if item.code == code), None)
 
     def price(self, code: str) -> str:
         """Return a plan's price for a month in words, or nothing."""
@@ -41,8 +41,8 @@ class Catalogue:
     def codes(self, name: str) -> list[str]:
         """Return what the menu called `name` offers."""
         offered = {
-            "plan": [one.code for one in self.plans],
-            "os_template": [one.id for one in self.systems],
+            "plan": [item.code for item in self.plans],
+            "os_template": [system.id for system in self.systems],
             "region": [region.code for region in self.regions if region.available is not False],
         }
         return offered[name]
@@ -50,19 +50,19 @@ class Catalogue:
     def decode(self, name: str, value: str) -> str:
         """Return the code that a menu's value, or what somebody typed, stands for; what stands for none as it is."""
         codes = self.codes(name)
-        exact = next((code for code in codes if encode(code) == value), None)
+        exact = next((code for code in codes if encode_option(code) == value), None)
         return exact or next((code for code in codes if _alike(name, code, value)), value)
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class CreateDraft:
     """What is in the form: values by field, what it should say is wrong, and where the answer goes."""
 
     values: Mapping[str, str] = field(default_factory=dict)
     channel: str = ""
     wrong: str = ""
 
-    def put(self, **values: str) -> "Draft":
+    def put(self, **values: str) -> "CreateDraft":
         """Return the draft with these values."""
         return replace(self, values={**self.values, **values})
 
@@ -71,7 +71,7 @@ def _alike(name: str, code: str, typed: str) -> bool:
     return same_region(code, typed) if name == "region" else code.lower() == typed.lower()
 
 
-def settled(catalogue: Catalogue, draft: Draft) -> Draft:
+def resolve_draft(catalogue: OrderOptions, draft: CreateDraft) -> CreateDraft:
     """Return the draft with what was typed turned into codes, what is the only choice chosen, the rest named."""
     values = dict(draft.values)
     unknown = []
@@ -85,7 +85,7 @@ def settled(catalogue: Catalogue, draft: Draft) -> Draft:
     return replace(draft, values=values, wrong=draft.wrong or said)
 
 
-def encode(code: str) -> str:
+def encode_option(code: str) -> str:
     """Return a code as a menu's value; one that is too long is named by its hash."""
     return code if len(code) <= MAX_VALUE else f"sha256:{hashlib.sha256(code.encode()).hexdigest()}"
 
@@ -102,14 +102,14 @@ def busy_view(title: str, words: str, metadata: Mapping[str, Any] | None = None)
     }
 
 
-def create_view(catalogue: Catalogue, draft: Draft) -> Block:
+def create_view(catalogue: OrderOptions, draft: CreateDraft) -> Block:
     """Draw the form for a new server, with live prices and the total; without a catalogue nothing is chosen yet."""
-    draft = settled(catalogue, draft) if catalogue.plans else draft.put(**dict.fromkeys(MENUS, ""))
+    draft = resolve_draft(catalogue, draft) if catalogue.plans else draft.put(**dict.fromkeys(MENUS, ""))
     blocks = [section(plain(draft.wrong))] if draft.wrong else []
     blocks += [
         _text_input("hostname", "Hostname", draft, placeholder="web01.example.com"),
         _menu_input("plan", "Plan", catalogue, draft) | {"dispatch_action": True},
-        total(catalogue, draft),
+        total_price(catalogue, draft),
         _menu_input("region", "Region", catalogue, draft),
         _menu_input("os_template", "Operating system", catalogue, draft),
         _text_input("ssh_keys", "Public SSH keys, one a line", draft, optional=True, multiline=True),
@@ -127,12 +127,12 @@ def create_view(catalogue: Catalogue, draft: Draft) -> Block:
     }
 
 
-def total(catalogue: Catalogue, draft: Draft) -> Block:
+def total_price(catalogue: OrderOptions, draft: CreateDraft) -> Block:
     """Draw what the choice costs."""
     return section(plain(f"Total: {catalogue.price(draft.values.get('plan', '')) or NONE}")) | {"block_id": "total"}
 
 
-def missing(catalogue: Catalogue) -> str:
+def missing_offers(catalogue: OrderOptions) -> str:
     """Say what the provider does not offer at all, so that no server can be made; nothing if all is there."""
     labels = {"plan": "plans", "os_template": "operating systems", "region": "regions"}
     return ", ".join(label for name, label in labels.items() if not catalogue.codes(name))
@@ -140,7 +140,7 @@ def missing(catalogue: Catalogue) -> str:
 
 def deny_view(change: Change, metadata: Mapping[str, Any]) -> Block:
     """Draw the form that asks why somebody says no."""
-    what = act(change.operation, change.target.hostname, 140)
+    what = action_label(change.operation, change.target.hostname, 140)
     return {
         "type": "modal",
         "callback_id": action_ids.DENY_FORM,
@@ -149,28 +149,28 @@ def deny_view(change: Change, metadata: Mapping[str, Any]) -> Block:
         "submit": plain("Deny", 24),
         "close": plain("Back", 24),
         "blocks": [
-            *facts([("Change", what), ("Id", change.id)]),
-            _text_input("reason", "Why not? The asker reads this.", Draft(), multiline=True, most=500),
+            *field_sections([("Change", what), ("Id", change.id)]),
+            _text_input("reason", "Why not? The asker reads this.", CreateDraft(), multiline=True, most=500),
         ],
     }
 
 
 def name_view(change: Change, metadata: Mapping[str, Any]) -> Block:
     """Draw the form that asks to type the server's name before something is destroyed."""
-    what = act(change.operation, change.target.hostname, 140)
+    what = action_label(change.operation, change.target.hostname, 140)
     name = one_line(change.target.hostname, 253)
     return {
         "type": "modal",
         "callback_id": action_ids.NAME_FORM,
         "private_metadata": pack({**metadata, "n": name}),
-        "title": plain(verb(change.operation), 24),
-        "submit": plain(verb(change.operation), 24),
+        "title": plain(action_verb(change.operation), 24),
+        "submit": plain(action_verb(change.operation), 24),
         "close": plain("Back", 24),
         "blocks": [
-            *facts([("Change", what), ("Careful", lookalike_warning(change.target.hostname))]),
-            *facts([("Id", change.target.id), ("Address", change.target.address)]),
+            *field_sections([("Change", what), ("Careful", lookalike_warning(change.target.hostname))]),
+            *field_sections([("Id", change.target.id), ("Address", change.target.address)]),
             section(plain(f"{change.effect} This cannot be undone.".strip())),
-            _text_input("name", f"Type the server's name: {name}", Draft()),
+            _text_input("name", f"Type the server's name: {name}", CreateDraft()),
             *([_note_input()] if metadata.get("as") == "approve" else []),
         ],
     }
@@ -178,7 +178,7 @@ def name_view(change: Change, metadata: Mapping[str, Any]) -> Block:
 
 def note_view(change: Change, metadata: Mapping[str, Any]) -> Block:
     """Draw the form that takes a note along with an approval."""
-    what = act(change.operation, change.target.hostname, 140)
+    what = action_label(change.operation, change.target.hostname, 140)
     return {
         "type": "modal",
         "callback_id": action_ids.NOTE_FORM,
@@ -187,7 +187,9 @@ def note_view(change: Change, metadata: Mapping[str, Any]) -> Block:
         "submit": plain("Approve", 24),
         "close": plain("Back", 24),
         "blocks": [
-            *facts([("Change", what), ("Id", change.id), ("State", change.target.state), ("Cost", change.cost)]),
+            *field_sections(
+                [("Change", what), ("Id", change.id), ("State", change.target.state), ("Cost", change.cost)]
+            ),
             section(plain(change.effect)),
             _note_input(),
         ],
@@ -196,7 +198,7 @@ def note_view(change: Change, metadata: Mapping[str, Any]) -> Block:
 
 def _note_input() -> Block:
     label = "Note; the asker and the trail keep it"
-    return _text_input("reason", label, Draft(), optional=True, multiline=True, most=500)
+    return _text_input("reason", label, CreateDraft(), optional=True, multiline=True, most=500)
 
 
 def read_values(state: Mapping[str, Any]) -> dict[str, str]:
@@ -221,7 +223,7 @@ def metadata_of(view: Mapping[str, Any]) -> dict[str, Any]:
     return unpack(str(view.get("private_metadata", "")))
 
 
-def _text_input(name: str, label: str, draft: Draft, *, placeholder: str = "", **more: Any) -> Block:
+def _text_input(name: str, label: str, draft: CreateDraft, *, placeholder: str = "", **more: Any) -> Block:
     element: Block = {"type": "plain_text_input", "action_id": name, "multiline": bool(more.get("multiline"))}
     element |= {"max_length": more["most"]} if "most" in more else {}
     element |= {"initial_value": draft.values[name]} if draft.values.get(name) else {}
@@ -235,21 +237,24 @@ def _text_input(name: str, label: str, draft: Draft, *, placeholder: str = "", *
     }
 
 
-def _menu_input(name: str, label: str, catalogue: Catalogue, draft: Draft) -> Block:
+def _menu_input(name: str, label: str, catalogue: OrderOptions, draft: CreateDraft) -> Block:
     """A menu that asks us for its entries while somebody types, so that a long catalogue costs nothing."""
     words = {"plan": "Type a size, a price or a name", "region": "Type a place", "os_template": "Type a system"}
     element: Block = {"type": "external_select", "action_id": name, "min_query_length": 0}
     element |= {"placeholder": plain(words[name], 150)}
-    chosen = next((one for one in offers(catalogue, name) if one["value"] == encode(draft.values.get(name, ""))), None)
+    chosen = next(
+        (item for item in menu_options(catalogue, name) if item["value"] == encode_option(draft.values.get(name, ""))),
+        None,
+    )
     element |= {"initial_option": chosen} if chosen else {}
     return {"type": "input", "block_id": name, "label": plain(label, 150), "element": element}
 
 
-def offers(catalogue: Catalogue, name: str, typed: str = "") -> list[Block]:
+def menu_options(catalogue: OrderOptions, name: str, typed: str = "") -> list[Block]:
     """Return the entries of a menu that hold every word typed, in the catalogue's order, however many."""
     made = {"plan": _plans, "region": _regions, "os_template": _systems}[name](catalogue)
     wanted = typed.casefold().split()
-    return [one for one in made if all(word in _words_of(one) for word in wanted)]
+    return [item for item in made if all(word in _words_of(item) for word in wanted)]
 
 
 def _words_of(offer: Block) -> str:
@@ -257,8 +262,8 @@ def _words_of(offer: Block) -> str:
     return " ".join(texts).casefold()
 
 
-def _plans(catalogue: Catalogue) -> list[Block]:
-    return [option(_plan_words(one), encode(one.code), _plan_size(one)) for one in catalogue.plans]
+def _plans(catalogue: OrderOptions) -> list[Block]:
+    return [option(_plan_words(item), encode_option(item.code), _plan_size(item)) for item in catalogue.plans]
 
 
 def _plan_words(plan: Plan) -> str:
@@ -276,13 +281,13 @@ def _plan_size(plan: Plan) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _regions(catalogue: Catalogue) -> list[Block]:
+def _regions(catalogue: OrderOptions) -> list[Block]:
     return [
-        option(region.name or region.code, encode(region.code))
+        option(region.name or region.code, encode_option(region.code))
         for region in catalogue.regions
         if region.available is not False
     ]
 
 
-def _systems(catalogue: Catalogue) -> list[Block]:
-    return [option(one.name or one.id, encode(one.id)) for one in catalogue.systems]
+def _systems(catalogue: OrderOptions) -> list[Block]:
+    return [option(system.name or system.id, encode_option(system.id)) for system in catalogue.systems]

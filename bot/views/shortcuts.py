@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from vpsops.bot.blocks.elements import Block, Post, actions, button, context, lines, pack, plain, section
-from vpsops.bot.blocks.labels import verb
+from vpsops.bot.blocks.labels import action_verb
 from vpsops.bot.messages.servers import first_line, second_line
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import word_for
-from vpsops.bot.views.modals import MAX_OPTIONS, encode
+from vpsops.bot.views.modals import MAX_OPTIONS, encode_option
 from vpsops.core.wayscloud.answers.models import Server
 
 TITLE: Final = "Act on a server"
@@ -20,7 +20,7 @@ STATIC: Final = frozenset({"header", "section", "context"})
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ServerChoice:
     """The servers to choose from, what may be done with each by its id, and a word to begin with."""
 
     servers: Sequence[Server] = ()
@@ -28,7 +28,7 @@ class Choice:
     words: str = ""
 
 
-def act_view(choice: Choice, metadata: Mapping[str, Any]) -> Block:
+def act_view(choice: ServerChoice, metadata: Mapping[str, Any]) -> Block:
     """Draw the servers with their buttons, and a menu for any other."""
     blocks: list[Block] = [section(plain(choice.words))] if choice.words else []
     for number, server in enumerate(choice.servers[:SHOWN]):
@@ -43,20 +43,20 @@ def act_view(choice: Choice, metadata: Mapping[str, Any]) -> Block:
 def outcome_view(post: Post, metadata: Mapping[str, Any]) -> Block:
     """Draw what came of it: an answer's words without its controls."""
     kept = [
-        {name: value for name, value in one.items() if name != "accessory"}
-        for one in post.blocks
-        if one["type"] in STATIC
+        {name: value for name, value in block.items() if name != "accessory"}
+        for block in post.blocks
+        if block["type"] in STATIC
     ]
     return _modal([*kept, section(plain("Another server:"), _menu())], metadata)
 
 
-def server_offers(servers: Sequence[Server], typed: str) -> list[Block]:
+def server_options(servers: Sequence[Server], typed: str) -> list[Block]:
     """Return the first hundred servers whose name, address, id or state holds every word typed, as a menu's entries."""
     wanted = typed.casefold().split()
-    fitting = [one for one in servers if all(word in _known_by(one) for word in wanted)]
+    fitting = [server for server in servers if all(word in _known_by(server) for word in wanted)]
     return [
-        {"text": plain(first_line(one), 75), "value": encode(one.id)}
-        for one in sorted(fitting, key=_name)[:MAX_OPTIONS]
+        {"text": plain(first_line(item), 75), "value": encode_option(item.id)}
+        for item in sorted(fitting, key=_name)[:MAX_OPTIONS]
     ]
 
 
@@ -74,7 +74,7 @@ def _modal(blocks: Sequence[Block], metadata: Mapping[str, Any]) -> Block:
 def _buttons(number: int, server: Server, may: Sequence[str]) -> list[Block]:
     values: list[dict[str, Any]] = [{"op": name, "args": {"server": server.id}} for name in may]
     row = [
-        button(verb(word_for(value["op"])), action_ids.numbered(action_ids.ACT, at), value)
+        button(action_verb(word_for(value["op"])), action_ids.numbered_action_id(action_ids.ACT, at), value)
         for at, value in enumerate(values)
         if len(pack(value)) <= VALUE
     ]

@@ -2,25 +2,25 @@
 
 from typing import Any, Final
 
-from vpsops.bot.slack_api.client import Slack, SlackError
-from vpsops.bot.workspaces.membership import Membership, Unreadable
-from vpsops.bot.workspaces.registry import Offices
+from vpsops.bot.slack_api.client import SlackClient, SlackError
+from vpsops.bot.workspaces.membership import Membership, MembershipUnreadableError
+from vpsops.bot.workspaces.registry import WorkspaceSessions
 from vpsops.bot.workspaces.tenancy import LESS_THAN_MEMBERS, Affiliation
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.identity.accounts import GUEST, Answer, DirectoryUnavailableError, Names
 from vpsops.core.identity.actors import SLACK
 from vpsops.core.workspaces.model import Workspaces
 
-NO_MEMBER: Final = ("is_bot", *LESS_THAN_MEMBERS)
-UNKNOWN: Final = frozenset({"users_not_found", "user_not_found"})
-LOOK: Final = "If it stays so, run `vpsops doctor` where the bot runs."
+NOT_FULL_MEMBER: Final = ("is_bot", *LESS_THAN_MEMBERS)
+UNKNOWN_USER_CODES: Final = frozenset({"users_not_found", "user_not_found"})
+HINT: Final = "If it stays so, run `vpsops doctor` where the bot runs."
 User = dict[str, Any]
 
 
 class SlackAccounts:
     """The accounts of the workspace in which agents' changes are decided."""
 
-    def __init__(self, offices: Offices, workspaces: Workspaces) -> None:
+    def __init__(self, offices: WorkspaceSessions, workspaces: Workspaces) -> None:
         self._offices = offices
         self._team = workspaces.home if workspaces.several else ""
 
@@ -29,20 +29,20 @@ class SlackAccounts:
         try:
             office = await self._offices.of(self._team)
             return await find_account(office.slack, office.membership, names)
-        except Unreadable as error:
+        except MembershipUnreadableError as error:
             raise DirectoryUnavailableError(error.message, hint=error.hint) from None
         except SlackError as error:
-            raise DirectoryUnavailableError(f"Slack does not say whose account it is ({error}).", hint=LOOK) from None
+            raise DirectoryUnavailableError(f"Slack does not say whose account it is ({error}).", hint=HINT) from None
         except VpsopsError as error:
             raise DirectoryUnavailableError(error.message, hint=error.hint) from None
 
 
-async def find_account(slack: Slack, membership: Membership, names: Names) -> Answer:
+async def find_account(slack: SlackClient, membership: Membership, names: Names) -> Answer:
     """Return the one account that has these names, if it is an active full member's; raises `SlackError`."""
     tenant = await membership.tenant()
     found: dict[str, User] = {}
     for name in names:
-        user = await _user(slack, name)
+        user = await _find_user(slack, name)
         if user is None and name.startswith(SLACK):
             return Answer(problem=f"Slack knows no account {name.removeprefix(SLACK)}")
         if user is not None:
@@ -55,7 +55,7 @@ async def find_account(slack: Slack, membership: Membership, names: Names) -> An
     return Answer(problem=problem) if problem else Answer(account=ident)
 
 
-async def _user(slack: Slack, name: str) -> User | None:
+async def _find_user(slack: SlackClient, name: str) -> User | None:
     by_id = name.startswith(SLACK)
     method, params = (
         ("users.info", {"user": name.removeprefix(SLACK)}) if by_id else ("users.lookupByEmail", {"email": name})
@@ -63,7 +63,7 @@ async def _user(slack: Slack, name: str) -> User | None:
     try:
         user = (await slack.get(method, params)).get("user")
     except SlackError as error:
-        if error.code in UNKNOWN:
+        if error.code in UNKNOWN_USER_CODES:
             return None
         raise
     if not isinstance(user, dict) or (by_id and user.get("id") != params["user"]):
@@ -79,4 +79,4 @@ def _problem(user: User, affiliation: Affiliation) -> str:
         return "that account is deactivated"
     if user.get("is_restricted") or user.get("is_ultra_restricted"):
         return GUEST
-    return "that account is no full member's" if any(user.get(one) for one in NO_MEMBER) else ""
+    return "that account is no full member's" if any(user.get(item) for item in NOT_FULL_MEMBER) else ""

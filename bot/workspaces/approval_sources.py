@@ -3,44 +3,44 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from vpsops.bot.slack_api.client import Slack, SlackError
+from vpsops.bot.slack_api.client import SlackClient, SlackError
 
-PUBLIC: Final = "public-channels"
-SHARED: Final = "shared-channels"
-GROUPS: Final = "member-edited-groups"
+PUBLIC_CHANNELS: Final = "public-channels"
+SHARED_CHANNELS: Final = "shared-channels"
+MEMBER_EDITED_GROUPS: Final = "member-edited-groups"
 ACCEPT_HINT: Final = (
     "An administrator makes it private, or says with VPSOPS_ACCEPT_APPROVERS that it is meant to be open."
 )
 
 
-async def unfit_source(slack: Slack, kind: str, ident: str, accepted: Collection[str]) -> str:
+async def source_problem(slack: SlackClient, kind: str, ident: str, accepted: Collection[str]) -> str:
     """Return why members of a channel or user group may not decide, or nothing; raises `SlackError`."""
     if kind == "channel":
         about = (await slack.get("conversations.info", {"channel": ident})).get("channel")
-        return unfit_channel(ident, about if isinstance(about, dict) else {}, accepted)
-    return await _unfit_group(slack, ident, accepted)
+        return channel_problem(ident, about if isinstance(about, dict) else {}, accepted)
+    return await _group_problem(slack, ident, accepted)
 
 
-def unfit_channel(ident: str, about: Mapping[str, Any], accepted: Collection[str]) -> str:
+def channel_problem(ident: str, about: Mapping[str, Any], accepted: Collection[str]) -> str:
     """Return why a channel of a `conversations.info` answer is none for approvals; what is not told counts as open."""
-    if about.get("is_private") is not True and PUBLIC not in accepted:
+    if about.get("is_private") is not True and PUBLIC_CHANNELS not in accepted:
         return f"channel {ident} is public, so anybody may join it"
     shared = about.get("is_ext_shared") or about.get("is_pending_ext_shared")
-    if shared and SHARED not in accepted:
+    if shared and SHARED_CHANNELS not in accepted:
         return f"channel {ident} is shared with another company"
     return ""
 
 
-async def _unfit_group(slack: Slack, ident: str, accepted: Collection[str]) -> str:
+async def _group_problem(slack: SlackClient, ident: str, accepted: Collection[str]) -> str:
     """Slack does not tell who may edit a user group, but it tells who did last."""
     answer = await slack.get("usergroups.list", {"include_disabled": "false"})
-    group = next((one for one in answer.get("usergroups", ()) if one.get("id") == ident), None)
+    group = next((item for item in answer.get("usergroups", ()) if item.get("id") == ident), None)
     if group is None:
         raise SlackError("usergroups.list", "no_such_subteam")
     if group.get("is_external"):
         return f"user group {ident} is another company's"
     editor = str(group.get("updated_by") or group.get("created_by") or "")
-    if not editor or GROUPS in accepted:
+    if not editor or MEMBER_EDITED_GROUPS in accepted:
         return ""
     about = (await slack.get("users.info", {"user": editor})).get("user", {})
     if any(about.get(name) for name in ("is_admin", "is_owner", "is_primary_owner", "is_bot")):

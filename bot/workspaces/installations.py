@@ -19,7 +19,7 @@ from slack_sdk.oauth.state_store.async_state_store import AsyncOAuthStateStore
 from slack_sdk.oauth.state_store.sqlalchemy import SQLAlchemyOAuthStateStore
 from sqlalchemy.engine import Connection
 
-from vpsops.bot.protocol.logging import quiet
+from vpsops.bot.protocol.logging import slack_logger
 from vpsops.bot.workspaces.token_encryption import TokenCipher
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
@@ -31,19 +31,19 @@ from vpsops.core.workspaces.model import teams_of
 STATE_SECONDS: Final = timings.INSTALL_SECONDS
 """How long somebody may take between pressing "Add to Slack" and coming back."""
 UNDECRYPTED: Final = "cannot be decrypted by the keys of this process"
-STATES: Final = 10_000
+MAX_STATES: Final = 10_000
 """So many installations may be under way; whoever asks for pages by the million fills no disk."""
 
 T = TypeVar("T")
-log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
-class InstallRefused(BoltError):  # noqa: N818 - Bolt shows what is one of its errors
+class InstallRefusedError(BoltError):
     """A workspace may not install the app; the text says why, for whoever tried."""
 
 
 @dataclass(frozen=True, slots=True)
-class Installed:
+class InstalledWorkspace:
     """A workspace that the bot may speak in."""
 
     team: str
@@ -61,7 +61,7 @@ class TokenUnreadableError(UnreadableRowError):
         self.hint = "Name the key that encrypted it in VPSOPS_STATE_KEY too, after the newest, or install the app anew."
 
 
-class _Within:
+class _OpenTransaction:
     """What Slack's store takes for an engine: the connection of a transaction that is under way."""
 
     def __init__(self, connection: Connection) -> None:
@@ -83,13 +83,13 @@ class Installations(AsyncInstallationStore):
         self._cipher = cipher
         self._client = settings.slack_client_id
         self._teams = frozenset(teams_of(settings))
-        self._store = SQLAlchemyInstallationStore(self._client, None, logger=quiet)  # type: ignore[arg-type]
+        self._store = SQLAlchemyInstallationStore(self._client, None, logger=slack_logger)  # type: ignore[arg-type]
 
     async def async_save(self, installation: Installation) -> None:
-        """Keep a workspace's installation in the place of an earlier one; raises `InstallRefused`."""
-        why = why_not(installation, self._teams)
+        """Keep a workspace's installation in the place of an earlier one; raises `InstallRefusedError`."""
+        why = refusal_reason(installation, self._teams)
         if why:
-            raise InstallRefused(why)
+            raise InstallRefusedError(why)
         kept = self._encrypted(installation)
 
         def work(store: SQLAlchemyInstallationStore) -> None:
@@ -100,9 +100,9 @@ class Installations(AsyncInstallationStore):
             await self._change(work)
         except StorageError as error:
             raise BoltError(error.message) from error
-        log.info("workspace installed the app", team=kept.team_id, name=kept.team_name)
+        logger.info("workspace installed the app", team=kept.team_id, name=kept.team_name)
 
-    async def of(self, team: str) -> Installed | None:
+    async def of(self, team: str) -> InstalledWorkspace | None:
         """Return a workspace's name and token as they are now, if it may have the app; raises `StorageError`.
 
         `UnreadableRowError` is one: that an installation cannot be read, or its token not be decrypted by the keys of
@@ -117,7 +117,7 @@ class Installations(AsyncInstallationStore):
         if token is None:
             rows.note(rows.UnreadableRow("slack_bots", team, UNDECRYPTED))
             raise TokenUnreadableError(team)
-        return Installed(team, bot.team_name or "", token, old_key=not self._cipher.is_current(bot.bot_token))
+        return InstalledWorkspace(team, bot.team_name or "", token, old_key=not self._cipher.is_current(bot.bot_token))
 
     async def _bot(self, team: str) -> Bot | None:
         try:
@@ -139,7 +139,7 @@ class Installations(AsyncInstallationStore):
         table = self._store.bots
         query = sa.select(table.c.team_id).where(table.c.client_id == self._client).order_by(table.c.team_id)
         found = await self._database.read(lambda connection: connection.execute(query).scalars().all())
-        return [str(one) for one in found if one in self._teams]
+        return [str(item) for item in found if item in self._teams]
 
     async def reencrypt(self) -> int:
         """Encrypt all tokens that are not by the first key and in the present format; return how many; `StorageError`.
@@ -152,7 +152,7 @@ class Installations(AsyncInstallationStore):
 
         changed = await self._database.transact(work, wake=False)
         if changed:
-            log.info("tokens_reencrypted", rows=changed)
+            logger.info("tokens_reencrypted", rows=changed)
         return changed
 
     def _reencrypt(self, connection: Connection, table: sa.Table) -> int:
@@ -180,7 +180,7 @@ class Installations(AsyncInstallationStore):
 
         gone = await self._change(work)
         if gone:
-            log.warning("workspace removed the app; nothing is said there any more", team=team)
+            logger.warning("workspace removed the app; nothing is said there any more", team=team)
         return gone
 
     def _encrypted(self, given: Installation) -> Installation:
@@ -210,11 +210,11 @@ class Installations(AsyncInstallationStore):
 
     def _at(self, connection: Connection) -> SQLAlchemyInstallationStore:
         store = copy(self._store)
-        store.engine = _Within(connection)  # type: ignore[assignment]
+        store.engine = _OpenTransaction(connection)  # type: ignore[assignment]
         return store
 
 
-def why_not(installation: Installation, teams: frozenset[str]) -> str:
+def refusal_reason(installation: Installation, teams: frozenset[str]) -> str:
     """Say why an installation is refused, or nothing; pure."""
     if installation.is_enterprise_install or not installation.team_id:
         return "The app is for single workspaces, not for a whole organisation. Choose one workspace and try again."
@@ -230,7 +230,7 @@ def why_not(installation: Installation, teams: frozenset[str]) -> str:
     return ""
 
 
-class States(AsyncOAuthStateStore):
+class OAuthStates(AsyncOAuthStateStore):
     """Installations that were begun. A state is used once, even by two processes at the same moment."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -239,38 +239,38 @@ class States(AsyncOAuthStateStore):
         self._table: Any = SQLAlchemyOAuthStateStore.build_oauth_states_table(sa.MetaData(), "slack_oauth_states")
 
     async def async_issue(self, *_: Any, **__: Any) -> str:
-        """Begin an installation; raises `InstallRefused` when too many are under way, `StorageError`."""
+        """Begin an installation; raises `InstallRefusedError` when too many are under way, `StorageError`."""
         state = secrets.token_urlsafe(32)
         table, now = self._table, self._now()
 
         def work(connection: Connection) -> bool:
             connection.execute(sa.delete(table).where(table.c.expire_at <= now))
-            if (connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0) >= STATES:
+            if (connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0) >= MAX_STATES:
                 return False
             until = now + timedelta(seconds=STATE_SECONDS)
-            connection.execute(sa.insert(table).values(state=_hashed(state), expire_at=until))
+            connection.execute(sa.insert(table).values(state=_hash(state), expire_at=until))
             return True
 
         if not await self._database.transact(work, wake=False):
-            raise InstallRefused("Too many installations are under way. Try again in ten minutes.")
+            raise InstallRefusedError("Too many installations are under way. Try again in ten minutes.")
         return state
 
     async def async_consume(self, state: str) -> bool:
         """Say whether a state is one of ours, unused and not too old; from now on it is used."""
         table, now = self._table, self._now()
-        query = sa.delete(table).where(table.c.state == _hashed(state), table.c.expire_at > now)
+        query = sa.delete(table).where(table.c.state == _hash(state), table.c.expire_at > now)
         return await self._database.transact(lambda connection: connection.execute(query).rowcount == 1, wake=False)
 
     def _now(self) -> datetime:
         return self._clock.now().astimezone(UTC).replace(tzinfo=None)
 
 
-def _hashed(state: str) -> str:
+def _hash(state: str) -> str:
     """Whoever reads the database cannot finish somebody else's installation."""
     return hashlib.sha256(state.encode()).hexdigest()
 
 
-def keys_of(settings: Settings) -> Sequence[str]:
+def encryption_keys(settings: Settings) -> Sequence[str]:
     """Return the keys that decrypt tokens; the first of them encrypts."""
     given = settings.state_key.get_secret_value() if settings.state_key else ""
-    return [one.strip() for one in given.split(",") if one.strip()]
+    return [item.strip() for item in given.split(",") if item.strip()]

@@ -8,25 +8,25 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from vpsops.bot.slack_api.client import Slack, SlackError
-from vpsops.bot.workspaces.approval_sources import ACCEPT_HINT, unfit_source
+from vpsops.bot.slack_api.client import SlackClient, SlackError
+from vpsops.bot.workspaces.approval_sources import ACCEPT_HINT, source_problem
 from vpsops.bot.workspaces.tenancy import LESS_THAN_MEMBERS, Affiliation, Tenant, tenant_of
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import NotAllowed
 from vpsops.core.identity.actors import Approvers
 
-KEEP_SECONDS: Final = timings.MEMBERS_SECONDS
-PAGES: Final = 100
+CACHE_SECONDS: Final = timings.MEMBERS_SECONDS
+MAX_PAGES: Final = 100
 """Of members of a channel; whoever is in one with more than 20,000 cannot be told from who is not."""
-PAGE: Final = 200
+PAGE_SIZE: Final = 200
 
 _IDENT: Final = re.compile(r"[SCG][A-Z0-9]{2,20}")
 Read = Callable[[str], Awaitable[frozenset[str]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ApproverEvidence:
     """The groups and channels a person was found in, and how, in words for the audit trail."""
 
     groups: tuple[str, ...]
@@ -42,7 +42,7 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class _Members:
+class _CachedMembers:
     people: frozenset[str]
     read_at: float
 
@@ -50,86 +50,90 @@ class _Members:
 class Membership:
     """Reads who people are and who is in user groups and channels, with one workspace's token."""
 
-    def __init__(self, slack: Slack, clock: Clock, accepted: Callable[[], frozenset[str]] = frozenset) -> None:
+    def __init__(self, slack: SlackClient, clock: Clock, accepted: Callable[[], frozenset[str]] = frozenset) -> None:
         self._slack = slack
         self._clock = clock
         self._accepted = accepted
         self._tenant: Tenant | None = None
-        self._known: dict[str, _Members] = {}
+        self._known: dict[str, _CachedMembers] = {}
         self._emails: dict[str, tuple[str, float]] = {}
         self._admitted: dict[str, float] = {}
 
     async def tenant(self) -> Tenant:
-        """Return whose token this is; it is read once. Raises `Unreadable`."""
+        """Return whose token this is; it is read once. Raises `MembershipUnreadableError`."""
         if self._tenant is None:
             try:
                 auth = await self._slack.get("auth.test", {})
                 found = tenant_of(auth, await self._slack.get("bots.info", {"bot": str(auth.get("bot_id") or "")}))
             except SlackError:
-                raise _mute("which workspace and app this is") from None
+                raise _slack_unavailable("which workspace and app this is") from None
             if not (found.team and found.app):
-                raise _mute("which workspace and app this is")
+                raise _slack_unavailable("which workspace and app this is")
             self._tenant = found
         return self._tenant
 
     async def admit(self, user: str) -> None:
         """Let an account of this workspace in, be it a guest's; who was let in stays so for half a minute.
 
-        Raises `Foreign`, `NotAllowed` for a colleague's or a closed account, `Unreadable` where Slack is mute.
+        Raises `ForeignAccountError`; `NotAllowed` for another workspace's or a closed account;
+        `MembershipUnreadableError` if Slack does not answer.
         """
         now = self._clock.monotonic()
-        self._admitted = {one: at for one, at in self._admitted.items() if now - at <= KEEP_SECONDS}
+        self._admitted = {one: at for one, at in self._admitted.items() if now - at <= CACHE_SECONDS}
         if user not in self._admitted:
             await self._account(user)
             self._admitted[user] = now
 
-    async def standing(self, user: str, approvers: Approvers) -> Standing:
+    async def verify_approver(self, user: str, approvers: Approvers) -> ApproverEvidence:
         """Find a person among the approvers, as of now.
 
         Raises `NotAllowed` for anybody but an active full member, where only a channel or group decides that others
         can let themselves into, and where what decides the matter cannot be read.
         """
-        await self.full_member(user)
-        named = user.lower() in {one.lower() for one in approvers.people}
+        await self.require_full_member(user)
+        named = user.lower() in {person.lower() for person in approvers.people}
         found: list[str] = []
         said = ["named in the rule"] if named else []
         unread: list[str] = []
         unfit: list[str] = []
         for ident, kind, read in self._sources(approvers):
             try:
-                members = self._known[ident] = _Members(await read(ident), self._clock.monotonic())
+                members = self._known[ident] = _CachedMembers(await read(ident), self._clock.monotonic())
                 if user in members.people:
-                    why = await unfit_source(self._slack, kind, ident, self._accepted())
+                    why = await source_problem(self._slack, kind, ident, self._accepted())
                     unfit += [why] if why else []
                     found += [] if why else [ident]
                     said += [] if why else [f"member of {kind} {ident} ({len(members.people)} people, read just now)"]
             except SlackError:
                 unread.append(f"{kind} {ident}")
         if not said and unread:
-            raise _unreadable(f"who is in {' and '.join(unread)}")
+            raise _members_unreadable(f"who is in {' and '.join(unread)}")
         if not said and unfit:
             raise NotAllowed(f"Nobody can decide here: {'; '.join(unfit)}.", hint=ACCEPT_HINT)
-        return Standing(tuple(found), "; ".join(said))
+        return ApproverEvidence(tuple(found), "; ".join(said))
 
-    async def groups(self, user: str, wanted: Iterable[str], *, anew: bool = False) -> tuple[str, ...] | None:
+    async def read_groups(self, user: str, wanted: Iterable[str], *, fresh: bool = False) -> tuple[str, ...] | None:
         """Return in which of some user groups and channels a person is; None unless every one of them can be read.
 
         Unless they are read `anew`, what is at most half a minute old will do.
         """
-        idents = [one.upper() for one in wanted]
-        if not all(_IDENT.fullmatch(one) for one in idents):  # another directory's
+        idents = [item.upper() for item in wanted]
+        if not all(_IDENT.fullmatch(item) for item in idents):  # another directory's
             return None
         found = []
         for ident in idents:
             read = self._group if ident.startswith("S") else self._channel
-            members = await self._members(ident, read, anew=anew)
+            members = await self._members(ident, read, fresh=fresh)
             if members is None:
                 return None
             found += [ident] if user in members.people else []
         return tuple(found)
 
-    async def full_member(self, user: str) -> Member:
-        """Return who it is; raises `NotAllowed` for all but active full members, `Unreadable` where Slack is mute."""
+    async def require_full_member(self, user: str) -> Member:
+        """Return the person's name and e-mail; raises `NotAllowed` unless an active full member.
+
+        Raises `MembershipUnreadableError` if Slack does not answer.
+        """
         about = await self._account(user)
         if any(about.get(name) for name in LESS_THAN_MEMBERS):
             raise NotAllowed("Only full, active members of this workspace can ask for a change, or decide.")
@@ -142,24 +146,24 @@ class Membership:
         try:
             about: dict[str, Any] = (await self._slack.get("users.info", {"user": user})).get("user", {})
         except SlackError:
-            raise _mute("who you are") from None
+            raise _slack_unavailable("who you are") from None
         if about.get("id") != user:
-            raise _mute("who you are")
+            raise _slack_unavailable("who you are")
         match tenant.affiliation(about):
             case Affiliation.FOREIGN:
-                raise foreign()
+                raise foreign_account_error()
             case Affiliation.COLLEAGUE:
-                raise colleague()
+                raise other_workspace_error()
             case Affiliation.MEMBER:
                 if about.get("deleted") or about.get("is_bot"):
                     raise NotAllowed("Only full, active members of this workspace can ask for a change, or decide.")
         return about
 
-    async def email(self, user: str, *, anew: bool = False) -> str:
+    async def read_email(self, user: str, *, fresh: bool = False) -> str:
         """Return a person's e-mail address in lower case, or nothing where Slack does not tell it."""
         now = self._clock.monotonic()
-        known = {one: told for one, told in self._emails.items() if now - told[1] <= KEEP_SECONDS}
-        if anew or user not in known:
+        known = {one: told for one, told in self._emails.items() if now - told[1] <= CACHE_SECONDS}
+        if fresh or user not in known:
             try:
                 answer = await self._slack.get("users.info", {"user": user})
             except SlackError:
@@ -171,16 +175,16 @@ class Membership:
         return known[user][0]
 
     def _sources(self, approvers: Approvers) -> list[tuple[str, str, Read]]:
-        groups: list[tuple[str, str, Read]] = [(one, "user group", self._group) for one in approvers.groups]
-        return [*groups, *((one, "channel", self._channel) for one in approvers.channels)]
+        groups: list[tuple[str, str, Read]] = [(group, "user group", self._group) for group in approvers.groups]
+        return [*groups, *((channel, "channel", self._channel) for channel in approvers.channels)]
 
-    async def _members(self, ident: str, read: Read, *, anew: bool) -> _Members | None:
+    async def _members(self, ident: str, read: Read, *, fresh: bool) -> _CachedMembers | None:
         known = self._known.get(ident)
-        if not anew and known is not None and self._clock.monotonic() - known.read_at <= KEEP_SECONDS:
+        if not fresh and known is not None and self._clock.monotonic() - known.read_at <= CACHE_SECONDS:
             return known
         self._known.pop(ident, None)
         try:
-            members = _Members(await read(ident), self._clock.monotonic())
+            members = _CachedMembers(await read(ident), self._clock.monotonic())
         except SlackError:
             return None
         self._known[ident] = members
@@ -188,55 +192,55 @@ class Membership:
 
     async def _group(self, ident: str) -> frozenset[str]:
         answer = await self._slack.get("usergroups.users.list", {"usergroup": ident})
-        return frozenset(str(one) for one in answer.get("users", []))
+        return frozenset(str(item) for item in answer.get("users", []))
 
     async def _channel(self, ident: str) -> frozenset[str]:
         people: set[str] = set()
         cursor = ""
-        for _ in range(PAGES):
-            params = {"channel": ident, "limit": str(PAGE), **({"cursor": cursor} if cursor else {})}
+        for _ in range(MAX_PAGES):
+            params = {"channel": ident, "limit": str(PAGE_SIZE), **({"cursor": cursor} if cursor else {})}
             answer = await self._slack.get("conversations.members", params)
-            people |= {str(one) for one in answer.get("members", [])}
+            people |= {str(item) for item in answer.get("members", [])}
             cursor = str(answer.get("response_metadata", {}).get("next_cursor", ""))
             if not cursor:
                 return frozenset(people)
         raise SlackError("conversations.members", "too_many_members")
 
 
-class Unreadable(NotAllowed):
+class MembershipUnreadableError(NotAllowed):
     """What decides whether somebody may do it cannot be read from Slack just now."""
 
 
-class Foreign(NotAllowed):
+class ForeignAccountError(NotAllowed):
     """An account of another company, in a channel shared with it."""
 
 
-class OtherWorkspace(NotAllowed):
+class OtherWorkspaceError(NotAllowed):
     """An account of another workspace of the same organisation."""
 
 
-def foreign() -> Foreign:
+def foreign_account_error() -> ForeignAccountError:
     """Return the refusal of another company's people."""
-    return Foreign("Only members of this workspace can use me, not people of another company.")
+    return ForeignAccountError("Only members of this workspace can use me, not people of another company.")
 
 
-def colleague() -> OtherWorkspace:
+def other_workspace_error() -> OtherWorkspaceError:
     """Return the refusal of people of the same organisation who are not in this workspace."""
-    return OtherWorkspace(
+    return OtherWorkspaceError(
         "I belong to another workspace of your organisation, and only its members can use me.",
         hint="An administrator of that workspace can add you to it.",
     )
 
 
-def _unreadable(what: str) -> Unreadable:
-    return Unreadable(
+def _members_unreadable(what: str) -> MembershipUnreadableError:
+    return MembershipUnreadableError(
         f"I cannot read {what} just now, so nobody can decide by it.",
         hint="Nothing was decided. If it stays so, an administrator should check the app's scopes and the group.",
     )
 
 
-def _mute(what: str) -> Unreadable:
-    return Unreadable(
+def _slack_unavailable(what: str) -> MembershipUnreadableError:
+    return MembershipUnreadableError(
         f"Slack does not tell me {what} just now, so nothing was done.",
         hint="Try again. If it stays so, an administrator should run `vpsops doctor`.",
     )

@@ -23,7 +23,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from vpsops.bot.workspaces.installations import STATE_SECONDS, Installations, InstallRefused, States, keys_of
+from vpsops.bot.workspaces.installations import (
+    STATE_SECONDS,
+    Installations,
+    InstallRefusedError,
+    OAuthStates,
+    encryption_keys,
+)
 from vpsops.bot.workspaces.scopes import INSTALL_PATH, REDIRECT_PATH, bot_scopes
 from vpsops.bot.workspaces.token_encryption import TokenCipher
 from vpsops.core.app import Core
@@ -33,14 +39,14 @@ from vpsops.core.common.timings import SLACK_SECONDS
 from vpsops.core.config.settings import Settings
 from vpsops.core.storage import Database
 
-SAID: Final = {
+FAILURE_TEXTS: Final = {
     "access_denied": "Nothing was installed: it was cancelled in Slack.",
     "invalid_browser": "This page was not opened by the browser that began. Begin again.",
     "invalid_state": "This installation was finished already, or took longer than ten minutes. Begin again.",
     "missing_code": "Slack sent no code. Begin again.",
     "invalid_code": "Slack does not take the code, or the app's client secret. Begin again.",
 }
-AGAIN: Final = f'<p><a href="{INSTALL_PATH}">Begin again</a></p>'
+RETRY_LINK: Final = f'<p><a href="{INSTALL_PATH}">Begin again</a></p>'
 HEADERS: Final = {
     "Content-Type": "text/html; charset=utf-8",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
@@ -49,13 +55,13 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
 }
 
-log = structlog.get_logger(__name__)
-muted: Final = logging.getLogger("vpsops.slack.oauth")
+logger = structlog.get_logger(__name__)
+oauth_logger: Final = logging.getLogger("vpsops.slack.oauth")
 """Bolt's flow logs the codes that Slack refuses; ours says what went wrong without them."""
-muted.setLevel(logging.CRITICAL)
+oauth_logger.setLevel(logging.CRITICAL)
 
 
-class Flow(AsyncOAuthFlow):
+class InstallFlow(AsyncOAuthFlow):
     """Bolt's flow; a token that is not wanted is given back at once."""
 
     async def store_installation(self, request: AsyncBoltRequest, installation: Installation) -> None:
@@ -70,7 +76,7 @@ class Flow(AsyncOAuthFlow):
         """Draw the page with the button; it names no workspace, so that strangers learn nothing."""
         del request
         button = f'<p><a class="button" href="{html.escape(url)}">Add to Slack</a></p>'
-        return page(
+        return html_page(
             "Add vpsops to a workspace", "Slack asks you which workspace, and what the app may do there.", button
         )
 
@@ -78,10 +84,10 @@ class Flow(AsyncOAuthFlow):
         try:
             await self.client.auth_revoke(token=installation.bot_token)
         except (SlackApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
-            log.warning("a refused workspace's token could not be revoked", error=type(error).__name__)
+            logger.warning("a refused workspace's token could not be revoked", error=type(error).__name__)
 
 
-class Client(AsyncWebClient):
+class OAuthClient(AsyncWebClient):
     """Sends the app's credentials in the form: the SDK's header is made by what aiohttp is about to remove."""
 
     async def oauth_v2_access(self, *, client_id: str, client_secret: str, **form: Any) -> AsyncSlackResponse:
@@ -91,28 +97,30 @@ class Client(AsyncWebClient):
 
 
 @dataclass(frozen=True, slots=True)
-class Installing:
+class InstallService:
     """What a bot of several workspaces has besides: who installed it, and the pages for it."""
 
     kept: Installations
     routes: Sequence[Route]
 
 
-def installing(core: Core, session: aiohttp.ClientSession) -> Installing:
+def open_install_service(core: Core, session: aiohttp.ClientSession) -> InstallService:
     """Return the installations of a core and their pages."""
-    kept = Installations(core.database, core.clock, core.settings, TokenCipher(keys_of(core.settings)))
+    kept = Installations(core.database, core.clock, core.settings, TokenCipher(encryption_keys(core.settings)))
     url = core.settings.slack_api_url
     base_url = url if url.endswith("/") else f"{url}/"
-    client = Client(base_url=base_url, session=session, timeout=SLACK_SECONDS, logger=muted)
-    return Installing(kept, routes_of(flow_of(core.settings, core.database, core.clock, client, kept)))
+    client = OAuthClient(base_url=base_url, session=session, timeout=SLACK_SECONDS, logger=oauth_logger)
+    return InstallService(kept, routes_of(flow_of(core.settings, core.database, core.clock, client, kept)))
 
 
-def flow_of(settings: Settings, database: Database, clock: Clock, client: AsyncWebClient, kept: Installations) -> Flow:
+def flow_of(
+    settings: Settings, database: Database, clock: Clock, client: AsyncWebClient, kept: Installations
+) -> InstallFlow:
     """Build the flow of these settings, which are several workspaces'."""
     secret = settings.slack_client_secret.get_secret_value() if settings.slack_client_secret else ""
-    return Flow(
+    return InstallFlow(
         client=client,
-        logger=muted,
+        logger=oauth_logger,
         settings=AsyncOAuthSettings(
             client_id=settings.slack_client_id,
             client_secret=secret,
@@ -124,9 +132,9 @@ def flow_of(settings: Settings, database: Database, clock: Clock, client: AsyncW
             authorization_url=authorize_url(settings.slack_api_url),
             callback_options=AsyncCallbackOptions(success=_success, failure=_failure),
             installation_store=kept,
-            state_store=States(database, clock),
+            state_store=OAuthStates(database, clock),
             state_expiration_seconds=STATE_SECONDS,
-            logger=muted,
+            logger=oauth_logger,
         ),
     )
 
@@ -136,26 +144,30 @@ def authorize_url(api_url: str) -> str:
     return api_url.rstrip("/").removesuffix("/api") + "/oauth/v2/authorize"
 
 
-def routes_of(flow: Flow) -> Sequence[Route]:
+def routes_of(flow: InstallFlow) -> Sequence[Route]:
     """Return the two pages."""
     return [
-        Route(INSTALL_PATH, _served(flow.handle_installation), methods=["GET"]),
-        Route(REDIRECT_PATH, _served(flow.handle_callback), methods=["GET"]),
+        Route(INSTALL_PATH, _endpoint(flow.handle_installation), methods=["GET"]),
+        Route(REDIRECT_PATH, _endpoint(flow.handle_callback), methods=["GET"]),
     ]
 
 
-def _served(handle: Callable[[AsyncBoltRequest], Awaitable[BoltResponse]]) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(
+    handle: Callable[[AsyncBoltRequest], Awaitable[BoltResponse]],
+) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         try:
             answer = await handle(to_async_bolt_request(request, b""))
-        except InstallRefused as error:
-            answer = told(str(error), 429)
+        except InstallRefusedError as error:
+            answer = failure_page(str(error), 429)
         except StorageError as error:
-            log.error("installation not stored", error=error.message, error_id=error.error_id)
-            answer = told(f"The database cannot be used just now; nothing was installed. ({error.error_id})", 503)
+            logger.error("installation not stored", error=error.message, error_id=error.error_id)
+            answer = failure_page(
+                f"The database cannot be used just now; nothing was installed. ({error.error_id})", 503
+            )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            log.warning("Slack cannot be reached for an installation", error=type(error).__name__)
-            answer = told("Slack cannot be reached just now; nothing was installed.", 502)
+            logger.warning("Slack cannot be reached for an installation", error=type(error).__name__)
+            answer = failure_page("Slack cannot be reached just now; nothing was installed.", 502)
         response = to_starlette_response(answer)
         response.headers.update(HEADERS)
         return response
@@ -166,27 +178,27 @@ def _served(handle: Callable[[AsyncBoltRequest], Awaitable[BoltResponse]]) -> Ca
 async def _success(args: AsyncSuccessArgs) -> BoltResponse:
     name = args.installation.team_name or args.installation.team_id or ""
     words = f"vpsops is in {name} now. Type /vps help there. You may close this page."
-    return _ended(args, BoltResponse(status=200, body=page("Installed", words)))
+    return _without_state_cookie(args, BoltResponse(status=200, body=html_page("Installed", words)))
 
 
 async def _failure(args: AsyncFailureArgs) -> BoltResponse:
-    refused = isinstance(args.error, InstallRefused)
-    words = str(args.error) if refused else SAID.get(args.reason, "Nothing was installed. Begin again.")
-    log.warning("workspace not installed", reason=words if refused else args.reason[:40])
-    return _ended(args, told(words, 403 if refused else args.suggested_status_code))
+    refused = isinstance(args.error, InstallRefusedError)
+    words = str(args.error) if refused else FAILURE_TEXTS.get(args.reason, "Nothing was installed. Begin again.")
+    logger.warning("workspace not installed", reason=words if refused else args.reason[:40])
+    return _without_state_cookie(args, failure_page(words, 403 if refused else args.suggested_status_code))
 
 
-def _ended(args: AsyncSuccessArgs | AsyncFailureArgs, response: BoltResponse) -> BoltResponse:
+def _without_state_cookie(args: AsyncSuccessArgs | AsyncFailureArgs, response: BoltResponse) -> BoltResponse:
     response.headers["set-cookie"] = [args.settings.state_utils.build_set_cookie_for_deletion()]
     return response
 
 
-def told(words: str, status: int) -> BoltResponse:
+def failure_page(words: str, status: int) -> BoltResponse:
     """Return a page that says why nothing was installed."""
-    return BoltResponse(status=status, body=page("Not installed", words, AGAIN))
+    return BoltResponse(status=status, body=html_page("Not installed", words, RETRY_LINK))
 
 
-def page(title: str, words: str, more: str = "") -> str:
+def html_page(title: str, words: str, more: str = "") -> str:
     """Draw a page; title and words are text, `more` is HTML of ours."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'

@@ -7,34 +7,34 @@ import aiohttp
 import structlog
 from cachetools import LRUCache
 
-from vpsops.bot.slack_api.client import Slack
+from vpsops.bot.slack_api.client import SlackClient
 from vpsops.bot.workspaces.membership import Membership
 from vpsops.core.app import Core
 from vpsops.core.common.errors import VpsopsError
 
-KEPT = 500
+SESSIONS_KEPT = 500
 
-log = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
-class NotInstalled(VpsopsError):  # noqa: N818 - what is so
+class NotInstalledError(VpsopsError):
     """A workspace does not have the app (any more), so nothing can be said there."""
 
 
 @dataclass(frozen=True, slots=True)
-class Office:
+class WorkspaceSession:
     """One workspace as the bot works in it: its changes, channels, token and people."""
 
     core: Core
-    slack: Slack
+    slack: SlackClient
     membership: Membership
 
 
-class Offices(Protocol):
+class WorkspaceSessions(Protocol):
     """Finds the office of a workspace."""
 
-    async def of(self, team: str) -> Office:
-        """Return it as it is now; raises `NotInstalled`, `StorageError`."""
+    async def of(self, team: str) -> WorkspaceSession:
+        """Return it as it is now; raises `NotInstalledError`, `StorageError`."""
 
     async def gone(self, team: str, token: str) -> bool:
         """Note that Slack takes a token of a workspace no more; say whether it was its last. Raises `StorageError`."""
@@ -43,13 +43,13 @@ class Offices(Protocol):
         """Note that a workspace removed the app at some time (seconds since 1970); raises `StorageError`."""
 
 
-class OneOffice:
+class SingleWorkspace:
     """The one workspace of SLACK_BOT_TOKEN: whatever arrives is its."""
 
-    def __init__(self, office: Office) -> None:
+    def __init__(self, office: WorkspaceSession) -> None:
         self._office = office
 
-    async def of(self, team: str) -> Office:
+    async def of(self, team: str) -> WorkspaceSession:
         """Return it."""
         del team
         return self._office
@@ -62,10 +62,10 @@ class OneOffice:
     async def removed(self, team: str, at: float) -> None:
         """Say so in the log: whoever runs the bot has to install the app anew."""
         del at
-        log.error("the workspace removed the app", team=team, hint="Install it anew and set SLACK_BOT_TOKEN.")
+        logger.error("the workspace removed the app", team=team, hint="Install it anew and set SLACK_BOT_TOKEN.")
 
 
-class Store(Protocol):
+class TokenStore(Protocol):
     """Where tokens are kept."""
 
     async def token(self, team: str) -> str | None:
@@ -75,21 +75,21 @@ class Store(Protocol):
         """Forget a workspace unless it installed the app after that time; raises `StorageError`."""
 
 
-class ManyOffices:
+class InstalledWorkspaces:
     """All workspaces that installed the app. Each time the store is asked, so that a removed one is left at once."""
 
-    def __init__(self, core: Core, session: aiohttp.ClientSession, store: Store) -> None:
+    def __init__(self, core: Core, session: aiohttp.ClientSession, store: TokenStore) -> None:
         self._core = core
         self._session = session
         self._store = store
-        self._open: LRUCache[str, tuple[str, Office]] = LRUCache(KEPT)
+        self._open: LRUCache[str, tuple[str, WorkspaceSession]] = LRUCache(SESSIONS_KEPT)
 
-    async def of(self, team: str) -> Office:
-        """Return a workspace's office; raises `NotInstalled`."""
+    async def of(self, team: str) -> WorkspaceSession:
+        """Return a workspace's office; raises `NotInstalledError`."""
         token = await self._store.token(team) if team else None
         if token is None:
             self._open.pop(team, None)
-            raise NotInstalled(f"The workspace {team[:40]} does not have the app.", hint="Install it there anew.")
+            raise NotInstalledError(f"The workspace {team[:40]} does not have the app.", hint="Install it there anew.")
         known, office = self._open.get(team, ("", None))
         if office is None or known != token:
             office = self._opened(team, token)
@@ -108,7 +108,7 @@ class ManyOffices:
         if await self._store.removed(team, at):
             self._open.pop(team, None)
 
-    def _opened(self, team: str, token: str) -> Office:
+    def _opened(self, team: str, token: str) -> WorkspaceSession:
         core = self._core.within(team)
-        slack = Slack(core.settings, self._session, token)
-        return Office(core, slack, Membership(slack, core.clock, lambda: core.settings.accepted_approvers))
+        slack = SlackClient(core.settings, self._session, token)
+        return WorkspaceSession(core, slack, Membership(slack, core.clock, lambda: core.settings.accepted_approvers))

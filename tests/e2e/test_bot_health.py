@@ -12,7 +12,7 @@ from tests.harness.heartbeats import beat_for
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from vpsops.bot.app import Bot
 from vpsops.bot.notifications.token_check import CHECK_SECONDS, REFUSED_SECONDS, TokenCheck
-from vpsops.bot.socket_mode import CLOSED_SECONDS, LineStatus
+from vpsops.bot.socket_mode import CLOSED_SECONDS, ConnectionStatus
 from vpsops.cli.bot import start_socket_mode
 from vpsops.core.app import Core
 from vpsops.core.changes.requests import Request
@@ -97,7 +97,7 @@ async def test_slack_that_cannot_be_reached_says_nothing_of_the_token(tmp_path: 
 def test_a_line_that_was_open_a_minute_ago_is_not_red() -> None:
     """Slack closes it itself every few hours; a start has a minute to open it."""
     clock = FakeClock()
-    status = LineStatus(clock)
+    status = ConnectionStatus(clock)
     for _ in range(2):
         clock.advance(CLOSED_SECONDS - 0.1)
         assert status.fault() == ""

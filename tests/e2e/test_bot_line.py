@@ -12,7 +12,7 @@ from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.app import open_bot
 from vpsops.bot.diagnostics.workspace import SCOPES
-from vpsops.bot.socket_mode import Line
+from vpsops.bot.socket_mode import SocketModeConnection
 from vpsops.cli.bot import check_token
 from vpsops.core.app import open_core
 from vpsops.core.common.errors import ConfigurationError
@@ -27,7 +27,7 @@ async def test_a_wrong_app_token_ends_the_start_with_what_to_do(tmp_path: Path) 
         stage(tmp_path) as world,
         open_core(world.settings, front="slack", timing=QUICK, clock=VirtualClock()) as core,
         open_bot(core) as bot,
-        Line(bot, "xapp-wrong") as line,
+        SocketModeConnection(bot, "xapp-wrong") as line,
     ):
         with (
             anyio.fail_after(PATIENCE_SECONDS),
@@ -57,7 +57,7 @@ async def test_a_signal_is_heard_while_slack_is_away(tmp_path: Path) -> None:
         stage(tmp_path, AWAY) as world,
         open_core(world.settings, front="slack", timing=QUICK, clock=VirtualClock()) as core,
         open_bot(core) as bot,
-        Line(bot, "xapp-any") as line,
+        SocketModeConnection(bot, "xapp-any") as line,
         anyio.create_task_group() as group,
     ):
 

@@ -15,7 +15,7 @@ from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.app import open_bot
 from vpsops.bot.protocol import action_ids
-from vpsops.bot.workspaces.registry import NotInstalled, Offices
+from vpsops.bot.workspaces.registry import NotInstalledError, WorkspaceSessions
 from vpsops.bot.workspaces.scopes import INSTALL_PATH
 from vpsops.core.app import open_core
 from vpsops.core.changes.model import Change, State
@@ -184,7 +184,7 @@ async def test_a_refused_old_token_does_not_undo_a_new_installation(both: Stage)
     assert not await offices.gone("T0BETA", "xoxb-of-before")
     assert (await offices.of("T0BETA")).slack.client.token == now
     assert await offices.gone("T0BETA", now)
-    with pytest.raises(NotInstalled):
+    with pytest.raises(NotInstalledError):
         await offices.of("T0BETA")
 
 
@@ -284,7 +284,7 @@ async def test_a_restarted_bot_knows_its_workspaces(both: Stage) -> None:
     ):
         office = await bot.parts.offices.of("T0BETA")
         assert (await office.slack.get("auth.test", {}))["team_id"] == "T0BETA"
-        with pytest.raises(NotInstalled):
+        with pytest.raises(NotInstalledError):
             await bot.parts.offices.of("T0GAMMA")
 
 
@@ -305,10 +305,10 @@ async def test_a_token_that_slack_takes_no_more_ends_the_installation(both: Stag
     assert both.bot.parts.deliverer.health.why == ""
 
 
-async def _installed(offices: Offices, team: str) -> bool:
+async def _installed(offices: WorkspaceSessions, team: str) -> bool:
     try:
         await offices.of(team)
-    except NotInstalled:
+    except NotInstalledError:
         return False
     return True
 
@@ -317,6 +317,6 @@ async def test_a_card_waits_for_its_own_people_only(both: Stage) -> None:
     """The asker's card of one workspace is not posted to the other's channels."""
     await both.slack["T0ACME"].command(BOB, "ops", "/vps", "reboot web01")
     card = await both.card("T0ACME", "ops", "web01")
-    assert action_ids.CONFIRM in {action_ids.kind_of(one) for one in buttons(card)}
+    assert action_ids.CONFIRM in {action_ids.base_action_id(one) for one in buttons(card)}
     assert "web01" in shown(card)
     assert both.slack["T0BETA"].messages("ops") == []

@@ -14,7 +14,7 @@ from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.app import PATH, Bot, open_bot
-from vpsops.bot.socket_mode import Line
+from vpsops.bot.socket_mode import SocketModeConnection
 from vpsops.core.app import Core, open_core
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.timings import Timing
@@ -121,7 +121,7 @@ class Stage:
                 self.slack.connect_http(f"http://127.0.0.1:{sock.getsockname()[1]}{PATH}")
                 group.start_soon(serve, bot.asgi, sock, stop)
             else:
-                opened = await line.enter_async_context(Line(bot, self.slack.config.app_token))
+                opened = await line.enter_async_context(SocketModeConnection(bot, self.slack.config.app_token))
                 assert await opened.connect(stop)
                 with anyio.fail_after(PATIENCE_SECONDS):
                     await self.slack.socket.connected()

@@ -16,7 +16,7 @@ from tests.fakes.timing import QUICK
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.bot.app import PATH, Bot, open_bot
-from vpsops.bot.socket_mode import Line
+from vpsops.bot.socket_mode import SocketModeConnection
 from vpsops.bot.workspaces.scopes import INSTALL_PATH, REDIRECT_PATH
 from vpsops.core.app import Core, open_core
 from vpsops.core.common.clock import Clock
@@ -205,7 +205,7 @@ async def stage(
             try:
                 async with AsyncExitStack() as lines:
                     if by_socket:
-                        line = await lines.enter_async_context(Line(bot, ACME.app_token))
+                        line = await lines.enter_async_context(SocketModeConnection(bot, ACME.app_token))
                         assert await line.connect(stop)
                         with anyio.fail_after(PATIENCE_SECONDS):
                             await slack.first.socket.connected()

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from vpsops.bot.views.modals import encode
+from vpsops.bot.views.modals import encode_option
 from vpsops.bot.workspaces.token_encryption import TokenCipher
 from vpsops.core.audit.chain import GENESIS, canonical, chained
 from vpsops.core.changes.model import digest_of
@@ -56,7 +56,7 @@ def values(_folder: Path) -> Mapping[str, Json]:
             "account question": key_of(["slack:U1", "ann@example.com"]),
             "subscription": subscription_id("T1:C1:1798880400"),
             "token": static_tokens.digest_of("vpsops_golden"),
-            "long menu value": encode("x" * 200),
+            "long menu value": encode_option("x" * 200),
             "webhook signature": signature("secret", 1798880400, b'{"seq":1}'),
         },
         "sealed": {SEALED: TokenCipher(["another key, the newest of both", KEY]).decrypt(SEALED, "T0ACME bot")},

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.harness.repository import ROOT
-from vpsops.bot.blocks.text import outside
+from vpsops.bot.blocks.text import escape_untrusted
 from vpsops.core.changes.audit_entries import recorded
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.identity.actors import Actor, ActorKind
@@ -25,7 +25,7 @@ from vpsops.core.identity.actors import Actor, ActorKind
 )
 def test_outside_words_draw_no_emoji(text: str, drawn: str) -> None:
     """Slack draws what stands between two colons; addresses and times stay as they are."""
-    assert outside(text) == drawn
+    assert escape_untrusted(text) == drawn
 
 
 @pytest.mark.requirement("agent-names-are-claims")

@@ -15,7 +15,7 @@ from slack_sdk.errors import SlackApiError
 
 from vpsops.bot.app import PATH, Bot, open_bot
 from vpsops.bot.diagnostics.workspace import SCOPES, granted
-from vpsops.bot.socket_mode import Line, LineStatus
+from vpsops.bot.socket_mode import ConnectionStatus, SocketModeConnection
 from vpsops.bot.workspaces.scopes import INSTALL_PATH
 from vpsops.core.app import open_core
 from vpsops.core.common.errors import ConfigurationError, NotSignedInError
@@ -113,10 +113,10 @@ async def _by_http(bot: Bot, sock: socket.socket, stop: anyio.Event) -> None:
     await serve(bot.asgi, sock, stop)
 
 
-async def by_socket(bot: Bot, settings: Settings, stop: anyio.Event, status: LineStatus) -> None:
+async def by_socket(bot: Bot, settings: Settings, stop: anyio.Event, status: ConnectionStatus) -> None:
     """Serve Slack over Socket Mode until `stop` is set."""
     token = settings.slack_app_token.get_secret_value() if settings.slack_app_token else ""
-    async with Line(bot, token) as line, anyio.create_task_group() as group:
+    async with SocketModeConnection(bot, token) as line, anyio.create_task_group() as group:
         if await line.connect(stop):
             sys.stdout.write("bot: connected to Slack by Socket Mode\n")
             sys.stdout.flush()
@@ -128,7 +128,7 @@ async def by_socket(bot: Bot, settings: Settings, stop: anyio.Event, status: Lin
 
 def start_socket_mode(bot: Bot, settings: Settings, stop: anyio.Event, group: TaskGroup) -> None:
     """Serve Slack over Socket Mode in the background; a token that is no good ends the group."""
-    status = LineStatus(bot.parts.core.clock)
+    status = ConnectionStatus(bot.parts.core.clock)
     bot.parts.core.readiness.add("slack_line", status.fault)
     work = partial(by_socket, bot, settings, stop, status)
     bot.parts.core.supervisor.start("socket_mode", work, group=group, ends=True, fatal=(ConfigurationError,))

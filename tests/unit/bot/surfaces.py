@@ -9,21 +9,21 @@ from typing import Any, Literal
 
 from tests.unit.bot.changes_in_every_state import AGENT, ALICE, APPROVE, BOB, NOW, change
 from tests.unit.bot.messages.card_snapshots import DIRECTORY
-from vpsops.bot.blocks.elements import Post, for_everyone
+from vpsops.bot.blocks.elements import Post, shared_copy
 from vpsops.bot.messages.catalogue import plans_table, regions_table, systems_table
 from vpsops.bot.messages.digest import group_post, item_post, summary_post
-from vpsops.bot.messages.ephemeral import error_note, near_commands, note, suggestions, with_link
+from vpsops.bot.messages.ephemeral import command_suggestions, error_note, note, server_suggestions, with_link
 from vpsops.bot.messages.help import help_page
-from vpsops.bot.messages.lists import Turns, Viewed, audit_page, audit_page_for_everyone, card_page, changes_page
+from vpsops.bot.messages.lists import PageLinks, PageQuery, audit_page, audit_page_for_everyone, card_page, changes_page
 from vpsops.bot.messages.notices import change_notice, reminder, service_notice
-from vpsops.bot.messages.notification_item import Item
-from vpsops.bot.messages.report import Costs, Fleet, Standing, report_page
-from vpsops.bot.messages.servers import Asked, choice, server_details, server_page, usage_page
-from vpsops.bot.messages.subscriptions import subscribed_note, subscriptions_page
-from vpsops.bot.views.home import Fleet as HomeFleet
-from vpsops.bot.views.home import Page, home_view, plain_home
-from vpsops.bot.views.modals import Catalogue, Draft, busy_view, create_view, deny_view, name_view, note_view
-from vpsops.bot.views.shortcuts import Choice, act_view, outcome_view
+from vpsops.bot.messages.notification_item import NotificationItem
+from vpsops.bot.messages.report import FleetCounts, MonthlyCosts, StatusReport, report_page
+from vpsops.bot.messages.servers import OperationCall, server_choice, server_details, server_page, usage_page
+from vpsops.bot.messages.subscriptions import subscription_added, subscriptions_page
+from vpsops.bot.views.home import HomePage, home_view, plain_home
+from vpsops.bot.views.home import HomeServers as HomeFleet
+from vpsops.bot.views.modals import CreateDraft, OrderOptions, busy_view, create_view, deny_view, name_view, note_view
+from vpsops.bot.views.shortcuts import ServerChoice, act_view, outcome_view
 from vpsops.core.audit.chain import GENESIS, Record, canonical
 from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes.model import State, Verdict
@@ -36,7 +36,7 @@ from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region, Serve
 Kind = Literal["message", "modal", "home"]
 HOST = "web01.example.com"
 LINK = "https://acme.slack.com/archives/C0OPS/p1700000000000100"
-TURNS = Turns(Viewed("changes", {}), Viewed("changes", {}), Viewed("changes", {"before": "chg_1"}))
+TURNS = PageLinks(PageQuery("changes", {}), PageQuery("changes", {}), PageQuery("changes", {"before": "chg_1"}))
 DARK = frozenset({"card-held_for_votes", "home", "modal-create"})
 """Drawn in dark colours too."""
 
@@ -90,7 +90,7 @@ def _server(name: str, status: str = "running", number: int = 1) -> Server:
 
 
 SERVERS = [_server("web01"), _server("web02", number=2), _server("db01", "stopped", 3), _server("cache01", "error", 4)]
-STOCK = Catalogue(
+STOCK = OrderOptions(
     (
         Plan(code="vps-2gb-1cpu", name="Small", vcpus=1, memory_gb=2, disk_gb=40, monthly_price=99.0, currency="NOK"),
         Plan(code="vps-4gb-2cpu", name="Medium", vcpus=2, memory_gb=4, disk_gb=80, monthly_price=199.0, currency="NOK"),
@@ -130,11 +130,11 @@ RECORDS = [
     _record(3, "succeeded", state="succeeded"),
 ]
 ITEMS = [
-    Item("web01.example.com was stopped, and not through me.", "srv-1", HOST),
-    Item(
+    NotificationItem("web01.example.com was stopped, and not through me.", "srv-1", HOST),
+    NotificationItem(
         "db01.example.com: stop is done. It took 41 s.", "srv-3", "db01.example.com", "Asked for by <@U0ALICE>", "chg_1"
     ),
-    Item("The provider answers again, after 4 min.", "", ""),
+    NotificationItem("The provider answers again, after 4 min.", "", ""),
 ]
 SUBSCRIPTION = Subscription(
     "sub_12ab34cd",
@@ -149,7 +149,7 @@ SUBSCRIPTION = Subscription(
 
 
 def _answers() -> Mapping[str, tuple[str, Post]]:
-    listed = Asked("list", {})
+    listed = OperationCall("list", {})
     usage = Usage(
         status="running",
         uptime_seconds=93_600,
@@ -165,18 +165,18 @@ def _answers() -> Mapping[str, tuple[str, Post]]:
         "list": ("`/vps list`", server_page(ServerList(servers=SERVERS, total=24, next_cursor="4"), listed)),
         "list-shared": (
             "The same list, shared with a channel",
-            for_everyone(server_page(ServerList(servers=SERVERS, total=4), listed), "<@U0ALICE>"),
+            shared_copy(server_page(ServerList(servers=SERVERS, total=4), listed), "<@U0ALICE>"),
         ),
-        "show": ("`/vps show web01`", server_details(SERVERS[0], Asked("get", {"server": "srv-1"}))),
-        "status": ("`/vps status web01`", usage_page(HOST, usage, Asked("status", {"server": "srv-1"}))),
+        "show": ("`/vps show web01`", server_details(SERVERS[0], OperationCall("get", {"server": "srv-1"}))),
+        "status": ("`/vps status web01`", usage_page(HOST, usage, OperationCall("status", {"server": "srv-1"}))),
         "choice": (
             "A name that means several servers",
-            choice("web", "reboot", [(one.id, one.hostname) for one in SERVERS[:2]], "disk swap"),
+            server_choice("web", "reboot", [(server.id, server.hostname) for server in SERVERS[:2]], "disk swap"),
         ),
-        "suggestions": ("A name that means none", suggestions(missing, "reboot", missing.nearest)),
+        "suggestions": ("A name that means none", server_suggestions(missing, "reboot", missing.nearest)),
         "near": (
             "A word that means none",
-            near_commands("I do not know 'rebot', so nothing was run.", "", ["reboot web01"]),
+            command_suggestions("I do not know 'rebot', so nothing was run.", "", ["reboot web01"]),
         ),
         "plans": ("`/vps plans`", plans_table(STOCK.plans)),
         "os": ("`/vps os`", systems_table(STOCK.systems)),
@@ -204,11 +204,11 @@ def _default() -> Subscription:
     return Subscription("default", "", "C0OPS", WITHOUT_THRESHOLD)
 
 
-def _standing() -> Standing:
+def _standing() -> StatusReport:
     states = {"running": 21, "stopped": 2, "error": 1}
-    return Standing(
+    return StatusReport(
         at=NOW,
-        fleet=Fleet(states, Costs({"NOK": 4577.0}, 1)),
+        fleet=FleetCounts(states, MonthlyCosts({"NOK": 4577.0}, 1)),
         pause=Pause(),
         going_on=(TWO[0],),
         ended=(DONE, FAILED),
@@ -231,18 +231,18 @@ def _notices() -> Mapping[str, tuple[str, Post]]:
         "news-item": ("Drift: a server changed by somebody else", item_post(ITEMS[0])),
         "news-group": ("Many things at once", group_post(ITEMS)),
         "news-summary": ("What a quiet night held back", summary_post(ITEMS)),
-        "subscribed": ("A channel that was subscribed", subscribed_note(SUBSCRIPTION)),
+        "subscribed": ("A channel that was subscribed", subscription_added(SUBSCRIPTION)),
     }
 
 
 def _views() -> Mapping[str, tuple[str, Mapping[str, Any]]]:
     filled = {"hostname": "web03.example.com", "plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
-    may = {one.id: ("get", "reboot", "stop") for one in SERVERS[:2]}
+    may = {server.id: ("get", "reboot", "stop") for server in SERVERS[:2]}
     return {
-        "modal-create": ("A new server", create_view(STOCK, Draft(filled, "C0OPS"))),
+        "modal-create": ("A new server", create_view(STOCK, CreateDraft(filled, "C0OPS"))),
         "modal-create-wrong": (
             "What the provider said against it",
-            create_view(STOCK, Draft(filled, "C0OPS", "There is a server web03.example.com already.")),
+            create_view(STOCK, CreateDraft(filled, "C0OPS", "There is a server web03.example.com already.")),
         ),
         "modal-busy": ("While it is worked on", busy_view("New server", "Working on it …")),
         "modal-deny": ("Saying no, with a reason", deny_view(TWO[0], {"c": "chg_1"})),
@@ -250,11 +250,11 @@ def _views() -> Mapping[str, tuple[str, Mapping[str, Any]]]:
         "modal-note": ("Approving with a note", note_view(TWO[0], {"c": "chg_1"})),
         "modal-act": (
             "The servers that a message names",
-            act_view(Choice(SERVERS[:2], may, "This message names two servers."), {}),
+            act_view(ServerChoice(SERVERS[:2], may, "This message names two servers."), {}),
         ),
         "modal-outcome": (
             "What came of it",
-            outcome_view(server_details(SERVERS[0], Asked("get", {"server": "srv-1"})), {}),
+            outcome_view(server_details(SERVERS[0], OperationCall("get", {"server": "srv-1"})), {}),
         ),
         "home": ("Somebody's Home", home_view(_home())),
         "home-paused": ("While agents are paused", home_view(_paused())),
@@ -262,8 +262,8 @@ def _views() -> Mapping[str, tuple[str, Mapping[str, Any]]]:
     }
 
 
-def _home() -> Page:
-    return Page(
+def _home() -> HomePage:
+    return HomePage(
         now=NOW,
         votes=[TWO[0]],
         own=[change(expires_at=NOW + timedelta(minutes=15)), DONE],
@@ -274,7 +274,7 @@ def _home() -> Page:
     )
 
 
-def _paused() -> Page:
+def _paused() -> HomePage:
     pause = Pause(paused=True, by=BOB, at=NOW, reason="an assistant rebooted the wrong server")
     return replace(_home(), votes=[], own=[replace(DONE, actor=ALICE)], pause=pause, notice="Agents are paused now.")
 

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpsops.bot.blocks.text import channel, duration, is_person, outside, person
+from vpsops.bot.blocks.text import channel_link, duration, escape_untrusted, is_user_id, user_mention
 from vpsops.core.common.text import bound, one_line
 
 
 @given(st.text(max_size=500), st.integers(min_value=1, max_value=200))
 def test_outside_text_is_bounded_flat_and_escaped(text: str, limit: int) -> None:
     """No limit is passed, no line broken, no control character left, no entity cut in half."""
-    shown = outside(text, limit)
+    shown = escape_untrusted(text, limit)
     assert len(shown) <= limit
     assert not set(shown) & set("\n\r\t`*~<>")
     assert "&" not in shown.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "")
@@ -67,9 +67,9 @@ def test_a_duration_is_read_at_a_glance(seconds: float, words: str) -> None:
 
 def test_only_slacks_own_ids_become_mentions() -> None:
     """A name that looks like a mention stays a name."""
-    assert person("U0ALICE") == "<@U0ALICE>"
-    assert person("local:bob") == "local:bob"
-    assert person("U0BOB> <!channel") == "U0BOB&gt; &lt;!channel"
-    assert not is_person("u0alice")
-    assert channel("C0OPS") == "<#C0OPS>"
-    assert channel("D0X") == channel("C0> <!here") == "your messages with me"
+    assert user_mention("U0ALICE") == "<@U0ALICE>"
+    assert user_mention("local:bob") == "local:bob"
+    assert user_mention("U0BOB> <!channel") == "U0BOB&gt; &lt;!channel"
+    assert not is_user_id("u0alice")
+    assert channel_link("C0OPS") == "<#C0OPS>"
+    assert channel_link("D0X") == channel_link("C0> <!here") == "your messages with me"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from vpsops.bot.commands.notify_parser import AddNotify, ShowNotify, StopNotify, read
-from vpsops.bot.protocol.text_normalization import words_of
+from vpsops.bot.commands.notify_parser import AddSubscription, RemoveSubscription, ShowSubscriptions, parse_subscription
+from vpsops.bot.protocol.text_normalization import split_command
 from vpsops.core.common.errors import InvalidInput
 from vpsops.core.messaging.subscriptions import WITHOUT_THRESHOLD, Event, Options, Threshold
 
@@ -12,30 +12,33 @@ NIGHT = Options(quiet=("22:00-07:00",), zone="Europe/Oslo")
 
 def typed(text: str) -> list[str]:
     """Return the words as they come from Slack, without `notify` itself."""
-    return words_of(text)[0][1:]
+    return split_command(text)[0][1:]
 
 
 @pytest.mark.parametrize(
     ("text", "meant"),
     [
-        ("notify", ShowNotify()),
-        ("notify off sub_0123456789ab", StopNotify("sub_0123456789ab")),
-        ("notify drift", AddNotify(frozenset({Event.DRIFT}))),
-        ("notify all", AddNotify(WITHOUT_THRESHOLD)),
-        ("notify Drift,settled ON web* db01", AddNotify(frozenset({Event.DRIFT, Event.SETTLED}), ("web*", "db01"))),
-        ("notify drift settled on web*,db*", AddNotify(frozenset({Event.DRIFT, Event.SETTLED}), ("web*", "db*"))),
+        ("notify", ShowSubscriptions()),
+        ("notify off sub_0123456789ab", RemoveSubscription("sub_0123456789ab")),
+        ("notify drift", AddSubscription(frozenset({Event.DRIFT}))),
+        ("notify all", AddSubscription(WITHOUT_THRESHOLD)),
+        (
+            "notify Drift,settled ON web* db01",
+            AddSubscription(frozenset({Event.DRIFT, Event.SETTLED}), ("web*", "db01")),
+        ),
+        ("notify drift settled on web*,db*", AddSubscription(frozenset({Event.DRIFT, Event.SETTLED}), ("web*", "db*"))),
         (
             "notify drift on web* quiet 22:00\u201307:00 Europe/Oslo",
-            AddNotify(frozenset({Event.DRIFT}), ("web*",), NIGHT),
+            AddSubscription(frozenset({Event.DRIFT}), ("web*",), NIGHT),
         ),
-        ("notify drift quiet 22-7 Europe/Oslo on web*", AddNotify(frozenset({Event.DRIFT}), ("web*",), NIGHT)),
+        ("notify drift quiet 22-7 Europe/Oslo on web*", AddSubscription(frozenset({Event.DRIFT}), ("web*",), NIGHT)),
         (
             "notify provider quiet Sat-Sun mon-fri 18:00-08:00 utc",
-            AddNotify(frozenset({Event.PROVIDER}), options=Options(quiet=("Sat-Sun", "mon-fri 18:00-08:00"))),
+            AddSubscription(frozenset({Event.PROVIDER}), options=Options(quiet=("Sat-Sun", "mon-fri 18:00-08:00"))),
         ),
         (
             "notify cpu&gt;90 for 5m mem&gt;95% for 1h on &lt;&gt;",
-            AddNotify(
+            AddSubscription(
                 frozenset({Event.USAGE}),
                 ("<>",),
                 Options(usage=(Threshold("cpu", 90, 5), Threshold("memory", 95, 60))),
@@ -43,7 +46,7 @@ def typed(text: str) -> list[str]:
         ),
         (
             "notify drift disk&gt;80.5 zone Europe/Oslo",
-            AddNotify(
+            AddSubscription(
                 frozenset({Event.DRIFT, Event.USAGE}),
                 options=Options(zone="Europe/Oslo", usage=(Threshold("disk", 80.5, 10),)),
             ),
@@ -52,7 +55,7 @@ def typed(text: str) -> list[str]:
 )
 def test_it_is_read_in_any_order(text: str, meant: object) -> None:
     """Events, servers, quiet hours and thresholds, as phones and Slack spell them."""
-    assert read(typed(text)) == meant
+    assert parse_subscription(typed(text)) == meant
 
 
 @pytest.mark.parametrize(
@@ -76,4 +79,4 @@ def test_it_is_read_in_any_order(text: str, meant: object) -> None:
 def test_what_is_not_understood_is_refused(text: str, said: str) -> None:
     """Nothing is guessed; the refusal names the word."""
     with pytest.raises(InvalidInput, match=said.replace("*", r"\*")):
-        read(typed(text))
+        parse_subscription(typed(text))

@@ -13,21 +13,21 @@ from vpsops.bot.commands.parser import (
     OpenCreate,
     PauseAgents,
     ResumeAgents,
-    Run,
+    RunOperation,
     ShowAudit,
     ShowCard,
     ShowChanges,
     ShowHelp,
     ShowReport,
-    Unclear,
-    Watch,
-    parse,
+    UnclearCommand,
+    WatchServer,
+    parse_command,
 )
 from vpsops.bot.protocol.command_catalog import COMMANDS, LISTED, OPERATION_OF, usage
 from vpsops.core.changes.model import Verdict
 from vpsops.core.operations import OPERATIONS
 
-REBOOT = Run("reboot", {"server": "web01"})
+REBOOT = RunOperation("reboot", {"server": "web01"})
 
 
 @pytest.mark.parametrize(
@@ -39,24 +39,30 @@ REBOOT = Run("reboot", {"server": "web01"})
         ("help Reboot", ShowHelp("reboot")),
         ("reboot --help", ShowHelp("reboot")),
         ("reboot \u2014help", ShowHelp("reboot")),
-        ("list", Run("list")),
-        ("LIST", Run("list")),
-        ("list web", Run("list", {"name": "web"})),
-        ("list web state:running region=oslo", Run("list", {"name": "web", "state": "running", "region": "oslo"})),
-        ("show web01", Run("get", {"server": "web01"})),
-        ("get web01", Run("get", {"server": "web01"})),
-        ("status web01", Run("status", {"server": "web01"})),
-        ("plans", Run("plans")),
-        ("os", Run("os_templates")),
-        ("os-templates", Run("os_templates")),
-        ("regions", Run("regions")),
+        ("list", RunOperation("list")),
+        ("LIST", RunOperation("list")),
+        ("list web", RunOperation("list", {"name": "web"})),
+        (
+            "list web state:running region=oslo",
+            RunOperation("list", {"name": "web", "state": "running", "region": "oslo"}),
+        ),
+        ("show web01", RunOperation("get", {"server": "web01"})),
+        ("get web01", RunOperation("get", {"server": "web01"})),
+        ("status web01", RunOperation("status", {"server": "web01"})),
+        ("plans", RunOperation("plans")),
+        ("os", RunOperation("os_templates")),
+        ("os-templates", RunOperation("os_templates")),
+        ("regions", RunOperation("regions")),
         ("reboot web01", REBOOT),
         ("  Reboot\u00a0 web01 ", REBOOT),
         ("reboot \u201cweb01\u201d", REBOOT),
         ("reboot `web01`", REBOOT),
-        ("stop web\u201301", Run("stop", {"server": "web-01"})),
-        ("reboot <http://web01.example.com|web01.example.com>", Run("reboot", {"server": "web01.example.com"})),
-        ("reboot <http://web01.example.com/>", Run("reboot", {"server": "web01.example.com"})),
+        ("stop web\u201301", RunOperation("stop", {"server": "web-01"})),
+        (
+            "reboot <http://web01.example.com|web01.example.com>",
+            RunOperation("reboot", {"server": "web01.example.com"}),
+        ),
+        ("reboot <http://web01.example.com/>", RunOperation("reboot", {"server": "web01.example.com"})),
         ("reboot web\u200b01", REBOOT),
         ("create", OpenCreate()),
         ("create web09", OpenCreate({"hostname": "web09"})),
@@ -79,11 +85,11 @@ REBOOT = Run("reboot", {"server": "web01"})
         ("audit @bob", ShowAudit(person="bob")),
         ("audit chg_0a1b", ShowAudit(change="chg_0a1b")),
         ("report", ShowReport()),
-        ("watch web01", Watch("web01", WATCHED)),
-        ("watch web01 for 2h", Watch("web01", timedelta(hours=2))),
-        ("watch \u201cweb\u201301\u201d For 30 min", Watch("web-01", timedelta(minutes=30))),
-        ("watch web01 3d", Watch("web01", timedelta(days=3))),
-        ("watch web01 stop", Watch("web01", None)),
+        ("watch web01", WatchServer("web01", WATCHED)),
+        ("watch web01 for 2h", WatchServer("web01", timedelta(hours=2))),
+        ("watch \u201cweb\u201301\u201d For 30 min", WatchServer("web-01", timedelta(minutes=30))),
+        ("watch web01 3d", WatchServer("web01", timedelta(days=3))),
+        ("watch web01 stop", WatchServer("web01", None)),
         ("pause", PauseAgents()),
         ("PAUSE because \u201codd\u201d reboots", PauseAgents("\u201codd\u201d reboots")),
         ("resume", ResumeAgents()),
@@ -93,7 +99,7 @@ REBOOT = Run("reboot", {"server": "web01"})
 )
 def test_what_is_typed_is_understood(text: str, wanted: Command) -> None:
     """Case, quotes, dashes, spaces and links of phones and of Slack make no difference."""
-    assert parse(text) == wanted
+    assert parse_command(text) == wanted
 
 
 @pytest.mark.parametrize(
@@ -111,7 +117,7 @@ def test_what_is_typed_is_understood(text: str, wanted: Command) -> None:
 )
 def test_a_reason_is_kept_in_the_askers_words(text: str, reason: str) -> None:
     """The words after because, for: or --reason are the reason, letter for letter."""
-    assert parse(text) == Run("reboot", {"server": "web01"}, reason)
+    assert parse_command(text) == RunOperation("reboot", {"server": "web01"}, reason)
 
 
 @pytest.mark.parametrize(
@@ -151,20 +157,20 @@ def test_a_reason_is_kept_in_the_askers_words(text: str, reason: str) -> None:
 @pytest.mark.requirement("slack-certain-or-nothing")
 def test_what_is_not_certain_is_never_run(text: str) -> None:
     """Anything else is answered with what to write instead, and runs nothing."""
-    assert isinstance(parse(text), Unclear)
+    assert isinstance(parse_command(text), UnclearCommand)
 
 
 def test_an_unknown_word_is_answered_with_the_nearest() -> None:
     """The nearest command is offered in words."""
-    answer = parse("restat web01")
-    assert isinstance(answer, Unclear)
+    answer = parse_command("restat web01")
+    assert isinstance(answer, UnclearCommand)
     assert "status" in answer.hint
     assert "nothing was run" in answer.message
 
 
 def near(text: str) -> tuple[str, ...]:
-    answer = parse(text)
-    assert isinstance(answer, Unclear)
+    answer = parse_command(text)
+    assert isinstance(answer, UnclearCommand)
     return answer.near
 
 
@@ -182,10 +188,10 @@ def test_the_commands_it_may_have_been_keep_what_followed() -> None:
 def test_a_slip_of_the_finger_runs_nothing(word: str, at: int, slip: str, rest: str) -> None:
     """Whatever is typed instead of a command, only a command itself does something; what is offered begins with one."""
     typed = word[:at] + slip + word[at + 1 :]
-    command = parse(f"{typed} {rest}")
-    if typed.lower().split()[:1] and typed.lower() not in {*COMMANDS, "help"} and isinstance(command, Unclear):
-        assert all(one.split()[0] in {*COMMANDS, "show"} for one in command.near)
-    elif isinstance(command, Run):
+    command = parse_command(f"{typed} {rest}")
+    if typed.lower().split()[:1] and typed.lower() not in {*COMMANDS, "help"} and isinstance(command, UnclearCommand):
+        assert all(item.split()[0] in {*COMMANDS, "show"} for item in command.near)
+    elif isinstance(command, RunOperation):
         assert typed.lower().strip("-") in COMMANDS
 
 
@@ -203,15 +209,18 @@ def test_a_phone_changes_nothing(
     """Long dashes in a name, curly quotes around it, odd spaces and capitals are read as they were meant."""
     before, after = quote
     typed = f"{word.capitalize() if capital else word.upper()}{gap}{before}{name.replace('-', dash)}{after}"
-    assert parse(typed) == parse(f"{word} {name}") == Run(OPERATION_OF[word], {"server": name})
+    assert parse_command(typed) == parse_command(f"{word} {name}") == RunOperation(OPERATION_OF[word], {"server": name})
 
 
 @given(st.sampled_from(["reboot", "stop", "start"]), NAME, DASH, st.text(min_size=1, max_size=100))
 def test_a_reason_is_read_with_any_dash_and_kept_as_it_is(word: str, name: str, dash: str, reason: str) -> None:
     """A phone's dash begins an option as two hyphens do, and the words of the reason stay as they were typed."""
-    by_phone, by_keyboard = parse(f"{word} {name} {dash}reason {reason}"), parse(f"{word} {name} --reason {reason}")
+    by_phone, by_keyboard = (
+        parse_command(f"{word} {name} {dash}reason {reason}"),
+        parse_command(f"{word} {name} --reason {reason}"),
+    )
     assert by_phone == by_keyboard
-    assert isinstance(by_phone, Run)
+    assert isinstance(by_phone, RunOperation)
     assert by_phone.arguments == {"server": name}
 
 
@@ -231,16 +240,16 @@ def test_every_operation_of_the_registry_is_reachable() -> None:
 @given(st.text(max_size=300))
 def test_no_text_breaks_the_parser(text: str) -> None:
     """Whatever is typed, something is answered, and only operations that exist are named."""
-    command = parse(text)
-    if isinstance(command, Run):
+    command = parse_command(text)
+    if isinstance(command, RunOperation):
         assert command.operation in OPERATIONS
-    if isinstance(command, Unclear):
+    if isinstance(command, UnclearCommand):
         assert len(command.message) < 300
 
 
 @given(st.sampled_from(sorted(OPERATION_OF)), st.text(max_size=60))
 def test_a_change_runs_only_on_exactly_one_word(word: str, rest: str) -> None:
     """Extra words never become part of a server's name."""
-    command = parse(f"{word} {rest}")
-    if isinstance(command, Run) and "server" in command.arguments:
+    command = parse_command(f"{word} {rest}")
+    if isinstance(command, RunOperation) and "server" in command.arguments:
         assert len(command.arguments["server"].split()) == 1

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpsops.bot.commands.server_mentions import MOST_TEXT, servers_in, text_of
-from vpsops.bot.protocol.payloads import Said
+from vpsops.bot.commands.server_mentions import MOST_TEXT, mentioned_servers, message_text
+from vpsops.bot.protocol.payloads import MessageContent
 from vpsops.core.wayscloud.answers.models import Server
 
 WEB = Server(
@@ -35,13 +35,13 @@ ALL = [WEB, DB, TWIN]
 )
 def test_what_is_named_in_full_is_found_in_order(text: str, found: list[Server]) -> None:
     """Links, ports, quotes and punctuation do not hide a name; another name that contains it is another name."""
-    assert [one.hostname for one in servers_in(text, ALL)] == [one.hostname for one in found]
+    assert [server.hostname for server in mentioned_servers(text, ALL)] == [item.hostname for item in found]
 
 
 @given(st.text(max_size=500))
 def test_no_text_breaks_it_and_a_name_put_into_it_is_found(text: str) -> None:
     """Whatever else stands in a message."""
-    assert WEB in servers_in(f"{text} web01.example.com", ALL)
+    assert WEB in mentioned_servers(f"{text} web01.example.com", ALL)
 
 
 def test_alarms_that_write_into_blocks_and_attachments_are_read() -> None:
@@ -49,11 +49,11 @@ def test_alarms_that_write_into_blocks_and_attachments_are_read() -> None:
     deep: object = {"text": "too deep db01"}
     for _ in range(40):
         deep = [deep]
-    said = Said(
+    said = MessageContent(
         text="Alarm",
         blocks=[{"type": "section", "text": {"type": "mrkdwn", "text": "web01.example.com"}}, deep],
         attachments=[{"fallback": "x", "fields": [{"title": "Host", "value": "db01.example.com"}]}, 7, None],
     )
-    assert servers_in(text_of(said), ALL) == [WEB, DB]
-    assert len(text_of(Said(text="x" * 90_000))) == MOST_TEXT
-    assert servers_in(text_of(Said(text=None, blocks=None)), ALL) == []
+    assert mentioned_servers(message_text(said), ALL) == [WEB, DB]
+    assert len(message_text(MessageContent(text="x" * 90_000))) == MOST_TEXT
+    assert mentioned_servers(message_text(MessageContent(text=None, blocks=None)), ALL) == []

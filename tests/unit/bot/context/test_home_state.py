@@ -73,11 +73,11 @@ def test_the_newest_homes_of_the_last_hour_are_kept_current() -> None:
     for number in range(MOST + 5):
         homes.opened(Viewer(f"U{number}", "T1"), float(number))
     homes.opened(Viewer("U5", "T1"), 100.0)
-    kept = [one.viewer.user for one in homes.current(100.0)]
+    kept = [item.viewer.user for item in homes.current(100.0)]
     assert len(kept) == MOST
     assert kept[0] == "U5"
     assert "U0" not in kept
-    assert [one.viewer.user for one in homes.current(OPEN_SECONDS + 50)] == ["U5"]
+    assert [item.viewer.user for item in homes.current(OPEN_SECONDS + 50)] == ["U5"]
     assert homes.current(OPEN_SECONDS + 101) == []
 
 

@@ -50,15 +50,15 @@ async def found(told: dict[str, str], clock: VirtualClock | FakeClock | None = N
     with anyio.fail_after(BOUND):
         findings = list(await check_slack(Settings.model_validate(told), clock or VirtualClock()))
     secrets = [value for name, value in told.items() if name.startswith("SLACK_") and name != "SLACK_API_URL"]
-    words = " ".join(f"{one.what} {one.todo}" for one in findings)
+    words = " ".join(f"{finding.what} {finding.todo}" for finding in findings)
     assert not [secret for secret in secrets if secret and secret in words]
-    assert all(bool(one.todo) == (one.level is not Level.OK) for one in findings)
+    assert all(bool(finding.todo) == (finding.level is not Level.OK) for finding in findings)
     return findings
 
 
 def lines(findings: list[Finding], level: Level) -> list[str]:
     """Return what was found of one level."""
-    return [one.what for one in findings if one.level is level]
+    return [finding.what for finding in findings if finding.level is level]
 
 
 async def test_a_whole_set_up_is_all_ok() -> None:
@@ -116,7 +116,7 @@ async def test_what_is_not_set_is_named(lacking: set[str], what: list[str]) -> N
 
 async def test_a_set_up_without_slack_is_nothing_to_look_at() -> None:
     """No variable of Slack's: one line, and no call."""
-    assert [one.level for one in await found({})] == [Level.OK]
+    assert [item.level for item in await found({})] == [Level.OK]
 
 
 @pytest.mark.parametrize("code", ["invalid_auth", "token_revoked", "account_inactive"])

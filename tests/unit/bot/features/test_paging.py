@@ -10,7 +10,7 @@ from tests.harness.profiles import examples
 from tests.unit.bot.changes_in_every_state import HOSTILE
 from tests.unit.bot.messages.test_change_card import assert_safe
 from vpsops.bot.blocks.elements import Post, unpack
-from vpsops.bot.messages.servers import Asked, server_page
+from vpsops.bot.messages.servers import OperationCall, server_page
 from vpsops.bot.slack_api.block_limits import fit_post
 from vpsops.core.operations.servers import LAST, ListArguments, ServerList, page
 from vpsops.core.wayscloud.answers.models import Server
@@ -27,13 +27,13 @@ def fleet(count: int) -> list[Server]:
 
 def listed(servers: list[Server], **given: Any) -> tuple[ServerList, Post]:
     found = page(servers, ListArguments.model_validate(given))
-    return found, server_page(found, Asked("list", given))
+    return found, server_page(found, OperationCall("list", given))
 
 
 def turns(post: Post) -> dict[str, dict[str, Any]]:
     """Return what the buttons that turn the page ask for, by their words."""
-    row = [one for block in post.blocks if block["type"] == "actions" for one in block["elements"]]
-    return {one["text"]["text"]: unpack(one["value"])["args"] for one in row if one["action_id"] != "vps:share"}
+    row = [item for block in post.blocks if block["type"] == "actions" for item in block["elements"]]
+    return {item["text"]["text"]: unpack(item["value"])["args"] for item in row if item["action_id"] != "vps:share"}
 
 
 @settings(max_examples=examples(60))
@@ -45,12 +45,12 @@ def test_turning_the_page_shows_every_server_once(servers: list[Server], limit: 
     while True:
         found = page(servers, ListArguments(limit=limit, cursor=cursor))
         assert found.skipped == len(seen)
-        seen += [one.id for one in found.servers]
+        seen += [server.id for server in found.servers]
         if found.next_cursor is None or len(seen) > len(servers):
             break
         cursor = found.next_cursor
     ordered = sorted(servers, key=lambda one: f"{one.hostname.lower()}|{one.id}".strip())
-    assert seen == [one.id for one in ordered]
+    assert seen == [item.id for item in ordered]
 
 
 @settings(max_examples=examples(60))
@@ -99,7 +99,7 @@ def test_a_server_that_goes_meanwhile_shifts_no_page(gone: int) -> None:
     """The next page begins after the last server that was seen, also when that one is deleted."""
     servers = fleet(60)
     found, _ = listed(servers)
-    left = [one for one in servers if one.id != f"id-{gone}"]
+    left = [server for server in servers if server.id != f"id-{gone}"]
     following, _ = listed(left, cursor=found.next_cursor)
     assert following.servers[0].id == ("id-21" if gone == 20 else "id-20")
 

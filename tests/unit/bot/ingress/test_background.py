@@ -40,7 +40,7 @@ async def status(bot: Bot, name: str, *, rounds: int = 0, failures: int = 0) -> 
     """Return a task's status once it has finished a round, if asked for, and failed as often as asked for."""
     with anyio.fail_after(PATIENCE_SECONDS):
         while True:
-            found = next((one for one in bot.parts.core.supervisor.statuses() if one.name == name), None)
+            found = next((item for item in bot.parts.core.supervisor.statuses() if item.name == name), None)
             if found and found.failures >= failures and (found.last_round is not None or not rounds):
                 return found
             await VirtualClock().sleep(0.01)
@@ -52,7 +52,7 @@ async def test_the_engines_and_the_bots_loops_can_be_seen(tmp_path: Path) -> Non
         for name in ("heartbeat", "reconciler", "retention", "inbox", "outbox"):
             found = await status(bot, name, rounds=1)
             assert (found.running, found.failures, found.last_error_id) == (True, 0, "")
-        names = [one.name for one in bot.parts.core.supervisor.statuses()]
+        names = [item.name for item in bot.parts.core.supervisor.statuses()]
         assert {"signals", "deliveries", "cards", "homes", "turns"} <= set(names)
         assert len(names) == len(set(names))
 

@@ -21,9 +21,16 @@ from vpsops.bot.blocks.elements import Block, Post, actions, context, header, op
 from vpsops.bot.ingress.ack_scheduler import Courtesy
 from vpsops.bot.ingress.request_verification import Guard, headers_of
 from vpsops.bot.ingress.worker import AT_ONCE, LEFT_BEHIND, SWEEP_SECONDS, Intake, _Lane, command_key, event_key
-from vpsops.bot.protocol.payloads import Event
-from vpsops.bot.protocol.text_normalization import as_typed, mentioned, quoted, trim, with_first, words_of
-from vpsops.bot.slack_api.block_limits import Surface, excesses, fit_post, view_excesses
+from vpsops.bot.protocol.payloads import EventCallback
+from vpsops.bot.protocol.text_normalization import (
+    abbreviate,
+    mentioned_user,
+    replace_first_word,
+    split_command,
+    strip_quotes,
+    undo_slack_markup,
+)
+from vpsops.bot.slack_api.block_limits import Surface, fit_post, limit_violations, view_limit_violations
 from vpsops.core.messaging.inbox import Delivery, Inbox
 from vpsops.core.storage import open_database
 from vpsops.playground.slack.workspace.protocol import signature
@@ -116,7 +123,9 @@ def test_a_long_key_is_cut_and_stays_its_own() -> None:
     cut = command_key("x" * 193)
     assert re.fullmatch(r"command:x{52}:[0-9a-f]{64}", cut)
     assert cut != command_key("x" * 194)
-    event = Event.model_validate({"type": "event_callback", "team_id": "T1", "event_id": "Ev1", "event": {"type": "x"}})
+    event = EventCallback.model_validate(
+        {"type": "event_callback", "team_id": "T1", "event_id": "Ev1", "event": {"type": "x"}}
+    )
     assert event_key(event) == "event:T1:Ev1"
 
 
@@ -160,7 +169,7 @@ async def test_a_lane_hands_out_no_more_than_there_is_room_for() -> None:
 )
 def test_what_was_typed_comes_back(text: str, typed: str) -> None:
     """Links become what was typed, escapes characters, any blank a blank; what cannot be seen goes."""
-    assert as_typed(text) == typed
+    assert undo_slack_markup(text) == typed
 
 
 @pytest.mark.parametrize(
@@ -182,18 +191,22 @@ def test_what_was_typed_comes_back(text: str, typed: str) -> None:
 )
 def test_words_and_the_reason_behind_them(text: str, words: list[str], reason: str) -> None:
     """A marker counts from the third word on, so that no name is taken for one."""
-    assert words_of(text) == (words, reason)
+    assert split_command(text) == (words, reason)
 
 
 def test_a_reason_is_kept_up_to_500_characters_and_a_text_up_to_4000() -> None:
     """What is longer is cut."""
     for length in (499, 500, 501, 3000):
-        assert len(words_of(f"stop web01 because {'x' * length}")[1]) == min(length, 500)
-    assert len(words_of("x" * 4000)[0][0]) == 4000
-    assert len(words_of("x" * 4001)[0][0]) == 4000
-    assert len(with_first("x " + "y" * 4000, "z")) == 4000
-    assert (quoted("x" * 40), quoted("x" * 41)) == ("x" * 40, "x" * 39 + "…")
-    assert (trim("'\u201ea\u201d'"), mentioned("<@U0ALICE|alice>"), mentioned("@U0ALICE")) == ("a", "U0ALICE", "")
+        assert len(split_command(f"stop web01 because {'x' * length}")[1]) == min(length, 500)
+    assert len(split_command("x" * 4000)[0][0]) == 4000
+    assert len(split_command("x" * 4001)[0][0]) == 4000
+    assert len(replace_first_word("x " + "y" * 4000, "z")) == 4000
+    assert (abbreviate("x" * 40), abbreviate("x" * 41)) == ("x" * 40, "x" * 39 + "…")
+    assert (strip_quotes("'\u201ea\u201d'"), mentioned_user("<@U0ALICE|alice>"), mentioned_user("@U0ALICE")) == (
+        "a",
+        "U0ALICE",
+        "",
+    )
 
 
 def raw(kind: str, length: int) -> Block:
@@ -281,14 +294,14 @@ MOST: list[tuple[str, Surface, int, Made]] = [
 @pytest.mark.parametrize(("surface", "most", "made"), [row[1:] for row in MOST], ids=[row[0] for row in MOST])
 def test_slacks_bounds_are_taken_to_their_edge(surface: Surface, most: int, made: Made) -> None:
     """So much fits, and one more does not."""
-    assert list(excesses(tuple(made(most)), surface)) == []
-    assert len(list(excesses(tuple(made(most + 1)), surface))) >= 1
+    assert list(limit_violations(tuple(made(most)), surface)) == []
+    assert len(list(limit_violations(tuple(made(most + 1)), surface))) >= 1
 
 
 @pytest.mark.parametrize("empty", [context(), actions([]), section(raw("mrkdwn", 0)), {"type": "section"}, rows(0)[0]])
 def test_what_is_empty_is_not_sent(empty: Block) -> None:
     """Slack refuses it."""
-    assert list(excesses((empty,), "message")) != []
+    assert list(limit_violations((empty,), "message")) != []
 
 
 @pytest.mark.parametrize(
@@ -306,7 +319,7 @@ def test_what_is_empty_is_not_sent(empty: Block) -> None:
 def test_a_block_stands_only_where_slack_takes_it(block: Block, surfaces: str) -> None:
     """And one that we do not send nowhere."""
     every: tuple[Surface, ...] = ("message", "modal", "home")
-    assert [where for where in every if not list(excesses((block,), where))] == surfaces.split()
+    assert [where for where in every if not list(limit_violations((block,), where))] == surfaces.split()
 
 
 @pytest.mark.parametrize(
@@ -319,7 +332,7 @@ def test_a_views_own_words_have_their_bounds(name: str, most: int) -> None:
     text = name in {"title", "close"}
     for length, fits in ((most, True), (most + 1, False)):
         value: Any = raw("plain_text", length) if text else "x" * length
-        assert (list(view_excesses(view | {name: value})) == []) is fits
+        assert (list(view_limit_violations(view | {name: value})) == []) is fits
 
 
 def test_a_message_that_does_not_fit_keeps_its_words_and_its_controls() -> None:

@@ -94,7 +94,7 @@ async def test_what_breaks_is_not_done_again_and_what_was_not_stored_is(tmp_path
         await intake.accept("broken", CLICK, {"broken": True})
         await intake.accept("away", CLICK, {"away": True})
         assert await intake.drain(BOUND)
-        assert [one.key for one in await inbox.unfinished(older_than=0)] == ["away"]
+        assert [item.key for item in await inbox.unfinished(older_than=0)] == ["away"]
 
 
 class Watched(Inbox):

@@ -11,11 +11,11 @@ from tests.harness.profiles import examples
 from tests.unit.bot.changes_in_every_state import AGENT, APPROVE, HOSTILE, NOW, change, every_change, hostile
 from tests.unit.bot.messages.card_snapshots import DIRECTORY, all_cards, as_text
 from vpsops.bot.blocks.elements import Post
-from vpsops.bot.blocks.labels import PHASES
+from vpsops.bot.blocks.labels import STATE_LABELS
 from vpsops.bot.messages.change_card import Audience, change_card
 from vpsops.bot.messages.notices import change_notice, reminder
 from vpsops.bot.protocol import action_ids
-from vpsops.bot.slack_api.block_limits import excesses, fit_post
+from vpsops.bot.slack_api.block_limits import fit_post, limit_violations
 from vpsops.core.changes.model import Change, State
 from vpsops.playground.slack.rendering.limits import check_message
 
@@ -28,11 +28,11 @@ NASTY = st.text(max_size=400) | st.sampled_from([HOSTILE, "<!everyone>", "`" * 5
 def parsed_texts(node: Any) -> list[str]:
     """Return every text that Slack reads for markup."""
     if isinstance(node, list | tuple):
-        return [text for one in node for text in parsed_texts(one)]
+        return [text for item in node for text in parsed_texts(item)]
     if not isinstance(node, dict):
         return []
     own = [node["text"]] if node.get("type") == "mrkdwn" else []
-    return own + [text for one in node.values() for text in parsed_texts(one)]
+    return own + [text for item in node.values() for text in parsed_texts(item)]
 
 
 def assert_safe(post: Post) -> None:
@@ -42,7 +42,7 @@ def assert_safe(post: Post) -> None:
         assert "<" not in rest, text
         assert ">" not in rest, text
         assert "`" not in rest
-    assert not list(excesses(post.blocks, "message"))
+    assert not list(limit_violations(post.blocks, "message"))
     assert not check_message({"text": post.text, "blocks": list(post.blocks)})
     assert len(fit_post(post).text) <= 4000
 
@@ -73,12 +73,12 @@ def test_the_button_names_the_act_and_carries_only_what_was_shown() -> None:
 def test_voters_vote_and_the_asker_may_only_cancel() -> None:
     """The two copies of one held change have different buttons."""
     held = change(ruling=APPROVE, actor=AGENT)
-    assert [one["action_id"] for one in controls(change_card(held, NOW, Audience.VOTERS))] == [
+    assert [control["action_id"] for control in controls(change_card(held, NOW, Audience.VOTERS))] == [
         action_ids.APPROVE,
         action_ids.APPROVE_NOTE,
         action_ids.DENY,
     ]
-    assert [one["action_id"] for one in controls(change_card(held, NOW, Audience.ASKER))] == [action_ids.CANCEL]
+    assert [control["action_id"] for control in controls(change_card(held, NOW, Audience.ASKER))] == [action_ids.CANCEL]
 
 
 def test_another_digest_is_another_block() -> None:
@@ -102,7 +102,7 @@ def test_an_agent_is_shown_with_the_human_behind_it() -> None:
 
 def test_every_state_has_words() -> None:
     """No state is missing from the table."""
-    assert set(PHASES) == set(State)
+    assert set(STATE_LABELS) == set(State)
 
 
 @settings(max_examples=examples(60))
@@ -123,7 +123,9 @@ def test_nothing_from_outside_is_read_as_markup(words: str, state: State) -> Non
 def test_an_outside_text_adds_no_line_of_its_own(words: str) -> None:
     """A reason with line breaks cannot write a line that looks like ours."""
     reason = next(
-        str(one["text"]["text"]) for one in change_card(change(reason=f"x{words}"), NOW).blocks if "Reason" in str(one)
+        str(block["text"]["text"])
+        for block in change_card(change(reason=f"x{words}"), NOW).blocks
+        if "Reason" in str(block)
     )
     assert "\n" not in reason
 

@@ -13,8 +13,8 @@ from tests.harness.profiles import examples
 from tests.unit.bot.changes_in_every_state import NOW, change, hostile
 from tests.unit.bot.messages.test_change_card import NASTY, assert_safe
 from vpsops.bot.messages.digest import group_post, item_post, summary_post
-from vpsops.bot.messages.notification_item import Item
-from vpsops.bot.messages.subscriptions import subscribed_note, subscriptions_page
+from vpsops.bot.messages.notification_item import NotificationItem
+from vpsops.bot.messages.subscriptions import subscription_added, subscriptions_page
 from vpsops.bot.notifications.digests import desk_of, plan_of, told_now, topics_of
 from vpsops.bot.notifications.events import DEFAULT, of_change, of_event, spread, with_defaults
 from vpsops.core.changes.model import State
@@ -35,7 +35,7 @@ def sub(ident: str = "sub_1", channel: str = "C0OPS", *events: Event, **other: A
 
 def message(ident: int, subs: Sequence[str], at: datetime = NOW, *, urgent: bool = False, items: int = 1) -> Message:
     """Return a row of what a channel is to be told."""
-    drawn = [Item(f"Thing {n}.", f"s{n}", f"web{n:02}.example.com").value for n in range(items)]
+    drawn = [NotificationItem(f"Thing {n}.", f"s{n}", f"web{n:02}.example.com").value for n in range(items)]
     payload = {"subs": list(subs), "urgent": urgent, "items": drawn}
     return Message(ident, "news:C0OPS", "news", payload, 1, at)
 
@@ -78,14 +78,14 @@ def test_only_who_subscribed_is_told_and_each_channel_once() -> None:
     ]
     (news,) = spread(of_event(DRIFT), wanted, NOW)
     assert (news.channel, news.payload["subs"]) == ("C0OPS", ["sub_1", "sub_2"])
-    assert [one["h"] for one in news.payload["items"]] == ["web01.example.com"]
+    assert [item["h"] for item in news.payload["items"]] == ["web01.example.com"]
 
 
 def test_usage_is_told_to_the_one_whose_threshold_it_is() -> None:
     """Another channel's threshold is another one."""
     payload = {"event": "usage", "subscription": "sub_2", "server": "s1", "hostname": "web01", "text": "cpu."}
     wanted = [sub("sub_1", "C0OPS", Event.USAGE), sub("sub_2", "C0DB", Event.USAGE)]
-    assert [one.channel for one in spread(of_event(payload), wanted, NOW)] == ["C0DB"]
+    assert [item.channel for item in spread(of_event(payload), wanted, NOW)] == ["C0DB"]
 
 
 def test_the_provider_concerns_every_server() -> None:
@@ -119,7 +119,7 @@ def test_the_settings_channel_is_the_simple_default(
 ) -> None:
     """It hears of everything until it has a subscription of its own; a watch is none."""
     found = with_defaults(Settings.model_validate(environment), stored)
-    assert [(one.channel, one.id) for one in found] == channels
+    assert [(item.channel, item.id) for item in found] == channels
 
 
 @pytest.mark.requirement("quiet-hours")
@@ -129,14 +129,14 @@ def test_quiet_hours_hold_back_all_but_what_is_urgent() -> None:
     rows = [message(1, ["sub_1"]), message(2, ["sub_1"], urgent=True), message(3, ["sub_1", "sub_2"])]
     plan = plan_of(rows, wanted, AT_NIGHT)
     assert plan.held == {MORNING: [1]}
-    assert [one.row for one in plan.fresh] == [2, 3]
+    assert [item.row for item in plan.fresh] == [2, 3]
 
 
 def test_what_was_held_back_is_told_as_such_in_the_morning() -> None:
     """It came in the quiet hours and they are over; what came after them is fresh."""
     rows = [message(1, ["sub_1"], AT_NIGHT), message(2, ["sub_1"], MORNING)]
     plan = plan_of(rows, {"sub_1": sub(options=NIGHT)}, MORNING)
-    assert ([one.row for one in plan.late], [one.row for one in plan.fresh]) == ([1], [2])
+    assert ([item.row for item in plan.late], [item.row for item in plan.fresh]) == ([1], [2])
 
 
 def test_what_nobody_wants_any_more_is_dropped() -> None:
@@ -153,14 +153,14 @@ def test_a_channel_that_sleeps_is_not_told_now() -> None:
 
 def test_a_day_begins_by_the_subscriptions_clock() -> None:
     """Half past eleven in the evening in UTC is tomorrow in Oslo."""
-    item = Item("x", "s1", "web01.example.com")
+    item = NotificationItem("x", "s1", "web01.example.com")
     assert topics_of(item, AT_NIGHT, ZoneInfo("Europe/Oslo"))[0] == "server:s1:2027-01-05"
     assert topics_of(item, AT_NIGHT, ZoneInfo("UTC"))[0] == "server:s1:2027-01-04"
 
 
 def test_a_long_id_still_names_one_thread() -> None:
     """A topic has room for eighty characters; two long ids are two topics."""
-    one, two = (topics_of(Item("x", "s" * 300 + end), NOW, ZoneInfo("UTC"))[0] for end in "ab")
+    one, two = (topics_of(NotificationItem("x", "s" * 300 + end), NOW, ZoneInfo("UTC"))[0] for end in "ab")
     assert one != two
     assert max(len(one), len(two)) <= 80
 
@@ -168,7 +168,7 @@ def test_a_long_id_still_names_one_thread() -> None:
 @pytest.mark.parametrize("name", ["web\x00", "\ud800", "ø" * 20, "a\nb"])
 def test_a_strange_name_still_names_a_thread(name: str) -> None:
     """Whatever the provider calls a server, a database takes its topic."""
-    (topic,) = topics_of(Item("x", name), NOW, ZoneInfo("UTC"))
+    (topic,) = topics_of(NotificationItem("x", name), NOW, ZoneInfo("UTC"))
     assert topic.isascii()
     assert topic.isprintable()
 
@@ -182,7 +182,7 @@ def test_who_subscribed_is_told_where_the_channel_is_closed() -> None:
 
 def test_many_at_once_are_one_bounded_list() -> None:
     """A thousand are twenty lines and a count."""
-    post = group_post([Item(f"web{n}.example.com was running, is stopped.", f"s{n}") for n in range(1000)])
+    post = group_post([NotificationItem(f"web{n}.example.com was running, is stopped.", f"s{n}") for n in range(1000)])
     assert_safe(post)
     assert "1000 notices about 1000 servers" in str(post.blocks)
     assert "And 980 more" in str(post.blocks)
@@ -192,11 +192,11 @@ def test_many_at_once_are_one_bounded_list() -> None:
 @given(NASTY)
 def test_nothing_from_outside_is_read_as_markup(words: str) -> None:
     """Server names, provider errors and patterns ring nobody in a notice, a list, a summary or a subscription."""
-    items = [Item(words, words, words)] * 30
+    items = [NotificationItem(words, words, words)] * 30
     villain = sub(servers=(words or "x",), by={"id": words, "name": words})
     occasion = of_change(hostile(State.FAILED, words), "failed", NOW)
     assert occasion is not None
     for post in (item_post(items[0]), item_post(occasion.item), group_post(items), summary_post(items)):
         assert_safe(post)
-    for post in (subscriptions_page([villain] * 20, villain), subscribed_note(villain)):
+    for post in (subscriptions_page([villain] * 20, villain), subscription_added(villain)):
         assert_safe(post)

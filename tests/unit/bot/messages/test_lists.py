@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from tests.harness.profiles import examples
 from tests.unit.bot.changes_in_every_state import AGENT, ALICE, APPROVE, HOSTILE, NOW, change, hostile
 from tests.unit.bot.messages.test_change_card import assert_safe
-from vpsops.bot.blocks.elements import Post, for_everyone, unpack
+from vpsops.bot.blocks.elements import Post, shared_copy, unpack
 from vpsops.bot.context.permalinks import best_copy
 from vpsops.bot.features.report import costs_of
-from vpsops.bot.messages.ephemeral import near_commands
-from vpsops.bot.messages.lists import Turns, Viewed, audit_page, audit_page_for_everyone, card_page, changes_page
-from vpsops.bot.messages.report import Costs, Fleet, Standing, report_page
+from vpsops.bot.messages.ephemeral import command_suggestions
+from vpsops.bot.messages.lists import PageLinks, PageQuery, audit_page, audit_page_for_everyone, card_page, changes_page
+from vpsops.bot.messages.report import FleetCounts, MonthlyCosts, StatusReport, report_page
 from vpsops.bot.slack_api.block_limits import fit_post
 from vpsops.core.audit.chain import GENESIS, Record, canonical
 from vpsops.core.authorization.agent_pause import Pause
@@ -21,8 +21,8 @@ from vpsops.core.messaging.outbox import Copy
 from vpsops.core.wayscloud.answers.models import Plan, Server
 
 LINK = "https://acme.slack.com/archives/C0OPS/p1700000000000100"
-HERE = Viewed("changes", {"scope": "mine"})
-TURNS = Turns(HERE, HERE, Viewed("changes", {"scope": "mine", "before": "chg_1"}))
+HERE = PageQuery("changes", {"scope": "mine"})
+TURNS = PageLinks(HERE, HERE, PageQuery("changes", {"scope": "mine", "before": "chg_1"}))
 WORDS = st.text(max_size=300) | st.sampled_from([HOSTILE, "<!everyone>", "&" * 3000])
 
 
@@ -35,7 +35,7 @@ def texts(post: Post) -> str:
 
 
 def labels(post: Post) -> list[str]:
-    return [one["text"]["text"] for block in post.blocks if block["type"] == "actions" for one in block["elements"]]
+    return [item["text"]["text"] for block in post.blocks if block["type"] == "actions" for item in block["elements"]]
 
 
 def test_changes_link_to_their_cards_and_turn_the_page() -> None:
@@ -45,13 +45,13 @@ def test_changes_link_to_their_cards_and_turn_the_page() -> None:
     assert labels(post) == ["Newest", "Older", "Share here"]
     older = next(block for block in post.blocks if block["type"] == "actions")["elements"][1]
     assert unpack(older["value"]) == {"v": "changes", "a": {"scope": "mine", "before": "chg_1"}}
-    assert labels(for_everyone(post, "<@U0BOB>")) == []
+    assert labels(shared_copy(post, "<@U0BOB>")) == []
 
 
 def test_a_list_for_everyone_rings_nobody() -> None:
     """Who asks is a mention in private and a name in a channel, in the changes and in the report."""
     changes = (change(id="chg_1"), change(id="chg_2", actor=AGENT))
-    standing = Standing(NOW, Fleet(), Pause(), changes, changes)
+    standing = StatusReport(NOW, FleetCounts(), Pause(), changes, changes)
     for private, shared in (
         (changes_page("x", changes, {}, TURNS), changes_page("x", changes, {}, TURNS, everyone=True)),
         (report_page(standing, {}), report_page(standing, {}, everyone=True)),
@@ -85,16 +85,16 @@ def test_pages_are_safe_whatever_is_in_them(words: str) -> None:
     villain = hostile(State.HELD, words)
     person = {"id": words or "x", "name": words, "human": f"{words}!"}
     records = [record(n, by=person, reason=words, why=words, operation=words, target=words) for n in range(10)]
-    fleet = Fleet({words or "?": 3}, Costs({words: 1e9}, 4, 2), lack=words, problem=words[:9])
-    standing = Standing(NOW, fleet, Pause(True, AGENT, NOW, words), (villain,) * 60, (villain,) * 60)
-    turns = Turns(Viewed("audit", {"server": words}), None, Viewed("audit", {"server": words * 8}))
+    fleet = FleetCounts({words or "?": 3}, MonthlyCosts({words: 1e9}, 4, 2), lack=words, problem=words[:9])
+    standing = StatusReport(NOW, fleet, Pause(True, AGENT, NOW, words), (villain,) * 60, (villain,) * 60)
+    turns = PageLinks(PageQuery("audit", {"server": words}), None, PageQuery("audit", {"server": words * 8}))
     for post in (
         changes_page(words, [villain] * 10, {}, turns),
         audit_page(words, records, {}, turns),
         audit_page_for_everyone(words, records, {}, turns),
         report_page(standing, {}),
         card_page(villain, {}, Verdict.APPROVE),
-        near_commands(words, words, [f"reboot {words}"] * 4),
+        command_suggestions(words, words, [f"reboot {words}"] * 4),
     ):
         assert_safe(fit_post(post))
 
@@ -112,7 +112,7 @@ def test_a_typed_verdict_decides_nothing_and_leads_to_the_card(verdict: Verdict)
 
 def test_a_command_too_long_for_a_button_has_none() -> None:
     """Nothing is cut off what a press would do."""
-    assert labels(near_commands("?", "", ["reboot web01", f"reboot web01 because {'x' * 2000}"])) == [
+    assert labels(command_suggestions("?", "", ["reboot web01", f"reboot web01 because {'x' * 2000}"])) == [
         "/vps reboot web01"
     ]
 
@@ -120,8 +120,8 @@ def test_a_command_too_long_for_a_button_has_none() -> None:
 def test_the_report_says_how_everything_stands() -> None:
     """The fleet by state, costs with what is not known, holds by whom they wait for, the pause, the last day."""
     held = (change(ruling=APPROVE, actor=AGENT, id="chg_1"), change(id="chg_2"), change(State.WATCHING, id="chg_3"))
-    fleet = Fleet({"running": 9_000, "stopped": 1}, Costs({"NOK": 99.5, "EUR": 3.0}, 2))
-    standing = Standing(
+    fleet = FleetCounts({"running": 9_000, "stopped": 1}, MonthlyCosts({"NOK": 99.5, "EUR": 3.0}, 2))
+    standing = StatusReport(
         NOW, fleet, Pause(True, ALICE, NOW, "the sale"), held, (change(State.FAILED),), {State.FAILED: 1}
     )
     said = report_page(standing, {"chg_1": LINK}).text
@@ -135,7 +135,7 @@ def test_the_report_says_how_everything_stands() -> None:
 
 def test_a_provider_that_is_down_leaves_the_rest_of_the_report() -> None:
     """What is not known is said in its place."""
-    said = report_page(Standing(NOW, Fleet(problem="It is down. (err_1)"), Pause()), {}).text
+    said = report_page(StatusReport(NOW, FleetCounts(problem="It is down. (err_1)"), Pause()), {}).text
     assert "Servers: not known: It is down. (err_1)" in said
     assert "Agents: may ask" in said
     assert "A month costs" not in said
@@ -149,7 +149,7 @@ def test_costs_come_from_the_server_or_from_its_plan() -> None:
         Server(id="c", hostname="c", status="running", plan="p2"),
         Server(id="d", hostname="d", status="running"),
     ]
-    assert costs_of(servers, [Plan(code="P1", monthly_price=5.5, currency="NOK")]) == Costs({"NOK": 15.5}, 2)
+    assert costs_of(servers, [Plan(code="P1", monthly_price=5.5, currency="NOK")]) == MonthlyCosts({"NOK": 15.5}, 2)
 
 
 def test_one_is_sent_to_the_copy_one_can_open() -> None:

@@ -11,14 +11,14 @@ from tests.unit.bot.changes_in_every_state import HOSTILE, change
 from tests.unit.bot.messages.test_change_card import assert_safe
 from vpsops.bot.blocks.elements import Post, unpack
 from vpsops.bot.blocks.tables import without_table
-from vpsops.bot.commands.parser import parse
+from vpsops.bot.commands.parser import parse_command
 from vpsops.bot.messages.catalogue import plans_table, regions_table, systems_table
-from vpsops.bot.messages.ephemeral import error_note, note, suggestions
+from vpsops.bot.messages.ephemeral import error_note, note, server_suggestions
 from vpsops.bot.messages.help import help_page
-from vpsops.bot.messages.servers import Asked, choice, server_details, server_page, usage_page
+from vpsops.bot.messages.servers import OperationCall, server_choice, server_details, server_page, usage_page
 from vpsops.bot.protocol.command_catalog import LISTED
-from vpsops.bot.slack_api.block_limits import fit_post, view_excesses
-from vpsops.bot.views.modals import Catalogue, Draft, create_view, deny_view, encode, read_values
+from vpsops.bot.slack_api.block_limits import fit_post, view_limit_violations
+from vpsops.bot.views.modals import CreateDraft, OrderOptions, create_view, deny_view, encode_option, read_values
 from vpsops.core.common.errors import InvalidInput, UnknownServer
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.servers import ServerList
@@ -26,7 +26,7 @@ from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region, Serve
 from vpsops.playground.slack.rendering.limits import check_message, check_view
 
 WORDS = st.text(min_size=1, max_size=300) | st.sampled_from([HOSTILE, "<!everyone>", "&" * 3000, "`*_~" * 90])
-LIST = Asked("list", {})
+LIST = OperationCall("list", {})
 
 
 def server(words: str, number: int = 0) -> Server:
@@ -47,14 +47,14 @@ def test_pages_are_safe_whatever_things_are_called(words: str) -> None:
         server_page(found, LIST),
         server_details(server(words), LIST),
         usage_page(words, Usage(status=words, cpu_percent=500.0, network_in_bytes=10**30), LIST),
-        choice(words, "reboot", [(one.id, one.hostname) for one in many * 2], words),
+        server_choice(words, "reboot", [(item.id, item.hostname) for item in many * 2], words),
         plans_table(plans),
         systems_table([OsTemplate(id=words, name=words)] * 80),
         regions_table([Region(code=words, name=words, country=words)] * 80),
         without_table(plans_table(plans)),
         note(words, words, words),
         error_note(InvalidInput(words, hint=words)),
-        suggestions(UnknownServer(words, [words]), "reboot", [words] * 3, words),
+        server_suggestions(UnknownServer(words, [words]), "reboot", [words] * 3, words),
         help_page(words),
     ):
         assert_safe(fit_post(post))
@@ -64,22 +64,22 @@ def test_pages_are_safe_whatever_things_are_called(words: str) -> None:
 @given(WORDS, st.integers(min_value=1, max_value=260))
 def test_the_form_fits_however_much_is_on_offer(words: str, count: int) -> None:
     """Hundreds of plans and endless codes make a form that Slack takes."""
-    catalogue = Catalogue(
+    catalogue = OrderOptions(
         tuple(Plan(code=f"{words}{n}", name=words, monthly_price=99.0) for n in range(count)),
         tuple(OsTemplate(id=f"{words}{n}") for n in range(3)),
         tuple(Region(code=f"{words}{n}", name=words) for n in range(2)),
     )
-    view = create_view(catalogue, Draft({"hostname": words[:200], "plan": words}, "C0OPS"))
-    assert not list(view_excesses(view))
+    view = create_view(catalogue, CreateDraft({"hostname": words[:200], "plan": words}, "C0OPS"))
+    assert not list(view_limit_violations(view))
     assert not check_view(view)
     assert not check_view(deny_view(change(), {"c": "chg_1"}))
 
 
 def test_a_choice_runs_exactly_what_is_on_its_button() -> None:
     """Servers of one name are told apart by id, and each button carries its own."""
-    post = choice("web", "stop", [("a1", "web.example.com"), ("b2", "web.example.com")])
+    post = server_choice("web", "stop", [("a1", "web.example.com"), ("b2", "web.example.com")])
     row = next(block for block in post.blocks if block["type"] == "actions")["elements"]
-    assert [unpack(one["value"]) for one in row] == [
+    assert [unpack(item["value"]) for item in row] == [
         {"op": "stop", "args": {"server": "a1"}},
         {"op": "stop", "args": {"server": "b2"}},
     ]
@@ -93,23 +93,23 @@ def test_a_server_offers_what_fits_its_state(status: str, actions: list[str]) ->
     """A stopped server can be started, a running one rebooted or stopped."""
     post = server_details(Server(id="a1", hostname="web01", status=status), LIST)
     row = next(block for block in post.blocks if block["type"] == "actions")["elements"]
-    assert [unpack(one["value"])["op"] for one in row[:-1]] == actions
+    assert [unpack(item["value"])["op"] for item in row[:-1]] == actions
 
 
 def test_a_long_code_survives_the_way_through_the_form() -> None:
     """A code over Slack's 150 characters is carried by its hash and found again."""
     code = "NO-" + "x" * 400
-    stock = Catalogue((Plan(code=code),), (OsTemplate(id="d"),), (Region(code="NO"),))
-    assert len(encode(code)) <= 150
-    assert stock.decode("plan", encode(code)) == code
+    stock = OrderOptions((Plan(code=code),), (OsTemplate(id="d"),), (Region(code="NO"),))
+    assert len(encode_option(code)) <= 150
+    assert stock.decode("plan", encode_option(code)) == code
 
 
 def test_the_only_choice_is_made_and_priced() -> None:
     """One plan, one region, one system: chosen, with the price shown and remembered."""
-    stock = Catalogue(
+    stock = OrderOptions(
         (Plan(code="p", monthly_price=99.0, currency="NOK"),), (OsTemplate(id="d"),), (Region(code="NO"),)
     )
-    view = create_view(stock, Draft())
+    view = create_view(stock, CreateDraft())
     assert "Total: 99 NOK a month" in str(view)
     assert unpack(view["private_metadata"])["price"] == "99 NOK a month"
 
@@ -133,7 +133,7 @@ def test_help_lists_every_command_and_explains_each() -> None:
         assert not check_message({"text": "x", "blocks": list(help_page(word).blocks)})
     for operation in OPERATIONS.values():
         assert operation.summary in everything
-    assert parse("help").__class__.__name__ == "ShowHelp"
+    assert parse_command("help").__class__.__name__ == "ShowHelp"
 
 
 def test_a_message_without_its_table_says_the_same() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.accounts import EVERYBODY
 from tests.fakes.clock import FakeClock
 from vpsops.bot.blocks.elements import Post
-from vpsops.bot.messages.notification_item import Item
+from vpsops.bot.messages.notification_item import NotificationItem
 from vpsops.bot.notifications.destinations import Place
 from vpsops.bot.notifications.digests import Newsroom
 from vpsops.bot.slack_api.client import SlackError
@@ -51,9 +51,9 @@ class Desk:
         self.failed += ids
         await self.core.outbox.retry(ids, after=1.0, error=error.code)
 
-    async def happens(self, *items: Item, urgent: bool = False) -> None:
+    async def happens(self, *items: NotificationItem, urgent: bool = False) -> None:
         """Let the channel have something to be told."""
-        payload = {"subs": [SUB], "urgent": urgent, "items": [one.value for one in items]}
+        payload = {"subs": [SUB], "urgent": urgent, "items": [item.value for item in items]}
         now = self.clock.now()
 
         def work(connection: Connection) -> None:
@@ -93,12 +93,12 @@ async def sleep_at_night(desk: Desk) -> None:
     await store.add(Subscription(SUB, "T0ACME", "C0OPS", frozenset({Event.DRIFT}), options=NIGHT), ALICE)
 
 
-def web(number: int, text: str = "stopped") -> Item:
+def web(number: int, text: str = "stopped") -> NotificationItem:
     """Return something about one server."""
-    return Item(f"web{number:02} {text}.", f"s{number}", f"web{number:02}.example.com")
+    return NotificationItem(f"web{number:02} {text}.", f"s{number}", f"web{number:02}.example.com")
 
 
-async def told(desk: Desk, *items: Item, urgent: bool = False) -> list[str]:
+async def told(desk: Desk, *items: NotificationItem, urgent: bool = False) -> list[str]:
     """Let something happen and be delivered."""
     await desk.happens(*items, urgent=urgent)
     return await desk.deliver()
@@ -199,8 +199,8 @@ async def test_a_thread_whose_parent_was_deleted_begins_anew(desk: Desk) -> None
 
 async def test_what_was_made_today_is_found_by_its_name(desk: Desk) -> None:
     """A create is told by its name before it has an id: both are one thread."""
-    await told(desk, Item("web09 takes long.", "", "web09.example.com"))
-    await told(desk, Item("web09 is ready.", "s9", "web09.example.com"))
+    await told(desk, NotificationItem("web09 takes long.", "", "web09.example.com"))
+    await told(desk, NotificationItem("web09 is ready.", "s9", "web09.example.com"))
     assert desk.threads == ["", "1.0"]
 
 

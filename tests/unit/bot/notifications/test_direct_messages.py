@@ -12,7 +12,7 @@ from tests.unit.bot.changes_in_every_state import change
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.notifications.destinations import Place
 from vpsops.bot.notifications.direct_messages import BURST, BURST_SECONDS, MORE, Personal
-from vpsops.bot.slack_api.client import Slack, SlackError
+from vpsops.bot.slack_api.client import SlackClient, SlackError
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import State
 from vpsops.core.config.settings import Settings
@@ -55,7 +55,7 @@ async def ends(database_url: str) -> AsyncIterator[Ends]:
         aiohttp.ClientSession() as session,
     ):
         made = Ends(core, clock)
-        made.personal = Personal(core, Slack(settings, session), made.send)
+        made.personal = Personal(core, SlackClient(settings, session), made.send)
         yield made
 
 
@@ -64,7 +64,7 @@ async def test_a_burst_of_ends_is_five_messages_and_a_word_of_the_rest(ends: End
     said = await ends.end(40)
     assert len(said) == BURST + 1
     assert said[-1].startswith(MORE)
-    assert not any(one.startswith(MORE) for one in said[:-1])
+    assert not any(item.startswith(MORE) for item in said[:-1])
 
 
 async def test_what_failed_is_told_one_by_one(ends: Ends) -> None:

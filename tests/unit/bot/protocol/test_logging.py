@@ -7,7 +7,7 @@ from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
 from slack_sdk.web.async_client import AsyncWebClient
 
-from vpsops.bot.protocol.logging import quiet
+from vpsops.bot.protocol.logging import slack_logger
 
 
 def test_bolt_says_nothing_of_a_token_it_finds_by_itself(
@@ -20,6 +20,6 @@ def test_bolt_says_nothing_of_a_token_it_finds_by_itself(
     async def authorize() -> AuthorizeResult:
         return AuthorizeResult(enterprise_id=None, team_id=None)
 
-    AsyncApp(logger=quiet, client=AsyncWebClient(), signing_secret="s", authorize=authorize)
-    quiet.warning("something else")
+    AsyncApp(logger=slack_logger, client=AsyncWebClient(), signing_secret="s", authorize=authorize)
+    slack_logger.warning("something else")
     assert [record.getMessage() for record in caplog.records] == ["something else"]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from vpsops.bot.blocks.elements import Block, Post, actions, button, context, header, mrkdwn, option, plain, section
-from vpsops.bot.slack_api.block_limits import Surface, excesses, fit_post, fit_view, view_excesses
+from vpsops.bot.slack_api.block_limits import Surface, fit_post, fit_view, limit_violations, view_limit_violations
 from vpsops.playground.slack.rendering.limits import check_message, check_view
 
 
@@ -77,7 +77,7 @@ OVER: list[tuple[str, Surface, list[Block]]] = [
 @pytest.mark.parametrize(("what", "surface", "blocks"), OVER, ids=[each[0] for each in OVER])
 def test_what_is_over_a_limit_is_found(what: str, surface: Surface, blocks: list[Block]) -> None:
     """Each limit is known to the guard, and to Slack."""
-    assert list(excesses(tuple(blocks), surface)), what
+    assert list(limit_violations(tuple(blocks), surface)), what
     body = {"type": "modal", "title": plain("x"), "blocks": blocks}
     assert check_message({"text": "x", "blocks": blocks}) if surface == "message" else check_view(body)
 
@@ -115,7 +115,7 @@ def test_a_text_too_long_for_an_edit_is_cut() -> None:
 def test_a_form_over_a_limit_is_replaced_by_words(view: Block) -> None:
     """A form that Slack would refuse says so instead of failing."""
     body = {"type": "modal", **view}
-    assert list(view_excesses(body))
+    assert list(view_limit_violations(body))
     assert check_view(body)
     assert not check_view(fit_view(body))
 
@@ -132,5 +132,5 @@ PLACES: dict[str, set[Surface]] = {
 @pytest.mark.parametrize("kind", PLACES)
 def test_each_kind_of_block_has_its_places(kind: str, surface: Surface) -> None:
     """Written out from Slack's reference."""
-    misplaced = [excess for excess in excesses(({"type": kind},), surface) if "is not for a" in excess.what]
+    misplaced = [excess for excess in limit_violations(({"type": kind},), surface) if "is not for a" in excess.what]
     assert bool(misplaced) is (surface not in PLACES[kind])

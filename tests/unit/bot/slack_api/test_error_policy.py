@@ -20,8 +20,8 @@ from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.bot.changes_in_every_state import change
 from vpsops.bot.notifications.outbox_worker import CLOSED_SECONDS, STOPPED_SECONDS, Deliverer
-from vpsops.bot.slack_api.client import Slack
-from vpsops.bot.slack_api.error_policy import REMEDIES, Remedy, remedy
+from vpsops.bot.slack_api.client import SlackClient
+from vpsops.bot.slack_api.error_policy import ACTION_CODES, ErrorAction, action_for
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
@@ -112,7 +112,7 @@ async def room(folder: Path, config: WorkspaceConfig = EVERYONE, **told: str) ->
             aiohttp.ClientSession() as session,
             anyio.create_task_group() as group,
         ):
-            deliverer = Deliverer(core, Slack(core.settings, session))
+            deliverer = Deliverer(core, SlackClient(core.settings, session))
             group.start_soon(deliverer.run)
             yield Room(core, slack, clock, deliverer)
             group.cancel_scope.cancel()
@@ -166,7 +166,7 @@ async def test_a_lost_answer_posts_no_second_message(tmp_path: Path) -> None:
         assert len(here.slack.messages("ops")) == 1
 
 
-@pytest.mark.parametrize("code", sorted(REMEDIES[Remedy.STOP]))
+@pytest.mark.parametrize("code", sorted(ACTION_CODES[ErrorAction.STOP]))
 async def test_a_refused_token_keeps_everything(tmp_path: Path, code: str) -> None:
     """Nothing is thrown away and nothing hurries; it goes out once the token is accepted again, and health says so."""
     async with room(tmp_path) as here:
@@ -181,7 +181,7 @@ async def test_a_refused_token_keeps_everything(tmp_path: Path, code: str) -> No
         assert here.deliverer.health.why == ""
 
 
-@pytest.mark.parametrize("code", sorted(REMEDIES[Remedy.ELSEWHERE]))
+@pytest.mark.parametrize("code", sorted(ACTION_CODES[ErrorAction.FALLBACK_CHANNEL]))
 async def test_a_closed_channel_sends_the_card_to_the_asker(tmp_path: Path, code: str) -> None:
     """A card that cannot be posted where it was asked for goes to the asker's direct messages."""
     async with room(tmp_path) as here:
@@ -216,7 +216,7 @@ async def test_a_closed_place_is_not_waited_for_after_the_end(tmp_path: Path) ->
         await here.until_rows([])
 
 
-@pytest.mark.parametrize("code", sorted(REMEDIES[Remedy.ANEW]))
+@pytest.mark.parametrize("code", sorted(ACTION_CODES[ErrorAction.REPOST]))
 async def test_a_card_that_cannot_be_edited_is_posted_anew(tmp_path: Path, code: str) -> None:
     """A deleted message, or one too old to be edited, is forgotten and takes its place as a new one."""
     async with room(tmp_path) as here:
@@ -230,7 +230,7 @@ async def test_a_card_that_cannot_be_edited_is_posted_anew(tmp_path: Path, code:
         assert len(await here.core.outbox.copies(outbox.topic_of(made.id))) == 1
 
 
-@pytest.mark.parametrize("code", sorted(REMEDIES[Remedy.PLAINER]))
+@pytest.mark.parametrize("code", sorted(ACTION_CODES[ErrorAction.PLAIN_LAYOUT]))
 async def test_a_refused_layout_is_drawn_plainer_and_then_given_up(tmp_path: Path, code: str) -> None:
     """The plainer one is posted at once; where that is refused as well the message is kept as dead, and not tried."""
     async with room(tmp_path) as here:
@@ -299,16 +299,16 @@ async def test_one_channel_gets_a_message_a_second_and_others_do_not_wait(tmp_pa
             await here.hold(id=f"chg_{number}", target=target, origin=Origin("slack", "T0ACME", channel))
         assert len(await here.calls("chat.postMessage", 2)) == 2
         await anyio.wait_all_tasks_blocked()
-        assert [len(here.slack.messages(one)) for one in ("ops", "general")] == [1, 1]
+        assert [len(here.slack.messages(item)) for item in ("ops", "general")] == [1, 1]
         await here.later(1)
         await here.until_rows([])
-        assert [len(here.slack.messages(one)) for one in ("ops", "general")] == [2, 2]
+        assert [len(here.slack.messages(item)) for item in ("ops", "general")] == [2, 2]
 
 
 def test_the_page_has_the_table() -> None:
     """docs/slack.md tells the same of every answer as the code does."""
-    assert table() == {code: one.value for one, codes in REMEDIES.items() for code in codes}
-    assert remedy("something_new") is Remedy.AGAIN
+    assert table() == {code: one.value for one, codes in ACTION_CODES.items() for code in codes}
+    assert action_for("something_new") is ErrorAction.RETRY
 
 
 def table() -> Mapping[str, str]:

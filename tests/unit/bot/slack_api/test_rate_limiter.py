@@ -3,17 +3,17 @@
 import anyio
 
 from tests.fakes.clock import FakeClock
-from vpsops.bot.slack_api.rate_limiter import EDIT_BURST, EDIT_SECONDS, Pace
+from vpsops.bot.slack_api.rate_limiter import EDIT_BURST, EDIT_SECONDS, MessageRateLimiter
 
 
 async def test_one_channel_has_a_turn_each_second_and_another_is_not_held_up() -> None:
     """Two posts to one channel are a second apart; a post to another passes at once."""
     clock = FakeClock()
-    pace = Pace(clock)
+    pace = MessageRateLimiter(clock)
     passed: list[str] = []
 
     async def post(channel: str) -> None:
-        async with pace.post(channel):
+        async with pace.post_slot(channel):
             passed.append(f"{channel} at {clock.monotonic():.0f}")
 
     async with anyio.create_task_group() as group:
@@ -28,12 +28,12 @@ async def test_one_channel_has_a_turn_each_second_and_another_is_not_held_up() -
 async def test_a_channel_is_held_for_as_long_as_slack_says() -> None:
     """Retry-After holds the channel's next turn."""
     clock = FakeClock()
-    pace = Pace(clock)
-    pace.hold("C1", 30)
+    pace = MessageRateLimiter(clock)
+    pace.pause_channel("C1", 30)
     passed = anyio.Event()
 
     async def post() -> None:
-        async with pace.post("C1"):
+        async with pace.post_slot("C1"):
             passed.set()
 
     async with anyio.create_task_group() as group:
@@ -48,13 +48,13 @@ async def test_a_channel_is_held_for_as_long_as_slack_says() -> None:
 async def test_edits_come_in_a_burst_and_then_in_their_tier() -> None:
     """Ten edits pass at once, the eleventh waits."""
     clock = FakeClock()
-    pace = Pace(clock)
+    pace = MessageRateLimiter(clock)
     for _ in range(EDIT_BURST):
-        await pace.edit()
+        await pace.wait_for_edit()
     waited = anyio.Event()
 
     async def edit() -> None:
-        await pace.edit()
+        await pace.wait_for_edit()
         waited.set()
 
     async with anyio.create_task_group() as group:

@@ -14,9 +14,9 @@ from tests.unit.bot.changes_in_every_state import AGENT, ALICE, APPROVE, HOSTILE
 from tests.unit.bot.messages.test_change_card import OURS, parsed_texts
 from vpsops.bot.blocks.elements import Block, Post, unpack
 from vpsops.bot.protocol import action_ids
-from vpsops.bot.slack_api.block_limits import fit_view, view_excesses
-from vpsops.bot.views.home import Fleet, Page, home_view, plain_home, worth
-from vpsops.bot.views.shortcuts import Choice, act_view, outcome_view, server_offers
+from vpsops.bot.slack_api.block_limits import fit_view, view_limit_violations
+from vpsops.bot.views.home import HomePage, HomeServers, comparable_blocks, home_view, plain_home
+from vpsops.bot.views.shortcuts import ServerChoice, act_view, outcome_view, server_options
 from vpsops.core.audit import chain
 from vpsops.core.audit.chain import Record
 from vpsops.core.authorization.agent_pause import Pause
@@ -41,17 +41,17 @@ def server(words: str, number: int = 0, status: str = "error") -> Server:
     return Server(id=f"{words}{number}", hostname=words, status=status, region=words, ipv4=words)
 
 
-def crowded(words: str, number: int) -> Page:
+def crowded(words: str, number: int) -> HomePage:
     """Return a Home with everything there can be, many times."""
     votes = [replace(hostile(State.HELD, words), id=f"chg_v{at}", expires_at=NOW) for at in range(number)]
     own = [replace(hostile(state, words), id=f"chg_{state}{at}") for state in State for at in range(number)]
     unclear = [replace(hostile(State.NEEDS_PERSON, words), id=f"chg_u{at}") for at in range(number)]
-    return Page(
+    return HomePage(
         now=NOW,
         votes=votes,
         unclear=unclear,
         own=own,
-        fleet=Fleet([server(words, at) for at in range(number)] + [server(words, 0, words)], words),
+        fleet=HomeServers([server(words, at) for at in range(number)] + [server(words, 0, words)], words),
         records=[record(words, at) for at in range(number)],
         pause=Pause(paused=True, by=AGENT, at=NOW, reason=words),
         may_resume=True,
@@ -80,7 +80,7 @@ def test_a_crowded_home_is_within_the_limits_and_safe(words: str) -> None:
     """Twenty of everything, called whatever they like: under a hundred blocks, no markup from outside."""
     view = home_view(crowded(words, 20))
     assert len(view["blocks"]) <= 100
-    assert list(view_excesses(view)) == []
+    assert list(view_limit_violations(view)) == []
     assert check_view(view) == []
     assert_words_stay_words(view)
 
@@ -90,7 +90,7 @@ def test_ten_thousand_servers_are_a_few_lines_with_the_failed_first() -> None:
     fleet = [Server(id=f"s{at}", hostname=f"web{at:05}", status="running") for at in range(10_000)]
     fleet += [Server(id=f"p{at}", hostname=f"new{at:02}", status="provisioning") for at in range(20)]
     fleet += [Server(id="f1", hostname="broken", status="error")]
-    view = home_view(Page(NOW, fleet=Fleet(fleet)))
+    view = home_view(HomePage(NOW, fleet=HomeServers(fleet)))
     words = words_on(view)
     assert "1 failed, 20 provisioning, 10000 running" in words
     assert words.index("broken: failed") < words.index("new00: provisioning")
@@ -101,16 +101,18 @@ def test_ten_thousand_servers_are_a_few_lines_with_the_failed_first() -> None:
 def test_the_buttons_carry_exactly_what_is_shown() -> None:
     """Change and digest are in the value and in the block's id, as on a card."""
     held = change(actor=AGENT, ruling=APPROVE)
-    buttons = [one for block in home_view(Page(NOW, votes=[held]))["blocks"] for one in block.get("elements", [])]
-    approve = next(one for one in buttons if one.get("action_id") == action_ids.APPROVE)
+    buttons = [item for block in home_view(HomePage(NOW, votes=[held]))["blocks"] for item in block.get("elements", [])]
+    approve = next(button for button in buttons if button.get("action_id") == action_ids.APPROVE)
     assert unpack(approve["value"]) == {"c": held.id, "d": held.digest[:16]}
 
 
 def test_own_changes_have_the_askers_buttons_and_ended_ones_have_none() -> None:
     """A hold of one's own is confirmed or withdrawn; what is over is only told."""
     own = [change(), change(State.SUCCEEDED, id="chg_done")]
-    view = home_view(Page(NOW, own=own))
-    actions = [one["action_id"] for block in view["blocks"] for one in block.get("elements", []) if "action_id" in one]
+    view = home_view(HomePage(NOW, own=own))
+    actions = [
+        item["action_id"] for block in view["blocks"] for item in block.get("elements", []) if "action_id" in item
+    ]
     assert actions == [action_ids.NEW, action_ids.REFRESH, action_ids.CONFIRM, action_ids.CANCEL]
 
 
@@ -118,27 +120,31 @@ def test_own_changes_have_the_askers_buttons_and_ended_ones_have_none() -> None:
 def test_letting_agents_go_on_is_offered_to_those_who_may(may: bool) -> None:
     """The state is shown to all; the way back asks once more."""
     pause = Pause(paused=True, by=ALICE, at=NOW, reason="the sale")
-    view = home_view(Page(NOW, pause=pause, may_resume=may))
-    found = [one["accessory"] for one in view["blocks"] if "accessory" in one]
-    resumes = [one for one in found if one["action_id"] == action_ids.HOME_RESUME]
+    view = home_view(HomePage(NOW, pause=pause, may_resume=may))
+    found = [item["accessory"] for item in view["blocks"] if "accessory" in item]
+    resumes = [item for item in found if item["action_id"] == action_ids.HOME_RESUME]
     assert len(resumes) == may
-    assert all("confirm" in one for one in resumes)
+    assert all("confirm" in resume for resume in resumes)
     assert "because the sale" in words_on(view)
 
 
 def test_settings_say_what_they_are_and_their_buttons_what_they_will_be() -> None:
     """A button names the value it sets, so pressing it twice is pressing it once."""
-    view = home_view(Page(NOW, preferences=Preferences(dm_settled=False)))
-    values = [unpack(one["accessory"]["value"]) for one in view["blocks"] if "vps:setting" in str(one.get("accessory"))]
+    view = home_view(HomePage(NOW, preferences=Preferences(dm_settled=False)))
+    values = [
+        unpack(item["accessory"]["value"]) for item in view["blocks"] if "vps:setting" in str(item.get("accessory"))
+    ]
     assert values == [{"set": "dm_settled", "to": True}, {"set": "dm_reminders", "to": False}]
 
 
 def test_a_home_drawn_later_is_worth_publishing_only_if_something_else_differs() -> None:
     """The time alone is no reason."""
-    one, later = home_view(Page(NOW)), home_view(Page(NOW + timedelta(minutes=5)))
+    one, later = home_view(HomePage(NOW)), home_view(HomePage(NOW + timedelta(minutes=5)))
     assert one != later
-    assert worth(one) == worth(later)
-    assert worth(one) != worth(home_view(Page(NOW, votes=[change(ruling=APPROVE, actor=AGENT)])))
+    assert comparable_blocks(one) == comparable_blocks(later)
+    assert comparable_blocks(one) != comparable_blocks(
+        home_view(HomePage(NOW, votes=[change(ruling=APPROVE, actor=AGENT)]))
+    )
 
 
 def test_a_home_that_would_not_fit_says_so_as_a_home() -> None:
@@ -153,17 +159,19 @@ def test_a_home_that_would_not_fit_says_so_as_a_home() -> None:
 def test_the_shortcuts_form_is_within_the_limits_and_safe(words: str) -> None:
     """Forty servers, whatever they are called; answers drawn into the form lose their controls."""
     servers = [server(words, at) for at in range(40)]
-    may = {one.id: ["get", "status", "start", "stop", "reboot"] for one in servers}
+    may = {item.id: ["get", "status", "start", "stop", "reboot"] for item in servers}
     post = Post("-", (*home_view(crowded(words, 3))["blocks"],))
-    for view in (act_view(Choice(servers, may, words), {"ch": "C1"}), outcome_view(post, {"ch": "C1"})):
-        assert list(view_excesses(view)) == []
+    for view in (act_view(ServerChoice(servers, may, words), {"ch": "C1"}), outcome_view(post, {"ch": "C1"})):
+        assert list(view_limit_violations(view)) == []
         assert check_view(view) == []
         assert_words_stay_words(view)
-    assert all(len(one["value"]) <= 150 and len(one["text"]["text"]) <= 75 for one in server_offers(servers, ""))
+    assert all(
+        len(option["value"]) <= 150 and len(option["text"]["text"]) <= 75 for option in server_options(servers, "")
+    )
 
 
 def names_of(offered: list[Block]) -> list[Any]:
-    return [one["text"]["text"] for one in offered]
+    return [item["text"]["text"] for item in offered]
 
 
 def test_servers_are_offered_by_every_word_typed_in_the_order_of_their_names() -> None:
@@ -172,9 +180,9 @@ def test_servers_are_offered_by_every_word_typed_in_the_order_of_their_names() -
         Server(id="2", hostname="web02.example.com", status="stopped", region="oslo", ipv4="10.0.0.2"),
         Server(id="1", hostname="web01.example.com", status="running", region="oslo", ipv4="10.0.0.1"),
     ]
-    assert [name.split()[1] for name in names_of(server_offers(servers, "WEB oslo"))] == [
+    assert [name.split()[1] for name in names_of(server_options(servers, "WEB oslo"))] == [
         "web01.example.com",
         "web02.example.com",
     ]
-    assert len(server_offers(servers, "10.0.0.2 stopped")) == 1
-    assert server_offers(servers, "bergen") == []
+    assert len(server_options(servers, "10.0.0.2 stopped")) == 1
+    assert server_options(servers, "bergen") == []

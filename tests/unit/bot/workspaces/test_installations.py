@@ -17,7 +17,13 @@ from tests.fakes.slack_many import ACME, BETA
 from tests.harness.virtual_time import VirtualClock
 from vpsops.bot.diagnostics.workspaces import check_workspaces
 from vpsops.bot.workspaces import installations
-from vpsops.bot.workspaces.installations import Installations, InstallRefused, States, TokenUnreadableError, keys_of
+from vpsops.bot.workspaces.installations import (
+    Installations,
+    InstallRefusedError,
+    OAuthStates,
+    TokenUnreadableError,
+    encryption_keys,
+)
 from vpsops.bot.workspaces.token_encryption import TokenCipher
 from vpsops.core.common.errors import UnreadableRowError
 from vpsops.core.config.settings import Settings
@@ -62,7 +68,7 @@ async def desk(database_url: str) -> AsyncIterator[Desk]:
 
 
 def kept_by(database: Database, clock: FakeClock, settings: Settings) -> Installations:
-    return Installations(database, clock, settings, TokenCipher(keys_of(settings)))
+    return Installations(database, clock, settings, TokenCipher(encryption_keys(settings)))
 
 
 def installation(token: str = ACME.bot_token, team: str = TEAM, **more: object) -> Installation:
@@ -151,14 +157,14 @@ async def test_a_removal_counts_unless_it_is_older_than_the_installation(desk: D
 )
 async def test_what_is_not_wanted_is_refused_with_the_reason(desk: Desk, more: dict[str, Any], words: str) -> None:
     """Nothing of it is stored."""
-    with pytest.raises(InstallRefused, match=words):
+    with pytest.raises(InstallRefusedError, match=words):
         await desk.kept.async_save(installation(**more))
     assert await desk.kept.teams() == []
 
 
 async def test_a_state_is_used_once_even_by_many_at_the_same_moment(desk: Desk) -> None:
     """Twenty requests with one state: one of them goes on."""
-    states = States(desk.database, desk.clock)
+    states = OAuthStates(desk.database, desk.clock)
     state = await states.async_issue()
     used: list[bool] = []
 
@@ -173,7 +179,7 @@ async def test_a_state_is_used_once_even_by_many_at_the_same_moment(desk: Desk) 
 
 async def test_a_state_ends_after_ten_minutes_and_is_stored_as_a_hash(desk: Desk) -> None:
     """Who reads the database cannot finish somebody's installation; what is too old is removed by the next."""
-    states = States(desk.database, desk.clock)
+    states = OAuthStates(desk.database, desk.clock)
     state = await states.async_issue()
     stored = await desk.database.read(lambda one: one.scalars(sa.select(SLACK_OAUTH_STATES.c.state)).all())
     assert state not in stored
@@ -188,11 +194,11 @@ async def test_installations_that_are_begun_by_the_million_fill_no_disk(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beyond a number nobody can begin until some have ended."""
-    monkeypatch.setattr(installations, "STATES", 3)
-    states = States(desk.database, desk.clock)
+    monkeypatch.setattr(installations, "MAX_STATES", 3)
+    states = OAuthStates(desk.database, desk.clock)
     for _ in range(3):
         await states.async_issue()
-    with pytest.raises(InstallRefused, match="Too many"):
+    with pytest.raises(InstallRefusedError, match="Too many"):
         await states.async_issue()
     desk.clock.advance(installations.STATE_SECONDS)
     assert await states.async_issue()
@@ -207,7 +213,7 @@ def test_our_tables_have_the_columns_that_slacks_stores_use() -> None:
         (SQLAlchemyOAuthStateStore.build_oauth_states_table(metadata, "slack_oauth_states"), SLACK_OAUTH_STATES),
     )
     for theirs, ours in pairs:
-        assert {one.name for one in theirs.columns} == {one.name for one in ours.columns}
+        assert {column.name for column in theirs.columns} == {column.name for column in ours.columns}
         assert theirs.name == ours.name
 
 
@@ -217,13 +223,17 @@ async def test_doctor_says_how_each_workspace_stands(desk: Desk) -> None:
         settings = desk.settings.model_copy(update={"slack_api_url": slack.api_url})
         await desk.kept.async_save(installation())
         slack[TEAM].desk.state.token_refused = None
-        said = " | ".join(f"{one.level} {one.what}" for one in await check_workspaces(settings, VirtualClock()))
+        said = " | ".join(
+            f"{workspace.level} {workspace.what}" for workspace in await check_workspaces(settings, VirtualClock())
+        )
         assert "ok installed in T0ACME (Acme)" in said
         assert "warn T0BETA does not have the app" in said
         assert "warn no workspace decides for agents" in said
         assert "fail SLACK_SIGNING_SECRET" in said
         slack[TEAM].desk.state.token_refused = "token_revoked"
-        said = " | ".join(f"{one.level} {one.what}" for one in await check_workspaces(settings, VirtualClock()))
+        said = " | ".join(
+            f"{workspace.level} {workspace.what}" for workspace in await check_workspaces(settings, VirtualClock())
+        )
         assert "fail Slack does not accept the token of T0ACME (token_revoked)" in said
 
 
@@ -280,12 +290,12 @@ async def test_doctor_looks_at_the_channels_of_each_workspace(desk: Desk, tmp_pa
         found = await check_workspaces(settings, VirtualClock())
         slack[TEAM].share("approvals")
         shared = await check_workspaces(settings, VirtualClock())
-    said = {f"{one.level} {one.what}" for one in found}
+    said = {f"{item.level} {item.what}" for item in found}
     assert "ok T0ACME: members of channel C0APPROVALS can decide" in said
     assert "ok T0ACME: VPSOPS_CHANNEL C0OPS can be written to" in said
     assert "fail T0BETA: nobody can decide as a member: channel C0BAPPR is public, so anybody may join it" in said
     assert any(line.startswith("fail T0BETA: VPSOPS_CHANNEL C0GONE is not there") for line in said)
     assert not any("C0ELSEWHERE" in line for line in said)
     assert "T0ACME: nobody can decide as a member: channel C0APPROVALS is shared with another company" in {
-        one.what for one in shared
+        item.what for item in shared
     }

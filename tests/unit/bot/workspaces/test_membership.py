@@ -11,9 +11,9 @@ from tests.fakes.clock import FakeClock
 from tests.unit.core.sample import change
 from vpsops.bot.context.bot_context import Asking, Shelf, catalogue, known_actor, request_of, submit
 from vpsops.bot.features.votes import cast, settle, withdraw
-from vpsops.bot.slack_api.client import SlackError, Where
-from vpsops.bot.views.modals import Catalogue
-from vpsops.bot.workspaces.membership import Foreign, Membership, Unreadable
+from vpsops.bot.slack_api.client import ReplyTarget, SlackError
+from vpsops.bot.views.modals import OrderOptions
+from vpsops.bot.workspaces.membership import ForeignAccountError, Membership, MembershipUnreadableError
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Done, Outcome, Refused
 from vpsops.core.common.errors import NotAllowed
@@ -21,7 +21,7 @@ from vpsops.core.identity.actors import Actor, ActorKind, Approvers
 from vpsops.core.policy.decision import Decision, Ruling
 
 ANN = {"id": "U0ANN", "team_id": "T1", "name": "ann", "profile": {"email": "Ann@Example.com"}}
-ASKING = Asking("U0ANN", "ann", "T1", Where("U0ANN", "C0OPS"), "k1")
+ASKING = Asking("U0ANN", "ann", "T1", ReplyTarget("U0ANN", "C0OPS"), "k1")
 AGENT = Actor(ActorKind.AGENT, "mcp:x", "x", "ben@example.com")
 GROUP = Approvers(groups=("S0WEB",))
 
@@ -89,9 +89,9 @@ async def test_less_than_a_member_neither_alters_nor_decides(slack: Answers, mem
     slack.answers["users.info"] = {"user": {**ANN, word: True}}
     parts: Any = parts_of(membership)
     with pytest.raises(NotAllowed):
-        await membership.full_member("U0ANN")
+        await membership.require_full_member("U0ANN")
     with pytest.raises(NotAllowed):
-        await membership.standing("U0ANN", GROUP)
+        await membership.verify_approver("U0ANN", GROUP)
     with pytest.raises(NotAllowed):
         await request_of(parts, ASKING, "stop", {"server": "web01"})
     with pytest.raises(NotAllowed):
@@ -102,27 +102,31 @@ async def test_less_than_a_member_neither_alters_nor_decides(slack: Answers, mem
 
 async def test_a_member_is_known_by_name_and_address(slack: Answers, membership: Membership) -> None:
     """As Slack tells them, if it does."""
-    member = await membership.full_member("U0ANN")
+    member = await membership.require_full_member("U0ANN")
     assert (member.name, member.email) == ("ann", "Ann@Example.com")
     slack.answers["users.info"] = {"user": {**ANN, "profile": None}}
-    assert (await membership.full_member("U0ANN")).email == ""
-    assert await membership.email("U0ANN") == ""
+    assert (await membership.require_full_member("U0ANN")).email == ""
+    assert await membership.read_email("U0ANN") == ""
 
 
 @pytest.mark.parametrize("answer", [{"user": {**ANN, "id": "U0BEN"}}, {"user": {}}, {}])
 async def test_an_answer_about_somebody_else_is_none(slack: Answers, membership: Membership, answer: Any) -> None:
     """Nobody is let in by it."""
     slack.answers["users.info"] = answer
-    for attempt in (membership.full_member("U0ANN"), membership.admit("U0ANN"), membership.standing("U0ANN", GROUP)):
-        with pytest.raises(Unreadable):
+    for attempt in (
+        membership.require_full_member("U0ANN"),
+        membership.admit("U0ANN"),
+        membership.verify_approver("U0ANN", GROUP),
+    ):
+        with pytest.raises(MembershipUnreadableError):
             await attempt
-    assert await membership.email("U0ANN") == ""
+    assert await membership.read_email("U0ANN") == ""
 
 
 async def test_another_companys_account_is_foreign(slack: Answers, membership: Membership) -> None:
     """Whatever else it says of itself."""
     slack.answers["users.info"] = {"user": {**ANN, "team_id": "T9"}}
-    with pytest.raises(Foreign):
+    with pytest.raises(ForeignAccountError):
         await membership.admit("U0ANN")
 
 
@@ -132,8 +136,8 @@ async def test_what_is_shown_is_half_a_minute_old_at_most(
 ) -> None:
     """Groups, addresses and who was let in are read again after that."""
     for _ in range(2):
-        assert await membership.groups("U0ANN", ["S0WEB", "C0OPS"]) == ("S0WEB", "C0OPS")
-        assert await membership.email("U0ANN") == "ann@example.com"
+        assert await membership.read_groups("U0ANN", ["S0WEB", "C0OPS"]) == ("S0WEB", "C0OPS")
+        assert await membership.read_email("U0ANN") == "ann@example.com"
         await membership.admit("U0ANN")
         clock.advance(seconds)
     assert slack.asked.count("usergroups.users.list") == reads
@@ -143,28 +147,28 @@ async def test_what_is_shown_is_half_a_minute_old_at_most(
 
 async def test_a_decision_reads_anew(slack: Answers, membership: Membership) -> None:
     """Whoever left the group a moment ago is not in it; what was remembered for showing does not count."""
-    assert await membership.groups("U0ANN", ["S0WEB"]) == ("S0WEB",)
-    assert (await membership.standing("U0ANN", GROUP)).groups == ("S0WEB",)
+    assert await membership.read_groups("U0ANN", ["S0WEB"]) == ("S0WEB",)
+    assert (await membership.verify_approver("U0ANN", GROUP)).groups == ("S0WEB",)
     slack.answers["usergroups.users.list"] = {"users": []}
-    assert (await membership.standing("U0ANN", GROUP)).groups == ()
-    assert await membership.groups("U0ANN", ["S0WEB"], anew=True) == ()
+    assert (await membership.verify_approver("U0ANN", GROUP)).groups == ()
+    assert await membership.read_groups("U0ANN", ["S0WEB"], fresh=True) == ()
     slack.answers["users.info"] = {"user": {**ANN, "profile": {"email": "new@example.com"}}}
-    await membership.email("U0ANN")
-    assert await membership.email("U0ANN", anew=True) == "new@example.com"
+    await membership.read_email("U0ANN")
+    assert await membership.read_email("U0ANN", fresh=True) == "new@example.com"
 
 
 async def test_what_cannot_be_read_decides_nothing(slack: Answers, membership: Membership) -> None:
     """One unreadable source among several is no harm to whoever is found in another."""
     both = Approvers(groups=("S0WEB",), channels=("C0OPS",))
     slack.answers["usergroups.users.list"] = SlackError("x", "missing_scope")
-    assert (await membership.standing("U0ANN", both)).groups == ("C0OPS",)
+    assert (await membership.verify_approver("U0ANN", both)).groups == ("C0OPS",)
     slack.answers["conversations.members"] = {"members": []}
-    with pytest.raises(Unreadable, match="user group S0WEB"):
-        await membership.standing("U0ANN", both)
+    with pytest.raises(MembershipUnreadableError, match="user group S0WEB"):
+        await membership.verify_approver("U0ANN", both)
     named = replace(both, people=("u0ann",))
-    assert (await membership.standing("U0ANN", named)).evidence == "named in the rule"
-    assert await membership.groups("U0ANN", ["S0WEB", "C0OPS"], anew=True) is None
-    assert await membership.groups("U0ANN", ["web-team"]) is None
+    assert (await membership.verify_approver("U0ANN", named)).evidence == "named in the rule"
+    assert await membership.read_groups("U0ANN", ["S0WEB", "C0OPS"], fresh=True) is None
+    assert await membership.read_groups("U0ANN", ["web-team"]) is None
 
 
 @pytest.mark.parametrize(("pages", "readable"), [(1, True), (100, True), (101, False)])
@@ -179,7 +183,7 @@ async def test_a_channel_is_read_to_its_hundredth_page(
         return {"members": ["U0ANN"] if number == pages else ["U0ZOE"], "response_metadata": more}
 
     slack.answers["conversations.members"] = page
-    assert await membership.groups("U0ANN", ["C0OPS"]) == (("C0OPS",) if readable else None)
+    assert await membership.read_groups("U0ANN", ["C0OPS"]) == (("C0OPS",) if readable else None)
 
 
 class Gate:
@@ -263,7 +267,7 @@ async def test_a_person_is_known_with_groups_and_address_where_a_rule_is_about_s
     actor = await known_actor(parts, ASKING)
     assert (actor.groups, actor.aliases) == (("T1", "S0WEB"), ("ann@example.com",))
     slack.answers["usergroups.users.list"] = SlackError("x", "missing_scope")
-    assert (await known_actor(parts, ASKING, anew=True)).groups == ()
+    assert (await known_actor(parts, ASKING, fresh=True)).groups == ()
     slack.asked.clear()
     nobody = SimpleNamespace(by_email=False, groups=())
     parts.core.gate.policy = SimpleNamespace(latest=lambda: nobody)
@@ -279,9 +283,9 @@ async def test_the_catalogue_is_for_who_may_read_all_of_it_and_a_minute_old_at_m
     parts.core.clock, parts.shelf = clock, Shelf()
     allowed, looks = {"plans", "os_templates", "regions"}, list[float]()
 
-    async def look(*_: object) -> Catalogue:
+    async def look(*_: object) -> OrderOptions:
         looks.append(clock.monotonic())
-        return Catalogue()
+        return OrderOptions()
 
     monkeypatch.setattr("vpsops.bot.context.bot_context._read_catalogue", look)
     monkeypatch.setattr("vpsops.bot.context.bot_context.may_read", lambda _, request: request.operation in allowed)

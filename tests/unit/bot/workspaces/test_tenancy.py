@@ -7,7 +7,7 @@ import pytest
 
 from vpsops.bot.slack_api.client import SlackError
 from vpsops.bot.workspaces import membership
-from vpsops.bot.workspaces.approval_sources import unfit_channel, unfit_source
+from vpsops.bot.workspaces.approval_sources import channel_problem, source_problem
 from vpsops.bot.workspaces.tenancy import Affiliation, Tenant, tenant_of
 
 ALONE = Tenant("T1")
@@ -103,7 +103,7 @@ OPEN, CLOSED = {"public-channels"}, set[str]()
 )
 def test_a_channel_is_closed_enough_or_not(about: Mapping[str, Any], accepted: set[str], why: str) -> None:
     """What is not told counts as open."""
-    found = unfit_channel("C1", about, accepted)
+    found = channel_problem("C1", about, accepted)
     assert why in found
     assert bool(found) is bool(why)
 
@@ -124,7 +124,7 @@ class Directory:
 
 async def unfit(ident: str, accepted: set[str], **group: Any) -> str:
     slack: Any = Directory(**group)
-    return await unfit_source(slack, "group", ident, accepted)
+    return await source_problem(slack, "group", ident, accepted)
 
 
 @pytest.mark.requirement("approvers-are-closed")
@@ -160,4 +160,4 @@ async def test_a_group_that_is_not_there_cannot_be_read() -> None:
 
 def test_as_many_members_of_a_channel_are_read_as_is_said() -> None:
     """Who is in a channel with more members cannot be said, so nobody of it decides."""
-    assert membership.PAGE * membership.PAGES == 20_000
+    assert membership.PAGE_SIZE * membership.MAX_PAGES == 20_000

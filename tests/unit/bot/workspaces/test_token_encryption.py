@@ -47,7 +47,7 @@ def test_keys_are_rotated_by_putting_the_new_one_first() -> None:
     assert both.decrypt(stored, "app/T1") == TOKEN
     assert TokenCipher([NEW]).decrypt(both.encrypt(TOKEN, "app/T1"), "app/T1") == TOKEN
     assert TokenCipher([NEW]).decrypt(stored, "app/T1") is None
-    assert [both.is_current(one) for one in (stored, both.encrypt(TOKEN, "app/T1"))] == [False, True]
+    assert [both.is_current(item) for item in (stored, both.encrypt(TOKEN, "app/T1"))] == [False, True]
 
 
 @pytest.mark.requirement("tokens-outlive-keys")

@@ -15,7 +15,7 @@ from tests.unit.bot.workspaces.test_installations import NEW, OLD, TEAM, Desk, d
 from vpsops.bot.app import open_bot
 from vpsops.bot.diagnostics.workspaces import check_workspaces
 from vpsops.bot.workspaces.installations import Installations, TokenUnreadableError
-from vpsops.bot.workspaces.registry import ManyOffices
+from vpsops.bot.workspaces.registry import InstalledWorkspaces
 from vpsops.core.app import open_core
 from vpsops.core.storage.tables import SLACK_BOTS, SLACK_INSTALLATIONS
 from vpsops.playground.slack.multi_workspace import running_slack
@@ -136,7 +136,7 @@ async def test_a_process_without_the_key_forgets_no_workspace(desk: Desk) -> Non
         aiohttp.ClientSession() as session,
         open_core(settings, front="slack", clock=VirtualClock(), accounts=EVERYBODY) as core,
     ):
-        offices = ManyOffices(core, session, rotated(desk, NEW))
+        offices = InstalledWorkspaces(core, session, rotated(desk, NEW))
         with pytest.raises(TokenUnreadableError):
             await offices.gone(TEAM, "xoxb-older")
     assert await token_of(desk.kept) == ACME.bot_token
@@ -151,7 +151,8 @@ async def test_doctor_names_tokens_that_need_another_key(desk: Desk) -> None:
         for keys in (f"{NEW},{OLD}", NEW):
             settings = told(desk.settings.database, keys).model_copy(update={"slack_api_url": slack.api_url})
             said[keys] = {
-                f"{one.level} {one.what}": one.todo for one in await check_workspaces(settings, VirtualClock())
+                f"{workspace.level} {workspace.what}": workspace.todo
+                for workspace in await check_workspaces(settings, VirtualClock())
             }
     older = said[f"{NEW},{OLD}"]["warn installed in T0ACME (Acme), its token encrypted by an older key"]
     assert "Keep that key in VPSOPS_STATE_KEY" in older

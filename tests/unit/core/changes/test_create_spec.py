@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.bot.changes_in_every_state import AGENT, APPROVE, NOW, change
 from vpsops.bot.messages.change_card import Audience, change_card
-from vpsops.bot.views.home import Page, home_view
+from vpsops.bot.views.home import HomePage, home_view
 from vpsops.core.changes.create_spec import fingerprint, key_words, label_of, system_of
 from vpsops.core.changes.model import Change
 from vpsops.core.operations.target import Target
@@ -33,7 +33,7 @@ def test_every_key_that_gets_in_is_shown_before_anybody_agrees(keys: list[str]) 
     """On the card, on Home and in the client's question: none is behind the end of a line."""
     asked = create(ssh_keys=keys, display_name="Shop")
     voted = replace(asked, ruling=APPROVE)
-    card, home = change_card(voted, NOW, Audience.VOTERS), home_view(Page(now=NOW, votes=[voted]))
+    card, home = change_card(voted, NOW, Audience.VOTERS), home_view(HomePage(now=NOW, votes=[voted]))
     for shown in (str(card.blocks), str(home), question_text(asked)):
         assert all(fingerprint(key)[:23] in shown for key in keys)
         assert f"{len(keys)} SSH key" in shown

@@ -1,7 +1,7 @@
 """What people read of a write that the provider refused, while looks verify it and where it is not sent again."""
 
 from tests.unit.core.sample import change
-from vpsops.bot.blocks.labels import phase
+from vpsops.bot.blocks.labels import state_label
 from vpsops.core.changes.model import REFUSAL, Refusal, State
 from vpsops.core.changes.notes import before, not_sent
 from vpsops.mcp_server.presenters.changes import verdict
@@ -13,7 +13,7 @@ def test_a_refusal_that_is_verified_is_no_missing_answer() -> None:
     """In Slack and for models: the provider said no, and that is being looked at."""
     refused = change("stop", State.UNKNOWN, result=STORED)
     unclear = change("stop", State.UNKNOWN)
-    assert (phase(refused).words, phase(unclear).words) == ("refused, being verified", "no clear answer")
+    assert (state_label(refused).words, state_label(unclear).words) == ("refused, being verified", "no clear answer")
     assert "refused by the provider" in verdict(refused)
     assert "no clear answer" in verdict(unclear)
 
