@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from vpsops.bot.protocol.text_normalization import abbreviate
-from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.messaging.subscriptions import EVERY_SERVER, METRICS, WITHOUT_THRESHOLD, Event, Options, Threshold
 
 EXAMPLE: Final = "For example: /vps notify drift,settled on web* quiet 22:00-07:00 Europe/Oslo"
@@ -60,21 +60,21 @@ class _PartialSubscription:
 
 
 def parse_subscription(words: Sequence[str]) -> ShowSubscriptions | RemoveSubscription | AddSubscription:
-    """Read the words after `notify`; raises `InvalidInput` naming the one that is not understood."""
+    """Read the words after `notify`; raises `InvalidInputError` naming the one that is not understood."""
     if not words:
         return ShowSubscriptions()
     if words[0].lower() in {"off", "stop", "remove"}:
         if len(words) != 2 or not _ID.fullmatch(words[1].lower()):  # noqa: PLR2004 - off ID
-            raise InvalidInput("Which subscription?", hint="Write: /vps notify off ID; /vps notify shows the ids.")
+            raise InvalidInputError("Which subscription?", hint="Write: /vps notify off ID; /vps notify shows the ids.")
         return RemoveSubscription(words[1].lower())
     found, rest = _PartialSubscription(), list(words)
     while rest:
         found, rest = _next(found, rest)
     events = found.events | ({Event.USAGE} if found.usage else set())
     if not events:
-        raise InvalidInput("There is no event in it.", hint=f"The events are {', '.join(EVENTS)}. {EXAMPLE}")
+        raise InvalidInputError("There is no event in it.", hint=f"The events are {', '.join(EVENTS)}. {EXAMPLE}")
     if Event.USAGE in events and not found.usage:
-        raise InvalidInput("usage needs a threshold.", hint="For example: /vps notify cpu>90 for 10m on web*")
+        raise InvalidInputError("usage needs a threshold.", hint="For example: /vps notify cpu>90 for 10m on web*")
     options = Options(quiet=found.quiet, zone=found.zone or "UTC", usage=found.usage)
     return AddSubscription(frozenset(events), found.servers or (EVERY_SERVER,), options)
 
@@ -91,7 +91,7 @@ def _next(found: _PartialSubscription, rest: list[str]) -> tuple[_PartialSubscri
         return _threshold(found, rest)
     names = [item for item in word.split(",") if item]
     if found.servers or not names or not all(name in EVENTS for name in names):
-        raise InvalidInput(f"I cannot place '{abbreviate(rest[0])}'.", hint=EXAMPLE)
+        raise InvalidInputError(f"I cannot place '{abbreviate(rest[0])}'.", hint=EXAMPLE)
     return replace(found, events=found.events.union(*(EVENTS[name] for name in names))), rest[1:]
 
 
@@ -103,7 +103,7 @@ def _servers(found: _PartialSubscription, rest: list[str]) -> tuple[_PartialSubs
         taken += 1
     names = tuple(item for word in rest[:taken] for item in word.lower().split(",") if item)
     if not names or found.servers:
-        raise InvalidInput("on is followed by the servers, once.", hint=EXAMPLE)
+        raise InvalidInputError("on is followed by the servers, once.", hint=EXAMPLE)
     return replace(found, servers=names), rest[taken:]
 
 
@@ -124,7 +124,7 @@ def _quiet(found: _PartialSubscription, rest: list[str]) -> tuple[_PartialSubscr
         rest = rest[1:]
     spans += [days] if days else []
     if not spans or found.quiet:
-        raise InvalidInput("quiet is followed by hours, once.", hint="For example: quiet 22:00-07:00 Europe/Oslo")
+        raise InvalidInputError("quiet is followed by hours, once.", hint="For example: quiet 22:00-07:00 Europe/Oslo")
     return replace(found, quiet=tuple(spans), zone=zone or found.zone), rest
 
 
@@ -148,11 +148,11 @@ def _threshold(found: _PartialSubscription, rest: list[str]) -> tuple[_PartialSu
     if rest and rest[0].lower() == "for":
         time = _TIME.fullmatch("".join(rest[1:2]))
         if time is None:
-            raise InvalidInput("for is followed by a time.", hint="For example: cpu>90 for 10m")
+            raise InvalidInputError("for is followed by a time.", hint="For example: cpu>90 for 10m")
         minutes = int(time[1]) * (60 if time[2].lower().startswith("h") else 1)
         rest = rest[2:]
     metric = match[1].lower()
     one = Threshold(SHORT.get(metric, metric), float(match[2]), minutes)
     if one.metric not in METRICS:
-        raise InvalidInput(f"There is no figure called {one.metric}.", hint=f"There are {', '.join(METRICS)}.")
+        raise InvalidInputError(f"There is no figure called {one.metric}.", hint=f"There are {', '.join(METRICS)}.")
     return replace(found, usage=(*found.usage, one)), rest

@@ -15,7 +15,7 @@ from vpsops.bot.workspaces.membership import Membership
 from vpsops.bot.workspaces.registry import WorkspaceSessions
 from vpsops.core.app import Core
 from vpsops.core.changes.requests import Done, Outcome, Refused, Request
-from vpsops.core.common.errors import NotAllowed, VpsopsError
+from vpsops.core.common.errors import NotAllowedError, VpsopsError
 from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.operations import OPERATIONS
@@ -90,14 +90,14 @@ async def known_actor(parts: Parts, asking: Asking, *, fresh: bool = False) -> A
 
 
 async def only_members(parts: Parts, asking: Asking) -> None:
-    """Raise `NotAllowed` for all but active full members of this workspace, and where that cannot be read."""
+    """Raise `NotAllowedError` for all but active full members of this workspace, and where that cannot be read."""
     await parts.membership.require_full_member(asking.user)
 
 
 async def request_of(
     parts: Parts, asking: Asking, operation: str, arguments: Mapping[str, Json], reason: str = ""
 ) -> Request:
-    """Return what a person asks the gate for; raises `NotAllowed` for guests, where something is to be altered."""
+    """Return what a person asks the gate for; raises `NotAllowedError` for guests, where something is to be altered."""
     known = OPERATIONS.get(operation)
     alters = known is not None and not known.reads
     if alters:
@@ -125,20 +125,20 @@ async def submit(
 
 
 async def read(parts: Parts, asking: Asking, operation: str, arguments: Mapping[str, Json] | None = None) -> Any:
-    """Run a read and return its result; a refusal is raised as `NotAllowed`."""
+    """Run a read and return its result; a refusal is raised as `NotAllowedError`."""
     outcome = await submit(parts, asking, operation, arguments or {})
     if isinstance(outcome, Refused):
-        raise NotAllowed(outcome.reason, hint=outcome.hint)
+        raise NotAllowedError(outcome.reason, hint=outcome.hint)
     if not isinstance(outcome, Done) or outcome.result is None:
         raise VpsopsError(f"{operation} gave no result.", hint="Ask again.")
     return outcome.result
 
 
 async def catalogue(parts: Parts, asking: Asking) -> OrderOptions:
-    """Return what can be ordered, at most a minute old; raises `NotAllowed` for who may not read all of it."""
+    """Return what can be ordered, at most a minute old; raises `NotAllowedError` for who may not read all of it."""
     request, shelf, clock = await request_of(parts, asking, PARTS[0], {}), parts.shelf, parts.core.clock
     if not all(may_read(parts.core.gate, replace(request, operation=one)) for one in PARTS):
-        raise NotAllowed("The policy does not let you see what can be ordered.")
+        raise NotAllowedError("The policy does not let you see what can be ordered.")
     async with shelf.lock:  # three menus that ask at once are one look
         if shelf.read_at is None or clock.monotonic() - shelf.read_at > CATALOGUE_SECONDS:
             shelf.catalogue = await _read_catalogue(parts, asking)

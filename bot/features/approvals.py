@@ -16,7 +16,7 @@ from vpsops.bot.slack_api.client import SlackError
 from vpsops.bot.views.modals import name_view, note_view
 from vpsops.core.authorization.change_reader import stale
 from vpsops.core.changes.model import Change, State, Verdict
-from vpsops.core.common.errors import InvalidInput, NotAllowed
+from vpsops.core.common.errors import InvalidInputError, NotAllowedError
 from vpsops.core.operations import OPERATIONS, Risk
 
 log = structlog.get_logger(__name__)
@@ -66,7 +66,7 @@ async def noted(parts: Parts, asking: Asking, metadata: Mapping[str, Any], note:
     """Take an approval that came with a note; raises what the gate raises."""
     change = await parts.core.gate.get(str(metadata.get("c", "")))
     if destroys(change.operation):
-        raise NotAllowed("This needs the server's name to be typed.", hint="Press Approve on its card.")
+        raise NotAllowedError("This needs the server's name to be typed.", hint="Press Approve on its card.")
     return await count(parts, asking, Agreed(change, str(metadata.get("d", "")), Yes.APPROVE, note))
 
 
@@ -88,9 +88,9 @@ def _may(asking: Asking, agreed: Agreed) -> None:
         raise stale(change)
     own = asking.actor.same_human(change.actor)
     if agreed.yes is Yes.CONFIRM and not own:
-        raise NotAllowed(f"Only {change.actor.cited} can confirm this change.")
+        raise NotAllowedError(f"Only {change.actor.cited} can confirm this change.")
     if agreed.yes is Yes.APPROVE and own:
-        raise NotAllowed("You asked for this, yourself or through an agent, so others must decide.")
+        raise NotAllowedError("You asked for this, yourself or through an agent, so others must decide.")
 
 
 async def count(parts: Parts, asking: Asking, agreed: Agreed) -> Change:
@@ -104,6 +104,6 @@ async def named(parts: Parts, asking: Asking, metadata: Mapping[str, Any], typed
     """Take a yes that came with a typed name, checked against the change itself; raises what the gate raises."""
     change = await parts.core.gate.get(str(metadata.get("c", "")))
     if not same_name(typed, change.target.hostname):
-        raise InvalidInput("That is not the server's name.", hint="Nothing was done.")
+        raise InvalidInputError("That is not the server's name.", hint="Nothing was done.")
     yes = Yes.APPROVE if metadata.get("as") == Yes.APPROVE.value else Yes.CONFIRM
     return await count(parts, asking, Agreed(change, str(metadata.get("d", "")), yes, note))

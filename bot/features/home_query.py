@@ -24,7 +24,7 @@ from vpsops.bot.views.home import (
 from vpsops.bot.workspaces.membership import MembershipUnreadableError, OtherWorkspaceError
 from vpsops.core.changes.approvals import check, check_settler, settlers
 from vpsops.core.changes.model import Change, State
-from vpsops.core.common.errors import NotAllowed, VpsopsError
+from vpsops.core.common.errors import NotAllowedError, VpsopsError
 from vpsops.core.identity.actors import Actor, Approvers, among, together
 from vpsops.core.service.authorized_reads import all_servers, may_read
 from vpsops.core.service.dashboard import Onlooker, overview_of
@@ -48,7 +48,7 @@ async def drawn(parts: Parts, viewer: Viewer, notice: str = "") -> Block:
         return plain_home(error.message, error.hint)
     except OtherWorkspaceError as error:
         return plain_home(error.message, error.hint)
-    except NotAllowed:
+    except NotAllowedError:
         return plain_home(*GUESTS)
     asking = asking_for(viewer)
     me = replace(asking.actor, name=viewer.name or member.name, aliases=(member.email,) if member.email else ())
@@ -113,7 +113,7 @@ def may_decide(change: Change, voter: Actor, stewards: Approvers) -> bool:
             check_settler(change, voter, stewards)
         else:
             check(change, voter)
-    except NotAllowed:
+    except NotAllowedError:
         return False
     return True
 

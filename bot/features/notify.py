@@ -8,12 +8,12 @@ from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.messages.subscriptions import subscription_added, subscription_text, subscriptions_page
 from vpsops.bot.notifications.events import DEFAULT, with_defaults
 from vpsops.bot.slack_api.client import CHANNEL_CLOSED_CODES, SlackError
-from vpsops.core.common.errors import InvalidInput, VpsopsError
+from vpsops.core.common.errors import InvalidInputError, VpsopsError
 from vpsops.core.messaging.subscriptions import Subscription, Subscriptions, subscription_id
 
 
 async def notify(parts: Parts, asking: Asking, words: tuple[str, ...]) -> Post:
-    """Show, add or remove; raises `InvalidInput` where the words are not understood."""
+    """Show, add or remove; raises `InvalidInputError` where the words are not understood."""
     match parse_subscription(words):
         case ShowSubscriptions():
             return await _page(parts, asking)
@@ -40,7 +40,9 @@ async def _page(parts: Parts, asking: Asking) -> Post:
 
 async def _stop(parts: Parts, asking: Asking, ident: str) -> Post:
     if ident.startswith(DEFAULT):
-        raise InvalidInput("This one is set by the operator.", hint="A subscription of the channel's own replaces it.")
+        raise InvalidInputError(
+            "This one is set by the operator.", hint="A subscription of the channel's own replaces it."
+        )
     gone = await _store(parts).remove(asking.team, asking.where.channel, ident, asking.actor)
     return note(f"This channel is no longer told of {subscription_text(gone)}.")
 
@@ -61,7 +63,7 @@ async def _add(parts: Parts, asking: Asking, wanted: AddSubscription) -> Post:
 
 
 async def subscribe(parts: Parts, asking: Asking, wanted: Subscription) -> Subscription:
-    """Store a subscription and tell its channel of it; raises `InvalidInput` where the channel is closed to us."""
+    """Store a subscription and tell its channel of it; raises `InvalidInputError` where the channel is closed to us."""
     made = await _store(parts).add(wanted, asking.actor)
     try:
         await parts.slack.post(made.channel, subscription_added(made), name=f"subscribed/{made.id}")
@@ -69,7 +71,7 @@ async def subscribe(parts: Parts, asking: Asking, wanted: Subscription) -> Subsc
         if error.code not in CHANNEL_CLOSED_CODES:
             raise VpsopsError("Slack does not let me write here just now.", hint="Type it again.") from None
         await _store(parts).remove(asking.team, made.channel, made.id, asking.actor)
-        raise InvalidInput("I am not in this channel.", hint="Invite me here, then type it again.") from None
+        raise InvalidInputError("I am not in this channel.", hint="Invite me here, then type it again.") from None
     return made
 
 

@@ -17,7 +17,7 @@ from vpsops.bot.messages.ephemeral import error_note, note, server_suggestions, 
 from vpsops.bot.messages.servers import OperationCall, server_choice, server_details, server_page, shareable, usage_page
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.requests import Done, Held, Refused
-from vpsops.core.common.errors import AmbiguousServer, UnknownServer, VpsopsError
+from vpsops.core.common.errors import AmbiguousServerError, UnknownServerError, VpsopsError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import one_line
 from vpsops.core.messaging.outbox import topic_of
@@ -78,10 +78,10 @@ async def outcome_post(parts: Parts, asking: Asking, wanted: Wanted) -> Post | N
         if wanted.operation == "status":
             return await _usage(parts, asking, wanted)
         outcome = await submit(parts, asking, wanted.operation, wanted.arguments, wanted.reason)
-    except AmbiguousServer as error:
+    except AmbiguousServerError as error:
         typed = str(wanted.arguments.get("server", ""))
         return server_choice(typed, wanted.operation, error.candidates, wanted.reason)
-    except UnknownServer as error:
+    except UnknownServerError as error:
         return server_suggestions(error, wanted.operation, error.nearest, wanted.reason)
     except VpsopsError as error:
         return error_note(error)

@@ -16,7 +16,7 @@ from vpsops.core.identity.actors import ActorKind
 
 
 async def pause(parts: Parts, asking: Asking, reason: str = "") -> Pause:
-    """Pause all agents, for any full member; raises `NotAllowed`.
+    """Pause all agents, for any full member; raises `NotAllowedError`.
 
     It is the safe direction: where Slack cannot say who somebody is, it is done and that is written down.
     """
@@ -29,7 +29,10 @@ async def pause(parts: Parts, asking: Asking, reason: str = "") -> Pause:
 
 
 async def resume(parts: Parts, asking: Asking, *, seen: float, reason: str = "") -> Pause:
-    """Lift the pause that was made at `seen`; raises `NotAllowed` for all but those who may, and `StaleChange`."""
+    """Lift the pause that was made at `seen`.
+
+    Raises `NotAllowedError` for all but those who may, and `StaleChangeError`.
+    """
     gate = parts.core.gate
     standing = await parts.membership.verify_approver(asking.user, gate.stewards)
     actor = replace(asking.actor, groups=standing.groups)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.text import one_line
 from vpsops.core.wayscloud.answers.validate import validate_hostname, validate_ssh_key
 
@@ -36,22 +36,22 @@ def same_name(typed: str, wanted: str) -> bool:
 
 
 def keys_of(text: str) -> tuple[str, ...]:
-    """Return the public keys in a text of one a line; raises `InvalidInput` naming the line."""
+    """Return the public keys in a text of one a line; raises `InvalidInputError` naming the line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) > MAX_KEYS:
-        raise InvalidInput(f"At most {MAX_KEYS} keys.")
+        raise InvalidInputError(f"At most {MAX_KEYS} keys.")
     keys = []
     for number, line in enumerate(lines, start=1):
         try:
             keys.append(validate_ssh_key(line))
-        except InvalidInput as error:
-            raise InvalidInput(f"Line {number}: {error.message}", hint=error.hint) from None
+        except InvalidInputError as error:
+            raise InvalidInputError(f"Line {number}: {error.message}", hint=error.hint) from None
     return tuple(keys)
 
 
 def _said(check: Callable[[], object]) -> str:
     try:
         check()
-    except InvalidInput as error:
+    except InvalidInputError as error:
         return str(error)
     return ""

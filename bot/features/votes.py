@@ -11,7 +11,10 @@ from vpsops.core.identity.actors import Approvers, together
 async def cast(  # noqa: PLR0913 - one vote, all of it named
     parts: Parts, asking: Asking, change: Change, verdict: Verdict, digest: str, reason: str = ""
 ) -> Change:
-    """Vote; raises `NotAllowed`, `StaleChange` or `UnknownChange`. Whether it counts is the gate's to say."""
+    """Vote.
+
+    Raises `NotAllowedError`, `StaleChangeError` or `UnknownChangeError`. Whether it counts is the gate's to say.
+    """
     if asking.actor.same_human(change.actor):  # nothing has to be read for the gate to say no, on record
         return await parts.core.gate.vote(change.id, asking.actor, verdict, digest, reason=reason)
     approvers = change.ruling.approvers

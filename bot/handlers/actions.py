@@ -24,7 +24,7 @@ from vpsops.bot.protocol.payloads import BlockActions
 from vpsops.bot.slack_api.client import ReplyTarget
 from vpsops.bot.views.modals import metadata_of
 from vpsops.core.changes.model import Change, State
-from vpsops.core.common.errors import NotAllowed, StaleChange, UnknownChange
+from vpsops.core.common.errors import NotAllowedError, StaleChangeError, UnknownChangeError
 from vpsops.core.messaging.inbox import Delivery
 from vpsops.core.messaging.outbox import topic_of
 
@@ -121,7 +121,7 @@ async def _on_card(
     await _adopt(parts, click, change)
     try:
         await decide(ident, digest)
-    except (StaleChange, NotAllowed):
+    except (StaleChangeError, NotAllowedError):
         await parts.deliverer.redraw(await parts.core.gate.get(ident))
         raise
 
@@ -130,12 +130,12 @@ async def _known(parts: Parts, asking: Asking, ident: str) -> Change:
     """Return the change of a card; one of another installation or workspace is not decided here."""
     try:
         change = await parts.core.gate.get(ident)
-    except UnknownChange:
+    except UnknownChangeError:
         hint = "Its buttons do nothing here. Ask again for what is still wanted."
         what = "This card is of a change that I do not know: of another set-up, or long ago."
-        raise UnknownChange(what, hint=hint) from None
+        raise UnknownChangeError(what, hint=hint) from None
     if change.origin.team and asking.team and change.origin.team != asking.team:
-        raise NotAllowed("This card is of another workspace, so nobody can decide on it here.")
+        raise NotAllowedError("This card is of another workspace, so nobody can decide on it here.")
     return change
 
 

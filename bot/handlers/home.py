@@ -20,7 +20,7 @@ from vpsops.bot.protocol.payloads import EventCallback
 from vpsops.bot.slack_api.client import SlackError
 from vpsops.bot.views.home import SETTINGS, comparable_blocks, plain_home
 from vpsops.bot.workspaces.registry import NotInstalledError
-from vpsops.core.common.errors import InvalidInput, StorageError, VpsopsError
+from vpsops.core.common.errors import InvalidInputError, StorageError, VpsopsError
 from vpsops.core.messaging.inbox import Delivery
 from vpsops.core.messaging.preferences import set_preferences
 from vpsops.core.monitoring.change_feed import follow
@@ -81,10 +81,10 @@ async def at_home(parts: Parts, asking: Asking, act: Act) -> None:
 
 
 async def set_one(parts: Parts, asking: Asking, value: Mapping[str, Any]) -> None:
-    """Turn one setting on or off; raises `InvalidInput` for one there is none of."""
+    """Turn one setting on or off; raises `InvalidInputError` for one there is none of."""
     name, wanted = str(value.get("set", "")), value.get("to")
     if name not in SETTINGS or not isinstance(wanted, bool):
-        raise InvalidInput("There is no such setting any more.", hint="Nothing was set.")
+        raise InvalidInputError("There is no such setting any more.", hint="Nothing was set.")
     await set_preferences(parts.core.database, parts.core.clock, (asking.team, asking.user), **{name: wanted})
 
 

@@ -14,7 +14,7 @@ from vpsops.bot.protocol.payloads import BlockSuggestion
 from vpsops.bot.slack_api.client import ReplyTarget
 from vpsops.bot.views.modals import MAX_OPTIONS, MENUS, menu_options
 from vpsops.bot.views.shortcuts import server_options
-from vpsops.core.common.errors import NotAllowed, VpsopsError
+from vpsops.core.common.errors import NotAllowedError, VpsopsError
 from vpsops.core.service.authorized_reads import all_servers, may_read
 
 SECONDS: Final = 2.0
@@ -34,7 +34,7 @@ async def options_for(parts: Parts, suggestion: BlockSuggestion) -> list[Block]:
             here = await parts.at(claims.office)
             tenant = await admit(here.membership, claims)
             return (await _offers(here, replace(asking, team=tenant.team), suggestion))[:MAX_OPTIONS]
-    except NotAllowed as error:
+    except NotAllowedError as error:
         log.info("no entries for a menu", menu=suggestion.action_id, error=error.message, error_id=error.error_id)
         return []
     except VpsopsError as error:

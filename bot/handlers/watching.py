@@ -8,7 +8,7 @@ from vpsops.bot.commands.parser import WatchServer
 from vpsops.bot.context.bot_context import Asking, Parts, only_members, read
 from vpsops.bot.features.notify import subscribe
 from vpsops.bot.messages.ephemeral import command_suggestions, error_note, note
-from vpsops.core.common.errors import AmbiguousServer, UnknownServer
+from vpsops.core.common.errors import AmbiguousServerError, UnknownServerError
 from vpsops.core.messaging.subscriptions import (
     WITHOUT_THRESHOLD,
     Event,
@@ -31,11 +31,11 @@ async def watch(parts: Parts, asking: Asking, wanted: WatchServer) -> Post:
         return await _stop(subscriptions, asking, wanted.server)
     try:
         server: Server = await read(parts, asking, "get", {"server": wanted.server})
-    except AmbiguousServer as error:
+    except AmbiguousServerError as error:
         twice = len({name for _, name in error.candidates}) < len(error.candidates)
         named = [ident if twice else name for ident, name in error.candidates]
         return command_suggestions(error.message, "Which one?", [_again(one, wanted.lasts) for one in named[:5]])
-    except UnknownServer as error:
+    except UnknownServerError as error:
         near = [_again(name, wanted.lasts) for name in error.nearest]
         return command_suggestions(error.message, error.hint, near) if near else error_note(error)
     until = parts.core.clock.now() + wanted.lasts

@@ -29,7 +29,7 @@ from vpsops.bot.workspaces.membership import (
     foreign_account_error,
 )
 from vpsops.bot.workspaces.tenancy import Tenant
-from vpsops.core.common.errors import NotAllowed, VpsopsError
+from vpsops.core.common.errors import NotAllowedError, VpsopsError
 from vpsops.core.messaging.inbox import Delivery
 
 MODELS: Final[Mapping[str, type[BaseModel]]] = {
@@ -43,7 +43,7 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
 log = structlog.get_logger(__name__)
 
 
-class ElsewhereError(NotAllowed):
+class ElsewhereError(NotAllowedError):
     """A delivery is for another app, or for another workspace's installation of this one."""
 
 
@@ -103,7 +103,8 @@ def claims_in(delivery: Delivery) -> Claims:
 async def admit(membership: Membership, claims: Claims) -> Tenant:
     """Let in what is for this installation and from its people, and return whose installation it is.
 
-    Raises `ElsewhereError`, `ForeignAccountError`, `NotAllowed`, and `MembershipUnreadableError` where Slack is mute.
+    Raises `ElsewhereError`, `ForeignAccountError`, `NotAllowedError`, and `MembershipUnreadableError` where Slack is
+    mute.
     """
     tenant = await membership.tenant()
     claims.check(tenant)

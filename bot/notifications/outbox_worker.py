@@ -36,7 +36,7 @@ from vpsops.core.app import Core
 from vpsops.core.changes.approvals import waits_for_votes
 from vpsops.core.changes.model import Change
 from vpsops.core.common import timings
-from vpsops.core.common.errors import StorageError, UnknownChange, UnreadableRowError, VpsopsError
+from vpsops.core.common.errors import StorageError, UnknownChangeError, UnreadableRowError, VpsopsError
 from vpsops.core.common.supervision import error_id_of
 from vpsops.core.execution.card_refresh import in_hand, mine_to_refresh, next_ones
 from vpsops.core.messaging.outbox import NEWS, Copy, Message, News, topic_of
@@ -247,7 +247,7 @@ class Deliverer:
         except SlackError as error:
             await self._failed(ids, step[-1].attempts, error)
             return False
-        except (UnknownChange, NotInstalledError) as error:
+        except (UnknownChangeError, NotInstalledError) as error:
             await self._core.outbox.dead(ids, error=error.message)
         except UnreadableRowError as error:
             log.info("message left to a process that can read its change", topic=topic, error=error.message)

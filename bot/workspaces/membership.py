@@ -13,7 +13,7 @@ from vpsops.bot.workspaces.approval_sources import ACCEPT_HINT, source_problem
 from vpsops.bot.workspaces.tenancy import LESS_THAN_MEMBERS, Affiliation, Tenant, tenant_of
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
-from vpsops.core.common.errors import NotAllowed
+from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.identity.actors import Approvers
 
 CACHE_SECONDS: Final = timings.MEMBERS_SECONDS
@@ -75,7 +75,7 @@ class Membership:
     async def admit(self, user: str) -> None:
         """Let an account of this workspace in, be it a guest's; who was let in stays so for half a minute.
 
-        Raises `ForeignAccountError`; `NotAllowed` for another workspace's or a closed account;
+        Raises `ForeignAccountError`; `NotAllowedError` for another workspace's or a closed account;
         `MembershipUnreadableError` if Slack does not answer.
         """
         now = self._clock.monotonic()
@@ -87,8 +87,8 @@ class Membership:
     async def verify_approver(self, user: str, approvers: Approvers) -> ApproverEvidence:
         """Find a person among the approvers, as of now.
 
-        Raises `NotAllowed` for anybody but an active full member, where only a channel or group decides that others
-        can let themselves into, and where what decides the matter cannot be read.
+        Raises `NotAllowedError` for anybody but an active full member, where only a channel or group decides that
+        others can let themselves into, and where what decides the matter cannot be read.
         """
         await self.require_full_member(user)
         named = user.lower() in {person.lower() for person in approvers.people}
@@ -109,7 +109,7 @@ class Membership:
         if not said and unread:
             raise _members_unreadable(f"who is in {' and '.join(unread)}")
         if not said and unfit:
-            raise NotAllowed(f"Nobody can decide here: {'; '.join(unfit)}.", hint=ACCEPT_HINT)
+            raise NotAllowedError(f"Nobody can decide here: {'; '.join(unfit)}.", hint=ACCEPT_HINT)
         return ApproverEvidence(tuple(found), "; ".join(said))
 
     async def read_groups(self, user: str, wanted: Iterable[str], *, fresh: bool = False) -> tuple[str, ...] | None:
@@ -130,13 +130,13 @@ class Membership:
         return tuple(found)
 
     async def require_full_member(self, user: str) -> Member:
-        """Return the person's name and e-mail; raises `NotAllowed` unless an active full member.
+        """Return the person's name and e-mail; raises `NotAllowedError` unless an active full member.
 
         Raises `MembershipUnreadableError` if Slack does not answer.
         """
         about = await self._account(user)
         if any(about.get(name) for name in LESS_THAN_MEMBERS):
-            raise NotAllowed("Only full, active members of this workspace can ask for a change, or decide.")
+            raise NotAllowedError("Only full, active members of this workspace can ask for a change, or decide.")
         profile: dict[str, Any] = about.get("profile") or {}
         return Member(str(about.get("name", "")), str(profile.get("email", "")))
 
@@ -156,7 +156,9 @@ class Membership:
                 raise other_workspace_error()
             case Affiliation.MEMBER:
                 if about.get("deleted") or about.get("is_bot"):
-                    raise NotAllowed("Only full, active members of this workspace can ask for a change, or decide.")
+                    raise NotAllowedError(
+                        "Only full, active members of this workspace can ask for a change, or decide."
+                    )
         return about
 
     async def read_email(self, user: str, *, fresh: bool = False) -> str:
@@ -207,15 +209,15 @@ class Membership:
         raise SlackError("conversations.members", "too_many_members")
 
 
-class MembershipUnreadableError(NotAllowed):
+class MembershipUnreadableError(NotAllowedError):
     """What decides whether somebody may do it cannot be read from Slack just now."""
 
 
-class ForeignAccountError(NotAllowed):
+class ForeignAccountError(NotAllowedError):
     """An account of another company, in a channel shared with it."""
 
 
-class OtherWorkspaceError(NotAllowed):
+class OtherWorkspaceError(NotAllowedError):
     """An account of another workspace of the same organisation."""
 
 

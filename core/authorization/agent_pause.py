@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.common.errors import NotAllowed, StaleChange
+from vpsops.core.common.errors import NotAllowedError, StaleChangeError
 from vpsops.core.common.json_types import Json
 from vpsops.core.identity import serialization
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers, among
@@ -42,7 +42,7 @@ class Pause:
         return f"Agents are paused: {who} paused them{when}{f', because {self.reason}' if self.reason else ''}."
 
 
-class AgentsPaused(NotAllowed):
+class AgentsPausedError(NotAllowedError):
     """Agents are paused, so nothing is done for one; carries the pause."""
 
     def __init__(self, pause: Pause) -> None:
@@ -73,19 +73,19 @@ def _actor(stored: Json) -> Actor | None:
 
 
 def check(connection: Connection, asker: Actor) -> None:
-    """Raise `AgentsPaused` when an agent asks while agents are paused; people pass."""
+    """Raise `AgentsPausedError` when an agent asks while agents are paused; people pass."""
     if asker.kind is not ActorKind.AGENT:
         return
     _keep_still(connection, "pg_advisory_xact_lock_shared")
     pause = read(connection)
     if pause.paused:
-        raise AgentsPaused(pause)
+        raise AgentsPausedError(pause)
 
 
 def look(connection: Connection, asker: Actor) -> None:
-    """Raise `AgentsPaused` as `check` does, by a look that holds nobody up: whoever relies on it checks again."""
+    """Raise `AgentsPausedError` as `check` does, by a look that holds nobody up: whoever relies on it checks again."""
     if asker.kind is ActorKind.AGENT and (pause := read(connection)).paused:
-        raise AgentsPaused(pause)
+        raise AgentsPausedError(pause)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Flip:
 def flip(connection: Connection, asked: Flip, stewards: Approvers) -> Pause:
     """Throw the switch, with its audit record and the news of it; what is so already stays as it is.
 
-    Raises `NotAllowed` for an agent, and for whoever may not let agents go on; `StaleChange` when the
+    Raises `NotAllowedError` for an agent, and for whoever may not let agents go on; `StaleChangeError` when the
     pause is another one than was seen.
     """
     _may(asked.wanted, stewards)
@@ -109,16 +109,16 @@ def flip(connection: Connection, asked: Flip, stewards: Approvers) -> Pause:
     if now.paused is asked.wanted.paused:
         return now
     if asked.seen is not None and now.at is not None and now.at.timestamp() != asked.seen:
-        raise StaleChange("Agents were paused again since this was shown.", hint="Look at the newest pause first.")
+        raise StaleChangeError("Agents were paused again since this was shown.", hint="Look at the newest pause first.")
     _write(connection, asked)
     return read(connection)
 
 
 def _may(wanted: Pause, stewards: Approvers) -> None:
     if wanted.by is None or wanted.by.kind is not ActorKind.PERSON:
-        raise NotAllowed("Only a person can pause agents or let them go on.")
+        raise NotAllowedError("Only a person can pause agents or let them go on.")
     if not wanted.paused and stewards and not among(stewards, wanted.by):
-        raise NotAllowed(
+        raise NotAllowedError(
             "You are not among those who may let agents go on.", hint="Ask a member of the channel where approvals go."
         )
 

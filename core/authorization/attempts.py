@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
 
-from vpsops.core.authorization.agent_pause import AgentsPaused
+from vpsops.core.authorization.agent_pause import AgentsPausedError
 from vpsops.core.authorization.authorization import UnauthorizedError, read_records
 from vpsops.core.authorization.recheck import StricterError
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.preview import Preview
-from vpsops.core.common.errors import StaleChange, StorageError
+from vpsops.core.common.errors import StaleChangeError, StorageError
 from vpsops.core.limits.model import Account
-from vpsops.core.limits.quotas import LimitReached
+from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.outcomes.twins import TwinError
 
 RUN_EVENTS = frozenset({"sending", "held_back", "not_processed"})
@@ -22,13 +22,13 @@ class SupersededError(Exception):
 
 
 UNPREPARED = (
-    AgentsPaused,
-    LimitReached,
+    AgentsPausedError,
+    LimitReachedError,
     StricterError,
     SupersededError,
     TwinError,
     UnauthorizedError,
-    StaleChange,
+    StaleChangeError,
     StorageError,
 )
 """What storing the intention raises: nothing left."""
@@ -40,7 +40,7 @@ class Turn:
 
     at: float = 0.0  # when it comes, by the steady clock
     unwanted: float = 0.0  # seconds for which the provider wants no writes
-    paused: AgentsPaused | None = None  # why there is none
+    paused: AgentsPausedError | None = None  # why there is none
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 from vpsops.core.changes import pages, repository
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.clock import Clock
-from vpsops.core.common.errors import StaleChange
+from vpsops.core.common.errors import StaleChangeError
 from vpsops.core.limits.access import Sight
 from vpsops.core.messaging import outbox
 from vpsops.core.storage.database import Database
@@ -26,7 +26,7 @@ class ChangeReader:
     team: str = ""
 
     async def get(self, change_id: str) -> Change:
-        """Return a change; raises `UnknownChange`."""
+        """Return a change; raises `UnknownChangeError`."""
         return await self.database.read(lambda connection: self.load(connection, change_id))
 
     async def page(self, wanted: pages.Query) -> pages.ChangePage:
@@ -55,11 +55,11 @@ class ChangeReader:
         return seen and self.workspaces.shows(change, self.team)
 
     def load(self, connection: Connection, change_id: str, *, lock: bool = False) -> Change:
-        """Return a change; raises `UnknownChange`. With `lock`, no other transaction moves it until the commit."""
+        """Return a change; raises `UnknownChangeError`. With `lock`, no other transaction moves it until the commit."""
         return self.visible(repository.load(connection, change_id, lock=lock))
 
     def visible(self, change: Change) -> Change:
-        """Return a change, or raise `UnknownChange` where it is not to be seen."""
+        """Return a change, or raise `UnknownChangeError` where it is not to be seen."""
         if not self.shows(change):
             raise repository.unknown(change.id)
         return change
@@ -70,6 +70,8 @@ def at_rest(change: Change) -> bool:
     return change.state.final or change.overdue or change.state is State.NEEDS_PERSON
 
 
-def stale(change: Change) -> StaleChange:
+def stale(change: Change) -> StaleChangeError:
     """The error for a click on what has moved on."""
-    return StaleChange(f"{change.id} is {change.state.value.replace('_', ' ')} already.", hint="Nothing was done now.")
+    return StaleChangeError(
+        f"{change.id} is {change.state.value.replace('_', ' ')} already.", hint="Nothing was done now."
+    )

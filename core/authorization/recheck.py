@@ -15,7 +15,7 @@ from vpsops.core.changes.preview import Preview
 from vpsops.core.common.timings import Timing
 from vpsops.core.limits import quotas
 from vpsops.core.limits.model import Account
-from vpsops.core.limits.quotas import LimitReached
+from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Ruling
@@ -52,14 +52,14 @@ class Recheck:
             return STRICTER.format(why=why)
         try:
             quotas.check_agreed(connection, self.policy.read_limits(connection), change)
-        except LimitReached as error:
+        except LimitReachedError as error:
             return LIMITED.format(why=error)
         return ""
 
     def check_sending(
         self, connection: Connection, change: Change, seen: Preview, account: Account | None, now: datetime
     ) -> None:
-        """Raise `StricterError` or `LimitReached` unless a change may still be sent.
+        """Raise `StricterError` or `LimitReachedError` unless a change may still be sent.
 
         Call it after the change's own step, as `vpsops.core.limits.quotas` asks for.
         """

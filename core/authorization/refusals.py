@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from vpsops.core.authorization.agent_pause import AgentsPaused
+from vpsops.core.authorization.agent_pause import AgentsPausedError
 from vpsops.core.changes.requests import Refused, Request
 from vpsops.core.identity.accounts import AccountDirectory, Answer, DirectoryUnavailableError, Names, names_of
 from vpsops.core.identity.actors import ActorKind
@@ -63,6 +63,6 @@ def refusal_of(ruling: Ruling, identified: Identified) -> Refused | None:
     return None
 
 
-def paused_refusal(error: AgentsPaused) -> Refused:
+def paused_refusal(error: AgentsPausedError) -> Refused:
     """Say to an agent that agents are paused."""
     return Refused(f"{error.message} Nothing was done.", hint=error.hint, error_id=error.error_id)

@@ -11,7 +11,7 @@ from vpsops.core.changes.audit_entries import worded
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.preview import Preview
 from vpsops.core.changes.requests import Request
-from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.timings import Timing
 from vpsops.core.operations import OPERATIONS, Operation
@@ -22,22 +22,22 @@ from vpsops.core.policy.decision import Decision, Ruling
 
 
 def operation_named(name: str) -> Operation:
-    """Return an operation of the registry; raises `InvalidInput`."""
+    """Return an operation of the registry; raises `InvalidInputError`."""
     operation = OPERATIONS.get(name)
     if operation is None:
-        raise InvalidInput(f"There is no operation {name[:40]!r}.", hint=f"There are {', '.join(OPERATIONS)}.")
+        raise InvalidInputError(f"There is no operation {name[:40]!r}.", hint=f"There are {', '.join(OPERATIONS)}.")
     return operation
 
 
 def checked(operation: Operation, arguments: Mapping[str, Json]) -> Arguments:
-    """Validate arguments; raises `InvalidInput` naming the first that is wrong."""
+    """Validate arguments; raises `InvalidInputError` naming the first that is wrong."""
     try:
         return operation.arguments.model_validate(dict(arguments))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"])[:60] or "arguments"
         known = ", ".join(operation.arguments.model_fields) or "none"
-        raise InvalidInput(f"{where}: {first['msg']}.", hint=f"{operation.name} takes: {known}.") from None
+        raise InvalidInputError(f"{where}: {first['msg']}.", hint=f"{operation.name} takes: {known}.") from None
 
 
 def facts(

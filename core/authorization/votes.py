@@ -15,7 +15,7 @@ from vpsops.core.changes import approvals, repository
 from vpsops.core.changes.audit_entries import clean_actor, person, worded
 from vpsops.core.changes.model import Change, State, Verdict, Vote
 from vpsops.core.common.clock import Clock
-from vpsops.core.common.errors import NotAllowed, StaleChange
+from vpsops.core.common.errors import NotAllowedError, StaleChangeError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.redaction import Redactor
 from vpsops.core.identity.actors import Actor, Approvers
@@ -50,9 +50,9 @@ class Votes:
         change = self._held(connection, change_id, word.digest)
         agent_pause.check(connection, change.actor)
         if change.ruling.decision is not Decision.CONFIRM:
-            raise NotAllowed("This change needs other people's approval.", hint="It cannot be confirmed.")
+            raise NotAllowedError("This change needs other people's approval.", hint="It cannot be confirmed.")
         if not word.actor.same_human(change.actor):
-            raise NotAllowed(f"Only {change.actor.cited} can confirm this change.")
+            raise NotAllowedError(f"Only {change.actor.cited} can confirm this change.")
         now = self.clock.now()
         note = self.recheck.at_last_yes(connection, change, now)
         if note:
@@ -103,7 +103,7 @@ class Votes:
         """Withdraw one's own change before it is sent."""
         change = self.changes.load(connection, change_id, lock=True)
         if not word.actor.same_human(change.actor):
-            raise NotAllowed(f"Only {change.actor.cited} can cancel this change.")
+            raise NotAllowedError(f"Only {change.actor.cited} can cancel this change.")
         if change.state not in {State.HELD, State.APPROVED}:
             raise stale(change)
         body = {"by": self._person(word.actor), "reason": self._words(word.reason)}
@@ -129,9 +129,11 @@ class Votes:
         if change.state is not State.HELD:
             raise stale(change)
         if change.expires_at is not None and self.clock.now() >= change.expires_at:
-            raise StaleChange(f"{change.id} has expired. Nothing was done.", hint="Ask again if it is still wanted.")
+            raise StaleChangeError(
+                f"{change.id} has expired. Nothing was done.", hint="Ask again if it is still wanted."
+            )
         if len(digest) < MIN_DIGEST or not change.digest.startswith(digest):
-            raise StaleChange("This is not what was shown last.", hint="Look at the newest card.")
+            raise StaleChangeError("This is not what was shown last.", hint="Look at the newest card.")
         return change
 
     def _words(self, text: str) -> str:

@@ -3,30 +3,32 @@
 from datetime import datetime
 
 from vpsops.core.changes.model import Change, State, Verdict, Vote
-from vpsops.core.common.errors import NotAllowed
+from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.common.timings import Timing
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers, among, together
 from vpsops.core.policy.decision import Decision
 
 
 def check(change: Change, voter: Actor) -> None:
-    """Raise `NotAllowed` with the reason unless this person may vote now; whoever may approve may deny."""
+    """Raise `NotAllowedError` with the reason unless this person may vote now; whoever may approve may deny."""
     if change.ruling.decision is not Decision.APPROVE:
-        raise NotAllowed("This change does not take votes.")
+        raise NotAllowedError("This change does not take votes.")
     if voter.kind is not ActorKind.PERSON:
-        raise NotAllowed("Only people vote.")
+        raise NotAllowedError("Only people vote.")
     if change.actor.kind is ActorKind.AGENT and not change.actor.account:
-        raise NotAllowed(
+        raise NotAllowedError(
             f"Nobody found out whose account is behind {change.actor.cited} when this was asked for.",
             hint="Nothing was decided. It expires by itself; its asker may cancel it and ask again.",
         )
     own = bool(change.actor.account) and change.actor.account in {voter.account, voter.id}
     if own or voter.same_human(change.actor):
-        raise NotAllowed(f"You asked for this change, yourself or through {change.actor.cited}: others must decide.")
+        raise NotAllowedError(
+            f"You asked for this change, yourself or through {change.actor.cited}: others must decide."
+        )
     if any(voter.same_human(vote.voter) for vote in change.votes):
-        raise NotAllowed("You have voted on this change already.")
+        raise NotAllowedError("You have voted on this change already.")
     if not eligible(change, voter):
-        raise NotAllowed("You are not among those who may decide this change.")
+        raise NotAllowedError("You are not among those who may decide this change.")
 
 
 def eligible(change: Change, voter: Actor) -> bool:
@@ -59,11 +61,11 @@ def settlers(change: Change, stewards: Approvers) -> tuple[Approvers, ...]:
 
 
 def check_settler(change: Change, actor: Actor, stewards: Approvers) -> None:
-    """Raise `NotAllowed` unless this person may say what became of the change."""
+    """Raise `NotAllowedError` unless this person may say what became of the change."""
     if actor.kind is not ActorKind.PERSON:
-        raise NotAllowed("Only a person can say what became of this change.")
+        raise NotAllowedError("Only a person can say what became of this change.")
     if not actor.same_human(change.actor) and not all(among(one, actor) for one in settlers(change, stewards)):
-        raise NotAllowed(
+        raise NotAllowedError(
             "You are not among those who may say what became of this change.",
             hint=f"{change.actor.cited} may, and those who may approve it.",
         )

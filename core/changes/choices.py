@@ -5,10 +5,10 @@ from typing import Final, TypeVar
 
 import anyio
 
-from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.timings import DETAIL_SECONDS
 from vpsops.core.operations.servers import CreateArguments
-from vpsops.core.wayscloud.answers.errors import NotOffered, WayscloudError
+from vpsops.core.wayscloud.answers.errors import NotOfferedError, WayscloudError
 from vpsops.core.wayscloud.answers.models import Listing, OsTemplate, Plan, Region, same_region
 from vpsops.core.wayscloud.client import Wayscloud
 
@@ -21,20 +21,22 @@ async def read_plans(api: Wayscloud) -> Listing[Plan]:
     """Return the plans; none where the API has no such list, and judges codes itself. Raises `WayscloudError`."""
     try:
         return await api.list_plans()
-    except NotOffered:
+    except NotOfferedError:
         return Listing([])
 
 
 def find_plan(plans: Listing[Plan], code: str) -> Plan | None:
-    """Return the plan of a code, or nothing where not all are seen; raises `InvalidInput` for one there is not."""
+    """Return the plan of a code, or nothing where not all are seen; raises `InvalidInputError` for one there is not."""
     found = next((plan for plan in plans if plan.code.lower() == code.lower()), None)
     if found is None and plans and plans.complete:
-        raise InvalidInput(f"There is no plan {code[:LONGEST]}.", hint=f"The plans are {_some(p.code for p in plans)}.")
+        raise InvalidInputError(
+            f"There is no plan {code[:LONGEST]}.", hint=f"The plans are {_some(p.code for p in plans)}."
+        )
     return found
 
 
 async def check_choices(api: Wayscloud, wanted: CreateArguments) -> None:
-    """Raise `InvalidInput`, with what there is, for a region or a system that cannot be had.
+    """Raise `InvalidInputError`, with what there is, for a region or a system that cannot be had.
 
     A list that is not offered, or cannot be read soon, refuses nothing: then the provider judges.
     """
@@ -58,18 +60,18 @@ async def check_choices(api: Wayscloud, wanted: CreateArguments) -> None:
 
 
 def check_region(regions: Sequence[Region], code: str) -> None:
-    """Raise `InvalidInput` for a region that is not listed, or not available."""
+    """Raise `InvalidInputError` for a region that is not listed, or not available."""
     named = [region for region in regions if same_region(region.code, code) or same_region(region.country or "-", code)]
     usable = [region for region in regions if region.available is not False]
     hint = f"The regions are {_some(one.code for one in usable)}."
     if regions and not named:
-        raise InvalidInput(f"There is no region {code[:LONGEST]}.", hint=hint)
+        raise InvalidInputError(f"There is no region {code[:LONGEST]}.", hint=hint)
     if named and all(one.available is False for one in named):
-        raise InvalidInput(f"The region {code[:LONGEST]} is not available now.", hint=hint)
+        raise InvalidInputError(f"The region {code[:LONGEST]} is not available now.", hint=hint)
 
 
 def check_system(systems: Sequence[OsTemplate], code: str) -> None:
-    """Raise `InvalidInput` for a system that is neither listed nor another version of one that is.
+    """Raise `InvalidInputError` for a system that is neither listed nor another version of one that is.
 
     The provider takes versions that it does not list any more, as its documented example shows.
     """
@@ -78,11 +80,11 @@ def check_system(systems: Sequence[OsTemplate], code: str) -> None:
         return
     named = next((system for system in systems if (system.name or "").lower() == word), None)
     if named is not None:
-        raise InvalidInput(f"{code[:LONGEST]} is the name of a system.", hint=f"Its id is {named.id}.")
+        raise InvalidInputError(f"{code[:LONGEST]} is the name of a system.", hint=f"Its id is {named.id}.")
     families = {system.family or system.id.split("-")[0].lower() for system in systems}
     if not any(word.startswith(family) for family in families):
         hint = f"The systems are {_some(system.id for system in systems)}."
-        raise InvalidInput(f"There is no system {code[:LONGEST]}.", hint=hint)
+        raise InvalidInputError(f"There is no system {code[:LONGEST]}.", hint=hint)
 
 
 def _some(codes: Iterable[str]) -> str:

@@ -82,14 +82,14 @@ STEPS: Mapping[State, frozenset[State]] = {
 }
 
 
-class IllegalStep(Exception):  # noqa: N818 - a bug in our own code, never shown
+class IllegalStepError(Exception):
     """A step the table does not have."""
 
 
 def check_step(before: State, after: State) -> None:
-    """Raise `IllegalStep` unless the table has this step."""
+    """Raise `IllegalStepError` unless the table has this step."""
     if after not in STEPS[before]:
-        raise IllegalStep(f"{before} -> {after}")
+        raise IllegalStepError(f"{before} -> {after}")
 
 
 class Verdict(StrEnum):
@@ -185,14 +185,14 @@ class Change:
 
 
 def check_move(change: Change, after: State) -> None:
-    """Raise `IllegalStep` unless the table has this step, and the change may take it.
+    """Raise `IllegalStepError` unless the table has this step, and the change may take it.
 
     An unclear outcome leads back to approved only where the provider said that it had not taken the write on.
     """
     check_step(change.state, after)
     refusal = change.refusal
     if change.state is State.UNKNOWN and after is State.APPROVED and not (refusal is not None and refusal.again):
-        raise IllegalStep(f"{change.state} -> {after} without a refusal")
+        raise IllegalStepError(f"{change.state} -> {after} without a refusal")
 
 
 def digest_of(operation: str, arguments: Mapping[str, Json], target: Target, facts: Sequence[str], policy: str) -> str:

@@ -8,14 +8,14 @@ from pydantic import ValidationError
 
 from vpsops.core.changes.choices import check_choices, find_plan, read_plans
 from vpsops.core.changes.model import Change, digest_of
-from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.json_types import Json
 from vpsops.core.operations import Operation
 from vpsops.core.operations.registry import Arguments, ServerArguments
 from vpsops.core.operations.server_lookup import by_full_id, find_server
 from vpsops.core.operations.servers import CreateArguments
 from vpsops.core.operations.target import Target
-from vpsops.core.wayscloud.answers.errors import NotFound
+from vpsops.core.wayscloud.answers.errors import NotFoundError
 from vpsops.core.wayscloud.answers.hostnames import same_hostname
 from vpsops.core.wayscloud.answers.models import NewServer, Plan, Server
 from vpsops.core.wayscloud.client import Wayscloud
@@ -50,7 +50,7 @@ class Preview:
 async def preview(api: Wayscloud, operation: Operation, arguments: Arguments) -> Preview:
     """Look at the live state behind a request, and at the catalogue.
 
-    Raises `InvalidInput` where it cannot make sense there (unknown or ambiguous server, a hostname
+    Raises `InvalidInputError` where it cannot make sense there (unknown or ambiguous server, a hostname
     in use, a server that is already there), and `WayscloudError` where the look fails.
     """
     if isinstance(arguments, CreateArguments):
@@ -62,7 +62,7 @@ async def preview(api: Wayscloud, operation: Operation, arguments: Arguments) ->
         if server is None:
             server = await _listed_in_full(api, find_server(arguments.server, await api.list_servers()))
         return preview_power(operation, server)
-    raise InvalidInput(f"{operation.name} cannot be previewed.")
+    raise InvalidInputError(f"{operation.name} cannot be previewed.")
 
 
 async def look_again(api: Wayscloud, operation: Operation, arguments: Mapping[str, Json]) -> Preview:
@@ -76,11 +76,11 @@ async def look_again(api: Wayscloud, operation: Operation, arguments: Mapping[st
 
 
 async def _listed_in_full(api: Wayscloud, listed: Server) -> Server:
-    """Return a listed server in full; raises `NotFound` that says so for one that is only in the list."""
+    """Return a listed server in full; raises `NotFoundError` that says so for one that is only in the list."""
     try:
         return await api.get_server(listed.id)
-    except NotFound as error:
-        raise NotFound(
+    except NotFoundError as error:
+        raise NotFoundError(
             f"{listed.hostname} is in the provider's list, and the provider knows no such server.",
             hint="It was removed a moment ago, or the list is wrong. Ask again in some minutes, then the provider.",
             status=error.status,
@@ -90,12 +90,12 @@ async def _listed_in_full(api: Wayscloud, listed: Server) -> Server:
 
 
 def ordered(wanted: CreateArguments) -> NewServer:
-    """Return an order as it would be sent, names in one spelling; raises `InvalidInput` for what is none; pure."""
+    """Return an order as it would be sent, names in one spelling; raises `InvalidInputError` for what is none; pure."""
     try:
         return NewServer.model_validate(wanted.model_dump())
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise InvalidInput(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}.") from None
+        raise InvalidInputError(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}.") from None
 
 
 async def _preview_create(api: Wayscloud, operation: Operation, asked: CreateArguments) -> Preview:
@@ -103,7 +103,7 @@ async def _preview_create(api: Wayscloud, operation: Operation, asked: CreateArg
     servers, hostname = await api.list_servers(), wanted.hostname
     twin = next((server for server in servers if same_hostname(server.hostname, hostname)), None)
     if twin is not None:
-        raise InvalidInput(
+        raise InvalidInputError(
             f"A server called {twin.hostname} exists already ({twin.id}, {twin.state}).",
             hint="Choose another hostname, so that no server is paid for twice.",
         )
@@ -134,11 +134,11 @@ def price(plan: Plan | None) -> str:
 def preview_power(operation: Operation, server: Server) -> Preview:
     """Preview a power operation, or say why it makes no sense in this state; pure."""
     if operation.name == "start" and server.ready:
-        raise InvalidInput(f"{server.hostname} is running already.", hint="There is nothing to do.")
+        raise InvalidInputError(f"{server.hostname} is running already.", hint="There is nothing to do.")
     if operation.name == "stop" and server.off:
-        raise InvalidInput(f"{server.hostname} is stopped already.", hint="There is nothing to do.")
+        raise InvalidInputError(f"{server.hostname} is stopped already.", hint="There is nothing to do.")
     if operation.name == "reboot" and server.off:
-        raise InvalidInput(f"{server.hostname} is stopped.", hint="Start it instead.")
+        raise InvalidInputError(f"{server.hostname} is stopped.", hint="Start it instead.")
     return Preview(operation=operation.name, arguments={"server": server.id}, target=target_of(server))
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from vpsops.core.audit import chain
 from vpsops.core.changes import serialization
 from vpsops.core.changes.model import Change, State, Vote, check_move
-from vpsops.core.common.errors import StaleChange, UnknownChange
+from vpsops.core.common.errors import StaleChangeError, UnknownChangeError
 from vpsops.core.common.json_types import Json
 from vpsops.core.messaging import outbox
 from vpsops.core.storage import rows
@@ -43,7 +43,7 @@ def step(  # noqa: PLR0913 - the one place where a change moves; each argument i
     body: Mapping[str, Json] | None = None,
     **values: Any,
 ) -> Change:
-    """Move a change to `after`, or raise `StaleChange` when somebody moved it first."""
+    """Move a change to `after`, or raise `StaleChangeError` when somebody moved it first."""
     check_move(change, after)
     if after.final:
         values |= {"lock": None, "owner": None}
@@ -88,7 +88,7 @@ def _set(connection: Connection, change: Change, now: datetime, values: Mapping[
         .one_or_none()
     )
     if row is None:
-        raise StaleChange(f"{change.id} has moved on.", hint="Look at its present state.")
+        raise StaleChangeError(f"{change.id} has moved on.", hint="Look at its present state.")
     touch(connection, outbox.topic_of(change.id))
     moved = rows.decoded(row, CHANGES.c.id, lambda found: serialization.change_of(found, change.votes))
     if isinstance(moved, UnreadableRow):
@@ -102,7 +102,7 @@ def add_vote(connection: Connection, change_id: str, vote: Vote) -> None:
 
 
 def load(connection: Connection, change_id: str, *, lock: bool = False) -> Change:
-    """Return a change; raises `UnknownChange`. With `lock`, no other transaction moves it until the commit."""
+    """Return a change; raises `UnknownChangeError`. With `lock`, no other transaction moves it until the commit."""
     query = sa.select(CHANGES).where(CHANGES.c.id == change_id)
     found = next(iter(rows.fetch(connection, query.with_for_update() if lock else query, CHANGES.c.id)), None)
     if found is None:
@@ -116,9 +116,9 @@ def load(connection: Connection, change_id: str, *, lock: bool = False) -> Chang
     return change
 
 
-def unknown(change_id: str) -> UnknownChange:
+def unknown(change_id: str) -> UnknownChangeError:
     """Return the error for a change that is not there, or not to be seen."""
-    return UnknownChange(f"There is no change {change_id[:40]}.", hint="List the changes to see their ids.")
+    return UnknownChangeError(f"There is no change {change_id[:40]}.", hint="List the changes to see their ids.")
 
 
 def by_key(connection: Connection, key: str) -> Change | None:

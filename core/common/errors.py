@@ -1,17 +1,17 @@
 """Errors a person or a model gets to read.
 
-VpsopsError              base: what happened, what to do next, an id to look up
-├── InvalidInput         the request as written cannot be carried out; correct it and ask again
-│   ├── UnknownServer    no server by that name; carries the nearest
-│   └── AmbiguousServer  several servers by that name; carries the candidates
-├── UnknownChange        no change by that id, or not one the asker may see
-├── StaleChange          the change has moved on; what was shown is not what is there now
-├── NotAllowed           this person may not do that; the message says why
-├── ConfigurationError   settings or policy do not load; the process must not start
-├── NotSignedInError     a service that we call refuses the token we were given for it
-├── StorageError         the database cannot be used (locked, full, newer schema, not reachable)
+VpsopsError                   base: what happened, what to do next, an id to look up
+├── InvalidInputError         the request as written cannot be carried out; correct it and ask again
+│   ├── UnknownServerError    no server by that name; carries the nearest
+│   └── AmbiguousServerError  several servers by that name; carries the candidates
+├── UnknownChangeError        no change by that id, or not one the asker may see
+├── StaleChangeError          the change has moved on; what was shown is not what is there now
+├── NotAllowedError           this person may not do that; the message says why
+├── ConfigurationError        settings or policy do not load; the process must not start
+├── NotSignedInError          a service that we call refuses the token we were given for it
+├── StorageError              the database cannot be used (locked, full, newer schema, not reachable)
 │   └── UnreadableRowError   one row is of another version, or damaged; it is left to a process that can read it
-└── core.wayscloud.errors.WayscloudError   what the provider's API answered, or did not
+└── vpsops.core.wayscloud.answers.errors.WayscloudError   what the provider's API answered, or did not
 """
 
 import secrets
@@ -35,11 +35,11 @@ class VpsopsError(Exception):
         return f"{self.message} {self.hint}".strip()
 
 
-class InvalidInput(VpsopsError):  # noqa: N818 - named for what the caller reads
+class InvalidInputError(VpsopsError):
     """The request as written cannot be carried out."""
 
 
-class UnknownServer(InvalidInput):
+class UnknownServerError(InvalidInputError):
     """No server matches; `nearest` holds the closest hostnames, best first."""
 
     def __init__(self, text: str, nearest: Sequence[str], lack: str = "") -> None:
@@ -52,7 +52,7 @@ class UnknownServer(InvalidInput):
         self.nearest = tuple(nearest)
 
 
-class AmbiguousServer(InvalidInput):
+class AmbiguousServerError(InvalidInputError):
     """Several servers match; `candidates` holds (id, hostname) of each."""
 
     def __init__(self, text: str, candidates: Sequence[tuple[str, str]]) -> None:
@@ -65,15 +65,15 @@ class AmbiguousServer(InvalidInput):
         self.candidates = tuple(candidates)
 
 
-class UnknownChange(VpsopsError):  # noqa: N818
+class UnknownChangeError(VpsopsError):
     """No change by that id that the asker may see."""
 
 
-class StaleChange(VpsopsError):  # noqa: N818
+class StaleChangeError(VpsopsError):
     """The change has moved on since it was shown."""
 
 
-class NotAllowed(VpsopsError):  # noqa: N818
+class NotAllowedError(VpsopsError):
     """This person may not do that."""
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from vpsops.core.common.errors import ConfigurationError, InvalidInput, NotSignedInError, VpsopsError
+from vpsops.core.common.errors import ConfigurationError, InvalidInputError, NotSignedInError, VpsopsError
 from vpsops.core.common.redaction import tidy
 from vpsops.core.wayscloud.answers import errors as provider
 
@@ -24,11 +24,11 @@ LONGEST: Final = 1000
 
 def exit_code(error: BaseException) -> int:
     """Return the exit code that an error stands for."""
-    if isinstance(error, ConfigurationError | InvalidInput):
+    if isinstance(error, ConfigurationError | InvalidInputError):
         return USAGE
-    if isinstance(error, provider.NotAuthenticated | provider.NotPermitted | NotSignedInError):
+    if isinstance(error, provider.NotAuthenticatedError | provider.NotPermittedError | NotSignedInError):
         return NOT_AUTHENTICATED
-    if isinstance(error, provider.Unreachable | provider.ProviderFault):
+    if isinstance(error, provider.UnreachableError | provider.ProviderFaultError):
         return UNREACHABLE
     return OTHER
 

@@ -25,7 +25,7 @@ from sqlalchemy.engine import Connection
 from vpsops.core.audit import chain
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
-from vpsops.core.common.errors import ConfigurationError, InvalidInput, StorageError, VpsopsError
+from vpsops.core.common.errors import ConfigurationError, InvalidInputError, StorageError, VpsopsError
 from vpsops.core.common.supervision import RoundRecorder, no_record
 from vpsops.core.config.settings import LOCAL, Settings
 from vpsops.core.continuity.anchor_webhook import post
@@ -224,19 +224,21 @@ def last_days(connection: Connection, kinds: Iterable[str]) -> Mapping[str, str]
 def read_anchors(lines: Iterable[str], name: str) -> Mapping[int, str]:
     """Return the anchors in a text, whatever stands around them: pasted from Slack, a file's lines, JSON of a webhook.
 
-    Raises `InvalidInput` where there are none, too many, or two that contradict each other.
+    Raises `InvalidInputError` where there are none, too many, or two that contradict each other.
     """
     found: dict[int, str] = {}
     for line in lines:
         for match in ANCHOR.finditer(line):
             seq, digest = int(match[1]), match[2].lower()
             if found.setdefault(seq, digest) != digest:
-                raise InvalidInput(
+                raise InvalidInputError(
                     f"{name} names two hashes for record {seq}.",
                     hint="One of them was forged, or a trail was written anew between them: find out which.",
                 )
             if len(found) > MOST_ANCHORS:
-                raise InvalidInput(f"{name} holds more than {MOST_ANCHORS:,} anchors.", hint="Give fewer.")
+                raise InvalidInputError(f"{name} holds more than {MOST_ANCHORS:,} anchors.", hint="Give fewer.")
     if not found:
-        raise InvalidInput(f"{name} holds no anchor.", hint="An anchor is a record's number, a colon and its hash.")
+        raise InvalidInputError(
+            f"{name} holds no anchor.", hint="An anchor is a record's number, a colon and its hash."
+        )
     return found

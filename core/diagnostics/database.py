@@ -27,7 +27,7 @@ from vpsops.core.messaging.outbox import QUIET
 from vpsops.core.policy_register.diagnostics import look_at_policy
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.capability import Need, capabilities
-from vpsops.core.storage.engines import LISTEN_URL, NotReady, file_system_of
+from vpsops.core.storage.engines import LISTEN_URL, NotReadyError, file_system_of
 from vpsops.core.storage.leases import DEAD_SECONDS, alive, observe
 from vpsops.core.storage.tables import CHANGES, INBOX, OPEN_STATES, OUTBOX, PROCESSES
 from vpsops.core.workspaces.loader import load_workspaces
@@ -55,7 +55,7 @@ async def check_storage(settings: Settings, clock: Clock) -> Sequence[Finding]:
             await observe(database)
             for look in LOOKS:
                 findings += await look(database, settings)
-    except NotReady as error:
+    except NotReadyError as error:
         return [_unmakeable(settings) or warn("database", error.message, error.hint)]
     return findings
 

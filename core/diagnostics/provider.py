@@ -11,7 +11,7 @@ from vpsops.core.common.clock import Clock
 from vpsops.core.common.timings import TransportSettings
 from vpsops.core.config.settings import Settings
 from vpsops.core.console.checks import Finding, ok, warn
-from vpsops.core.wayscloud.answers.errors import NotAuthenticated, WayscloudError
+from vpsops.core.wayscloud.answers.errors import NotAuthenticatedError, WayscloudError
 from vpsops.core.wayscloud.answers.models import Listing, Server, Usage
 from vpsops.core.wayscloud.client import Wayscloud
 
@@ -25,7 +25,7 @@ async def check_provider(settings: Settings, clock: Clock) -> Sequence[Finding]:
     """Ask the provider for the list of servers, and one of them in full; say what this API cannot tell."""
     credentials = credentials_of(settings)
     if credentials is None:
-        raise NotAuthenticated("There is no WAYSCloud key.", hint="Set WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN.")
+        raise NotAuthenticatedError("There is no WAYSCloud key.", hint="Set WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN.")
     async with Wayscloud(credentials, base_url=settings.api_url, clock=clock, settings=ONCE) as api:
         servers = await api.list_servers()
         answers = f"{settings.api_url} answers, the key is accepted, {len(servers)} servers"

@@ -34,7 +34,7 @@ async def mine_to_refresh(database: Database, process: str) -> list[Change]:
 async def in_hand(outbox: Outbox, change_id: str) -> AsyncIterator[Change]:
     """Read a change and what was posted of it at once; the latter is known while the block runs.
 
-    Raises `UnknownChange`, `StorageError`.
+    Raises `UnknownChangeError`, `StorageError`.
     """
     topic = topic_of(change_id)
     change = await outbox.hold(topic, lambda connection: repository.load(connection, change_id))

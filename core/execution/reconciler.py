@@ -19,7 +19,7 @@ from vpsops.core.changes.approvals import last_attention
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common import timings as timing
 from vpsops.core.common.clock import Clock
-from vpsops.core.common.errors import StaleChange, StorageError
+from vpsops.core.common.errors import StaleChangeError, StorageError
 from vpsops.core.common.supervision import RoundRecorder, error_id_of, no_record
 from vpsops.core.common.timings import Timing
 from vpsops.core.continuity.continuity_monitor import Continuity, View
@@ -165,7 +165,7 @@ class Keeper:
     async def _step(self, change: Change, step: Callable[[Connection, Change, Clock], Change]) -> None:
         try:
             await self.database.transact(lambda connection: step(connection, change, self.clock))
-        except StaleChange:
+        except StaleChangeError:
             LOG.info("change moved on elsewhere", change=change.id)
         except StorageError:
             raise

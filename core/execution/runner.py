@@ -17,7 +17,7 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from vpsops.core.authorization import agent_pause
-from vpsops.core.authorization.agent_pause import AgentsPaused
+from vpsops.core.authorization.agent_pause import AgentsPausedError
 from vpsops.core.authorization.attempts import UNPREPARED, Checked, Claim, SupersededError, Turn, attempted_since
 from vpsops.core.authorization.authorization import UnauthorizedError, check_authorized
 from vpsops.core.authorization.recheck import LIMITED, Recheck, StricterError
@@ -36,7 +36,7 @@ from vpsops.core.changes.notes import (
 )
 from vpsops.core.changes.preview import look_again
 from vpsops.core.common.clock import Clock
-from vpsops.core.common.errors import InvalidInput, StaleChange, StorageError, UnreadableRowError, VpsopsError
+from vpsops.core.common.errors import InvalidInputError, StaleChangeError, StorageError, UnreadableRowError, VpsopsError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.timings import Timing
 from vpsops.core.continuity.continuity_monitor import Continuity, StoreWentBackError
@@ -44,7 +44,7 @@ from vpsops.core.execution import write_rate_limit
 from vpsops.core.execution.claims import own_capability
 from vpsops.core.execution.send_deadline import Fence, LateError, Sending, pause_after
 from vpsops.core.limits.account import look
-from vpsops.core.limits.quotas import LimitReached
+from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.messaging import outbox
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.outcomes.strangers import kept_while_sent
@@ -81,7 +81,7 @@ class Runner:
             claim = claim or await self._claim(change_id)
             if claim is not None:
                 await self._run(claim)
-        except StaleChange:
+        except StaleChangeError:
             log.info("change moved on elsewhere")
         except StoreWentBackError:
             await self._went_back()
@@ -128,7 +128,7 @@ class Runner:
         """Take a place among all writes, unless agents are paused."""
         try:
             agent_pause.check(connection, change.actor)
-        except AgentsPaused as error:
+        except AgentsPausedError as error:
             return Turn(paused=error)
         return self._place(connection)
 
@@ -177,10 +177,10 @@ class Runner:
         try:
             checked = await self._check(change) if await self._wait_for_turn(change, turn) else None
             return await self._send(change, checked) if checked is not None else None
-        except AgentsPaused as error:
+        except AgentsPausedError as error:
             note = not_sent(change, f". {error.message} Ask again once they may go on.")
             await self._end(change, State.CANCELLED, "cancelled", note)
-        except (StricterError, LimitReached) as error:
+        except (StricterError, LimitReachedError) as error:
             said = str(error) if isinstance(error, StricterError) else LIMITED.format(why=error)
             await self._end(change, State.SUPERSEDED, "superseded", not_sent(change, said.removeprefix(NOTHING_SENT)))
         except TwinError as error:
@@ -212,7 +212,7 @@ class Runner:
         try:
             seen = await look_again(self.api, operation, change.arguments)
             account = await look(self.api, self.recheck.policy.latest_limits(), operation)
-        except InvalidInput as error:
+        except InvalidInputError as error:
             await self._supersede(change, error.message)
             return None
         except provider_errors.WayscloudError as error:
@@ -227,7 +227,7 @@ class Runner:
             return None
         protected = self.recheck.policy.latest_limits().protects(seen.target, change.actor)
         if protected is not None:
-            raise LimitReached(protected)
+            raise LimitReachedError(protected)
         return Checked(seen, account, begun)
 
     async def _supersede(self, change: Change, why: str) -> None:
@@ -292,10 +292,10 @@ class Runner:
             raise  # from storing the intention: nothing left
         except LateError as error:
             return await self._held_back(sending.change, str(error))
-        except (provider_errors.NotSent, InvalidInput) as error:
+        except (provider_errors.NotSentError, InvalidInputError) as error:
             left = sending.change if sending.fence is None else before(sending.change)
             await self._end(sending.change, State.FAILED, "not_sent", not_sent(left, f". {error.message}"))
-        except provider_errors.Refused as error:
+        except provider_errors.ProviderRefusedError as error:
             await self._refused(sending, error)
         except VpsopsError as error:
             await self._unknown(sending.change, error.message)
@@ -318,20 +318,20 @@ class Runner:
             checked = again
         return await self._intend(change, checked, uptime)
 
-    async def _refused(self, sending: Sending, error: provider_errors.Refused) -> None:
+    async def _refused(self, sending: Sending, error: provider_errors.ProviderRefusedError) -> None:
         """Have looks verify a no: a proxy may have repeated the request, or have said it after the effect.
 
         A key that is refused is the exception: it is refused before anything is done, and cannot be looked with.
         """
         if sending.fence is None:
             await self._not_sent(sending.change, f". {error.message}")
-        elif isinstance(error, provider_errors.NotAuthenticated):
+        elif isinstance(error, provider_errors.NotAuthenticatedError):
             await self._end(sending.change, State.FAILED, "refused", error.message)
         else:
             await self._verify(sending.change, error)
 
-    async def _verify(self, change: Change, error: provider_errors.Refused) -> None:
-        limited = isinstance(error, provider_errors.RateLimited)
+    async def _verify(self, change: Change, error: provider_errors.ProviderRefusedError) -> None:
+        limited = isinstance(error, provider_errors.RateLimitedError)
         hold_off = (error.retry_after or self.timing.write_gap * 20) if limited else 0.0
         more = change.sends < self.timing.sends and hold_off <= self.timing.longest_hold_off
         refusal, now = Refusal(error.message, again=error.again and more), self.clock.now()

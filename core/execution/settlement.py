@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import KNOWN, REFUSAL, Change, State
 from vpsops.core.common.clock import Clock
-from vpsops.core.common.errors import StaleChange, StorageError
+from vpsops.core.common.errors import StaleChangeError, StorageError
 from vpsops.core.common.supervision import error_id_of
 from vpsops.core.common.timings import Timing
 from vpsops.core.messaging import outbox
@@ -203,7 +203,7 @@ class Settlement:
         """Return a server's usage; one without any figure where the API has no such call."""
         try:
             return await self.api.server_status(server.id)
-        except provider_errors.NotOffered:
+        except provider_errors.NotOfferedError:
             return Usage()
         except provider_errors.WayscloudError as error:
             LOG.info("usage cannot be read", server=server.id, error=error.message)
@@ -240,7 +240,7 @@ class Settlement:
         """Do one change's work so that no other's fails with it; with `passing` even where the database is away."""
         try:
             await work
-        except StaleChange:
+        except StaleChangeError:
             LOG.info("change moved on elsewhere", change=change.id)
         except StorageError as error:
             if not passing:

@@ -9,7 +9,7 @@ from vpsops.core.limits.access import Sight
 from vpsops.core.limits.model import Account, Limits
 from vpsops.core.operations import Operation
 from vpsops.core.policy.context import BILLED
-from vpsops.core.wayscloud.answers.errors import NotOffered, WayscloudError
+from vpsops.core.wayscloud.answers.errors import NotOfferedError, WayscloudError
 from vpsops.core.wayscloud.answers.models import Plan, Server
 from vpsops.core.wayscloud.client import Wayscloud
 
@@ -33,7 +33,7 @@ async def look(api: Wayscloud, limits: Limits, operation: Operation, *, named: S
 async def _plans(api: Wayscloud) -> Sequence[Plan]:
     try:
         return tuple(await api.list_plans())
-    except NotOffered:
+    except NotOfferedError:
         return ()
 
 

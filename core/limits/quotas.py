@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.serialization import target_of
 from vpsops.core.common import timings
-from vpsops.core.common.errors import NotAllowed
+from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.identity.serialization import actor_of
 from vpsops.core.limits.model import (
     HOUR,
@@ -36,7 +36,7 @@ APPEARING: Final = timings.APPEARING_SECONDS
 UNDER_WAY = (State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON)
 
 
-class LimitReached(NotAllowed):
+class LimitReachedError(NotAllowedError):
     """A limit keeps a change from being stored or sent; carries which."""
 
     def __init__(self, exceeded: Exceeded) -> None:
@@ -47,7 +47,7 @@ class LimitReached(NotAllowed):
 def check_stored(
     connection: Connection, limits: Limits, change: Change, account: Account | None, now: datetime
 ) -> None:
-    """Raise `LimitReached` unless a change that was just stored keeps within the limits with all that is open."""
+    """Raise `LimitReachedError` unless a change that was just stored keeps within the limits with all that is open."""
     if limits.max_changes_per_hour is not None:
         _raise(too_often(limits, _asked_at(connection, change, now), now.timestamp()))
     _check_counted(limits, change, account)
@@ -57,7 +57,7 @@ def check_stored(
 
 
 def check_agreed(connection: Connection, limits: Limits, change: Change, target: Target | None = None) -> None:
-    """Raise `LimitReached` where a limit that is in force now would have kept a change from being stored.
+    """Raise `LimitReachedError` where a limit that is in force now would have kept a change from being stored.
 
     `target` is its server as it was looked at since. What takes the provider's list is counted right before sending.
     """
@@ -74,7 +74,7 @@ def check_agreed(connection: Connection, limits: Limits, change: Change, target:
 def check_sending(
     connection: Connection, limits: Limits, change: Change, account: Account | None, now: datetime
 ) -> None:
-    """Raise `LimitReached` unless a change that is about to leave keeps within the limits with all that has left.
+    """Raise `LimitReachedError` unless a change that is about to leave keeps within the limits with all that has left.
 
     What only waits for people does not count here: it was counted when it was stored, and may never come.
     """
@@ -85,11 +85,11 @@ def check_sending(
 
 
 def _check_counted(limits: Limits, change: Change, account: Account | None) -> None:
-    """Raise `LimitReached` where a limit was set since the account was looked at, and it was not counted for it."""
+    """Raise `LimitReachedError` for a limit that was set after the account was read, so that nothing was counted."""
     if limits.about_creates and change.operation in BILLED and account is None:
         name = "max_servers" if limits.max_servers is not None else "max_monthly_spend"
         why = "it was set a moment ago, and the servers were not counted for it."
-        raise LimitReached(Exceeded(name, "new", why, "Ask again."))
+        raise LimitReachedError(Exceeded(name, "new", why, "Ask again."))
 
 
 def _under_way() -> sa.ColumnElement[bool]:
@@ -99,7 +99,7 @@ def _under_way() -> sa.ColumnElement[bool]:
 
 def _raise(exceeded: Exceeded | None) -> None:
     if exceeded is not None:
-        raise LimitReached(exceeded)
+        raise LimitReachedError(exceeded)
 
 
 def _asked_at(connection: Connection, change: Change, now: datetime) -> list[float]:

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
 from vpsops.core.common.clock import Clock
-from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Actor
 from vpsops.core.policy.context import Servers
@@ -87,13 +87,13 @@ class Options:
     watch: bool = False  # one server for some time, beside what the channel hears anyway
 
     def __post_init__(self) -> None:
-        """Refuse what could not be kept; raises `InvalidInput`."""
+        """Refuse what could not be kept; raises `InvalidInputError`."""
         try:
             hours, always = _hours(self.quiet or EVERY_DAY, self.zone), _hours(EVERY_DAY, self.zone)
         except ValueError as error:
-            raise InvalidInput(f"The quiet hours cannot be read: {error}.", hint=QUIET_HINT) from None
+            raise InvalidInputError(f"The quiet hours cannot be read: {error}.", hint=QUIET_HINT) from None
         if self.quiet and hours.cover(always):
-            raise InvalidInput("The quiet hours leave no hour to be told in.", hint=QUIET_HINT)
+            raise InvalidInputError("The quiet hours leave no hour to be told in.", hint=QUIET_HINT)
 
     def quiet_until(self, now: datetime) -> datetime | None:
         """Return when the quiet hours that `now` lies in end, by the wall clock of the zone; nothing outside them."""
@@ -165,19 +165,19 @@ def subscription_id(key: str) -> str:
 
 
 def check(wanted: Subscription) -> Subscription:
-    """Return it as it is stored; raises `InvalidInput` where it is none."""
+    """Return it as it is stored; raises `InvalidInputError` where it is none."""
     servers = tuple(dict.fromkeys(one.strip().lower().rstrip(".") for one in wanted.servers if one.strip()))
     if not wanted.events:
-        raise InvalidInput("There is no event in it.", hint=f"The events are {', '.join(Event)}.")
+        raise InvalidInputError("There is no event in it.", hint=f"The events are {', '.join(Event)}.")
     if not servers or len(servers) > PATTERNS or any(len(one) > PATTERN for one in servers):
-        raise InvalidInput(f"Name one to {PATTERNS} servers or patterns.", hint="For example: on web* db01")
+        raise InvalidInputError(f"Name one to {PATTERNS} servers or patterns.", hint="For example: on web* db01")
     usage = wanted.options.usage
     if (Event.USAGE in wanted.events) != bool(usage):
-        raise InvalidInput(
+        raise InvalidInputError(
             "Usage needs a threshold, and a threshold is about usage.", hint="For example: cpu>90 for 10m"
         )
     if len(usage) > THRESHOLDS or not all(_sound(one) for one in usage):
-        raise InvalidInput(
+        raise InvalidInputError(
             "A threshold is a percentage below 100, for up to a day.", hint="For example: cpu>90 for 10m"
         )
     return replace(wanted, servers=servers)
@@ -198,19 +198,21 @@ class Subscriptions:
         """Store a subscription; one whose id is there already is returned as it is.
 
         A watch takes the place of an earlier one of the same server in the same channel. Raises
-        `InvalidInput` for one that is none or one too many, and `StorageError`.
+        `InvalidInputError` for one that is none or one too many, and `StorageError`.
         """
         now = self.clock.now()
         ready = replace(check(wanted), by=_person(by), at=now)
         return await self.database.transact(lambda connection: _add(connection, ready, now))
 
     async def remove(self, team: str, channel: str, ident: str, by: Actor) -> Subscription:
-        """Remove one of a channel's subscriptions; raises `InvalidInput` where it has none by that id."""
+        """Remove one of a channel's subscriptions; raises `InvalidInputError` where it has none by that id."""
 
         def work(connection: Connection) -> Subscription:
             found = next((one for one in _of_channel(connection, team, channel) if one.id == ident), None)
             if found is None:
-                raise InvalidInput("This channel has no such subscription.", hint="/vps notify shows those it has.")
+                raise InvalidInputError(
+                    "This channel has no such subscription.", hint="/vps notify shows those it has."
+                )
             _remove(connection, found, self.clock.now().timestamp(), _person(by))
             return found
 
@@ -258,7 +260,7 @@ def _add(connection: Connection, wanted: Subscription, now: datetime) -> Subscri
             _remove(connection, one, now.timestamp(), wanted.by)
     if len(_of_channel(connection, wanted.team, wanted.channel)) >= PER_CHANNEL:
         hint = "Remove one first: /vps notify shows them."
-        raise InvalidInput(f"This channel has {PER_CHANNEL} subscriptions already.", hint=hint)
+        raise InvalidInputError(f"This channel has {PER_CHANNEL} subscriptions already.", hint=hint)
     connection.execute(sa.insert(SUBSCRIPTIONS).values(**_values(wanted)))
     chain.append(connection, now.timestamp(), "subscribed", None, _body(wanted, wanted.by))
     return wanted
@@ -293,7 +295,7 @@ def _values(one: Subscription) -> dict[str, Json]:
 
 
 def subscription_of(row: sa.RowMapping) -> Subscription:
-    """Return the subscription a row holds; raises `InvalidInput` and what else reading a foreign row raises."""
+    """Return the subscription a row holds; raises `InvalidInputError` and what else reading a foreign row raises."""
     known = {one.value for one in Event}  # a newer version's event means nothing here
     return Subscription(
         id=row["id"],

@@ -78,7 +78,7 @@ class Lookout:
         if self._failing_since is None:
             self._failing_since = now
             LOG.warning("provider cannot be watched", error=error.message, error_id=error.error_id)
-        self.refused = isinstance(error, provider_errors.NotAuthenticated | provider_errors.NotPermitted)
+        self.refused = isinstance(error, provider_errors.NotAuthenticatedError | provider_errors.NotPermittedError)
         if not self._told and (self.refused or now - self._failing_since >= self.timing.outage_seconds):
             self._told = True
             event = "provider_refuses_key" if self.refused else "provider_unreachable"

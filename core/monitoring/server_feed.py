@@ -17,7 +17,7 @@ from vpsops.core.common import timings as timing
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.supervision import Supervisor
 from vpsops.core.common.timings import Timing
-from vpsops.core.wayscloud.answers.errors import NotAuthenticated, NotPermitted, WayscloudError
+from vpsops.core.wayscloud.answers.errors import NotAuthenticatedError, NotPermittedError, WayscloudError
 from vpsops.core.wayscloud.answers.models import Listing, Server
 from vpsops.core.wayscloud.client import Wayscloud
 
@@ -144,7 +144,9 @@ class Fleet:
                 LOG.warning("servers cannot be followed", error=error.message, error_id=error.error_id)
             self._error = error
             self._tried.set()
-            return REFUSED_WAIT if isinstance(error, NotAuthenticated | NotPermitted) else self._timing.poll_old
+            return (
+                REFUSED_WAIT if isinstance(error, NotAuthenticatedError | NotPermittedError) else self._timing.poll_old
+            )
         except Exception:  # a bug must not end the process that others rely on
             LOG.exception("following servers broke")
         return self._timing.poll_old

@@ -5,8 +5,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from vpsops.core.common.errors import AmbiguousServer, InvalidInput, UnknownServer
-from vpsops.core.wayscloud.answers.errors import NotFound
+from vpsops.core.common.errors import AmbiguousServerError, InvalidInputError, UnknownServerError
+from vpsops.core.wayscloud.answers.errors import NotFoundError
 from vpsops.core.wayscloud.answers.hostnames import canonical_hostname
 from vpsops.core.wayscloud.answers.models import Listing, Server
 
@@ -37,7 +37,7 @@ async def by_full_id(api: "Wayscloud", text: str) -> Server | None:
         return None
     try:
         return await api.get_server(reference)
-    except NotFound:  # it may be a name, or the beginning of one
+    except NotFoundError:  # it may be a name, or the beginning of one
         return None
 
 
@@ -45,7 +45,7 @@ def find_server(text: str, servers: Sequence[Server]) -> Server:
     """Return the one server meant by an id, a hostname, a display name or an unambiguous prefix of these.
 
     An exact match wins over a prefix; a close match is offered, never taken.
-    Raises `UnknownServer` with the nearest names, or `AmbiguousServer` with the candidates.
+    Raises `UnknownServerError` with the nearest names, or `AmbiguousServerError` with the candidates.
     """
     wanted = clean(text)
     lack = servers.lack if isinstance(servers, Listing) else ""
@@ -54,17 +54,17 @@ def find_server(text: str, servers: Sequence[Server]) -> Server:
         if len(found) == 1:
             return found[0]
         if found:
-            raise AmbiguousServer(wanted, [(s.id, s.hostname) for s in sorted(found, key=lambda s: s.hostname)])
+            raise AmbiguousServerError(wanted, [(s.id, s.hostname) for s in sorted(found, key=lambda s: s.hostname)])
     close = [s.hostname for s in servers if wanted in _addresses(s)] or nearest(wanted, servers)
-    raise UnknownServer(wanted, close, lack)
+    raise UnknownServerError(wanted, close, lack)
 
 
 def clean(text: str) -> str:
-    """Trim a reference and lower its case; raises `InvalidInput` on one that names nothing."""
+    """Trim a reference and lower its case; raises `InvalidInputError` on one that names nothing."""
     wanted = text.strip().strip("`'\"").strip().lower()
     wanted = wanted if wanted.strip(".") == "" else wanted.rstrip(".")  # the root's dot of a full name
     if not wanted or len(wanted) > LONGEST_REFERENCE or not wanted.isprintable():
-        raise InvalidInput("A server is named by its id, its hostname or the beginning of one.", hint="Try web01.")
+        raise InvalidInputError("A server is named by its id, its hostname or the beginning of one.", hint="Try web01.")
     return wanted
 
 

@@ -71,7 +71,7 @@ class DirectReads:
         ident = wanted_id(change)
         try:
             server = await self.api.get_server(ident)
-        except provider_errors.NotFound:
+        except provider_errors.NotFoundError:
             self._absent.setdefault(change.id, self.clock.monotonic())
             return None
         except provider_errors.WayscloudError as error:

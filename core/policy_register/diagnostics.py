@@ -19,7 +19,7 @@ from vpsops.core.policy_register.declaration import declaration_of
 from vpsops.core.policy_register.document import Document, Ruleset, ruleset_from
 from vpsops.core.policy_register.history import Revision
 from vpsops.core.storage.database import Database, open_database
-from vpsops.core.storage.engines import NotReady
+from vpsops.core.storage.engines import NotReadyError
 from vpsops.core.storage.leases import alive
 from vpsops.core.storage.tables import PROCESSES
 
@@ -90,7 +90,7 @@ async def ruleset_of(settings: Settings, clock: Clock) -> Ruleset:
     try:
         async with open_database(settings.database, clock, make=False) as database:
             revision = await database.read(history.in_force)
-    except NotReady:
+    except NotReadyError:
         revision = None
     if revision is not None:
         return ruleset_from(revision.document)

@@ -58,7 +58,7 @@ class PolicyInForce:
         return _stewards(self.latest_workspaces(), self.loaded_stewards, team)
 
     def check(self, connection: Connection) -> None:
-        """Raise `NotAllowed` where this process was started with something else than what is in force."""
+        """Raise `NotAllowedError` where this process was started with something else than what is in force."""
 
     def agrees(self, connection: Connection) -> bool:  # noqa: ARG002 - there is nothing to compare with
         """Say whether this process may run changes."""

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.common.errors import InvalidInput, StaleChange, StorageError
+from vpsops.core.common.errors import InvalidInputError, StaleChangeError, StorageError
 from vpsops.core.common.json_types import Json
 from vpsops.core.messaging import outbox
 from vpsops.core.policy.model import short_version, version_of
@@ -108,19 +108,19 @@ def history(connection: Connection, limit: int = 50) -> list[Revision]:
 
 
 def named(connection: Connection, name: str) -> Revision:
-    """Return the newest policy whose version begins like this, or whose number it is; raises `InvalidInput`."""
+    """Return the newest policy whose version begins like this, or whose number it is; raises `InvalidInputError`."""
     if name.isascii() and name.isdigit() and len(name) < 10:  # noqa: PLR2004 - a number that the database can hold
         found = sa.select(POLICIES).where(POLICIES.c.number == int(name))
     else:
         word = name if name.startswith("pol_") else f"pol_{name}"
         if len(word) < LEAST:
-            raise InvalidInput(f"{name!r} is too short for a version.", hint="See vpsops policy history.")
+            raise InvalidInputError(f"{name!r} is too short for a version.", hint="See vpsops policy history.")
         found = sa.select(POLICIES).where(POLICIES.c.version.startswith(word, autoescape=True))
     rows = [_revision(row) for row in connection.execute(found.order_by(POLICIES.c.number.desc()))]
     versions = {row.version for row in rows}
     if len(versions) != 1:
         what = "There is no policy" if not versions else "There are several policies"
-        raise InvalidInput(f"{what} of version {name[:80]!r}.", hint="See vpsops policy history.")
+        raise InvalidInputError(f"{what} of version {name[:80]!r}.", hint="See vpsops policy history.")
     return checked(connection, rows[0])
 
 
@@ -142,11 +142,11 @@ def checked(connection: Connection, found: Revision) -> Revision:
 
 
 def apply(connection: Connection, wanted: Application) -> Revision:
-    """Put a document in force, on record; raises `StaleChange` where something else was applied meanwhile."""
+    """Put a document in force, on record; raises `StaleChangeError` where something else was applied meanwhile."""
     _lock(connection, "pg_advisory_xact_lock")
     number, version = head(connection)
     if number != wanted.over:
-        raise StaleChange(
+        raise StaleChangeError(
             f"Another policy was applied meanwhile: {short_version(version)} is in force now. Nothing was applied.",
             hint="See what would change now: vpsops policy diff.",
         )

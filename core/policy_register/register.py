@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
-from vpsops.core.common.errors import ConfigurationError, NotAllowed, StaleChange, StorageError
+from vpsops.core.common.errors import ConfigurationError, NotAllowedError, StaleChangeError, StorageError
 from vpsops.core.common.timings import Timing
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Approvers
@@ -35,7 +35,7 @@ HELD: Final = "vpsops_policy"
 KEPT: Final = 4
 
 
-class PolicyDiffersError(NotAllowed):
+class PolicyDiffersError(NotAllowedError):
     """This process was started with another policy than the one in force, so it changes nothing."""
 
 
@@ -75,7 +75,7 @@ class PolicyRegister(PolicyInForce):
         if (await self._database.read(history.head))[0] == 0:
             try:
                 await self._database.transact(partial(self._first, process=process))
-            except (StaleChange, sa.exc.IntegrityError):  # another process was first
+            except (StaleChangeError, sa.exc.IntegrityError):  # another process was first
                 logger.info("policy_first_elsewhere")
         reading = await self._database.read(self._reading)
         self._home = _home(reading)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from vpsops.core.authorization.submission import facts, operation_named
 from vpsops.core.changes.preview import target_of
 from vpsops.core.changes.requests import Request
-from vpsops.core.common.errors import NotAllowed
+from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.operations.server_lists import read_in_full
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision
@@ -34,16 +34,16 @@ def over(gate: Gate, held: HeldList) -> Gate:
 
 
 async def all_servers(gate: Gate, request: Request) -> Listing[Server]:
-    """Return every server to somebody the policy lets list them; raises `NotAllowed`, `WayscloudError`.
+    """Return every server to somebody the policy lets list them; raises `NotAllowedError`, `WayscloudError`.
 
     It counts against their rate as any read does.
     """
     await gate.policy.refresh()
     if not may_read(gate, request):
-        raise NotAllowed(f"The policy does not let you run {request.operation} here.")
+        raise NotAllowedError(f"The policy does not let you run {request.operation} here.")
     too_fast = await gate.admit(request)
     if too_fast is not None:
-        raise NotAllowed(too_fast.reason, hint=too_fast.hint)
+        raise NotAllowedError(too_fast.reason, hint=too_fast.hint)
     return await gate.api.list_servers()
 
 

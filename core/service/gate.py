@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from vpsops.core.audit import chain
 from vpsops.core.authorization import agent_pause
-from vpsops.core.authorization.agent_pause import AgentsPaused, Flip, Pause
+from vpsops.core.authorization.agent_pause import AgentsPausedError, Flip, Pause
 from vpsops.core.authorization.change_reader import ChangeReader
 from vpsops.core.authorization.recheck import Recheck
 from vpsops.core.authorization.refusals import Identified, identify, paused_refusal, refusal_of
@@ -28,7 +28,7 @@ from vpsops.core.changes.model import Change, Verdict
 from vpsops.core.changes.preview import Preview, preview, target_of
 from vpsops.core.changes.requests import Done, DryRun, Outcome, Refused, Request, outcome_of
 from vpsops.core.common.clock import Clock
-from vpsops.core.common.errors import NotAllowed, UnreadableRowError, VpsopsError
+from vpsops.core.common.errors import NotAllowedError, UnreadableRowError, VpsopsError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.redaction import Redactor
 from vpsops.core.common.timings import Timing
@@ -40,7 +40,7 @@ from vpsops.core.limits.access import Sight
 from vpsops.core.limits.account import look
 from vpsops.core.limits.guard import Guard, out_of_sight, told_of
 from vpsops.core.limits.model import Account, Exceeded, Limits
-from vpsops.core.limits.quotas import LimitReached
+from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.registry import Arguments, ServerArguments
 from vpsops.core.operations.server_lists import list_servers
@@ -91,7 +91,7 @@ class Gate:
     async def submit(self, request: Request) -> Outcome:
         """Decide a request: run a read at once, hold or start a change, or refuse.
 
-        Raises `InvalidInput` and its kin where the request makes no sense, `WayscloudError` where
+        Raises `InvalidInputError` and its kin where the request makes no sense, `WayscloudError` where
         the provider cannot be read, `StorageError` where nothing could be stored.
         """
         await self.policy.refresh()
@@ -174,14 +174,14 @@ class Gate:
 
         try:
             await self.database.transact(work)
-        except AgentsPaused as error:
+        except AgentsPausedError as error:
             return paused_refusal(error)
-        except LimitReached as error:
+        except LimitReachedError as error:
             return told_of(error.exceeded)
         except IntegrityError:
             outcome = await self._in_the_way(change, request)
             return outcome if isinstance(outcome, Refused) else None
-        except NotAllowed as error:  # by a policy that is not in force
+        except NotAllowedError as error:  # by a policy that is not in force
             return Refused(error.message, hint=error.hint)
         except RollbackError:
             pass
@@ -203,9 +203,9 @@ class Gate:
 
         try:
             known = await self.database.read(work)
-        except AgentsPaused as error:
+        except AgentsPausedError as error:
             return await self._on_record(request, paused_refusal(error))
-        except NotAllowed as error:
+        except NotAllowedError as error:
             await self.engine.start()
             return await self._on_record(request, Refused(error.message, hint=error.hint))
         return None if known is None else outcome_of(self._reader.visible(known))
@@ -252,9 +252,9 @@ class Gate:
 
         try:
             await self.database.transact(work)
-        except AgentsPaused as error:
+        except AgentsPausedError as error:
             return await self._on_record(request, paused_refusal(error))
-        except LimitReached as error:
+        except LimitReachedError as error:
             return await self.limited(request, error.exceeded)
         except IntegrityError:
             outcome = await self._in_the_way(change, request)
@@ -351,8 +351,8 @@ class Gate:
     async def confirm(self, change_id: str, actor: Actor, digest: str, *, evidence: str = "") -> Change:
         """Let the asker's own human say yes to exactly what was shown, and run it; `evidence` is how they said it.
 
-        Raises `NotAllowed` for anybody else, `StaleChange` when the change is not held any more or
-        another thing was shown, `UnknownChange`.
+        Raises `NotAllowedError` for anybody else, `StaleChangeError` when the change is not held any more or
+        another thing was shown, `UnknownChangeError`.
         """
         word = Word(actor, digest, evidence=evidence)
 
@@ -368,7 +368,7 @@ class Gate:
         """Record one eligible person's vote on exactly what was shown; the last one needed starts the run.
 
         `voter.groups` holds the groups and channels the voter was found in at the click, `evidence`
-        how. Raises `NotAllowed` with the reason, `StaleChange`, `UnknownChange`.
+        how. Raises `NotAllowedError` with the reason, `StaleChangeError`, `UnknownChangeError`.
         """
         word = Word(voter, digest, reason, evidence)
 
@@ -380,7 +380,10 @@ class Gate:
         return await self._decide(change_id, voter, work)
 
     async def cancel(self, change_id: str, actor: Actor, *, reason: str = "") -> Change:
-        """Withdraw one's own change before it is sent; raises `NotAllowed`, `StaleChange`, `UnknownChange`."""
+        """Withdraw one's own change before it is sent.
+
+        Raises `NotAllowedError`, `StaleChangeError`, `UnknownChangeError`.
+        """
         word = Word(actor, reason=reason)
         return await self._allowed(change_id, actor, lambda one: self._votes.cancel(one, change_id, word))
 
@@ -388,7 +391,8 @@ class Gate:
         """Let a person settle what no look-up could: it happened, or it did not.
 
         The asker's human may, and whoever may approve the change (`voting.settlers`), with `actor.groups` and
-        `evidence` as for a vote. Raises `NotAllowed` for anybody else, `StaleChange` unless it waits for a person.
+        `evidence` as for a vote. Raises `NotAllowedError` for anybody else, `StaleChangeError` unless it waits for a
+        person.
         """
         word = Word(actor, evidence=evidence)
 
@@ -409,7 +413,7 @@ class Gate:
 
         While they are paused no change of an agent is taken, agreed to or sent; reads and denials go on.
         `actor.groups` and `evidence` are as for a vote, `seen` is the time of the pause that was shown, in
-        seconds since 1970. Raises `NotAllowed` for an agent and for whoever may not resume, `StaleChange`.
+        seconds since 1970. Raises `NotAllowedError` for an agent and for whoever may not resume, `StaleChangeError`.
         """
         by, words = clean_actor(actor, self.redactor), worded(self.redactor.text(reason))
         asked = Flip(Pause(paused, by, self.clock.now(), words), worded(self.redactor.text(evidence)), seen)
@@ -421,7 +425,7 @@ class Gate:
         return await self.database.transact(work)
 
     async def get(self, change_id: str) -> Change:
-        """Return a change; raises `UnknownChange`."""
+        """Return a change; raises `UnknownChangeError`."""
         return await self._reader.get(change_id)
 
     async def changes(self, *, open_only: bool = False, actor: Actor | None = None, limit: int = 20) -> list[Change]:
@@ -456,7 +460,7 @@ class Gate:
         """Do it; that somebody may not is on record."""
         try:
             return await self.database.transact(work)
-        except NotAllowed as error:
+        except NotAllowedError as error:
             await self.record_refusal(change_id, actor, error)
             raise
 

@@ -40,7 +40,7 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )
 
 
-class NotReady(ConfigurationError):  # noqa: N818 - named for what the caller reads
+class NotReadyError(ConfigurationError):
     """The database, or the schema of this version, is not there yet: a start makes it, a look does not."""
 
 
@@ -191,7 +191,7 @@ def _touch(path: Path, *, make: bool, flags: int = os.O_RDWR) -> FileIdentity:
                 f"The database's folder, {path.parent}, cannot be made.",
                 hint="Make it, or set VPSOPS_DATABASE_URL to a place on a local disk.",
             ) from None
-        raise NotReady(
+        raise NotReadyError(
             f"There is no database at {path}.",
             hint="`vpsops mcp` or `vpsops bot` makes it; or set VPSOPS_DATABASE_URL.",
         ) from None

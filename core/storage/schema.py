@@ -6,7 +6,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from vpsops.core.common.errors import ConfigurationError, StorageError
-from vpsops.core.storage.engines import NotReady
+from vpsops.core.storage.engines import NotReadyError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 HEAD = "0010"  # the newest of them: an ordinary start looks no further
@@ -50,9 +50,9 @@ def check(connection: sa.Connection) -> None:
     """Raise `ConfigurationError` unless the schema is the one this version knows; changes nothing."""
     match standing(connection):
         case Standing.ABSENT:
-            raise NotReady("The database is empty.", hint="`vpsops mcp` or `vpsops bot` makes its tables.")
+            raise NotReadyError("The database is empty.", hint="`vpsops mcp` or `vpsops bot` makes its tables.")
         case Standing.OLDER:
-            raise NotReady(
+            raise NotReadyError(
                 "The database was made by an older version of vpsops.",
                 hint="Start `vpsops mcp` or `vpsops bot` of this version once: they bring it up to date.",
             )

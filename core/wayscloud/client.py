@@ -14,7 +14,7 @@ from vpsops.core.common.coalescing import Shared
 from vpsops.core.common.redaction import Redactor
 from vpsops.core.common.timings import DEFAULT_TRANSPORT, TransportSettings
 from vpsops.core.wayscloud.answers import parse
-from vpsops.core.wayscloud.answers.errors import NotFound, WayscloudError
+from vpsops.core.wayscloud.answers.errors import NotFoundError, WayscloudError
 from vpsops.core.wayscloud.answers.models import (
     JSON,
     Accepted,
@@ -47,10 +47,10 @@ DEFAULT_URL: Final = "https://api.wayscloud.services"
 class Wayscloud:
     """An async context manager over the API; without credentials every call says what to set.
 
-    Reads are tried again where that can help, and raise `WayscloudError`. Writes are sent once: they raise `Refused`
-    when the provider says no, `NotSent` when nothing left, `OutcomeUnknown` when the answer does not tell. A write
-    connects first and then asks its `departure`, whose `before_send` is the last instant before its first byte leaves.
-    A write that is cancelled may have left: treat it as unknown.
+    Reads are tried again where that can help, and raise `WayscloudError`. Writes are sent once: they raise
+    `ProviderRefusedError` when the provider says no, `NotSentError` when nothing left, `OutcomeUnknownError` when the
+    answer does not tell. A write connects first and then asks its `departure`, whose `before_send` is the last
+    instant before its first byte leaves. A write that is cancelled may have left: treat it as unknown.
     """
 
     def __init__(  # noqa: PLR0913 - all of it named
@@ -145,10 +145,13 @@ class Wayscloud:
         return Listing(seen, unreadable=found.unreadable, total=total, more=found.more)
 
     async def get_server(self, server_id: str) -> Server:
-        """Return one server in full, its power from its figures where it does not say; raise NotFound without one."""
+        """Return one server in full, its power from its figures where it does not say.
+
+        Raise NotFoundError without one.
+        """
         found = await self._read(endpoints.SERVER.of(validate_id(server_id)), parse.server(server_id))
         if self._sees is not None and not self._sees(found):
-            raise NotFound("WAYSCloud knows no such server.")
+            raise NotFoundError("WAYSCloud knows no such server.")
         return await self._with_power(found) if found.power_unknown else found
 
     async def _with_power(self, server: Server) -> Server:
@@ -176,7 +179,7 @@ class Wayscloud:
         return await self._list(endpoints.OS_TEMPLATES, parse.os_templates, attrgetter("id"))
 
     async def list_regions(self) -> Listing[Region]:
-        """Return the places; raise NotOffered where the API has no such list, which the live one may not have."""
+        """Return the places; raise NotOfferedError where the API has no such list, which the live one may not have."""
         return await self._list(endpoints.REGIONS, parse.regions, attrgetter("code"))
 
     async def create_server(self, new: NewServer, *, departure: Departure | None = None) -> Server:

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from vpsops.core.common.errors import ConfigurationError, InvalidInput
+from vpsops.core.common.errors import ConfigurationError, InvalidInputError
 from vpsops.core.identity.actors import SLACK
 from vpsops.mcp_server.auth.static_tokens import Known, digest_of, parse_tokens, read_tokens
 
@@ -56,7 +56,7 @@ def add_token(path: Path, token: NewToken, secret: str) -> int:
 def remove_tokens(path: Path, subject: str, *, older: bool) -> tuple[int, int]:
     """Take the tokens of a name back, or all but the newest; return how many went, and how many the file has left.
 
-    Raises `InvalidInput` where there is none to take back, `ConfigurationError` where the file cannot be used.
+    Raises `InvalidInputError` where there is none to take back, `ConfigurationError` where the file cannot be used.
     """
     with _locked(path):
         before = _text(path)
@@ -64,7 +64,7 @@ def remove_tokens(path: Path, subject: str, *, older: bool) -> tuple[int, int]:
         found = [index for index, one in enumerate(known) if one.caller.subject == subject]
         gone = found[:-1] if older else found
         if not gone:
-            raise InvalidInput(
+            raise InvalidInputError(
                 f"{path} has no {'older ' if older else ''}token of {subject}.",
                 hint="`vpsops token list` shows those it has.",
             )

@@ -41,7 +41,7 @@ HEADS: Final = {"hostname": "NAME", "ipv4": "ADDRESS"}
 def arguments_of(operation: Operation, asked: Asked) -> Mapping[str, Json]:
     """Return what the operation is asked for: one row more than is shown, so that the end of a page is known to be one.
 
-    Raises `InvalidInput` for a cursor that is none of this list's.
+    Raises `InvalidInputError` for a cursor that is none of this list's.
     """
     given = dict(asked.arguments)
     if not issubclass(operation.arguments, ListArguments):
@@ -71,7 +71,7 @@ def bound_of(asked: Asked) -> Bound:
 
 
 def walk_of(cursor: Json) -> str:
-    """Return which kept list a cursor goes on with; raises `InvalidInput` for one that is none of servers."""
+    """Return which kept list a cursor goes on with; raises `InvalidInputError` for one that is none of servers."""
     known = WALKED.match(opened(SERVERS, cursor)) if isinstance(cursor, str) and cursor else None
     return known[1] if known else ""
 
@@ -182,7 +182,7 @@ class Listing:
 
 
 def catalogue_page(listing: Listing, result: BaseModel, view: View) -> Page:
-    """Return a page of a catalogue, in its order; raises `InvalidInput` for a cursor that is none of it."""
+    """Return a page of a catalogue, in its order; raises `InvalidInputError` for a cursor that is none of it."""
     place = opened(listing.name, view.cursor) if view.cursor else ""
     every: Sequence[BaseModel] = getattr(result, listing.name)
     wanted, lacking = view.name.lower(), clean(getattr(result, "lacking", ""), LONGEST_SAID)

@@ -33,7 +33,10 @@ def answer(
 
 
 def read(result: BaseModel, asked: Asked) -> t.CallToolResult:
-    """Return what a read found, as it was asked for; raises `InvalidInput` for a cursor that is none of the list's."""
+    """Return what a read found, as it was asked for.
+
+    Raises `InvalidInputError` for a cursor that is none of the list's.
+    """
     return answer(*page_of(result, asked), bound=bound_of(asked) if isinstance(result, ServerList) else RESULT)
 
 

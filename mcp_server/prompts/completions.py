@@ -15,7 +15,7 @@ import structlog
 from cachetools import LRUCache
 
 from vpsops.core.common.clock import Clock
-from vpsops.core.common.errors import NotAllowed, VpsopsError
+from vpsops.core.common.errors import NotAllowedError, VpsopsError
 from vpsops.core.limits.access import Sight
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
 from vpsops.mcp_server.prompts.prompts import PROMPTS
@@ -78,7 +78,7 @@ class Kept:
             with anyio.move_on_after(PATIENCE):
                 self.names = await self.find(reader)
                 seconds = self.seconds
-        except NotAllowed:  # this caller's own matter: the next one looks anew
+        except NotAllowedError:  # this caller's own matter: the next one looks anew
             seconds = 0.0
         except VpsopsError as error:
             LOG.info("no completions", error=error.error_id, message=error.message)

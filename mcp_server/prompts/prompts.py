@@ -12,7 +12,7 @@ import mcp.types as t
 import structlog
 from pydantic import JsonValue
 
-from vpsops.core.common.errors import InvalidInput, VpsopsError
+from vpsops.core.common.errors import InvalidInputError, VpsopsError
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.catalogue import Plans
 from vpsops.core.wayscloud.answers.models import Plan, Server
@@ -233,7 +233,7 @@ def _hours(text: str) -> int:
     try:
         return min(max(int(text), 1), MOST_HOURS) if text else 24
     except ValueError:
-        raise InvalidInput("hours: must be a whole number.", hint=f"From 1 to {MOST_HOURS}.") from None
+        raise InvalidInputError("hours: must be a whole number.", hint=f"From 1 to {MOST_HOURS}.") from None
 
 
 def _argument(name: str, description: str, *, required: bool = False) -> t.PromptArgument:
@@ -306,7 +306,7 @@ async def get_prompt(
     desk = Desk(readers.of(context), readers.change_tools)
     try:
         messages = await prompt.write(desk, given)
-    except InvalidInput as error:
+    except InvalidInputError as error:
         raise sdk_compat.invalid(str(error)) from None
     return t.GetPromptResult(description=prompt.shown.description, messages=messages)
 

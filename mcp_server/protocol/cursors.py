@@ -3,7 +3,7 @@
 import zlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
-from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.errors import InvalidInputError
 
 CHECK = 3  # bytes: enough to tell a cursor from anything else
 LONGEST = 1_000
@@ -23,7 +23,7 @@ def sealed(listing: str, place: str) -> str:
 
 
 def opened(listing: str, cursor: str) -> str:
-    """Return the place that a cursor of this listing holds; raises `InvalidInput` for any other text."""
+    """Return the place that a cursor of this listing holds; raises `InvalidInputError` for any other text."""
     try:
         raw = urlsafe_b64decode(cursor[:LONGEST] + "=" * (-len(cursor[:LONGEST]) % 4))
         place = raw[CHECK:].decode("utf-8", "surrogatepass")
@@ -34,9 +34,9 @@ def opened(listing: str, cursor: str) -> str:
     return place
 
 
-def no_such_cursor() -> InvalidInput:
+def no_such_cursor() -> InvalidInputError:
     """Return the error for a text that is no cursor of a list; its check is no secret, so one may be made by hand."""
-    return InvalidInput(
+    return InvalidInputError(
         "cursor: this is not a cursor of this list.", hint="Take the next_cursor of the last page, or leave it out."
     )
 

@@ -20,7 +20,7 @@ from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 
-from vpsops.core.common.errors import NotAllowed, VpsopsError
+from vpsops.core.common.errors import NotAllowedError, VpsopsError
 from vpsops.core.common.json_types import Json
 from vpsops.mcp_server.protocol.sdk_compat import Context, install
 
@@ -58,7 +58,7 @@ class Tasks(Protocol):
     """Who keeps the tasks; one that is not the caller's is as unknown as one that never was."""
 
     async def admit(self, context: Context, method: str) -> None:
-        """Count a request against the caller's rate; raises `NotAllowed` where it is one too many."""
+        """Count a request against the caller's rate; raises `NotAllowedError` where it is one too many."""
 
     async def find(self, context: Context, task_id: str) -> Task | None:
         """Return a task of this caller's, or nothing."""
@@ -163,7 +163,7 @@ def unknown() -> MCPError:
 
 def broken(error: VpsopsError) -> MCPError:
     """Return the error for what is not allowed, or cannot be read now, with what to do and its id in the log."""
-    code = t.INVALID_REQUEST if isinstance(error, NotAllowed) else t.INTERNAL_ERROR
+    code = t.INVALID_REQUEST if isinstance(error, NotAllowedError) else t.INTERNAL_ERROR
     return MCPError(code, f"{error} ({error.error_id})")
 
 

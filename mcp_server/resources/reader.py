@@ -9,7 +9,7 @@ from vpsops.core.app import Core
 from vpsops.core.changes.audit_entries import clean_actor
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.requests import Done, Request
-from vpsops.core.common.errors import NotAllowed
+from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Actor, Origin
 from vpsops.core.operations.target import Target
@@ -36,37 +36,45 @@ class Reader:
         return Request(operation=operation, arguments=arguments, actor=self.actor, origin=ORIGIN)
 
     async def read(self, operation: str, **arguments: Json) -> BaseModel:
-        """Return what a read finds; raises `NotAllowed` where the scope or the policy says no, and as the gate does."""
+        """Return what a read finds.
+
+        Raises `NotAllowedError` where the scope or the policy says no, and as the gate does.
+        """
         self.check(operation)
         outcome = await self.core.gate.submit(self.request(operation, arguments))
         if not isinstance(outcome, Done) or outcome.result is None:
-            raise NotAllowed(getattr(outcome, "reason", ""), hint=getattr(outcome, "hint", ""))
+            raise NotAllowedError(getattr(outcome, "reason", ""), hint=getattr(outcome, "hint", ""))
         return outcome.result
 
     async def change(self, change_id: str) -> Change:
-        """Return a change; raises `UnknownChange`, `NotAllowed`."""
+        """Return a change; raises `UnknownChangeError`, `NotAllowedError`."""
         await self.count("change_get")
         return await self.core.gate.get(change_id)
 
     async def changes(self, limit: int) -> list[Change]:
-        """Return the newest changes; raises `NotAllowed`."""
+        """Return the newest changes; raises `NotAllowedError`."""
         await self.count("changes")
         return await self.core.gate.changes(limit=limit)
 
     async def count(self, tool: str) -> None:
-        """Count a read of no operation as its tool is counted; raises `NotAllowed` for that as well as `check` does."""
+        """Count a read of no operation as its tool is counted.
+
+        Raises `NotAllowedError` for that as well as `check` does.
+        """
         self.check(tool)
         too_fast = await self.core.gate.admit(self.request(f"{PREFIX}{tool}", {}))
         if too_fast is not None:
-            raise NotAllowed(too_fast.reason, hint=too_fast.hint)
+            raise NotAllowedError(too_fast.reason, hint=too_fast.hint)
 
     def check(self, tool: str = "") -> None:
-        """Raise `NotAllowed` for a caller that was granted no reading, or that may not use the tool that shows it."""
+        """Raise `NotAllowedError` for a caller without the read scope, or whose access excludes the tool."""
         if not self.granted:
-            raise NotAllowed(f"The token lacks the scope {READ}.")
+            raise NotAllowedError(f"The token lacks the scope {READ}.")
         barred = self.caller.reach.barred(f"{PREFIX}{tool}") if tool else None
         if barred is not None:
-            raise NotAllowed(f"The limit {barred.where} {barred.limit} ({barred.value}) does not let it be read here.")
+            raise NotAllowedError(
+                f"The limit {barred.where} {barred.limit} ({barred.value}) does not let it be read here."
+            )
 
     def sees(self, server: Server) -> bool:
         """Say whether a server is there for the caller."""
@@ -109,7 +117,7 @@ class Reader:
         return await self.core.gate.admit(self.request(operation, {})) is not None
 
     async def servers(self) -> Listing[Server]:
-        """Return all servers in one call; raises `NotAllowed`, `WayscloudError`."""
+        """Return all servers in one call; raises `NotAllowedError`, `WayscloudError`."""
         self.check("list")
         return await all_servers(self.core.gate, self.request("list", {}))
 

@@ -12,9 +12,9 @@ from pydantic import BaseModel, JsonValue
 from vpsops.core.audit.chain import newest
 from vpsops.core.audit.queries import newest_of, of_teams
 from vpsops.core.changes.model import Change
-from vpsops.core.common.errors import InvalidInput, UnknownChange, VpsopsError
+from vpsops.core.common.errors import InvalidInputError, UnknownChangeError, VpsopsError
 from vpsops.core.operations.servers import ServerList
-from vpsops.core.wayscloud.answers.errors import NotFound
+from vpsops.core.wayscloud.answers.errors import NotFoundError
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.presenters.audit import trail_of
@@ -101,7 +101,7 @@ async def find(readers: Readers, context: sdk_compat.Context, uri: str) -> Found
         raise sdk_compat.no_such_resource(context, uri)
     try:
         return await FINDERS[address.kind](readers, readers.of(context), address)
-    except (NotFound, UnknownChange, InvalidInput) as error:
+    except (NotFoundError, UnknownChangeError, InvalidInputError) as error:
         raise sdk_compat.no_such_resource(context, uri, str(error)) from None
     except VpsopsError as error:
         LOG.info("resource not read", uri=uri, error=error.error_id, message=error.message)
@@ -127,7 +127,9 @@ async def server(_: Readers, reader: Reader, address: Address) -> Found:
     """Return one server, named in full."""
     found = await reader.read("get", server=address.ref)
     if not isinstance(found, Server) or not is_named(found, address.ref):
-        raise InvalidInput("No server has this id or hostname.")  # the beginning of a name is enough for tools alone
+        raise InvalidInputError(
+            "No server has this id or hostname."
+        )  # the beginning of a name is enough for tools alone
     return Found(structured(found))
 
 

@@ -14,7 +14,7 @@ from mcp.server.subscriptions import ListenHandler, ResourceUpdated, ServerEvent
 from mcp.shared.exceptions import MCPError
 
 from vpsops.core.common import timings
-from vpsops.core.common.errors import InvalidInput, NotAllowed, UnknownChange, VpsopsError
+from vpsops.core.common.errors import InvalidInputError, NotAllowedError, UnknownChangeError, VpsopsError
 from vpsops.mcp_server.protocol import sdk_compat
 from vpsops.mcp_server.protocol.shutdown import Shutdown
 from vpsops.mcp_server.resources.reader import Reader
@@ -113,7 +113,7 @@ async def subscribe(live: Live, reader: Reader, context: sdk_compat.Context, uri
     subscriber: Subscriber = connection.state[SUBSCRIBER]
     try:
         await subscriber.add(uri)
-    except (InvalidInput, UnknownChange) as error:
+    except (InvalidInputError, UnknownChangeError) as error:
         raise sdk_compat.no_such_resource(context, uri, str(error)) from None
     except VpsopsError as error:
         raise sdk_compat.unreadable(uri, f"{error} ({error.error_id})") from None
@@ -180,7 +180,7 @@ async def _watching(live: Live, reader: Reader, wanted: Sequence[str]) -> AsyncI
     live.streams[reader.principal] += 1
     try:
         for uri in wanted:
-            with suppress(InvalidInput, UnknownChange, NotAllowed):
+            with suppress(InvalidInputError, UnknownChangeError, NotAllowedError):
                 watches[uri] = await live.watch(reader, uri)
         yield list(watches)
     except VpsopsError as error:

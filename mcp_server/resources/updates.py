@@ -17,7 +17,13 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated
 
 from vpsops.core.app import Core
 from vpsops.core.changes.preview import target_of
-from vpsops.core.common.errors import AmbiguousServer, InvalidInput, NotAllowed, UnknownServer, VpsopsError
+from vpsops.core.common.errors import (
+    AmbiguousServerError,
+    InvalidInputError,
+    NotAllowedError,
+    UnknownServerError,
+    VpsopsError,
+)
 from vpsops.core.monitoring import change_feed
 from vpsops.core.monitoring.change_feed import News
 from vpsops.core.monitoring.server_feed import Difference
@@ -40,7 +46,7 @@ class Updated(ResourceUpdated):
     targets: tuple[Target, ...] = field(default=(), compare=False)
 
 
-class NotLive(InvalidInput):
+class NotLiveError(InvalidInputError):
     """No live updates are offered for this URI."""
 
 
@@ -101,11 +107,12 @@ class Live:
     async def watch(self, reader: Reader, uri: str) -> Release:
         """Publish whenever a resource is another, until the returned function is called.
 
-        Raises `NotLive`, `UnknownChange`, `UnknownServer`, `NotAllowed`, `WayscloudError`, `StorageError`.
+        Raises `NotLiveError`, `UnknownChangeError`, `UnknownServerError`, `NotAllowedError`, `WayscloudError`,
+        `StorageError`.
         """
         address = address_of(uri)
         if address is None or address.kind not in LIVE or (address.kind is Kind.SERVERS and address.ref):
-            raise NotLive("There are no live updates for this address.")
+            raise NotLiveError("There are no live updates for this address.")
         taps = [self._news.hold()] + ([] if address.kind is Kind.CHANGE else [self._fleet.hold()])
         try:
             key = await self._key_of(reader, address)
@@ -132,14 +139,14 @@ class Live:
             server = await self._find(reader, address.ref)
             allowed, key = reader.may("get", target_of(server)), f"server:{server.id}"
         if not allowed:
-            raise NotAllowed("You may not read this.")
+            raise NotAllowedError("You may not read this.")
         return key
 
     async def _find(self, reader: Reader, ref: str) -> Server:
         """Find a server among those that are followed; one that is not there may have come since the last look."""
         try:
             return await self._seen(reader, ref)
-        except UnknownServer:
+        except UnknownServerError:
             if await reader.too_fast("get"):
                 raise
             await self.core.engine.fleet.look_again()
@@ -208,9 +215,9 @@ def named(ref: str, known: Mapping[str, Server]) -> Server:
     same_id = [one for one in known.values() if one.id.lower() == wanted]
     found = same_id or [one for one in known.values() if one.hostname.lower() == wanted]
     if not found:
-        raise UnknownServer(ref, ())
+        raise UnknownServerError(ref, ())
     if len(found) > 1:
-        raise AmbiguousServer(ref, [(one.id, one.hostname) for one in found])
+        raise AmbiguousServerError(ref, [(one.id, one.hostname) for one in found])
     return found[0]
 
 

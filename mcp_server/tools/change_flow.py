@@ -16,7 +16,7 @@ from vpsops.core.changes.audit_entries import clean_actor
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Done, Held, Outcome, Refused, Request
 from vpsops.core.common import timings as timing
-from vpsops.core.common.errors import StaleChange, VpsopsError
+from vpsops.core.common.errors import StaleChangeError, VpsopsError
 from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Actor, Origin
 from vpsops.core.operations import Operation
@@ -194,7 +194,7 @@ async def _decide(desk: Desk, call: Call, shown: tuple[str, str], answer: Answer
             )
         why = refusal_of(answer)
         return results.not_confirmed(await gate.cancel(change_id, actor, reason=why), why, tools=desk.change_tools)
-    except StaleChange as stale:
+    except StaleChangeError as stale:
         change = await gate.get(change_id)
         if takes_tasks(call.context) and not change.state.final:
             return await carry_on(desk, call, change)

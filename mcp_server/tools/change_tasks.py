@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from vpsops.core.changes.audit_entries import clean_actor
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.requests import Request
-from vpsops.core.common.errors import NotAllowed, StaleChange, UnknownChange
+from vpsops.core.common.errors import NotAllowedError, StaleChangeError, UnknownChangeError
 from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Actor
 from vpsops.core.service.gate import Gate
@@ -34,10 +34,10 @@ class ChangeTasks:
     desk: Desk
 
     async def admit(self, context: sdk_compat.Context, method: str) -> None:
-        """Count a request as a call of a tool is counted; raises `NotAllowed`."""
+        """Count a request as a call of a tool is counted; raises `NotAllowedError`."""
         too_fast = await self.desk.core.gate.admit(Request(method, {}, self._actor(context), ORIGIN))
         if too_fast is not None:
-            raise NotAllowed(too_fast.reason, hint=too_fast.hint)
+            raise NotAllowedError(too_fast.reason, hint=too_fast.hint)
 
     async def find(self, context: sdk_compat.Context, task_id: str) -> Task | None:
         """Return how a change of this caller's stands."""
@@ -58,7 +58,7 @@ class ChangeTasks:
         if answer is None or not to_confirm(change) or not sdk_compat.can_ask(context):
             return True
         given, actor, gate = sdk_compat.answer_of(answer), self._actor(context), self._gate(context)
-        with suppress(StaleChange):
+        with suppress(StaleChangeError):
             if is_yes(given):
                 await gate.confirm(change.id, actor, change.digest, evidence=confirmed_by(actor))
             else:
@@ -71,7 +71,7 @@ class ChangeTasks:
         if change is None:
             return False
         await self._check_granted(context, CANCEL, change.id)
-        with suppress(StaleChange):
+        with suppress(StaleChangeError):
             await self._gate(context).cancel(change.id, self._actor(context), reason="The client gave the task up.")
         return True
 
@@ -84,7 +84,7 @@ class ChangeTasks:
     async def _own(self, context: sdk_compat.Context, task_id: str) -> Change | None:
         try:
             change = await self._gate(context).get(task_id)
-        except UnknownChange:
+        except UnknownChangeError:
             return None
         actor = self._actor(context)
         return change if (change.actor.id, change.actor.human) == (actor.id, actor.human) else None

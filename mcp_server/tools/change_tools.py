@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.pages import ChangePage, Place, Query, place_of
-from vpsops.core.common.errors import NotAllowed
+from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.operations.registry import Arguments
 from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.presenters.changes import ChangeResult, ListedChange, listed_change
@@ -96,7 +96,7 @@ async def list_changes(desk: Desk, call: Call) -> t.CallToolResult:
 
 
 def query_of(wanted: ChangesArguments) -> Query:
-    """Return which changes to look for; raises `InvalidInput` for a cursor that is none of this list's."""
+    """Return which changes to look for; raises `InvalidInputError` for a cursor that is none of this list's."""
     return Query(
         open_only=wanted.open_only if wanted.open_only is not None else not wanted.state,
         states=(wanted.state,) if wanted.state else (),
@@ -171,7 +171,9 @@ async def cancel_change(desk: Desk, call: Call) -> t.CallToolResult:
     actor = desk.actor(call)
     change = await desk.core.gate.get(wanted.change)
     if not change.actor.same_human(actor):
-        raise NotAllowed("Only who asked for a change can cancel it here.", hint="Its approvers can deny it in Slack.")
+        raise NotAllowedError(
+            "Only who asked for a change can cancel it here.", hint="Its approvers can deny it in Slack."
+        )
     cancelled = await desk.core.gate.cancel(change.id, actor, reason=wanted.reason)
     return results.change(cancelled, tools=desk.change_tools).model_copy(update={"is_error": False})
 

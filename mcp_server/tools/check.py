@@ -7,7 +7,7 @@ import mcp.types as t
 from pydantic import BaseModel, Field, JsonValue
 
 from vpsops.core.changes.requests import DryRun, Refused, Request
-from vpsops.core.common.errors import NotAllowed
+from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.registry import Arguments
 from vpsops.core.policy.decision import Decision
@@ -58,7 +58,7 @@ class CheckResult(BaseModel):
 
 
 async def check_change(desk: Desk, call: Call) -> t.CallToolResult:
-    """Answer what a change would come to; raises `InvalidInput` in the words of the change's own tool."""
+    """Answer what a change would come to; raises `InvalidInputError` in the words of the change's own tool."""
     arguments = dict(call.arguments)
     operation = OPERATIONS[str(arguments.pop("operation"))]
     signature_of(operation).check(arguments)
@@ -68,7 +68,7 @@ async def check_change(desk: Desk, call: Call) -> t.CallToolResult:
     )
     found = await desk.core.gate.dry_run(request)
     if found.change.target.id and not may_read(desk.core.gate, Request("get", {}, actor, ORIGIN), found.change.target):
-        raise NotAllowed("The policy does not let you look at this server.", hint="Tell your human.")
+        raise NotAllowedError("The policy does not let you look at this server.", hint="Tell your human.")
     exceeded = kept_from(desk.who(call.context), f"{PREFIX}{operation.name}", alters=True)
     if exceeded is not None:
         found = DryRun(found.change, Refused(exceeded.text, exceeded.hint))

@@ -19,7 +19,7 @@ from vpsops.mcp_server.tools.chosen_fields import with_fields
 
 
 async def list_servers(desk: Desk, call: Call, operation: Operation, asked: Asked) -> t.CallToolResult:
-    """Answer with a page of servers; raises `InvalidInput` for a cursor that is none."""
+    """Answer with a page of servers; raises `InvalidInputError` for a cursor that is none."""
     walk = walk_of(asked.arguments.get("cursor"))
     kept = desk.walks.find(walk)
     held = kept or HeldList()

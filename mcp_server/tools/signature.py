@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Final
 
-from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.json_types import Json
 from vpsops.mcp_server.presenters.schemas import Schema
 from vpsops.mcp_server.protocol.text import clean, joined, quote
@@ -50,7 +50,7 @@ class Signature:
         return {name: value for name, value in read.items() if not is_empty(value)}
 
     def check(self, arguments: Mapping[str, Json]) -> None:
-        """Raise `InvalidInput` for the first argument that does not fit: which, what it takes, and what to do next."""
+        """Raise `InvalidInputError` for the first invalid argument: its name, what it accepts, what to do next."""
         wrong = next(
             (self._problem(name, value) for name, value in arguments.items() if self._problem(name, value)), ""
         )
@@ -58,14 +58,14 @@ class Signature:
         if wrong or missing:
             named = f"{', '.join(missing)}: {'are' if len(missing) > 1 else 'is'} missing."
             hints = [CATALOGUES.get(name, "") for name in ([wrong.split(":", 1)[0]] if wrong else missing)]
-            raise InvalidInput(
+            raise InvalidInputError(
                 f"{self.tool}: {wrong or named}", hint=joined((*dict.fromkeys(hints), self.takes()), " ")
             )
 
-    def refusal(self, name: str) -> InvalidInput:
+    def refusal(self, name: str) -> InvalidInputError:
         """Return the error for an argument that passed `check` and was refused all the same."""
         where = name if name in self.properties else ARGUMENTS
-        return InvalidInput(f"{self.tool}: {where}: this value is not taken.", hint=self.takes())
+        return InvalidInputError(f"{self.tool}: {where}: this value is not taken.", hint=self.takes())
 
     def takes(self) -> str:
         """Say which arguments there are, and which of them must be there."""

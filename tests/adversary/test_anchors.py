@@ -19,7 +19,7 @@ from tests.fakes.slack_bot import Scene, shown
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
 from vpsops.core.audit import chain
-from vpsops.core.common.errors import ConfigurationError, InvalidInput
+from vpsops.core.common.errors import ConfigurationError, InvalidInputError
 from vpsops.core.common.timings import ANCHOR_LOOK_SECONDS, ANCHOR_RETRY_SECONDS, DAY_SECONDS
 from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.continuity.anchors import Anchors, Head, Places, places_of, read_anchors
@@ -167,9 +167,9 @@ def test_anchors_are_found_in_whatever_stands_around_them() -> None:
     upper = HASH.upper()
     lines = [f'{{"anchor": "7:{HASH}", "seq": 7}}', f"• `9:{upper}`.", "12:30 nothing", f"1:{HASH}0", f"x{HASH}"]
     assert read_anchors(lines, "a file") == {7: HASH, 9: HASH}
-    with pytest.raises(InvalidInput, match="holds no anchor"):
+    with pytest.raises(InvalidInputError, match="holds no anchor"):
         read_anchors(["12:30", HASH], "a file")
-    with pytest.raises(InvalidInput, match="two hashes for record 7"):
+    with pytest.raises(InvalidInputError, match="two hashes for record 7"):
         read_anchors([f"7:{HASH}", f"7:{'a' * 64}"], "a file")
 
 

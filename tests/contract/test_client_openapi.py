@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.fakes.provider import Provider, Reply
-from vpsops.core.wayscloud.answers.errors import RateLimited, Refused, WayscloudError
+from vpsops.core.wayscloud.answers.errors import ProviderRefusedError, RateLimitedError, WayscloudError
 from vpsops.core.wayscloud.answers.models import NewServer
 from vpsops.core.wayscloud.client import Wayscloud
 
@@ -240,8 +240,8 @@ async def test_every_error_example_tells_a_person_why(example: tuple[str, str, s
         with pytest.raises(WayscloudError) as caught:
             await ASKS[operation](client)
     error = caught.value
-    assert isinstance(error, Refused) == (status < 500)
-    assert isinstance(error, RateLimited) == (status == 429)
+    assert isinstance(error, ProviderRefusedError) == (status < 500)
+    assert isinstance(error, RateLimitedError) == (status == 429)
     assert error.said.split(": ")[-1] in str(value)
     assert error.said
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import BASE, KEY, QUICK
-from vpsops.core.wayscloud.answers.errors import NotFound, NotOffered, Refused
+from vpsops.core.wayscloud.answers.errors import NotFoundError, NotOfferedError, ProviderRefusedError
 from vpsops.core.wayscloud.answers.models import NewServer, Server, same_region
 from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.core.wayscloud.requests.credentials import Credentials
@@ -61,7 +61,7 @@ async def test_the_catalogue_is_read_in_every_dialect(stage: Stage) -> None:
     if stage.dialect != "sdk":
         assert [region.code for region in await stage.client.list_regions()]
     else:
-        with pytest.raises(NotOffered, match="name the region"):
+        with pytest.raises(NotOfferedError, match="name the region"):
             await stage.client.list_regions()
 
 
@@ -69,7 +69,7 @@ async def ordered(client: Wayscloud, new: NewServer) -> Server:
     """Create a server, again where the client learned from the first answer that the other slash form is served."""
     try:
         return await client.create_server(new)
-    except Refused as error:
+    except ProviderRefusedError as error:
         if not error.again:
             raise
     return await client.create_server(new)
@@ -107,8 +107,8 @@ async def test_a_server_lives_in_every_dialect(stage: Stage) -> None:
 
 
 async def test_a_server_that_is_not_there_is_not_found_in_every_dialect(stage: Stage) -> None:
-    """An unknown id is NotFound for a read and for a power operation."""
-    with pytest.raises(NotFound):
+    """An unknown id is NotFoundError for a read and for a power operation."""
+    with pytest.raises(NotFoundError):
         await stage.client.get_server("00000000-0000-4000-8000-000000000000")
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFoundError):
         await stage.client.reboot_server("00000000-0000-4000-8000-000000000000")

@@ -15,7 +15,7 @@ from tests.fakes.accounts import EVERYBODY
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Done, Held
-from vpsops.core.common.errors import NotAllowed, StaleChange, StorageError
+from vpsops.core.common.errors import NotAllowedError, StaleChangeError, StorageError
 from vpsops.core.common.timings import Timing
 from vpsops.core.config.settings import load_settings
 from vpsops.core.policy.decision import Decision
@@ -40,7 +40,7 @@ TIMING = Timing(
     write_burst=50,
 )
 AT_ONCE = 8
-TROUBLE = (StaleChange, NotAllowed, StorageError, WayscloudError)
+TROUBLE = (StaleChangeError, NotAllowedError, StorageError, WayscloudError)
 
 
 async def main(items: Sequence[Item]) -> None:
@@ -103,7 +103,7 @@ async def _confirm(gate: Gate, change: Change) -> None:
 async def _click(gate: Gate, change: Change, troubles: list[StorageError]) -> None:
     try:
         await gate.confirm(change.id, ASKER, change.digest)
-    except StaleChange:
+    except StaleChangeError:
         return
     except StorageError as error:
         troubles.append(error)

@@ -20,7 +20,7 @@ from vpsops.core.app import Core, open_core
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Outcome, Refused, Request
-from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
@@ -132,7 +132,7 @@ async def test_a_hostname_in_another_spelling_is_taken(tmp_path: Path, spelled: 
     provider = OddProvider()
     async with opened(provider, tmp_path) as (core, _):
         provider.put(spelled)
-        with pytest.raises(InvalidInput, match="exists already"):
+        with pytest.raises(InvalidInputError, match="exists already"):
             await ask(core, "create", {"hostname": NAME, **NEW})
 
 

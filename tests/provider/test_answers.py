@@ -8,12 +8,12 @@ import pytest
 from tests.fakes.provider import SERVER, Provider, Reply, wire
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.wayscloud.answers.errors import (
-    MalformedAnswer,
-    NotOffered,
-    OutcomeUnknown,
-    ProviderFault,
-    RateLimited,
-    Unreachable,
+    MalformedAnswerError,
+    NotOfferedError,
+    OutcomeUnknownError,
+    ProviderFaultError,
+    RateLimitedError,
+    UnreachableError,
 )
 
 HTML = "<html><head><title>502 Bad Gateway</title><style>p {}</style></head><body><h1>502 Bad Gateway</h1><p>nginx</p>"
@@ -50,14 +50,18 @@ async def test_half_a_character_can_be_written_down() -> None:
     ("status", "body", "words", "kind"),
     [
         pytest.param(
-            200, {"detail": "Account suspended"}, "Account suspended", MalformedAnswer, id="200 with a detail"
+            200, {"detail": "Account suspended"}, "Account suspended", MalformedAnswerError, id="200 with a detail"
         ),
-        pytest.param(200, {"error": {"message": "No such tenant"}}, "No such tenant", MalformedAnswer, id="200, error"),
-        pytest.param(200, HTML, "502 Bad Gateway. nginx", MalformedAnswer, id="200 in HTML"),
-        pytest.param(502, HTML, "502 Bad Gateway. nginx", ProviderFault, id="502 in HTML"),
-        pytest.param(500, {"detail": [{"loc": ["query", "x"], "msg": "bad"}]}, "x: bad", ProviderFault, id="a list"),
-        pytest.param(500, {"detail": {"error": "node down"}}, "node down", ProviderFault, id="an object"),
-        pytest.param(503, "Down for maintenance", "Down for maintenance", ProviderFault, id="text"),
+        pytest.param(
+            200, {"error": {"message": "No such tenant"}}, "No such tenant", MalformedAnswerError, id="200, error"
+        ),
+        pytest.param(200, HTML, "502 Bad Gateway. nginx", MalformedAnswerError, id="200 in HTML"),
+        pytest.param(502, HTML, "502 Bad Gateway. nginx", ProviderFaultError, id="502 in HTML"),
+        pytest.param(
+            500, {"detail": [{"loc": ["query", "x"], "msg": "bad"}]}, "x: bad", ProviderFaultError, id="a list"
+        ),
+        pytest.param(500, {"detail": {"error": "node down"}}, "node down", ProviderFaultError, id="an object"),
+        pytest.param(503, "Down for maintenance", "Down for maintenance", ProviderFaultError, id="text"),
     ],
 )
 async def test_the_providers_words_survive(status: int, body: Any, words: str, kind: type[VpsopsError]) -> None:
@@ -77,7 +81,7 @@ async def test_a_service_without_servers_is_a_wrong_address(reply: Reply) -> Non
     """The likeliest slip gets the address and the variable."""
     provider = Provider().on("GET", "/v1/vps", reply).on("GET", "/v1/vps/", reply)
     async with provider.client() as client:
-        with pytest.raises(NotOffered, match=r"no VPS API at http://provider\.test: ") as caught:
+        with pytest.raises(NotOfferedError, match=r"no VPS API at http://provider\.test: ") as caught:
             await client.list_servers()
     assert caught.value.hint == "Check WAYSCLOUD_API_URL."
 
@@ -89,7 +93,7 @@ async def test_who_cannot_be_reached_is_named() -> None:
         url = nobody.url
     nobody_there = nobody.client()
     async with nobody_there as client:
-        with pytest.raises(Unreachable, match=f"{url} could not be reached") as caught:
+        with pytest.raises(UnreachableError, match=f"{url} could not be reached") as caught:
             await client.list_servers()
     assert "WAYSCLOUD_API_URL" in caught.value.hint
 
@@ -119,7 +123,7 @@ async def test_a_power_answer_that_speaks_of_an_error_was_not_accepted(body: Any
         if taken:
             assert (await client.stop_server(SERVER["id"])).ok
             return
-        with pytest.raises(OutcomeUnknown, match=r"locked|it speaks of an error"):
+        with pytest.raises(OutcomeUnknownError, match=r"locked|it speaks of an error"):
             await client.stop_server(SERVER["id"])
     assert provider.paths() == [f"POST {path}"]
 
@@ -129,7 +133,7 @@ async def test_a_broken_list_of_regions_says_what_is_still_possible() -> None:
     reply = Reply(500, {"detail": "invalid input syntax for type uuid"})
     provider = Provider().on("GET", "/v1/vps/regions", reply).on("GET", "/v1/vps/regions/", reply)
     async with provider.client() as client:
-        with pytest.raises(ProviderFault) as caught:
+        with pytest.raises(ProviderFaultError) as caught:
             await client.list_regions()
     assert "name the region" in caught.value.hint
 
@@ -157,7 +161,7 @@ async def test_a_wish_to_wait_is_read_by_the_providers_clock(wait: str, date: st
     headers = {"retry-after": wait} | ({"date": date} if date else {})
     reply = Reply(429, {"detail": "Too many requests"}, headers)
     async with Provider().on("GET", "/v1/vps", reply).client() as client:
-        with pytest.raises(RateLimited) as caught:
+        with pytest.raises(RateLimitedError) as caught:
             await client.list_servers()
     assert caught.value.hint.startswith(words)
 

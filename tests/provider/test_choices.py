@@ -12,10 +12,10 @@ from tests.unit.core.sample import change
 from vpsops.core.changes.choices import check_region, check_system, find_plan
 from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Held, Request
-from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.limits.model import Limits
 from vpsops.core.operations.target import Target
-from vpsops.core.wayscloud.answers.errors import NotFound
+from vpsops.core.wayscloud.answers.errors import NotFoundError
 from vpsops.core.wayscloud.answers.models import Listing, OsTemplate, Plan, Region
 from vpsops.mcp_server.presenters.changes import next_step
 
@@ -66,7 +66,7 @@ def problem_of(check: Any, choices: Any, code: str) -> str:
     """Return what a check says."""
     try:
         check(choices, code)
-    except InvalidInput as error:
+    except InvalidInputError as error:
         return f"{error.message} {error.hint}"
     return ""
 
@@ -77,7 +77,7 @@ def test_an_empty_catalogue_refuses_nothing() -> None:
     check_system((), "beos-5")
     assert find_plan(Listing([]), "x") is None
     assert find_plan(Listing([Plan(code="s")], total=9), "x") is None
-    with pytest.raises(InvalidInput, match="no plan x"):
+    with pytest.raises(InvalidInputError, match="no plan x"):
         find_plan(Listing([Plan(code="s")]), "x")
 
 
@@ -106,7 +106,7 @@ async def test_an_impossible_order_is_refused_before_anybody_is_asked(
 ) -> None:
     """No question, no card, no POST; the choices instead."""
     async with stage_on(database_url, "seed") as stage:
-        with pytest.raises(InvalidInput, match=problem):
+        with pytest.raises(InvalidInputError, match=problem):
             await stage.gate.submit(Request("create", ORDER | given, ALICE, SLACK, can_confirm=True))
         assert stage.asked("create") == 0
         assert await stage.gate.changes() == []
@@ -154,7 +154,7 @@ async def test_a_ghost_is_named_as_one(database_url: str) -> None:
 
     async with stage_on(database_url, "seed", ghosts) as stage:
         with pytest.raises(
-            NotFound, match="is in the provider's list, and the provider knows no such server"
+            NotFoundError, match="is in the provider's list, and the provider knows no such server"
         ) as caught:
             await stage.gate.submit(Request("stop", {"server": "web01"}, ALICE, SLACK, can_confirm=True))
     assert "List the servers" not in caught.value.hint

@@ -17,7 +17,7 @@ from tests.unit.core.sample import server
 from tests.unit.mcp_server.harness import KEY, client_of, text
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.requests import Done, Request
-from vpsops.core.common.errors import UnknownServer
+from vpsops.core.common.errors import UnknownServerError
 from vpsops.core.config.settings import Settings
 from vpsops.core.operations.server_lookup import find_server
 from vpsops.core.operations.servers import ListArguments, ServerList, in_state, page
@@ -167,7 +167,7 @@ def test_the_beginning_of_a_name_means_nothing_where_not_all_are_seen() -> None:
     """Another one that is not seen may begin so too; a name in full is enough."""
     seen = Listing([server()], total=9)
     assert find_server("web01.example.com", seen).id == "s1"
-    with pytest.raises(UnknownServer, match=r"can be seen: 1 of 9 are listed, the rest cannot be seen\."):
+    with pytest.raises(UnknownServerError, match=r"can be seen: 1 of 9 are listed, the rest cannot be seen\."):
         find_server("we", seen)
 
 

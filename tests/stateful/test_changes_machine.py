@@ -25,7 +25,7 @@ from vpsops.core.audit import chain
 from vpsops.core.authorization.discrepancies import discrepancies
 from vpsops.core.changes.model import State, Verdict
 from vpsops.core.changes.requests import Held, Refused, Request
-from vpsops.core.common.errors import NotAllowed, StaleChange
+from vpsops.core.common.errors import NotAllowedError, StaleChangeError
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
@@ -152,7 +152,7 @@ class Changes(RuleBasedStateMachine):
         digest = self.portal.call(self.core.gate.get, change).digest
         try:
             self.portal.call(self.core.gate.confirm, change, actor, digest)
-        except (NotAllowed, StaleChange):
+        except (NotAllowedError, StaleChangeError):
             wrong = known.kind != "confirm" or actor is STRANGER
             assert wrong or known.state != "held" or self._expired(known)
         else:
@@ -170,7 +170,7 @@ class Changes(RuleBasedStateMachine):
         digest = self.portal.call(self.core.gate.get, change).digest
         try:
             self.portal.call(partial(self.core.gate.vote, change, voter, verdict, digest))
-        except (NotAllowed, StaleChange):
+        except (NotAllowedError, StaleChangeError):
             wrong = known.kind != "approve" or voter in {ALICE, STRANGER} or voter.id in known.voters
             assert wrong or known.state != "held" or self._expired(known)
             return
@@ -187,7 +187,7 @@ class Changes(RuleBasedStateMachine):
         known = self.model[change]
         try:
             self.portal.call(partial(self.core.gate.cancel, change, replace(actor)))
-        except (NotAllowed, StaleChange):
+        except (NotAllowedError, StaleChangeError):
             assert actor is STRANGER or known.state != "held" or self._expired(known)
         else:
             assert actor is ALICE

@@ -16,7 +16,7 @@ from tests.harness.profiles import examples
 from tests.stateful.mortals import Stop
 from tests.stateful.scene import Scene
 from vpsops.core.changes.model import STEPS, Change, State
-from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.wayscloud.answers.errors import WayscloudError
 from vpsops.playground.wayscloud import faults
 
@@ -57,7 +57,7 @@ class Runs(RuleBasedStateMachine):
     def approve(self, operation: str, number: int) -> None:
         """Have something approved, where it makes sense and the server is free."""
         hostname = f"new{number}.example.com" if operation == "create" else self.scene.world.servers()[number].hostname
-        with suppress(InvalidInput, IntegrityError, WayscloudError):
+        with suppress(InvalidInputError, IntegrityError, WayscloudError):
             self.scene.approve(operation, hostname)
 
     @rule(slot=SLOTS, number=st.integers(0, 3), left=POINTS, stop=STOPS)

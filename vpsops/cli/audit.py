@@ -17,7 +17,7 @@ from vpsops.core.audit.export import MAX_LINE, begin_line, end_line, record_line
 from vpsops.core.audit.queries import Filter, told
 from vpsops.core.audit.reader import PAGE, pages
 from vpsops.core.authorization.discrepancies import Discrepancy, discrepancies
-from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.console.terminal import cell, look, number, say
 from vpsops.core.continuity.anchors import read_anchors
 from vpsops.core.storage import Database, commit_notifier
@@ -99,7 +99,10 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the subcommand; raises `ConfigurationError`, `StorageError`, and `InvalidInput` for what is not there."""
+    """Run the subcommand.
+
+    Raises `ConfigurationError`, `StorageError`, and `InvalidInputError` for what is not there.
+    """
     command: Callable[[argparse.Namespace], int] = arguments.audit
     return command(arguments)
 
@@ -181,7 +184,7 @@ def _anchors(arguments: argparse.Namespace) -> Mapping[int, str]:
     if arguments.anchor is None:
         return {}
     if arguments.anchor == arguments.file == "-":
-        raise InvalidInput("Standard input cannot be both the export and its anchors.", hint="Give one as a file.")
+        raise InvalidInputError("Standard input cannot be both the export and its anchors.", hint="Give one as a file.")
     with _opened(arguments.anchor) as file:
         return read_anchors(_lines(file), "Standard input" if arguments.anchor == "-" else arguments.anchor)
 
@@ -193,7 +196,7 @@ def _opened(name: str) -> Iterator[TextIO]:
             yield file
     except OSError as error:
         hint = "Name an export, or leave FILE out for the trail in the database."
-        raise InvalidInput(f"{name} cannot be read: {error.strerror}.", hint=hint) from None
+        raise InvalidInputError(f"{name} cannot be read: {error.strerror}.", hint=hint) from None
 
 
 def _lines(file: TextIO) -> Iterator[str]:
@@ -275,5 +278,5 @@ def _hash_of(seq: int, connection: Connection) -> str:
         return GENESIS
     found: str | None = connection.scalars(sa.select(AUDIT.c.hash).where(AUDIT.c.seq == seq)).one_or_none()
     if found is None:
-        raise InvalidInput(f"There is no record {seq}.", hint=f"The last one is {chain.head(connection)[0]}.")
+        raise InvalidInputError(f"There is no record {seq}.", hint=f"The last one is {chain.head(connection)[0]}.")
     return found

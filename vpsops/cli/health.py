@@ -9,7 +9,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
-from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.errors import InvalidInputError
 
 DEFAULT: Final = "http://127.0.0.1:3000/readyz"
 MOST_BYTES: Final = 65_536
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Ask and return the exit code; raises `InvalidInput` for what is no address."""
+    """Ask and return the exit code; raises `InvalidInputError` for what is no address."""
     url = address_from(arguments.url)
     opener = build_opener(ProxyHandler({}))  # a probe asks its own machine, whatever proxy there is for others
     try:
@@ -50,7 +50,7 @@ def _say(code: int, words: str) -> int:
 
 
 def address_from(text: str) -> str:
-    """Return the whole address that somebody means; pure. Raises `InvalidInput`."""
+    """Return the whole address that somebody means; pure. Raises `InvalidInputError`."""
     whole = text if "://" in text else f"http://{text}"
     try:
         parts = urlsplit(whole)
@@ -58,7 +58,7 @@ def address_from(text: str) -> str:
     except ValueError:
         good = False
     if not good:
-        raise InvalidInput("That is no address of a process.", hint=f"Write it like {DEFAULT}, or HOST:PORT.")
+        raise InvalidInputError("That is no address of a process.", hint=f"Write it like {DEFAULT}, or HOST:PORT.")
     return whole if parts.path.strip("/") else f"{whole.rstrip('/')}/readyz"
 
 

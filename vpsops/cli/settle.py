@@ -13,7 +13,7 @@ import anyio
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.clock import Clock
-from vpsops.core.common.errors import ConfigurationError, StaleChange
+from vpsops.core.common.errors import ConfigurationError, StaleChangeError
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.config.local_identity import human_of
 from vpsops.core.config.logging import configure_logging
@@ -39,7 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
 async def settle(settings: Settings, change_id: str, happened: bool, ask: Ask, clock: Clock | None = None) -> int:
     """Settle a change once its server's name was typed; return 1 when another was.
 
-    Raises `ConfigurationError` where Slack is there to do it, `NotAllowed`, `StaleChange`, `UnknownChange`.
+    Raises `ConfigurationError` where Slack is there to do it, `NotAllowedError`, `StaleChangeError`,
+    `UnknownChangeError`.
     """
     if settings.slack_configured:
         raise ConfigurationError(IN_SLACK)
@@ -62,7 +63,7 @@ async def settle(settings: Settings, change_id: str, happened: bool, ask: Ask, c
 async def _waiting(core: Core, change_id: str) -> Change:
     change = await core.gate.get(change_id)
     if change.state is not State.NEEDS_PERSON:
-        raise StaleChange(f"{change.id} does not wait for a person: it is {change.state.value.replace('_', ' ')}.")
+        raise StaleChangeError(f"{change.id} does not wait for a person: it is {change.state.value.replace('_', ' ')}.")
     if await core.outbox.copies(topic_of(change.id)):
         raise ConfigurationError(IN_SLACK, hint="Another process of this set-up has Slack.")
     return change

@@ -11,7 +11,7 @@ from vpsops.core.config.logging import configure_logging
 from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.server.health_routes import add_health_flag, health_socket, served_health
 from vpsops.core.server.shutdown import ignore_hang_up, stopping
-from vpsops.core.wayscloud.answers.errors import NotAuthenticated
+from vpsops.core.wayscloud.answers.errors import NotAuthenticatedError
 from vpsops.core.wayscloud.requests.transport import NO_KEY
 
 
@@ -26,10 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Work until told to stop; raises `ConfigurationError`, `StorageError`, and `NotAuthenticated` without a key."""
+    """Work until told to stop.
+
+    Raises `ConfigurationError`, `StorageError`, and `NotAuthenticatedError` without a key.
+    """
     settings = load_settings()
     if credentials_of(settings) is None:  # what it took up would fail, where another process could send it
-        raise NotAuthenticated("A worker sends changes, and there is no WAYSCloud key.", hint=NO_KEY)
+        raise NotAuthenticatedError("A worker sends changes, and there is no WAYSCloud key.", hint=NO_KEY)
     configure_logging(settings)
     ignore_hang_up()
     anyio.run(_work, settings, health_socket(arguments.health))

@@ -1,25 +1,25 @@
 """What the provider's API answered, or did not; sorted by what the caller can do about it.
 
     WayscloudError
-    ├── Unreachable              a read got no answer; ask again later
-    │   └── NotSent              nothing left this machine, read or write: safe to ask again
-    ├── Refused                  the provider said no; after a write that left, a look verifies that nothing happened
-    │   ├── NotAuthenticated     401: give another key
-    │   ├── NotPermitted         403: the key is good, but not for this
-    │   ├── NotFound             404: no such server
-    │   ├── InvalidRequest       400, 422: correct the arguments (`fields` names them)
-    │   ├── Conflict             409: the server is busy, or in the wrong state; look, then decide
-    │   ├── RateLimited          429: wait `retry_after`; or a quota, which waiting does not cure
-    │   ├── NotOffered           404, 405, 501 for a route: this API does not have it; do without
-    │   └── UntrustedRedirect    sent elsewhere: not followed, the key stayed here; check the address
-    ├── ProviderFault            a read got 5xx; the provider has to act
-    ├── MalformedAnswer          a read got something that is not the documented answer
-    │   ├── WrongShape           it was JSON, but not of the object that was asked for
-    │   └── OtherServerError     it was about another server than the one that was asked for
-    └── OutcomeUnknown           a write was sent and no clear answer came: look it up, never send it again
+    ├── UnreachableError              a read got no answer; ask again later
+    │   └── NotSentError              nothing left this machine, read or write: safe to ask again
+    ├── ProviderRefusedError          the provider said no; after a sent write, a read verifies that nothing happened
+    │   ├── NotAuthenticatedError     401: give another key
+    │   ├── NotPermittedError         403: the key is good, but not for this
+    │   ├── NotFoundError             404: no such server
+    │   ├── InvalidRequestError       400, 422: correct the arguments (`fields` names them)
+    │   ├── ConflictError             409: the server is busy, or in the wrong state; look, then decide
+    │   ├── RateLimitedError          429: wait `retry_after`; or a quota, which waiting does not cure
+    │   ├── NotOfferedError           404, 405, 501 for a route: this API does not have it; do without
+    │   └── UntrustedRedirectError    sent elsewhere: not followed, the key stayed here; check the address
+    ├── ProviderFaultError            a read got 5xx; the provider has to act
+    ├── MalformedAnswerError          a read got something that is not the documented answer
+    │   ├── WrongShapeError           it was JSON, but not of the object that was asked for
+    │   └── OtherServerError          it was about another server than the one that was asked for
+    └── OutcomeUnknownError           a write was sent and no clear answer came: look it up, never send it again
 
-A write raises `Refused` (the provider said no), `NotSent` (surely not done), or `OutcomeUnknown`; nothing else of this
-tree.
+A write raises `ProviderRefusedError` (the provider said no), `NotSentError` (surely not done), or
+`OutcomeUnknownError`; nothing else of this tree.
 """
 
 from vpsops.core.common.errors import VpsopsError
@@ -56,92 +56,92 @@ class WayscloudError(VpsopsError):
         self.fields = fields
 
 
-class Unreachable(WayscloudError):  # noqa: N818 - named for what the caller reads
+class UnreachableError(WayscloudError):
     """A read got no answer, for as often as it was tried."""
 
     default_hint = "Check the network and the provider's address, then ask again."
 
 
-class NotSent(Unreachable):
+class NotSentError(UnreachableError):
     """Nothing of the request left this machine, so the provider cannot have acted on it."""
 
 
-class Refused(WayscloudError):  # noqa: N818 - named for what the caller reads
+class ProviderRefusedError(WayscloudError):
     """The provider clearly said no; a proxy may have said it after the effect, so a write is looked at all the same."""
 
 
-class NotAuthenticated(Refused):
+class NotAuthenticatedError(ProviderRefusedError):
     """401: the key is missing, wrong, revoked or expired."""
 
     default_hint = "Check WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN."
 
 
-class NotPermitted(Refused):
+class NotPermittedError(ProviderRefusedError):
     """403: the key is valid, but not for this service or operation."""
 
     default_hint = "Use a key that has the VPS service and the scope for this operation."
 
 
-class NotFound(Refused):
+class NotFoundError(ProviderRefusedError):
     """404: the provider knows no such server."""
 
     default_hint = "List the servers; it may have been removed meanwhile."
 
 
-class InvalidRequest(Refused):
+class InvalidRequestError(ProviderRefusedError):
     """400 or 422: the arguments are not acceptable; `fields` holds one sentence for each that was named."""
 
     default_hint = "Correct the arguments and ask again."
 
 
-class Conflict(Refused):
+class ConflictError(ProviderRefusedError):
     """409: the server is busy or in the wrong state, or the name is taken."""
 
     default_hint = "Look at the server's state, then ask again."
 
 
-class RateLimited(Refused):
+class RateLimitedError(ProviderRefusedError):
     """429: too many requests, or a limit of the account."""
 
     again = True
     default_hint = "Wait a little; if it keeps coming, it may be a quota of the account, which waiting does not cure."
 
 
-class NotOffered(Refused):
+class NotOfferedError(ProviderRefusedError):
     """The API does not have this route or operation (404, 405 or 501)."""
 
     default_hint = "Do without it, or ask the provider."
 
 
-class UntrustedRedirect(Refused):
+class UntrustedRedirectError(ProviderRefusedError):
     """The answer pointed elsewhere, to a place that the key must not go to."""
 
     default_hint = "Check WAYSCLOUD_API_URL."
 
 
-class ProviderFault(WayscloudError):  # noqa: N818 - named for what the caller reads
+class ProviderFaultError(WayscloudError):
     """A read got a 5xx answer."""
 
     default_hint = "The fault is the provider's; ask again later."
 
 
-class MalformedAnswer(WayscloudError):  # noqa: N818 - named for what the caller reads
+class MalformedAnswerError(WayscloudError):
     """A read got an answer that is not JSON, too large, cut short, or lacks what it must hold."""
 
     default_hint = "Check that WAYSCLOUD_API_URL is the address of the API."
 
 
-class WrongShape(MalformedAnswer):
+class WrongShapeError(MalformedAnswerError):
     """A read got JSON, but not of the object that was asked for: perhaps another route answered."""
 
 
-class OtherServerError(MalformedAnswer):
+class OtherServerError(MalformedAnswerError):
     """A read got an answer about another server than the one that was asked for."""
 
     default_hint = "Nothing was done with it. Ask again; if it keeps coming, tell the provider."
 
 
-class OutcomeUnknown(WayscloudError):  # noqa: N818 - named for what the caller reads
+class OutcomeUnknownError(WayscloudError):
     """A write was sent and no clear answer came; it may have happened, and must never be sent again unseen."""
 
     default_hint = "Nothing was sent again. Look at the servers before asking again."

@@ -173,7 +173,7 @@ class Accepted(_Object):
 
 
 class NewServer(BaseModel):
-    """What a server is made from; raises InvalidInput for what could not be a hostname, an SSH key or a code."""
+    """What a server is made from; raises InvalidInputError for what could not be a hostname, an SSH key or a code."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -29,22 +29,22 @@ Object = Mapping[str, JSON]
 _log = logging.getLogger(__name__)
 
 
-class Unreadable(ValueError):  # noqa: N818 - named for what it says
+class UnreadableAnswerError(ValueError):
     """The answer is JSON, but lacks what it must hold."""
 
 
-class OtherShape(Unreadable):
+class UnexpectedShapeError(UnreadableAnswerError):
     """The answer is not the kind of object that was asked for."""
 
 
-class OtherServer(Unreadable):
+class MismatchedServerError(UnreadableAnswerError):
     """The answer names another server than the one that was asked for."""
 
     def __init__(self, named: object, asked: str) -> None:
         super().__init__(f"it is about {str(named)[:80]} and not about {asked[:80]}")
 
 
-class Declined(ValueError):  # noqa: N818
+class DeclinedError(ValueError):
     """The answer says `success: false` or `ok: false`; `answer` holds it."""
 
     def __init__(self, answer: Object) -> None:
@@ -78,7 +78,7 @@ def server(server_id: str) -> Callable[[JSON], Server]:
     def read(json: JSON) -> Server:
         found = _server(_unwrapped(_object(json)))
         if not _same_id(found.id, server_id):
-            raise OtherServer(found.id, server_id)
+            raise MismatchedServerError(found.id, server_id)
         return found
 
     return read
@@ -103,7 +103,7 @@ def _usage(theirs: Object) -> Usage:
         if share is not None:
             ours.setdefault(name, share)
     if not ours:
-        raise OtherShape("it holds no figure of a server")
+        raise UnexpectedShapeError("it holds no figure of a server")
     return Usage.model_validate({**ours, "extra": extra})
 
 
@@ -113,13 +113,13 @@ def created(new: NewServer) -> Callable[[JSON], Server]:
     def read(json: JSON) -> Server:
         try:
             theirs = _unwrapped(_object(json))
-        except Declined as error:
+        except DeclinedError as error:
             if "id" in field_mapping.translate(field_mapping.SERVER, _unwrapped(error.answer))[0]:
-                raise Unreadable("it says no, and names a server all the same") from None
+                raise UnreadableAnswerError("it says no, and names a server all the same") from None
             raise
         made = _server(theirs, hostname=new.hostname)
         if not same_hostname(made.hostname, new.hostname):
-            raise OtherServer(made.hostname, new.hostname)
+            raise MismatchedServerError(made.hostname, new.hostname)
         return made
 
     return read
@@ -152,14 +152,14 @@ def _check_taken(theirs: Object) -> None:
     failed = meaning_of_status(field_readers.text(lower.get("status")) or "") is Meaning.FAILED
     only_words = bool(lower) and lower.keys() <= {"detail", "message", "msg", "code", "title"} and "detail" in lower
     if failed or lower.get("error") or lower.get("errors") or only_words:
-        raise Unreadable("it speaks of an error")
+        raise UnreadableAnswerError("it speaks of an error")
 
 
 def _check_subject(theirs: Object, server_id: str, names: tuple[str, ...]) -> None:
     """Raise OtherServer where an answer names another server under one of these names."""
     for key, value in theirs.items():
         if key.lower() in names and (named := field_readers.text(value)) is not None and not _same_id(named, server_id):
-            raise OtherServer(named, server_id)
+            raise MismatchedServerError(named, server_id)
 
 
 def _same_id(one: str, other: str) -> bool:
@@ -168,10 +168,10 @@ def _same_id(one: str, other: str) -> bool:
 
 def _object(json: JSON) -> Object:
     if not isinstance(json, dict):
-        raise OtherShape("it is not an object")
+        raise UnexpectedShapeError("it is not an object")
     lower = {key.lower(): value for key, value in json.items()}
     if field_readers.flag(lower.get("success")) is False or field_readers.flag(lower.get("ok")) is False:
-        raise Declined(json)
+        raise DeclinedError(json)
     return json
 
 
@@ -186,7 +186,7 @@ def _server(theirs: Object, hostname: str = "") -> Server:
     ours, extra = field_mapping.translate(field_mapping.SERVER, theirs)
     identity = ours.get("id")
     if identity is None:
-        raise Unreadable("it lacks 'id'")
+        raise UnreadableAnswerError("it lacks 'id'")
     # A label is no stand-in for a missing hostname: rules match on hostnames.
     return Server.model_validate({"hostname": hostname or identity, "status": "unknown", **ours, "extra": extra})
 
@@ -194,21 +194,21 @@ def _server(theirs: Object, hostname: str = "") -> Server:
 def _plan(theirs: Object) -> Plan:
     ours, extra = field_mapping.translate(field_mapping.PLAN, theirs)
     if "code" not in ours:
-        raise Unreadable("it lacks 'plan_code'")
+        raise UnreadableAnswerError("it lacks 'plan_code'")
     return Plan.model_validate({**ours, "extra": extra})
 
 
 def _os_template(theirs: Object) -> OsTemplate:
     ours, extra = field_mapping.translate(field_mapping.OS_TEMPLATE, theirs)
     if "id" not in ours:
-        raise Unreadable("it lacks 'id'")
+        raise UnreadableAnswerError("it lacks 'id'")
     return OsTemplate.model_validate({**ours, "extra": extra})
 
 
 def _region(theirs: Object) -> Region:
     ours, extra = field_mapping.translate(field_mapping.REGION, theirs)
     if "code" not in ours:
-        raise Unreadable("it lacks 'id'")
+        raise UnreadableAnswerError("it lacks 'id'")
     return Region.model_validate({**ours, "extra": extra})
 
 
@@ -219,17 +219,17 @@ def _listing(json: JSON, keys: tuple[str, ...], read: Callable[[Object], T]) -> 
     for position, entry in enumerate(entries):
         try:
             items.append(read(entry) if isinstance(entry, dict) else _not_an_object())
-        except Unreadable as error:
+        except UnreadableAnswerError as error:
             unreadable.append(f"entry {position}: {error}")
     if unreadable and not items:
-        raise Unreadable(unreadable[0])
+        raise UnreadableAnswerError(unreadable[0])
     if unreadable:
         _log.warning("%d of %d entries cannot be read; the first: %s", len(unreadable), len(entries), unreadable[0])
     return Listing(items, unreadable=tuple(unreadable), total=total)
 
 
 def _not_an_object() -> T:  # type: ignore[type-var]
-    raise Unreadable("it is not an object")
+    raise UnreadableAnswerError("it is not an object")
 
 
 def _entries(json: JSON, keys: tuple[str, ...]) -> tuple[list[JSON], int | None]:
@@ -245,7 +245,7 @@ def _entries(json: JSON, keys: tuple[str, ...]) -> tuple[list[JSON], int | None]
             return _entries(inner, keys)
     if total == 0:
         return [], 0
-    raise OtherShape("it is not a list")
+    raise UnexpectedShapeError("it is not a list")
 
 
 def _share(used: float | None, total: float | None) -> float | None:

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.errors import InvalidInputError
 
 MAX_ID: Final = 128
 MAX_HOSTNAME: Final = 253
@@ -20,22 +20,25 @@ _SSH_KEY: Final = re.compile(
 
 
 def validate_id(text: str) -> str:
-    """Return `text` if it can stand for one server in a path; raise InvalidInput if it could reach another route."""
+    """Return `text` if it can stand for one server in a path.
+
+    Raise InvalidInputError if it could reach another route.
+    """
     if not text or len(text) > MAX_ID or text == "." or _UNSAFE_IN_PATH.search(text) or not text.isprintable():
-        raise InvalidInput(
+        raise InvalidInputError(
             "That is not a server id.", hint="An id has no spaces and none of / ? # %, and at most 128 characters."
         )
     if text.lower() in RESERVED:
-        raise InvalidInput(f"'{text.lower()}' is a word of the API, not a server id.")
+        raise InvalidInputError(f"'{text.lower()}' is a word of the API, not a server id.")
     return text
 
 
 def validate_hostname(text: str) -> str:
-    """Return the hostname, trimmed, in lower case; raise InvalidInput unless its labels follow RFC 1123."""
+    """Return the hostname, trimmed, in lower case; raise InvalidInputError unless its labels follow RFC 1123."""
     name = text.strip().lower() if text.isascii() else ""
     labels = name.removesuffix(".").split(".")
     if len(name) > MAX_HOSTNAME or not all(_LABEL.fullmatch(label) for label in labels):
-        raise InvalidInput(
+        raise InvalidInputError(
             "That is not a hostname.",
             hint="Use letters, digits and hyphens, in parts joined by dots, such as web01.example.com.",
         )
@@ -43,22 +46,24 @@ def validate_hostname(text: str) -> str:
 
 
 def validate_ssh_key(text: str) -> str:
-    """Return the public key, trimmed; raise InvalidInput unless it is one line in OpenSSH form."""
+    """Return the public key, trimmed; raise InvalidInputError unless it is one line in OpenSSH form."""
     key = text.strip()
     if "PRIVATE KEY" in key:
-        raise InvalidInput(
+        raise InvalidInputError(
             "That is a private SSH key.", hint="Send the public key; and replace this one, it was shown."
         )
     if len(key) > MAX_SSH_KEY or not _SSH_KEY.fullmatch(key):
-        raise InvalidInput(
+        raise InvalidInputError(
             "That is not a public SSH key.", hint="Paste one line that starts with ssh-ed25519, ssh-rsa or ecdsa-sha2-."
         )
     return key
 
 
 def validate_text(text: str, what: str) -> str:
-    """Return a code or a name, trimmed; raise InvalidInput when empty, too long, or holding control characters."""
+    """Return a code or a name, trimmed; raise InvalidInputError when empty, too long, or holding control characters."""
     value = text.strip()
     if not value or len(value) > MAX_TEXT or not value.isprintable():
-        raise InvalidInput(f"That is not a {what}.", hint=f"It is empty, longer than {MAX_TEXT}, or not printable.")
+        raise InvalidInputError(
+            f"That is not a {what}.", hint=f"It is empty, longer than {MAX_TEXT}, or not printable."
+        )
     return value

@@ -7,17 +7,17 @@ from typing import Final
 
 from vpsops.core.common.timings import RETRY_AFTER_LONGEST_SECONDS, RETRY_AFTER_SAID_SECONDS
 from vpsops.core.wayscloud.answers.errors import (
-    Conflict,
-    InvalidRequest,
-    MalformedAnswer,
-    NotAuthenticated,
-    NotFound,
-    NotOffered,
-    NotPermitted,
-    OutcomeUnknown,
-    ProviderFault,
-    RateLimited,
-    Refused,
+    ConflictError,
+    InvalidRequestError,
+    MalformedAnswerError,
+    NotAuthenticatedError,
+    NotFoundError,
+    NotOfferedError,
+    NotPermittedError,
+    OutcomeUnknownError,
+    ProviderFaultError,
+    ProviderRefusedError,
+    RateLimitedError,
     WayscloudError,
 )
 from vpsops.core.wayscloud.requests.endpoints import Route
@@ -31,18 +31,18 @@ HANDLED: Final = frozenset({409, 422, 423})
 NOT_SERVED: Final = frozenset({404, 405})
 NOT_IMPLEMENTED: Final = 501
 
-REFUSALS: Final[dict[int, type[Refused]]] = {
-    400: InvalidRequest,
-    401: NotAuthenticated,
-    403: NotPermitted,
-    404: NotFound,
-    405: NotOffered,
-    409: Conflict,
-    410: NotFound,
-    422: InvalidRequest,
-    423: Conflict,
-    429: RateLimited,
-    NOT_IMPLEMENTED: NotOffered,
+REFUSALS: Final[dict[int, type[ProviderRefusedError]]] = {
+    400: InvalidRequestError,
+    401: NotAuthenticatedError,
+    403: NotPermittedError,
+    404: NotFoundError,
+    405: NotOfferedError,
+    409: ConflictError,
+    410: NotFoundError,
+    422: InvalidRequestError,
+    423: ConflictError,
+    429: RateLimitedError,
+    NOT_IMPLEMENTED: NotOfferedError,
 }
 
 
@@ -57,7 +57,7 @@ def clearly_refused(status: int) -> bool:
 def error_for(route: Route, status: int, words: Said, retry_after: float | None) -> WayscloudError:
     """Return the error for an answer that is not 2xx."""
     kind = _kind(route, status)
-    verb = "could not" if kind is ProviderFault else "would not"
+    verb = "could not" if kind is ProviderFaultError else "would not"
     reason = words.text.rstrip(".") or "it gave no reason"
     return kind(
         f"WAYSCloud {verb} {route.doing}: {reason} ({status}).",
@@ -70,11 +70,11 @@ def error_for(route: Route, status: int, words: Said, retry_after: float | None)
     )
 
 
-def unknown(route: Route, reason: str, *, status: int | None = None, words: Said | None = None) -> OutcomeUnknown:
+def unknown(route: Route, reason: str, *, status: int | None = None, words: Said | None = None) -> OutcomeUnknownError:
     """Return the error for a write that left and got no clear answer."""
     text = words.text if words else ""
     told = f", it said: {text.rstrip('.')}" if text else ""
-    return OutcomeUnknown(
+    return OutcomeUnknownError(
         f"It is not known whether WAYSCloud did {route.doing}: {reason}{told}.",
         status=status,
         operation=route.name,
@@ -104,17 +104,17 @@ def seconds_until(header: str, now: datetime) -> float | None:
 
 def _kind(route: Route, status: int) -> type[WayscloudError]:
     kind = REFUSALS.get(status)
-    if kind is NotFound and not route.names_server:
-        return NotOffered
+    if kind is NotFoundError and not route.names_server:
+        return NotOfferedError
     if kind is not None:
         return kind
     if 400 <= status < 500:  # noqa: PLR2004
-        return Refused
-    return ProviderFault if status >= 500 else MalformedAnswer  # noqa: PLR2004
+        return ProviderRefusedError
+    return ProviderFaultError if status >= 500 else MalformedAnswerError  # noqa: PLR2004
 
 
 def _hint(kind: type[WayscloudError], retry_after: float | None) -> str:
-    if retry_after is None or kind not in {RateLimited, ProviderFault}:
+    if retry_after is None or kind not in {RateLimitedError, ProviderFaultError}:
         return ""
     wait = f"{retry_after:.0f} s" if retry_after < RETRY_AFTER_SAID_SECONDS else "longer than makes sense"
     return f"It asks to wait {wait}. {kind.default_hint}"

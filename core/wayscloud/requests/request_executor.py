@@ -12,25 +12,25 @@ from vpsops.core.common.clock import Clock
 from vpsops.core.common.redaction import Redactor
 from vpsops.core.common.timings import TransportSettings
 from vpsops.core.wayscloud.answers.errors import (
-    InvalidRequest,
-    MalformedAnswer,
-    NotAuthenticated,
-    NotFound,
-    NotOffered,
-    NotPermitted,
-    NotSent,
+    InvalidRequestError,
+    MalformedAnswerError,
+    NotAuthenticatedError,
+    NotFoundError,
+    NotOfferedError,
+    NotPermittedError,
+    NotSentError,
     OtherServerError,
-    ProviderFault,
-    RateLimited,
-    Refused,
-    Unreachable,
-    UntrustedRedirect,
+    ProviderFaultError,
+    ProviderRefusedError,
+    RateLimitedError,
+    UnreachableError,
+    UntrustedRedirectError,
     WayscloudError,
-    WrongShape,
+    WrongShapeError,
 )
 from vpsops.core.wayscloud.answers.models import JSON, Listing
 from vpsops.core.wayscloud.answers.pages import Page, sign_of
-from vpsops.core.wayscloud.answers.parse import Declined, OtherServer, OtherShape
+from vpsops.core.wayscloud.answers.parse import DeclinedError, MismatchedServerError, UnexpectedShapeError
 from vpsops.core.wayscloud.requests.endpoints import SERVERS, Route
 from vpsops.core.wayscloud.requests.error_bodies import said, said_in
 from vpsops.core.wayscloud.requests.error_mapping import (
@@ -54,7 +54,7 @@ LONG_BYTES: Final = 200_000
 TRANSIENT: Final = frozenset({429, 502, 503, 504})
 # What the other slash form may say that matters more than the documented path's "no such route".
 WITHOUT_REGIONS: Final = "Creating a server is still possible: name the region."
-WEIGHTY: Final = (Unreachable, ProviderFault, RateLimited, NotAuthenticated, NotPermitted)
+WEIGHTY: Final = (UnreachableError, ProviderFaultError, RateLimitedError, NotAuthenticatedError, NotPermittedError)
 
 
 class Caller:
@@ -81,7 +81,7 @@ class Caller:
             return await self._in_either_form(route, parse, trouble, lane)
         if trouble:
             raise trouble[-1]
-        raise Unreachable(f"WAYSCloud did not {route.doing}: no answer came in time.", operation=route.name)
+        raise UnreachableError(f"WAYSCloud did not {route.doing}: no answer came in time.", operation=route.name)
 
     async def read_page(self, route: Route, parse: Callable[[JSON], Listing[E]], lane: Lane) -> Page[E]:
         """Return one page of a list and what it says of the rest, as `read` does."""
@@ -99,18 +99,19 @@ class Caller:
         body: Mapping[str, JSON] | None = None,
         departure: Departure | None = None,
     ) -> T:
-        """Send once, follow no redirect, and return what was answered; raise Refused, NotSent or OutcomeUnknown.
+        """Send once, without following redirects, and return the parsed answer.
 
-        A form of the path that is not served is remembered: the next write goes to the other one. Whether there is
-        one is for the sender to decide, where `again` says that there may be, and after a look.
+        Raises `ProviderRefusedError`, `NotSentError` or `OutcomeUnknownError`. A path form that is not served is
+        remembered, so that the next write uses the other form; where `again` is set, the sender may try it after a
+        read of the server.
         """
         content = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         path = self._forms.order(route)[0]
         try:
             answer = await self._send_write(route, path, content, departure)
-        except NotSent:
+        except NotSentError:
             raise
-        except Unreachable as error:
+        except UnreachableError as error:
             raise unknown(route, f"it was sent, and no clear answer came ({_cause(error)})") from error
         if answer.ok or answer.status in HANDLED:
             self._forms.learn(route, path)
@@ -142,14 +143,14 @@ class Caller:
         for again in range(route.tries_unsent - 1):
             try:
                 return await self._transport.send(route, path, content, departure)
-            except NotSent:
+            except NotSentError:
                 await self._clock.sleep(self._settings.wait_initial * 2**again)
         return await self._transport.send(route, path, content, departure)
 
     def _written(self, route: Route, answer: Answer, parse: Callable[[JSON], T]) -> T:
         try:
             return parse(None if answer.body.empty else self._json(answer))
-        except Declined as error:
+        except DeclinedError as error:
             raise self._declined(route, answer, error) from None
         except ValueError as error:
             words = said(answer.body, *self._redactor.secrets)
@@ -164,7 +165,7 @@ class Caller:
             try:
                 return await self._in_one_form(route, path, parse, trouble, lane)
             except WayscloudError as error:
-                if route.optional and isinstance(error, ProviderFault):  # its name may be taken for a server's id
+                if route.optional and isinstance(error, ProviderFaultError):  # its name may be taken for a server's id
                     error.hint = f"{error.hint} {WITHOUT_REGIONS}"
                 if first is None and not self._is_misrouted(route, error):
                     raise
@@ -177,8 +178,8 @@ class Caller:
 
     def _absent(self, route: Route, error: WayscloudError) -> WayscloudError:
         """Return the error for a route that is in neither form; without the list of servers there is no such API."""
-        moved = isinstance(error, UntrustedRedirect)
-        if route.names_server or moved or (isinstance(error, WrongShape) and not route.optional):
+        moved = isinstance(error, UntrustedRedirectError)
+        if route.names_server or moved or (isinstance(error, WrongShapeError) and not route.optional):
             return error
         message, hint = f"The API does not offer to {route.doing}.", ""
         if route.optional:
@@ -186,15 +187,15 @@ class Caller:
         elif route.path == SERVERS.path:
             message = f"There is no VPS API at {self._transport.address}: it does not offer to {route.doing}."
             hint = "Check WAYSCLOUD_API_URL."
-        return NotOffered(message, hint=hint, status=error.status, operation=route.name, said=error.said)
+        return NotOfferedError(message, hint=hint, status=error.status, operation=route.name, said=error.said)
 
     def _is_misrouted(self, route: Route, error: WayscloudError) -> bool:
         """Whether an answer may come from a missing route, or from the neighbour `/v1/vps/{vps_id}`."""
-        if isinstance(error, UntrustedRedirect):
+        if isinstance(error, UntrustedRedirectError):
             return error.again
         if route.names_server:  # once its form is known, a 404 means the server; a list may still have moved
-            return isinstance(error, NotFound | NotOffered) and not self._forms.is_known(route)
-        return isinstance(error, NotOffered | InvalidRequest | WrongShape)
+            return isinstance(error, NotFoundError | NotOfferedError) and not self._forms.is_known(route)
+        return isinstance(error, NotOfferedError | InvalidRequestError | WrongShapeError)
 
     async def _in_one_form(
         self, route: Route, path: str, parse: Callable[[JSON, Answer], T], trouble: list[WayscloudError], lane: Lane
@@ -202,17 +203,17 @@ class Caller:
         answer = await self._persistently(route, path, trouble, lane)
         try:
             value = await self._parsed(answer, parse)
-        except Declined as error:
+        except DeclinedError as error:
             raise self._declined(route, answer, error) from None
         except ValueError as error:
             raise self._malformed(route, answer, error) from None
         self._forms.learn(route, answer.path)
         return value
 
-    def _malformed(self, route: Route, answer: Answer, error: ValueError) -> MalformedAnswer:
+    def _malformed(self, route: Route, answer: Answer, error: ValueError) -> MalformedAnswerError:
         """Return the error for an answer that cannot be read; words in the place of what was asked are its reason."""
-        words = said(answer.body, *self._redactor.secrets).text if not isinstance(error, OtherServer) else ""
-        hint = f"That is the service's own reason. {MalformedAnswer.default_hint}" if words else ""
+        words = said(answer.body, *self._redactor.secrets).text if not isinstance(error, MismatchedServerError) else ""
+        hint = f"That is the service's own reason. {MalformedAnswerError.default_hint}" if words else ""
         reason = f"{error}; it says: {words.rstrip('.')}" if words else str(error)
         return _malformed(error)(
             f"WAYSCloud did not {route.doing}: the answer is not the documented one, {reason}.",
@@ -245,7 +246,7 @@ class Caller:
         if not answer.ok:
             raise error_for(route, answer.status, said(answer.body, *self._redactor.secrets), self._retry_after(answer))
         if answer.body.cut_short:
-            raise Unreachable(f"WAYSCloud did not {route.doing}: {answer.body.flaw}.", operation=route.name)
+            raise UnreachableError(f"WAYSCloud did not {route.doing}: {answer.body.flaw}.", operation=route.name)
         return answer
 
     async def _parsed(self, answer: Answer, parse: Callable[[JSON, Answer], T]) -> T:
@@ -264,7 +265,7 @@ class Caller:
 
     def _pause(self, error: Exception) -> bool | float:
         """Tell whether to try again, and after how many seconds if the provider said so."""
-        if isinstance(error, Unreachable):
+        if isinstance(error, UnreachableError):
             return True
         if not isinstance(error, WayscloudError) or error.status not in TRANSIENT:
             return False
@@ -276,10 +277,10 @@ class Caller:
     def _retry_after(self, answer: Answer) -> float | None:
         return seconds_until(answer.retry_after, moment_of(answer.date) or self._clock.now())
 
-    def _declined(self, route: Route, answer: Answer, error: Declined) -> Refused:
+    def _declined(self, route: Route, answer: Answer, error: DeclinedError) -> ProviderRefusedError:
         words = said_in(dict(error.answer), *self._redactor.secrets)
         reason = words.text.rstrip(".") or "it gave no reason"
-        return Refused(
+        return ProviderRefusedError(
             f"WAYSCloud would not {route.doing}: {reason}.",
             status=answer.status,
             operation=route.name,
@@ -287,10 +288,10 @@ class Caller:
         )
 
 
-def _malformed(error: ValueError) -> type[MalformedAnswer]:
-    if isinstance(error, OtherServer):
+def _malformed(error: ValueError) -> type[MalformedAnswerError]:
+    if isinstance(error, MismatchedServerError):
         return OtherServerError
-    return WrongShape if isinstance(error, OtherShape) else MalformedAnswer
+    return WrongShapeError if isinstance(error, UnexpectedShapeError) else MalformedAnswerError
 
 
 def _cause(error: Exception) -> str:

@@ -16,7 +16,12 @@ import httpx
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.common.redaction import tidy
 from vpsops.core.common.timings import TransportSettings
-from vpsops.core.wayscloud.answers.errors import NotAuthenticated, NotSent, Unreachable, UntrustedRedirect
+from vpsops.core.wayscloud.answers.errors import (
+    NotAuthenticatedError,
+    NotSentError,
+    UnreachableError,
+    UntrustedRedirectError,
+)
 from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.core.wayscloud.requests.endpoints import Route
 from vpsops.core.wayscloud.requests.redirects import Lead, lead_of
@@ -128,11 +133,12 @@ class Transport:
     ) -> Answer:
         """Send one request and return the answer to it; a write goes by its own lane, and follows no redirect.
 
-        Raise NotAuthenticated where there is no key, NotSent when nothing left, Unreachable when it left and no answer
-        came, UntrustedRedirect when the answer to a read points elsewhere, and whatever `departure` raises.
+        Raise NotAuthenticatedError where there is no key, NotSentError when nothing left, UnreachableError when it
+        left and no answer came, UntrustedRedirectError when the answer to a read points elsewhere, and whatever
+        `departure` raises.
         """
         if not self._secret:
-            raise NotAuthenticated("There is no WAYSCloud key.", hint=NO_KEY, operation=route.name)
+            raise NotAuthenticatedError("There is no WAYSCloud key.", hint=NO_KEY, operation=route.name)
         reads, encrypted = route.method == "GET", self._base.scheme == "https"
         crossing = Crossing(encrypted=encrypted)
         if not reads:
@@ -140,7 +146,7 @@ class Transport:
         try:
             async with self._slot(self._lanes[lane if reads else Lane.WRITES]) as pool:
                 return await self._hops(route, path, content, crossing, pool)
-        except UntrustedRedirect:
+        except UntrustedRedirectError:
             raise
         except Exception as error:
             if crossing.refusal is not None:
@@ -229,13 +235,13 @@ class Transport:
     def _own_path(self, url: httpx.URL) -> str:
         return url.path.removeprefix(self._base.path.rstrip("/"))
 
-    def _lost(self, route: Route, error: Exception, *, left: bool) -> Unreachable:
+    def _lost(self, route: Route, error: Exception, *, left: bool) -> UnreachableError:
         kind = type(error).__name__
         if left and not isinstance(error, NEVER_LEFT):
-            return Unreachable(f"WAYSCloud did not {route.doing}: no answer came ({kind}).", operation=route.name)
+            return UnreachableError(f"WAYSCloud did not {route.doing}: no answer came ({kind}).", operation=route.name)
         # The reason matters here: a wrong certificate, a name that does not resolve, nobody listening.
         reason = tidy(str(error), self._secret, limit=120) or kind
-        return NotSent(
+        return NotSentError(
             f"WAYSCloud did not {route.doing}: {self.address} could not be reached ({reason}).",
             hint="Check the network and WAYSCLOUD_API_URL, then ask again.",
             operation=route.name,
@@ -266,7 +272,7 @@ def _typed(content: bytes | None) -> dict[str, str] | None:
 
 
 def _trusted(route: Route, answer: Answer, url: httpx.URL, location: str) -> httpx.URL:
-    """Return the address that a read is redirected to on its own origin; raise UntrustedRedirect for any other."""
+    """Return the address that a read is redirected to on its own origin; raise UntrustedRedirectError for any other."""
     if answer.lead is Lead.INVALID:
         raise redirected(route, answer, "it redirects to something that is no address")
     target = url.join(location)
@@ -282,9 +288,9 @@ def _host(url: httpx.URL, location: str) -> str:
     return url.join(location).host[:100]
 
 
-def redirected(route: Route, answer: Answer, how: str) -> UntrustedRedirect:
+def redirected(route: Route, answer: Answer, how: str) -> UntrustedRedirectError:
     """Return the error for a redirect that is not followed; the other slash form may be tried on this origin."""
-    error = UntrustedRedirect(
+    error = UntrustedRedirectError(
         f"WAYSCloud did not {route.doing}: {how}, and the key stays here.",
         status=answer.status,
         operation=route.name,

@@ -27,7 +27,7 @@ from vpsops.bot.views.shortcuts import ServerChoice, act_view, outcome_view
 from vpsops.core.audit.chain import GENESIS, Record, canonical
 from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes.model import State, Verdict
-from vpsops.core.common.errors import UnknownServer
+from vpsops.core.common.errors import UnknownServerError
 from vpsops.core.messaging.subscriptions import WITHOUT_THRESHOLD, Event, Options, Subscription
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.operations.target import Target
@@ -159,7 +159,7 @@ def _answers() -> Mapping[str, tuple[str, Post]]:
         network_in_bytes=7_100_000_000,
         network_out_bytes=900_000_000,
     )
-    missing = UnknownServer("web1", [HOST, "web02.example.com"])
+    missing = UnknownServerError("web1", [HOST, "web02.example.com"])
     missing.error_id = "err_0a1b2c3d"
     return {
         "list": ("`/vps list`", server_page(ServerList(servers=SERVERS, total=24, next_cursor="4"), listed)),

@@ -13,7 +13,7 @@ from vpsops.cli import settle
 from vpsops.core.app import open_core
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import Change, State
-from vpsops.core.common.errors import ConfigurationError, NotAllowed, StaleChange
+from vpsops.core.common.errors import ConfigurationError, NotAllowedError, StaleChangeError
 from vpsops.core.config.settings import Settings
 from vpsops.core.messaging.outbox import topic_of
 from vpsops.core.storage.tables import CHANGES
@@ -70,7 +70,7 @@ async def test_another_name_settles_nothing(database_url: str, provider: Simulat
 async def test_somebody_else_may_not(database_url: str, provider: SimulatorHandle) -> None:
     """Another human is not the one who asked."""
     change = await unclear(database_url, provider)
-    with pytest.raises(NotAllowed, match="not among those"):
+    with pytest.raises(NotAllowedError, match="not among those"):
         await settle.settle(
             settings(database_url, VPSOPS_ACTOR="bob@example.com"), change.id, True, lambda _: NAME, VirtualClock()
         )
@@ -79,7 +79,7 @@ async def test_somebody_else_may_not(database_url: str, provider: SimulatorHandl
 async def test_what_is_clear_is_not_settled(database_url: str, provider: SimulatorHandle) -> None:
     """A change that waits for nobody is left alone, before anything is asked."""
     change = await unclear(database_url, provider, State.WATCHING)
-    with pytest.raises(StaleChange, match="it is watching"):
+    with pytest.raises(StaleChangeError, match="it is watching"):
         await settle.settle(settings(database_url), change.id, True, lambda _: pytest.fail("asked"), VirtualClock())
 
 

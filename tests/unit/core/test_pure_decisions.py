@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vpsops.core.changes.approvals import check, tally
 from vpsops.core.changes.model import STEPS, Change, State, Verdict, Vote, digest_of
-from vpsops.core.common.errors import NotAllowed
+from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.common.timings import Timing
 from vpsops.core.execution import write_rate_limit
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers, Origin
@@ -109,7 +109,7 @@ def test_a_digest_is_of_what_was_shown_whatever_its_order(order: list[str]) -> N
 @pytest.mark.requirement("asker-never-votes")
 def test_who_may_not_vote_is_told_why(who: Actor, why: str) -> None:
     """Never the requester, never the human behind the agent, never somebody the rules do not name."""
-    with pytest.raises(NotAllowed, match=why):
+    with pytest.raises(NotAllowedError, match=why):
         check(change(state=State.HELD), who)
 
 
@@ -117,7 +117,7 @@ def test_who_may_not_vote_is_told_why(who: Actor, why: str) -> None:
 def test_nobody_votes_twice_under_another_name() -> None:
     """One vote a person, whatever that person is called."""
     first = Vote(voter("U2", aliases=("bob@example.com",)), Verdict.APPROVE, "", "", NOW)
-    with pytest.raises(NotAllowed, match="voted"):
+    with pytest.raises(NotAllowedError, match="voted"):
         check(change(state=State.HELD, votes=(first,)), voter("bob@example.com"))
 
 
@@ -125,7 +125,7 @@ def test_a_voter_must_be_acceptable_to_every_rule() -> None:
     """With two approve rules one group is not enough."""
     both = Ruling(Decision.APPROVE, votes=1, requirements=(GROUP, Approvers(people=("U3",))))
     held = change(state=State.HELD, ruling=both)
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowedError):
         check(held, voter("U2"))
     check(held, voter("u3", "S1"))
 

@@ -14,7 +14,7 @@ import anyio
 from sqlalchemy.engine import Connection
 
 from vpsops.core.common.clock import Clock, SystemClock
-from vpsops.core.common.errors import ConfigurationError, StaleChange, VpsopsError
+from vpsops.core.common.errors import ConfigurationError, StaleChangeError, VpsopsError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.config.local_identity import terminal_user
@@ -106,7 +106,7 @@ def _source(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the subcommand; raises `ConfigurationError`, `StorageError`, `InvalidInput` and `StaleChange`."""
+    """Run the subcommand; raises `ConfigurationError`, `StorageError`, `InvalidInputError` and `StaleChangeError`."""
     named = {name: getattr(arguments, name) for name in ForceOptions.__slots__ if hasattr(arguments, name)}
     wanted = ForceOptions(**named)
     if sum(map(bool, (wanted.file, wanted.version, wanted.embedded))) > 1 and arguments.force is not show_policy:
@@ -168,7 +168,7 @@ def _expected(now: ForceState, version: str) -> None:
     wanted = version if not version or version.startswith("pol_") else f"pol_{version}"
     if version and not (len(wanted) >= history.LEAST and found.startswith(wanted)):
         what = short_version(found) or "none"
-        raise StaleChange(f"Not {cell(version, 80)} but {what} is in force. Nothing was applied.")
+        raise StaleChangeError(f"Not {cell(version, 80)} but {what} is in force. Nothing was applied.")
 
 
 async def _wanted(

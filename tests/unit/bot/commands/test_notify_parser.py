@@ -4,7 +4,7 @@ import pytest
 
 from vpsops.bot.commands.notify_parser import AddSubscription, RemoveSubscription, ShowSubscriptions, parse_subscription
 from vpsops.bot.protocol.text_normalization import split_command
-from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.messaging.subscriptions import WITHOUT_THRESHOLD, Event, Options, Threshold
 
 NIGHT = Options(quiet=("22:00-07:00",), zone="Europe/Oslo")
@@ -78,5 +78,5 @@ def test_it_is_read_in_any_order(text: str, meant: object) -> None:
 )
 def test_what_is_not_understood_is_refused(text: str, said: str) -> None:
     """Nothing is guessed; the refusal names the word."""
-    with pytest.raises(InvalidInput, match=said.replace("*", r"\*")):
+    with pytest.raises(InvalidInputError, match=said.replace("*", r"\*")):
         parse_subscription(typed(text))

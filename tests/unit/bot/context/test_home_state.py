@@ -6,7 +6,7 @@ import pytest
 
 from tests.fakes.clock import FakeClock
 from vpsops.bot.context.home_state import LIST_SECONDS, MOST, OPEN_SECONDS, TROUBLE_SECONDS, Homes, Shelf, Viewer
-from vpsops.core.common.errors import NotAllowed
+from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.monitoring.change_feed import News
 from vpsops.core.wayscloud.answers.errors import WayscloudError
 from vpsops.core.wayscloud.answers.models import Listing, Server
@@ -62,8 +62,8 @@ async def test_a_provider_that_is_away_is_not_asked_again_for_a_while() -> None:
 async def test_what_one_person_may_not_see_is_no_answer_for_the_next() -> None:
     """A refusal is its asker's alone."""
     clock, shelf, asked = FakeClock(), Shelf(), [0]
-    with pytest.raises(NotAllowed):
-        await shelf.servers(clock, looking(asked, NotAllowed("Not you.")))
+    with pytest.raises(NotAllowedError):
+        await shelf.servers(clock, looking(asked, NotAllowedError("Not you.")))
     assert await shelf.servers(clock, looking(asked))
 
 

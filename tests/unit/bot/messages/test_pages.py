@@ -19,7 +19,7 @@ from vpsops.bot.messages.servers import OperationCall, server_choice, server_det
 from vpsops.bot.protocol.command_catalog import LISTED
 from vpsops.bot.slack_api.block_limits import fit_post, view_limit_violations
 from vpsops.bot.views.modals import CreateDraft, OrderOptions, create_view, deny_view, encode_option, read_values
-from vpsops.core.common.errors import InvalidInput, UnknownServer
+from vpsops.core.common.errors import InvalidInputError, UnknownServerError
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region, Server, Usage
@@ -53,8 +53,8 @@ def test_pages_are_safe_whatever_things_are_called(words: str) -> None:
         regions_table([Region(code=words, name=words, country=words)] * 80),
         without_table(plans_table(plans)),
         note(words, words, words),
-        error_note(InvalidInput(words, hint=words)),
-        server_suggestions(UnknownServer(words, [words]), "reboot", [words] * 3, words),
+        error_note(InvalidInputError(words, hint=words)),
+        server_suggestions(UnknownServerError(words, [words]), "reboot", [words] * 3, words),
         help_page(words),
     ):
         assert_safe(fit_post(post))

@@ -16,7 +16,7 @@ from vpsops.bot.views.modals import OrderOptions
 from vpsops.bot.workspaces.membership import ForeignAccountError, Membership, MembershipUnreadableError
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Done, Outcome, Refused
-from vpsops.core.common.errors import NotAllowed
+from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers
 from vpsops.core.policy.decision import Decision, Ruling
 
@@ -88,13 +88,13 @@ async def test_less_than_a_member_neither_alters_nor_decides(slack: Answers, mem
     """Guests of both kinds, strangers, bots and closed accounts: no request is made of theirs, and no vote."""
     slack.answers["users.info"] = {"user": {**ANN, word: True}}
     parts: Any = parts_of(membership)
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowedError):
         await membership.require_full_member("U0ANN")
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowedError):
         await membership.verify_approver("U0ANN", GROUP)
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowedError):
         await request_of(parts, ASKING, "stop", {"server": "web01"})
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowedError):
         await cast(parts, ASKING, held(), Verdict.APPROVE, "d" * 64)
     assert parts.core.gate.calls == []
     assert (await request_of(parts, ASKING, "list", {})).operation == "list"  # they may look
@@ -296,7 +296,7 @@ async def test_the_catalogue_is_for_who_may_read_all_of_it_and_a_minute_old_at_m
     assert looks == [0.0, 60.5]
     for missing in sorted(allowed):
         allowed.discard(missing)
-        with pytest.raises(NotAllowed, match="does not let you see"):
+        with pytest.raises(NotAllowedError, match="does not let you see"):
             await catalogue(parts, ASKING)
         allowed.add(missing)
 

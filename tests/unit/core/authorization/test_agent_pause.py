@@ -12,11 +12,11 @@ import sqlalchemy as sa
 from tests.unit.core.harness import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, staged
 from vpsops.core.audit import chain
 from vpsops.core.authorization import agent_pause
-from vpsops.core.authorization.agent_pause import AgentsPaused
+from vpsops.core.authorization.agent_pause import AgentsPausedError
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Done, Refused, Request
-from vpsops.core.common.errors import NotAllowed, StaleChange
+from vpsops.core.common.errors import NotAllowedError, StaleChangeError
 from vpsops.core.execution.runner import Runner
 from vpsops.core.identity.actors import Actor, Approvers
 from vpsops.core.service.gate import Gate
@@ -76,7 +76,7 @@ async def test_a_held_change_of_an_agent_can_only_be_denied(stage: Stage) -> Non
     first = await stage.ask("reboot", AGENT, server="web01")
     second = await stage.ask("reboot", AGENT, server=stage.server("web02.example.com").id)
     await stage.gate.pause_agents(BOB, paused=True, reason="the sale")
-    with pytest.raises(AgentsPaused, match="voter0 paused them"):
+    with pytest.raises(AgentsPausedError, match="voter0 paused them"):
         await stage.gate.vote(first.id, VOTERS[1], Verdict.APPROVE, first.digest)
     denied = await stage.gate.vote(second.id, VOTERS[1], Verdict.DENY, second.digest, reason="no")
     assert denied.state is State.DENIED
@@ -91,7 +91,7 @@ async def test_a_held_change_of_an_agent_cannot_be_confirmed(stage: Stage) -> No
     as_agent = replace(held.actor, kind=AGENT.kind, id="mcp:assistant")
     await stage.change(held.id, lambda connection, change: _give_to(connection, change, as_agent))
     await stage.gate.pause_agents(BOB, paused=True)
-    with pytest.raises(AgentsPaused):
+    with pytest.raises(AgentsPausedError):
         await stage.gate.confirm(held.id, ALICE, held.digest)
     assert (await stage.gate.get(held.id)).state is State.HELD
 
@@ -147,7 +147,7 @@ async def test_nothing_leaves_after_the_pause_is_told(
             await stage.gate.vote(change.id, VOTERS[0], Verdict.APPROVE, change.digest)
 
         async def approve(gate: Gate, change: Change) -> None:
-            with suppress(AgentsPaused):
+            with suppress(AgentsPausedError):
                 await gate.vote(change.id, VOTERS[1], Verdict.APPROVE, change.digest)
 
         async with anyio.create_task_group() as group:
@@ -183,7 +183,7 @@ async def test_no_agent_throws_the_switch(stage: Stage) -> None:
     """Neither way, whatever it says of itself; nothing is written down of it as done."""
     everywhere = replace(AGENT, groups=("C_OPS",))
     for paused in (True, False):
-        with pytest.raises(NotAllowed, match="Only a person"):
+        with pytest.raises(NotAllowedError, match="Only a person"):
             await guarded(stage.gate).pause_agents(everywhere, paused=paused)
     assert await stage.gate.agents_paused() == agent_pause.Pause()
 
@@ -193,7 +193,7 @@ async def test_anybody_pauses_and_only_members_let_agents_go_on(stage: Stage) ->
     """Pausing is the safe direction; resuming takes what was read of the person at the click."""
     gate = guarded(stage.gate)
     await gate.pause_agents(ALICE, paused=True, reason="odd reboots")
-    with pytest.raises(NotAllowed, match="not among those"):
+    with pytest.raises(NotAllowedError, match="not among those"):
         await gate.pause_agents(ALICE, paused=False)
     member = replace(ALICE, groups=("C_OPS",))
     went_on = await gate.pause_agents(member, paused=False, evidence="member of channel C_OPS")
@@ -218,7 +218,7 @@ async def test_a_pause_that_was_not_seen_is_not_lifted(stage: Stage) -> None:
     assert first.at is not None
     await stage.gate.pause_agents(BOB, paused=False)
     await stage.gate.pause_agents(ALICE, paused=True, reason="again")
-    with pytest.raises(StaleChange, match="paused again"):
+    with pytest.raises(StaleChangeError, match="paused again"):
         await stage.gate.pause_agents(BOB, paused=False, seen=first.at.timestamp())
     assert (await stage.gate.agents_paused()).reason == "again"
 

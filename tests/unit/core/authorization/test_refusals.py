@@ -8,7 +8,7 @@ from tests.unit.core.harness import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, s
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import State, Verdict
 from vpsops.core.changes.requests import Held, Refused, Request
-from vpsops.core.common.errors import NotAllowed
+from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.policy import parse_policy
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -52,7 +52,7 @@ async def test_who_decides_and_may_not_is_on_record(database_url: str, provider:
             (stage.gate.cancel, vote, (outsider,)),
         )
         for attempt, change, given in attempts:
-            with pytest.raises(NotAllowed):
+            with pytest.raises(NotAllowedError):
                 await attempt(change.id, *given)
         records = await stage.database.read(chain.read)
         refused = [record for record in records if record.event == "refused"]

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from tests.unit.core.harness import AGENT, ALICE, VOTERS, Stage, staged
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import Change, State
-from vpsops.core.common.errors import NotAllowed, StaleChange
+from vpsops.core.common.errors import NotAllowedError, StaleChangeError
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers
 from vpsops.core.storage.tables import CHANGES
 from vpsops.playground.wayscloud.serve import SimulatorHandle
@@ -47,11 +47,11 @@ async def test_the_human_who_asked_settles_it(stage: Stage) -> None:
 async def test_who_may_approve_settles_it_too(stage: Stage) -> None:
     """A member of the rule's group as read at the click may say it; one who is in no group may not."""
     change = await unclear(stage, AGENT)
-    with pytest.raises(NotAllowed, match="not among those"):
+    with pytest.raises(NotAllowedError, match="not among those"):
         await stage.gate.resolve(change.id, BOB, happened=True)
     assert (await stage.gate.get(change.id)).state is State.NEEDS_PERSON
     assert (await stage.gate.resolve(change.id, VOTERS[0], happened=True)).state is State.SUCCEEDED
-    with pytest.raises(StaleChange):
+    with pytest.raises(StaleChangeError):
         await stage.gate.resolve(change.id, VOTERS[0], happened=True)
 
 
@@ -59,10 +59,10 @@ async def test_a_change_without_approvers_is_settled_by_who_sees_approvals(stage
     """Where the asker has left, a member of the approval channel frees the server; without such a channel nobody."""
     change = await unclear(stage, ALICE)
     member = replace(BOB, groups=("C_OPS",))
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowedError):
         await stage.gate.resolve(change.id, member, happened=True)
     guarded = replace(stage.gate, policy=replace(stage.gate.policy, loaded_stewards=STEWARDS))
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowedError):
         await guarded.resolve(change.id, BOB, happened=True)
     assert (await guarded.resolve(change.id, member, happened=True)).state is State.SUCCEEDED
 
@@ -71,5 +71,5 @@ async def test_a_change_without_approvers_is_settled_by_who_sees_approvals(stage
 async def test_no_agent_settles_anything(stage: Stage) -> None:
     """Not even its own human's change, and whatever groups it says it is in."""
     change = await unclear(stage, AGENT)
-    with pytest.raises(NotAllowed, match="Only a person"):
+    with pytest.raises(NotAllowedError, match="Only a person"):
         await stage.gate.resolve(change.id, replace(AGENT, groups=("S_OPS",)), happened=True)

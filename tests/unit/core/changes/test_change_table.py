@@ -12,8 +12,8 @@ from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change, put
 from vpsops.core.audit import chain
 from vpsops.core.changes import repository
-from vpsops.core.changes.model import STEPS, IllegalStep, State, Verdict, Vote, check_step
-from vpsops.core.common.errors import StaleChange
+from vpsops.core.changes.model import STEPS, IllegalStepError, State, Verdict, Vote, check_step
+from vpsops.core.common.errors import StaleChangeError
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.execution.reconciler import attend
 from vpsops.core.identity.actors import Actor, ActorKind
@@ -66,7 +66,7 @@ def test_the_table_has_these_steps_and_no_others() -> None:
 @pytest.mark.requirement("steps-by-the-table")
 def test_a_step_that_is_not_written_here_raises(before: str, after: str) -> None:
     """A denied change is not approved, an unclear one is not sent anew, and nothing leaves an end."""
-    with pytest.raises(IllegalStep):
+    with pytest.raises(IllegalStepError):
         check_step(State(before), State(after))
 
 
@@ -86,7 +86,7 @@ async def test_no_row_takes_a_step_that_is_not_written_here(database: Database, 
     """The store asks the table, and what the row says of it: row, version and trail stay as they were."""
     await database.transact(lambda connection: put(connection, change(state=State(before))))
     was = await row(database)
-    with pytest.raises(IllegalStep):
+    with pytest.raises(IllegalStepError):
         await database.transact(
             lambda connection: repository.step(
                 connection, repository.load(connection, "chg_1"), State(after), LATER, event="forced"
@@ -126,11 +126,11 @@ async def test_a_step_from_an_older_look_is_refused(database: Database) -> None:
     await database.transact(
         lambda connection: repository.step(connection, old, State.SUCCEEDED, LATER, event="succeeded")
     )
-    with pytest.raises(StaleChange):
+    with pytest.raises(StaleChangeError):
         await database.transact(
             lambda connection: repository.step(connection, old, State.FAILED, LATER, event="failed")
         )
-    with pytest.raises(StaleChange):
+    with pytest.raises(StaleChangeError):
         await database.transact(lambda connection: repository.amend(connection, old, LATER, overdue=True))
     assert (await row(database))["state"] == "succeeded"
 
@@ -168,7 +168,7 @@ async def test_a_step_that_somebody_took_first_leaves_no_record(database: Databa
     after = await everything(database)
     assert [record.event for record in after[1]] == ["requested", "succeeded"]
     assert after[1][-1].body["state"] == "succeeded"
-    with pytest.raises(StaleChange):
+    with pytest.raises(StaleChangeError):
         await database.transact(
             lambda connection: repository.step(connection, old, State.FAILED, LATER, event="failed")
         )
@@ -234,6 +234,6 @@ async def test_a_reminder_that_another_process_gave_first_is_stale_and_not_broke
     await database.transact(work)
     assert (await row(database))["remind_at"] is None
     told = await everything(database)
-    with pytest.raises(StaleChange):
+    with pytest.raises(StaleChangeError):
         await database.transact(work)
     assert await everything(database) == told

@@ -7,7 +7,7 @@ import pytest
 from vpsops.core.changes.audit_entries import asked_for, not_allowed, requested, worded
 from vpsops.core.changes.preview import Preview
 from vpsops.core.changes.requests import Request
-from vpsops.core.common.errors import NotAllowed
+from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.target import Target
@@ -84,7 +84,7 @@ def test_words_are_kept_without_what_cannot_be_seen(text: str, kept: str) -> Non
 @pytest.mark.parametrize(("team", "more"), [("", {}), ("T1", {"team": "T1"})])
 def test_a_decision_of_somebody_who_may_not_is_kept_with_its_id(team: str, more: dict[str, str]) -> None:
     """About which change, why not, and the id that they were told."""
-    error = NotAllowed("You may\x07 not.")
+    error = NotAllowedError("You may\x07 not.")
     assert not_allowed("c" * 61, ANN, team, error) == {
         "by": WHO,
         "about": "c" * 60,

@@ -9,7 +9,7 @@ from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.harness import ALICE, BOUND, Setup, Stage, staged, until
 from vpsops.core.authorization.attempts import Checked
 from vpsops.core.changes.model import Change, State
-from vpsops.core.common.errors import StaleChange
+from vpsops.core.common.errors import StaleChangeError
 from vpsops.core.execution.runner import Runner
 from vpsops.core.execution.send_deadline import Fence
 from vpsops.core.storage.leases import alive
@@ -89,7 +89,7 @@ async def test_a_hold_whose_time_is_over_by_the_date_cannot_be_confirmed(stage: 
     """Set forward, the date ends holds early: nothing is done, and whoever clicks is told to ask again."""
     held = await stage.ask("stop", server=stage.server("web.example.com").id)
     clock.ahead = HOUR
-    with pytest.raises(StaleChange):
+    with pytest.raises(StaleChangeError):
         await stage.gate.confirm(held.id, ALICE, held.digest)
     assert (await ended(stage, held)).state is State.EXPIRED
     assert stage.asked("stop") == 0

@@ -14,7 +14,7 @@ from tests.unit.core.harness import AGENT, ALICE, BOUND, VOTERS, Setup, Stage, s
 from vpsops.core.authorization.attempts import Checked
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State, Verdict
-from vpsops.core.common.errors import NotAllowed, StaleChange, VpsopsError
+from vpsops.core.common.errors import NotAllowedError, StaleChangeError, VpsopsError
 from vpsops.core.execution import write_rate_limit
 from vpsops.core.execution.runner import Runner
 from vpsops.core.execution.send_deadline import Fence
@@ -70,7 +70,7 @@ async def test_clicks_in_the_same_instant_are_one(two: Two) -> None:
     first, second = two
     held = await first.ask("reboot", server=first.server("web.example.com").id)
     clicks = [lambda gate=gate: gate.confirm(held.id, ALICE, held.digest) for gate in (first.gate, second.gate) * 4]
-    assert await at_once(*clicks) == ["StaleChange"] * 7 + ["approved"]
+    assert await at_once(*clicks) == ["StaleChangeError"] * 7 + ["approved"]
     assert (await first.rest(held.id)).state is State.SUCCEEDED
     assert (first.effects("reboot"), first.asked("reboot")) == (1, 1)
 
@@ -195,7 +195,7 @@ async def test_two_new_servers_of_one_name_are_shown_to_a_person(stage: Stage) -
     ended = await stage.rest(held.id)
     assert ended.state is State.NEEDS_PERSON
     assert "2 new servers" in ended.note
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowedError):
         await stage.gate.resolve(held.id, AGENT, happened=True)
     assert (await stage.gate.resolve(held.id, ALICE, happened=True)).state is State.SUCCEEDED
     assert [one["event"] for one in await stage.told()] == ["needs_person"]
@@ -252,7 +252,7 @@ async def test_a_cancelled_change_that_waits_for_its_turn_is_not_sent(stage: Sta
     assert (await stage.gate.cancel(held.id, ALICE)).state is State.CANCELLED
     await until(lambda: not stage.engine._runs)
     assert stage.asked("stop") == 0
-    with pytest.raises(StaleChange):
+    with pytest.raises(StaleChangeError):
         await stage.gate.confirm(held.id, ALICE, held.digest)
 
 

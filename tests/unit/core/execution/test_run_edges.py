@@ -17,7 +17,7 @@ from vpsops.core.audit import chain
 from vpsops.core.authorization.attempts import Checked, attempted_since
 from vpsops.core.authorization.authorization import UnauthorizedError
 from vpsops.core.changes.model import Change, State
-from vpsops.core.common.errors import StaleChange
+from vpsops.core.common.errors import StaleChangeError
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.execution import write_rate_limit
 from vpsops.core.execution.reconciler import Keeper
@@ -297,7 +297,7 @@ async def test_a_run_that_breaks_is_counted_and_ends_at_the_third(stage: Stage) 
     change = await approved(stage, owner=stage.process.id)
     states: list[str] = []
     for number in range(1, 5):
-        with suppress(StaleChange):
+        with suppress(StaleChangeError):
             await runner_of(stage).note_break(change.id, f"err_{number}")
         states.append((await stage.gate.get(change.id)).state.value)
     assert states == ["approved", "approved", "failed", "failed"]

@@ -13,7 +13,7 @@ from vpsops.core.audit import chain
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.pages import Query
 from vpsops.core.changes.requests import Done, Held, Outcome, Refused, Request
-from vpsops.core.common.errors import InvalidInput, UnknownChange, UnknownServer
+from vpsops.core.common.errors import InvalidInputError, UnknownChangeError, UnknownServerError
 from vpsops.core.identity.actors import Actor
 from vpsops.core.limits.access import Sight
 from vpsops.core.limits.model import Limits
@@ -210,23 +210,23 @@ async def test_what_is_out_of_sight_is_not_there(database_url: str, provider: Si
         assert listed.result is not None
         assert {one["hostname"] for one in listed.result.model_dump()["servers"]} == {"web01.example.com"}
         for name in ("db01", "db01.example.com", held.target.id):
-            with pytest.raises(UnknownServer) as unknown:
+            with pytest.raises(UnknownServerError) as unknown:
                 await narrow.submit(Request("get", {"server": name}, ALICE, SLACK))
             assert "db01.example.com" not in unknown.value.hint
         assert [one.id for one in await narrow.changes()] == [web.id]
         for attempt in (narrow.get(held.id), narrow.cancel(held.id, ALICE), narrow.wait(held.id, seconds=0)):
-            with pytest.raises(UnknownChange):
+            with pytest.raises(UnknownChangeError):
                 await attempt
-        with pytest.raises(UnknownChange):
+        with pytest.raises(UnknownChangeError):
             await narrow.confirm(held.id, ALICE, held.digest)
-        with pytest.raises(UnknownChange):
+        with pytest.raises(UnknownChangeError):
             await narrow.vote(held.id, VOTERS[0], Verdict.APPROVE, held.digest)
         refused = await narrow.submit(
             Request("create", {"hostname": "db02.example.com", **PLAN}, ALICE, SLACK, can_confirm=True)
         )
         assert isinstance(refused, Refused)
         assert "could not be seen here" in refused.reason
-        with pytest.raises(InvalidInput):  # it is there, and may be said to be
+        with pytest.raises(InvalidInputError):  # it is there, and may be said to be
             await narrow.submit(Request("create", {"hostname": "web01.example.com", **PLAN}, ALICE, SLACK))
 
 

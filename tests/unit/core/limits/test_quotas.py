@@ -12,7 +12,7 @@ from tests.unit.core.sample import change, put
 from vpsops.core.changes.model import Change, State
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.limits.model import Account, Limits
-from vpsops.core.limits.quotas import LimitReached, check_sending, check_stored
+from vpsops.core.limits.quotas import LimitReachedError, check_sending, check_stored
 from vpsops.core.operations.target import Target
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import CHANGES
@@ -34,7 +34,7 @@ async def refused(database: Database, work: Callable[[sa.Connection], None]) -> 
     """Say whether a limit was reached."""
     try:
         await database.transact(work)
-    except LimitReached:
+    except LimitReachedError:
         return True
     return False
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.fakes.clock import START, FakeClock
 from vpsops.core.audit import chain
-from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.messaging.subscriptions import (
     PER_CHANNEL,
@@ -73,13 +73,13 @@ def test_a_weekend_is_quiet_until_monday() -> None:
 @pytest.mark.parametrize("quiet", ["25:00-26:00", "Mon-Sun", "sometimes", "07:00-07:00"])
 def test_quiet_hours_that_make_no_sense_are_refused(quiet: str) -> None:
     """Nonsense, and a week that is all quiet, are told with an example."""
-    with pytest.raises(InvalidInput, match="quiet hours"):
+    with pytest.raises(InvalidInputError, match="quiet hours"):
         Options(quiet=(quiet,))
 
 
 def test_an_unknown_zone_is_refused_without_quiet_hours_too() -> None:
     """The zone also says when a day begins."""
-    with pytest.raises(InvalidInput, match="not a time zone"):
+    with pytest.raises(InvalidInputError, match="not a time zone"):
         Options(zone="Mars/Base")
 
 
@@ -99,7 +99,7 @@ def test_an_unknown_zone_is_refused_without_quiet_hours_too() -> None:
 )
 def test_what_is_no_subscription_is_refused(wrong: Subscription) -> None:
     """No event, no server, too many, or a threshold that cannot be met."""
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         check(wrong)
 
 
@@ -123,7 +123,7 @@ async def test_only_its_own_channel_can_remove_one(database: Database, clock: Fa
     store = Subscriptions(database, clock)
     made = await store.add(wish(), ALICE)
     for team, channel in (("T0ACME", "C0OTHER"), ("T0OTHER", "C0OPS")):
-        with pytest.raises(InvalidInput, match="no such subscription"):
+        with pytest.raises(InvalidInputError, match="no such subscription"):
             await store.remove(team, channel, made.id, ALICE)
     await store.remove("T0ACME", "C0OPS", made.id, ALICE)
     assert await store.all() == []
@@ -137,7 +137,7 @@ async def test_a_channel_has_room_for_so_many(database: Database, clock: FakeClo
     for number in range(PER_CHANNEL - 1):
         await store.add(wish(number), ALICE)
     await store.add(wish(90, options=Options(until=START + timedelta(hours=1))), ALICE)
-    with pytest.raises(InvalidInput, match="20 subscriptions already"):
+    with pytest.raises(InvalidInputError, match="20 subscriptions already"):
         await store.add(wish(91), ALICE)
     await store.add(wish(92, channel="C0OTHER"), ALICE)
     clock.advance(3600)

@@ -13,7 +13,7 @@ from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.core.sample import server
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.monitoring.server_feed import REFUSED_WAIT, SOONEST, Difference, Fleet, differences, known_after
-from vpsops.core.wayscloud.answers.errors import NotAuthenticated, WayscloudError
+from vpsops.core.wayscloud.answers.errors import NotAuthenticatedError, WayscloudError
 from vpsops.core.wayscloud.answers.models import Listing
 
 SERVERS = "/v1/vps"
@@ -170,7 +170,7 @@ async def test_a_refused_key_is_not_tried_at_the_usual_pace() -> None:
     """A key that does not work is looked with every five minutes only."""
     async with staged(Reply(401, {"detail": "no"})) as stage:
         stage.fleet.follow(Ear())
-        with pytest.raises(NotAuthenticated):
+        with pytest.raises(NotAuthenticatedError):
             await stage.fleet.known()
         seen = stage.looks()
         stage.clock.advance(REFUSED_WAIT - 1)

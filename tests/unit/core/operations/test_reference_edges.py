@@ -9,7 +9,7 @@ import pytest
 from tests.fakes.clock import START
 from tests.unit.core.sample import server
 from vpsops.core.changes.preview import Preview, preview, preview_power, price
-from vpsops.core.common.errors import AmbiguousServer, InvalidInput, UnknownServer
+from vpsops.core.common.errors import AmbiguousServerError, InvalidInputError, UnknownServerError
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.registry import Observation, Progress
 from vpsops.core.operations.server_lookup import clean, find_server, nearest
@@ -45,7 +45,7 @@ def test_a_display_name_means_its_server_before_a_beginning_does() -> None:
     shop = server(ident="id-9", hostname="shop-two.example.com")
     named = server(ident="id-8", hostname="x.example.com", display_name="shop")
     assert find_server("shop", [shop, named]) is named
-    with pytest.raises(AmbiguousServer):
+    with pytest.raises(AmbiguousServerError):
         find_server("shop", [named, server(ident="id-7", hostname="y.example.com", display_name="Shop")])
 
 
@@ -54,16 +54,16 @@ def test_the_dot_of_the_root_and_an_address_lead_to_the_name() -> None:
     web = server(ident="id-1", hostname="web01.example.com", ipv4="203.0.113.7", ipv6="2001:DB8::7")
     assert find_server("web01.example.com.", [web, DB]) is web
     for address in ("203.0.113.7", "2001:db8::7"):
-        with pytest.raises(UnknownServer, match=r"Did you mean web01\.example\.com\?"):
+        with pytest.raises(UnknownServerError, match=r"Did you mean web01\.example\.com\?"):
             find_server(address, [web, DB])
-    with pytest.raises(UnknownServer):
+    with pytest.raises(UnknownServerError):
         find_server("...", [web, DB])
 
 
 def test_what_means_no_server_is_told_with_three_names_at_most() -> None:
     """A close name is offered, and never taken."""
     many = [server(ident=f"n{number}", hostname=f"web0{number}.example.com") for number in range(5)]
-    with pytest.raises(UnknownServer):
+    with pytest.raises(UnknownServerError):
         find_server("wbe01", many)
     assert len(nearest("web0", many)) == 3
     assert nearest("zzzzzz", many) == []
@@ -77,7 +77,7 @@ def test_a_reference_is_one_line_of_at_most_253_characters(text: str, *, fits: b
     if fits:
         assert clean(text) == text
     else:
-        with pytest.raises(InvalidInput):
+        with pytest.raises(InvalidInputError):
             clean(text)
 
 
@@ -185,7 +185,7 @@ PLANS = (Plan(code="s", monthly_price=99.0, currency="NOK"), Plan(code="XL", mon
 async def test_a_name_that_is_there_under_any_spelling_is_taken(twin: str) -> None:
     """A trailing dot is the same name: no second server is paid for."""
     api: Any = Provider(servers=[Server(id="s1", hostname=twin, status="running")], plans=PLANS)
-    with pytest.raises(InvalidInput, match="exists already"):
+    with pytest.raises(InvalidInputError, match="exists already"):
         await preview(api, OPERATIONS["create"], ORDER)
 
 
@@ -194,7 +194,7 @@ async def test_a_plan_is_known_by_its_code_and_its_price_is_shown() -> None:
     api: Any = Provider(servers=[], plans=PLANS)
     seen = await preview(api, OPERATIONS["create"], ORDER)
     assert (seen.target.plan, seen.cost, seen.monthly, seen.currency) == ("s", "99 NOK a month", 99.0, "NOK")
-    with pytest.raises(InvalidInput, match="no plan XXL"):
+    with pytest.raises(InvalidInputError, match="no plan XXL"):
         await preview(api, OPERATIONS["create"], ORDER.model_copy(update={"plan": "XXL"}))
     api.plans = []
     bare = await preview(api, OPERATIONS["create"], ORDER)
@@ -243,7 +243,7 @@ def test_a_price_in_words(plan: Plan | None, words: str) -> None:
 def test_what_makes_no_sense_in_a_state_is_not_asked_of_anybody(operation: str, status: str, said: str) -> None:
     """It is refused before it is held."""
     if said:
-        with pytest.raises(InvalidInput, match=said):
+        with pytest.raises(InvalidInputError, match=said):
             preview_power(OPERATIONS[operation], server(status))
     else:
         assert preview_power(OPERATIONS[operation], server(status)).target.state == server(status).state

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.core.audit import chain
-from vpsops.core.common.errors import InvalidInput, StaleChange
+from vpsops.core.common.errors import InvalidInputError, StaleChangeError
 from vpsops.core.policy_register import history
 from vpsops.core.policy_register.document import Document
 from vpsops.core.policy_register.history import Application, PolicyBrokenError, Revision
@@ -59,7 +59,7 @@ async def test_every_policy_is_kept_and_on_record(database: Database) -> None:
 async def test_what_changed_since_the_diff_is_not_overwritten(database: Database) -> None:
     """Two people who saw the same policy: the second one is refused, and nothing is stored."""
     await applied(database, FIRST, 0)
-    with pytest.raises(StaleChange, match="Another policy was applied meanwhile"):
+    with pytest.raises(StaleChangeError, match="Another policy was applied meanwhile"):
         await applied(database, SECOND, 0)
     assert await database.read(history.head) == (1, FIRST.version)
 
@@ -73,7 +73,7 @@ async def test_a_policy_is_named_by_version_or_number(database: Database) -> Non
     named = await database.read(partial(history.named, name=first.version))
     assert named == again  # the same text, applied last
     for name in ("3e", "pol_", "9", "pol_zzzzzzzz", "%", "1" * 40):
-        with pytest.raises(InvalidInput):
+        with pytest.raises(InvalidInputError):
             await database.read(partial(history.named, name=name))
 
 

@@ -16,7 +16,7 @@ from vpsops.core.app import Core, open_core
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import State, Verdict
 from vpsops.core.changes.requests import Done, Held, Refused, Request
-from vpsops.core.common.errors import NotAllowed
+from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.policy_register import history
@@ -119,7 +119,7 @@ async def test_a_process_with_another_policy_takes_no_yes_and_takes_a_no(
     async with opened(votes) as first, opened(lax) as other:
         held = [await first.gate.submit(reboot(AGENT, name)) for name in ("web01", "db01")]
         one, two = (outcome.change for outcome in held if isinstance(outcome, Held))
-        with pytest.raises(NotAllowed, match="started with another policy"):
+        with pytest.raises(NotAllowedError, match="started with another policy"):
             await other.gate.vote(one.id, BOB, Verdict.APPROVE, one.digest)
         assert (await other.gate.vote(one.id, BOB, Verdict.DENY, one.digest)).state is State.DENIED
         assert (await other.gate.cancel(two.id, ALICE)).state is State.CANCELLED

@@ -21,7 +21,7 @@ from tests.harness.waiting import eventually
 from vpsops.cli import health
 from vpsops.core.app import Core, open_core
 from vpsops.core.audit import chain
-from vpsops.core.common.errors import InvalidInput, StorageError
+from vpsops.core.common.errors import InvalidInputError, StorageError
 from vpsops.core.config.settings import Settings
 from vpsops.core.execution.reconciler import Keeper
 from vpsops.core.server.health_routes import health_routes
@@ -342,7 +342,7 @@ def test_an_address_is_written_short_or_in_full(text: str, url: str) -> None:
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
     """In words, with an example."""
-    with pytest.raises(InvalidInput, match="no address"):
+    with pytest.raises(InvalidInputError, match="no address"):
         health.address_from(text)
 
 

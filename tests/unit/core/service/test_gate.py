@@ -14,7 +14,7 @@ from tests.unit.core.conftest import KEY
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Done, Held, Refused, Request
-from vpsops.core.common.errors import InvalidInput, NotAllowed, StaleChange
+from vpsops.core.common.errors import InvalidInputError, NotAllowedError, StaleChangeError
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.policy.decision import Decision
@@ -80,7 +80,7 @@ async def test_a_created_server_is_watched_until_it_is_ready(core: Core, provide
 @pytest.mark.parametrize("hostname", ["web01.example.com.", "WEB01.example.com", " web01.example.com. "])
 async def test_a_name_is_the_same_however_it_is_written(core: Core, hostname: str) -> None:
     """No server is made, and paid for, beside one of the same name, and nothing gets round the one change a server."""
-    with pytest.raises(InvalidInput, match="exists already"):
+    with pytest.raises(InvalidInputError, match="exists already"):
         await core.gate.submit(order(hostname=hostname))
     held = await core.gate.submit(order())
     assert isinstance(held, Held)
@@ -106,7 +106,7 @@ KEYS = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0d
 )
 async def test_what_could_not_be_sent_is_not_asked_of_anybody(core: Core, wrong: dict[str, Any], said: str) -> None:
     """What a server is made from is checked before it is stored and shown, not when it is about to leave."""
-    with pytest.raises(InvalidInput, match=said):
+    with pytest.raises(InvalidInputError, match=said):
         await core.gate.submit(order(**wrong))
     assert await core.gate.changes() == []
 
@@ -116,9 +116,9 @@ async def test_only_the_asker_confirms(core: Core, provider: SimulatorHandle) ->
     """Somebody else's confirmation is refused and the change stays held."""
     held = await core.gate.submit(asked("stop", server="web01"))
     assert isinstance(held, Held)
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowedError):
         await core.gate.confirm(held.change.id, BOB, held.change.digest)
-    with pytest.raises(StaleChange):
+    with pytest.raises(StaleChangeError):
         await core.gate.confirm(held.change.id, ALICE, "0" * 64)
     assert (await core.gate.get(held.change.id)).state is State.HELD
     assert done(provider) == []

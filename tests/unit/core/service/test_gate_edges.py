@@ -15,7 +15,7 @@ from vpsops.core.authorization.submission import life
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.pages import Query
 from vpsops.core.changes.requests import Done, Held, Refused, Request
-from vpsops.core.common.errors import NotAllowed, StaleChange, UnknownChange
+from vpsops.core.common.errors import NotAllowedError, StaleChangeError, UnknownChangeError
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.limits.access import Sight
@@ -78,7 +78,7 @@ async def test_what_needs_other_peoples_approval_cannot_be_confirmed(stage: Stag
     held = await stage.ask("stop", AGENT, server="web01")
     assert held.ruling.decision is Decision.APPROVE
     for person in (ALICE, VOTERS[0]):
-        with pytest.raises(NotAllowed, match="other people's approval"):
+        with pytest.raises(NotAllowedError, match="other people's approval"):
             await stage.gate.confirm(held.id, person, held.digest)
     assert (await stage.gate.get(held.id)).state is State.HELD
     assert stage.asked("stop") == 0
@@ -87,7 +87,7 @@ async def test_what_needs_other_peoples_approval_cannot_be_confirmed(stage: Stag
 async def test_what_its_asker_confirms_takes_no_votes(stage: Stage) -> None:
     """Others cannot agree to it in the asker's place."""
     held = await stage.ask("stop", ALICE, server="web01")
-    with pytest.raises(NotAllowed, match="does not take votes"):
+    with pytest.raises(NotAllowedError, match="does not take votes"):
         await stage.gate.vote(held.id, VOTERS[0], Verdict.APPROVE, held.digest)
     assert (await stage.gate.get(held.id)).state is State.HELD
 
@@ -97,9 +97,9 @@ async def test_a_digest_that_is_empty_or_short_is_no_digest(stage: Stage, length
     """Sixteen characters are what a card carries; less could be guessed, and nothing fits everything."""
     confirmed = await stage.ask("stop", ALICE, server="web01")
     voted = await stage.ask("stop", AGENT, server="db01")
-    with pytest.raises(StaleChange, match="not what was shown"):
+    with pytest.raises(StaleChangeError, match="not what was shown"):
         await stage.gate.confirm(confirmed.id, ALICE, confirmed.digest[:length])
-    with pytest.raises(StaleChange, match="not what was shown"):
+    with pytest.raises(StaleChangeError, match="not what was shown"):
         await stage.gate.vote(voted.id, VOTERS[0], Verdict.APPROVE, voted.digest[:length])
     assert {(await stage.gate.get(one.id)).state for one in (confirmed, voted)} == {State.HELD}
 
@@ -108,7 +108,7 @@ async def test_sixteen_characters_of_the_digest_are_enough_and_another_one_is_no
     """As many as the card carries; the whole of it fits as well, and one more does not."""
     held = await stage.ask("stop", AGENT, server="web01")
     for wrong in (f"x{held.digest[1:16]}", f"{held.digest}0"):
-        with pytest.raises(StaleChange):
+        with pytest.raises(StaleChangeError):
             await stage.gate.vote(held.id, VOTERS[0], Verdict.APPROVE, wrong)
     assert (await stage.gate.vote(held.id, VOTERS[0], Verdict.APPROVE, held.digest[:16])).approvals == 1
     assert (await stage.gate.vote(held.id, VOTERS[1], Verdict.APPROVE, held.digest)).state is not State.HELD
@@ -121,7 +121,7 @@ async def test_a_hold_is_over_at_the_very_second(stage: Stage, clock: FakeClock,
     held = await stage.ask("stop", ALICE, server="web01")
     clock.advance(seconds)
     if late:
-        with pytest.raises(StaleChange, match="has expired"):
+        with pytest.raises(StaleChangeError, match="has expired"):
             await stage.gate.confirm(held.id, ALICE, held.digest)
     else:
         assert (await stage.gate.confirm(held.id, ALICE, held.digest)).state is State.APPROVED
@@ -133,7 +133,7 @@ async def test_a_vote_after_the_end_of_a_hold_is_refused(stage: Stage, clock: Fa
     clock.advance(3599)
     assert (await stage.gate.vote(held.id, VOTERS[0], Verdict.APPROVE, held.digest)).approvals == 1
     clock.advance(1)
-    with pytest.raises(StaleChange, match="has expired"):
+    with pytest.raises(StaleChangeError, match="has expired"):
         await stage.gate.vote(held.id, VOTERS[1], Verdict.APPROVE, held.digest)
 
 
@@ -145,7 +145,7 @@ async def test_a_rules_own_expiry_holds(database_url: str, provider: SimulatorHa
         assert held.expires_at == held.created_at + timedelta(minutes=5)
         assert await stored(stage, held, CHANGES.c.expires_at) == (held.created_at + timedelta(minutes=5)).timestamp()
         clock.advance(300)
-        with pytest.raises(StaleChange, match="has expired"):
+        with pytest.raises(StaleChangeError, match="has expired"):
             await stage.gate.vote(held.id, VOTERS[0], Verdict.APPROVE, held.digest)
 
 
@@ -183,7 +183,7 @@ async def test_a_narrowed_gate_narrowed_again_sees_what_both_see(stage: Stage) -
         assert isinstance(listed, Done)
         assert listed.result is not None
         assert {one["hostname"] for one in listed.result.model_dump()["servers"]} == names
-    with pytest.raises(UnknownChange):
+    with pytest.raises(UnknownChangeError):
         await both.get(held.id)
     assert web.seeing(Sight()) is web
 
@@ -194,10 +194,10 @@ async def test_a_key_taken_by_a_change_out_of_sight_shows_nothing_of_it(
     """Also where the key was free when it was looked up, and taken in the instant of the storing."""
     other = await stage.ask("stop", server="db01", key="trigger-1")
     narrow = stage.gate.seeing(WEB)
-    with pytest.raises(UnknownChange):
+    with pytest.raises(UnknownChangeError):
         await narrow.submit(Request("stop", {"server": "web01"}, ALICE, SLACK, key="trigger-1", can_confirm=True))
     monkeypatch.setattr("vpsops.core.service.gate.store.by_key", _blind_once())
-    with pytest.raises(UnknownChange) as unknown:
+    with pytest.raises(UnknownChangeError) as unknown:
         await narrow.submit(Request("stop", {"server": "web01"}, ALICE, SLACK, key="trigger-1", can_confirm=True))
     assert "db01" not in str(unknown.value)
     assert [one.id for one in await stage.gate.changes()] == [other.id]
@@ -243,7 +243,7 @@ async def test_what_has_left_or_is_over_cannot_be_withdrawn(stage: Stage, state:
     held = await stage.ask("stop", server="web01")
     moved = CHANGES.update().where(CHANGES.c.id == held.id).values(state=state)
     await stage.database.transact(lambda connection: connection.execute(moved))
-    with pytest.raises(StaleChange, match=state.replace("_", " ")):
+    with pytest.raises(StaleChangeError, match=state.replace("_", " ")):
         await stage.gate.cancel(held.id, ALICE)
     assert (await stage.gate.get(held.id)).state.value == state
 
@@ -254,7 +254,7 @@ async def test_what_still_waits_is_withdrawn_by_its_asker_alone(stage: Stage, st
     held = await stage.ask("stop", AGENT, server="web01")
     moved = CHANGES.update().where(CHANGES.c.id == held.id).values(state=state, owner="other")
     await stage.database.transact(lambda connection: connection.execute(moved))
-    with pytest.raises(NotAllowed, match="Only the agent that calls itself “assistant” can cancel"):
+    with pytest.raises(NotAllowedError, match="Only the agent that calls itself “assistant” can cancel"):
         await stage.gate.cancel(held.id, BOB)
     assert (await stage.gate.cancel(held.id, ALICE)).state is State.CANCELLED
 

@@ -36,7 +36,7 @@ from vpsops.core.execution.reconciler import Keeper
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.limits import quotas
 from vpsops.core.limits.model import Limits
-from vpsops.core.limits.quotas import LimitReached
+from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.messaging import outbox, preferences, subscriptions
 from vpsops.core.messaging.inbox import Inbox
 from vpsops.core.messaging.outbox import Outbox
@@ -280,7 +280,7 @@ async def test_limits_count_what_cannot_be_read_against_the_asker(database: Data
     await stored(database, pair(State.HELD, actor=Actor(ActorKind.PERSON, "U9")), "actor", "[]")
     asked, limits = change(actor=AGENT, id="chg_new", created_at=START), Limits(max_changes_per_hour=1)
     await database.transact(lambda connection: put(connection, replace(asked, target=Target("s9", "web09"))))
-    with pytest.raises(LimitReached):
+    with pytest.raises(LimitReachedError):
         await database.read(lambda connection: quotas.check_stored(connection, limits, asked, None, START))
 
 

@@ -10,18 +10,18 @@ from tests.fakes.provider import (
     Reply,
 )
 from vpsops.core.wayscloud.answers.errors import (
-    Conflict,
-    InvalidRequest,
-    MalformedAnswer,
-    NotAuthenticated,
-    NotFound,
-    NotOffered,
-    NotPermitted,
-    ProviderFault,
-    RateLimited,
-    Refused,
+    ConflictError,
+    InvalidRequestError,
+    MalformedAnswerError,
+    NotAuthenticatedError,
+    NotFoundError,
+    NotOfferedError,
+    NotPermittedError,
+    ProviderFaultError,
+    ProviderRefusedError,
+    RateLimitedError,
     WayscloudError,
-    WrongShape,
+    WrongShapeError,
 )
 
 LIST = Reply(200, {"instances": [SERVER], "total": 1})
@@ -69,7 +69,7 @@ async def test_plans_that_are_nowhere_a_list_are_reported_as_the_wrong_shape() -
     """When neither form gives a list, the first one's failing is told."""
     provider = Provider().on("GET", "/v1/vps/plans/", Reply(200, SERVER)).on("GET", "/v1/vps/plans", Reply(422))
     async with provider.client() as client:
-        with pytest.raises(WrongShape, match="not a list"):
+        with pytest.raises(WrongShapeError, match="not a list"):
             await client.list_plans()
 
 
@@ -99,7 +99,7 @@ async def test_a_missing_list_of_regions_is_no_obstacle(reply: Reply) -> None:
     """Where the API has no such route, whatever it says instead, the error says how to go on."""
     provider = Provider().on("GET", "/v1/vps/regions", reply).on("GET", "/v1/vps/regions/", reply)
     async with provider.client() as client:
-        with pytest.raises(NotOffered, match=r"list the regions.*name the region"):
+        with pytest.raises(NotOfferedError, match=r"list the regions.*name the region"):
             await client.list_regions()
 
 
@@ -108,7 +108,7 @@ async def test_a_troubled_list_of_regions_is_not_called_missing() -> None:
     for first, second in ((Reply(500), Reply(404)), (Reply(404), Reply(500))):
         provider = Provider().on("GET", "/v1/vps/regions", first).on("GET", "/v1/vps/regions/", second)
         async with provider.client() as client:
-            with pytest.raises(ProviderFault):
+            with pytest.raises(ProviderFaultError):
                 await client.list_regions()
 
 
@@ -116,10 +116,10 @@ async def test_a_server_that_is_not_there_is_not_found() -> None:
     """A 404 in both forms is about the server; once the route is known, one request is enough to say so."""
     provider = Provider().on("GET", GET, Reply(200, SERVER))
     async with provider.client() as client:
-        with pytest.raises(NotFound, match="Not Found"):
+        with pytest.raises(NotFoundError, match="Not Found"):
             await client.get_server("other")
         assert (await client.get_server(SERVER_ID)).id == SERVER_ID
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFoundError):
             await client.get_server("other")
     assert provider.paths()[-3:] == ["GET /v1/vps/other/", f"GET {GET}", "GET /v1/vps/other"]
 
@@ -132,23 +132,23 @@ async def test_usage_is_read() -> None:
 
 
 ERRORS: list[tuple[int, type[WayscloudError]]] = [
-    (400, InvalidRequest),
-    (401, NotAuthenticated),
-    (402, Refused),
-    (403, NotPermitted),
-    (409, Conflict),
-    (422, InvalidRequest),
-    (423, Conflict),
-    (429, RateLimited),
-    (500, ProviderFault),
-    (502, ProviderFault),
-    (503, ProviderFault),
-    (504, ProviderFault),
-    (410, NotFound),
-    (404, NotFound),
-    (405, NotOffered),
-    (501, NotOffered),
-    (300, MalformedAnswer),
+    (400, InvalidRequestError),
+    (401, NotAuthenticatedError),
+    (402, ProviderRefusedError),
+    (403, NotPermittedError),
+    (409, ConflictError),
+    (422, InvalidRequestError),
+    (423, ConflictError),
+    (429, RateLimitedError),
+    (500, ProviderFaultError),
+    (502, ProviderFaultError),
+    (503, ProviderFaultError),
+    (504, ProviderFaultError),
+    (410, NotFoundError),
+    (404, NotFoundError),
+    (405, NotOfferedError),
+    (501, NotOfferedError),
+    (300, MalformedAnswerError),
 ]
 
 
@@ -166,14 +166,14 @@ async def test_each_code_has_its_error(status: int, kind: type[WayscloudError]) 
     assert error.said.startswith("the reason")
     assert KEY not in f"{error} {error!r} {error.said}"
     assert str(status) in error.message
-    assert error.hint or kind in {Refused, MalformedAnswer}
+    assert error.hint or kind in {ProviderRefusedError, MalformedAnswerError}
 
 
 async def test_a_limit_may_be_a_quota_and_says_so() -> None:
     """A 429 that stays names the waiting time and the other explanation."""
     provider = Provider().on("GET", "/v1/vps", Reply(429, {"detail": "Rate limit exceeded"}, {"Retry-After": "60"}))
     async with provider.client() as client:
-        with pytest.raises(RateLimited, match=r"wait 60 s.*quota") as caught:
+        with pytest.raises(RateLimitedError, match=r"wait 60 s.*quota") as caught:
             await client.list_servers()
     assert caught.value.retry_after == 60.0
     assert len(provider.received) == 1, "beyond the cap nothing is gained by waiting here"

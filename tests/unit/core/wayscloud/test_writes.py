@@ -30,17 +30,17 @@ from tests.fakes.provider import (
 )
 from tests.harness.waiting import eventually
 from vpsops.core.wayscloud.answers.errors import (
-    Conflict,
-    InvalidRequest,
-    NotAuthenticated,
-    NotFound,
-    NotOffered,
-    NotPermitted,
-    NotSent,
-    OutcomeUnknown,
-    RateLimited,
-    Refused,
-    UntrustedRedirect,
+    ConflictError,
+    InvalidRequestError,
+    NotAuthenticatedError,
+    NotFoundError,
+    NotOfferedError,
+    NotPermittedError,
+    NotSentError,
+    OutcomeUnknownError,
+    ProviderRefusedError,
+    RateLimitedError,
+    UntrustedRedirectError,
 )
 from vpsops.core.wayscloud.answers.models import NewServer
 from vpsops.core.wayscloud.client import Wayscloud
@@ -177,7 +177,7 @@ async def test_no_fault_makes_a_write_go_out_twice(fault: str, write: Write) -> 
     """Whatever goes wrong after a write has left, it went once, and the outcome is unknown."""
     settings = replace(HURRIED, max_body_bytes=100_000)
     async with wire(FAULTS[fault]) as server, server.client(settings) as client:
-        with anyio.fail_after(BOUND), pytest.raises(OutcomeUnknown, match="not known whether") as caught:
+        with anyio.fail_after(BOUND), pytest.raises(OutcomeUnknownError, match="not known whether") as caught:
             await write(client, None)
     assert len(server.received) == 1
     assert "sent again" in caught.value.hint
@@ -191,7 +191,7 @@ async def test_a_create_that_tells_no_id_is_unknown(body: bytes) -> None:
     """A good code without a server in it proves nothing, and neither does a no that names one."""
     provider = Provider().on("POST", "/v1/vps", Reply(201, body))
     async with provider.client() as client:
-        with pytest.raises(OutcomeUnknown):
+        with pytest.raises(OutcomeUnknownError):
             await client.create_server(NEW)
     assert len(provider.received) == 1
 
@@ -200,19 +200,19 @@ async def test_a_create_that_tells_no_id_is_unknown(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        (400, InvalidRequest),
-        (401, NotAuthenticated),
-        (402, Refused),
-        (403, NotPermitted),
-        (405, NotOffered),
-        (409, Conflict),
-        (413, Refused),
-        (422, InvalidRequest),
-        (429, RateLimited),
-        (501, NotOffered),
+        (400, InvalidRequestError),
+        (401, NotAuthenticatedError),
+        (402, ProviderRefusedError),
+        (403, NotPermittedError),
+        (405, NotOfferedError),
+        (409, ConflictError),
+        (413, ProviderRefusedError),
+        (422, InvalidRequestError),
+        (429, RateLimitedError),
+        (501, NotOfferedError),
     ],
 )
-async def test_a_clear_no_is_a_clear_no(status: int, kind: type[Refused], write: Write) -> None:
+async def test_a_clear_no_is_a_clear_no(status: int, kind: type[ProviderRefusedError], write: Write) -> None:
     """A refusal is told with its reason, and not asked again, not even after 429."""
     no = raw(f"{status} No", b'{"detail": "because"}', "Retry-After: 0")
     async with wire(answers(no)) as server, server.client() as client:
@@ -225,9 +225,9 @@ async def test_a_clear_no_is_a_clear_no(status: int, kind: type[Refused], write:
 async def test_a_missing_server_and_a_missing_route_are_told_apart() -> None:
     """A 404 speaks of the server in a power operation, and of the route in a create."""
     async with Provider().client() as client:
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFoundError):
             await client.stop_server(SERVER_ID)
-        with pytest.raises(NotOffered):
+        with pytest.raises(NotOfferedError):
             await client.create_server(NEW)
 
 
@@ -236,7 +236,7 @@ async def test_the_other_slash_form_is_never_tried_for_a_write(write: Write) -> 
     """Only reads look around."""
     provider = Provider()
     async with provider.client() as client:
-        with pytest.raises(Refused):
+        with pytest.raises(ProviderRefusedError):
             await write(client, None)
     assert len(provider.received) == 1
 
@@ -246,7 +246,7 @@ async def test_a_no_inside_a_good_code_is_a_no(write: Write) -> None:
     """`success: false` in a 200 is a refusal with its reason."""
     no = raw("200 OK", b'{"success": false, "message": "locked by backup"}')
     async with wire(answers(no)) as server, server.client() as client:
-        with pytest.raises(Refused, match="locked by backup"):
+        with pytest.raises(ProviderRefusedError, match="locked by backup"):
             await write(client, None)
     assert len(server.received) == 1
 
@@ -257,7 +257,7 @@ async def test_a_no_whose_reason_was_lost_is_still_a_no(connection: str, write: 
     """The code of a refusal counts, though its body breaks off or never comes."""
     no = raw("409 Conflict", b'{"detail"', connection, length=99)
     async with wire(answers(no)) as server, server.client(HURRIED) as client:
-        with pytest.raises(Conflict, match="no reason"):
+        with pytest.raises(ConflictError, match="no reason"):
             await write(client, None)
     assert len(server.received) == 1
 
@@ -267,7 +267,7 @@ async def test_the_fields_of_an_invalid_create_are_named() -> None:
     complaint = {"detail": [{"type": "missing", "loc": ["body", "hostname"], "msg": "Field required"}]}
     provider = Provider().on("POST", "/v1/vps", Reply(422, complaint))
     async with provider.client() as client:
-        with pytest.raises(InvalidRequest) as caught:
+        with pytest.raises(InvalidRequestError) as caught:
             await client.create_server(NEW)
     assert caught.value.fields == ("hostname: Field required",)
 
@@ -281,7 +281,7 @@ async def test_a_refused_connection_is_tried_again_for_power_operations_only() -
             if good:
                 await WRITES[write](client, None)
             else:
-                with pytest.raises(NotSent):
+                with pytest.raises(NotSentError):
                     await WRITES[write](client, None)
         assert network.connects == connects
     assert provider.paths() == [f"POST {STOP_PATH}"]
@@ -293,7 +293,7 @@ async def test_nothing_is_asked_of_the_fence_when_nobody_listens(write: Write) -
     asked: list[str] = []
     url = f"http://127.0.0.1:{await refused_port()}"
     async with Wayscloud(Credentials(KEY), base_url=url, clock=FakeClock(), settings=QUICK) as client:
-        with pytest.raises(NotSent):
+        with pytest.raises(NotSentError):
             await write(client, lambda: asked.append("asked"))
     assert asked == []
 
@@ -379,7 +379,7 @@ async def test_a_write_is_not_carried_to_another_port(status: str, write: Write)
     async with wire(answers(raw("200 OK", b"{}"))) as elsewhere:
         redirect = raw(status, b"", f"Location: {elsewhere.url}/v1/vps")
         async with wire(answers(redirect)) as server, server.client() as client:
-            with pytest.raises(UntrustedRedirect):
+            with pytest.raises(UntrustedRedirectError):
                 await write(client, None)
     assert (len(server.received), elsewhere.connections) == (1, 0)
 

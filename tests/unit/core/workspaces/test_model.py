@@ -19,7 +19,7 @@ from vpsops.core.changes import queries
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.queries import Wanted
 from vpsops.core.changes.requests import Held, Refused, Request
-from vpsops.core.common.errors import ConfigurationError, NotAllowed, UnknownChange
+from vpsops.core.common.errors import ConfigurationError, NotAllowedError, UnknownChangeError
 from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers, Origin
 from vpsops.core.policy import load_policy
@@ -116,7 +116,7 @@ async def test_another_workspace_knows_nothing_of_a_change(core: Core) -> None:
         lambda: other.wait(change.id, seconds=1),
     )
     for attempt in attempts:
-        with pytest.raises(UnknownChange):
+        with pytest.raises(UnknownChangeError):
             await attempt()
     assert (await core.gate.get(change.id)).state is State.HELD
 
@@ -147,7 +147,7 @@ async def test_a_server_that_another_workspace_acts_on_is_refused_without_a_word
 async def test_the_same_key_from_another_workspace_is_not_the_same_change(core: Core) -> None:
     """A key that is taken elsewhere hands nobody a change of another workspace."""
     await ask(core, "T1", key="k1")
-    with pytest.raises(UnknownChange):
+    with pytest.raises(UnknownChangeError):
         await ask(core, "T2", key="k1")
 
 
@@ -157,7 +157,7 @@ async def test_who_approves_is_where_the_change_was_asked_for(core: Core) -> Non
     assert change.ruling.approvers.channels == ("C2APPROVE",)
     assert [one.channels for one in change.ruling.requirements] == [("C2APPROVE",)]
     stranger = replace(BEN, groups=("C1APPROVE",))
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowedError):
         await core.within("T2").gate.vote(change.id, stranger, Verdict.APPROVE, change.digest)
     voted = await core.within("T2").gate.vote(change.id, BEN, Verdict.APPROVE, change.digest)
     assert voted.approvals == 1
@@ -191,7 +191,7 @@ async def test_agents_are_refused_where_no_workspace_decides_for_them(settings: 
 async def test_only_the_agents_workspace_lets_paused_agents_go_on(core: Core) -> None:
     """Anybody may stop agents; letting them go on is for those who see their approvals."""
     await core.within("T2").gate.pause_agents(BEN, paused=True)
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowedError):
         await core.within("T2").gate.pause_agents(BEN, paused=False)
     assert not (await core.within("T1").gate.pause_agents(BEN, paused=False)).paused
 

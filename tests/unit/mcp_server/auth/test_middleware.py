@@ -24,7 +24,7 @@ from tests.unit.mcp_server.http_harness import (
 )
 from vpsops.core.app import Core
 from vpsops.core.changes.model import Verdict
-from vpsops.core.common.errors import ConfigurationError, NotAllowed
+from vpsops.core.common.errors import ConfigurationError, NotAllowedError
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.mcp_server.auth.static_tokens import read_tokens
@@ -95,7 +95,7 @@ async def test_the_human_behind_a_token_cannot_approve_its_change(core: Core, to
     ann = Actor(ActorKind.PERSON, "U0ANN00", "ann", "U0ANN00", groups=(CHANNEL,))
     mailed = Actor(ActorKind.PERSON, "U0X0000", "ann", "U0X0000", ("Ann@Example.com",), (CHANNEL,))
     for voter in (ann, mailed):
-        with pytest.raises(NotAllowed, match="You asked"):
+        with pytest.raises(NotAllowedError, match="You asked"):
             await core.gate.vote(change.id, voter, Verdict.APPROVE, change.digest)
     bob = Actor(ActorKind.PERSON, "U0BOB00", "bob", "U0BOB00", groups=(CHANNEL,))
     decided = await core.gate.vote(change.id, bob, Verdict.APPROVE, change.digest)

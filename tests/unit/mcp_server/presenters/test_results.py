@@ -13,7 +13,7 @@ from tests.harness.profiles import examples
 from tests.unit.mcp_server.harness import ALICE, WEB, client_of, text
 from vpsops.core.app import Core
 from vpsops.core.changes.requests import Held, Request
-from vpsops.core.common.errors import InvalidInput, VpsopsError
+from vpsops.core.common.errors import InvalidInputError, VpsopsError
 from vpsops.core.identity.actors import Origin
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
@@ -169,7 +169,7 @@ def test_a_cursor_is_taken_by_its_own_list_alone(place: str, other: str) -> None
     assert opened("servers", cursor) == place
     for wrong, listing in ((cursor, "plans"), (cursor[:-1], "servers"), (f"{cursor}A", "servers"), (other, "servers")):
         if (wrong, listing) != (cursor, "servers"):
-            with pytest.raises(InvalidInput, match="Take the next_cursor of the last page"):
+            with pytest.raises(InvalidInputError, match="Take the next_cursor of the last page"):
                 opened(listing, wrong)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.harness.profiles import examples
 from tests.unit.mcp_server.tools.tool_snapshots import all_tools
-from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.json_types import Json
 from vpsops.mcp_server.presenters.projection import FIELDS
 from vpsops.mcp_server.tools.parameters import SIGNATURES
@@ -141,7 +141,7 @@ def test_a_spelling_without_a_guess_is_read(name: str, spelled: Json, read: Json
 )
 def test_what_does_not_fit_is_said_in_the_schemas_words(name: str, wrong: Json, said: str) -> None:
     """Which argument of which tool, what it takes, what came, and all that there are."""
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         SAMPLE.check({"name": "a"} | SAMPLE.read({name: wrong}))
     assert refused.value.message.startswith("vps_sample: ")
     assert said in refused.value.message
@@ -151,7 +151,7 @@ def test_what_does_not_fit_is_said_in_the_schemas_words(name: str, wrong: Json, 
 @pytest.mark.parametrize("given_", [5, True, "x", ["a"], "[1]", {"arguments": "x"}])
 def test_arguments_that_are_no_object_are_refused_as_such(given_: Json) -> None:
     """The model reads that an object is wanted, not that an argument is unknown."""
-    with pytest.raises(InvalidInput, match="vps_sample: arguments: must be a JSON object, not"):
+    with pytest.raises(InvalidInputError, match="vps_sample: arguments: must be a JSON object, not"):
         SAMPLE.check(SAMPLE.read(given_))
 
 
@@ -162,7 +162,7 @@ def test_what_is_missing_is_named_with_where_to_find_it(tool: str) -> None:
     if not signature.required:
         signature.check({})
         return
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(InvalidInputError) as refused:
         signature.check({})
     message, hint = refused.value.message, refused.value.hint
     assert all(name in message for name in signature.required)
@@ -195,7 +195,7 @@ def refusal(signature: Signature, read: Mapping[str, Json]) -> str:
     """Return what is said of arguments; nothing where they fit."""
     try:
         signature.check(read)
-    except InvalidInput as error:
+    except InvalidInputError as error:
         return str(error) if f"{signature.tool} takes: " in error.hint else ""
     return ""
 

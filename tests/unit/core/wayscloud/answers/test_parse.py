@@ -105,7 +105,7 @@ def test_extras_are_kept_and_not_serialised() -> None:
 
 def test_a_server_without_an_id_names_the_field() -> None:
     """Nothing can be done with a server that has no id."""
-    with pytest.raises(parse.Unreadable, match="lacks 'id'"):
+    with pytest.raises(parse.UnreadableAnswerError, match="lacks 'id'"):
         parse.server("1")({"hostname": "web01", "id": "  "})
 
 
@@ -165,7 +165,7 @@ def test_an_empty_account_is_an_empty_list() -> None:
 )
 def test_what_is_no_list_is_not_taken_for_an_empty_one(body: Any) -> None:
     """A server, a number or nothing in place of the list is another shape, not an account without servers."""
-    with pytest.raises(parse.OtherShape):
+    with pytest.raises(parse.UnexpectedShapeError):
         parse.servers(body)
 
 
@@ -179,7 +179,7 @@ def test_one_bad_entry_hides_neither_the_rest_nor_itself() -> None:
 
 def test_a_list_of_nothing_readable_is_an_error() -> None:
     """When no entry can be read the account is not shown as empty."""
-    with pytest.raises(parse.Unreadable, match="entry 0"):
+    with pytest.raises(parse.UnreadableAnswerError, match="entry 0"):
         parse.servers([{"hostname": "ghost"}])
 
 
@@ -193,7 +193,7 @@ def test_a_total_above_the_entries_means_incomplete() -> None:
 def test_a_failure_inside_a_good_code_is_a_failure(answer: dict[str, Any]) -> None:
     """`success: false` counts, whatever the code was."""
     for read in (parse.accepted("1"), parse.server("1"), parse.servers, parse.usage("1"), parse.created(NEW)):
-        with pytest.raises(parse.Declined):
+        with pytest.raises(parse.DeclinedError):
             read(answer)
 
 
@@ -221,7 +221,7 @@ def test_shares_are_computed_from_amounts() -> None:
 
 def test_figures_without_a_figure_are_another_shape() -> None:
     """An answer in which nothing is known is not a server without load."""
-    with pytest.raises(parse.OtherShape):
+    with pytest.raises(parse.UnexpectedShapeError):
         parse.usage("1")({"hello": "world"})
 
 
@@ -268,7 +268,7 @@ def test_no_json_breaks_a_reader(body: Any) -> None:
         parse.created(NEW),
     )
     for read in (*reads, parse.accepted("1")):
-        with suppress(parse.Unreadable, parse.Declined):
+        with suppress(parse.UnreadableAnswerError, parse.DeclinedError):
             read(body)
 
 

@@ -21,7 +21,12 @@ from tests.fakes.provider import (
     raw,
     wire,
 )
-from vpsops.core.wayscloud.answers.errors import MalformedAnswer, NotSent, Refused, Unreachable
+from vpsops.core.wayscloud.answers.errors import (
+    MalformedAnswerError,
+    NotSentError,
+    ProviderRefusedError,
+    UnreachableError,
+)
 from vpsops.core.wayscloud.answers.models import JSON
 from vpsops.core.wayscloud.requests import endpoints
 
@@ -33,7 +38,7 @@ async def test_an_empty_answer_to_a_read_is_malformed() -> None:
     provider = Provider().on("GET", "/v1/vps", Reply(200)).on("GET", GET, Reply(204))
     async with provider.client() as client:
         for ask in (client.list_servers, lambda: client.get_server(SERVER_ID)):
-            with pytest.raises(MalformedAnswer, match="empty"):
+            with pytest.raises(MalformedAnswerError, match="empty"):
                 await ask()
 
 
@@ -42,7 +47,7 @@ async def test_what_is_not_json_is_malformed(body: str | bytes) -> None:
     """A page, half an object, wrong bytes and bottomless nesting are refused."""
     provider = Provider().on("GET", GET, Reply(200, body))
     async with provider.client() as client:
-        with pytest.raises(MalformedAnswer, match="not JSON"):
+        with pytest.raises(MalformedAnswerError, match="not JSON"):
             await client.get_server(SERVER_ID)
 
 
@@ -50,7 +55,7 @@ async def test_a_missing_field_is_named() -> None:
     """A server without an id is an error that names the field."""
     provider = Provider().on("GET", GET, Reply(200, {"hostname": "web01"}))
     async with provider.client() as client:
-        with pytest.raises(MalformedAnswer, match="lacks 'id'"):
+        with pytest.raises(MalformedAnswerError, match="lacks 'id'"):
             await client.get_server(SERVER_ID)
 
 
@@ -58,7 +63,7 @@ async def test_a_good_code_with_a_failure_inside_is_refused() -> None:
     """`ok: false` in a 200 is a no, with its reason."""
     provider = Provider().on("GET", GET, Reply(200, {"ok": False, "error": "suspended"}))
     async with provider.client() as client:
-        with pytest.raises(Refused, match="suspended"):
+        with pytest.raises(ProviderRefusedError, match="suspended"):
             await client.get_server(SERVER_ID)
 
 
@@ -88,7 +93,7 @@ async def test_packing_cannot_get_around_the_bound(body: bytes, encoding: str, r
     """A small answer that unpacks to a huge one, or to nothing, is malformed."""
     provider = Provider().on("GET", GET, Reply(200, body, {"Content-Encoding": encoding}))
     async with provider.client() as client:
-        with pytest.raises(MalformedAnswer, match=reason):
+        with pytest.raises(MalformedAnswerError, match=reason):
             await client.get_server(SERVER_ID)
 
 
@@ -115,7 +120,7 @@ async def test_an_oversized_answer_is_not_read_to_its_end() -> None:
     body = b'["' + b"x" * 300_000 + b'"]'
     endless = answers(raw("200 OK", body, length=10**12))
     async with wire(endless) as server, server.client(replace(QUICK, max_body_bytes=100_000)) as client:
-        with anyio.fail_after(BOUND), pytest.raises(MalformedAnswer, match="larger than 100000 bytes"):
+        with anyio.fail_after(BOUND), pytest.raises(MalformedAnswerError, match="larger than 100000 bytes"):
             await client.get_server(SERVER_ID)
     assert len(server.received) == 1
 
@@ -133,11 +138,11 @@ async def test_a_broken_transfer_is_repeated() -> None:
     "fault", [b"", raw("200 OK", b"{", "Connection: close", length=99), b"HTTP/1.1 nonsense\r\n\r\n"]
 )
 async def test_a_transfer_that_stays_broken_is_unreachable(fault: bytes) -> None:
-    """A dropped connection, half a body and bytes that are not HTTP end as Unreachable, after three attempts."""
+    """A dropped connection, half a body and bytes that are not HTTP end as UnreachableError, after three attempts."""
     async with wire(answers(fault)) as server, server.client() as client:
-        with pytest.raises(Unreachable) as caught:
+        with pytest.raises(UnreachableError) as caught:
             await client.get_server(SERVER_ID)
-    assert not isinstance(caught.value, NotSent)
+    assert not isinstance(caught.value, NotSentError)
     assert len(server.received) == 3
 
 
@@ -162,5 +167,5 @@ async def test_a_long_list_that_is_none_is_told_as_such() -> None:
     """What is wrong with a long answer is told as with a short one."""
     provider = Provider().on("GET", "/v1/vps", Reply(200, b"[" + b" " * 300_000))
     async with provider.client() as client:
-        with pytest.raises(MalformedAnswer):
+        with pytest.raises(MalformedAnswerError):
             await client.list_servers()

@@ -17,7 +17,7 @@ from tests.fakes.provider import (
     wire,
 )
 from vpsops.core.common.errors import ConfigurationError
-from vpsops.core.wayscloud.answers.errors import UntrustedRedirect
+from vpsops.core.wayscloud.answers.errors import UntrustedRedirectError
 from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.core.wayscloud.requests.credentials import Credentials
 
@@ -33,7 +33,7 @@ async def test_the_key_never_goes_to_another_port(status: str) -> None:
     async with wire(answers(raw("200 OK", b"{}"))) as elsewhere:
         redirect = raw(status, b"", f"Location: {elsewhere.url}/v1/vps")
         async with wire(answers(redirect)) as server, server.client() as client:
-            with pytest.raises(UntrustedRedirect, match="key stays here"):
+            with pytest.raises(UntrustedRedirectError, match="key stays here"):
                 await client.list_servers()
         assert elsewhere.connections == 0
     assert len(server.received) == 1
@@ -56,7 +56,7 @@ async def test_only_the_same_origin_is_followed(location: str) -> None:
     """Another scheme, port, host or user, and an address that is none, are refused; the other form is asked here."""
     provider = Provider().on("GET", "/v1/vps", Reply(307, headers={"Location": location}))
     async with provider.client() as client:
-        with pytest.raises(UntrustedRedirect):
+        with pytest.raises(UntrustedRedirectError):
             await client.list_servers()
     other_form = location.endswith("/v1/vps/") and "@" not in location
     assert provider.paths() == ["GET /v1/vps", "GET /v1/vps/"][: 1 + other_form]
@@ -67,7 +67,7 @@ async def test_redirects_in_a_circle_end() -> None:
     """Three hops are followed, the fourth is not."""
     provider = Provider().on("GET", "/v1/vps", Reply(308, headers={"Location": "/v1/vps"}))
     async with provider.client() as client:
-        with pytest.raises(UntrustedRedirect, match="circle"):
+        with pytest.raises(UntrustedRedirectError, match="circle"):
             await client.list_servers()
     assert len(provider.received) == 4
 

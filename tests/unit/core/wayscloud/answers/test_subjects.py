@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.provider import SERVER, SERVER_ID, Provider, Reply
-from vpsops.core.wayscloud.answers.errors import OtherServerError, OutcomeUnknown
+from vpsops.core.wayscloud.answers.errors import OtherServerError, OutcomeUnknownError
 from vpsops.core.wayscloud.answers.models import NewServer
 
 OTHER = "0a1b2c3d-0000-4000-8000-000000000001"
@@ -51,7 +51,7 @@ async def test_a_yes_about_another_server_leaves_the_outcome_unknown(body: Any) 
     """Which of the two was stopped is not known."""
     provider = Provider().on("POST", STOP, Reply(200, body))
     async with provider.client() as client:
-        with pytest.raises(OutcomeUnknown, match=f"about {OTHER} and not about {SERVER_ID}"):
+        with pytest.raises(OutcomeUnknownError, match=f"about {OTHER} and not about {SERVER_ID}"):
             await client.stop_server(SERVER_ID)
     assert provider.paths() == [f"POST {STOP}"]
 
@@ -85,6 +85,6 @@ async def test_a_new_server_of_another_name_is_not_the_one_that_was_ordered(host
         if taken:
             assert (await client.create_server(NEW)).id == OTHER
         else:
-            with pytest.raises(OutcomeUnknown, match=f"about {hostname} and not about new.example.com"):
+            with pytest.raises(OutcomeUnknownError, match=f"about {hostname} and not about new.example.com"):
                 await client.create_server(NEW)
     assert len(provider.received) == 1

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpsops.core.common.errors import InvalidInput
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.wayscloud.answers.models import NewServer, canonical_region, same_region
 from vpsops.core.wayscloud.answers.regions import ALIASES
 from vpsops.core.wayscloud.answers.validate import validate_hostname, validate_id, validate_ssh_key
@@ -39,7 +39,7 @@ ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExample user@lapto
 )
 def test_an_id_that_could_reach_another_route_is_refused(text: str) -> None:
     """Separators, escapes, spaces, control characters, the API's own words and endless ids do not pass."""
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         validate_id(text)
 
 
@@ -48,7 +48,7 @@ def test_an_accepted_id_stays_one_path_segment(text: str) -> None:
     """Whatever passes is exactly one segment of the path, and never one of the API's own."""
     try:
         accepted = validate_id(text)
-    except InvalidInput:
+    except InvalidInputError:
         return
     path = urlsplit(f"https://host{endpoints.SERVER.of(accepted).url_path}").path
     assert path.split("/") == ["", "v1", "vps", accepted]
@@ -88,7 +88,7 @@ def test_good_hostnames_pass(text: str) -> None:
 )
 def test_bad_hostnames_are_refused(text: str) -> None:
     """Anything outside RFC 1123 is refused before it is sent."""
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         validate_hostname(text)
 
 
@@ -113,13 +113,13 @@ def test_public_keys_pass(text: str) -> None:
 )
 def test_what_is_no_public_key_is_refused(text: str) -> None:
     """Ids, several lines, unknown kinds and endless keys are refused."""
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         validate_ssh_key(text)
 
 
 def test_a_private_key_is_refused_with_a_warning() -> None:
     """Somebody who pastes a private key learns that it is one, and the text is not repeated."""
-    with pytest.raises(InvalidInput, match="private") as caught:
+    with pytest.raises(InvalidInputError, match="private") as caught:
         validate_ssh_key("-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0\n-----END OPENSSH PRIVATE KEY-----")
     assert "c2VjcmV0" not in str(caught.value)
 
@@ -139,7 +139,7 @@ def test_a_new_server_checks_its_arguments(wrong: dict[str, object]) -> None:
     """Each argument is checked when the request is made, not when it is sent."""
     good: dict[str, object] = {"hostname": "web01", "plan": "p", "region": "oslo", "os_template": "debian-12"}
     assert NewServer.model_validate(good).display_name is None
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInputError):
         NewServer.model_validate(good | wrong)
 
 

@@ -19,7 +19,7 @@ from tests.fakes.provider import KEY, QUICK, SERVER_ID, answers, raw, silent, wi
 from tests.fakes.tls import certificate, server_context
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from vpsops.core.common.timings import TransportSettings
-from vpsops.core.wayscloud.answers.errors import NotSent
+from vpsops.core.wayscloud.answers.errors import NotSentError
 from vpsops.core.wayscloud.answers.models import NewServer
 from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.core.wayscloud.requests.credentials import Credentials
@@ -215,7 +215,7 @@ async def test_a_server_that_always_hangs_up_is_sent_nothing() -> None:
     """A few connections are tried; the reason is told, and nothing left on any of them."""
     async with door() as server, server.client(replace(PATIENT, max_reconnects=2)) as client:
         steps = Steps(server.hang_up)
-        with pytest.raises(NotSent, match="closed before the request could be sent"):
+        with pytest.raises(NotSentError, match="closed before the request could be sent"):
             await client.create_server(ORDER, departure=steps)
     assert (server.connections, server.requests, steps.seen) == (3, [], ["connected"] * 3)
 
@@ -224,7 +224,7 @@ async def test_an_answer_that_came_before_the_request_is_not_taken_for_its_answe
     """What a server says unasked is about something else: a 400 would read as a refusal of what was carried out."""
     greeting = raw("400 Bad Request", b"{}")
     async with door(greeting=greeting) as server, server.client(replace(PATIENT, max_reconnects=0)) as client:
-        with pytest.raises(NotSent):
+        with pytest.raises(NotSentError):
             await client.create_server(ORDER, departure=Steps(lambda: eventually(lambda: bool(server.open))))
     assert server.requests == []
 
@@ -263,7 +263,7 @@ async def test_a_certificate_that_is_not_trusted_ends_as_not_sent(tmp_path: Path
         door(server_context(certificate(tmp_path, NAME))) as server,
         server.client(scheme="https") as client,
     ):
-        with pytest.raises(NotSent, match="certificate"):
+        with pytest.raises(NotSentError, match="certificate"):
             await client.create_server(ORDER, departure=steps)
     assert (steps.seen, server.requests) == ([], [])
 

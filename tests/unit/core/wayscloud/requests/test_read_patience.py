@@ -25,11 +25,11 @@ from tests.fakes.provider import (
 )
 from tests.harness.waiting import eventually
 from vpsops.core.wayscloud.answers.errors import (
-    MalformedAnswer,
-    NotAuthenticated,
-    NotSent,
-    ProviderFault,
-    Unreachable,
+    MalformedAnswerError,
+    NotAuthenticatedError,
+    NotSentError,
+    ProviderFaultError,
+    UnreachableError,
     WayscloudError,
 )
 from vpsops.core.wayscloud.client import Wayscloud
@@ -87,7 +87,7 @@ async def test_a_date_too_far_away_is_not_waited_for() -> None:
     header = format_datetime(clock.now() + timedelta(seconds=3600), usegmt=True)
     provider = Provider().on("GET", "/v1/vps", Reply(503, headers={"Retry-After": header}))
     async with provider.client(clock=clock) as client:
-        with pytest.raises(ProviderFault) as caught:
+        with pytest.raises(ProviderFaultError) as caught:
             await client.list_servers()
     assert caught.value.retry_after == 3600.0
     assert len(provider.received) == 1
@@ -98,14 +98,14 @@ async def test_all_attempts_together_are_bounded_in_time() -> None:
     settings = replace(QUICK, total_seconds=0.3)
     provider = Provider().on("GET", "/v1/vps", Reply(503, {"detail": "later"}, {"Retry-After": "10"}))
     async with provider.client(settings) as client:
-        with anyio.fail_after(BOUND), pytest.raises(ProviderFault, match="later"):
+        with anyio.fail_after(BOUND), pytest.raises(ProviderFaultError, match="later"):
             await client.list_servers()
 
 
 async def test_silence_ends_in_time() -> None:
     """A provider that takes the request and says nothing is given up."""
     async with wire(silent) as server, server.client(replace(QUICK, attempt_seconds=0.1, attempts=1)) as client:
-        with anyio.fail_after(BOUND), pytest.raises(Unreachable, match="TimeoutError"):
+        with anyio.fail_after(BOUND), pytest.raises(UnreachableError, match="TimeoutError"):
             await client.get_server(SERVER_ID)
 
 
@@ -119,7 +119,7 @@ async def test_dripping_bytes_end_in_time() -> None:
             await anyio.sleep(0.01)
 
     async with wire(drip) as server, server.client(replace(QUICK, attempt_seconds=0.2, attempts=1)) as client:
-        with anyio.fail_after(BOUND), pytest.raises((Unreachable, MalformedAnswer)):
+        with anyio.fail_after(BOUND), pytest.raises((UnreachableError, MalformedAnswerError)):
             await client.get_server(SERVER_ID)
 
 
@@ -128,7 +128,7 @@ async def test_nobody_listening_is_not_sent() -> None:
     port = await refused_port()
     client = Wayscloud(Credentials(KEY), base_url=f"http://127.0.0.1:{port}", clock=FakeClock(), settings=QUICK)
     async with client:
-        with pytest.raises(NotSent, match=r"could not be reached \(All connection attempts failed\)"):
+        with pytest.raises(NotSentError, match=r"could not be reached \(All connection attempts failed\)"):
             await client.list_servers()
 
 
@@ -163,7 +163,7 @@ async def test_a_queue_that_does_not_move_ends_in_not_sent() -> None:
         async with server.client(settings) as client, anyio.create_task_group() as tasks:
             tasks.start_soon(client.get_server, SERVER_ID)
             await eventually(lambda: server.received)
-            with pytest.raises(NotSent):
+            with pytest.raises(NotSentError):
                 await client.get_server(SERVER_ID)
             tasks.cancel_scope.cancel()
 
@@ -189,7 +189,7 @@ async def test_what_is_shared_fails_for_all() -> None:
     told: list[str] = []
 
     async def read(client: Wayscloud) -> None:
-        with pytest.raises(NotAuthenticated) as caught:
+        with pytest.raises(NotAuthenticatedError) as caught:
             await client.list_servers()
         told.append(caught.value.error_id)
 

@@ -8,9 +8,14 @@ import pytest
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.provider import BASE, KEY, QUICK, SERVER_ID, Provider, Reply
-from vpsops.core.common.errors import ConfigurationError, InvalidInput
+from vpsops.core.common.errors import ConfigurationError, InvalidInputError
 from vpsops.core.common.timings import TransportSettings
-from vpsops.core.wayscloud.answers.errors import NotSent, OutcomeUnknown, Unreachable, UntrustedRedirect
+from vpsops.core.wayscloud.answers.errors import (
+    NotSentError,
+    OutcomeUnknownError,
+    UnreachableError,
+    UntrustedRedirectError,
+)
 from vpsops.core.wayscloud.answers.models import NewServer
 from vpsops.core.wayscloud.answers.validate import validate_hostname, validate_id
 from vpsops.core.wayscloud.client import Wayscloud
@@ -32,7 +37,7 @@ async def test_a_write_follows_no_redirect_and_learns_from_it(status: int, locat
     provider = Provider().on("POST", "/v1/vps", Reply(status, headers={"Location": location}))
     provider.on("POST", "/v1/vps/", Reply(201, CREATED))
     async with provider.client() as client:
-        with pytest.raises(UntrustedRedirect, match="other form of its own path") as caught:
+        with pytest.raises(UntrustedRedirectError, match="other form of its own path") as caught:
             await client.create_server(NEW)
         assert caught.value.again
         assert provider.paths() == ["POST /v1/vps"]
@@ -50,11 +55,11 @@ async def test_a_redirect_between_both_forms_or_to_itself_leaves_the_outcome_unk
     stop = f"/v1/vps/{SERVER_ID}/stop"
     provider.on("POST", stop, Reply(status, headers={"Location": stop}))
     async with provider.client() as client:
-        with pytest.raises(UntrustedRedirect):
+        with pytest.raises(UntrustedRedirectError):
             await client.create_server(NEW)
-        with pytest.raises(OutcomeUnknown):
+        with pytest.raises(OutcomeUnknownError):
             await client.create_server(NEW)
-        with pytest.raises(OutcomeUnknown):
+        with pytest.raises(OutcomeUnknownError):
             await client.stop_server(SERVER_ID)
     assert provider.paths() == ["POST /v1/vps", "POST /v1/vps/", f"POST {stop}"]
 
@@ -78,7 +83,7 @@ async def test_the_key_goes_to_no_other_scheme_host_or_port(location: str, metho
     provider = Provider().on(method, "/v1/vps", Reply(307, headers={"Location": location}))
     provider.on(method, "/v1/vps/", Reply(307, headers={"Location": location}))
     async with provider.client() as client:
-        with pytest.raises(UntrustedRedirect):
+        with pytest.raises(UntrustedRedirectError):
             await (client.list_servers() if method == "GET" else client.create_server(NEW))
     assert {one.headers.get("host") for one in provider.received} == {"provider.test"}
     assert len(provider.received) <= (2 if method == "GET" else 1)
@@ -106,7 +111,7 @@ def broken(error: Exception) -> Wayscloud:
 async def test_whatever_breaks_after_a_write_has_left_is_unclear(error: Exception) -> None:
     """Also what is no fault of the network: nobody may take it for not sent."""
     async with broken(error) as client:
-        with pytest.raises(OutcomeUnknown):
+        with pytest.raises(OutcomeUnknownError):
             await client.create_server(NEW)
 
 
@@ -114,11 +119,11 @@ async def test_whatever_breaks_after_a_write_has_left_is_unclear(error: Exceptio
 async def test_what_never_had_a_connection_was_not_sent(error: Exception) -> None:
     """That is told as it is."""
     async with broken(error) as client:
-        with pytest.raises(NotSent):
+        with pytest.raises(NotSentError):
             await client.create_server(NEW)
 
 
-@pytest.mark.parametrize(("error", "raised"), [(RuntimeError("a bug"), RuntimeError), (OSError("x"), Unreachable)])
+@pytest.mark.parametrize(("error", "raised"), [(RuntimeError("a bug"), RuntimeError), (OSError("x"), UnreachableError)])
 async def test_a_bug_in_a_read_is_a_bug(error: Exception, raised: type[Exception]) -> None:
     """Nothing was altered, so nothing has to be looked up."""
     async with broken(error) as client:
@@ -243,5 +248,5 @@ def test_a_name_and_an_id_have_so_many_characters(check: Callable[[str], str], t
     if fits:
         assert check(text) == text
     else:
-        with pytest.raises(InvalidInput):
+        with pytest.raises(InvalidInputError):
             check(text)

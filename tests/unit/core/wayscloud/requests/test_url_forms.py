@@ -3,7 +3,7 @@
 import pytest
 
 from tests.fakes.provider import KEY, SERVER, SERVER_ID, Provider, Reply
-from vpsops.core.wayscloud.answers.errors import NotFound, NotOffered
+from vpsops.core.wayscloud.answers.errors import NotFoundError, NotOfferedError
 from vpsops.core.wayscloud.answers.models import NewServer
 from vpsops.core.wayscloud.requests.redirects import Lead, lead_of
 
@@ -71,7 +71,7 @@ async def test_a_write_learns_from_an_absent_route(status: int) -> None:
     )
     async with provider.client() as client:
         await client.list_servers()
-        with pytest.raises(NotOffered) as caught:
+        with pytest.raises(NotOfferedError) as caught:
             await client.create_server(NEW)
         assert caught.value.again
         await client.create_server(NEW)
@@ -93,7 +93,7 @@ async def test_both_forms_absent_is_an_answer() -> None:
     provider = Provider()
     async with provider.client() as client:
         for again in (True, False):
-            with pytest.raises(NotFound) as caught:
+            with pytest.raises(NotFoundError) as caught:
                 await client.stop_server(SERVER_ID)
             assert caught.value.again is again
     assert provider.paths() == [f"POST {STOP}", f"POST {STOP}/"]
@@ -104,7 +104,7 @@ async def test_a_known_form_answers_for_the_server() -> None:
     provider = Provider().on("POST", STOP, Reply(200, {}), Reply(404))
     async with provider.client() as client:
         await client.stop_server(SERVER_ID)
-        with pytest.raises(NotFound) as caught:
+        with pytest.raises(NotFoundError) as caught:
             await client.stop_server(SERVER_ID)
     assert not caught.value.again
 
