@@ -13,7 +13,7 @@ from vpsops.core.common.errors import ConfigurationError, InvalidInputError, Not
 from vpsops.core.common.redaction import tidy
 from vpsops.core.wayscloud.answers import errors as provider
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 GOOD: Final = 0
 OTHER: Final = 1
 USAGE: Final = 2
@@ -62,8 +62,8 @@ def complain(error: BaseException, tell: Callable[[str], None] | None = None) ->
         hint="This is a fault of vpsops; report it. VPSOPS_LOG_LEVEL=debug shows more.",
     )
     if known is None:
-        LOG.error("unexpected error", error_id=shown.error_id, where=_where(leaves[0].__traceback__))
-        LOG.debug("its traceback", error_id=shown.error_id, exc_info=error)
+        logger.error("unexpected_error", error_id=shown.error_id, where=_where(leaves[0].__traceback__))
+        logger.debug("unexpected_error_traceback", error_id=shown.error_id, exc_info=error)
     words = f"{tidy(str(shown), limit=LONGEST)} [{shown.error_id}]"
     if tell is not None:
         tell(words)

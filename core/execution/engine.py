@@ -30,7 +30,7 @@ from vpsops.core.storage.database import Database
 from vpsops.core.storage.leases import Process
 from vpsops.core.wayscloud.client import Wayscloud
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 HEARTBEAT: Final = "heartbeat"
 RECONCILER: Final = "reconciler"
 RETENTION: Final = "retention"
@@ -137,7 +137,7 @@ class Engine:
             await self._runner.run(change_id, claim)
         except Exception as error:  # a bug, or arguments that cannot be read
             error_id = error_id_of(error)
-            LOG.exception("run broke", change=change_id, error_id=error_id)
+            logger.exception("run_failed", change=change_id, error_id=error_id)
             await self._note_break(change_id, error_id)
         finally:
             self._runs.discard(change_id)
@@ -146,7 +146,7 @@ class Engine:
         try:
             await self._runner.note_break(change_id, error_id)
         except StorageError as error:  # the reconciler sees the change again
-            LOG.error("storage failed", change=change_id, error=error.message, error_id=error.error_id)
+            logger.error("storage_failed", change=change_id, error=error.message, error_id=error.error_id)
 
     def look_soon(self) -> None:
         """Watch, and look soon."""

@@ -35,7 +35,7 @@ from vpsops.core.storage.leases import Process
 from vpsops.core.wayscloud.answers import errors as provider_errors
 from vpsops.core.wayscloud.client import Wayscloud
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 LEASE = WATCHER
 REFUSED_WAIT: Final = timing.REFUSED_SECONDS
 
@@ -147,9 +147,9 @@ class Watcher:
         try:
             await self._lookout.measure(look.servers, wanted)
         except StorageError as error:
-            LOG.error("figures not stored", error=error.message, error_id=error.error_id)
+            logger.error("usage_not_stored", error=error.message, error_id=error.error_id)
         except Exception:  # it must not end the looks
-            LOG.exception("measuring broke")
+            logger.exception("measurement_failed")
         finally:
             self._measuring = False
 
@@ -226,4 +226,4 @@ async def watch_quietly(watcher: Watcher) -> None:
     try:
         await watcher.watch()
     except StorageError as error:
-        LOG.error("watching stopped", error=error.message, error_id=error.error_id)
+        logger.error("poller_stopped", error=error.message, error_id=error.error_id)

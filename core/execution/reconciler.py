@@ -32,7 +32,7 @@ from vpsops.core.storage.database import Database
 from vpsops.core.storage.leases import BEAT_SECONDS, Process, alive
 from vpsops.core.storage.tables import CHANGES
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 BATCH = 100
 """So many of a kind are settled in one round, and so many runs are taken up by one process at a time."""
 LEAST = 5
@@ -82,7 +82,7 @@ class Keeper:
                 failing = False
             except StorageError as error:
                 if not failing:
-                    LOG.error("keeper cannot read the database", error=error.message, error_id=error.error_id)
+                    logger.error("reconciler_storage_failed", error=error.message, error_id=error.error_id)
                 failing = True
             await self.clock.sleep(self.timing.keep_seconds - (BEAT_SECONDS / 2 if self._rides else 0.0))
 
@@ -166,13 +166,13 @@ class Keeper:
         try:
             await self.database.transact(lambda connection: step(connection, change, self.clock))
         except StaleChangeError:
-            LOG.info("change moved on elsewhere", change=change.id)
+            logger.info("change_already_moved", change=change.id)
         except StorageError:
             raise
         except Exception as error:  # one that cannot be settled must not keep the others from it
             known, self.broken[change.id] = change.id in self.broken, self.clock.monotonic() + REST_SECONDS
             if not known:
-                LOG.exception("step broke", change=change.id, error_id=error_id_of(error))
+                logger.exception("reconciler_step_failed", change=change.id, error_id=error_id_of(error))
 
 
 def expire(connection: Connection, change: Change, clock: Clock) -> Change:

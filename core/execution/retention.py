@@ -16,7 +16,7 @@ from vpsops.core.messaging.subscriptions import forget_ended
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.tables import ACCOUNTS, COPIES, INBOX, OUTBOX
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 DAY: Final = timings.DAY_SECONDS
 INBOX_DAYS: Final = timings.INBOX_DAYS
 WAITING_DAYS: Final = timings.WAITING_DAYS
@@ -51,8 +51,8 @@ class Retention:
             try:
                 count = await self.database.transact(work, durable=False, wake=False)
             except StorageError as error:
-                LOG.warning("nothing could be forgotten", error=error.message, error_id=error.error_id)
+                logger.warning("retention_failed", error=error.message, error_id=error.error_id)
             else:
-                LOG.debug("forgot", rows=count)
+                logger.debug("rows_deleted", rows=count)
                 record_round()
             await self.clock.sleep(EVERY_SECONDS)

@@ -55,7 +55,7 @@ from vpsops.core.storage.tables import CHANGES
 from vpsops.core.wayscloud.answers import errors as provider_errors
 from vpsops.core.wayscloud.client import Wayscloud
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +76,19 @@ class Runner:
 
         `claim` is what `claim_in` returned in the transaction that let it run.
         """
-        log = LOG.bind(change=change_id)
+        bound = logger.bind(change=change_id)
         try:
             claim = claim or await self._claim(change_id)
             if claim is not None:
                 await self._run(claim)
         except StaleChangeError:
-            log.info("change moved on elsewhere")
+            bound.info("change_already_moved")
         except StoreWentBackError:
             await self._went_back()
         except UnreadableRowError as error:  # left to a process that can read it
-            log.info("change left to others", why=error.why)
+            bound.info("change_released", why=error.why)
         except StorageError as error:  # the keeper of some process finds it again
-            log.error("storage failed", error=error.message, error_id=error.error_id)
+            bound.error("storage_failed", error=error.message, error_id=error.error_id)
         finally:
             self.sent()
 
@@ -98,7 +98,7 @@ class Runner:
             if self.continuity is not None:
                 await self.continuity.check()
         except StorageError as error:
-            LOG.error("storage failed", error=error.message, error_id=error.error_id)
+            logger.error("storage_failed", error=error.message, error_id=error.error_id)
 
     async def _claim(self, change_id: str) -> Claim | None:
         def work(connection: Connection) -> Claim | None:
@@ -186,10 +186,10 @@ class Runner:
         except TwinError as error:
             await self._not_sent(change, f". {error}")
         except UnauthorizedError as error:
-            LOG.error("send_unauthorized", change=change.id, why=error.message, error_id=error.error_id)
+            logger.error("send_unauthorized", change=change.id, why=error.message, error_id=error.error_id)
             await self._not_sent(change, UNAUTHORIZED.format(why=error.message))
         except SupersededError:
-            LOG.info("change ended while it was prepared", change=change.id)
+            logger.info("change_already_ended", change=change.id)
         return None
 
     async def _wait_for_turn(self, change: Change, turn: Turn) -> bool:
@@ -202,7 +202,7 @@ class Runner:
             return False
         delay = turn.at - self.clock.monotonic()
         if delay > 0:
-            LOG.info("write waits for its turn", change=change.id, seconds=round(delay, 2))
+            logger.info("write_delayed", change=change.id, seconds=round(delay, 2))
             await self.clock.sleep(delay)
         return True
 
@@ -365,7 +365,7 @@ class Runner:
             await self._not_sent(before(change), UNAUTHORIZED.format(why=error.message))
             return None
         waited = self.clock.now().timestamp() - begun
-        LOG.warning("write held back", change=change.id, why=why)
+        logger.warning("write_held_back", change=change.id, why=why)
         if waited > self.timing.late_limit:
             note = (
                 f": it was held back for {waited / 60:.0f} minutes, the last time because {why}. "

@@ -27,7 +27,7 @@ from vpsops.core.wayscloud.answers import errors as provider_errors
 from vpsops.core.wayscloud.answers.models import Server, Usage
 from vpsops.core.wayscloud.client import Wayscloud
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 T = TypeVar("T")
 AT_ONCE: Final = 32
 APART: Final = 16
@@ -124,7 +124,7 @@ class Settlement:
         try:
             return judge(change, look, None, self.timing)
         except Exception as error:  # as in `_each`
-            LOG.exception("settling broke", change=change.id, error_id=error_id_of(error))
+            logger.exception("settlement_failed", change=change.id, error_id=error_id_of(error))
             return None
 
     def _forget(self, kept: set[str]) -> None:
@@ -196,7 +196,7 @@ class Settlement:
             return told
         if scope.cancelled_caught and patience > 0:
             self._misses[change.id] = self._misses.get(change.id, 0) + 1
-            LOG.info("server did not tell in time", server=change.target.id, seconds=round(patience, 1))
+            logger.info("server_read_timeout", server=change.target.id, seconds=round(patience, 1))
         return None
 
     async def _usage(self, server: Server) -> Usage | None:
@@ -206,7 +206,7 @@ class Settlement:
         except provider_errors.NotOfferedError:
             return Usage()
         except provider_errors.WayscloudError as error:
-            LOG.info("usage cannot be read", server=server.id, error=error.message)
+            logger.info("usage_unreadable", server=server.id, error=error.message)
             return None
 
     async def _in_full(self, server: Server) -> Server | None:
@@ -214,7 +214,7 @@ class Settlement:
         try:
             return await self.api.get_server(server.id)
         except provider_errors.WayscloudError as error:
-            LOG.info("server cannot be read", server=server.id, error=error.message)
+            logger.info("server_unreadable", server=server.id, error=error.message)
             return None
 
     def _agreed(self, change: Change, found: Found) -> bool:
@@ -241,13 +241,13 @@ class Settlement:
         try:
             await work
         except StaleChangeError:
-            LOG.info("change moved on elsewhere", change=change.id)
+            logger.info("change_already_moved", change=change.id)
         except StorageError as error:
             if not passing:
                 raise
-            LOG.error("change not settled", change=change.id, error=error.message, error_id=error.error_id)
+            logger.error("change_not_settled", change=change.id, error=error.message, error_id=error.error_id)
         except Exception:  # a bug that one change meets must not keep the others; the next look tries again
-            LOG.exception("settling broke", change=change.id)
+            logger.exception("settlement_failed", change=change.id)
 
     async def _show_phase(self, change: Change, look: Look) -> None:
         """Store where the provider says that the server is, when that is another word than before: cards show it."""

@@ -27,7 +27,7 @@ from vpsops.core.storage.database import Database
 from vpsops.core.storage.rows import UnreadableRow
 from vpsops.core.storage.tables import AUDIT, CHANGES
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 PAGE = 500
 FALL_BACK: Final = timings.NEWS_SECONDS
 TOGETHER = 0.05  # a burst of commits is one look
@@ -95,11 +95,11 @@ async def follow(database: Database, clock: Clock, told: Callable[[Sequence[News
                 ready.set()
             news = await database.read(lambda connection: after(connection, seq))  # noqa: B023 - run before it goes on
         except StorageError as error:
-            LOG.warning("changes cannot be followed", error=error.message, error_id=error.error_id)
+            logger.warning("change_feed_unavailable", error=error.message, error_id=error.error_id)
             await clock.sleep(AWAY)
             continue
         except Exception:  # a bug must not end those who follow; what was read so far is not told twice
-            LOG.exception("following changes broke")
+            logger.exception("change_feed_failed")
             await clock.sleep(BROKEN)
             continue
         if news:

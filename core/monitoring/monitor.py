@@ -29,7 +29,7 @@ from vpsops.core.wayscloud.answers import errors as provider_errors
 from vpsops.core.wayscloud.answers.models import Server, Usage
 from vpsops.core.wayscloud.client import Wayscloud
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 IN_ONE: Final = 200
 """Servers in one message and one record: a fleet that moves as a whole must not be ten thousand of each."""
 MEASURED: Final = 20
@@ -77,7 +77,7 @@ class Lookout:
         now = self.clock.monotonic()
         if self._failing_since is None:
             self._failing_since = now
-            LOG.warning("provider cannot be watched", error=error.message, error_id=error.error_id)
+            logger.warning("provider_unavailable", error=error.message, error_id=error.error_id)
         self.refused = isinstance(error, provider_errors.NotAuthenticatedError | provider_errors.NotPermittedError)
         if not self._told and (self.refused or now - self._failing_since >= self.timing.outage_seconds):
             self._told = True
@@ -87,7 +87,7 @@ class Lookout:
     async def recovered(self) -> None:
         """Tell people that the provider is back, if they were told that it was away."""
         if self._failing_since is not None:
-            LOG.info("provider can be watched again")
+            logger.info("provider_recovered")
         self._failing_since, self.refused = None, False
         if self._told:
             self._told = False
@@ -151,7 +151,7 @@ class Lookout:
                 try:
                     found[ident] = await self.api.server_status(ident)
                 except provider_errors.WayscloudError as error:
-                    LOG.info("usage cannot be read", server=ident, error=error.message)
+                    logger.info("usage_unreadable", server=ident, error=error.message)
 
         with anyio.move_on_after(MEASURE_SECONDS):  # a slow provider must not hold up the changes being watched
             async with anyio.create_task_group() as group:

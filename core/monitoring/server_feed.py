@@ -21,7 +21,7 @@ from vpsops.core.wayscloud.answers.errors import NotAuthenticatedError, NotPermi
 from vpsops.core.wayscloud.answers.models import Listing, Server
 from vpsops.core.wayscloud.client import Wayscloud
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 REFUSED_WAIT: Final = timing.REFUSED_SECONDS
 SOONEST: Final = timing.SOONEST_SECONDS
 FACTS = attrgetter(*(name for name in Server.model_fields if name != "extra"))
@@ -114,7 +114,7 @@ class Fleet:
         before, self._known = self._known, known_after(self._known or {}, seen)
         self._seen_at = self._clock.monotonic()
         if self._error is not None:
-            LOG.info("servers can be followed again")
+            logger.info("server_feed_recovered")
         self._error = None
         self._tried.set()
         found = differences(before, self._known) if before is not None else []
@@ -122,7 +122,7 @@ class Fleet:
             try:
                 told(found)
             except Exception:  # one listener's bug is neither the others' trouble nor the watcher's
-                LOG.exception("listener broke")
+                logger.exception("server_feed_listener_failed")
 
     async def _look_on(self) -> None:
         while self._listeners:
@@ -141,12 +141,12 @@ class Fleet:
             self.saw(await self._api.list_servers())
         except WayscloudError as error:
             if self._error is None:
-                LOG.warning("servers cannot be followed", error=error.message, error_id=error.error_id)
+                logger.warning("server_feed_unavailable", error=error.message, error_id=error.error_id)
             self._error = error
             self._tried.set()
             return (
                 REFUSED_WAIT if isinstance(error, NotAuthenticatedError | NotPermittedError) else self._timing.poll_old
             )
         except Exception:  # a bug must not end the process that others rely on
-            LOG.exception("following servers broke")
+            logger.exception("server_feed_failed")
         return self._timing.poll_old

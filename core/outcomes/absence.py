@@ -18,7 +18,7 @@ from vpsops.core.wayscloud.answers import errors as provider_errors
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.core.wayscloud.client import Wayscloud
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 AT_ONCE: Final = 32
 
 
@@ -75,7 +75,7 @@ class DirectReads:
             self._absent.setdefault(change.id, self.clock.monotonic())
             return None
         except provider_errors.WayscloudError as error:
-            LOG.info("server_unreadable", change=change.id, server=ident, error=error.message)
+            logger.info("server_unreadable", change=change.id, server=ident, error=error.message)
             return None
         self._absent.pop(change.id, None)
         return server

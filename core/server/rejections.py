@@ -8,7 +8,7 @@ import structlog
 
 EVERY_SECONDS: Final = 10.0
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 class Rejections:
@@ -28,6 +28,6 @@ class Rejections:
     def _tell(self) -> None:
         self._timer = None
         if self._counts:
-            LOG.warning("requests_rejected", door=self._door, **self._counts)
+            logger.warning("requests_rejected", door=self._door, **self._counts)
             self._counts.clear()
             self._timer = asyncio.get_running_loop().call_later(EVERY_SECONDS, self._tell)

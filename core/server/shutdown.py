@@ -9,7 +9,7 @@ import anyio
 import structlog
 from anyio.abc import TaskStatus
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class _Stop:
     def start(self, **why: str) -> None:
         """Begin, unless it has begun."""
         if not self.begun:
-            LOG.info("stopping", **why)
+            logger.info("stopping", **why)
             self.begun = True
             self.begin()
 
@@ -84,4 +84,4 @@ def ignore_hang_up() -> None:
 
 def hang_up() -> None:
     """Say in the log what SIGHUP does: a service manager sends it to have settings read again."""
-    LOG.info("SIGHUP changes nothing: settings are read at the start, the file of tokens whenever it changes")
+    logger.info("sighup_ignored", hint="Settings are read at start-up; the tokens file is read whenever it changes.")

@@ -56,7 +56,7 @@ from vpsops.core.wayscloud.answers.models import Server
 from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.core.workspaces.model import Workspaces
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 LIST_LIMIT = 200
 
 
@@ -306,7 +306,7 @@ class Gate:
         if first:
             return await self.limited(request, exceeded)
         refusal = told_of(exceeded)  # of those in a row only the first is on record
-        LOG.info("call refused", limit=exceeded.limit, operation=request.operation, error_id=refusal.error_id)
+        logger.info("call_refused", limit=exceeded.limit, operation=request.operation, error_id=refusal.error_id)
         return refusal
 
     async def limited(self, request: Request, exceeded: Exceeded) -> Refused:

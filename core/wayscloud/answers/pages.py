@@ -4,7 +4,6 @@ No source documents pages for this API. The forms below are those of other cloud
 one of them appears it is followed, and any other sign of more makes the list incomplete.
 """
 
-import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -12,13 +11,14 @@ from typing import Final, Generic, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 import anyio
+import structlog
 
 from vpsops.core.wayscloud.answers import field_readers
 from vpsops.core.wayscloud.answers.errors import WayscloudError
 from vpsops.core.wayscloud.answers.models import JSON, Listing
 
 T = TypeVar("T")
-LOG = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 Query = tuple[tuple[str, str], ...]
 
@@ -130,7 +130,7 @@ async def collect(
             try:
                 page = await read(sign.query)
             except WayscloudError as error:
-                LOG.warning("a page of a list cannot be read: %s", error.message)
+                logger.warning("list_page_unreadable", error=error.message)
                 break
             fresh = {name(entry): entry for entry in page.entries if name(entry) not in found}
             total = page.sign.total if page.sign.total is not None else total

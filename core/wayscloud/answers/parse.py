@@ -4,9 +4,10 @@ One unreadable entry does not hide the others: it is left out of the list, named
 list of which nothing can be read is unreadable itself.
 """
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import TypeVar
+
+import structlog
 
 from vpsops.core.wayscloud.answers import field_mapping, field_readers
 from vpsops.core.wayscloud.answers.hostnames import same_hostname
@@ -26,7 +27,7 @@ from vpsops.core.wayscloud.answers.states import Meaning, meaning_of_status
 T = TypeVar("T")
 Object = Mapping[str, JSON]
 
-_log = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 class UnreadableAnswerError(ValueError):
@@ -224,7 +225,7 @@ def _listing(json: JSON, keys: tuple[str, ...], read: Callable[[Object], T]) -> 
     if unreadable and not items:
         raise UnreadableAnswerError(unreadable[0])
     if unreadable:
-        _log.warning("%d of %d entries cannot be read; the first: %s", len(unreadable), len(entries), unreadable[0])
+        logger.warning("list_entries_unreadable", count=len(unreadable), total=len(entries), first=unreadable[0])
     return Listing(items, unreadable=tuple(unreadable), total=total)
 
 

@@ -1,6 +1,5 @@
 """One exchange with the provider over HTTP: bounded in time and size, and exact about whether anything left."""
 
-import logging
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from urllib.parse import quote
 
 import anyio
 import httpx
+import structlog
 
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.common.redaction import tidy
@@ -36,7 +36,7 @@ SEE_OTHER: Final = 303  # after a write it means that something was done: an ans
 REDIRECTS: Final = frozenset({301, 302, SEE_OTHER}) | FOLLOWED
 NEVER_LEFT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
-_log = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 NO_KEY: Final = "Set WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN."
@@ -196,7 +196,9 @@ class Transport:
         finally:
             await response.aclose()
         method, path = request.method, request.url.path
-        _log.debug("%s %s answered %d, %d bytes", method, path, response.status_code, len(body.content))
+        logger.debug(
+            "provider_response", method=method, path=path, status=response.status_code, size_bytes=len(body.content)
+        )
         redirects = response.status_code in REDIRECTS and not (response.status_code == SEE_OTHER and method != "GET")
         location = response.headers.get("location", "") if redirects else ""
         lead = lead_of(location, str(request.url), self._base.path) if redirects else None
@@ -222,7 +224,7 @@ class Transport:
             try:
                 return await pool.send(request, stream=True)
             except ConnectionClosedError:
-                _log.info("the connection was closed before the request could be sent on it")
+                logger.info("connection_closed_before_send")
         raise httpx.ConnectError("each connection was closed before the request could be sent on it")
 
     async def _body(self, response: httpx.Response, deadline: float) -> Body:

@@ -249,7 +249,7 @@ def test_a_full_disk_under_the_output_is_one_line() -> None:
         )
     logged, told = done.stderr.splitlines()
     assert done.returncode == 1
-    assert "event='unexpected error'" in logged
+    assert "event='unexpected_error'" in logged
     assert told.startswith("vpsops: Something unexpected went wrong (OSError).")
 
 

@@ -52,11 +52,11 @@ async def test_a_run_that_breaks_before_its_sending_ends_after_three_tries(
         raise ZeroDivisionError
 
     monkeypatch.setattr(Runner, "_check", broken)
-    monkeypatch.setattr(engine_module, "LOG", structlog.get_logger())
+    monkeypatch.setattr(engine_module, "logger", structlog.get_logger())
     stage.server("poison.example.com")
     with structlog.testing.capture_logs() as logged:
         done = await ended(stage, (await stage.confirmed("stop", server="poison")).id)
-    ids = [one["error_id"] for one in logged if one["event"] == "run broke"]
+    ids = [one["error_id"] for one in logged if one["event"] == "run_failed"]
     assert (done.state, len(ids), stage.effects("stop")) == (State.FAILED, DEFAULT_TIMING.breaks, 0)
     assert done.note.startswith("Nothing was sent")
     assert ids[-1] in done.note

@@ -204,7 +204,7 @@ async def test_a_step_that_breaks_keeps_no_other_from_its_own(
         return whole(connection, one, *args, **more)
 
     monkeypatch.setattr(repository, "step", step)
-    monkeypatch.setattr(keeper_module, "LOG", structlog.get_logger())
+    monkeypatch.setattr(keeper_module, "logger", structlog.get_logger())
     keeper = Keeper(
         database, clock, Process(database, clock, "cli"), DEFAULT_TIMING, lambda _: None, frozenset, lambda _: None
     )
@@ -213,7 +213,9 @@ async def test_a_step_that_breaks_keeps_no_other_from_its_own(
     with structlog.testing.capture_logs() as logged:
         for _ in range(3):
             await keeper.round()
-    assert [(one["change"], one["error_id"][:4]) for one in logged if one["event"] == "step broke"] == [(BAD, "err_")]
+    assert [(one["change"], one["error_id"][:4]) for one in logged if one["event"] == "reconciler_step_failed"] == [
+        (BAD, "err_")
+    ]
     assert (await database.read(lambda connection: repository.load(connection, GOOD))).state is State.UNKNOWN
 
 

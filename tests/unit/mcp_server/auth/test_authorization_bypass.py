@@ -143,4 +143,4 @@ async def test_the_id_of_every_refusal_leads_somewhere(settings: Settings, tmp_p
                 second = await client.call_tool("vps_changes", {})
         (record,) = await refusals(core)
     assert record["error"] in text(first)
-    assert any(str(line.get("error_id")) in text(second) for line in lines if line["event"] == "call refused")
+    assert any(str(line.get("error_id")) in text(second) for line in lines if line["event"] == "call_refused")
