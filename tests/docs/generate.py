@@ -15,6 +15,7 @@ from anyio.from_thread import start_blocking_portal
 from mcp.types import PromptArgument
 from pydantic_core import PydanticUndefined
 
+from tests.docs.layers import layers_page
 from tests.docs.simulator import simulator_faults
 from tests.fakes.accounts import EVERYBODY
 from tests.harness.virtual_time import VirtualClock
@@ -171,6 +172,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/settings.md": settings,
     "docs/reference/commands.md": commands,
     "docs/reference/resources.md": resources,
+    "docs/reference/folders.md": lambda: HEAD + layers_page(),
     "docs/reference/simulator-faults.md": lambda: HEAD + simulator_faults(),
     "mcp_server/early.json": early_answers,
 }

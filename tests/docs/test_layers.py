@@ -1,0 +1,37 @@
+"""Folders are concepts: few modules each, all in the contract, and the pages name files that exist."""
+
+import re
+
+import pytest
+
+from tests.docs.layers import MODULES_MAX, PACKAGE, folders, layers_contract, path_of
+from tests.harness.repository import ROOT
+
+NO_IMPORTS_AMONG = {"vpsops.core.storage.migrations"}
+"""Folders whose children need no order: migrations never import each other."""
+NAMED = re.compile(r"`((?:core|bot|mcp_server|playground|vpsops|tests|docs)/[\w/.*{},-]*)`")
+
+
+@pytest.mark.parametrize("folder", list(folders()))
+def test_a_folder_holds_at_most_twelve_modules(folder: str) -> None:
+    """More of them do not say what belongs together."""
+    if folder.endswith(".migrations.versions"):  # one for each schema
+        return
+    assert len(folders()[folder]) <= MODULES_MAX
+
+
+def test_every_folder_with_folders_is_ordered_by_the_contract() -> None:
+    """A container that the contract does not name has children in no order."""
+    containers, _ = layers_contract()
+    parents = {name.rpartition(".")[0] for name in folders() if name != PACKAGE and "." in name}
+    inner = {name for name in parents if len([child for child in folders() if child.rpartition(".")[0] == name]) > 1}
+    ordered = set(containers) | NO_IMPORTS_AMONG
+    assert inner - ordered == set()
+    assert all(path_of(container).is_dir() for container in containers)
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md", "AGENTS.md", "README.md"])
+def test_a_page_names_files_that_exist(page: str) -> None:
+    """Where a new line begins is a path that can be opened."""
+    named = NAMED.findall((ROOT / page).read_text(encoding="utf-8"))
+    assert [path for path in named if not list(ROOT.glob(path.rstrip("/")))] == []
