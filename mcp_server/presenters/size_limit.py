@@ -1,4 +1,4 @@
-"""Keeps results within what a model should have to read: whole rows first, then shorter words; pure."""
+"""Keeps results within the bytes that a model should have to read: whole rows first, then shorter words; pure."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,21 +7,29 @@ from typing import Final, cast
 
 from pydantic import JsonValue
 
-from vpsops.mcp_server.presenters.budget import tokens
-
-BUDGET = 2_000  # tokens of one result, its text and its structured content together
-LONG_BUDGET = 4_000  # of a list that was asked for with a limit
-SHORTER = (250, 120, 60, 30, 12)
-SHORTEST = 16  # tokens that are worth saying anything in
-TAIL = 120  # characters of a cut text's end: an error's id stands there
+RESULT_BYTES: Final = 5_000
+"""Of one result, its text and its structured content together. Two to three bytes are a token of o200k_base."""
+LONG_RESULT_BYTES: Final = 10_000
+"""Of a list that was asked for with a limit."""
+SHORTER: Final = (250, 120, 60, 30, 12)
+SHORTEST_BYTES: Final = 40
+"""A shorter text says nothing."""
+TAIL: Final = 120
+"""Characters of a cut text's end: an error's id stands there."""
+GAP: Final = " … "
 Content = dict[str, JsonValue]
 Page = tuple[str, Content]
 """A text and its structured content."""
 
 
+def size_of(text: str) -> int:
+    """Return the bytes of a text on the wire."""
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
 def cost(text: str, content: Mapping[str, JsonValue] | None = None) -> int:
-    """Return a number of tokens that a result does not exceed."""
-    return tokens(text) + (tokens(compact(content)) if content is not None else 0)
+    """Return the bytes of a result."""
+    return size_of(text) + (size_of(compact(content)) if content is not None else 0)
 
 
 def compact(content: Mapping[str, JsonValue]) -> str:
@@ -30,25 +38,25 @@ def compact(content: Mapping[str, JsonValue]) -> str:
 
 
 def rows_cost(text: str, content: Mapping[str, JsonValue] | None = None) -> int:
-    """Return the tokens of a result whose rows stand in both: a host hands a model one of them, so they count once."""
-    return max(tokens(text), tokens(compact(content)) if content is not None else 0)
+    """Return the bytes of a result whose rows stand in both: a host hands a model one of them, so they count once."""
+    return max(size_of(text), size_of(compact(content)) if content is not None else 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
     """How much a result may take, and how that is counted."""
 
-    tokens: int = BUDGET
+    size: int = RESULT_BYTES
     cost: Callable[[str, Mapping[str, JsonValue] | None], int] = cost
 
     def holds(self, page: Page | tuple[str, Content | None]) -> bool:
         """Say whether a result keeps within the bound."""
-        return self.cost(*page) <= self.tokens
+        return self.cost(*page) <= self.size
 
 
 RESULT: Final = Bound()
-ROWS: Final = Bound(BUDGET, rows_cost)
-LONG_ROWS: Final = Bound(LONG_BUDGET, rows_cost)
+ROWS: Final = Bound(RESULT_BYTES, rows_cost)
+LONG_ROWS: Final = Bound(LONG_RESULT_BYTES, rows_cost)
 """Of a list whose length the caller chose."""
 
 
@@ -70,7 +78,7 @@ def bounded(text: str, content: Content | None, bound: Bound = RESULT) -> tuple[
         if bound.holds((text, content)):
             return text, content
         content = cast("Content | None", _cut(content, shorter))
-    left = bound.tokens - (bound.cost("", content) if content is not None and bound is RESULT else 0)
+    left = bound.size - (bound.cost("", content) if content is not None and bound is RESULT else 0)
     return _clipped(text, left), content
 
 
@@ -85,13 +93,10 @@ def _cut(value: JsonValue, most: int) -> JsonValue:
 
 
 def _clipped(text: str, most: int) -> str:
-    if tokens(text) <= most:
+    if size_of(text) <= most:
         return text
-    if most < SHORTEST:
+    if most < SHORTEST_BYTES:
         return ""
     tail = text[-min(TAIL, most // 8) :]  # half of it, at four bytes each
-    fits, too_long = 0, len(text) - len(tail)
-    while too_long - fits > 1:
-        middle = (fits + too_long) // 2
-        fits, too_long = (middle, too_long) if tokens(f"{text[:middle]} … {tail}") <= most else (fits, middle)
-    return f"{text[:fits]} … {tail}"
+    room = most - size_of(GAP + tail)
+    return f"{text.encode('utf-8', 'surrogatepass')[:room].decode('utf-8', 'ignore')}{GAP}{tail}"

@@ -7,9 +7,9 @@ what is there.
 import pytest
 
 from tests.harness.repository import ROOT
+from tests.tokens.bound import tokens
 from tests.tokens.counted import hashed, kept, texts
 from tests.unit.mcp_server.tools.tool_snapshots import all_tools
-from vpsops.mcp_server.presenters.budget import tokens
 
 EACH = 65  # on average
 ALL = 1_000

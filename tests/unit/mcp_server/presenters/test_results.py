@@ -1,4 +1,4 @@
-"""Results stay small: at most 2,000 tokens whatever the fleet, in whole rows, with a cursor that lasts."""
+"""Results stay small: at most 5,000 bytes whatever the fleet, in whole rows, with a cursor that lasts."""
 
 import json
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mcp import Client
 
 from tests.harness.profiles import examples
+from tests.tokens.bound import tokens
 from tests.unit.mcp_server.harness import ALICE, WEB, client_of, text
 from vpsops.core.app import Core
 from vpsops.core.changes.requests import Held, Request
@@ -20,10 +21,9 @@ from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
 from vpsops.core.operations.servers import ListArguments, ServerList, page
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region, Server, Usage
 from vpsops.mcp_server.presenters import results
-from vpsops.mcp_server.presenters.budget import tokens
 from vpsops.mcp_server.presenters.pagination import arguments_of, bound_of, page_of
 from vpsops.mcp_server.presenters.projection import FIELDS, Asked, View, sort_out
-from vpsops.mcp_server.presenters.size_limit import BUDGET, LONG_ROWS, RESULT, bounded, cost
+from vpsops.mcp_server.presenters.size_limit import LONG_ROWS, RESULT, RESULT_BYTES, bounded, compact, cost, size_of
 from vpsops.mcp_server.protocol.cursors import opened, sealed
 
 QUICKLY = (Phase.explicit, Phase.reuse, Phase.generate)  # a smaller example of this would take minutes to find
@@ -94,6 +94,17 @@ def test_an_ordinary_page_is_told_whole() -> None:
     assert told.split("\n")[0].split() == ["NAME", "STATE", "REGION", "PLAN", "ADDRESS"]
 
 
+@pytest.mark.parametrize(
+    ("given", "most"), [({}, 2_000), ({"limit": 100}, 4_500), ({"limit": 100, "fields": list(FIELDS)}, 4_500)], ids=str
+)
+@pytest.mark.requirement("mcp-results-bounded")
+def test_full_pages_of_an_ordinary_fleet_take_few_tokens(given: dict[str, Any], most: int) -> None:
+    """Of o200k_base, by a bound that `make tokens` holds against the vocabulary; a host hands a model one of both."""
+    servers = [one.model_copy(update={"hostname": f"web{n:03}.example.com"}) for n, one in enumerate(fleet(200))]
+    told, content = turn(servers, **given)
+    assert tokens(told) <= tokens(compact(content)) <= most  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("stem", ["w", "x" * 200])
 def test_pages_stay_in_step_while_servers_come_and_go(stem: str) -> None:
     """Each server that stays is told once, in order, even if the one a cursor names is gone."""
@@ -149,7 +160,7 @@ def test_an_error_of_any_length_keeps_its_beginning_and_its_id(words: str) -> No
     """What is cut is the middle."""
     raised = VpsopsError(words, hint="Do this next.")
     said = text(results.error(raised))
-    assert tokens(said) <= BUDGET
+    assert size_of(said) <= RESULT_BYTES
     assert said.endswith(f"({raised.error_id})")
 
 
@@ -159,7 +170,7 @@ def test_what_is_too_long_is_cut_where_it_is_longest() -> None:
     assert content is not None
     assert (content["n"], content["next_cursor"], told) == (5, "c" * 300, "short")
     assert str(content["a"]).endswith("…")
-    assert cost(told, content) <= BUDGET
+    assert cost(told, content) <= RESULT_BYTES
 
 
 @given(st.text(max_size=90), st.text(st.characters(codec="utf-8")))
@@ -228,7 +239,7 @@ async def test_the_catalogue_is_told_page_by_page_and_by_name() -> None:
     view = View()
     while True:
         told, content = page_of(plans, Asked({}, view))
-        assert cost(told, content) <= BUDGET
+        assert cost(told, content) <= RESULT_BYTES
         seen += [row["code"] for row in content["plans"]]  # type: ignore[union-attr, index, call-overload, misc]
         if "next_cursor" not in content:
             break

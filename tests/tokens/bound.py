@@ -1,4 +1,4 @@
-"""How many tokens a text takes at most, without a tokenizer; pure.
+"""How many tokens a text takes at most, without a tokenizer.
 
 An upper bound for o200k_base, the vocabulary sizes are stated in. It holds because of what that vocabulary has: every
 number of up to three digits, every run of up to 79 spaces, every pair of lower-case letters without j, k, q, x or z
