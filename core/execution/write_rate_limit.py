@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from vpsops.core.common.rate_limiter import Rate
 from vpsops.core.common.timings import Timing
 from vpsops.core.storage.leases import HORIZON_SECONDS, LONGEST_SECONDS, held
 from vpsops.core.storage.tables import LEASES
@@ -32,9 +33,9 @@ def reserve(connection: Connection, tick: float, timing: Timing) -> Place:
     first = max(unwanted, tick)
     if first - tick > timing.longest_hold_off:
         return Place(0.0, first - tick)
-    arrival = max(spaced, first)
-    _set(connection, SPACING, arrival + timing.write_gap)
-    return Place(max(arrival - timing.write_gap * (timing.write_burst - 1), first) - tick, first - tick)
+    turn = Rate(timing.write_gap, timing.write_burst).turn(spaced, first)
+    _set(connection, SPACING, turn.arrival)
+    return Place(turn.at - tick, first - tick)
 
 
 def _both(connection: Connection, tick: float) -> tuple[float, float]:

@@ -19,6 +19,13 @@ def sources() -> Iterator[Path]:
         yield from (ROOT / folder).rglob("*.py")
 
 
+def test_one_limiter_counts_rates() -> None:
+    """Turns, bursts and gaps are counted by `core/common/rate_limiter.py` alone, in memory and in the database."""
+    counted = re.compile(r"class \w*Bucket\b|\b(burst|BURST)\w* - 1\b|EDIT_BURST \*")
+    found = [str(path.relative_to(ROOT)) for path in sources() if counted.search(path.read_text(encoding="utf-8"))]
+    assert found == ["core/common/rate_limiter.py"]
+
+
 def test_one_place_ends_a_command_by_its_error() -> None:
     """Which exit code an error stands for, and the line that tells it, is `core/console/exit_codes.py`'s alone."""
     told = re.compile(r"stderr\.write\(f\"vpsops: \{(words|error)\b|\bEXIT_[A-Z]+: Final")

@@ -3,7 +3,7 @@
 import anyio
 
 from tests.fakes.clock import FakeClock
-from vpsops.bot.slack_api.rate_limiter import EDIT_BURST, EDIT_SECONDS, MessageRateLimiter
+from vpsops.bot.slack_api.rate_limiter import EDITS, MessageRateLimiter
 
 
 async def test_one_channel_has_a_turn_each_second_and_another_is_not_held_up() -> None:
@@ -49,7 +49,7 @@ async def test_edits_come_in_a_burst_and_then_in_their_tier() -> None:
     """Ten edits pass at once, the eleventh waits."""
     clock = FakeClock()
     pace = MessageRateLimiter(clock)
-    for _ in range(EDIT_BURST):
+    for _ in range(EDITS.burst):
         await pace.wait_for_edit()
     waited = anyio.Event()
 
@@ -61,5 +61,5 @@ async def test_edits_come_in_a_burst_and_then_in_their_tier() -> None:
         group.start_soon(edit)
         await anyio.wait_all_tasks_blocked()
         assert not waited.is_set()
-        clock.advance(EDIT_SECONDS)
+        clock.advance(EDITS.gap)
     assert waited.is_set()

@@ -120,7 +120,7 @@ def test_principals_that_are_done_calling_are_forgotten() -> None:
     limits, buckets = Limits(calls_per_minute=60), Buckets()
     for number in range(3_000):
         buckets.take(limits, replace(AGENT, human=f"h{number}"), float(number))
-    assert len(buckets.buckets) <= 1_001
+    assert len(buckets.limiter) <= 1_001
 
 
 @pytest.mark.parametrize(
