@@ -16,7 +16,8 @@ from vpsops.core.common.clock import Clock
 from vpsops.core.identity.accounts import GUEST, AccountDirectory, DirectoryUnavailableError, Names, names_of
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.mcp_server.auth.jwt_verifier import NotAccepted
-from vpsops.mcp_server.auth.middleware import KnownUser, Verifier
+from vpsops.mcp_server.auth.middleware import CallerToken, Verifier
+from vpsops.mcp_server.auth.principal import Caller
 
 MOST_KEPT: Final = 1_000
 
@@ -38,16 +39,15 @@ class ActiveVerifier(Verifier):
         self._clock = clock
         self._known: LRUCache[Names, _Known] = LRUCache(MOST_KEPT)
 
-    async def user_of(self, token: str) -> KnownUser:
-        """Return the user; raises `NotAccepted`, or `KeysUnavailable` where that cannot be told now."""
-        user = await self._verifier.user_of(token)
-        problem = await self._problem(user)
+    async def verify_token(self, token: str) -> CallerToken:
+        """Return the token with its caller; raises `NotAccepted`, or `KeysUnavailable` while that is unknown."""
+        found = await self._verifier.verify_token(token)
+        problem = await self._problem(found.caller)
         if problem:
-            raise NotAccepted(f"its human is {user.caller.human}, and {problem}")
-        return user
+            raise NotAccepted(f"its human is {found.caller.human}, and {problem}")
+        return found
 
-    async def _problem(self, user: KnownUser) -> str:
-        caller = user.caller
+    async def _problem(self, caller: Caller) -> str:
         names = names_of(Actor(ActorKind.AGENT, caller.subject, human=caller.human, aliases=caller.aliases))
         if not names:
             return ""

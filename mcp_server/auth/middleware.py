@@ -7,12 +7,13 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import aiohttp
 import structlog
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.provider import AccessToken
+from mcp.server.auth.provider import AccessToken, TokenVerifier
+from pydantic import InstanceOf
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -49,56 +50,64 @@ class Access:
         return self.tokens is not None or self.trust is not None
 
 
-class KnownUser(AuthenticatedUser):
-    """The SDK's user of a request, with the caller we found.
+class CallerToken(AccessToken):
+    """The SDK's access token with the caller that we found by it; the text of the token is not kept.
 
     The SDK lets a session be used only by who opened it: the same client, issuer and subject. The scopes are
     part of the client here, so that a token that grants something else needs a session, and a list, of its own.
     """
 
-    def __init__(self, grant: Grant, issuer: str) -> None:
+    caller: InstanceOf[Caller]
+
+    @classmethod
+    def of(cls, grant: Grant, issuer: str) -> Self:
+        """Return what a grant of an issuer, or of the file of tokens where it has none, lets in."""
         caller = grant.caller
         scopes = sorted(caller.scopes)
         reach = (f"{name}={value}" for one in caller.reach.narrowings for name, value in one.described())
         client = " ".join((grant.client or "-", caller.human, *scopes, *reach))
-        super().__init__(
-            AccessToken(
-                token="",  # it is not kept
-                client_id=client,
-                scopes=scopes,
-                subject=caller.subject,
-                claims={"iss": issuer},
-            )
+        return cls(
+            token="", client_id=client, scopes=scopes, subject=caller.subject, claims={"iss": issuer}, caller=caller
         )
-        self.caller = caller
-        self.oauth = bool(issuer)
+
+    @property
+    def oauth(self) -> bool:
+        """Say whether an authorization server issued it, which may be asked for more scope."""
+        return bool((self.claims or {}).get("iss"))
+
+
+def token_in(scope: Scope) -> CallerToken | None:
+    """Return the token that a request was let in with; none without authentication."""
+    user = scope.get("user")
+    token = user.access_token if isinstance(user, AuthenticatedUser) else None
+    return token if isinstance(token, CallerToken) else None
 
 
 def caller_of(context: Context) -> Caller:
     """Return who a request was let in for; raises where it was not, which no configuration allows."""
-    user = context.request.scope.get("user") if context.request is not None else None
-    if not isinstance(user, KnownUser):
-        raise RuntimeError("a request came past the door")  # noqa: TRY004 - the door is ours
-    return user.caller
+    token = token_in(context.request.scope) if context.request is not None else None
+    if token is None:
+        raise RuntimeError("a request came past the door")
+    return token.caller
 
 
-class Verifier:
+class Verifier(TokenVerifier):
     """Finds who calls by a token: among the static ones, then as the authorization server's."""
 
     def __init__(self, access: Access, issuer: Issuer | None) -> None:
         self._access = access
         self._issuer = issuer
 
-    async def user_of(self, token: str) -> KnownUser:
-        """Return the user; raises `NotAccepted`, or `KeysUnavailable` where that cannot be told now."""
+    async def verify_token(self, token: str) -> CallerToken:
+        """Return the token with its caller; raises `NotAccepted`, or `KeysUnavailable` while that is unknown."""
         if len(token) > LONGEST_TOKEN or not token.isascii():
             raise NotAccepted("it cannot be read")
         known = self._access.tokens.find(token) if self._access.tokens else None
         if known is not None:
-            return KnownUser(Grant(known, ""), "")
+            return CallerToken.of(Grant(known, ""), "")
         if self._issuer is None or self._access.trust is None:
             raise NotAccepted("it is not known, or it has expired")
-        return KnownUser(await self._issuer.grant_of(token), self._access.trust.issuer)
+        return CallerToken.of(await self._issuer.grant_of(token), self._access.trust.issuer)
 
 
 @asynccontextmanager
@@ -136,7 +145,7 @@ class Door:
         if not token:
             return challenge(self._metadata)
         try:
-            user = await self._verifier.user_of(token)
+            found = await self._verifier.verify_token(token)
         except NotAccepted as refused:
             self._rejections.count("token_not_accepted")
             LOG.debug("token refused", why=refused.why)
@@ -144,9 +153,9 @@ class Door:
         except KeysUnavailable:
             said = {"error": "temporarily_unavailable", "error_description": "The issuer's keys cannot be read."}
             return JSONResponse(said, status_code=503, headers={"Retry-After": "10"})
-        if READ not in user.caller.scopes:
+        if READ not in found.caller.scopes:
             return lacking(self._metadata, READ)
-        scope["user"] = user
+        scope["user"] = AuthenticatedUser(found)
         return None
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vpsops.mcp_server.auth.middleware import KnownUser, lacking
+from vpsops.mcp_server.auth.middleware import lacking, token_in
 from vpsops.mcp_server.auth.principal import WRITE
 from vpsops.mcp_server.protocol.tasks import CHANGING
 
@@ -27,8 +27,8 @@ class StepUp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or ask for the scope it needs."""
-        user = scope.get("user")
-        if scope["method"] != "POST" or not isinstance(user, KnownUser) or not user.oauth or user.caller.may_change:
+        token = token_in(scope)
+        if scope["method"] != "POST" or token is None or not token.oauth or token.caller.may_change:
             await self._app(scope, receive, send)
             return
         messages = await _read(receive)

@@ -126,7 +126,7 @@ async def open_server(
         rejections = Rejections("mcp")
         bounded = CallerBounds(manager.handle_request, rejections)
         endpoint = Endpoint(bounded, shutdown or Shutdown())
-        requests = OpenRequests(verifier.user_of)
+        requests = OpenRequests(verifier.verify_token)
         doors = partial(_doors, endpoint, site, Doorway(verifier, changing, rejections, requests))
         yield McpHttp(_routes(doors, server, site, rejections), endpoint, requests)
 

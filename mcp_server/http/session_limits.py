@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vpsops.core.common import timings
 from vpsops.core.server.rejections import Rejections
-from vpsops.mcp_server.auth.middleware import KnownUser
+from vpsops.mcp_server.auth.middleware import token_in
 
 SESSION: Final = "mcp-session-id"
 VERSION: Final = "mcp-protocol-version"
@@ -35,10 +35,8 @@ Principal = tuple[bool, str, str]
 
 def principal_of(scope: Scope) -> Principal:
     """Return who calls, as far as a bound is concerned; without tokens this machine is one caller."""
-    user = scope.get("user")
-    if not isinstance(user, KnownUser):
-        return False, "", ""
-    return user.oauth, user.caller.subject, user.caller.human
+    token = token_in(scope)
+    return (token.oauth, token.caller.subject, token.caller.human) if token else (False, "", "")
 
 
 @dataclass(slots=True)

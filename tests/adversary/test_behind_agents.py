@@ -21,7 +21,7 @@ from vpsops.core.console.checks import Level
 from vpsops.core.identity.actors import Origin
 from vpsops.mcp_server.auth.deactivated_accounts import ActiveVerifier
 from vpsops.mcp_server.auth.jwt_verifier import Grant, NotAccepted, Trust, grant_of
-from vpsops.mcp_server.auth.middleware import Access, KnownUser, Verifier
+from vpsops.mcp_server.auth.middleware import Access, CallerToken, Verifier
 from vpsops.mcp_server.auth.principal import Caller, agent_of
 from vpsops.mcp_server.auth.static_tokens import read_tokens
 from vpsops.mcp_server.diagnostics import check_humans
@@ -236,12 +236,12 @@ async def test_a_token_of_somebody_who_left_stops_working(tmp_path: Path) -> Non
         clock = VirtualClock()
         verifier = ActiveVerifier(_Known(by_token(tmp_path, 'slack_user = "U0BOB"')), core.gate.accounts, clock)
         other = ActiveVerifier(_Known(by_token(tmp_path, 'slack_user = "U0CAROL"')), core.gate.accounts, clock)
-        assert (await verifier.user_of("any")).caller.human == "slack:U0BOB"
+        assert (await verifier.verify_token("any")).caller.human == "slack:U0BOB"
         world.slack.deactivate("bob")
         await clock.sleep(60)
         with pytest.raises(NotAccepted, match="deactivated"):
-            await verifier.user_of("any")
-        assert (await other.user_of("any")).caller.human == "slack:U0CAROL"
+            await verifier.verify_token("any")
+        assert (await other.verify_token("any")).caller.human == "slack:U0CAROL"
 
 
 @pytest.mark.requirement("humans-are-accounts")
@@ -261,9 +261,9 @@ class _Known(Verifier):
 
     def __init__(self, caller: Caller) -> None:
         super().__init__(Access(), None)
-        self._user = KnownUser(Grant(caller, ""), "")
+        self._user = CallerToken.of(Grant(caller, ""), "")
 
-    async def user_of(self, token: str) -> KnownUser:
+    async def verify_token(self, token: str) -> CallerToken:
         """Return the one user."""
         del token
         return self._user

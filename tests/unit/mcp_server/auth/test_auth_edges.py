@@ -18,7 +18,7 @@ from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.limits.access import Narrowing, Reach
 from vpsops.mcp_server.auth.jwks import Keys, KeysUnavailable, check_address, usable
 from vpsops.mcp_server.auth.jwt_verifier import Grant, Issuer, NotAccepted, Trust, grant_of, header_of, names_in
-from vpsops.mcp_server.auth.middleware import Access, Direct, KnownUser, Verifier
+from vpsops.mcp_server.auth.middleware import Access, CallerToken, Direct, Verifier
 from vpsops.mcp_server.auth.principal import Caller, agent_of, principal_of, token_reach, with_reads
 from vpsops.mcp_server.auth.scope_challenge import called
 from vpsops.mcp_server.auth.static_tokens import Tokens, digest_of, read_tokens
@@ -193,7 +193,7 @@ ANN = Caller("ann@example.com", "ann", scopes=frozenset({"vps:read", "vps:write"
 
 def client_of(caller: Caller, client: str = "host") -> str:
     """Return what the SDK binds a session to."""
-    return str(KnownUser(Grant(caller, client), "https://issuer.example.com").access_token.client_id)
+    return str(CallerToken.of(Grant(caller, client), "https://issuer.example.com").client_id)
 
 
 def test_a_session_is_of_one_client_human_scope_and_reach() -> None:
@@ -245,7 +245,7 @@ def test_who_may_change_may_read(scopes: tuple[str, ...], known: set[str]) -> No
 async def verdict(token: str, *, static: Any = None, trust: Trust | None = None) -> str:
     """Return what a verifier says of a token."""
     try:
-        return (await Verifier(Access(static, trust), None).user_of(token)).caller.human
+        return (await Verifier(Access(static, trust), None).verify_token(token)).caller.human
     except NotAccepted as refused:
         return refused.why
 

@@ -23,7 +23,7 @@ async def test_an_issuers_cookies_are_not_kept() -> None:
         issuer.cookie = "tracked=1; Path=/"
         trust = Trust(issuer.url, AUDIENCE, "email")
         async with open_verifier(Access(trust=trust), VirtualClock()) as verifier:
-            await verifier.user_of(issuer.token(AUDIENCE))
+            await verifier.verify_token(issuer.token(AUDIENCE))
     assert issuer.reads == 1
     assert issuer.cookies_received == []
 
