@@ -3,14 +3,23 @@
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.config.config_file import ConfigFile, read_config
 from vpsops.core.identity.identifiers import normal_human
 
 SECRETS = frozenset(
@@ -28,7 +37,7 @@ SECRETS = frozenset(
         "VPSOPS_AUDIT_ANCHOR_SECRET",
     }
 )
-MAX_CONFIG_BYTES = 1_000_000
+SECTION = "settings"
 MAX_SECRET_BYTES = 65_536
 CHOICE = re.compile(r"\^\(([a-z|]+)\)\$")  # a pattern that is a choice of words
 LOCAL = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?(/.*)?")  # for simulators
@@ -256,6 +265,8 @@ class Settings(BaseModel):
         Field(alias="VPSOPS_LOG_FORMAT", pattern="^(console|json)$", description="console or json; always on stderr"),
     ] = "console"
 
+    _config_file: ConfigFile | None = PrivateAttr(None)
+
     @model_validator(mode="after")
     def _check_addresses(self) -> Self:
         for name, value in (("WAYSCLOUD_API_URL", self.api_url), ("SLACK_API_URL", self.slack_api_url)):
@@ -277,6 +288,17 @@ class Settings(BaseModel):
     @classmethod
     def _check_actor(cls, actor: str) -> str:
         return normal_human(actor) if actor.strip() else ""
+
+    def keep(self, file: ConfigFile) -> None:
+        """Keep the file that these settings were read from, so that rules and limits are of the same content."""
+        self._config_file = file
+
+    @property
+    def config_file(self) -> ConfigFile:
+        """The configured file as it was when the settings were read; raises `ConfigurationError`."""
+        path = str(self.config or "")
+        kept = self._config_file
+        return kept if kept is not None and kept.path == path else read_config(path)
 
     @property
     def slack_configured(self) -> bool:
@@ -314,12 +336,13 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     known = {str(field.alias) for field in Settings.model_fields.values()}
     _refuse_unknown(env, known)
     path = env.get("VPSOPS_CONFIG", "")
-    values = _from_file(path, known - {"VPSOPS_CONFIG"})
+    file = read_config(str(Path(path)) if path else "")
+    values = _from_file(file, known - {"VPSOPS_CONFIG"})
     written = set(values)
     given = {name: value.strip() if name in SECRETS else value for name, value in env.items() if name in known}
     given = {name: value for name, value in given.items() if value} | _secret_files(env)
     try:
-        return Settings.model_validate(values | given)
+        settings = Settings.model_validate(values | given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         choice = CHOICE.fullmatch(str(first.get("ctx", {}).get("pattern", "")))
@@ -327,8 +350,10 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         name = str(first["loc"][0]) if first["loc"] else message.split()[0]
         text = f"{name}: {message}" if first["loc"] else message
         if name in written - set(given):
-            raise ConfigurationError(f"{path}:{_line(path, name)}: {text}.", hint="Correct it there.") from None
+            raise file.error(file.line(SECTION, name), f"{text}.", "Correct it there.") from None
         raise ConfigurationError(f"{text}.", hint="Correct it in the environment.") from None
+    settings.keep(file)
+    return settings
 
 
 def _refuse_unknown(env: Mapping[str, str], known: set[str]) -> None:
@@ -344,41 +369,15 @@ def _nearest(name: str, names: Sequence[str]) -> str:
     return f"Did you mean {near[0]}?" if near else f"The settings are {', '.join(names)}."
 
 
-def read_config(path: str) -> dict[str, Any]:
-    """Parse `vpsops.toml`; raises `ConfigurationError` with the line of a syntax error."""
-    if not path:
-        return {}
-    try:
-        data = Path(path).read_bytes()
-        if len(data) > MAX_CONFIG_BYTES:
-            raise ConfigurationError(f"{path} is over a megabyte.", hint="Is it the right file?")
-        return tomllib.loads(data.decode("utf-8-sig"))
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.", hint="Check VPSOPS_CONFIG.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: {error}.", hint="The file must be TOML in UTF-8.") from None
-    except RecursionError:
-        raise ConfigurationError(f"{path}: its values are nested too deeply.", hint="Is it the right file?") from None
-
-
-def _from_file(path: str, known: set[str]) -> dict[str, Any]:
-    table = read_config(path).get("settings", {})
+def _from_file(file: ConfigFile, known: set[str]) -> dict[str, Any]:
+    table = file.data.get(SECTION, {})
     if not isinstance(table, dict):
-        raise ConfigurationError(f"{path}:{_line(path, 'settings')}: [settings] must be a table.")
+        raise file.error(file.line(SECTION), "[settings] must be a table.")
     unknown = sorted(set(table) - known)
     if unknown:
-        raise ConfigurationError(
-            f"{path}:{_line(path, unknown[0])}: unknown setting {unknown[0]} in [settings].",
-            hint=_nearest(unknown[0], sorted(known)),
-        )
+        hint = _nearest(unknown[0], sorted(known))
+        raise file.error(file.line(SECTION, unknown[0]), f"unknown setting {unknown[0]} in [settings].", hint)
     return dict(table)
-
-
-def _line(path: str, name: str) -> int:
-    """Return the number of the first line that names a key or a table."""
-    named = re.compile(rf"""^\s*\[?\s*["']?{re.escape(name)}\b""")
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    return next((number for number, line in enumerate(lines, start=1) if named.match(line)), 1)
 
 
 def _secret_files(env: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from vpsops.core.common.clock import Clock
-from vpsops.core.config.settings import SECRETS, Settings, read_config, state_directory
+from vpsops.core.config.settings import SECRETS, Settings, state_directory
 from vpsops.core.console import exit_codes
 from vpsops.core.console.checks import Finding, fail, ok, warn
 
@@ -61,16 +61,16 @@ def kept_files(settings: Settings, environ: Mapping[str, str]) -> list[Kept]:
     if settings.anchor_file:
         kept.append(Kept(settings.anchor_file.expanduser(), "VPSOPS_AUDIT_ANCHOR_FILE", secret=False))
     if settings.config:
-        kept.append(Kept(settings.config.expanduser(), "VPSOPS_CONFIG", secret=_holds_secrets(settings.config)))
+        kept.append(Kept(settings.config.expanduser(), "VPSOPS_CONFIG", secret=_holds_secrets(settings)))
     if settings.database.startswith("sqlite"):
         path = Path(sa.make_url(settings.database).database or "").expanduser()
         kept += [Kept(path.with_name(path.name + end), "the database") for end in BESIDE]
     return kept
 
 
-def _holds_secrets(config: Path) -> bool:
+def _holds_secrets(settings: Settings) -> bool:
     """Say whether a configuration brings a secret of its own."""
-    table = read_config(str(config)).get("settings", {})
+    table = settings.config_file.data.get("settings", {})
     url = str(table.get("VPSOPS_DATABASE_URL", ""))
     return bool(SECRETS & table.keys()) or "@" in url
 

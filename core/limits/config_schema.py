@@ -1,13 +1,15 @@
 """`[limits]` as `vpsops.toml` has it, and the same words as flags and tokens have them: checked one by one."""
 
 import re
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
+from vpsops.core.config.schema import Words, WrittenTable, near, one_of, shown, wrong
 from vpsops.core.limits.access import Narrowing, matched
 from vpsops.core.limits.tool_names import TOOLS, TOOLSETS
-from vpsops.core.policy.config_schema import PLAIN, Servers, Words, near, one_of, shown, wrong
+from vpsops.core.policy.config_schema import Servers
 
 PATTERN = re.compile(r"[a-z_*?]{1,60}")
 CURRENCY = r"^[A-Z]{3}$"
@@ -29,11 +31,7 @@ Tools = Annotated[Words, AfterValidator(_tools)]
 Toolsets = Annotated[Words, one_of("toolset", tuple(TOOLSETS))]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class WrittenNarrowing(_Strict):
+class WrittenNarrowing(WrittenTable):
     """What MCP may use and see, as written."""
 
     read_only: Annotated[bool, Field(description="only tools that look")] = False
@@ -54,8 +52,11 @@ class WrittenNarrowing(_Strict):
         )
 
 
-class WrittenLimits(_Strict):
+class WrittenLimits(WrittenTable):
     """The section as written."""
+
+    EXAMPLES: ClassVar[Mapping[str, str]] = {"currency": "For example EUR."}
+    FORMS: ClassVar[Mapping[str, str]] = {"currency": "a currency's three capital letters"}
 
     protected: Annotated[Servers, Field(description="servers that nobody changes")] = ()
     protected_from_agents: Annotated[Servers, Field(description="servers that no agent changes")] = ()
@@ -85,20 +86,3 @@ class WrittenLimits(_Strict):
 def lowered(words: tuple[str, ...]) -> frozenset[str]:
     """Return server patterns as they are compared."""
     return frozenset(word.lower().rstrip(".") for word in words)
-
-
-def said(error: dict[str, Any]) -> tuple[tuple[str, ...], str, str]:
-    """Return one of pydantic's errors as the key it is about, a message and a hint."""
-    path = tuple(part for part in error["loc"] if isinstance(part, str))
-    name = ".".join(shown(part) for part in path) or "limits"
-    if error["type"] == "extra_forbidden":
-        known = tuple((WrittenNarrowing if len(path) > 1 else WrittenLimits).model_fields)
-        return path, f"unknown key {name}.", near(path[-1], known)
-    if error["type"] == "policy":
-        return path, f"{name}: {error['ctx']['text']}.", str(error["ctx"]["hint"])
-    if error["type"] == "string_pattern_mismatch":
-        return path, f"{name}: it takes a currency's three capital letters.", "For example EUR."
-    if error["type"] == "bool_type":
-        return path, f"{name}: it takes true or false.", ""
-    plain = PLAIN.get(error["type"]) or f"{error['msg'][:1].lower()}{error['msg'][1:]}"
-    return path, f"{name}: {plain}.", ""

@@ -1,21 +1,21 @@
 """Loads `[[rule]]` of `vpsops.toml`, strictly: what is unknown, impossible or pointless refuses to start."""
 
 import re
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from vpsops.core.common import timings
 from vpsops.core.common.errors import ConfigurationError
-from vpsops.core.config.settings import Settings, read_config
-from vpsops.core.config.toml_locations import Table, tables
+from vpsops.core.config.config_file import ConfigFile, parse_config
+from vpsops.core.config.schema import near, problem_of, shown
+from vpsops.core.config.settings import Settings
+from vpsops.core.config.toml_locations import Table
 from vpsops.core.identity.actors import Approvers
 from vpsops.core.policy.conditions import Match
-from vpsops.core.policy.config_schema import WrittenRule, near, said, shown
+from vpsops.core.policy.config_schema import WrittenRule
 from vpsops.core.policy.decision import Decision
 from vpsops.core.policy.defaults import OWN_CHANNEL, default_rules
 from vpsops.core.policy.hours import Hours
@@ -48,61 +48,39 @@ def load_policy(settings: Settings) -> Policy:
     Raises `ConfigurationError` with file, line and a hint.
     """
     channel = OWN_CHANNEL if settings.slack_client_id else settings.approval_channel
-    if settings.config is None:
-        return policy_of(default_rules(channel))
-    text = _text(settings.config)
-    return parse_policy(text, str(settings.config), channel)
-
-
-def _text(path: Path) -> str:
-    read_config(str(path))  # says in words what cannot be read or parsed
-    return path.read_text(encoding="utf-8-sig")
+    return policy_in(settings.config_file, channel)
 
 
 def parse_policy(text: str, path: str, approval_channel: str = "") -> Policy:
-    """Return the policy of a valid TOML text, or the embedded one where it has no rule; raises `ConfigurationError`."""
-    data = tomllib.loads(text)
-    places = tables(text)
-    _check_sections(data, path, places)
-    written = _written(data, path, places)
-    headers = [table for table in places if table.name == ("rule",)]
-    inline = Table(("rule",), places[0].key("rule"))
-    rules = [
-        _rule(one, Place(path, headers[index] if index < len(headers) else inline), approval_channel)
-        for index, one in enumerate(written)
-    ]
-    _check_together(rules, path)
+    """Return the policy of a TOML text, or the embedded one where it has no rule; raises `ConfigurationError`."""
+    return policy_in(parse_config(text, path), approval_channel)
+
+
+def policy_in(file: ConfigFile, approval_channel: str) -> Policy:
+    """Return the policy of a file, or the embedded one where it has no rule; raises `ConfigurationError`."""
+    for name in file.data:
+        if name not in SECTIONS:
+            raise file.error(file.line(name), f"unknown section {shown(name)}.", near(name, SECTIONS))
+    written = _written(file)
+    places = [Place(file.path, table) for table in file.elements("rule")]
+    rules = [_rule(rule, place, approval_channel) for rule, place in zip(written, places, strict=True)]
+    _check_together(rules, file.path)
     return policy_of(rules or default_rules(approval_channel))
 
 
-def _written(data: dict[str, Any], path: str, places: Sequence[Table]) -> list[Any]:
-    written = data.get("rule")
-    line = _line(places, "rule")
+def _written(file: ConfigFile) -> list[Any]:
+    written, line = file.data.get("rule"), file.line("rule")
     if written is None:
         return []
     if not isinstance(written, list):
-        raise ConfigurationError(f"{path}:{line}: rules are written as [[rule]], in double brackets.")
+        raise file.error(line, "rules are written as [[rule]], in double brackets.")
     if not written:
-        raise ConfigurationError(
-            f"{path}:{line}: there is no rule in rule = [].",
-            hint="Remove the line to run under the embedded policy.",
-        )
+        raise file.error(line, "there is no rule in rule = [].", "Remove the line to run under the embedded policy.")
     if len(written) > MAX_RULES:
-        raise ConfigurationError(f"{path}: {len(written)} rules are more than {MAX_RULES}.", hint="Use lists in rules.")
+        raise ConfigurationError(
+            f"{file.path}: {len(written)} rules are more than {MAX_RULES}.", hint="Use lists in rules."
+        )
     return written
-
-
-def _check_sections(data: dict[str, Any], path: str, places: Sequence[Table]) -> None:
-    for name in data:
-        if name not in SECTIONS:
-            line = _line(places, name)
-            raise ConfigurationError(f"{path}:{line}: unknown section {shown(name)}.", hint=near(name, SECTIONS))
-
-
-def _line(places: Sequence[Table], name: str) -> int:
-    """Return the line where a name of the top level comes first."""
-    headers = (table.line for table in places if table.name[:1] == (name,))
-    return places[0].keys.get(name) or next(headers, 1)
 
 
 def _rule(given: Any, place: Place, approval_channel: str) -> Rule:
@@ -129,13 +107,10 @@ def _checked(given: Any, place: Place) -> WrittenRule:
     try:
         written = WrittenRule.model_validate(given)
     except ValidationError as error:
-        errors = [dict(one) for one in error.errors(include_url=False)]
-        # A slip of the pen explains more than the key that is missing for it.
-        first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
-        key, message, hint = said(first)
+        problem = problem_of(error, WrittenRule, "rule")
         named = given.get("id") if isinstance(given, dict) else None
         about = f"rule {shown(named)}: " if isinstance(named, str) else ""
-        raise place.error(key, about + message, hint) from None
+        raise place.error(problem.key, about + problem.message, problem.hint) from None
     misfit = next(misfits(written), None)
     if misfit is not None:
         raise place.error((misfit.key,), f"rule {written.id}: {misfit.message}", misfit.hint)

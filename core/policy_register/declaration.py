@@ -13,7 +13,7 @@ from vpsops.core.common.json_types import Json
 from vpsops.core.common.redaction import redact
 from vpsops.core.common.timings import DEFAULT_TIMING, Timing
 from vpsops.core.config.logging import secrets_of
-from vpsops.core.config.settings import Settings, read_config
+from vpsops.core.config.settings import Settings
 from vpsops.core.limits.config_schema import WrittenLimits
 from vpsops.core.limits.loader import load_limits
 from vpsops.core.policy.config_schema import WrittenRule
@@ -92,12 +92,11 @@ def declaration_of(settings: Settings, base: Document | None = None, *, whole: b
     none, as one does that is applied.
     """
     _validate(settings, base)
-    path = settings.config
-    content = read_config(str(path)) if path else {}
+    content = settings.config_file.data
     decides = whole or any(name in content for name in SECTIONS)
     written = _listed(content.get("rule", []))
     declared = Declaration(
-        source=str(path or ""),
+        source=settings.config_file.path,
         rules=tuple(plain_rule(WrittenRule.model_validate(rule)) for rule in written) or None,
         embedded=decides and not written,
         limits=plain_limits(WrittenLimits.model_validate(content.get("limits", {}))) if decides else None,

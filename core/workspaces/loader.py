@@ -1,25 +1,32 @@
 """Loads `[[workspace]]` of `vpsops.toml`, strictly: what is unknown, double or pointless refuses to start."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from vpsops.core.common.errors import ConfigurationError
-from vpsops.core.config.settings import Settings, read_config
-from vpsops.core.config.toml_locations import Table, tables
-from vpsops.core.policy.config_schema import near, shown
+from vpsops.core.config.config_file import ConfigFile
+from vpsops.core.config.schema import WrittenTable, problem_of
+from vpsops.core.config.settings import Settings
+from vpsops.core.config.toml_locations import Table
 from vpsops.core.workspaces.model import Workspace, Workspaces, teams_of
 
+SECTION: Final = "workspace"
+CHANNELS: Final = ("approval_channel", "channel", "escalation_channel")
 MAX_WORKSPACES = 200
 SHORTEST_KEY = 32
 Channel = Annotated[str, Field(pattern=r"^[CG][A-Z0-9]{1,39}$")]
 
 
-class WrittenWorkspace(BaseModel):
+class WrittenWorkspace(WrittenTable):
     """A workspace as written."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    EXAMPLES: ClassVar[Mapping[str, str]] = {"team": 'Write team = "T…".'}
+    FORMS: ClassVar[Mapping[str, str]] = {
+        "team": "the id of a workspace, which begins with T",
+        **dict.fromkeys(CHANNELS, "the id of a channel, which begins with C or G"),
+    }
 
     team: Annotated[str, Field(pattern=r"^T[A-Z0-9]{1,39}$")]
     approval_channel: Channel | None = None
@@ -31,60 +38,40 @@ class WrittenWorkspace(BaseModel):
 def load_workspaces(settings: Settings) -> Workspaces:
     """Return the workspaces; raises `ConfigurationError` with file, line and a hint."""
     several = settings.slack_client_id != ""
-    path = str(settings.config or "")
-    written = read_config(path).get("workspace", []) if path else []
+    file = settings.config_file
+    written = file.data.get(SECTION, [])
     if several:
         check_several(settings)
     elif written or settings.slack_teams:
-        what = f"{path} has [[workspace]]" if written else "VPSOPS_SLACK_TEAMS is set"
+        what = f"{file.path} has [[workspace]]" if written else "VPSOPS_SLACK_TEAMS is set"
         raise ConfigurationError(
             f"{what}, and SLACK_CLIENT_ID is not set.",
             hint="One workspace needs neither: its channels are VPSOPS_APPROVAL_CHANNEL and VPSOPS_CHANNEL.",
         )
-    return Workspaces(several, parse_workspaces(written, path, teams_of(settings)) if written else ())
+    return Workspaces(several, workspaces_in(file, teams_of(settings)) if written else ())
 
 
-def parse_workspaces(written: Any, path: str, teams: Sequence[str]) -> tuple[Workspace, ...]:
-    """Return the workspaces of a file that was parsed; raises `ConfigurationError`."""
-    places = [table for table in tables(_text(path)) if table.name == ("workspace",)] or [Table(("workspace",), 1)]
-    if not isinstance(written, list) or not all(isinstance(one, dict) for one in written):
-        raise ConfigurationError(f"{path}:{places[0].line}: workspaces are written as [[workspace]].")
+def workspaces_in(file: ConfigFile, teams: Sequence[str]) -> tuple[Workspace, ...]:
+    """Return the workspaces of a file that has some; raises `ConfigurationError`."""
+    written, line = file.data[SECTION], file.line(SECTION)
+    if not isinstance(written, list) or not all(isinstance(table, dict) for table in written):
+        raise file.error(line, "workspaces are written as [[workspace]].")
     if len(written) > MAX_WORKSPACES:
-        raise ConfigurationError(f"{path}: {len(written)} workspaces are more than {MAX_WORKSPACES}.")
-    found = [_one(one, path, places[min(at, len(places) - 1)]) for at, one in enumerate(written)]
-    for at, one in enumerate(found):
-        _check(one, found[:at], f"{path}:{places[min(at, len(places) - 1)].line}", teams)
-    return tuple(found)
+        raise ConfigurationError(f"{file.path}: {len(written)} workspaces are more than {MAX_WORKSPACES}.")
+    places = file.elements(SECTION)
+    workspaces = [_workspace(table, file, place) for table, place in zip(written, places, strict=True)]
+    for index, workspace in enumerate(workspaces):
+        _check(workspace, workspaces[:index], f"{file.path}:{places[index].line}", teams)
+    return tuple(workspaces)
 
 
-def _text(path: str) -> str:
-    with open(path, encoding="utf-8-sig") as file:  # noqa: PTH123 - read and parsed a moment ago
-        return file.read()
-
-
-def _one(given: dict[str, Any], path: str, place: Table) -> Workspace:
+def _workspace(given: dict[str, Any], file: ConfigFile, place: Table) -> Workspace:
     try:
         one = WrittenWorkspace.model_validate(given)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = shown(str(first["loc"][0]))
-        known = tuple(WrittenWorkspace.model_fields)
-        wrong = {
-            "extra_forbidden": (f"unknown key {name}.", near(name, known)),
-            "missing": (f"{name} is missing.", 'Write team = "T…".'),
-        }
-        message, hint = wrong.get(first["type"], (f"{name} is not valid.", HINTS.get(name, "")))
-        raise ConfigurationError(f"{path}:{place.key(name)}: workspace: {message}", hint=hint) from None
+        problem = problem_of(error, WrittenWorkspace, SECTION)
+        raise file.error(place.key(*problem.key), f"workspace: {problem.message}", problem.hint) from None
     return Workspace(one.team, one.approval_channel or "", one.channel or "", one.escalation_channel or "", one.agents)
-
-
-HINTS = {
-    "team": "A workspace's id begins with T.",
-    "agents": "It is true or false.",
-    "approval_channel": "A channel's id begins with C or G.",
-    "channel": "A channel's id begins with C or G.",
-    "escalation_channel": "A channel's id begins with C or G.",
-}
 
 
 def _check(one: Workspace, earlier: Sequence[Workspace], place: str, teams: Sequence[str]) -> None:

@@ -26,8 +26,9 @@ from pydantic import (
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import ConfigurationError
+from vpsops.core.config.schema import CUSTOM
 from vpsops.core.identity.identifiers import looks_like_slack, normal_email, slack_name
-from vpsops.core.limits.config_schema import Toolsets, lowered, said
+from vpsops.core.limits.config_schema import Toolsets, lowered
 from vpsops.core.policy.config_schema import Servers
 from vpsops.mcp_server.auth.principal import Caller, token_reach, with_reads
 
@@ -211,9 +212,9 @@ def _alias(word: str) -> str:
 def _said(error: ValidationError) -> str:
     """Say what is wrong with a token, without quoting it: names of toolsets and servers are no secret."""
     first = error.errors(include_url=False, include_input=False)[0]
-    if first["type"] == "policy":
-        _, message, hint = said(dict(first))
-        return f"{message} {hint}".strip().removesuffix(".")
+    if first["type"] == CUSTOM:
+        key = ".".join(part for part in first["loc"] if isinstance(part, str))
+        return f"{key}: {first['ctx']['text']}. {first['ctx']['hint']}".strip().removesuffix(".")
     where = ".".join(str(part) for part in first["loc"])
     return f"{where}{': ' if where else ''}{first['msg']}"
 

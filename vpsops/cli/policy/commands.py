@@ -16,6 +16,7 @@ from vpsops.cli.policy import force
 from vpsops.core.common.clock import Clock, SystemClock
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.logging import configure_logging
+from vpsops.core.config.schema import near
 from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.console.terminal import cell
 from vpsops.core.identity.actors import Actor, ActorKind
@@ -24,7 +25,6 @@ from vpsops.core.limits.model import Limits
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.registry import Risk
 from vpsops.core.operations.target import Target
-from vpsops.core.policy.config_schema import near
 from vpsops.core.policy.context import BILLED, Facts
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.policy.lint import about_a_server, reach

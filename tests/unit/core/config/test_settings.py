@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from vpsops.core.common.errors import ConfigurationError
-from vpsops.core.config.settings import SECRETS, Settings, load_settings, read_config, state_directory
+from vpsops.core.config.config_file import read_config
+from vpsops.core.config.settings import SECRETS, Settings, load_settings, state_directory
 
 SECRET = "s3cret-Value-0123456789"
 
@@ -193,7 +194,7 @@ def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path) -> None:
 
 def test_no_file_is_an_empty_one() -> None:
     """Without VPSOPS_CONFIG there is nothing to read."""
-    assert read_config("") == {}
+    assert read_config("").data == {}
 
 
 def test_no_secret_shows_in_the_settings_themselves() -> None:

@@ -91,7 +91,7 @@ def test_a_value_of_another_type_is_told_in_plain_words() -> None:
             "reason = 5": "vpsops.toml:4: rule one: reason: it takes a text, in quotes.",
             "reason = []": "vpsops.toml:4: rule one: reason: it takes a text, in quotes.",
             "id = 5": "vpsops.toml:3: id: it takes a text, in quotes.",
-            'id = ""': "vpsops.toml:3: rule '': id: it takes lower-case letters, digits and hyphens, at most 64.",
+            'id = ""': "vpsops.toml:3: rule '': id: it takes lower-case letters, digits and hyphens, at most 64. For example id = \"databases-need-two\".",
         }
     )
 

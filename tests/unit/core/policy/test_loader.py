@@ -85,7 +85,7 @@ def test_a_wrong_key_or_word_is_named_with_its_line() -> None:
             "decision = 7": "vpsops.toml:3: rule one: unknown decision 7. There are allow, confirm, approve, deny.",
             'operation = "stop"': "vpsops.toml:1: rule one: decision is missing. There are allow, confirm, approve, deny.",
             '[[rule]] | decision = "deny"': 'vpsops.toml:1: id is missing. For example id = "databases-need-two".',
-            '[[rule]] | id = "Upper Case" | decision = "deny"': "vpsops.toml:2: rule Upper Case: id: it takes lower-case letters, digits and hyphens, at most 64.",
+            '[[rule]] | id = "Upper Case" | decision = "deny"': 'vpsops.toml:2: rule Upper Case: id: it takes lower-case letters, digits and hyphens, at most 64. For example id = "databases-need-two".',
             'cost_above = -1 | decision = "deny"': "vpsops.toml:3: rule one: cost_above: input should be greater than or equal to 0.",
             'cost_above = nan | decision = "deny"': "vpsops.toml:3: rule one: cost_above: input should be a finite number.",
             'cost_above = "100" | decision = "deny"': "vpsops.toml:3: rule one: cost_above: it takes a number.",

@@ -181,8 +181,16 @@ async def test_an_agents_change_belongs_to_the_workspace_that_decides_for_agents
 
 async def test_agents_are_refused_where_no_workspace_decides_for_them(settings: Settings, tmp_path: Path) -> None:
     """Without `agents = true` nobody could approve, so nothing is held."""
-    environment(tmp_path, TABLES.replace("agents = true", ""))
-    async with open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as core:
+    without = environment(
+        tmp_path,
+        TABLES.replace("agents = true", ""),
+        WAYSCLOUD_API_KEY=KEY,
+        WAYSCLOUD_API_URL=settings.api_url,
+        VPSOPS_DATABASE_URL=settings.database,
+    )
+    async with open_core(
+        load_settings(without), front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY
+    ) as core:
         outcome = await core.for_agents().gate.submit(Request("reboot", {"server": "web01"}, AGENT, Origin("mcp")))
         assert isinstance(outcome, Refused)
         assert await core.for_agents().gate.changes() == []
@@ -246,10 +254,13 @@ TEAMS = ("T1", "T2")
     ("text", "words"),
     [
         ('[[workspace]]\nteam = "T1"\nchanel = "C1"\n', ":3: workspace: unknown key chanel. Did you mean channel?"),
-        ('[[workspace]]\nteam = "C1"\n', ":2: workspace: team is not valid."),
+        ('[[workspace]]\nteam = "C1"\n', ":2: workspace: team: it takes the id of a workspace, which begins with T."),
         ("[[workspace]]\nagents = true\n", ":1: workspace: team is missing."),
-        ('[[workspace]]\nteam = "T1"\nchannel = "#ops"\n', ":3: workspace: channel is not valid."),
-        ('[[workspace]]\nteam = "T1"\nagents = "yes"\n', ":3: workspace: agents is not valid. It is true or false."),
+        (
+            '[[workspace]]\nteam = "T1"\nchannel = "#ops"\n',
+            ":3: workspace: channel: it takes the id of a channel, which begins with C or G.",
+        ),
+        ('[[workspace]]\nteam = "T1"\nagents = "yes"\n', ":3: workspace: agents: it takes true or false."),
         ('[[workspace]]\nteam = "T1"\n\n[[workspace]]\nteam = "T1"\n', ":4: workspace T1 is there already."),
         ('[[workspace]]\nteam = "T9"\n', ":1: workspace T9 may not install the app."),
         ('[[workspace]]\nteam = "T1"\nagents = true\n', ":1: agents = true needs an approval_channel"),
