@@ -174,7 +174,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "docs/reference/resources.md": resources,
     "docs/reference/folders.md": lambda: HEAD + layers_page(),
     "docs/reference/simulator-faults.md": lambda: HEAD + simulator_faults(),
-    "mcp_server/early.json": early_answers,
+    "mcp_server/fast_start/early.json": early_answers,
 }
 
 
