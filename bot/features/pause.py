@@ -8,9 +8,8 @@ from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.workspaces.membership import MembershipUnreadableError
 from vpsops.core.authorization.agent_pause import Pause
-from vpsops.core.changes import queries
 from vpsops.core.changes.model import State
-from vpsops.core.changes.queries import Wanted
+from vpsops.core.changes.queries import MAX_CHANGES, ChangeQuery
 from vpsops.core.common.text import one_line
 from vpsops.core.identity.actors import ActorKind
 
@@ -45,10 +44,8 @@ async def paused_note(parts: Parts, reason: str = "") -> Post:
     found = await parts.core.gate.agents_paused()
     if not found.paused or found.at is None:
         return note("Agents are not paused.")
-    held = await parts.core.database.read(
-        lambda connection: queries.find(connection, Wanted(open_only=True, teams=parts.core.gate.teams), queries.MOST)
-    )
-    waiting = sum(one.state is State.HELD and one.actor.kind is ActorKind.AGENT for one in held)
+    held = await parts.core.gate.page_of_changes(ChangeQuery(states=(State.HELD,), limit=MAX_CHANGES))
+    waiting = sum(change.actor.kind is ActorKind.AGENT for change in held.changes)
     base = note(found.words, f"{waiting} of their changes wait." if waiting else "None of their changes waits.")
     value = {"at": found.at.timestamp(), "why": one_line(reason, 300)}
     return Post(base.text, (*base.blocks, actions([button("Let agents go on", action_ids.RESUME, value, "danger")])))

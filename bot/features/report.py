@@ -10,8 +10,7 @@ from vpsops.bot.blocks.elements import Post
 from vpsops.bot.context.bot_context import Asking, Parts, catalogue, request_of
 from vpsops.bot.context.permalinks import links_to
 from vpsops.bot.messages.report import FleetCounts, MonthlyCosts, StatusReport, report_page
-from vpsops.core.changes import queries
-from vpsops.core.changes.queries import Wanted
+from vpsops.core.changes.queries import MAX_CHANGES, ChangeQuery, count_by_state
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.operations.prices import monthly, sums_of
 from vpsops.core.service.authorized_reads import all_servers, in_full
@@ -25,19 +24,17 @@ READ_IN_FULL: Final = 40
 async def report(parts: Parts, asking: Asking, *, everyone: bool) -> Post:
     """Read and draw the report; what cannot be read is said in its place. A channel is not told of costs."""
     now = parts.core.clock.now()
-    read = parts.core.database.read
-    teams = parts.core.gate.teams
-    lately, open_ones = Wanted(since=now - LATELY, teams=teams), Wanted(open_only=True, teams=teams)
-    going_on = await read(partial(queries.find, wanted=open_ones, limit=queries.MOST))
-    counted = await read(partial(queries.count_by_state, wanted=lately))
-    moved = await read(partial(queries.find, wanted=lately, limit=queries.MOST))
+    gate, recent = parts.core.gate, ChangeQuery(since=now - LATELY, limit=MAX_CHANGES)
+    going_on = (await gate.page_of_changes(ChangeQuery(open_only=True, limit=MAX_CHANGES))).changes
+    counted = await parts.core.database.read(partial(count_by_state, query=recent, visibility=gate.visibility))
+    moved = (await gate.page_of_changes(recent)).changes
     ended = [one for one in moved if one.state.final][:SHOWN]
     standing = StatusReport(
         at=now,
         fleet=await _fleet(parts, asking, priced=not everyone),
-        pause=await parts.core.gate.agents_paused(),
-        going_on=tuple(going_on),
-        crowded=len(going_on) == queries.MOST,
+        pause=await gate.agents_paused(),
+        going_on=going_on,
+        crowded=len(going_on) == MAX_CHANGES,
         ended=tuple(ended),
         counted={state: count for state, count in counted.items() if state.final},
     )

@@ -1,6 +1,6 @@
 """Private answers that are drawn from what is stored: the changes, the trail, the report; paged and shared by name."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -25,8 +25,8 @@ from vpsops.core.audit import pages
 from vpsops.core.audit.queries import Filter
 from vpsops.core.changes import queries
 from vpsops.core.changes.model import Change
-from vpsops.core.changes.queries import Wanted
-from vpsops.core.common.errors import VpsopsError
+from vpsops.core.changes.queries import ChangePosition, ChangeQuery, position_from
+from vpsops.core.common.errors import InvalidInputError, VpsopsError
 from vpsops.core.common.text import one_line
 
 PAGE: Final = 10
@@ -62,19 +62,26 @@ def viewed_of(value: Mapping[str, Any]) -> PageQuery | None:
 
 async def _changes(parts: Parts, asking: Asking, arguments: Mapping[str, Any], everyone: bool) -> Post:
     scope, server, before = (_word(arguments, name) for name in ("scope", "server", "before"))
-    human = asking.user if scope == "mine" else ""
-    wanted = Wanted(open_only=scope == "open", human=human, server=server, before=before, teams=parts.core.gate.teams)
-    batch = await parts.core.database.read(partial(queries.batch, wanted=wanted, limit=PAGE + 1))
-    shown, more = batch.rows[:PAGE], len(batch.rows) > PAGE
+    person = asking.user if scope == "mine" else ""
+    query = ChangeQuery(open_only=scope == "open", person=person, server=server, after=_position(before), limit=PAGE)
+    page = await parts.core.gate.page_of_changes(query)
     title = f"Changes of {one_line(server, 100)}" if server else SCOPES.get(scope, SCOPES[""])
     asked = {name: value for name, value in (("scope", scope), ("server", server)) if value}
     turns = PageLinks(
         PageQuery("changes", asked | ({"before": before} if before else {})),
         PageQuery("changes", asked) if before else None,
-        PageQuery("changes", asked | {"before": shown[-1].id}) if more else None,
+        PageQuery("changes", asked | {"before": page.next.cursor}) if page.next else None,
     )
-    post = changes_page(title, shown, await links_to(parts, asking, shown), turns, everyone=everyone)
-    return with_unreadable(post, [row.id for row in batch.unreadable])
+    post = changes_page(title, page.changes, await links_to(parts, asking, page.changes), turns, everyone=everyone)
+    return with_unreadable(post, [row.id for row in page.unreadable])
+
+
+def _position(cursor: str) -> ChangePosition | None:
+    """Return where a page begins: the first one for a button of a version whose buttons held other positions."""
+    try:
+        return position_from(cursor)
+    except InvalidInputError:
+        return None
 
 
 async def _audit(parts: Parts, asking: Asking, arguments: Mapping[str, Any], everyone: bool) -> Post:
@@ -95,8 +102,10 @@ async def _audit(parts: Parts, asking: Asking, arguments: Mapping[str, Any], eve
     return (audit_page_for_everyone if everyone else audit_page)(title, found.records, links, turns)
 
 
-async def _of_records(parts: Parts, ids: set[str]) -> list[Change]:
-    return await parts.core.database.read(partial(queries.by_ids, ids=sorted(ids), teams=parts.core.gate.teams))
+async def _of_records(parts: Parts, ids: set[str]) -> Sequence[Change]:
+    return await parts.core.database.read(
+        partial(queries.select_by_ids, ids=sorted(ids), visibility=parts.core.gate.visibility)
+    )
 
 
 async def _report(parts: Parts, asking: Asking, _arguments: Mapping[str, Any], everyone: bool) -> Post:

@@ -1,15 +1,16 @@
 """Changes as one reader sees them: those of other workspaces, and of servers out of sight, are not there."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from sqlalchemy.engine import Connection
 
-from vpsops.core.changes import pages, repository
+from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.queries import ChangePage, ChangeQuery, select_page
+from vpsops.core.changes.scope import ServerFilter, Visibility
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StaleChangeError
-from vpsops.core.limits.access import Sight
 from vpsops.core.messaging import outbox
 from vpsops.core.storage.database import Database
 from vpsops.core.workspaces.model import Workspaces
@@ -21,7 +22,7 @@ class ChangeReader:
 
     database: Database
     clock: Clock
-    sight: Sight = field(default_factory=Sight)
+    sight: ServerFilter = field(default_factory=ServerFilter)
     workspaces: Workspaces = field(default_factory=Workspaces)
     team: str = ""
 
@@ -29,13 +30,14 @@ class ChangeReader:
         """Return a change; raises `UnknownChangeError`."""
         return await self.database.read(lambda connection: self.load(connection, change_id))
 
-    async def page(self, wanted: pages.Query) -> pages.ChangePage:
-        """Return a page of changes, newest first; where few of many are wanted it may be short, and more may follow."""
-        found = await self.database.read(lambda connection: pages.page(connection, wanted, self.shows))
-        whole = not self.sight and not self.workspaces.seen_from(
-            self.team
-        )  # whose an unreadable change is cannot be told
-        return found if whole else replace(found, unreadable=())
+    async def page(self, query: ChangeQuery) -> ChangePage:
+        """Return a page of changes, newest first; it may be short although more pages follow."""
+        return await self.database.read(lambda connection: select_page(connection, query, self.visibility))
+
+    @property
+    def visibility(self) -> Visibility:
+        """Whose changes, about which servers, this reader sees."""
+        return Visibility(self.workspaces.seen_from(self.team), self.sight)
 
     async def wait(self, change_id: str, *, seconds: float, until: Callable[[Change], bool] | None = None) -> Change:
         """Return the change once `until` holds (by default: nothing more happens soon), or after `seconds`."""

@@ -1,108 +1,213 @@
-"""Which changes somebody wants to see: the open ones, somebody's own, those of one server; a page at a time."""
+"""The one query for lists of changes: filters, a keyset cursor and a scope, for Slack, MCP and the terminal.
 
+A server is matched by its id, its hostname or the first label of its hostname. If the scope shows no change of such a
+server, the word is matched as the beginning of hostnames.
+"""
+
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
-from vpsops.core.storage.rows import Batch
-from vpsops.core.storage.tables import CHANGES
+from vpsops.core.changes.scope import UNRESTRICTED, Visibility
+from vpsops.core.common.cursors import decode_cursor, encode_cursor, invalid_cursor_error
+from vpsops.core.storage.rows import UnreadableRow
+from vpsops.core.storage.tables import CHANGES, OPEN_STATES
 
-MOST = 200
-LAST = "\U0010ffff"
-"""Comes after any character that a hostname can have."""
+MAX_CHANGES: Final = 200
+BATCH_ROWS: Final = 200
+FIRST_BATCH_ROWS: Final = 20
+MAX_ROWS: Final = 2_000
+"""Rows read for one page; the next page begins where this one ended."""
+LAST: Final = "\U0010ffff"
+"""Sorts after every character that a hostname can have."""
+LIST: Final = "changes"
+POSITION: Final = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)\|([0-9A-Za-z_-]{1,80})")
 
-Ways = Sequence[sa.ColumnElement[bool]]
+Conditions = Sequence[sa.ColumnElement[bool]]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What to list; what is empty does not matter. `before` is the id of the last change on the page before."""
+class ChangePosition:
+    """The position of a change in every list: when it was requested (seconds since 1970) and its id; both are fixed."""
+
+    at: float
+    id: str
+
+    @property
+    def cursor(self) -> str:
+        """The cursor of the page after this position."""
+        return encode_cursor(LIST, f"{self.at!r}|{self.id}")
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeQuery:
+    """The filters of a list of changes, newest first. An empty filter matches every change."""
 
     open_only: bool = False
-    human: str = ""
-    """Somebody's id: their own changes, and those that agents asked for on their behalf."""
+    states: tuple[State, ...] = ()
     server: str = ""
+    person: str = ""
+    """Id of an actor: matches their own changes and those that agents requested on their behalf."""
+    operation: str = ""
     since: datetime | None = None
-    """Changes that moved at this time or later."""
-    teams: frozenset[str] = frozenset()
-    """The workspaces whose changes may be seen; empty for all."""
-    before: str = ""
+    """Matches changes that were updated at this time or later."""
+    after: ChangePosition | None = None
+    limit: int = 20
 
 
-def find(connection: Connection, wanted: Wanted, limit: int) -> list[Change]:
-    """Return a page of changes, newest first; one that begins after an unknown change is the first page."""
-    return batch(connection, wanted, limit).rows
+@dataclass(frozen=True, slots=True)
+class ChangePage:
+    """A page of changes and the position of the next page, which is None on the last page."""
+
+    changes: tuple[Change, ...] = ()
+    next: ChangePosition | None = None
+    unreadable: tuple[UnreadableRow, ...] = ()
+    """The changes on this page that this version cannot read; empty unless the scope is unrestricted."""
 
 
-def batch(connection: Connection, wanted: Wanted, limit: int) -> Batch[Change]:
-    """Return a page of changes, and what of it cannot be read by this version."""
-    where, size = [*_plain(wanted), *_after(connection, wanted.before)], min(limit, MOST)
-    if wanted.human:
-        where.append(_newest(_mine(wanted.human), where, size))
-    if wanted.server:
-        named = _named(connection, wanted.server, repository.of_teams(wanted.teams))
-        where.append(_newest(named, where, size))
-    return repository.batch(connection, *where, limit=size)
+def position_of(change: Change) -> ChangePosition:
+    """Return the position of a change in every list."""
+    return ChangePosition(change.created_at.timestamp(), change.id)
 
 
-def _newest(ways: Ways, where: Ways, limit: int) -> sa.ColumnElement[bool]:
-    """The condition that a change is among the newest by one of some ways to find it, each with an index of its own.
+def position_from(cursor: str) -> ChangePosition | None:
+    """Return the position that a cursor holds, None for an empty one; raises `InvalidInputError` for other text."""
+    if not cursor:
+        return None
+    match = POSITION.fullmatch(decode_cursor(LIST, cursor))
+    if match is None:
+        raise invalid_cursor_error()
+    return ChangePosition(float(match[1]), match[2])
 
-    Of several conditions joined by OR a database would read and sort all that match.
+
+def select_page(connection: Connection, query: ChangeQuery, visibility: Visibility = UNRESTRICTED) -> ChangePage:
+    """Return a page of the visible changes that match; it may be short, or empty, although more pages follow."""
+    ways: Conditions = ()
+    servers = _of_server(connection, query.server, visibility) if query.server else ()
+    for others in (*_alternatives(query), servers):
+        ways = _combined(ways, others)
+    page = _walk(connection, query, _conditions(query, visibility), ways, visibility)
+    return page if visibility == UNRESTRICTED else replace(page, unreadable=())
+
+
+def count_by_state(
+    connection: Connection, query: ChangeQuery, visibility: Visibility = UNRESTRICTED
+) -> Mapping[State, int]:
+    """Return how many changes are in which state; the server filter and visible servers are not applied."""
+    conditions = _conditions(query, visibility)
+    conditions += [sa.or_(*ways) for ways in _alternatives(query) if ways]
+    counts = sa.select(CHANGES.c.state, sa.func.count()).where(*conditions).group_by(CHANGES.c.state)
+    known = {state.value for state in State}  # a newer version's state has no name here
+    return {State(state): count for state, count in connection.execute(counts).all() if state in known}
+
+
+def select_by_ids(
+    connection: Connection, ids: Sequence[str], visibility: Visibility = UNRESTRICTED
+) -> Sequence[Change]:
+    """Return the visible changes among `ids`."""
+    if not ids:
+        return []
+    of_teams = repository.of_teams(visibility.teams)
+    changes = repository.select(connection, CHANGES.c.id.in_(ids), *of_teams, limit=MAX_CHANGES)
+    return [change for change in changes if visibility.shows(change.target)]
+
+
+def _walk(
+    connection: Connection, query: ChangeQuery, conditions: Conditions, ways: Conditions, visibility: Visibility
+) -> ChangePage:
+    changes: list[Change] = []
+    unreadable: list[UnreadableRow] = []
+    after, rows, size = query.after, 0, min(max(query.limit + 1, FIRST_BATCH_ROWS), BATCH_ROWS)
+    while rows < MAX_ROWS:
+        where = [*conditions, *_after(after)]
+        batch = repository.batch(connection, *where, *_newest(ways, where, size), limit=size)
+        unreadable += batch.unreadable
+        for change in batch.rows:
+            if len(changes) == query.limit:
+                return ChangePage(tuple(changes), position_of(changes[-1]) if changes else after, tuple(unreadable))
+            if visibility.shows(change.target):
+                changes.append(change)
+        if len(batch.rows) < size:
+            return ChangePage(tuple(changes), unreadable=tuple(unreadable))
+        after, rows, size = position_of(batch.rows[-1]), rows + size, BATCH_ROWS
+    return ChangePage(tuple(changes), after, tuple(unreadable))
+
+
+def _conditions(query: ChangeQuery, visibility: Visibility) -> list[sa.ColumnElement[bool]]:
+    conditions = repository.of_teams(visibility.teams)
+    if query.states:
+        conditions.append(repository.in_states(*query.states))
+    if query.operation:
+        conditions.append(CHANGES.c.operation == query.operation)
+    if query.since is not None:
+        conditions.append(CHANGES.c.updated_at >= query.since.timestamp())
+    return conditions
+
+
+def _after(position: ChangePosition | None) -> Conditions:
+    if position is None:
+        return []
+    same_time = sa.and_(CHANGES.c.created_at == position.at, CHANGES.c.id > position.id)
+    return [sa.or_(CHANGES.c.created_at < position.at, same_time)]
+
+
+def _alternatives(query: ChangeQuery) -> Sequence[Conditions]:
+    """Return the filters that several indexes serve; one of each filter's conditions must hold."""
+    return (_open() if query.open_only else (), _of_person(query.person) if query.person else ())
+
+
+def _open() -> Conditions:
+    """Match changes that are not finished; one that is overdue no longer locks its server."""
+    locks = CHANGES.c.lock.is_not(None)
+    ended = CHANGES.c.state.in_([state.value for state in State if state.final])
+    return [sa.and_(locks, ~ended), CHANGES.c.state.in_(OPEN_STATES)]
+
+
+def _of_person(person: str) -> Conditions:
+    return [CHANGES.c.actor_id == person, CHANGES.c.human == person.lower()]
+
+
+def _of_server(connection: Connection, server: str, visibility: Visibility) -> Conditions:
+    """Return the conditions for an exact match, or for a prefix match where the scope shows no exact one."""
+    name = server.lower()
+    exact = [CHANGES.c.server == name, CHANGES.c.hostname == name, _begins_with(f"{name}.")]
+    return exact if _has_visible(connection, exact, visibility) else [_begins_with(name)]
+
+
+def _has_visible(connection: Connection, ways: Conditions, visibility: Visibility) -> bool:
+    of_teams = repository.of_teams(visibility.teams)
+    if visibility.servers:
+        return bool(_walk(connection, ChangeQuery(limit=1), of_teams, ways, visibility).changes)
+    return any(connection.scalar(sa.select(CHANGES.c.id).where(way, *of_teams).limit(1)) for way in ways)
+
+
+def _begins_with(text: str) -> sa.ColumnElement[bool]:
+    """Match hostnames that begin with `text`, as a range, which both databases find by an index."""
+    return sa.and_(CHANGES.c.hostname >= text, CHANGES.c.hostname < text + LAST)
+
+
+def _combined(ways: Conditions, others: Conditions) -> Conditions:
+    if not (ways and others):
+        return ways or others
+    return [sa.and_(way, other) for way in ways for other in others]
+
+
+def _newest(ways: Conditions, where: Conditions, limit: int) -> Conditions:
+    """Match the newest changes that one of several conditions finds, each by its own index.
+
+    For conditions joined by OR a database reads and sorts every row that matches.
     """
+    if not ways:
+        return []
     each = [
         sa.select(CHANGES.c.id).where(way, *where).order_by(CHANGES.c.created_at.desc(), CHANGES.c.id).limit(limit)
         for way in ways
     ]
-    return CHANGES.c.id.in_(sa.union_all(*(sa.select(one.subquery().c.id) for one in each)))
-
-
-def count_by_state(connection: Connection, wanted: Wanted) -> Mapping[State, int]:
-    """Return how many changes are in which state."""
-    where = [*_plain(wanted), *([sa.or_(*_mine(wanted.human))] if wanted.human else [])]
-    query = sa.select(CHANGES.c.state, sa.func.count()).where(*where).group_by(CHANGES.c.state)
-    known = {state.value for state in State}  # a newer version's state has no name here
-    return {State(state): count for state, count in connection.execute(query).all() if state in known}
-
-
-def _plain(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
-    where = [*repository.of_teams(wanted.teams), *([CHANGES.c.lock.is_not(None)] if wanted.open_only else [])]
-    if wanted.since is not None:
-        where.append(CHANGES.c.updated_at >= wanted.since.timestamp())
-    return where
-
-
-def _mine(human: str) -> Ways:
-    """Somebody's changes: their own, and those that agents asked for on their behalf."""
-    return [CHANGES.c.actor_id == human, CHANGES.c.human == human.lower()]
-
-
-def _after(connection: Connection, before: str) -> list[sa.ColumnElement[bool]]:
-    created = connection.scalar(repository.column(CHANGES.c.created_at, before)) if before else None
-    if created is None:
-        return []
-    older = CHANGES.c.created_at < created
-    return [older | ((CHANGES.c.created_at == created) & (CHANGES.c.id > before))]
-
-
-def _named(connection: Connection, server: str, there: Ways) -> Ways:
-    """By id or hostname in full or by its first label; only where there is none such, by the beginning of a name."""
-    wanted = server.lower()
-    exact = [CHANGES.c.server == wanted, CHANGES.c.hostname == wanted, _begins(f"{wanted}.")]
-    found = any(connection.scalar(sa.select(CHANGES.c.id).where(way, *there).limit(1)) for way in exact)
-    return exact if found else [_begins(wanted)]
-
-
-def _begins(text: str) -> sa.ColumnElement[bool]:
-    """The condition that a hostname begins with some text, as a range, which an index has on either database."""
-    return sa.and_(CHANGES.c.hostname >= text, CHANGES.c.hostname < text + LAST)
-
-
-def by_ids(connection: Connection, ids: Sequence[str], teams: frozenset[str]) -> list[Change]:
-    """Return those of some changes that there are, for whoever sees the changes of these workspaces."""
-    return repository.select(connection, CHANGES.c.id.in_(ids), *repository.of_teams(teams), limit=MOST) if ids else []
+    return [CHANGES.c.id.in_(sa.union_all(*(sa.select(way.subquery().c.id) for way in each)))]

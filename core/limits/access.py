@@ -5,26 +5,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Self
 
+from vpsops.core.changes.scope import ServerFilter
 from vpsops.core.limits.tool_names import ALTERING, TOOLS
 from vpsops.core.policy.context import Servers
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """Which servers can be seen; each of `narrowings` must hold for certain, and none means all of them."""
-
-    narrowings: tuple[Servers, ...] = ()
-
-    def sees(self, ident: str, hostname: str) -> bool:
-        """Say whether a server can be seen; for one that is to be made only the hostname is known."""
-        return all(one.hold(ident.lower(), hostname.lower().rstrip(".")) is True for one in self.narrowings)
-
-    def __bool__(self) -> bool:
-        return bool(self.narrowings)
-
-    def narrowed(self, other: Self) -> "Sight":
-        """Return what both of them see."""
-        return Sight(tuple(dict.fromkeys((*self.narrowings, *other.narrowings))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +54,11 @@ class Reach:
     """The narrowings in force together."""
 
     narrowings: tuple[Narrowing, ...] = ()
-    sight: Sight = field(init=False, compare=False)
+    sight: ServerFilter = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         named = dict.fromkeys(one.servers for one in self.narrowings if one.servers)
-        object.__setattr__(self, "sight", Sight(tuple(Servers.of(words) for words in named)))
+        object.__setattr__(self, "sight", ServerFilter(tuple(Servers.of(words) for words in named)))
 
     def narrowed(self, other: Self) -> "Reach":
         """Return the reach that both leave."""

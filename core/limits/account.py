@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import anyio
 
+from vpsops.core.changes.scope import ServerFilter
 from vpsops.core.common.timings import PRICES_SECONDS
-from vpsops.core.limits.access import Sight
 from vpsops.core.limits.model import Account, Limits
 from vpsops.core.operations import Operation
 from vpsops.core.policy.context import BILLED
@@ -17,7 +17,9 @@ AT_ONCE = 8
 MOST_LOOKS = 200  # servers whose price takes a look at each; of more the sum stays unknown
 
 
-async def look(api: Wayscloud, limits: Limits, operation: Operation, *, named: Sight | None = None) -> Account | None:
+async def look(
+    api: Wayscloud, limits: Limits, operation: Operation, *, named: ServerFilter | None = None
+) -> Account | None:
     """Return the account as it is now, or nothing where no limit is about this operation; raises `WayscloudError`.
 
     What is said of it may name the servers in `named`, and none without it.

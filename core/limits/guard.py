@@ -4,8 +4,9 @@ import secrets
 from dataclasses import dataclass, field
 
 from vpsops.core.changes.requests import Refused
+from vpsops.core.changes.scope import ServerFilter
 from vpsops.core.identity.actors import Actor
-from vpsops.core.limits.access import Barred, Sight
+from vpsops.core.limits.access import Barred
 from vpsops.core.limits.model import Exceeded, Limits
 from vpsops.core.limits.rate_limiter import Buckets
 
@@ -26,11 +27,11 @@ def told_of(exceeded: Exceeded) -> Refused:
     return Refused(f"{exceeded.text} Nothing was done.", hint=exceeded.hint, error_id=f"err_{secrets.token_hex(4)}")
 
 
-def out_of_sight(sight: Sight, hostname: str) -> Exceeded | None:
+def out_of_sight(sight: ServerFilter, hostname: str) -> Exceeded | None:
     """Return why a server of this name cannot be made here, where only some can be seen."""
     if sight.sees("", hostname):
         return None
-    words = ", ".join(sorted({word for one in sight.narrowings for word in (*one.exact, *one.globs)}))
+    words = ", ".join(sorted({word for one in sight.restrictions for word in (*one.exact, *one.globs)}))
     why = f"a server called {hostname} could not be seen here."
     return Exceeded("servers", words, why, "Choose a hostname that fits.")
 

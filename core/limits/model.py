@@ -8,8 +8,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from vpsops.core.changes.scope import ServerFilter
 from vpsops.core.identity.actors import Actor, ActorKind
-from vpsops.core.limits.access import EVERYTHING, Reach, Sight
+from vpsops.core.limits.access import EVERYTHING, Reach
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.context import Servers, known_name
 from vpsops.core.wayscloud.answers.models import Plan, Server
@@ -100,7 +101,7 @@ class Account:
     servers: Sequence[Server]
     complete: bool = True
     plans: Sequence[Plan] = ()
-    named: Sight | None = None  # None: what is said may be read by people who see no server at all
+    named: ServerFilter | None = None  # None: what is said may be read by people who see no server at all
 
     def name(self, ident: str, hostname: str) -> str:
         """Return what a refusal may call a server; nothing for one that its reader may not know of."""

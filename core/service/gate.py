@@ -21,12 +21,14 @@ from vpsops.core.authorization.recheck import Recheck
 from vpsops.core.authorization.refusals import Identified, identify, paused_refusal, refusal_of
 from vpsops.core.authorization.submission import checked, facts, new_change, operation_named, with_warning
 from vpsops.core.authorization.votes import Votes, Word
-from vpsops.core.changes import pages, repository
+from vpsops.core.changes import repository
 from vpsops.core.changes.approvals import first_attention
 from vpsops.core.changes.audit_entries import asked_for, clean_actor, clean_request, not_allowed, requested, worded
 from vpsops.core.changes.model import Change, Verdict
 from vpsops.core.changes.preview import Preview, preview, target_of
+from vpsops.core.changes.queries import MAX_CHANGES, ChangePage, ChangeQuery
 from vpsops.core.changes.requests import Done, DryRun, Outcome, Refused, Request, outcome_of
+from vpsops.core.changes.scope import ServerFilter, Visibility
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import NotAllowedError, UnreadableRowError, VpsopsError
 from vpsops.core.common.json_types import Json
@@ -36,7 +38,6 @@ from vpsops.core.execution.engine import Engine
 from vpsops.core.identity.accounts import AccountDirectory
 from vpsops.core.identity.actors import Actor, Approvers
 from vpsops.core.limits import quotas
-from vpsops.core.limits.access import Sight
 from vpsops.core.limits.account import look
 from vpsops.core.limits.guard import Guard, out_of_sight, told_of
 from vpsops.core.limits.model import Account, Exceeded, Limits
@@ -57,7 +58,6 @@ from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.core.workspaces.model import Workspaces
 
 logger = structlog.get_logger(__name__)
-LIST_LIMIT = 200
 
 
 class PolicyReplacedError(Exception):
@@ -83,7 +83,7 @@ class Gate:
     policy: PolicyInForce
     engine: Engine
     guard: Guard = field(default_factory=Guard)
-    sight: Sight = field(default_factory=Sight)  # which servers are there at all for who uses this gate
+    sight: ServerFilter = field(default_factory=ServerFilter)  # which servers are there at all for who uses this gate
     accounts: AccountDirectory | None = None  # knows the humans behind agents
     redactor: Redactor = field(default_factory=Redactor)  # prepares every word that comes in
     team: str = ""  # the workspace whose changes alone are there for who uses this gate; empty for all
@@ -271,7 +271,7 @@ class Gate:
         if remind is not None:
             connection.execute(CHANGES.update().where(CHANGES.c.id == change.id).values(remind_at=remind.timestamp()))
 
-    def seeing(self, sight: Sight) -> "Gate":
+    def seeing(self, sight: ServerFilter) -> "Gate":
         """Return this gate for somebody who sees some servers only: the others, and their changes, are not there."""
         if not sight:
             return self
@@ -430,12 +430,17 @@ class Gate:
 
     async def changes(self, *, open_only: bool = False, actor: Actor | None = None, limit: int = 20) -> list[Change]:
         """Return changes, newest first."""
-        wanted = pages.Query(open_only, actor_id=actor.id if actor else "", limit=min(limit, LIST_LIMIT))
-        return list((await self.page_of_changes(wanted)).changes)
+        query = ChangeQuery(open_only, person=actor.id if actor else "", limit=min(limit, MAX_CHANGES))
+        return list((await self.page_of_changes(query)).changes)
 
-    async def page_of_changes(self, wanted: pages.Query) -> pages.ChangePage:
-        """Return a page of changes, newest first; where few of many are wanted it may be short, and more may follow."""
-        return await self._reader.page(wanted)
+    async def page_of_changes(self, query: ChangeQuery) -> ChangePage:
+        """Return a page of changes, newest first; it may be short although more pages follow."""
+        return await self._reader.page(query)
+
+    @property
+    def visibility(self) -> Visibility:
+        """Whose changes, about which servers, are there for who uses this gate."""
+        return self._reader.visibility
 
     async def wait(self, change_id: str, *, seconds: float, until: Callable[[Change], bool] | None = None) -> Change:
         """Return the change once `until` holds (by default: nothing more happens soon), or after `seconds`."""

@@ -8,6 +8,7 @@ from typing import Final, cast
 
 from pydantic import BaseModel, JsonValue
 
+from vpsops.core.common.cursors import decode_cursor, encode_cursor
 from vpsops.core.common.json_types import Json
 from vpsops.core.operations import Operation
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
@@ -24,7 +25,6 @@ from vpsops.mcp_server.presenters.servers import (
     text_of,
 )
 from vpsops.mcp_server.presenters.size_limit import LONG_ROWS, ROWS, Bound, Content, Page, longest
-from vpsops.mcp_server.protocol.cursors import opened, sealed
 from vpsops.mcp_server.protocol.text import clean, joined, quote, table
 
 USUAL: Final = ("state", "region", "plan", "ipv4")
@@ -50,7 +50,7 @@ def arguments_of(operation: Operation, asked: Asked) -> Mapping[str, Json]:
     if isinstance(limit, int) and not isinstance(limit, bool) and 0 < limit < MOST:
         given["limit"] = limit + 1
     if isinstance(cursor, str) and cursor:
-        place = opened(SERVERS, cursor).removeprefix(f"{walk_of(cursor)}{WALK}")
+        place = decode_cursor(SERVERS, cursor).removeprefix(f"{walk_of(cursor)}{WALK}")
         given["cursor"] = place[1:] if place.startswith("=") else f"{place[1:]}{AFTER_ALL}"
     return given
 
@@ -72,7 +72,7 @@ def bound_of(asked: Asked) -> Bound:
 
 def walk_of(cursor: Json) -> str:
     """Return which kept list a cursor goes on with; raises `InvalidInputError` for one that is none of servers."""
-    known = WALKED.match(opened(SERVERS, cursor)) if isinstance(cursor, str) and cursor else None
+    known = WALKED.match(decode_cursor(SERVERS, cursor)) if isinstance(cursor, str) and cursor else None
     return known[1] if known else ""
 
 
@@ -134,10 +134,10 @@ def _after(found: ServerList, count: int, walk: str) -> str:
     on = f"{walk}{WALK}" if walk else ""
     last, following = found.servers[count - 1], found.servers[count : count + 1]
     if following and following[0].hostname.lower() != last.hostname.lower():
-        return sealed(SERVERS, f"{on}-{last.hostname.lower()}")
+        return encode_cursor(SERVERS, f"{on}-{last.hostname.lower()}")
     if following:
-        return sealed(SERVERS, f"{on}={last.hostname.lower()}|{last.id}")
-    return sealed(SERVERS, f"{on}={found.next_cursor}") if found.next_cursor else ""
+        return encode_cursor(SERVERS, f"{on}={last.hostname.lower()}|{last.id}")
+    return encode_cursor(SERVERS, f"{on}={found.next_cursor}") if found.next_cursor else ""
 
 
 def _told(text: str, content: Content, after: str, counts: tuple[int, int], all_words: str = "in all") -> Page:
@@ -183,7 +183,7 @@ class Listing:
 
 def catalogue_page(listing: Listing, result: BaseModel, view: View) -> Page:
     """Return a page of a catalogue, in its order; raises `InvalidInputError` for a cursor that is none of it."""
-    place = opened(listing.name, view.cursor) if view.cursor else ""
+    place = decode_cursor(listing.name, view.cursor) if view.cursor else ""
     every: Sequence[BaseModel] = getattr(result, listing.name)
     wanted, lacking = view.name.lower(), clean(getattr(result, "lacking", ""), LONGEST_SAID)
     found = sorted((one for one in every if wanted in listing.words(one).lower()), key=listing.order)
@@ -191,7 +191,7 @@ def catalogue_page(listing: Listing, result: BaseModel, view: View) -> Page:
 
     def page(count: int) -> Page:
         text, content = listing.tell(rest[:count])
-        after = sealed(listing.name, listing.order(rest[count - 1])) if count < len(rest) else ""
+        after = encode_cursor(listing.name, listing.order(rest[count - 1])) if count < len(rest) else ""
         if count < len(every):
             content["total"] = len(found)
         if not lacking:

@@ -14,9 +14,9 @@ import mcp.types as t
 import structlog
 from cachetools import LRUCache
 
+from vpsops.core.changes.scope import ServerFilter
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import NotAllowedError, VpsopsError
-from vpsops.core.limits.access import Sight
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
 from vpsops.mcp_server.prompts.prompts import PROMPTS
 from vpsops.mcp_server.protocol import sdk_compat, uris
@@ -33,7 +33,7 @@ CATALOGUE_SECONDS: Final = 300.0
 FAILED_SECONDS: Final = 5.0
 MOST_SIGHTS: Final = 50
 
-LOG = structlog.get_logger(__name__)
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Kept:
         except NotAllowedError:  # this caller's own matter: the next one looks anew
             seconds = 0.0
         except VpsopsError as error:
-            LOG.info("no completions", error=error.error_id, message=error.message)
+            logger.info("no completions", error=error.error_id, message=error.message)
         self.until = clock.monotonic() + seconds
 
 
@@ -150,7 +150,7 @@ class Completions:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._kept: LRUCache[Sight, Mapping[str, Kept]] = LRUCache(MOST_SIGHTS)
+        self._kept: LRUCache[ServerFilter, Mapping[str, Kept]] = LRUCache(MOST_SIGHTS)
 
     def _of(self, reader: Reader) -> Mapping[str, Kept]:
         return self._kept.setdefault(reader.caller.reach.sight, self._fresh())

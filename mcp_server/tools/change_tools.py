@@ -1,6 +1,5 @@
 """The tools on changes themselves: list, get, wait, cancel."""
 
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Final, TypeVar, cast
@@ -9,22 +8,19 @@ import mcp.types as t
 from pydantic import BaseModel, Field
 
 from vpsops.core.changes.model import Change, State
-from vpsops.core.changes.pages import ChangePage, Place, Query, place_of
+from vpsops.core.changes.queries import ChangePage, ChangeQuery, position_from, position_of
 from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.operations.registry import Arguments
 from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.presenters.changes import ChangeResult, ListedChange, listed_change
 from vpsops.mcp_server.presenters.schemas import bounded_properties, input_schema, output_schema, required_names
 from vpsops.mcp_server.presenters.size_limit import Content, Page, longest
-from vpsops.mcp_server.protocol.cursors import no_such_cursor, opened, sealed
 from vpsops.mcp_server.protocol.sdk_compat import Call
 from vpsops.mcp_server.protocol.text import joined, moment, quote, table
 from vpsops.mcp_server.tools.change_flow import PATIENCE, Desk, follow
 from vpsops.mcp_server.tools.check import CHECK, CheckArguments, CheckResult, check_change
 from vpsops.mcp_server.tools.signature import Signature
 
-CHANGES = "changes"
-PLACE = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)\|([0-9A-Za-z_-]{1,80})")
 A = TypeVar("A", bound=Arguments)
 
 
@@ -95,34 +91,27 @@ async def list_changes(desk: Desk, call: Call) -> t.CallToolResult:
     return results.answer(*changes_page(found, _nothing(wanted)))
 
 
-def query_of(wanted: ChangesArguments) -> Query:
+def query_of(wanted: ChangesArguments) -> ChangeQuery:
     """Return which changes to look for; raises `InvalidInputError` for a cursor that is none of this list's."""
-    return Query(
+    return ChangeQuery(
         open_only=wanted.open_only if wanted.open_only is not None else not wanted.state,
         states=(wanted.state,) if wanted.state else (),
         server=wanted.server,
-        after=_place(opened(CHANGES, wanted.cursor)) if wanted.cursor else None,
+        after=position_from(wanted.cursor),
         limit=wanted.limit,
     )
 
 
-def _place(text: str) -> Place:
-    found = PLACE.fullmatch(text)
-    if found is None:
-        raise no_such_cursor()
-    return Place(float(found[1]), found[2])
-
-
 def changes_page(found: ChangePage, nothing: str) -> Page:
     """Return a page of changes, as many as a result may hold."""
-    unreadable = _unreadable(found.unreadable)
+    unreadable = _unreadable([row.id for row in found.unreadable])
 
     def page(count: int) -> Page:
         rows = found.changes[:count]
-        after = place_of(rows[-1]) if count < len(found.changes) else found.next
+        after = position_of(rows[-1]) if count < len(found.changes) else found.next
         listed = Changes(
             changes=[listed_change(one) for one in rows],
-            next_cursor=sealed(CHANGES, f"{after.at!r}|{after.id}") if after else None,
+            next_cursor=after.cursor if after else None,
         )
         more = f"More may follow; pass cursor {quote(listed.next_cursor)}." if listed.next_cursor else ""
         text = joined((_table(rows) if rows else nothing, unreadable, more), "\n")

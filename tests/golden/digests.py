@@ -9,6 +9,7 @@ from vpsops.bot.workspaces.token_encryption import TokenCipher
 from vpsops.core.audit.chain import GENESIS, canonical, chained
 from vpsops.core.changes.model import digest_of
 from vpsops.core.changes.preview import Preview, preview_power
+from vpsops.core.common.cursors import decode_cursor, encode_cursor
 from vpsops.core.common.json_types import Json
 from vpsops.core.config.settings import load_settings
 from vpsops.core.continuity.anchors import signature
@@ -19,7 +20,6 @@ from vpsops.core.operations.target import Target
 from vpsops.core.policy_register.declaration import declaration_of
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.mcp_server.auth import static_tokens
-from vpsops.mcp_server.protocol.cursors import opened, sealed
 from vpsops.mcp_server.protocol.uris import change_address, page_address, server_address
 
 POLICY: Final = "pol_golden"
@@ -106,5 +106,5 @@ def _policies() -> Mapping[str, Mapping[str, str]]:
 
 def _cursors() -> Mapping[str, Mapping[str, str]]:
     places = {"servers": "=web01.example.com|srv-1", "changes": "1798880400.25|chg_0123456789ab"}
-    found = {listing: {"place": place, "cursor": sealed(listing, place)} for listing, place in places.items()}
-    return {name: cursor | {"read": opened(name, cursor["cursor"])} for name, cursor in found.items()}
+    found = {listing: {"place": place, "cursor": encode_cursor(listing, place)} for listing, place in places.items()}
+    return {name: cursor | {"read": decode_cursor(name, cursor["cursor"])} for name, cursor in found.items()}

@@ -11,7 +11,8 @@ from vpsops.core.audit import chain
 from vpsops.core.audit.chain import Record
 from vpsops.core.audit.queries import told
 from vpsops.core.changes import repository
-from vpsops.core.changes.model import Change, Vote
+from vpsops.core.changes.model import Change, State, Vote
+from vpsops.core.changes.queries import ChangeQuery, select_page
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.console.terminal import UNKNOWN, cell, columns, look, number, say, when
@@ -19,7 +20,6 @@ from vpsops.core.identity.actors import Actor
 from vpsops.core.policy.model import short_version
 from vpsops.core.storage import Database
 from vpsops.core.storage.rows import UnreadableRow
-from vpsops.core.storage.tables import CHANGES, OPEN_STATES
 
 MOST: Final = 1000
 RECORDS: Final = 200
@@ -40,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--open", action="store_true", help="only those that are not finished")
     parser.add_argument(
+        "--state", choices=[state.value for state in State], default="", metavar="STATE", help="in this state"
+    )
+    parser.add_argument("--server", default="", metavar="NAME", help="of a server, by its name or id")
+    parser.add_argument("--person", default="", metavar="ID", help="of a person and of their agents")
+    parser.add_argument("--operation", default="", metavar="NAME", help="of an operation")
+    parser.add_argument(
         "--limit", type=partial(number, least=1, most=MOST), default=20, metavar="N", help="how many; 20 unless told"
     )
 
@@ -52,18 +58,32 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.id:
             raise ConfigurationError("--settle needs a change's id.", hint="`vpsops changes --open` lists them.")
         return settle.run(arguments)
-    return look(partial(_detail, arguments.id) if arguments.id else partial(_list, arguments))
+    return look(partial(_detail, arguments.id) if arguments.id else partial(list_changes, arguments))
 
 
-async def _list(arguments: argparse.Namespace, database: Database) -> int:
-    where = [CHANGES.c.state.in_(OPEN_STATES)] if arguments.open else []
-    found = await database.read(lambda connection: repository.batch(connection, *where, limit=arguments.limit))
-    if not found.rows and not found.unreadable:
-        say("There are no open changes." if arguments.open else "There are no changes yet.")
+async def list_changes(arguments: argparse.Namespace, database: Database) -> int:
+    """Print the changes that the arguments ask for."""
+    query = ChangeQuery(
+        open_only=arguments.open,
+        states=(State(arguments.state),) if arguments.state else (),
+        server=arguments.server,
+        person=arguments.person,
+        operation=arguments.operation,
+        limit=arguments.limit,
+    )
+    page = await database.read(partial(select_page, query=query))
+    if not page.changes and not page.unreadable:
+        say(_nothing(arguments))
         return 0
-    for line in columns([HEAD, *map(row, found.rows), *map(unreadable_row, found.unreadable)]):
+    for line in columns([HEAD, *map(row, page.changes), *map(unreadable_row, page.unreadable)]):
         say(line)
     return 0
+
+
+def _nothing(arguments: argparse.Namespace) -> str:
+    if arguments.state or arguments.server or arguments.person or arguments.operation:
+        return "No changes match."
+    return "There are no open changes." if arguments.open else "There are no changes yet."
 
 
 def row(change: Change) -> tuple[str, ...]:

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from tests.bench.children import cpu_seconds
 from tests.bench.databases import NAMES, databases
 from tests.bench.plan import Plan, Section, Table
-from vpsops.core.changes import pages, queries, repository, serialization
+from vpsops.core.changes import queries, repository, serialization
 from vpsops.core.changes.model import Change, State
-from vpsops.core.changes.queries import Wanted
+from vpsops.core.changes.queries import ChangeQuery
 from vpsops.core.common.clock import SystemClock
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.operations.target import Target
@@ -26,13 +26,13 @@ SERVERS: Final = 500
 OPEN: Final = 40
 NOW: Final = datetime(2026, 11, 28, tzinfo=UTC)
 LOOKUPS: Final[dict[str, Callable[[Connection], Any]]] = {
-    "newest": lambda one: queries.find(one, Wanted(), 10),
-    "open": lambda one: queries.find(one, Wanted(open_only=True), 10),
-    "open, a page": lambda one: pages.page(one, pages.Query(open_only=True), lambda _: True),
-    "mine": lambda one: queries.find(one, Wanted(human="U7"), 10),
-    "of a server": lambda one: queries.find(one, Wanted(server="web123"), 10),
-    "of names that begin so": lambda one: queries.find(one, Wanted(server="web12"), 10),
-    "of no server": lambda one: queries.find(one, Wanted(server="nosuch"), 10),
+    "newest": lambda one: queries.select_page(one, ChangeQuery(limit=10)).changes,
+    "open": lambda one: queries.select_page(one, ChangeQuery(open_only=True, limit=10)).changes,
+    "open, a page": lambda one: queries.select_page(one, ChangeQuery(open_only=True)),
+    "mine": lambda one: queries.select_page(one, ChangeQuery(person="U7", limit=10)).changes,
+    "of a server": lambda one: queries.select_page(one, ChangeQuery(server="web123", limit=10)).changes,
+    "of names that begin so": lambda one: queries.select_page(one, ChangeQuery(server="web12", limit=10)).changes,
+    "of no server": lambda one: queries.select_page(one, ChangeQuery(server="nosuch", limit=10)).changes,
     "touched lately": lambda one: repository.touched(one, NOW, 300),
 }
 

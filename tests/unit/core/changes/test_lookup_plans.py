@@ -9,26 +9,31 @@ import pytest
 import sqlalchemy as sa
 
 from tests.unit.core.storage.samples import CHANGE, NOW
-from vpsops.core.changes import pages, queries, repository
-from vpsops.core.changes.queries import Wanted
+from vpsops.core.changes import queries, repository
+from vpsops.core.changes.queries import ChangeQuery, position_of
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.operations.target import Target
 from vpsops.core.storage import Connection, Database
 
 LOOKUPS: dict[str, tuple[Callable[[Connection], Any], set[str]]] = {
-    "open": (lambda one: queries.find(one, Wanted(open_only=True), 10), {"changes_open"}),
-    "a page of open ones": (lambda one: pages.page(one, pages.Query(open_only=True), lambda _: True), {"changes_open"}),
-    "mine": (lambda one: queries.find(one, Wanted(human="U_ANN"), 10), {"changes_by_actor", "changes_by_human"}),
+    "open": (
+        lambda one: queries.select_page(one, ChangeQuery(open_only=True, limit=10)),
+        {"changes_open", "changes_by_state"},
+    ),
+    "mine": (
+        lambda one: queries.select_page(one, ChangeQuery(person="U_ANN", limit=10)).changes,
+        {"changes_by_actor", "changes_by_human"},
+    ),
     "of a server": (
-        lambda one: queries.find(one, Wanted(server="web01"), 10),
+        lambda one: queries.select_page(one, ChangeQuery(server="web01", limit=10)).changes,
         {"changes_by_server", "changes_by_hostname"},
     ),
     "of no server": (
-        lambda one: queries.find(one, Wanted(server="nosuch"), 10),
+        lambda one: queries.select_page(one, ChangeQuery(server="nosuch", limit=10)).changes,
         {"changes_by_server", "changes_by_hostname"},
     ),
     "touched": (lambda one: repository.touched(one, NOW, 60), {"changes_by_update"}),
-    "newest": (lambda one: queries.find(one, Wanted(), 10), {"changes_by_age"}),
+    "newest": (lambda one: queries.select_page(one, ChangeQuery(limit=10)).changes, {"changes_by_age"}),
 }
 
 
@@ -89,20 +94,20 @@ async def test_what_is_looked_up_is_found(database: Database) -> None:
     await database.transact(fill)
 
     async def found(**wanted: Any) -> list[int]:
-        changes = await database.read(lambda one: queries.find(one, Wanted(**wanted), 50))
+        changes = await database.read(lambda one: queries.select_page(one, ChangeQuery(**wanted, limit=50)).changes)
         return [int(change.id.removeprefix("chg_")) for change in changes]
 
     every = list(reversed(range(30)))
     assert await found() == every
-    assert await found(human="U_ANN") == [number for number in every if number % 3 < 2]
-    assert await found(human="u_ben") == [number for number in every if number % 3 == 2]
+    assert await found(person="U_ANN") == [number for number in every if number % 3 < 2]
+    assert await found(person="u_ben") == [number for number in every if number % 3 == 2]
     assert await found(server="WEB01") == [number for number in every if number // 3 % 3 == 0]
     assert await found(server="web010") == [number for number in every if number // 3 % 3 == 1]
     assert await found(server="web0") == [number for number in every if number // 3 % 3 < 2]
     assert await found(server="db_") == [number for number in every if number // 3 % 3 == 2]
     assert await found(server="SRV-1-4") == [4]
     assert await found(server="nosuch") == await found(server="db-") == []
-    assert await found(server="web01", human="U_BEN") == [number for number in every if number % 9 == 2]
-    first = await database.read(lambda one: queries.find(one, Wanted(human="U_ANN"), 5))
-    rest = await found(human="U_ANN", before=first[-1].id)
+    assert await found(server="web01", person="U_BEN") == [number for number in every if number % 9 == 2]
+    first = await database.read(lambda one: queries.select_page(one, ChangeQuery(person="U_ANN", limit=5)).changes)
+    rest = await found(person="U_ANN", after=position_of(first[-1]))
     assert rest == [number for number in every if number % 3 < 2][5:]

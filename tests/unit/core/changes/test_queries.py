@@ -1,5 +1,6 @@
 """Changes and the trail a page at a time: everything once, in order, whoever and whatever is asked for."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -11,9 +12,11 @@ from vpsops.core.audit import chain, pages
 from vpsops.core.audit.queries import Filter
 from vpsops.core.changes import queries
 from vpsops.core.changes.model import Change, State
-from vpsops.core.changes.queries import Wanted
+from vpsops.core.changes.queries import ChangePosition, ChangeQuery, position_from
+from vpsops.core.changes.scope import ServerFilter, Visibility
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.operations.target import Target
+from vpsops.core.policy.context import Servers
 from vpsops.core.storage import Connection, Database
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
@@ -45,29 +48,34 @@ async def stored(database: Database) -> Database:
     return database
 
 
-async def ids(database: Database, wanted: Wanted, limit: int = 10) -> list[str]:
-    found = await database.read(lambda connection: queries.find(connection, wanted, limit))
-    return [each.id.removeprefix("chg_00") for each in found]
+async def ids(database: Database, wanted: ChangeQuery, limit: int = 10) -> list[str]:
+    query = replace(wanted, limit=limit)
+    page = await database.read(lambda connection: queries.select_page(connection, query))
+    return [each.id.removeprefix("chg_00") for each in page.changes]
 
 
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
-        (Wanted(), "4 5 2 3 1"),
-        (Wanted(open_only=True), "4 5 2 1"),
-        (Wanted(human="U0ALICE"), "2 1"),
-        (Wanted(server="WEB1"), "1"),
-        (Wanted(server="web1.example.com"), "1"),
-        (Wanted(server="web"), "2 3 1"),
-        (Wanted(server="srv-4"), "4"),
-        (Wanted(server="db%"), "5"),
-        (Wanted(server="%"), ""),
-        (Wanted(since=START + timedelta(seconds=2)), "4 5"),
-        (Wanted(before="chg_005"), "2 3 1"),
-        (Wanted(before="chg_404"), "4 5 2 3 1"),
+        (ChangeQuery(), "4 5 2 3 1"),
+        (ChangeQuery(open_only=True), "4 5 2 1"),
+        (ChangeQuery(person="U0ALICE"), "2 1"),
+        (ChangeQuery(server="WEB1"), "1"),
+        (ChangeQuery(server="web1.example.com"), "1"),
+        (ChangeQuery(server="web"), "2 3 1"),
+        (ChangeQuery(server="srv-4"), "4"),
+        (ChangeQuery(server="db%"), "5"),
+        (ChangeQuery(server="%"), ""),
+        (ChangeQuery(since=START + timedelta(seconds=2)), "4 5"),
+        (ChangeQuery(after=ChangePosition((START + timedelta(seconds=2)).timestamp(), "chg_005")), "2 3 1"),
+        (ChangeQuery(states=(State.FAILED,)), "3"),
+        (ChangeQuery(operation="stop"), "4 5 2 3 1"),
+        (ChangeQuery(operation="start"), ""),
+        (ChangeQuery(server="web1", person="U0ALICE"), "1"),
+        (ChangeQuery(server="web", person="U0BOB"), "3"),
     ],
 )
-async def test_what_is_asked_for_is_listed_newest_first(stored: Database, wanted: Wanted, expected: str) -> None:
+async def test_what_is_asked_for_is_listed_newest_first(stored: Database, wanted: ChangeQuery, expected: str) -> None:
     """Open ones, somebody's and their agents', a server's by its name before by the beginning of one, recent ones."""
     assert await ids(stored, wanted) == expected.split()
 
@@ -75,14 +83,37 @@ async def test_what_is_asked_for_is_listed_newest_first(stored: Database, wanted
 async def test_pages_of_one_make_the_whole_list(stored: Database) -> None:
     """Turning the page leaves none out, also among changes of the same second."""
     seen: list[str] = []
-    while found := await ids(stored, Wanted(before=f"chg_00{seen[-1]}" if seen else ""), limit=1):
-        seen += found
+    query = ChangeQuery(limit=1)
+    while True:
+        page = await stored.read(partial(queries.select_page, query=query))
+        seen += [change.id.removeprefix("chg_00") for change in page.changes]
+        if page.next is None:
+            break
+        query = replace(query, after=position_from(page.next.cursor))
     assert seen == ["4", "5", "2", "3", "1"]
+
+
+async def test_filters_by_person_and_server_combine_in_the_database(stored: Database) -> None:
+    """A change is found although many newer ones of its person are about other servers."""
+
+    def work(connection: Connection) -> None:
+        for number in range(10, 40):
+            put(connection, one(number, f"db{number}.example.com", ALICE))
+
+    await stored.transact(work)
+    assert await ids(stored, ChangeQuery(server="web1", person="U0ALICE"), limit=5) == ["1"]
+
+
+async def test_what_is_out_of_sight_neither_is_listed_nor_decides_what_a_name_means(stored: Database) -> None:
+    """A hidden server of exactly this name leaves the word the beginning of the names that are visible."""
+    visible = Visibility(servers=ServerFilter((Servers.of(["web10", "web11"]),)))
+    page = await stored.read(partial(queries.select_page, query=ChangeQuery(server="web1"), visibility=visible))
+    assert [change.target.hostname for change in page.changes] == ["web10.example.com", "web11.example.com"]
 
 
 async def test_changes_are_counted_by_their_state(stored: Database) -> None:
     """Only those that moved since."""
-    since = Wanted(since=START + timedelta(seconds=1))
+    since = ChangeQuery(since=START + timedelta(seconds=1))
     counted = await stored.read(lambda connection: queries.count_by_state(connection, since))
     assert counted == {State.HELD: 3, State.FAILED: 1}
 

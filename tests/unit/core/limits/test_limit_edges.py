@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from vpsops.core.changes.scope import ServerFilter
 from vpsops.core.identity.actors import Actor, ActorKind
-from vpsops.core.limits.access import Narrowing, Reach, Sight, matched
+from vpsops.core.limits.access import Narrowing, Reach, matched
 from vpsops.core.limits.config_schema import WrittenLimits
 from vpsops.core.limits.model import Account, Create, Limits, principal, too_dear, too_many, too_often, worded_wait
 from vpsops.core.limits.rate_limiter import Buckets
@@ -141,11 +142,11 @@ def test_who_may_not_change_what(
 
 def test_sights_and_reaches_only_narrow() -> None:
     """What both of them leave is left, in whichever order they come."""
-    web, one = Sight((Servers.of(["web*"]),)), Sight((Servers.of(["*01"]),))
+    web, one = ServerFilter((Servers.of(["web*"]),)), ServerFilter((Servers.of(["*01"]),))
     for both in (web.narrowed(one), one.narrowed(web)):
         assert [both.sees("", name) for name in ("web01", "WEB01.", "web02", "db01")] == [True, True, False, False]
-    assert Sight((Servers.of(["s1"]),)).sees("S1", "db01")
-    assert Sight().narrowed(web) == web.narrowed(Sight()) == web
+    assert ServerFilter((Servers.of(["s1"]),)).sees("S1", "db01")
+    assert ServerFilter().narrowed(web) == web.narrowed(ServerFilter()) == web
     reads, lists = Reach((Narrowing("a", read_only=True),)), Reach((Narrowing("b", tools=frozenset({"vps_*"})),))
     for reach in (reads.narrowed(lists), lists.narrowed(reads)):
         assert (reach.read_only, reach.allows("vps_list"), reach.allows("vps_stop")) == (True, True, False)

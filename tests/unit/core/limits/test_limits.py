@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from tests.unit.core.harness import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, staged
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import Change, State, Verdict
-from vpsops.core.changes.pages import Query
+from vpsops.core.changes.queries import ChangeQuery
 from vpsops.core.changes.requests import Done, Held, Outcome, Refused, Request
+from vpsops.core.changes.scope import ServerFilter
 from vpsops.core.common.errors import InvalidInputError, UnknownChangeError, UnknownServerError
 from vpsops.core.identity.actors import Actor
-from vpsops.core.limits.access import Sight
 from vpsops.core.limits.model import Limits
 from vpsops.core.policy.context import Servers
 from vpsops.core.storage.tables import CHANGES
@@ -74,7 +74,7 @@ async def test_a_refusal_names_no_server_that_its_reader_cannot_see(
     protected = frozenset({"web01", "db01.example.com", "vault-*"})
     async with limited(database_url, provider, max_monthly_spend=1e9, protected=protected) as stage:
         stage.fault("status", "plans", status=404)
-        narrow = stage.gate.seeing(Sight((Servers.of(["web*"]),)))
+        narrow = stage.gate.seeing(ServerFilter((Servers.of(["web*"]),)))
         order = Request("create", {"hostname": "web90.example.com", **PLAN}, AGENT, SLACK, can_confirm=True)
         stop = Request("stop", {"server": "web01"}, AGENT, SLACK, can_confirm=True)
         refused = [await narrow.submit(one) for one in (order, stop)]
@@ -204,7 +204,7 @@ async def test_what_is_out_of_sight_is_not_there(database_url: str, provider: Si
     async with limited(database_url, provider) as stage:
         held = await stage.ask("stop", server="db01")
         web = await stage.ask("stop", server="web01")
-        narrow = stage.gate.seeing(Sight((Servers.of(["web*"]),)))
+        narrow = stage.gate.seeing(ServerFilter((Servers.of(["web*"]),)))
         listed = await narrow.submit(Request("list", {}, ALICE, SLACK))
         assert isinstance(listed, Done)
         assert listed.result is not None
@@ -238,14 +238,14 @@ async def test_pages_of_changes_are_stable_while_changes_come(database_url: str,
             assert isinstance(held, Held)
         await stage.gate.cancel((await stage.gate.changes())[0].id, ALICE)
         seen: list[Change] = []
-        page = await stage.gate.page_of_changes(Query(limit=2))
+        page = await stage.gate.page_of_changes(ChangeQuery(limit=2))
         while True:
             seen += page.changes
             await create(stage, f"new{len(seen)}.example.com")
             if page.next is None:
                 break
-            page = await stage.gate.page_of_changes(Query(limit=2, after=page.next))
+            page = await stage.gate.page_of_changes(ChangeQuery(limit=2, after=page.next))
         assert [one.target.hostname for one in seen] == [f"app{number}.example.com" for number in (4, 3, 2, 1, 0)]
-        some = await stage.gate.page_of_changes(Query(states=(State.CANCELLED,), server="APP"))
+        some = await stage.gate.page_of_changes(ChangeQuery(states=(State.CANCELLED,), server="APP"))
         assert [one.target.hostname for one in some.changes] == ["app4.example.com"]
-        assert (await stage.gate.page_of_changes(Query(server="nowhere"))).changes == ()
+        assert (await stage.gate.page_of_changes(ChangeQuery(server="nowhere"))).changes == ()

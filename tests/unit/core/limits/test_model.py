@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vpsops.core.changes.scope import ServerFilter
 from vpsops.core.identity.actors import Actor, ActorKind
-from vpsops.core.limits.access import Narrowing, Reach, Sight
+from vpsops.core.limits.access import Narrowing, Reach
 from vpsops.core.limits.model import Account, Create, Limits, same_principal, too_dear, too_many, too_often
 from vpsops.core.limits.rate_limiter import Buckets
 from vpsops.core.limits.tool_names import ALTERING, TOOLS
@@ -24,8 +25,8 @@ def server(name: str, plan: str | None = "S", price: float | None = None, status
     return Server(id=f"id-{name}", hostname=name, status=status, plan=plan, monthly_price=price)
 
 
-TWO = Account((server("web01"), server("db01", "xl")), plans=PLANS, named=Sight())
-WEB = Sight((Servers.of(["web*"]),))
+TWO = Account((server("web01"), server("db01", "xl")), plans=PLANS, named=ServerFilter())
+WEB = ServerFilter((Servers.of(["web*"]),))
 NEW = Create("app01", "S")
 
 
@@ -153,8 +154,8 @@ def test_narrowings_never_widen(narrowings: list[Narrowing]) -> None:
 
 def test_a_server_is_seen_where_every_narrowing_has_it() -> None:
     """By hostname in any case, or by id; one whose name is not known is not seen."""
-    sight = Sight((Servers.of(["web*"]), Servers.of(["*.example.com", "id-9"])))
+    sight = ServerFilter((Servers.of(["web*"]), Servers.of(["*.example.com", "id-9"])))
     assert sight.sees("id-1", "WEB01.example.com")
     assert not sight.sees("id-1", "web01.example.org")
     assert not sight.sees("id-9", "")
-    assert Sight().sees("", "")
+    assert ServerFilter().sees("", "")

@@ -13,12 +13,12 @@ from tests.unit.core.harness import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, s
 from vpsops.core.authorization.refusals import Identified, refusal_of
 from vpsops.core.authorization.submission import life
 from vpsops.core.changes.model import Change, State, Verdict
-from vpsops.core.changes.pages import Query
+from vpsops.core.changes.queries import ChangeQuery
 from vpsops.core.changes.requests import Done, Held, Refused, Request
+from vpsops.core.changes.scope import ServerFilter
 from vpsops.core.common.errors import NotAllowedError, StaleChangeError, UnknownChangeError
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.identity.actors import Actor, ActorKind
-from vpsops.core.limits.access import Sight
 from vpsops.core.policy import parse_policy
 from vpsops.core.policy.context import Servers
 from vpsops.core.policy.decision import Decision, Ruling
@@ -28,7 +28,7 @@ from vpsops.core.workspaces.model import Workspaces
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2")
-WEB, DB = Sight((Servers.of(["web*"]),)), Sight((Servers.of(["db*"]),))
+WEB, DB = ServerFilter((Servers.of(["web*"]),)), ServerFilter((Servers.of(["db*"]),))
 RULES = """
 [[rule]]
 id = "reads"
@@ -185,7 +185,7 @@ async def test_a_narrowed_gate_narrowed_again_sees_what_both_see(stage: Stage) -
         assert {one["hostname"] for one in listed.result.model_dump()["servers"]} == names
     with pytest.raises(UnknownChangeError):
         await both.get(held.id)
-    assert web.seeing(Sight()) is web
+    assert web.seeing(ServerFilter()) is web
 
 
 async def test_a_key_taken_by_a_change_out_of_sight_shows_nothing_of_it(
@@ -288,6 +288,6 @@ async def test_a_change_that_cannot_be_read_is_named_only_to_who_sees_all(stage:
     await stage.database.transact(lambda connection: connection.execute(spoilt))
     narrow = stage.gate.seeing(WEB)
     one = several(stage).within("T1")
-    pages = [await gate.page_of_changes(Query()) for gate in (stage.gate, narrow, one)]
+    pages = [await gate.page_of_changes(ChangeQuery()) for gate in (stage.gate, narrow, one)]
     assert [len(page.unreadable) for page in pages] == [1, 0, 0]
     assert [page.changes for page in pages] == [(), (), ()]

@@ -21,8 +21,10 @@ from vpsops.bot.messages.lists import with_unreadable
 from vpsops.cli import changes as cli
 from vpsops.core.audit import queries as audit_view
 from vpsops.core.authorization import agent_pause
-from vpsops.core.changes import pages, queries, repository, serialization
+from vpsops.core.changes import queries, repository, serialization
 from vpsops.core.changes.model import Change, State, Verdict, Vote
+from vpsops.core.changes.queries import ChangeQuery
+from vpsops.core.changes.scope import Visibility
 from vpsops.core.common.errors import UnreadableRowError
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.config.settings import Settings
@@ -221,10 +223,12 @@ async def test_a_step_that_breaks_keeps_no_other_from_its_own(
 
 LISTS: Final[Sequence[Callable[[Connection], list[str]]]] = (
     lambda connection: [one.id for one in watched(connection)],
-    lambda connection: [one.id for one in queries.find(connection, queries.Wanted(), 9)],
-    lambda connection: [one.id for one in queries.find(connection, queries.Wanted(open_only=True), 1)],
-    lambda connection: [one.id for one in queries.by_ids(connection, [BAD, GOOD], frozenset())],
-    lambda connection: [one.id for one in pages.page(connection, pages.Query(limit=1), lambda _: True).changes],
+    lambda connection: [one.id for one in queries.select_page(connection, ChangeQuery(limit=9)).changes],
+    lambda connection: [
+        one.id for one in queries.select_page(connection, ChangeQuery(open_only=True, limit=1)).changes
+    ],
+    lambda connection: [one.id for one in queries.select_by_ids(connection, [BAD, GOOD])],
+    lambda connection: [one.id for one in queries.select_page(connection, ChangeQuery(limit=1)).changes],
     lambda connection: [one for one in audit_view.subjects(connection, {BAD, GOOD}) if one == GOOD],
     lambda connection: [one.change for one in change_feed.after(connection, 0) if one.target],
 )
@@ -242,9 +246,8 @@ async def test_every_list_has_the_others(
 
 async def test_lists_name_what_they_leave_out(database: Database) -> None:
     await stored(database, pair(State.WATCHING))
-    page = await database.read(lambda connection: pages.page(connection, pages.Query(), lambda _: True))
-    batch = await database.read(lambda connection: queries.batch(connection, queries.Wanted(), 9))
-    assert set(page.unreadable) == {row.id for row in batch.unreadable} == {BAD, f"{BAD}_old"}
+    page = await database.read(lambda connection: queries.select_page(connection, ChangeQuery()))
+    assert {row.id for row in page.unreadable} == {BAD, f"{BAD}_old"}
 
 
 async def test_home_and_the_cards_have_the_others(database: Database, clock: FakeClock) -> None:
@@ -266,8 +269,9 @@ async def test_what_is_no_json_fails_no_query(database: Database, clock: FakeClo
             )
     found = await overview_of(database, Onlooker("T1", ALICE, frozenset({"T1"})), clock.now())
     assert ([one.id for one in found.own], [one.id for one in found.holds]) == ([GOOD], [GOOD])
-    wanted = queries.Wanted(open_only=True, teams=frozenset({"T1"}))
-    assert [one.id for one in await database.read(lambda connection: queries.find(connection, wanted, 9))] == [GOOD]
+    query, of_team = ChangeQuery(open_only=True), Visibility(frozenset({"T1"}))
+    page = await database.read(lambda connection: queries.select_page(connection, query, of_team))
+    assert ([one.id for one in page.changes], page.unreadable) == ([GOOD], ())
 
 
 async def test_a_server_is_ours_although_its_change_cannot_be_read(database: Database) -> None:
@@ -389,14 +393,14 @@ async def test_a_pause_that_cannot_be_read_is_a_pause(database: Database) -> Non
 
 async def test_each_front_end_shows_that_they_are_there(database: Database, capsys: pytest.CaptureFixture[str]) -> None:
     await stored(database, pair(State.WATCHING))
-    await cli._list(Namespace(open=False, limit=9), database)
+    await cli.list_changes(Namespace(open=False, limit=9, state="", server="", person="", operation=""), database)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == [GOOD, BAD, f"{BAD}_old"]
     assert "cannot be read by this version (target is no object)" in lines[2]
-    page = await database.read(lambda connection: pages.page(connection, pages.Query(), lambda _: True))
+    page = await database.read(lambda connection: queries.select_page(connection, ChangeQuery()))
     said, _ = changes_page(page, "")
     assert f"Cannot be read by this version of vpsops: {BAD}, {BAD}_old." in said
-    post = with_unreadable(note("Changes"), page.unreadable)
+    post = with_unreadable(note("Changes"), [row.id for row in page.unreadable])
     assert BAD in post.text
     assert BAD in json.dumps(post.blocks[-1])
     (found,) = await look_at_rows(database, Settings())

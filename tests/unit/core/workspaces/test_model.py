@@ -17,8 +17,9 @@ from vpsops.core.audit import pages
 from vpsops.core.audit import queries as audit_view
 from vpsops.core.changes import queries
 from vpsops.core.changes.model import Change, State, Verdict
-from vpsops.core.changes.queries import Wanted
+from vpsops.core.changes.queries import ChangeQuery
 from vpsops.core.changes.requests import Held, Refused, Request
+from vpsops.core.changes.scope import Visibility
 from vpsops.core.common.errors import ConfigurationError, NotAllowedError, UnknownChangeError
 from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers, Origin
@@ -211,15 +212,18 @@ async def test_what_is_listed_and_looked_up_past_the_gate_is_a_workspaces_own_to
     database, now = core.database, core.clock.now()
     for team, ids in (("T1", [mine.id]), ("T2", []), ("", [mine.id])):
         teams = core.within(team).gate.teams
-        wanted = Wanted(human="U1", teams=teams)
-        assert [one.id for one in await database.read(partial(queries.find, wanted=wanted, limit=9))] == ids
-        assert sum((await database.read(partial(queries.count_by_state, wanted=wanted))).values()) == len(ids)
-        assert [one.id for one in await database.read(partial(queries.by_ids, ids=[mine.id], teams=teams))] == ids
+        query, visible = ChangeQuery(person="U1"), Visibility(teams)
+        page = await database.read(partial(queries.select_page, query=query, visibility=visible))
+        assert [change.id for change in page.changes] == ids
+        counts = await database.read(partial(queries.count_by_state, query=query, visibility=visible))
+        assert sum(counts.values()) == len(ids)
+        by_ids = await database.read(partial(queries.select_by_ids, ids=[mine.id], visibility=visible))
+        assert [change.id for change in by_ids] == ids
         assert [one.id for one in (await overview_of(database, Onlooker(team, ANN, teams), now)).own] == ids
         wanted_records = audit_view.Filter(teams=teams)
-        page = await database.read(partial(pages.page, wanted=wanted_records, before=None, limit=50))
-        assert {one.change_id for one in page.records if one.change_id} == set(ids)
-        seen = {str(audit_view.body_of(one).get("team", "")) for one in page.records}
+        trail = await database.read(partial(pages.page, wanted=wanted_records, before=None, limit=50))
+        assert {one.change_id for one in trail.records if one.change_id} == set(ids)
+        seen = {str(audit_view.body_of(one).get("team", "")) for one in trail.records}
         assert seen == ({team} if team else {"T1", "T2", ""})  # which policy is in force is the operator's
 
 

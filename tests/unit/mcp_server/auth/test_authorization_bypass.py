@@ -14,12 +14,12 @@ from tests.unit.mcp_server.tools.test_limits import limited, refusals
 from vpsops.core.app import Core
 from vpsops.core.audit import chain
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.common.cursors import encode_cursor
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Origin
 from vpsops.core.limits.access import Narrowing, Reach
 from vpsops.mcp_server.auth.principal import READ, Caller
 from vpsops.mcp_server.protocol import uris
-from vpsops.mcp_server.protocol.cursors import sealed
 from vpsops.mcp_server.resources import subscriptions
 from vpsops.mcp_server.resources.updates import Live, open_live
 from vpsops.mcp_server.server import Options, build_server
@@ -85,7 +85,7 @@ async def test_a_cursor_made_by_hand_is_said_to_be_none(core: Core, era: str, pl
     """Its seal is no secret, so what is inside is read as strictly as anything else."""
     await held(core)
     async with client_of(core, era, None, Options(human=ANN)) as client:
-        refused = await client.call_tool("vps_changes", {"cursor": sealed("changes", place)})
+        refused = await client.call_tool("vps_changes", {"cursor": encode_cursor("changes", place)})
     assert refused.is_error
     assert "this is not a cursor of this list" in text(refused)
 

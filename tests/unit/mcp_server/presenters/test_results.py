@@ -14,6 +14,7 @@ from tests.tokens.bound import tokens
 from tests.unit.mcp_server.harness import ALICE, WEB, client_of, text
 from vpsops.core.app import Core
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.common.cursors import decode_cursor, encode_cursor
 from vpsops.core.common.errors import InvalidInputError, VpsopsError
 from vpsops.core.identity.actors import Origin
 from vpsops.core.operations import OPERATIONS
@@ -24,7 +25,6 @@ from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.presenters.pagination import arguments_of, bound_of, page_of
 from vpsops.mcp_server.presenters.projection import FIELDS, Asked, View, sort_out
 from vpsops.mcp_server.presenters.size_limit import LONG_ROWS, RESULT, RESULT_BYTES, bounded, compact, cost, size_of
-from vpsops.mcp_server.protocol.cursors import opened, sealed
 
 QUICKLY = (Phase.explicit, Phase.reuse, Phase.generate)  # a smaller example of this would take minutes to find
 LIST = OPERATIONS["list"]
@@ -176,12 +176,12 @@ def test_what_is_too_long_is_cut_where_it_is_longest() -> None:
 @given(st.text(max_size=90), st.text(st.characters(codec="utf-8")))
 def test_a_cursor_is_taken_by_its_own_list_alone(place: str, other: str) -> None:
     """What another list gave, or nobody, is refused with what to do."""
-    cursor = sealed("servers", place)
-    assert opened("servers", cursor) == place
+    cursor = encode_cursor("servers", place)
+    assert decode_cursor("servers", cursor) == place
     for wrong, listing in ((cursor, "plans"), (cursor[:-1], "servers"), (f"{cursor}A", "servers"), (other, "servers")):
         if (wrong, listing) != (cursor, "servers"):
             with pytest.raises(InvalidInputError, match="Take the next_cursor of the last page"):
-                opened(listing, wrong)
+                decode_cursor(listing, wrong)
 
 
 @pytest.mark.parametrize(
