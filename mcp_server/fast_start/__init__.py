@@ -1,1 +1,45 @@
-"""Answers the handshake before the server is loaded."""
+"""Answers the handshake before the server is loaded: a small second implementation of MCP, and the only way into it.
+
+An import contract keeps everything else out of this folder's modules. Nothing heavier than the standard library is
+imported before the SDK takes over, so what needs the SDK is imported in its function.
+"""
+
+from __future__ import annotations
+
+import os
+
+from vpsops.mcp_server.fast_start.responder import Handover, apologise
+from vpsops.mcp_server.fast_start.responder import main as answer_early
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Sequence
+    from typing import Any
+
+    from mcp.server.lowlevel import Server
+
+    from vpsops.mcp_server.fast_start.snapshot import Unrepeated
+
+__all__ = ["Handover", "answer_early", "apologise", "keep_answers", "streams"]
+
+
+def streams(handover: Handover) -> tuple[io.TextIOWrapper, Unrepeated]:
+    """Return standard input and output for the SDK, which goes on where the early answers ended."""
+    from vpsops.mcp_server.fast_start import snapshot  # noqa: PLC0415
+
+    return snapshot.streams(handover)
+
+
+async def keep_answers(server: Server[Any], words: Sequence[str]) -> None:
+    """Let the next start by these words, in this environment, answer early; does nothing where one does already."""
+    from pathlib import Path  # noqa: PLC0415
+
+    from vpsops.mcp_server.fast_start import responder, snapshot  # noqa: PLC0415
+
+    described = responder.describe(words, os.environ)
+    known = described is None or responder.find(words, os.environ) is not None
+    if known or described is None or os.environ.get(responder.SWITCH, "on") != "on":
+        return
+    answers = await snapshot.snapshot_of(server, described)
+    snapshot.keep(answers, Path(responder.cache_path(described, os.environ)))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from vpsops.mcp_server.fast_start.responder import Handover
+    from vpsops.mcp_server.fast_start import Handover
 
 GOOD = 0
 
@@ -44,9 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     handover = None
     if words[:1] == ["mcp"]:
-        from vpsops.mcp_server.fast_start import responder  # noqa: PLC0415 - nothing heavier than it before the first answer
+        from vpsops.mcp_server import fast_start  # noqa: PLC0415 - nothing heavier than it before the first answer
 
-        handover = responder.main(words[1:])
+        handover = fast_start.answer_early(words[1:])
         if handover is None:  # the client asked, heard and went
             return GOOD
     return _run(words, handover)
@@ -58,9 +58,9 @@ def _run(words: list[str], handover: Handover | None) -> int:
     why: list[str] = []
     code = guarded(lambda: _call(words, handover), why.append)
     if handover is not None and why and not any(word.startswith("--http") for word in words):
-        from vpsops.mcp_server.fast_start import responder  # noqa: PLC0415
+        from vpsops.mcp_server import fast_start  # noqa: PLC0415
 
-        responder.apologise(handover, why[0])
+        fast_start.apologise(handover, why[0])
     return code
 
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -23,9 +22,8 @@ from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.console.exit_codes import complain
 from vpsops.core.server.http_server import GRACE_SECONDS
 from vpsops.core.server.shutdown import on_stop
+from vpsops.mcp_server import fast_start
 from vpsops.mcp_server.auth.access import add_flags, reach_of
-from vpsops.mcp_server.fast_start import responder, snapshot
-from vpsops.mcp_server.fast_start.responder import Handover
 from vpsops.mcp_server.http.config import PATH
 from vpsops.mcp_server.http.server import EXAMPLE, run_http
 from vpsops.mcp_server.protocol.lines import Lines
@@ -63,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.http is not None:
         run_http(settings, arguments.http, options)
         return 0
-    anyio.run(serve, settings, Start(arguments.handover or Handover(), arguments.words, options))
+    anyio.run(serve, settings, Start(arguments.handover or fast_start.Handover(), arguments.words, options))
     return 0
 
 
@@ -87,7 +85,7 @@ async def serve(settings: Settings, start: "Start") -> None:
 class Start:
     """How this process was started: by which words, how far the front went, and what the words ask for."""
 
-    handover: Handover
+    handover: fast_start.Handover
     words: Sequence[str]
     options: Options
 
@@ -115,26 +113,14 @@ class _End:
 
 
 async def _serve_streams(server: Server[Any], end: _End, start: Start) -> None:
-    stdin, stdout = snapshot.streams(start.handover)
+    stdin, stdout = fast_start.streams(start.handover)
     try:
         lines: Any = Lines(stdin, end.unanswered, end.shutdown)
         async with stdio_server(lines, end.unanswered.watching(stdout)) as (incoming, outgoing):
             await server.run(incoming, outgoing, server.create_initialization_options())
-            await _keep_snapshot(server, start.words)
+            await fast_start.keep_answers(server, start.words)
     finally:
         end.ended.set()
-
-
-async def _keep_snapshot(server: Server[Any], words: Sequence[str]) -> None:
-    """Let the next start with this configuration answer early."""
-    described = responder.describe(words, os.environ)
-    if (
-        described is None
-        or responder.find(words, os.environ) is not None
-        or os.environ.get(responder.SWITCH, "on") != "on"
-    ):
-        return
-    snapshot.keep(await snapshot.snapshot_of(server, described), Path(responder.cache_path(described, os.environ)))
 
 
 def _begin_end(group: TaskGroup, end: _End) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -93,6 +94,19 @@ def test_the_shipped_answers_are_given_without_the_sdk(tmp_path: Path) -> None:
     assert set(found["handshake"]) == set(HANDSHAKE_PROTOCOL_VERSIONS)
     assert set(found["modern"]) == {"server/discover", *LISTS}
     assert set(found["legacy"]) == set(LISTS)
+
+
+@pytest.mark.slow
+@pytest.mark.real_time
+def test_the_way_in_loads_only_the_standard_library() -> None:
+    """What needs the SDK is imported once it has taken over: each module costs the first answer its time."""
+    code = "import sys, vpsops.mcp_server.fast_start; print({name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS
+    )
+    loaded = set(re.findall(r"'(\w+)'", done.stdout))
+    assert loaded - set(sys.stdlib_module_names) <= {"vpsops", "__main__", "sitecustomize", "_virtualenv"}
+    assert not loaded & {"asyncio", "pathlib", "typing", "subprocess"}
 
 
 @pytest.mark.slow
