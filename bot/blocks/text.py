@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from vpsops.core.common.text import bound, one_line
+from vpsops.core.common.text import moment as utc
 
 _USER: Final = re.compile(r"[UW][A-Z0-9]{2,20}")
 _CHANNEL: Final = re.compile(r"[CGD][A-Z0-9]{2,20}")
@@ -66,27 +67,4 @@ def channel_link(ident: str) -> str:
 
 def moment(at: datetime) -> str:
     """Return a time of day that every reader sees in their own zone, with UTC as the fallback."""
-    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{at:%Y-%m-%d %H:%M} UTC>"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in words a person reads at a glance."""
-    whole = max(0, round(seconds))
-    if whole < 60:  # noqa: PLR2004 - a minute
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:  # noqa: PLR2004 - an hour
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:  # noqa: PLR2004 - two days
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    days, hours = divmod(hours, 24)
-    return f"{days} days {hours} h" if hours else f"{days} days"
-
-
-def money(amount: float | None, currency: str | None) -> str:
-    """Return a month's price in words, or nothing when there is none."""
-    if amount is None:
-        return ""
-    number = f"{amount:.0f}" if amount == int(amount) else f"{amount:.2f}"
-    return f"{number} {one_line(currency or '', 8)} a month".replace("  ", " ")
+    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{utc(at)}>"

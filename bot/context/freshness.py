@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from vpsops.bot.blocks.elements import unpack
-from vpsops.bot.blocks.text import duration
 from vpsops.bot.context.bot_context import Asking, Parts
 from vpsops.bot.ingress.worker import CLICK, EVENT, SUBMISSION
 from vpsops.bot.protocol import action_ids
@@ -12,6 +11,7 @@ from vpsops.bot.protocol.payloads import BlockActions, ViewSubmission
 from vpsops.bot.views.modals import metadata_of
 from vpsops.core.common import timings
 from vpsops.core.common.errors import VpsopsError
+from vpsops.core.common.text import duration
 from vpsops.core.messaging.inbox import Delivery
 
 MEANT_SECONDS: Final = timings.MEANT_SECONDS

@@ -3,12 +3,12 @@
 from datetime import timedelta
 
 from vpsops.bot.blocks.elements import Post
-from vpsops.bot.blocks.text import duration
 from vpsops.bot.commands.parser import WatchServer
 from vpsops.bot.context.bot_context import Asking, Parts, only_members, read
 from vpsops.bot.features.notify import subscribe
 from vpsops.bot.messages.ephemeral import command_suggestions, error_note, note
 from vpsops.core.common.errors import AmbiguousServerError, UnknownServerError
+from vpsops.core.common.text import duration
 from vpsops.core.messaging.subscriptions import (
     WITHOUT_THRESHOLD,
     Event,

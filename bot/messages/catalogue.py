@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from vpsops.bot.blocks.elements import Block, Post, header, plain, section
-from vpsops.bot.blocks.text import escape_untrusted, money
-from vpsops.core.common.text import one_line
+from vpsops.bot.blocks.text import escape_untrusted
+from vpsops.core.common.text import monthly, one_line
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region
 
 ROWS = 60
@@ -19,7 +19,7 @@ def plans_table(plans: Sequence[Plan]) -> Post:
             str(plan.vcpus or ""),
             f"{plan.memory_gb:g} GB" if plan.memory_gb else "",
             f"{plan.disk_gb:g} GB" if plan.disk_gb else "",
-            money(plan.monthly_price, plan.currency),
+            monthly(plan.monthly_price, plan.currency),
         )
         for plan in plans
     ]

@@ -20,12 +20,12 @@ from vpsops.bot.blocks.elements import (
     section,
 )
 from vpsops.bot.blocks.labels import action_label, change_title, state_label
-from vpsops.bot.blocks.text import channel_link, duration, escape_untrusted, is_user_id, moment, user_mention
+from vpsops.bot.blocks.text import channel_link, escape_untrusted, is_user_id, moment, user_mention
 from vpsops.bot.protocol import action_ids
 from vpsops.core.changes.create_spec import key_words, label_of, system_of
 from vpsops.core.changes.model import Change, State, Verdict, Vote
 from vpsops.core.common.hostnames import lookalike_warning
-from vpsops.core.common.text import one_line
+from vpsops.core.common.text import duration, one_line
 from vpsops.core.identity.actors import ActorKind, Approvers
 from vpsops.core.outcomes.typical_durations import Usual
 from vpsops.core.policy.decision import Decision

@@ -27,8 +27,8 @@ from vpsops.core.audit.chain import Record
 from vpsops.core.audit.queries import body_of, name_in
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.common.json_types import Json
+from vpsops.core.common.stored_values import moment as time_of
 from vpsops.core.common.text import one_line
-from vpsops.core.common.timestamps import moment as time_of
 
 VALUE: Final = 2000
 WORDS: Final = 200

@@ -4,10 +4,10 @@ from datetime import datetime
 
 from vpsops.bot.blocks.elements import Block, Post, context, mrkdwn, plain, section
 from vpsops.bot.blocks.labels import action_label, action_verb
-from vpsops.bot.blocks.text import duration, escape_untrusted, moment
+from vpsops.bot.blocks.text import escape_untrusted, moment
 from vpsops.bot.messages.change_card import requester_text, result_server
 from vpsops.core.changes.model import Change
-from vpsops.core.common.text import one_line
+from vpsops.core.common.text import duration, one_line
 
 
 def change_notice(change: Change, event: str, now: datetime) -> Post:

@@ -7,11 +7,11 @@ from typing import Final
 
 from vpsops.bot.blocks.elements import Block, Post, context, field_sections, header, mrkdwn, plain, section
 from vpsops.bot.blocks.labels import STATE_LABELS
-from vpsops.bot.blocks.text import escape_untrusted, moment, money
+from vpsops.bot.blocks.text import escape_untrusted, moment
 from vpsops.bot.messages.lists import PageLinks, PageQuery, change_rows, page_buttons
 from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes.model import Change, State
-from vpsops.core.common.text import one_line
+from vpsops.core.common.text import monthly, one_line
 from vpsops.core.policy.decision import Decision
 
 SHOWN: Final = 8
@@ -92,7 +92,7 @@ def costs_words(costs: MonthlyCosts | None) -> str:
     """Say what a month costs, as far as the API tells."""
     if costs is None:
         return ""
-    sums = " and ".join(money(amount, currency) for currency, amount in sorted(costs.sums.items()))
+    sums = " and ".join(monthly(amount, currency) for currency, amount in sorted(costs.sums.items()))
     lacking = [(costs.unknown, "of unknown price"), (costs.nameless, "in an unknown currency")]
     rest = ", ".join(f"{count} {words}" for count, words in lacking if count)
     if not sums:

@@ -20,10 +20,10 @@ from vpsops.bot.blocks.elements import (
     section,
 )
 from vpsops.bot.blocks.labels import action_label, action_verb
-from vpsops.bot.blocks.text import duration, escape_untrusted, moment, money
+from vpsops.bot.blocks.text import escape_untrusted, moment
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import SLASH, word_for
-from vpsops.core.common.text import one_line
+from vpsops.core.common.text import duration, monthly, one_line
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.servers import LAST, ServerList
 from vpsops.core.wayscloud.answers.models import Server, Usage
@@ -189,7 +189,7 @@ def _facts(server: Server) -> list[tuple[str, str]]:
         ("Plan", server.plan or ""),
         ("System", server.os_template or ""),
         ("Size", _size(server)),
-        ("Price", money(server.monthly_price, server.currency)),
+        ("Price", monthly(server.monthly_price, server.currency)),
         ("Id", server.id),
         ("Name", server.display_name or ""),
     ]

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from vpsops.core.audit import chain
 from vpsops.core.common.errors import NotAllowedError, StaleChangeError
 from vpsops.core.common.json_types import Json
+from vpsops.core.common.text import moment
 from vpsops.core.identity import serialization
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers, among
 from vpsops.core.messaging import outbox
@@ -38,7 +39,7 @@ class Pause:
     def words(self) -> str:
         """Say in one sentence who paused agents, when and why."""
         who = self.by.shown if self.by else "somebody"
-        when = f" at {self.at:%Y-%m-%d %H:%M} UTC" if self.at else ""
+        when = f" at {moment(self.at)}" if self.at else ""
         return f"Agents are paused: {who} paused them{when}{f', because {self.reason}' if self.reason else ''}."
 
 

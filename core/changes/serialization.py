@@ -11,11 +11,12 @@ from vpsops.core.common.stored_values import (
     UnreadableValueError,
     list_of,
     mapping_of,
+    moment,
     names_of,
     number_of,
+    seconds,
     text_of,
 )
-from vpsops.core.common.timestamps import moment, seconds
 from vpsops.core.identity.actors import Origin
 from vpsops.core.identity.serialization import actor_of, approvers_of
 from vpsops.core.operations.target import Target

@@ -1,6 +1,7 @@
-"""Typed reads of stored values: a value of another type is an error that names its place."""
+"""Typed reads of stored values: a value of another type is an error that names its place. Times are UTC seconds."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -56,3 +57,13 @@ def names_of(stored: Row, name: str) -> tuple[str, ...]:
     if not all(isinstance(one, str) for one in value):
         raise UnreadableValueError(f"{name} holds what is no text")
     return tuple(value)
+
+
+def seconds(moment: datetime | None) -> float | None:
+    """Return UTC seconds since 1970, as stored."""
+    return None if moment is None else moment.timestamp()
+
+
+def moment(value: float | None) -> datetime | None:
+    """Return the aware UTC time of stored seconds."""
+    return None if value is None else datetime.fromtimestamp(value, UTC)

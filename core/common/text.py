@@ -1,16 +1,19 @@
-"""Text from outside, made fit to be kept and shown: the one place that removes invisible characters and bounds it.
+"""Text that is kept and shown: the one place that cleans and bounds what comes from outside, and writes figures.
 
 Slack's markup, quotation marks and terminals are matters of those who write there; for secrets see
 `core/common/redaction.py`.
 """
 
 import unicodedata
+from datetime import datetime
 from typing import Final
 
 ELLIPSIS: Final = "…"
 JOINER: Final = "\u200d"
 FURTHEST: Final = 20_000
 """What follows could not be shown on one line anyway, short of a text that is nearly all invisible."""
+
+UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Co"})
 _BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # letters and marks that draw nothing
@@ -73,3 +76,31 @@ def bound(text: str, limit: int) -> str:
 
 def _joins(char: str) -> bool:
     return unicodedata.combining(char) != 0 or char in f"{JOINER}\ufe0f" or "\U0001f3fb" <= char <= "\U0001f3ff"
+
+
+def duration(seconds: float) -> str:
+    """Return a span in its two largest units: `3 d 4 h`."""
+    left, parts = max(0, int(seconds)), []
+    for unit, length in UNITS:
+        count, left = divmod(left, length)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+def moment(at: datetime) -> str:
+    """Return a time of day in UTC, to the minute."""
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def money(amount: float | None, currency: str | None) -> str:
+    """Return an amount, or nothing where it is not known; a whole one has no decimals."""
+    if amount is None:
+        return ""
+    number = f"{amount:.0f}" if amount == int(amount) else f"{amount:.2f}"
+    return f"{number} {one_line(currency or '', 8)}".strip()
+
+
+def monthly(amount: float | None, currency: str | None) -> str:
+    """Return a month's price, or nothing where it is not known."""
+    return f"{money(amount, currency)} a month" if amount is not None else ""

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import ConfigurationError, NotAllowedError, StaleChangeError, StorageError
+from vpsops.core.common.text import moment
 from vpsops.core.common.timings import Timing
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Approvers
@@ -241,4 +242,4 @@ def _home(reading: PolicyReading) -> tuple[bool, str]:
 
 
 def _moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return moment(datetime.fromtimestamp(at, UTC))

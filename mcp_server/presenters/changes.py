@@ -3,12 +3,13 @@
 from pydantic import BaseModel, Field, ValidationError
 
 from vpsops.core.changes.model import Change, State, Verdict
+from vpsops.core.common.text import duration, moment
 from vpsops.core.identity.actors import Approvers
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.mcp_server.presenters.servers import ShownServer
-from vpsops.mcp_server.protocol.text import clean, clean_json, duration, joined, moment, quote
+from vpsops.mcp_server.protocol.text import clean, clean_json, joined, quote
 
 LONGEST_NOTE = 400
 LONGEST_REASON = 300

@@ -5,10 +5,11 @@ from typing import TypeVar, cast
 
 from pydantic import BaseModel, Field, JsonValue, computed_field
 
+from vpsops.core.common.text import duration, moment, money, monthly
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.wayscloud.answers.models import Server, Usage
-from vpsops.mcp_server.protocol.text import clean, clean_json, duration, joined, moment, money, number, size, table
+from vpsops.mcp_server.protocol.text import clean, clean_json, joined, number, size, table
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -103,7 +104,7 @@ def server_text(server: Server) -> str:
             _amount(server.vcpus, "vCPU"),
             _amount(server.memory_gb, "GB memory"),
             _amount(server.disk_gb, "GB disk"),
-            _monthly(server.monthly_price, server.currency),
+            monthly(server.monthly_price, server.currency),
             f"since {moment(server.created_at)}" if server.created_at else "",
         )
     )
@@ -159,10 +160,6 @@ def _amount(value: float | None, unit: str) -> str:
 
 def _percent(label: str, value: float | None) -> str:
     return "" if value is None else f"{label} {number(round(value, 1))} %"
-
-
-def _monthly(amount: float | None, currency: str | None) -> str:
-    return f"{money(amount, currency)} a month" if amount is not None else ""
 
 
 def _for(kind: type[R], render: Callable[[R], str]) -> tuple[type[BaseModel], Callable[[BaseModel], str]]:

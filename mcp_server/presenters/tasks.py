@@ -10,6 +10,7 @@ import mcp.types as t
 
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.json_types import Json
+from vpsops.core.common.text import duration, moment
 from vpsops.core.common.timings import Timing
 from vpsops.core.policy.decision import Decision
 from vpsops.mcp_server.presenters import results
@@ -17,7 +18,7 @@ from vpsops.mcp_server.presenters.changes import headed, noted, verdict
 from vpsops.mcp_server.protocol import sdk_compat
 from vpsops.mcp_server.protocol.elicitation import question_of
 from vpsops.mcp_server.protocol.tasks import Status, Task
-from vpsops.mcp_server.protocol.text import duration, joined, moment
+from vpsops.mcp_server.protocol.text import joined
 
 HELD_POLL_MS: Final = 5_000
 YOUNG_SECONDS: Final = 60.0

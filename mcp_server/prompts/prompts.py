@@ -13,13 +13,14 @@ import structlog
 from pydantic import JsonValue
 
 from vpsops.core.common.errors import InvalidInputError, VpsopsError
+from vpsops.core.common.text import money
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.catalogue import Plans
 from vpsops.core.wayscloud.answers.models import Plan, Server
 from vpsops.mcp_server.presenters import fleet_summary
 from vpsops.mcp_server.presenters.servers import structured
 from vpsops.mcp_server.protocol import sdk_compat, uris
-from vpsops.mcp_server.protocol.text import clean, joined, money, quote
+from vpsops.mcp_server.protocol.text import clean, joined, quote
 from vpsops.mcp_server.resources.reader import Reader, Readers
 from vpsops.mcp_server.resources.resources import JSON, as_text
 from vpsops.mcp_server.tools.definitions import PREFIX

@@ -7,7 +7,8 @@ from vpsops.core.changes.create_spec import key_words, label_of, system_of
 from vpsops.core.changes.model import Change
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.common.json_types import Json
-from vpsops.mcp_server.protocol.text import clean, joined, moment, quote
+from vpsops.core.common.text import moment
+from vpsops.mcp_server.protocol.text import clean, joined, quote
 
 UNABLE = "unable"
 REFUSALS = {

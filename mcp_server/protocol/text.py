@@ -4,7 +4,6 @@ Whatever came from outside is data: on one line, bounded, without control or for
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 from pydantic import JsonValue
 
@@ -69,29 +68,9 @@ def joined(parts: Iterable[str | None], by: str = ", ") -> str:
     return by.join(part for part in parts if part)
 
 
-def money(amount: float | None, currency: str | None) -> str:
-    """Return a month's price, or nothing where it is not known."""
-    return "" if amount is None else joined((f"{amount:.2f}", clean(currency or "", 8)), " ")
-
-
 def size(count: int) -> str:
     """Return bytes in the largest unit that leaves a whole part."""
     value, unit = float(count), 0
     while value >= THOUSAND and unit < len(UNITS) - 1:
         value, unit = value / THOUSAND, unit + 1
     return f"{value:.1f} {UNITS[unit]}" if unit else f"{count} B"
-
-
-def duration(seconds: float) -> str:
-    """Return a span in its two largest units: `3 d 4 h`."""
-    left, parts = int(seconds), []
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, left = divmod(left, length)
-        if count:
-            parts.append(f"{count} {unit}")
-    return " ".join(parts[:2]) or "0 s"
-
-
-def moment(at: datetime) -> str:
-    """Return a time of day in UTC, to the minute."""
-    return at.strftime("%Y-%m-%d %H:%M UTC")

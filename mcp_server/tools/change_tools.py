@@ -10,13 +10,14 @@ from pydantic import BaseModel, Field
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.queries import ChangePage, ChangeQuery, position_from, position_of
 from vpsops.core.common.errors import NotAllowedError
+from vpsops.core.common.text import moment
 from vpsops.core.operations.registry import Arguments
 from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.presenters.changes import ChangeResult, ListedChange, listed_change
 from vpsops.mcp_server.presenters.schemas import bounded_properties, input_schema, output_schema, required_names
 from vpsops.mcp_server.presenters.size_limit import Content, Page, longest
 from vpsops.mcp_server.protocol.sdk_compat import Call
-from vpsops.mcp_server.protocol.text import joined, moment, quote, table
+from vpsops.mcp_server.protocol.text import joined, quote, table
 from vpsops.mcp_server.tools.change_flow import PATIENCE, Desk, follow
 from vpsops.mcp_server.tools.check import CHECK, CheckArguments, CheckResult, check_change
 from vpsops.mcp_server.tools.signature import Signature

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vpsops.bot.blocks.text import channel_link, duration, escape_untrusted, is_user_id, user_mention
+from vpsops.bot.blocks.text import channel_link, escape_untrusted, is_user_id, user_mention
 from vpsops.core.common.text import bound, one_line
 
 
@@ -46,23 +46,6 @@ def test_a_cut_falls_between_characters(letter: str) -> None:
 def test_lines_and_hidden_characters_are_taken_out(text: str, shown: str) -> None:
     """Line breaks of every kind become spaces; control and direction characters go."""
     assert one_line(text, 100) == shown
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "0 s"),
-        (59.4, "59 s"),
-        (60, "1 min"),
-        (93, "1 min 33 s"),
-        (3600, "1 h"),
-        (5400, "1 h 30 min"),
-        (262800, "3 days 1 h"),
-    ],
-)
-def test_a_duration_is_read_at_a_glance(seconds: float, words: str) -> None:
-    """Seconds, minutes, hours and days, two of them at most."""
-    assert duration(seconds) == words
 
 
 def test_only_slacks_own_ids_become_mentions() -> None:
