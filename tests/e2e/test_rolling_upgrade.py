@@ -56,10 +56,10 @@ def upgrade() -> None:
 ASK: Final = """
 import anyio, sys
 from vpsops.core.app import open_core
-from vpsops.core.changes.model import Actor, ActorKind, Origin
-from vpsops.core.engine import Engine
-from vpsops.core.requests import Request
-from vpsops.core.settings import load_settings
+from vpsops.core.changes.requests import Request
+from vpsops.core.config.settings import load_settings
+from vpsops.core.execution.engine import Engine
+from vpsops.core.identity.actors import Actor, ActorKind, Origin
 
 async def nothing(*_):
     pass

@@ -13,15 +13,14 @@ from tests.mutants.draw import Survivor, all_mutants, drawn, survivors
 from tests.mutants.operators import Mutant, mutants_of
 from tests.mutants.report import Result, complaints, score
 
-DECIDING = ("core/limits", "core/policy", "core/wayscloud")
+DECIDING = ("core/limits", "core/policy", "core/policy_register", "core/wayscloud")
 BESIDE = {
-    "vpsops/cli/policy/commands.py",  # a command's words
+    "core/policy/decision.py",  # data
     "core/policy_register/consequence.py",  # says what a difference means, and decides nothing
     "core/policy_register/difference.py",
     "core/policy_register/diagnostics.py",
     "core/policy_register/file_text.py",
     "core/policy_register/force.py",  # hands on what was loaded
-    "vpsops/cli/policy/force.py",
     "core/policy_register/humans.py",  # what `policy explain` says of people
     "core/wayscloud/answers/field_mapping.py",  # tables of names
     "core/wayscloud/answers/errors.py",
@@ -149,7 +148,7 @@ def test_what_the_areas_name_is_there() -> None:
 def test_no_module_of_these_folders_is_left_out() -> None:
     """A new one is in an area, or is named here as one that decides nothing."""
     named = {module for area in AREAS.values() for module in area.modules}
-    there = {path.relative_to(ROOT).as_posix() for folder in DECIDING for path in (ROOT / folder).glob("[!_]*.py")}
+    there = {path.relative_to(ROOT).as_posix() for folder in DECIDING for path in (ROOT / folder).rglob("[!_]*.py")}
     assert there - named == BESIDE
 
 
@@ -164,7 +163,7 @@ def test_a_copy_is_as_before_once_its_mutant_was_tried(tmp_path: Path) -> None:
     """And the tree itself is never written."""
     path = "core/authorization/agent_pause.py"
     source = (ROOT / path).read_bytes()
-    (tmp_path / "core").mkdir()
+    (tmp_path / path).parent.mkdir(parents=True)
     (tmp_path / path).write_bytes(source)
     mutant, copy = mutants_of(path, source)[0], Copy(tmp_path)
     with copy.mutated(mutant):

@@ -9,13 +9,14 @@ from typing import Final
 
 import pytest
 
-import vpsops.bot.blocks
 from tests.browser.slack_pictures import FOLDER, PREFIX, names_of
 from tests.unit.bot import surfaces as drawn
 from tests.unit.bot.messages.card_snapshots import DIRECTORY
 from tests.unit.bot.surfaces import surfaces
+from vpsops.bot import blocks, messages, views
 from vpsops.bot.slack_api.block_limits import fit_post
 
+DRAWING: Final = (blocks, messages, views)
 DOCS: Final = FOLDER.parent
 HELPERS: Final = {"fit_post", "shareable", "without_table", "change_rows", "with_unreadable"}
 """They change what another function has drawn, or draw a part of it."""
@@ -26,9 +27,11 @@ PICTURES: Final = [picture for name in SURFACES for picture, _ in names_of(name)
 
 
 def drawing_functions() -> set[str]:
-    """Return the public functions of `vpsops.bot.blocks` that draw a whole message, form or Home."""
+    """Return the public functions that draw a whole message, form or Home."""
     found = set()
-    for module in pkgutil.iter_modules(vpsops.bot.blocks.__path__, "vpsops.bot.blocks."):
+    for module in (
+        module for folder in DRAWING for module in pkgutil.iter_modules(folder.__path__, f"{folder.__name__}.")
+    ):
         for name, one in inspect.getmembers(importlib.import_module(module.name), inspect.isfunction):
             whole = inspect.signature(one).return_annotation in {"Post", fit_post.__annotations__["return"]}
             if one.__module__ == module.name and not name.startswith("_") and (whole or name.endswith(ENDS)):

@@ -114,7 +114,8 @@ def test_a_search_is_bounded_and_says_where_to_go_on(
     empty_database_url: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that is not there costs no walk through years; what is older is found by asking on."""
-    monkeypatch.setattr("vpsops.core.audit.reader.PAGE", 5)
+    for module in ("core.audit.reader", "cli.audit"):
+        monkeypatch.setattr(f"vpsops.{module}.PAGE", 5)
     monkeypatch.setattr("vpsops.cli.audit.MOST_SEARCHED", 10)
 
     def append(connection: Connection) -> None:

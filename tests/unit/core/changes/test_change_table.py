@@ -135,7 +135,7 @@ async def test_a_step_from_an_older_look_is_refused(database: Database) -> None:
     assert (await row(database))["state"] == "succeeded"
 
 
-@pytest.mark.parametrize("broken", ["audit.append", "outbox.put_card"])
+@pytest.mark.parametrize("broken", ["chain.append", "outbox.put_card"])
 @pytest.mark.requirement("audit-with-its-effect")
 async def test_a_step_its_record_and_its_card_are_stored_together_or_not_at_all(
     database: Database, monkeypatch: pytest.MonkeyPatch, broken: str

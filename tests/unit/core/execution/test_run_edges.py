@@ -141,7 +141,7 @@ async def test_a_429_holds_everybody_back_also_where_it_says_no_time(
         waits.append(wait)
         hold_off(connection, tick, wait)
 
-    monkeypatch.setattr("vpsops.core.execution.runner.pace.hold_off", noted)
+    monkeypatch.setattr("vpsops.core.execution.runner.write_rate_limit.hold_off", noted)
     async with staged(database_url, provider, Setup(replace(QUICK, write_gap=0.02))) as stage:
         stage.fault("status", "stop", status=429, times=1, **asked)
         ended = await stage.done("stop", server=stage.server("web.example.com").id)

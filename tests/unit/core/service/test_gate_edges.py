@@ -196,7 +196,7 @@ async def test_a_key_taken_by_a_change_out_of_sight_shows_nothing_of_it(
     narrow = stage.gate.seeing(WEB)
     with pytest.raises(UnknownChangeError):
         await narrow.submit(Request("stop", {"server": "web01"}, ALICE, SLACK, key="trigger-1", can_confirm=True))
-    monkeypatch.setattr("vpsops.core.service.gate.store.by_key", _blind_once())
+    monkeypatch.setattr("vpsops.core.service.gate.repository.by_key", _blind_once())
     with pytest.raises(UnknownChangeError) as unknown:
         await narrow.submit(Request("stop", {"server": "web01"}, ALICE, SLACK, key="trigger-1", can_confirm=True))
     assert "db01" not in str(unknown.value)
@@ -220,7 +220,7 @@ async def test_the_same_key_in_the_instant_of_the_storing_is_the_same_change(
 ) -> None:
     """A redelivery that overtook the first look is answered with the change there is."""
     first = await stage.ask("stop", server="web01", key="trigger-1")
-    monkeypatch.setattr("vpsops.core.service.gate.store.by_key", _blind_once())
+    monkeypatch.setattr("vpsops.core.service.gate.repository.by_key", _blind_once())
     again = await stage.gate.submit(
         Request("stop", {"server": "web01"}, ALICE, SLACK, key="trigger-1", can_confirm=True)
     )

@@ -23,7 +23,7 @@ LONG = 600.0
 COMMIT = """
 import sys
 import anyio
-from vpsops.core.clock import SystemClock
+from vpsops.core.common.clock import SystemClock
 from vpsops.core.storage import open_database
 from tests.unit.core.storage.test_transactions import put
 
