@@ -41,6 +41,13 @@ id = "all"
 risk = ["read", "change", "disruptive"]
 decision = "allow"
 """
+MOVED: Final = {  # where these stood before everything was imported from `vpsops`
+    "vpsops.core.changes.requests": "core.requests",
+    "vpsops.core.config.settings": "core.settings",
+    "vpsops.core.execution.engine": "core.engine",
+    "vpsops.core.identity.actors": "core.changes.model",
+    "vpsops.core.app": "core.app",
+}
 FUTURE: Final = '''
 """A version from the future, for a test."""
 import sqlalchemy as sa
@@ -137,7 +144,9 @@ class World:
 
     async def ask(self, tree: Path, *servers: str) -> list[str]:
         """Ask for servers to be stopped, by the code of a tree, and return the ids of the changes."""
-        program = ASK if (tree / "vpsops").is_dir() else ASK.replace("vpsops.core", "core")
+        program = ASK
+        for name, old in ({} if (tree / "vpsops").is_dir() else MOVED).items():
+            program = program.replace(name, old)
         command = (sys.executable, "-c", program, *servers)
         done = await anyio.run_process(command, env=dict(self.environment(tree)), cwd=tree, check=False)
         assert done.returncode == 0, done.stderr.decode()
