@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -201,10 +201,7 @@ def commit_that_added(text: str, module: str = "core/storage/schema.py") -> str:
     return (found.stdout.split() or [""])[-1] if found.returncode == 0 else ""
 
 
-MEANINGS: Final = (
-    ("class Recheck", "core/authorization/recheck.py"),
-    ("system=server.os_template", "core/changes/preview.py"),
-)
+MEANINGS: Final[Sequence[tuple[str, str]]] = ()
 """What came into the digest of a change, or left it, since the schema was made: a process from before supersedes what
 one from after decided, and sends nothing of it. A new schema keeps such processes apart, and empties this."""
 
