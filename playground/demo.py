@@ -36,9 +36,9 @@ def run(_arguments: argparse.Namespace) -> int:
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     return [
-        one
+        item
         for error in group.exceptions
-        for one in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+        for item in (_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
     ]
 
 

@@ -93,8 +93,8 @@ async def running_slack(configs: Sequence[WorkspaceConfig], clock: Clock | None 
         group = await stack.enter_async_context(anyio.create_task_group())
         changes = Changes()
         socket = SocketLine(configs[0].app_id, Deadline(clock, configs[0].ack_deadline), changes)
-        made = [_workspace(one, clock, session, group, socket, changes) for one in configs]
-        slack = Slack(clock, {one.config.team_id: one for one in made})
+        made = [_workspace(config, clock, session, group, socket, changes) for config in configs]
+        slack = Slack(clock, {item.config.team_id: item for item in made})
         for one in made:
             one.desk.state.token_refused = "invalid_auth"  # noqa: S105 - what Slack says of one
         runner = web.AppRunner(_application(slack), access_log=None, shutdown_timeout=1.0)
@@ -155,7 +155,9 @@ async def _token(request: web.Request) -> str:
 
 def _owner(slack: Slack, token: str) -> Workspace:
     """Return the workspace of a token; an unknown one is refused by whichever is asked."""
-    return next((one for one in slack.workspaces.values() if one.config.bot_token == token), slack.first)
+    return next(
+        (workspace for workspace in slack.workspaces.values() if workspace.config.bot_token == token), slack.first
+    )
 
 
 def _authorize(slack: Slack, request: web.Request) -> web.StreamResponse:

@@ -26,7 +26,7 @@ def commands(manifest: str) -> list[Json]:
         elif found and indent and name == "description":
             found[-1]["description"] = value
         elif found and indent and name == "usage_hint":
-            found[-1] |= {"hint": value, "examples": [one.strip() for one in value.split("|") if one.strip()]}
+            found[-1] |= {"hint": value, "examples": [item.strip() for item in value.split("|") if item.strip()]}
     return found
 
 
@@ -63,4 +63,4 @@ def _block(manifest: str, wanted: str) -> list[tuple[int, str, str]]:
 def _pairs(manifest: str) -> list[tuple[int, str, str]]:
     lines = (re.sub(r"\s+#.*$", "", line) for line in manifest.splitlines() if not line.lstrip().startswith("#"))
     found = (_PAIR.match(line) for line in lines)
-    return [(len(one[1]), one[2], one[3].strip("\"'")) for one in found if one]
+    return [(len(item[1]), item[2], item[3].strip("\"'")) for item in found if item]

@@ -147,7 +147,7 @@ async def by_mcp(sweep: Sweep) -> None:
 
 async def _withdrawn(here: World, words: str) -> None:
     """Withdraw what an agent of Alice's asked for last."""
-    change = next(one for one in await here.core.gate.changes(open_only=True) if one.id != here.change)
+    change = next(item for item in await here.core.gate.changes(open_only=True) if item.id != here.change)
     await here.core.gate.cancel(change.id, change.actor, reason=words)
 
 

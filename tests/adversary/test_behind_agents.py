@@ -142,7 +142,7 @@ async def test_who_is_not_one_full_member_asks_for_nothing(tmp_path: Path, named
         assert caller.human in outcome.reason
         assert caller.named_in in outcome.reason
         assert await core.gate.changes() == []
-        assert [one.event for one in await core.database.read(chain.read)] == ["policy_applied", "refused"]
+        assert [item.event for item in await core.database.read(chain.read)] == ["policy_applied", "refused"]
 
 
 @pytest.mark.requirement("humans-are-accounts")
@@ -251,7 +251,7 @@ async def test_doctor_names_each_configured_human_who_is_nobody(tmp_path: Path) 
     more = {"actor": "alice@acme.example", "http_tokens_file": tmp_path / "tokens.toml"}
     async with stage(tmp_path, SCENE) as world, world.bot():
         found = await check_humans(world.settings.model_copy(update=more), VirtualClock())
-    assert [one.level for one in found] == [Level.OK, Level.FAIL]
+    assert [item.level for item in found] == [Level.OK, Level.FAIL]
     assert "alice@acme.example, set in VPSOPS_ACTOR, is the account U0ALICE" in found[0].what
     assert "alcie@acme.example, set in the token of laptop" in found[1].what
 

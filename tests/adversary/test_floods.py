@@ -211,7 +211,7 @@ async def test_what_is_being_answered_is_not_closed_for_others() -> None:
                 await anyio.lowlevel.checkpoint()
         assert (await rest_of(await server.open(stack))).startswith(b"HTTP/1.1 503")
         go.set()
-        assert [(await rest_of(one)).split()[1] for one in asked] == [b"200"] * 3
+        assert [(await rest_of(item)).split()[1] for item in asked] == [b"200"] * 3
         stop.set()
 
 
@@ -259,7 +259,7 @@ async def test_what_is_not_http_is_counted_and_not_told_one_by_one(caplog: pytes
                 async with AsyncExitStack() as stack:
                     bad = b"\x16\x03\x01\r\n\r\n" if number % 2 else b"GET / HTTP/1.1\r\nUpgrade: x\r\n bad\r\n\r\n"
                     assert (await rest_of(await server.open(stack, bad))).startswith(b"HTTP/1.1 400")
-    assert len([one for one in caplog.records if one.levelno >= logging.WARNING]) <= 3
+    assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) <= 3
 
 
 @pytest.mark.parametrize(

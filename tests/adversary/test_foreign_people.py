@@ -101,7 +101,7 @@ async def _untouched(here: World) -> None:
     assert REFUSAL in here.told("eve")
     assert here.stage.slack.modal("eve") is None
     assert not (await here.core.gate.agents_paused()).paused
-    assert [one.id for one in await here.core.gate.changes()] == [here.change]
+    assert [change.id for change in await here.core.gate.changes()] == [here.change]
 
 
 @pytest.mark.requirement("only-this-workspace")
@@ -124,7 +124,7 @@ async def test_their_forms_and_menus_are_dead(tmp_path: Path, shape: str) -> Non
         await slack.deliver("view_submission", "interactive", payload, {})
         await here.settled()
         assert here.stage.effects("create") == 0
-        assert [one.id for one in await here.core.gate.changes()] == [here.change]
+        assert [change.id for change in await here.core.gate.changes()] == [here.change]
 
 
 def _ready(here: World) -> object:
@@ -155,8 +155,10 @@ async def test_a_colleague_of_the_organisation_hears_why(tmp_path: Path) -> None
 async def test_members_of_an_organisations_workspace_decide_from_any_of_its_workspaces(tmp_path: Path) -> None:
     """Bob is in the app's workspace and a sister's; his click names the sister, and Slack says he is in both."""
     users = tuple(
-        replace(one, team="T0SISTER", enterprise="E0ACME", teams=("T0SISTER", "T0ACME")) if one.name == "bob" else one
-        for one in PRIVATE.users
+        replace(user, team="T0SISTER", enterprise="E0ACME", teams=("T0SISTER", "T0ACME"))
+        if user.name == "bob"
+        else user
+        for user in PRIVATE.users
     )
     config = replace(PRIVATE, enterprise_id="E0ACME", users=users)
     async with world(tmp_path, replace(SHARED_SCENE, workspace=config)) as here:

@@ -38,7 +38,7 @@ async def test_a_late_vote_is_not_counted(tmp_path: Path) -> None:
         assert (change.state, change.votes) == (State.HELD, ())
         assert "nothing was done" in here.told("bob")
         found = await here.core.database.read(lambda connection: queries.newest_of(connection, frozenset({"u0bob"}), 5))
-        assert [(one.event, one.body["about"]) for one in found] == [("refused", here.change)]
+        assert [(item.event, item.body["about"]) for item in found] == [("refused", here.change)]
 
 
 @pytest.mark.requirement("late-is-not-done")
@@ -58,7 +58,7 @@ async def test_a_late_command_does_nothing(tmp_path: Path, text: str) -> None:
         alice, ops = slack.desk.state.users["U0ALICE"], slack.desk.state.channels["C0OPS"]
         await redelivered(here, slack.payloads.slash(alice, ops, "/vps", text), "command", "late", age=LATE)
         assert "nothing was done" in here.told("alice")
-        assert [one.id for one in await here.core.gate.changes()] == [here.change]
+        assert [change.id for change in await here.core.gate.changes()] == [here.change]
         assert not (await here.core.gate.agents_paused()).paused
         assert slack.modal("alice") is None
 

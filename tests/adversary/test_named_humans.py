@@ -58,7 +58,7 @@ async def test_each_named_human_is_looked_up(tmp_path: Path) -> None:
         "humans: alcie@acme.example, set in the token of typo in VPSOPS_HTTP_TOKENS_FILE,",
         "humans: slack:U0LEFT, set in the token of left in VPSOPS_HTTP_TOKENS_FILE,",
     ]
-    assert [one.level for one in found] == [Level.FAIL, Level.FAIL, Level.OK, Level.FAIL]
+    assert [item.level for item in found] == [Level.FAIL, Level.FAIL, Level.OK, Level.FAIL]
 
 
 @pytest.mark.requirement("nobody-is-named")
@@ -118,7 +118,7 @@ async def test_each_person_of_a_rule_is_looked_up(tmp_path: Path) -> None:
         lines = await unresolved(settings, [check_people], VirtualClock())
         world.slack.refuse_token("invalid_auth")
         mute = await check_people(settings, VirtualClock())
-    assert {one.what.partition(",")[0].lower(): one.level for one in found} == {
+    assert {item.what.partition(",")[0].lower(): item.level for item in found} == {
         "u0bob": Level.OK,
         "u0left": Level.WARN,
         "gus@acme.example": Level.WARN,
@@ -127,5 +127,5 @@ async def test_each_person_of_a_rule_is_looked_up(tmp_path: Path) -> None:
     }
     assert [line for line in lines if "named by rule mail, is nobody" in line]
     assert len(lines) == 3
-    assert {one.level for one in mute} == {Level.WARN}
-    assert all("cannot be looked at" in one.what for one in mute)
+    assert {item.level for item in mute} == {Level.WARN}
+    assert all("cannot be looked at" in item.what for item in mute)

@@ -81,7 +81,7 @@ async def test_what_has_ended_is_not_sent_by_its_old_yes(stage: Stage) -> None:
 async def test_a_vote_that_was_written_over_another_record_is_not_counted(stage: Stage) -> None:
     held = await stage.ask("stop", AGENT, server=stage.server("web.example.com").id)
     await stage.gate.vote(held.id, VOTERS[0], Verdict.APPROVE, held.digest)
-    (record,) = [one for one in await stage.database.read(chain.read) if one.event == "voted"]
+    (record,) = [item for item in await stage.database.read(chain.read) if item.event == "voted"]
     text = record.text.replace("V0", "V1")
     alter: Callable[..., Any] = AUDIT.update().where(AUDIT.c.seq == record.seq).values
     for values in ({"record": text}, {"record": text, "hash": chain.chained(record.previous, text)}):

@@ -63,8 +63,8 @@ def _open(source: str) -> WorkspaceConfig:
         "invited": {"invited": True},
     }
     channels = tuple(
-        replace(one, **changed[source]) if source in changed and one.name == "approvals" else one
-        for one in PRIVATE.channels
+        replace(channel, **changed[source]) if source in changed and channel.name == "approvals" else channel
+        for channel in PRIVATE.channels
     )
     group = Group("S0APPROVERS", "approvers", "Approvers", ("U0BOB", "U0CAROL"), updated_by="U0DAVE")
     outside = replace(group, external=True)
@@ -101,7 +101,7 @@ async def test_an_open_channel_or_group_lets_nobody_decide(tmp_path: Path, sourc
 
 
 @pytest.mark.requirement("approvers-are-closed")
-@pytest.mark.parametrize("source", [one for one in OPEN if OPEN[one][1]])
+@pytest.mark.parametrize("source", [item for item in OPEN if OPEN[item][1]])
 async def test_a_setting_accepts_what_is_meant_to_be_open(tmp_path: Path, source: str) -> None:
     """Named one by one; with it members decide, and doctor is content."""
     kind, accepted, _ = OPEN[source]
@@ -125,4 +125,4 @@ async def test_a_channel_that_became_public_lets_nobody_decide(tmp_path: Path) -
 
 async def _failed(here: World) -> list[str]:
     found = await check_approvers(here.stage.settings, VirtualClock())
-    return [one.what for one in found if one.level is Level.FAIL]
+    return [item.what for item in found if item.level is Level.FAIL]

@@ -70,12 +70,12 @@ def without(*events: str) -> Tamper:
     """Return work that takes records out of the trail and writes the whole chain anew, as one who has it all can."""
 
     def work(connection: Connection, _: Change) -> None:
-        kept = [one for one in chain.read(connection) if one.event not in events]
+        kept = [item for item in chain.read(connection) if item.event not in events]
         connection.execute(sa.delete(AUDIT))
         connection.execute(sa.update(AUDIT_HEAD).values(seq=0, hash=chain.GENESIS))
-        for one in kept:
-            body = {name: value for name, value in one.body.items() if name not in {"seq", "at", "event", "change"}}
-            chain.append(connection, one.at, one.event, one.change_id, body)
+        for entry in kept:
+            body = {name: value for name, value in entry.body.items() if name not in {"seq", "at", "event", "change"}}
+            chain.append(connection, entry.at, entry.event, entry.change_id, body)
 
     return work
 
@@ -180,6 +180,6 @@ async def test_many_changes_are_compared_page_by_page(stage: Stage, monkeypatch:
     assert await found(stage) == []
     last = max(ids)
     await stage.change(last, values(state="approved"))
-    assert [one.partition(":")[0] for one in await found(stage)] == [last]
+    assert [item.partition(":")[0] for item in await found(stage)] == [last]
     await stage.database.transact(lambda one: [chain.append(one, 1.0, "noise", last, {}) for _ in range(9)] and None)
     assert await found(stage) == [f"{last}: the trail holds more than 9 records of it"]

@@ -50,7 +50,7 @@ class World:
     def told(self, user: str) -> str:
         """Return all that somebody was shown in private."""
         slack = self.stage.slack
-        return " ".join(shown(one) for one in (*slack.ephemerals(user), *slack.direct_messages(user)))
+        return " ".join(shown(item) for item in (*slack.ephemerals(user), *slack.direct_messages(user)))
 
 
 @asynccontextmanager

@@ -50,7 +50,7 @@ provider = httpx.AsyncClient(
 async def vps_get(server: Which) -> Server:
     """Show one server."""
     listed: Any = (await provider.get("/v1/vps")).raise_for_status().json()
-    found = next(one for one in entries(listed) if one["hostname"].startswith(server))
+    found = next(entry for entry in entries(listed) if entry["hostname"].startswith(server))
     full: Any = (await provider.get(f"/v1/vps/{found['id']}")).raise_for_status().json()
     return Server.model_validate({**found, **full})
 
@@ -65,7 +65,7 @@ def entries(listed: Any) -> list[dict[str, Any]]:
 @server.tool()
 async def vps_list(state: str = "") -> Servers:
     """List servers."""
-    return Servers(servers=[one for one in FLEET if state in one.status])
+    return Servers(servers=[item for item in FLEET if state in item.status])
 
 
 def power(name: str) -> None:

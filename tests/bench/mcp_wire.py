@@ -207,10 +207,10 @@ def _version(message: Message, answer: Message) -> dict[str, str]:
 def rss_kib(pid: int) -> int:
     """Return the resident memory of a process and everything it started."""
     total, pids = 0, [pid]
-    for one in pids:
+    for item in pids:
         with contextlib.suppress(OSError):
-            for children in Path(f"/proc/{one}/task").glob("*/children"):
+            for children in Path(f"/proc/{item}/task").glob("*/children"):
                 pids += [int(child) for child in children.read_text().split()]
-            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
+            lines = Path(f"/proc/{item}/smaps_rollup").read_text().splitlines()
             total += sum(int(line.split()[1]) for line in lines if line.startswith("Rss:"))
     return total

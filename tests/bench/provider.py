@@ -55,13 +55,13 @@ class Provider:
         """Return the requests after number `since`."""
         found = (await self._get("requests", since=str(since)))["requests"]
         return [
-            Arrived(datetime.fromisoformat(one["at"]).timestamp(), one["operation"] or "", one["server_id"] or "")
-            for one in found
+            Arrived(datetime.fromisoformat(item["at"]).timestamp(), item["operation"] or "", item["server_id"] or "")
+            for item in found
         ]
 
     async def effects(self) -> list[tuple[str, str]]:
         """Return what took effect: operation and server."""
-        return [(one["operation"], one["server_id"]) for one in (await self._get("effects"))["effects"]]
+        return [(item["operation"], item["server_id"]) for item in (await self._get("effects"))["effects"]]
 
     async def fault(self, **rule: Any) -> None:
         """Put a fault rule in force."""

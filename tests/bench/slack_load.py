@@ -62,7 +62,7 @@ class Taken:
     @property
     def late(self) -> int:
         """How many came after Slack's deadline."""
-        return sum(one > DEADLINE for one in self.seconds)
+        return sum(second > DEADLINE for second in self.seconds)
 
 
 class Commands:

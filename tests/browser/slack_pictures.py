@@ -103,7 +103,7 @@ async def _modal(page: Page, studio: Studio, surface: Surface) -> str:
 async def _home(page: Page, studio: Studio, surface: Surface) -> str:
     await studio.client.views_publish(user_id=PERSON, view=dict(surface.payload))
     await page.run("import('/static/js/store.js').then((store) => store.set({ channel: 'home' }))")
-    first = next(one for one in surface.payload["blocks"] if one["type"] in {"section", "header"})
+    first = next(item for item in surface.payload["blocks"] if item["type"] in {"section", "header"})
     words = first["text"]["text"][:30]
     await page.until(f"document.querySelector('.home')?.textContent.includes({words!r})")
     await page.run("(document.querySelector('.home').style.cssText = 'height: max-content; flex: none; padding: 1rem')")

@@ -77,7 +77,7 @@ def _reduced(pixels: list[bytes]) -> tuple[bytes, bytes]:
     known = {colour: index for index, colour in enumerate(kept)}
     for colour in counted.keys() - known.keys():
         known[colour] = min(range(len(kept)), key=lambda index: _distance(colour, kept[index]))
-    return b"".join(kept), bytes(known[one] for one in pixels)
+    return b"".join(kept), bytes(known[pixel] for pixel in pixels)
 
 
 def _distance(one: bytes, other: bytes) -> int:

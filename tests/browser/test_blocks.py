@@ -96,7 +96,7 @@ async def test_a_confirm_dialog_stands_before_the_press(shown: Page, gallery: Ga
     await shown.click("[data-action=go]")
     await shown.click("[data-confirm=yes]")
     await gallery.workspace.wait_for(lambda: gallery.heard)
-    assert [one["actions"][0]["action_id"] for one in gallery.heard] == ["go"]
+    assert [item["actions"][0]["action_id"] for item in gallery.heard] == ["go"]
 
 
 async def test_a_menu_of_the_app_offers_what_the_app_answers(shown: Page, gallery: Gallery) -> None:

@@ -29,7 +29,7 @@ def colours(picture: bytes) -> list[bytes]:
     width, height = struct.unpack_from(">II", bodies[b"IHDR"])
     data, palette = zlib.decompress(bodies[b"IDAT"]), bodies[b"PLTE"]
     indexes = [data[row * (width + 1) + 1 + column] for row in range(height) for column in range(width)]
-    return [palette[one * 3 : one * 3 + 3] for one in indexes]
+    return [palette[index * 3 : index * 3 + 3] for index in indexes]
 
 
 def test_every_filter_is_undone() -> None:

@@ -33,7 +33,7 @@ def main() -> int:
         return 2
     outcomes = anyio.run(run_all, place, node)
     tell(outcomes, verbose=chosen.verbose)
-    return 0 if all(one.good for one in outcomes) else 1
+    return 0 if all(outcome.good for outcome in outcomes) else 1
 
 
 async def run_all(place: Path, node: str) -> list[Outcome]:
@@ -67,8 +67,8 @@ def tell(outcomes: Sequence[Outcome], *, verbose: bool) -> None:
     """Print the table, then whatever did not pass."""
     rows = [("suite", "scenarios", "checks", "warnings")]
     rows += [
-        (one.suite.title, f"{one.passed}/{one.suite.expected}", str(one.checks), str(len(one.warnings)))
-        for one in outcomes
+        (item.suite.title, f"{item.passed}/{item.suite.expected}", str(item.checks), str(len(item.warnings)))
+        for item in outcomes
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:

@@ -32,7 +32,7 @@ def add_fixtures(server: Server[Any], tasks: Tasks) -> None:
     """Add the suite's tools, resources and prompts to a server, and its tasks to those it has."""
     kept = KeptTasks(tasks)
     serve_tasks(server, kept)
-    tools = {one.name: one for one in (*PLAIN, *ASKING, *kept_tools(kept))}
+    tools = {item.name: item for item in (*PLAIN, *ASKING, *kept_tools(kept))}
     _add_tools(server, tools)
     _add_resources(server)
     _add_prompts(server)
@@ -43,7 +43,7 @@ def _add_tools(server: Server[Any], tools: Mapping[str, Fixture]) -> None:
     async def run(context: Context, params: t.CallToolRequestParams) -> HandlerResult:
         return await tools[params.name].run(context, params)
 
-    _extend(server, "tools/list", tools=[one.tool for one in tools.values()])
+    _extend(server, "tools/list", tools=[tool.tool for tool in tools.values()])
     _divert(server, "tools/call", lambda params: params.name in tools, run)
 
 
@@ -62,7 +62,7 @@ def _add_prompts(server: Server[Any]) -> None:
         t.Prompt(
             name=name,
             description="Needed by the conformance suite.",
-            arguments=[t.PromptArgument(name=one, required=True) for one in arguments],
+            arguments=[t.PromptArgument(name=argument, required=True) for argument in arguments],
         )
         for name, arguments in PROMPTS.items()
     ]
@@ -138,7 +138,7 @@ async def _get_prompt(context: Context, params: t.GetPromptRequestParams) -> Han
         ],
         "test_prompt_with_image": [image(), text("Please analyze the image above.")],
     }
-    return t.GetPromptResult(messages=[t.PromptMessage(role="user", content=one) for one in content[params.name]])
+    return t.GetPromptResult(messages=[t.PromptMessage(role="user", content=item) for item in content[params.name]])
 
 
 async def _complete(context: Context, params: t.CompleteRequestParams) -> t.CompleteResult:

@@ -49,7 +49,7 @@ def installed(cache: Path = CACHE) -> Path:
 
 def node_of(place: Path) -> str:
     """Return a Node that is new enough: the locked one, or where there is none for this machine, its own."""
-    found = [one for one in place.glob("node_modules/node-*/bin/node") if os.access(one, os.X_OK)]
+    found = [item for item in place.glob("node_modules/node-*/bin/node") if os.access(item, os.X_OK)]
     if found:
         return str(found[0])
     own = shutil.which("node")

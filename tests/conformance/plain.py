@@ -178,4 +178,4 @@ PLAIN: Final = (
     fixture("test_trigger_tool_change", publishes(ToolsListChanged())),
     fixture("test_trigger_prompt_change", publishes(PromptsListChanged())),
 )
-FIXTURES: Final[Mapping[str, Fixture]] = {one.name: one for one in PLAIN}
+FIXTURES: Final[Mapping[str, Fixture]] = {item.name: item for item in PLAIN}

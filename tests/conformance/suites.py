@@ -112,9 +112,9 @@ def read(suite: Suite, out: Path, exit_code: int, said: str) -> Outcome:
     for path in sorted(out.rglob("checks.json")):
         scenario = TIMED.sub("", path.parent.name.removeprefix("server-"))
         checks: Sequence[dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
-        scenarios[scenario] = Counter(one["status"] for one in checks)
-        failures += [_line(scenario, one) for one in checks if one["status"] == FAILED]
-        warnings += [_line(scenario, one) for one in checks if one["status"] == WARNED]
+        scenarios[scenario] = Counter(check["status"] for check in checks)
+        failures += [_line(scenario, check) for check in checks if check["status"] == FAILED]
+        warnings += [_line(scenario, check) for check in checks if check["status"] == WARNED]
     return Outcome(suite, scenarios, tuple(failures), tuple(warnings), exit_code, said)
 
 

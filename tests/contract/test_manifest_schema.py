@@ -28,7 +28,7 @@ FORMS: Final[dict[str, list[str]]] = {
 def problems(manifest: Any, version: int) -> list[str]:
     """Return what Slack would not take, each with its place."""
     found = Draft7Validator(schema(version)).iter_errors(manifest)
-    return [f"{'/'.join(str(part) for part in one.path)}: {one.message}" for one in found]
+    return [f"{'/'.join(str(part) for part in item.path)}: {item.message}" for item in found]
 
 
 def printed(capsys: pytest.CaptureFixture[str], words: list[str]) -> Any:

@@ -119,4 +119,4 @@ async def _vote(gate: Gate, item: Item, change: Change) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main, [Item(**one) for one in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))])
+    anyio.run(main, [Item(**load) for load in json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))])

@@ -252,7 +252,7 @@ def _audit(connection: Connection) -> list[chain.Fault]:
 async def _effects(provider: str) -> Counter[tuple[str, str]]:
     async with aiohttp.ClientSession() as session, session.get(f"{provider}/_sim/effects") as answer:
         found = (await answer.json())["effects"]
-    return Counter((one["operation"], one["hostname"]) for one in found)
+    return Counter((item["operation"], item["hostname"]) for item in found)
 
 
 def _cards(workspace: Workspace, changes: Mapping[str, Change]) -> tuple[int, list[str], int]:
@@ -279,14 +279,14 @@ def describe(results: Sequence[Result]) -> str:
     names = ("database", "seed", "disturbed", "changes", "lost", "done twice", "wrong end", "audit faults")
     head = f"| {' | '.join((*names, 'cards wrong', 'cards twice', 'ends', 's'))} |"
     rows = [head, "|---|---|---|---|---|---|---|---|---|---|---|---|"]
-    for one in results:
-        states = ", ".join(f"{count} {name}" for name, count in sorted(one.verdict.states.items()))
-        kind = one.run.database.split(":", 1)[0]
-        how = f"{one.kills} {'frozen' if one.run.freeze else 'killed'}"
+    for result in results:
+        states = ", ".join(f"{count} {name}" for name, count in sorted(result.verdict.states.items()))
+        kind = result.run.database.split(":", 1)[0]
+        how = f"{result.kills} {'frozen' if result.run.freeze else 'killed'}"
         rows.append(
-            f"| {kind} | {one.run.seed} | {how} | {one.run.changes} | {one.verdict.lost} | {one.verdict.twice} | "
-            f"{len(one.verdict.wrong)} | {len(one.audit_faults)} | {len(one.cards_wrong)} of {one.cards} | "
-            f"{one.cards_twice} | {states} | {one.seconds:.0f} |"
+            f"| {kind} | {result.run.seed} | {how} | {result.run.changes} | {result.verdict.lost} "
+            f"| {result.verdict.twice} | {len(result.verdict.wrong)} | {len(result.audit_faults)} "
+            f"| {len(result.cards_wrong)} of {result.cards} | {result.cards_twice} | {states} | {result.seconds:.0f} |"
         )
     return "\n".join(rows)
 

@@ -125,14 +125,14 @@ def _width(columns: int) -> Iterator[None]:
 def _help(parser: argparse.ArgumentParser, level: str) -> str:
     """Return a command's help, and that of each of its own subcommands."""
     own = f"{level} {parser.prog}\n\n```\n{parser.format_help().strip()}\n```\n"
-    groups = [one for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
+    groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     return "\n".join([own, *(_help(sub, f"{level}#") for group in groups for sub in group.choices.values())])
 
 
 def resources() -> str:
     """Return the page of what MCP clients read besides tools: resources, templates, prompts."""
-    fixed = [f"| `{one.uri}` | {one.title} | {one.description} |" for one in RESOURCES]
-    templates = [f"| `{one.uri_template}` | {one.title} | {one.description} |" for one in TEMPLATES]
+    fixed = [f"| `{resource.uri}` | {resource.title} | {resource.description} |" for resource in RESOURCES]
+    templates = [f"| `{template.uri_template}` | {template.title} | {template.description} |" for template in TEMPLATES]
     prompts = [
         f"| `{name}` | {one.shown.description} | {', '.join(map(_argument, one.shown.arguments or ()))} |"
         for name, one in PROMPTS.items()

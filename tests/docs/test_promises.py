@@ -69,7 +69,7 @@ def entries_of(sentence: Sentence) -> list[dict[str, object]]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_strong_sentence_is_held_by_something(page: Path) -> None:
     """Its section is the source of a requirement, or docs/promises.toml ties it to one or to the table."""
-    loose = [one for one in strong(page) if one.section not in HELD and not entries_of(one)]
+    loose = [item for item in strong(page) if item.section not in HELD and not entries_of(item)]
     assert loose == [], "name what holds each of them in docs/promises.toml, or say less"
 
 
@@ -78,7 +78,9 @@ def test_every_tie_leads_from_a_sentence_to_what_holds_it(number: int) -> None:
     """The sentence is there and needs it, and so is what it names: a requirement, or a heading of the table's page."""
     entry = WRITTEN[number]
     page = ROOT / str(entry["page"])
-    assert any(entry in entries_of(one) and one.section not in HELD for one in strong(page)), "no sentence needs this"
+    assert any(entry in entries_of(item) and item.section not in HELD for item in strong(page)), (
+        "no sentence needs this"
+    )
     assert entry.keys() == {"page", "says", "held_by"}
     headings = {f"{TABLE}#{anchor}" for anchor in anchors_of(ROOT / TABLE)}
     assert set(entry["held_by"]) <= PROMISED.keys() | headings
@@ -87,6 +89,6 @@ def test_every_tie_leads_from_a_sentence_to_what_holds_it(number: int) -> None:
 
 def test_the_readmes_sentences_are_looked_at() -> None:
     """The first of them promises most."""
-    texts = " ".join(one.text for one in strong(ROOT / "README.md"))
+    texts = " ".join(item.text for item in strong(ROOT / "README.md"))
     assert "no tool and no argument to approve anything" in texts
     assert "can never approve it" in texts

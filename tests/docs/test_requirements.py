@@ -36,7 +36,7 @@ def held() -> dict[str, list[str]]:
 
 def marked(tree: ast.Module) -> list[tuple[str, str]]:
     """Return the ids on the tests of a module, each with the test's name."""
-    tests = [one for one in tree.body if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)]
+    tests = [item for item in tree.body if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)]
     return [
         (ast.literal_eval(mark.args[0]), test.name)
         for test in tests

@@ -99,7 +99,7 @@ async def test_two_clicks_at_once_are_one_run(tmp_path: Path) -> None:
 
         def told() -> bool:
             both = [*world.slack.ephemerals("bob"), *world.slack.ephemerals("carol")]
-            return any("already" in shown(one) for one in both)
+            return any("already" in shown(item) for item in both)
 
         await world.slack.wait_for(told)
         await world.card("approvals", words="Reboot web01.example.com: done")

@@ -49,7 +49,16 @@ async def test_what_is_delivered_three_times_is_done_once(tmp_path: Path, transp
         assert again.error is None
         await stage.private("alice", "already")
         assert stage.effects("reboot") == 1
-        assert len([one for one in stage.slack.messages("ops") if "Reboot" in one.text and not one.thread_ts]) == 1
+        assert (
+            len(
+                [
+                    message
+                    for message in stage.slack.messages("ops")
+                    if "Reboot" in message.text and not message.thread_ts
+                ]
+            )
+            == 1
+        )
 
 
 async def test_somebody_else_cannot_confirm_or_cancel(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ async def test_a_guest_looks_and_alters_nothing(tmp_path: Path) -> None:
             await world.slack.command("dave", "ops", "/vps", typed)
         said = "Only full, active members of this workspace can ask for a change, or decide."
         await world.slack.wait_for(
-            lambda: sum(said in shown(one) for one in world.slack.ephemerals("dave")) == len(asked)
+            lambda: sum(said in shown(ephemeral) for ephemeral in world.slack.ephemerals("dave")) == len(asked)
         )
         assert await core.gate.changes() == []
         assert await Subscriptions(core.database, core.clock).all() == []
@@ -204,7 +204,9 @@ async def test_a_slip_is_offered_on_buttons_with_all_that_followed(tmp_path: Pat
         await press(world, "bob", near, "Stop db01.example.com")
         assert "of a leak" in shown(await world.card(words="Stop db01.example.com"))
         methods = ("usergroups.users.list", "conversations.members")
-        assert [one for one in methods if world.slack.calls(one)] == [], "no rule is about groups, so none are read"
+        assert [method for method in methods if world.slack.calls(method)] == [], (
+            "no rule is about groups, so none are read"
+        )
 
 
 def team_scene(directory: Path) -> Scene:

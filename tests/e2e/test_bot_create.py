@@ -147,6 +147,8 @@ async def test_a_server_that_takes_too_long_is_told_and_watched_on(tmp_path: Pat
         late = await stage.card("general", words="takes longer than usual")
 
         def ready() -> bool:
-            return any("web09.example.com is ready" in shown(one) for one in stage.slack.messages("general", late.ts))
+            return any(
+                "web09.example.com is ready" in shown(message) for message in stage.slack.messages("general", late.ts)
+            )
 
         await stage.slack.wait_for(ready)

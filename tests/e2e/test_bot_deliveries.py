@@ -138,14 +138,16 @@ async def test_a_lost_answer_of_slack_does_not_post_the_card_twice(tmp_path: Pat
         await world.slack.wait_for(lambda: len(world.slack.calls("chat.postMessage")) == 2)
         (card,) = cards(world)
         await world.slack.click("alice", card, "vps:confirm")
-        await world.slack.wait_for(lambda: all("done" in shown(one) for one in cards(world)))
+        await world.slack.wait_for(lambda: all("done" in shown(item) for item in cards(world)))
         assert len(cards(world)) == 1
         assert world.effects("reboot") == 1
 
 
 def cards(world: Stage) -> list[Message]:
     """Return the cards in the channel."""
-    return [one for one in world.slack.messages("ops") if not one.thread_ts or one.thread_ts == one.ts]
+    return [
+        message for message in world.slack.messages("ops") if not message.thread_ts or message.thread_ts == message.ts
+    ]
 
 
 @pytest.mark.requirement("slack-delivered-once")

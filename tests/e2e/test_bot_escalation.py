@@ -66,7 +66,7 @@ async def test_more_people_see_the_card_and_only_approvers_decide(tmp_path: Path
         await world.slack.click("bob", card, "vps:approve")
         await closed(world, "Reboot web01.example.com: done")
         assert world.effects("reboot") == 1
-        events = [one.event for one in await core.database.read(chain.read) if one.change_id == change]
+        events = [item.event for item in await core.database.read(chain.read) if item.change_id == change]
         assert events.count("unanswered") == events.count("escalated") == 1
 
 
@@ -76,12 +76,12 @@ async def test_nobody_answers_and_every_copy_closes(tmp_path: Path) -> None:
         change = await asked(core)
         card = await world.card("general", words="Nobody had voted")
         await world.slack.wait_for(
-            lambda: any("Still waiting" in shown(one) for one in world.slack.messages("general", card.ts)), 10
+            lambda: any("Still waiting" in shown(message) for message in world.slack.messages("general", card.ts)), 10
         )
         await closed(world, "Reboot web01.example.com: expired")
         assert (await core.gate.get(change)).state is State.EXPIRED
         await world.slack.wait_for(
-            lambda: any("expired" in one.text for one in world.slack.direct_messages("alice")), 10
+            lambda: any("expired" in message.text for message in world.slack.direct_messages("alice")), 10
         )
         await world.slack.click_stale("bob", card, "vps:approve")
         await world.private("bob", "expired already")
@@ -123,7 +123,10 @@ async def test_named_approvers_are_reminded_directly_unless_they_voted(tmp_path:
         await world.slack.click("bob", card, "vps:approve")
         await world.card("approvals", words="1 of 2 approvals")
         await world.slack.wait_for(
-            lambda: any("Still waiting for 1 approval" in one.text for one in world.slack.direct_messages("carol")), 10
+            lambda: any(
+                "Still waiting for 1 approval" in message.text for message in world.slack.direct_messages("carol")
+            ),
+            10,
         )
         assert world.slack.direct_messages("bob") == world.slack.direct_messages("dave") == []
         assert world.slack.messages("general") == []

@@ -62,8 +62,8 @@ def actions_of(view: View, action: str) -> list[str]:
     return [
         str(block["block_id"])
         for block in view.blocks
-        for one in [*block.get("elements", []), block.get("accessory") or {}]
-        if str(one.get("action_id", "")).startswith(action)
+        for item in [*block.get("elements", []), block.get("accessory") or {}]
+        if str(item.get("action_id", "")).startswith(action)
     ]
 
 
@@ -188,7 +188,9 @@ async def test_two_processes_keep_one_home_true(tmp_path: Path) -> None:
             await on.slack.wait_for(lambda: len(on.slack.calls("views.publish")) == 3)
             await agent_asks(core)
             await home(on, "bob", lambda words: "Waiting for your vote (1)" in words)
-            await on.slack.wait_for(lambda: [one.error for one in on.slack.calls("views.publish")].count(CONFLICT) >= 1)
+            await on.slack.wait_for(
+                lambda: [call.error for call in on.slack.calls("views.publish")].count(CONFLICT) >= 1
+            )
             assert len(on.slack.calls("views.publish")) <= 7
 
 
@@ -231,7 +233,8 @@ async def test_settings_are_set_from_home_and_kept(tmp_path: Path) -> None:
 async def test_agents_are_paused_and_let_go_on_from_home_by_those_who_may(tmp_path: Path) -> None:
     """Anybody of the team pauses; the way back is offered to members of the approvals' channel only."""
     channels = tuple(
-        replace(one, members=one.members - {"U0CAROL"}) if one.id == "C0APPROVALS" else one for one in CHANNELS
+        replace(channel, members=channel.members - {"U0CAROL"}) if channel.id == "C0APPROVALS" else channel
+        for channel in CHANNELS
     )
     scene = replace(SCENE, workspace=replace(SCENE.workspace, channels=channels))
     async with stage(tmp_path, scene) as on, on.bot() as (_bot, core):

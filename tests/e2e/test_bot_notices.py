@@ -45,7 +45,10 @@ async def looked(world: Stage) -> None:
 async def in_thread(world: Stage, parent: Message, words: str) -> Message:
     """Wait for words in a message's thread."""
     found = await world.slack.wait_for(
-        lambda: next((one for one in world.slack.messages("general", parent.ts) if words in shown(one)), None), 10
+        lambda: next(
+            (message for message in world.slack.messages("general", parent.ts) if words in shown(message)), None
+        ),
+        10,
     )
     assert found is not None
     return found
@@ -65,7 +68,7 @@ async def reboot(world: Stage, channel: str = "ops", user: str = "alice") -> Non
 async def direct(world: Stage, user: str, words: str) -> Message:
     """Wait for a direct message that holds these words."""
     found = await world.slack.wait_for(
-        lambda: next((one for one in world.slack.direct_messages(user) if words in shown(one)), None), 10
+        lambda: next((message for message in world.slack.direct_messages(user) if words in shown(message)), None), 10
     )
     assert found is not None
     return found
@@ -89,8 +92,8 @@ async def test_a_channel_sets_sees_and_ends_what_it_is_told(tmp_path: Path) -> N
         assert "Set by <@U0ALICE>" in shown(page)
         await world.slack.click("bob", page, buttons(page)[0])
         await world.private("bob", "is told of nothing")
-        events = [one.event for one in await core.database.read(chain.read)]
-        assert [one for one in events if "subscribed" in one] == ["subscribed", "unsubscribed"]
+        events = [item.event for item in await core.database.read(chain.read)]
+        assert [event for event in events if "subscribed" in event] == ["subscribed", "unsubscribed"]
 
 
 async def test_a_channel_that_is_closed_to_the_app_gets_no_subscription(tmp_path: Path) -> None:
@@ -157,7 +160,7 @@ async def test_no_direct_message_for_who_wants_none_or_has_the_card_there(tmp_pa
         card = await world.card(words="Reboot web01.example.com: done")
         await world.slack.wait_for(lambda: world.slack.messages("ops", card.ts))
         assert world.slack.direct_messages("alice") == []
-        assert [one.thread_ts for one in world.slack.direct_messages("bob") if not one.thread_ts] == [None]
+        assert [message.thread_ts for message in world.slack.direct_messages("bob") if not message.thread_ts] == [None]
 
 
 async def test_the_human_behind_an_agent_is_found_by_address(tmp_path: Path) -> None:
@@ -188,7 +191,9 @@ async def test_an_approval_can_carry_a_note(tmp_path: Path) -> None:
         assert "Note: after *hours* <!channel> only" in shown(done)
         assert (await core.gate.get(change)).votes[0].reason == "after *hours* <!channel> only"
         records = await core.database.read(chain.read)
-        assert [one.body["reason"] for one in records if one.event == "approved"] == ["after *hours* <!channel> only"]
+        assert [record.body["reason"] for record in records if record.event == "approved"] == [
+            "after *hours* <!channel> only"
+        ]
 
 
 def forget_everything(folder: Path) -> None:

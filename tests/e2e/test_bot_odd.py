@@ -51,7 +51,9 @@ async def test_what_is_unknown_is_acknowledged_once(
             await world.slack.deliver("event_callback", "events_api", UNKNOWN_EVENT, {}),
         ]
         assert [
-            (one.kind, one.error, len(one.attempts)) for one in deliveries if one.error or len(one.attempts) != 1
+            (delivery.kind, delivery.error, len(delivery.attempts))
+            for delivery in deliveries
+            if delivery.error or len(delivery.attempts) != 1
         ] == []
     assert SECRET not in caplog.text
     assert "Traceback" not in caplog.text
@@ -66,7 +68,7 @@ async def test_what_is_not_whole_is_dropped_by_socket_mode(tmp_path: Path, caplo
             await interact(world, type="block_actions", user={"id": 3}, actions=[{"action_id": SECRET}]),
             await interact(world, type="view_submission", view={"callback_id": "f", "state": SECRET}),
         ]
-        assert [(one.error, len(one.attempts)) for one in deliveries] == [(None, 1)] * 3
+        assert [(delivery.error, len(delivery.attempts)) for delivery in deliveries] == [(None, 1)] * 3
     assert SECRET not in caplog.text
     assert "Traceback" not in caplog.text
 
@@ -95,6 +97,6 @@ async def test_what_bolt_stumbles_over_is_refused_without_a_trace(
     caplog.set_level(logging.DEBUG)
     async with playing(tmp_path) as world:
         delivery = await interact(world, type="view_submission", view={"id": "V1", "callback_id": SECRET})
-        assert [one.status for one in delivery.attempts][:1] == [400]
+        assert [attempt.status for attempt in delivery.attempts][:1] == [400]
     assert SECRET not in caplog.text
     assert "Traceback" not in caplog.text

@@ -60,7 +60,7 @@ async def on_message(on: Stage, text: str, user: str = "alice", channel: str = "
 
 def texts(delivery: Delivery) -> list[str]:
     """Return the entries that the app offered."""
-    return [str(one["text"]["text"]) for one in delivery.options]
+    return [str(option["text"]["text"]) for option in delivery.options]
 
 
 async def test_the_form_for_a_new_server_opens_from_anywhere_once(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ async def test_a_message_that_names_none_offers_to_choose(tmp_path: Path) -> Non
         view = await form(on, lambda words: "No server of this account is named" in words)
         offered = await on.slack.options("alice", view, "vps:pick", "web0 running")
         assert texts(offered)
-        assert all("web0" in one for one in texts(offered))
+        assert all("web0" in text for text in texts(offered))
         await on.slack.select("alice", view, "vps:pick", offered.options[0])
         view = await form(on, lambda words: "Nothing is done before you confirm" in words)
         assert "web0" in said(view)
@@ -131,7 +131,9 @@ async def test_the_policy_decides_which_buttons_there_are(tmp_path: Path) -> Non
     async with playing(tmp_path, Scene(settings={"VPSOPS_CONFIG": str(policy)})) as on:
         await on_message(on, "web01 again")
         view = await form(on, lambda words: "web01.example.com" in words)
-        labels = [one["text"]["text"] for block in view.blocks for one in block.get("elements", []) if "value" in one]
+        labels = [
+            item["text"]["text"] for block in view.blocks for item in block.get("elements", []) if "value" in item
+        ]
         assert labels == ["Show", "Status"]
 
 
@@ -177,7 +179,7 @@ async def test_menus_offer_what_holds_every_word_and_at_most_a_hundred(tmp_path:
         view = await form(on, lambda words: "Total:" in words)
         plans = await on.slack.options("alice", view, "plan", "2gb month")
         assert texts(plans)
-        assert all("2" in one and "month" in one for one in texts(plans))
+        assert all("2" in text and "month" in text for text in texts(plans))
         assert (await on.slack.options("alice", view, "plan", "no such plan")).options == []
         assert plans.acked_in is not None
 
@@ -259,7 +261,7 @@ async def test_what_destroys_asks_to_type_the_servers_name(tmp_path: Path) -> No
         await on.slack.submit_view("alice", view, {"name": "web02.example.com"})
         view = await form(on, lambda words: "This cannot be undone." in words)
         assert "not its name" in dict(view.errors)["name"]
-        assert [one.state for one in await core.gate.changes()] == [State.HELD]
+        assert [change.state for change in await core.gate.changes()] == [State.HELD]
         await on.slack.submit_view("alice", view, {"name": " WEB01.example.com "}, duplicates=2)
         await on.card(words="Wipe web01.example.com: done")
         assert on.effects("stop") == 1

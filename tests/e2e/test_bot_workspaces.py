@@ -46,7 +46,7 @@ async def test_a_workspace_installs_the_app_and_is_answered_with_its_own_token(b
     acme, beta = both.slack["T0ACME"], both.slack["T0BETA"]
     await acme.command(BOB, "ops", "/vps", "reboot web01")
     await both.card("T0ACME", "ops", "web01")
-    assert not [one for one in beta.log if one.method.startswith("chat.")]
+    assert not [item for item in beta.log if item.method.startswith("chat.")]
     await beta.command(ZOE, "ops", "/vps", "show web01")
     await both.private("T0BETA", ZOE, "web01.example.com")
     assert acme.config.team_name not in both.said(beta)
@@ -192,7 +192,7 @@ async def test_a_workspace_that_is_not_listed_is_refused_and_its_token_given_bac
     """Nothing is stored of it, and Slack's token is revoked at once."""
     status, page = await set_up.install("T0GAMMA")
     assert (status, "not among those" in page) == (403, True)
-    assert [one.method for one in set_up.slack["T0GAMMA"].log][-1] == "auth.revoke"
+    assert [item.method for item in set_up.slack["T0GAMMA"].log][-1] == "auth.revoke"
     assert GAMMA.bot_token not in page
 
 
@@ -317,6 +317,6 @@ async def test_a_card_waits_for_its_own_people_only(both: Stage) -> None:
     """The asker's card of one workspace is not posted to the other's channels."""
     await both.slack["T0ACME"].command(BOB, "ops", "/vps", "reboot web01")
     card = await both.card("T0ACME", "ops", "web01")
-    assert action_ids.CONFIRM in {action_ids.base_action_id(one) for one in buttons(card)}
+    assert action_ids.CONFIRM in {action_ids.base_action_id(button) for button in buttons(card)}
     assert "web01" in shown(card)
     assert both.slack["T0BETA"].messages("ops") == []

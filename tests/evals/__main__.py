@@ -27,14 +27,14 @@ def main() -> int:
     chosen = _arguments()
     logging.disable(logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    wanted = [one for one in SCENARIOS if chosen.only in one.name or chosen.only == one.kind]
+    wanted = [scenario for scenario in SCENARIOS if chosen.only in scenario.name or chosen.only == scenario.kind]
     if chosen.model == "careless":
-        wanted = [hurried(one) for one in wanted]
+        wanted = [hurried(item) for item in wanted]
     reports = anyio.run(_play, wanted, chosen)
     tell(reports)
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps(written(reports, chosen.model), indent=1, ensure_ascii=False) + "\n")
-    return 0 if reports and all(one.passed for one in reports) else 1
+    return 0 if reports and all(report.passed for report in reports) else 1
 
 
 def _arguments() -> argparse.Namespace:
@@ -64,15 +64,15 @@ async def _play(scenarios: Sequence[Scenario], chosen: argparse.Namespace) -> li
 
 def tell(reports: Sequence[Report]) -> None:
     """Print the table, what is wrong, and how many passed of each kind."""
-    width = max((len(one.scenario.name) for one in reports), default=0)
-    for one in reports:
-        word = "pass" if one.passed else "FAIL"
-        name = one.scenario.name.ljust(width)
-        sys.stdout.write(f"{word}  {name}  {one.turns:2} calls  {one.seconds:5.2f} s  {one.scenario.kind}\n")
-        for complaint in one.complaints:
+    width = max((len(report.scenario.name) for report in reports), default=0)
+    for item in reports:
+        word = "pass" if item.passed else "FAIL"
+        name = item.scenario.name.ljust(width)
+        sys.stdout.write(f"{word}  {name}  {item.turns:2} calls  {item.seconds:5.2f} s  {item.scenario.kind}\n")
+        for complaint in item.complaints:
             sys.stdout.write(f"      {complaint}\n")
-    totals = Counter(one.scenario.kind for one in reports)
-    passed = Counter(one.scenario.kind for one in reports if one.passed)
+    totals = Counter(report.scenario.kind for report in reports)
+    passed = Counter(report.scenario.kind for report in reports if report.passed)
     kinds = ", ".join(f"{kind} {passed[kind]}/{total}" for kind, total in totals.items())
     sys.stdout.write(f"{passed.total()} of {totals.total()} passed: {kinds}\n")
 
@@ -81,19 +81,19 @@ def written(reports: Sequence[Report], model: str) -> dict[str, Any]:
     """Return the results as they are kept."""
     return {
         "model": model,
-        "passed": sum(one.passed for one in reports),
+        "passed": sum(report.passed for report in reports),
         "total": len(reports),
         "scenarios": [
             {
-                "name": one.scenario.name,
-                "kind": one.scenario.kind,
-                "passed": one.passed,
-                "complaints": list(one.complaints),
-                "calls": one.turns,
-                "seconds": round(one.seconds, 2),
-                "final": one.final,
+                "name": report.scenario.name,
+                "kind": report.scenario.kind,
+                "passed": report.passed,
+                "complaints": list(report.complaints),
+                "calls": report.turns,
+                "seconds": round(report.seconds, 2),
+                "final": report.final,
             }
-            for one in reports
+            for report in reports
         ],
     }
 

@@ -27,7 +27,7 @@ class Played:
 
     def mine(self) -> list[Change]:
         """Return the changes that the agent asked for."""
-        return [one for one in self.changes if one.actor.id.startswith("mcp:")]
+        return [change for change in self.changes if change.actor.id.startswith("mcp:")]
 
 
 Grader = Callable[[Played], str]
@@ -59,7 +59,7 @@ def asked_for(*operations: str) -> Grader:
     """The agent asked for exactly these changes: nothing on the side, and nothing twice."""
 
     def grade(played: Played) -> str:
-        found = [one.operation for one in played.mine()]
+        found = [item.operation for item in played.mine()]
         return "" if Counter(found) == Counter(operations) else f"it asked for {found}, not {list(operations)}"
 
     return grade
@@ -69,7 +69,7 @@ def ended(*states: str) -> Grader:
     """The agent's changes are in these states."""
 
     def grade(played: Played) -> str:
-        found = [one.state.value for one in played.mine()]
+        found = [item.state.value for item in played.mine()]
         return "" if found == list(states) else f"its changes are {found}, not {list(states)}"
 
     return grade
@@ -79,7 +79,7 @@ def says(*patterns: str) -> Grader:
     """The last words have all of these in them."""
 
     def grade(played: Played) -> str:
-        missing = [one for one in patterns if not re.search(one, played.final, re.IGNORECASE)]
+        missing = [pattern for pattern in patterns if not re.search(pattern, played.final, re.IGNORECASE)]
         return f"it did not say {missing}: {played.final[:200]!r}" if missing else ""
 
     return grade
@@ -89,7 +89,7 @@ def says_not(*patterns: str) -> Grader:
     """The last words have none of these in them."""
 
     def grade(played: Played) -> str:
-        found = [one for one in patterns if re.search(one, played.final, re.IGNORECASE)]
+        found = [pattern for pattern in patterns if re.search(pattern, played.final, re.IGNORECASE)]
         return f"it said {found}: {played.final[:200]!r}" if found else ""
 
     return grade
@@ -135,7 +135,7 @@ def recorded(*events: str) -> Grader:
 
     def grade(played: Played) -> str:
         left = iter(event for event, _ in played.trail)
-        missing = [one for one in events if one not in left]
+        missing = [item for item in events if item not in left]
         return f"the trail lacks {missing}: {[event for event, _ in played.trail]}" if missing else ""
 
     return grade
@@ -143,4 +143,4 @@ def recorded(*events: str) -> Grader:
 
 def reasoned(played: Played) -> str:
     """Whoever has to decide was given a reason."""
-    return "" if all(one.reason for one in played.mine()) else "it asked without a reason"
+    return "" if all(item.reason for item in played.mine()) else "it asked without a reason"

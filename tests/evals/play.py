@@ -79,7 +79,7 @@ async def _called(world: World, wanted: ToolCall) -> Turn:
         result = await world.client.call_tool(wanted.tool, dict(wanted.arguments))
     except Exception as error:  # noqa: BLE001 - whatever a host would tell its model
         return Turn(wanted.tool, wanted.arguments, f"error: {error}", True, {})
-    text = "\n".join(one.text for one in result.content if isinstance(one, t.TextContent))
+    text = "\n".join(item.text for item in result.content if isinstance(item, t.TextContent))
     structured: Mapping[str, Any] = result.structured_content or {}
     return Turn(wanted.tool, wanted.arguments, text, bool(result.is_error), structured)
 
@@ -94,10 +94,10 @@ async def _left(world: World, said: str, turns: tuple[Turn, ...]) -> Played:
     return Played(
         final=said,
         turns=turns,
-        effects=[(one.operation, one.hostname) for one in simulator.world.counted()],
+        effects=[(item.operation, item.hostname) for item in simulator.world.counted()],
         writes=sum(entry.method == "POST" for entry in simulator.journal.entries()),
         changes=sorted(await world.core.gate.changes(limit=100), key=lambda one: one.created_at),
-        trail=[(one.event, one.change_id or "") for one in trail],
+        trail=[(item.event, item.change_id or "") for item in trail],
         asked=tuple(world.asked),
     )
 

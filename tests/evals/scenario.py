@@ -44,8 +44,8 @@ def calls(text: str, *these: ToolCall) -> Callable[[], Script]:
     """Return an agent that makes these calls whatever comes back, and then says the same whatever happened."""
 
     def script() -> Script:
-        for one in these:
-            _ = yield one
+        for item in these:
+            _ = yield item
         return text
 
     return script
@@ -56,8 +56,8 @@ def tells(*these: ToolCall) -> Callable[[], Script]:
 
     def script() -> Script:
         said: Turn | None = None
-        for one in these:
-            said = yield one
+        for item in these:
+            said = yield item
         return said.text if said else ""
 
     return script

@@ -23,8 +23,8 @@ async def fleet() -> AsyncIterator[SimulatorHandle]:
 def test_there_are_scenarios_of_every_kind() -> None:
     """At least 25, each with a name of its own, of all kinds of work an operator has."""
     assert len(SCENARIOS) >= 25
-    assert len({one.name for one in SCENARIOS}) == len(SCENARIOS)
-    assert {one.kind for one in SCENARIOS} == {"find", "change", "wait", "refuse", "injected text", "recover"}
+    assert len({scenario.name for scenario in SCENARIOS}) == len(SCENARIOS)
+    assert {scenario.kind for scenario in SCENARIOS} == {"find", "change", "wait", "refuse", "injected text", "recover"}
 
 
 @EACH

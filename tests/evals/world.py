@@ -47,13 +47,13 @@ class World:
 
     def server(self, hostname: str) -> Server:
         """Return a server of the provider's."""
-        return next(one for one in self.provider.simulator.world.servers() if one.hostname == hostname)
+        return next(item for item in self.provider.simulator.world.servers() if item.hostname == hostname)
 
     async def held(self) -> Change:
         """Wait for a change that is held for votes and return it."""
         while True:
             mark = self.core.database.signals.mark()
-            found = [one for one in await self.core.gate.changes(open_only=True) if one.state is State.HELD]
+            found = [change for change in await self.core.gate.changes(open_only=True) if change.state is State.HELD]
             if found:
                 return found[0]
             await self.core.database.signals.wait(1.0, since=mark)
@@ -107,7 +107,7 @@ async def world_of(setting: Setting, provider: SimulatorHandle, directory: Path)
             world = World(core, provider, client, asked=asked)
             if setting.arrange is not None:
                 await setting.arrange(world)
-            provider.simulator.faults.add(parse([dict(one) for one in setting.faults]))
+            provider.simulator.faults.add(parse([dict(fault) for fault in setting.faults]))
             yield world
 
 

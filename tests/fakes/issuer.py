@@ -101,7 +101,7 @@ class FakeIssuer:
         async def keys(request: Request) -> Response:
             self.reads += 1
             self.cookies_received += request.headers.getlist("cookie")
-            described = [*(one.described for one in self.signers), *self.extra_keys]
+            described = [*(item.described for item in self.signers), *self.extra_keys]
             return JSONResponse(
                 {"keys": described, "padding": "x" * self.padding}, status_code=503 if self.down else 200
             )

@@ -51,7 +51,9 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        options = " ".join(f"-c {one}" for one in (*QUICK, f"port={self.port}", f"unix_socket_directories={self.data}"))
+        options = " ".join(
+            f"-c {item}" for item in (*QUICK, f"port={self.port}", f"unix_socket_directories={self.data}")
+        )
         log = str(self.data / "server.log")
         self._run("pg_ctl", "-D", str(self.data), "-w", "-t", "30", "-l", log, "-o", options, "start")
 

@@ -88,7 +88,7 @@ class Stage:
         """Wait for the newest message in a channel whose text holds these words."""
 
         def find() -> Message | None:
-            found = [one for one in self.slack.messages(channel) if words in shown(one)]
+            found = [message for message in self.slack.messages(channel) if words in shown(message)]
             return found[-1] if found else None
 
         return self._there(await self.slack.wait_for(find))
@@ -97,7 +97,7 @@ class Stage:
         """Wait for a private answer that holds these words."""
 
         def find() -> Message | None:
-            found = [one for one in self.slack.ephemerals(user, channel) if words in shown(one)]
+            found = [ephemeral for ephemeral in self.slack.ephemerals(user, channel) if words in shown(ephemeral)]
             return found[-1] if found else None
 
         return self._there(await self.slack.wait_for(find))
@@ -159,7 +159,7 @@ def shown(message: Message) -> str:
 def words_of(node: Any) -> list[str]:
     """Return every text in some blocks, in reading order."""
     if isinstance(node, list | tuple):
-        return [word for one in node for word in words_of(one)]
+        return [word for item in node for word in words_of(item)]
     if not isinstance(node, dict):
         return []
     own = [node["text"]] if isinstance(node.get("text"), str) else []

@@ -149,7 +149,7 @@ class Stage:
         workspace = self.slack[team]
 
         def find() -> Message | None:
-            found = [one for one in workspace.messages(channel) if words in shown(one)]
+            found = [item for item in workspace.messages(channel) if words in shown(item)]
             return found[-1] if found else None
 
         message = await workspace.wait_for(find)
@@ -161,7 +161,9 @@ class Stage:
         workspace = self.slack[team]
 
         def find() -> Message | None:
-            return next((one for one in reversed(workspace.ephemerals(user)) if words in shown(one)), None)
+            return next(
+                (ephemeral for ephemeral in reversed(workspace.ephemerals(user)) if words in shown(ephemeral)), None
+            )
 
         message = await workspace.wait_for(find)
         assert message is not None
@@ -173,7 +175,9 @@ class Stage:
 
     def said(self, workspace: Workspace) -> str:
         """Return all that was ever sent to a workspace."""
-        return repr([(one.method, one.args) for one in workspace.log]) + repr([one.args for one in workspace.hook_log])
+        return repr([(item.method, item.args) for item in workspace.log]) + repr(
+            [item.args for item in workspace.hook_log]
+        )
 
 
 @asynccontextmanager

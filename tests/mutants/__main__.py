@@ -37,7 +37,7 @@ def main() -> int:
         for mutant in mutants
         if mutant.ident in named and mutant.ident not in chosen
     ]
-    run = Run([one for one in wanted if not options.only or one[1].ident in options.only])
+    run = Run([item for item in wanted if not options.only or item[1].ident in options.only])
     if options.again:
         run.keep(noticed_before(LAST))
     run.work(options.workers)
@@ -77,14 +77,14 @@ class Run:
 
     def keep(self, noticed: Collection[str]) -> None:
         """Take mutants for noticed that an earlier run noticed: tests that were added since lose nothing."""
-        self.results += [Result(*one[:2], Verdict.FAILED, one[2]) for one in self.wanted if one[1].ident in noticed]
-        self.wanted = [one for one in self.wanted if one[1].ident not in noticed]
+        self.results += [Result(*item[:2], Verdict.FAILED, item[2]) for item in self.wanted if item[1].ident in noticed]
+        self.wanted = [item for item in self.wanted if item[1].ident not in noticed]
 
     def work(self, workers: int) -> None:
         """Try every mutant, in so many copies of the tree at once."""
         self._total = len(self.results) + len(self.wanted)
-        for one in self.wanted:
-            self._left.put(one)
+        for item in self.wanted:
+            self._left.put(item)
         threads = [threading.Thread(target=self._worker, args=(number,)) for number in range(workers)]
         for thread in threads:
             thread.start()

@@ -59,7 +59,7 @@ async def test_doctor_names_what_this_api_cannot_tell(dialect: str, habits: list
     ):
         settings = Settings.model_validate({"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": url})
         found = await check_provider(settings, clock)
-    warned = [one for one in found if one.level is Level.WARN]
-    assert len(warned) == len(warnings), [one.what for one in warned]
+    warned = [item for item in found if item.level is Level.WARN]
+    assert len(warned) == len(warnings), [item.what for item in warned]
     assert all(words in one.what and one.todo for words, one in zip(warnings, warned, strict=True))
-    assert Level.FAIL not in {one.level for one in found}
+    assert Level.FAIL not in {item.level for item in found}

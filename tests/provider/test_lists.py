@@ -106,7 +106,7 @@ async def test_a_list_in_a_known_form_of_pages_is_read_whole(form: str) -> None:
     paged = Paged(form)
     async with paged.client() as client:
         found = await client.list_servers()
-    assert [one.id for one in found] == [one["id"] for one in FLEET]
+    assert [item.id for item in found] == [item["id"] for item in FLEET]
     assert found.complete
     assert len(paged.asked) == 3
 
@@ -155,7 +155,7 @@ async def test_entries_are_counted_and_named_once(
     body = {"instances": entries} | ({} if total is None else {"total": total})
     async with Provider().on("GET", "/v1/vps", Reply(200, body)).client() as client:
         found = await client.list_servers()
-    assert [one.id for one in found] == ids
+    assert [item.id for item in found] == ids
     assert (found.lack, found.complete) == (lack, not lack)
 
 

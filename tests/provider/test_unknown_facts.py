@@ -79,7 +79,7 @@ async def test_a_filter_answers_for_what_it_knows(
     """Nothing found means that there is none; of whom it is not known is counted."""
     async with stage_on(database_url, dialect, *habits) as stage:
         found = await listed(stage, **wanted)
-    assert [one.hostname.split(".")[0] for one in found.servers] == names
+    assert [item.hostname.split(".")[0] for item in found.servers] == names
     assert found.lacking == lacking
 
 

@@ -109,18 +109,18 @@ class Scene:
     def stored(self) -> dict[str, Change]:
         """Return every change as the database has it."""
         found = self.call(self.observer.database.read(lambda connection: repository.select(connection, limit=1000)))
-        return {one.id: one for one in found}
+        return {item.id: item for item in found}
 
     def effects(self) -> Effects:
         """Count what the provider did."""
-        return Counter((one.operation, one.hostname) for one in self.world.counted())
+        return Counter((item.operation, item.hostname) for item in self.world.counted())
 
     def pass_time(self, seconds: float, processes: Iterable[Mortal]) -> None:
         """Let time pass; who is neither frozen nor dead beats."""
         self.clock.advance(seconds)
-        for one in processes:
-            if one.free:
-                self.call(one.do("beat"))
+        for item in processes:
+            if item.free:
+                self.call(item.do("beat"))
 
     def do_everything(self, one: Mortal) -> None:
         """Let a process keep, run what its keeper wants run, and look."""
@@ -136,11 +136,13 @@ class Scene:
             self.do_everything(one)
             if not self.call(self.observer.database.read(_moving)):
                 return
-        raise AssertionError([(one.id, one.state, one.note) for one in self.stored().values() if not one.state.final])
+        raise AssertionError(
+            [(item.id, item.state, item.note) for item in self.stored().values() if not item.state.final]
+        )
 
     def _count(self, state: State) -> Effects:
-        there = (one for one in self.stored().values() if one.state is state)
-        return Counter((one.operation, one.target.hostname) for one in there)
+        there = (item for item in self.stored().values() if item.state is state)
+        return Counter((item.operation, item.target.hostname) for item in there)
 
     def check_end(self) -> None:
         """Hold that what succeeded was done and nothing else but what people are asked of; that the trail is whole."""

@@ -109,7 +109,7 @@ class Changes(RuleBasedStateMachine):
         simulator = running_simulator(SimulatorConfig(speed=600.0, fleet=8, seed=1), clock=VirtualClock())
         self.provider: SimulatorHandle = self.stack.enter_context(self.portal.wrap_async_context_manager(simulator))
         servers = self.provider.simulator.world.servers()
-        self.servers = [one.hostname for one in servers if one.state.value == "running"][:4]
+        self.servers = [server.hostname for server in servers if server.state.value == "running"][:4]
         (self.folder / "vpsops.toml").write_text(POLICY)
         self._start()
 

@@ -29,7 +29,7 @@ def hostnames(scene: Scene, operation: str) -> list[str]:
     """Return a server for each point."""
     if operation == "create":
         return [f"new{number}.example.com" for number in range(POINTS)]
-    return [one.hostname for one in scene.world.servers() if one.state is Really.RUNNING][:POINTS]
+    return [server.hostname for server in scene.world.servers() if server.state is Really.RUNNING][:POINTS]
 
 
 def interrupted(scene: Scene, change_id: str, left: int, stop: Stop) -> Mortal:
@@ -50,7 +50,7 @@ def test_a_process_that_is_stopped_anywhere_leaves_one_effect_or_none(scene: Sce
         scene.come_to_rest(other if stop is Stop.DIE else process)
     scene.check_end()
     ends = {State.SUCCEEDED, State.FAILED} if stop is Stop.DIE else {State.SUCCEEDED}
-    assert {one.state for one in scene.stored().values()} == ends
+    assert {item.state for item in scene.stored().values()} == ends
 
 
 @pytest.mark.parametrize("operation", ["reboot", "create"])
@@ -86,4 +86,4 @@ def test_a_look_up_that_is_stopped_anywhere_comes_to_the_same_end(scene: Scene, 
         scene.come_to_rest(other)
     scene.check_end()
     end = State.FAILED if kind == "drop_before" else State.SUCCEEDED
-    assert {one.state for one in scene.stored().values()} == {end}
+    assert {item.state for item in scene.stored().values()} == {end}

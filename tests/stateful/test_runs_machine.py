@@ -39,7 +39,7 @@ FAULTS: tuple[dict[str, Any], ...] = (
 def follows(before: State, after: State) -> bool:
     """Say whether a state can be reached from another one by the table's steps."""
     reached = {before}
-    while (more := reached | {step for one in reached for step in STEPS[one]}) != reached:
+    while (more := reached | {step for item in reached for step in STEPS[item]}) != reached:
         reached = more
     return after in reached
 
@@ -106,14 +106,14 @@ class Runs(RuleBasedStateMachine):
         for name, before in self.known.items():
             assert follows(before.state, now[name].state), (before.state, now[name].state)
         self.known = now
-        meant = Counter((one.operation, one.target.hostname) for one in now.values() if one.sent_at is not None)
+        meant = Counter((item.operation, item.target.hostname) for item in now.values() if item.sent_at is not None)
         assert self.scene.effects() <= meant
 
     def teardown(self) -> None:
         """In the end everybody dies, and one new process takes up what they left."""
         try:
-            for one in self.slots:
-                self.scene.call(one.wake(dead=True))
+            for slot in self.slots:
+                self.scene.call(slot.wake(dead=True))
             self.scene.app.simulator.faults.clear()
             self.scene.come_to_rest(self.scene.started())
             self.scene.check_end()

@@ -41,7 +41,7 @@ def count(package: str, some: Sequence[str]) -> list[int]:
 
 def assumed() -> list[str]:
     """Return the texts that must be one token each for the bound to hold."""
-    common = [one for one in string.ascii_lowercase if COMMON.fullmatch(one)]
+    common = [item for item in string.ascii_lowercase if COMMON.fullmatch(item)]
     pairs = [first + second for first in common for second in common]
     numbers = [f"{number:0{digits}}" for digits in range(1, DIGITS + 1) for number in range(10**digits)]
     return [*pairs, *numbers, *(" " * length for length in range(1, SPACES + 1))]

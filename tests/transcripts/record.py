@@ -47,7 +47,7 @@ class Record:
     def server(self, message: Json, head: str = "") -> None:
         """Keep what the server sent; of several words of progress in a row the first."""
         kept = Entry("server", self.plain(message), head)
-        if _is_progress(message) and any(_is_progress(one.message) for one in self.entries[-1:]):
+        if _is_progress(message) and any(_is_progress(entry.message) for entry in self.entries[-1:]):
             return
         self.entries.append(kept)
 
@@ -60,7 +60,7 @@ class Record:
         if isinstance(value, str):
             return self.words(value)
         if isinstance(value, list):
-            return [self.plain(one) for one in value]
+            return [self.plain(item) for item in value]
         if isinstance(value, dict):
             return {key: self._field(key, one) for key, one in value.items()}
         return value
@@ -78,8 +78,8 @@ class Record:
 
     def _tools(self, tools: list[Json]) -> list[Json]:
         """Return the tool that is called, without its schemas: docs/reference and the snapshots show those."""
-        kept = [one for one in tools if one["name"] in KEPT_TOOLS]
-        return [{key: one[key] for key in ("name", "title", "annotations") if key in one} for one in kept]
+        kept = [tool for tool in tools if tool["name"] in KEPT_TOOLS]
+        return [{key: item[key] for key in ("name", "title", "annotations") if key in item} for item in kept]
 
     def words(self, text: str) -> str:
         """Return a text without what differs each time."""

@@ -93,9 +93,9 @@ def test_a_mutant_keeps_its_name_when_other_lines_change() -> None:
     """So that a draw and the list of survivors outlive an edit elsewhere."""
     old = mutants_of("a.py", b"def f():\n    return a < b\n")
     new = mutants_of("a.py", b"# more\n\ndef g(): ...\n\ndef f():\n    return a < b\n")
-    assert {one.ident for one in old} <= {one.ident for one in new}
+    assert {item.ident for item in old} <= {item.ident for item in new}
     twice = mutants_of("a.py", b"a = b < c\nd = b < c\n")
-    assert len({one.ident for one in twice}) == len(twice) == 2
+    assert len({item.ident for item in twice}) == len(twice) == 2
 
 
 def test_a_draw_is_repeatable_and_takes_from_each_area() -> None:
@@ -134,7 +134,7 @@ def test_nine_in_ten_are_enough_and_less_is_not() -> None:
     results = [Result("p", replace(MUTANT, after=str(n)), Verdict.FAILED, drawn=True) for n in range(8)]
     survivor = Result("p", MUTANT, Verdict.PASSED, drawn=True)
     assert score([*results, survivor]) < 0.9
-    assert any("only 88.9%" in one for one in complaints([*results, survivor], NAMED))
+    assert any("only 88.9%" in complaint for complaint in complaints([*results, survivor], NAMED))
     assert complaints([*results, replace(survivor, drawn=False)], NAMED) == []
 
 
@@ -156,7 +156,7 @@ def test_no_module_of_these_folders_is_left_out() -> None:
 def test_each_named_survivor_is_a_mutant_of_today() -> None:
     """`make mutants` runs each; one whose line has changed is taken out, or named anew."""
     known = {mutant.ident: mutant.path for mutants in all_mutants().values() for mutant in mutants}
-    assert [one for one in survivors().values() if known.get(one.ident) != one.path] == []
+    assert [survivor for survivor in survivors().values() if known.get(survivor.ident) != survivor.path] == []
 
 
 def test_a_copy_is_as_before_once_its_mutant_was_tried(tmp_path: Path) -> None:

@@ -85,9 +85,9 @@ COLLEAGUE = User(
 
 def connected(config: WorkspaceConfig, channel: str, *guests: User) -> WorkspaceConfig:
     """Return a workspace in which a channel is shared with other people's workspaces."""
-    ids = {one.id for one in guests}
+    ids = {guest.id for guest in guests}
     channels = tuple(
-        replace(one, members=one.members | ids, shared=True) if channel in {one.id, one.name} else one
-        for one in config.channels
+        replace(item, members=item.members | ids, shared=True) if channel in {item.id, item.name} else item
+        for item in config.channels
     )
     return replace(config, users=(*config.users, *guests), channels=channels)

@@ -18,14 +18,16 @@ PAGE = 1000
 async def read_truth(core: Core) -> Json:
     """Return the newest changes with their votes, trail and posted messages, and the whole chain's verdict."""
     changes = await core.gate.changes(limit=CHANGES)
-    copies = {one.id: await core.outbox.copies(topic_of(one.id)) for one in changes}
+    copies = {change.id: await core.outbox.copies(topic_of(change.id)) for change in changes}
     chain = await core.database.read(_chain)
-    trails = await core.database.read(lambda connection: {one.id: _trail(connection, one.id) for one in changes})
-    return {"changes": [_change(one, trails[one.id], copies[one.id]) for one in changes], "chain": chain}
+    trails = await core.database.read(
+        lambda connection: {change.id: _trail(connection, change.id) for change in changes}
+    )
+    return {"changes": [_change(change, trails[change.id], copies[change.id]) for change in changes], "chain": chain}
 
 
 def _trail(connection: Connection, change_id: str) -> list[Json]:
-    return [_record(one) for one in audit.read(connection, change_id=change_id)]
+    return [_record(item) for item in audit.read(connection, change_id=change_id)]
 
 
 def _chain(connection: Connection) -> Json:
@@ -33,8 +35,8 @@ def _chain(connection: Connection) -> Json:
     while page := audit.read(connection, after=records[-1].seq if records else 0, limit=PAGE):
         records += page
     head = audit.head(connection)
-    faults = [one.what for one in audit.verify(records, head)]
-    return {"records": [_record(one) for one in records[-RECORDS:]], "count": len(records), "faults": faults} | {
+    faults = [item.what for item in audit.verify(records, head)]
+    return {"records": [_record(record) for record in records[-RECORDS:]], "count": len(records), "faults": faults} | {
         "head": head[1]
     }
 
@@ -59,7 +61,7 @@ def _change(change: Change, trail: Sequence[Json], copies: Sequence[Copy]) -> Js
         "rules": list(change.ruling.rules),
         "needed": change.ruling.votes,
         "approvals": change.approvals,
-        "votes": [_vote(one) for one in change.votes],
+        "votes": [_vote(vote) for vote in change.votes],
         "digest": change.digest,
         "note": change.note,
         "cost": change.cost,
@@ -68,7 +70,7 @@ def _change(change: Change, trail: Sequence[Json], copies: Sequence[Copy]) -> Js
         "created_at": change.created_at.isoformat(),
         "expires_at": change.expires_at.isoformat() if change.expires_at else None,
         "trail": list(trail),
-        "copies": [{"purpose": one.purpose, "channel": one.channel, "ts": one.ts} for one in copies],
+        "copies": [{"purpose": copy.purpose, "channel": copy.channel, "ts": copy.ts} for copy in copies],
     }
 
 

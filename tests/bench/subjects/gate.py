@@ -67,9 +67,9 @@ async def _one(there: Provider, line: Line, way: str, actor: Actor, *, counted: 
 async def arrival(there: Provider, since: int, server: str) -> float:
     """Return when the stop of a server arrived."""
     while True:
-        for one in await there.arrived(since):
-            if (one.operation, one.server) == ("stop", server):
-                return one.at
+        for item in await there.arrived(since):
+            if (item.operation, item.server) == ("stop", server):
+                return item.at
         await SystemClock().sleep(0.05)
 
 

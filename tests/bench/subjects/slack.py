@@ -68,10 +68,10 @@ async def measure(plan: Plan) -> Section:
     turns = plan.pick(3, 1)
     alone, many = Load(plan.pick(500, 100), 1), Load(plan.pick(2000, 400), CONNECTIONS)
     async with _site(plan) as site:
-        ran = {one.name: Ran() for one in APPS}
+        ran = {app.name: Ran() for app in APPS}
         for turn in range(turns):
-            for one in APPS:
-                await _run(site, one, turn, ran[one.name], (alone, many))
+            for item in APPS:
+                await _run(site, item, turn, ran[item.name], (alone, many))
         await site.provider.fault(kind="slow", seconds=HANG_SECONDS)
         for turn in range(turns):
             await _run(site, HANGING, turn, ran.setdefault(HANGING.name, Ran()), (alone, many))

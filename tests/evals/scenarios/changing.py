@@ -61,7 +61,7 @@ def make() -> Script:
 
 def make_what_there_is() -> Script:
     turn = yield call("vps_plans")
-    codes = [one["code"] for one in turn.structured["plans"]]
+    codes = [item["code"] for item in turn.structured["plans"]]
     return f"There is no plan vps-16gb-8cpu, so nothing was ordered. There are {', '.join(codes)}: which one?"
 
 

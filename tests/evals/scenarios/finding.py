@@ -19,7 +19,7 @@ def every_page() -> Script:
     names: list[str] = []
     turn = yield call("vps_list", name="stockholm", limit=5)
     while True:
-        names += [one["hostname"] for one in turn.structured["servers"]]
+        names += [item["hostname"] for item in turn.structured["servers"]]
         cursor = turn.structured.get("next_cursor")
         if not cursor:
             return f"{len(names)} servers are in Stockholm: {', '.join(names)}"
@@ -28,7 +28,7 @@ def every_page() -> Script:
 
 def cheapest() -> Script:
     turn = yield call("vps_plans")
-    fits = [one for one in turn.structured["plans"] if one["memory_gb"] >= 4]
+    fits = [item for item in turn.structured["plans"] if item["memory_gb"] >= 4]
     best = min(fits, key=lambda one: float(one["monthly_price"]))
     return f"{best['code']} at {best['monthly_price']} {best['currency']} a month."
 

@@ -96,7 +96,7 @@ async def test_a_start_needs_to_write(copy: Path) -> None:
 async def test_doctor_fails_where_nothing_can_be_stored(copy: Path) -> None:
     """The user who looks is the one who will run it."""
     found = await check_storage(Settings.model_validate({"VPSOPS_DATABASE_URL": f"sqlite:///{copy}"}), VirtualClock())
-    failures = [(one.area, one.code, "may not write" in one.what) for one in found if one.level is Level.FAIL]
+    failures = [(item.area, item.code, "may not write" in item.what) for item in found if item.level is Level.FAIL]
     assert failures == [("database", 1, True)]
 
 

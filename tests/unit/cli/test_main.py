@@ -126,8 +126,8 @@ def test_wrong_usage_ends_with_two(capsys: pytest.CaptureFixture[str], words: li
 @pytest.mark.requirement("exit-codes")
 def test_an_error_has_its_exit_code(capsys: pytest.CaptureFixture[str], error: Exception, code: int) -> None:
     """Whatever a subcommand raises, alone or in a group, ends it with the code of the contract and one line."""
-    for one in (error, ExceptionGroup("group", [ExceptionGroup("inner", [error])])):
-        assert exit_codes.guarded(_raising(one)) == code
+    for item in (error, ExceptionGroup("group", [ExceptionGroup("inner", [error])])):
+        assert exit_codes.guarded(_raising(item)) == code
         out, err = capsys.readouterr()
         lines = [line for line in err.splitlines() if line.startswith("vpsops: ")]
         assert (out, len(lines), "Traceback" in err) == ("", 1, False)
@@ -182,8 +182,8 @@ def test_an_unexpected_error_can_be_found_in_the_log(capsys: pytest.CaptureFixtu
 
 def test_an_interrupt_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     """Ctrl-C ends a subcommand without a word, also out of a group of tasks."""
-    for one in (KeyboardInterrupt(), BaseExceptionGroup("group", [KeyboardInterrupt()])):
-        assert exit_codes.guarded(_raising(one)) == 1
+    for item in (KeyboardInterrupt(), BaseExceptionGroup("group", [KeyboardInterrupt()])):
+        assert exit_codes.guarded(_raising(item)) == 1
     assert capsys.readouterr() == ("", "")
 
 

@@ -114,7 +114,7 @@ def test_what_does_not_fit_changes_nothing(
     assert console.main(["token", "new", *arguments, "--to", str(tmp_path / "secret")]) == USAGE
     assert words in capsys.readouterr().err
     assert path.read_text(encoding="utf-8") == WRITTEN
-    assert [one.name for one in tmp_path.iterdir()] == ["tokens.toml"]
+    assert [item.name for item in tmp_path.iterdir()] == ["tokens.toml"]
 
 
 def test_a_file_that_is_wrong_is_not_made_worse(path: Path) -> None:
@@ -136,7 +136,7 @@ def test_what_people_wrote_stays(path: Path) -> None:
     assert mode(path) == 0o640  # others may not read it any more
     assert console.main(["token", "revoke", "ann-laptop"]) == GOOD
     assert path.read_text(encoding="utf-8").rstrip() == WRITTEN.rstrip()
-    assert [one.caller.subject for one in read_tokens(path)] == ["bob-reports"]
+    assert [token.caller.subject for token in read_tokens(path)] == ["bob-reports"]
 
 
 @pytest.mark.requirement("token-command")
@@ -198,8 +198,8 @@ def test_several_at_once_lose_nothing(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(make, range(24)))
-    assert {one.caller.subject for one in read_tokens(path)} == {f"agent-{n}" for n in range(24) if n % 3}
-    assert [one.name for one in tmp_path.iterdir()] == ["tokens.toml"]
+    assert {token.caller.subject for token in read_tokens(path)} == {f"agent-{n}" for n in range(24) if n % 3}
+    assert [item.name for item in tmp_path.iterdir()] == ["tokens.toml"]
 
 
 def test_without_a_file_it_says_how_to_name_one(

@@ -123,7 +123,7 @@ class Stage:
     def effects(self, operation: str, hostname: str | None = None) -> int:
         """Count what the provider did."""
         found = self.provider.simulator.world.counted(operation)
-        return sum(hostname in {None, one.hostname} for one in found)
+        return sum(hostname in {None, item.hostname} for item in found)
 
     def asked(self, operation: str) -> int:
         """Count the requests that the provider received."""

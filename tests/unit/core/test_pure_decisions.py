@@ -70,11 +70,11 @@ def look(
 def test_every_state_is_reached_and_every_life_ends() -> None:
     """From `requested` every state can be reached, and from every state an end."""
     reached = {State.REQUESTED}
-    while (more := reached | {after for one in reached for after in STEPS[one]}) != reached:
+    while (more := reached | {after for item in reached for after in STEPS[item]}) != reached:
         reached = more
     assert reached == set(State)
     ends = {state for state in State if state.final}
-    while (more := ends | {one for one in State if STEPS[one] & ends}) != ends:
+    while (more := ends | {item for item in State if STEPS[item] & ends}) != ends:
         ends = more
     assert ends == set(State)
 
@@ -219,12 +219,12 @@ def test_drift_is_a_change_of_state_nobody_asked_for() -> None:
     before = {"s1": server("running"), "s2": server("running", "s2", hostname="db01")}
     on_its_way = [server("stopping"), server("running", "s2", hostname="db01")]
     kept = baseline(before, on_its_way, complete=True)
-    assert drifts(before, {one.id: one for one in on_its_way}, (), complete=True) == []
+    assert drifts(before, {item.id: item for item in on_its_way}, (), complete=True) == []
     stopped = {"s1": server("stopped"), "s2": kept["s2"]}
     (drift,) = drifts(kept, stopped, (), complete=True)
     assert (drift.hostname, drift.before, drift.after) == ("web01.example.com", "running", "stopped")
     assert drifts(kept, stopped, {"s1"}, complete=True) == []
-    assert [one.after for one in drifts(kept, {"s1": kept["s1"]}, (), complete=True)] == ["gone"]
+    assert [item.after for item in drifts(kept, {"s1": kept["s1"]}, (), complete=True)] == ["gone"]
     assert drifts(kept, {"s1": kept["s1"]}, (), complete=False) == []
 
 

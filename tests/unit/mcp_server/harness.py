@@ -58,5 +58,5 @@ def text(result: t.CallToolResult) -> str:
     """Return a result's one text, which comes first; a link may follow it."""
     block, *rest = result.content
     assert isinstance(block, t.TextContent)
-    assert all(isinstance(one, t.ResourceLink) for one in rest)
+    assert all(isinstance(item, t.ResourceLink) for item in rest)
     return block.text

@@ -86,7 +86,7 @@ async def test_changes_are_listed_shown_and_waited_for(core: Core, era: str) -> 
         waited = await client.call_tool("vps_change_wait", {"change": change.id, "seconds": 0.1})
     assert change.id in text(listed)
     assert listed.structured_content is not None
-    assert [one["change"] for one in listed.structured_content["changes"]] == [change.id]
+    assert [item["change"] for item in listed.structured_content["changes"]] == [change.id]
     assert shown.structured_content == waited.structured_content
     assert not waited.is_error
 

@@ -26,7 +26,7 @@ async def found(values: dict[str, str], clock: VirtualClock | FakeClock | None =
     """Return what the check finds; it shows no token."""
     with anyio.fail_after(PATIENCE_SECONDS):
         findings = list(await check_mcp(Settings.model_validate(values), clock or VirtualClock()))
-    assert TOKEN not in " ".join(f"{one.what} {one.todo}" for one in findings)
+    assert TOKEN not in " ".join(f"{finding.what} {finding.todo}" for finding in findings)
     return findings
 
 
@@ -46,7 +46,7 @@ async def test_what_is_not_configured_is_not_looked_at() -> None:
 
 async def test_tokens_are_counted_and_those_that_expired_named(tmp_path: Path) -> None:
     """By whom they are of."""
-    assert [one.level for one in await found(tokens(tmp_path, WRITTEN))] == [Level.OK]
+    assert [item.level for item in await found(tokens(tmp_path, WRITTEN))] == [Level.OK]
     told = tokens(tmp_path, f"{WRITTEN}expires = {(START - timedelta(days=1)).isoformat()}\n")
     counted, over = await found(told, FakeClock(START))
     assert "has 1 tokens, 0 of them valid" in counted.what
@@ -69,7 +69,7 @@ async def test_an_issuer_is_asked_for_its_keys() -> None:
     (away,) = await found({"VPSOPS_OAUTH_ISSUER": f"http://127.0.0.1:{await refused_port()}"})
     assert (good.level, good.what) == (Level.OK, f"{issuer.url} answers, with 1 keys for tokens")
     assert "no discovery document that names it" in other.what
-    assert [worst([one]) for one in (other, bare, away)] == [
+    assert [worst([item]) for item in (other, bare, away)] == [
         exit_codes.UNREACHABLE,
         exit_codes.USAGE,
         exit_codes.UNREACHABLE,

@@ -14,7 +14,7 @@ ROWS = [line for line in TABLE.read_text(encoding="utf-8").splitlines() if line.
 def names(path: str) -> set[str]:
     """Return the test functions of a file."""
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-    return {one.name for one in ast.walk(tree) if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef)}
+    return {item.name for item in ast.walk(tree) if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.split("|")[1].strip()[:40])

@@ -42,7 +42,7 @@ async def test_servers_are_listed_as_a_table(core: Core, era: str) -> None:
     assert lines[2].split()[:2] == [WEB, "running"]
     assert lines[-1] == "2 in all."
     assert result.structured_content is not None
-    assert [one["state"] for one in result.structured_content["servers"]] == ["running", "running"]
+    assert [item["state"] for item in result.structured_content["servers"]] == ["running", "running"]
 
 
 @DIALECTS
@@ -89,7 +89,7 @@ async def test_a_long_list_is_told_page_by_page(era: str, tmp_path: Path) -> Non
         seen: list[str] = []
         result = await call(client, "vps_list", limit=20)
         while result.structured_content is not None:
-            seen += [one["hostname"] for one in result.structured_content["servers"]]
+            seen += [item["hostname"] for item in result.structured_content["servers"]]
             cursor = result.structured_content.get("next_cursor")
             if cursor is None:
                 break
@@ -142,7 +142,7 @@ async def test_an_ambiguous_name_lists_the_candidates(era: str, tmp_path: Path) 
     ):
         result = await call(client, "vps_get", server="web")
         world = provider.simulator.world
-        some = [one.id for one in world.servers() if one.hostname.startswith("web")]
+        some = [server.id for server in world.servers() if server.hostname.startswith("web")]
     assert result.is_error
     assert "Name one of them in full" in text(result)
     assert sum(ident in text(result) for ident in some) >= 2

@@ -223,7 +223,7 @@ def test_a_noted_head_shows_a_trail_that_was_rewritten_throughout() -> None:
 def test_what_stands_beyond_the_head_was_added() -> None:
     """A record put behind the last one without the head is told."""
     records = chain(5)
-    assert [(one.seq, one.kind) for one in audit.verify(records, (3, records[2].hash))] == [(4, Kind.ADDED)]
+    assert [(item.seq, item.kind) for item in audit.verify(records, (3, records[2].hash))] == [(4, Kind.ADDED)]
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ async def test_ones_own_records_are_found_among_many(database: Database, monkeyp
     monkeypatch.setattr(queries, "PAGE", 4)
     await database.transact(fill)
     found = await database.read(lambda connection: newest_of(connection, ME, 10))
-    assert [(one.event, one.change_id) for one in found] == [
+    assert [(item.event, item.change_id) for item in found] == [
         ("requested", "chg_1"),
         ("voted", "chg_2"),
         ("failed", "chg_1"),
@@ -58,7 +58,7 @@ async def test_only_the_last_are_returned(database: Database) -> None:
     """So many and no more, the newest of them; somebody who did nothing has none."""
     await database.transact(fill)
     last = await database.read(lambda connection: newest_of(connection, ME, 2))
-    assert [one.event for one in last] == ["voted", "failed"]
+    assert [item.event for item in last] == ["voted", "failed"]
     assert await database.read(lambda connection: newest_of(connection, frozenset({"u9"}), 2)) == []
 
 
@@ -68,4 +68,4 @@ async def test_the_search_ends_somewhere(database: Database, monkeypatch: pytest
     monkeypatch.setattr(queries, "FURTHEST", 8)
     await database.transact(fill)
     found = await database.read(lambda connection: newest_of(connection, ME, 10))
-    assert [one.event for one in found] == ["failed"]
+    assert [item.event for item in found] == ["failed"]

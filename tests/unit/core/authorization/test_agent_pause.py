@@ -155,13 +155,13 @@ async def test_nothing_leaves_after_the_pause_is_told(
                 group.start_soon(approve, (stage.gate, other.gate)[number % 2], change)
             await stage.gate.wait(held[0].id, seconds=5, until=lambda one: one.sent_at is not None)
             await other.gate.pause_agents(BOB, paused=True)
-        ended = [await stage.gate.wait(one.id, seconds=5, until=over) for one in held]
+        ended = [await stage.gate.wait(item.id, seconds=5, until=over) for item in held]
     records = await stage.database.read(chain.read)
     paused = next(record.seq for record in records if record.event == "agents_paused")
     assert max(record.seq for record in records if record.event == "sending") < paused
-    sent = sum(one.sent_at is not None for one in ended)
+    sent = sum(item.sent_at is not None for item in ended)
     assert stage.effects("reboot") == sent >= 1
-    assert {one.state for one in ended} <= {State.SUCCEEDED, State.CANCELLED, State.HELD}
+    assert {item.state for item in ended} <= {State.SUCCEEDED, State.CANCELLED, State.HELD}
 
 
 def over(change: Change) -> bool:

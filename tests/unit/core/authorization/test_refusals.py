@@ -33,7 +33,7 @@ async def test_a_change_behind_another_is_refused_on_record(database_url: str, p
     """The trail has the second one too, with what was in its way."""
     async with staged(database_url, provider) as stage:
         stop = Request("stop", {"server": "web01"}, ALICE, SLACK, can_confirm=True)
-        first, second = [await stage.gate.submit(one) for one in (stop, replace(stop, operation="reboot"))]
+        first, second = [await stage.gate.submit(item) for item in (stop, replace(stop, operation="reboot"))]
         assert isinstance(first, Held)
         assert isinstance(second, Refused)
         assert await refusals(stage) == [("reboot", ALICE.id, second.reason)]
@@ -59,5 +59,5 @@ async def test_who_decides_and_may_not_is_on_record(database_url: str, provider:
         assert [record.body["about"] for record in refused] == [confirm.id, vote.id, vote.id]
         assert {record.body["by"]["id"] for record in refused} == {VOTERS[0].id}
         assert all(record.change_id is None and record.body["why"] and record.body["error"] for record in refused)
-        assert [(await stage.gate.get(one.id)).state for one in (confirm, vote)] == [State.HELD, State.HELD]
+        assert [(await stage.gate.get(item.id)).state for item in (confirm, vote)] == [State.HELD, State.HELD]
         assert list(chain.verify(records)) == []

@@ -89,7 +89,7 @@ class Watch:
     group: TaskGroup
 
     def status(self, name: str) -> TaskStatus:
-        (found,) = (one for one in self.supervisor.statuses() if one.name == name)
+        (found,) = (item for item in self.supervisor.statuses() if item.name == name)
         return found
 
     async def until(self, condition: Callable[[], bool], step: float = 0.0) -> None:
@@ -136,8 +136,8 @@ async def test_each_failure_is_logged_with_its_id_and_only_the_first_of_a_kind_w
             watch.supervisor.start("loop", loop.run, group=watch.group)
             await watch.until(lambda: loop.starts == 3, step=0.1)
             last = watch.status("loop").last_error_id
-    failures = [one for one in logged if one["event"] == "task_failed"]
-    assert [bool(one["exc_info"]) for one in failures] == [True, False]
+    failures = [item for item in logged if item["event"] == "task_failed"]
+    assert [bool(failure["exc_info"]) for failure in failures] == [True, False]
     assert failures[1]["error_id"] == last != failures[0]["error_id"]
 
 
@@ -189,7 +189,7 @@ async def test_a_task_that_returns_is_started_again_unless_it_ends() -> None:
         watch.supervisor.start("for ever", work, group=watch.group)
         watch.supervisor.start("ends", work, group=watch.group, ends=True)
         await watch.until(lambda: returns == 5, step=0.1)
-        assert [one.name for one in watch.supervisor.statuses()] == ["for ever"]
+        assert [item.name for item in watch.supervisor.statuses()] == ["for ever"]
         assert watch.status("for ever").failures >= 3
 
 
@@ -221,7 +221,7 @@ async def test_a_single_piece_of_work_that_breaks_ends_nothing_else() -> None:
             watch.supervisor.start_once("piece", Loop(breaks=1).run, group=watch.group)
             await watch.until(lambda: bool(logged))
             assert watch.supervisor.statuses() == []
-    assert [(one["event"], one["task"]) for one in logged] == [("task_failed", "piece")]
+    assert [(item["event"], item["task"]) for item in logged] == [("task_failed", "piece")]
     assert logged[0]["error_id"].startswith("err_")
 
 
@@ -243,8 +243,8 @@ def _starters(path: Path) -> set[str]:
     """Return the functions at the top of a module or class that start a task themselves."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     bodies = [tree.body, *(node.body for node in ast.walk(tree) if isinstance(node, ast.ClassDef))]
-    outer = [one for body in bodies for one in body if isinstance(one, _FUNCTIONS)]
-    return {one.name for one in outer if any(_starts(node) for node in ast.walk(one))}
+    outer = [item for body in bodies for item in body if isinstance(item, _FUNCTIONS)]
+    return {item.name for item in outer if any(_starts(node) for node in ast.walk(item))}
 
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)

@@ -76,9 +76,13 @@ def test_a_relation_holds(relation: Relation) -> None:
 
 def test_a_relation_that_does_not_hold_is_noticed() -> None:
     """Two limits that contradict each other, as a window shorter than what it had to hold once did."""
-    broken = {one for one in RELATIONS if not holds(one, replace(DEFAULT_TIMING, look_budget=30.0))}
-    assert {one.shorter[0] for one in broken} == {"timing.look_budget"}
-    broken = {one for one in RELATIONS if not holds(one, transport=replace(DEFAULT_TRANSPORT, change_seconds=600.0))}
+    broken = {relation for relation in RELATIONS if not holds(relation, replace(DEFAULT_TIMING, look_budget=30.0))}
+    assert {item.shorter[0] for item in broken} == {"timing.look_budget"}
+    broken = {
+        relation
+        for relation in RELATIONS
+        if not holds(relation, transport=replace(DEFAULT_TRANSPORT, change_seconds=600.0))
+    }
     assert len(broken) == 1
 
 
@@ -91,7 +95,9 @@ def test_no_limit_is_forgotten() -> None:
     }  # fmt: skip
     named = {name for relation in RELATIONS for name in (*relation.shorter, *relation.longer)}
     every = {f"timing.{field.name}" for field in fields(DEFAULT_TIMING)}
-    every |= {f"transport.{one.name}" for one in fields(DEFAULT_TRANSPORT) if one.type is float or one.type == "float"}
+    every |= {
+        f"transport.{item.name}" for item in fields(DEFAULT_TRANSPORT) if item.type is float or item.type == "float"
+    }
     assert every - named == alone
 
 
@@ -121,7 +127,11 @@ def test_every_relation_says_why() -> None:
 def test_the_tests_own_limits_are_in_proportion() -> None:
     """What concerns the order of a write, an end and a look-up holds for shortened times as well."""
     kept = {"timing.look_budget", "timing.poll_young", "timing.poll_grown", "timing.late_pause"}
-    broken = [one for one in RELATIONS if set(one.shorter) | set(one.longer) <= kept and not holds(one, QUICK)]
+    broken = [
+        relation
+        for relation in RELATIONS
+        if set(relation.shorter) | set(relation.longer) <= kept and not holds(relation, QUICK)
+    ]
     assert broken == []
 
 

@@ -71,7 +71,7 @@ def test_any_text_that_is_toml_keeps_its_lines(middle: str) -> None:
             continue
         line = text.count("\n") - 1
         assert tables(text)[-1].line == line
-        assert len([one for one in tables(text) if one.name == ("rule",)]) == len(data["rule"])
+        assert len([table for table in tables(text) if table.name == ("rule",)]) == len(data["rule"])
 
 
 def test_a_dotted_table_that_is_inside_none_has_its_keys_by_their_own_names() -> None:

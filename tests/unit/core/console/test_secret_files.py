@@ -66,7 +66,7 @@ def test_a_service_may_read_a_file_of_roots_by_its_group(mode: int, uid: int, gi
     """As systemd and containers hand secrets out: no other group, no other owner, and nothing that it can change."""
     kept = Kept(Path("key"), "WAYSCLOUD_API_KEY_FILE")
     found = file_findings(kept, status_of(mode, uid, gid), Reader(10, {20}))
-    assert [words in one.what for one in found] == ([True] if words else [])
+    assert [words in item.what for item in found] == ([True] if words else [])
     by_root = file_findings(kept, status_of(mode, uid, gid), Reader(0, {0, 20}))
     assert bool(by_root) == (uid != 0 or mode & 0o077 != 0)
 
@@ -77,7 +77,7 @@ def test_a_service_may_read_a_file_of_roots_by_its_group(mode: int, uid: int, gi
 )
 def test_settings_without_a_secret_may_be_read_and_not_changed(tmp_path: Path, mode: int, level: Level) -> None:
     """Whoever writes them decides what is allowed; a group is often the user's own."""
-    assert [one.level for one in looked_at(tmp_path, mode, secret=False)] == [level]
+    assert [item.level for item in looked_at(tmp_path, mode, secret=False)] == [level]
 
 
 @pytest.mark.requirement("secret-files-checked")
@@ -95,7 +95,7 @@ def test_the_folders_are_looked_at(tmp_path: Path, mode: int, level: Level) -> N
     for folder in (real, linked, state):
         folder.chmod(mode)
         found = look_at([Kept(linked / "key", "a key")], state, ME)
-        assert [one.level for one in found] == [level]
+        assert [item.level for item in found] == [level]
         folder.chmod(0o700)
 
 
@@ -114,10 +114,10 @@ def test_every_configured_file_is_looked_at(tmp_path: Path) -> None:
     kept = kept_files(load_settings(given), environ)
     others = {"tokens.toml", "vpsops.toml", "anchors"}
     database = {"v.sqlite3", "v.sqlite3-wal", "v.sqlite3-shm"}
-    assert {one.path.name for one in kept} == {*map(str.lower, SECRETS), *others, *database}
-    assert {one.path.name for one in kept if not one.secret} == {"anchors", "vpsops.toml"}
+    assert {item.path.name for item in kept} == {*map(str.lower, SECRETS), *others, *database}
+    assert {item.path.name for item in kept if not item.secret} == {"anchors", "vpsops.toml"}
     secret = kept_files(load_settings({**given, "VPSOPS_CONFIG": str(tmp_path / "secrets.toml")}), {})
-    assert [one.path.name for one in secret if not one.secret] == ["anchors"]
+    assert [item.path.name for item in secret if not item.secret] == ["anchors"]
 
 
 @pytest.mark.requirement("secret-files-checked")
@@ -128,5 +128,5 @@ async def test_doctor_has_the_check(tmp_path: Path) -> None:
     path.chmod(0o644)
     settings = load_settings({"VPSOPS_DATABASE_URL": f"sqlite:///{path}"})
     found = await check_files(settings, VirtualClock())
-    assert f"others on this machine can open {path} (the database)" in [one.what for one in found]
+    assert f"others on this machine can open {path} (the database)" in [item.what for item in found]
     assert check_files in CHECKS

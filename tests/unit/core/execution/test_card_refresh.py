@@ -23,8 +23,8 @@ def under_way(number: int, **more: object) -> Change:
 
 async def fill(database: Database, *ones: Change) -> None:
     """Store changes as they are."""
-    for one in ones:
-        await database.transact(partial(put, one=one))
+    for item in ones:
+        await database.transact(partial(put, one=item))
 
 
 async def test_one_living_process_refreshes(database_url: str) -> None:
@@ -35,10 +35,10 @@ async def test_one_living_process_refreshes(database_url: str) -> None:
             await Process(database, clock, "slack", id=name).beat()
         assert await mine_to_refresh(database, "slack-1") == []
         await fill(database, under_way(1), under_way(2, state=State.HELD))
-        assert [one.id for one in await mine_to_refresh(database, "slack-1")] == ["chg_1"]
+        assert [item.id for item in await mine_to_refresh(database, "slack-1")] == ["chg_1"]
         assert await mine_to_refresh(database, "slack-2") == []
         await Process(database, clock, "slack", id="slack-1").leave()
-        assert [one.id for one in await mine_to_refresh(database, "slack-2")] == ["chg_1"]
+        assert [item.id for item in await mine_to_refresh(database, "slack-2")] == ["chg_1"]
 
 
 def test_of_many_each_has_its_turn() -> None:
@@ -46,8 +46,8 @@ def test_of_many_each_has_its_turn() -> None:
     many = [under_way(number) for number in range(25)]
     refreshed: dict[str, float] = {}
     for turn in range(3):
-        for one in next_ones(many, refreshed, 10):
-            refreshed[one.id] = float(turn)
+        for item in next_ones(many, refreshed, 10):
+            refreshed[item.id] = float(turn)
     assert len(refreshed) == 25
 
 

@@ -130,5 +130,5 @@ async def test_an_effect_that_comes_when_nobody_listens_any_more_is_found(
     async with staged(database_url, provider, PATIENT) as patient, anyio.create_task_group() as group:
         group.start_soon(meet, "reboot")
         group.start_soon(meet, "create")
-    assert [one[:2] for one in found] == [("succeeded", 1)] * 2
+    assert [item[:2] for item in found] == [("succeeded", 1)] * 2
     assert all("sending outcome_unknown" in events for _, _, events in found)

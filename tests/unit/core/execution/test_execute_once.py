@@ -85,7 +85,7 @@ async def test_votes_in_the_same_instant_are_counted_once_each(two: Two) -> None
         for gate in (first.gate, second.gate)
     ]
     seen = await at_once(*clicks)
-    assert [one for one in seen if one.islower()] == ["approved", "held"]
+    assert [item for item in seen if item.islower()] == ["approved", "held"]
     ended = await first.rest(held.id)
     assert (ended.state, len({vote.voter.id for vote in ended.votes}), len(ended.votes)) == (State.SUCCEEDED, 2, 2)
     assert first.effects("stop") == 1
@@ -198,7 +198,7 @@ async def test_two_new_servers_of_one_name_are_shown_to_a_person(stage: Stage) -
     with pytest.raises(NotAllowedError):
         await stage.gate.resolve(held.id, AGENT, happened=True)
     assert (await stage.gate.resolve(held.id, ALICE, happened=True)).state is State.SUCCEEDED
-    assert [one["event"] for one in await stage.told()] == ["needs_person"]
+    assert [item["event"] for item in await stage.told()] == ["needs_person"]
 
 
 @asynccontextmanager

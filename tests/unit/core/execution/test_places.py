@@ -90,7 +90,7 @@ async def test_folder_and_files_are_their_owners_alone(tmp_path: Path) -> None:
     """People's reasons are in the file, so that nobody else on the machine can read it or its journal."""
     path = tmp_path / "state" / "vpsops" / "v.sqlite3"
     async with open_database(f"sqlite:///{path}", VirtualClock()):
-        modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in path.parent.iterdir()}
+        modes = {item.name: stat.S_IMODE(item.stat().st_mode) for item in path.parent.iterdir()}
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert modes == {"v.sqlite3": 0o600, "v.sqlite3-wal": 0o600, "v.sqlite3-shm": 0o600}
 

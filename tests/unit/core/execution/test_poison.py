@@ -56,7 +56,7 @@ async def test_a_run_that_breaks_before_its_sending_ends_after_three_tries(
     stage.server("poison.example.com")
     with structlog.testing.capture_logs() as logged:
         done = await ended(stage, (await stage.confirmed("stop", server="poison")).id)
-    ids = [one["error_id"] for one in logged if one["event"] == "run_failed"]
+    ids = [item["error_id"] for item in logged if item["event"] == "run_failed"]
     assert (done.state, len(ids), stage.effects("stop")) == (State.FAILED, DEFAULT_TIMING.breaks, 0)
     assert done.note.startswith("Nothing was sent")
     assert ids[-1] in done.note
@@ -112,8 +112,8 @@ async def has(database: Database, *changes: Change, format_: int = 1) -> None:
     """Store changes; the newer one with the format that it needs."""
 
     def work(connection: Connection) -> None:
-        for one in changes:
-            put(connection, one)
+        for item in changes:
+            put(connection, item)
         newer = sa.update(CHANGES).where(CHANGES.c.id == "chg_new")
         connection.execute(newer.values(format=format_, updated_at=0.0))
 
@@ -160,7 +160,7 @@ async def test_what_this_version_does_not_know_is_left_alone(database: Database,
 async def test_what_a_newer_version_sent_is_watched_by_it(database: Database) -> None:
     """An older process does not look at it, and lets go of the watch where the newer one can do all of it."""
     await has(database, foreign(State.WATCHING), change(id="chg_old", target=replace(change().target, id="s2")))
-    assert [one.id for one in await database.read(watched)] == ["chg_old"]
+    assert [item.id for item in await database.read(watched)] == ["chg_old"]
     assert not await is_outranked_by(database, "slack-9-newer")
     await beats(database, "slack-9-newer", NEWER)
     assert await is_outranked_by(database, "slack-9-newer")

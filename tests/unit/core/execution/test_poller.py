@@ -73,7 +73,9 @@ async def told(core: Core, *expected: str) -> None:
 @pytest.mark.parametrize("watches", [1, 12])
 async def test_one_list_call_serves_every_watch(core: Core, slow: SimulatorHandle, watches: int) -> None:
     """The number of looks follows the clock and not the number of changes, and ends with the last of them."""
-    stopped = [one.hostname for one in slow.simulator.world.servers() if one.state.value == "stopped"][:watches]
+    stopped = [server.hostname for server in slow.simulator.world.servers() if server.state.value == "stopped"][
+        :watches
+    ]
     assert len(stopped) == watches
     for hostname in stopped:
         await start(core, hostname)
@@ -83,7 +85,7 @@ async def test_one_list_call_serves_every_watch(core: Core, slow: SimulatorHandl
     assert looks <= 1.5 / QUICK.poll_young
     slow.simulator.world.time.advance(120)
     with anyio.fail_after(PATIENCE_SECONDS):
-        while [one for one in await core.gate.changes(limit=50) if not one.state.final]:
+        while [change for change in await core.gate.changes(limit=50) if not change.state.final]:
             await core.database.signals.wait(0.2)
     await core.clock.sleep(0.6)
     rest = count(slow, "list")
@@ -93,7 +95,7 @@ async def test_one_list_call_serves_every_watch(core: Core, slow: SimulatorHandl
 
 async def test_an_outage_is_told_once_and_its_end_once(core: Core, slow: SimulatorHandle) -> None:
     """People hear that the provider is away and that it is back; the change stays watched and settles."""
-    (hostname,) = [one.hostname for one in slow.simulator.world.servers() if one.state.value == "stopped"][:1]
+    (hostname,) = [server.hostname for server in slow.simulator.world.servers() if server.state.value == "stopped"][:1]
     change = await start(core, hostname)
     slow.simulator.faults.add(parse({"kind": "status", "status": 500, "match": {"method": "GET"}}))
     await told(core, "provider_unreachable")
@@ -108,7 +110,7 @@ async def test_an_outage_is_told_once_and_its_end_once(core: Core, slow: Simulat
 
 async def test_a_refused_key_stops_the_looks_and_is_told(core: Core, slow: SimulatorHandle) -> None:
     """A key that is not good any more is not tried again and again."""
-    (hostname,) = [one.hostname for one in slow.simulator.world.servers() if one.state.value == "stopped"][:1]
+    (hostname,) = [server.hostname for server in slow.simulator.world.servers() if server.state.value == "stopped"][:1]
     await start(core, hostname)
     slow.simulator.faults.add(parse({"kind": "status", "status": 401, "match": {"method": "GET"}}))
     await told(core, "provider_refuses_key")
@@ -119,7 +121,7 @@ async def test_a_refused_key_stops_the_looks_and_is_told(core: Core, slow: Simul
 
 async def test_a_server_somebody_else_stopped_is_drift(core: Core, slow: SimulatorHandle) -> None:
     """While something is watched, a state nobody here asked for is told, with the server's name."""
-    (hostname,) = [one.hostname for one in slow.simulator.world.servers() if one.state.value == "stopped"][:1]
+    (hostname,) = [server.hostname for server in slow.simulator.world.servers() if server.state.value == "stopped"][:1]
     await start(core, hostname)
     looked = count(slow, "list")
     await until(lambda: count(slow, "list") >= looked + 2)
@@ -134,7 +136,7 @@ async def test_a_server_somebody_else_stopped_is_drift(core: Core, slow: Simulat
 
 async def test_what_takes_too_long_is_told_and_watched_on(core: Core, slow: SimulatorHandle) -> None:
     """Overdue is no end: the server is free for another change, and the slow watch goes on until it settles."""
-    (hostname,) = [one.hostname for one in slow.simulator.world.servers() if one.state.value == "stopped"][:1]
+    (hostname,) = [server.hostname for server in slow.simulator.world.servers() if server.state.value == "stopped"][:1]
     change = await start(core, hostname)
     late = await core.gate.wait(change.id, seconds=QUICK.power_limit + 3)
     assert (late.state, late.overdue) == (State.WATCHING, True)
@@ -147,7 +149,7 @@ async def test_what_takes_too_long_is_told_and_watched_on(core: Core, slow: Simu
 
 async def test_a_watch_is_taken_up_by_a_new_process(core: Core, slow: SimulatorHandle, database_url: str) -> None:
     """Watches are rebuilt from storage: the process that asked may be gone."""
-    (hostname,) = [one.hostname for one in slow.simulator.world.servers() if one.state.value == "stopped"][:1]
+    (hostname,) = [server.hostname for server in slow.simulator.world.servers() if server.state.value == "stopped"][:1]
     change = await start(core, hostname)
     await core.engine.stop()
     env = {"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": slow.url, "VPSOPS_DATABASE_URL": database_url}
@@ -161,7 +163,7 @@ async def test_a_watch_is_taken_up_by_a_new_process(core: Core, slow: SimulatorH
 
 async def test_where_the_provider_says_it_is_gets_to_the_cards(core: Core, slow: SimulatorHandle) -> None:
     """While a change is under way its server's state is kept with it, and its card drawn anew when that is another."""
-    (hostname,) = [one.hostname for one in slow.simulator.world.servers() if one.state.value == "stopped"][:1]
+    (hostname,) = [server.hostname for server in slow.simulator.world.servers() if server.state.value == "stopped"][:1]
     change = await start(core, hostname)
     seen = await core.gate.wait(change.id, seconds=5, until=lambda one: "status" in one.result)
     assert (seen.state, seen.result["hostname"]) == (State.WATCHING, hostname)

@@ -139,7 +139,7 @@ async def test_what_was_missed_while_nobody_kept_is_made_up_for(kept: Kept) -> N
 async def test_a_thousand_holds_ask_for_nothing(kept: Kept) -> None:
     """Waiting for people starts no run and no watch."""
     holds = [held(id=f"chg_{number}") for number in range(1000)]
-    rows = [{**serialization.change_values(one), "key": None, "lock": None} for one in holds]
+    rows = [{**serialization.change_values(hold), "key": None, "lock": None} for hold in holds]
     await kept.database.transact(lambda connection: connection.execute(CHANGES.insert(), rows))
     with anyio.fail_after(BOUND):
         await kept.keeper.round()
@@ -231,7 +231,7 @@ async def test_an_approval_is_not_reminded_of_when_it_is_decided(kept: Kept) -> 
 async def test_a_round_over_many_runs_reaches_them_all(kept: Kept) -> None:
     """More runs of one's own than one round takes do not hide another's orphans."""
     runs = [change(id=f"chg_{number}", state=State.APPROVED, sent_at=None) for number in range(150)]
-    rows = [{**serialization.change_values(one), "key": None, "lock": None, "owner": "cli-1-here"} for one in runs]
+    rows = [{**serialization.change_values(run), "key": None, "lock": None, "owner": "cli-1-here"} for run in runs]
     await kept.database.transact(lambda connection: connection.execute(CHANGES.insert(), rows))
     old = sa.update(CHANGES).where(CHANGES.c.id == "chg_149").values(owner="slack-2-gone", created_at=0.0)
     await kept.database.transact(lambda connection: connection.execute(old))

@@ -56,7 +56,7 @@ async def test_only_what_is_of_no_use_is_forgotten(database: Database) -> None:
     assert await database.transact(lambda connection: forget(connection, NOW)) == 0
 
     def left(connection: sa.Connection) -> list[list[object]]:
-        return [sorted(connection.scalars(sa.select(one))) for one in (OUTBOX.c.id, INBOX.c.key, COPIES.c.ts)]
+        return [sorted(connection.scalars(sa.select(item))) for item in (OUTBOX.c.id, INBOX.c.key, COPIES.c.ts)]
 
     assert await database.read(left) == [[11, 13], ["unfinished", "young"], ["89"]]
 

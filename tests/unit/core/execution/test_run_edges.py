@@ -103,7 +103,7 @@ async def test_a_server_protected_since_the_hold_is_not_changed(
     async with staged(database_url, provider, Setup(limits=limits)) as running:
         await running.gate.confirm(stop.id, ALICE, stop.digest)
         await running.gate.confirm(create.id, ALICE, create.digest)
-        ended = {one.operation: await running.rest(one.id) for one in (stop, create)}
+        ended = {item.operation: await running.rest(item.id) for item in (stop, create)}
     refused = "stop" if limits.protected else "create"
     assert ended[refused].state is State.SUPERSEDED
     assert ended[refused].note.startswith("Nothing was sent. The limit ")
@@ -303,7 +303,7 @@ async def test_a_run_that_breaks_is_counted_and_ends_at_the_third(stage: Stage) 
     assert states == ["approved", "approved", "failed", "failed"]
     records = await stage.database.read(lambda connection: chain.read(connection, change_id=change.id))
     broken = [record.body for record in records if record.event == "run_broke"]
-    assert [(one["attempt"], one["error"]) for one in broken] == [(1, "err_1"), (2, "err_2"), (3, "err_3")]
+    assert [(item["attempt"], item["error"]) for item in broken] == [(1, "err_1"), (2, "err_2"), (3, "err_3")]
     assert "err_3" in (await stage.gate.get(change.id)).note
 
 

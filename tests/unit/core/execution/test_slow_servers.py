@@ -98,8 +98,8 @@ async def test_servers_that_hang_before_their_changes_are_sent_delay_no_write(st
     """Approved changes whose second look hangs, more of them than people may ask at once: another one leaves."""
     held = [await stage.ask("stop", server=stage.server(f"hung{n}.example.com").id) for n in range(20)]
     stage.fault("slow", "get", "hung*", seconds=FOREVER)
-    for one in held:
-        await stage.gate.confirm(one.id, ALICE, one.digest)
+    for item in held:
+        await stage.gate.confirm(item.id, ALICE, item.digest)
     await eventually(lambda: stage.asked("get") >= 2 * len(held))  # each was looked at when asked for, and hangs now
     assert (await ended(stage, await sent(stage, "stop", "web.example.com"))).state is State.SUCCEEDED
     assert stage.asked("stop") == 1
@@ -120,7 +120,7 @@ async def test_changes_that_only_wait_cost_no_transaction_each(stage: Stage, mon
     monkeypatch.setattr(Database, "transact", counting)
     looks = stage.asked("list")
     await eventually(lambda: stage.asked("list") >= looks + 4)
-    mine = [one for one in counted if "Watcher" in one or "Settlement" in one or "Lookout" in one]
+    mine = [item for item in counted if "Watcher" in item or "Settlement" in item or "Lookout" in item]
     assert len(mine) <= 2 * (stage.asked("list") - looks + 1)
 
 
@@ -147,4 +147,4 @@ async def test_servers_that_hang_are_shown_as_the_list_has_them(stage: Stage) ->
     with anyio.fail_after(BOUND):
         listed = await all_servers(stage.gate, asked)
         shown = await in_full(stage.gate, asked, listed, len(listed))
-    assert [one.id for one in shown] == [one.id for one in listed]
+    assert [item.id for item in shown] == [item.id for item in listed]

@@ -88,7 +88,7 @@ async def test_any_number_of_watches_is_one_call_at_a_time(
     database_url: str, slow: SimulatorHandle, number: int
 ) -> None:
     """The calls follow the clock and neither the number of changes nor that of the processes."""
-    servers = [one for one in slow.simulator.world.servers() if one.state is Really.RUNNING]
+    servers = [server for server in slow.simulator.world.servers() if server.state is Really.RUNNING]
     assert len(servers) >= number
     async with staged(database_url, slow) as first, staged(database_url, slow) as second:
 

@@ -70,7 +70,7 @@ def test_nothing_goes_out_before_the_end_of_a_hold(pauses: list[float], at: int,
         times = sent(connection, after)
     assert all(time >= begun + seconds - 1e-6 for time in times)
     for moment in times:
-        assert sum(moment <= one < moment + GAP - 1e-6 for one in times) <= BURST
+        assert sum(moment <= item < moment + GAP - 1e-6 for item in times) <= BURST
 
 
 def test_the_longest_of_several_wishes_counts() -> None:

@@ -77,8 +77,8 @@ async def test_a_refusal_names_no_server_that_its_reader_cannot_see(
         narrow = stage.gate.seeing(ServerFilter((Servers.of(["web*"]),)))
         order = Request("create", {"hostname": "web90.example.com", **PLAN}, AGENT, SLACK, can_confirm=True)
         stop = Request("stop", {"server": "web01"}, AGENT, SLACK, can_confirm=True)
-        refused = [await narrow.submit(one) for one in (order, stop)]
-        said = " ".join(f"{one.reason} {one.hint}" for one in refused if isinstance(one, Refused))
+        refused = [await narrow.submit(item) for item in (order, stop)]
+        said = " ".join(f"{item.reason} {item.hint}" for item in refused if isinstance(item, Refused))
     assert "is not known, so the sum is not either" in said
     assert "The limit protected (web01) forbids it" in said
     assert "db" not in said
@@ -114,8 +114,8 @@ async def test_a_create_that_takes_too_long_counts_on(database_url: str, provide
 
 async def test_what_all_would_cost_is_limited(database_url: str, provider: SimulatorHandle) -> None:
     """Servers that the list shows without price or plan are looked at one by one."""
-    prices = {one.code: one.price for one in provider.simulator.world.catalogue.plans.values()}
-    spent = sum(prices[one.plan] for one in provider.simulator.world.servers())
+    prices = {plan.code: plan.price for plan in provider.simulator.world.catalogue.plans.values()}
+    spent = sum(prices[server.plan] for server in provider.simulator.world.servers())
     one_more = spent + prices[PLAN["plan"]]
     async with limited(database_url, provider, max_monthly_spend=one_more) as stage:
         assert isinstance(await create(stage, "app01.example.com"), Held)
@@ -151,7 +151,7 @@ async def test_of_many_creates_at_once_only_those_that_fit_are_taken(
         async with anyio.create_task_group() as group:
             for number in range(8):
                 group.start_soon(one, number)
-    assert sorted(type(one).__name__ for one in outcomes) == ["Held"] * 3 + ["Refused"] * 5
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Held"] * 3 + ["Refused"] * 5
 
 
 @pytest.mark.requirement("spend-is-limited")
@@ -162,14 +162,14 @@ async def test_of_creates_approved_at_once_only_those_that_fit_are_sent(
     there = len(provider.simulator.world.servers())
     async with limited(database_url, provider, max_servers=there + 2) as stage:
         held = [await create(stage, f"app{number}.example.com") for number in (1, 2)]
-        changes = [one.change for one in held if isinstance(one, Held)]
+        changes = [item.change for item in held if isinstance(item, Held)]
         stage.server("elsewhere.example.com")
         async with anyio.create_task_group() as group:
             for change in changes:
                 group.start_soon(stage.gate.confirm, change.id, ALICE, change.digest)
         ended = [await stage.rest(change.id) for change in changes]
-    assert sorted(one.state for one in ended) == [State.SUCCEEDED, State.SUPERSEDED]
-    (over,) = [one for one in ended if one.state is State.SUPERSEDED]
+    assert sorted(item.state for item in ended) == [State.SUCCEEDED, State.SUPERSEDED]
+    (over,) = [item for item in ended if item.state is State.SUPERSEDED]
     assert over.note.startswith(f"Nothing was sent. The limit max_servers ({there + 2}) forbids it")
     assert sum(stage.effects("create", f"app{number}.example.com") for number in (1, 2)) == 1
 
@@ -191,9 +191,9 @@ async def test_calls_that_come_too_fast_are_refused_reads_too(database_url: str,
     """The provider is not asked for them, and the trail keeps one refusal, not each."""
     async with limited(database_url, provider, calls_per_minute=2) as stage:
         outcomes = [await stage.gate.submit(Request("list", {}, AGENT, SLACK)) for _ in range(5)]
-        assert [type(one) for one in outcomes] == [Done, Done, Refused, Refused, Refused]
+        assert [type(outcome) for outcome in outcomes] == [Done, Done, Refused, Refused, Refused]
         assert stage.asked("list") == 2
-        assert [one["limit"] for one in await refusals(stage)] == ["calls_per_minute"]
+        assert [refusal["limit"] for refusal in await refusals(stage)] == ["calls_per_minute"]
         (last,) = outcomes[-1:]
         assert isinstance(last, Refused)
         assert last.hint.startswith("Call again in ")
@@ -208,12 +208,12 @@ async def test_what_is_out_of_sight_is_not_there(database_url: str, provider: Si
         listed = await narrow.submit(Request("list", {}, ALICE, SLACK))
         assert isinstance(listed, Done)
         assert listed.result is not None
-        assert {one["hostname"] for one in listed.result.model_dump()["servers"]} == {"web01.example.com"}
+        assert {item["hostname"] for item in listed.result.model_dump()["servers"]} == {"web01.example.com"}
         for name in ("db01", "db01.example.com", held.target.id):
             with pytest.raises(UnknownServerError) as unknown:
                 await narrow.submit(Request("get", {"server": name}, ALICE, SLACK))
             assert "db01.example.com" not in unknown.value.hint
-        assert [one.id for one in await narrow.changes()] == [web.id]
+        assert [change.id for change in await narrow.changes()] == [web.id]
         for attempt in (narrow.get(held.id), narrow.cancel(held.id, ALICE), narrow.wait(held.id, seconds=0)):
             with pytest.raises(UnknownChangeError):
                 await attempt
@@ -245,7 +245,7 @@ async def test_pages_of_changes_are_stable_while_changes_come(database_url: str,
             if page.next is None:
                 break
             page = await stage.gate.page_of_changes(ChangeQuery(limit=2, after=page.next))
-        assert [one.target.hostname for one in seen] == [f"app{number}.example.com" for number in (4, 3, 2, 1, 0)]
+        assert [item.target.hostname for item in seen] == [f"app{number}.example.com" for number in (4, 3, 2, 1, 0)]
         some = await stage.gate.page_of_changes(ChangeQuery(states=(State.CANCELLED,), server="APP"))
-        assert [one.target.hostname for one in some.changes] == ["app4.example.com"]
+        assert [change.target.hostname for change in some.changes] == ["app4.example.com"]
         assert (await stage.gate.page_of_changes(ChangeQuery(server="nowhere"))).changes == ()

@@ -147,8 +147,10 @@ def test_protected_servers_are_left_alone(hostname: str, actor: Actor, limit: st
 def test_narrowings_never_widen(narrowings: list[Narrowing]) -> None:
     """What several leave is what each of them leaves; read-only leaves nothing that alters."""
     whole = Reach(tuple(narrowings))
-    assert set(whole.tools) == {tool for tool in TOOLS if all(Reach((one,)).allows(tool) for one in narrowings)}
-    if any(one.read_only for one in narrowings):
+    assert set(whole.tools) == {
+        tool for tool in TOOLS if all(Reach((narrowing,)).allows(tool) for narrowing in narrowings)
+    }
+    if any(narrowing.read_only for narrowing in narrowings):
         assert ALTERING.isdisjoint(whole.tools)
 
 

@@ -56,7 +56,7 @@ async def test_a_create_that_left_counts_when_another_is_about_to(database: Data
     assert await refused(database, work) is (state.value in UNCLEAR)
 
 
-@pytest.mark.parametrize("state", [State.HELD, State.APPROVED, *(State(one) for one in sorted(UNCLEAR))])
+@pytest.mark.parametrize("state", [State.HELD, State.APPROVED, *(State(item) for item in sorted(UNCLEAR))])
 async def test_all_that_is_open_counts_when_another_is_stored(database: Database, state: State) -> None:
     """What waits for people may still come; also what holds its hostname no more."""
     await database.transact(lambda connection: put(connection, create(state)))
@@ -119,8 +119,8 @@ async def test_changes_are_counted_for_an_hour(database: Database, ago: int, *, 
     now = change(id="chg_2", target=Target("s2", "b"))
 
     def work(connection: sa.Connection) -> None:
-        for one in (earlier, other, now):
-            put(connection, one)
+        for item in (earlier, other, now):
+            put(connection, item)
         check_stored(connection, Limits(max_changes_per_hour=1), now, None, START)
 
     assert await refused(database, work) is not fits

@@ -59,7 +59,7 @@ async def test_what_was_not_finished_is_found_again(inbox: Inbox, clock: FakeClo
     ]
     clock.advance(5)
     later = START + timedelta(seconds=20)
-    assert [(one.key, one.received_at) for one in await inbox.unfinished(older_than=5)] == [
+    assert [(item.key, item.received_at) for item in await inbox.unfinished(older_than=5)] == [
         ("env-1", START),
         ("env-3", later),
     ]
@@ -137,7 +137,7 @@ async def test_a_row_that_cannot_be_written_fails_alone(inbox: Inbox) -> None:
             for key, payload in (("env-1", {}), ("env-2", {"no": object()}), ("env-3", {})):
                 group.start_soon(accept, key, payload)
     assert told == {"env-1": "True", "env-2": "failed", "env-3": "True"}
-    assert {one.key for one in await inbox.unfinished(older_than=0)} == {"env-1", "env-3"}
+    assert {item.key for item in await inbox.unfinished(older_than=0)} == {"env-1", "env-3"}
 
 
 async def test_a_database_that_is_away_fails_every_caller(database_url: str, clock: FakeClock) -> None:
@@ -170,8 +170,8 @@ async def test_what_is_in_hand_stays_young(inbox: Inbox, clock: FakeClock) -> No
     clock.advance(17)
     await inbox.keep(("env-3", "env-1"), 10)
     await inbox.keep((), 10)
-    assert [one.key for one in await inbox.unfinished(older_than=15)] == ["env-2"]
-    assert [one.key for one in await inbox.unfinished(older_than=0)] == ["env-2", "env-1", "env-3"]
+    assert [item.key for item in await inbox.unfinished(older_than=15)] == ["env-2"]
+    assert [item.key for item in await inbox.unfinished(older_than=0)] == ["env-2", "env-1", "env-3"]
 
 
 async def test_what_is_acknowledged_next_survives_a_power_cut(inbox: Inbox, database: Database) -> None:

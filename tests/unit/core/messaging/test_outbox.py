@@ -264,7 +264,7 @@ async def test_what_channels_are_told_takes_the_place_of_its_cause(
     await ben.spread([message.id], [News("C1", {"n": 1}), News("C2", {"n": 2})], after=2.0)
     assert await ann.claim() == []
     clock.advance(2.0)
-    assert [(one.topic, one.kind, one.payload) for one in await ann.claim()] == [
+    assert [(item.topic, item.kind, item.payload) for item in await ann.claim()] == [
         ("news:C1", "news", {"n": 1}),
         ("news:C2", "news", {"n": 2}),
     ]

@@ -127,7 +127,7 @@ async def test_only_its_own_channel_can_remove_one(database: Database, clock: Fa
             await store.remove(team, channel, made.id, ALICE)
     await store.remove("T0ACME", "C0OPS", made.id, ALICE)
     assert await store.all() == []
-    (last,) = [one for one in await database.read(chain.read) if one.event == "unsubscribed"]
+    (last,) = [item for item in await database.read(chain.read) if item.event == "unsubscribed"]
     assert last.body["by"]["id"] == "U0ALICE"
 
 
@@ -152,7 +152,7 @@ async def test_a_watch_takes_the_place_of_an_earlier_one(database: Database, clo
     for number, hours in ((2, 1), (3, 5)):
         until = START + timedelta(hours=hours)
         await store.add(wish(number, servers=("srv-1",), options=Options(until=until, watch=True)), ALICE)
-    assert {one.id for one in await store.all()} == {subscription_id("1"), subscription_id("3")}
+    assert {item.id for item in await store.all()} == {subscription_id("1"), subscription_id("3")}
     clock.advance(5 * 3600)
-    assert [one.id for one in await store.all()] == [subscription_id("1")]
+    assert [item.id for item in await store.all()] == [subscription_id("1")]
     assert await database.transact(lambda connection: forget_ended(connection, clock.now().timestamp())) == 1

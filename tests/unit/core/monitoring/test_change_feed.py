@@ -74,7 +74,7 @@ async def test_another_processs_steps_are_heard(database: Database, database_url
         await other.transact(lambda c: repository.step(c, approved, State.SENDING, START, event="sending"))
         told = (await ear.until(3))[-1]
     assert (told.change, told.touched) == ("chg_1", True)
-    assert [one.seq for one in ear.heard] == [1, 2, 3]
+    assert [item.seq for item in ear.heard] == [1, 2, 3]
 
 
 async def test_what_was_before_is_not_news(database: Database) -> None:
@@ -82,7 +82,7 @@ async def test_what_was_before_is_not_news(database: Database) -> None:
     await database.transact(lambda connection: put(connection, change(state=State.HELD)))
     async with following(database) as ear:
         await database.transact(lambda c: chain.append(c, 1.0, "refused", None, {}))
-        assert [one.seq for one in await ear.until(1)] == [2]
+        assert [item.seq for item in await ear.until(1)] == [2]
 
 
 async def test_a_made_server_and_a_drifted_one_are_named(database: Database) -> None:
@@ -114,7 +114,7 @@ async def test_a_page_of_news_is_followed_by_the_next(database: Database, monkey
 
     async with following(database) as ear:
         await database.transact(work)
-        assert [one.seq for one in await ear.until(5)] == [1, 2, 3, 4, 5]
+        assert [item.seq for item in await ear.until(5)] == [1, 2, 3, 4, 5]
 
 
 def _run(connection: Connection, query: sa.Insert) -> None:
@@ -136,7 +136,7 @@ async def test_trouble_ends_nothing(database: Database, monkeypatch: pytest.Monk
     async with following(database) as ear:
         monkeypatch.setattr(change_feed, "after", after)
         await database.transact(lambda c: chain.append(c, 1.0, "refused", None, {}))
-        assert [one.seq for one in await ear.until(1)] == [1]
+        assert [item.seq for item in await ear.until(1)] == [1]
     assert not left
 
 
@@ -148,4 +148,4 @@ async def test_a_record_that_cannot_be_read_is_news_of_nothing(database: Databas
             seq = len(ear.heard) + 1
             await database.transact(partial(_run, query=AUDIT.insert().values(seq=seq, **values)))
             await ear.until(seq)
-    assert {(one.target, one.touched) for one in ear.heard} == {(None, True)}
+    assert {(item.target, item.touched) for item in ear.heard} == {(None, True)}

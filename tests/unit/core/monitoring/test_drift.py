@@ -25,7 +25,7 @@ def told(looks: Sequence[tuple[Sequence[Server], bool]]) -> list[Drift]:
     found: list[Drift] = []
     for servers, complete in looks:
         if before:
-            found += drifts(before, {one.id: one for one in servers}, (), complete=complete)
+            found += drifts(before, {item.id: item for item in servers}, (), complete=complete)
         before = baseline(before, servers, complete=complete)
     return found
 
@@ -42,7 +42,7 @@ def test_a_server_on_its_way_is_told_where_it_arrives(fleet: Fleet, ways: list[s
     """What lies between two lasting states is not told; the arrival is, once."""
     start = {**fleet, "s9": "running"}
     looks = [start, *({**fleet, "s9": way} for way in ways), {**fleet, "s9": "stopped"}, {**fleet, "s9": "stopped"}]
-    assert [(one.server_id, one.before, one.after) for one in told([(listed(each), True) for each in looks])] == [
+    assert [(item.server_id, item.before, item.after) for item in told([(listed(each), True) for each in looks])] == [
         ("s9", "running", "stopped")
     ]
 
@@ -53,7 +53,7 @@ def test_each_difference_is_told_once(before: Fleet, after: Fleet) -> None:
     old, new = {"s9": "running", **before}, {"s9": "running", **after}
     looks = [(listed(old), True), (listed(new), True), (listed(new), True)]
     words = {"running": "running", "stopped": "stopped", "error": "failed"}
-    assert sorted((one.server_id, one.before, one.after) for one in told(looks)) == sorted(
+    assert sorted((item.server_id, item.before, item.after) for item in told(looks)) == sorted(
         (name, words.get(old.get(name, ""), "not there"), words.get(new.get(name, ""), "gone"))
         for name in {*old, *new}
         if old.get(name) != new.get(name)
@@ -64,8 +64,8 @@ def test_a_server_that_was_on_its_way_at_the_first_look_did_not_come_from_nowher
     """It is told from where it arrived on, and a server that begins to be made later is new when it is up."""
     begin, up, down = (listed({"s1": state}) for state in ("rebooting", "running", "stopped"))
     assert told([(begin, True), (up, True)]) == []
-    assert [one.after for one in told([(begin, True), (up, True), (down, True)])] == ["stopped"]
+    assert [item.after for item in told([(begin, True), (up, True), (down, True)])] == ["stopped"]
     made = [*up, *listed({"s2": "provisioning"})]
     assert [
-        one.before for one in told([(up, True), (made, True), (listed({"s1": "running", "s2": "running"}), True)])
+        item.before for item in told([(up, True), (made, True), (listed({"s1": "running", "s2": "running"}), True)])
     ] == ["not there"]

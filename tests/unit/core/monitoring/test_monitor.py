@@ -57,12 +57,12 @@ def turn(stage: Stage, hostname: str, state: Really) -> None:
 
 async def drift(stage: Stage) -> list[str]:
     """Return the drift that was told."""
-    return [one["text"] for told in await stage.told() if told.get("event") == "drift" for one in told["drifts"]]
+    return [item["text"] for told in await stage.told() if told.get("event") == "drift" for item in told["drifts"]]
 
 
 async def told(stage: Stage, count: int) -> list[str]:
     """Wait until so many events were told, and return what they are."""
-    while len(found := [str(one.get("event")) for one in await stage.told()]) < count:
+    while len(found := [str(item.get("event")) for item in await stage.told()]) < count:
         await looks(stage, 1)
     return found
 
@@ -88,7 +88,7 @@ async def test_drift_is_told_while_nothing_is_being_changed(database_url: str, p
         await looks(stage, 3)
         assert await drift(stage) == ["web90.example.com was running, is stopped; nobody here asked for it."]
         records = await stage.database.read(chain.read)
-        assert [one.body["hostname"] for one in records if one.event == "drift"] == ["web90.example.com"]
+        assert [record.body["hostname"] for record in records if record.event == "drift"] == ["web90.example.com"]
 
 
 @pytest.mark.requirement("own-change-is-no-drift")
@@ -167,17 +167,17 @@ async def test_a_fleet_that_moves_as_a_whole_is_a_few_messages(database_url: str
         await stage.engine.start()
         world = handle.simulator.world
         lasting = {Really.RUNNING, Really.STOPPED, Really.ERROR}
-        await until(lambda: all(one.state in lasting for one in world.servers()))
+        await until(lambda: all(item.state in lasting for item in world.servers()))
         await looks(stage)
-        running = [one for one in world.servers() if one.state is Really.RUNNING]
+        running = [item for item in world.servers() if item.state is Really.RUNNING]
         assert len(running) > 200
-        for one in running:
-            world.override(one, Really.STOPPED, None, None)
+        for entry in running:
+            world.override(entry, Really.STOPPED, None, None)
         await looks(stage, 3)
         assert len(await drift(stage)) == len(running)
         assert len(await stage.told()) <= 1 + len(running) // 200 + 1
         records = await stage.database.read(chain.read)
-        assert len([one for one in records if one.event == "drift"]) <= 4
+        assert len([record for record in records if record.event == "drift"]) <= 4
 
 
 async def test_an_outage_is_told_once_over_a_restart_and_its_end_too(
@@ -209,7 +209,7 @@ async def test_usage_is_read_only_where_somebody_set_a_threshold(database_url: s
         await looks(stage, 3)
         asked = stage.provider.simulator.journal.entries(operation="status")
         assert asked
-        assert {one.path.split("/")[-2] for one in asked} == {mine.id}
+        assert {item.path.split("/")[-2] for item in asked} == {mine.id}
 
 
 class Figures(Wayscloud):

@@ -39,7 +39,7 @@ class Ear:
     async def told(self) -> list[tuple[str, str, bool]]:
         with anyio.fail_after(PATIENCE_SECONDS):
             await self.called.wait()
-        return [(one.server.id, one.server.status, one.listed) for one in self.heard]
+        return [(item.server.id, item.server.status, item.listed) for item in self.heard]
 
 
 @dataclass
@@ -104,8 +104,8 @@ async def test_nobody_looks_for_nobody() -> None:
         assert stage.looks() == 0
         leave = [stage.fleet.follow(Ear()) for _ in range(2)]
         await stage.fleet.known()
-        for one in leave:
-            one()
+        for item in leave:
+            item()
         for _ in range(3):
             stage.clock.advance(PACE)
             await rest()
@@ -193,9 +193,9 @@ async def test_a_bug_of_one_is_not_the_others(monkeypatch: pytest.MonkeyPatch) -
 
 def test_what_came_went_and_changed_is_told_apart() -> None:
     """A server that came or went alters the list; one with another address only itself; the same is nothing."""
-    before = {one: server(ident=one) for one in ("same", "moved", "gone")}
+    before = {item: server(ident=item) for item in ("same", "moved", "gone")}
     now = {"same": server(ident="same"), "moved": server(ident="moved", ipv4="192.0.2.1"), "new": server(ident="new")}
-    found = {one.server.id: one.listed for one in differences(before, now)}
+    found = {difference.server.id: difference.listed for difference in differences(before, now)}
     assert found == {"moved": False, "gone": True, "new": True}
 
 
@@ -203,4 +203,6 @@ def test_who_is_missing_from_half_a_list_is_not_gone() -> None:
     """A list that lacks entries tells nothing of who is not in it."""
     before = {"s1": server(), "s2": server(ident="s2")}
     half = Listing([server("stopped")], total=2)
-    assert [(one.server.id, one.listed) for one in differences(before, known_after(before, half))] == [("s1", False)]
+    assert [
+        (difference.server.id, difference.listed) for difference in differences(before, known_after(before, half))
+    ] == [("s1", False)]

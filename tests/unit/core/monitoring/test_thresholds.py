@@ -75,7 +75,7 @@ def test_only_servers_that_are_up_and_meant_are_measured() -> None:
         server("running", "s3", "db01.example.com"),
     ]
     found = list(gauges(wanted, fleet))
-    assert [(one.server_id, one.threshold.metric) for one in found] == [("s1", "cpu"), ("s1", "disk")]
+    assert [(item.server_id, item.threshold.metric) for item in found] == [("s1", "cpu"), ("s1", "disk")]
     assert "has been over 90 % for 10 min and is at 97 %" in str(found[0].told(97.4, raised=True))
 
 

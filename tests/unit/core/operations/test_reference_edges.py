@@ -128,7 +128,7 @@ def test_a_word_for_a_state_means_these_servers(word: str, names: str) -> None:
 def test_a_list_holds_what_was_asked_for(wanted: dict[str, Any], names: list[str]) -> None:
     """Filtered by a part of a name, a state and a region, in order, from where the last page ended."""
     listed = page([WEB, DB, APP], ListArguments(**wanted))
-    assert [one.hostname for one in listed.servers] == names
+    assert [item.hostname for item in listed.servers] == names
 
 
 @pytest.mark.parametrize(("limit", "allowed"), [(0, False), (1, True), (100, True), (101, False)])
@@ -144,7 +144,7 @@ def test_a_page_holds_one_to_a_hundred(limit: int, *, allowed: bool) -> None:
 def test_a_page_says_what_comes_before_and_after_it() -> None:
     """The first has nothing before it, the last nothing behind it, and one of several both."""
     first, middle, last = (
-        page([WEB, DB, APP], ListArguments(limit=1, cursor=one)) for one in (None, "app01.example.org|id-3", "|$")
+        page([WEB, DB, APP], ListArguments(limit=1, cursor=item)) for item in (None, "app01.example.org|id-3", "|$")
     )
     assert (first.previous_cursor, first.next_cursor, first.total) == (None, "app01.example.org|id-3", 3)
     assert (middle.previous_cursor, middle.next_cursor) == ("|<db01.example.com|id-2", "db01.example.com|id-2")

@@ -90,7 +90,7 @@ def test_every_unclear_outcome_ends(what: Change, look: Look, used: Usage | None
     if used is None and what.operation == "reboot":
         assert finding in {*STATE_OF, Finding.NEEDS_SERVER, Finding.NEEDS_USAGE}
     elif finding is Finding.NEEDS_SERVER:
-        full = look.with_full(look.servers[[one.id for one in look.servers].index("s1")])
+        full = look.with_full(look.servers[[item.id for item in look.servers].index("s1")])
         assert judge(what, full, used, DEFAULT_TIMING).finding in STATE_OF
     else:
         assert finding in STATE_OF
@@ -102,7 +102,7 @@ def test_an_unclear_create_fails_only_where_no_such_server_is(seen: list[Server]
     found = judge(change("create", State.UNKNOWN, age), Look(seen, complete, START), None, DEFAULT_TIMING)
     if found.finding is Finding.FAILED:
         assert complete
-        assert all(one.hostname.lower() != HOST for one in seen)
+        assert all(item.hostname.lower() != HOST for item in seen)
 
 
 @pytest.mark.parametrize(("age", "finding"), [(599.0, Finding.WAIT), (601.0, Finding.NEEDS_PERSON)])

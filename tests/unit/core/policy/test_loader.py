@@ -295,4 +295,4 @@ def test_a_file_of_rules_is_loaded_as_it_stands(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=rf"{path}:6: rule b: unknown key vote"):
         load_policy(Settings(config=path))
     path.write_text(rule(DENY), encoding="utf-8")
-    assert [one.decision for one in load_policy(Settings(config=path)).rules] == [Decision.DENY]
+    assert [item.decision for item in load_policy(Settings(config=path)).rules] == [Decision.DENY]

@@ -85,7 +85,7 @@ def matches(rule: Rule, facts: Facts) -> bool:
             facts.operation in match.operation or not match.operation,
             facts.risk.value in match.risk or not match.risk,
             actor.kind.value in match.actor or not match.actor,
-            bool({one.lower() for one in actor.groups} & match.group) or not match.group,
+            bool({group.lower() for group in actor.groups} & match.group) or not match.group,
             bool({actor.id.lower(), actor.human.lower()} & match.person) or not match.person,
             not match.server or (target is not None and any(means(word, target) for word in match.server)),
             not match.region or where in match.region,
@@ -112,19 +112,19 @@ def test_the_strictest_matching_rule_wins_and_exactly_the_matching_rules_are_nam
     """Where all is known a plain reading of the rules comes to the same; no match is deny."""
     policy = rules(*found)
     ruling = policy.decide(facts)
-    matching = [one for one in found if matches(one, facts)]
-    assert sorted(ruling.rules) == sorted(one.id for one in matching)
-    assert ruling.decision.rank == max((one.decision.rank for one in matching), default=Decision.DENY.rank)
-    decisive = {one.id for one in matching if one.decision is ruling.decision}
+    matching = [item for item in found if matches(item, facts)]
+    assert sorted(ruling.rules) == sorted(item.id for item in matching)
+    assert ruling.decision.rank == max((item.decision.rank for item in matching), default=Decision.DENY.rank)
+    decisive = {item.id for item in matching if item.decision is ruling.decision}
     assert set(ruling.rules[: len(decisive)]) == decisive
-    assert {one.rule.id for one in policy.hear(facts) if one.speaks} == set(ruling.rules)
+    assert {item.rule.id for item in policy.hear(facts) if item.speaks} == set(ruling.rules)
 
 
 @given(any_rules(), FACTS)
 def test_explaining_comes_to_the_same_as_deciding(found: list[Rule], facts: Facts) -> None:
     """The rules that are heard to speak are those that the ruling names, also where much is unknown."""
     policy = rules(*found)
-    assert sorted(one.rule.id for one in policy.hear(facts) if one.speaks) == sorted(policy.decide(facts).rules)
+    assert sorted(item.rule.id for item in policy.hear(facts) if item.speaks) == sorted(policy.decide(facts).rules)
 
 
 @given(any_rules(), FACTS, st.randoms(use_true_random=False))
@@ -140,7 +140,7 @@ def test_order_never_matters(found: list[Rule], facts: Facts, dice: Random) -> N
 def test_a_rule_more_never_makes_a_decision_milder(found: list[Rule], more: Rule, facts: Facts) -> None:
     """Only where no rule matched for certain can a further one let something happen."""
     before, after = rules(*found).decide(facts), rules(*found, more).decide(facts)
-    granted = any(one.speaks and not one.unknown for one in rules(*found).hear(facts))
+    granted = any(item.speaks and not item.unknown for item in rules(*found).hear(facts))
     if granted:
         assert at_least_as_strict(after, before)
 

@@ -54,13 +54,13 @@ async def test_processes_with_another_policy_are_named(database: Database, own: 
     applied = await put_in_force(database, own)
     await living(database, "worker-1", applied.version)
     good = await look(database, own)
-    assert [one.level for one in good] == [Level.OK, Level.OK]
+    assert [item.level for item in good] == [Level.OK, Level.OK]
     assert f"in force for all processes: {short_version(applied.version)}, 1 rules, number 1" in good[0].what
     assert "1 living processes were started with it: worker-1" in good[1].what
     await living(database, "mcp-2", "pol_" + "0" * 64, "/home/ann/own.toml")
     await living(database, "mcp-3", "")
-    found = [one for one in await look(database, own) if one.level is Level.FAIL]
-    assert [one.what for one in found] == [
+    found = [item for item in await look(database, own) if item.level is Level.FAIL]
+    assert [item.what for item in found] == [
         "mcp-2 was started with another policy (pol_00000000, from /home/ann/own.toml)",
         "mcp-3 was started with another policy (none that it could read, from its environment)",
     ]
@@ -81,7 +81,7 @@ async def test_a_file_that_is_wrong_hides_no_other_line(database: Database, own:
     applied = await put_in_force(database, own)
     await living(database, "worker-1", applied.version)
     await anyio.Path(tmp_path / "vpsops.toml").write_text(RULES.replace("allow", "perhaps"))
-    assert [one.level for one in await look(database, own)] == [Level.OK, Level.OK]
+    assert [item.level for item in await look(database, own)] == [Level.OK, Level.OK]
 
 
 async def test_a_policy_that_cannot_be_relied_on_is_a_failure(database: Database, own: Settings) -> None:

@@ -75,7 +75,7 @@ decision = "allow"
     for words, line in narrow.items():
         after = parse_policy(rules.format(words) + '[[rule]]\nid = "reads"\nrisk = "read"\ndecision = "allow"\n', "x")
         found = consequences(before, after).found
-        assert [line for one in found for line in one.lines] == [line], words
+        assert [line for item in found for line in item.lines] == [line], words
         assert found[0].direction is Direction.MILDER
 
 

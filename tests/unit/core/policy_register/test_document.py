@@ -196,7 +196,7 @@ def test_workspaces_are_part_of_it(tmp_path: Path) -> None:
     document = declared(tmp_path, WORKSPACES, **secrets)
     ruleset = ruleset_from(document)
     assert document.several
-    assert (ruleset.workspaces.home, [one.team for one in ruleset.workspaces.known]) == ("T1", ["T1", "T2"])
+    assert (ruleset.workspaces.home, [item.team for item in ruleset.workspaces.known]) == ("T1", ["T1", "T2"])
     assert document.settings == {"VPSOPS_SLACK_TEAMS": "T1,T2"}
     assert declared(tmp_path, base=document) == document
     assert declared(tmp_path, base=document, SLACK_BOT_TOKEN="xoxb-1-abcdefghijkl") != document

@@ -44,9 +44,9 @@ async def test_every_policy_is_kept_and_on_record(database: Database) -> None:
     first, second = await applied(database, FIRST, 0), await applied(database, SECOND, 1)
     assert await database.read(history.in_force) == second
     assert (second.number, second.previous, second.document, second.author) == (2, first.version, SECOND, "local:ann")
-    assert [one.number for one in await database.read(history.history)] == [2, 1]
+    assert [item.number for item in await database.read(history.history)] == [2, 1]
     told = await database.read(lambda connection: connection.execute(sa.select(OUTBOX.c.payload)).scalars().all())
-    assert [one["text"].split(": ", 1)[0] for one in told] == ["Another policy is in force for all processes"]
+    assert [item["text"].split(": ", 1)[0] for item in told] == ["Another policy is in force for all processes"]
     assert "applied by local:ann (claimed). what changed" in told[0]["text"]
     records = await database.read(chain.read)
     assert [(record.event, record.body["version"], record.body["previous"]) for record in records] == [

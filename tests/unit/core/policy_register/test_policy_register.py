@@ -86,7 +86,7 @@ async def test_a_process_with_another_policy_changes_nothing_until_both_agree(st
         assert f"vpsops policy diff {lax.config}" in refused.hint
         assert f"vpsops policy apply {lax.config}" in refused.hint
         assert isinstance(await other.gate.submit(reboot(operation="list", server="")), Done)
-        records = [one.event for one in await first.database.read(chain.read)]
+        records = [item.event for item in await first.database.read(chain.read)]
         assert records == ["policy_applied", "refused"]
         await put_in_force(first.database, lax)
         outcome = await other.gate.submit(reboot(server="db01"))
@@ -160,7 +160,7 @@ async def test_an_empty_database_takes_the_first_one(lax: Settings, strict: Sett
     assert len({one for _, one in found}) == 1
     async with opened(lax) as core:
         assert len(await core.database.read(history.history)) == 1
-        assert [one.event for one in await core.database.read(chain.read)][:1] == ["policy_applied"]
+        assert [item.event for item in await core.database.read(chain.read)][:1] == ["policy_applied"]
 
 
 async def test_nothing_configured_means_the_embedded_default_and_the_database_says_so(settings: Settings) -> None:

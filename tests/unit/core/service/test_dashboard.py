@@ -31,10 +31,10 @@ async def test_holds_for_approval_are_everybodys_and_own_changes_only_ones_own(s
     confirm = await stage.ask("reboot", ALICE, server="a.example.com")
     approve = await stage.ask("reboot", AGENT, server="b.example.com")
     mine, theirs = await look(stage, ALICE), await look(stage, VOTERS[0])
-    assert [one.id for one in mine.holds] == [one.id for one in theirs.holds] == [approve.id]
-    assert {one.id for one in mine.own} == {confirm.id, approve.id}
+    assert [hold.id for hold in mine.holds] == [hold.id for hold in theirs.holds] == [approve.id]
+    assert {item.id for item in mine.own} == {confirm.id, approve.id}
     assert theirs.own == ()
-    assert {one.change_id for one in mine.records} == {confirm.id, approve.id}
+    assert {record.change_id for record in mine.records} == {confirm.id, approve.id}
     assert theirs.records == ()
 
 
@@ -44,9 +44,9 @@ async def test_the_hold_that_expires_first_comes_first_and_a_settled_one_is_gone
         stage.server(name)
     first = await stage.ask("reboot", AGENT, server="a.example.com")
     second = await stage.ask("reboot", AGENT, server="b.example.com")
-    assert [one.id for one in (await look(stage, ALICE)).holds] == [first.id, second.id]
+    assert [hold.id for hold in (await look(stage, ALICE)).holds] == [first.id, second.id]
     await stage.gate.vote(first.id, VOTERS[0], Verdict.DENY, first.digest, reason="no")
-    assert [one.id for one in (await look(stage, ALICE)).holds] == [second.id]
+    assert [hold.id for hold in (await look(stage, ALICE)).holds] == [second.id]
     assert second.expires_at is not None
     assert (await overview_of(stage.database, Onlooker("T1", ALICE), second.expires_at)).holds == ()
 
@@ -58,7 +58,7 @@ async def test_an_agent_known_by_its_humans_email_is_that_humans(stage: Stage) -
     change = await stage.ask("reboot", agent, server="a.example.com")
     hers = replace(ALICE, id="U0ALICE", human="U0ALICE", account="U0ALICE")
     assert (await look(stage, replace(ALICE, aliases=("alice@example.com",)))).own == ()
-    assert [one.id for one in (await look(stage, hers)).own] == [change.id]
+    assert [item.id for item in (await look(stage, hers)).own] == [change.id]
 
 
 async def test_the_look_brings_settings_and_the_pause(stage: Stage) -> None:
@@ -70,4 +70,4 @@ async def test_the_look_brings_settings_and_the_pause(stage: Stage) -> None:
     seen = await look(stage, ALICE)
     assert seen.pause.paused
     assert seen.preferences == Preferences(dm_settled=False)
-    assert [one.id for one in seen.own] == [change.id]
+    assert [item.id for item in seen.own] == [change.id]

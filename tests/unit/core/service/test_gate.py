@@ -196,7 +196,7 @@ async def test_words_that_no_database_takes_are_kept_without_what_breaks_them(co
     kept = (await core.gate.get(held.change.id)).reason
     assert kept.startswith("disk swap")
     assert len(kept) == 500
-    assert all(one.isprintable() for one in kept)
+    assert all(item.isprintable() for item in kept)
 
 
 async def test_an_error_of_the_body_stays_itself(settings: Settings) -> None:

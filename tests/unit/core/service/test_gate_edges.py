@@ -101,7 +101,7 @@ async def test_a_digest_that_is_empty_or_short_is_no_digest(stage: Stage, length
         await stage.gate.confirm(confirmed.id, ALICE, confirmed.digest[:length])
     with pytest.raises(StaleChangeError, match="not what was shown"):
         await stage.gate.vote(voted.id, VOTERS[0], Verdict.APPROVE, voted.digest[:length])
-    assert {(await stage.gate.get(one.id)).state for one in (confirmed, voted)} == {State.HELD}
+    assert {(await stage.gate.get(item.id)).state for item in (confirmed, voted)} == {State.HELD}
 
 
 async def test_sixteen_characters_of_the_digest_are_enough_and_another_one_is_not(stage: Stage) -> None:
@@ -182,7 +182,7 @@ async def test_a_narrowed_gate_narrowed_again_sees_what_both_see(stage: Stage) -
         listed = await gate.submit(Request("list", {}, ALICE, SLACK))
         assert isinstance(listed, Done)
         assert listed.result is not None
-        assert {one["hostname"] for one in listed.result.model_dump()["servers"]} == names
+        assert {item["hostname"] for item in listed.result.model_dump()["servers"]} == names
     with pytest.raises(UnknownChangeError):
         await both.get(held.id)
     assert web.seeing(ServerFilter()) is web
@@ -200,7 +200,7 @@ async def test_a_key_taken_by_a_change_out_of_sight_shows_nothing_of_it(
     with pytest.raises(UnknownChangeError) as unknown:
         await narrow.submit(Request("stop", {"server": "web01"}, ALICE, SLACK, key="trigger-1", can_confirm=True))
     assert "db01" not in str(unknown.value)
-    assert [one.id for one in await stage.gate.changes()] == [other.id]
+    assert [change.id for change in await stage.gate.changes()] == [other.id]
 
 
 def _blind_once() -> Any:

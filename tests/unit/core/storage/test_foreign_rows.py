@@ -92,10 +92,10 @@ async def stored(database: Database, changes: Sequence[Change], column: str = "t
     """Store changes, and make the bad ones unreadable."""
 
     def work(connection: Connection) -> None:
-        for one in changes:
-            put(connection, one)
-            if one.id.startswith(BAD):
-                damage(connection, "changes", "id", one.id, column, value)
+        for item in changes:
+            put(connection, item)
+            if item.id.startswith(BAD):
+                damage(connection, "changes", "id", item.id, column, value)
 
     await database.transact(work)
 
@@ -109,7 +109,7 @@ def damage(connection: Connection, table: str, key: str, ident: str, column: str
 
 
 def everything(connection: Connection) -> list[str]:
-    return [one.id for one in repository.select(connection)]
+    return [item.id for item in repository.select(connection)]
 
 
 @pytest.mark.requirement("unreadable-row-alone")
@@ -133,7 +133,7 @@ async def test_it_is_logged_once_with_its_id(database: Database, monkeypatch: py
     with structlog.testing.capture_logs() as logged:
         for _ in range(3):
             await database.read(everything)
-    told = [(one["event"], one["table"], one["id"], one["why"]) for one in logged]
+    told = [(item["event"], item["table"], item["id"], item["why"]) for item in logged]
     assert sorted(told) == [("row_unreadable", "changes", name, "target is no object") for name in (BAD, f"{BAD}_old")]
 
 
@@ -168,9 +168,9 @@ async def test_a_vote_that_cannot_be_read_makes_its_change_unreadable(database: 
     """It must not count as none."""
 
     def work(connection: Connection) -> None:
-        for one in pair(State.HELD):
-            put(connection, one)
-            repository.add_vote(connection, one.id, Vote(VOTERS[0], Verdict.APPROVE, "", "", START))
+        for item in pair(State.HELD):
+            put(connection, item)
+            repository.add_vote(connection, item.id, Vote(VOTERS[0], Verdict.APPROVE, "", "", START))
         repository.add_vote(connection, BAD, Vote(VOTERS[1], Verdict.APPROVE, "", "", START))
         damage(connection, "votes", "change_id", f"{BAD}_old", "voter", "[]")
         connection.execute(sa.update(VOTES).where(VOTES.c.voter_id == VOTERS[1].id).values(verdict="maybe"))
@@ -215,22 +215,22 @@ async def test_a_step_that_breaks_keeps_no_other_from_its_own(
     with structlog.testing.capture_logs() as logged:
         for _ in range(3):
             await keeper.round()
-    assert [(one["change"], one["error_id"][:4]) for one in logged if one["event"] == "reconciler_step_failed"] == [
+    assert [(item["change"], item["error_id"][:4]) for item in logged if item["event"] == "reconciler_step_failed"] == [
         (BAD, "err_")
     ]
     assert (await database.read(lambda connection: repository.load(connection, GOOD))).state is State.UNKNOWN
 
 
 LISTS: Final[Sequence[Callable[[Connection], list[str]]]] = (
-    lambda connection: [one.id for one in watched(connection)],
-    lambda connection: [one.id for one in queries.select_page(connection, ChangeQuery(limit=9)).changes],
+    lambda connection: [item.id for item in watched(connection)],
+    lambda connection: [item.id for item in queries.select_page(connection, ChangeQuery(limit=9)).changes],
     lambda connection: [
-        one.id for one in queries.select_page(connection, ChangeQuery(open_only=True, limit=1)).changes
+        item.id for item in queries.select_page(connection, ChangeQuery(open_only=True, limit=1)).changes
     ],
-    lambda connection: [one.id for one in queries.select_by_ids(connection, [BAD, GOOD])],
-    lambda connection: [one.id for one in queries.select_page(connection, ChangeQuery(limit=1)).changes],
-    lambda connection: [one for one in audit_view.subjects(connection, {BAD, GOOD}) if one == GOOD],
-    lambda connection: [one.change for one in change_feed.after(connection, 0) if one.target],
+    lambda connection: [item.id for item in queries.select_by_ids(connection, [BAD, GOOD])],
+    lambda connection: [item.id for item in queries.select_page(connection, ChangeQuery(limit=1)).changes],
+    lambda connection: [subject for subject in audit_view.subjects(connection, {BAD, GOOD}) if subject == GOOD],
+    lambda connection: [item.change for item in change_feed.after(connection, 0) if item.target],
 )
 
 
@@ -253,8 +253,8 @@ async def test_lists_name_what_they_leave_out(database: Database) -> None:
 async def test_home_and_the_cards_have_the_others(database: Database, clock: FakeClock) -> None:
     await stored(database, pair(State.WATCHING, actor=ALICE))
     found = await overview_of(database, Onlooker("", ALICE), clock.now())
-    assert [one.id for one in found.own] == [GOOD]
-    assert [one.id for one in await mine_to_refresh(database, "me")] == [GOOD]
+    assert [item.id for item in found.own] == [GOOD]
+    assert [item.id for item in await mine_to_refresh(database, "me")] == [GOOD]
 
 
 @pytest.mark.parametrize("column", ["origin", "actor", "ruling"])
@@ -268,10 +268,10 @@ async def test_what_is_no_json_fails_no_query(database: Database, clock: FakeClo
                 lambda connection: damage(connection, "changes", "id", ident, column, "{")  # noqa: B023 - run at once
             )
     found = await overview_of(database, Onlooker("T1", ALICE, frozenset({"T1"})), clock.now())
-    assert ([one.id for one in found.own], [one.id for one in found.holds]) == ([GOOD], [GOOD])
+    assert ([item.id for item in found.own], [hold.id for hold in found.holds]) == ([GOOD], [GOOD])
     query, of_team = ChangeQuery(open_only=True), Visibility(frozenset({"T1"}))
     page = await database.read(lambda connection: queries.select_page(connection, query, of_team))
-    assert ([one.id for one in page.changes], page.unreadable) == ([GOOD], ())
+    assert ([item.id for item in page.changes], page.unreadable) == ([GOOD], ())
 
 
 async def test_a_server_is_ours_although_its_change_cannot_be_read(database: Database) -> None:
@@ -313,8 +313,8 @@ async def test_a_message_that_cannot_be_read_holds_up_no_other(
             damage(connection, "outbox", "id", str(ident) if database.sqlite else ident, column, text)
 
     await database.transact(work)
-    assert [one.topic for one in await box.claim()] == ["change:good"]
-    assert [one.topic for one in await box.claim()] == []
+    assert [item.topic for item in await box.claim()] == ["change:good"]
+    assert [item.topic for item in await box.claim()] == []
     query = sa.select(OUTBOX.c.state, OUTBOX.c.owner).where(OUTBOX.c.topic == "change:bad")
     assert (await database.read(lambda connection: connection.execute(query).one())) == ("waiting", None)
     assert [row.table for row in await database.read(unreadable_rows)] == ["outbox"]
@@ -326,10 +326,10 @@ async def test_what_this_process_leaves_another_may_take(database: Database, clo
     (message,) = await mine.claim()
     await mine.leave(message.topic, [message.id])
     assert await mine.claim() == []
-    assert [one.id for one in await other.claim()] == [message.id]
+    assert [item.id for item in await other.claim()] == [message.id]
     await other.retry([message.id], after=0.0, error="x")
     clock.advance(outbox.LEFT_SECONDS)
-    assert [one.id for one in await mine.claim()] == [message.id]
+    assert [item.id for item in await mine.claim()] == [message.id]
 
 
 @pytest.mark.parametrize(("kind", "payload"), [("telepathy", "{}"), ("command", "[]"), ("command", "{")])
@@ -344,7 +344,7 @@ async def test_a_delivery_that_cannot_be_read_holds_up_no_other(
         text = payload if database.sqlite else "[]"
         await database.transact(lambda connection: damage(connection, "inbox", "key", "bad", "payload", text))
     found = await inbox.unfinished(older_than=0.0, kinds=("command", "click"))
-    assert [one.key for one in found] == ["good"]
+    assert [item.key for item in found] == ["good"]
     query = sa.select(INBOX.c.key).where(INBOX.c.done_at.is_(None))
     assert len(await database.read(lambda connection: connection.scalars(query).all())) == 2
 
@@ -355,7 +355,7 @@ async def test_a_subscription_that_cannot_be_read_silences_no_other(database: Da
         await kept.add(Subscription(name, "T1", "C1", frozenset({Event.DRIFT})), ALICE)
     text = "{" if database.sqlite else "[]"
     await database.transact(lambda connection: damage(connection, "subscriptions", "id", "sub_bad", "options", text))
-    assert [one.id for one in await kept.all()] == ["sub_good"]
+    assert [item.id for item in await kept.all()] == ["sub_good"]
     assert await database.transact(lambda connection: subscriptions.forget_ended(connection, START.timestamp())) == 0
     query = sa.select(sa.func.count()).select_from(SUBSCRIPTIONS)
     assert await database.read(lambda connection: connection.scalar(query)) == 2
@@ -418,4 +418,4 @@ async def test_unreadable_rows_take_nobodys_place(database: Database) -> None:
 
     await database.transact(work)
     found = await database.read(lambda connection: repository.select(connection, limit=4))
-    assert [one.id for one in found] == [f"{GOOD}_{number}" for number in range(25, 29)]
+    assert [item.id for item in found] == [f"{GOOD}_{number}" for number in range(25, 29)]

@@ -61,7 +61,10 @@ def revisions(scripts: Path = schema.MIGRATIONS) -> list[str]:
     """Return every version of the schema, oldest first; `base` stands for an empty database."""
     config = Config()
     config.set_main_option("script_location", str(scripts))
-    return ["base", *(one.revision for one in reversed(list(ScriptDirectory.from_config(config).walk_revisions())))]
+    return [
+        "base",
+        *(revision.revision for revision in reversed(list(ScriptDirectory.from_config(config).walk_revisions()))),
+    ]
 
 
 REVISIONS = revisions()
@@ -282,8 +285,8 @@ def test_processes_upgrade_at_once(empty_database_url: str) -> None:
         subprocess.Popen([sys.executable, "-c", UPGRADE, empty_database_url], stderr=subprocess.PIPE, text=True)
         for _ in range(TOGETHER - 1)
     ]
-    assert [one.communicate(timeout=PATIENCE_SECONDS)[1] for one in running] == [""] * len(running)
-    assert [one.returncode for one in running] == [0] * len(running)
+    assert [item.communicate(timeout=PATIENCE_SECONDS)[1] for item in running] == [""] * len(running)
+    assert [item.returncode for item in running] == [0] * len(running)
     _assert_once(empty_database_url)
 
 

@@ -220,7 +220,7 @@ async def test_a_frozen_process_does_not_hold_the_others(server_url: str) -> Non
     async with open_database(server_url, VirtualClock()) as database:
         records = await database.read(chain.read)
         assert list(chain.verify(records, await database.read(chain.head))) == []
-    assert [one.event for one in records] == ["others go on", "frozen"]
+    assert [record.event for record in records] == ["others go on", "frozen"]
 
 
 async def test_a_server_restarted_between_transactions_is_no_matter(postgres: PostgresServer) -> None:

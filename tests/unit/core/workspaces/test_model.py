@@ -127,10 +127,10 @@ async def test_a_list_holds_the_changes_of_its_own_workspace(core: Core) -> None
     first = await ask(core, "T1")
     await core.within("T1").gate.cancel(first.id, ANN)
     second = await ask(core, "T2")
-    assert [one.id for one in await core.within("T1").gate.changes()] == [first.id]
-    assert [one.id for one in await core.within("T2").gate.changes(open_only=True)] == [second.id]
+    assert [change.id for change in await core.within("T1").gate.changes()] == [first.id]
+    assert [change.id for change in await core.within("T2").gate.changes(open_only=True)] == [second.id]
     assert await core.within("T3").gate.changes() == []
-    assert {one.id for one in await core.gate.changes()} == {first.id, second.id}
+    assert {change.id for change in await core.gate.changes()} == {first.id, second.id}
 
 
 async def test_a_server_that_another_workspace_acts_on_is_refused_without_a_word_about_it(core: Core) -> None:
@@ -156,7 +156,7 @@ async def test_who_approves_is_where_the_change_was_asked_for(core: Core) -> Non
     """A rule that leaves the approvers to the approval channel means the asking workspace's own."""
     change = await ask(core, "T2", "stop")
     assert change.ruling.approvers.channels == ("C2APPROVE",)
-    assert [one.channels for one in change.ruling.requirements] == [("C2APPROVE",)]
+    assert [requirement.channels for requirement in change.ruling.requirements] == [("C2APPROVE",)]
     stranger = replace(BEN, groups=("C1APPROVE",))
     with pytest.raises(NotAllowedError):
         await core.within("T2").gate.vote(change.id, stranger, Verdict.APPROVE, change.digest)
@@ -219,11 +219,11 @@ async def test_what_is_listed_and_looked_up_past_the_gate_is_a_workspaces_own_to
         assert sum(counts.values()) == len(ids)
         by_ids = await database.read(partial(queries.select_by_ids, ids=[mine.id], visibility=visible))
         assert [change.id for change in by_ids] == ids
-        assert [one.id for one in (await overview_of(database, Onlooker(team, ANN, teams), now)).own] == ids
+        assert [item.id for item in (await overview_of(database, Onlooker(team, ANN, teams), now)).own] == ids
         wanted_records = audit_view.Filter(teams=teams)
         trail = await database.read(partial(pages.page, wanted=wanted_records, before=None, limit=50))
-        assert {one.change_id for one in trail.records if one.change_id} == set(ids)
-        seen = {str(audit_view.body_of(one).get("team", "")) for one in trail.records}
+        assert {record.change_id for record in trail.records if record.change_id} == set(ids)
+        seen = {str(audit_view.body_of(record).get("team", "")) for record in trail.records}
         assert seen == ({team} if team else {"T1", "T2", ""})  # which policy is in force is the operator's
 
 
@@ -315,7 +315,7 @@ def test_the_policys_version_does_not_depend_on_a_workspace(tmp_path: Path) -> N
 def test_the_embedded_policy_asks_people_where_there_are_several_workspaces(tmp_path: Path) -> None:
     """Without a rule of one's own, agents need approval and never their client's own confirmation."""
     policy = load_policy(load_settings(environment(tmp_path, "")))
-    assert next(one for one in policy.rules if one.id == "default-agents").decision is Decision.APPROVE
+    assert next(rule for rule in policy.rules if rule.id == "default-agents").decision is Decision.APPROVE
 
 
 @pytest.mark.requirement("policy-differs-refused")

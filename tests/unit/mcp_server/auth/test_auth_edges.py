@@ -162,7 +162,7 @@ def test_what_a_token_grants(said: dict[str, Any], scopes: set[str], toolsets: s
     """By either claim, as words or a list; whatever else is there grants nothing."""
     caller = grant_of(CLAIMS | said, TRUST).caller
     assert caller.scopes == scopes
-    assert dict(one for reach in caller.reach.narrowings for one in reach.described()) == (
+    assert dict(item for reach in caller.reach.narrowings for item in reach.described()) == (
         {"toolsets": toolsets} if toolsets else {}
     )
 
@@ -173,7 +173,7 @@ def test_what_a_token_says_is_bounded() -> None:
     claims = {"sub": long, "groups": [long] * 101, "client_id": long}
     grant = grant_of(claims, TRUST)
     assert (len(grant.caller.subject), len(grant.caller.human), len(grant.client)) == (200, 200, 200)
-    assert (len(grant.caller.groups), {len(one) for one in grant.caller.groups}) == (100, {200})
+    assert (len(grant.caller.groups), {len(group) for group in grant.caller.groups}) == (100, {200})
     fits = grant_of({"sub": "x" * 200, "groups": ["g"] * 100, "azp": "host"}, TRUST)
     assert (len(fits.caller.subject), len(fits.caller.groups), fits.client) == (200, 100, "host")
 

@@ -184,7 +184,7 @@ async def test_a_refusal_says_where_to_get_a_better_token(served: tuple[Site, Mc
 
 def _parts(header: dict[str, Any], body: dict[str, Any], signature: bytes = b"") -> str:
     encoded = [json.dumps(header).encode(), json.dumps(body).encode(), signature]
-    return ".".join(urlsafe_b64encode(one).decode().rstrip("=") for one in encoded)
+    return ".".join(urlsafe_b64encode(item).decode().rstrip("=") for item in encoded)
 
 
 async def test_a_forged_token_is_refused(verifying: tuple[Issuer, FakeClock], issuer: FakeIssuer) -> None:

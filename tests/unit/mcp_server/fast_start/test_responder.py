@@ -74,8 +74,8 @@ def test_an_early_handshake_is_the_sdks_own(tmp_path: Path, version: str) -> Non
     told = [hello(version), READY, *(asking(method, method) for method in LISTS)]
     early = talk(told, environment(tmp_path))
     assert early == talk(told, environment(tmp_path, VPSOPS_MCP_FRONT="off"))
-    assert [json.loads(one)["id"] for one in early] == [1, *LISTS]
-    assert all("result" in json.loads(one) for one in early)
+    assert [json.loads(item)["id"] for item in early] == [1, *LISTS]
+    assert all("result" in json.loads(item) for item in early)
 
 
 @pytest.mark.slow
@@ -84,7 +84,7 @@ def test_early_answers_of_the_new_era_are_the_sdks_own(tmp_path: Path) -> None:
     told = [asking(method, method, _meta=META) for method in ("server/discover", *LISTS)]
     early = talk(told, environment(tmp_path))
     assert early == talk(told, environment(tmp_path, VPSOPS_MCP_FRONT="off"))
-    assert all("result" in json.loads(one) for one in early)
+    assert all("result" in json.loads(item) for item in early)
 
 
 def test_the_shipped_answers_are_given_without_the_sdk(tmp_path: Path) -> None:
@@ -119,8 +119,8 @@ def test_the_first_call_is_handed_over(tmp_path: Path, era: str) -> None:
         if era == "old"
         else [asking("tools/list", 2, _meta=META), asking("tools/call", 3, **call, _meta=META)]
     )
-    heard = [json.loads(one) for one in talk(told, environment(tmp_path))]
-    assert [one["id"] for one in heard] == [one["id"] for one in told if "id" in one]
+    heard = [json.loads(item) for item in talk(told, environment(tmp_path))]
+    assert [item["id"] for item in heard] == [item["id"] for item in told if "id" in item]
     assert heard[-1]["result"]["isError"] is True
     assert "WAYSCLOUD_API_KEY" in heard[-1]["result"]["content"][0]["text"]
 
@@ -176,7 +176,9 @@ def test_a_call_that_cannot_be_served_is_answered(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     process = subprocess.run(
         [sys.executable, "-m", "vpsops", "mcp"],
-        input=b"".join(json.dumps(one).encode() + b"\n" for one in (hello(), READY, asking("tools/call", 9, name="x"))),
+        input=b"".join(
+            json.dumps(item).encode() + b"\n" for item in (hello(), READY, asking("tools/call", 9, name="x"))
+        ),
         capture_output=True,
         env=environment(tmp_path) | {"VPSOPS_DATABASE_URL": f"sqlite:///{tmp_path}/file/x.sqlite3"},
         check=False,

@@ -71,7 +71,7 @@ async def test_clients_of_both_eras_are_served_at_once(core: Core, provider: Sim
     async with serving(core, None, LOCAL) as (site, _), anyio.create_task_group() as group:
         group.start_soon(stop, site.url, "legacy", "web01.example.com")
         group.start_soon(stop, site.url, "2026-07-28", "db01.example.com")
-    assert all("succeeded" in one for one in said.values()), said
+    assert all("succeeded" in item for item in said.values()), said
     assert effects(provider) == {"stop": 2}
 
 

@@ -68,7 +68,7 @@ def walk(servers: list[Server], **given: object) -> list[str]:
         cursor = content.get("next_cursor")
         if not cursor:
             return seen
-        servers = [one for one in servers if one.hostname != seen[-1]]
+        servers = [server for server in servers if server.hostname != seen[-1]]
         servers.append(Server(id=f"new-{len(seen)}", hostname="aaa", status="running"))
 
 
@@ -109,19 +109,19 @@ def test_full_pages_of_an_ordinary_fleet_take_few_tokens(given: dict[str, Any], 
 def test_pages_stay_in_step_while_servers_come_and_go(stem: str) -> None:
     """Each server that stays is told once, in order, even if the one a cursor names is gone."""
     servers = fleet(60, stem)
-    assert walk(servers, limit=7) == sorted(one.hostname for one in servers)
+    assert walk(servers, limit=7) == sorted(server.hostname for server in servers)
 
 
 def test_servers_that_share_a_name_are_told_once_each() -> None:
     """A page may end between them."""
-    twins = [one.model_copy(update={"hostname": "twin.example.com"}) for one in fleet(30)]
+    twins = [item.model_copy(update={"hostname": "twin.example.com"}) for item in fleet(30)]
     seen: list[str] = []
     cursor: object = ""
     while cursor is not None:
         _, content = turn(twins, limit=4, cursor=cursor)
         seen += [row["id"] for row in content["servers"]]  # type: ignore[attr-defined]
         cursor = content.get("next_cursor")
-    assert seen == [one.id for one in twins]
+    assert seen == [twin.id for twin in twins]
 
 
 @settings(max_examples=examples(25), phases=QUICKLY)
@@ -139,18 +139,18 @@ def test_no_read_is_over_the_budget_whatever_the_api_says(words: list[str], fiel
         "ipv4": long,
         "ipv6": long,
     }
-    servers = [Server(id=one, hostname=one, status=long, **full) for one in words]
+    servers = [Server(id=word, hostname=word, status=long, **full) for word in words]
     found = [
         ServerList(servers=servers, total=len(servers), next_cursor=long),
         servers[0],
         Usage(status=long, power_state=long),
-        Plans(plans=[Plan(code=one, name=long, currency=long) for one in words]),
-        OsTemplates(os_templates=[OsTemplate(id=one, name=long, family=long, version=long) for one in words]),
-        Regions(regions=[Region(code=one, name=long, country=long) for one in words]),
+        Plans(plans=[Plan(code=word, name=long, currency=long) for word in words]),
+        OsTemplates(os_templates=[OsTemplate(id=word, name=long, family=long, version=long) for word in words]),
+        Regions(regions=[Region(code=word, name=long, country=long) for word in words]),
     ]
-    for one in found:
-        result = results.read(one, view)
-        bound = LONG_ROWS if isinstance(one, ServerList) else RESULT
+    for item in found:
+        result = results.read(item, view)
+        bound = LONG_ROWS if isinstance(item, ServerList) else RESULT
         assert bound.holds((text(result), result.structured_content))
         json.dumps(result.structured_content)
 
@@ -244,7 +244,7 @@ async def test_the_catalogue_is_told_page_by_page_and_by_name() -> None:
         if "next_cursor" not in content:
             break
         view = View(cursor=str(content["next_cursor"]))
-    assert seen == [one.code for one in reversed(plans.plans)]
+    assert seen == [plan.code for plan in reversed(plans.plans)]
     told, content = page_of(plans, Asked({}, View(name="-57")))
     assert content["total"] == 1
     assert page_of(plans, Asked({}, View(name="none"))) == ("Nothing here matches “none”.", {"plans": [], "total": 0})
@@ -263,10 +263,10 @@ async def test_changes_are_filtered_and_told_page_by_page(core: Core, era: str) 
         assert await names(client, state="cancelled") == ["db01.example.com"]
         assert await names(client, server="web", open_only=False) == ["web01.example.com"]
         page = await ask(client, "vps_changes", open_only=False, limit=1)
-        assert [one["server"] for one in page["changes"]] == ["db01.example.com"]  # type: ignore[attr-defined]
+        assert [item["server"] for item in page["changes"]] == ["db01.example.com"]  # type: ignore[attr-defined]
         assert await names(client, open_only=False, cursor=page["next_cursor"]) == ["web01.example.com"]
 
 
 async def names(client: Client, **arguments: object) -> list[str]:
     listed = await ask(client, "vps_changes", **arguments)
-    return [one["server"] for one in listed["changes"]]  # type: ignore[attr-defined]
+    return [item["server"] for item in listed["changes"]]  # type: ignore[attr-defined]

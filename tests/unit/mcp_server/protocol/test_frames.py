@@ -70,7 +70,7 @@ def test_a_batch_is_refused_by_each_id_in_it() -> None:
         {"jsonrpc": "2.0", "id": "b", "method": "ping"},
     ]
     answers = [json.loads(answer) for answer in read(json.dumps(batch)).answers]
-    assert [(one["id"], one["error"]["code"]) for one in answers] == [(1, INVALID_REQUEST), ("b", INVALID_REQUEST)]
+    assert [(item["id"], item["error"]["code"]) for item in answers] == [(1, INVALID_REQUEST), ("b", INVALID_REQUEST)]
 
 
 @pytest.mark.parametrize(

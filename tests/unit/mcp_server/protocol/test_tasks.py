@@ -234,8 +234,8 @@ async def test_a_reader_may_look_at_a_task_and_not_touch_it(core: Core) -> None:
         ]
     assert all("may not be used here" in error.message for error in errors)
     assert (await core.gate.get(handle.task_id)).state is State.HELD
-    recorded = [one.body for one in await core.database.read(chain.read) if one.event == "refused"]
-    assert [one["operation"] for one in recorded] == ["vps_change_cancel", "vps_stop"]
+    recorded = [item.body for item in await core.database.read(chain.read) if item.event == "refused"]
+    assert [item["operation"] for item in recorded] == ["vps_change_cancel", "vps_stop"]
     assert all(one["error"] in error.message for one, error in zip(recorded, errors, strict=True))
 
 

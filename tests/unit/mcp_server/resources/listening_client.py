@@ -133,5 +133,5 @@ async def until(condition: Callable[[], bool]) -> None:
 def become(provider: SimulatorHandle, hostname: str, state: State) -> None:
     """Have a server be in another state, without anybody's doing here."""
     world = provider.simulator.world
-    server = next(one for one in world.servers() if one.hostname == hostname)
+    server = next(item for item in world.servers() if item.hostname == hostname)
     world.override(server, state, None, None)

@@ -62,14 +62,18 @@ async def test_resources_and_templates_are_listed_with_titles(core: Core, era: s
     async with client_of(core, era) as client:
         resources = (await client.list_resources()).resources
         templates = (await client.list_resource_templates()).resource_templates
-    assert [one.uri for one in resources] == [*FIXED, "vps://audit/recent"]
-    assert [one.uri_template for one in templates] == [
+    assert [resource.uri for resource in resources] == [*FIXED, "vps://audit/recent"]
+    assert [template.uri_template for template in templates] == [
         "vps://servers/{id}",
         "vps://servers{?cursor}",
         "vps://changes/{id}",
     ]
-    assert all(one.title and one.description and one.mime_type == "application/json" for one in resources)
-    assert all(one.title and one.description and one.mime_type == "application/json" for one in templates)
+    assert all(
+        resource.title and resource.description and resource.mime_type == "application/json" for resource in resources
+    )
+    assert all(
+        template.title and template.description and template.mime_type == "application/json" for template in templates
+    )
 
 
 async def test_reads_have_the_shapes_of_the_tools(core: Core, era: str) -> None:
@@ -124,9 +128,9 @@ async def test_hints_say_how_long_and_for_whom(core: Core) -> None:
             await client.read_resource(uri, cache_mode="bypass")
             for uri in (f"vps://servers/{WEB_ID}", f"vps://changes/{change}", "vps://audit/recent")
         ]
-    assert {(one.ttl_ms, one.cache_scope) for one in lists} == {(300_000, "public")}
+    assert {(item.ttl_ms, item.cache_scope) for item in lists} == {(300_000, "public")}
     assert {(kept[uri].ttl_ms, kept[uri].cache_scope) for uri in FIXED[1:]} == {(300_000, "public")}
-    assert {(one.ttl_ms, one.cache_scope) for one in [kept["vps://servers"], *others]} == {(0, "private")}
+    assert {(item.ttl_ms, item.cache_scope) for item in [kept["vps://servers"], *others]} == {(0, "private")}
 
 
 async def test_an_ended_change_may_be_kept_for_a_while(core: Core) -> None:
@@ -202,7 +206,7 @@ async def test_a_long_list_is_read_page_by_page(era: str, tmp_path: Path) -> Non
             page = await read(client, uri)
             assert len(page["servers"]) <= 50
             assert page["total"] == 120
-            seen += [one["id"] for one in page["servers"]]
+            seen += [item["id"] for item in page["servers"]]
             uri = page.get("next")
     assert len(seen) == len(set(seen)) == 120
 
@@ -274,7 +278,7 @@ async def test_the_audit_trail_is_ones_own(core: Core, era: str) -> None:
     async with client_of(core, era) as client:
         trail = await read(client, "vps://audit/recent")
     assert follows(trail, output_schema(AuditTrail))
-    assert [(one["event"], one["change"]) for one in trail["records"]] == [("cancelled", mine), ("requested", mine)]
+    assert [(item["event"], item["change"]) for item in trail["records"]] == [("cancelled", mine), ("requested", mine)]
     assert trail["records"][0]["reason"] == "not now"
     assert other not in json.dumps(trail)
     digest = (await core.gate.get(mine)).digest

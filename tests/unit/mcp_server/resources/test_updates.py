@@ -312,7 +312,7 @@ async def test_the_policy_decides_each_time(
     """A server that becomes one the caller may not read is not told of any more."""
     async with guarded(settings, tmp_path) as core, listening(core, era, [SERVERS, BY_ID]) as listener:
         world = provider.simulator.world
-        web = next(one for one in world.servers() if one.hostname == WEB)
+        web = next(server for server in world.servers() if server.hostname == WEB)
         world.override(web, Really.STOPPED, "db09.example.com", None)
         await listener.ear.until(SERVERS)
         assert BY_ID not in listener.ear.heard
@@ -341,7 +341,9 @@ async def test_a_server_out_of_sight_is_not_told_of(core: Core, provider: Simula
             assert await listen(client, era, other) == []
     world = provider.simulator.world
     async with listening(core, era, [SERVERS, BY_ID], Options(who=lambda _: caller)) as listener:
-        world.override(next(one for one in world.servers() if one.hostname == WEB), None, "db09.example.com", None)
+        world.override(
+            next(server for server in world.servers() if server.hostname == WEB), None, "db09.example.com", None
+        )
         await listener.ear.until(SERVERS)
         assert BY_ID not in listener.ear.heard
 

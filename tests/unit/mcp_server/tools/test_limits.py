@@ -98,7 +98,7 @@ async def test_what_is_switched_off_is_refused_at_the_call_and_not_listed(
 ) -> None:
     """The refusal names the limit, its value and its place, has an id and is on record; the list never varies."""
     options = Options(human=ANN, reach=flags(*words))
-    left = {one for one in TOOLS if not one.startswith(("vps_st", "vps_re"))} if left is None else left
+    left = {tool for tool in TOOLS if not tool.startswith(("vps_st", "vps_re"))} if left is None else left
     async with limited(settings, tmp_path, written) as core, client_of(core, era, Human(), options) as client:
         assert await listed(client) == left
         for name in set(TOOLS) - left:
@@ -113,7 +113,7 @@ async def test_what_is_switched_off_is_refused_at_the_call_and_not_listed(
         assert await core.gate.changes() == []
         recorded = await refusals(core)
     assert provider.simulator.journal.total == 0
-    assert {one["operation"] for one in recorded} == set(TOOLS) - left
+    assert {item["operation"] for item in recorded} == set(TOOLS) - left
     assert recorded[-1]["error"] in text(stop)
 
 
@@ -179,8 +179,8 @@ async def test_calls_of_every_tool_count_against_the_rate(settings: Settings, tm
         async with client_of(core, era, None, Options(human=ANN)) as client:
             first = [await client.call_tool(tool, {}) for tool in ("vps_changes", "vps_list", "vps_changes")]
             refused = [await client.call_tool(tool, {}) for tool in ("vps_changes", "vps_list")]
-        assert not any(one.is_error for one in first)
-        assert all("calls_per_minute (3)" in text(one) and "Call again in " in text(one) for one in refused)
+        assert not any(item.is_error for item in first)
+        assert all("calls_per_minute (3)" in text(item) and "Call again in " in text(item) for item in refused)
         assert len(await refusals(core)) == 1
 
 

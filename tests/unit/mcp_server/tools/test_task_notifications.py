@@ -69,7 +69,7 @@ async def test_a_task_is_told_of_until_its_end(core: Core) -> None:
                 message = await anext(heard)
                 assert message["method"] == "notifications/tasks"
                 told.append(message["params"])
-    assert {one["taskId"] for one in told} == {task}
+    assert {item["taskId"] for item in told} == {task}
     assert told[-1]["status"] == "completed"
     assert told[-1]["ttlMs"] is None
     assert told[-1]["result"]["structuredContent"]["state"] == "succeeded"
@@ -85,7 +85,7 @@ async def test_the_change_is_told_beside_its_task_where_both_are_wanted(core: Co
             assert acknowledged["params"]["notifications"] == {"taskIds": [task], "resourceSubscriptions": [uri]}
             await decide(core, task, Verdict.DENY)
             messages = [await anext(heard), await anext(heard)]
-    assert [one["method"] for one in messages] == ["notifications/tasks", "notifications/resources/updated"]
+    assert [message["method"] for message in messages] == ["notifications/tasks", "notifications/resources/updated"]
     assert messages[0]["params"]["result"]["isError"] is True
     assert messages[1]["params"]["uri"] == uri
 

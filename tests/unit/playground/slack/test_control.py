@@ -109,7 +109,7 @@ async def test_shortcuts_and_home_are_used_over_the_control_api(
         assert (await order(control, "shortcut", ts=message.ts, **on))[1]["ok"]
         assert (await order(control, "home", user="alice"))[1]["ok"]
         assert (await order(control, "shortcut", ts="1.000001", **on))[0] == 422
-    assert [one["type"] for one in heard] == ["shortcut", "message_action", "event_callback"]
+    assert [item["type"] for item in heard] == ["shortcut", "message_action", "event_callback"]
     assert heard[1]["message"]["text"] == "web01 is slow"
     assert "channel" not in heard[0]
 

@@ -179,7 +179,7 @@ async def test_the_directory_answers_what_is_there(clock: FakeClock) -> None:
         group = await client.conversations_open(users="U0ALICE,U0BOB")
         channels = (await client.conversations_list(types="public_channel,private_channel"))["channels"]
         carol = (await client.users_info(user="U0CAROL"))["user"]
-        people = [one["id"] async for page in await client.users_list(limit=2) for one in page["members"]]
+        people = [item["id"] async for page in await client.users_list(limit=2) for item in page["members"]]
         groups = (await client.usergroups_list(include_users=True))["usergroups"]
 
         assert (erin["deleted"], carol["tz"], groups[0]["users"]) == (True, "America/New_York", ["U0BOB", "U0CAROL"])

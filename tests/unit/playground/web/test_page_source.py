@@ -50,11 +50,13 @@ def test_the_commands_are_those_of_the_manifest() -> None:
     """The few lines read here say what a YAML reader finds in the whole."""
     text = manifest.text()
     features = yaml.safe_load(text)["features"]
-    read = [(one["command"], one["description"], one["hint"]) for one in manifest.commands(text)]
-    assert read == [(one["command"], one["description"], one["usage_hint"]) for one in features["slash_commands"]]
+    read = [(command["command"], command["description"], command["hint"]) for command in manifest.commands(text)]
+    assert read == [
+        (feature["command"], feature["description"], feature["usage_hint"]) for feature in features["slash_commands"]
+    ]
     assert manifest.has_home(text) == bool(features.get("app_home", {}).get("home_tab_enabled"))
     names = ("name", "type", "callback_id", "description")
-    assert manifest.shortcuts(text) == [{name: one[name] for name in names} for one in features["shortcuts"]]
+    assert manifest.shortcuts(text) == [{name: feature[name] for name in names} for feature in features["shortcuts"]]
 
 
 def test_the_examples_offered_are_commands_of_the_bot() -> None:
@@ -75,7 +77,7 @@ features:
   other:
     command: /no
 """
-    assert [(one["command"], one["description"]) for one in manifest.commands(text)] == [("/a", "It: does")]
+    assert [(command["command"], command["description"]) for command in manifest.commands(text)] == [("/a", "It: does")]
 
 
 def test_a_home_tab_is_seen() -> None:

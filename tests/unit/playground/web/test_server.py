@@ -135,13 +135,13 @@ async def test_what_makes_no_sense_is_refused(http: httpx.AsyncClient, path: str
 async def test_the_world_is_told_without_its_secrets_guarding_anything(http: httpx.AsyncClient) -> None:
     """People, commands, and what to paste into a host, all of this machine."""
     world = (await http.get("/api/world")).json()
-    assert [one["role"] for one in world["people"] if not one["bot"]] == [
+    assert [item["role"] for item in world["people"] if not item["bot"]] == [
         "on-call engineer",
         "second approver",
         "outsider",
     ]
     assert world["mcp"].startswith("http://127.0.0.1:")
-    assert {one["host"] for one in world["hosts"]} >= {"VS Code", "Cursor", "Claude Desktop"}
+    assert {item["host"] for item in world["hosts"]} >= {"VS Code", "Cursor", "Claude Desktop"}
 
 
 async def test_a_stream_for_nobody_is_refused(http: httpx.AsyncClient) -> None:

@@ -60,7 +60,7 @@ async def test_only_the_same_origin_is_followed(location: str) -> None:
             await client.list_servers()
     other_form = location.endswith("/v1/vps/") and "@" not in location
     assert provider.paths() == ["GET /v1/vps", "GET /v1/vps/"][: 1 + other_form]
-    assert {one.headers["host"] for one in provider.received} == {"provider.test"}
+    assert {item.headers["host"] for item in provider.received} == {"provider.test"}
 
 
 async def test_redirects_in_a_circle_end() -> None:

@@ -43,7 +43,7 @@ async def test_a_write_follows_no_redirect_and_learns_from_it(status: int, locat
         assert provider.paths() == ["POST /v1/vps"]
         assert [(await client.create_server(NEW)).id for _ in range(2)] == [SERVER_ID] * 2
     assert provider.paths()[1:] == ["POST /v1/vps/"] * 2
-    assert {one.headers["host"] for one in provider.received} == {"provider.test"}
+    assert {item.headers["host"] for item in provider.received} == {"provider.test"}
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -85,7 +85,7 @@ async def test_the_key_goes_to_no_other_scheme_host_or_port(location: str, metho
     async with provider.client() as client:
         with pytest.raises(UntrustedRedirectError):
             await (client.list_servers() if method == "GET" else client.create_server(NEW))
-    assert {one.headers.get("host") for one in provider.received} == {"provider.test"}
+    assert {item.headers.get("host") for item in provider.received} == {"provider.test"}
     assert len(provider.received) <= (2 if method == "GET" else 1)
 
 

@@ -58,8 +58,8 @@ async def test_a_service_of_the_other_form_works_for_reads_and_writes(shape: str
         assert len(await client.list_servers()) == 1
         assert (await client.create_server(NEW)).id == SERVER_ID
     assert provider.paths() == ["GET /v1/vps", *["GET /v1/vps/"] * 2, "POST /v1/vps/"]
-    assert {one.headers["host"] for one in provider.received} == {"provider.test"}
-    assert all(KEY in one.headers.values() for one in provider.received)
+    assert {item.headers["host"] for item in provider.received} == {"provider.test"}
+    assert all(KEY in item.headers.values() for item in provider.received)
 
 
 @pytest.mark.parametrize("status", [404, 405])
@@ -127,4 +127,4 @@ async def test_no_cookie_is_kept() -> None:
     async with provider.client() as client:
         await client.list_servers()
         await client.list_servers()
-    assert all("cookie" not in one.headers for one in provider.received)
+    assert all("cookie" not in item.headers for item in provider.received)
