@@ -59,7 +59,7 @@ from vpsops.core.app import Core
 from vpsops.core.common import timings
 from vpsops.core.common.errors import StorageError, VpsopsError
 from vpsops.core.identity.accounts import answer_questions
-from vpsops.core.messaging.inbox import Delivery
+from vpsops.core.messaging.inbox import InboxDelivery
 from vpsops.core.server.health_routes import health_routes
 
 PATH: Final = "/slack/events"
@@ -232,7 +232,7 @@ class _BoltEndpoint:
         await response(scope, receive, send)
 
 
-async def process_delivery(parts: Parts, delivery: Delivery) -> None:
+async def process_delivery(parts: Parts, delivery: InboxDelivery) -> None:
     """Work off one delivery; whatever goes wrong is told to the person, with an id that is in the log."""
     handler = HANDLERS.get(delivery.kind)
     if handler is None:
@@ -259,7 +259,7 @@ async def process_delivery(parts: Parts, delivery: Delivery) -> None:
         await parts.slack.reply(asking_of(delivery).where, note(fault.message, fault.hint, fault.error_id))
 
 
-async def _refuse(parts: Parts, delivery: Delivery, error: VpsopsError) -> None:
+async def _refuse(parts: Parts, delivery: InboxDelivery, error: VpsopsError) -> None:
     """Say why something was not done: in the form that it was, or else in private."""
     if delivery.kind == SUBMISSION:
         view = ViewSubmission.model_validate(delivery.payload).view
@@ -268,7 +268,7 @@ async def _refuse(parts: Parts, delivery: Delivery, error: VpsopsError) -> None:
     await parts.slack.reply(asking_of(delivery).where, error_note(error))
 
 
-def asking_of(delivery: Delivery) -> Asking:
+def asking_of(delivery: InboxDelivery) -> Asking:
     """Return whose delivery it is."""
     if delivery.kind == COMMAND:
         return asking_of_command(SlashCommand.model_validate(delivery.payload), delivery.key)

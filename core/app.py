@@ -16,8 +16,8 @@ from vpsops.core.common.supervision import Supervisor
 from vpsops.core.common.timings import DEFAULT_TIMING, Timing
 from vpsops.core.config.logging import secrets_of
 from vpsops.core.config.settings import Settings, state_directory
-from vpsops.core.continuity.anchors import Anchors, places_of
-from vpsops.core.continuity.continuity_monitor import Continuity
+from vpsops.core.continuity.anchors import AnchorPublisher, anchor_targets_from
+from vpsops.core.continuity.continuity_monitor import ContinuityMonitor
 from vpsops.core.continuity.heads import HeadFile
 from vpsops.core.execution.claims import own_capability
 from vpsops.core.execution.engine import Engine
@@ -121,8 +121,8 @@ async def open_core(
             group,
             always=bool(in_force.settings_from(settings).channel or in_force.latest_workspaces().known),
             supervisor=supervisor,
-            continuity=Continuity(database, clock, process.id, head_file_of(settings)),
-            anchors=Anchors(database, clock, places_of(settings, in_force.latest_workspaces())),
+            continuity=ContinuityMonitor(database, clock, process.id, head_file_of(settings)),
+            anchors=AnchorPublisher(database, clock, anchor_targets_from(settings, in_force.latest_workspaces())),
         )
         gate = Gate(database, api, clock, timing, in_force, engine)
         gate = replace(gate, accounts=accounts or AccountQuestions(database, clock), redactor=redactor)

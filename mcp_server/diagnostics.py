@@ -10,8 +10,8 @@ import aiohttp
 from vpsops.core.common.clock import Clock
 from vpsops.core.config.settings import Settings
 from vpsops.core.console import exit_codes
-from vpsops.core.console.checks import Check, Finding, fail, ok, warn
-from vpsops.core.identity.accounts import AccountQuestions, Answer, DirectoryUnavailableError, Names, names_of
+from vpsops.core.console.checks import Check, DoctorFinding, fail, ok, warn
+from vpsops.core.identity.accounts import AccountAnswer, AccountQuestions, DirectoryUnavailableError, Names, names_of
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.storage import open_database
 from vpsops.mcp_server.auth.jwks import Keys, KeysUnavailable
@@ -20,9 +20,9 @@ from vpsops.mcp_server.auth.static_tokens import read_tokens
 AREA: Final = "mcp"
 
 
-async def check_mcp(settings: Settings, clock: Clock) -> Sequence[Finding]:
+async def check_mcp(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
     """Look at what is configured; raises `ConfigurationError` where the file of tokens cannot be used."""
-    found: list[Finding] = []
+    found: list[DoctorFinding] = []
     if settings.oauth_issuer:
         found.append(await _issuer(settings.oauth_issuer, clock))
     if settings.http_tokens_file:
@@ -30,7 +30,7 @@ async def check_mcp(settings: Settings, clock: Clock) -> Sequence[Finding]:
     return found
 
 
-def _tokens(path: Path, clock: Clock) -> list[Finding]:
+def _tokens(path: Path, clock: Clock) -> list[DoctorFinding]:
     known = read_tokens(path)
     over = [one.caller.subject for one in known if one.expires is not None and one.expires <= clock.now()]
     found = [ok(AREA, f"{path} has {len(known)} tokens, {len(known) - len(over)} of them valid")]
@@ -39,7 +39,7 @@ def _tokens(path: Path, clock: Clock) -> list[Finding]:
     return found
 
 
-async def _issuer(issuer: str, clock: Clock) -> Finding:
+async def _issuer(issuer: str, clock: Clock) -> DoctorFinding:
     async with aiohttp.ClientSession() as session:
         try:
             count = await Keys(issuer, session, clock).count()
@@ -53,12 +53,12 @@ async def _issuer(issuer: str, clock: Clock) -> Finding:
     return ok(AREA, f"{issuer} answers, with {count} keys for tokens")
 
 
-async def check_humans(settings: Settings, clock: Clock) -> Sequence[Finding]:
+async def check_humans(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
     """Ask Slack, through the bot, for the account of each human that is configured; without a bot say so once."""
     wanted = humans_in(settings)
     if not wanted or not settings.slack_configured:
         return []
-    found: list[Finding] = []
+    found: list[DoctorFinding] = []
     async with open_database(settings.database, clock, make=False) as database:
         accounts = AccountQuestions(database, clock)
         for where, names in wanted:
@@ -80,7 +80,7 @@ def humans_in(settings: Settings) -> Sequence[tuple[str, Names]]:
     return [(where, names) for where, names in dict.fromkeys(wanted) if names]
 
 
-def _human(where: str, names: Names, answer: Answer) -> Finding:
+def _human(where: str, names: Names, answer: AccountAnswer) -> DoctorFinding:
     who = " or ".join(names)
     if answer.account:
         return ok(AREA, f"{who}, set in {where}, is the account {answer.account}")

@@ -14,7 +14,7 @@ from vpsops.core.app import Core
 from vpsops.core.changes.requests import Done, Refused, Request
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.config.local_identity import human_of
-from vpsops.core.limits.access import EVERYTHING, Reach
+from vpsops.core.limits.access import EVERYTHING, AccessScope
 from vpsops.core.operations import Operation
 from vpsops.core.operations.servers import ServerList
 from vpsops.mcp_server.auth.access import kept_from, reach_over, within
@@ -64,7 +64,7 @@ class Options:
     human: str = ""
     who: Callable[[sdk_compat.Context], Caller] | None = None
     patience: float = PATIENCE
-    reach: Reach = EVERYTHING
+    reach: AccessScope = EVERYTHING
     shutdown: Shutdown | None = None
 
 

@@ -7,16 +7,23 @@ from typing import Final
 
 from vpsops.bot.protocol.text_normalization import abbreviate
 from vpsops.core.common.errors import InvalidInputError
-from vpsops.core.messaging.subscriptions import EVERY_SERVER, METRICS, WITHOUT_THRESHOLD, Event, Options, Threshold
+from vpsops.core.messaging.subscriptions import (
+    EVERY_SERVER,
+    METRICS,
+    WITHOUT_THRESHOLD,
+    SubscriptionEvent,
+    SubscriptionOptions,
+    Threshold,
+)
 
 EXAMPLE: Final = "For example: /vps notify drift,settled on web* quiet 22:00-07:00 Europe/Oslo"
-EVENTS: Final = {item.value: frozenset({item}) for item in Event} | {
+EVENTS: Final = {item.value: frozenset({item}) for item in SubscriptionEvent} | {
     "all": WITHOUT_THRESHOLD,
     "everything": WITHOUT_THRESHOLD,
-    "created": frozenset({Event.PROVISIONED}),
-    "changes": frozenset({Event.SETTLED}),
-    "denied": frozenset({Event.WITHHELD}),
-    "unreachable": frozenset({Event.PROVIDER}),
+    "created": frozenset({SubscriptionEvent.PROVISIONED}),
+    "changes": frozenset({SubscriptionEvent.SETTLED}),
+    "denied": frozenset({SubscriptionEvent.WITHHELD}),
+    "unreachable": frozenset({SubscriptionEvent.PROVIDER}),
 }
 SHORT: Final = {"mem": "memory", "ram": "memory"}
 MINUTES: Final = 10
@@ -45,14 +52,14 @@ class RemoveSubscription:
 class AddSubscription:
     """Tell this channel of some events of some servers."""
 
-    events: frozenset[Event]
+    events: frozenset[SubscriptionEvent]
     servers: tuple[str, ...] = (EVERY_SERVER,)
-    options: Options = field(default_factory=Options)
+    options: SubscriptionOptions = field(default_factory=SubscriptionOptions)
 
 
 @dataclass(frozen=True, slots=True)
 class _PartialSubscription:
-    events: frozenset[Event] = frozenset()
+    events: frozenset[SubscriptionEvent] = frozenset()
     servers: tuple[str, ...] = ()
     quiet: tuple[str, ...] = ()
     zone: str = ""
@@ -70,12 +77,12 @@ def parse_subscription(words: Sequence[str]) -> ShowSubscriptions | RemoveSubscr
     found, rest = _PartialSubscription(), list(words)
     while rest:
         found, rest = _next(found, rest)
-    events = found.events | ({Event.USAGE} if found.usage else set())
+    events = found.events | ({SubscriptionEvent.USAGE} if found.usage else set())
     if not events:
         raise InvalidInputError("There is no event in it.", hint=f"The events are {', '.join(EVENTS)}. {EXAMPLE}")
-    if Event.USAGE in events and not found.usage:
+    if SubscriptionEvent.USAGE in events and not found.usage:
         raise InvalidInputError("usage needs a threshold.", hint="For example: /vps notify cpu>90 for 10m on web*")
-    options = Options(quiet=found.quiet, zone=found.zone or "UTC", usage=found.usage)
+    options = SubscriptionOptions(quiet=found.quiet, zone=found.zone or "UTC", usage=found.usage)
     return AddSubscription(frozenset(events), found.servers or (EVERY_SERVER,), options)
 
 

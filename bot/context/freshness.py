@@ -12,7 +12,7 @@ from vpsops.bot.views.modals import metadata_of
 from vpsops.core.common import timings
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.common.text import duration
-from vpsops.core.messaging.inbox import Delivery
+from vpsops.core.messaging.inbox import InboxDelivery
 
 MEANT_SECONDS: Final = timings.MEANT_SECONDS
 """Slack itself refuses to deliver what was signed longer ago."""
@@ -33,7 +33,7 @@ class TooOldError(VpsopsError):
     """Something that a person did is worked off too late to be still meant."""
 
 
-async def check_age(parts: Parts, asking: Asking, delivery: Delivery) -> None:
+async def check_age(parts: Parts, asking: Asking, delivery: InboxDelivery) -> None:
     """Raise `TooOldError` for what was accepted over five minutes ago; a decision about a change goes on record.
 
     Opening Home asks for nothing, and is drawn whenever it is.
@@ -51,7 +51,7 @@ async def check_age(parts: Parts, asking: Asking, delivery: Delivery) -> None:
     raise error
 
 
-def decided_about(delivery: Delivery) -> str:
+def decided_about(delivery: InboxDelivery) -> str:
     """Return the id of the change that a delivery decides about, or nothing; pure."""
     if delivery.kind == CLICK:
         pressed = BlockActions.model_validate(delivery.payload).actions[0]

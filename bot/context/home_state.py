@@ -10,9 +10,9 @@ from cachetools import FIFOCache
 from vpsops.bot.blocks.elements import Block
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import VpsopsError
-from vpsops.core.monitoring.change_feed import News
+from vpsops.core.monitoring.change_feed import ChangeEvent
 from vpsops.core.wayscloud.answers.errors import WayscloudError
-from vpsops.core.wayscloud.answers.models import Listing, Server
+from vpsops.core.wayscloud.answers.models import ProviderList, Server
 
 OPEN_SECONDS: Final = 3600.0
 """A Home that was opened longer ago is not kept current any more."""
@@ -78,7 +78,7 @@ class Homes:
         """Wait until at least one Home is open."""
         await self._somebody.wait()
 
-    def told(self, news: Sequence[News]) -> None:
+    def told(self, news: Sequence[ChangeEvent]) -> None:
         """Take in that something happened; many things at once are one reason to look."""
         if any(one.touched for one in news):
             self.shelf.old()
@@ -100,7 +100,7 @@ class Shelf:
     """The servers as last listed, or why they could not be: one call serves all who ask within some seconds."""
 
     def __init__(self) -> None:
-        self._servers: Listing[Server] | None = None
+        self._servers: ProviderList[Server] | None = None
         self._trouble: VpsopsError | None = None
         self._until = 0.0
         self._lock = anyio.Lock()
@@ -109,7 +109,7 @@ class Shelf:
         """Have the next who asks look again."""
         self._servers = self._trouble = None
 
-    async def servers(self, clock: Clock, look: Callable[[], Awaitable[Listing[Server]]]) -> Listing[Server]:
+    async def servers(self, clock: Clock, look: Callable[[], Awaitable[ProviderList[Server]]]) -> ProviderList[Server]:
         """Return the servers, by a look of one's own if the last one is old; raises what that raised."""
         async with self._lock:
             if clock.monotonic() >= self._until:
@@ -121,7 +121,7 @@ class Shelf:
                 self._until = clock.monotonic() + LIST_SECONDS
             return self._servers
 
-    async def _look(self, clock: Clock, look: Callable[[], Awaitable[Listing[Server]]]) -> Listing[Server]:
+    async def _look(self, clock: Clock, look: Callable[[], Awaitable[ProviderList[Server]]]) -> ProviderList[Server]:
         try:
             with anyio.fail_after(WAIT_SECONDS):
                 return await look()

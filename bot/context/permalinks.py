@@ -9,7 +9,7 @@ from vpsops.bot.context.bot_context import Asking, Parts
 from vpsops.bot.messages.change_card import Audience
 from vpsops.bot.notifications.destinations import asker_of
 from vpsops.core.changes.model import Change
-from vpsops.core.messaging.outbox import Copy, topic_of
+from vpsops.core.messaging.outbox import PostedMessage, topic_of
 
 LINK_SECONDS: Final = 2.0
 """A list without links is better than no list."""
@@ -33,7 +33,7 @@ async def links_to(parts: Parts, asking: Asking, changes: Sequence[Change]) -> M
     return found
 
 
-def best_copy(copies: Sequence[Copy], channel: str, *, own: bool) -> Copy | None:
+def best_copy(copies: Sequence[PostedMessage], channel: str, *, own: bool) -> PostedMessage | None:
     """Choose the copy to send somebody to: in their channel, else with the voters, else any they can open; pure."""
     cards = [one for one in copies if one.purpose in {audience.value for audience in Audience}]
     open_to = [one for one in cards if own or not one.channel.startswith("D")]

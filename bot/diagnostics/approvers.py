@@ -9,8 +9,8 @@ from vpsops.bot.slack_api.client import SlackClient, SlackError
 from vpsops.bot.workspaces.approval_sources import source_problem
 from vpsops.core.common.clock import Clock
 from vpsops.core.config.settings import Settings
-from vpsops.core.console.checks import Finding, fail, ok, warn
-from vpsops.core.identity.actors import Approvers, together
+from vpsops.core.console.checks import DoctorFinding, fail, ok, warn
+from vpsops.core.identity.actors import Approvers, union_of
 from vpsops.core.policy.defaults import OWN_CHANNEL
 from vpsops.core.policy.model import Rule
 from vpsops.core.policy_register.diagnostics import ruleset_of
@@ -20,7 +20,7 @@ CLOSE: Final = "Make it private, or say with VPSOPS_ACCEPT_APPROVERS that it is 
 LOOK: Final = "Check its id, and the scopes channels:read, groups:read and usergroups:read"
 
 
-async def check_approvers(settings: Settings, clock: Clock) -> Sequence[Finding]:
+async def check_approvers(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
     """Look at each channel and group that a rule in force, or the approval channel, lets decide."""
     if settings.slack_bot_token is None or settings.slack_client_id:
         return []
@@ -32,17 +32,17 @@ async def check_approvers(settings: Settings, clock: Clock) -> Sequence[Finding]
 
 async def check_sources(
     slack: SlackClient, settings: Settings, rules: Sequence[Rule], passed_over: Collection[str] = frozenset()
-) -> list[Finding]:
+) -> list[DoctorFinding]:
     """Look at them with one workspace's token and settings.
 
     What rules name and Slack answers with one of the words `passed_over` is another workspace's.
     """
     channel = settings.approval_channel or settings.channel
     own = Approvers(channels=(channel,)) if channel else Approvers()
-    asked = together([own, *(rule.approvers for rule in rules)])
+    asked = union_of([own, *(rule.approvers for rule in rules)])
     sources = [("channel", item) for item in asked.channels if item != OWN_CHANNEL]
     sources += [("user group", group) for group in asked.groups]
-    found: list[Finding] = []
+    found: list[DoctorFinding] = []
     for kind, ident in sources:
         try:
             why = await source_problem(slack, kind, ident, settings.accepted_approvers)

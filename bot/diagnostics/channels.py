@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from vpsops.core.config.settings import Settings
-from vpsops.core.console.checks import Finding, fail, ok, warn
+from vpsops.core.console.checks import DoctorFinding, fail, ok, warn
 
 AREA: Final = "slack"
 
@@ -19,7 +19,7 @@ def channels_of(settings: Settings) -> dict[str, str]:
     return {name: channel for name, channel in named.items() if channel}
 
 
-def channel_finding(name: str, channel: str, about: Mapping[str, Any], error: str = "") -> Finding:
+def channel_finding(name: str, channel: str, about: Mapping[str, Any], error: str = "") -> DoctorFinding:
     """Return what a `conversations.info` answer, or Slack's word for why there is none, says of a channel; pure."""
     shown = f"{name} {channel}"
     if error == "channel_not_found":

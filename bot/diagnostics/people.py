@@ -10,7 +10,7 @@ from vpsops.bot.workspaces.account_directory import find_account
 from vpsops.bot.workspaces.membership import Membership, MembershipUnreadableError
 from vpsops.core.common.clock import Clock
 from vpsops.core.config.settings import Settings
-from vpsops.core.console.checks import Finding, ok, warn
+from vpsops.core.console.checks import DoctorFinding, ok, warn
 from vpsops.core.identity.actors import SLACK
 from vpsops.core.identity.identifiers import looks_like_slack
 from vpsops.core.policy.model import Rule
@@ -21,7 +21,7 @@ NAME_ONE: Final = "Name one active full member of this workspace in that rule"
 LOOK: Final = "Check the scopes users:read and users:read.email"
 
 
-async def check_people(settings: Settings, clock: Clock) -> Sequence[Finding]:
+async def check_people(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
     """Look up everybody whom a rule in force names; with several workspaces no rule says of which one they are."""
     if settings.slack_bot_token is None or settings.slack_client_id:
         return []
@@ -43,7 +43,7 @@ def people_in(rules: Sequence[Rule]) -> dict[str, list[str]]:
     return found
 
 
-async def _person(slack: SlackClient, membership: Membership, name: str, rules: Sequence[str]) -> Finding:
+async def _person(slack: SlackClient, membership: Membership, name: str, rules: Sequence[str]) -> DoctorFinding:
     who = f"{name}, named by rule {', '.join(rules[:5])},"
     known = f"{SLACK}{name.removeprefix(SLACK).upper()}" if looks_like_slack(name.removeprefix(SLACK)) else name
     try:

@@ -21,7 +21,7 @@ from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.config.settings import Settings
 from vpsops.core.console import exit_codes
-from vpsops.core.console.checks import Check, Finding, fail, ok, warn
+from vpsops.core.console.checks import Check, DoctorFinding, fail, ok, warn
 
 AREA: Final = "slack"
 TIMEOUT: Final = timings.SLACK_SECONDS
@@ -53,7 +53,7 @@ class _ApiReply:
     away: bool = False
 
 
-async def check_slack(settings: Settings, clock: Clock) -> Sequence[Finding]:
+async def check_slack(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
     """Look at the app and its channels; a set-up without Slack is none to look at."""
     if not _configured(settings):
         return [ok(AREA, "not configured, so approvals need the clients' own confirmations")]
@@ -115,8 +115,8 @@ def _configured(settings: Settings) -> bool:
     return any(tokens) or bool(channels_of(settings))
 
 
-def _missing(settings: Settings) -> list[Finding]:
-    found: list[Finding] = []
+def _missing(settings: Settings) -> list[DoctorFinding]:
+    found: list[DoctorFinding] = []
     if settings.slack_bot_token is None:
         found.append(
             fail(AREA, "SLACK_BOT_TOKEN is missing", "Copy the bot token of the installed app", exit_codes.USAGE)
@@ -127,7 +127,7 @@ def _missing(settings: Settings) -> list[Finding]:
     return found
 
 
-def _no_answer(name: str, said: _ApiReply, todo: str) -> Finding:
+def _no_answer(name: str, said: _ApiReply, todo: str) -> DoctorFinding:
     if said.away:
         todo = "Check the network, or SLACK_API_URL"
         return fail(AREA, f"Slack does not answer ({said.error})", todo, exit_codes.UNREACHABLE)
@@ -140,7 +140,7 @@ def granted(header: str) -> set[str]:
     return {item.strip() for item in header.split(",") if item.strip()}
 
 
-def _scopes(who: _ApiReply) -> list[Finding]:
+def _scopes(who: _ApiReply) -> list[DoctorFinding]:
     """Compare what the token may do, which every answer says, with what manifest.yml asks for."""
     if "x-oauth-scopes" not in who.headers:
         return [warn(AREA, "Slack does not say what the token may do", "Compare the app's scopes with manifest.yml")]
@@ -158,7 +158,7 @@ def _scopes(who: _ApiReply) -> list[Finding]:
     return found or [ok(AREA, f"the token has the {len(SCOPES)} scopes of manifest.yml, and no more")]
 
 
-def _time(who: _ApiReply, clock: Clock) -> list[Finding]:
+def _time(who: _ApiReply, clock: Clock) -> list[DoctorFinding]:
     """Compare the clocks: signed requests count for five minutes."""
     try:
         skew = abs((parsedate_to_datetime(who.headers.get("date", "")) - clock.now()).total_seconds())
@@ -170,7 +170,7 @@ def _time(who: _ApiReply, clock: Clock) -> list[Finding]:
     return [warn(AREA, what, "Set the clock: requests count for five minutes")] if skew >= SKEW_SECONDS else []
 
 
-async def _app_token(slack: _SlackProbe, token: str) -> Finding:
+async def _app_token(slack: _SlackProbe, token: str) -> DoctorFinding:
     if not token.startswith("xapp-"):
         todo = "It starts with xapp- and needs the scope connections:write"
         return fail(AREA, "SLACK_APP_TOKEN is not an app token", todo, exit_codes.USAGE)

@@ -15,7 +15,7 @@ from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import UnreadableRowError
 from vpsops.core.config.settings import Settings
 from vpsops.core.console import exit_codes
-from vpsops.core.console.checks import Finding, fail, ok, warn
+from vpsops.core.console.checks import DoctorFinding, fail, ok, warn
 from vpsops.core.policy.model import Rule
 from vpsops.core.policy_register.diagnostics import ruleset_of
 from vpsops.core.storage import open_database
@@ -28,7 +28,7 @@ OLD_KEY: Final = "Keep that key in VPSOPS_STATE_KEY; a bot that starts encrypts 
 AGAIN: Final = "Install the app there anew"
 
 
-async def check_workspaces(settings: Settings, clock: Clock) -> Sequence[Finding]:
+async def check_workspaces(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
     """Look at every workspace that may have the app; raises `ConfigurationError` and `StorageError`."""
     load_workspaces(settings)
     ruleset = await ruleset_of(settings, clock)
@@ -46,9 +46,9 @@ async def check_workspaces(settings: Settings, clock: Clock) -> Sequence[Finding
     return found
 
 
-async def _channels(slack: SlackClient, settings: Settings, team: str, rules: Sequence[Rule]) -> list[Finding]:
+async def _channels(slack: SlackClient, settings: Settings, team: str, rules: Sequence[Rule]) -> list[DoctorFinding]:
     """Look at a workspace's own channels: can they be written to, and who may let themselves into those that decide."""
-    found: list[Finding] = []
+    found: list[DoctorFinding] = []
     for name, channel in channels_of(settings).items():
         try:
             about = (await slack.get("conversations.info", {"channel": channel})).get("channel")
@@ -59,7 +59,7 @@ async def _channels(slack: SlackClient, settings: Settings, team: str, rules: Se
     return [replace(item, what=f"{team}: {item.what}") for item in found]
 
 
-def _asked(workspaces: Workspaces, settings: Settings) -> list[Finding]:
+def _asked(workspaces: Workspaces, settings: Settings) -> list[DoctorFinding]:
     found = [ok(AREA, f"several workspaces, {len(teams_of(settings))} may install the app at {settings.slack_url}")]
     if workspaces.home == NOBODY:
         found.append(warn(AREA, "no workspace decides for agents, so theirs are refused", "Write agents = true in one"))
@@ -71,7 +71,7 @@ def _asked(workspaces: Workspaces, settings: Settings) -> list[Finding]:
 
 async def _workspace(
     kept: Installations, session: aiohttp.ClientSession, settings: Settings, team: str
-) -> tuple[SlackClient | None, Finding]:
+) -> tuple[SlackClient | None, DoctorFinding]:
     """Return what asks Slack as one workspace's app, if it can, and what there is to say of its token."""
     try:
         known = await kept.of(team)

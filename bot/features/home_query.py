@@ -25,7 +25,7 @@ from vpsops.bot.workspaces.membership import MembershipUnreadableError, OtherWor
 from vpsops.core.changes.approvals import check, check_settler, settlers
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.errors import NotAllowedError, VpsopsError
-from vpsops.core.identity.actors import Actor, Approvers, among, together
+from vpsops.core.identity.actors import Actor, Approvers, is_among, union_of
 from vpsops.core.service.authorized_reads import all_servers, may_read
 from vpsops.core.service.dashboard import Onlooker, overview_of
 
@@ -96,7 +96,7 @@ async def _votes(parts: Parts, me: Actor, holds: Sequence[Change]) -> Waiting:
     if not others:
         return Waiting()
     stewards = parts.core.gate.stewards
-    every = together([one for change in others for one in settlers(change, stewards)])
+    every = union_of([one for change in others for one in settlers(change, stewards)])
     groups = await parts.membership.read_groups(me.id, (*every.groups, *every.channels))
     voter = replace(me, groups=groups or ())
     mine = [one for one in others if may_decide(one, voter, stewards)]
@@ -123,7 +123,7 @@ async def _may_resume(parts: Parts, me: Actor) -> bool:
     if not stewards:
         return True
     groups = await parts.membership.read_groups(me.id, (*stewards.groups, *stewards.channels))
-    return among(stewards, replace(me, groups=groups or ()))
+    return is_among(stewards, replace(me, groups=groups or ()))
 
 
 async def _fleet(parts: Parts, asking: Asking) -> HomeServers:

@@ -9,9 +9,9 @@ from vpsops.bot.blocks.text import channel_link, escape_untrusted, is_user_id, u
 from vpsops.core.identity.actors import Actor, Approvers
 from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.target import Target
-from vpsops.core.policy import Facts, Policy
+from vpsops.core.policy import Policy, PolicyContext
 from vpsops.core.policy.decision import Decision, Ruling
-from vpsops.core.policy.model import Heard
+from vpsops.core.policy.model import RuleEvaluation
 
 SOMEWHERE: Final = Target("", "")
 NAMED: Final = 6
@@ -39,8 +39,8 @@ def rights(policy: Policy, actor: Actor, origin: str, now: datetime) -> Mapping[
 
 
 def _right(policy: Policy, operation: Operation, actor: Actor, origin: str, now: datetime) -> Right:
-    def facts(target: Target | None, cost: float | None) -> Facts:
-        return Facts(operation.name, operation.risk, actor, origin, now, target, cost=cost)
+    def facts(target: Target | None, cost: float | None) -> PolicyContext:
+        return PolicyContext(operation.name, operation.risk, actor, origin, now, target, cost=cost)
 
     anywhere = policy.decide(facts(None, 0.0))  # no rule about servers, regions or prices speaks
     known = set(anywhere.rules)
@@ -54,7 +54,7 @@ def _right(policy: Policy, operation: Operation, actor: Actor, origin: str, now:
     return Right(operation, anywhere, depends)
 
 
-def _for_some(heard: Heard) -> bool:
+def _for_some(heard: RuleEvaluation) -> bool:
     """Say whether a rule may speak for one server and not for another; one that allows must be sure of all else."""
     if heard.failed or ABOUT.isdisjoint(heard.unknown):
         return False

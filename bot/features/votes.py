@@ -5,7 +5,7 @@ from dataclasses import replace
 from vpsops.bot.context.bot_context import Asking, Parts
 from vpsops.core.changes.approvals import settlers
 from vpsops.core.changes.model import Change, Verdict
-from vpsops.core.identity.actors import Approvers, together
+from vpsops.core.identity.actors import Approvers, union_of
 
 
 async def cast(  # noqa: PLR0913 - one vote, all of it named
@@ -37,7 +37,7 @@ async def settle(parts: Parts, asking: Asking, change: Change, *, happened: bool
     gate, actor = parts.core.gate, asking.actor
     evidence = "the human who asked"
     if not actor.same_human(change.actor):
-        standing = await parts.membership.verify_approver(asking.user, together(settlers(change, gate.stewards)))
+        standing = await parts.membership.verify_approver(asking.user, union_of(settlers(change, gate.stewards)))
         actor, evidence = replace(actor, groups=standing.groups), standing.evidence
     return await gate.resolve(change.id, actor, happened=happened, evidence=evidence)
 

@@ -25,14 +25,14 @@ from vpsops.bot.slack_api.client import ReplyTarget
 from vpsops.bot.views.modals import metadata_of
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.errors import NotAllowedError, StaleChangeError, UnknownChangeError
-from vpsops.core.messaging.inbox import Delivery
+from vpsops.core.messaging.inbox import InboxDelivery
 from vpsops.core.messaging.outbox import topic_of
 
 Act = Callable[[Parts, Asking, BlockActions, Mapping[str, Any]], Awaitable[None]]
 CHANGE_ID: Final = 80
 
 
-async def on_click(parts: Parts, delivery: Delivery) -> None:
+async def on_click(parts: Parts, delivery: InboxDelivery) -> None:
     """Do what the control says, for whoever used it."""
     click = BlockActions.model_validate(delivery.payload)
     asking = asking_of(click, delivery.key)

@@ -34,7 +34,7 @@ from vpsops.bot.messages.help import help_page
 from vpsops.bot.messages.lists import PageQuery
 from vpsops.bot.protocol.payloads import SlashCommand
 from vpsops.bot.slack_api.client import ReplyTarget
-from vpsops.core.messaging.inbox import Delivery
+from vpsops.core.messaging.inbox import InboxDelivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Typed:
     replace: bool = False
 
 
-async def on_command(parts: Parts, delivery: Delivery) -> None:
+async def on_command(parts: Parts, delivery: InboxDelivery) -> None:
     """Read what was typed and do it; answers are for the person alone."""
     command = SlashCommand.model_validate(delivery.payload)
     await obey(parts, asking_of(command, delivery.key), Typed(command.text, command.trigger_id))

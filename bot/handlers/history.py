@@ -22,7 +22,7 @@ from vpsops.bot.messages.lists import (
     with_unreadable,
 )
 from vpsops.core.audit import pages
-from vpsops.core.audit.queries import Filter
+from vpsops.core.audit.queries import RecordFilter
 from vpsops.core.changes import queries
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.queries import ChangePosition, ChangeQuery, position_from
@@ -89,7 +89,7 @@ async def _audit(parts: Parts, asking: Asking, arguments: Mapping[str, Any], eve
     asked = {name: word for name in ("server", "person", "change") if (word := _word(arguments, name))}
     before = _number(arguments, "before")
     found = await parts.core.database.read(
-        partial(pages.page, wanted=Filter(**asked, teams=parts.core.gate.teams), before=before, limit=PAGE),
+        partial(pages.page, wanted=RecordFilter(**asked, teams=parts.core.gate.teams), before=before, limit=PAGE),
     )
     turns = PageLinks(
         PageQuery("audit", asked | ({"before": before} if before else {})),

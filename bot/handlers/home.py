@@ -21,7 +21,7 @@ from vpsops.bot.slack_api.client import SlackError
 from vpsops.bot.views.home import SETTINGS, comparable_blocks, plain_home
 from vpsops.bot.workspaces.registry import NotInstalledError
 from vpsops.core.common.errors import InvalidInputError, StorageError, VpsopsError
-from vpsops.core.messaging.inbox import Delivery
+from vpsops.core.messaging.inbox import InboxDelivery
 from vpsops.core.messaging.preferences import set_preferences
 from vpsops.core.monitoring.change_feed import follow
 
@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 Act = Callable[[], Awaitable[None]]
 
 
-async def on_event(parts: Parts, delivery: Delivery) -> None:
+async def on_event(parts: Parts, delivery: InboxDelivery) -> None:
     """Show their Home to whoever opened it."""
     happened = EventCallback.model_validate(delivery.payload)
     viewer = _viewer(happened)

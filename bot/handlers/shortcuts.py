@@ -19,7 +19,7 @@ from vpsops.bot.slack_api.client import ReplyTarget, SlackError, ViewHandle
 from vpsops.bot.views.modals import busy_view, encode_option, metadata_of
 from vpsops.bot.views.shortcuts import SHOWN, TITLE, ServerChoice, act_view, outcome_view
 from vpsops.core.common.errors import StorageError, VpsopsError
-from vpsops.core.messaging.inbox import Delivery
+from vpsops.core.messaging.inbox import InboxDelivery
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.target import Target
 from vpsops.core.service.authorized_reads import all_servers, may_ask
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 Act = Callable[[Parts, Asking, ShortcutPayload], Awaitable[None]]
 
 
-async def on_shortcut(parts: Parts, delivery: Delivery) -> None:
+async def on_shortcut(parts: Parts, delivery: InboxDelivery) -> None:
     """Do what the shortcut says, for whoever used it."""
     shortcut = ShortcutPayload.model_validate(delivery.payload)
     act = ACTS.get(shortcut.callback_id)

@@ -19,14 +19,14 @@ from vpsops.bot.views.modals import CreateDraft, OrderOptions, busy_view, create
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Refused
 from vpsops.core.common.errors import VpsopsError
-from vpsops.core.messaging.inbox import Delivery
+from vpsops.core.messaging.inbox import InboxDelivery
 from vpsops.core.policy.decision import Decision
 
 Act = Callable[[Parts, Asking, ViewPayload], Awaitable[None]]
 TITLES: Final = {action_ids.DENY_FORM: "Deny", action_ids.NAME_FORM: "Agree", action_ids.NOTE_FORM: "Approve"}
 
 
-async def on_submission(parts: Parts, delivery: Delivery) -> None:
+async def on_submission(parts: Parts, delivery: InboxDelivery) -> None:
     """Do what the form says, for whoever sent it."""
     submission = ViewSubmission.model_validate(delivery.payload)
     act = ACTS.get(submission.view.callback_id)

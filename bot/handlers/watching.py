@@ -11,16 +11,16 @@ from vpsops.core.common.errors import AmbiguousServerError, UnknownServerError
 from vpsops.core.common.text import duration
 from vpsops.core.messaging.subscriptions import (
     WITHOUT_THRESHOLD,
-    Event,
-    Options,
     Subscription,
+    SubscriptionEvent,
+    SubscriptionOptions,
     Subscriptions,
     subscription_id,
 )
 from vpsops.core.policy.context import is_glob
 from vpsops.core.wayscloud.answers.models import Server
 
-EVENTS = WITHOUT_THRESHOLD - {Event.PROVIDER}
+EVENTS = WITHOUT_THRESHOLD - {SubscriptionEvent.PROVIDER}
 
 
 async def watch(parts: Parts, asking: Asking, wanted: WatchServer) -> Post:
@@ -45,7 +45,7 @@ async def watch(parts: Parts, asking: Asking, wanted: WatchServer) -> Post:
         channel=asking.where.channel,
         events=EVENTS,
         servers=(server.id if is_glob(server.hostname) else server.hostname,),
-        options=Options(until=until, watch=True),
+        options=SubscriptionOptions(until=until, watch=True),
     )
     await subscribe(parts, asking, asked)
     lasts = duration(wanted.lasts.total_seconds())

@@ -30,7 +30,7 @@ from vpsops.bot.workspaces.membership import (
 )
 from vpsops.bot.workspaces.tenancy import Tenant
 from vpsops.core.common.errors import NotAllowedError, VpsopsError
-from vpsops.core.messaging.inbox import Delivery
+from vpsops.core.messaging.inbox import InboxDelivery
 
 MODELS: Final[Mapping[str, type[BaseModel]]] = {
     COMMAND: SlashCommand,
@@ -95,7 +95,7 @@ def claims_of(payload: BaseModel) -> Claims:
             raise TypeError(type(payload).__name__)
 
 
-def claims_in(delivery: Delivery) -> Claims:
+def claims_in(delivery: InboxDelivery) -> Claims:
     """Read what a stored delivery says of itself."""
     return claims_of(MODELS[delivery.kind].model_validate(delivery.payload))
 
@@ -114,7 +114,7 @@ async def admit(membership: Membership, claims: Claims) -> Tenant:
     return tenant
 
 
-async def admitted(membership: Membership, delivery: Delivery) -> Delivery:
+async def admitted(membership: Membership, delivery: InboxDelivery) -> InboxDelivery:
     """Let a delivery in, and return it with the workspace that Slack says it is from; raises as `admit` does.
 
     Pausing agents is the safe direction: while Slack is mute it is let in. Home says itself why it shows nothing.
@@ -132,7 +132,7 @@ async def admitted(membership: Membership, delivery: Delivery) -> Delivery:
     return replace(delivery, payload=placed(delivery, tenant.team))
 
 
-def pauses(delivery: Delivery) -> bool:
+def pauses(delivery: InboxDelivery) -> bool:
     """Say whether a delivery does no more than pause agents."""
     if delivery.kind == COMMAND:
         return isinstance(parse_command(str(delivery.payload.get("text", ""))), PauseAgents)
@@ -144,7 +144,7 @@ def pauses(delivery: Delivery) -> bool:
     )
 
 
-def placed(delivery: Delivery, team: str) -> dict[str, Any]:
+def placed(delivery: InboxDelivery, team: str) -> dict[str, Any]:
     """Return a payload with this workspace in the place of the one that it names; pure."""
     payload = dict(delivery.payload)
     if delivery.kind in {COMMAND, EVENT}:
@@ -152,6 +152,6 @@ def placed(delivery: Delivery, team: str) -> dict[str, Any]:
     return {**payload, "team": {"id": team}, "user": {**payload["user"], "team_id": team}}
 
 
-def silent(delivery: Delivery, error: VpsopsError) -> bool:
+def silent(delivery: InboxDelivery, error: VpsopsError) -> bool:
     """Say whether a refusal is told to nobody: people of another company who open Home asked for nothing."""
     return delivery.kind == EVENT and isinstance(error, ForeignAccountError | ElsewhereError)

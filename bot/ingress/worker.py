@@ -18,7 +18,7 @@ from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StorageError, VpsopsError
 from vpsops.core.common.supervision import Supervisor
-from vpsops.core.messaging.inbox import Delivery, Inbox
+from vpsops.core.messaging.inbox import Inbox, InboxDelivery
 
 COMMAND: Final = "command"
 CLICK: Final = "click"
@@ -35,7 +35,7 @@ LONGEST_KEY: Final = 200
 INBOX: Final = "inbox"
 
 log = structlog.get_logger(__name__)
-Work = Callable[[Delivery], Awaitable[None]]
+Work = Callable[[InboxDelivery], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -44,14 +44,14 @@ class _Lane:
 
     room: anyio.Semaphore
     urgent: bool
-    _line: deque[Delivery] = field(default_factory=deque)
+    _line: deque[InboxDelivery] = field(default_factory=deque)
     _more: anyio.Event = field(default_factory=anyio.Event)
 
-    def put(self, delivery: Delivery) -> None:
+    def put(self, delivery: InboxDelivery) -> None:
         self._line.append(delivery)
         self._more.set()
 
-    async def take(self) -> Delivery:
+    async def take(self) -> InboxDelivery:
         """Wait for room and for the next in line."""
         await self.room.acquire()
         while not self._line:
@@ -87,10 +87,10 @@ class Intake:
             if not await self._inbox.accept(key, kind, payload):
                 log.info("delivery again", kind=kind)
                 return False
-            self.take_up(Delivery(key, kind, self._inbox.redactor.json(payload), self._clock.now()))
+            self.take_up(InboxDelivery(key, kind, self._inbox.redactor.json(payload), self._clock.now()))
             return True
 
-    def take_up(self, delivery: Delivery) -> None:
+    def take_up(self, delivery: InboxDelivery) -> None:
         """Put a stored delivery in line, unless it is in hand already."""
         if delivery.key in self._busy:
             return
@@ -113,7 +113,7 @@ class Intake:
             await self._courtesy.turn(urgent=lane.urgent)
             self._supervisor.start_once("delivery", partial(self._run, delivery, lane), group=group)
 
-    async def _run(self, delivery: Delivery, lane: "_Lane") -> None:
+    async def _run(self, delivery: InboxDelivery, lane: "_Lane") -> None:
         try:
             await self._work(delivery)
             await self._inbox.done(delivery.key)
@@ -129,7 +129,7 @@ class Intake:
             if not self._busy:
                 self._idle.set()
 
-    async def _give_up(self, delivery: Delivery) -> None:
+    async def _give_up(self, delivery: InboxDelivery) -> None:
         """A delivery that breaks the work would break it again: it is not taken up a second time."""
         try:
             await self._inbox.done(delivery.key)

@@ -27,7 +27,7 @@ from vpsops.core.changes.model import Change, State, Verdict, Vote
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.common.text import duration, one_line
 from vpsops.core.identity.actors import ActorKind, Approvers
-from vpsops.core.outcomes.typical_durations import Usual
+from vpsops.core.outcomes.typical_durations import TypicalDuration
 from vpsops.core.policy.decision import Decision
 from vpsops.core.wayscloud.answers.models import Server
 
@@ -62,7 +62,7 @@ def change_card(change: Change, now: datetime, audience: Audience = Audience.ASK
     return Post(" ".join(part for part in heard if part), tuple(blocks))
 
 
-def typical_duration_text(usual: Usual | None) -> str:
+def typical_duration_text(usual: TypicalDuration | None) -> str:
     """Say how long something takes as a rule; nothing where that is not known."""
     if usual is None:
         return ""

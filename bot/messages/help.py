@@ -8,7 +8,7 @@ from vpsops.bot.blocks.text import escape_untrusted
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol.command_catalog import CHAT_COMMANDS, LISTED, SLASH, operation_of, summary, usage
 from vpsops.core.common.text import one_line
-from vpsops.core.messaging.subscriptions import Event
+from vpsops.core.messaging.subscriptions import SubscriptionEvent
 from vpsops.core.operations import OPERATIONS
 
 SECTION: Final = 2900
@@ -73,7 +73,8 @@ DETAILS: Final = {
     "report": "Costs are left out where it is shared.",
     "watch": f"For an hour unless told. {SLASH} watch web01 stop ends it.",
     "notify": (
-        f"Events are {', '.join(Event)}, or all. {SLASH} notify drift,settled on web* quiet 22:00-07:00 Europe/Oslo"
+        f"Events are {', '.join(SubscriptionEvent)}, or all."
+        f" {SLASH} notify drift,settled on web* quiet 22:00-07:00 Europe/Oslo"
         f" adds one; {SLASH} notify alone shows them, and {SLASH} notify off with an id ends one."
     ),
     "pause": "Agents can look and change nothing until a member of the approval channel lets them go on.",

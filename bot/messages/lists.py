@@ -23,7 +23,7 @@ from vpsops.bot.messages.change_card import requester_text
 from vpsops.bot.messages.ephemeral import note
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import SLASH
-from vpsops.core.audit.chain import Record
+from vpsops.core.audit.chain import TrailRecord
 from vpsops.core.audit.queries import body_of, name_in
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.common.json_types import Json
@@ -117,7 +117,7 @@ def card_page(change: Change, links: Mapping[str, str], verdict: Verdict | None)
     return Post(base.text, (*base.blocks, *change_rows([change], links)))
 
 
-def audit_page(title: str, records: Sequence[Record], links: Mapping[str, str], turns: PageLinks) -> Post:
+def audit_page(title: str, records: Sequence[TrailRecord], links: Mapping[str, str], turns: PageLinks) -> Post:
     """Draw a page of the trail, with people's own words."""
     blocks: list[Block] = []
     for record in records:
@@ -126,7 +126,9 @@ def audit_page(title: str, records: Sequence[Record], links: Mapping[str, str], 
     return _trail(title, records, blocks, turns)
 
 
-def audit_page_for_everyone(title: str, records: Sequence[Record], links: Mapping[str, str], turns: PageLinks) -> Post:
+def audit_page_for_everyone(
+    title: str, records: Sequence[TrailRecord], links: Mapping[str, str], turns: PageLinks
+) -> Post:
     """Draw a page of the trail as a channel sees it: what was done about changes, without reasons and refusals."""
     shown = [record for record in records if record.change_id]
     blocks: list[Block] = []
@@ -136,7 +138,7 @@ def audit_page_for_everyone(title: str, records: Sequence[Record], links: Mappin
     return _trail(title, shown, blocks, turns)
 
 
-def _trail(title: str, records: Sequence[Record], blocks: Sequence[Block], turns: PageLinks) -> Post:
+def _trail(title: str, records: Sequence[TrailRecord], blocks: Sequence[Block], turns: PageLinks) -> Post:
     empty = [] if records else [section(plain("Nothing on this page."))]
     said = ", ".join(escape_untrusted(_told(record, words=False)[0], 150) for record in records[:5])
     return Post(
@@ -149,13 +151,13 @@ def _link(links: Mapping[str, str], change_id: str | None) -> str:
     return f" · <{address}|its card>" if address else ""
 
 
-def _marks(record: Record, links: Mapping[str, str]) -> list[Block]:
+def _marks(record: TrailRecord, links: Mapping[str, str]) -> list[Block]:
     at = time_of(record.at)
     when = moment(at) if at else "-"
     return [mrkdwn(f"{when}{_link(links, record.change_id)}"), plain(f"#{record.seq} {record.change_id or ''}", 100)]
 
 
-def _told(record: Record, *, words: bool) -> list[str]:
+def _told(record: TrailRecord, *, words: bool) -> list[str]:
     """Say what a record holds: the event and whom it is about, then by whom, then in whose words."""
     body = body_of(record)
     first = " ".join(part for part in (record.event.replace("_", " "), _about(body), _decided(body)) if part)

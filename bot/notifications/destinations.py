@@ -9,7 +9,7 @@ from vpsops.bot.messages.change_card import Audience
 from vpsops.core.changes.model import Change, State
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import ActorKind
-from vpsops.core.messaging.outbox import Copy
+from vpsops.core.messaging.outbox import PostedMessage
 from vpsops.core.policy.decision import Decision
 
 ALWAYS_TOLD: Final = frozenset({"create"})
@@ -53,7 +53,7 @@ def card_places(change: Change, settings: Settings) -> list[Place]:
     return places
 
 
-def notice_places(change: Change, cards: Sequence[Copy], told: Collection[str]) -> list[Place]:
+def notice_places(change: Change, cards: Sequence[PostedMessage], told: Collection[str]) -> list[Place]:
     """Return where people hear what became of a change, besides the channels that are told as subscribers.
 
     In the thread of every card elsewhere; where no channel is told, the end of a create in a message of its own.

@@ -16,7 +16,7 @@ from vpsops.bot.notifications.events import DEFAULT, with_defaults
 from vpsops.bot.slack_api.client import SlackError
 from vpsops.core.app import Core
 from vpsops.core.common import timings
-from vpsops.core.messaging.outbox import QUIET, Message, News
+from vpsops.core.messaging.outbox import QUIET, ChannelNews, OutboxMessage
 from vpsops.core.messaging.subscriptions import Subscription, Subscriptions
 
 GROUP_ABOVE: Final = 5
@@ -70,7 +70,7 @@ class Desk:
     instead: str = ""
 
 
-def plan_of(messages: Sequence[Message], wanted: Mapping[str, Subscription], now: datetime) -> Plan:
+def plan_of(messages: Sequence[OutboxMessage], wanted: Mapping[str, Subscription], now: datetime) -> Plan:
     """Sort what waits for one channel by what its subscriptions say now; pure."""
     dropped: list[int] = []
     held: dict[datetime, list[int]] = {}
@@ -97,7 +97,7 @@ def quiet_until(its: Sequence[Subscription], now: datetime) -> datetime | None:
     return min(known) if known and len(known) == len(ends) else None
 
 
-def _told(message: Message, urgent: bool) -> list[Told]:
+def _told(message: OutboxMessage, urgent: bool) -> list[Told]:
     items = message.payload.get("items", ())
     at = message.created_at.timestamp()
     return [Told(message.id, number, NotificationItem.of(one), urgent, at) for number, one in enumerate(items)]
@@ -142,14 +142,14 @@ class Newsroom:
         wanted = with_defaults(settings, stored)
         return [one if one.team else replace(one, id=f"{one.id}:{team}", team=team) for one in wanted]
 
-    async def team_of(self, messages: Sequence[Message]) -> str:
+    async def team_of(self, messages: Sequence[OutboxMessage]) -> str:
         """Return the workspace whose subscriptions these messages are for; nothing where there is only one."""
         if not self._core.workspaces.several:
             return ""
         subs = {one for message in messages for one in message.payload.get("subs", ())}
         return next((one.team for one in await self.wanted() if one.id in subs), "")
 
-    async def deliver(self, topic: str, claimed: Sequence[Message]) -> None:
+    async def deliver(self, topic: str, claimed: Sequence[OutboxMessage]) -> None:
         """Tell a channel what waits for it."""
         messages = await self._core.outbox.gather(topic) or list(claimed)
         wanted, now = {one.id: one for one in await self.wanted()}, self._core.clock.now()
@@ -169,7 +169,7 @@ class Newsroom:
         except SlackError as error:
             await self._failed(sorted(left), max(one.attempts for one in messages), error)
 
-    async def _others(self, messages: Sequence[Message], wanted: Mapping[str, Subscription]) -> list[int]:
+    async def _others(self, messages: Sequence[OutboxMessage], wanted: Mapping[str, Subscription]) -> list[int]:
         """Return the messages that another workspace subscribed to alone: a channel may be shared with it."""
         spaces = self._core.workspaces
         if not spaces.several:
@@ -230,7 +230,7 @@ def desk_of(topic: str, its: Sequence[Subscription]) -> Desk:
     return Desk(topic.partition(":")[2], ZoneInfo(zone), next((one for one in makers if is_user_id(one)), ""))
 
 
-def told_now(news: Sequence[News], wanted: Sequence[Subscription], now: datetime) -> list[str]:
+def told_now(news: Sequence[ChannelNews], wanted: Sequence[Subscription], now: datetime) -> list[str]:
     """Return the channels that hear of this at once rather than when their quiet hours end; pure."""
     known = {one.id: one for one in wanted}
     loud = []

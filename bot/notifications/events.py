@@ -12,8 +12,8 @@ from vpsops.core.changes.model import Change
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import one_line
 from vpsops.core.config.settings import Settings
-from vpsops.core.messaging.outbox import News
-from vpsops.core.messaging.subscriptions import WITHOUT_THRESHOLD, Event, Subscription
+from vpsops.core.messaging.outbox import ChannelNews
+from vpsops.core.messaging.subscriptions import WITHOUT_THRESHOLD, Subscription, SubscriptionEvent
 
 URGENT: Final = frozenset({"failed", "needs_person", "provider_unreachable", "provider_refuses_key", "provider_back"})
 """What passes quiet hours: what somebody may have to act on at night, and the word that it is over."""
@@ -28,7 +28,7 @@ TEXT: Final = 600
 class Occasion:
     """Something that happened: what kind of thing, whether it may wait, and for whom alone, if so."""
 
-    events: frozenset[Event]
+    events: frozenset[SubscriptionEvent]
     item: NotificationItem
     urgent: bool = False
     only: str = ""
@@ -38,9 +38,11 @@ def of_change(change: Change, event: str, now: datetime) -> Occasion | None:
     """Return what a notice about a change is to channels; nothing where it is for its voters alone."""
     if event in SETTLED:
         ended = change.operation == "create" and event in {"succeeded", "failed"}
-        events = frozenset({Event.SETTLED, Event.PROVISIONED} if ended else {Event.SETTLED})
+        events = frozenset(
+            {SubscriptionEvent.SETTLED, SubscriptionEvent.PROVISIONED} if ended else {SubscriptionEvent.SETTLED}
+        )
     elif event in WITHHELD:
-        events = frozenset({Event.WITHHELD})
+        events = frozenset({SubscriptionEvent.WITHHELD})
     else:
         return None
     made = result_server(change.result)
@@ -55,11 +57,13 @@ def of_event(payload: Mapping[str, Json]) -> list[Occasion]:
     event = str(payload.get("event", ""))
     if event in PROVIDER:
         item = NotificationItem(one_line(str(payload.get("text", "")), TEXT))
-        return [Occasion(frozenset({Event.PROVIDER}), item, event in URGENT)]
+        return [Occasion(frozenset({SubscriptionEvent.PROVIDER}), item, event in URGENT)]
     if event == "usage":
-        return [Occasion(frozenset({Event.USAGE}), _item(payload), only=str(payload.get("subscription", "")))]
+        return [
+            Occasion(frozenset({SubscriptionEvent.USAGE}), _item(payload), only=str(payload.get("subscription", "")))
+        ]
     if event == "drift":
-        return [Occasion(frozenset({Event.DRIFT}), _item(one)) for one in payload.get("drifts", ())]
+        return [Occasion(frozenset({SubscriptionEvent.DRIFT}), _item(one)) for one in payload.get("drifts", ())]
     return []
 
 
@@ -78,12 +82,12 @@ def with_defaults(settings: Settings, stored: Sequence[Subscription]) -> list[Su
     if settings.channel:
         events, channel = WITHOUT_THRESHOLD, settings.channel
     else:
-        events, channel = frozenset({Event.PROVIDER, Event.DRIFT}), settings.approval_channel
+        events, channel = frozenset({SubscriptionEvent.PROVIDER, SubscriptionEvent.DRIFT}), settings.approval_channel
     added = [Subscription(DEFAULT, "", channel, events)] if channel and channel not in own else []
     return [*added, *stored]
 
 
-def spread(occasions: Iterable[Occasion], wanted: Sequence[Subscription], now: datetime) -> list[News]:
+def spread(occasions: Iterable[Occasion], wanted: Sequence[Subscription], now: datetime) -> list[ChannelNews]:
     """Return what each channel is told: what the same subscriptions want with the same urgency goes together."""
     told: dict[tuple[str, tuple[str, ...], bool], list[NotificationItem]] = {}
     for occasion in occasions:
@@ -94,7 +98,7 @@ def spread(occasions: Iterable[Occasion], wanted: Sequence[Subscription], now: d
         for channel, ids in matching.items():
             told.setdefault((channel, tuple(ids), occasion.urgent), []).append(occasion.item)
     return [
-        News(channel, {"subs": list(ids), "urgent": urgent, "items": [one.value for one in items]})
+        ChannelNews(channel, {"subs": list(ids), "urgent": urgent, "items": [one.value for one in items]})
         for (channel, ids, urgent), items in told.items()
     ]
 
@@ -102,4 +106,4 @@ def spread(occasions: Iterable[Occasion], wanted: Sequence[Subscription], now: d
 def _wants(one: Subscription, occasion: Occasion, now: datetime) -> bool:
     if not one.wants(occasion.events, now) or (occasion.only and one.id != occasion.only):
         return False
-    return Event.PROVIDER in occasion.events or one.means(occasion.item.server, occasion.item.hostname)
+    return SubscriptionEvent.PROVIDER in occasion.events or one.means(occasion.item.server, occasion.item.hostname)

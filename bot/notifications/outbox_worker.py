@@ -39,8 +39,8 @@ from vpsops.core.common import timings
 from vpsops.core.common.errors import StorageError, UnknownChangeError, UnreadableRowError, VpsopsError
 from vpsops.core.common.supervision import error_id_of
 from vpsops.core.execution.card_refresh import in_hand, mine_to_refresh, next_ones
-from vpsops.core.messaging.outbox import NEWS, Copy, Message, News, topic_of
-from vpsops.core.outcomes.typical_durations import UsualTimes
+from vpsops.core.messaging.outbox import NEWS, ChannelNews, OutboxMessage, PostedMessage, topic_of
+from vpsops.core.outcomes.typical_durations import TypicalDurations
 
 AT_ONCE: Final = 10
 """Topics in hand at once."""
@@ -85,7 +85,7 @@ class Deliverer:
         self._room = anyio.Semaphore(AT_ONCE)
         self._supervisor = core.supervisor
         self._finishing = False
-        self._usual = UsualTimes(core.database, core.clock)
+        self._usual = TypicalDurations(core.database, core.clock)
         self._group: TaskGroup | None = None
         self.newsroom = Newsroom(core, self._post, self._failed)
         self._personal = Personal(core, slack, self._post)
@@ -123,7 +123,7 @@ class Deliverer:
             for _ in range(AT_ONCE):
                 await self._room.acquire()
 
-    async def _claim(self) -> list[Message]:
+    async def _claim(self) -> list[OutboxMessage]:
         """Take no more topics than there is room for; a full hand waits until one is done."""
         if self._room.value == 0:
             async with self._room:
@@ -136,7 +136,7 @@ class Deliverer:
         self._supervisor.record_round(OUTBOX)
         return sorted(messages, key=lambda one: (one.topic, one.id))
 
-    async def _in_hand(self, topic: str, messages: list[Message]) -> None:
+    async def _in_hand(self, topic: str, messages: list[OutboxMessage]) -> None:
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._renew, topic)
@@ -214,7 +214,7 @@ class Deliverer:
         self.newsroom = Newsroom(office.core, self._post, self._failed)
         self._personal = Personal(office.core, office.slack, self._post)
 
-    async def _deliver_topic(self, topic: str, messages: list[Message]) -> None:
+    async def _deliver_topic(self, topic: str, messages: list[OutboxMessage]) -> None:
         """Deliver one topic's messages: the card once, then what is to be told, each settled for itself."""
         if topic.startswith(NEWS):
             await self._deliver_news(topic, messages)
@@ -227,7 +227,7 @@ class Deliverer:
                 await self._put_back([one for later in steps[number + 1 :] for one in later])
                 return
 
-    async def _deliver_news(self, topic: str, messages: list[Message]) -> None:
+    async def _deliver_news(self, topic: str, messages: list[OutboxMessage]) -> None:
         try:
             there = await self._at(await self.newsroom.team_of(messages))
             await there.newsroom.deliver(topic, messages)
@@ -239,7 +239,7 @@ class Deliverer:
             log.exception("news broke", topic=topic)
             await self._core.outbox.dead([one.id for one in messages], error=type(error).__name__)
 
-    async def _settle(self, topic: str, step: list[Message]) -> bool:
+    async def _settle(self, topic: str, step: list[OutboxMessage]) -> bool:
         ids = [one.id for one in step]
         try:
             news = await self._deliver(topic, step[-1], again=any(one.attempts > 1 for one in step))
@@ -263,7 +263,7 @@ class Deliverer:
             self._recovered()
         return True
 
-    async def _hand_on(self, ids: list[int], news: Sequence[News]) -> None:
+    async def _hand_on(self, ids: list[int], news: Sequence[ChannelNews]) -> None:
         """Settle messages; what subscribers are to be told of them is stored in their place, and due in a moment."""
         if not news:
             await self._core.outbox.done(ids)
@@ -277,7 +277,7 @@ class Deliverer:
         await self._core.clock.sleep(seconds)
         self._core.outbox.look_again()
 
-    async def _deliver(self, topic: str, message: Message, *, again: bool) -> Sequence[News]:
+    async def _deliver(self, topic: str, message: OutboxMessage, *, again: bool) -> Sequence[ChannelNews]:
         """Deliver one message, and return what subscribers are to be told of it."""
         if message.kind == "event":
             return await self._tell_event(message)
@@ -293,7 +293,7 @@ class Deliverer:
                     raise
                 raise NotInstalledError(f"Slack takes the token of {team} no more ({error.code}).") from None
 
-    async def deliver_change(self, change: Change, message: Message, *, again: bool) -> Sequence[News]:
+    async def deliver_change(self, change: Change, message: OutboxMessage, *, again: bool) -> Sequence[ChannelNews]:
         """Draw a change's cards or tell of it, in the workspace that this one is for."""
         if message.kind == "card":
             await self._draw(change, again=again)
@@ -316,10 +316,10 @@ class Deliverer:
         if closed and not change.state.final:  # people are waited for, and cannot see it
             raise SlackError("chat.postMessage", NO_OPEN_CHANNEL)
 
-    async def _card_copies(self, topic: str) -> list[Copy]:
+    async def _card_copies(self, topic: str) -> list[PostedMessage]:
         return [one for one in await self._core.outbox.copies(topic) if not one.purpose.startswith("told:")]
 
-    async def _post_card(self, change: Change, place: Place, instead_of: str = "") -> Copy | None:
+    async def _post_card(self, change: Change, place: Place, instead_of: str = "") -> PostedMessage | None:
         card = await self._card(change, place.audience)
         channel, ts = await self._post(place, card, f"{change.id}/{place.purpose}/{instead_of}")
         if not ts:
@@ -327,13 +327,13 @@ class Deliverer:
         audited = "escalated" if place.audience is Audience.ESCALATED else ""
         await self._core.outbox.remember(topic_of(change.id), place.purpose, channel, ts, audited=audited)
         self._drawn[channel, ts] = card
-        return Copy(topic_of(change.id), place.purpose, channel, ts)
+        return PostedMessage(topic_of(change.id), place.purpose, channel, ts)
 
     async def _card(self, change: Change, audience: Audience) -> Post:
         usual = await self._usual.of(change.operation) if change.state in IN_PROGRESS else None
         return change_card(change, self._core.clock.now(), audience, typical_duration_text(usual))
 
-    async def _edit(self, change: Change, copy: Copy) -> None:
+    async def _edit(self, change: Change, copy: PostedMessage) -> None:
         card = await self._card(change, audience_of(copy.purpose))
         if self._drawn.get((copy.channel, copy.ts)) == card:
             return
@@ -349,7 +349,7 @@ class Deliverer:
         else:
             self._drawn[copy.channel, copy.ts] = card
 
-    async def _replace(self, change: Change, copy: Copy, code: str) -> None:
+    async def _replace(self, change: Change, copy: PostedMessage, code: str) -> None:
         """A copy that cannot be edited any more is forgotten, and posted anew where people still wait for it."""
         topic = topic_of(change.id)
         log.info("copy is gone", topic=topic, code=code)
@@ -359,7 +359,7 @@ class Deliverer:
             instead = next((one.instead for one in card_places(change, self._core.settings)), "")
             await self._post_card(change, Place(copy.purpose, copy.channel, instead=instead), copy.ts)
 
-    async def _tell(self, change: Change, event: str) -> Sequence[News]:
+    async def _tell(self, change: Change, event: str) -> Sequence[ChannelNews]:
         if event == "unanswered":
             await self._escalate(change)
             return ()
@@ -405,7 +405,7 @@ class Deliverer:
             return
         await self._post_card(change, Place(Audience.ESCALATED.value, channel))
 
-    async def _tell_event(self, message: Message) -> Sequence[News]:
+    async def _tell_event(self, message: OutboxMessage) -> Sequence[ChannelNews]:
         occasions = of_event(message.payload)
         if occasions:
             return spread(occasions, await self.newsroom.wanted(), self._core.clock.now())
@@ -418,7 +418,7 @@ class Deliverer:
                 log.info("nothing announced where the app is not", error=error.message)
         return ()
 
-    async def announce(self, message: Message) -> None:
+    async def announce(self, message: OutboxMessage) -> None:
         """Tell a channel what everybody should know, in the workspace that this one is for."""
         named = str(message.payload.get("channel") or "")
         channel = named or self._core.settings.channel or self._core.settings.approval_channel
@@ -468,7 +468,7 @@ class Deliverer:
             log.warning("message not delivered", error=str(error), again_in=after)
         await self._core.outbox.retry(ids, after=after, error=str(error))
 
-    async def _put_back(self, messages: list[Message]) -> None:
+    async def _put_back(self, messages: list[OutboxMessage]) -> None:
         if messages:
             await self._core.outbox.retry([one.id for one in messages], after=1.0, error="after an earlier one")
 

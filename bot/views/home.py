@@ -12,7 +12,7 @@ from vpsops.bot.blocks.text import escape, escape_untrusted, moment
 from vpsops.bot.messages.change_card import Audience, block_id, controls, requester_text, votes_given
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.protocol.command_catalog import SLASH
-from vpsops.core.audit.chain import Record
+from vpsops.core.audit.chain import TrailRecord
 from vpsops.core.audit.queries import body_of
 from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes.create_spec import key_words, label_of, system_of
@@ -53,7 +53,7 @@ class HomePage:
     unclear: Sequence[Change] = ()  # of others, and this person may say what became of it
     own: Sequence[Change] = ()
     fleet: HomeServers = field(default_factory=HomeServers)
-    records: Sequence[Record] = ()
+    records: Sequence[TrailRecord] = ()
     pause: Pause = field(default_factory=Pause)
     may_resume: bool = False
     preferences: Preferences = field(default_factory=Preferences)
@@ -211,14 +211,14 @@ def _sure(title: str, words: str, yes: str) -> Block:
     return {**said, "confirm": plain(yes, 30), "deny": plain("Back", 30)}
 
 
-def _lately(records: Sequence[Record]) -> list[Block]:
+def _lately(records: Sequence[TrailRecord]) -> list[Block]:
     if not records:
         return []
     rows = [_line(record) for record in reversed(records[-RECORDS_SHOWN:])]
     return [header("Lately"), section(mrkdwn("\n".join(rows))), context(plain(f"{SLASH} audit shows more."))]
 
 
-def _line(record: Record) -> str:
+def _line(record: TrailRecord) -> str:
     """One record of the trail; whatever stands in it is data."""
     body = body_of(record)
     target = body.get("target")

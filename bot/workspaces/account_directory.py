@@ -7,7 +7,7 @@ from vpsops.bot.workspaces.membership import Membership, MembershipUnreadableErr
 from vpsops.bot.workspaces.registry import WorkspaceSessions
 from vpsops.bot.workspaces.tenancy import LESS_THAN_MEMBERS, Affiliation
 from vpsops.core.common.errors import VpsopsError
-from vpsops.core.identity.accounts import GUEST, Answer, DirectoryUnavailableError, Names
+from vpsops.core.identity.accounts import GUEST, AccountAnswer, DirectoryUnavailableError, Names
 from vpsops.core.identity.actors import SLACK
 from vpsops.core.workspaces.model import Workspaces
 
@@ -24,7 +24,7 @@ class SlackAccounts:
         self._offices = offices
         self._team = workspaces.home if workspaces.several else ""
 
-    async def find(self, names: Names) -> Answer:
+    async def find(self, names: Names) -> AccountAnswer:
         """Return whose names these are; raises `DirectoryUnavailableError`, `StorageError`."""
         try:
             office = await self._offices.of(self._team)
@@ -37,22 +37,22 @@ class SlackAccounts:
             raise DirectoryUnavailableError(error.message, hint=error.hint) from None
 
 
-async def find_account(slack: SlackClient, membership: Membership, names: Names) -> Answer:
+async def find_account(slack: SlackClient, membership: Membership, names: Names) -> AccountAnswer:
     """Return the one account that has these names, if it is an active full member's; raises `SlackError`."""
     tenant = await membership.tenant()
     found: dict[str, User] = {}
     for name in names:
         user = await _find_user(slack, name)
         if user is None and name.startswith(SLACK):
-            return Answer(problem=f"Slack knows no account {name.removeprefix(SLACK)}")
+            return AccountAnswer(problem=f"Slack knows no account {name.removeprefix(SLACK)}")
         if user is not None:
             found[str(user.get("id", ""))] = user
     if len(found) != 1 or "" in found:
         several = "these are the names of several accounts" if found else "Slack knows no active account by that name"
-        return Answer(problem=several)
+        return AccountAnswer(problem=several)
     ((ident, user),) = found.items()
     problem = _problem(user, tenant.affiliation(user))
-    return Answer(problem=problem) if problem else Answer(account=ident)
+    return AccountAnswer(problem=problem) if problem else AccountAnswer(account=ident)
 
 
 async def _find_user(slack: SlackClient, name: str) -> User | None:

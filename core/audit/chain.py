@@ -22,7 +22,7 @@ HIDDEN = frozenset({"ssh_keys"})
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class TrailRecord:
     """One line of the trail; `text` is the canonical JSON that is hashed."""
 
     seq: int
@@ -40,7 +40,7 @@ class Record:
         return loaded
 
 
-def chained(previous: str, text: str) -> str:
+def record_hash(previous: str, text: str) -> str:
     """Return the hash of a record after `previous`; pure."""
     return hashlib.sha256(f"{previous}\n{text}".encode(errors="surrogatepass")).hexdigest()
 
@@ -66,12 +66,14 @@ def _redacted(name: str, value: Json) -> Json:
     return value
 
 
-def append(connection: Connection, at: float, event: str, change_id: str | None, body: Mapping[str, Json]) -> Record:
+def append(
+    connection: Connection, at: float, event: str, change_id: str | None, body: Mapping[str, Json]
+) -> TrailRecord:
     """Add a record to the end of the chain, inside the caller's transaction."""
     head = connection.execute(sa.select(AUDIT_HEAD.c.seq, AUDIT_HEAD.c.hash).with_for_update()).one()
     seq = head.seq + 1
     text = canonical(seq, at, event, change_id, body)
-    record = Record(seq, at, event, change_id, text, head.hash, chained(head.hash, text))
+    record = TrailRecord(seq, at, event, change_id, text, head.hash, record_hash(head.hash, text))
     connection.execute(
         sa.insert(AUDIT).values(
             seq=seq, at=at, event=event, change_id=change_id, record=text, previous=head.hash, hash=record.hash
@@ -82,24 +84,26 @@ def append(connection: Connection, at: float, event: str, change_id: str | None,
     return record
 
 
-def read(connection: Connection, *, after: int = 0, limit: int = 1000, change_id: str | None = None) -> list[Record]:
+def read(
+    connection: Connection, *, after: int = 0, limit: int = 1000, change_id: str | None = None
+) -> list[TrailRecord]:
     """Return records in order, at most `limit` after the one numbered `after`."""
     query = sa.select(AUDIT).where(AUDIT.c.seq > after).order_by(AUDIT.c.seq).limit(limit)
     if change_id is not None:
         query = query.where(AUDIT.c.change_id == change_id)
-    return [record_of(row) for row in connection.execute(query)]
+    return [record_from_row(row) for row in connection.execute(query)]
 
 
 def newest(
     connection: Connection, limit: int, *, before: int | None = None, change_id: str | None = None
-) -> list[Record]:
+) -> list[TrailRecord]:
     """Return the last `limit` records, of those before the one numbered `before`, oldest of them first."""
     query = sa.select(AUDIT).order_by(AUDIT.c.seq.desc()).limit(limit)
     if before is not None:
         query = query.where(AUDIT.c.seq < before)
     if change_id is not None:
         query = query.where(AUDIT.c.change_id == change_id)
-    return [record_of(row) for row in reversed(connection.execute(query).all())]
+    return [record_from_row(row) for row in reversed(connection.execute(query).all())]
 
 
 def head(connection: Connection) -> tuple[int, str]:
@@ -108,12 +112,12 @@ def head(connection: Connection) -> tuple[int, str]:
     return (0, "") if row is None else (row.seq, row.hash)
 
 
-def hold_head(connection: Connection) -> None:
+def lock_head(connection: Connection) -> None:
     """Lock the trail's head until the commit, so that several queries see one trail."""
     connection.execute(sa.select(AUDIT_HEAD.c.seq).with_for_update())
 
 
-class Kind(StrEnum):
+class ChainFaultKind(StrEnum):
     """What is wrong with a record."""
 
     ALTERED = "altered"
@@ -125,27 +129,27 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ChainFault:
     """A place where the chain is broken: the record's number, in words what is wrong with it."""
 
     seq: int
-    kind: Kind
+    kind: ChainFaultKind
     what: str
 
 
-def verify(records: Iterable[Record], expected: tuple[int, str] | None = None) -> Iterator[Fault]:
+def verify(records: Iterable[TrailRecord], expected: tuple[int, str] | None = None) -> Iterator[ChainFault]:
     """Yield every fault of a chain that should begin at record 1; pure.
 
     `expected` is the head's number and hash: without it a cut tail cannot show.
     """
-    walk = Walk()
+    walk = ChainVerifier()
     for record in records:
         yield from walk.step(record)
     yield from walk.end(expected)
 
 
 @dataclass(slots=True)
-class Walk:
+class ChainVerifier:
     """Goes along a chain record by record and finds what is wrong with it.
 
     A record is vouched for by the one after it, which holds its hash; the last one by the head. So
@@ -162,20 +166,26 @@ class Walk:
     _doubt: bool = False  # the last one and the one before it do not fit together
     _missing: list[range] = field(default_factory=list)
 
-    def step(self, record: Record) -> Iterator[Fault]:
+    def step(self, record: TrailRecord) -> Iterator[ChainFault]:
         """Take the next record."""
-        whole = chained(record.previous, record.text) == record.hash
+        whole = record_hash(record.previous, record.text) == record.hash
         number = _number(record, whole)
         if not whole:
-            yield Fault(number, Kind.ALTERED, f"record {number} was altered")
+            yield ChainFault(number, ChainFaultKind.ALTERED, f"record {number} was altered")
         elif not _columns_agree(record):
-            yield Fault(number, Kind.COLUMNS, f"record {number}: its columns differ from what was hashed")
+            yield ChainFault(
+                number, ChainFaultKind.COLUMNS, f"record {number}: its columns differ from what was hashed"
+            )
         if self.noted is not None and number == self.noted[0] and record.hash != self.noted[1]:
-            yield Fault(number, Kind.ALTERED, f"record {number} is not the one noted: the trail was rewritten")
+            yield ChainFault(
+                number, ChainFaultKind.ALTERED, f"record {number} is not the one noted: the trail was rewritten"
+            )
         if number in self.anchors:
             self.carried += self.anchors[number] == record.hash
             if self.anchors[number] != record.hash:
-                yield Fault(number, Kind.ALTERED, f"record {number} is not the one anchored: the trail was rewritten")
+                yield ChainFault(
+                    number, ChainFaultKind.ALTERED, f"record {number} is not the one anchored: the trail was rewritten"
+                )
         if number <= self.seq:
             yield self._back(number)
             return
@@ -187,36 +197,42 @@ class Walk:
         self.seq, self.hash, self._last_whole = number, record.hash, whole
         self._first = number if self._first is None else self._first
 
-    def _back(self, number: int) -> Fault:
+    def _back(self, number: int) -> ChainFault:
         for index, gap in enumerate(self._missing):
             if number in gap:
                 self._missing[index : index + 1] = [range(gap.start, number), range(number + 1, gap.stop)]
-                return Fault(number, Kind.DISORDERED, f"record {number} stands after record {self.seq}: out of order")
-        return Fault(number, Kind.REPEATED, f"record {number} stands there again after record {self.seq}")
+                return ChainFault(
+                    number, ChainFaultKind.DISORDERED, f"record {number} stands after record {self.seq}: out of order"
+                )
+        return ChainFault(
+            number, ChainFaultKind.REPEATED, f"record {number} stands there again after record {self.seq}"
+        )
 
-    def _link(self, record: Record, whole: bool) -> Iterator[Fault]:
+    def _link(self, record: TrailRecord, whole: bool) -> Iterator[ChainFault]:
         """Judge whether a record continues the one before it, which is whole or was told already."""
         doubted, self._doubt = self._doubt, False
         if doubted:
             yield self._rewritten(vouched=record.previous == self.hash)
         elif record.previous != self.hash and self._last_whole:
             self._doubt = whole
-            if not whole and chained(self.hash, record.text) != record.hash:
+            if not whole and record_hash(self.hash, record.text) != record.hash:
                 what = f"record {self.seq} may have been rewritten: what follows was altered"
-                yield Fault(self.seq, Kind.ALTERED, what)
+                yield ChainFault(self.seq, ChainFaultKind.ALTERED, what)
 
-    def _rewritten(self, *, vouched: bool) -> Fault:
+    def _rewritten(self, *, vouched: bool) -> ChainFault:
         """Blame the one before the last where the last is vouched for; what the first one follows is given."""
         seq = self.seq - 1 if vouched and self.seq != self._first else self.seq
-        return Fault(seq, Kind.ALTERED, f"record {seq} was rewritten: its neighbours were made with another one")
+        return ChainFault(
+            seq, ChainFaultKind.ALTERED, f"record {seq} was rewritten: its neighbours were made with another one"
+        )
 
-    def _give_up_doubt(self) -> Iterator[Fault]:
+    def _give_up_doubt(self) -> Iterator[ChainFault]:
         if self._doubt:
             self._doubt = False
             what = f"record {self.seq} does not continue record {self.seq - 1}: one of them was rewritten"
-            yield Fault(self.seq, Kind.ALTERED, what)
+            yield ChainFault(self.seq, ChainFaultKind.ALTERED, what)
 
-    def end(self, expected: tuple[int, str] | None = None) -> Iterator[Fault]:
+    def end(self, expected: tuple[int, str] | None = None) -> Iterator[ChainFault]:
         """Judge what is left to judge; `expected` is the head's number and hash."""
         if expected is not None:
             yield from self._compare(*expected)
@@ -226,39 +242,43 @@ class Walk:
         later = [number for number in self.anchors if number > self.seq]
         if later:
             what = f"record {max(later)} is anchored, and the trail ends at record {self.seq}: it was cut"
-            yield Fault(self.seq + 1, Kind.REMOVED, what)
+            yield ChainFault(self.seq + 1, ChainFaultKind.REMOVED, what)
         for gap in self._missing:
             if gap:
-                yield Fault(gap.start, Kind.REMOVED, f"{_records(gap)} missing")
+                yield ChainFault(gap.start, ChainFaultKind.REMOVED, f"{_records(gap)} missing")
 
-    def _compare(self, seq: int, digest: str) -> Iterator[Fault]:
+    def _compare(self, seq: int, digest: str) -> Iterator[ChainFault]:
         if seq > self.seq:
             yield from self._give_up_doubt()
             gap = range(self.seq + 1, seq + 1)
-            yield Fault(gap.start, Kind.REMOVED, f"{_records(gap)} missing at the end: the head says {seq}")
+            yield ChainFault(
+                gap.start, ChainFaultKind.REMOVED, f"{_records(gap)} missing at the end: the head says {seq}"
+            )
         elif seq < self.seq:
             gap = range(seq + 1, self.seq + 1)
-            yield Fault(gap.start, Kind.ADDED, f"{_records(gap)} beyond the head, which says {seq}")
+            yield ChainFault(gap.start, ChainFaultKind.ADDED, f"{_records(gap)} beyond the head, which says {seq}")
         elif digest == self.hash:
             if self._doubt:
                 yield self._rewritten(vouched=True)
             self._doubt = False
         elif self._last_whole:
             self._doubt = False
-            yield Fault(seq, Kind.ALTERED, f"record {seq} is not the one that the head names: one of them was altered")
+            yield ChainFault(
+                seq, ChainFaultKind.ALTERED, f"record {seq} is not the one that the head names: one of them was altered"
+            )
 
 
 def _records(gap: range) -> str:
     return f"record {gap.start} is" if len(gap) == 1 else f"records {gap.start} to {gap.stop - 1} are"
 
 
-def _number(record: Record, whole: bool) -> int:
+def _number(record: TrailRecord, whole: bool) -> int:
     """Return a record's number: what was hashed is believed before what stands beside it."""
     hashed = _body(record).get("seq") if whole else None
     return hashed if type(hashed) is int else record.seq
 
 
-def _body(record: Record) -> Mapping[str, Json]:
+def _body(record: TrailRecord) -> Mapping[str, Json]:
     try:
         body: Json = json.loads(record.text)
     except (ValueError, RecursionError):
@@ -266,18 +286,18 @@ def _body(record: Record) -> Mapping[str, Json]:
     return body if isinstance(body, dict) else {}
 
 
-def _columns_agree(record: Record) -> bool:
+def _columns_agree(record: TrailRecord) -> bool:
     body = _body(record)
     stored = (record.seq, record.at, record.event, record.change_id)
     return stored == (body.get("seq"), body.get("at"), body.get("event"), body.get("change"))
 
 
-def is_whole(record: Record) -> bool:
+def is_whole(record: TrailRecord) -> bool:
     """Say whether a record's text has its hash, and its columns say what its text says; pure."""
-    return chained(record.previous, record.text) == record.hash and _columns_agree(record)
+    return record_hash(record.previous, record.text) == record.hash and _columns_agree(record)
 
 
-def record_of(row: sa.Row[tuple[object, ...]]) -> Record:
+def record_from_row(row: sa.Row[tuple[object, ...]]) -> TrailRecord:
     """Return the record a row holds."""
     m = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for a row as a mapping
-    return Record(m["seq"], m["at"], m["event"], m["change_id"], m["record"], m["previous"], m["hash"])
+    return TrailRecord(m["seq"], m["at"], m["event"], m["change_id"], m["record"], m["previous"], m["hash"])

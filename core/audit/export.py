@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import TypeGuard
 
-from vpsops.core.audit.chain import GENESIS, Fault, Kind, Record, Walk
+from vpsops.core.audit.chain import GENESIS, ChainFault, ChainFaultKind, ChainVerifier, TrailRecord
 from vpsops.core.common.json_types import Json
 
 MAX_LINE = 1_000_000
@@ -22,7 +22,7 @@ def begin_line(after: int, digest: str) -> str:
     return _line({"begin": {"after": after, "hash": digest}})
 
 
-def record_line(record: Record) -> str:
+def record_line(record: TrailRecord) -> str:
     """Return the line of one record."""
     return _line(
         {
@@ -46,7 +46,7 @@ def _line(content: dict[str, Json]) -> str:
     return json.dumps(content, separators=(",", ":"))
 
 
-def verify_lines(lines: Iterable[str], walk: Walk) -> Iterator[Fault]:
+def verify_lines(lines: Iterable[str], walk: ChainVerifier) -> Iterator[ChainFault]:
     """Yield every fault of an export; `walk` has come to its last record in the end."""
     numbered = enumerate(lines, start=1)
     begin = next(numbered, None)
@@ -60,24 +60,26 @@ def verify_lines(lines: Iterable[str], walk: Walk) -> Iterator[Fault]:
             return
         record = _record(parsed)
         if record is None:
-            yield Fault(walk.seq + 1, Kind.ALTERED, f"line {number} is not a record")
+            yield ChainFault(walk.seq + 1, ChainFaultKind.ALTERED, f"line {number} is not a record")
         else:
             yield from walk.step(record)
     yield from walk.end()
-    yield Fault(walk.seq, Kind.REMOVED, f"the export has no end: what came after record {walk.seq} is missing")
+    yield ChainFault(
+        walk.seq, ChainFaultKind.REMOVED, f"the export has no end: what came after record {walk.seq} is missing"
+    )
 
 
-def _begin(line: str, walk: Walk) -> Iterator[Fault]:
+def _begin(line: str, walk: ChainVerifier) -> Iterator[ChainFault]:
     begin = _bound(_parsed(line), "begin", "after")
     if begin is None:
-        yield Fault(1, Kind.REMOVED, "the export has no beginning: its first line is missing")
+        yield ChainFault(1, ChainFaultKind.REMOVED, "the export has no beginning: its first line is missing")
     else:
         walk.seq = begin[0]
         walk.hash = begin[1] if begin[0] else GENESIS
 
 
-def _stray(walk: Walk, number: int) -> Fault:
-    return Fault(walk.seq, Kind.ADDED, f"line {number} stands after the end")
+def _stray(walk: ChainVerifier, number: int) -> ChainFault:
+    return ChainFault(walk.seq, ChainFaultKind.ADDED, f"line {number} stands after the end")
 
 
 def _parsed(line: str) -> Json:
@@ -95,14 +97,14 @@ def _bound(parsed: Json, name: str, number: str) -> tuple[int, str] | None:
     return inner[number], inner["hash"]
 
 
-def _record(parsed: Json) -> Record | None:
+def _record(parsed: Json) -> TrailRecord | None:
     if not isinstance(parsed, dict) or not _count(parsed.get("seq")) or not isinstance(parsed.get("at"), int | float):
         return None
     if not all(isinstance(parsed.get(name), str) for name in TEXTS) or not isinstance(
         parsed.get("change", ""), str | None
     ):
         return None
-    return Record(
+    return TrailRecord(
         seq=parsed["seq"],
         at=parsed["at"],
         event=parsed["event"],

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.audit.chain import Record
-from vpsops.core.audit.queries import Filter
+from vpsops.core.audit.chain import TrailRecord
+from vpsops.core.audit.queries import RecordFilter
 
 BATCH = 500
 LOOKED_THROUGH = 5000
@@ -14,23 +14,23 @@ LOOKED_THROUGH = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class AuditPage:
     """Some records, newest first; `before` is where the next page goes on, and None where the trail begins."""
 
-    records: tuple[Record, ...]
+    records: tuple[TrailRecord, ...]
     before: int | None
 
 
-def page(connection: Connection, wanted: Filter, before: int | None, limit: int) -> Page:
+def page(connection: Connection, wanted: RecordFilter, before: int | None, limit: int) -> AuditPage:
     """Return the newest records that fit, of those before the one numbered `before`."""
-    found: list[Record] = []
+    found: list[TrailRecord] = []
     at = before
     for _ in range(LOOKED_THROUGH // BATCH):
         batch = chain.newest(connection, BATCH, before=at, change_id=wanted.change or None)
         found += reversed(wanted.sieve(connection, batch))
         if len(found) > limit:
-            return Page(tuple(found[:limit]), found[limit - 1].seq)
+            return AuditPage(tuple(found[:limit]), found[limit - 1].seq)
         if len(batch) < BATCH:
-            return Page(tuple(found), None)
+            return AuditPage(tuple(found), None)
         at = batch[0].seq
-    return Page(tuple(found), at)
+    return AuditPage(tuple(found), at)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.audit.chain import Record
+from vpsops.core.audit.chain import TrailRecord
 from vpsops.core.common.json_types import Json
 from vpsops.core.console.terminal import cell, when
 from vpsops.core.identity import serialization
@@ -26,7 +26,7 @@ FURTHEST = 5_000  # how many records are looked through for somebody's own
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class RecordSubject:
     """Whom and what a record is about, in lower case; `ids` are the people without what they call themselves."""
 
     servers: frozenset[str] = frozenset()
@@ -34,11 +34,11 @@ class Subject:
     ids: frozenset[str] = frozenset()
 
 
-NOBODY = Subject()
+NOBODY = RecordSubject()
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class RecordFilter:
     """What somebody wants to see; what is empty does not matter."""
 
     server: str = ""
@@ -47,7 +47,7 @@ class Filter:
     teams: frozenset[str] = frozenset()
     """The workspaces whose records may be seen; empty for all."""
 
-    def sieve(self, connection: Connection, records: Sequence[Record]) -> list[Record]:
+    def sieve(self, connection: Connection, records: Sequence[TrailRecord]) -> list[TrailRecord]:
         """Return the records that fit."""
         records = of_teams(connection, records, self.teams)
         if self.change:
@@ -57,14 +57,14 @@ class Filter:
         changes = subjects(connection, {record.change_id for record in records if record.change_id})
         return [record for record in records if self._fits(record, changes.get(record.change_id or "", NOBODY))]
 
-    def _fits(self, record: Record, change: Subject) -> bool:
+    def _fits(self, record: TrailRecord, change: RecordSubject) -> bool:
         own = subject_of(body_of(record))
         return (not self.server or self.server.casefold() in change.servers | own.servers) and (
             not self.person or self.person.casefold() in change.people | own.people
         )
 
 
-def of_teams(connection: Connection, records: Sequence[Record], teams: frozenset[str]) -> Sequence[Record]:
+def of_teams(connection: Connection, records: Sequence[TrailRecord], teams: frozenset[str]) -> Sequence[TrailRecord]:
     """Return the records of some workspaces, of all for an empty set; one that names none is the operator's alone."""
     if not teams:
         return records
@@ -76,12 +76,12 @@ def of_teams(connection: Connection, records: Sequence[Record], teams: frozenset
 
 def newest_of(
     connection: Connection, people: frozenset[str], limit: int, teams: frozenset[str] = frozenset()
-) -> list[Record]:
+) -> list[TrailRecord]:
     """Return the last records of somebody, by all the ids they have (in lower case): their changes and their deeds.
 
     Oldest of them first; older ones than a few thousand records ago are not looked for.
     """
-    found: list[Record] = []
+    found: list[TrailRecord] = []
     before: int | None = None
     for _ in range(FURTHEST // PAGE):
         records = chain.newest(connection, PAGE, before=before)
@@ -94,29 +94,29 @@ def newest_of(
     return found
 
 
-def _ids(record: Record, changes: Mapping[str, Subject]) -> frozenset[str]:
+def _ids(record: TrailRecord, changes: Mapping[str, RecordSubject]) -> frozenset[str]:
     return subject_of(body_of(record)).ids | changes.get(record.change_id or "", NOBODY).ids
 
 
-def subjects(connection: Connection, ids: set[str]) -> Mapping[str, Subject]:
+def subjects(connection: Connection, ids: set[str]) -> Mapping[str, RecordSubject]:
     """Return what some changes are about and who asked for them."""
     query = sa.select(CHANGES.c.id, CHANGES.c.target, CHANGES.c.actor).where(CHANGES.c.id.in_(ids))
     return dict(rows.read(connection, query, CHANGES.c.id, _subject).rows)
 
 
-def _subject(row: sa.RowMapping) -> tuple[str, Subject]:
+def _subject(row: sa.RowMapping) -> tuple[str, RecordSubject]:
     actor = serialization.actor_of(row["actor"])
     names = actor.identities | {actor.name.casefold()}
-    return row["id"], Subject(_names(row["target"]), names, actor.identities)
+    return row["id"], RecordSubject(_names(row["target"]), names, actor.identities)
 
 
-def subject_of(body: Mapping[str, Json]) -> Subject:
+def subject_of(body: Mapping[str, Json]) -> RecordSubject:
     """Return what a record says itself of its server and its people; pure."""
     servers = frozenset[str]().union(*(_names(body.get(name)) for name in SERVERS))
     known, named = (
         frozenset(_texts([_part(body, one, key) for one in PEOPLE for key in keys])) for keys in (IDS, NAME)
     )
-    return Subject(servers, known | named, known)
+    return RecordSubject(servers, known | named, known)
 
 
 def _names(target: Json) -> frozenset[str]:
@@ -144,7 +144,7 @@ def _part(body: Mapping[str, Json], name: str, key: str) -> Json:
     return inner.get(key) if isinstance(inner, Mapping) else None
 
 
-def body_of(record: Record) -> Mapping[str, Json]:
+def body_of(record: TrailRecord) -> Mapping[str, Json]:
     """Return a record's data; one that cannot be read has none."""
     try:
         body: Json = record.body
@@ -153,7 +153,7 @@ def body_of(record: Record) -> Mapping[str, Json]:
     return body if isinstance(body, dict) else {}
 
 
-def told(record: Record) -> str:
+def record_summary(record: TrailRecord) -> str:
     """Return a record as one line; pure."""
     body = body_of(record)
     parts = [

@@ -7,13 +7,13 @@ from typing import Final
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.audit.chain import Record
+from vpsops.core.audit.chain import TrailRecord
 from vpsops.core.storage import Database
 
 PAGE: Final = 500
 
 
-Page = tuple[list[Record], tuple[int, str]]
+Page = tuple[list[TrailRecord], tuple[int, str]]
 
 
 async def pages(database: Database, after: int) -> AsyncIterator[Page]:

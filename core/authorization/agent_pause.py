@@ -15,7 +15,7 @@ from vpsops.core.common.errors import NotAllowedError, StaleChangeError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import moment
 from vpsops.core.identity import serialization
-from vpsops.core.identity.actors import Actor, ActorKind, Approvers, among
+from vpsops.core.identity.actors import Actor, ActorKind, Approvers, is_among
 from vpsops.core.messaging import outbox
 from vpsops.core.storage import rows
 from vpsops.core.storage.rows import UnreadableRow
@@ -83,14 +83,14 @@ def check(connection: Connection, asker: Actor) -> None:
         raise AgentsPausedError(pause)
 
 
-def look(connection: Connection, asker: Actor) -> None:
+def check_unlocked(connection: Connection, asker: Actor) -> None:
     """Raise `AgentsPausedError` as `check` does, by a look that holds nobody up: whoever relies on it checks again."""
     if asker.kind is ActorKind.AGENT and (pause := read(connection)).paused:
         raise AgentsPausedError(pause)
 
 
 @dataclass(frozen=True, slots=True)
-class Flip:
+class PauseSwitch:
     """Somebody wants the switch changed; `seen` is when the pause that they saw was made, if they saw one."""
 
     wanted: Pause
@@ -98,7 +98,7 @@ class Flip:
     seen: float | None = None
 
 
-def flip(connection: Connection, asked: Flip, stewards: Approvers) -> Pause:
+def switch_pause(connection: Connection, asked: PauseSwitch, stewards: Approvers) -> Pause:
     """Throw the switch, with its audit record and the news of it; what is so already stays as it is.
 
     Raises `NotAllowedError` for an agent, and for whoever may not let agents go on; `StaleChangeError` when the
@@ -118,13 +118,13 @@ def flip(connection: Connection, asked: Flip, stewards: Approvers) -> Pause:
 def _may(wanted: Pause, stewards: Approvers) -> None:
     if wanted.by is None or wanted.by.kind is not ActorKind.PERSON:
         raise NotAllowedError("Only a person can pause agents or let them go on.")
-    if not wanted.paused and stewards and not among(stewards, wanted.by):
+    if not wanted.paused and stewards and not is_among(stewards, wanted.by):
         raise NotAllowedError(
             "You are not among those who may let agents go on.", hint="Ask a member of the channel where approvals go."
         )
 
 
-def _write(connection: Connection, asked: Flip) -> None:
+def _write(connection: Connection, asked: PauseSwitch) -> None:
     wanted = asked.wanted
     if wanted.by is None or wanted.at is None:
         raise ValueError("a switch is thrown by somebody at some time")

@@ -10,7 +10,7 @@ from vpsops.core.authorization.recheck import StricterError
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.preview import Preview
 from vpsops.core.common.errors import StaleChangeError, StorageError
-from vpsops.core.limits.model import Account
+from vpsops.core.limits.model import AccountSnapshot
 from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.outcomes.twins import TwinError
 
@@ -35,7 +35,7 @@ UNPREPARED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class WriteTurn:
     """A place among all writes."""
 
     at: float = 0.0  # when it comes, by the steady clock
@@ -44,19 +44,19 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ClaimedChange:
     """A change that is this process's to run, and its first turn."""
 
     change: Change
-    turn: Turn
+    turn: WriteTurn
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class SendCheck:
     """What the last look before sending found: what would run, and, where a limit is about it, the account."""
 
     seen: Preview
-    account: Account | None
+    account: AccountSnapshot | None
     at: float  # by the steady clock
 
 

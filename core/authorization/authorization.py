@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.audit.chain import Record
+from vpsops.core.audit.chain import TrailRecord
 from vpsops.core.changes.audit_entries import needed
 from vpsops.core.changes.model import Change, State, Verdict, digest_of
 from vpsops.core.common.errors import VpsopsError
@@ -53,7 +53,7 @@ class Trail:
         return next((str(body["state"]) for body in reversed(self.bodies) if "state" in body), first)
 
 
-def read_records(connection: Connection, change_id: str) -> list[Record]:
+def read_records(connection: Connection, change_id: str) -> list[TrailRecord]:
     """Read all records of a change, oldest first; raises `UnauthorizedError` where there are too many."""
     records = chain.read(connection, change_id=change_id, limit=MOST_RECORDS + 1)
     if len(records) > MOST_RECORDS:
@@ -63,7 +63,7 @@ def read_records(connection: Connection, change_id: str) -> list[Record]:
 
 def read_trail(connection: Connection, change_id: str) -> Trail:
     """Read and verify the records of a change; raises `UnauthorizedError` where one is not as it was written."""
-    chain.hold_head(connection)  # else a record that comes between two of these queries looks like a broken link
+    chain.lock_head(connection)  # else a record that comes between two of these queries looks like a broken link
     records = read_records(connection, change_id)
     broken = next((record for record in records if not chain.is_whole(record)), None) or _unlinked(connection, records)
     if broken is not None:
@@ -71,7 +71,7 @@ def read_trail(connection: Connection, change_id: str) -> Trail:
     return Trail([record.body for record in records])
 
 
-def _unlinked(connection: Connection, records: Sequence[Record]) -> Record | None:
+def _unlinked(connection: Connection, records: Sequence[TrailRecord]) -> TrailRecord | None:
     """Return a record that the one after it, or the head, does not vouch for."""
     following = sa.select(AUDIT.c.seq, AUDIT.c.previous).where(AUDIT.c.seq.in_([record.seq + 1 for record in records]))
     vouched = {row.seq - 1: row.previous for row in connection.execute(following)}

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.audit.chain import Record
+from vpsops.core.audit.chain import TrailRecord
 from vpsops.core.authorization.authorization import MOST_RECORDS, Trail, missing_approval, row_differences
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
@@ -38,7 +38,7 @@ class Discrepancy:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class DiscrepancyPage:
     """Some changes in the order of their ids, those of them that were left alone meanwhile, and where to go on."""
 
     found: Sequence[Discrepancy]
@@ -59,7 +59,7 @@ async def discrepancies(database: Database) -> AsyncIterator[Discrepancy]:
         yield discrepancy
 
 
-def _page(after: str, connection: Connection) -> Page:
+def _page(after: str, connection: Connection) -> DiscrepancyPage:
     ids = list(
         connection.scalars(sa.select(CHANGES.c.id).where(CHANGES.c.id > after).order_by(CHANGES.c.id).limit(PAGE))
     )
@@ -73,27 +73,27 @@ def _page(after: str, connection: Connection) -> Page:
         for change in sorted(settled, key=lambda change: change.id)
         for what in compared(change, trails.get(change.id, ()), newest)
     ]
-    return Page(found, ids[-1] if len(ids) == PAGE else "")
+    return DiscrepancyPage(found, ids[-1] if len(ids) == PAGE else "")
 
 
-def _trails(connection: Connection, ids: Sequence[str]) -> Mapping[str, Sequence[Record] | None]:
+def _trails(connection: Connection, ids: Sequence[str]) -> Mapping[str, Sequence[TrailRecord] | None]:
     """Return the records of changes; None for one that has more than any change may have."""
     own = AUDIT.c.change_id
     counts = sa.select(own, sa.func.count()).where(own.in_(ids)).group_by(own)
     sizes = {str(ident): int(count) for ident, count in connection.execute(counts)}
-    trails: dict[str, list[Record] | None] = {}
+    trails: dict[str, list[TrailRecord] | None] = {}
     for ident in ids:
         trails[ident] = [] if sizes.get(ident, 0) <= MOST_RECORDS else None
     usual = [ident for ident, records in trails.items() if records is not None]
     query = sa.select(AUDIT).where(own.in_(usual)).order_by(AUDIT.c.seq)
-    for record in map(chain.record_of, connection.execute(query)):
+    for record in map(chain.record_from_row, connection.execute(query)):
         records = trails.get(record.change_id or "")
         if records is not None:
             records.append(record)
     return trails
 
 
-def compared(change: Change, records: Sequence[Record] | None, newest: float) -> Iterator[str]:
+def compared(change: Change, records: Sequence[TrailRecord] | None, newest: float) -> Iterator[str]:
     """Yield in words what row and records of a change say differently; `newest` is the time of the trail's head."""
     if records is None:
         yield f"the trail holds more than {MOST_RECORDS:,} records of it"

@@ -9,12 +9,12 @@ from datetime import datetime
 from sqlalchemy.engine import Connection
 
 from vpsops.core.authorization.policy_comparison import overdue, tightened
-from vpsops.core.authorization.submission import facts, life
+from vpsops.core.authorization.submission import facts, hold_seconds
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.preview import Preview
 from vpsops.core.common.timings import Timing
 from vpsops.core.limits import quotas
-from vpsops.core.limits.model import Account
+from vpsops.core.limits.model import AccountSnapshot
 from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.target import Target
@@ -46,7 +46,7 @@ class Recheck:
             return ""
         ruling = self._ruling(connection, change, change.target, change.ruling.monthly, now)
         waited = (now - change.created_at).total_seconds()
-        longest = life(ruling, self.policy.timing_from(self.timing))
+        longest = hold_seconds(ruling, self.policy.timing_from(self.timing))
         why = tightened(change.ruling, ruling) or overdue(ruling, waited, longest)
         if why:
             return STRICTER.format(why=why)
@@ -57,7 +57,7 @@ class Recheck:
         return ""
 
     def check_sending(
-        self, connection: Connection, change: Change, seen: Preview, account: Account | None, now: datetime
+        self, connection: Connection, change: Change, seen: Preview, account: AccountSnapshot | None, now: datetime
     ) -> None:
         """Raise `StricterError` or `LimitReachedError` unless a change may still be sent.
 

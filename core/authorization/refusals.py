@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 
 from vpsops.core.authorization.agent_pause import AgentsPausedError
 from vpsops.core.changes.requests import Refused, Request
-from vpsops.core.identity.accounts import AccountDirectory, Answer, DirectoryUnavailableError, Names, names_of
+from vpsops.core.identity.accounts import AccountAnswer, AccountDirectory, DirectoryUnavailableError, Names, names_of
 from vpsops.core.identity.actors import ActorKind
 from vpsops.core.policy.decision import Decision, Ruling
 
 
 @dataclass(frozen=True, slots=True)
-class Identified:
+class IdentifiedRequest:
     """A request with the account of the human behind its agent, or why it has none."""
 
     request: Request
@@ -18,21 +18,21 @@ class Identified:
     unknown: DirectoryUnavailableError | None = None
 
 
-async def identify(accounts: AccountDirectory | None, request: Request) -> Identified:
+async def identify(accounts: AccountDirectory | None, request: Request) -> IdentifiedRequest:
     """Find the one active account of the human behind an agent; a person's is the one they ask with."""
     names = names_of(request.actor)
     if request.actor.kind is not ActorKind.AGENT or not names or accounts is None:
-        return Identified(request)
+        return IdentifiedRequest(request)
     try:
         answer = await accounts.find(names)
     except DirectoryUnavailableError as error:
-        return Identified(request, unknown=error)
+        return IdentifiedRequest(request, unknown=error)
     if not answer.account:
-        return Identified(request, nobody_refusal(request, names, answer))
-    return Identified(replace(request, actor=replace(request.actor, account=answer.account)))
+        return IdentifiedRequest(request, unidentified_refusal(request, names, answer))
+    return IdentifiedRequest(replace(request, actor=replace(request.actor, account=answer.account)))
 
 
-def nobody_refusal(request: Request, names: Names, answer: Answer) -> Refused:
+def unidentified_refusal(request: Request, names: Names, answer: AccountAnswer) -> Refused:
     """Say that the human behind an agent is not one account that counts, and where that is set."""
     where = f", as {request.named_in} says" if request.named_in else ""
     return Refused(
@@ -41,7 +41,7 @@ def nobody_refusal(request: Request, names: Names, answer: Answer) -> Refused:
     )
 
 
-def refusal_of(ruling: Ruling, identified: Identified) -> Refused | None:
+def refusal_of(ruling: Ruling, identified: IdentifiedRequest) -> Refused | None:
     """Say why a change cannot even be held, or nothing."""
     request = identified.request
     rules = f"Rules: {', '.join(ruling.rules) or 'none matched'}."

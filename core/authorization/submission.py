@@ -17,7 +17,7 @@ from vpsops.core.common.timings import Timing
 from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.registry import Arguments
 from vpsops.core.operations.target import Target
-from vpsops.core.policy import Facts
+from vpsops.core.policy import PolicyContext
 from vpsops.core.policy.decision import Decision, Ruling
 
 
@@ -42,9 +42,9 @@ def checked(operation: Operation, arguments: Mapping[str, Json]) -> Arguments:
 
 def facts(
     operation: Operation, asked: Request | Change, target: Target | None, monthly: float | None, now: datetime
-) -> Facts:
+) -> PolicyContext:
     """Collect what the policy may look at, when a change is asked for and when it is looked at again."""
-    return Facts(
+    return PolicyContext(
         operation=operation.name,
         risk=operation.risk,
         actor=asked.actor,
@@ -74,7 +74,7 @@ def new_change(  # noqa: PLR0913 - everything a change is made of
         ruling=replace(ruling, monthly=seen.monthly),
         digest=seen.digest(ruling.policy),
         created_at=now,
-        expires_at=now + timedelta(seconds=life(ruling, timing)) if held else None,
+        expires_at=now + timedelta(seconds=hold_seconds(ruling, timing)) if held else None,
         updated_at=now,
         cost=seen.cost,
         effect=f"{operation.effect} {seen.warning}".strip(),
@@ -86,7 +86,7 @@ def with_warning(ruling: Ruling, seen: Preview) -> Ruling:
     return replace(ruling, decision=Decision.CONFIRM) if seen.warning and ruling.decision is Decision.ALLOW else ruling
 
 
-def life(ruling: Ruling, timing: Timing) -> float:
+def hold_seconds(ruling: Ruling, timing: Timing) -> float:
     """Return the seconds a hold waits for people."""
     if ruling.decision is Decision.CONFIRM:
         return timing.confirm_seconds

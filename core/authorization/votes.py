@@ -26,7 +26,7 @@ MIN_DIGEST = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class Statement:
     """What somebody says about a change: the digest of what they were shown, their words, and how they said it."""
 
     actor: Actor
@@ -45,7 +45,7 @@ class Votes:
     recheck: Recheck
     stewards: Approvers = field(default_factory=Approvers)
 
-    def confirm(self, connection: Connection, change_id: str, word: Word) -> Change:
+    def confirm(self, connection: Connection, change_id: str, word: Statement) -> Change:
         """Record the yes of the asker's own human."""
         change = self._held(connection, change_id, word.digest)
         agent_pause.check(connection, change.actor)
@@ -61,7 +61,7 @@ class Votes:
         body = {"by": self._person(word.actor), "evidence": words}
         return repository.step(connection, change, State.APPROVED, now, event="confirmed", body=body, confirmed=words)
 
-    def vote(self, connection: Connection, change_id: str, word: Word, verdict: Verdict) -> Change:
+    def vote(self, connection: Connection, change_id: str, word: Statement, verdict: Verdict) -> Change:
         """Record one eligible person's vote."""
         change = self._held(connection, change_id, word.digest)
         approvals.check(change, word.actor)
@@ -99,7 +99,7 @@ class Votes:
             case _:
                 return repository.amend(connection, change, now, event="voted", body=body)
 
-    def cancel(self, connection: Connection, change_id: str, word: Word) -> Change:
+    def cancel(self, connection: Connection, change_id: str, word: Statement) -> Change:
         """Withdraw one's own change before it is sent."""
         change = self.changes.load(connection, change_id, lock=True)
         if not word.actor.same_human(change.actor):
@@ -112,7 +112,7 @@ class Votes:
             connection, change, State.CANCELLED, now, event="cancelled", body=body, note="Cancelled."
         )
 
-    def resolve(self, connection: Connection, change_id: str, word: Word, *, happened: bool) -> Change:
+    def resolve(self, connection: Connection, change_id: str, word: Statement, *, happened: bool) -> Change:
         """Let a person settle what no look-up could."""
         change = self.changes.load(connection, change_id, lock=True)
         if change.state is not State.NEEDS_PERSON:

@@ -5,7 +5,7 @@ from datetime import datetime
 from vpsops.core.changes.model import Change, State, Verdict, Vote
 from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.common.timings import Timing
-from vpsops.core.identity.actors import Actor, ActorKind, Approvers, among, together
+from vpsops.core.identity.actors import Actor, ActorKind, Approvers, is_among, union_of
 from vpsops.core.policy.decision import Decision
 
 
@@ -34,13 +34,13 @@ def check(change: Change, voter: Actor) -> None:
 def eligible(change: Change, voter: Actor) -> bool:
     """Say whether every rule's approvers include this person; nobody is included by an empty list."""
     ruling = change.ruling
-    return all(among(approvers, voter) for approvers in ruling.requirements or (ruling.approvers,))
+    return all(is_among(approvers, voter) for approvers in ruling.requirements or (ruling.approvers,))
 
 
 def names_among(change: Change, voter: Actor) -> list[str]:
     """Return the names by which a person is among the approvers, as the rules write them."""
     own = voter.identities
-    every = together(change.ruling.requirements or (change.ruling.approvers,))
+    every = union_of(change.ruling.requirements or (change.ruling.approvers,))
     people = [name for name in every.people if name.lower() in own]
     return [*people, *(name for name in every.groups + every.channels if name in voter.groups)]
 
@@ -64,7 +64,7 @@ def check_settler(change: Change, actor: Actor, stewards: Approvers) -> None:
     """Raise `NotAllowedError` unless this person may say what became of the change."""
     if actor.kind is not ActorKind.PERSON:
         raise NotAllowedError("Only a person can say what became of this change.")
-    if not actor.same_human(change.actor) and not all(among(one, actor) for one in settlers(change, stewards)):
+    if not actor.same_human(change.actor) and not all(is_among(one, actor) for one in settlers(change, stewards)):
         raise NotAllowedError(
             "You are not among those who may say what became of this change.",
             hint=f"{change.actor.cited} may, and those who may approve it.",

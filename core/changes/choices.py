@@ -9,7 +9,7 @@ from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.timings import DETAIL_SECONDS
 from vpsops.core.operations.servers import CreateArguments
 from vpsops.core.wayscloud.answers.errors import NotOfferedError, WayscloudError
-from vpsops.core.wayscloud.answers.models import Listing, OsTemplate, Plan, Region, same_region
+from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, ProviderList, Region, same_region
 from vpsops.core.wayscloud.client import Wayscloud
 
 T = TypeVar("T")
@@ -17,15 +17,15 @@ SHOWN: Final = 12
 LONGEST: Final = 80
 
 
-async def read_plans(api: Wayscloud) -> Listing[Plan]:
+async def read_plans(api: Wayscloud) -> ProviderList[Plan]:
     """Return the plans; none where the API has no such list, and judges codes itself. Raises `WayscloudError`."""
     try:
         return await api.list_plans()
     except NotOfferedError:
-        return Listing([])
+        return ProviderList([])
 
 
-def find_plan(plans: Listing[Plan], code: str) -> Plan | None:
+def find_plan(plans: ProviderList[Plan], code: str) -> Plan | None:
     """Return the plan of a code, or nothing where not all are seen; raises `InvalidInputError` for one there is not."""
     found = next((plan for plan in plans if plan.code.lower() == code.lower()), None)
     if found is None and plans and plans.complete:
@@ -43,7 +43,7 @@ async def check_choices(api: Wayscloud, wanted: CreateArguments) -> None:
     regions: list[Region] = []
     systems: list[OsTemplate] = []
 
-    async def read(make: Callable[[], Awaitable[Listing[T]]], into: list[T]) -> None:
+    async def read(make: Callable[[], Awaitable[ProviderList[T]]], into: list[T]) -> None:
         try:
             listed = await make()
         except WayscloudError:

@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from vpsops.core.operations.target import Target
-from vpsops.core.policy.context import Servers
+from vpsops.core.policy.context import ServerPatterns
 
 
 @dataclass(frozen=True, slots=True)
 class ServerFilter:
     """Which servers are visible: each of `restrictions` must hold for certain; without restrictions, all are."""
 
-    restrictions: tuple[Servers, ...] = ()
+    restrictions: tuple[ServerPatterns, ...] = ()
 
     def sees(self, server_id: str, hostname: str) -> bool:
         """Return whether a server is visible; a server that is to be created has only a hostname."""

@@ -15,14 +15,14 @@ Work = Callable[[Sequence[Q]], Awaitable[Sequence[A | Exception]]]
 
 
 @dataclass(slots=True, eq=False)
-class _Asked(Generic[Q, A]):
+class _BatchItem(Generic[Q, A]):
     item: Q
     answer: A | Exception | None = None
     settled: bool = False
     woken: anyio.Event = field(default_factory=anyio.Event)
 
 
-class Together(Generic[Q, A]):
+class Batcher(Generic[Q, A]):
     """Collects what is asked while a batch is being done, and makes it the next batch; one batch at a time.
 
     Whoever asks first does the batch, for all; a batch that has begun is finished even if they go away.
@@ -31,12 +31,12 @@ class Together(Generic[Q, A]):
     def __init__(self, work: Work[Q, A], most: int) -> None:
         self._work = work
         self._most = most
-        self._waiting: list[_Asked[Q, A]] = []
+        self._waiting: list[_BatchItem[Q, A]] = []
         self._at_work = False
 
     async def ask(self, item: Q) -> A:
         """Return the answer for one item; raises what the work raises, or returns, for it."""
-        asked: _Asked[Q, A] = _Asked(item)
+        asked: _BatchItem[Q, A] = _BatchItem(item)
         self._waiting.append(asked)
         try:
             while not asked.settled:
@@ -74,7 +74,7 @@ class Together(Generic[Q, A]):
 
 
 @dataclass(slots=True, eq=False)
-class _Call(Generic[A]):
+class _SharedCall(Generic[A]):
     """A call under way; with neither answer nor error at its end it was given up by whoever made it."""
 
     begun: float
@@ -102,13 +102,13 @@ class _Call(Generic[A]):
             self.waiting.popleft().set()
 
 
-class Shared:
+class SingleFlight:
     """Lets those who want the same thing at the same time share one call."""
 
     def __init__(self, young: float, most: int) -> None:
         self._young = young
         self._most = most
-        self._calls: dict[Hashable, list[_Call[Any]]] = {}
+        self._calls: dict[Hashable, list[_SharedCall[Any]]] = {}
 
     async def call(self, key: Hashable, make: Callable[[], Awaitable[A]]) -> A:
         """Return what a call gives that began less than `young` seconds ago, or make one.
@@ -117,7 +117,7 @@ class Shared:
         Raises what the call raises.
         """
         while True:
-            call: _Call[A] | None = self._joined(key)
+            call: _SharedCall[A] | None = self._joined(key)
             if call is None:
                 return await self._make(key, make)
             await call.end()
@@ -126,14 +126,14 @@ class Shared:
             if call.answers:
                 return call.answers[0]
 
-    def _joined(self, key: Hashable) -> _Call[Any] | None:
+    def _joined(self, key: Hashable) -> _SharedCall[Any] | None:
         calls = self._calls.get(key, [])
         if not calls or (anyio.current_time() - calls[-1].begun > self._young and len(calls) < self._most):
             return None
         return calls[-1]
 
     async def _make(self, key: Hashable, make: Callable[[], Awaitable[A]]) -> A:
-        call: _Call[A] = _Call(anyio.current_time())
+        call: _SharedCall[A] = _SharedCall(anyio.current_time())
         self._calls.setdefault(key, []).append(call)
         try:
             call.answers.append(await make())

@@ -50,7 +50,7 @@ class TaskStatus:
 
 
 @dataclass(slots=True, eq=False)
-class _Task:
+class _TaskRecord:
     """The record of one task, as it changes."""
 
     name: str
@@ -66,7 +66,7 @@ class _Task:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _TaskSpec:
     """What a task does, and how it may end."""
 
     work: Work
@@ -89,7 +89,7 @@ class Supervisor:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._tasks: list[_Task] = []
+        self._tasks: list[_TaskRecord] = []
 
     def start(
         self,
@@ -105,9 +105,9 @@ class Supervisor:
         Work that returns counts as broken too, unless it `ends`: then it is done, and no longer listed. An error
         that no new start can mend is named as `fatal` and passed on to the group.
         """
-        task = _Task(name, running=True)
+        task = _TaskRecord(name, running=True)
         self._tasks.append(task)
-        group.start_soon(self._supervise, task, _Plan(work, ends, fatal), name=name)
+        group.start_soon(self._supervise, task, _TaskSpec(work, ends, fatal), name=name)
 
     def start_once(self, name: str, work: Work, *, group: TaskGroup) -> None:
         """Run `work` once in a group; when it breaks, that is logged with an error id and ends nothing else."""
@@ -130,7 +130,7 @@ class Supervisor:
         """Return the state of every task that should be running, in the order of their start."""
         return [task.status for task in self._tasks]
 
-    async def _supervise(self, task: _Task, plan: _Plan) -> None:
+    async def _supervise(self, task: _TaskRecord, plan: _TaskSpec) -> None:
         try:
             while True:
                 begun = self._clock.monotonic()
@@ -150,7 +150,7 @@ class Supervisor:
         except Exception as error:
             logger.error("task_failed", task=name, error_id=error_id_of(error), exc_info=error)
 
-    def _note_failure(self, task: _Task, error: Exception) -> float:
+    def _note_failure(self, task: _TaskRecord, error: Exception) -> float:
         """Log a failure, the first of a kind with its traceback, and return the seconds until the next start."""
         task.running, task.failures, task.last_error_id = False, task.failures + 1, error_id_of(error)
         pause = pause_seconds(task.failures, random.uniform(-JITTER, JITTER))  # noqa: S311 - jitter

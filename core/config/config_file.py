@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from vpsops.core.common.errors import ConfigurationError
-from vpsops.core.config.toml_locations import Table, tables
+from vpsops.core.config.toml_locations import TomlTable, tables
 
 MAX_CONFIG_BYTES: Final = 1_000_000
 
@@ -18,13 +18,13 @@ class ConfigFile:
 
     path: str
     data: Mapping[str, Any]
-    tables: Sequence[Table]
+    tables: Sequence[TomlTable]
 
-    def elements(self, section: str) -> Sequence[Table]:
+    def elements(self, section: str) -> Sequence[TomlTable]:
         """Return the tables of an array of tables; of one that is written in one line, that line for each."""
         count = len(self.data[section]) if isinstance(self.data.get(section), list) else 0
         headers = [table for table in self.tables if table.name == (section,)]
-        return [*headers[:count], *[Table((section,), self.line(section))] * (count - len(headers))]
+        return [*headers[:count], *[TomlTable((section,), self.line(section))] * (count - len(headers))]
 
     def line(self, section: str, *key: str) -> int:
         """Return the line of a key in a section, or of the nearest thing around it."""

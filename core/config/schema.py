@@ -39,24 +39,24 @@ class Problem:
     hint: str = ""
 
 
-def problem_of(error: ValidationError, model: type[WrittenTable], title: str) -> Problem:
+def schema_problem(error: ValidationError, model: type[WrittenTable], title: str) -> Problem:
     """Return the first problem of a table; an unknown key comes first, for it explains one that is missing."""
     errors = error.errors(include_url=False)
     first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
     key = tuple(part for part in first["loc"] if isinstance(part, str))
-    name = ".".join(shown(part) for part in key) or title
+    name = ".".join(safe_word(part) for part in key) or title
     return Problem(key, *_described(dict(first), name, key[-1] if key else "", table_at(model, key[:-1])))
 
 
 def _described(error: dict[str, Any], name: str, key: str, table: type[WrittenTable]) -> tuple[str, str]:
     match error["type"]:
         case "extra_forbidden":
-            return f"unknown key {name}.", near(key, tuple(table.model_fields))
+            return f"unknown key {name}.", nearest_hint(key, tuple(table.model_fields))
         case "missing":
             return f"{name} is missing.", table.EXAMPLES.get(key, "")
         case "literal_error":
             choices = get_args(table.model_fields[key].annotation)
-            return f"unknown {name} {shown(str(error['input']))}.", near(str(error["input"]), choices)
+            return f"unknown {name} {safe_word(str(error['input']))}.", nearest_hint(str(error["input"]), choices)
         case "string_pattern_mismatch" if key in table.FORMS:
             return f"{name}: it takes {table.FORMS[key]}.", table.EXAMPLES.get(key, "")
         case kind if kind == CUSTOM:
@@ -73,18 +73,18 @@ def table_at(model: type[WrittenTable], key: Sequence[str]) -> type[WrittenTable
     return model
 
 
-def near(word: str, known: Sequence[str]) -> str:
+def nearest_hint(word: str, known: Sequence[str]) -> str:
     """Return a hint: the nearest word there is, or all of them."""
     nearest = get_close_matches(word.lower(), known, n=1)
     return f"Did you mean {nearest[0]}?" if nearest else f"There are {', '.join(known)}."
 
 
-def shown(word: str) -> str:
+def safe_word(word: str) -> str:
     """Return a word of the file fit for a message."""
     return word if word.isprintable() and 0 < len(word) <= 60 else f"{word[:60]!r}"  # noqa: PLR2004 - a line's worth
 
 
-def wrong(message: str, hint: str = "") -> PydanticCustomError:
+def schema_error(message: str, hint: str = "") -> PydanticCustomError:
     """Return an error that pydantic carries to its place, with a hint."""
     return PydanticCustomError(CUSTOM, "{text}", {"text": message, "hint": hint})
 
@@ -95,7 +95,7 @@ def one_of(name: str, known: Sequence[str]) -> AfterValidator:
     def check(words: tuple[str, ...]) -> tuple[str, ...]:
         for word in words:
             if word not in known:
-                raise wrong(f"unknown {name} {shown(word)}", near(word, known))
+                raise schema_error(f"unknown {name} {safe_word(word)}", nearest_hint(word, known))
         return words
 
     return AfterValidator(check)
@@ -104,12 +104,12 @@ def one_of(name: str, known: Sequence[str]) -> AfterValidator:
 def _listed(value: object) -> object:
     listed = [value] if isinstance(value, str) else value
     if not isinstance(listed, list) or not all(isinstance(word, str) for word in listed):
-        raise wrong("it takes a text or a list of texts")
+        raise schema_error("it takes a text or a list of texts")
     if not listed:
-        raise wrong("an empty list matches nothing", "Leave the key out to match everything.")
+        raise schema_error("an empty list matches nothing", "Leave the key out to match everything.")
     twice = next((word for index, word in enumerate(listed) if word in listed[:index]), None)
     if twice is not None:
-        raise wrong(f"{shown(twice)} stands there twice")
+        raise schema_error(f"{safe_word(twice)} stands there twice")
     return tuple(listed)
 
 

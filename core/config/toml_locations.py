@@ -23,7 +23,7 @@ KEY = re.compile(r"""^(?:"(?:\\.|[^"\\])*"|'[^']*'|[^="'])+?=""")
 
 
 @dataclass(slots=True)
-class Table:
+class TomlTable:
     """A table or element of an array of tables: its name's parts, its line and its keys' lines."""
 
     name: tuple[str, ...]
@@ -36,12 +36,12 @@ class Table:
         return next((self.keys[name] for name in names if name in self.keys), self.line)
 
 
-def tables(text: str) -> list[Table]:
+def tables(text: str) -> list[TomlTable]:
     """Return the top level and then the tables of a valid TOML text in their order.
 
     A table inside a rule, `[rule.approvers]`, is a key of that rule.
     """
-    found = [Table((), 1)]
+    found = [TomlTable((), 1)]
     inner: tuple[str, ...] = ()
     for line, statement in statements(text):
         if not statement.startswith("["):
@@ -53,11 +53,11 @@ def tables(text: str) -> list[Table]:
         if inside:
             _note(found[-1], inner, line)
         else:
-            found.append(Table(name, line))
+            found.append(TomlTable(name, line))
     return found
 
 
-def _note(table: Table, path: tuple[str, ...], line: int) -> None:
+def _note(table: TomlTable, path: tuple[str, ...], line: int) -> None:
     for count in range(1, len(path) + 1):
         table.keys.setdefault(".".join(path[:count]), line)
 

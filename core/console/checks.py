@@ -19,7 +19,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DoctorFinding:
     """One line: what was looked at, what there is to say, what to do; `code` is a failure's exit code."""
 
     level: Level
@@ -29,31 +29,31 @@ class Finding:
     code: int = exit_codes.GOOD
 
 
-Check = Callable[[Settings, Clock], Awaitable[Sequence[Finding]]]
+Check = Callable[[Settings, Clock], Awaitable[Sequence[DoctorFinding]]]
 """Looks at one thing; the `VpsopsError` it raises is a failure, in the error's own words."""
 
 
-def ok(area: str, what: str) -> Finding:
+def ok(area: str, what: str) -> DoctorFinding:
     """All is well."""
-    return Finding(Level.OK, area, what)
+    return DoctorFinding(Level.OK, area, what)
 
 
-def warn(area: str, what: str, todo: str) -> Finding:
+def warn(area: str, what: str, todo: str) -> DoctorFinding:
     """It works, but not for long, or not for all."""
-    return Finding(Level.WARN, area, what, todo)
+    return DoctorFinding(Level.WARN, area, what, todo)
 
 
-def fail(area: str, what: str, todo: str, code: int = exit_codes.OTHER) -> Finding:
+def fail(area: str, what: str, todo: str, code: int = exit_codes.OTHER) -> DoctorFinding:
     """It does not work."""
-    return Finding(Level.FAIL, area, what, todo, code)
+    return DoctorFinding(Level.FAIL, area, what, todo, code)
 
 
-def failed(area: str, error: VpsopsError) -> Finding:
+def failed(area: str, error: VpsopsError) -> DoctorFinding:
     """An error, as a failure."""
     return fail(area, error.message, error.hint, exit_codes.exit_code(error))
 
 
-def worst(findings: Sequence[Finding]) -> int:
+def worst(findings: Sequence[DoctorFinding]) -> int:
     """Return the exit code of all: what must be put right first, in the order configuration, key, network, other."""
     codes = {finding.code for finding in findings if finding.level is Level.FAIL}
     order = (exit_codes.USAGE, exit_codes.NOT_AUTHENTICATED, exit_codes.UNREACHABLE, exit_codes.OTHER)

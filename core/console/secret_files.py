@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from vpsops.core.common.clock import Clock
 from vpsops.core.config.settings import SECRETS, Settings, state_directory
 from vpsops.core.console import exit_codes
-from vpsops.core.console.checks import Finding, fail, ok, warn
+from vpsops.core.console.checks import DoctorFinding, fail, ok, warn
 
 AREA: Final = "files"
 BESIDE: Final = ("", "-wal", "-shm")
@@ -20,7 +20,7 @@ BESIDE: Final = ("", "-wal", "-shm")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class ProtectedFile:
     """A file, what it is, and whether others may not even read it."""
 
     path: Path
@@ -29,20 +29,20 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class ProcessUser:
     """Who runs vpsops, as the machine has it."""
 
     uid: int
     groups: Collection[int]
 
 
-async def check_files(settings: Settings, _: Clock) -> Sequence[Finding]:
+async def check_files(settings: Settings, _: Clock) -> Sequence[DoctorFinding]:
     """Look at the owner and mode of each such file, and of its folder."""
-    reader = Reader(os.geteuid(), {os.getegid(), *os.getgroups()})
-    return look_at(kept_files(settings, os.environ), state_directory(), reader)
+    reader = ProcessUser(os.geteuid(), {os.getegid(), *os.getgroups()})
+    return look_at(protected_files(settings, os.environ), state_directory(), reader)
 
 
-def look_at(files: Sequence[Kept], state: Path, reader: Reader) -> list[Finding]:
+def look_at(files: Sequence[ProtectedFile], state: Path, reader: ProcessUser) -> list[DoctorFinding]:
     """Return what is wrong with some files, their folders and the state folder, or that nothing is."""
     files = [kept for kept in files if kept.path.is_file()]
     places = {place for kept in files for place in (kept.path.parent, kept.path.resolve().parent)}
@@ -52,19 +52,19 @@ def look_at(files: Sequence[Kept], state: Path, reader: Reader) -> list[Finding]
     return found or [ok(AREA, f"{len(files)} files of secrets, settings and changes are this user's alone")]
 
 
-def kept_files(settings: Settings, environ: Mapping[str, str]) -> list[Kept]:
+def protected_files(settings: Settings, environ: Mapping[str, str]) -> list[ProtectedFile]:
     """Return the files that are configured."""
     named = {name: environ.get(f"{name}_FILE", "") for name in sorted(SECRETS)}
-    kept = [Kept(Path(path).expanduser(), f"{name}_FILE") for name, path in named.items() if path]
+    kept = [ProtectedFile(Path(path).expanduser(), f"{name}_FILE") for name, path in named.items() if path]
     if settings.http_tokens_file:
-        kept.append(Kept(settings.http_tokens_file.expanduser(), "VPSOPS_HTTP_TOKENS_FILE"))
+        kept.append(ProtectedFile(settings.http_tokens_file.expanduser(), "VPSOPS_HTTP_TOKENS_FILE"))
     if settings.anchor_file:
-        kept.append(Kept(settings.anchor_file.expanduser(), "VPSOPS_AUDIT_ANCHOR_FILE", secret=False))
+        kept.append(ProtectedFile(settings.anchor_file.expanduser(), "VPSOPS_AUDIT_ANCHOR_FILE", secret=False))
     if settings.config:
-        kept.append(Kept(settings.config.expanduser(), "VPSOPS_CONFIG", secret=_holds_secrets(settings)))
+        kept.append(ProtectedFile(settings.config.expanduser(), "VPSOPS_CONFIG", secret=_holds_secrets(settings)))
     if settings.database.startswith("sqlite"):
         path = Path(sa.make_url(settings.database).database or "").expanduser()
-        kept += [Kept(path.with_name(path.name + end), "the database") for end in BESIDE]
+        kept += [ProtectedFile(path.with_name(path.name + end), "the database") for end in BESIDE]
     return kept
 
 
@@ -75,7 +75,7 @@ def _holds_secrets(settings: Settings) -> bool:
     return bool(SECRETS & table.keys()) or "@" in url
 
 
-def file_findings(kept: Kept, status: os.stat_result, reader: Reader) -> list[Finding]:
+def file_findings(kept: ProtectedFile, status: os.stat_result, reader: ProcessUser) -> list[DoctorFinding]:
     """Return what is wrong with a file of this owner and mode; pure."""
     if status.st_uid not in {0, reader.uid}:
         todo = f"chown it to the user who runs vpsops, and chmod go= {kept.path}"
@@ -88,7 +88,7 @@ def file_findings(kept: Kept, status: os.stat_result, reader: Reader) -> list[Fi
     return _writers(status.st_mode, f"change {kept.path} ({kept.what})", f"chmod go-w {kept.path}")
 
 
-def _opened_by_others(status: os.stat_result, reader: Reader) -> bool:
+def _opened_by_others(status: os.stat_result, reader: ProcessUser) -> bool:
     """Say whether anybody but its owner and root can open a file.
 
     A service may read a file of root's by its group: it cannot change it, and the group is the service's own.
@@ -98,12 +98,12 @@ def _opened_by_others(status: os.stat_result, reader: Reader) -> bool:
     return bool(given & ~(stat.S_IRGRP if by_group else 0))
 
 
-def _folder(path: Path) -> list[Finding]:
+def _folder(path: Path) -> list[DoctorFinding]:
     mode = path.stat().st_mode
     return [] if mode & stat.S_ISVTX else _writers(mode, f"replace files in {path}", f"chmod go-w {path}")
 
 
-def _writers(mode: int, what: str, todo: str) -> list[Finding]:
+def _writers(mode: int, what: str, todo: str) -> list[DoctorFinding]:
     """Return that everybody can do something, or a group: on many machines that is the user's own alone."""
     if mode & stat.S_IWOTH:
         return [fail(AREA, f"others on this machine can {what}", todo, exit_codes.USAGE)]

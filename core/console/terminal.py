@@ -20,7 +20,7 @@ UNSEEN = "\ufffd"
 HIDDEN: ContextVar[tuple[str, ...]] = ContextVar("hidden", default=())
 
 
-def say(text: str = "") -> None:
+def print_line(text: str = "") -> None:
     """Write one line to standard output."""
     sys.stdout.write(f"{text}\n")
 
@@ -54,7 +54,7 @@ def number(text: str, least: int = 0, most: int = 10**18) -> int:
     return int(text)
 
 
-def look(work: Callable[[Database], Awaitable[int]]) -> int:
+def run_read(work: Callable[[Database], Awaitable[int]]) -> int:
     """Run `work` on the configured database, which is left as it is, and return its exit code.
 
     Needs no key, starts nothing. Raises `ConfigurationError` and `StorageError`.

@@ -45,7 +45,7 @@ class AnchorError(VpsopsError):
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class TrailHead:
     """The head of the trail as it leaves the machine."""
 
     seq: int
@@ -58,7 +58,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class AnchorTargets:
     """Where anchors are left; empty ones are not used. `team` is the channel's workspace, where there are several."""
 
     channel: str = ""
@@ -74,23 +74,23 @@ class Places:
         return {kind: place for kind, place in every.items() if place}
 
 
-def places_of(settings: Settings, workspaces: Workspaces) -> Places:
+def anchor_targets_from(settings: Settings, workspaces: Workspaces) -> AnchorTargets:
     """Return where the settings want anchors left; raises `ConfigurationError`."""
     secret = settings.anchor_secret.get_secret_value() if settings.anchor_secret else ""
     team = workspaces.home if workspaces.several else ""
     webhook = settings.anchor_webhook.get_secret_value() if settings.anchor_webhook else ""
     if webhook and not webhook.startswith("https://") and not LOCAL.fullmatch(webhook):
         raise ConfigurationError("VPSOPS_AUDIT_ANCHOR_WEBHOOK must begin with https://.", hint="Correct it.")
-    return Places(settings.anchor_channel, settings.anchor_file, webhook, secret, team)
+    return AnchorTargets(settings.anchor_channel, settings.anchor_file, webhook, secret, team)
 
 
 @dataclass(frozen=True, slots=True)
-class Anchors:
+class AnchorPublisher:
     """Leaves the head at its places, once a day each."""
 
     database: Database
     clock: Clock
-    places: Places
+    places: AnchorTargets
 
     async def keep(self, record_round: RoundRecorder = no_record) -> None:
         """Look every minute whether a place has to get today's head, until cancelled."""
@@ -124,22 +124,22 @@ class Anchors:
         await self.database.transact(partial(_done, kind, head))
         logger.info("anchor_left", place=kind, seq=head.seq)
 
-    def _take(self, kind: str, now: datetime, connection: Connection) -> Head | None:
+    def _take(self, kind: str, now: datetime, connection: Connection) -> TrailHead | None:
         """Take today's anchor of a place, unless another process has; a message to Slack is stored with it."""
         value = _locked(connection, kind)
         seq, digest = chain.head(connection)
         if not _due(value, now) or seq == 0:
             return None
-        head = Head(seq, digest, now)
+        head = TrailHead(seq, digest, now)
         if kind == CHANNEL:
-            payload = {"text": words_of(head), "channel": self.places.channel, "team": self.places.team}
+            payload = {"text": anchor_text(head), "channel": self.places.channel, "team": self.places.team}
             outbox.put(connection, "audit:anchor", "event", payload, now)
             _done(kind, head, connection)
         else:
             _write(connection, kind, {**value, "taken_at": now.timestamp()}, now)
         return head
 
-    async def _post(self, head: Head) -> None:
+    async def _post(self, head: TrailHead) -> None:
         stamp = int(head.at.timestamp())
         fields = {"anchor": str(head), "seq": head.seq, "hash": head.hash, "at": head.at.isoformat()}
         body = json.dumps(fields).encode()
@@ -156,12 +156,12 @@ def signature(secret: str, stamp: int, body: bytes) -> str:
     return f"v1={hmac.new(secret.encode(), f'v1:{stamp}:'.encode() + body, hashlib.sha256).hexdigest()}"
 
 
-def words_of(head: Head) -> str:
+def anchor_text(head: TrailHead) -> str:
     """Return the message for a channel."""
     return f"Head of the audit trail on {head.at:%Y-%m-%d}, to verify it later (vpsops audit verify --anchor -): {head}"
 
 
-def _append(path: Path, head: Head) -> None:
+def _append(path: Path, head: TrailHead) -> None:
     line = f"{head} {head.at.isoformat(timespec='seconds')}\n".encode()
     try:
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -196,7 +196,7 @@ def _write(connection: Connection, kind: str, value: Mapping[str, object], now: 
     connection.execute(sa.update(SWITCHES).where(SWITCHES.c.name == _name(kind)).values(**values))
 
 
-def _done(kind: str, head: Head, connection: Connection) -> None:
+def _done(kind: str, head: TrailHead, connection: Connection) -> None:
     value = {"day": _day(head.at), "seq": head.seq, "hash": head.hash}
     _write(connection, kind, value, head.at)
 

@@ -52,7 +52,7 @@ class StoreWentBackError(StorageError):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RollbackFinding:
     """A time that the database went back: how it shows, who noticed, and whether somebody accepted it since."""
 
     id: str
@@ -65,7 +65,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class StoreView:
     """What one look at the database found."""
 
     mark: Mark | None  # what was known before the look began
@@ -74,7 +74,7 @@ class View:
     at_mark: str  # the hash of the record that the mark names; empty where there is none
     lineage: Lineage
     known_lineage: Lineage
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[RollbackFinding, ...] = ()
 
     @property
     def difference(self) -> str:
@@ -102,7 +102,7 @@ def _named(others: Sequence[str]) -> str:
     return f"another {', '.join(others)}"
 
 
-class Continuity:
+class ContinuityMonitor:
     """One process's memory of its database, kept for the next ones by a `HeadFile` where there is a place for it."""
 
     def __init__(self, database: Database, clock: Clock, process: str, kept: HeadFile | None = None) -> None:
@@ -119,7 +119,7 @@ class Continuity:
         """Say whether a standby that takes over, or another cluster, shows by what the server says of itself."""
         return self._database.sqlite or (lineage.SYSTEM | lineage.TIMELINE).items() <= self._expressions.items()
 
-    async def look(self, mark: Mark | None) -> View:
+    async def look(self, mark: Mark | None) -> StoreView:
         """Look once and change nothing; raises `StorageError`."""
         self._expressions = await lineage.readable(self._database)
         return await self._database.read(lambda connection: self.view(connection, mark))
@@ -141,19 +141,19 @@ class Continuity:
         view = self.view(connection, None)
         _write(connection, {**view.lineage, **known}, findings, self._clock.now().timestamp())
 
-    async def check(self) -> View:
+    async def check(self) -> StoreView:
         """Look at the database, and record a finding where it went back; raises `StorageError`."""
         mark = self.mark
         return await self.judge(await self._database.read(lambda connection: self.view(connection, mark)))
 
-    async def judge(self, view: View) -> View:
+    async def judge(self, view: StoreView) -> StoreView:
         """Record a finding where a look shows that the database went back, else remember what was seen."""
         if view.difference:
             view = await self._database.transact(lambda connection: self._record(connection, view.mark))
         await self._remember(view)
         return view
 
-    async def _remember(self, view: View) -> None:
+    async def _remember(self, view: StoreView) -> None:
         seen = view.seen
         if self.mark is not None and not seen.follows(self.mark):
             return
@@ -163,7 +163,7 @@ class Continuity:
             if await to_thread.run_sync(self._kept.write, seen, now):
                 self._written = seen
 
-    def view(self, connection: Connection, mark: Mark | None) -> View:
+    def view(self, connection: Connection, mark: Mark | None) -> StoreView:
         """Look, in the caller's transaction; `mark` is the one from before that began."""
         marked = sa.select(AUDIT.c.hash).where(AUDIT.c.seq == (mark.seq if mark else 0)).scalar_subquery()
         head = sa.select(AUDIT_HEAD.c.seq).scalar_subquery(), sa.select(AUDIT_HEAD.c.hash).scalar_subquery()
@@ -172,7 +172,7 @@ class Continuity:
         row = connection.execute(query).mappings().one()
         known, findings = _read(row["stored"])
         now = lineage.lineage_of(row)
-        return View(mark, row["seq"] or 0, row["hash"] or "", row["at_mark"] or "", now, known, findings)
+        return StoreView(mark, row["seq"] or 0, row["hash"] or "", row["at_mark"] or "", now, known, findings)
 
     def verify(self, connection: Connection) -> None:
         """Raise `StoreWentBackError` in the transaction that stores an intention, where the database went back."""
@@ -180,25 +180,27 @@ class Continuity:
         if what:
             raise StoreWentBackError(f"The database went back: {what}.", hint=TODO)
 
-    def _record(self, connection: Connection, mark: Mark | None) -> View:
+    def _record(self, connection: Connection, mark: Mark | None) -> StoreView:
         """Record a finding and let no approved change be sent by itself; another process may have been first."""
         _lock(connection)
         view = self.view(connection, mark)
         if not view.difference:
             return view
         now = self._clock.now()
-        finding = Finding(f"f_{secrets.token_hex(8)}", view.difference, now.timestamp(), self._process, view.seq)
+        finding = RollbackFinding(
+            f"f_{secrets.token_hex(8)}", view.difference, now.timestamp(), self._process, view.seq
+        )
         changes = _hold_back(connection, finding, self._clock)
         finding = replace(finding, changes=tuple(changes))
         body = {"finding": finding.id, "why": finding.what, "by": {"id": self._process}, "changes": changes}
         chain.append(connection, now.timestamp(), EVENT, None, body)
-        outbox.put(connection, f"store:{finding.id}", "event", {"text": words_of(finding)}, now)
+        outbox.put(connection, f"store:{finding.id}", "event", {"text": finding_text(finding)}, now)
         _write(connection, {**view.known_lineage, **view.lineage}, (*view.findings, finding), now.timestamp())
         logger.error("store_went_back", finding=finding.id, what=finding.what, changes=len(changes), hint=TODO)
         return self.view(connection, mark)
 
 
-def words_of(finding: Finding) -> str:
+def finding_text(finding: RollbackFinding) -> str:
     """Return what people are to know of a finding."""
     shown = ", ".join(finding.changes[:SHOWN_CHANGES])
     more = f" and {len(finding.changes) - SHOWN_CHANGES} more" if len(finding.changes) > SHOWN_CHANGES else ""
@@ -211,7 +213,7 @@ def words_of(finding: Finding) -> str:
     )
 
 
-def findings_of(connection: Connection) -> tuple[Finding, ...]:
+def findings_of(connection: Connection) -> tuple[RollbackFinding, ...]:
     """Return the findings that are recorded, oldest first."""
     return _read(connection.scalar(STORED))[1]
 
@@ -228,7 +230,7 @@ def accept(connection: Connection, clock: Clock, by: Mapping[str, Json]) -> int:
     return len(waiting)
 
 
-def _hold_back(connection: Connection, finding: Finding, clock: Clock) -> list[str]:
+def _hold_back(connection: Connection, finding: RollbackFinding, clock: Clock) -> list[str]:
     """Make every approved change one for a person, also those that this version cannot read."""
     check_step(State.APPROVED, State.NEEDS_PERSON)
     now, approved = clock.now(), CHANGES.c.state == State.APPROVED.value
@@ -247,7 +249,7 @@ def _hold_back(connection: Connection, finding: Finding, clock: Clock) -> list[s
     return moved
 
 
-def _lock(connection: Connection) -> tuple[Lineage, tuple[Finding, ...]]:
+def _lock(connection: Connection) -> tuple[Lineage, tuple[RollbackFinding, ...]]:
     """Return what is stored, and keep everybody else from changing it until the commit."""
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     empty = insert(SWITCHES).values(name=NAME, value={}, by={}, at=0.0)
@@ -255,20 +257,20 @@ def _lock(connection: Connection) -> tuple[Lineage, tuple[Finding, ...]]:
     return _read(connection.execute(STORED.with_for_update()).scalar_one())
 
 
-def _write(connection: Connection, known: Lineage, findings: Sequence[Finding], at: float) -> None:
+def _write(connection: Connection, known: Lineage, findings: Sequence[RollbackFinding], at: float) -> None:
     stored = [asdict(finding) | {"changes": finding.changes[:MOST_CHANGES]} for finding in findings[-MOST_FINDINGS:]]
     values = {"value": {"lineage": dict(known), "findings": stored}, "at": at}
     connection.execute(sa.update(SWITCHES).where(SWITCHES.c.name == NAME).values(**values))
 
 
-def _read(stored: Json) -> tuple[Lineage, tuple[Finding, ...]]:
+def _read(stored: Json) -> tuple[Lineage, tuple[RollbackFinding, ...]]:
     value = stored if isinstance(stored, dict) else {}
     known = {str(name): str(text) for name, text in dict(value.get("lineage") or {}).items()}
     return known, tuple(_finding(row) for row in value.get("findings") or () if isinstance(row, dict))
 
 
-def _finding(row: Mapping[str, Json]) -> Finding:
-    return Finding(
+def _finding(row: Mapping[str, Json]) -> RollbackFinding:
+    return RollbackFinding(
         str(row.get("id", "")),
         str(row.get("what", "")),
         float(row.get("at", 0.0)),

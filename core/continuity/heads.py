@@ -41,14 +41,14 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _HeadEntry:
     seq: int
     hash: str
     findings: tuple[str, ...]
     at: float
 
 
-ENTRIES: Final = TypeAdapter(dict[str, _Entry])
+ENTRIES: Final = TypeAdapter(dict[str, _HeadEntry])
 
 
 def database_name(url: str) -> str:
@@ -87,7 +87,7 @@ class HeadFile:
                 entries = self._entries()
                 known = entries.get(self._name)
                 if known is None or mark.follows(Mark(known.seq, known.hash, known.findings)):
-                    entries[self._name] = _Entry(mark.seq, mark.hash, mark.findings[-MOST_FINDINGS:], at)
+                    entries[self._name] = _HeadEntry(mark.seq, mark.hash, mark.findings[-MOST_FINDINGS:], at)
                     self._replace(entries)
         except OSError as error:
             if not self._failed:
@@ -106,7 +106,7 @@ class HeadFile:
         finally:
             os.close(lock)
 
-    def _entries(self) -> dict[str, _Entry]:
+    def _entries(self) -> dict[str, _HeadEntry]:
         try:
             with self.path.open("rb") as file:
                 return ENTRIES.validate_json(file.read(MOST_BYTES))
@@ -116,7 +116,7 @@ class HeadFile:
             logger.warning("head_file_not_read", path=str(self.path), error=type(error).__name__)
             return {}
 
-    def _replace(self, entries: Mapping[str, _Entry]) -> None:
+    def _replace(self, entries: Mapping[str, _HeadEntry]) -> None:
         """Write the newest entries beside, and put them in place at once."""
         newest = sorted(entries.items(), key=lambda item: item[1].at)[-MOST_DATABASES:]
         text = json.dumps({name: asdict(entry) for name, entry in newest}, indent=1)

@@ -11,16 +11,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.app import head_file_of, postgres_options_of
-from vpsops.core.audit.chain import GENESIS, Walk
+from vpsops.core.audit.chain import GENESIS, ChainVerifier
 from vpsops.core.audit.reader import pages
 from vpsops.core.authorization.discrepancies import discrepancies
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import State
 from vpsops.core.common.clock import Clock
 from vpsops.core.config.settings import Settings
-from vpsops.core.console.checks import Finding, fail, ok, warn
-from vpsops.core.continuity.anchors import last_days, places_of
-from vpsops.core.continuity.continuity_monitor import TODO, Continuity
+from vpsops.core.console.checks import DoctorFinding, fail, ok, warn
+from vpsops.core.continuity.anchors import anchor_targets_from, last_days
+from vpsops.core.continuity.continuity_monitor import TODO, ContinuityMonitor
 from vpsops.core.diagnostics.unreadable_rows import unreadable_rows
 from vpsops.core.execution.claims import AFTER_HOLD, runnable
 from vpsops.core.messaging.outbox import QUIET
@@ -46,9 +46,9 @@ QUEUES: Final = (
 )
 
 
-async def check_storage(settings: Settings, clock: Clock) -> Sequence[Finding]:
+async def check_storage(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
     """Look at the database and at what is in it; raises `ConfigurationError` and `StorageError`."""
-    findings: list[Finding] = []
+    findings: list[DoctorFinding] = []
     try:
         options = postgres_options_of(settings)
         async with open_database(settings.database, clock, make=False, options=options) as database:
@@ -60,7 +60,7 @@ async def check_storage(settings: Settings, clock: Clock) -> Sequence[Finding]:
     return findings
 
 
-def _unmakeable(settings: Settings) -> Finding | None:
+def _unmakeable(settings: Settings) -> DoctorFinding | None:
     """Say why a SQLite file that is not there yet cannot be made, if it cannot."""
     url = sa.make_url(settings.database)
     if url.get_backend_name() != "sqlite" or not url.database:
@@ -73,7 +73,7 @@ def _unmakeable(settings: Settings) -> Finding | None:
     return fail("database", what, "Let this user write there, or set VPSOPS_DATABASE_URL to another place")
 
 
-async def look_at_database(database: Database, settings: Settings) -> Sequence[Finding]:
+async def look_at_database(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
     """Ask it something, and on SQLite look at the file itself."""
     begun = database.clock.monotonic()
     await database.read(database.tick)
@@ -83,7 +83,7 @@ async def look_at_database(database: Database, settings: Settings) -> Sequence[F
     return [*found, *(await look_at_file(database, settings))] if database.sqlite else found
 
 
-async def look_at_wakes(database: Database, _: Settings) -> Sequence[Finding]:
+async def look_at_wakes(database: Database, _: Settings) -> Sequence[DoctorFinding]:
     """Say whether one process hears of what another one stores, where PostgreSQL tells it."""
     if database.sqlite:
         return []
@@ -93,11 +93,11 @@ async def look_at_wakes(database: Database, _: Settings) -> Sequence[Finding]:
     return [warn("database", what, f"Set {LISTEN_URL} to the server's own address, past a pooler in transaction mode")]
 
 
-async def look_at_file(database: Database, settings: Settings) -> Sequence[Finding]:
+async def look_at_file(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
     """Say whether this user may write to the file, and whether its pages are sound."""
     path = _file(settings.database)
     said = await database.read(lambda connection: connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one())
-    found: list[Finding] = []
+    found: list[DoctorFinding] = []
     if database.read_only:
         what = f"this user may not write to {path} and its folder, so nothing can be stored"
         found.append(fail("database", what, "Run this as the user that runs vpsops, or let that user write there"))
@@ -106,7 +106,7 @@ async def look_at_file(database: Database, settings: Settings) -> Sequence[Findi
     return found
 
 
-async def look_at_processes(database: Database, _: Settings) -> Sequence[Finding]:
+async def look_at_processes(database: Database, _: Settings) -> Sequence[DoctorFinding]:
     """Say who is alive, and whether somebody should be."""
 
     def work(connection: Connection) -> tuple[list[str], int]:
@@ -124,7 +124,7 @@ async def look_at_processes(database: Database, _: Settings) -> Sequence[Finding
     return [ok("processes", "none runs changes now, and none is needed")]
 
 
-async def look_at_people(database: Database, _: Settings) -> Sequence[Finding]:
+async def look_at_people(database: Database, _: Settings) -> Sequence[DoctorFinding]:
     """Say which changes only a person can settle."""
     needy = await database.read(
         lambda connection: repository.select(connection, repository.in_states(State.NEEDS_PERSON), limit=100)
@@ -141,11 +141,11 @@ async def look_at_people(database: Database, _: Settings) -> Sequence[Finding]:
     ]
 
 
-async def look_at_continuity(database: Database, settings: Settings) -> Sequence[Finding]:
+async def look_at_continuity(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
     """Say whether the database went back since it was seen last, by this machine or another."""
     kept = head_file_of(settings)
     mark = kept.read() if kept is not None else None
-    known = Continuity(database, database.clock, "doctor")
+    known = ContinuityMonitor(database, database.clock, "doctor")
     view = await known.look(mark)
     open_ones = [finding for finding in view.findings if not finding.accepted]
     if open_ones:
@@ -165,7 +165,7 @@ async def look_at_continuity(database: Database, settings: Settings) -> Sequence
     return [ok("store", f"the database is the one that was seen last{f', record {mark.seq}' if mark else ''}")]
 
 
-async def look_at_rows(database: Database, _: Settings) -> Sequence[Finding]:
+async def look_at_rows(database: Database, _: Settings) -> Sequence[DoctorFinding]:
     """Name the rows that this version cannot read."""
     found = await database.read(unreadable_rows)
     if not found:
@@ -176,7 +176,7 @@ async def look_at_rows(database: Database, _: Settings) -> Sequence[Finding]:
     return [warn("rows", what, todo)]
 
 
-async def look_at_claims(database: Database, _: Settings) -> Sequence[Finding]:
+async def look_at_claims(database: Database, _: Settings) -> Sequence[DoctorFinding]:
     """Name the changes that no living process can run or watch."""
 
     def work(connection: Connection) -> list[str]:
@@ -197,7 +197,7 @@ async def look_at_claims(database: Database, _: Settings) -> Sequence[Finding]:
     return [warn("changes", f"{len(left)} can be run by no living process: {listed(left)}", todo)]
 
 
-async def look_at_queues(database: Database, _: Settings) -> Sequence[Finding]:
+async def look_at_queues(database: Database, _: Settings) -> Sequence[DoctorFinding]:
     """Say how much waits in each queue, and for how long its oldest has waited."""
     now = database.clock.now().timestamp()
 
@@ -218,7 +218,7 @@ async def look_at_queues(database: Database, _: Settings) -> Sequence[Finding]:
     return [ok("queues", said)]
 
 
-async def look_at_messages(database: Database, settings: Settings) -> Sequence[Finding]:
+async def look_at_messages(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
     """Say what was not delivered to people, and what of theirs was not worked on."""
     late = database.clock.now().timestamp() - SLOW_SECONDS
 
@@ -245,7 +245,7 @@ async def look_at_messages(database: Database, settings: Settings) -> Sequence[F
     return found
 
 
-def _backlog(waiting: int, slow: int, settings: Settings) -> Finding:
+def _backlog(waiting: int, slow: int, settings: Settings) -> DoctorFinding:
     if not slow:
         return ok("outbox", f"{waiting} messages wait, none for long")
     if not settings.slack_configured:
@@ -253,9 +253,9 @@ def _backlog(waiting: int, slow: int, settings: Settings) -> Finding:
     return warn("outbox", f"{slow} messages wait for over a minute", "Start vpsops bot, or read its log")
 
 
-async def look_at_trail(database: Database, _: Settings) -> Sequence[Finding]:
+async def look_at_trail(database: Database, _: Settings) -> Sequence[DoctorFinding]:
     """Verify the audit trail from its first record."""
-    walk, head, faults = Walk(), (0, GENESIS), []
+    walk, head, faults = ChainVerifier(), (0, GENESIS), []
     async for records, head in pages(database, 0):  # noqa: B007 - the last page's head is used below
         faults += [fault for record in records for fault in walk.step(record)]
     faults += walk.end(head)
@@ -265,9 +265,9 @@ async def look_at_trail(database: Database, _: Settings) -> Sequence[Finding]:
     return [await _compared(database) or ok("audit", f"the trail is whole up to record {walk.seq}")]
 
 
-async def look_at_anchors(database: Database, settings: Settings) -> Sequence[Finding]:
+async def look_at_anchors(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
     """Say when the head of the trail last left the machine, where it is to do so."""
-    kinds = places_of(settings, load_workspaces(settings)).named
+    kinds = anchor_targets_from(settings, load_workspaces(settings)).named
     days = await database.read(partial(last_days, kinds=kinds))
     late_before = (database.clock.now() - timedelta(days=2)).date().isoformat()
     todo = "Start vpsops bot or worker with this setting, and look for anchor_failed in its log"
@@ -279,7 +279,7 @@ async def look_at_anchors(database: Database, settings: Settings) -> Sequence[Fi
     ]
 
 
-async def _compared(database: Database) -> Finding | None:
+async def _compared(database: Database) -> DoctorFinding | None:
     """Say which changes are not as the trail has them."""
     ids: dict[str, str] = {}
     async for discrepancy in discrepancies(database):
@@ -307,7 +307,7 @@ def _count(connection: Connection, table: sa.Table, where: sa.ColumnElement[bool
     return connection.scalar(sa.select(sa.func.count()).select_from(table).where(where)) or 0
 
 
-LOOKS: Final[tuple[Callable[[Database, Settings], Awaitable[Sequence[Finding]]], ...]] = (
+LOOKS: Final[tuple[Callable[[Database, Settings], Awaitable[Sequence[DoctorFinding]]], ...]] = (
     look_at_database,
     look_at_wakes,
     look_at_processes,

@@ -10,9 +10,9 @@ from vpsops.core.app import credentials_of
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.timings import TransportSettings
 from vpsops.core.config.settings import Settings
-from vpsops.core.console.checks import Finding, ok, warn
+from vpsops.core.console.checks import DoctorFinding, ok, warn
 from vpsops.core.wayscloud.answers.errors import NotAuthenticatedError, WayscloudError
-from vpsops.core.wayscloud.answers.models import Listing, Server, Usage
+from vpsops.core.wayscloud.answers.models import ProviderList, Server, Usage
 from vpsops.core.wayscloud.client import Wayscloud
 
 AREA: Final = "provider"
@@ -21,7 +21,7 @@ COMPARED: Final = ("plan", "region", "os_template", "power_state")
 NAMED: Final = 3
 
 
-async def check_provider(settings: Settings, clock: Clock) -> Sequence[Finding]:
+async def check_provider(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
     """Ask the provider for the list of servers, and one of them in full; say what this API cannot tell."""
     credentials = credentials_of(settings)
     if credentials is None:
@@ -34,13 +34,13 @@ async def check_provider(settings: Settings, clock: Clock) -> Sequence[Finding]:
         return [*found, *(await _one(api, shown) if shown else []), *await _prices(api)]
 
 
-def _partial(settings: Settings, servers: Listing[Server]) -> Finding:
+def _partial(settings: Settings, servers: ProviderList[Server]) -> DoctorFinding:
     what = f"{len(servers)} servers at {settings.api_url}, but the list is not complete: {servers.lack}"
     todo = "Creating servers needs a person's word, and cannot be looked up safely; tell the provider"
     return warn(AREA, what, todo)
 
 
-async def _one(api: Wayscloud, listed: Server) -> list[Finding]:
+async def _one(api: Wayscloud, listed: Server) -> list[DoctorFinding]:
     """Read one server in full and its figures, and compare."""
     try:
         full = await api.get_server(listed.id)
@@ -59,7 +59,7 @@ async def _one(api: Wayscloud, listed: Server) -> list[Finding]:
 UNSEEN: Final = 'Nothing to do: a reboot that never shows as a state ends after a minute as "accepted, not seen"'
 
 
-def _fewer_fields(listed: Server, full: Server) -> Finding | None:
+def _fewer_fields(listed: Server, full: Server) -> DoctorFinding | None:
     """Say which facts the list leaves out."""
     missing = [name for name in COMPARED if getattr(listed, name) is None and getattr(full, name) is not None]
     if not missing:
@@ -68,7 +68,7 @@ def _fewer_fields(listed: Server, full: Server) -> Finding | None:
     return warn(AREA, what, "Nothing to do: servers are read one by one where it matters, 40 at most for one question")
 
 
-def _no_power(full: Server) -> Finding | None:
+def _no_power(full: Server) -> DoctorFinding | None:
     if not full.power_unknown:
         return None
     what = f"a server that is {full.status} does not say whether it runs"
@@ -76,11 +76,11 @@ def _no_power(full: Server) -> Finding | None:
     return warn(AREA, what, todo)
 
 
-def _no_uptime(usage: Usage) -> list[Finding]:
+def _no_uptime(usage: Usage) -> list[DoctorFinding]:
     return [warn(AREA, "figures come without an uptime", UNSEEN)] if usage.uptime_seconds is None else []
 
 
-async def _prices(api: Wayscloud) -> list[Finding]:
+async def _prices(api: Wayscloud) -> list[DoctorFinding]:
     """Say where plans have no price that a limit on money could use."""
     try:
         plans = await api.list_plans()

@@ -7,7 +7,7 @@ from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State
 from vpsops.core.messaging.outbox import Outbox, topic_of
 from vpsops.core.storage.database import Connection, Database
-from vpsops.core.storage.leases import take
+from vpsops.core.storage.leases import acquire_lease
 
 UNDER_WAY = (State.SENDING, State.WATCHING, State.UNKNOWN)
 LEASE = "cards"
@@ -23,7 +23,7 @@ async def mine_to_refresh(database: Database, process: str) -> list[Change]:
         return repository.select(connection, repository.in_states(*UNDER_WAY), limit=None, oldest_first=True)
 
     def lease(connection: Connection) -> bool:
-        return take(connection, LEASE, process, database.tick(connection))
+        return acquire_lease(connection, LEASE, process, database.tick(connection))
 
     found = await database.read_along(look)
     mine = bool(found) and await database.transact(lease, durable=False, wake=False)

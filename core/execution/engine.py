@@ -11,21 +11,21 @@ import structlog
 from anyio.abc import TaskGroup
 from sqlalchemy.engine import Connection
 
-from vpsops.core.authorization.attempts import Claim
+from vpsops.core.authorization.attempts import ClaimedChange
 from vpsops.core.authorization.recheck import Recheck
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StorageError
 from vpsops.core.common.supervision import Supervisor, error_id_of
 from vpsops.core.common.timings import Timing
-from vpsops.core.continuity.anchors import Anchors
-from vpsops.core.continuity.continuity_monitor import Continuity
+from vpsops.core.continuity.anchors import AnchorPublisher
+from vpsops.core.continuity.continuity_monitor import ContinuityMonitor
 from vpsops.core.execution.claims import own_capability
-from vpsops.core.execution.poller import Watcher, watch_quietly
-from vpsops.core.execution.reconciler import Keeper
+from vpsops.core.execution.poller import ChangePoller, watch_quietly
+from vpsops.core.execution.reconciler import Reconciler
 from vpsops.core.execution.retention import Retention
 from vpsops.core.execution.runner import Runner
-from vpsops.core.monitoring.server_feed import Fleet
+from vpsops.core.monitoring.server_feed import ServerFeed
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.leases import Process
 from vpsops.core.wayscloud.client import Wayscloud
@@ -56,27 +56,27 @@ class Engine:
         *,
         always: bool = False,
         supervisor: Supervisor | None = None,
-        continuity: Continuity | None = None,
-        anchors: Anchors | None = None,
+        continuity: ContinuityMonitor | None = None,
+        anchors: AnchorPublisher | None = None,
     ) -> None:
         self.supervisor = supervisor or Supervisor(clock)
-        self.continuity = continuity or Continuity(database, clock, process.id)
+        self.continuity = continuity or ContinuityMonitor(database, clock, process.id)
         self._anchors = anchors
         self._group = group
         self._process = process
         self._started = anyio.Lock()
         self._running = False
         self._runs: set[str] = set()
-        self._claims: dict[str, Claim] = {}  # of changes that are about to run
+        self._claims: dict[str, ClaimedChange] = {}  # of changes that are about to run
         self._watching = False
         work = api.for_work()
         self._retention = Retention(database, clock)
-        self.fleet = Fleet(work, clock, timing, group, self.supervisor)
-        self._watcher = Watcher(
+        self.fleet = ServerFeed(work, clock, timing, group, self.supervisor)
+        self._watcher = ChangePoller(
             database, work, clock, process, timing, self.fleet, always, self.supervisor.recorder(POLLER)
         )
         self._runner = Runner(database, work, clock, process, timing, recheck, self.look_soon, self.continuity)
-        self._keeper = Keeper(
+        self._keeper = Reconciler(
             database,
             clock,
             process,
@@ -132,7 +132,7 @@ class Engine:
         self._runs.add(change_id)
         self.supervisor.start_once("run", partial(self._run, change_id, claim), group=self._group)
 
-    async def _run(self, change_id: str, claim: Claim | None) -> None:
+    async def _run(self, change_id: str, claim: ClaimedChange | None) -> None:
         try:
             await self._runner.run(change_id, claim)
         except Exception as error:  # a bug, or arguments that cannot be read

@@ -25,10 +25,10 @@ from vpsops.core.common.timings import Timing
 from vpsops.core.execution.claims import is_outranked, runnable
 from vpsops.core.execution.reconciler import WATCHED, WATCHER
 from vpsops.core.execution.settlement import Settlement
-from vpsops.core.messaging.subscriptions import Subscription, every
-from vpsops.core.monitoring.monitor import Lookout
-from vpsops.core.monitoring.server_feed import Fleet
-from vpsops.core.outcomes.outcome import Look, age
+from vpsops.core.messaging.subscriptions import Subscription, all_subscriptions
+from vpsops.core.monitoring.monitor import FleetMonitor
+from vpsops.core.monitoring.server_feed import ServerFeed
+from vpsops.core.outcomes.outcome import FleetSnapshot, age
 from vpsops.core.storage import leases
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.leases import Process
@@ -41,7 +41,7 @@ REFUSED_WAIT: Final = timing.REFUSED_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class PollTargets:
     """What there is to look for: changes, and what channels want to hear of."""
 
     changes: Sequence[Change] = ()
@@ -54,7 +54,7 @@ class Due:
         return not self.changes and not self.standing
 
 
-def interval(changes: Sequence[Change], look: Look | None, timing: Timing) -> float:
+def interval(changes: Sequence[Change], look: FleetSnapshot | None, timing: Timing) -> float:
     """Return the seconds to the next look: the youngest change sets the pace; pure."""
     if not changes:
         return timing.poll_idle
@@ -66,7 +66,7 @@ def interval(changes: Sequence[Change], look: Look | None, timing: Timing) -> fl
 
 
 @dataclass(slots=True)
-class Watcher:
+class ChangePoller:
     """Looks at the fleet while there is something to wait for."""
 
     database: Database
@@ -74,7 +74,7 @@ class Watcher:
     clock: Clock
     process: Process
     timing: Timing
-    fleet: Fleet | None = None  # whose followers hear of each look
+    fleet: ServerFeed | None = None  # whose followers hear of each look
     always: bool = False  # a channel that the settings name wants to hear of everything
     record_round: RoundRecorder = no_record  # called after each look, before the pause
     _nudged: anyio.Event = field(default_factory=anyio.Event)
@@ -83,12 +83,12 @@ class Watcher:
     _since: dict[str, float] = field(default_factory=dict)
     _newest: float = 0.0
     _measuring: bool = False
-    _lookout: Lookout = field(init=False)
+    _lookout: FleetMonitor = field(init=False)
     _settlement: Settlement = field(init=False)
 
     def __post_init__(self) -> None:
         """Share the parts with the lookout."""
-        self._lookout = Lookout(self.database, self.api, self.clock, self.timing)
+        self._lookout = FleetMonitor(self.database, self.api, self.clock, self.timing)
         self._settlement = Settlement(self.database, self.api, self.clock, self.timing)
 
     def nudge(self) -> None:
@@ -126,7 +126,7 @@ class Watcher:
                 begun = True
             await self._round(due, group)
 
-    async def _round(self, due: Due, group: TaskGroup) -> None:
+    async def _round(self, due: PollTargets, group: TaskGroup) -> None:
         self._newest = max((sent(change) for change in due.changes), default=0.0)
         now = self.clock.monotonic()
         self._since = {change.id: self._since.get(change.id, now) for change in due.changes}
@@ -142,7 +142,7 @@ class Watcher:
         seconds = interval(due.changes, look, self.timing)
         await self._pause(min(seconds, self.timing.poll_young) if self._settlement.waits_for_another_look else seconds)
 
-    async def _measure(self, look: Look, wanted: Sequence[Subscription]) -> None:
+    async def _measure(self, look: FleetSnapshot, wanted: Sequence[Subscription]) -> None:
         """Read the figures that somebody has a threshold on, while looks go on."""
         try:
             await self._lookout.measure(look.servers, wanted)
@@ -161,24 +161,26 @@ class Watcher:
             await self._nudged.wait()
             await self.clock.sleep(min(seconds, 0.5))  # debounce: a burst of nudges is one look
 
-    async def _mine(self) -> Due:
-        def work(connection: Connection) -> Due:
+    async def _mine(self) -> PollTargets:
+        def work(connection: Connection) -> PollTargets:
             tick = self.database.tick(connection)
-            if not leases.take(connection, LEASE, self.process.id, tick):
-                return Due()
+            if not leases.acquire_lease(connection, LEASE, self.process.id, tick):
+                return PollTargets()
             if is_outranked(connection, leases.alive(connection, tick) - {self.process.id}, WATCHED):
-                leases.release(connection, LEASE, self.process.id)  # one of a newer version watches what both know
-                return Due()
+                leases.release_lease(
+                    connection, LEASE, self.process.id
+                )  # one of a newer version watches what both know
+                return PollTargets()
             now = self.clock.now()
-            wanted = [one for one in every(connection) if one.alive(now) and one.looks]
-            due = Due(watched(connection), wanted, self.always or bool(wanted))
+            wanted = [one for one in all_subscriptions(connection) if one.alive(now) and one.looks]
+            due = PollTargets(watched(connection), wanted, self.always or bool(wanted))
             if due.nothing:
-                leases.release(connection, LEASE, self.process.id)
+                leases.release_lease(connection, LEASE, self.process.id)
             return due
 
         return await self.database.transact(work, durable=False, wake=False)
 
-    async def _look(self) -> Look | None:
+    async def _look(self) -> FleetSnapshot | None:
         try:
             servers = await self.api.list_servers()
         except provider_errors.WayscloudError as error:
@@ -189,7 +191,7 @@ class Watcher:
             self.fleet.saw(servers)
         steady = self.clock.monotonic()
         waited = {change_id: steady - since for change_id, since in self._since.items()}
-        return Look(
+        return FleetSnapshot(
             servers,
             servers.complete,
             self.clock.now(),
@@ -204,13 +206,13 @@ def sent(change: Change) -> float:
     return (change.sent_at or change.updated_at).timestamp()
 
 
-def away(changes: Sequence[Change], look: Look) -> set[str]:
+def away(changes: Sequence[Change], look: FleetSnapshot) -> set[str]:
     """Return the changes whose server has been seen down or on its way since they were sent, now or before; pure."""
     down = {server.id for server in look.servers if server.off or server.pending}
     return {change.id for change in changes if change.id in look.away or change.target.id in down}
 
 
-def moved(changes: Sequence[Change], look: Look) -> set[str]:
+def moved(changes: Sequence[Change], look: FleetSnapshot) -> set[str]:
     """Return the changes whose server's `status` has been another than in order since they were sent; pure."""
     other = {server.id for server in look.servers if not server.in_order}
     return {change.id for change in changes if change.id in look.moved or change.target.id in other}
@@ -221,7 +223,7 @@ def watched(connection: Connection) -> list[Change]:
     return repository.select(connection, repository.in_states(*WATCHED), runnable(), limit=None, oldest_first=True)
 
 
-async def watch_quietly(watcher: Watcher) -> None:
+async def watch_quietly(watcher: ChangePoller) -> None:
     """Watch, and leave a database that is away to the keeper's next round."""
     try:
         await watcher.watch()

@@ -22,11 +22,11 @@ from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StaleChangeError, StorageError
 from vpsops.core.common.supervision import RoundRecorder, error_id_of, no_record
 from vpsops.core.common.timings import Timing
-from vpsops.core.continuity.continuity_monitor import Continuity, View
+from vpsops.core.continuity.continuity_monitor import ContinuityMonitor, StoreView
 from vpsops.core.execution import claims
 from vpsops.core.execution.claims import runnable
 from vpsops.core.messaging import outbox
-from vpsops.core.messaging.subscriptions import somebody_looks
+from vpsops.core.messaging.subscriptions import needs_polling
 from vpsops.core.storage import leases
 from vpsops.core.storage.database import Database
 from vpsops.core.storage.leases import BEAT_SECONDS, Process, alive
@@ -45,7 +45,7 @@ UNANSWERED = "unanswered"
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class ReconcilerWork:
     """What one look at the table asks for."""
 
     expired: list[Change]
@@ -54,11 +54,11 @@ class Due:
     orphaned: list[Change]
     newest: float  # when the last of those to watch was sent; 0 when there is none
     standing: bool  # a channel wants the provider looked at, and nobody does
-    view: View | None = None  # whether the database is still the one that was seen before
+    view: StoreView | None = None  # whether the database is still the one that was seen before
 
 
 @dataclass(frozen=True, slots=True)
-class Keeper:
+class Reconciler:
     """Looks for what is due and does it."""
 
     database: Database
@@ -69,7 +69,7 @@ class Keeper:
     running: Callable[[], AbstractSet[str]]  # what this process runs at the moment
     watch: Callable[[float], None]
     always: bool = False  # a channel that the settings name wants to hear of everything
-    continuity: Continuity | None = None
+    continuity: ContinuityMonitor | None = None
     broken: dict[str, float] = field(default_factory=dict)  # changes whose step broke, and when it is tried again
 
     async def keep(self, record_round: RoundRecorder = no_record) -> None:
@@ -110,14 +110,14 @@ class Keeper:
         if due.newest or due.orphaned or due.standing:
             self.watch(due.newest)
 
-    def _due(self, running: AbstractSet[str], connection: Connection) -> Due:
+    def _due(self, running: AbstractSet[str], connection: Connection) -> ReconcilerWork:
         view = self.continuity.view(connection, self.continuity.mark) if self.continuity is not None else None
         now, tick = self.clock.now().timestamp(), self.database.tick(connection)
         others = alive(connection, tick) - {self.process.id}  # what is ours and does not run was broken off
         held = CHANGES.c.state == State.HELD.value
         masterless = self._masterless(others, running)
         approved = (CHANGES.c.state == State.APPROVED.value) & self._unowned(others, running) & runnable()
-        return Due(
+        return ReconcilerWork(
             expired=self._oldest(connection, held & (CHANGES.c.expires_at <= now)),
             to_remind=self._oldest(connection, held & (CHANGES.c.remind_at <= now)),
             to_run=connection.scalar(sa.select(CHANGES.c.id).where(approved).limit(1)) is not None,
@@ -159,8 +159,8 @@ class Keeper:
         return await self.database.transact(work, wake=False)
 
     def _standing(self, connection: Connection, others: AbstractSet[str]) -> bool:
-        wanted = self.always or somebody_looks(connection, self.clock.now())
-        return wanted and leases.holder(connection, WATCHER) not in others
+        wanted = self.always or needs_polling(connection, self.clock.now())
+        return wanted and leases.lease_holder(connection, WATCHER) not in others
 
     async def _step(self, change: Change, step: Callable[[Connection, Change, Clock], Change]) -> None:
         try:

@@ -18,7 +18,14 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.authorization import agent_pause
 from vpsops.core.authorization.agent_pause import AgentsPausedError
-from vpsops.core.authorization.attempts import UNPREPARED, Checked, Claim, SupersededError, Turn, attempted_since
+from vpsops.core.authorization.attempts import (
+    UNPREPARED,
+    ClaimedChange,
+    SendCheck,
+    SupersededError,
+    WriteTurn,
+    attempted_since,
+)
 from vpsops.core.authorization.authorization import UnauthorizedError, check_authorized
 from vpsops.core.authorization.recheck import LIMITED, Recheck, StricterError
 from vpsops.core.changes import repository
@@ -39,11 +46,11 @@ from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import InvalidInputError, StaleChangeError, StorageError, UnreadableRowError, VpsopsError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.timings import Timing
-from vpsops.core.continuity.continuity_monitor import Continuity, StoreWentBackError
+from vpsops.core.continuity.continuity_monitor import ContinuityMonitor, StoreWentBackError
 from vpsops.core.execution import write_rate_limit
 from vpsops.core.execution.claims import own_capability
-from vpsops.core.execution.send_deadline import Fence, LateError, Sending, pause_after
-from vpsops.core.limits.account import look
+from vpsops.core.execution.send_deadline import LateError, SendDeadline, WriteHook, pause_after
+from vpsops.core.limits.account import read_account
 from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.messaging import outbox
 from vpsops.core.operations import OPERATIONS
@@ -69,9 +76,9 @@ class Runner:
     timing: Timing
     recheck: Recheck  # by the policy and limits in force
     sent: Callable[[], None]  # called when there is something to watch
-    continuity: Continuity | None = None
+    continuity: ContinuityMonitor | None = None
 
-    async def run(self, change_id: str, claim: Claim | None = None) -> None:
+    async def run(self, change_id: str, claim: ClaimedChange | None = None) -> None:
         """Take a change as far as the provider's answer; somebody else's change is left alone.
 
         `claim` is what `claim_in` returned in the transaction that let it run.
@@ -100,8 +107,8 @@ class Runner:
         except StorageError as error:
             logger.error("storage_failed", error=error.message, error_id=error.error_id)
 
-    async def _claim(self, change_id: str) -> Claim | None:
-        def work(connection: Connection) -> Claim | None:
+    async def _claim(self, change_id: str) -> ClaimedChange | None:
+        def work(connection: Connection) -> ClaimedChange | None:
             change = repository.load(connection, change_id, lock=True)
             tick = self.database.tick(connection)
             owner = connection.scalars(repository.column(CHANGES.c.owner, change_id)).one()
@@ -113,28 +120,30 @@ class Runner:
 
         return await self.database.transact(work, wake=False)
 
-    def claim_in(self, connection: Connection, change: Change) -> Claim:
+    def claim_in(self, connection: Connection, change: Change) -> ClaimedChange:
         """Claim an approved change for this process, with its place among all writes, in the caller's transaction.
 
         The caller has looked in it whether agents are paused.
         """
-        return Claim(repository.claim(connection, change, self.clock.now(), self.process.id), self._place(connection))
+        return ClaimedChange(
+            repository.claim(connection, change, self.clock.now(), self.process.id), self._place(connection)
+        )
 
-    def _claimed(self, connection: Connection, change: Change) -> Claim:
+    def _claimed(self, connection: Connection, change: Change) -> ClaimedChange:
         turn = self._turn(connection, change)
-        return Claim(repository.claim(connection, change, self.clock.now(), self.process.id), turn)
+        return ClaimedChange(repository.claim(connection, change, self.clock.now(), self.process.id), turn)
 
-    def _turn(self, connection: Connection, change: Change) -> Turn:
+    def _turn(self, connection: Connection, change: Change) -> WriteTurn:
         """Take a place among all writes, unless agents are paused."""
         try:
             agent_pause.check(connection, change.actor)
         except AgentsPausedError as error:
-            return Turn(paused=error)
+            return WriteTurn(paused=error)
         return self._place(connection)
 
-    def _place(self, connection: Connection) -> Turn:
+    def _place(self, connection: Connection) -> WriteTurn:
         place = write_rate_limit.reserve(connection, self.database.tick(connection), self.timing)
-        return Turn(self.clock.monotonic() + place.delay, place.unwanted)
+        return WriteTurn(self.clock.monotonic() + place.delay, place.unwanted)
 
     async def note_break(self, change_id: str, error_id: str) -> None:
         """Count a run that broke before anything was sent; after three the change ends, for it would break again.
@@ -161,7 +170,7 @@ class Runner:
 
         await self.database.transact(work)
 
-    async def _run(self, claim: Claim) -> None:
+    async def _run(self, claim: ClaimedChange) -> None:
         """Attempt a change until it was sent or has ended; where this process was late, again after a growing pause."""
         change = await self._attempt(claim.change, claim.turn)
         lateness = 0
@@ -171,7 +180,7 @@ class Runner:
             turn = await self.database.transact(partial(self._turn, change=change), wake=False)
             change = await self._attempt(change, turn)
 
-    async def _attempt(self, change: Change, turn: Turn) -> Change | None:
+    async def _attempt(self, change: Change, turn: WriteTurn) -> Change | None:
         if not self.process.certain:  # it was paused, and its next beat may be a second away
             await self.process.beat()
         try:
@@ -192,7 +201,7 @@ class Runner:
             logger.info("change_already_ended", change=change.id)
         return None
 
-    async def _wait_for_turn(self, change: Change, turn: Turn) -> bool:
+    async def _wait_for_turn(self, change: Change, turn: WriteTurn) -> bool:
         """Wait for a change's place; where the provider wants no writes for long, the change ends here."""
         if turn.paused is not None:
             raise turn.paused
@@ -206,12 +215,12 @@ class Runner:
             await self.clock.sleep(delay)
         return True
 
-    async def _check(self, change: Change) -> Checked | None:
+    async def _check(self, change: Change) -> SendCheck | None:
         """Look again at what was shown; a difference supersedes the change."""
         operation, begun = OPERATIONS[change.operation], self.clock.monotonic()
         try:
             seen = await look_again(self.api, operation, change.arguments)
-            account = await look(self.api, self.recheck.policy.latest_limits(), operation)
+            account = await read_account(self.api, self.recheck.policy.latest_limits(), operation)
         except InvalidInputError as error:
             await self._supersede(change, error.message)
             return None
@@ -228,7 +237,7 @@ class Runner:
         protected = self.recheck.policy.latest_limits().protects(seen.target, change.actor)
         if protected is not None:
             raise LimitReachedError(protected)
-        return Checked(seen, account, begun)
+        return SendCheck(seen, account, begun)
 
     async def _supersede(self, change: Change, why: str) -> None:
         """End a change whose server is no longer as it was shown, unless an earlier send of it may be the reason."""
@@ -241,7 +250,7 @@ class Runner:
         note = DOUBTED.format(why=why.rstrip("."))
         await self._step(change, State.UNKNOWN, "outcome_unknown", {"why": why}, note=note, result=result)
 
-    async def _intend(self, change: Change, checked: Checked, uptime: int | None) -> tuple[Change, Fence]:
+    async def _intend(self, change: Change, checked: SendCheck, uptime: int | None) -> tuple[Change, SendDeadline]:
         """Store that the write leaves now, on the connection that is open; what was looked at is still as it was."""
         now = self.clock.now()
 
@@ -268,7 +277,7 @@ class Runner:
             return sending, self.clock.monotonic()  # before the commit: a process may be paused right after it
 
         sending, stored = await self.database.transact(work)
-        return sending, Fence(self.process, self.clock, stored + self.timing.send_window)
+        return sending, SendDeadline(self.process, self.clock, stored + self.timing.send_window)
 
     async def _uptime(self, change: Change, server_id: str) -> int | None:
         """Return a server's uptime before its reboot, if it can be read soon; a younger one tells it as well."""
@@ -281,11 +290,11 @@ class Runner:
                 return None
         return None
 
-    async def _send(self, change: Change, checked: Checked) -> Change | None:
+    async def _send(self, change: Change, checked: SendCheck) -> Change | None:
         operation = OPERATIONS[change.operation]
         arguments = operation.arguments.model_validate(dict(change.arguments))
         uptime = await self._uptime(change, checked.seen.target.id)
-        sending = Sending(change, partial(self._prepare, change, checked, uptime))
+        sending = WriteHook(change, partial(self._prepare, change, checked, uptime))
         try:
             answer = await operation.run(self.api, arguments, sending)
         except UNPREPARED:
@@ -309,7 +318,7 @@ class Runner:
             await self._step(sending.change, State.WATCHING, "sent", body, result={**sending.change.result, **result})
         return None
 
-    async def _prepare(self, change: Change, checked: Checked, uptime: int | None) -> tuple[Change, Fence]:
+    async def _prepare(self, change: Change, checked: SendCheck, uptime: int | None) -> tuple[Change, SendDeadline]:
         """Store the intention, after another look where connecting took so long that the last one is old."""
         if self.clock.monotonic() - checked.at > self.timing.look_age:
             again = await self._check(change)
@@ -318,7 +327,7 @@ class Runner:
             checked = again
         return await self._intend(change, checked, uptime)
 
-    async def _refused(self, sending: Sending, error: provider_errors.ProviderRefusedError) -> None:
+    async def _refused(self, sending: WriteHook, error: provider_errors.ProviderRefusedError) -> None:
         """Have looks verify a no: a proxy may have repeated the request, or have said it after the effect.
 
         A key that is refused is the exception: it is refused before anything is done, and cannot be looked with.
@@ -347,7 +356,7 @@ class Runner:
 
         await self.database.transact(work)
 
-    async def _broken_off(self, sending: Sending, error: BaseException) -> None:
+    async def _broken_off(self, sending: WriteHook, error: BaseException) -> None:
         """A write that had not left is there for the next process; of any other the outcome is unknown."""
         if sending.fence is None:  # it is approved as before
             return

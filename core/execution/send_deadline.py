@@ -14,7 +14,7 @@ class LateError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Fence:
+class SendDeadline:
     """Passed at the last instant before a write's first byte leaves, or not at all."""
 
     process: Process
@@ -40,12 +40,12 @@ def _silence(process: Process, clock: Clock) -> str:
 
 
 @dataclass(slots=True)
-class Sending:
+class WriteHook:
     """The departure of one write: its intention is stored once, and each connection it takes is fenced."""
 
     change: Change  # as it is stored now
-    store: Callable[[], Awaitable[tuple[Change, Fence]]]
-    fence: Fence | None = None
+    store: Callable[[], Awaitable[tuple[Change, SendDeadline]]]
+    fence: SendDeadline | None = None
     left: bool = False
 
     async def connected(self) -> None:

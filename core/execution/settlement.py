@@ -21,7 +21,15 @@ from vpsops.core.common.supervision import error_id_of
 from vpsops.core.common.timings import Timing
 from vpsops.core.messaging import outbox
 from vpsops.core.outcomes.absence import DirectReads, split_by_list
-from vpsops.core.outcomes.outcome import Finding, Found, Look, age, elapsed, judge, wanted_id
+from vpsops.core.outcomes.outcome import (
+    FleetSnapshot,
+    OutcomeFinding,
+    OutcomeKind,
+    age,
+    determine_outcome,
+    elapsed,
+    wanted_id,
+)
 from vpsops.core.storage.database import Database
 from vpsops.core.wayscloud.answers import errors as provider_errors
 from vpsops.core.wayscloud.answers.models import Server, Usage
@@ -32,25 +40,25 @@ T = TypeVar("T")
 AT_ONCE: Final = 32
 APART: Final = 16
 """Reads of servers that were slow before; a read of one that was not finds room beside them."""
-READ: Final = frozenset({Finding.NEEDS_SERVER, Finding.NEEDS_USAGE, Finding.SUCCEEDED})
+READ: Final = frozenset({OutcomeKind.NEEDS_SERVER, OutcomeKind.NEEDS_USAGE, OutcomeKind.SUCCEEDED})
 """Findings that take a read of the server: to find out, or to hear it from the server itself."""
 
 
-LACKING: Final = frozenset({Finding.NEEDS_SERVER, Finding.NEEDS_USAGE})
+LACKING: Final = frozenset({OutcomeKind.NEEDS_SERVER, OutcomeKind.NEEDS_USAGE})
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ChangeReading:
     """A look with what was read besides for one change."""
 
-    look: Look
+    look: FleetSnapshot
     usage: Usage | None = None
 
-    def lacking(self, found: Found) -> Server | None:
+    def lacking(self, found: OutcomeFinding) -> Server | None:
         """Return the server that has to be read for a finding, or nothing where all is read."""
         if found.server is None or found.finding not in READ:
             return None
-        read = found.finding is not Finding.NEEDS_USAGE and found.server.id in self.look.full
+        read = found.finding is not OutcomeKind.NEEDS_USAGE and found.server.id in self.look.full
         return None if read else found.server
 
 
@@ -77,7 +85,7 @@ class Settlement:
         """Say whether a look found a success that the next one has to find again."""
         return bool(self._since)
 
-    async def settle(self, changes: Sequence[Change], look: Look, group: TaskGroup) -> None:
+    async def settle(self, changes: Sequence[Change], look: FleetSnapshot, group: TaskGroup) -> None:
         """Settle what the list and quick reads settle; slow reads go on in `group`. Raises `StorageError`.
 
         Changes whose server is not listed come last, and wait for reads by their ids.
@@ -91,7 +99,7 @@ class Settlement:
             look = await self._with_ours(unlisted, await self._direct.completed(unlisted, look))
             await self._settle(unlisted, look, group)
 
-    async def _with_ours(self, changes: Sequence[Change], look: Look) -> Look:
+    async def _with_ours(self, changes: Sequence[Change], look: FleetSnapshot) -> FleetSnapshot:
         """Add what our changes are about: servers that an unclear create cannot have made."""
         ages = [age(change, look.now) for change in changes if change.operation == "create"]
         if not ages:
@@ -101,8 +109,8 @@ class Settlement:
             look, ours=frozenset(await self.database.read(lambda c: repository.touched(c, look.now, seconds)))
         )
 
-    async def _settle(self, changes: Sequence[Change], look: Look, group: TaskGroup) -> None:
-        to_read: list[tuple[Change, Found]] = []
+    async def _settle(self, changes: Sequence[Change], look: FleetSnapshot, group: TaskGroup) -> None:
+        to_read: list[tuple[Change, OutcomeFinding]] = []
         for change in changes:
             found = self._judge(change, look)
             if found is None:
@@ -119,10 +127,10 @@ class Settlement:
             if self._misses.get(change.id) and (change, found) not in quick:
                 self._read_apart(change, found, look, group)
 
-    def _judge(self, change: Change, look: Look) -> Found | None:
+    def _judge(self, change: Change, look: FleetSnapshot) -> OutcomeFinding | None:
         """Return what the list alone says of a change; nothing where saying it breaks, which is that change's alone."""
         try:
-            return judge(change, look, None, self.timing)
+            return determine_outcome(change, look, None, self.timing)
         except Exception as error:  # as in `_each`
             logger.exception("settlement_failed", change=change.id, error_id=error_id_of(error))
             return None
@@ -132,11 +140,11 @@ class Settlement:
             for change_id in memory.keys() - kept:
                 del memory[change_id]
 
-    async def _read_quickly(self, to_read: Sequence[tuple[Change, Found]], look: Look) -> None:
+    async def _read_quickly(self, to_read: Sequence[tuple[Change, OutcomeFinding]], look: FleetSnapshot) -> None:
         """Read servers at once, all within the look's budget; whose turn does not come is first at the next look."""
         limiter, end = anyio.CapacityLimiter(AT_ONCE), anyio.current_time() + self.timing.look_budget
 
-        async def read(change: Change, found: Found) -> None:
+        async def read(change: Change, found: OutcomeFinding) -> None:
             async with limiter:
                 await self._each(change, self._read(change, found, look, end - anyio.current_time()), passing=True)
 
@@ -144,7 +152,7 @@ class Settlement:
             for change, found in to_read:
                 reads.start_soon(read, change, found)
 
-    def _read_apart(self, change: Change, found: Found, look: Look, group: TaskGroup) -> None:
+    def _read_apart(self, change: Change, found: OutcomeFinding, look: FleetSnapshot, group: TaskGroup) -> None:
         """Read a server that was slow before while looks go on, unless that is under way."""
         if change.id in self._apart or len(self._apart) >= APART:
             return
@@ -159,28 +167,28 @@ class Settlement:
 
         group.start_soon(read)
 
-    async def _read(self, change: Change, found: Found, look: Look, patience: float) -> None:
+    async def _read(self, change: Change, found: OutcomeFinding, look: FleetSnapshot, patience: float) -> None:
         """Read what a change's server tells within `patience`, and settle the change by it or without it."""
         end = anyio.current_time() + patience
         if patience > 0:
             self._tried[change.id] = self.clock.monotonic()
-        reading = Reading(look)
+        reading = ChangeReading(look)
         while (server := reading.lacking(found)) is not None:
             more = await self._more(change, found, server, reading, end - anyio.current_time())
             if more is None:
                 break
-            reading, found = more, judge(change, more.look, more.usage, self.timing)
+            reading, found = more, determine_outcome(change, more.look, more.usage, self.timing)
         if found.finding in LACKING:
             found = unreadable(change, found, look, self.timing) if patience > 0 else found
-        elif found.finding is not Finding.SUCCEEDED:
+        elif found.finding is not OutcomeKind.SUCCEEDED:
             self._since.pop(change.id, None)
         await self._conclude(change, found, reading.look)
 
     async def _more(
-        self, change: Change, found: Found, server: Server, reading: Reading, patience: float
-    ) -> Reading | None:
+        self, change: Change, found: OutcomeFinding, server: Server, reading: ChangeReading, patience: float
+    ) -> ChangeReading | None:
         """Return a reading with what a finding lacks, if the answer comes in time."""
-        if found.finding is Finding.NEEDS_USAGE:
+        if found.finding is OutcomeKind.NEEDS_USAGE:
             usage = await self._told(change, self._usage(server), patience)
             return None if usage is None else replace(reading, usage=usage)
         full = await self._told(change, self._in_full(server), patience)
@@ -217,24 +225,24 @@ class Settlement:
             logger.info("server_unreadable", server=server.id, error=error.message)
             return None
 
-    def _agreed(self, change: Change, found: Found) -> bool:
+    def _agreed(self, change: Change, found: OutcomeFinding) -> bool:
         """Say whether a create was found done by two looks, one after the other, that are a while apart.
 
         A new server passes through states, and may seem ready on its way to an error. What starts, stops or reboots
         one that exists is settled by one look at two sources, the list and the server itself.
         """
-        if found.finding is not Finding.SUCCEEDED or change.operation != "create":
+        if found.finding is not OutcomeKind.SUCCEEDED or change.operation != "create":
             return True
         now = self.clock.monotonic()
         return now - self._since.setdefault(change.id, now) >= self.timing.agree_gap
 
-    async def _conclude(self, change: Change, found: Found, look: Look) -> None:
+    async def _conclude(self, change: Change, found: OutcomeFinding, look: FleetSnapshot) -> None:
         if not self._agreed(change, found):
             return  # one look may have met a state that passes; what it saw is shown with the end
-        if found.finding is Finding.WAIT:
+        if found.finding is OutcomeKind.WAIT:
             await self._show_phase(change, look)
-        if found.finding is not Finding.WAIT and found.finding not in LACKING:
-            await self.database.transact(lambda connection: record(connection, change, found, self.clock))
+        if found.finding is not OutcomeKind.WAIT and found.finding not in LACKING:
+            await self.database.transact(lambda connection: apply_outcome(connection, change, found, self.clock))
 
     async def _each(self, change: Change, work: Awaitable[None], *, passing: bool = False) -> None:
         """Do one change's work so that no other's fails with it; with `passing` even where the database is away."""
@@ -249,7 +257,7 @@ class Settlement:
         except Exception:  # a bug that one change meets must not keep the others; the next look tries again
             logger.exception("settlement_failed", change=change.id)
 
-    async def _show_phase(self, change: Change, look: Look) -> None:
+    async def _show_phase(self, change: Change, look: FleetSnapshot) -> None:
         """Store where the provider says that the server is, when that is another word than before: cards show it."""
         server = next((one for one in look.servers if one.id == wanted_id(change)), None)
         if change.state is not State.WATCHING or server is None or server.status == change.result.get("status"):
@@ -265,20 +273,20 @@ class Settlement:
         await self.database.transact(work, durable=False)
 
 
-def unreadable(change: Change, found: Found, look: Look, timing: Timing) -> Found:
+def unreadable(change: Change, found: OutcomeFinding, look: FleetSnapshot, timing: Timing) -> OutcomeFinding:
     """Say what follows for a change where its server's usage was not told."""
     late = elapsed(change, look) > timing.power_lookup
     if change.state is State.UNKNOWN and late:
-        what = "the server" if found.finding is Finding.NEEDS_SERVER else "the server's uptime"
-        return Found(Finding.NEEDS_PERSON, note=f"{what} cannot be read")
+        what = "the server" if found.finding is OutcomeKind.NEEDS_SERVER else "the server's uptime"
+        return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note=f"{what} cannot be read")
     if change.overdue and elapsed(change, look) > timing.give_up:
         note = "WAYSCloud accepted it. The server cannot be read, so nothing shows whether it was done."
-        return Found(Finding.SUCCEEDED, found.server, note, unseen=True)
+        return OutcomeFinding(OutcomeKind.SUCCEEDED, found.server, note, unseen=True)
     overdue = not change.overdue and elapsed(change, look) > timing.power_limit
-    return Found(Finding.OVERDUE if overdue else Finding.WAIT)
+    return OutcomeFinding(OutcomeKind.OVERDUE if overdue else OutcomeKind.WAIT)
 
 
-def record(connection: Connection, change: Change, found: Found, clock: Clock) -> Change:
+def apply_outcome(connection: Connection, change: Change, found: OutcomeFinding, clock: Clock) -> Change:
     """Store what a look found, in the caller's transaction."""
     now = clock.now()
     result = {key: value for key, value in change.result.items() if key not in {KNOWN, REFUSAL}}
@@ -288,7 +296,7 @@ def record(connection: Connection, change: Change, found: Found, clock: Clock) -
         result["unseen"] = True
     body = {"note": found.note, "server": result.get("id", ""), "status": found.server.status if found.server else ""}
     match found.finding:
-        case Finding.OVERDUE:
+        case OutcomeKind.OVERDUE:
             note = "It takes longer than usual and is still watched."
             outbox.put_notice(connection, change.id, "overdue", now)
             # a create keeps its hostname: another one by that name could be paid for twice
@@ -296,21 +304,21 @@ def record(connection: Connection, change: Change, found: Found, clock: Clock) -
             return repository.amend(
                 connection, change, now, event="overdue", body=body, overdue=True, note=note, **free
             )
-        case Finding.SEND_AGAIN:
+        case OutcomeKind.SEND_AGAIN:
             return repository.step(
                 connection, change, State.APPROVED, now, event="not_processed", body=body, note=found.note, owner=None
             )
-        case Finding.ADOPTED:
+        case OutcomeKind.ADOPTED:
             return repository.step(
                 connection, change, State.WATCHING, now, event="adopted", body=body, note=found.note, result=result
             )
-        case Finding.NEEDS_PERSON:
+        case OutcomeKind.NEEDS_PERSON:
             outbox.put_notice(connection, change.id, "needs_person", now)
             return repository.step(
                 connection, change, State.NEEDS_PERSON, now, event="needs_person", body=body, note=found.note
             )
         case _:
-            after = State.SUCCEEDED if found.finding is Finding.SUCCEEDED else State.FAILED
+            after = State.SUCCEEDED if found.finding is OutcomeKind.SUCCEEDED else State.FAILED
             refused = after is State.FAILED and change.refusal is not None
             outbox.put_notice(connection, change.id, after.value, now)
             return repository.step(

@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.common.rate_limiter import Rate
 from vpsops.core.common.timings import Timing
-from vpsops.core.storage.leases import HORIZON_SECONDS, LONGEST_SECONDS, held
+from vpsops.core.storage.leases import HORIZON_SECONDS, LONGEST_SECONDS, lock_lease
 from vpsops.core.storage.tables import LEASES
 
 SPACING = "pace"
@@ -15,14 +15,14 @@ HELD_OFF = "held off"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WriteSlot:
     """A place among all writes: the seconds to wait for it, and those for which the provider wants no writes."""
 
     delay: float
     unwanted: float
 
 
-def reserve(connection: Connection, tick: float, timing: Timing) -> Place:
+def reserve(connection: Connection, tick: float, timing: Timing) -> WriteSlot:
     """Reserve the next place for a write.
 
     Generic cell rate algorithm: `write_burst` at once, then one every `write_gap` seconds. Those that are
@@ -32,10 +32,10 @@ def reserve(connection: Connection, tick: float, timing: Timing) -> Place:
     spaced, unwanted = _both(connection, tick)
     first = max(unwanted, tick)
     if first - tick > timing.longest_hold_off:
-        return Place(0.0, first - tick)
+        return WriteSlot(0.0, first - tick)
     turn = Rate(timing.write_gap, timing.write_burst).turn(spaced, first)
     _set(connection, SPACING, turn.arrival)
-    return Place(turn.at - tick, first - tick)
+    return WriteSlot(turn.at - tick, first - tick)
 
 
 def _both(connection: Connection, tick: float) -> tuple[float, float]:
@@ -44,7 +44,7 @@ def _both(connection: Connection, tick: float) -> tuple[float, float]:
     until = {row.name: row.until for row in connection.execute(query)}
     for name in (HELD_OFF, SPACING):
         if name not in until:
-            until[name] = held(connection, name).until
+            until[name] = lock_lease(connection, name).until
     spaced, unwanted = (each if each <= tick + HORIZON_SECONDS else tick for each in (until[SPACING], until[HELD_OFF]))
     return spaced, unwanted
 
@@ -60,7 +60,7 @@ def hold_off(connection: Connection, tick: float, seconds: float) -> None:
 
 
 def _until(connection: Connection, name: str, tick: float) -> float:
-    until = held(connection, name).until
+    until = lock_lease(connection, name).until
     return until if until <= tick + HORIZON_SECONDS else tick
 
 

@@ -37,7 +37,7 @@ Names = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AccountAnswer:
     """What a directory says of some names: one active full member's account, or why there is none."""
 
     account: str = ""
@@ -51,7 +51,7 @@ class DirectoryUnavailableError(VpsopsError):
 class AccountDirectory(Protocol):
     """Knows people by name."""
 
-    async def find(self, names: Names) -> Answer:
+    async def find(self, names: Names) -> AccountAnswer:
         """Return whose names these are; raises `DirectoryUnavailableError`, `StorageError`."""
 
 
@@ -68,10 +68,10 @@ class AccountQuestions:
     database: Database
     clock: Clock
 
-    async def find(self, names: Names) -> Answer:
+    async def find(self, names: Names) -> AccountAnswer:
         """Return an answer of the last half minute, or wait for a new one; raises `DirectoryUnavailableError`."""
         number = await self.database.transact(lambda connection: self._ask(connection, names))
-        if isinstance(number, Answer):
+        if isinstance(number, AccountAnswer):
             return number
         give_up = self.clock.monotonic() + timings.ACCOUNT_SECONDS
         while True:
@@ -87,12 +87,12 @@ class AccountQuestions:
                 )
             await self.database.signals.wait(left, since=mark)
 
-    def _ask(self, connection: Connection, names: Names) -> "Answer | int":
+    def _ask(self, connection: Connection, names: Names) -> "AccountAnswer | int":
         row = connection.execute(sa.select(ACCOUNTS).where(ACCOUNTS.c.id == key_of(names))).one_or_none()
         now = self.clock.now().timestamp()
         age = now - row.answered_at if row is not None and row.answered_at is not None else math.inf
         if row is not None and 0 <= age <= timings.ACCOUNT_KEPT_SECONDS:
-            return Answer(row.account, row.problem)
+            return AccountAnswer(row.account, row.problem)
         if not front_alive(connection, self.database.tick(connection), "slack"):
             raise DirectoryUnavailableError(
                 "No Slack bot is running on this database, so nobody can say whose account this is.",
@@ -149,10 +149,10 @@ def _put_question(connection: Connection, names: Names, now: float) -> int:
     return int(connection.execute(update.returning(ACCOUNTS.c.asked)).scalar_one())
 
 
-def _answered(connection: Connection, names: Names, number: int) -> Answer | None:
+def _answered(connection: Connection, names: Names, number: int) -> AccountAnswer | None:
     query = sa.select(ACCOUNTS).where(ACCOUNTS.c.id == key_of(names), ACCOUNTS.c.answered >= number)
     row = connection.execute(query).one_or_none()
-    return None if row is None else Answer(row.account, row.problem)
+    return None if row is None else AccountAnswer(row.account, row.problem)
 
 
 def _open_questions(connection: Connection) -> list[tuple[Names, int]]:

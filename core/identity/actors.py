@@ -101,14 +101,14 @@ class Approvers:
         return bool(self.groups or self.people or self.channels)
 
 
-def among(approvers: Approvers, voter: Actor) -> bool:
+def is_among(approvers: Approvers, voter: Actor) -> bool:
     """Say whether a person is named here, or in one of the groups and channels by what was read of them."""
     named = {one.lower() for one in approvers.people} & voter.identities
     found = set(approvers.groups + approvers.channels) & set(voter.groups)
     return bool(named or found)
 
 
-def together(every: Sequence[Approvers]) -> Approvers:
+def union_of(every: Sequence[Approvers]) -> Approvers:
     """Return everybody whom any of these names: to ask, and to show; a voter must be acceptable to each."""
     return Approvers(
         groups=tuple(dict.fromkeys(one for approvers in every for one in approvers.groups)),

@@ -7,11 +7,11 @@ from typing import Self
 
 from vpsops.core.changes.scope import ServerFilter
 from vpsops.core.limits.tool_names import ALTERING, TOOLS
-from vpsops.core.policy.context import Servers
+from vpsops.core.policy.context import ServerPatterns
 
 
 @dataclass(frozen=True, slots=True)
-class Narrowing:
+class Restriction:
     """One place's word on what may be used; an empty one says nothing. `where` names the place, for refusals."""
 
     where: str
@@ -41,7 +41,7 @@ class Narrowing:
 
 
 @dataclass(frozen=True, slots=True)
-class Barred:
+class DeniedTool:
     """A tool that may not be used: by which limit of which place, and what it says."""
 
     where: str
@@ -50,26 +50,26 @@ class Barred:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class AccessScope:
     """The narrowings in force together."""
 
-    narrowings: tuple[Narrowing, ...] = ()
+    narrowings: tuple[Restriction, ...] = ()
     sight: ServerFilter = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         named = dict.fromkeys(one.servers for one in self.narrowings if one.servers)
-        object.__setattr__(self, "sight", ServerFilter(tuple(Servers.of(words) for words in named)))
+        object.__setattr__(self, "sight", ServerFilter(tuple(ServerPatterns.of(words) for words in named)))
 
-    def narrowed(self, other: Self) -> "Reach":
+    def narrowed(self, other: Self) -> "AccessScope":
         """Return the reach that both leave."""
-        return Reach(tuple(dict.fromkeys((*self.narrowings, *other.narrowings))))
+        return AccessScope(tuple(dict.fromkeys((*self.narrowings, *other.narrowings))))
 
-    def barred(self, tool: str) -> Barred | None:
+    def barred(self, tool: str) -> DeniedTool | None:
         """Return what keeps a tool from being used, or nothing."""
         for one in self.narrowings:
             limit, value = one.why_not(tool)
             if limit:
-                return Barred(one.where, limit, value)
+                return DeniedTool(one.where, limit, value)
         return None
 
     def allows(self, tool: str) -> bool:
@@ -87,7 +87,7 @@ class Reach:
         return tuple(tool for tool in TOOLS if self.allows(tool))
 
 
-EVERYTHING = Reach()
+EVERYTHING = AccessScope()
 
 
 def _any(patterns: frozenset[str], tool: str) -> bool:

@@ -6,7 +6,7 @@ import anyio
 
 from vpsops.core.changes.scope import ServerFilter
 from vpsops.core.common.timings import PRICES_SECONDS
-from vpsops.core.limits.model import Account, Limits
+from vpsops.core.limits.model import AccountSnapshot, Limits
 from vpsops.core.operations import Operation
 from vpsops.core.policy.context import BILLED
 from vpsops.core.wayscloud.answers.errors import NotOfferedError, WayscloudError
@@ -17,9 +17,9 @@ AT_ONCE = 8
 MOST_LOOKS = 200  # servers whose price takes a look at each; of more the sum stays unknown
 
 
-async def look(
+async def read_account(
     api: Wayscloud, limits: Limits, operation: Operation, *, named: ServerFilter | None = None
-) -> Account | None:
+) -> AccountSnapshot | None:
     """Return the account as it is now, or nothing where no limit is about this operation; raises `WayscloudError`.
 
     What is said of it may name the servers in `named`, and none without it.
@@ -28,8 +28,8 @@ async def look(
         return None
     listed = await api.list_servers()
     if limits.max_monthly_spend is None:
-        return Account(tuple(listed), listed.complete, named=named)
-    return Account(await _priced(api, listed), listed.complete, await _plans(api), named)
+        return AccountSnapshot(tuple(listed), listed.complete, named=named)
+    return AccountSnapshot(await _priced(api, listed), listed.complete, await _plans(api), named)
 
 
 async def _plans(api: Wayscloud) -> Sequence[Plan]:

@@ -6,8 +6,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from vpsops.core.config.schema import Words, WrittenTable, near, one_of, shown, wrong
-from vpsops.core.limits.access import Narrowing, matched
+from vpsops.core.config.schema import Words, WrittenTable, nearest_hint, one_of, safe_word, schema_error
+from vpsops.core.limits.access import Restriction, matched
 from vpsops.core.limits.tool_names import TOOLS, TOOLSETS
 from vpsops.core.policy.config_schema import Servers
 
@@ -19,11 +19,11 @@ MOST = 1_000_000
 def _tools(words: tuple[str, ...]) -> tuple[str, ...]:
     for word in words:
         if not PATTERN.fullmatch(word):
-            raise wrong(
-                f"{shown(word)} is not the name of a tool or a pattern", "For example vps_list or vps_change_*."
+            raise schema_error(
+                f"{safe_word(word)} is not the name of a tool or a pattern", "For example vps_list or vps_change_*."
             )
         if not matched(word):
-            raise wrong(f"{shown(word)} means no tool there is", near(word, tuple(TOOLS)))
+            raise schema_error(f"{safe_word(word)} means no tool there is", nearest_hint(word, tuple(TOOLS)))
     return words
 
 
@@ -31,7 +31,7 @@ Tools = Annotated[Words, AfterValidator(_tools)]
 Toolsets = Annotated[Words, one_of("toolset", tuple(TOOLSETS))]
 
 
-class WrittenNarrowing(WrittenTable):
+class WrittenRestriction(WrittenTable):
     """What MCP may use and see, as written."""
 
     read_only: Annotated[bool, Field(description="only tools that look")] = False
@@ -40,9 +40,9 @@ class WrittenNarrowing(WrittenTable):
     deny_tools: Annotated[Tools, Field(description="none of these tools")] = ()
     servers: Annotated[Servers, Field(description="only these servers; for MCP there are no others")] = ()
 
-    def narrowing(self, where: str) -> Narrowing:
+    def narrowing(self, where: str) -> Restriction:
         """Return it as it is applied; `where` names it in refusals."""
-        return Narrowing(
+        return Restriction(
             where=where,
             read_only=self.read_only,
             toolsets=frozenset(self.toolsets),
@@ -78,9 +78,9 @@ class WrittenLimits(WrittenTable):
         Annotated[int, Field(ge=1, le=MOST)] | None,
         Field(description="how many calls they may make in a minute, reads too; each process counts for itself"),
     ] = None
-    mcp: Annotated[WrittenNarrowing | None, Field(description="what MCP may use and see: the table `[limits.mcp]`")] = (
-        None
-    )
+    mcp: Annotated[
+        WrittenRestriction | None, Field(description="what MCP may use and see: the table `[limits.mcp]`")
+    ] = None
 
 
 def lowered(words: tuple[str, ...]) -> frozenset[str]:

@@ -6,23 +6,23 @@ from dataclasses import dataclass, field
 from vpsops.core.changes.requests import Refused
 from vpsops.core.changes.scope import ServerFilter
 from vpsops.core.identity.actors import Actor
-from vpsops.core.limits.access import Barred
+from vpsops.core.limits.access import DeniedTool
 from vpsops.core.limits.model import Exceeded, Limits
-from vpsops.core.limits.rate_limiter import Buckets
+from vpsops.core.limits.rate_limiter import CallBuckets
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class CallLimiter:
     """The limits, and who called how often lately."""
 
-    buckets: Buckets = field(default_factory=Buckets)
+    buckets: CallBuckets = field(default_factory=CallBuckets)
 
     def admit(self, limits: Limits, actor: Actor, now: float) -> tuple[Exceeded | None, bool]:
         """Take one call of an actor at a time of the steady clock; returns why not, and whether to record that."""
         return self.buckets.take(limits, actor, now)
 
 
-def told_of(exceeded: Exceeded) -> Refused:
+def refusal_for(exceeded: Exceeded) -> Refused:
     """Return what the asker is told of a limit: which, its value, what to do next, and an id to look up."""
     return Refused(f"{exceeded.text} Nothing was done.", hint=exceeded.hint, error_id=f"err_{secrets.token_hex(4)}")
 
@@ -36,7 +36,7 @@ def out_of_sight(sight: ServerFilter, hostname: str) -> Exceeded | None:
     return Exceeded("servers", words, why, "Choose a hostname that fits.")
 
 
-def barred(of: Barred, tool: str) -> Exceeded:
+def barred(of: DeniedTool, tool: str) -> Exceeded:
     """Return why a tool cannot be used here."""
     return Exceeded(
         f"{of.where} {of.limit}",

@@ -7,10 +7,10 @@ from pydantic import ValidationError
 
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.config_file import ConfigFile, parse_config
-from vpsops.core.config.schema import Problem, problem_of, shown
+from vpsops.core.config.schema import Problem, safe_word, schema_problem
 from vpsops.core.config.settings import Settings
-from vpsops.core.limits.access import EVERYTHING, Narrowing, Reach
-from vpsops.core.limits.config_schema import WrittenLimits, WrittenNarrowing, lowered
+from vpsops.core.limits.access import EVERYTHING, AccessScope, Restriction
+from vpsops.core.limits.config_schema import WrittenLimits, WrittenRestriction, lowered
 from vpsops.core.limits.model import UNLIMITED, Limits
 
 SECTION = "limits"
@@ -36,7 +36,7 @@ def limits_in(file: ConfigFile) -> Limits:
     try:
         written = WrittenLimits.model_validate(section)
     except ValidationError as error:
-        problem = problem_of(error, WrittenLimits, SECTION)
+        problem = schema_problem(error, WrittenLimits, SECTION)
     else:
         misfit = next(_misfits(written), None)
         if misfit is None:
@@ -48,17 +48,17 @@ def limits_in(file: ConfigFile) -> Limits:
 def _misfits(written: WrittenLimits) -> Iterator[Problem]:
     twice = lowered(written.protected) & lowered(written.protected_from_agents)
     if twice:
-        what = f"{shown(min(twice))} is protected from everybody already."
+        what = f"{safe_word(min(twice))} is protected from everybody already."
         yield Problem(("protected_from_agents",), f"protected_from_agents: {what}", "Leave it out here.")
     if written.currency is not None and written.max_monthly_spend is None:
         yield Problem(("currency",), "currency goes with max_monthly_spend only.", "Set that too, or leave it out.")
     if written.mcp is not None:
-        nothing = nothing_left(Reach((written.mcp.narrowing("[limits.mcp]"),)))
+        nothing = nothing_left(AccessScope((written.mcp.narrowing("[limits.mcp]"),)))
         if nothing:
             yield Problem(("mcp",), f"mcp: {nothing}", "Allow at least one tool, or do not run `vpsops mcp`.")
 
 
-def nothing_left(reach: Reach) -> str:
+def nothing_left(reach: AccessScope) -> str:
     """Say that no tool is left, or nothing."""
     return "" if reach.tools else "these limits together leave no tool."
 
@@ -73,16 +73,16 @@ def limits_of(written: WrittenLimits) -> Limits:
         max_servers=written.max_servers,
         max_changes_per_hour=written.max_changes_per_hour,
         calls_per_minute=written.calls_per_minute,
-        mcp=Reach((written.mcp.narrowing("[limits.mcp]"),)) if written.mcp else EVERYTHING,
+        mcp=AccessScope((written.mcp.narrowing("[limits.mcp]"),)) if written.mcp else EVERYTHING,
     )
 
 
-def narrowing_of(given: Mapping[str, Any], where: str) -> Narrowing:
+def restriction_from(given: Mapping[str, Any], where: str) -> Restriction:
     """Return a narrowing from flags; raises `ConfigurationError` that names the flag."""
     try:
-        return WrittenNarrowing.model_validate(dict(given)).narrowing(where)
+        return WrittenRestriction.model_validate(dict(given)).narrowing(where)
     except ValidationError as error:
-        problem = problem_of(error, WrittenNarrowing, SECTION)
+        problem = schema_problem(error, WrittenRestriction, SECTION)
         flag = f"--{'-'.join(problem.key[:1]).replace('_', '-')}"
         message = problem.message.partition(": ")[2] or problem.message
         raise ConfigurationError(f"{flag}: {message}", hint=problem.hint) from None

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from vpsops.core.changes.scope import ServerFilter
 from vpsops.core.identity.actors import Actor, ActorKind
-from vpsops.core.limits.access import EVERYTHING, Reach
+from vpsops.core.limits.access import EVERYTHING, AccessScope
 from vpsops.core.operations.target import Target
-from vpsops.core.policy.context import Servers, known_name
+from vpsops.core.policy.context import ServerPatterns, known_name
 from vpsops.core.wayscloud.answers.models import Plan, Server
 from vpsops.core.wayscloud.answers.states import is_gone
 
@@ -30,13 +30,13 @@ class Limits:
     max_servers: int | None = None
     max_changes_per_hour: int | None = None
     calls_per_minute: int | None = None
-    mcp: Reach = EVERYTHING
-    _protected: Servers = field(init=False, repr=False, compare=False)
-    _from_agents: Servers = field(init=False, repr=False, compare=False)
+    mcp: AccessScope = EVERYTHING
+    _protected: ServerPatterns = field(init=False, repr=False, compare=False)
+    _from_agents: ServerPatterns = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_protected", Servers.of(self.protected))
-        object.__setattr__(self, "_from_agents", Servers.of(self.protected_from_agents))
+        object.__setattr__(self, "_protected", ServerPatterns.of(self.protected))
+        object.__setattr__(self, "_from_agents", ServerPatterns.of(self.protected_from_agents))
 
     @property
     def about_creates(self) -> bool:
@@ -83,19 +83,19 @@ class Exceeded:
         return f"The limit {self.limit} ({self.value}) forbids it: {self.why}"
 
 
-def _means(servers: Servers, target: Target) -> bool:
+def _means(servers: ServerPatterns, target: Target) -> bool:
     return servers.hold(target.id.lower(), known_name(target.id, target.hostname)) is not False
 
 
 def _protected(limit: str, words: frozenset[str], target: Target, what: str) -> Exceeded:
     name = target.hostname or target.id
     hint = "Choose another server, or have whoever keeps vpsops.toml take it off [limits]."
-    meant = sorted(word for word in words if _means(Servers.of([word]), target))  # the others name other servers
+    meant = sorted(word for word in words if _means(ServerPatterns.of([word]), target))  # the others name other servers
     return Exceeded(limit, ", ".join(meant), f"{name} is a protected server. {what}", hint)
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class AccountSnapshot:
     """The servers there are, as looked at just now, and what each plan costs; `named` are those a refusal may name."""
 
     servers: Sequence[Server]
@@ -107,14 +107,14 @@ class Account:
         """Return what a refusal may call a server; nothing for one that its reader may not know of."""
         return hostname if self.named is not None and self.named.sees(ident, hostname) else ""
 
-    def has(self, create: "Create") -> bool:
+    def has(self, create: "PlannedCreate") -> bool:
         """Say whether the server of a create is among them."""
         name = create.hostname.lower()
         return any(one.id == create.server or one.hostname.lower() == name for one in self.servers)
 
 
 @dataclass(frozen=True, slots=True)
-class Create:
+class PlannedCreate:
     """A create that is wanted, under way or just done; `server` is the id of what it made, once that is known."""
 
     hostname: str
@@ -122,7 +122,7 @@ class Create:
     server: str = ""
 
 
-def too_many(limits: Limits, account: Account, creates: Iterable[Create]) -> Exceeded | None:
+def too_many(limits: Limits, account: AccountSnapshot, creates: Iterable[PlannedCreate]) -> Exceeded | None:
     """Say whether the servers there are and the creates among `creates` that are not among them are too many."""
     if limits.max_servers is None:
         return None
@@ -137,7 +137,7 @@ def too_many(limits: Limits, account: Account, creates: Iterable[Create]) -> Exc
     return Exceeded("max_servers", value, why, "Wait for open creates to end, or remove a server at the provider.")
 
 
-def too_dear(limits: Limits, account: Account, creates: Iterable[Create]) -> Exceeded | None:
+def too_dear(limits: Limits, account: AccountSnapshot, creates: Iterable[PlannedCreate]) -> Exceeded | None:
     """Say whether what the servers cost, and will cost with the creates among `creates`, is too much a month."""
     if limits.max_monthly_spend is None:
         return None

@@ -17,10 +17,10 @@ from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.identity.serialization import actor_of
 from vpsops.core.limits.model import (
     HOUR,
-    Account,
-    Create,
+    AccountSnapshot,
     Exceeded,
     Limits,
+    PlannedCreate,
     over_budget,
     same_principal,
     too_dear,
@@ -45,7 +45,7 @@ class LimitReachedError(NotAllowedError):
 
 
 def check_stored(
-    connection: Connection, limits: Limits, change: Change, account: Account | None, now: datetime
+    connection: Connection, limits: Limits, change: Change, account: AccountSnapshot | None, now: datetime
 ) -> None:
     """Raise `LimitReachedError` unless a change that was just stored keeps within the limits with all that is open."""
     if limits.max_changes_per_hour is not None:
@@ -72,7 +72,7 @@ def check_agreed(connection: Connection, limits: Limits, change: Change, target:
 
 
 def check_sending(
-    connection: Connection, limits: Limits, change: Change, account: Account | None, now: datetime
+    connection: Connection, limits: Limits, change: Change, account: AccountSnapshot | None, now: datetime
 ) -> None:
     """Raise `LimitReachedError` unless a change that is about to leave keeps within the limits with all that has left.
 
@@ -84,7 +84,7 @@ def check_sending(
         _raise(too_many(limits, account, left) or too_dear(limits, account, left))
 
 
-def _check_counted(limits: Limits, change: Change, account: Account | None) -> None:
+def _check_counted(limits: Limits, change: Change, account: AccountSnapshot | None) -> None:
     """Raise `LimitReachedError` for a limit that was set after the account was read, so that nothing was counted."""
     if limits.about_creates and change.operation in BILLED and account is None:
         name = "max_servers" if limits.max_servers is not None else "max_monthly_spend"
@@ -111,7 +111,7 @@ def _asked_at(connection: Connection, change: Change, now: datetime) -> list[flo
     return own + [now.timestamp()] * len(found.unreadable)
 
 
-def _creates(connection: Connection, where: sa.ColumnElement[bool], now: datetime) -> list[Create]:
+def _creates(connection: Connection, where: sa.ColumnElement[bool], now: datetime) -> list[PlannedCreate]:
     """Return creates, with those that ended well so lately that the list may not show their server yet.
 
     One that cannot be read counts as one of unknown name and plan.
@@ -120,9 +120,9 @@ def _creates(connection: Connection, where: sa.ColumnElement[bool], now: datetim
     columns = (CHANGES.c.id, CHANGES.c.target, CHANGES.c.result)
     query = sa.select(*columns).where(CHANGES.c.operation.in_(sorted(BILLED)), sa.or_(where, done))
     found = rows.read(connection, query, CHANGES.c.id, _create)
-    return found.rows + [Create("", "", "") for _ in found.unreadable]
+    return found.rows + [PlannedCreate("", "", "") for _ in found.unreadable]
 
 
-def _create(row: sa.RowMapping) -> Create:
+def _create(row: sa.RowMapping) -> PlannedCreate:
     target = target_of(row["target"])
-    return Create(target.hostname, target.plan, str(row["result"].get("id", "")))
+    return PlannedCreate(target.hostname, target.plan, str(row["result"].get("id", "")))

@@ -10,7 +10,7 @@ MINUTE = 60.0
 
 
 @dataclass(slots=True)
-class Buckets:
+class CallBuckets:
     """The calls of each principal that called lately, and who was refused since a call passed."""
 
     limiter: RateLimiter[str] = field(default_factory=RateLimiter)

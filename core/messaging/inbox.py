@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError
 
 from vpsops.core.common.clock import Clock
-from vpsops.core.common.coalescing import Together
+from vpsops.core.common.coalescing import Batcher
 from vpsops.core.common.errors import StorageError
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.redaction import Redactor
@@ -30,7 +30,7 @@ MOST: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class InboxDelivery:
     """One command, click, submission or event, by the key that is the same on every redelivery."""
 
     key: str
@@ -41,7 +41,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
+class _FinishedDelivery:
     key: str
     at: float
 
@@ -53,16 +53,16 @@ class Inbox:
         self.redactor = redactor or Redactor()
         self._database = database
         self._clock = clock
-        self._writes: Together[Delivery | _Done, bool] = Together(self._write, MOST)
+        self._writes: Batcher[InboxDelivery | _FinishedDelivery, bool] = Batcher(self._write, MOST)
         self._insert = _unless_there(database.sqlite)
 
     async def accept(self, key: str, kind: str, payload: Mapping[str, Json]) -> bool:
         """Store a delivery; say False when it was here before. Raises `StorageError`."""
-        return await self._writes.ask(Delivery(key, kind, self.redactor.json(payload), self._clock.now()))
+        return await self._writes.ask(InboxDelivery(key, kind, self.redactor.json(payload), self._clock.now()))
 
     async def done(self, key: str) -> None:
         """Mark a delivery as processed; its key is remembered for a week, its payload is not."""
-        await self._writes.ask(_Done(key, self._clock.now().timestamp()))
+        await self._writes.ask(_FinishedDelivery(key, self._clock.now().timestamp()))
 
     async def keep(self, keys: Collection[str], seconds: float) -> None:
         """Let deliveries count as that much younger: they are in hand, and not left behind by a process that ended."""
@@ -70,7 +70,7 @@ class Inbox:
         if kept:
             await self._database.transact(lambda connection: connection.execute(KEEP, kept), durable=False, wake=False)
 
-    async def _write(self, items: Sequence[Delivery | _Done]) -> list[bool | Exception]:
+    async def _write(self, items: Sequence[InboxDelivery | _FinishedDelivery]) -> list[bool | Exception]:
         """Write all in one transaction; where a row cannot be written, each alone, so that it fails alone."""
         try:
             return list(await self._transact(items))
@@ -79,31 +79,31 @@ class Inbox:
                 raise
         return [await self._alone(item) for item in items]
 
-    async def _alone(self, item: Delivery | _Done) -> bool | Exception:
+    async def _alone(self, item: InboxDelivery | _FinishedDelivery) -> bool | Exception:
         try:
             return (await self._transact([item]))[0]
         except Exception as error:  # noqa: BLE001 - handed to whoever asked
             return error
 
-    async def _transact(self, items: Sequence[Delivery | _Done]) -> Sequence[bool]:
+    async def _transact(self, items: Sequence[InboxDelivery | _FinishedDelivery]) -> Sequence[bool]:
         """Commit so that a power cut takes back no delivery, which is acknowledged next; an end may be done again."""
-        durable = any(isinstance(item, Delivery) for item in items)
+        durable = any(isinstance(item, InboxDelivery) for item in items)
         return await self._database.transact(
             lambda connection: self._store(connection, items), durable=durable, wake=False
         )
 
-    def _store(self, connection: Connection, items: Sequence[Delivery | _Done]) -> list[bool]:
-        new: dict[str, Delivery] = {}
+    def _store(self, connection: Connection, items: Sequence[InboxDelivery | _FinishedDelivery]) -> list[bool]:
+        new: dict[str, InboxDelivery] = {}
         for item in items:
-            if isinstance(item, Delivery):
+            if isinstance(item, InboxDelivery):
                 new.setdefault(item.key, item)
         stored = self._insert_all(connection, list(new.values()))
-        ends = [{"done_key": item.key, "at": item.at} for item in items if isinstance(item, _Done)]
+        ends = [{"done_key": item.key, "at": item.at} for item in items if isinstance(item, _FinishedDelivery)]
         if ends:
             connection.execute(FINISH, ends)
-        return [isinstance(item, Delivery) and item.key in stored and new[item.key] is item for item in items]
+        return [isinstance(item, InboxDelivery) and item.key in stored and new[item.key] is item for item in items]
 
-    def _insert_all(self, connection: Connection, deliveries: Sequence[Delivery]) -> set[str]:
+    def _insert_all(self, connection: Connection, deliveries: Sequence[InboxDelivery]) -> set[str]:
         """Insert those whose key is not there, and return their keys."""
         if not deliveries:
             return set()
@@ -112,7 +112,7 @@ class Inbox:
 
     async def unfinished(
         self, *, older_than: float, kinds: Collection[str] = (), along: bool = False
-    ) -> list[Delivery]:
+    ) -> list[InboxDelivery]:
         """Return deliveries accepted over `older_than` seconds ago and never finished, oldest first.
 
         With `kinds` only those; what cannot be read is left to a process that can. With `along` a heartbeat reads them.
@@ -126,7 +126,7 @@ class Inbox:
         return found.rows
 
 
-def delivery_of(row: sa.RowMapping) -> Delivery:
+def delivery_of(row: sa.RowMapping) -> InboxDelivery:
     """Return the delivery a row holds; raises `UnreadableValueError`.
 
     `received_at` moves while a process has it in hand, and what an older version stored has no other time.
@@ -134,7 +134,7 @@ def delivery_of(row: sa.RowMapping) -> Delivery:
     if not isinstance(row["payload"], dict):
         raise UnreadableValueError("payload is no object")
     at = row["received_at"] if row["arrived_at"] is None else row["arrived_at"]
-    return Delivery(row["key"], row["kind"], row["payload"], datetime.fromtimestamp(at, UTC))
+    return InboxDelivery(row["key"], row["kind"], row["payload"], datetime.fromtimestamp(at, UTC))
 
 
 FINISH: Final = (
@@ -160,7 +160,7 @@ def _unless_there(on_sqlite: bool) -> sa.Executable:
     return postgresql.insert(INBOX).on_conflict_do_nothing().returning(INBOX.c.key)
 
 
-def _row(delivery: Delivery) -> dict[str, object]:
+def _row(delivery: InboxDelivery) -> dict[str, object]:
     return {
         "key": delivery.key,
         "kind": delivery.kind,

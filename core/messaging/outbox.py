@@ -39,7 +39,7 @@ MAX_ERROR = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class OutboxMessage:
     """Something to tell people; `kind` is `card`, `notice`, `event` or `news` (what a channel subscribed to)."""
 
     id: int
@@ -51,7 +51,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class PostedMessage:
     """A message as it was posted, so that it can be edited."""
 
     topic: str
@@ -61,7 +61,7 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class ChannelNews:
     """What one channel is to be told, as it takes the place of the message it came from."""
 
     channel: str
@@ -123,9 +123,9 @@ class Outbox:
         self._clock = clock
         self._looked = database.signals.mark(commit_notifier.OUTBOX)
         self._left: dict[str, float] = {}
-        self._held: dict[str, list[Copy]] = {}
+        self._held: dict[str, list[PostedMessage]] = {}
 
-    async def claim(self, limit: int = 20) -> list[Message]:
+    async def claim(self, limit: int = 20) -> list[OutboxMessage]:
         """Take the oldest topics' messages for 30 s; a topic is with one deliverer at a time, as long as that lives."""
         self._looked = self._database.signals.mark(commit_notifier.OUTBOX)
         return await self._database.transact(lambda connection: self._claim(connection, limit), wake=False)
@@ -143,7 +143,7 @@ class Outbox:
         )
         return list(connection.scalars(query))
 
-    def _claim(self, connection: Connection, limit: int) -> list[Message]:
+    def _claim(self, connection: Connection, limit: int) -> list[OutboxMessage]:
         if not self._more(connection):  # of several processes that were woken most find nothing, and wait for nobody
             return []
         if not self._database.sqlite:  # one claimer at a time, so that a topic is never split between two
@@ -159,7 +159,7 @@ class Outbox:
         )
         return self._read(connection, mine)
 
-    def _read(self, connection: Connection, taken: sa.ColumnElement[bool]) -> list[Message]:
+    def _read(self, connection: Connection, taken: sa.ColumnElement[bool]) -> list[OutboxMessage]:
         """Return messages that were taken; those that cannot be read go back, for a process that can."""
         found = rows.read(connection, sa.select(OUTBOX).where(taken).order_by(OUTBOX.c.id), OUTBOX.c.id, message_of)
         if found.unreadable:
@@ -202,7 +202,7 @@ class Outbox:
         """Say whether there is something to claim: what came meanwhile for a topic in hand was not to be had."""
         return bool(self._due(connection, self._database.tick(connection), 1))
 
-    async def spread(self, ids: Sequence[int], news: Sequence[News], *, after: float) -> None:
+    async def spread(self, ids: Sequence[int], news: Sequence[ChannelNews], *, after: float) -> None:
         """Put what channels are to be told in place of the messages it came from, to be taken after some seconds.
 
         Both or neither, so a channel is told once; messages that another took over meanwhile are left to it.
@@ -220,10 +220,10 @@ class Outbox:
         if await self._database.transact(work, wake=bool(news)):
             self.look_again()
 
-    async def gather(self, topic: str) -> list[Message]:
+    async def gather(self, topic: str) -> list[OutboxMessage]:
         """Take what else waits on a topic that is in hand, due or not, so that it goes out together."""
 
-        def work(connection: Connection) -> list[Message]:
+        def work(connection: Connection) -> list[OutboxMessage]:
             free = OUTBOX.c.owner.is_(None) | (OUTBOX.c.owner == self._owner)
             mine = (OUTBOX.c.topic == topic) & (OUTBOX.c.state == "waiting") & free & OUTBOX.c.kind.in_(KINDS)
             some = sa.select(OUTBOX.c.id).where(mine).order_by(OUTBOX.c.id).limit(GATHERED)
@@ -315,7 +315,7 @@ class Outbox:
         For who has the topic in hand, and is so the only one to post of it.
         """
 
-        def work(connection: Connection) -> tuple[list[Copy], T]:
+        def work(connection: Connection) -> tuple[list[PostedMessage], T]:
             return _copies(connection, topic), also(connection)
 
         self._held[topic], found = await self._database.read(work)
@@ -325,18 +325,18 @@ class Outbox:
         """Read again what was posted of a topic, whoever asks next."""
         self._held.pop(topic, None)
 
-    async def copies(self, topic: str) -> list[Copy]:
+    async def copies(self, topic: str) -> list[PostedMessage]:
         """Return what was posted of a topic, oldest first."""
         held = self._held.get(topic)
         return list(held) if held is not None else await self._database.read(partial(_copies, topic=topic))
 
-    async def copies_of(self, topics: Sequence[str]) -> Mapping[str, list[Copy]]:
+    async def copies_of(self, topics: Sequence[str]) -> Mapping[str, list[PostedMessage]]:
         """Return what was posted of some topics, oldest first."""
         query = sa.select(COPIES).where(COPIES.c.topic.in_(topics)).order_by(COPIES.c.at)
         copies = await self._database.read(lambda connection: connection.execute(query).all()) if topics else []
-        found: dict[str, list[Copy]] = {topic: [] for topic in topics}
+        found: dict[str, list[PostedMessage]] = {topic: [] for topic in topics}
         for row in copies:
-            found[row.topic].append(Copy(row.topic, row.purpose, row.channel, row.ts))
+            found[row.topic].append(PostedMessage(row.topic, row.purpose, row.channel, row.ts))
         return found
 
     async def remember(self, topic: str, purpose: str, channel: str, ts: str, *, audited: str = "") -> None:
@@ -353,7 +353,7 @@ class Outbox:
                     chain.append(connection, at, audited, topic.partition(":")[2], {"channel": channel})
 
         await self._database.transact(work, wake=False)
-        held, copy = self._held.get(topic), Copy(topic, purpose, channel, ts)
+        held, copy = self._held.get(topic), PostedMessage(topic, purpose, channel, ts)
         if held is not None and not any((one.channel, one.ts) == (channel, ts) for one in held):
             held.append(copy)
 
@@ -365,18 +365,18 @@ class Outbox:
             self._held[topic] = [one for one in self._held[topic] if (one.channel, one.ts) != (channel, ts)]
 
 
-def _copies(connection: Connection, topic: str) -> list[Copy]:
+def _copies(connection: Connection, topic: str) -> list[PostedMessage]:
     query = sa.select(COPIES).where(COPIES.c.topic == topic).order_by(COPIES.c.at)
-    return [Copy(row.topic, row.purpose, row.channel, row.ts) for row in connection.execute(query)]
+    return [PostedMessage(row.topic, row.purpose, row.channel, row.ts) for row in connection.execute(query)]
 
 
-def message_of(row: sa.RowMapping) -> Message:
+def message_of(row: sa.RowMapping) -> OutboxMessage:
     """Return the message a row holds; raises `UnreadableValueError`."""
     if row["kind"] not in KINDS:
         raise UnreadableValueError("a kind of message that is not known")
     if not isinstance(row["payload"], dict):
         raise UnreadableValueError("payload is no object")
-    return Message(
+    return OutboxMessage(
         id=row["id"],
         topic=row["topic"],
         kind=row["kind"],

@@ -16,7 +16,7 @@ from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Actor
-from vpsops.core.policy.context import Servers
+from vpsops.core.policy.context import ServerPatterns
 from vpsops.core.policy.hours import Hours
 from vpsops.core.storage import rows
 from vpsops.core.storage.database import Database
@@ -32,7 +32,7 @@ EVERY_DAY: Final = ("00:00-24:00",)
 QUIET_HINT: Final = "For example: quiet 22:00-07:00 Europe/Oslo"
 
 
-class Event(StrEnum):
+class SubscriptionEvent(StrEnum):
     """What one can be told of."""
 
     PROVISIONED = "provisioned"  # a create that ended, well or not
@@ -43,8 +43,8 @@ class Event(StrEnum):
     PROVIDER = "provider"  # the provider is unreachable, refuses the key, or is back
 
 
-OF_ONE_SERVER: Final = frozenset(Event) - {Event.PROVIDER, Event.USAGE}
-WITHOUT_THRESHOLD: Final = frozenset(Event) - {Event.USAGE}
+OF_ONE_SERVER: Final = frozenset(SubscriptionEvent) - {SubscriptionEvent.PROVIDER, SubscriptionEvent.USAGE}
+WITHOUT_THRESHOLD: Final = frozenset(SubscriptionEvent) - {SubscriptionEvent.USAGE}
 METRICS: Final = ("cpu", "memory", "disk")
 
 
@@ -77,7 +77,7 @@ def _quiet_end(spans: tuple[str, ...], zone: str, minute: datetime) -> datetime 
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class SubscriptionOptions:
     """What narrows a subscription in time: quiet hours, thresholds, an end."""
 
     quiet: tuple[str, ...] = ()  # spans such as "22:00-07:00" or "Sat-Sun"
@@ -130,9 +130,9 @@ class Subscription:
     id: str
     team: str
     channel: str
-    events: frozenset[Event]
+    events: frozenset[SubscriptionEvent]
     servers: tuple[str, ...] = (EVERY_SERVER,)
-    options: Options = field(default_factory=Options)
+    options: SubscriptionOptions = field(default_factory=SubscriptionOptions)
     by: Mapping[str, Json] = field(default_factory=dict)
     at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -144,19 +144,21 @@ class Subscription:
         """Say whether it is about this server, by the policy's rule for names and patterns."""
         return bool(_servers(self.servers).hold(ident.lower(), hostname.lower().rstrip(".")))
 
-    def wants(self, events: Iterable[Event], now: datetime) -> bool:
+    def wants(self, events: Iterable[SubscriptionEvent], now: datetime) -> bool:
         """Say whether it is about any of these events, and has not ended."""
         return self.alive(now) and not self.events.isdisjoint(events)
 
     @property
     def looks(self) -> bool:
         """Say whether somebody has to look at the provider for it while nothing is being changed."""
-        return not self.events.isdisjoint({Event.DRIFT, Event.PROVIDER, Event.USAGE})
+        return not self.events.isdisjoint(
+            {SubscriptionEvent.DRIFT, SubscriptionEvent.PROVIDER, SubscriptionEvent.USAGE}
+        )
 
 
 @lru_cache(maxsize=1000)
-def _servers(words: tuple[str, ...]) -> Servers:
-    return Servers.of(words)
+def _servers(words: tuple[str, ...]) -> ServerPatterns:
+    return ServerPatterns.of(words)
 
 
 def subscription_id(key: str) -> str:
@@ -168,11 +170,11 @@ def check(wanted: Subscription) -> Subscription:
     """Return it as it is stored; raises `InvalidInputError` where it is none."""
     servers = tuple(dict.fromkeys(one.strip().lower().rstrip(".") for one in wanted.servers if one.strip()))
     if not wanted.events:
-        raise InvalidInputError("There is no event in it.", hint=f"The events are {', '.join(Event)}.")
+        raise InvalidInputError("There is no event in it.", hint=f"The events are {', '.join(SubscriptionEvent)}.")
     if not servers or len(servers) > PATTERNS or any(len(one) > PATTERN for one in servers):
         raise InvalidInputError(f"Name one to {PATTERNS} servers or patterns.", hint="For example: on web* db01")
     usage = wanted.options.usage
-    if (Event.USAGE in wanted.events) != bool(usage):
+    if (SubscriptionEvent.USAGE in wanted.events) != bool(usage):
         raise InvalidInputError(
             "Usage needs a threshold, and a threshold is about usage.", hint="For example: cpu>90 for 10m"
         )
@@ -227,22 +229,22 @@ class Subscriptions:
     async def all(self) -> list[Subscription]:
         """Return every subscription that has not ended, oldest first."""
         now = self.clock.now()
-        return [one for one in await self.database.read(every) if one.alive(now)]
+        return [one for one in await self.database.read(all_subscriptions) if one.alive(now)]
 
 
-def every(connection: Connection) -> list[Subscription]:
+def all_subscriptions(connection: Connection) -> list[Subscription]:
     """Return every stored subscription, oldest first."""
     return _select(connection, sa.true())
 
 
-def somebody_looks(connection: Connection, now: datetime) -> bool:
+def needs_polling(connection: Connection, now: datetime) -> bool:
     """Say whether a subscription wants the provider looked at while nothing is being changed."""
-    return any(one.looks and one.alive(now) for one in every(connection))
+    return any(one.looks and one.alive(now) for one in all_subscriptions(connection))
 
 
 def forget_ended(connection: Connection, now: float) -> int:
     """Remove the subscriptions that have ended, and return how many; `now` in seconds since 1970."""
-    until = [(one, one.options.until) for one in every(connection)]
+    until = [(one, one.options.until) for one in all_subscriptions(connection)]
     ended = [one for one, end in until if end is not None and end.timestamp() <= now]
     for one in ended:
         _remove(connection, one, now, {"kind": "time"})
@@ -296,14 +298,14 @@ def _values(one: Subscription) -> dict[str, Json]:
 
 def subscription_of(row: sa.RowMapping) -> Subscription:
     """Return the subscription a row holds; raises `InvalidInputError` and what else reading a foreign row raises."""
-    known = {one.value for one in Event}  # a newer version's event means nothing here
+    known = {one.value for one in SubscriptionEvent}  # a newer version's event means nothing here
     return Subscription(
         id=row["id"],
         team=row["team"],
         channel=row["channel"],
-        events=frozenset(Event(one) for one in row["events"] if one in known),
+        events=frozenset(SubscriptionEvent(one) for one in row["events"] if one in known),
         servers=tuple(row["servers"]),
-        options=Options.of(row["options"]),
+        options=SubscriptionOptions.of(row["options"]),
         by=row["by"],
         at=datetime.fromtimestamp(row["at"], UTC),
     )

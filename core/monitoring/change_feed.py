@@ -37,7 +37,7 @@ SENT = (State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON, State.
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class ChangeEvent:
     """One record of the trail, by what it is about."""
 
     seq: int
@@ -46,7 +46,7 @@ class News:
     touched: bool = False  # the server itself may be another since
 
 
-def after(connection: Connection, seq: int) -> list[News]:
+def after(connection: Connection, seq: int) -> list[ChangeEvent]:
     """Return what came after the record numbered `seq`, in order, a page at most."""
     query = (
         sa.select(AUDIT.c.seq, AUDIT.c.event, AUDIT.c.change_id, AUDIT.c.record)
@@ -57,17 +57,17 @@ def after(connection: Connection, seq: int) -> list[News]:
         .limit(PAGE)
     )
     found = rows.fetch(connection, query, AUDIT.c.seq)
-    return [News(int(row.id)) if isinstance(row, UnreadableRow) else _news(row) for row in found]
+    return [ChangeEvent(int(row.id)) if isinstance(row, UnreadableRow) else _news(row) for row in found]
 
 
-def _news(row: sa.RowMapping) -> News:
+def _news(row: sa.RowMapping) -> ChangeEvent:
     if row["target"] is not None:
         target = rows.decoded(row, AUDIT.c.seq, _target)
         known = None if isinstance(target, UnreadableRow) else target
-        return News(row["seq"], row["change_id"], known, row["state"] in SENT)
+        return ChangeEvent(row["seq"], row["change_id"], known, row["state"] in SENT)
     if row["event"] == "drift":
-        return News(row["seq"], "", _drifted(row["record"]), touched=True)
-    return News(row["seq"], row["change_id"] or "")
+        return ChangeEvent(row["seq"], "", _drifted(row["record"]), touched=True)
+    return ChangeEvent(row["seq"], row["change_id"] or "")
 
 
 def _target(row: sa.RowMapping) -> Target:
@@ -84,7 +84,9 @@ def _drifted(text: str) -> Target | None:
     return Target(id=ident, hostname=str(body.get("hostname", ""))) if ident and isinstance(ident, str) else None
 
 
-async def follow(database: Database, clock: Clock, told: Callable[[Sequence[News]], None], ready: anyio.Event) -> None:
+async def follow(
+    database: Database, clock: Clock, told: Callable[[Sequence[ChangeEvent]], None], ready: anyio.Event
+) -> None:
     """Tell all that is stored from now on, by any process, until cancelled; `ready` is set once nothing is missed."""
     seq = -1
     while True:

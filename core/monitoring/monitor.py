@@ -23,7 +23,7 @@ from vpsops.core.messaging.subscriptions import Subscription
 from vpsops.core.monitoring import monitor_state
 from vpsops.core.monitoring.drift import Drift, baseline, drifts
 from vpsops.core.monitoring.thresholds import Alarm, Gauge, figure, gauges, step, told_only
-from vpsops.core.outcomes.outcome import Look
+from vpsops.core.outcomes.outcome import FleetSnapshot
 from vpsops.core.storage.database import Database
 from vpsops.core.wayscloud.answers import errors as provider_errors
 from vpsops.core.wayscloud.answers.models import Server, Usage
@@ -38,14 +38,14 @@ AT_ONCE: Final = 4
 
 
 @dataclass(slots=True)
-class Lookout:
+class FleetMonitor:
     """The watcher's memory of what is not a change."""
 
     database: Database
     api: Wayscloud
     clock: Clock
     timing: Timing
-    _fleet: monitor_state.Fleet = field(default_factory=monitor_state.Fleet)
+    _fleet: monitor_state.FleetState = field(default_factory=monitor_state.FleetState)
     _stored: dict[str, Json] = field(default_factory=dict)
     _stored_at: float = float("-inf")
     _failing_since: float | None = None
@@ -58,7 +58,7 @@ class Lookout:
         """Take up what was stored, by this process or another."""
         now = self.clock.now()
 
-        def work(connection: Connection) -> tuple[monitor_state.Fleet, dict[str, Json], dict[str, Json]]:
+        def work(connection: Connection) -> tuple[monitor_state.FleetState, dict[str, Json], dict[str, Json]]:
             away, alarms = (
                 monitor_state.read(connection, monitor_state.AWAY),
                 monitor_state.read(connection, monitor_state.ALARMS),
@@ -104,10 +104,10 @@ class Lookout:
 
         await self.database.transact(work)
 
-    async def looked(self, look: Look, *, keep: bool) -> None:
+    async def looked(self, look: FleetSnapshot, *, keep: bool) -> None:
         """Tell what changed since the last look although nobody here asked; with `keep`, remember it for others."""
         before = self._fleet
-        self._fleet = monitor_state.Fleet(baseline(before.servers, look.servers, complete=look.complete), look.now)
+        self._fleet = monitor_state.FleetState(baseline(before.servers, look.servers, complete=look.complete), look.now)
         now = {server.id: server for server in look.servers}
         found = bool(before.servers) and bool(drifts(before.servers, now, (), complete=look.complete))
         states = self._fleet.states if keep else self._stored
@@ -185,7 +185,9 @@ class Lookout:
         await self.database.transact(work)
 
 
-def drifted(connection: Connection, before: monitor_state.Fleet, look: Look, timing: Timing) -> list[Drift]:
+def drifted(
+    connection: Connection, before: monitor_state.FleetState, look: FleetSnapshot, timing: Timing
+) -> list[Drift]:
     """Return the drift since a look, without what our own changes did meanwhile or shortly before."""
     since = max(0.0, (look.now - before.at).total_seconds()) if before.at else 0.0
     ours = repository.touched(connection, look.now, since + timing.power_limit)
@@ -193,7 +195,7 @@ def drifted(connection: Connection, before: monitor_state.Fleet, look: Look, tim
     return drifts(before.servers, now, ours, complete=look.complete)
 
 
-def record(connection: Connection, found: Sequence[Drift], look: Look) -> None:
+def record(connection: Connection, found: Sequence[Drift], look: FleetSnapshot) -> None:
     """Store drift: a record for each server, or one for many, and a message for all of them."""
     at = look.now.timestamp()
     for some in monitor_state.chunks([one.payload for one in found], IN_ONE):

@@ -29,7 +29,7 @@ FRESH_SECONDS: Final = timings.FLEET_FRESH_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
+class FleetState:
     """Where the servers stood at the last look."""
 
     servers: Mapping[str, Server] = field(default_factory=dict)
@@ -41,21 +41,21 @@ class Fleet:
         return {one.id: [one.hostname, one.status, one.power_state] for one in self.servers.values()}
 
 
-def read_fleet(connection: Connection, now: datetime) -> Fleet:
+def read_fleet(connection: Connection, now: datetime) -> FleetState:
     """Return the stored fleet, or an empty one where it is too old or cannot be read."""
     row = _row(connection, FLEET)
     if row is None or not 0 <= now.timestamp() - row["at"] <= KEEP_SECONDS or not isinstance(row["value"], dict):
-        return Fleet()
+        return FleetState()
     try:
         servers = [
             Server(id=ident, hostname=one[0], status=one[1], power_state=one[2]) for ident, one in row["value"].items()
         ]
     except (ValidationError, LookupError, TypeError):
-        return Fleet()
-    return Fleet({one.id: one for one in servers}, datetime.fromtimestamp(row["at"], UTC))
+        return FleetState()
+    return FleetState({one.id: one for one in servers}, datetime.fromtimestamp(row["at"], UTC))
 
 
-def write_fleet(connection: Connection, fleet: Fleet, now: datetime) -> None:
+def write_fleet(connection: Connection, fleet: FleetState, now: datetime) -> None:
     """Store where the servers stand now."""
     write(connection, FLEET, fleet.states, now)
 

@@ -18,7 +18,7 @@ from vpsops.core.common.clock import Clock
 from vpsops.core.common.supervision import Supervisor
 from vpsops.core.common.timings import Timing
 from vpsops.core.wayscloud.answers.errors import NotAuthenticatedError, NotPermittedError, WayscloudError
-from vpsops.core.wayscloud.answers.models import Listing, Server
+from vpsops.core.wayscloud.answers.models import ProviderList, Server
 from vpsops.core.wayscloud.client import Wayscloud
 
 logger = structlog.get_logger(__name__)
@@ -49,13 +49,13 @@ def differences(before: Mapping[str, Server], now: Mapping[str, Server]) -> list
     return seen + [Difference(server, listed=True) for ident, server in before.items() if ident not in now]
 
 
-def known_after(before: Mapping[str, Server], seen: Listing[Server]) -> dict[str, Server]:
+def known_after(before: Mapping[str, Server], seen: ProviderList[Server]) -> dict[str, Server]:
     """Return what is known after a look: who is missing from a list that lacks entries is not gone; pure."""
     now = {server.id: server for server in seen}
     return now if seen.complete else {**before, **now}
 
 
-class Fleet:
+class ServerFeed:
     """The servers as this process saw them last, kept while somebody follows them and until the next look is due."""
 
     def __init__(
@@ -107,7 +107,7 @@ class Fleet:
             if self._clock.monotonic() - self._tried_at >= SOONEST:
                 await self._look()
 
-    def saw(self, seen: Listing[Server]) -> None:
+    def saw(self, seen: ProviderList[Server]) -> None:
         """Take a look that was made anyway."""
         if not self._looking:
             return

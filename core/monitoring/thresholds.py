@@ -6,7 +6,7 @@ from typing import Final
 
 from vpsops.core.common import timings
 from vpsops.core.common.json_types import Json
-from vpsops.core.messaging.subscriptions import Event, Subscription, Threshold
+from vpsops.core.messaging.subscriptions import Subscription, SubscriptionEvent, Threshold
 from vpsops.core.wayscloud.answers.models import Server, Usage
 
 BELOW: Final = 5.0
@@ -56,7 +56,7 @@ class Gauge:
 def gauges(wanted: Sequence[Subscription], servers: Sequence[Server]) -> Iterator[Gauge]:
     """Yield every figure that somebody watches, of the servers that are up."""
     for one in wanted:
-        if Event.USAGE in one.events:
+        if SubscriptionEvent.USAGE in one.events:
             for server in servers:
                 if (server.ready or server.power_unknown) and one.means(server.id, server.hostname):
                     for threshold in one.options.usage:

@@ -7,10 +7,10 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from vpsops.core.operations.registry import Arguments, NoArguments, Operation, Risk
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region
 from vpsops.core.wayscloud.client import Wayscloud
-from vpsops.core.wayscloud.requests.send_hook import Departure
+from vpsops.core.wayscloud.requests.send_hook import SendHook
 
 
-class _Catalogue(BaseModel):
+class _CatalogueList(BaseModel):
     """A part of the catalogue, and what of it could not be seen."""
 
     model_config = ConfigDict(frozen=True)
@@ -28,35 +28,35 @@ class _Catalogue(BaseModel):
         return self
 
 
-class Plans(_Catalogue):
+class Plans(_CatalogueList):
     """The plans on offer; prices are a month's, in the account's currency."""
 
     plans: list[Plan]
 
 
-class OsTemplates(_Catalogue):
+class OsTemplates(_CatalogueList):
     """The operating systems a server can be made with."""
 
     os_templates: list[OsTemplate]
 
 
-class Regions(_Catalogue):
+class Regions(_CatalogueList):
     """The regions a server can be made in."""
 
     regions: list[Region]
 
 
-async def _plans(api: Wayscloud, _arguments: Arguments, _: Departure | None) -> Plans:
+async def _plans(api: Wayscloud, _arguments: Arguments, _: SendHook | None) -> Plans:
     found = await api.list_plans()
     return Plans(plans=found).without(found.lack)
 
 
-async def _os_templates(api: Wayscloud, _arguments: Arguments, _: Departure | None) -> OsTemplates:
+async def _os_templates(api: Wayscloud, _arguments: Arguments, _: SendHook | None) -> OsTemplates:
     found = await api.list_os_templates()
     return OsTemplates(os_templates=found).without(found.lack)
 
 
-async def _regions(api: Wayscloud, _arguments: Arguments, _: Departure | None) -> Regions:
+async def _regions(api: Wayscloud, _arguments: Arguments, _: SendHook | None) -> Regions:
     found = await api.list_regions()
     return Regions(regions=found).without(found.lack)
 

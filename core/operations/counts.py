@@ -16,7 +16,7 @@ MOST: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class ServerCount:
     """How many servers have one value of a fact."""
 
     by: str
@@ -24,7 +24,7 @@ class Count:
     servers: int
 
 
-def counts_of(servers: Iterable[Server]) -> tuple[Count, ...]:
+def counts_of(servers: Iterable[Server]) -> tuple[ServerCount, ...]:
     """Count servers by state, by region and by the letters that their names begin with."""
     facts: dict[str, Counter[str]] = {"state": Counter(), "region": Counter(), "name": Counter()}
     for server in servers:
@@ -35,9 +35,9 @@ def counts_of(servers: Iterable[Server]) -> tuple[Count, ...]:
     return tuple(count for by, counter in facts.items() for count in _common(by, counter))
 
 
-def _common(by: str, counter: Counter[str]) -> Iterator[Count]:
+def _common(by: str, counter: Counter[str]) -> Iterator[ServerCount]:
     common = counter.most_common(MOST)
     rest = counter.total() - sum(number for _, number in common)
-    yield from (Count(by, value, number) for value, number in common)
+    yield from (ServerCount(by, value, number) for value, number in common)
     if rest:
-        yield Count(by, OTHERS, rest)
+        yield ServerCount(by, OTHERS, rest)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from vpsops.core.wayscloud.answers.models import Server, Usage
-from vpsops.core.wayscloud.requests.send_hook import Departure
+from vpsops.core.wayscloud.requests.send_hook import SendHook
 
 if TYPE_CHECKING:
     from vpsops.core.wayscloud.client import Wayscloud
@@ -71,7 +71,7 @@ class ServerArguments(Arguments):
     server: str
 
 
-Run = Callable[["Wayscloud", Arguments, Departure | None], Awaitable[BaseModel]]
+Run = Callable[["Wayscloud", Arguments, SendHook | None], Awaitable[BaseModel]]
 Settle = Callable[[Observation], Progress]
 
 

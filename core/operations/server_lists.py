@@ -21,7 +21,7 @@ from vpsops.core.operations.servers import (
     page,
 )
 from vpsops.core.wayscloud.answers.errors import WayscloudError
-from vpsops.core.wayscloud.answers.models import Listing, Server
+from vpsops.core.wayscloud.answers.models import ProviderList, Server
 from vpsops.core.wayscloud.client import Wayscloud
 
 AT_ONCE: Final = 4
@@ -59,7 +59,7 @@ async def list_servers(api: Wayscloud, wanted: ListArguments, may: May) -> Serve
     lacking = [server for server in listed if is_named(server, wanted) and lacks_fact(server, wanted)]
     full = {server.id: server for server in await read_in_full(api, lacking[:MOST], may)} if lacking else {}
     servers = [full.get(server.id, server) for server in listed]
-    found = page(Listing(servers, unreadable=listed.unreadable, total=listed.total, more=listed.more), wanted)
+    found = page(ProviderList(servers, unreadable=listed.unreadable, total=listed.total, more=listed.more), wanted)
     return found.advised(_advice(servers, wanted)) if found.total == 0 else found
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from vpsops.core.common.errors import AmbiguousServerError, InvalidInputError, UnknownServerError
 from vpsops.core.wayscloud.answers.errors import NotFoundError
 from vpsops.core.wayscloud.answers.hostnames import canonical_hostname
-from vpsops.core.wayscloud.answers.models import Listing, Server
+from vpsops.core.wayscloud.answers.models import ProviderList, Server
 
 if TYPE_CHECKING:
     from vpsops.core.wayscloud.client import Wayscloud
@@ -48,7 +48,7 @@ def find_server(text: str, servers: Sequence[Server]) -> Server:
     Raises `UnknownServerError` with the nearest names, or `AmbiguousServerError` with the candidates.
     """
     wanted = clean(text)
-    lack = servers.lack if isinstance(servers, Listing) else ""
+    lack = servers.lack if isinstance(servers, ProviderList) else ""
     for stage in (_by_id, _by_name, *([] if lack else [_by_prefix])):  # of names that are not seen one may fit as well
         found = stage(wanted, servers)
         if len(found) == 1:

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Self, cast
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from vpsops.core.common.timings import UPTIME_FALL_SECONDS, UPTIME_MARGIN_SECONDS, UPTIME_NODES_SECONDS
-from vpsops.core.operations.counts import Count, counts_of
+from vpsops.core.operations.counts import ServerCount, counts_of
 from vpsops.core.operations.registry import (
     Arguments,
     Observation,
@@ -16,10 +16,18 @@ from vpsops.core.operations.registry import (
     Risk,
     ServerArguments,
 )
-from vpsops.core.wayscloud.answers.models import MAX_SSH_KEYS, Accepted, Listing, NewServer, Server, Usage, same_region
+from vpsops.core.wayscloud.answers.models import (
+    MAX_SSH_KEYS,
+    AcceptedOperation,
+    NewServer,
+    ProviderList,
+    Server,
+    Usage,
+    same_region,
+)
 from vpsops.core.wayscloud.answers.states import Meaning, meaning_of_power, meaning_of_status
 from vpsops.core.wayscloud.client import Wayscloud
-from vpsops.core.wayscloud.requests.send_hook import Departure
+from vpsops.core.wayscloud.requests.send_hook import SendHook
 
 AFTER: Final = "|>"
 BEFORE: Final = "|<"
@@ -51,10 +59,10 @@ class ServerList(BaseModel):
     _skipped: int = PrivateAttr(0)
     _lacking: str = PrivateAttr("")
     _advice: str = PrivateAttr("")
-    _counts: tuple[Count, ...] = PrivateAttr(())
+    _counts: tuple[ServerCount, ...] = PrivateAttr(())
 
     @property
-    def counts(self) -> tuple[Count, ...]:
+    def counts(self) -> tuple[ServerCount, ...]:
         """How many match by state, region and name, on the first page of several."""
         return self._counts
 
@@ -113,7 +121,7 @@ def page(servers: Sequence[Server], wanted: ListArguments) -> ServerList:
     listed = ServerList(servers=shown, total=len(found), next_cursor=more)
     listed._skipped = start  # noqa: SLF001 - its own module
     listed._counts = counts_of(found) if more and not wanted.cursor else ()  # noqa: SLF001
-    lack = f"{servers.lack}." if isinstance(servers, Listing) and servers.lack else ""
+    lack = f"{servers.lack}." if isinstance(servers, ProviderList) and servers.lack else ""
     return listed.without(lack, *_not_known(servers, wanted))
 
 
@@ -259,32 +267,32 @@ def _rebooted(seen: Observation, uptime: int) -> bool:
     return fall > UPTIME_FALL_SECONDS
 
 
-async def _list(api: Wayscloud, arguments: Arguments, _: Departure | None) -> ServerList:
+async def _list(api: Wayscloud, arguments: Arguments, _: SendHook | None) -> ServerList:
     return page(await api.list_servers(), cast("ListArguments", arguments))
 
 
-async def _get(api: Wayscloud, arguments: Arguments, _: Departure | None) -> Server:
+async def _get(api: Wayscloud, arguments: Arguments, _: SendHook | None) -> Server:
     return await api.get_server(cast("ServerArguments", arguments).server)
 
 
-async def _status(api: Wayscloud, arguments: Arguments, _: Departure | None) -> Usage:
+async def _status(api: Wayscloud, arguments: Arguments, _: SendHook | None) -> Usage:
     return await api.server_status(cast("ServerArguments", arguments).server)
 
 
-async def _create(api: Wayscloud, arguments: Arguments, departure: Departure | None) -> Server:
+async def _create(api: Wayscloud, arguments: Arguments, departure: SendHook | None) -> Server:
     wanted = cast("CreateArguments", arguments)
     return await api.create_server(NewServer(**wanted.model_dump()), departure=departure)
 
 
-async def _start(api: Wayscloud, arguments: Arguments, departure: Departure | None) -> Accepted:
+async def _start(api: Wayscloud, arguments: Arguments, departure: SendHook | None) -> AcceptedOperation:
     return await api.start_server(cast("ServerArguments", arguments).server, departure=departure)
 
 
-async def _stop(api: Wayscloud, arguments: Arguments, departure: Departure | None) -> Accepted:
+async def _stop(api: Wayscloud, arguments: Arguments, departure: SendHook | None) -> AcceptedOperation:
     return await api.stop_server(cast("ServerArguments", arguments).server, departure=departure)
 
 
-async def _reboot(api: Wayscloud, arguments: Arguments, departure: Departure | None) -> Accepted:
+async def _reboot(api: Wayscloud, arguments: Arguments, departure: SendHook | None) -> AcceptedOperation:
     return await api.reboot_server(cast("ServerArguments", arguments).server, departure=departure)
 
 
@@ -333,7 +341,7 @@ SERVERS = (
         guidance="Start a stopped server. A human must agree.",
         risk=Risk.CHANGE,
         arguments=ServerArguments,
-        result=Accepted,
+        result=AcceptedOperation,
         run=_start,
         effect="The server boots and is usually reachable in 30 to 60 seconds.",
         settled=start_settled,
@@ -344,7 +352,7 @@ SERVERS = (
         guidance="Shut a server down; storage still costs. A human must agree.",
         risk=Risk.DISRUPTIVE,
         arguments=ServerArguments,
-        result=Accepted,
+        result=AcceptedOperation,
         run=_stop,
         effect="The server shuts down and stays down until it is started. A stopped server still costs its storage.",
         settled=stop_settled,
@@ -355,7 +363,7 @@ SERVERS = (
         guidance="Reboot a server; connections drop. A human must agree.",
         risk=Risk.DISRUPTIVE,
         arguments=ServerArguments,
-        result=Accepted,
+        result=AcceptedOperation,
         run=_reboot,
         effect="Connections drop; the server is usually back in one to two minutes.",
         settled=reboot_settled,

@@ -13,7 +13,7 @@ import structlog
 from vpsops.core.changes.model import Change
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.timings import Timing
-from vpsops.core.outcomes.outcome import Look, is_about, wanted_id
+from vpsops.core.outcomes.outcome import FleetSnapshot, is_about, wanted_id
 from vpsops.core.wayscloud.answers import errors as provider_errors
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.core.wayscloud.client import Wayscloud
@@ -22,7 +22,7 @@ logger = structlog.get_logger(__name__)
 AT_ONCE: Final = 32
 
 
-def split_by_list(changes: Sequence[Change], look: Look) -> tuple[list[Change], list[Change]]:
+def split_by_list(changes: Sequence[Change], look: FleetSnapshot) -> tuple[list[Change], list[Change]]:
     """Return the changes whose server is listed under the id that they know, and those whose server is not."""
     by_id = {server.id: server for server in look.servers}
     listed: list[Change] = []
@@ -46,7 +46,7 @@ class DirectReads:
         """Forget all changes but these."""
         self._absent = {change_id: since for change_id, since in self._absent.items() if change_id in kept}
 
-    async def completed(self, changes: Sequence[Change], look: Look) -> Look:
+    async def completed(self, changes: Sequence[Change], look: FleetSnapshot) -> FleetSnapshot:
         """Return a look with what the servers of these changes answer, as far as they do within the look's budget."""
         found: dict[str, Server] = {}
         limiter = anyio.CapacityLimiter(AT_ONCE)

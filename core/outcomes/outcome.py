@@ -24,7 +24,7 @@ from vpsops.core.wayscloud.answers.hostnames import same_hostname
 from vpsops.core.wayscloud.answers.models import Server, Usage
 
 
-class Finding(StrEnum):
+class OutcomeKind(StrEnum):
     """What to do with a change after a look."""
 
     WAIT = "wait"
@@ -39,17 +39,17 @@ class Finding(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class OutcomeFinding:
     """A finding, the server it is about, and the reason in words."""
 
-    finding: Finding
+    finding: OutcomeKind
     server: Server | None = None
     note: str = ""
     unseen: bool = False  # it was accepted, and nothing that the API tells shows whether it was done
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class FleetSnapshot:
     """One look at the whole fleet. `complete` says that every entry was received and read.
 
     `absent` holds the changes whose server is not listed and answers 404 by its id, with the seconds that it has done
@@ -66,13 +66,13 @@ class Look:
     absent: Mapping[str, float] = field(default_factory=dict)
     ours: frozenset[str] = frozenset()  # ids and hostnames that our changes are about; read for unclear creates alone
 
-    def with_full(self, server: Server) -> "Look":
+    def with_full(self, server: Server) -> "FleetSnapshot":
         """Return this look with one server as it was read by itself."""
         servers = [server if one.id == server.id else one for one in self.servers]
         return replace(self, servers=servers, full=self.full | {server.id})
 
 
-def judge(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Found:
+def determine_outcome(change: Change, look: FleetSnapshot, usage: Usage | None, timing: Timing) -> OutcomeFinding:
     """Say what a look means for a change that is being watched or looked up."""
     if change.state is State.UNKNOWN:
         return _look_up(change, look, usage, timing)
@@ -84,7 +84,7 @@ def age(change: Change, now: datetime) -> float:
     return (now - (change.sent_at or change.updated_at)).total_seconds()
 
 
-def elapsed(change: Change, look: Look) -> float:
+def elapsed(change: Change, look: FleetSnapshot) -> float:
     """Return the seconds that the change was waited for.
 
     A time of day that jumps must not end anybody's patience: it counts no more than was really waited here.
@@ -98,29 +98,31 @@ def limit(change: Change, timing: Timing) -> float:
     return timing.create_limit if change.operation == "create" else timing.power_limit
 
 
-def _watch(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Found:
+def _watch(change: Change, look: FleetSnapshot, usage: Usage | None, timing: Timing) -> OutcomeFinding:
     age = elapsed(change, look)
     server = _own(change, look, timing)
     if server is None:
         return _missing(change, look, timing)
     progress = _progress(change, server, usage, look)
     if progress in LACKING:
-        return Found(LACKING[progress], server)
+        return OutcomeFinding(LACKING[progress], server)
     match progress:
         case Progress.UNSEEN:
             return unseen(change, server, look, timing)
         case Progress.SETTLED:
-            return Found(Finding.SUCCEEDED, server)
+            return OutcomeFinding(OutcomeKind.SUCCEEDED, server)
         case Progress.FAILED:
-            return Found(Finding.FAILED, server, f"the provider reports {server.status}")
+            return OutcomeFinding(OutcomeKind.FAILED, server, f"the provider reports {server.status}")
         case _ if age > limit(change, timing) and _begun_since(change, usage, look):
-            return Found(Finding.SUCCEEDED, server, "told by its uptime, which is younger than the request")
+            return OutcomeFinding(
+                OutcomeKind.SUCCEEDED, server, "told by its uptime, which is younger than the request"
+            )
         case _:
             return _late(change, age, timing)
 
 
 LIFE_CYCLE: Final = "active"
-LACKING: Final = {Progress.NEEDS_SERVER: Finding.NEEDS_SERVER, Progress.NEEDS_USAGE: Finding.NEEDS_USAGE}
+LACKING: Final = {Progress.NEEDS_SERVER: OutcomeKind.NEEDS_SERVER, Progress.NEEDS_USAGE: OutcomeKind.NEEDS_USAGE}
 
 
 def wanted_id(change: Change) -> str:
@@ -133,7 +135,7 @@ def is_about(change: Change, server: Server) -> bool:
     return change.operation != "create" or same_hostname(server.hostname, change.target.hostname)
 
 
-def _own(change: Change, look: Look, timing: Timing) -> Server | None:
+def _own(change: Change, look: FleetSnapshot, timing: Timing) -> Server | None:
     """Return a change's server. A create may have been answered with the id of something else, such as an order."""
     ident = wanted_id(change)
     server = next((each for each in look.servers if each.id == ident), None)
@@ -143,12 +145,12 @@ def _own(change: Change, look: Look, timing: Timing) -> Server | None:
     return named[0] if len(named) == 1 else None
 
 
-def _named(change: Change, look: Look, timing: Timing) -> list[Server]:
+def _named(change: Change, look: FleetSnapshot, timing: Timing) -> list[Server]:
     same = (server for server in look.servers if same_hostname(server.hostname, change.target.hostname))
     return [server for server in same if _young(server, change, timing)]
 
 
-def _missing(change: Change, look: Look, timing: Timing) -> Found:
+def _missing(change: Change, look: FleetSnapshot, timing: Timing) -> OutcomeFinding:
     """Say what follows where a watched server is not listed: only an id that answers 404 for long is gone."""
     creates = change.operation == "create"
     patience = timing.create_limit if creates else timing.missing_limit
@@ -157,24 +159,24 @@ def _missing(change: Change, look: Look, timing: Timing) -> Found:
     if stranger is None and absent is None:
         return _late(change, elapsed(change, look), timing)
     if elapsed(change, look) <= patience or (absent is not None and absent <= patience):
-        return Found(Finding.WAIT)
+        return OutcomeFinding(OutcomeKind.WAIT)
     ident = wanted_id(change)
     if stranger is not None:
         note = f"the id that the provider gave, {ident}, is that of {stranger.hostname}, and nothing has the name"
-        return Found(Finding.NEEDS_PERSON, note=note)
+        return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note=note)
     gone = f"the provider answers 404 for {ident}"
     unsure = creates and (_unsure(change, look, timing) or _several(change, look, timing))
     if unsure:
-        return Found(Finding.NEEDS_PERSON, note=f"{gone}; {unsure}")
-    return Found(Finding.FAILED, note=f"{gone}, and its list does not have the server")
+        return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note=f"{gone}; {unsure}")
+    return OutcomeFinding(OutcomeKind.FAILED, note=f"{gone}, and its list does not have the server")
 
 
-def _several(change: Change, look: Look, timing: Timing) -> str:
+def _several(change: Change, look: FleetSnapshot, timing: Timing) -> str:
     count = len(_named(change, look, timing))
     return f"{count} new servers are called {change.target.hostname}" if count > 1 else ""
 
 
-def _unsure(change: Change, look: Look, timing: Timing) -> str:
+def _unsure(change: Change, look: FleetSnapshot, timing: Timing) -> str:
     """Say why a list without a server of a create's name does not prove that none was made; empty where it does."""
     if not look.complete:
         return "the provider's list is incomplete, so nothing follows from its silence"
@@ -186,28 +188,30 @@ def _unsure(change: Change, look: Look, timing: Timing) -> str:
     return f"no server is called {change.target.hostname}, but a new one fits what was ordered: {names}"
 
 
-def _late(change: Change, age: float, timing: Timing) -> Found:
+def _late(change: Change, age: float, timing: Timing) -> OutcomeFinding:
     if not change.overdue:
-        return Found(Finding.OVERDUE) if age > limit(change, timing) else Found(Finding.WAIT)
+        return OutcomeFinding(OutcomeKind.OVERDUE) if age > limit(change, timing) else OutcomeFinding(OutcomeKind.WAIT)
     if age <= timing.give_up:
-        return Found(Finding.WAIT)
+        return OutcomeFinding(OutcomeKind.WAIT)
     if change.operation == "create":  # it was accepted, so it may cost money
-        return Found(Finding.NEEDS_PERSON, note="the provider accepted it, and it did not get there in a day")
-    return Found(Finding.FAILED, note="it did not get there in a day")
+        return OutcomeFinding(
+            OutcomeKind.NEEDS_PERSON, note="the provider accepted it, and it did not get there in a day"
+        )
+    return OutcomeFinding(OutcomeKind.FAILED, note="it did not get there in a day")
 
 
-def unseen(change: Change, server: Server, look: Look, timing: Timing) -> Found:
+def unseen(change: Change, server: Server, look: FleetSnapshot, timing: Timing) -> OutcomeFinding:
     """End an accepted change that nothing can show, once what would have shown it had time to."""
     patience = timing.unseen_limit if change.operation == "reboot" else limit(change, timing)
     if elapsed(change, look) <= patience:
-        return Found(Finding.WAIT)
+        return OutcomeFinding(OutcomeKind.WAIT)
     what = f"a {change.operation} can be seen"
-    return Found(
-        Finding.SUCCEEDED, server, f"WAYSCloud accepted it. This API shows nothing by which {what}.", unseen=True
+    return OutcomeFinding(
+        OutcomeKind.SUCCEEDED, server, f"WAYSCloud accepted it. This API shows nothing by which {what}.", unseen=True
     )
 
 
-def _progress(change: Change, server: Server, usage: Usage | None, look: Look) -> Progress:
+def _progress(change: Change, server: Server, usage: Usage | None, look: FleetSnapshot) -> Progress:
     settled = OPERATIONS[change.operation].settled
     if settled is None:
         return Progress.SETTLED
@@ -226,37 +230,41 @@ def _progress(change: Change, server: Server, usage: Usage | None, look: Look) -
     )
 
 
-def _look_up(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Found:
+def _look_up(change: Change, look: FleetSnapshot, usage: Usage | None, timing: Timing) -> OutcomeFinding:
     if change.operation == "create":
         return _look_up_create(change, look, timing)
     return _look_up_power(change, look, usage, timing)
 
 
-def _look_up_create(change: Change, look: Look, timing: Timing) -> Found:
+def _look_up_create(change: Change, look: FleetSnapshot, timing: Timing) -> OutcomeFinding:
     """Find the server by hostname and age: there was none by that name when the change was sent."""
     name = change.target.hostname
     twins = _named(change, look, timing)
     if len(twins) == 1:
-        return Found(Finding.ADOPTED, twins[0], "found in the provider's list by its hostname")
+        return OutcomeFinding(OutcomeKind.ADOPTED, twins[0], "found in the provider's list by its hostname")
     if twins:
-        return Found(Finding.NEEDS_PERSON, note=_several(change, look, timing))
+        return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note=_several(change, look, timing))
     if elapsed(change, look) <= (timing.create_lookup if change.refusal is None else timing.refusal_lookup):
-        return Found(Finding.WAIT)
+        return OutcomeFinding(OutcomeKind.WAIT)
     if any(same_hostname(server.hostname, name) for server in look.servers):
-        return Found(Finding.NEEDS_PERSON, note=f"a server called {name} seems older than this change")
+        return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note=f"a server called {name} seems older than this change")
     unsure = _unsure(change, look, timing)
     if unsure:
-        return Found(Finding.NEEDS_PERSON, note=unsure)
+        return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note=unsure)
     if change.refusal is not None:
         return _refused(change.refusal, None)
-    return Found(Finding.FAILED, note="no server by that hostname appeared. Look once more before you ask again")
+    return OutcomeFinding(
+        OutcomeKind.FAILED, note="no server by that hostname appeared. Look once more before you ask again"
+    )
 
 
-def _refused(refusal: Refusal, server: Server | None) -> Found:
+def _refused(refusal: Refusal, server: Server | None) -> OutcomeFinding:
     """Take the provider's no as it was said: looks found no trace of an effect."""
     if refusal.again:
-        return Found(Finding.SEND_AGAIN, server, f"{refusal.message} Looks found no trace of it; it is sent again.")
-    return Found(Finding.FAILED, server, f"{refusal.message} Looks found no trace of it.")
+        return OutcomeFinding(
+            OutcomeKind.SEND_AGAIN, server, f"{refusal.message} Looks found no trace of it; it is sent again."
+        )
+    return OutcomeFinding(OutcomeKind.FAILED, server, f"{refusal.message} Looks found no trace of it.")
 
 
 def _young(server: Server, change: Change, timing: Timing) -> bool:
@@ -265,20 +273,20 @@ def _young(server: Server, change: Change, timing: Timing) -> bool:
     return (change.sent_at - server.created_at).total_seconds() <= timing.clock_skew
 
 
-def _look_up_power(change: Change, look: Look, usage: Usage | None, timing: Timing) -> Found:
+def _look_up_power(change: Change, look: FleetSnapshot, usage: Usage | None, timing: Timing) -> OutcomeFinding:
     refusal = change.refusal
     server = _own(change, look, timing)
     patient = elapsed(change, look) <= _patience(change, server, timing)
     if server is None:
-        return Found(Finding.WAIT) if patient else _not_found(change, look)
+        return OutcomeFinding(OutcomeKind.WAIT) if patient else _not_found(change, look)
     progress = _progress(change, server, usage, look)
     if progress in LACKING:
-        return Found(LACKING[progress], server)
+        return OutcomeFinding(LACKING[progress], server)
     if progress is Progress.SETTLED:
-        return Found(Finding.SUCCEEDED, server, "found done")
+        return OutcomeFinding(OutcomeKind.SUCCEEDED, server, "found done")
     if server.pending and not (refusal is not None and server.state == change.target.state):
-        return Found(Finding.ADOPTED, server, f"found under way ({server.state})")
-    return Found(Finding.WAIT) if patient else _not_seen(change, server, usage, look, progress)
+        return OutcomeFinding(OutcomeKind.ADOPTED, server, f"found under way ({server.state})")
+    return OutcomeFinding(OutcomeKind.WAIT) if patient else _not_seen(change, server, usage, look, progress)
 
 
 def _patience(change: Change, server: Server | None, timing: Timing) -> float:
@@ -291,37 +299,43 @@ def _patience(change: Change, server: Server | None, timing: Timing) -> float:
     return timing.refusal_lookup if change.refusal is not None and shows else timing.power_lookup
 
 
-def _not_seen(change: Change, server: Server, usage: Usage | None, look: Look, progress: Progress) -> Found:
+def _not_seen(
+    change: Change, server: Server, usage: Usage | None, look: FleetSnapshot, progress: Progress
+) -> OutcomeFinding:
     """Conclude from a server on which nothing of a change is seen, once patience with it has ended."""
     refusal = change.refusal
     if progress is Progress.UNSEEN:
         return _untold(change, server)
     if _begun_since(change, usage, look):
-        return Found(Finding.NEEDS_PERSON, server, "the server was started after this was sent, or the clock was set")
+        return OutcomeFinding(
+            OutcomeKind.NEEDS_PERSON, server, "the server was started after this was sent, or the clock was set"
+        )
     if change.operation != "reboot" and server.id not in look.full:
-        return Found(Finding.NEEDS_SERVER, server)  # the list may be behind: its silence proves nothing
+        return OutcomeFinding(OutcomeKind.NEEDS_SERVER, server)  # the list may be behind: its silence proves nothing
     if refusal is not None:
         return _refused(refusal, server)
-    return Found(Finding.FAILED, server, f"it was not carried out: the server is {server.state} as before")
+    return OutcomeFinding(OutcomeKind.FAILED, server, f"it was not carried out: the server is {server.state} as before")
 
 
-def _not_found(change: Change, look: Look) -> Found:
+def _not_found(change: Change, look: FleetSnapshot) -> OutcomeFinding:
     if change.id not in look.absent:
-        return Found(Finding.NEEDS_PERSON, note="the server is not in the list, and cannot be read by its id")
+        return OutcomeFinding(
+            OutcomeKind.NEEDS_PERSON, note="the server is not in the list, and cannot be read by its id"
+        )
     if change.refusal is not None:
-        return Found(Finding.FAILED, note=f"{change.refusal.message} The server is not there any more.")
-    return Found(Finding.NEEDS_PERSON, note="the server is not in the list, and its id answers 404")
+        return OutcomeFinding(OutcomeKind.FAILED, note=f"{change.refusal.message} The server is not there any more.")
+    return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note="the server is not in the list, and its id answers 404")
 
 
-def _untold(change: Change, server: Server) -> Found:
+def _untold(change: Change, server: Server) -> OutcomeFinding:
     what = "the server's uptime" if change.operation == "reboot" else "whether the server runs"
     if change.refusal is None:
-        return Found(Finding.NEEDS_PERSON, server, f"this API does not tell {what}")
+        return OutcomeFinding(OutcomeKind.NEEDS_PERSON, server, f"this API does not tell {what}")
     note = f"{change.refusal.message} This API does not tell {what}, so nothing else shows whether it happened."
-    return Found(Finding.FAILED, server, note)
+    return OutcomeFinding(OutcomeKind.FAILED, server, note)
 
 
-def _begun_since(change: Change, usage: Usage | None, look: Look) -> bool:
+def _begun_since(change: Change, usage: Usage | None, look: FleetSnapshot) -> bool:
     """Say whether a server came up after its reboot was sent, by the time of day.
 
     Nobody may have looked while its uptime was below the one before. A date that was set tells the same,

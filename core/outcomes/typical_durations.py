@@ -15,38 +15,38 @@ FRESH_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Usual:
+class TypicalDuration:
     """The shortest and the longest of the last runs, in seconds."""
 
     shortest: float
     longest: float
 
 
-def usual_of(seconds: list[float]) -> Usual | None:
+def typical_duration(seconds: list[float]) -> TypicalDuration | None:
     """Return the range of some runs; of fewer than three nothing can be said; pure."""
     known = sorted(one for one in seconds if one >= 0)
     if len(known) < ENOUGH:
         return None
     cut = len(known) // 10  # one slow run in ten is no rule
-    return Usual(known[cut], known[len(known) - 1 - cut])
+    return TypicalDuration(known[cut], known[len(known) - 1 - cut])
 
 
-class UsualTimes:
+class TypicalDurations:
     """Looks the times up, at most once a minute for each operation."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._known: dict[str, tuple[float, Usual | None]] = {}
+        self._known: dict[str, tuple[float, TypicalDuration | None]] = {}
 
-    async def of(self, operation: str) -> Usual | None:
+    async def of(self, operation: str) -> TypicalDuration | None:
         """Return how long an operation usually takes, or nothing; raises `StorageError`."""
         now = self._clock.monotonic()
         at, usual = self._known.get(operation, (float("-inf"), None))
         if now - at < FRESH_SECONDS:
             return usual
         found = await self._database.read(lambda connection: _seconds(connection, operation))
-        self._known[operation] = (now, usual_of(found))
+        self._known[operation] = (now, typical_duration(found))
         return self._known[operation][1]
 
 

@@ -1,7 +1,7 @@
 """What may run, and who must agree first."""
 
-from vpsops.core.policy.context import Facts
+from vpsops.core.policy.context import PolicyContext
 from vpsops.core.policy.loader import load_policy, parse_policy
 from vpsops.core.policy.model import Policy, Rule
 
-__all__ = ["Facts", "Policy", "Rule", "load_policy", "parse_policy"]
+__all__ = ["Policy", "PolicyContext", "Rule", "load_policy", "parse_policy"]

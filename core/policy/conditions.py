@@ -5,18 +5,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vpsops.core.identity.actors import SLACK
-from vpsops.core.policy.context import BILLED, Seen, Servers, servers_cover
+from vpsops.core.policy.context import BILLED, NormalizedContext, ServerPatterns, servers_cover
 from vpsops.core.policy.hours import Hours
 
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 SLACK_ID = re.compile(r"[uw][a-z0-9]{1,30}")
 
-Check = Callable[[Seen], bool | None]
+Check = Callable[[NormalizedContext], bool | None]
 """One condition; None when the fact it is about is not known."""
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class RuleConditions:
     """The conditions of a rule, in lower case; an empty one holds always, and all must hold."""
 
     operation: frozenset[str] = frozenset()
@@ -46,7 +46,7 @@ class Match:
         )
         return tuple((name, make()) for name, given, make in made if given)
 
-    def covers(self, other: "Match") -> bool:
+    def covers(self, other: "RuleConditions") -> bool:
         """Say whether this holds whenever the other does, operation and risk aside, as far as the words show."""
         sets = ("actor", "group", "person", "origin", "region")
         if not all(_within(getattr(other, one), getattr(self, one)) for one in sets):
@@ -81,7 +81,7 @@ def _person(wanted: frozenset[str]) -> Check:
     """A person has a Slack id and an e-mail address: where one is not known of an asker, it may be the one wanted."""
     kinds = {kind for one in wanted for kind in _kinds(one)}
 
-    def check(seen: Seen) -> bool | None:
+    def check(seen: NormalizedContext) -> bool | None:
         if not wanted.isdisjoint(seen.people):
             return True
         known = {kind for one in seen.facts.actor.humans for kind in _kinds(one.removeprefix(SLACK))}
@@ -101,7 +101,7 @@ def _group(wanted: frozenset[str]) -> Check:
 
 
 def _region(wanted: frozenset[str]) -> Check:
-    def check(seen: Seen) -> bool | None:
+    def check(seen: NormalizedContext) -> bool | None:
         if seen.facts.target is None:
             return False
         return None if seen.region is None else seen.region in wanted
@@ -110,12 +110,12 @@ def _region(wanted: frozenset[str]) -> Check:
 
 
 def _server(wanted: frozenset[str]) -> Check:
-    servers = Servers.of(wanted)
+    servers = ServerPatterns.of(wanted)
     return lambda seen: False if seen.facts.target is None else servers.hold(seen.ident, seen.hostname)
 
 
 def _cost(limit: float) -> Check:
-    def check(seen: Seen) -> bool | None:
+    def check(seen: NormalizedContext) -> bool | None:
         if seen.facts.operation not in BILLED:
             return False
         return None if seen.cost is None else seen.cost > limit

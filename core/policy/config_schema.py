@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from vpsops.core.config.schema import Words, WrittenTable, one_of, shown, wrong
+from vpsops.core.config.schema import Words, WrittenTable, one_of, safe_word, schema_error
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.registry import Risk
 
@@ -26,25 +26,25 @@ APPROVERS = {
 def _plain(words: tuple[str, ...]) -> tuple[str, ...]:
     for word in words:
         if not (WORD.fullmatch(word) and word.isprintable()):
-            raise wrong(f"{shown(word)} is not an id", "An id has no spaces.")
+            raise schema_error(f"{safe_word(word)} is not an id", "An id has no spaces.")
     return words
 
 
 def _servers(words: tuple[str, ...]) -> tuple[str, ...]:
     for word in words:
         if len(word) > LONGEST_NAME or not SERVER.fullmatch(word):
-            raise wrong(
-                f"{shown(word)} is not a hostname, a pattern or an id", "For example web01, db*, *.example.com."
+            raise schema_error(
+                f"{safe_word(word)} is not a hostname, a pattern or an id", "For example web01, db*, *.example.com."
             )
         if EMPTY in translate(word.lower()):
-            raise wrong(f"{shown(word)} has a range that runs backwards, so it never matches")
+            raise schema_error(f"{safe_word(word)} has a range that runs backwards, so it never matches")
     return words
 
 
 def _sentence(text: str) -> str:
     plain = " ".join(text.split())
     if not plain.isprintable():
-        raise wrong("it has signs that cannot be shown")
+        raise schema_error("it has signs that cannot be shown")
     return plain
 
 
@@ -55,7 +55,7 @@ def ids(kind: str) -> AfterValidator:
     def check(words: tuple[str, ...]) -> tuple[str, ...]:
         for word in words:
             if not form.fullmatch(word):
-                raise wrong(f"{shown(word)} is not {described}")
+                raise schema_error(f"{safe_word(word)} is not {described}")
         return words
 
     return AfterValidator(check)

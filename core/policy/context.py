@@ -17,7 +17,7 @@ BILLED = frozenset({"create"})  # operations with a price; the others have none,
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class PolicyContext:
     """All that a rule may look at. `target` is absent for an operation on no server; `cost` is a month's price.
 
     What is empty in a target, a region that is empty, no cost of an operation that has one, no group and no
@@ -39,10 +39,10 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class NormalizedContext:
     """Facts as conditions compare them: in one case, regions in one spelling. None stands for what is not known."""
 
-    facts: Facts
+    facts: PolicyContext
     people: frozenset[str]
     groups: frozenset[str] | None
     knows_human: bool
@@ -52,7 +52,7 @@ class Seen:
     cost: float | None
 
     @classmethod
-    def of(cls, facts: Facts) -> Self:
+    def of(cls, facts: PolicyContext) -> Self:
         """Prepare facts once for all the rules."""
         actor, target = facts.actor, facts.target
         region = facts.region or (target.region if target else "")
@@ -76,7 +76,7 @@ def known_name(ident: str, hostname: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Servers:
+class ServerPatterns:
     """Servers by hostname, hostname pattern or exact id.
 
     A name or pattern without a dot is about the first label too: `db01` means db01.example.com as well,

@@ -2,7 +2,7 @@
 
 from vpsops.core.identity.actors import Approvers
 from vpsops.core.operations.registry import Risk
-from vpsops.core.policy.conditions import Match
+from vpsops.core.policy.conditions import RuleConditions
 from vpsops.core.policy.decision import Decision
 from vpsops.core.policy.model import Rule
 
@@ -20,22 +20,22 @@ def default_rules(approval_channel: str) -> tuple[Rule, ...]:
     """
     approvers = Approvers(channels=(approval_channel,)) if approval_channel else Approvers()
     return (
-        Rule("default-reads", Match(risk=frozenset({Risk.READ.value})), Decision.ALLOW),
-        Rule("default-people", Match(risk=ANY_CHANGE, actor=frozenset({"person"})), Decision.CONFIRM),
+        Rule("default-reads", RuleConditions(risk=frozenset({Risk.READ.value})), Decision.ALLOW),
+        Rule("default-people", RuleConditions(risk=ANY_CHANGE, actor=frozenset({"person"})), Decision.CONFIRM),
         _agents(approvers),
         _destructive(approvers),
     )
 
 
 def _agents(approvers: Approvers) -> Rule:
-    match = Match(risk=ANY_CHANGE, actor=frozenset({"agent"}))
+    match = RuleConditions(risk=ANY_CHANGE, actor=frozenset({"agent"}))
     if not approvers:
         return Rule("default-agents", match, Decision.CONFIRM)
     return Rule("default-agents", match, Decision.APPROVE, 1, approvers, "An agent asks: a person decides.")
 
 
 def _destructive(approvers: Approvers) -> Rule:
-    match = Match(risk=frozenset({Risk.DESTRUCTIVE.value}))
+    match = RuleConditions(risk=frozenset({Risk.DESTRUCTIVE.value}))
     if not approvers:
         return Rule(
             "default-destructive", match, Decision.DENY, reason="It needs an approval, and nobody can give one."

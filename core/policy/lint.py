@@ -15,7 +15,7 @@ RANK = {decision: decision.rank for decision in Decision}  # every rule is compa
 
 
 @dataclass(frozen=True, slots=True)
-class Misfit:
+class ConfigProblem:
     """What is wrong, at which key, and what to do."""
 
     key: str
@@ -23,7 +23,7 @@ class Misfit:
     hint: str = ""
 
 
-def misfits(rule: WrittenRule) -> Iterator[Misfit]:
+def rule_problems(rule: WrittenRule) -> Iterator[ConfigProblem]:
     """Yield what does not fit together within a rule."""
     yield from _only_with(rule)
     yield from _risks(rule)
@@ -38,66 +38,70 @@ def about_a_server(operation: Operation) -> bool:
     return operation.takes_server or not operation.reads
 
 
-def _only_with(rule: WrittenRule) -> Iterator[Misfit]:
+def _only_with(rule: WrittenRule) -> Iterator[ConfigProblem]:
     for key in ("votes", "approvers", "expires"):
         if rule.decision != "approve" and rule.given(key):
-            yield Misfit(key, f'{key} goes with decision = "approve" only.')
+            yield ConfigProblem(key, f'{key} goes with decision = "approve" only.')
     timed = rule.hours or rule.outside_hours
     if timed and not rule.time_zone:
         key = "hours" if rule.hours else "outside_hours"
-        yield Misfit(key, "hours need a time_zone.", 'For example time_zone = "Europe/Oslo".')
+        yield ConfigProblem(key, "hours need a time_zone.", 'For example time_zone = "Europe/Oslo".')
     if rule.time_zone is not None and not timed:
-        yield Misfit("time_zone", "time_zone goes with hours or outside_hours only.")
+        yield ConfigProblem("time_zone", "time_zone goes with hours or outside_hours only.")
 
 
-def _risks(rule: WrittenRule) -> Iterator[Misfit]:
+def _risks(rule: WrittenRule) -> Iterator[ConfigProblem]:
     """An operation none of whose risks is named, or a risk that none of the operations has, never matches."""
     if not (rule.operation and rule.risk):
         return
     for name in rule.operation:
         risk = OPERATIONS[name].risk.value
         if risk not in rule.risk:
-            yield Misfit("risk", f"{name} has the risk {risk}, so it never matches.", "Leave out the one or the other.")
+            yield ConfigProblem(
+                "risk", f"{name} has the risk {risk}, so it never matches.", "Leave out the one or the other."
+            )
     had = {OPERATIONS[name].risk.value for name in rule.operation}
     for risk in rule.risk:
         if risk not in had:
-            yield Misfit("risk", f"none of its operations has the risk {risk}.", "Leave out the one or the other.")
+            yield ConfigProblem(
+                "risk", f"none of its operations has the risk {risk}.", "Leave out the one or the other."
+            )
 
 
-def _asked_reads(rule: WrittenRule) -> Iterator[Misfit]:
+def _asked_reads(rule: WrittenRule) -> Iterator[ConfigProblem]:
     if Decision(rule.decision) not in ASKING:
         return
     hint = "A read is allowed or denied; nobody is asked."
     if READ in rule.risk:
-        yield Misfit("risk", f"a read cannot be decided by {rule.decision}.", hint)
+        yield ConfigProblem("risk", f"a read cannot be decided by {rule.decision}.", hint)
     for name in rule.operation:
         if OPERATIONS[name].reads:
-            yield Misfit("operation", f"{name} is a read and cannot be decided by {rule.decision}.", hint)
+            yield ConfigProblem("operation", f"{name} is a read and cannot be decided by {rule.decision}.", hint)
 
 
 def _without_meaning(
     rule: WrittenRule, keys: Sequence[str], applies: Callable[[Operation], bool], why: str
-) -> Iterator[Misfit]:
+) -> Iterator[ConfigProblem]:
     for key in (key for key in keys if rule.given(key)):
         for name in rule.operation:
             if not applies(OPERATIONS[name]):
-                yield Misfit(key, f"{name} {why}, so it never matches.")
+                yield ConfigProblem(key, f"{name} {why}, so it never matches.")
         for risk in rule.risk:
             having = [one for one in OPERATIONS.values() if one.risk.value == risk]
             if having and not rule.operation and not any(applies(one) for one in having):
-                yield Misfit(key, f"what has the risk {risk} {why}, so it never matches.")
+                yield ConfigProblem(key, f"what has the risk {risk} {why}, so it never matches.")
 
 
-def _votes(rule: WrittenRule) -> Iterator[Misfit]:
+def _votes(rule: WrittenRule) -> Iterator[ConfigProblem]:
     named = rule.approvers
     if named is None:
         return
     if not (named.groups or named.people or named.channels):
-        yield Misfit("approvers", "approvers name nobody.", 'For example approvers = { groups = ["S0ONCALL"] }.')
+        yield ConfigProblem("approvers", "approvers name nobody.", 'For example approvers = { groups = ["S0ONCALL"] }.')
         return
     people = {one.lower() for one in named.people}
     if not (named.groups or named.channels) and len(people) < (rule.votes or 1):
-        yield Misfit("votes", f"it wants {rule.votes} votes of {len(people)} people.")
+        yield ConfigProblem("votes", f"it wants {rule.votes} votes of {len(people)} people.")
 
 
 def reach(rule: Rule) -> frozenset[str]:

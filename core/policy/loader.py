@@ -10,16 +10,16 @@ from pydantic import ValidationError
 from vpsops.core.common import timings
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.config_file import ConfigFile, parse_config
-from vpsops.core.config.schema import near, problem_of, shown
+from vpsops.core.config.schema import nearest_hint, safe_word, schema_problem
 from vpsops.core.config.settings import Settings
-from vpsops.core.config.toml_locations import Table
+from vpsops.core.config.toml_locations import TomlTable
 from vpsops.core.identity.actors import Approvers
-from vpsops.core.policy.conditions import Match
+from vpsops.core.policy.conditions import RuleConditions
 from vpsops.core.policy.config_schema import WrittenRule
 from vpsops.core.policy.decision import Decision
 from vpsops.core.policy.defaults import OWN_CHANNEL, default_rules
 from vpsops.core.policy.hours import Hours
-from vpsops.core.policy.lint import makes_pointless, misfits
+from vpsops.core.policy.lint import makes_pointless, rule_problems
 from vpsops.core.policy.model import Policy, Rule, policy_of
 from vpsops.core.wayscloud.answers.models import canonical_region
 
@@ -31,11 +31,11 @@ LONGEST: Final = timings.HOLD_DAYS * timings.DAY_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RuleLocation:
     """A rule's place in its file, for messages."""
 
     path: str
-    table: Table
+    table: TomlTable
 
     def error(self, key: Sequence[str], message: str, hint: str = "") -> ConfigurationError:
         """Return an error with file and line."""
@@ -60,9 +60,9 @@ def policy_in(file: ConfigFile, approval_channel: str) -> Policy:
     """Return the policy of a file, or the embedded one where it has no rule; raises `ConfigurationError`."""
     for name in file.data:
         if name not in SECTIONS:
-            raise file.error(file.line(name), f"unknown section {shown(name)}.", near(name, SECTIONS))
+            raise file.error(file.line(name), f"unknown section {safe_word(name)}.", nearest_hint(name, SECTIONS))
     written = _written(file)
-    places = [Place(file.path, table) for table in file.elements("rule")]
+    places = [RuleLocation(file.path, table) for table in file.elements("rule")]
     rules = [_rule(rule, place, approval_channel) for rule, place in zip(written, places, strict=True)]
     _check_together(rules, file.path)
     return policy_of(rules or default_rules(approval_channel))
@@ -83,7 +83,7 @@ def _written(file: ConfigFile) -> list[Any]:
     return written
 
 
-def _rule(given: Any, place: Place, approval_channel: str) -> Rule:
+def _rule(given: Any, place: RuleLocation, approval_channel: str) -> Rule:
     written = _checked(given, place)
     decision = Decision(written.decision)
     return Rule(
@@ -100,25 +100,25 @@ def _rule(given: Any, place: Place, approval_channel: str) -> Rule:
 
 def rule_of(given: Any, source: str, approval_channel: str) -> Rule:
     """Return one rule that was written elsewhere than in a file; raises `ConfigurationError`."""
-    return _rule(given, Place(source, Table(("rule",), 0)), approval_channel)
+    return _rule(given, RuleLocation(source, TomlTable(("rule",), 0)), approval_channel)
 
 
-def _checked(given: Any, place: Place) -> WrittenRule:
+def _checked(given: Any, place: RuleLocation) -> WrittenRule:
     try:
         written = WrittenRule.model_validate(given)
     except ValidationError as error:
-        problem = problem_of(error, WrittenRule, "rule")
+        problem = schema_problem(error, WrittenRule, "rule")
         named = given.get("id") if isinstance(given, dict) else None
-        about = f"rule {shown(named)}: " if isinstance(named, str) else ""
+        about = f"rule {safe_word(named)}: " if isinstance(named, str) else ""
         raise place.error(problem.key, about + problem.message, problem.hint) from None
-    misfit = next(misfits(written), None)
+    misfit = next(rule_problems(written), None)
     if misfit is not None:
         raise place.error((misfit.key,), f"rule {written.id}: {misfit.message}", misfit.hint)
     return written
 
 
-def _match(rule: WrittenRule, place: Place) -> Match:
-    return Match(
+def _match(rule: WrittenRule, place: RuleLocation) -> RuleConditions:
+    return RuleConditions(
         operation=frozenset(rule.operation),
         risk=frozenset(rule.risk),
         server=frozenset(word.lower().rstrip(".") for word in rule.server),
@@ -136,7 +136,7 @@ def _lower(words: Sequence[str]) -> frozenset[str]:
     return frozenset(word.lower() for word in words)
 
 
-def _hours(rule: WrittenRule, place: Place) -> Hours | None:
+def _hours(rule: WrittenRule, place: RuleLocation) -> Hours | None:
     if rule.time_zone is None:
         return None
     try:
@@ -146,7 +146,7 @@ def _hours(rule: WrittenRule, place: Place) -> Hours | None:
         raise place.error((at,), f"rule {rule.id}: {error}.") from None
 
 
-def _approvers(rule: WrittenRule, place: Place, approval_channel: str) -> Approvers:
+def _approvers(rule: WrittenRule, place: RuleLocation, approval_channel: str) -> Approvers:
     if rule.decision != "approve":
         return Approvers()
     if rule.approvers is not None:
@@ -160,7 +160,7 @@ def _approvers(rule: WrittenRule, place: Place, approval_channel: str) -> Approv
     )
 
 
-def _expires(rule: WrittenRule, place: Place) -> float:
+def _expires(rule: WrittenRule, place: RuleLocation) -> float:
     if rule.expires is None:
         return 0.0
     found = DURATION.match(rule.expires.strip())

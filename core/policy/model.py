@@ -11,10 +11,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from vpsops.core.identity.actors import Approvers, together
+from vpsops.core.identity.actors import Approvers, union_of
 from vpsops.core.operations.registry import Risk
-from vpsops.core.policy.conditions import EMAIL, Check, Match
-from vpsops.core.policy.context import Facts, Seen
+from vpsops.core.policy.conditions import EMAIL, Check, RuleConditions
+from vpsops.core.policy.context import NormalizedContext, PolicyContext
 from vpsops.core.policy.decision import Decision, Ruling
 
 ASKING = frozenset({Decision.CONFIRM, Decision.APPROVE})
@@ -27,7 +27,7 @@ class Rule:
     """One rule of the policy; `line` is where it stands in its file. A rule that asks people is about changes only."""
 
     id: str
-    match: Match
+    match: RuleConditions
     decision: Decision
     votes: int = 0
     approvers: Approvers = field(default_factory=Approvers)
@@ -41,12 +41,12 @@ class Rule:
         return asks + self.match.checks()
 
 
-def _changes(seen: Seen) -> bool:
+def _changes(seen: NormalizedContext) -> bool:
     return seen.facts.risk is not Risk.READ
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class RuleEvaluation:
     """What a rule makes of a request: the conditions that do not hold, and those that cannot be known."""
 
     rule: Rule
@@ -81,21 +81,23 @@ class Policy:
         """Say whether a rule's condition names somebody by an e-mail address."""
         return any(EMAIL.fullmatch(one) for rule in self.rules for one in rule.match.person)
 
-    def decide(self, facts: Facts) -> Ruling:
+    def decide(self, facts: PolicyContext) -> Ruling:
         """Return the decision and the rules that spoke, the decisive ones first."""
-        seen = Seen.of(facts)
+        seen = NormalizedContext.of(facts)
         heard = [
-            Heard(rule, (), unknown) for rule, checks in self._checks if (unknown := _ask(checks, seen)) is not None
+            RuleEvaluation(rule, (), unknown)
+            for rule, checks in self._checks
+            if (unknown := _ask(checks, seen)) is not None
         ]
         return _ruling([one for one in heard if one.speaks], self.version)
 
-    def hear(self, facts: Facts) -> list[Heard]:
+    def hear(self, facts: PolicyContext) -> list[RuleEvaluation]:
         """Return what every rule makes of a request, for people who ask why; `decide` comes to the same."""
-        seen = Seen.of(facts)
+        seen = NormalizedContext.of(facts)
         return [_hear(rule, checks, seen) for rule, checks in self._checks]
 
 
-def _ask(checks: Sequence[tuple[str, Check]], seen: Seen) -> tuple[str, ...] | None:
+def _ask(checks: Sequence[tuple[str, Check]], seen: NormalizedContext) -> tuple[str, ...] | None:
     """Return the conditions that cannot be known, or None as soon as one does not hold."""
     unknown: tuple[str, ...] = ()
     for name, check in checks:
@@ -107,13 +109,13 @@ def _ask(checks: Sequence[tuple[str, Check]], seen: Seen) -> tuple[str, ...] | N
     return unknown
 
 
-def _hear(rule: Rule, checks: Sequence[tuple[str, Check]], seen: Seen) -> Heard:
+def _hear(rule: Rule, checks: Sequence[tuple[str, Check]], seen: NormalizedContext) -> RuleEvaluation:
     answers = [(name, check(seen)) for name, check in checks]
     failed = dict.fromkeys(name for name, answer in answers if answer is False)
-    return Heard(rule, tuple(failed), tuple(name for name, answer in answers if answer is None))
+    return RuleEvaluation(rule, tuple(failed), tuple(name for name, answer in answers if answer is None))
 
 
-def _ruling(heard: Sequence[Heard], version: str) -> Ruling:
+def _ruling(heard: Sequence[RuleEvaluation], version: str) -> Ruling:
     if not heard:
         return Ruling(Decision.DENY, reason="No rule allows it.", policy=version)
     strictest = max((one.rule.decision for one in heard), key=lambda decision: decision.rank)
@@ -125,14 +127,14 @@ def _ruling(heard: Sequence[Heard], version: str) -> Ruling:
     return _spoken(decisive, others, version)
 
 
-def _spoken(decisive: Sequence[Heard], others: Sequence[Heard], version: str) -> Ruling:
+def _spoken(decisive: Sequence[RuleEvaluation], others: Sequence[RuleEvaluation], version: str) -> Ruling:
     rules = [one.rule for one in decisive]
     requirements = tuple(dict.fromkeys(rule.approvers for rule in rules if rule.decision is Decision.APPROVE))
     return Ruling(
         decision=rules[0].decision,
         rules=tuple(one.rule.id for one in (*decisive, *others)),
         votes=max(rule.votes for rule in rules),
-        approvers=together(requirements),
+        approvers=union_of(requirements),
         reason=_reason(decisive),
         policy=version,
         requirements=requirements,
@@ -140,7 +142,7 @@ def _spoken(decisive: Sequence[Heard], others: Sequence[Heard], version: str) ->
     )
 
 
-def _reason(decisive: Sequence[Heard]) -> str:
+def _reason(decisive: Sequence[RuleEvaluation]) -> str:
     """Return every decisive rule's reason once, and what was held against the request for not being known."""
     said = list(dict.fromkeys(one.rule.reason for one in decisive if one.rule.reason))
     if all(one.unknown for one in decisive):
@@ -149,7 +151,7 @@ def _reason(decisive: Sequence[Heard]) -> str:
     return text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 1] + "…"
 
 
-def _doubt(heard: Sequence[Heard]) -> str:
+def _doubt(heard: Sequence[RuleEvaluation]) -> str:
     names = dict.fromkeys(DOUBTS.get(name, name) for one in heard for name in one.unknown)
     return f"Not known, so held against it: {', '.join(names)}."
 
@@ -180,7 +182,7 @@ def short_version(version: str) -> str:
 
 
 def _canonical(rule: Rule) -> dict[str, object]:
-    match = {name: getattr(rule.match, name) for name in Match.__slots__ if name != "hours"}
+    match = {name: getattr(rule.match, name) for name in RuleConditions.__slots__ if name != "hours"}
     hours = rule.match.hours
     return {
         "id": rule.id,

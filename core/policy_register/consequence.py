@@ -18,7 +18,7 @@ from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.conditions import EMAIL
-from vpsops.core.policy.context import BILLED, Facts
+from vpsops.core.policy.context import BILLED, PolicyContext
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.policy.hours import DAY, WEEK, Hours
 from vpsops.core.policy.lint import about_a_server
@@ -77,7 +77,7 @@ class Consequences:
     whole: bool = True
 
 
-Dimension = Mapping[str, Callable[[Facts], Facts]]
+Dimension = Mapping[str, Callable[[PolicyContext], PolicyContext]]
 """Labels, and how each of them makes a request."""
 
 
@@ -102,11 +102,11 @@ def consequences(before: Policy, after: Policy) -> Consequences:
     return Consequences(tuple(sorted(every, key=lambda one: (order.index(one.direction), one.lines))), whole)
 
 
-def _request(operation: Operation, kind: ActorKind) -> Facts:
+def _request(operation: Operation, kind: ActorKind) -> PolicyContext:
     someone = Actor(kind, "u0xqzj", human="u0xqzj", aliases=("xqzj@example.invalid",), groups=("s0xqzj",))
     target = Target("xqzj", OTHER_SERVER, region="xqzj") if about_a_server(operation) else None
     cost = 0.0 if operation.name in BILLED else None
-    return Facts(operation.name, operation.risk, someone, "mcp", MONDAY, target, "xqzj" if target else "", cost)
+    return PolicyContext(operation.name, operation.risk, someone, "mcp", MONDAY, target, "xqzj" if target else "", cost)
 
 
 def _applicable(name: str, made: Dimension, operation: Operation) -> Sequence[str]:
@@ -119,7 +119,7 @@ def _applicable(name: str, made: Dimension, operation: Operation) -> Sequence[st
 def _dimensions(policies: Sequence[Policy]) -> dict[str, Dimension]:
     matches = [rule.match for policy in policies for rule in policy.rules]
     people, groups = _named(match.person for match in matches), _named(match.group for match in matches)
-    who: dict[str, Callable[[Facts], Facts]] = {name: _as_person(name) for name in people}
+    who: dict[str, Callable[[PolicyContext], PolicyContext]] = {name: _as_person(name) for name in people}
     who |= {f"group {name}": _in_group(name) for name in groups}
     servers = {word: _on(_example(word)) for word in _named(match.server for match in matches)}
     regions = {name: _within(name) for name in _named(match.region for match in matches)}
@@ -150,33 +150,33 @@ def _example(word: str) -> str:
     return made
 
 
-def _as_person(name: str) -> Callable[[Facts], Facts]:
+def _as_person(name: str) -> Callable[[PolicyContext], PolicyContext]:
     email = bool(EMAIL.fullmatch(name))
 
-    def made(facts: Facts) -> Facts:
+    def made(facts: PolicyContext) -> PolicyContext:
         known = ("u0xqzj", name) if email else (name, "xqzj@example.invalid")
         return replace(facts, actor=replace(facts.actor, id=known[0], human=known[0], aliases=(known[1],)))
 
     return made
 
 
-def _in_group(name: str) -> Callable[[Facts], Facts]:
+def _in_group(name: str) -> Callable[[PolicyContext], PolicyContext]:
     return lambda facts: replace(facts, actor=replace(facts.actor, groups=(name,)))
 
 
-def _on(hostname: str) -> Callable[[Facts], Facts]:
+def _on(hostname: str) -> Callable[[PolicyContext], PolicyContext]:
     return lambda facts: replace(facts, target=replace(facts.target or Target("", ""), id=hostname, hostname=hostname))
 
 
-def _within(region: str) -> Callable[[Facts], Facts]:
+def _within(region: str) -> Callable[[PolicyContext], PolicyContext]:
     return lambda facts: replace(facts, region=region)
 
 
-def _from(origin: str) -> Callable[[Facts], Facts]:
+def _from(origin: str) -> Callable[[PolicyContext], PolicyContext]:
     return lambda facts: replace(facts, origin=origin)
 
 
-def _at(now: datetime) -> Callable[[Facts], Facts]:
+def _at(now: datetime) -> Callable[[PolicyContext], PolicyContext]:
     return lambda facts: replace(facts, now=now)
 
 
@@ -191,13 +191,13 @@ def _costs(limits: set[float]) -> Dimension:
     return made
 
 
-def _priced(cost: float) -> Callable[[Facts], Facts]:
+def _priced(cost: float) -> Callable[[PolicyContext], PolicyContext]:
     return lambda facts: replace(facts, cost=cost if facts.operation in BILLED else None)
 
 
 def _times(hours: Sequence[Hours]) -> Dimension:
     """Return a moment after each change of any rule's hours, by the clock of that rule's zone."""
-    moments: dict[str, Callable[[Facts], Facts]] = {}
+    moments: dict[str, Callable[[PolicyContext], PolicyContext]] = {}
     seen: set[tuple[bool, ...]] = set()
     for one in hours:
         for minute in _turns(one.minutes):

@@ -11,7 +11,7 @@ from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.common.timings import POLICY_TOLD_SECONDS
 from vpsops.core.config.settings import Settings
-from vpsops.core.console.checks import Finding, fail, failed, ok
+from vpsops.core.console.checks import DoctorFinding, fail, failed, ok
 from vpsops.core.console.terminal import when
 from vpsops.core.policy.model import short_version
 from vpsops.core.policy_register import history
@@ -26,7 +26,7 @@ from vpsops.core.storage.tables import PROCESSES
 AREA: Final = "policy"
 
 
-async def look_at_policy(database: Database, settings: Settings) -> Sequence[Finding]:
+async def look_at_policy(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
     """Compare the policy in force with this set-up's and with that of each living process."""
     try:
         revision = await database.read(history.in_force)
@@ -51,13 +51,13 @@ def _version_of(settings: Settings, base: Document) -> str:
         return base.version
 
 
-def _standing(revision: Revision) -> Finding:
+def _standing(revision: Revision) -> DoctorFinding:
     what = "the embedded default" if revision.document.embedded else f"{len(revision.document.rules)} rules"
     who = f"number {revision.number}, applied {when(revision.at)} by {revision.author} (claimed)"
     return ok(AREA, f"in force for all processes: {short_version(revision.version)}, {what}, {who}")
 
 
-def _own(settings: Settings, own: str, revision: Revision) -> Sequence[Finding]:
+def _own(settings: Settings, own: str, revision: Revision) -> Sequence[DoctorFinding]:
     if own == revision.version:
         return []
     source, file = (str(settings.config), f" {settings.config}") if settings.config else ("the environment", "")
@@ -66,7 +66,7 @@ def _own(settings: Settings, own: str, revision: Revision) -> Sequence[Finding]:
     return [fail(AREA, f"{what} changes nothing", todo)]
 
 
-def _others(connection: Connection, database: Database, revision: Revision) -> list[Finding]:
+def _others(connection: Connection, database: Database, revision: Revision) -> list[DoctorFinding]:
     living = alive(connection, database.tick(connection))
     columns = (PROCESSES.c.id, PROCESSES.c.policy, PROCESSES.c.policy_source)
     query = sa.select(*columns).where(PROCESSES.c.id.in_(living)).order_by(PROCESSES.c.id)

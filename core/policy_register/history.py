@@ -127,7 +127,7 @@ def named(connection: Connection, name: str) -> Revision:
 def checked(connection: Connection, found: Revision) -> Revision:
     """Return a policy that is as it was applied; raises `PolicyBrokenError` where its text or record says otherwise."""
     row = connection.execute(sa.select(AUDIT).where(AUDIT.c.seq == found.record)).one_or_none()
-    record = chain.record_of(row) if row is not None else None
+    record = chain.record_from_row(row) if row is not None else None
     body = record.body if record is not None and chain.is_whole(record) and record.event == EVENT else {}
     if version_of(found.text) != found.version or (body.get("number"), body.get("version")) != (
         found.number,

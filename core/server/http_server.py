@@ -32,7 +32,7 @@ BACKLOG: Final = 2048
 HIGHEST_PORT: Final = 65535
 
 
-class _Server(uvicorn.Server):
+class _UvicornServer(uvicorn.Server):
     """A server that leaves signals to whoever runs it."""
 
     @contextmanager
@@ -144,7 +144,7 @@ async def serve(app: ASGIApp, sock: socket.socket, stop: anyio.Event, bounds: Bo
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # what it warns of is counted as a rejection
-    server = _Server(config)
+    server = _UvicornServer(config)
 
     async def end() -> None:
         await stop.wait()

@@ -42,7 +42,7 @@ Source = Callable[[], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ReadinessFault:
     """One part that does not work, and in plain words how."""
 
     part: str
@@ -126,66 +126,66 @@ class Readiness:
         """Expect background tasks, by their names: one that is not there is a fault too."""
         self._wanted.update(tasks)
 
-    async def faults(self) -> list[Fault]:
+    async def faults(self) -> list[ReadinessFault]:
         """Return everything that keeps this process from its work."""
         lost = self.lost()
         if lost:
             return lost
         found = [*self._of_tasks(), *self._of_storage()]
-        found += [Fault(part, what) for part, source in self._sources.items() if (what := source())]
+        found += [ReadinessFault(part, what) for part, source in self._sources.items() if (what := source())]
         stored = await self._probe.ask()
-        return [*found, Fault("database", stored)] if stored else found
+        return [*found, ReadinessFault("database", stored)] if stored else found
 
-    def lost(self) -> list[Fault]:
+    def lost(self) -> list[ReadinessFault]:
         """Return what this process cannot recover from by itself."""
         if self.database.in_place:
             return []
         what = "the database file was moved, replaced or deleted: nothing is stored or sent until a restart"
-        return [Fault("database", what)]
+        return [ReadinessFault("database", what)]
 
-    def restarting(self) -> list[Fault]:
+    def restarting(self) -> list[ReadinessFault]:
         """Return the tasks that break again and again without keeping this process from its work."""
         broken = [task for task in self.engine.supervisor.statuses() if task.failures >= RESTARTS]
-        return [Fault(task.name, _restarts(task)) for task in broken if task.name not in ROUND_SECONDS]
+        return [ReadinessFault(task.name, _restarts(task)) for task in broken if task.name not in ROUND_SECONDS]
 
-    def _of_storage(self) -> list[Fault]:
+    def _of_storage(self) -> list[ReadinessFault]:
         failure = self.database.last_failure
         found = []
         if failure is not None and self.clock.monotonic() - failure.at < FAILED_SECONDS:
-            found.append(Fault("database", f"something could not be stored or read just now: {failure.what}"))
+            found.append(ReadinessFault("database", f"something could not be stored or read just now: {failure.what}"))
         free = self.database.free_bytes
         if free is not None and free < LEAST_FREE_BYTES:
-            found.append(Fault("disk", f"the disk of the database is full: {free // 1024} KiB are left"))
+            found.append(ReadinessFault("disk", f"the disk of the database is full: {free // 1024} KiB are left"))
         return found
 
-    def _of_tasks(self) -> list[Fault]:
+    def _of_tasks(self) -> list[ReadinessFault]:
         now = self.clock.monotonic()
         tasks = {task.name: task for task in self.engine.supervisor.statuses()}
         found = []
         if self.engine.running and not now - self.process.last_beat < CERTAIN_SECONDS:
-            found.append(Fault(HEARTBEAT, f"no heartbeat was stored for {now - self.process.last_beat:.0f} s"))
+            found.append(ReadinessFault(HEARTBEAT, f"no heartbeat was stored for {now - self.process.last_beat:.0f} s"))
         wanted = {RECONCILER, *self._wanted} if self.engine.running else set(self._wanted)
-        found += [Fault(name, "it does not run") for name in sorted(wanted - tasks.keys())]
+        found += [ReadinessFault(name, "it does not run") for name in sorted(wanted - tasks.keys())]
         for name, limit in ROUND_SECONDS.items():
             since = self._seen.setdefault(name, now) if name in tasks else self._seen.pop(name, None)
             if since is not None:
                 found += self._of_round(tasks[name], since, limit)
         return found
 
-    def _of_round(self, task: TaskStatus, since: float, limit: float) -> list[Fault]:
+    def _of_round(self, task: TaskStatus, since: float, limit: float) -> list[ReadinessFault]:
         """Judge a task by its last finished round, or by when it was there first."""
         quiet = self.clock.monotonic() - (since if task.last_round is None else task.last_round)
         if quiet < limit:
             return []
         broken = f"; {_restarts(task)}" if task.failures else ""
-        return [Fault(task.name, f"it made no round for {quiet:.0f} s{broken}")]
+        return [ReadinessFault(task.name, f"it made no round for {quiet:.0f} s{broken}")]
 
 
 def _restarts(task: TaskStatus) -> str:
     return f"it broke {task.failures} times in a row, the last time with {task.last_error_id}"
 
 
-def answer_of(faults: Sequence[Fault], warnings: Sequence[Fault] = ()) -> dict[str, object]:
+def answer_of(faults: Sequence[ReadinessFault], warnings: Sequence[ReadinessFault] = ()) -> dict[str, object]:
     """Return faults as they are served, in JSON; pure."""
     body: dict[str, object] = {"ok": not faults}
     if faults:

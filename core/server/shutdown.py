@@ -13,7 +13,7 @@ logger = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class _Stop:
+class _ShutdownSignal:
     """What happens when this process is to end, and whether that has begun."""
 
     begin: Callable[[], None]
@@ -54,7 +54,7 @@ async def on_stop(
     begin: Callable[[], None], force: Callable[[int], None], outdated: anyio.Event | None = None
 ) -> AsyncIterator[None]:
     """Call `begin` at the first SIGTERM or SIGINT, or once `outdated` is set, and `force` at every later signal."""
-    stop = _Stop(begin, force)
+    stop = _ShutdownSignal(begin, force)
     async with anyio.create_task_group() as group:
         if outdated is not None:
             group.start_soon(stop.follow, outdated)

@@ -11,7 +11,7 @@ from vpsops.core.operations.server_lists import read_in_full
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision
 from vpsops.core.service.gate import Gate
-from vpsops.core.wayscloud.answers.models import HeldList, Listing, Server
+from vpsops.core.wayscloud.answers.models import HeldList, ProviderList, Server
 
 
 def may_read(gate: Gate, request: Request, target: Target | None = None) -> bool:
@@ -33,7 +33,7 @@ def over(gate: Gate, held: HeldList) -> Gate:
     return replace(gate, api=gate.api.holding(held))
 
 
-async def all_servers(gate: Gate, request: Request) -> Listing[Server]:
+async def all_servers(gate: Gate, request: Request) -> ProviderList[Server]:
     """Return every server to somebody the policy lets list them; raises `NotAllowedError`, `WayscloudError`.
 
     It counts against their rate as any read does.

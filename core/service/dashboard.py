@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import queries
-from vpsops.core.audit.chain import Record
+from vpsops.core.audit.chain import TrailRecord
 from vpsops.core.authorization import agent_pause as pause
 from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes import repository
@@ -32,7 +32,7 @@ class Overview:
 
     holds: tuple[Change, ...] = ()  # what nobody can tell the end of, then what waits for approval by its expiry
     own: tuple[Change, ...] = ()  # what this person or an agent of theirs asked for, newest first
-    records: tuple[Record, ...] = ()  # of the trail, what is about them, oldest first
+    records: tuple[TrailRecord, ...] = ()  # of the trail, what is about them, oldest first
     pause: Pause = field(default_factory=Pause)
     preferences: Preferences = field(default_factory=Preferences)
 

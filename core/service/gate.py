@@ -15,12 +15,12 @@ from sqlalchemy.exc import IntegrityError
 
 from vpsops.core.audit import chain
 from vpsops.core.authorization import agent_pause
-from vpsops.core.authorization.agent_pause import AgentsPausedError, Flip, Pause
+from vpsops.core.authorization.agent_pause import AgentsPausedError, Pause, PauseSwitch
 from vpsops.core.authorization.change_reader import ChangeReader
 from vpsops.core.authorization.recheck import Recheck
-from vpsops.core.authorization.refusals import Identified, identify, paused_refusal, refusal_of
+from vpsops.core.authorization.refusals import IdentifiedRequest, identify, paused_refusal, refusal_of
 from vpsops.core.authorization.submission import checked, facts, new_change, operation_named, with_warning
-from vpsops.core.authorization.votes import Votes, Word
+from vpsops.core.authorization.votes import Statement, Votes
 from vpsops.core.changes import repository
 from vpsops.core.changes.approvals import first_attention
 from vpsops.core.changes.audit_entries import asked_for, clean_actor, clean_request, not_allowed, requested, worded
@@ -38,9 +38,9 @@ from vpsops.core.execution.engine import Engine
 from vpsops.core.identity.accounts import AccountDirectory
 from vpsops.core.identity.actors import Actor, Approvers
 from vpsops.core.limits import quotas
-from vpsops.core.limits.account import look
-from vpsops.core.limits.guard import Guard, out_of_sight, told_of
-from vpsops.core.limits.model import Account, Exceeded, Limits
+from vpsops.core.limits.account import read_account
+from vpsops.core.limits.guard import CallLimiter, out_of_sight, refusal_for
+from vpsops.core.limits.model import AccountSnapshot, Exceeded, Limits
 from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.operations import OPERATIONS, Operation
 from vpsops.core.operations.registry import Arguments, ServerArguments
@@ -82,7 +82,7 @@ class Gate:
     timing: Timing
     policy: PolicyInForce
     engine: Engine
-    guard: Guard = field(default_factory=Guard)
+    guard: CallLimiter = field(default_factory=CallLimiter)
     sight: ServerFilter = field(default_factory=ServerFilter)  # which servers are there at all for who uses this gate
     accounts: AccountDirectory | None = None  # knows the humans behind agents
     redactor: Redactor = field(default_factory=Redactor)  # prepares every word that comes in
@@ -119,7 +119,9 @@ class Gate:
             except PolicyReplacedError as error:  # between its decision and its storing
                 policy = error.policy
 
-    async def _decide_by(self, policy: Policy, operation: Operation, identified: Identified, seen: Preview) -> Outcome:
+    async def _decide_by(
+        self, policy: Policy, operation: Operation, identified: IdentifiedRequest, seen: Preview
+    ) -> Outcome:
         request, now = identified.request, self.clock.now()
         ruling = self._ruling(policy, operation, request, seen)
         refusal = refusal_of(ruling, identified)
@@ -130,7 +132,7 @@ class Gate:
         exceeded = self._off_limits(seen.target, request.actor, limits)
         if exceeded is not None:
             return await self.limited(request, exceeded)
-        account = await look(self.api.only(None).for_work(), limits, operation, named=self.sight)
+        account = await read_account(self.api.only(None).for_work(), limits, operation, named=self.sight)
         change = new_change(operation, request, seen, ruling, now, self.policy.timing_from(self.timing))
         return await self._store(change, request, seen, account)
 
@@ -155,14 +157,14 @@ class Gate:
         refusal = identified.refusal or refusal_of(ruling, identified)
         exceeded = self._off_limits(seen.target, request.actor, limits)
         if refusal is None and exceeded is not None:
-            refusal = told_of(exceeded)
+            refusal = refusal_for(exceeded)
         if refusal is None:
-            account = await look(self.api.only(None).for_work(), limits, operation, named=self.sight)
+            account = await read_account(self.api.only(None).for_work(), limits, operation, named=self.sight)
             refusal = await self._rolled_back(change, request, seen, account)
         return DryRun(change, refusal)
 
     async def _rolled_back(
-        self, change: Change, request: Request, seen: Preview, account: Account | None
+        self, change: Change, request: Request, seen: Preview, account: AccountSnapshot | None
     ) -> Refused | None:
         """Return why a change could not be stored now, after storing it in a transaction that is rolled back."""
 
@@ -177,7 +179,7 @@ class Gate:
         except AgentsPausedError as error:
             return paused_refusal(error)
         except LimitReachedError as error:
-            return told_of(error.exceeded)
+            return refusal_for(error.exceeded)
         except IntegrityError:
             outcome = await self._in_the_way(change, request)
             return outcome if isinstance(outcome, Refused) else None
@@ -198,7 +200,7 @@ class Gate:
             known = repository.by_key(connection, request.key) if request.key else None
             if known is None:
                 self.policy.check(connection)
-                agent_pause.look(connection, request.actor)
+                agent_pause.check_unlocked(connection, request.actor)
             return known
 
         try:
@@ -237,7 +239,7 @@ class Gate:
         now = self.clock.now().timestamp()
         await self.database.transact(lambda connection: chain.append(connection, now, "refused", None, body))
 
-    async def _store(self, change: Change, request: Request, seen: Preview, account: Account | None) -> Outcome:
+    async def _store(self, change: Change, request: Request, seen: Preview, account: AccountSnapshot | None) -> Outcome:
         await self.engine.start()
 
         def work(connection: Connection) -> None:
@@ -305,13 +307,13 @@ class Gate:
             return None
         if first:
             return await self.limited(request, exceeded)
-        refusal = told_of(exceeded)  # of those in a row only the first is on record
+        refusal = refusal_for(exceeded)  # of those in a row only the first is on record
         logger.info("call_refused", limit=exceeded.limit, operation=request.operation, error_id=refusal.error_id)
         return refusal
 
     async def limited(self, request: Request, exceeded: Exceeded) -> Refused:
         """Refuse for a limit, on record: which, its value, and the id that the asker is told."""
-        refusal = told_of(exceeded)
+        refusal = refusal_for(exceeded)
         about = {"limit": exceeded.limit, "value": exceeded.value, "error": refusal.error_id}
         return await self._on_record(request, refusal, about)
 
@@ -354,7 +356,7 @@ class Gate:
         Raises `NotAllowedError` for anybody else, `StaleChangeError` when the change is not held any more or
         another thing was shown, `UnknownChangeError`.
         """
-        word = Word(actor, digest, evidence=evidence)
+        word = Statement(actor, digest, evidence=evidence)
 
         def work(connection: Connection) -> Change:
             self.policy.check(connection)
@@ -370,7 +372,7 @@ class Gate:
         `voter.groups` holds the groups and channels the voter was found in at the click, `evidence`
         how. Raises `NotAllowedError` with the reason, `StaleChangeError`, `UnknownChangeError`.
         """
-        word = Word(voter, digest, reason, evidence)
+        word = Statement(voter, digest, reason, evidence)
 
         def work(connection: Connection) -> Change:
             if verdict is Verdict.APPROVE:
@@ -384,7 +386,7 @@ class Gate:
 
         Raises `NotAllowedError`, `StaleChangeError`, `UnknownChangeError`.
         """
-        word = Word(actor, reason=reason)
+        word = Statement(actor, reason=reason)
         return await self._allowed(change_id, actor, lambda one: self._votes.cancel(one, change_id, word))
 
     async def resolve(self, change_id: str, actor: Actor, *, happened: bool, evidence: str = "") -> Change:
@@ -394,7 +396,7 @@ class Gate:
         `evidence` as for a vote. Raises `NotAllowedError` for anybody else, `StaleChangeError` unless it waits for a
         person.
         """
-        word = Word(actor, evidence=evidence)
+        word = Statement(actor, evidence=evidence)
 
         def work(connection: Connection) -> Change:
             votes = replace(self._votes, stewards=self.policy.read_stewards(connection, self.team))
@@ -416,11 +418,11 @@ class Gate:
         seconds since 1970. Raises `NotAllowedError` for an agent and for whoever may not resume, `StaleChangeError`.
         """
         by, words = clean_actor(actor, self.redactor), worded(self.redactor.text(reason))
-        asked = Flip(Pause(paused, by, self.clock.now(), words), worded(self.redactor.text(evidence)), seen)
+        asked = PauseSwitch(Pause(paused, by, self.clock.now(), words), worded(self.redactor.text(evidence)), seen)
 
         def work(connection: Connection) -> Pause:
             stewards = Approvers() if paused else self.policy.read_stewards(connection, self.team)
-            return agent_pause.flip(connection, asked, stewards)
+            return agent_pause.switch_pause(connection, asked, stewards)
 
         return await self.database.transact(work)
 

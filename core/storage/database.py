@@ -246,7 +246,7 @@ async def open_database(  # noqa: PLR0913 - what a start is told, all of it name
 def _prepare(pools: engines.Pools, make: bool) -> None:
     try:
         with pools.reading.connect() as connection, connection.begin():
-            current = schema.standing(connection) is schema.Standing.CURRENT
+            current = schema.schema_status(connection) is schema.SchemaStatus.CURRENT
             if not make:
                 schema.check(connection)
         if not current:  # a start must not wait for a writer just to find that there is nothing to do

@@ -56,7 +56,7 @@ def read_only_query(path: Path) -> str:
     return "mode=ro&immutable=1" if alone else "mode=ro"
 
 
-class _Connection(sqlite3.Connection):
+class _TrackedConnection(sqlite3.Connection):
     """A connection that can be referred to weakly."""
 
 
@@ -69,7 +69,7 @@ class StoreFiles:
         self._identity = identity
         self.read_only = query != READ_WRITE
         self._beside: dict[str, FileIdentity] = {}
-        self._open: weakref.WeakSet[_Connection] = weakref.WeakSet()
+        self._open: weakref.WeakSet[_TrackedConnection] = weakref.WeakSet()
         self._lock = threading.Lock()
         self._problem = ""
 
@@ -79,7 +79,7 @@ class StoreFiles:
         with self._lock:
             if not self._open:  # after the last one SQLite removes the files beside, and makes new ones
                 self._beside.clear()
-            connection = sqlite3.connect(self.uri, uri=True, check_same_thread=False, factory=_Connection)
+            connection = sqlite3.connect(self.uri, uri=True, check_same_thread=False, factory=_TrackedConnection)
             self._open.add(connection)
         return connection
 

@@ -78,7 +78,7 @@ def front_alive(connection: Connection, tick: float, front: str) -> bool:
     return connection.execute(sa.select(PROCESSES.c.id).where(near, PROCESSES.c.front == front)).first() is not None
 
 
-def held(connection: Connection, name: str) -> sa.Row[tuple[str, str, float]]:
+def lock_lease(connection: Connection, name: str) -> sa.Row[tuple[str, str, float]]:
     """Return the lease `name`, made free if there was none, and locked until the commit."""
     insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
     free = insert(LEASES).values(name=name, owner="", until=0.0).on_conflict_do_nothing()  # two may be the first
@@ -86,21 +86,21 @@ def held(connection: Connection, name: str) -> sa.Row[tuple[str, str, float]]:
     return connection.execute(sa.select(LEASES).where(LEASES.c.name == name).with_for_update()).one()
 
 
-def take(connection: Connection, name: str, owner: str, tick: float) -> bool:
+def acquire_lease(connection: Connection, name: str, owner: str, tick: float) -> bool:
     """Take or keep the lease `name`; say False while another living process holds it."""
-    row = held(connection, name)
+    row = lock_lease(connection, name)
     if row.owner != owner and row.owner in alive(connection, tick):
         return False
     connection.execute(sa.update(LEASES).where(LEASES.c.name == name).values(owner=owner, until=tick))
     return True
 
 
-def holder(connection: Connection, name: str) -> str:
+def lease_holder(connection: Connection, name: str) -> str:
     """Return who holds the lease `name`, alive or not; nothing where nobody does."""
     return connection.scalar(sa.select(LEASES.c.owner).where(LEASES.c.name == name)) or ""
 
 
-def release(connection: Connection, name: str, owner: str) -> None:
+def release_lease(connection: Connection, name: str, owner: str) -> None:
     """Give a lease up."""
     connection.execute(sa.delete(LEASES).where(LEASES.c.name == name, LEASES.c.owner == owner))
 

@@ -14,7 +14,7 @@ UPGRADE_PATIENCE = "60s"
 LOCK = 0x76707301  # any number: what PostgreSQL's advisory lock is called by all our processes
 
 
-class Standing(StrEnum):
+class SchemaStatus(StrEnum):
     """How a database's schema stands to the one this version knows."""
 
     ABSENT = "absent"
@@ -23,19 +23,19 @@ class Standing(StrEnum):
     NEWER = "newer"
 
 
-def standing(connection: sa.Connection, scripts: Path = MIGRATIONS) -> Standing:
+def schema_status(connection: sa.Connection, scripts: Path = MIGRATIONS) -> SchemaStatus:
     """Compare a database's schema with the newest of `scripts`."""
     here = _revision(connection)
     if here is None:
-        return Standing.ABSENT
+        return SchemaStatus.ABSENT
     if here == HEAD and scripts == MIGRATIONS:
-        return Standing.CURRENT
+        return SchemaStatus.CURRENT
     from vpsops.core.storage import alembic_runner  # noqa: PLC0415 - see there what it costs
 
     newest, known = alembic_runner.knows(connection, scripts)
     if here == newest:
-        return Standing.CURRENT
-    return Standing.OLDER if here in known else Standing.NEWER
+        return SchemaStatus.CURRENT
+    return SchemaStatus.OLDER if here in known else SchemaStatus.NEWER
 
 
 def _revision(connection: sa.Connection) -> str | None:
@@ -48,17 +48,17 @@ def _revision(connection: sa.Connection) -> str | None:
 
 def check(connection: sa.Connection) -> None:
     """Raise `ConfigurationError` unless the schema is the one this version knows; changes nothing."""
-    match standing(connection):
-        case Standing.ABSENT:
+    match schema_status(connection):
+        case SchemaStatus.ABSENT:
             raise NotReadyError("The database is empty.", hint="`vpsops mcp` or `vpsops bot` makes its tables.")
-        case Standing.OLDER:
+        case SchemaStatus.OLDER:
             raise NotReadyError(
                 "The database was made by an older version of vpsops.",
                 hint="Start `vpsops mcp` or `vpsops bot` of this version once: they bring it up to date.",
             )
-        case Standing.NEWER:
+        case SchemaStatus.NEWER:
             raise newer()
-        case Standing.CURRENT:
+        case SchemaStatus.CURRENT:
             return
 
 
@@ -95,10 +95,10 @@ def upgrade(engine: sa.Engine, revision: str = "head", scripts: Path = MIGRATION
             for bound in ("lock_timeout", "idle_in_transaction_session_timeout"):  # alembic is imported meanwhile
                 connection.execute(sa.text(f"SET LOCAL {bound} = '{UPGRADE_PATIENCE}'"))
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        match standing(connection, scripts):
-            case Standing.CURRENT:
+        match schema_status(connection, scripts):
+            case SchemaStatus.CURRENT:
                 return
-            case Standing.NEWER:
+            case SchemaStatus.NEWER:
                 raise newer()
             case _:
                 from vpsops.core.storage import alembic_runner  # noqa: PLC0415 - see there what it costs

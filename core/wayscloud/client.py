@@ -10,32 +10,32 @@ import anyio
 
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
-from vpsops.core.common.coalescing import Shared
+from vpsops.core.common.coalescing import SingleFlight
 from vpsops.core.common.redaction import Redactor
 from vpsops.core.common.timings import DEFAULT_TRANSPORT, TransportSettings
 from vpsops.core.wayscloud.answers import parse
 from vpsops.core.wayscloud.answers.errors import NotFoundError, WayscloudError
 from vpsops.core.wayscloud.answers.models import (
     JSON,
-    Accepted,
+    AcceptedOperation,
     HeldList,
-    Listing,
     NewServer,
     OsTemplate,
     Plan,
+    ProviderList,
     Region,
     Server,
     Usage,
 )
-from vpsops.core.wayscloud.answers.pages import Page, Query, collect
+from vpsops.core.wayscloud.answers.pages import ListPage, Query, collect
 from vpsops.core.wayscloud.answers.states import Meaning, meaning_of_status
 from vpsops.core.wayscloud.answers.validate import validate_id
 from vpsops.core.wayscloud.requests import endpoints
 from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.core.wayscloud.requests.endpoints import Route
-from vpsops.core.wayscloud.requests.request_executor import Caller
-from vpsops.core.wayscloud.requests.send_hook import Departure
-from vpsops.core.wayscloud.requests.transport import HttpTransport, Lane, Transport
+from vpsops.core.wayscloud.requests.request_executor import RequestExecutor
+from vpsops.core.wayscloud.requests.send_hook import SendHook
+from vpsops.core.wayscloud.requests.transport import HttpTransport, RequestLane, Transport
 
 T = TypeVar("T")
 YOUNG_SECONDS: Final = timings.SHARED_SECONDS
@@ -65,12 +65,12 @@ class Wayscloud:
     ) -> None:
         transport = Transport(credentials, base_url=base_url, settings=settings, http_transport=http_transport)
         words = redactor or Redactor((credentials.secret,) if credentials else ())
-        self._caller = Caller(transport, words, clock=clock, settings=settings)
-        self._shared = Shared(YOUNG_SECONDS, CALLS)
+        self._caller = RequestExecutor(transport, words, clock=clock, settings=settings)
+        self._shared = SingleFlight(YOUNG_SECONDS, CALLS)
         self._held: HeldList | None = None
         self._joins = False
         self._list_seconds = settings.total_seconds
-        self._lane = Lane.QUESTIONS
+        self._lane = RequestLane.QUESTIONS
         self._sees: Callable[[Server], bool] | None = None
 
     def only(self, sees: Callable[[Server], bool] | None) -> "Wayscloud":
@@ -109,7 +109,7 @@ class Wayscloud:
     def for_work(self) -> "Wayscloud":
         """Return the same API for reads that changes wait for: they queue behind nobody's questions."""
         other = copy(self)
-        other._lane = Lane.WORK  # noqa: SLF001 - its own
+        other._lane = RequestLane.WORK  # noqa: SLF001 - its own
         return other
 
     async def _read(self, route: endpoints.Route, parse: Callable[[JSON], T]) -> T:
@@ -117,21 +117,25 @@ class Wayscloud:
             return await self._caller.read(route, parse, self._lane)
         return await self._shared.call(route, lambda: self._caller.read(route, parse, self._lane))
 
-    async def _list(self, route: Route, parse: Callable[[JSON], Listing[T]], name: Callable[[T], str]) -> Listing[T]:
+    async def _list(
+        self, route: Route, parse: Callable[[JSON], ProviderList[T]], name: Callable[[T], str]
+    ) -> ProviderList[T]:
         """Return a whole list, whatever number of pages it comes in."""
         if not self._joins:
             return await self._pages(route, parse, name)
         return await self._shared.call(route, lambda: self._pages(route, parse, name))
 
-    async def _pages(self, route: Route, parse: Callable[[JSON], Listing[T]], name: Callable[[T], str]) -> Listing[T]:
+    async def _pages(
+        self, route: Route, parse: Callable[[JSON], ProviderList[T]], name: Callable[[T], str]
+    ) -> ProviderList[T]:
         first = await self._caller.read_page(route, parse, self._lane)
 
-        async def read(query: Query) -> Page[T]:
+        async def read(query: Query) -> ListPage[T]:
             return await self._caller.read_page(route.page(query), parse, self._lane)
 
         return await collect(first, read, name, self._list_seconds)
 
-    async def list_servers(self) -> Listing[Server]:
+    async def list_servers(self) -> ProviderList[Server]:
         """Return all servers of the account; the documented entries carry little more than name, state and address."""
         found = self._held.servers if self._held else None
         if found is None:
@@ -142,7 +146,7 @@ class Wayscloud:
             return found
         seen = [one for one in found if self._sees(one)]
         total = None if found.total is None else max(found.total - len(found), 0) + len(seen)
-        return Listing(seen, unreadable=found.unreadable, total=total, more=found.more)
+        return ProviderList(seen, unreadable=found.unreadable, total=total, more=found.more)
 
     async def get_server(self, server_id: str) -> Server:
         """Return one server in full, its power from its figures where it does not say.
@@ -170,19 +174,19 @@ class Wayscloud:
         """Return the live figures of one server; a stopped one may have none."""
         return await self._read(endpoints.STATUS.of(validate_id(server_id)), parse.usage(server_id))
 
-    async def list_plans(self) -> Listing[Plan]:
+    async def list_plans(self) -> ProviderList[Plan]:
         """Return what sizes there are and what they cost."""
         return await self._list(endpoints.PLANS, parse.plans, attrgetter("code"))
 
-    async def list_os_templates(self) -> Listing[OsTemplate]:
+    async def list_os_templates(self) -> ProviderList[OsTemplate]:
         """Return what operating systems a server can be made with; not every one that create accepts is listed."""
         return await self._list(endpoints.OS_TEMPLATES, parse.os_templates, attrgetter("id"))
 
-    async def list_regions(self) -> Listing[Region]:
+    async def list_regions(self) -> ProviderList[Region]:
         """Return the places; raise NotOfferedError where the API has no such list, which the live one may not have."""
         return await self._list(endpoints.REGIONS, parse.regions, attrgetter("code"))
 
-    async def create_server(self, new: NewServer, *, departure: Departure | None = None) -> Server:
+    async def create_server(self, new: NewServer, *, departure: SendHook | None = None) -> Server:
         """Ask for a server, once, and return it as far as it is known; it costs money from here on."""
         body: dict[str, JSON] = {
             "hostname": new.hostname,
@@ -196,19 +200,19 @@ class Wayscloud:
             body["ssh_keys"] = list(new.ssh_keys)
         return await self._caller.write(endpoints.CREATE, parse.created(new), body=body, departure=departure)
 
-    async def start_server(self, server_id: str, *, departure: Departure | None = None) -> Accepted:
+    async def start_server(self, server_id: str, *, departure: SendHook | None = None) -> AcceptedOperation:
         """Ask for power on; the answer says no more than that it was accepted."""
         return await self._power(endpoints.START, server_id, departure)
 
-    async def stop_server(self, server_id: str, *, departure: Departure | None = None) -> Accepted:
+    async def stop_server(self, server_id: str, *, departure: SendHook | None = None) -> AcceptedOperation:
         """Ask for a graceful shutdown; the answer says no more than that it was accepted."""
         return await self._power(endpoints.STOP, server_id, departure)
 
-    async def reboot_server(self, server_id: str, *, departure: Departure | None = None) -> Accepted:
+    async def reboot_server(self, server_id: str, *, departure: SendHook | None = None) -> AcceptedOperation:
         """Ask for a graceful reboot; it may never be visible as a state, only as an uptime that fell."""
         return await self._power(endpoints.REBOOT, server_id, departure)
 
-    async def _power(self, route: endpoints.Route, server_id: str, departure: Departure | None) -> Accepted:
+    async def _power(self, route: endpoints.Route, server_id: str, departure: SendHook | None) -> AcceptedOperation:
         return await self._caller.write(
             route.of(validate_id(server_id)), parse.accepted(server_id), departure=departure
         )

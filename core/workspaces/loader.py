@@ -7,9 +7,9 @@ from pydantic import Field, ValidationError
 
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.config_file import ConfigFile
-from vpsops.core.config.schema import WrittenTable, problem_of
+from vpsops.core.config.schema import WrittenTable, schema_problem
 from vpsops.core.config.settings import Settings
-from vpsops.core.config.toml_locations import Table
+from vpsops.core.config.toml_locations import TomlTable
 from vpsops.core.workspaces.model import Workspace, Workspaces, teams_of
 
 SECTION: Final = "workspace"
@@ -65,11 +65,11 @@ def workspaces_in(file: ConfigFile, teams: Sequence[str]) -> tuple[Workspace, ..
     return tuple(workspaces)
 
 
-def _workspace(given: dict[str, Any], file: ConfigFile, place: Table) -> Workspace:
+def _workspace(given: dict[str, Any], file: ConfigFile, place: TomlTable) -> Workspace:
     try:
         one = WrittenWorkspace.model_validate(given)
     except ValidationError as error:
-        problem = problem_of(error, WrittenWorkspace, SECTION)
+        problem = schema_problem(error, WrittenWorkspace, SECTION)
         raise file.error(place.key(*problem.key), f"workspace: {problem.message}", problem.hint) from None
     return Workspace(one.team, one.approval_channel or "", one.channel or "", one.escalation_channel or "", one.agents)
 

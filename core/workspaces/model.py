@@ -6,7 +6,7 @@ from typing import Final
 
 from vpsops.core.changes.model import Change
 from vpsops.core.config.settings import Settings
-from vpsops.core.identity.actors import Approvers, Origin, together
+from vpsops.core.identity.actors import Approvers, Origin, union_of
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.policy.defaults import OWN_CHANNEL
 
@@ -81,7 +81,7 @@ class Workspaces:
                 ruling, decision=Decision.DENY, votes=0, approvers=Approvers(), requirements=(), reason=NO_CHANNEL
             )
         wanted = tuple(_put(one, channel) for one in ruling.requirements)
-        approvers = together(wanted) if wanted else _put(ruling.approvers, channel)
+        approvers = union_of(wanted) if wanted else _put(ruling.approvers, channel)
         return replace(ruling, approvers=approvers, requirements=wanted)
 
     def stewards_of(self, team: str) -> Approvers:

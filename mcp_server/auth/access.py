@@ -7,8 +7,8 @@ from dataclasses import replace
 from vpsops.core.app import Core
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.limits import guard
-from vpsops.core.limits.access import Reach
-from vpsops.core.limits.loader import narrowing_of, nothing_left
+from vpsops.core.limits.access import AccessScope
+from vpsops.core.limits.loader import nothing_left, restriction_from
 from vpsops.core.limits.model import Exceeded
 from vpsops.core.limits.tool_names import TOOLSETS
 from vpsops.mcp_server.auth.principal import WRITE, Caller
@@ -39,16 +39,16 @@ def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",")]
 
 
-def reach_of(arguments: argparse.Namespace) -> Reach:
+def reach_of(arguments: argparse.Namespace) -> AccessScope:
     """Return what the flags leave; raises `ConfigurationError` that names the flag."""
     named = ("toolsets", "tools", "deny_tools", "servers")
     given = {name: words for name in named if (words := getattr(arguments, name)) is not None}
     if not given and not arguments.read_only:
-        return Reach()
-    return Reach((narrowing_of({**given, "read_only": arguments.read_only}, FLAGS),))
+        return AccessScope()
+    return AccessScope((restriction_from({**given, "read_only": arguments.read_only}, FLAGS),))
 
 
-def reach_over(core: Core, flags: Reach) -> Reach:
+def reach_over(core: Core, flags: AccessScope) -> AccessScope:
     """Return what the limits in force and the flags leave; raises `ConfigurationError` where that is nothing."""
     reach = core.gate.policy.latest_limits().mcp.narrowed(flags)
     nothing = nothing_left(reach)
@@ -57,7 +57,7 @@ def reach_over(core: Core, flags: Reach) -> Reach:
     return reach
 
 
-def within(core: Core, flags: Reach, who: Callable[[Context], Caller]) -> Callable[[Context], Caller]:
+def within(core: Core, flags: AccessScope, who: Callable[[Context], Caller]) -> Callable[[Context], Caller]:
     """Return who calls, with what the limits in force and the flags leave of what they were granted."""
 
     def narrowed(context: Context) -> Caller:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from vpsops.core.identity.actors import Actor, ActorKind
-from vpsops.core.limits.access import EVERYTHING, Narrowing, Reach
+from vpsops.core.limits.access import EVERYTHING, AccessScope, Restriction
 from vpsops.core.limits.tool_names import TOOLSETS
 from vpsops.mcp_server.protocol.text import clean
 
@@ -32,7 +32,7 @@ class Caller:
     aliases: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     scopes: frozenset[str] = frozenset(SCOPES)
-    reach: Reach = EVERYTHING
+    reach: AccessScope = EVERYTHING
     named_in: str = ""
 
     @property
@@ -47,10 +47,10 @@ def with_reads(scopes: Iterable[str]) -> frozenset[str]:
     return known | {READ} if WRITE in known else known
 
 
-def token_reach(toolsets: Iterable[str] = (), servers: Iterable[str] = ()) -> Reach:
+def token_reach(toolsets: Iterable[str] = (), servers: Iterable[str] = ()) -> AccessScope:
     """Return what a token that names these toolsets and servers may use and see; naming none narrows nothing."""
-    narrowing = Narrowing("this token's", toolsets=frozenset(toolsets), servers=frozenset(servers))
-    return Reach((narrowing,)) if narrowing.described() else EVERYTHING
+    narrowing = Restriction("this token's", toolsets=frozenset(toolsets), servers=frozenset(servers))
+    return AccessScope((narrowing,)) if narrowing.described() else EVERYTHING
 
 
 def agent_of(client_name: str, caller: Caller) -> Actor:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel
 
-from vpsops.core.audit.chain import Record
+from vpsops.core.audit.chain import TrailRecord
 from vpsops.core.audit.queries import body_of, name_in
 from vpsops.core.common.json_types import Json
 from vpsops.mcp_server.protocol.text import clean
@@ -40,12 +40,12 @@ class AuditTrail(BaseModel):
     note: str = NOTE
 
 
-def trail_of(records: Sequence[Record], whose: str) -> AuditTrail:
+def trail_of(records: Sequence[TrailRecord], whose: str) -> AuditTrail:
     """Return records, oldest first as they are stored, as a model sees them."""
     return AuditTrail(records=[shown(record) for record in reversed(records)], whose=whose)
 
 
-def shown(record: Record) -> AuditRecord:
+def shown(record: TrailRecord) -> AuditRecord:
     """Return what a model sees of a record."""
     body = body_of(record)
     return AuditRecord(

@@ -12,7 +12,7 @@ from vpsops.core.common.cursors import decode_cursor, encode_cursor
 from vpsops.core.common.json_types import Json
 from vpsops.core.operations import Operation
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
-from vpsops.core.operations.counts import Count
+from vpsops.core.operations.counts import ServerCount
 from vpsops.core.operations.servers import ListArguments, ServerList
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region, Server
 from vpsops.mcp_server.presenters.projection import Asked, View
@@ -102,7 +102,7 @@ def servers_page(found: ServerList, asked: Asked) -> Page:
     return longest(len(every), page, bound_of(asked)) if every else _none(found, SERVERS)
 
 
-def _counts_text(counts: Sequence[Count]) -> str:
+def _counts_text(counts: Sequence[ServerCount]) -> str:
     """Say how many there are by each fact, a line for each."""
     by = {
         count.by: [f"{clean(one.value, 40)} {one.servers}" for one in counts if one.by == count.by] for count in counts

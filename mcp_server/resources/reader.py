@@ -14,7 +14,7 @@ from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Actor, Origin
 from vpsops.core.operations.target import Target
 from vpsops.core.service.authorized_reads import all_servers, in_full, may_read
-from vpsops.core.wayscloud.answers.models import Listing, Server
+from vpsops.core.wayscloud.answers.models import ProviderList, Server
 from vpsops.mcp_server.auth.access import seen_by
 from vpsops.mcp_server.auth.principal import READ, Caller, agent_of
 from vpsops.mcp_server.protocol import sdk_compat
@@ -116,7 +116,7 @@ class Reader:
         """Count a read against the caller's rate, and say whether it is one too many."""
         return await self.core.gate.admit(self.request(operation, {})) is not None
 
-    async def servers(self) -> Listing[Server]:
+    async def servers(self) -> ProviderList[Server]:
         """Return all servers in one call; raises `NotAllowedError`, `WayscloudError`."""
         self.check("list")
         return await all_servers(self.core.gate, self.request("list", {}))

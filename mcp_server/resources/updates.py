@@ -25,7 +25,7 @@ from vpsops.core.common.errors import (
     VpsopsError,
 )
 from vpsops.core.monitoring import change_feed
-from vpsops.core.monitoring.change_feed import News
+from vpsops.core.monitoring.change_feed import ChangeEvent
 from vpsops.core.monitoring.server_feed import Difference
 from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.models import Server
@@ -174,7 +174,7 @@ class Live:
         with scope:
             await change_feed.follow(self.core.database, self.core.clock, self._hear, ready)
 
-    def _hear(self, found: Sequence[News]) -> None:
+    def _hear(self, found: Sequence[ChangeEvent]) -> None:
         for one in found:
             if one.change:
                 self._put(f"change:{one.change}")

@@ -22,7 +22,7 @@ from vpsops.core.audit import chain
 from vpsops.core.common.errors import ConfigurationError, InvalidInputError
 from vpsops.core.common.timings import ANCHOR_LOOK_SECONDS, ANCHOR_RETRY_SECONDS, DAY_SECONDS
 from vpsops.core.config.settings import Settings, load_settings
-from vpsops.core.continuity.anchors import Anchors, Head, Places, places_of, read_anchors
+from vpsops.core.continuity.anchors import AnchorPublisher, AnchorTargets, TrailHead, anchor_targets_from, read_anchors
 from vpsops.core.diagnostics.database import look_at_anchors
 from vpsops.core.storage import Database, open_database
 from vpsops.core.workspaces.model import Workspaces
@@ -80,7 +80,7 @@ async def test_a_file_gets_the_head_once_a_day_whichever_process_is_first(databa
     """Two processes look at the same time; after three days in which none ran it gets one."""
     file = tmp_path / "anchors.txt"
     async with database_of(database_url) as one, database_of(database_url) as other:
-        every = [Anchors(each, VirtualClock(), Places(file=file)) for each in (one, other)]
+        every = [AnchorPublisher(each, VirtualClock(), AnchorTargets(file=file)) for each in (one, other)]
 
         async def look() -> None:
             async with anyio.create_task_group() as group:
@@ -107,7 +107,9 @@ async def test_a_webhook_gets_it_signed_and_again_where_it_failed(database_url: 
     """A redirect is a failure as any other: the head goes to no address that nobody configured."""
     async with receiving() as receiver, database_of(database_url) as database:
         receiver.answers = [500, 307]
-        anchors = Anchors(database, VirtualClock(), Places(webhook=f"{receiver.url}/audit", secret=SECRET))
+        anchors = AnchorPublisher(
+            database, VirtualClock(), AnchorTargets(webhook=f"{receiver.url}/audit", secret=SECRET)
+        )
         head = await happen(database, 3)
         assert not await anchors.leave()
         assert await anchors.leave()  # not at once again
@@ -131,8 +133,8 @@ async def test_a_webhook_or_a_file_that_is_not_there_is_told(database_url: str, 
     file = tmp_path / "anchors.txt"
     async with database_of(database_url) as database:
         head = await happen(database)
-        places = Places(webhook="http://127.0.0.1:9/audit", file=file)
-        assert not await Anchors(database, VirtualClock(), places).leave()
+        places = AnchorTargets(webhook="http://127.0.0.1:9/audit", file=file)
+        assert not await AnchorPublisher(database, VirtualClock(), places).leave()
         assert file.read_text().startswith(head)
         settings = Settings.model_validate(
             {"VPSOPS_AUDIT_ANCHOR_WEBHOOK": "http://127.0.0.1:9/audit", "VPSOPS_AUDIT_ANCHOR_FILE": str(file)}
@@ -174,12 +176,12 @@ def test_anchors_are_found_in_whatever_stands_around_them() -> None:
 
 
 def test_an_anchor_is_written_as_it_is_read() -> None:
-    head = Head(12, HASH, VirtualClock().now())
+    head = TrailHead(12, HASH, VirtualClock().now())
     assert read_anchors([str(head)], "a head") == {12: HASH}
 
 
 @pytest.mark.parametrize("url", ["http://example.com/x", "ftp://example.com", "http://localhost.example.com/x"])
 def test_a_webhook_is_encrypted_or_on_this_machine(url: str) -> None:
     with pytest.raises(ConfigurationError, match="must begin with https") as raised:
-        places_of(load_settings({"VPSOPS_AUDIT_ANCHOR_WEBHOOK": url}), Workspaces())
+        anchor_targets_from(load_settings({"VPSOPS_AUDIT_ANCHOR_WEBHOOK": url}), Workspaces())
     assert url not in str(raised.value)

@@ -15,7 +15,7 @@ from vpsops.bot.messages.change_card import change_card
 from vpsops.cli import changes
 from vpsops.core.app import Core
 from vpsops.core.audit import chain
-from vpsops.core.audit.queries import body_of, told
+from vpsops.core.audit.queries import body_of, record_summary
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Request
 from vpsops.core.identity.actors import Origin
@@ -64,7 +64,7 @@ def emoji_in(message: Message) -> list[str]:
 async def terminal(core: Core, change: Change) -> str:
     """Return what `vpsops changes`, `vpsops changes ID` and `vpsops audit tail` write of a change."""
     records = await core.database.read(lambda connection: chain.newest(connection, 20, change_id=change.id))
-    return "\n".join((*changes.row(change), *changes.detail(change).values(), *map(told, records)))
+    return "\n".join((*changes.row(change), *changes.detail(change).values(), *map(record_summary, records)))
 
 
 async def recorded(core: Core, change: Change) -> tuple[list[Any], str]:

@@ -11,7 +11,7 @@ from tests.adversary.world import PRIVATE_SCENE, World, world
 from vpsops.bot.context.freshness import MEANT_SECONDS
 from vpsops.core.audit import queries
 from vpsops.core.changes.model import State
-from vpsops.core.messaging.inbox import Delivery
+from vpsops.core.messaging.inbox import InboxDelivery
 from vpsops.core.storage.tables import INBOX
 from vpsops.playground.slack.protocol.payloads import Place, click_action
 from vpsops.playground.slack.rendering.elements import element_in
@@ -88,7 +88,7 @@ async def test_time_in_hand_makes_a_delivery_no_younger(tmp_path: Path) -> None:
         await here.core.database.transact(lambda connection: connection.execute(sa.insert(INBOX).values(**row)))
         await here.core.inbox.keep(["kept"], LATE - 30)
         (found,) = await here.core.inbox.unfinished(older_than=20)
-        assert isinstance(found, Delivery)
+        assert isinstance(found, InboxDelivery)
         here.bot.intake.take_up(found)
         assert (await here.held()).votes == ()
 

@@ -84,7 +84,7 @@ async def test_a_vote_that_was_written_over_another_record_is_not_counted(stage:
     (record,) = [item for item in await stage.database.read(chain.read) if item.event == "voted"]
     text = record.text.replace("V0", "V1")
     alter: Callable[..., Any] = AUDIT.update().where(AUDIT.c.seq == record.seq).values
-    for values in ({"record": text}, {"record": text, "hash": chain.chained(record.previous, text)}):
+    for values in ({"record": text}, {"record": text, "hash": chain.record_hash(record.previous, text)}):
         await stage.database.transact(partial(sa.Connection.execute, statement=alter(**values)))
     await refused(stage, await force(stage, held), f"record {record.seq} of the audit trail")
 

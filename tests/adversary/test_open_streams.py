@@ -15,7 +15,7 @@ from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import eventually
 from tests.unit.mcp_server.http_harness import ACCEPT, NEW, call
 from vpsops.core.app import Core
-from vpsops.core.identity.accounts import Answer, Names
+from vpsops.core.identity.accounts import AccountAnswer, Names
 from vpsops.mcp_server.auth.jwks import KeysUnavailable
 from vpsops.mcp_server.auth.jwt_verifier import NotAccepted
 from vpsops.mcp_server.auth.open_requests import OpenRequests
@@ -40,10 +40,12 @@ class Directory:
 
     closed: set[str] = field(default_factory=set)
 
-    async def find(self, names: Names) -> Answer:
+    async def find(self, names: Names) -> AccountAnswer:
         """Return the account of a name, or why there is none."""
         account = names[0].removeprefix("slack:")
-        return Answer(problem="that account is deactivated") if account in self.closed else Answer(account)
+        return (
+            AccountAnswer(problem="that account is deactivated") if account in self.closed else AccountAnswer(account)
+        )
 
 
 @dataclass

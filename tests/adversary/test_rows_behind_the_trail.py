@@ -111,7 +111,7 @@ async def found(stage: Stage) -> list[str]:
 async def told(stage: Stage, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     """Return what `vpsops audit verify` ends with, and says."""
     capsys.readouterr()
-    code = await _verify_in(chain.Walk(), stage.database)
+    code = await _verify_in(chain.ChainVerifier(), stage.database)
     return code, capsys.readouterr().out
 
 

@@ -14,7 +14,7 @@ from tests.adversary.world import PRIVATE_SCENE, world
 from tests.fakes.slack_bot import shown
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.harness import AGENT, ALICE, POLICY, VOTERS, Setup, Stage, staged
-from vpsops.core.authorization.votes import Word
+from vpsops.core.authorization.votes import Statement
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.identity.actors import Actor
 from vpsops.core.limits.model import Limits
@@ -74,12 +74,12 @@ async def agree(stage: Stage, held: Change, *, dies: bool = False) -> Change:
     if held.actor.kind is ALICE.kind:
         if not dies:
             return await stage.gate.confirm(held.id, ALICE, held.digest)
-        word = Word(ALICE, held.digest)
+        word = Statement(ALICE, held.digest)
         return await stage.database.transact(lambda one: stage.gate._votes.confirm(one, held.id, word))
     await stage.gate.vote(held.id, VOTERS[0], Verdict.APPROVE, held.digest)
     if not dies:
         return await stage.gate.vote(held.id, VOTERS[1], Verdict.APPROVE, held.digest)
-    last = Word(VOTERS[1], held.digest)
+    last = Statement(VOTERS[1], held.digest)
     return await stage.database.transact(lambda one: stage.gate._votes.vote(one, held.id, last, Verdict.APPROVE))
 
 

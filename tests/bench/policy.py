@@ -10,7 +10,7 @@ from vpsops.core.common.clock import SystemClock
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.target import Target
-from vpsops.core.policy import Facts, parse_policy
+from vpsops.core.policy import PolicyContext, parse_policy
 
 RULES = 200
 ROUNDS = 20
@@ -67,7 +67,7 @@ def written() -> Iterator[str]:
         yield f'[[rule]]\nid = "rule-{number}"\nreason = "Reason {number}."\n{body}\n'
 
 
-def asked() -> Iterator[Facts]:
+def asked() -> Iterator[PolicyContext]:
     """Yield requests of several actors for every operation, on servers that some rules are about and others not."""
     servers = [
         Target("id-1", "web01.example.com", region="oslo"),
@@ -81,4 +81,4 @@ def asked() -> Iterator[Facts]:
                 region = target.region if target else ""
                 now = NOON + timedelta(hours=hour * 6)
                 cost = 150.0 if operation.name == "create" else None
-                yield Facts(operation.name, operation.risk, actor, "mcp", now, target, region, cost)
+                yield PolicyContext(operation.name, operation.risk, actor, "mcp", now, target, region, cost)

@@ -245,7 +245,7 @@ def _by_key(connection: Connection) -> dict[str, Change]:
     return {keys[change.id]: change for change in repository.select(connection, limit=10_000)}
 
 
-def _audit(connection: Connection) -> list[chain.Fault]:
+def _audit(connection: Connection) -> list[chain.ChainFault]:
     return list(chain.verify(chain.read(connection, limit=1_000_000), chain.head(connection)))
 
 

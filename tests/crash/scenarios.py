@@ -24,7 +24,7 @@ from vpsops.core.changes.requests import Held, Request
 from vpsops.core.common.clock import SystemClock
 from vpsops.core.config.settings import Settings
 from vpsops.core.continuity import continuity_monitor
-from vpsops.core.continuity.continuity_monitor import Finding
+from vpsops.core.continuity.continuity_monitor import RollbackFinding
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.storage import Connection, open_database
 from vpsops.core.storage.tables import AUDIT
@@ -43,7 +43,7 @@ class Outcome:
 
     effects: int
     state: State
-    findings: tuple[Finding, ...]
+    findings: tuple[RollbackFinding, ...]
     log: str
 
 
@@ -87,10 +87,10 @@ class Scene:
                 raise TypeError(held)
             return await core.gate.confirm(held.change.id, ASKER, held.change.digest)
 
-    async def look(self, change_id: str) -> tuple[State, tuple[Finding, ...]]:
+    async def look(self, change_id: str) -> tuple[State, tuple[RollbackFinding, ...]]:
         """Return where a change is, and what was found of the database."""
 
-        def work(connection: Connection) -> tuple[State, tuple[Finding, ...]]:
+        def work(connection: Connection) -> tuple[State, tuple[RollbackFinding, ...]]:
             query = sa.text("SELECT state FROM changes WHERE id = :id")
             return State(connection.execute(query, {"id": change_id}).scalar_one()), continuity_monitor.findings_of(
                 connection

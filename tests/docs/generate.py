@@ -23,7 +23,7 @@ from vpsops.bot.protocol import command_catalog
 from vpsops.cli import main as console
 from vpsops.core.app import open_core
 from vpsops.core.config.settings import SECRETS, Settings
-from vpsops.core.limits.config_schema import WrittenLimits, WrittenNarrowing
+from vpsops.core.limits.config_schema import WrittenLimits, WrittenRestriction
 from vpsops.core.limits.loader import parse_limits
 from vpsops.core.operations import OPERATIONS
 from vpsops.mcp_server.fast_start import responder, snapshot
@@ -87,7 +87,7 @@ servers = ["web*", "app*"]
 def _limits() -> str:
     """Return the part on the table of limits: its keys and an example, which must load."""
     parse_limits(LIMITS, "the example")
-    tables = (("limits", WrittenLimits), ("limits.mcp", WrittenNarrowing))
+    tables = (("limits", WrittenLimits), ("limits.mcp", WrittenRestriction))
     rows = [
         f"| `[{table}]` | `{name}` | {field.description} |"
         for table, model in tables

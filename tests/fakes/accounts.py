@@ -1,17 +1,17 @@
 """A directory that knows everybody whom tests name, for cores without a Slack bot beside them."""
 
-from vpsops.core.identity.accounts import Answer, Names
+from vpsops.core.identity.accounts import AccountAnswer, Names
 from vpsops.core.identity.actors import SLACK
 
 
 class EverybodyKnown:
     """Each Slack id is an account; each e-mail address is the account of its local part."""
 
-    async def find(self, names: Names) -> Answer:
+    async def find(self, names: Names) -> AccountAnswer:
         """Return the account of the first name, of a Slack id if there is one."""
         first = min(names, key=lambda one: not one.startswith(SLACK))
         ident = first.removeprefix(SLACK) if first.startswith(SLACK) else f"U0{first.partition('@')[0].upper()}"
-        return Answer(ident)
+        return AccountAnswer(ident)
 
 
 EVERYBODY = EverybodyKnown()

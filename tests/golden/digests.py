@@ -6,7 +6,7 @@ from typing import Final
 
 from vpsops.bot.views.modals import encode_option
 from vpsops.bot.workspaces.token_encryption import TokenCipher
-from vpsops.core.audit.chain import GENESIS, canonical, chained
+from vpsops.core.audit.chain import GENESIS, canonical, record_hash
 from vpsops.core.changes.model import digest_of
 from vpsops.core.changes.preview import Preview, preview_power
 from vpsops.core.common.cursors import decode_cursor, encode_cursor
@@ -90,7 +90,7 @@ def _chain() -> Sequence[Mapping[str, str]]:
     found, before = [], GENESIS
     for number, (at, event, change_id, body) in enumerate(RECORDS, 1):
         text = canonical(number, at, event, change_id, body)
-        found.append({"previous": before, "text": text, "hash": chained(before, text)})
+        found.append({"previous": before, "text": text, "hash": record_hash(before, text)})
         before = found[-1]["hash"]
     return found
 

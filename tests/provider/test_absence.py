@@ -24,7 +24,7 @@ from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
-from vpsops.core.outcomes.outcome import Finding, Look, judge
+from vpsops.core.outcomes.outcome import FleetSnapshot, OutcomeKind, determine_outcome
 from vpsops.core.outcomes.twins import TwinError, check_twins
 from vpsops.core.storage import Connection, Database, open_database
 
@@ -98,7 +98,10 @@ def test_a_create_that_never_ends_is_a_persons() -> None:
     made = server("provisioning", hostname=NAME)
     sent = change("create", age=86_401, overdue=True, result={"id": "s1"})
     sent = replace(sent, target=replace(sent.target, hostname=NAME))
-    assert judge(sent, Look([made], True, START), None, DEFAULT_TIMING).finding is Finding.NEEDS_PERSON
+    assert (
+        determine_outcome(sent, FleetSnapshot([made], True, START), None, DEFAULT_TIMING).finding
+        is OutcomeKind.NEEDS_PERSON
+    )
 
 
 async def test_an_accepted_server_that_is_404_for_the_time_of_a_create_is_told_as_lost(tmp_path: Path) -> None:

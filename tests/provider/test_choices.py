@@ -16,7 +16,7 @@ from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.limits.model import Limits
 from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.errors import NotFoundError
-from vpsops.core.wayscloud.answers.models import Listing, OsTemplate, Plan, Region
+from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, ProviderList, Region
 from vpsops.mcp_server.presenters.changes import next_step
 
 REGIONS = (
@@ -75,10 +75,10 @@ def test_an_empty_catalogue_refuses_nothing() -> None:
     """Nor does one of which not all is seen."""
     check_region((), "mars")
     check_system((), "beos-5")
-    assert find_plan(Listing([]), "x") is None
-    assert find_plan(Listing([Plan(code="s")], total=9), "x") is None
+    assert find_plan(ProviderList([]), "x") is None
+    assert find_plan(ProviderList([Plan(code="s")], total=9), "x") is None
     with pytest.raises(InvalidInputError, match="no plan x"):
-        find_plan(Listing([Plan(code="s")]), "x")
+        find_plan(ProviderList([Plan(code="s")]), "x")
 
 
 ORDER = {"hostname": "n1.example.com", "plan": "vps-2gb-1cpu", "region": "oslo", "os_template": "debian-12"}

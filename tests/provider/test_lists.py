@@ -14,7 +14,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.provider import BASE, KEY, QUICK, Provider, Reply
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.registry import NoArguments
-from vpsops.core.wayscloud.answers.pages import sign_of
+from vpsops.core.wayscloud.answers.pages import next_page_of
 from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.mcp_server.presenters.pagination import page_of
@@ -172,7 +172,7 @@ async def test_entries_are_counted_and_named_once(
 )
 def test_a_last_page_has_no_sign_of_more(body: Any) -> None:
     """Empty marks are none."""
-    sign = sign_of(body, "", "/v1/vps", ())
+    sign = next_page_of(body, "", "/v1/vps", ())
     assert (sign.more and sign.query is not None) is False
     assert not sign.more or body.get("next") == []
 

@@ -17,7 +17,7 @@ from tests.unit.core.harness import Setup, Stage, staged
 from tests.unit.core.sample import change, server, usage
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.timings import DEFAULT_TIMING
-from vpsops.core.outcomes.outcome import Finding, Look, judge
+from vpsops.core.outcomes.outcome import FleetSnapshot, OutcomeKind, determine_outcome
 from vpsops.playground.wayscloud.account.account import Order
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.hardware.model import State as Really
@@ -134,22 +134,22 @@ async def test_a_state_that_passes_settles_nothing(database_url: str) -> None:
 @pytest.mark.parametrize(
     ("mark", "uptimes", "finding"),
     [
-        pytest.param(90_000, (90_004, 89_998), Finding.WAIT, id="two nodes"),
-        pytest.param(90_000, (90_000, 90_000), Finding.WAIT, id="a copy"),
-        pytest.param(90_000, (89_880, 89_881), Finding.WAIT, id="an old copy"),
-        pytest.param(90_000, (90_004, 2), Finding.SUCCEEDED, id="a reboot"),
-        pytest.param(40, (43, 5), Finding.SUCCEEDED, id="a reboot of a young server"),
-        pytest.param(3, (5, 6), Finding.WAIT, id="a server that was young already"),
-        pytest.param(None, (11, 12), Finding.WAIT, id="no reading before, older than the request"),
-        pytest.param(None, (3, 4), Finding.SUCCEEDED, id="no reading before, younger than the request"),
+        pytest.param(90_000, (90_004, 89_998), OutcomeKind.WAIT, id="two nodes"),
+        pytest.param(90_000, (90_000, 90_000), OutcomeKind.WAIT, id="a copy"),
+        pytest.param(90_000, (89_880, 89_881), OutcomeKind.WAIT, id="an old copy"),
+        pytest.param(90_000, (90_004, 2), OutcomeKind.SUCCEEDED, id="a reboot"),
+        pytest.param(40, (43, 5), OutcomeKind.SUCCEEDED, id="a reboot of a young server"),
+        pytest.param(3, (5, 6), OutcomeKind.WAIT, id="a server that was young already"),
+        pytest.param(None, (11, 12), OutcomeKind.WAIT, id="no reading before, older than the request"),
+        pytest.param(None, (3, 4), OutcomeKind.SUCCEEDED, id="no reading before, younger than the request"),
     ],
 )
 @pytest.mark.requirement("reboot-is-proved")
-def test_what_an_uptime_proves(mark: int | None, uptimes: tuple[int, ...], finding: Finding) -> None:
+def test_what_an_uptime_proves(mark: int | None, uptimes: tuple[int, ...], finding: OutcomeKind) -> None:
     """A reboot is proved by what a reboot alone explains, whatever was read between."""
     sent = change("reboot", age=6.0, last_uptime=mark)
-    look = Look([server()], True, START)
-    assert [judge(sent, look, usage(uptime), DEFAULT_TIMING).finding for uptime in uptimes][-1] is finding
+    look = FleetSnapshot([server()], True, START)
+    assert [determine_outcome(sent, look, usage(uptime), DEFAULT_TIMING).finding for uptime in uptimes][-1] is finding
 
 
 @pytest.mark.parametrize(
@@ -168,12 +168,12 @@ def test_what_an_uptime_proves(mark: int | None, uptimes: tuple[int, ...], findi
 def test_what_words_mean_for_a_change(status: str, power: str | None, start: str, stop: str) -> None:
     """Words are mapped by meaning; what is not known settles nothing."""
     seen = server(status, power_state=power)
-    look = Look([seen], True, START, full=frozenset({"s1"}))
+    look = FleetSnapshot([seen], True, START, full=frozenset({"s1"}))
     for operation, finding in (("start", start), ("stop", stop)):
-        assert judge(change(operation), look, None, DEFAULT_TIMING).finding.value == finding
+        assert determine_outcome(change(operation), look, None, DEFAULT_TIMING).finding.value == finding
 
 
 def test_a_start_is_seen_where_the_status_moved() -> None:
     """An API that says `stopped` and then `active`, and never a power, has shown it."""
-    look = Look([server("active")], True, START, moved=frozenset({"chg_1"}), full=frozenset({"s1"}))
-    assert judge(change("start"), look, None, DEFAULT_TIMING).finding is Finding.SUCCEEDED
+    look = FleetSnapshot([server("active")], True, START, moved=frozenset({"chg_1"}), full=frozenset({"s1"}))
+    assert determine_outcome(change("start"), look, None, DEFAULT_TIMING).finding is OutcomeKind.SUCCEEDED

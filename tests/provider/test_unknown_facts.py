@@ -23,7 +23,7 @@ from vpsops.core.operations.server_lookup import find_server
 from vpsops.core.operations.servers import ListArguments, ServerList, in_state, page
 from vpsops.core.policy import parse_policy
 from vpsops.core.policy.decision import Decision
-from vpsops.core.wayscloud.answers.models import Listing
+from vpsops.core.wayscloud.answers.models import ProviderList
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import running_simulator
 
@@ -165,7 +165,7 @@ async def test_a_whole_list_needs_no_person_more(database_url: str) -> None:
 
 def test_the_beginning_of_a_name_means_nothing_where_not_all_are_seen() -> None:
     """Another one that is not seen may begin so too; a name in full is enough."""
-    seen = Listing([server()], total=9)
+    seen = ProviderList([server()], total=9)
     assert find_server("web01.example.com", seen).id == "s1"
     with pytest.raises(UnknownServerError, match=r"can be seen: 1 of 9 are listed, the rest cannot be seen\."):
         find_server("we", seen)
@@ -173,7 +173,7 @@ def test_the_beginning_of_a_name_means_nothing_where_not_all_are_seen() -> None:
 
 def test_an_unreadable_entry_is_said() -> None:
     """Two of three."""
-    found = page(Listing([server(), server(ident="s2")], unreadable=("entry 2: it lacks 'id'",)), ListArguments())
+    found = page(ProviderList([server(), server(ident="s2")], unreadable=("entry 2: it lacks 'id'",)), ListArguments())
     assert (found.total, found.lacking) == (2, "2 of 3 could be read.")
 
 

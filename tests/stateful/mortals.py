@@ -13,11 +13,11 @@ from tests.fakes.clock import FakeClock
 from vpsops.core.authorization.recheck import Recheck
 from vpsops.core.common.errors import StorageError
 from vpsops.core.common.timings import Timing, TransportSettings
-from vpsops.core.execution.poller import Watcher
-from vpsops.core.execution.reconciler import Keeper
+from vpsops.core.execution.poller import ChangePoller
+from vpsops.core.execution.reconciler import Reconciler
 from vpsops.core.execution.runner import Runner
 from vpsops.core.policy import Policy, Rule
-from vpsops.core.policy.conditions import Match
+from vpsops.core.policy.conditions import RuleConditions
 from vpsops.core.policy.decision import Decision
 from vpsops.core.policy_register.force import PolicyInForce
 from vpsops.core.storage import Connection, Database
@@ -124,7 +124,7 @@ class Looked(BaseException):
     """A look is over."""
 
 
-class Glance(Watcher):
+class Glance(ChangePoller):
     """A watcher that looks once."""
 
     async def _pause(self, seconds: float) -> None:
@@ -147,10 +147,10 @@ class Mortal:
         self.process = Process(self.database, clock, "worker")
         self.running: set[str] = set()
         self.wanted: list[str] = []  # what its keeper asked it to run
-        recheck = Recheck(PolicyInForce(Policy((Rule("all", Match(), Decision.ALLOW),), version)), timing)
+        recheck = Recheck(PolicyInForce(Policy((Rule("all", RuleConditions(), Decision.ALLOW),), version)), timing)
         self.runner = Runner(self.database, self.api, clock, self.process, timing, recheck, lambda: None)
         self.watcher = Glance(self.database, self.api, clock, self.process, timing)
-        self.keeper = Keeper(
+        self.keeper = Reconciler(
             self.database, clock, self.process, timing, self.wanted.append, lambda: self.running, lambda _: None
         )
         self.task: asyncio.Task[None] | None = None

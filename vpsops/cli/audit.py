@@ -12,13 +12,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.audit.chain import GENESIS, Fault, Record, Walk
+from vpsops.core.audit.chain import GENESIS, ChainFault, ChainVerifier, TrailRecord
 from vpsops.core.audit.export import MAX_LINE, begin_line, end_line, record_line, verify_lines
-from vpsops.core.audit.queries import Filter, told
+from vpsops.core.audit.queries import RecordFilter, record_summary
 from vpsops.core.audit.reader import PAGE, pages
 from vpsops.core.authorization.discrepancies import Discrepancy, discrepancies
 from vpsops.core.common.errors import InvalidInputError
-from vpsops.core.console.terminal import cell, look, number, say
+from vpsops.core.console.terminal import cell, number, print_line, run_read
 from vpsops.core.continuity.anchors import read_anchors
 from vpsops.core.storage import Database, commit_notifier
 from vpsops.core.storage.tables import AUDIT
@@ -116,7 +116,7 @@ def _noted(text: str) -> tuple[int, str]:
 
 def _tail(arguments: argparse.Namespace) -> int:
     try:
-        return look(partial(_tail_in, arguments))
+        return run_read(partial(_tail_in, arguments))
     except KeyboardInterrupt:
         if arguments.follow:  # that is how following ends
             return WHOLE
@@ -124,7 +124,7 @@ def _tail(arguments: argparse.Namespace) -> int:
 
 
 async def _tail_in(arguments: argparse.Namespace, database: Database) -> int:
-    wanted = Filter(arguments.server, arguments.person, arguments.change)
+    wanted = RecordFilter(arguments.server, arguments.person, arguments.change)
     records, seen, further = await database.read(partial(_last, wanted, arguments.limit, arguments.before))
     _show(records)
     if further is not None:
@@ -139,20 +139,20 @@ async def _tail_in(arguments: argparse.Namespace, database: Database) -> int:
     return WHOLE
 
 
-def _show(records: Iterable[Record]) -> None:
+def _show(records: Iterable[TrailRecord]) -> None:
     for record in records:
-        say(told(record))
+        print_line(record_summary(record))
     sys.stdout.flush()
 
 
 def _last(
-    wanted: Filter, limit: int, before: int | None, connection: Connection
-) -> tuple[list[Record], int, int | None]:
+    wanted: RecordFilter, limit: int, before: int | None, connection: Connection
+) -> tuple[list[TrailRecord], int, int | None]:
     """Return the last records that fit, oldest first, the number of the newest of all, and where the search ended.
 
     A search ends for nothing at the trail's beginning, and where enough was found.
     """
-    found: list[Record] = []
+    found: list[TrailRecord] = []
     searched, newest = 0, chain.head(connection)[0]
     while len(found) < limit:
         if searched >= MOST_SEARCHED:
@@ -165,15 +165,15 @@ def _last(
     return found[-limit:], newest, None
 
 
-def _next(wanted: Filter, after: int, connection: Connection) -> tuple[list[Record], int]:
+def _next(wanted: RecordFilter, after: int, connection: Connection) -> tuple[list[TrailRecord], int]:
     page = chain.read(connection, after=after, limit=PAGE)
     return wanted.sieve(connection, page), page[-1].seq if page else after
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    walk = Walk(noted=arguments.noted, anchors=_anchors(arguments))
+    walk = ChainVerifier(noted=arguments.noted, anchors=_anchors(arguments))
     if arguments.file is None:
-        return look(partial(_verify_in, walk))
+        return run_read(partial(_verify_in, walk))
     report = Report()
     with _opened(arguments.file) as file:
         report.add(verify_lines(_lines(file), walk))
@@ -204,7 +204,7 @@ def _lines(file: TextIO) -> Iterator[str]:
     return iter(partial(file.readline, MAX_LINE + 1), "")
 
 
-async def _verify_in(walk: Walk, database: Database) -> int:
+async def _verify_in(walk: ChainVerifier, database: Database) -> int:
     report, head = Report(), (0, GENESIS)
     async for records, head in pages(database, 0):  # noqa: B007 - the last page's head is used below
         for record in records:
@@ -223,7 +223,7 @@ class Report:
         self._rows: set[str] = set()
         self._told = 0
 
-    def add(self, faults: Iterable[Fault]) -> None:
+    def add(self, faults: Iterable[ChainFault]) -> None:
         """Tell some faults."""
         for fault in faults:
             self._count += 1
@@ -237,39 +237,41 @@ class Report:
     def _tell(self, what: str) -> None:
         self._told += 1
         if self._told <= MAX_FAULTS:
-            say(what)
+            print_line(what)
 
-    def close(self, walk: Walk) -> int:
+    def close(self, walk: ChainVerifier) -> int:
         """Tell the verdict and return its exit code."""
         if self._told > MAX_FAULTS:
-            say(f"and {self._told - MAX_FAULTS} more")
+            print_line(f"and {self._told - MAX_FAULTS} more")
         if self._count:
             faults = "one fault" if self._count == 1 else f"{self._count} faults"
-            say(f"The trail is not whole: {faults} up to record {walk.seq}.")
+            print_line(f"The trail is not whole: {faults} up to record {walk.seq}.")
             return BROKEN
         if walk.anchors:
             beyond = f" Of what came after record {max(walk.anchors)} no anchor tells." if walk.carried else ""
-            say(f"It carries {walk.carried} of {len(walk.anchors)} anchors.{beyond}")
+            print_line(f"It carries {walk.carried} of {len(walk.anchors)} anchors.{beyond}")
         if self._rows:
             changes = "one change" if len(self._rows) == 1 else f"{len(self._rows)} changes"
-            say(f"The trail is whole up to record {walk.seq}, but does not carry {changes} as the database has it.")
-            say("Nothing is sent of what it does not carry. Find out who could write to the database.")
+            print_line(
+                f"The trail is whole up to record {walk.seq}, but does not carry {changes} as the database has it."
+            )
+            print_line("Nothing is sent of what it does not carry. Find out who could write to the database.")
             return BROKEN
-        say(f"The trail is whole up to record {walk.seq}. Its head to note: {walk.seq}:{walk.hash}")
+        print_line(f"The trail is whole up to record {walk.seq}. Its head to note: {walk.seq}:{walk.hash}")
         return WHOLE
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    return look(partial(_export_in, arguments.after))
+    return run_read(partial(_export_in, arguments.after))
 
 
 async def _export_in(after: int, database: Database) -> int:
     head = (0, GENESIS)
-    say(begin_line(after, await database.read(partial(_hash_of, after))))
+    print_line(begin_line(after, await database.read(partial(_hash_of, after))))
     async for records, head in pages(database, after):  # noqa: B007 - the last page's head is used below
         for record in records:
-            say(record_line(record))
-    say(end_line(*head))
+            print_line(record_line(record))
+    print_line(end_line(*head))
     return WHOLE
 
 

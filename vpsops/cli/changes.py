@@ -8,14 +8,14 @@ from typing import Final
 from sqlalchemy.engine import Connection
 
 from vpsops.core.audit import chain
-from vpsops.core.audit.chain import Record
-from vpsops.core.audit.queries import told
+from vpsops.core.audit.chain import TrailRecord
+from vpsops.core.audit.queries import record_summary
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State, Vote
 from vpsops.core.changes.queries import ChangeQuery, select_page
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.common.hostnames import lookalike_warning
-from vpsops.core.console.terminal import UNKNOWN, cell, columns, look, number, say, when
+from vpsops.core.console.terminal import UNKNOWN, cell, columns, number, print_line, run_read, when
 from vpsops.core.identity.actors import Actor
 from vpsops.core.policy.model import short_version
 from vpsops.core.storage import Database
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.id:
             raise ConfigurationError("--settle needs a change's id.", hint="`vpsops changes --open` lists them.")
         return settle.run(arguments)
-    return look(partial(_detail, arguments.id) if arguments.id else partial(list_changes, arguments))
+    return run_read(partial(_detail, arguments.id) if arguments.id else partial(list_changes, arguments))
 
 
 async def list_changes(arguments: argparse.Namespace, database: Database) -> int:
@@ -73,10 +73,10 @@ async def list_changes(arguments: argparse.Namespace, database: Database) -> int
     )
     page = await database.read(partial(select_page, query=query))
     if not page.changes and not page.unreadable:
-        say(_nothing(arguments))
+        print_line(_nothing(arguments))
         return 0
     for line in columns([HEAD, *map(row, page.changes), *map(unreadable_row, page.unreadable)]):
-        say(line)
+        print_line(line)
     return 0
 
 
@@ -109,16 +109,16 @@ async def _detail(change_id: str, database: Database) -> int:
     change, records = await database.read(partial(_loaded, change_id))
     facts = detail(change)
     for line in columns([(f"{name}:", value) for name, value in facts.items() if value]):
-        say(line)
+        print_line(line)
     for vote in change.votes:
-        say(f"vote:  {voted(vote)}")
-    say()
+        print_line(f"vote:  {voted(vote)}")
+    print_line()
     for record in records:
-        say(told(record))
+        print_line(record_summary(record))
     return 0
 
 
-def _loaded(change_id: str, connection: Connection) -> tuple[Change, list[Record]]:
+def _loaded(change_id: str, connection: Connection) -> tuple[Change, list[TrailRecord]]:
     return repository.load(connection, change_id), chain.newest(connection, RECORDS, change_id=change_id)
 
 

@@ -15,9 +15,9 @@ from vpsops.core.common.clock import Clock, SystemClock
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.config.logging import configure_logging, secrets_of
 from vpsops.core.config.settings import Settings, load_settings
-from vpsops.core.console.checks import Check, Finding, fail, failed, ok, warn, worst
+from vpsops.core.console.checks import Check, DoctorFinding, fail, failed, ok, warn, worst
 from vpsops.core.console.secret_files import check_files
-from vpsops.core.console.terminal import HIDDEN, cell, say
+from vpsops.core.console.terminal import HIDDEN, cell, print_line
 from vpsops.core.diagnostics.database import check_storage
 from vpsops.core.diagnostics.provider import check_provider
 from vpsops.core.limits.loader import load_limits
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
 async def examine(settings: Settings, checks: Sequence[Check], clock: Clock) -> int:
     """Run checks one after the other, tell each as it ends, and return the exit code."""
     HIDDEN.set(secrets_of(settings))
-    findings: list[Finding] = []
+    findings: list[DoctorFinding] = []
     for check in checks:
         found = await _found(check, settings, clock)
         tell(found)
@@ -60,7 +60,7 @@ async def examine(settings: Settings, checks: Sequence[Check], clock: Clock) -> 
     return worst(findings)
 
 
-async def _found(check: Check, settings: Settings, clock: Clock) -> Sequence[Finding]:
+async def _found(check: Check, settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
     area = check.__name__.removeprefix("check_")
     try:
         return await check(settings, clock)
@@ -71,16 +71,16 @@ async def _found(check: Check, settings: Settings, clock: Clock) -> Sequence[Fin
         return [fail(area, f"could not be checked ({type(error).__name__})", "This is a fault of vpsops; report it.")]
 
 
-def tell(findings: Sequence[Finding]) -> int:
+def tell(findings: Sequence[DoctorFinding]) -> int:
     """Write findings, one a line, and return their exit code."""
     for finding in findings:
         parts = (cell(finding.what, 300), cell(finding.todo, 300))
         text = " ".join(part if part.endswith((".", "?")) else f"{part}." for part in parts if part)
-        say(f"{finding.level:<4}  {finding.area:<9}  {text}")
+        print_line(f"{finding.level:<4}  {finding.area:<9}  {text}")
     return worst(findings)
 
 
-async def check_settings(settings: Settings, _: Clock) -> Sequence[Finding]:
+async def check_settings(settings: Settings, _: Clock) -> Sequence[DoctorFinding]:
     """Say which file the settings come from; that they are valid shows by their being here."""
     where = f"the environment and {settings.config}" if settings.config else "the environment (no VPSOPS_CONFIG)"
     found = [ok("settings", f"read from {where}")]
@@ -91,7 +91,7 @@ async def check_settings(settings: Settings, _: Clock) -> Sequence[Finding]:
     return found
 
 
-async def check_policy(settings: Settings, _: Clock) -> Sequence[Finding]:
+async def check_policy(settings: Settings, _: Clock) -> Sequence[DoctorFinding]:
     """Load the policy, and the limits where there are any."""
     policy, own = load_policy(settings), declaration_of(settings, whole=settings.config is not None).document(None)
     source = f"{len(policy.rules)} rules" if settings.config else f"the embedded default, {len(policy.rules)} rules"

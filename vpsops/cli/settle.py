@@ -18,7 +18,7 @@ from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.config.local_identity import human_of
 from vpsops.core.config.logging import configure_logging
 from vpsops.core.config.settings import Settings, load_settings
-from vpsops.core.console.terminal import cell, say
+from vpsops.core.console.terminal import cell, print_line
 from vpsops.core.identity.actors import LOCAL, Actor, ActorKind
 from vpsops.core.messaging.outbox import topic_of
 
@@ -49,14 +49,14 @@ async def settle(settings: Settings, change_id: str, happened: bool, ask: Ask, c
             raise ConfigurationError(IN_SLACK)
         change = await _waiting(core, change_id)
         names = [one for one in (change.target.hostname, change.target.id) if one]
-        say(f"{change.id}: {change.operation} {cell(names[0])}, asked for by {cell(change.actor.cited, 120)}.")
-        say(" ".join(part for part in (lookalike_warning(names[0]), cell(change.note, 500)) if part))
+        print_line(f"{change.id}: {change.operation} {cell(names[0])}, asked for by {cell(change.actor.cited, 120)}.")
+        print_line(" ".join(part for part in (lookalike_warning(names[0]), cell(change.note, 500)) if part))
         became = "happened" if happened else "did not happen"
         if ask(f"Look at the server first. To say that it {became}, type {cell(names[0])}: ").strip() not in names:
-            say("Another name was typed, so nothing was settled.")
+            print_line("Another name was typed, so nothing was settled.")
             return 1
         done = await core.gate.resolve(change.id, _actor(settings), happened=happened, evidence="typed at a terminal")
-    say(f"{done.id} {done.state.value}: {cell(done.note)}")
+    print_line(f"{done.id} {done.state.value}: {cell(done.note)}")
     return 0
 
 

@@ -15,9 +15,9 @@ from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.local_identity import human_of
 from vpsops.core.config.logging import configure_logging, secrets_of
 from vpsops.core.config.settings import Settings, load_settings
-from vpsops.core.console.terminal import HIDDEN, cell, say, when
+from vpsops.core.console.terminal import HIDDEN, cell, print_line, when
 from vpsops.core.continuity import continuity_monitor
-from vpsops.core.continuity.continuity_monitor import Continuity, Finding
+from vpsops.core.continuity.continuity_monitor import ContinuityMonitor, RollbackFinding
 from vpsops.core.storage import open_database
 
 GOOD, REFUSED = 0, 1
@@ -56,16 +56,16 @@ async def accept(settings: Settings, clock: Clock, ask: Ask) -> int:
     """
     HIDDEN.set(secrets_of(settings))
     async with open_database(settings.database, clock, make=False) as database:
-        await Continuity(database, clock, PROCESS, head_file_of(settings)).open()
+        await ContinuityMonitor(database, clock, PROCESS, head_file_of(settings)).open()
         findings = [finding for finding in await database.read(continuity_monitor.findings_of) if not finding.accepted]
         if not findings:
-            say("The database is the one that was known. There is nothing to accept.")
+            print_line("The database is the one that was known. There is nothing to accept.")
             return GOOD
         for finding in findings:
             _show(finding)
         seq, _ = await database.read(chain.head)
         if ask(f"To accept the database as it is, type the number of its last record, {seq}: ").strip() != str(seq):
-            say("Another number was typed, so nothing was accepted.")
+            print_line("Another number was typed, so nothing was accepted.")
             return REFUSED
         by = {"kind": "person", "id": human_of(settings)}
 
@@ -73,11 +73,11 @@ async def accept(settings: Settings, clock: Clock, ask: Ask) -> int:
             return continuity_monitor.accept(connection, clock, by)
 
         await database.transact(work)
-    say("Accepted, on record. Changes that need a person still do: vpsops changes --open.")
+    print_line("Accepted, on record. Changes that need a person still do: vpsops changes --open.")
     return GOOD
 
 
-def _show(finding: Finding) -> None:
-    say(f"Noticed at {when(finding.at)} by {cell(finding.process)}: {cell(finding.what, 300)}.")
+def _show(finding: RollbackFinding) -> None:
+    print_line(f"Noticed at {when(finding.at)} by {cell(finding.process)}: {cell(finding.what, 300)}.")
     if finding.changes:
-        say(f"Approved then, and perhaps sent already: {cell(', '.join(finding.changes), 1000)}.")
+        print_line(f"Approved then, and perhaps sent already: {cell(', '.join(finding.changes), 1000)}.")

@@ -10,7 +10,7 @@ from typing import Final
 from vpsops.core.common.clock import Clock, SystemClock
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.settings import load_settings
-from vpsops.core.console.terminal import cell, columns, number, say
+from vpsops.core.console.terminal import cell, columns, number, print_line
 from vpsops.core.identity.identifiers import slack_name
 from vpsops.core.limits.tool_names import TOOLSETS
 from vpsops.mcp_server.auth.principal import READ, SCOPES
@@ -99,7 +99,7 @@ def _new(arguments: argparse.Namespace) -> None:
             arguments.to.unlink(missing_ok=True)
         raise
     if arguments.to is None:
-        say(secret)
+        print_line(secret)
     where = f"It is in {arguments.to}." if arguments.to is not None else "It is shown this once."
     _tell(f"{path} has the hash of a token for {token.subject}. {where}")
     if count > 1:
@@ -130,12 +130,12 @@ def _slack_name(ident: str) -> str:
 def _list(arguments: argparse.Namespace) -> None:
     known = known_tokens(_file(arguments))
     if not known:
-        say("There are no tokens.")
+        print_line("There are no tokens.")
         return
     now = SystemClock()
     rows = [("NAME", "HUMAN", "SCOPES", "ONLY", "EXPIRES"), *(_row(one, now) for one in known)]
     for line in columns(rows):
-        say(line)
+        print_line(line)
 
 
 def _row(known: Known, clock: Clock) -> tuple[str, ...]:
@@ -149,7 +149,7 @@ def _row(known: Known, clock: Clock) -> tuple[str, ...]:
 def _revoke(arguments: argparse.Namespace) -> None:
     path = _file(arguments)
     gone, left = remove_tokens(path, arguments.name, older=arguments.older)
-    say(f"{gone} of {cell(arguments.name)} taken back; {path} has {left} left.")
+    print_line(f"{gone} of {cell(arguments.name)} taken back; {path} has {left} left.")
     if not left:
         _tell("Nobody is admitted now, and a server does not start with this file until it has a token again.")
 

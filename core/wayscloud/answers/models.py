@@ -12,12 +12,12 @@ from vpsops.core.wayscloud.answers.validate import validate_hostname, validate_s
 
 __all__ = [
     "JSON",
-    "Accepted",
+    "AcceptedOperation",
     "HeldList",
-    "Listing",
     "NewServer",
     "OsTemplate",
     "Plan",
+    "ProviderList",
     "Region",
     "Server",
     "Usage",
@@ -166,7 +166,7 @@ class Usage(_Object):
     network_out_bytes: int | None = None
 
 
-class Accepted(_Object):
+class AcceptedOperation(_Object):
     """A power operation was taken on. The answer's own words are in `extra` and never shown: they are often wrong."""
 
     ok: bool = True
@@ -205,7 +205,7 @@ class NewServer(BaseModel):
         return tuple(validate_ssh_key(key) for key in value)
 
 
-class Listing(list[T], Generic[T]):
+class ProviderList(list[T], Generic[T]):
     """A list that says what it lacks: `unreadable` entries, the `total` the API claims, whether there is `more`.
 
     One bad entry does not hide the rest, and is not hidden either. Whoever concludes from absence (did that create
@@ -241,4 +241,4 @@ class Listing(list[T], Generic[T]):
 class HeldList:
     """The account's servers as one reading found them, for all who go on with that; empty until it is read."""
 
-    servers: Listing[Server] | None = None
+    servers: ProviderList[Server] | None = None

@@ -15,7 +15,7 @@ import structlog
 
 from vpsops.core.wayscloud.answers import field_readers
 from vpsops.core.wayscloud.answers.errors import WayscloudError
-from vpsops.core.wayscloud.answers.models import JSON, Listing
+from vpsops.core.wayscloud.answers.models import JSON, ProviderList
 
 T = TypeVar("T")
 logger = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ MAX_PAGES: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class NextPage:
     """What an answer says of the rest of its list: all there is in all, and where the next page is, if there is one."""
 
     total: int | None = None
@@ -43,7 +43,7 @@ class Sign:
     query: Query | None = None  # of the next page; None where there is none, or none in a form that is known
 
 
-def sign_of(json: JSON, link: str, path: str, asked: Query) -> Sign:
+def next_page_of(json: JSON, link: str, path: str, asked: Query) -> NextPage:
     """Read the signs in an answer and its Link header; `path` is its own, and the only one that is followed."""
     marks = _marks(json, DEPTH)
     total = next((value for name in TOTALS if (value := field_readers.whole(marks.get(name))) is not None), None)
@@ -52,15 +52,15 @@ def sign_of(json: JSON, link: str, path: str, asked: Query) -> Sign:
     if header is not None:
         places.insert(0, header[1])
     for place in places:
-        return Sign(total, more=True, query=_query(place, path, asked))
+        return NextPage(total, more=True, query=_query(place, path, asked))
     for name, parameter in TOKENS.items():
         token = field_readers.text(marks.get(name))
         if token:
-            return Sign(total, more=True, query=_with(asked, parameter, token))
+            return NextPage(total, more=True, query=_with(asked, parameter, token))
     number, last = _page(marks, asked)
     if number is not None and last is not None and number < last:
-        return Sign(total, more=True, query=_with(asked, "page", str(number + 1)))
-    return Sign(total, more=any(field_readers.flag(marks.get(name)) is True for name in MORE))
+        return NextPage(total, more=True, query=_with(asked, "page", str(number + 1)))
+    return NextPage(total, more=any(field_readers.flag(marks.get(name)) is True for name in MORE))
 
 
 def _marks(json: JSON, depth: int) -> dict[str, JSON]:
@@ -106,16 +106,16 @@ def _with(asked: Query, name: str, value: str) -> Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
+class ListPage(Generic[T]):
     """One page of a list, and what it says of the rest."""
 
-    entries: Listing[T]
-    sign: Sign
+    entries: ProviderList[T]
+    sign: NextPage
 
 
 async def collect(
-    first: Page[T], read: Callable[[Query], Awaitable[Page[T]]], name: Callable[[T], str], seconds: float
-) -> Listing[T]:
+    first: ListPage[T], read: Callable[[Query], Awaitable[ListPage[T]]], name: Callable[[T], str], seconds: float
+) -> ProviderList[T]:
     """Return a whole list from its first page on, entries of one name once; what cannot be followed, it says.
 
     A page that fails, leads back, or is one too many ends it: the list is incomplete then, and no error.
@@ -140,4 +140,4 @@ async def collect(
             found, received, sign = found | fresh, received + len(fresh), page.sign
     claimed = total if total is not None else first.entries.total
     whole = None if claimed is None else len(found) + max(claimed - received - len(unreadable), 0)
-    return Listing(list(found.values()), unreadable=unreadable, total=whole, more=sign.more)
+    return ProviderList(list(found.values()), unreadable=unreadable, total=whole, more=sign.more)

@@ -13,11 +13,11 @@ from vpsops.core.wayscloud.answers import field_mapping, field_readers
 from vpsops.core.wayscloud.answers.hostnames import same_hostname
 from vpsops.core.wayscloud.answers.models import (
     JSON,
-    Accepted,
-    Listing,
+    AcceptedOperation,
     NewServer,
     OsTemplate,
     Plan,
+    ProviderList,
     Region,
     Server,
     Usage,
@@ -53,22 +53,22 @@ class DeclinedError(ValueError):
         self.answer = answer
 
 
-def servers(json: JSON) -> Listing[Server]:
+def servers(json: JSON) -> ProviderList[Server]:
     """Read the list of servers."""
     return _listing(json, field_mapping.SERVER_LISTS, _server)
 
 
-def plans(json: JSON) -> Listing[Plan]:
+def plans(json: JSON) -> ProviderList[Plan]:
     """Read the list of plans."""
     return _listing(json, field_mapping.PLAN_LISTS, _plan)
 
 
-def os_templates(json: JSON) -> Listing[OsTemplate]:
+def os_templates(json: JSON) -> ProviderList[OsTemplate]:
     """Read the list of operating systems."""
     return _listing(json, field_mapping.OS_TEMPLATE_LISTS, _os_template)
 
 
-def regions(json: JSON) -> Listing[Region]:
+def regions(json: JSON) -> ProviderList[Region]:
     """Read the list of places."""
     return _listing(json, field_mapping.REGION_LISTS, _region)
 
@@ -126,21 +126,21 @@ def created(new: NewServer) -> Callable[[JSON], Server]:
     return read
 
 
-def accepted(server_id: str) -> Callable[[JSON], Accepted]:
+def accepted(server_id: str) -> Callable[[JSON], AcceptedOperation]:
     """Return a reader of a power operation's answer, which may be empty; its words are kept and never shown.
 
     An `id` beside no hostname may be that of a task, and is not compared.
     """
 
-    def read(json: JSON) -> Accepted:
+    def read(json: JSON) -> AcceptedOperation:
         if json is None:
-            return Accepted()
+            return AcceptedOperation()
         theirs = _object(json)
         _check_taken(theirs)
         inner = _unwrapped(theirs)
         named = "hostname" in field_mapping.translate(field_mapping.SERVER, inner)[0]
         _check_subject(inner, server_id, ("id", *field_mapping.SERVER_IDS) if named else field_mapping.SERVER_IDS)
-        return Accepted(extra=dict(theirs))
+        return AcceptedOperation(extra=dict(theirs))
 
     return read
 
@@ -213,7 +213,7 @@ def _region(theirs: Object) -> Region:
     return Region.model_validate({**ours, "extra": extra})
 
 
-def _listing(json: JSON, keys: tuple[str, ...], read: Callable[[Object], T]) -> Listing[T]:
+def _listing(json: JSON, keys: tuple[str, ...], read: Callable[[Object], T]) -> ProviderList[T]:
     entries, total = _entries(json, keys)
     items: list[T] = []
     unreadable: list[str] = []
@@ -226,7 +226,7 @@ def _listing(json: JSON, keys: tuple[str, ...], read: Callable[[Object], T]) -> 
         raise UnreadableAnswerError(unreadable[0])
     if unreadable:
         logger.warning("list_entries_unreadable", count=len(unreadable), total=len(entries), first=unreadable[0])
-    return Listing(items, unreadable=tuple(unreadable), total=total)
+    return ProviderList(items, unreadable=tuple(unreadable), total=total)
 
 
 def _not_an_object() -> T:  # type: ignore[type-var]

@@ -17,24 +17,24 @@ SILENT: Final = frozenset({"script", "style"})
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ErrorDetail:
     """The words, bounded and without secrets, and one sentence for each field they name."""
 
     text: str = ""
     fields: tuple[str, ...] = ()
 
 
-def said(body: Body, *secrets: str) -> Said:
+def parse_error_body(body: Body, *secrets: str) -> ErrorDetail:
     """Read an error body of any shape seen: JSON under `detail`, `error` or `message`, or no JSON at all."""
     try:
         json = body.json()
     except ValueError:
         plain = body.content[: LIMIT * 40].decode("utf-8", "replace")
-        return Said(tidy(text_of_html(plain) if "<" in plain else plain, *secrets))
-    return said_in(json, *secrets)
+        return ErrorDetail(tidy(text_of_html(plain) if "<" in plain else plain, *secrets))
+    return parse_error_json(json, *secrets)
 
 
-class _Text(HTMLParser):
+class _HtmlText(HTMLParser):
     """The words of a page, without what draws it."""
 
     def __init__(self) -> None:
@@ -56,17 +56,17 @@ class _Text(HTMLParser):
 
 def text_of_html(page: str) -> str:
     """Return what a page says; a proxy's error page names itself in its title and heading, once here."""
-    reader = _Text()
+    reader = _HtmlText()
     reader.feed(page)
     reader.close()
     return ". ".join(dict.fromkeys(word for word in reader.words if word))
 
 
-def said_in(json: JSON, *secrets: str) -> Said:
+def parse_error_json(json: JSON, *secrets: str) -> ErrorDetail:
     """Read an error that is JSON already."""
     sentences = [tidy(sentence, *secrets) for sentence in _sentences(json, MAX_DEPTH)[:MAX_ITEMS]]
     fields = tuple(sentence for sentence in sentences if ": " in sentence) if _names_fields(json) else ()
-    return Said(tidy("; ".join(sentence for sentence in sentences if sentence)), fields)
+    return ErrorDetail(tidy("; ".join(sentence for sentence in sentences if sentence)), fields)
 
 
 def _sentences(json: JSON, depth: int) -> list[str]:

@@ -21,7 +21,7 @@ from vpsops.core.wayscloud.answers.errors import (
     WayscloudError,
 )
 from vpsops.core.wayscloud.requests.endpoints import Route
-from vpsops.core.wayscloud.requests.error_bodies import Said
+from vpsops.core.wayscloud.requests.error_bodies import ErrorDetail
 
 SECONDS: Final = re.compile(r"\d{1,300}(?:\.\d{1,6})?")
 UNCLEAR: Final = frozenset({408, 425, 499})
@@ -54,7 +54,7 @@ def clearly_refused(status: int) -> bool:
     return (400 <= status < 500 and status not in UNCLEAR) or status == NOT_IMPLEMENTED  # noqa: PLR2004
 
 
-def error_for(route: Route, status: int, words: Said, retry_after: float | None) -> WayscloudError:
+def error_for(route: Route, status: int, words: ErrorDetail, retry_after: float | None) -> WayscloudError:
     """Return the error for an answer that is not 2xx."""
     kind = _kind(route, status)
     verb = "could not" if kind is ProviderFaultError else "would not"
@@ -70,7 +70,9 @@ def error_for(route: Route, status: int, words: Said, retry_after: float | None)
     )
 
 
-def unknown(route: Route, reason: str, *, status: int | None = None, words: Said | None = None) -> OutcomeUnknownError:
+def unknown(
+    route: Route, reason: str, *, status: int | None = None, words: ErrorDetail | None = None
+) -> OutcomeUnknownError:
     """Return the error for a write that left and got no clear answer."""
     text = words.text if words else ""
     told = f", it said: {text.rstrip('.')}" if text else ""

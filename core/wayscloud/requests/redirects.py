@@ -4,7 +4,7 @@ from enum import StrEnum
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 
-class Lead(StrEnum):
+class RedirectKind(StrEnum):
     """What the target of a redirect is to the address that was asked."""
 
     OTHER_FORM = "other_form"  # the same path with its trailing slash added or taken away, at whatever host
@@ -13,7 +13,7 @@ class Lead(StrEnum):
     INVALID = "invalid"
 
 
-def lead_of(location: str, url: str, base_path: str) -> Lead:
+def redirect_kind(location: str, url: str, base_path: str) -> RedirectKind:
     """Classify a `Location` header of an answer to `url`.
 
     Behind a proxy a framework's slash redirect loses https, names an internal host, or lacks the path prefix that the
@@ -24,15 +24,15 @@ def lead_of(location: str, url: str, base_path: str) -> Lead:
         target = urlsplit(urljoin(url, location))
         ports = _port(target), _port(own)
     except ValueError:
-        return Lead.INVALID
+        return RedirectKind.INVALID
     if not location or target.scheme not in {"http", "https"} or not target.hostname:
-        return Lead.INVALID
+        return RedirectKind.INVALID
     plain = not (target.username or target.password or target.query or target.fragment)
     path = own.path.removeprefix(base_path.rstrip("/"))
     if plain and target.path in {_other_form(own.path), _other_form(path)}:
-        return Lead.OTHER_FORM
+        return RedirectKind.OTHER_FORM
     same = (target.scheme, target.hostname, ports[0]) == (own.scheme, own.hostname, ports[1])
-    return Lead.SAME_ORIGIN if same and not (target.username or target.password) else Lead.ELSEWHERE
+    return RedirectKind.SAME_ORIGIN if same and not (target.username or target.password) else RedirectKind.ELSEWHERE
 
 
 def _port(parts: SplitResult) -> int:

@@ -28,11 +28,11 @@ from vpsops.core.wayscloud.answers.errors import (
     WayscloudError,
     WrongShapeError,
 )
-from vpsops.core.wayscloud.answers.models import JSON, Listing
-from vpsops.core.wayscloud.answers.pages import Page, sign_of
+from vpsops.core.wayscloud.answers.models import JSON, ProviderList
+from vpsops.core.wayscloud.answers.pages import ListPage, next_page_of
 from vpsops.core.wayscloud.answers.parse import DeclinedError, MismatchedServerError, UnexpectedShapeError
 from vpsops.core.wayscloud.requests.endpoints import SERVERS, Route
-from vpsops.core.wayscloud.requests.error_bodies import said, said_in
+from vpsops.core.wayscloud.requests.error_bodies import parse_error_body, parse_error_json
 from vpsops.core.wayscloud.requests.error_mapping import (
     HANDLED,
     NOT_SERVED,
@@ -42,10 +42,10 @@ from vpsops.core.wayscloud.requests.error_mapping import (
     seconds_until,
     unknown,
 )
-from vpsops.core.wayscloud.requests.redirects import Lead
-from vpsops.core.wayscloud.requests.send_hook import Departure
-from vpsops.core.wayscloud.requests.transport import Answer, Lane, Transport, redirected
-from vpsops.core.wayscloud.requests.url_forms import Forms
+from vpsops.core.wayscloud.requests.redirects import RedirectKind
+from vpsops.core.wayscloud.requests.send_hook import SendHook
+from vpsops.core.wayscloud.requests.transport import ProviderResponse, RequestLane, Transport, redirected
+from vpsops.core.wayscloud.requests.url_forms import SlashForms
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -57,7 +57,7 @@ WITHOUT_REGIONS: Final = "Creating a server is still possible: name the region."
 WEIGHTY: Final = (UnreachableError, ProviderFaultError, RateLimitedError, NotAuthenticatedError, NotPermittedError)
 
 
-class Caller:
+class RequestExecutor:
     """Judges answers, and remembers which slash form of each path is served."""
 
     def __init__(self, transport: Transport, redactor: Redactor, *, clock: Clock, settings: TransportSettings) -> None:
@@ -65,17 +65,17 @@ class Caller:
         self._redactor = redactor
         self._clock = clock
         self._settings = settings
-        self._forms = Forms()
+        self._forms = SlashForms()
 
     async def close(self) -> None:
         """Close every connection."""
         await self._transport.close()
 
-    async def read(self, route: Route, parse: Callable[[JSON], T], lane: Lane = Lane.QUESTIONS) -> T:
+    async def read(self, route: Route, parse: Callable[[JSON], T], lane: RequestLane = RequestLane.QUESTIONS) -> T:
         """Return what the route holds, within `total_seconds` whatever happens."""
         return await self._read(route, lambda json, _: parse(json), lane)
 
-    async def _read(self, route: Route, parse: Callable[[JSON, Answer], T], lane: Lane) -> T:
+    async def _read(self, route: Route, parse: Callable[[JSON, ProviderResponse], T], lane: RequestLane) -> T:
         trouble: list[WayscloudError] = []
         with anyio.move_on_after(self._settings.total_seconds):
             return await self._in_either_form(route, parse, trouble, lane)
@@ -83,11 +83,11 @@ class Caller:
             raise trouble[-1]
         raise UnreachableError(f"WAYSCloud did not {route.doing}: no answer came in time.", operation=route.name)
 
-    async def read_page(self, route: Route, parse: Callable[[JSON], Listing[E]], lane: Lane) -> Page[E]:
+    async def read_page(self, route: Route, parse: Callable[[JSON], ProviderList[E]], lane: RequestLane) -> ListPage[E]:
         """Return one page of a list and what it says of the rest, as `read` does."""
 
-        def page(json: JSON, answer: Answer) -> Page[E]:
-            return Page(parse(json), sign_of(json, answer.link, route.url_path, route.query))
+        def page(json: JSON, answer: ProviderResponse) -> ListPage[E]:
+            return ListPage(parse(json), next_page_of(json, answer.link, route.url_path, route.query))
 
         return await self._read(route, page, lane)
 
@@ -97,7 +97,7 @@ class Caller:
         parse: Callable[[JSON], T],
         *,
         body: Mapping[str, JSON] | None = None,
-        departure: Departure | None = None,
+        departure: SendHook | None = None,
     ) -> T:
         """Send once, without following redirects, and return the parsed answer.
 
@@ -119,10 +119,10 @@ class Caller:
             return self._written(route, answer, parse)
         raise self._write_error(route, answer)
 
-    def _write_error(self, route: Route, answer: Answer) -> WayscloudError:
+    def _write_error(self, route: Route, answer: ProviderResponse) -> WayscloudError:
         if answer.lead is not None:
             return self._redirected_write(route, answer)
-        words = said(answer.body, *self._redactor.secrets)
+        words = parse_error_body(answer.body, *self._redactor.secrets)
         if not clearly_refused(answer.status):
             return unknown(route, f"the answer was {answer.status}", status=answer.status, words=words)
         error = error_for(route, answer.status, words, self._retry_after(answer))
@@ -130,16 +130,18 @@ class Caller:
             error.again = self._forms.refuse(route, answer.path)
         return error
 
-    def _redirected_write(self, route: Route, answer: Answer) -> WayscloudError:
+    def _redirected_write(self, route: Route, answer: ProviderResponse) -> WayscloudError:
         """Judge a redirect: to the other slash form it says that this one is not served; it is never followed here."""
-        if answer.lead is Lead.OTHER_FORM and self._forms.refuse(route, answer.path):
+        if answer.lead is RedirectKind.OTHER_FORM and self._forms.refuse(route, answer.path):
             return redirected(route, answer, "it redirects to the other form of its own path")
-        if answer.lead in {Lead.OTHER_FORM, Lead.SAME_ORIGIN}:
+        if answer.lead in {RedirectKind.OTHER_FORM, RedirectKind.SAME_ORIGIN}:
             return unknown(route, f"the answer was {answer.status}, a redirect", status=answer.status)
         place = f"another place ({answer.target})" if answer.target else "something that is no address"
         return redirected(route, answer, f"it redirects to {place}")
 
-    async def _send_write(self, route: Route, path: str, content: bytes | None, departure: Departure | None) -> Answer:
+    async def _send_write(
+        self, route: Route, path: str, content: bytes | None, departure: SendHook | None
+    ) -> ProviderResponse:
         for again in range(route.tries_unsent - 1):
             try:
                 return await self._transport.send(route, path, content, departure)
@@ -147,18 +149,22 @@ class Caller:
                 await self._clock.sleep(self._settings.wait_initial * 2**again)
         return await self._transport.send(route, path, content, departure)
 
-    def _written(self, route: Route, answer: Answer, parse: Callable[[JSON], T]) -> T:
+    def _written(self, route: Route, answer: ProviderResponse, parse: Callable[[JSON], T]) -> T:
         try:
             return parse(None if answer.body.empty else self._json(answer))
         except DeclinedError as error:
             raise self._declined(route, answer, error) from None
         except ValueError as error:
-            words = said(answer.body, *self._redactor.secrets)
+            words = parse_error_body(answer.body, *self._redactor.secrets)
             reason = f"the answer was {answer.status}, but {error}"
             raise unknown(route, reason, status=answer.status, words=words) from None
 
     async def _in_either_form(
-        self, route: Route, parse: Callable[[JSON, Answer], T], trouble: list[WayscloudError], lane: Lane
+        self,
+        route: Route,
+        parse: Callable[[JSON, ProviderResponse], T],
+        trouble: list[WayscloudError],
+        lane: RequestLane,
     ) -> T:
         first: WayscloudError | None = None
         for path in self._forms.order(route):
@@ -198,7 +204,12 @@ class Caller:
         return isinstance(error, NotOfferedError | InvalidRequestError | WrongShapeError)
 
     async def _in_one_form(
-        self, route: Route, path: str, parse: Callable[[JSON, Answer], T], trouble: list[WayscloudError], lane: Lane
+        self,
+        route: Route,
+        path: str,
+        parse: Callable[[JSON, ProviderResponse], T],
+        trouble: list[WayscloudError],
+        lane: RequestLane,
     ) -> T:
         answer = await self._persistently(route, path, trouble, lane)
         try:
@@ -210,9 +221,13 @@ class Caller:
         self._forms.learn(route, answer.path)
         return value
 
-    def _malformed(self, route: Route, answer: Answer, error: ValueError) -> MalformedAnswerError:
+    def _malformed(self, route: Route, answer: ProviderResponse, error: ValueError) -> MalformedAnswerError:
         """Return the error for an answer that cannot be read; words in the place of what was asked are its reason."""
-        words = said(answer.body, *self._redactor.secrets).text if not isinstance(error, MismatchedServerError) else ""
+        words = (
+            parse_error_body(answer.body, *self._redactor.secrets).text
+            if not isinstance(error, MismatchedServerError)
+            else ""
+        )
         hint = f"That is the service's own reason. {MalformedAnswerError.default_hint}" if words else ""
         reason = f"{error}; it says: {words.rstrip('.')}" if words else str(error)
         return _malformed(error)(
@@ -223,7 +238,9 @@ class Caller:
             said=words,
         )
 
-    async def _persistently(self, route: Route, path: str, trouble: list[WayscloudError], lane: Lane) -> Answer:
+    async def _persistently(
+        self, route: Route, path: str, trouble: list[WayscloudError], lane: RequestLane
+    ) -> ProviderResponse:
         bounds = self._settings
         async for attempt in stamina.retry_context(
             on=self._pause,
@@ -241,21 +258,23 @@ class Caller:
                     raise
         raise AssertionError("the last attempt raises")
 
-    async def _once(self, route: Route, path: str, lane: Lane) -> Answer:
+    async def _once(self, route: Route, path: str, lane: RequestLane) -> ProviderResponse:
         answer = await self._transport.send(route, path, lane=lane)
         if not answer.ok:
-            raise error_for(route, answer.status, said(answer.body, *self._redactor.secrets), self._retry_after(answer))
+            raise error_for(
+                route, answer.status, parse_error_body(answer.body, *self._redactor.secrets), self._retry_after(answer)
+            )
         if answer.body.cut_short:
             raise UnreachableError(f"WAYSCloud did not {route.doing}: {answer.body.flaw}.", operation=route.name)
         return answer
 
-    async def _parsed(self, answer: Answer, parse: Callable[[JSON, Answer], T]) -> T:
+    async def _parsed(self, answer: ProviderResponse, parse: Callable[[JSON, ProviderResponse], T]) -> T:
         """Read an answer; a long one on a thread: it takes a tenth of a second that others need to be acknowledged."""
         if len(answer.body.content) <= LONG_BYTES:
             return parse(self._json(answer), answer)
         return await to_thread.run_sync(lambda: parse(self._json(answer), answer), abandon_on_cancel=True)
 
-    def _json(self, answer: Answer) -> JSON:
+    def _json(self, answer: ProviderResponse) -> JSON:
         """Return an answer without any configured secret; names in it stay as they are, for they name servers."""
         value = answer.body.json()
         if self._redactor.sees_none(answer.body.content):
@@ -274,11 +293,11 @@ class Caller:
         bounds = self._settings
         return error.retry_after <= bounds.retry_after_cap and max(error.retry_after, bounds.wait_initial)
 
-    def _retry_after(self, answer: Answer) -> float | None:
+    def _retry_after(self, answer: ProviderResponse) -> float | None:
         return seconds_until(answer.retry_after, moment_of(answer.date) or self._clock.now())
 
-    def _declined(self, route: Route, answer: Answer, error: DeclinedError) -> ProviderRefusedError:
-        words = said_in(dict(error.answer), *self._redactor.secrets)
+    def _declined(self, route: Route, answer: ProviderResponse, error: DeclinedError) -> ProviderRefusedError:
+        words = parse_error_json(dict(error.answer), *self._redactor.secrets)
         reason = words.text.rstrip(".") or "it gave no reason"
         return ProviderRefusedError(
             f"WAYSCloud would not {route.doing}: {reason}.",

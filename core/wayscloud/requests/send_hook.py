@@ -20,7 +20,7 @@ PEER_CLOSED: Final = getattr(select, "POLLRDHUP", 0)
 BROKEN: Final = PEER_CLOSED | select.POLLHUP | select.POLLERR | select.POLLNVAL
 
 
-class Departure(Protocol):
+class SendHook(Protocol):
     """What a sender does on a write's way out; what it raises propagates unchanged, and nothing is sent."""
 
     async def connected(self) -> None:
@@ -54,10 +54,10 @@ def usable(stream: Stream, *, encrypted: bool) -> bool:
 
 
 @dataclass(slots=True)
-class Crossing:
+class RequestDeparture:
     """One request on its way out, over every hop: whether it left, what kept it, and until when an answer counts."""
 
-    departure: Departure | None = None
+    departure: SendHook | None = None
     answer_seconds: float = math.inf  # from the first byte of a write to the end of its answer
     encrypted: bool = False
     left: bool = False
@@ -96,7 +96,7 @@ class Crossing:
                 self.scope.deadline = self.deadline
         self.left = True
 
-    async def _agree(self, departure: Departure) -> None:
+    async def _agree(self, departure: SendHook) -> None:
         if self.scope is not None:
             self.scope.deadline = math.inf  # the sender's own limits hold while it stores its intention
         await departure.connected()

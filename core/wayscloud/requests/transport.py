@@ -24,9 +24,9 @@ from vpsops.core.wayscloud.answers.errors import (
 )
 from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.core.wayscloud.requests.endpoints import Route
-from vpsops.core.wayscloud.requests.redirects import Lead, lead_of
+from vpsops.core.wayscloud.requests.redirects import RedirectKind, redirect_kind
 from vpsops.core.wayscloud.requests.response_body import Body, read_body
-from vpsops.core.wayscloud.requests.send_hook import ConnectionClosedError, Crossing, Departure
+from vpsops.core.wayscloud.requests.send_hook import ConnectionClosedError, RequestDeparture, SendHook
 
 HttpTransport = httpx.AsyncBaseTransport
 
@@ -43,14 +43,14 @@ NO_KEY: Final = "Set WAYSCLOUD_API_KEY or WAYSCLOUD_TOKEN."
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProviderResponse:
     """What came back: the code, the headers a caller may need, the body, the path that answered, where it leads."""
 
     status: int
     body: Body
     path: str
     retry_after: str = ""
-    lead: Lead | None = None
+    lead: RedirectKind | None = None
     target: str = ""  # the host of a redirect
     link: str = ""  # where a list goes on, and other places
     date: str = ""  # by its own clock, which a date in Retry-After is meant by
@@ -61,7 +61,7 @@ class Answer:
         return 200 <= self.status < 300  # noqa: PLR2004
 
 
-class Lane(StrEnum):
+class RequestLane(StrEnum):
     """Who waits for a call. Each lane has slots of its own, so that none waits for another's slow answers."""
 
     QUESTIONS = "questions"  # what people and assistants want to see
@@ -97,9 +97,9 @@ class Transport:
         # A kept-alive connection may be closed by the other side in the instant a write goes out on it, and then
         # nobody knows whether it arrived. Writes are few: each gets a connection of its own.
         self._lanes = {
-            Lane.QUESTIONS: self._slots(headers, silence, settings.max_in_flight, kept, http_transport),
-            Lane.WORK: self._slots(headers, silence, settings.max_work, kept, http_transport),
-            Lane.WRITES: self._slots(headers, settings.change_seconds, settings.max_writes, 0, http_transport),
+            RequestLane.QUESTIONS: self._slots(headers, silence, settings.max_in_flight, kept, http_transport),
+            RequestLane.WORK: self._slots(headers, silence, settings.max_work, kept, http_transport),
+            RequestLane.WRITES: self._slots(headers, settings.change_seconds, settings.max_writes, 0, http_transport),
         }
 
     def _slots(
@@ -128,9 +128,9 @@ class Transport:
         route: Route,
         path: str,
         content: bytes | None = None,
-        departure: Departure | None = None,
-        lane: Lane = Lane.QUESTIONS,
-    ) -> Answer:
+        departure: SendHook | None = None,
+        lane: RequestLane = RequestLane.QUESTIONS,
+    ) -> ProviderResponse:
         """Send one request and return the answer to it; a write goes by its own lane, and follows no redirect.
 
         Raise NotAuthenticatedError where there is no key, NotSentError when nothing left, UnreachableError when it
@@ -140,11 +140,11 @@ class Transport:
         if not self._secret:
             raise NotAuthenticatedError("There is no WAYSCloud key.", hint=NO_KEY, operation=route.name)
         reads, encrypted = route.method == "GET", self._base.scheme == "https"
-        crossing = Crossing(encrypted=encrypted)
+        crossing = RequestDeparture(encrypted=encrypted)
         if not reads:
-            crossing = Crossing(departure, answer_seconds=self._settings.change_seconds, encrypted=encrypted)
+            crossing = RequestDeparture(departure, answer_seconds=self._settings.change_seconds, encrypted=encrypted)
         try:
-            async with self._slot(self._lanes[lane if reads else Lane.WRITES]) as pool:
+            async with self._slot(self._lanes[lane if reads else RequestLane.WRITES]) as pool:
                 return await self._hops(route, path, content, crossing, pool)
         except UntrustedRedirectError:
             raise
@@ -171,8 +171,8 @@ class Transport:
             slots.limiter.release()
 
     async def _hops(
-        self, route: Route, path: str, content: bytes | None, crossing: Crossing, pool: httpx.AsyncClient
-    ) -> Answer:
+        self, route: Route, path: str, content: bytes | None, crossing: RequestDeparture, pool: httpx.AsyncClient
+    ) -> ProviderResponse:
         url = self._base.copy_with(path=self._base.path.rstrip("/") + quote(path))
         url = url.copy_merge_params(dict(route.query)) if route.query else url
         end = anyio.current_time() + self._settings.attempt_seconds
@@ -186,8 +186,8 @@ class Transport:
         raise redirected(route, answer, "it redirects in a circle")
 
     async def _hop(
-        self, request: httpx.Request, crossing: Crossing, pool: httpx.AsyncClient, seconds: float
-    ) -> tuple[Answer, str]:
+        self, request: httpx.Request, crossing: RequestDeparture, pool: httpx.AsyncClient, seconds: float
+    ) -> tuple[ProviderResponse, str]:
         with anyio.fail_after(seconds) as scope:
             crossing.begin_hop(scope)
             response = await self._depart(request, crossing, pool)
@@ -201,20 +201,22 @@ class Transport:
         )
         redirects = response.status_code in REDIRECTS and not (response.status_code == SEE_OTHER and method != "GET")
         location = response.headers.get("location", "") if redirects else ""
-        lead = lead_of(location, str(request.url), self._base.path) if redirects else None
-        answer = Answer(
+        lead = redirect_kind(location, str(request.url), self._base.path) if redirects else None
+        answer = ProviderResponse(
             response.status_code,
             body,
             self._own_path(request.url),
             response.headers.get("retry-after", ""),
             lead,
-            _host(request.url, location) if lead in {Lead.OTHER_FORM, Lead.ELSEWHERE} else "",
+            _host(request.url, location) if lead in {RedirectKind.OTHER_FORM, RedirectKind.ELSEWHERE} else "",
             response.headers.get("link", ""),
             response.headers.get("date", ""),
         )
         return answer, location
 
-    async def _depart(self, request: httpx.Request, crossing: Crossing, pool: httpx.AsyncClient) -> httpx.Response:
+    async def _depart(
+        self, request: httpx.Request, crossing: RequestDeparture, pool: httpx.AsyncClient
+    ) -> httpx.Response:
         """Send a request; where its connection ended before a byte was written, on another one."""
         if not self._traced:
             await crossing.cross()
@@ -273,13 +275,13 @@ def _typed(content: bytes | None) -> dict[str, str] | None:
     return {"Content-Type": "application/json"} if content is not None else None
 
 
-def _trusted(route: Route, answer: Answer, url: httpx.URL, location: str) -> httpx.URL:
+def _trusted(route: Route, answer: ProviderResponse, url: httpx.URL, location: str) -> httpx.URL:
     """Return the address that a read is redirected to on its own origin; raise UntrustedRedirectError for any other."""
-    if answer.lead is Lead.INVALID:
+    if answer.lead is RedirectKind.INVALID:
         raise redirected(route, answer, "it redirects to something that is no address")
     target = url.join(location)
     own = (target.scheme, target.host, target.port) == (url.scheme, url.host, url.port) and not target.userinfo
-    if answer.lead is Lead.ELSEWHERE or not own:
+    if answer.lead is RedirectKind.ELSEWHERE or not own:
         raise redirected(route, answer, f"it redirects to another place ({answer.target})")
     if answer.status not in FOLLOWED:
         raise redirected(route, answer, "it redirects in a way that would change the request")
@@ -290,12 +292,12 @@ def _host(url: httpx.URL, location: str) -> str:
     return url.join(location).host[:100]
 
 
-def redirected(route: Route, answer: Answer, how: str) -> UntrustedRedirectError:
+def redirected(route: Route, answer: ProviderResponse, how: str) -> UntrustedRedirectError:
     """Return the error for a redirect that is not followed; the other slash form may be tried on this origin."""
     error = UntrustedRedirectError(
         f"WAYSCloud did not {route.doing}: {how}, and the key stays here.",
         status=answer.status,
         operation=route.name,
     )
-    error.again = answer.lead is Lead.OTHER_FORM
+    error.again = answer.lead is RedirectKind.OTHER_FORM
     return error

@@ -5,7 +5,7 @@ from vpsops.core.wayscloud.requests.endpoints import Route
 Key = tuple[str, str]  # method, and documented path without its trailing slash
 
 
-class Forms:
+class SlashForms:
     """The sources of the API disagree about trailing slashes, and one form may redirect, or reach another route."""
 
     def __init__(self) -> None:

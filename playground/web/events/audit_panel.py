@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection
 from vpsops.core.app import Core
 from vpsops.core.audit import chain as audit
 from vpsops.core.changes.model import Change, Vote
-from vpsops.core.messaging.outbox import Copy, topic_of
+from vpsops.core.messaging.outbox import PostedMessage, topic_of
 from vpsops.playground.slack.workspace.protocol import Json
 
 CHANGES = 12
@@ -31,7 +31,7 @@ def _trail(connection: Connection, change_id: str) -> list[Json]:
 
 
 def _chain(connection: Connection) -> Json:
-    records: list[audit.Record] = []
+    records: list[audit.TrailRecord] = []
     while page := audit.read(connection, after=records[-1].seq if records else 0, limit=PAGE):
         records += page
     head = audit.head(connection)
@@ -41,12 +41,12 @@ def _chain(connection: Connection) -> Json:
     }
 
 
-def _record(record: audit.Record) -> Json:
+def _record(record: audit.TrailRecord) -> Json:
     names = ("seq", "at", "event", "change_id", "hash", "previous")
     return {**{name: getattr(record, name) for name in names}, "body": dict(record.body)}
 
 
-def _change(change: Change, trail: Sequence[Json], copies: Sequence[Copy]) -> Json:
+def _change(change: Change, trail: Sequence[Json], copies: Sequence[PostedMessage]) -> Json:
     return {
         "id": change.id,
         "version": change.version,

@@ -24,11 +24,11 @@ from vpsops.bot.views.home import HomePage, home_view, plain_home
 from vpsops.bot.views.home import HomeServers as HomeFleet
 from vpsops.bot.views.modals import CreateDraft, OrderOptions, busy_view, create_view, deny_view, name_view, note_view
 from vpsops.bot.views.shortcuts import ServerChoice, act_view, outcome_view
-from vpsops.core.audit.chain import GENESIS, Record, canonical
+from vpsops.core.audit.chain import GENESIS, TrailRecord, canonical
 from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes.model import State, Verdict
 from vpsops.core.common.errors import UnknownServerError
-from vpsops.core.messaging.subscriptions import WITHOUT_THRESHOLD, Event, Options, Subscription
+from vpsops.core.messaging.subscriptions import WITHOUT_THRESHOLD, Subscription, SubscriptionEvent, SubscriptionOptions
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region, Server, Usage
@@ -115,9 +115,11 @@ FAILED = replace(DONE, state=State.FAILED, note="The provider refused it: the se
 TWO = [replace(STOP, actor=AGENT, reason="the index is rebuilt"), DONE]
 
 
-def _record(seq: int, event: str, **body: object) -> Record:
+def _record(seq: int, event: str, **body: object) -> TrailRecord:
     at = NOW.timestamp() + seq
-    return Record(seq, at, event, "chg_0123456789ab", canonical(seq, at, event, "chg_0123456789ab", body), GENESIS, "")
+    return TrailRecord(
+        seq, at, event, "chg_0123456789ab", canonical(seq, at, event, "chg_0123456789ab", body), GENESIS, ""
+    )
 
 
 WHO = {"id": "U0BOB", "name": "bob", "human": "U0BOB", "kind": "person"}
@@ -140,9 +142,9 @@ SUBSCRIPTION = Subscription(
     "sub_12ab34cd",
     "T0ACME",
     "C0OPS",
-    frozenset({Event.DRIFT, Event.SETTLED}),
+    frozenset({SubscriptionEvent.DRIFT, SubscriptionEvent.SETTLED}),
     ("web*",),
-    Options(quiet=("22:00-07:00",), zone="Europe/Oslo"),
+    SubscriptionOptions(quiet=("22:00-07:00",), zone="Europe/Oslo"),
     {"id": "U0ALICE", "name": "alice"},
     NOW,
 )

@@ -42,7 +42,7 @@ def rewrite(connection: Connection) -> None:
     """Replace a record together with the hash that fits it."""
     row = connection.execute(sa.select(AUDIT).where(AUDIT.c.seq == 3)).one()
     text = row.record.replace("fine", "never")
-    digest = chain.chained(row.previous, text)
+    digest = chain.record_hash(row.previous, text)
     connection.execute(sa.update(AUDIT).where(AUDIT.c.seq == 3).values(record=text, hash=digest))
 
 

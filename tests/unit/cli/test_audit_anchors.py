@@ -18,7 +18,7 @@ def rewritten(connection: Connection) -> None:
     """Let the last record say something else, with the hash that fits it, and the head: the chain is whole again."""
     last = chain.newest(connection, 1)[0]
     text = last.text.replace("is stopped", "is running")
-    digest = chain.chained(last.previous, text)
+    digest = chain.record_hash(last.previous, text)
     connection.execute(sa.update(AUDIT).where(AUDIT.c.seq == last.seq).values(record=text, hash=digest))
     connection.execute(sa.update(AUDIT_HEAD).values(hash=digest))
 

@@ -26,7 +26,7 @@ from vpsops.core.audit import chain
 from vpsops.core.common.clock import Clock
 from vpsops.core.config.settings import Settings
 from vpsops.core.console import exit_codes
-from vpsops.core.console.checks import Check, Finding, fail, ok, warn, worst
+from vpsops.core.console.checks import Check, DoctorFinding, fail, ok, warn, worst
 from vpsops.core.diagnostics.database import check_storage
 from vpsops.core.diagnostics.provider import check_provider
 from vpsops.core.messaging import outbox
@@ -246,12 +246,12 @@ async def test_the_settings_say_where_they_come_from(capsys: pytest.CaptureFixtu
     assert "Set VPSOPS_APPROVAL_CHANNEL." in out
 
 
-async def check_broken(_: Settings, __: Clock) -> Sequence[Finding]:
+async def check_broken(_: Settings, __: Clock) -> Sequence[DoctorFinding]:
     """Break, as a check must not."""
     raise ZeroDivisionError
 
 
-async def check_fine(_: Settings, __: Clock) -> Sequence[Finding]:
+async def check_fine(_: Settings, __: Clock) -> Sequence[DoctorFinding]:
     """Find nothing wrong, but for a secret in what was found."""
     return [ok("fine", "xoxb-0123-secret is in here")]
 
@@ -271,7 +271,7 @@ def test_the_exit_code_is_what_must_be_put_right_first() -> None:
     """Configuration comes before the key, that before the network, that before the rest; warnings do not count."""
     assert worst([ok("a", "x"), warn("a", "x", "y")]) == 0
     codes = [exit_codes.OTHER, exit_codes.UNREACHABLE, exit_codes.NOT_AUTHENTICATED, exit_codes.USAGE]
-    findings: list[Finding] = []
+    findings: list[DoctorFinding] = []
     for code in codes:
         findings.append(fail("a", "x", "y", code))
         assert worst(findings) == code

@@ -17,7 +17,7 @@ from vpsops.core.execution import write_rate_limit
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers, Origin
 from vpsops.core.monitoring.drift import baseline, drifts
 from vpsops.core.operations.target import Target
-from vpsops.core.outcomes.outcome import Finding, Look, judge
+from vpsops.core.outcomes.outcome import FleetSnapshot, OutcomeKind, determine_outcome
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.storage.tables import METADATA
 from vpsops.core.wayscloud.answers.models import Server, Usage
@@ -63,8 +63,8 @@ def look(
     complete: bool = True,
     away: frozenset[str] = frozenset(),
     absent: Mapping[str, float] | None = None,
-) -> Look:
-    return Look(servers, complete, NOW, away, absent=absent or {})
+) -> FleetSnapshot:
+    return FleetSnapshot(servers, complete, NOW, away, absent=absent or {})
 
 
 def test_every_state_is_reached_and_every_life_ends() -> None:
@@ -153,35 +153,37 @@ def usage(uptime: int | None) -> Usage:
 @pytest.mark.parametrize(
     ("what", "seen", "used", "finding"),
     [
-        (change("stop"), look(server("stopped")), None, Finding.SUCCEEDED),
-        (change("stop"), look(server("running")), None, Finding.WAIT),
-        (change("stop"), look(server("error")), None, Finding.FAILED),
-        (change("start"), look(server("active", power_state="off")), None, Finding.WAIT),
-        (change("start"), look(server("active", power_state="on")), None, Finding.SUCCEEDED),
-        (change("stop"), look(server("hibernating")), None, Finding.WAIT),
-        (change("stop", age=301), look(server("running")), None, Finding.OVERDUE),
-        (change("stop", age=400, overdue=True), look(server("running")), None, Finding.WAIT),
-        (change("stop", age=90000, overdue=True), look(server("running")), None, Finding.FAILED),
-        (change("stop"), look(), None, Finding.WAIT),
-        (change("stop", age=121), look(), None, Finding.WAIT),
-        (change("stop", age=121), look(absent={"chg_1": 121}), None, Finding.FAILED),
-        (change("stop", age=121), look(absent={"chg_1": 119}), None, Finding.WAIT),
-        (change("stop", age=301), look(), None, Finding.OVERDUE),
-        (change("reboot"), look(server()), None, Finding.NEEDS_USAGE),
-        (change("reboot", last_uptime=900), look(server()), usage(901), Finding.WAIT),
-        (change("reboot", last_uptime=900), look(server()), usage(899), Finding.WAIT),
-        (change("reboot", last_uptime=900), look(server()), usage(9), Finding.SUCCEEDED),
-        (change("reboot", age=30), look(server()), usage(20), Finding.SUCCEEDED),
-        (change("reboot"), look(server()), usage(None), Finding.WAIT),
-        (change("reboot"), look(server(), away=frozenset({"chg_1"})), usage(None), Finding.SUCCEEDED),
-        (change("create", result={"id": "s1"}), look(server("provisioning")), None, Finding.WAIT),
-        (change("create", result={"id": "s1"}, age=601), look(server("provisioning")), None, Finding.OVERDUE),
-        (change("create", result={"id": "s1"}), look(server()), None, Finding.SUCCEEDED),
+        (change("stop"), look(server("stopped")), None, OutcomeKind.SUCCEEDED),
+        (change("stop"), look(server("running")), None, OutcomeKind.WAIT),
+        (change("stop"), look(server("error")), None, OutcomeKind.FAILED),
+        (change("start"), look(server("active", power_state="off")), None, OutcomeKind.WAIT),
+        (change("start"), look(server("active", power_state="on")), None, OutcomeKind.SUCCEEDED),
+        (change("stop"), look(server("hibernating")), None, OutcomeKind.WAIT),
+        (change("stop", age=301), look(server("running")), None, OutcomeKind.OVERDUE),
+        (change("stop", age=400, overdue=True), look(server("running")), None, OutcomeKind.WAIT),
+        (change("stop", age=90000, overdue=True), look(server("running")), None, OutcomeKind.FAILED),
+        (change("stop"), look(), None, OutcomeKind.WAIT),
+        (change("stop", age=121), look(), None, OutcomeKind.WAIT),
+        (change("stop", age=121), look(absent={"chg_1": 121}), None, OutcomeKind.FAILED),
+        (change("stop", age=121), look(absent={"chg_1": 119}), None, OutcomeKind.WAIT),
+        (change("stop", age=301), look(), None, OutcomeKind.OVERDUE),
+        (change("reboot"), look(server()), None, OutcomeKind.NEEDS_USAGE),
+        (change("reboot", last_uptime=900), look(server()), usage(901), OutcomeKind.WAIT),
+        (change("reboot", last_uptime=900), look(server()), usage(899), OutcomeKind.WAIT),
+        (change("reboot", last_uptime=900), look(server()), usage(9), OutcomeKind.SUCCEEDED),
+        (change("reboot", age=30), look(server()), usage(20), OutcomeKind.SUCCEEDED),
+        (change("reboot"), look(server()), usage(None), OutcomeKind.WAIT),
+        (change("reboot"), look(server(), away=frozenset({"chg_1"})), usage(None), OutcomeKind.SUCCEEDED),
+        (change("create", result={"id": "s1"}), look(server("provisioning")), None, OutcomeKind.WAIT),
+        (change("create", result={"id": "s1"}, age=601), look(server("provisioning")), None, OutcomeKind.OVERDUE),
+        (change("create", result={"id": "s1"}), look(server()), None, OutcomeKind.SUCCEEDED),
     ],
 )  # fmt: skip
-def test_what_a_look_means_for_a_watched_change(what: Change, seen: Look, used: Usage | None, finding: Finding) -> None:
+def test_what_a_look_means_for_a_watched_change(
+    what: Change, seen: FleetSnapshot, used: Usage | None, finding: OutcomeKind
+) -> None:
     """Settled, failed, late or lost; an unknown word is on its way, and no list proves an absence."""
-    assert judge(what, seen, used, TIMING).finding is finding
+    assert determine_outcome(what, seen, used, TIMING).finding is finding
 
 
 UNCLEAR = State.UNKNOWN
@@ -190,28 +192,30 @@ UNCLEAR = State.UNKNOWN
 @pytest.mark.parametrize(
     ("what", "seen", "used", "finding"),
     [
-        (change("create", UNCLEAR), look(server(created_at=NOW.isoformat())), None, Finding.ADOPTED),
-        (change("create", UNCLEAR), look(server()), None, Finding.ADOPTED),
-        (change("create", UNCLEAR), look(server(created_at="2026-11-24T11:00:00Z")), None, Finding.WAIT),
-        (change("create", UNCLEAR), look(server(), server(ident="s2")), None, Finding.NEEDS_PERSON),
-        (change("create", UNCLEAR), look(), None, Finding.WAIT),
-        (change("create", UNCLEAR, 601), look(), None, Finding.FAILED),
-        (change("create", UNCLEAR, 601), look(complete=False), None, Finding.NEEDS_PERSON),
-        (change("stop", UNCLEAR), look(server("stopped")), None, Finding.SUCCEEDED),
-        (change("stop", UNCLEAR), look(server("stopping")), None, Finding.ADOPTED),
-        (change("stop", UNCLEAR), look(server("running")), None, Finding.WAIT),
-        (change("stop", UNCLEAR, 181), look(server("running")), None, Finding.NEEDS_SERVER),
-        (change("stop", UNCLEAR, 181), look(server("running")).with_full(server("running")), None, Finding.FAILED),
-        (change("stop", UNCLEAR, 181), look(), None, Finding.NEEDS_PERSON),
-        (change("reboot", UNCLEAR), look(server()), None, Finding.NEEDS_USAGE),
-        (change("reboot", UNCLEAR, 181), look(server()), usage(9000), Finding.FAILED),
-        (change("reboot", UNCLEAR, 181), look(server()), usage(None), Finding.NEEDS_PERSON),
-        (change("reboot", UNCLEAR), look(server()), usage(3), Finding.SUCCEEDED),
+        (change("create", UNCLEAR), look(server(created_at=NOW.isoformat())), None, OutcomeKind.ADOPTED),
+        (change("create", UNCLEAR), look(server()), None, OutcomeKind.ADOPTED),
+        (change("create", UNCLEAR), look(server(created_at="2026-11-24T11:00:00Z")), None, OutcomeKind.WAIT),
+        (change("create", UNCLEAR), look(server(), server(ident="s2")), None, OutcomeKind.NEEDS_PERSON),
+        (change("create", UNCLEAR), look(), None, OutcomeKind.WAIT),
+        (change("create", UNCLEAR, 601), look(), None, OutcomeKind.FAILED),
+        (change("create", UNCLEAR, 601), look(complete=False), None, OutcomeKind.NEEDS_PERSON),
+        (change("stop", UNCLEAR), look(server("stopped")), None, OutcomeKind.SUCCEEDED),
+        (change("stop", UNCLEAR), look(server("stopping")), None, OutcomeKind.ADOPTED),
+        (change("stop", UNCLEAR), look(server("running")), None, OutcomeKind.WAIT),
+        (change("stop", UNCLEAR, 181), look(server("running")), None, OutcomeKind.NEEDS_SERVER),
+        (change("stop", UNCLEAR, 181), look(server("running")).with_full(server("running")), None, OutcomeKind.FAILED),
+        (change("stop", UNCLEAR, 181), look(), None, OutcomeKind.NEEDS_PERSON),
+        (change("reboot", UNCLEAR), look(server()), None, OutcomeKind.NEEDS_USAGE),
+        (change("reboot", UNCLEAR, 181), look(server()), usage(9000), OutcomeKind.FAILED),
+        (change("reboot", UNCLEAR, 181), look(server()), usage(None), OutcomeKind.NEEDS_PERSON),
+        (change("reboot", UNCLEAR), look(server()), usage(3), OutcomeKind.SUCCEEDED),
     ],
 )  # fmt: skip
-def test_an_unclear_outcome_is_looked_up(what: Change, seen: Look, used: Usage | None, finding: Finding) -> None:
+def test_an_unclear_outcome_is_looked_up(
+    what: Change, seen: FleetSnapshot, used: Usage | None, finding: OutcomeKind
+) -> None:
     """Found done, found under way, found not done after a while, or a person is asked: never sent again."""
-    assert judge(what, seen, used, TIMING).finding is finding
+    assert determine_outcome(what, seen, used, TIMING).finding is finding
 
 
 def test_drift_is_a_change_of_state_nobody_asked_for() -> None:

@@ -15,14 +15,14 @@ from vpsops.cli import main as console
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.settings import Settings
 from vpsops.core.console import exit_codes
-from vpsops.core.console.checks import Finding, Level, worst
+from vpsops.core.console.checks import DoctorFinding, Level, worst
 from vpsops.mcp_server.diagnostics import CHECKS, check_humans, check_mcp
 
 TOKEN = "0123456789abcdef0123456789abcdef-secret"
 WRITTEN = f'[[token]]\ntoken = "{TOKEN}"\nsubject = "ann-laptop"\nhuman = "ann@example.com"\nscopes = ["vps:read"]\n'
 
 
-async def found(values: dict[str, str], clock: VirtualClock | FakeClock | None = None) -> list[Finding]:
+async def found(values: dict[str, str], clock: VirtualClock | FakeClock | None = None) -> list[DoctorFinding]:
     """Return what the check finds; it shows no token."""
     with anyio.fail_after(PATIENCE_SECONDS):
         findings = list(await check_mcp(Settings.model_validate(values), clock or VirtualClock()))

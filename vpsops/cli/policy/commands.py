@@ -16,7 +16,7 @@ from vpsops.cli.policy import force
 from vpsops.core.common.clock import Clock, SystemClock
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.logging import configure_logging
-from vpsops.core.config.schema import near
+from vpsops.core.config.schema import nearest_hint
 from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.console.terminal import cell
 from vpsops.core.identity.actors import Actor, ActorKind
@@ -25,11 +25,11 @@ from vpsops.core.limits.model import Limits
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.registry import Risk
 from vpsops.core.operations.target import Target
-from vpsops.core.policy.context import BILLED, Facts
+from vpsops.core.policy.context import BILLED, PolicyContext
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.policy.lint import about_a_server, reach
 from vpsops.core.policy.loader import load_policy
-from vpsops.core.policy.model import Heard, Policy, Rule, short_version
+from vpsops.core.policy.model import Policy, Rule, RuleEvaluation, short_version
 from vpsops.core.policy_register.declaration import declaration_of
 from vpsops.core.policy_register.diagnostics import ruleset_of
 from vpsops.core.policy_register.humans import human_named, unresolved, with_account
@@ -163,17 +163,18 @@ def _lets(rule: Rule, operation: str) -> bool:
     return rule.decision is not Decision.DENY and operation in reach(rule)
 
 
-def facts_of(arguments: argparse.Namespace) -> Facts:
+def facts_of(arguments: argparse.Namespace) -> PolicyContext:
     """Return the facts of a request as the words of the command line have it; raises `ConfigurationError`."""
     operation = OPERATIONS.get(arguments.operation)
     if operation is None:
         raise ConfigurationError(
-            f"There is no operation {arguments.operation[:40]!r}.", hint=near(arguments.operation, tuple(OPERATIONS))
+            f"There is no operation {arguments.operation[:40]!r}.",
+            hint=nearest_hint(arguments.operation, tuple(OPERATIONS)),
         )
     if not about_a_server(operation) and (arguments.server or arguments.region):
         raise ConfigurationError(f"{operation.name} is not about a server.", hint="Leave out --server and --region.")
     target = Target("", arguments.server, region=arguments.region) if about_a_server(operation) else None
-    return Facts(
+    return PolicyContext(
         operation=operation.name,
         risk=operation.risk,
         actor=actor_of(arguments),
@@ -211,7 +212,7 @@ def _or_none(read: Callable[[str], T], text: str) -> T | None:
         return None
 
 
-def explained(policy: Policy, facts: Facts) -> str:
+def explained(policy: Policy, facts: PolicyContext) -> str:
     """Say what a policy decides, which rules spoke, and why the others did not; pure."""
     ruling = policy.decide(facts)
     order = {ident: place for place, ident in enumerate(ruling.rules)}
@@ -228,7 +229,7 @@ def explained(policy: Policy, facts: Facts) -> str:
 ASKED_AGAIN = "asked again at the last yes and before it is sent: what got stricter by then supersedes the change."
 
 
-def limited(limits: Limits, facts: Facts) -> str:
+def limited(limits: Limits, facts: PolicyContext) -> str:
     """Say which limits may forbid a change whatever the policy decides; nothing of a read, or without limits; pure."""
     if facts.risk is Risk.READ:
         return ""
@@ -254,7 +255,7 @@ def named(rule: Rule) -> str:
     return f"{rule.id} (line {rule.line})" if rule.line else rule.id
 
 
-def _why(one: Heard) -> str:
+def _why(one: RuleEvaluation) -> str:
     says, doubts = f"says {one.rule.decision.value}", ", ".join(one.unknown)
     if one.failed:
         return f"no match for {', '.join(one.failed)}"

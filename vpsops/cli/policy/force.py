@@ -20,7 +20,7 @@ from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.config.local_identity import terminal_user
 from vpsops.core.config.logging import configure_logging, secrets_of
 from vpsops.core.config.settings import Settings, load_settings
-from vpsops.core.console.terminal import HIDDEN, cell, columns, say, when
+from vpsops.core.console.terminal import HIDDEN, cell, columns, print_line, when
 from vpsops.core.policy.model import short_version
 from vpsops.core.policy_register import history
 from vpsops.core.policy_register.declaration import declaration_of, holds_of
@@ -149,17 +149,19 @@ async def apply_policy(
     _expected(now, wanted.expect)
     document, source = await _wanted(database, settings, wanted, now.document)
     if now.revision is not None and now.revision.version == document.version:
-        say(f"{short_version(document.version)} is in force already, since {when(now.revision.at)}.")
+        print_line(f"{short_version(document.version)} is in force already, since {when(now.revision.at)}.")
         return GOOD
     _tell(now, document)
     if not wanted.yes and ask("Put it in force for all processes of this database? Type yes: ").strip() != "yes":
-        say("Nothing was applied.")
+        print_line("Nothing was applied.")
         return REFUSED
     by: dict[str, Json] = {"kind": "person", "id": terminal_user(), "human": settings.actor, "verified": False}
     summary = summary_of(now.document, document)
     application = Application(document, now.number, by, clock.now().timestamp(), source, summary)
     applied = await database.transact(partial(history.apply, wanted=application))
-    say(f"In force: {short_version(applied.version)}, number {applied.number}. Every process takes it within seconds.")
+    print_line(
+        f"In force: {short_version(applied.version)}, number {applied.number}. Every process takes it within seconds."
+    )
     return GOOD
 
 
@@ -190,18 +192,18 @@ async def _wanted(
 def _tell(now: ForceState, document: Document) -> None:
     """Show what would change."""
     if now.problem is not None:
-        say(f"What is in force cannot be compared: {now.problem.message}")
+        print_line(f"What is in force cannot be compared: {now.problem.message}")
     if now.document is None or now.revision is None:
-        say(NOTHING if now.problem is None else "")
-        say(file_text(document))
+        print_line(NOTHING if now.problem is None else "")
+        print_line(file_text(document))
         return
     revision = now.revision
-    say(f"In force: {short_version(revision.version)}, applied {when(revision.at)} by {cell(revision.author)}.")
-    say(f"Compared: {short_version(document.version)}.")
-    say()
+    print_line(f"In force: {short_version(revision.version)}, applied {when(revision.at)} by {cell(revision.author)}.")
+    print_line(f"Compared: {short_version(document.version)}.")
+    print_line()
     for line in (*changed_lines(now.document, document), "", *meaning_lines(now.document, document), ""):
         indent = "  " if line.startswith("  ") else ""
-        say(f"{indent}{cell(line, 400)}".rstrip())
+        print_line(f"{indent}{cell(line, 400)}".rstrip())
 
 
 async def diff_policy(database: Database, settings: Settings, wanted: ForceOptions, _: Clock) -> int:
@@ -209,7 +211,7 @@ async def diff_policy(database: Database, settings: Settings, wanted: ForceOptio
     now = await database.read(force_state)
     document, _source_of = await _wanted(database, settings, wanted, now.document)
     if now.revision is not None and now.revision.version == document.version:
-        say(f"No difference: {short_version(document.version)} is in force.")
+        print_line(f"No difference: {short_version(document.version)} is in force.")
         return GOOD
     _tell(now, document)
     return DIFFERENT
@@ -222,15 +224,17 @@ async def show_policy(database: Database, _: Settings, wanted: ForceOptions, _cl
     else:
         found = await database.read(history.in_force)
     if found is None:
-        say(NOTHING)
+        print_line(NOTHING)
         return REFUSED
     if wanted.json:
         about = {"number": found.number, "version": found.version, "previous": found.previous, "source": found.source}
         about |= {"by": dict(found.by), "at": when(found.at), "policy": json.loads(found.text)}
-        say(json.dumps(about, ensure_ascii=True, indent=2))
+        print_line(json.dumps(about, ensure_ascii=True, indent=2))
         return GOOD
-    say(f"# {found.version}")
-    say(f"# Number {found.number}, applied {when(found.at)} by {cell(found.author)} (claimed), from {_place(found)}.\n")
+    print_line(f"# {found.version}")
+    print_line(
+        f"# Number {found.number}, applied {when(found.at)} by {cell(found.author)} (claimed), from {_place(found)}.\n"
+    )
     sys.stdout.write(file_text(found.document))
     return GOOD
 
@@ -244,5 +248,5 @@ async def list_policies(database: Database, _: Settings, _wanted: ForceOptions, 
     found = await database.read(history.history)
     rows = [(str(one.number), short_version(one.version), when(one.at), cell(one.author), _place(one)) for one in found]
     for line in columns([("NUMBER", "VERSION", "APPLIED", "BY (CLAIMED)", "FROM"), *rows]) if rows else [NOTHING]:
-        say(line)
+        print_line(line)
     return GOOD

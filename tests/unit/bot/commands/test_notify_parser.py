@@ -5,9 +5,9 @@ import pytest
 from vpsops.bot.commands.notify_parser import AddSubscription, RemoveSubscription, ShowSubscriptions, parse_subscription
 from vpsops.bot.protocol.text_normalization import split_command
 from vpsops.core.common.errors import InvalidInputError
-from vpsops.core.messaging.subscriptions import WITHOUT_THRESHOLD, Event, Options, Threshold
+from vpsops.core.messaging.subscriptions import WITHOUT_THRESHOLD, SubscriptionEvent, SubscriptionOptions, Threshold
 
-NIGHT = Options(quiet=("22:00-07:00",), zone="Europe/Oslo")
+NIGHT = SubscriptionOptions(quiet=("22:00-07:00",), zone="Europe/Oslo")
 
 
 def typed(text: str) -> list[str]:
@@ -20,35 +20,44 @@ def typed(text: str) -> list[str]:
     [
         ("notify", ShowSubscriptions()),
         ("notify off sub_0123456789ab", RemoveSubscription("sub_0123456789ab")),
-        ("notify drift", AddSubscription(frozenset({Event.DRIFT}))),
+        ("notify drift", AddSubscription(frozenset({SubscriptionEvent.DRIFT}))),
         ("notify all", AddSubscription(WITHOUT_THRESHOLD)),
         (
             "notify Drift,settled ON web* db01",
-            AddSubscription(frozenset({Event.DRIFT, Event.SETTLED}), ("web*", "db01")),
+            AddSubscription(frozenset({SubscriptionEvent.DRIFT, SubscriptionEvent.SETTLED}), ("web*", "db01")),
         ),
-        ("notify drift settled on web*,db*", AddSubscription(frozenset({Event.DRIFT, Event.SETTLED}), ("web*", "db*"))),
+        (
+            "notify drift settled on web*,db*",
+            AddSubscription(frozenset({SubscriptionEvent.DRIFT, SubscriptionEvent.SETTLED}), ("web*", "db*")),
+        ),
         (
             "notify drift on web* quiet 22:00\u201307:00 Europe/Oslo",
-            AddSubscription(frozenset({Event.DRIFT}), ("web*",), NIGHT),
+            AddSubscription(frozenset({SubscriptionEvent.DRIFT}), ("web*",), NIGHT),
         ),
-        ("notify drift quiet 22-7 Europe/Oslo on web*", AddSubscription(frozenset({Event.DRIFT}), ("web*",), NIGHT)),
+        (
+            "notify drift quiet 22-7 Europe/Oslo on web*",
+            AddSubscription(frozenset({SubscriptionEvent.DRIFT}), ("web*",), NIGHT),
+        ),
         (
             "notify provider quiet Sat-Sun mon-fri 18:00-08:00 utc",
-            AddSubscription(frozenset({Event.PROVIDER}), options=Options(quiet=("Sat-Sun", "mon-fri 18:00-08:00"))),
+            AddSubscription(
+                frozenset({SubscriptionEvent.PROVIDER}),
+                options=SubscriptionOptions(quiet=("Sat-Sun", "mon-fri 18:00-08:00")),
+            ),
         ),
         (
             "notify cpu&gt;90 for 5m mem&gt;95% for 1h on &lt;&gt;",
             AddSubscription(
-                frozenset({Event.USAGE}),
+                frozenset({SubscriptionEvent.USAGE}),
                 ("<>",),
-                Options(usage=(Threshold("cpu", 90, 5), Threshold("memory", 95, 60))),
+                SubscriptionOptions(usage=(Threshold("cpu", 90, 5), Threshold("memory", 95, 60))),
             ),
         ),
         (
             "notify drift disk&gt;80.5 zone Europe/Oslo",
             AddSubscription(
-                frozenset({Event.DRIFT, Event.USAGE}),
-                options=Options(zone="Europe/Oslo", usage=(Threshold("disk", 80.5, 10),)),
+                frozenset({SubscriptionEvent.DRIFT, SubscriptionEvent.USAGE}),
+                options=SubscriptionOptions(zone="Europe/Oslo", usage=(Threshold("disk", 80.5, 10),)),
             ),
         ),
     ],

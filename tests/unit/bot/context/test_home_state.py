@@ -7,21 +7,21 @@ import pytest
 from tests.fakes.clock import FakeClock
 from vpsops.bot.context.home_state import LIST_SECONDS, MOST, OPEN_SECONDS, TROUBLE_SECONDS, Homes, Shelf, Viewer
 from vpsops.core.common.errors import NotAllowedError
-from vpsops.core.monitoring.change_feed import News
+from vpsops.core.monitoring.change_feed import ChangeEvent
 from vpsops.core.wayscloud.answers.errors import WayscloudError
-from vpsops.core.wayscloud.answers.models import Listing, Server
+from vpsops.core.wayscloud.answers.models import ProviderList, Server
 
-Look = Callable[[], Awaitable[Listing[Server]]]
+Look = Callable[[], Awaitable[ProviderList[Server]]]
 
 
 def looking(asked: list[int], error: Exception | None = None) -> Look:
     """Return a look that counts itself, and fails if it should."""
 
-    async def look() -> Listing[Server]:
+    async def look() -> ProviderList[Server]:
         asked.append(1)
         if error is not None:
             raise error
-        return Listing([Server(id="1", hostname="web01", status="running")])
+        return ProviderList([Server(id="1", hostname="web01", status="running")])
 
     return look
 
@@ -32,10 +32,10 @@ async def test_one_look_serves_all_until_it_is_old_or_something_happened() -> No
     for _ in range(3):
         assert len(await homes.shelf.servers(clock, looking(asked))) == 1
     assert len(asked) == 2
-    homes.told([News(1, "chg_1")])
+    homes.told([ChangeEvent(1, "chg_1")])
     await homes.shelf.servers(clock, looking(asked))
     assert len(asked) == 2
-    homes.told([News(2, "chg_1", touched=True)])
+    homes.told([ChangeEvent(2, "chg_1", touched=True)])
     await homes.shelf.servers(clock, looking(asked))
     assert len(asked) == 3
     clock.advance(LIST_SECONDS + 1)
@@ -85,6 +85,6 @@ async def test_many_things_at_once_are_one_reason_to_look() -> None:
     """News that came before anybody waits is not missed, and is taken once."""
     homes = Homes()
     for seq in range(5):
-        homes.told([News(seq)])
+        homes.told([ChangeEvent(seq)])
     assert await homes.news(0.0)
     assert not await homes.news(0.0)

@@ -19,7 +19,7 @@ from vpsops.bot.diagnostics.workspace import CHECKS, SCOPES, check_slack
 from vpsops.cli import main as console
 from vpsops.core.config.settings import Settings
 from vpsops.core.console import exit_codes
-from vpsops.core.console.checks import Finding, Level, worst
+from vpsops.core.console.checks import DoctorFinding, Level, worst
 from vpsops.playground.slack.people.model import Workspace
 from vpsops.playground.slack.serve import running_workspace
 from vpsops.playground.slack.workspace.config import WorkspaceConfig
@@ -45,7 +45,7 @@ async def workspace(config: WorkspaceConfig = WHOLE) -> AsyncIterator[tuple[Work
         )
 
 
-async def found(told: dict[str, str], clock: VirtualClock | FakeClock | None = None) -> list[Finding]:
+async def found(told: dict[str, str], clock: VirtualClock | FakeClock | None = None) -> list[DoctorFinding]:
     """Return what the check finds; it never shows a secret."""
     with anyio.fail_after(BOUND):
         findings = list(await check_slack(Settings.model_validate(told), clock or VirtualClock()))
@@ -56,7 +56,7 @@ async def found(told: dict[str, str], clock: VirtualClock | FakeClock | None = N
     return findings
 
 
-def lines(findings: list[Finding], level: Level) -> list[str]:
+def lines(findings: list[DoctorFinding], level: Level) -> list[str]:
     """Return what was found of one level."""
     return [finding.what for finding in findings if finding.level is level]
 

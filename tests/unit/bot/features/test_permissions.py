@@ -16,8 +16,8 @@ from vpsops.bot.slack_api.block_limits import fit_post
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.target import Target
-from vpsops.core.policy import Facts, Policy, Rule, parse_policy
-from vpsops.core.policy.conditions import Match
+from vpsops.core.policy import Policy, PolicyContext, Rule, parse_policy
+from vpsops.core.policy.conditions import RuleConditions
 from vpsops.core.policy.decision import Decision
 from vpsops.core.policy.defaults import default_rules
 from vpsops.core.policy.model import policy_of
@@ -124,7 +124,7 @@ def test_help_names_the_right_beside_the_command() -> None:
 
 
 MATCHES = st.builds(
-    Match,
+    RuleConditions,
     group=st.sampled_from([frozenset[str](), frozenset({"s0web"}), frozenset({"s0not"})]),
     server=st.sampled_from([frozenset[str](), frozenset({"db*"}), frozenset({"web01", "db02"})]),
     region=st.sampled_from([frozenset[str](), frozenset({"no"})]),
@@ -136,7 +136,7 @@ WHO = Approvers(people=("u1", "u2"))
 @settings(max_examples=examples(60))
 @given(RULES, st.sampled_from(["db01.example.com", "web01.example.com", "x"]), st.sampled_from(["oslo", "stockholm"]))
 def test_what_help_says_is_what_the_gate_decides(
-    written: list[tuple[Match, Decision]], hostname: str, region: str
+    written: list[tuple[RuleConditions, Decision]], hostname: str, region: str
 ) -> None:
     """For whichever server, the decision is the one that help names, or one of those it says hold for some."""
     policy = policy_of(
@@ -144,5 +144,5 @@ def test_what_help_says_is_what_the_gate_decides(
     )
     said = rights(policy, ALICE, "slack", NOON)["reboot"]
     target = Target("id-1", hostname, region=region)
-    facts = Facts("reboot", OPERATIONS["reboot"].risk, ALICE, "slack", NOON, target, region)
+    facts = PolicyContext("reboot", OPERATIONS["reboot"].risk, ALICE, "slack", NOON, target, region)
     assert policy.decide(facts).decision in {said.ruling.decision, *said.depends.values()}

@@ -31,7 +31,7 @@ from vpsops.bot.protocol.text_normalization import (
     undo_slack_markup,
 )
 from vpsops.bot.slack_api.block_limits import Surface, fit_post, limit_violations, view_limit_violations
-from vpsops.core.messaging.inbox import Delivery, Inbox
+from vpsops.core.messaging.inbox import Inbox, InboxDelivery
 from vpsops.core.storage import open_database
 from vpsops.playground.slack.workspace.protocol import signature
 
@@ -139,7 +139,7 @@ async def test_a_lane_hands_out_no_more_than_there_is_room_for() -> None:
     """The next in line waits until one is done."""
     lane = _Lane(anyio.Semaphore(1), urgent=True)
     for number in range(2):
-        lane.put(Delivery(f"k{number}", "click", {}, START))
+        lane.put(InboxDelivery(f"k{number}", "click", {}, START))
     taken: list[str] = []
 
     async def take() -> None:
@@ -350,7 +350,7 @@ async def test_whoever_waits_for_the_end_of_work_waits_for_what_comes_meanwhile_
     """And for no longer: it is over once the last of it is done."""
     clock, go = FakeClock(), anyio.Event()
 
-    async def work(_: Delivery) -> None:
+    async def work(_: InboxDelivery) -> None:
         await go.wait()
 
     async with open_database(migrated(tmp_path / "one.sqlite3"), clock) as database:
@@ -365,11 +365,11 @@ async def test_whoever_waits_for_the_end_of_work_waits_for_what_comes_meanwhile_
         with anyio.fail_after(PATIENCE_SECONDS):
             async with anyio.create_task_group() as group:
                 group.start_soon(intake.run)
-                intake.take_up(Delivery("a", "click", {}, START))
+                intake.take_up(InboxDelivery("a", "click", {}, START))
                 group.start_soon(drain)
                 await anyio.wait_all_tasks_blocked()
-                intake.take_up(Delivery("b", "click", {}, START))
-                intake.take_up(Delivery("b", "click", {}, START))
+                intake.take_up(InboxDelivery("b", "click", {}, START))
+                intake.take_up(InboxDelivery("b", "click", {}, START))
                 assert (intake.busy, ended) == (2, [])
                 go.set()
                 await over.wait()

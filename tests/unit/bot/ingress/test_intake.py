@@ -14,7 +14,7 @@ from vpsops.bot.ingress.ack_scheduler import Courtesy
 from vpsops.bot.ingress.worker import AT_ONCE, CLICK, COMMAND, SWEEP_SECONDS, Intake
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import StorageError
-from vpsops.core.messaging.inbox import Delivery, Inbox
+from vpsops.core.messaging.inbox import Inbox, InboxDelivery
 from vpsops.core.storage import Database, open_database
 
 BOUND = PATIENCE_SECONDS
@@ -29,7 +29,7 @@ class Work:
     let: anyio.Event = field(default_factory=anyio.Event)
     clicked: anyio.Event = field(default_factory=anyio.Event)
 
-    async def __call__(self, delivery: Delivery) -> None:
+    async def __call__(self, delivery: InboxDelivery) -> None:
         self.begun.append(delivery.key)
         if delivery.kind == COMMAND:
             await self.let.wait()
@@ -106,7 +106,7 @@ class Watched(Inbox):
 
     async def unfinished(
         self, *, older_than: float, kinds: Collection[str] = (), along: bool = False
-    ) -> list[Delivery]:
+    ) -> list[InboxDelivery]:
         found = await super().unfinished(older_than=older_than, kinds=kinds, along=along)
         self.looked.release()
         return found

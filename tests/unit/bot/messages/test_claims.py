@@ -11,7 +11,7 @@ from vpsops.bot.slack_api.client import SlackClient
 from vpsops.core.app import open_core
 from vpsops.core.common import timings
 from vpsops.core.config.settings import Settings
-from vpsops.core.messaging.outbox import Message, Outbox, put
+from vpsops.core.messaging.outbox import Outbox, OutboxMessage, put
 
 
 async def test_a_slow_message_is_not_taken_over_from_a_living_process(
@@ -20,7 +20,7 @@ async def test_a_slow_message_is_not_taken_over_from_a_living_process(
     """Slack takes four times as long as a claim holds: the other process is given nothing of the topic."""
     begun, done = anyio.Event(), anyio.Event()
 
-    async def slow(_deliverer: Deliverer, _topic: str, _messages: list[Message]) -> None:
+    async def slow(_deliverer: Deliverer, _topic: str, _messages: list[OutboxMessage]) -> None:
         begun.set()
         await done.wait()
 

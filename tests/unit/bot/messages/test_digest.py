@@ -19,40 +19,45 @@ from vpsops.bot.notifications.digests import desk_of, plan_of, told_now, topics_
 from vpsops.bot.notifications.events import DEFAULT, of_change, of_event, spread, with_defaults
 from vpsops.core.changes.model import State
 from vpsops.core.config.settings import Settings
-from vpsops.core.messaging.outbox import Message
-from vpsops.core.messaging.subscriptions import Event, Options, Subscription
+from vpsops.core.messaging.outbox import OutboxMessage
+from vpsops.core.messaging.subscriptions import Subscription, SubscriptionEvent, SubscriptionOptions
 
-NIGHT = Options(quiet=("22:00-07:00",), zone="Europe/Oslo")
+NIGHT = SubscriptionOptions(quiet=("22:00-07:00",), zone="Europe/Oslo")
 AT_NIGHT = datetime(2027, 1, 4, 23, 30, tzinfo=UTC)
 MORNING = datetime(2027, 1, 5, 6, 0, tzinfo=UTC)
 DRIFT = {"event": "drift", "drifts": [{"server": "s1", "hostname": "web01.example.com", "text": "web01 is stopped."}]}
 
 
-def sub(ident: str = "sub_1", channel: str = "C0OPS", *events: Event, **other: Any) -> Subscription:
+def sub(ident: str = "sub_1", channel: str = "C0OPS", *events: SubscriptionEvent, **other: Any) -> Subscription:
     """Return a subscription of #ops to everything but usage, unless other events are named."""
-    return replace(Subscription(ident, "T0ACME", channel, frozenset(events or set(Event) - {Event.USAGE})), **other)
+    return replace(
+        Subscription(ident, "T0ACME", channel, frozenset(events or set(SubscriptionEvent) - {SubscriptionEvent.USAGE})),
+        **other,
+    )
 
 
-def message(ident: int, subs: Sequence[str], at: datetime = NOW, *, urgent: bool = False, items: int = 1) -> Message:
+def message(
+    ident: int, subs: Sequence[str], at: datetime = NOW, *, urgent: bool = False, items: int = 1
+) -> OutboxMessage:
     """Return a row of what a channel is to be told."""
     drawn = [NotificationItem(f"Thing {n}.", f"s{n}", f"web{n:02}.example.com").value for n in range(items)]
     payload = {"subs": list(subs), "urgent": urgent, "items": drawn}
-    return Message(ident, "news:C0OPS", "news", payload, 1, at)
+    return OutboxMessage(ident, "news:C0OPS", "news", payload, 1, at)
 
 
 @pytest.mark.parametrize(
     ("event", "operation", "events", "urgent"),
     [
-        ("succeeded", "reboot", {Event.SETTLED}, False),
-        ("succeeded", "create", {Event.SETTLED, Event.PROVISIONED}, False),
-        ("failed", "create", {Event.SETTLED, Event.PROVISIONED}, True),
-        ("overdue", "create", {Event.SETTLED}, False),
-        ("needs_person", "stop", {Event.SETTLED}, True),
-        ("denied", "stop", {Event.WITHHELD}, False),
-        ("superseded", "stop", {Event.WITHHELD}, False),
+        ("succeeded", "reboot", {SubscriptionEvent.SETTLED}, False),
+        ("succeeded", "create", {SubscriptionEvent.SETTLED, SubscriptionEvent.PROVISIONED}, False),
+        ("failed", "create", {SubscriptionEvent.SETTLED, SubscriptionEvent.PROVISIONED}, True),
+        ("overdue", "create", {SubscriptionEvent.SETTLED}, False),
+        ("needs_person", "stop", {SubscriptionEvent.SETTLED}, True),
+        ("denied", "stop", {SubscriptionEvent.WITHHELD}, False),
+        ("superseded", "stop", {SubscriptionEvent.WITHHELD}, False),
     ],
 )
-def test_each_notice_is_of_its_kind(event: str, operation: str, events: set[Event], urgent: bool) -> None:
+def test_each_notice_is_of_its_kind(event: str, operation: str, events: set[SubscriptionEvent], urgent: bool) -> None:
     """What failed or needs a person does not wait for the morning."""
     occasion = of_change(change(State.SUCCEEDED, operation=operation), event, NOW)
     assert occasion is not None
@@ -70,11 +75,11 @@ def test_what_is_for_voters_is_for_no_channel(event: str) -> None:
 def test_only_who_subscribed_is_told_and_each_channel_once() -> None:
     """Two subscriptions of one channel are one message; other servers and other events are nobody's."""
     wanted = [
-        sub("sub_1", "C0OPS", Event.DRIFT, servers=("web*",)),
-        sub("sub_2", "C0OPS", Event.DRIFT),
-        sub("sub_3", "C0DB", Event.DRIFT, servers=("db*",)),
-        sub("sub_4", "C0ALL", Event.SETTLED),
-        sub("sub_5", "C0OVER", Event.DRIFT, options=Options(until=NOW - timedelta(seconds=1))),
+        sub("sub_1", "C0OPS", SubscriptionEvent.DRIFT, servers=("web*",)),
+        sub("sub_2", "C0OPS", SubscriptionEvent.DRIFT),
+        sub("sub_3", "C0DB", SubscriptionEvent.DRIFT, servers=("db*",)),
+        sub("sub_4", "C0ALL", SubscriptionEvent.SETTLED),
+        sub("sub_5", "C0OVER", SubscriptionEvent.DRIFT, options=SubscriptionOptions(until=NOW - timedelta(seconds=1))),
     ]
     (news,) = spread(of_event(DRIFT), wanted, NOW)
     assert (news.channel, news.payload["subs"]) == ("C0OPS", ["sub_1", "sub_2"])
@@ -84,7 +89,7 @@ def test_only_who_subscribed_is_told_and_each_channel_once() -> None:
 def test_usage_is_told_to_the_one_whose_threshold_it_is() -> None:
     """Another channel's threshold is another one."""
     payload = {"event": "usage", "subscription": "sub_2", "server": "s1", "hostname": "web01", "text": "cpu."}
-    wanted = [sub("sub_1", "C0OPS", Event.USAGE), sub("sub_2", "C0DB", Event.USAGE)]
+    wanted = [sub("sub_1", "C0OPS", SubscriptionEvent.USAGE), sub("sub_2", "C0DB", SubscriptionEvent.USAGE)]
     assert [item.channel for item in spread(of_event(payload), wanted, NOW)] == ["C0DB"]
 
 
@@ -107,7 +112,7 @@ def test_an_event_of_another_kind_is_nobodys_subscription() -> None:
         ({"VPSOPS_CHANNEL": "C0OPS"}, [sub("sub_1", "C0OPS")], [("C0OPS", "sub_1")]),
         (
             {"VPSOPS_CHANNEL": "C0OPS"},
-            [sub("sub_1", "C0OPS", options=Options(watch=True))],
+            [sub("sub_1", "C0OPS", options=SubscriptionOptions(watch=True))],
             [("C0OPS", DEFAULT), ("C0OPS", "sub_1")],
         ),
         ({"VPSOPS_APPROVAL_CHANNEL": "C0VOTE"}, [], [("C0VOTE", DEFAULT)]),

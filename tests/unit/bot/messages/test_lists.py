@@ -14,10 +14,10 @@ from vpsops.bot.messages.ephemeral import command_suggestions
 from vpsops.bot.messages.lists import PageLinks, PageQuery, audit_page, audit_page_for_everyone, card_page, changes_page
 from vpsops.bot.messages.report import FleetCounts, MonthlyCosts, StatusReport, report_page
 from vpsops.bot.slack_api.block_limits import fit_post
-from vpsops.core.audit.chain import GENESIS, Record, canonical
+from vpsops.core.audit.chain import GENESIS, TrailRecord, canonical
 from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes.model import State, Verdict
-from vpsops.core.messaging.outbox import Copy
+from vpsops.core.messaging.outbox import PostedMessage
 from vpsops.core.wayscloud.answers.models import Plan, Server
 
 LINK = "https://acme.slack.com/archives/C0OPS/p1700000000000100"
@@ -26,8 +26,8 @@ TURNS = PageLinks(HERE, HERE, PageQuery("changes", {"scope": "mine", "before": "
 WORDS = st.text(max_size=300) | st.sampled_from([HOSTILE, "<!everyone>", "&" * 3000])
 
 
-def record(seq: int = 1, change_id: str | None = "chg_1", **body: object) -> Record:
-    return Record(seq, 1.8e9, "voted", change_id, canonical(seq, 1.8e9, "voted", change_id, body), GENESIS, "")
+def record(seq: int = 1, change_id: str | None = "chg_1", **body: object) -> TrailRecord:
+    return TrailRecord(seq, 1.8e9, "voted", change_id, canonical(seq, 1.8e9, "voted", change_id, body), GENESIS, "")
 
 
 def texts(post: Post) -> str:
@@ -155,13 +155,13 @@ def test_costs_come_from_the_server_or_from_its_plan() -> None:
 def test_one_is_sent_to_the_copy_one_can_open() -> None:
     """The copy in one's own channel first, else the voters', never somebody else's direct messages."""
     copies = [
-        Copy("change:chg_1", "card", "D0BOB", "1"),
-        Copy("change:chg_1", "card", "C0OPS", "2"),
-        Copy("change:chg_1", "approval", "C0APPROVALS", "3"),
-        Copy("change:chg_1", "told:failed", "C0OPS", "4"),
+        PostedMessage("change:chg_1", "card", "D0BOB", "1"),
+        PostedMessage("change:chg_1", "card", "C0OPS", "2"),
+        PostedMessage("change:chg_1", "approval", "C0APPROVALS", "3"),
+        PostedMessage("change:chg_1", "told:failed", "C0OPS", "4"),
     ]
 
-    def ts(channel: str, *, own: bool = False, of: list[Copy] = copies) -> str:
+    def ts(channel: str, *, own: bool = False, of: list[PostedMessage] = copies) -> str:
         best = best_copy(of, channel, own=own)
         return best.ts if best else ""
 

@@ -17,14 +17,20 @@ from vpsops.core.app import Core, open_core
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.messaging import outbox
-from vpsops.core.messaging.subscriptions import Event, Options, Subscription, Subscriptions, subscription_id
+from vpsops.core.messaging.subscriptions import (
+    Subscription,
+    SubscriptionEvent,
+    SubscriptionOptions,
+    Subscriptions,
+    subscription_id,
+)
 from vpsops.core.policy_register.force import PolicyInForce
 from vpsops.core.storage import Connection
 from vpsops.core.workspaces.model import Workspace, Workspaces
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice")
 NOON = datetime(2027, 1, 4, 12, 0, tzinfo=UTC)
-NIGHT = Options(quiet=("22:00-07:00",), zone="UTC")
+NIGHT = SubscriptionOptions(quiet=("22:00-07:00",), zone="UTC")
 HOUR = 3600.0
 SUB = subscription_id("1")
 
@@ -81,7 +87,7 @@ async def desk(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": database_url})
     async with open_core(settings, front="cli", clock=clock, accounts=EVERYBODY) as core:
         monkeypatch.setattr(core.database, "tick", lambda _: clock.monotonic())
-        wanted = Subscription(SUB, "T0ACME", "C0OPS", frozenset({Event.DRIFT, Event.SETTLED}))
+        wanted = Subscription(SUB, "T0ACME", "C0OPS", frozenset({SubscriptionEvent.DRIFT, SubscriptionEvent.SETTLED}))
         await Subscriptions(core.database, clock).add(wanted, ALICE)
         yield Desk(core, clock)
 
@@ -90,7 +96,7 @@ async def sleep_at_night(desk: Desk) -> None:
     """Let the channel's subscription have quiet hours."""
     store = Subscriptions(desk.core.database, desk.clock)
     await store.remove("T0ACME", "C0OPS", SUB, ALICE)
-    await store.add(Subscription(SUB, "T0ACME", "C0OPS", frozenset({Event.DRIFT}), options=NIGHT), ALICE)
+    await store.add(Subscription(SUB, "T0ACME", "C0OPS", frozenset({SubscriptionEvent.DRIFT}), options=NIGHT), ALICE)
 
 
 def web(number: int, text: str = "stopped") -> NotificationItem:
@@ -216,7 +222,13 @@ async def test_a_watch_that_is_over_is_silent(desk: Desk) -> None:
     store = Subscriptions(desk.core.database, desk.clock)
     await store.remove("T0ACME", "C0OPS", SUB, ALICE)
     until = desk.clock.now() + timedelta(hours=1)
-    watch = Subscription(SUB, "T0ACME", "C0OPS", frozenset({Event.DRIFT}), options=Options(until=until, watch=True))
+    watch = Subscription(
+        SUB,
+        "T0ACME",
+        "C0OPS",
+        frozenset({SubscriptionEvent.DRIFT}),
+        options=SubscriptionOptions(until=until, watch=True),
+    )
     await store.add(watch, ALICE)
     assert await told(desk, web(1)) == ["web01 stopped."]
     desk.clock.advance(HOUR)
@@ -226,7 +238,7 @@ async def test_a_watch_that_is_over_is_silent(desk: Desk) -> None:
 async def test_a_channel_shared_by_two_workspaces_hears_what_each_subscribed_to(desk: Desk) -> None:
     """What is not the workspace's at hand is left to the other's turn, and dropped by neither."""
     spaces = Workspaces(True, (Workspace("T0ACME"), Workspace("T2")))
-    theirs = Subscription(subscription_id("2"), "T2", "C0OPS", frozenset({Event.SETTLED}))
+    theirs = Subscription(subscription_id("2"), "T2", "C0OPS", frozenset({SubscriptionEvent.SETTLED}))
     await Subscriptions(desk.core.database, desk.clock).add(theirs, ALICE)
     await desk.happens(web(1))
     payload = {"subs": [theirs.id], "urgent": False, "items": [web(2).value]}

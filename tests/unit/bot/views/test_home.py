@@ -18,7 +18,7 @@ from vpsops.bot.slack_api.block_limits import fit_view, view_limit_violations
 from vpsops.bot.views.home import HomePage, HomeServers, comparable_blocks, home_view, plain_home
 from vpsops.bot.views.shortcuts import ServerChoice, act_view, outcome_view, server_options
 from vpsops.core.audit import chain
-from vpsops.core.audit.chain import Record
+from vpsops.core.audit.chain import TrailRecord
 from vpsops.core.authorization.agent_pause import Pause
 from vpsops.core.changes.model import State
 from vpsops.core.messaging.preferences import Preferences
@@ -29,11 +29,11 @@ LINK = re.compile(r"<https://acme\.slack\.com/archives/C1/p\d+\?a&amp;b\|Open it
 WORDS = st.text(min_size=1, max_size=300) | st.sampled_from([HOSTILE, "<!everyone>", "&" * 3000, "`*_~" * 90])
 
 
-def record(words: str, seq: int = 1) -> Record:
+def record(words: str, seq: int = 1) -> TrailRecord:
     """Return a record of the trail in which everything from outside is `words`."""
     body = {"by": {"id": words, "name": words}, "operation": words, "target": {"hostname": words}, "reason": words}
     text = chain.canonical(seq, 1.0, words, words, body)
-    return Record(seq, NOW.timestamp(), words, words, text, "", "")
+    return TrailRecord(seq, NOW.timestamp(), words, words, text, "", "")
 
 
 def server(words: str, number: int = 0, status: str = "error") -> Server:

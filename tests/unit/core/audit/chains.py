@@ -5,34 +5,36 @@ from collections.abc import Sequence
 from typing import Any
 
 from vpsops.core.audit import chain as audit
-from vpsops.core.audit.chain import GENESIS, Fault, Record, Walk
+from vpsops.core.audit.chain import GENESIS, ChainFault, ChainVerifier, TrailRecord
 from vpsops.core.audit.export import begin_line, end_line, record_line, verify_lines
 
 AT = 1_798_707_600.25
 
 
-def chain(length: int, after: int = 0, digest: str = GENESIS) -> list[Record]:
+def chain(length: int, after: int = 0, digest: str = GENESIS) -> list[TrailRecord]:
     """Make so many records after one with a number and a hash."""
     records = []
     for seq in range(after + 1, after + length + 1):
         body = {"operation": "reboot", "reason": f"reason {seq} — å", "arguments": {"n": seq}}
         text = audit.canonical(seq, AT + seq, "requested", f"chg_{seq:012}", body)
-        record = Record(seq, AT + seq, "requested", f"chg_{seq:012}", text, digest, audit.chained(digest, text))
+        record = TrailRecord(
+            seq, AT + seq, "requested", f"chg_{seq:012}", text, digest, audit.record_hash(digest, text)
+        )
         records.append(record)
         digest = record.hash
     return records
 
 
-def export(records: Sequence[Record], after: int = 0, digest: str = GENESIS) -> list[str]:
+def export(records: Sequence[TrailRecord], after: int = 0, digest: str = GENESIS) -> list[str]:
     """Return the lines of an export."""
     last = records[-1] if records else None
     end = end_line(last.seq, last.hash) if last else end_line(after, digest)
     return [begin_line(after, digest), *map(record_line, records), end]
 
 
-def faults(lines: Sequence[str], noted: tuple[int, str] | None = None) -> list[Fault]:
+def faults(lines: Sequence[str], noted: tuple[int, str] | None = None) -> list[ChainFault]:
     """Return what is wrong with an export."""
-    return list(verify_lines(lines, Walk(noted=noted)))
+    return list(verify_lines(lines, ChainVerifier(noted=noted)))
 
 
 def altered(line: str, **fields: Any) -> str:
@@ -43,4 +45,4 @@ def altered(line: str, **fields: Any) -> str:
 def rewritten(line: str, **fields: Any) -> str:
     """Return a line whose record was replaced by another one, with the hash that fits it."""
     content = json.loads(altered(line, **fields))
-    return json.dumps({**content, "hash": audit.chained(content["previous"], content["record"])})
+    return json.dumps({**content, "hash": audit.record_hash(content["previous"], content["record"])})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.unit.core.audit.chains import altered, chain, export, faults, rewritten
 from vpsops.core.audit import chain as audit
-from vpsops.core.audit.chain import GENESIS, Kind, Record, Walk
+from vpsops.core.audit.chain import GENESIS, ChainFaultKind, ChainVerifier, TrailRecord
 
 LONGEST = 9
 WHOLE = {length: export(chain(length)) for length in range(LONGEST + 1)}
@@ -60,7 +60,7 @@ def test_an_altered_letter_names_its_record(place: tuple[list[str], int], data: 
     letter = data.draw(st.characters().filter(lambda letter: letter != text[at]))
     lines[number] = altered(lines[number], record=text[:at] + letter + text[at + 1 :])
     assert named(lines) == {number}
-    assert Kind.ALTERED in {fault.kind for fault in faults(lines)}
+    assert ChainFaultKind.ALTERED in {fault.kind for fault in faults(lines)}
 
 
 @given(place=places(), other=st.integers(1, 50))
@@ -68,7 +68,7 @@ def test_another_number_names_the_record(place: tuple[list[str], int], other: in
     """A record that was given another number is told as the one that it was made as."""
     lines, number = place
     lines[number] = altered(lines[number], seq=number + other)
-    assert [(fault.seq, fault.kind) for fault in faults(lines)] == [(number, Kind.COLUMNS)]
+    assert [(fault.seq, fault.kind) for fault in faults(lines)] == [(number, ChainFaultKind.COLUMNS)]
 
 
 @given(place=places())
@@ -77,7 +77,7 @@ def test_a_rewritten_record_is_told_by_its_neighbours(place: tuple[list[str], in
     lines, number = place
     content = json.loads(lines[number])
     lines[number] = rewritten(lines[number], record=content["record"].replace("reboot", "delete"))
-    assert [(fault.seq, fault.kind) for fault in faults(lines)] == [(number, Kind.ALTERED)]
+    assert [(fault.seq, fault.kind) for fault in faults(lines)] == [(number, ChainFaultKind.ALTERED)]
 
 
 @given(place=places())
@@ -85,7 +85,7 @@ def test_a_record_rewritten_from_nothing_is_told(place: tuple[list[str], int]) -
     """Nor does one pass that claims to follow another record than the one before it."""
     lines, number = place
     lines[number] = rewritten(lines[number], previous=OTHER_HASH)
-    assert [(fault.seq, fault.kind) for fault in faults(lines)] == [(number, Kind.ALTERED)]
+    assert [(fault.seq, fault.kind) for fault in faults(lines)] == [(number, ChainFaultKind.ALTERED)]
 
 
 @given(place=places())
@@ -93,7 +93,7 @@ def test_a_removed_record_is_named(place: tuple[list[str], int]) -> None:
     """A gap in the middle, at the beginning and at the end is told by the number that is not there."""
     lines, number = place
     del lines[number]
-    assert [(fault.seq, fault.kind) for fault in faults(lines)] == [(number, Kind.REMOVED)]
+    assert [(fault.seq, fault.kind) for fault in faults(lines)] == [(number, ChainFaultKind.REMOVED)]
 
 
 @given(place=places(), count=st.integers(1, LONGEST))
@@ -101,7 +101,7 @@ def test_a_removed_stretch_is_one_fault(place: tuple[list[str], int], count: int
     """Several that are gone in a row are told as from and to."""
     lines, number = place
     kept = [*lines[:number], *lines[number + count : -1], lines[-1]]
-    assert {(fault.seq, fault.kind) for fault in faults(kept)} == {(number, Kind.REMOVED)}
+    assert {(fault.seq, fault.kind) for fault in faults(kept)} == {(number, ChainFaultKind.REMOVED)}
 
 
 @given(place=places(), data=st.data())
@@ -112,7 +112,7 @@ def test_swapped_records_are_out_of_order(place: tuple[list[str], int], data: st
     lines[number], lines[other] = lines[other], lines[number]
     first, last = sorted((number, other))
     found = faults(lines)
-    assert {fault.kind for fault in found} == {Kind.DISORDERED}
+    assert {fault.kind for fault in found} == {ChainFaultKind.DISORDERED}
     assert first in named(lines) <= set(range(first, last + 1))
 
 
@@ -121,14 +121,14 @@ def test_a_repeated_record_is_named(place: tuple[list[str], int]) -> None:
     """One that stands there twice is told."""
     lines, number = place
     lines.insert(number + 1, lines[number])
-    assert [(fault.seq, fault.kind) for fault in faults(lines)] == [(number, Kind.REPEATED)]
+    assert [(fault.seq, fault.kind) for fault in faults(lines)] == [(number, ChainFaultKind.REPEATED)]
 
 
 @given(place=places())
 def test_a_cut_file_names_the_last_record_it_has(place: tuple[list[str], int]) -> None:
     """A file that ends early has no end line, so that it cannot pass for a shorter trail."""
     lines, number = place
-    assert [(fault.seq, fault.kind) for fault in faults(lines[: number + 1])] == [(number, Kind.REMOVED)]
+    assert [(fault.seq, fault.kind) for fault in faults(lines[: number + 1])] == [(number, ChainFaultKind.REMOVED)]
 
 
 @given(place=places())
@@ -163,7 +163,7 @@ def test_lines_after_the_end_are_told(place: tuple[list[str], int]) -> None:
     """What follows the end line was added."""
     lines, number = place
     lines.append(lines[number])
-    assert [(fault.seq, fault.kind) for fault in faults(lines)] == [(len(lines) - 3, Kind.ADDED)]
+    assert [(fault.seq, fault.kind) for fault in faults(lines)] == [(len(lines) - 3, ChainFaultKind.ADDED)]
 
 
 @given(lines=st.lists(st.text() | st.sampled_from([*WHOLE[3], *WHOLE[5]])))
@@ -205,37 +205,39 @@ def test_a_noted_head_shows_a_trail_that_was_rewritten_throughout() -> None:
     for record in forged[1:]:
         body = text if record.seq == 2 else record.text
         anew.append(
-            Record(
+            TrailRecord(
                 record.seq,
                 record.at,
                 record.event,
                 record.change_id,
                 body,
                 anew[-1].hash,
-                audit.chained(anew[-1].hash, body),
+                audit.record_hash(anew[-1].hash, body),
             )
         )
     assert faults(export(anew)) == []
-    assert [(fault.seq, fault.kind) for fault in faults(export(anew), noted)] == [(4, Kind.ALTERED)]
-    assert [(fault.seq, fault.kind) for fault in faults(export(chain(3)), noted)] == [(4, Kind.REMOVED)]
+    assert [(fault.seq, fault.kind) for fault in faults(export(anew), noted)] == [(4, ChainFaultKind.ALTERED)]
+    assert [(fault.seq, fault.kind) for fault in faults(export(chain(3)), noted)] == [(4, ChainFaultKind.REMOVED)]
 
 
 def test_what_stands_beyond_the_head_was_added() -> None:
     """A record put behind the last one without the head is told."""
     records = chain(5)
-    assert [(item.seq, item.kind) for item in audit.verify(records, (3, records[2].hash))] == [(4, Kind.ADDED)]
+    assert [(item.seq, item.kind) for item in audit.verify(records, (3, records[2].hash))] == [
+        (4, ChainFaultKind.ADDED)
+    ]
 
 
 @pytest.mark.parametrize(
     ("head", "found"),
     [
-        ((3, OTHER_HASH), (3, Kind.ALTERED)),
-        ((4, OTHER_HASH), (4, Kind.REMOVED)),
-        ((2, OTHER_HASH), (3, Kind.ADDED)),
-        ((0, ""), (1, Kind.ADDED)),
+        ((3, OTHER_HASH), (3, ChainFaultKind.ALTERED)),
+        ((4, OTHER_HASH), (4, ChainFaultKind.REMOVED)),
+        ((2, OTHER_HASH), (3, ChainFaultKind.ADDED)),
+        ((0, ""), (1, ChainFaultKind.ADDED)),
     ],
 )
-def test_an_altered_head_is_told(head: tuple[int, str], found: tuple[int, Kind]) -> None:
+def test_an_altered_head_is_told(head: tuple[int, str], found: tuple[int, ChainFaultKind]) -> None:
     """The head is part of the chain: neither its number nor its hash can be changed alone."""
     assert [(fault.seq, fault.kind) for fault in audit.verify(chain(3), head)] == [found]
 
@@ -243,8 +245,8 @@ def test_an_altered_head_is_told(head: tuple[int, str], found: tuple[int, Kind])
 def test_a_head_of_nothing_is_the_first_hash() -> None:
     """An empty trail is whole only while the head says that nothing came yet."""
     assert list(audit.verify([], (0, GENESIS))) == []
-    assert [fault.kind for fault in audit.verify([], (2, OTHER_HASH))] == [Kind.REMOVED]
-    assert [fault.kind for fault in audit.verify([], (0, OTHER_HASH))] == [Kind.ALTERED]
+    assert [fault.kind for fault in audit.verify([], (2, OTHER_HASH))] == [ChainFaultKind.REMOVED]
+    assert [fault.kind for fault in audit.verify([], (0, OTHER_HASH))] == [ChainFaultKind.ALTERED]
 
 
 def test_faults_are_told_in_words() -> None:
@@ -261,7 +263,7 @@ def test_faults_are_told_in_words() -> None:
 def test_every_record_that_can_be_made_is_whole(body: dict[str, Any]) -> None:
     """Whatever a record says, even names that the chain itself uses, it is verified as it was written."""
     text = audit.canonical(1, 1.5, "requested", "chg_1", body)
-    record = Record(1, 1.5, "requested", "chg_1", text, GENESIS, audit.chained(GENESIS, text))
+    record = TrailRecord(1, 1.5, "requested", "chg_1", text, GENESIS, audit.record_hash(GENESIS, text))
     assert list(audit.verify([record], (1, record.hash))) == []
 
 
@@ -286,7 +288,7 @@ def test_a_single_hidden_value_is_not_counted() -> None:
 
 def test_a_walk_knows_where_it_came_to() -> None:
     """After a whole chain it holds the head to note."""
-    walk = Walk()
+    walk = ChainVerifier()
     records = chain(4)
     assert [fault for record in records for fault in walk.step(record)] == []
     assert (walk.seq, walk.hash) == (4, records[3].hash)

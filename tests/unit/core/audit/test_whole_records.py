@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from vpsops.core.audit.chain import Record, canonical, chained, is_whole
+from vpsops.core.audit.chain import TrailRecord, canonical, is_whole, record_hash
 
 TEXT = canonical(7, 12.5, "sent", "chg_1", {"why": "x"})
-RECORD = Record(7, 12.5, "sent", "chg_1", TEXT, "before", chained("before", TEXT))
+RECORD = TrailRecord(7, 12.5, "sent", "chg_1", TEXT, "before", record_hash("before", TEXT))
 
 
 def test_a_record_as_it_was_written_is_whole() -> None:
@@ -26,7 +26,7 @@ def test_a_record_as_it_was_written_is_whole() -> None:
         {"change_id": None},
         {"text": TEXT.replace("x", "y")},
         {"previous": "other"},
-        {"hash": chained("other", TEXT)},
+        {"hash": record_hash("other", TEXT)},
     ],
 )
 def test_a_record_of_which_anything_was_altered_is_not(altered: dict[str, Any]) -> None:

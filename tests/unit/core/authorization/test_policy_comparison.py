@@ -22,8 +22,8 @@ from vpsops.core.identity import actors
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers, Origin
 from vpsops.core.limits.model import Limits
 from vpsops.core.operations.target import Target
-from vpsops.core.policy import Facts, Rule, parse_policy
-from vpsops.core.policy.conditions import Match
+from vpsops.core.policy import PolicyContext, Rule, parse_policy
+from vpsops.core.policy.conditions import RuleConditions
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.policy.defaults import OWN_CHANNEL
 from vpsops.core.policy_register.force import PolicyInForce
@@ -37,7 +37,7 @@ DENY = Ruling(Decision.DENY, ("freeze",), reason="No changes this week.")
 
 def approve(votes: int = 1, *approvers: Approvers, rule: str = "two-people") -> Ruling:
     every = approvers or (OPS,)
-    return Ruling(Decision.APPROVE, (rule,), votes, actors.together(every), requirements=every)
+    return Ruling(Decision.APPROVE, (rule,), votes, actors.union_of(every), requirements=every)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ VOTER = st.builds(
 @given(any_rules(), any_rules(), FACTS, FACTS, VOTER)
 @pytest.mark.requirement("decided-again")
 def test_what_is_not_stricter_is_never_sent_against_the_new_policy(
-    before: list[Rule], after: list[Rule], then: Facts, now: Facts, voter: Actor
+    before: list[Rule], after: list[Rule], then: PolicyContext, now: PolicyContext, voter: Actor
 ) -> None:
     """Whoever agreed under the old ruling is enough for the new one, which denies nothing of it."""
     old, new = rules(*before).decide(then), rules(*after).decide(now)
@@ -119,7 +119,7 @@ def test_what_is_not_stricter_is_never_sent_against_the_new_policy(
 
 @given(any_rules(), FACTS)
 @settings(max_examples=examples(20))
-def test_the_same_policy_is_never_stricter_than_itself(found: list[Rule], facts: Facts) -> None:
+def test_the_same_policy_is_never_stricter_than_itself(found: list[Rule], facts: PolicyContext) -> None:
     ruling = rules(*found).decide(facts)
     assert tightened(ruling, ruling) == ""
 
@@ -135,8 +135,8 @@ def noted(asked: Recheck, **more: Any) -> str:
         return asked.at_last_yes(connection, made, made.created_at + timedelta(seconds=1))
 
 
-DEAR = Rule("dear", Match(cost_above=10.0), Decision.DENY)
-FINE = Rule("fine", Match(), Decision.CONFIRM)
+DEAR = Rule("dear", RuleConditions(cost_above=10.0), Decision.DENY)
+FINE = Rule("fine", RuleConditions(), Decision.CONFIRM)
 
 
 def test_a_price_that_is_not_known_any_more_is_held_against_the_change() -> None:

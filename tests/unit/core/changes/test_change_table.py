@@ -195,7 +195,7 @@ async def test_what_is_altered_within_a_state_is_on_record_where_it_has_a_name(
     assert [(record.event, record.body["by"]) for record in trail[1:]] == [("reminded", "x")] * (records - 1)
 
 
-async def everything(database: Database) -> tuple[dict[str, Any], list[chain.Record], list[Any]]:
+async def everything(database: Database) -> tuple[dict[str, Any], list[chain.TrailRecord], list[Any]]:
     """Return a change's row, the trail and what waits to be told."""
     cards = await database.read(lambda connection: connection.execute(sa.select(OUTBOX)).all())
     return await row(database), list(await database.read(chain.read)), list(cards)

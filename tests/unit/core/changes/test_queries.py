@@ -9,14 +9,14 @@ import pytest
 from tests.fakes.clock import START
 from tests.unit.core.sample import change, put
 from vpsops.core.audit import chain, pages
-from vpsops.core.audit.queries import Filter
+from vpsops.core.audit.queries import RecordFilter
 from vpsops.core.changes import queries
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.queries import ChangePosition, ChangeQuery, position_from
 from vpsops.core.changes.scope import ServerFilter, Visibility
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.operations.target import Target
-from vpsops.core.policy.context import Servers
+from vpsops.core.policy.context import ServerPatterns
 from vpsops.core.storage import Connection, Database
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice", "U0ALICE")
@@ -106,7 +106,7 @@ async def test_filters_by_person_and_server_combine_in_the_database(stored: Data
 
 async def test_what_is_out_of_sight_neither_is_listed_nor_decides_what_a_name_means(stored: Database) -> None:
     """A hidden server of exactly this name leaves the word the beginning of the names that are visible."""
-    visible = Visibility(servers=ServerFilter((Servers.of(["web10", "web11"]),)))
+    visible = Visibility(servers=ServerFilter((ServerPatterns.of(["web10", "web11"]),)))
     page = await stored.read(partial(queries.select_page, query=ChangeQuery(server="web1"), visibility=visible))
     assert [change.target.hostname for change in page.changes] == ["web10.example.com", "web11.example.com"]
 
@@ -134,9 +134,9 @@ async def test_the_trail_is_turned_over_without_a_gap(database: Database, monkey
     monkeypatch.setattr(pages, "LOOKED_THROUGH", 30)
     await write_trail(database, 100)
     for wanted, expected in (
-        (Filter(), list(range(100, 0, -1))),
-        (Filter(server="db01"), list(range(98, 0, -7))),
-        (Filter(person="nobody"), []),
+        (RecordFilter(), list(range(100, 0, -1))),
+        (RecordFilter(server="db01"), list(range(98, 0, -7))),
+        (RecordFilter(person="nobody"), []),
     ):
         seen: list[int] = []
         before: int | None = None
@@ -154,5 +154,5 @@ async def test_one_look_at_the_trail_is_bounded(database: Database, monkeypatch:
     monkeypatch.setattr(pages, "BATCH", 10)
     monkeypatch.setattr(pages, "LOOKED_THROUGH", 30)
     await write_trail(database, 100)
-    page = await database.read(lambda connection: pages.page(connection, Filter(person="nobody"), None, 3))
+    page = await database.read(lambda connection: pages.page(connection, RecordFilter(person="nobody"), None, 3))
     assert (page.records, page.before) == ((), 71)

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from tests.harness.waiting import PATIENCE_SECONDS
-from vpsops.core.common.coalescing import Shared, Together
+from vpsops.core.common.coalescing import Batcher, SingleFlight
 
 BOUND = PATIENCE_SECONDS
 
@@ -32,7 +32,7 @@ class Desk:
 class Answers:
     """What those who asked were told."""
 
-    def __init__(self, together: Together[int, int]) -> None:
+    def __init__(self, together: Batcher[int, int]) -> None:
         self._together = together
         self.told: dict[int, int | str] = {}
 
@@ -46,7 +46,7 @@ class Answers:
 async def test_what_comes_meanwhile_is_the_next_batch() -> None:
     """The first is done at once; all that ask while it runs are done together, in order, within the bound."""
     desk = Desk()
-    answers = Answers(Together(desk.work, 3))
+    answers = Answers(Batcher(desk.work, 3))
     with anyio.fail_after(BOUND):
         async with anyio.create_task_group() as group:
             group.start_soon(answers.ask, 1)
@@ -63,7 +63,7 @@ async def test_what_comes_meanwhile_is_the_next_batch() -> None:
 async def test_a_batch_that_breaks_breaks_for_each_of_its_own_only() -> None:
     """Everybody of the batch is told of the failure; the next batch is done as ever."""
     desk = Desk()
-    answers = Answers(Together(desk.work, 2))
+    answers = Answers(Batcher(desk.work, 2))
     with anyio.fail_after(BOUND):
         async with anyio.create_task_group() as group:
             for item in (1, 2, 3):
@@ -80,7 +80,7 @@ async def test_a_batch_that_breaks_breaks_for_each_of_its_own_only() -> None:
 async def test_who_goes_away_takes_nobody_along() -> None:
     """One that leads a batch and one that waits are cancelled: the batch is finished, and the others are served."""
     desk = Desk()
-    answers = Answers(Together(desk.work, 10))
+    answers = Answers(Batcher(desk.work, 10))
     first, second = anyio.CancelScope(), anyio.CancelScope()
 
     async def ask(item: int, scope: anyio.CancelScope) -> None:
@@ -107,7 +107,7 @@ async def test_who_goes_away_takes_nobody_along() -> None:
 async def test_a_leader_that_goes_away_before_its_turn_hands_it_on() -> None:
     """The one that is next to lead is cancelled in the instant it is woken: the one after it leads."""
     desk = Desk()
-    together = Together(desk.work, 1)
+    together = Batcher(desk.work, 1)
     answers = Answers(together)
     scope = anyio.CancelScope()
 
@@ -151,7 +151,7 @@ class Provider:
 
 async def test_those_who_want_the_same_share_one_call() -> None:
     """Twenty ask for one thing and one for another: two calls; whoever asks afterwards gets a new one."""
-    provider, shared = Provider(), Shared(60, 2)
+    provider, shared = Provider(), SingleFlight(60, 2)
     told: list[int] = []
 
     async def ask(key: str) -> None:
@@ -169,7 +169,7 @@ async def test_those_who_want_the_same_share_one_call() -> None:
 
 async def test_a_call_that_is_not_young_is_not_joined_as_long_as_there_may_be_more() -> None:
     """With no call young enough each asks anew, up to the most at once; further ones join the newest."""
-    provider, shared = Provider(), Shared(-1, 2)
+    provider, shared = Provider(), SingleFlight(-1, 2)
     told: list[int] = []
 
     async def ask() -> None:
@@ -186,7 +186,7 @@ async def test_a_call_that_is_not_young_is_not_joined_as_long_as_there_may_be_mo
 
 async def test_what_the_call_raises_is_raised_for_all() -> None:
     """A failed call fails for each that shared it, and is not kept."""
-    provider, shared = Provider(), Shared(60, 2)
+    provider, shared = Provider(), SingleFlight(60, 2)
     provider.broken = True
     failed: list[str] = []
 
@@ -208,7 +208,7 @@ async def test_what_the_call_raises_is_raised_for_all() -> None:
 
 async def test_a_call_that_is_given_up_is_made_again_by_those_who_still_want_it() -> None:
     """The one who made the call is cancelled: another makes it anew, and one who leaves while waiting harms nobody."""
-    provider, shared = Provider(), Shared(60, 2)
+    provider, shared = Provider(), SingleFlight(60, 2)
     told: list[int] = []
     maker, waiter = anyio.CancelScope(), anyio.CancelScope()
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.config_file import MAX_CONFIG_BYTES, parse_config, read_config
-from vpsops.core.config.schema import WrittenTable, problem_of
+from vpsops.core.config.schema import WrittenTable, schema_problem
 from vpsops.core.config.settings import load_settings
 from vpsops.core.limits.config_schema import WrittenLimits
 from vpsops.core.limits.loader import load_limits
@@ -150,5 +150,5 @@ def test_what_is_wrong_is_said_in_one_way(
     """For rules, limits and workspaces alike: the key, what it takes, and what to write."""
     with pytest.raises(ValidationError) as refused:
         model.model_validate(written)
-    problem = problem_of(refused.value, model, "table")
+    problem = schema_problem(refused.value, model, "table")
     assert (problem.message, problem.hint) == (message, hint)

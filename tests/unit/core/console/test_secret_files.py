@@ -9,19 +9,26 @@ from tests.harness.virtual_time import VirtualClock
 from vpsops.cli.doctor import CHECKS
 from vpsops.core.config.settings import SECRETS, load_settings
 from vpsops.core.console import exit_codes
-from vpsops.core.console.checks import Finding, Level, worst
-from vpsops.core.console.secret_files import Kept, Reader, check_files, file_findings, kept_files, look_at
+from vpsops.core.console.checks import DoctorFinding, Level, worst
+from vpsops.core.console.secret_files import (
+    ProcessUser,
+    ProtectedFile,
+    check_files,
+    file_findings,
+    look_at,
+    protected_files,
+)
 
-ME = Reader(os.geteuid(), {os.getegid()})
+ME = ProcessUser(os.geteuid(), {os.getegid()})
 
 
-def looked_at(folder: Path, mode: int, reader: Reader = ME, *, secret: bool = True) -> list[Finding]:
+def looked_at(folder: Path, mode: int, reader: ProcessUser = ME, *, secret: bool = True) -> list[DoctorFinding]:
     """Return what is said of a file of this mode in a folder of one's own."""
     file = folder / "key"
     file.write_text("k", encoding="utf-8")
     file.chmod(mode)
     folder.chmod(0o700)
-    return look_at([Kept(file, "WAYSCLOUD_API_KEY_FILE", secret=secret)], folder / "state", reader)
+    return look_at([ProtectedFile(file, "WAYSCLOUD_API_KEY_FILE", secret=secret)], folder / "state", reader)
 
 
 @pytest.mark.requirement("secret-files-checked")
@@ -64,10 +71,10 @@ def status_of(mode: int, uid: int, gid: int) -> os.stat_result:
 )
 def test_a_service_may_read_a_file_of_roots_by_its_group(mode: int, uid: int, gid: int, words: str) -> None:
     """As systemd and containers hand secrets out: no other group, no other owner, and nothing that it can change."""
-    kept = Kept(Path("key"), "WAYSCLOUD_API_KEY_FILE")
-    found = file_findings(kept, status_of(mode, uid, gid), Reader(10, {20}))
+    kept = ProtectedFile(Path("key"), "WAYSCLOUD_API_KEY_FILE")
+    found = file_findings(kept, status_of(mode, uid, gid), ProcessUser(10, {20}))
     assert [words in item.what for item in found] == ([True] if words else [])
-    by_root = file_findings(kept, status_of(mode, uid, gid), Reader(0, {0, 20}))
+    by_root = file_findings(kept, status_of(mode, uid, gid), ProcessUser(0, {0, 20}))
     assert bool(by_root) == (uid != 0 or mode & 0o077 != 0)
 
 
@@ -94,7 +101,7 @@ def test_the_folders_are_looked_at(tmp_path: Path, mode: int, level: Level) -> N
     (linked / "key").symlink_to(real / "key")
     for folder in (real, linked, state):
         folder.chmod(mode)
-        found = look_at([Kept(linked / "key", "a key")], state, ME)
+        found = look_at([ProtectedFile(linked / "key", "a key")], state, ME)
         assert [item.level for item in found] == [level]
         folder.chmod(0o700)
 
@@ -111,12 +118,12 @@ def test_every_configured_file_is_looked_at(tmp_path: Path) -> None:
         "VPSOPS_CONFIG": str(tmp_path / "vpsops.toml"),
         "VPSOPS_AUDIT_ANCHOR_FILE": str(tmp_path / "anchors"),
     }
-    kept = kept_files(load_settings(given), environ)
+    kept = protected_files(load_settings(given), environ)
     others = {"tokens.toml", "vpsops.toml", "anchors"}
     database = {"v.sqlite3", "v.sqlite3-wal", "v.sqlite3-shm"}
     assert {item.path.name for item in kept} == {*map(str.lower, SECRETS), *others, *database}
     assert {item.path.name for item in kept if not item.secret} == {"anchors", "vpsops.toml"}
-    secret = kept_files(load_settings({**given, "VPSOPS_CONFIG": str(tmp_path / "secrets.toml")}), {})
+    secret = protected_files(load_settings({**given, "VPSOPS_CONFIG": str(tmp_path / "secrets.toml")}), {})
     assert [item.path.name for item in secret if not item.secret] == ["anchors"]
 
 

@@ -20,7 +20,7 @@ from vpsops.core.changes.model import State
 from vpsops.core.config.settings import Settings
 from vpsops.core.console.checks import Level
 from vpsops.core.continuity import continuity_monitor
-from vpsops.core.continuity.continuity_monitor import Continuity, StoreWentBackError
+from vpsops.core.continuity.continuity_monitor import ContinuityMonitor, StoreWentBackError
 from vpsops.core.continuity.heads import HeadFile, Mark
 from vpsops.core.diagnostics.database import look_at_continuity
 from vpsops.core.execution.runner import Runner
@@ -83,9 +83,9 @@ async def findings(database: Database) -> list[str]:
     return [finding.what for finding in await database.read(continuity_monitor.findings_of)]
 
 
-async def watching(database: Database, name: str = "p1", kept: HeadFile | None = None) -> Continuity:
+async def watching(database: Database, name: str = "p1", kept: HeadFile | None = None) -> ContinuityMonitor:
     """The memory of one process, which has looked once."""
-    made = Continuity(database, CLOCK, name, kept)
+    made = ContinuityMonitor(database, CLOCK, name, kept)
     await made.open()
     return made
 
@@ -238,7 +238,7 @@ async def test_another_server_is_noticed_by_a_process_that_remembers_nothing(dat
         for name in lineage:
             other = {"lineage": lineage | {name: "7"}, "findings": []}
             await database.transact(lambda connection, other=other: connection.execute(stored.values(value=other)))  # type: ignore[misc]
-            memory = Continuity(database, CLOCK, "new")
+            memory = ContinuityMonitor(database, CLOCK, "new")
             await memory.open()
             assert name in (await findings(database))[0]
             await memory.check()
@@ -255,7 +255,7 @@ async def test_ordinary_concurrency_is_no_finding(database_url: str) -> None:
             for _ in range(15):
                 await append(database)
 
-        async def look(memory: Continuity) -> None:
+        async def look(memory: ContinuityMonitor) -> None:
             for _ in range(15):
                 await memory.check()
                 await database.transact(memory.verify)
@@ -293,7 +293,7 @@ async def test_a_row_that_this_version_cannot_read_is_held_back_too(
         change_id = await approved(stage)
         query = sa.update(CHANGES).where(CHANGES.c.id == change_id).values(ruling={"future": True})
         await stage.database.transact(lambda connection: connection.execute(query))
-        memory = Continuity(stage.database, CLOCK, "p")
+        memory = ContinuityMonitor(stage.database, CLOCK, "p")
         memory.mark = Mark(10_000, "f" * 64)
         await memory.check()
         state = await stage.database.read(
@@ -343,7 +343,7 @@ async def test_a_person_accepts_it_and_doctor_is_content(
 async def test_a_clock_that_stands_still_changes_nothing(database_url: str) -> None:
     """What is compared are records, not times."""
     async with open_database(database_url, FakeClock()) as database:
-        memory = Continuity(database, FakeClock(), "p")
+        memory = ContinuityMonitor(database, FakeClock(), "p")
         await memory.open()
         await append(database)
         await memory.check()

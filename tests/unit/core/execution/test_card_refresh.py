@@ -10,7 +10,7 @@ from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change, put
 from vpsops.core.changes.model import Change, State
 from vpsops.core.execution.card_refresh import mine_to_refresh, next_ones
-from vpsops.core.outcomes.typical_durations import Usual, UsualTimes, usual_of
+from vpsops.core.outcomes.typical_durations import TypicalDuration, TypicalDurations, typical_duration
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.leases import Process
 
@@ -56,21 +56,21 @@ def test_of_many_each_has_its_turn() -> None:
     [
         ([], None),
         ([60.0, 61.0], None),
-        ([90.0, 60.0, 75.0], Usual(60.0, 90.0)),
-        ([60.0] * 9 + [900.0], Usual(60.0, 60.0)),
+        ([90.0, 60.0, 75.0], TypicalDuration(60.0, 90.0)),
+        ([60.0] * 9 + [900.0], TypicalDuration(60.0, 60.0)),
         ([-5.0, 60.0, 61.0], None),
     ],
 )
-def test_how_long_it_takes_is_told_by_a_few_runs(seconds: list[float], usual: Usual | None) -> None:
+def test_how_long_it_takes_is_told_by_a_few_runs(seconds: list[float], usual: TypicalDuration | None) -> None:
     """Two say nothing, one slow run in ten is no rule, and a clock that went back is left out."""
-    assert usual_of(seconds) == usual
+    assert typical_duration(seconds) == usual
 
 
 async def test_only_what_succeeded_counts(database_url: str) -> None:
     """Failures end early or late for reasons of their own; the answer is kept for a minute."""
     clock = FakeClock()
     async with open_database(database_url, clock) as database:
-        times = UsualTimes(database, clock)
+        times = TypicalDurations(database, clock)
         assert await times.of("stop") is None
         sent = START
         ended = [under_way(n, state=State.SUCCEEDED, settled_at=sent + timedelta(seconds=60 + n)) for n in range(4)]
@@ -78,5 +78,5 @@ async def test_only_what_succeeded_counts(database_url: str) -> None:
         await fill(database, *ended, failed, under_way(10))
         assert await times.of("stop") is None
         clock.advance(61)
-        assert await times.of("stop") == Usual(70.0, 73.0)
+        assert await times.of("stop") == TypicalDuration(70.0, 73.0)
         assert await times.of("create") is None

@@ -16,7 +16,7 @@ from vpsops.core.changes.audit_entries import recorded
 from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.continuity import continuity_monitor
-from vpsops.core.continuity.continuity_monitor import Finding, words_of
+from vpsops.core.continuity.continuity_monitor import RollbackFinding, finding_text
 from vpsops.core.execution import claims
 from vpsops.core.storage.tables import CHANGES
 from vpsops.playground.wayscloud.serve import SimulatorHandle
@@ -59,16 +59,16 @@ async def test_nothing_is_sent_by_a_trail_with_two_requests(stage: Stage) -> Non
 
 @pytest.mark.parametrize(("count", "said"), [(0, ""), (20, "chg_19. "), (21, "chg_19 and 1 more. ")])
 def test_a_finding_names_twenty_changes_and_counts_the_rest(count: int, said: str) -> None:
-    finding = Finding("f_1", "it lags", 0.0, "p1", 7, tuple(f"chg_{number}" for number in range(count)))
-    assert said in words_of(finding)
-    assert ("These were approved" in words_of(finding)) is (count > 0)
-    assert "chg_20" not in words_of(finding)
+    finding = RollbackFinding("f_1", "it lags", 0.0, "p1", 7, tuple(f"chg_{number}" for number in range(count)))
+    assert said in finding_text(finding)
+    assert ("These were approved" in finding_text(finding)) is (count > 0)
+    assert "chg_20" not in finding_text(finding)
 
 
 async def test_what_is_held_back_is_a_step_like_any_other(stage: Stage) -> None:
     """Its version is the next one, and its record says where it led, why, and by which finding."""
     ready = await approved(stage)
-    finding = Finding("f_1", "it lags", 0.0, "p1", 7)
+    finding = RollbackFinding("f_1", "it lags", 0.0, "p1", 7)
     moved = await stage.database.transact(lambda conn: continuity_monitor._hold_back(conn, finding, VirtualClock()))
     after = await stage.gate.get(ready.id)
     assert (moved, after.state, after.version) == ([ready.id], State.NEEDS_PERSON, ready.version + 1)

@@ -20,7 +20,7 @@ from vpsops.core.diagnostics.database import look_at_queues
 from vpsops.core.execution import claims
 from vpsops.core.execution.card_refresh import mine_to_refresh
 from vpsops.core.execution.poller import watched
-from vpsops.core.execution.reconciler import BATCH, LEAST, Keeper
+from vpsops.core.execution.reconciler import BATCH, LEAST, Reconciler
 from vpsops.core.operations.target import Target
 from vpsops.core.storage import Connection, Database, open_database
 from vpsops.core.storage.leases import Process
@@ -48,10 +48,10 @@ async def backlog(database: Database, state: State, count: int = BACKLOG, **more
     return [row["id"] for row in rows]
 
 
-def keeper_of(database: Database, ran: list[str], running: Sequence[str] = ()) -> Keeper:
+def keeper_of(database: Database, ran: list[str], running: Sequence[str] = ()) -> Reconciler:
     process = Process(database, database.clock, "cli")
     held = frozenset(running)
-    return Keeper(database, database.clock, process, DEFAULT_TIMING, ran.append, lambda: held, lambda _: None)
+    return Reconciler(database, database.clock, process, DEFAULT_TIMING, ran.append, lambda: held, lambda _: None)
 
 
 @pytest.mark.requirement("claims-oldest-first")

@@ -7,11 +7,11 @@ import pytest
 
 from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.harness import ALICE, BOUND, Setup, Stage, staged, until
-from vpsops.core.authorization.attempts import Checked
+from vpsops.core.authorization.attempts import SendCheck
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.errors import StaleChangeError
 from vpsops.core.execution.runner import Runner
-from vpsops.core.execution.send_deadline import Fence
+from vpsops.core.execution.send_deadline import SendDeadline
 from vpsops.core.storage.leases import alive
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -110,7 +110,9 @@ async def test_a_machine_that_slept_before_a_send_tries_again_at_once(
     """Asleep between the intention and the send: held back, a beat, a second look, and one write."""
     intend = Runner._intend
 
-    async def slept(runner: Runner, change: Change, checked: Checked, uptime: int | None) -> tuple[Change, Fence]:
+    async def slept(
+        runner: Runner, change: Change, checked: SendCheck, uptime: int | None
+    ) -> tuple[Change, SendDeadline]:
         stored = await intend(runner, change, checked, uptime)
         if not clock.slept:
             clock.slept = 10.0

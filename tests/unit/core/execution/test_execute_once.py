@@ -11,13 +11,13 @@ from anyio.abc import SocketAttribute, SocketListener, SocketStream
 
 from tests.fakes.timing import QUICK
 from tests.unit.core.harness import AGENT, ALICE, BOUND, VOTERS, Setup, Stage, said_yes, staged, until
-from vpsops.core.authorization.attempts import Checked
+from vpsops.core.authorization.attempts import SendCheck
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.common.errors import NotAllowedError, StaleChangeError, VpsopsError
 from vpsops.core.execution import write_rate_limit
 from vpsops.core.execution.runner import Runner
-from vpsops.core.execution.send_deadline import Fence
+from vpsops.core.execution.send_deadline import SendDeadline
 from vpsops.core.storage import Connection
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import PROCESSES
@@ -327,7 +327,9 @@ async def test_a_frozen_process_that_wakes_up_late_sends_nothing(two: Two, monke
     intended, woken = anyio.Event(), anyio.Event()
     intend = Runner._intend
 
-    async def late(runner: Runner, change: Change, checked: Checked, uptime: int | None) -> tuple[Change, Fence]:
+    async def late(
+        runner: Runner, change: Change, checked: SendCheck, uptime: int | None
+    ) -> tuple[Change, SendDeadline]:
         stored = await intend(runner, change, checked, uptime)
         intended.set()
         await woken.wait()
@@ -377,7 +379,9 @@ async def test_a_process_told_to_stop_before_the_send_leaves_it_to_others(
     first, second = two
     scope, intend = anyio.CancelScope(), Runner._intend
 
-    async def told(runner: Runner, change: Change, checked: Checked, uptime: int | None) -> tuple[Change, Fence]:
+    async def told(
+        runner: Runner, change: Change, checked: SendCheck, uptime: int | None
+    ) -> tuple[Change, SendDeadline]:
         stored = await intend(runner, change, checked, uptime)
         if runner.process is first.process:
             scope.cancel()

@@ -15,11 +15,11 @@ from tests.harness.waiting import PATIENCE_SECONDS
 from tests.unit.core.execution.test_execute_clock import ShakyClock
 from tests.unit.core.harness import AGENT, ALICE, VOTERS, Setup, Stage, staged, until
 from vpsops.core.authorization import authorization
-from vpsops.core.authorization.attempts import Checked
+from vpsops.core.authorization.attempts import SendCheck
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.execution.runner import Runner
-from vpsops.core.execution.send_deadline import Fence, pause_after
+from vpsops.core.execution.send_deadline import SendDeadline, pause_after
 from vpsops.core.storage.tables import CHANGES
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -155,7 +155,9 @@ async def test_held_back_again_and_again_it_is_still_sent_once(
     """However often this process was too slow: one send, counted as one, and the reason is in the trail."""
     clock, times, intend = ShakyClock(), count(), Runner._intend
 
-    async def slow(runner: Runner, change: Change, checked: Checked, uptime: int | None) -> tuple[Change, Fence]:
+    async def slow(
+        runner: Runner, change: Change, checked: SendCheck, uptime: int | None
+    ) -> tuple[Change, SendDeadline]:
         stored = await intend(runner, change, checked, uptime)
         if next(times) < late:
             clock.slept += 3.0

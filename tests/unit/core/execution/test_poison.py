@@ -20,7 +20,7 @@ from vpsops.core.diagnostics.database import look_at_claims
 from vpsops.core.execution import claims, settlement
 from vpsops.core.execution import engine as engine_module
 from vpsops.core.execution.poller import watched
-from vpsops.core.execution.reconciler import Keeper
+from vpsops.core.execution.reconciler import Reconciler
 from vpsops.core.execution.runner import Runner
 from vpsops.core.outcomes import outcome
 from vpsops.core.storage import Connection, Database, open_database
@@ -145,7 +145,7 @@ async def test_what_this_version_does_not_know_is_left_alone(database: Database,
     ran: list[str] = []
     process = Process(database, database.clock, "cli", can=claims.own_capability())
     await process.beat()
-    keeper = Keeper(database, database.clock, process, DEFAULT_TIMING, ran.append, frozenset, lambda _: None)
+    keeper = Reconciler(database, database.clock, process, DEFAULT_TIMING, ran.append, frozenset, lambda _: None)
     for _ in range(3):
         await keeper.round()
     query = sa.select(CHANGES.c.version, CHANGES.c.owner, CHANGES.c.breaks, CHANGES.c.state)
@@ -184,7 +184,7 @@ async def test_a_run_of_an_unknown_operation_is_not_begun(stage: Stage) -> None:
 
 async def test_a_change_whose_look_breaks_holds_up_no_other(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a look says of one change is told of that one."""
-    sound = outcome.judge
+    sound = outcome.determine_outcome
 
     def judge(one: Change, *rest: Any) -> Any:
         if one.target.hostname == "poison.example.com":

@@ -17,7 +17,7 @@ from vpsops.core.changes import repository, serialization
 from vpsops.core.changes.model import Change, State, Verdict, Vote
 from vpsops.core.common.supervision import Supervisor
 from vpsops.core.common.timings import DEFAULT_TIMING
-from vpsops.core.execution.reconciler import Keeper
+from vpsops.core.execution.reconciler import Reconciler
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.leases import Process
@@ -33,7 +33,7 @@ class Kept:
 
     database: Database
     clock: FakeClock
-    keeper: Keeper
+    keeper: Reconciler
     ran: list[str] = field(default_factory=list)
     running: set[str] = field(default_factory=set)
     watched: list[float] = field(default_factory=list)
@@ -70,7 +70,7 @@ async def kept(database_url: str) -> AsyncIterator[Kept]:
     async with open_database(database_url, clock) as database:
         process = Process(database, clock, "cli", id="cli-1-here")
         await process.beat()
-        keeper = Keeper(database, clock, process, DEFAULT_TIMING, ran.append, lambda: running, watched.append)
+        keeper = Reconciler(database, clock, process, DEFAULT_TIMING, ran.append, lambda: running, watched.append)
         yield Kept(database, clock, keeper, ran, running, watched)
 
 
@@ -206,11 +206,11 @@ async def test_a_round_that_breaks_ends_nobody(kept: Kept, monkeypatch: pytest.M
     """Whatever it was: the supervisor logs it, and the keeper keeps on."""
     rounds: list[float] = []
 
-    async def broken(_: Keeper) -> None:
+    async def broken(_: Reconciler) -> None:
         rounds.append(kept.clock.monotonic())
         raise ValueError("'paused' is not a valid State")
 
-    monkeypatch.setattr(Keeper, "round", broken)
+    monkeypatch.setattr(Reconciler, "round", broken)
     with anyio.fail_after(BOUND):
         async with anyio.create_task_group() as group:
             Supervisor(kept.clock).start("reconciler", kept.keeper.keep, group=group)

@@ -14,15 +14,15 @@ from tests.fakes.timing import QUICK
 from tests.unit.core.harness import AGENT, ALICE, BOUND, Setup, Stage, said_yes, staged, until
 from tests.unit.core.sample import change, put
 from vpsops.core.audit import chain
-from vpsops.core.authorization.attempts import Checked, attempted_since
+from vpsops.core.authorization.attempts import SendCheck, attempted_since
 from vpsops.core.authorization.authorization import UnauthorizedError
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.errors import StaleChangeError
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.execution import write_rate_limit
-from vpsops.core.execution.reconciler import Keeper
+from vpsops.core.execution.reconciler import Reconciler
 from vpsops.core.execution.runner import Runner
-from vpsops.core.execution.send_deadline import Fence, LateError, Sending
+from vpsops.core.execution.send_deadline import LateError, SendDeadline, WriteHook
 from vpsops.core.limits.model import Limits
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.leases import Process
@@ -177,7 +177,7 @@ async def test_what_is_told_to_stop_before_its_write_leaves_waits_for_the_next_p
     change = await approved(stage)
     sending = anyio.Event()
 
-    async def stuck(_api: object, _server: str, departure: Sending) -> None:
+    async def stuck(_api: object, _server: str, departure: WriteHook) -> None:
         await departure.connected()
         sending.set()
         await anyio.sleep_forever()
@@ -223,7 +223,7 @@ def test_a_fence_is_passed_in_time_by_a_process_that_surely_lives(process: Any, 
     """What is held back has not left, and what passed has."""
     clock = FakeClock()
     clock.advance(at)
-    sending = Sending(change(), _nothing, Fence(process, clock, 2.0))
+    sending = WriteHook(change(), _nothing, SendDeadline(process, clock, 2.0))
     if passes:
         sending.before_send()
     else:
@@ -233,14 +233,14 @@ def test_a_fence_is_passed_in_time_by_a_process_that_surely_lives(process: Any, 
     assert sending.left is passes
 
 
-async def _nothing() -> tuple[Change, Fence]:
+async def _nothing() -> tuple[Change, SendDeadline]:
     raise AssertionError
 
 
 async def test_a_write_whose_intention_is_not_stored_does_not_leave() -> None:
     """The order is fixed: connected, stored, sent."""
     with pytest.raises(AssertionError):
-        Sending(change(), _nothing).before_send()
+        WriteHook(change(), _nothing).before_send()
 
 
 async def test_an_approved_change_without_an_owner_is_run_while_another_process_lives(database_url: str) -> None:
@@ -255,7 +255,7 @@ async def test_an_approved_change_without_an_owner_is_run_while_another_process_
         clock.advance(2)
         await process.beat()
         await beats(database, "slack-2-there", 0.0)
-        keeper = Keeper(database, clock, process, DEFAULT_TIMING, ran.append, frozenset, lambda _: None)
+        keeper = Reconciler(database, clock, process, DEFAULT_TIMING, ran.append, frozenset, lambda _: None)
         await keeper.round()
     assert ran == ["chg_1"]
 
@@ -283,7 +283,7 @@ async def test_agents_paused_during_the_last_look_send_nothing(stage: Stage, mon
     held = await stage.ask("stop", AGENT, server="web01")
     check = Runner._check
 
-    async def meanwhile(runner: Runner, change: Change) -> Checked | None:
+    async def meanwhile(runner: Runner, change: Change) -> SendCheck | None:
         await stage.gate.pause_agents(ALICE, paused=True)
         return await check(runner, change)
 
@@ -383,7 +383,7 @@ async def test_a_round_judges_the_database_before_it_runs_anything(database_url:
         await database.transact(lambda connection: put(connection, one))
         clock.advance(2)
         await process.beat()
-        keeper = Keeper(
+        keeper = Reconciler(
             database, clock, process, DEFAULT_TIMING, ran.append, frozenset, lambda _: None, continuity=judge
         )
         await keeper.round()

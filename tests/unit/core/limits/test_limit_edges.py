@@ -7,12 +7,21 @@ import pytest
 
 from vpsops.core.changes.scope import ServerFilter
 from vpsops.core.identity.actors import Actor, ActorKind
-from vpsops.core.limits.access import Narrowing, Reach, matched
+from vpsops.core.limits.access import AccessScope, Restriction, matched
 from vpsops.core.limits.config_schema import WrittenLimits
-from vpsops.core.limits.model import Account, Create, Limits, principal, too_dear, too_many, too_often, worded_wait
-from vpsops.core.limits.rate_limiter import Buckets
+from vpsops.core.limits.model import (
+    AccountSnapshot,
+    Limits,
+    PlannedCreate,
+    principal,
+    too_dear,
+    too_many,
+    too_often,
+    worded_wait,
+)
+from vpsops.core.limits.rate_limiter import CallBuckets
 from vpsops.core.operations.target import Target
-from vpsops.core.policy.context import Servers
+from vpsops.core.policy.context import ServerPatterns
 from vpsops.core.wayscloud.answers.models import Plan, Server
 
 ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1")
@@ -25,23 +34,23 @@ GONE = Server(id="s2", hostname="b", status="terminated", plan="S")
 @pytest.mark.parametrize(("limit", "fits"), [(1, False), (2, True), (3, True)])
 def test_a_terminated_server_is_none(limit: int, *, fits: bool) -> None:
     """One is there, one is coming, and one that is gone neither counts nor costs."""
-    account = Account((LIVE, GONE), plans=PLANS)
-    assert (too_many(Limits(max_servers=limit), account, [Create("c", "S")]) is None) is fits
-    assert (too_dear(Limits(max_monthly_spend=100.0 * limit), account, [Create("c", "S")]) is None) is fits
+    account = AccountSnapshot((LIVE, GONE), plans=PLANS)
+    assert (too_many(Limits(max_servers=limit), account, [PlannedCreate("c", "S")]) is None) is fits
+    assert (too_dear(Limits(max_monthly_spend=100.0 * limit), account, [PlannedCreate("c", "S")]) is None) is fits
 
 
 @pytest.mark.parametrize(("spend", "fits"), [(200.0, True), (199.99, False), (0.0, False)])
 def test_what_is_allowed_may_be_spent_and_not_more(spend: float, *, fits: bool) -> None:
     """A limit of nothing allows nothing."""
-    account = Account((LIVE,), plans=PLANS)
-    assert (too_dear(Limits(max_monthly_spend=spend), account, [Create("c", "s")]) is None) is fits
+    account = AccountSnapshot((LIVE,), plans=PLANS)
+    assert (too_dear(Limits(max_monthly_spend=spend), account, [PlannedCreate("c", "s")]) is None) is fits
 
 
 @pytest.mark.parametrize(("currency", "fits"), [("nok", True), ("NOK", True), (None, False), ("eur", False)])
 def test_a_currency_is_the_same_in_any_case(currency: str | None, *, fits: bool) -> None:
     """A server's own price in it is added to the plans'; another currency, or one that is not told, is not."""
     priced = Server(id="s3", hostname="d", status="running", monthly_price=1.0, currency=currency)
-    account = Account((LIVE, priced), plans=PLANS)
+    account = AccountSnapshot((LIVE, priced), plans=PLANS)
     assert (too_dear(Limits(max_monthly_spend=101.0, currency="NOK"), account, []) is None) is fits
 
 
@@ -49,7 +58,7 @@ def test_a_currency_is_the_same_in_any_case(currency: str | None, *, fits: bool)
 def test_a_price_that_is_none_is_not_known(price: float) -> None:
     """It would make room for others, or none of the sum could be compared."""
     odd = Server.model_construct(**{**LIVE.model_dump(), "monthly_price": price, "plan": None})
-    found = too_dear(Limits(max_monthly_spend=1e9), Account((odd,), plans=PLANS), [])
+    found = too_dear(Limits(max_monthly_spend=1e9), AccountSnapshot((odd,), plans=PLANS), [])
     assert found is not None
     assert "is not known" in found.why
 
@@ -81,7 +90,7 @@ def test_a_wait_is_rounded_up(seconds: float, words: str) -> None:
 
 def test_a_bucket_holds_a_minutes_calls_and_fills_evenly() -> None:
     """Of two a minute the third waits half a minute; the first refusal in a row is worth a record, the next is not."""
-    buckets, limits = Buckets(), Limits(calls_per_minute=2)
+    buckets, limits = CallBuckets(), Limits(calls_per_minute=2)
     assert [buckets.take(limits, ALICE, 0.0)[0] for _ in range(2)] == [None, None]
     refusal, first = buckets.take(limits, ALICE, 0.0)
     assert refusal is not None
@@ -99,7 +108,7 @@ def test_a_bucket_holds_a_minutes_calls_and_fills_evenly() -> None:
 
 def test_of_many_callers_those_that_are_idle_are_forgotten() -> None:
     """A thousand are kept; whoever is not full yet keeps the count against them."""
-    buckets, limits = Buckets(), Limits(calls_per_minute=1)
+    buckets, limits = CallBuckets(), Limits(calls_per_minute=1)
     people = [replace(ALICE, id=f"U{number}", human=f"U{number}") for number in range(1001)]
     for person in people[:1000]:
         assert buckets.take(limits, person, 0.0)[0] is None
@@ -142,29 +151,32 @@ def test_who_may_not_change_what(
 
 def test_sights_and_reaches_only_narrow() -> None:
     """What both of them leave is left, in whichever order they come."""
-    web, one = ServerFilter((Servers.of(["web*"]),)), ServerFilter((Servers.of(["*01"]),))
+    web, one = ServerFilter((ServerPatterns.of(["web*"]),)), ServerFilter((ServerPatterns.of(["*01"]),))
     for both in (web.narrowed(one), one.narrowed(web)):
         assert [both.sees("", name) for name in ("web01", "WEB01.", "web02", "db01")] == [True, True, False, False]
-    assert ServerFilter((Servers.of(["s1"]),)).sees("S1", "db01")
+    assert ServerFilter((ServerPatterns.of(["s1"]),)).sees("S1", "db01")
     assert ServerFilter().narrowed(web) == web.narrowed(ServerFilter()) == web
-    reads, lists = Reach((Narrowing("a", read_only=True),)), Reach((Narrowing("b", tools=frozenset({"vps_*"})),))
+    reads, lists = (
+        AccessScope((Restriction("a", read_only=True),)),
+        AccessScope((Restriction("b", tools=frozenset({"vps_*"})),)),
+    )
     for reach in (reads.narrowed(lists), lists.narrowed(reads)):
         assert (reach.read_only, reach.allows("vps_list"), reach.allows("vps_stop")) == (True, True, False)
-    assert Reach((Narrowing("c", servers=frozenset({"web*"})),)).narrowed(lists).sight == web
+    assert AccessScope((Restriction("c", servers=frozenset({"web*"})),)).narrowed(lists).sight == web
 
 
 @pytest.mark.parametrize(
     ("narrowing", "limit", "value"),
     [
-        (Narrowing("x", read_only=True), "read_only", "true"),
-        (Narrowing("x", toolsets=frozenset({"catalogue", "changes"})), "toolsets", "catalogue, changes"),
-        (Narrowing("x", tools=frozenset({"vps_list", "vps_get"})), "tools", "vps_get, vps_list"),
-        (Narrowing("x", deny_tools=frozenset({"vps_st*"})), "deny_tools", "vps_st*"),
-        (Narrowing("x"), "", ""),
-        (Narrowing("x", deny_tools=frozenset({"vps_reboot"})), "", ""),
+        (Restriction("x", read_only=True), "read_only", "true"),
+        (Restriction("x", toolsets=frozenset({"catalogue", "changes"})), "toolsets", "catalogue, changes"),
+        (Restriction("x", tools=frozenset({"vps_list", "vps_get"})), "tools", "vps_get, vps_list"),
+        (Restriction("x", deny_tools=frozenset({"vps_st*"})), "deny_tools", "vps_st*"),
+        (Restriction("x"), "", ""),
+        (Restriction("x", deny_tools=frozenset({"vps_reboot"})), "", ""),
     ],
 )
-def test_each_narrowing_says_what_it_keeps_away(narrowing: Narrowing, limit: str, value: str) -> None:
+def test_each_narrowing_says_what_it_keeps_away(narrowing: Restriction, limit: str, value: str) -> None:
     """By its own name, and with all its words."""
     assert narrowing.why_not("vps_stop") == (limit, value)
 
@@ -196,7 +208,7 @@ def test_a_limit_is_written_within_these_bounds(name: str, least: Any, most: Any
 @pytest.mark.parametrize(("others", "left"), [(999, 1_000), (1_000, 1)])
 def test_a_thousand_who_called_are_remembered_and_then_the_idle_are_forgotten(others: int, left: int) -> None:
     """Only those whose bucket is full again: forgetting one of them changes nothing."""
-    buckets, limits = Buckets(), Limits(calls_per_minute=1)
+    buckets, limits = CallBuckets(), Limits(calls_per_minute=1)
     for number in range(others):
         buckets.take(limits, replace(AGENT, human=f"slack:U{number}"), 0.0)
     buckets.take(limits, replace(AGENT, human="slack:NEW"), 60.0)
@@ -205,7 +217,7 @@ def test_a_thousand_who_called_are_remembered_and_then_the_idle_are_forgotten(ot
 
 def test_whoever_called_a_moment_ago_is_not_forgotten() -> None:
     """However many there are."""
-    buckets, limits = Buckets(), Limits(calls_per_minute=1)
+    buckets, limits = CallBuckets(), Limits(calls_per_minute=1)
     for number in range(1_001):
         buckets.take(limits, replace(AGENT, human=f"slack:U{number}"), 0.0)
     exceeded, _ = buckets.take(limits, replace(AGENT, human="slack:U0"), 1.0)

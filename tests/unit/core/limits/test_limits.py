@@ -17,7 +17,7 @@ from vpsops.core.changes.scope import ServerFilter
 from vpsops.core.common.errors import InvalidInputError, UnknownChangeError, UnknownServerError
 from vpsops.core.identity.actors import Actor
 from vpsops.core.limits.model import Limits
-from vpsops.core.policy.context import Servers
+from vpsops.core.policy.context import ServerPatterns
 from vpsops.core.storage.tables import CHANGES
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -74,7 +74,7 @@ async def test_a_refusal_names_no_server_that_its_reader_cannot_see(
     protected = frozenset({"web01", "db01.example.com", "vault-*"})
     async with limited(database_url, provider, max_monthly_spend=1e9, protected=protected) as stage:
         stage.fault("status", "plans", status=404)
-        narrow = stage.gate.seeing(ServerFilter((Servers.of(["web*"]),)))
+        narrow = stage.gate.seeing(ServerFilter((ServerPatterns.of(["web*"]),)))
         order = Request("create", {"hostname": "web90.example.com", **PLAN}, AGENT, SLACK, can_confirm=True)
         stop = Request("stop", {"server": "web01"}, AGENT, SLACK, can_confirm=True)
         refused = [await narrow.submit(item) for item in (order, stop)]
@@ -204,7 +204,7 @@ async def test_what_is_out_of_sight_is_not_there(database_url: str, provider: Si
     async with limited(database_url, provider) as stage:
         held = await stage.ask("stop", server="db01")
         web = await stage.ask("stop", server="web01")
-        narrow = stage.gate.seeing(ServerFilter((Servers.of(["web*"]),)))
+        narrow = stage.gate.seeing(ServerFilter((ServerPatterns.of(["web*"]),)))
         listed = await narrow.submit(Request("list", {}, ALICE, SLACK))
         assert isinstance(listed, Done)
         assert listed.result is not None

@@ -6,7 +6,7 @@ import pytest
 
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.settings import Settings
-from vpsops.core.limits.loader import load_limits, narrowing_of, parse_limits
+from vpsops.core.limits.loader import load_limits, parse_limits, restriction_from
 from vpsops.core.limits.model import UNLIMITED
 from vpsops.core.policy import load_policy
 
@@ -110,5 +110,5 @@ def test_the_file_is_read_once_for_limits_and_rules_alike(tmp_path: Path) -> Non
 def test_flags_are_checked_as_the_file_is() -> None:
     """A flag that cannot hold is named as it is typed."""
     with pytest.raises(ConfigurationError, match=r"--deny-tools: vps_x means no tool there is"):
-        narrowing_of({"deny_tools": ["vps_x"]}, "flags")
-    assert narrowing_of({"read_only": True}, "flags").why_not("vps_stop") == ("read_only", "true")
+        restriction_from({"deny_tools": ["vps_x"]}, "flags")
+    assert restriction_from({"read_only": True}, "flags").why_not("vps_stop") == ("read_only", "true")

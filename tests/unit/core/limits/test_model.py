@@ -8,12 +8,20 @@ from hypothesis import strategies as st
 
 from vpsops.core.changes.scope import ServerFilter
 from vpsops.core.identity.actors import Actor, ActorKind
-from vpsops.core.limits.access import Narrowing, Reach
-from vpsops.core.limits.model import Account, Create, Limits, same_principal, too_dear, too_many, too_often
-from vpsops.core.limits.rate_limiter import Buckets
+from vpsops.core.limits.access import AccessScope, Restriction
+from vpsops.core.limits.model import (
+    AccountSnapshot,
+    Limits,
+    PlannedCreate,
+    same_principal,
+    too_dear,
+    too_many,
+    too_often,
+)
+from vpsops.core.limits.rate_limiter import CallBuckets
 from vpsops.core.limits.tool_names import ALTERING, TOOLS
 from vpsops.core.operations.target import Target
-from vpsops.core.policy.context import Servers
+from vpsops.core.policy.context import ServerPatterns
 from vpsops.core.wayscloud.answers.models import Plan, Server
 
 ALICE = Actor(ActorKind.PERSON, "U1", "alice", "U1", aliases=("alice@example.com",))
@@ -25,9 +33,9 @@ def server(name: str, plan: str | None = "S", price: float | None = None, status
     return Server(id=f"id-{name}", hostname=name, status=status, plan=plan, monthly_price=price)
 
 
-TWO = Account((server("web01"), server("db01", "xl")), plans=PLANS, named=ServerFilter())
-WEB = ServerFilter((Servers.of(["web*"]),))
-NEW = Create("app01", "S")
+TWO = AccountSnapshot((server("web01"), server("db01", "xl")), plans=PLANS, named=ServerFilter())
+WEB = ServerFilter((ServerPatterns.of(["web*"]),))
+NEW = PlannedCreate("app01", "S")
 
 
 @pytest.mark.parametrize(
@@ -35,13 +43,15 @@ NEW = Create("app01", "S")
     [
         (3, [NEW], ""),
         (2, [NEW], "there are 2 servers, and 1 would be made"),
-        (3, [NEW, Create("app02", "S")], "2 would be made"),
-        (2, [Create("WEB01", "S")], ""),  # it is there by now
-        (2, [Create("other", "S", "id-db01")], ""),
+        (3, [NEW, PlannedCreate("app02", "S")], "2 would be made"),
+        (2, [PlannedCreate("WEB01", "S")], ""),  # it is there by now
+        (2, [PlannedCreate("other", "S", "id-db01")], ""),
         (None, [NEW] * 99, ""),
     ],
 )
-def test_servers_that_are_there_and_coming_are_counted(limit: int | None, creates: list[Create], refused: str) -> None:
+def test_servers_that_are_there_and_coming_are_counted(
+    limit: int | None, creates: list[PlannedCreate], refused: str
+) -> None:
     """A create whose server shows already is counted once."""
     found = too_many(Limits(max_servers=limit), TWO, creates)
     assert refused in (found.text if found else "")
@@ -61,14 +71,14 @@ def test_servers_that_are_there_and_coming_are_counted(limit: int | None, create
         (Limits(max_monthly_spend=9e9), replace(TWO, complete=False), "not complete"),
         (Limits(max_monthly_spend=9e9, currency="EUR"), TWO, "in EUR and NOK"),
         (Limits(max_monthly_spend=600, currency="NOK"), TWO, ""),
-        (Limits(max_monthly_spend=100), Account((server("x", status="terminated"),), plans=PLANS), ""),
-        (Limits(max_monthly_spend=100), Account((server("x", price=-5.0),), plans=PLANS), "cost 200.00"),
-        (Limits(max_monthly_spend=0), Account((), plans=PLANS), "max_monthly_spend (0 a month)"),
+        (Limits(max_monthly_spend=100), AccountSnapshot((server("x", status="terminated"),), plans=PLANS), ""),
+        (Limits(max_monthly_spend=100), AccountSnapshot((server("x", price=-5.0),), plans=PLANS), "cost 200.00"),
+        (Limits(max_monthly_spend=0), AccountSnapshot((), plans=PLANS), "max_monthly_spend (0 a month)"),
         (Limits(), TWO, ""),
     ],
 )
 def test_what_servers_cost_is_added_up_or_held_against_the_create(
-    limits: Limits, account: Account, refused: str
+    limits: Limits, account: AccountSnapshot, refused: str
 ) -> None:
     """Their own price, or their plan's; one that is not known, or another currency, is a refusal."""
     found = too_dear(limits, account, [NEW])
@@ -96,7 +106,7 @@ def test_a_rate_says_when_one_more_fits(times: list[float], most: int) -> None:
 
 def test_calls_come_in_a_burst_and_then_at_their_rate() -> None:
     """A minute's calls at once, then each as its time comes; the first refusal in a row is worth a record."""
-    limits, buckets = Limits(calls_per_minute=30), Buckets()
+    limits, buckets = Limits(calls_per_minute=30), CallBuckets()
     assert all(buckets.take(limits, AGENT, 0.0) == (None, False) for _ in range(30))
     refused, first = buckets.take(limits, AGENT, 1.0)
     assert refused is not None
@@ -118,7 +128,7 @@ def test_an_agent_under_another_name_is_the_same_principal() -> None:
 
 def test_principals_that_are_done_calling_are_forgotten() -> None:
     """Buckets that are full again do not pile up."""
-    limits, buckets = Limits(calls_per_minute=60), Buckets()
+    limits, buckets = Limits(calls_per_minute=60), CallBuckets()
     for number in range(3_000):
         buckets.take(limits, replace(AGENT, human=f"h{number}"), float(number))
     assert len(buckets.limiter) <= 1_001
@@ -142,13 +152,15 @@ def test_protected_servers_are_left_alone(hostname: str, actor: Actor, limit: st
     assert (found.limit if found else "") == limit
 
 
-@given(st.lists(st.builds(Narrowing, st.just("x"), st.booleans(), deny_tools=st.frozensets(st.sampled_from([*TOOLS])))))
+@given(
+    st.lists(st.builds(Restriction, st.just("x"), st.booleans(), deny_tools=st.frozensets(st.sampled_from([*TOOLS]))))
+)
 @pytest.mark.requirement("narrowing-never-widens")
-def test_narrowings_never_widen(narrowings: list[Narrowing]) -> None:
+def test_narrowings_never_widen(narrowings: list[Restriction]) -> None:
     """What several leave is what each of them leaves; read-only leaves nothing that alters."""
-    whole = Reach(tuple(narrowings))
+    whole = AccessScope(tuple(narrowings))
     assert set(whole.tools) == {
-        tool for tool in TOOLS if all(Reach((narrowing,)).allows(tool) for narrowing in narrowings)
+        tool for tool in TOOLS if all(AccessScope((narrowing,)).allows(tool) for narrowing in narrowings)
     }
     if any(narrowing.read_only for narrowing in narrowings):
         assert ALTERING.isdisjoint(whole.tools)
@@ -156,7 +168,7 @@ def test_narrowings_never_widen(narrowings: list[Narrowing]) -> None:
 
 def test_a_server_is_seen_where_every_narrowing_has_it() -> None:
     """By hostname in any case, or by id; one whose name is not known is not seen."""
-    sight = ServerFilter((Servers.of(["web*"]), Servers.of(["*.example.com", "id-9"])))
+    sight = ServerFilter((ServerPatterns.of(["web*"]), ServerPatterns.of(["*.example.com", "id-9"])))
     assert sight.sees("id-1", "WEB01.example.com")
     assert not sight.sees("id-1", "web01.example.org")
     assert not sight.sees("id-9", "")

@@ -11,14 +11,14 @@ from tests.fakes.clock import START, FakeClock
 from tests.unit.core.sample import change, put
 from vpsops.core.changes.model import Change, State
 from vpsops.core.identity.actors import Actor, ActorKind
-from vpsops.core.limits.model import Account, Limits
+from vpsops.core.limits.model import AccountSnapshot, Limits
 from vpsops.core.limits.quotas import LimitReachedError, check_sending, check_stored
 from vpsops.core.operations.target import Target
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import CHANGES
 
 ONE = Limits(max_servers=1)
-NONE_THERE = Account(())
+NONE_THERE = AccountSnapshot(())
 NEW = change("create", State.APPROVED, id="chg_new", target=Target("", "new.example.com", plan="S"))
 UNCLEAR = {"sending", "watching", "unknown", "needs_person"}
 """Written out: what has left and is not known to have ended badly may be a server that costs money."""

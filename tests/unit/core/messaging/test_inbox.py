@@ -12,7 +12,7 @@ from tests.fakes.clock import START, FakeClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.core.common.errors import StorageError
 from vpsops.core.execution.retention import forget
-from vpsops.core.messaging.inbox import Delivery, Inbox
+from vpsops.core.messaging.inbox import Inbox, InboxDelivery
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.tables import INBOX
 
@@ -55,7 +55,7 @@ async def test_what_was_not_finished_is_found_again(inbox: Inbox, clock: FakeClo
     await inbox.accept("env-3", "click", {})
     await inbox.done("env-2")
     assert await inbox.unfinished(older_than=5) == [
-        Delivery("env-1", "command", {**PAYLOAD, "name": "Åsa "}, START)  # without what no database takes
+        InboxDelivery("env-1", "command", {**PAYLOAD, "name": "Åsa "}, START)  # without what no database takes
     ]
     clock.advance(5)
     later = START + timedelta(seconds=20)

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 from tests.fakes.clock import FakeClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.core.messaging import outbox
-from vpsops.core.messaging.outbox import Copy, Message, News, Outbox
+from vpsops.core.messaging.outbox import ChannelNews, Outbox, OutboxMessage, PostedMessage
 from vpsops.core.storage import Database
 from vpsops.core.storage.leases import Process
 from vpsops.core.storage.tables import OUTBOX
@@ -39,12 +39,12 @@ async def rows(database: Database) -> list[tuple[str, str, int, str]]:
     return [tuple(row) for row in await database.read(lambda connection: connection.execute(columns).all())]
 
 
-def topics(messages: list[Message]) -> list[str]:
+def topics(messages: list[OutboxMessage]) -> list[str]:
     """Return the topics of messages, in order."""
     return [message.topic for message in messages]
 
 
-def ids(messages: list[Message]) -> list[int]:
+def ids(messages: list[OutboxMessage]) -> list[int]:
     """Return the numbers of messages, in order."""
     return [message.id for message in messages]
 
@@ -72,7 +72,7 @@ async def test_messages_come_whole_and_oldest_first(
     await put(database, clock, "a", "b", "a", "c")
     first = await boxes[0].claim(limit=2)
     assert topics(first) == ["a", "b", "a"]
-    assert first[0] == Message(first[0].id, "a", "card", {"change": "a"}, 1, clock.now())
+    assert first[0] == OutboxMessage(first[0].id, "a", "card", {"change": "a"}, 1, clock.now())
     assert topics(await boxes[0].claim(limit=2)) == ["c"]
 
 
@@ -230,9 +230,9 @@ async def test_posted_copies_are_remembered_once(
     await ann.remember("a", "thread", "C2", "2.0")
     await ben.remember("a", "other", "C1", "1.0")
     await ben.remember("b", "card", "C1", "3.0")
-    assert await ann.copies("a") == [Copy("a", "card", "C1", "1.0"), Copy("a", "thread", "C2", "2.0")]
+    assert await ann.copies("a") == [PostedMessage("a", "card", "C1", "1.0"), PostedMessage("a", "thread", "C2", "2.0")]
     await ben.forget("a", "C1", "1.0")
-    assert await ann.copies("a") == [Copy("a", "thread", "C2", "2.0")]
+    assert await ann.copies("a") == [PostedMessage("a", "thread", "C2", "2.0")]
     assert await database.read(lambda connection: len(connection.execute(sa.select(OUTBOX)).all())) == 0
 
 
@@ -259,9 +259,9 @@ async def test_what_channels_are_told_takes_the_place_of_its_cause(
     (message,) = await ann.claim()
     clock.advance(31.0)
     assert topics(await ben.claim()) == ["a"]
-    await ann.spread([message.id], [News("C1", {"n": 1})], after=2.0)
+    await ann.spread([message.id], [ChannelNews("C1", {"n": 1})], after=2.0)
     assert [row[0] for row in await rows(database)] == ["a"]
-    await ben.spread([message.id], [News("C1", {"n": 1}), News("C2", {"n": 2})], after=2.0)
+    await ben.spread([message.id], [ChannelNews("C1", {"n": 1}), ChannelNews("C2", {"n": 2})], after=2.0)
     assert await ann.claim() == []
     clock.advance(2.0)
     assert [(item.topic, item.kind, item.payload) for item in await ann.claim()] == [

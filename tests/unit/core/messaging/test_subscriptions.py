@@ -11,9 +11,9 @@ from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.messaging.subscriptions import (
     PER_CHANNEL,
-    Event,
-    Options,
     Subscription,
+    SubscriptionEvent,
+    SubscriptionOptions,
     Subscriptions,
     Threshold,
     check,
@@ -23,12 +23,14 @@ from vpsops.core.messaging.subscriptions import (
 from vpsops.core.storage import Database
 
 ALICE = Actor(ActorKind.PERSON, "U0ALICE", "alice")
-NIGHT = Options(quiet=("22:00-07:00",), zone="Europe/Oslo")
+NIGHT = SubscriptionOptions(quiet=("22:00-07:00",), zone="Europe/Oslo")
 
 
 def wish(number: int = 1, **other: object) -> Subscription:
     """Return a wish of #ops to hear of drift on the web servers."""
-    base = Subscription(subscription_id(str(number)), "T0ACME", "C0OPS", frozenset({Event.DRIFT}), ("web*",))
+    base = Subscription(
+        subscription_id(str(number)), "T0ACME", "C0OPS", frozenset({SubscriptionEvent.DRIFT}), ("web*",)
+    )
     return replace(base, **other)  # type: ignore[arg-type]
 
 
@@ -67,20 +69,20 @@ def test_quiet_hours_follow_the_wall_clock_of_their_zone(now: datetime, ends: da
 def test_a_weekend_is_quiet_until_monday() -> None:
     """Spans of days are one quiet time."""
     saturday = datetime(2027, 1, 9, 12, tzinfo=UTC)
-    assert Options(quiet=("Sat-Sun",)).quiet_until(saturday) == datetime(2027, 1, 11, tzinfo=UTC)
+    assert SubscriptionOptions(quiet=("Sat-Sun",)).quiet_until(saturday) == datetime(2027, 1, 11, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("quiet", ["25:00-26:00", "Mon-Sun", "sometimes", "07:00-07:00"])
 def test_quiet_hours_that_make_no_sense_are_refused(quiet: str) -> None:
     """Nonsense, and a week that is all quiet, are told with an example."""
     with pytest.raises(InvalidInputError, match="quiet hours"):
-        Options(quiet=(quiet,))
+        SubscriptionOptions(quiet=(quiet,))
 
 
 def test_an_unknown_zone_is_refused_without_quiet_hours_too() -> None:
     """The zone also says when a day begins."""
     with pytest.raises(InvalidInputError, match="not a time zone"):
-        Options(zone="Mars/Base")
+        SubscriptionOptions(zone="Mars/Base")
 
 
 @pytest.mark.parametrize(
@@ -90,11 +92,18 @@ def test_an_unknown_zone_is_refused_without_quiet_hours_too() -> None:
         wish(servers=()),
         wish(servers=tuple(f"web{n}" for n in range(11))),
         wish(servers=("x" * 300,)),
-        wish(events=frozenset({Event.USAGE})),
-        wish(options=Options(usage=(Threshold("cpu", 90, 10),))),
-        wish(events=frozenset({Event.USAGE}), options=Options(usage=(Threshold("cpu", 100, 10),))),
-        wish(events=frozenset({Event.USAGE}), options=Options(usage=(Threshold("luck", 50, 10),))),
-        wish(events=frozenset({Event.USAGE}), options=Options(usage=(Threshold("cpu", float("nan"), 10),))),
+        wish(events=frozenset({SubscriptionEvent.USAGE})),
+        wish(options=SubscriptionOptions(usage=(Threshold("cpu", 90, 10),))),
+        wish(
+            events=frozenset({SubscriptionEvent.USAGE}), options=SubscriptionOptions(usage=(Threshold("cpu", 100, 10),))
+        ),
+        wish(
+            events=frozenset({SubscriptionEvent.USAGE}), options=SubscriptionOptions(usage=(Threshold("luck", 50, 10),))
+        ),
+        wish(
+            events=frozenset({SubscriptionEvent.USAGE}),
+            options=SubscriptionOptions(usage=(Threshold("cpu", float("nan"), 10),)),
+        ),
     ],
 )
 def test_what_is_no_subscription_is_refused(wrong: Subscription) -> None:
@@ -107,7 +116,7 @@ async def test_one_is_kept_as_it_was_made_and_once(database: Database, clock: Fa
     """All of it comes back; the same delivery makes it once; both are in the trail."""
     store = Subscriptions(database, clock)
     full = wish(
-        events=frozenset(Event),
+        events=frozenset(SubscriptionEvent),
         options=replace(NIGHT, usage=(Threshold("cpu", 92.5, 10),), until=START + timedelta(hours=2)),
     )
     made = await store.add(full, ALICE)
@@ -136,7 +145,7 @@ async def test_a_channel_has_room_for_so_many(database: Database, clock: FakeClo
     store = Subscriptions(database, clock)
     for number in range(PER_CHANNEL - 1):
         await store.add(wish(number), ALICE)
-    await store.add(wish(90, options=Options(until=START + timedelta(hours=1))), ALICE)
+    await store.add(wish(90, options=SubscriptionOptions(until=START + timedelta(hours=1))), ALICE)
     with pytest.raises(InvalidInputError, match="20 subscriptions already"):
         await store.add(wish(91), ALICE)
     await store.add(wish(92, channel="C0OTHER"), ALICE)
@@ -151,7 +160,7 @@ async def test_a_watch_takes_the_place_of_an_earlier_one(database: Database, clo
     await store.add(wish(1, servers=("srv-1",)), ALICE)
     for number, hours in ((2, 1), (3, 5)):
         until = START + timedelta(hours=hours)
-        await store.add(wish(number, servers=("srv-1",), options=Options(until=until, watch=True)), ALICE)
+        await store.add(wish(number, servers=("srv-1",), options=SubscriptionOptions(until=until, watch=True)), ALICE)
     assert {item.id for item in await store.all()} == {subscription_id("1"), subscription_id("3")}
     clock.advance(5 * 3600)
     assert [item.id for item in await store.all()] == [subscription_id("1")]

@@ -18,7 +18,7 @@ from vpsops.core.changes import repository
 from vpsops.core.changes.model import State
 from vpsops.core.common.errors import StorageError
 from vpsops.core.monitoring import change_feed
-from vpsops.core.monitoring.change_feed import News
+from vpsops.core.monitoring.change_feed import ChangeEvent
 from vpsops.core.operations.target import Target
 from vpsops.core.storage import Connection, Database, open_database
 from vpsops.core.storage.tables import AUDIT
@@ -30,14 +30,14 @@ CLOCK = VirtualClock()
 class Ear:
     """Whoever follows the news."""
 
-    heard: list[News] = field(default_factory=list)
+    heard: list[ChangeEvent] = field(default_factory=list)
     called: anyio.Event = field(default_factory=anyio.Event)
 
-    def __call__(self, found: Sequence[News]) -> None:
+    def __call__(self, found: Sequence[ChangeEvent]) -> None:
         self.heard += found
         self.called.set()
 
-    async def until(self, count: int) -> list[News]:
+    async def until(self, count: int) -> list[ChangeEvent]:
         with anyio.fail_after(PATIENCE_SECONDS):
             while len(self.heard) < count:
                 await self.called.wait()
@@ -128,7 +128,7 @@ async def test_trouble_ends_nothing(database: Database, monkeypatch: pytest.Monk
     monkeypatch.setattr(change_feed, "BROKEN", 0.01)
     real, left = change_feed.after, [trouble, trouble]
 
-    def after(connection: Connection, seq: int) -> list[News]:
+    def after(connection: Connection, seq: int) -> list[ChangeEvent]:
         if left:
             raise left.pop()
         return real(connection, seq)

@@ -14,9 +14,15 @@ from tests.unit.core.sample import server
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import State
 from vpsops.core.common.timings import DEFAULT_TIMING
-from vpsops.core.messaging.subscriptions import Event, Options, Subscription, Subscriptions, Threshold
+from vpsops.core.messaging.subscriptions import (
+    Subscription,
+    SubscriptionEvent,
+    SubscriptionOptions,
+    Subscriptions,
+    Threshold,
+)
 from vpsops.core.monitoring import monitor_state
-from vpsops.core.monitoring.monitor import Lookout
+from vpsops.core.monitoring.monitor import FleetMonitor
 from vpsops.core.storage import open_database
 from vpsops.core.storage.tables import OUTBOX, SWITCHES
 from vpsops.core.wayscloud.answers.models import Usage
@@ -35,9 +41,9 @@ async def provider() -> AsyncIterator[SimulatorHandle]:
         yield handle
 
 
-async def subscribe(stage: Stage, *events: Event, options: Options | None = None) -> None:
+async def subscribe(stage: Stage, *events: SubscriptionEvent, options: SubscriptionOptions | None = None) -> None:
     """Let a channel want to hear of some events."""
-    wanted = Subscription("sub_1", "T1", "C1", frozenset(events), options=options or Options())
+    wanted = Subscription("sub_1", "T1", "C1", frozenset(events), options=options or SubscriptionOptions())
     await Subscriptions(stage.database, stage.gate.clock).add(wanted, ALICE)
 
 
@@ -70,7 +76,7 @@ async def told(stage: Stage, count: int) -> list[str]:
 async def test_nobody_subscribed_means_no_look_at_all(database_url: str, provider: SimulatorHandle) -> None:
     """An idle process with no subscription but one for changes asks the provider nothing."""
     async with staged(database_url, provider, SETUP) as stage:
-        await subscribe(stage, Event.SETTLED)
+        await subscribe(stage, SubscriptionEvent.SETTLED)
         await stage.engine.start()
         await stage.gate.clock.sleep(0.3)
         assert stage.asked("list") == 0
@@ -81,7 +87,7 @@ async def test_drift_is_told_while_nothing_is_being_changed(database_url: str, p
     async with staged(database_url, provider, SETUP) as stage:
         stage.server("web90.example.com")
         await stage.engine.start()
-        await subscribe(stage, Event.DRIFT)
+        await subscribe(stage, SubscriptionEvent.DRIFT)
         await looks(stage)
         assert await stage.told() == []
         turn(stage, "web90.example.com", Really.STOPPED)
@@ -97,7 +103,7 @@ async def test_what_our_own_change_did_is_no_drift(database_url: str, provider: 
     async with staged(database_url, provider, SETUP) as stage:
         mine = stage.server("web90.example.com")
         await stage.engine.start()
-        await subscribe(stage, Event.DRIFT)
+        await subscribe(stage, SubscriptionEvent.DRIFT)
         await looks(stage)
         ended = await stage.done("stop", server=mine.id)
         assert ended.state is State.SUCCEEDED
@@ -111,7 +117,7 @@ async def test_drift_during_a_restart_is_told_by_the_next_process(database_url: 
         ours = stage.server("web91.example.com")
         stage.server("web90.example.com")
         await stage.engine.start()
-        await subscribe(stage, Event.DRIFT)
+        await subscribe(stage, SubscriptionEvent.DRIFT)
         await looks(stage)
     async with staged(database_url, provider, Setup(front="worker")) as between:  # one that does not look around
         await between.database.transact(lambda c: c.execute(SWITCHES.update().values(at=SWITCHES.c.at - 60.0)))
@@ -129,7 +135,7 @@ async def test_a_fleet_that_nobody_looked_at_for_long_is_not_compared_with(
     """After more than an hour a first look tells nothing: what happened since is no news."""
     async with staged(database_url, provider, SETUP) as stage:
         stage.server("web90.example.com")
-        await subscribe(stage, Event.DRIFT)
+        await subscribe(stage, SubscriptionEvent.DRIFT)
         await stage.engine.start()
         await looks(stage)
     async with staged(database_url, provider, SETUP) as stage:
@@ -145,7 +151,7 @@ async def test_two_processes_look_as_often_as_one_and_tell_once(database_url: st
     """The lease holds while nothing is being changed too; the other process does not even try to write."""
     async with staged(database_url, provider, SETUP) as first, staged(database_url, provider, SETUP) as second:
         first.server("web90.example.com")
-        await subscribe(first, Event.DRIFT)
+        await subscribe(first, SubscriptionEvent.DRIFT)
         await first.engine.start()
         await second.engine.start()
         await looks(first)
@@ -163,7 +169,7 @@ async def test_a_fleet_that_moves_as_a_whole_is_a_few_messages(database_url: str
         running_simulator(SimulatorConfig(speed=600, seed=7, fleet=300), clock=VirtualClock()) as handle,
         staged(database_url, handle, SETUP) as stage,
     ):
-        await subscribe(stage, Event.DRIFT)
+        await subscribe(stage, SubscriptionEvent.DRIFT)
         await stage.engine.start()
         world = handle.simulator.world
         lasting = {Really.RUNNING, Really.STOPPED, Really.ERROR}
@@ -185,7 +191,7 @@ async def test_an_outage_is_told_once_over_a_restart_and_its_end_too(
 ) -> None:
     """The process that told of it dies; the next one does not tell again, and tells when it is over."""
     async with staged(database_url, provider, SETUP) as stage:
-        await subscribe(stage, Event.PROVIDER)
+        await subscribe(stage, SubscriptionEvent.PROVIDER)
         await stage.engine.start()
         await looks(stage)
         stage.fault("status", "list", status=502)
@@ -200,9 +206,9 @@ async def test_an_outage_is_told_once_over_a_restart_and_its_end_too(
 
 async def test_usage_is_read_only_where_somebody_set_a_threshold(database_url: str, provider: SimulatorHandle) -> None:
     """At most twenty servers in a round, and only those that are meant."""
-    usage = Options(usage=(Threshold("cpu", 0.001, 1),))
+    usage = SubscriptionOptions(usage=(Threshold("cpu", 0.001, 1),))
     async with staged(database_url, provider, SETUP) as stage:
-        wanted = Subscription("sub_1", "T1", "C1", frozenset({Event.USAGE}), ("web90*",), usage)
+        wanted = Subscription("sub_1", "T1", "C1", frozenset({SubscriptionEvent.USAGE}), ("web90*",), usage)
         await Subscriptions(stage.database, stage.gate.clock).add(wanted, ALICE)
         mine = stage.server("web90.example.com")
         await stage.engine.start()
@@ -230,13 +236,13 @@ class Figures(Wayscloud):
 async def test_a_high_figure_is_told_once_over_a_restart_and_its_end_too(database_url: str) -> None:
     """Twenty servers a round take turns; what was told is stored, so the next process only tells the end."""
     clock, fleet = FakeClock(), [server("running", f"s{n:02}", f"web{n:02}.example.com") for n in range(30)]
-    usage = Options(usage=(Threshold("cpu", 90, 3),))
-    wanted = [Subscription("sub_1", "T1", "C1", frozenset({Event.USAGE}), ("web*",), usage)]
+    usage = SubscriptionOptions(usage=(Threshold("cpu", 90, 3),))
+    wanted = [Subscription("sub_1", "T1", "C1", frozenset({SubscriptionEvent.USAGE}), ("web*",), usage)]
     async with open_database(database_url, clock) as database:
         api = Figures(clock)
 
         async def rounds(count: int) -> list[str]:
-            lookout = Lookout(database, api, clock, DEFAULT_TIMING)
+            lookout = FleetMonitor(database, api, clock, DEFAULT_TIMING)
             await lookout.begin()
             for _ in range(count):
                 await lookout.measure(fleet, wanted)

@@ -12,9 +12,9 @@ from tests.fakes.provider import Provider, Reply
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.core.sample import server
 from vpsops.core.common.timings import DEFAULT_TIMING
-from vpsops.core.monitoring.server_feed import REFUSED_WAIT, SOONEST, Difference, Fleet, differences, known_after
+from vpsops.core.monitoring.server_feed import REFUSED_WAIT, SOONEST, Difference, ServerFeed, differences, known_after
 from vpsops.core.wayscloud.answers.errors import NotAuthenticatedError, WayscloudError
-from vpsops.core.wayscloud.answers.models import Listing
+from vpsops.core.wayscloud.answers.models import ProviderList
 
 SERVERS = "/v1/vps"
 PACE = DEFAULT_TIMING.poll_old
@@ -48,7 +48,7 @@ class Stage:
 
     provider: Provider
     clock: FakeClock
-    fleet: Fleet
+    fleet: ServerFeed
 
     def looks(self) -> int:
         return len(self.provider.received)
@@ -66,11 +66,11 @@ async def staged(*replies: Reply) -> AsyncIterator[Stage]:
     provider, clock = Provider(), FakeClock()
     provider.on("GET", SERVERS, *replies)
     async with provider.client(clock=clock) as api, anyio.create_task_group() as group:
-        yield Stage(provider, clock, Fleet(api, clock, DEFAULT_TIMING, group))
+        yield Stage(provider, clock, ServerFeed(api, clock, DEFAULT_TIMING, group))
         group.cancel_scope.cancel()
 
 
-async def servers_of(fleet: Fleet) -> list[str]:
+async def servers_of(fleet: ServerFeed) -> list[str]:
     """Return the ids of the servers once they can be read."""
     with anyio.fail_after(PATIENCE_SECONDS):
         while True:
@@ -147,7 +147,7 @@ async def test_a_look_that_was_made_anyway_counts() -> None:
         stage.fleet.follow(ear)
         await stage.fleet.known()
         stage.clock.advance(PACE - 1)
-        stage.fleet.saw(Listing([server("stopped")]))
+        stage.fleet.saw(ProviderList([server("stopped")]))
         assert await ear.told() == [("s1", "stopped", False)]
         stage.clock.advance(PACE - 2)
         await rest()
@@ -202,7 +202,7 @@ def test_what_came_went_and_changed_is_told_apart() -> None:
 def test_who_is_missing_from_half_a_list_is_not_gone() -> None:
     """A list that lacks entries tells nothing of who is not in it."""
     before = {"s1": server(), "s2": server(ident="s2")}
-    half = Listing([server("stopped")], total=2)
+    half = ProviderList([server("stopped")], total=2)
     assert [
         (difference.server.id, difference.listed) for difference in differences(before, known_after(before, half))
     ] == [("s1", False)]

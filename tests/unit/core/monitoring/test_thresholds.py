@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.core.sample import server
-from vpsops.core.messaging.subscriptions import Event, Options, Subscription, Threshold
+from vpsops.core.messaging.subscriptions import Subscription, SubscriptionEvent, SubscriptionOptions, Threshold
 from vpsops.core.monitoring.thresholds import GAP_SECONDS, Alarm, figure, gauges, step
 from vpsops.core.wayscloud.answers.models import Usage
 
@@ -64,10 +64,10 @@ def test_raised_and_ended_take_turns(figures: list[float], above: float, minutes
 
 def test_only_servers_that_are_up_and_meant_are_measured() -> None:
     """A stopped server has no figures, and nobody looks where no threshold is set."""
-    usage = Options(usage=(CPU, Threshold("disk", 80, 5)))
+    usage = SubscriptionOptions(usage=(CPU, Threshold("disk", 80, 5)))
     wanted = [
-        Subscription("sub_1", "T1", "C1", frozenset({Event.USAGE}), ("web*",), usage),
-        Subscription("sub_2", "T1", "C1", frozenset({Event.DRIFT}), ("*",)),
+        Subscription("sub_1", "T1", "C1", frozenset({SubscriptionEvent.USAGE}), ("web*",), usage),
+        Subscription("sub_2", "T1", "C1", frozenset({SubscriptionEvent.DRIFT}), ("*",)),
     ]
     fleet = [
         server("running", "s1", "web01.example.com"),

@@ -15,7 +15,7 @@ from vpsops.core.operations.registry import Observation, Progress
 from vpsops.core.operations.server_lookup import clean, find_server, nearest
 from vpsops.core.operations.servers import CreateArguments, ListArguments, in_state, page, stop_settled
 from vpsops.core.operations.target import Target
-from vpsops.core.wayscloud.answers.models import Listing, OsTemplate, Plan, Region, Server
+from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, ProviderList, Region, Server
 
 WEB = server(ident="id-1", hostname="web01.example.com", display_name="Shop front")
 DB = server("stopped", "id-2", "db01.example.com")
@@ -164,17 +164,17 @@ class Provider(SimpleNamespace):
     servers: Sequence[Server]
     plans: Sequence[Plan]
 
-    async def list_servers(self) -> Listing[Server]:
-        return Listing(list(self.servers))
+    async def list_servers(self) -> ProviderList[Server]:
+        return ProviderList(list(self.servers))
 
-    async def list_plans(self) -> Listing[Plan]:
-        return Listing(list(self.plans))
+    async def list_plans(self) -> ProviderList[Plan]:
+        return ProviderList(list(self.plans))
 
-    async def list_regions(self) -> Listing[Region]:
-        return Listing([])
+    async def list_regions(self) -> ProviderList[Region]:
+        return ProviderList([])
 
-    async def list_os_templates(self) -> Listing[OsTemplate]:
-        return Listing([])
+    async def list_os_templates(self) -> ProviderList[OsTemplate]:
+        return ProviderList([])
 
 
 ORDER = CreateArguments(hostname="web01.example.com", plan="S", region="oslo", os_template="debian-12")

@@ -10,14 +10,14 @@ from vpsops.core.changes.model import State
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.operations.registry import Observation, Progress
 from vpsops.core.operations.servers import reboot_settled
-from vpsops.core.outcomes.outcome import Finding, Look, age, judge
+from vpsops.core.outcomes.outcome import FleetSnapshot, OutcomeKind, age, determine_outcome
 from vpsops.core.wayscloud.answers.models import Server
 
 WATCHING, UNKNOWN = State.WATCHING, State.UNKNOWN
 
 
-def look(*servers: Server, complete: bool = True) -> Look:
-    return Look(servers, complete, START)
+def look(*servers: Server, complete: bool = True) -> FleetSnapshot:
+    return FleetSnapshot(servers, complete, START)
 
 
 @pytest.mark.parametrize(
@@ -37,31 +37,31 @@ def test_patience_ends_after_its_last_second(
     result = {"id": "s1"}
     for extra, finding in ((0.0, before), (0.001, after)):
         sent = change(operation, state, seconds + extra, result=result)
-        assert judge(sent, look(*seen), None, DEFAULT_TIMING).finding.value == finding
+        assert determine_outcome(sent, look(*seen), None, DEFAULT_TIMING).finding.value == finding
 
 
-@pytest.mark.parametrize(("seconds", "finding"), [(86_400, Finding.WAIT), (86_401, Finding.FAILED)])
-def test_what_is_late_is_given_up_after_a_day(seconds: int, finding: Finding) -> None:
+@pytest.mark.parametrize(("seconds", "finding"), [(86_400, OutcomeKind.WAIT), (86_401, OutcomeKind.FAILED)])
+def test_what_is_late_is_given_up_after_a_day(seconds: int, finding: OutcomeKind) -> None:
     """Until then it may still come."""
     late = change("stop", WATCHING, seconds, overdue=True)
-    assert judge(late, look(server()), None, DEFAULT_TIMING).finding is finding
+    assert determine_outcome(late, look(server()), None, DEFAULT_TIMING).finding is finding
 
 
-@pytest.mark.parametrize(("older", "finding"), [(120, Finding.ADOPTED), (121, Finding.WAIT)])
-def test_the_providers_clock_may_be_two_minutes_behind(older: int, finding: Finding) -> None:
+@pytest.mark.parametrize(("older", "finding"), [(120, OutcomeKind.ADOPTED), (121, OutcomeKind.WAIT)])
+def test_the_providers_clock_may_be_two_minutes_behind(older: int, finding: OutcomeKind) -> None:
     """A server that seems made shortly before its create was sent is its server; an older one is not."""
     sent = change("create", UNKNOWN, 10.0)
     made = (START - timedelta(seconds=10 + older)).isoformat()
-    assert judge(sent, look(server(created_at=made)), None, DEFAULT_TIMING).finding is finding
+    assert determine_outcome(sent, look(server(created_at=made)), None, DEFAULT_TIMING).finding is finding
 
 
 def test_a_server_of_unknown_age_counts_as_young() -> None:
     """Where the API tells no time, the name alone has to do: there was none by it when this was sent."""
     sent = change("create", UNKNOWN)
-    assert judge(sent, look(server()), None, DEFAULT_TIMING).finding is Finding.ADOPTED
+    assert determine_outcome(sent, look(server()), None, DEFAULT_TIMING).finding is OutcomeKind.ADOPTED
     made = (START - timedelta(days=9)).isoformat()
     unsent = change("create", UNKNOWN, sent_at=None)
-    assert judge(unsent, look(server(created_at=made)), None, DEFAULT_TIMING).finding is Finding.ADOPTED
+    assert determine_outcome(unsent, look(server(created_at=made)), None, DEFAULT_TIMING).finding is OutcomeKind.ADOPTED
 
 
 def test_a_change_without_a_time_of_sending_is_as_old_as_its_last_step() -> None:
@@ -97,32 +97,34 @@ def test_a_reboot_is_proved_by_what_a_reboot_alone_explains(
     assert reboot_settled(seen) is progress
 
 
-@pytest.mark.parametrize(("up", "finding"), [(299, Finding.SUCCEEDED), (301, Finding.OVERDUE), (302, Finding.OVERDUE)])
-def test_a_late_reboot_is_told_by_an_uptime_younger_than_the_request(up: int, finding: Finding) -> None:
+@pytest.mark.parametrize(
+    ("up", "finding"), [(299, OutcomeKind.SUCCEEDED), (301, OutcomeKind.OVERDUE), (302, OutcomeKind.OVERDUE)]
+)
+def test_a_late_reboot_is_told_by_an_uptime_younger_than_the_request(up: int, finding: OutcomeKind) -> None:
     """An uptime as old as the request, or older, tells nothing."""
     sent = change("reboot", WATCHING, 301, last_uptime=3)
-    assert judge(sent, look(server()), usage(up), DEFAULT_TIMING).finding is finding
+    assert determine_outcome(sent, look(server()), usage(up), DEFAULT_TIMING).finding is finding
 
 
 def test_what_an_unclear_reboot_comes_to_with_any_reading_of_its_uptime() -> None:
     """Not read yet: read it. Not readable after a while: a person. Going on: not carried out."""
     for uptime, seconds, finding in (
-        (None, 10, Finding.NEEDS_USAGE),
-        (usage(None), 180, Finding.WAIT),
-        (usage(None), 181, Finding.NEEDS_PERSON),
-        (usage(5000), 181, Finding.FAILED),
-        (usage(181), 181, Finding.FAILED),
-        (usage(180), 181, Finding.NEEDS_PERSON),
-        (usage(154), 181, Finding.NEEDS_PERSON),
-        (usage(153), 181, Finding.SUCCEEDED),
+        (None, 10, OutcomeKind.NEEDS_USAGE),
+        (usage(None), 180, OutcomeKind.WAIT),
+        (usage(None), 181, OutcomeKind.NEEDS_PERSON),
+        (usage(5000), 181, OutcomeKind.FAILED),
+        (usage(181), 181, OutcomeKind.FAILED),
+        (usage(180), 181, OutcomeKind.NEEDS_PERSON),
+        (usage(154), 181, OutcomeKind.NEEDS_PERSON),
+        (usage(153), 181, OutcomeKind.SUCCEEDED),
     ):
         sent = change("reboot", UNKNOWN, seconds, last_uptime=3)
-        assert judge(sent, look(server()), uptime, DEFAULT_TIMING).finding is finding, (uptime, seconds)
+        assert determine_outcome(sent, look(server()), uptime, DEFAULT_TIMING).finding is finding, (uptime, seconds)
 
 
 def test_an_incomplete_list_proves_that_nothing_is_gone() -> None:
     """Neither a watched server nor one that an unclear create may have made."""
     for state, operation in ((WATCHING, "stop"), (UNKNOWN, "create")):
         sent = change(operation, state, 119 if operation == "stop" else 9_000)
-        found = judge(sent, look(complete=False), None, DEFAULT_TIMING)
-        assert found.finding is not Finding.FAILED
+        found = determine_outcome(sent, look(complete=False), None, DEFAULT_TIMING)
+        assert found.finding is not OutcomeKind.FAILED

@@ -11,19 +11,19 @@ from tests.fakes.timing import QUICK
 from tests.unit.core.sample import change, server, usage
 from vpsops.core.changes.model import STEPS, Change, State
 from vpsops.core.common.timings import DEFAULT_TIMING, Timing
-from vpsops.core.outcomes.outcome import Finding, Look, judge
+from vpsops.core.outcomes.outcome import FleetSnapshot, OutcomeKind, determine_outcome
 from vpsops.core.wayscloud.answers.models import Server, Usage
 
 HOST = "web01.example.com"
 WORDS = ("running", "active", "stopped", "stopping", "starting", "provisioning", "error", "terminated", "hibernating")
 STATE_OF = {
-    Finding.SUCCEEDED: State.SUCCEEDED,
-    Finding.FAILED: State.FAILED,
-    Finding.ADOPTED: State.WATCHING,
-    Finding.NEEDS_PERSON: State.NEEDS_PERSON,
-    Finding.SEND_AGAIN: State.APPROVED,
+    OutcomeKind.SUCCEEDED: State.SUCCEEDED,
+    OutcomeKind.FAILED: State.FAILED,
+    OutcomeKind.ADOPTED: State.WATCHING,
+    OutcomeKind.NEEDS_PERSON: State.NEEDS_PERSON,
+    OutcomeKind.SEND_AGAIN: State.APPROVED,
 }
-STAYS = {Finding.WAIT, Finding.NEEDS_SERVER, Finding.NEEDS_USAGE, Finding.OVERDUE}
+STAYS = {OutcomeKind.WAIT, OutcomeKind.NEEDS_SERVER, OutcomeKind.NEEDS_USAGE, OutcomeKind.OVERDUE}
 
 servers = st.builds(
     server,
@@ -43,7 +43,7 @@ changes = st.builds(
     result=st.sampled_from([{}, {"id": "s1"}, {"refusal": {"message": "No.", "again": True}}]),
 )
 looks = st.builds(
-    Look,
+    FleetSnapshot,
     st.lists(servers, max_size=4, unique_by=lambda one: one.id),
     st.booleans(),
     st.just(START),
@@ -54,21 +54,23 @@ timings = st.sampled_from([DEFAULT_TIMING, QUICK])
 
 
 @given(changes, looks, usages, timings)
-def test_every_finding_is_a_step_of_the_table(what: Change, look: Look, used: Usage | None, timing: Timing) -> None:
+def test_every_finding_is_a_step_of_the_table(
+    what: Change, look: FleetSnapshot, used: Usage | None, timing: Timing
+) -> None:
     """Whatever is seen, it means to stay or to take a step that there is, and nobody is notified late twice."""
-    finding = judge(what, look, used, timing).finding
+    finding = determine_outcome(what, look, used, timing).finding
     assert finding in STAYS or STATE_OF[finding] in STEPS[what.state]
-    assert finding is not Finding.OVERDUE or (what.state is State.WATCHING and not what.overdue)
+    assert finding is not OutcomeKind.OVERDUE or (what.state is State.WATCHING and not what.overdue)
 
 
 @given(changes, looks, usages)
 @pytest.mark.requirement("settled-is-seen")
-def test_success_is_seen_and_never_concluded(what: Change, look: Look, used: Usage | None) -> None:
+def test_success_is_seen_and_never_concluded(what: Change, look: FleetSnapshot, used: Usage | None) -> None:
     """A success or an adoption names a server of the list that is not failed; silence proves none."""
-    found = judge(what, look, used, DEFAULT_TIMING)
-    if found.finding in {Finding.SUCCEEDED, Finding.ADOPTED}:
+    found = determine_outcome(what, look, used, DEFAULT_TIMING)
+    if found.finding in {OutcomeKind.SUCCEEDED, OutcomeKind.ADOPTED}:
         assert found.server in look.servers
-    if found.finding is Finding.SUCCEEDED:
+    if found.finding is OutcomeKind.SUCCEEDED:
         assert found.server is not None
         assert not found.server.failed
 
@@ -84,14 +86,14 @@ unclear = st.builds(
 
 @given(unclear, looks, usages)
 @pytest.mark.requirement("unknown-is-looked-up")
-def test_every_unclear_outcome_ends(what: Change, look: Look, used: Usage | None) -> None:
+def test_every_unclear_outcome_ends(what: Change, look: FleetSnapshot, used: Usage | None) -> None:
     """Once the settling time is over, a look that could be read tells, or hands over to a person."""
-    finding = judge(what, look, used, DEFAULT_TIMING).finding
+    finding = determine_outcome(what, look, used, DEFAULT_TIMING).finding
     if used is None and what.operation == "reboot":
-        assert finding in {*STATE_OF, Finding.NEEDS_SERVER, Finding.NEEDS_USAGE}
-    elif finding is Finding.NEEDS_SERVER:
+        assert finding in {*STATE_OF, OutcomeKind.NEEDS_SERVER, OutcomeKind.NEEDS_USAGE}
+    elif finding is OutcomeKind.NEEDS_SERVER:
         full = look.with_full(look.servers[[item.id for item in look.servers].index("s1")])
-        assert judge(what, full, used, DEFAULT_TIMING).finding in STATE_OF
+        assert determine_outcome(what, full, used, DEFAULT_TIMING).finding in STATE_OF
     else:
         assert finding in STATE_OF
 
@@ -99,17 +101,21 @@ def test_every_unclear_outcome_ends(what: Change, look: Look, used: Usage | None
 @given(st.lists(servers, max_size=4, unique_by=lambda one: one.id), st.floats(0, 1e5), st.booleans())
 def test_an_unclear_create_fails_only_where_no_such_server_is(seen: list[Server], age: float, complete: bool) -> None:
     """`failed` says that it was not made: never beside a server of that name, never after an incomplete list."""
-    found = judge(change("create", State.UNKNOWN, age), Look(seen, complete, START), None, DEFAULT_TIMING)
-    if found.finding is Finding.FAILED:
+    found = determine_outcome(
+        change("create", State.UNKNOWN, age), FleetSnapshot(seen, complete, START), None, DEFAULT_TIMING
+    )
+    if found.finding is OutcomeKind.FAILED:
         assert complete
         assert all(item.hostname.lower() != HOST for item in seen)
 
 
-@pytest.mark.parametrize(("age", "finding"), [(599.0, Finding.WAIT), (601.0, Finding.NEEDS_PERSON)])
-def test_an_older_server_of_that_name_is_left_to_a_person(age: float, finding: Finding) -> None:
+@pytest.mark.parametrize(("age", "finding"), [(599.0, OutcomeKind.WAIT), (601.0, OutcomeKind.NEEDS_PERSON)])
+def test_an_older_server_of_that_name_is_left_to_a_person(age: float, finding: OutcomeKind) -> None:
     """It may be this one after all, under a clock that is wrong: nobody is told that nothing was made."""
     old = server(created_at=(START - timedelta(hours=1)).isoformat())
-    found = judge(change("create", State.UNKNOWN, age), Look([old], True, START), None, DEFAULT_TIMING)
+    found = determine_outcome(
+        change("create", State.UNKNOWN, age), FleetSnapshot([old], True, START), None, DEFAULT_TIMING
+    )
     assert found.finding is finding
 
 
@@ -121,18 +127,29 @@ def test_a_reboot_nobody_looked_at_is_not_denied(gap: float, share: float) -> No
     """Rebooted soon after it was up: the count is above the one before again, and still it came up since."""
     up = usage(int(100 + (gap - 101) * share))
     sent = change("reboot", State.WATCHING, gap, last_uptime=90)
-    assert judge(sent, Look([server()], True, START), up, DEFAULT_TIMING).finding is Finding.SUCCEEDED
+    assert (
+        determine_outcome(sent, FleetSnapshot([server()], True, START), up, DEFAULT_TIMING).finding
+        is OutcomeKind.SUCCEEDED
+    )
     unclear = change("reboot", State.UNKNOWN, gap, last_uptime=90)
-    assert judge(unclear, Look([server()], True, START), up, DEFAULT_TIMING).finding is Finding.SUCCEEDED
-    first_look = Look([server()], True, START, waited={"chg_1": 300.5})  # by another process, which saw less of it
-    assert judge(unclear, first_look, up, DEFAULT_TIMING).finding in {Finding.SUCCEEDED, Finding.NEEDS_PERSON}
+    assert (
+        determine_outcome(unclear, FleetSnapshot([server()], True, START), up, DEFAULT_TIMING).finding
+        is OutcomeKind.SUCCEEDED
+    )
+    first_look = FleetSnapshot(
+        [server()], True, START, waited={"chg_1": 300.5}
+    )  # by another process, which saw less of it
+    assert determine_outcome(unclear, first_look, up, DEFAULT_TIMING).finding in {
+        OutcomeKind.SUCCEEDED,
+        OutcomeKind.NEEDS_PERSON,
+    }
 
 
 @given(GAP)
 def test_a_date_that_is_set_makes_no_reboot(ahead: float) -> None:
     """As long as there is patience by the steady clock, a count that goes on is no reboot, whatever the date says."""
-    look = Look([server()], True, START, waited={"chg_1": 20.0})
+    look = FleetSnapshot([server()], True, START, waited={"chg_1": 20.0})
     going_on = usage(110)
     for state in (State.WATCHING, State.UNKNOWN):
-        found = judge(change("reboot", state, ahead, last_uptime=90), look, going_on, DEFAULT_TIMING)
-        assert found.finding is Finding.WAIT
+        found = determine_outcome(change("reboot", state, ahead, last_uptime=90), look, going_on, DEFAULT_TIMING)
+        assert found.finding is OutcomeKind.WAIT

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.target import Target
-from vpsops.core.policy import Facts, Policy, Rule
+from vpsops.core.policy import Policy, PolicyContext, Rule
 from vpsops.core.policy.model import policy_of
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)  # a Tuesday
@@ -16,11 +16,11 @@ DB = Target("id-1", "db01.example.com", region="oslo")
 
 def asked(
     operation: str = "stop", actor: Actor = AGENT, target: Target | None = DB, cost: float | None = None
-) -> Facts:
+) -> PolicyContext:
     """Return the facts of a request at noon; `target` is left out for an operation on no server."""
     one = OPERATIONS[operation]
     about = target if one.takes_server or not one.reads else None
-    return Facts(operation, one.risk, actor, "mcp", NOON, about, about.region if about else "", cost)
+    return PolicyContext(operation, one.risk, actor, "mcp", NOON, about, about.region if about else "", cost)
 
 
 def rules(*given: Rule) -> Policy:

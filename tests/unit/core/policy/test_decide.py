@@ -9,16 +9,16 @@ from tests.unit.core.policy.facts import AGENT, DB, NOON, PERSON, asked, rules
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers
 from vpsops.core.operations import OPERATIONS, Risk
 from vpsops.core.operations.target import Target
-from vpsops.core.policy import Facts, Rule, parse_policy
-from vpsops.core.policy.conditions import Match
+from vpsops.core.policy import PolicyContext, Rule, parse_policy
+from vpsops.core.policy.conditions import RuleConditions
 from vpsops.core.policy.context import BILLED
 from vpsops.core.policy.decision import Decision
 from vpsops.core.policy.defaults import default_rules
 from vpsops.core.policy.model import policy_of
 
 MAILED = replace(PERSON, aliases=("alice@example.com",))
-CREATES = Match(operation=frozenset({"create"}))
-DEAR = Match(operation=frozenset({"create"}), cost_above=100.0)
+CREATES = RuleConditions(operation=frozenset({"create"}))
+DEAR = RuleConditions(operation=frozenset({"create"}), cost_above=100.0)
 APP = Target("", "app01", region="")
 
 
@@ -45,7 +45,7 @@ def test_an_unknown_fact_is_never_the_only_reason_to_let_something_happen(decisi
 
 def test_an_unknown_fact_allows_nothing() -> None:
     """A rule that allows in one region needs to know the region."""
-    here = rules(Rule("here", Match(region=frozenset({"NO"})), Decision.ALLOW))
+    here = rules(Rule("here", RuleConditions(region=frozenset({"NO"})), Decision.ALLOW))
     assert here.decide(asked("create", target=APP)).rules == ()
     assert here.decide(asked("create", target=replace(APP, region="oslo"))).decision is Decision.ALLOW
 
@@ -53,22 +53,24 @@ def test_an_unknown_fact_allows_nothing() -> None:
 @pytest.mark.parametrize(
     ("match", "known", "unknown"),
     [
-        (Match(person=frozenset({"u9"})), AGENT, Actor(ActorKind.AGENT, "mcp:x")),
-        (Match(person=frozenset({"u9"})), AGENT, Actor(ActorKind.AGENT, "mcp:x", human="eve@example.com")),
-        (Match(person=frozenset({"eve@example.com"})), MAILED, PERSON),
+        (RuleConditions(person=frozenset({"u9"})), AGENT, Actor(ActorKind.AGENT, "mcp:x")),
+        (RuleConditions(person=frozenset({"u9"})), AGENT, Actor(ActorKind.AGENT, "mcp:x", human="eve@example.com")),
+        (RuleConditions(person=frozenset({"eve@example.com"})), MAILED, PERSON),
         (
-            Match(person=frozenset({"eve@example.com"})),
+            RuleConditions(person=frozenset({"eve@example.com"})),
             MAILED,
             Actor(ActorKind.AGENT, "mcp:me@x.org", human="slack:U1"),
         ),
-        (Match(person=frozenset({"mcp:other"})), PERSON, Actor(ActorKind.AGENT, "mcp:x")),
-        (Match(group=frozenset({"s9"})), AGENT, Actor(ActorKind.AGENT, "mcp:x", human="slack:U1")),
-        (Match(group=frozenset({"s9"})), PERSON, Actor(ActorKind.PERSON, "U1", human="U1")),
+        (RuleConditions(person=frozenset({"mcp:other"})), PERSON, Actor(ActorKind.AGENT, "mcp:x")),
+        (RuleConditions(group=frozenset({"s9"})), AGENT, Actor(ActorKind.AGENT, "mcp:x", human="slack:U1")),
+        (RuleConditions(group=frozenset({"s9"})), PERSON, Actor(ActorKind.PERSON, "U1", human="U1")),
     ],
 )
-def test_an_asker_who_is_not_known_passes_no_rule_that_denies(match: Match, known: Actor, unknown: Actor) -> None:
+def test_an_asker_who_is_not_known_passes_no_rule_that_denies(
+    match: RuleConditions, known: Actor, unknown: Actor
+) -> None:
     """An agent without its human, an asker without groups, or known by another kind of id, might be whom it means."""
-    policy = rules(Rule("all", Match(), Decision.ALLOW), Rule("not-they", match, Decision.DENY))
+    policy = rules(Rule("all", RuleConditions(), Decision.ALLOW), Rule("not-they", match, Decision.DENY))
     assert policy.decide(asked(actor=known)).decision is Decision.ALLOW
     assert policy.decide(asked(actor=unknown)).decision is Decision.DENY
 
@@ -76,12 +78,14 @@ def test_an_asker_who_is_not_known_passes_no_rule_that_denies(match: Match, know
 def test_what_an_operation_does_not_have_is_not_unknown() -> None:
     """A list has no server and no region, and a reboot no price: conditions on them do not hold."""
     policy = rules(
-        Rule("all", Match(), Decision.ALLOW),
-        Rule("db", Match(server=frozenset({"*"})), Decision.DENY),
-        Rule("no", Match(region=frozenset({"SE"})), Decision.DENY),
+        Rule("all", RuleConditions(), Decision.ALLOW),
+        Rule("db", RuleConditions(server=frozenset({"*"})), Decision.DENY),
+        Rule("no", RuleConditions(region=frozenset({"SE"})), Decision.DENY),
     )
     assert policy.decide(asked("list")).decision is Decision.ALLOW
-    dear = rules(Rule("all", Match(), Decision.ALLOW), Rule("dear", Match(cost_above=1.0), Decision.DENY))
+    dear = rules(
+        Rule("all", RuleConditions(), Decision.ALLOW), Rule("dear", RuleConditions(cost_above=1.0), Decision.DENY)
+    )
     assert dear.decide(asked("reboot")).decision is Decision.ALLOW
 
 
@@ -92,19 +96,27 @@ def test_every_operation_with_a_plan_has_a_price() -> None:
 
 def test_rules_that_ask_people_pass_reads_by() -> None:
     """The natural rule "databases need an approval" does not keep anybody from looking at a database."""
-    db = Match(server=frozenset({"db*"}))
-    policy = rules(Rule("all", Match(), Decision.ALLOW), Rule("db", db, Decision.APPROVE, 1, Approvers(groups=("S1",))))
+    db = RuleConditions(server=frozenset({"db*"}))
+    policy = rules(
+        Rule("all", RuleConditions(), Decision.ALLOW), Rule("db", db, Decision.APPROVE, 1, Approvers(groups=("S1",)))
+    )
     assert policy.decide(asked("get")).decision is Decision.ALLOW
     assert policy.decide(asked("stop")).decision is Decision.APPROVE
-    denied = rules(Rule("all", Match(), Decision.ALLOW), Rule("db", db, Decision.DENY))
+    denied = rules(Rule("all", RuleConditions(), Decision.ALLOW), Rule("db", db, Decision.DENY))
     assert denied.decide(asked("get")).decision is Decision.DENY
 
 
 def test_several_approve_rules_want_voters_acceptable_to_each() -> None:
     """The highest count and the shortest expiry hold, and every rule's approvers are a requirement of its own."""
-    one = Rule("one", Match(), Decision.APPROVE, 1, Approvers(groups=("S1",)), "First.", expires=3600)
+    one = Rule("one", RuleConditions(), Decision.APPROVE, 1, Approvers(groups=("S1",)), "First.", expires=3600)
     two = Rule(
-        "two", Match(server=frozenset({"db*"})), Decision.APPROVE, 2, Approvers(people=("U7",)), "Second.", expires=60
+        "two",
+        RuleConditions(server=frozenset({"db*"})),
+        Decision.APPROVE,
+        2,
+        Approvers(people=("U7",)),
+        "Second.",
+        expires=60,
     )
     ruling = rules(two, one).decide(asked())
     assert (ruling.votes, ruling.expires, ruling.rules, ruling.reason) == (2, 60, ("one", "two"), "First. Second.")
@@ -114,7 +126,7 @@ def test_several_approve_rules_want_voters_acceptable_to_each() -> None:
 
 def test_reasons_stay_short() -> None:
     """Many rules with long reasons do not fill a card."""
-    many = [Rule(f"r{number}", Match(), Decision.DENY, reason=f"{number}" * 300) for number in range(5)]
+    many = [Rule(f"r{number}", RuleConditions(), Decision.DENY, reason=f"{number}" * 300) for number in range(5)]
     assert len(rules(*many).decide(asked()).reason) == 600
 
 
@@ -183,7 +195,9 @@ def test_a_server_whose_name_is_not_known_might_be_the_one() -> None:
     nameless = Target("id-1", "")
     policy = parse_policy('[[rule]]\nid = "x"\nserver = ["db*", "id-1"]\ndecision = "allow"\n', "f")
     assert policy.decide(asked(target=nameless)).decision is Decision.ALLOW
-    denying = rules(Rule("a", Match(), Decision.ALLOW), Rule("b", Match(server=frozenset({"db*"})), Decision.DENY))
+    denying = rules(
+        Rule("a", RuleConditions(), Decision.ALLOW), Rule("b", RuleConditions(server=frozenset({"db*"})), Decision.DENY)
+    )
     assert denying.decide(asked(target=nameless)).decision is Decision.DENY
 
 
@@ -198,5 +212,5 @@ def test_regions_mean_the_same_in_any_spelling() -> None:
 def test_a_time_without_a_zone_is_no_time() -> None:
     """Hours could not be told from it."""
     with pytest.raises(ValueError, match="no time zone"):
-        Facts("stop", asked().risk, AGENT, "mcp", datetime(2026, 11, 24, 12))  # noqa: DTZ001 - that is the point
+        PolicyContext("stop", asked().risk, AGENT, "mcp", datetime(2026, 11, 24, 12))  # noqa: DTZ001 - that is the point
     assert NOON.tzinfo is not None

@@ -3,7 +3,7 @@
 import pytest
 
 from vpsops.core.identity.actors import Approvers
-from vpsops.core.policy.conditions import Match
+from vpsops.core.policy.conditions import RuleConditions
 from vpsops.core.policy.decision import Decision
 from vpsops.core.policy.defaults import default_rules
 
@@ -27,5 +27,5 @@ def test_it_is_these_four_rules(channel: str, agents: tuple[Decision, int], dest
     ]
     assert found == [READS, PEOPLE, (*AGENTS, *agents), (*DESTRUCTIVE, *destructive)]
     for rule in rules:
-        assert rule.match == Match(risk=rule.match.risk, actor=rule.match.actor), "it asks for nothing else"
+        assert rule.match == RuleConditions(risk=rule.match.risk, actor=rule.match.actor), "it asks for nothing else"
         assert rule.approvers == (Approvers(channels=("C1",)) if rule.decision is Decision.APPROVE else Approvers())

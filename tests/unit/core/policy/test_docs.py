@@ -12,7 +12,7 @@ from vpsops.cli import main as console
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.target import Target
-from vpsops.core.policy import Facts, parse_policy
+from vpsops.core.policy import PolicyContext, parse_policy
 from vpsops.core.policy.config_schema import WrittenRule
 
 PAGE = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
@@ -30,7 +30,7 @@ def test_the_example_decides_as_documented(
     who: str, operation: str, server: str, when: str, price: str, decision: str
 ) -> None:
     """Each row of the table is what the rules come to."""
-    facts = Facts(
+    facts = PolicyContext(
         operation,
         OPERATIONS[operation].risk,
         Actor(ActorKind(who), "U1", human="U1"),

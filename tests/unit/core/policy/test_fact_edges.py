@@ -8,12 +8,12 @@ import pytest
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.operations.registry import Risk
 from vpsops.core.operations.target import Target
-from vpsops.core.policy import Facts
-from vpsops.core.policy.context import Seen, Servers, first_label, is_glob, servers_cover
+from vpsops.core.policy import PolicyContext
+from vpsops.core.policy.context import NormalizedContext, ServerPatterns, first_label, is_glob, servers_cover
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ANN = Actor(ActorKind.PERSON, "U1", "ann", "U1", aliases=("Ann@Example.com",), groups=("S0OPS",))
-FACTS = Facts("stop", Risk.DISRUPTIVE, ANN, "slack", NOON)
+FACTS = PolicyContext("stop", Risk.DISRUPTIVE, ANN, "slack", NOON)
 WEB = Target("S1", "Web01.Example.com.", region="NO")
 
 
@@ -39,23 +39,23 @@ WEB = Target("S1", "Web01.Example.com.", region="NO")
 )
 def test_which_servers_words_mean(words: str, hostname: str, *, meant: bool) -> None:
     """By the whole name, by its first label where the word has no dot, or by the exact id."""
-    assert Servers.of(words.split()).hold("s1", hostname) is meant
+    assert ServerPatterns.of(words.split()).hold("s1", hostname) is meant
 
 
 @pytest.mark.parametrize(("words", "meant"), [("*", True), ("s1", True), ("web*", None), ("", None)])
 def test_a_server_without_a_name_is_known_by_its_id_alone(words: str, *, meant: bool | None) -> None:
     """Whatever else a word says cannot be told."""
-    assert Servers.of(words.split()).hold("s1", "") is meant
-    assert Servers.of(["s1"]).hold("", "") is None
+    assert ServerPatterns.of(words.split()).hold("s1", "") is meant
+    assert ServerPatterns.of(["s1"]).hold("", "") is None
 
 
 def test_facts_are_compared_in_one_spelling() -> None:
     """Ids, names, groups and regions; what is empty is not known."""
-    seen = Seen.of(replace(FACTS, target=WEB, cost=9.0))
+    seen = NormalizedContext.of(replace(FACTS, target=WEB, cost=9.0))
     assert (seen.ident, seen.hostname, seen.cost) == ("s1", "web01.example.com", 9.0)
     assert seen.people == {"u1", "ann@example.com"}
     assert seen.groups == frozenset({"s0ops"})
-    nothing = Seen.of(replace(FACTS, actor=replace(ANN, groups=()), cost=float("nan")))
+    nothing = NormalizedContext.of(replace(FACTS, actor=replace(ANN, groups=()), cost=float("nan")))
     assert (nothing.ident, nothing.hostname, nothing.groups, nothing.region, nothing.cost) == ("", "", None, None, None)
 
 
@@ -71,9 +71,9 @@ def test_facts_are_compared_in_one_spelling() -> None:
 )
 def test_a_region_is_the_requests_own_or_the_servers(region: str, target: Target | None, *, known: bool) -> None:
     """The request's own comes first."""
-    seen = Seen.of(replace(FACTS, region=region, target=target)).region
-    assert seen == (Seen.of(replace(FACTS, region="NO")).region if known else None)
-    assert seen != Seen.of(replace(FACTS, region="SE")).region
+    seen = NormalizedContext.of(replace(FACTS, region=region, target=target)).region
+    assert seen == (NormalizedContext.of(replace(FACTS, region="NO")).region if known else None)
+    assert seen != NormalizedContext.of(replace(FACTS, region="SE")).region
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_region_is_the_requests_own_or_the_servers(region: str, target: Target
 )
 def test_the_human_behind_an_agent_may_not_be_known(actor: Actor, *, known: bool) -> None:
     """A person is their own."""
-    assert Seen.of(replace(FACTS, actor=actor)).knows_human is known
+    assert NormalizedContext.of(replace(FACTS, actor=actor)).knows_human is known
 
 
 def test_a_time_without_a_zone_is_no_time() -> None:

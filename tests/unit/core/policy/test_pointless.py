@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.unit.core.policy.facts import AGENT, DB, NOON, PERSON, asked, rules
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers
 from vpsops.core.operations.target import Target
-from vpsops.core.policy import Facts, Rule
-from vpsops.core.policy.conditions import Match
+from vpsops.core.policy import PolicyContext, Rule
+from vpsops.core.policy.conditions import RuleConditions
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.policy.hours import Hours
 from vpsops.core.policy.lint import makes_pointless
@@ -42,7 +42,7 @@ TARGETS = [
 ]
 ACTORS = [PERSON, AGENT, Actor(ActorKind.AGENT, "mcp:y", "y"), Actor(ActorKind.PERSON, "U2", "bob", "U2")]
 OPERATIONS = ["stop", "create", "list", "get"]
-REQUESTS: list[Facts] = list(
+REQUESTS: list[PolicyContext] = list(
     dict.fromkeys(
         replace(asked(operation, actor, target, cost), now=NOON + timedelta(hours=hours), origin=origin)
         for operation, actor, target, cost, hours, origin in product(
@@ -54,14 +54,16 @@ REQUESTS: list[Facts] = list(
 
 
 @st.composite
-def a_match(draw: st.DrawFn) -> Match:
+def a_match(draw: st.DrawFn) -> RuleConditions:
     given_keys = draw(st.sets(st.sampled_from(sorted(SETS)), max_size=3))
     sets = {key: frozenset(draw(st.sets(st.sampled_from(SETS[key]), min_size=1, max_size=2))) for key in given_keys}
-    return Match(**sets, cost_above=draw(st.sampled_from([None, None, 0.0, 100.0])), hours=draw(st.sampled_from(HOURS)))
+    return RuleConditions(
+        **sets, cost_above=draw(st.sampled_from([None, None, 0.0, 100.0])), hours=draw(st.sampled_from(HOURS))
+    )
 
 
 @st.composite
-def one_wider(draw: st.DrawFn, narrow: Match) -> Match:
+def one_wider(draw: st.DrawFn, narrow: RuleConditions) -> RuleConditions:
     """Return conditions that may well hold whenever the given ones do: some are dropped, some have another word."""
     changes: dict[str, object] = {}
     for key in draw(st.sets(st.sampled_from([*SETS, "cost_above", "hours"]), max_size=4)):
@@ -77,7 +79,7 @@ def one_wider(draw: st.DrawFn, narrow: Match) -> Match:
 
 
 @st.composite
-def a_rule(draw: st.DrawFn, ident: str, line: int, match: Match) -> Rule:
+def a_rule(draw: st.DrawFn, ident: str, line: int, match: RuleConditions) -> Rule:
     decision = draw(st.sampled_from(list(Decision)))
     rule = Rule(ident, match, decision, reason=draw(st.sampled_from(["", "", "Because."])), line=line)
     if decision is not Decision.APPROVE:

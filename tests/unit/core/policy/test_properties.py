@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.unit.core.policy.facts import AGENT, DB, PERSON, asked, rules
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers
 from vpsops.core.operations.target import Target
-from vpsops.core.policy import Facts, Rule
-from vpsops.core.policy.conditions import Match
+from vpsops.core.policy import PolicyContext, Rule
+from vpsops.core.policy.conditions import RuleConditions
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.policy.hours import Hours
 from vpsops.core.policy.lint import makes_pointless
@@ -29,7 +29,7 @@ def some(values: list[str], most: int = 2) -> st.SearchStrategy[frozenset[str]]:
 
 
 MATCHES = st.builds(
-    Match,
+    RuleConditions,
     operation=some(["stop", "create", "list", "get"]),
     risk=some(["read", "change", "disruptive"]),
     server=some(PATTERNS),
@@ -75,7 +75,7 @@ def means(word: str, target: Target) -> bool:
     return any(fnmatch.fnmatchcase(name, word) for name in names)
 
 
-def matches(rule: Rule, facts: Facts) -> bool:
+def matches(rule: Rule, facts: PolicyContext) -> bool:
     """Say again, slowly, whether a rule matches facts that are all known."""
     match, actor, target = rule.match, facts.actor, facts.target
     reads_ask_nobody = facts.risk.value == "read" and rule.decision in {Decision.CONFIRM, Decision.APPROVE}
@@ -107,7 +107,7 @@ KNOWN = st.builds(
 @given(any_rules(), KNOWN)
 @pytest.mark.requirement("strictest-wins")
 def test_the_strictest_matching_rule_wins_and_exactly_the_matching_rules_are_named(
-    found: list[Rule], facts: Facts
+    found: list[Rule], facts: PolicyContext
 ) -> None:
     """Where all is known a plain reading of the rules comes to the same; no match is deny."""
     policy = rules(*found)
@@ -121,7 +121,7 @@ def test_the_strictest_matching_rule_wins_and_exactly_the_matching_rules_are_nam
 
 
 @given(any_rules(), FACTS)
-def test_explaining_comes_to_the_same_as_deciding(found: list[Rule], facts: Facts) -> None:
+def test_explaining_comes_to_the_same_as_deciding(found: list[Rule], facts: PolicyContext) -> None:
     """The rules that are heard to speak are those that the ruling names, also where much is unknown."""
     policy = rules(*found)
     assert sorted(item.rule.id for item in policy.hear(facts) if item.speaks) == sorted(policy.decide(facts).rules)
@@ -129,7 +129,7 @@ def test_explaining_comes_to_the_same_as_deciding(found: list[Rule], facts: Fact
 
 @given(any_rules(), FACTS, st.randoms(use_true_random=False))
 @pytest.mark.requirement("strictest-wins")
-def test_order_never_matters(found: list[Rule], facts: Facts, dice: Random) -> None:
+def test_order_never_matters(found: list[Rule], facts: PolicyContext, dice: Random) -> None:
     """The same rules in another order are the same policy, and say the same to the last word."""
     shuffled = list(found)
     dice.shuffle(shuffled)
@@ -137,7 +137,7 @@ def test_order_never_matters(found: list[Rule], facts: Facts, dice: Random) -> N
 
 
 @given(any_rules(), a_rule(), FACTS)
-def test_a_rule_more_never_makes_a_decision_milder(found: list[Rule], more: Rule, facts: Facts) -> None:
+def test_a_rule_more_never_makes_a_decision_milder(found: list[Rule], more: Rule, facts: PolicyContext) -> None:
     """Only where no rule matched for certain can a further one let something happen."""
     before, after = rules(*found).decide(facts), rules(*found, more).decide(facts)
     granted = any(item.speaks and not item.unknown for item in rules(*found).hear(facts))
@@ -152,7 +152,7 @@ def at_least_as_strict(one: Ruling, other: Ruling) -> bool:
 
 
 @st.composite
-def unknown_and_known(draw: st.DrawFn) -> tuple[Facts, Facts]:
+def unknown_and_known(draw: st.DrawFn) -> tuple[PolicyContext, PolicyContext]:
     """Return facts with something unknown, and the same with what it may turn out to be."""
     facts = draw(FACTS)
     actor, target = facts.actor, facts.target
@@ -172,7 +172,7 @@ def unknown_and_known(draw: st.DrawFn) -> tuple[Facts, Facts]:
 @given(any_rules(), unknown_and_known())
 @pytest.mark.requirement("unknown-is-strict")
 def test_what_is_unknown_is_decided_as_strictly_as_whatever_it_may_be(
-    found: list[Rule], pair: tuple[Facts, Facts]
+    found: list[Rule], pair: tuple[PolicyContext, PolicyContext]
 ) -> None:
     """Hiding a fact never gains anybody anything."""
     unknown, known = pair

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from tests.fakes.policies import put_in_force
 from tests.harness.virtual_time import VirtualClock
 from vpsops.core.config.settings import Settings
-from vpsops.core.console.checks import Finding, Level
+from vpsops.core.console.checks import DoctorFinding, Level
 from vpsops.core.policy.model import short_version
 from vpsops.core.policy_register.declaration import declaration_of
 from vpsops.core.policy_register.diagnostics import look_at_policy, ruleset_of
@@ -33,7 +33,7 @@ def own(tmp_path: Path) -> Settings:
     return Settings.model_validate({"VPSOPS_CONFIG": path})
 
 
-async def look(database: Database, settings: Settings) -> list[Finding]:
+async def look(database: Database, settings: Settings) -> list[DoctorFinding]:
     return list(await look_at_policy(database, settings))
 
 

@@ -23,9 +23,9 @@ from vpsops.core.app import Core, open_core
 from vpsops.core.audit import chain
 from vpsops.core.common.errors import InvalidInputError, StorageError
 from vpsops.core.config.settings import Settings
-from vpsops.core.execution.reconciler import Keeper
+from vpsops.core.execution.reconciler import Reconciler
 from vpsops.core.server.health_routes import health_routes
-from vpsops.core.server.readiness import Fault, answer_of
+from vpsops.core.server.readiness import ReadinessFault, answer_of
 from vpsops.core.storage import Connection
 
 NOWHERE = "http://127.0.0.1:9"
@@ -241,14 +241,14 @@ async def test_a_reconciler_that_makes_no_rounds_is_red(
 ) -> None:
     """Holds would not expire, and what a dead process left would not be taken up."""
 
-    async def stuck(_: Keeper) -> None:
+    async def stuck(_: Reconciler) -> None:
         if how == "breaks":
             raise RuntimeError("boom")
         await anyio.sleep_forever()
 
     async with worker(database_url) as (core, clock):
         await beat_for(core, clock, 3)
-        monkeypatch.setattr(Keeper, "round", stuck)
+        monkeypatch.setattr(Reconciler, "round", stuck)
         await beat_for(core, clock, 16)
         found = await red(core)
         assert set(found) == {"reconciler"}
@@ -280,7 +280,7 @@ async def test_other_tasks_that_break_are_named_and_not_red(database_url: str) -
     async with worker(database_url) as (core, clock), anyio.create_task_group() as group:
         core.supervisor.start("cards", breaks, group=group)
 
-        def named() -> list[Fault]:
+        def named() -> list[ReadinessFault]:
             clock.advance(0.5)
             return core.readiness.restarting()
 
@@ -314,7 +314,7 @@ async def test_without_a_connection_slot_it_is_red(postgres: PostgresServer) -> 
 def test_what_is_served_is_a_list_of_parts() -> None:
     """For people who read it, and for programs."""
     assert answer_of([]) == {"ok": True}
-    body = answer_of([Fault("disk", "full")], [Fault("cards", "broke")])
+    body = answer_of([ReadinessFault("disk", "full")], [ReadinessFault("cards", "broke")])
     assert body == {
         "ok": False,
         "red": [{"part": "disk", "what": "full"}],

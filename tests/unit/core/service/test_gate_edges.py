@@ -10,8 +10,8 @@ import sqlalchemy as sa
 
 from tests.fakes.clock import FakeClock
 from tests.unit.core.harness import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, staged
-from vpsops.core.authorization.refusals import Identified, refusal_of
-from vpsops.core.authorization.submission import life
+from vpsops.core.authorization.refusals import IdentifiedRequest, refusal_of
+from vpsops.core.authorization.submission import hold_seconds
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.queries import ChangeQuery
 from vpsops.core.changes.requests import Done, Held, Refused, Request
@@ -20,7 +20,7 @@ from vpsops.core.common.errors import NotAllowedError, StaleChangeError, Unknown
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.policy import parse_policy
-from vpsops.core.policy.context import Servers
+from vpsops.core.policy.context import ServerPatterns
 from vpsops.core.policy.decision import Decision, Ruling
 from vpsops.core.service.gate import Gate
 from vpsops.core.storage.tables import CHANGES
@@ -28,7 +28,7 @@ from vpsops.core.workspaces.model import Workspaces
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2")
-WEB, DB = ServerFilter((Servers.of(["web*"]),)), ServerFilter((Servers.of(["db*"]),))
+WEB, DB = ServerFilter((ServerPatterns.of(["web*"]),)), ServerFilter((ServerPatterns.of(["db*"]),))
 RULES = """
 [[rule]]
 id = "reads"
@@ -161,7 +161,7 @@ async def test_a_rules_own_expiry_holds(database_url: str, provider: SimulatorHa
 )
 def test_how_long_a_hold_waits(decision: Decision, own: float, seconds: float) -> None:
     """A quarter of an hour for the asker, an hour for others, or what the rule says."""
-    assert life(Ruling(decision, expires=own), DEFAULT_TIMING) == seconds
+    assert hold_seconds(Ruling(decision, expires=own), DEFAULT_TIMING) == seconds
 
 
 @pytest.mark.requirement("escalation")
@@ -275,7 +275,7 @@ async def test_what_still_waits_is_withdrawn_by_its_asker_alone(stage: Stage, st
 )
 def test_what_cannot_even_be_held(ruling: Ruling, actor: Actor, said: str | None, *, can_confirm: bool) -> None:
     """Refused by the policy, by a client that cannot ask, or for an agent of nobody's."""
-    refusal = refusal_of(ruling, Identified(Request("stop", {}, actor, SLACK, can_confirm=can_confirm)))
+    refusal = refusal_of(ruling, IdentifiedRequest(Request("stop", {}, actor, SLACK, can_confirm=can_confirm)))
     assert (refusal is None) is (said is None)
     if refusal is not None and said is not None:
         assert said in refusal.reason

@@ -34,7 +34,7 @@ CHANGE = Change(
 )
 VOTE = Vote(BEN, Verdict.APPROVE, "fine", "member of S_OPS", NOW)
 RECORD = chain.canonical(1, NOW.timestamp(), "requested", CHANGE.id, {"operation": "reboot"})
-HASH = chain.chained(chain.GENESIS, RECORD)
+HASH = chain.record_hash(chain.GENESIS, RECORD)
 STAMP = NOW.timestamp()
 
 ROWS: Mapping[str, Mapping[str, Any]] = {

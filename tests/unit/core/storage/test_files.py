@@ -15,7 +15,7 @@ from tests.fakes.databases import migrated
 from tests.harness.virtual_time import VirtualClock
 from tests.harness.waiting import PATIENCE_SECONDS
 from vpsops.core.common.errors import StorageError
-from vpsops.core.execution.send_deadline import Fence, LateError
+from vpsops.core.execution.send_deadline import LateError, SendDeadline
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.files import StoreMovedError
 from vpsops.core.storage.leases import Process
@@ -84,7 +84,7 @@ async def test_a_write_does_not_leave_once_the_file_was_moved(path: Path) -> Non
         _move(path)
         assert not process.certain
         with pytest.raises(LateError, match="file of this process was moved"):
-            Fence(process, clock, clock.monotonic() + 2.0).check()
+            SendDeadline(process, clock, clock.monotonic() + 2.0).check()
         with pytest.raises(StorageError):
             await process.beat()
 

@@ -34,7 +34,7 @@ from vpsops.core.diagnostics.unreadable_rows import unreadable_rows
 from vpsops.core.execution import reconciler as keeper_module
 from vpsops.core.execution.card_refresh import mine_to_refresh
 from vpsops.core.execution.poller import watched
-from vpsops.core.execution.reconciler import Keeper
+from vpsops.core.execution.reconciler import Reconciler
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.limits import quotas
 from vpsops.core.limits.model import Limits
@@ -42,7 +42,7 @@ from vpsops.core.limits.quotas import LimitReachedError
 from vpsops.core.messaging import outbox, preferences, subscriptions
 from vpsops.core.messaging.inbox import Inbox
 from vpsops.core.messaging.outbox import Outbox
-from vpsops.core.messaging.subscriptions import Event, Subscription, Subscriptions
+from vpsops.core.messaging.subscriptions import Subscription, SubscriptionEvent, Subscriptions
 from vpsops.core.monitoring import change_feed
 from vpsops.core.operations.target import Target
 from vpsops.core.service.dashboard import Onlooker, overview_of
@@ -185,7 +185,7 @@ async def test_the_keeper_does_what_is_due_for_the_others(database: Database, cl
     ran: list[str] = []
     process = Process(database, clock, "cli")
     await process.beat()
-    keeper = Keeper(database, clock, process, DEFAULT_TIMING, ran.append, frozenset, lambda _: None)
+    keeper = Reconciler(database, clock, process, DEFAULT_TIMING, ran.append, frozenset, lambda _: None)
     await stored(database, pair(State(state), expires_at=START + timedelta(seconds=9)))
     clock.advance(10)
     await keeper.round()
@@ -207,7 +207,7 @@ async def test_a_step_that_breaks_keeps_no_other_from_its_own(
 
     monkeypatch.setattr(repository, "step", step)
     monkeypatch.setattr(keeper_module, "logger", structlog.get_logger())
-    keeper = Keeper(
+    keeper = Reconciler(
         database, clock, Process(database, clock, "cli"), DEFAULT_TIMING, lambda _: None, frozenset, lambda _: None
     )
     await stored(database, pair(State.SENDING)[2:])
@@ -352,7 +352,7 @@ async def test_a_delivery_that_cannot_be_read_holds_up_no_other(
 async def test_a_subscription_that_cannot_be_read_silences_no_other(database: Database, clock: FakeClock) -> None:
     kept = Subscriptions(database, clock)
     for name in ("sub_bad", "sub_good"):
-        await kept.add(Subscription(name, "T1", "C1", frozenset({Event.DRIFT})), ALICE)
+        await kept.add(Subscription(name, "T1", "C1", frozenset({SubscriptionEvent.DRIFT})), ALICE)
     text = "{" if database.sqlite else "[]"
     await database.transact(lambda connection: damage(connection, "subscriptions", "id", "sub_bad", "options", text))
     assert [item.id for item in await kept.all()] == ["sub_good"]

@@ -11,7 +11,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.postgres import PostgresServer
 from vpsops.core.storage import Connection, Database, open_database
 from vpsops.core.storage import lease_clock as module
-from vpsops.core.storage.leases import DEAD_SECONDS, Process, alive, dead, observe, take
+from vpsops.core.storage.leases import DEAD_SECONDS, Process, acquire_lease, alive, dead, observe
 from vpsops.core.storage.tables import PROCESSES
 
 HOUR = 3600.0
@@ -71,7 +71,7 @@ async def test_one_that_falls_silent_is_dead_after_five_seconds(
     clock.advance(0.1)
     assert await living(one.database) == {one.id}
     assert await one.database.read(lambda link: dead(link, one.database.tick(link))) == {other.id}
-    assert await one.database.transact(lambda link: take(link, "watcher", one.id, one.database.tick(link)))
+    assert await one.database.transact(lambda link: acquire_lease(link, "watcher", one.id, one.database.tick(link)))
     await other.beat()
     assert await living(one.database) == {one.id, other.id}
 

@@ -96,7 +96,7 @@ async def test_a_lease_is_with_one_living_process(database: Database) -> None:
         def work(connection: Connection) -> bool:
             connection.execute(sa.delete(PROCESSES))
             beats(connection, ann=NOW, ben=tick)
-            return leases.take(connection, "watcher", owner, tick)
+            return leases.acquire_lease(connection, "watcher", owner, tick)
 
         return work
 
@@ -105,9 +105,9 @@ async def test_a_lease_is_with_one_living_process(database: Database) -> None:
     assert not await database.transact(take("ben", NOW + 4))
     assert await database.transact(take("ben", NOW + 6))
     assert not await database.transact(take("ann", NOW + 6))
-    await database.transact(lambda connection: leases.release(connection, "watcher", "ann"))  # not hers any more
+    await database.transact(lambda connection: leases.release_lease(connection, "watcher", "ann"))  # not hers any more
     assert not await database.transact(take("ann", NOW + 6))
-    await database.transact(lambda connection: leases.release(connection, "watcher", "ben"))
+    await database.transact(lambda connection: leases.release_lease(connection, "watcher", "ben"))
     assert await database.transact(take("ann", NOW + 6))
 
 
@@ -117,7 +117,7 @@ async def test_of_many_that_take_a_new_lease_at_once_one_gets_it(database_url: s
 
     async def take(database: Database, owner: str) -> None:
         def work(connection: Connection) -> bool:
-            return leases.take(connection, "watcher", owner, NOW)
+            return leases.acquire_lease(connection, "watcher", owner, NOW)
 
         won.append(await database.transact(work))
 
@@ -210,7 +210,7 @@ async def test_leaving_gives_up_all_at_once(database: Database, processes: tuple
     await other.beat()
 
     def take(process: Process) -> Callable[[Connection], bool]:
-        return lambda connection: leases.take(connection, "watcher", process.id, database.tick(connection))
+        return lambda connection: leases.acquire_lease(connection, "watcher", process.id, database.tick(connection))
 
     assert await database.transact(take(mine))
     await mine.leave()

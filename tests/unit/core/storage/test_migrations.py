@@ -23,7 +23,7 @@ from vpsops.core.audit import chain
 from vpsops.core.changes import repository
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.storage import engines, open_database, schema
-from vpsops.core.storage.schema import Standing, standing, upgrade
+from vpsops.core.storage.schema import SchemaStatus, schema_status, upgrade
 from vpsops.core.storage.tables import METADATA
 
 BOUND = PATIENCE_SECONDS
@@ -181,7 +181,7 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(engine: sa.Engine, tmp_
         upgrade(engine, "head", scripts)
     with engine.connect() as connection:
         assert samples.contents(connection) == before
-        assert standing(connection) is Standing.CURRENT
+        assert schema_status(connection) is SchemaStatus.CURRENT
 
 
 def test_a_slow_migration_is_not_taken_for_a_frozen_process(empty_database_url: str, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_slow_migration_is_not_taken_for_a_frozen_process(empty_database_url: 
     try:
         upgrade(pools.durable, "head", scripts)
         with pools.reading.connect() as connection:
-            assert standing(connection, scripts) is Standing.CURRENT
+            assert schema_status(connection, scripts) is SchemaStatus.CURRENT
     finally:
         pools.close()
 
@@ -212,15 +212,15 @@ def test_standing_says_how_a_schema_relates_to_the_code(engine: sa.Engine, tmp_p
     """Absent, current, older and newer are told apart."""
     scripts = future(tmp_path)
 
-    def stands(known: Path = schema.MIGRATIONS) -> Standing:
+    def stands(known: Path = schema.MIGRATIONS) -> SchemaStatus:
         with engine.connect() as connection:
-            return standing(connection, known)
+            return schema_status(connection, known)
 
-    assert stands() is Standing.ABSENT
+    assert stands() is SchemaStatus.ABSENT
     upgrade(engine)
-    assert (stands(), stands(scripts)) == (Standing.CURRENT, Standing.OLDER)
+    assert (stands(), stands(scripts)) == (SchemaStatus.CURRENT, SchemaStatus.OLDER)
     upgrade(engine, "head", scripts)
-    assert (stands(), stands(scripts)) == (Standing.NEWER, Standing.CURRENT)
+    assert (stands(), stands(scripts)) == (SchemaStatus.NEWER, SchemaStatus.CURRENT)
 
 
 def test_a_folder_with_a_percent_sign_serves(empty_database_url: str, tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_a_folder_with_a_percent_sign_serves(empty_database_url: str, tmp_path: 
     with engine_of(empty_database_url) as engine:
         upgrade(engine, "head", scripts)
         with engine.connect() as connection:
-            assert standing(connection) is Standing.CURRENT
+            assert schema_status(connection) is SchemaStatus.CURRENT
 
 
 def test_threads_upgrade_at_once(empty_database_url: str) -> None:
@@ -292,5 +292,5 @@ def test_processes_upgrade_at_once(empty_database_url: str) -> None:
 
 def _assert_once(url: str) -> None:
     with engine_of(url) as engine, engine.connect() as connection:
-        assert standing(connection) is Standing.CURRENT
+        assert schema_status(connection) is SchemaStatus.CURRENT
         assert samples.contents(connection)["audit_head"] == [{"id": 1, "seq": 0, "hash": chain.GENESIS}]

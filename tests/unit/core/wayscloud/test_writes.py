@@ -45,7 +45,7 @@ from vpsops.core.wayscloud.answers.errors import (
 from vpsops.core.wayscloud.answers.models import NewServer
 from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.core.wayscloud.requests.credentials import Credentials
-from vpsops.core.wayscloud.requests.send_hook import Crossing
+from vpsops.core.wayscloud.requests.send_hook import RequestDeparture
 
 NEW: Final = NewServer(hostname="new.example.com", plan="vps-2gb", region="oslo", os_template="debian-12")
 CREATED: Final = {"id": SERVER_ID, "hostname": "new.example.com", "status": "provisioning", "ipv4": "192.0.2.7"}
@@ -398,7 +398,7 @@ async def test_each_write_has_a_connection_of_its_own() -> None:
 async def test_a_proxys_own_request_is_not_taken_for_ours() -> None:
     """Through a proxy a CONNECT goes out first; the fence is asked when the write itself does."""
     asked: list[str] = []
-    departure = Crossing(fenced(lambda: asked.append("asked")))
+    departure = RequestDeparture(fenced(lambda: asked.append("asked")))
     for method in ("CONNECT", "POST"):
         request = httpcore.Request(method, "https://provider.test/v1/vps")
         await departure.trace("http11.send_request_headers.started", {"request": request})

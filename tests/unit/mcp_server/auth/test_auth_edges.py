@@ -15,7 +15,7 @@ from jwt.algorithms import RSAAlgorithm
 from tests.fakes.clock import FakeClock
 from tests.fakes.issuer import FakeIssuer, signer
 from vpsops.core.common.errors import ConfigurationError
-from vpsops.core.limits.access import Narrowing, Reach
+from vpsops.core.limits.access import AccessScope, Restriction
 from vpsops.mcp_server.auth.jwks import Keys, KeysUnavailable, check_address, usable
 from vpsops.mcp_server.auth.jwt_verifier import Grant, Issuer, NotAccepted, Trust, grant_of, header_of, names_in
 from vpsops.mcp_server.auth.middleware import Access, CallerToken, Direct, Verifier
@@ -198,7 +198,7 @@ def client_of(caller: Caller, client: str = "host") -> str:
 
 def test_a_session_is_of_one_client_human_scope_and_reach() -> None:
     """Another of any of these needs a session of its own: a list that was made for one is not shown to another."""
-    web, db = (Reach((Narrowing("t", servers=frozenset({name})),)) for name in ("web*", "db*"))
+    web, db = (AccessScope((Restriction("t", servers=frozenset({name})),)) for name in ("web*", "db*"))
     others = (
         client_of(ANN),
         client_of(ANN, "other"),
@@ -238,8 +238,8 @@ def test_an_open_question_is_bound_to_who_was_asked() -> None:
 def test_who_may_change_may_read(scopes: tuple[str, ...], known: set[str]) -> None:
     """And words that we do not know grant nothing."""
     assert with_reads(scopes) == known
-    assert token_reach() == Reach()
-    assert not replace(ANN, reach=Reach((Narrowing("t", read_only=True),))).may_change
+    assert token_reach() == AccessScope()
+    assert not replace(ANN, reach=AccessScope((Restriction("t", read_only=True),))).may_change
 
 
 async def verdict(token: str, *, static: Any = None, trust: Trust | None = None) -> str:

@@ -17,7 +17,7 @@ from vpsops.core.changes.requests import Held, Request
 from vpsops.core.common.cursors import encode_cursor
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Origin
-from vpsops.core.limits.access import Narrowing, Reach
+from vpsops.core.limits.access import AccessScope, Restriction
 from vpsops.mcp_server.auth.principal import READ, Caller
 from vpsops.mcp_server.protocol import uris
 from vpsops.mcp_server.resources import subscriptions
@@ -36,14 +36,14 @@ async def held(core: Core, server: str = "web01") -> str:
 @pytest.mark.parametrize(
     "narrowing",
     [
-        Narrowing("x", toolsets=frozenset({"catalogue", "servers"})),
-        Narrowing("x", deny_tools=frozenset({"vps_chang*"})),
+        Restriction("x", toolsets=frozenset({"catalogue", "servers"})),
+        Restriction("x", deny_tools=frozenset({"vps_chang*"})),
     ],
 )
-async def test_without_the_tools_on_changes_none_are_told(core: Core, era: str, narrowing: Narrowing) -> None:
+async def test_without_the_tools_on_changes_none_are_told(core: Core, era: str, narrowing: Restriction) -> None:
     """Neither by address, by the trail, by completions nor in the data of a prompt."""
     change = await held(core)
-    options = Options(human="slack:U1", reach=Reach((narrowing,)))
+    options = Options(human="slack:U1", reach=AccessScope((narrowing,)))
     async with client_of(core, era, None, options) as client:
         completed = await client.complete(CHANGES, {"name": "id", "value": "chg"})
         assert completed.completion.values == []
@@ -123,7 +123,7 @@ async def test_a_change_without_the_scope_is_refused_on_record(core: Core, era: 
 
 async def test_a_refusal_is_recorded_in_bounds(core: Core, era: str) -> None:
     """However much a call that is refused brings along: the trail is kept for ever."""
-    options = Options(human=ANN, reach=Reach((Narrowing("x", read_only=True),)))
+    options = Options(human=ANN, reach=AccessScope((Restriction("x", read_only=True),)))
     hostile = {f"{number}" * 300: "x" * 9_000 for number in range(300)}
     async with client_of(core, era, Human(), options) as client:
         await client.call_tool("vps_stop", {"server": "web01", **hostile})

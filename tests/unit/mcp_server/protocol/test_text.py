@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
 from vpsops.core.operations.servers import ServerList
-from vpsops.core.wayscloud.answers.models import Accepted, OsTemplate, Plan, Region, Server, Usage
+from vpsops.core.wayscloud.answers.models import AcceptedOperation, OsTemplate, Plan, Region, Server, Usage
 from vpsops.mcp_server.presenters.pagination import page_of
 from vpsops.mcp_server.presenters.projection import Asked
 from vpsops.mcp_server.presenters.servers import structured, text_of
@@ -127,10 +127,10 @@ def test_servers_with_the_same_name_are_told_apart_by_id() -> None:
         (Plans(plans=[]), "The provider lists no plans."),
         (OsTemplates(os_templates=[]), "The provider lists no OS templates."),
         (Regions(regions=[]), "The provider lists no regions."),
-        (Accepted(), "See the structured result."),
+        (AcceptedOperation(), "See the structured result."),
     ],
 )
-def test_what_is_empty_or_partial_is_said(result: Accepted, said: str) -> None:
+def test_what_is_empty_or_partial_is_said(result: AcceptedOperation, said: str) -> None:
     """A result with nothing in it says so; a kind without words of its own points to its structure."""
     assert text_of(result) == said
 

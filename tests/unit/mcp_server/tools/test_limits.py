@@ -23,7 +23,7 @@ from vpsops.core.changes.requests import Held, Request
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Origin
-from vpsops.core.limits.access import Narrowing, Reach
+from vpsops.core.limits.access import AccessScope, Restriction
 from vpsops.core.limits.tool_names import ALTERING, TOOLS
 from vpsops.mcp_server.auth.access import add_flags, reach_of
 from vpsops.mcp_server.auth.jwt_verifier import Trust, grant_of
@@ -38,7 +38,7 @@ CATALOGUE = {"vps_plans", "vps_os_templates", "vps_regions"}
 NEW = {"plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
 
 
-def flags(*words: str) -> Reach:
+def flags(*words: str) -> AccessScope:
     parser = argparse.ArgumentParser()
     add_flags(parser)
     return reach_of(parser.parse_args(words))
@@ -231,14 +231,14 @@ def test_scopes_of_an_access_token_narrow_its_toolsets() -> None:
 @pytest.mark.parametrize(
     "narrowing",
     [
-        Narrowing("x", read_only=True),
-        Narrowing("x", toolsets=frozenset({"servers"})),
-        Narrowing("x", deny_tools=frozenset({"vps_create"}), servers=frozenset({"web*"})),
+        Restriction("x", read_only=True),
+        Restriction("x", toolsets=frozenset({"servers"})),
+        Restriction("x", deny_tools=frozenset({"vps_create"}), servers=frozenset({"web*"})),
     ],
 )
-async def test_early_answers_are_of_the_same_tools(core: Core, narrowing: Narrowing) -> None:
+async def test_early_answers_are_of_the_same_tools(core: Core, narrowing: Restriction) -> None:
     """What the start-up front keeps of a configuration is what its server lists."""
-    reach = Reach((narrowing,))
+    reach = AccessScope((narrowing,))
     snapshot = await early.snapshot_of(build_server(core, Options(reach=reach)), "x")
     meta = {
         "io.modelcontextprotocol/protocolVersion": MODERN_PROTOCOL_VERSIONS[-1],

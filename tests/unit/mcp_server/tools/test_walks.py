@@ -18,12 +18,12 @@ from vpsops.core.app import Core, open_core
 from vpsops.core.changes.requests import Done, Request
 from vpsops.core.common.timings import WALK_SECONDS
 from vpsops.core.identity.actors import Origin
-from vpsops.core.limits.access import Narrowing, Reach
+from vpsops.core.limits.access import AccessScope, Restriction
 from vpsops.core.operations import OPERATIONS
-from vpsops.core.operations.counts import MOST, Count, counts_of
+from vpsops.core.operations.counts import MOST, ServerCount, counts_of
 from vpsops.core.operations.servers import ListArguments, ServerList, page
 from vpsops.core.service.authorized_reads import over
-from vpsops.core.wayscloud.answers.models import HeldList, Listing, Server
+from vpsops.core.wayscloud.answers.models import HeldList, ProviderList, Server
 from vpsops.mcp_server.presenters.pagination import arguments_of, page_of
 from vpsops.mcp_server.presenters.projection import sort_out
 from vpsops.mcp_server.tools.walks import MOST as MOST_LISTS
@@ -116,7 +116,7 @@ async def test_a_list_that_is_gone_costs_another_reading(era: str, tmp_path: Pat
 def test_a_list_is_kept_for_a_while() -> None:
     """Until it is old, or one of too many."""
     clock = FakeClock()
-    walks, held = Walks(clock), HeldList(Listing(fleet(1)))
+    walks, held = Walks(clock), HeldList(ProviderList(fleet(1)))
     walk = walks.keep(held)
     clock.advance(WALK_SECONDS - 0.1)
     assert walks.find(walk) is held
@@ -132,9 +132,9 @@ async def test_a_kept_list_shows_each_caller_what_it_may_see(core: Core) -> None
     held = HeldList()
     asked = Request("list", {"limit": 100}, ALICE, Origin("mcp"))
     everything = await over(core.gate, held).submit(asked)
-    narrow = await over(core.gate.seeing(Reach((Narrowing("x", servers=frozenset({"web*"})),)).sight), held).submit(
-        asked
-    )
+    narrow = await over(
+        core.gate.seeing(AccessScope((Restriction("x", servers=frozenset({"web*"})),)).sight), held
+    ).submit(asked)
     names = [
         [server.hostname[:3] for server in found.result.servers]
         for found in (everything, narrow)
@@ -154,8 +154,12 @@ def test_counts_are_of_all_and_the_rarest_stand_together() -> None:
         Server(id="y", hostname="db-a-01.x", status="error"),
     ]
     counts = counts_of([*kinds, *odd])
-    assert counts[:3] == (Count("state", "running", 36), Count("state", "stopped", 1), Count("state", "failed", 1))
-    assert Count("region", "unknown", 2) in counts
+    assert counts[:3] == (
+        ServerCount("state", "running", 36),
+        ServerCount("state", "stopped", 1),
+        ServerCount("state", "failed", 1),
+    )
+    assert ServerCount("region", "unknown", 2) in counts
     names = [count for count in counts if count.by == "name"]
     assert len(names) == MOST + 1
     assert (names[-1].value, sum(count.servers for count in names)) == ("others", 38)

@@ -30,16 +30,16 @@ SAMPLES: dict[object, tuple[Any, Any]] = {
 NEW = NewServer(hostname="new.example.com", plan="p", region="oslo", os_template="debian-12")
 
 
-def rows() -> list[tuple[str, field_mapping.Row]]:
+def rows() -> list[tuple[str, field_mapping.FieldAlias]]:
     """Every row of every table, with the table's name."""
     names = ("SERVER", "PLAN", "OS_TEMPLATE", "REGION", "USAGE")
     return [(name, row) for name in names for row in getattr(field_mapping, name)]
 
 
 @pytest.mark.parametrize(
-    ("table", "row"), rows(), ids=lambda value: value.theirs if isinstance(value, field_mapping.Row) else value
+    ("table", "row"), rows(), ids=lambda value: value.theirs if isinstance(value, field_mapping.FieldAlias) else value
 )
-def test_each_name_of_each_source_is_read(table: str, row: field_mapping.Row) -> None:
+def test_each_name_of_each_source_is_read(table: str, row: field_mapping.FieldAlias) -> None:
     """A field is found under the row's name, in any case, and does not turn up among the extras."""
     sample, expected = SAMPLES[row.read]
     ours, extra = field_mapping.translate(getattr(field_mapping, table), {row.theirs.upper(): sample})
@@ -48,9 +48,9 @@ def test_each_name_of_each_source_is_read(table: str, row: field_mapping.Row) ->
 
 
 @pytest.mark.parametrize(
-    ("table", "row"), rows(), ids=lambda value: value.theirs if isinstance(value, field_mapping.Row) else value
+    ("table", "row"), rows(), ids=lambda value: value.theirs if isinstance(value, field_mapping.FieldAlias) else value
 )
-def test_a_null_is_as_good_as_absent(table: str, row: field_mapping.Row) -> None:
+def test_a_null_is_as_good_as_absent(table: str, row: field_mapping.FieldAlias) -> None:
     """A null under any name leaves the field out, without an error and without an extra."""
     assert field_mapping.translate(getattr(field_mapping, table), {row.theirs: None}) == ({}, {})
 

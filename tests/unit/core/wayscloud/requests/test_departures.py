@@ -23,7 +23,7 @@ from vpsops.core.wayscloud.answers.errors import NotSentError
 from vpsops.core.wayscloud.answers.models import NewServer
 from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.core.wayscloud.requests.credentials import Credentials
-from vpsops.core.wayscloud.requests.send_hook import Crossing
+from vpsops.core.wayscloud.requests.send_hook import RequestDeparture
 
 ANSWER: Final = raw("202 Accepted", json.dumps({"id": SERVER_ID, "status": "stopping"}).encode())
 BOUND: Final = PATIENCE_SECONDS
@@ -339,7 +339,7 @@ async def test_hanging_questions_keep_neither_a_write_nor_a_look() -> None:
 
 async def test_an_answer_is_waited_for_from_the_first_byte_over_every_hop() -> None:
     """A redirect that is answered does not begin the time anew."""
-    crossing = Crossing(answer_seconds=2.0)
+    crossing = RequestDeparture(answer_seconds=2.0)
     with anyio.CancelScope() as first:
         crossing.begin_hop(first)
         await anyio.sleep(5)  # to connect, which is not the answer's time

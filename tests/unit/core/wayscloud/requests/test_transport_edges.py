@@ -21,7 +21,7 @@ from vpsops.core.wayscloud.answers.validate import validate_hostname, validate_i
 from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.core.wayscloud.requests.credentials import Credentials
 from vpsops.core.wayscloud.requests.response_body import Body, read_body
-from vpsops.core.wayscloud.requests.transport import Answer, Transport
+from vpsops.core.wayscloud.requests.transport import ProviderResponse, Transport
 
 NEW = NewServer(hostname="new.example.com", plan="vps-2gb", region="oslo", os_template="debian-12")
 CREATED = {"id": SERVER_ID, "hostname": "new.example.com", "status": "provisioning"}
@@ -165,7 +165,7 @@ def test_where_the_key_may_go_at_all(url: str, *, fits: bool) -> None:
 @pytest.mark.parametrize(("status", "fine"), [(199, False), (200, True), (299, True), (300, False)])
 def test_any_2xx_is_a_yes(status: int, *, fine: bool) -> None:
     """And nothing beside."""
-    assert Answer(status, Body(), "/").ok is fine
+    assert ProviderResponse(status, Body(), "/").ok is fine
 
 
 def test_what_is_waited_for_and_read_is_bounded() -> None:

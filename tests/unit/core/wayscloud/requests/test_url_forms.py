@@ -5,7 +5,7 @@ import pytest
 from tests.fakes.provider import KEY, SERVER, SERVER_ID, Provider, Reply
 from vpsops.core.wayscloud.answers.errors import NotFoundError, NotOfferedError
 from vpsops.core.wayscloud.answers.models import NewServer
-from vpsops.core.wayscloud.requests.redirects import Lead, lead_of
+from vpsops.core.wayscloud.requests.redirects import RedirectKind, redirect_kind
 
 NEW = NewServer(hostname="new.example.com", plan="vps-2gb", region="oslo", os_template="debian-12")
 LIST = Reply(200, {"instances": [SERVER], "total": 1})
@@ -16,24 +16,24 @@ STOP = f"/v1/vps/{SERVER_ID}/stop"
 @pytest.mark.parametrize(
     ("location", "lead"),
     [
-        ("/v1/vps/", Lead.OTHER_FORM),
-        ("http://api.test/v1/vps/", Lead.OTHER_FORM),
-        ("https://api-7.internal:8000/v1/vps/", Lead.OTHER_FORM),
-        ("/base/v1/vps/", Lead.OTHER_FORM),
-        ("", Lead.INVALID),
-        ("http://[broken/", Lead.INVALID),
-        ("file:///v1/vps/", Lead.INVALID),
-        ("/base/v1/vps", Lead.SAME_ORIGIN),
-        ("https://api.test:443/login", Lead.SAME_ORIGIN),
-        ("https://api.test/v1/vps/?next=1", Lead.SAME_ORIGIN),
-        ("http://api.test/base/v1/vps", Lead.ELSEWHERE),
-        ("https://user@api.test/base/v1/vps/", Lead.ELSEWHERE),
-        ("https://api.test:8443/login", Lead.ELSEWHERE),
+        ("/v1/vps/", RedirectKind.OTHER_FORM),
+        ("http://api.test/v1/vps/", RedirectKind.OTHER_FORM),
+        ("https://api-7.internal:8000/v1/vps/", RedirectKind.OTHER_FORM),
+        ("/base/v1/vps/", RedirectKind.OTHER_FORM),
+        ("", RedirectKind.INVALID),
+        ("http://[broken/", RedirectKind.INVALID),
+        ("file:///v1/vps/", RedirectKind.INVALID),
+        ("/base/v1/vps", RedirectKind.SAME_ORIGIN),
+        ("https://api.test:443/login", RedirectKind.SAME_ORIGIN),
+        ("https://api.test/v1/vps/?next=1", RedirectKind.SAME_ORIGIN),
+        ("http://api.test/base/v1/vps", RedirectKind.ELSEWHERE),
+        ("https://user@api.test/base/v1/vps/", RedirectKind.ELSEWHERE),
+        ("https://api.test:8443/login", RedirectKind.ELSEWHERE),
     ],
 )
-def test_where_a_redirect_leads_is_told_by_its_path(location: str, lead: Lead) -> None:
+def test_where_a_redirect_leads_is_told_by_its_path(location: str, lead: RedirectKind) -> None:
     """Behind a proxy the scheme, the host and a path prefix get lost."""
-    assert lead_of(location, "https://api.test/base/v1/vps", "/base/") is lead
+    assert redirect_kind(location, "https://api.test/base/v1/vps", "/base/") is lead
 
 
 SHAPES = {

@@ -13,7 +13,7 @@ from tests.fakes.provider import KEY
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.common.redaction import MASK, redact, tidy
 from vpsops.core.wayscloud.requests.credentials import Credentials
-from vpsops.core.wayscloud.requests.error_bodies import Said, said
+from vpsops.core.wayscloud.requests.error_bodies import ErrorDetail, parse_error_body
 from vpsops.core.wayscloud.requests.error_mapping import seconds_until
 from vpsops.core.wayscloud.requests.response_body import Body
 
@@ -55,7 +55,7 @@ NESTED = {"type": "value_error", "loc": ["body", "ssh_keys", 0], "msg": "not a k
 )
 def test_the_sentence_is_found_in_each_shape(body: Any, text: str, fields: tuple[str, ...]) -> None:
     """Whatever the error's shape, a person gets the sentence in it, and the fields it names."""
-    assert said(Body(json.dumps(body).encode()), KEY) == Said(text, fields)
+    assert parse_error_body(Body(json.dumps(body).encode()), KEY) == ErrorDetail(text, fields)
 
 
 @pytest.mark.parametrize(
@@ -69,19 +69,19 @@ def test_the_sentence_is_found_in_each_shape(body: Any, text: str, fields: tuple
 )
 def test_a_body_that_is_not_json_is_quoted(content: bytes, text: str) -> None:
     """Text is quoted without its control characters."""
-    assert said(Body(content), KEY).text == text
+    assert parse_error_body(Body(content), KEY).text == text
 
 
 def test_a_long_body_is_cut() -> None:
     """At most 300 characters are quoted, of plain text and of JSON."""
     for content in (b"x" * 100_000, json.dumps({"detail": "x" * 100_000}).encode()):
-        assert len(said(Body(content), KEY).text) == 300
+        assert len(parse_error_body(Body(content), KEY).text) == 300
 
 
 def test_a_hundred_complaints_are_bounded() -> None:
     """A long list of field errors becomes a short one, and each of them is short."""
     many = {"detail": [{"loc": ["body", f"f{n}"], "msg": "x" * 1000} for n in range(100)]}
-    words = said(Body(json.dumps(many).encode()), KEY)
+    words = parse_error_body(Body(json.dumps(many).encode()), KEY)
     assert len(words.text) == 300
     assert len(words.fields) == 10
     assert max(map(len, words.fields)) == 300
@@ -89,13 +89,13 @@ def test_a_hundred_complaints_are_bounded() -> None:
 
 def test_a_body_that_did_not_arrive_says_nothing() -> None:
     """A refusal whose body was lost is still a refusal, without words."""
-    assert said(Body(flaw="the body was cut short"), KEY) == Said()
+    assert parse_error_body(Body(flaw="the body was cut short"), KEY) == ErrorDetail()
 
 
 @given(st.recursive(st.none() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_no_error_body_breaks_the_reader(body: Any) -> None:
     """Any JSON at all gives bounded, printable words."""
-    words = said(Body(json.dumps({"detail": body}).encode()), KEY)
+    words = parse_error_body(Body(json.dumps({"detail": body}).encode()), KEY)
     assert len(words.text) <= 300
     assert not any(ord(char) < 32 or 127 <= ord(char) < 160 for char in words.text)
 
