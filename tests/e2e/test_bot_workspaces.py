@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+import sqlalchemy as sa
 
 from tests.fakes.slack_bot import buttons, shown
 from tests.fakes.slack_many import ACME, BETA, GAMMA, Stage, stage
@@ -17,10 +18,13 @@ from vpsops.bot.app import open_bot
 from vpsops.bot.protocol import action_ids
 from vpsops.bot.workspaces.registry import NotInstalledError, WorkspaceSessions
 from vpsops.bot.workspaces.scopes import INSTALL_PATH
+from vpsops.bot.workspaces.token_encryption import TokenCipher
 from vpsops.core.app import open_core
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Request
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
+from vpsops.core.storage.tables import OUTBOX, SLACK_BOTS
+from vpsops.playground.slack.multi_workspace import CLIENT_ID
 from vpsops.playground.slack.people.model import Workspace
 from vpsops.playground.slack.workspace.state import Draft
 
@@ -320,3 +324,33 @@ async def test_a_card_waits_for_its_own_people_only(both: Stage) -> None:
     assert action_ids.CONFIRM in {action_ids.base_action_id(button) for button in buttons(card)}
     assert "web01" in shown(card)
     assert both.slack["T0BETA"].messages("ops") == []
+
+
+@pytest.mark.requirement("tokens-outlive-keys")
+async def test_a_bot_without_the_key_of_a_token_leaves_its_workspace_to_one_that_has_it(both: Stage) -> None:
+    """Another process rotated the key already: nothing is dropped, nothing forgotten, other workspaces go on."""
+    elsewhere = TokenCipher(["n" * 32]).encrypt(ACME.bot_token, f"{CLIENT_ID}/T0ACME")
+    before = await _replace_token(both, elsewhere)
+    request = Request("stop", {"server": "web01"}, Actor(ActorKind.PERSON, ALICE), Origin("slack", "T0ACME", "C0OPS"))
+    assert isinstance(await both.core.within("T0ACME").gate.submit(request), Held)
+    await both.slack["T0BETA"].command(ZOE, "ops", "/vps", "show db01")
+    await both.private("T0BETA", ZOE, "db01.example.com")
+    await VirtualClock().sleep(60)
+    assert not both.slack["T0ACME"].messages("approvals")
+    states = await both.core.database.read(lambda connection: connection.scalars(sa.select(OUTBOX.c.state)).all())
+    assert states
+    assert "dead" not in states
+    assert await _replace_token(both, before) == elsewhere
+    await both.card("T0ACME", "approvals", "web01")
+
+
+async def _replace_token(both: Stage, token: str) -> str:
+    """Store another value in the place of Acme's token, and return what was there."""
+
+    def work(connection: sa.Connection) -> str:
+        acme = SLACK_BOTS.c.team_id == "T0ACME"
+        before = connection.scalar(sa.select(SLACK_BOTS.c.bot_token).where(acme))
+        connection.execute(sa.update(SLACK_BOTS).where(acme).values(bot_token=token))
+        return str(before)
+
+    return await both.core.database.transact(work)

@@ -164,6 +164,8 @@ POLICY: Final = Area(
         "core/policy_register/history.py": (),
         "core/policy/hours.py": (),
         "core/config/toml_locations.py": (),
+        "core/config/config_file.py": ("tests/unit/core/config/test_config_file.py",),
+        "core/config/schema.py": ("tests/unit/core/config/test_config_file.py",),
         "core/policy/loader.py": (),
         "core/policy/conditions.py": (),
         "core/policy/model.py": (),
@@ -179,6 +181,7 @@ POLICY: Final = Area(
 LIMITS: Final = Area(
     {
         "core/limits/rate_limiter.py": (),
+        "core/common/rate_limiter.py": ("tests/unit/core/common/test_rate_limiter.py",),
         "core/limits/guard.py": (),
         "core/limits/quotas.py": ("tests/unit/core/limits/test_quotas.py",),
         "core/limits/loader.py": (),
