@@ -58,6 +58,7 @@ OVERDUE: Final = StateLabel(
     "◕", "taking longer than usual", "It was sent and is still going. It goes on being watched."
 )
 UNSEEN: Final = StateLabel("✓", "accepted, not seen", "")
+DEFERRED: Final = StateLabel("◑", "agreed, waits for the provider", "")
 REFUSED: Final = StateLabel(
     "?", "refused, being verified", "The provider refused it. Looks verify that nothing happened; it takes seconds."
 )
@@ -69,6 +70,8 @@ def state_label(change: Change) -> StateLabel:
     """Return how the change's present state is shown."""
     if change.state is State.HELD:
         return APPROVE if change.ruling.decision is Decision.APPROVE else CONFIRM
+    if change.deferred:
+        return DEFERRED
     if change.state is State.WATCHING and change.overdue:
         return OVERDUE
     if change.state is State.SUCCEEDED and change.unseen:

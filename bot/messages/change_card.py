@@ -251,5 +251,7 @@ def _small_print(change: Change) -> list[Block]:
     parts = [_asked_by(change).removesuffix("."), moment(change.created_at)]
     if change.state is State.HELD and change.expires_at is not None:
         parts.append(f"Expires {moment(change.expires_at)}")
+    if change.deferred and change.not_before is not None:
+        parts.append(f"Waits until {moment(change.not_before)}")
     rules = f" · rule {', '.join(change.ruling.rules)}" if change.ruling.rules else ""
     return [mrkdwn(" · ".join(parts)), plain(f"{change.id}{rules}", 300)]

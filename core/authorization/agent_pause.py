@@ -18,8 +18,8 @@ from vpsops.core.identity import serialization
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers, is_among
 from vpsops.core.messaging import outbox
 from vpsops.core.storage import rows
-from vpsops.core.storage.rows import UnreadableRow
-from vpsops.core.storage.tables import SWITCHES
+from vpsops.core.storage.rows import JsonText, UnreadableRow
+from vpsops.core.storage.tables import CHANGES, SWITCHES
 
 NAME = "agents_paused"
 BARRIER = 1987080195
@@ -130,6 +130,9 @@ def _write(connection: Connection, asked: PauseSwitch) -> None:
         raise ValueError("a switch is thrown by somebody at some time")
     at, who = wanted.at.timestamp(), wanted.by
     connection.execute(sa.delete(SWITCHES).where(SWITCHES.c.name == NAME))
+    if wanted.paused:  # what waits for the provider is cancelled now, and not only after a resume
+        agents = JsonText(CHANGES.c.actor, "kind") == ActorKind.AGENT.value
+        connection.execute(sa.update(CHANGES).where(CHANGES.c.not_before.is_not(None), agents).values(not_before=None))
     value = {"paused": wanted.paused, "reason": wanted.reason}
     connection.execute(sa.insert(SWITCHES).values(name=NAME, value=value, by=asdict(who), at=at))
     by = {"kind": who.kind.value, "id": who.id, "name": who.name, "human": who.human}

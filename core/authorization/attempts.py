@@ -6,6 +6,7 @@ from sqlalchemy.engine import Connection
 
 from vpsops.core.authorization.agent_pause import AgentsPausedError
 from vpsops.core.authorization.authorization import UnauthorizedError, read_records
+from vpsops.core.authorization.hold_offs import HeldOffError
 from vpsops.core.authorization.recheck import StricterError
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.preview import Preview
@@ -23,6 +24,7 @@ class SupersededError(Exception):
 
 UNPREPARED = (
     AgentsPausedError,
+    HeldOffError,
     LimitReachedError,
     StricterError,
     SupersededError,
@@ -39,8 +41,7 @@ class WriteTurn:
     """A place among all writes."""
 
     at: float = 0.0  # when it comes, by the steady clock
-    unwanted: float = 0.0  # seconds for which the provider wants no writes
-    paused: AgentsPausedError | None = None  # why there is none
+    barrier: Exception | None = None  # why there is none; raised where it is waited for
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,7 @@ class Change:
     sends: int = 0  # how often its write left, or may have left
     last_uptime: int | None = None
     confirmed: str = ""  # how its human's own yes came, in words
+    not_before: datetime | None = None  # until when the provider asked to wait, while it is approved
 
     @property
     def refusal(self) -> Refusal | None:
@@ -170,6 +171,11 @@ class Change:
     def approvals(self) -> int:
         """How many have approved."""
         return sum(vote.verdict is Verdict.APPROVE for vote in self.votes)
+
+    @property
+    def deferred(self) -> bool:
+        """Whether it is approved and waits because the provider asked to."""
+        return self.state is State.APPROVED and self.not_before is not None
 
     @property
     def unseen(self) -> bool:

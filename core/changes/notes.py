@@ -15,6 +15,7 @@ UNAUTHORIZED: Final = (
     ": the audit trail does not carry its approval ({why}). "
     "Tell an operator of vpsops: somebody wrote to the database. `vpsops audit verify` checks the trail. Ask again."
 )
+LAPSED: Final = "Nobody could send it while the yes to it counted. Ask again if it is still wanted."
 UNVERIFIED: Final = "{message} Looks verify that nothing happened; nothing is sent meanwhile."
 DOUBTED: Final = (
     "It was refused when it was sent, and now {why}. Looks tell whether it happened; nothing is sent again."

@@ -43,8 +43,9 @@ def step(  # noqa: PLR0913 - the one place where a change moves; each argument i
     body: Mapping[str, Json] | None = None,
     **values: Any,
 ) -> Change:
-    """Move a change to `after`, or raise `StaleChangeError` when somebody moved it first."""
+    """Move a change to `after`, which ends its waiting; raise `StaleChangeError` when somebody moved it first."""
     check_move(change, after)
+    values.setdefault("not_before", None)
     if after.final:
         values |= {"lock": None, "owner": None}
     moved = _set(connection, change, now, {**values, "state": after.value})

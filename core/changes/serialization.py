@@ -57,15 +57,20 @@ def change_values(change: Change) -> dict[str, Any]:
         "overdue": change.overdue,
         "last_uptime": change.last_uptime,
         "confirmed": change.confirmed,
+        "not_before": seconds(change.not_before),
         "sends": change.sends,
         "format": FORMAT,
     }
 
 
-def change_of(row: Row, votes: Sequence[Vote]) -> Change:
-    """Return the change a row holds; raises `UnreadableValueError` and what else reading a foreign row raises."""
+def _check_format(row: Row) -> None:
     if row["format"] > FORMAT:
         raise UnreadableValueError(f"format {row['format']}, this version knows {FORMAT}")
+
+
+def change_of(row: Row, votes: Sequence[Vote]) -> Change:
+    """Return the change a row holds; raises `UnreadableValueError` and what else reading a foreign row raises."""
+    _check_format(row)
     return Change(
         id=text_of(row, "id"),
         version=row["version"],
@@ -92,6 +97,7 @@ def change_of(row: Row, votes: Sequence[Vote]) -> Change:
         sends=row["sends"],
         last_uptime=row["last_uptime"],
         confirmed=text_of(row, "confirmed") if row["confirmed"] is not None else "",
+        not_before=moment(row["not_before"]),
     )
 
 

@@ -63,6 +63,8 @@ UPTIME_MARGIN_SECONDS: Final = 15.0  # copies of an uptime, and our clock agains
 UPTIME_NODES_SECONDS: Final = 10.0  # the figures of two nodes are no further apart
 UPTIME_FALL_SECONDS: Final = 120.0  # no copy of an uptime is older
 RETRY_AFTER_LONGEST_SECONDS: Final = 366 * DAY_SECONDS  # a wish to wait longer counts as this
+HOLD_OFF_LONGEST_SECONDS: Final = 3600.0  # writes are held back no longer; then one is sent to see
+HOLD_OFF_RELATED_SECONDS: Final = 60.0  # a 429 from elsewhere, so soon after a wish to wait, is about all writes
 RETRY_AFTER_SAID_SECONDS: Final = 2 * DAY_SECONDS  # a longer one is not told to people in seconds
 GAP_SECONDS: Final = 1800.0  # after so long without a figure it is not known what was between
 DETAIL_SECONDS: Final = 5.0  # to show servers in full that the list tells little of; then as the list has them
@@ -161,7 +163,6 @@ class Timing:
     late_limit: float = 900.0  # so long after the first attempt one that was late is followed by another
     write_gap: float = 0.25  # between writes, once the burst is used up
     write_burst: int = 10
-    longest_hold_off: float = 60.0  # a longer Retry-After ends the change instead of waiting
     sends: int = 3  # how often a surely unprocessed write is begun
     breaks: int = 3  # how often a run may break before its sending
     keep_seconds: float = 2.0  # between rounds of the keeper
@@ -322,10 +323,15 @@ RELATIONS: Final[Sequence[Relation]] = (
     ),
     Relation(
         ("timing.write_gap",) * 20,
-        ("timing.longest_hold_off",),
+        ("timing.late_limit",),
         "a provider that asks for no time in particular ends no change",
     ),
-    Relation(("timing.longest_hold_off",), ("HORIZON_SECONDS",), "what is held off is not taken for another boot's"),
+    Relation(
+        ("timing.refusal_lookup", "HOLD_OFF_RELATED_SECONDS", "timing.keep_seconds"),
+        ("timing.late_limit",),
+        "a yes counts until what was refused for a minute was sent again",
+    ),
+    Relation(("HOLD_OFF_RELATED_SECONDS",), ("HOLD_OFF_LONGEST_SECONDS",), "a wish is longer than what it belongs to"),
     Relation(
         ("LONGEST_SECONDS", "DEAD_SECONDS"),
         ("HORIZON_SECONDS",),

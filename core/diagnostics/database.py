@@ -14,6 +14,7 @@ from vpsops.core.app import head_file_of, postgres_options_of
 from vpsops.core.audit.chain import GENESIS, ChainVerifier
 from vpsops.core.audit.reader import pages
 from vpsops.core.authorization.discrepancies import discrepancies
+from vpsops.core.authorization.hold_offs import HoldOff, all_in_force
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import State
 from vpsops.core.common.clock import Clock
@@ -23,6 +24,7 @@ from vpsops.core.continuity.anchors import anchor_targets_from, last_days
 from vpsops.core.continuity.continuity_monitor import TODO, ContinuityMonitor
 from vpsops.core.diagnostics.unreadable_rows import unreadable_rows
 from vpsops.core.execution.claims import AFTER_HOLD, runnable
+from vpsops.core.execution.deferral import clock_time
 from vpsops.core.messaging.outbox import QUIET
 from vpsops.core.policy_register.diagnostics import look_at_policy
 from vpsops.core.storage import Database, open_database
@@ -40,7 +42,7 @@ MOST_COMPARED: Final = 1000
 WRITTEN: Final = "Run vpsops audit verify, and find out who could write to the database"
 RUNS: Final = "changes to run"
 QUEUES: Final = (
-    (RUNS, CHANGES.c.updated_at, CHANGES.c.state == State.APPROVED.value),
+    (RUNS, CHANGES.c.updated_at, (CHANGES.c.state == State.APPROVED.value) & CHANGES.c.not_before.is_(None)),
     ("messages to people", OUTBOX.c.created_at, OUTBOX.c.state == "waiting"),
     ("deliveries from Slack", INBOX.c.received_at, INBOX.c.done_at.is_(None)),
 )
@@ -218,6 +220,21 @@ async def look_at_queues(database: Database, _: Settings) -> Sequence[DoctorFind
     return [ok("queues", said)]
 
 
+async def look_at_wishes(database: Database, _: Settings) -> Sequence[DoctorFinding]:
+    """Say which writes the provider wants to wait, and how many changes do."""
+    now = database.clock.now()
+
+    def work(connection: Connection) -> tuple[list[HoldOff], int]:
+        deferred = (CHANGES.c.state == State.APPROVED.value) & CHANGES.c.not_before.is_not(None)
+        return all_in_force(connection, now.timestamp()), _count(connection, CHANGES, deferred)
+
+    wishes, deferred = await database.read(work)
+    if not wishes and not deferred:
+        return []
+    named = listed([f"{wish.scope} until {clock_time(wish.until, now)}" for wish in reversed(wishes)])
+    return [ok("provider", f"{deferred} approved changes wait, as the provider asks (429): {named or 'no longer'}")]
+
+
 async def look_at_messages(database: Database, settings: Settings) -> Sequence[DoctorFinding]:
     """Say what was not delivered to people, and what of theirs was not worked on."""
     late = database.clock.now().timestamp() - SLOW_SECONDS
@@ -317,6 +334,7 @@ LOOKS: Final[tuple[Callable[[Database, Settings], Awaitable[Sequence[DoctorFindi
     look_at_rows,
     look_at_claims,
     look_at_queues,
+    look_at_wishes,
     look_at_messages,
     look_at_trail,
     look_at_anchors,

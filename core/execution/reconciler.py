@@ -25,6 +25,7 @@ from vpsops.core.common.timings import Timing
 from vpsops.core.continuity.continuity_monitor import ContinuityMonitor, StoreView
 from vpsops.core.execution import claims
 from vpsops.core.execution.claims import runnable
+from vpsops.core.execution.deferral import is_due
 from vpsops.core.messaging import outbox
 from vpsops.core.messaging.subscriptions import needs_polling
 from vpsops.core.storage import leases
@@ -144,7 +145,7 @@ class Reconciler:
         """What nobody runs; what moved a moment ago is left to whoever moved it."""
         now, moment = self.clock.now().timestamp(), self.timing.keep_seconds / 2
         recent = CHANGES.c.updated_at.between(now - moment, now + moment)
-        return self._masterless(others, running) & ~recent
+        return self._masterless(others, running) & ~recent & is_due(now)
 
     async def _claim(self) -> list[str]:
         """Take the oldest of what nobody runs, as many as there is room for here; the rest is for other processes."""

@@ -1,9 +1,9 @@
 """One run of an approved change: claim, look again, connect, store the intention, send once, record what came back.
 
-Every step is a transaction with compare-and-set, so a process that was taken for dead finds its
-next step refused. The write itself is fenced in time: on a connection that is open already it leaves
-within two seconds of the stored intention, by a process that nobody can have given up yet, or not at
-all. A write that this process was too slow for is no failure of the change, which is tried again.
+Every step is a transaction with compare-and-set, so a process that was taken for dead finds its next step refused.
+The write itself is fenced in time: on a connection that is open already it leaves within two seconds of the stored
+intention, by a process that nobody can have given up yet, or not at all. A write that this process was too slow for
+is no failure of the change, which is tried again.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,20 +27,12 @@ from vpsops.core.authorization.attempts import (
     attempted_since,
 )
 from vpsops.core.authorization.authorization import UnauthorizedError, check_authorized
+from vpsops.core.authorization.hold_offs import HeldOffError, HoldOff, check_wishes
 from vpsops.core.authorization.recheck import LIMITED, Recheck, StricterError
 from vpsops.core.changes import repository
 from vpsops.core.changes.audit_entries import recorded
 from vpsops.core.changes.model import REFUSAL, Change, Refusal, State
-from vpsops.core.changes.notes import (
-    BROKEN,
-    DOUBTED,
-    NOTHING_SENT,
-    UNAUTHORIZED,
-    UNVERIFIED,
-    before,
-    difference,
-    not_sent,
-)
+from vpsops.core.changes.notes import BROKEN, DOUBTED, NOTHING_SENT, UNAUTHORIZED, before, difference, not_sent
 from vpsops.core.changes.preview import look_again
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import InvalidInputError, StaleChangeError, StorageError, UnreadableRowError, VpsopsError
@@ -49,6 +41,7 @@ from vpsops.core.common.timings import Timing
 from vpsops.core.continuity.continuity_monitor import ContinuityMonitor, StoreWentBackError
 from vpsops.core.execution import write_rate_limit
 from vpsops.core.execution.claims import own_capability
+from vpsops.core.execution.deferral import LapsedError, check_lapse, defer, doubt
 from vpsops.core.execution.send_deadline import LateError, SendDeadline, WriteHook, pause_after
 from vpsops.core.limits.account import read_account
 from vpsops.core.limits.quotas import LimitReachedError
@@ -125,9 +118,8 @@ class Runner:
 
         The caller has looked in it whether agents are paused.
         """
-        return ClaimedChange(
-            repository.claim(connection, change, self.clock.now(), self.process.id), self._place(connection)
-        )
+        claimed = repository.claim(connection, change, self.clock.now(), self.process.id)
+        return ClaimedChange(claimed, self._place(connection, change))
 
     def _claimed(self, connection: Connection, change: Change) -> ClaimedChange:
         turn = self._turn(connection, change)
@@ -137,13 +129,18 @@ class Runner:
         """Take a place among all writes, unless agents are paused."""
         try:
             agent_pause.check(connection, change.actor)
-        except AgentsPausedError as error:
-            return WriteTurn(paused=error)
-        return self._place(connection)
+            check_lapse(connection, change, self.clock.now(), self._policy_timing)
+        except (AgentsPausedError, LapsedError) as error:
+            return WriteTurn(barrier=error)
+        return self._place(connection, change)
 
-    def _place(self, connection: Connection) -> WriteTurn:
-        place = write_rate_limit.reserve(connection, self.database.tick(connection), self.timing)
-        return WriteTurn(self.clock.monotonic() + place.delay, place.unwanted)
+    def _place(self, connection: Connection, change: Change) -> WriteTurn:
+        try:
+            check_wishes(connection, change, self.clock.now())
+        except HeldOffError as error:
+            return WriteTurn(barrier=error)
+        delay = write_rate_limit.reserve(connection, self.database.tick(connection), self.timing)
+        return WriteTurn(self.clock.monotonic() + delay)
 
     async def note_break(self, change_id: str, error_id: str) -> None:
         """Count a run that broke before anything was sent; after three the change ends, for it would break again.
@@ -184,7 +181,8 @@ class Runner:
         if not self.process.certain:  # it was paused, and its next beat may be a second away
             await self.process.beat()
         try:
-            checked = await self._check(change) if await self._wait_for_turn(change, turn) else None
+            await self._wait_for_turn(turn, change.id)
+            checked = await self._check(change)
             return await self._send(change, checked) if checked is not None else None
         except AgentsPausedError as error:
             note = not_sent(change, f". {error.message} Ask again once they may go on.")
@@ -192,7 +190,9 @@ class Runner:
         except (StricterError, LimitReachedError) as error:
             said = str(error) if isinstance(error, StricterError) else LIMITED.format(why=error)
             await self._end(change, State.SUPERSEDED, "superseded", not_sent(change, said.removeprefix(NOTHING_SENT)))
-        except TwinError as error:
+        except HeldOffError as error:
+            await self._defer(change, error.wish)
+        except (LapsedError, TwinError) as error:
             await self._not_sent(change, f". {error}")
         except UnauthorizedError as error:
             logger.error("send_unauthorized", change=change.id, why=error.message, error_id=error.error_id)
@@ -201,19 +201,24 @@ class Runner:
             logger.info("change_already_ended", change=change.id)
         return None
 
-    async def _wait_for_turn(self, change: Change, turn: WriteTurn) -> bool:
-        """Wait for a change's place; where the provider wants no writes for long, the change ends here."""
-        if turn.paused is not None:
-            raise turn.paused
-        if turn.unwanted > self.timing.longest_hold_off:
-            why = f": the provider asked for no more writes, for another {turn.unwanted:.0f} s."
-            await self._not_sent(change, why)
-            return False
+    async def _wait_for_turn(self, turn: WriteTurn, change_id: str) -> None:
+        """Wait for a change's place; raises why it has none."""
+        if turn.barrier is not None:
+            raise turn.barrier
         delay = turn.at - self.clock.monotonic()
         if delay > 0:
-            logger.info("write_delayed", change=change.id, seconds=round(delay, 2))
+            logger.info("write_delayed", change=change_id, seconds=round(delay, 2))
             await self.clock.sleep(delay)
-        return True
+
+    async def _defer(self, change: Change, wish: HoldOff) -> None:
+        """Leave a change until the provider wants it, to whatever process keeps changes then."""
+        logger.info("write_deferred", change=change.id, scope=wish.scope, until=wish.until)
+        now = self.clock.now()
+        await self.database.transact(lambda connection: defer(connection, change, wish, now, self._policy_timing))
+
+    @property
+    def _policy_timing(self) -> Timing:
+        return self.recheck.policy.timing_from(self.timing)
 
     async def _check(self, change: Change) -> SendCheck | None:
         """Look again at what was shown; a difference supersedes the change."""
@@ -259,6 +264,7 @@ class Runner:
                 self.continuity.verify(connection)
             policy = self.recheck.policy.read(connection).version  # the first lock, as wherever something is decided
             agent_pause.check(connection, change.actor)
+            check_wishes(connection, change, now)
             check_authorized(connection, change)
             check_twins(connection, change, now)
             sending = repository.step(
@@ -337,24 +343,8 @@ class Runner:
         elif isinstance(error, provider_errors.NotAuthenticatedError):
             await self._end(sending.change, State.FAILED, "refused", error.message)
         else:
-            await self._verify(sending.change, error)
-
-    async def _verify(self, change: Change, error: provider_errors.ProviderRefusedError) -> None:
-        limited = isinstance(error, provider_errors.RateLimitedError)
-        hold_off = (error.retry_after or self.timing.write_gap * 20) if limited else 0.0
-        more = change.sends < self.timing.sends and hold_off <= self.timing.longest_hold_off
-        refusal, now = Refusal(error.message, again=error.again and more), self.clock.now()
-
-        def work(connection: Connection) -> None:
-            if limited:
-                write_rate_limit.hold_off(connection, self.database.tick(connection), hold_off)
-            note = UNVERIFIED.format(message=error.message)
-            body = {"why": error.message, "answer": error.status}
-            result = {**change.result, REFUSAL: refusal.stored}
-            step = partial(repository.step, connection, change, State.UNKNOWN, now, event="outcome_unknown")
-            step(body=body, note=note, result=result)
-
-        await self.database.transact(work)
+            change, now = sending.change, self.clock.now()
+            await self.database.transact(lambda connection: doubt(connection, change, error, now, self._policy_timing))
 
     async def _broken_off(self, sending: WriteHook, error: BaseException) -> None:
         """A write that had not left is there for the next process; of any other the outcome is unknown."""

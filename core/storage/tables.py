@@ -50,6 +50,7 @@ CHANGES = sa.Table(
     sa.Column("format", sa.Integer, nullable=False, server_default="1"),  # what the row means; see codec.FORMAT
     sa.Column("breaks", sa.Integer, nullable=False, server_default="0"),  # how often a run broke before its sending
     sa.Column("confirmed", sa.Text, nullable=True),  # how its human's own yes came
+    sa.Column("not_before", sa.Double, nullable=True),  # until when the provider asked an approved change to wait
     sa.Index("changes_by_state", "state", "expires_at"),
     sa.Index("changes_by_age", "created_at"),
     # in lower case, to be found by: whom the actor acts for, and the server as it was when it was asked for
@@ -171,6 +172,14 @@ LEASES = sa.Table(
     METADATA,
     sa.Column("name", sa.String(40), primary_key=True),
     sa.Column("owner", sa.String(80), nullable=False),
+    sa.Column("until", sa.Double, nullable=False),
+)
+
+HOLD_OFFS = sa.Table(
+    "hold_offs",
+    METADATA,
+    sa.Column("scope", sa.String(300), primary_key=True),  # a server, all creates, or all writes
+    sa.Column("asked_at", sa.Double, nullable=False),
     sa.Column("until", sa.Double, nullable=False),
 )
 

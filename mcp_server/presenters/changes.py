@@ -123,6 +123,8 @@ def verdict(change: Change) -> str:
         return "waits for approval" if change.ruling.decision is Decision.APPROVE else "waits for confirmation"
     if change.unseen:
         return UNSEEN
+    if change.deferred:
+        return "was agreed to and waits, as the provider asks"
     if change.state is State.SUCCEEDED:
         return f"succeeded after {duration(change.seconds)}" if change.seconds is not None else "succeeded"
     if change.overdue:

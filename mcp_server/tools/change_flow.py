@@ -6,6 +6,7 @@ Nothing here causes an effect: the gate does, after `confirm` with the digest th
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 
 import anyio
@@ -221,7 +222,7 @@ async def follow(desk: Desk, call: Call, change: Change, patience: float | None 
 async def _watch(desk: Desk, call: Call, change: Change, patience: float) -> Change:
     clock = desk.core.clock
     end = clock.monotonic() + patience
-    while not settled(change) and (left := end - clock.monotonic()) > 0:
+    while not settled(change) and (left := end - clock.monotonic()) > 0 and not waits_beyond(change, clock.now(), left):
         with desk.shutdown.wait() as waiting:
             await call.progress(clock.monotonic(), f"{headed(change)} {verdict(change)}")
             change = await desk.core.gate.wait(change.id, seconds=min(left, STEP), until=settled)
@@ -240,6 +241,11 @@ async def _last_seen(desk: Desk, change: Change) -> Change:
 def _ended(desk: Desk, change: Change) -> str:
     """Say that a call ends before its change does, where the process stops."""
     return GOES_ON if desk.shutdown.begun and not settled(change) else ""
+
+
+def waits_beyond(change: Change, now: datetime, seconds: float) -> bool:
+    """Say whether the provider wants a change to wait for longer than a call does."""
+    return change.not_before is not None and (change.not_before - now).total_seconds() > seconds
 
 
 def settled(change: Change) -> bool:

@@ -20,7 +20,6 @@ QUICK = Timing(
     power_lookup=1.0,
     refusal_lookup=0.5,
     outage_seconds=0.3,
-    longest_hold_off=3.0,
     late_pause=0.05,
     late_pause_most=0.4,
     uptime_wait=1.0,

@@ -61,6 +61,8 @@ GATE: Final = Area(
 )
 CHANGES: Final = Area(
     {
+        "core/execution/deferral.py": ("tests/provider/test_deferral.py", "tests/provider/test_hold_offs.py"),
+        "core/authorization/hold_offs.py": ("tests/provider/test_hold_offs.py", "tests/provider/test_deferral.py"),
         "core/execution/runner.py": (
             "tests/unit/core/execution/test_run_edges.py",
             "tests/unit/core/execution/test_execute_once.py",

@@ -129,6 +129,7 @@ def detail(change: Change) -> Mapping[str, str]:
     return {
         "change": change.id,
         "state": change.state.value.replace("_", " ") + (" (takes longer than usual)" if change.overdue else ""),
+        "waits": f"until {when(change.not_before.timestamp())}" if change.deferred and change.not_before else "",
         "operation": change.operation,
         "arguments": ", ".join(f"{name}={cell(value)}" for name, value in chain.redacted(change.arguments).items()),
         "server": " ".join(cell(part) for part in (target.hostname, target.id, target.region, target.address) if part),

@@ -11,11 +11,11 @@ from anyio.abc import SocketAttribute, SocketListener, SocketStream
 
 from tests.fakes.timing import QUICK
 from tests.unit.core.harness import AGENT, ALICE, BOUND, VOTERS, Setup, Stage, said_yes, staged, until
+from vpsops.core.authorization import hold_offs
 from vpsops.core.authorization.attempts import SendCheck
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.common.errors import NotAllowedError, StaleChangeError, VpsopsError
-from vpsops.core.execution import write_rate_limit
 from vpsops.core.execution.runner import Runner
 from vpsops.core.execution.send_deadline import SendDeadline
 from vpsops.core.storage import Connection
@@ -246,9 +246,10 @@ async def test_a_refused_connection_is_no_send(database_url: str, provider: Simu
 async def test_a_cancelled_change_that_waits_for_its_turn_is_not_sent(stage: Stage) -> None:
     """Until the intention is stored its asker can take it back."""
     held = await stage.ask("stop", server=stage.server("web.example.com").id)
-    database = stage.database
-    await database.transact(lambda connection: write_rate_limit.hold_off(connection, database.tick(connection), 0.5))
+    now = stage.gate.clock.now().timestamp()
+    await stage.database.transact(lambda connection: hold_offs.hold_off(connection, held, now, 30.0))
     await stage.gate.confirm(held.id, ALICE, held.digest)
+    await stage.gate.wait(held.id, seconds=BOUND, until=lambda one: one.deferred)
     assert (await stage.gate.cancel(held.id, ALICE)).state is State.CANCELLED
     await until(lambda: not stage.engine._runs)
     assert stage.asked("stop") == 0

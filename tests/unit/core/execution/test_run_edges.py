@@ -14,12 +14,12 @@ from tests.fakes.timing import QUICK
 from tests.unit.core.harness import AGENT, ALICE, BOUND, Setup, Stage, said_yes, staged, until
 from tests.unit.core.sample import change, put
 from vpsops.core.audit import chain
+from vpsops.core.authorization import hold_offs
 from vpsops.core.authorization.attempts import SendCheck, attempted_since
 from vpsops.core.authorization.authorization import UnauthorizedError
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.errors import StaleChangeError
 from vpsops.core.common.timings import DEFAULT_TIMING
-from vpsops.core.execution import write_rate_limit
 from vpsops.core.execution.reconciler import Reconciler
 from vpsops.core.execution.runner import Runner
 from vpsops.core.execution.send_deadline import LateError, SendDeadline, WriteHook
@@ -127,7 +127,7 @@ async def test_a_price_that_changed_since_the_hold_supersedes(
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [({}, 0.4), ({"retry_after": 0.1}, 0.1)])
-async def test_a_429_holds_everybody_back_also_where_it_says_no_time(
+async def test_a_429_holds_back_also_where_it_says_no_time(
     database_url: str,
     provider: SimulatorHandle,
     monkeypatch: pytest.MonkeyPatch,
@@ -135,13 +135,13 @@ async def test_a_429_holds_everybody_back_also_where_it_says_no_time(
     seconds: float,
 ) -> None:
     """As long as the provider says, else twenty gaps between writes; then it is sent, once."""
-    hold_off, waits = write_rate_limit.hold_off, list[float]()
+    hold_off, waits = hold_offs.hold_off, list[float]()
 
-    def noted(connection: sa.Connection, tick: float, wait: float) -> None:
+    def noted(connection: sa.Connection, told: Change, now: float, wait: float) -> hold_offs.HoldOff:
         waits.append(wait)
-        hold_off(connection, tick, wait)
+        return hold_off(connection, told, now, wait)
 
-    monkeypatch.setattr("vpsops.core.execution.runner.write_rate_limit.hold_off", noted)
+    monkeypatch.setattr("vpsops.core.execution.deferral.hold_off", noted)
     async with staged(database_url, provider, Setup(replace(QUICK, write_gap=0.02))) as stage:
         stage.fault("status", "stop", status=429, times=1, **asked)
         ended = await stage.done("stop", server=stage.server("web.example.com").id)

@@ -136,7 +136,7 @@ async def test_the_first_writes_of_all_processes_are_spaced(database_url: str, c
 
     async def reserve(database: Database) -> None:
         delays.append(
-            await database.transact(lambda connection: write_rate_limit.reserve(connection, NOW, DEFAULT_TIMING).delay)
+            await database.transact(lambda connection: write_rate_limit.reserve(connection, NOW, DEFAULT_TIMING))
         )
 
     async with open_database(database_url, clock) as first, open_database(database_url, clock) as second:

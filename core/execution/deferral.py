@@ -1,0 +1,93 @@
+"""Changes that wait because the provider asked to: approved, nothing sent, until that time or until their yes lapses.
+
+A yes counts for as long as the question for it may be open, and for a quarter of an hour at least: nobody wants a
+server stopped hours after saying so. What the provider wants to wait for longer ends at once.
+"""
+
+import math
+from datetime import UTC, datetime
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from vpsops.core.authorization.hold_offs import HoldOff, hold_off
+from vpsops.core.changes import repository
+from vpsops.core.changes.model import REFUSAL, Change, Refusal, State
+from vpsops.core.changes.notes import LAPSED, UNVERIFIED, not_sent
+from vpsops.core.common.timings import HOLD_OFF_LONGEST_SECONDS, Timing
+from vpsops.core.messaging import outbox
+from vpsops.core.storage.tables import AUDIT, CHANGES
+from vpsops.core.wayscloud.answers.errors import ProviderRefusedError, RateLimitedError
+
+YES_EVENTS: Final = ("requested", "confirmed", "approved")
+MINUTE: Final = 60
+UNASKED_GAPS: Final = 20
+"""A 429 that says no time is waited for as long as so many gaps between writes."""
+WAITS: Final = "the provider asks to wait until {until} with {what}"
+
+
+class LapsedError(Exception):
+    """The yes to a change is too old to send it by; the text says so to people."""
+
+
+def is_due(now: float) -> sa.ColumnElement[bool]:
+    """The condition that a change need not wait for the provider; a wish far ahead is from before a date was set."""
+    column = CHANGES.c.not_before
+    return column.is_(None) | ~column.between(now, now + HOLD_OFF_LONGEST_SECONDS)
+
+
+def lapse(connection: Connection, change: Change, timing: Timing) -> float:
+    """Return until when a change's yes counts, in UTC seconds."""
+    records = sa.select(sa.func.max(AUDIT.c.at)).where(AUDIT.c.change_id == change.id, AUDIT.c.event.in_(YES_EVENTS))
+    said = connection.scalar(records) or change.created_at.timestamp()
+    open_for = (change.expires_at - change.created_at).total_seconds() if change.expires_at else timing.confirm_seconds
+    return said + max(open_for, timing.late_limit)
+
+
+def check_lapse(connection: Connection, change: Change, now: datetime, timing: Timing) -> None:
+    """Raise `LapsedError` where a change's yes does not count any more."""
+    if now.timestamp() > lapse(connection, change, timing):
+        raise LapsedError(LAPSED)
+
+
+def defer(connection: Connection, change: Change, wish: HoldOff, now: datetime, timing: Timing) -> Change:
+    """Let an approved change wait, or end it where its yes lapses first; for people either way."""
+    until = lapse(connection, change, timing)
+    body = {"until": datetime.fromtimestamp(wish.until, UTC).isoformat(timespec="seconds"), "scope": wish.scope}
+    asked = WAITS.format(until=clock_time(wish.until, now), what=wish.what)
+    if wish.until <= until:
+        note = _waiting(change, asked)
+        values = {"note": note, "not_before": wish.until, "owner": None}
+        return repository.amend(connection, change, now, event="deferred", body=body, **values)
+    note = not_sent(change, f": {asked}, and the yes to it counts until {clock_time(until, now)}. Ask again then.")
+    outbox.put_notice(connection, change.id, State.FAILED.value, now)
+    return repository.step(
+        connection, change, State.FAILED, now, event="not_sent", body=body | {"why": note}, note=note
+    )
+
+
+def doubt(connection: Connection, change: Change, error: ProviderRefusedError, now: datetime, timing: Timing) -> Change:
+    """Have looks verify a provider's no, and keep to its wish to wait."""
+    again = error.again and change.sends < timing.sends
+    if isinstance(error, RateLimitedError):
+        seconds = error.retry_after or timing.write_gap * UNASKED_GAPS
+        wish = hold_off(connection, change, now.timestamp(), seconds)
+        again = again and wish.until <= lapse(connection, change, timing)
+    result = {**change.result, REFUSAL: Refusal(error.message, again=again).stored}
+    note, body = UNVERIFIED.format(message=error.message), {"why": error.message, "answer": error.status}
+    return repository.step(
+        connection, change, State.UNKNOWN, now, event="outcome_unknown", body=body, note=note, result=result
+    )
+
+
+def _waiting(change: Change, asked: str) -> str:
+    again = " again" if change.sends else ""
+    return not_sent(change, f" yet: {asked}. It is sent{again} then, unless it is cancelled.")
+
+
+def clock_time(moment: float, now: datetime) -> str:
+    """Say a moment that is near, rounded up: to the minute, or to the second where it is a matter of those."""
+    unit = MINUTE if moment - now.timestamp() > 2 * MINUTE else 1
+    rounded = datetime.fromtimestamp(math.ceil(moment / unit) * unit, UTC)
+    return f"{rounded:%H:%M} UTC" if unit == MINUTE else f"{rounded:%H:%M:%S} UTC"
