@@ -1,4 +1,4 @@
-"""Puts the bot together: Bolt, the guard before it, the workers behind it."""
+"""Composition root of the bot: Bolt, request verification and background workers."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -96,9 +96,9 @@ class Bot:
 
 @asynccontextmanager
 async def open_bot(core: Core) -> AsyncIterator[Bot]:
-    """Run a bot until the block ends; what was accepted by then is finished, within ten seconds.
+    """Run the bot until the block ends, then finish accepted deliveries within `DRAIN_SECONDS`.
 
-    Needs neither Slack nor the provider to be reachable.
+    Neither Slack nor the provider needs to be reachable.
     """
     async with aiohttp.ClientSession() as session, anyio.create_task_group() as group:
         slack, install_service = SlackClient(core.settings, session), installing_of(core, session)
@@ -122,14 +122,14 @@ async def open_bot(core: Core) -> AsyncIterator[Bot]:
                 [*routes_of(parts, bolt), *(install_service.routes if install_service else [])],
             )
             if not await intake.drain(DRAIN_SECONDS):
-                logger.warning("stopping with deliveries in hand; the next start takes them up", count=intake.busy)
+                logger.warning("deliveries_left_for_next_start", count=intake.busy)
             await parts.deliverer.finish(FINISH_SECONDS)
         finally:
             group.cancel_scope.cancel()
 
 
 def start_loops(parts: Parts, intake: Intake, group: TaskGroup) -> None:
-    """Start what the bot does in the background."""
+    """Start the background tasks."""
     supervisor, deliverer = parts.core.supervisor, parts.deliverer
     supervisor.start("deliveries", intake.run, group=group)
     supervisor.start(OUTBOX, deliverer.run, group=group, ends=True)
@@ -141,7 +141,7 @@ def start_loops(parts: Parts, intake: Intake, group: TaskGroup) -> None:
 
 
 def watch_health(parts: Parts, group: TaskGroup) -> None:
-    """Let the process count as ready only while the bot works: messages, deliveries, and its token where it has one."""
+    """Register the readiness checks: outgoing messages, deliveries, and the token of a single workspace."""
     readiness, health = parts.core.readiness, parts.deliverer.health
     readiness.need(OUTBOX, INBOX)
     readiness.add("slack_token", lambda: f"Slack refuses the token ({health.why})" if health.why else "")
@@ -151,7 +151,7 @@ def watch_health(parts: Parts, group: TaskGroup) -> None:
 
 
 def installing_of(core: Core, session: aiohttp.ClientSession) -> "InstallService | None":
-    """Return how workspaces install the app, where there are several."""
+    """Return the installation support if several workspaces are configured, else None."""
     if not core.workspaces.several:
         return None
     from vpsops.bot.workspaces.oauth import open_install_service  # noqa: PLC0415 - cryptography is for those who need it
@@ -162,7 +162,7 @@ def installing_of(core: Core, session: aiohttp.ClientSession) -> "InstallService
 def build_bolt(parts: Parts, intake: Intake) -> AsyncApp:
     """Build the Bolt app with its listeners.
 
-    Bolt's own authorisation asks Slack before the first acknowledgement; this one knows its token already.
+    Bolt's default authorization calls Slack before the first acknowledgement; this one uses the known token.
     """
     settings = parts.core.settings
     secret = settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else ""
@@ -171,7 +171,7 @@ def build_bolt(parts: Parts, intake: Intake) -> AsyncApp:
     async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
         return AuthorizeResult(enterprise_id=enterprise_id, team_id=team_id, bot_token=token)
 
-    # the token is handed out by `authorize`: Bolt warns where it is told twice
+    # `authorize` supplies the token: Bolt warns if it is passed twice
     client = AsyncWebClient(base_url=parts.slack.client.base_url, session=parts.slack.session, logger=slack_logger)
     bolt = AsyncApp(
         name="vpsops",
@@ -187,7 +187,7 @@ def build_bolt(parts: Parts, intake: Intake) -> AsyncApp:
 
 
 def routes_of(parts: Parts, bolt: AsyncApp) -> list[Route | Mount]:
-    """Return what is served over HTTP: Slack's address behind the guard, and the health."""
+    """Return the HTTP routes: Slack's request URL behind request verification, and health."""
     settings = parts.core.settings
     secret = settings.slack_signing_secret.get_secret_value() if settings.slack_signing_secret else ""
     routes: list[Route | Mount] = [*health_routes(parts.core.readiness)]
@@ -201,12 +201,12 @@ async def _options(parts: Parts, suggestion: BlockSuggestion) -> list[Block]:
     try:
         return await options_for(await parts.at(claims_of(suggestion).office), suggestion)
     except VpsopsError as error:
-        logger.info("no entries for a menu", error=error.message, error_id=error.error_id)
+        logger.info("menu_options_unavailable", error=error.message, error_id=error.error_id)
         return []
 
 
 class _VerifiedEndpoint:
-    """An endpoint that Starlette takes for an application rather than for a function of a request."""
+    """ASGI endpoint of Slack's requests; an object, as Starlette would treat a function as a request handler."""
 
     def __init__(self, guard: Guard, courtesy: Courtesy) -> None:
         self._guard = guard
@@ -226,22 +226,22 @@ class _BoltEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             response = await self._handler.handle(Request(scope, receive), {CHECKED: scope[CHECKED]})
-        except Exception as error:  # noqa: BLE001 - Bolt takes a few more things for granted than the guard knows
-            logger.warning("signed request refused", error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - Bolt assumes more of a payload than is verified
+            logger.warning("signed_request_rejected", error=type(error).__name__)
             response = Response("malformed", status_code=400)
         await response(scope, receive, send)
 
 
 async def process_delivery(parts: Parts, delivery: InboxDelivery) -> None:
-    """Work off one delivery; whatever goes wrong is told to the person, with an id that is in the log."""
+    """Process one delivery; errors are reported to the user with an id that the log contains."""
     handler = HANDLERS.get(delivery.kind)
     if handler is None:
-        logger.error("delivery of an unknown kind", kind=delivery.kind)
+        logger.error("delivery_kind_unknown", kind=delivery.kind)
         return
     try:
         parts = await parts.at(claims_in(delivery).office)
-    except NotInstalledError as error:  # there is no way to tell anybody
-        logger.warning("delivery of a workspace without the app dropped", kind=delivery.kind, error=error.message)
+    except NotInstalledError as error:  # there is no token to reply with
+        logger.warning("delivery_dropped_not_installed", kind=delivery.kind, error=error.message)
         return
     try:
         delivery = await admitted(parts.membership, delivery)
@@ -250,17 +250,17 @@ async def process_delivery(parts: Parts, delivery: InboxDelivery) -> None:
     except StorageError:
         raise
     except VpsopsError as error:
-        logger.info("refused", kind=delivery.kind, error=error.message, error_id=error.error_id)
+        logger.info("delivery_refused", kind=delivery.kind, error=error.message, error_id=error.error_id)
         if not silent(delivery, error):
             await _refuse(parts, delivery, error)
     except Exception:
         fault = VpsopsError("Something went wrong on my side.", hint="An administrator finds it in the log by this id.")
-        logger.exception("delivery broke", kind=delivery.kind, error_id=fault.error_id)
+        logger.exception("delivery_failed", kind=delivery.kind, error_id=fault.error_id)
         await parts.slack.reply(asking_of(delivery).where, note(fault.message, fault.hint, fault.error_id))
 
 
 async def _refuse(parts: Parts, delivery: InboxDelivery, error: VpsopsError) -> None:
-    """Say why something was not done: in the form that it was, or else in private."""
+    """Report why something was not done: in the form that was sent, or else privately."""
     if delivery.kind == SUBMISSION:
         view = ViewSubmission.model_validate(delivery.payload).view
         await close_with(parts, asking_of(delivery), view, f"{error} ({error.error_id})")
@@ -269,7 +269,7 @@ async def _refuse(parts: Parts, delivery: InboxDelivery, error: VpsopsError) -> 
 
 
 def asking_of(delivery: InboxDelivery) -> Asking:
-    """Return whose delivery it is."""
+    """Return the requester of a delivery."""
     if delivery.kind == COMMAND:
         return asking_of_command(SlashCommand.model_validate(delivery.payload), delivery.key)
     if delivery.kind == CLICK:

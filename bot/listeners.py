@@ -1,4 +1,4 @@
-"""What Bolt calls: read the payload, store it, acknowledge. Thin on purpose: nothing here waits for anybody else."""
+"""Bolt's listeners: parse the payload, store it, acknowledge. They wait for nothing but the database."""
 
 import math
 import re
@@ -46,7 +46,7 @@ UNINSTALLED: Final = "app_uninstalled"
 REVOKED: Final = "tokens_revoked"
 EVENTS: Final = (OPENED, UNINSTALLED, REVOKED)
 SHORTCUTS: Final = (action_ids.NEW_SERVER, action_ids.ACT_ON)
-"""What the manifest must declare; a test holds both against each other."""
+"""Callback ids that the manifest must declare; a test compares both."""
 
 ANY: Final = re.compile(".*", re.DOTALL)
 NOT_STORED: Final = "I cannot write down what you asked just now, so nothing was done. Try again in a moment."
@@ -59,7 +59,7 @@ Removed = Callable[[str, float], Awaitable[None]]
 
 
 def register(app: AsyncApp, intake: Intake, suggest: Suggest, removed: Removed) -> None:
-    """Hand everything Slack may send to the intake; only menus are answered on the spot."""
+    """Register listeners that store every request; only menu options are answered immediately."""
     for command in COMMANDS:
         app.command(command)(_command(intake))
     app.event(OPENED)(_event(intake))
@@ -69,7 +69,7 @@ def register(app: AsyncApp, intake: Intake, suggest: Suggest, removed: Removed) 
     app.view(ANY)(_submission(intake))
     app.shortcut(ANY)(_shortcut(intake))
     app.options(ANY)(_options(suggest))
-    app.command(ANY)(_unknown_command)  # what nobody answers is sent again and again by Socket Mode
+    app.command(ANY)(_unknown_command)  # Socket Mode redelivers what is not acknowledged
     app.event(ANY)(_unknown_event)
     app.error(_broken)
 
@@ -80,15 +80,15 @@ async def _unknown_command(ack: AsyncAck) -> None:
 
 async def _unknown_event(body: Body) -> None:
     event = body.get("event")
-    logger.info("event ignored", type=str(event.get("type", "")) if isinstance(event, dict) else "")
+    logger.info("event_ignored", type=str(event.get("type", "")) if isinstance(event, dict) else "")
 
 
 async def _broken(error: Exception) -> BoltResponse:
-    """Answer for a listener that raised; Bolt's own words would hold what was delivered."""
+    """Respond for a listener that raised; Bolt's own error text would contain the payload."""
     if isinstance(error, MalformedPayloadError):
-        logger.warning("delivery dropped: %s", error)
+        logger.warning("delivery_dropped", error=str(error))
         return BoltResponse(status=200, body="")
-    logger.error("listener broke", error=type(error).__name__)
+    logger.error("listener_failed", error=type(error).__name__)
     return BoltResponse(status=500, body="")
 
 
@@ -98,7 +98,7 @@ def _command(intake: Intake) -> Callable[..., Awaitable[None]]:
         try:
             await intake.accept(command_key(command.trigger_id), COMMAND, command.model_dump())
         except StorageError as error:
-            logger.error("command not stored", error=error.message, error_id=error.error_id)
+            logger.error("command_not_stored", error=error.message, error_id=error.error_id)
             await ack(text=f"{NOT_STORED} ({error.error_id})")
             return
         await ack()
@@ -112,7 +112,7 @@ def _click(intake: Intake) -> Callable[..., Awaitable[None]]:
         try:
             await intake.accept(click_key(click), CLICK, without_secrets(click.model_dump()))
         except StorageError as error:  # no answer tells the person that it failed, and Slack shows a warning
-            logger.error("click not stored", error=error.message, error_id=error.error_id)
+            logger.error("click_not_stored", error=error.message, error_id=error.error_id)
             raise
         await ack()
 
@@ -129,7 +129,7 @@ def _submission(intake: Intake) -> Callable[..., Awaitable[None]]:
         try:
             await intake.accept(submission_key(submission), SUBMISSION, submission.model_dump())
         except StorageError as error:
-            logger.error("submission not stored", error=error.message, error_id=error.error_id)
+            logger.error("submission_not_stored", error=error.message, error_id=error.error_id)
             await ack(response_action="update", view=busy_view("Not done", f"{NOT_STORED} ({error.error_id})"))
             return
         await ack(response_action="update", view=_working(submission))
@@ -176,7 +176,7 @@ def _shortcut(intake: Intake) -> Callable[..., Awaitable[None]]:
         try:
             await intake.accept(shortcut_key(shortcut), SHORTCUT, shortcut.model_dump())
         except StorageError as error:  # no answer tells the person that it failed, and Slack shows a warning
-            logger.error("shortcut not stored", error=error.message, error_id=error.error_id)
+            logger.error("shortcut_not_stored", error=error.message, error_id=error.error_id)
             raise
         await ack()
 
@@ -191,7 +191,7 @@ def _options(suggest: Suggest) -> Callable[..., Awaitable[None]]:
 
 
 def without_secrets(click: Body) -> Body:
-    """Return a click as it is stored: what stands in a form where public keys belong, and is none, stays out."""
+    """Return a click for storage, without text in the SSH key field that is not a public key."""
     values = (click.get("view") or {}).get("state", {}).get("values", {})
     typed = read_values(values).get("ssh_keys", "")
     if typed and create_errors({"hostname": "a.example", "ssh_keys": typed}):
@@ -200,15 +200,15 @@ def without_secrets(click: Body) -> Body:
 
 
 def errors_of(submission: ViewSubmission) -> Mapping[str, str]:
-    """Return what is wrong in a form, by field; pure, so it can be said at once."""
+    """Return a form's errors by field; without I/O, so that they fit into the acknowledgement."""
     values = read_values(submission.view.state.values)
     if submission.view.callback_id == action_ids.CREATE_FORM:
         return create_errors(values)
     if submission.view.callback_id == action_ids.DENY_FORM:
         return deny_errors(values)
     if submission.view.callback_id == action_ids.NAME_FORM:
-        wanted = str(metadata_of(submission.view.model_dump()).get("n", ""))
-        return name_errors(typed_name(submission.view.state.values), wanted)
+        expected = str(metadata_of(submission.view.model_dump()).get("n", ""))
+        return name_errors(typed_name(submission.view.state.values), expected)
     return {}
 
 

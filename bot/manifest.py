@@ -1,4 +1,4 @@
-"""The app's manifest, as the code needs it: commands, shortcuts, events, scopes, addresses; `vpsops manifest`."""
+"""`vpsops manifest`: the app manifest, generated from the commands, shortcuts, events and scopes in the code."""
 
 import argparse
 import json
@@ -34,9 +34,9 @@ Manifest = dict[str, Any]
 
 
 def manifest_of(base: str = "", *, several: bool = False) -> Manifest:
-    """Return the manifest: for Socket Mode, or with the addresses under `base` for HTTP; `several` workspaces install.
+    """Return the manifest for Socket Mode, or for HTTP with URLs under `base`.
 
-    With both, Slack is answered over HTTP: the redirect address is needed for installing in any case.
+    `several` adds the OAuth redirect URL, with which several workspaces install the app.
     """
     http = base and f"{base}{EVENTS_PATH}"
     return {
@@ -76,8 +76,8 @@ def _features(http: str) -> Manifest:
         "should_escape": True,
     }
     shortcuts = [
-        {"name": one["name"], "type": one["type"], "callback_id": ident, "description": one["description"]}
-        for ident, one in SHORTCUTS.items()
+        {"name": item["name"], "type": item["type"], "callback_id": ident, "description": item["description"]}
+        for ident, item in SHORTCUTS.items()
     ]
     return {
         "bot_user": {"display_name": "vpsops", "always_online": True},
@@ -88,7 +88,7 @@ def _features(http: str) -> Manifest:
 
 
 def text_of(manifest: Manifest) -> str:
-    """Write a manifest as YAML, with the reason for every scope beside it."""
+    """Format a manifest as YAML, with the reason for each scope as a comment."""
     return "\n".join(_lines(manifest, "")) + "\n"
 
 
@@ -105,24 +105,24 @@ def _lines(node: Mapping[str, Any], indent: str) -> Iterator[str]:
             yield f"{indent}{name}: {_scalar(value)}"
 
 
-def _item(one: Any, indent: str) -> Iterator[str]:
-    if isinstance(one, dict):
-        inner = list(_lines(one, f"{indent}  "))
+def _item(item: Any, indent: str) -> Iterator[str]:
+    if isinstance(item, dict):
+        inner = list(_lines(item, f"{indent}  "))
         yield f"{indent}- {inner[0].strip()}"
         yield from inner[1:]
     else:
-        yield f"{indent}- {_scalar(one)}" + (f" # {SCOPES[one]}" if one in SCOPES else "")
+        yield f"{indent}- {_scalar(item)}" + (f" # {SCOPES[item]}" if item in SCOPES else "")
 
 
 def _scalar(value: object) -> str:
-    """Strings are written as JSON, which YAML reads the same, but for those that need no quotes."""
+    """Format a scalar: plain if it needs no quotes, else as JSON, which is valid YAML."""
     if isinstance(value, str) and value.replace("_", "").replace(" ", "").isalnum() and not value.isdigit():
         return value
     return json.dumps(value, ensure_ascii=False)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe `vpsops manifest`."""
+    """Add the arguments of `vpsops manifest`."""
     parser.description = (
         'Print the Slack app\'s manifest, to be pasted at "Create app from manifest": for Socket Mode, or for HTTP '
         "with the addresses under --http filled in."
@@ -136,7 +136,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the manifest; raises `ConfigurationError` on an address that Slack would not take."""
+    """Print the manifest; raises `ConfigurationError` on a URL that Slack would reject."""
     base = address_of(args.http or "")
     if args.multi and not base:
         raise ConfigurationError("--multi needs --http URL, where workspaces install the app.")
@@ -145,18 +145,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def address_of(given: str) -> str:
-    """Return a public address without its last slash; raises `ConfigurationError` unless Slack can use it."""
-    if not given:
+def address_of(address: str) -> str:
+    """Return a public base URL without a trailing slash; raises `ConfigurationError` unless Slack can use it."""
+    if not address:
         return ""
     try:
-        parts = urlsplit(given)
+        parts = urlsplit(address)
         host = parts.hostname or ""
     except ValueError:
         host, parts = "", urlsplit("")
     bare = parts.path in {"", "/"} and not (parts.query or parts.fragment or parts.username or parts.password)
-    if parts.scheme != "https" or not host or not bare or any(sign.isspace() for sign in given) or host in LOOPBACK:
+    if parts.scheme != "https" or not host or not bare or any(sign.isspace() for sign in address) or host in LOOPBACK:
         raise ConfigurationError(
-            f"--http {given[:100]} is not a public address.", hint="Write it like https://vpsops.example.com."
+            f"--http {address[:100]} is not a public address.", hint="Write it like https://vpsops.example.com."
         )
     return f"https://{parts.netloc}"

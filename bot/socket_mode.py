@@ -1,4 +1,4 @@
-"""The line to Slack without a public address: a WebSocket that is opened by us and opened again when it ends."""
+"""The Socket Mode connection: an outgoing WebSocket to Slack, reopened whenever it ends."""
 
 from dataclasses import dataclass
 from types import TracebackType
@@ -26,25 +26,25 @@ PING_SECONDS: Final = timings.LINE_PING_SECONDS
 OPEN_SECONDS: Final = timings.LINE_OPEN_SECONDS
 OBSERVE_SECONDS: Final = timings.LINE_OBSERVE_SECONDS
 CLOSED_SECONDS: Final = timings.LINE_CLOSED_SECONDS
-"""So long the line may be closed before the process counts as not ready: Slack closes it itself every few hours."""
+"""How long the connection may be closed before the process counts as not ready; Slack closes it every few hours."""
 
 logger = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class ConnectionStatus:
-    """When the line was open last; what health tells of it."""
+    """When the connection was last open; the input of the health check."""
 
     clock: Clock
-    since: float = 0.0  # when it was wanted first
+    since: float = 0.0  # monotonic time of the first attempt
     last_open: float | None = None
 
     def __post_init__(self) -> None:
-        """Count from now on."""
+        """Start counting."""
         self.since = self.clock.monotonic()
 
     def fault(self) -> str:
-        """Say for how long the line has not been open, once that is over a minute; nothing before."""
+        """Return a description once the connection has been closed for over `CLOSED_SECONDS`, else ""."""
         last = self.since if self.last_open is None else self.last_open
         seconds = self.clock.monotonic() - last
         if seconds < CLOSED_SECONDS:
@@ -53,22 +53,22 @@ class ConnectionStatus:
 
 
 class _ValidatingHandler(AsyncSocketModeHandler):
-    """Bolt's handler behind a guard: what is malformed is acknowledged and dropped, or it would come again."""
+    """Bolt's handler, which acknowledges and drops malformed payloads; otherwise Slack would redeliver them."""
 
     async def handle(self, client: SocketModeClient, req: SocketModeRequest) -> None:  # type: ignore[override]
         """Hand an envelope to Bolt."""
         try:
             parse_payload(req.payload)
             await super().handle(client, req)
-        except (aiohttp.ClientError, OSError):  # the line is gone: Slack sends it again on the next one
+        except (aiohttp.ClientError, OSError):  # connection lost: Slack redelivers on the next one
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a payload breaks, it would break again
-            logger.warning("delivery dropped", error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - the same payload would fail again
+            logger.warning("delivery_dropped", error=type(error).__name__)
             await client.send_socket_mode_response(SocketModeResponse(req.envelope_id))
 
 
 class SocketModeConnection:
-    """One Socket Mode connection; the SDK keeps it, this opens it for the first time and closes it."""
+    """One Socket Mode connection. The SDK maintains it; this class opens it first and closes it."""
 
     def __init__(self, bot: Bot, app_token: str) -> None:
         self._bot = bot
@@ -77,7 +77,7 @@ class SocketModeConnection:
         )
 
     async def connect(self, stop: anyio.Event) -> bool:
-        """Connect, trying until it works or `stop` is set; raises `ConfigurationError` on a token that is no good."""
+        """Connect, retrying until success or `stop`; raises `ConfigurationError` on an invalid token."""
         tries = 0
         while not stop.is_set():
             try:
@@ -89,9 +89,9 @@ class SocketModeConnection:
                         f"Slack does not accept SLACK_APP_TOKEN ({code}).",
                         hint="It starts with xapp- and needs the scope connections:write; Socket Mode must be on.",
                     ) from None
-                logger.warning("Socket Mode not opened", code=code)
+                logger.warning("socket_mode_not_opened", code=code)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                logger.warning("Socket Mode not opened", error=type(error).__name__)
+                logger.warning("socket_mode_not_opened", error=type(error).__name__)
             else:
                 if opened:
                     return True
@@ -101,14 +101,14 @@ class SocketModeConnection:
         return False
 
     async def observe(self, status: ConnectionStatus) -> None:
-        """Note every few seconds whether the line is open, until cancelled."""
+        """Record every few seconds whether the connection is open, until cancelled."""
         while True:
             if await self._handler.client.is_connected():
                 status.last_open = status.clock.monotonic()
             await status.clock.sleep(OBSERVE_SECONDS)
 
     async def _open(self, stop: anyio.Event) -> bool:
-        """Try once, until `stop`: the SDK's own loop would try a wrong token, or an old address, for ever."""
+        """Try once, until `stop`; the SDK's own loop would retry an invalid token or an outdated URL forever."""
         client, opened = self._handler.client, False
         failed: Exception | None = None
 
@@ -119,7 +119,7 @@ class SocketModeConnection:
                 with anyio.move_on_after(OPEN_SECONDS):
                     await self._handler.connect_async()  # type: ignore[no-untyped-call]
                     opened = True
-            except (SlackApiError, aiohttp.ClientError, OSError) as error:  # raised below, outside the group
+            except (SlackApiError, aiohttp.ClientError, OSError) as error:  # re-raised outside the task group
                 failed = error
             group.cancel_scope.cancel()
 

@@ -1,1 +1,1 @@
-"""What people see: pure functions from values of the core to Slack's blocks."""
+"""Block Kit elements, text escaping and labels."""

@@ -1,4 +1,4 @@
-"""The few kinds of block we send, as functions; pure."""
+"""Builders of the Block Kit blocks, elements and objects that vpsops sends."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,63 +8,63 @@ from typing import Any
 from vpsops.core.common.text import one_line
 
 Block = dict[str, Any]
-"""A block, element or view as Slack's wire has it."""
+"""A block, element or view in Slack's JSON form."""
 
 MAX_FALLBACK = 2900
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A message: what is drawn, and the text that notifications and screen readers get (escaped mrkdwn)."""
+    """A message: its blocks, and the fallback text for notifications and screen readers (escaped mrkdwn)."""
 
     text: str
     blocks: tuple[Block, ...]
 
 
 def plain(text: str, limit: int = 3000) -> Block:
-    """Return a plain text object: nothing in it is read as markup, so outside text may stand in it."""
+    """Return a plain_text object. Slack interprets no markup in it, so untrusted text is safe here."""
     return {"type": "plain_text", "text": one_line(text, limit) or "-", "emoji": False}
 
 
 def lines(*texts: str, limit: int = 2000) -> Block:
-    """Return a plain text object of several lines, each flattened for itself."""
+    """Return a plain_text object with one line for each text; line breaks within a text are removed."""
     each = max(1, limit // max(1, len(texts)) - 1)
     return {"type": "plain_text", "text": "\n".join(one_line(text, each) or "-" for text in texts), "emoji": False}
 
 
 def mrkdwn(text: str) -> Block:
-    """Return a mrkdwn object; the caller has escaped whatever came from outside."""
+    """Return a mrkdwn object. The caller must escape untrusted text."""
     return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
 def header(text: str) -> Block:
-    """Return a heading."""
+    """Return a header block."""
     return {"type": "header", "text": plain(text, 150)}
 
 
 def section(text: Block, accessory: Block | None = None) -> Block:
-    """Return a paragraph, with a control beside it if one is given."""
+    """Return a section block, optionally with an accessory element."""
     return {"type": "section", "text": text, **({"accessory": accessory} if accessory else {})}
 
 
 def field_sections(pairs: Sequence[tuple[str, str]]) -> list[Block]:
-    """Return label and value pairs in two columns, all as plain text; empty values are left out."""
-    shown = [lines(label, value) for label, value in pairs if value]
-    return [{"type": "section", "fields": shown[at : at + 10]} for at in range(0, len(shown), 10)]
+    """Return label and value pairs as section fields (two columns, plain text); empty values are omitted."""
+    fields = [lines(label, value) for label, value in pairs if value]
+    return [{"type": "section", "fields": fields[at : at + 10]} for at in range(0, len(fields), 10)]
 
 
 def context(*elements: Block) -> Block:
-    """Return a line of small print."""
+    """Return a context block."""
     return {"type": "context", "elements": list(elements)}
 
 
 def actions(elements: Sequence[Block], block_id: str = "") -> Block:
-    """Return a row of controls."""
+    """Return an actions block."""
     return {"type": "actions", "elements": list(elements), **({"block_id": block_id[:255]} if block_id else {})}
 
 
 def shared_copy(post: Post, who: str) -> Post:
-    """Return a private answer as it is shown to a channel: without controls, with who shows it (escaped mrkdwn)."""
+    """Return a private reply as a channel message: without controls, with the sharing user's mention `who`."""
     kept = [{name: value for name, value in block.items() if name != "accessory"} for block in post.blocks]
     by = f"Shared by {who}"
     blocks = [*(item for item in kept if item["type"] != "actions"), context(mrkdwn(by))]
@@ -72,24 +72,24 @@ def shared_copy(post: Post, who: str) -> Post:
 
 
 def button(text: str, action: str, value: Mapping[str, Any], style: str = "") -> Block:
-    """Return a button; its value is compact JSON and never holds a secret or an address."""
-    drawn = {"type": "button", "text": plain(text, 75), "action_id": action, "value": pack(value)}
-    return {**drawn, "style": style} if style else drawn
+    """Return a button whose value is compact JSON. Values must not contain secrets or URLs."""
+    element = {"type": "button", "text": plain(text, 75), "action_id": action, "value": pack(value)}
+    return {**element, "style": style} if style else element
 
 
 def option(text: str, value: str, description: str = "") -> Block:
-    """Return one choice of a menu."""
-    drawn = {"text": plain(text, 75), "value": value}
-    return {**drawn, "description": plain(description, 75)} if description else drawn
+    """Return a menu option."""
+    element = {"text": plain(text, 75), "value": value}
+    return {**element, "description": plain(description, 75)} if description else element
 
 
 def pack(value: Mapping[str, Any]) -> str:
-    """Write a button's value or a view's metadata."""
+    """Serialize a button's value or a view's private_metadata."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 def unpack(text: str) -> dict[str, Any]:
-    """Read a button's value or a view's metadata; an unreadable one is empty."""
+    """Parse a button's value or a view's private_metadata; return {} if it is not a JSON object."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""How operations are called on cards and buttons, and what each state of a change is called; pure."""
+"""Labels of operations and of change states, for cards and buttons."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -11,19 +11,19 @@ MAX_BUTTON_TEXT: Final = 75
 
 
 def action_verb(operation: str) -> str:
-    """Return what a button says it does: "Reboot"."""
+    """Return an operation's name as a button label: "Reboot"."""
     return operation.replace("_", " ").capitalize()
 
 
 def action_label(operation: str, hostname: str, limit: int = MAX_BUTTON_TEXT) -> str:
-    """Return the act with its server, cut to fit: "Reboot web01.example.com"."""
+    """Return the operation and its server, truncated to `limit`: "Reboot web01.example.com"."""
     word = action_verb(operation)
     return f"{word} {one_line(hostname, max(1, limit - len(word) - 1))}"
 
 
 @dataclass(frozen=True, slots=True)
 class StateLabel:
-    """How a state is shown: a mark, a few words, and a sentence."""
+    """A state's symbol, short label and explanation."""
 
     mark: str
     words: str
@@ -67,7 +67,7 @@ APPROVE: Final = StateLabel("◔", "waiting for approval", "Nothing happens unti
 
 
 def state_label(change: Change) -> StateLabel:
-    """Return how the change's present state is shown."""
+    """Return the label of the change's current state."""
     if change.state is State.HELD:
         return APPROVE if change.ruling.decision is Decision.APPROVE else CONFIRM
     if change.deferred:
@@ -82,7 +82,7 @@ def state_label(change: Change) -> StateLabel:
 
 
 def change_title(change: Change, limit: int = 150) -> str:
-    """Return one line that says what and where it stands, as plain text."""
-    shown = state_label(change)
-    room = limit - len(shown.mark) - len(shown.words) - 3
-    return f"{shown.mark} {action_label(change.operation, change.target.hostname, room)}: {shown.words}"
+    """Return a one-line plain-text title: symbol, operation, server and state."""
+    label = state_label(change)
+    room = limit - len(label.mark) - len(label.words) - 3
+    return f"{label.mark} {action_label(change.operation, change.target.hostname, room)}: {label.words}"

@@ -1,7 +1,7 @@
-"""Text on its way to Slack: what comes from outside is data, and stays data; pure.
+"""Escapes and formats text for Slack.
 
-Slack reads `&`, `<` and `>` in every mrkdwn text and in the fallback `text`; a backtick ends a code
-span and a line break starts a line of its own. Plain text objects read none of it.
+Slack interprets `&`, `<` and `>` in every mrkdwn text and in the fallback `text`; a backtick ends a code
+span and a line break starts a new line. It interprets nothing in plain_text objects.
 """
 
 import ipaddress
@@ -22,25 +22,25 @@ _AROUND: Final = "()[]{}.,;"
 
 
 def escape(text: str) -> str:
-    """Return our own text with Slack's three control characters spelled out."""
+    """Escape Slack's three control characters (`&`, `<`, `>`) in trusted text."""
     return text.translate(_ESCAPES)
 
 
 def escape_untrusted(text: str, limit: int = 200) -> str:
-    """Return outside text for a mrkdwn place: flat, without markup or emoji of any kind, at most `limit` characters.
+    """Return untrusted text for mrkdwn: one line, without markup or emoji, at most `limit` characters.
 
-    The bound holds for the escaped text too, so that a limit of Slack's is kept whatever was sent.
+    The bound applies to the escaped text, so that the result stays within Slack's limits.
     """
     plain = _WORD.sub(_without_emoji, one_line(text, limit).translate(_QUIET))
-    shown = escape(plain)
-    while len(shown) > limit:
-        plain = bound(plain, len(plain) - max(1, (len(shown) - limit) // 4))
-        shown = escape(plain)
-    return shown
+    escaped = escape(plain)
+    while len(escaped) > limit:
+        plain = bound(plain, len(plain) - max(1, (len(escaped) - limit) // 4))
+        escaped = escape(plain)
+    return escaped
 
 
 def _without_emoji(word: re.Match[str]) -> str:
-    """Return a word with another colon where Slack would draw a picture; an IPv6 address is left as it is."""
+    """Replace the colons of emoji shortcodes in a word; IPv6 addresses are left unchanged."""
     try:
         ipaddress.ip_address(word[0].strip(_AROUND))
     except ValueError:
@@ -49,12 +49,12 @@ def _without_emoji(word: re.Match[str]) -> str:
 
 
 def user_mention(user: str, name: str = "") -> str:
-    """Return a mention where `user` is a Slack id, otherwise the name as data."""
+    """Return a mention if `user` is a Slack user id, else the escaped name."""
     return f"<@{user}>" if _USER.fullmatch(user) else escape_untrusted(name or user, 80)
 
 
 def is_user_id(user: str) -> bool:
-    """Say whether an id is a Slack person's."""
+    """Return whether `user` is a Slack user id."""
     return _USER.fullmatch(user) is not None
 
 
@@ -66,5 +66,5 @@ def channel_link(ident: str) -> str:
 
 
 def moment(at: datetime) -> str:
-    """Return a time of day that every reader sees in their own zone, with UTC as the fallback."""
+    """Return a Slack date token, shown in each reader's time zone; the fallback text is in UTC."""
     return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{utc(at)}>"

@@ -1,4 +1,4 @@
-"""What somebody typed after `/vps notify`: which events, of which servers, when not; pure, and never a guess."""
+"""Parser of the arguments of `/vps notify`: events, servers, quiet hours. It never guesses."""
 
 import re
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ _ID: Final = re.compile(r"sub_[0-9a-f]{4,20}|default")
 
 @dataclass(frozen=True, slots=True)
 class ShowSubscriptions:
-    """Show what this channel is told of."""
+    """Show this channel's subscriptions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class RemoveSubscription:
 
 @dataclass(frozen=True, slots=True)
 class AddSubscription:
-    """Tell this channel of some events of some servers."""
+    """Subscribe this channel to events of servers."""
 
     events: frozenset[SubscriptionEvent]
     servers: tuple[str, ...] = (EVERY_SERVER,)
@@ -67,54 +67,54 @@ class _PartialSubscription:
 
 
 def parse_subscription(words: Sequence[str]) -> ShowSubscriptions | RemoveSubscription | AddSubscription:
-    """Read the words after `notify`; raises `InvalidInputError` naming the one that is not understood."""
+    """Parse the words after `notify`; raises `InvalidInputError` naming the first invalid word."""
     if not words:
         return ShowSubscriptions()
     if words[0].lower() in {"off", "stop", "remove"}:
         if len(words) != 2 or not _ID.fullmatch(words[1].lower()):  # noqa: PLR2004 - off ID
             raise InvalidInputError("Which subscription?", hint="Write: /vps notify off ID; /vps notify shows the ids.")
         return RemoveSubscription(words[1].lower())
-    found, rest = _PartialSubscription(), list(words)
+    partial, rest = _PartialSubscription(), list(words)
     while rest:
-        found, rest = _next(found, rest)
-    events = found.events | ({SubscriptionEvent.USAGE} if found.usage else set())
+        partial, rest = _next(partial, rest)
+    events = partial.events | ({SubscriptionEvent.USAGE} if partial.usage else set())
     if not events:
         raise InvalidInputError("There is no event in it.", hint=f"The events are {', '.join(EVENTS)}. {EXAMPLE}")
-    if SubscriptionEvent.USAGE in events and not found.usage:
+    if SubscriptionEvent.USAGE in events and not partial.usage:
         raise InvalidInputError("usage needs a threshold.", hint="For example: /vps notify cpu>90 for 10m on web*")
-    options = SubscriptionOptions(quiet=found.quiet, zone=found.zone or "UTC", usage=found.usage)
-    return AddSubscription(frozenset(events), found.servers or (EVERY_SERVER,), options)
+    options = SubscriptionOptions(quiet=partial.quiet, zone=partial.zone or "UTC", usage=partial.usage)
+    return AddSubscription(frozenset(events), partial.servers or (EVERY_SERVER,), options)
 
 
-def _next(found: _PartialSubscription, rest: list[str]) -> tuple[_PartialSubscription, list[str]]:
+def _next(partial: _PartialSubscription, rest: list[str]) -> tuple[_PartialSubscription, list[str]]:
     word = rest[0].lower()
     if word == "on":
-        return _servers(found, rest[1:])
+        return _servers(partial, rest[1:])
     if word == "quiet":
-        return _quiet(found, rest[1:])
+        return _quiet(partial, rest[1:])
     if word in {"zone", "tz"} and len(rest) > 1 and _ZONE.fullmatch(rest[1]):
-        return replace(found, zone=_zone(rest[1])), rest[2:]
+        return replace(partial, zone=_zone(rest[1])), rest[2:]
     if _THRESHOLD.fullmatch(word):
-        return _threshold(found, rest)
+        return _threshold(partial, rest)
     names = [item for item in word.split(",") if item]
-    if found.servers or not names or not all(name in EVENTS for name in names):
+    if partial.servers or not names or not all(name in EVENTS for name in names):
         raise InvalidInputError(f"I cannot place '{abbreviate(rest[0])}'.", hint=EXAMPLE)
-    return replace(found, events=found.events.union(*(EVENTS[name] for name in names))), rest[1:]
+    return replace(partial, events=partial.events.union(*(EVENTS[name] for name in names))), rest[1:]
 
 
-def _servers(found: _PartialSubscription, rest: list[str]) -> tuple[_PartialSubscription, list[str]]:
+def _servers(partial: _PartialSubscription, rest: list[str]) -> tuple[_PartialSubscription, list[str]]:
     taken = 0
     while taken < len(rest) and rest[taken].lower() not in {"on", "quiet", "zone", "tz"}:
         if _THRESHOLD.fullmatch(rest[taken]):
             break
         taken += 1
     names = tuple(item for word in rest[:taken] for item in word.lower().split(",") if item)
-    if not names or found.servers:
+    if not names or partial.servers:
         raise InvalidInputError("on is followed by the servers, once.", hint=EXAMPLE)
-    return replace(found, servers=names), rest[taken:]
+    return replace(partial, servers=names), rest[taken:]
 
 
-def _quiet(found: _PartialSubscription, rest: list[str]) -> tuple[_PartialSubscription, list[str]]:
+def _quiet(partial: _PartialSubscription, rest: list[str]) -> tuple[_PartialSubscription, list[str]]:
     days, spans, zone = "", list[str](), ""
     while rest and not zone:
         word = rest[0]
@@ -130,16 +130,16 @@ def _quiet(found: _PartialSubscription, rest: list[str]) -> tuple[_PartialSubscr
             break
         rest = rest[1:]
     spans += [days] if days else []
-    if not spans or found.quiet:
+    if not spans or partial.quiet:
         raise InvalidInputError("quiet is followed by hours, once.", hint="For example: quiet 22:00-07:00 Europe/Oslo")
-    return replace(found, quiet=tuple(spans), zone=zone or found.zone), rest
+    return replace(partial, quiet=tuple(spans), zone=zone or partial.zone), rest
 
 
 def _padded(word: str) -> str:
-    found = _SPAN.fullmatch(word)
-    if found is None:
+    partial = _SPAN.fullmatch(word)
+    if partial is None:
         return word
-    begin, end = (f"{int(found[at]):02}:{found[at + 1] or '00'}" for at in (1, 3))
+    begin, end = (f"{int(partial[at]):02}:{partial[at + 1] or '00'}" for at in (1, 3))
     return f"{begin}-{end}"
 
 
@@ -147,10 +147,10 @@ def _zone(word: str) -> str:
     return word.upper() if word.lower() in {"utc", "gmt"} else word
 
 
-def _threshold(found: _PartialSubscription, rest: list[str]) -> tuple[_PartialSubscription, list[str]]:
+def _threshold(partial: _PartialSubscription, rest: list[str]) -> tuple[_PartialSubscription, list[str]]:
     match = _THRESHOLD.fullmatch(rest[0])
     if match is None:
-        return found, rest
+        return partial, rest
     rest, minutes = rest[1:], MINUTES
     if rest and rest[0].lower() == "for":
         time = _TIME.fullmatch("".join(rest[1:2]))
@@ -159,7 +159,9 @@ def _threshold(found: _PartialSubscription, rest: list[str]) -> tuple[_PartialSu
         minutes = int(time[1]) * (60 if time[2].lower().startswith("h") else 1)
         rest = rest[2:]
     metric = match[1].lower()
-    one = Threshold(SHORT.get(metric, metric), float(match[2]), minutes)
-    if one.metric not in METRICS:
-        raise InvalidInputError(f"There is no figure called {one.metric}.", hint=f"There are {', '.join(METRICS)}.")
-    return replace(found, usage=(*found.usage, one)), rest
+    threshold = Threshold(SHORT.get(metric, metric), float(match[2]), minutes)
+    if threshold.metric not in METRICS:
+        raise InvalidInputError(
+            f"There is no figure called {threshold.metric}.", hint=f"There are {', '.join(METRICS)}."
+        )
+    return replace(partial, usage=(*partial.usage, threshold)), rest

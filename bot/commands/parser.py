@@ -1,4 +1,4 @@
-"""What somebody typed after `/vps`, as one of a few values; pure, and never a guess."""
+"""Parser of the text after `/vps`. Ambiguous text becomes `UnclearCommand`; it never guesses."""
 
 import difflib
 import re
@@ -42,7 +42,7 @@ _TIME: Final = re.compile(r"(\d{1,4})(m|min|mins|minutes?|h|hours?|d|days?)", re
 
 @dataclass(frozen=True, slots=True)
 class RunOperation:
-    """Run an operation; `reason` is the asker's own words."""
+    """Run an operation; `reason` is the requester's verbatim text."""
 
     operation: str
     arguments: Mapping[str, str] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class RunOperation:
 
 @dataclass(frozen=True, slots=True)
 class OpenCreate:
-    """Open the form for a new server, with what was typed already filled in."""
+    """Open the form for a new server, prefilled with the typed values."""
 
     values: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
@@ -59,22 +59,22 @@ class OpenCreate:
 
 @dataclass(frozen=True, slots=True)
 class ShowHelp:
-    """Explain everything, or one command."""
+    """Explain all commands, or one."""
 
     topic: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ShowChanges:
-    """List the newest changes: all of them, those that are open, the asker's own, or those of one server."""
+    """List the newest changes: all, open ones, the caller's own, or those of one server."""
 
-    scope: str = ""  # "open", "mine" or nothing
+    scope: str = ""  # "open", "mine" or ""
     server: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ShowCard:
-    """Say where one change's card is; a verdict that was typed is not a vote."""
+    """Link to one change's card; a typed verdict is not a vote."""
 
     change: str
     verdict: Verdict | None = None
@@ -82,7 +82,7 @@ class ShowCard:
 
 @dataclass(frozen=True, slots=True)
 class ShowAudit:
-    """Show the trail, or what it says of one server, person or change."""
+    """Show the audit trail, optionally of one server, person or change."""
 
     server: str = ""
     person: str = ""
@@ -91,41 +91,41 @@ class ShowAudit:
 
 @dataclass(frozen=True, slots=True)
 class ShowReport:
-    """Show how everything stands."""
+    """Show the status report."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchServer:
-    """Tell this channel of what happens to one server for some time, or no longer."""
+    """Post one server's events in this channel for some time, or stop doing so."""
 
     server: str
-    lasts: timedelta | None = WATCHED  # None: stop
+    lasts: timedelta | None = WATCHED  # None stops the watch
 
 
 @dataclass(frozen=True, slots=True)
 class ManageSubscriptions:
-    """Show or alter what this channel is told of; the words are read by `notify_words`."""
+    """Show or change this channel's subscriptions; `notify_parser` parses the words."""
 
     words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PauseAgents:
-    """Keep agents from changing anything."""
+    """Pause all changes by agents."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ResumeAgents:
-    """Ask whether agents may go on."""
+    """Ask to resume agents."""
 
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CancelChange:
-    """Withdraw a change."""
+    """Cancel a change."""
 
     change: str
     reason: str = ""
@@ -133,7 +133,7 @@ class CancelChange:
 
 @dataclass(frozen=True, slots=True)
 class UnclearCommand:
-    """Not understood: what is wrong, and what to type instead. Nothing is run; `near` are commands it may have been."""
+    """Text that was not understood: the problem, a hint, and likely commands (`near`). Nothing is run."""
 
     message: str
     hint: str
@@ -159,7 +159,7 @@ ArgumentsParser = Callable[[list[str], str], Command]
 
 
 def parse_command(text: str) -> Command:
-    """Read what was typed; whatever cannot be read with certainty is `UnclearCommand`."""
+    """Parse command text; ambiguous text becomes `UnclearCommand`."""
     words, reason = split_command(text)
     if not words:
         return ShowHelp()
@@ -196,24 +196,24 @@ def _alone(word: str, name: str, rest: list[str]) -> Command:
 
 
 def _list(rest: list[str]) -> Command:
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for word in rest:
         key, value = _pair(word, FILTERS) or ("name", word)
-        if key in found or not value or len(value) > LONGEST_FILTER:
+        if key in values or not value or len(value) > LONGEST_FILTER:
             return UnclearCommand("That is not one filter of each kind.", f"Write: {usage('list')}")
-        found[key] = value
-    return RunOperation("list", found)
+        values[key] = value
+    return RunOperation("list", values)
 
 
 def _create(rest: list[str], reason: str) -> Command:
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for word in rest:
         pair = _pair(word, frozenset(CREATE))
         key, value = (CREATE[pair[0]], pair[1]) if pair else ("hostname", word)
-        if key in found or not value:
+        if key in values or not value:
             return UnclearCommand(f"I cannot place '{abbreviate(word)}'.", f"Write: {usage('create')}")
-        found[key] = value
-    return OpenCreate(found, reason)
+        values[key] = value
+    return OpenCreate(values, reason)
 
 
 def _changes(rest: list[str], _reason: str) -> Command:
@@ -275,10 +275,10 @@ def _notify(rest: list[str], reason: str) -> Command:
 
 
 def _lasting(words: list[str]) -> timedelta | None:
-    found = _TIME.fullmatch("".join(words[1:] if words[:1] == ["for"] else words))
-    if found is None:
+    values = _TIME.fullmatch("".join(words[1:] if words[:1] == ["for"] else words))
+    if values is None:
         return None
-    lasts = timedelta(seconds=int(found[1]) * UNITS[found[2][0].lower()])
+    lasts = timedelta(seconds=int(values[1]) * UNITS[values[2][0].lower()])
     return lasts if SHORTEST_WATCH <= lasts <= LONGEST_WATCH else None
 
 

@@ -1,4 +1,4 @@
-"""Which servers a message is about, by the names, addresses and ids that stand in it; pure."""
+"""Finds the servers that a message mentions by name, address or id."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,9 +14,9 @@ _WORD: Final = re.compile(r"[^\s,;()\[\]{}<>|\"'`*~=/]+")
 _EDGES: Final = "._-:!?"
 
 
-def message_text(said: MessageContent) -> str:
-    """Return the words of a message: its text, and that of its blocks and attachments, as alarms write them."""
-    words = [said.text or "", *_texts([said.blocks, said.attachments], DEEPEST)]
+def message_text(content: MessageContent) -> str:
+    """Return a message's text, including that of its blocks and attachments, which alerting tools use."""
+    words = [content.text or "", *_texts([content.blocks, content.attachments], DEEPEST)]
     return "\n".join(words)[:MOST_TEXT]
 
 
@@ -35,17 +35,17 @@ def _texts(node: Any, deep: int) -> Iterator[str]:
 
 
 def mentioned_servers(text: str, servers: Sequence[Server]) -> list[Server]:
-    """Return the servers that a text names in full, in the order they appear; a part of a name is none."""
+    """Return the servers that a text names in full, in order of appearance; partial names do not count."""
     places: dict[str, int] = {}
     for word in _words(text):
         places.setdefault(word, len(places))
     places.pop("", None)
-    found = [(place, server) for server in servers if (place := _first(server, places)) is not None]
-    return [server for _, server in sorted(found, key=lambda one: one[0])]
+    matches = [(place, server) for server in servers if (place := _first(server, places)) is not None]
+    return [server for _, server in sorted(matches, key=lambda match: match[0])]
 
 
 def _first(server: Server, places: Mapping[str, int]) -> int | None:
-    """Return where a server is named first; few words are looked for among many names, not the other way round."""
+    """Return the position of a server's first mention, or None."""
     full = server.hostname.lower()
     names = (full, full.split(".", 1)[0], (server.display_name or "").lower(), server.id.lower())
     addresses = ((server.ipv4 or "").lower(), (server.ipv6 or "").lower())
@@ -53,10 +53,11 @@ def _first(server: Server, places: Mapping[str, int]) -> int | None:
 
 
 def _words(text: str) -> Iterator[str]:
-    for found in _WORD.finditer(text[:MOST_TEXT].lower()):  # Slack's links fall apart into address and label
-        word = found[0].strip(_EDGES)
+    for match in _WORD.finditer(text[:MOST_TEXT].lower()):  # splits Slack's links into address and label
+        word = match[0].strip(_EDGES)
         yield word
-        yield found[0].rstrip("!?")  # an address such as 2001:db8:: ends in what else would be an edge
+        yield match[0].rstrip("!?")  # keeps the trailing colons of addresses such as 2001:db8::
+
         host, colon, port = word.rpartition(":")
         if colon and port.isdigit():
             yield host

@@ -1,4 +1,4 @@
-"""What `vpsops doctor` says of the channels and user groups whose members decide: whether others can join them."""
+"""`vpsops doctor`: checks that channels and user groups with approval rights are closed to self-joining."""
 
 from collections.abc import Collection, Sequence
 from typing import Final
@@ -21,7 +21,7 @@ LOOK: Final = "Check its id, and the scopes channels:read, groups:read and userg
 
 
 async def check_approvers(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
-    """Look at each channel and group that a rule in force, or the approval channel, lets decide."""
+    """Check every channel and group that an active rule or the approval channel gives approval rights."""
     if settings.slack_bot_token is None or settings.slack_client_id:
         return []
     ruleset = await ruleset_of(settings, clock)
@@ -33,25 +33,25 @@ async def check_approvers(settings: Settings, clock: Clock) -> Sequence[DoctorFi
 async def check_sources(
     slack: SlackClient, settings: Settings, rules: Sequence[Rule], passed_over: Collection[str] = frozenset()
 ) -> list[DoctorFinding]:
-    """Look at them with one workspace's token and settings.
+    """Check the channels and groups with one workspace's token and settings.
 
-    What rules name and Slack answers with one of the words `passed_over` is another workspace's.
+    Sources of rules for which Slack returns an error code in `passed_over` belong to another workspace.
     """
     channel = settings.approval_channel or settings.channel
     own = Approvers(channels=(channel,)) if channel else Approvers()
-    asked = union_of([own, *(rule.approvers for rule in rules)])
-    sources = [("channel", item) for item in asked.channels if item != OWN_CHANNEL]
-    sources += [("user group", group) for group in asked.groups]
-    found: list[DoctorFinding] = []
+    approvers = union_of([own, *(rule.approvers for rule in rules)])
+    sources = [("channel", item) for item in approvers.channels if item != OWN_CHANNEL]
+    sources += [("user group", group) for group in approvers.groups]
+    findings: list[DoctorFinding] = []
     for kind, ident in sources:
         try:
             why = await source_problem(slack, kind, ident, settings.accepted_approvers)
         except SlackError as error:
             if error.code not in passed_over or ident == settings.approval_channel:
-                found.append(warn(AREA, f"who may join {kind} {ident} cannot be looked at ({error.code})", LOOK))
+                findings.append(warn(AREA, f"who may join {kind} {ident} cannot be looked at ({error.code})", LOOK))
             continue
         if why:
-            found.append(fail(AREA, f"nobody can decide as a member: {why}", CLOSE))
+            findings.append(fail(AREA, f"nobody can decide as a member: {why}", CLOSE))
         else:
-            found.append(ok(AREA, f"members of {kind} {ident} can decide"))
-    return found
+            findings.append(ok(AREA, f"members of {kind} {ident} can decide"))
+    return findings

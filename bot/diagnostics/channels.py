@@ -1,4 +1,4 @@
-"""What `vpsops doctor` says of the channels that are written to; pure."""
+"""`vpsops doctor`: checks the channels that the app posts to."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -10,7 +10,7 @@ AREA: Final = "slack"
 
 
 def channels_of(settings: Settings) -> dict[str, str]:
-    """Return the channels that are configured, by the setting of each; pure."""
+    """Return the configured channels by setting name."""
     named = {
         "VPSOPS_CHANNEL": settings.channel,
         "VPSOPS_APPROVAL_CHANNEL": settings.approval_channel,
@@ -19,15 +19,15 @@ def channels_of(settings: Settings) -> dict[str, str]:
     return {name: channel for name, channel in named.items() if channel}
 
 
-def channel_finding(name: str, channel: str, about: Mapping[str, Any], error: str = "") -> DoctorFinding:
-    """Return what a `conversations.info` answer, or Slack's word for why there is none, says of a channel; pure."""
-    shown = f"{name} {channel}"
+def channel_finding(name: str, channel: str, channel_info: Mapping[str, Any], error: str = "") -> DoctorFinding:
+    """Return the finding for a channel from its `conversations.info` result or error code."""
+    label = f"{name} {channel}"
     if error == "channel_not_found":
-        return fail(AREA, f"{shown} is not there, or private and without the app", "Invite the app, or set its id")
+        return fail(AREA, f"{label} is not there, or private and without the app", "Invite the app, or set its id")
     if error:
-        return warn(AREA, f"{shown} cannot be looked at ({error})", "Check the scopes channels:read, groups:read")
-    if about.get("is_archived"):
-        return fail(AREA, f"{shown} is archived", "Set another channel")
-    if not about.get("is_member"):
-        return fail(AREA, f"{shown} is without the app, so nothing can be posted there", "Invite the app to it")
-    return ok(AREA, f"{shown} can be written to")
+        return warn(AREA, f"{label} cannot be looked at ({error})", "Check the scopes channels:read, groups:read")
+    if channel_info.get("is_archived"):
+        return fail(AREA, f"{label} is archived", "Set another channel")
+    if not channel_info.get("is_member"):
+        return fail(AREA, f"{label} is without the app, so nothing can be posted there", "Invite the app to it")
+    return ok(AREA, f"{label} can be written to")

@@ -1,4 +1,4 @@
-"""What `doctor` and `policy explain` say of people whom rules name: whose account each is, or that it is nobody's."""
+"""`vpsops doctor` and `policy explain`: resolves the people named in rules to Slack accounts."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -22,7 +22,7 @@ LOOK: Final = "Check the scopes users:read and users:read.email"
 
 
 async def check_people(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
-    """Look up everybody whom a rule in force names; with several workspaces no rule says of which one they are."""
+    """Resolve every person named in an active rule. Skipped with several workspaces, as rules do not name one."""
     if settings.slack_bot_token is None or settings.slack_client_id:
         return []
     ruleset = await ruleset_of(settings, clock)
@@ -35,12 +35,12 @@ async def check_people(settings: Settings, clock: Clock) -> Sequence[DoctorFindi
 
 
 def people_in(rules: Sequence[Rule]) -> dict[str, list[str]]:
-    """Return everybody whom rules name, as one who is asked or one who asks, each with the rules; pure."""
-    found: dict[str, list[str]] = {}
+    """Return the people that rules name, as approvers or requesters, with the ids of those rules."""
+    rules_by_name: dict[str, list[str]] = {}
     for rule in rules:
         for name in sorted({*rule.approvers.people, *rule.match.person}):
-            found.setdefault(name, []).append(rule.id)
-    return found
+            rules_by_name.setdefault(name, []).append(rule.id)
+    return rules_by_name
 
 
 async def _person(slack: SlackClient, membership: Membership, name: str, rules: Sequence[str]) -> DoctorFinding:

@@ -1,6 +1,6 @@
-"""What `vpsops doctor` looks at in Slack: the tokens, what they may do, and whether the channels can be written to.
+"""`vpsops doctor`: checks the Slack tokens, their scopes, and the configured channels.
 
-Asks Slack who the app is, for a Socket Mode address (which nobody connects to), and about each channel.
+Calls auth.test, apps.connections.open (without connecting) and conversations.info for each channel.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ AREA: Final = "slack"
 TIMEOUT: Final = timings.SLACK_SECONDS
 SKEW_SECONDS: Final = timings.CLOCK_SECONDS
 NEEDED: Final = frozenset({"commands", "chat:write"})
-"""Without these the bot does nothing at all."""
+"""Scopes without which the bot cannot work."""
 SCOPES: Final[Mapping[str, str]] = {
     "commands": "/vps is not there",
     "chat:write": "no card and no answer can be posted",
@@ -37,7 +37,7 @@ SCOPES: Final[Mapping[str, str]] = {
     "channels:read": "nobody can decide as a member of a public channel",
     "groups:read": "nobody can decide as a member of a private channel",
 }
-"""What manifest.yml asks for, and what does not work without it."""
+"""The scopes in manifest.yml, and what fails without each."""
 REINSTALL: Final = "Paste what `vpsops manifest` prints into the app's manifest, and install it again"
 TOKEN: Final = frozenset({"invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired"})
 WRONG_KIND: Final = frozenset({"not_allowed_token_type", "missing_scope", *TOKEN})
@@ -45,7 +45,7 @@ WRONG_KIND: Final = frozenset({"not_allowed_token_type", "missing_scope", *TOKEN
 
 @dataclass(frozen=True, slots=True)
 class _ApiReply:
-    """What a call brought: data and headers, or Slack's word for why not."""
+    """The result of a call: data and headers, or an error code; `away` if Slack was unreachable."""
 
     data: Mapping[str, Any]
     headers: Mapping[str, str]
@@ -54,33 +54,33 @@ class _ApiReply:
 
 
 async def check_slack(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
-    """Look at the app and its channels; a set-up without Slack is none to look at."""
+    """Check the app and its channels; a setup without Slack passes."""
     if not _configured(settings):
         return [ok(AREA, "not configured, so approvals need the clients' own confirmations")]
     if settings.slack_client_id:
         from vpsops.bot.diagnostics.workspaces import check_workspaces  # noqa: PLC0415 - cryptography is for those who need it
 
         return await check_workspaces(settings, clock)
-    missing = _missing(settings)
+    missing = _missing_tokens(settings)
     if settings.slack_bot_token is None:
         return missing
     async with aiohttp.ClientSession() as session:
         slack = _SlackProbe(settings, session)
-        who = await slack.ask("auth.test")
-        if who.error:
-            return [*missing, _no_answer("SLACK_BOT_TOKEN", who, "Install the app anew and copy its bot token")]
-        found = [ok(AREA, f"signed in as {who.data.get('user', '?')} in {who.data.get('team', '?')}")]
-        found += [*_scopes(who), *_time(who, clock), *missing]
+        identity = await slack.ask("auth.test")
+        if identity.error:
+            return [*missing, _no_answer("SLACK_BOT_TOKEN", identity, "Install the app anew and copy its bot token")]
+        findings = [ok(AREA, f"signed in as {identity.data.get('user', '?')} in {identity.data.get('team', '?')}")]
+        findings += [*_scopes(identity), *_clock_skew(identity, clock), *missing]
         if settings.slack_app_token is not None:
-            found.append(await _app_token(slack, settings.slack_app_token.get_secret_value()))
+            findings.append(await _app_token(slack, settings.slack_app_token.get_secret_value()))
         for name, channel in channels_of(settings).items():
-            said = await slack.ask("conversations.info", channel=channel)
-            found.append(channel_finding(name, channel, said.data.get("channel", {}), said.error))
-    return found
+            reply = await slack.ask("conversations.info", channel=channel)
+            findings.append(channel_finding(name, channel, reply.data.get("channel", {}), reply.error))
+    return findings
 
 
 class _SlackProbe:
-    """Slack's Web API, asked once and never waited for long."""
+    """Calls Slack's Web API once, without retries."""
 
     def __init__(self, settings: Settings, session: aiohttp.ClientSession) -> None:
         token = settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else ""
@@ -90,7 +90,7 @@ class _SlackProbe:
         )
 
     async def ask(self, method: str, token: str | None = None, **params: str) -> _ApiReply:
-        """Call a method, with another token if one is given."""
+        """Call a method, optionally with another token."""
         headers = {"Authorization": f"Bearer {token}"} if token else None
         try:
             answer = await self._client.api_call(method, params=params, headers=headers)
@@ -115,38 +115,38 @@ def _configured(settings: Settings) -> bool:
     return any(tokens) or bool(channels_of(settings))
 
 
-def _missing(settings: Settings) -> list[DoctorFinding]:
-    found: list[DoctorFinding] = []
+def _missing_tokens(settings: Settings) -> list[DoctorFinding]:
+    findings: list[DoctorFinding] = []
     if settings.slack_bot_token is None:
-        found.append(
+        findings.append(
             fail(AREA, "SLACK_BOT_TOKEN is missing", "Copy the bot token of the installed app", exit_codes.USAGE)
         )
     if settings.slack_app_token is None and settings.slack_signing_secret is None:
         todo = "Set SLACK_APP_TOKEN for Socket Mode, or SLACK_SIGNING_SECRET to be reached over HTTP"
-        found.append(fail(AREA, "SLACK_APP_TOKEN and SLACK_SIGNING_SECRET are both missing", todo, exit_codes.USAGE))
-    return found
+        findings.append(fail(AREA, "SLACK_APP_TOKEN and SLACK_SIGNING_SECRET are both missing", todo, exit_codes.USAGE))
+    return findings
 
 
-def _no_answer(name: str, said: _ApiReply, todo: str) -> DoctorFinding:
-    if said.away:
+def _no_answer(name: str, reply: _ApiReply, todo: str) -> DoctorFinding:
+    if reply.away:
         todo = "Check the network, or SLACK_API_URL"
-        return fail(AREA, f"Slack does not answer ({said.error})", todo, exit_codes.UNREACHABLE)
-    code = exit_codes.NOT_AUTHENTICATED if said.error in WRONG_KIND else exit_codes.OTHER
-    return fail(AREA, f"Slack does not accept {name} ({said.error})", todo, code)
+        return fail(AREA, f"Slack does not answer ({reply.error})", todo, exit_codes.UNREACHABLE)
+    code = exit_codes.NOT_AUTHENTICATED if reply.error in WRONG_KIND else exit_codes.OTHER
+    return fail(AREA, f"Slack does not accept {name} ({reply.error})", todo, code)
 
 
 def granted(header: str) -> set[str]:
-    """Return the scopes that a token has, as Slack's header `x-oauth-scopes` lists them."""
+    """Return a token's scopes from Slack's header `x-oauth-scopes`."""
     return {item.strip() for item in header.split(",") if item.strip()}
 
 
-def _scopes(who: _ApiReply) -> list[DoctorFinding]:
-    """Compare what the token may do, which every answer says, with what manifest.yml asks for."""
-    if "x-oauth-scopes" not in who.headers:
+def _scopes(identity: _ApiReply) -> list[DoctorFinding]:
+    """Compare the token's scopes, from the response headers, with manifest.yml."""
+    if "x-oauth-scopes" not in identity.headers:
         return [warn(AREA, "Slack does not say what the token may do", "Compare the app's scopes with manifest.yml")]
-    has = granted(who.headers["x-oauth-scopes"])
+    has = granted(identity.headers["x-oauth-scopes"])
     lacks = [scope for scope in SCOPES if scope not in has]
-    found = [
+    findings = [
         fail(AREA, f"scope {scope} is missing: {SCOPES[scope]}", REINSTALL, exit_codes.NOT_AUTHENTICATED)
         if scope in NEEDED
         else warn(AREA, f"scope {scope} is missing: {SCOPES[scope]}", REINSTALL)
@@ -154,15 +154,15 @@ def _scopes(who: _ApiReply) -> list[DoctorFinding]:
     ]
     more = sorted(has - SCOPES.keys())
     if more:
-        found.append(warn(AREA, f"the token may do more than it needs: {', '.join(more)}", "Remove these scopes"))
-    return found or [ok(AREA, f"the token has the {len(SCOPES)} scopes of manifest.yml, and no more")]
+        findings.append(warn(AREA, f"the token may do more than it needs: {', '.join(more)}", "Remove these scopes"))
+    return findings or [ok(AREA, f"the token has the {len(SCOPES)} scopes of manifest.yml, and no more")]
 
 
-def _time(who: _ApiReply, clock: Clock) -> list[DoctorFinding]:
-    """Compare the clocks: signed requests count for five minutes."""
+def _clock_skew(identity: _ApiReply, clock: Clock) -> list[DoctorFinding]:
+    """Compare the clocks: signed requests are valid for five minutes."""
     try:
-        skew = abs((parsedate_to_datetime(who.headers.get("date", "")) - clock.now()).total_seconds())
-    except (TypeError, ValueError):  # no time in the answer: nothing to compare
+        skew = abs((parsedate_to_datetime(identity.headers.get("date", "")) - clock.now()).total_seconds())
+    except (TypeError, ValueError):  # no Date header: nothing to compare
         return []
     what = f"this machine's clock is {skew:.0f} s away from Slack's"
     if skew >= FRESH_SECONDS:
@@ -174,9 +174,9 @@ async def _app_token(slack: _SlackProbe, token: str) -> DoctorFinding:
     if not token.startswith("xapp-"):
         todo = "It starts with xapp- and needs the scope connections:write"
         return fail(AREA, "SLACK_APP_TOKEN is not an app token", todo, exit_codes.USAGE)
-    said = await slack.ask("apps.connections.open", token)
-    if said.error:
-        return _no_answer("SLACK_APP_TOKEN", said, "It needs the scope connections:write, and Socket Mode must be on")
+    reply = await slack.ask("apps.connections.open", token)
+    if reply.error:
+        return _no_answer("SLACK_APP_TOKEN", reply, "It needs the scope connections:write, and Socket Mode must be on")
     return ok(AREA, "SLACK_APP_TOKEN opens Socket Mode")
 
 

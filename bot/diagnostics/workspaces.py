@@ -1,4 +1,4 @@
-"""What `vpsops doctor` looks at where several workspaces install the app: whether each has it, token and channels."""
+"""`vpsops doctor` with several workspaces: checks each workspace's installation, token and channels."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,50 +29,54 @@ AGAIN: Final = "Install the app there anew"
 
 
 async def check_workspaces(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
-    """Look at every workspace that may have the app; raises `ConfigurationError` and `StorageError`."""
+    """Check every workspace that may install the app; raises `ConfigurationError` and `StorageError`."""
     load_workspaces(settings)
     ruleset = await ruleset_of(settings, clock)
     workspaces, settings = ruleset.workspaces, ruleset.settings_from(settings)
-    found = _asked(workspaces, settings)
+    findings = _asked(workspaces, settings)
     async with open_database(settings.database, clock, make=False) as database, aiohttp.ClientSession() as session:
         kept = Installations(database, clock, settings, TokenCipher(encryption_keys(settings)))
         for team in teams_of(settings):
-            slack, said = await _workspace(kept, session, settings, team)
-            found.append(said)
+            slack, finding = await _workspace(kept, session, settings, team)
+            findings.append(finding)
             if not workspaces.of(team).approval_channel:
-                found.append(warn(AREA, f"{team} has no channel for approvals", "Write approval_channel in its table"))
+                findings.append(
+                    warn(AREA, f"{team} has no channel for approvals", "Write approval_channel in its table")
+                )
             if slack is not None:
-                found += await _channels(slack, workspaces.settings_of(settings, team), team, ruleset.policy.rules)
-    return found
+                findings += await _channels(slack, workspaces.settings_of(settings, team), team, ruleset.policy.rules)
+    return findings
 
 
 async def _channels(slack: SlackClient, settings: Settings, team: str, rules: Sequence[Rule]) -> list[DoctorFinding]:
-    """Look at a workspace's own channels: can they be written to, and who may let themselves into those that decide."""
-    found: list[DoctorFinding] = []
+    """Check a workspace's channels: can the app post there, and can people add themselves to approval channels."""
+    findings: list[DoctorFinding] = []
     for name, channel in channels_of(settings).items():
         try:
             about = (await slack.get("conversations.info", {"channel": channel})).get("channel")
-            found.append(channel_finding(name, channel, about if isinstance(about, dict) else {}))
+            findings.append(channel_finding(name, channel, about if isinstance(about, dict) else {}))
         except SlackError as error:
-            found.append(channel_finding(name, channel, {}, error.code))
-    found += await check_sources(slack, settings, rules, ELSEWHERE) if settings.approval_channel else []
-    return [replace(item, what=f"{team}: {item.what}") for item in found]
+            findings.append(channel_finding(name, channel, {}, error.code))
+    findings += await check_sources(slack, settings, rules, ELSEWHERE) if settings.approval_channel else []
+    return [replace(item, what=f"{team}: {item.what}") for item in findings]
 
 
 def _asked(workspaces: Workspaces, settings: Settings) -> list[DoctorFinding]:
-    found = [ok(AREA, f"several workspaces, {len(teams_of(settings))} may install the app at {settings.slack_url}")]
+    findings = [ok(AREA, f"several workspaces, {len(teams_of(settings))} may install the app at {settings.slack_url}")]
     if workspaces.home == NOBODY:
-        found.append(warn(AREA, "no workspace decides for agents, so theirs are refused", "Write agents = true in one"))
+        findings.append(
+            warn(AREA, "no workspace decides for agents, so theirs are refused", "Write agents = true in one")
+        )
     if settings.slack_app_token is None and settings.slack_signing_secret is None:
         todo = "Set SLACK_SIGNING_SECRET, or SLACK_APP_TOKEN for Socket Mode"
-        found.append(fail(AREA, "SLACK_SIGNING_SECRET and SLACK_APP_TOKEN are both missing", todo, exit_codes.USAGE))
-    return found
+        findings.append(fail(AREA, "SLACK_SIGNING_SECRET and SLACK_APP_TOKEN are both missing", todo, exit_codes.USAGE))
+    return findings
 
 
 async def _workspace(
     kept: Installations, session: aiohttp.ClientSession, settings: Settings, team: str
 ) -> tuple[SlackClient | None, DoctorFinding]:
-    """Return what asks Slack as one workspace's app, if it can, and what there is to say of its token."""
+    """Return a client for one workspace, if its token works, and the finding about the token."""
     try:
         known = await kept.of(team)
     except UnreadableRowError as error:

@@ -1,4 +1,4 @@
-"""What can be ordered, as tables: plans, operating systems, regions; pure."""
+"""Tables of what can be ordered: plans, operating systems, regions."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ CELL = 60
 
 
 def plans_table(plans: Sequence[Plan]) -> Post:
-    """Draw the plans with their monthly prices."""
+    """Return a table of plans with monthly prices."""
     rows = [
         (
             plan.code,
@@ -27,13 +27,13 @@ def plans_table(plans: Sequence[Plan]) -> Post:
 
 
 def systems_table(systems: Sequence[OsTemplate]) -> Post:
-    """Draw the operating systems."""
+    """Return a table of operating systems."""
     rows = [(system.id, system.name or "", "Windows" if system.windows else "") for system in systems]
     return _table("Operating systems", ("Id", "Name", "Note"), rows)
 
 
 def regions_table(regions: Sequence[Region]) -> Post:
-    """Draw the regions."""
+    """Return a table of regions."""
     rows = [
         (region.code, region.name or "", region.country or "", "not available" if region.available is False else "")
         for region in regions
@@ -44,13 +44,13 @@ def regions_table(regions: Sequence[Region]) -> Post:
 def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Post:
     if not rows:
         return Post(f"{title}: none", (section(plain(f"{title}: the provider lists none.")),))
-    shown = rows[:ROWS]
-    cells = [[_cell(head) for head in heads], *([_cell(value) for value in row] for row in shown)]
+    visible = rows[:ROWS]
+    cells = [[_cell(head) for head in heads], *([_cell(value) for value in row] for row in visible)]
     blocks: list[Block] = [header(title), {"type": "table", "rows": cells}]
-    if len(rows) > len(shown):
-        blocks.append(section(plain(f"{len(rows) - len(shown)} more are not shown.")))
-    said = "\n".join(escape_untrusted(" · ".join(value for value in row if value), 150) for row in shown)
-    return Post(f"{title}\n{said}", tuple(blocks))
+    if len(rows) > len(visible):
+        blocks.append(section(plain(f"{len(rows) - len(visible)} more are not shown.")))
+    summary = "\n".join(escape_untrusted(" · ".join(value for value in row if value), 150) for row in visible)
+    return Post(f"{title}\n{summary}", tuple(blocks))
 
 
 def _cell(value: str) -> Block:

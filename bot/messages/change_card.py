@@ -1,4 +1,4 @@
-"""The card of a change, for every state it can be in; pure."""
+"""The card of a change, in every state."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -37,7 +37,7 @@ IN_PROGRESS: Final = frozenset({State.SENDING, State.WATCHING, State.UNKNOWN})
 
 
 class Audience(StrEnum):
-    """Who a copy of a card is for, which decides its buttons."""
+    """The readers of a copy of a card; determines its buttons."""
 
     ASKER = "card"
     VOTERS = "approval"
@@ -45,7 +45,7 @@ class Audience(StrEnum):
 
 
 def change_card(change: Change, now: datetime, audience: Audience = Audience.ASKER, usual: str = "") -> Post:
-    """Draw a change as it is; buttons only while somebody has to decide. `usual` says how long it takes as a rule."""
+    """Render a change, with buttons only while a decision is pending. `usual` is its typical duration as text."""
     title = change_title(change)
     blocks = [
         header(title),
@@ -63,7 +63,7 @@ def change_card(change: Change, now: datetime, audience: Audience = Audience.ASK
 
 
 def typical_duration_text(usual: TypicalDuration | None) -> str:
-    """Say how long something takes as a rule; nothing where that is not known."""
+    """Format a typical duration; return "" if it is unknown."""
     if usual is None:
         return ""
     shortest, longest = duration(usual.shortest), duration(usual.longest)
@@ -71,7 +71,7 @@ def typical_duration_text(usual: TypicalDuration | None) -> str:
 
 
 def requester_text(change: Change) -> str:
-    """Return who asks, as escaped mrkdwn: a person, or an agent and the person it acts for."""
+    """Return the requester as escaped mrkdwn: a person, or an agent and the person it acts for."""
     actor = change.actor
     if actor.kind is ActorKind.PERSON:
         return user_mention(actor.id, actor.shown)
@@ -80,18 +80,18 @@ def requester_text(change: Change) -> str:
 
 
 def confirmation_text(change: Change) -> str:
-    """Return how much is known of a yes that an agent's client brought, as escaped mrkdwn; else nothing."""
+    """Return how an agent's client confirmed the change, as escaped mrkdwn; "" if it did not."""
     brought = change.confirmed and change.actor.kind is ActorKind.AGENT
     return f"; {escape_untrusted(change.confirmed, 160)}" if brought else ""
 
 
 def button_value(change: Change) -> dict[str, Any]:
-    """Return what a button on a card carries: which change, and which form of it was shown."""
+    """Return the value of a card's buttons: the change id and the digest prefix of the displayed version."""
     return {"c": change.id, "d": change.digest[:DIGEST_CHARACTERS]}
 
 
 def block_id(change: Change, part: str) -> str:
-    """Return a block's id; it changes with what is shown, so that a click on an older form is seen to be one."""
+    """Return a block id that contains the digest, so that clicks on an outdated card are detected."""
     return f"vps:{change.id}:{change.digest[:DIGEST_CHARACTERS]}:{part}"
 
 
@@ -107,17 +107,17 @@ def _sentences(change: Change) -> list[Block]:
 def _ending(change: Change) -> str:
     took = f"It took {duration(change.seconds)}." if change.seconds is not None else ""
     if change.state is State.SUCCEEDED:
-        return " ".join(word for word in (_now_is(change), took, one_line(change.note, 600)) if word) or "Done."
+        return " ".join(word for word in (_provider_state(change), took, one_line(change.note, 600)) if word) or "Done."
     return one_line(change.note, 600)
 
 
-def _now_is(change: Change) -> str:
+def _provider_state(change: Change) -> str:
     server = result_server(change.result)
     return f"The service says it is {one_line(server.state, 40)}." if server else ""
 
 
 def result_server(result: Mapping[str, Any]) -> Server | None:
-    """Read the server out of a change's result, if it holds one."""
+    """Return the server in a change's result, if any."""
     known = {name: value for name, value in result.items() if name in Server.model_fields}
     try:
         return Server.model_validate(known) if known else None
@@ -126,7 +126,7 @@ def result_server(result: Mapping[str, Any]) -> Server | None:
 
 
 def _escalated(change: Change, audience: Audience) -> list[Block]:
-    """Why people who are seldom asked see this card, and that seeing it lets nobody decide."""
+    """Explain why the escalation channel shows the card; escalation does not extend the right to decide."""
     if audience is not Audience.ESCALATED or change.state is not State.HELD:
         return []
     words = "Nobody had voted when half of its time was over, so it is shown here too. Who may decide stays the same."
@@ -160,53 +160,53 @@ def _facts(change: Change, now: datetime, usual: str) -> list[tuple[str, str]]:
 
 
 def _logins(change: Change) -> list[Block]:
-    """Who can log in on a new server is for those to see who agree to it."""
+    """Show the SSH keys of a new server to those who approve it."""
     words = key_words(change)
     return [section(plain(words))] if words else []
 
 
 def _quoted(label: str, words: str) -> list[Block]:
-    """The asker's own words: data, on one line, never markup."""
+    """Quote the requester's text: untrusted, one line, no markup."""
     return [section(plain(f"{label}: {one_line(words, 500)}"))] if words.strip() else []
 
 
 def _votes(change: Change) -> list[Block]:
-    drawn = [context(*_vote(vote)) for vote in change.votes[:VOTES_SHOWN]]
+    blocks = [context(*_vote(vote)) for vote in change.votes[:VOTES_SHOWN]]
     if change.confirmed and change.actor.kind is ActorKind.AGENT:
-        drawn.append(context(plain(one_line(f"It was {change.confirmed}.", 200))))
+        blocks.append(context(plain(one_line(f"It was {change.confirmed}.", 200))))
     if change.ruling.decision is Decision.APPROVE and change.state is State.HELD:
-        drawn.insert(0, context(mrkdwn(f"{votes_given(change)}. {_who_may(change)}")))
-    return drawn
+        blocks.insert(0, context(mrkdwn(f"{votes_given(change)}. {_who_may(change)}")))
+    return blocks
 
 
 def votes_given(change: Change) -> str:
-    """Say how many approvals there are, and of how many."""
+    """Return the number of approvals and of required approvals."""
     return f"{change.approvals} of {change.ruling.votes} {'approval' if change.ruling.votes == 1 else 'approvals'}"
 
 
 def _who_may(change: Change) -> str:
-    """Say who may decide, as escaped mrkdwn; of several rules one person must meet all."""
+    """Return who may decide, as escaped mrkdwn. With several rules, an approver must satisfy all of them."""
     rules = change.ruling.requirements or (change.ruling.approvers,)
-    said = [" or ".join(_approvers(rule)) or "nobody" for rule in rules[:VOTES_SHOWN]]
-    return f"May decide: {'; and also '.join(said)}."
+    verdict_text = [" or ".join(_approvers(rule)) or "nobody" for rule in rules[:VOTES_SHOWN]]
+    return f"May decide: {'; and also '.join(verdict_text)}."
 
 
-def _approvers(one: Approvers) -> list[str]:
-    channels = [f"members of {channel_link(ident.upper())}" for ident in one.channels[:VOTES_SHOWN]]
-    groups = [f"user group {escape_untrusted(ident.upper(), 40)}" for ident in one.groups[:VOTES_SHOWN]]
-    people = [user_mention(who.upper() if is_user_id(who.upper()) else who) for who in one.people[:VOTES_SHOWN]]
+def _approvers(approvers: Approvers) -> list[str]:
+    channels = [f"members of {channel_link(ident.upper())}" for ident in approvers.channels[:VOTES_SHOWN]]
+    groups = [f"user group {escape_untrusted(ident.upper(), 40)}" for ident in approvers.groups[:VOTES_SHOWN]]
+    people = [user_mention(who.upper() if is_user_id(who.upper()) else who) for who in approvers.people[:VOTES_SHOWN]]
     return [*channels, *groups, *people]
 
 
 def _vote(vote: Vote) -> list[Block]:
-    agreed = vote.verdict is Verdict.APPROVE
-    said, label = ("approved", "Note") if agreed else ("denied", "Reason")
-    who = mrkdwn(f"{user_mention(vote.voter.id, vote.voter.shown)} {said}, {moment(vote.at)}")
+    approved = vote.verdict is Verdict.APPROVE
+    verdict_text, label = ("approved", "Note") if approved else ("denied", "Reason")
+    who = mrkdwn(f"{user_mention(vote.voter.id, vote.voter.shown)} {verdict_text}, {moment(vote.at)}")
     return [who, plain(f"{label}: {one_line(vote.reason, 400)}")] if vote.reason.strip() else [who]
 
 
 def controls(change: Change, audience: Audience) -> list[Block]:
-    """Return the buttons for whoever has to decide, bound to exactly what is shown; none while nobody has to."""
+    """Return the buttons of the pending decision, bound to the displayed version; none if no decision is pending."""
     if change.state is State.HELD:
         row = _vote_buttons(change) if _votes_here(change, audience) else _asker_buttons(change)
     elif change.state is State.NEEDS_PERSON:

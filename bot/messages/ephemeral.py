@@ -1,4 +1,4 @@
-"""Short private answers: errors, refusals, what it may have been; pure."""
+"""Short private replies: errors, refusals, suggestions."""
 
 from collections.abc import Sequence
 
@@ -15,26 +15,26 @@ VALUE = 2000
 
 
 def note(message: str, hint: str = "", ident: str = "") -> Post:
-    """Say something in private: what happened, what to do next, an id to look up."""
+    """Render a private reply: what happened, what to do next, and an id to look up."""
     blocks = [section(plain(one_line(message, 1200) + (f" {one_line(hint, 600)}" if hint else "")))]
     if ident:
         blocks.append(context(plain(ident, 80)))
-    said = " ".join(part for part in (message, hint, f"({ident})" if ident else "") if part)
-    return Post(escape_untrusted(said, 1800), tuple(blocks))
+    fallback = " ".join(part for part in (message, hint, f"({ident})" if ident else "") if part)
+    return Post(escape_untrusted(fallback, 1800), tuple(blocks))
 
 
 def error_note(error: VpsopsError) -> Post:
-    """Draw an error a person can act on."""
+    """Render an error with its hint and id."""
     return note(error.message, error.hint, error.error_id)
 
 
 def with_link(post: Post, address: str) -> Post:
-    """Return an answer with a link to a card below it."""
+    """Return a reply with a link to a card below it."""
     return Post(post.text, (*post.blocks, context(mrkdwn(f"<{address}|Open the card>"))))
 
 
 def server_suggestions(error: VpsopsError, operation: str, nearest: Sequence[str], reason: str = "") -> Post:
-    """Draw "no such server" with a button for each near name; a button runs exactly the name on it."""
+    """Render "no such server" with a button for each similar name; a button runs exactly the name it shows."""
     base = error_note(error)
     why = {"why": one_line(reason, 400)} if reason else {}
     row = [
@@ -49,7 +49,7 @@ def server_suggestions(error: VpsopsError, operation: str, nearest: Sequence[str
 
 
 def command_suggestions(message: str, hint: str, near: Sequence[str]) -> Post:
-    """Draw "not understood" with a button for each command it may have been; a press does what its button says."""
+    """Render "command not understood" with a button for each likely command."""
     base = note(message, hint)
     row = [command_button(undo_slack_markup(text), text, number) for number, text in enumerate(near)]
     fitting = [item for item in row if item is not None]
@@ -57,7 +57,7 @@ def command_suggestions(message: str, hint: str, near: Sequence[str]) -> Post:
 
 
 def command_button(words: str, text: str, number: int) -> Block | None:
-    """Return a button that does what a typed text would; a text that a value cannot hold in full has none."""
+    """Return a button that executes a typed command; None if the text exceeds a button's value."""
     value = {"t": text}
     if len(pack(value)) > VALUE:
         return None

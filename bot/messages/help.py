@@ -1,4 +1,4 @@
-"""What can be typed, and what the caller may do here; pure."""
+"""Help: the commands, and what the caller may do here."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -18,7 +18,7 @@ FOOT: Final = (
 
 
 def help_page(topic: str = "", may: Mapping[str, str] | None = None) -> Post:
-    """Explain one command, or list them all; `may` says for an operation what the caller may do (escaped mrkdwn)."""
+    """Explain one command, or list all. `may` maps an operation to the caller's rights (escaped mrkdwn)."""
     may = may or {}
     if topic in LISTED:
         return _one_command(topic, may)
@@ -27,8 +27,8 @@ def help_page(topic: str = "", may: Mapping[str, str] | None = None) -> Post:
     blocks: list[Block] = [section(plain(lead))]
     for title, words in groups:
         blocks += _sections(title, [_row(word, may) for word in words])
-    said = "\n".join(escape_untrusted(f"{usage(word)} - {summary(word)}", 180) for word in LISTED)
-    return Post(f"{escape_untrusted(lead, 200)}\n{said}", (*blocks, context(plain(FOOT))))
+    summaries = "\n".join(escape_untrusted(f"{usage(word)} - {summary(word)}", 180) for word in LISTED)
+    return Post(f"{escape_untrusted(lead, 200)}\n{summaries}", (*blocks, context(plain(FOOT))))
 
 
 def _words(*, reads: bool) -> list[str]:
@@ -36,14 +36,14 @@ def _words(*, reads: bool) -> list[str]:
 
 
 def _row(word: str, may: Mapping[str, str]) -> str:
-    said = "" if word in CHAT_COMMANDS else may.get(operation_of(word), "")
+    rights = "" if word in CHAT_COMMANDS else may.get(operation_of(word), "")
     return f"*{escape_untrusted(usage(word), 120)}* {escape_untrusted(summary(word), 160)}" + (
-        f" _{said}_" if said else ""
+        f" _{rights}_" if rights else ""
     )
 
 
 def _sections(title: str, rows: Sequence[str]) -> list[Block]:
-    """Return as few sections as the rows fit in."""
+    """Pack the rows into as few sections as possible."""
     drawn: list[str] = [f"*{title}*"]
     for row in rows:
         if len(drawn[-1]) + len(row) >= SECTION:
@@ -55,10 +55,10 @@ def _sections(title: str, rows: Sequence[str]) -> list[Block]:
 
 def _one_command(word: str, may: Mapping[str, str]) -> Post:
     base = note(f"{usage(word)} - {summary(word)}", DETAILS.get(word, "") or _effect(word))
-    said = "" if word in CHAT_COMMANDS else may.get(operation_of(word), "")
-    if not said:
+    rights = "" if word in CHAT_COMMANDS else may.get(operation_of(word), "")
+    if not rights:
         return base
-    return Post(f"{base.text} Here: {said}", (*base.blocks, context(mrkdwn(f"For you, here: {said}"))))
+    return Post(f"{base.text} Here: {rights}", (*base.blocks, context(mrkdwn(f"For you, here: {rights}"))))
 
 
 def _effect(word: str) -> str:

@@ -1,4 +1,4 @@
-"""Private answers that go on over several pages: the changes, the audit trail; pure."""
+"""Paginated private replies: changes and the audit trail."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,20 +37,20 @@ NO_LINK: Final = "I know of no card of it that you can open."
 
 @dataclass(frozen=True, slots=True)
 class PageQuery:
-    """A private answer that is drawn by its name from a few arguments; they stand in its buttons."""
+    """Name and arguments of a private reply; stored in its buttons so that it can be rendered again."""
 
     name: str
     arguments: Mapping[str, Any]
 
     @property
     def value(self) -> dict[str, Any]:
-        """Return it as a button carries it."""
+        """The query as a button value."""
         return {"v": self.name, "a": dict(self.arguments)}
 
 
 @dataclass(frozen=True, slots=True)
 class PageLinks:
-    """What the foot of a page leads to: the same answer from its beginning, and its next page, where there are any."""
+    """Links of a page: the page itself, the first page and the next page, if any."""
 
     here: PageQuery
     first: PageQuery | None = None
@@ -58,7 +58,7 @@ class PageLinks:
 
 
 def page_buttons(turns: PageLinks) -> Block:
-    """Return the buttons under a page; one whose value would be too long is left out."""
+    """Return the buttons below a page; a button whose value would be too long is omitted."""
     row = [
         button(words, action_ids.numbered_action_id(action_ids.VIEW, number), there.value)
         for number, (words, there) in enumerate((("Newest", turns.first), ("Older", turns.following)))
@@ -68,81 +68,84 @@ def page_buttons(turns: PageLinks) -> Block:
 
 
 def change_rows(changes: Sequence[Change], links: Mapping[str, str], *, everyone: bool = False) -> list[Block]:
-    """Return two blocks for each change: what it is, and whose, with a link to its card where that is known.
+    """Return two blocks for each change: its title, and its requester with a link to the card, if known.
 
-    A mention rings whoever it names, so a list that `everyone` sees has names instead.
+    A mention notifies the mentioned user, so lists shared with a channel (`everyone`) contain names instead.
     """
     blocks: list[Block] = []
     for change in changes:
-        by = _named(change) if everyone else requester_text(change)
+        by = _agent_name(change) if everyone else requester_text(change)
         blocks.append(section(lines(change_title(change, 200), change.id)))
         blocks.append(context(mrkdwn(f"{by} · {moment(change.created_at)}{_link(links, change.id)}")))
     return blocks
 
 
-def _named(change: Change) -> str:
+def _agent_name(change: Change) -> str:
     return escape_untrusted(change.actor.cited, 120)
 
 
 def changes_page(
     title: str, changes: Sequence[Change], links: Mapping[str, str], turns: PageLinks, *, everyone: bool = False
 ) -> Post:
-    """Draw a page of changes."""
+    """Render a page of changes."""
     if not changes:
         return note(f"{title}: none.", f"{SLASH} help shows what can be done.")
     rows = change_rows(changes, links, everyone=everyone)
-    said = ", ".join(escape_untrusted(change_title(change, 120), 150) for change in changes[:5])
-    return Post(f"{escape_untrusted(title, 200)}: {said}", (header(title), *rows, page_buttons(turns)))
+    summary = ", ".join(escape_untrusted(change_title(change, 120), 150) for change in changes[:5])
+    return Post(f"{escape_untrusted(title, 200)}: {summary}", (header(title), *rows, page_buttons(turns)))
 
 
 def with_unreadable(post: Post, ids: Sequence[str]) -> Post:
-    """Return a list with a line about changes that this version cannot read, where there are any."""
+    """Append a line about changes that this version cannot read, if any."""
     if not ids:
         return post
-    shown = ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")  # noqa: PLR2004
-    said = f"Cannot be read by this version of vpsops: {shown}. A process of the newer version takes care of it."
-    return Post(f"{post.text} {escape_untrusted(said, 400)}", (*post.blocks, context(plain(one_line(said, 400)))))
+    visible = ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")  # noqa: PLR2004
+    summary = f"Cannot be read by this version of vpsops: {visible}. A process of the newer version takes care of it."
+    return Post(f"{post.text} {escape_untrusted(summary, 400)}", (*post.blocks, context(plain(one_line(summary, 400)))))
 
 
 def card_page(change: Change, links: Mapping[str, str], verdict: Verdict | None) -> Post:
-    """Say where a change's card is, and that what was typed is no vote."""
+    """Link to a change's card. A typed `verdict` is not a vote, and the page explains that."""
     if verdict is None:
-        said, hint = change_title(change, 200), "" if change.id in links else NO_LINK
+        summary, hint = change_title(change, 200), "" if change.id in links else NO_LINK
     elif change.state is not State.HELD:
-        said, hint = f"{change.id} is {change.state.value.replace('_', ' ')} already.", "There is nothing to vote on."
+        summary, hint = (
+            f"{change.id} is {change.state.value.replace('_', ' ')} already.",
+            "There is nothing to vote on.",
+        )
     else:
-        said = f"Nothing was decided: to {verdict.value} takes a click on the card, which shows what will happen."
+        summary = f"Nothing was decided: to {verdict.value} takes a click on the card, which shows what will happen."
         hint = "" if change.id in links else NO_LINK
-    base = note(said, hint)
+    base = note(summary, hint)
     return Post(base.text, (*base.blocks, *change_rows([change], links)))
 
 
 def audit_page(title: str, records: Sequence[TrailRecord], links: Mapping[str, str], turns: PageLinks) -> Post:
-    """Draw a page of the trail, with people's own words."""
+    """Render a page of the audit trail, including quoted reasons."""
     blocks: list[Block] = []
     for record in records:
-        blocks.append(section(lines(*_told(record, words=True), limit=900)))
-        blocks.append(context(*_marks(record, links)))
-    return _trail(title, records, blocks, turns)
+        blocks.append(section(lines(*_record_lines(record, words=True), limit=900)))
+        blocks.append(context(*_record_footer(record, links)))
+    return _audit_post(title, records, blocks, turns)
 
 
 def audit_page_for_everyone(
     title: str, records: Sequence[TrailRecord], links: Mapping[str, str], turns: PageLinks
 ) -> Post:
-    """Draw a page of the trail as a channel sees it: what was done about changes, without reasons and refusals."""
-    shown = [record for record in records if record.change_id]
+    """Render a page of the audit trail for a channel: events of changes, without reasons and refusals."""
+    visible = [record for record in records if record.change_id]
     blocks: list[Block] = []
-    for record in shown:
-        blocks.append(section(lines(*_told(record, words=False), limit=600)))
-        blocks.append(context(*_marks(record, links)))
-    return _trail(title, shown, blocks, turns)
+    for record in visible:
+        blocks.append(section(lines(*_record_lines(record, words=False), limit=600)))
+        blocks.append(context(*_record_footer(record, links)))
+    return _audit_post(title, visible, blocks, turns)
 
 
-def _trail(title: str, records: Sequence[TrailRecord], blocks: Sequence[Block], turns: PageLinks) -> Post:
+def _audit_post(title: str, records: Sequence[TrailRecord], blocks: Sequence[Block], turns: PageLinks) -> Post:
     empty = [] if records else [section(plain("Nothing on this page."))]
-    said = ", ".join(escape_untrusted(_told(record, words=False)[0], 150) for record in records[:5])
+    summary = ", ".join(escape_untrusted(_record_lines(record, words=False)[0], 150) for record in records[:5])
     return Post(
-        f"{escape_untrusted(title, 200)}: {said or 'nothing'}", (header(title), *blocks, *empty, page_buttons(turns))
+        f"{escape_untrusted(title, 200)}: {summary or 'nothing'}", (header(title), *blocks, *empty, page_buttons(turns))
     )
 
 
@@ -151,35 +154,35 @@ def _link(links: Mapping[str, str], change_id: str | None) -> str:
     return f" · <{address}|its card>" if address else ""
 
 
-def _marks(record: TrailRecord, links: Mapping[str, str]) -> list[Block]:
+def _record_footer(record: TrailRecord, links: Mapping[str, str]) -> list[Block]:
     at = time_of(record.at)
     when = moment(at) if at else "-"
     return [mrkdwn(f"{when}{_link(links, record.change_id)}"), plain(f"#{record.seq} {record.change_id or ''}", 100)]
 
 
-def _told(record: TrailRecord, *, words: bool) -> list[str]:
-    """Say what a record holds: the event and whom it is about, then by whom, then in whose words."""
+def _record_lines(record: TrailRecord, *, words: bool) -> list[str]:
+    """Return a record's lines: event and subject, then its author, then quoted texts if `words`."""
     body = body_of(record)
-    first = " ".join(part for part in (record.event.replace("_", " "), _about(body), _decided(body)) if part)
-    spoken = [(name, _text(body, name)) for name in ("reason", "why", "note", "text", "evidence")]
-    said = [f'{name}: "{one_line(text, WORDS)}"' for name, text in spoken if text]
-    return [first, *([_by(body)] if _by(body) else []), *(said if words else [])]
+    first = " ".join(part for part in (record.event.replace("_", " "), _subject(body), _outcome(body)) if part)
+    quotes = [(name, _text(body, name)) for name in ("reason", "why", "note", "text", "evidence")]
+    summary = [f'{name}: "{one_line(text, WORDS)}"' for name, text in quotes if text]
+    return [first, *([_author(body)] if _author(body) else []), *(summary if words else [])]
 
 
-def _about(body: Mapping[str, Json]) -> str:
+def _subject(body: Mapping[str, Json]) -> str:
     target = body.get("target")
     named = target.get("hostname") if isinstance(target, Mapping) else target or body.get("hostname")
     return " ".join(one_line(str(part), 100) for part in (body.get("operation"), named) if part)
 
 
-def _decided(body: Mapping[str, Json]) -> str:
+def _outcome(body: Mapping[str, Json]) -> str:
     for name in ("verdict", "decision", "state"):
         if _text(body, name):
             return f"({name}: {one_line(_text(body, name), 40)})"
     return ""
 
 
-def _by(body: Mapping[str, Json]) -> str:
+def _author(body: Mapping[str, Json]) -> str:
     for name in ("by", "actor"):
         who = body.get(name)
         if isinstance(who, Mapping) and who.get("id"):

@@ -1,4 +1,4 @@
-"""Messages that tell people something new about a change, or about the service; pure."""
+"""Notices about changes and about the service."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from vpsops.core.common.text import duration, one_line
 
 
 def change_notice(change: Change, event: str, now: datetime) -> Post:
-    """Say what became of a change, or what keeps it from its end."""
+    """Render the outcome of a change, or what delays it."""
     words = one_line(change_text(change, event, now), 1500)
     small = context(mrkdwn(f"Asked for by {requester_text(change)}"), plain(change.id, 80))
     blocks: tuple[Block, ...] = (section(plain(words)), small)
@@ -19,13 +19,13 @@ def change_notice(change: Change, event: str, now: datetime) -> Post:
 
 
 def service_notice(text: str) -> Post:
-    """Say something that is about no change."""
+    """Render a notice that does not concern a change."""
     words = one_line(text, 1500)
     return Post(escape_untrusted(words, 1500), (section(plain(words)),))
 
 
 def reminder(change: Change) -> Post:
-    """Ask again for the votes that are missing."""
+    """Render a reminder of the missing votes."""
     missing = max(1, change.ruling.votes - change.approvals)
     what = action_label(change.operation, change.target.hostname, 200)
     words = f"Still waiting for {missing} approval{'s' if missing > 1 else ''}: {what}"
@@ -36,7 +36,7 @@ def reminder(change: Change) -> Post:
 
 
 def change_text(change: Change, event: str, now: datetime) -> str:
-    """Say in a sentence or two what became of a change; what is in it from outside is still as it came."""
+    """Return a change's outcome in one or two sentences. The text is not escaped."""
     name = change.target.hostname
     match event:
         case "succeeded" if change.unseen:

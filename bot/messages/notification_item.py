@@ -1,4 +1,4 @@
-"""What a notification is about."""
+"""The content of one notification."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from vpsops.core.common.json_types import Json
 
 @dataclass(frozen=True, slots=True)
 class NotificationItem:
-    """One thing to tell, in words; `foot` is escaped mrkdwn of ours, `server` and `hostname` are data."""
+    """One notification. `foot` is escaped mrkdwn; `text`, `server` and `hostname` are untrusted."""
 
     text: str
     server: str = ""
@@ -19,15 +19,15 @@ class NotificationItem:
 
     @property
     def key(self) -> str:
-        """Name what it is about, for its thread: a server, or the provider."""
+        """The thread key: the server's id or hostname, else "provider"."""
         return self.server or self.hostname or "provider"
 
     @property
     def value(self) -> dict[str, Json]:
-        """The item as it is stored."""
+        """The item's stored form."""
         return {"t": self.text, "s": self.server, "h": self.hostname, "f": self.foot, "c": self.change}
 
     @classmethod
     def of(cls, value: Mapping[str, Json]) -> Self:
-        """Read a stored item."""
+        """Restore an item from its stored form."""
         return cls(*(str(value.get(name, "")) for name in ("t", "s", "h", "f", "c")))

@@ -1,4 +1,4 @@
-"""The report as people see it: fleet, costs, agents, what goes on and what came to its end; pure."""
+"""The status report: servers, costs, agents, open and finished changes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,26 +20,26 @@ STATES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class MonthlyCosts:
-    """What a month costs, by currency, and how many servers have no known price."""
+    """Monthly cost by currency, and the number of servers without a known price."""
 
     sums: Mapping[str, float]
     unknown: int = 0
-    nameless: int = 0  # priced, in a currency that is not told
+    nameless: int = 0  # priced, in an unknown currency
 
 
 @dataclass(frozen=True, slots=True)
 class FleetCounts:
-    """How many servers are in which state; `problem` says why nobody knows."""
+    """Number of servers by state; `problem` explains why it is unknown."""
 
     states: Mapping[str, int] = field(default_factory=dict)
     costs: MonthlyCosts | None = None
-    lack: str = ""  # what of the list cannot be seen
+    lack: str = ""  # what is missing from the list
     problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """Everything the report is made of; `counted` are the ends of the last day."""
+    """The report's data; `counted` are the changes finished in the last 24 hours, by final state."""
 
     at: datetime
     fleet: FleetCounts
@@ -47,37 +47,37 @@ class StatusReport:
     going_on: tuple[Change, ...] = ()
     ended: tuple[Change, ...] = ()
     counted: Mapping[State, int] = field(default_factory=dict)
-    crowded: bool = False  # more changes go on than were looked at
+    crowded: bool = False  # more changes are open than were read
 
     @property
     def holds(self) -> list[Change]:
-        """The changes that wait for people."""
+        """The changes that wait for confirmation or approval."""
         return [item for item in self.going_on if item.state is State.HELD]
 
 
-def report_page(standing: StatusReport, links: Mapping[str, str], *, everyone: bool = False) -> Post:
-    """Draw the report; one that `everyone` sees rings nobody."""
+def report_page(report: StatusReport, links: Mapping[str, str], *, everyone: bool = False) -> Post:
+    """Render the report; a shared report (`everyone`) contains no mentions."""
     pairs = [
-        ("Servers", fleet_words(standing.fleet)),
-        ("A month costs", costs_words(standing.fleet.costs)),
-        ("Waiting for people", holds_words(standing.holds) + (" and more" if standing.crowded else "")),
-        ("Agents", standing.pause.words if standing.pause.paused else "may ask"),
-        ("Last 24 hours", counted_words(standing.counted)),
+        ("Servers", fleet_words(report.fleet)),
+        ("A month costs", costs_words(report.fleet.costs)),
+        ("Waiting for people", holds_words(report.holds) + (" and more" if report.crowded else "")),
+        ("Agents", report.pause.words if report.pause.paused else "may ask"),
+        ("Last 24 hours", counted_words(report.counted)),
     ]
     blocks = [
         header("How everything stands"),
         *field_sections(pairs),
-        *_rows("Open, the newest" if standing.crowded else "Open", standing.going_on, links, everyone=everyone),
-        *_rows("Came to an end", standing.ended, links, everyone=everyone),
-        context(mrkdwn(f"As of {moment(standing.at)}")),
+        *_rows("Open, the newest" if report.crowded else "Open", report.going_on, links, everyone=everyone),
+        *_rows("Came to an end", report.ended, links, everyone=everyone),
+        context(mrkdwn(f"As of {moment(report.at)}")),
         page_buttons(PageLinks(PageQuery("report", {}))),
     ]
-    said = ". ".join(f"{label}: {escape_untrusted(words, 300)}" for label, words in pairs if words)
-    return Post(said, tuple(blocks))
+    summary = ". ".join(f"{label}: {escape_untrusted(words, 300)}" for label, words in pairs if words)
+    return Post(summary, tuple(blocks))
 
 
 def fleet_words(fleet: FleetCounts) -> str:
-    """Say how many servers are in which state."""
+    """Format the number of servers by state."""
     if fleet.problem:
         return f"not known: {one_line(fleet.problem, 400)}"
     total = sum(fleet.states.values())
@@ -89,7 +89,7 @@ def fleet_words(fleet: FleetCounts) -> str:
 
 
 def costs_words(costs: MonthlyCosts | None) -> str:
-    """Say what a month costs, as far as the API tells."""
+    """Format the monthly cost, as far as the API reports prices."""
     if costs is None:
         return ""
     sums = " and ".join(monthly(amount, currency) for currency, amount in sorted(costs.sums.items()))
@@ -101,14 +101,14 @@ def costs_words(costs: MonthlyCosts | None) -> str:
 
 
 def holds_words(holds: list[Change]) -> str:
-    """Say how many changes wait, and for whom."""
+    """Format the number of pending changes by kind of decision."""
     votes = sum(hold.ruling.decision is Decision.APPROVE for hold in holds)
     parts = [(votes, "for approval"), (len(holds) - votes, "for their asker's word")]
     return ", ".join(f"{count} {words}" for count, words in parts if count) or "nothing"
 
 
 def counted_words(counted: Mapping[State, int]) -> str:
-    """Say how many changes came to which end."""
+    """Format the number of finished changes by final state."""
     return (
         ", ".join(f"{count} {STATE_LABELS[state].words}" for state, count in counted.items() if count)
         or "no change ended"

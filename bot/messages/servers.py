@@ -1,4 +1,4 @@
-"""Servers as people see them: a page of them, one in detail, its usage, and a choice among several; pure."""
+"""Messages about servers: list, details, usage, and a choice between several."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,34 +40,34 @@ UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 
 @dataclass(frozen=True, slots=True)
 class OperationCall:
-    """What was asked for: it stands in the buttons that repeat or share it."""
+    """An operation and its arguments; stored in the buttons that repeat or share the reply."""
 
     operation: str
     arguments: Mapping[str, Any]
 
     @property
     def value(self) -> dict[str, Any]:
-        """Return it as a button carries it."""
+        """The call as a button value."""
         return {"op": self.operation, "args": dict(self.arguments)}
 
 
 LIST_ALL: Final = OperationCall("list", {})
 
 
-def server_page(found: ServerList, asked: OperationCall) -> Post:
-    """Draw one page of servers."""
-    title = _count(found)
-    lacking = [context(plain(one_line(found.lacking, 500)))] if found.lacking else []
-    if not found.servers:
-        return Post(title, (section(plain(title)), section(plain(_none(found, asked))), *lacking))
-    rows = [section(lines(first_line(server), second_line(server)), _menu(server)) for server in found.servers]
-    blocks = (header(title), *rows, *lacking, *_foot(found, asked))
-    listed = ", ".join(escape_untrusted(f"{server.hostname} {server.state}", 120) for server in found.servers[:10])
+def server_page(page: ServerList, asked: OperationCall) -> Post:
+    """Render one page of servers."""
+    title = _count(page)
+    lacking = [context(plain(one_line(page.lacking, 500)))] if page.lacking else []
+    if not page.servers:
+        return Post(title, (section(plain(title)), section(plain(_none(page, asked))), *lacking))
+    rows = [section(lines(first_line(server), second_line(server)), _menu(server)) for server in page.servers]
+    blocks = (header(title), *rows, *lacking, *_foot(page, asked))
+    listed = ", ".join(escape_untrusted(f"{server.hostname} {server.state}", 120) for server in page.servers[:10])
     return Post(f"{title}: {listed}", blocks)
 
 
 def server_details(server: Server, asked: OperationCall) -> Post:
-    """Draw one server, with buttons for what fits its state."""
+    """Render one server, with buttons for the operations its state allows."""
     title = f"{SIGNS.get(server.state, '◌')} {one_line(server.hostname, 120)}: {one_line(server.state, 24)}"
     blocks = [header(title), *field_sections(_facts(server)), actions(_buttons(server, asked))]
     if server.created_at is not None:
@@ -76,7 +76,7 @@ def server_details(server: Server, asked: OperationCall) -> Post:
 
 
 def usage_page(hostname: str, usage: Usage, asked: OperationCall) -> Post:
-    """Draw a server's live figures."""
+    """Render a server's current usage."""
     title = f"{one_line(hostname, 120)}: usage"
     pairs = [
         ("CPU", _bar(usage.cpu_percent)),
@@ -88,21 +88,21 @@ def usage_page(hostname: str, usage: Usage, asked: OperationCall) -> Post:
         ("Power", usage.power_state or usage.status or ""),
     ]
     row = [button("Refresh", action_ids.numbered_action_id(action_ids.RUN, 0), asked.value), share(asked)]
-    said = ", ".join(f"{label} {value}" for label, value in pairs if value)
-    return Post(escape_untrusted(f"{title}: {said}", 600), (header(title), *field_sections(pairs), actions(row)))
+    summary = ", ".join(f"{label} {value}" for label, value in pairs if value)
+    return Post(escape_untrusted(f"{title}: {summary}", 600), (header(title), *field_sections(pairs), actions(row)))
 
 
 def server_choice(text: str, operation: str, candidates: Sequence[tuple[str, str]], reason: str = "") -> Post:
-    """Ask which server is meant: one button each, which runs exactly that one."""
-    shown = candidates[:CHOICES]
-    twice = {name for _, name in shown if sum(name == other for _, other in shown) > 1}
+    """Ask which server is meant: one button for each candidate, which runs the operation on exactly that server."""
+    visible = candidates[:CHOICES]
+    twice = {name for _, name in visible if sum(name == other for _, other in visible) > 1}
     row = [
         button(
             action_label(operation, f"{name} ({ident})" if name in twice else name),
             action_ids.numbered_action_id(action_ids.RUN, number),
             {"op": operation, "args": {"server": ident}, **({"why": one_line(reason, 400)} if reason else {})},
         )
-        for number, (ident, name) in enumerate(shown)
+        for number, (ident, name) in enumerate(visible)
     ]
     words = f"'{one_line(text, 80)}' means {len(candidates)} servers. Which one?"
     more = (
@@ -114,44 +114,44 @@ def server_choice(text: str, operation: str, candidates: Sequence[tuple[str, str
 
 
 def share(asked: OperationCall) -> Block:
-    """Return the button that shows a private answer to the channel."""
+    """Return the button that posts a private reply to the channel."""
     return button("Share here", action_ids.SHARE, asked.value)
 
 
 def shareable(post: Post, asked: OperationCall) -> Post:
-    """Return an answer with that button below it."""
+    """Return a reply with the share button below it."""
     return Post(post.text, (*post.blocks, actions([share(asked)])))
 
 
-def _count(found: ServerList) -> str:
-    if found.total == 0:
-        return "No servers that are known to match" if found.lacking else "No servers"
-    last = found.skipped + len(found.servers)
-    shown = f", {found.skipped + 1:,} to {last:,} shown" if len(found.servers) < found.total else ""
-    return f"{found.total:,} server{'s' if found.total != 1 else ''}{shown}"
+def _count(page: ServerList) -> str:
+    if page.total == 0:
+        return "No servers that are known to match" if page.lacking else "No servers"
+    last = page.skipped + len(page.servers)
+    visible = f", {page.skipped + 1:,} to {last:,} shown" if len(page.servers) < page.total else ""
+    return f"{page.total:,} server{'s' if page.total != 1 else ''}{visible}"
 
 
-def _none(found: ServerList, asked: OperationCall) -> str:
-    if found.advice:
-        return f"Nothing matches. {one_line(found.advice, 300)}"
-    if asked.arguments or found.lacking:
+def _none(page: ServerList, asked: OperationCall) -> str:
+    if page.advice:
+        return f"Nothing matches. {one_line(page.advice, 300)}"
+    if asked.arguments or page.lacking:
         return f"Nothing matches. For a state write state:running, for a region region:oslo; {SLASH} list shows all."
     return f"This account has none yet. {SLASH} create makes one."
 
 
 def first_line(server: Server) -> str:
-    """Return a server in one line: its sign, its name, its state."""
+    """Return a server's symbol, name and state in one line."""
     return f"{SIGNS.get(server.state, '◌')} {one_line(server.hostname, 200)}  {one_line(server.state, 40)}"
 
 
 def second_line(server: Server) -> str:
-    """Return where a server is, what it is and what tells it apart, in one line that does not wrap."""
+    """Return a server's region, plan and address in one short line."""
     parts = (server.region, server.plan, server.ipv4 or server.ipv6 or server.id)
     return " · ".join(one_line(part, 130) for part in parts if part)
 
 
 def _menu(server: Server) -> Block | None:
-    """A menu of what can be asked of one server; an id too long for a menu's value has none."""
+    """Return the menu of operations on a server; None if its id exceeds a menu option's value."""
     values = [(name, f"{name} {server.id}") for name in MENU if name in OPERATIONS]
     if any(len(value) > OPTION_VALUE for _, value in values):
         return None
@@ -159,9 +159,9 @@ def _menu(server: Server) -> Block | None:
     return {"type": "overflow", "action_id": action_ids.MENU, "options": options}
 
 
-def _foot(found: ServerList, asked: OperationCall) -> list[Block]:
-    """The buttons that lead through a long list: each carries the filters and where its page begins."""
-    turns = [(words, OperationCall("list", arguments).value) for words, arguments in _turns(found, asked)]
+def _foot(page: ServerList, asked: OperationCall) -> list[Block]:
+    """Return the pagination buttons; each carries the filters and the cursor of its page."""
+    turns = [(words, OperationCall("list", arguments).value) for words, arguments in _turns(page, asked)]
     row = [
         button(words, action_ids.numbered_action_id(action_ids.RUN, number), value)
         for number, (words, value) in enumerate(turns)
@@ -171,13 +171,13 @@ def _foot(found: ServerList, asked: OperationCall) -> list[Block]:
     return [*lacking, actions([*row, share(asked)] if len(pack(asked.value)) <= VALUE else row or [share(LIST_ALL)])]
 
 
-def _turns(found: ServerList, asked: OperationCall) -> list[tuple[str, Mapping[str, Any]]]:
+def _turns(page: ServerList, asked: OperationCall) -> list[tuple[str, Mapping[str, Any]]]:
     filters = {name: value for name, value in asked.arguments.items() if name != "cursor"}
     turns: list[tuple[str, Mapping[str, Any]]] = []
-    if found.previous_cursor:
-        turns += [("First", filters), ("Previous", {**filters, "cursor": found.previous_cursor})]
-    if found.next_cursor:
-        turns += [("Next", {**filters, "cursor": found.next_cursor}), ("Last", {**filters, "cursor": LAST})]
+    if page.previous_cursor:
+        turns += [("First", filters), ("Previous", {**filters, "cursor": page.previous_cursor})]
+    if page.next_cursor:
+        turns += [("Next", {**filters, "cursor": page.next_cursor}), ("Last", {**filters, "cursor": LAST})]
     return turns
 
 

@@ -1,4 +1,4 @@
-"""What a channel is told of, with a button to end each; pure."""
+"""A channel's notification subscriptions."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -18,46 +18,50 @@ HOW: Final = (
 )
 
 
-def subscriptions_page(there: Sequence[Subscription], default: Subscription | None) -> Post:
-    """List a channel's subscriptions; what the settings give it is shown without a button."""
-    title = f"This channel is told of {_count(len(there) + (default is not None))}"
+def subscriptions_page(subscriptions: Sequence[Subscription], default: Subscription | None) -> Post:
+    """List a channel's subscriptions; the one from the settings has no remove button."""
+    title = f"This channel is told of {_count(len(subscriptions) + (default is not None))}"
     blocks: list[Block] = [header(title)]
     if default is not None:
         blocks.append(section(lines(subscription_text(default), "Set by the operator (VPSOPS_CHANNEL).")))
-    for number, one in enumerate(there[:SHOWN]):
-        blocks.append(section(lines(subscription_text(one), one.id), _off(one, number)))
-        blocks.append(context(mrkdwn(_foot(one))))
+    for number, subscription in enumerate(subscriptions[:SHOWN]):
+        blocks.append(section(lines(subscription_text(subscription), subscription.id), _off(subscription, number)))
+        blocks.append(context(mrkdwn(_foot(subscription))))
     blocks.append(context(plain(HOW)))
-    said = "; ".join(escape_untrusted(subscription_text(item), 150) for item in there[:5])
-    return Post(f"{title}. {said}".strip(), tuple(blocks))
+    summary = "; ".join(escape_untrusted(subscription_text(item), 150) for item in subscriptions[:5])
+    return Post(f"{title}. {summary}".strip(), tuple(blocks))
 
 
-def subscription_added(one: Subscription) -> Post:
-    """Tell a channel what it will be told of from now on, and by whose wish."""
-    words = f"From now on this channel is told of {subscription_text(one)}."
-    blocks = (section(plain(words)), context(mrkdwn(_foot(one)), plain(f"{SLASH} notify shows and ends it.")))
-    return Post(f"{escape_untrusted(words, 600)} {_foot(one)}", blocks)
+def subscription_added(subscription: Subscription) -> Post:
+    """Announce a new subscription to its channel, with the user who set it."""
+    words = f"From now on this channel is told of {subscription_text(subscription)}."
+    blocks = (section(plain(words)), context(mrkdwn(_foot(subscription)), plain(f"{SLASH} notify shows and ends it.")))
+    return Post(f"{escape_untrusted(words, 600)} {_foot(subscription)}", blocks)
 
 
-def subscription_text(one: Subscription) -> str:
-    """Say a subscription in one line; the patterns in it are data."""
-    usage = [threshold.words for threshold in one.options.usage]
-    events = ["all events"] if one.events >= WITHOUT_THRESHOLD else sorted(one.events - {"usage"})
-    quiet = f", quiet {'; '.join(one.options.quiet)} {one.options.zone}" if one.options.quiet else ""
-    kind = "watching: " if one.options.watch else ""
-    return f"{kind}{', '.join([*events, *usage])} on {one_line(' '.join(one.servers), NAMES)}{quiet}"
+def subscription_text(subscription: Subscription) -> str:
+    """Format a subscription in one line. Its server patterns are untrusted."""
+    usage = [threshold.words for threshold in subscription.options.usage]
+    events = ["all events"] if subscription.events >= WITHOUT_THRESHOLD else sorted(subscription.events - {"usage"})
+    quiet = (
+        f", quiet {'; '.join(subscription.options.quiet)} {subscription.options.zone}"
+        if subscription.options.quiet
+        else ""
+    )
+    kind = "watching: " if subscription.options.watch else ""
+    return f"{kind}{', '.join([*events, *usage])} on {one_line(' '.join(subscription.servers), NAMES)}{quiet}"
 
 
 def _count(number: int) -> str:
     return "nothing" if number == 0 else f"{number} thing{'s' if number > 1 else ''}"
 
 
-def _off(one: Subscription, number: int) -> Block:
-    return button("Remove", action_ids.numbered_action_id(action_ids.NOTIFY_OFF, number), {"id": one.id})
+def _off(subscription: Subscription, number: int) -> Block:
+    return button("Remove", action_ids.numbered_action_id(action_ids.NOTIFY_OFF, number), {"id": subscription.id})
 
 
-def _foot(one: Subscription) -> str:
-    ident = str(one.by.get("id", ""))
-    who = user_mention(ident) if is_user_id(ident) else escape_untrusted(str(one.by.get("name", "")), 80)
-    until = f" · until {moment(one.options.until)}" if one.options.until else ""
-    return f"Set by {who}, {moment(one.at)}{until}"
+def _foot(subscription: Subscription) -> str:
+    ident = str(subscription.by.get("id", ""))
+    who = user_mention(ident) if is_user_id(ident) else escape_untrusted(str(subscription.by.get("name", "")), 80)
+    until = f" · until {moment(subscription.options.until)}" if subscription.options.until else ""
+    return f"Set by {who}, {moment(subscription.at)}{until}"

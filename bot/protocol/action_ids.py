@@ -1,4 +1,4 @@
-"""The names our controls and forms go by on Slack's wire."""
+"""Action ids and callback ids of the app's controls and views. Wire values: do not change them."""
 
 from typing import Final
 
@@ -10,14 +10,14 @@ DENY: Final = "vps:deny"
 HAPPENED: Final = "vps:happened"
 NOT_HAPPENED: Final = "vps:not_happened"
 RUN: Final = "vps:run"
-"""A button that runs one operation with exact arguments; several in a row are told apart by a number after a colon."""
+"""Runs one operation with exact arguments. A number after a colon makes ids unique within a block."""
 TYPED: Final = "vps:typed"
-"""A button that does what its value would do if it were typed after /vps; numbered as above."""
+"""Executes its value as if it had been typed after /vps; numbered as above."""
 VIEW: Final = "vps:view"
-"""A button that draws another page of a private answer in place; numbered as above."""
+"""Replaces a private reply with another of its pages; numbered as above."""
 RESUME: Final = "vps:resume"
 NOTIFY_OFF: Final = "vps:notify_off"
-"""A button that removes one of a channel's subscriptions; numbered as above."""
+"""Removes one of a channel's subscriptions; numbered as above."""
 MENU: Final = "vps:menu"
 SHARE: Final = "vps:share"
 PLAN: Final = "plan"
@@ -27,10 +27,10 @@ REFRESH: Final = "vps:refresh"
 HOME_PAUSE: Final = "vps:home_pause"
 HOME_RESUME: Final = "vps:home_resume"
 SETTING: Final = "vps:setting"
-"""A button that turns one of a person's settings on or off; numbered as above."""
+"""Turns one of a user's settings on or off; numbered as above."""
 
 ACT: Final = "vps:act"
-"""A button of a shortcut's form that runs one operation on one server; numbered as above."""
+"""Runs one operation on one server, in the modal of the message shortcut; numbered as above."""
 PICK: Final = "vps:pick"
 
 HOME: Final = "vps:home"
@@ -45,10 +45,10 @@ BUSY: Final = "vps:busy"
 
 
 def numbered_action_id(name: str, number: int) -> str:
-    """Return a name for one of several alike controls."""
+    """Return an action id with a number, unique among similar controls of a block."""
     return f"{name}:{number}"
 
 
 def base_action_id(action_id: str) -> str:
-    """Return the name without its number."""
+    """Return an action id without its number."""
     return ":".join(action_id.split(":")[:2])

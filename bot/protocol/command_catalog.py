@@ -1,4 +1,4 @@
-"""The words of `/vps`: derived from the operations, with a few of our own; pure."""
+"""The subcommands of `/vps`: those derived from operations, and those that exist only in chat."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -7,7 +7,7 @@ from vpsops.core.operations import OPERATIONS
 
 SLASH: Final = "/vps"
 SHORT_NAMES: Final = {"get": "show", "os_templates": "os"}
-"""Words that read better in Slack than the operation's name."""
+"""Shorter command words for some operations."""
 
 NOTIFY_ARGUMENTS: Final = "[EVENTS [on SERVERS] [quiet HOURS ZONE] [cpu>90 for 10m]|off ID]"
 CHAT_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -23,7 +23,7 @@ CHAT_COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "resume": ("[because REASON]", "Let paused agents go on; asks for a click."),
     "help": ("[COMMAND]", "Explain a command."),
 }
-"""Commands that are not operations: what they take, and what they do."""
+"""Commands that are not operations: their arguments and summary."""
 
 ARGUMENTS: Final = {
     "list": "[PART OF A NAME] [state:STATE] [region:REGION]",
@@ -33,13 +33,13 @@ ARGUMENTS: Final = {
 OPERATION_OF: Final = {SHORT_NAMES.get(name, name): name for name in OPERATIONS}
 ALIASES: Final = {name: name for name in SHORT_NAMES} | {"os-templates": "os_templates"}
 COMMANDS: Final = (*OPERATION_OF, *CHAT_COMMANDS, *ALIASES)
-"""Every word that is understood; the last few are spelled differently in the lists."""
+"""Every accepted command word, including aliases."""
 
 LISTED: Final = (*OPERATION_OF, *CHAT_COMMANDS)
 
 
 def operation_of(word: str) -> str:
-    """Return the operation a command word stands for; raises KeyError for one that is none."""
+    """Return the operation of a command word; raises KeyError if it is not an operation."""
     return OPERATION_OF.get(word) or ALIASES[word]
 
 
@@ -49,7 +49,7 @@ def word_for(operation: str) -> str:
 
 
 def usage(word: str) -> str:
-    """Return how a command is written."""
+    """Return a command's syntax."""
     if word in CHAT_COMMANDS:
         return f"{SLASH} {word} {CHAT_COMMANDS[word][0]}".strip()
     name = operation_of(word)
@@ -57,7 +57,7 @@ def usage(word: str) -> str:
 
 
 def summary(word: str) -> str:
-    """Return what a command does, in one sentence."""
+    """Return a command's summary: one sentence."""
     return CHAT_COMMANDS[word][1] if word in CHAT_COMMANDS else OPERATIONS[operation_of(word)].summary
 
 

@@ -1,4 +1,4 @@
-"""The logger that Bolt and the SDK get: they print whole bodies when they are talkative, so they are not."""
+"""The logger handed to Bolt and the Slack SDK. Below WARNING they log whole payloads."""
 
 import logging
 from typing import Final
@@ -6,13 +6,13 @@ from typing import Final
 from slack_bolt.logger.messages import warning_client_prioritized_and_token_skipped
 
 slack_logger: Final = logging.getLogger("vpsops.slack")
-"""Bolt copies the level of the logger it is given, so it is set here, before any app is built."""
+"""Bolt copies this logger's level, so it must be set before an app is built."""
 
 slack_logger.setLevel(logging.WARNING)
 
 
 def _is_not_token_warning(record: logging.LogRecord) -> bool:
-    """Bolt takes a token from the environment as well and says that it is not used: ours is handed out by request."""
+    """Drop Bolt's warning about an unused token: `authorize` supplies the token per request."""
     return record.getMessage() != warning_client_prioritized_and_token_skipped()
 
 

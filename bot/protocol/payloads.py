@@ -1,4 +1,4 @@
-"""Slack's payloads, read strictly where we rely on them and nowhere else."""
+"""Models of Slack's payloads. Fields that vpsops relies on are validated; the rest is ignored."""
 
 import json
 from collections.abc import Mapping
@@ -8,16 +8,16 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 MAX_BYTES: Final = 1_000_000
-"""Slack's own payloads stay far below; a modal's state is the largest."""
+"""Slack's payloads are far smaller; a modal's state is the largest."""
 MAX_FIELDS: Final = 100
 
 Ident = Field(min_length=1, max_length=300)
 NullableText = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
-"""A word that Slack leaves out, or sends as null, where there is none."""
+"""A string that Slack may omit or send as null."""
 
 
 class MalformedPayloadError(Exception):
-    """A request that is not one of Slack's; the text holds nothing of it."""
+    """A request that is not a valid Slack payload. The message contains no part of it."""
 
 
 class _Payload(BaseModel):
@@ -25,7 +25,7 @@ class _Payload(BaseModel):
 
 
 class SlashCommand(_Payload):
-    """A slash command, as the form Slack posts."""
+    """A slash command (form fields)."""
 
     command: str = Ident
     user_id: str = Ident
@@ -40,7 +40,7 @@ class SlashCommand(_Payload):
 
 
 class SlackUser(_Payload):
-    """Who clicked; `team_id` is another workspace's for a guest in a shared channel."""
+    """The acting user. `team_id` is their home workspace, which differs in shared channels."""
 
     id: str = Ident
     username: NullableText = ""
@@ -49,19 +49,19 @@ class SlackUser(_Payload):
 
 
 class SlackReference(_Payload):
-    """Something with an id."""
+    """An object of which only the id is used (team, enterprise, channel)."""
 
     id: str = ""
 
 
 class SelectedOption(_Payload):
-    """A chosen entry of a menu."""
+    """The selected option of a menu."""
 
     value: str = ""
 
 
 class BlockAction(_Payload):
-    """One control that was used."""
+    """One action of a block_actions payload."""
 
     action_id: str = Ident
     block_id: str = ""
@@ -71,12 +71,12 @@ class BlockAction(_Payload):
 
     @property
     def chosen_value(self) -> str:
-        """What the control carries: a button's value or a menu's choice."""
+        """The button's value or the menu's selected option."""
         return self.selected_option.value if self.selected_option else self.value
 
 
 class Container(_Payload):
-    """Where the control stands."""
+    """The message or view that contains the control."""
 
     message_ts: str = ""
     thread_ts: str = ""
@@ -85,13 +85,13 @@ class Container(_Payload):
 
 
 class ViewState(_Payload):
-    """What a form holds, by block and control."""
+    """A modal's input values, by block id and action id."""
 
     values: dict[str, dict[str, dict[str, Any]]] = {}
 
 
 class ViewPayload(_Payload):
-    """A form or a Home on somebody's screen."""
+    """An open modal or App Home."""
 
     id: str = Ident
     type: str = "modal"
@@ -99,12 +99,12 @@ class ViewPayload(_Payload):
     callback_id: str = ""
     private_metadata: str = Field(default="", max_length=3000)
     app_installed_team_id: NullableText = ""
-    """The workspace whose installation showed it: `team` is the person's own, where channels are shared."""
+    """The workspace whose installation opened the view. In shared channels, `team` is the user's own workspace."""
     state: ViewState = ViewState()
 
 
 class _InteractionPayload(_Payload):
-    """What all of people's interactions name."""
+    """Fields common to all interaction payloads."""
 
     user: SlackUser
     team: SlackReference | None = None
@@ -113,7 +113,7 @@ class _InteractionPayload(_Payload):
 
 
 class BlockActions(_InteractionPayload):
-    """Controls used on a message or in a form."""
+    """A block_actions payload: controls used in a message or view."""
 
     channel: SlackReference | None = None
     container: Container = Container()
@@ -124,19 +124,19 @@ class BlockActions(_InteractionPayload):
 
     @property
     def at_home(self) -> bool:
-        """Say whether it was on App Home, which has neither a channel nor a response address."""
+        """Whether the control is on App Home, which has neither a channel nor a response_url."""
         return self.view is not None and self.view.type == "home"
 
 
 class ViewSubmission(_InteractionPayload):
-    """A form that was sent."""
+    """A view_submission payload."""
 
     view: ViewPayload
     trigger_id: str = ""
 
 
 class MessageContent(_Payload):
-    """A message that somebody used a shortcut on; what stands in it is data."""
+    """The message a shortcut was used on. Its content is untrusted."""
 
     text: str | None = Field(default="", max_length=100_000)
     blocks: list[Any] | None = None
@@ -144,7 +144,7 @@ class MessageContent(_Payload):
 
 
 class ShortcutPayload(_InteractionPayload):
-    """The use of a shortcut, on a message or from anywhere."""
+    """A shortcut or message_action payload."""
 
     channel: SlackReference | None = None
     callback_id: str = Ident
@@ -155,7 +155,7 @@ class ShortcutPayload(_InteractionPayload):
 
 
 class BlockSuggestion(_InteractionPayload):
-    """What somebody typed into a menu that asks us for its entries."""
+    """A block_suggestion payload: text typed into an external_select."""
 
     view: ViewPayload | None = None
     action_id: str = Ident
@@ -163,14 +163,14 @@ class BlockSuggestion(_InteractionPayload):
 
 
 class EventAuthorization(_Payload):
-    """An installation that an event is for."""
+    """An installation an event is delivered for."""
 
     team_id: NullableText = ""
     enterprise_id: NullableText = ""
 
 
 class EventCallback(_Payload):
-    """An event of the Events API; which one is for the handler to read."""
+    """An event_callback payload of the Events API."""
 
     event_id: str = Ident
     team_id: NullableText = ""
@@ -178,12 +178,12 @@ class EventCallback(_Payload):
     api_app_id: NullableText = ""
     authorizations: list[EventAuthorization] = []
     event_time: float | None = None
-    """When it happened, in seconds since 1970; where nobody says, it counts as just now."""
+    """Unix time in seconds. None is treated as now."""
     event: dict[str, Any]
 
 
 class OtherPayload(_Payload):
-    """A payload of a kind that needs nothing of us but an answer."""
+    """A payload of a type that is only acknowledged."""
 
     type: str = Ident
 
@@ -199,7 +199,7 @@ MODELS: Final[Mapping[str, type[_Payload]]] = {
 
 
 def parse_body(body: bytes, content_type: str) -> BaseModel:
-    """Read a body the way Bolt does and return what we and Bolt rely on; raises `MalformedPayloadError`."""
+    """Parse a request body the way Bolt does; raises `MalformedPayloadError`."""
     try:
         value = _decode(body.decode("utf-8"), content_type)
     except (ValueError, RecursionError):
@@ -210,7 +210,7 @@ def parse_body(body: bytes, content_type: str) -> BaseModel:
 
 
 def parse_payload(value: Mapping[str, Any]) -> BaseModel:
-    """Check a payload's shape by its kind and return it; raises `MalformedPayloadError`."""
+    """Validate a payload by its type; raises `MalformedPayloadError`."""
     kind = value.get("type")
     model: type[_Payload] = SlashCommand if "command" in value and kind is None else MODELS.get(str(kind), OtherPayload)
     try:
@@ -220,7 +220,7 @@ def parse_payload(value: Mapping[str, Any]) -> BaseModel:
 
 
 def is_ssl_check(body: bytes) -> bool:
-    """Say whether this is Slack's unsigned look at the certificate, which is answered and does nothing."""
+    """Return whether this is Slack's unsigned ssl_check request, which is answered without effect."""
     return len(body) <= 1000 and b"ssl_check=1" in body.split(b"&")  # noqa: PLR2004 - it is a short form
 
 

@@ -1,7 +1,7 @@
-"""Undoes what phones and Slack do to typed text, before a word of it is looked at; pure.
+"""Normalizes typed command text before it is parsed.
 
-Phones turn two hyphens into a dash and straight quotes into curly ones; Slack turns hostnames into
-links and people into mentions, and escapes three characters.
+Phones turn two hyphens into a dash and straight quotes into curly ones. Slack turns hostnames into
+links and names into mentions, and escapes three characters.
 """
 
 import html
@@ -11,7 +11,7 @@ from typing import Final
 MAX_TEXT: Final = 4000
 MAX_REASON: Final = 500
 WITHOUT_NAME: Final = frozenset({"create", "pause", "resume"})
-"""Commands that need no name before a reason."""
+"""Commands that accept a reason without a server name before it."""
 
 _LINK: Final = re.compile(r"<(?:https?://|mailto:|tel:)([^<>|]*)(?:\|([^<>]*))?>")
 _MENTION: Final = re.compile(r"<@([UW][A-Z0-9]{2,20})(?:\|[^<>]*)?>")
@@ -24,34 +24,34 @@ _FIRST: Final = re.compile(r"\S+")
 
 
 def split_command(text: str) -> tuple[list[str], str]:
-    """Return the words that were typed, and the reason that follows them in the asker's own spelling."""
+    """Split command text into normalized words and the verbatim reason."""
     head, reason = _split_reason(undo_slack_markup(text[:MAX_TEXT]))
     return [word for word in (strip_quotes(part) for part in _normalize_dashes(head).split()) if word], reason
 
 
 def mentioned_user(word: str) -> str:
-    """Return the Slack id of the person that a word mentions, or nothing."""
-    found = _MENTION.fullmatch(word)
-    return found[1] if found else ""
+    """Return the user id of a Slack mention, or ""."""
+    match = _MENTION.fullmatch(word)
+    return match[1] if match else ""
 
 
 def replace_first_word(text: str, word: str) -> str:
-    """Return the text as it was typed, with another first word: what follows is kept to the letter."""
+    """Return the text with its first word replaced and the rest unchanged."""
     return _FIRST.sub(lambda _: word, text[:MAX_TEXT].strip(), count=1)
 
 
 def strip_quotes(word: str) -> str:
-    """Return a word without the quotes around it."""
+    """Return a word without surrounding quotes."""
     return word.strip(_QUOTES)
 
 
 def abbreviate(word: str) -> str:
-    """Return a word to be shown, cut where it is long."""
+    """Return a word truncated to 40 characters for display."""
     return word if len(word) <= 40 else word[:39] + "…"  # noqa: PLR2004 - enough to recognise it
 
 
 def _split_reason(text: str) -> tuple[str, str]:
-    """Cut the reason off; its marker counts from the third word on, so no server's name is taken for one."""
+    """Split off the reason. Its marker is recognized from the third word on, so it cannot be a server's name."""
     first = text.split(maxsplit=1)[0].lower().lstrip("/") if text.strip() else ""
     for match in _REASON.finditer(text):
         if len(text[: match.start()].split()) > 1 or first in WITHOUT_NAME:
@@ -60,8 +60,8 @@ def _split_reason(text: str) -> tuple[str, str]:
 
 
 def undo_slack_markup(text: str) -> str:
-    """Undo what Slack did: links back to what was typed, the three escapes back to characters."""
-    linked = _LINK.sub(lambda found: found[2] or found[1].rstrip("/"), text)
+    """Undo Slack's markup: replace links with their text and unescape the three control characters."""
+    linked = _LINK.sub(lambda match: match[2] or match[1].rstrip("/"), text)
     plain = html.unescape(linked) if "&" in linked else linked
     return "".join(" " if item.isspace() else item for item in plain if item.isspace() or item.isprintable())
 

@@ -1,7 +1,7 @@
-"""Slack's limits, checked on everything that is about to be sent, with a plain layout to fall back on; pure.
+"""Checks outgoing messages and views against Slack's limits, with a plain layout as the fallback.
 
-The SDK's own models miss several of these (long fields, repeated ids, wide tables, the number of blocks in a
-message, blocks on the wrong surface). Figures: the Block Kit reference and the pages of the methods.
+The SDK's models miss several limits (long fields, repeated ids, wide tables, the number of blocks in a
+message, blocks on the wrong surface). Source of the figures: the Block Kit reference and the method pages.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ Surface = Literal["message", "modal", "home"]
 
 MAX_BLOCKS: Final[Mapping[Surface, int]] = {"message": 50, "modal": 100, "home": 100}
 MAX_TEXT: Final = 4000
-"""`chat.update` refuses more, although `chat.postMessage` takes ten times as much."""
+"""Characters. `chat.update` refuses more; `chat.postMessage` accepts ten times as much."""
 MAX_ID: Final = 255
 MAX_TABLE: Final = (100, 20, 10_000)
 SURFACES: Final[Mapping[str, frozenset[str]]] = {
@@ -27,14 +27,14 @@ SURFACES: Final[Mapping[str, frozenset[str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class LimitViolation:
-    """One limit that does not hold: where, and what."""
+    """An exceeded limit: its location and description."""
 
     where: str
     what: str
 
 
 def fit_post(post: Post) -> Post:
-    """Return a message Slack takes: as it is, or its words and its controls in the plainest layout."""
+    """Return the message unchanged if it is within all limits, else its text and controls in a plain layout."""
     text = bound(post.text, MAX_TEXT) or "-"
     if not list(limit_violations(post.blocks, "message")):
         return Post(text, post.blocks)
@@ -42,7 +42,7 @@ def fit_post(post: Post) -> Post:
 
 
 def fit_view(view: Block) -> Block:
-    """Return a view Slack takes: as it is, or one without any control that says that it could not be shown."""
+    """Return the view unchanged if it is within all limits, else a view that explains that it cannot be displayed."""
     if not list(view_limit_violations(view)):
         return view
     title = plain("vpsops", 24)
@@ -53,7 +53,7 @@ def fit_view(view: Block) -> Block:
 
 
 def view_limit_violations(view: Block) -> Iterator[LimitViolation]:
-    """Yield every limit a view is over."""
+    """Yield every limit that a view exceeds."""
     surface: Surface = "home" if view.get("type") == "home" else "modal"
     blocks = view.get("blocks", [])
     yield from limit_violations(tuple(blocks), surface)
@@ -68,7 +68,7 @@ def view_limit_violations(view: Block) -> Iterator[LimitViolation]:
 
 
 def limit_violations(blocks: tuple[Block, ...], surface: Surface) -> Iterator[LimitViolation]:
-    """Yield every limit the blocks of a message or view are over."""
+    """Yield every limit that the blocks of a message or view exceed."""
     if len(blocks) > MAX_BLOCKS[surface]:
         yield LimitViolation("blocks", f"more than {MAX_BLOCKS[surface]}")
     named = [str(item["block_id"]) for item in blocks if item.get("block_id")]
@@ -98,8 +98,8 @@ def _check_section(block: Block, at: str) -> Iterator[LimitViolation]:
     if block.get("text"):
         yield from _check_text(block["text"], 3000, f"{at}/text")
     yield from _check_count(fields, 10, f"{at}/fields")
-    for number, one in enumerate(fields):
-        yield from _check_text(one, 2000, f"{at}/fields/{number}")
+    for number, element in enumerate(fields):
+        yield from _check_text(element, 2000, f"{at}/fields/{number}")
     if block.get("accessory"):
         yield from _check_element(block["accessory"], f"{at}/accessory")
 
@@ -111,8 +111,8 @@ def _check_header(block: Block, at: str) -> Iterator[LimitViolation]:
 def _check_context(block: Block, at: str) -> Iterator[LimitViolation]:
     elements = block.get("elements", [])
     yield from _check_count(elements, 10, at, least=1)
-    for number, one in enumerate(elements):
-        yield from _check_text(one, 3000, f"{at}/elements/{number}")
+    for number, element in enumerate(elements):
+        yield from _check_text(element, 3000, f"{at}/elements/{number}")
 
 
 def _check_actions(block: Block, at: str) -> Iterator[LimitViolation]:
@@ -121,8 +121,8 @@ def _check_actions(block: Block, at: str) -> Iterator[LimitViolation]:
     names = [element.get("action_id") for element in elements]
     if len(names) != len(set(names)):
         yield LimitViolation(at, "the same action_id twice")
-    for number, one in enumerate(elements):
-        yield from _check_element(one, f"{at}/elements/{number}")
+    for number, element in enumerate(elements):
+        yield from _check_element(element, f"{at}/elements/{number}")
 
 
 def _check_input(block: Block, at: str) -> Iterator[LimitViolation]:
@@ -186,11 +186,11 @@ def _check_menu(element: Block, at: str, most: int) -> Iterator[LimitViolation]:
 
 def _check_options(options: list[Block], at: str, most: int) -> Iterator[LimitViolation]:
     yield from _check_count(options, most, f"{at}/options", least=1)
-    for number, one in enumerate(options):
-        yield from _check_text(one.get("text"), 75, f"{at}/options/{number}")
-        yield from _check_lengths(one, {"value": 150}, f"{at}/options/{number}")
-        if one.get("description"):
-            yield from _check_text(one["description"], 75, f"{at}/options/{number}/description")
+    for number, element in enumerate(options):
+        yield from _check_text(element.get("text"), 75, f"{at}/options/{number}")
+        yield from _check_lengths(element, {"value": 150}, f"{at}/options/{number}")
+        if element.get("description"):
+            yield from _check_text(element["description"], 75, f"{at}/options/{number}/description")
 
 
 def _check_confirm(confirm: Block, at: str) -> Iterator[LimitViolation]:
@@ -230,5 +230,7 @@ def _plain_layout(text: str, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
 
 
 def _unique_blocks(blocks: list[Block]) -> list[Block]:
-    kept: dict[str, Block] = {str(one.get("block_id") or number): one for number, one in enumerate(blocks)}
-    return list(kept.values())
+    unique: dict[str, Block] = {
+        str(element.get("block_id") or number): element for number, element in enumerate(blocks)
+    }
+    return list(unique.values())

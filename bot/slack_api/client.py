@@ -1,4 +1,4 @@
-"""Calls to Slack's Web API and response addresses: what we send, checked against the limits; what came back, sorted."""
+"""Client of Slack's Web API and response URLs. Checks limits before sending and maps errors to `SlackError`."""
 
 import re
 from collections.abc import Mapping
@@ -24,10 +24,10 @@ from vpsops.core.config.settings import Settings
 
 TIMEOUT_SECONDS: Final = timings.SLACK_SECONDS
 CONCURRENT_REPLIES: Final = 16
-"""Private answers under way at once: a hundred that a provider has let go would be a hundred new connections."""
+"""Maximum of concurrent replies by response_url; each opens a connection."""
 TOKEN_CODES: Final = ACTION_CODES[ErrorAction.STOP]
 APP_REMOVED_CODES: Final = frozenset({"token_revoked", "account_inactive"})
-"""The app is not in the workspace any more; the other codes of `TOKEN_CODES` may pass."""
+"""The app is no longer installed in the workspace; the other `TOKEN_CODES` may be temporary."""
 MESSAGE_GONE_CODES: Final = ACTION_CODES[ErrorAction.REPOST]
 CHANNEL_CLOSED_CODES: Final = ACTION_CODES[ErrorAction.FALLBACK_CHANNEL]
 LAYOUT_CODES: Final = ACTION_CODES[ErrorAction.PLAIN_LAYOUT]
@@ -37,11 +37,11 @@ PERMALINKS_KEPT: Final = 2000
 _URL: Final = re.compile(r"https?://[\w.:-]+/[\w./?=&%-]{1,500}")
 RATE_LIMIT_CODES: Final = ACTION_CODES[ErrorAction.WAIT]
 NO_OPEN_CHANNEL: Final = "every_place_closed"
-"""Our own word: a message found no place that is open to us."""
+"""Error code of our own: no channel accepted the message."""
 
 
 class SlackError(Exception):
-    """Slack did not do it; `code` is its word for why, `retry_after` its wish in seconds, if it had one."""
+    """A failed call: `code` is Slack's error code, `retry_after` its requested delay in seconds, if any."""
 
     def __init__(self, method: str, code: str, retry_after: float | None = None) -> None:
         super().__init__(f"{method}: {code}")
@@ -51,7 +51,7 @@ class SlackError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ViewHandle:
-    """A form on somebody's screen, as it is now."""
+    """An open view: its id, and the hash of its current version."""
 
     id: str
     hash: str
@@ -59,7 +59,7 @@ class ViewHandle:
 
 @dataclass(frozen=True, slots=True)
 class ReplyTarget:
-    """Where a private answer goes: a response address while it lives, else the channel, else a direct message."""
+    """Target of a private reply: the response_url while it is valid, else the channel, else a direct message."""
 
     user: str
     channel: str = ""
@@ -67,7 +67,7 @@ class ReplyTarget:
 
 
 class SlackClient:
-    """One workspace. Every call raises `SlackError`, except `tell`, which does what it can."""
+    """The Web API of one workspace. Calls raise `SlackError`, except `reply`, which tries every target."""
 
     def __init__(self, settings: Settings, session: aiohttp.ClientSession, token: str = "") -> None:
         token = token or (settings.slack_bot_token.get_secret_value() if settings.slack_bot_token else "")
@@ -80,10 +80,10 @@ class SlackClient:
     async def post(
         self, channel: str, post: Post, thread: str = "", name: str = "", *, broadcast: bool = False
     ) -> tuple[str, str]:
-        """Post a message once, never repeating it by itself; return its channel and timestamp.
+        """Post a message without retries; return its channel and timestamp.
 
-        With a `name`, a second call posts nothing and returns the first message: Slack knows it by the
-        `client_msg_id` made from it (its error codes tell of it; where it should not hold, it is posted again).
+        With a `name`, a repeated call returns the first message instead of posting another: Slack deduplicates
+        by the `client_msg_id` derived from it. If that first message was deleted, it is posted again.
         """
         fitted = fit_post(post)
         body = {"channel": channel, **_message_body(fitted), **_thread_fields(thread, broadcast=broadcast)}
@@ -97,58 +97,58 @@ class SlackClient:
         return str(answer["channel"]), str(answer["ts"])
 
     async def update(self, channel: str, ts: str, post: Post) -> None:
-        """Edit a message of ours."""
+        """Edit a message of this app."""
         fitted = fit_post(post)
         await self._or_plain("chat.update", {"channel": channel, "ts": ts, **_message_body(fitted)}, fitted)
 
     async def open_view(self, trigger: str, view: Block) -> ViewHandle:
-        """Open a form for whoever pulled the trigger, within its three seconds."""
+        """Open a view for the user of a trigger_id, which is valid for 3 seconds."""
         return _view_handle(
             await self._call(self.client, "views.open", {"trigger_id": trigger, "view": fit_view(view)})
         )
 
-    async def update_view(self, shown: ViewHandle, view: Block) -> ViewHandle:
-        """Draw a form anew, unless its person has done something in it meanwhile (`hash_conflict`)."""
-        body = {"view_id": shown.id, "view": fit_view(view), **({"hash": shown.hash} if shown.hash else {})}
+    async def update_view(self, handle: ViewHandle, view: Block) -> ViewHandle:
+        """Replace a view's content; raises `SlackError` (`hash_conflict`) if it has changed since `handle`."""
+        body = {"view_id": handle.id, "view": fit_view(view), **({"hash": handle.hash} if handle.hash else {})}
         return _view_handle(await self._call(self.client, "views.update", body))
 
     async def publish_view(self, user: str, view: Block, known: str = "") -> ViewHandle:
-        """Show somebody's Home, unless another than the one of the hash `known` is there (`hash_conflict`)."""
+        """Publish a user's Home; raises `SlackError` (`hash_conflict`) unless the current hash is `known`."""
         body = {"user_id": user, "view": fit_view(view), **({"hash": known} if known else {})}
         return _view_handle(await self._call(self.client, "views.publish", body))
 
     async def get(self, method: str, params: Mapping[str, str]) -> dict[str, Any]:
-        """Read something of the workspace's."""
+        """Call a read method."""
         return await self._call(self.client, method, dict(params), reads=True)
 
     async def permalink(self, channel: str, ts: str) -> str:
-        """Return a message's web address, or nothing where Slack does not say; it never changes, so it is kept."""
+        """Return a message's permalink (cached, as it never changes), or "" if Slack does not return it."""
         known = self._links.get((channel, ts))
         if known is None:
             try:
                 answer = await self.get("chat.getPermalink", {"channel": channel, "message_ts": ts})
             except SlackError as error:
-                slack_logger.info("no link to a card: %s", error.code)
+                slack_logger.info("permalink_unavailable code=%s", error.code)
                 return ""
-            found = str(answer.get("permalink", ""))
-            known = self._links[channel, ts] = found if _URL.fullmatch(found) else ""
+            link = str(answer.get("permalink", ""))
+            known = self._links[channel, ts] = link if _URL.fullmatch(link) else ""
         return known
 
-    async def reply(self, where: ReplyTarget, post: Post, *, replace: bool = False, everyone: bool = False) -> None:
-        """Answer a person in private, or `everyone` in the channel; a way that is closed leads to the next."""
-        if where.response_url:
+    async def reply(self, target: ReplyTarget, post: Post, *, replace: bool = False, everyone: bool = False) -> None:
+        """Reply privately, or to the channel if `everyone`: by response_url, else ephemerally, else by message."""
+        if target.response_url:
             async with self._answering:
-                if await self._respond(where.response_url, post, replace=replace, everyone=everyone):
+                if await self._respond(target.response_url, post, replace=replace, everyone=everyone):
                     return
         fitted = fit_post(post)
-        for method, place in (("chat.postEphemeral", where.channel), ("chat.postMessage", where.user)):
+        for method, place in (("chat.postEphemeral", target.channel), ("chat.postMessage", target.user)):
             if place:
                 try:
                     await self._call(
-                        self.client, method, {"channel": place, "user": where.user, **_message_body(fitted)}
+                        self.client, method, {"channel": place, "user": target.user, **_message_body(fitted)}
                     )
                 except SlackError as error:
-                    slack_logger.info("could not answer by %s: %s", method, error.code)
+                    slack_logger.info("reply_failed method=%s code=%s", method, error.code)
                 else:
                     return
 
@@ -158,9 +158,9 @@ class SlackClient:
             url, timeout=TIMEOUT_SECONDS, session=self.session, retry_handlers=[], logger=slack_logger
         )
         kind = "in_channel" if everyone else "ephemeral"
-        for drawn in (fitted, _without_tables(fitted)):
+        for variant in (fitted, _without_tables(fitted)):
             try:
-                body = {"response_type": kind, "replace_original": replace, **_message_body(drawn)}
+                body = {"response_type": kind, "replace_original": replace, **_message_body(variant)}
                 answer = await hook.send_dict(body)
             except (aiohttp.ClientError, TimeoutError, OSError):
                 return False
@@ -171,13 +171,13 @@ class SlackClient:
         return False
 
     async def _or_plain(self, method: str, body: dict[str, Any], post: Post) -> dict[str, Any]:
-        """Fall back on the plainer layout where Slack takes the message but not its blocks."""
+        """Call a method; repeat it with a plain layout if Slack rejects the blocks."""
         try:
             return await self._call(self._once, method, body)
         except SlackError as error:
             if error.code not in LAYOUT_CODES:
                 raise
-            slack_logger.warning("Slack refused a layout: %s", error)
+            slack_logger.warning("layout_rejected %s", error)
             return await self._call(self._once, method, {**body, **_message_body(_without_tables(post))})
 
     async def _call(
@@ -195,7 +195,7 @@ class SlackClient:
 
 
 def _web_client(url: str, token: str, session: aiohttp.ClientSession, *, patient: bool) -> AsyncWebClient:
-    """A client that waits when told to, or one that leaves waiting and repeating to its caller."""
+    """Return an SDK client; `patient` ones wait on rate limits, others leave that to the caller."""
     base = url if url.endswith("/") else f"{url}/"
     handlers = [AsyncRateLimitErrorRetryHandler(max_retry_count=2)] if patient else []
     return AsyncWebClient(
@@ -224,14 +224,14 @@ def _message_body(post: Post) -> dict[str, Any]:
 
 
 def _thread_fields(thread: str, *, broadcast: bool) -> dict[str, Any]:
-    """Place a message in a thread; one that matters is shown in the channel as well."""
+    """Return the fields that place a message in a thread; `broadcast` also shows it in the channel."""
     if not thread:
         return {}
     return {"thread_ts": thread, **({"reply_broadcast": True} if broadcast else {})}
 
 
 def _without_tables(post: Post) -> Post:
-    """The same message for a place that refuses the finer blocks."""
+    """Return the message without tables, for surfaces that reject them."""
     return fit_post(without_table(post))
 
 

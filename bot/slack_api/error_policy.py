@@ -1,6 +1,6 @@
-"""What Slack answers to a message of ours, and what is done about it; pure. docs/slack.md has the same table.
+"""Maps Slack's error codes for messages to actions. docs/slack.md has the same table.
 
-The words are those of the method pages of chat.postMessage, chat.update and chat.postEphemeral.
+Source of the codes: the method pages of chat.postMessage, chat.update and chat.postEphemeral.
 """
 
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ from typing import Final
 
 
 class ErrorAction(StrEnum):
-    """What is done about an answer."""
+    """What is done after a failed message."""
 
-    REPOST = "post anew"  # the message that was to be edited is gone
-    FALLBACK_CHANNEL = "go elsewhere"  # this place is closed to us
+    REPOST = "post anew"  # the message to edit no longer exists
+    FALLBACK_CHANNEL = "go elsewhere"  # the channel is not open to the app
     PLAIN_LAYOUT = "draw plainer"  # the layout is refused
     WAIT = "wait as told"
-    STOP = "keep all"  # nothing gets out with this token
-    RETRY = "try again"  # whatever else it is, it may pass
+    STOP = "keep all"  # the token is not accepted
+    RETRY = "try again"  # may be temporary
 
 
 ACTION_CODES: Final[Mapping[ErrorAction, frozenset[str]]] = {
@@ -59,5 +59,5 @@ ACTION_CODES: Final[Mapping[ErrorAction, frozenset[str]]] = {
 
 
 def action_for(code: str) -> ErrorAction:
-    """Say what is done about Slack's word; a word we do not know may pass."""
-    return next((one for one, codes in ACTION_CODES.items() if code in codes), ErrorAction.RETRY)
+    """Return the action for an error code; unknown codes are retried."""
+    return next((action for action, codes in ACTION_CODES.items() if code in codes), ErrorAction.RETRY)

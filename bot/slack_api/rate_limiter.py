@@ -1,4 +1,4 @@
-"""How fast we may talk: one message a second to a channel, and edits within their tier."""
+"""Rate limits of outgoing messages: one post per second and channel, and edits within their tier."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,9 +11,9 @@ from vpsops.core.common.clock import Clock
 from vpsops.core.common.rate_limiter import Rate, RateLimiter
 
 POST_SECONDS: Final = 1.0
-"""Slack: `chat.postMessage` about once a second for each channel."""
+"""Slack: `chat.postMessage` about once per second and channel."""
 EDIT_SECONDS: Final = 1.2
-"""Slack: `chat.update` is of tier 3, fifty a minute."""
+"""Slack: `chat.update` is in tier 3, 50 per minute."""
 POSTS: Final = Rate(POST_SECONDS)
 EDITS: Final = Rate(EDIT_SECONDS, burst=10)
 CHANNELS_KEPT: Final = 1000
@@ -21,7 +21,7 @@ EDIT: Final = "chat.update"
 
 
 class MessageRateLimiter:
-    """Gives out turns; whoever takes one waits for it."""
+    """Delays posts and edits to stay within Slack's rate limits."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -30,7 +30,7 @@ class MessageRateLimiter:
 
     @asynccontextmanager
     async def post_slot(self, channel: str) -> AsyncIterator[None]:
-        """Hold a channel's turn; the next one begins a second after this one has ended."""
+        """Wait for the channel's slot and hold it; the next slot begins one second after it is released."""
         async with self._locks.setdefault(channel, anyio.Lock()):
             await self._pause(self._limiter.wait(channel, POSTS, self._clock.monotonic()))
             try:
@@ -39,15 +39,15 @@ class MessageRateLimiter:
                 self.pause_channel(channel, POST_SECONDS)
 
     async def wait_for_edit(self) -> None:
-        """Wait for the next turn to edit; a short burst passes at once."""
+        """Wait until an edit is allowed; a short burst passes without delay."""
         await self._pause(self._limiter.reserve(EDIT, EDITS, self._clock.monotonic()))
 
     def pause_edits(self, seconds: float) -> None:
-        """Give no turn to edit for some time, because Slack said so."""
+        """Delay all edits by `seconds`, as Slack requested."""
         self._limiter.hold(EDIT, EDITS, self._clock.monotonic(), seconds)
 
     def pause_channel(self, channel: str, seconds: float) -> None:
-        """Give no turn to a channel for some time, because Slack said so."""
+        """Delay posts to a channel by `seconds`, as Slack requested."""
         self._limiter.hold(channel, POSTS, self._clock.monotonic(), seconds)
 
     async def _pause(self, seconds: float) -> None:

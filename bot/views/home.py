@@ -1,4 +1,4 @@
-"""App Home: what waits for one person, what they asked for, how the servers stand, what they may set; pure."""
+"""App Home: pending votes, the user's changes, servers, agents, recent activity and settings."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ SETTINGS: Final[Mapping[str, tuple[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class HomeServers:
-    """The servers as one list call told them; `trouble` says why there is none, or what it lacks."""
+    """The servers of one list call; `trouble` explains why it failed or is incomplete."""
 
     servers: Sequence[Server] | None = None
     trouble: str = ""
@@ -45,34 +45,34 @@ class HomeServers:
 
 @dataclass(frozen=True, slots=True)
 class HomePage:
-    """Everything that one person's Home shows."""
+    """The content of one user's Home."""
 
     now: datetime
     votes: Sequence[Change] = ()
     votes_trouble: str = ""
-    unclear: Sequence[Change] = ()  # of others, and this person may say what became of it
+    unclear: Sequence[Change] = ()  # changes of others with an unknown outcome that this user may settle
     own: Sequence[Change] = ()
     fleet: HomeServers = field(default_factory=HomeServers)
     records: Sequence[TrailRecord] = ()
     pause: Pause = field(default_factory=Pause)
     may_resume: bool = False
     preferences: Preferences = field(default_factory=Preferences)
-    links: Mapping[str, str] = field(default_factory=dict)  # where the card of a change is, by the change's id
-    notice: str = ""  # what came of the last click here
+    links: Mapping[str, str] = field(default_factory=dict)  # permalink of the card, by change id
+    notice: str = ""  # result of the last click on Home
 
 
 def home_view(page: HomePage) -> Block:
-    """Draw a person's Home; it stays far below Slack's hundred blocks."""
+    """Render a user's Home; it stays far below Slack's limit of 100 blocks."""
     top = [button("New server", action_ids.NEW, {}, "primary"), button("Refresh", action_ids.REFRESH, {})]
     blocks = [
         *([section(plain(page.notice, 1500))] if page.notice else []),
         actions(top, "vps:home:top"),
-        *_votes(page),
-        *_unclear(page),
-        *_own(page),
+        *_pending_votes(page),
+        *_unknown_outcomes(page),
+        *_own_changes(page),
         *_fleet(page.fleet),
         *_agents(page),
-        *_lately(page.records),
+        *_recent_activity(page.records),
         *_settings(page.preferences),
         context(mrkdwn(f"As of {moment(page.now)}")),
     ]
@@ -80,52 +80,54 @@ def home_view(page: HomePage) -> Block:
 
 
 def plain_home(*words: str) -> Block:
-    """Draw a Home that says a few words and offers nothing: while it is being read, or to who may not see more."""
+    """Render a Home with text only: while data is loading, or for users without access."""
     return {"type": "home", "callback_id": action_ids.HOME, "blocks": [section(plain(word)) for word in words]}
 
 
 def comparable_blocks(view: Block) -> list[Block]:
-    """Return what of a Home makes it worth publishing anew: all but the time it was drawn."""
+    """Return the blocks that decide whether a Home has changed: all but its timestamp."""
     blocks: list[Block] = view["blocks"]
     return blocks[:-1]
 
 
-def _votes(page: HomePage) -> list[Block]:
-    drawn = [header(_counted("Waiting for your vote", page.votes))]
+def _pending_votes(page: HomePage) -> list[Block]:
+    blocks = [header(_counted("Waiting for your vote", page.votes))]
     if page.votes_trouble:
-        drawn.append(section(plain(page.votes_trouble, 1000)))
+        blocks.append(section(plain(page.votes_trouble, 1000)))
     elif not page.votes:
-        drawn.append(section(plain("Nothing waits for you.")))
+        blocks.append(section(plain("Nothing waits for you.")))
     for change in page.votes[:VOTES_SHOWN]:
-        drawn += _entry(page, change, Audience.VOTERS)
-    return [*drawn, *_more(page.votes, VOTES_SHOWN)]
+        blocks += _entry(page, change, Audience.VOTERS)
+    return [*blocks, *_more(page.votes, VOTES_SHOWN)]
 
 
-def _unclear(page: HomePage) -> list[Block]:
+def _unknown_outcomes(page: HomePage) -> list[Block]:
     if not page.unclear:
         return []
-    drawn = [header(_counted("Somebody has to look", page.unclear))]
+    blocks = [header(_counted("Somebody has to look", page.unclear))]
     for change in page.unclear[:UNCLEAR_SHOWN]:
-        drawn += _entry(page, change, Audience.VOTERS)
-    return [*drawn, *_more(page.unclear, UNCLEAR_SHOWN)]
+        blocks += _entry(page, change, Audience.VOTERS)
+    return [*blocks, *_more(page.unclear, UNCLEAR_SHOWN)]
 
 
-def _own(page: HomePage) -> list[Block]:
+def _own_changes(page: HomePage) -> list[Block]:
     waiting = [item for item in page.own if item.state.open]
     ended = [item for item in page.own if not item.state.open]
-    drawn = [header(_counted("Your changes", waiting))]
+    blocks = [header(_counted("Your changes", waiting))]
     if not page.own:
-        drawn.append(section(plain(f"None in the last thirty days. {SLASH} help shows what you can ask for.")))
+        blocks.append(section(plain(f"None in the last thirty days. {SLASH} help shows what you can ask for.")))
     for change in waiting[:OPEN_SHOWN]:
-        drawn += _entry(page, change, Audience.ASKER)
-    drawn += _more(waiting, OPEN_SHOWN)
+        blocks += _entry(page, change, Audience.ASKER)
+    blocks += _more(waiting, OPEN_SHOWN)
     for change in ended[:RECENT_SHOWN]:
-        drawn.append(context(plain(change_title(change, 200)), mrkdwn(_where(page, change, moment(change.updated_at)))))
-    return drawn
+        blocks.append(
+            context(plain(change_title(change, 200)), mrkdwn(_where(page, change, moment(change.updated_at))))
+        )
+    return blocks
 
 
 def _entry(page: HomePage, change: Change, audience: Audience) -> list[Block]:
-    """One change: what it is, on what, who asks and why, and the buttons of its card, bound to what is shown."""
+    """Render one change: title, target, requester, reason, and its card's buttons, bound to the displayed version."""
     careful = lookalike_warning(change.target.hostname)
     what = [change_title(change, 250), *([careful] if careful else []), _target(change)]
     logins = key_words(change, brief=True)
@@ -168,36 +170,36 @@ def _fleet(fleet: HomeServers) -> list[Block]:
     if servers is None:
         return [header("Servers"), section(plain(fleet.trouble or "They could not be read.", 1000))]
     counts = Counter(item.state for item in servers)
-    ranked = sorted(counts.items(), key=lambda one: (_rank(one[0]), -one[1], one[0]))[:10]
+    ranked = sorted(counts.items(), key=lambda item: (_rank(item[0]), -item[1], item[0]))[:10]
     shares = [f"{count} {one_line(state, 40)}" for state, count in ranked]
-    problems = sorted((server for server in servers if server.failed or server.pending), key=_troubled)
-    drawn = [header(_counted("Servers", servers)), section(plain(", ".join(shares) or "There are none yet."))]
+    problems = sorted((server for server in servers if server.failed or server.pending), key=_problem_order)
+    blocks = [header(_counted("Servers", servers)), section(plain(", ".join(shares) or "There are none yet."))]
     if problems:
         rows = [
             f"{one_line(problem.hostname, 120)}: {one_line(problem.state, 40)}" for problem in problems[:PROBLEMS_SHOWN]
         ]
         more = len(problems) - len(rows)
         rows += [f"and {more} more: {SLASH} list state:failed or state:pending"] if more > 0 else []
-        drawn.append(section(lines("Not as they should be, or on their way:", *rows)))
-    return [*drawn, context(plain(fleet.trouble, 500))] if fleet.trouble else drawn
+        blocks.append(section(lines("Not as they should be, or on their way:", *rows)))
+    return [*blocks, context(plain(fleet.trouble, 500))] if fleet.trouble else blocks
 
 
 def _rank(state: str) -> int:
     return {"failed": 0, "running": 2, "stopped": 3}.get(state, 1)
 
 
-def _troubled(server: Server) -> tuple[bool, str]:
+def _problem_order(server: Server) -> tuple[bool, str]:
     return not server.failed, server.hostname
 
 
 def _agents(page: HomePage) -> list[Block]:
     if not page.pause.paused:
         words = "Agents may ask for changes. People still confirm or approve each one."
-        asks = _sure("Pause all agents?", PAUSED, "Pause")
+        asks = _confirmation("Pause all agents?", PAUSED, "Pause")
         control = button("Pause agents", action_ids.HOME_PAUSE, {}) | {"confirm": asks}
         return [header("Agents"), section(plain(words), control)]
     at = page.pause.at.timestamp() if page.pause.at else 0.0
-    sure = _sure("Let agents go on?", RESUMED, "Let them go on")
+    sure = _confirmation("Let agents go on?", RESUMED, "Let them go on")
     go_on = button("Let agents go on", action_ids.HOME_RESUME, {"at": at}) | {"confirm": sure}
     return [header("Agents"), section(plain(page.pause.words, 1000), go_on if page.may_resume else None)]
 
@@ -206,40 +208,40 @@ PAUSED: Final = "No agent changes anything until somebody who may lets them go o
 RESUMED: Final = "Agents can ask for changes again. What was cancelled meanwhile stays cancelled."
 
 
-def _sure(title: str, words: str, yes: str) -> Block:
-    said = {"title": plain(title, 100), "text": plain(words, 300)}
-    return {**said, "confirm": plain(yes, 30), "deny": plain("Back", 30)}
+def _confirmation(title: str, words: str, yes: str) -> Block:
+    dialog = {"title": plain(title, 100), "text": plain(words, 300)}
+    return {**dialog, "confirm": plain(yes, 30), "deny": plain("Back", 30)}
 
 
-def _lately(records: Sequence[TrailRecord]) -> list[Block]:
+def _recent_activity(records: Sequence[TrailRecord]) -> list[Block]:
     if not records:
         return []
-    rows = [_line(record) for record in reversed(records[-RECORDS_SHOWN:])]
+    rows = [_record_line(record) for record in reversed(records[-RECORDS_SHOWN:])]
     return [header("Lately"), section(mrkdwn("\n".join(rows))), context(plain(f"{SLASH} audit shows more."))]
 
 
-def _line(record: TrailRecord) -> str:
-    """One record of the trail; whatever stands in it is data."""
+def _record_line(record: TrailRecord) -> str:
+    """Format one audit record; its content is untrusted."""
     body = body_of(record)
     target = body.get("target")
     hostname = target.get("hostname", "") if isinstance(target, Mapping) else ""
     who: Mapping[str, Any] = next((body[name] for name in ("by", "actor") if isinstance(body.get(name), Mapping)), {})
     words = [record.event.replace("_", " "), str(body.get("operation") or ""), str(hostname)]
     words += [f"by {who.get('name') or who.get('id')}" if who else "", record.change_id or ""]
-    said = escape_untrusted(" ".join(word for word in words if word), 220)
-    return f"{moment(datetime.fromtimestamp(record.at, UTC))} · {said}"
+    line = escape_untrusted(" ".join(word for word in words if word), 220)
+    return f"{moment(datetime.fromtimestamp(record.at, UTC))} · {line}"
 
 
-def _settings(wanted: Preferences) -> list[Block]:
-    drawn = [header("Your settings")]
+def _settings(preferences: Preferences) -> list[Block]:
+    blocks = [header("Your settings")]
     for number, (name, (label, words)) in enumerate(SETTINGS.items()):
-        on = bool(getattr(wanted, name))
+        on = bool(getattr(preferences, name))
         value: dict[str, Any] = {"set": name, "to": not on}
         control = button(
             "Turn off" if on else "Turn on", action_ids.numbered_action_id(action_ids.SETTING, number), value
         )
-        drawn.append(section(lines(f"{label}: {'on' if on else 'off'}", words), control))
-    return drawn
+        blocks.append(section(lines(f"{label}: {'on' if on else 'off'}", words), control))
+    return blocks
 
 
 def _counted(title: str, things: Sequence[object]) -> str:

@@ -1,4 +1,4 @@
-"""The forms: a new server, and the reason of a denial; pure."""
+"""Modals: new server, denial reason, approval note, name confirmation."""
 
 import hashlib
 from collections.abc import Mapping
@@ -23,23 +23,23 @@ NONE: Final = "choose a plan to see the price"
 
 @dataclass(frozen=True, slots=True)
 class OrderOptions:
-    """What can be chosen from."""
+    """Plans, operating systems and regions that can be ordered."""
 
     plans: tuple[Plan, ...] = ()
     systems: tuple[OsTemplate, ...] = ()
     regions: tuple[Region, ...] = ()
 
     def plan(self, code: str) -> Plan | None:
-        """Return the plan by that code."""
+        """Return the plan with this code."""
         return next((item for item in self.plans if item.code == code), None)
 
     def price(self, code: str) -> str:
-        """Return a plan's price for a month in words, or nothing."""
+        """Return a plan's monthly price as text, or ""."""
         plan = self.plan(code)
         return price(plan) if plan and plan.monthly_price is not None else ""
 
     def codes(self, name: str) -> list[str]:
-        """Return what the menu called `name` offers."""
+        """Return the codes offered by the menu `name`."""
         offered = {
             "plan": [item.code for item in self.plans],
             "os_template": [system.id for system in self.systems],
@@ -48,7 +48,7 @@ class OrderOptions:
         return offered[name]
 
     def decode(self, name: str, value: str) -> str:
-        """Return the code that a menu's value, or what somebody typed, stands for; what stands for none as it is."""
+        """Return the code that a menu value or typed text stands for; unknown text is returned unchanged."""
         codes = self.codes(name)
         exact = next((code for code in codes if encode_option(code) == value), None)
         return exact or next((code for code in codes if _alike(name, code, value)), value)
@@ -56,14 +56,14 @@ class OrderOptions:
 
 @dataclass(frozen=True, slots=True)
 class CreateDraft:
-    """What is in the form: values by field, what it should say is wrong, and where the answer goes."""
+    """The form's values by field, an error to display, and the channel of the reply."""
 
     values: Mapping[str, str] = field(default_factory=dict)
     channel: str = ""
     wrong: str = ""
 
     def put(self, **values: str) -> "CreateDraft":
-        """Return the draft with these values."""
+        """Return a copy with these values set."""
         return replace(self, values={**self.values, **values})
 
 
@@ -72,26 +72,26 @@ def _alike(name: str, code: str, typed: str) -> bool:
 
 
 def resolve_draft(catalogue: OrderOptions, draft: CreateDraft) -> CreateDraft:
-    """Return the draft with what was typed turned into codes, what is the only choice chosen, the rest named."""
+    """Replace typed text with codes, select menus with a single option, and report unknown values."""
     values = dict(draft.values)
     unknown = []
     for name in MENUS:
         codes = catalogue.codes(name)
-        given = catalogue.decode(name, values[name]) if values.get(name) else ""
-        if given and given not in codes:
-            unknown.append(f"'{one_line(given, 60)}'")
-        values[name] = given if given in codes else (codes[0] if len(codes) == 1 else "")
-    said = f"Not on offer: {', '.join(unknown)}. Choose from the lists." if unknown else ""
-    return replace(draft, values=values, wrong=draft.wrong or said)
+        code = catalogue.decode(name, values[name]) if values.get(name) else ""
+        if code and code not in codes:
+            unknown.append(f"'{one_line(code, 60)}'")
+        values[name] = code if code in codes else (codes[0] if len(codes) == 1 else "")
+    problem = f"Not on offer: {', '.join(unknown)}. Choose from the lists." if unknown else ""
+    return replace(draft, values=values, wrong=draft.wrong or problem)
 
 
 def encode_option(code: str) -> str:
-    """Return a code as a menu's value; one that is too long is named by its hash."""
+    """Return a code as an option value; a code over the limit is replaced by its hash."""
     return code if len(code) <= MAX_VALUE else f"sha256:{hashlib.sha256(code.encode()).hexdigest()}"
 
 
 def busy_view(title: str, words: str, metadata: Mapping[str, Any] | None = None) -> Block:
-    """Draw a form that is being got ready, or something that is being done."""
+    """Render a modal without inputs, shown while work is in progress."""
     return {
         "type": "modal",
         "callback_id": action_ids.BUSY,
@@ -103,7 +103,7 @@ def busy_view(title: str, words: str, metadata: Mapping[str, Any] | None = None)
 
 
 def create_view(catalogue: OrderOptions, draft: CreateDraft) -> Block:
-    """Draw the form for a new server, with live prices and the total; without a catalogue nothing is chosen yet."""
+    """Render the form for a new server with live prices; without a catalogue no menu has a selection."""
     draft = resolve_draft(catalogue, draft) if catalogue.plans else draft.put(**dict.fromkeys(MENUS, ""))
     blocks = [section(plain(draft.wrong))] if draft.wrong else []
     blocks += [
@@ -128,18 +128,18 @@ def create_view(catalogue: OrderOptions, draft: CreateDraft) -> Block:
 
 
 def total_price(catalogue: OrderOptions, draft: CreateDraft) -> Block:
-    """Draw what the choice costs."""
+    """Render the price of the selected plan."""
     return section(plain(f"Total: {catalogue.price(draft.values.get('plan', '')) or NONE}")) | {"block_id": "total"}
 
 
 def missing_offers(catalogue: OrderOptions) -> str:
-    """Say what the provider does not offer at all, so that no server can be made; nothing if all is there."""
+    """Return which menus have no options, so that no server can be ordered; "" if none."""
     labels = {"plan": "plans", "os_template": "operating systems", "region": "regions"}
     return ", ".join(label for name, label in labels.items() if not catalogue.codes(name))
 
 
 def deny_view(change: Change, metadata: Mapping[str, Any]) -> Block:
-    """Draw the form that asks why somebody says no."""
+    """Render the form that asks for the reason of a denial."""
     what = action_label(change.operation, change.target.hostname, 140)
     return {
         "type": "modal",
@@ -156,7 +156,7 @@ def deny_view(change: Change, metadata: Mapping[str, Any]) -> Block:
 
 
 def name_view(change: Change, metadata: Mapping[str, Any]) -> Block:
-    """Draw the form that asks to type the server's name before something is destroyed."""
+    """Render the form that asks for the server's name before a destructive operation."""
     what = action_label(change.operation, change.target.hostname, 140)
     name = one_line(change.target.hostname, 253)
     return {
@@ -177,7 +177,7 @@ def name_view(change: Change, metadata: Mapping[str, Any]) -> Block:
 
 
 def note_view(change: Change, metadata: Mapping[str, Any]) -> Block:
-    """Draw the form that takes a note along with an approval."""
+    """Render the form for an approval with a note."""
     what = action_label(change.operation, change.target.hostname, 140)
     return {
         "type": "modal",
@@ -202,24 +202,24 @@ def _note_input() -> Block:
 
 
 def read_values(state: Mapping[str, Any]) -> dict[str, str]:
-    """Read what a form holds; the input's block and control go by the field's name."""
-    found: dict[str, str] = {}
+    """Return a form's values by field; block id and action id equal the field's name."""
+    entered: dict[str, str] = {}
     for name in FIELDS:
         control = state.get(name, {}).get(name, {})
         chosen = control.get("selected_option") or {}
         value = control.get("value") or chosen.get("value") or ""
         if value:
-            found[name] = str(value).strip()
-    return found
+            entered[name] = str(value).strip()
+    return entered
 
 
 def typed_name(state: Mapping[str, Any]) -> str:
-    """Read the server's name that was typed."""
+    """Return the server name that was typed."""
     return str(state.get("name", {}).get("name", {}).get("value") or "")
 
 
 def metadata_of(view: Mapping[str, Any]) -> dict[str, Any]:
-    """Read what we put into a view to find the way back."""
+    """Return a view's private_metadata."""
     return unpack(str(view.get("private_metadata", "")))
 
 
@@ -238,7 +238,7 @@ def _text_input(name: str, label: str, draft: CreateDraft, *, placeholder: str =
 
 
 def _menu_input(name: str, label: str, catalogue: OrderOptions, draft: CreateDraft) -> Block:
-    """A menu that asks us for its entries while somebody types, so that a long catalogue costs nothing."""
+    """Return an external_select, which requests its options while the user types."""
     words = {"plan": "Type a size, a price or a name", "region": "Type a place", "os_template": "Type a system"}
     element: Block = {"type": "external_select", "action_id": name, "min_query_length": 0}
     element |= {"placeholder": plain(words[name], 150)}
@@ -251,10 +251,10 @@ def _menu_input(name: str, label: str, catalogue: OrderOptions, draft: CreateDra
 
 
 def menu_options(catalogue: OrderOptions, name: str, typed: str = "") -> list[Block]:
-    """Return the entries of a menu that hold every word typed, in the catalogue's order, however many."""
-    made = {"plan": _plans, "region": _regions, "os_template": _systems}[name](catalogue)
-    wanted = typed.casefold().split()
-    return [item for item in made if all(word in _words_of(item) for word in wanted)]
+    """Return all options that contain every typed word, in the catalogue's order."""
+    options = {"plan": _plans, "region": _regions, "os_template": _systems}[name](catalogue)
+    terms = typed.casefold().split()
+    return [item for item in options if all(word in _words_of(item) for word in terms)]
 
 
 def _words_of(offer: Block) -> str:

@@ -1,4 +1,4 @@
-"""The form behind the shortcut on a message: the servers it names, and what may be done with each; pure."""
+"""The message shortcut's modal: the servers that a message mentions, and the allowed operations."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,13 +15,13 @@ from vpsops.core.wayscloud.answers.models import Server
 TITLE: Final = "Act on a server"
 SHOWN: Final = 10
 VALUE: Final = 2000
-"""Slack: a button's value; an id longer than that names its server in a command only."""
+"""Slack's limit of a button's value. A server with a longer id gets no buttons."""
 STATIC: Final = frozenset({"header", "section", "context"})
 
 
 @dataclass(frozen=True, slots=True)
 class ServerChoice:
-    """The servers to choose from, what may be done with each by its id, and a word to begin with."""
+    """The servers to choose from, the allowed operations by server id, and an introduction."""
 
     servers: Sequence[Server] = ()
     may: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class ServerChoice:
 
 
 def act_view(choice: ServerChoice, metadata: Mapping[str, Any]) -> Block:
-    """Draw the servers with their buttons, and a menu for any other."""
+    """Render the servers with their buttons, and a menu for any other server."""
     blocks: list[Block] = [section(plain(choice.words))] if choice.words else []
     for number, server in enumerate(choice.servers[:SHOWN]):
         blocks.append(section(lines(first_line(server), second_line(server))))
@@ -41,19 +41,19 @@ def act_view(choice: ServerChoice, metadata: Mapping[str, Any]) -> Block:
 
 
 def outcome_view(post: Post, metadata: Mapping[str, Any]) -> Block:
-    """Draw what came of it: an answer's words without its controls."""
-    kept = [
+    """Render the result of an operation: a reply's text without its controls."""
+    blocks = [
         {name: value for name, value in block.items() if name != "accessory"}
         for block in post.blocks
         if block["type"] in STATIC
     ]
-    return _modal([*kept, section(plain("Another server:"), _menu())], metadata)
+    return _modal([*blocks, section(plain("Another server:"), _menu())], metadata)
 
 
 def server_options(servers: Sequence[Server], typed: str) -> list[Block]:
-    """Return the first hundred servers whose name, address, id or state holds every word typed, as a menu's entries."""
-    wanted = typed.casefold().split()
-    fitting = [server for server in servers if all(word in _known_by(server) for word in wanted)]
+    """Return options of the first 100 servers whose name, address, id, state or region contains every typed word."""
+    terms = typed.casefold().split()
+    fitting = [server for server in servers if all(word in _known_by(server) for word in terms)]
     return [
         {"text": plain(first_line(item), 75), "value": encode_option(item.id)}
         for item in sorted(fitting, key=_name)[:MAX_OPTIONS]

@@ -1,4 +1,4 @@
-"""Whose account some names are, as Slack says: the directory that the core asks for the humans behind agents."""
+"""Resolves names (user ids, e-mail addresses) to Slack accounts: the core's directory of humans behind agents."""
 
 from typing import Any, Final
 
@@ -18,14 +18,14 @@ User = dict[str, Any]
 
 
 class SlackAccounts:
-    """The accounts of the workspace in which agents' changes are decided."""
+    """The accounts of the workspace that decides on agents' changes."""
 
     def __init__(self, offices: WorkspaceSessions, workspaces: Workspaces) -> None:
         self._offices = offices
         self._team = workspaces.home if workspaces.several else ""
 
     async def find(self, names: Names) -> AccountAnswer:
-        """Return whose names these are; raises `DirectoryUnavailableError`, `StorageError`."""
+        """Return the account of these names; raises `DirectoryUnavailableError`, `StorageError`."""
         try:
             office = await self._offices.of(self._team)
             return await find_account(office.slack, office.membership, names)
@@ -38,19 +38,19 @@ class SlackAccounts:
 
 
 async def find_account(slack: SlackClient, membership: Membership, names: Names) -> AccountAnswer:
-    """Return the one account that has these names, if it is an active full member's; raises `SlackError`."""
+    """Return the account that has all these names, if it is an active full member; raises `SlackError`."""
     tenant = await membership.tenant()
-    found: dict[str, User] = {}
+    users: dict[str, User] = {}
     for name in names:
         user = await _find_user(slack, name)
         if user is None and name.startswith(SLACK):
             return AccountAnswer(problem=f"Slack knows no account {name.removeprefix(SLACK)}")
         if user is not None:
-            found[str(user.get("id", ""))] = user
-    if len(found) != 1 or "" in found:
-        several = "these are the names of several accounts" if found else "Slack knows no active account by that name"
+            users[str(user.get("id", ""))] = user
+    if len(users) != 1 or "" in users:
+        several = "these are the names of several accounts" if users else "Slack knows no active account by that name"
         return AccountAnswer(problem=several)
-    ((ident, user),) = found.items()
+    ((ident, user),) = users.items()
     problem = _problem(user, tenant.affiliation(user))
     return AccountAnswer(problem=problem) if problem else AccountAnswer(account=ident)
 
@@ -72,7 +72,7 @@ async def _find_user(slack: SlackClient, name: str) -> User | None:
 
 
 def _problem(user: User, affiliation: Affiliation) -> str:
-    """Say why an account does not count, or nothing; pure."""
+    """Return why an account is not accepted, or ""."""
     if affiliation is not Affiliation.MEMBER:
         return "that account is of another workspace"
     if user.get("deleted"):

@@ -1,4 +1,4 @@
-"""Whether a channel or user group is closed enough for its members to decide: nobody may let themselves in."""
+"""Checks that a channel or user group may confer approval rights: people must not be able to add themselves."""
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final
@@ -14,7 +14,7 @@ ACCEPT_HINT: Final = (
 
 
 async def source_problem(slack: SlackClient, kind: str, ident: str, accepted: Collection[str]) -> str:
-    """Return why members of a channel or user group may not decide, or nothing; raises `SlackError`."""
+    """Return why members of a channel or user group may not decide, or ""; raises `SlackError`."""
     if kind == "channel":
         about = (await slack.get("conversations.info", {"channel": ident})).get("channel")
         return channel_problem(ident, about if isinstance(about, dict) else {}, accepted)
@@ -22,7 +22,7 @@ async def source_problem(slack: SlackClient, kind: str, ident: str, accepted: Co
 
 
 def channel_problem(ident: str, about: Mapping[str, Any], accepted: Collection[str]) -> str:
-    """Return why a channel of a `conversations.info` answer is none for approvals; what is not told counts as open."""
+    """Return why a channel (from `conversations.info`) may not confer approval rights; missing fields count as open."""
     if about.get("is_private") is not True and PUBLIC_CHANNELS not in accepted:
         return f"channel {ident} is public, so anybody may join it"
     shared = about.get("is_ext_shared") or about.get("is_pending_ext_shared")
@@ -32,7 +32,7 @@ def channel_problem(ident: str, about: Mapping[str, Any], accepted: Collection[s
 
 
 async def _group_problem(slack: SlackClient, ident: str, accepted: Collection[str]) -> str:
-    """Slack does not tell who may edit a user group, but it tells who did last."""
+    """Check a user group by its last editor, as Slack does not report who may edit it."""
     answer = await slack.get("usergroups.list", {"include_disabled": "false"})
     group = next((item for item in answer.get("usergroups", ()) if item.get("id") == ident), None)
     if group is None:

@@ -1,4 +1,4 @@
-"""Which workspaces installed the app, by Slack's own stores on our database: one transaction each, tokens encrypted."""
+"""Stores the app's installations with Slack's SDK stores in our database; tokens are encrypted."""
 
 import hashlib
 import secrets
@@ -29,31 +29,31 @@ from vpsops.core.storage import Database, rows
 from vpsops.core.workspaces.model import teams_of
 
 STATE_SECONDS: Final = timings.INSTALL_SECONDS
-"""How long somebody may take between pressing "Add to Slack" and coming back."""
+"""Maximum time between "Add to Slack" and the redirect back."""
 UNDECRYPTED: Final = "cannot be decrypted by the keys of this process"
 MAX_STATES: Final = 10_000
-"""So many installations may be under way; whoever asks for pages by the million fills no disk."""
+"""Maximum number of pending installations, which bounds the table against floods of requests."""
 
 T = TypeVar("T")
 logger = structlog.get_logger(__name__)
 
 
 class InstallRefusedError(BoltError):
-    """A workspace may not install the app; the text says why, for whoever tried."""
+    """The workspace may not install the app; the message explains why to the installing user."""
 
 
 @dataclass(frozen=True, slots=True)
 class InstalledWorkspace:
-    """A workspace that the bot may speak in."""
+    """A workspace that has the app, with its bot token."""
 
     team: str
     name: str
     token: str
-    old_key: bool = False  # encrypted by another key than the first, or in the first format
+    old_key: bool = False  # encrypted with another key than the first, or in the first format
 
 
 class TokenUnreadableError(UnreadableRowError):
-    """A workspace's token cannot be decrypted by the keys of this process; one that has the key takes it up."""
+    """No key of this process decrypts the workspace's token; a process that has the key can use it."""
 
     def __init__(self, team: str) -> None:
         super().__init__(team, UNDECRYPTED)
@@ -62,7 +62,7 @@ class TokenUnreadableError(UnreadableRowError):
 
 
 class _OpenTransaction:
-    """What Slack's store takes for an engine: the connection of a transaction that is under way."""
+    """Engine substitute for the SDK's store: uses the connection of an open transaction."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -75,7 +75,7 @@ class _OpenTransaction:
 
 
 class Installations(AsyncInstallationStore):
-    """One row for each workspace. Org-wide installations are refused, so a workspace's id is enough to find it."""
+    """Installations by workspace id. Org-wide installations are refused, so the id is unique."""
 
     def __init__(self, database: Database, clock: Clock, settings: Settings, cipher: TokenCipher) -> None:
         self._database = database
@@ -86,7 +86,7 @@ class Installations(AsyncInstallationStore):
         self._store = SQLAlchemyInstallationStore(self._client, None, logger=slack_logger)  # type: ignore[arg-type]
 
     async def async_save(self, installation: Installation) -> None:
-        """Keep a workspace's installation in the place of an earlier one; raises `InstallRefusedError`."""
+        """Store a workspace's installation, replacing an earlier one; raises `InstallRefusedError`."""
         why = refusal_reason(installation, self._teams)
         if why:
             raise InstallRefusedError(why)
@@ -100,13 +100,13 @@ class Installations(AsyncInstallationStore):
             await self._change(work)
         except StorageError as error:
             raise BoltError(error.message) from error
-        logger.info("workspace installed the app", team=kept.team_id, name=kept.team_name)
+        logger.info("workspace_installed", team=kept.team_id, name=kept.team_name)
 
     async def of(self, team: str) -> InstalledWorkspace | None:
-        """Return a workspace's name and token as they are now, if it may have the app; raises `StorageError`.
+        """Return a workspace's current installation, or None; raises `StorageError`.
 
-        `UnreadableRowError` is one: that an installation cannot be read, or its token not be decrypted by the keys of
-        this process, does not say that there is none.
+        Raises its subclass `UnreadableRowError` if the row exists but cannot be read or its token cannot be
+        decrypted: unreadable is not absent.
         """
         if team not in self._teams:
             return None
@@ -130,21 +130,22 @@ class Installations(AsyncInstallationStore):
             raise row.error from error
 
     async def token(self, team: str) -> str | None:
-        """Return a workspace's token as it is now, if it has the app; raises `StorageError`."""
-        found = await self.of(team)
-        return found.token if found else None
+        """Return a workspace's current token, or None if it does not have the app; raises `StorageError`."""
+        installed = await self.of(team)
+        return installed.token if installed else None
 
     async def teams(self) -> list[str]:
-        """Return the workspaces that have the app and may have it; raises `StorageError`."""
+        """Return the ids of allowed workspaces that have the app; raises `StorageError`."""
         table = self._store.bots
         query = sa.select(table.c.team_id).where(table.c.client_id == self._client).order_by(table.c.team_id)
-        found = await self._database.read(lambda connection: connection.execute(query).scalars().all())
-        return [str(item) for item in found if item in self._teams]
+        installed = await self._database.read(lambda connection: connection.execute(query).scalars().all())
+        return [str(item) for item in installed if item in self._teams]
 
     async def reencrypt(self) -> int:
-        """Encrypt all tokens that are not by the first key and in the present format; return how many; `StorageError`.
+        """Re-encrypt tokens that do not use the first key and the current format; return how many were changed.
 
-        What no key of this process decrypts stays as it is. A row that changes meanwhile is left to who changed it.
+        Tokens that no key of this process decrypts, and rows that change concurrently, are left unchanged.
+        Raises `StorageError`.
         """
 
         def work(connection: Connection) -> int:
@@ -169,33 +170,33 @@ class Installations(AsyncInstallationStore):
         return changed
 
     async def removed(self, team: str, at: float) -> bool:
-        """Forget a workspace that removed the app at some time (seconds since 1970), unless it has it anew since."""
+        """Delete a workspace's installation unless it is newer than the removal `at` (Unix time); return whether."""
 
         def work(store: SQLAlchemyInstallationStore) -> bool:
-            found = store.find_bot(enterprise_id=None, team_id=team)
-            if found is None or found.installed_at > at + 1:  # Slack tells the time in whole seconds
+            installed = store.find_bot(enterprise_id=None, team_id=team)
+            if installed is None or installed.installed_at > at + 1:  # Slack's timestamps are whole seconds
                 return False
             store.delete_all(enterprise_id=None, team_id=team)
             return True
 
         gone = await self._change(work)
         if gone:
-            logger.warning("workspace removed the app; nothing is said there any more", team=team)
+            logger.warning("workspace_uninstalled", team=team)
         return gone
 
-    def _encrypted(self, given: Installation) -> Installation:
-        """What is kept: no person's token, no webhook, the bot's token encrypted."""
-        about = self._about(str(given.team_id))
+    def _encrypted(self, installation: Installation) -> Installation:
+        """Return the stored form: no user token, no webhook, the bot token encrypted."""
+        about = self._about(str(installation.team_id))
         return Installation(
-            app_id=given.app_id or "",
-            team_id=given.team_id,
-            team_name=(given.team_name or "")[:200],
-            bot_token=self._cipher.encrypt(given.bot_token or "", about),
-            bot_id=given.bot_id,
-            bot_user_id=given.bot_user_id,
-            bot_scopes=given.bot_scopes or "",
-            user_id=given.user_id,
-            token_type=given.token_type,
+            app_id=installation.app_id or "",
+            team_id=installation.team_id,
+            team_name=(installation.team_name or "")[:200],
+            bot_token=self._cipher.encrypt(installation.bot_token or "", about),
+            bot_id=installation.bot_id,
+            bot_user_id=installation.bot_user_id,
+            bot_scopes=installation.bot_scopes or "",
+            user_id=installation.user_id,
+            token_type=installation.token_type,
             installed_at=self._clock.now().timestamp(),
         )
 
@@ -215,7 +216,7 @@ class Installations(AsyncInstallationStore):
 
 
 def refusal_reason(installation: Installation, teams: frozenset[str]) -> str:
-    """Say why an installation is refused, or nothing; pure."""
+    """Return why an installation is refused, or ""."""
     if installation.is_enterprise_install or not installation.team_id:
         return "The app is for single workspaces, not for a whole organisation. Choose one workspace and try again."
     if installation.team_id not in teams:
@@ -231,7 +232,7 @@ def refusal_reason(installation: Installation, teams: frozenset[str]) -> str:
 
 
 class OAuthStates(AsyncOAuthStateStore):
-    """Installations that were begun. A state is used once, even by two processes at the same moment."""
+    """OAuth states of pending installations. Each can be consumed once, across all processes."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -239,7 +240,7 @@ class OAuthStates(AsyncOAuthStateStore):
         self._table: Any = SQLAlchemyOAuthStateStore.build_oauth_states_table(sa.MetaData(), "slack_oauth_states")
 
     async def async_issue(self, *_: Any, **__: Any) -> str:
-        """Begin an installation; raises `InstallRefusedError` when too many are under way, `StorageError`."""
+        """Issue a state; raises `InstallRefusedError` if too many are pending, `StorageError`."""
         state = secrets.token_urlsafe(32)
         table, now = self._table, self._now()
 
@@ -256,7 +257,7 @@ class OAuthStates(AsyncOAuthStateStore):
         return state
 
     async def async_consume(self, state: str) -> bool:
-        """Say whether a state is one of ours, unused and not too old; from now on it is used."""
+        """Consume a state; return whether it was issued here, unused and not expired."""
         table, now = self._table, self._now()
         query = sa.delete(table).where(table.c.state == _hash(state), table.c.expire_at > now)
         return await self._database.transact(lambda connection: connection.execute(query).rowcount == 1, wake=False)
@@ -266,11 +267,11 @@ class OAuthStates(AsyncOAuthStateStore):
 
 
 def _hash(state: str) -> str:
-    """Whoever reads the database cannot finish somebody else's installation."""
+    """Hash a state, so that read access to the database does not allow completing an installation."""
     return hashlib.sha256(state.encode()).hexdigest()
 
 
 def encryption_keys(settings: Settings) -> Sequence[str]:
-    """Return the keys that decrypt tokens; the first of them encrypts."""
-    given = settings.state_key.get_secret_value() if settings.state_key else ""
-    return [item.strip() for item in given.split(",") if item.strip()]
+    """Return the decryption keys; the first one encrypts."""
+    installation = settings.state_key.get_secret_value() if settings.state_key else ""
+    return [item.strip() for item in installation.split(",") if item.strip()]

@@ -1,6 +1,6 @@
-"""Who somebody is and whether they are among those who may decide, as Slack says; what cannot be read means no.
+"""Reads accounts, user groups and channel members from Slack. Whatever cannot be read counts as no.
 
-Decisions read anew. What was read up to half a minute ago serves what is only shown.
+Decisions always read fresh data; displays may use data up to `CACHE_SECONDS` old.
 """
 
 import re
@@ -18,7 +18,7 @@ from vpsops.core.identity.actors import Approvers
 
 CACHE_SECONDS: Final = timings.MEMBERS_SECONDS
 MAX_PAGES: Final = 100
-"""Of members of a channel; whoever is in one with more than 20,000 cannot be told from who is not."""
+"""Maximum pages of channel members; channels over 20,000 members are treated as unreadable."""
 PAGE_SIZE: Final = 200
 
 _IDENT: Final = re.compile(r"[SCG][A-Z0-9]{2,20}")
@@ -27,7 +27,7 @@ Read = Callable[[str], Awaitable[frozenset[str]]]
 
 @dataclass(frozen=True, slots=True)
 class ApproverEvidence:
-    """The groups and channels a person was found in, and how, in words for the audit trail."""
+    """The approver groups and channels a user belongs to, and a description for the audit trail."""
 
     groups: tuple[str, ...]
     evidence: str
@@ -35,7 +35,7 @@ class ApproverEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An active full member of the workspace; `email` is empty where Slack does not tell it."""
+    """An active full member of the workspace; `email` is "" if Slack does not return it."""
 
     name: str = ""
     email: str = ""
@@ -48,7 +48,7 @@ class _CachedMembers:
 
 
 class Membership:
-    """Reads who people are and who is in user groups and channels, with one workspace's token."""
+    """Reads accounts, user groups and channel members with one workspace's token."""
 
     def __init__(self, slack: SlackClient, clock: Clock, accepted: Callable[[], frozenset[str]] = frozenset) -> None:
         self._slack = slack
@@ -60,118 +60,122 @@ class Membership:
         self._admitted: dict[str, float] = {}
 
     async def tenant(self) -> Tenant:
-        """Return whose token this is; it is read once. Raises `MembershipUnreadableError`."""
+        """Return the token's workspace and app; read once. Raises `MembershipUnreadableError`."""
         if self._tenant is None:
             try:
                 auth = await self._slack.get("auth.test", {})
-                found = tenant_of(auth, await self._slack.get("bots.info", {"bot": str(auth.get("bot_id") or "")}))
+                matched = tenant_of(auth, await self._slack.get("bots.info", {"bot": str(auth.get("bot_id") or "")}))
             except SlackError:
                 raise _slack_unavailable("which workspace and app this is") from None
-            if not (found.team and found.app):
+            if not (matched.team and matched.app):
                 raise _slack_unavailable("which workspace and app this is")
-            self._tenant = found
+            self._tenant = matched
         return self._tenant
 
     async def admit(self, user: str) -> None:
-        """Let an account of this workspace in, be it a guest's; who was let in stays so for half a minute.
+        """Admit an account of this workspace, including guests; cached for `CACHE_SECONDS`.
 
         Raises `ForeignAccountError`; `NotAllowedError` for another workspace's or a closed account;
         `MembershipUnreadableError` if Slack does not answer.
         """
         now = self._clock.monotonic()
-        self._admitted = {one: at for one, at in self._admitted.items() if now - at <= CACHE_SECONDS}
+        self._admitted = {account: at for account, at in self._admitted.items() if now - at <= CACHE_SECONDS}
         if user not in self._admitted:
             await self._account(user)
             self._admitted[user] = now
 
     async def verify_approver(self, user: str, approvers: Approvers) -> ApproverEvidence:
-        """Find a person among the approvers, as of now.
+        """Return the evidence that a user is among the approvers, from fresh data.
 
-        Raises `NotAllowedError` for anybody but an active full member, where only a channel or group decides that
-        others can let themselves into, and where what decides the matter cannot be read.
+        Raises `NotAllowedError` unless the user is an active full member, if the only matching channel or group is one
+        that people can join by themselves, and if the deciding channel or group cannot be read.
         """
         await self.require_full_member(user)
         named = user.lower() in {person.lower() for person in approvers.people}
-        found: list[str] = []
-        said = ["named in the rule"] if named else []
-        unread: list[str] = []
-        unfit: list[str] = []
-        for ident, kind, read in self._sources(approvers):
+        matched: list[str] = []
+        evidence = ["named in the rule"] if named else []
+        unreadable: list[str] = []
+        problems: list[str] = []
+        for ident, kind, reader in self._sources(approvers):
             try:
-                members = self._known[ident] = _CachedMembers(await read(ident), self._clock.monotonic())
+                members = self._known[ident] = _CachedMembers(await reader(ident), self._clock.monotonic())
                 if user in members.people:
                     why = await source_problem(self._slack, kind, ident, self._accepted())
-                    unfit += [why] if why else []
-                    found += [] if why else [ident]
-                    said += [] if why else [f"member of {kind} {ident} ({len(members.people)} people, read just now)"]
+                    problems += [why] if why else []
+                    matched += [] if why else [ident]
+                    evidence += (
+                        [] if why else [f"member of {kind} {ident} ({len(members.people)} people, read just now)"]
+                    )
             except SlackError:
-                unread.append(f"{kind} {ident}")
-        if not said and unread:
-            raise _members_unreadable(f"who is in {' and '.join(unread)}")
-        if not said and unfit:
-            raise NotAllowedError(f"Nobody can decide here: {'; '.join(unfit)}.", hint=ACCEPT_HINT)
-        return ApproverEvidence(tuple(found), "; ".join(said))
+                unreadable.append(f"{kind} {ident}")
+        if not evidence and unreadable:
+            raise _members_unreadable(f"who is in {' and '.join(unreadable)}")
+        if not evidence and problems:
+            raise NotAllowedError(f"Nobody can decide here: {'; '.join(problems)}.", hint=ACCEPT_HINT)
+        return ApproverEvidence(tuple(matched), "; ".join(evidence))
 
-    async def read_groups(self, user: str, wanted: Iterable[str], *, fresh: bool = False) -> tuple[str, ...] | None:
-        """Return in which of some user groups and channels a person is; None unless every one of them can be read.
+    async def read_groups(self, user: str, sources: Iterable[str], *, fresh: bool = False) -> tuple[str, ...] | None:
+        """Return which user groups and channels of `sources` a user belongs to; None if any cannot be read.
 
-        Unless they are read `anew`, what is at most half a minute old will do.
+        Uses data up to `CACHE_SECONDS` old unless `fresh`.
         """
-        idents = [item.upper() for item in wanted]
-        if not all(_IDENT.fullmatch(item) for item in idents):  # another directory's
+        idents = [item.upper() for item in sources]
+        if not all(_IDENT.fullmatch(item) for item in idents):  # a group of another directory
             return None
-        found = []
+        matched = []
         for ident in idents:
-            read = self._group if ident.startswith("S") else self._channel
-            members = await self._members(ident, read, fresh=fresh)
+            reader = self._group if ident.startswith("S") else self._channel
+            members = await self._members(ident, reader, fresh=fresh)
             if members is None:
                 return None
-            found += [ident] if user in members.people else []
-        return tuple(found)
+            matched += [ident] if user in members.people else []
+        return tuple(matched)
 
     async def require_full_member(self, user: str) -> Member:
         """Return the person's name and e-mail; raises `NotAllowedError` unless an active full member.
 
         Raises `MembershipUnreadableError` if Slack does not answer.
         """
-        about = await self._account(user)
-        if any(about.get(name) for name in LESS_THAN_MEMBERS):
+        account = await self._account(user)
+        if any(account.get(name) for name in LESS_THAN_MEMBERS):
             raise NotAllowedError("Only full, active members of this workspace can ask for a change, or decide.")
-        profile: dict[str, Any] = about.get("profile") or {}
-        return Member(str(about.get("name", "")), str(profile.get("email", "")))
+        profile: dict[str, Any] = account.get("profile") or {}
+        return Member(str(account.get("name", "")), str(profile.get("email", "")))
 
     async def _account(self, user: str) -> dict[str, Any]:
-        """Return an active account of this workspace, be it a guest's; raises as `admit` does."""
+        """Return an active account of this workspace, including guests; raises as `admit` does."""
         tenant = await self.tenant()
         try:
-            about: dict[str, Any] = (await self._slack.get("users.info", {"user": user})).get("user", {})
+            account: dict[str, Any] = (await self._slack.get("users.info", {"user": user})).get("user", {})
         except SlackError:
             raise _slack_unavailable("who you are") from None
-        if about.get("id") != user:
+        if account.get("id") != user:
             raise _slack_unavailable("who you are")
-        match tenant.affiliation(about):
+        match tenant.affiliation(account):
             case Affiliation.FOREIGN:
                 raise foreign_account_error()
             case Affiliation.COLLEAGUE:
                 raise other_workspace_error()
             case Affiliation.MEMBER:
-                if about.get("deleted") or about.get("is_bot"):
+                if account.get("deleted") or account.get("is_bot"):
                     raise NotAllowedError(
                         "Only full, active members of this workspace can ask for a change, or decide."
                     )
-        return about
+        return account
 
     async def read_email(self, user: str, *, fresh: bool = False) -> str:
-        """Return a person's e-mail address in lower case, or nothing where Slack does not tell it."""
+        """Return a user's e-mail address in lower case, or "" if Slack does not return it."""
         now = self._clock.monotonic()
-        known = {one: told for one, told in self._emails.items() if now - told[1] <= CACHE_SECONDS}
+        known = {account: entry for account, entry in self._emails.items() if now - entry[1] <= CACHE_SECONDS}
         if fresh or user not in known:
             try:
                 answer = await self._slack.get("users.info", {"user": user})
             except SlackError:
                 return ""
-            about: dict[str, Any] = answer.get("user", {})
-            email = str((about.get("profile") or {}).get("email", "")) if about.get("id") == user else ""
+            profile_owner: dict[str, Any] = answer.get("user", {})
+            email = (
+                str((profile_owner.get("profile") or {}).get("email", "")) if profile_owner.get("id") == user else ""
+            )
             known[user] = email.lower(), now
         self._emails = known
         return known[user][0]
@@ -180,13 +184,13 @@ class Membership:
         groups: list[tuple[str, str, Read]] = [(group, "user group", self._group) for group in approvers.groups]
         return [*groups, *((channel, "channel", self._channel) for channel in approvers.channels)]
 
-    async def _members(self, ident: str, read: Read, *, fresh: bool) -> _CachedMembers | None:
+    async def _members(self, ident: str, reader: Read, *, fresh: bool) -> _CachedMembers | None:
         known = self._known.get(ident)
         if not fresh and known is not None and self._clock.monotonic() - known.read_at <= CACHE_SECONDS:
             return known
         self._known.pop(ident, None)
         try:
-            members = _CachedMembers(await read(ident), self._clock.monotonic())
+            members = _CachedMembers(await reader(ident), self._clock.monotonic())
         except SlackError:
             return None
         self._known[ident] = members
@@ -210,11 +214,11 @@ class Membership:
 
 
 class MembershipUnreadableError(NotAllowedError):
-    """What decides whether somebody may do it cannot be read from Slack just now."""
+    """The data that decides a permission cannot be read from Slack."""
 
 
 class ForeignAccountError(NotAllowedError):
-    """An account of another company, in a channel shared with it."""
+    """An account of another company, in a shared channel."""
 
 
 class OtherWorkspaceError(NotAllowedError):
@@ -222,12 +226,12 @@ class OtherWorkspaceError(NotAllowedError):
 
 
 def foreign_account_error() -> ForeignAccountError:
-    """Return the refusal of another company's people."""
+    """Return the refusal for accounts of another company."""
     return ForeignAccountError("Only members of this workspace can use me, not people of another company.")
 
 
 def other_workspace_error() -> OtherWorkspaceError:
-    """Return the refusal of people of the same organisation who are not in this workspace."""
+    """Return the refusal for accounts of the same organisation that are not in this workspace."""
     return OtherWorkspaceError(
         "I belong to another workspace of your organisation, and only its members can use me.",
         hint="An administrator of that workspace can add you to it.",

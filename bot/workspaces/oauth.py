@@ -1,4 +1,4 @@
-"""Where a workspace installs the app: two pages, by Bolt's own flow."""
+"""The two pages on which a workspace installs the app, based on Bolt's OAuth flow."""
 
 import html
 import logging
@@ -57,15 +57,15 @@ HEADERS: Final = {
 
 logger = structlog.get_logger(__name__)
 oauth_logger: Final = logging.getLogger("vpsops.slack.oauth")
-"""Bolt's flow logs the codes that Slack refuses; ours says what went wrong without them."""
+"""Bolt's flow logs rejected OAuth codes, so its logger is silenced; failures are logged here without codes."""
 oauth_logger.setLevel(logging.CRITICAL)
 
 
 class InstallFlow(AsyncOAuthFlow):
-    """Bolt's flow; a token that is not wanted is given back at once."""
+    """Bolt's OAuth flow; revokes the token of a refused installation immediately."""
 
     async def store_installation(self, request: AsyncBoltRequest, installation: Installation) -> None:
-        """Keep the installation; raises `BoltError`, and then Slack's token is revoked."""
+        """Store the installation; on `BoltError`, revoke its token and re-raise."""
         try:
             await super().store_installation(request, installation)
         except BoltError:
@@ -73,7 +73,7 @@ class InstallFlow(AsyncOAuthFlow):
             raise
 
     async def build_install_page_html(self, url: str, request: AsyncBoltRequest) -> str:
-        """Draw the page with the button; it names no workspace, so that strangers learn nothing."""
+        """Render the install page; it names no workspace, so that visitors learn nothing."""
         del request
         button = f'<p><a class="button" href="{html.escape(url)}">Add to Slack</a></p>'
         return html_page(
@@ -84,11 +84,11 @@ class InstallFlow(AsyncOAuthFlow):
         try:
             await self.client.auth_revoke(token=installation.bot_token)
         except (SlackApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
-            logger.warning("a refused workspace's token could not be revoked", error=type(error).__name__)
+            logger.warning("refused_token_not_revoked", error=type(error).__name__)
 
 
 class OAuthClient(AsyncWebClient):
-    """Sends the app's credentials in the form: the SDK's header is made by what aiohttp is about to remove."""
+    """Sends the app's credentials as form fields; the SDK uses a header built with deprecated aiohttp code."""
 
     async def oauth_v2_access(self, *, client_id: str, client_secret: str, **form: Any) -> AsyncSlackResponse:
         """Exchange a code; raises `SlackApiError`."""
@@ -98,7 +98,7 @@ class OAuthClient(AsyncWebClient):
 
 @dataclass(frozen=True, slots=True)
 class InstallService:
-    """What a bot of several workspaces has besides: who installed it, and the pages for it."""
+    """Installation support of a multi-workspace bot: the stored installations and the HTTP routes."""
 
     kept: Installations
     routes: Sequence[Route]
@@ -140,7 +140,7 @@ def flow_of(
 
 
 def authorize_url(api_url: str) -> str:
-    """Return where Slack asks people to install; beside the Web API, for simulators."""
+    """Return Slack's authorization URL, derived from the Web API URL so that simulators work."""
     return api_url.rstrip("/").removesuffix("/api") + "/oauth/v2/authorize"
 
 
@@ -161,12 +161,12 @@ def _endpoint(
         except InstallRefusedError as error:
             answer = failure_page(str(error), 429)
         except StorageError as error:
-            logger.error("installation not stored", error=error.message, error_id=error.error_id)
+            logger.error("installation_not_stored", error=error.message, error_id=error.error_id)
             answer = failure_page(
                 f"The database cannot be used just now; nothing was installed. ({error.error_id})", 503
             )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            logger.warning("Slack cannot be reached for an installation", error=type(error).__name__)
+            logger.warning("installation_slack_unreachable", error=type(error).__name__)
             answer = failure_page("Slack cannot be reached just now; nothing was installed.", 502)
         response = to_starlette_response(answer)
         response.headers.update(HEADERS)
@@ -184,7 +184,7 @@ async def _success(args: AsyncSuccessArgs) -> BoltResponse:
 async def _failure(args: AsyncFailureArgs) -> BoltResponse:
     refused = isinstance(args.error, InstallRefusedError)
     words = str(args.error) if refused else FAILURE_TEXTS.get(args.reason, "Nothing was installed. Begin again.")
-    logger.warning("workspace not installed", reason=words if refused else args.reason[:40])
+    logger.warning("installation_refused", reason=words if refused else args.reason[:40])
     return _without_state_cookie(args, failure_page(words, 403 if refused else args.suggested_status_code))
 
 
@@ -194,12 +194,12 @@ def _without_state_cookie(args: AsyncSuccessArgs | AsyncFailureArgs, response: B
 
 
 def failure_page(words: str, status: int) -> BoltResponse:
-    """Return a page that says why nothing was installed."""
+    """Return a page that explains why nothing was installed."""
     return BoltResponse(status=status, body=html_page("Not installed", words, RETRY_LINK))
 
 
 def html_page(title: str, words: str, more: str = "") -> str:
-    """Draw a page; title and words are text, `more` is HTML of ours."""
+    """Render a page; `title` and `words` are escaped, `more` is trusted HTML."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">'

@@ -1,4 +1,4 @@
-"""Where the bot speaks: in the one workspace of its token, or in each that installed it, with that one's own token."""
+"""Sessions by workspace: the single workspace of SLACK_BOT_TOKEN, or every workspace that installed the app."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,12 +18,12 @@ logger = structlog.get_logger(__name__)
 
 
 class NotInstalledError(VpsopsError):
-    """A workspace does not have the app (any more), so nothing can be said there."""
+    """The workspace does not have the app, or no longer has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceSession:
-    """One workspace as the bot works in it: its changes, channels, token and people."""
+    """The bot's services for one workspace: core, Slack client, membership."""
 
     core: Core
     slack: SlackClient
@@ -31,52 +31,52 @@ class WorkspaceSession:
 
 
 class WorkspaceSessions(Protocol):
-    """Finds the office of a workspace."""
+    """Finds the session of a workspace."""
 
     async def of(self, team: str) -> WorkspaceSession:
-        """Return it as it is now; raises `NotInstalledError`, `StorageError`."""
+        """Return the current session; raises `NotInstalledError`, `StorageError`."""
 
     async def gone(self, team: str, token: str) -> bool:
-        """Note that Slack takes a token of a workspace no more; say whether it was its last. Raises `StorageError`."""
+        """Record that Slack rejects a workspace's token; return whether it was the latest. Raises `StorageError`."""
 
     async def removed(self, team: str, at: float) -> None:
-        """Note that a workspace removed the app at some time (seconds since 1970); raises `StorageError`."""
+        """Record that a workspace removed the app `at` a Unix time; raises `StorageError`."""
 
 
 class SingleWorkspace:
-    """The one workspace of SLACK_BOT_TOKEN: whatever arrives is its."""
+    """The workspace of SLACK_BOT_TOKEN; all requests belong to it."""
 
     def __init__(self, office: WorkspaceSession) -> None:
         self._office = office
 
     async def of(self, team: str) -> WorkspaceSession:
-        """Return it."""
+        """Return the session."""
         del team
         return self._office
 
     async def gone(self, team: str, token: str) -> bool:
-        """Keep the token: whoever runs the bot has to set another one."""
+        """Do nothing: the operator has to set another token."""
         del team, token
         return False
 
     async def removed(self, team: str, at: float) -> None:
-        """Say so in the log: whoever runs the bot has to install the app anew."""
+        """Log the removal: the operator has to install the app again."""
         del at
-        logger.error("the workspace removed the app", team=team, hint="Install it anew and set SLACK_BOT_TOKEN.")
+        logger.error("workspace_uninstalled", team=team, hint="Install it anew and set SLACK_BOT_TOKEN.")
 
 
 class TokenStore(Protocol):
-    """Where tokens are kept."""
+    """Stores the tokens of workspaces."""
 
     async def token(self, team: str) -> str | None:
-        """Return a workspace's token as it is now, if it has the app; raises `StorageError`."""
+        """Return a workspace's current token, or None; raises `StorageError`."""
 
     async def removed(self, team: str, at: float) -> bool:
-        """Forget a workspace unless it installed the app after that time; raises `StorageError`."""
+        """Delete a workspace unless it installed the app after that time; raises `StorageError`."""
 
 
 class InstalledWorkspaces:
-    """All workspaces that installed the app. Each time the store is asked, so that a removed one is left at once."""
+    """All workspaces that installed the app. Reads the store on every call, so that removals apply immediately."""
 
     def __init__(self, core: Core, session: aiohttp.ClientSession, store: TokenStore) -> None:
         self._core = core
@@ -85,7 +85,7 @@ class InstalledWorkspaces:
         self._open: LRUCache[str, tuple[str, WorkspaceSession]] = LRUCache(SESSIONS_KEPT)
 
     async def of(self, team: str) -> WorkspaceSession:
-        """Return a workspace's office; raises `NotInstalledError`."""
+        """Return a workspace's session; raises `NotInstalledError`."""
         token = await self._store.token(team) if team else None
         if token is None:
             self._open.pop(team, None)
@@ -97,14 +97,14 @@ class InstalledWorkspaces:
         return office
 
     async def gone(self, team: str, token: str) -> bool:
-        """Forget a workspace whose token Slack takes no more, unless it has another one by now."""
+        """Delete a workspace whose token Slack rejects, unless a newer token is stored."""
         if await self._store.token(team) not in {token, None}:
             return False
         await self.removed(team, self._core.clock.now().timestamp())
         return True
 
     async def removed(self, team: str, at: float) -> None:
-        """Forget a workspace that removed the app, unless it has it anew."""
+        """Delete a workspace that removed the app, unless it has installed it again."""
         if await self._store.removed(team, at):
             self._open.pop(team, None)
 

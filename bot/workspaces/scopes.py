@@ -1,4 +1,4 @@
-"""What an installation asks for, and where it happens."""
+"""OAuth scopes and paths of an installation."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -20,9 +20,9 @@ SCOPES: Final[Mapping[str, str]] = {
     "channels:read": "who may approve, when a rule (the default one does) names the members of a channel",
     "groups:read": "the same, for private channels",
 }
-"""What the app asks for, and why; nothing lets it read what people write."""
+"""The requested scopes, with reasons. None of them allows reading messages."""
 
 
 def bot_scopes() -> list[str]:
-    """Return the scopes that an installation asks for."""
+    """Return the scopes that an installation requests."""
     return list(SCOPES)

@@ -1,4 +1,4 @@
-"""Which workspace the app's token belongs to, and how a Slack account stands to it, as Slack's Web API says."""
+"""The workspace of a token, and the affiliation of Slack accounts with it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ LESS_THAN_MEMBERS: Final = (
     "is_restricted",
     "is_ultra_restricted",
 )
-"""A stranger is foreign, and a closed account or a bot is nobody's, before this is asked."""
+"""Flags of accounts that are not full members. Strangers, deactivated accounts and bots are rejected earlier."""
 
 
 class Affiliation(StrEnum):
-    """How an account stands to the workspace of the token."""
+    """An account's relation to the workspace of the token."""
 
     MEMBER = "member"
     COLLEAGUE = "colleague"
-    """Of another workspace of the same organisation."""
+    """In another workspace of the same organisation."""
     FOREIGN = "foreign"
 
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """The workspace, organisation and app of a token; `org_wide` where a whole organisation installed the app."""
+    """The workspace, organisation and app of a token; `org_wide` if a whole organisation installed the app."""
 
     team: str
     enterprise: str = ""
@@ -34,9 +34,9 @@ class Tenant:
     org_wide: bool = False
 
     def affiliation(self, user: Mapping[str, Any]) -> Affiliation:
-        """Return how the account of a `users.info` answer stands to this workspace; what is not told is foreign.
+        """Return the affiliation of an account (from `users.info`); missing fields count as foreign.
 
-        `is_stranger` alone tells nothing: Slack leaves it out for whoever shares a channel with the app.
+        `is_stranger` alone is not sufficient: Slack omits it for accounts that share a channel with the app.
         """
         grid = user.get("enterprise_user")
         org = str(grid.get("enterprise_id") or "") if isinstance(grid, Mapping) else ""
@@ -49,13 +49,13 @@ class Tenant:
         return Affiliation.MEMBER if user.get("team_id") == self.team else Affiliation.FOREIGN
 
     def owns(self, team: str, enterprise: str = "") -> bool:
-        """Say whether a workspace that a payload names is this one, or of this organisation."""
+        """Return whether a payload's workspace is this one or in this organisation."""
         mine = {self.team, *({self.enterprise} if self.enterprise else ())}
         return team in mine or bool(self.enterprise and enterprise == self.enterprise)
 
 
 def tenant_of(auth: Mapping[str, Any], bot: Mapping[str, Any]) -> Tenant:
-    """Read the answers of `auth.test` and `bots.info`."""
+    """Build a tenant from the results of `auth.test` and `bots.info`."""
     about = bot.get("bot")
     return Tenant(
         team=str(auth.get("team_id") or ""),

@@ -1,4 +1,4 @@
-"""Encrypts what must not be readable in the database: Fernet under keys derived from VPSOPS_STATE_KEY."""
+"""Encrypts tokens in the database: Fernet with keys derived from VPSOPS_STATE_KEY."""
 
 import base64
 import json
@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 PURPOSE: Final = b"vpsops: tokens of Slack workspaces, Fernet"
 FIRST_FORMAT: Final = "v1."
-"""AES-GCM, which was written up to schema 0009; read only."""
+"""AES-GCM, written up to schema 0009; only decrypted now."""
 FIRST_PURPOSE: Final = b"vpsops: tokens of Slack workspaces"
 NONCE_BYTES: Final = 12
 
 
 class TokenCipher:
-    """Encrypts under the first key and decrypts under any, so that keys can be rotated; raises ValueError on none."""
+    """Encrypts with the first key and decrypts with any, so that keys can be rotated; ValueError without keys."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         if not keys:
@@ -29,24 +29,24 @@ class TokenCipher:
         self._first_format = [AESGCM(_derived(key, FIRST_PURPOSE)) for key in keys]
 
     def encrypt(self, text: str, about: str) -> str:
-        """Encrypt a text so that it decrypts only as what it is `about`: in another row it is worth nothing."""
+        """Encrypt a text, bound to the row it is `about`: it does not decrypt in another row."""
         return self._every.encrypt(json.dumps([about, text]).encode()).decode()
 
     def decrypt(self, stored: str, about: str) -> str | None:
-        """Return the text, or None where no key decrypts it or it was encrypted about something else."""
+        """Return the text, or None if no key decrypts it or it is bound to another row."""
         if stored.startswith(FIRST_FORMAT):
             return self._decrypt_first_format(stored.removeprefix(FIRST_FORMAT), about)
         try:
-            found = json.loads(self._every.decrypt(stored))
+            payload = json.loads(self._every.decrypt(stored))
         except (InvalidToken, ValueError):
             return None
-        match found:
+        match payload:
             case [str(subject), str(text)] if subject == about:
                 return text
         return None
 
     def is_current(self, stored: str) -> bool:
-        """Say whether the first key alone decrypts what is stored, in the present format."""
+        """Return whether `stored` uses the first key and the current format."""
         try:
             self._newest.decrypt(stored)
         except (InvalidToken, ValueError):

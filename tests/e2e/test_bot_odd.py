@@ -87,7 +87,7 @@ async def test_a_click_that_cannot_be_stored_fails_without_a_trace(
         assert delivery.error
     assert SECRET not in caplog.text
     assert "Traceback" not in caplog.text
-    assert "click not stored" in caplog.text
+    assert "click_not_stored" in caplog.text
 
 
 async def test_what_bolt_stumbles_over_is_refused_without_a_trace(
