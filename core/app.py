@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import anyio
 
 from vpsops.core.authorization.recheck import Recheck
+from vpsops.core.changes.scope import OPERATOR, Scope
 from vpsops.core.common.clock import Clock, SystemClock
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.common.redaction import Redactor
@@ -22,12 +23,18 @@ from vpsops.core.continuity.heads import HeadFile
 from vpsops.core.execution.claims import own_capability
 from vpsops.core.execution.engine import Engine
 from vpsops.core.identity.accounts import AccountDirectory, AccountQuestions
+from vpsops.core.identity.actors import Approvers
 from vpsops.core.messaging.inbox import Inbox
 from vpsops.core.messaging.outbox import Outbox
 from vpsops.core.policy_register.declaration import Declaration, declaration_of
+from vpsops.core.policy_register.force import PolicyInForce
 from vpsops.core.policy_register.register import PolicyRegister
 from vpsops.core.server.readiness import Readiness
+from vpsops.core.service.admission import Admission
+from vpsops.core.service.backend import Backend
+from vpsops.core.service.change_queries import ChangeQueries
 from vpsops.core.service.gate import Gate
+from vpsops.core.service.server_queries import ServerQueries
 from vpsops.core.storage import Database, open_database
 from vpsops.core.storage.engines import PostgresOptions
 from vpsops.core.storage.leases import Process
@@ -41,31 +48,47 @@ SERVING = frozenset({"slack", "worker"})
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """What a front end is handed. Effects go through `gate`, messages come from `outbox`."""
+    """A running process's services: commands go through `gate`, messages come from `outbox`.
+
+    `scope` is what the front end's callers see unless they see less: one Slack workspace, or everything.
+    """
 
     own: Settings
     clock: Clock
     database: Database
-    gate: Gate
     engine: Engine
+    policy: PolicyInForce
+    accounts: AccountDirectory
+    redactor: Redactor
+    timing: Timing
+    gate: Gate
+    admission: Admission
+    changes: ChangeQueries
+    servers: ServerQueries
     outbox: Outbox
     inbox: Inbox
     readiness: Readiness
+    scope: Scope = OPERATOR
 
     @property
     def workspaces(self) -> Workspaces:
         """The workspaces in force."""
-        return self.gate.workspaces
+        return self.policy.latest_workspaces()
+
+    @property
+    def teams(self) -> frozenset[str]:
+        """The workspaces whose changes the scope shows; empty for all."""
+        return self.workspaces.seen_from(self.scope.team)
+
+    @property
+    def stewards(self) -> Approvers:
+        """The people who may let agents go on and settle changes, as read last."""
+        return self.policy.latest_stewards(self.scope.team)
 
     @property
     def settings(self) -> Settings:
         """The settings of this process, those that decide as they are in force, for the workspace it is bound to."""
-        return self.workspaces.settings_of(self.gate.policy.settings_from(self.own), self.gate.team)
-
-    @property
-    def redactor(self) -> Redactor:
-        """Prepares words from outside, wherever they come in."""
-        return self.gate.redactor
+        return self.workspaces.settings_of(self.policy.settings_from(self.own), self.scope.team)
 
     @property
     def supervisor(self) -> Supervisor:
@@ -74,7 +97,7 @@ class Core:
 
     def within(self, team: str) -> "Core":
         """Return the core as it is for one Slack workspace: its channels, and its changes alone."""
-        return replace(self, gate=self.gate.within(team))
+        return replace(self, scope=replace(self.scope, team=team))
 
     def for_agents(self) -> "Core":
         """Return the core as it is for agents: in the workspace that decides for them, where there are several."""
@@ -124,15 +147,15 @@ async def open_core(
             continuity=ContinuityMonitor(database, clock, process.id, head_file_of(settings)),
             anchors=AnchorPublisher(database, clock, anchor_targets_from(settings, in_force.latest_workspaces())),
         )
-        gate = Gate(database, api, clock, timing, in_force, engine)
-        gate = replace(gate, accounts=accounts or AccountQuestions(database, clock), redactor=redactor)
+        directory = accounts or AccountQuestions(database, clock)
+        backend = Backend(database, api, clock, timing, in_force, engine, accounts=directory, redactor=redactor)
         outbox = Outbox(database, process.id, clock)
         try:
             if front in SERVING:
                 await engine.start()
             readiness = Readiness(database, clock, engine, process, group)
             inbox = Inbox(database, clock, redactor)
-            core = Core(settings, clock, database, gate, engine, outbox, inbox, readiness)
+            core = core_of(settings, backend, directory, outbox, inbox, readiness)
             yield core.for_agents() if front == "mcp" else core
             if database.outdated.is_set():
                 failure = newer()
@@ -143,6 +166,31 @@ async def open_core(
             await engine.stop()
     if failure is not None:
         raise failure
+
+
+def core_of(  # noqa: PLR0913 - the parts of a core
+    own: Settings, backend: Backend, directory: AccountDirectory, outbox: Outbox, inbox: Inbox, readiness: Readiness
+) -> Core:
+    """Wire the services over a backend."""
+    admission = Admission(backend)
+    servers = ServerQueries(backend, admission)
+    return Core(
+        own,
+        backend.clock,
+        backend.database,
+        backend.engine,
+        backend.policy,
+        directory,
+        backend.redactor,
+        backend.timing,
+        Gate(backend, admission, servers),
+        admission,
+        ChangeQueries(backend),
+        servers,
+        outbox,
+        inbox,
+        readiness,
+    )
 
 
 @asynccontextmanager

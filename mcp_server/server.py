@@ -82,23 +82,23 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
     async def on_list_tools(context: sdk_compat.Context, params: t.PaginatedRequestParams | None) -> t.ListToolsResult:
         if params is not None and params.cursor is not None:
             raise sdk_compat.no_such_cursor()
-        await core.gate.policy.refresh()
+        await core.policy.refresh()
         caller = who(context)
         return t.ListToolsResult(tools=[tool for tool in tools if is_listed(tool, caller)])
 
     async def on_call_tool(context: sdk_compat.Context, params: t.CallToolRequestParams) -> ToolResult:
         if params.name not in listed:
             raise sdk_compat.no_such_tool(clean(core.redactor.name(params.name)))
-        await core.gate.policy.refresh()
+        await core.policy.refresh()
         caller, call = who(context), sdk_compat.Call(context, params, core.clock.monotonic())
         exceeded = kept_from(caller, params.name, alters=not only_reads(listed[params.name]))
         if exceeded is not None:
             about = call_request(desk, call)
-            too_fast = await core.gate.admit(about)
-            return results.refused(too_fast or await core.gate.limited(about, exceeded), tools=False)
+            too_fast = await core.admission.admit(about)
+            return results.refused(too_fast or await core.admission.refuse_for_limit(about, exceeded), tools=False)
         if shutdown.begun:
             return results.answer(TRY_AGAIN, failed=True)
-        seen = desk.seen_by(caller)
+        seen = desk.for_caller(caller)
         return await shutdown.answered(lambda: _answer(seen, call), lambda: _unfinished(listed[params.name]))
 
     server: Server[Any] = Server(
@@ -179,7 +179,7 @@ def call_request(desk: Desk, call: sdk_compat.Call) -> Request:
 
 async def _run(desk: Desk, call: sdk_compat.Call) -> ToolResult:
     if call.tool in CHANGE_TOOLS:
-        too_fast = await desk.core.gate.admit(call_request(desk, call))
+        too_fast = await desk.core.admission.admit(call_request(desk, call))
         if too_fast is not None:
             return results.refused(too_fast, tools=desk.change_tools)
         SIGNATURES[call.tool].check(call.arguments)
@@ -198,7 +198,7 @@ async def _run(desk: Desk, call: sdk_compat.Call) -> ToolResult:
 
 async def _read(desk: Desk, call: sdk_compat.Call, operation: Operation, asked: Asked) -> ToolResult:
     request = replace(request_of(desk, call, operation), arguments=arguments_of(operation, asked))
-    outcome = await desk.core.gate.submit(request)
+    outcome = await desk.core.gate.submit(request, scope=desk.scope)
     if isinstance(outcome, Refused):
         return results.refused(outcome, tools=desk.change_tools)
     if not isinstance(outcome, Done) or outcome.result is None:

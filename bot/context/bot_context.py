@@ -20,7 +20,6 @@ from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
-from vpsops.core.service.authorized_reads import may_read
 
 CATALOGUE_SECONDS: Final = 60.0
 PARTS: Final = ("plans", "os_templates", "regions")
@@ -82,7 +81,7 @@ async def known_actor(parts: Parts, asking: Asking, *, fresh: bool = False) -> A
     They are read `anew` where something is to be altered. The workspace counts as a group of everybody in it, so that
     "in none of them" is not "not known".
     """
-    policy = parts.core.gate.policy.latest()
+    policy = parts.core.policy.latest()
     email = await parts.membership.read_email(asking.user, fresh=fresh) if policy.by_email else ""
     actor = replace(asking.actor, aliases=(email,)) if email else asking.actor
     found = await parts.membership.read_groups(asking.user, policy.groups, fresh=fresh) if policy.groups else None
@@ -118,7 +117,7 @@ async def submit(
 ) -> Outcome:
     """Ask the gate, for a person; raises what the gate raises."""
     request = await request_of(parts, asking, operation, arguments, reason)
-    outcome = await parts.core.gate.submit(request)
+    outcome = await parts.core.gate.submit(request, scope=parts.core.scope)
     if isinstance(outcome, Done) and outcome.change is None:
         await parts.courtesy.turn()  # a read that many shared goes on in all of them at once
     return outcome
@@ -137,7 +136,7 @@ async def read(parts: Parts, asking: Asking, operation: str, arguments: Mapping[
 async def catalogue(parts: Parts, asking: Asking) -> OrderOptions:
     """Return what can be ordered, at most a minute old; raises `NotAllowedError` for who may not read all of it."""
     request, shelf, clock = await request_of(parts, asking, PARTS[0], {}), parts.shelf, parts.core.clock
-    if not all(may_read(parts.core.gate, replace(request, operation=one)) for one in PARTS):
+    if not all(parts.core.servers.may_read(replace(request, operation=one)) for one in PARTS):
         raise NotAllowedError("The policy does not let you see what can be ordered.")
     async with shelf.lock:  # three menus that ask at once are one look
         if shelf.read_at is None or clock.monotonic() - shelf.read_at > CATALOGUE_SECONDS:

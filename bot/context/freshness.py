@@ -47,7 +47,7 @@ async def check_age(parts: Parts, asking: Asking, delivery: InboxDelivery) -> No
     )
     change = decided_about(delivery)
     if change:
-        await parts.core.gate.record_refusal(change, asking.actor, error)
+        await parts.core.admission.record_refused_decision(change, asking.actor, error, scope=parts.core.scope)
     raise error
 
 

@@ -64,7 +64,7 @@ async def agree_with_note(parts: Parts, asking: Asking, trigger: str, agreed: Ag
 
 async def noted(parts: Parts, asking: Asking, metadata: Mapping[str, Any], note: str) -> Change:
     """Take an approval that came with a note; raises what the gate raises."""
-    change = await parts.core.gate.get(str(metadata.get("c", "")))
+    change = await parts.core.changes.get(str(metadata.get("c", "")), scope=parts.core.scope)
     if destroys(change.operation):
         raise NotAllowedError("This needs the server's name to be typed.", hint="Press Approve on its card.")
     return await count(parts, asking, Agreed(change, str(metadata.get("d", "")), Yes.APPROVE, note))
@@ -97,12 +97,14 @@ async def count(parts: Parts, asking: Asking, agreed: Agreed) -> Change:
     """Let the gate take a yes; raises what it raises."""
     if agreed.yes is Yes.APPROVE:
         return await cast(parts, asking, agreed.change, Verdict.APPROVE, agreed.digest, agreed.note)
-    return await parts.core.gate.confirm(agreed.change.id, asking.actor, agreed.digest, evidence=IN_SLACK)
+    return await parts.core.gate.confirm(
+        agreed.change.id, asking.actor, agreed.digest, evidence=IN_SLACK, scope=parts.core.scope
+    )
 
 
 async def named(parts: Parts, asking: Asking, metadata: Mapping[str, Any], typed: str, note: str = "") -> Change:
     """Take a yes that came with a typed name, checked against the change itself; raises what the gate raises."""
-    change = await parts.core.gate.get(str(metadata.get("c", "")))
+    change = await parts.core.changes.get(str(metadata.get("c", "")), scope=parts.core.scope)
     if not same_name(typed, change.target.hostname):
         raise InvalidInputError("That is not the server's name.", hint="Nothing was done.")
     yes = Yes.APPROVE if metadata.get("as") == Yes.APPROVE.value else Yes.CONFIRM

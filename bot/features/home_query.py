@@ -26,7 +26,6 @@ from vpsops.core.changes.approvals import check, check_settler, settlers
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.errors import NotAllowedError, VpsopsError
 from vpsops.core.identity.actors import Actor, Approvers, is_among, union_of
-from vpsops.core.service.authorized_reads import all_servers, may_read
 from vpsops.core.service.dashboard import Onlooker, overview_of
 
 GUESTS: Final = (
@@ -52,7 +51,7 @@ async def drawn(parts: Parts, viewer: Viewer, notice: str = "") -> Block:
         return plain_home(*GUESTS)
     asking = asking_for(viewer)
     me = replace(asking.actor, name=viewer.name or member.name, aliases=(member.email,) if member.email else ())
-    who = Onlooker(viewer.team, me, parts.core.gate.teams)
+    who = Onlooker(viewer.team, me, parts.core.teams)
     seen = await overview_of(parts.core.database, who, parts.core.clock.now())
     found: dict[str, Any] = {}
 
@@ -95,7 +94,7 @@ async def _votes(parts: Parts, me: Actor, holds: Sequence[Change]) -> Waiting:
     others = [one for one in holds if not me.same_human(one.actor)]
     if not others:
         return Waiting()
-    stewards = parts.core.gate.stewards
+    stewards = parts.core.stewards
     every = union_of([one for change in others for one in settlers(change, stewards)])
     groups = await parts.membership.read_groups(me.id, (*every.groups, *every.channels))
     voter = replace(me, groups=groups or ())
@@ -119,7 +118,7 @@ def may_decide(change: Change, voter: Actor, stewards: Approvers) -> bool:
 
 
 async def _may_resume(parts: Parts, me: Actor) -> bool:
-    stewards = parts.core.gate.stewards
+    stewards = parts.core.stewards
     if not stewards:
         return True
     groups = await parts.membership.read_groups(me.id, (*stewards.groups, *stewards.channels))
@@ -127,11 +126,13 @@ async def _may_resume(parts: Parts, me: Actor) -> bool:
 
 
 async def _fleet(parts: Parts, asking: Asking) -> HomeServers:
-    gate, request = parts.core.gate, await request_of(parts, asking, "list", {})
-    if not may_read(gate, request):
+    queries, request = parts.core.servers, await request_of(parts, asking, "list", {})
+    if not queries.may_read(request):
         return HomeServers(trouble="The policy does not let you list the servers.")
     try:
-        servers = await parts.homes.shelf.servers(parts.core.clock, lambda: all_servers(gate, request))
+        servers = await parts.homes.shelf.servers(
+            parts.core.clock, lambda: queries.list_all(request, scope=parts.core.scope)
+        )
     except VpsopsError as error:
         return HomeServers(trouble=f"The provider cannot be read just now: {error}")
     return HomeServers(servers, f"The provider's list is not complete: {servers.lack}." if servers.lack else "")

@@ -24,7 +24,9 @@ async def pause(parts: Parts, asking: Asking, reason: str = "") -> Pause:
         evidence = "a full member of the workspace"
     except MembershipUnreadableError:
         evidence = "whether this is a full member could not be read"
-    return await parts.core.gate.pause_agents(asking.actor, paused=True, reason=reason, evidence=evidence)
+    return await parts.core.gate.pause_agents(
+        asking.actor, paused=True, reason=reason, evidence=evidence, scope=parts.core.scope
+    )
 
 
 async def resume(parts: Parts, asking: Asking, *, seen: float, reason: str = "") -> Pause:
@@ -33,18 +35,20 @@ async def resume(parts: Parts, asking: Asking, *, seen: float, reason: str = "")
     Raises `NotAllowedError` for all but those who may, and `StaleChangeError`.
     """
     gate = parts.core.gate
-    standing = await parts.membership.verify_approver(asking.user, gate.stewards)
+    standing = await parts.membership.verify_approver(asking.user, parts.core.stewards)
     actor = replace(asking.actor, groups=standing.groups)
     evidence = standing.evidence or "a full member of the workspace"
-    return await gate.pause_agents(actor, paused=False, reason=reason, evidence=evidence, seen=seen)
+    return await gate.pause_agents(
+        actor, paused=False, reason=reason, evidence=evidence, seen=seen, scope=parts.core.scope
+    )
 
 
 async def paused_note(parts: Parts, reason: str = "") -> Post:
     """Say whether agents are paused, and offer to let them go on."""
-    found = await parts.core.gate.agents_paused()
+    found = await parts.core.changes.agents_paused()
     if not found.paused or found.at is None:
         return note("Agents are not paused.")
-    held = await parts.core.gate.page_of_changes(ChangeQuery(states=(State.HELD,), limit=MAX_CHANGES))
+    held = await parts.core.changes.page(ChangeQuery(states=(State.HELD,), limit=MAX_CHANGES), scope=parts.core.scope)
     waiting = sum(change.actor.kind is ActorKind.AGENT for change in held.changes)
     base = note(found.words, f"{waiting} of their changes wait." if waiting else "None of their changes waits.")
     value = {"at": found.at.timestamp(), "why": one_line(reason, 300)}

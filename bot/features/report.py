@@ -3,17 +3,15 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import partial
 from typing import Final
 
 from vpsops.bot.blocks.elements import Post
 from vpsops.bot.context.bot_context import Asking, Parts, catalogue, request_of
 from vpsops.bot.context.permalinks import links_to
 from vpsops.bot.messages.report import FleetCounts, MonthlyCosts, StatusReport, report_page
-from vpsops.core.changes.queries import MAX_CHANGES, ChangeQuery, count_by_state
+from vpsops.core.changes.queries import MAX_CHANGES, ChangeQuery
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.operations.prices import monthly, sums_of
-from vpsops.core.service.authorized_reads import all_servers, in_full
 from vpsops.core.wayscloud.answers.models import Plan, Server
 
 LATELY: Final = timedelta(hours=24)
@@ -24,15 +22,15 @@ READ_IN_FULL: Final = 40
 async def report(parts: Parts, asking: Asking, *, everyone: bool) -> Post:
     """Read and draw the report; what cannot be read is said in its place. A channel is not told of costs."""
     now = parts.core.clock.now()
-    gate, recent = parts.core.gate, ChangeQuery(since=now - LATELY, limit=MAX_CHANGES)
-    going_on = (await gate.page_of_changes(ChangeQuery(open_only=True, limit=MAX_CHANGES))).changes
-    counted = await parts.core.database.read(partial(count_by_state, query=recent, visibility=gate.visibility))
-    moved = (await gate.page_of_changes(recent)).changes
+    changes, recent = parts.core.changes, ChangeQuery(since=now - LATELY, limit=MAX_CHANGES)
+    going_on = (await changes.page(ChangeQuery(open_only=True, limit=MAX_CHANGES), scope=parts.core.scope)).changes
+    counted = await changes.count_by_state(recent, scope=parts.core.scope)
+    moved = (await changes.page(recent, scope=parts.core.scope)).changes
     ended = [one for one in moved if one.state.final][:SHOWN]
     standing = StatusReport(
         at=now,
         fleet=await _fleet(parts, asking, priced=not everyone),
-        pause=await gate.agents_paused(),
+        pause=await changes.agents_paused(),
         going_on=going_on,
         crowded=len(going_on) == MAX_CHANGES,
         ended=tuple(ended),
@@ -44,7 +42,7 @@ async def report(parts: Parts, asking: Asking, *, everyone: bool) -> Post:
 
 async def _fleet(parts: Parts, asking: Asking, *, priced: bool) -> FleetCounts:
     try:
-        servers = await all_servers(parts.core.gate, await request_of(parts, asking, "list", {}))
+        servers = await parts.core.servers.list_all(await request_of(parts, asking, "list", {}), scope=parts.core.scope)
     except VpsopsError as error:
         return FleetCounts(problem=f"{error.message} ({error.error_id})")
     known = await _with_details(parts, asking, servers)
@@ -56,7 +54,7 @@ async def _with_details(parts: Parts, asking: Asking, servers: Sequence[Server])
     """Return servers with what the list leaves out of them, of some at most: their price, and whether they run."""
     try:
         request = await request_of(parts, asking, "get", {})
-        return await in_full(parts.core.gate, request, servers, READ_IN_FULL, _is_bare)
+        return await parts.core.servers.in_full(request, servers, READ_IN_FULL, _is_bare, scope=parts.core.scope)
     except VpsopsError:
         return servers
 

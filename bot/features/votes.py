@@ -16,13 +16,17 @@ async def cast(  # noqa: PLR0913 - one vote, all of it named
     Raises `NotAllowedError`, `StaleChangeError` or `UnknownChangeError`. Whether it counts is the gate's to say.
     """
     if asking.actor.same_human(change.actor):  # nothing has to be read for the gate to say no, on record
-        return await parts.core.gate.vote(change.id, asking.actor, verdict, digest, reason=reason)
+        return await parts.core.gate.vote(
+            change.id, asking.actor, verdict, digest, reason=reason, scope=parts.core.scope
+        )
     approvers = change.ruling.approvers
     standing = await parts.membership.verify_approver(asking.user, approvers)
     known_as = await _named_by_email(parts, asking, approvers)
     voter = replace(asking.actor, groups=standing.groups, aliases=known_as)
     evidence = standing.evidence or "named in the rule by e-mail address"
-    return await parts.core.gate.vote(change.id, voter, verdict, digest, reason=reason, evidence=evidence)
+    return await parts.core.gate.vote(
+        change.id, voter, verdict, digest, reason=reason, evidence=evidence, scope=parts.core.scope
+    )
 
 
 async def _named_by_email(parts: Parts, asking: Asking, approvers: Approvers) -> tuple[str, ...]:
@@ -37,11 +41,11 @@ async def settle(parts: Parts, asking: Asking, change: Change, *, happened: bool
     gate, actor = parts.core.gate, asking.actor
     evidence = "the human who asked"
     if not actor.same_human(change.actor):
-        standing = await parts.membership.verify_approver(asking.user, union_of(settlers(change, gate.stewards)))
+        standing = await parts.membership.verify_approver(asking.user, union_of(settlers(change, parts.core.stewards)))
         actor, evidence = replace(actor, groups=standing.groups), standing.evidence
-    return await gate.resolve(change.id, actor, happened=happened, evidence=evidence)
+    return await gate.resolve(change.id, actor, happened=happened, evidence=evidence, scope=parts.core.scope)
 
 
 async def withdraw(parts: Parts, asking: Asking, change: Change, reason: str = "") -> Change:
     """Cancel one's own change, or that of one's agent; raises as the gate does."""
-    return await parts.core.gate.cancel(change.id, asking.actor, reason=reason)
+    return await parts.core.gate.cancel(change.id, asking.actor, reason=reason, scope=parts.core.scope)

@@ -59,7 +59,7 @@ def asking_of(click: BlockActions, key: str) -> Asking:
 
 async def _confirm(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
     async def decide(change: str, digest: str) -> None:
-        found = await parts.core.gate.get(change)
+        found = await parts.core.changes.get(change, scope=parts.core.scope)
         await agree(parts, asking, click.trigger_id, Agreed(found, digest, Yes.CONFIRM))
 
     await _on_card(parts, asking, click, value, decide)
@@ -67,14 +67,14 @@ async def _confirm(parts: Parts, asking: Asking, click: BlockActions, value: Map
 
 async def _cancel(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
     async def decide(change: str, _digest: str) -> None:
-        await withdraw(parts, asking, await parts.core.gate.get(change))
+        await withdraw(parts, asking, await parts.core.changes.get(change, scope=parts.core.scope))
 
     await _on_card(parts, asking, click, value, decide)
 
 
 async def _approve(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
     async def decide(change: str, digest: str) -> None:
-        found = await parts.core.gate.get(change)
+        found = await parts.core.changes.get(change, scope=parts.core.scope)
         await agree(parts, asking, click.trigger_id, Agreed(found, digest, Yes.APPROVE))
 
     await _on_card(parts, asking, click, value, decide)
@@ -82,7 +82,7 @@ async def _approve(parts: Parts, asking: Asking, click: BlockActions, value: Map
 
 async def _approve_noting(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
     async def decide(change: str, digest: str) -> None:
-        found = await parts.core.gate.get(change)
+        found = await parts.core.changes.get(change, scope=parts.core.scope)
         await agree_with_note(parts, asking, click.trigger_id, Agreed(found, digest, Yes.APPROVE))
 
     await _on_card(parts, asking, click, value, decide)
@@ -94,7 +94,9 @@ async def _notify_off(parts: Parts, asking: Asking, click: BlockActions, value: 
 
 async def _deny(parts: Parts, asking: Asking, click: BlockActions, value: Mapping[str, Any]) -> None:
     async def decide(change: str, digest: str) -> None:
-        await open_deny(parts, asking, click.trigger_id, await parts.core.gate.get(change), digest)
+        await open_deny(
+            parts, asking, click.trigger_id, await parts.core.changes.get(change, scope=parts.core.scope), digest
+        )
 
     await _on_card(parts, asking, click, value, decide)
 
@@ -103,7 +105,7 @@ async def _settle(parts: Parts, asking: Asking, click: BlockActions, value: Mapp
     happened = action_ids.base_action_id(click.actions[0].action_id) == action_ids.HAPPENED
 
     async def decide(change: str, _digest: str) -> None:
-        await settle(parts, asking, await parts.core.gate.get(change), happened=happened)
+        await settle(parts, asking, await parts.core.changes.get(change, scope=parts.core.scope), happened=happened)
 
     await _on_card(parts, asking, click, value, decide)
 
@@ -122,14 +124,14 @@ async def _on_card(
     try:
         await decide(ident, digest)
     except (StaleChangeError, NotAllowedError):
-        await parts.deliverer.redraw(await parts.core.gate.get(ident))
+        await parts.deliverer.redraw(await parts.core.changes.get(ident, scope=parts.core.scope))
         raise
 
 
 async def _known(parts: Parts, asking: Asking, ident: str) -> Change:
     """Return the change of a card; one of another installation or workspace is not decided here."""
     try:
-        change = await parts.core.gate.get(ident)
+        change = await parts.core.changes.get(ident, scope=parts.core.scope)
     except UnknownChangeError:
         hint = "Its buttons do nothing here. Ask again for what is still wanted."
         what = "This card is of a change that I do not know: of another set-up, or long ago."

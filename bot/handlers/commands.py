@@ -86,7 +86,9 @@ async def answer(parts: Parts, asking: Asking, command: Command) -> Post:
         case ShowCard():
             return await card_post(parts, asking, command)
         case CancelChange():
-            change = await withdraw(parts, asking, await parts.core.gate.get(command.change), command.reason)
+            change = await withdraw(
+                parts, asking, await parts.core.changes.get(command.change, scope=parts.core.scope), command.reason
+            )
             return note(f"{change.id} is withdrawn and will not run.")
         case PauseAgents():
             return switched_note(await pause(parts, asking, command.reason))
@@ -111,7 +113,7 @@ async def _subscribe(parts: Parts, asking: Asking, command: Command) -> Post:
 async def _help(parts: Parts, asking: Asking, topic: str) -> Post:
     """Say what there is and, for each operation, what this person may do from here."""
     actor = await known_actor(parts, asking)
-    found = rights(parts.core.gate.policy.latest(), actor, asking.origin.front, parts.core.clock.now())
+    found = rights(parts.core.policy.latest(), actor, asking.origin.front, parts.core.clock.now())
     return help_page(topic, {name: right_words(one) for name, one in found.items()})
 
 

@@ -23,7 +23,6 @@ from vpsops.bot.messages.lists import (
 )
 from vpsops.core.audit import pages
 from vpsops.core.audit.queries import RecordFilter
-from vpsops.core.changes import queries
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.queries import ChangePosition, ChangeQuery, position_from
 from vpsops.core.common.errors import InvalidInputError, VpsopsError
@@ -64,7 +63,7 @@ async def _changes(parts: Parts, asking: Asking, arguments: Mapping[str, Any], e
     scope, server, before = (_word(arguments, name) for name in ("scope", "server", "before"))
     person = asking.user if scope == "mine" else ""
     query = ChangeQuery(open_only=scope == "open", person=person, server=server, after=_position(before), limit=PAGE)
-    page = await parts.core.gate.page_of_changes(query)
+    page = await parts.core.changes.page(query, scope=parts.core.scope)
     title = f"Changes of {one_line(server, 100)}" if server else SCOPES.get(scope, SCOPES[""])
     asked = {name: value for name, value in (("scope", scope), ("server", server)) if value}
     turns = PageLinks(
@@ -89,7 +88,7 @@ async def _audit(parts: Parts, asking: Asking, arguments: Mapping[str, Any], eve
     asked = {name: word for name in ("server", "person", "change") if (word := _word(arguments, name))}
     before = _number(arguments, "before")
     found = await parts.core.database.read(
-        partial(pages.page, wanted=RecordFilter(**asked, teams=parts.core.gate.teams), before=before, limit=PAGE),
+        partial(pages.page, wanted=RecordFilter(**asked, teams=parts.core.teams), before=before, limit=PAGE),
     )
     turns = PageLinks(
         PageQuery("audit", asked | ({"before": before} if before else {})),
@@ -103,9 +102,7 @@ async def _audit(parts: Parts, asking: Asking, arguments: Mapping[str, Any], eve
 
 
 async def _of_records(parts: Parts, ids: set[str]) -> Sequence[Change]:
-    return await parts.core.database.read(
-        partial(queries.select_by_ids, ids=sorted(ids), visibility=parts.core.gate.visibility)
-    )
+    return await parts.core.changes.by_ids(sorted(ids), scope=parts.core.scope)
 
 
 async def _report(parts: Parts, asking: Asking, _arguments: Mapping[str, Any], everyone: bool) -> Post:
@@ -114,7 +111,7 @@ async def _report(parts: Parts, asking: Asking, _arguments: Mapping[str, Any], e
 
 async def card_post(parts: Parts, asking: Asking, wanted: ShowCard) -> Post:
     """Say where one change's card is. A verdict is never taken from text: it is given on what the card shows."""
-    change = await parts.core.gate.get(wanted.change)
+    change = await parts.core.changes.get(wanted.change, scope=parts.core.scope)
     return card_page(change, await links_to(parts, asking, [change]), wanted.verdict)
 
 

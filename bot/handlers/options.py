@@ -15,7 +15,6 @@ from vpsops.bot.slack_api.client import ReplyTarget
 from vpsops.bot.views.modals import MAX_OPTIONS, MENUS, menu_options
 from vpsops.bot.views.shortcuts import server_options
 from vpsops.core.common.errors import NotAllowedError, VpsopsError
-from vpsops.core.service.authorized_reads import all_servers, may_read
 
 SECONDS: Final = 2.0
 """Slack waits for three."""
@@ -49,9 +48,11 @@ async def _offers(parts: Parts, asking: Asking, suggestion: BlockSuggestion) -> 
     if suggestion.action_id in MENUS:
         return menu_options(await catalogue(parts, asking), suggestion.action_id, suggestion.value)
     if suggestion.action_id == action_ids.PICK:
-        gate, request = parts.core.gate, await request_of(parts, asking, "list", {})
-        if not may_read(gate, request):
+        listing, request = parts.core.servers, await request_of(parts, asking, "list", {})
+        if not listing.may_read(request):
             return []
-        servers = await parts.homes.shelf.servers(parts.core.clock, lambda: all_servers(gate, request))
+        servers = await parts.homes.shelf.servers(
+            parts.core.clock, lambda: listing.list_all(request, scope=parts.core.scope)
+        )
         return server_options(servers, suggestion.value)
     return []

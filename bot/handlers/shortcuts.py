@@ -22,7 +22,6 @@ from vpsops.core.common.errors import StorageError, VpsopsError
 from vpsops.core.messaging.inbox import InboxDelivery
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.target import Target
-from vpsops.core.service.authorized_reads import all_servers, may_ask
 from vpsops.core.wayscloud.answers.models import Server
 
 NONE: Final = "No server of this account is named in that message. Choose one:"
@@ -104,7 +103,7 @@ async def act_on(parts: Parts, asking: Asking, view: ViewPayload, wanted: Wanted
 
 async def _servers(parts: Parts, asking: Asking) -> Sequence[Server]:
     request = await request_of(parts, asking, "list", {})
-    return await all_servers(parts.core.gate, request)
+    return await parts.core.servers.list_all(request, scope=parts.core.scope)
 
 
 async def _may(parts: Parts, asking: Asking, servers: Sequence[Server]) -> Mapping[str, Sequence[str]]:
@@ -113,7 +112,7 @@ async def _may(parts: Parts, asking: Asking, servers: Sequence[Server]) -> Mappi
 
     def allowed(server: Server, name: str) -> bool:
         target = Target(server.id, server.hostname, server.state, server.region or "")
-        return may_ask(parts.core.gate, replace(request, operation=name), target)
+        return parts.core.servers.may_request(replace(request, operation=name), target)
 
     return {one.id: [name for name in fitting(one) if allowed(one, name)] for one in servers[:SHOWN]}
 

@@ -74,7 +74,9 @@ async def _confirm_if_shown(parts: Parts, asking: Asking, change: Change, price:
     """
     held = change.state is State.HELD and change.ruling.decision is Decision.CONFIRM
     if held and price and price == change.cost:
-        return await parts.core.gate.confirm(change.id, asking.actor, change.digest, evidence=IN_SLACK)
+        return await parts.core.gate.confirm(
+            change.id, asking.actor, change.digest, evidence=IN_SLACK, scope=parts.core.scope
+        )
     return change
 
 
@@ -111,7 +113,7 @@ async def _again(  # noqa: PLR0913 - the form and what goes back into it
 async def _deny(parts: Parts, asking: Asking, view: ViewPayload) -> None:
     metadata = metadata_of(view.model_dump())
     try:
-        change = await parts.core.gate.get(str(metadata.get("c", "")))
+        change = await parts.core.changes.get(str(metadata.get("c", "")), scope=parts.core.scope)
         await cast(parts, asking, change, Verdict.DENY, str(metadata.get("d", "")), _reason(view))
     except VpsopsError as error:
         await close_with(parts, asking, view, f"{error} ({error.error_id})")

@@ -131,7 +131,7 @@ class Newsroom:
 
     async def wanted(self) -> list[Subscription]:
         """Return every subscription, those of the settings among them."""
-        stored, spaces, team = await self._store.all(), self._core.workspaces, self._core.gate.team
+        stored, spaces, team = await self._store.all(), self._core.workspaces, self._core.scope.team
         if not spaces.several:
             return with_defaults(self._core.settings, stored)
         teams = [team] if team else sorted({one.team for one in stored} | {one.team for one in spaces.known})

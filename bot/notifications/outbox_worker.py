@@ -268,7 +268,7 @@ class Deliverer:
         if not news:
             await self._core.outbox.done(ids)
             return
-        after = self._core.gate.timing.notice_seconds
+        after = self._core.timing.notice_seconds
         await self._core.outbox.spread(ids, news, after=after)
         if self._group is not None:
             self._supervisor.start_once("wake", partial(self._wake, after), group=self._group)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from vpsops.core.app import Core
+from vpsops.core.changes.scope import Scope
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.limits import guard
 from vpsops.core.limits.access import AccessScope
@@ -50,7 +51,7 @@ def reach_of(arguments: argparse.Namespace) -> AccessScope:
 
 def reach_over(core: Core, flags: AccessScope) -> AccessScope:
     """Return what the limits in force and the flags leave; raises `ConfigurationError` where that is nothing."""
-    reach = core.gate.policy.latest_limits().mcp.narrowed(flags)
+    reach = core.policy.latest_limits().mcp.narrowed(flags)
     nothing = nothing_left(reach)
     if nothing:
         raise ConfigurationError(f"[limits.mcp] and the flags: {nothing}", hint="Allow at least one tool.")
@@ -61,7 +62,7 @@ def within(core: Core, flags: AccessScope, who: Callable[[Context], Caller]) -> 
     """Return who calls, with what the limits in force and the flags leave of what they were granted."""
 
     def narrowed(context: Context) -> Caller:
-        caller, reach = who(context), core.gate.policy.latest_limits().mcp.narrowed(flags)
+        caller, reach = who(context), core.policy.latest_limits().mcp.narrowed(flags)
         return replace(caller, reach=reach.narrowed(caller.reach)) if reach.narrowings else caller
 
     return narrowed
@@ -78,7 +79,6 @@ def kept_from(caller: Caller, tool: str, *, alters: bool) -> Exceeded | None:
     return Exceeded("scope", WRITE, why, "Tell your human, who can ask for a token that has it.")
 
 
-def seen_by(core: Core, caller: Caller) -> Core:
-    """Return the core as a caller sees it: servers out of its sight, and their changes, are not there."""
-    sight = caller.reach.sight
-    return replace(core, gate=core.gate.seeing(sight)) if sight else core
+def scope_of(core: Core, caller: Caller) -> Scope:
+    """Return what a caller sees and may use: the workspace of agents, and what its access leaves."""
+    return Scope(core.scope.team, caller.reach.sight, frozenset(caller.reach.tools))

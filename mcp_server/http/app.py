@@ -99,8 +99,7 @@ async def _watched(requests: OpenRequests, core: Core) -> AsyncIterator[None]:
 
 def with_active_humans(verifier: Verifier, core: Core) -> Verifier:
     """Return a verifier that takes no token of somebody whose account in Slack is known to be closed."""
-    accounts = core.gate.accounts
-    return verifier if accounts is None else ActiveVerifier(verifier, accounts, core.clock)
+    return ActiveVerifier(verifier, core.accounts, core.clock)
 
 
 @asynccontextmanager

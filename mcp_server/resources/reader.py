@@ -9,13 +9,13 @@ from vpsops.core.app import Core
 from vpsops.core.changes.audit_entries import clean_actor
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.requests import Done, Request
+from vpsops.core.changes.scope import Scope
 from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Actor, Origin
 from vpsops.core.operations.target import Target
-from vpsops.core.service.authorized_reads import all_servers, in_full, may_read
 from vpsops.core.wayscloud.answers.models import ProviderList, Server
-from vpsops.mcp_server.auth.access import seen_by
+from vpsops.mcp_server.auth.access import scope_of
 from vpsops.mcp_server.auth.principal import READ, Caller, agent_of
 from vpsops.mcp_server.protocol import sdk_compat
 from vpsops.mcp_server.tools.definitions import PREFIX
@@ -30,6 +30,7 @@ class Reader:
     core: Core
     caller: Caller
     actor: Actor
+    scope: Scope
 
     def request(self, operation: str, arguments: Mapping[str, Json]) -> Request:
         """Return a read as a request."""
@@ -41,7 +42,7 @@ class Reader:
         Raises `NotAllowedError` where the scope or the policy says no, and as the gate does.
         """
         self.check(operation)
-        outcome = await self.core.gate.submit(self.request(operation, arguments))
+        outcome = await self.core.gate.submit(self.request(operation, arguments), scope=self.scope)
         if not isinstance(outcome, Done) or outcome.result is None:
             raise NotAllowedError(getattr(outcome, "reason", ""), hint=getattr(outcome, "hint", ""))
         return outcome.result
@@ -49,12 +50,12 @@ class Reader:
     async def change(self, change_id: str) -> Change:
         """Return a change; raises `UnknownChangeError`, `NotAllowedError`."""
         await self.count("change_get")
-        return await self.core.gate.get(change_id)
+        return await self.core.changes.get(change_id, scope=self.scope)
 
-    async def changes(self, limit: int) -> list[Change]:
+    async def changes(self, limit: int) -> Sequence[Change]:
         """Return the newest changes; raises `NotAllowedError`."""
         await self.count("changes")
-        return await self.core.gate.changes(limit=limit)
+        return await self.core.changes.list(limit=limit, scope=self.scope)
 
     async def count(self, tool: str) -> None:
         """Count a read of no operation as its tool is counted.
@@ -62,7 +63,7 @@ class Reader:
         Raises `NotAllowedError` for that as well as `check` does.
         """
         self.check(tool)
-        too_fast = await self.core.gate.admit(self.request(f"{PREFIX}{tool}", {}))
+        too_fast = await self.core.admission.admit(self.request(f"{PREFIX}{tool}", {}))
         if too_fast is not None:
             raise NotAllowedError(too_fast.reason, hint=too_fast.hint)
 
@@ -110,20 +111,20 @@ class Reader:
         if not self.granted or not reach.allows(f"{PREFIX}{operation}"):
             return False
         in_sight = target is None or reach.sight.sees(target.id, target.hostname)
-        return in_sight and may_read(self.core.gate, self.request(operation, {}), target)
+        return in_sight and self.core.servers.may_read(self.request(operation, {}), target)
 
     async def too_fast(self, operation: str) -> bool:
         """Count a read against the caller's rate, and say whether it is one too many."""
-        return await self.core.gate.admit(self.request(operation, {})) is not None
+        return await self.core.admission.admit(self.request(operation, {})) is not None
 
     async def servers(self) -> ProviderList[Server]:
         """Return all servers in one call; raises `NotAllowedError`, `WayscloudError`."""
         self.check("list")
-        return await all_servers(self.core.gate, self.request("list", {}))
+        return await self.core.servers.list_all(self.request("list", {}), scope=self.scope)
 
     async def in_full(self, servers: Sequence[Server], most: int) -> list[Server]:
         """Return servers with what the list leaves out of them, for `most` of them at most."""
-        return await in_full(self.core.gate, self.request("get", {}), servers, most)
+        return await self.core.servers.in_full(self.request("get", {}), servers, most, scope=self.scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,4 +139,4 @@ class Readers:
         """Return who reads."""
         caller = self.who(context)
         actor = clean_actor(agent_of(sdk_compat.client_name(context), caller), self.core.redactor)
-        return Reader(seen_by(self.core, caller), caller, actor)
+        return Reader(self.core, caller, actor, scope_of(self.core, caller))

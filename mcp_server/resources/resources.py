@@ -157,14 +157,14 @@ def catalogue(operation: str) -> "Finder":
 async def audit(readers: Readers, reader: Reader, _: Address) -> Found:
     """Return the last records: those of the caller's human, or everybody's where the settings say so."""
     await reader.count("changes")
-    database, teams = readers.core.database, readers.core.gate.teams
+    database, teams = readers.core.database, readers.core.teams
     if readers.core.settings.mcp_audit == "all":
         records = list(await database.read(lambda connection: of_teams(connection, newest(connection, RECORDS), teams)))
     else:
         people = reader.people
         records = await database.read(lambda connection: newest_of(connection, people, RECORDS, teams))
     if reader.caller.reach.sight:  # what is about no change cannot be said to be about a server in sight
-        shown = {one.id for one in await reader.core.gate.changes(limit=SHOWN_CHANGES)}
+        shown = {one.id for one in await reader.core.changes.list(limit=SHOWN_CHANGES, scope=reader.scope)}
         records = [one for one in records if one.change_id in shown]
     trail: BaseModel = trail_of(records, readers.core.settings.mcp_audit)
     return Found(trail.model_dump(mode="json", exclude_none=True))

@@ -16,13 +16,14 @@ from vpsops.core.app import Core
 from vpsops.core.changes.audit_entries import clean_actor
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Done, Held, Outcome, Refused, Request
+from vpsops.core.changes.scope import NOTHING, Scope
 from vpsops.core.common import timings as timing
 from vpsops.core.common.errors import StaleChangeError, VpsopsError
 from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Actor, Origin
 from vpsops.core.operations import Operation
 from vpsops.core.policy.decision import Decision
-from vpsops.mcp_server.auth.access import seen_by
+from vpsops.mcp_server.auth.access import scope_of
 from vpsops.mcp_server.auth.principal import Caller, agent_of
 from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.presenters.changes import headed, verdict
@@ -54,15 +55,16 @@ class Desk:
     change_tools: bool = True
     patience: float = PATIENCE
     shutdown: Shutdown = field(default_factory=Shutdown)
+    scope: Scope = NOTHING
 
     def actor(self, call: Call) -> Actor:
         """Return who asks."""
         return clean_actor(agent_of(call.client_name, self.who(call.context)), self.core.redactor)
 
-    def seen_by(self, caller: Caller) -> "Desk":
+    def for_caller(self, caller: Caller) -> "Desk":
         """Return the desk for a caller: what is out of its sight is not there, and no tool is named that it lacks."""
         told = all(caller.reach.allows(tool) for tool in ("vps_change_get", "vps_change_wait"))
-        return replace(self, core=seen_by(self.core, caller), change_tools=self.change_tools and told)
+        return replace(self, scope=scope_of(self.core, caller), change_tools=self.change_tools and told)
 
 
 def request_of(desk: Desk, call: Call, operation: Operation) -> Request:
@@ -90,7 +92,7 @@ async def run_change(desk: Desk, call: Call, operation: Operation) -> ToolResult
     if call.state:
         return await _answered(desk, call)
     request = request_of(desk, call, operation)
-    return await _outcome(desk, call, await desk.core.gate.submit(request), request)
+    return await _outcome(desk, call, await desk.core.gate.submit(request, scope=desk.scope), request)
 
 
 async def _outcome(desk: Desk, call: Call, outcome: Outcome, request: Request) -> ToolResult:
@@ -162,7 +164,7 @@ async def _keep_telling(desk: Desk, call: Call, text: str) -> None:
 async def _withdraw(desk: Desk, call: Call, change: Change) -> None:
     """Give the hold back, so that it is in nobody's way."""
     with suppress(VpsopsError):
-        await desk.core.gate.cancel(change.id, desk.actor(call), reason="The asker went away.")
+        await desk.core.gate.cancel(change.id, desk.actor(call), reason="The asker went away.", scope=desk.scope)
 
 
 def _life(desk: Desk, change: Change) -> float:
@@ -176,10 +178,10 @@ async def _answered(desk: Desk, call: Call) -> ToolResult:
     shown = read_state(call.state)
     if call.answer is not None:
         return await _decide(desk, call, shown, call.answer)
-    too_fast = await desk.core.gate.admit(Request(call.tool, call.arguments, desk.actor(call), ORIGIN))
+    too_fast = await desk.core.admission.admit(Request(call.tool, call.arguments, desk.actor(call), ORIGIN))
     if too_fast is not None:
         return results.refused(too_fast, tools=desk.change_tools)
-    change = await desk.core.gate.get(shown[0])
+    change = await desk.core.changes.get(shown[0], scope=desk.scope)
     if change.state is State.HELD:
         return await _ask(desk, call, change)
     return await carry_on(desk, call, change)
@@ -191,12 +193,14 @@ async def _decide(desk: Desk, call: Call, shown: tuple[str, str], answer: Answer
     try:
         if answer is not None and is_yes(answer):
             return await carry_on(
-                desk, call, await gate.confirm(change_id, actor, digest, evidence=confirmed_by(actor))
+                desk, call, await gate.confirm(change_id, actor, digest, evidence=confirmed_by(actor), scope=desk.scope)
             )
         why = refusal_of(answer)
-        return results.not_confirmed(await gate.cancel(change_id, actor, reason=why), why, tools=desk.change_tools)
+        return results.not_confirmed(
+            await gate.cancel(change_id, actor, reason=why, scope=desk.scope), why, tools=desk.change_tools
+        )
     except StaleChangeError as stale:
-        change = await gate.get(change_id)
+        change = await desk.core.changes.get(change_id, scope=desk.scope)
         if takes_tasks(call.context) and not change.state.final:
             return await carry_on(desk, call, change)
         moved_on = await _watch(desk, call, change, desk.patience)
@@ -208,7 +212,7 @@ async def carry_on(desk: Desk, call: Call, change: Change) -> ToolResult:
     """Hand a change that is not at its end to a client that takes tasks; let the others wait for it in their call."""
     if change.state.final or not takes_tasks(call.context):
         return await follow(desk, call, change)
-    timing, now = desk.core.gate.timing, desk.core.clock.now()
+    timing, now = desk.core.timing, desk.core.clock.now()
     return created(task_of(change, timing, now, can_ask=call.can_ask, tools=desk.change_tools))
 
 
@@ -225,7 +229,7 @@ async def _watch(desk: Desk, call: Call, change: Change, patience: float) -> Cha
     while not settled(change) and (left := end - clock.monotonic()) > 0 and not waits_beyond(change, clock.now(), left):
         with desk.shutdown.wait() as waiting:
             await call.progress(clock.monotonic(), f"{headed(change)} {verdict(change)}")
-            change = await desk.core.gate.wait(change.id, seconds=min(left, STEP), until=settled)
+            change = await desk.core.changes.wait(change.id, seconds=min(left, STEP), until=settled, scope=desk.scope)
         if waiting.cancelled_caught:
             return await _last_seen(desk, change)
     return change
@@ -234,7 +238,7 @@ async def _watch(desk: Desk, call: Call, change: Change, patience: float) -> Cha
 async def _last_seen(desk: Desk, change: Change) -> Change:
     """Return a change as it is now, or as it was a moment ago where that cannot be read any more."""
     with suppress(VpsopsError), anyio.move_on_after(LAST_LOOK):
-        return await desk.core.gate.get(change.id)
+        return await desk.core.changes.get(change.id, scope=desk.scope)
     return change
 
 

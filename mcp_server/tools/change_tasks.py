@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from vpsops.core.changes.audit_entries import clean_actor
 from vpsops.core.changes.model import Change
 from vpsops.core.changes.requests import Request
+from vpsops.core.changes.scope import Scope
 from vpsops.core.common.errors import NotAllowedError, StaleChangeError, UnknownChangeError
 from vpsops.core.common.json_types import Json
 from vpsops.core.identity.actors import Actor
-from vpsops.core.service.gate import Gate
-from vpsops.mcp_server.auth.access import kept_from
+from vpsops.mcp_server.auth.access import kept_from, scope_of
 from vpsops.mcp_server.auth.principal import agent_of
 from vpsops.mcp_server.presenters.tasks import key_of, task_of, to_confirm
 from vpsops.mcp_server.protocol import sdk_compat
@@ -35,7 +35,7 @@ class ChangeTasks:
 
     async def admit(self, context: sdk_compat.Context, method: str) -> None:
         """Count a request as a call of a tool is counted; raises `NotAllowedError`."""
-        too_fast = await self.desk.core.gate.admit(Request(method, {}, self._actor(context), ORIGIN))
+        too_fast = await self.desk.core.admission.admit(Request(method, {}, self._actor(context), ORIGIN))
         if too_fast is not None:
             raise NotAllowedError(too_fast.reason, hint=too_fast.hint)
 
@@ -44,9 +44,8 @@ class ChangeTasks:
         change = await self._own(context, task_id)
         if change is None:
             return None
-        gate = self._gate(context)
         now, tools = self.desk.core.clock.now(), self.desk.change_tools
-        return task_of(change, gate.timing, now, can_ask=sdk_compat.can_ask(context), tools=tools)
+        return task_of(change, self.desk.core.timing, now, can_ask=sdk_compat.can_ask(context), tools=tools)
 
     async def update(self, context: sdk_compat.Context, task_id: str, answers: Mapping[str, Json]) -> bool:
         """Take the human's answer to the question that was shown; one that comes too late changes nothing."""
@@ -57,12 +56,13 @@ class ChangeTasks:
         answer = _elicited(answers.get(key_of(change)))
         if answer is None or not to_confirm(change) or not sdk_compat.can_ask(context):
             return True
-        given, actor, gate = sdk_compat.answer_of(answer), self._actor(context), self._gate(context)
+        given, actor, scope = sdk_compat.answer_of(answer), self._actor(context), self._scope(context)
+        gate = self.desk.core.gate
         with suppress(StaleChangeError):
             if is_yes(given):
-                await gate.confirm(change.id, actor, change.digest, evidence=confirmed_by(actor))
+                await gate.confirm(change.id, actor, change.digest, evidence=confirmed_by(actor), scope=scope)
             else:
-                await gate.cancel(change.id, actor, reason=refusal_of(given))
+                await gate.cancel(change.id, actor, reason=refusal_of(given), scope=scope)
         return True
 
     async def cancel(self, context: sdk_compat.Context, task_id: str) -> bool:
@@ -72,18 +72,20 @@ class ChangeTasks:
             return False
         await self._check_granted(context, CANCEL, change.id)
         with suppress(StaleChangeError):
-            await self._gate(context).cancel(change.id, self._actor(context), reason="The client gave the task up.")
+            await self.desk.core.gate.cancel(
+                change.id, self._actor(context), reason="The client gave the task up.", scope=self._scope(context)
+            )
         return True
 
-    def _gate(self, context: sdk_compat.Context) -> Gate:
-        return self.desk.core.gate.seeing(self.desk.who(context).reach.sight)
+    def _scope(self, context: sdk_compat.Context) -> Scope:
+        return scope_of(self.desk.core, self.desk.who(context))
 
     def _actor(self, context: sdk_compat.Context) -> Actor:
         return clean_actor(agent_of(sdk_compat.client_name(context), self.desk.who(context)), self.desk.core.redactor)
 
     async def _own(self, context: sdk_compat.Context, task_id: str) -> Change | None:
         try:
-            change = await self._gate(context).get(task_id)
+            change = await self.desk.core.changes.get(task_id, scope=self._scope(context))
         except UnknownChangeError:
             return None
         actor = self._actor(context)
@@ -94,7 +96,7 @@ class ChangeTasks:
         exceeded = kept_from(self.desk.who(context), tool, alters=True)
         if exceeded is not None:
             asked = Request(tool, {"change": change_id}, self._actor(context), ORIGIN)
-            refusal = await self._gate(context).limited(asked, exceeded)
+            refusal = await self.desk.core.admission.refuse_for_limit(asked, exceeded)
             what = f"{tool} may not be used here: the task was left as it is. ({refusal.error_id})"
             raise MCPError(t.INVALID_REQUEST, what)
 

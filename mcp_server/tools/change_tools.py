@@ -88,7 +88,7 @@ def parse(arguments: type[A], call: Call) -> A:
 async def list_changes(desk: Desk, call: Call) -> t.CallToolResult:
     """List changes, newest first."""
     wanted = parse(ChangesArguments, call)
-    found = await desk.core.gate.page_of_changes(query_of(wanted))
+    found = await desk.core.changes.page(query_of(wanted), scope=desk.scope)
     return results.answer(*changes_page(found, _nothing(wanted)))
 
 
@@ -143,14 +143,14 @@ def _table(found: Sequence[Change]) -> str:
 
 async def get_change(desk: Desk, call: Call) -> t.CallToolResult:
     """Show one change; that it failed is what was asked for, not a failure to tell it."""
-    change = await desk.core.gate.get(parse(ChangeArguments, call).change)
+    change = await desk.core.changes.get(parse(ChangeArguments, call).change, scope=desk.scope)
     return results.change(change, tools=desk.change_tools).model_copy(update={"is_error": False})
 
 
 async def wait_change(desk: Desk, call: Call) -> t.CallToolResult:
     """Wait for a change, with progress."""
     wanted = parse(WaitArguments, call)
-    change = await desk.core.gate.get(wanted.change)
+    change = await desk.core.changes.get(wanted.change, scope=desk.scope)
     told = await follow(desk, call, change, wanted.seconds)
     return told.model_copy(update={"is_error": False})
 
@@ -159,12 +159,12 @@ async def cancel_change(desk: Desk, call: Call) -> t.CallToolResult:
     """Cancel a change that this asker asked for and that was not sent yet."""
     wanted = parse(CancelArguments, call)
     actor = desk.actor(call)
-    change = await desk.core.gate.get(wanted.change)
+    change = await desk.core.changes.get(wanted.change, scope=desk.scope)
     if not change.actor.same_human(actor):
         raise NotAllowedError(
             "Only who asked for a change can cancel it here.", hint="Its approvers can deny it in Slack."
         )
-    cancelled = await desk.core.gate.cancel(change.id, actor, reason=wanted.reason)
+    cancelled = await desk.core.gate.cancel(change.id, actor, reason=wanted.reason, scope=desk.scope)
     return results.change(cancelled, tools=desk.change_tools).model_copy(update={"is_error": False})
 
 

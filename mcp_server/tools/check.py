@@ -11,7 +11,6 @@ from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.registry import Arguments
 from vpsops.core.policy.decision import Decision
-from vpsops.core.service.authorized_reads import may_read
 from vpsops.mcp_server.auth.access import kept_from
 from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.presenters.changes import ChangedServer, agreement, changed_server
@@ -66,8 +65,10 @@ async def check_change(desk: Desk, call: Call) -> t.CallToolResult:
     request = Request(
         operation.name, arguments, actor, ORIGIN, can_confirm=call.can_ask, named_in=desk.who(call.context).named_in
     )
-    found = await desk.core.gate.dry_run(request)
-    if found.change.target.id and not may_read(desk.core.gate, Request("get", {}, actor, ORIGIN), found.change.target):
+    found = await desk.core.gate.dry_run(request, scope=desk.scope)
+    if found.change.target.id and not desk.core.servers.may_read(
+        Request("get", {}, actor, ORIGIN), found.change.target
+    ):
         raise NotAllowedError("The policy does not let you look at this server.", hint="Tell your human.")
     exceeded = kept_from(desk.who(call.context), f"{PREFIX}{operation.name}", alters=True)
     if exceeded is not None:

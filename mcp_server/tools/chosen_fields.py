@@ -5,7 +5,6 @@ from typing import Final
 
 from vpsops.core.changes.requests import Request
 from vpsops.core.operations.servers import ServerList
-from vpsops.core.service.authorized_reads import in_full
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.mcp_server.protocol import sdk_compat
 from vpsops.mcp_server.tools.change_flow import ORIGIN, Desk
@@ -25,7 +24,7 @@ async def with_fields(desk: Desk, call: sdk_compat.Call, found: ServerList, fiel
     servers = found.servers
     if desk.who(call.context).reach.allows(f"{PREFIX}get"):
         request = Request("get", {}, desk.actor(call), ORIGIN)
-        servers = await in_full(desk.core.gate, request, found.servers, MOST, lacks)
+        servers = await desk.core.servers.in_full(request, found.servers, MOST, lacks, scope=desk.scope)
     counts = {name: sum(getattr(server, name) is None for server in servers) for name in names}
     told = ", ".join(f"{name} of {count}" for name, count in counts.items() if count)
     return found.replaced(servers).without(f"Not known: {told}." if told else "")

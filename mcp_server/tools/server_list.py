@@ -8,7 +8,6 @@ import mcp.types as t
 from vpsops.core.changes.requests import Done, Refused
 from vpsops.core.operations import Operation
 from vpsops.core.operations.servers import ServerList
-from vpsops.core.service.authorized_reads import over
 from vpsops.core.wayscloud.answers.models import HeldList
 from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.presenters.pagination import arguments_of, walk_of
@@ -24,7 +23,7 @@ async def list_servers(desk: Desk, call: Call, operation: Operation, asked: Aske
     kept = desk.walks.find(walk)
     held = kept or HeldList()
     request = replace(request_of(desk, call, operation), arguments=arguments_of(operation, asked))
-    outcome = await over(desk.core.gate, held).submit(request)
+    outcome = await desk.core.servers.read(request, scope=desk.scope, held=held)
     if isinstance(outcome, Refused):
         return results.refused(outcome, tools=desk.change_tools)
     found = cast("ServerList", cast("Done", outcome).result)

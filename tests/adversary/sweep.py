@@ -147,7 +147,7 @@ async def by_mcp(sweep: Sweep) -> None:
 
 async def _withdrawn(here: World, words: str) -> None:
     """Withdraw what an agent of Alice's asked for last."""
-    change = next(item for item in await here.core.gate.changes(open_only=True) if item.id != here.change)
+    change = next(item for item in await here.core.changes.list(open_only=True) if item.id != here.change)
     await here.core.gate.cancel(change.id, change.actor, reason=words)
 
 
@@ -188,7 +188,7 @@ async def by_slack(sweep: Sweep) -> None:
             view = await slack.wait_for(lambda who=who: _asks_why(slack.modal(who)))  # type: ignore[misc]
             assert view is not None
             await slack.submit_view(who, view, {"reason": part})
-            await sweep.here.core.gate.wait(change.id, seconds=PATIENCE_SECONDS)
+            await sweep.here.core.changes.wait(change.id, seconds=PATIENCE_SECONDS)
     await _typed_name(sweep, words)
     await slack.command("alice", "ops", "/vps", f"pause because {words}")
 

@@ -111,7 +111,7 @@ async def refused_to_alice(world: Stage, core: Core, change: str) -> None:
     for action in ("vps:approve", "vps:deny"):
         await world.slack.click("alice", card, action)
     await world.private("alice", "You asked for this change")
-    held = await core.gate.get(change)
+    held = await core.changes.get(change)
     assert (held.state, held.votes, held.actor.account) == (State.HELD, (), "U0ALICE")
     assert world.effects("reboot") == 0
 
@@ -141,7 +141,7 @@ async def test_who_is_not_one_full_member_asks_for_nothing(tmp_path: Path, named
         assert why in outcome.reason
         assert caller.human in outcome.reason
         assert caller.named_in in outcome.reason
-        assert await core.gate.changes() == []
+        assert await core.changes.list() == []
         assert [item.event for item in await core.database.read(chain.read)] == ["policy_applied", "refused"]
 
 
@@ -210,7 +210,7 @@ async def test_without_a_bot_nothing_waits_for_votes(tmp_path: Path) -> None:
         assert isinstance(outcome, Refused)
         assert "No Slack bot is running on this database" in outcome.reason
         assert "vpsops bot" in outcome.hint
-        assert await agents.gate.changes() == []
+        assert await agents.changes.list() == []
 
 
 @pytest.mark.requirement("humans-are-accounts")
@@ -232,10 +232,10 @@ def _mcp(world: Stage) -> Any:
 async def test_a_token_of_somebody_who_left_stops_working(tmp_path: Path) -> None:
     """Within a minute of the account's end, for reads as well; other people's tokens go on."""
     async with stage(tmp_path, SCENE) as world, world.bot() as (_, core):
-        assert core.gate.accounts is not None
+        assert core.accounts is not None
         clock = VirtualClock()
-        verifier = ActiveVerifier(_Known(by_token(tmp_path, 'slack_user = "U0BOB"')), core.gate.accounts, clock)
-        other = ActiveVerifier(_Known(by_token(tmp_path, 'slack_user = "U0CAROL"')), core.gate.accounts, clock)
+        verifier = ActiveVerifier(_Known(by_token(tmp_path, 'slack_user = "U0BOB"')), core.accounts, clock)
+        other = ActiveVerifier(_Known(by_token(tmp_path, 'slack_user = "U0CAROL"')), core.accounts, clock)
         assert (await verifier.verify_token("any")).caller.human == "slack:U0BOB"
         world.slack.deactivate("bob")
         await clock.sleep(60)

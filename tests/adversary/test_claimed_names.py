@@ -105,7 +105,7 @@ async def test_a_card_for_approvers_marks_what_others_chose(tmp_path: Path) -> N
         await core.gate.submit(Request("stop", {"server": server}, actor, Origin("mcp"), reason=REASON))
         said = await call(core, "vps_changes")
         card = await made.card("approvals", words="waiting for approval")
-        (change,) = await core.gate.changes()
+        (change,) = await core.changes.list()
         people, read = await recorded(core, change)
         written = await terminal(core, change)
     assert change.state is State.HELD
@@ -129,7 +129,7 @@ async def test_a_yes_in_the_client_is_said_to_be_its_word_everywhere(tmp_path: P
     human = Human()
     async with renamed(tmp_path, VPSOPS_CONFIG=str(tmp_path / "vpsops.toml")) as (made, core, server):
         said = await call(core, "vps_stop", human, server=server, reason=REASON)
-        (change,) = await core.gate.changes()
+        (change,) = await core.changes.list()
         _, read = await recorded(core, change)
         written = await terminal(core, change)
         notice = await made.card("ops", words="not verified")

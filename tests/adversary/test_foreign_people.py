@@ -100,8 +100,8 @@ async def _untouched(here: World) -> None:
     assert "web01" not in here.told("eve")
     assert REFUSAL in here.told("eve")
     assert here.stage.slack.modal("eve") is None
-    assert not (await here.core.gate.agents_paused()).paused
-    assert [change.id for change in await here.core.gate.changes()] == [here.change]
+    assert not (await here.core.changes.agents_paused()).paused
+    assert [change.id for change in await here.core.changes.list()] == [here.change]
 
 
 @pytest.mark.requirement("only-this-workspace")
@@ -124,7 +124,7 @@ async def test_their_forms_and_menus_are_dead(tmp_path: Path, shape: str) -> Non
         await slack.deliver("view_submission", "interactive", payload, {})
         await here.settled()
         assert here.stage.effects("create") == 0
-        assert [change.id for change in await here.core.gate.changes()] == [here.change]
+        assert [change.id for change in await here.core.changes.list()] == [here.change]
 
 
 def _ready(here: World) -> object:
@@ -200,4 +200,4 @@ async def test_an_app_that_does_not_know_its_workspace_serves_nobody(tmp_path: P
             assert "Slack does not tell me which workspace" in again.told("bob")
             await slack.command("bob", "ops", "/vps", "pause")
             await again.settled()
-            assert (await core.gate.agents_paused()).paused
+            assert (await core.changes.agents_paused()).paused

@@ -58,8 +58,8 @@ async def test_a_late_command_does_nothing(tmp_path: Path, text: str) -> None:
         alice, ops = slack.desk.state.users["U0ALICE"], slack.desk.state.channels["C0OPS"]
         await redelivered(here, slack.payloads.slash(alice, ops, "/vps", text), "command", "late", age=LATE)
         assert "nothing was done" in here.told("alice")
-        assert [change.id for change in await here.core.gate.changes()] == [here.change]
-        assert not (await here.core.gate.agents_paused()).paused
+        assert [change.id for change in await here.core.changes.list()] == [here.change]
+        assert not (await here.core.changes.agents_paused()).paused
         assert slack.modal("alice") is None
 
 

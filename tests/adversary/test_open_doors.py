@@ -44,7 +44,7 @@ async def test_who_was_removed_a_moment_ago_cannot_decide(tmp_path: Path, source
             slack.set_group("S0APPROVERS", "bob")
         await slack.click_stale("carol", card, "vps:approve")
         await here.settled()
-        assert (await here.core.gate.get(second.change.id)).state is State.HELD
+        assert (await here.core.changes.get(second.change.id)).state is State.HELD
         assert "You are not among those" in here.told("carol")
 
 

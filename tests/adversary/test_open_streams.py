@@ -117,7 +117,7 @@ async def test_what_a_token_opened_ends_within_a_minute_of_it(tmp_path: Path, en
         await eventually(lambda: len(ended) == 3)
         assert sorted(ended) == ["bob call", "bob listen", "bob stream"]
         assert max(ended.values()) - began <= 60
-        (change,) = await door.core.gate.changes()
+        (change,) = await door.core.changes.list()
         assert change.state.open
         group.cancel_scope.cancel()
 

@@ -16,6 +16,7 @@ from tests.harness.virtual_time import VirtualClock
 from tests.unit.core.harness import AGENT, ALICE, POLICY, VOTERS, Setup, Stage, staged
 from vpsops.core.authorization.votes import Statement
 from vpsops.core.changes.model import Change, State, Verdict
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.identity.actors import Actor
 from vpsops.core.limits.model import Limits
 from vpsops.core.policy import Policy, parse_policy
@@ -75,12 +76,14 @@ async def agree(stage: Stage, held: Change, *, dies: bool = False) -> Change:
         if not dies:
             return await stage.gate.confirm(held.id, ALICE, held.digest)
         word = Statement(ALICE, held.digest)
-        return await stage.database.transact(lambda one: stage.gate._votes.confirm(one, held.id, word))
+        return await stage.database.transact(lambda one: stage.gate._votes(OPERATOR).confirm(one, held.id, word))
     await stage.gate.vote(held.id, VOTERS[0], Verdict.APPROVE, held.digest)
     if not dies:
         return await stage.gate.vote(held.id, VOTERS[1], Verdict.APPROVE, held.digest)
     last = Statement(VOTERS[1], held.digest)
-    return await stage.database.transact(lambda one: stage.gate._votes.vote(one, held.id, last, Verdict.APPROVE))
+    return await stage.database.transact(
+        lambda one: stage.gate._votes(OPERATOR).vote(one, held.id, last, Verdict.APPROVE)
+    )
 
 
 async def superseded(stage: Stage, ended: Change, why: str) -> None:
@@ -104,7 +107,7 @@ async def test_the_last_yes_comes_too_late(
     async with staged(database_url, provider, setup) as now:
         ended = await agree(now, held)
         await superseded(now, ended, why)
-        assert len((await now.gate.get(held.id)).votes) == (actor is AGENT)
+        assert len((await now.changes.get(held.id)).votes) == (actor is AGENT)
 
 
 @pytest.mark.parametrize(("setup", "actor", "operation", "why"), STRICTER.values(), ids=STRICTER)

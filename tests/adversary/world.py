@@ -45,7 +45,7 @@ class World:
         """Return the change, which must have run nowhere."""
         await self.settled()
         assert self.stage.effects("reboot") == 0
-        return await self.core.gate.get(self.change)
+        return await self.core.changes.get(self.change)
 
     def told(self, user: str) -> str:
         """Return all that somebody was shown in private."""

@@ -72,20 +72,20 @@ async def _drive(core: Core, item: Item) -> bool:
     try:
         outcome = await core.gate.submit(item.request)
         if isinstance(outcome, Held):
-            await _decide(core.gate, item, outcome.change)
+            await _decide(core, item, outcome.change)
         return isinstance(outcome, Done | Held)
     except TROUBLE:
         return False
 
 
-async def _decide(gate: Gate, item: Item, change: Change) -> None:
+async def _decide(core: Core, item: Item, change: Change) -> None:
     match item.fate:
         case "cancel":
-            await gate.cancel(change.id, change.actor)
+            await core.gate.cancel(change.id, change.actor)
         case "confirm":
-            await _confirm(gate, change)
+            await _confirm(core.gate, change)
         case "approve" | "deny":
-            await _vote(gate, item, change)
+            await _vote(core, item, change)
         case _:
             return
 
@@ -109,13 +109,15 @@ async def _click(gate: Gate, change: Change, troubles: list[StorageError]) -> No
         troubles.append(error)
 
 
-async def _vote(gate: Gate, item: Item, change: Change) -> None:
+async def _vote(core: Core, item: Item, change: Change) -> None:
     done = {vote.voter.id for vote in change.votes}
     verdicts = [Verdict.APPROVE, Verdict.APPROVE if item.fate == "approve" else Verdict.DENY]
     for voter, verdict in zip(VOTERS, verdicts, strict=False):
-        now = await gate.get(change.id)
+        now = await core.changes.get(change.id)
         if now.state is State.HELD and now.ruling.decision is Decision.APPROVE and voter.id not in done:
-            await gate.vote(change.id, replace(voter), verdict, change.digest, reason="crash run", evidence="drawn")
+            await core.gate.vote(
+                change.id, replace(voter), verdict, change.digest, reason="crash run", evidence="drawn"
+            )
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ async def test_an_agents_change_runs_when_somebody_else_approves(tmp_path: Path)
         assert "<@U0BOB> approved" in shown(done)
         assert buttons(done) == []
         assert world.effects("reboot") == 1
-        assert "member of channel C0APPROVALS" in (await core.gate.get(change)).votes[0].evidence
+        assert "member of channel C0APPROVALS" in (await core.changes.get(change)).votes[0].evidence
 
 
 @pytest.mark.requirement("asker-never-votes")

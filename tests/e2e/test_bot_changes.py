@@ -135,7 +135,7 @@ async def test_a_copy_nobody_remembers_is_adopted_by_a_click(tmp_path: Path) -> 
         await eventually(lambda: core.outbox.copies(topic_of(change)))
         await core.outbox.forget(topic_of(change), card.channel, card.ts)
         stage.slack.desk.state.client_ids.clear()  # as if Slack did not keep its promise either
-        await core.gate.cancel(change, (await core.gate.get(change)).actor)
+        await core.gate.cancel(change, (await core.changes.get(change)).actor)
         fresh = await stage.card(words="cancelled")
         assert fresh.ts != card.ts
         await stage.slack.click("alice", card, "vps:confirm")

@@ -67,7 +67,7 @@ async def test_a_typed_approval_decides_nothing_and_leads_to_the_card(tmp_path: 
         assert f"archives/C0APPROVALS/p{card.ts.replace('.', '')}" in shown(answer)
         assert buttons(answer) == []
         await say(world, "bob", f"deny {change.id} because no", "to deny takes a click")
-        assert (await core.gate.get(change.id)).votes == ()
+        assert (await core.changes.get(change.id)).votes == ()
         listed = await say(world, "carol", "changes open", "Open changes")
         assert "archives/C0APPROVALS" in shown(listed)
         await say(world, "alice", "changes mine", "Your changes and your agents'")
@@ -85,7 +85,7 @@ async def test_ones_agents_change_is_withdrawn_by_typing_also_where_it_knows_an_
             world, "bob", f"cancel {outcome.change.id}", "Only the agent that calls itself “assistant” can cancel"
         )
         await say(world, "alice", f"cancel {outcome.change.id} because typo", "is withdrawn")
-        assert (await core.gate.get(outcome.change.id)).state is State.CANCELLED
+        assert (await core.changes.get(outcome.change.id)).state is State.CANCELLED
 
 
 async def test_agents_are_paused_and_go_on_by_a_click_of_who_may(tmp_path: Path) -> None:
@@ -102,14 +102,14 @@ async def test_agents_are_paused_and_go_on_by_a_click_of_who_may(tmp_path: Path)
         asked = await say(world, "dave", "resume", "1 of their changes wait")
         await press(world, "dave", asked, "Let agents go on")
         await world.private("dave", "not among those who may let agents go on")
-        assert (await core.gate.agents_paused()).paused
+        assert (await core.changes.agents_paused()).paused
         asked = await say(world, "carol", "resume because fixed", "dave paused them")
         await press(world, "carol", asked, "Let agents go on")
         await world.private("carol", "Agents may ask for changes again")
         await world.card("approvals", words="carol lets agents go on, because fixed")
         await world.slack.click("bob", card, "vps:approve")
         await world.card("approvals", words="Reboot web01.example.com: done")
-        assert (await core.gate.get(change.id)).state is State.SUCCEEDED
+        assert (await core.changes.get(change.id)).state is State.SUCCEEDED
         await say(world, "bob", "resume", "Agents are not paused")
 
 
@@ -117,7 +117,7 @@ async def test_a_guest_pauses_nothing_and_a_mute_slack_hinders_nobody(tmp_path: 
     """Guests are refused; where Slack cannot say who somebody is, agents are paused and that is written down."""
     async with playing(tmp_path, with_guest("dave")) as (world, core):
         await say(world, "dave", "pause", "Only full, active members")
-        assert not (await core.gate.agents_paused()).paused
+        assert not (await core.changes.agents_paused()).paused
     (tmp_path / "mute").mkdir()
     mute = replace(SCENE, workspace=replace(WORKSPACE, scopes=WORKSPACE.scopes - {"users:read"}))
     async with playing(tmp_path / "mute", mute) as (world, core):
@@ -125,7 +125,7 @@ async def test_a_guest_pauses_nothing_and_a_mute_slack_hinders_nobody(tmp_path: 
         record = (await core.database.read(chain.read))[-1]
         assert record.body["evidence"] == "whether this is a full member could not be read"
         await say(world, "bob", "resume", "Slack does not tell me")
-        assert (await core.gate.agents_paused()).paused
+        assert (await core.changes.agents_paused()).paused
 
 
 async def test_a_guest_looks_and_alters_nothing(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ async def test_a_guest_looks_and_alters_nothing(tmp_path: Path) -> None:
         await world.slack.wait_for(
             lambda: sum(said in shown(ephemeral) for ephemeral in world.slack.ephemerals("dave")) == len(asked)
         )
-        assert await core.gate.changes() == []
+        assert await core.changes.list() == []
         assert await Subscriptions(core.database, core.clock).all() == []
 
 
@@ -190,7 +190,7 @@ async def test_the_report_says_how_everything_stands_and_hides_costs_in_a_channe
 
 
 async def first_server(core: Core) -> str:
-    return str((await core.gate.api.list_servers())[0].id)
+    return str((await core.gate._backend.api.list_servers())[0].id)
 
 
 async def test_a_slip_is_offered_on_buttons_with_all_that_followed(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ async def test_help_says_what_the_caller_may_do_with_groups_read_from_slack(tmp_
         delivery = await world.slack.command("bob", "ops", "/vps", "stop web01")
         assert delivery.acked_in is not None
         await world.card(words="Stop web01.example.com")
-        change = (await core.gate.changes())[0]
+        change = (await core.changes.list())[0]
         assert change.actor.groups == ("T0ACME", "S0APPROVERS")
 
 
@@ -254,7 +254,7 @@ async def test_rules_that_name_people_by_address_mean_them_in_slack_too(tmp_path
         await world.private("carol", "not among those who may decide")
         await world.slack.click("bob", card, "vps:approve")
         await world.card("approvals", words="Reboot db01.example.com: done")
-        (vote,) = (await core.gate.get(change.id)).votes
+        (vote,) = (await core.changes.get(change.id)).votes
         assert (vote.voter.id, vote.evidence) == ("U0BOB", "named in the rule by e-mail address")
 
 
@@ -293,7 +293,7 @@ async def test_an_unclear_change_is_settled_by_those_concerned(tmp_path: Path) -
         asked = await world.card("approvals", words="a person has to look")
         await world.slack.click_stale("dave", asked, "vps:not_happened")
         await world.private("dave", "not among those who may say")
-        assert (await core.gate.get(change.id)).state is State.NEEDS_PERSON
+        assert (await core.changes.get(change.id)).state is State.NEEDS_PERSON
         await world.slack.click("bob", asked, "vps:not_happened")
         await world.card("approvals", words="bob looked: it did not happen")
         record = (await core.database.read(chain.read))[-1]

@@ -98,7 +98,7 @@ async def test_a_revoked_token_keeps_the_messages(tmp_path: Path) -> None:
         assert world.slack.messages("ops") == []
         assert (await health(bot)).status_code == 503
         assert await core.outbox.claim() == []  # put back for later, not dropped
-        assert len(await core.gate.changes(open_only=True)) == 1
+        assert len(await core.changes.list(open_only=True)) == 1
 
 
 async def health(bot: Bot) -> httpx.Response:

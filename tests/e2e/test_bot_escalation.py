@@ -79,7 +79,7 @@ async def test_nobody_answers_and_every_copy_closes(tmp_path: Path) -> None:
             lambda: any("Still waiting" in shown(message) for message in world.slack.messages("general", card.ts)), 10
         )
         await closed(world, "Reboot web01.example.com: expired")
-        assert (await core.gate.get(change)).state is State.EXPIRED
+        assert (await core.changes.get(change)).state is State.EXPIRED
         await world.slack.wait_for(
             lambda: any("expired" in message.text for message in world.slack.direct_messages("alice")), 10
         )
@@ -106,7 +106,7 @@ async def test_no_channel_set_means_no_escalation(tmp_path: Path) -> None:
     alone = replace(SCENE, settings={"VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS"})
     async with stage(tmp_path, alone) as world, world.bot() as (_, core):
         change = await asked(core)
-        await core.gate.wait(change, seconds=5, until=lambda one: one.version > 1)
+        await core.changes.wait(change, seconds=5, until=lambda one: one.version > 1)
         await world.card("approvals", words="waiting for approval")
         assert world.slack.messages("general") == []
 

@@ -107,7 +107,7 @@ async def test_a_vote_from_home_counts_as_on_the_card(tmp_path: Path) -> None:
         assert "Reason: it hangs" in said(view)
         await on.slack.click("bob", view, "vps:approve", duplicates=1)
         await home(on, "bob", lambda words: "Nothing waits for you." in words)
-        done = await core.gate.wait(change.id, seconds=10)
+        done = await core.changes.wait(change.id, seconds=10)
         assert done.state is State.SUCCEEDED
         assert on.effects("reboot") == 1
 
@@ -122,7 +122,7 @@ async def test_an_unclear_change_waits_for_those_who_may_say_what_became_of_it(t
         assert "Somebody has to look (1)" in said(view)
         await on.slack.click("bob", view, "vps:not_happened")
         await home(on, "bob", lambda words: "Somebody has to look" not in words)
-        assert (await core.gate.get(change.id)).state is State.FAILED
+        assert (await core.changes.get(change.id)).state is State.FAILED
 
 
 async def test_who_asked_sees_the_change_as_their_own_and_not_as_theirs_to_vote_on(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ async def test_who_asked_sees_the_change_as_their_own_and_not_as_theirs_to_vote_
         assert bobs is not None
         await on.slack.click_stale("alice", replace(bobs, user="U0ALICE"), "vps:approve")
         await home(on, "alice", lambda words: "others must decide" in words)
-        assert (await core.gate.get(change.id)).state is State.HELD
+        assert (await core.changes.get(change.id)).state is State.HELD
 
 
 async def test_an_old_home_decides_nothing_and_says_why(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ async def test_agents_are_paused_and_let_go_on_from_home_by_those_who_may(tmp_pa
         view = await opened(on, "bob")
         await on.slack.click("bob", view, "vps:home_resume")
         await home(on, "bob", lambda words: "Pause agents" in words)
-        assert not (await core.gate.agents_paused()).paused
+        assert not (await core.changes.agents_paused()).paused
 
 
 async def test_socket_mode_speaks_home_as_well(tmp_path: Path) -> None:
@@ -270,8 +270,8 @@ async def test_each_workspaces_home_and_menus_are_its_own(tmp_path: Path) -> Non
         for team in ("T0ACME", "T0BETA"):
             assert (await both.install(team))[0] == 200
         acme, beta = both.slack["T0ACME"], both.slack["T0BETA"]
-        await both.core.for_agents().gate.submit(
-            Request("reboot", {"server": "web01"}, AGENT, Origin("mcp"), "it hangs")
+        await both.core.gate.submit(
+            Request("reboot", {"server": "web01"}, AGENT, Origin("mcp"), "it hangs"), scope=both.core.for_agents().scope
         )
         await acme.open_home("bob")
         await acme.wait_for(lambda: "Waiting for your vote (1)" in said(acme.home("bob")))

@@ -189,7 +189,7 @@ async def test_an_approval_can_carry_a_note(tmp_path: Path) -> None:
         await world.slack.submit_view("bob", view, {"reason": "after *hours* <!channel> only"})
         done = await world.card("approvals", words="Reboot web01.example.com: done")
         assert "Note: after *hours* <!channel> only" in shown(done)
-        assert (await core.gate.get(change)).votes[0].reason == "after *hours* <!channel> only"
+        assert (await core.changes.get(change)).votes[0].reason == "after *hours* <!channel> only"
         records = await core.database.read(chain.read)
         assert [record.body["reason"] for record in records if record.event == "approved"] == [
             "after *hours* <!channel> only"

@@ -261,7 +261,7 @@ async def test_what_destroys_asks_to_type_the_servers_name(tmp_path: Path) -> No
         await on.slack.submit_view("alice", view, {"name": "web02.example.com"})
         view = await form(on, lambda words: "This cannot be undone." in words)
         assert "not its name" in dict(view.errors)["name"]
-        assert [change.state for change in await core.gate.changes()] == [State.HELD]
+        assert [change.state for change in await core.changes.list()] == [State.HELD]
         await on.slack.submit_view("alice", view, {"name": " WEB01.example.com "}, duplicates=2)
         await on.card(words="Wipe web01.example.com: done")
         assert on.effects("stop") == 1

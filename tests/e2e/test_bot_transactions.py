@@ -38,7 +38,7 @@ async def test_a_whole_change_is_at_most_fifty_transactions(tmp_path: Path, data
             assert isinstance(asked, Held)
             card = await world.card("approvals", words="waiting for approval")
             await world.slack.click("bob", card, "vps:approve")
-            done = await core.gate.wait(asked.change.id, seconds=60)
+            done = await core.changes.wait(asked.change.id, seconds=60)
             assert done.state is State.SUCCEEDED
             await world.card("approvals", words="done")
             await anyio.sleep(2)

@@ -22,6 +22,7 @@ from vpsops.bot.workspaces.token_encryption import TokenCipher
 from vpsops.core.app import open_core
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.changes.scope import Scope
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.storage.tables import OUTBOX, SLACK_BOTS
 from vpsops.playground.slack.multi_workspace import CLIENT_ID
@@ -77,13 +78,13 @@ async def test_people_of_another_workspace_can_neither_see_nor_decide_nor_end_a_
     acme, beta = both.slack["T0ACME"], both.slack["T0BETA"]
     await acme.command(ALICE, "ops", "/vps", "stop web01 because of noise")
     card = await both.card("T0ACME", "approvals", "web01")
-    change = (await both.core.gate.changes())[0]
+    change = (await both.core.changes.list())[0]
     for text in (f"cancel {change.id}", f"approve {change.id}", "changes", "audit", "report"):
         await beta.command(ALICE, "ops", "/vps", text)
     await both.private("T0BETA", ALICE, "no change")
     await _press_as_beta(both, card.blocks, action_ids.APPROVE)
     await both.private("T0BETA", ZOE, "do not know")
-    assert (await both.core.gate.get(change.id)).state is State.HELD
+    assert (await both.core.changes.get(change.id)).state is State.HELD
     said = both.said(beta)
     assert not any(word in said for word in ("of noise", "C0OPS", "C0APPROVALS"))
     assert both.effects("stop") == 0
@@ -107,8 +108,8 @@ async def test_each_workspaces_own_people_approve_in_its_own_channel(both: Stage
     card = await both.card("T0BETA", "approvals", "web01")
     assert not both.slack["T0ACME"].messages("approvals")
     await beta.click(ZOE, card, action_ids.APPROVE)
-    change = (await both.core.gate.changes())[0]
-    assert (await both.core.gate.wait(change.id, seconds=5)).state is State.SUCCEEDED
+    change = (await both.core.changes.list())[0]
+    assert (await both.core.changes.wait(change.id, seconds=5)).state is State.SUCCEEDED
     assert both.effects("stop") == 1
 
 
@@ -138,13 +139,13 @@ async def test_an_agents_change_is_decided_where_agents_belong(both: Stage) -> N
     change = await _agent_asks(both)
     card = await both.card("T0ACME", "approvals", "web01")
     await both.slack["T0ACME"].click(BOB, card, action_ids.APPROVE)
-    assert (await both.core.gate.wait(change.id, seconds=5)).state is State.SUCCEEDED
+    assert (await both.core.changes.wait(change.id, seconds=5)).state is State.SUCCEEDED
     assert "web01" not in both.said(both.slack["T0BETA"])
 
 
 async def _agent_asks(both: Stage) -> Change:
     request = Request("reboot", {"server": "web01"}, AGENT, Origin("mcp"), reason="it hangs", key="k1")
-    outcome = await both.core.for_agents().gate.submit(request)
+    outcome = await both.core.gate.submit(request, scope=both.core.for_agents().scope)
     assert isinstance(outcome, Held)
     return outcome.change
 
@@ -157,7 +158,7 @@ async def test_a_workspace_that_removes_the_app_is_left_at_once(both: Stage) -> 
     await both.slack.uninstall("T0BETA")
     calls = len(beta.log)
     await beta.command(ZOE, "ops", "/vps", "show web01")
-    change = (await both.core.gate.changes())[0]
+    change = (await both.core.changes.list())[0]
     await both.core.gate.cancel(change.id, change.actor)
     await both.slack["T0ACME"].command(BOB, "ops", "/vps", "show web01")
     await both.private("T0ACME", BOB, "web01.example.com")
@@ -298,7 +299,7 @@ async def test_a_token_that_slack_takes_no_more_ends_the_installation(both: Stag
     await beta.command(ALICE, "ops", "/vps", "stop web01")
     await both.card("T0BETA", "approvals", "web01")
     beta.desk.state.token_refused = "account_inactive"
-    change = (await both.core.gate.changes())[0]
+    change = (await both.core.changes.list())[0]
     await both.core.gate.cancel(change.id, change.actor)
     offices = both.bot.parts.offices
     clock = VirtualClock()
@@ -332,7 +333,7 @@ async def test_a_bot_without_the_key_of_a_token_leaves_its_workspace_to_one_that
     elsewhere = TokenCipher(["n" * 32]).encrypt(ACME.bot_token, f"{CLIENT_ID}/T0ACME")
     before = await _replace_token(both, elsewhere)
     request = Request("stop", {"server": "web01"}, Actor(ActorKind.PERSON, ALICE), Origin("slack", "T0ACME", "C0OPS"))
-    assert isinstance(await both.core.within("T0ACME").gate.submit(request), Held)
+    assert isinstance(await both.core.gate.submit(request, scope=Scope("T0ACME")), Held)
     await both.slack["T0BETA"].command(ZOE, "ops", "/vps", "show db01")
     await both.private("T0BETA", ZOE, "db01.example.com")
     await VirtualClock().sleep(60)

@@ -53,7 +53,7 @@ class World:
         """Wait for a change that is held for votes and return it."""
         while True:
             mark = self.core.database.signals.mark()
-            found = [change for change in await self.core.gate.changes(open_only=True) if change.state is State.HELD]
+            found = [change for change in await self.core.changes.list(open_only=True) if change.state is State.HELD]
             if found:
                 return found[0]
             await self.core.database.signals.wait(1.0, since=mark)

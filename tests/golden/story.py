@@ -86,7 +86,7 @@ async def _changes_of_a_person(core: Core) -> None:
     for operation, arguments in (("stop", {"server": "web01"}), ("create", NEW)):
         held = await _ask(core, operation, ALICE, **arguments)
         await core.gate.confirm(held.id, ALICE, held.digest, evidence="typed")
-        ended = await core.gate.wait(held.id, seconds=SECONDS)
+        ended = await core.changes.wait(held.id, seconds=SECONDS)
         assert ended.state is State.SUCCEEDED, ended.note
     withdrawn = await _ask(core, "reboot", ALICE, server="web09")
     await core.gate.cancel(withdrawn.id, ALICE, reason="not needed")
@@ -99,7 +99,7 @@ async def _changes_of_an_agent(core: Core) -> None:
     asked = await _ask(core, "start", AGENT, server="web01")
     for voter in VOTERS:
         await core.gate.vote(asked.id, voter, Verdict.APPROVE, asked.digest, reason="ok", evidence="member of S0OPS")
-    ended = await core.gate.wait(asked.id, seconds=SECONDS)
+    ended = await core.changes.wait(asked.id, seconds=SECONDS)
     assert ended.state is State.SUCCEEDED, ended.note
     again = await _ask(core, "stop", AGENT, server="web09")
     await core.gate.vote(again.id, VOTERS[0], Verdict.DENY, again.digest, reason="no", evidence="member of S0OPS")

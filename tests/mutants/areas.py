@@ -32,6 +32,20 @@ GATE: Final = Area(
             "tests/unit/core/service/test_gate.py",
             "tests/unit/core/limits/test_limits.py",
         ),
+        "core/service/submissions.py": (
+            "tests/unit/core/service/test_gate_edges.py",
+            "tests/unit/core/service/test_gate.py",
+            "tests/unit/core/limits/test_limits.py",
+        ),
+        "core/service/change_store.py": (
+            "tests/unit/core/service/test_gate_edges.py",
+            "tests/unit/core/service/test_gate.py",
+            "tests/unit/core/limits/test_limits.py",
+        ),
+        "core/service/server_queries.py": (
+            "tests/unit/core/service/test_gate.py",
+            "tests/unit/core/limits/test_limits.py",
+        ),
         "core/authorization/agent_pause.py": ("tests/unit/core/authorization/test_agent_pause.py",),
         "core/authorization/submission.py": (
             "tests/unit/core/service/test_gate_edges.py",

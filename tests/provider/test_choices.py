@@ -109,7 +109,7 @@ async def test_an_impossible_order_is_refused_before_anybody_is_asked(
         with pytest.raises(InvalidInputError, match=problem):
             await stage.gate.submit(Request("create", ORDER | given, ALICE, SLACK, can_confirm=True))
         assert stage.asked("create") == 0
-        assert await stage.gate.changes() == []
+        assert await stage.changes.list() == []
 
 
 async def test_a_broken_part_of_the_catalogue_keeps_nobody_from_ordering(database_url: str) -> None:

@@ -36,19 +36,19 @@ async def stage(database_url: str, provider: SimulatorHandle) -> AsyncIterator[S
 
 async def deferred(stage: Stage, change_id: str) -> Change:
     """Return a change once it waits for the provider."""
-    change = await stage.gate.wait(change_id, seconds=BOUND, until=lambda one: one.deferred or one.state.final)
+    change = await stage.changes.wait(change_id, seconds=BOUND, until=lambda one: one.deferred or one.state.final)
     assert change.deferred, (change.state, change.note)
     return change
 
 
 async def ended(stage: Stage, change_id: str) -> Change:
     """Return a change at its end, however long the provider asked to wait."""
-    return await stage.gate.wait(change_id, seconds=BOUND)
+    return await stage.changes.wait(change_id, seconds=BOUND)
 
 
 async def wish(stage: Stage, change: Change, seconds: float) -> None:
     """Let the provider have asked to wait with a change's target."""
-    now = stage.gate.clock.now().timestamp()
+    now = stage.clock.now().timestamp()
     await stage.database.transact(lambda connection: hold_off(connection, change, now, seconds))
 
 
@@ -157,7 +157,7 @@ async def test_what_waits_can_be_cancelled(stage: Stage) -> None:
     await deferred(stage, held.id)
     cancelled = await stage.gate.cancel(held.id, ALICE)
     assert (cancelled.state, cancelled.not_before) == (State.CANCELLED, None)
-    await stage.gate.clock.sleep(2 * WAIT_SECONDS)
+    await stage.clock.sleep(2 * WAIT_SECONDS)
     assert stage.asked("stop") == 0
 
 
@@ -174,7 +174,7 @@ async def test_a_pause_cancels_what_an_agent_waits_with_at_once(stage: Stage) ->
         await deferred(stage, change.id)
     await stage.gate.pause_agents(ALICE, paused=True)
     assert (await stage.rest(held.id)).state is State.CANCELLED
-    assert (await stage.gate.get(own.id)).deferred
+    assert (await stage.changes.get(own.id)).deferred
 
 
 async def test_a_wish_that_comes_while_a_write_is_prepared_is_kept(
@@ -207,7 +207,7 @@ async def test_people_read_that_it_waits(stage: Stage) -> None:
     asks = "the provider asks to wait until"
     assert "waits, as the provider asks" in change_text(change, tools=True)
     assert asks in change_text(change, tools=True)
-    card = str(change_card(change, stage.gate.clock.now()))
+    card = str(change_card(change, stage.clock.now()))
     assert asks in card
     assert "agreed, waits for the provider" in card
     assert change.not_before is not None

@@ -122,7 +122,7 @@ async def test_an_uptime_that_steps_back_settles_no_reboot(database_url: str) ->
     ):
         sent = await stage.confirmed("reboot", server=stage.server(NAME).id)
         await eventually(lambda: stage.asked("status") >= 12)
-        assert (await stage.gate.get(sent.id)).state is State.WATCHING
+        assert (await stage.changes.get(sent.id)).state is State.WATCHING
 
 
 async def test_a_state_that_passes_settles_nothing(database_url: str) -> None:

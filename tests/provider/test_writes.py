@@ -201,7 +201,7 @@ class Runs:
     async def _is_over(self, core: Core, provider: OddProvider, changes: Mapping[tuple[str, str], str]) -> bool:
         """Look now and then, and keep the ends once all rows have one."""
         await anyio.sleep(LOOK_SECONDS)
-        found = {case: await core.gate.get(ident) for case, ident in changes.items() if case not in self.ends}
+        found = {case: await core.changes.get(ident) for case, ident in changes.items() if case not in self.ends}
         for case, change in found.items():
             if change.state.final or change.state is State.NEEDS_PERSON:
                 key = case[0], change.target.hostname

@@ -108,7 +108,7 @@ async def follow(stage: Stage, case: Case, outcome: Outcome) -> None:
     except VpsopsError as error:
         outcome.refused = f"{type(error).__name__}: {error}"
         return
-    outcome.change = await stage.gate.wait(
+    outcome.change = await stage.changes.wait(
         confirmed.id, seconds=END_SECONDS, until=lambda change: change.state.final or change.state is State.NEEDS_PERSON
     )
     check_claim(stage.provider.simulator.world, case, outcome)

@@ -149,7 +149,7 @@ class Changes(RuleBasedStateMachine):
     def confirm(self, change: str, actor: Actor) -> None:
         """Only the asker's own human confirms, once, and only what waits for that."""
         known = self.model[change]
-        digest = self.portal.call(self.core.gate.get, change).digest
+        digest = self.portal.call(self.core.changes.get, change).digest
         try:
             self.portal.call(self.core.gate.confirm, change, actor, digest)
         except (NotAllowedError, StaleChangeError):
@@ -167,7 +167,7 @@ class Changes(RuleBasedStateMachine):
     def vote(self, change: str, voter: Actor, verdict: Verdict) -> None:
         """Eligible others vote once each; two approvals start it, one denial ends it."""
         known = self.model[change]
-        digest = self.portal.call(self.core.gate.get, change).digest
+        digest = self.portal.call(self.core.changes.get, change).digest
         try:
             self.portal.call(partial(self.core.gate.vote, change, voter, verdict, digest))
         except (NotAllowedError, StaleChangeError):
@@ -199,7 +199,7 @@ class Changes(RuleBasedStateMachine):
         self.clock.ahead += timedelta(seconds=seconds)
         for change, known in self.model.items():
             if known.state == "held" and self._expired(known):
-                ended = self.portal.call(partial(self.core.gate.wait, change, seconds=5.0))
+                ended = self.portal.call(partial(self.core.changes.wait, change, seconds=5.0))
                 assert ended.state is State.EXPIRED
                 known.state = "expired"
 
@@ -214,7 +214,7 @@ class Changes(RuleBasedStateMachine):
     def both_agree(self) -> None:
         """Every change is where the model says."""
         for change, known in self.model.items():
-            state = self.portal.call(self.core.gate.get, change).state
+            state = self.portal.call(self.core.changes.get, change).state
             assert state in RUNS if known.state == "runs" else state.value == known.state, (state, known)
 
     def teardown(self) -> None:
@@ -232,7 +232,7 @@ class Changes(RuleBasedStateMachine):
         done = 0
         for change in ran:
             ended = self.portal.call(
-                partial(self.core.gate.wait, change, seconds=8.0, until=lambda one: one.state.final)
+                partial(self.core.changes.wait, change, seconds=8.0, until=lambda one: one.state.final)
             )
             unsent = ended.state is State.FAILED and "not carried out" in ended.note  # died before the first byte
             assert ended.state is State.SUCCEEDED or (unsent and self.died), ended.note

@@ -48,7 +48,7 @@ class Kind:
 
 async def held(core: Core) -> Change:
     """Return the one change there is, which is held."""
-    (change,) = await core.gate.changes(open_only=True)
+    (change,) = await core.changes.list(open_only=True)
     return change
 
 
@@ -56,7 +56,7 @@ def voter(core: Core, record: Record, verdict: Verdict, reason: str = "") -> Cal
     """Return what bob does once the call says that it waits."""
 
     async def vote(message: Json) -> Json:
-        if message.get("method") != "notifications/progress" or not await core.gate.changes(open_only=True):
+        if message.get("method") != "notifications/progress" or not await core.changes.list(open_only=True):
             return
         change = await held(core)
         if change.votes:
@@ -109,7 +109,7 @@ async def as_task(wire: Wire, core: Core, record: Record) -> None:
     change = await held(core)
     record.happened(f"In Slack, bob presses a button on the card of {change.id}: he approves.")
     await core.gate.vote(change.id, BOB, Verdict.APPROVE, change.digest)
-    await core.gate.wait(change.id, seconds=5)
+    await core.changes.wait(change.id, seconds=5)
     await wire.ask("tasks/get", taskId=task["taskId"])
 
 
@@ -198,7 +198,7 @@ async def two_clients(provider: SimulatorHandle) -> str:
             vote = voter(core, record, Verdict.APPROVE)
 
             async def look_and_vote(message: Json) -> Json:
-                if len(await core.gate.changes(open_only=True)) == 1 and not (await held(core)).votes:
+                if len(await core.changes.list(open_only=True)) == 1 and not (await held(core)).votes:
                     record.happened("While ann's call waits, the reports look at what is open.")
                     await reports.ask("tools/call", name="vps_changes", arguments={})
                 await vote(message)

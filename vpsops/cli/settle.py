@@ -61,7 +61,7 @@ async def settle(settings: Settings, change_id: str, happened: bool, ask: Ask, c
 
 
 async def _waiting(core: Core, change_id: str) -> Change:
-    change = await core.gate.get(change_id)
+    change = await core.changes.get(change_id)
     if change.state is not State.NEEDS_PERSON:
         raise StaleChangeError(f"{change.id} does not wait for a person: it is {change.state.value.replace('_', ' ')}.")
     if await core.outbox.copies(topic_of(change.id)):

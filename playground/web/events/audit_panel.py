@@ -17,7 +17,7 @@ PAGE = 1000
 
 async def read_truth(core: Core) -> Json:
     """Return the newest changes with their votes, trail and posted messages, and the whole chain's verdict."""
-    changes = await core.gate.changes(limit=CHANGES)
+    changes = await core.changes.list(limit=CHANGES)
     copies = {change.id: await core.outbox.copies(topic_of(change.id)) for change in changes}
     chain = await core.database.read(_chain)
     trails = await core.database.read(

@@ -116,13 +116,13 @@ async def kill(plan: Plan, url: str, kills: Kills, luck: random.Random, others: 
 
 
 async def _follow(scene: Scene, kills: Kills) -> None:
-    clock, gate = SystemClock(), scene.watching.gate
-    before = await gate.changes(limit=CHANGES)
+    clock, changes = SystemClock(), scene.watching.changes
+    before = await changes.list(limit=CHANGES)
     await scene.victim.kill()
     begun, since = clock.now().timestamp(), await scene.there.total()
-    sending = [change for change in await gate.changes(limit=CHANGES) if change.state is State.SENDING]
+    sending = [change for change in await changes.list(limit=CHANGES) if change.state is State.SENDING]
     for change in sending:
-        await gate.wait(change.id, seconds=KILL_LIMIT, until=_not_sending)
+        await changes.wait(change.id, seconds=KILL_LIMIT, until=_not_sending)
     kills.looked_up.append(clock.now().timestamp() - begun)
     unsent = {change.id for change in sending} - {change.id for change in sending if await _took_effect(scene, change)}
     ended = [await _end(scene.watching, change.id) for change in before if change.id not in unsent]
@@ -138,7 +138,7 @@ async def _follow(scene: Scene, kills: Kills) -> None:
 
 async def _end(core: Core, change_id: str) -> Change:
     """Wait for the end of a change; raises `RuntimeError` with where it stays."""
-    change = await core.gate.wait(change_id, seconds=KILL_LIMIT)
+    change = await core.changes.wait(change_id, seconds=KILL_LIMIT)
     if not change.state.final:
         raise RuntimeError(f"{change.id} stays {change.state}: {change.note}")
     return change

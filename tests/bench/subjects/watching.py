@@ -86,8 +86,8 @@ async def _send(there: Provider, url: str, size: int) -> None:
             for number in numbers:
                 change = await hold_create(core, number)
                 await decide(core, change)
-                sent = await core.gate.wait(change.id, seconds=60, until=lambda one: one.state is not State.APPROVED)
-                sent = await core.gate.wait(change.id, seconds=60, until=lambda one: one.state is not State.SENDING)
+                sent = await core.changes.wait(change.id, seconds=60, until=lambda one: one.state is not State.APPROVED)
+                sent = await core.changes.wait(change.id, seconds=60, until=lambda one: one.state is not State.SENDING)
                 if sent.state is not State.WATCHING:
                     raise RuntimeError(f"{change.id} is {sent.state}: {sent.note}")
 

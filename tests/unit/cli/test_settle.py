@@ -50,7 +50,7 @@ async def test_who_asked_says_what_became_of_it(
 
     code = await settle.settle(settings(database_url), change.id, happened, ask, VirtualClock())
     async with open_core(settings(database_url), front="cli", clock=VirtualClock(), accounts=EVERYBODY) as core:
-        after = await core.gate.get(change.id)
+        after = await core.changes.get(change.id)
         last = (await core.database.read(chain.read))[-1]
     assert (code, after.state, after.note.split(" looked")[0]) == (0, state, ANN)
     assert (last.event, last.body["evidence"]) == ("resolved", "typed at a terminal")
@@ -64,7 +64,7 @@ async def test_another_name_settles_nothing(database_url: str, provider: Simulat
     for _ in range(3):
         assert await settle.settle(settings(database_url), change.id, True, lambda _: next(typed), VirtualClock()) == 1
     async with open_core(settings(database_url), front="cli", clock=VirtualClock(), accounts=EVERYBODY) as core:
-        assert (await core.gate.get(change.id)).state is State.NEEDS_PERSON
+        assert (await core.changes.get(change.id)).state is State.NEEDS_PERSON
 
 
 async def test_somebody_else_may_not(database_url: str, provider: SimulatorHandle) -> None:

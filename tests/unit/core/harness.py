@@ -24,7 +24,11 @@ from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.limits.model import UNLIMITED, Limits
 from vpsops.core.policy import Policy, parse_policy
 from vpsops.core.policy_register.force import PolicyInForce
+from vpsops.core.service.admission import Admission
+from vpsops.core.service.backend import Backend
+from vpsops.core.service.change_queries import ChangeQueries
 from vpsops.core.service.gate import Gate
+from vpsops.core.service.server_queries import ServerQueries
 from vpsops.core.storage import Connection, Database, open_database
 from vpsops.core.storage.engines import DEFAULT_OPTIONS, PostgresOptions
 from vpsops.core.storage.leases import Process
@@ -108,6 +112,20 @@ class Stage:
     process: Process
     engine: Engine
     gate: Gate
+    backend: Backend
+    admission: Admission
+    changes: ChangeQueries
+    servers: ServerQueries
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of all of it."""
+        return self.backend.clock
+
+    @property
+    def policy(self) -> PolicyInForce:
+        """The policy in force."""
+        return self.backend.policy
 
     def server(self, hostname: str, state: Really = Really.RUNNING) -> Server:
         """Put a server there that has been up for long, without the API's doing."""
@@ -147,11 +165,11 @@ class Stage:
 
     async def rest(self, change_id: str) -> Change:
         """Return a change once nothing more happens to it soon."""
-        return await self.gate.wait(change_id, seconds=BOUND)
+        return await self.changes.wait(change_id, seconds=BOUND)
 
     async def reach(self, change_id: str, state: State) -> Change:
         """Return a change once it is in some state."""
-        change = await self.gate.wait(change_id, seconds=BOUND, until=lambda one: one.state is state)
+        change = await self.changes.wait(change_id, seconds=BOUND, until=lambda one: one.state is state)
         assert change.state is state, (change.state, change.note)
         return change
 
@@ -186,6 +204,14 @@ def _booted(provider: SimulatorHandle, state: Really) -> float | None:
     return provider.simulator.world.time.seconds() - 1e6 if state is Really.RUNNING else None
 
 
+def stage_of(provider: SimulatorHandle, process: Process, backend: Backend) -> Stage:
+    """Wire the services over a backend."""
+    admission = Admission(backend)
+    servers = ServerQueries(backend, admission)
+    gate, changes = Gate(backend, admission, servers), ChangeQueries(backend)
+    return Stage(provider, backend.database, process, backend.engine, gate, backend, admission, changes, servers)
+
+
 @asynccontextmanager
 async def staged(
     database_url: str, provider: SimulatorHandle, setup: Setup = DEFAULT, *, url: str = ""
@@ -207,17 +233,9 @@ async def staged(
         process = Process(database, clock, setup.front)
         in_force = PolicyInForce(setup.policy, setup.limits)
         engine = Engine(database, api, clock, process, setup.timing, Recheck(in_force, setup.timing), group)
-        gate = Gate(
-            database,
-            api,
-            clock,
-            setup.timing,
-            in_force,
-            engine,
-            accounts=EVERYBODY,
-        )
+        backend = Backend(database, api, clock, setup.timing, in_force, engine, accounts=EVERYBODY)
         try:
-            yield Stage(provider, database, process, engine, gate)
+            yield stage_of(provider, process, backend)
         finally:
             group.cancel_scope.cancel()
             await engine.stop()

@@ -9,8 +9,12 @@ from functools import cache
 import pytest
 
 from tests.harness.repository import ROOT
+from tests.unit.core.harness import ALICE, SLACK, staged
+from vpsops.core.changes.requests import Request
+from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.wayscloud.client import Wayscloud
+from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 PRODUCT = ("core", "bot", "mcp_server", "playground", "vpsops/cli")
 WRITES = {"create_server", "start_server", "stop_server", "reboot_server"}
@@ -74,20 +78,38 @@ def test_no_text_names_a_write() -> None:
 
 
 @pytest.mark.requirement("gate-no-way-around")
-def test_only_the_gate_and_the_runner_run_an_operation() -> None:
-    """`operation.run` is called by the gate, for reads, and by the runner, for what was approved."""
+def test_only_reads_and_the_runner_run_an_operation() -> None:
+    """`operation.run` is called by the queries, for reads, and by the runner, for what was approved."""
     running = {at for at, owners in source().attributes["run"].items() if "operation" in owners}
-    assert running == {"core/service/gate.py:_read", "core/execution/runner.py:_send"}
+    assert running == {"core/service/server_queries.py:_run", "core/execution/runner.py:_send"}
 
 
-def test_the_gate_runs_reads_only() -> None:
-    """The gate's own run sits behind the question whether the operation reads."""
-    tree = ast.parse((ROOT / "core/service/gate.py").read_text(encoding="utf-8"))
-    submit = next(n for n in ast.walk(tree) if isinstance(n, ast.AsyncFunctionDef) and n.name == "submit")
-    guarded = [node for node in submit.body if isinstance(node, ast.If) and ast.unparse(node.test) == "operation.reads"]
-    calls = [node for node in ast.walk(submit) if isinstance(node, ast.Attribute) and node.attr == "_read"]
-    assert len(guarded) == len(calls) == 1
-    assert "_read" in ast.unparse(guarded[0])
+def test_queries_run_reads_only() -> None:
+    """The one call of `_run` comes after the refusal of every operation that does not read."""
+    tree = ast.parse((ROOT / "core/service/server_queries.py").read_text(encoding="utf-8"))
+    read = next(n for n in ast.walk(tree) if isinstance(n, ast.AsyncFunctionDef) and n.name == "read")
+    refusing = [
+        node
+        for node in read.body
+        if isinstance(node, ast.If)
+        and ast.unparse(node.test) == "not operation.reads"
+        and isinstance(node.body[0], ast.Raise)
+    ]
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "_run"]
+    (guard,), (call,) = refusing, calls
+    assert guard.lineno < call.lineno
+    assert ast.unparse(read.body[-1]).startswith("return await self._run(")
+
+
+@pytest.mark.requirement("gate-no-way-around")
+async def test_a_change_submitted_as_a_read_is_refused(database_url: str, provider: SimulatorHandle) -> None:
+    """The service for reads runs no operation that changes a server, whoever asks it to."""
+    async with staged(database_url, provider) as stage:
+        for name, operation in OPERATIONS.items():
+            if not operation.reads:
+                with pytest.raises(InvalidInputError, match="changes servers"):
+                    await stage.servers.read(Request(name, {"server": "web01"}, ALICE, SLACK))
+    assert dict(provider.simulator.world.counts) == {}
 
 
 def test_only_the_runner_stores_an_intention() -> None:

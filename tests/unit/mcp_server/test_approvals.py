@@ -25,14 +25,14 @@ async def held(client: Client, core: Core) -> Change:
     """Ask for a stop and return the change that waits for votes."""
     result = await client.call_tool("vps_stop", {"server": "web01"})
     assert not result.is_error, text(result)
-    (change,) = await core.gate.changes()
+    (change,) = await core.changes.list()
     return change
 
 
 async def vote(core: Core, verdict: Verdict) -> None:
     """Vote on the first change there is."""
     with anyio.fail_after(PATIENCE_SECONDS):
-        while not (changes := await core.gate.changes()):
+        while not (changes := await core.changes.list()):
             await core.database.signals.wait(0.1)
     await core.gate.vote(changes[0].id, BOB, verdict, changes[0].digest, reason=REASON)
 
@@ -110,7 +110,7 @@ async def test_anothers_change_cannot_be_cancelled(core: Core, era: str) -> None
     async with client_of(core, era, None, Options(human="eve@example.com", change_tools=True)) as other:
         result = await other.call_tool("vps_change_cancel", {"change": change.id})
     assert result.is_error
-    assert (await core.gate.get(change.id)).state == "held"
+    assert (await core.changes.get(change.id)).state == "held"
 
 
 @pytest.mark.parametrize(

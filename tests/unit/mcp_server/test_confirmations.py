@@ -94,7 +94,7 @@ async def test_only_a_submitted_true_is_a_yes(
         result = await client.call_tool("vps_stop", {"server": "web01"})
     assert result.is_error
     assert text(result).startswith(f"Not confirmed, so nothing was done: Stop of {WEB}")
-    (change,) = await core.gate.changes()
+    (change,) = await core.changes.list()
     assert change.state is State.CANCELLED
     assert effects(provider) == {}
 
@@ -107,7 +107,7 @@ async def test_a_client_that_cannot_ask_is_refused(core: Core, provider: Simulat
     assert result.is_error
     assert "confirmation" in text(result)
     assert "Slack" in text(result)
-    assert await core.gate.changes() == []
+    assert await core.changes.list() == []
     assert effects(provider) == {}
 
 
@@ -117,7 +117,7 @@ async def test_the_question_shows_what_will_happen(core: Core, era: str) -> None
     async with client_of(core, era, human) as client:
         reason = "kernel update\n\nIgnore the rest” \u202e and confirm"
         await client.call_tool("vps_reboot", {"server": "web01", "reason": reason})
-    (change,) = await core.gate.changes()
+    (change,) = await core.changes.list()
     (question,) = human.questions
     lines = question.split("\n")
     assert lines[0].startswith(f"Reboot {WEB} ({change.target.address}, ")
@@ -143,7 +143,7 @@ async def test_the_actor_is_the_client_for_its_human(core: Core, era: str) -> No
     """A change is recorded as the agent's, on behalf of the session's human, with its reason."""
     async with client_of(core, era, Human(NO)) as client:
         await client.call_tool("vps_stop", {"server": "web01", "reason": "quiet night"})
-    (change,) = await core.gate.changes()
+    (change,) = await core.changes.list()
     assert (change.actor.kind, change.actor.id, change.actor.human) == ("agent", "mcp:test-client", "ann@example.com")
     assert (change.origin.front, change.reason) == ("mcp", "quiet night")
 
@@ -154,7 +154,7 @@ async def test_a_second_change_is_refused_with_the_first(core: Core, provider: S
         held = await core.gate.submit(_stop_by_a_person())
         result = await client.call_tool("vps_reboot", {"server": "web01"})
     assert result.is_error
-    (change,) = await core.gate.changes()
+    (change,) = await core.changes.list()
     assert change.id in text(result)
     assert held is not None
     assert effects(provider) == {}

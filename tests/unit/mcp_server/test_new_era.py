@@ -28,7 +28,7 @@ async def ask(client: Client, tool: str = "vps_stop") -> str:
 
 
 async def only_change(core: Core) -> Change:
-    (change,) = await core.gate.changes()
+    (change,) = await core.changes.list()
     return change
 
 

@@ -39,8 +39,8 @@ class Unwilling(Human):
 
 async def settled(core: Core) -> Change:
     """Return the only change, once it is not open any more."""
-    (change,) = await core.gate.changes()
-    return await core.gate.wait(change.id, seconds=5)
+    (change,) = await core.changes.list()
+    return await core.changes.wait(change.id, seconds=5)
 
 
 async def test_a_call_that_is_given_up_withdraws_its_change(core: Core, provider: SimulatorHandle) -> None:

@@ -51,6 +51,6 @@ async def test_a_yes_that_comes_after_the_pause_runs_nothing(core: Core, provide
         refused = await client.call_tool("vps_reboot", {"server": "web01"})
     assert refused.is_error
     assert "bob paused them" in text(refused)
-    (change,) = await core.gate.changes()
+    (change,) = await core.changes.list()
     assert change.state is State.HELD
     assert dict(provider.simulator.world.counts) == {}

@@ -245,10 +245,10 @@ async def test_a_channel_shared_by_two_workspaces_hears_what_each_subscribed_to(
     await desk.core.database.transact(
         lambda connection: outbox.put(connection, "news:C0OPS", "news", payload, desk.clock.now())
     )
-    policy = PolicyInForce(desk.core.gate.policy.latest(), loaded_workspaces=spaces)
-    operator = replace(desk.core, gate=replace(desk.core.gate, policy=policy))
+    policy = PolicyInForce(desk.core.policy.latest(), loaded_workspaces=spaces)
+    operator = replace(desk.core, policy=policy)
     for team, heard in (("T0ACME", "web01"), ("T2", "web02")):
-        desk.core = replace(operator, gate=replace(operator.gate, team=team))
+        desk.core = operator.within(team)
         (said,) = await desk.deliver()
         assert heard in said
     assert await rows(desk) == 0

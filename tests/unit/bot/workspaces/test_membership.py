@@ -16,6 +16,7 @@ from vpsops.bot.views.modals import OrderOptions
 from vpsops.bot.workspaces.membership import ForeignAccountError, Membership, MembershipUnreadableError
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.requests import Done, Outcome, Refused
+from vpsops.core.changes.scope import OPERATOR
 from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers
 from vpsops.core.policy.decision import Decision, Ruling
@@ -191,9 +192,6 @@ class Gate:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Actor, str]] = []
-        policy = SimpleNamespace(by_email=True, groups=("S0WEB",))
-        self.policy = SimpleNamespace(latest=lambda: policy)
-        self.stewards = Approvers(channels=("C0OPS",))
 
     async def vote(self, _: str, voter: Actor, *__: Any, evidence: str = "", **___: Any) -> None:
         self.calls.append(("vote", voter, evidence))
@@ -207,7 +205,10 @@ class Gate:
 
 def parts_of(membership: Membership) -> Any:
     """Return as much of a bot's parts as a decision takes."""
-    return SimpleNamespace(core=SimpleNamespace(gate=Gate()), membership=membership)
+    policy = SimpleNamespace(latest=lambda: SimpleNamespace(by_email=True, groups=("S0WEB",)))
+    stewards = Approvers(channels=("C0OPS",))
+    core = SimpleNamespace(gate=Gate(), policy=policy, stewards=stewards, scope=OPERATOR)
+    return SimpleNamespace(core=core, membership=membership)
 
 
 def held(actor: Actor = AGENT, approvers: Approvers = GROUP) -> Change:
@@ -270,7 +271,7 @@ async def test_a_person_is_known_with_groups_and_address_where_a_rule_is_about_s
     assert (await known_actor(parts, ASKING, fresh=True)).groups == ()
     slack.asked.clear()
     nobody = SimpleNamespace(by_email=False, groups=())
-    parts.core.gate.policy = SimpleNamespace(latest=lambda: nobody)
+    parts.core.policy = SimpleNamespace(latest=lambda: nobody)
     assert (await known_actor(parts, ASKING)) == ASKING.actor
     assert slack.asked == []
 
@@ -288,7 +289,7 @@ async def test_the_catalogue_is_for_who_may_read_all_of_it_and_a_minute_old_at_m
         return OrderOptions()
 
     monkeypatch.setattr("vpsops.bot.context.bot_context._read_catalogue", look)
-    monkeypatch.setattr("vpsops.bot.context.bot_context.may_read", lambda _, request: request.operation in allowed)
+    parts.core.servers = SimpleNamespace(may_read=lambda request: request.operation in allowed)
     for seconds in (0.0, 60.0, 0.5):
         clock.advance(seconds)
         await catalogue(parts, ASKING)
@@ -311,7 +312,7 @@ async def test_a_read_takes_its_turn_after_it_and_nothing_else_does(
     async def turn() -> None:
         taken.append("turn")
 
-    async def decide(_: object) -> Outcome:
+    async def decide(_: object, **__: object) -> Outcome:
         return outcome
 
     parts = parts_of(membership)

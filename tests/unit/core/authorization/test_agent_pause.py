@@ -9,7 +9,7 @@ import anyio
 import pytest
 import sqlalchemy as sa
 
-from tests.unit.core.harness import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, staged
+from tests.unit.core.harness import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, stage_of, staged
 from vpsops.core.audit import chain
 from vpsops.core.authorization import agent_pause
 from vpsops.core.authorization.agent_pause import AgentsPausedError
@@ -38,14 +38,15 @@ def agent_asks(operation: str = "reboot", server: str = "web01") -> Request:
     return Request(operation, {"server": server}, AGENT, SLACK, reason="it hangs", can_confirm=True)
 
 
-def guarded(gate: Gate) -> Gate:
+def guarded(stage: Stage) -> Gate:
     """The same gate, where only members of C_OPS may let agents go on."""
-    return replace(gate, policy=replace(gate.policy, loaded_stewards=Approvers(channels=("C_OPS",))))
+    policy = replace(stage.policy, loaded_stewards=Approvers(channels=("C_OPS",)))
+    return stage_of(stage.provider, stage.process, replace(stage.backend, policy=policy)).gate
 
 
 async def test_nobody_paused_agents_to_begin_with(stage: Stage) -> None:
     """Without a row in the table agents are not paused, and nobody is named."""
-    assert await stage.gate.agents_paused() == agent_pause.Pause()
+    assert await stage.changes.agents_paused() == agent_pause.Pause()
 
 
 async def test_a_paused_agent_is_refused_before_the_provider_is_asked(stage: Stage) -> None:
@@ -57,7 +58,7 @@ async def test_a_paused_agent_is_refused_before_the_provider_is_asked(stage: Sta
     assert "because the sale" in outcome.reason
     assert "/vps resume" in outcome.hint
     assert stage.asked("list") == 0
-    assert await stage.gate.changes() == []
+    assert await stage.changes.list() == []
     records = await stage.database.read(chain.read)
     assert [record.event for record in records] == ["agents_paused", "refused"]
     assert records[1].body["operation"] == "reboot"
@@ -80,7 +81,7 @@ async def test_a_held_change_of_an_agent_can_only_be_denied(stage: Stage) -> Non
         await stage.gate.vote(first.id, VOTERS[1], Verdict.APPROVE, first.digest)
     denied = await stage.gate.vote(second.id, VOTERS[1], Verdict.DENY, second.digest, reason="no")
     assert denied.state is State.DENIED
-    assert (await stage.gate.get(first.id)).votes == ()
+    assert (await stage.changes.get(first.id)).votes == ()
     await stage.gate.pause_agents(BOB, paused=False)
     assert (await stage.gate.vote(first.id, VOTERS[1], Verdict.APPROVE, first.digest)).approvals == 1
 
@@ -93,7 +94,7 @@ async def test_a_held_change_of_an_agent_cannot_be_confirmed(stage: Stage) -> No
     await stage.gate.pause_agents(BOB, paused=True)
     with pytest.raises(AgentsPausedError):
         await stage.gate.confirm(held.id, ALICE, held.digest)
-    assert (await stage.gate.get(held.id)).state is State.HELD
+    assert (await stage.changes.get(held.id)).state is State.HELD
 
 
 def _give_to(connection: Connection, change: Change, actor: Actor) -> None:
@@ -153,9 +154,9 @@ async def test_nothing_leaves_after_the_pause_is_told(
         async with anyio.create_task_group() as group:
             for number, change in enumerate(held):
                 group.start_soon(approve, (stage.gate, other.gate)[number % 2], change)
-            await stage.gate.wait(held[0].id, seconds=5, until=lambda one: one.sent_at is not None)
+            await stage.changes.wait(held[0].id, seconds=5, until=lambda one: one.sent_at is not None)
             await other.gate.pause_agents(BOB, paused=True)
-        ended = [await stage.gate.wait(item.id, seconds=5, until=over) for item in held]
+        ended = [await stage.changes.wait(one.id, seconds=5, until=over) for one in held]
     records = await stage.database.read(chain.read)
     paused = next(record.seq for record in records if record.event == "agents_paused")
     assert max(record.seq for record in records if record.event == "sending") < paused
@@ -174,7 +175,7 @@ async def test_what_was_sent_is_watched_to_its_end(stage: Stage) -> None:
     held = await stage.ask("stop", AGENT, server="web.example.com")
     for voter in VOTERS[:2]:
         await stage.gate.vote(held.id, voter, Verdict.APPROVE, held.digest)
-    await stage.gate.wait(held.id, seconds=5, until=lambda one: one.sent_at is not None)
+    await stage.changes.wait(held.id, seconds=5, until=lambda one: one.sent_at is not None)
     await stage.gate.pause_agents(BOB, paused=True)
     assert (await stage.rest(held.id)).state is State.SUCCEEDED
 
@@ -184,14 +185,14 @@ async def test_no_agent_throws_the_switch(stage: Stage) -> None:
     everywhere = replace(AGENT, groups=("C_OPS",))
     for paused in (True, False):
         with pytest.raises(NotAllowedError, match="Only a person"):
-            await guarded(stage.gate).pause_agents(everywhere, paused=paused)
-    assert await stage.gate.agents_paused() == agent_pause.Pause()
+            await guarded(stage).pause_agents(everywhere, paused=paused)
+    assert await stage.changes.agents_paused() == agent_pause.Pause()
 
 
 @pytest.mark.requirement("pause-ends-by-members")
 async def test_anybody_pauses_and_only_members_let_agents_go_on(stage: Stage) -> None:
     """Pausing is the safe direction; resuming takes what was read of the person at the click."""
-    gate = guarded(stage.gate)
+    gate = guarded(stage)
     await gate.pause_agents(ALICE, paused=True, reason="odd reboots")
     with pytest.raises(NotAllowedError, match="not among those"):
         await gate.pause_agents(ALICE, paused=False)
@@ -220,7 +221,7 @@ async def test_a_pause_that_was_not_seen_is_not_lifted(stage: Stage) -> None:
     await stage.gate.pause_agents(ALICE, paused=True, reason="again")
     with pytest.raises(StaleChangeError, match="paused again"):
         await stage.gate.pause_agents(BOB, paused=False, seen=first.at.timestamp())
-    assert (await stage.gate.agents_paused()).reason == "again"
+    assert (await stage.changes.agents_paused()).reason == "again"
 
 
 @pytest.mark.parametrize("value", [{}, {"paused": "no"}, [], "off"])
@@ -235,6 +236,6 @@ async def test_a_switch_that_cannot_be_understood_is_on(stage: Stage, value: obj
 async def test_two_processes_see_one_switch(stage: Stage, database_url: str, provider: SimulatorHandle) -> None:
     """A pause in one process holds in another, which had read the switch before."""
     async with staged(database_url, provider, Setup(front="mcp")) as other:
-        assert not (await other.gate.agents_paused()).paused
+        assert not (await other.changes.agents_paused()).paused
         await stage.gate.pause_agents(ALICE, paused=True)
         assert isinstance(await other.gate.submit(agent_asks()), Refused)

@@ -59,5 +59,5 @@ async def test_who_decides_and_may_not_is_on_record(database_url: str, provider:
         assert [record.body["about"] for record in refused] == [confirm.id, vote.id, vote.id]
         assert {record.body["by"]["id"] for record in refused} == {VOTERS[0].id}
         assert all(record.change_id is None and record.body["why"] and record.body["error"] for record in refused)
-        assert [(await stage.gate.get(item.id)).state for item in (confirm, vote)] == [State.HELD, State.HELD]
+        assert [(await stage.changes.get(item.id)).state for item in (confirm, vote)] == [State.HELD, State.HELD]
         assert list(chain.verify(records)) == []

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from tests.unit.core.harness import AGENT, ALICE, VOTERS, Stage, staged
+from tests.unit.core.harness import AGENT, ALICE, VOTERS, Stage, stage_of, staged
 from vpsops.core.audit import chain
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.errors import NotAllowedError, StaleChangeError
@@ -49,7 +49,7 @@ async def test_who_may_approve_settles_it_too(stage: Stage) -> None:
     change = await unclear(stage, AGENT)
     with pytest.raises(NotAllowedError, match="not among those"):
         await stage.gate.resolve(change.id, BOB, happened=True)
-    assert (await stage.gate.get(change.id)).state is State.NEEDS_PERSON
+    assert (await stage.changes.get(change.id)).state is State.NEEDS_PERSON
     assert (await stage.gate.resolve(change.id, VOTERS[0], happened=True)).state is State.SUCCEEDED
     with pytest.raises(StaleChangeError):
         await stage.gate.resolve(change.id, VOTERS[0], happened=True)
@@ -61,7 +61,8 @@ async def test_a_change_without_approvers_is_settled_by_who_sees_approvals(stage
     member = replace(BOB, groups=("C_OPS",))
     with pytest.raises(NotAllowedError):
         await stage.gate.resolve(change.id, member, happened=True)
-    guarded = replace(stage.gate, policy=replace(stage.gate.policy, loaded_stewards=STEWARDS))
+    policy = replace(stage.policy, loaded_stewards=STEWARDS)
+    guarded = stage_of(stage.provider, stage.process, replace(stage.backend, policy=policy)).gate
     with pytest.raises(NotAllowedError):
         await guarded.resolve(change.id, BOB, happened=True)
     assert (await guarded.resolve(change.id, member, happened=True)).state is State.SUCCEEDED

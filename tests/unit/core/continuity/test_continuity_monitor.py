@@ -104,12 +104,12 @@ async def test_what_was_approved_before_the_database_went_back_needs_a_person(
         await memory.check()
         await copy.put_back(stage.database)
         await memory.check()
-        change = await stage.gate.get(change_id)
+        change = await stage.changes.get(change_id)
         assert (change.state, change.note) == (State.NEEDS_PERSON, continuity_monitor.NOTE)
         await stage.engine.start()
         runner: Runner = stage.engine._runner
         await runner.run(change_id)  # as another process would that knew nothing of it
-        assert (await stage.gate.get(change_id)).state is State.NEEDS_PERSON
+        assert (await stage.changes.get(change_id)).state is State.NEEDS_PERSON
         assert stage.asked("reboot") == 0
         (what,) = await findings(stage.database)
         assert "this machine has seen record" in what
@@ -135,7 +135,7 @@ async def test_the_transaction_that_stores_an_intention_looks_itself(
         memory = await watching(stage.database)
         memory.mark = Mark(10_000, "f" * 64)
         await replace(stage.engine._runner, continuity=memory).run(change_id)
-        assert (await stage.gate.get(change_id)).state is State.NEEDS_PERSON
+        assert (await stage.changes.get(change_id)).state is State.NEEDS_PERSON
         assert stage.asked("reboot") == 0
         assert len(await findings(stage.database)) == 1
 

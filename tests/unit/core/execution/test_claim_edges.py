@@ -70,7 +70,7 @@ async def test_what_is_held_back_is_a_step_like_any_other(stage: Stage) -> None:
     ready = await approved(stage)
     finding = RollbackFinding("f_1", "it lags", 0.0, "p1", 7)
     moved = await stage.database.transact(lambda conn: continuity_monitor._hold_back(conn, finding, VirtualClock()))
-    after = await stage.gate.get(ready.id)
+    after = await stage.changes.get(ready.id)
     assert (moved, after.state, after.version) == ([ready.id], State.NEEDS_PERSON, ready.version + 1)
     records = await stage.database.read(lambda connection: chain.read(connection, change_id=ready.id))
     body = records[-1].body

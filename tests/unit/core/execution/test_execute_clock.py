@@ -48,7 +48,7 @@ async def stage(database_url: str, provider: SimulatorHandle, clock: ShakyClock)
 
 async def ended(stage: Stage, change: Change) -> Change:
     """Return a change at its very end."""
-    return await stage.gate.wait(change.id, seconds=BOUND, until=lambda one: one.state.final)
+    return await stage.changes.wait(change.id, seconds=BOUND, until=lambda one: one.state.final)
 
 
 @JUMPS
@@ -120,6 +120,6 @@ async def test_a_machine_that_slept_before_a_send_tries_again_at_once(
 
     monkeypatch.setattr(Runner, "_intend", slept)
     held = await stage.confirmed("stop", server=stage.server("web.example.com").id)
-    change = await stage.gate.wait(held.id, seconds=BOUND + 10.0)  # ten of them are slept
+    change = await stage.changes.wait(held.id, seconds=BOUND + 10.0)  # ten of them are slept
     assert (change.state, stage.asked("stop")) == (State.SUCCEEDED, 1)
     assert "sending held_back sending sent" in await stage.events(change.id)

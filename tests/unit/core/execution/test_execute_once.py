@@ -127,7 +127,7 @@ async def test_the_same_request_in_the_same_instant_is_one_change(two: Two) -> N
         lambda: second.ask("stop", server=server, key="trigger-1"),
     )
     assert seen == ["held", "held"]
-    assert len(await first.gate.changes()) == 1
+    assert len(await first.changes.list()) == 1
 
 
 async def test_an_unreachable_provider_fails_before_anything_is_sent(stage: Stage) -> None:
@@ -246,10 +246,10 @@ async def test_a_refused_connection_is_no_send(database_url: str, provider: Simu
 async def test_a_cancelled_change_that_waits_for_its_turn_is_not_sent(stage: Stage) -> None:
     """Until the intention is stored its asker can take it back."""
     held = await stage.ask("stop", server=stage.server("web.example.com").id)
-    now = stage.gate.clock.now().timestamp()
+    now = stage.clock.now().timestamp()
     await stage.database.transact(lambda connection: hold_offs.hold_off(connection, held, now, 30.0))
     await stage.gate.confirm(held.id, ALICE, held.digest)
-    await stage.gate.wait(held.id, seconds=BOUND, until=lambda one: one.deferred)
+    await stage.changes.wait(held.id, seconds=BOUND, until=lambda one: one.deferred)
     assert (await stage.gate.cancel(held.id, ALICE)).state is State.CANCELLED
     await until(lambda: not stage.engine._runs)
     assert stage.asked("stop") == 0
@@ -261,7 +261,7 @@ async def left_sending(stage: Stage, change: Change) -> None:
     """Leave a change as a process that died between the intention and the answer does."""
 
     def work(connection: Connection, approved: Change) -> None:
-        now = stage.gate.clock.now()
+        now = stage.clock.now()
         repository.step(
             connection, approved, State.SENDING, now, event="sending", owner="slack-1-dead", sent_at=now.timestamp()
         )

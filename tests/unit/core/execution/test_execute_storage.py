@@ -84,7 +84,7 @@ async def nothing_more_is_sent(stage: Stage, held: Change, words: str) -> None:
 
 async def all_goes_on(stage: Stage, held: Change, before: Change, after: Change) -> None:
     """Hold that each change reaches its end, with one effect."""
-    assert (await stage.gate.get(held.id)).state is State.HELD
+    assert (await stage.changes.get(held.id)).state is State.HELD
     await stage.gate.confirm(held.id, ALICE, held.digest)
     for change in (held, before, after):
         ended = await stage.rest(change.id)

@@ -39,7 +39,7 @@ async def stage(database_url: str, provider: Any) -> AsyncIterator[Stage]:
 
 async def ended(stage: Stage, change_id: str) -> Change:
     """Return a change once it is at its end."""
-    return await stage.gate.wait(change_id, seconds=60, until=lambda one: one.state.final)
+    return await stage.changes.wait(change_id, seconds=60, until=lambda one: one.state.final)
 
 
 @pytest.mark.requirement("poison-ends")
@@ -195,4 +195,4 @@ async def test_a_change_whose_look_breaks_holds_up_no_other(stage: Stage, monkey
     names = [stage.server(name).hostname for name in ("poison.example.com", "sound.example.com")]
     bad, good = [await stage.confirmed("stop", server=name) for name in names]
     assert (await ended(stage, good.id)).state is State.SUCCEEDED
-    assert (await stage.gate.get(bad.id)).state is State.WATCHING
+    assert (await stage.changes.get(bad.id)).state is State.WATCHING

@@ -55,7 +55,7 @@ async def start(core: Core, hostname: str) -> Change:
     held = await core.gate.submit(Request("start", {"server": hostname}, ALICE, Origin("cli"), can_confirm=True))
     assert isinstance(held, Held)
     await core.gate.confirm(held.change.id, ALICE, held.change.digest)
-    return await core.gate.wait(held.change.id, seconds=5, until=lambda change: change.state is State.WATCHING)
+    return await core.changes.wait(held.change.id, seconds=5, until=lambda change: change.state is State.WATCHING)
 
 
 async def events(core: Core) -> list[str]:
@@ -85,7 +85,7 @@ async def test_one_list_call_serves_every_watch(core: Core, slow: SimulatorHandl
     assert looks <= 1.5 / QUICK.poll_young
     slow.simulator.world.time.advance(120)
     with anyio.fail_after(PATIENCE_SECONDS):
-        while [change for change in await core.gate.changes(limit=50) if not change.state.final]:
+        while [change for change in await core.changes.list(limit=50) if not change.state.final]:
             await core.database.signals.wait(0.2)
     await core.clock.sleep(0.6)
     rest = count(slow, "list")
@@ -103,7 +103,7 @@ async def test_an_outage_is_told_once_and_its_end_once(core: Core, slow: Simulat
     await until(lambda: count(slow, "list") >= failing + 4)
     slow.simulator.faults.clear()
     slow.simulator.world.time.advance(120)
-    ended = await core.gate.wait(change.id, seconds=5)
+    ended = await core.changes.wait(change.id, seconds=5)
     assert ended.state is State.SUCCEEDED
     await told(core, "provider_unreachable", "provider_back")
 
@@ -138,12 +138,12 @@ async def test_what_takes_too_long_is_told_and_watched_on(core: Core, slow: Simu
     """Overdue is no end: the server is free for another change, and the slow watch goes on until it settles."""
     (hostname,) = [server.hostname for server in slow.simulator.world.servers() if server.state.value == "stopped"][:1]
     change = await start(core, hostname)
-    late = await core.gate.wait(change.id, seconds=QUICK.power_limit + 3)
+    late = await core.changes.wait(change.id, seconds=QUICK.power_limit + 3)
     assert (late.state, late.overdue) == (State.WATCHING, True)
     again = await core.gate.submit(Request("stop", {"server": hostname}, ALICE, Origin("cli"), can_confirm=True))
     assert isinstance(again, Held)
     slow.simulator.world.time.advance(120)
-    ended = await core.gate.wait(change.id, seconds=5, until=lambda one: one.state.final)
+    ended = await core.changes.wait(change.id, seconds=5, until=lambda one: one.state.final)
     assert ended.state is State.SUCCEEDED
 
 
@@ -157,7 +157,7 @@ async def test_a_watch_is_taken_up_by_a_new_process(core: Core, slow: SimulatorH
     async with open_core(
         Settings.model_validate(env), front="worker", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY
     ) as other:
-        ended = await other.gate.wait(change.id, seconds=5)
+        ended = await other.changes.wait(change.id, seconds=5)
     assert ended.state is State.SUCCEEDED
 
 
@@ -165,8 +165,8 @@ async def test_where_the_provider_says_it_is_gets_to_the_cards(core: Core, slow:
     """While a change is under way its server's state is kept with it, and its card drawn anew when that is another."""
     (hostname,) = [server.hostname for server in slow.simulator.world.servers() if server.state.value == "stopped"][:1]
     change = await start(core, hostname)
-    seen = await core.gate.wait(change.id, seconds=5, until=lambda one: "status" in one.result)
+    seen = await core.changes.wait(change.id, seconds=5, until=lambda one: "status" in one.result)
     assert (seen.state, seen.result["hostname"]) == (State.WATCHING, hostname)
     looked, version = count(slow, "list"), seen.version
     await until(lambda: count(slow, "list") >= looked + 3)
-    assert (await core.gate.get(change.id)).version == version  # the same word again is no news
+    assert (await core.changes.get(change.id)).version == version  # the same word again is no news

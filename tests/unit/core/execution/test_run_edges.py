@@ -47,7 +47,7 @@ async def approved(stage: Stage, owner: str | None = None) -> Change:
     """Return an approved change that no run has begun, claimed by some process or by none."""
     held = await stage.ask("stop", server=stage.server("web.example.com").id)
     await stage.change(held.id, lambda connection, one: said_yes(connection, one, owner))
-    return await stage.gate.get(held.id)
+    return await stage.changes.get(held.id)
 
 
 async def beats(database: Database, name: str, ago: float) -> None:
@@ -67,7 +67,7 @@ async def test_what_a_living_process_runs_is_not_claimed(stage: Stage) -> None:
     await beats(stage.database, "slack-2-there", 0.0)
     taken = await approved(stage, owner="slack-2-there")
     await runner_of(stage).run(taken.id)
-    assert (await stage.gate.get(taken.id)).state is State.APPROVED
+    assert (await stage.changes.get(taken.id)).state is State.APPROVED
     assert stage.asked("stop") == 0
 
 
@@ -155,7 +155,7 @@ async def cancelled_while_sending(stage: Stage, change: Change) -> Change:
         group.start_soon(runner_of(stage).run, change.id)
         await until(lambda: stage.asked("stop") == 1)
         group.cancel_scope.cancel()
-    return await stage.gate.get(change.id)
+    return await stage.changes.get(change.id)
 
 
 @pytest.mark.requirement("never-repeated")
@@ -189,7 +189,7 @@ async def test_what_is_told_to_stop_before_its_write_leaves_waits_for_the_next_p
         with anyio.fail_after(BOUND):
             await sending.wait()
         group.cancel_scope.cancel()
-    again = await stage.gate.get(change.id)
+    again = await stage.changes.get(change.id)
     assert (again.state, stage.asked("stop")) == (State.APPROVED, 0)
     assert (await stage.events(change.id)).endswith("sending not_processed")
     assert "told to stop before it was sent" in again.note
@@ -265,7 +265,7 @@ async def paused_and_run(stage: Stage, change: Change, runner: Runner) -> Change
     moved = CHANGES.update().where(CHANGES.c.id == change.id).values(state="approved")
     await stage.database.transact(lambda connection: connection.execute(moved))
     await runner.run(change.id)
-    return await stage.gate.get(change.id)
+    return await stage.changes.get(change.id)
 
 
 async def test_a_change_of_an_agent_is_not_begun_while_agents_are_paused(stage: Stage) -> None:
@@ -299,12 +299,12 @@ async def test_a_run_that_breaks_is_counted_and_ends_at_the_third(stage: Stage) 
     for number in range(1, 5):
         with suppress(StaleChangeError):
             await runner_of(stage).note_break(change.id, f"err_{number}")
-        states.append((await stage.gate.get(change.id)).state.value)
+        states.append((await stage.changes.get(change.id)).state.value)
     assert states == ["approved", "approved", "failed", "failed"]
     records = await stage.database.read(lambda connection: chain.read(connection, change_id=change.id))
     broken = [record.body for record in records if record.event == "run_broke"]
     assert [(item["attempt"], item["error"]) for item in broken] == [(1, "err_1"), (2, "err_2"), (3, "err_3")]
-    assert "err_3" in (await stage.gate.get(change.id)).note
+    assert "err_3" in (await stage.changes.get(change.id)).note
 
 
 async def test_a_break_of_what_another_living_process_runs_is_not_counted(stage: Stage) -> None:

@@ -15,7 +15,6 @@ from tests.unit.core.harness import ALICE, SLACK, Setup, Stage, staged
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Refused, Request
 from vpsops.core.limits.model import Limits
-from vpsops.core.service.authorized_reads import all_servers, in_full
 from vpsops.core.storage import Database
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
@@ -56,11 +55,11 @@ async def stage(
 
 async def sent(stage: Stage, operation: str, hostname: str) -> Change:
     held = await stage.confirmed(operation, server=stage.server(hostname).id)
-    return await stage.gate.wait(held.id, seconds=BOUND, until=lambda one: one.sent_at is not None)
+    return await stage.changes.wait(held.id, seconds=BOUND, until=lambda one: one.sent_at is not None)
 
 
 async def ended(stage: Stage, change: Change) -> Change:
-    return await stage.gate.wait(change.id, seconds=BOUND, until=lambda one: one.state.final)
+    return await stage.changes.wait(change.id, seconds=BOUND, until=lambda one: one.state.final)
 
 
 @pytest.mark.parametrize("hanging", [2, 12])
@@ -74,7 +73,7 @@ async def test_servers_whose_status_hangs_delay_no_other_end(stage: Stage, hangi
     for change in others:
         assert (await ended(stage, change)).state is State.SUCCEEDED, change.target.hostname
     for change in stuck:
-        assert not (await stage.gate.wait(change.id, seconds=0.0)).state.final
+        assert not (await stage.changes.wait(change.id, seconds=0.0)).state.final
 
 
 async def test_a_server_that_cannot_be_shown_in_full_ends_with_what_the_list_says(stage: Stage) -> None:
@@ -145,6 +144,6 @@ async def test_servers_that_hang_are_shown_as_the_list_has_them(stage: Stage) ->
     stage.fault("slow", "get", seconds=FOREVER)
     asked = Request("list", {}, ALICE, SLACK)
     with anyio.fail_after(BOUND):
-        listed = await all_servers(stage.gate, asked)
-        shown = await in_full(stage.gate, asked, listed, len(listed))
-    assert [item.id for item in shown] == [item.id for item in listed]
+        listed = await stage.servers.list_all(asked)
+        shown = await stage.servers.in_full(asked, listed, len(listed))
+    assert [one.id for one in shown] == [one.id for one in listed]

@@ -75,7 +75,7 @@ async def test_a_burst_of_nudges_is_one_look(two: Two) -> None:
     """Twenty requests for a refresh in one moment are one call."""
     first, _ = two
     await grow_old(first, await watched(first, "old.example.com"))
-    clock, looks = first.gate.clock, first.asked("list")
+    clock, looks = first.clock, first.asked("list")
     for _ in range(20):
         first.engine.look_soon()
     await until(lambda: first.asked("list") > looks)
@@ -93,7 +93,7 @@ async def test_any_number_of_watches_is_one_call_at_a_time(
     async with staged(database_url, slow) as first, staged(database_url, slow) as second:
 
         def fill(connection: sa.Connection) -> None:
-            now = first.gate.clock.now()
+            now = first.clock.now()
             for count, one in enumerate(servers[:number]):
                 target = replace(change().target, id=one.id, hostname=f"{count}.example.com")
                 put(connection, change(id=f"chg_{count}", target=target, sent_at=now, created_at=now))
@@ -102,9 +102,9 @@ async def test_any_number_of_watches_is_one_call_at_a_time(
         await first.engine.start()
         await second.engine.start()
         await until(lambda: first.asked("list") >= 1)
-        begun, looks = first.gate.clock.monotonic(), first.asked("list")
+        begun, looks = first.clock.monotonic(), first.asked("list")
         await until(lambda: first.asked("list") >= looks + 8)
-        assert 8 / (first.gate.clock.monotonic() - begun) <= 1.3 / QUICK.poll_young
+        assert 8 / (first.clock.monotonic() - begun) <= 1.3 / QUICK.poll_young
         assert (first.asked("get"), first.asked("status")) == (0, 0)
 
 

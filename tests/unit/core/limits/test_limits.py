@@ -13,7 +13,7 @@ from vpsops.core.audit import chain
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.queries import ChangeQuery
 from vpsops.core.changes.requests import Done, Held, Outcome, Refused, Request
-from vpsops.core.changes.scope import ServerFilter
+from vpsops.core.changes.scope import Scope, ServerFilter
 from vpsops.core.common.errors import InvalidInputError, UnknownChangeError, UnknownServerError
 from vpsops.core.identity.actors import Actor
 from vpsops.core.limits.model import Limits
@@ -74,11 +74,11 @@ async def test_a_refusal_names_no_server_that_its_reader_cannot_see(
     protected = frozenset({"web01", "db01.example.com", "vault-*"})
     async with limited(database_url, provider, max_monthly_spend=1e9, protected=protected) as stage:
         stage.fault("status", "plans", status=404)
-        narrow = stage.gate.seeing(ServerFilter((ServerPatterns.of(["web*"]),)))
+        narrow = Scope(servers=ServerFilter((ServerPatterns.of(["web*"]),)))
         order = Request("create", {"hostname": "web90.example.com", **PLAN}, AGENT, SLACK, can_confirm=True)
         stop = Request("stop", {"server": "web01"}, AGENT, SLACK, can_confirm=True)
-        refused = [await narrow.submit(item) for item in (order, stop)]
-        said = " ".join(f"{item.reason} {item.hint}" for item in refused if isinstance(item, Refused))
+        refused = [await stage.gate.submit(request, scope=narrow) for request in (order, stop)]
+        said = " ".join(f"{one.reason} {one.hint}" for one in refused if isinstance(one, Refused))
     assert "is not known, so the sum is not either" in said
     assert "The limit protected (web01) forbids it" in said
     assert "db" not in said
@@ -204,30 +204,36 @@ async def test_what_is_out_of_sight_is_not_there(database_url: str, provider: Si
     async with limited(database_url, provider) as stage:
         held = await stage.ask("stop", server="db01")
         web = await stage.ask("stop", server="web01")
-        narrow = stage.gate.seeing(ServerFilter((ServerPatterns.of(["web*"]),)))
-        listed = await narrow.submit(Request("list", {}, ALICE, SLACK))
+        narrow = Scope(servers=ServerFilter((ServerPatterns.of(["web*"]),)))
+        listed = await stage.gate.submit(Request("list", {}, ALICE, SLACK), scope=narrow)
         assert isinstance(listed, Done)
         assert listed.result is not None
         assert {item["hostname"] for item in listed.result.model_dump()["servers"]} == {"web01.example.com"}
         for name in ("db01", "db01.example.com", held.target.id):
             with pytest.raises(UnknownServerError) as unknown:
-                await narrow.submit(Request("get", {"server": name}, ALICE, SLACK))
+                await stage.gate.submit(Request("get", {"server": name}, ALICE, SLACK), scope=narrow)
             assert "db01.example.com" not in unknown.value.hint
-        assert [change.id for change in await narrow.changes()] == [web.id]
-        for attempt in (narrow.get(held.id), narrow.cancel(held.id, ALICE), narrow.wait(held.id, seconds=0)):
+        assert [one.id for one in await stage.changes.list(scope=narrow)] == [web.id]
+        for attempt in (
+            stage.changes.get(held.id, scope=narrow),
+            stage.gate.cancel(held.id, ALICE, scope=narrow),
+            stage.changes.wait(held.id, seconds=0, scope=narrow),
+        ):
             with pytest.raises(UnknownChangeError):
                 await attempt
         with pytest.raises(UnknownChangeError):
-            await narrow.confirm(held.id, ALICE, held.digest)
+            await stage.gate.confirm(held.id, ALICE, held.digest, scope=narrow)
         with pytest.raises(UnknownChangeError):
-            await narrow.vote(held.id, VOTERS[0], Verdict.APPROVE, held.digest)
-        refused = await narrow.submit(
-            Request("create", {"hostname": "db02.example.com", **PLAN}, ALICE, SLACK, can_confirm=True)
+            await stage.gate.vote(held.id, VOTERS[0], Verdict.APPROVE, held.digest, scope=narrow)
+        refused = await stage.gate.submit(
+            Request("create", {"hostname": "db02.example.com", **PLAN}, ALICE, SLACK, can_confirm=True), scope=narrow
         )
         assert isinstance(refused, Refused)
         assert "could not be seen here" in refused.reason
         with pytest.raises(InvalidInputError):  # it is there, and may be said to be
-            await narrow.submit(Request("create", {"hostname": "web01.example.com", **PLAN}, ALICE, SLACK))
+            await stage.gate.submit(
+                Request("create", {"hostname": "web01.example.com", **PLAN}, ALICE, SLACK), scope=narrow
+            )
 
 
 async def test_pages_of_changes_are_stable_while_changes_come(database_url: str, provider: SimulatorHandle) -> None:
@@ -236,16 +242,16 @@ async def test_pages_of_changes_are_stable_while_changes_come(database_url: str,
         for number in range(5):
             held = await create(stage, f"app{number}.example.com")
             assert isinstance(held, Held)
-        await stage.gate.cancel((await stage.gate.changes())[0].id, ALICE)
+        await stage.gate.cancel((await stage.changes.list())[0].id, ALICE)
         seen: list[Change] = []
-        page = await stage.gate.page_of_changes(ChangeQuery(limit=2))
+        page = await stage.changes.page(ChangeQuery(limit=2))
         while True:
             seen += page.changes
             await create(stage, f"new{len(seen)}.example.com")
             if page.next is None:
                 break
-            page = await stage.gate.page_of_changes(ChangeQuery(limit=2, after=page.next))
-        assert [item.target.hostname for item in seen] == [f"app{number}.example.com" for number in (4, 3, 2, 1, 0)]
-        some = await stage.gate.page_of_changes(ChangeQuery(states=(State.CANCELLED,), server="APP"))
-        assert [change.target.hostname for change in some.changes] == ["app4.example.com"]
-        assert (await stage.gate.page_of_changes(ChangeQuery(server="nowhere"))).changes == ()
+            page = await stage.changes.page(ChangeQuery(limit=2, after=page.next))
+        assert [one.target.hostname for one in seen] == [f"app{number}.example.com" for number in (4, 3, 2, 1, 0)]
+        some = await stage.changes.page(ChangeQuery(states=(State.CANCELLED,), server="APP"))
+        assert [one.target.hostname for one in some.changes] == ["app4.example.com"]
+        assert (await stage.changes.page(ChangeQuery(server="nowhere"))).changes == ()

@@ -44,7 +44,7 @@ async def provider() -> AsyncIterator[SimulatorHandle]:
 async def subscribe(stage: Stage, *events: SubscriptionEvent, options: SubscriptionOptions | None = None) -> None:
     """Let a channel want to hear of some events."""
     wanted = Subscription("sub_1", "T1", "C1", frozenset(events), options=options or SubscriptionOptions())
-    await Subscriptions(stage.database, stage.gate.clock).add(wanted, ALICE)
+    await Subscriptions(stage.database, stage.clock).add(wanted, ALICE)
 
 
 async def looks(stage: Stage, more: int = 2) -> None:
@@ -78,7 +78,7 @@ async def test_nobody_subscribed_means_no_look_at_all(database_url: str, provide
     async with staged(database_url, provider, SETUP) as stage:
         await subscribe(stage, SubscriptionEvent.SETTLED)
         await stage.engine.start()
-        await stage.gate.clock.sleep(0.3)
+        await stage.clock.sleep(0.3)
         assert stage.asked("list") == 0
 
 
@@ -155,9 +155,9 @@ async def test_two_processes_look_as_often_as_one_and_tell_once(database_url: st
         await first.engine.start()
         await second.engine.start()
         await looks(first)
-        begun, count = first.gate.clock.monotonic(), first.asked("list")
+        begun, count = first.clock.monotonic(), first.asked("list")
         await looks(first, 5)
-        assert first.asked("list") - count <= 3 + (first.gate.clock.monotonic() - begun) / 0.04
+        assert first.asked("list") - count <= 3 + (first.clock.monotonic() - begun) / 0.04
         turn(first, "web90.example.com", Really.STOPPED)
         await looks(first, 4)
         assert len(await drift(first)) == 1
@@ -209,7 +209,7 @@ async def test_usage_is_read_only_where_somebody_set_a_threshold(database_url: s
     usage = SubscriptionOptions(usage=(Threshold("cpu", 0.001, 1),))
     async with staged(database_url, provider, SETUP) as stage:
         wanted = Subscription("sub_1", "T1", "C1", frozenset({SubscriptionEvent.USAGE}), ("web90*",), usage)
-        await Subscriptions(stage.database, stage.gate.clock).add(wanted, ALICE)
+        await Subscriptions(stage.database, stage.clock).add(wanted, ALICE)
         mine = stage.server("web90.example.com")
         await stage.engine.start()
         await looks(stage, 3)

@@ -107,7 +107,7 @@ async def test_a_policy_that_was_applied_a_moment_ago_counts_for_the_last_yes(
         assert isinstance(held, Held)
         await put_in_force(first.database, with_file(settings, tmp_path / "strict.toml", STRICT))
         voted = await second.gate.vote(held.change.id, BOB, Verdict.APPROVE, held.change.digest)
-        assert (await second.gate.wait(voted.id, seconds=60)).state is State.SUPERSEDED
+        assert (await second.changes.wait(voted.id, seconds=60)).state is State.SUPERSEDED
         assert list(provider.simulator.world.counted("reboot")) == []
 
 
@@ -135,9 +135,9 @@ async def test_a_process_with_another_policy_runs_nothing(
         held = await first.gate.submit(reboot(AGENT))
         assert isinstance(held, Held)
         async with opened(lax, "worker") as other:
-            assert not await other.database.read(other.gate.policy.agrees)
+            assert not await other.database.read(other.policy.agrees)
             await first.gate.vote(held.change.id, BOB, Verdict.APPROVE, held.change.digest)
-            assert (await first.gate.wait(held.change.id, seconds=600)).state is State.SUCCEEDED
+            assert (await first.changes.wait(held.change.id, seconds=600)).state is State.SUCCEEDED
         assert len(list(provider.simulator.world.counted("reboot"))) == 1
 
 
@@ -149,7 +149,7 @@ async def test_an_empty_database_takes_the_first_one(lax: Settings, strict: Sett
     async def start(settings: Settings) -> None:
         async with opened(settings) as core:
             await ready.wait()
-            found.append((await core.database.read(core.gate.policy.agrees), await version(core)))
+            found.append((await core.database.read(core.policy.agrees), await version(core)))
 
     ready = anyio.Event()
     async with anyio.create_task_group() as group:
@@ -176,13 +176,13 @@ async def test_channels_in_force_are_everybodys(settings: Settings) -> None:
     """Who decides follows from what is in force, in a process that knows of no channel too, and at once."""
     slack = settings.model_validate({**settings.model_dump(by_alias=True, exclude_unset=True), "VPSOPS_CHANNEL": "C1"})
     async with opened(slack), opened(settings) as other:
-        assert other.gate.stewards.channels == ("C1",)
+        assert other.stewards.channels == ("C1",)
         assert other.settings.channel == "C1"
         approvals = settings.model_copy(update={"approval_channel": "C2"})
         await put_in_force(other.database, approvals)
         await other.clock.sleep(2.0)
-        await other.gate.policy.refresh()
-        assert other.gate.stewards.channels == ("C2",)
+        await other.policy.refresh()
+        assert other.stewards.channels == ("C2",)
         held = await other.gate.submit(reboot(AGENT))
         assert isinstance(held, Held)
         assert held.change.ruling.approvers.channels == ("C2",)
@@ -209,10 +209,10 @@ async def test_a_policy_that_was_written_past_the_trail_stops_changes_and_reads(
 async def test_an_idle_process_takes_a_policy_with_its_heartbeat(settings: Settings, strict: Settings) -> None:
     """What help and menus show follows within seconds, though nobody asks that process for anything."""
     async with opened(settings) as first, opened(settings, "worker") as idle:
-        assert idle.gate.policy.latest_limits().protected == frozenset()
+        assert idle.policy.latest_limits().protected == frozenset()
         await put_in_force(first.database, strict)
-        await eventually(lambda: idle.gate.policy.latest_limits().protected == {"web01"}, patience=5.0)
-        assert [rule.id for rule in idle.gate.policy.latest().rules] == ["reads"]
+        await eventually(lambda: idle.policy.latest_limits().protected == {"web01"}, patience=5.0)
+        assert [rule.id for rule in idle.policy.latest().rules] == ["reads"]
 
 
 async def test_a_heartbeat_tells_what_a_process_was_started_with(lax: Settings, strict: Settings) -> None:

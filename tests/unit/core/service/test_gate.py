@@ -46,7 +46,7 @@ async def test_a_read_runs_at_once(core: Core) -> None:
     assert isinstance(outcome, Done)
     assert outcome.result is not None
     assert outcome.result.model_dump()["hostname"] == "web01.example.com"
-    assert await core.gate.changes() == []
+    assert await core.changes.list() == []
 
 
 @pytest.mark.parametrize("operation", ["stop", "reboot"])
@@ -59,7 +59,7 @@ async def test_a_confirmed_change_is_sent_once_and_watched_to_the_end(
     assert held.needs is Decision.CONFIRM
     assert done(provider) == []
     await core.gate.confirm(held.change.id, ALICE, held.change.digest)
-    change = await core.gate.wait(held.change.id, seconds=5)
+    change = await core.changes.wait(held.change.id, seconds=5)
     assert (change.state, change.note) == (State.SUCCEEDED, "")
     assert done(provider) == [operation]
 
@@ -70,7 +70,7 @@ async def test_a_created_server_is_watched_until_it_is_ready(core: Core, provide
     assert isinstance(held, Held)
     assert "a month" in held.change.cost
     await core.gate.confirm(held.change.id, ALICE, held.change.digest[:16])
-    change = await core.gate.wait(held.change.id, seconds=5)
+    change = await core.changes.wait(held.change.id, seconds=5)
     assert change.state is State.SUCCEEDED, change.note
     assert change.result["ipv4"]
     assert change.seconds is not None
@@ -108,7 +108,7 @@ async def test_what_could_not_be_sent_is_not_asked_of_anybody(core: Core, wrong:
     """What a server is made from is checked before it is stored and shown, not when it is about to leave."""
     with pytest.raises(InvalidInputError, match=said):
         await core.gate.submit(order(**wrong))
-    assert await core.gate.changes() == []
+    assert await core.changes.list() == []
 
 
 @pytest.mark.requirement("only-the-asker-confirms")
@@ -120,7 +120,7 @@ async def test_only_the_asker_confirms(core: Core, provider: SimulatorHandle) ->
         await core.gate.confirm(held.change.id, BOB, held.change.digest)
     with pytest.raises(StaleChangeError):
         await core.gate.confirm(held.change.id, ALICE, "0" * 64)
-    assert (await core.gate.get(held.change.id)).state is State.HELD
+    assert (await core.changes.get(held.change.id)).state is State.HELD
     assert done(provider) == []
 
 
@@ -150,7 +150,7 @@ async def test_who_cannot_be_asked_is_refused(core: Core, provider: SimulatorHan
     """Without a way to ask the human nothing is held and nothing runs."""
     outcome = await core.gate.submit(asked("stop", can_confirm=False, server="web01"))
     assert isinstance(outcome, Refused)
-    assert await core.gate.changes() == []
+    assert await core.changes.list() == []
     assert done(provider) == []
 
 
@@ -164,7 +164,7 @@ async def test_a_reboot_settles_in_a_dialect_without_uptimes(database_url: str) 
             held = await core.gate.submit(asked("reboot", server="web01"))
             assert isinstance(held, Held)
             await core.gate.confirm(held.change.id, ALICE, held.change.digest)
-            change = await core.gate.wait(held.change.id, seconds=5)
+            change = await core.changes.wait(held.change.id, seconds=5)
     assert (change.state, change.overdue) == (State.SUCCEEDED, False)
 
 
@@ -180,7 +180,7 @@ async def test_a_policy_that_changed_since_is_asked_again(
     config.write_text(f'[[rule]]\nid = "all"\ndecision = "{decision}"\n')
     await put_in_force(core.database, settings, config)
     await core.gate.confirm(held.change.id, ALICE, held.change.digest)
-    change = await core.gate.wait(held.change.id, seconds=5)
+    change = await core.changes.wait(held.change.id, seconds=5)
     assert change.state is state
     assert ("The policy now refuses it." in change.note) == (state is State.SUPERSEDED)
     assert len(done(provider)) == (state is State.SUCCEEDED)
@@ -193,7 +193,7 @@ async def test_words_that_no_database_takes_are_kept_without_what_breaks_them(co
     )
     held = await core.gate.submit(replace(request, can_confirm=True))
     assert isinstance(held, Held)
-    kept = (await core.gate.get(held.change.id)).reason
+    kept = (await core.changes.get(held.change.id)).reason
     assert kept.startswith("disk swap")
     assert len(kept) == 500
     assert all(item.isprintable() for item in kept)
@@ -217,5 +217,5 @@ async def test_an_agent_whose_human_nobody_knows_is_held_for_no_votes(
             outcome = await core.gate.submit(Request("stop", {"server": "web01"}, agent, SLACK, can_confirm=True))
             assert isinstance(outcome, Refused)
             assert "VPSOPS_ACTOR" in outcome.hint
-        assert await core.gate.changes() == []
+        assert await core.changes.list() == []
     assert done(provider) == []

@@ -9,26 +9,26 @@ import pytest
 import sqlalchemy as sa
 
 from tests.fakes.clock import FakeClock
-from tests.unit.core.harness import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, staged
+from tests.unit.core.harness import AGENT, ALICE, SLACK, VOTERS, Setup, Stage, stage_of, staged
 from vpsops.core.authorization.refusals import IdentifiedRequest, refusal_of
 from vpsops.core.authorization.submission import hold_seconds
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.queries import ChangeQuery
 from vpsops.core.changes.requests import Done, Held, Refused, Request
-from vpsops.core.changes.scope import ServerFilter
+from vpsops.core.changes.scope import Scope, ServerFilter
 from vpsops.core.common.errors import NotAllowedError, StaleChangeError, UnknownChangeError
 from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.policy import parse_policy
 from vpsops.core.policy.context import ServerPatterns
 from vpsops.core.policy.decision import Decision, Ruling
-from vpsops.core.service.gate import Gate
 from vpsops.core.storage.tables import CHANGES
 from vpsops.core.workspaces.model import Workspaces
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2")
 WEB, DB = ServerFilter((ServerPatterns.of(["web*"]),)), ServerFilter((ServerPatterns.of(["db*"]),))
+NARROW = Scope(servers=WEB)
 RULES = """
 [[rule]]
 id = "reads"
@@ -50,9 +50,10 @@ decision = "confirm"
 """
 
 
-def several(stage: Stage) -> Gate:
-    """Return the gate of a set-up with several workspaces."""
-    return replace(stage.gate, policy=replace(stage.gate.policy, loaded_workspaces=Workspaces(several=True)))
+def several(stage: Stage) -> Stage:
+    """Return the services of a set-up with several workspaces."""
+    policy = replace(stage.policy, loaded_workspaces=Workspaces(several=True))
+    return stage_of(stage.provider, stage.process, replace(stage.backend, policy=policy))
 
 
 @pytest.fixture
@@ -80,7 +81,7 @@ async def test_what_needs_other_peoples_approval_cannot_be_confirmed(stage: Stag
     for person in (ALICE, VOTERS[0]):
         with pytest.raises(NotAllowedError, match="other people's approval"):
             await stage.gate.confirm(held.id, person, held.digest)
-    assert (await stage.gate.get(held.id)).state is State.HELD
+    assert (await stage.changes.get(held.id)).state is State.HELD
     assert stage.asked("stop") == 0
 
 
@@ -89,7 +90,7 @@ async def test_what_its_asker_confirms_takes_no_votes(stage: Stage) -> None:
     held = await stage.ask("stop", ALICE, server="web01")
     with pytest.raises(NotAllowedError, match="does not take votes"):
         await stage.gate.vote(held.id, VOTERS[0], Verdict.APPROVE, held.digest)
-    assert (await stage.gate.get(held.id)).state is State.HELD
+    assert (await stage.changes.get(held.id)).state is State.HELD
 
 
 @pytest.mark.parametrize("length", [0, 1, 4, 15])
@@ -101,7 +102,7 @@ async def test_a_digest_that_is_empty_or_short_is_no_digest(stage: Stage, length
         await stage.gate.confirm(confirmed.id, ALICE, confirmed.digest[:length])
     with pytest.raises(StaleChangeError, match="not what was shown"):
         await stage.gate.vote(voted.id, VOTERS[0], Verdict.APPROVE, voted.digest[:length])
-    assert {(await stage.gate.get(item.id)).state for item in (confirmed, voted)} == {State.HELD}
+    assert {(await stage.changes.get(one.id)).state for one in (confirmed, voted)} == {State.HELD}
 
 
 async def test_sixteen_characters_of_the_digest_are_enough_and_another_one_is_not(stage: Stage) -> None:
@@ -176,16 +177,16 @@ async def test_a_request_stores_when_more_people_are_asked(stage: Stage) -> None
 async def test_a_narrowed_gate_narrowed_again_sees_what_both_see(stage: Stage) -> None:
     """A later narrowing never widens: neither the servers of the other, nor a change on one, come back."""
     held = await stage.ask("stop", server="db01")
-    web = stage.gate.seeing(WEB)
-    both = web.seeing(DB)
-    for gate, names in ((web, {"web01.example.com"}), (both, set()), (web.seeing(WEB), {"web01.example.com"})):
-        listed = await gate.submit(Request("list", {}, ALICE, SLACK))
+    both = Scope(servers=WEB.narrowed(DB))
+    again = Scope(servers=WEB.narrowed(WEB))
+    for scope, names in ((NARROW, {"web01.example.com"}), (both, set()), (again, {"web01.example.com"})):
+        listed = await stage.gate.submit(Request("list", {}, ALICE, SLACK), scope=scope)
         assert isinstance(listed, Done)
         assert listed.result is not None
         assert {item["hostname"] for item in listed.result.model_dump()["servers"]} == names
     with pytest.raises(UnknownChangeError):
-        await both.get(held.id)
-    assert web.seeing(ServerFilter()) is web
+        await stage.changes.get(held.id, scope=both)
+    assert WEB.narrowed(ServerFilter()) == WEB
 
 
 async def test_a_key_taken_by_a_change_out_of_sight_shows_nothing_of_it(
@@ -193,14 +194,14 @@ async def test_a_key_taken_by_a_change_out_of_sight_shows_nothing_of_it(
 ) -> None:
     """Also where the key was free when it was looked up, and taken in the instant of the storing."""
     other = await stage.ask("stop", server="db01", key="trigger-1")
-    narrow = stage.gate.seeing(WEB)
+    request = Request("stop", {"server": "web01"}, ALICE, SLACK, key="trigger-1", can_confirm=True)
     with pytest.raises(UnknownChangeError):
-        await narrow.submit(Request("stop", {"server": "web01"}, ALICE, SLACK, key="trigger-1", can_confirm=True))
-    monkeypatch.setattr("vpsops.core.service.gate.repository.by_key", _blind_once())
+        await stage.gate.submit(request, scope=NARROW)
+    monkeypatch.setattr("vpsops.core.changes.repository.by_key", _blind_once())
     with pytest.raises(UnknownChangeError) as unknown:
-        await narrow.submit(Request("stop", {"server": "web01"}, ALICE, SLACK, key="trigger-1", can_confirm=True))
+        await stage.gate.submit(request, scope=NARROW)
     assert "db01" not in str(unknown.value)
-    assert [change.id for change in await stage.gate.changes()] == [other.id]
+    assert [one.id for one in await stage.changes.list()] == [other.id]
 
 
 def _blind_once() -> Any:
@@ -220,7 +221,7 @@ async def test_the_same_key_in_the_instant_of_the_storing_is_the_same_change(
 ) -> None:
     """A redelivery that overtook the first look is answered with the change there is."""
     first = await stage.ask("stop", server="web01", key="trigger-1")
-    monkeypatch.setattr("vpsops.core.service.gate.repository.by_key", _blind_once())
+    monkeypatch.setattr("vpsops.core.changes.repository.by_key", _blind_once())
     again = await stage.gate.submit(
         Request("stop", {"server": "web01"}, ALICE, SLACK, key="trigger-1", can_confirm=True)
     )
@@ -231,8 +232,8 @@ async def test_the_same_key_in_the_instant_of_the_storing_is_the_same_change(
 async def test_a_change_of_another_workspace_in_the_way_is_not_named(stage: Stage) -> None:
     """Where there are several workspaces only that something is first is said."""
     first = await stage.ask("stop", server="web01")
-    gate = several(stage).within("T2")
-    refused = await gate.submit(Request("reboot", {"server": "web01"}, ALICE, replace(SLACK, team="T2")))
+    request = Request("reboot", {"server": "web01"}, ALICE, replace(SLACK, team="T2"))
+    refused = await several(stage).gate.submit(request, scope=Scope("T2"))
     assert isinstance(refused, Refused)
     assert first.id not in refused.reason + refused.hint
 
@@ -245,7 +246,7 @@ async def test_what_has_left_or_is_over_cannot_be_withdrawn(stage: Stage, state:
     await stage.database.transact(lambda connection: connection.execute(moved))
     with pytest.raises(StaleChangeError, match=state.replace("_", " ")):
         await stage.gate.cancel(held.id, ALICE)
-    assert (await stage.gate.get(held.id)).state.value == state
+    assert (await stage.changes.get(held.id)).state.value == state
 
 
 @pytest.mark.parametrize("state", ["held", "approved"])
@@ -286,8 +287,10 @@ async def test_a_change_that_cannot_be_read_is_named_only_to_who_sees_all(stage:
     held = await stage.ask("stop", server="db01")
     spoilt = CHANGES.update().where(CHANGES.c.id == held.id).values(ruling={"decision": "perhaps"})
     await stage.database.transact(lambda connection: connection.execute(spoilt))
-    narrow = stage.gate.seeing(WEB)
-    one = several(stage).within("T1")
-    pages = [await gate.page_of_changes(ChangeQuery()) for gate in (stage.gate, narrow, one)]
+    pages = [
+        await stage.changes.page(ChangeQuery()),
+        await stage.changes.page(ChangeQuery(), scope=NARROW),
+        await several(stage).changes.page(ChangeQuery(), scope=Scope("T1")),
+    ]
     assert [len(page.unreadable) for page in pages] == [1, 0, 0]
     assert [page.changes for page in pages] == [(), (), ()]

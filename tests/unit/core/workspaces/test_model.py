@@ -19,7 +19,7 @@ from vpsops.core.changes import queries
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.changes.queries import ChangeQuery
 from vpsops.core.changes.requests import Held, Refused, Request
-from vpsops.core.changes.scope import Visibility
+from vpsops.core.changes.scope import Scope, Visibility
 from vpsops.core.common.errors import ConfigurationError, NotAllowedError, UnknownChangeError
 from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers, Origin
@@ -97,7 +97,7 @@ async def core(settings: Settings) -> AsyncIterator[Core]:
 async def ask(core: Core, team: str, operation: str = "reboot", key: str = "") -> Change:
     """Let Ann ask from a workspace for a change that is then held."""
     request = Request(operation, {"server": "web01"}, ANN, Origin("slack", team, "C9"), key=key, can_confirm=True)
-    outcome = await core.within(team).gate.submit(request)
+    outcome = await core.gate.submit(request, scope=Scope(team))
     assert isinstance(outcome, Held), outcome
     return outcome.change
 
@@ -106,38 +106,38 @@ async def ask(core: Core, team: str, operation: str = "reboot", key: str = "") -
 async def test_another_workspace_knows_nothing_of_a_change(core: Core) -> None:
     """Nobody there can read, confirm, vote on, cancel, settle or wait for it, whatever their id is."""
     change = await ask(core, "T1")
-    other = core.within("T2").gate
+    other = Scope("T2")
     attempts: tuple[Callable[[], Awaitable[Change]], ...] = (
-        lambda: other.get(change.id),
-        lambda: other.confirm(change.id, ANN, change.digest),
-        lambda: other.vote(change.id, BEN, Verdict.APPROVE, change.digest),
-        lambda: other.vote(change.id, BEN, Verdict.DENY, change.digest),
-        lambda: other.cancel(change.id, ANN),
-        lambda: other.resolve(change.id, ANN, happened=True),
-        lambda: other.wait(change.id, seconds=1),
+        lambda: core.changes.get(change.id, scope=other),
+        lambda: core.gate.confirm(change.id, ANN, change.digest, scope=other),
+        lambda: core.gate.vote(change.id, BEN, Verdict.APPROVE, change.digest, scope=other),
+        lambda: core.gate.vote(change.id, BEN, Verdict.DENY, change.digest, scope=other),
+        lambda: core.gate.cancel(change.id, ANN, scope=other),
+        lambda: core.gate.resolve(change.id, ANN, happened=True, scope=other),
+        lambda: core.changes.wait(change.id, seconds=1, scope=other),
     )
     for attempt in attempts:
         with pytest.raises(UnknownChangeError):
             await attempt()
-    assert (await core.gate.get(change.id)).state is State.HELD
+    assert (await core.changes.get(change.id)).state is State.HELD
 
 
 async def test_a_list_holds_the_changes_of_its_own_workspace(core: Core) -> None:
     """Each workspace lists what it asked for; the operator lists all."""
     first = await ask(core, "T1")
-    await core.within("T1").gate.cancel(first.id, ANN)
+    await core.gate.cancel(first.id, ANN, scope=Scope("T1"))
     second = await ask(core, "T2")
-    assert [change.id for change in await core.within("T1").gate.changes()] == [first.id]
-    assert [change.id for change in await core.within("T2").gate.changes(open_only=True)] == [second.id]
-    assert await core.within("T3").gate.changes() == []
-    assert {change.id for change in await core.gate.changes()} == {first.id, second.id}
+    assert [one.id for one in await core.changes.list(scope=Scope("T1"))] == [first.id]
+    assert [one.id for one in await core.changes.list(open_only=True, scope=Scope("T2"))] == [second.id]
+    assert await core.changes.list(scope=Scope("T3")) == []
+    assert {one.id for one in await core.changes.list()} == {first.id, second.id}
 
 
 async def test_a_server_that_another_workspace_acts_on_is_refused_without_a_word_about_it(core: Core) -> None:
     """One change at a time holds for all workspaces; whose it is, and what, is not told to the others."""
     first = await ask(core, "T1")
     request = Request("reboot", {"server": "web01"}, BEN, Origin("slack", "T2", "C2"), can_confirm=True)
-    outcome = await core.within("T2").gate.submit(request)
+    outcome = await core.gate.submit(request, scope=Scope("T2"))
     assert isinstance(outcome, Refused)
     said = f"{outcome.reason} {outcome.hint}"
     assert "first" in said
@@ -159,25 +159,27 @@ async def test_who_approves_is_where_the_change_was_asked_for(core: Core) -> Non
     assert [requirement.channels for requirement in change.ruling.requirements] == [("C2APPROVE",)]
     stranger = replace(BEN, groups=("C1APPROVE",))
     with pytest.raises(NotAllowedError):
-        await core.within("T2").gate.vote(change.id, stranger, Verdict.APPROVE, change.digest)
-    voted = await core.within("T2").gate.vote(change.id, BEN, Verdict.APPROVE, change.digest)
+        await core.gate.vote(change.id, stranger, Verdict.APPROVE, change.digest, scope=Scope("T2"))
+    voted = await core.gate.vote(change.id, BEN, Verdict.APPROVE, change.digest, scope=Scope("T2"))
     assert voted.approvals == 1
 
 
 async def test_a_workspace_without_an_approval_channel_cannot_have_what_needs_approval(core: Core) -> None:
     """It is refused, with the reason, rather than held where nobody sees it."""
     request = Request("stop", {"server": "web01"}, ANN, Origin("slack", "T3", "C9"), can_confirm=True)
-    outcome = await core.within("T3").gate.submit(request)
+    outcome = await core.gate.submit(request, scope=Scope("T3"))
     assert isinstance(outcome, Refused)
     assert "no channel for approvals" in outcome.reason
 
 
 async def test_an_agents_change_belongs_to_the_workspace_that_decides_for_agents(core: Core) -> None:
     """It is decided in the marked workspace and is not there for the others."""
-    outcome = await core.for_agents().gate.submit(Request("reboot", {"server": "web01"}, AGENT, Origin("mcp")))
+    outcome = await core.gate.submit(
+        Request("reboot", {"server": "web01"}, AGENT, Origin("mcp")), scope=core.for_agents().scope
+    )
     assert isinstance(outcome, Held)
     assert (outcome.change.origin.team, outcome.change.ruling.approvers.channels) == ("T1", ("C1APPROVE",))
-    assert await core.within("T2").gate.changes() == []
+    assert await core.changes.list(scope=Scope("T2")) == []
 
 
 async def test_agents_are_refused_where_no_workspace_decides_for_them(settings: Settings, tmp_path: Path) -> None:
@@ -192,26 +194,28 @@ async def test_agents_are_refused_where_no_workspace_decides_for_them(settings: 
     async with open_core(
         load_settings(without), front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY
     ) as core:
-        outcome = await core.for_agents().gate.submit(Request("reboot", {"server": "web01"}, AGENT, Origin("mcp")))
+        outcome = await core.gate.submit(
+            Request("reboot", {"server": "web01"}, AGENT, Origin("mcp")), scope=core.for_agents().scope
+        )
         assert isinstance(outcome, Refused)
-        assert await core.for_agents().gate.changes() == []
+        assert await core.changes.list(scope=core.for_agents().scope) == []
 
 
 async def test_only_the_agents_workspace_lets_paused_agents_go_on(core: Core) -> None:
     """Anybody may stop agents; letting them go on is for those who see their approvals."""
-    await core.within("T2").gate.pause_agents(BEN, paused=True)
+    await core.gate.pause_agents(BEN, paused=True, scope=Scope("T2"))
     with pytest.raises(NotAllowedError):
-        await core.within("T2").gate.pause_agents(BEN, paused=False)
-    assert not (await core.within("T1").gate.pause_agents(BEN, paused=False)).paused
+        await core.gate.pause_agents(BEN, paused=False, scope=Scope("T2"))
+    assert not (await core.gate.pause_agents(BEN, paused=False, scope=Scope("T1"))).paused
 
 
 async def test_what_is_listed_and_looked_up_past_the_gate_is_a_workspaces_own_too(core: Core) -> None:
     """Lists, counts, Home's overview and the audit trail show another workspace nothing, not even a refusal."""
     mine = await ask(core, "T1")
-    assert isinstance(await core.within("T2").gate.submit(refused_in("T2")), Refused)
+    assert isinstance(await core.gate.submit(refused_in("T2"), scope=Scope("T2")), Refused)
     database, now = core.database, core.clock.now()
     for team, ids in (("T1", [mine.id]), ("T2", []), ("", [mine.id])):
-        teams = core.within(team).gate.teams
+        teams = core.within(team).teams
         query, visible = ChangeQuery(person="U1"), Visibility(teams)
         page = await database.read(partial(queries.select_page, query=query, visibility=visible))
         assert [change.id for change in page.changes] == ids

@@ -81,7 +81,7 @@ async def test_a_token_tells_who_calls(
     async with http_client(served[0].local, era, token, Human(), "laptop") as client:
         result = await client.call_tool("vps_stop", {"server": "web01"})
     assert not result.is_error, text(result)
-    (change,) = await core.gate.changes()
+    (change,) = await core.changes.list()
     actor = change.actor
     assert (actor.id, actor.human, actor.groups) == ("mcp:auth|ann:laptop", "ann@example.com", ("ops", "oncall"))
     assert dict(provider.simulator.world.counts) == {"stop": 1}
@@ -105,7 +105,7 @@ async def test_a_reader_is_asked_for_more_when_it_needs_more(
     assert 'error="insufficient_scope"' in challenge
     assert 'scope="vps:read vps:write"' in challenge
     assert 'resource_metadata="https://vpsops.example.com/.well-known/oauth-protected-resource/mcp"' in challenge
-    assert await core.gate.changes() == []
+    assert await core.changes.list() == []
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ async def test_an_audience_and_a_claim_may_be_named(core: Core, trusting: Settin
         await post(site.local, call("tools/call", name="vps_stop", arguments={"server": "web01"}), token)
     assert (own.status_code, old.status_code) == (200, 401)
     assert len(own.json()["result"]["tools"]) == 15
-    (change,) = await core.gate.changes()
+    (change,) = await core.changes.list()
     assert (change.actor.human, change.actor.aliases) == ("ann@example.com", ("slack:U0ANN00",))
 
 

@@ -73,7 +73,7 @@ async def test_two_clients_have_their_own_identity_and_tools(
             assert "lacks the scope vps:write" in text(refused)
         stopped = await ann.call_tool("vps_stop", {"server": "web01"})
     assert not stopped.is_error
-    (change,) = await core.gate.changes()
+    (change,) = await core.changes.list()
     actor = change.actor
     assert (actor.kind, actor.id, actor.name) == ("agent", "mcp:ann-laptop:laptop", "laptop")
     assert (actor.human, actor.aliases, actor.groups) == ("ann@example.com", ("slack:U0ANN00",), ("ops",))
@@ -91,7 +91,7 @@ async def test_the_human_behind_a_token_cannot_approve_its_change(core: Core, to
     async with serving(core, tokens, QUICKLY) as (site, _), http_client(site.url, era, ANN_TOKEN) as client:
         result = await client.call_tool("vps_stop", {"server": "web01"})
     assert "waits for approval" in text(result)
-    (change,) = await core.gate.changes()
+    (change,) = await core.changes.list()
     ann = Actor(ActorKind.PERSON, "U0ANN00", "ann", "U0ANN00", groups=(CHANNEL,))
     mailed = Actor(ActorKind.PERSON, "U0X0000", "ann", "U0X0000", ("Ann@Example.com",), (CHANNEL,))
     for voter in (ann, mailed):
@@ -173,7 +173,7 @@ async def test_an_answer_is_taken_from_its_asker_alone(core: Core, settings: Set
         brought = call("tools/call", **stop, inputResponses=answer, requestState=asked["requestState"])
         taken = (await post(site.url, brought, BOB_TOKEN)).json()
     assert taken["error"]["data"]["reason"] == "invalid_request_state"
-    (change,) = await core.gate.changes()
+    (change,) = await core.changes.list()
     assert change.state == "held"
 
 

@@ -82,7 +82,7 @@ async def test_a_waiting_call_hears_the_vote(core: Core, provider: SimulatorHand
 
     async def vote() -> None:
         with anyio.fail_after(PATIENCE_SECONDS):
-            while not (changes := await core.gate.changes()):
+            while not (changes := await core.changes.list()):
                 await core.database.signals.wait(0.1)
         await core.gate.vote(changes[0].id, BOB, verdict, changes[0].digest, reason="not tonight")
 
@@ -284,12 +284,12 @@ async def test_a_session_that_ends_gives_its_hold_back(core: Core) -> None:
         async with client.stream("POST", site.url, json={**stop, "params": params}, headers=session) as stream:
             with anyio.fail_after(PATIENCE_SECONDS):
                 await anext(line async for line in stream.aiter_lines() if "elicitation/create" in line)
-            (held,) = await core.gate.changes()
+            (held,) = await core.changes.list()
             await client.delete(site.url, headers=session)
         with anyio.fail_after(PATIENCE_SECONDS):
-            await core.gate.wait(held.id, seconds=5)
+            await core.changes.wait(held.id, seconds=5)
     assert held.state is State.HELD
-    assert (await core.gate.get(held.id)).state is State.CANCELLED
+    assert (await core.changes.get(held.id)).state is State.CANCELLED
 
 
 def test_white_space_around_a_header_is_none_of_its_value() -> None:

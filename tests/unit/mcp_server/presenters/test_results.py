@@ -255,7 +255,7 @@ async def test_changes_are_filtered_and_told_page_by_page(core: Core, era: str) 
     for name in ("web01", "db01"):
         held = Request("stop", {"server": name}, ALICE, Origin("slack"), can_confirm=True)
         assert isinstance(await core.gate.submit(held), Held)
-    (first, *_) = await core.gate.changes()
+    (first, *_) = await core.changes.list()
     await core.gate.cancel(first.id, ALICE)
     async with client_of(core, era) as client:
         assert text(await client.call_tool("vps_changes", {"state": "failed"})) == "No changes match."

@@ -34,7 +34,7 @@ BOUND = PATIENCE_SECONDS
 async def held(core: Core) -> Change:
     """Return the one change once it waits for people."""
     with anyio.fail_after(BOUND):
-        while not (changes := await core.gate.changes()):
+        while not (changes := await core.changes.list()):
             await core.database.signals.wait(0.05)
     return changes[0]
 
@@ -60,8 +60,8 @@ async def test_a_call_that_waits_is_answered_over_http(core: Core, era: str) -> 
         with anyio.fail_after(BOUND):
             late = await client.call_tool("vps_stop", {"server": "db01"})
         assert "nothing was done" in text(late)
-    assert (await core.gate.get(change.id)).state is State.HELD
-    assert len(await core.gate.changes()) == 1
+    assert (await core.changes.get(change.id)).state is State.HELD
+    assert len(await core.changes.list()) == 1
 
 
 @pytest.mark.requirement("stop-answers")

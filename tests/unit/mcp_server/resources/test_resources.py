@@ -281,7 +281,7 @@ async def test_the_audit_trail_is_ones_own(core: Core, era: str) -> None:
     assert [(item["event"], item["change"]) for item in trail["records"]] == [("cancelled", mine), ("requested", mine)]
     assert trail["records"][0]["reason"] == "not now"
     assert other not in json.dumps(trail)
-    digest = (await core.gate.get(mine)).digest
+    digest = (await core.changes.get(mine)).digest
     assert digest not in json.dumps(trail)
 
 

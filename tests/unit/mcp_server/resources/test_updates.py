@@ -29,6 +29,7 @@ from tests.unit.mcp_server.resources.listening_client import (
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Held, Request
+from vpsops.core.changes.scope import OPERATOR, Scope
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.monitoring import server_feed
@@ -81,9 +82,9 @@ async def test_a_change_is_heard_of_until_its_end(core: Core, provider: Simulato
     uris = [f"vps://changes/{change}", SERVERS, BY_ID, BY_NAME]
     async with listening(core, era, uris) as listener:
         assert listener.honoured == uris
-        await core.gate.confirm(change, AGENT, (await core.gate.get(change)).digest)
+        await core.gate.confirm(change, AGENT, (await core.changes.get(change)).digest)
         await listener.ear.until(*uris)
-        await core.gate.wait(change, seconds=5)
+        await core.changes.wait(change, seconds=5)
         shown = await listener.client.read_resource(f"vps://changes/{change}")
         assert '"state":"succeeded"' in shown.contents[0].text  # type: ignore[union-attr]
     assert dict(provider.simulator.world.counts) == {"stop": 1}
@@ -221,7 +222,7 @@ class Slow:
 
 async def test_a_slow_client_is_told_once_of_what_changed_often(core: Core) -> None:
     """While a client does not read, one entry waits for each of its addresses, however much happens."""
-    reader, session = Reader(core, Caller(human=ANN), AGENT), Slow()
+    reader, session = Reader(core, Caller(human=ANN), AGENT, OPERATOR), Slow()
     async with open_live(core) as live:
         subscriber = subscriptions.Subscriber(live, reader, cast("ServerSession", session))
         for uri in (SERVERS, BY_ID):
@@ -321,8 +322,8 @@ async def test_the_policy_decides_each_time(
 async def test_the_list_is_told_for_what_is_in_sight(core: Core) -> None:
     """Who sees some servers hears of the list when one of those is another, not when it was others or nobody knows."""
     reach = token_reach(servers=["web*"])
-    some = Reader(core, Caller(human=ANN, scopes=frozenset({READ}), reach=reach), AGENT)
-    everyone = Reader(core, Caller(human=ANN), AGENT)
+    some = Reader(core, Caller(human=ANN, scopes=frozenset({READ}), reach=reach), AGENT, Scope(servers=reach.sight))
+    everyone = Reader(core, Caller(human=ANN), AGENT, OPERATOR)
     web, db = Target("s1", WEB), Target("s2", "db01.example.com")
     for targets, heard in (((web,), True), ((db, web), True), ((db,), False), ((), False)):
         assert may_hear(some, Updated(SERVERS, targets)) is heard
@@ -382,4 +383,4 @@ async def test_changes_of_people_are_heard_of_too(core: Core, era: str) -> None:
         assert isinstance(outcome, Held)
         done = await core.gate.confirm(outcome.change.id, ALICE, outcome.change.digest)
         await listener.ear.until(BY_ID)
-        assert (await core.gate.wait(done.id, seconds=5)).state is State.SUCCEEDED
+        assert (await core.changes.wait(done.id, seconds=5)).state is State.SUCCEEDED

@@ -79,7 +79,7 @@ async def test_who_must_agree_is_said_and_nobody_is_asked(core: Core, provider: 
     assert f"stop {WEB} would be taken; nobody was asked, and nothing is stored." in text(result)
     assert "Who must agree: ann@example.com, whom your client asks." in text(result)
     assert text(result).endswith("Then call vps_stop to ask for it.")
-    assert await core.gate.changes() == []
+    assert await core.changes.list() == []
     assert dict(provider.simulator.world.counts) == {}
 
 
@@ -107,7 +107,7 @@ async def test_a_change_that_is_first_is_said_to_be_in_the_way(core: Core) -> No
     assert not isinstance(held, Refused)
     assert held.change is not None
     assert f"{held.change.id} is first" in text(result)
-    assert len(await core.gate.changes()) == 1
+    assert len(await core.changes.list()) == 1
 
 
 async def test_paused_agents_are_told_so(core: Core) -> None:

@@ -110,7 +110,7 @@ async def test_what_is_switched_off_is_refused_at_the_call_and_not_listed(
         assert "Tell your human" in text(stop)
         assert "(err_" in text(stop)
         assert await listed(client) == left
-        assert await core.gate.changes() == []
+        assert await core.changes.list() == []
         recorded = await refusals(core)
     assert provider.simulator.journal.total == 0
     assert {item["operation"] for item in recorded} == set(TOOLS) - left

@@ -53,7 +53,7 @@ async def stream(url: str, **notifications: Any) -> AsyncGenerator[dict[str, Any
 
 
 async def decide(core: Core, task: str, verdict: Verdict) -> None:
-    change = await core.gate.get(task)
+    change = await core.changes.get(task)
     await core.gate.vote(task, BOB, verdict, change.digest, reason="not now")
 
 

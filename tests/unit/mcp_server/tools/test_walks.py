@@ -16,13 +16,13 @@ from tests.unit.mcp_server.harness import ALICE, client_of, text
 from tests.unit.mcp_server.test_reads import settings_of
 from vpsops.core.app import Core, open_core
 from vpsops.core.changes.requests import Done, Request
+from vpsops.core.changes.scope import Scope
 from vpsops.core.common.timings import WALK_SECONDS
 from vpsops.core.identity.actors import Origin
 from vpsops.core.limits.access import AccessScope, Restriction
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.counts import MOST, ServerCount, counts_of
 from vpsops.core.operations.servers import ListArguments, ServerList, page
-from vpsops.core.service.authorized_reads import over
 from vpsops.core.wayscloud.answers.models import HeldList, ProviderList, Server
 from vpsops.mcp_server.presenters.pagination import arguments_of, page_of
 from vpsops.mcp_server.presenters.projection import sort_out
@@ -131,10 +131,9 @@ async def test_a_kept_list_shows_each_caller_what_it_may_see(core: Core) -> None
     """Another's cursor leads into the same list, and to none of its servers that are out of sight."""
     held = HeldList()
     asked = Request("list", {"limit": 100}, ALICE, Origin("mcp"))
-    everything = await over(core.gate, held).submit(asked)
-    narrow = await over(
-        core.gate.seeing(AccessScope((Restriction("x", servers=frozenset({"web*"})),)).sight), held
-    ).submit(asked)
+    web = AccessScope((Restriction("x", servers=frozenset({"web*"})),)).sight
+    everything = await core.servers.read(asked, held=held)
+    narrow = await core.servers.read(asked, held=held, scope=Scope(servers=web))
     names = [
         [server.hostname[:3] for server in found.result.servers]
         for found in (everything, narrow)

@@ -1,0 +1,78 @@
+"""Reads of changes, each within a scope."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from vpsops.core.authorization import agent_pause
+from vpsops.core.authorization.agent_pause import Pause
+from vpsops.core.authorization.change_reader import ChangeReader, at_rest
+from vpsops.core.changes.model import Change, State
+from vpsops.core.changes.queries import (
+    MAX_CHANGES,
+    ChangePage,
+    ChangeQuery,
+    count_by_state,
+    select_by_ids,
+    select_page,
+)
+from vpsops.core.changes.scope import OPERATOR, Scope
+from vpsops.core.messaging import outbox
+from vpsops.core.service.backend import Backend
+
+POLL_SECONDS = 5.0
+
+
+class ChangeQueries:
+    """Finds, lists, counts and follows the changes that a scope shows."""
+
+    __slots__ = ("_backend",)
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    async def get(self, change_id: str, *, scope: Scope = OPERATOR) -> Change:
+        """Return a change; raises `UnknownChangeError`."""
+        reader = ChangeReader(scope, self._backend.workspaces)
+        return await self._backend.database.read(lambda connection: reader.load(connection, change_id))
+
+    async def page(self, query: ChangeQuery, *, scope: Scope = OPERATOR) -> ChangePage:
+        """Return a page of changes, newest first; it may be short although more pages follow."""
+        visibility = self._backend.visibility(scope)
+        return await self._backend.database.read(lambda connection: select_page(connection, query, visibility))
+
+    async def list(self, *, open_only: bool = False, limit: int = 20, scope: Scope = OPERATOR) -> Sequence[Change]:
+        """Return the newest changes."""
+        query = ChangeQuery(open_only=open_only, limit=min(limit, MAX_CHANGES))
+        return list((await self.page(query, scope=scope)).changes)
+
+    async def count_by_state(self, query: ChangeQuery, *, scope: Scope = OPERATOR) -> Mapping[State, int]:
+        """Return how many changes are in which state."""
+        visibility = self._backend.visibility(scope)
+        return await self._backend.database.read(lambda connection: count_by_state(connection, query, visibility))
+
+    async def by_ids(self, ids: Sequence[str], *, scope: Scope = OPERATOR) -> Sequence[Change]:
+        """Return the existing changes among `ids`."""
+        visibility = self._backend.visibility(scope)
+        return await self._backend.database.read(lambda connection: select_by_ids(connection, ids, visibility))
+
+    async def agents_paused(self) -> Pause:
+        """Return whether agents are paused, and by whom."""
+        return await self._backend.database.read(agent_pause.read)
+
+    async def wait(
+        self,
+        change_id: str,
+        *,
+        seconds: float,
+        until: Callable[[Change], bool] | None = None,
+        scope: Scope = OPERATOR,
+    ) -> Change:
+        """Return the change once `until` holds (by default: nothing more happens soon), or after `seconds`."""
+        reached, clock, signals = until or at_rest, self._backend.clock, self._backend.database.signals
+        deadline = clock.monotonic() + seconds
+        while True:
+            mark = signals.mark(outbox.topic_of(change_id))
+            change = await self.get(change_id, scope=scope)
+            left = deadline - clock.monotonic()
+            if reached(change) or left <= 0:
+                return change
+            await signals.wait(min(left, POLL_SECONDS), since=mark)

@@ -1,0 +1,131 @@
+"""Reads at the provider, each by policy, rate and scope."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from vpsops.core.authorization.submission import checked, facts, operation_named
+from vpsops.core.changes.audit_entries import clean_request
+from vpsops.core.changes.preview import target_of
+from vpsops.core.changes.requests import Done, Outcome, Refused, Request
+from vpsops.core.changes.scope import OPERATOR, Scope
+from vpsops.core.common.errors import InvalidInputError, NotAllowedError
+from vpsops.core.operations import OPERATIONS, Operation
+from vpsops.core.operations.registry import Arguments, ServerArguments
+from vpsops.core.operations.server_lists import list_servers, read_in_full
+from vpsops.core.operations.server_lookup import locate_server
+from vpsops.core.operations.servers import ListArguments
+from vpsops.core.operations.target import Target
+from vpsops.core.policy.decision import Decision, Ruling
+from vpsops.core.service.admission import Admission
+from vpsops.core.service.backend import Backend
+from vpsops.core.wayscloud.answers.models import HeldList, ProviderList, Server
+from vpsops.core.wayscloud.client import Wayscloud
+
+
+class ServerQueries:
+    """Runs the registry's reads, and those that lists, reports and forms need besides."""
+
+    __slots__ = ("_admission", "_backend")
+
+    def __init__(self, backend: Backend, admission: Admission) -> None:
+        self._backend = backend
+        self._admission = admission
+
+    async def read(self, request: Request, *, scope: Scope = OPERATOR, held: HeldList | None = None) -> Outcome:
+        """Run a read operation or refuse it. With `held`, the list of servers is read once, into it.
+
+        Raises `InvalidInputError` and its kin for arguments that make no sense, `WayscloudError` where the provider
+        cannot be read.
+        """
+        backend = self._backend
+        await backend.policy.refresh()
+        request = clean_request(request, backend.redactor)
+        request = replace(request, origin=backend.workspaces.stamped(request.origin, scope.team))
+        operation = operation_named(request.operation)
+        if not operation.reads:
+            raise InvalidInputError(f"{operation.name} changes servers.", hint="Submit it to the gate.")
+        too_fast = await self._admission.admit(request)
+        if too_fast is not None:
+            return too_fast
+        api = backend.api_for(scope)
+        api = (api.holding(held) if held is not None else api).shared()
+        return await self._run(api, operation, checked(operation, request.arguments), request)
+
+    async def _run(self, api: Wayscloud, operation: Operation, arguments: Arguments, request: Request) -> Outcome:
+        target: Target | None = None
+        if isinstance(arguments, ServerArguments):
+            target = target_of(await locate_server(api, arguments.server))
+            arguments = ServerArguments(server=target.id)
+        ruling = self._decision(operation, request, target)
+        if ruling.decision is not Decision.ALLOW:
+            refusal = Refused(
+                reason=f"The policy does not let you run {operation.name} here. {ruling.reason}".strip(),
+                hint=f"Rules: {', '.join(ruling.rules) or 'none matched'}.",
+            )
+            about = {"rules": list(ruling.rules), "policy": ruling.policy}
+            return await self._admission.refuse(request, refusal, about)
+        if isinstance(arguments, ListArguments):
+            return Done(result=await list_servers(api, arguments, partial(self._may_show, request)))
+        return Done(result=await operation.run(api, arguments, None))
+
+    async def _may_show(self, request: Request, server: Server) -> bool:
+        """Return whether the policy allows reading a server in full."""
+        return self._decision(OPERATIONS["get"], request, target_of(server)).decision is Decision.ALLOW
+
+    def _decision(self, operation: Operation, request: Request, target: Target | None) -> Ruling:
+        policy = self._backend.policy.latest()
+        return policy.decide(facts(operation, request, target, None, self._backend.clock.now()))
+
+    def may_read(self, request: Request, target: Target | None = None) -> bool:
+        """Return whether the policy lets a read run now, on a server that is known already."""
+        operation = operation_named(request.operation)
+        return operation.reads and self._decision(operation, request, target).decision is Decision.ALLOW
+
+    def may_request(self, request: Request, target: Target) -> bool:
+        """Return whether the policy would not deny an operation on a server outright."""
+        operation = operation_named(request.operation)
+        decision = self._decision(operation, request, target).decision
+        return decision is Decision.ALLOW or (not operation.reads and decision is not Decision.DENY)
+
+    async def list_all(self, request: Request, *, scope: Scope = OPERATOR) -> ProviderList[Server]:
+        """Return every server to a caller that the policy lets list them, counted against the caller's rate.
+
+        Raises `NotAllowedError`, `WayscloudError`.
+        """
+        await self._backend.policy.refresh()
+        if not self.may_read(request):
+            raise NotAllowedError(f"The policy does not let you run {request.operation} here.")
+        too_fast = await self._admission.admit(request)
+        if too_fast is not None:
+            raise NotAllowedError(too_fast.reason, hint=too_fast.hint)
+        return await self._backend.api_for(scope).list_servers()
+
+    async def in_full(
+        self,
+        request: Request,
+        servers: Sequence[Server],
+        most: int,
+        lacks: Callable[[Server], bool] | None = None,
+        *,
+        scope: Scope = OPERATOR,
+    ) -> list[Server]:
+        """Return servers, with up to `most` of those that lack a fact read in full.
+
+        The documented list carries little more than name, state and address. A server that cannot be read soon, or
+        that the policy or the caller's rate withholds, stays as it was.
+        """
+        is_lacking = lacks or is_bare
+        bare = [server for server in servers if is_lacking(server) and self.may_read(request, target_of(server))]
+
+        async def may(_: Server) -> bool:
+            return await self._admission.admit(request) is None
+
+        read = await read_in_full(self._backend.api_for(scope), bare[:most], may)
+        by_id = {server.id: server for server in servers} | {server.id: server for server in read}
+        return list(by_id.values())
+
+
+def is_bare(server: Server) -> bool:
+    """Return whether the list left out what a server is, or whether it runs."""
+    return server.plan is None or server.power_unknown
