@@ -14,7 +14,7 @@ from vpsops.core.console.checks import Check, DoctorFinding, fail, ok, warn
 from vpsops.core.identity.accounts import AccountAnswer, AccountQuestions, DirectoryUnavailableError, Names, names_of
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.storage import open_database
-from vpsops.mcp_server.auth.jwks import Keys, KeysUnavailable
+from vpsops.mcp_server.auth.jwks import IssuerKeys, KeysUnavailableError
 from vpsops.mcp_server.auth.static_tokens import read_tokens
 
 AREA: Final = "mcp"
@@ -32,7 +32,7 @@ async def check_mcp(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]
 
 def _tokens(path: Path, clock: Clock) -> list[DoctorFinding]:
     known = read_tokens(path)
-    over = [one.caller.subject for one in known if one.expires is not None and one.expires <= clock.now()]
+    over = [token.caller.subject for token in known if token.expires is not None and token.expires <= clock.now()]
     found = [ok(AREA, f"{path} has {len(known)} tokens, {len(known) - len(over)} of them valid")]
     if over:
         found.append(warn(AREA, f"expired: the tokens of {', '.join(over[:5])}", "Remove them, or make new ones"))
@@ -42,8 +42,8 @@ def _tokens(path: Path, clock: Clock) -> list[DoctorFinding]:
 async def _issuer(issuer: str, clock: Clock) -> DoctorFinding:
     async with aiohttp.ClientSession() as session:
         try:
-            count = await Keys(issuer, session, clock).count()
-        except KeysUnavailable as error:
+            count = await IssuerKeys(issuer, session, clock).count()
+        except KeysUnavailableError as error:
             todo = "Check VPSOPS_OAUTH_ISSUER, letter by letter, and the network"
             return fail(AREA, f"the keys of {issuer} cannot be read ({error})", todo, exit_codes.UNREACHABLE)
     if not count:
@@ -55,7 +55,7 @@ async def _issuer(issuer: str, clock: Clock) -> DoctorFinding:
 
 async def check_humans(settings: Settings, clock: Clock) -> Sequence[DoctorFinding]:
     """Ask Slack, through the bot, for the account of each human that is configured; without a bot say so once."""
-    wanted = humans_in(settings)
+    wanted = configured_humans(settings)
     if not wanted or not settings.slack_configured:
         return []
     found: list[DoctorFinding] = []
@@ -70,12 +70,12 @@ async def check_humans(settings: Settings, clock: Clock) -> Sequence[DoctorFindi
     return found
 
 
-def humans_in(settings: Settings) -> Sequence[tuple[str, Names]]:
+def configured_humans(settings: Settings) -> Sequence[tuple[str, Names]]:
     """Return where each human is set that is configured, and their names; raises `ConfigurationError`."""
     actor = Actor(ActorKind.AGENT, "", human=settings.actor)
     wanted = [("VPSOPS_ACTOR", names_of(actor))]
-    for one in read_tokens(settings.http_tokens_file) if settings.http_tokens_file else ():
-        caller = one.caller
+    for token in read_tokens(settings.http_tokens_file) if settings.http_tokens_file else ():
+        caller = token.caller
         wanted.append((caller.named_in, names_of(replace(actor, human=caller.human, aliases=caller.aliases))))
     return [(where, names) for where, names in dict.fromkeys(wanted) if names]
 

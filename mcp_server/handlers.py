@@ -12,13 +12,13 @@ from vpsops.mcp_server.prompts.prompts import get_prompt, list_prompts
 from vpsops.mcp_server.protocol import sdk_compat
 from vpsops.mcp_server.protocol.shutdown import Shutdown
 from vpsops.mcp_server.resources import resources, subscriptions
-from vpsops.mcp_server.resources.reader import Readers
-from vpsops.mcp_server.resources.updates import Live, open_live
+from vpsops.mcp_server.resources.reader import ResourceReaders
+from vpsops.mcp_server.resources.updates import UpdatePublisher, open_updates
 
 LISTS = ("prompts/list", "resources/list", "resources/templates/list")
 
 
-def serve_reading(server: Server[Any], readers: Readers, hint: CacheHint, shutdown: Shutdown) -> None:
+def add_read_handlers(server: Server[Any], readers: ResourceReaders, hint: CacheHint, shutdown: Shutdown) -> None:
     """Have a server offer what can be read; `hint` is how long its lists may be kept, `shutdown` ends streams."""
     completions = Completions(readers.core.clock)
 
@@ -26,7 +26,7 @@ def serve_reading(server: Server[Any], readers: Readers, hint: CacheHint, shutdo
         return await completions.complete(readers.of(context), params)
 
     async def subscribe(context: sdk_compat.Context, params: t.SubscribeRequestParams) -> t.EmptyResult:
-        return await subscriptions.subscribe(live_of(context), readers.of(context), context, params.uri)
+        return await subscriptions.subscribe(publisher_of(context), readers.of(context), context, params.uri)
 
     async def unsubscribe(context: sdk_compat.Context, params: t.UnsubscribeRequestParams) -> t.EmptyResult:
         return subscriptions.unsubscribe(context, params.uri)
@@ -34,7 +34,7 @@ def serve_reading(server: Server[Any], readers: Readers, hint: CacheHint, shutdo
     async def listen(
         context: sdk_compat.Context, params: t.SubscriptionsListenRequestParams
     ) -> t.SubscriptionsListenResult:
-        return await subscriptions.listen(live_of(context), readers.of(context), context, params, shutdown)
+        return await subscriptions.listen(publisher_of(context), readers.of(context), context, params, shutdown)
 
     add = server.add_request_handler
     add("resources/list", t.PaginatedRequestParams, resources.list_resources)
@@ -47,10 +47,10 @@ def serve_reading(server: Server[Any], readers: Readers, hint: CacheHint, shutdo
     add("prompts/get", t.GetPromptRequestParams, partial(get_prompt, readers))
     add("completion/complete", t.CompleteRequestParams, complete)
     server.cache_hints |= dict.fromkeys(LISTS, hint)
-    server.lifespan = lambda _: open_live(readers.core)
+    server.lifespan = lambda _: open_updates(readers.core)
 
 
-def live_of(context: sdk_compat.Context) -> Live:
+def publisher_of(context: sdk_compat.Context) -> UpdatePublisher:
     """Return the live updates that a request's server keeps."""
-    live: Live = context.lifespan_context
+    live: UpdatePublisher = context.lifespan_context
     return live

@@ -17,28 +17,28 @@ from vpsops.core.config.local_identity import human_of
 from vpsops.core.limits.access import EVERYTHING, AccessScope
 from vpsops.core.operations import Operation
 from vpsops.core.operations.servers import ServerList
-from vpsops.mcp_server.auth.access import kept_from, reach_over, within
+from vpsops.mcp_server.auth.access import effective_reach, exceeded_limit, narrow_callers
 from vpsops.mcp_server.auth.principal import READ, WRITE, Caller, principal_of
-from vpsops.mcp_server.handlers import serve_reading
+from vpsops.mcp_server.handlers import add_read_handlers
 from vpsops.mcp_server.presenters import results
-from vpsops.mcp_server.presenters.pagination import arguments_of
-from vpsops.mcp_server.presenters.projection import Asked, sort_out
+from vpsops.mcp_server.presenters.pagination import read_arguments
+from vpsops.mcp_server.presenters.projection import ReadArguments, split_arguments
 from vpsops.mcp_server.presenters.results import ToolResult
 from vpsops.mcp_server.protocol import sdk_compat
-from vpsops.mcp_server.protocol.redaction import Redaction
+from vpsops.mcp_server.protocol.redaction import RedactionMiddleware
 from vpsops.mcp_server.protocol.shutdown import TRY_AGAIN, UNCLEAR, Shutdown
 from vpsops.mcp_server.protocol.tasks import serve_tasks
-from vpsops.mcp_server.protocol.text import clean
-from vpsops.mcp_server.resources.links import linked
-from vpsops.mcp_server.resources.reader import Readers
-from vpsops.mcp_server.tools.change_flow import ORIGIN, PATIENCE, Desk, request_of, run_change
+from vpsops.mcp_server.protocol.text import sanitize
+from vpsops.mcp_server.resources.links import add_change_link
+from vpsops.mcp_server.resources.reader import ResourceReaders
+from vpsops.mcp_server.tools.change_flow import ORIGIN, PATIENCE, CallContext, request_from, run_change
 from vpsops.mcp_server.tools.change_tasks import ChangeTasks
 from vpsops.mcp_server.tools.change_tools import CHANGE_TOOLS
-from vpsops.mcp_server.tools.definitions import operation_named, operation_tools
+from vpsops.mcp_server.tools.definitions import operation_for_tool, operation_tools
 from vpsops.mcp_server.tools.parameters import SIGNATURES, read_parameters
 from vpsops.mcp_server.tools.server_list import list_servers
-from vpsops.mcp_server.tools.task_notifications import serve_task_news
-from vpsops.mcp_server.tools.walks import Walks
+from vpsops.mcp_server.tools.task_notifications import serve_task_notifications
+from vpsops.mcp_server.tools.walks import ServerListCache
 
 NAME = "vpsops"
 LIST_TTL_MS = 300_000  # the list changes only with the program and its settings
@@ -51,7 +51,7 @@ LOG = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ServerOptions:
     """How a server is built.
 
     `change_tools` adds the tools on changes; `state_keys` outlive the process (32 bytes each, the first seals);
@@ -68,37 +68,39 @@ class Options:
     shutdown: Shutdown | None = None
 
 
-def build_server(core: Core, options: Options | None = None) -> Server[Any]:
+def build_server(core: Core, options: ServerOptions | None = None) -> Server[Any]:
     """Return the server over a core, ready for any transport; raises `ConfigurationError` where no tool is left."""
-    chosen = options or Options()
+    chosen = options or ServerOptions()
     local = Caller(human=chosen.human or human_of(core.settings), named_in="VPSOPS_ACTOR")
-    reach_over(core, chosen.reach)
-    who = within(core, chosen.reach, chosen.who or (lambda _: local))
+    effective_reach(core, chosen.reach)
+    who = narrow_callers(core, chosen.reach, chosen.who or (lambda _: local))
     shutdown = chosen.shutdown or Shutdown()
-    desk = Desk(core, who, Walks(core.clock), chosen.change_tools, chosen.patience, shutdown)
+    ctx = CallContext(core, who, ServerListCache(core.clock), chosen.change_tools, chosen.patience, shutdown)
     tools = _tools(chosen)
     listed = {tool.name: tool for tool in tools}
 
     async def on_list_tools(context: sdk_compat.Context, params: t.PaginatedRequestParams | None) -> t.ListToolsResult:
         if params is not None and params.cursor is not None:
-            raise sdk_compat.no_such_cursor()
+            raise sdk_compat.invalid_cursor_error()
         await core.policy.refresh()
         caller = who(context)
         return t.ListToolsResult(tools=[tool for tool in tools if is_listed(tool, caller)])
 
     async def on_call_tool(context: sdk_compat.Context, params: t.CallToolRequestParams) -> ToolResult:
         if params.name not in listed:
-            raise sdk_compat.no_such_tool(clean(core.redactor.name(params.name)))
+            raise sdk_compat.unknown_tool_error(sanitize(core.redactor.name(params.name)))
         await core.policy.refresh()
-        caller, call = who(context), sdk_compat.Call(context, params, core.clock.monotonic())
-        exceeded = kept_from(caller, params.name, alters=not only_reads(listed[params.name]))
+        caller, call = who(context), sdk_compat.ToolCall(context, params, core.clock.monotonic())
+        exceeded = exceeded_limit(caller, params.name, alters=not is_read_only(listed[params.name]))
         if exceeded is not None:
-            about = call_request(desk, call)
+            about = request_for_limits(ctx, call)
             too_fast = await core.admission.admit(about)
-            return results.refused(too_fast or await core.admission.refuse_for_limit(about, exceeded), tools=False)
+            return results.refused_result(
+                too_fast or await core.admission.refuse_for_limit(about, exceeded), tools=False
+            )
         if shutdown.begun:
-            return results.answer(TRY_AGAIN, failed=True)
-        seen = desk.for_caller(caller)
+            return results.text_result(TRY_AGAIN, failed=True)
+        seen = ctx.for_caller(caller)
         return await shutdown.answered(lambda: _answer(seen, call), lambda: _unfinished(listed[params.name]))
 
     server: Server[Any] = Server(
@@ -109,13 +111,13 @@ def build_server(core: Core, options: Options | None = None) -> Server[Any]:
         cache_hints={"tools/list": CacheHint(ttl_ms=LIST_TTL_MS, scope="private" if chosen.who else "public")},
         on_list_tools=on_list_tools,
     )
-    tasks = ChangeTasks(desk)
+    tasks = ChangeTasks(ctx)
     server.add_request_handler("tools/call", t.CallToolRequestParams, on_call_tool)
     serve_tasks(server, tasks)
     hint = CacheHint(ttl_ms=LIST_TTL_MS, scope="public")
-    serve_reading(server, Readers(core, who, chosen.change_tools), hint, shutdown)
-    serve_task_news(server, tasks)
-    server.middleware[:0] = [shutdown, Redaction(core.redactor), read_parameters]
+    add_read_handlers(server, ResourceReaders(core, who, chosen.change_tools), hint, shutdown)
+    serve_task_notifications(server, tasks)
+    server.middleware[:0] = [shutdown, RedactionMiddleware(core.redactor), read_parameters]
     sdk_compat.seal_state(
         server, lambda context: principal_of(sdk_compat.client_name(context), who(context)), chosen.state_keys
     )
@@ -129,22 +131,22 @@ def is_listed(tool: t.Tool, caller: Caller) -> bool:
 
 def is_granted(tool: t.Tool, caller: Caller) -> bool:
     """Say whether a caller was granted a tool: all of them, or those that only read."""
-    return WRITE in caller.scopes or only_reads(tool)
+    return WRITE in caller.scopes or is_read_only(tool)
 
 
-def only_reads(tool: t.Tool) -> bool:
+def is_read_only(tool: t.Tool) -> bool:
     """Say whether a tool only reads."""
     return tool.annotations is not None and bool(tool.annotations.read_only_hint)
 
 
-def changing_tools() -> frozenset[str]:
+def write_tools() -> frozenset[str]:
     """Return the names of the tools that need more than reading."""
     reader = Caller(human="", scopes=frozenset({READ}))
-    return frozenset(tool.name for tool in _tools(Options(change_tools=True)) if not is_granted(tool, reader))
+    return frozenset(tool.name for tool in _tools(ServerOptions(change_tools=True)) if not is_granted(tool, reader))
 
 
-def _tools(options: Options) -> list[t.Tool]:
-    return operation_tools() + ([one.tool for one in CHANGE_TOOLS.values()] if options.change_tools else [])
+def _tools(options: ServerOptions) -> list[t.Tool]:
+    return operation_tools() + ([entry.tool for entry in CHANGE_TOOLS.values()] if options.change_tools else [])
 
 
 def _version() -> str:
@@ -154,53 +156,53 @@ def _version() -> str:
         return "0"
 
 
-async def _answer(desk: Desk, call: sdk_compat.Call) -> ToolResult:
+async def _answer(ctx: CallContext, call: sdk_compat.ToolCall) -> ToolResult:
     """Run a call; what a model can act on is told to it, what is our bug is told by its id only."""
     try:
-        return linked(await _run(desk, call), call.context.protocol_version)
+        return add_change_link(await _run(ctx, call), call.context.protocol_version)
     except VpsopsError as error:
         LOG.info("tool failed", tool=call.tool, error=error.error_id, message=error.message)
-        return results.error(error)
+        return results.error_result(error)
     except Exception:
         bug = VpsopsError("Something broke inside vpsops.", hint="Its log tells more under this id.")
         LOG.exception("tool broke", tool=call.tool, error=bug.error_id)
-        return results.error(bug)
+        return results.error_result(bug)
 
 
 def _unfinished(tool: t.Tool) -> ToolResult:
     """Return the answer to a call that did not come to its end before the process had to."""
-    return results.answer(TRY_AGAIN if only_reads(tool) else UNCLEAR, failed=True)
+    return results.text_result(TRY_AGAIN if is_read_only(tool) else UNCLEAR, failed=True)
 
 
-def call_request(desk: Desk, call: sdk_compat.Call) -> Request:
+def request_for_limits(ctx: CallContext, call: sdk_compat.ToolCall) -> Request:
     """Return a call of any tool as a request, to be counted or refused: it is not carried out."""
-    return Request(operation=call.tool, arguments=call.arguments, actor=desk.actor(call), origin=ORIGIN)
+    return Request(operation=call.tool, arguments=call.arguments, actor=ctx.actor(call), origin=ORIGIN)
 
 
-async def _run(desk: Desk, call: sdk_compat.Call) -> ToolResult:
+async def _run(ctx: CallContext, call: sdk_compat.ToolCall) -> ToolResult:
     if call.tool in CHANGE_TOOLS:
-        too_fast = await desk.core.admission.admit(call_request(desk, call))
+        too_fast = await ctx.core.admission.admit(request_for_limits(ctx, call))
         if too_fast is not None:
-            return results.refused(too_fast, tools=desk.change_tools)
+            return results.refused_result(too_fast, tools=ctx.change_tools)
         SIGNATURES[call.tool].check(call.arguments)
-        return await CHANGE_TOOLS[call.tool].handle(desk, call)
-    operation = operation_named(call.tool)
+        return await CHANGE_TOOLS[call.tool].handle(ctx, call)
+    operation = operation_for_tool(call.tool)
     if operation is None:
-        raise sdk_compat.no_such_tool(call.tool)
+        raise sdk_compat.unknown_tool_error(call.tool)
     SIGNATURES[call.tool].check(call.arguments)
-    asked = sort_out(operation, call.arguments)
+    asked = split_arguments(operation, call.arguments)
     if not operation.reads:
-        return await run_change(desk, call, operation)
+        return await run_change(ctx, call, operation)
     if operation.result is ServerList:
-        return await list_servers(desk, call, operation, asked)
-    return await _read(desk, call, operation, asked)
+        return await list_servers(ctx, call, operation, asked)
+    return await _read(ctx, call, operation, asked)
 
 
-async def _read(desk: Desk, call: sdk_compat.Call, operation: Operation, asked: Asked) -> ToolResult:
-    request = replace(request_of(desk, call, operation), arguments=arguments_of(operation, asked))
-    outcome = await desk.core.gate.submit(request, scope=desk.scope)
+async def _read(ctx: CallContext, call: sdk_compat.ToolCall, operation: Operation, asked: ReadArguments) -> ToolResult:
+    request = replace(request_from(ctx, call, operation), arguments=read_arguments(operation, asked))
+    outcome = await ctx.core.gate.submit(request, scope=ctx.scope)
     if isinstance(outcome, Refused):
-        return results.refused(outcome, tools=desk.change_tools)
+        return results.refused_result(outcome, tools=ctx.change_tools)
     if not isinstance(outcome, Done) or outcome.result is None:
         raise RuntimeError("the gate held a read")
-    return results.read(outcome.result, asked)
+    return results.read_result(outcome.result, asked)

@@ -40,7 +40,7 @@ def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",")]
 
 
-def reach_of(arguments: argparse.Namespace) -> AccessScope:
+def reach_from_flags(arguments: argparse.Namespace) -> AccessScope:
     """Return what the flags leave; raises `ConfigurationError` that names the flag."""
     named = ("toolsets", "tools", "deny_tools", "servers")
     given = {name: words for name in named if (words := getattr(arguments, name)) is not None}
@@ -49,7 +49,7 @@ def reach_of(arguments: argparse.Namespace) -> AccessScope:
     return AccessScope((restriction_from({**given, "read_only": arguments.read_only}, FLAGS),))
 
 
-def reach_over(core: Core, flags: AccessScope) -> AccessScope:
+def effective_reach(core: Core, flags: AccessScope) -> AccessScope:
     """Return what the limits in force and the flags leave; raises `ConfigurationError` where that is nothing."""
     reach = core.policy.latest_limits().mcp.narrowed(flags)
     nothing = nothing_left(reach)
@@ -58,7 +58,7 @@ def reach_over(core: Core, flags: AccessScope) -> AccessScope:
     return reach
 
 
-def within(core: Core, flags: AccessScope, who: Callable[[Context], Caller]) -> Callable[[Context], Caller]:
+def narrow_callers(core: Core, flags: AccessScope, who: Callable[[Context], Caller]) -> Callable[[Context], Caller]:
     """Return who calls, with what the limits in force and the flags leave of what they were granted."""
 
     def narrowed(context: Context) -> Caller:
@@ -68,7 +68,7 @@ def within(core: Core, flags: AccessScope, who: Callable[[Context], Caller]) -> 
     return narrowed
 
 
-def kept_from(caller: Caller, tool: str, *, alters: bool) -> Exceeded | None:
+def exceeded_limit(caller: Caller, tool: str, *, alters: bool) -> Exceeded | None:
     """Return why a caller may not use a tool, by limits or by scope, or nothing."""
     barred = caller.reach.barred(tool)
     if barred is not None:

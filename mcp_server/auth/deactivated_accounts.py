@@ -15,7 +15,7 @@ from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
 from vpsops.core.identity.accounts import GUEST, AccountDirectory, DirectoryUnavailableError, Names, names_of
 from vpsops.core.identity.actors import Actor, ActorKind
-from vpsops.mcp_server.auth.jwt_verifier import NotAccepted
+from vpsops.mcp_server.auth.jwt_verifier import TokenNotAcceptedError
 from vpsops.mcp_server.auth.middleware import CallerToken, Verifier
 from vpsops.mcp_server.auth.principal import Caller
 
@@ -25,26 +25,26 @@ logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _AccountCheck:
     problem: str
     at: float
 
 
-class ActiveVerifier(Verifier):
+class ActiveAccountVerifier(Verifier):
     """Finds who calls by a token as another verifier does, and takes none of somebody who has left."""
 
     def __init__(self, verifier: Verifier, accounts: AccountDirectory, clock: Clock) -> None:
         self._verifier = verifier
         self._accounts = accounts
         self._clock = clock
-        self._known: LRUCache[Names, _Known] = LRUCache(MOST_KEPT)
+        self._known: LRUCache[Names, _AccountCheck] = LRUCache(MOST_KEPT)
 
     async def verify_token(self, token: str) -> CallerToken:
-        """Return the token with its caller; raises `NotAccepted`, or `KeysUnavailable` while that is unknown."""
+        """Return the token with its caller; raises `TokenNotAcceptedError`, `KeysUnavailableError`."""
         found = await self._verifier.verify_token(token)
         problem = await self._problem(found.caller)
         if problem:
-            raise NotAccepted(f"its human is {found.caller.human}, and {problem}")
+            raise TokenNotAcceptedError(f"its human is {found.caller.human}, and {problem}")
         return found
 
     async def _problem(self, caller: Caller) -> str:
@@ -56,7 +56,7 @@ class ActiveVerifier(Verifier):
             known = self._known[names] = await self._ask(names, known)
         return known.problem
 
-    async def _ask(self, names: Names, before: _Known | None) -> _Known:
+    async def _ask(self, names: Names, before: _AccountCheck | None) -> _AccountCheck:
         problem = before.problem if before is not None else ""
         try:
             with anyio.move_on_after(timings.ACCOUNT_WAIT_SECONDS):
@@ -64,4 +64,4 @@ class ActiveVerifier(Verifier):
                 problem = "" if answer.problem == GUEST else answer.problem
         except DirectoryUnavailableError as error:
             logger.debug("human_not_looked_up", error=error.message)
-        return _Known(problem, self._clock.monotonic())
+        return _AccountCheck(problem, self._clock.monotonic())

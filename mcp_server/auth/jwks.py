@@ -32,11 +32,11 @@ LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 LOG = structlog.get_logger(__name__)
 
 
-class KeysUnavailable(Exception):  # noqa: N818 - what happened
+class KeysUnavailableError(Exception):
     """The issuer's keys are not known and cannot be read now; a token can be neither accepted nor refused."""
 
 
-class Keys:
+class IssuerKeys:
     """One issuer's keys."""
 
     def __init__(self, issuer: str, session: aiohttp.ClientSession, clock: Clock) -> None:
@@ -51,12 +51,12 @@ class Keys:
     async def find(self, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
         """Return the key of an algorithm by its id, or the only one where a token names none.
 
-        A key that is not known is looked for once more at the issuer. Raises `KeysUnavailable`.
+        A key that is not known is looked for once more at the issuer. Raises `KeysUnavailableError`.
         """
         if self._age() > FRESH_SECONDS:
             await self._refresh(self._read_at)
         if self._age() > STALE_SECONDS:
-            raise KeysUnavailable
+            raise KeysUnavailableError
         found = self._match(kid, algorithm)
         if found is None:
             await self._refresh(self._read_at)
@@ -64,11 +64,11 @@ class Keys:
         return found
 
     async def count(self) -> int:
-        """Read the keys now, and return how many may sign tokens; raises `KeysUnavailable` with the reason."""
+        """Read the keys now, and return how many may sign tokens; raises `KeysUnavailableError` with the reason."""
         try:
             return len(await self._read())
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError) as error:
-            raise KeysUnavailable(_words(error)) from None
+            raise KeysUnavailableError(_words(error)) from None
 
     def _age(self) -> float:
         return self._clock.monotonic() - self._read_at
@@ -98,7 +98,7 @@ class Keys:
         listed = (await self._get(address)).get("keys")
         if not isinstance(listed, list):
             raise ValueError("its key set has no keys")  # noqa: TRY004 - what was sent is wrong, not a type of ours
-        return [key for one in listed[:MAX_KEYS] if (key := usable(one)) is not None]
+        return [key for jwk in listed[:MAX_KEYS] if (key := usable_key(jwk)) is not None]
 
     async def _discover(self) -> str:
         """Return the address of the key set, from the document that says it is this issuer's."""
@@ -144,7 +144,7 @@ def check_address(address: str) -> None:
         raise ValueError("it must be an https:// address")
 
 
-def usable(described: object) -> jwt.PyJWK | None:
+def usable_key(described: object) -> jwt.PyJWK | None:
     """Return a key that may sign tokens for us, or nothing: not symmetric, not weak, not for something else."""
     if not isinstance(described, dict) or described.get("use", "sig") != "sig":
         return None

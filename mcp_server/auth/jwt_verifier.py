@@ -8,8 +8,8 @@ import jwt
 
 from vpsops.core.common import timings
 from vpsops.core.identity.identifiers import normal_email, slack_name
-from vpsops.mcp_server.auth.jwks import KINDS, Keys
-from vpsops.mcp_server.auth.principal import TOOLSET_SCOPES, WRITE, Caller, token_reach, with_reads
+from vpsops.mcp_server.auth.jwks import KINDS, IssuerKeys
+from vpsops.mcp_server.auth.principal import TOOLSET_SCOPES, WRITE, Caller, known_scopes, token_reach
 
 LEEWAY: Final = timings.LEEWAY_SECONDS
 TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
@@ -27,7 +27,7 @@ REASONS: Final[Mapping[type[Exception], str]] = {
 }
 
 
-class NotAccepted(Exception):  # noqa: N818 - what became of the token
+class TokenNotAcceptedError(Exception):
     """A token is not accepted; `why` is in our own words and holds nothing of it."""
 
     def __init__(self, why: str) -> None:
@@ -36,7 +36,7 @@ class NotAccepted(Exception):  # noqa: N818 - what became of the token
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class IssuerConfig:
     """Whose tokens are accepted, for whom, and which claim names the human behind one."""
 
     issuer: str
@@ -46,27 +46,27 @@ class Trust:
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class VerifiedToken:
     """What a token says: who calls, by which client of the issuer."""
 
     caller: Caller
     client: str
 
 
-class Issuer:
+class JwtVerifier:
     """Verifies the tokens of one authorization server."""
 
-    def __init__(self, trust: Trust, keys: Keys) -> None:
+    def __init__(self, trust: IssuerConfig, keys: IssuerKeys) -> None:
         self._trust = trust
         self._keys = keys
 
-    async def grant_of(self, token: str) -> Grant:
-        """Return what a token grants; raises `NotAccepted`, or `KeysUnavailable` where that cannot be told now."""
-        header = header_of(token)
+    async def grant_of(self, token: str) -> VerifiedToken:
+        """Verify a token; raises `TokenNotAcceptedError`, `KeysUnavailableError`."""
+        header = read_header(token)
         key = await self._keys.find(header.get("kid"), header["alg"])
         if key is None:
-            raise NotAccepted("its key is not the issuer's")
-        return grant_of(self._claims(token, key), self._trust)
+            raise TokenNotAcceptedError("its key is not the issuer's")
+        return verified_token_from(self._claims(token, key), self._trust)
 
     def _claims(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
         try:
@@ -80,51 +80,51 @@ class Issuer:
                 options={"require": list(REQUIRED), "enforce_minimum_key_length": True},
             )
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as error:
-            raise NotAccepted(REASONS.get(type(error), "it cannot be read")) from None
+            raise TokenNotAcceptedError(REASONS.get(type(error), "it cannot be read")) from None
 
 
-def header_of(token: str) -> dict[str, Any]:
-    """Return a token's header as far as it is ours to use; raises `NotAccepted`."""
+def read_header(token: str) -> dict[str, Any]:
+    """Return a token's header as far as it is ours to use; raises `TokenNotAcceptedError`."""
     try:
         header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
-        raise NotAccepted("it cannot be read") from None
+        raise TokenNotAcceptedError("it cannot be read") from None
     if header.get("alg") not in KINDS:
-        raise NotAccepted("its algorithm is not accepted")
+        raise TokenNotAcceptedError("its algorithm is not accepted")
     if str(header.get("typ", "JWT")).lower() not in TYPES:
-        raise NotAccepted("it is no access token")
+        raise TokenNotAcceptedError("it is no access token")
     return header
 
 
-def grant_of(claims: Mapping[str, Any], trust: Trust) -> Grant:
-    """Read verified claims; raises `NotAccepted` for a token that is bound to a key its sender would have to prove."""
+def verified_token_from(claims: Mapping[str, Any], trust: IssuerConfig) -> VerifiedToken:
+    """Read verified claims; raises `TokenNotAcceptedError` for a sender-constrained token (`cnf`)."""
     if "cnf" in claims:
-        raise NotAccepted("it is bound to a key, which a bearer does not prove")
-    names = names_in(claims, trust)
+        raise TokenNotAcceptedError("it is bound to a key, which a bearer does not prove")
+    names = human_names(claims, trust)
     human = names[0] if names else ""
     words = (*_words(claims.get("scope")), *_words(claims.get("scp")))
-    scopes = with_reads(words)
+    scopes = known_scopes(words)
     caller = Caller(
         human=human or str(claims["sub"])[:LONGEST],
         subject=str(claims["sub"])[:LONGEST],
         aliases=names[1:],
-        groups=tuple(one[:LONGEST] for one in _words(claims.get("groups"))[:MAX_GROUPS]),
+        groups=tuple(group[:LONGEST] for group in _words(claims.get("groups"))[:MAX_GROUPS]),
         scopes=scopes if human else scopes - {WRITE},
         reach=token_reach(TOOLSET_SCOPES[word] for word in words if word in TOOLSET_SCOPES),
         named_in=f"the claim {trust.slack_claim or trust.human_claim} of the access token",
     )
     client = claims.get("client_id") or claims.get("azp") or ""
-    return Grant(caller, str(client)[:LONGEST])
+    return VerifiedToken(caller, str(client)[:LONGEST])
 
 
-def names_in(claims: Mapping[str, Any], trust: Trust) -> tuple[str, ...]:
+def human_names(claims: Mapping[str, Any], trust: IssuerConfig) -> tuple[str, ...]:
     """Return the names of the human behind a token, none where nothing that is proven names one.
 
     A subject is whatever the issuer makes it, so it is nobody's Slack id, whatever it looks like.
     """
     ident = _read_name(claims.get(trust.slack_claim), slack_name) if trust.slack_claim else ""
     email = _read_name(claims.get(trust.human_claim), normal_email) if _proven(claims, trust.human_claim) else ""
-    return tuple(one for one in (email, ident) if one)
+    return tuple(name for name in (email, ident) if name)
 
 
 def _proven(claims: Mapping[str, Any], claim: str) -> bool:
@@ -143,4 +143,4 @@ def _read_name(value: object, normal: Callable[[str], str]) -> str:
 def _words(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         return tuple(value.split())
-    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
+    return tuple(word for word in value if isinstance(word, str)) if isinstance(value, list) else ()

@@ -20,11 +20,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vpsops.core.common.clock import Clock
 from vpsops.core.server.rejections import Rejections
-from vpsops.mcp_server.auth.jwks import Keys, KeysUnavailable
-from vpsops.mcp_server.auth.jwt_verifier import Grant, Issuer, NotAccepted, Trust
+from vpsops.mcp_server.auth.jwks import IssuerKeys, KeysUnavailableError
+from vpsops.mcp_server.auth.jwt_verifier import IssuerConfig, JwtVerifier, TokenNotAcceptedError, VerifiedToken
 from vpsops.mcp_server.auth.open_requests import OpenRequests
 from vpsops.mcp_server.auth.principal import READ, SCOPES, WRITE, Caller
-from vpsops.mcp_server.auth.static_tokens import Tokens
+from vpsops.mcp_server.auth.static_tokens import StaticTokens
 from vpsops.mcp_server.protocol.sdk_compat import Context
 
 LONGEST_TOKEN: Final = 16_384
@@ -38,11 +38,11 @@ LOG = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class AuthConfig:
     """What is configured to prove who calls."""
 
-    tokens: Tokens | None = None
-    trust: Trust | None = None
+    tokens: StaticTokens | None = None
+    trust: IssuerConfig | None = None
 
     @property
     def required(self) -> bool:
@@ -60,11 +60,11 @@ class CallerToken(AccessToken):
     caller: InstanceOf[Caller]
 
     @classmethod
-    def of(cls, grant: Grant, issuer: str) -> Self:
+    def of(cls, grant: VerifiedToken, issuer: str) -> Self:
         """Return what a grant of an issuer, or of the file of tokens where it has none, lets in."""
         caller = grant.caller
         scopes = sorted(caller.scopes)
-        reach = (f"{name}={value}" for one in caller.reach.narrowings for name, value in one.described())
+        reach = (f"{name}={value}" for narrowing in caller.reach.narrowings for name, value in narrowing.described())
         client = " ".join((grant.client or "-", caller.human, *scopes, *reach))
         return cls(
             token="", client_id=client, scopes=scopes, subject=caller.subject, claims={"iss": issuer}, caller=caller
@@ -94,33 +94,33 @@ def caller_of(context: Context) -> Caller:
 class Verifier(TokenVerifier):
     """Finds who calls by a token: among the static ones, then as the authorization server's."""
 
-    def __init__(self, access: Access, issuer: Issuer | None) -> None:
+    def __init__(self, access: AuthConfig, issuer: JwtVerifier | None) -> None:
         self._access = access
         self._issuer = issuer
 
     async def verify_token(self, token: str) -> CallerToken:
-        """Return the token with its caller; raises `NotAccepted`, or `KeysUnavailable` while that is unknown."""
+        """Return the token with its caller; raises `TokenNotAcceptedError`, `KeysUnavailableError`."""
         if len(token) > LONGEST_TOKEN or not token.isascii():
-            raise NotAccepted("it cannot be read")
+            raise TokenNotAcceptedError("it cannot be read")
         known = self._access.tokens.find(token) if self._access.tokens else None
         if known is not None:
-            return CallerToken.of(Grant(known, ""), "")
+            return CallerToken.of(VerifiedToken(known, ""), "")
         if self._issuer is None or self._access.trust is None:
-            raise NotAccepted("it is not known, or it has expired")
+            raise TokenNotAcceptedError("it is not known, or it has expired")
         return CallerToken.of(await self._issuer.grant_of(token), self._access.trust.issuer)
 
 
 @asynccontextmanager
-async def open_verifier(access: Access, clock: Clock) -> AsyncIterator[Verifier]:
+async def open_verifier(access: AuthConfig, clock: Clock) -> AsyncIterator[Verifier]:
     """Open a verifier; the issuer is asked at the first token and not before."""
     if access.trust is None:
         yield Verifier(access, None)
         return
     async with aiohttp.ClientSession(trust_env=True, cookie_jar=aiohttp.DummyCookieJar()) as session:
-        yield Verifier(access, Issuer(access.trust, Keys(access.trust.issuer, session, clock)))
+        yield Verifier(access, JwtVerifier(access.trust, IssuerKeys(access.trust.issuer, session, clock)))
 
 
-class Door:
+class BearerAuthMiddleware:
     """Lets requests in that carry a token of somebody who may at least read, and says to others what it takes."""
 
     def __init__(
@@ -143,18 +143,18 @@ class Door:
 
     async def _admit(self, token: str, scope: Scope) -> Response | None:
         if not token:
-            return challenge(self._metadata)
+            return unauthorized_response(self._metadata)
         try:
             found = await self._verifier.verify_token(token)
-        except NotAccepted as refused:
+        except TokenNotAcceptedError as refused:
             self._rejections.count("token_not_accepted")
             LOG.debug("token refused", why=refused.why)
-            return challenge(self._metadata, "invalid_token", f"The token is not accepted: {refused.why}.")
-        except KeysUnavailable:
+            return unauthorized_response(self._metadata, "invalid_token", f"The token is not accepted: {refused.why}.")
+        except KeysUnavailableError:
             said = {"error": "temporarily_unavailable", "error_description": "The issuer's keys cannot be read."}
             return JSONResponse(said, status_code=503, headers={"Retry-After": "10"})
         if READ not in found.caller.scopes:
-            return lacking(self._metadata, READ)
+            return insufficient_scope_response(self._metadata, READ)
         scope["user"] = AuthenticatedUser(found)
         return None
 
@@ -166,7 +166,7 @@ def _bearer_in(scope: Scope) -> str:
     return token.strip() if kind.lower() == "bearer" else ""
 
 
-class Direct:
+class LoopbackOnlyMiddleware:
     """Lets in what comes from this machine itself: without tokens, a request through a proxy may be anybody's."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -185,14 +185,14 @@ class Direct:
         await self._app(scope, receive, send)
 
 
-def challenge(metadata: str, error: str = "", description: str = "") -> Response:
+def unauthorized_response(metadata: str, error: str = "", description: str = "") -> Response:
     """Return a 401 that says how to get a token (RFC 6750, RFC 9728); without a token given, no error is named."""
     words = {"error": error, "error_description": description, "scope": " ".join(SCOPES), "resource_metadata": metadata}
     said = {"error": error or "invalid_request", "error_description": description or "A bearer token is needed."}
     return JSONResponse(said, status_code=401, headers={"WWW-Authenticate": _bearer(words)})
 
 
-def lacking(metadata: str, scope: str) -> Response:
+def insufficient_scope_response(metadata: str, scope: str) -> Response:
     """Return a 403 that says which scope is missing, so that a client can ask its human for it."""
     wanted = " ".join(SCOPES) if scope == WRITE else scope
     description = f"The token lacks the scope {scope}."

@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vpsops.core.common import timings
 from vpsops.core.common.clock import Clock
-from vpsops.mcp_server.auth.jwks import KeysUnavailable
-from vpsops.mcp_server.auth.jwt_verifier import NotAccepted
+from vpsops.mcp_server.auth.jwks import KeysUnavailableError
+from vpsops.mcp_server.auth.jwt_verifier import TokenNotAcceptedError
 
 CHECK_SECONDS: Final = timings.ACCOUNT_CHECK_SECONDS
 
@@ -86,8 +86,8 @@ class OpenRequests:
     async def _refused(self, token: str) -> str:
         try:
             await self._verify(token)
-        except NotAccepted as refused:
+        except TokenNotAcceptedError as refused:
             return refused.why
-        except KeysUnavailable:
+        except KeysUnavailableError:
             return ""
         return ""

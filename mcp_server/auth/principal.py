@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.limits.access import EVERYTHING, AccessScope, Restriction
 from vpsops.core.limits.tool_names import TOOLSETS
-from vpsops.mcp_server.protocol.text import clean
+from vpsops.mcp_server.protocol.text import sanitize
 
 LONGEST_NAME = 60
 NAMELESS = "unnamed client"
@@ -41,7 +41,7 @@ class Caller:
         return WRITE in self.scopes and not self.reach.read_only
 
 
-def with_reads(scopes: Iterable[str]) -> frozenset[str]:
+def known_scopes(scopes: Iterable[str]) -> frozenset[str]:
     """Return the scopes we know of these; who may change may read."""
     known = frozenset(scopes) & frozenset(SCOPES)
     return known | {READ} if WRITE in known else known
@@ -53,10 +53,10 @@ def token_reach(toolsets: Iterable[str] = (), servers: Iterable[str] = ()) -> Ac
     return AccessScope((narrowing,)) if narrowing.described() else EVERYTHING
 
 
-def agent_of(client_name: str, caller: Caller) -> Actor:
+def agent_from(client_name: str, caller: Caller) -> Actor:
     """Return the actor behind a call; a client's name is only its own claim."""
-    name = clean(client_name, LONGEST_NAME) or NAMELESS
-    ident = f"{clean(caller.subject)}:{name.replace(':', '.')}" if caller.subject else name
+    name = sanitize(client_name, LONGEST_NAME) or NAMELESS
+    ident = f"{sanitize(caller.subject)}:{name.replace(':', '.')}" if caller.subject else name
     return Actor(
         kind=ActorKind.AGENT,
         id=f"mcp:{ident}",

@@ -10,14 +10,14 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vpsops.mcp_server.auth.middleware import lacking, token_in
+from vpsops.mcp_server.auth.middleware import insufficient_scope_response, token_in
 from vpsops.mcp_server.auth.principal import WRITE
 from vpsops.mcp_server.protocol.tasks import CHANGING
 
 MAX_BODY: Final = 1_000_000
 
 
-class StepUp:
+class ScopeChallengeMiddleware:
     """Looks at what a reader with an access token calls; `changing` are the tools that need more."""
 
     def __init__(self, app: ASGIApp, changing: Collection[str], metadata: str) -> None:
@@ -32,8 +32,8 @@ class StepUp:
             await self._app(scope, receive, send)
             return
         messages = await _read(receive)
-        if called(b"".join(message.get("body", b"") for message in messages)) in self._changing:
-            await lacking(self._metadata, WRITE)(scope, receive, send)
+        if called_name(b"".join(message.get("body", b"") for message in messages)) in self._changing:
+            await insufficient_scope_response(self._metadata, WRITE)(scope, receive, send)
             return
         await self._app(scope, _again(messages, receive), send)
 
@@ -56,7 +56,7 @@ def _again(messages: list[Message], receive: Receive) -> Receive:
     return replay
 
 
-def called(body: bytes) -> str:
+def called_name(body: bytes) -> str:
     """Return the name of the tool that a message calls, the method if it acts on a task, or nothing."""
     try:
         message = json.loads(body)

@@ -30,7 +30,7 @@ from vpsops.core.config.schema import CUSTOM
 from vpsops.core.identity.identifiers import looks_like_slack, normal_email, slack_name
 from vpsops.core.limits.config_schema import Toolsets, lowered
 from vpsops.core.policy.config_schema import Servers
-from vpsops.mcp_server.auth.principal import Caller, token_reach, with_reads
+from vpsops.mcp_server.auth.principal import Caller, known_scopes, token_reach
 
 MAX_BYTES = 1_000_000
 SHORTEST_TOKEN = 32
@@ -41,7 +41,7 @@ LOG = structlog.get_logger(__name__)
 Word = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S+$")]
 
 
-class WrittenToken(BaseModel):
+class TokenEntry(BaseModel):
     """A token as written: by its SHA-256, or in clear where the file itself is a secret."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -81,8 +81,8 @@ class WrittenToken(BaseModel):
     @property
     def names(self) -> tuple[str, ...]:
         """The human's names, the one to be called by first: a word that merely looks like a Slack id is none."""
-        others = (_alias(one) for one in self.aliases)
-        return tuple(dict.fromkeys(one for one in (self.human, self.slack_user, *others) if one))
+        others = (_alias(alias) for alias in self.aliases)
+        return tuple(dict.fromkeys(name for name in (self.human, self.slack_user, *others) if name))
 
     @property
     def digest(self) -> str:
@@ -91,7 +91,7 @@ class WrittenToken(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StaticToken:
     """A token that is accepted until it expires, and who calls with it."""
 
     digest: str
@@ -99,7 +99,7 @@ class Known:
     expires: datetime | None
 
 
-class Tokens:
+class StaticTokens:
     """The tokens of a file; raises `ConfigurationError` where it cannot be used at the start.
 
     A file that becomes wrong, in whatever way, admits nobody until it is right again.
@@ -116,11 +116,11 @@ class Tokens:
     def find(self, token: str) -> Caller | None:
         """Return who calls with a token, or nothing; every entry is compared, in constant time each."""
         given = digest_of(token)
-        found = [one for one in self._current() if hmac.compare_digest(one.digest, given)]
-        valid = [one for one in found if one.expires is None or self._clock.now() < one.expires]
+        found = [known for known in self._current() if hmac.compare_digest(known.digest, given)]
+        valid = [known for known in found if known.expires is None or self._clock.now() < known.expires]
         return valid[0].caller if valid else None
 
-    def _current(self) -> Sequence[Known]:
+    def _current(self) -> Sequence[StaticToken]:
         version, now = _version(self._path), self._clock.monotonic()
         if version != self._version or (self._wrong and now - self._read_at >= AGAIN_SECONDS):
             self._known, self._wrong = (), True  # nobody, whatever becomes of the reading
@@ -129,7 +129,7 @@ class Tokens:
             self._known, self._wrong = known or (), known is None
         return self._known
 
-    def _read_again(self) -> Sequence[Known] | None:
+    def _read_again(self) -> Sequence[StaticToken] | None:
         """Return what stands in the file; None where that cannot be told, for whatever reason."""
         try:
             known = read_tokens(self._path)
@@ -146,12 +146,12 @@ def digest_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def read_tokens(path: Path) -> Sequence[Known]:
+def read_tokens(path: Path) -> Sequence[StaticToken]:
     """Read a file of `[[token]]` tables; raises `ConfigurationError` that names the entry and never its content."""
     return _tokens_of(path, _parsed(path))
 
 
-def parse_tokens(path: Path, text: str) -> Sequence[Known]:
+def parse_tokens(path: Path, text: str) -> Sequence[StaticToken]:
     """Read what a file is to hold, as `read_tokens` would; raises `ConfigurationError`."""
     try:
         data = tomllib.loads(text)
@@ -160,12 +160,12 @@ def parse_tokens(path: Path, text: str) -> Sequence[Known]:
     return _tokens_of(path, data)
 
 
-def _tokens_of(path: Path, data: dict[str, object]) -> Sequence[Known]:
+def _tokens_of(path: Path, data: dict[str, object]) -> Sequence[StaticToken]:
     written = data.get("token")
     if set(data) != {"token"} or not isinstance(written, list):
         raise _wrong(path, "it must hold [[token]] tables and nothing else")
-    known = [_known(path, number, one) for number, one in enumerate(written, 1)]
-    if len({one.digest for one in known}) != len(known):
+    known = [_known(path, number, table) for number, table in enumerate(written, 1)]
+    if len({token.digest for token in known}) != len(known):
         raise _wrong(path, "the same token stands there twice")
     return known
 
@@ -185,9 +185,9 @@ def _parsed(path: Path) -> dict[str, object]:
         raise _wrong(path, "it is not TOML in UTF-8") from None
 
 
-def _known(path: Path, number: int, written: object) -> Known:
+def _known(path: Path, number: int, written: object) -> StaticToken:
     try:
-        entry = WrittenToken.model_validate(written)
+        entry = TokenEntry.model_validate(written)
     except ValidationError as error:
         raise _wrong(path, f"token {number}: {_said(error)}") from None
     caller = Caller(
@@ -195,11 +195,11 @@ def _known(path: Path, number: int, written: object) -> Known:
         subject=entry.subject,
         aliases=entry.names[1:],
         groups=entry.groups,
-        scopes=with_reads(entry.scopes),
+        scopes=known_scopes(entry.scopes),
         reach=token_reach(entry.toolsets, lowered(entry.servers)),
         named_in=f"the token of {entry.subject} in VPSOPS_HTTP_TOKENS_FILE",
     )
-    return Known(entry.digest, caller, entry.expires)
+    return StaticToken(entry.digest, caller, entry.expires)
 
 
 def _alias(word: str) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 
 from vpsops.core.common.errors import ConfigurationError, InvalidInputError
 from vpsops.core.identity.actors import SLACK
-from vpsops.mcp_server.auth.static_tokens import Known, digest_of, parse_tokens, read_tokens
+from vpsops.mcp_server.auth.static_tokens import StaticToken, digest_of, parse_tokens, read_tokens
 
 HEADER: Final = re.compile(r"^[ \t]*\[\[[ \t]*token[ \t]*\]\]", re.MULTILINE)
 PREFIX: Final = "vpsops_"
@@ -50,7 +50,7 @@ def add_token(path: Path, token: NewToken, secret: str) -> int:
         after = separate + _entry(token, digest_of(secret))
         _check(path, after, known, more=1)
         _replace(path, after)
-    return 1 + sum(one.caller.subject == token.subject for one in known)
+    return 1 + sum(other.caller.subject == token.subject for other in known)
 
 
 def remove_tokens(path: Path, subject: str, *, older: bool) -> tuple[int, int]:
@@ -61,7 +61,7 @@ def remove_tokens(path: Path, subject: str, *, older: bool) -> tuple[int, int]:
     with _locked(path):
         before = _text(path)
         known = _known(path, before)
-        found = [index for index, one in enumerate(known) if one.caller.subject == subject]
+        found = [index for index, token in enumerate(known) if token.caller.subject == subject]
         gone = found[:-1] if older else found
         if not gone:
             raise InvalidInputError(
@@ -69,7 +69,7 @@ def remove_tokens(path: Path, subject: str, *, older: bool) -> tuple[int, int]:
                 hint="`vpsops token list` shows those it has.",
             )
         after = _without(before, gone)
-        kept = [one for index, one in enumerate(known) if index not in gone]
+        kept = [token for index, token in enumerate(known) if index not in gone]
         left = len(kept)
         _check(path, after, kept)
         _replace(path, after)
@@ -88,12 +88,12 @@ def write_secret(path: Path, secret: str) -> None:
         ) from None
 
 
-def known_tokens(path: Path) -> Sequence[Known]:
+def known_tokens(path: Path) -> Sequence[StaticToken]:
     """Return the tokens of a file; one that holds none yet is no error here."""
     return _known(path, _text(path))
 
 
-def _known(path: Path, text: str) -> Sequence[Known]:
+def _known(path: Path, text: str) -> Sequence[StaticToken]:
     return read_tokens(path) if HEADER.search(text) or _has_statements(text) else ()
 
 
@@ -146,7 +146,7 @@ def _without(text: str, gone: Sequence[int]) -> str:
     return "".join([text[: starts[0]], *kept])
 
 
-def _check(path: Path, text: str, kept: Sequence[Known], more: int = 0) -> None:
+def _check(path: Path, text: str, kept: Sequence[StaticToken], more: int = 0) -> None:
     """Raise `ConfigurationError` unless a text holds these tokens as they were, and so many after them."""
     known = list(parse_tokens(path, text)) if kept or more else []
     if known[: len(kept)] != list(kept) or len(known) != len(kept) + more or (not known and _has_statements(text)):

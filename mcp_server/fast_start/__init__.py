@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from vpsops.mcp_server.fast_start.responder import Handover, apologise
+from vpsops.mcp_server.fast_start.responder import Handover, answer_pending
 from vpsops.mcp_server.fast_start.responder import main as answer_early
 
 TYPE_CHECKING = False
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 
     from mcp.server.lowlevel import Server
 
-    from vpsops.mcp_server.fast_start.snapshot import Unrepeated
+    from vpsops.mcp_server.fast_start.snapshot import DeduplicatedOutput
 
-__all__ = ["Handover", "answer_early", "apologise", "keep_answers", "streams"]
+__all__ = ["Handover", "answer_early", "answer_pending", "open_streams", "store_answers"]
 
 
-def streams(handover: Handover) -> tuple[io.TextIOWrapper, Unrepeated]:
+def open_streams(handover: Handover) -> tuple[io.TextIOWrapper, DeduplicatedOutput]:
     """Return standard input and output for the SDK, which goes on where the early answers ended."""
     from vpsops.mcp_server.fast_start import snapshot  # noqa: PLC0415
 
-    return snapshot.streams(handover)
+    return snapshot.open_streams(handover)
 
 
-async def keep_answers(server: Server[Any], words: Sequence[str]) -> None:
+async def store_answers(server: Server[Any], words: Sequence[str]) -> None:
     """Let the next start by these words, in this environment, answer early; does nothing where one does already."""
     from pathlib import Path  # noqa: PLC0415
 
     from vpsops.mcp_server.fast_start import responder, snapshot  # noqa: PLC0415
 
-    described = responder.describe(words, os.environ)
-    known = described is None or responder.find(words, os.environ) is not None
+    described = responder.describe_configuration(words, os.environ)
+    known = described is None or responder.find_snapshot(words, os.environ) is not None
     if known or described is None or os.environ.get(responder.SWITCH, "on") != "on":
         return
-    answers = await snapshot.snapshot_of(server, described)
-    snapshot.keep(answers, Path(responder.cache_path(described, os.environ)))
+    answers = await snapshot.take_snapshot(server, described)
+    snapshot.store_snapshot(answers, Path(responder.cache_path(described, os.environ)))

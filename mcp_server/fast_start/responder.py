@@ -55,7 +55,7 @@ def serve(words: Sequence[str]) -> Handover | None:
     Returns what to hand over to the SDK, which may be nothing at all; None when the client has gone.
     """
     handover = Handover()
-    snapshot = find(words, os.environ)
+    snapshot = find_snapshot(words, os.environ)
     if snapshot is None:
         return handover
     return _serve(snapshot, handover)
@@ -72,9 +72,9 @@ def _serve(snapshot: Mapping[str, Any], handover: Handover) -> Handover | None:
                 return None if handover.spoke and not line.strip() else handover
             handover.unread += chunk
             continue
-        said = answer(snapshot, line, handover)
+        said = answer_message(snapshot, line, handover)
         if said is None:
-            said = refuse(line)
+            said = refuse_line(line)
         if said is None:
             return handover
         handover.unread = rest
@@ -88,7 +88,7 @@ def _write(data: bytes) -> None:
         data = data[os.write(1, data) :]
 
 
-def answer(snapshot: Mapping[str, Any], line: bytes, handover: Handover) -> bytes | None:
+def answer_message(snapshot: Mapping[str, Any], line: bytes, handover: Handover) -> bytes | None:
     """Return the bytes to answer a message with, none for a notification; None when the SDK must see it."""
     try:
         message = json.loads(line)
@@ -116,12 +116,12 @@ def answer(snapshot: Mapping[str, Any], line: bytes, handover: Handover) -> byte
     return f'{{"jsonrpc":"2.0","id":{json.dumps(ident, ensure_ascii=False)},"result":{result}}}\n'.encode()
 
 
-def refuse(line: bytes) -> bytes | None:
+def refuse_line(line: bytes) -> bytes | None:
     """Return the bytes that refuse what nobody could read, none for a blank line; None for a message."""
-    frame = frames.read(line.decode("utf-8", "replace"))
+    frame = frames.read_frame(line.decode("utf-8", "replace"))
     if frame.line:
         return None
-    return "".join(f"{answer}\n" for answer in frame.answers).encode()
+    return "".join(f"{answer_message}\n" for answer_message in frame.answers).encode()
 
 
 def _modern(snapshot: Mapping[str, Any], method: Any, params: Any) -> str | None:
@@ -169,11 +169,11 @@ def _plain_client(client: Any) -> bool:
     )
 
 
-def find(words: Sequence[str], environ: Mapping[str, str]) -> Mapping[str, Any] | None:
+def find_snapshot(words: Sequence[str], environ: Mapping[str, str]) -> Mapping[str, Any] | None:
     """Return the snapshot of this configuration, or nothing where there is none that fits."""
     if environ.get(SWITCH, "on").lower() != "on":
         return None
-    described = describe(words, environ)
+    described = describe_configuration(words, environ)
     if described is None:
         return None
     shipped = _load(os.path.join(os.path.dirname(__file__), SHIPPED))  # noqa: PTH118, PTH120 - pathlib costs 5 ms
@@ -210,7 +210,7 @@ def _is_text(path: str) -> bool:
         return False
 
 
-def describe(words: Sequence[str], environ: Mapping[str, str]) -> str | None:
+def describe_configuration(words: Sequence[str], environ: Mapping[str, str]) -> str | None:
     """Describe a configuration in a text: equal texts mean equal answers. None where a file cannot be read."""
     path = environ.get("VPSOPS_CONFIG", "")
     content = ""
@@ -239,11 +239,11 @@ def _load(path: str) -> Mapping[str, Any] | None:
     return loaded if isinstance(loaded, dict) else None
 
 
-def apologise(handover: Handover, why: str) -> None:
+def answer_pending(handover: Handover, why: str) -> None:
     """Answer what was asked so far, when the rest cannot start: the client shows why, and does not wait."""
     lines = handover.unread or _first_lines()
     for line in lines.split(b"\n"):
-        message = frames.read(line.decode("utf-8", "replace")).message
+        message = frames.read_frame(line.decode("utf-8", "replace")).message
         if isinstance(message, dict) and "id" in message and "method" in message:
             error = {"code": -32603, "message": f"vpsops cannot serve. {why}"}
             try:

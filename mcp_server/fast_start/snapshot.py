@@ -17,8 +17,8 @@ from vpsops.core.config.settings import SECRETS, Settings
 from vpsops.mcp_server.fast_start import responder
 
 CLIENT = {"name": "vpsops", "version": "1"}
-ASKED = ("tools/list", "resources/list", "resources/templates/list", "prompts/list")
-SURE = {
+LISTS = ("tools/list", "resources/list", "resources/templates/list", "prompts/list")
+SAFE_PATTERNS = {
     "WAYSCLOUD_API_URL": "https?://[^@]+",
     "SLACK_API_URL": "https?://[^@]+",
     "VPSOPS_SLACK_URL": "https://[^@]+",
@@ -29,29 +29,29 @@ SURE = {
 NEWEST = MODERN_PROTOCOL_VERSIONS[-1]
 
 
-async def snapshot_of(server: Server[Any], configuration: str) -> dict[str, Any]:
+async def take_snapshot(server: Server[Any], configuration: str) -> dict[str, Any]:
     """Return what a server says of itself, as the exact text of each result."""
     handshake = {}
     for version in HANDSHAKE_PROTOCOL_VERSIONS:
         answers = await _converse(server, [_initialize(version)])
         handshake[version] = answers[0]
     listed = await _converse(server, [_initialize(HANDSHAKE_PROTOCOL_VERSIONS[-1]), *_plain_lists()])
-    modern = await _converse(server, [_modern(method) for method in ("server/discover", *ASKED)])
+    modern = await _converse(server, [_modern(method) for method in ("server/discover", *LISTS)])
     return {
         "program": server.version or "",
         "configuration": configuration,
         "settings": known_settings(),
         "handshake": handshake,
-        "legacy": _without_errors(dict(zip(ASKED, listed[1:], strict=True))),
+        "legacy": _without_errors(dict(zip(LISTS, listed[1:], strict=True))),
         "modern_version": NEWEST,
-        "modern": _without_errors(dict(zip(("server/discover", *ASKED), modern, strict=True))),
+        "modern": _without_errors(dict(zip(("server/discover", *LISTS), modern, strict=True))),
     }
 
 
 def known_settings() -> dict[str, str]:
     """Return every setting with a pattern of values that surely load; others may, and are left to the settings."""
     described = Settings.model_json_schema()["properties"]
-    patterns = {name: SURE.get(name) or _pattern(one) for name, one in described.items()}
+    patterns = {name: SAFE_PATTERNS.get(name) or _pattern(schema) for name, schema in described.items()}
     return dict(sorted((patterns | {f"{name}_FILE": responder.FILE_RULE for name in SECRETS}).items()))
 
 
@@ -70,7 +70,7 @@ def _initialize(version: str) -> dict[str, Any]:
 
 
 def _plain_lists() -> list[dict[str, Any]]:
-    return [{"method": method} for method in ASKED]
+    return [{"method": method} for method in LISTS]
 
 
 def _modern(method: str) -> dict[str, Any]:
@@ -124,7 +124,7 @@ async def _ask(number: int, request: dict[str, Any], ask: io.TextIOWrapper, hear
     return line.strip()[len(start) : -1] if line.startswith(start) else ""
 
 
-def keep(snapshot: Mapping[str, Any], path: Path) -> None:
+def store_snapshot(snapshot: Mapping[str, Any], path: Path) -> None:
     """Store a snapshot for the next start; a folder that cannot be written costs time, nothing else."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -135,7 +135,7 @@ def keep(snapshot: Mapping[str, Any], path: Path) -> None:
         return
 
 
-class Replayed(io.RawIOBase):
+class ReplayedInput(io.RawIOBase):
     """Standard input that begins with the lines the front has read."""
 
     def __init__(self, lines: bytes, descriptor: int) -> None:
@@ -155,7 +155,7 @@ class Replayed(io.RawIOBase):
         return len(data)
 
 
-class Unrepeated:
+class DeduplicatedOutput:
     """Standard output without the answers that the front has given."""
 
     def __init__(self, file: "anyio.AsyncFile[str]", ids: list[int | str]) -> None:
@@ -176,7 +176,7 @@ class Unrepeated:
         await self._file.flush()
 
 
-def streams(handover: responder.Handover) -> tuple[io.TextIOWrapper, Unrepeated]:
+def open_streams(handover: responder.Handover) -> tuple[io.TextIOWrapper, DeduplicatedOutput]:
     """Return standard input and output for the SDK, and keep both free of what others print or read."""
     reading, writing = os.dup(0), os.dup(1)
     null = os.open(os.devnull, os.O_RDONLY)
@@ -184,6 +184,6 @@ def streams(handover: responder.Handover) -> tuple[io.TextIOWrapper, Unrepeated]
     os.close(null)
     os.dup2(2, 1)
     first = b"".join(line + b"\n" for line in handover.answered) + handover.unread
-    stdin = io.TextIOWrapper(io.BufferedReader(Replayed(first, reading)), encoding="utf-8", errors="replace")
+    stdin = io.TextIOWrapper(io.BufferedReader(ReplayedInput(first, reading)), encoding="utf-8", errors="replace")
     stdout = os.fdopen(writing, "w", encoding="utf-8")
-    return stdin, Unrepeated(anyio.wrap_file(stdout), handover.ids)
+    return stdin, DeduplicatedOutput(anyio.wrap_file(stdout), handover.ids)

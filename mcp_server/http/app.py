@@ -24,17 +24,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vpsops.core.app import Core
 from vpsops.core.server.health_routes import health_routes
 from vpsops.core.server.rejections import Rejections
-from vpsops.mcp_server.auth.access import reach_over
-from vpsops.mcp_server.auth.deactivated_accounts import ActiveVerifier
-from vpsops.mcp_server.auth.middleware import Direct, Door, Verifier, caller_of, open_verifier
+from vpsops.mcp_server.auth.access import effective_reach
+from vpsops.mcp_server.auth.deactivated_accounts import ActiveAccountVerifier
+from vpsops.mcp_server.auth.middleware import (
+    BearerAuthMiddleware,
+    LoopbackOnlyMiddleware,
+    Verifier,
+    caller_of,
+    open_verifier,
+)
 from vpsops.mcp_server.auth.open_requests import OpenRequests
 from vpsops.mcp_server.auth.principal import SCOPES
-from vpsops.mcp_server.auth.scope_challenge import MAX_BODY, StepUp
-from vpsops.mcp_server.http.config import PATH, Site
-from vpsops.mcp_server.http.origin_check import NameCheck
-from vpsops.mcp_server.http.session_limits import IDLE_SECONDS, CallerBounds
+from vpsops.mcp_server.auth.scope_challenge import MAX_BODY, ScopeChallengeMiddleware
+from vpsops.mcp_server.http.config import PATH, HttpConfig
+from vpsops.mcp_server.http.origin_check import HostOriginMiddleware
+from vpsops.mcp_server.http.session_limits import IDLE_SECONDS, CallerLimits
 from vpsops.mcp_server.protocol.shutdown import Shutdown
-from vpsops.mcp_server.server import NAME, Options, build_server, changing_tools
+from vpsops.mcp_server.server import NAME, ServerOptions, build_server, write_tools
 
 MAX_SESSIONS: Final = 1_000
 ADDRESS: Final = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True))
@@ -49,15 +55,15 @@ class McpHttp:
     """A running server: `routes` to be served, beside others or alone; `endpoint` to be told of the end."""
 
     routes: list[BaseRoute]
-    endpoint: "Endpoint"
+    endpoint: "McpEndpoint"
     requests: OpenRequests
 
     def asgi(self, core: Core) -> Starlette:
         """Return the server as an application of its own, with a health."""
-        return app_of([*self.routes, *health_routes(core.readiness)])
+        return create_app([*self.routes, *health_routes(core.readiness)])
 
 
-def app_of(routes: list[BaseRoute]) -> Starlette:
+def create_app(routes: list[BaseRoute]) -> Starlette:
     """Return routes as an application that sends nobody elsewhere: a redirect would be built from the Host header."""
     app = Starlette(routes=routes)
     app.router.redirect_slashes = False
@@ -65,18 +71,18 @@ def app_of(routes: list[BaseRoute]) -> Starlette:
 
 
 @asynccontextmanager
-async def open_mcp(core: Core, site: Site, options: Options | None = None) -> AsyncIterator[McpHttp]:
+async def open_mcp(core: Core, site: HttpConfig, options: ServerOptions | None = None) -> AsyncIterator[McpHttp]:
     """Serve MCP on the routes this yields until the block ends."""
     shutdown = Shutdown()
-    chosen = replace(options or Options(), state_keys=site.state_keys, shutdown=shutdown)
+    chosen = replace(options or ServerOptions(), state_keys=site.state_keys, shutdown=shutdown)
     if site.access.required:
         chosen = replace(chosen, who=caller_of)
     server = build_server(core, chosen)
-    left = reach_over(core, chosen.reach)
-    changing = frozenset(tool for tool in changing_tools() if left.allows(tool))  # no scope helps to the others
+    left = effective_reach(core, chosen.reach)
+    changing = frozenset(tool for tool in write_tools() if left.allows(tool))  # no scope helps to the others
     async with (
         open_verifier(site.access, core.clock) as verifier,
-        open_server(server, site, with_active_humans(verifier, core), changing, shutdown) as served,
+        open_server(server, site, reject_deactivated_accounts(verifier, core), changing, shutdown) as served,
         _watched(served.requests, core),
     ):
         yield served
@@ -97,15 +103,15 @@ async def _watched(requests: OpenRequests, core: Core) -> AsyncIterator[None]:
         raise failure
 
 
-def with_active_humans(verifier: Verifier, core: Core) -> Verifier:
+def reject_deactivated_accounts(verifier: Verifier, core: Core) -> Verifier:
     """Return a verifier that takes no token of somebody whose account in Slack is known to be closed."""
-    return ActiveVerifier(verifier, core.accounts, core.clock)
+    return ActiveAccountVerifier(verifier, core.accounts, core.clock)
 
 
 @asynccontextmanager
 async def open_server(
     server: Server[Any],
-    site: Site,
+    site: HttpConfig,
     verifier: Verifier,
     changing: frozenset[str] = frozenset(),
     shutdown: Shutdown | None = None,
@@ -123,15 +129,15 @@ async def open_server(
     )
     async with manager.run():
         rejections = Rejections("mcp")
-        bounded = CallerBounds(manager.handle_request, rejections)
-        endpoint = Endpoint(bounded, shutdown or Shutdown())
+        fit_result = CallerLimits(manager.handle_request, rejections)
+        endpoint = McpEndpoint(fit_result, shutdown or Shutdown())
         requests = OpenRequests(verifier.verify_token)
-        doors = partial(_doors, endpoint, site, Doorway(verifier, changing, rejections, requests))
+        doors = partial(_doors, endpoint, site, Authentication(verifier, changing, rejections, requests))
         yield McpHttp(_routes(doors, server, site, rejections), endpoint, requests)
 
 
 @dataclass(frozen=True, slots=True)
-class Doorway:
+class Authentication:
     """What asks who calls, which tools take more than reading, and who was not let in."""
 
     verifier: Verifier
@@ -140,21 +146,21 @@ class Doorway:
     requests: OpenRequests
 
 
-def _doors(endpoint: "Endpoint", site: Site, doorway: Doorway, metadata: str) -> ASGIApp:
+def _doors(endpoint: "McpEndpoint", site: HttpConfig, doorway: Authentication, metadata: str) -> ASGIApp:
     """Return the endpoint behind whatever asks who calls."""
     if not site.access.required:
-        return Direct(endpoint)
-    behind = StepUp(endpoint, doorway.changing, metadata)
-    return Door(behind, doorway.verifier, metadata, doorway.rejections, doorway.requests)
+        return LoopbackOnlyMiddleware(endpoint)
+    behind = ScopeChallengeMiddleware(endpoint, doorway.changing, metadata)
+    return BearerAuthMiddleware(behind, doorway.verifier, metadata, doorway.rejections, doorway.requests)
 
 
 def _routes(
-    doors: Callable[[str], ASGIApp], server: Server[Any], site: Site, rejections: Rejections
+    doors: Callable[[str], ASGIApp], server: Server[Any], site: HttpConfig, rejections: Rejections
 ) -> list[BaseRoute]:
     address = ADDRESS.validate_python(site.url)
     trust = site.access.trust
     metadata = str(build_resource_metadata_url(address)) if trust else ""
-    served = NameCheck(_for_pages(doors(metadata), site), site, rejections)
+    served = HostOriginMiddleware(_for_pages(doors(metadata), site), site, rejections)
     routes: list[BaseRoute] = [Route(path, served) for path in (PATH, f"{PATH}/")]  # people and hosts add the slash
     if trust:
         routes += create_protected_resource_routes(
@@ -166,7 +172,7 @@ def _routes(
     return routes
 
 
-def _for_pages(app: ASGIApp, site: Site) -> ASGIApp:
+def _for_pages(app: ASGIApp, site: HttpConfig) -> ASGIApp:
     """Answer what browsers ask before a page of a configured origin may call."""
     if not site.pages:
         return app
@@ -179,7 +185,7 @@ def _for_pages(app: ASGIApp, site: Site) -> ASGIApp:
     )
 
 
-class Endpoint:
+class McpEndpoint:
     """The SDK's endpoint, whose streams of news can be ended: otherwise a stop would wait for clients to go."""
 
     def __init__(self, app: ASGIApp, shutdown: Shutdown) -> None:
@@ -189,7 +195,7 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        scope = trimmed(scope)
+        scope = normalize_headers(scope)
         if scope["method"] == "GET":
             await self._stream(scope, receive, send)
         else:
@@ -219,7 +225,7 @@ class Endpoint:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def trimmed(scope: Scope) -> Scope:
+def normalize_headers(scope: Scope) -> Scope:
     """Return a request as the SDK compares it: without blanks around headers (RFC 9110, 5.5), names in one case.
 
     Hosts, origins and media types mean the same in any case (RFC 9110, 4.2.3 and 8.3.1).

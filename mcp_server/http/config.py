@@ -11,9 +11,9 @@ from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.settings import Settings
 from vpsops.core.server.http_server import base_of
 from vpsops.mcp_server.auth.jwks import check_address
-from vpsops.mcp_server.auth.jwt_verifier import Trust
-from vpsops.mcp_server.auth.middleware import Access
-from vpsops.mcp_server.auth.static_tokens import Tokens
+from vpsops.mcp_server.auth.jwt_verifier import IssuerConfig
+from vpsops.mcp_server.auth.middleware import AuthConfig
+from vpsops.mcp_server.auth.static_tokens import StaticTokens
 
 PATH: Final = "/mcp"
 LOOPBACK_HOSTS: Final = ("127.0.0.1", "localhost", "[::1]")
@@ -21,20 +21,22 @@ SHORTEST_KEY: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class HttpConfig:
     """A checked configuration: the addresses, who is let in, and what seals open questions."""
 
     local: str
     url: str
     hosts: tuple[str, ...]
     origins: tuple[str, ...]
-    access: Access
+    access: AuthConfig
     state_keys: tuple[bytes, ...]
     pages: tuple[str, ...] = ()
     """The origins that were configured, which get the headers a browser asks for."""
 
 
-def site_of(settings: Settings, sock: socket.socket, clock: Clock, named: str = "", *, proxied: bool = False) -> Site:
+def http_config_from(
+    settings: Settings, sock: socket.socket, clock: Clock, named: str = "", *, proxied: bool = False
+) -> HttpConfig:
     """Return the site on a bound socket; `named` is the host as `--http` has it, `proxied` that others must reach it.
 
     Raises `ConfigurationError` for settings that do not fit, and for an open door: beyond loopback,
@@ -44,12 +46,12 @@ def site_of(settings: Settings, sock: socket.socket, clock: Clock, named: str = 
     url = settings.http_url or local
     _check_url("VPSOPS_HTTP_URL", url, settings.http_url)
     hosts = _hosts(settings, url, named)
-    access = Access(_tokens(settings, clock), _trust(settings, url, sock))
+    access = AuthConfig(_tokens(settings, clock), _trust(settings, url, sock))
     if not access.required:
         _check_closed(sock, hosts, proxied=proxied)
     pages = _listed(settings.http_origins)
     origins = pages or tuple(f"http://{host}:*" for host in LOOPBACK_HOSTS)
-    return Site(local, url, _with_ports(hosts), origins, access, state_keys(settings), pages)
+    return HttpConfig(local, url, _with_ports(hosts), origins, access, state_keys(settings), pages)
 
 
 def state_keys(settings: Settings) -> tuple[bytes, ...]:
@@ -64,11 +66,11 @@ def state_keys(settings: Settings) -> tuple[bytes, ...]:
     return tuple(key.encode() for key in keys)
 
 
-def _tokens(settings: Settings, clock: Clock) -> Tokens | None:
-    return Tokens(settings.http_tokens_file, clock) if settings.http_tokens_file else None
+def _tokens(settings: Settings, clock: Clock) -> StaticTokens | None:
+    return StaticTokens(settings.http_tokens_file, clock) if settings.http_tokens_file else None
 
 
-def _trust(settings: Settings, url: str, sock: socket.socket) -> Trust | None:
+def _trust(settings: Settings, url: str, sock: socket.socket) -> IssuerConfig | None:
     if not settings.oauth_issuer:
         return None
     _check_url("VPSOPS_OAUTH_ISSUER", settings.oauth_issuer, settings.oauth_issuer)
@@ -77,7 +79,7 @@ def _trust(settings: Settings, url: str, sock: socket.socket) -> Trust | None:
             "With VPSOPS_OAUTH_ISSUER, clients must be told the address that tokens are for.",
             hint="Set VPSOPS_HTTP_URL to the public address, such as https://vpsops.example.com/mcp.",
         )
-    return Trust(
+    return IssuerConfig(
         settings.oauth_issuer, settings.oauth_audience or url, settings.oauth_human_claim, settings.oauth_slack_claim
     )
 
@@ -114,7 +116,7 @@ def _is_any(host: str) -> bool:
 def _with_ports(hosts: tuple[str, ...]) -> tuple[str, ...]:
     """Let a name without a port stand for it with any."""
     both = ((host, f"{host}:*") if _portless(host) else (host,) for host in hosts)
-    return tuple(one.lower() for pair in both for one in pair)
+    return tuple(host.lower() for pair in both for host in pair)
 
 
 def _portless(host: str) -> bool:
@@ -153,4 +155,4 @@ def is_loopback(sock: socket.socket) -> bool:
 
 
 def _listed(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(one.strip() for one in text.split(",") if one.strip()))
+    return tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))

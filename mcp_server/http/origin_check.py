@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from vpsops.core.server.rejections import Rejections
-from vpsops.mcp_server.http.config import Site
+from vpsops.mcp_server.http.config import HttpConfig
 
 _HOST: Final = r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})"
 HOST: Final = re.compile(rf"({_HOST})(:\d{{1,5}})?")
@@ -26,10 +26,10 @@ def is_listed(name: str, form: re.Pattern[str], listed: Collection[str]) -> bool
     return found is not None and (name in listed or (found[2] is not None and f"{found[1]}:*" in listed))
 
 
-class NameCheck:
+class HostOriginMiddleware:
     """Answers what is for another name with 421, and what comes from a strange page with 403."""
 
-    def __init__(self, app: ASGIApp, site: Site, rejections: Rejections) -> None:
+    def __init__(self, app: ASGIApp, site: HttpConfig, rejections: Rejections) -> None:
         self._app = app
         self._hosts = frozenset(host.lower() for host in site.hosts)
         self._origins = frozenset(origin.lower() for origin in site.origins)

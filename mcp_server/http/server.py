@@ -15,22 +15,22 @@ from vpsops.core.server.event_loop import run_server
 from vpsops.core.server.http_server import address_of, listen, serve
 from vpsops.core.server.shutdown import stopping
 from vpsops.mcp_server.http.app import McpHttp, open_mcp
-from vpsops.mcp_server.http.config import Site, site_of
-from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.http.config import HttpConfig, http_config_from
+from vpsops.mcp_server.server import ServerOptions
 
 EXAMPLE: Final = "127.0.0.1:8900"
 
 LOG = structlog.get_logger(__name__)
 
 
-def run_http(settings: Settings, given: str, options: Options) -> None:
+def run_http(settings: Settings, given: str, options: ServerOptions) -> None:
     """Serve over HTTP until a signal; raises `ConfigurationError` before anything is served, `StorageError`."""
     host, port = address_of(given, EXAMPLE)
     with listen(host, port) as sock:
-        run_server(_main, settings, site_of(settings, sock, SystemClock(), host), sock, options)
+        run_server(_main, settings, http_config_from(settings, sock, SystemClock(), host), sock, options)
 
 
-async def _main(settings: Settings, site: Site, sock: socket.socket, options: Options) -> None:
+async def _main(settings: Settings, site: HttpConfig, sock: socket.socket, options: ServerOptions) -> None:
     async with (
         open_core(settings, front="mcp") as core,
         stopping(core.database.outdated) as stop,
@@ -40,7 +40,7 @@ async def _main(settings: Settings, site: Site, sock: socket.socket, options: Op
         await serve_mcp(served, served.asgi(core), sock, stop)
 
 
-def announce(site: Site) -> None:
+def announce(site: HttpConfig) -> None:
     """Say on standard output where MCP is served; without authentication the log says that too."""
     sys.stdout.write(f"mcp: {site.local}\n")
     sys.stdout.flush()

@@ -30,17 +30,17 @@ REQUESTS_EACH: Final = 200
 IDLE_SECONDS: Final = timings.SESSION_SECONDS
 KEPT: Final = frozenset({b"host", VERSION.encode()})
 
-Principal = tuple[bool, str, str]
+CallerKey = tuple[bool, str, str]
 
 
-def principal_of(scope: Scope) -> Principal:
+def caller_key(scope: Scope) -> CallerKey:
     """Return who calls, as far as a bound is concerned; without tokens this machine is one caller."""
     token = token_in(scope)
     return (token.oauth, token.caller.subject, token.caller.human) if token else (False, "", "")
 
 
 @dataclass(slots=True)
-class Session:
+class SessionUsage:
     """When a session was used last, and how many requests of it are under way."""
 
     used_at: float
@@ -48,10 +48,10 @@ class Session:
 
 
 @dataclass(slots=True)
-class Taken:
+class CallerUsage:
     """What one caller has; sessions in the order of their use."""
 
-    sessions: dict[str, Session] = field(default_factory=dict)
+    sessions: dict[str, SessionUsage] = field(default_factory=dict)
     opening: int = 0
 
 
@@ -59,18 +59,18 @@ class TooManySessionsError(Exception):
     """Every session of a caller is in use, and it may have no more."""
 
 
-class CallerBounds:
+class CallerLimits:
     """Passes requests on to the SDK, and keeps each caller within bounds by what requests and answers show."""
 
     def __init__(self, app: ASGIApp, rejections: Rejections) -> None:
         self._app = app
         self._rejections = rejections
-        self._taken: dict[Principal, Taken] = {}
-        self._requests: Counter[Principal] = Counter()
+        self._taken: dict[CallerKey, CallerUsage] = {}
+        self._requests: Counter[CallerKey] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 429 or 503 where its caller has too much under way."""
-        with self._request(principal_of(scope)) as allowed:
+        with self._request(caller_key(scope)) as allowed:
             if not allowed:
                 self._rejections.count("too_many_requests")
                 words = f"More than {REQUESTS_EACH} requests at once. Ask again once some are answered."
@@ -93,7 +93,7 @@ class CallerBounds:
             await self._app(scope, receive, send)
 
     @contextmanager
-    def _request(self, principal: Principal) -> Iterator[bool]:
+    def _request(self, principal: CallerKey) -> Iterator[bool]:
         """Count a request as long as the block runs; yields whether the caller may have one more."""
         self._requests[principal] += 1
         try:
@@ -103,8 +103,8 @@ class CallerBounds:
 
     async def _open(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on a request that may open a session; raises `TooManySessionsError`."""
-        principal = principal_of(scope)
-        taken = self._taken.setdefault(principal, Taken())
+        principal = caller_key(scope)
+        taken = self._taken.setdefault(principal, CallerUsage())
         await self._make_room(taken, scope)
         taken.opening += 1
 
@@ -112,7 +112,7 @@ class CallerBounds:
             if message["type"] == "http.response.start":
                 ident = Headers(raw=message.get("headers", [])).get(SESSION)
                 if ident is not None:
-                    taken.sessions[ident] = Session(anyio.current_time())
+                    taken.sessions[ident] = SessionUsage(anyio.current_time())
             await send(message)
 
         try:
@@ -123,8 +123,8 @@ class CallerBounds:
 
     async def _use(self, ident: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on a request of a session."""
-        principal = principal_of(scope)
-        taken = self._taken.get(principal, Taken())
+        principal = caller_key(scope)
+        taken = self._taken.get(principal, CallerUsage())
         session = taken.sessions.pop(ident, None)
         if session is None:  # the SDK says that there is none
             await self._app(scope, receive, send)
@@ -148,12 +148,14 @@ class CallerBounds:
                 taken.sessions.pop(ident, None)
                 self._forget_empty(principal)
 
-    async def _make_room(self, taken: Taken, scope: Scope) -> None:
+    async def _make_room(self, taken: CallerUsage, scope: Scope) -> None:
         over = anyio.current_time() - IDLE_SECONDS
-        for ident in [ident for ident, one in taken.sessions.items() if not one.busy and one.used_at < over]:
+        for ident in [
+            ident for ident, session in taken.sessions.items() if not session.busy and session.used_at < over
+        ]:
             del taken.sessions[ident]
         while len(taken.sessions) + taken.opening >= SESSIONS_EACH:
-            idle = next((ident for ident, one in taken.sessions.items() if not one.busy), None)
+            idle = next((ident for ident, session in taken.sessions.items() if not session.busy), None)
             if idle is None:
                 raise TooManySessionsError
             del taken.sessions[idle]
@@ -172,7 +174,7 @@ class CallerBounds:
 
         await self._app({**scope, "method": "DELETE", "headers": headers}, nothing, nowhere)
 
-    def _forget_empty(self, principal: Principal) -> None:
+    def _forget_empty(self, principal: CallerKey) -> None:
         taken = self._taken.get(principal)
         if taken is not None and not taken.sessions and not taken.opening:
             del self._taken[principal]

@@ -8,8 +8,8 @@ from vpsops.core.identity.actors import Approvers
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision
 from vpsops.core.wayscloud.answers.models import Server
-from vpsops.mcp_server.presenters.servers import ShownServer
-from vpsops.mcp_server.protocol.text import clean, clean_json, joined, quote
+from vpsops.mcp_server.presenters.servers import ServerResult
+from vpsops.mcp_server.protocol.text import join_nonempty, quote, sanitize, sanitize_json
 
 LONGEST_NOTE = 400
 LONGEST_REASON = 300
@@ -36,7 +36,7 @@ class ChangeResult(BaseModel):
     operation: str
     server: ChangedServer
     note: str | None = Field(None, description="why it is as it is")
-    result: ShownServer | None = Field(None, description="the server since")
+    result: ServerResult | None = Field(None, description="the server since")
     next: str | None = Field(None, description="what to do next")
 
 
@@ -57,9 +57,9 @@ def listed_change(change: Change) -> ListedChange:
         change=change.id,
         state=change.state,
         operation=change.operation,
-        server=clean(change.target.hostname or change.target.id),
-        asked_by=clean(change.actor.claim, LONGEST_ASKER),
-        note=clean(change.note, LONGEST_LISTED) or None,
+        server=sanitize(change.target.hostname or change.target.id),
+        asked_by=sanitize(change.actor.claim, LONGEST_ASKER),
+        note=sanitize(change.note, LONGEST_LISTED) or None,
     )
 
 
@@ -70,54 +70,54 @@ def change_result(change: Change, *, tools: bool) -> ChangeResult:
         state=change.state,
         operation=change.operation,
         server=changed_server(change.target),
-        note=noted(change) or None,
+        note=note_text(change) or None,
         result=_result(change),
-        next=next_step(change, tools=tools) or None,
+        next=next_action(change, tools=tools) or None,
     )
 
 
 def changed_server(target: Target) -> ChangedServer:
     """Return the server that a change is about."""
     return ChangedServer(
-        hostname=clean(target.hostname),
-        id=clean(target.id) or None,
-        address=clean(target.address) or None,
-        region=clean(target.region) or None,
+        hostname=sanitize(target.hostname),
+        id=sanitize(target.id) or None,
+        address=sanitize(target.address) or None,
+        region=sanitize(target.region) or None,
     )
 
 
-def _result(change: Change) -> ShownServer | None:
+def _result(change: Change) -> ServerResult | None:
     """Return the server that was made, as far as it was stored under the names we know."""
     known = {name: change.result[name] for name in Server.model_fields if change.result.get(name) is not None}
     try:
-        return ShownServer.model_validate(clean_json(known)) if known else None
+        return ServerResult.model_validate(sanitize_json(known)) if known else None
     except ValidationError:
         return None
 
 
 def change_text(change: Change, *, tools: bool) -> str:
     """Tell a change in a line or two."""
-    headline = f"{headed(change)} {verdict(change)} ({change.id})."
-    return joined((headline, noted(change), next_step(change, tools=tools)), "\n")
+    headline = f"{title(change)} {status_text(change)} ({change.id})."
+    return join_nonempty((headline, note_text(change), next_action(change, tools=tools)), "\n")
 
 
-def noted(change: Change) -> str:
+def note_text(change: Change) -> str:
     """Say why a change is as it is; what those who decided wrote is in their own words, which are quoted."""
     reasons = [vote.reason for vote in change.votes if vote.verdict is Verdict.DENY and vote.reason]
     notes = [vote.reason for vote in change.votes if vote.verdict is Verdict.APPROVE and vote.reason]
     said = f"Their reason: {quote(reasons[-1], LONGEST_REASON)}" if reasons else ""
     also = f"An approver's note: {quote(notes[-1], LONGEST_REASON)}" if notes else ""
-    how = f"It was {clean(change.confirmed, LONGEST_LISTED)}." if change.confirmed else ""
-    return joined((clean(change.note, LONGEST_NOTE), how, said, also), " ")
+    how = f"It was {sanitize(change.confirmed, LONGEST_LISTED)}." if change.confirmed else ""
+    return join_nonempty((sanitize(change.note, LONGEST_NOTE), how, said, also), " ")
 
 
-def headed(change: Change) -> str:
+def title(change: Change) -> str:
     """Name a change as people do: `reboot of web01.example.com`."""
-    name = f"{change.operation.replace('_', ' ')} of {clean(change.target.hostname or change.target.id)}"
+    name = f"{change.operation.replace('_', ' ')} of {sanitize(change.target.hostname or change.target.id)}"
     return f"{name[:1].upper()}{name[1:]}"
 
 
-def verdict(change: Change) -> str:
+def status_text(change: Change) -> str:
     """Say in words where a change is, to stand after its name."""
     if change.state is State.HELD:
         return "waits for approval" if change.ruling.decision is Decision.APPROVE else "waits for confirmation"
@@ -152,7 +152,7 @@ VERDICTS = {
 }
 
 
-def next_step(change: Change, *, tools: bool) -> str:
+def next_action(change: Change, *, tools: bool) -> str:
     """Say what a model should do next; nothing where nothing is left to do."""
     if change.state is State.HELD:
         return _waiting(change, tools=tools)
@@ -189,11 +189,15 @@ def _look(change: Change, *, tools: bool) -> str:
 def _waiting(change: Change, *, tools: bool) -> str:
     until = f"until {moment(change.expires_at)}" if change.expires_at else ""
     if change.ruling.decision is not Decision.APPROVE:
-        return joined(("Your human has to confirm it", f"{until}."), " ") if until else "Your human has to confirm it."
+        return (
+            join_nonempty(("Your human has to confirm it", f"{until}."), " ")
+            if until
+            else "Your human has to confirm it."
+        )
     missing = max(change.ruling.votes - change.approvals, 0)
     who = _who(change.ruling.approvers)
     asked = f"It needs {missing} more approval{'s' if missing != 1 else ''} in Slack{who}"
-    return joined((f"{asked}, {until}." if until else f"{asked}.", _ask_later(tools=tools)), " ")
+    return join_nonempty((f"{asked}, {until}." if until else f"{asked}.", _ask_later(tools=tools)), " ")
 
 
 def _ask_later(*, tools: bool) -> str:
@@ -201,21 +205,23 @@ def _ask_later(*, tools: bool) -> str:
     return f"Do not ask for it again.{more}"
 
 
-def agreement(change: Change) -> str:
+def approval_text(change: Change) -> str:
     """Say who would have to agree to a change before it runs."""
     if change.ruling.decision is Decision.ALLOW:
         return "nobody: it would run at once"
     if change.ruling.decision is Decision.CONFIRM:
-        return f"{clean(change.actor.human) or 'your human'}, whom your client asks"
+        return f"{sanitize(change.actor.human) or 'your human'}, whom your client asks"
     votes = change.ruling.votes
     return f"{votes} {'people' if votes != 1 else 'person'} in Slack{_who(change.ruling.approvers)}, not its asker"
 
 
 def _who(approvers: Approvers) -> str:
-    named = joined(
+    named = join_nonempty(
         (
-            ", ".join(clean(one, 40) for one in (*approvers.groups, *approvers.people)),
-            f"members of {', '.join(clean(one, 40) for one in approvers.channels)}" if approvers.channels else "",
+            ", ".join(sanitize(name, 40) for name in (*approvers.groups, *approvers.people)),
+            f"members of {', '.join(sanitize(channel, 40) for channel in approvers.channels)}"
+            if approvers.channels
+            else "",
         ),
         " or ",
     )

@@ -12,31 +12,35 @@ from vpsops.core.changes.model import Change, State
 from vpsops.core.operations.prices import Price, monthly, sums_of
 from vpsops.core.wayscloud.answers.models import Plan, Server, same_region
 from vpsops.mcp_server.presenters.changes import change_result
-from vpsops.mcp_server.protocol.text import clean, clean_json
+from vpsops.mcp_server.protocol.text import sanitize, sanitize_json
 
 MANY = 30
 UNTOLD = "(not told)"
 Content = dict[str, JsonValue]
 
 
-def within(servers: Sequence[Server], region: str) -> list[Server]:
+def servers_in_region(servers: Sequence[Server], region: str) -> list[Server]:
     """Return the servers of a region, or all."""
-    return [one for one in servers if not region or (one.region is not None and same_region(one.region, region))]
+    return [
+        server for server in servers if not region or (server.region is not None and same_region(server.region, region))
+    ]
 
 
-def costs(servers: Sequence[Server], plans: Sequence[Plan], region: str = "", lacking: str = "") -> Content:
+def summarize_costs(servers: Sequence[Server], plans: Sequence[Plan], region: str = "", lacking: str = "") -> Content:
     """Return what the servers of a region cost a month by plan, the dearest first, and which stopped ones still cost.
 
     What is not known of a server is counted, and of prices without a currency no sum is made.
     """
     prices = {plan.code.lower(): plan for plan in plans}
     groups: dict[str, list[Server]] = {}
-    here = within(servers, region)
-    for one in here:
-        groups.setdefault(one.plan or UNTOLD, []).append(one)
+    here = servers_in_region(servers, region)
+    for server in here:
+        groups.setdefault(server.plan or UNTOLD, []).append(server)
     rows = sorted((_row(code, some, prices.get(code.lower())) for code, some in groups.items()), key=_dearest)
-    stopped = [one for one in here if one.off]
-    priced = [amount for one in here if (amount := monthly(one, prices.get((one.plan or "").lower()))) is not None]
+    stopped = [server for server in here if server.off]
+    priced = [
+        amount for server in here if (amount := monthly(server, prices.get((server.plan or "").lower()))) is not None
+    ]
     content: Content = {
         "servers": len(here),
         "by_plan": cast("list[JsonValue]", rows[:MANY]),
@@ -44,21 +48,21 @@ def costs(servers: Sequence[Server], plans: Sequence[Plan], region: str = "", la
         "plans_left_out": max(len(rows) - MANY, 0),
         "a_month": _totals(priced),
         "without_a_known_price": len(here) - len(priced),
-        "without_a_known_currency": sum(not one.currency for one in priced),
+        "without_a_known_currency": sum(not price.currency for price in priced),
         "stopped": len(stopped),
-        "stopped_servers": [_brief(one) for one in stopped[:MANY]],
+        "stopped_servers": [_brief(server) for server in stopped[:MANY]],
     }
     unknown: Content = {
         "region_not_known": sum(bool(region) and server.region is None for server in servers),
-        "power_not_known": sum(one.power_unknown for one in here),
+        "power_not_known": sum(server.power_unknown for server in here),
         "list_lacks": lacking,
     }
     return _cleaned(content | {name: value for name, value in unknown.items() if value})
 
 
 def _row(code: str, some: Sequence[Server], plan: Plan | None) -> Content:
-    row: Content = {"plan": code, "servers": len(some), "stopped": sum(one.off for one in some)}
-    prices = [monthly(one, plan) for one in some]
+    row: Content = {"plan": code, "servers": len(some), "stopped": sum(server.off for server in some)}
+    prices = [monthly(server, plan) for server in some]
     known = {price for price in prices if price is not None and price.currency}
     if None in prices or len({price.currency for price in known}) != 1 or len(known) != len(set(prices)):
         return row
@@ -76,16 +80,16 @@ def _totals(prices: Sequence[Price]) -> Content:
     return {currency: round(amount, 2) for currency, amount in sums_of(prices).items()}
 
 
-def standing(servers: Sequence[Server], lacking: str = "") -> Content:
+def summarize_states(servers: Sequence[Server], lacking: str = "") -> Content:
     """Return how many servers are in which state, and those that are not running."""
     unready = (server for server in servers if not (server.ready or server.power_unknown))
-    troubled = sorted(unready, key=lambda one: (not one.failed, one.hostname))
-    states: Content = dict(Counter(clean(one.state, 40) for one in servers).most_common(MANY))
+    troubled = sorted(unready, key=lambda server: (not server.failed, server.hostname))
+    states: Content = dict(Counter(sanitize(server.state, 40) for server in servers).most_common(MANY))
     return _cleaned(
         {
             "servers": len(servers),
             "by_state": states,
-            "not_running": [_brief(one) for one in troubled[:MANY]],
+            "not_running": [_brief(server) for server in troubled[:MANY]],
             "not_running_left_out": max(len(troubled) - MANY, 0),
             **({"power_not_known": unknown} if (unknown := sum(server.power_unknown for server in servers)) else {}),
             **({"list_lacks": lacking} if lacking else {}),
@@ -93,23 +97,29 @@ def standing(servers: Sequence[Server], lacking: str = "") -> Content:
     )
 
 
-def _brief(one: Server) -> JsonValue:
-    told = {"id": one.id, "hostname": one.hostname, "state": one.state, "plan": one.plan, "region": one.region}
+def _brief(server: Server) -> JsonValue:
+    told = {
+        "id": server.id,
+        "hostname": server.hostname,
+        "state": server.state,
+        "plan": server.plan,
+        "region": server.region,
+    }
     return {key: value for key, value in told.items() if value is not None}
 
 
-def recent(changes: Sequence[Change], now: datetime, hours: float, *, tools: bool) -> Content:
+def summarize_changes(changes: Sequence[Change], now: datetime, hours: float, *, tools: bool) -> Content:
     """Return the changes that are open, and those that moved within the last hours."""
     since = now - timedelta(hours=hours)
-    still = [one for one in changes if one.state.open]
-    ended = [one for one in changes if not one.state.open and one.updated_at >= since]
-    outcomes: Content = dict(Counter(one.state.value for one in ended))
+    still = [change for change in changes if change.state.open]
+    ended = [change for change in changes if not change.state.open and change.updated_at >= since]
+    outcomes: Content = dict(Counter(change.state.value for change in ended))
     return _cleaned(
         {
             "hours": hours,
-            "open": [_told(one, tools=tools) for one in still[:MANY]],
-            "needs_a_person": sum(one.state is State.NEEDS_PERSON for one in still),
-            "ended": [_told(one, tools=tools) for one in ended[:MANY]],
+            "open": [_told(change, tools=tools) for change in still[:MANY]],
+            "needs_a_person": sum(change.state is State.NEEDS_PERSON for change in still),
+            "ended": [_told(change, tools=tools) for change in ended[:MANY]],
             "ended_by_outcome": outcomes,
         }
     )
@@ -120,10 +130,10 @@ def _told(change: Change, *, tools: bool) -> JsonValue:
     return {**shown, "asked_by": change.actor.claim, "asked_at": change.created_at.isoformat(timespec="minutes")}
 
 
-def of_server(changes: Sequence[Change], server: Server) -> list[Change]:
+def changes_of_server(changes: Sequence[Change], server: Server) -> list[Change]:
     """Return the changes of one server."""
-    return [one for one in changes if server.id in {one.target.id, str(one.result.get("id", ""))}]
+    return [change for change in changes if server.id in {change.target.id, str(change.result.get("id", ""))}]
 
 
 def _cleaned(content: Mapping[str, JsonValue]) -> Content:
-    return cast("Content", clean_json(dict(content)))
+    return cast("Content", sanitize_json(dict(content)))

@@ -15,17 +15,17 @@ from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
 from vpsops.core.operations.counts import ServerCount
 from vpsops.core.operations.servers import ListArguments, ServerList
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region, Server
-from vpsops.mcp_server.presenters.projection import Asked, View
+from vpsops.mcp_server.presenters.projection import Projection, ReadArguments
 from vpsops.mcp_server.presenters.servers import (
     plans_text,
     regions_text,
+    result_text,
     server_text,
-    structured,
+    structured_content,
     templates_text,
-    text_of,
 )
-from vpsops.mcp_server.presenters.size_limit import LONG_ROWS, ROWS, Bound, Content, Page, longest
-from vpsops.mcp_server.protocol.text import clean, joined, quote, table
+from vpsops.mcp_server.presenters.size_limit import LONG_ROWS, ROWS, Content, ResultPage, SizeLimit, fit_rows
+from vpsops.mcp_server.protocol.text import join_nonempty, quote, sanitize, table
 
 USUAL: Final = ("state", "region", "plan", "ipv4")
 KEPT: Final = frozenset({"id", "hostname", "status", "power_state", "extra"})  # what tells a server and its state
@@ -38,7 +38,7 @@ AFTER_ALL: Final = "|\U0010ffff"  # sorts behind every server of a hostname
 HEADS: Final = {"hostname": "NAME", "ipv4": "ADDRESS"}
 
 
-def arguments_of(operation: Operation, asked: Asked) -> Mapping[str, Json]:
+def read_arguments(operation: Operation, asked: ReadArguments) -> Mapping[str, Json]:
     """Return what the operation is asked for: one row more than is shown, so that the end of a page is known to be one.
 
     Raises `InvalidInputError` for a cursor that is none of this list's.
@@ -50,69 +50,72 @@ def arguments_of(operation: Operation, asked: Asked) -> Mapping[str, Json]:
     if isinstance(limit, int) and not isinstance(limit, bool) and 0 < limit < MOST:
         given["limit"] = limit + 1
     if isinstance(cursor, str) and cursor:
-        place = decode_cursor(SERVERS, cursor).removeprefix(f"{walk_of(cursor)}{WALK}")
+        place = decode_cursor(SERVERS, cursor).removeprefix(f"{walk_in(cursor)}{WALK}")
         given["cursor"] = place[1:] if place.startswith("=") else f"{place[1:]}{AFTER_ALL}"
     return given
 
 
-def page_of(result: BaseModel, asked: Asked) -> Page:
+def page_from(result: BaseModel, asked: ReadArguments) -> ResultPage:
     """Return a read's text and structured content, within what a result may take."""
     if isinstance(result, ServerList):
         return servers_page(result, asked)
     if isinstance(result, Server):
         return server_page(result, asked.view)
     listing = CATALOGUE.get(type(result))
-    return catalogue_page(listing, result, asked.view) if listing else (text_of(result), structured(result))
+    return catalogue_page(listing, result, asked.view) if listing else (result_text(result), structured_content(result))
 
 
-def bound_of(asked: Asked) -> Bound:
+def size_limit_for(asked: ReadArguments) -> SizeLimit:
     """Return how long a page of servers may be: longer where its length was chosen."""
     return LONG_ROWS if "limit" in asked.arguments else ROWS
 
 
-def walk_of(cursor: Json) -> str:
+def walk_in(cursor: Json) -> str:
     """Return which kept list a cursor goes on with; raises `InvalidInputError` for one that is none of servers."""
     known = WALKED.match(decode_cursor(SERVERS, cursor)) if isinstance(cursor, str) and cursor else None
     return known[1] if known else ""
 
 
-def servers_page(found: ServerList, asked: Asked) -> Page:
+def servers_page(found: ServerList, asked: ReadArguments) -> ResultPage:
     """Return a page of servers, of at most as many as were asked for."""
     chosen, view = asked.arguments.get("limit"), asked.view
     limit = chosen if isinstance(chosen, int) else 20
-    names = Counter(one.hostname.lower() for one in found.servers)
-    every = [_row(one, view.fields, twice=names[one.hostname.lower()] > 1) for one in found.servers[:limit]]
+    names = Counter(server.hostname.lower() for server in found.servers)
+    every = [_row(server, view.fields, twice=names[server.hostname.lower()] > 1) for server in found.servers[:limit]]
 
     counts, said = found.counts, _counts_text(found.counts)
 
-    def page(count: int) -> Page:
+    def page(count: int) -> ResultPage:
         rows, after = every[:count], _after(found, count, asked.walk)
         content: Content = {"servers": cast("list[JsonValue]", rows), "total": found.total}
         if found.counts:
-            content["counts"] = [{"by": one.by, "value": clean(one.value), "servers": one.servers} for one in counts]
+            content["counts"] = [
+                {"by": count.by, "value": sanitize(count.value), "servers": count.servers} for count in counts
+            ]
         if not found.lacking:
-            return _told(joined((_server_table(rows), said), "\n"), content, after, (count, found.total))
-        lacking = clean(found.lacking, LONGEST_SAID)
+            return _told(join_nonempty((_server_table(rows), said), "\n"), content, after, (count, found.total))
+        lacking = sanitize(found.lacking, LONGEST_SAID)
         content["lacking"] = lacking
         text, content = _told(
-            joined((_server_table(rows), said), "\n"), content, after, (count, found.total), all_words="listed"
+            join_nonempty((_server_table(rows), said), "\n"), content, after, (count, found.total), all_words="listed"
         )
-        return joined((text, lacking), " "), content
+        return join_nonempty((text, lacking), " "), content
 
-    return longest(len(every), page, bound_of(asked)) if every else _none(found, SERVERS)
+    return fit_rows(len(every), page, size_limit_for(asked)) if every else _none(found, SERVERS)
 
 
 def _counts_text(counts: Sequence[ServerCount]) -> str:
     """Say how many there are by each fact, a line for each."""
     by = {
-        count.by: [f"{clean(one.value, 40)} {one.servers}" for one in counts if one.by == count.by] for count in counts
+        count.by: [f"{sanitize(other.value, 40)} {other.servers}" for other in counts if other.by == count.by]
+        for count in counts
     }
-    return joined((f"By {name}: {', '.join(said)}." for name, said in by.items()), "\n")
+    return join_nonempty((f"By {name}: {', '.join(said)}." for name, said in by.items()), "\n")
 
 
 def _row(server: Server, fields: Sequence[str], *, twice: bool) -> Content:
     """Return a server as a row: its id only where its name is not enough, or it was asked for."""
-    every = structured(server)
+    every = structured_content(server)
     if tuple(fields) == ("id",):  # for a walk: nothing but what is asked for
         return {"id": every["id"]}
     wanted = fields or (*USUAL, *(() if server.ipv4 else ("ipv6",)))
@@ -140,7 +143,7 @@ def _after(found: ServerList, count: int, walk: str) -> str:
     return encode_cursor(SERVERS, f"{on}={found.next_cursor}") if found.next_cursor else ""
 
 
-def _told(text: str, content: Content, after: str, counts: tuple[int, int], all_words: str = "in all") -> Page:
+def _told(text: str, content: Content, after: str, counts: tuple[int, int], all_words: str = "in all") -> ResultPage:
     shown, total = counts
     if after:
         content["next_cursor"] = after
@@ -149,47 +152,51 @@ def _told(text: str, content: Content, after: str, counts: tuple[int, int], all_
     return f"{text}\n{total} {all_words}." if shown == total else f"{text}\nThe last of {total}.", content
 
 
-def _none(found: ServerList, what: str) -> Page:
+def _none(found: ServerList, what: str) -> ResultPage:
     text = f"No {what} match." if found.total == 0 else f"No more {what}; {found.total} match."
     if not found.lacking:
-        return joined((text, clean(found.advice)), " "), {what: [], "total": found.total}
-    lacking = clean(found.lacking, LONGEST_SAID)
+        return join_nonempty((text, sanitize(found.advice)), " "), {what: [], "total": found.total}
+    lacking = sanitize(found.lacking, LONGEST_SAID)
     text = f"No {what} are known to match." if found.total == 0 else text
-    return joined((text, lacking, clean(found.advice)), " "), {what: [], "total": found.total, "lacking": lacking}
+    return join_nonempty((text, lacking, sanitize(found.advice)), " "), {
+        what: [],
+        "total": found.total,
+        "lacking": lacking,
+    }
 
 
-def server_page(server: Server, view: View) -> Page:
+def server_page(server: Server, view: Projection) -> ResultPage:
     """Return one server, or what was chosen of it beside its id, name and state."""
     if not view.fields:
-        return server_text(server), structured(server)
+        return server_text(server), structured_content(server)
     hidden = {name for name in Server.model_fields if name not in KEPT and name not in view.fields}
     chosen = server.model_copy(update=dict.fromkeys(hidden))
     if "monthly_price" in view.fields:
         chosen = chosen.model_copy(update={"currency": server.currency})
-    every = structured(server)
+    every = structured_content(server)
     names = dict.fromkeys(("id", "hostname", *view.fields))
     return server_text(chosen), {name: every[name] for name in names if name in every}
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class CatalogueSection:
     """A part of the catalogue: its name, its order, and how some of it is told."""
 
     name: str
     order: Callable[[BaseModel], str]
     words: Callable[[BaseModel], str]
-    tell: Callable[[Sequence[BaseModel]], Page]
+    tell: Callable[[Sequence[BaseModel]], ResultPage]
 
 
-def catalogue_page(listing: Listing, result: BaseModel, view: View) -> Page:
+def catalogue_page(listing: CatalogueSection, result: BaseModel, view: Projection) -> ResultPage:
     """Return a page of a catalogue, in its order; raises `InvalidInputError` for a cursor that is none of it."""
     place = decode_cursor(listing.name, view.cursor) if view.cursor else ""
     every: Sequence[BaseModel] = getattr(result, listing.name)
-    wanted, lacking = view.name.lower(), clean(getattr(result, "lacking", ""), LONGEST_SAID)
-    found = sorted((one for one in every if wanted in listing.words(one).lower()), key=listing.order)
-    rest = [one for one in found if listing.order(one) > place]
+    wanted, lacking = view.name.lower(), sanitize(getattr(result, "lacking", ""), LONGEST_SAID)
+    found = sorted((row for row in every if wanted in listing.words(row).lower()), key=listing.order)
+    rest = [row for row in found if listing.order(row) > place]
 
-    def page(count: int) -> Page:
+    def page(count: int) -> ResultPage:
         text, content = listing.tell(rest[:count])
         after = encode_cursor(listing.name, listing.order(rest[count - 1])) if count < len(rest) else ""
         if count < len(every):
@@ -197,46 +204,46 @@ def catalogue_page(listing: Listing, result: BaseModel, view: View) -> Page:
         if not lacking:
             return _told(text, content, after, (count, len(found)))
         text, content = _told(text, content, after, (count, len(found)), all_words="listed")
-        return joined((text, lacking), " "), content
+        return join_nonempty((text, lacking), " "), content
 
     if rest:
-        return longest(min(len(rest), MOST), page)
+        return fit_rows(min(len(rest), MOST), page)
     text, content = listing.tell([])
     text = f"Nothing here matches {quote(view.name)}." if every and wanted else text
-    return joined((text, lacking), " "), {**content, "total": len(found)}
+    return join_nonempty((text, lacking), " "), {**content, "total": len(found)}
 
 
 def _plan_order(plan: BaseModel) -> str:
-    one = cast("Plan", plan)
-    price = "~" if one.monthly_price is None else f"{one.monthly_price:018.4f}"
-    return f"{price}|{one.code.lower()}|{one.code}"
+    priced = cast("Plan", plan)
+    price = "~" if priced.monthly_price is None else f"{priced.monthly_price:018.4f}"
+    return f"{price}|{priced.code.lower()}|{priced.code}"
 
 
-def _plans(some: Sequence[BaseModel]) -> Page:
+def _plans(some: Sequence[BaseModel]) -> ResultPage:
     plans = Plans(plans=cast("list[Plan]", list(some)))
-    return plans_text(plans), structured(plans)
+    return plans_text(plans), structured_content(plans)
 
 
-def _templates(some: Sequence[BaseModel]) -> Page:
+def _templates(some: Sequence[BaseModel]) -> ResultPage:
     templates = OsTemplates(os_templates=cast("list[OsTemplate]", list(some)))
-    return templates_text(templates), structured(templates)
+    return templates_text(templates), structured_content(templates)
 
 
-def _regions(some: Sequence[BaseModel]) -> Page:
+def _regions(some: Sequence[BaseModel]) -> ResultPage:
     regions = Regions(regions=cast("list[Region]", list(some)))
-    return regions_text(regions), structured(regions)
+    return regions_text(regions), structured_content(regions)
 
 
 def _by(name: str) -> Callable[[BaseModel], str]:
-    return lambda one: f"{str(getattr(one, name)).lower()}|{getattr(one, name)}"
+    return lambda row: f"{str(getattr(row, name)).lower()}|{getattr(row, name)}"
 
 
 def _words(*names: str) -> Callable[[BaseModel], str]:
-    return lambda one: joined((str(getattr(one, name) or "") for name in names), " ")
+    return lambda row: join_nonempty((str(getattr(row, name) or "") for name in names), " ")
 
 
-CATALOGUE: Final[Mapping[type[BaseModel], Listing]] = {
-    Plans: Listing("plans", _plan_order, _words("code", "name"), _plans),
-    OsTemplates: Listing("os_templates", _by("id"), _words("id", "name", "family"), _templates),
-    Regions: Listing("regions", _by("code"), _words("code", "name"), _regions),
+CATALOGUE: Final[Mapping[type[BaseModel], CatalogueSection]] = {
+    Plans: CatalogueSection("plans", _plan_order, _words("code", "name"), _plans),
+    OsTemplates: CatalogueSection("os_templates", _by("id"), _words("id", "name", "family"), _templates),
+    Regions: CatalogueSection("regions", _by("code"), _words("code", "name"), _regions),
 }

@@ -10,49 +10,49 @@ from vpsops.core.common.json_types import Json
 from vpsops.core.operations import Operation
 from vpsops.core.operations.registry import Arguments, NoArguments
 from vpsops.mcp_server.presenters.schemas import Schema
-from vpsops.mcp_server.presenters.servers import ShownServer
+from vpsops.mcp_server.presenters.servers import ServerResult
 
-FIELDS: Final = (*(name for name in ShownServer.model_fields if name != "extra"), "state")
+FIELDS: Final = (*(name for name in ServerResult.model_fields if name != "extra"), "state")
 
 FIELD_NAMES: Final[Schema] = {"type": "array", "items": {"type": "string", "enum": list(FIELDS)}}
 
 
-class ListView(Arguments):
+class ListProjection(Arguments):
     """Which fields of each server, beside its name."""
 
     fields: Annotated[tuple[str, ...], Field(json_schema_extra=FIELD_NAMES)] = ()
 
 
-class GetView(Arguments):
+class GetProjection(Arguments):
     """Which fields of a server, beside its name and id; the schema of the list names them, once for both."""
 
     fields: Annotated[tuple[str, ...], Field(description="as in vps_list")] = ()
 
 
-class PageView(Arguments):
+class PageProjection(Arguments):
     """Which page."""
 
     cursor: str = ""
 
 
-class CatalogueView(Arguments):
+class CatalogueProjection(Arguments):
     """Which part of a catalogue, by a part of a code or name, and which page."""
 
     name: str = ""
     cursor: str = ""
 
 
-VIEWS: Mapping[str, type[Arguments]] = {
-    "list": ListView,
-    "get": GetView,
-    "plans": CatalogueView,
-    "os_templates": CatalogueView,
-    "regions": PageView,
+PROJECTIONS: Mapping[str, type[Arguments]] = {
+    "list": ListProjection,
+    "get": GetProjection,
+    "plans": CatalogueProjection,
+    "os_templates": CatalogueProjection,
+    "regions": PageProjection,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class Projection:
     """What was chosen: `fields` of servers (none for the usual ones), and of a list `name`, and where a page begins."""
 
     fields: tuple[str, ...] = ()
@@ -61,26 +61,26 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReadArguments:
     """A call's arguments, sorted: those of the operation, and the view."""
 
     arguments: Mapping[str, Json]
-    view: View = field(default_factory=View)
+    view: Projection = field(default_factory=Projection)
     walk: str = ""  # over which list of servers that is kept
 
 
-def view_model(operation: Operation) -> type[Arguments]:
+def projection_model(operation: Operation) -> type[Arguments]:
     """Return the arguments that a tool takes beside its operation's own."""
-    return VIEWS.get(operation.name, NoArguments)
+    return PROJECTIONS.get(operation.name, NoArguments)
 
 
-def sort_out(operation: Operation, given: Mapping[str, Json]) -> Asked:
+def split_arguments(operation: Operation, given: Mapping[str, Json]) -> ReadArguments:
     """Sort a call's arguments, which its tool's signature has let pass, into the operation's own and the view."""
-    model = view_model(operation)
+    model = projection_model(operation)
     chosen = model.model_validate({name: value for name, value in given.items() if name in model.model_fields})
-    view = View(
+    view = Projection(
         fields=tuple(dict.fromkeys(getattr(chosen, "fields", ()))),
         name=getattr(chosen, "name", ""),
         cursor=getattr(chosen, "cursor", ""),
     )
-    return Asked({name: value for name, value in given.items() if name not in model.model_fields}, view)
+    return ReadArguments({name: value for name, value in given.items() if name not in model.model_fields}, view)

@@ -10,11 +10,11 @@ from vpsops.core.changes.requests import Refused
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.wayscloud.answers.errors import WayscloudError
-from vpsops.mcp_server.presenters.changes import NOT_DONE, change_result, change_text, headed
-from vpsops.mcp_server.presenters.pagination import bound_of, page_of
-from vpsops.mcp_server.presenters.projection import Asked
-from vpsops.mcp_server.presenters.size_limit import RESULT, Bound, bounded
-from vpsops.mcp_server.protocol.text import joined, quote
+from vpsops.mcp_server.presenters.changes import NOT_DONE, change_result, change_text, title
+from vpsops.mcp_server.presenters.pagination import page_from, size_limit_for
+from vpsops.mcp_server.presenters.projection import ReadArguments
+from vpsops.mcp_server.presenters.size_limit import RESULT, SizeLimit, fit_result
+from vpsops.mcp_server.protocol.text import join_nonempty, quote
 
 LONGEST_SAID = 500
 
@@ -22,53 +22,57 @@ ToolResult = t.CallToolResult | t.InputRequiredResult | dict[str, JsonValue]
 """The last is a task, as it goes on the wire."""
 
 
-def answer(
-    text: str, content: dict[str, JsonValue] | None = None, *, failed: bool = False, bound: Bound = RESULT
+def text_result(
+    text: str, content: dict[str, JsonValue] | None = None, *, failed: bool = False, bound: SizeLimit = RESULT
 ) -> t.CallToolResult:
     """Return a result of one text and, where there is one, its structured content: no longer than one may be."""
-    fitting, short = bounded(text, content, bound)
+    fitting, short = fit_result(text, content, bound)
     return t.CallToolResult(
         content=[t.TextContent(type="text", text=fitting)], structured_content=short, is_error=failed
     )
 
 
-def read(result: BaseModel, asked: Asked) -> t.CallToolResult:
-    """Return what a read found, as it was asked for.
+def read_result(result: BaseModel, asked: ReadArguments) -> t.CallToolResult:
+    """Return the result of a read.
 
-    Raises `InvalidInputError` for a cursor that is none of the list's.
+    Raises `InvalidInputError` for a cursor of another list.
     """
-    return answer(*page_of(result, asked), bound=bound_of(asked) if isinstance(result, ServerList) else RESULT)
+    return text_result(
+        *page_from(result, asked), bound=size_limit_for(asked) if isinstance(result, ServerList) else RESULT
+    )
 
 
-def change(of: Change, *, tools: bool, before: str = "") -> t.CallToolResult:
+def change_tool_result(of: Change, *, tools: bool, before: str = "") -> t.CallToolResult:
     """Return where a change is; one that ended without its effect is a failure. `before` is said first."""
-    text = joined((before, change_text(of, tools=tools)), "\n")
-    return answer(text, content_of(of, tools=tools), failed=of.state in NOT_DONE)
+    text = join_nonempty((before, change_text(of, tools=tools)), "\n")
+    return text_result(text, change_content(of, tools=tools), failed=of.state in NOT_DONE)
 
 
-def content_of(of: Change, *, tools: bool) -> dict[str, JsonValue]:
+def change_content(of: Change, *, tools: bool) -> dict[str, JsonValue]:
     """Return a change as structured content."""
     dumped = change_result(of, tools=tools).model_dump(mode="json", exclude_none=True)
     return cast("dict[str, JsonValue]", dumped)
 
 
-def not_confirmed(of: Change, why: str, *, tools: bool) -> t.CallToolResult:
+def not_confirmed_result(of: Change, why: str, *, tools: bool) -> t.CallToolResult:
     """Return that a human did not say yes; `why` is how."""
-    what = f"Not confirmed, so nothing was done: {headed(of)} ({of.id}). {why}"
-    return answer(f"{what}\nDo not ask again unless your human wants it.", content_of(of, tools=tools), failed=True)
+    what = f"Not confirmed, so nothing was done: {title(of)} ({of.id}). {why}"
+    return text_result(
+        f"{what}\nDo not ask again unless your human wants it.", change_content(of, tools=tools), failed=True
+    )
 
 
-def refused(outcome: Refused, *, tools: bool) -> t.CallToolResult:
+def refused_result(outcome: Refused, *, tools: bool) -> t.CallToolResult:
     """Return why the gate did not take a request, and which change is in the way."""
-    error = f"({outcome.error_id})" if outcome.error_id else ""
+    error_result = f"({outcome.error_id})" if outcome.error_id else ""
     open_change = f"In the way: {change_text(outcome.change, tools=tools)}" if outcome.change else ""
-    said = joined((outcome.reason, outcome.hint, error), " ")
-    return answer(joined((said, open_change), "\n"), failed=True)
+    said = join_nonempty((outcome.reason, outcome.hint, error_result), " ")
+    return text_result(join_nonempty((said, open_change), "\n"), failed=True)
 
 
-def error(raised: VpsopsError) -> t.CallToolResult:
+def error_result(raised: VpsopsError) -> t.CallToolResult:
     """Return an error: what happened, what to do next, and its id in the log."""
-    return answer(f"{_in_words(raised)} ({raised.error_id})", failed=True)
+    return text_result(f"{_in_words(raised)} ({raised.error_id})", failed=True)
 
 
 def _in_words(raised: VpsopsError) -> str:

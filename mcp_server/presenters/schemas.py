@@ -31,12 +31,12 @@ def input_schema(arguments: type[Arguments], view: type[Arguments] = NoArguments
 def bounded_properties(arguments: type[Arguments], view: type[Arguments] = NoArguments) -> dict[str, Schema]:
     """Return the schema of each argument with all its bounds, for checks and error texts."""
     raws = (_raw(arguments, "validation"), _raw(view, "validation"))
-    return {name: _mapping(one) for raw in raws for name, one in _properties(raw, TITLES).items()}
+    return {name: _mapping(schema) for raw in raws for name, schema in _properties(raw, TITLES).items()}
 
 
 def required_names(arguments: type[Arguments]) -> frozenset[str]:
     """Return the names of the arguments that must be there."""
-    return frozenset(name for name, one in arguments.model_fields.items() if one.is_required())
+    return frozenset(name for name, field in arguments.model_fields.items() if field.is_required())
 
 
 def output_schema(result: type[BaseModel]) -> Schema:
@@ -51,7 +51,9 @@ def chosen_schema(result: type[BaseModel], always: Sequence[str], inside: str = 
     if not inside:
         return {**schema, "required": list(always)}
     properties = _mapping(schema["properties"])
-    items = {name: one for name, one in _mapping(_mapping(properties[inside])["items"]).items() if name != "required"}
+    items = {
+        name: value for name, value in _mapping(_mapping(properties[inside])["items"]).items() if name != "required"
+    }
     items |= {"required": list(always)} if always else {}
     return {**schema, "properties": {**properties, inside: {**_mapping(properties[inside]), "items": items}}}
 
@@ -68,7 +70,9 @@ def _object(properties: dict[str, JsonValue], raw: Mapping[str, JsonValue]) -> S
 
 def _properties(raw: Mapping[str, JsonValue], noise: frozenset[str] = NOISE) -> dict[str, JsonValue]:
     definitions = _mapping(raw.get("$defs"))
-    return {name: _lean(_mapping(one), definitions, noise) for name, one in _mapping(raw.get("properties")).items()}
+    return {
+        name: _lean(_mapping(schema), definitions, noise) for name, schema in _mapping(raw.get("properties")).items()
+    }
 
 
 def _lean(raw: Mapping[str, JsonValue], definitions: Mapping[str, JsonValue], noise: frozenset[str]) -> Schema:
@@ -97,7 +101,7 @@ def _without_null(raw: dict[str, JsonValue]) -> dict[str, JsonValue]:
     choices = raw.get("anyOf")
     if not isinstance(choices, list):
         return raw
-    real = [one for one in choices if _mapping(one).get("type") != "null"]
+    real = [choice for choice in choices if _mapping(choice).get("type") != "null"]
     rest = {key: value for key, value in raw.items() if key != "anyOf"}
     return {**_mapping(real[0]), **rest} if len(real) == 1 else {**rest, "anyOf": real}
 

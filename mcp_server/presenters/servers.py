@@ -9,12 +9,12 @@ from vpsops.core.common.text import duration, moment, money, monthly
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.wayscloud.answers.models import Server, Usage
-from vpsops.mcp_server.protocol.text import clean, clean_json, joined, number, size, table
+from vpsops.mcp_server.protocol.text import join_nonempty, number, sanitize, sanitize_json, size, table
 
 R = TypeVar("R", bound=BaseModel)
 
 
-class ShownServer(Server):
+class ServerResult(Server):
     """A server with its state in people's words, which the API's own `status` may contradict."""
 
     @computed_field(description="running, stopped, failed, or what is under way")  # type: ignore[prop-decorator]
@@ -24,7 +24,7 @@ class ShownServer(Server):
         return super().state
 
 
-class ShownCount(BaseModel):
+class CountResult(BaseModel):
     """How many servers have one value of a fact."""
 
     by: str = Field(description="state, region or name")
@@ -32,60 +32,60 @@ class ShownCount(BaseModel):
     servers: int
 
 
-class ShownServers(BaseModel):
+class ServerListResult(BaseModel):
     """A page of servers, each with its state."""
 
-    servers: list[ShownServer]
+    servers: list[ServerResult]
     total: int
     next_cursor: str | None = None
     lacking: str | None = Field(None, description="what is not known of the list")
-    counts: list[ShownCount] | None = Field(None, description="of all that match, on the first page of several")
+    counts: list[CountResult] | None = Field(None, description="of all that match, on the first page of several")
 
 
-class ShownPlans(Plans):
+class PlansResult(Plans):
     """A page of plans."""
 
     total: int | None = None
     next_cursor: str | None = None
 
 
-class ShownTemplates(OsTemplates):
+class OsTemplatesResult(OsTemplates):
     """A page of operating systems."""
 
     total: int | None = None
     next_cursor: str | None = None
 
 
-class ShownRegions(Regions):
+class RegionsResult(Regions):
     """A page of regions."""
 
     total: int | None = None
     next_cursor: str | None = None
 
 
-SHOWN: Mapping[type[BaseModel], type[BaseModel]] = {
-    Server: ShownServer,
-    ServerList: ShownServers,
-    Plans: ShownPlans,
-    OsTemplates: ShownTemplates,
-    Regions: ShownRegions,
+RESULT_MODELS: Mapping[type[BaseModel], type[BaseModel]] = {
+    Server: ServerResult,
+    ServerList: ServerListResult,
+    Plans: PlansResult,
+    OsTemplates: OsTemplatesResult,
+    Regions: RegionsResult,
 }
 
 
-def shown_as(result: type[BaseModel]) -> type[BaseModel]:
+def result_model(result: type[BaseModel]) -> type[BaseModel]:
     """Return the model that a tool's structured content follows, for a registry's result model."""
-    return SHOWN.get(result, result)
+    return RESULT_MODELS.get(result, result)
 
 
-def structured(result: BaseModel) -> dict[str, JsonValue]:
+def structured_content(result: BaseModel) -> dict[str, JsonValue]:
     """Return the structured content of a read: what is known, cleaned."""
-    shown = shown_as(type(result))
+    shown = result_model(type(result))
     lacking = {"lacking": result.lacking} if isinstance(result, ServerList) and result.lacking else {}
     whole = result if shown is type(result) else shown.model_validate({**result.model_dump(), **lacking})
-    return cast("dict[str, JsonValue]", clean_json(whole.model_dump(mode="json", exclude_none=True)))
+    return cast("dict[str, JsonValue]", sanitize_json(whole.model_dump(mode="json", exclude_none=True)))
 
 
-def text_of(result: BaseModel) -> str:
+def result_text(result: BaseModel) -> str:
     """Return the short text of a read; a result without a renderer is told by its structured content."""
     render = RENDERERS.get(type(result))
     return render(result) if render else "See the structured result."
@@ -93,14 +93,14 @@ def text_of(result: BaseModel) -> str:
 
 def server_text(server: Server) -> str:
     """Tell one server in two lines."""
-    first = f"{clean(server.hostname)} ({clean(server.id)}) is {clean(server.state)}."
-    shape = joined(
+    first = f"{sanitize(server.hostname)} ({sanitize(server.id)}) is {sanitize(server.state)}."
+    shape = join_nonempty(
         (
             _labelled("plan", server.plan),
             _labelled("region", server.region),
             _labelled("OS", server.os_template),
-            clean(server.ipv4 or ""),
-            clean(server.ipv6 or ""),
+            sanitize(server.ipv4 or ""),
+            sanitize(server.ipv6 or ""),
             _amount(server.vcpus, "vCPU"),
             _amount(server.memory_gb, "GB memory"),
             _amount(server.disk_gb, "GB disk"),
@@ -108,14 +108,14 @@ def server_text(server: Server) -> str:
             f"since {moment(server.created_at)}" if server.created_at else "",
         )
     )
-    return joined((first, f"{shape[:1].upper()}{shape[1:]}." if shape else ""), "\n")
+    return join_nonempty((first, f"{shape[:1].upper()}{shape[1:]}." if shape else ""), "\n")
 
 
 def usage_text(usage: Usage) -> str:
     """Tell a server's use in a line."""
-    told = joined(
+    told = join_nonempty(
         (
-            clean(usage.status or ""),
+            sanitize(usage.status or ""),
             _labelled("power", usage.power_state),
             f"up {duration(usage.uptime_seconds)}" if usage.uptime_seconds is not None else "",
             _percent("CPU", usage.cpu_percent),
@@ -151,7 +151,7 @@ def regions_text(found: Regions) -> str:
 
 
 def _labelled(label: str, value: str | None) -> str:
-    return f"{label} {clean(value)}" if value else ""
+    return f"{label} {sanitize(value)}" if value else ""
 
 
 def _amount(value: float | None, unit: str) -> str:

@@ -18,7 +18,7 @@ TAIL: Final = 120
 """Characters of a cut text's end: an error's id stands there."""
 GAP: Final = " … "
 Content = dict[str, JsonValue]
-Page = tuple[str, Content]
+ResultPage = tuple[str, Content]
 """A text and its structured content."""
 
 
@@ -43,24 +43,24 @@ def rows_cost(text: str, content: Mapping[str, JsonValue] | None = None) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class SizeLimit:
     """How much a result may take, and how that is counted."""
 
     size: int = RESULT_BYTES
     cost: Callable[[str, Mapping[str, JsonValue] | None], int] = cost
 
-    def holds(self, page: Page | tuple[str, Content | None]) -> bool:
+    def holds(self, page: ResultPage | tuple[str, Content | None]) -> bool:
         """Say whether a result keeps within the bound."""
         return self.cost(*page) <= self.size
 
 
-RESULT: Final = Bound()
-ROWS: Final = Bound(RESULT_BYTES, rows_cost)
-LONG_ROWS: Final = Bound(LONG_RESULT_BYTES, rows_cost)
+RESULT: Final = SizeLimit()
+ROWS: Final = SizeLimit(RESULT_BYTES, rows_cost)
+LONG_ROWS: Final = SizeLimit(LONG_RESULT_BYTES, rows_cost)
 """Of a list whose length the caller chose."""
 
 
-def longest(count: int, page: Callable[[int], Page], bound: Bound = RESULT) -> Page:
+def fit_rows(count: int, page: Callable[[int], ResultPage], bound: SizeLimit = RESULT) -> ResultPage:
     """Return the page with the most of `count` rows that fits, and with one row at least where there is any."""
     whole = page(count)
     if count <= 1 or bound.holds(whole):
@@ -72,7 +72,7 @@ def longest(count: int, page: Callable[[int], Page], bound: Bound = RESULT) -> P
     return page(fits)
 
 
-def bounded(text: str, content: Content | None, bound: Bound = RESULT) -> tuple[str, Content | None]:
+def fit_result(text: str, content: Content | None, bound: SizeLimit = RESULT) -> tuple[str, Content | None]:
     """Return a result that fits: as it is, or with its longest values and then its text cut."""
     for shorter in SHORTER:
         if bound.holds((text, content)):
@@ -86,9 +86,9 @@ def _cut(value: JsonValue, most: int) -> JsonValue:
     if isinstance(value, str):
         return value if len(value) <= most else f"{value[: most - 1]}…"
     if isinstance(value, list):
-        return [_cut(one, most) for one in value]
+        return [_cut(item, most) for item in value]
     if isinstance(value, dict):
-        return {key: one if key == "next_cursor" else _cut(one, most) for key, one in value.items()}
+        return {key: item if key == "next_cursor" else _cut(item, most) for key, item in value.items()}
     return value
 
 

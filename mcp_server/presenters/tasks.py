@@ -14,11 +14,11 @@ from vpsops.core.common.text import duration, moment
 from vpsops.core.common.timings import Timing
 from vpsops.core.policy.decision import Decision
 from vpsops.mcp_server.presenters import results
-from vpsops.mcp_server.presenters.changes import headed, noted, verdict
+from vpsops.mcp_server.presenters.changes import note_text, status_text, title
 from vpsops.mcp_server.protocol import sdk_compat
-from vpsops.mcp_server.protocol.elicitation import question_of
-from vpsops.mcp_server.protocol.tasks import Status, Task
-from vpsops.mcp_server.protocol.text import joined
+from vpsops.mcp_server.protocol.elicitation import confirmation_form
+from vpsops.mcp_server.protocol.tasks import McpTask, TaskStatus
+from vpsops.mcp_server.protocol.text import join_nonempty
 
 HELD_POLL_MS: Final = 5_000
 YOUNG_SECONDS: Final = 60.0
@@ -26,48 +26,48 @@ SHOWN_DIGEST: Final = 32
 """How much of the digest a question's key carries, so that an answer names what was shown."""
 
 
-def task_of(change: Change, timing: Timing, now: datetime, *, can_ask: bool, tools: bool) -> Task:
+def task_from(change: Change, timing: Timing, now: datetime, *, can_ask: bool, tools: bool) -> McpTask:
     """Return a change as a task, for a client that can ask its human or cannot."""
-    status = status_of(change, can_ask=can_ask)
+    status = task_status(change, can_ask=can_ask)
     payload: dict[str, Json] = {}
-    if status is Status.COMPLETED:
-        payload = {"result": _wire(results.change(change, tools=tools))}
-    elif status is Status.INPUT_REQUIRED:
-        payload = {"inputRequests": {key_of(change): _wire(sdk_compat.form_request(question_of(change)))}}
-    return Task(
+    if status is TaskStatus.COMPLETED:
+        payload = {"result": _wire(results.change_tool_result(change, tools=tools))}
+    elif status is TaskStatus.INPUT_REQUIRED:
+        payload = {"inputRequests": {question_key(change): _wire(sdk_compat.form_request(confirmation_form(change)))}}
+    return McpTask(
         id=change.id,
         status=status,
-        message=message_of(change, now),
+        message=task_message(change, now),
         created_at=change.created_at,
         updated_at=change.updated_at,
-        poll_ms=poll_ms(change, timing, now),
+        poll_ms=poll_interval_ms(change, timing, now),
         payload=payload,
     )
 
 
-def status_of(change: Change, *, can_ask: bool) -> Status:
+def task_status(change: Change, *, can_ask: bool) -> TaskStatus:
     """Return where a task is: whatever ended a change has a result to read, except that nobody wants it any more."""
     if change.state is State.CANCELLED:
-        return Status.CANCELLED
+        return TaskStatus.CANCELLED
     if change.state.final:
-        return Status.COMPLETED
-    return Status.INPUT_REQUIRED if can_ask and to_confirm(change) else Status.WORKING
+        return TaskStatus.COMPLETED
+    return TaskStatus.INPUT_REQUIRED if can_ask and awaits_own_human(change) else TaskStatus.WORKING
 
 
-def to_confirm(change: Change) -> bool:
+def awaits_own_human(change: Change) -> bool:
     """Say whether a change waits for its asker's own human."""
     return change.state is State.HELD and change.ruling.decision is Decision.CONFIRM
 
 
-def message_of(change: Change, now: datetime) -> str:
+def task_message(change: Change, now: datetime) -> str:
     """Tell in a line where a change is, for the client's human."""
     if change.state is State.HELD:
         until = f"open until {moment(change.expires_at)}" if change.expires_at else ""
-        return joined((f"{headed(change)} waits for {_what_for(change)}", until))
-    line = f"{headed(change)} {verdict(change)}"
+        return join_nonempty((f"{title(change)} waits for {_what_for(change)}", until))
+    line = f"{title(change)} {status_text(change)}"
     if not change.state.final and change.sent_at is not None:
         line += f", {duration((now - change.sent_at).total_seconds())}"
-    return joined((line, noted(change)), ". ")
+    return join_nonempty((line, note_text(change)), ". ")
 
 
 def _what_for(change: Change) -> str:
@@ -76,7 +76,7 @@ def _what_for(change: Change) -> str:
     return f"approval in Slack: {change.approvals} of {max(change.ruling.votes, 1)} given"
 
 
-def poll_ms(change: Change, timing: Timing, now: datetime) -> int:
+def poll_interval_ms(change: Change, timing: Timing, now: datetime) -> int:
     """Return how soon to ask again, in milliseconds: no sooner than anything can have happened."""
     if change.state in {State.HELD, State.NEEDS_PERSON}:
         return HELD_POLL_MS
@@ -85,7 +85,7 @@ def poll_ms(change: Change, timing: Timing, now: datetime) -> int:
     return int((timing.poll_young if young else timing.poll_grown) * 1000)
 
 
-def key_of(change: Change) -> str:
+def question_key(change: Change) -> str:
     """Return the key of a change's question: it is never another question's."""
     return f"{sdk_compat.QUESTION}-{change.digest[:SHOWN_DIGEST]}"
 

@@ -20,9 +20,9 @@ from vpsops.core.common.errors import NotAllowedError, VpsopsError
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
 from vpsops.mcp_server.prompts.prompts import PROMPTS
 from vpsops.mcp_server.protocol import sdk_compat, uris
-from vpsops.mcp_server.protocol.text import clean
+from vpsops.mcp_server.protocol.text import sanitize
 from vpsops.mcp_server.protocol.uris import CHANGE, PLAIN
-from vpsops.mcp_server.resources.reader import Reader
+from vpsops.mcp_server.resources.reader import ResourceReader
 from vpsops.mcp_server.tools.definitions import PREFIX
 
 MOST: Final = 100
@@ -37,42 +37,42 @@ logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class Candidates:
     """Words to complete to: `first` are offered always, `more` once something was typed."""
 
     first: tuple[str, ...] = ()
     more: tuple[str, ...] = ()
 
 
-NONE: Final = Names()
+NONE: Final = Candidates()
 
 
-def matching(names: Names, typed: str) -> list[str]:
+def match_candidates(names: Candidates, typed: str) -> list[str]:
     """Return what fits what was typed, beginnings before middles; pure."""
     wanted = typed.strip().lower()
     every = dict.fromkeys((*names.first, *names.more) if wanted else names.first)
-    starts = [one for one in every if one.lower().startswith(wanted)]
-    return starts + [one for one in every if wanted in one.lower() and not one.lower().startswith(wanted)]
+    starts = [name for name in every if name.lower().startswith(wanted)]
+    return starts + [name for name in every if wanted in name.lower() and not name.lower().startswith(wanted)]
 
 
 @dataclass(slots=True)
-class Kept:
+class CachedCandidates:
     """Names that are read anew when they have grown old, by one caller for all."""
 
     seconds: float
-    find: Callable[[Reader], Awaitable[Names]]
-    names: Names = NONE
+    find: Callable[[ResourceReader], Awaitable[Candidates]]
+    names: Candidates = NONE
     until: float = float("-inf")
     lock: anyio.Lock = field(default_factory=anyio.Lock)
 
-    async def get(self, reader: Reader, clock: Clock) -> Names:
+    async def get(self, reader: ResourceReader, clock: Clock) -> Candidates:
         """Return the names; none while they cannot be read."""
         async with self.lock:
             if clock.monotonic() >= self.until:
                 await self._renew(reader, clock)
             return self.names
 
-    async def _renew(self, reader: Reader, clock: Clock) -> None:
+    async def _renew(self, reader: ResourceReader, clock: Clock) -> None:
         self.names, seconds = NONE, FAILED_SECONDS
         try:
             with anyio.move_on_after(PATIENCE):
@@ -85,40 +85,42 @@ class Kept:
         self.until = clock.monotonic() + seconds
 
 
-async def servers(reader: Reader) -> Names:
+async def list_server_names(reader: ResourceReader) -> Candidates:
     """Return hostnames, and ids for those who type one; of those with one hostname, the ids."""
-    found = sorted(await reader.servers(), key=lambda one: one.hostname.lower())
-    count = Counter(one.hostname.lower() for one in found)
-    first = [one.id if count[one.hostname.lower()] > 1 else one.hostname for one in found]
-    return Names(_plain(first), _plain([one.id for one in found]))
+    found = sorted(await reader.servers(), key=lambda server: server.hostname.lower())
+    count = Counter(server.hostname.lower() for server in found)
+    first = [server.id if count[server.hostname.lower()] > 1 else server.hostname for server in found]
+    return Candidates(_plain(first), _plain([server.id for server in found]))
 
 
 def _plain(words: Sequence[str]) -> tuple[str, ...]:
-    return tuple(one for one in words if PLAIN.fullmatch(one))
+    return tuple(word for word in words if PLAIN.fullmatch(word))
 
 
-async def changes(reader: Reader) -> Names:
+async def list_change_ids(reader: ResourceReader) -> Candidates:
     """Return the ids of the last changes, newest first."""
     found = await reader.changes(MOST)
-    return Names(tuple(one.id for one in found if CHANGE.fullmatch(one.id)))
+    return Candidates(tuple(change.id for change in found if CHANGE.fullmatch(change.id)))
 
 
-async def plans(reader: Reader) -> Names:
+async def list_plan_codes(reader: ResourceReader) -> Candidates:
     """Return the plans' codes."""
     found = await reader.read("plans")
-    return Names(_codes([one.code for one in found.plans]) if isinstance(found, Plans) else ())
+    return Candidates(_codes([plan.code for plan in found.plans]) if isinstance(found, Plans) else ())
 
 
-async def os_templates(reader: Reader) -> Names:
+async def list_os_template_ids(reader: ResourceReader) -> Candidates:
     """Return the ids of the operating systems."""
     found = await reader.read("os_templates")
-    return Names(_codes([one.id for one in found.os_templates]) if isinstance(found, OsTemplates) else ())
+    return Candidates(
+        _codes([template.id for template in found.os_templates]) if isinstance(found, OsTemplates) else ()
+    )
 
 
-async def regions(reader: Reader) -> Names:
+async def list_region_codes(reader: ResourceReader) -> Candidates:
     """Return the codes of the regions that are open."""
     found = await reader.read("regions")
-    return Names(
+    return Candidates(
         _codes([region.code for region in found.regions if region.available is not False])
         if isinstance(found, Regions)
         else ()
@@ -126,7 +128,7 @@ async def regions(reader: Reader) -> Names:
 
 
 def _codes(words: Sequence[str]) -> tuple[str, ...]:
-    return tuple(one for one in words if one and clean(one) == one)
+    return tuple(word for word in words if word and sanitize(word) == word)
 
 
 ARGUMENTS: Final[Mapping[str, str]] = {
@@ -142,7 +144,12 @@ TEMPLATES: Final[Mapping[str, Mapping[str, str]]] = {
     uris.CHANGE_TEMPLATE: {"id": "changes"},
     uris.PAGE_TEMPLATE: {},
 }
-NEEDS: Final = {"servers": "list", "plans": "plans", "os_templates": "os_templates", "regions": "regions"}
+NEEDS: Final = {
+    "servers": "list",
+    "plans": "plans",
+    "os_templates": "os_templates",
+    "regions": "regions",
+}
 
 
 class Completions:
@@ -150,44 +157,44 @@ class Completions:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._kept: LRUCache[ServerFilter, Mapping[str, Kept]] = LRUCache(MOST_SIGHTS)
+        self._kept: LRUCache[ServerFilter, Mapping[str, CachedCandidates]] = LRUCache(MOST_SIGHTS)
 
-    def _of(self, reader: Reader) -> Mapping[str, Kept]:
+    def _of(self, reader: ResourceReader) -> Mapping[str, CachedCandidates]:
         return self._kept.setdefault(reader.caller.reach.sight, self._fresh())
 
     @staticmethod
-    def _fresh() -> Mapping[str, Kept]:
+    def _fresh() -> Mapping[str, CachedCandidates]:
         return {
-            "servers": Kept(SERVERS_SECONDS, servers),
-            "changes": Kept(0.0, changes),
-            "plans": Kept(CATALOGUE_SECONDS, plans),
-            "os_templates": Kept(CATALOGUE_SECONDS, os_templates),
-            "regions": Kept(CATALOGUE_SECONDS, regions),
+            "servers": CachedCandidates(SERVERS_SECONDS, list_server_names),
+            "changes": CachedCandidates(0.0, list_change_ids),
+            "plans": CachedCandidates(CATALOGUE_SECONDS, list_plan_codes),
+            "os_templates": CachedCandidates(CATALOGUE_SECONDS, list_os_template_ids),
+            "regions": CachedCandidates(CATALOGUE_SECONDS, list_region_codes),
         }
 
-    async def complete(self, reader: Reader, params: t.CompleteRequestParams) -> t.CompleteResult:
+    async def complete(self, reader: ResourceReader, params: t.CompleteRequestParams) -> t.CompleteResult:
         """Answer `completion/complete`; raises the protocol's error for a template or a prompt there is not."""
-        source = source_of(params.ref, params.argument.name)
+        source = candidate_source(params.ref, params.argument.name)
         names = NONE
         if source and len(params.argument.value) <= LONGEST_VALUE and self._may(reader, source):
             names = await self._of(reader)[source].get(reader, self._clock)
-        found = matching(names, params.argument.value)
+        found = match_candidates(names, params.argument.value)
         shown = t.Completion(values=found[:MOST], total=len(found), has_more=len(found) > MOST)
         return t.CompleteResult(completion=shown)
 
-    def _may(self, reader: Reader, source: str) -> bool:
+    def _may(self, reader: ResourceReader, source: str) -> bool:
         if source in NEEDS:
             return reader.may(NEEDS[source])
         return reader.granted and reader.caller.reach.allows(f"{PREFIX}changes")
 
 
-def source_of(ref: t.PromptReference | t.ResourceTemplateReference, argument: str) -> str:
+def candidate_source(ref: t.PromptReference | t.ResourceTemplateReference, argument: str) -> str:
     """Return what an argument is completed from; nothing where its words are free."""
     if isinstance(ref, t.PromptReference):
         if ref.name not in PROMPTS:
-            raise sdk_compat.invalid(f"Unknown prompt: {clean(ref.name)}")
-        known = {one.name for one in PROMPTS[ref.name].shown.arguments or ()}
+            raise sdk_compat.invalid_params_error(f"Unknown prompt: {sanitize(ref.name)}")
+        known = {argument.name for argument in PROMPTS[ref.name].shown.arguments or ()}
         return ARGUMENTS.get(argument, "") if argument in known else ""
     if ref.uri not in TEMPLATES:
-        raise sdk_compat.invalid(f"Unknown resource template: {clean(ref.uri)}")
+        raise sdk_compat.invalid_params_error(f"Unknown resource template: {sanitize(ref.uri)}")
     return TEMPLATES[ref.uri].get(argument, "")

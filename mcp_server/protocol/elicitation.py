@@ -8,7 +8,7 @@ from vpsops.core.changes.model import Change
 from vpsops.core.common.hostnames import lookalike_warning
 from vpsops.core.common.json_types import Json
 from vpsops.core.common.text import moment
-from vpsops.mcp_server.protocol.text import clean, joined, quote
+from vpsops.mcp_server.protocol.text import join_nonempty, quote, sanitize
 
 UNABLE = "unable"
 REFUSALS = {
@@ -22,7 +22,7 @@ MOST = 3_000  # twenty keys with their comments
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ConfirmationForm:
     """A form for the client's human."""
 
     text: str
@@ -30,35 +30,37 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FormAnswer:
     """What came back: `accept`, `decline` or `cancel`, and the form's content; `UNABLE` where a client has no forms."""
 
     action: str
     content: dict[str, Json]
 
 
-def question_of(change: Change) -> Question:
+def confirmation_form(change: Change) -> ConfirmationForm:
     """Return the form for a change's human: what will happen to what, at what price, and who asks why."""
     schema = {
         "type": "object",
         "properties": {"confirm": {"type": "boolean", "title": _title(change), "default": False}},
         "required": ["confirm"],
     }
-    return Question(text=question_text(change), schema=schema)
+    return ConfirmationForm(text=form_text(change), schema=schema)
 
 
-def question_text(change: Change) -> str:
+def form_text(change: Change) -> str:
     """Return the words of the question, a fact a line; the asker's own words stand in quotation marks."""
-    return joined(
+    return join_nonempty(
         (
             f"{_name(change)} {_server(change)}?",
             lookalike_warning(change.target.hostname),
-            clean(change.effect, LONGEST_LINE),
+            sanitize(change.effect, LONGEST_LINE),
             *_made_from(change),
-            f"Cost: {clean(change.cost, LONGEST_LINE)}." if change.cost else "",
-            f"Asked by {change.actor.cited} for {clean(change.actor.human)}.",
+            f"Cost: {sanitize(change.cost, LONGEST_LINE)}." if change.cost else "",
+            f"Asked by {change.actor.cited} for {sanitize(change.actor.human)}.",
             f"Its reason: {quote(change.reason, LONGEST_REASON)}" if change.reason else "It gave no reason.",
-            joined((f"Change {change.id}", f"open until {moment(change.expires_at)}" if change.expires_at else ""))
+            join_nonempty(
+                (f"Change {change.id}", f"open until {moment(change.expires_at)}" if change.expires_at else "")
+            )
             + ".",
         ),
         "\n",
@@ -69,7 +71,11 @@ def _made_from(change: Change) -> tuple[str, ...]:
     """Say what a new server is made from, beside its name, plan and region, and who can log in."""
     system, label, keys = system_of(change), label_of(change), key_words(change)
     called = f"It is called {quote(label, LONGEST_LINE)}." if label else ""
-    return f"System: {clean(system, LONGEST_LINE)}." if system else "", called, f"{clean(keys, MOST)}." if keys else ""
+    return (
+        f"System: {sanitize(system, LONGEST_LINE)}." if system else "",
+        called,
+        f"{sanitize(keys, MOST)}." if keys else "",
+    )
 
 
 def _name(change: Change) -> str:
@@ -78,24 +84,24 @@ def _name(change: Change) -> str:
 
 def _server(change: Change) -> str:
     target = change.target
-    facts = joined((clean(target.address), clean(target.region), clean(target.plan), _state(change)))
-    return f"{clean(target.hostname or target.id)} ({facts})" if facts else clean(target.hostname or target.id)
+    facts = join_nonempty((sanitize(target.address), sanitize(target.region), sanitize(target.plan), _state(change)))
+    return f"{sanitize(target.hostname or target.id)} ({facts})" if facts else sanitize(target.hostname or target.id)
 
 
 def _state(change: Change) -> str:
-    return f"now {clean(change.target.state)}" if change.target.state else ""
+    return f"now {sanitize(change.target.state)}" if change.target.state else ""
 
 
 def _title(change: Change) -> str:
-    return f"Yes, {change.operation.replace('_', ' ')} {clean(change.target.hostname or change.target.id, 80)}"
+    return f"Yes, {change.operation.replace('_', ' ')} {sanitize(change.target.hostname or change.target.id, 80)}"
 
 
-def is_yes(answer: Answer) -> bool:
+def is_yes(answer: FormAnswer) -> bool:
     """Say whether a human agreed: the form was submitted, and its content says true."""
     return answer.action == "accept" and answer.content.get("confirm") is True
 
 
-def refusal_of(answer: Answer | None) -> str:
+def refusal_reason(answer: FormAnswer | None) -> str:
     """Say in words, for the change's record, how it was not confirmed."""
     if answer is None:
         return "The client did not answer the question."
@@ -104,7 +110,7 @@ def refusal_of(answer: Answer | None) -> str:
     return REFUSALS.get(answer.action, "The question was dismissed.")
 
 
-def state_of(change: Change) -> str:
+def state_from(change: Change) -> str:
     """Return what a second call has to bring back: which change was shown, and as what."""
     return json.dumps({"change": change.id, "digest": change.digest})
 

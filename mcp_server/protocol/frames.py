@@ -38,7 +38,7 @@ class Frame:
         self.answers = answers
 
 
-def read(line: str) -> Frame:
+def read_frame(line: str) -> Frame:
     """Look at a line of standard input."""
     text = line.strip().lstrip("\ufeff")
     if not text:
@@ -61,7 +61,7 @@ def read(line: str) -> Frame:
     return Frame("", answers=(_error(message.get("id"), *wrong),))
 
 
-def refusal(frame: Frame) -> Frame:
+def refuse_frame(frame: Frame) -> Frame:
     """Return the answer to a message that the SDK could not read, for a reason that is not known here."""
     asked = isinstance(frame.message, dict) and "id" in frame.message and "method" in frame.message
     text = "This message cannot be read: it is not as JSON-RPC 2.0 and MCP have it."
@@ -119,20 +119,20 @@ def _broken(value: Any, place: str) -> Iterator[str]:
         if SURROGATE.search(value):
             yield place
     elif isinstance(value, list):
-        for index, one in enumerate(value):
-            yield from _broken(one, f"{place}.{index}")
+        for index, item in enumerate(value):
+            yield from _broken(item, f"{place}.{index}")
     elif isinstance(value, dict):
-        for name, one in value.items():
+        for name, item in value.items():
             inner = f"{place}.{name}".lstrip(".")
-            yield from _broken(name, place) if SURROGATE.search(name) else _broken(one, inner[:SHOWN])
+            yield from _broken(name, place) if SURROGATE.search(name) else _broken(item, inner[:SHOWN])
 
 
 def _batch(messages: list[Any]) -> Iterator[str]:
     """Refuse a batch: each of its requests by its id, and one without any as a whole."""
     text = "Batches are not taken. Send each message on a line of its own."
     asked = [message for message in messages if isinstance(message, dict) and "id" in message and "method" in message]
-    for one in asked:
-        yield _error(one["id"], INVALID_REQUEST, text)
+    for message in asked:
+        yield _error(message["id"], INVALID_REQUEST, text)
     if not asked:
         yield _error(None, INVALID_REQUEST, text)
 

@@ -14,14 +14,14 @@ from pydantic import ValidationError
 from vpsops.core.common.timings import ENDED_SECONDS, GRACE_SECONDS
 from vpsops.mcp_server.protocol import frames
 from vpsops.mcp_server.protocol.frames import Frame
-from vpsops.mcp_server.protocol.pending_requests import Unanswered
+from vpsops.mcp_server.protocol.pending_requests import PendingRequests
 from vpsops.mcp_server.protocol.shutdown import Shutdown
 
 
-class Lines:
+class StdinReader:
     """The lines of standard input that the SDK can read."""
 
-    def __init__(self, file: TextIOWrapper, unanswered: Unanswered, shutdown: Shutdown) -> None:
+    def __init__(self, file: TextIOWrapper, unanswered: PendingRequests, shutdown: Shutdown) -> None:
         self._file = file
         self._unanswered = unanswered
         self._shutdown = shutdown
@@ -29,7 +29,7 @@ class Lines:
     async def __aiter__(self) -> AsyncIterator[str]:
         """Yield each line that is a message; answer the others."""
         while line := await self._next():
-            frame = checked(frames.read(line))
+            frame = check_frame(frames.read_frame(line))
             for answer in frame.answers:
                 await self._unanswered.write(f"{answer}\n")
             if frame.line:
@@ -53,12 +53,12 @@ class Lines:
                 await self._unanswered.none_but_asking()
 
 
-def checked(frame: Frame) -> Frame:
+def check_frame(frame: Frame) -> Frame:
     """Return a frame that the SDK will read, or one that says that it cannot."""
     if not frame.line:
         return frame
     try:
         jsonrpc_message_adapter.validate_json(frame.line, by_name=False)
     except ValidationError:
-        return frames.refusal(frame)
+        return frames.refuse_frame(frame)
     return frame

@@ -14,7 +14,7 @@ from vpsops.mcp_server.protocol.shutdown import LISTEN
 CANCELLED = "notifications/cancelled"
 
 
-class Unanswered:
+class PendingRequests:
     """The ids of requests that were read and not answered yet; middleware of a server with one client.
 
     What is taken up counts for the end at a signal; what was read, streams of news aside, for the end of the input.

@@ -10,7 +10,7 @@ from vpsops.mcp_server.protocol.sdk_compat import Context
 
 
 @dataclass(frozen=True, slots=True)
-class Redaction:
+class RedactionMiddleware:
     """Middleware of the server: names, arguments, addresses and reasons come in without secrets."""
 
     redactor: Redactor

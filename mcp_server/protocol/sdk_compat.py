@@ -22,8 +22,8 @@ from pydantic import ValidationError
 
 from vpsops.core.common import timings
 from vpsops.core.common.json_types import Json
-from vpsops.mcp_server.protocol.elicitation import UNABLE, Answer, Question
-from vpsops.mcp_server.protocol.text import clean
+from vpsops.mcp_server.protocol.elicitation import UNABLE, ConfirmationForm, FormAnswer
+from vpsops.mcp_server.protocol.text import sanitize
 
 STATE_TTL: Final = timings.QUESTION_STATE_SECONDS
 QUESTION = "confirm"
@@ -34,7 +34,7 @@ Context = ServerRequestContext[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ToolCall:
     """One call of a tool, whichever era it came in; `began` on the core's monotonic clock."""
 
     context: Context
@@ -72,15 +72,15 @@ class Call:
         return self.params.request_state or ""
 
     @property
-    def answer(self) -> Answer | None:
+    def answer(self) -> FormAnswer | None:
         """The answer that came with a second call."""
         given = (self.params.input_responses or {}).get(QUESTION)
-        return answer_of(given) if isinstance(given, t.ElicitResult) else None
+        return form_answer_from(given) if isinstance(given, t.ElicitResult) else None
 
-    async def push(self, question: Question, *, seconds: float) -> Answer | None:
+    async def push(self, question: ConfirmationForm, *, seconds: float) -> FormAnswer | None:
         """Ask and wait (old era); nothing when the client cannot or will not answer, or the time ran out."""
         try:
-            return answer_of(
+            return form_answer_from(
                 await self.context.session.send_request(
                     form_request(question),
                     t.ElicitResult,
@@ -89,7 +89,7 @@ class Call:
                 )
             )
         except MCPError as error:
-            return Answer(UNABLE, {}) if error.error.code == t.METHOD_NOT_FOUND else None
+            return FormAnswer(UNABLE, {}) if error.error.code == t.METHOD_NOT_FOUND else None
         except ValidationError:
             return None
 
@@ -112,17 +112,17 @@ def can_ask(context: Context) -> bool:
     return is_new_era(context) or context.session.can_send_request
 
 
-def answer_of(given: t.ElicitResult) -> Answer:
+def form_answer_from(given: t.ElicitResult) -> FormAnswer:
     """Return what a client answered to a form."""
-    return Answer(action=given.action, content=dict(given.content or {}))
+    return FormAnswer(action=given.action, content=dict(given.content or {}))
 
 
-def question_result(question: Question, state: str) -> t.InputRequiredResult:
+def question_result(question: ConfirmationForm, state: str) -> t.InputRequiredResult:
     """Return the question as a result (new era); `state` is sealed on its way out."""
     return t.InputRequiredResult(input_requests={QUESTION: form_request(question)}, request_state=state)
 
 
-def form_request(question: Question) -> t.ElicitRequest:
+def form_request(question: ConfirmationForm) -> t.ElicitRequest:
     """Return a question as the request that a client puts to its human."""
     return t.ElicitRequest(params=t.ElicitRequestFormParams(message=question.text, requested_schema=question.schema))
 
@@ -149,7 +149,7 @@ def seal_state(server: Server[Any], principal: Callable[[Context], str], keys: S
     server.middleware.append(RequestStateBoundary(security, default_audience=server.name))
 
 
-def install(server: Server[Any], extension: Extension) -> None:
+def install_extension(server: Server[Any], extension: Extension) -> None:
     """Add an extension to the low-level server, as the SDK's own composition does; one more replaces its methods."""
     for method in extension.methods():
         server.add_request_handler(method.method, method.params_type, _gated(method))
@@ -165,29 +165,29 @@ def _gated(method: MethodBinding) -> RequestHandler:
     return handle
 
 
-def no_such_tool(name: str) -> MCPError:
+def unknown_tool_error(name: str) -> MCPError:
     """Return the protocol error the specification has for a tool that does not exist."""
     return MCPError(t.INVALID_PARAMS, f"Unknown tool: {name}")
 
 
-def no_such_cursor() -> MCPError:
+def invalid_cursor_error() -> MCPError:
     """Return the protocol error for a page that does not exist."""
     return MCPError(t.INVALID_PARAMS, "Invalid cursor")
 
 
-def no_such_resource(context: Context, uri: str, why: str = "") -> MCPError:
+def resource_not_found_error(context: Context, uri: str, why: str = "") -> MCPError:
     """Return the protocol error for a resource that is not there, as the client's revision has it."""
     modern = context.protocol_version in MODERN_PROTOCOL_VERSIONS
     code = t.INVALID_PARAMS if modern else RESOURCE_NOT_FOUND
     shown = uri[:LONGEST_URI]
-    return MCPError(code, f"Resource not found: {clean(why or shown, LONGEST_URI)}", {"uri": shown})
+    return MCPError(code, f"Resource not found: {sanitize(why or shown, LONGEST_URI)}", {"uri": shown})
 
 
-def unreadable(uri: str, why: str) -> MCPError:
+def unreadable_error(uri: str, why: str) -> MCPError:
     """Return the protocol error for a resource that is there and cannot be read now; `why` is told."""
     return MCPError(t.INTERNAL_ERROR, why, {"uri": uri[:LONGEST_URI]})
 
 
-def invalid(why: str) -> MCPError:
+def invalid_params_error(why: str) -> MCPError:
     """Return the protocol error for parameters that make no sense."""
     return MCPError(t.INVALID_PARAMS, why)

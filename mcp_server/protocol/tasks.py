@@ -22,7 +22,7 @@ from pydantic import Field
 
 from vpsops.core.common.errors import NotAllowedError, VpsopsError
 from vpsops.core.common.json_types import Json
-from vpsops.mcp_server.protocol.sdk_compat import Context, install
+from vpsops.mcp_server.protocol.sdk_compat import Context, install_extension
 
 EXTENSION: Final = "io.modelcontextprotocol/tasks"
 VERSIONS: Final = frozenset(MODERN_PROTOCOL_VERSIONS)
@@ -31,7 +31,7 @@ CHANGING: Final = frozenset({"tasks/update", "tasks/cancel"})
 """The methods that need more than reading."""
 
 
-class Status(StrEnum):
+class TaskStatus(StrEnum):
     """Where a task is; `failed` is for protocol errors alone, so a change that failed is completed with an error."""
 
     WORKING = "working"
@@ -42,11 +42,11 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class McpTask:
     """A task as a client sees it; `payload` is `result`, `error` or `inputRequests`, as its status has it."""
 
     id: str
-    status: Status
+    status: TaskStatus
     message: str
     created_at: datetime
     updated_at: datetime
@@ -54,13 +54,13 @@ class Task:
     payload: Mapping[str, Json] = field(default_factory=dict)
 
 
-class Tasks(Protocol):
+class TaskStore(Protocol):
     """Who keeps the tasks; one that is not the caller's is as unknown as one that never was."""
 
     async def admit(self, context: Context, method: str) -> None:
         """Count a request against the caller's rate; raises `NotAllowedError` where it is one too many."""
 
-    async def find(self, context: Context, task_id: str) -> Task | None:
+    async def find(self, context: Context, task_id: str) -> McpTask | None:
         """Return a task of this caller's, or nothing."""
 
     async def update(self, context: Context, task_id: str, answers: Mapping[str, Json]) -> bool:
@@ -87,7 +87,7 @@ class TasksExtension(Extension):
 
     identifier = EXTENSION
 
-    def __init__(self, tasks: Tasks) -> None:
+    def __init__(self, tasks: TaskStore) -> None:
         self._tasks = tasks
 
     def methods(self) -> Sequence[MethodBinding]:
@@ -99,36 +99,36 @@ class TasksExtension(Extension):
         )
 
     async def _get(self, context: Context, params: TaskParams) -> dict[str, Json]:
-        check(context, params.task_id)
+        check_request(context, params.task_id)
         try:
             await self._tasks.admit(context, "tasks/get")
             task = await self._tasks.find(context, params.task_id)
         except VpsopsError as error:
-            raise broken(error) from error
+            raise failed_task_error(error) from error
         if task is None:
-            raise unknown()
-        return detailed(task)
+            raise unknown_task_error()
+        return task_details(task)
 
     async def _update(self, context: Context, params: UpdateParams) -> dict[str, Json]:
-        check(context, params.task_id)
+        check_request(context, params.task_id)
         try:
             await self._tasks.admit(context, "tasks/update")
             return _acknowledged(known=await self._tasks.update(context, params.task_id, params.input_responses))
         except VpsopsError as error:
-            raise broken(error) from error
+            raise failed_task_error(error) from error
 
     async def _cancel(self, context: Context, params: TaskParams) -> dict[str, Json]:
-        check(context, params.task_id)
+        check_request(context, params.task_id)
         try:
             await self._tasks.admit(context, "tasks/cancel")
             return _acknowledged(known=await self._tasks.cancel(context, params.task_id))
         except VpsopsError as error:
-            raise broken(error) from error
+            raise failed_task_error(error) from error
 
 
-def serve_tasks(server: Server[Any], tasks: Tasks) -> None:
+def serve_tasks(server: Server[Any], tasks: TaskStore) -> None:
     """Have a server offer the extension, over these tasks."""
-    install(server, TasksExtension(tasks))
+    install_extension(server, TasksExtension(tasks))
 
 
 def takes_tasks(context: Context) -> bool:
@@ -138,17 +138,17 @@ def takes_tasks(context: Context) -> bool:
     return context.protocol_version in VERSIONS and EXTENSION in (extensions or {})
 
 
-def created(task: Task) -> dict[str, Json]:
+def task_result(task: McpTask) -> dict[str, Json]:
     """Return the answer to a call that became a task; a client that did not declare the extension must not get it."""
     return {"resultType": "task", **_head(task)}
 
 
-def detailed(task: Task) -> dict[str, Json]:
+def task_details(task: McpTask) -> dict[str, Json]:
     """Return a task with what its status brings along."""
     return {**_head(task), **task.payload}
 
 
-def check(context: Context, task_id: str) -> None:
+def check_request(context: Context, task_id: str) -> None:
     """Raise the protocol's errors for a header that names another task, and for a client without the extension."""
     headers = context.request.headers if context.request is not None else None
     if headers is not None and decode_header_value(headers.get(MCP_NAME_HEADER)) != task_id:
@@ -156,12 +156,12 @@ def check(context: Context, task_id: str) -> None:
     require_client_extension(context, EXTENSION)
 
 
-def unknown() -> MCPError:
+def unknown_task_error() -> MCPError:
     """Return the error for a task that is not there, or is somebody else's."""
     return MCPError(t.INVALID_PARAMS, "Task not found")
 
 
-def broken(error: VpsopsError) -> MCPError:
+def failed_task_error(error: VpsopsError) -> MCPError:
     """Return the error for what is not allowed, or cannot be read now, with what to do and its id in the log."""
     code = t.INVALID_REQUEST if isinstance(error, NotAllowedError) else t.INTERNAL_ERROR
     return MCPError(code, f"{error} ({error.error_id})")
@@ -169,11 +169,11 @@ def broken(error: VpsopsError) -> MCPError:
 
 def _acknowledged(*, known: bool) -> dict[str, Json]:
     if not known:
-        raise unknown()
+        raise unknown_task_error()
     return {}
 
 
-def _head(task: Task) -> dict[str, Json]:
+def _head(task: McpTask) -> dict[str, Json]:
     return {
         "taskId": task.id,
         "status": task.status.value,

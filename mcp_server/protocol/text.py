@@ -16,19 +16,19 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
 THOUSAND = 1000
 
 
-def clean(value: object, longest: int = LONGEST_VALUE) -> str:
+def sanitize(value: object, longest: int = LONGEST_VALUE) -> str:
     """Return a value as outside text on one line, bounded for a model unless `longest` says otherwise."""
     return one_line(str(value), longest)
 
 
-def clean_json(value: JsonValue) -> JsonValue:
+def sanitize_json(value: JsonValue) -> JsonValue:
     """Clean every string of a structured result, keys excepted."""
     if isinstance(value, str):
-        return clean(value, LONGEST_TEXT)
+        return sanitize(value, LONGEST_TEXT)
     if isinstance(value, list):
-        return [clean_json(one) for one in value]
+        return [sanitize_json(item) for item in value]
     if isinstance(value, dict):
-        return {key: clean_json(one) for key, one in value.items()}
+        return {key: sanitize_json(item) for key, item in value.items()}
     return value
 
 
@@ -55,7 +55,7 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
 def _cell(value: object) -> str:
     if value is None or value == "":
         return "-"
-    return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else clean(value, 60)
+    return number(value) if isinstance(value, int | float) and not isinstance(value, bool) else sanitize(value, 60)
 
 
 def number(value: float) -> str:
@@ -63,7 +63,7 @@ def number(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
-def joined(parts: Iterable[str | None], by: str = ", ") -> str:
+def join_nonempty(parts: Iterable[str | None], by: str = ", ") -> str:
     """Join the parts that there are."""
     return by.join(part for part in parts if part)
 

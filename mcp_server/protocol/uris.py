@@ -25,7 +25,7 @@ PLAIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 CHANGE: Final = re.compile(r"chg_[0-9a-f]{12}")
 
 
-class Kind(StrEnum):
+class ResourceKind(StrEnum):
     """What an address leads to."""
 
     SERVERS = "servers"
@@ -38,47 +38,54 @@ class Kind(StrEnum):
 
 
 FIXED: Final = {
-    SERVERS: Kind.SERVERS,
-    PLANS: Kind.PLANS,
-    OS_TEMPLATES: Kind.OS_TEMPLATES,
-    REGIONS: Kind.REGIONS,
-    AUDIT: Kind.AUDIT,
+    SERVERS: ResourceKind.SERVERS,
+    PLANS: ResourceKind.PLANS,
+    OS_TEMPLATES: ResourceKind.OS_TEMPLATES,
+    REGIONS: ResourceKind.REGIONS,
+    AUDIT: ResourceKind.AUDIT,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ResourceAddress:
     """One resource: `ref` is a server's id or hostname, a change's id, or the cursor of a page."""
 
-    kind: Kind
+    kind: ResourceKind
     ref: str = ""
 
 
-def address_of(uri: str) -> Address | None:
+def parse_uri(uri: str) -> ResourceAddress | None:
     """Read a URI, letter by letter as this server writes them; None for any other."""
     if len(uri) > LONGEST:
         return None
     if uri in FIXED:
-        return Address(FIXED[uri])
+        return ResourceAddress(FIXED[uri])
     if uri.startswith(NEXT):
         cursor = unquote(uri.removeprefix(NEXT))
-        return Address(Kind.SERVERS, cursor) if 0 < len(cursor) <= LONGEST_CURSOR and cursor.isprintable() else None
-    for start, kind, form in ((f"{SERVERS}/", Kind.SERVER, PLAIN), (f"{SCHEME}changes/", Kind.CHANGE, CHANGE)):
+        return (
+            ResourceAddress(ResourceKind.SERVERS, cursor)
+            if 0 < len(cursor) <= LONGEST_CURSOR and cursor.isprintable()
+            else None
+        )
+    for start, kind, form in (
+        (f"{SERVERS}/", ResourceKind.SERVER, PLAIN),
+        (f"{SCHEME}changes/", ResourceKind.CHANGE, CHANGE),
+    ):
         if uri.startswith(start) and form.fullmatch(uri, len(start)):
-            return Address(kind, uri.removeprefix(start))
+            return ResourceAddress(kind, uri.removeprefix(start))
     return None
 
 
-def server_address(ref: str) -> str | None:
+def server_uri(ref: str) -> str | None:
     """Return the address of a server; None where its id could not stand in one."""
     return f"{SERVERS}/{ref}" if PLAIN.fullmatch(ref) else None
 
 
-def change_address(change_id: str) -> str:
+def change_uri(change_id: str) -> str:
     """Return the address of a change."""
     return f"{SCHEME}changes/{change_id}"
 
 
-def page_address(cursor: str) -> str:
+def page_uri(cursor: str) -> str:
     """Return the address of the page of servers after a cursor."""
     return NEXT + quote(cursor, safe="")

@@ -6,13 +6,13 @@ import mcp.types as t
 
 from vpsops.core.changes.model import State
 from vpsops.mcp_server.presenters.results import ToolResult
-from vpsops.mcp_server.protocol.uris import CHANGE, change_address
+from vpsops.mcp_server.protocol.uris import CHANGE, change_uri
 from vpsops.mcp_server.resources.resources import JSON
 
 SINCE: Final = "2025-06-18"  # revisions before it have no links; they compare as text
 
 
-def linked(result: ToolResult, version: str) -> ToolResult:
+def add_change_link(result: ToolResult, version: str) -> ToolResult:
     """Return a result with a link to its open change, for a client whose revision has links."""
     if not isinstance(result, t.CallToolResult) or version < SINCE:
         return result
@@ -20,7 +20,7 @@ def linked(result: ToolResult, version: str) -> ToolResult:
     change, state = told.get("change"), told.get("state")
     if not isinstance(change, str) or not CHANGE.fullmatch(change) or state not in OPEN:
         return result
-    link = t.ResourceLink(uri=change_address(change), name=change, mime_type=JSON)
+    link = t.ResourceLink(uri=change_uri(change), name=change, mime_type=JSON)
     return result.model_copy(update={"content": [*result.content, link]})
 
 

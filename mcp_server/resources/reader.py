@@ -16,7 +16,7 @@ from vpsops.core.identity.actors import Actor, Origin
 from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.models import ProviderList, Server
 from vpsops.mcp_server.auth.access import scope_of
-from vpsops.mcp_server.auth.principal import READ, Caller, agent_of
+from vpsops.mcp_server.auth.principal import READ, Caller, agent_from
 from vpsops.mcp_server.protocol import sdk_compat
 from vpsops.mcp_server.tools.definitions import PREFIX
 
@@ -24,7 +24,7 @@ ORIGIN = Origin(front="mcp")
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class ResourceReader:
     """One caller, and what it may see."""
 
     core: Core
@@ -84,7 +84,7 @@ class Reader:
     def sees_any(self, targets: Sequence[Target]) -> bool:
         """Say whether one of these servers is there for the caller; for one who sees all of them, any is."""
         sight = self.caller.reach.sight
-        return not sight or any(sight.sees(one.id, one.hostname) for one in targets)
+        return not sight or any(sight.sees(target.id, target.hostname) for target in targets)
 
     @property
     def granted(self) -> bool:
@@ -128,15 +128,15 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True)
-class Readers:
+class ResourceReaders:
     """Finds the reader behind a request."""
 
     core: Core
     who: Callable[[sdk_compat.Context], Caller]
     change_tools: bool = True
 
-    def of(self, context: sdk_compat.Context) -> Reader:
+    def of(self, context: sdk_compat.Context) -> ResourceReader:
         """Return who reads."""
         caller = self.who(context)
-        actor = clean_actor(agent_of(sdk_compat.client_name(context), caller), self.core.redactor)
-        return Reader(self.core, caller, actor, scope_of(self.core, caller))
+        actor = clean_actor(agent_from(sdk_compat.client_name(context), caller), self.core.redactor)
+        return ResourceReader(self.core, caller, actor, scope_of(self.core, caller))

@@ -17,11 +17,11 @@ from vpsops.core.operations.servers import ServerList
 from vpsops.core.wayscloud.answers.errors import NotFoundError
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.mcp_server.presenters import results
-from vpsops.mcp_server.presenters.audit import trail_of
-from vpsops.mcp_server.presenters.servers import structured
+from vpsops.mcp_server.presenters.audit import audit_trail_from
+from vpsops.mcp_server.presenters.servers import structured_content
 from vpsops.mcp_server.protocol import sdk_compat, uris
-from vpsops.mcp_server.protocol.uris import Address, Kind, address_of, page_address
-from vpsops.mcp_server.resources.reader import Reader, Readers
+from vpsops.mcp_server.protocol.uris import ResourceAddress, ResourceKind, page_uri, parse_uri
+from vpsops.mcp_server.resources.reader import ResourceReader, ResourceReaders
 
 JSON: Final = "application/json"
 PAGE: Final = 50
@@ -36,7 +36,7 @@ Content = dict[str, JsonValue]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ResourceContent:
     """What a resource holds now, and how long anybody may keep it."""
 
     content: Content
@@ -82,11 +82,11 @@ async def list_templates(
 
 def _only_page(params: t.PaginatedRequestParams | None) -> None:
     if params is not None and params.cursor is not None:
-        raise sdk_compat.no_such_cursor()
+        raise sdk_compat.invalid_cursor_error()
 
 
 async def read(
-    readers: Readers, context: sdk_compat.Context, params: t.ReadResourceRequestParams
+    readers: ResourceReaders, context: sdk_compat.Context, params: t.ReadResourceRequestParams
 ) -> t.ReadResourceResult:
     """Answer `resources/read`; raises the protocol's error for what is not there, and one in words for the rest."""
     found = await find(readers, context, params.uri)
@@ -94,18 +94,18 @@ async def read(
     return t.ReadResourceResult(contents=[contents], ttl_ms=found.ttl_ms, cache_scope=found.scope)
 
 
-async def find(readers: Readers, context: sdk_compat.Context, uri: str) -> Found:
+async def find(readers: ResourceReaders, context: sdk_compat.Context, uri: str) -> ResourceContent:
     """Return what a URI leads to."""
-    address = address_of(uri)
+    address = parse_uri(uri)
     if address is None:
-        raise sdk_compat.no_such_resource(context, uri)
+        raise sdk_compat.resource_not_found_error(context, uri)
     try:
         return await FINDERS[address.kind](readers, readers.of(context), address)
     except (NotFoundError, UnknownChangeError, InvalidInputError) as error:
-        raise sdk_compat.no_such_resource(context, uri, str(error)) from None
+        raise sdk_compat.resource_not_found_error(context, uri, str(error)) from None
     except VpsopsError as error:
         LOG.info("resource not read", uri=uri, error=error.error_id, message=error.message)
-        raise sdk_compat.unreadable(uri, f"{error} ({error.error_id})") from None
+        raise sdk_compat.unreadable_error(uri, f"{error} ({error.error_id})") from None
 
 
 def as_text(content: Mapping[str, JsonValue]) -> str:
@@ -113,48 +113,48 @@ def as_text(content: Mapping[str, JsonValue]) -> str:
     return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
-async def servers(_: Readers, reader: Reader, address: Address) -> Found:
+async def read_servers(_: ResourceReaders, reader: ResourceReader, address: ResourceAddress) -> ResourceContent:
     """Return a page of servers, with the address of the next."""
     wanted = {"cursor": address.ref} if address.ref else {}
     page = await reader.read("list", limit=PAGE, **wanted)
-    content = structured(page)
+    content = structured_content(page)
     if isinstance(page, ServerList) and page.next_cursor is not None:
-        content["next"] = page_address(page.next_cursor)
-    return Found(content)
+        content["next"] = page_uri(page.next_cursor)
+    return ResourceContent(content)
 
 
-async def server(_: Readers, reader: Reader, address: Address) -> Found:
+async def read_server(_: ResourceReaders, reader: ResourceReader, address: ResourceAddress) -> ResourceContent:
     """Return one server, named in full."""
     found = await reader.read("get", server=address.ref)
-    if not isinstance(found, Server) or not is_named(found, address.ref):
+    if not isinstance(found, Server) or not is_server_named(found, address.ref):
         raise InvalidInputError(
             "No server has this id or hostname."
         )  # the beginning of a name is enough for tools alone
-    return Found(structured(found))
+    return ResourceContent(structured_content(found))
 
 
-def is_named(found: Server, ref: str) -> bool:
+def is_server_named(found: Server, ref: str) -> bool:
     """Say whether a server is the one that an address names: by its id, or its hostname in full."""
     return ref.lower() in {found.id.lower(), found.hostname.lower()}
 
 
-async def change(readers: Readers, reader: Reader, address: Address) -> Found:
+async def read_change(readers: ResourceReaders, reader: ResourceReader, address: ResourceAddress) -> ResourceContent:
     """Return where a change is; one that has ended stays as it is."""
     found: Change = await reader.change(address.ref)
-    content = results.content_of(found, tools=readers.change_tools)
-    return Found(content, SETTLED_TTL_MS if found.state.final else 0)
+    content = results.change_content(found, tools=readers.change_tools)
+    return ResourceContent(content, SETTLED_TTL_MS if found.state.final else 0)
 
 
-def catalogue(operation: str) -> "Finder":
+def catalogue_finder(operation: str) -> "Finder":
     """Return what finds a part of the catalogue: the same for everybody, and seldom another."""
 
-    async def finder(_: Readers, reader: Reader, __: Address) -> Found:
-        return Found(structured(await reader.read(operation)), CATALOGUE_TTL_MS, "public")
+    async def finder(_: ResourceReaders, reader: ResourceReader, __: ResourceAddress) -> ResourceContent:
+        return ResourceContent(structured_content(await reader.read(operation)), CATALOGUE_TTL_MS, "public")
 
     return finder
 
 
-async def audit(readers: Readers, reader: Reader, _: Address) -> Found:
+async def read_audit(readers: ResourceReaders, reader: ResourceReader, _: ResourceAddress) -> ResourceContent:
     """Return the last records: those of the caller's human, or everybody's where the settings say so."""
     await reader.count("changes")
     database, teams = readers.core.database, readers.core.teams
@@ -164,20 +164,22 @@ async def audit(readers: Readers, reader: Reader, _: Address) -> Found:
         people = reader.people
         records = await database.read(lambda connection: newest_of(connection, people, RECORDS, teams))
     if reader.caller.reach.sight:  # what is about no change cannot be said to be about a server in sight
-        shown = {one.id for one in await reader.core.changes.list(limit=SHOWN_CHANGES, scope=reader.scope)}
-        records = [one for one in records if one.change_id in shown]
-    trail: BaseModel = trail_of(records, readers.core.settings.mcp_audit)
-    return Found(trail.model_dump(mode="json", exclude_none=True))
+        shown = {
+            read_change.id for read_change in await reader.core.changes.list(limit=SHOWN_CHANGES, scope=reader.scope)
+        }
+        records = [record for record in records if record.change_id in shown]
+    trail: BaseModel = audit_trail_from(records, readers.core.settings.mcp_audit)
+    return ResourceContent(trail.model_dump(mode="json", exclude_none=True))
 
 
-Finder = Callable[[Readers, Reader, Address], Awaitable[Found]]
+Finder = Callable[[ResourceReaders, ResourceReader, ResourceAddress], Awaitable[ResourceContent]]
 
-FINDERS: Final[Mapping[Kind, Finder]] = {
-    Kind.SERVERS: servers,
-    Kind.SERVER: server,
-    Kind.CHANGE: change,
-    Kind.PLANS: catalogue("plans"),
-    Kind.OS_TEMPLATES: catalogue("os_templates"),
-    Kind.REGIONS: catalogue("regions"),
-    Kind.AUDIT: audit,
+FINDERS: Final[Mapping[ResourceKind, Finder]] = {
+    ResourceKind.SERVERS: read_servers,
+    ResourceKind.SERVER: read_server,
+    ResourceKind.CHANGE: read_change,
+    ResourceKind.PLANS: catalogue_finder("plans"),
+    ResourceKind.OS_TEMPLATES: catalogue_finder("os_templates"),
+    ResourceKind.REGIONS: catalogue_finder("regions"),
+    ResourceKind.AUDIT: read_audit,
 }

@@ -17,8 +17,8 @@ from vpsops.core.common import timings
 from vpsops.core.common.errors import InvalidInputError, NotAllowedError, UnknownChangeError, VpsopsError
 from vpsops.mcp_server.protocol import sdk_compat
 from vpsops.mcp_server.protocol.shutdown import Shutdown
-from vpsops.mcp_server.resources.reader import Reader
-from vpsops.mcp_server.resources.updates import Live, Release, all_of, may_hear
+from vpsops.mcp_server.resources.reader import ResourceReader
+from vpsops.mcp_server.resources.updates import Release, UpdatePublisher, can_receive, run_all
 
 MAX_EACH: Final = 100
 """Resources that one session, or one stream, may listen for."""
@@ -36,7 +36,7 @@ LOG = structlog.get_logger(__name__)
 class Subscriber:
     """One session of the handshake's era, and what it wants to hear of."""
 
-    def __init__(self, live: Live, reader: Reader, session: ServerSession) -> None:
+    def __init__(self, live: UpdatePublisher, reader: ResourceReader, session: ServerSession) -> None:
         self._live = live
         self._reader = reader
         self._session = session
@@ -53,7 +53,9 @@ class Subscriber:
         if uri in self._watches:
             return
         if len(self._watches) >= MAX_EACH:
-            raise sdk_compat.invalid(f"A session may listen for {MAX_EACH} resources. Unsubscribe from some.")
+            raise sdk_compat.invalid_params_error(
+                f"A session may listen for {MAX_EACH} resources. Unsubscribe from some."
+            )
         self._watches[uri] = lambda: None  # counted from now on
         try:
             release = await self._live.watch(self._reader, uri)
@@ -79,7 +81,7 @@ class Subscriber:
         self._scope.cancel()
 
     def _hear(self, event: ServerEvent) -> None:
-        if isinstance(event, ResourceUpdated) and event.uri in self._watches and may_hear(self._reader, event):
+        if isinstance(event, ResourceUpdated) and event.uri in self._watches and can_receive(self._reader, event):
             self._pending[event.uri] = None
             self._wake.set()
 
@@ -103,7 +105,9 @@ class Subscriber:
             LOG.exception("update not sent", uri=uri)
 
 
-async def subscribe(live: Live, reader: Reader, context: sdk_compat.Context, uri: str) -> t.EmptyResult:
+async def subscribe(
+    live: UpdatePublisher, reader: ResourceReader, context: sdk_compat.Context, uri: str
+) -> t.EmptyResult:
     """Answer `resources/subscribe`."""
     connection = sdk_compat.connection_of(context)
     if SUBSCRIBER not in connection.state:
@@ -114,9 +118,9 @@ async def subscribe(live: Live, reader: Reader, context: sdk_compat.Context, uri
     try:
         await subscriber.add(uri)
     except (InvalidInputError, UnknownChangeError) as error:
-        raise sdk_compat.no_such_resource(context, uri, str(error)) from None
+        raise sdk_compat.resource_not_found_error(context, uri, str(error)) from None
     except VpsopsError as error:
-        raise sdk_compat.unreadable(uri, f"{error} ({error.error_id})") from None
+        raise sdk_compat.unreadable_error(uri, f"{error} ({error.error_id})") from None
     return t.EmptyResult()
 
 
@@ -128,10 +132,10 @@ def unsubscribe(context: sdk_compat.Context, uri: str) -> t.EmptyResult:
     return t.EmptyResult()
 
 
-class Guarded:
+class FilteredBus:
     """The bus as one stream hears it: what it asked for, as long as its caller may read that."""
 
-    def __init__(self, bus: SubscriptionBus, reader: Reader, uris: Sequence[str]) -> None:
+    def __init__(self, bus: SubscriptionBus, reader: ResourceReader, uris: Sequence[str]) -> None:
         self._bus = bus
         self._reader = reader
         self._uris = frozenset(uris)
@@ -144,15 +148,15 @@ class Guarded:
         """Have a listener hear what its caller may."""
 
         def hear(event: ServerEvent) -> None:
-            if not isinstance(event, ResourceUpdated) or (event.uri in self._uris and may_hear(self._reader, event)):
+            if not isinstance(event, ResourceUpdated) or (event.uri in self._uris and can_receive(self._reader, event)):
                 listener(event)
 
         return self._bus.subscribe(hear)
 
 
 async def listen(
-    live: Live,
-    reader: Reader,
+    live: UpdatePublisher,
+    reader: ResourceReader,
     context: sdk_compat.Context,
     params: t.SubscriptionsListenRequestParams,
     shutdown: Shutdown,
@@ -160,11 +164,11 @@ async def listen(
     """Answer `subscriptions/listen`: a stream until the client closes it. What cannot be listened for is left out."""
     wanted = tuple(dict.fromkeys(params.notifications.resource_subscriptions or ()))
     if len(wanted) > MAX_EACH:
-        raise sdk_compat.invalid(f"A stream may listen for {MAX_EACH} resources.")
+        raise sdk_compat.invalid_params_error(f"A stream may listen for {MAX_EACH} resources.")
     if live.streams.total() >= MAX_STREAMS or live.streams[reader.principal] >= MAX_STREAMS_EACH:
         raise MCPError(t.INTERNAL_ERROR, "Too many streams are open. Close some, or try again later.")
     async with _watching(live, reader, wanted) as uris:
-        stream = ListenHandler(Guarded(live.bus, reader, uris), max_subscriptions=1, max_buffered_events=BACKLOG)
+        stream = ListenHandler(FilteredBus(live.bus, reader, uris), max_subscriptions=1, max_buffered_events=BACKLOG)
         filtered = params.notifications.model_copy(update={"resource_subscriptions": uris or None})
         call_off = _end_in_time(live, reader, shutdown, stream)
         try:
@@ -174,7 +178,7 @@ async def listen(
 
 
 @asynccontextmanager
-async def _watching(live: Live, reader: Reader, wanted: Sequence[str]) -> AsyncIterator[list[str]]:
+async def _watching(live: UpdatePublisher, reader: ResourceReader, wanted: Sequence[str]) -> AsyncIterator[list[str]]:
     """Watch what there is of some resources; raises the protocol's error where that cannot be told now."""
     watches: dict[str, Release] = {}
     live.streams[reader.principal] += 1
@@ -191,7 +195,7 @@ async def _watching(live: Live, reader: Reader, wanted: Sequence[str]) -> AsyncI
             release()
 
 
-def _end_in_time(live: Live, reader: Reader, shutdown: Shutdown, stream: ListenHandler) -> Release:
+def _end_in_time(live: UpdatePublisher, reader: ResourceReader, shutdown: Shutdown, stream: ListenHandler) -> Release:
     """Have a stream end with the server, and one that a token opened in time; the returned function calls that off."""
     waits: list[Callable[[], Awaitable[object]]] = [shutdown.ending.wait]
     if reader.caller.subject:
@@ -199,7 +203,7 @@ def _end_in_time(live: Live, reader: Reader, shutdown: Shutdown, stream: ListenH
     scopes = [anyio.CancelScope() for _ in waits]
     for scope, wait in zip(scopes, waits, strict=True):
         live.core.supervisor.start_once("stream_end", partial(_close_after, scope, wait, stream), group=live.group)
-    return lambda: all_of([scope.cancel for scope in scopes])
+    return lambda: run_all([scope.cancel for scope in scopes])
 
 
 async def _close_after(scope: anyio.CancelScope, wait: Callable[[], Awaitable[object]], stream: ListenHandler) -> None:

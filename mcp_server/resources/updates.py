@@ -29,8 +29,8 @@ from vpsops.core.monitoring.change_feed import ChangeEvent
 from vpsops.core.monitoring.server_feed import Difference
 from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.models import Server
-from vpsops.mcp_server.protocol.uris import Address, Kind, address_of
-from vpsops.mcp_server.resources.reader import Reader
+from vpsops.mcp_server.protocol.uris import ResourceAddress, ResourceKind, parse_uri
+from vpsops.mcp_server.resources.reader import ResourceReader
 
 READY_SECONDS = 5.0
 SERVERS = "servers"
@@ -40,17 +40,17 @@ Release = Callable[[], None]
 
 
 @dataclass(frozen=True)
-class Updated(ResourceUpdated):
+class ServerResourceUpdated(ResourceUpdated):
     """A resource is another now; `targets` are the servers that made it so, as far as they are known."""
 
     targets: tuple[Target, ...] = field(default=(), compare=False)
 
 
-class NotLiveError(InvalidInputError):
+class NotSubscribableError(InvalidInputError):
     """No live updates are offered for this URI."""
 
 
-class Tap:
+class SharedSubscription:
     """Something that is open while anybody holds it."""
 
     def __init__(self, turn_on: Callable[[], Release]) -> None:
@@ -79,7 +79,7 @@ class Tap:
         return release
 
 
-class Live:
+class UpdatePublisher:
     """Who wants to hear of what, and the bus they hear it from."""
 
     def __init__(self, core: Core, group: TaskGroup) -> None:
@@ -91,8 +91,8 @@ class Live:
         self._pending: dict[str, list[Target]] = {}
         self._wake = anyio.Event()
         self._ready = anyio.Event()
-        self._news = Tap(self._follow_news)
-        self._fleet = Tap(lambda: core.engine.fleet.follow(self._differ))
+        self._news = SharedSubscription(self._follow_news)
+        self._fleet = SharedSubscription(lambda: core.engine.fleet.follow(self._differ))
 
     @property
     def watched(self) -> frozenset[str]:
@@ -104,36 +104,40 @@ class Live:
         """Say whether any feed runs."""
         return self._news.running or self._fleet.running
 
-    async def watch(self, reader: Reader, uri: str) -> Release:
+    async def watch(self, reader: ResourceReader, uri: str) -> Release:
         """Publish whenever a resource is another, until the returned function is called.
 
-        Raises `NotLiveError`, `UnknownChangeError`, `UnknownServerError`, `NotAllowedError`, `WayscloudError`,
+        Raises `NotSubscribableError`, `UnknownChangeError`, `UnknownServerError`, `NotAllowedError`, `WayscloudError`,
         `StorageError`.
         """
-        address = address_of(uri)
-        if address is None or address.kind not in LIVE or (address.kind is Kind.SERVERS and address.ref):
-            raise NotLiveError("There are no live updates for this address.")
-        taps = [self._news.hold()] + ([] if address.kind is Kind.CHANGE else [self._fleet.hold()])
+        address = parse_uri(uri)
+        if (
+            address is None
+            or address.kind not in SUBSCRIBABLE
+            or (address.kind is ResourceKind.SERVERS and address.ref)
+        ):
+            raise NotSubscribableError("There are no live updates for this address.")
+        taps = [self._news.hold()] + ([] if address.kind is ResourceKind.CHANGE else [self._fleet.hold()])
         try:
             key = await self._key_of(reader, address)
         except BaseException:
-            all_of(taps)
+            run_all(taps)
             raise
         self._watched.setdefault(key, Counter())[uri] += 1
-        return _once(lambda: all_of([lambda: self._forget(key, uri), *taps]))
+        return _once(lambda: run_all([lambda: self._forget(key, uri), *taps]))
 
-    async def _key_of(self, reader: Reader, address: Address) -> str:
+    async def _key_of(self, reader: ResourceReader, address: ResourceAddress) -> str:
         with anyio.move_on_after(READY_SECONDS):
             await self._ready.wait()
             return await self._resolve(reader, address)
         raise VpsopsError("This cannot be followed now.", hint="Read it now and then, or try again later.")
 
-    async def _resolve(self, reader: Reader, address: Address) -> str:
-        if address.kind is Kind.CHANGE:
+    async def _resolve(self, reader: ResourceReader, address: ResourceAddress) -> str:
+        if address.kind is ResourceKind.CHANGE:
             return f"change:{(await reader.change(address.ref)).id}"
         reader.check()
         await self.core.engine.fleet.known()  # a first look: what is another after it is told
-        if address.kind is Kind.SERVERS:
+        if address.kind is ResourceKind.SERVERS:
             allowed, key = reader.may("list"), SERVERS
         else:
             server = await self._find(reader, address.ref)
@@ -142,7 +146,7 @@ class Live:
             raise NotAllowedError("You may not read this.")
         return key
 
-    async def _find(self, reader: Reader, ref: str) -> Server:
+    async def _find(self, reader: ResourceReader, ref: str) -> Server:
         """Find a server among those that are followed; one that is not there may have come since the last look."""
         try:
             return await self._seen(reader, ref)
@@ -152,9 +156,9 @@ class Live:
             await self.core.engine.fleet.look_again()
         return await self._seen(reader, ref)
 
-    async def _seen(self, reader: Reader, ref: str) -> Server:
+    async def _seen(self, reader: ResourceReader, ref: str) -> Server:
         known = await self.core.engine.fleet.known()
-        return named(ref, {ident: one for ident, one in known.items() if reader.sees(one)})
+        return find_server(ref, {ident: server for ident, server in known.items() if reader.sees(server)})
 
     def _forget(self, key: str, uri: str) -> None:
         uris = self._watched[key]
@@ -175,20 +179,20 @@ class Live:
             await change_feed.follow(self.core.database, self.core.clock, self._hear, ready)
 
     def _hear(self, found: Sequence[ChangeEvent]) -> None:
-        for one in found:
-            if one.change:
-                self._put(f"change:{one.change}")
-            if one.touched:
-                about = (one.target,) if one.target is not None else ()
+        for news in found:
+            if news.change:
+                self._put(f"change:{news.change}")
+            if news.touched:
+                about = (news.target,) if news.target is not None else ()
                 self._put(SERVERS, *about)
-                if one.target is not None and one.target.id:
-                    self._put(f"server:{one.target.id}", *about)
+                if news.target is not None and news.target.id:
+                    self._put(f"server:{news.target.id}", *about)
 
     def _differ(self, found: Sequence[Difference]) -> None:
-        for one in found:
-            now = target_of(one.server)
-            self._put(SERVERS, now, *([target_of(one.before)] if one.before is not None else []))
-            self._put(f"server:{one.server.id}", now)
+        for difference in found:
+            now = target_of(difference.server)
+            self._put(SERVERS, now, *([target_of(difference.before)] if difference.before is not None else []))
+            self._put(f"server:{difference.server.id}", now)
 
     def _put(self, key: str, *targets: Target) -> None:
         if key in self._watched:
@@ -203,33 +207,33 @@ class Live:
             pending, self._pending = self._pending, {}
             for key, targets in pending.items():
                 for uri in tuple(self._watched.get(key, ())):
-                    await self.bus.publish(Updated(uri, tuple(targets)))
+                    await self.bus.publish(ServerResourceUpdated(uri, tuple(targets)))
 
 
-LIVE = frozenset({Kind.SERVERS, Kind.SERVER, Kind.CHANGE})
+SUBSCRIBABLE = frozenset({ResourceKind.SERVERS, ResourceKind.SERVER, ResourceKind.CHANGE})
 
 
-def named(ref: str, known: Mapping[str, Server]) -> Server:
+def find_server(ref: str, known: Mapping[str, Server]) -> Server:
     """Return the server that an address names by id or, where only one has it, by hostname."""
     wanted = ref.lower()
-    same_id = [one for one in known.values() if one.id.lower() == wanted]
-    found = same_id or [one for one in known.values() if one.hostname.lower() == wanted]
+    same_id = [server for server in known.values() if server.id.lower() == wanted]
+    found = same_id or [server for server in known.values() if server.hostname.lower() == wanted]
     if not found:
         raise UnknownServerError(ref, ())
     if len(found) > 1:
-        raise AmbiguousServerError(ref, [(one.id, one.hostname) for one in found])
+        raise AmbiguousServerError(ref, [(server.id, server.hostname) for server in found])
     return found[0]
 
 
-def may_hear(reader: Reader, event: ResourceUpdated) -> bool:
+def can_receive(reader: ResourceReader, event: ResourceUpdated) -> bool:
     """Say whether a reader may still read what an event is about, and can see a server that made it so."""
-    address = address_of(event.uri)
+    address = parse_uri(event.uri)
     if address is None:
         return False
-    if address.kind is Kind.CHANGE:
+    if address.kind is ResourceKind.CHANGE:
         return reader.granted
-    targets = event.targets if isinstance(event, Updated) else ()
-    if address.kind is Kind.SERVER:
+    targets = event.targets if isinstance(event, ServerResourceUpdated) else ()
+    if address.kind is ResourceKind.SERVER:
         return any(reader.may("get", target) for target in targets)
     return reader.may("list") and reader.sees_any(targets)
 
@@ -244,18 +248,18 @@ def _once(work: Release) -> Release:
     return run
 
 
-def all_of(works: Sequence[Release]) -> None:
+def run_all(works: Sequence[Release]) -> None:
     """Do all of it."""
     for work in works:
         work()
 
 
 @asynccontextmanager
-async def open_live(core: Core) -> AsyncIterator[Live]:
+async def open_updates(core: Core) -> AsyncIterator[UpdatePublisher]:
     """Have live updates for as long as the block runs."""
     failure: Exception | None = None
     async with anyio.create_task_group() as group:
-        live = Live(core, group)
+        live = UpdatePublisher(core, group)
         core.supervisor.start("updates", live.publish_on, group=group)
         try:
             yield live

@@ -15,11 +15,11 @@ from vpsops.core.operations.registry import Arguments
 from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.presenters.changes import ChangeResult, ListedChange, listed_change
 from vpsops.mcp_server.presenters.schemas import bounded_properties, input_schema, output_schema, required_names
-from vpsops.mcp_server.presenters.size_limit import Content, Page, longest
-from vpsops.mcp_server.protocol.sdk_compat import Call
-from vpsops.mcp_server.protocol.text import joined, quote, table
-from vpsops.mcp_server.tools.change_flow import PATIENCE, Desk, follow
-from vpsops.mcp_server.tools.check import CHECK, CheckArguments, CheckResult, check_change
+from vpsops.mcp_server.presenters.size_limit import Content, ResultPage, fit_rows
+from vpsops.mcp_server.protocol.sdk_compat import ToolCall
+from vpsops.mcp_server.protocol.text import join_nonempty, quote, table
+from vpsops.mcp_server.tools.change_flow import PATIENCE, CallContext, follow_change
+from vpsops.mcp_server.tools.check import CHECK, CheckArguments, CheckResult, evaluate_change
 from vpsops.mcp_server.tools.signature import Signature
 
 A = TypeVar("A", bound=Arguments)
@@ -56,14 +56,14 @@ class CancelArguments(ChangeArguments):
     reason: Annotated[str, Field(max_length=300)] = ""
 
 
-class Changes(BaseModel):
+class ChangeListResult(BaseModel):
     """Changes, newest first."""
 
     changes: list[ListedChange]
     next_cursor: str | None = None
 
 
-Handler = Callable[[Desk, Call], Awaitable[t.CallToolResult]]
+Handler = Callable[[CallContext, ToolCall], Awaitable[t.CallToolResult]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +80,19 @@ class ChangeTool:
         return Signature(self.tool.name, bounded_properties(self.arguments), required_names(self.arguments))
 
 
-def parse(arguments: type[A], call: Call) -> A:
+def parse_arguments(arguments: type[A], call: ToolCall) -> A:
     """Return a call's arguments, which its tool's signature has let pass."""
     return arguments.model_validate(call.arguments)
 
 
-async def list_changes(desk: Desk, call: Call) -> t.CallToolResult:
+async def list_changes(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     """List changes, newest first."""
-    wanted = parse(ChangesArguments, call)
-    found = await desk.core.changes.page(query_of(wanted), scope=desk.scope)
-    return results.answer(*changes_page(found, _nothing(wanted)))
+    wanted = parse_arguments(ChangesArguments, call)
+    found = await ctx.core.changes.page(query_from(wanted), scope=ctx.scope)
+    return results.text_result(*changes_page(found, _nothing(wanted)))
 
 
-def query_of(wanted: ChangesArguments) -> ChangeQuery:
+def query_from(wanted: ChangesArguments) -> ChangeQuery:
     """Return which changes to look for; raises `InvalidInputError` for a cursor that is none of this list's."""
     return ChangeQuery(
         open_only=wanted.open_only if wanted.open_only is not None else not wanted.state,
@@ -103,22 +103,22 @@ def query_of(wanted: ChangesArguments) -> ChangeQuery:
     )
 
 
-def changes_page(found: ChangePage, nothing: str) -> Page:
+def changes_page(found: ChangePage, nothing: str) -> ResultPage:
     """Return a page of changes, as many as a result may hold."""
     unreadable = _unreadable([row.id for row in found.unreadable])
 
-    def page(count: int) -> Page:
+    def page(count: int) -> ResultPage:
         rows = found.changes[:count]
         after = position_of(rows[-1]) if count < len(found.changes) else found.next
-        listed = Changes(
-            changes=[listed_change(one) for one in rows],
+        listed = ChangeListResult(
+            changes=[listed_change(change) for change in rows],
             next_cursor=after.cursor if after else None,
         )
         more = f"More may follow; pass cursor {quote(listed.next_cursor)}." if listed.next_cursor else ""
-        text = joined((_table(rows) if rows else nothing, unreadable, more), "\n")
+        text = join_nonempty((_table(rows) if rows else nothing, unreadable, more), "\n")
         return text, cast("Content", listed.model_dump(mode="json", exclude_none=True))
 
-    return longest(len(found.changes), page)
+    return fit_rows(len(found.changes), page)
 
 
 def _unreadable(ids: Sequence[str]) -> str:
@@ -141,36 +141,36 @@ def _table(found: Sequence[Change]) -> str:
     return table(("CHANGE", "OPERATION", "SERVER", "STATE", "ASKED BY", "ASKED AT"), rows)
 
 
-async def get_change(desk: Desk, call: Call) -> t.CallToolResult:
+async def get_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     """Show one change; that it failed is what was asked for, not a failure to tell it."""
-    change = await desk.core.changes.get(parse(ChangeArguments, call).change, scope=desk.scope)
-    return results.change(change, tools=desk.change_tools).model_copy(update={"is_error": False})
+    change = await ctx.core.changes.get(parse_arguments(ChangeArguments, call).change, scope=ctx.scope)
+    return results.change_tool_result(change, tools=ctx.change_tools).model_copy(update={"is_error": False})
 
 
-async def wait_change(desk: Desk, call: Call) -> t.CallToolResult:
+async def wait_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     """Wait for a change, with progress."""
-    wanted = parse(WaitArguments, call)
-    change = await desk.core.changes.get(wanted.change, scope=desk.scope)
-    told = await follow(desk, call, change, wanted.seconds)
+    wanted = parse_arguments(WaitArguments, call)
+    change = await ctx.core.changes.get(wanted.change, scope=ctx.scope)
+    told = await follow_change(ctx, call, change, wanted.seconds)
     return told.model_copy(update={"is_error": False})
 
 
-async def cancel_change(desk: Desk, call: Call) -> t.CallToolResult:
+async def cancel_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     """Cancel a change that this asker asked for and that was not sent yet."""
-    wanted = parse(CancelArguments, call)
-    actor = desk.actor(call)
-    change = await desk.core.changes.get(wanted.change, scope=desk.scope)
+    wanted = parse_arguments(CancelArguments, call)
+    actor = ctx.actor(call)
+    change = await ctx.core.changes.get(wanted.change, scope=ctx.scope)
     if not change.actor.same_human(actor):
         raise NotAllowedError(
             "Only who asked for a change can cancel it here.", hint="Its approvers can deny it in Slack."
         )
-    cancelled = await desk.core.gate.cancel(change.id, actor, reason=wanted.reason, scope=desk.scope)
-    return results.change(cancelled, tools=desk.change_tools).model_copy(update={"is_error": False})
+    cancelled = await ctx.core.gate.cancel(change.id, actor, reason=wanted.reason, scope=ctx.scope)
+    return results.change_tool_result(cancelled, tools=ctx.change_tools).model_copy(update={"is_error": False})
 
 
 def check_tool() -> ChangeTool:
     """Return the tool that says what a change would come to."""
-    tool = _tool("vps_check", CHECK, CheckArguments, check_change)
+    tool = _tool("vps_check", CHECK, CheckArguments, evaluate_change)
     return replace(tool, tool=tool.tool.model_copy(update={"output_schema": output_schema(CheckResult)}))
 
 
@@ -183,15 +183,15 @@ def _tool(name: str, description: str, arguments: type[Arguments], handle: Handl
         title=description.split(".", 1)[0],
         description=description,
         input_schema=input_schema(arguments, reason=False),
-        output_schema=output_schema(Changes if arguments is ChangesArguments else ChangeResult),
+        output_schema=output_schema(ChangeListResult if arguments is ChangesArguments else ChangeResult),
         annotations=hints,
     )
     return ChangeTool(tool, arguments, handle)
 
 
 CHANGE_TOOLS: Mapping[str, ChangeTool] = {
-    one.tool.name: one
-    for one in (
+    tool.tool.name: tool
+    for tool in (
         check_tool(),
         _tool("vps_changes", "List changes: open ones, or as told.", ChangesArguments, list_changes),
         _tool("vps_change_get", "Show one change and what it waits for.", ChangeArguments, get_change),

@@ -11,16 +11,16 @@ from vpsops.core.common.errors import NotAllowedError
 from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.registry import Arguments
 from vpsops.core.policy.decision import Decision
-from vpsops.mcp_server.auth.access import kept_from
+from vpsops.mcp_server.auth.access import exceeded_limit
 from vpsops.mcp_server.presenters import results
-from vpsops.mcp_server.presenters.changes import ChangedServer, agreement, changed_server
-from vpsops.mcp_server.protocol.sdk_compat import Call
-from vpsops.mcp_server.protocol.text import clean, joined
-from vpsops.mcp_server.tools.change_flow import ORIGIN, Desk
-from vpsops.mcp_server.tools.definitions import PREFIX, signature_of
+from vpsops.mcp_server.presenters.changes import ChangedServer, approval_text, changed_server
+from vpsops.mcp_server.protocol.sdk_compat import ToolCall
+from vpsops.mcp_server.protocol.text import join_nonempty, sanitize
+from vpsops.mcp_server.tools.change_flow import ORIGIN, CallContext
+from vpsops.mcp_server.tools.definitions import PREFIX, signature_for
 
 CHECK: Final = "Say what a change would do, who must agree, what forbids it. Asks nobody."
-CHANGES: Final[list[JsonValue]] = [name for name, one in OPERATIONS.items() if not one.reads]
+CHANGES: Final[list[JsonValue]] = [name for name, operation in OPERATIONS.items() if not operation.reads]
 
 
 class Outlook(StrEnum):
@@ -56,24 +56,22 @@ class CheckResult(BaseModel):
     rules: list[str] = Field([], description="of the policy that match")
 
 
-async def check_change(desk: Desk, call: Call) -> t.CallToolResult:
+async def evaluate_change(ctx: CallContext, call: ToolCall) -> t.CallToolResult:
     """Answer what a change would come to; raises `InvalidInputError` in the words of the change's own tool."""
     arguments = dict(call.arguments)
     operation = OPERATIONS[str(arguments.pop("operation"))]
-    signature_of(operation).check(arguments)
-    actor = desk.actor(call)
+    signature_for(operation).check(arguments)
+    actor = ctx.actor(call)
     request = Request(
-        operation.name, arguments, actor, ORIGIN, can_confirm=call.can_ask, named_in=desk.who(call.context).named_in
+        operation.name, arguments, actor, ORIGIN, can_confirm=call.can_ask, named_in=ctx.who(call.context).named_in
     )
-    found = await desk.core.gate.dry_run(request, scope=desk.scope)
-    if found.change.target.id and not desk.core.servers.may_read(
-        Request("get", {}, actor, ORIGIN), found.change.target
-    ):
+    found = await ctx.core.gate.dry_run(request, scope=ctx.scope)
+    if found.change.target.id and not ctx.core.servers.may_read(Request("get", {}, actor, ORIGIN), found.change.target):
         raise NotAllowedError("The policy does not let you look at this server.", hint="Tell your human.")
-    exceeded = kept_from(desk.who(call.context), f"{PREFIX}{operation.name}", alters=True)
+    exceeded = exceeded_limit(ctx.who(call.context), f"{PREFIX}{operation.name}", alters=True)
     if exceeded is not None:
         found = DryRun(found.change, Refused(exceeded.text, exceeded.hint))
-    return results.answer(check_text(found), check_result(found).model_dump(mode="json", exclude_none=True))
+    return results.text_result(check_text(found), check_result(found).model_dump(mode="json", exclude_none=True))
 
 
 def check_result(found: DryRun) -> CheckResult:
@@ -83,11 +81,11 @@ def check_result(found: DryRun) -> CheckResult:
         outlook=Outlook.REFUSED if refusal else OUTLOOKS[change.ruling.decision],
         operation=change.operation,
         server=changed_server(change.target),
-        effect=clean(change.effect, 300) or None,
-        cost=clean(change.cost) or None,
-        agree=None if refusal else agreement(change),
-        refused=joined((refusal.reason, refusal.hint), " ") if refusal else None,
-        rules=[clean(rule) for rule in change.ruling.rules],
+        effect=sanitize(change.effect, 300) or None,
+        cost=sanitize(change.cost) or None,
+        agree=None if refusal else approval_text(change),
+        refused=join_nonempty((refusal.reason, refusal.hint), " ") if refusal else None,
+        rules=[sanitize(rule) for rule in change.ruling.rules],
     )
 
 
@@ -112,4 +110,4 @@ def check_text(found: DryRun) -> str:
         f"Cost: {shown.cost}." if shown.cost else "",
         f"Then call {PREFIX}{found.change.operation} to ask for it.",
     )
-    return joined(lines, "\n")
+    return join_nonempty(lines, "\n")

@@ -7,14 +7,16 @@ from vpsops.core.changes.requests import Request
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.mcp_server.protocol import sdk_compat
-from vpsops.mcp_server.tools.change_flow import ORIGIN, Desk
+from vpsops.mcp_server.tools.change_flow import ORIGIN, CallContext
 from vpsops.mcp_server.tools.definitions import PREFIX
 
 MOST: Final = 20
 """Servers of a page that are read by themselves; of more, a field that the list lacks is said not to be known."""
 
 
-async def with_fields(desk: Desk, call: sdk_compat.Call, found: ServerList, fields: Sequence[str]) -> ServerList:
+async def fill_fields(
+    ctx: CallContext, call: sdk_compat.ToolCall, found: ServerList, fields: Sequence[str]
+) -> ServerList:
     """Return a page with the fields that were chosen, looked up for some of its servers, and of how many they lack."""
     names = [name for name in fields if name != "state"]
 
@@ -22,9 +24,9 @@ async def with_fields(desk: Desk, call: sdk_compat.Call, found: ServerList, fiel
         return any(getattr(server, name) is None for name in names) or ("state" in fields and server.power_unknown)
 
     servers = found.servers
-    if desk.who(call.context).reach.allows(f"{PREFIX}get"):
-        request = Request("get", {}, desk.actor(call), ORIGIN)
-        servers = await desk.core.servers.in_full(request, found.servers, MOST, lacks, scope=desk.scope)
+    if ctx.who(call.context).reach.allows(f"{PREFIX}get"):
+        request = Request("get", {}, ctx.actor(call), ORIGIN)
+        servers = await ctx.core.servers.in_full(request, found.servers, MOST, lacks, scope=ctx.scope)
     counts = {name: sum(getattr(server, name) is None for server in servers) for name in names}
     told = ", ".join(f"{name} of {count}" for name, count in counts.items() if count)
     return found.replaced(servers).without(f"Not known: {told}." if told else "")

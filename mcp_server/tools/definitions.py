@@ -6,7 +6,7 @@ from vpsops.core.operations import OPERATIONS, Operation, Risk
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.mcp_server.presenters.changes import ChangeResult
-from vpsops.mcp_server.presenters.projection import FIELD_NAMES, view_model
+from vpsops.mcp_server.presenters.projection import FIELD_NAMES, projection_model
 from vpsops.mcp_server.presenters.schemas import (
     Schema,
     bounded_properties,
@@ -15,7 +15,7 @@ from vpsops.mcp_server.presenters.schemas import (
     output_schema,
     required_names,
 )
-from vpsops.mcp_server.presenters.servers import shown_as
+from vpsops.mcp_server.presenters.servers import result_model
 from vpsops.mcp_server.tools.signature import Signature
 
 PREFIX = "vps_"
@@ -26,24 +26,24 @@ HARMFUL = frozenset({Risk.DISRUPTIVE, Risk.DESTRUCTIVE})
 
 def operation_tools() -> list[t.Tool]:
     """Return a tool for each operation."""
-    return [tool_of(operation) for operation in OPERATIONS.values()]
+    return [tool_from(operation) for operation in OPERATIONS.values()]
 
 
-def tool_of(operation: Operation) -> t.Tool:
+def tool_from(operation: Operation) -> t.Tool:
     """Return an operation as a tool."""
     return t.Tool(
         name=f"{PREFIX}{operation.name}",
         title=operation.summary.split(".", 1)[0].split(":", 1)[0],
         description=operation.guidance,
-        input_schema=input_schema(operation.arguments, view_model(operation), reason=not operation.reads),
+        input_schema=input_schema(operation.arguments, projection_model(operation), reason=not operation.reads),
         output_schema=_output(operation),
-        annotations=annotations_of(operation),
+        annotations=annotations_for(operation),
     )
 
 
-def signature_of(operation: Operation) -> Signature:
+def signature_for(operation: Operation) -> Signature:
     """Return what an operation's tool takes, with all its bounds."""
-    properties = bounded_properties(operation.arguments, view_model(operation))
+    properties = bounded_properties(operation.arguments, projection_model(operation))
     if "fields" in properties:
         properties["fields"] = FIELD_NAMES
     if not operation.reads:
@@ -55,13 +55,13 @@ def _output(operation: Operation) -> Schema:
     if not operation.reads:
         return output_schema(ChangeResult)
     if operation.result is ServerList:
-        return chosen_schema(shown_as(operation.result), (), inside="servers")
+        return chosen_schema(result_model(operation.result), (), inside="servers")
     if operation.result is Server:
-        return chosen_schema(shown_as(operation.result), ("id", "hostname"))
-    return output_schema(shown_as(operation.result))
+        return chosen_schema(result_model(operation.result), ("id", "hostname"))
+    return output_schema(result_model(operation.result))
 
 
-def annotations_of(operation: Operation) -> t.ToolAnnotations:
+def annotations_for(operation: Operation) -> t.ToolAnnotations:
     """Return the hints: none is left to the protocol's defaults."""
     return t.ToolAnnotations(
         read_only_hint=operation.reads,
@@ -71,6 +71,6 @@ def annotations_of(operation: Operation) -> t.ToolAnnotations:
     )
 
 
-def operation_named(tool: str) -> Operation | None:
+def operation_for_tool(tool: str) -> Operation | None:
     """Return the operation behind a tool's name."""
     return OPERATIONS.get(tool.removeprefix(PREFIX)) if tool.startswith(PREFIX) else None

@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from vpsops.core.common.json_types import Json
 from vpsops.core.operations import OPERATIONS
-from vpsops.mcp_server.protocol.sdk_compat import Context, invalid
-from vpsops.mcp_server.protocol.text import clean, joined
+from vpsops.mcp_server.protocol.sdk_compat import Context, invalid_params_error
+from vpsops.mcp_server.protocol.text import join_nonempty, sanitize
 from vpsops.mcp_server.tools.change_tools import CHANGE_TOOLS
-from vpsops.mcp_server.tools.definitions import signature_of
+from vpsops.mcp_server.tools.definitions import signature_for
 from vpsops.mcp_server.tools.signature import Signature, is_empty
 
 INITIALIZE: Final = "initialize"
@@ -27,8 +27,8 @@ PROGRESS: Final = "progressToken"
 LONGEST_NAME: Final = 60
 
 SIGNATURES: Final[Mapping[str, Signature]] = {
-    one.tool: one
-    for one in (*map(signature_of, OPERATIONS.values()), *(tool.signature for tool in CHANGE_TOOLS.values()))
+    signature.tool: signature
+    for signature in (*map(signature_for, OPERATIONS.values()), *(tool.signature for tool in CHANGE_TOOLS.values()))
 }
 """What each tool takes."""
 
@@ -40,16 +40,18 @@ async def read_parameters(ctx: Context, call_next: CallNext) -> HandlerResult:
     if ctx.request_id is None or ctx.method == INITIALIZE:
         return await call_next(ctx)
     try:
-        return await call_next(replace(ctx, params=read(ctx.method, ctx.params)))
+        return await call_next(replace(ctx, params=read_request(ctx.method, ctx.params)))
     except ValidationError as error:
-        raise invalid(worded(ctx.method, error)) from None
+        raise invalid_params_error(describe_problem(ctx.method, error)) from None
     except MCPError as error:
         if error.error.message == SDK_WORDS:  # its only other use: a request before the handshake
-            raise invalid(f"{clean(ctx.method, LONGEST_NAME)} came before the handshake. {FIRST}") from None
+            raise invalid_params_error(
+                f"{sanitize(ctx.method, LONGEST_NAME)} came before the handshake. {FIRST}"
+            ) from None
         raise
 
 
-def read(method: str, params: Mapping[str, Any] | None) -> Params | None:
+def read_request(method: str, params: Mapping[str, Any] | None) -> Params | None:
     """Return a request's parameters in the SDK's spelling; raises the protocol's error for what cannot be read."""
     if params is None:
         return None
@@ -77,7 +79,7 @@ def _tool(params: Params) -> Params:
 
 
 def _prompt(params: Params) -> Params:
-    name = clean(params.get("name", ""), LONGEST_NAME)
+    name = sanitize(params.get("name", ""), LONGEST_NAME)
     read_arguments = Signature(name, {}).read(params.get("arguments"))
     return {
         **params,
@@ -102,7 +104,7 @@ def _text(who: str, name: str, value: Json) -> str:
         return str(value).lower()
     if isinstance(value, str | float) or (isinstance(value, int) and abs(value) < 10**18):
         return value if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
-    raise invalid(f"{who} takes text in: {clean(name, LONGEST_NAME)}.")
+    raise invalid_params_error(f"{who} takes text in: {sanitize(name, LONGEST_NAME)}.")
 
 
 READERS: Final[Mapping[str, Callable[[Params], Params]]] = {
@@ -112,12 +114,13 @@ READERS: Final[Mapping[str, Callable[[Params], Params]]] = {
 }
 
 
-def worded(method: str, error: ValidationError) -> str:
+def describe_problem(method: str, error: ValidationError) -> str:
     """Say which parameters of a request do not fit."""
-    places = dict.fromkeys(_place(one["loc"]) for one in error.errors(include_url=False, include_input=False))
-    return f"{clean(method, LONGEST_NAME)}: these parameters are missing or do not fit: {joined(places) or 'params'}."
+    places = dict.fromkeys(_place(problem["loc"]) for problem in error.errors(include_url=False, include_input=False))
+    names = join_nonempty(places) or "params"
+    return f"{sanitize(method, LONGEST_NAME)}: these parameters are missing or do not fit: {names}."
 
 
 def _place(where: tuple[int | str, ...]) -> str:
     parts = [str(part) for part in where if isinstance(part, int) or not part[:1].isupper()]
-    return clean(".".join(parts), LONGEST_NAME)
+    return sanitize(".".join(parts), LONGEST_NAME)

@@ -10,26 +10,30 @@ from vpsops.core.operations import Operation
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.wayscloud.answers.models import HeldList
 from vpsops.mcp_server.presenters import results
-from vpsops.mcp_server.presenters.pagination import arguments_of, walk_of
-from vpsops.mcp_server.presenters.projection import Asked
-from vpsops.mcp_server.protocol.sdk_compat import Call
-from vpsops.mcp_server.tools.change_flow import Desk, request_of
-from vpsops.mcp_server.tools.chosen_fields import with_fields
+from vpsops.mcp_server.presenters.pagination import read_arguments, walk_in
+from vpsops.mcp_server.presenters.projection import ReadArguments
+from vpsops.mcp_server.protocol.sdk_compat import ToolCall
+from vpsops.mcp_server.tools.change_flow import CallContext, request_from
+from vpsops.mcp_server.tools.chosen_fields import fill_fields
 
 
-async def list_servers(desk: Desk, call: Call, operation: Operation, asked: Asked) -> t.CallToolResult:
+async def list_servers(
+    ctx: CallContext, call: ToolCall, operation: Operation, asked: ReadArguments
+) -> t.CallToolResult:
     """Answer with a page of servers; raises `InvalidInputError` for a cursor that is none."""
-    walk = walk_of(asked.arguments.get("cursor"))
-    kept = desk.walks.find(walk)
+    walk = walk_in(asked.arguments.get("cursor"))
+    kept = ctx.walks.find(walk)
     held = kept or HeldList()
-    request = replace(request_of(desk, call, operation), arguments=arguments_of(operation, asked))
-    outcome = await desk.core.servers.read(request, scope=desk.scope, held=held)
+    request = replace(request_from(ctx, call, operation), arguments=read_arguments(operation, asked))
+    outcome = await ctx.core.servers.read(request, scope=ctx.scope, held=held)
     if isinstance(outcome, Refused):
-        return results.refused(outcome, tools=desk.change_tools)
+        return results.refused_result(outcome, tools=ctx.change_tools)
     found = cast("ServerList", cast("Done", outcome).result)
     if asked.view.fields:
-        found = await with_fields(desk, call, found, asked.view.fields)
-    several = found.total > len(found.servers) or "next_cursor" in (results.read(found, asked).structured_content or {})
+        found = await fill_fields(ctx, call, found, asked.view.fields)
+    several = found.total > len(found.servers) or "next_cursor" in (
+        results.read_result(found, asked).structured_content or {}
+    )
     if kept is None and several:
-        walk = desk.walks.keep(held)
-    return results.read(found, replace(asked, walk=walk if several else ""))
+        walk = ctx.walks.keep(held)
+    return results.read_result(found, replace(asked, walk=walk if several else ""))

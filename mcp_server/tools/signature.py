@@ -11,7 +11,7 @@ from typing import Final
 from vpsops.core.common.errors import InvalidInputError
 from vpsops.core.common.json_types import Json
 from vpsops.mcp_server.presenters.schemas import Schema
-from vpsops.mcp_server.protocol.text import clean, joined, quote
+from vpsops.mcp_server.protocol.text import join_nonempty, quote, sanitize
 
 ARGUMENTS: Final = "arguments"
 NUMBER: Final = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?")
@@ -59,7 +59,7 @@ class Signature:
             named = f"{', '.join(missing)}: {'are' if len(missing) > 1 else 'is'} missing."
             hints = [CATALOGUES.get(name, "") for name in ([wrong.split(":", 1)[0]] if wrong else missing)]
             raise InvalidInputError(
-                f"{self.tool}: {wrong or named}", hint=joined((*dict.fromkeys(hints), self.takes()), " ")
+                f"{self.tool}: {wrong or named}", hint=join_nonempty((*dict.fromkeys(hints), self.takes()), " ")
             )
 
     def refusal(self, name: str) -> InvalidInputError:
@@ -76,7 +76,7 @@ class Signature:
         if not needed:
             return f"{self.tool} takes: {', '.join(rest)} (all optional)."
         optional = f"optional: {', '.join(rest)}" if rest else ""
-        return f"{self.tool} takes: {joined((', '.join(needed), optional), '; ')}."
+        return f"{self.tool} takes: {join_nonempty((', '.join(needed), optional), '; ')}."
 
     def _problem(self, name: str, value: Json) -> str:
         schema = self.properties.get(name)
@@ -84,12 +84,14 @@ class Signature:
             return (
                 ""
                 if fits(schema, value)
-                else f"{name}: must be {wording(schema)}, not {_shown(culprit(schema, value))}."
+                else f"{name}: must be {describe_schema(schema)}, not {_shown(find_misfit(schema, value))}."
             )
         if name == ARGUMENTS:
             return f"{ARGUMENTS}: must be a JSON object, not {_shown(value)}."
         near = get_close_matches(_snake(name), list(self.properties), n=1)
-        return f"{clean(name, LONGEST_NAME)}: there is no such argument.{f' Did you mean {near[0]}?' if near else ''}"
+        return (
+            f"{sanitize(name, LONGEST_NAME)}: there is no such argument.{f' Did you mean {near[0]}?' if near else ''}"
+        )
 
 
 def is_empty(value: Json) -> bool:
@@ -164,8 +166,8 @@ def _read_list(schema: Schema, value: Json) -> Json:
         found = [*text.split(",")] if _words(of) else [text]
     if not isinstance(found, list):
         return found
-    read = [_read(of, one) for one in found]
-    return [one for one in read if not is_empty(one)]
+    read = [_read(of, item) for item in found]
+    return [item for item in read if not is_empty(item)]
 
 
 READERS: Final[Mapping[str, Callable[[Schema, Json], Json]]] = {
@@ -192,23 +194,23 @@ def fits(schema: Schema, value: Json) -> bool:
     return isinstance(value, str) and len(value) <= _most(schema, "maxLength") and (not words or value in words)
 
 
-def culprit(schema: Schema, value: Json) -> Json:
+def find_misfit(schema: Schema, value: Json) -> Json:
     """Return the part of a value that does not fit: an item of a list, or all of it."""
     of = _items(schema)
     items = value if isinstance(value, list) and schema.get("type") == "array" else []
     return next((item for item in items if not fits(of, item)), value)
 
 
-def wording(schema: Schema) -> str:
+def describe_schema(schema: Schema) -> str:
     """Say in words what a schema takes."""
     kind = schema.get("type")
     if kind == "array":
         most = f"at most {_most(schema, 'maxItems'):.0f} of them, " if "maxItems" in schema else ""
-        return f"a list, {most}each {wording(_items(schema))}"
+        return f"a list, {most}each {describe_schema(_items(schema))}"
     if kind == "boolean":
         return "true or false"
     if kind in {"integer", "number"}:
-        return joined(("a whole number" if kind == "integer" else "a number", _range(schema)), " ")
+        return join_nonempty(("a whole number" if kind == "integer" else "a number", _range(schema)), " ")
     words = _words(schema)
     if words:
         return f"one of {', '.join(words[:MOST_WORDS])}"

@@ -16,8 +16,8 @@ from mcp.server.session import ServerSession
 from vpsops.core.common.errors import VpsopsError
 from vpsops.core.common.json_types import Json
 from vpsops.mcp_server.protocol import sdk_compat
-from vpsops.mcp_server.protocol.tasks import EXTENSION, LONGEST_ID, Tasks, detailed
-from vpsops.mcp_server.protocol.uris import change_address
+from vpsops.mcp_server.protocol.tasks import EXTENSION, LONGEST_ID, TaskStore, task_details
+from vpsops.mcp_server.protocol.uris import change_uri
 
 LISTEN: Final = "subscriptions/listen"
 IDS: Final = "taskIds"
@@ -32,7 +32,7 @@ class TaskNotification(t.Notification[dict[str, Any], Literal["notifications/tas
     params: dict[str, Any]
 
 
-def serve_task_news(server: Server[Any], tasks: Tasks) -> None:
+def serve_task_notifications(server: Server[Any], tasks: TaskStore) -> None:
     """Have a server's streams carry word of these tasks, for those who ask for them by id."""
     entry = server.get_request_handler(LISTEN)
     if entry is None:
@@ -46,7 +46,7 @@ def serve_task_news(server: Server[Any], tasks: Tasks) -> None:
         if wanted is None:
             return await listen(context, params)
         require_client_extension(context, EXTENSION)
-        told = Told(context, tasks, await _known(tasks, context, wanted), params.notifications)
+        told = TaskNotificationSession(context, tasks, await _known(tasks, context, wanted), params.notifications)
         return await listen(replace(context, session=cast("ServerSession", told)), told.widened(params))
 
     server.add_request_handler(LISTEN, t.SubscriptionsListenRequestParams, handle)
@@ -58,24 +58,24 @@ def _wanted(asked: t.SubscriptionFilter) -> tuple[str, ...] | None:
     if given is None:
         return None
     fits = isinstance(given, list) and len(given) <= MAX_TASKS
-    if not fits or not all(isinstance(one, str) and len(one) <= LONGEST_ID for one in given):
-        raise sdk_compat.invalid(f"{IDS} must be a list of at most {MAX_TASKS} ids.")
+    if not fits or not all(isinstance(ident, str) and len(ident) <= LONGEST_ID for ident in given):
+        raise sdk_compat.invalid_params_error(f"{IDS} must be a list of at most {MAX_TASKS} ids.")
     return tuple(dict.fromkeys(given))
 
 
-async def _known(tasks: Tasks, context: sdk_compat.Context, wanted: Sequence[str]) -> dict[str, str]:
+async def _known(tasks: TaskStore, context: sdk_compat.Context, wanted: Sequence[str]) -> dict[str, str]:
     """Return the caller's own tasks among those wanted, by the address of the change behind each."""
     found: dict[str, str] = {}
     with suppress(VpsopsError):  # what cannot be read now is left out of the acknowledgement
-        found = {change_address(one): one for one in wanted if await tasks.find(context, one) is not None}
+        found = {change_uri(ident): ident for ident in wanted if await tasks.find(context, ident) is not None}
     return found
 
 
-class Told:
+class TaskNotificationSession:
     """A request's session that turns news of a change into news of its task."""
 
     def __init__(
-        self, context: sdk_compat.Context, tasks: Tasks, known: Mapping[str, str], asked: t.SubscriptionFilter
+        self, context: sdk_compat.Context, tasks: TaskStore, known: Mapping[str, str], asked: t.SubscriptionFilter
     ) -> None:
         self._context = context
         self._tasks = tasks
@@ -110,7 +110,7 @@ class Told:
             task = await self._tasks.find(self._context, task_id)
             if task is not None:
                 meta: dict[str, Json] = {"_meta": cause.params.meta} if cause.params.meta else {}
-                told = TaskNotification(params={**detailed(task), **meta})
+                told = TaskNotification(params={**task_details(task), **meta})
                 await self._context.session.send_notification(cast("t.ServerNotification", told), related)
 
     def _acknowledged(

@@ -13,7 +13,7 @@ MOST: Final = 4
 """Ten thousand servers take some 20 MB."""
 
 
-class Walks:
+class ServerListCache:
     """The lists of this process; one that is gone costs its walk nothing but another reading.
 
     They hold the whole account: what a caller sees of it is cut out for each page anew.

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from vpsops.core.app import Core, open_core
 from vpsops.core.config.settings import load_settings
-from vpsops.mcp_server.server import Options, build_server
+from vpsops.mcp_server.server import ServerOptions, build_server
 from vpsops.playground.slack.workspace.protocol import Json
 from vpsops.playground.web.agent import Action, Agent, Era
 from vpsops.playground.web.events.audit_panel import read_truth
@@ -56,7 +56,7 @@ class Given(BaseModel):
 async def running_backstage(ground: Ground) -> AsyncIterator[None]:
     """Open a core as the MCP server's process would, serve it, and connect the page's agent to it."""
     async with open_core(load_settings(ground.environment), front="mcp") as core, anyio.create_task_group() as group:
-        server = build_server(core, Options(change_tools=True, patience=PATIENCE))
+        server = build_server(core, ServerOptions(change_tools=True, patience=PATIENCE))
         mcp = server.streamable_http_app(streamable_http_path=MCP_PATH)
         agent = Agent(f"{ground.url}{MCP_PATH}", ground.feed.bell, ground.clock, group)
         async with server.session_manager.run():

@@ -19,10 +19,10 @@ from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.settings import load_settings
 from vpsops.core.console.checks import Level
 from vpsops.core.identity.actors import Origin
-from vpsops.mcp_server.auth.deactivated_accounts import ActiveVerifier
-from vpsops.mcp_server.auth.jwt_verifier import Grant, NotAccepted, Trust, grant_of
-from vpsops.mcp_server.auth.middleware import Access, CallerToken, Verifier
-from vpsops.mcp_server.auth.principal import Caller, agent_of
+from vpsops.mcp_server.auth.deactivated_accounts import ActiveAccountVerifier
+from vpsops.mcp_server.auth.jwt_verifier import IssuerConfig, TokenNotAcceptedError, VerifiedToken, verified_token_from
+from vpsops.mcp_server.auth.middleware import AuthConfig, CallerToken, Verifier
+from vpsops.mcp_server.auth.principal import Caller, agent_from
 from vpsops.mcp_server.auth.static_tokens import read_tokens
 from vpsops.mcp_server.diagnostics import check_humans
 from vpsops.playground.slack.workspace.config import OUTSIDERS
@@ -31,7 +31,7 @@ from vpsops.playground.slack.workspace.entities import User
 GUEST = User("U0GUEST", "gus", "Gus", "gus@acme.example", is_restricted=True)
 LEFT = User("U0LEFT", "lea", "Lea", "lea@acme.example", deleted=True)
 SCENE = Scene(workspace=replace(PRIVATE, users=(*PRIVATE.users, GUEST, LEFT, *OUTSIDERS)), settings=APPROVALS)
-TRUST: Final = Trust("https://issuer.example", "aud", "email", "slack")
+TRUST: Final = IssuerConfig("https://issuer.example", "aud", "email", "slack")
 WRITES: Final = 'subject = "laptop"\nscopes = ["vps:write"]\n'
 
 
@@ -45,7 +45,7 @@ def by_token(folder: Path, written: str) -> Caller:
 def by_oauth(claims: Mapping[str, Any]) -> Caller:
     """Return who calls with an access token."""
     base = {"sub": "auth|alice", "scope": "vps:write", "email": "alice@acme.example", "email_verified": True}
-    return grant_of({**base, **claims}, TRUST).caller
+    return verified_token_from({**base, **claims}, TRUST).caller
 
 
 def by_setting(actor: str) -> Caller:
@@ -100,7 +100,7 @@ NOBODIES: Final[Mapping[str, tuple[Named, str]]] = {
 
 async def ask(core: Core, caller: Caller, server: str = "web01") -> Outcome:
     """Ask for a reboot as an agent of the caller's."""
-    request = Request("reboot", {"server": server}, agent_of("helper", caller), Origin("mcp"))
+    request = Request("reboot", {"server": server}, agent_from("helper", caller), Origin("mcp"))
     return await core.gate.submit(replace(request, named_in=caller.named_in))
 
 
@@ -234,12 +234,12 @@ async def test_a_token_of_somebody_who_left_stops_working(tmp_path: Path) -> Non
     async with stage(tmp_path, SCENE) as world, world.bot() as (_, core):
         assert core.accounts is not None
         clock = VirtualClock()
-        verifier = ActiveVerifier(_Known(by_token(tmp_path, 'slack_user = "U0BOB"')), core.accounts, clock)
-        other = ActiveVerifier(_Known(by_token(tmp_path, 'slack_user = "U0CAROL"')), core.accounts, clock)
+        verifier = ActiveAccountVerifier(_Known(by_token(tmp_path, 'slack_user = "U0BOB"')), core.accounts, clock)
+        other = ActiveAccountVerifier(_Known(by_token(tmp_path, 'slack_user = "U0CAROL"')), core.accounts, clock)
         assert (await verifier.verify_token("any")).caller.human == "slack:U0BOB"
         world.slack.deactivate("bob")
         await clock.sleep(60)
-        with pytest.raises(NotAccepted, match="deactivated"):
+        with pytest.raises(TokenNotAcceptedError, match="deactivated"):
             await verifier.verify_token("any")
         assert (await other.verify_token("any")).caller.human == "slack:U0CAROL"
 
@@ -260,8 +260,8 @@ class _Known(Verifier):
     """A verifier that takes any token for one caller's."""
 
     def __init__(self, caller: Caller) -> None:
-        super().__init__(Access(), None)
-        self._user = CallerToken.of(Grant(caller, ""), "")
+        super().__init__(AuthConfig(), None)
+        self._user = CallerToken.of(VerifiedToken(caller, ""), "")
 
     async def verify_token(self, token: str) -> CallerToken:
         """Return the one user."""

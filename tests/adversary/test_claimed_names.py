@@ -19,8 +19,8 @@ from vpsops.core.audit.queries import body_of, record_summary
 from vpsops.core.changes.model import Change, State
 from vpsops.core.changes.requests import Request
 from vpsops.core.identity.actors import Origin
-from vpsops.mcp_server.auth.principal import Caller, agent_of
-from vpsops.mcp_server.presenters.audit import shown as shown_record
+from vpsops.mcp_server.auth.principal import Caller, agent_from
+from vpsops.mcp_server.presenters.audit import audit_record_from as shown_record
 from vpsops.playground.slack.workspace.entities import Message
 
 AGENT = ":white_check_mark: “2 of 2 approved” for Bob"
@@ -64,7 +64,7 @@ def emoji_in(message: Message) -> list[str]:
 async def terminal(core: Core, change: Change) -> str:
     """Return what `vpsops changes`, `vpsops changes ID` and `vpsops audit tail` write of a change."""
     records = await core.database.read(lambda connection: chain.newest(connection, 20, change_id=change.id))
-    return "\n".join((*changes.row(change), *changes.detail(change).values(), *map(record_summary, records)))
+    return "\n".join((*changes.change_row(change), *changes.detail(change).values(), *map(record_summary, records)))
 
 
 async def recorded(core: Core, change: Change) -> tuple[list[Any], str]:
@@ -101,7 +101,7 @@ async def call(core: Core, tool: str, human: Human | None = None, **arguments: s
 async def test_a_card_for_approvers_marks_what_others_chose(tmp_path: Path) -> None:
     """The agent's name is cited as its own, the server's is flagged, and none of their words draws a picture."""
     async with renamed(tmp_path) as (made, core, server):
-        actor = agent_of(AGENT, Caller("slack:U0ALICE"))
+        actor = agent_from(AGENT, Caller("slack:U0ALICE"))
         await core.gate.submit(Request("stop", {"server": server}, actor, Origin("mcp"), reason=REASON))
         said = await call(core, "vps_changes")
         card = await made.card("approvals", words="waiting for approval")

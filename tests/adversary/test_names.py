@@ -15,7 +15,7 @@ from vpsops.core.app import Core, open_core
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.server.http_server import listen
-from vpsops.mcp_server.http.config import site_of
+from vpsops.mcp_server.http.config import http_config_from
 
 LIST = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": ENVELOPE}})
 OURS = "Host: 127.0.0.1:PORT"
@@ -95,7 +95,7 @@ async def test_an_address_that_is_told_to_everybody_holds_no_password(
     given = Settings.model_validate({"VPSOPS_DATABASE_URL": chosen.database_url, variable: address})
     async with open_core(chosen, front="mcp", clock=VirtualClock(), accounts=EVERYBODY) as core:
         with listen("127.0.0.1", 0) as sock, pytest.raises(ConfigurationError, match=variable) as refused:
-            site_of(given, sock, core.clock)
+            http_config_from(given, sock, core.clock)
     assert "hunter2" not in str(refused.value)
 
 

@@ -16,8 +16,8 @@ from tests.harness.waiting import eventually
 from tests.unit.mcp_server.http_harness import ACCEPT, NEW, call
 from vpsops.core.app import Core
 from vpsops.core.identity.accounts import AccountAnswer, Names
-from vpsops.mcp_server.auth.jwks import KeysUnavailable
-from vpsops.mcp_server.auth.jwt_verifier import NotAccepted
+from vpsops.mcp_server.auth.jwks import KeysUnavailableError
+from vpsops.mcp_server.auth.jwt_verifier import TokenNotAcceptedError
 from vpsops.mcp_server.auth.open_requests import OpenRequests
 from vpsops.mcp_server.auth.static_tokens import digest_of
 from vpsops.mcp_server.http.app import McpHttp
@@ -123,7 +123,7 @@ async def test_what_a_token_opened_ends_within_a_minute_of_it(tmp_path: Path, en
 
 
 @pytest.mark.requirement("streams-end-with-tokens")
-@pytest.mark.parametrize("refusal", [NotAccepted("it was taken back"), KeysUnavailable("away"), None])
+@pytest.mark.parametrize("refusal", [TokenNotAcceptedError("it was taken back"), KeysUnavailableError("away"), None])
 async def test_a_request_ends_in_good_order_or_goes_on(refusal: Exception | None) -> None:
     """One whose answer has not begun is answered 401; while the issuer cannot be asked nothing ends."""
     sent: list[Message] = []
@@ -143,9 +143,11 @@ async def test_a_request_ends_in_good_order_or_goes_on(refusal: Exception | None
         group.start_soon(requests.watch, VirtualClock())
         group.start_soon(requests.run, app, "token", {}, _nothing, send)
         await VirtualClock().sleep(60)
-        assert len(requests) == (0 if isinstance(refusal, NotAccepted) else 1)
+        assert len(requests) == (0 if isinstance(refusal, TokenNotAcceptedError) else 1)
         group.cancel_scope.cancel()
-    assert [message.get("status") for message in sent] == ([401, None] if isinstance(refusal, NotAccepted) else [])
+    assert [message.get("status") for message in sent] == (
+        [401, None] if isinstance(refusal, TokenNotAcceptedError) else []
+    )
 
 
 async def _nothing() -> Message:

@@ -15,7 +15,7 @@ from vpsops.core.app import open_core
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.settings import Settings
 from vpsops.core.server.http_server import listen
-from vpsops.mcp_server.http.config import site_of
+from vpsops.mcp_server.http.config import http_config_from
 
 SLACK = {"SLACK_BOT_TOKEN": "xoxb-1", "SLACK_SIGNING_SECRET": "0123456789abcdef"}
 SEVERAL = {
@@ -56,10 +56,10 @@ def test_a_process_that_others_must_reach_asks_who_calls(proof: dict[str, str]) 
     """On loopback too, and with no other name: the proxy on this machine sends what it likes."""
     with listen("127.0.0.1", 0) as sock:
         if proof:
-            assert site_of(Settings.model_validate(proof), sock, VirtualClock(), proxied=True).access.required
+            assert http_config_from(Settings.model_validate(proof), sock, VirtualClock(), proxied=True).access.required
         else:
             with pytest.raises(ConfigurationError, match="through a proxy"):
-                site_of(Settings(), sock, VirtualClock(), proxied=True)
+                http_config_from(Settings(), sock, VirtualClock(), proxied=True)
 
 
 @pytest.mark.requirement("mcp-open-needs-tokens")

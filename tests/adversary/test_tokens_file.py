@@ -9,7 +9,7 @@ from tests.fakes.clock import FakeClock
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.settings import load_settings
 from vpsops.mcp_server.auth import static_tokens as module
-from vpsops.mcp_server.auth.static_tokens import AGAIN_SECONDS, Tokens, read_tokens
+from vpsops.mcp_server.auth.static_tokens import AGAIN_SECONDS, StaticTokens, read_tokens
 
 TOKEN = "0123456789abcdef0123456789abcdef-secret"
 RIGHT = f'[[token]]\ntoken = "{TOKEN}"\nsubject = "ann-laptop"\nhuman = "ann@example.com"\nscopes = ["vps:read"]\n'
@@ -84,7 +84,7 @@ def right_file(folder: Path) -> Path:
 def test_a_file_that_becomes_wrong_admits_nobody_until_it_is_right(tmp_path: Path, way: str) -> None:
     """Not at the next request and not at any later one; once it is right again its tokens are taken."""
     path, clock = right_file(tmp_path / "etc"), FakeClock()
-    tokens = Tokens(path, clock)
+    tokens = StaticTokens(path, clock)
     assert tokens.find(TOKEN) is not None
     WAYS[way](path)
     for _ in range(5):
@@ -105,7 +105,7 @@ def test_an_error_of_any_kind_while_reading_admits_nobody(
 ) -> None:
     """A file that is right and could not be read for a moment is read again though nothing of it changed."""
     path, clock = right_file(tmp_path), FakeClock()
-    tokens = Tokens(path, clock)
+    tokens = StaticTokens(path, clock)
     path.touch()
     with monkeypatch.context() as patched:
 

@@ -12,7 +12,7 @@ from tests.conformance.asking import ASKING, prompt
 from tests.conformance.kept import KeptTasks, kept_tools
 from tests.conformance.plain import PLAIN, PNG, Fixture, embedded, image, text
 from vpsops.mcp_server.protocol.sdk_compat import Context
-from vpsops.mcp_server.protocol.tasks import Tasks, serve_tasks
+from vpsops.mcp_server.protocol.tasks import TaskStore, serve_tasks
 
 SCHEME: Final = "test://"
 TEMPLATE: Final = "test://template/"
@@ -28,7 +28,7 @@ PROMPTS: Final[Mapping[str, tuple[str, ...]]] = {
 Mine = Callable[[Context, Any], Awaitable[HandlerResult]]
 
 
-def add_fixtures(server: Server[Any], tasks: Tasks) -> None:
+def add_fixtures(server: Server[Any], tasks: TaskStore) -> None:
     """Add the suite's tools, resources and prompts to a server, and its tasks to those it has."""
     kept = KeptTasks(tasks)
     serve_tasks(server, kept)

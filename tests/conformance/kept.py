@@ -14,7 +14,7 @@ from mcp.server.mcpserver import require_client_extension
 from tests.conformance.asking import NAME, form
 from tests.conformance.plain import CLOCK, Fixture, Json, Run, fixture, says
 from vpsops.mcp_server.protocol.sdk_compat import Context
-from vpsops.mcp_server.protocol.tasks import EXTENSION, Status, Task, Tasks, created, takes_tasks
+from vpsops.mcp_server.protocol.tasks import EXTENSION, McpTask, TaskStatus, TaskStore, takes_tasks, task_result
 
 POLL_MS: Final = 100
 CONFIRM: Final = form("Delete it?", {"confirm": {"type": "boolean"}}, ["confirm"])
@@ -29,36 +29,36 @@ class Kept:
     seconds: float
     payload: Json
     asks: Json = field(default_factory=dict)
-    status: Status = Status.WORKING
+    status: TaskStatus = TaskStatus.WORKING
 
 
 @dataclass(frozen=True, slots=True)
 class KeptTasks:
     """The suite's tasks, and behind them those of the server."""
 
-    server: Tasks
+    server: TaskStore
     kept: dict[str, Kept] = field(default_factory=dict)
 
     def start(self, task: Kept) -> dict[str, Any]:
         """Keep a task and return the answer to the call that became it."""
         ident = f"fixture_{secrets.token_hex(8)}"
         self.kept[ident] = task
-        return created(Task(ident, Status.WORKING, "Working.", task.began, task.began, POLL_MS))
+        return task_result(McpTask(ident, TaskStatus.WORKING, "Working.", task.began, task.began, POLL_MS))
 
     async def admit(self, context: Context, method: str) -> None:
         """Count a request as the server does."""
         await self.server.admit(context, method)
 
-    async def find(self, context: Context, task_id: str) -> Task | None:
+    async def find(self, context: Context, task_id: str) -> McpTask | None:
         """Return a task as it is now."""
         task = self.kept.get(task_id)
         if task is None:
             return await self.server.find(context, task_id)
         status, now = _status(task), CLOCK.now()
-        payload: Json = {"inputRequests": task.asks} if status is Status.INPUT_REQUIRED else {}
-        if status in {Status.COMPLETED, Status.FAILED}:
+        payload: Json = {"inputRequests": task.asks} if status is TaskStatus.INPUT_REQUIRED else {}
+        if status in {TaskStatus.COMPLETED, TaskStatus.FAILED}:
             payload = task.payload
-        return Task(task_id, status, status.value, task.began, now, POLL_MS, payload)
+        return McpTask(task_id, status, status.value, task.began, now, POLL_MS, payload)
 
     async def update(self, context: Context, task_id: str, answers: Mapping[str, Any]) -> bool:
         """Take answers."""
@@ -73,19 +73,19 @@ class KeptTasks:
         task = self.kept.get(task_id)
         if task is None:
             return await self.server.cancel(context, task_id)
-        if _status(task) in {Status.WORKING, Status.INPUT_REQUIRED}:
-            task.status = Status.CANCELLED
+        if _status(task) in {TaskStatus.WORKING, TaskStatus.INPUT_REQUIRED}:
+            task.status = TaskStatus.CANCELLED
         return True
 
 
-def _status(task: Kept) -> Status:
-    if task.status is not Status.WORKING:
+def _status(task: Kept) -> TaskStatus:
+    if task.status is not TaskStatus.WORKING:
         return task.status
     if task.asks:
-        return Status.INPUT_REQUIRED
+        return TaskStatus.INPUT_REQUIRED
     if (CLOCK.now() - task.began).total_seconds() < task.seconds:
-        return Status.WORKING
-    return Status.FAILED if "error" in task.payload else Status.COMPLETED
+        return TaskStatus.WORKING
+    return TaskStatus.FAILED if "error" in task.payload else TaskStatus.COMPLETED
 
 
 def kept_tools(tasks: KeptTasks) -> tuple[Fixture, ...]:

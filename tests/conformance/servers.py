@@ -19,12 +19,12 @@ from vpsops.core.server.http_server import listen
 from vpsops.mcp_server.auth.middleware import open_verifier
 from vpsops.mcp_server.auth.principal import Caller
 from vpsops.mcp_server.http.app import open_server
-from vpsops.mcp_server.http.config import site_of
+from vpsops.mcp_server.http.config import http_config_from
 from vpsops.mcp_server.http.server import serve_mcp
-from vpsops.mcp_server.server import Options, build_server
-from vpsops.mcp_server.tools.change_flow import Desk
+from vpsops.mcp_server.server import ServerOptions, build_server
+from vpsops.mcp_server.tools.change_flow import CallContext
 from vpsops.mcp_server.tools.change_tasks import ChangeTasks
-from vpsops.mcp_server.tools.walks import Walks
+from vpsops.mcp_server.tools.walks import ServerListCache
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import running_simulator
 
@@ -53,9 +53,9 @@ async def core_in(directory: Path, settings_of: dict[str, str]) -> AsyncIterator
 async def with_fixtures(core: Core) -> AsyncIterator[str]:
     """Serve our server object with the fixtures on it, through the same HTTP as in production; yields the address."""
     sock = listen("127.0.0.1", 0)
-    site = site_of(core.settings, sock, core.clock)
-    server = build_server(core, Options(human=HUMAN))
-    add_fixtures(server, ChangeTasks(Desk(core, lambda _: Caller(human=HUMAN), Walks(core.clock))))
+    site = http_config_from(core.settings, sock, core.clock)
+    server = build_server(core, ServerOptions(human=HUMAN))
+    add_fixtures(server, ChangeTasks(CallContext(core, lambda _: Caller(human=HUMAN), ServerListCache(core.clock))))
     stop = anyio.Event()
     async with (
         open_verifier(site.access, core.clock) as verifier,

@@ -164,7 +164,7 @@ async def _early_answers() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         bare = Settings.model_validate({"VPSOPS_DATABASE_URL": f"sqlite:///{folder}/vpsops.sqlite3"})
         async with open_core(bare, front="mcp", clock=VirtualClock(), accounts=EVERYBODY) as core:
-            return await snapshot.snapshot_of(build_server(core), str(responder.describe([], {})))
+            return await snapshot.take_snapshot(build_server(core), str(responder.describe_configuration([], {})))
 
 
 PAGES: Mapping[str, Callable[[], str]] = {

@@ -17,7 +17,7 @@ from vpsops.core.app import Core, open_core
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind
-from vpsops.mcp_server.server import Options, build_server
+from vpsops.mcp_server.server import ServerOptions, build_server
 from vpsops.playground.wayscloud.faults import parse
 from vpsops.playground.wayscloud.hardware.model import Server
 from vpsops.playground.wayscloud.serve import SimulatorHandle
@@ -98,7 +98,7 @@ async def world_of(setting: Setting, provider: SimulatorHandle, directory: Path)
         return setting.answer or NO
 
     async with open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as core:
-        server = build_server(core, Options(human=ANN, patience=setting.patience))
+        server = build_server(core, ServerOptions(human=ANN, patience=setting.patience))
         info = t.Implementation(name="agent", version="1")
         may_ask = human if setting.answer else None
         async with Client(

@@ -20,7 +20,7 @@ from vpsops.core.operations.target import Target
 from vpsops.core.policy_register.declaration import declaration_of
 from vpsops.core.wayscloud.answers.models import Server
 from vpsops.mcp_server.auth import static_tokens
-from vpsops.mcp_server.protocol.uris import change_address, page_address, server_address
+from vpsops.mcp_server.protocol.uris import change_uri, page_uri, server_uri
 
 POLICY: Final = "pol_golden"
 STATES: Final = {"start": "stopped", "stop": "running", "reboot": "running"}
@@ -61,7 +61,7 @@ def values(_folder: Path) -> Mapping[str, Json]:
         },
         "sealed": {SEALED: TokenCipher(["another key, the newest of both", KEY]).decrypt(SEALED, "T0ACME bot")},
         "cursors": _cursors(),
-        "addresses": [server_address("web01"), change_address("chg_0123456789ab"), page_address("a b/ü")],
+        "addresses": [server_uri("web01"), change_uri("chg_0123456789ab"), page_uri("a b/ü")],
     }
 
 

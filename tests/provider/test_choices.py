@@ -17,7 +17,7 @@ from vpsops.core.limits.model import Limits
 from vpsops.core.operations.target import Target
 from vpsops.core.wayscloud.answers.errors import NotFoundError
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, ProviderList, Region
-from vpsops.mcp_server.presenters.changes import next_step
+from vpsops.mcp_server.presenters.changes import next_action
 
 REGIONS = (
     Region(code="oslo", name="Oslo", country="NO"),
@@ -140,7 +140,7 @@ async def test_a_server_that_was_rebuilt_is_not_the_one_that_was_shown(database_
 )
 def test_what_to_do_after_a_failure_fits_the_operation(operation: str, words: str) -> None:
     """A server that was never made is not looked at."""
-    step = next_step(change(operation, State.FAILED), tools=True)
+    step = next_action(change(operation, State.FAILED), tools=True)
     assert words in step
     assert (operation == "create") is ("vps_get" not in step)
 

@@ -17,8 +17,8 @@ from vpsops.core.operations.registry import NoArguments
 from vpsops.core.wayscloud.answers.pages import next_page_of
 from vpsops.core.wayscloud.client import Wayscloud
 from vpsops.core.wayscloud.requests.credentials import Credentials
-from vpsops.mcp_server.presenters.pagination import page_of
-from vpsops.mcp_server.presenters.projection import Asked
+from vpsops.mcp_server.presenters.pagination import page_from
+from vpsops.mcp_server.presenters.projection import ReadArguments
 
 EACH = 20
 
@@ -185,5 +185,5 @@ async def test_a_part_of_the_catalogue_says_what_it_lacks(name: str, read: str, 
     body = {read: [{name: "a"}], "total": 7}
     async with Provider().on("GET", path, Reply(200, body)).client() as client:
         result = await OPERATIONS[read].run(client, NoArguments(), None)
-    text, _ = page_of(result, Asked({}))
+    text, _ = page_from(result, ReadArguments({}))
     assert text.split("\n")[-1] == "1 listed. 1 of 7 are listed, the rest cannot be seen."

@@ -18,7 +18,7 @@ from vpsops.core.changes.model import Change, Verdict
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.mcp_server.protocol.tasks import EXTENSION
-from vpsops.mcp_server.server import Options, build_server
+from vpsops.mcp_server.server import ServerOptions, build_server
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
@@ -166,7 +166,7 @@ async def core_of(provider: SimulatorHandle, *, approvals: bool) -> AsyncIterato
 
 async def told(kind: Kind, era: str, transport: str, provider: SimulatorHandle) -> str:
     """Hold one conversation and return its page."""
-    record, speaker, options = Record(), Speaker(era, kind.capabilities), Options(human=ANN)
+    record, speaker, options = Record(), Speaker(era, kind.capabilities), ServerOptions(human=ANN)
     async with core_of(provider, approvals=kind.approvals) as (core, _):
         if transport == "stdio":
             async with pipes(build_server(core, options), speaker, record) as wire:

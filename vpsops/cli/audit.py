@@ -30,7 +30,7 @@ MOST_SEARCHED: Final = 20_000
 """Records that one command looks through for a server's or a person's: about a second of work."""
 FOLLOW_SECONDS: Final = 5.0
 NOTED: Final = re.compile(r"^(\d{1,18}):([0-9a-f]{64})$")
-WHOLE, BROKEN = 0, 1
+TRAIL_WHOLE, TRAIL_BROKEN = 0, 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -119,7 +119,7 @@ def _tail(arguments: argparse.Namespace) -> int:
         return run_read(partial(_tail_in, arguments))
     except KeyboardInterrupt:
         if arguments.follow:  # that is how following ends
-            return WHOLE
+            return TRAIL_WHOLE
         raise
 
 
@@ -136,7 +136,7 @@ async def _tail_in(arguments: argparse.Namespace, database: Database) -> int:
         if now == seen:
             await database.signals.wait(FOLLOW_SECONDS, since=mark)
         seen = now
-    return WHOLE
+    return TRAIL_WHOLE
 
 
 def _show(records: Iterable[TrailRecord]) -> None:
@@ -174,7 +174,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     walk = ChainVerifier(noted=arguments.noted, anchors=_anchors(arguments))
     if arguments.file is None:
         return run_read(partial(_verify_in, walk))
-    report = Report()
+    report = VerificationReport()
     with _opened(arguments.file) as file:
         report.add(verify_lines(_lines(file), walk))
     return report.close(walk)
@@ -205,7 +205,7 @@ def _lines(file: TextIO) -> Iterator[str]:
 
 
 async def _verify_in(walk: ChainVerifier, database: Database) -> int:
-    report, head = Report(), (0, GENESIS)
+    report, head = VerificationReport(), (0, GENESIS)
     async for records, head in pages(database, 0):  # noqa: B007 - the last page's head is used below
         for record in records:
             report.add(walk.step(record))
@@ -215,7 +215,7 @@ async def _verify_in(walk: ChainVerifier, database: Database) -> int:
     return report.close(walk)
 
 
-class Report:
+class VerificationReport:
     """Tells faults as they are found, the first hundred of them, and counts all."""
 
     def __init__(self) -> None:
@@ -246,7 +246,7 @@ class Report:
         if self._count:
             faults = "one fault" if self._count == 1 else f"{self._count} faults"
             print_line(f"The trail is not whole: {faults} up to record {walk.seq}.")
-            return BROKEN
+            return TRAIL_BROKEN
         if walk.anchors:
             beyond = f" Of what came after record {max(walk.anchors)} no anchor tells." if walk.carried else ""
             print_line(f"It carries {walk.carried} of {len(walk.anchors)} anchors.{beyond}")
@@ -256,9 +256,9 @@ class Report:
                 f"The trail is whole up to record {walk.seq}, but does not carry {changes} as the database has it."
             )
             print_line("Nothing is sent of what it does not carry. Find out who could write to the database.")
-            return BROKEN
+            return TRAIL_BROKEN
         print_line(f"The trail is whole up to record {walk.seq}. Its head to note: {walk.seq}:{walk.hash}")
-        return WHOLE
+        return TRAIL_WHOLE
 
 
 def _export(arguments: argparse.Namespace) -> int:
@@ -272,7 +272,7 @@ async def _export_in(after: int, database: Database) -> int:
         for record in records:
             print_line(record_line(record))
     print_line(end_line(*head))
-    return WHOLE
+    return TRAIL_WHOLE
 
 
 def _hash_of(seq: int, connection: Connection) -> str:

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the bot until a signal; raises `ConfigurationError`, `StorageError` and `NotSignedInError`."""
     settings = load_settings()
     address = address_of(args.http, settings)
-    require(settings, http=address is not None)
+    require_settings(settings, http=address is not None)
     configure_logging(settings)
     run_server(_main, settings, address, health_socket(args.health))
     return 0
@@ -73,7 +73,7 @@ def address_of(given: str | None, settings: Settings) -> tuple[str, int] | None:
     return read_address(given or DEFAULT, DEFAULT)
 
 
-def require(settings: Settings, *, http: bool) -> None:
+def require_settings(settings: Settings, *, http: bool) -> None:
     """Raise `ConfigurationError` naming every variable that is missing."""
     several = bool(settings.slack_client_id)  # then each workspace brings its token
     needed = {} if several else {"SLACK_BOT_TOKEN": settings.slack_bot_token}
@@ -113,7 +113,7 @@ async def _by_http(bot: Bot, sock: socket.socket, stop: anyio.Event) -> None:
     await serve(bot.asgi, sock, stop)
 
 
-async def by_socket(bot: Bot, settings: Settings, stop: anyio.Event, status: ConnectionStatus) -> None:
+async def serve_socket_mode(bot: Bot, settings: Settings, stop: anyio.Event, status: ConnectionStatus) -> None:
     """Serve Slack over Socket Mode until `stop` is set."""
     token = settings.slack_app_token.get_secret_value() if settings.slack_app_token else ""
     async with SocketModeConnection(bot, token) as line, anyio.create_task_group() as group:
@@ -130,7 +130,7 @@ def start_socket_mode(bot: Bot, settings: Settings, stop: anyio.Event, group: Ta
     """Serve Slack over Socket Mode in the background; a token that is no good ends the group."""
     status = ConnectionStatus(bot.parts.core.clock)
     bot.parts.core.readiness.add("slack_line", status.fault)
-    work = partial(by_socket, bot, settings, stop, status)
+    work = partial(serve_socket_mode, bot, settings, stop, status)
     bot.parts.core.supervisor.start("socket_mode", work, group=group, ends=True, fatal=(ConfigurationError,))
 
 

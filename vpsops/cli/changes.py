@@ -75,7 +75,7 @@ async def list_changes(arguments: argparse.Namespace, database: Database) -> int
     if not page.changes and not page.unreadable:
         print_line(_nothing(arguments))
         return 0
-    for line in columns([HEAD, *map(row, page.changes), *map(unreadable_row, page.unreadable)]):
+    for line in columns([HEAD, *map(change_row, page.changes), *map(unreadable_row, page.unreadable)]):
         print_line(line)
     return 0
 
@@ -86,7 +86,7 @@ def _nothing(arguments: argparse.Namespace) -> str:
     return "There are no open changes." if arguments.open else "There are no changes yet."
 
 
-def row(change: Change) -> tuple[str, ...]:
+def change_row(change: Change) -> tuple[str, ...]:
     """Return a change as a row of the table; pure."""
     return (
         change.id,
@@ -111,7 +111,7 @@ async def _detail(change_id: str, database: Database) -> int:
     for line in columns([(f"{name}:", value) for name, value in facts.items() if value]):
         print_line(line)
     for vote in change.votes:
-        print_line(f"vote:  {voted(vote)}")
+        print_line(f"vote:  {vote_text(vote)}")
     print_line()
     for record in records:
         print_line(record_summary(record))
@@ -134,7 +134,7 @@ def detail(change: Change) -> Mapping[str, str]:
         "arguments": ", ".join(f"{name}={cell(value)}" for name, value in chain.redacted(change.arguments).items()),
         "server": " ".join(cell(part) for part in (target.hostname, target.id, target.region, target.address) if part),
         "careful": lookalike_warning(target.hostname),
-        "by": by(change.actor),
+        "by": actor_text(change.actor),
         "from": " ".join(cell(part) for part in (change.origin.front, change.origin.channel) if part),
         "reason": cell(change.reason, 500),
         "decision": f"{ruling.decision.value} ({rules}, policy {cell(short_version(ruling.policy))})",
@@ -150,7 +150,7 @@ def detail(change: Change) -> Mapping[str, str]:
     }
 
 
-def by(actor: Actor) -> str:
+def actor_text(actor: Actor) -> str:
     """Return who somebody is and for whom they act; pure."""
     name = cell(actor.claim, 80)
     shown = name if actor.shown == actor.id else f"{name} ({cell(actor.id)})"
@@ -158,7 +158,8 @@ def by(actor: Actor) -> str:
     return f"{actor.kind.value} {shown}{behind}"
 
 
-def voted(vote: Vote) -> str:
+def vote_text(vote: Vote) -> str:
     """Return a vote as a line; pure."""
-    said = f' "{cell(vote.reason, 200)}"' if vote.reason else ""
-    return f"{vote.verdict.value} by {by(vote.voter)} at {when(vote.at.timestamp())}{said} ({cell(vote.evidence, 120)})"
+    reason = f' "{cell(vote.reason, 200)}"' if vote.reason else ""
+    cast_at = f"{vote.verdict.value} by {actor_text(vote.voter)} at {when(vote.at.timestamp())}"
+    return f"{cast_at}{reason} ({cell(vote.evidence, 120)})"

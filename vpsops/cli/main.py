@@ -60,7 +60,7 @@ def _run(words: list[str], handover: Handover | None) -> int:
     if handover is not None and why and not any(word.startswith("--http") for word in words):
         from vpsops.mcp_server import fast_start  # noqa: PLC0415
 
-        fast_start.apologise(handover, why[0])
+        fast_start.answer_pending(handover, why[0])
     return code
 
 

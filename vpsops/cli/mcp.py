@@ -23,13 +23,13 @@ from vpsops.core.console.exit_codes import complain
 from vpsops.core.server.http_server import GRACE_SECONDS
 from vpsops.core.server.shutdown import on_stop
 from vpsops.mcp_server import fast_start
-from vpsops.mcp_server.auth.access import add_flags, reach_of
+from vpsops.mcp_server.auth.access import add_flags, reach_from_flags
 from vpsops.mcp_server.http.config import PATH
 from vpsops.mcp_server.http.server import EXAMPLE, run_http
-from vpsops.mcp_server.protocol.lines import Lines
-from vpsops.mcp_server.protocol.pending_requests import Unanswered
+from vpsops.mcp_server.protocol.lines import StdinReader
+from vpsops.mcp_server.protocol.pending_requests import PendingRequests
 from vpsops.mcp_server.protocol.shutdown import Shutdown
-from vpsops.mcp_server.server import Options, build_server
+from vpsops.mcp_server.server import ServerOptions, build_server
 
 DESCRIPTION = (
     "Serve the Model Context Protocol on standard input and output, or over HTTP, in both protocol eras. Logs go to"
@@ -57,43 +57,43 @@ def run(arguments: argparse.Namespace) -> int:
     """
     settings = load_settings()
     configure_logging(settings)
-    options = Options(reach=reach_of(arguments))
+    options = ServerOptions(reach=reach_from_flags(arguments))
     if arguments.http is not None:
         run_http(settings, arguments.http, options)
         return 0
-    anyio.run(serve, settings, Start(arguments.handover or fast_start.Handover(), arguments.words, options))
+    anyio.run(serve, settings, StdioOptions(arguments.handover or fast_start.Handover(), arguments.words, options))
     return 0
 
 
-async def serve(settings: Settings, start: "Start") -> None:
+async def serve(settings: Settings, start: "StdioOptions") -> None:
     """Serve one client on this process's standard streams, from where the start-up front left it."""
     failure: VpsopsError | None = None
     began = anyio.Event()
     async with anyio.create_task_group() as group:
         try:
             if await _serve_core(settings, group, start, began):
-                leave()
+                exit_process()
         except VpsopsError as error:  # out of the group before it is raised, so that it stays itself
             if began.is_set():  # a thread waits on standard input
-                leave(complain(error))
+                exit_process(complain(error))
             failure = error
     if failure is not None:
         raise failure
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StdioOptions:
     """How this process was started: by which words, how far the front went, and what the words ask for."""
 
     handover: fast_start.Handover
     words: Sequence[str]
-    options: Options
+    options: ServerOptions
 
 
-async def _serve_core(settings: Settings, group: TaskGroup, start: Start, began: anyio.Event) -> bool:
+async def _serve_core(settings: Settings, group: TaskGroup, start: StdioOptions, began: anyio.Event) -> bool:
     """Serve until either end stops it; returns whether a thread may still wait on standard input."""
     async with open_core(settings, front="mcp") as core:
-        end = _End(Shutdown(), Unanswered())
+        end = _StdioShutdown(Shutdown(), PendingRequests())
         server = build_server(core, replace(start.options, shutdown=end.shutdown))
         server.middleware.insert(0, end.unanswered)
         group.start_soon(_serve_streams, server, end, start)
@@ -104,38 +104,38 @@ async def _serve_core(settings: Settings, group: TaskGroup, start: Start, began:
 
 
 @dataclass(frozen=True, slots=True)
-class _End:
+class _StdioShutdown:
     """How serving one client comes to its end."""
 
     shutdown: Shutdown
-    unanswered: Unanswered
+    unanswered: PendingRequests
     ended: anyio.Event = field(default_factory=anyio.Event)
 
 
-async def _serve_streams(server: Server[Any], end: _End, start: Start) -> None:
-    stdin, stdout = fast_start.streams(start.handover)
+async def _serve_streams(server: Server[Any], end: _StdioShutdown, start: StdioOptions) -> None:
+    stdin, stdout = fast_start.open_streams(start.handover)
     try:
-        lines: Any = Lines(stdin, end.unanswered, end.shutdown)
+        lines: Any = StdinReader(stdin, end.unanswered, end.shutdown)
         async with stdio_server(lines, end.unanswered.watching(stdout)) as (incoming, outgoing):
             await server.run(incoming, outgoing, server.create_initialization_options())
-            await fast_start.keep_answers(server, start.words)
+            await fast_start.store_answers(server, start.words)
     finally:
         end.ended.set()
 
 
-def _begin_end(group: TaskGroup, end: _End) -> None:
+def _begin_end(group: TaskGroup, end: _StdioShutdown) -> None:
     """Have calls under way answered, and end with the last answer."""
     end.shutdown.begin()
     group.start_soon(_finish, end)
 
 
-async def _finish(end: _End) -> None:
+async def _finish(end: _StdioShutdown) -> None:
     with anyio.move_on_after(GRACE_SECONDS):
         await end.unanswered.none()
     end.ended.set()
 
 
-def leave(code: int = 0) -> None:
+def exit_process(code: int = 0) -> None:
     """End the process: a thread still waits on standard input, which no cancellation reaches."""
     with suppress(OSError, ValueError):  # whoever read standard error is gone too
         logging.shutdown()

@@ -8,7 +8,7 @@ import anyio
 
 from vpsops.bot.app import PATH as SLACK_PATH
 from vpsops.bot.app import open_bot
-from vpsops.cli.bot import DEFAULT, check_token, require, start_socket_mode
+from vpsops.cli.bot import DEFAULT, check_token, require_settings, start_socket_mode
 from vpsops.core.app import open_core
 from vpsops.core.common.clock import SystemClock
 from vpsops.core.config.logging import configure_logging
@@ -16,12 +16,12 @@ from vpsops.core.config.settings import Settings, load_settings
 from vpsops.core.server.event_loop import run_server
 from vpsops.core.server.http_server import address_of, base_of, listen
 from vpsops.core.server.shutdown import stopping
-from vpsops.mcp_server.auth.access import add_flags, reach_of
-from vpsops.mcp_server.http.app import app_of, open_mcp
+from vpsops.mcp_server.auth.access import add_flags, reach_from_flags
+from vpsops.mcp_server.http.app import create_app, open_mcp
 from vpsops.mcp_server.http.config import PATH as MCP_PATH
-from vpsops.mcp_server.http.config import Site, site_of
+from vpsops.mcp_server.http.config import HttpConfig, http_config_from
 from vpsops.mcp_server.http.server import announce, serve_mcp
-from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.server import ServerOptions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,19 +44,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve both until a signal; raises what `vpsops bot` and `vpsops mcp` raise."""
-    options = Options(reach=reach_of(args))
+    options = ServerOptions(reach=reach_from_flags(args))
     settings = load_settings()
     host, port = address_of(args.http, DEFAULT)
-    require(settings, http=settings.slack_app_token is None)
+    require_settings(settings, http=settings.slack_app_token is None)
     configure_logging(settings)
     proxied = settings.slack_app_token is None or bool(settings.slack_client_id)  # Slack, or workspaces, come by HTTP
     with listen(host, port) as sock:
-        site = site_of(settings, sock, SystemClock(), host, proxied=proxied)
+        site = http_config_from(settings, sock, SystemClock(), host, proxied=proxied)
         run_server(_main, settings, site, sock, options)
     return 0
 
 
-async def _main(settings: Settings, site: Site, sock: socket.socket, options: Options) -> None:
+async def _main(settings: Settings, site: HttpConfig, sock: socket.socket, options: ServerOptions) -> None:
     async with (
         open_core(settings, front="slack") as core,
         open_bot(core) as bot,
@@ -70,5 +70,5 @@ async def _main(settings: Settings, site: Site, sock: socket.socket, options: Op
                 sys.stdout.flush()
             else:
                 start_socket_mode(bot, settings, stop, group)
-            await serve_mcp(served, app_of([*bot.routes, *served.routes]), sock, stop)
+            await serve_mcp(served, create_app([*bot.routes, *served.routes]), sock, stop)
             stop.set()

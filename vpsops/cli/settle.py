@@ -48,7 +48,7 @@ async def settle(settings: Settings, change_id: str, happened: bool, ask: Ask, c
         if core.settings.slack_configured:  # by the channels in force, whatever this terminal was told
             raise ConfigurationError(IN_SLACK)
         change = await _waiting(core, change_id)
-        names = [one for one in (change.target.hostname, change.target.id) if one]
+        names = [name for name in (change.target.hostname, change.target.id) if name]
         print_line(f"{change.id}: {change.operation} {cell(names[0])}, asked for by {cell(change.actor.cited, 120)}.")
         print_line(" ".join(part for part in (lookalike_warning(names[0]), cell(change.note, 500)) if part))
         became = "happened" if happened else "did not happen"

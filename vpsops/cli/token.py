@@ -14,7 +14,7 @@ from vpsops.core.console.terminal import cell, columns, number, print_line
 from vpsops.core.identity.identifiers import slack_name
 from vpsops.core.limits.tool_names import TOOLSETS
 from vpsops.mcp_server.auth.principal import READ, SCOPES
-from vpsops.mcp_server.auth.static_tokens import Known
+from vpsops.mcp_server.auth.static_tokens import StaticToken
 from vpsops.mcp_server.auth.tokens_file import (
     NewToken,
     add_token,
@@ -133,14 +133,14 @@ def _list(arguments: argparse.Namespace) -> None:
         print_line("There are no tokens.")
         return
     now = SystemClock()
-    rows = [("NAME", "HUMAN", "SCOPES", "ONLY", "EXPIRES"), *(_row(one, now) for one in known)]
+    rows = [("NAME", "HUMAN", "SCOPES", "ONLY", "EXPIRES"), *(_row(token, now) for token in known)]
     for line in columns(rows):
         print_line(line)
 
 
-def _row(known: Known, clock: Clock) -> tuple[str, ...]:
+def _row(known: StaticToken, clock: Clock) -> tuple[str, ...]:
     caller = known.caller
-    only = [f"{name}={value}" for one in caller.reach.narrowings for name, value in one.described()]
+    only = [f"{name}={value}" for narrowing in caller.reach.narrowings for name, value in narrowing.described()]
     over = known.expires is not None and known.expires <= clock.now()
     until = f"{known.expires:%Y-%m-%d}{' (expired)' if over else ''}" if known.expires else "never"
     return cell(caller.subject), cell(caller.human), " ".join(sorted(caller.scopes)), cell(" ".join(only) or "-"), until

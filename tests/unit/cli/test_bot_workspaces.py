@@ -2,7 +2,7 @@
 
 import pytest
 
-from vpsops.cli.bot import address_of, require
+from vpsops.cli.bot import address_of, require_settings
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.config.settings import Settings
 
@@ -15,9 +15,9 @@ def told(**more: str) -> Settings:
 
 def test_no_bot_token_is_needed_but_the_signing_secret_is() -> None:
     """Each workspace brings its token; requests are still proved to be Slack's."""
-    require(told(), http=True)
+    require_settings(told(), http=True)
     with pytest.raises(ConfigurationError, match="SLACK_SIGNING_SECRET"):
-        require(Settings.model_validate({"SLACK_CLIENT_ID": "1.2"}), http=True)
+        require_settings(Settings.model_validate({"SLACK_CLIENT_ID": "1.2"}), http=True)
 
 
 def test_socket_mode_alone_cannot_install_the_app_anywhere() -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.fakes.clock import FakeClock
 from vpsops.cli import main as console
 from vpsops.core.console.exit_codes import GOOD, USAGE
-from vpsops.mcp_server.auth.static_tokens import Tokens, read_tokens
+from vpsops.mcp_server.auth.static_tokens import StaticTokens, read_tokens
 from vpsops.mcp_server.auth.tokens_file import NewToken, add_token, new_secret, remove_tokens
 
 WRITTEN = """# kept by hand
@@ -46,7 +46,7 @@ def test_a_new_token_is_admitted_and_kept_from_others(path: Path, capsys: pytest
     assert len(secret) >= 48
     assert secret not in shown.err + path.read_text(encoding="utf-8")
     assert mode(path) == 0o600
-    caller = Tokens(path, FakeClock()).find(secret)
+    caller = StaticTokens(path, FakeClock()).find(secret)
     assert caller is not None
     assert (caller.subject, caller.human) == ("ann-laptop", "ann@example.com")
     assert caller.scopes == {"vps:read", "vps:write"}
@@ -90,7 +90,7 @@ def test_a_token_goes_into_a_file_of_its_own(path: Path, tmp_path: Path, capsys:
     assert capsys.readouterr().out == ""
     secret, before = to.read_text(encoding="ascii"), path.read_bytes()
     assert mode(to) == 0o600
-    assert Tokens(path, FakeClock()).find(secret) is not None
+    assert StaticTokens(path, FakeClock()).find(secret) is not None
     assert console.main(["token", "new", "ann-tablet", *ANN, "--to", str(to)]) == USAGE
     assert (to.read_text(encoding="ascii"), path.read_bytes()) == (secret, before)
 
@@ -148,7 +148,7 @@ def test_a_token_is_replaced_by_a_second_one(path: Path, capsys: pytest.CaptureF
         said = capsys.readouterr()
         secrets.append(said.out.strip())
     assert "--older" in said.err
-    tokens = Tokens(path, FakeClock())
+    tokens = StaticTokens(path, FakeClock())
     assert all(tokens.find(secret) for secret in secrets)
     assert console.main(["token", "revoke", "ann-laptop", "--older"]) == GOOD
     assert [tokens.find(secret) is not None for secret in secrets] == [False, True]

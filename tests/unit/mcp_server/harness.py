@@ -11,7 +11,7 @@ from mcp.client import ClientRequestContext
 
 from vpsops.core.app import Core
 from vpsops.core.identity.actors import Actor, ActorKind
-from vpsops.mcp_server.server import Options, build_server
+from vpsops.mcp_server.server import ServerOptions, build_server
 
 KEY = "wayscloud_vps_test1_SECRET"
 ERAS = ("legacy", "2026-07-28")
@@ -45,10 +45,10 @@ class Human:
 
 @asynccontextmanager
 async def client_of(
-    core: Core, era: str, human: Human | None = None, options: Options | None = None
+    core: Core, era: str, human: Human | None = None, options: ServerOptions | None = None
 ) -> AsyncIterator[Client]:
     """Connect a client in this process; without a human it declares that it cannot ask anybody."""
-    server = build_server(core, options or Options(human=ANN))
+    server = build_server(core, options or ServerOptions(human=ANN))
     info = t.Implementation(name="test-client", version="1")
     async with Client(server, mode=era, client_info=info, elicitation_callback=human, read_timeout_seconds=5) as client:
         yield client

@@ -20,9 +20,9 @@ from vpsops.core.config.settings import Settings
 from vpsops.core.server.http_server import listen
 from vpsops.mcp_server.auth.static_tokens import digest_of
 from vpsops.mcp_server.http.app import McpHttp, open_mcp
-from vpsops.mcp_server.http.config import Site, site_of
+from vpsops.mcp_server.http.config import HttpConfig, http_config_from
 from vpsops.mcp_server.http.server import serve_mcp
-from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.server import ServerOptions
 
 ANN_TOKEN = "ann-" + "a" * 40
 BOB_TOKEN = "bob-" + "b" * 40
@@ -67,11 +67,11 @@ def with_tokens(settings: Settings, directory: Path, text: str = TOKENS) -> Sett
 
 @asynccontextmanager
 async def serving(
-    core: Core, settings: Settings | None = None, options: Options | None = None
-) -> AsyncIterator[tuple[Site, McpHttp]]:
+    core: Core, settings: Settings | None = None, options: ServerOptions | None = None
+) -> AsyncIterator[tuple[HttpConfig, McpHttp]]:
     """Serve a core over HTTP with these settings until the block ends."""
     sock = listen("127.0.0.1", 0)
-    site = site_of(settings or core.settings, sock, core.clock)
+    site = http_config_from(settings or core.settings, sock, core.clock)
     stop = anyio.Event()
     async with open_mcp(core, site, options) as served, anyio.create_task_group() as group:
         group.start_soon(serve_mcp, served, served.asgi(core), sock, stop)

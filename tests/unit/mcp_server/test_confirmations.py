@@ -8,7 +8,7 @@ from vpsops.core.app import Core
 from vpsops.core.changes.model import State
 from vpsops.core.changes.requests import Request
 from vpsops.core.identity.actors import Origin
-from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.server import ServerOptions
 from vpsops.playground.wayscloud.faults import parse
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -43,7 +43,7 @@ async def test_a_reboot_is_followed_until_the_server_is_back(core: Core, provide
 
 async def test_a_change_that_takes_long_is_told_as_still_going(core: Core, provider: SimulatorHandle, era: str) -> None:
     """After a bounded wait a call ends well, and says where to look instead of asking again."""
-    options = Options(human=ANN, patience=1.5)
+    options = ServerOptions(human=ANN, patience=1.5)
     slow = {"kind": "slow", "seconds": 1.0, "match": {"operation": "status"}}  # one look before sending, one after
     provider.simulator.faults.add(parse(slow))
     async with client_of(core, era, Human(), options) as client:

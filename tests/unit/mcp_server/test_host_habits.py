@@ -9,8 +9,8 @@ from mcp.shared.exceptions import MCPError
 from tests.unit.mcp_server.harness import ANN, client_of, text
 from tests.unit.mcp_server.http_harness import ACCEPT, call, post, serving
 from vpsops.core.app import Core
-from vpsops.mcp_server.protocol.elicitation import UNABLE, Answer, is_yes, refusal_of
-from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.protocol.elicitation import UNABLE, FormAnswer, is_yes, refusal_reason
+from vpsops.mcp_server.server import ServerOptions
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 
@@ -33,10 +33,10 @@ async def test_a_client_that_declares_forms_and_has_none_is_said_to_be_the_reaso
     async def unknown(_: Any, __: Any) -> Any:
         raise MCPError(-32601, "Method not found")
 
-    async with client_of(core, "legacy", unknown, Options(human=ANN)) as client:  # type: ignore[arg-type]
+    async with client_of(core, "legacy", unknown, ServerOptions(human=ANN)) as client:  # type: ignore[arg-type]
         result = await client.call_tool("vps_stop", {"server": "web01"})
     assert result.is_error
     assert "The client declares forms and cannot ask its human" in text(result)
-    assert not is_yes(Answer(UNABLE, {"confirm": True}))
-    assert "cannot ask" in refusal_of(Answer(UNABLE, {}))
+    assert not is_yes(FormAnswer(UNABLE, {"confirm": True}))
+    assert "cannot ask" in refusal_reason(FormAnswer(UNABLE, {}))
     assert dict(provider.simulator.world.counts) == {}

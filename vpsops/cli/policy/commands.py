@@ -101,8 +101,8 @@ async def _explain(arguments: argparse.Namespace, settings: Settings) -> int:
     actor, human = await with_account(facts.actor, settings, clock)
     facts = replace(facts, actor=actor)
     policy, limits = await _explained_by(arguments, settings, clock)
-    _say(explained(policy, facts))
-    for line in (limited(limits, facts), human):
+    _say(explain_decision(policy, facts))
+    for line in (describe_limits(limits, facts), human):
         _say_some(line)
     for line in await unresolved(settings, getattr(arguments, "checks", ()), clock):
         _say(cell(line, 600))
@@ -212,13 +212,13 @@ def _or_none(read: Callable[[str], T], text: str) -> T | None:
         return None
 
 
-def explained(policy: Policy, facts: PolicyContext) -> str:
+def explain_decision(policy: Policy, facts: PolicyContext) -> str:
     """Say what a policy decides, which rules spoke, and why the others did not; pure."""
     ruling = policy.decide(facts)
     order = {ident: place for place, ident in enumerate(ruling.rules)}
-    heard = sorted(policy.hear(facts), key=lambda one: order.get(one.rule.id, len(order)))
+    heard = sorted(policy.hear(facts), key=lambda rule: order.get(rule.rule.id, len(order)))
     lines = [f"{ruling.decision.value}{_wants(ruling)}", *([f"  {ruling.reason}"] if ruling.reason else []), ""]
-    lines += [f"{'speaks' if one.speaks else 'silent'}  {named(one.rule)}: {_why(one)}" for one in heard]
+    lines += [f"{'speaks' if rule.speaks else 'silent'}  {rule_name(rule.rule)}: {_why(rule)}" for rule in heard]
     source = "the embedded policy, " if embedded(policy) else "policy "
     lines.append(f"\n{source}{short_version(policy.version)}: the strictest rule that speaks wins; no rule means deny.")
     if facts.risk is not Risk.READ and ruling.decision is not Decision.DENY:
@@ -229,7 +229,7 @@ def explained(policy: Policy, facts: PolicyContext) -> str:
 ASKED_AGAIN = "asked again at the last yes and before it is sent: what got stricter by then supersedes the change."
 
 
-def limited(limits: Limits, facts: PolicyContext) -> str:
+def describe_limits(limits: Limits, facts: PolicyContext) -> str:
     """Say which limits may forbid a change whatever the policy decides; nothing of a read, or without limits; pure."""
     if facts.risk is Risk.READ:
         return ""
@@ -238,7 +238,7 @@ def limited(limits: Limits, facts: PolicyContext) -> str:
         return found.text
     counts = ("max_changes_per_hour", *(("max_servers", "max_monthly_spend") if facts.operation in BILLED else ()))
     names = ("protected", "protected_from_agents", *counts) if found is not None else counts
-    said = [one for one in limits.described() if one.split(" ", 1)[0] in names]
+    said = [limit for limit in limits.described() if limit.split(" ", 1)[0] in names]
     return f"limits that may forbid it: {'; '.join(said)}." if said else ""
 
 
@@ -250,17 +250,17 @@ def _wants(ruling: Ruling) -> str:
     return f": {ruling.votes} of {', '.join(among)}{every}"
 
 
-def named(rule: Rule) -> str:
+def rule_name(rule: Rule) -> str:
     """Name a rule with its place; pure."""
     return f"{rule.id} (line {rule.line})" if rule.line else rule.id
 
 
-def _why(one: RuleEvaluation) -> str:
-    says, doubts = f"says {one.rule.decision.value}", ", ".join(one.unknown)
-    if one.failed:
-        return f"no match for {', '.join(one.failed)}"
-    if not one.unknown:
+def _why(heard: RuleEvaluation) -> str:
+    says, doubts = f"says {heard.rule.decision.value}", ", ".join(heard.unknown)
+    if heard.failed:
+        return f"no match for {', '.join(heard.failed)}"
+    if not heard.unknown:
         return says
-    if one.speaks:
+    if heard.speaks:
         return f"{says}; not known, so held against the request: {doubts}"
     return f"allows only for certain, and this is not known: {doubts}"

@@ -246,7 +246,16 @@ def _place(revision: Revision) -> str:
 async def list_policies(database: Database, _: Settings, _wanted: ForceOptions, _clock: Clock) -> int:
     """List what was applied, the newest first."""
     found = await database.read(history.history)
-    rows = [(str(one.number), short_version(one.version), when(one.at), cell(one.author), _place(one)) for one in found]
+    rows = [
+        (
+            str(revision.number),
+            short_version(revision.version),
+            when(revision.at),
+            cell(revision.author),
+            _place(revision),
+        )
+        for revision in found
+    ]
     for line in columns([("NUMBER", "VERSION", "APPLIED", "BY (CLAIMED)", "FROM"), *rows]) if rows else [NOTHING]:
         print_line(line)
     return GOOD

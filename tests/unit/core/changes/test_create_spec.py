@@ -11,7 +11,7 @@ from vpsops.bot.views.home import HomePage, home_view
 from vpsops.core.changes.create_spec import fingerprint, key_words, label_of, system_of
 from vpsops.core.changes.model import Change
 from vpsops.core.operations.target import Target
-from vpsops.mcp_server.protocol.elicitation import question_text
+from vpsops.mcp_server.protocol.elicitation import form_text
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me@laptop"
 KEYS = [f"ssh-ed25519 {base64.b64encode(bytes([number] * 51)).decode()} {'x' * 400}{number}" for number in range(20)]
@@ -34,7 +34,7 @@ def test_every_key_that_gets_in_is_shown_before_anybody_agrees(keys: list[str]) 
     asked = create(ssh_keys=keys, display_name="Shop")
     voted = replace(asked, ruling=APPROVE)
     card, home = change_card(voted, NOW, Audience.VOTERS), home_view(HomePage(now=NOW, votes=[voted]))
-    for shown in (str(card.blocks), str(home), question_text(asked)):
+    for shown in (str(card.blocks), str(home), form_text(asked)):
         assert all(fingerprint(key)[:23] in shown for key in keys)
         assert f"{len(keys)} SSH key" in shown
         assert "ubuntu-24.04" in shown

@@ -4,7 +4,7 @@ from tests.unit.core.sample import change
 from vpsops.bot.blocks.labels import state_label
 from vpsops.core.changes.model import REFUSAL, Refusal, State
 from vpsops.core.changes.notes import before, not_sent
-from vpsops.mcp_server.presenters.changes import verdict
+from vpsops.mcp_server.presenters.changes import status_text
 
 STORED = {REFUSAL: Refusal("WAYSCloud would not stop the server: slow down (429).", again=True).stored}
 
@@ -14,8 +14,8 @@ def test_a_refusal_that_is_verified_is_no_missing_answer() -> None:
     refused = change("stop", State.UNKNOWN, result=STORED)
     unclear = change("stop", State.UNKNOWN)
     assert (state_label(refused).words, state_label(unclear).words) == ("refused, being verified", "no clear answer")
-    assert "refused by the provider" in verdict(refused)
-    assert "no clear answer" in verdict(unclear)
+    assert "refused by the provider" in status_text(refused)
+    assert "no clear answer" in status_text(unclear)
 
 
 def test_no_text_denies_a_send_that_was() -> None:

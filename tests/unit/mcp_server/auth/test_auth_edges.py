@@ -16,16 +16,24 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.issuer import FakeIssuer, signer
 from vpsops.core.common.errors import ConfigurationError
 from vpsops.core.limits.access import AccessScope, Restriction
-from vpsops.mcp_server.auth.jwks import Keys, KeysUnavailable, check_address, usable
-from vpsops.mcp_server.auth.jwt_verifier import Grant, Issuer, NotAccepted, Trust, grant_of, header_of, names_in
-from vpsops.mcp_server.auth.middleware import Access, CallerToken, Direct, Verifier
-from vpsops.mcp_server.auth.principal import Caller, agent_of, principal_of, token_reach, with_reads
-from vpsops.mcp_server.auth.scope_challenge import called
-from vpsops.mcp_server.auth.static_tokens import Tokens, digest_of, read_tokens
+from vpsops.mcp_server.auth.jwks import IssuerKeys, KeysUnavailableError, check_address, usable_key
+from vpsops.mcp_server.auth.jwt_verifier import (
+    IssuerConfig,
+    JwtVerifier,
+    TokenNotAcceptedError,
+    VerifiedToken,
+    human_names,
+    read_header,
+    verified_token_from,
+)
+from vpsops.mcp_server.auth.middleware import AuthConfig, CallerToken, LoopbackOnlyMiddleware, Verifier
+from vpsops.mcp_server.auth.principal import Caller, agent_from, known_scopes, principal_of, token_reach
+from vpsops.mcp_server.auth.scope_challenge import called_name
+from vpsops.mcp_server.auth.static_tokens import StaticTokens, digest_of, read_tokens
 
 AUDIENCE = "https://vpsops.example.com/mcp"
 ISSUER = FakeIssuer("https://issuer.example.com")
-TRUST = Trust(ISSUER.url, AUDIENCE, "email")
+TRUST = IssuerConfig(ISSUER.url, AUDIENCE, "email")
 TOKEN = "ann-" + "a" * 40
 ENTRY = (
     f'[[token]]\nsha256 = "{digest_of(TOKEN)}"\nsubject = "ann"\nhuman = "ann@example.com"\nscopes = ["vps:write"]\n'
@@ -40,9 +48,9 @@ class OneKey:
         return jwt.PyJWK(signer("ES256").described, "ES256")
 
 
-def issuer() -> Issuer:
+def issuer() -> JwtVerifier:
     keys: Any = OneKey()
-    return Issuer(TRUST, keys)
+    return JwtVerifier(TRUST, keys)
 
 
 def now() -> int:
@@ -69,7 +77,7 @@ async def test_the_clocks_may_be_half_a_minute_apart(claim: str, seconds: int, *
     if accepted:
         assert (await issuer().grant_of(token)).caller.human == "ann@example.com"
     else:
-        with pytest.raises(NotAccepted):
+        with pytest.raises(TokenNotAcceptedError):
             await issuer().grant_of(token)
 
 
@@ -87,7 +95,7 @@ async def test_the_clocks_may_be_half_a_minute_apart(claim: str, seconds: int, *
 )
 async def test_what_a_token_must_say(claims: dict[str, Any], why: str) -> None:
     """Each claim by itself: absent is not any."""
-    with pytest.raises(NotAccepted) as refused:
+    with pytest.raises(TokenNotAcceptedError) as refused:
         await issuer().grant_of(ISSUER.token(AUDIENCE, **claims))
     assert why in refused.value.why
 
@@ -95,22 +103,22 @@ async def test_what_a_token_must_say(claims: dict[str, Any], why: str) -> None:
 @pytest.mark.parametrize("kind", ["JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt"])
 def test_an_access_token_may_call_itself_so(kind: str) -> None:
     """In any case."""
-    assert header_of(ISSUER.token(AUDIENCE, header={"typ": kind}))["alg"] == "ES256"
+    assert read_header(ISSUER.token(AUDIENCE, header={"typ": kind}))["alg"] == "ES256"
 
 
 @pytest.mark.parametrize("header", [{"typ": "id+jwt"}, {"typ": "logout+jwt"}, {"typ": "dpop+jwt"}])
 def test_another_kind_of_token_is_none(header: dict[str, str]) -> None:
     """An ID token, however signed, lets nobody in."""
-    with pytest.raises(NotAccepted, match="no access token"):
-        header_of(ISSUER.token(AUDIENCE, header=header))
+    with pytest.raises(TokenNotAcceptedError, match="no access token"):
+        read_header(ISSUER.token(AUDIENCE, header=header))
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "none", "RS512", "PS256"])
 def test_algorithms_are_those_three(algorithm: str) -> None:
     """None that a public key could forge, and none that is not listed."""
     head = jwt.utils.base64url_encode(f'{{"alg":"{algorithm}","typ":"JWT"}}'.encode()).decode()
-    with pytest.raises(NotAccepted):
-        header_of(f"{head}.e30.AAAA")
+    with pytest.raises(TokenNotAcceptedError):
+        read_header(f"{head}.e30.AAAA")
 
 
 CLAIMS = {"sub": "auth|ann", "email": "ann@example.com", "email_verified": True}
@@ -133,8 +141,8 @@ CLAIMS = {"sub": "auth|ann", "email": "ann@example.com", "email_verified": True}
 def test_the_human_behind_a_token(claims: dict[str, Any], human: str) -> None:
     """By an address that is said to be verified; without one there is nobody who may change."""
     given = CLAIMS | claims
-    assert names_in(given, TRUST) == ((human,) if human else ())
-    grant = grant_of(given | {"scope": "vps:write"}, TRUST)
+    assert human_names(given, TRUST) == ((human,) if human else ())
+    grant = verified_token_from(given | {"scope": "vps:write"}, TRUST)
     assert grant.caller.may_change is (human != "")
     assert grant.caller.human == (human or "auth|ann")
 
@@ -142,7 +150,7 @@ def test_the_human_behind_a_token(claims: dict[str, Any], human: str) -> None:
 def test_an_unverified_mark_is_about_the_address_alone() -> None:
     """Another claim may name the human all the same."""
     trust = replace(TRUST, slack_claim="slack")
-    assert names_in({"slack": "U0ANN00", "email_verified": False}, trust) == ("slack:U0ANN00",)
+    assert human_names({"slack": "U0ANN00", "email_verified": False}, trust) == ("slack:U0ANN00",)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +168,7 @@ def test_an_unverified_mark_is_about_the_address_alone() -> None:
 )
 def test_what_a_token_grants(said: dict[str, Any], scopes: set[str], toolsets: str) -> None:
     """By either claim, as words or a list; whatever else is there grants nothing."""
-    caller = grant_of(CLAIMS | said, TRUST).caller
+    caller = verified_token_from(CLAIMS | said, TRUST).caller
     assert caller.scopes == scopes
     assert dict(item for reach in caller.reach.narrowings for item in reach.described()) == (
         {"toolsets": toolsets} if toolsets else {}
@@ -171,21 +179,21 @@ def test_what_a_token_says_is_bounded() -> None:
     """Two hundred characters each, and a hundred groups."""
     long = "x" * 201
     claims = {"sub": long, "groups": [long] * 101, "client_id": long}
-    grant = grant_of(claims, TRUST)
+    grant = verified_token_from(claims, TRUST)
     assert (len(grant.caller.subject), len(grant.caller.human), len(grant.client)) == (200, 200, 200)
     assert (len(grant.caller.groups), {len(group) for group in grant.caller.groups}) == (100, {200})
-    fits = grant_of({"sub": "x" * 200, "groups": ["g"] * 100, "azp": "host"}, TRUST)
+    fits = verified_token_from({"sub": "x" * 200, "groups": ["g"] * 100, "azp": "host"}, TRUST)
     assert (len(fits.caller.subject), len(fits.caller.groups), fits.client) == (200, 100, "host")
 
 
 def test_other_ids_of_the_same_human_are_kept_with_them() -> None:
     """The claim that is configured for it names a Slack id; a subject never does, whatever it looks like."""
     slack = replace(TRUST, slack_claim="slack")
-    caller = grant_of(CLAIMS | {"sub": "W0ANN00", "slack": "U0ANN00"}, slack).caller
+    caller = verified_token_from(CLAIMS | {"sub": "W0ANN00", "slack": "U0ANN00"}, slack).caller
     assert (caller.human, caller.aliases) == ("ann@example.com", ("slack:U0ANN00",))
-    same = grant_of(CLAIMS | {"sub": "ann@example.com"}, TRUST).caller
+    same = verified_token_from(CLAIMS | {"sub": "ann@example.com"}, TRUST).caller
     assert (same.human, same.aliases) == ("ann@example.com", ())
-    assert grant_of(CLAIMS | {"email_verified": False}, TRUST).caller.aliases == ()
+    assert verified_token_from(CLAIMS | {"email_verified": False}, TRUST).caller.aliases == ()
 
 
 ANN = Caller("ann@example.com", "ann", scopes=frozenset({"vps:read", "vps:write"}))
@@ -193,7 +201,7 @@ ANN = Caller("ann@example.com", "ann", scopes=frozenset({"vps:read", "vps:write"
 
 def client_of(caller: Caller, client: str = "host") -> str:
     """Return what the SDK binds a session to."""
-    return str(CallerToken.of(Grant(caller, client), "https://issuer.example.com").client_id)
+    return str(CallerToken.of(VerifiedToken(caller, client), "https://issuer.example.com").client_id)
 
 
 def test_a_session_is_of_one_client_human_scope_and_reach() -> None:
@@ -221,9 +229,9 @@ def test_an_open_question_is_bound_to_who_was_asked() -> None:
         principal_of("host", replace(ANN, human="ben@example.com")),
     }
     assert len(others) == 4
-    assert agent_of("ho:st", ANN).id == "mcp:ann:ho.st"
-    assert agent_of("", replace(ANN, subject="")).id == "mcp:unnamed client"
-    assert len(agent_of("x" * 61, ANN).name) == 60
+    assert agent_from("ho:st", ANN).id == "mcp:ann:ho.st"
+    assert agent_from("", replace(ANN, subject="")).id == "mcp:unnamed client"
+    assert len(agent_from("x" * 61, ANN).name) == 60
 
 
 @pytest.mark.parametrize(
@@ -237,16 +245,16 @@ def test_an_open_question_is_bound_to_who_was_asked() -> None:
 )
 def test_who_may_change_may_read(scopes: tuple[str, ...], known: set[str]) -> None:
     """And words that we do not know grant nothing."""
-    assert with_reads(scopes) == known
+    assert known_scopes(scopes) == known
     assert token_reach() == AccessScope()
     assert not replace(ANN, reach=AccessScope((Restriction("t", read_only=True),))).may_change
 
 
-async def verdict(token: str, *, static: Any = None, trust: Trust | None = None) -> str:
+async def verdict(token: str, *, static: Any = None, trust: IssuerConfig | None = None) -> str:
     """Return what a verifier says of a token."""
     try:
-        return (await Verifier(Access(static, trust), None).verify_token(token)).caller.human
-    except NotAccepted as refused:
+        return (await Verifier(AuthConfig(static, trust), None).verify_token(token)).caller.human
+    except TokenNotAcceptedError as refused:
         return refused.why
 
 
@@ -263,7 +271,11 @@ async def test_a_token_has_16384_characters_at_most(length: int, *, known: bool)
 def test_a_token_is_needed_where_anything_is_configured_to_prove_who_calls() -> None:
     """Static tokens or an issuer; without either nobody is asked for one."""
     static: Any = object()
-    assert [Access().required, Access(tokens=static).required, Access(trust=TRUST).required] == [False, True, True]
+    assert [AuthConfig().required, AuthConfig(tokens=static).required, AuthConfig(trust=TRUST).required] == [
+        False,
+        True,
+        True,
+    ]
 
 
 def written(folder: Path, text: str) -> Path:
@@ -315,18 +327,18 @@ def test_an_entry_that_is_not_right_is_refused_and_not_quoted(tmp_path: Path, en
 def test_a_token_is_accepted_until_the_second_it_expires(tmp_path: Path) -> None:
     """At that second it is over; one without an end goes on."""
     clock = FakeClock()
-    tokens = Tokens(written(tmp_path, ENTRY + "expires = 2027-01-04T09:01:00Z\n"), clock)
+    tokens = StaticTokens(written(tmp_path, ENTRY + "expires = 2027-01-04T09:01:00Z\n"), clock)
     clock.advance(59)
     assert tokens.find(TOKEN) is not None
     assert tokens.find(TOKEN.upper()) is None
     clock.advance(1)
     assert tokens.find(TOKEN) is None
-    for_ever = Tokens(written(tmp_path, ENTRY), clock)
+    for_ever = StaticTokens(written(tmp_path, ENTRY), clock)
     clock.advance(9e6)
     assert for_ever.find(TOKEN) is not None
 
 
-class Served(Keys):
+class Served(IssuerKeys):
     """Keys whose reading is counted and may fail."""
 
     def __init__(self, clock: FakeClock) -> None:
@@ -354,7 +366,7 @@ async def test_keys_are_read_again_after_ten_minutes_and_serve_for_a_day() -> No
     clock.advance(86_400)
     assert await keys.find("one", "ES256") is not None
     clock.advance(1)
-    with pytest.raises(KeysUnavailable):
+    with pytest.raises(KeysUnavailableError):
         await keys.find("one", "ES256")
 
 
@@ -404,8 +416,8 @@ def test_keys_are_read_over_https_or_from_this_machine(address: str, *, fits: bo
 )
 def test_a_key_is_usable_for_what_it_says(other: dict[str, str], *, fits: bool) -> None:
     """For signing, by its own algorithm."""
-    assert (usable(signer("ES256").described | other) is not None) is fits
-    assert usable("key") is None
+    assert (usable_key(signer("ES256").described | other) is not None) is fits
+    assert usable_key("key") is None
 
 
 @pytest.mark.parametrize(
@@ -424,7 +436,7 @@ def test_a_key_is_usable_for_what_it_says(other: dict[str, str], *, fits: bool) 
 )
 def test_what_a_message_calls(body: bytes, name: str) -> None:
     """A tool by its name, a task's method by itself, and nothing of what is no call."""
-    assert called(body) == name
+    assert called_name(body) == name
 
 
 @pytest.mark.parametrize(("bits", "fits"), [(1024, False), (2048, True)])
@@ -432,8 +444,8 @@ def test_a_weak_key_signs_nothing(bits: int, *, fits: bool) -> None:
     """Two thousand and forty-eight bits for RSA; the other kinds have one size."""
     private = rsa.generate_private_key(public_exponent=65537, key_size=bits)
     described = {**RSAAlgorithm.to_jwk(private.public_key(), as_dict=True), "use": "sig", "alg": "RS256"}
-    assert (usable(described) is not None) is fits
-    assert usable(signer("EdDSA").described) is not None
+    assert (usable_key(described) is not None) is fits
+    assert usable_key(signer("EdDSA").described) is not None
 
 
 @pytest.mark.parametrize(("error", "why"), [(OSError("secret"), "OSError"), (ValueError("it has none"), "it has none")])
@@ -441,7 +453,7 @@ async def test_keys_that_cannot_be_read_say_why_in_our_words(error: Exception, w
     """A library's own text may hold anything, so of that only the kind is told."""
     keys = Served(FakeClock())
     keys.failure = error
-    with pytest.raises(KeysUnavailable, match=why) as refused:
+    with pytest.raises(KeysUnavailableError, match=why) as refused:
         await keys.count()
     assert "secret" not in str(refused.value)
     keys.failure = None
@@ -455,7 +467,9 @@ async def test_what_came_through_a_proxy_is_told_what_to_set(header: str) -> Non
     async def behind(_scope: Any, _receive: Any, _send: Any) -> None:
         raise AssertionError
 
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(Direct(behind)), base_url="http://mcp.test") as client:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(LoopbackOnlyMiddleware(behind)), base_url="http://mcp.test"
+    ) as client:
         answer = await client.post("/mcp", headers={header: "x"})
     assert (answer.status_code, answer.json()["error"]) == (403, "access_denied")
     assert "VPSOPS_HTTP_TOKENS_FILE" in answer.json()["error_description"]
@@ -465,12 +479,12 @@ async def test_what_came_through_a_proxy_is_told_what_to_set(header: str) -> Non
 async def test_an_issuer_has_fifty_keys_at_most(monkeypatch: pytest.MonkeyPatch, count: int, kept: int) -> None:
     """What comes after them is not looked at."""
     session: Any = None
-    keys = Keys("https://issuer.example.com", session, FakeClock())
+    keys = IssuerKeys("https://issuer.example.com", session, FakeClock())
 
-    async def get(_: Keys, address: str) -> dict[str, Any]:
+    async def get(_: IssuerKeys, address: str) -> dict[str, Any]:
         if address.endswith("/keys"):
             return {"keys": [signer("ES256").described] * count}
         return {"issuer": "https://issuer.example.com", "jwks_uri": "https://issuer.example.com/keys"}
 
-    monkeypatch.setattr(Keys, "_get", get)
+    monkeypatch.setattr(IssuerKeys, "_get", get)
     assert await keys.count() == kept

@@ -21,15 +21,15 @@ from tests.unit.mcp_server.harness import Human, text
 from tests.unit.mcp_server.http_harness import ANN_TOKEN, TOKENS, call, http_client, post, serving, with_tokens
 from vpsops.core.app import Core
 from vpsops.core.config.settings import Settings
-from vpsops.mcp_server.auth.jwks import Keys, KeysUnavailable, discovery_addresses
-from vpsops.mcp_server.auth.jwt_verifier import Issuer, NotAccepted, Trust
+from vpsops.mcp_server.auth.jwks import IssuerKeys, KeysUnavailableError, discovery_addresses
+from vpsops.mcp_server.auth.jwt_verifier import IssuerConfig, JwtVerifier, TokenNotAcceptedError
 from vpsops.mcp_server.http.app import McpHttp
-from vpsops.mcp_server.http.config import Site
-from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.http.config import HttpConfig
+from vpsops.mcp_server.server import ServerOptions
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 AUDIENCE = "https://vpsops.example.com/mcp"
-ALL = Options(change_tools=True)
+ALL = ServerOptions(change_tools=True)
 OTHER = "https://other.example.com/mcp"
 
 
@@ -45,21 +45,21 @@ def trusting(settings: Settings, issuer: FakeIssuer) -> Settings:
 
 
 @pytest.fixture
-async def served(core: Core, trusting: Settings) -> AsyncIterator[tuple[Site, McpHttp]]:
+async def served(core: Core, trusting: Settings) -> AsyncIterator[tuple[HttpConfig, McpHttp]]:
     async with serving(core, trusting, ALL) as running:
         yield running
 
 
 @pytest.fixture
-async def verifying(issuer: FakeIssuer) -> AsyncIterator[tuple[Issuer, FakeClock]]:
+async def verifying(issuer: FakeIssuer) -> AsyncIterator[tuple[JwtVerifier, FakeClock]]:
     """A verifier by itself, with a clock that stands."""
     clock = FakeClock()
     async with aiohttp.ClientSession() as session:
-        trust = Trust(issuer.url, AUDIENCE, "email")
-        yield Issuer(trust, Keys(issuer.url, session, clock)), clock
+        trust = IssuerConfig(issuer.url, AUDIENCE, "email")
+        yield JwtVerifier(trust, IssuerKeys(issuer.url, session, clock)), clock
 
 
-async def test_the_metadata_tells_who_issues_tokens(served: tuple[Site, McpHttp], issuer: FakeIssuer) -> None:
+async def test_the_metadata_tells_who_issues_tokens(served: tuple[HttpConfig, McpHttp], issuer: FakeIssuer) -> None:
     """RFC 9728: the resource by its public address, the issuer letter by letter, the scopes; for any page to read."""
     async with httpx.AsyncClient(trust_env=False) as client:
         path = "/.well-known/oauth-protected-resource/mcp"
@@ -73,7 +73,12 @@ async def test_the_metadata_tells_who_issues_tokens(served: tuple[Site, McpHttp]
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
 async def test_a_token_tells_who_calls(
-    core: Core, served: tuple[Site, McpHttp], issuer: FakeIssuer, provider: SimulatorHandle, era: str, algorithm: str
+    core: Core,
+    served: tuple[HttpConfig, McpHttp],
+    issuer: FakeIssuer,
+    provider: SimulatorHandle,
+    era: str,
+    algorithm: str,
 ) -> None:
     """A change is recorded as the client's for the human of the token, by each accepted algorithm, in both eras."""
     issuer.signers[:] = [signer(algorithm)]
@@ -88,7 +93,7 @@ async def test_a_token_tells_who_calls(
 
 
 async def test_a_reader_is_asked_for_more_when_it_needs_more(
-    core: Core, served: tuple[Site, McpHttp], issuer: FakeIssuer
+    core: Core, served: tuple[HttpConfig, McpHttp], issuer: FakeIssuer
 ) -> None:
     """A change called with a reader's token is 403 with the scopes it takes, in both eras; the list holds none."""
     token = issuer.token(AUDIENCE, scope="vps:read")
@@ -126,14 +131,14 @@ async def test_a_reader_is_asked_for_more_when_it_needs_more(
     ],
 )
 async def test_scopes_and_a_known_human_say_what_is_granted(
-    verifying: tuple[Issuer, FakeClock], issuer: FakeIssuer, claims: dict[str, Any], scopes: set[str]
+    verifying: tuple[JwtVerifier, FakeClock], issuer: FakeIssuer, claims: dict[str, Any], scopes: set[str]
 ) -> None:
     """Scopes are read as OAuth and its dialects have them; without a human who can be told apart, none to change."""
     grant = await verifying[0].grant_of(issuer.token(AUDIENCE, **claims))
     assert grant.caller.scopes == scopes
 
 
-async def test_a_token_without_our_scopes_may_nothing(served: tuple[Site, McpHttp], issuer: FakeIssuer) -> None:
+async def test_a_token_without_our_scopes_may_nothing(served: tuple[HttpConfig, McpHttp], issuer: FakeIssuer) -> None:
     """A valid token for something else entirely is 403, not 401."""
     answer = await post(served[0].local, call("tools/list"), issuer.token(AUDIENCE, scope="mail"))
     assert answer.status_code == 403
@@ -158,14 +163,16 @@ async def test_a_token_without_our_scopes_may_nothing(served: tuple[Site, McpHtt
     ],
 )
 async def test_a_token_for_others_or_another_time_is_refused(
-    verifying: tuple[Issuer, FakeClock], issuer: FakeIssuer, claims: dict[str, Any], why: str
+    verifying: tuple[JwtVerifier, FakeClock], issuer: FakeIssuer, claims: dict[str, Any], why: str
 ) -> None:
     """Why is said in our own words."""
-    with pytest.raises(NotAccepted, match=why):
+    with pytest.raises(TokenNotAcceptedError, match=why):
         await verifying[0].grant_of(issuer.token(AUDIENCE, **claims))
 
 
-async def test_a_refusal_says_where_to_get_a_better_token(served: tuple[Site, McpHttp], issuer: FakeIssuer) -> None:
+async def test_a_refusal_says_where_to_get_a_better_token(
+    served: tuple[HttpConfig, McpHttp], issuer: FakeIssuer
+) -> None:
     """Without a token, with an expired and with a foreign one, 401 points to the metadata by its public address."""
     metadata = 'resource_metadata="https://vpsops.example.com/.well-known/oauth-protected-resource/mcp"'
     given = {
@@ -187,7 +194,7 @@ def _parts(header: dict[str, Any], body: dict[str, Any], signature: bytes = b"")
     return ".".join(urlsafe_b64encode(item).decode().rstrip("=") for item in encoded)
 
 
-async def test_a_forged_token_is_refused(verifying: tuple[Issuer, FakeClock], issuer: FakeIssuer) -> None:
+async def test_a_forged_token_is_refused(verifying: tuple[JwtVerifier, FakeClock], issuer: FakeIssuer) -> None:
     """No signature, a signature by the public key as a secret, another key under a known name, other kinds of token."""
     rs, mine = signer("RS256"), signer("RS256", "mine")
     issuer.signers[:] = [rs]
@@ -221,13 +228,13 @@ async def test_a_forged_token_is_refused(verifying: tuple[Issuer, FakeClock], is
         try:
             await verifying[0].grant_of(token)
             accepted.append(name)
-        except NotAccepted:
+        except TokenNotAcceptedError:
             pass
     assert accepted == []
 
 
 @pytest.mark.filterwarnings("ignore:The RSA key is 1024 bits")
-async def test_weak_and_foreign_keys_are_not_used(verifying: tuple[Issuer, FakeClock], issuer: FakeIssuer) -> None:
+async def test_weak_and_foreign_keys_are_not_used(verifying: tuple[JwtVerifier, FakeClock], issuer: FakeIssuer) -> None:
     """A symmetric, a short, a private-use or another curve's key in the set verifies nothing, and breaks nothing."""
     short = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - the weak key
     wide = ec.generate_private_key(ec.SECP384R1())
@@ -245,11 +252,11 @@ async def test_weak_and_foreign_keys_are_not_used(verifying: tuple[Issuer, FakeC
     weak = jwt.encode(body, short, "RS256", headers={"kid": "short"})
     sealed = jwt.encode(body, signer("RS256").private, "RS256", headers={"kid": "enc"})
     for token in (weak, sealed):
-        with pytest.raises(NotAccepted):
+        with pytest.raises(TokenNotAcceptedError):
             await verifying[0].grant_of(token)
 
 
-async def test_keys_rotate(verifying: tuple[Issuer, FakeClock], issuer: FakeIssuer) -> None:
+async def test_keys_rotate(verifying: tuple[JwtVerifier, FakeClock], issuer: FakeIssuer) -> None:
     """A new key is looked for once; tokens with made-up keys cause no more than one reading in ten seconds."""
     verifier, clock = verifying
     old = issuer.token(AUDIENCE)
@@ -258,14 +265,14 @@ async def test_keys_rotate(verifying: tuple[Issuer, FakeClock], issuer: FakeIssu
     assert issuer.reads == 1
     issuer.signers[:] = [signer("ES256", "two")]
     new = issuer.token(AUDIENCE)
-    with pytest.raises(NotAccepted, match="not the issuer's"):
+    with pytest.raises(TokenNotAcceptedError, match="not the issuer's"):
         await verifier.grant_of(new)
     assert issuer.reads == 1
     clock.advance(11)
     await verifier.grant_of(new)
     assert issuer.reads == 2
     for _ in range(5):
-        with pytest.raises(NotAccepted):
+        with pytest.raises(TokenNotAcceptedError):
             await verifier.grant_of(old)
     assert issuer.reads == 2
     clock.advance(601)
@@ -274,7 +281,7 @@ async def test_keys_rotate(verifying: tuple[Issuer, FakeClock], issuer: FakeIssu
 
 
 async def test_known_keys_bridge_an_outage_of_the_issuer(
-    verifying: tuple[Issuer, FakeClock], issuer: FakeIssuer
+    verifying: tuple[JwtVerifier, FakeClock], issuer: FakeIssuer
 ) -> None:
     """While the issuer is away its keys serve for a day, then nothing can be told."""
     verifier, clock = verifying
@@ -284,10 +291,10 @@ async def test_known_keys_bridge_an_outage_of_the_issuer(
     clock.advance(3_600)
     await verifier.grant_of(token)
     clock.advance(86_400)
-    with pytest.raises(KeysUnavailable):
+    with pytest.raises(KeysUnavailableError):
         await verifier.grant_of(token)
     issuer.down = False
-    with pytest.raises(KeysUnavailable):
+    with pytest.raises(KeysUnavailableError):
         await verifier.grant_of(token)
     clock.advance(11)
     await verifier.grant_of(token)
@@ -295,7 +302,7 @@ async def test_known_keys_bridge_an_outage_of_the_issuer(
 
 @pytest.mark.parametrize("fault", ["down", "other name", "too long", "no metadata"])
 async def test_an_issuer_that_cannot_be_read_is_no_reason_to_drop_a_token(
-    served: tuple[Site, McpHttp], issuer: FakeIssuer, fault: str
+    served: tuple[HttpConfig, McpHttp], issuer: FakeIssuer, fault: str
 ) -> None:
     """503 and when to come again, rather than 401, which would make a client throw its token away."""
     issuer.down = fault == "down"
@@ -307,7 +314,9 @@ async def test_an_issuer_that_cannot_be_read_is_no_reason_to_drop_a_token(
 
 
 @pytest.mark.parametrize("path", ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"])
-async def test_either_kind_of_metadata_will_do(served: tuple[Site, McpHttp], issuer: FakeIssuer, path: str) -> None:
+async def test_either_kind_of_metadata_will_do(
+    served: tuple[HttpConfig, McpHttp], issuer: FakeIssuer, path: str
+) -> None:
     """An OAuth server and an OpenID provider are both found."""
     issuer.metadata = path
     assert (await post(served[0].local, call("tools/list"), issuer.token(AUDIENCE))).status_code == 200
@@ -349,7 +358,7 @@ async def test_an_audience_and_a_claim_may_be_named(core: Core, trusting: Settin
 
 
 async def test_a_token_with_other_scopes_needs_its_own_session(
-    served: tuple[Site, McpHttp], issuer: FakeIssuer
+    served: tuple[HttpConfig, McpHttp], issuer: FakeIssuer
 ) -> None:
     """The list of a session never changes: a token that grants something else opens another one."""
     begin = {

@@ -21,8 +21,8 @@ from vpsops.core.limits.access import AccessScope, Restriction
 from vpsops.mcp_server.auth.principal import READ, Caller
 from vpsops.mcp_server.protocol import uris
 from vpsops.mcp_server.resources import subscriptions
-from vpsops.mcp_server.resources.updates import Live, open_live
-from vpsops.mcp_server.server import Options, build_server
+from vpsops.mcp_server.resources.updates import UpdatePublisher, open_updates
+from vpsops.mcp_server.server import ServerOptions, build_server
 
 CHANGES = ResourceTemplateReference(uri=uris.CHANGE_TEMPLATE)
 
@@ -43,7 +43,7 @@ async def held(core: Core, server: str = "web01") -> str:
 async def test_without_the_tools_on_changes_none_are_told(core: Core, era: str, narrowing: Restriction) -> None:
     """Neither by address, by the trail, by completions nor in the data of a prompt."""
     change = await held(core)
-    options = Options(human="slack:U1", reach=AccessScope((narrowing,)))
+    options = ServerOptions(human="slack:U1", reach=AccessScope((narrowing,)))
     async with client_of(core, era, None, options) as client:
         completed = await client.complete(CHANGES, {"name": "id", "value": "chg"})
         assert completed.completion.values == []
@@ -73,7 +73,7 @@ async def test_reads_by_address_count_against_the_rate(
     folder = tmp_path_factory.mktemp("limits")
     async with limited(settings, folder, "[limits]\ncalls_per_minute = 3\n") as core:
         change = await held(core)
-        async with client_of(core, era, None, Options(human="slack:U1")) as client:
+        async with client_of(core, era, None, ServerOptions(human="slack:U1")) as client:
             for _ in range(3):
                 await ask(client, change)
             with pytest.raises(MCPError, match="calls_per_minute"):
@@ -84,7 +84,7 @@ async def test_reads_by_address_count_against_the_rate(
 async def test_a_cursor_made_by_hand_is_said_to_be_none(core: Core, era: str, place: str) -> None:
     """Its seal is no secret, so what is inside is read as strictly as anything else."""
     await held(core)
-    async with client_of(core, era, None, Options(human=ANN)) as client:
+    async with client_of(core, era, None, ServerOptions(human=ANN)) as client:
         refused = await client.call_tool("vps_changes", {"cursor": encode_cursor("changes", place)})
     assert refused.is_error
     assert "this is not a cursor of this list" in text(refused)
@@ -93,11 +93,11 @@ async def test_a_cursor_made_by_hand_is_said_to_be_none(core: Core, era: str, pl
 async def test_another_name_gets_no_more_streams(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client's name is its own claim, so the bound for one caller holds for all that it calls itself."""
     monkeypatch.setattr(subscriptions, "MAX_STREAMS_EACH", 1)
-    server = build_server(core, Options(human=ANN))
-    async with open_live(core) as live, AsyncExitStack() as stack:
+    server = build_server(core, ServerOptions(human=ANN))
+    async with open_updates(core) as live, AsyncExitStack() as stack:
 
         @asynccontextmanager
-        async def shared(_: object) -> AsyncIterator[Live]:
+        async def shared(_: object) -> AsyncIterator[UpdatePublisher]:
             yield live
 
         server.lifespan = shared
@@ -111,7 +111,7 @@ async def test_another_name_gets_no_more_streams(core: Core, monkeypatch: pytest
 
 async def test_a_change_without_the_scope_is_refused_on_record(core: Core, era: str) -> None:
     """The refusal has an id, and the trail has it under that, with who asked for what."""
-    reader = Options(who=lambda _: Caller(human="slack:U1", subject="reports", scopes=frozenset({READ})))
+    reader = ServerOptions(who=lambda _: Caller(human="slack:U1", subject="reports", scopes=frozenset({READ})))
     async with client_of(core, era, Human(), reader) as client:
         refused = await client.call_tool("vps_stop", {"server": "web01", "reason": "to see"})
     (record,) = await refusals(core)
@@ -123,7 +123,7 @@ async def test_a_change_without_the_scope_is_refused_on_record(core: Core, era: 
 
 async def test_a_refusal_is_recorded_in_bounds(core: Core, era: str) -> None:
     """However much a call that is refused brings along: the trail is kept for ever."""
-    options = Options(human=ANN, reach=AccessScope((Restriction("x", read_only=True),)))
+    options = ServerOptions(human=ANN, reach=AccessScope((Restriction("x", read_only=True),)))
     hostile = {f"{number}" * 300: "x" * 9_000 for number in range(300)}
     async with client_of(core, era, Human(), options) as client:
         await client.call_tool("vps_stop", {"server": "web01", **hostile})
@@ -136,7 +136,7 @@ async def test_a_refusal_is_recorded_in_bounds(core: Core, era: str) -> None:
 async def test_the_id_of_every_refusal_leads_somewhere(settings: Settings, tmp_path: Path) -> None:
     """The first of calls that come too fast is in the trail, those after it in the log."""
     async with limited(settings, tmp_path, "[limits]\ncalls_per_minute = 1\n") as core:
-        async with client_of(core, ERAS[1], None, Options(human=ANN)) as client:
+        async with client_of(core, ERAS[1], None, ServerOptions(human=ANN)) as client:
             await client.call_tool("vps_changes", {})
             first = await client.call_tool("vps_changes", {})
             with structlog.testing.capture_logs() as lines:

@@ -9,9 +9,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from tests.fakes.issuer import running_issuer
 from tests.harness.virtual_time import VirtualClock
-from vpsops.mcp_server.auth.jwt_verifier import Trust
-from vpsops.mcp_server.auth.middleware import Access, open_verifier
-from vpsops.mcp_server.auth.scope_challenge import StepUp
+from vpsops.mcp_server.auth.jwt_verifier import IssuerConfig
+from vpsops.mcp_server.auth.middleware import AuthConfig, open_verifier
+from vpsops.mcp_server.auth.scope_challenge import ScopeChallengeMiddleware
 
 AUDIENCE = "https://vpsops.example.com/mcp"
 
@@ -21,8 +21,8 @@ async def test_an_issuers_cookies_are_not_kept() -> None:
     async with running_issuer() as issuer:
         issuer.url = issuer.url.replace("127.0.0.1", "localhost")  # a client keeps no cookies of a bare address
         issuer.cookie = "tracked=1; Path=/"
-        trust = Trust(issuer.url, AUDIENCE, "email")
-        async with open_verifier(Access(trust=trust), VirtualClock()) as verifier:
+        trust = IssuerConfig(issuer.url, AUDIENCE, "email")
+        async with open_verifier(AuthConfig(trust=trust), VirtualClock()) as verifier:
             await verifier.verify_token(issuer.token(AUDIENCE))
     assert issuer.reads == 1
     assert issuer.cookies_received == []
@@ -53,5 +53,5 @@ async def test_a_request_of_nobody_is_left_to_the_server_behind(method: str) -> 
         sent.append(message)
 
     scope: dict[str, Any] = {"type": "http", "method": method, "headers": [], "path": "/mcp"}
-    await StepUp(behind, {"vps_stop"}, "https://vpsops.example.com/metadata")(scope, receive, send)
+    await ScopeChallengeMiddleware(behind, {"vps_stop"}, "https://vpsops.example.com/metadata")(scope, receive, send)
     assert (behind.calls, sent[0]["status"]) == (1, 204)

@@ -28,12 +28,12 @@ from vpsops.core.common.errors import ConfigurationError, NotAllowedError
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.mcp_server.auth.static_tokens import read_tokens
-from vpsops.mcp_server.server import Options, changing_tools
+from vpsops.mcp_server.server import ServerOptions, write_tools
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 CHANNEL = "C0APPROVE"
-ALL = Options(change_tools=True)
-QUICKLY = Options(change_tools=True, patience=0.2)
+ALL = ServerOptions(change_tools=True)
+QUICKLY = ServerOptions(change_tools=True, patience=0.2)
 READS = {
     "vps_list",
     "vps_get",
@@ -67,7 +67,7 @@ async def test_two_clients_have_their_own_identity_and_tools(
         assert len((await ann.list_tools()).tools) == 15
         assert {tool.name for tool in (await bob.list_tools()).tools} == READS
         assert "web01" in text(await bob.call_tool("vps_list", {}))
-        for name in sorted(changing_tools()):
+        for name in sorted(write_tools()):
             refused = await bob.call_tool(name, {"server": "web01"})
             assert refused.is_error
             assert "lacks the scope vps:write" in text(refused)
@@ -82,7 +82,7 @@ async def test_two_clients_have_their_own_identity_and_tools(
 
 def test_the_tools_that_need_more_than_reading_are_these() -> None:
     """Whatever starts, stops, makes or takes back needs the scope to change."""
-    assert changing_tools() == {"vps_create", "vps_start", "vps_stop", "vps_reboot", "vps_change_cancel"}
+    assert write_tools() == {"vps_create", "vps_start", "vps_stop", "vps_reboot", "vps_change_cancel"}
 
 
 @pytest.mark.parametrize("approval_channel", [CHANNEL])

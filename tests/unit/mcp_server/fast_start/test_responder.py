@@ -89,7 +89,7 @@ def test_early_answers_of_the_new_era_are_the_sdks_own(tmp_path: Path) -> None:
 
 def test_the_shipped_answers_are_given_without_the_sdk(tmp_path: Path) -> None:
     """The default configuration has a snapshot, so that nothing heavy is loaded for it."""
-    found = responder.find([], environment(tmp_path))
+    found = responder.find_snapshot([], environment(tmp_path))
     assert found is not None
     assert set(found["handshake"]) == set(HANDSHAKE_PROTOCOL_VERSIONS)
     assert set(found["modern"]) == {"server/discover", *LISTS}
@@ -132,12 +132,12 @@ def test_another_configuration_is_answered_early_from_its_second_start_on(tmp_pa
     config.write_text(READS)
     env = environment(tmp_path, VPSOPS_CONFIG=str(config))
     told = [hello(), READY, *(asking(method, method) for method in LISTS)]
-    assert responder.find([], env) is None
+    assert responder.find_snapshot([], env) is None
     first = talk(told, env)
-    assert responder.find([], env) is not None
+    assert responder.find_snapshot([], env) is not None
     assert talk(told, env) == first
     config.write_text(READS + "# changed\n")
-    assert responder.find([], env) is None
+    assert responder.find_snapshot([], env) is None
 
 
 @pytest.mark.slow
@@ -146,8 +146,8 @@ def test_flags_are_answered_early_from_their_second_start_on(tmp_path: Path) -> 
     env, words = environment(tmp_path), ["--read-only", "--toolsets", "servers"]
     told = [hello(), READY, asking("tools/list", 2)]
     first = talk(told, env, words)
-    assert responder.find(words, env) is not None
-    assert responder.find(words[:1], env) is None
+    assert responder.find_snapshot(words, env) is not None
+    assert responder.find_snapshot(words[:1], env) is None
     assert talk(told, env, words) == first == talk(told, env | {"VPSOPS_MCP_FRONT": "off"}, words)
     tools = [tool["name"] for tool in json.loads(first[1])["result"]["tools"]]
     assert tools == ["vps_list", "vps_get", "vps_status"]
@@ -208,9 +208,9 @@ def test_a_call_that_cannot_be_served_is_answered(tmp_path: Path) -> None:
 )
 def test_what_is_not_plain_is_left_to_the_sdk(tmp_path: Path, line: bytes) -> None:
     """A message that is unusual in any way is not answered early."""
-    snapshot = responder.find([], environment(tmp_path))
+    snapshot = responder.find_snapshot([], environment(tmp_path))
     assert snapshot is not None
-    assert responder.answer(snapshot, line, responder.Handover()) is None
+    assert responder.answer_message(snapshot, line, responder.Handover()) is None
 
 
 @given(
@@ -219,9 +219,9 @@ def test_what_is_not_plain_is_left_to_the_sdk(tmp_path: Path, line: bytes) -> No
 )
 def test_no_message_breaks_the_front(line: bytes) -> None:
     """Whatever a client sends is answered or left to the SDK."""
-    snapshot = responder.find([], {"HOME": "/nowhere"})
+    snapshot = responder.find_snapshot([], {"HOME": "/nowhere"})
     assert snapshot is not None
-    assert responder.answer(snapshot, line, responder.Handover()) is None
+    assert responder.answer_message(snapshot, line, responder.Handover()) is None
 
 
 @pytest.mark.slow

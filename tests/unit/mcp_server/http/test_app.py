@@ -24,14 +24,14 @@ from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.core.server.http_server import base_of, listen, serve
 from vpsops.mcp_server.auth.scope_challenge import MAX_BODY
-from vpsops.mcp_server.http.app import open_mcp, trimmed
-from vpsops.mcp_server.http.config import site_of
-from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.http.app import normalize_headers, open_mcp
+from vpsops.mcp_server.http.config import http_config_from
+from vpsops.mcp_server.server import ServerOptions
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 CHANNEL = "C0APPROVE"
 BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2", groups=(CHANNEL,))
-LOCAL = Options(human=ANN, change_tools=True)
+LOCAL = ServerOptions(human=ANN, change_tools=True)
 INITIALIZE: dict[str, Any] = {
     "jsonrpc": "2.0",
     "id": 1,
@@ -164,7 +164,10 @@ async def test_it_stands_beside_other_routes(core: Core) -> None:
 
     sock = listen("127.0.0.1", 0)
     stop = anyio.Event()
-    async with open_mcp(core, site_of(core.settings, sock, core.clock)) as served, anyio.create_task_group() as group:
+    async with (
+        open_mcp(core, http_config_from(core.settings, sock, core.clock)) as served,
+        anyio.create_task_group() as group,
+    ):
         app = Starlette(routes=[Route("/hello", hello), *served.routes])
         base = base_of(sock)
         group.start_soon(serve, app, sock, stop)
@@ -251,7 +254,7 @@ async def test_a_stop_ends_streams_at_once(core: Core) -> None:
 async def test_settings_that_do_not_fit_are_told(core: Core, values: dict[str, str], words: str) -> None:
     """A configuration that would let anybody in, or that cannot work, ends the start."""
     with listen("127.0.0.1", 0) as sock, pytest.raises(ConfigurationError, match=words.replace("?", r"\?")):
-        site_of(Settings.model_validate(values), sock, core.clock)
+        http_config_from(Settings.model_validate(values), sock, core.clock)
 
 
 @pytest.mark.requirement("mcp-open-needs-tokens")
@@ -259,12 +262,12 @@ async def test_an_open_address_needs_authentication(core: Core, settings: Settin
     """Beyond loopback nothing is served without authentication; with an issuer the public address must be known."""
     with listen("0.0.0.0", 0) as sock:
         with pytest.raises(ConfigurationError, match=r"cannot listen on 0\.0\.0\.0"):
-            site_of(settings, sock, core.clock)
+            http_config_from(settings, sock, core.clock)
         issuer = settings.model_copy(update={"oauth_issuer": "https://issuer.example.com"})
         with pytest.raises(ConfigurationError, match="the address that tokens are for"):
-            site_of(issuer, sock, core.clock)
+            http_config_from(issuer, sock, core.clock)
         public = issuer.model_copy(update={"http_url": "https://vpsops.example.com/mcp"})
-        site = site_of(public, sock, core.clock)
+        site = http_config_from(public, sock, core.clock)
     assert site.access.trust is not None
     assert site.access.trust.audience == "https://vpsops.example.com/mcp"
     assert {"vpsops.example.com", "vpsops.example.com:*", "localhost:*"} <= set(site.hosts)
@@ -295,7 +298,7 @@ async def test_a_session_that_ends_gives_its_hold_back(core: Core) -> None:
 def test_white_space_around_a_header_is_none_of_its_value() -> None:
     """Some parsers leave it (RFC 9110, 5.5), and a name must equal the body's."""
     headers = [(b"mcp-name", b"vps_list \t"), (b"accept", b"a, b")]
-    assert trimmed({"type": "http", "headers": headers})["headers"] == [
+    assert normalize_headers({"type": "http", "headers": headers})["headers"] == [
         (b"mcp-name", b"vps_list"),
         (b"accept", b"a, b"),
     ]

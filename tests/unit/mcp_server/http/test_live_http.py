@@ -18,11 +18,11 @@ from tests.unit.mcp_server.http_harness import BOB_TOKEN, NEW, call, serving, wi
 from tests.unit.mcp_server.resources.listening_client import Ear, become, hearing, until
 from vpsops.core.app import Core
 from vpsops.mcp_server.http.app import McpHttp
-from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.server import ServerOptions
 from vpsops.playground.wayscloud.hardware.model import State as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
-LOCAL = Options(human=ANN)
+LOCAL = ServerOptions(human=ANN)
 URIS = ["vps://servers", f"vps://servers/{WEB}"]
 
 
@@ -55,11 +55,11 @@ async def silent(core: Core) -> None:
 async def test_a_client_hears_over_http_and_leaves_nothing(core: Core, provider: SimulatorHandle, era: str) -> None:
     """Two clients hear what changed, each on its own stream; when both have gone nothing runs for them."""
     async with serving(core, None, LOCAL) as (site, served):
-        async with listening(site.url, era) as one, listening(site.url, era) as other:
+        async with listening(site.url, era) as first, listening(site.url, era) as second:
             await connected(served, 2, era)
             become(provider, WEB, Really.STOPPED)
-            await one.until(*URIS)
-            await other.until(*URIS)
+            await first.until(*URIS)
+            await second.until(*URIS)
         await silent(core)
 
 

@@ -10,10 +10,10 @@ from vpsops.core.changes.model import Change, State, Verdict, Vote
 from vpsops.core.identity.actors import Actor, ActorKind, Approvers, Origin
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision, Ruling
-from vpsops.mcp_server.auth.principal import Caller, agent_of
+from vpsops.mcp_server.auth.principal import Caller, agent_from
 from vpsops.mcp_server.presenters import results
 from vpsops.mcp_server.presenters.changes import NOT_DONE, change_result, change_text
-from vpsops.mcp_server.protocol.elicitation import Answer, is_yes, question_text, refusal_of
+from vpsops.mcp_server.protocol.elicitation import FormAnswer, form_text, is_yes, refusal_reason
 
 NOW = datetime(2027, 1, 4, 9, 0, tzinfo=UTC)
 HELD = Change(
@@ -38,7 +38,7 @@ HELD = Change(
 @pytest.mark.parametrize("state", list(State))
 def test_every_state_is_told_and_only_what_did_not_happen_fails(state: State) -> None:
     """Each state has words; a change without its effect is a failure, one under way is not."""
-    result = results.change(replace(HELD, state=state), tools=False)
+    result = results.change_tool_result(replace(HELD, state=state), tools=False)
     assert text(result).startswith("Reboot of web01.example.com ")
     assert result.structured_content is not None
     assert result.structured_content["state"] == state.value
@@ -109,7 +109,7 @@ def test_notes_are_data() -> None:
 
 def test_a_question_without_a_reason_says_so() -> None:
     """Nothing is made up for the asker."""
-    assert question_text(HELD).split("\n") == [
+    assert form_text(HELD).split("\n") == [
         "Reboot web01.example.com (192.0.2.1, oslo, small, now running)?",
         "Connections drop.",
         f"Asked by the agent that calls itself “claude” for {ANN}.",
@@ -135,7 +135,7 @@ def test_a_question_without_a_reason_says_so() -> None:
 )
 def test_only_a_submitted_true_is_a_yes(action: str, content: dict[str, object], yes: bool) -> None:
     """The content decides, and only the boolean."""
-    answer = Answer(action, content)
+    answer = FormAnswer(action, content)
     assert is_yes(answer) is yes
     if not yes:
         unclear = action == "accept" and content.get("confirm") not in (None, False)
@@ -144,7 +144,7 @@ def test_only_a_submitted_true_is_a_yes(action: str, content: dict[str, object],
             "decline": "declined",
             "cancel": "was dismissed",
         }
-        assert words[action] in refusal_of(answer)
+        assert words[action] in refusal_reason(answer)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_only_a_submitted_true_is_a_yes(action: str, content: dict[str, object],
 )
 def test_a_clients_name_is_only_its_claim(claimed: str, name: str) -> None:
     """Bounded, on one line, and never the identity of the human."""
-    actor = agent_of(claimed, Caller(ANN))
+    actor = agent_from(claimed, Caller(ANN))
     assert (actor.name, actor.id, actor.human) == (name, f"mcp:{name}", ANN)
 
 

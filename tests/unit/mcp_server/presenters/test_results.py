@@ -22,9 +22,9 @@ from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
 from vpsops.core.operations.servers import ListArguments, ServerList, page
 from vpsops.core.wayscloud.answers.models import OsTemplate, Plan, Region, Server, Usage
 from vpsops.mcp_server.presenters import results
-from vpsops.mcp_server.presenters.pagination import arguments_of, bound_of, page_of
-from vpsops.mcp_server.presenters.projection import FIELDS, Asked, View, sort_out
-from vpsops.mcp_server.presenters.size_limit import LONG_ROWS, RESULT, RESULT_BYTES, bounded, compact, cost, size_of
+from vpsops.mcp_server.presenters.pagination import page_from, read_arguments, size_limit_for
+from vpsops.mcp_server.presenters.projection import FIELDS, Projection, ReadArguments, split_arguments
+from vpsops.mcp_server.presenters.size_limit import LONG_ROWS, RESULT, RESULT_BYTES, compact, cost, fit_result, size_of
 
 QUICKLY = (Phase.explicit, Phase.reuse, Phase.generate)  # a smaller example of this would take minutes to find
 LIST = OPERATIONS["list"]
@@ -49,10 +49,10 @@ def fleet(count: int, stem: str = "x" * 200) -> list[Server]:
 
 def turn(servers: Sequence[Server], **given: object) -> tuple[str, dict[str, object]]:
     """List as the tool does: sort out the arguments, ask the core, cut to size."""
-    asked = sort_out(LIST, given)
-    found = page(list(servers), ListArguments.model_validate(dict(arguments_of(LIST, asked))))
-    told, content = page_of(found, asked)
-    assert bound_of(asked).holds((told, content))
+    asked = split_arguments(LIST, given)
+    found = page(list(servers), ListArguments.model_validate(dict(read_arguments(LIST, asked))))
+    told, content = page_from(found, asked)
+    assert size_limit_for(asked).holds((told, content))
     return told, dict(content)
 
 
@@ -86,7 +86,9 @@ def test_ten_thousand_servers_with_the_longest_names_are_told_within_the_budget(
 
 def test_an_ordinary_page_is_told_whole() -> None:
     """Twenty servers with ordinary names fit; what is usual of each is there, and no id."""
-    servers = [one.model_copy(update={"hostname": f"web{n:02}.example.com"}) for n, one in enumerate(fleet(45, "w"))]
+    servers = [
+        server.model_copy(update={"hostname": f"web{n:02}.example.com"}) for n, server in enumerate(fleet(45, "w"))
+    ]
     told, content = turn(servers)
     rows: list[dict[str, str]] = content["servers"]  # type: ignore[assignment]
     assert len(rows) == 20
@@ -130,7 +132,7 @@ def test_servers_that_share_a_name_are_told_once_each() -> None:
 def test_no_read_is_over_the_budget_whatever_the_api_says(words: list[str], fields: list[str]) -> None:
     """Servers, plans, templates, regions and figures full of hostile text."""
     long = words[0]
-    view = Asked({"limit": 100}, View(fields=tuple(fields)))
+    view = ReadArguments({"limit": 100}, Projection(fields=tuple(fields)))
     full: dict[str, Any] = {
         "display_name": long,
         "plan": long,
@@ -148,9 +150,9 @@ def test_no_read_is_over_the_budget_whatever_the_api_says(words: list[str], fiel
         OsTemplates(os_templates=[OsTemplate(id=word, name=long, family=long, version=long) for word in words]),
         Regions(regions=[Region(code=word, name=long, country=long) for word in words]),
     ]
-    for item in found:
-        result = results.read(item, view)
-        bound = LONG_ROWS if isinstance(item, ServerList) else RESULT
+    for data in found:
+        result = results.read_result(data, view)
+        bound = LONG_ROWS if isinstance(data, ServerList) else RESULT
         assert bound.holds((text(result), result.structured_content))
         json.dumps(result.structured_content)
 
@@ -159,14 +161,14 @@ def test_no_read_is_over_the_budget_whatever_the_api_says(words: list[str], fiel
 def test_an_error_of_any_length_keeps_its_beginning_and_its_id(words: str) -> None:
     """What is cut is the middle."""
     raised = VpsopsError(words, hint="Do this next.")
-    said = text(results.error(raised))
+    said = text(results.error_result(raised))
     assert size_of(said) <= RESULT_BYTES
     assert said.endswith(f"({raised.error_id})")
 
 
 def test_what_is_too_long_is_cut_where_it_is_longest() -> None:
     """Numbers, keys and a cursor stay; long values end in an ellipsis."""
-    told, content = bounded("short", {"a": "x y " * 3_000, "n": 5, "next_cursor": "c" * 300, "list": ["z" * 40]})
+    told, content = fit_result("short", {"a": "x y " * 3_000, "n": 5, "next_cursor": "c" * 300, "list": ["z" * 40]})
     assert content is not None
     assert (content["n"], content["next_cursor"], told) == (5, "c" * 300, "short")
     assert str(content["a"]).endswith("…")
@@ -222,8 +224,8 @@ async def ask(client: Client, tool: str, **arguments: object) -> dict[str, objec
 async def test_fields_are_chosen_of_one_server_and_of_many(core: Core, era: str) -> None:
     """What was not chosen is not there, in the text either."""
     async with client_of(core, era) as client:
-        one = await ask(client, "vps_get", server="web01", fields=["vcpus", "state"])
-        assert {"id", "hostname", "vcpus", "state"} == set(one)
+        server = await ask(client, "vps_get", server="web01", fields=["vcpus", "state"])
+        assert {"id", "hostname", "vcpus", "state"} == set(server)
         many = await ask(client, "vps_list", fields=["id"])
         assert [set(row) for row in many["servers"]] == [{"id"}] * 2  # type: ignore[attr-defined]
         many = await ask(client, "vps_list", fields=["id", "region"])
@@ -236,18 +238,21 @@ async def test_the_catalogue_is_told_page_by_page_and_by_name() -> None:
     """Cheapest plans first; a part of a code or a name picks some."""
     plans = Plans(plans=[Plan(code=f"plan-{'x' * 200}-{n}", monthly_price=float(99 - n)) for n in range(60)])
     seen: list[str] = []
-    view = View()
+    view = Projection()
     while True:
-        told, content = page_of(plans, Asked({}, view))
+        told, content = page_from(plans, ReadArguments({}, view))
         assert cost(told, content) <= RESULT_BYTES
         seen += [row["code"] for row in content["plans"]]  # type: ignore[union-attr, index, call-overload, misc]
         if "next_cursor" not in content:
             break
-        view = View(cursor=str(content["next_cursor"]))
+        view = Projection(cursor=str(content["next_cursor"]))
     assert seen == [plan.code for plan in reversed(plans.plans)]
-    told, content = page_of(plans, Asked({}, View(name="-57")))
+    told, content = page_from(plans, ReadArguments({}, Projection(name="-57")))
     assert content["total"] == 1
-    assert page_of(plans, Asked({}, View(name="none"))) == ("Nothing here matches “none”.", {"plans": [], "total": 0})
+    assert page_from(plans, ReadArguments({}, Projection(name="none"))) == (
+        "Nothing here matches “none”.",
+        {"plans": [], "total": 0},
+    )
 
 
 async def test_changes_are_filtered_and_told_page_by_page(core: Core, era: str) -> None:

@@ -29,9 +29,9 @@ def test_what_is_listed_is_all_that_is_taken(tool: t.Tool) -> None:
     """A host that checks arguments itself holds nothing back that the server would take."""
     for name, shown in tool.input_schema["properties"].items():
         taken: Any = SIGNATURES[tool.name].properties[name]
-        for one, other in ((shown, taken), (shown.get("items", {}), taken.get("items", {}))):
-            assert one.get("type") == other.get("type")
-            assert one.get("enum") in (None, other.get("enum"))
+        for left, right in ((shown, taken), (shown.get("items", {}), taken.get("items", {}))):
+            assert left.get("type") == right.get("type")
+            assert left.get("enum") in (None, right.get("enum"))
 
 
 def test_a_tool_without_arguments_is_an_object_too() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, JsonValue
 
 from vpsops.core.operations.registry import Arguments
-from vpsops.mcp_server.presenters.projection import CatalogueView
+from vpsops.mcp_server.presenters.projection import CatalogueProjection
 from vpsops.mcp_server.presenters.schemas import Schema, chosen_schema, input_schema, output_schema
 
 
@@ -93,7 +93,7 @@ def test_no_arguments_are_the_shortest_schema() -> None:
 
 def test_what_a_view_takes_stands_beside_the_arguments() -> None:
     """What is chosen of a result is an argument like any other."""
-    schema = input_schema(Wanted, CatalogueView, reason=False)
+    schema = input_schema(Wanted, CatalogueProjection, reason=False)
     alone = _whole(input_schema(Wanted, reason=False))["properties"]
     assert schema["properties"] == {**alone, "cursor": {"type": "string"}, "name": {"type": "string"}}
 

@@ -10,8 +10,8 @@ from vpsops.core.common.timings import DEFAULT_TIMING
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.core.operations.target import Target
 from vpsops.core.policy.decision import Decision, Ruling
-from vpsops.mcp_server.presenters.tasks import key_of, poll_ms, task_of
-from vpsops.mcp_server.protocol.tasks import Status
+from vpsops.mcp_server.presenters.tasks import poll_interval_ms, question_key, task_from
+from vpsops.mcp_server.protocol.tasks import TaskStatus
 
 NOW = datetime(2027, 1, 4, 9, 0, tzinfo=UTC)
 AGENT = Actor(ActorKind.AGENT, "mcp:assistant", "assistant", "ann@example.com")
@@ -36,7 +36,7 @@ SENT = replace(HELD, state=State.WATCHING, sent_at=NOW - timedelta(seconds=40))
 
 
 def message(change: Change) -> str:
-    return task_of(change, DEFAULT_TIMING, NOW, can_ask=False, tools=True).message
+    return task_from(change, DEFAULT_TIMING, NOW, can_ask=False, tools=True).message
 
 
 def test_a_hold_says_how_many_have_approved() -> None:
@@ -56,22 +56,22 @@ def test_what_is_under_way_says_for_how_long() -> None:
 @pytest.mark.parametrize("state", list(State))
 def test_every_state_is_one_of_a_tasks(state: State) -> None:
     """What ended is completed with a result, or cancelled without; all else is working."""
-    task = task_of(replace(HELD, state=state), DEFAULT_TIMING, NOW, can_ask=True, tools=True)
-    ended = Status.CANCELLED if state is State.CANCELLED else Status.COMPLETED
-    assert task.status is (ended if state.final else Status.WORKING)
-    assert set(task.payload) == ({"result"} if task.status is Status.COMPLETED else set())
-    if task.status is Status.COMPLETED:
+    task = task_from(replace(HELD, state=state), DEFAULT_TIMING, NOW, can_ask=True, tools=True)
+    ended = TaskStatus.CANCELLED if state is State.CANCELLED else TaskStatus.COMPLETED
+    assert task.status is (ended if state.final else TaskStatus.WORKING)
+    assert set(task.payload) == ({"result"} if task.status is TaskStatus.COMPLETED else set())
+    if task.status is TaskStatus.COMPLETED:
         assert task.payload["result"]["isError"] is (state is not State.SUCCEEDED)
 
 
-@pytest.mark.parametrize(("can_ask", "status"), [(True, Status.INPUT_REQUIRED), (False, Status.WORKING)])
-def test_a_question_is_for_clients_that_can_ask(can_ask: bool, status: Status) -> None:
+@pytest.mark.parametrize(("can_ask", "status"), [(True, TaskStatus.INPUT_REQUIRED), (False, TaskStatus.WORKING)])
+def test_a_question_is_for_clients_that_can_ask(can_ask: bool, status: TaskStatus) -> None:
     """The key of the question names the digest that was shown."""
     confirm = replace(HELD, ruling=Ruling(Decision.CONFIRM))
-    task = task_of(confirm, DEFAULT_TIMING, NOW, can_ask=can_ask, tools=True)
+    task = task_from(confirm, DEFAULT_TIMING, NOW, can_ask=can_ask, tools=True)
     assert task.status is status
-    assert list(task.payload.get("inputRequests", {})) == ([key_of(confirm)] if can_ask else [])
-    assert key_of(confirm) == f"confirm-{'d' * 32}"
+    assert list(task.payload.get("inputRequests", {})) == ([question_key(confirm)] if can_ask else [])
+    assert question_key(confirm) == f"confirm-{'d' * 32}"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_question_is_for_clients_that_can_ask(can_ask: bool, status: Status) -
 )
 def test_no_look_is_asked_for_sooner_than_it_can_tell_more(change: Change, expected: int) -> None:
     """People take a while; the provider is looked at every three seconds, later every ten."""
-    assert poll_ms(change, DEFAULT_TIMING, NOW) == expected
+    assert poll_interval_ms(change, DEFAULT_TIMING, NOW) == expected
 
 
 def test_hostile_names_and_notes_stay_on_one_line() -> None:

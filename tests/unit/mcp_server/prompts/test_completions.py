@@ -18,8 +18,8 @@ from vpsops.core.changes.requests import Held, Request
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind, Origin
 from vpsops.mcp_server.auth.principal import Caller
-from vpsops.mcp_server.prompts.completions import MOST, Names, matching
-from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.prompts.completions import MOST, Candidates, match_candidates
+from vpsops.mcp_server.server import ServerOptions
 from vpsops.playground.wayscloud.account.account import Order
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
@@ -137,7 +137,7 @@ async def test_names_are_for_those_who_may_read_them(core: Core, provider: Simul
     """Without the scope nothing is completed, not even from what another caller has had read."""
     async with client_of(core, era) as client:
         await of_template(client, SERVER)
-    nobody = Options(who=lambda _: Caller(human=ANN, subject="x", scopes=frozenset()))
+    nobody = ServerOptions(who=lambda _: Caller(human=ANN, subject="x", scopes=frozenset()))
     calls = provider.simulator.journal.total
     async with client_of(core, era, None, nobody) as client:
         assert (await of_template(client, SERVER)).values == []
@@ -151,7 +151,7 @@ WORDS = st.lists(st.text(alphabet="abAB-", max_size=4), max_size=8)
 @given(WORDS, WORDS, st.text(alphabet="abAB- ", max_size=3))
 def test_beginnings_stand_before_middles(first: Sequence[str], more: Sequence[str], typed: str) -> None:
     """Whatever is offered holds what was typed, once, the beginnings first; all that hold it are offered."""
-    found = matching(Names(tuple(first), tuple(more)), typed)
+    found = match_candidates(Candidates(tuple(first), tuple(more)), typed)
     wanted = typed.strip().lower()
     starts = [item.lower().startswith(wanted) for item in found]
     assert starts == sorted(starts, reverse=True)

@@ -11,8 +11,15 @@ from tests.harness.profiles import examples
 from vpsops.core.config.settings import Settings, load_settings
 from vpsops.mcp_server.fast_start import responder
 from vpsops.mcp_server.fast_start.snapshot import known_settings
-from vpsops.mcp_server.protocol.frames import DEEPEST, INVALID_PARAMS, INVALID_REQUEST, MOST_DIGITS, PARSE_ERROR, read
-from vpsops.mcp_server.protocol.lines import checked
+from vpsops.mcp_server.protocol.frames import (
+    DEEPEST,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    MOST_DIGITS,
+    PARSE_ERROR,
+    read_frame,
+)
+from vpsops.mcp_server.protocol.lines import check_frame
 
 CALL = '{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"vps_get","arguments":%s}}'
 DEEP = "[" * 3_000 + "]" * 3_000
@@ -53,7 +60,7 @@ DEEP = "[" * 3_000 + "]" * 3_000
 )
 def test_what_cannot_be_read_is_answered(line: str, ident: object, code: int) -> None:
     """With an error that says what to do, on one line of plain JSON, and nothing is passed on."""
-    frame = read(f"{line}\r\n")
+    frame = read_frame(f"{line}\r\n")
     (answer,) = frame.answers
     told = json.loads(answer)
     assert (frame.line, told["id"], told["error"]["code"]) == ("", ident, code)
@@ -69,7 +76,7 @@ def test_a_batch_is_refused_by_each_id_in_it() -> None:
         {"method": "x"},
         {"jsonrpc": "2.0", "id": "b", "method": "ping"},
     ]
-    answers = [json.loads(answer) for answer in read(json.dumps(batch)).answers]
+    answers = [json.loads(answer) for answer in read_frame(json.dumps(batch)).answers]
     assert [(item["id"], item["error"]["code"]) for item in answers] == [(1, INVALID_REQUEST), ("b", INVALID_REQUEST)]
 
 
@@ -88,20 +95,20 @@ def test_a_batch_is_refused_by_each_id_in_it() -> None:
 )
 def test_a_message_is_passed_on_as_it_is(line: str) -> None:
     """Up to the bounds themselves."""
-    frame = checked(read(f"{line}\n"))
+    frame = check_frame(read_frame(f"{line}\n"))
     assert (frame.line, frame.answers) == (line.lstrip("\ufeff"), ())
 
 
 @pytest.mark.parametrize("line", ["", " \t\r\n", '{"method":"x"}', '{"jsonrpc":"2.0","method":"x","params":[]}'])
 def test_what_asks_nothing_is_not_answered(line: str) -> None:
     """A blank line, and a notification that is none: nobody waits."""
-    assert (read(line).line, read(line).answers) == ("", ())
+    assert (read_frame(line).line, read_frame(line).answers) == ("", ())
 
 
 def test_half_a_character_in_an_answer_does_not_lose_the_answer() -> None:
     """There is no id to refuse it under, and the question would wait for its time-out."""
-    frame = checked(
-        read('{"jsonrpc":"2.0","id":1,"result":{"action":"accept","content":{"confirm":true,"note":"a\\ud83d"}}}')
+    frame = check_frame(
+        read_frame('{"jsonrpc":"2.0","id":1,"result":{"action":"accept","content":{"confirm":true,"note":"a\\ud83d"}}}')
     )
     assert json.loads(frame.line)["result"]["content"] == {"confirm": True, "note": "a\ufffd"}
 
@@ -123,7 +130,7 @@ def test_whoever_sent_an_id_gets_an_answer(message: dict[str, Any], cut: int) ->
     """Any message, whole or cut off: it is read by the SDK, or answered, or was no request."""
     line = json.dumps(message)
     for text in (line, line[:-cut] if cut else line):
-        frame = checked(read(text))
+        frame = check_frame(read_frame(text))
         if frame.answers or not text.strip():
             continue
         asked = "id" in message and "method" in message and text == line

@@ -22,12 +22,12 @@ from vpsops.core.config.settings import Settings
 from vpsops.core.policy.decision import Decision
 from vpsops.core.server.http_server import ANSWER_SECONDS, CLOSE_SECONDS, CUT_SECONDS, GRACE_SECONDS
 from vpsops.mcp_server.protocol.shutdown import Shutdown
-from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.server import ServerOptions
 from vpsops.mcp_server.tools.change_flow import LAST_LOOK, PATIENCE
 from vpsops.mcp_server.tools.change_tools import CHANGE_TOOLS
 
 CHANNEL = "C0APPROVE"
-LOCAL = Options(human=ANN)
+LOCAL = ServerOptions(human=ANN)
 BOUND = PATIENCE_SECONDS
 
 
@@ -69,10 +69,10 @@ async def test_a_call_that_waits_is_answered_over_http(core: Core, era: str) -> 
 async def test_whoever_waits_for_a_change_is_answered(core: Core, era: str) -> None:
     """`vps_change_wait` ends too, however long it was to wait."""
     shutdown = Shutdown()
-    async with client_of(core, era, None, Options(human=ANN, patience=0.0)) as client:
+    async with client_of(core, era, None, ServerOptions(human=ANN, patience=0.0)) as client:
         await client.call_tool("vps_stop", {"server": "web01"})
     change = await held(core)
-    async with client_of(core, era, None, Options(human=ANN, shutdown=shutdown)) as client:
+    async with client_of(core, era, None, ServerOptions(human=ANN, shutdown=shutdown)) as client:
         said = await _while_it_stops(client, shutdown, "vps_change_wait", change=change.id)
     assert "goes on without it" in text(said)
     assert said.structured_content is not None
@@ -104,7 +104,7 @@ async def test_an_open_question_ends_and_is_asked_again_by_the_next(core: Core) 
         await anyio.sleep_forever()
         raise AssertionError
 
-    async with client_of(core, "legacy", silent, Options(human=ANN, shutdown=shutdown)) as client:  # type: ignore[arg-type]
+    async with client_of(core, "legacy", silent, ServerOptions(human=ANN, shutdown=shutdown)) as client:  # type: ignore[arg-type]
         said: list[t.CallToolResult] = []
 
         async def ask() -> None:
@@ -150,7 +150,10 @@ async def hung(settings: Settings) -> AsyncIterator[Core]:
 async def test_a_call_that_hangs_is_called_off(settings: Settings, era: str, tool: str, words: str) -> None:
     """What waits for the provider is not waited for: a read says so, a change says how to find out."""
     shutdown = Shutdown()
-    async with hung(settings) as core, client_of(core, era, None, Options(human=ANN, shutdown=shutdown)) as client:
+    async with (
+        hung(settings) as core,
+        client_of(core, era, None, ServerOptions(human=ANN, shutdown=shutdown)) as client,
+    ):
         arguments = {} if tool == "vps_list" else {"server": "web01"}
         said = await _while_it_stops(client, shutdown, tool, **arguments)
     assert words in text(said)
@@ -161,7 +164,10 @@ async def test_a_call_that_hangs_is_called_off(settings: Settings, era: str, too
 async def test_other_requests_that_hang_are_called_off(settings: Settings, era: str) -> None:
     """A resource that cannot be read in time is the protocol's error; the lists go on to be told."""
     shutdown = Shutdown()
-    async with hung(settings) as core, client_of(core, era, None, Options(human=ANN, shutdown=shutdown)) as client:
+    async with (
+        hung(settings) as core,
+        client_of(core, era, None, ServerOptions(human=ANN, shutdown=shutdown)) as client,
+    ):
         refusals: list[MCPError] = []
 
         async def ask() -> None:

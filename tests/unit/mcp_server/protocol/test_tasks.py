@@ -19,20 +19,20 @@ from vpsops.core.common.errors import StorageError
 from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.mcp_server.auth.principal import READ, Caller
-from vpsops.mcp_server.auth.scope_challenge import called
+from vpsops.mcp_server.auth.scope_challenge import called_name
 from vpsops.mcp_server.protocol.sdk_compat import Context
 from vpsops.mcp_server.protocol.tasks import EXTENSION, serve_tasks
-from vpsops.mcp_server.server import Options, build_server
-from vpsops.mcp_server.tools.change_flow import Desk
+from vpsops.mcp_server.server import ServerOptions, build_server
+from vpsops.mcp_server.tools.change_flow import CallContext
 from vpsops.mcp_server.tools.change_tasks import ChangeTasks
-from vpsops.mcp_server.tools.walks import Walks
+from vpsops.mcp_server.tools.walks import ServerListCache
 from vpsops.playground.wayscloud.faults import parse
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 CHANNEL = "C0APPROVE"
 BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2", groups=(CHANNEL,))
 STOP = {"server": "web01", "reason": "night"}
-HERS = Options(human=ANN)
+HERS = ServerOptions(human=ANN)
 voted_on = pytest.mark.parametrize("approval_channel", [CHANNEL])
 
 
@@ -193,7 +193,7 @@ async def test_anothers_task_is_as_unknown_as_none(core: Core) -> None:
         "tasks/update": {"inputResponses": {}},
         "tasks/cancel": {},
     }
-    for options, name in ((Options(human="eve@example.com"), "test-client"), (HERS, "other-client")):
+    for options, name in ((ServerOptions(human="eve@example.com"), "test-client"), (HERS, "other-client")):
         async with task_client(build_server(core, options), name=name) as other:
             for method, params in methods.items():
                 error = await refused(other, method, handle.task_id, **params)
@@ -225,7 +225,7 @@ async def test_a_reader_may_look_at_a_task_and_not_touch_it(core: Core) -> None:
     """A token that lost its write scope reads on; cancelling and answering are refused."""
     async with task_client(build_server(core, HERS)) as client:
         handle = await started(client, "vps_stop", STOP)
-    reader = Options(who=lambda _: Caller(human=ANN, scopes=frozenset({READ})))
+    reader = ServerOptions(who=lambda _: Caller(human=ANN, scopes=frozenset({READ})))
     async with task_client(build_server(core, reader)) as client:
         assert (await ask(client, "tasks/get", handle.task_id))["status"] == "working"
         errors = [
@@ -236,13 +236,13 @@ async def test_a_reader_may_look_at_a_task_and_not_touch_it(core: Core) -> None:
     assert (await core.changes.get(handle.task_id)).state is State.HELD
     recorded = [item.body for item in await core.database.read(chain.read) if item.event == "refused"]
     assert [item["operation"] for item in recorded] == ["vps_change_cancel", "vps_stop"]
-    assert all(one["error"] in error.message for one, error in zip(recorded, errors, strict=True))
+    assert all(body["error"] in error.message for body, error in zip(recorded, errors, strict=True))
 
 
 @voted_on
 async def test_a_client_that_does_not_declare_it_gets_no_task(core: Core, era: str) -> None:
     """It waits as before; in the new era the methods name the capability it lacks, in the old there are none."""
-    async with client_of(core, era, None, Options(human=ANN, patience=0.1)) as client:
+    async with client_of(core, era, None, ServerOptions(human=ANN, patience=0.1)) as client:
         result = await client.call_tool("vps_stop", STOP)
         error = await refused(client, "tasks/get", "chg_1")
     assert not result.is_error
@@ -287,7 +287,7 @@ class Away(ChangeTasks):
 async def test_tasks_that_cannot_be_read_are_told_as_an_error(core: Core) -> None:
     """The client learns what is wrong and an id of the log, and not that its task is unknown."""
     server = build_server(core, HERS)
-    serve_tasks(server, Away(Desk(core, lambda _: Caller(human=ANN), Walks(core.clock))))
+    serve_tasks(server, Away(CallContext(core, lambda _: Caller(human=ANN), ServerListCache(core.clock))))
     async with task_client(server) as client:
         errors = [
             await refused(client, "tasks/get", "chg_1"),
@@ -331,4 +331,4 @@ async def test_looking_too_often_is_refused(settings: Settings, tmp_path: Path) 
 )
 def test_touching_a_task_takes_the_scope_for_changes(body: bytes, name: str) -> None:
     """A reader's access token is asked for more before a task is cancelled or answered, not for a look."""
-    assert called(body) == name
+    assert called_name(body) == name

@@ -10,19 +10,19 @@ from hypothesis import strategies as st
 from vpsops.core.operations.catalogue import OsTemplates, Plans, Regions
 from vpsops.core.operations.servers import ServerList
 from vpsops.core.wayscloud.answers.models import AcceptedOperation, OsTemplate, Plan, Region, Server, Usage
-from vpsops.mcp_server.presenters.pagination import page_of
-from vpsops.mcp_server.presenters.projection import Asked
-from vpsops.mcp_server.presenters.servers import structured, text_of
-from vpsops.mcp_server.protocol.text import MAX_ROWS, clean, clean_json, quote, size, table
+from vpsops.mcp_server.presenters.pagination import page_from
+from vpsops.mcp_server.presenters.projection import ReadArguments
+from vpsops.mcp_server.presenters.servers import result_text, structured_content
+from vpsops.mcp_server.protocol.text import MAX_ROWS, quote, sanitize, sanitize_json, size, table
 
 
 @given(st.text(max_size=400))
 def test_clean_text_is_one_harmless_line(value: str) -> None:
     """Whatever comes in, what comes out has no control, format or line characters and is bounded."""
-    shown = clean(value)
+    shown = sanitize(value)
     assert len(shown) <= 120
     assert not any(unicodedata.category(char) in {"Cc", "Cf", "Zl", "Zp", "Cs"} for char in shown)
-    assert clean(shown) == shown
+    assert sanitize(shown) == shown
 
 
 @given(st.text(max_size=200))
@@ -35,7 +35,7 @@ def test_quoted_text_cannot_leave_its_marks(value: str) -> None:
 
 def test_structured_text_is_cleaned_to_the_bottom() -> None:
     """Strings in lists and objects are cleaned, other values and keys are left."""
-    assert clean_json({"a": ["x\x00y", 1, None, {"b": "c\u202ed"}]}) == {"a": ["xy", 1, None, {"b": "cd"}]}
+    assert sanitize_json({"a": ["x\x00y", 1, None, {"b": "c\u202ed"}]}) == {"a": ["xy", 1, None, {"b": "cd"}]}
 
 
 def test_a_table_is_aligned_and_leaves_out_empty_columns() -> None:
@@ -65,8 +65,8 @@ SERVER = Server(id="1", hostname="web01.example.com", status="active", power_sta
 
 def test_a_server_that_is_off_is_told_as_stopped() -> None:
     """The API's own status may say active; the state is what counts, in text and structure."""
-    assert text_of(SERVER) == "web01.example.com (1) is stopped."
-    assert structured(SERVER) == {
+    assert result_text(SERVER) == "web01.example.com (1) is stopped."
+    assert structured_content(SERVER) == {
         "id": "1",
         "hostname": "web01.example.com",
         "status": "active",
@@ -93,7 +93,7 @@ def test_a_server_with_all_its_facts() -> None:
             "created_at": datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
         }
     )
-    assert text_of(full).split("\n") == [
+    assert result_text(full).split("\n") == [
         "web01.example.com (1) is running.",
         (
             "Plan vps-4gb-2cpu, region oslo, OS ubuntu-24.04, 192.0.2.1, 2 vCPU, 4 GB memory, 80 GB disk,"
@@ -106,7 +106,7 @@ def test_servers_with_the_same_name_are_told_apart_by_id() -> None:
     """The id costs tokens, so it is shown only where the name is not enough."""
     other = SERVER.model_copy(update={"id": "2"})
     third = SERVER.model_copy(update={"id": "3", "hostname": "db01.example.com"})
-    shown = page_of(ServerList(servers=[SERVER, other, third], total=3), Asked({}))[0].split("\n")
+    shown = page_from(ServerList(servers=[SERVER, other, third], total=3), ReadArguments({}))[0].split("\n")
     assert [line.split()[1] for line in shown[:4]] == ["ID", "1", "2", "-"]
 
 
@@ -132,14 +132,14 @@ def test_servers_with_the_same_name_are_told_apart_by_id() -> None:
 )
 def test_what_is_empty_or_partial_is_said(result: AcceptedOperation, said: str) -> None:
     """A result with nothing in it says so; a kind without words of its own points to its structure."""
-    assert text_of(result) == said
+    assert result_text(result) == said
 
 
 def test_catalogues_are_tables() -> None:
     """Codes first, prices with their currency, closed regions marked."""
     plans = Plans(plans=[Plan(code="small", vcpus=1, memory_gb=2, monthly_price=5.0, currency="EUR")])
-    assert text_of(plans).split("\n")[1].split() == ["small", "1", "2", "5", "EUR"]
+    assert result_text(plans).split("\n")[1].split() == ["small", "1", "2", "5", "EUR"]
     templates = OsTemplates(os_templates=[OsTemplate(id="debian-12", name="Debian 12")])
-    assert text_of(templates).split("\n")[1].split() == ["debian-12", "Debian", "12"]
+    assert result_text(templates).split("\n")[1].split() == ["debian-12", "Debian", "12"]
     regions = Regions(regions=[Region(code="oslo"), Region(code="far", available=False)])
-    assert text_of(regions).split("\n")[1:] == ["oslo  -", "far   not available"]
+    assert result_text(regions).split("\n")[1:] == ["oslo  -", "far   not available"]

@@ -13,8 +13,8 @@ from mcp.server.subscriptions import ResourceUpdated
 from tests.harness.waiting import PATIENCE_SECONDS, eventually
 from tests.unit.mcp_server.harness import ANN
 from vpsops.core.app import Core
-from vpsops.mcp_server.resources.updates import Live, open_live
-from vpsops.mcp_server.server import Options, build_server
+from vpsops.mcp_server.resources.updates import UpdatePublisher, open_updates
+from vpsops.mcp_server.server import ServerOptions, build_server
 from vpsops.playground.wayscloud.hardware.model import State
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
@@ -51,20 +51,20 @@ class Listener:
 
     client: Client
     ear: Ear
-    live: Live
+    live: UpdatePublisher
     honoured: list[str] = field(default_factory=list)
 
 
 @asynccontextmanager
 async def client_and_live(
-    core: Core, era: str, ear: Ear | None = None, options: Options | None = None
-) -> AsyncIterator[tuple[Client, Live]]:
+    core: Core, era: str, ear: Ear | None = None, options: ServerOptions | None = None
+) -> AsyncIterator[tuple[Client, UpdatePublisher]]:
     """Connect a client in this process to a server whose live updates the test can look at."""
-    server, opened = build_server(core, options or Options(human=ANN)), []
+    server, opened = build_server(core, options or ServerOptions(human=ANN)), []
 
     @asynccontextmanager
-    async def lifespan(_: object) -> AsyncIterator[Live]:
-        async with open_live(core) as live:
+    async def lifespan(_: object) -> AsyncIterator[UpdatePublisher]:
+        async with open_updates(core) as live:
             opened.append(live)
             yield live
 
@@ -97,7 +97,7 @@ async def listen(client: Client, era: str, *uris: str) -> list[str]:
 
 @asynccontextmanager
 async def listening(
-    core: Core, era: str, uris: Sequence[str], options: Options | None = None
+    core: Core, era: str, uris: Sequence[str], options: ServerOptions | None = None
 ) -> AsyncIterator[Listener]:
     """Listen for some resources until the block ends."""
     ear = Ear()

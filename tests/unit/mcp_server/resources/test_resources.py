@@ -22,9 +22,9 @@ from vpsops.mcp_server.auth.principal import Caller
 from vpsops.mcp_server.presenters.audit import AuditTrail
 from vpsops.mcp_server.presenters.changes import ChangeResult
 from vpsops.mcp_server.presenters.schemas import output_schema
-from vpsops.mcp_server.presenters.servers import ShownServer, ShownServers
-from vpsops.mcp_server.resources.links import linked
-from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.presenters.servers import ServerListResult, ServerResult
+from vpsops.mcp_server.resources.links import add_change_link
+from vpsops.mcp_server.server import ServerOptions
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
@@ -84,8 +84,8 @@ async def test_reads_have_the_shapes_of_the_tools(core: Core, era: str) -> None:
         shown = await read(client, f"vps://changes/{change}")
         tool = await client.call_tool("vps_get", {"server": WEB})
     assert tool.structured_content == web == await _by_name(core, era)
-    assert follows(servers, output_schema(ShownServers))
-    assert follows(web, output_schema(ShownServer))
+    assert follows(servers, output_schema(ServerListResult))
+    assert follows(web, output_schema(ServerResult))
     assert follows(shown, output_schema(ChangeResult))
     assert (servers["total"], shown["state"]) == (2, "held")
 
@@ -240,7 +240,7 @@ async def test_the_policy_decides_reads(provider: SimulatorHandle, tmp_path: Pat
 async def test_a_caller_without_the_scope_reads_nothing(core: Core, era: str) -> None:
     """Even where the door let somebody in, nothing is read without the scope for reading."""
     change = await held(core)
-    nobody = Options(who=lambda _: Caller(human=ANN, subject="x", scopes=frozenset()))
+    nobody = ServerOptions(who=lambda _: Caller(human=ANN, subject="x", scopes=frozenset()))
     async with client_of(core, era, None, nobody) as client:
         for uri in (*FIXED, f"vps://servers/{WEB_ID}", "vps://audit/recent", f"vps://changes/{change}"):
             with pytest.raises(MCPError, match="vps:read"):
@@ -310,7 +310,7 @@ async def test_a_page_that_does_not_exist_is_refused(core: Core, era: str) -> No
 async def test_an_open_change_is_linked(core: Core, era: str) -> None:
     """A tool's result leads to its change while that is open, and no longer once it has ended."""
     change = await held(core)
-    async with client_of(core, era, None, Options(human=ANN, change_tools=True)) as client:
+    async with client_of(core, era, None, ServerOptions(human=ANN, change_tools=True)) as client:
         open_one = await client.call_tool("vps_change_get", {"change": change})
         await core.gate.cancel(change, AGENT)
         ended = await client.call_tool("vps_change_get", {"change": change})
@@ -325,6 +325,6 @@ def test_old_revisions_get_no_links() -> None:
     told = {"change": "chg_0123456789ab", "state": "held"}
     result = t.CallToolResult(content=[t.TextContent(text="x")], structured_content=told)
     for version in (*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTOCOL_VERSIONS):
-        shown = linked(result, version)
+        shown = add_change_link(result, version)
         assert isinstance(shown, t.CallToolResult)
         assert len(shown.content) == (1 if version in {"2024-11-05", "2025-03-26"} else 2)

@@ -36,9 +36,9 @@ from vpsops.core.monitoring import server_feed
 from vpsops.core.operations.target import Target
 from vpsops.mcp_server.auth.principal import READ, Caller, token_reach
 from vpsops.mcp_server.resources import subscriptions
-from vpsops.mcp_server.resources.reader import Reader
-from vpsops.mcp_server.resources.updates import Live, Updated, may_hear, open_live
-from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.resources.reader import ResourceReader
+from vpsops.mcp_server.resources.updates import ServerResourceUpdated, UpdatePublisher, can_receive, open_updates
+from vpsops.mcp_server.server import ServerOptions
 from vpsops.playground.wayscloud.account.account import Order
 from vpsops.playground.wayscloud.hardware.model import State as Really
 from vpsops.playground.wayscloud.serve import SimulatorHandle
@@ -68,7 +68,7 @@ async def held(core: Core, server: str = "web01") -> str:
     return outcome.change.id
 
 
-async def silent(core: Core, live: Live) -> None:
+async def silent(core: Core, live: UpdatePublisher) -> None:
     """Wait until nothing is watched, followed or waited for any more."""
     await until(lambda: not live.watched and not live.running and not live.streams)
     await until(lambda: core.database.signals._waiters == 0)
@@ -222,15 +222,15 @@ class Slow:
 
 async def test_a_slow_client_is_told_once_of_what_changed_often(core: Core) -> None:
     """While a client does not read, one entry waits for each of its addresses, however much happens."""
-    reader, session = Reader(core, Caller(human=ANN), AGENT, OPERATOR), Slow()
-    async with open_live(core) as live:
+    reader, session = ResourceReader(core, Caller(human=ANN), AGENT, OPERATOR), Slow()
+    async with open_updates(core) as live:
         subscriber = subscriptions.Subscriber(live, reader, cast("ServerSession", session))
         for uri in (SERVERS, BY_ID):
             await subscriber.add(uri)
         web = Target(WEB_ID, WEB)
         for _ in range(50):
-            await live.bus.publish(Updated(SERVERS, (web,)))
-            await live.bus.publish(Updated(BY_ID, (web,)))
+            await live.bus.publish(ServerResourceUpdated(SERVERS, (web,)))
+            await live.bus.publish(ServerResourceUpdated(BY_ID, (web,)))
         with anyio.fail_after(PATIENCE_SECONDS):
             await session.asked.wait()
             session.reads.set()
@@ -266,7 +266,7 @@ async def test_there_are_so_many_streams_and_no_more(core: Core, monkeypatch: py
 async def test_without_the_scope_nothing_is_heard(core: Core, era: str) -> None:
     """A caller without the scope for reading cannot listen, not even by a stream."""
     change = await held(core)
-    nobody = Options(who=lambda _: Caller(human=ANN, subject="x", scopes=frozenset()))
+    nobody = ServerOptions(who=lambda _: Caller(human=ANN, subject="x", scopes=frozenset()))
     uris = [f"vps://changes/{change}", SERVERS, BY_ID]
     async with client_and_live(core, era, None, nobody) as (client, live):
         if era == "legacy":
@@ -322,26 +322,28 @@ async def test_the_policy_decides_each_time(
 async def test_the_list_is_told_for_what_is_in_sight(core: Core) -> None:
     """Who sees some servers hears of the list when one of those is another, not when it was others or nobody knows."""
     reach = token_reach(servers=["web*"])
-    some = Reader(core, Caller(human=ANN, scopes=frozenset({READ}), reach=reach), AGENT, Scope(servers=reach.sight))
-    everyone = Reader(core, Caller(human=ANN), AGENT, OPERATOR)
+    some = ResourceReader(
+        core, Caller(human=ANN, scopes=frozenset({READ}), reach=reach), AGENT, Scope(servers=reach.sight)
+    )
+    everyone = ResourceReader(core, Caller(human=ANN), AGENT, OPERATOR)
     web, db = Target("s1", WEB), Target("s2", "db01.example.com")
     for targets, heard in (((web,), True), ((db, web), True), ((db,), False), ((), False)):
-        assert may_hear(some, Updated(SERVERS, targets)) is heard
-        assert may_hear(everyone, Updated(SERVERS, targets))
+        assert can_receive(some, ServerResourceUpdated(SERVERS, targets)) is heard
+        assert can_receive(everyone, ServerResourceUpdated(SERVERS, targets))
 
 
 async def test_a_server_out_of_sight_is_not_told_of(core: Core, provider: SimulatorHandle, era: str) -> None:
     """A token that sees some servers cannot listen for others, and hears no more of one that leaves its sight."""
     caller = Caller(human=ANN, subject="x", scopes=frozenset({READ}), reach=token_reach(servers=["web*"]))
     other = "vps://servers/db01.example.com"
-    async with client_and_live(core, era, None, Options(who=lambda _: caller)) as (client, _):
+    async with client_and_live(core, era, None, ServerOptions(who=lambda _: caller)) as (client, _):
         if era == "legacy":
             with pytest.raises(MCPError, match="no server called"):
                 await subscribe(client, other)
         else:
             assert await listen(client, era, other) == []
     world = provider.simulator.world
-    async with listening(core, era, [SERVERS, BY_ID], Options(who=lambda _: caller)) as listener:
+    async with listening(core, era, [SERVERS, BY_ID], ServerOptions(who=lambda _: caller)) as listener:
         world.override(
             next(server for server in world.servers() if server.hostname == WEB), None, "db09.example.com", None
         )
@@ -367,7 +369,7 @@ async def test_a_provider_that_is_away_is_told_at_once(tmp_path: Path, era: str)
 async def test_a_tokens_stream_ends_in_good_order(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream that a token opened ends after a while, so that the next one needs a token that still holds."""
     monkeypatch.setattr(subscriptions, "STREAM_SECONDS", 0.05)
-    reader = Options(who=lambda _: Caller(human=ANN, subject="ann-laptop", scopes=frozenset({READ})))
+    reader = ServerOptions(who=lambda _: Caller(human=ANN, subject="ann-laptop", scopes=frozenset({READ})))
     async with client_and_live(core, "2026-07-28", None, reader) as (client, live):
         async with client.listen(resource_subscriptions=[SERVERS]) as stream:
             with anyio.fail_after(PATIENCE_SECONDS):

@@ -16,7 +16,7 @@ from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import ActorKind, Origin
 from vpsops.core.limits.access import AccessScope, Restriction
 from vpsops.core.storage.tables import CHANGES, OUTBOX
-from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.server import ServerOptions
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 NEW: Mapping[str, Any] = {"hostname": "n1.example.com", **ORDERS["seed"]}
@@ -141,7 +141,7 @@ async def test_what_makes_no_sense_is_said_as_the_change_says_it(core: Core, arg
 async def test_a_tool_that_is_switched_off_is_said_to_be(core: Core) -> None:
     """A reader may look at what would be, and reads that it may not ask for it."""
     reach = AccessScope((Restriction("x", read_only=True),))
-    async with client_of(core, "legacy", Human(), Options(human=ANN, reach=reach)) as client:
+    async with client_of(core, "legacy", Human(), ServerOptions(human=ANN, reach=reach)) as client:
         result = await client.call_tool("vps_check", {"operation": "stop", "server": "web01"})
     assert not result.is_error
     refused = "stop web01.example.com would be refused. The limit x read_only (true) forbids it: "

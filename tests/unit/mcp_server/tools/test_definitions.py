@@ -15,7 +15,7 @@ from tests.unit.mcp_server.harness import ANN, client_of
 from tests.unit.mcp_server.tools.tool_snapshots import DIRECTORY, all_tools, as_text
 from vpsops.core.app import Core
 from vpsops.core.operations import OPERATIONS
-from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.server import ServerOptions
 from vpsops.mcp_server.tools.definitions import operation_tools
 
 TOOLS = all_tools()
@@ -96,11 +96,11 @@ async def test_both_eras_list_the_same_tools(core: Core) -> None:
                 found = await client.list_tools(cache_mode="bypass")
                 listed.append([tool.model_dump() for tool in found.tools])
                 assert era == "legacy" or (found.ttl_ms, found.cache_scope) == (300_000, "public")
-    assert all(one == other for one, other in pairwise(listed))
+    assert all(first == second for first, second in pairwise(listed))
 
 
 async def test_the_tools_on_changes_come_when_asked_for(core: Core, era: str) -> None:
     """They follow the ten, and only with their option."""
-    async with client_of(core, era, None, Options(human=ANN, change_tools=True)) as client:
+    async with client_of(core, era, None, ServerOptions(human=ANN, change_tools=True)) as client:
         names = [tool.name for tool in (await client.list_tools()).tools]
     assert names[10:] == ["vps_check", "vps_changes", "vps_change_get", "vps_change_wait", "vps_change_cancel"]

@@ -25,12 +25,12 @@ from vpsops.core.config.settings import Settings
 from vpsops.core.identity.actors import Origin
 from vpsops.core.limits.access import AccessScope, Restriction
 from vpsops.core.limits.tool_names import ALTERING, TOOLS
-from vpsops.mcp_server.auth.access import add_flags, reach_of
-from vpsops.mcp_server.auth.jwt_verifier import Trust, grant_of
+from vpsops.mcp_server.auth.access import add_flags, reach_from_flags
+from vpsops.mcp_server.auth.jwt_verifier import IssuerConfig, verified_token_from
 from vpsops.mcp_server.auth.static_tokens import read_tokens
 from vpsops.mcp_server.fast_start import responder
 from vpsops.mcp_server.fast_start import snapshot as early
-from vpsops.mcp_server.server import Options, build_server, changing_tools
+from vpsops.mcp_server.server import ServerOptions, build_server, write_tools
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 CHANGES = {tool for tool, toolset in TOOLS.items() if toolset == "changes"}
@@ -41,7 +41,7 @@ NEW = {"plan": "vps-4gb-2cpu", "region": "oslo", "os_template": "ubuntu-24.04"}
 def flags(*words: str) -> AccessScope:
     parser = argparse.ArgumentParser()
     add_flags(parser)
-    return reach_of(parser.parse_args(words))
+    return reach_from_flags(parser.parse_args(words))
 
 
 @asynccontextmanager
@@ -72,7 +72,7 @@ def test_the_core_knows_the_tools_by_their_names() -> None:
     tools = all_tools()
     assert set(TOOLS) == {tool.name for tool in tools}
     assert {tool.name for tool in tools if not (tool.annotations and tool.annotations.read_only_hint)} == ALTERING
-    assert changing_tools() == ALTERING
+    assert write_tools() == ALTERING
 
 
 NARROW = [
@@ -97,7 +97,7 @@ async def test_what_is_switched_off_is_refused_at_the_call_and_not_listed(
     said: str,
 ) -> None:
     """The refusal names the limit, its value and its place, has an id and is on record; the list never varies."""
-    options = Options(human=ANN, reach=flags(*words))
+    options = ServerOptions(human=ANN, reach=flags(*words))
     left = {tool for tool in TOOLS if not tool.startswith(("vps_st", "vps_re"))} if left is None else left
     async with limited(settings, tmp_path, written) as core, client_of(core, era, Human(), options) as client:
         assert await listed(client) == left
@@ -121,8 +121,10 @@ async def test_flags_never_widen_what_the_file_leaves(settings: Settings, tmp_pa
     """A flag that names what the file switched off leaves nothing, which refuses to start."""
     async with limited(settings, tmp_path, '[limits.mcp]\ntoolsets = "catalogue"\n') as core:
         with pytest.raises(ConfigurationError, match="leave no tool"):
-            build_server(core, Options(reach=flags("--toolsets", "servers")))
-        async with client_of(core, ERAS[0], None, Options(reach=flags("--tools", "vps_*", "--read-only"))) as client:
+            build_server(core, ServerOptions(reach=flags("--toolsets", "servers")))
+        async with client_of(
+            core, ERAS[0], None, ServerOptions(reach=flags("--tools", "vps_*", "--read-only"))
+        ) as client:
             assert await listed(client) == CATALOGUE
 
 
@@ -149,7 +151,7 @@ async def test_servers_out_of_sight_are_not_there(settings: Settings, tmp_path: 
         outcome = await core.gate.submit(Request("stop", {"server": "db01"}, ALICE, Origin("slack"), can_confirm=True))
         assert isinstance(outcome, Held)
         hidden = outcome.change
-        async with client_of(core, era, Human(), Options(human=ANN)) as client:
+        async with client_of(core, era, Human(), ServerOptions(human=ANN)) as client:
             assert "db01" not in text(await client.call_tool("vps_list", {}))
             for tool in ("vps_get", "vps_status", "vps_stop", "vps_start"):
                 unknown = await client.call_tool(tool, {"server": "db01"})
@@ -176,7 +178,7 @@ async def test_servers_out_of_sight_are_not_there(settings: Settings, tmp_path: 
 async def test_calls_of_every_tool_count_against_the_rate(settings: Settings, tmp_path: Path, era: str) -> None:
     """The tools on changes too; a refusal tells when to call again."""
     async with limited(settings, tmp_path, "[limits]\ncalls_per_minute = 3\n") as core:
-        async with client_of(core, era, None, Options(human=ANN)) as client:
+        async with client_of(core, era, None, ServerOptions(human=ANN)) as client:
             first = [await client.call_tool(tool, {}) for tool in ("vps_changes", "vps_list", "vps_changes")]
             refused = [await client.call_tool(tool, {}) for tool in ("vps_changes", "vps_list")]
         assert not any(item.is_error for item in first)
@@ -220,10 +222,10 @@ def test_a_token_that_names_what_there_is_not_is_refused(tmp_path: Path, written
 
 def test_scopes_of_an_access_token_narrow_its_toolsets() -> None:
     """One or several; without any of them all toolsets are left."""
-    trust = Trust("https://issuer.example", "aud", "email")
+    trust = IssuerConfig("https://issuer.example", "aud", "email")
     claims = {"sub": "s", "email": "ann@example.com"}
-    some = grant_of({**claims, "scope": "vps:write vps:catalogue vps:changes other"}, trust).caller
-    every = grant_of({**claims, "scope": "vps:write"}, trust).caller
+    some = verified_token_from({**claims, "scope": "vps:write vps:catalogue vps:changes other"}, trust).caller
+    every = verified_token_from({**claims, "scope": "vps:write"}, trust).caller
     assert set(some.reach.tools) == CATALOGUE | CHANGES
     assert set(every.reach.tools) == set(TOOLS)
 
@@ -239,18 +241,18 @@ def test_scopes_of_an_access_token_narrow_its_toolsets() -> None:
 async def test_early_answers_are_of_the_same_tools(core: Core, narrowing: Restriction) -> None:
     """What the start-up front keeps of a configuration is what its server lists."""
     reach = AccessScope((narrowing,))
-    snapshot = await early.snapshot_of(build_server(core, Options(reach=reach)), "x")
+    snapshot = await early.take_snapshot(build_server(core, ServerOptions(reach=reach)), "x")
     meta = {
         "io.modelcontextprotocol/protocolVersion": MODERN_PROTOCOL_VERSIONS[-1],
         "io.modelcontextprotocol/clientInfo": {"name": "x", "version": "1"},
         "io.modelcontextprotocol/clientCapabilities": {},
     }
     asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}
-    told = responder.answer(snapshot, json.dumps(asked).encode(), responder.Handover())
+    told = responder.answer_message(snapshot, json.dumps(asked).encode(), responder.Handover())
     assert told is not None
     tools = json.loads(told)["result"]["tools"]
     assert tuple(tool["name"] for tool in tools) == reach.tools
-    async with client_of(core, ERAS[1], None, Options(reach=reach)) as client:
+    async with client_of(core, ERAS[1], None, ServerOptions(reach=reach)) as client:
         found = (await client.list_tools()).tools
     assert tools == [tool.model_dump(by_alias=True, mode="json", exclude_none=True) for tool in found]
 
@@ -258,6 +260,8 @@ async def test_early_answers_are_of_the_same_tools(core: Core, narrowing: Restri
 def test_other_flags_are_another_configuration() -> None:
     """The front never gives the answers of one set of flags for another."""
     environ = {"HOME": "/nowhere"}
-    described = {responder.describe(words, environ) for words in ([], ["--read-only"], ["--toolsets", "servers"])}
+    described = {
+        responder.describe_configuration(words, environ) for words in ([], ["--read-only"], ["--toolsets", "servers"])
+    }
     assert len(described) == 3
-    assert responder.find(["--read-only"], environ) is None
+    assert responder.find_snapshot(["--read-only"], environ) is None

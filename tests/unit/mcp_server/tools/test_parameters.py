@@ -8,7 +8,7 @@ from mcp.shared.exceptions import MCPError
 
 from tests.unit.mcp_server.harness import WEB, Human, client_of, text
 from vpsops.core.app import Core
-from vpsops.mcp_server.tools.parameters import read
+from vpsops.mcp_server.tools.parameters import read_request
 from vpsops.playground.wayscloud.serve import SimulatorHandle
 
 
@@ -36,9 +36,9 @@ async def test_a_read_means_the_same_however_it_arrives(
 ) -> None:
     """Null for what was left out, texts of lists and numbers, a second wrapping: the same answer."""
     async with client_of(core, era) as client:
-        one, other = [await client.call_tool(tool, arguments) for arguments in (spelled, plain)]
-    assert not one.is_error, text(one)
-    assert one.structured_content == other.structured_content
+        first, second = [await client.call_tool(tool, arguments) for arguments in (spelled, plain)]
+    assert not first.is_error, text(first)
+    assert first.structured_content == second.structured_content
 
 
 @pytest.mark.requirement("mcp-one-meaning")
@@ -135,5 +135,5 @@ async def test_an_unknown_tool_is_not_echoed_at_length(core: Core, era: str) -> 
 
 def test_what_is_null_is_left_out_of_any_request() -> None:
     """Whatever the method; nothing else is touched."""
-    assert read("tasks/get", {"taskId": "x", "more": None}) == {"taskId": "x"}
-    assert read("tools/list", None) is None
+    assert read_request("tasks/get", {"taskId": "x", "more": None}) == {"taskId": "x"}
+    assert read_request("tools/list", None) is None

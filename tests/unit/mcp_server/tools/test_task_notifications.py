@@ -16,8 +16,8 @@ from vpsops.core.app import Core
 from vpsops.core.changes.model import Verdict
 from vpsops.core.identity.actors import Actor, ActorKind
 from vpsops.mcp_server.protocol.tasks import EXTENSION
-from vpsops.mcp_server.protocol.uris import change_address
-from vpsops.mcp_server.server import Options
+from vpsops.mcp_server.protocol.uris import change_uri
+from vpsops.mcp_server.server import ServerOptions
 
 CHANNEL = "C0APPROVE"
 BOB = Actor(ActorKind.PERSON, "U2", "bob", "U2", groups=(CHANNEL,))
@@ -34,7 +34,7 @@ def request(method: str, meta: dict[str, Any] = DECLARED, **params: Any) -> dict
 @asynccontextmanager
 async def served(core: Core) -> AsyncIterator[tuple[str, str]]:
     """Serve a core with a stop of web01 that is held; yields the address and the task."""
-    async with serving(core, None, Options(human=ANN)) as (site, _):
+    async with serving(core, None, ServerOptions(human=ANN)) as (site, _):
         stop = request("tools/call", name="vps_stop", arguments={"server": "web01"})
         yield site.url, (await post(site.url, stop)).json()["result"]["taskId"]
 
@@ -79,7 +79,7 @@ async def test_a_task_is_told_of_until_its_end(core: Core) -> None:
 async def test_the_change_is_told_beside_its_task_where_both_are_wanted(core: Core) -> None:
     """A resource that was asked for is told as ever."""
     async with served(core) as (url, task):
-        uri = change_address(task)
+        uri = change_uri(task)
         async with aclosing(stream(url, taskIds=[task], resourceSubscriptions=[uri])) as heard:
             acknowledged = await anext(heard)
             assert acknowledged["params"]["notifications"] == {"taskIds": [task], "resourceSubscriptions": [uri]}
@@ -94,7 +94,7 @@ async def test_what_is_not_the_callers_is_left_out(core: Core) -> None:
     """Unknown ids and other people's are not confirmed, and nothing is told of them."""
     async with (
         served(core) as (_, task),
-        serving(core, None, Options(human="eve@example.com")) as (site, _served),
+        serving(core, None, ServerOptions(human="eve@example.com")) as (site, _served),
         aclosing(stream(site.url, taskIds=[task, "chg_000000000000", "nonsense"])) as heard,
     ):
         acknowledged = await anext(heard)

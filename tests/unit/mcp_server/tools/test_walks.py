@@ -24,10 +24,10 @@ from vpsops.core.operations import OPERATIONS
 from vpsops.core.operations.counts import MOST, ServerCount, counts_of
 from vpsops.core.operations.servers import ListArguments, ServerList, page
 from vpsops.core.wayscloud.answers.models import HeldList, ProviderList, Server
-from vpsops.mcp_server.presenters.pagination import arguments_of, page_of
-from vpsops.mcp_server.presenters.projection import sort_out
+from vpsops.mcp_server.presenters.pagination import page_from, read_arguments
+from vpsops.mcp_server.presenters.projection import split_arguments
 from vpsops.mcp_server.tools.walks import MOST as MOST_LISTS
-from vpsops.mcp_server.tools.walks import Walks
+from vpsops.mcp_server.tools.walks import ServerListCache
 from vpsops.playground.wayscloud.faults.config import SimulatorConfig
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
@@ -38,7 +38,9 @@ RANDOM = Random(1)  # noqa: S311 - no secret
 def fleet(number: int) -> list[Server]:
     """Return servers with the ids that the provider gives: they take the most tokens of a row."""
     ids = [str(uuid.UUID(int=RANDOM.getrandbits(128))) for _ in range(number)]
-    return [Server(id=one, hostname=f"web{place:05}.example.com", status="running") for place, one in enumerate(ids)]
+    return [
+        Server(id=ident, hostname=f"web{place:05}.example.com", status="running") for place, ident in enumerate(ids)
+    ]
 
 
 @pytest.mark.requirement("mcp-walks-are-consistent")
@@ -47,8 +49,8 @@ def test_a_fleet_is_walked_by_ids_in_few_calls(number: int) -> None:
     """A hundred servers a call: ten thousand in a hundred."""
     servers, seen, calls, cursor = fleet(number), set[str](), 0, ""
     while calls == 0 or cursor:
-        asked = sort_out(LIST, {"limit": 100, "fields": ["id"], **({"cursor": cursor} if cursor else {})})
-        _, content = page_of(page(servers, ListArguments.model_validate(dict(arguments_of(LIST, asked)))), asked)
+        asked = split_arguments(LIST, {"limit": 100, "fields": ["id"], **({"cursor": cursor} if cursor else {})})
+        _, content = page_from(page(servers, ListArguments.model_validate(dict(read_arguments(LIST, asked)))), asked)
         seen |= {row["id"] for row in content["servers"]}  # type: ignore[union-attr, index, call-overload, misc]
         cursor, calls = str(content.get("next_cursor", "")), calls + 1
     assert seen == {server.id for server in servers}
@@ -116,7 +118,7 @@ async def test_a_list_that_is_gone_costs_another_reading(era: str, tmp_path: Pat
 def test_a_list_is_kept_for_a_while() -> None:
     """Until it is old, or one of too many."""
     clock = FakeClock()
-    walks, held = Walks(clock), HeldList(ProviderList(fleet(1)))
+    walks, held = ServerListCache(clock), HeldList(ProviderList(fleet(1)))
     walk = walks.keep(held)
     clock.advance(WALK_SECONDS - 0.1)
     assert walks.find(walk) is held
