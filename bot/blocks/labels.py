@@ -1,11 +1,12 @@
 """Labels of operations and of change states, for cards and buttons."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from vpsops.core.changes.labels import PHASE_LABELS, Phase, phase_of
 from vpsops.core.changes.model import Change, State
 from vpsops.core.common.text import one_line
-from vpsops.core.policy.decision import Decision
 
 MAX_BUTTON_TEXT: Final = 75
 
@@ -30,55 +31,43 @@ class StateLabel:
     sentence: str
 
 
-STATE_LABELS: Final = {
-    State.REQUESTED: StateLabel("◌", "asked for", "It is being looked at."),
-    State.HELD: StateLabel("◔", "waiting", "Nothing happens until the answer is in."),
-    State.APPROVED: StateLabel("◑", "agreed", "It is about to be sent to the provider."),
-    State.SENDING: StateLabel("◑", "being sent", "It is being sent to the provider."),
-    State.WATCHING: StateLabel("◕", "under way", "The provider took it on; the server is being watched."),
-    State.UNKNOWN: StateLabel(
-        "?", "no clear answer", "The provider gave no clear answer. It is being looked up, and is not sent again."
-    ),
-    State.NEEDS_PERSON: StateLabel(
-        "!", "a person has to look", "It could not be told whether it happened. Look at the server, then say which."
-    ),
-    State.SUCCEEDED: StateLabel("✓", "done", ""),
-    State.FAILED: StateLabel("✗", "failed", ""),
-    State.DENIED: StateLabel("✗", "denied", "It was not run."),
-    State.EXPIRED: StateLabel("-", "expired", "Nobody answered in time. It was not run."),
-    State.CANCELLED: StateLabel("-", "cancelled", "It was withdrawn and not run."),
-    State.SUPERSEDED: StateLabel(
-        "-",
-        "out of date",
-        "The server or the rules changed since it was asked for, so it was not run. Ask again.",
-    ),
+SYMBOLS: Final[Mapping[Phase, str]] = {
+    Phase.REQUESTED: "◌",
+    Phase.AWAITING_CONFIRMATION: "◔",
+    Phase.AWAITING_APPROVAL: "◔",
+    Phase.APPROVED: "◑",
+    Phase.DEFERRED: "◑",
+    Phase.SENDING: "◑",
+    Phase.WATCHING: "◕",
+    Phase.OVERDUE: "◕",
+    Phase.UNKNOWN: "?",
+    Phase.REFUSED: "?",
+    Phase.NEEDS_PERSON: "!",
+    Phase.POSSIBLY_SENT: "!",
+    Phase.SUCCEEDED: "✓",
+    Phase.UNSEEN: "✓",
+    Phase.FAILED: "✗",
+    Phase.DENIED: "✗",
+    Phase.EXPIRED: "-",
+    Phase.CANCELLED: "-",
+    Phase.SUPERSEDED: "-",
 }
 
-OVERDUE: Final = StateLabel(
-    "◕", "taking longer than usual", "It was sent and is still going. It goes on being watched."
-)
-UNSEEN: Final = StateLabel("✓", "accepted, not seen", "")
-DEFERRED: Final = StateLabel("◑", "agreed, waits for the provider", "")
-REFUSED: Final = StateLabel(
-    "?", "refused, being verified", "The provider refused it. Looks verify that nothing happened; it takes seconds."
-)
-CONFIRM: Final = StateLabel("◔", "waiting for your word", "Nothing happens until you confirm.")
-APPROVE: Final = StateLabel("◔", "waiting for approval", "Nothing happens until others have approved.")
+
+def _label_of(phase: Phase) -> StateLabel:
+    words = PHASE_LABELS[phase]
+    return StateLabel(SYMBOLS[phase], words.label, words.explanation)
+
+
+STATE_LABELS: Final[Mapping[State, StateLabel]] = {
+    **{state: _label_of(Phase(state.value)) for state in State if state is not State.HELD},
+    State.HELD: StateLabel("◔", "waiting", "Nothing happens until the answer is in."),
+}
 
 
 def state_label(change: Change) -> StateLabel:
     """Return the label of the change's current state."""
-    if change.state is State.HELD:
-        return APPROVE if change.ruling.decision is Decision.APPROVE else CONFIRM
-    if change.deferred:
-        return DEFERRED
-    if change.state is State.WATCHING and change.overdue:
-        return OVERDUE
-    if change.state is State.SUCCEEDED and change.unseen:
-        return UNSEEN
-    if change.state is State.UNKNOWN and change.refusal is not None:
-        return REFUSED
-    return STATE_LABELS[change.state]
+    return _label_of(phase_of(change))
 
 
 def change_title(change: Change, limit: int = 150) -> str:

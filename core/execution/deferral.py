@@ -14,8 +14,8 @@ from sqlalchemy.engine import Connection
 from vpsops.core.authorization.hold_offs import HoldOff, hold_off
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import REFUSAL, Change, Refusal, State
-from vpsops.core.changes.notes import LAPSED, UNVERIFIED, not_sent
 from vpsops.core.common.timings import HOLD_OFF_LONGEST_SECONDS, Timing
+from vpsops.core.execution.notes import LAPSED, UNVERIFIED, not_sent
 from vpsops.core.messaging import outbox
 from vpsops.core.storage.tables import AUDIT, CHANGES
 from vpsops.core.wayscloud.answers.errors import ProviderRefusedError, RateLimitedError

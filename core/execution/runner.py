@@ -32,7 +32,6 @@ from vpsops.core.authorization.recheck import LIMITED, Recheck, StricterError
 from vpsops.core.changes import repository
 from vpsops.core.changes.audit_entries import recorded
 from vpsops.core.changes.model import REFUSAL, Change, Refusal, State
-from vpsops.core.changes.notes import BROKEN, DOUBTED, NOTHING_SENT, UNAUTHORIZED, before, difference, not_sent
 from vpsops.core.changes.preview import look_again
 from vpsops.core.common.clock import Clock
 from vpsops.core.common.errors import InvalidInputError, StaleChangeError, StorageError, UnreadableRowError, VpsopsError
@@ -42,6 +41,7 @@ from vpsops.core.continuity.continuity_monitor import ContinuityMonitor, StoreWe
 from vpsops.core.execution import write_rate_limit
 from vpsops.core.execution.claims import own_capability
 from vpsops.core.execution.deferral import LapsedError, check_lapse, defer, doubt
+from vpsops.core.execution.notes import BROKEN, DOUBTED, NOTHING_SENT, UNAUTHORIZED, before, difference, not_sent
 from vpsops.core.execution.send_deadline import LateError, SendDeadline, WriteHook, pause_after
 from vpsops.core.limits.account import read_account
 from vpsops.core.limits.quotas import LimitReachedError

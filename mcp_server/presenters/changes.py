@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, Field, ValidationError
 
+from vpsops.core.changes.labels import PHASE_LABELS, NextStep, Phase, phase_of
 from vpsops.core.changes.model import Change, State, Verdict
 from vpsops.core.common.text import duration, moment
 from vpsops.core.identity.actors import Approvers
@@ -16,7 +17,6 @@ LONGEST_REASON = 300
 LONGEST_LISTED = 100
 LONGEST_ASKER = 80
 NOT_DONE = frozenset({State.FAILED, State.DENIED, State.EXPIRED, State.CANCELLED, State.SUPERSEDED})
-UNDER_WAY = frozenset({State.REQUESTED, State.APPROVED, State.SENDING, State.WATCHING})
 
 
 class ChangedServer(BaseModel):
@@ -118,51 +118,29 @@ def title(change: Change) -> str:
 
 
 def status_text(change: Change) -> str:
-    """Say in words where a change is, to stand after its name."""
-    if change.state is State.HELD:
-        return "waits for approval" if change.ruling.decision is Decision.APPROVE else "waits for confirmation"
-    if change.unseen:
-        return UNSEEN
-    if change.deferred:
-        return "was agreed to and waits, as the provider asks"
-    if change.state is State.SUCCEEDED:
-        return f"succeeded after {duration(change.seconds)}" if change.seconds is not None else "succeeded"
-    if change.overdue:
-        return "is still going, longer than usual"
-    if change.state is State.NEEDS_PERSON and change.sent_at is None:
-        return "may have been sent before the database went back; a person has to look"
-    if change.state is State.UNKNOWN and change.refusal is not None:
-        return "was refused by the provider; looks verify for some seconds that nothing happened"
-    return VERDICTS[change.state]
-
-
-UNSEEN = "was sent and accepted; nothing that the API tells shows whether it was done"
-VERDICTS = {
-    State.REQUESTED: "is being recorded",
-    State.APPROVED: "was agreed to and is about to run",
-    State.SENDING: "is being sent",
-    State.WATCHING: "was sent and is still going",
-    State.UNKNOWN: "was sent, and no clear answer came; it is being looked up",
-    State.NEEDS_PERSON: "was sent, and nothing tells whether it happened; a person has to look",
-    State.FAILED: "failed",
-    State.DENIED: "was denied; nothing was done",
-    State.EXPIRED: "was not agreed to in time; nothing was done",
-    State.CANCELLED: "was cancelled; nothing was done",
-    State.SUPERSEDED: "was superseded: the server or the rules changed since it was asked for; nothing was done",
-}
+    """Return where a change is, in words that follow its title."""
+    phase = phase_of(change)
+    status = PHASE_LABELS[phase].status
+    if phase is Phase.SUCCEEDED and change.seconds is not None:
+        return f"{status} after {duration(change.seconds)}"
+    return status
 
 
 def next_action(change: Change, *, tools: bool) -> str:
-    """Say what a model should do next; nothing where nothing is left to do."""
-    if change.state is State.HELD:
+    """Return what a model should do next, or nothing."""
+    phase = phase_of(change)
+    step = PHASE_LABELS[phase].next_step
+    if step in {NextStep.CONFIRM, NextStep.WAIT_FOR_APPROVAL}:
         return _waiting(change, tools=tools)
-    if change.state in UNDER_WAY:
+    if step is NextStep.WAIT:
         return f"Do not ask for it again. {_look(change, tools=tools)}"
-    if change.state is State.FAILED:
+    if step is NextStep.REVIEW_FAILURE:
         return AFTER_FAILURE.get(change.operation, "Look at the server with vps_get before asking again.")
-    return "Tell your human that it was accepted and not seen." if change.unseen else STEPS.get(change.state, "")
+    return ACTIONS.get(phase, "")
 
 
+LOOK_UP = "Do not ask for it again; look at the server with vps_get in a minute."
+SETTLE = "Do not ask for it again. Tell your human that a person has to settle it."
 AFTER_FAILURE = {
     "create": "Tell your human why. vps_plans, vps_regions and vps_os_templates list what can be ordered.",
     "start": "Look with vps_get whether it runs before asking again.",
@@ -170,13 +148,16 @@ AFTER_FAILURE = {
     "reboot": "Look with vps_get and vps_status how it is, and since when, before asking again.",
 }
 
-STEPS = {
-    State.UNKNOWN: "Do not ask for it again; look at the server with vps_get in a minute.",
-    State.NEEDS_PERSON: "Do not ask for it again. Tell your human that a person has to settle it.",
-    State.DENIED: "Tell your human; do not ask again unless they say so.",
-    State.EXPIRED: "Ask again only if it is still wanted.",
-    State.CANCELLED: "Ask again only if your human wants it.",
-    State.SUPERSEDED: "Look at the server with vps_get, then ask again if it is still wanted.",
+ACTIONS = {
+    Phase.UNKNOWN: LOOK_UP,
+    Phase.REFUSED: LOOK_UP,
+    Phase.NEEDS_PERSON: SETTLE,
+    Phase.POSSIBLY_SENT: SETTLE,
+    Phase.UNSEEN: "Tell your human that it was accepted and not seen.",
+    Phase.DENIED: "Tell your human; do not ask again unless they say so.",
+    Phase.EXPIRED: "Ask again only if it is still wanted.",
+    Phase.CANCELLED: "Ask again only if your human wants it.",
+    Phase.SUPERSEDED: "Look at the server with vps_get, then ask again if it is still wanted.",
 }
 
 

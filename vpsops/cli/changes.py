@@ -11,6 +11,7 @@ from vpsops.core.audit import chain
 from vpsops.core.audit.chain import TrailRecord
 from vpsops.core.audit.queries import record_summary
 from vpsops.core.changes import repository
+from vpsops.core.changes.labels import PHASE_LABELS, phase_of
 from vpsops.core.changes.model import Change, State, Vote
 from vpsops.core.changes.queries import ChangeQuery, select_page
 from vpsops.core.common.errors import ConfigurationError
@@ -128,7 +129,7 @@ def detail(change: Change) -> Mapping[str, str]:
     rules = cell(", ".join(ruling.rules) or "no rule")
     return {
         "change": change.id,
-        "state": change.state.value.replace("_", " ") + (" (takes longer than usual)" if change.overdue else ""),
+        "state": state_text(change),
         "waits": f"until {when(change.not_before.timestamp())}" if change.deferred and change.not_before else "",
         "operation": change.operation,
         "arguments": ", ".join(f"{name}={cell(value)}" for name, value in chain.redacted(change.arguments).items()),
@@ -148,6 +149,12 @@ def detail(change: Change) -> Mapping[str, str]:
         "note": cell(change.note, 500),
         "digest": change.digest,
     }
+
+
+def state_text(change: Change) -> str:
+    """Return the stored state, with the label of its phase where that says more."""
+    state, phase = change.state.value.replace("_", " "), phase_of(change)
+    return state if phase.value == change.state.value else f"{state} ({PHASE_LABELS[phase].label})"
 
 
 def actor_text(actor: Actor) -> str:

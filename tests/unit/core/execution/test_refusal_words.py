@@ -3,7 +3,7 @@
 from tests.unit.core.sample import change
 from vpsops.bot.blocks.labels import state_label
 from vpsops.core.changes.model import REFUSAL, Refusal, State
-from vpsops.core.changes.notes import before, not_sent
+from vpsops.core.execution.notes import before, not_sent
 from vpsops.mcp_server.presenters.changes import status_text
 
 STORED = {REFUSAL: Refusal("WAYSCloud would not stop the server: slow down (429).", again=True).stored}

@@ -1,0 +1,169 @@
+"""States of a change in words: one table of labels, explanations and next steps for all front ends.
+
+Front ends only lay out what stands here: Slack adds a symbol, MCP names its tools in the next step, the terminal
+writes the label.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from vpsops.core.changes.model import Change, State
+from vpsops.core.policy.decision import Decision
+
+
+class NextStep(StrEnum):
+    """What the requester does next."""
+
+    NONE = "none"
+    CONFIRM = "confirm"
+    WAIT_FOR_APPROVAL = "wait_for_approval"
+    WAIT = "wait"
+    CHECK_SERVER = "check_server"
+    SETTLE = "settle"
+    REVIEW_FAILURE = "review_failure"
+    REQUEST_AGAIN = "request_again"
+    REPORT = "report"
+
+
+class Phase(StrEnum):
+    """A state as people see it: some states of the model have several phases."""
+
+    REQUESTED = "requested"
+    AWAITING_CONFIRMATION = "awaiting_confirmation"
+    AWAITING_APPROVAL = "awaiting_approval"
+    APPROVED = "approved"
+    DEFERRED = "deferred"
+    SENDING = "sending"
+    WATCHING = "watching"
+    OVERDUE = "overdue"
+    UNKNOWN = "unknown"
+    REFUSED = "refused"
+    NEEDS_PERSON = "needs_person"
+    POSSIBLY_SENT = "possibly_sent"
+    SUCCEEDED = "succeeded"
+    UNSEEN = "unseen"
+    FAILED = "failed"
+    DENIED = "denied"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseLabel:
+    """A phase in words.
+
+    `label` is a few words, `status` follows the name of a change ("Reboot of web01 is being sent"), `explanation` is
+    a sentence and may be empty.
+    """
+
+    label: str
+    status: str
+    explanation: str
+    next_step: NextStep
+
+
+PHASE_LABELS: Final[Mapping[Phase, PhaseLabel]] = {
+    Phase.REQUESTED: PhaseLabel("asked for", "is being recorded", "It is being looked at.", NextStep.WAIT),
+    Phase.AWAITING_CONFIRMATION: PhaseLabel(
+        "waiting for your word", "waits for confirmation", "Nothing happens until you confirm.", NextStep.CONFIRM
+    ),
+    Phase.AWAITING_APPROVAL: PhaseLabel(
+        "waiting for approval",
+        "waits for approval",
+        "Nothing happens until others have approved.",
+        NextStep.WAIT_FOR_APPROVAL,
+    ),
+    Phase.APPROVED: PhaseLabel(
+        "agreed", "was agreed to and is about to run", "It is about to be sent to the provider.", NextStep.WAIT
+    ),
+    Phase.DEFERRED: PhaseLabel(
+        "agreed, waits for the provider", "was agreed to and waits, as the provider asks", "", NextStep.WAIT
+    ),
+    Phase.SENDING: PhaseLabel("being sent", "is being sent", "It is being sent to the provider.", NextStep.WAIT),
+    Phase.WATCHING: PhaseLabel(
+        "under way",
+        "was sent and is still going",
+        "The provider took it on; the server is being watched.",
+        NextStep.WAIT,
+    ),
+    Phase.OVERDUE: PhaseLabel(
+        "taking longer than usual",
+        "is still going, longer than usual",
+        "It was sent and is still going. It goes on being watched.",
+        NextStep.WAIT,
+    ),
+    Phase.UNKNOWN: PhaseLabel(
+        "no clear answer",
+        "was sent, and no clear answer came; it is being looked up",
+        "The provider gave no clear answer. It is being looked up, and is not sent again.",
+        NextStep.CHECK_SERVER,
+    ),
+    Phase.REFUSED: PhaseLabel(
+        "refused, being verified",
+        "was refused by the provider; looks verify for some seconds that nothing happened",
+        "The provider refused it. Looks verify that nothing happened; it takes seconds.",
+        NextStep.CHECK_SERVER,
+    ),
+    Phase.NEEDS_PERSON: PhaseLabel(
+        "a person has to look",
+        "was sent, and nothing tells whether it happened; a person has to look",
+        "It could not be told whether it happened. Look at the server, then say which.",
+        NextStep.SETTLE,
+    ),
+    Phase.POSSIBLY_SENT: PhaseLabel(
+        "a person has to look",
+        "may have been sent before the database went back; a person has to look",
+        "It could not be told whether it happened. Look at the server, then say which.",
+        NextStep.SETTLE,
+    ),
+    Phase.SUCCEEDED: PhaseLabel("done", "succeeded", "", NextStep.NONE),
+    Phase.UNSEEN: PhaseLabel(
+        "accepted, not seen",
+        "was sent and accepted; nothing that the API tells shows whether it was done",
+        "",
+        NextStep.REPORT,
+    ),
+    Phase.FAILED: PhaseLabel("failed", "failed", "", NextStep.REVIEW_FAILURE),
+    Phase.DENIED: PhaseLabel("denied", "was denied; nothing was done", "It was not run.", NextStep.REPORT),
+    Phase.EXPIRED: PhaseLabel(
+        "expired",
+        "was not agreed to in time; nothing was done",
+        "Nobody answered in time. It was not run.",
+        NextStep.REQUEST_AGAIN,
+    ),
+    Phase.CANCELLED: PhaseLabel(
+        "cancelled", "was cancelled; nothing was done", "It was withdrawn and not run.", NextStep.REQUEST_AGAIN
+    ),
+    Phase.SUPERSEDED: PhaseLabel(
+        "out of date",
+        "was superseded: the server or the rules changed since it was asked for; nothing was done",
+        "The server or the rules changed since it was asked for, so it was not run. Ask again.",
+        NextStep.REQUEST_AGAIN,
+    ),
+}
+
+
+def phase_of(change: Change) -> Phase:
+    """Return the phase of a change: its state, refined by its decision and by what is known of the outcome."""
+    if change.state is State.HELD:
+        approval = change.ruling.decision is Decision.APPROVE
+        return Phase.AWAITING_APPROVAL if approval else Phase.AWAITING_CONFIRMATION
+    if change.deferred:
+        return Phase.DEFERRED
+    if change.state is State.WATCHING and change.overdue:
+        return Phase.OVERDUE
+    if change.state is State.SUCCEEDED and change.unseen:
+        return Phase.UNSEEN
+    if change.state is State.UNKNOWN and change.refusal is not None:
+        return Phase.REFUSED
+    if change.state is State.NEEDS_PERSON and change.sent_at is None:
+        return Phase.POSSIBLY_SENT
+    return Phase(change.state.value)
+
+
+def phase_label(change: Change) -> PhaseLabel:
+    """Return the words for the phase of a change."""
+    return PHASE_LABELS[phase_of(change)]
