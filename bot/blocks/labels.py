@@ -42,6 +42,7 @@ SYMBOLS: Final[Mapping[Phase, str]] = {
     Phase.OVERDUE: "◕",
     Phase.UNKNOWN: "?",
     Phase.REFUSED: "?",
+    Phase.DOUBTED: "?",
     Phase.NEEDS_PERSON: "!",
     Phase.POSSIBLY_SENT: "!",
     Phase.SUCCEEDED: "✓",

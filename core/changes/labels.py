@@ -40,6 +40,7 @@ class Phase(StrEnum):
     OVERDUE = "overdue"
     UNKNOWN = "unknown"
     REFUSED = "refused"
+    DOUBTED = "doubted"
     NEEDS_PERSON = "needs_person"
     POSSIBLY_SENT = "possibly_sent"
     SUCCEEDED = "succeeded"
@@ -107,6 +108,12 @@ PHASE_LABELS: Final[Mapping[Phase, PhaseLabel]] = {
         "The provider refused it. Looks verify that nothing happened; it takes seconds.",
         NextStep.CHECK_SERVER,
     ),
+    Phase.DOUBTED: PhaseLabel(
+        "refused, being verified",
+        "was refused by the provider, perhaps after it was done; looks go on for some minutes",
+        "The provider refused it, perhaps after it was done.",
+        NextStep.CHECK_SERVER,
+    ),
     Phase.NEEDS_PERSON: PhaseLabel(
         "a person has to look",
         "was sent, and nothing tells whether it happened; a person has to look",
@@ -158,7 +165,7 @@ def phase_of(change: Change) -> Phase:
     if change.state is State.SUCCEEDED and change.unseen:
         return Phase.UNSEEN
     if change.state is State.UNKNOWN and change.refusal is not None:
-        return Phase.REFUSED
+        return Phase.DOUBTED if change.doubted_for_long else Phase.REFUSED
     if change.state is State.NEEDS_PERSON and change.sent_at is None:
         return Phase.POSSIBLY_SENT
     return Phase(change.state.value)

@@ -117,15 +117,19 @@ KNOWN = "known"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A provider's no to a write that left; `again` says that it may be sent again once looks find no trace of it."""
+    """A provider's no to a write that left; `again` says that it may be sent again once looks find no trace of it.
+
+    `doubtful` says that it may have been said after the effect, to a request that a proxy repeated.
+    """
 
     message: str
     again: bool
+    doubtful: bool = False
 
     @property
     def stored(self) -> dict[str, Json]:
         """The refusal as a result holds it."""
-        return {"message": self.message, "again": self.again}
+        return {"message": self.message, "again": self.again, "doubtful": self.doubtful}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +169,13 @@ class Change:
         stored = self.result.get(REFUSAL)
         if not isinstance(stored, Mapping):
             return None
-        return Refusal(str(stored.get("message") or ""), again=stored.get("again") is True)
+        again, doubtful = (stored.get(key) is True for key in ("again", "doubtful"))
+        return Refusal(str(stored.get("message") or ""), again, doubtful)
+
+    @property
+    def doubted_for_long(self) -> bool:
+        """Whether it is a refused create that may have been made all the same: looks go on for a create's time."""
+        return self.operation == "create" and self.refusal is not None and self.refusal.doubtful
 
     @property
     def approvals(self) -> int:

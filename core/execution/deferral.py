@@ -15,10 +15,11 @@ from vpsops.core.authorization.hold_offs import HoldOff, hold_off
 from vpsops.core.changes import repository
 from vpsops.core.changes.model import REFUSAL, Change, Refusal, State
 from vpsops.core.common.timings import HOLD_OFF_LONGEST_SECONDS, Timing
-from vpsops.core.execution.notes import LAPSED, UNVERIFIED, not_sent
+from vpsops.core.execution.notes import DOUBTED_CREATE, LAPSED, UNVERIFIED, not_sent
 from vpsops.core.messaging import outbox
 from vpsops.core.storage.tables import AUDIT, CHANGES
 from vpsops.core.wayscloud.answers.errors import ProviderRefusedError, RateLimitedError
+from vpsops.core.wayscloud.requests.error_mapping import may_follow_effect
 
 YES_EVENTS: Final = ("requested", "confirmed", "approved")
 MINUTE: Final = 60
@@ -74,8 +75,11 @@ def doubt(connection: Connection, change: Change, error: ProviderRefusedError, n
         seconds = error.retry_after or timing.write_gap * UNASKED_GAPS
         wish = hold_off(connection, change, now.timestamp(), seconds)
         again = again and wish.until <= lapse(connection, change, timing)
-    result = {**change.result, REFUSAL: Refusal(error.message, again=again).stored}
-    note, body = UNVERIFIED.format(message=error.message), {"why": error.message, "answer": error.status}
+    doubtful = not error.again and may_follow_effect(error)
+    result = {**change.result, REFUSAL: Refusal(error.message, again, doubtful).stored}
+    text = DOUBTED_CREATE if doubtful and change.operation == "create" else UNVERIFIED
+    note = text.format(message=error.message, minutes=round(timing.create_lookup / MINUTE))
+    body = {"why": error.message, "answer": error.status}
     return repository.step(
         connection, change, State.UNKNOWN, now, event="outcome_unknown", body=body, note=note, result=result
     )

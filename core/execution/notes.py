@@ -17,6 +17,10 @@ UNAUTHORIZED: Final = (
 )
 LAPSED: Final = "Nobody could send it while the yes to it counted. Ask again if it is still wanted."
 UNVERIFIED: Final = "{message} Looks verify that nothing happened; nothing is sent meanwhile."
+DOUBTED_CREATE: Final = (
+    "{message} That may be the answer to a repeated request, after the server was made, so looks go on for up to "
+    "{minutes} minutes; nothing is sent meanwhile."
+)
 DOUBTED: Final = (
     "It was refused when it was sent, and now {why}. Looks tell whether it happened; nothing is sent again."
 )

@@ -239,6 +239,8 @@ def reboot_settled(seen: Observation) -> Progress:
         return Progress.NEEDS_USAGE
     if _is_down(seen.usage):
         return Progress.PENDING
+    if seen.usage.uptime_seconds is None and not (seen.was_away or seen.in_full):
+        return Progress.NEEDS_SERVER  # a list that lags does not show it away
     if seen.usage.uptime_seconds is None:
         return Progress.SETTLED if seen.was_away else Progress.UNSEEN
     return Progress.SETTLED if _rebooted(seen, seen.usage.uptime_seconds) else Progress.PENDING

@@ -244,7 +244,8 @@ def _look_up_create(change: Change, look: FleetSnapshot, timing: Timing) -> Outc
         return OutcomeFinding(OutcomeKind.ADOPTED, twins[0], "found in the provider's list by its hostname")
     if twins:
         return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note=_several(change, look, timing))
-    if elapsed(change, look) <= (timing.create_lookup if change.refusal is None else timing.refusal_lookup):
+    short = change.refusal is not None and not change.refusal.doubtful
+    if elapsed(change, look) <= (timing.refusal_lookup if short else timing.create_lookup):
         return OutcomeFinding(OutcomeKind.WAIT)
     if any(same_hostname(server.hostname, name) for server in look.servers):
         return OutcomeFinding(OutcomeKind.NEEDS_PERSON, note=f"a server called {name} seems older than this change")
@@ -332,7 +333,7 @@ def _untold(change: Change, server: Server) -> OutcomeFinding:
     if change.refusal is None:
         return OutcomeFinding(OutcomeKind.NEEDS_PERSON, server, f"this API does not tell {what}")
     note = f"{change.refusal.message} This API does not tell {what}, so nothing else shows whether it happened."
-    return OutcomeFinding(OutcomeKind.FAILED, server, note)
+    return OutcomeFinding(OutcomeKind.NEEDS_PERSON if change.refusal.doubtful else OutcomeKind.FAILED, server, note)
 
 
 def _begun_since(change: Change, usage: Usage | None, look: FleetSnapshot) -> bool:

@@ -151,6 +151,7 @@ AFTER_FAILURE = {
 ACTIONS = {
     Phase.UNKNOWN: LOOK_UP,
     Phase.REFUSED: LOOK_UP,
+    Phase.DOUBTED: LOOK_UP,
     Phase.NEEDS_PERSON: SETTLE,
     Phase.POSSIBLY_SENT: SETTLE,
     Phase.UNSEEN: "Tell your human that it was accepted and not seen.",

@@ -18,6 +18,7 @@ from vpsops.core.wayscloud.answers.errors import (
     ProviderFaultError,
     ProviderRefusedError,
     RateLimitedError,
+    UntrustedRedirectError,
     WayscloudError,
 )
 from vpsops.core.wayscloud.requests.endpoints import Route
@@ -30,6 +31,17 @@ HANDLED: Final = frozenset({409, 422, 423})
 """Said by an operation itself, and not by what stands before it: its path is served."""
 NOT_SERVED: Final = frozenset({404, 405})
 NOT_IMPLEMENTED: Final = 501
+OK: Final = 200
+ABOUT_REQUEST: Final = frozenset({402, 406, 411, 412, 413, 414, 415, 428, 431, 451})
+"""Said of a request or an account, before anything is done."""
+DONE_ALREADY: Final = re.compile(
+    r"\b(already|exists?|taken|in use|duplicate|unique|busy|locked|in progress|under way|provisioning"
+    r"|(re)?(boot|start|stopp)ing)\b",
+    re.IGNORECASE,
+)
+OUT_OF: Final = re.compile(
+    r"\b(quota|limit|stock|capacity|insufficient|unavailable|sold out|credit|balance)\b", re.IGNORECASE
+)
 
 REFUSALS: Final[dict[int, type[ProviderRefusedError]]] = {
     400: InvalidRequestError,
@@ -52,6 +64,21 @@ def clearly_refused(status: int) -> bool:
     A 5xx does not: a create is known to have failed after the server was made. Nor do the codes of proxies.
     """
     return (400 <= status < 500 and status not in UNCLEAR) or status == NOT_IMPLEMENTED  # noqa: PLR2004
+
+
+def may_follow_effect(error: ProviderRefusedError) -> bool:
+    """Tell whether a refusal is what a write is answered that was done already: a proxy may have repeated it.
+
+    What is said of the arguments, of the account or of a quota is said before anything is done. A name that is taken,
+    a server that is busy, and a code or place that an operation does not answer with, may be said after.
+    """
+    if isinstance(error, UntrustedRedirectError | NotFoundError):
+        return True
+    if isinstance(error, ConflictError):
+        return OUT_OF.search(error.said) is None
+    if isinstance(error, InvalidRequestError) or error.status == OK:
+        return any(DONE_ALREADY.search(text) for text in (error.said, *error.fields))
+    return type(error) is ProviderRefusedError and error.status not in ABOUT_REQUEST
 
 
 def error_for(route: Route, status: int, words: ErrorDetail, retry_after: float | None) -> WayscloudError:

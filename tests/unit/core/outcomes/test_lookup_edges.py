@@ -107,11 +107,10 @@ def test_a_late_reboot_is_told_by_an_uptime_younger_than_the_request(up: int, fi
 
 
 def test_what_an_unclear_reboot_comes_to_with_any_reading_of_its_uptime() -> None:
-    """Not read yet: read it. Not readable after a while: a person. Going on: not carried out."""
+    """Not read yet: read it, and the server where it has none. Not readable after a while: a person."""
     for uptime, seconds, finding in (
         (None, 10, OutcomeKind.NEEDS_USAGE),
-        (usage(None), 180, OutcomeKind.WAIT),
-        (usage(None), 181, OutcomeKind.NEEDS_PERSON),
+        (usage(None), 10, OutcomeKind.NEEDS_SERVER),
         (usage(5000), 181, OutcomeKind.FAILED),
         (usage(181), 181, OutcomeKind.FAILED),
         (usage(180), 181, OutcomeKind.NEEDS_PERSON),
@@ -120,6 +119,9 @@ def test_what_an_unclear_reboot_comes_to_with_any_reading_of_its_uptime() -> Non
     ):
         sent = change("reboot", UNKNOWN, seconds, last_uptime=3)
         assert determine_outcome(sent, look(server()), uptime, DEFAULT_TIMING).finding is finding, (uptime, seconds)
+    for seconds, finding in ((180, OutcomeKind.WAIT), (181, OutcomeKind.NEEDS_PERSON)):
+        sent, read = change("reboot", UNKNOWN, seconds, last_uptime=3), look(server()).with_full(server())
+        assert determine_outcome(sent, read, usage(None), DEFAULT_TIMING).finding is finding, seconds
 
 
 def test_an_incomplete_list_proves_that_nothing_is_gone() -> None:
