@@ -10,11 +10,10 @@ from typing import Final
 import anyio
 import pytest
 
-from tests.harness.profiles import DEEP
 from tests.stateful.drawn import Case, drawn, smaller
 from tests.stateful.providers import Outcome, outcomes
 
-CASES: Final = 2_000 if DEEP else 1_300
+CASES: Final = 2_000
 AT_ONCE: Final = 25  # in one loop, whose time passes for all of them together
 SHRINKS: Final = 25
 
