@@ -16,21 +16,30 @@ from vpsops.core.storage.tables import CHANGES
 from vpsops.core.wayscloud.answers.hostnames import canonical_hostname
 
 SENT = (State.SENDING, State.WATCHING, State.UNKNOWN, State.NEEDS_PERSON)
+WAITING = (State.HELD, State.APPROVED)
 
 
 class TwinError(VpsopsError):
-    """Another create of the same hostname has left and is not settled, or made its server a moment ago."""
+    """Another create of the same hostname, `twin`, is not settled, or made its server a moment ago."""
+
+    def __init__(self, twin: Change) -> None:
+        super().__init__(_reason(twin), hint=f"Look at {twin.id}, then ask again.")
+        self.twin = twin
 
 
-def check_twins(connection: Connection, change: Change, now: datetime) -> None:
-    """Raise `TwinError` where a create of the same hostname, in any spelling, comes before this one."""
+def check_twins(connection: Connection, change: Change, now: datetime, *, waiting: bool = False) -> None:
+    """Raise `TwinError` where a create of the same hostname, in any spelling, comes before this one.
+
+    With `waiting` also where the other one has not left yet: it is first.
+    """
     if change.operation != "create":
         return
     made = (CHANGES.c.state == State.SUCCEEDED.value) & (CHANGES.c.settled_at > now.timestamp() - APPEARING_SECONDS)
-    where = (CHANGES.c.operation == "create") & (CHANGES.c.id != change.id) & (repository.in_states(*SENT) | made)
+    open_ones = repository.in_states(*SENT, *(WAITING if waiting else ()))
+    where = (CHANGES.c.operation == "create") & (CHANGES.c.id != change.id) & (open_ones | made)
     twins = repository.select(connection, where, _spelled(change.target.hostname), limit=1)
     if twins:
-        raise TwinError(_reason(twins[0]), hint=f"Look at {twins[0].id}, then ask again.")
+        raise TwinError(twins[0])
 
 
 def _spelled(hostname: str) -> sa.ColumnElement[bool]:

@@ -1,6 +1,7 @@
 """Storing a decided change, or finding out why it cannot be stored."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
@@ -21,10 +22,15 @@ from vpsops.core.limits import quotas
 from vpsops.core.limits.guard import refusal_for
 from vpsops.core.limits.model import AccountSnapshot
 from vpsops.core.limits.quotas import LimitReachedError
+from vpsops.core.outcomes.twins import TwinError, check_twins
 from vpsops.core.policy import Policy
 from vpsops.core.service.admission import Admission
 from vpsops.core.service.backend import Backend
 from vpsops.core.storage.tables import CHANGES
+
+OTHER_WORKSPACE: Final = Refused(
+    "Another workspace's change is first on this server.", hint="Ask again once it is done."
+)
 
 
 class PolicyReplacedError(Exception):
@@ -78,8 +84,8 @@ class ChangeStore:
             return await self._admission.refuse(request, paused_refusal(error))
         except LimitReachedError as error:
             return await self._admission.refuse_for_limit(request, error.exceeded)
-        except IntegrityError:
-            outcome = await self._conflict(draft)
+        except (IntegrityError, TwinError) as error:
+            outcome = self._behind_twin(draft, error) if isinstance(error, TwinError) else await self._conflict(draft)
             if isinstance(outcome, Refused):
                 await self._admission.refuse_change(request, draft.preview, change.ruling, outcome)
             return outcome
@@ -100,6 +106,8 @@ class ChangeStore:
             return paused_refusal(error)
         except LimitReachedError as error:
             return refusal_for(error.exceeded)
+        except TwinError as error:
+            return self._behind_twin(draft, error)
         except IntegrityError:
             outcome = await self._conflict(draft)
             return outcome if isinstance(outcome, Refused) else None
@@ -114,11 +122,18 @@ class ChangeStore:
         agent_pause.check(connection, request.actor)
         body = requested(request, draft.preview, change.ruling)
         repository.insert(connection, change, key=request.key, body=body)
+        check_twins(connection, change, backend.clock.now(), waiting=True)
         remind = first_attention(change, backend.timing)
         if remind is not None:
             connection.execute(CHANGES.update().where(CHANGES.c.id == change.id).values(remind_at=remind.timestamp()))
         limits = backend.policy.read_limits(connection)
         quotas.check_stored(connection, limits, change, draft.account, backend.clock.now())
+
+    def _behind_twin(self, draft: Draft, error: TwinError) -> Refused:
+        """Return the refusal of a create behind another one of its hostname, in whatever spelling."""
+        if not self._backend.workspaces.shows(error.twin, draft.scope.team):
+            return OTHER_WORKSPACE
+        return Refused(error.message, hint=error.hint, change=error.twin)
 
     async def _conflict(self, draft: Draft) -> Outcome:
         """The key or the server is taken: return the same request's change, or the refusal naming the first one."""
@@ -137,7 +152,7 @@ class ChangeStore:
         if first is None:  # it ended this instant
             return Refused("Another change was just finished on this server.", hint="Ask again.")
         if not workspaces.shows(first, draft.scope.team):
-            return Refused("Another workspace's change is first on this server.", hint="Ask again once it is done.")
+            return OTHER_WORKSPACE
         return Refused(
             f"{first.id} is first: {first.operation} {first.target.hostname} by {first.actor.cited} is {first.state}.",
             hint=f"Wait for it, or cancel {first.id}, then ask again.",

@@ -152,6 +152,24 @@ async def test_an_answer_that_is_lost_beside_an_incomplete_list_needs_a_person(t
     assert "incomplete" in done.note
 
 
+@pytest.mark.parametrize(("first", "second"), [("n1.example.com", "n1"), ("n1", "n1.example.com")])
+@pytest.mark.requirement("one-create-a-hostname")
+async def test_a_second_create_in_another_spelling_is_refused_when_it_is_asked_for(
+    tmp_path: Path, first: str, second: str
+) -> None:
+    """While the first one waits for its confirmation, and once it has made its server."""
+    provider = OddProvider(listed=lambda _server: False)
+    async with opened(provider, tmp_path) as (core, _):
+        held = await ask(core, "create", {"hostname": first, **NEW})
+        assert isinstance(held, Held)
+        refused = await ask(core, "create", {"hostname": second, **NEW})
+        assert isinstance(refused, Refused)
+        assert (refused.change or held.change).id == held.change.id
+        assert held.change.id in refused.reason
+        other = await ask(core, "create", {"hostname": "n2.example.com", **NEW})
+        assert isinstance(other, Held)
+
+
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     async with open_database(database_url, FakeClock()) as made:
