@@ -191,7 +191,7 @@ async def test_a_change_whose_look_breaks_holds_up_no_other(stage: Stage, monkey
             raise ZeroDivisionError
         return sound(one, *rest)
 
-    monkeypatch.setattr(settlement, "judge", judge)
+    monkeypatch.setattr(settlement, "determine_outcome", judge)
     names = [stage.server(name).hostname for name in ("poison.example.com", "sound.example.com")]
     bad, good = [await stage.confirmed("stop", server=name) for name in names]
     assert (await ended(stage, good.id)).state is State.SUCCEEDED

@@ -37,7 +37,7 @@ import sys
 import vpsops.core.app
 from vpsops.core.storage import engines, schema
 with engines.open_pools(sys.argv[1]).reading.connect() as connection:
-    print(schema.standing(connection))
+    print(schema.schema_status(connection))
 print(*({"alembic", "psycopg"} & set(sys.modules)))
 """
 NEXT = '''
