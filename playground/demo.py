@@ -86,11 +86,11 @@ def _card(stage: Stage, channel: str, *words: str) -> Message | None:
 
 def _controls(message: Message) -> dict[str, str]:
     """Return the buttons of a message: what they are called by the app, by what they say."""
-    found = {}
+    results = {}
     for block in message.blocks:
         for element in block.get("elements", []) if block.get("type") == "actions" else []:
-            found[element["text"]["text"]] = element["action_id"]
-    return found
+            results[element["text"]["text"]] = element["action_id"]
+    return results
 
 
 def _button(message: Message, word: str) -> str:

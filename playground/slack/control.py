@@ -192,10 +192,10 @@ async def shortcut(workspace: Workspace, order: Shortcut) -> Json:
     """Use a shortcut."""
     if not order.ts:
         return delivery_body(await workspace.shortcut(order.user, order.callback_id, duplicates=order.duplicates))
-    found = workspace.message(order.channel, order.ts)
-    if found is None:
+    message = workspace.message(order.channel, order.ts)
+    if message is None:
         raise NotOnScreen(f"there is no message {order.ts} in {order.channel}")
-    sent = await workspace.message_shortcut(order.user, found, order.callback_id, duplicates=order.duplicates)
+    sent = await workspace.message_shortcut(order.user, message, order.callback_id, duplicates=order.duplicates)
     return delivery_body(sent)
 
 
@@ -301,10 +301,10 @@ def delivery_body(delivery: Delivery) -> Json:
 
 
 def _messages(workspace: Workspace, request: web.Request) -> Json:
-    found = list(workspace.messages(request.query["channel"]))
+    messages = list(workspace.messages(request.query["channel"]))
     if user := request.query.get("user"):
-        found += workspace.ephemerals(user, request.query["channel"])
-    state, ordered = workspace.desk.state, sorted(found, key=lambda each: each.ts)
+        messages += workspace.ephemerals(user, request.query["channel"])
+    state, ordered = workspace.desk.state, sorted(messages, key=lambda each: each.ts)
     return {
         "messages": [
             {**message_body(state, each), "shown_to": each.shown_to, "lines": render_message(each, state)}
@@ -359,10 +359,10 @@ def _how(order: Click) -> Sending:
 def _where(workspace: Workspace, order: OnMessage) -> Message | View:
     if order.view:
         return _view(workspace, order.view)
-    found = workspace.message(order.channel, order.ts)
-    if found is None:
+    message = workspace.message(order.channel, order.ts)
+    if message is None:
         raise NotOnScreen(f"there is no message {order.ts} in {order.channel}")
-    return found
+    return message
 
 
 def _view(workspace: Workspace, view: str) -> View:

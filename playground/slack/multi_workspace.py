@@ -95,14 +95,14 @@ async def running_slack(configs: Sequence[WorkspaceConfig], clock: Clock | None 
         socket = SocketLine(configs[0].app_id, Deadline(clock, configs[0].ack_deadline), changes)
         made = [_workspace(config, clock, session, group, socket, changes) for config in configs]
         slack = Slack(clock, {item.config.team_id: item for item in made})
-        for one in made:
-            one.desk.state.token_refused = "invalid_auth"  # noqa: S105 - what Slack says of one
+        for entry in made:
+            entry.desk.state.token_refused = "invalid_auth"  # noqa: S105 - what Slack says of one
         runner = web.AppRunner(_application(slack), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
-            for one in made:
-                place(one, runner.addresses[0])
+            for entry in made:
+                place(entry, runner.addresses[0])
             yield slack
         finally:
             group.cancel_scope.cancel()
@@ -199,13 +199,13 @@ def _granted(slack: Slack, form: dict[str, str], client: tuple[str, str]) -> Jso
     code = form.get("code", "")
     if code in slack.used:
         raise ApiError("code_already_used")
-    found = slack.codes.pop(code, None)
-    if found is None or slack.clock.now() > found.expires:
+    result = slack.codes.pop(code, None)
+    if result is None or slack.clock.now() > result.expires:
         raise ApiError("invalid_code")
-    if form.get("redirect_uri", "") not in {found.redirect_uri, *slack.redirect_uris}:
+    if form.get("redirect_uri", "") not in {result.redirect_uri, *slack.redirect_uris}:
         raise ApiError("bad_redirect_uri")
     slack.used.add(code)
-    workspace = slack[found.team]
+    workspace = slack[result.team]
     workspace.desk.state.token_refused = None
     config = workspace.config
     return {

@@ -54,13 +54,13 @@ class Control:
         if not since.isdecimal():
             raise HTTPException(422, "since: a number is wanted")
         journal = self._simulator.journal
-        found = journal.entries(since=int(since), operation=request.query_params.get("operation"))
-        return JSONResponse({"requests": [entry.shown() for entry in found], "total": journal.total})
+        entries = journal.entries(since=int(since), operation=request.query_params.get("operation"))
+        return JSONResponse({"requests": [entry.shown() for entry in entries], "total": journal.total})
 
     async def effects(self, request: Request) -> Response:
         """Return the effects, oldest first, and exact counts by operation."""
         world = self._simulator.world
-        found = [
+        results = [
             {
                 "seq": effect.seq,
                 "at": effect.at.isoformat(),
@@ -70,7 +70,7 @@ class Control:
             }
             for effect in world.counted(request.query_params.get("operation"))
         ]
-        return JSONResponse({"effects": found, "counts": dict(world.counts), "total": world.counts.total()})
+        return JSONResponse({"effects": results, "counts": dict(world.counts), "total": world.counts.total()})
 
     async def read_faults(self, request: Request) -> Response:
         """Return the rules in force with how often each matched and struck."""

@@ -59,9 +59,9 @@ class Connections:
 
 def _reset_on_close(transport: asyncio.Transport) -> None:
     """Make the kernel send RST instead of FIN: zero linger time."""
-    found: Any = transport.get_extra_info("socket")
-    if found is not None:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+    socket_: Any = transport.get_extra_info("socket")
+    if socket_ is not None:
+        socket_.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
 
 
 class QuietServer(uvicorn.Server):

@@ -108,10 +108,10 @@ class Agent:
         self._call(number).scope.cancel()
 
     def _call(self, number: int) -> Call:
-        found = next((each for each in self.calls if each.number == number), None)
-        if found is None:
+        result = next((each for each in self.calls if each.number == number), None)
+        if result is None:
             raise KeyError(f"call {number}")
-        return found
+        return result
 
     async def _run(self, call: Call) -> None:
         try:

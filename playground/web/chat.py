@@ -57,8 +57,8 @@ def sent(workspace: Workspace) -> list[Json]:
 
 
 def _channel(workspace: Workspace, channel: Channel, user: str) -> Json:
-    found = [*workspace.messages(channel.id), *workspace.ephemerals(user, channel.id)]
-    ordered = sorted(found, key=lambda each: each.ts)[-SHOWN:]
+    messages = [*workspace.messages(channel.id), *workspace.ephemerals(user, channel.id)]
+    ordered = sorted(messages, key=lambda each: each.ts)[-SHOWN:]
     return {
         "id": channel.id,
         "name": channel.name or workspace.config.bot_name,
@@ -68,8 +68,8 @@ def _channel(workspace: Workspace, channel: Channel, user: str) -> Json:
     }
 
 
-def _messages(workspace: Workspace, found: Iterable[Message]) -> Iterable[Json]:
-    for each in found:
+def _messages(workspace: Workspace, messages: Iterable[Message]) -> Iterable[Json]:
+    for each in messages:
         body = message_body(workspace.desk.state, each)
         yield {**body, "shown_to": each.shown_to, "broadcast": each.reply_broadcast}
 

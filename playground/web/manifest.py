@@ -19,26 +19,26 @@ def text() -> str:
 
 def commands(manifest: str) -> list[Json]:
     """Return each slash command with its description, and the examples its usage hint gives."""
-    found: list[Json] = []
+    results: list[Json] = []
     for indent, name, value in _block(manifest, "slash_commands"):
         if name == "command":
-            found.append({"command": value, "description": "", "hint": "", "examples": []})
-        elif found and indent and name == "description":
-            found[-1]["description"] = value
-        elif found and indent and name == "usage_hint":
-            found[-1] |= {"hint": value, "examples": [item.strip() for item in value.split("|") if item.strip()]}
-    return found
+            results.append({"command": value, "description": "", "hint": "", "examples": []})
+        elif results and indent and name == "description":
+            results[-1]["description"] = value
+        elif results and indent and name == "usage_hint":
+            results[-1] |= {"hint": value, "examples": [item.strip() for item in value.split("|") if item.strip()]}
+    return results
 
 
 def shortcuts(manifest: str) -> list[Json]:
     """Return each shortcut: its name, whether it is of a message or global, and the name the app knows it by."""
-    found: list[Json] = []
+    results: list[Json] = []
     for _, name, value in _block(manifest, "shortcuts"):
         if name == "name":
-            found.append({"name": value, "type": "", "callback_id": "", "description": ""})
-        elif found and name in found[-1]:
-            found[-1][name] = value
-    return found
+            results.append({"name": value, "type": "", "callback_id": "", "description": ""})
+        elif results and name in results[-1]:
+            results[-1][name] = value
+    return results
 
 
 def has_home(manifest: str) -> bool:
@@ -62,5 +62,5 @@ def _block(manifest: str, wanted: str) -> list[tuple[int, str, str]]:
 
 def _pairs(manifest: str) -> list[tuple[int, str, str]]:
     lines = (re.sub(r"\s+#.*$", "", line) for line in manifest.splitlines() if not line.lstrip().startswith("#"))
-    found = (_PAIR.match(line) for line in lines)
-    return [(len(item[1]), item[2], item[3].strip("\"'")) for item in found if item]
+    matches = (_PAIR.match(line) for line in lines)
+    return [(len(item[1]), item[2], item[3].strip("\"'")) for item in matches if item]

@@ -77,9 +77,9 @@ async def _watch_truth(ground: Ground, core: Core) -> None:
     ground.feed.topics["truth"] = lambda _user: known["truth"]
     while True:
         mark = core.database.signals.mark()
-        found = await read_truth(core)
-        if found != known["truth"]:
-            known["truth"] = found
+        truth = await read_truth(core)
+        if truth != known["truth"]:
+            known["truth"] = truth
             ground.feed.bell.ring()
         await core.database.signals.wait(TRUTH_SECONDS, since=mark)
 

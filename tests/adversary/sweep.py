@@ -208,10 +208,10 @@ async def _new_server(sweep: Sweep) -> None:
             "alice", view, {**choices, "hostname": words[:200], "ssh_keys": words[:2000], "reason": part}
         )
         await sweep.here.settled()
-        found = slack.modal("alice")
-        if found is None:
+        modal = slack.modal("alice")
+        if modal is None:
             return
-        view = found
+        view = modal
 
 
 async def _typed_name(sweep: Sweep, words: str) -> None:
@@ -267,7 +267,7 @@ async def places(sweep: Sweep, folder: Path) -> dict[str, str]:
     async for records, _ in pages(sweep.here.core.database, 0):
         lines += [record_line(record) for record in records]
     acks = [attempt.ack for delivery in slack.deliveries for attempt in delivery.attempts if attempt.ack]
-    found = {
+    results = {
         "answers": "\n".join(sweep.answers),
         "calls of Slack": json.dumps([call.args for call in slack.log], default=str),
         "response addresses": json.dumps([hook.args for hook in slack.hook_log], default=str),
@@ -275,5 +275,5 @@ async def places(sweep: Sweep, folder: Path) -> dict[str, str]:
         "export": "\n".join(lines),
         **stored(folder),
     }
-    assert all(len(text) > 0 for text in found.values()), found.keys()
-    return {name: read(text) for name, text in found.items()}
+    assert all(len(text) > 0 for text in results.values()), results.keys()
+    return {name: read(text) for name, text in results.items()}

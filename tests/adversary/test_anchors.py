@@ -79,8 +79,8 @@ async def happen(database: Database, count: int = 1) -> str:
 async def test_a_file_gets_the_head_once_a_day_whichever_process_is_first(database_url: str, tmp_path: Path) -> None:
     """Two processes look at the same time; after three days in which none ran it gets one."""
     file = tmp_path / "anchors.txt"
-    async with database_of(database_url) as one, database_of(database_url) as other:
-        every = [AnchorPublisher(each, VirtualClock(), AnchorTargets(file=file)) for each in (one, other)]
+    async with database_of(database_url) as database, database_of(database_url) as other:
+        every = [AnchorPublisher(each, VirtualClock(), AnchorTargets(file=file)) for each in (database, other)]
 
         async def look() -> None:
             async with anyio.create_task_group() as group:
@@ -89,9 +89,9 @@ async def test_a_file_gets_the_head_once_a_day_whichever_process_is_first(databa
 
         await look()
         assert not file.exists()  # there was nothing to anchor
-        first = await happen(one)
+        first = await happen(database)
         await look()
-        await happen(one)
+        await happen(database)
         await look()
         assert [line.split()[0] for line in file.read_text().splitlines()] == [first]
         await anyio.sleep(3 * DAY_SECONDS)

@@ -250,10 +250,10 @@ async def test_doctor_names_each_configured_human_who_is_nobody(tmp_path: Path) 
     by_token(tmp_path, 'human = "alcie@acme.example"')
     more = {"actor": "alice@acme.example", "http_tokens_file": tmp_path / "tokens.toml"}
     async with stage(tmp_path, SCENE) as world, world.bot():
-        found = await check_humans(world.settings.model_copy(update=more), VirtualClock())
-    assert [item.level for item in found] == [Level.OK, Level.FAIL]
-    assert "alice@acme.example, set in VPSOPS_ACTOR, is the account U0ALICE" in found[0].what
-    assert "alcie@acme.example, set in the token of laptop" in found[1].what
+        findings = await check_humans(world.settings.model_copy(update=more), VirtualClock())
+    assert [item.level for item in findings] == [Level.OK, Level.FAIL]
+    assert "alice@acme.example, set in VPSOPS_ACTOR, is the account U0ALICE" in findings[0].what
+    assert "alcie@acme.example, set in the token of laptop" in findings[1].what
 
 
 class _Known(Verifier):

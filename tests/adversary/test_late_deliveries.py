@@ -37,8 +37,10 @@ async def test_a_late_vote_is_not_counted(tmp_path: Path) -> None:
         change = await here.held()
         assert (change.state, change.votes) == (State.HELD, ())
         assert "nothing was done" in here.told("bob")
-        found = await here.core.database.read(lambda connection: queries.newest_of(connection, frozenset({"u0bob"}), 5))
-        assert [(item.event, item.body["about"]) for item in found] == [("refused", here.change)]
+        records = await here.core.database.read(
+            lambda connection: queries.newest_of(connection, frozenset({"u0bob"}), 5)
+        )
+        assert [(item.event, item.body["about"]) for item in records] == [("refused", here.change)]
 
 
 @pytest.mark.requirement("late-is-not-done")
@@ -87,9 +89,9 @@ async def test_time_in_hand_makes_a_delivery_no_younger(tmp_path: Path) -> None:
         row = {"key": "kept", "kind": "click", "payload": payload, "received_at": at, "arrived_at": at}
         await here.core.database.transact(lambda connection: connection.execute(sa.insert(INBOX).values(**row)))
         await here.core.inbox.keep(["kept"], LATE - 30)
-        (found,) = await here.core.inbox.unfinished(older_than=20)
-        assert isinstance(found, InboxDelivery)
-        here.bot.intake.take_up(found)
+        (delivery,) = await here.core.inbox.unfinished(older_than=20)
+        assert isinstance(delivery, InboxDelivery)
+        here.bot.intake.take_up(delivery)
         assert (await here.held()).votes == ()
 
 

@@ -52,13 +52,13 @@ async def test_each_named_human_is_looked_up(tmp_path: Path) -> None:
             assert words in said, name
             assert ("refused" in said) != bool(known.account)
         lines = await unresolved(settings, [check_humans], clock)
-        found = await check_humans(settings, clock)
+        findings = await check_humans(settings, clock)
     assert [line.split(" is nobody")[0] for line in lines] == [
         "humans: slack:U0GUEST, set in VPSOPS_ACTOR,",
         "humans: alcie@acme.example, set in the token of typo in VPSOPS_HTTP_TOKENS_FILE,",
         "humans: slack:U0LEFT, set in the token of left in VPSOPS_HTTP_TOKENS_FILE,",
     ]
-    assert [item.level for item in found] == [Level.FAIL, Level.FAIL, Level.OK, Level.FAIL]
+    assert [item.level for item in findings] == [Level.FAIL, Level.FAIL, Level.OK, Level.FAIL]
 
 
 @pytest.mark.requirement("nobody-is-named")
@@ -114,11 +114,11 @@ async def test_each_person_of_a_rule_is_looked_up(tmp_path: Path) -> None:
     (tmp_path / "vpsops.toml").write_text(RULES, encoding="utf-8")
     async with stage(tmp_path, SCENE) as world:
         settings = world.settings.model_copy(update={"config": tmp_path / "vpsops.toml"})
-        found = await check_people(settings, VirtualClock())
+        findings = await check_people(settings, VirtualClock())
         lines = await unresolved(settings, [check_people], VirtualClock())
         world.slack.refuse_token("invalid_auth")
         mute = await check_people(settings, VirtualClock())
-    assert {item.what.partition(",")[0].lower(): item.level for item in found} == {
+    assert {item.what.partition(",")[0].lower(): item.level for item in findings} == {
         "u0bob": Level.OK,
         "u0left": Level.WARN,
         "gus@acme.example": Level.WARN,

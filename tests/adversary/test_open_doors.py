@@ -124,5 +124,5 @@ async def test_a_channel_that_became_public_lets_nobody_decide(tmp_path: Path) -
 
 
 async def _failed(here: World) -> list[str]:
-    found = await check_approvers(here.stage.settings, VirtualClock())
-    return [item.what for item in found if item.level is Level.FAIL]
+    findings = await check_approvers(here.stage.settings, VirtualClock())
+    return [item.what for item in findings if item.level is Level.FAIL]

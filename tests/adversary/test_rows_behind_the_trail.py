@@ -53,8 +53,8 @@ def ruling(votes: int = 2, approvers: Approvers = OPS) -> Tamper:
 
 
 def vote(connection: Connection, change: Change) -> None:
-    one = Vote(NOBODY, Verdict.APPROVE, "", "", START)
-    connection.execute(sa.insert(VOTES).values(**serialization.vote_values(change.id, one)))
+    entry = Vote(NOBODY, Verdict.APPROVE, "", "", START)
+    connection.execute(sa.insert(VOTES).values(**serialization.vote_values(change.id, entry)))
 
 
 def without_votes(connection: Connection, change: Change) -> None:
@@ -181,5 +181,7 @@ async def test_many_changes_are_compared_page_by_page(stage: Stage, monkeypatch:
     last = max(ids)
     await stage.change(last, values(state="approved"))
     assert [item.partition(":")[0] for item in await found(stage)] == [last]
-    await stage.database.transact(lambda one: [chain.append(one, 1.0, "noise", last, {}) for _ in range(9)] and None)
+    await stage.database.transact(
+        lambda connection: [chain.append(connection, 1.0, "noise", last, {}) for _ in range(9)] and None
+    )
     assert await found(stage) == [f"{last}: the trail holds more than 9 records of it"]

@@ -76,13 +76,15 @@ async def agree(stage: Stage, held: Change, *, dies: bool = False) -> Change:
         if not dies:
             return await stage.gate.confirm(held.id, ALICE, held.digest)
         word = Statement(ALICE, held.digest)
-        return await stage.database.transact(lambda one: stage.gate._votes(OPERATOR).confirm(one, held.id, word))
+        return await stage.database.transact(
+            lambda connection: stage.gate._votes(OPERATOR).confirm(connection, held.id, word)
+        )
     await stage.gate.vote(held.id, VOTERS[0], Verdict.APPROVE, held.digest)
     if not dies:
         return await stage.gate.vote(held.id, VOTERS[1], Verdict.APPROVE, held.digest)
     last = Statement(VOTERS[1], held.digest)
     return await stage.database.transact(
-        lambda one: stage.gate._votes(OPERATOR).vote(one, held.id, last, Verdict.APPROVE)
+        lambda connection: stage.gate._votes(OPERATOR).vote(connection, held.id, last, Verdict.APPROVE)
     )
 
 

@@ -40,9 +40,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     sections = {name: measured(name, args.quick) for name in args.only}
     if args.quick:
-        sys.stdout.write("\n" + "\n".join(found.markdown("now") for found in sections.values() if found))
+        sys.stdout.write("\n" + "\n".join(section.markdown("now") for section in sections.values() if section))
     else:
-        write({name: found for name, found in sections.items() if found})
+        write({name: section for name, section in sections.items() if section})
     return 0 if all(sections.values()) else 1
 
 
@@ -53,26 +53,26 @@ def measured(name: str, quick: bool) -> Section | None:
     sys.stderr.write(f"{name}: measuring\n")
     with tempfile.TemporaryDirectory(prefix="vpsops-bench-") as folder:
         try:
-            found = anyio.run(_bounded, name, Plan(quick, Path(folder)), backend_options={"use_uvloop": fast()})
+            result = anyio.run(_bounded, name, Plan(quick, Path(folder)), backend_options={"use_uvloop": fast()})
         except Exception:  # noqa: BLE001 - one subject must not take the others with it
             traceback.print_exc()
             sys.stderr.write(f"{name}: not measured\n")
             return None
     sys.stderr.write(f"{name}: {clock.monotonic() - begun:.0f} s\n")
-    return found
+    return result
 
 
 async def _bounded(name: str, plan: Plan) -> Section:
     with anyio.fail_after(LIMIT_SECONDS):
-        found: Section = await importlib.import_module(f"tests.bench.subjects.{name}").measure(plan)
-        return found
+        section: Section = await importlib.import_module(f"tests.bench.subjects.{name}").measure(plan)
+        return section
 
 
 def write(sections: dict[str, Section]) -> None:
     """Write the page; a subject that was not measured keeps what the page had of it."""
     day = SystemClock().now().date().isoformat()
     kept = split(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else {}
-    kept |= {name: found.markdown(day) for name, found in sections.items()}
+    kept |= {name: section.markdown(day) for name, section in sections.items()}
     parts = [INTRODUCTION, described(day), *(marked(name, kept[name]) for name in SUBJECTS if name in kept)]
     PAGE.write_text("\n".join(parts), encoding="utf-8")
 

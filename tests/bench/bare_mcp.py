@@ -50,9 +50,9 @@ provider = httpx.AsyncClient(
 async def vps_get(server: Which) -> Server:
     """Show one server."""
     listed: Any = (await provider.get("/v1/vps")).raise_for_status().json()
-    found = next(entry for entry in entries(listed) if entry["hostname"].startswith(server))
-    full: Any = (await provider.get(f"/v1/vps/{found['id']}")).raise_for_status().json()
-    return Server.model_validate({**found, **full})
+    result = next(entry for entry in entries(listed) if entry["hostname"].startswith(server))
+    full: Any = (await provider.get(f"/v1/vps/{result['id']}")).raise_for_status().json()
+    return Server.model_validate({**result, **full})
 
 
 def entries(listed: Any) -> list[dict[str, Any]]:

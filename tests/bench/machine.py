@@ -25,8 +25,8 @@ def facts() -> dict[str, str]:
 def processor() -> str:
     """Return the processor's model."""
     path = Path("/proc/cpuinfo")
-    found = re.search(r"^model name\s*:\s*(.+)$", path.read_text(), re.MULTILINE) if path.exists() else None
-    return found[1].strip() if found else platform.processor() or "unknown"
+    match = re.search(r"^model name\s*:\s*(.+)$", path.read_text(), re.MULTILINE) if path.exists() else None
+    return match[1].strip() if match else platform.processor() or "unknown"
 
 
 def system() -> str:
@@ -48,5 +48,5 @@ def postgres() -> str:
     if folder is None:
         return "not installed"
     told = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"\d+(\.\d+)*", told)
-    return found[0] if found else "unknown"
+    match = re.search(r"\d+(\.\d+)*", told)
+    return match[0] if match else "unknown"

@@ -53,10 +53,10 @@ class Provider:
 
     async def arrived(self, since: int) -> list[Arrived]:
         """Return the requests after number `since`."""
-        found = (await self._get("requests", since=str(since)))["requests"]
+        requests = (await self._get("requests", since=str(since)))["requests"]
         return [
             Arrived(datetime.fromisoformat(item["at"]).timestamp(), item["operation"] or "", item["server_id"] or "")
-            for item in found
+            for item in requests
         ]
 
     async def effects(self) -> list[tuple[str, str]]:
@@ -76,8 +76,8 @@ class Provider:
     async def _get(self, what: str, **params: str) -> dict[str, Any]:
         answer = await self.control.get(f"/_sim/{what}", params=params)
         answer.raise_for_status()
-        found: dict[str, Any] = answer.json()
-        return found
+        document: dict[str, Any] = answer.json()
+        return document
 
 
 @asynccontextmanager

@@ -122,9 +122,9 @@ class _Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._received += data
-        head, found, body = self._received.partition(b"\r\n\r\n")
+        head, result, body = self._received.partition(b"\r\n\r\n")
         length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
-        if found and len(body) >= (int(length[1]) if length else 0) and self._status is not None:
+        if result and len(body) >= (int(length[1]) if length else 0) and self._status is not None:
             self._received = b""
             self._status.set_result(int(head.split(b" ", 2)[1]))
 

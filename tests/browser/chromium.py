@@ -64,10 +64,10 @@ class Page:
         An expression that throws is not true yet; an element comes back as True.
         """
         try:
-            found = await self.tab.wait_for_function(LOOK.replace("SO", script), timeout=seconds * 1000, polling=30)
+            handle = await self.tab.wait_for_function(LOOK.replace("SO", script), timeout=seconds * 1000, polling=30)
         except TooLate:
             raise TimeoutError(f"not so within {seconds} s: {script}") from None
-        return await found.json_value()
+        return await handle.json_value()
 
     async def click(self, selector: str) -> None:
         """Press the last visible element of a selector, as a mouse does; raises TimeoutError."""

@@ -132,4 +132,4 @@ def write_page() -> None:
 if __name__ == "__main__":
     chosen = surfaces()
     write_page()
-    anyio.run(main, {name: one for name, one in chosen.items() if not sys.argv[1:] or name in sys.argv[1:]})
+    anyio.run(main, {name: value for name, value in chosen.items() if not sys.argv[1:] or name in sys.argv[1:]})

@@ -44,13 +44,13 @@ def _pixels(data: bytes, width: int, height: int, channels: int) -> list[bytes]:
     """Undo the filters of the rows and return each pixel's red, green and blue."""
     stride = width * channels
     before = bytearray(stride)
-    found: list[bytes] = []
+    results: list[bytes] = []
     for number in range(height):
         start = number * (stride + 1)
         row = _unfiltered(data[start], bytearray(data[start + 1 : start + 1 + stride]), before, channels)
-        found += [bytes(row[at : at + 3]) for at in range(0, stride, channels)]
+        results += [bytes(row[at : at + 3]) for at in range(0, stride, channels)]
         before = row
-    return found
+    return results
 
 
 def _unfiltered(kind: int, row: bytearray, before: bytearray, step: int) -> bytearray:
@@ -66,7 +66,7 @@ def _predicted(kind: int, left: int, above: int, corner: int) -> int:
         return (left + above) // 2
     if kind == 4:
         guess = left + above - corner
-        return min((left, above, corner), key=lambda one: abs(guess - one))
+        return min((left, above, corner), key=lambda entry: abs(guess - entry))
     return (0, left, above)[kind]
 
 
@@ -80,5 +80,5 @@ def _reduced(pixels: list[bytes]) -> tuple[bytes, bytes]:
     return b"".join(kept), bytes(known[pixel] for pixel in pixels)
 
 
-def _distance(one: bytes, other: bytes) -> int:
-    return sum((a - b) ** 2 for a, b in zip(one, other, strict=True))
+def _distance(entry: bytes, other: bytes) -> int:
+    return sum((a - b) ** 2 for a, b in zip(entry, other, strict=True))

@@ -62,7 +62,8 @@ def test_more_colours_than_a_palette_has_become_the_nearest() -> None:
     assert len(set(drawn)) == 256
     wanted = [bytes((n % 256, n // 256, 0)) for n in range(300)]
     assert all(
-        sum(abs(a - b) for a, b in zip(one, other, strict=True)) <= 1 for one, other in zip(drawn, wanted, strict=True)
+        sum(abs(a - b) for a, b in zip(first, other, strict=True)) <= 1
+        for first, other in zip(drawn, wanted, strict=True)
     )
 
 

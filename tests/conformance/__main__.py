@@ -38,14 +38,14 @@ def main() -> int:
 
 async def run_all(place: Path, node: str) -> list[Outcome]:
     """Run every suite, a few at a time, each set of fixtures on a server of its own."""
-    found: dict[Suite, Outcome] = {}
+    outcomes: dict[Suite, Outcome] = {}
     few = anyio.CapacityLimiter(AT_ONCE)
     with tempfile.TemporaryDirectory() as base:
 
         async def one(suite: Suite, url: str) -> None:
             async with few:
                 out = Path(tempfile.mkdtemp(dir=base))
-                found[suite] = await run(suite, node, place, url, out)
+                outcomes[suite] = await run(suite, node, place, url, out)
 
         async def own(suite: Suite, core: Core) -> None:
             async with with_fixtures(core) as url:
@@ -60,7 +60,7 @@ async def run_all(place: Path, node: str) -> list[Outcome]:
             for suite in WITH_FIXTURES:
                 group.start_soon(own, suite, core)
             group.start_soon(unmodified, settings)
-    return [found[suite] for suite in (*WITH_FIXTURES, *alone())]
+    return [outcomes[suite] for suite in (*WITH_FIXTURES, *alone())]
 
 
 def tell(outcomes: Sequence[Outcome], *, verbose: bool) -> None:

@@ -76,7 +76,7 @@ class Rounds:
             return self._ask(number)
         if number + 1 < len(self.asked):
             return self._ask(number + 1)
-        return says(f"{self.end} {json.dumps({key: _told(one) for key, one in given.items()})}")
+        return says(f"{self.end} {json.dumps({key: _told(value) for key, value in given.items()})}")
 
     def _ask(self, number: int) -> t.InputRequiredResult:
         return t.InputRequiredResult(

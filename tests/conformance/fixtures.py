@@ -103,9 +103,9 @@ async def _acknowledge(context: Context, params: Any) -> t.EmptyResult:
 
 async def _read(context: Context, params: t.ReadResourceRequestParams) -> t.ReadResourceResult:
     del context
-    found = _contents(params.uri)
-    assert found is not None
-    return t.ReadResourceResult(contents=[found], ttl_ms=0, cache_scope="private")
+    contents = _contents(params.uri)
+    assert contents is not None
+    return t.ReadResourceResult(contents=[contents], ttl_ms=0, cache_scope="private")
 
 
 def _contents(uri: str) -> t.TextResourceContents | t.BlobResourceContents | None:

@@ -49,9 +49,9 @@ def installed(cache: Path = CACHE) -> Path:
 
 def node_of(place: Path) -> str:
     """Return a Node that is new enough: the locked one, or where there is none for this machine, its own."""
-    found = [item for item in place.glob("node_modules/node-*/bin/node") if os.access(item, os.X_OK)]
-    if found:
-        return str(found[0])
+    result = [item for item in place.glob("node_modules/node-*/bin/node") if os.access(item, os.X_OK)]
+    if result:
+        return str(result[0])
     own = shutil.which("node")
     if own is None:
         raise Missing(f"Node {OLDEST_NODE[0]}.{OLDEST_NODE[1]} or newer is needed")

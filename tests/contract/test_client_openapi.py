@@ -181,15 +181,15 @@ def resolve(node: dict[str, Any]) -> dict[str, Any]:
     """Follow a reference inside the description."""
     if "$ref" not in node:
         return node
-    found: dict[str, Any] = description()
+    results: dict[str, Any] = description()
     for part in node["$ref"].removeprefix("#/").split("/"):
-        found = found[part]
-    return found
+        results = results[part]
+    return results
 
 
 def examples() -> list[tuple[str, str, str, int, str, Any]]:
     """Every example of every answer of a core operation: operation, method, path, status, name, value."""
-    found = []
+    results = []
     for path, methods in description()["paths"].items():
         for method, operation in methods.items():
             if method == "parameters" or "core" not in operation["tags"]:
@@ -198,8 +198,8 @@ def examples() -> list[tuple[str, str, str, int, str, Any]]:
                 for content in resolve(response)["content"].values():
                     for name, example in content["examples"].items():
                         row = (operation["operationId"], method.upper(), path.replace("{vps_id}", ID))
-                        found.append((*row, int(status), name, example["value"]))
-    return found
+                        results.append((*row, int(status), name, example["value"]))
+    return results
 
 
 GOOD: Final = [example for example in examples() if example[3] < 300]

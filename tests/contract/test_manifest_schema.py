@@ -27,8 +27,8 @@ FORMS: Final[dict[str, list[str]]] = {
 
 def problems(manifest: Any, version: int) -> list[str]:
     """Return what Slack would not take, each with its place."""
-    found = Draft7Validator(schema(version)).iter_errors(manifest)
-    return [f"{'/'.join(str(part) for part in item.path)}: {item.message}" for item in found]
+    errors = Draft7Validator(schema(version)).iter_errors(manifest)
+    return [f"{'/'.join(str(part) for part in item.path)}: {item.message}" for item in errors]
 
 
 def printed(capsys: pytest.CaptureFixture[str], words: list[str]) -> Any:
@@ -66,14 +66,14 @@ def test_what_is_printed_reads_back_as_what_was_meant(capsys: pytest.CaptureFixt
 
 def test_over_http_every_address_is_filled_in_and_socket_mode_is_off() -> None:
     """Commands, clicks, menus and events come to one address; the redirect is there for several workspaces only."""
-    one, several = manifest_of(HOST), manifest_of(HOST, several=True)
+    manifest, several = manifest_of(HOST), manifest_of(HOST, several=True)
     events = f"{HOST}/slack/events"
-    assert one["features"]["slash_commands"][0]["url"] == events
-    assert one["settings"]["interactivity"]["request_url"] == events
-    assert one["settings"]["interactivity"]["message_menu_options_url"] == events
-    assert one["settings"]["event_subscriptions"]["request_url"] == events
-    assert one["settings"]["socket_mode_enabled"] is False
-    assert "redirect_urls" not in one["oauth_config"]
+    assert manifest["features"]["slash_commands"][0]["url"] == events
+    assert manifest["settings"]["interactivity"]["request_url"] == events
+    assert manifest["settings"]["interactivity"]["message_menu_options_url"] == events
+    assert manifest["settings"]["event_subscriptions"]["request_url"] == events
+    assert manifest["settings"]["socket_mode_enabled"] is False
+    assert "redirect_urls" not in manifest["oauth_config"]
     assert several["oauth_config"]["redirect_urls"] == [f"{HOST}/slack/oauth_redirect"]
 
 

@@ -47,10 +47,10 @@ def description() -> dict[str, Any]:
 def response(operation: str, status: int) -> Mapping[str, Any]:
     """Return the described answer, references followed."""
     path, method = DESCRIBED[operation]
-    found: Mapping[str, Any] = description()["paths"][path][method]["responses"][str(status)]
-    if "$ref" in found:
-        found = description()["components"]["responses"][found["$ref"].rsplit("/", 1)[1]]
-    return found
+    results: Mapping[str, Any] = description()["paths"][path][method]["responses"][str(status)]
+    if "$ref" in results:
+        results = description()["components"]["responses"][results["$ref"].rsplit("/", 1)[1]]
+    return results
 
 
 def example(operation: str, name: str = "documented", status: int = 200) -> Any:

@@ -54,9 +54,9 @@ def _scenarios(database: str) -> int:
     faults: list[str] = []
     for name, scenario in plays:
         with tempfile.TemporaryDirectory(prefix="vpsops-crash-") as folder:
-            found = wrong(anyio.run(scenario, Path(folder)))
-        print(f"{name}: {'good' if not found else 'WRONG: ' + '; '.join(found)}", flush=True)  # noqa: T201
-        faults += found
+            results = wrong(anyio.run(scenario, Path(folder)))
+        print(f"{name}: {'good' if not results else 'WRONG: ' + '; '.join(results)}", flush=True)  # noqa: T201
+        faults += results
     return 1 if faults else 0
 
 

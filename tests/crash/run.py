@@ -251,8 +251,8 @@ def _audit(connection: Connection) -> list[chain.ChainFault]:
 
 async def _effects(provider: str) -> Counter[tuple[str, str]]:
     async with aiohttp.ClientSession() as session, session.get(f"{provider}/_sim/effects") as answer:
-        found = (await answer.json())["effects"]
-    return Counter((item["operation"], item["hostname"]) for item in found)
+        effects = (await answer.json())["effects"]
+    return Counter((item["operation"], item["hostname"]) for item in effects)
 
 
 def _cards(workspace: Workspace, changes: Mapping[str, Change]) -> tuple[int, list[str], int]:
@@ -262,7 +262,7 @@ def _cards(workspace: Workspace, changes: Mapping[str, Change]) -> tuple[int, li
     told = {change.id: change for change in changes.values() if change.origin.front == "slack"}
     for channel in CHANNELS:
         for message in workspace.messages(channel):
-            change = next((one for name, one in told.items() if name in json.dumps(message.blocks)), None)
+            change = next((value for name, value in told.items() if name in json.dumps(message.blocks)), None)
             if change is None or message.thread_ts not in {None, message.ts}:
                 continue
             buttons = [block for block in message.blocks if block.get("type") == "actions"]

@@ -272,11 +272,11 @@ ON_POSTGRES: Mapping[str, Callable[[PostgresServer, Path], Awaitable[Outcome]]] 
 
 def wrong(outcome: Outcome) -> list[str]:
     """Return what is not as it should be."""
-    found = [] if outcome.effects == 1 else [f"the provider did it {outcome.effects} times"]
+    results = [] if outcome.effects == 1 else [f"the provider did it {outcome.effects} times"]
     if outcome.state is not State.NEEDS_PERSON:
-        found.append(f"the change is {outcome.state.value}")
+        results.append(f"the change is {outcome.state.value}")
     if len(outcome.findings) != 1:
-        found.append(f"{len(outcome.findings)} findings")
+        results.append(f"{len(outcome.findings)} findings")
     if "store_went_back" not in outcome.log:
-        found.append("the log says nothing")
-    return found
+        results.append("the log says nothing")
+    return results

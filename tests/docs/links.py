@@ -27,22 +27,22 @@ class Link:
 
 def links_of(page: Path) -> Iterator[Link]:
     """Yield the links of a page that stay within the tree."""
-    for found in LINK.finditer("\n".join(_prose(page))):
-        path, anchor = found[1], found[2] or ""
+    for result in LINK.finditer("\n".join(_prose(page))):
+        path, anchor = result[1], result[2] or ""
         if "://" not in path and not path.startswith("mailto:"):
-            yield Link(found[0], (page.parent / path).resolve() if path else page, anchor)
+            yield Link(result[0], (page.parent / path).resolve() if path else page, anchor)
 
 
 @cache
 def anchors_of(page: Path) -> frozenset[str]:
     """Return the places of a page that can be linked to: its headings, repeated ones with a number."""
     names: dict[str, int] = {}
-    found = set()
+    results = set()
     for heading in filter(None, (HEADING.match(line) for line in _prose(page))):
         name = _slug(heading[1])
         count = names[name] = names.get(name, -1) + 1
-        found.add(f"{name}-{count}" if count else name)
-    return frozenset(found)
+        results.add(f"{name}-{count}" if count else name)
+    return frozenset(results)
 
 
 def _slug(heading: str) -> str:

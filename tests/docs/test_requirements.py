@@ -24,14 +24,14 @@ COLLECTED = (
 
 def held() -> dict[str, list[str]]:
     """Return the ids that tests carry, each with those tests, read from the source."""
-    found: dict[str, list[str]] = {}
+    results: dict[str, list[str]] = {}
     for folder in COLLECTED:
         for path in sorted((ROOT / "tests" / folder).rglob("test_*.py")):
             text = path.read_text(encoding="utf-8")
             if "mark.requirement" in text:
                 for ident, name in marked(ast.parse(text)):
-                    found.setdefault(ident, []).append(f"{path.relative_to(ROOT)}::{name}")
-    return found
+                    results.setdefault(ident, []).append(f"{path.relative_to(ROOT)}::{name}")
+    return results
 
 
 def marked(tree: ast.Module) -> list[tuple[str, str]]:

@@ -47,15 +47,15 @@ async def say(world: Stage, who: str, text: str, words: str, channel: str = "ops
 
 async def press(world: Stage, who: str, message: Message, words: str) -> None:
     """Press the button that has these words on it."""
-    found = [
+    action_ids = [
         element["action_id"]
         for block in message.blocks
         if block["type"] == "actions"
         for element in block["elements"]
         if element["text"]["text"] == words
     ]
-    assert found, f"no button {words!r} among {buttons(message)}"
-    await world.slack.click(who, message, found[0])
+    assert action_ids, f"no button {words!r} among {buttons(message)}"
+    await world.slack.click(who, message, action_ids[0])
 
 
 async def test_a_typed_approval_decides_nothing_and_leads_to_the_card(tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ async def test_three_deliveries_to_two_processes_have_one_effect(tmp_path: Path)
                 await world.slack.deliver("command", "slash_commands", again, {"transport": "socket"})
             ).error is None
             await world.slack.click("bob", card, "vps:cancel", transport="http")
-            (confirm,) = [one for _, one in elements_of(card.blocks) if one["action_id"] == "vps:confirm"]
+            (confirm,) = [entry for _, entry in elements_of(card.blocks) if entry["action_id"] == "vps:confirm"]
             asked = dict(world.slack.deliveries[-1].payload)
             used = {"action_id": "vps:confirm", "value": confirm["value"], "action_ts": "1.1"}
             asked |= {"actions": [{**asked["actions"][0], **used}], "user": {**asked["user"], "id": "U0ALICE"}}

@@ -106,7 +106,7 @@ async def test_no_channel_set_means_no_escalation(tmp_path: Path) -> None:
     alone = replace(SCENE, settings={"VPSOPS_APPROVAL_CHANNEL": "C0APPROVALS"})
     async with stage(tmp_path, alone) as world, world.bot() as (_, core):
         change = await asked(core)
-        await core.changes.wait(change, seconds=5, until=lambda one: one.version > 1)
+        await core.changes.wait(change, seconds=5, until=lambda current: current.version > 1)
         await world.card("approvals", words="waiting for approval")
         assert world.slack.messages("general") == []
 

@@ -28,9 +28,9 @@ SCENE = Scene(
 def turn(world: Stage, hostname: str, state: Really) -> None:
     """Let a server be in another state without anybody's asking here."""
     simulated = world.provider.simulator.world
-    found = simulated.find(hostname)
-    assert found is not None
-    simulated.override(found, state, None, None)
+    result = simulated.find(hostname)
+    assert result is not None
+    simulated.override(result, state, None, None)
 
 
 async def looked(world: Stage) -> None:
@@ -44,14 +44,14 @@ async def looked(world: Stage) -> None:
 
 async def in_thread(world: Stage, parent: Message, words: str) -> Message:
     """Wait for words in a message's thread."""
-    found = await world.slack.wait_for(
+    result = await world.slack.wait_for(
         lambda: next(
             (message for message in world.slack.messages("general", parent.ts) if words in shown(message)), None
         ),
         10,
     )
-    assert found is not None
-    return found
+    assert result is not None
+    return result
 
 
 async def reboot(world: Stage, channel: str = "ops", user: str = "alice") -> None:
@@ -67,11 +67,11 @@ async def reboot(world: Stage, channel: str = "ops", user: str = "alice") -> Non
 
 async def direct(world: Stage, user: str, words: str) -> Message:
     """Wait for a direct message that holds these words."""
-    found = await world.slack.wait_for(
+    result = await world.slack.wait_for(
         lambda: next((message for message in world.slack.direct_messages(user) if words in shown(message)), None), 10
     )
-    assert found is not None
-    return found
+    assert result is not None
+    return result
 
 
 async def agent_asks(core: Core, agent: Actor) -> str:

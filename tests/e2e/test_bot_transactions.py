@@ -33,7 +33,7 @@ async def test_a_whole_change_is_at_most_fifty_transactions(tmp_path: Path, data
     """From the request to the last message, with the card, the vote, the look at the server and all that passes."""
     async with stage(tmp_path, scene(database_url)) as world, world.bot() as (_, core):
         await anyio.sleep(5)
-        with counted() as found:
+        with counted() as counts:
             asked = await core.gate.submit(Request("stop", {"server": "web01"}, AGENT, Origin("mcp"), reason="sale"))
             assert isinstance(asked, Held)
             card = await world.card("approvals", words="waiting for approval")
@@ -43,7 +43,7 @@ async def test_a_whole_change_is_at_most_fifty_transactions(tmp_path: Path, data
             await world.card("approvals", words="done")
             await anyio.sleep(2)
     assert "done" in shown(await world.card("approvals"))
-    assert found.total() <= MOST, dict(found)
+    assert counts.total() <= MOST, dict(counts)
 
 
 @pytest.mark.requirement("few-transactions")
@@ -51,7 +51,7 @@ async def test_an_idle_process_makes_a_transaction_a_second(tmp_path: Path, data
     """Whatever it looks at every few seconds goes along with its heartbeat."""
     async with stage(tmp_path, scene(database_url)) as world, world.bot():
         await anyio.sleep(5)
-        with counted() as found:
+        with counted() as counts:
             await anyio.sleep(IDLE_SECONDS)
-    assert found == Counter({"write Process._beat": found.total()})
-    assert IDLE_SECONDS / 2 < found.total() <= IDLE_SECONDS
+    assert counts == Counter({"write Process._beat": counts.total()})
+    assert IDLE_SECONDS / 2 < counts.total() <= IDLE_SECONDS

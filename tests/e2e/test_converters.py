@@ -44,8 +44,8 @@ def run(*words: str, given: str = "") -> str:
 def converted(interpreter: Path) -> Mapping[str, Mapping[str, Any]]:
     """What each converter makes of each tool."""
     tools = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in all_tools()]
-    found: dict[str, dict[str, Any]] = json.loads(run(str(interpreter), str(SCRIPT), given=json.dumps(tools)))
-    return found
+    document: dict[str, dict[str, Any]] = json.loads(run(str(interpreter), str(SCRIPT), given=json.dumps(tools)))
+    return document
 
 
 @pytest.mark.requirement("mcp-plain-schemas")

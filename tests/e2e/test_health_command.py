@@ -84,8 +84,8 @@ async def test_a_wrong_address_is_told_with_what_to_write(
     tmp_path: Path, words: tuple[str, ...], code: int, said: str
 ) -> None:
     """Before anything is started."""
-    found, text = await called(environment(tmp_path), *words)
-    assert (found, said in text) == (code, True), text
+    result, text = await called(environment(tmp_path), *words)
+    assert (result, said in text) == (code, True), text
 
 
 async def test_another_server_is_not_a_ready_process() -> None:

@@ -197,8 +197,8 @@ async def ending() -> AsyncIterator[TaskGroup]:
 def commit_that_added(text: str, module: str = "core/storage/schema.py") -> str:
     """Return the commit that brought a text into a module; nothing where history does not say."""
     command = ("git", "log", "--format=%H", f"-S{text}", "--", module)
-    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return (found.stdout.split() or [""])[-1] if found.returncode == 0 else ""
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return (result.stdout.split() or [""])[-1] if result.returncode == 0 else ""
 
 
 MEANINGS: Final[Sequence[tuple[str, str]]] = ()

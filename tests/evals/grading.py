@@ -59,8 +59,8 @@ def asked_for(*operations: str) -> Grader:
     """The agent asked for exactly these changes: nothing on the side, and nothing twice."""
 
     def grade(played: Played) -> str:
-        found = [item.operation for item in played.mine()]
-        return "" if Counter(found) == Counter(operations) else f"it asked for {found}, not {list(operations)}"
+        results = [item.operation for item in played.mine()]
+        return "" if Counter(results) == Counter(operations) else f"it asked for {results}, not {list(operations)}"
 
     return grade
 
@@ -69,8 +69,8 @@ def ended(*states: str) -> Grader:
     """The agent's changes are in these states."""
 
     def grade(played: Played) -> str:
-        found = [item.state.value for item in played.mine()]
-        return "" if found == list(states) else f"its changes are {found}, not {list(states)}"
+        results = [item.state.value for item in played.mine()]
+        return "" if results == list(states) else f"its changes are {results}, not {list(states)}"
 
     return grade
 
@@ -89,8 +89,8 @@ def says_not(*patterns: str) -> Grader:
     """The last words have none of these in them."""
 
     def grade(played: Played) -> str:
-        found = [pattern for pattern in patterns if re.search(pattern, played.final, re.IGNORECASE)]
-        return f"it said {found}: {played.final[:200]!r}" if found else ""
+        results = [pattern for pattern in patterns if re.search(pattern, played.final, re.IGNORECASE)]
+        return f"it said {results}: {played.final[:200]!r}" if results else ""
 
     return grade
 
@@ -109,8 +109,8 @@ def never_called(*tools: str) -> Grader:
     """It called none of these tools."""
 
     def grade(played: Played) -> str:
-        found = set(tools) & {turn.tool for turn in played.turns}
-        return f"it called {sorted(found)}" if found else ""
+        results = set(tools) & {turn.tool for turn in played.turns}
+        return f"it called {sorted(results)}" if results else ""
 
     return grade
 

@@ -96,7 +96,7 @@ async def _left(world: World, said: str, turns: tuple[Turn, ...]) -> Played:
         turns=turns,
         effects=[(item.operation, item.hostname) for item in simulator.world.counted()],
         writes=sum(entry.method == "POST" for entry in simulator.journal.entries()),
-        changes=sorted(await world.core.changes.list(limit=100), key=lambda one: one.created_at),
+        changes=sorted(await world.core.changes.list(limit=100), key=lambda entry: entry.created_at),
         trail=[(item.event, item.change_id or "") for item in trail],
         asked=tuple(world.asked),
     )

@@ -11,7 +11,7 @@ from tests.evals.scenarios import SCENARIOS
 from tests.harness.virtual_time import VirtualClock
 from vpsops.playground.wayscloud.serve import SimulatorHandle, running_simulator
 
-EACH = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name.replace(" ", "-"))
+EACH = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name.replace(" ", "-"))
 
 
 @pytest.fixture(scope="module")

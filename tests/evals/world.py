@@ -53,9 +53,9 @@ class World:
         """Wait for a change that is held for votes and return it."""
         while True:
             mark = self.core.database.signals.mark()
-            found = [change for change in await self.core.changes.list(open_only=True) if change.state is State.HELD]
-            if found:
-                return found[0]
+            changes = [change for change in await self.core.changes.list(open_only=True) if change.state is State.HELD]
+            if changes:
+                return changes[0]
             await self.core.database.signals.wait(1.0, since=mark)
 
     async def calls(self, tool: str) -> None:

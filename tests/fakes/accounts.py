@@ -9,7 +9,7 @@ class EverybodyKnown:
 
     async def find(self, names: Names) -> AccountAnswer:
         """Return the account of the first name, of a Slack id if there is one."""
-        first = min(names, key=lambda one: not one.startswith(SLACK))
+        first = min(names, key=lambda name: not name.startswith(SLACK))
         ident = first.removeprefix(SLACK) if first.startswith(SLACK) else f"U0{first.partition('@')[0].upper()}"
         return AccountAnswer(ident)
 

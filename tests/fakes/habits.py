@@ -53,7 +53,7 @@ class Capped:
 
     def __call__(self, answer: OddAnswer) -> None:
         if answer.lists_servers:
-            found = answer.entries
-            answer.put_entries(found[: self.most])
-            answer.body["total"] = len(found) if self.total else None
-            answer.body["has_more"] = len(found) > self.most
+            entries = answer.entries
+            answer.put_entries(entries[: self.most])
+            answer.body["total"] = len(entries) if self.total else None
+            answer.body["has_more"] = len(entries) > self.most

@@ -49,10 +49,10 @@ class Pooler:
 
 def program() -> str:
     """Return the program; raises `RuntimeError` where it is not installed."""
-    found = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if found is None:
+    executable = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if executable is None:
         raise RuntimeError("PgBouncer is not installed: .ci/run installs it, or use your system's package")
-    return found
+    return executable
 
 
 @contextmanager

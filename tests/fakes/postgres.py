@@ -21,9 +21,9 @@ QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_con
 
 def binaries() -> Path | None:
     """Return the folder of `initdb` and `pg_ctl`, or nothing where PostgreSQL is not installed."""
-    found = shutil.which("initdb")
-    if found and Path(found).resolve().with_name("pg_ctl").exists():
-        return Path(found).resolve().parent
+    executable = shutil.which("initdb")
+    if executable and Path(executable).resolve().with_name("pg_ctl").exists():
+        return Path(executable).resolve().parent
     folders = sorted(folder for pattern in WHERE for folder in Path("/").glob(pattern.lstrip("/")))
     return next((folder for folder in reversed(folders) if (folder / "initdb").exists()), None)
 

@@ -76,9 +76,9 @@ class Stage:
     def rename(self, old: str, new: str) -> None:
         """Give a server another hostname behind everyone's back."""
         world = self.provider.simulator.world
-        found = world.find(old)
-        assert found is not None
-        world.override(found, None, new, None)
+        result = world.find(old)
+        assert result is not None
+        world.override(result, None, new, None)
 
     def fault(self, **rule: Any) -> None:
         """Let something go wrong at the provider."""
@@ -88,8 +88,8 @@ class Stage:
         """Wait for the newest message in a channel whose text holds these words."""
 
         def find() -> Message | None:
-            found = [message for message in self.slack.messages(channel) if words in shown(message)]
-            return found[-1] if found else None
+            messages = [message for message in self.slack.messages(channel) if words in shown(message)]
+            return messages[-1] if messages else None
 
         return self._there(await self.slack.wait_for(find))
 
@@ -97,8 +97,8 @@ class Stage:
         """Wait for a private answer that holds these words."""
 
         def find() -> Message | None:
-            found = [ephemeral for ephemeral in self.slack.ephemerals(user, channel) if words in shown(ephemeral)]
-            return found[-1] if found else None
+            ephemerals = [ephemeral for ephemeral in self.slack.ephemerals(user, channel) if words in shown(ephemeral)]
+            return ephemerals[-1] if ephemerals else None
 
         return self._there(await self.slack.wait_for(find))
 
@@ -163,7 +163,7 @@ def words_of(node: Any) -> list[str]:
     if not isinstance(node, dict):
         return []
     own = [node["text"]] if isinstance(node.get("text"), str) else []
-    return own + [word for name, one in node.items() if name != "value" for word in words_of(one)]
+    return own + [word for name, value in node.items() if name != "value" for word in words_of(value)]
 
 
 def buttons(message: Message) -> list[str]:

@@ -99,9 +99,9 @@ class Visitor:
             page = await answer.text()
             assert answer.status == 200, page
             self.cookie = answer.headers["Set-Cookie"].split(";")[0]
-        found = re.search(r'href="([^"]+)"', page)
-        assert found is not None
-        address = unescape(found[1])
+        match = re.search(r'href="([^"]+)"', page)
+        assert match is not None
+        address = unescape(match[1])
         self.state = re.findall(r"state=([^&]+)", address)[0]
         return address
 
@@ -149,8 +149,8 @@ class Stage:
         workspace = self.slack[team]
 
         def find() -> Message | None:
-            found = [item for item in workspace.messages(channel) if words in shown(item)]
-            return found[-1] if found else None
+            messages = [item for item in workspace.messages(channel) if words in shown(item)]
+            return messages[-1] if messages else None
 
         message = await workspace.wait_for(find)
         assert message is not None

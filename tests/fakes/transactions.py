@@ -15,14 +15,14 @@ KINDS = {"_write_once": "write", "_read_once": "read"}
 @contextmanager
 def counted() -> Iterator[Counter[str]]:
     """Count what begins while the block runs: by `read` or `write` and the name of the work."""
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
 
     def begun(_: sa.Connection) -> None:
-        found[_name(sys._getframe())] += 1
+        counts[_name(sys._getframe())] += 1
 
     sa.event.listen(sa.Engine, "begin", begun)
     try:
-        yield found
+        yield counts
     finally:
         sa.event.remove(sa.Engine, "begin", begun)
 

@@ -13,9 +13,9 @@ from tests.golden.collection import COLLECTED, as_text
 def main() -> int:
     """Write every file but `words.json`."""
     with tempfile.TemporaryDirectory() as folder:
-        found = {name: values(Path(folder)) for name, values in COLLECTED.items()}
-        found["story"] = anyio.run(story.values, Path(folder))
-    for name, values in found.items():
+        results = {name: values(Path(folder)) for name, values in COLLECTED.items()}
+        results["story"] = anyio.run(story.values, Path(folder))
+    for name, values in results.items():
         (VALUES / f"{name}.json").write_text(as_text(values), encoding="utf-8")
     return 0
 

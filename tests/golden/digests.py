@@ -66,7 +66,7 @@ def values(_folder: Path) -> Mapping[str, Json]:
 
 
 def _digests() -> Mapping[str, str]:
-    found = {"create": CREATE.digest(POLICY)}
+    results = {"create": CREATE.digest(POLICY)}
     for name in (name for name, operation in OPERATIONS.items() if not operation.reads and name in STATES):
         server = Server.model_validate(
             {
@@ -79,32 +79,32 @@ def _digests() -> Mapping[str, str]:
                 "os_template": "debian-12",
             }
         )
-        found[name] = preview_power(OPERATIONS[name], server).digest(POLICY)
+        results[name] = preview_power(OPERATIONS[name], server).digest(POLICY)
     old = Target("srv-1", "web01.example.com", "running", "oslo", "185.35.202.45", "vps-4gb-2cpu")
-    found["reboot, stored before changes had a system"] = digest_of("reboot", {"server": "srv-1"}, old, [""], "p1")
-    unchecked = [name for name, operation in OPERATIONS.items() if not operation.reads and name not in found]
-    return found | dict.fromkeys(unchecked, "an operation without a golden digest")
+    results["reboot, stored before changes had a system"] = digest_of("reboot", {"server": "srv-1"}, old, [""], "p1")
+    unchecked = [name for name, operation in OPERATIONS.items() if not operation.reads and name not in results]
+    return results | dict.fromkeys(unchecked, "an operation without a golden digest")
 
 
 def _chain() -> Sequence[Mapping[str, str]]:
-    found, before = [], GENESIS
+    results, before = [], GENESIS
     for number, (at, event, change_id, body) in enumerate(RECORDS, 1):
         text = canonical(number, at, event, change_id, body)
-        found.append({"previous": before, "text": text, "hash": record_hash(before, text)})
-        before = found[-1]["hash"]
-    return found
+        results.append({"previous": before, "text": text, "hash": record_hash(before, text)})
+        before = results[-1]["hash"]
+    return results
 
 
 def _policies() -> Mapping[str, Mapping[str, str]]:
-    found = {}
+    results = {}
     given = {"VPSOPS_APPROVAL_CHANNEL": "C0APPROVE", "VPSOPS_CHANNEL": "C0OPS"}
     for name, config in (("of a release", ""), ("of a file", str(CONFIG))):
         document = declaration_of(load_settings(given | ({"VPSOPS_CONFIG": config} if config else {}))).document(None)
-        found[name] = {"text": document.text, "version": document.version}
-    return found
+        results[name] = {"text": document.text, "version": document.version}
+    return results
 
 
 def _cursors() -> Mapping[str, Mapping[str, str]]:
     places = {"servers": "=web01.example.com|srv-1", "changes": "1798880400.25|chg_0123456789ab"}
-    found = {listing: {"place": place, "cursor": encode_cursor(listing, place)} for listing, place in places.items()}
-    return {name: cursor | {"read": decode_cursor(name, cursor["cursor"])} for name, cursor in found.items()}
+    results = {listing: {"place": place, "cursor": encode_cursor(listing, place)} for listing, place in places.items()}
+    return {name: cursor | {"read": decode_cursor(name, cursor["cursor"])} for name, cursor in results.items()}

@@ -32,12 +32,12 @@ def _rows(page: str) -> Iterator[list[str]]:
 
 def _settings() -> Sequence[str]:
     """Return each setting with its default and the name of its file, and the keys of the tables."""
-    found = []
+    results = []
     for row in _rows("settings.md"):
         names = CODE.findall(row[0]) + CODE.findall(row[1]) if row[0].startswith("`[") else CODE.findall(row[0])
         file = re.search(r"\(or a file named by `(\w+)`\)", row[1])
-        found.append(" ".join([*names, *CODE.findall(row[2]), *([file[1]] if file else [])]))
-    return found
+        results.append(" ".join([*names, *CODE.findall(row[2]), *([file[1]] if file else [])]))
+    return results
 
 
 def _commands() -> Iterator[tuple[str, list[str]]]:

@@ -15,8 +15,8 @@ def values(folder: Path) -> Mapping[str, Sequence[str]]:
     with closing(sqlite3.connect(path)) as database:
         query = "SELECT tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY tbl_name, type DESC, name"
         rows = database.execute(query).fetchall()
-    found: dict[str, list[str]] = {}
+    results: dict[str, list[str]] = {}
     for table, statement in rows:
         lines = (" ".join(line.split()) for line in statement.split("\n"))
-        found.setdefault(table, []).extend(line for line in lines if line)
-    return found
+        results.setdefault(table, []).extend(line for line in lines if line)
+    return results

@@ -15,8 +15,8 @@ FOR_PEOPLE: Final = frozenset({"price", "why"})
 
 def values(_folder: Path) -> Mapping[str, Sequence[str]]:
     """Return, by what is drawn, each id with what it carries, once; drawings without any are left out."""
-    found = {name: list(dict.fromkeys(_ids(surface.payload))) for name, surface in surfaces().items()}
-    return {name: ids for name, ids in found.items() if ids}
+    results = {name: list(dict.fromkeys(_ids(surface.payload))) for name, surface in surfaces().items()}
+    return {name: ids for name, ids in results.items() if ids}
 
 
 def _ids(drawn: Any) -> Iterator[str]:

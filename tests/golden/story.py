@@ -108,17 +108,17 @@ async def _changes_of_an_agent(core: Core) -> None:
 
 
 def _tables(connection: Connection) -> Mapping[str, Json]:
-    found: dict[str, Json] = {}
+    results: dict[str, Json] = {}
     for table in sorted(sa.inspect(connection).get_table_names()):
         rows = connection.execute(sa.text(f'SELECT * FROM "{table}"')).mappings().all()
         if rows:
-            found[table] = {name: _column(f"{table}.{name}", [row[name] for row in rows]) for name in rows[0]}
-    found["audit"].pop("record")  # below, by its event
+            results[table] = {name: _column(f"{table}.{name}", [row[name] for row in rows]) for name in rows[0]}
+    results["audit"].pop("record")  # below, by its event
     records = connection.execute(sa.text("SELECT event, record FROM audit ORDER BY seq")).all()
     shapes: dict[str, set[str]] = {}
     for event, record in records:
         shapes.setdefault(event, set()).add(_shape(json.loads(record)))
-    return {"tables": found, "audit events": {event: sorted(them) for event, them in sorted(shapes.items())}}
+    return {"tables": results, "audit events": {event: sorted(them) for event, them in sorted(shapes.items())}}
 
 
 def _column(name: str, cells: list[Any]) -> Json:

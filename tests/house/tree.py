@@ -59,12 +59,12 @@ class Tree:
 
 def read_tree(root: Path = ROOT) -> Tree:
     """Read every module but migrations, each once, wherever links lead to it."""
-    found = [Module(path.relative_to(root), path.read_text(encoding="utf-8")) for path in _paths(root)]
-    top = {module.path: module.path.parts[0] for module in found}
+    modules = [Module(path.relative_to(root), path.read_text(encoding="utf-8")) for path in _paths(root)]
+    top = {module.path: module.path.parts[0] for module in modules}
     return Tree(
-        [module for module in found if top[module.path] not in {PLAYGROUND, TESTS}],
-        [module for module in found if top[module.path] == PLAYGROUND],
-        [module for module in found if top[module.path] == TESTS],
+        [module for module in modules if top[module.path] not in {PLAYGROUND, TESTS}],
+        [module for module in modules if top[module.path] == PLAYGROUND],
+        [module for module in modules if top[module.path] == TESTS],
     )
 
 

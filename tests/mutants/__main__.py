@@ -42,14 +42,14 @@ def main() -> int:
         run.keep(noticed_before(LAST))
     run.work(options.workers)
     if options.area or options.only:
-        found = [f"not noticed: {told(result.mutant)}" for result in run.results if not result.noticed]
+        results = [f"not noticed: {told(result.mutant)}" for result in run.results if not result.noticed]
     else:
-        found = complaints(run.results, named)
+        results = complaints(run.results, named)
         sizes = {name: len(mutants) for name, mutants in pool.items()}
         if not run.broken:  # a part of a draw is no figure
             PAGE.write_text(page(run.results, named, sizes, options.seed), encoding="utf-8")
-    print("\n".join([*run.broken, *found, f"{score(run.results):.1%} of the drawn mutants were noticed"]))  # noqa: T201
-    return 1 if found or run.broken else 0
+    print("\n".join([*run.broken, *results, f"{score(run.results):.1%} of the drawn mutants were noticed"]))  # noqa: T201
+    return 1 if results or run.broken else 0
 
 
 def _options() -> argparse.Namespace:

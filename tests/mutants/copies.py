@@ -108,7 +108,7 @@ def copied(number: int) -> Iterator[Copy]:
 
 def _check_import(root: Path) -> None:
     """Raise `CopyError` unless the copy's own modules are the ones that its tests import."""
-    found = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", "from vpsops import core; print(core.__file__)"],
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(root)},
@@ -116,5 +116,5 @@ def _check_import(root: Path) -> None:
         check=True,
         text=True,
     )
-    if not found.stdout.startswith(str(root)):
-        raise CopyError(f"the tests of a copy import {found.stdout.strip()}")
+    if not result.stdout.startswith(str(root)):
+        raise CopyError(f"the tests of a copy import {result.stdout.strip()}")

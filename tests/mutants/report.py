@@ -65,19 +65,19 @@ def score(results: Sequence[Result]) -> float:
 
 def complaints(results: Sequence[Result], named: Mapping[str, Survivor]) -> list[str]:
     """Return what keeps a run from being good, a sentence each."""
-    found = []
+    matches = []
     if score(results) < LEAST:
-        found.append(f"only {score(results):.1%} of the drawn mutants were noticed, of {LEAST:.0%}.")
+        matches.append(f"only {score(results):.1%} of the drawn mutants were noticed, of {LEAST:.0%}.")
     for result in results:
         if not result.noticed and result.mutant.ident not in named:
-            found.append(
+            matches.append(
                 f"nothing noticed {told(result.mutant)}. Test it, or name it in survivors.toml with the reason."
             )
         if result.noticed and result.mutant.ident in named:
-            found.append(f"{told(result.mutant)} is named as a survivor and was noticed: take it out.")
+            matches.append(f"{told(result.mutant)} is named as a survivor and was noticed: take it out.")
     known = {result.mutant.ident for result in results}
-    found += [f"the survivor {ident} ({named[ident].path}) is no mutant any more." for ident in named.keys() - known]
-    return found
+    matches += [f"the survivor {ident} ({named[ident].path}) is no mutant any more." for ident in named.keys() - known]
+    return matches
 
 
 def note(path: Path, results: Sequence[Result]) -> None:
@@ -115,7 +115,7 @@ def page(results: Sequence[Result], named: Mapping[str, Survivor], pool: Mapping
         mine = [result for result in chosen if result.area == area]
         lines.append(f"| {area} | {size} | {len(mine)} | {sum(result.noticed for result in mine)} |")
     lines += ["", *FIRST_PASSES, "## Survivors", "", "| where | fault | why no test can notice it |", "|---|---|---|"]
-    for result in sorted(results, key=lambda one: (one.mutant.path, one.mutant.line)):
+    for result in sorted(results, key=lambda entry: (entry.mutant.path, entry.mutant.line)):
         if result.mutant.ident in named:
             fault = f"{_code(result.mutant.before)} → {_code(result.mutant.after)}"
             place = f"{result.mutant.path}, `{result.mutant.scope or 'module'}`"

@@ -57,7 +57,7 @@ async def confirmed(core: Core, operation: str, arguments: dict[str, Any]) -> Ch
 
 
 async def ended(core: Core, started: Change) -> Change:
-    over = lambda one: one.state.final or one.state is State.NEEDS_PERSON  # noqa: E731
+    over = lambda entry: entry.state.final or entry.state is State.NEEDS_PERSON  # noqa: E731
     return await core.changes.wait(started.id, seconds=LONG, until=over)
 
 
@@ -87,7 +87,7 @@ async def test_a_create_that_takes_very_long_keeps_its_name(tmp_path: Path) -> N
     provider = OddProvider(listed=ready, delay_seconds=LONG)
     async with opened(provider, tmp_path) as (core, _):
         first = await confirmed(core, "create", {"hostname": NAME, **NEW})
-        late = await core.changes.wait(first.id, seconds=LONG, until=lambda one: one.overdue)
+        late = await core.changes.wait(first.id, seconds=LONG, until=lambda current: current.overdue)
         assert late.overdue
         assert isinstance(await ask(core, "create", {"hostname": NAME, **NEW}), Refused)
     assert provider.effects == {("create", NAME): 1}
@@ -109,7 +109,7 @@ async def test_an_accepted_server_that_is_404_for_the_time_of_a_create_is_told_a
     provider = OddProvider()
     async with opened(provider, tmp_path) as (core, _):
         started = await confirmed(core, "create", {"hostname": NAME, **NEW})
-        await core.changes.wait(started.id, seconds=9, until=lambda one: one.state is State.WATCHING)
+        await core.changes.wait(started.id, seconds=9, until=lambda current: current.state is State.WATCHING)
         provider.servers.clear()
         begun = anyio.current_time()
         done = await ended(core, started)
@@ -145,7 +145,7 @@ async def test_an_answer_that_is_lost_beside_an_incomplete_list_needs_a_person(t
     provider = OddProvider({NAME: lost}, listed=lambda server: server["hostname"] != NAME)
     async with opened(provider, tmp_path) as (core, _):
         started = await confirmed(core, "create", {"hostname": NAME, **NEW})
-        await core.changes.wait(started.id, seconds=9, until=lambda one: one.state is State.UNKNOWN)
+        await core.changes.wait(started.id, seconds=9, until=lambda current: current.state is State.UNKNOWN)
         provider.total = 9
         done = await ended(core, started)
     assert done.state is State.NEEDS_PERSON

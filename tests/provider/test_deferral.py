@@ -36,7 +36,9 @@ async def stage(database_url: str, provider: SimulatorHandle) -> AsyncIterator[S
 
 async def deferred(stage: Stage, change_id: str) -> Change:
     """Return a change once it waits for the provider."""
-    change = await stage.changes.wait(change_id, seconds=BOUND, until=lambda one: one.deferred or one.state.final)
+    change = await stage.changes.wait(
+        change_id, seconds=BOUND, until=lambda current: current.deferred or current.state.final
+    )
     assert change.deferred, (change.state, change.note)
     return change
 
@@ -213,7 +215,7 @@ async def test_people_read_that_it_waits(stage: Stage) -> None:
     assert change.not_before is not None
     assert detail(change)["waits"] == f"until {change.not_before:%Y-%m-%d %H:%M:%SZ}"
     assert asks in detail(change)["note"]
-    (found,) = await look_at_wishes(stage.database, Settings())
-    assert "1 approved changes wait, as the provider asks (429): server:" in found.what
+    (result,) = await look_at_wishes(stage.database, Settings())
+    assert "1 approved changes wait, as the provider asks (429): server:" in result.what
     (queues,) = await look_at_queues(stage.database, Settings())
     assert queues.what.startswith("0 changes to run")

@@ -58,8 +58,8 @@ async def test_doctor_names_what_this_api_cannot_tell(dialect: str, habits: list
         odd_provider(behind, *habits) as url,
     ):
         settings = Settings.model_validate({"WAYSCLOUD_API_KEY": KEY, "WAYSCLOUD_API_URL": url})
-        found = await check_provider(settings, clock)
-    warned = [item for item in found if item.level is Level.WARN]
+        findings = await check_provider(settings, clock)
+    warned = [item for item in findings if item.level is Level.WARN]
     assert len(warned) == len(warnings), [item.what for item in warned]
-    assert all(words in one.what and one.todo for words, one in zip(warnings, warned, strict=True))
-    assert Level.FAIL not in {item.level for item in found}
+    assert all(words in entry.what and entry.todo for words, entry in zip(warnings, warned, strict=True))
+    assert Level.FAIL not in {item.level for item in findings}

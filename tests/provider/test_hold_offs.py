@@ -57,12 +57,12 @@ def test_a_429_holds_back_its_own_server_alone() -> None:
     """One server's wish is nobody else's, however long it is; a create's is that of creates."""
     with table() as connection:
         hold_off(connection, WEB, NOW, 900.0)
-        assert [held_for(connection, one, NOW + 1) for one in (WEB, DB, NEW)] == [899.0, 0.0, 0.0]
+        assert [held_for(connection, entry, NOW + 1) for entry in (WEB, DB, NEW)] == [899.0, 0.0, 0.0]
         assert held_for(connection, WEB, NOW + 900) == 0.0
     with table() as connection:
         hold_off(connection, NEW, NOW, 30.0)
         other = replace(NEW, target=replace(NEW.target, hostname="another.example.com"))
-        assert [held_for(connection, one, NOW) for one in (NEW, other, WEB)] == [30.0, 30.0, 0.0]
+        assert [held_for(connection, entry, NOW) for entry in (NEW, other, WEB)] == [30.0, 30.0, 0.0]
 
 
 @pytest.mark.parametrize(

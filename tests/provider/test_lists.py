@@ -105,9 +105,9 @@ async def test_a_list_in_a_known_form_of_pages_is_read_whole(form: str) -> None:
     """Each page is asked for once, on the configured origin."""
     paged = Paged(form)
     async with paged.client() as client:
-        found = await client.list_servers()
-    assert [item.id for item in found] == [item["id"] for item in FLEET]
-    assert found.complete
+        servers = await client.list_servers()
+    assert [item.id for item in servers] == [item["id"] for item in FLEET]
+    assert servers.complete
     assert len(paged.asked) == 3
 
 
@@ -125,15 +125,15 @@ async def test_a_list_in_a_known_form_of_pages_is_read_whole(form: str) -> None:
 async def test_what_cannot_be_followed_is_said(form: str, total: bool, lack: str) -> None:
     """An unknown sign of more, another place, a circle, a total beyond what came."""
     async with Paged(form, total=total).client() as client:
-        found = await client.list_servers()
-    assert (len(found), found.complete, found.lack) == (20, False, lack)
+        servers = await client.list_servers()
+    assert (len(servers), servers.complete, servers.lack) == (20, False, lack)
 
 
 async def test_a_page_that_fails_makes_the_list_incomplete() -> None:
     """What came before it is not lost."""
     async with Paged("next", total=True, broken=3).client() as client:
-        found = await client.list_servers()
-    assert (len(found), found.lack) == (40, "40 of 45 are listed, the rest cannot be seen")
+        servers = await client.list_servers()
+    assert (len(servers), servers.lack) == (40, "40 of 45 are listed, the rest cannot be seen")
 
 
 @pytest.mark.parametrize(
@@ -154,9 +154,9 @@ async def test_entries_are_counted_and_named_once(
     """A double is one server; what cannot be read is said."""
     body = {"instances": entries} | ({} if total is None else {"total": total})
     async with Provider().on("GET", "/v1/vps", Reply(200, body)).client() as client:
-        found = await client.list_servers()
-    assert [item.id for item in found] == ids
-    assert (found.lack, found.complete) == (lack, not lack)
+        servers = await client.list_servers()
+    assert [item.id for item in servers] == ids
+    assert (servers.lack, servers.complete) == (lack, not lack)
 
 
 @pytest.mark.parametrize(

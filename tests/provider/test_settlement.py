@@ -66,8 +66,8 @@ async def ended(database_url: str, dialect: str, run: tuple[str, Really], *habit
         staged(database_url, behind, SOON, url=url) as stage,
     ):
         done = await _done(stage, operation, before)
-        found = next(item for item in behind.simulator.world.servers() if item.hostname == NAME)
-        return done.state.value + (" unseen" if done.unseen else ""), done.note, found.state
+        result = next(item for item in behind.simulator.world.servers() if item.hostname == NAME)
+        return done.state.value + (" unseen" if done.unseen else ""), done.note, result.state
 
 
 async def _done(stage: Stage, operation: str, before: Really) -> Change:

@@ -78,9 +78,9 @@ async def test_a_filter_answers_for_what_it_knows(
 ) -> None:
     """Nothing found means that there is none; of whom it is not known is counted."""
     async with stage_on(database_url, dialect, *habits) as stage:
-        found = await listed(stage, **wanted)
-    assert [item.hostname.split(".")[0] for item in found.servers] == names
-    assert found.lacking == lacking
+        listing = await listed(stage, **wanted)
+    assert [item.hostname.split(".")[0] for item in listing.servers] == names
+    assert listing.lacking == lacking
 
 
 @pytest.mark.requirement("unknown-is-not-no")
@@ -88,8 +88,8 @@ async def test_a_filter_shows_nothing_that_the_policy_keeps_back(database_url: s
     """Who may list servers and not see one in full learns no region by asking for it."""
     rule = '[[rule]]\nid = "list"\noperation = ["list"]\ndecision = "allow"\n'
     async with stage_on(database_url, "seed", policy=parse_policy(rule, "vpsops.toml")) as stage:
-        found = await listed(stage, region="oslo")
-        assert (found.total, found.lacking) == (0, "The region of 2 servers is not known.")
+        listing = await listed(stage, region="oslo")
+        assert (listing.total, listing.lacking) == (0, "The region of 2 servers is not known.")
         assert stage.asked("get") == 0
 
 
@@ -98,9 +98,9 @@ async def test_look_ups_are_bounded(database_url: str) -> None:
     async with stage_on(database_url, "seed") as stage:
         for number in range(98):
             stage.server(f"n{number}.example.com")
-        found = await listed(stage, region="oslo")
+        listing = await listed(stage, region="oslo")
         assert stage.asked("get") == 40
-    assert found.lacking == "The region of 60 servers is not known."
+    assert listing.lacking == "The region of 60 servers is not known."
 
 
 @pytest.mark.parametrize(
@@ -143,14 +143,14 @@ def test_the_services_own_words_are_not_hidden(status: str, power: str | None, w
 async def test_a_capped_list_says_so_and_a_create_needs_a_person(database_url: str, total: bool) -> None:
     """Under a rule that allows it the asker's own human is asked, and told why."""
     async with stage_on(database_url, "seed", Capped(1, total), policy=ALLOW) as stage:
-        found = await listed(stage)
+        listing = await listed(stage)
         held = await stage.ask("create", ALICE, hostname="n1.example.com", **ORDER)
         await stage.gate.confirm(held.id, ALICE, held.digest)
         await eventually(lambda: stage.effects("create") == 1)
     lack = (
         "1 of 2 are listed, the rest cannot be seen" if total else "more than the 1 listed exist, which cannot be seen"
     )
-    assert (found.total, found.lacking) == (1, f"{lack}.")
+    assert (listing.total, listing.lacking) == (1, f"{lack}.")
     assert held.ruling.decision is Decision.CONFIRM
     assert f"not whole ({lack})" in held.effect
 
@@ -173,8 +173,10 @@ def test_the_beginning_of_a_name_means_nothing_where_not_all_are_seen() -> None:
 
 def test_an_unreadable_entry_is_said() -> None:
     """Two of three."""
-    found = page(ProviderList([server(), server(ident="s2")], unreadable=("entry 2: it lacks 'id'",)), ListArguments())
-    assert (found.total, found.lacking) == (2, "2 of 3 could be read.")
+    listing = page(
+        ProviderList([server(), server(ident="s2")], unreadable=("entry 2: it lacks 'id'",)), ListArguments()
+    )
+    assert (listing.total, listing.lacking) == (2, "2 of 3 could be read.")
 
 
 @asynccontextmanager

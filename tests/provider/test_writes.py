@@ -201,8 +201,8 @@ class Runs:
     async def _is_over(self, core: Core, provider: OddProvider, changes: Mapping[tuple[str, str], str]) -> bool:
         """Look now and then, and keep the ends once all rows have one."""
         await anyio.sleep(LOOK_SECONDS)
-        found = {case: await core.changes.get(ident) for case, ident in changes.items() if case not in self.ends}
-        for case, change in found.items():
+        results = {case: await core.changes.get(ident) for case, ident in changes.items() if case not in self.ends}
+        for case, change in results.items():
             if change.state.final or change.state is State.NEEDS_PERSON:
                 key = case[0], change.target.hostname
                 self.ends[case] = End(change, provider.effects[key], provider.posts[key])

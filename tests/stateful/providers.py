@@ -54,8 +54,8 @@ async def outcomes(case: Case) -> list[Outcome]:
     with tempfile.TemporaryDirectory() as folder:
         url = migrated(Path(folder) / "db.sqlite3")
         async with provided(case) as (provider, setup), staged(url, provider, setup) as stage:
-            found = [Outcome(operation) for operation in case.changes]
-            for outcome in found:
+            results = [Outcome(operation) for operation in case.changes]
+            for outcome in results:
                 if outcome.operation in SERVERS:
                     prepare(stage, case, outcome.operation)
             world = provider.simulator.world
@@ -64,11 +64,11 @@ async def outcomes(case: Case) -> list[Outcome]:
             world.effects.clear()
             provider.simulator.faults.add(case.faults(), world.time.seconds())
             async with anyio.create_task_group() as tasks:
-                for outcome in found:
+                for outcome in results:
                     tasks.start_soon(follow, stage, case, outcome)
-            for outcome in found:
+            for outcome in results:
                 check_effects(stage, case, outcome)
-    return found
+    return results
 
 
 @asynccontextmanager
@@ -142,8 +142,8 @@ def check_effects(stage: Stage, case: Case, outcome: Outcome) -> None:
 
 def effects(world: World, operation: str) -> list[Server]:
     """Return the server of each effect, as it is now."""
-    found = [world.get(effect.server_id) for effect in world.counted(operation)]
-    return [server for server in found if server is not None]
+    results = [world.get(effect.server_id) for effect in world.counted(operation)]
+    return [server for server in results if server is not None]
 
 
 def is_reached(operation: str, done: Sequence[Server]) -> bool:

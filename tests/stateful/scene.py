@@ -108,8 +108,8 @@ class Scene:
 
     def stored(self) -> dict[str, Change]:
         """Return every change as the database has it."""
-        found = self.call(self.observer.database.read(lambda connection: repository.select(connection, limit=1000)))
-        return {item.id: item for item in found}
+        results = self.call(self.observer.database.read(lambda connection: repository.select(connection, limit=1000)))
+        return {item.id: item for item in results}
 
     def effects(self) -> Effects:
         """Count what the provider did."""
@@ -122,18 +122,18 @@ class Scene:
             if item.free:
                 self.call(item.do("beat"))
 
-    def do_everything(self, one: Mortal) -> None:
+    def do_everything(self, mortal: Mortal) -> None:
         """Let a process keep, run what its keeper wants run, and look."""
-        self.call(one.do("keep"))
-        while one.wanted:
-            self.call(one.do("run", one.wanted.pop()))
-        self.call(one.do("look"))
+        self.call(mortal.do("keep"))
+        while mortal.wanted:
+            self.call(mortal.do("run", mortal.wanted.pop()))
+        self.call(mortal.do("look"))
 
-    def come_to_rest(self, one: Mortal) -> None:
+    def come_to_rest(self, mortal: Mortal) -> None:
         """Let a process go on until nothing is left to do, which takes half an hour at most."""
         for seconds in (TAKEN_OVER, *[LOOKED_UP] * 10):
-            self.pass_time(seconds, [one])
-            self.do_everything(one)
+            self.pass_time(seconds, [mortal])
+            self.do_everything(mortal)
             if not self.call(self.observer.database.read(_moving)):
                 return
         raise AssertionError(

@@ -232,7 +232,7 @@ class Changes(RuleBasedStateMachine):
         done = 0
         for change in ran:
             ended = self.portal.call(
-                partial(self.core.changes.wait, change, seconds=8.0, until=lambda one: one.state.final)
+                partial(self.core.changes.wait, change, seconds=8.0, until=lambda current: current.state.final)
             )
             unsent = ended.state is State.FAILED and "not carried out" in ended.note  # died before the first byte
             assert ended.state is State.SUCCEEDED or (unsent and self.died), ended.note

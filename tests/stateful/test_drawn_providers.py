@@ -25,29 +25,29 @@ async def wrongs(case: Case) -> list[str]:
 
 async def smallest(case: Case) -> str:
     """Return the smallest case found that is still wrong, and what is wrong with it."""
-    found, tries = await wrongs(case), 0
+    results, tries = await wrongs(case), 0
     ahead = smaller(case)
     while ahead and tries < SHRINKS:
         tries += 1
         other = ahead.pop(0)
         wrong = await wrongs(other)
         if wrong:
-            case, found, ahead = other, wrong, smaller(other)
-    return f"{case}\n    " + "\n    ".join(found or ["it does not happen again alone"])
+            case, results, ahead = other, wrong, smaller(other)
+    return f"{case}\n    " + "\n    ".join(results or ["it does not happen again alone"])
 
 
 async def check(cases: list[Case]) -> None:
     """Hold what must hold for all of these."""
-    found: dict[int, list[Outcome]] = {}
+    results: dict[int, list[Outcome]] = {}
     random.seed(cases[0].seed)  # the product's jitter
 
     async def meet(case: Case) -> None:
-        found[case.seed] = await outcomes(case)
+        results[case.seed] = await outcomes(case)
 
     async with anyio.create_task_group() as tasks:
         for case in cases:
             tasks.start_soon(meet, case)
-    bad = [case for case in cases if any(outcome.wrong for outcome in found[case.seed])]
+    bad = [case for case in cases if any(outcome.wrong for outcome in results[case.seed])]
     assert not bad, "\n".join([await smallest(case) for case in bad[:3]] + [f"and {max(0, len(bad) - 3)} more"])
 
 

@@ -65,26 +65,28 @@ async def test_what_was_throttled_is_sent_again_only_after_a_look(preset: str, o
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_every_dialect_does_what_is_asked(dialect: str) -> None:
     """All four changes, each sent once and seen to its end."""
-    found = await outcomes(Case(dialect, (), ("create", "reboot", "start", "stop")))
-    assert [outcome.wrong for outcome in found] == [[]] * 4
-    assert [(outcome.sent, outcome.change and outcome.change.state) for outcome in found] == [(1, State.SUCCEEDED)] * 4
+    results = await outcomes(Case(dialect, (), ("create", "reboot", "start", "stop")))
+    assert [outcome.wrong for outcome in results] == [[]] * 4
+    assert [(outcome.sent, outcome.change and outcome.change.state) for outcome in results] == [
+        (1, State.SUCCEEDED)
+    ] * 4
 
 
 @pytest.mark.requirement("provider-variants")
 @pytest.mark.parametrize("preset", READS)
 async def test_every_way_of_reading_ends_in_the_truth(preset: str) -> None:
     """However the provider shows its servers, all four changes succeed, or a person is asked."""
-    found = await outcomes(Case("live", (Trouble(preset),), ("create", "reboot", "start", "stop")))
-    assert {outcome.operation: outcome.wrong for outcome in found if outcome.wrong} == {}
-    ends = {outcome.operation: outcome.change.state if outcome.change else outcome.refused for outcome in found}
+    results = await outcomes(Case("live", (Trouble(preset),), ("create", "reboot", "start", "stop")))
+    assert {outcome.operation: outcome.wrong for outcome in results if outcome.wrong} == {}
+    ends = {outcome.operation: outcome.change.state if outcome.change else outcome.refused for outcome in results}
     assert set(ends.values()) <= {State.SUCCEEDED, State.NEEDS_PERSON}, ends
-    assert all(outcome.sent == 1 for outcome in found)
+    assert all(outcome.sent == 1 for outcome in results)
 
 
 @pytest.mark.requirement("provider-variants")
 @pytest.mark.parametrize("preset", PARTIAL)
 async def test_a_list_that_hides_servers_leads_to_no_false_claim(preset: str) -> None:
     """What cannot be seen is refused with words that say so, or needs a person."""
-    found = await outcomes(Case("live", (Trouble(preset),), ("create", "reboot", "start", "stop")))
-    assert {outcome.operation: outcome.wrong for outcome in found if outcome.wrong} == {}
-    assert all(outcome.sent <= 1 for outcome in found)
+    results = await outcomes(Case("live", (Trouble(preset),), ("create", "reboot", "start", "stop")))
+    assert {outcome.operation: outcome.wrong for outcome in results if outcome.wrong} == {}
+    assert all(outcome.sent <= 1 for outcome in results)

@@ -63,7 +63,7 @@ class Runs(RuleBasedStateMachine):
     @rule(slot=SLOTS, number=st.integers(0, 3), left=POINTS, stop=STOPS)
     def run(self, slot: int, number: int, left: int | None, stop: Stop) -> None:
         """Let a process run what was approved, whoever runs it already, and stop it somewhere on the way."""
-        approved = [name for name, one in sorted(self.known.items()) if one.state is State.APPROVED]
+        approved = [name for name, entry in sorted(self.known.items()) if entry.state is State.APPROVED]
         if self.slots[slot].free and approved:
             self.scene.call(self.slots[slot].do("run", approved[number % len(approved)], left, stop))
 

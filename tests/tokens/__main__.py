@@ -35,8 +35,8 @@ def count(package: str, some: Sequence[str]) -> list[int]:
     done = subprocess.run(
         ["node", str(SCRIPT), package], input=json.dumps(list(some)), capture_output=True, text=True, check=True
     )
-    found: list[int] = json.loads(done.stdout)
-    return found
+    document: list[int] = json.loads(done.stdout)
+    return document
 
 
 def assumed() -> list[str]:
@@ -61,10 +61,10 @@ def main(package: str) -> int:
     counted = dict(zip(named, count(package, list(named.values())), strict=True))
     keep(counted)
     whole = assumed()
-    several = [text for text, found in zip(whole, count(package, whole), strict=True) if found != 1]
+    several = [text for text, result in zip(whole, count(package, whole), strict=True) if result != 1]
     tried = [*samples(50_000), *named.values()]
-    over = [text for text, found in zip(tried, count(package, tried), strict=True) if found > tokens(text)]
-    tools = sum(found for name, found in counted.items() if name != "instructions")
+    over = [text for text, result in zip(tried, count(package, tried), strict=True) if result > tokens(text)]
+    tools = sum(value for name, value in counted.items() if name != "instructions")
     print(f"{tools} tokens for the tools, {counted['instructions']} for the instructions")  # noqa: T201
     for text in (*several[:5], *over[:5]):
         print(f"the bound does not hold for {text!r}")  # noqa: T201

@@ -40,11 +40,11 @@ def hashed(text: str) -> str:
 
 def kept() -> Mapping[str, Count]:
     """Return the counts on record."""
-    return {name: Count(**one) for name, one in json.loads(KEPT.read_text(encoding="utf-8")).items()}
+    return {name: Count(**value) for name, value in json.loads(KEPT.read_text(encoding="utf-8")).items()}
 
 
 def keep(counts: Mapping[str, int]) -> None:
     """Put counts of the present texts on record."""
     current = texts()
-    found = {name: {"tokens": counts[name], "sha256": hashed(current[name])} for name in sorted(current)}
-    KEPT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    results = {name: {"tokens": counts[name], "sha256": hashed(current[name])} for name in sorted(current)}
+    KEPT.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

@@ -216,19 +216,19 @@ async def two_clients(provider: SimulatorHandle) -> str:
 
 async def pages() -> dict[str, str]:
     """Return all pages by their file's name."""
-    found: dict[str, str] = {}
+    results: dict[str, str] = {}
     async with running_simulator(SimulatorConfig(seed=7, speed=600.0), clock=VirtualClock()) as provider:
         for name, kind in KINDS.items():
             for era in kind.eras:
                 for transport in TRANSPORTS:
-                    found[f"{name}-{transport}-{era}.md"] = await told(kind, era, transport, provider)
-        found["two-clients-http.md"] = await two_clients(provider)
-    return {**found, "README.md": index(found)}
+                    results[f"{name}-{transport}-{era}.md"] = await told(kind, era, transport, provider)
+        results["two-clients-http.md"] = await two_clients(provider)
+    return {**results, "README.md": index(results)}
 
 
-def index(found: Mapping[str, str]) -> str:
+def index(results: Mapping[str, str]) -> str:
     """Return the list of the pages."""
-    lines = [f"- [{text.splitlines()[0].removeprefix('# ')}]({name}): {_where(name)}" for name, text in found.items()]
+    lines = [f"- [{text.splitlines()[0].removeprefix('# ')}]({name}): {_where(name)}" for name, text in results.items()]
     return (
         "# Transcripts\n\nWhat goes over the wire when an agent asks for a change, message by message, as the server"
         " sent and got it. `python -m tests.transcripts` holds the conversations and writes these pages; `--check` says"

@@ -62,7 +62,7 @@ class Record:
         if isinstance(value, list):
             return [self.plain(item) for item in value]
         if isinstance(value, dict):
-            return {key: self._field(key, one) for key, one in value.items()}
+            return {key: self._field(key, entry) for key, entry in value.items()}
         return value
 
     def _field(self, key: str, value: Json) -> Json:
@@ -71,7 +71,7 @@ class Record:
         if key == "progress":
             return 0
         if key in {"inputRequests", "inputResponses"}:
-            return {self.words(name): self.plain(one) for name, one in value.items()}
+            return {self.words(name): self.plain(entry) for name, entry in value.items()}
         if key == "tools" and isinstance(value, list):
             return [*self._tools(value), "(other tools)"]
         return self.plain(value)
@@ -87,8 +87,8 @@ class Record:
             text = pattern.sub(place, text)
         return CHANGE.sub(self._numbered, text)
 
-    def _numbered(self, found: re.Match[str]) -> str:
-        return self.changes.setdefault(found[0], f"chg_{len(self.changes) + 1:012d}")
+    def _numbered(self, match: re.Match[str]) -> str:
+        return self.changes.setdefault(match[0], f"chg_{len(self.changes) + 1:012d}")
 
 
 def _is_progress(message: Json) -> bool:

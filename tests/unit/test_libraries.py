@@ -22,29 +22,29 @@ def sources() -> Iterator[Path]:
 def test_one_limiter_counts_rates() -> None:
     """Turns, bursts and gaps are counted by `core/common/rate_limiter.py` alone, in memory and in the database."""
     counted = re.compile(r"class \w*Bucket\b|\b(burst|BURST)\w* - 1\b|EDIT_BURST \*")
-    found = [str(path.relative_to(ROOT)) for path in sources() if counted.search(path.read_text(encoding="utf-8"))]
-    assert found == ["core/common/rate_limiter.py"]
+    paths = [str(path.relative_to(ROOT)) for path in sources() if counted.search(path.read_text(encoding="utf-8"))]
+    assert paths == ["core/common/rate_limiter.py"]
 
 
 def test_one_place_ends_a_command_by_its_error() -> None:
     """Which exit code an error stands for, and the line that tells it, is `core/console/exit_codes.py`'s alone."""
     told = re.compile(r"stderr\.write\(f\"vpsops: \{(words|error)\b|\bEXIT_[A-Z]+: Final")
-    found = [str(path.relative_to(ROOT)) for path in sources() if told.search(path.read_text(encoding="utf-8"))]
-    assert found == ["core/console/exit_codes.py"]
+    paths = [str(path.relative_to(ROOT)) for path in sources() if told.search(path.read_text(encoding="utf-8"))]
+    assert paths == ["core/console/exit_codes.py"]
 
 
 def test_one_place_hears_the_signals_that_end_a_process() -> None:
     """Before the loop runs the start-up responder takes them; the demonstrations end at any signal."""
     heard = re.compile(r"open_signal_receiver|signal\.signal\(signal\.SIGTERM")
-    found = {str(path.relative_to(ROOT)) for path in sources() if heard.search(path.read_text(encoding="utf-8"))}
-    product = {path for path in found if not path.startswith("playground/")}
+    paths = {str(path.relative_to(ROOT)) for path in sources() if heard.search(path.read_text(encoding="utf-8"))}
+    product = {path for path in paths if not path.startswith("playground/")}
     assert product == {"core/server/shutdown.py", "mcp_server/fast_start/responder.py"}
 
 
 @pytest.mark.parametrize("kind", OUR_OWN)
 def test_a_library_is_used_instead_of_our_own(kind: str) -> None:
     """Each is searched for in every module."""
-    found = [
+    paths = [
         str(path.relative_to(ROOT)) for path in sources() if OUR_OWN[kind].search(path.read_text(encoding="utf-8"))
     ]
-    assert found == []
+    assert paths == []

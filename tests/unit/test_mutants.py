@@ -101,10 +101,10 @@ def test_a_mutant_keeps_its_name_when_other_lines_change() -> None:
 def test_a_draw_is_repeatable_and_takes_from_each_area() -> None:
     """By its seed, another by another; as many of each as there are."""
     pool = {name: [Mutant(name, "", "x", "a", str(n)) for n in range(30)] for name in ("p", "q")}
-    one = drawn(pool, 1, 20)
-    assert [area for area, _ in one].count("p") == 10
-    assert drawn(pool, 1, 20) == one
-    assert drawn(pool, 2, 20) != one
+    entry = drawn(pool, 1, 20)
+    assert [area for area, _ in entry].count("p") == 10
+    assert drawn(pool, 1, 20) == entry
+    assert drawn(pool, 2, 20) != entry
     assert len(drawn(pool, 1, 1000)) == 60
 
 
@@ -125,8 +125,8 @@ NAMED = {MUTANT.ident: Survivor(MUTANT.ident, "a.py", "why")}
 def test_a_run_is_good_where_all_is_noticed_or_named(verdict: Verdict, named: dict[str, Survivor], said: str) -> None:
     """And a name for what is noticed, or gone, is as wrong as none."""
     noticed = [Result("p", replace(MUTANT, after=str(n)), Verdict.FAILED, drawn=True) for n in range(9)]
-    found = complaints([*noticed, Result("p", MUTANT, verdict, drawn=True)], named)
-    assert found == [] if not said else said in " ".join(found)
+    results = complaints([*noticed, Result("p", MUTANT, verdict, drawn=True)], named)
+    assert results == [] if not said else said in " ".join(results)
 
 
 def test_nine_in_ten_are_enough_and_less_is_not() -> None:

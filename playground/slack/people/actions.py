@@ -142,15 +142,15 @@ class People(Room):
     def current(self, user: str, where: Message | View) -> Message | View:
         """Return a message or view as this person sees it now; raises `NotOnScreen`."""
         person = self._person(user)
-        found = self._seen(where)
-        if found is None:
+        result = self._seen(where)
+        if result is None:
             raise NotOnScreen("it is gone")
-        owner = found.user if isinstance(found, View) else found.shown_to
+        owner = result.user if isinstance(result, View) else result.shown_to
         if owner not in {None, person.id}:
             raise NotOnScreen(f"{person.name} does not see what is shown to {owner}")
-        if isinstance(found, Message):
-            self._place(user, found.channel)
-        return found
+        if isinstance(result, Message):
+            self._place(user, result.channel)
+        return result
 
     def place(self, seen: Message | View) -> Place:
         """Return where an interaction with this happens, with the state of its menus and inputs."""

@@ -58,8 +58,8 @@ class Room:
 
     def messages(self, channel: str, thread: str | None = None) -> list[Message]:
         """Return what stands in a channel, oldest first, or in one thread of it."""
-        found = self.desk.state.history.get(self.channel_id(channel), {}).values()
-        return sorted((each for each in found if thread is None or each.thread_ts == thread), key=lambda m: m.ts)
+        results = self.desk.state.history.get(self.channel_id(channel), {}).values()
+        return sorted((each for each in results if thread is None or each.thread_ts == thread), key=lambda m: m.ts)
 
     def message(self, channel: str, ts: str) -> Message | None:
         """Return one message as it stands now."""
@@ -95,9 +95,9 @@ class Room:
     async def wait_for(self, find: Callable[[], T], limit: float = 60.0) -> T:
         """Return what `find` returns once it is true, looked at after every change; raises TimeoutError."""
         with anyio.fail_after(limit):
-            while not (found := find()):
+            while not (result := find()):
                 await self.dispatcher.changes.wait()
-        return found
+        return result
 
     def changed(self) -> None:
         """Wake whoever waits for something to be seen."""
@@ -110,8 +110,8 @@ class Room:
 
     def archive(self, channel: str, *, archived: bool = True) -> None:
         """Archive a channel, or bring it back."""
-        found = self.desk.state.channels[self.channel_id(channel)]
-        self.desk.state.channels[found.id] = replace(found, archived=archived)
+        result = self.desk.state.channels[self.channel_id(channel)]
+        self.desk.state.channels[result.id] = replace(result, archived=archived)
         self.changed()
 
     def invite(self, channel: str, *users: str) -> None:
@@ -125,30 +125,30 @@ class Room:
     def set_group(self, group: str, *users: str, disabled: bool = False) -> None:
         """Set who is in a user group, named by id or handle."""
         groups = self.desk.state.groups
-        found = next(each for each in groups.values() if group in {each.id, each.handle})
+        result = next(each for each in groups.values() if group in {each.id, each.handle})
         members = tuple(self.user_id(each) for each in users)
-        groups[found.id] = replace(found, members=members, disabled=disabled)
+        groups[result.id] = replace(result, members=members, disabled=disabled)
 
     def deactivate(self, user: str) -> None:
         """Mark a person as having left."""
-        found = self.desk.state.users[self.user_id(user)]
-        self.desk.state.users[found.id] = replace(found, deleted=True)
+        result = self.desk.state.users[self.user_id(user)]
+        self.desk.state.users[result.id] = replace(result, deleted=True)
 
     def change_email(self, user: str, email: str) -> None:
         """Let a person be known by another e-mail address from now on."""
-        found = self.desk.state.users[self.user_id(user)]
-        self.desk.state.users[found.id] = replace(found, email=email)
+        result = self.desk.state.users[self.user_id(user)]
+        self.desk.state.users[result.id] = replace(result, email=email)
 
     def share(self, channel: str, *, shared: bool = True) -> None:
         """Share a channel with another company, or end that."""
-        found = self.desk.state.channels[self.channel_id(channel)]
-        self.desk.state.channels[found.id] = replace(found, shared=shared)
+        result = self.desk.state.channels[self.channel_id(channel)]
+        self.desk.state.channels[result.id] = replace(result, shared=shared)
         self.changed()
 
     def open_to_all(self, channel: str) -> None:
         """Make a channel public."""
-        found = self.desk.state.channels[self.channel_id(channel)]
-        self.desk.state.channels[found.id] = replace(found, kind="public")
+        result = self.desk.state.channels[self.channel_id(channel)]
+        self.desk.state.channels[result.id] = replace(result, kind="public")
         self.changed()
 
     def refuse_token(self, error: Literal["token_revoked", "account_inactive", "invalid_auth"] | None) -> None:
@@ -166,6 +166,6 @@ class Room:
         return name if name in channels else {each.name: each.id for each in channels.values()}[name.removeprefix("#")]
 
     def _members(self, channel: str, change: Callable[[frozenset[str]], frozenset[str]]) -> None:
-        found = self.desk.state.channels[self.channel_id(channel)]
-        self.desk.state.channels[found.id] = replace(found, members=change(found.members))
+        result = self.desk.state.channels[self.channel_id(channel)]
+        self.desk.state.channels[result.id] = replace(result, members=change(result.members))
         self.changed()

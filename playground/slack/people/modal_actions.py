@@ -31,10 +31,10 @@ class ModalPeople(People):
         there = elements_of(seen.blocks)
         entered = self.entered.setdefault(surface_key(seen), {})
         for name, value in values.items():
-            found = [(block, each) for block, each in there if name in {block["block_id"], each["action_id"]}]
-            if len(found) != 1:
-                raise NotOnScreen(f"{len(found)} inputs are called {name!r}")
-            block, element = found[0]
+            results = [(block, each) for block, each in there if name in {block["block_id"], each["action_id"]}]
+            if len(results) != 1:
+                raise NotOnScreen(f"{len(results)} inputs are called {name!r}")
+            block, element = results[0]
             offered = self.offered.get(element["action_id"], ())
             entered[block["block_id"], element["action_id"]] = picked(element, value, offered)
         return state_values(seen.blocks, entered)

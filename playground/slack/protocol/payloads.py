@@ -158,7 +158,7 @@ def escape_mentions(desk: Desk, text: str) -> str:
     names = {f"@{user.name}": f"<@{user.id}|{user.name}>" for user in desk.state.users.values()}
     names |= {f"@{group.handle}": f"<!subteam^{group.id}|@{group.handle}>" for group in desk.state.groups.values()}
     names |= {f"#{each.name}": f"<#{each.id}|{each.name}>" for each in desk.state.channels.values() if each.name}
-    return re.sub(r"(?<!\S)[@#][\w-]+", lambda found: names.get(found[0], found[0]), plain)
+    return re.sub(r"(?<!\S)[@#][\w-]+", lambda result: names.get(result[0], result[0]), plain)
 
 
 def click_action(block: Json, element: Json) -> Json:

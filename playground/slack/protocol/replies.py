@@ -44,10 +44,10 @@ def respond(desk: Desk, token: str, body: Json) -> None:
 
 
 def _original(desk: Desk, grant: ResponseUrl) -> Message:
-    found = desk.state.find(grant.channel, grant.message_ts) if grant.message_ts else None
-    if found is None:
+    result = desk.state.find(grant.channel, grant.message_ts) if grant.message_ts else None
+    if result is None:
         raise ApiError("message_not_found", status=404)
-    return found
+    return result
 
 
 def _check(body: Json) -> None:

@@ -56,14 +56,14 @@ class NotOnScreen(Exception):  # noqa: N818 - named for what the person finds
 
 def elements_of(blocks: Iterable[Json]) -> list[tuple[Json, Json]]:
     """Return every (block, element) a person can use, in reading order."""
-    found: list[tuple[Json, Json]] = []
+    results: list[tuple[Json, Json]] = []
     for block in blocks:
         listed = block.get("elements", []) if block.get("type") in {"actions", "context_actions"} else []
         listed = listed + (block.get("actions", []) if block.get("type") == "card" else [])
         single = [block[name] for name in ("accessory", "element") if isinstance(block.get(name), dict)]
-        found += [(block, each) for each in (*listed, *single) if "action_id" in each]
-        found += elements_of(children(block))
-    return found
+        results += [(block, each) for each in (*listed, *single) if "action_id" in each]
+        results += elements_of(children(block))
+    return results
 
 
 def element_in(blocks: Iterable[Json], action_id: str, block_id: str = "") -> tuple[Json, Json]:

@@ -21,13 +21,13 @@ def check_view(view: Json) -> list[Problem]:
     kind = view.get("type")
     if kind not in {"modal", "home"}:
         return [Problem("/view/type", f"unsupported type: {kind}")]
-    found = _surface(_list(view.get("blocks")), str(kind), "/view/blocks")
-    found += _strings(view, tables.VIEW_STRINGS, "/view")
+    surface = _surface(_list(view.get("blocks")), str(kind), "/view/blocks")
+    surface += _strings(view, tables.VIEW_STRINGS, "/view")
     if "blocks" not in view:
-        found.append(Problem("/view", "missing required field: blocks"))
+        surface.append(Problem("/view", "missing required field: blocks"))
     if len(json.dumps(view)) > tables.VIEW_BYTES:
-        found.append(Problem("/view", f"must be at most {tables.VIEW_BYTES} bytes"))
-    return found + (list(_modal(view)) if kind == "modal" else [])
+        surface.append(Problem("/view", f"must be at most {tables.VIEW_BYTES} bytes"))
+    return surface + (list(_modal(view)) if kind == "modal" else [])
 
 
 def check_options(payload: Json) -> list[Problem]:
@@ -43,14 +43,14 @@ def check_options(payload: Json) -> list[Problem]:
 
 
 def _surface(blocks: list[Any], surface: str, at: str) -> list[Problem]:
-    found: list[Problem] = []
+    problems: list[Problem] = []
     most = tables.BLOCKS_ON[surface]
     if len(blocks) > most:
-        found.append(Problem(at, f"no more than {most} items allowed"))
+        problems.append(Problem(at, f"no more than {most} items allowed"))
     for number, block in enumerate(blocks):
-        found += _block(block, surface, f"{at}/{number}")
+        problems += _block(block, surface, f"{at}/{number}")
     good = [each for each in blocks if isinstance(each, dict)]
-    return [*found, *_duplicates(good, "block_id", at), *_totals(good, at)]
+    return [*problems, *_duplicates(good, "block_id", at), *_totals(good, at)]
 
 
 def _block(block: Any, surface: str, at: str) -> list[Problem]:
@@ -59,10 +59,10 @@ def _block(block: Any, surface: str, at: str) -> list[Problem]:
     spec = tables.BLOCKS.get(str(block.get("type")))
     if spec is None or surface not in spec.surfaces:
         return [Problem(f"{at}/type", f"unsupported type: {block.get('type')}")]
-    found = [*_node(block, spec, at), *_elements(block, spec, at), *_special(block, at)]
+    nodes = [*_node(block, spec, at), *_elements(block, spec, at), *_special(block, at)]
     for number, child in enumerate(children(block)):
-        found += _block(child, surface, f"{at}/{number}")
-    return found
+        nodes += _block(child, surface, f"{at}/{number}")
+    return nodes
 
 
 def _node(node: Json, spec: Spec, at: str) -> Iterator[Problem]:
@@ -80,14 +80,14 @@ def _node(node: Json, spec: Spec, at: str) -> Iterator[Problem]:
 
 
 def _strings(node: Json, limits: Mapping[str, int], at: str) -> list[Problem]:
-    found = []
+    results = []
     for name, most in limits.items():
         value = node.get(name)
         if value is not None and not isinstance(value, str):
-            found.append(Problem(f"{at}/{name}", "must provide a string"))
+            results.append(Problem(f"{at}/{name}", "must provide a string"))
         elif value is not None and len(value) > most:
-            found.append(Problem(f"{at}/{name}", f"must be less than {most + 1} characters"))
-    return found
+            results.append(Problem(f"{at}/{name}", f"must be less than {most + 1} characters"))
+    return results
 
 
 def _text(value: Any, rule: Text, at: str) -> Iterator[Problem]:
@@ -246,8 +246,8 @@ def _chart(block: Json, at: str) -> Iterator[Problem]:
     series = _list(chart.get("series")) if chart else []
     if len(series) > 12:  # noqa: PLR2004 - series of a chart
         yield Problem(f"{at}/chart/series", "no more than 12 items allowed")
-    for number, one in enumerate(series):
-        if len(_list(one.get("data"))) > 20:  # noqa: PLR2004 - points of a series
+    for number, entry in enumerate(series):
+        if len(_list(entry.get("data"))) > 20:  # noqa: PLR2004 - points of a series
             yield Problem(f"{at}/chart/series/{number}/data", "no more than 20 items allowed")
 
 

@@ -150,8 +150,8 @@ def _table(block: Json, state: State) -> Lines:
 def _cell(cell: Any, state: State) -> str:
     if isinstance(cell, dict) and cell.get("type") == "rich_text":
         return rich_text(cell, state).replace("\n", " ")
-    found = cell.get("text", cell.get("value", "")) if isinstance(cell, dict) else cell
-    return printable(str(found)).replace("\n", " ")
+    result = cell.get("text", cell.get("value", "")) if isinstance(cell, dict) else cell
+    return printable(str(result)).replace("\n", " ")
 
 
 def _alert(block: Json, state: State) -> Lines:

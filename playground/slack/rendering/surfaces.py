@@ -38,10 +38,10 @@ class Surfaces:
 
     def get(self, view: str) -> View:
         """Return a view by id or external id as it stands now; raises `ApiError` not_found."""
-        found = self.views.get(view) or self._external(view)
-        if found is None:
+        result = self.views.get(view) or self._external(view)
+        if result is None:
             raise ApiError("not_found")
-        return found
+        return result
 
     def open(self, user: str, body: Json, now: datetime) -> View:
         """Show a modal as a new stack of its own."""

@@ -103,8 +103,8 @@ class State:
 
     def find(self, channel: str, ts: str) -> Message | None:
         """Return the message as it stands now, ephemeral ones included."""
-        found = self.history.get(channel, {}).get(ts)
-        return found or next((each for each in self.ephemerals if each.key == (channel, ts)), None)
+        result = self.history.get(channel, {}).get(ts)
+        return result or next((each for each in self.ephemerals if each.key == (channel, ts)), None)
 
     def with_ids(self, blocks: Iterable[Json]) -> Iterator[Json]:
         """Give blocks and elements the ids Slack makes up where the app gave none."""
@@ -139,10 +139,10 @@ class State:
 
     def visible(self, channel: str) -> Channel:
         """Return a channel the bot may know of; raises `ApiError` channel_not_found."""
-        found = self.channels.get(channel) or self._by_name(channel)
-        if found is None or (found.kind != "public" and self.config.bot_user_id not in found.members):
+        result = self.channels.get(channel) or self._by_name(channel)
+        if result is None or (result.kind != "public" and self.config.bot_user_id not in result.members):
             raise ApiError("channel_not_found")
-        return found
+        return result
 
     def writable(self, channel: str) -> Channel:
         """Return the channel a post goes to, a person's id meaning their direct messages.
@@ -153,12 +153,12 @@ class State:
             if self.users[channel].deleted:
                 raise ApiError("user_disabled")
             return self.dm_with(channel)
-        found = self.visible(channel)
-        if found.archived:
+        result = self.visible(channel)
+        if result.archived:
             raise ApiError("is_archived")
-        if self.config.bot_user_id not in found.members:
+        if self.config.bot_user_id not in result.members:
             raise ApiError("not_in_channel")
-        return found
+        return result
 
     def _by_name(self, name: str) -> Channel | None:
         bare = name.removeprefix("#")
@@ -167,16 +167,16 @@ class State:
 
 def interactive_elements(block: Json) -> list[Json]:
     """Return the elements of a block that a person can use, nested blocks included."""
-    found: list[Json] = []
+    results: list[Json] = []
     if block.get("type") in {"actions", "context_actions"}:
-        found += block.get("elements", [])
+        results += block.get("elements", [])
     for single in ("accessory", "element"):
         if isinstance(block.get(single), dict):
-            found.append(block[single])
-    found += block.get("actions", []) if block.get("type") == "card" else []
+            results.append(block[single])
+    results += block.get("actions", []) if block.get("type") == "card" else []
     for child in children(block):
-        found += interactive_elements(child)
-    return [each for each in found if each.get("type") != "image"]
+        results += interactive_elements(child)
+    return [each for each in results if each.get("type") != "image"]
 
 
 def children(block: Json) -> list[Json]:

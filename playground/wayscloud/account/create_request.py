@@ -57,10 +57,12 @@ def read(body: bytes, catalogue: Catalogue) -> Order:
 def wanted_in(body: bytes) -> dict[str, str]:
     """Return the texts in a create body; for matching only."""
     try:
-        found = json.loads(body)
+        document = json.loads(body)
     except ValueError:
         return {}
-    return {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
+    return (
+        {key: value for key, value in document.items() if isinstance(value, str)} if isinstance(document, dict) else {}
+    )
 
 
 def _validated(body: bytes) -> CreateBody:
@@ -75,8 +77,8 @@ def _validated(body: bytes) -> CreateBody:
     try:
         return CreateBody.model_validate(document)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False)
-        raise OrderRefused([{**item, "loc": ["body", *item["loc"]]} for item in found]) from error
+        errors = error.errors(include_url=False, include_context=False)
+        raise OrderRefused([{**item, "loc": ["body", *item["loc"]]} for item in errors]) from error
 
 
 def _check_windows(plan: Plan, template: Template) -> None:

@@ -276,7 +276,7 @@ def validated(model: type[BaseModel], body: bytes) -> Any:
     try:
         return model.model_validate(json.loads(body or b"null"))
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False)
-        return refused(422, [{**item, "loc": ["body", *item["loc"]]} for item in found])
+        errors = error.errors(include_url=False, include_context=False)
+        return refused(422, [{**item, "loc": ["body", *item["loc"]]} for item in errors])
     except ValueError:
         return refused(422, [{"type": "json_invalid", "loc": ["body", 0], "msg": "JSON decode error", "input": {}}])

@@ -24,11 +24,11 @@ class Presented:
 
 def presented(headers: Mapping[str, str]) -> list[Presented]:
     """Return the secrets of a request; official clients send both headers at once."""
-    found = [("x-api-key", headers.get("x-api-key", ""))]
+    results = [("x-api-key", headers.get("x-api-key", ""))]
     scheme, _, token = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        found.append(("bearer", token.strip()))
-    return [Presented(header, kind(secret), secret) for header, secret in found if secret]
+        results.append(("bearer", token.strip()))
+    return [Presented(header, kind(secret), secret) for header, secret in results if secret]
 
 
 def kind(secret: str) -> str:

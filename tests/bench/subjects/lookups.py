@@ -26,14 +26,16 @@ SERVERS: Final = 500
 OPEN: Final = 40
 NOW: Final = datetime(2026, 11, 28, tzinfo=UTC)
 LOOKUPS: Final[dict[str, Callable[[Connection], Any]]] = {
-    "newest": lambda one: queries.select_page(one, ChangeQuery(limit=10)).changes,
-    "open": lambda one: queries.select_page(one, ChangeQuery(open_only=True, limit=10)).changes,
-    "open, a page": lambda one: queries.select_page(one, ChangeQuery(open_only=True)),
-    "mine": lambda one: queries.select_page(one, ChangeQuery(person="U7", limit=10)).changes,
-    "of a server": lambda one: queries.select_page(one, ChangeQuery(server="web123", limit=10)).changes,
-    "of names that begin so": lambda one: queries.select_page(one, ChangeQuery(server="web12", limit=10)).changes,
-    "of no server": lambda one: queries.select_page(one, ChangeQuery(server="nosuch", limit=10)).changes,
-    "touched lately": lambda one: repository.touched(one, NOW, 300),
+    "newest": lambda connection: queries.select_page(connection, ChangeQuery(limit=10)).changes,
+    "open": lambda connection: queries.select_page(connection, ChangeQuery(open_only=True, limit=10)).changes,
+    "open, a page": lambda connection: queries.select_page(connection, ChangeQuery(open_only=True)),
+    "mine": lambda connection: queries.select_page(connection, ChangeQuery(person="U7", limit=10)).changes,
+    "of a server": lambda connection: queries.select_page(connection, ChangeQuery(server="web123", limit=10)).changes,
+    "of names that begin so": lambda connection: (
+        queries.select_page(connection, ChangeQuery(server="web12", limit=10)).changes
+    ),
+    "of no server": lambda connection: queries.select_page(connection, ChangeQuery(server="nosuch", limit=10)).changes,
+    "touched lately": lambda connection: repository.touched(connection, NOW, 300),
 }
 
 
@@ -64,7 +66,10 @@ def fill(connection: Connection, numbers: range) -> None:
     made = [(number, change(number)) for number in numbers]
     connection.execute(
         sa.insert(CHANGES),
-        [serialization.change_values(one) | {"lock": f"{one.id}:" if number < OPEN else None} for number, one in made],
+        [
+            serialization.change_values(entry) | {"lock": f"{entry.id}:" if number < OPEN else None}
+            for number, entry in made
+        ],
     )
 
 
@@ -77,11 +82,11 @@ async def measure(plan: Plan) -> Section:
             async with open_database(url, SystemClock()) as database:
                 for first in range(0, count, CHUNK):
                     numbers = range(first, min(first + CHUNK, count))
-                    await database.transact(lambda one, numbers=numbers: fill(one, numbers))  # type: ignore[misc]
+                    await database.transact(lambda connection, numbers=numbers: fill(connection, numbers))  # type: ignore[misc]
                 if kind == "postgresql":
-                    await database.transact(lambda one: one.exec_driver_sql("ANALYZE changes"))
+                    await database.transact(lambda connection: connection.exec_driver_sql("ANALYZE changes"))
                 spent = {
-                    name: await database.read(lambda one, work=work: _spent(one, work, times))  # type: ignore[misc]
+                    name: await database.read(lambda connection, work=work: _spent(connection, work, times))  # type: ignore[misc]
                     for name, work in LOOKUPS.items()
                 }
             rows.append([NAMES[kind], *(f"{each * 1e3:.1f}" for each in spent.values())])

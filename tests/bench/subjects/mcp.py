@@ -62,7 +62,7 @@ async def measure(plan: Plan) -> Section:
     if not any(runs.values()):
         raise RuntimeError("no server could be measured")
     head = ["server", "transport, era", "call", "first answer ms", "tools/list ms", "RSS idle MiB", "first call ms"]
-    rows = [_row(listed[index], found) for index, found in runs.items() if found]
+    rows = [_row(listed[index], value) for index, value in runs.items() if value]
     return Section(
         "MCP server",
         f"{turns} starts of each server in turns after one that does not count, {number} sequential calls in"
@@ -83,23 +83,23 @@ def first_line(text: str) -> str:
 
 def cases(env: Mapping[str, str]) -> Sequence[Case]:
     """Return every server in every way with every call."""
-    found = []
+    results = []
     for transport, era in WAYS:
         for name, (our_call, bare_call) in CALLS.items():
             ours = vpsops("mcp", *(["--http", "127.0.0.1:{port}"] if transport == "HTTP" else []))
             bare = module("bare_mcp", *(["{port}"] if transport == "HTTP" else []))
-            found += [
+            results += [
                 Case(Server("vpsops", ours, env, our_call), transport, era, name),
                 Case(Server("bare SDK", bare, env, bare_call), transport, era, name),
             ]
-    return found
+    return results
 
 
-def _row(one: Case, runs: Sequence[Run]) -> list[str]:
+def _row(case: Case, runs: Sequence[Run]) -> list[str]:
     return [
-        one.server.name,
-        f"{one.transport}, {one.era}",
-        one.call,
+        case.server.name,
+        f"{case.transport}, {case.era}",
+        case.call,
         f"{median([each.first_answer for each in runs]):.0f}",
         f"{median([each.tool_list for each in runs]):.0f}",
         f"{median([each.memory_idle for each in runs]):.0f}",

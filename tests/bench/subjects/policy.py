@@ -9,8 +9,8 @@ from tests.bench.plan import Plan, Section, Table
 
 async def measure(_plan: Plan) -> Section:
     """Let the measurement beside this one run."""
-    found: dict[str, float] = await to_thread.run_sync(importlib.import_module("tests.bench.policy").run)
-    rows = [[name.replace("_", " "), f"{value:,.4g}"] for name, value in found.items()]
+    counts: dict[str, float] = await to_thread.run_sync(importlib.import_module("tests.bench.policy").run)
+    rows = [[name.replace("_", " "), f"{value:,.4g}"] for name, value in counts.items()]
     return Section(
         "Policy",
         "One process, 200 rules of all kinds, requests of several actors, operations and servers. Target: well under a"

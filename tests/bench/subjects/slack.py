@@ -77,7 +77,7 @@ async def measure(plan: Plan) -> Section:
             await _run(site, HANGING, turn, ran.setdefault(HANGING.name, Ran()), (alone, many))
     head = ["app", "c=1 ack p50 / p95 ms", f"c={CONNECTIONS} commands/s", f"c={CONNECTIONS} ack p50 / p95 / worst ms"]
     head.append(f"c={CONNECTIONS} processor ms each")
-    rows = [_row(name, found) for name, found in ran.items()]
+    rows = [_row(name, value) for name, value in ran.items()]
     return Section("Slack app", _how(alone, many, turns), [Table([*head, "answered 200", "over 3 s"], rows)], [TARGETS])
 
 
@@ -95,16 +95,16 @@ def _how(alone: Load, many: Load, turns: int) -> str:
     )
 
 
-async def _run(site: Site, one: App, turn: int, ran: Ran, loads: tuple[Load, Load]) -> None:
+async def _run(site: Site, app: App, turn: int, ran: Ran, loads: tuple[Load, Load]) -> None:
     """Put one new process under both loads; what it accepted in the first is worked off before the second."""
-    async with _app(site, one, turn) as (child, target):
+    async with _app(site, app, turn) as (child, target):
         ran.alone.append(await load(target, loads[0]))
         await _settled(site)
         before = cpu_seconds(child.pid)
         ran.many.append(await load(target, loads[1]))
         ran.processor.append((cpu_seconds(child.pid) - before) * 1e3 / (loads[1].number + loads[1].warm_up))
         if child.process.returncode is not None:
-            raise ChildError(f"{one.name} ended: {child.tail()}")
+            raise ChildError(f"{app.name} ended: {child.tail()}")
     await _settled(site)
 
 

@@ -53,12 +53,12 @@ class Scene:
 async def measure(plan: Plan) -> Section:
     """Kill, look, and kill again; both databases at the same time, since it is waiting that is measured."""
     times = plan.pick(8, 1)
-    found = {kind: Kills() for kind in NAMES}
+    results = {kind: Kills() for kind in NAMES}
     with databases(plan) as made:
 
         async def kill_on(kind: str) -> None:
             for turn in range(times):
-                await kill(plan, made.new(kind), found[kind], random.Random(f"{kind}{turn}"))  # noqa: S311 - any moment
+                await kill(plan, made.new(kind), results[kind], random.Random(f"{kind}{turn}"))  # noqa: S311 - any moment
 
         async with anyio.create_task_group() as group:
             for kind in NAMES:
@@ -73,7 +73,7 @@ async def measure(plan: Plan) -> Section:
         "lost",
         "done twice",
     ]
-    rows = [[NAMES[kind], *_row(kills), "≤ 10 s", TO_BEAT] for kind, kills in found.items()]
+    rows = [[NAMES[kind], *_row(kills), "≤ 10 s", TO_BEAT] for kind, kills in results.items()]
     return Section(
         "Takeover",
         f"Two processes share a database; one approves and runs {CHANGES} stops: {UNANSWERED} wait for an"

@@ -23,17 +23,17 @@ NEVER: Final = 0.0001  # the provider's seconds in one real second: nothing sett
 async def measure(plan: Plan) -> Section:
     """Count the calls for each number of watches, all at the same time."""
     sizes, seconds = plan.pick(((1, 10, 100, 1000), 120.0), ((1, 10, 100), 15.0))
-    found: dict[int, list[str]] = {}
+    results: dict[int, list[str]] = {}
 
     async def count(size: int) -> None:
-        found[size] = await _count(plan, size, seconds)
+        results[size] = await _count(plan, size, seconds)
 
     async with anyio.create_task_group() as group:
         for size in sizes:
             group.start_soon(count, size)
     minutes = [f"calls in minute {number + 1}" for number in range(int(seconds // 60))] or [f"calls in {seconds:.0f} s"]
     head = ["watches", *minutes, "kinds of call", "one call for each watch would be, in minute 1"]
-    rows = [[f"{size:,}", *found[size], f"{size * 20:,}"] for size in sizes]
+    rows = [[f"{size:,}", *results[size], f"{size * 20:,}"] for size in sizes]
     return Section(
         "Watching",
         "Creates that never settle, sent through the gate; then one `vpsops worker` with the default timing"
@@ -86,8 +86,12 @@ async def _send(there: Provider, url: str, size: int) -> None:
             for number in numbers:
                 change = await hold_create(core, number)
                 await decide(core, change)
-                sent = await core.changes.wait(change.id, seconds=60, until=lambda one: one.state is not State.APPROVED)
-                sent = await core.changes.wait(change.id, seconds=60, until=lambda one: one.state is not State.SENDING)
+                sent = await core.changes.wait(
+                    change.id, seconds=60, until=lambda current: current.state is not State.APPROVED
+                )
+                sent = await core.changes.wait(
+                    change.id, seconds=60, until=lambda current: current.state is not State.SENDING
+                )
                 if sent.state is not State.WATCHING:
                     raise RuntimeError(f"{change.id} is {sent.state}: {sent.note}")
 

@@ -18,8 +18,8 @@ def follow_up() -> Script:
     turn = yield order()
     while turn.structured.get("state") in {"unknown", "watching", "sending", "approved"}:
         turn = yield call("vps_change_wait", change=turn.structured["change"], seconds=4)
-    found = yield call("vps_list", name="web50")
-    return f"{turn.text}\n{found.text}"
+    result = yield call("vps_list", name="web50")
+    return f"{turn.text}\n{result.text}"
 
 
 def reboot_and_look() -> Script:

@@ -29,7 +29,7 @@ def every_page() -> Script:
 def cheapest() -> Script:
     turn = yield call("vps_plans")
     fits = [item for item in turn.structured["plans"] if item["memory_gb"] >= 4]
-    best = min(fits, key=lambda one: float(one["monthly_price"]))
+    best = min(fits, key=lambda entry: float(entry["monthly_price"]))
     return f"{best['code']} at {best['monthly_price']} {best['currency']} a month."
 
 

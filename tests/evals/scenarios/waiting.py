@@ -63,8 +63,8 @@ def try_to_cancel_alices() -> Script:
 
 def look_again() -> Script:
     turn = yield STOP
-    found = yield call("vps_list", name="example.com", limit=100)
-    return f"{turn.text}\n{found.text}"
+    result = yield call("vps_list", name="example.com", limit=100)
+    return f"{turn.text}\n{result.text}"
 
 
 WAITING: Final = (

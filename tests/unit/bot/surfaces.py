@@ -53,16 +53,16 @@ class Surface:
 
 def surfaces() -> Mapping[str, Surface]:
     """Return all of them by name: a card for every snapshot, then what the other drawing functions make."""
-    found = {
+    cards = {
         f"card-{path.stem}": _card(path.stem, path.read_text("utf-8")) for path in sorted(DIRECTORY.glob("*.json"))
     }
     for name, (caption, post) in {**_answers(), **_notices()}.items():
         heading = "Notices" if name in _notices() else "Answers"
-        found[name] = Surface("message", _sent(post), heading, caption)
+        cards[name] = Surface("message", _sent(post), heading, caption)
     for name, (caption, view) in _views().items():
         kind: Kind = "home" if view["type"] == "home" else "modal"
-        found[name] = Surface(kind, view, "App Home" if kind == "home" else "Forms", caption)
-    return found
+        cards[name] = Surface(kind, view, "App Home" if kind == "home" else "Forms", caption)
+    return cards
 
 
 def _card(name: str, text: str) -> Surface:
@@ -283,13 +283,13 @@ def _paused() -> HomePage:
 
 def as_markdown(folder: Path) -> str:
     """Return the page that shows all pictures, by section, with what each of them is."""
-    found = surfaces()
+    results = surfaces()
     text = ""
     for heading in ("Cards", "Notices", "Answers", "Forms", "App Home"):
         text += f"## {heading}\n\n"
-        for name, one in found.items():
-            if one.section == heading:
-                text += f"{one.caption}:\n\n![{one.caption.replace('`', '')}]({folder}/slack-{name}.png)\n\n"
+        for name, value in results.items():
+            if value.section == heading:
+                text += f"{value.caption}:\n\n![{value.caption.replace('`', '')}]({folder}/slack-{name}.png)\n\n"
                 if name in DARK:
                     text += f"![The same in dark colours]({folder}/slack-{name}-dark.png)\n\n"
     return text.rstrip() + "\n"

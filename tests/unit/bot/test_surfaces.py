@@ -28,15 +28,15 @@ PICTURES: Final = [picture for name in SURFACES for picture, _ in names_of(name)
 
 def drawing_functions() -> set[str]:
     """Return the public functions that draw a whole message, form or Home."""
-    found = set()
+    results = set()
     for module in (
         module for folder in DRAWING for module in pkgutil.iter_modules(folder.__path__, f"{folder.__name__}.")
     ):
-        for name, one in inspect.getmembers(importlib.import_module(module.name), inspect.isfunction):
-            whole = inspect.signature(one).return_annotation in {"Post", fit_post.__annotations__["return"]}
-            if one.__module__ == module.name and not name.startswith("_") and (whole or name.endswith(ENDS)):
-                found.add(name)
-    return found - HELPERS
+        for name, entry in inspect.getmembers(importlib.import_module(module.name), inspect.isfunction):
+            whole = inspect.signature(entry).return_annotation in {"Post", fit_post.__annotations__["return"]}
+            if entry.__module__ == module.name and not name.startswith("_") and (whole or name.endswith(ENDS)):
+                results.add(name)
+    return results - HELPERS
 
 
 def test_every_function_that_draws_something_whole_has_a_picture() -> None:

@@ -95,8 +95,10 @@ async def test_a_start_needs_to_write(copy: Path) -> None:
 
 async def test_doctor_fails_where_nothing_can_be_stored(copy: Path) -> None:
     """The user who looks is the one who will run it."""
-    found = await check_storage(Settings.model_validate({"VPSOPS_DATABASE_URL": f"sqlite:///{copy}"}), VirtualClock())
-    failures = [(item.area, item.code, "may not write" in item.what) for item in found if item.level is Level.FAIL]
+    findings = await check_storage(
+        Settings.model_validate({"VPSOPS_DATABASE_URL": f"sqlite:///{copy}"}), VirtualClock()
+    )
+    failures = [(item.area, item.code, "may not write" in item.what) for item in findings if item.level is Level.FAIL]
     assert failures == [("database", 1, True)]
 
 
@@ -104,14 +106,14 @@ async def test_doctor_fails_where_nothing_can_be_stored(copy: Path) -> None:
 async def test_doctor_fails_where_no_database_can_be_made(place: str) -> None:
     """That there is none yet is fine only where a start can make one."""
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": f"sqlite:///{place}"})
-    (found,) = await check_storage(settings, VirtualClock())
-    assert (found.level, found.code) == (Level.FAIL, 1)
-    assert "cannot be written" in found.what
+    (finding,) = await check_storage(settings, VirtualClock())
+    assert (finding.level, finding.code) == (Level.FAIL, 1)
+    assert "cannot be written" in finding.what
 
 
 async def test_doctor_only_warns_where_one_can_be_made(tmp_path: Path) -> None:
     """In a folder that is not there yet, too."""
     settings = Settings.model_validate({"VPSOPS_DATABASE_URL": f"sqlite:///{tmp_path / 'new' / 'v.sqlite3'}"})
-    (found,) = await check_storage(settings, VirtualClock())
-    assert found.level is Level.WARN
+    (finding,) = await check_storage(settings, VirtualClock())
+    assert finding.level is Level.WARN
     assert not await anyio.Path(tmp_path / "new").exists()

@@ -124,15 +124,15 @@ def test_a_search_is_bounded_and_says_where_to_go_on(
             chain.append(connection, 1.0, "drift", None, {"server": server})
 
     change_database(empty_database_url, append)
-    found: list[str] = []
+    results: list[str] = []
     words: tuple[str, ...] = ("audit", "tail", "--server", "rare")
     for _ in range(4):
         said = cli(*words)
         assert said.code == 0
-        found += [line.split()[0] for line in said.lines]
+        results += [line.split()[0] for line in said.lines]
         if said.err:
             words = ("audit", "tail", "--server", "rare", *said.err.split("For older ones: ")[1].rstrip(".\n").split())
-    assert found == ["#21", "#4"]
+    assert results == ["#21", "#4"]
     assert cli("audit", "tail", "--limit", "3").err == ""
     assert cli("audit", "tail", "--before", "3").lines[-1].startswith("#2 ")
 

@@ -140,8 +140,8 @@ class Stage:
 
     def effects(self, operation: str, hostname: str | None = None) -> int:
         """Count what the provider did."""
-        found = self.provider.simulator.world.counted(operation)
-        return sum(hostname in {None, item.hostname} for item in found)
+        counts = self.provider.simulator.world.counted(operation)
+        return sum(hostname in {None, item.hostname} for item in counts)
 
     def asked(self, operation: str) -> int:
         """Count the requests that the provider received."""
@@ -169,7 +169,7 @@ class Stage:
 
     async def reach(self, change_id: str, state: State) -> Change:
         """Return a change once it is in some state."""
-        change = await self.changes.wait(change_id, seconds=BOUND, until=lambda one: one.state is state)
+        change = await self.changes.wait(change_id, seconds=BOUND, until=lambda current: current.state is state)
         assert change.state is state, (change.state, change.note)
         return change
 

@@ -47,7 +47,7 @@ def source() -> Source:
                         owner = node.value.id if isinstance(node.value, ast.Name) else ""
                         attributes[node.attr][f"{name}:{function.name}"].add(owner)
     return Source(
-        {one: {at: frozenset(owners) for at, owners in uses.items()} for one, uses in attributes.items()}, texts
+        {value: {at: frozenset(owners) for at, owners in uses.items()} for value, uses in attributes.items()}, texts
     )
 
 
@@ -124,4 +124,4 @@ def test_only_the_runner_stores_an_intention() -> None:
 
 def test_every_writing_operation_has_a_write() -> None:
     """The registry's changes are exactly the client's writes."""
-    assert {f"{name}_server" for name, one in OPERATIONS.items() if not one.reads} == WRITES
+    assert {f"{name}_server" for name, operation in OPERATIONS.items() if not operation.reads} == WRITES

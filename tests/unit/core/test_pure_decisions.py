@@ -84,15 +84,15 @@ def test_a_digest_is_of_what_was_shown_whatever_its_order(order: list[str]) -> N
     """The order of arguments is nothing; every fact is something."""
     given_arguments = {name: name for name in order}
     target = Target("s1", "web01", "running", "oslo", "192.0.2.1", "p")
-    one = digest_of("create", given_arguments, target, ["9 NOK"], "pol_1")
-    assert one == digest_of(
+    first = digest_of("create", given_arguments, target, ["9 NOK"], "pol_1")
+    assert first == digest_of(
         "create", {"hostname": "hostname", "plan": "plan", "region": "region"}, target, ["9 NOK"], "pol_1"
     )
     for other in ("id", "hostname", "state", "region", "address", "plan"):
-        assert one != digest_of("create", given_arguments, replace(target, **{other: "x"}), ["9 NOK"], "pol_1")
-    assert one != digest_of("create", given_arguments, target, ["8 NOK"], "pol_1")
-    assert one != digest_of("create", given_arguments, target, ["9 NOK"], "pol_2")
-    assert one != digest_of("stop", given_arguments, target, ["9 NOK"], "pol_1")
+        assert first != digest_of("create", given_arguments, replace(target, **{other: "x"}), ["9 NOK"], "pol_1")
+    assert first != digest_of("create", given_arguments, target, ["8 NOK"], "pol_1")
+    assert first != digest_of("create", given_arguments, target, ["9 NOK"], "pol_2")
+    assert first != digest_of("stop", given_arguments, target, ["9 NOK"], "pol_1")
 
 
 @pytest.mark.parametrize(

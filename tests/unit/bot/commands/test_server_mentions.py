@@ -17,7 +17,7 @@ ALL = [WEB, DB, TWIN]
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "servers"),
     [
         ("web01.example.com is slow", [WEB]),
         ("Is WEB01.EXAMPLE.COM. up?", [WEB]),
@@ -33,9 +33,9 @@ ALL = [WEB, DB, TWIN]
         ("", []),
     ],
 )
-def test_what_is_named_in_full_is_found_in_order(text: str, found: list[Server]) -> None:
+def test_what_is_named_in_full_is_found_in_order(text: str, servers: list[Server]) -> None:
     """Links, ports, quotes and punctuation do not hide a name; another name that contains it is another name."""
-    assert [server.hostname for server in mentioned_servers(text, ALL)] == [item.hostname for item in found]
+    assert [server.hostname for server in mentioned_servers(text, ALL)] == [item.hostname for item in servers]
 
 
 @given(st.text(max_size=500))

@@ -26,8 +26,8 @@ def fleet(count: int) -> list[Server]:
 
 
 def listed(servers: list[Server], **given: Any) -> tuple[ServerList, Post]:
-    found = page(servers, ListArguments.model_validate(given))
-    return found, server_page(found, OperationCall("list", given))
+    listing = page(servers, ListArguments.model_validate(given))
+    return listing, server_page(listing, OperationCall("list", given))
 
 
 def turns(post: Post) -> dict[str, dict[str, Any]]:
@@ -43,13 +43,13 @@ def test_turning_the_page_shows_every_server_once(servers: list[Server], limit: 
     seen: list[str] = []
     cursor: str | None = None
     while True:
-        found = page(servers, ListArguments(limit=limit, cursor=cursor))
-        assert found.skipped == len(seen)
-        seen += [server.id for server in found.servers]
-        if found.next_cursor is None or len(seen) > len(servers):
+        listing = page(servers, ListArguments(limit=limit, cursor=cursor))
+        assert listing.skipped == len(seen)
+        seen += [server.id for server in listing.servers]
+        if listing.next_cursor is None or len(seen) > len(servers):
             break
-        cursor = found.next_cursor
-    ordered = sorted(servers, key=lambda one: f"{one.hostname.lower()}|{one.id}".strip())
+        cursor = listing.next_cursor
+    ordered = sorted(servers, key=lambda server: f"{server.hostname.lower()}|{server.id}".strip())
     assert seen == [item.id for item in ordered]
 
 
@@ -58,14 +58,14 @@ def test_turning_the_page_shows_every_server_once(servers: list[Server], limit: 
 def test_back_is_where_one_came_from(count: int, limit: int) -> None:
     """From the last page back to the first: full pages, without a gap, and the last page is the rest."""
     servers = fleet(count)
-    found = page(servers, ListArguments(limit=limit, cursor=LAST))
-    assert found.skipped + len(found.servers) == count
-    assert found.next_cursor is None
-    expected = found.skipped
-    while found.previous_cursor is not None:
-        found = page(servers, ListArguments(limit=limit, cursor=found.previous_cursor))
-        assert found.skipped + len(found.servers) == expected
-        expected = found.skipped
+    listing = page(servers, ListArguments(limit=limit, cursor=LAST))
+    assert listing.skipped + len(listing.servers) == count
+    assert listing.next_cursor is None
+    expected = listing.skipped
+    while listing.previous_cursor is not None:
+        listing = page(servers, ListArguments(limit=limit, cursor=listing.previous_cursor))
+        assert listing.skipped + len(listing.servers) == expected
+        expected = listing.skipped
     assert expected == 0
 
 
@@ -82,7 +82,7 @@ def test_every_page_of_any_fleet_fits_into_slack(servers: list[Server], name: st
 def test_the_buttons_keep_the_filter_and_say_where_one_is() -> None:
     """In the middle of 10,000 there are four ways to go, each with the filter that was typed."""
     servers = fleet(10_000)
-    found, first = listed(servers, name="host")
+    result, first = listed(servers, name="host")
     assert "10,000 servers, 1 to 20 shown" in first.text
     assert list(turns(first)) == ["Next", "Last"]
     _, second = listed(servers, **turns(first)["Next"])
@@ -90,7 +90,7 @@ def test_the_buttons_keep_the_filter_and_say_where_one_is() -> None:
     assert list(turns(second)) == ["First", "Previous", "Next", "Last"]
     assert all(asked["name"] == "host" for asked in turns(second).values())
     assert turns(second)["First"] == {"name": "host"}
-    assert listed(servers, **turns(second)["Previous"])[0].servers == found.servers
+    assert listed(servers, **turns(second)["Previous"])[0].servers == result.servers
     assert "9,981 to 10,000 shown" in listed(servers, **turns(second)["Last"])[1].text
 
 
@@ -98,9 +98,9 @@ def test_the_buttons_keep_the_filter_and_say_where_one_is() -> None:
 def test_a_server_that_goes_meanwhile_shifts_no_page(gone: int) -> None:
     """The next page begins after the last server that was seen, also when that one is deleted."""
     servers = fleet(60)
-    found, _ = listed(servers)
+    result, _ = listed(servers)
     left = [server for server in servers if server.id != f"id-{gone}"]
-    following, _ = listed(left, cursor=found.next_cursor)
+    following, _ = listed(left, cursor=result.next_cursor)
     assert following.servers[0].id == ("id-21" if gone == 20 else "id-20")
 
 

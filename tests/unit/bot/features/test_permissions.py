@@ -75,7 +75,7 @@ reason = "Ask <!channel>."
 
 
 def said(policy: Policy = POLICY, actor: Actor = ALICE) -> dict[str, str]:
-    return {name: right_words(one) for name, one in rights(policy, actor, "slack", NOON).items()}
+    return {name: right_words(value) for name, value in rights(policy, actor, "slack", NOON).items()}
 
 
 @pytest.mark.parametrize(

@@ -40,9 +40,9 @@ async def status(bot: Bot, name: str, *, rounds: int = 0, failures: int = 0) -> 
     """Return a task's status once it has finished a round, if asked for, and failed as often as asked for."""
     with anyio.fail_after(PATIENCE_SECONDS):
         while True:
-            found = next((item for item in bot.parts.core.supervisor.statuses() if item.name == name), None)
-            if found and found.failures >= failures and (found.last_round is not None or not rounds):
-                return found
+            result = next((item for item in bot.parts.core.supervisor.statuses() if item.name == name), None)
+            if result and result.failures >= failures and (result.last_round is not None or not rounds):
+                return result
             await VirtualClock().sleep(0.01)
 
 
@@ -50,8 +50,8 @@ async def status(bot: Bot, name: str, *, rounds: int = 0, failures: int = 0) -> 
 async def test_the_engines_and_the_bots_loops_can_be_seen(tmp_path: Path) -> None:
     async with running_bot(tmp_path) as bot:
         for name in ("heartbeat", "reconciler", "retention", "inbox", "outbox"):
-            found = await status(bot, name, rounds=1)
-            assert (found.running, found.failures, found.last_error_id) == (True, 0, "")
+            results = await status(bot, name, rounds=1)
+            assert (results.running, results.failures, results.last_error_id) == (True, 0, "")
         names = [item.name for item in bot.parts.core.supervisor.statuses()]
         assert {"signals", "deliveries", "cards", "homes", "turns"} <= set(names)
         assert len(names) == len(set(names))
@@ -66,6 +66,6 @@ async def test_a_loop_of_the_bot_that_breaks_ends_neither_it_nor_the_others(
 
     monkeypatch.setattr(Deliverer, "refresh", broken)
     async with running_bot(tmp_path) as bot:
-        found = await status(bot, "cards", failures=2)
-        assert found.last_error_id.startswith("err_")
+        results = await status(bot, "cards", failures=2)
+        assert results.last_error_id.startswith("err_")
         assert (await status(bot, "outbox", rounds=1)).failures == 0

@@ -107,9 +107,9 @@ class Watched(Inbox):
     async def unfinished(
         self, *, older_than: float, kinds: Collection[str] = (), along: bool = False
     ) -> list[InboxDelivery]:
-        found = await super().unfinished(older_than=older_than, kinds=kinds, along=along)
+        deliveries = await super().unfinished(older_than=older_than, kinds=kinds, along=along)
         self.looked.release()
-        return found
+        return deliveries
 
 
 async def test_what_is_in_hand_here_is_not_taken_up_elsewhere(tmp_path: Path) -> None:

@@ -47,7 +47,9 @@ def assert_safe(post: Post) -> None:
     assert len(fit_post(post).text) <= 4000
 
 
-@pytest.mark.parametrize("shown", every_change(), ids=lambda one: f"{one.state}-{one.ruling.decision}-{one.overdue}")
+@pytest.mark.parametrize(
+    "shown", every_change(), ids=lambda case: f"{case.state}-{case.ruling.decision}-{case.overdue}"
+)
 def test_every_state_has_a_card_that_fits(shown: Change) -> None:
     """Each state is drawn for each audience within Slack's limits."""
     for audience in Audience:

@@ -123,8 +123,8 @@ def test_the_settings_channel_is_the_simple_default(
     environment: Mapping[str, str], stored: list[Subscription], channels: list[tuple[str, str]]
 ) -> None:
     """It hears of everything until it has a subscription of its own; a watch is none."""
-    found = with_defaults(Settings.model_validate(environment), stored)
-    assert [(item.channel, item.id) for item in found] == channels
+    results = with_defaults(Settings.model_validate(environment), stored)
+    assert [(item.channel, item.id) for item in results] == channels
 
 
 @pytest.mark.requirement("quiet-hours")
@@ -165,9 +165,9 @@ def test_a_day_begins_by_the_subscriptions_clock() -> None:
 
 def test_a_long_id_still_names_one_thread() -> None:
     """A topic has room for eighty characters; two long ids are two topics."""
-    one, two = (topics_of(NotificationItem("x", "s" * 300 + end), NOW, ZoneInfo("UTC"))[0] for end in "ab")
-    assert one != two
-    assert max(len(one), len(two)) <= 80
+    first, two = (topics_of(NotificationItem("x", "s" * 300 + end), NOW, ZoneInfo("UTC"))[0] for end in "ab")
+    assert first != two
+    assert max(len(first), len(two)) <= 80
 
 
 @pytest.mark.parametrize("name", ["web\x00", "\ud800", "ø" * 20, "a\nb"])
@@ -180,8 +180,8 @@ def test_a_strange_name_still_names_a_thread(name: str) -> None:
 
 def test_who_subscribed_is_told_where_the_channel_is_closed() -> None:
     """The desk has the channel, the zone of its first subscription, and a person to turn to."""
-    its = [sub(options=NIGHT, by={"id": "U0ALICE"})]
-    desk = desk_of("news:C0OPS", its)
+    own_value = [sub(options=NIGHT, by={"id": "U0ALICE"})]
+    desk = desk_of("news:C0OPS", own_value)
     assert (desk.channel, desk.zone.key, desk.instead) == ("C0OPS", "Europe/Oslo", "U0ALICE")
 
 

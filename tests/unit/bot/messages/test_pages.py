@@ -41,10 +41,10 @@ def server(words: str, number: int = 0) -> Server:
 def test_pages_are_safe_whatever_things_are_called(words: str) -> None:
     """Lists, details, usage, choices, catalogues, errors: no markup from outside, no limit passed."""
     many = [server(words, number) for number in range(20)]
-    found = ServerList(servers=many, total=900, next_cursor=words)
+    result = ServerList(servers=many, total=900, next_cursor=words)
     plans = [Plan(code=words, name=words, currency=words, monthly_price=1.5)] * 80
     for post in (
-        server_page(found, LIST),
+        server_page(result, LIST),
         server_details(server(words), LIST),
         usage_page(words, Usage(status=words, cpu_percent=500.0, network_in_bytes=10**30), LIST),
         server_choice(words, "reboot", [(item.id, item.hostname) for item in many * 2], words),

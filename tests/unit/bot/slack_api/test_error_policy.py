@@ -71,12 +71,12 @@ class Room:
 
     async def until_rows(self, expected: list[tuple[str, str]]) -> None:
         """Wait until the outbox holds exactly this."""
-        found: list[tuple[str, str]] = []
+        results: list[tuple[str, str]] = []
         with anyio.move_on_after(BOUND):
-            while (found := await self.rows()) != expected:
+            while (results := await self.rows()) != expected:
                 mark = self.core.database.signals.mark()
                 await self.core.database.signals.wait(0.05, since=mark)
-        assert found == expected
+        assert results == expected
 
     async def until_tried(self, times: int) -> None:
         """Wait until the only message was put back so often."""
@@ -307,16 +307,16 @@ async def test_one_channel_gets_a_message_a_second_and_others_do_not_wait(tmp_pa
 
 def test_the_page_has_the_table() -> None:
     """docs/slack.md tells the same of every answer as the code does."""
-    assert table() == {code: one.value for one, codes in ACTION_CODES.items() for code in codes}
+    assert table() == {code: name.value for name, codes in ACTION_CODES.items() for code in codes}
     assert action_for("something_new") is ErrorAction.RETRY
 
 
 def table() -> Mapping[str, str]:
     """Return what the page says is done about each answer to a message."""
     text = PAGE.read_text(encoding="utf-8").partition("<!-- remedies -->")[2].partition("<!-- /remedies -->")[0]
-    found: dict[str, str] = {}
+    results: dict[str, str] = {}
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == 3 and cells[0].startswith("`"):
-            found |= dict.fromkeys(re.findall(r"`(\w+)`", cells[0]), cells[1])
-    return found
+            results |= dict.fromkeys(re.findall(r"`(\w+)`", cells[0]), cells[1])
+    return results

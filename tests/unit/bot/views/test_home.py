@@ -56,7 +56,8 @@ def crowded(words: str, number: int) -> HomePage:
         pause=Pause(paused=True, by=AGENT, at=NOW, reason=words),
         may_resume=True,
         links={
-            one.id: f"https://acme.slack.com/archives/C1/p{at}?a&b" for at, one in enumerate((*votes, *unclear, *own))
+            entry.id: f"https://acme.slack.com/archives/C1/p{at}?a&b"
+            for at, entry in enumerate((*votes, *unclear, *own))
         },
         notice=words,
     )
@@ -121,8 +122,8 @@ def test_letting_agents_go_on_is_offered_to_those_who_may(may: bool) -> None:
     """The state is shown to all; the way back asks once more."""
     pause = Pause(paused=True, by=ALICE, at=NOW, reason="the sale")
     view = home_view(HomePage(NOW, pause=pause, may_resume=may))
-    found = [item["accessory"] for item in view["blocks"] if "accessory" in item]
-    resumes = [item for item in found if item["action_id"] == action_ids.HOME_RESUME]
+    accessories = [item["accessory"] for item in view["blocks"] if "accessory" in item]
+    resumes = [item for item in accessories if item["action_id"] == action_ids.HOME_RESUME]
     assert len(resumes) == may
     assert all("confirm" in resume for resume in resumes)
     assert "because the sale" in words_on(view)
@@ -139,10 +140,10 @@ def test_settings_say_what_they_are_and_their_buttons_what_they_will_be() -> Non
 
 def test_a_home_drawn_later_is_worth_publishing_only_if_something_else_differs() -> None:
     """The time alone is no reason."""
-    one, later = home_view(HomePage(NOW)), home_view(HomePage(NOW + timedelta(minutes=5)))
-    assert one != later
-    assert comparable_blocks(one) == comparable_blocks(later)
-    assert comparable_blocks(one) != comparable_blocks(
+    entry, later = home_view(HomePage(NOW)), home_view(HomePage(NOW + timedelta(minutes=5)))
+    assert entry != later
+    assert comparable_blocks(entry) == comparable_blocks(later)
+    assert comparable_blocks(entry) != comparable_blocks(
         home_view(HomePage(NOW, votes=[change(ruling=APPROVE, actor=AGENT)]))
     )
 

@@ -92,9 +92,9 @@ def installation(token: str = ACME.bot_token, team: str = TEAM, **more: object) 
 async def test_a_workspace_is_found_by_its_id_alone_with_its_token(desk: Desk) -> None:
     """A workspace of an organisation too; people's tokens and webhooks are not kept."""
     await desk.kept.async_save(installation())
-    found = await desk.kept.of(TEAM)
-    assert found is not None
-    assert (found.token, found.name, await desk.kept.teams()) == (ACME.bot_token, "Acme", [TEAM])
+    result = await desk.kept.of(TEAM)
+    assert result is not None
+    assert (result.token, result.name, await desk.kept.teams()) == (ACME.bot_token, "Acme", [TEAM])
     query = sa.select(SLACK_INSTALLATIONS)
     row = (await desk.database.read(lambda connection: connection.execute(query).mappings().one())).values()
     assert not any(word in str(value) for value in row for word in (ACME.bot_token, "xoxp-", "hooks.example"))
@@ -104,9 +104,12 @@ async def test_installing_anew_takes_the_place_of_what_was(desk: Desk) -> None:
     """One row, the newest token."""
     await desk.kept.async_save(installation("xoxb-first"))
     await desk.kept.async_save(installation("xoxb-second"))
-    found = await desk.kept.of(TEAM)
+    result = await desk.kept.of(TEAM)
     count = sa.select(sa.func.count()).select_from(SLACK_BOTS)
-    assert (found and found.token, await desk.database.read(lambda one: one.scalar(count))) == ("xoxb-second", 1)
+    assert (result and result.token, await desk.database.read(lambda connection: connection.scalar(count))) == (
+        "xoxb-second",
+        1,
+    )
 
 
 async def test_a_workspace_that_is_not_listed_any_more_is_not_there(desk: Desk, database_url: str) -> None:
@@ -120,8 +123,8 @@ async def test_another_key_opens_nothing_and_an_old_one_still_named_does(desk: D
     await desk.kept.async_save(installation())
     with pytest.raises(TokenUnreadableError, match="cannot be decrypted"):
         await kept_by(desk.database, desk.clock, told(database_url, NEW)).of(TEAM)
-    found = await kept_by(desk.database, desk.clock, told(database_url, f"{NEW},{OLD}")).of(TEAM)
-    assert found is not None
+    result = await kept_by(desk.database, desk.clock, told(database_url, f"{NEW},{OLD}")).of(TEAM)
+    assert result is not None
 
 
 async def test_a_token_in_another_workspaces_row_is_none(desk: Desk) -> None:
@@ -181,13 +184,15 @@ async def test_a_state_ends_after_ten_minutes_and_is_stored_as_a_hash(desk: Desk
     """Who reads the database cannot finish somebody's installation; what is too old is removed by the next."""
     states = OAuthStates(desk.database, desk.clock)
     state = await states.async_issue()
-    stored = await desk.database.read(lambda one: one.scalars(sa.select(SLACK_OAUTH_STATES.c.state)).all())
+    stored = await desk.database.read(
+        lambda connection: connection.scalars(sa.select(SLACK_OAUTH_STATES.c.state)).all()
+    )
     assert state not in stored
     desk.clock.advance(installations.STATE_SECONDS)
     assert not await states.async_consume(state)
     await states.async_issue()
     count = sa.select(sa.func.count()).select_from(SLACK_OAUTH_STATES)
-    assert await desk.database.read(lambda one: one.scalar(count)) == 1
+    assert await desk.database.read(lambda connection: connection.scalar(count)) == 1
 
 
 async def test_installations_that_are_begun_by_the_million_fill_no_disk(
@@ -287,10 +292,10 @@ async def test_doctor_looks_at_the_channels_of_each_workspace(desk: Desk, tmp_pa
         for team in (TEAM, "T0BETA"):
             slack[team].desk.state.token_refused = None
         slack["T0BETA"].open_to_all("approvals")
-        found = await check_workspaces(settings, VirtualClock())
+        findings = await check_workspaces(settings, VirtualClock())
         slack[TEAM].share("approvals")
         shared = await check_workspaces(settings, VirtualClock())
-    said = {f"{item.level} {item.what}" for item in found}
+    said = {f"{item.level} {item.what}" for item in findings}
     assert "ok T0ACME: members of channel C0APPROVALS can decide" in said
     assert "ok T0ACME: VPSOPS_CHANNEL C0OPS can be written to" in said
     assert "fail T0BETA: nobody can decide as a member: channel C0BAPPR is public, so anybody may join it" in said

@@ -103,9 +103,9 @@ OPEN, CLOSED = {"public-channels"}, set[str]()
 )
 def test_a_channel_is_closed_enough_or_not(about: Mapping[str, Any], accepted: set[str], why: str) -> None:
     """What is not told counts as open."""
-    found = channel_problem("C1", about, accepted)
-    assert why in found
-    assert bool(found) is bool(why)
+    problem = channel_problem("C1", about, accepted)
+    assert why in problem
+    assert bool(problem) is bool(why)
 
 
 class Directory:
@@ -141,9 +141,9 @@ async def unfit(ident: str, accepted: set[str], **group: Any) -> str:
 )
 async def test_a_group_is_closed_enough_or_not(group: dict[str, Any], why: str) -> None:
     """By who edited it last; the other groups say nothing of it."""
-    found = await unfit("S2", CLOSED, **group)
-    assert why in found
-    assert bool(found) is bool(why)
+    result = await unfit("S2", CLOSED, **group)
+    assert why in result
+    assert bool(result) is bool(why)
     assert await unfit("S1", CLOSED, **group) == ""
 
 

@@ -53,9 +53,9 @@ def rotated(desk: Desk, keys: str) -> Installations:
 
 async def token_of(kept: Installations) -> str:
     """Return the workspace's token."""
-    found = await kept.of(TEAM)
-    assert found is not None
-    return found.token
+    result = await kept.of(TEAM)
+    assert result is not None
+    return result.token
 
 
 async def test_an_older_database_is_read_and_encrypted_anew(desk: Desk) -> None:
@@ -73,15 +73,15 @@ async def test_keys_are_rotated_without_installing_again(desk: Desk) -> None:
     await desk.kept.async_save(installation())
     await desk.kept.async_save(installation(BETA.bot_token, "T0BETA"))
     both = rotated(desk, f"{NEW},{OLD}")
-    found = await both.of(TEAM)
-    assert found is not None
-    assert found.old_key
+    result = await both.of(TEAM)
+    assert result is not None
+    assert result.old_key
     assert await both.reencrypt() == 4
     alone = rotated(desk, NEW)
     assert await token_of(alone) == ACME.bot_token
-    found = await alone.of("T0BETA")
-    assert found is not None
-    assert (found.token, found.old_key) == (BETA.bot_token, False)
+    result = await alone.of("T0BETA")
+    assert result is not None
+    assert (result.token, result.old_key) == (BETA.bot_token, False)
 
 
 async def test_what_no_key_decrypts_stays_as_it_is(desk: Desk) -> None:

@@ -111,8 +111,8 @@ def test_swapped_records_are_out_of_order(place: tuple[list[str], int], data: st
     other = data.draw(st.integers(1, len(lines) - 2).filter(lambda other: other != number))
     lines[number], lines[other] = lines[other], lines[number]
     first, last = sorted((number, other))
-    found = faults(lines)
-    assert {fault.kind for fault in found} == {ChainFaultKind.DISORDERED}
+    results = faults(lines)
+    assert {fault.kind for fault in results} == {ChainFaultKind.DISORDERED}
     assert first in named(lines) <= set(range(first, last + 1))
 
 
@@ -229,7 +229,7 @@ def test_what_stands_beyond_the_head_was_added() -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "found"),
+    ("head", "results"),
     [
         ((3, OTHER_HASH), (3, ChainFaultKind.ALTERED)),
         ((4, OTHER_HASH), (4, ChainFaultKind.REMOVED)),
@@ -237,9 +237,9 @@ def test_what_stands_beyond_the_head_was_added() -> None:
         ((0, ""), (1, ChainFaultKind.ADDED)),
     ],
 )
-def test_an_altered_head_is_told(head: tuple[int, str], found: tuple[int, ChainFaultKind]) -> None:
+def test_an_altered_head_is_told(head: tuple[int, str], results: tuple[int, ChainFaultKind]) -> None:
     """The head is part of the chain: neither its number nor its hash can be changed alone."""
-    assert [(fault.seq, fault.kind) for fault in audit.verify(chain(3), head)] == [found]
+    assert [(fault.seq, fault.kind) for fault in audit.verify(chain(3), head)] == [results]
 
 
 def test_a_head_of_nothing_is_the_first_hash() -> None:

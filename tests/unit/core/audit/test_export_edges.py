@@ -43,6 +43,6 @@ async def test_a_look_at_the_trail_is_of_a_thousand_records(
 
         await database.transact(append)
         every = await database.read(lambda connection: chain.read(connection, **given))
-        one = await database.read(lambda connection: chain.read(connection, change_id="chg_1", **given))
-    assert [len(every), len(one)] == counts
-    assert every[0].seq == one[0].seq == 1
+        entry = await database.read(lambda connection: chain.read(connection, change_id="chg_1", **given))
+    assert [len(every), len(entry)] == counts
+    assert every[0].seq == entry[0].seq == 1

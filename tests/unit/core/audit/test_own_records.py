@@ -38,8 +38,8 @@ async def test_ones_own_records_are_found_among_many(database: Database, monkeyp
     """What became of my change counts without naming me; records of others do not, across pages too."""
     monkeypatch.setattr(queries, "PAGE", 4)
     await database.transact(fill)
-    found = await database.read(lambda connection: newest_of(connection, ME, 10))
-    assert [(item.event, item.change_id) for item in found] == [
+    records = await database.read(lambda connection: newest_of(connection, ME, 10))
+    assert [(item.event, item.change_id) for item in records] == [
         ("requested", "chg_1"),
         ("voted", "chg_2"),
         ("failed", "chg_1"),
@@ -67,5 +67,5 @@ async def test_the_search_ends_somewhere(database: Database, monkeypatch: pytest
     monkeypatch.setattr(queries, "PAGE", 4)
     monkeypatch.setattr(queries, "FURTHEST", 8)
     await database.transact(fill)
-    found = await database.read(lambda connection: newest_of(connection, ME, 10))
-    assert [item.event for item in found] == ["failed"]
+    records = await database.read(lambda connection: newest_of(connection, ME, 10))
+    assert [item.event for item in records] == ["failed"]

@@ -154,9 +154,9 @@ async def test_nothing_leaves_after_the_pause_is_told(
         async with anyio.create_task_group() as group:
             for number, change in enumerate(held):
                 group.start_soon(approve, (stage.gate, other.gate)[number % 2], change)
-            await stage.changes.wait(held[0].id, seconds=5, until=lambda one: one.sent_at is not None)
+            await stage.changes.wait(held[0].id, seconds=5, until=lambda current: current.sent_at is not None)
             await other.gate.pause_agents(BOB, paused=True)
-        ended = [await stage.changes.wait(one.id, seconds=5, until=over) for one in held]
+        ended = [await stage.changes.wait(entry.id, seconds=5, until=over) for entry in held]
     records = await stage.database.read(chain.read)
     paused = next(record.seq for record in records if record.event == "agents_paused")
     assert max(record.seq for record in records if record.event == "sending") < paused
@@ -175,7 +175,7 @@ async def test_what_was_sent_is_watched_to_its_end(stage: Stage) -> None:
     held = await stage.ask("stop", AGENT, server="web.example.com")
     for voter in VOTERS[:2]:
         await stage.gate.vote(held.id, voter, Verdict.APPROVE, held.digest)
-    await stage.changes.wait(held.id, seconds=5, until=lambda one: one.sent_at is not None)
+    await stage.changes.wait(held.id, seconds=5, until=lambda change: change.sent_at is not None)
     await stage.gate.pause_agents(BOB, paused=True)
     assert (await stage.rest(held.id)).state is State.SUCCEEDED
 

@@ -119,8 +119,8 @@ def test_what_is_not_stricter_is_never_sent_against_the_new_policy(
 
 @given(any_rules(), FACTS)
 @settings(max_examples=examples(20))
-def test_the_same_policy_is_never_stricter_than_itself(found: list[Rule], facts: PolicyContext) -> None:
-    ruling = rules(*found).decide(facts)
+def test_the_same_policy_is_never_stricter_than_itself(drawn: list[Rule], facts: PolicyContext) -> None:
+    ruling = rules(*drawn).decide(facts)
     assert tightened(ruling, ruling) == ""
 
 

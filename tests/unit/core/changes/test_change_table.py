@@ -51,8 +51,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 async def row(database: Database, change_id: str = "chg_1") -> dict[str, Any]:
     """Return a change's row as it is stored."""
     query = sa.select(CHANGES).where(CHANGES.c.id == change_id)
-    found = await database.read(lambda connection: connection.execute(query).mappings().one())
-    return dict(found)
+    result = await database.read(lambda connection: connection.execute(query).mappings().one())
+    return dict(result)
 
 
 def test_the_table_has_these_steps_and_no_others() -> None:
@@ -214,9 +214,9 @@ async def test_votes_are_in_the_order_in_which_they_came(database: Database) -> 
             repository.add_vote(connection, "chg_1", vote)
 
     await database.transact(work)
-    one = await database.read(lambda connection: repository.load(connection, "chg_1"))
+    first = await database.read(lambda connection: repository.load(connection, "chg_1"))
     other = await database.read(lambda connection: repository.load(connection, "chg_2"))
-    assert [vote.voter.id for vote in one.votes] == ["U3", "U1", "U2"]
+    assert [vote.voter.id for vote in first.votes] == ["U3", "U1", "U2"]
     assert other.votes == ()
 
 

@@ -17,23 +17,23 @@ from vpsops.core.storage import Connection, Database
 
 LOOKUPS: dict[str, tuple[Callable[[Connection], Any], set[str]]] = {
     "open": (
-        lambda one: queries.select_page(one, ChangeQuery(open_only=True, limit=10)),
+        lambda connection: queries.select_page(connection, ChangeQuery(open_only=True, limit=10)),
         {"changes_open", "changes_by_state"},
     ),
     "mine": (
-        lambda one: queries.select_page(one, ChangeQuery(person="U_ANN", limit=10)).changes,
+        lambda connection: queries.select_page(connection, ChangeQuery(person="U_ANN", limit=10)).changes,
         {"changes_by_actor", "changes_by_human"},
     ),
     "of a server": (
-        lambda one: queries.select_page(one, ChangeQuery(server="web01", limit=10)).changes,
+        lambda connection: queries.select_page(connection, ChangeQuery(server="web01", limit=10)).changes,
         {"changes_by_server", "changes_by_hostname"},
     ),
     "of no server": (
-        lambda one: queries.select_page(one, ChangeQuery(server="nosuch", limit=10)).changes,
+        lambda connection: queries.select_page(connection, ChangeQuery(server="nosuch", limit=10)).changes,
         {"changes_by_server", "changes_by_hostname"},
     ),
-    "touched": (lambda one: repository.touched(one, NOW, 60), {"changes_by_update"}),
-    "newest": (lambda one: queries.select_page(one, ChangeQuery(limit=10)).changes, {"changes_by_age"}),
+    "touched": (lambda connection: repository.touched(connection, NOW, 60), {"changes_by_update"}),
+    "newest": (lambda connection: queries.select_page(connection, ChangeQuery(limit=10)).changes, {"changes_by_age"}),
 }
 
 
@@ -94,7 +94,9 @@ async def test_what_is_looked_up_is_found(database: Database) -> None:
     await database.transact(fill)
 
     async def found(**wanted: Any) -> list[int]:
-        changes = await database.read(lambda one: queries.select_page(one, ChangeQuery(**wanted, limit=50)).changes)
+        changes = await database.read(
+            lambda connection: queries.select_page(connection, ChangeQuery(**wanted, limit=50)).changes
+        )
         return [int(change.id.removeprefix("chg_")) for change in changes]
 
     every = list(reversed(range(30)))
@@ -108,6 +110,8 @@ async def test_what_is_looked_up_is_found(database: Database) -> None:
     assert await found(server="SRV-1-4") == [4]
     assert await found(server="nosuch") == await found(server="db-") == []
     assert await found(server="web01", person="U_BEN") == [number for number in every if number % 9 == 2]
-    first = await database.read(lambda one: queries.select_page(one, ChangeQuery(person="U_ANN", limit=5)).changes)
+    first = await database.read(
+        lambda connection: queries.select_page(connection, ChangeQuery(person="U_ANN", limit=5)).changes
+    )
     rest = await found(person="U_ANN", after=position_of(first[-1]))
     assert rest == [number for number in every if number % 3 < 2][5:]

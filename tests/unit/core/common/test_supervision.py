@@ -89,8 +89,8 @@ class Watch:
     group: TaskGroup
 
     def status(self, name: str) -> TaskStatus:
-        (found,) = (item for item in self.supervisor.statuses() if item.name == name)
-        return found
+        (result,) = (item for item in self.supervisor.statuses() if item.name == name)
+        return result
 
     async def until(self, condition: Callable[[], bool], step: float = 0.0) -> None:
         """Let time pass in steps until a condition holds."""
@@ -235,8 +235,8 @@ def test_pauses_grow_and_are_bounded(failures: int, jitter: float) -> None:
 def test_nothing_runs_in_the_background_without_a_supervisor() -> None:
     """Every start of a task in the product is the supervisor's, or its caller waits for it."""
     files = [path for part in PRODUCT for path in (ROOT / part).rglob("*.py")] + [*ROOT.glob("vpsops*.py")]
-    found = {(path.relative_to(ROOT).as_posix(), name) for path in files for name in _starters(path)}
-    assert found == AWAITED.keys()
+    results = {(path.relative_to(ROOT).as_posix(), name) for path in files for name in _starters(path)}
+    assert results == AWAITED.keys()
 
 
 def _starters(path: Path) -> set[str]:

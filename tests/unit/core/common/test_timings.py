@@ -65,7 +65,7 @@ def written_here(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "relation", RELATIONS, ids=lambda one: f"{' + '.join(one.shorter)} <= {' + '.join(one.longer)}"
+    "relation", RELATIONS, ids=lambda relation: f"{' + '.join(relation.shorter)} <= {' + '.join(relation.longer)}"
 )
 @pytest.mark.requirement("time-limits-agree")
 def test_a_relation_holds(relation: Relation) -> None:
@@ -106,15 +106,15 @@ def test_no_limit_is_written_elsewhere() -> None:
 
     What only a screen or a socket knows of is named in `ELSEWHERE`, with the reason.
     """
-    found: dict[str, set[str]] = {}
+    results: dict[str, set[str]] = {}
     for folder in PRODUCT:
         for path in sorted((ROOT / folder).rglob("*.py")):
             name = path.relative_to(ROOT).as_posix()
             if name != "core/common/timings.py" and (names := set(written_here(path))):
-                found[name] = names
-    strangers = {name: names - ELSEWHERE.get(name, set()) for name, names in found.items()}
+                results[name] = names
+    strangers = {name: names - ELSEWHERE.get(name, set()) for name, names in results.items()}
     assert {name: names for name, names in strangers.items() if names} == {}
-    gone = {name: names - found.get(name, set()) for name, names in ELSEWHERE.items()}
+    gone = {name: names - results.get(name, set()) for name, names in ELSEWHERE.items()}
     assert {name: names for name, names in gone.items() if names} == {}
 
 

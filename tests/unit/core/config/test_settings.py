@@ -63,11 +63,11 @@ def test_a_secret_from_the_environment_loses_its_blanks(name: str) -> None:
 
 def values(settings: Settings) -> dict[str, str]:
     """Return the settings as texts by the names of their variables."""
-    found = {}
+    results = {}
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
-        found[str(field.alias)] = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
-    return found
+        results[str(field.alias)] = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
+    return results
 
 
 def test_a_secret_file_wins_over_the_configuration_file(tmp_path: Path) -> None:

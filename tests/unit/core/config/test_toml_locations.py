@@ -15,10 +15,10 @@ def test_lines_are_right_around_comments_strings_and_brackets() -> None:
         '# [[rule]]\n\n[[ rule ]] # first ]\nid = "a"\nreason = """\n[[rule]]\nid = "no"\n"""\nserver = [\n  "x", # ]\n'
         '  "[[rule]]",\n]\n\n[["rule"]]\n"id" = "b"\r\n'
     )
-    found = tables(text)
-    assert [(table.name, table.line) for table in found] == [((), 1), (("rule",), 3), (("rule",), 14)]
-    assert found[1].keys == {"id": 4, "reason": 5, "server": 9}
-    assert found[2].keys == {"id": 15}
+    results = tables(text)
+    assert [(table.name, table.line) for table in results] == [((), 1), (("rule",), 3), (("rule",), 14)]
+    assert results[1].keys == {"id": 4, "reason": 5, "server": 9}
+    assert results[2].keys == {"id": 15}
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,9 @@ def test_awkward_values_move_no_line(value: str) -> None:
 def test_a_table_within_a_rule_is_a_key_of_it() -> None:
     """Its own keys have lines, too; what has none is at the nearest thing around it."""
     first = '[[rule]]\nid = "a"\n[rule.approvers]\ngroups = ["S1"]\n'
-    _, one, two, other = tables(f'{first}[[rule]]\napprovers.people = ["U1"]\n[other.thing]\nx = 1\n')
-    assert one.keys == {"id": 2, "approvers": 3, "approvers.groups": 4}
-    assert (one.key("approvers", "groups"), one.key("approvers", "people"), one.key("votes")) == (4, 3, 1)
+    _, entry, two, other = tables(f'{first}[[rule]]\napprovers.people = ["U1"]\n[other.thing]\nx = 1\n')
+    assert entry.keys == {"id": 2, "approvers": 3, "approvers.groups": 4}
+    assert (entry.key("approvers", "groups"), entry.key("approvers", "people"), entry.key("votes")) == (4, 3, 1)
     assert (two.line, two.key("approvers", "people"), other.name) == (5, 6, ("other", "thing"))
 
 

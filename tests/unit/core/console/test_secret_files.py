@@ -35,18 +35,18 @@ def looked_at(folder: Path, mode: int, reader: ProcessUser = ME, *, secret: bool
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660, 0o606, 0o610, 0o601, 0o666, 0o700 | 0o040])
 def test_a_secret_that_others_can_open_fails(tmp_path: Path, mode: int) -> None:
     """Its group counts as others; the line says what to type."""
-    (found,) = looked_at(tmp_path, mode)
-    assert (found.level, found.todo) == (Level.FAIL, f"chmod go= {tmp_path / 'key'}")
-    assert "WAYSCLOUD_API_KEY_FILE" in found.what
-    assert worst([found]) == exit_codes.USAGE
+    (result,) = looked_at(tmp_path, mode)
+    assert (result.level, result.todo) == (Level.FAIL, f"chmod go= {tmp_path / 'key'}")
+    assert "WAYSCLOUD_API_KEY_FILE" in result.what
+    assert worst([result]) == exit_codes.USAGE
 
 
 @pytest.mark.requirement("secret-files-checked")
 @pytest.mark.parametrize("mode", [0o600, 0o400, 0o700])
 def test_a_secret_of_ones_own_is_well(tmp_path: Path, mode: int) -> None:
     """One line for all files."""
-    (found,) = looked_at(tmp_path, mode)
-    assert (found.level, found.what) == (Level.OK, "1 files of secrets, settings and changes are this user's alone")
+    (result,) = looked_at(tmp_path, mode)
+    assert (result.level, result.what) == (Level.OK, "1 files of secrets, settings and changes are this user's alone")
 
 
 def status_of(mode: int, uid: int, gid: int) -> os.stat_result:
@@ -72,8 +72,8 @@ def status_of(mode: int, uid: int, gid: int) -> os.stat_result:
 def test_a_service_may_read_a_file_of_roots_by_its_group(mode: int, uid: int, gid: int, words: str) -> None:
     """As systemd and containers hand secrets out: no other group, no other owner, and nothing that it can change."""
     kept = ProtectedFile(Path("key"), "WAYSCLOUD_API_KEY_FILE")
-    found = file_findings(kept, status_of(mode, uid, gid), ProcessUser(10, {20}))
-    assert [words in item.what for item in found] == ([True] if words else [])
+    results = file_findings(kept, status_of(mode, uid, gid), ProcessUser(10, {20}))
+    assert [words in item.what for item in results] == ([True] if words else [])
     by_root = file_findings(kept, status_of(mode, uid, gid), ProcessUser(0, {0, 20}))
     assert bool(by_root) == (uid != 0 or mode & 0o077 != 0)
 
@@ -101,8 +101,8 @@ def test_the_folders_are_looked_at(tmp_path: Path, mode: int, level: Level) -> N
     (linked / "key").symlink_to(real / "key")
     for folder in (real, linked, state):
         folder.chmod(mode)
-        found = look_at([ProtectedFile(linked / "key", "a key")], state, ME)
-        assert [item.level for item in found] == [level]
+        results = look_at([ProtectedFile(linked / "key", "a key")], state, ME)
+        assert [item.level for item in results] == [level]
         folder.chmod(0o700)
 
 
@@ -134,6 +134,6 @@ async def test_doctor_has_the_check(tmp_path: Path) -> None:
     path.touch(mode=0o644)
     path.chmod(0o644)
     settings = load_settings({"VPSOPS_DATABASE_URL": f"sqlite:///{path}"})
-    found = await check_files(settings, VirtualClock())
-    assert f"others on this machine can open {path} (the database)" in [item.what for item in found]
+    findings = await check_files(settings, VirtualClock())
+    assert f"others on this machine can open {path} (the database)" in [item.what for item in findings]
     assert check_files in CHECKS

@@ -146,11 +146,11 @@ async def test_another_history_of_the_same_length_is_noticed(database_url: str) 
         await append(database, 2)
         copy = await Copy.of(database)
         await append(database, 1, "here")
-        one, two = await watching(database, "one"), await watching(database, "two")
+        first, two = await watching(database, "one"), await watching(database, "two")
         for more in (1, 3):
             await copy.put_back(database)
             await append(database, more, "elsewhere")
-            memory = one if more == 1 else two
+            memory = first if more == 1 else two
             with pytest.raises(StoreWentBackError, match="is another one than"):
                 await database.transact(memory.verify)
             await memory.check()
@@ -315,14 +315,14 @@ async def test_a_person_accepts_it_and_doctor_is_content(
         copy = await Copy.of(database)
         await append(database, 2)
         await watching(database, kept=kept)
-        assert [found.level for found in await look_at_continuity(database, settings)] == [Level.OK]
+        assert [result.level for result in await look_at_continuity(database, settings)] == [Level.OK]
         await copy.put_back(database)
         before = await look_at_continuity(database, settings)
         assert await findings(database) == []  # doctor changes nothing
     assert await store.accept(settings, CLOCK, lambda _: "") == 1
     async with open_database(database_url, CLOCK) as database:
         noticed = await look_at_continuity(database, settings)
-    assert [(found.level, found.code) for found in (*before, *noticed)] == [(Level.FAIL, 1)] * 2
+    assert [(result.level, result.code) for result in (*before, *noticed)] == [(Level.FAIL, 1)] * 2
     assert "vpsops store accept" in noticed[0].todo
     asked: list[str] = []
 
@@ -333,7 +333,7 @@ async def test_a_person_accepts_it_and_doctor_is_content(
     assert await store.accept(settings, CLOCK, ask) == 0
     assert "its last record, 3" in asked[0]
     async with open_database(database_url, CLOCK) as database:
-        assert [found.level for found in await look_at_continuity(database, settings)] == [Level.OK]
+        assert [result.level for result in await look_at_continuity(database, settings)] == [Level.OK]
         last = (await database.read(chain.read))[-1]
     assert (last.event, last.body["by"]["id"]) == ("store_accepted", "ann@example.com")
     assert await store.accept(settings, CLOCK, lambda _: pytest.fail("asked")) == 0

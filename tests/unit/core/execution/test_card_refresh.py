@@ -17,8 +17,8 @@ from vpsops.core.storage.leases import Process
 
 def under_way(number: int, **more: object) -> Change:
     """Return one of many changes that were sent."""
-    one = change(id=f"chg_{number}", created_at=START + timedelta(seconds=number))
-    return replace(one, target=replace(one.target, id=f"s{number}"), **more)  # type: ignore[arg-type]
+    current = change(id=f"chg_{number}", created_at=START + timedelta(seconds=number))
+    return replace(current, target=replace(current.target, id=f"s{number}"), **more)  # type: ignore[arg-type]
 
 
 async def fill(database: Database, *ones: Change) -> None:

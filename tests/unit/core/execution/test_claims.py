@@ -86,12 +86,12 @@ async def test_steps_that_break_do_not_stand_before_the_others_for_ever(
     ids = await backlog(database, State.SENDING, BATCH + 1)
     keeper, sound = keeper_of(database, []), "chg_sound"
 
-    def broken(_: Connection, one: Change, __: object) -> Change:
+    def broken(_: Connection, current: Change, __: object) -> Change:
         nonlocal sound
-        if one.id != ids[-1]:
+        if current.id != ids[-1]:
             raise ZeroDivisionError
-        sound = one.id
-        return one
+        sound = current.id
+        return current
 
     monkeypatch.setattr("vpsops.core.execution.reconciler.orphan", broken)
     await keeper.round()
@@ -133,8 +133,8 @@ async def test_several_processes_share_a_backlog(database: Database) -> None:
     async with anyio.create_task_group() as group:
         for number in range(4):
             group.start_soon(take, f"cli-{number}")
-    found = [ident for some in taken.values() for ident in some]
-    assert sorted(found) == ids[:200]
+    results = [ident for some in taken.values() for ident in some]
+    assert sorted(results) == ids[:200]
     assert all(some == sorted(some) for some in taken.values())
 
 
@@ -147,9 +147,9 @@ async def test_a_claim_says_whose_the_change_is(database: Database) -> None:
 
 async def test_doctor_says_how_much_waits_and_for_how_long(database: Database) -> None:
     """Depth and age of each queue; approved changes that wait for over a minute are a warning."""
-    (found,) = await look_at_queues(database, Settings())
-    assert found.level is Level.OK
-    assert found.what == "0 changes to run; 0 messages to people; 0 deliveries from Slack"
+    (result,) = await look_at_queues(database, Settings())
+    assert result.level is Level.OK
+    assert result.what == "0 changes to run; 0 messages to people; 0 deliveries from Slack"
     await backlog(database, State.APPROVED, 3, sent_at=None)
-    (found,) = await look_at_queues(database, Settings())
-    assert (found.level, found.what.split(";")[0]) == (Level.WARN, "3 changes to run, the oldest for 3600 s")
+    (result,) = await look_at_queues(database, Settings())
+    assert (result.level, result.what.split(";")[0]) == (Level.WARN, "3 changes to run, the oldest for 3600 s")

@@ -48,7 +48,7 @@ async def stage(database_url: str, provider: SimulatorHandle, clock: ShakyClock)
 
 async def ended(stage: Stage, change: Change) -> Change:
     """Return a change at its very end."""
-    return await stage.changes.wait(change.id, seconds=BOUND, until=lambda one: one.state.final)
+    return await stage.changes.wait(change.id, seconds=BOUND, until=lambda current: current.state.final)
 
 
 @JUMPS

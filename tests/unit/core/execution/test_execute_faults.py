@@ -78,7 +78,7 @@ async def stage(database_url: str, provider: SimulatorHandle) -> AsyncIterator[S
 
 async def ends(stage: Stage, operation: str, cases: tuple[Case, ...]) -> list[tuple[str, int, str]]:
     """Meet each fault with a server of its own, all at once, and return the ends in the order of the cases."""
-    found: dict[int, tuple[str, int, str]] = {}
+    results: dict[int, tuple[str, int, str]] = {}
 
     async def meet(number: int, case: Case) -> None:
         name = f"{operation}{number}.example.com"
@@ -88,13 +88,13 @@ async def ends(stage: Stage, operation: str, cases: tuple[Case, ...]) -> list[tu
         else:
             change = await stage.done(operation, server=stage.server(name).id)
         events = (await stage.events(change.id)).replace("deferred ", "")  # for the 429 of another one
-        found[number] = change.state.value, stage.effects(operation, name), events
+        results[number] = change.state.value, stage.effects(operation, name), events
 
     with anyio.fail_after(PATIENCE_SECONDS):
         async with anyio.create_task_group() as group:
             for number, case in enumerate(cases):
                 group.start_soon(meet, number, case)
-    return [found[number] for number in range(len(cases))]
+    return [results[number] for number in range(len(cases))]
 
 
 async def test_every_fault_of_a_reboot_has_its_end(stage: Stage) -> None:
@@ -123,13 +123,13 @@ async def test_an_effect_that_comes_when_nobody_listens_any_more_is_found(
 ) -> None:
     """The provider may act after the client has given up: within the settling time that is seen."""
     late = Case("slow", State.SUCCEEDED, 1, "", {"seconds": 1.5})
-    found: list[tuple[str, int, str]] = []
+    results: list[tuple[str, int, str]] = []
 
     async def meet(operation: str) -> None:
-        found.extend(await ends(patient, operation, (late,)))
+        results.extend(await ends(patient, operation, (late,)))
 
     async with staged(database_url, provider, PATIENT) as patient, anyio.create_task_group() as group:
         group.start_soon(meet, "reboot")
         group.start_soon(meet, "create")
-    assert [item[:2] for item in found] == [("succeeded", 1)] * 2
-    assert all("sending outcome_unknown" in events for _, _, events in found)
+    assert [item[:2] for item in results] == [("succeeded", 1)] * 2
+    assert all("sending outcome_unknown" in events for _, _, events in results)

@@ -51,16 +51,16 @@ async def at_once(*clicks: Callable[[], Awaitable[Change]]) -> list[str]:
     """Click in the same instant; return the state each click saw, or the kind of its refusal."""
     seen: list[str] = []
 
-    async def click(one: Callable[[], Awaitable[Change]]) -> None:
+    async def click(call: Callable[[], Awaitable[Change]]) -> None:
         try:
-            seen.append((await one()).state.value)
+            seen.append((await call()).state.value)
         except VpsopsError as error:
             seen.append(type(error).__name__)
 
     with anyio.fail_after(BOUND):
         async with anyio.create_task_group() as group:
-            for one in clicks:
-                group.start_soon(click, one)
+            for entry in clicks:
+                group.start_soon(click, entry)
     return sorted(seen)
 
 
@@ -249,7 +249,7 @@ async def test_a_cancelled_change_that_waits_for_its_turn_is_not_sent(stage: Sta
     now = stage.clock.now().timestamp()
     await stage.database.transact(lambda connection: hold_offs.hold_off(connection, held, now, 30.0))
     await stage.gate.confirm(held.id, ALICE, held.digest)
-    await stage.changes.wait(held.id, seconds=BOUND, until=lambda one: one.deferred)
+    await stage.changes.wait(held.id, seconds=BOUND, until=lambda change: change.deferred)
     assert (await stage.gate.cancel(held.id, ALICE)).state is State.CANCELLED
     await until(lambda: not stage.engine._runs)
     assert stage.asked("stop") == 0
@@ -281,7 +281,7 @@ async def test_what_a_dead_process_was_sending_is_looked_up(
         held = await (stage.ask("stop", server=server.id) if operation == "stop" else stage.ask("create", ALICE, **NEW))
         await stage.change(
             held.id,
-            lambda connection, one: repository.step(connection, one, State.APPROVED, held.created_at, event="x"),
+            lambda connection, entry: repository.step(connection, entry, State.APPROVED, held.created_at, event="x"),
         )
         await left_sending(stage, held)
         world = provider.simulator.world
@@ -299,8 +299,8 @@ async def test_what_a_dead_process_was_about_to_run_is_run(two: Two) -> None:
     first, _ = two
     held = await first.ask("stop", server=first.server("web.example.com").id)
 
-    def work(connection: Connection, one: Change) -> None:
-        said_yes(connection, one, owner="slack-1-dead")
+    def work(connection: Connection, change: Change) -> None:
+        said_yes(connection, change, owner="slack-1-dead")
 
     await first.change(held.id, work)
     assert (await first.rest(held.id)).state is State.SUCCEEDED

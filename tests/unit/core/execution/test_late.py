@@ -43,9 +43,9 @@ async def by_name(
         uptime = Runner._uptime
 
         async def prepare(runner: Runner, change: Change, server_id: str) -> int | None:
-            found = await uptime(runner, change, server_id)
+            result = await uptime(runner, change, server_id)
             waiting.append("preparing")  # the next name that is asked for is the write's
-            return found
+            return result
 
         monkeypatch.setattr(Runner, "_uptime", prepare)
         resolve_after(monkeypatch, wait)
@@ -53,7 +53,7 @@ async def by_name(
 
 
 async def ended(stage: Stage, change: Change) -> Change:
-    return await stage.changes.wait(change.id, seconds=BOUND, until=lambda one: one.state.final)
+    return await stage.changes.wait(change.id, seconds=BOUND, until=lambda current: current.state.final)
 
 
 async def sends(stage: Stage, change: Change) -> int:
@@ -166,7 +166,9 @@ async def test_held_back_again_and_again_it_is_still_sent_once(
     monkeypatch.setattr(Runner, "_intend", slow)
     async with staged(database_url, provider, Setup(clock=clock)) as stage:
         held = await stage.confirmed("stop", server=stage.server("web.example.com").id)
-        change = await stage.changes.wait(held.id, seconds=BOUND + 3.0 * late, until=lambda one: one.state.final)
+        change = await stage.changes.wait(
+            held.id, seconds=BOUND + 3.0 * late, until=lambda current: current.state.final
+        )
         assert (change.state, stage.asked("stop")) == (State.SUCCEEDED, 1)
         assert await sends(stage, change) == 1
         events = await stage.events(change.id)
@@ -178,7 +180,7 @@ async def test_a_held_back_change_says_by_how_much(database_url: str, provider: 
     timing = replace(QUICK, send_window=-1.0, late_pause=BOUND, late_pause_most=BOUND)
     async with staged(database_url, provider, Setup(timing)) as stage:
         held = await stage.confirmed("stop", server=stage.server("web.example.com").id)
-        change = await stage.changes.wait(held.id, seconds=BOUND, until=lambda one: "held back" in one.note)
+        change = await stage.changes.wait(held.id, seconds=BOUND, until=lambda current: "held back" in current.note)
         assert change.state is State.APPROVED
         assert "this process was late by 1." in change.note
         assert change.note.endswith("Nothing was sent; it is tried again.")

@@ -39,7 +39,7 @@ async def stage(database_url: str, provider: Any) -> AsyncIterator[Stage]:
 
 async def ended(stage: Stage, change_id: str) -> Change:
     """Return a change once it is at its end."""
-    return await stage.changes.wait(change_id, seconds=60, until=lambda one: one.state.final)
+    return await stage.changes.wait(change_id, seconds=60, until=lambda current: current.state.final)
 
 
 @pytest.mark.requirement("poison-ends")
@@ -71,8 +71,8 @@ async def test_arguments_that_cannot_be_read_end_it_too(stage: Stage) -> None:
     stage.server("poison.example.com")
     held = await stage.ask("stop", server="poison")
 
-    def alter(connection: Connection, one: Change) -> None:
-        connection.execute(sa.update(CHANGES).where(CHANGES.c.id == one.id).values(arguments={"sever": 1}))
+    def alter(connection: Connection, current: Change) -> None:
+        connection.execute(sa.update(CHANGES).where(CHANGES.c.id == current.id).values(arguments={"sever": 1}))
 
     await stage.change(held.id, alter)
     await stage.gate.confirm(held.id, held.actor, held.digest)
@@ -85,12 +85,12 @@ async def test_two_breaks_are_forgiven(stage: Stage, monkeypatch: pytest.MonkeyP
     """A passing fault costs two rounds."""
     sound, breaks = Runner._check, 0
 
-    async def twice(runner: Runner, one: Change) -> Any:
+    async def twice(runner: Runner, current: Change) -> Any:
         nonlocal breaks
         breaks += 1
         if breaks <= 2:
             raise ZeroDivisionError
-        return await sound(runner, one)
+        return await sound(runner, current)
 
     monkeypatch.setattr(Runner, "_check", twice)
     stage.server("poison.example.com")
@@ -151,8 +151,8 @@ async def test_what_this_version_does_not_know_is_left_alone(database: Database,
     query = sa.select(CHANGES.c.version, CHANGES.c.owner, CHANGES.c.breaks, CHANGES.c.state)
     assert (await database.read(lambda connection: connection.execute(query).one())) == (1, None, 0, "approved")
     assert ran == []
-    (found,) = await look_at_claims(database, Settings())
-    assert (found.level, "chg_new" in found.what) == (Level.WARN, True)
+    (result,) = await look_at_claims(database, Settings())
+    assert (result.level, "chg_new" in result.what) == (Level.WARN, True)
     await beats(database, "slack-9-newer", Capability(99, NEWER.operations))
     assert await look_at_claims(database, Settings()) == []
 
@@ -178,18 +178,18 @@ async def test_a_run_of_an_unknown_operation_is_not_begun(stage: Stage) -> None:
     """Somebody may approve it through this process; the run waits for one that knows it."""
     await stage.database.transact(lambda connection: put(connection, foreign(State.APPROVED, sent_at=None)))
     await stage.engine._runner.run("chg_new")
-    found = await stage.database.read(lambda connection: repository.load(connection, "chg_new"))
-    assert (found.state, found.version) == (State.APPROVED, 1)
+    result = await stage.database.read(lambda connection: repository.load(connection, "chg_new"))
+    assert (result.state, result.version) == (State.APPROVED, 1)
 
 
 async def test_a_change_whose_look_breaks_holds_up_no_other(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a look says of one change is told of that one."""
     sound = outcome.determine_outcome
 
-    def judge(one: Change, *rest: Any) -> Any:
-        if one.target.hostname == "poison.example.com":
+    def judge(current: Change, *rest: Any) -> Any:
+        if current.target.hostname == "poison.example.com":
             raise ZeroDivisionError
-        return sound(one, *rest)
+        return sound(current, *rest)
 
     monkeypatch.setattr(settlement, "determine_outcome", judge)
     names = [stage.server(name).hostname for name in ("poison.example.com", "sound.example.com")]

@@ -143,7 +143,7 @@ async def test_what_takes_too_long_is_told_and_watched_on(core: Core, slow: Simu
     again = await core.gate.submit(Request("stop", {"server": hostname}, ALICE, Origin("cli"), can_confirm=True))
     assert isinstance(again, Held)
     slow.simulator.world.time.advance(120)
-    ended = await core.changes.wait(change.id, seconds=5, until=lambda one: one.state.final)
+    ended = await core.changes.wait(change.id, seconds=5, until=lambda current: current.state.final)
     assert ended.state is State.SUCCEEDED
 
 
@@ -165,7 +165,7 @@ async def test_where_the_provider_says_it_is_gets_to_the_cards(core: Core, slow:
     """While a change is under way its server's state is kept with it, and its card drawn anew when that is another."""
     (hostname,) = [server.hostname for server in slow.simulator.world.servers() if server.state.value == "stopped"][:1]
     change = await start(core, hostname)
-    seen = await core.changes.wait(change.id, seconds=5, until=lambda one: "status" in one.result)
+    seen = await core.changes.wait(change.id, seconds=5, until=lambda current: "status" in current.result)
     assert (seen.state, seen.result["hostname"]) == (State.WATCHING, hostname)
     looked, version = count(slow, "list"), seen.version
     await until(lambda: count(slow, "list") >= looked + 3)

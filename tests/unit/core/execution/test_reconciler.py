@@ -38,10 +38,10 @@ class Kept:
     running: set[str] = field(default_factory=set)
     watched: list[float] = field(default_factory=list)
 
-    async def has(self, one: Change, *, owner: str | None = None, remind_in: float | None = None) -> None:
+    async def has(self, current: Change, *, owner: str | None = None, remind_in: float | None = None) -> None:
         """Let the table hold a change."""
         remind = START + timedelta(seconds=remind_in) if remind_in is not None else None
-        await self.database.transact(lambda connection: put(connection, one, owner=owner, remind_at=remind))
+        await self.database.transact(lambda connection: put(connection, current, owner=owner, remind_at=remind))
 
     async def beats(self, name: str, ago: float) -> None:
         """Let the last beat of another process be some seconds ago."""

@@ -46,7 +46,7 @@ def runner_of(stage: Stage) -> Runner:
 async def approved(stage: Stage, owner: str | None = None) -> Change:
     """Return an approved change that no run has begun, claimed by some process or by none."""
     held = await stage.ask("stop", server=stage.server("web.example.com").id)
-    await stage.change(held.id, lambda connection, one: said_yes(connection, one, owner))
+    await stage.change(held.id, lambda connection, entry: said_yes(connection, entry, owner))
     return await stage.changes.get(held.id)
 
 
@@ -250,8 +250,8 @@ async def test_an_approved_change_without_an_owner_is_run_while_another_process_
         process = Process(database, clock, "cli", id="cli-1-here")
         await process.beat()
         await beats(database, "slack-2-there", 0.0)
-        one = change(state=State.APPROVED, sent_at=None)
-        await database.transact(lambda connection: put(connection, one))
+        current = change(state=State.APPROVED, sent_at=None)
+        await database.transact(lambda connection: put(connection, current))
         clock.advance(2)
         await process.beat()
         await beats(database, "slack-2-there", 0.0)
@@ -379,8 +379,8 @@ async def test_a_round_judges_the_database_before_it_runs_anything(database_url:
     async with open_database(database_url, clock) as database:
         process = Process(database, clock, "cli", id="cli-1-here")
         await process.beat()
-        one = change(state=State.APPROVED, sent_at=None)
-        await database.transact(lambda connection: put(connection, one))
+        current = change(state=State.APPROVED, sent_at=None)
+        await database.transact(lambda connection: put(connection, current))
         clock.advance(2)
         await process.beat()
         keeper = Reconciler(

@@ -55,11 +55,11 @@ async def stage(
 
 async def sent(stage: Stage, operation: str, hostname: str) -> Change:
     held = await stage.confirmed(operation, server=stage.server(hostname).id)
-    return await stage.changes.wait(held.id, seconds=BOUND, until=lambda one: one.sent_at is not None)
+    return await stage.changes.wait(held.id, seconds=BOUND, until=lambda change: change.sent_at is not None)
 
 
 async def ended(stage: Stage, change: Change) -> Change:
-    return await stage.changes.wait(change.id, seconds=BOUND, until=lambda one: one.state.final)
+    return await stage.changes.wait(change.id, seconds=BOUND, until=lambda current: current.state.final)
 
 
 @pytest.mark.parametrize("hanging", [2, 12])
@@ -146,4 +146,4 @@ async def test_servers_that_hang_are_shown_as_the_list_has_them(stage: Stage) ->
     with anyio.fail_after(BOUND):
         listed = await stage.servers.list_all(asked)
         shown = await stage.servers.in_full(asked, listed, len(listed))
-    assert [one.id for one in shown] == [one.id for one in listed]
+    assert [entry.id for entry in shown] == [entry.id for entry in listed]

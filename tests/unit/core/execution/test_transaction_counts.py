@@ -12,9 +12,9 @@ from vpsops.playground.wayscloud.serve import SimulatorHandle
 BEATS = {"write Process._beat", "read Keeper._due", "write forget"}
 
 
-def without_beats(found: Counter[str]) -> Counter[str]:
+def without_beats(results: Counter[str]) -> Counter[str]:
     """Return what the passing of time has no part in."""
-    return Counter({name: count for name, count in found.items() if name not in BEATS})
+    return Counter({name: count for name, count in results.items() if name not in BEATS})
 
 
 @pytest.mark.requirement("few-transactions")
@@ -24,8 +24,8 @@ async def test_two_transactions_lie_between_a_yes_and_the_request(database_url: 
         stage.server("web01")
         held = await stage.ask("stop", server="web01")
         stage.fault("slow", "stop", seconds=0.5)
-        with counted() as found:
+        with counted() as counts:
             await stage.gate.confirm(held.id, ALICE, held.digest)
             await stage.reach(held.id, State.SENDING)
-        writes = {name: count for name, count in without_beats(found).items() if name.startswith("write")}
+        writes = {name: count for name, count in without_beats(counts).items() if name.startswith("write")}
         assert writes == {"write Gate._decide.<lambda>": 1, "write Runner._intend.work": 1}

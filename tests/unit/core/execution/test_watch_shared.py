@@ -45,9 +45,9 @@ async def watched(stage: Stage, hostname: str) -> Change:
     return await stage.reach(held.id, State.WATCHING)
 
 
-async def grow_old(stage: Stage, one: Change) -> None:
+async def grow_old(stage: Stage, current: Change) -> None:
     """Let a change have been sent twenty minutes ago, and the watch have seen that."""
-    old = sa.update(CHANGES).where(CHANGES.c.id == one.id).values(sent_at=CHANGES.c.sent_at - 1200.0)
+    old = sa.update(CHANGES).where(CHANGES.c.id == current.id).values(sent_at=CHANGES.c.sent_at - 1200.0)
     await stage.database.transact(lambda connection: connection.execute(old))
     looks = stage.asked("list")
     await until(lambda: stage.asked("list") > looks)
@@ -94,8 +94,8 @@ async def test_any_number_of_watches_is_one_call_at_a_time(
 
         def fill(connection: sa.Connection) -> None:
             now = first.clock.now()
-            for count, one in enumerate(servers[:number]):
-                target = replace(change().target, id=one.id, hostname=f"{count}.example.com")
+            for count, entry in enumerate(servers[:number]):
+                target = replace(change().target, id=entry.id, hostname=f"{count}.example.com")
                 put(connection, change(id=f"chg_{count}", target=target, sent_at=now, created_at=now))
 
         await first.database.transact(fill)
@@ -111,11 +111,11 @@ async def test_any_number_of_watches_is_one_call_at_a_time(
 async def test_a_server_that_vanished_is_lost(database_url: str, slow: SimulatorHandle) -> None:
     """Not in the list, and 404 by its id for a while: the change fails, and people are told so once."""
     async with staged(database_url, slow, Setup(replace(QUICK, missing_limit=0.3))) as stage:
-        one = await watched(stage, "web.example.com")
+        entry = await watched(stage, "web.example.com")
         server = slow.simulator.world.find("web.example.com")
         assert server is not None
         slow.simulator.world.remove(server)
-        ended = await stage.rest(one.id)
+        ended = await stage.rest(entry.id)
         assert ended.state is State.FAILED
         assert ended.note.startswith(f"the provider answers 404 for {server.id}, and its list does not have the server")
         assert [told["event"] for told in await stage.told()] == ["failed"]
@@ -125,12 +125,12 @@ async def test_an_outage_is_logged_once_and_its_end_once(database_url: str, slow
     """However often the look fails, the log says it when it begins and when it is over."""
     async with staged(database_url, slow) as stage:
         with capture_logs() as logs:
-            one = await watched(stage, "web.example.com")
+            candidate = await watched(stage, "web.example.com")
             stage.fault("status", "list", status=502)
             looks = stage.asked("list")
             await until(lambda: stage.asked("list") >= looks + 10)
             slow.simulator.faults.clear()
             settle(stage, "web.example.com")
-            assert (await stage.rest(one.id)).state is State.SUCCEEDED
+            assert (await stage.rest(candidate.id)).state is State.SUCCEEDED
     events = [entry["event"] for entry in logs if entry["event"] in {"provider_unavailable", "provider_recovered"}]
     assert events == ["provider_unavailable", "provider_recovered"]

@@ -58,9 +58,9 @@ def test_a_currency_is_the_same_in_any_case(currency: str | None, *, fits: bool)
 def test_a_price_that_is_none_is_not_known(price: float) -> None:
     """It would make room for others, or none of the sum could be compared."""
     odd = Server.model_construct(**{**LIVE.model_dump(), "monthly_price": price, "plan": None})
-    found = too_dear(Limits(max_monthly_spend=1e9), AccountSnapshot((odd,), plans=PLANS), [])
-    assert found is not None
-    assert "is not known" in found.why
+    result = too_dear(Limits(max_monthly_spend=1e9), AccountSnapshot((odd,), plans=PLANS), [])
+    assert result is not None
+    assert "is not known" in result.why
 
 
 @pytest.mark.parametrize(
@@ -75,8 +75,8 @@ def test_a_price_that_is_none_is_not_known(price: float) -> None:
 )
 def test_so_many_an_hour_and_not_one_more(limit: int | None, times: list[float], hint: str) -> None:
     """The hour ends with its last second; the hint says when the first of them no longer counts."""
-    found = too_often(Limits(max_changes_per_hour=limit), times, times[-1])
-    assert (found.hint if found else "") == hint
+    result = too_often(Limits(max_changes_per_hour=limit), times, times[-1])
+    assert (result.hint if result else "") == hint
 
 
 @pytest.mark.parametrize(
@@ -151,8 +151,8 @@ def test_who_may_not_change_what(
 
 def test_sights_and_reaches_only_narrow() -> None:
     """What both of them leave is left, in whichever order they come."""
-    web, one = ServerFilter((ServerPatterns.of(["web*"]),)), ServerFilter((ServerPatterns.of(["*01"]),))
-    for both in (web.narrowed(one), one.narrowed(web)):
+    web, entry = ServerFilter((ServerPatterns.of(["web*"]),)), ServerFilter((ServerPatterns.of(["*01"]),))
+    for both in (web.narrowed(entry), entry.narrowed(web)):
         assert [both.sees("", name) for name in ("web01", "WEB01.", "web02", "db01")] == [True, True, False, False]
     assert ServerFilter((ServerPatterns.of(["s1"]),)).sees("S1", "db01")
     assert ServerFilter().narrowed(web) == web.narrowed(ServerFilter()) == web

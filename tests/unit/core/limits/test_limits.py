@@ -78,7 +78,7 @@ async def test_a_refusal_names_no_server_that_its_reader_cannot_see(
         order = Request("create", {"hostname": "web90.example.com", **PLAN}, AGENT, SLACK, can_confirm=True)
         stop = Request("stop", {"server": "web01"}, AGENT, SLACK, can_confirm=True)
         refused = [await stage.gate.submit(request, scope=narrow) for request in (order, stop)]
-        said = " ".join(f"{one.reason} {one.hint}" for one in refused if isinstance(one, Refused))
+        said = " ".join(f"{entry.reason} {entry.hint}" for entry in refused if isinstance(entry, Refused))
     assert "is not known, so the sum is not either" in said
     assert "The limit protected (web01) forbids it" in said
     assert "db" not in said
@@ -213,7 +213,7 @@ async def test_what_is_out_of_sight_is_not_there(database_url: str, provider: Si
             with pytest.raises(UnknownServerError) as unknown:
                 await stage.gate.submit(Request("get", {"server": name}, ALICE, SLACK), scope=narrow)
             assert "db01.example.com" not in unknown.value.hint
-        assert [one.id for one in await stage.changes.list(scope=narrow)] == [web.id]
+        assert [entry.id for entry in await stage.changes.list(scope=narrow)] == [web.id]
         for attempt in (
             stage.changes.get(held.id, scope=narrow),
             stage.gate.cancel(held.id, ALICE, scope=narrow),
@@ -251,7 +251,7 @@ async def test_pages_of_changes_are_stable_while_changes_come(database_url: str,
             if page.next is None:
                 break
             page = await stage.changes.page(ChangeQuery(limit=2, after=page.next))
-        assert [one.target.hostname for one in seen] == [f"app{number}.example.com" for number in (4, 3, 2, 1, 0)]
+        assert [entry.target.hostname for entry in seen] == [f"app{number}.example.com" for number in (4, 3, 2, 1, 0)]
         some = await stage.changes.page(ChangeQuery(states=(State.CANCELLED,), server="APP"))
-        assert [one.target.hostname for one in some.changes] == ["app4.example.com"]
+        assert [change.target.hostname for change in some.changes] == ["app4.example.com"]
         assert (await stage.changes.page(ChangeQuery(server="nowhere"))).changes == ()

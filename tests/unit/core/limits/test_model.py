@@ -53,9 +53,9 @@ def test_servers_that_are_there_and_coming_are_counted(
     limit: int | None, creates: list[PlannedCreate], refused: str
 ) -> None:
     """A create whose server shows already is counted once."""
-    found = too_many(Limits(max_servers=limit), TWO, creates)
-    assert refused in (found.text if found else "")
-    assert (found is None) is (refused == "")
+    result = too_many(Limits(max_servers=limit), TWO, creates)
+    assert refused in (result.text if result else "")
+    assert (result is None) is (refused == "")
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_what_servers_cost_is_added_up_or_held_against_the_create(
     limits: Limits, account: AccountSnapshot, refused: str
 ) -> None:
     """Their own price, or their plan's; one that is not known, or another currency, is a refusal."""
-    found = too_dear(limits, account, [NEW])
-    assert refused in (found.text if found else "")
-    assert (found is None) is (refused == "")
+    result = too_dear(limits, account, [NEW])
+    assert refused in (result.text if result else "")
+    assert (result is None) is (refused == "")
 
 
 def test_a_list_that_is_not_complete_counts_for_nothing() -> None:
@@ -95,11 +95,11 @@ def test_a_list_that_is_not_complete_counts_for_nothing() -> None:
 def test_a_rate_says_when_one_more_fits(times: list[float], most: int) -> None:
     """At the time a refusal names, rounded up, the same change would be taken."""
     now, limits = 10_000.0, Limits(max_changes_per_hour=most)
-    found = too_often(limits, [*times, now], now)
+    result = too_often(limits, [*times, now], now)
     recent = [at for at in times if at > now - 3600]
-    assert (found is None) is (len(recent) < most)
-    if found is not None:
-        amount, unit = found.hint.removeprefix("Ask again in ").removesuffix(".").split()
+    assert (result is None) is (len(recent) < most)
+    if result is not None:
+        amount, unit = result.hint.removeprefix("Ask again in ").removesuffix(".").split()
         later = now + int(amount) * (1 if unit == "s" else 60)
         assert too_often(limits, [*times, later], later) is None
 
@@ -148,8 +148,8 @@ def test_principals_that_are_done_calling_are_forgotten() -> None:
 def test_protected_servers_are_left_alone(hostname: str, actor: Actor, limit: str) -> None:
     """By anybody, or by agents; a server whose name is not known counts as protected."""
     limits = Limits(protected=frozenset({"db*"}), protected_from_agents=frozenset({"web*"}))
-    found = limits.protects(Target("id-1", hostname), actor)
-    assert (found.limit if found else "") == limit
+    result = limits.protects(Target("id-1", hostname), actor)
+    assert (result.limit if result else "") == limit
 
 
 @given(

@@ -113,8 +113,8 @@ async def test_two_processes_accept_a_triple_once(database_url: str, clock: Fake
         accepted.append((key, await inbox.accept(key, "click", PAYLOAD)))
 
     with anyio.fail_after(BOUND):
-        async with open_database(database_url, clock) as one, open_database(database_url, clock) as other:
-            inboxes = (Inbox(one, clock), Inbox(other, clock))
+        async with open_database(database_url, clock) as database, open_database(database_url, clock) as other:
+            inboxes = (Inbox(database, clock), Inbox(other, clock))
             async with anyio.create_task_group() as group:
                 for number in range(90):
                     group.start_soon(accept, inboxes[number % 2], f"env-{number // 3}")

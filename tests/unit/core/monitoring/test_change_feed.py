@@ -33,8 +33,8 @@ class Ear:
     heard: list[ChangeEvent] = field(default_factory=list)
     called: anyio.Event = field(default_factory=anyio.Event)
 
-    def __call__(self, found: Sequence[ChangeEvent]) -> None:
-        self.heard += found
+    def __call__(self, events: Sequence[ChangeEvent]) -> None:
+        self.heard += events
         self.called.set()
 
     async def until(self, count: int) -> list[ChangeEvent]:

@@ -22,12 +22,12 @@ def listed(fleet: Fleet, hidden: Sequence[str] = ()) -> list[Server]:
 def told(looks: Sequence[tuple[Sequence[Server], bool]]) -> list[Drift]:
     """Look again and again, as the watcher does, and return every drift."""
     before: dict[str, Server] = {}
-    found: list[Drift] = []
+    results: list[Drift] = []
     for servers, complete in looks:
         if before:
-            found += drifts(before, {item.id: item for item in servers}, (), complete=complete)
+            results += drifts(before, {item.id: item for item in servers}, (), complete=complete)
         before = baseline(before, servers, complete=complete)
-    return found
+    return results
 
 
 @given(fleets, st.lists(st.sets(st.sampled_from(NAMES)), max_size=6))

@@ -56,9 +56,9 @@ async def looks(stage: Stage, more: int = 2) -> None:
 def turn(stage: Stage, hostname: str, state: Really) -> None:
     """Let a server be in another state without our doing."""
     world = stage.provider.simulator.world
-    found = world.find(hostname)
-    assert found is not None
-    world.override(found, state, None, None)
+    result = world.find(hostname)
+    assert result is not None
+    world.override(result, state, None, None)
 
 
 async def drift(stage: Stage) -> list[str]:
@@ -68,9 +68,9 @@ async def drift(stage: Stage) -> list[str]:
 
 async def told(stage: Stage, count: int) -> list[str]:
     """Wait until so many events were told, and return what they are."""
-    while len(found := [str(item.get("event")) for item in await stage.told()]) < count:
+    while len(results := [str(item.get("event")) for item in await stage.told()]) < count:
         await looks(stage, 1)
-    return found
+    return results
 
 
 async def test_nobody_subscribed_means_no_look_at_all(database_url: str, provider: SimulatorHandle) -> None:

@@ -32,8 +32,8 @@ class Ear:
     heard: list[Difference] = field(default_factory=list)
     called: anyio.Event = field(default_factory=anyio.Event)
 
-    def __call__(self, found: Sequence[Difference]) -> None:
-        self.heard += found
+    def __call__(self, results: Sequence[Difference]) -> None:
+        self.heard += results
         self.called.set()
 
     async def told(self) -> list[tuple[str, str, bool]]:
@@ -195,8 +195,8 @@ def test_what_came_went_and_changed_is_told_apart() -> None:
     """A server that came or went alters the list; one with another address only itself; the same is nothing."""
     before = {item: server(ident=item) for item in ("same", "moved", "gone")}
     now = {"same": server(ident="same"), "moved": server(ident="moved", ipv4="192.0.2.1"), "new": server(ident="new")}
-    found = {difference.server.id: difference.listed for difference in differences(before, now)}
-    assert found == {"moved": False, "gone": True, "new": True}
+    results = {difference.server.id: difference.listed for difference in differences(before, now)}
+    assert results == {"moved": False, "gone": True, "new": True}
 
 
 def test_who_is_missing_from_half_a_list_is_not_gone() -> None:

@@ -74,9 +74,9 @@ def test_only_servers_that_are_up_and_meant_are_measured() -> None:
         server("stopped", "s2", "web02.example.com"),
         server("running", "s3", "db01.example.com"),
     ]
-    found = list(gauges(wanted, fleet))
-    assert [(item.server_id, item.threshold.metric) for item in found] == [("s1", "cpu"), ("s1", "disk")]
-    assert "has been over 90 % for 10 min and is at 97 %" in str(found[0].told(97.4, raised=True))
+    results = list(gauges(wanted, fleet))
+    assert [(item.server_id, item.threshold.metric) for item in results] == [("s1", "cpu"), ("s1", "disk")]
+    assert "has been over 90 % for 10 min and is at 97 %" in str(results[0].told(97.4, raised=True))
 
 
 @pytest.mark.parametrize(("metric", "value"), [("cpu", 1.0), ("memory", 2.0), ("disk", None), ("luck", None)])

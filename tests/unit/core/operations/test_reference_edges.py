@@ -102,7 +102,7 @@ def test_a_reference_is_one_line_of_at_most_253_characters(text: str, *, fits: b
 def test_a_word_for_a_state_means_these_servers(word: str, names: str) -> None:
     """Each word that people and models use, and any that the provider says itself."""
     fleet = {"web": WEB, "db": DB, "app": APP, "bad": server("error", "id-4"), "new": server("provisioning", "id-5")}
-    assert [name for name, one in fleet.items() if in_state(one, word)] == names.split()
+    assert [name for name, value in fleet.items() if in_state(value, word)] == names.split()
 
 
 @pytest.mark.parametrize(
@@ -203,15 +203,15 @@ async def test_a_plan_is_known_by_its_code_and_its_price_is_shown() -> None:
 
 def test_a_price_is_part_of_what_is_agreed_to() -> None:
     """Another price, policy, operation, argument or target is another digest."""
-    one = Preview("create", {"hostname": "a"}, Target("", "a"), cost="9 NOK a month")
+    first = Preview("create", {"hostname": "a"}, Target("", "a"), cost="9 NOK a month")
     others = (
         Preview("create", {"hostname": "a"}, Target("", "a"), cost="8 NOK a month"),
         Preview("create", {"hostname": "b"}, Target("", "a"), cost="9 NOK a month"),
         Preview("create", {"hostname": "a"}, Target("", "b"), cost="9 NOK a month"),
         Preview("stop", {"hostname": "a"}, Target("", "a"), cost="9 NOK a month"),
     )
-    assert len({one.digest("p"), one.digest("q"), *(other.digest("p") for other in others)}) == 6
-    assert len(one.digest("p")) == 64
+    assert len({first.digest("p"), first.digest("q"), *(other.digest("p") for other in others)}) == 6
+    assert len(first.digest("p")) == 64
 
 
 @pytest.mark.parametrize(

@@ -128,5 +128,5 @@ def test_an_incomplete_list_proves_that_nothing_is_gone() -> None:
     """Neither a watched server nor one that an unclear create may have made."""
     for state, operation in ((WATCHING, "stop"), (UNKNOWN, "create")):
         sent = change(operation, state, 119 if operation == "stop" else 9_000)
-        found = determine_outcome(sent, look(complete=False), None, DEFAULT_TIMING)
-        assert found.finding is not OutcomeKind.FAILED
+        outcome = determine_outcome(sent, look(complete=False), None, DEFAULT_TIMING)
+        assert outcome.finding is not OutcomeKind.FAILED

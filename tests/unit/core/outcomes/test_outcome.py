@@ -44,7 +44,7 @@ changes = st.builds(
 )
 looks = st.builds(
     FleetSnapshot,
-    st.lists(servers, max_size=4, unique_by=lambda one: one.id),
+    st.lists(servers, max_size=4, unique_by=lambda entry: entry.id),
     st.booleans(),
     st.just(START),
     st.sampled_from([frozenset(), frozenset({"chg_1"})]),
@@ -67,12 +67,12 @@ def test_every_finding_is_a_step_of_the_table(
 @pytest.mark.requirement("settled-is-seen")
 def test_success_is_seen_and_never_concluded(what: Change, look: FleetSnapshot, used: Usage | None) -> None:
     """A success or an adoption names a server of the list that is not failed; silence proves none."""
-    found = determine_outcome(what, look, used, DEFAULT_TIMING)
-    if found.finding in {OutcomeKind.SUCCEEDED, OutcomeKind.ADOPTED}:
-        assert found.server in look.servers
-    if found.finding is OutcomeKind.SUCCEEDED:
-        assert found.server is not None
-        assert not found.server.failed
+    outcome = determine_outcome(what, look, used, DEFAULT_TIMING)
+    if outcome.finding in {OutcomeKind.SUCCEEDED, OutcomeKind.ADOPTED}:
+        assert outcome.server in look.servers
+    if outcome.finding is OutcomeKind.SUCCEEDED:
+        assert outcome.server is not None
+        assert not outcome.server.failed
 
 
 unclear = st.builds(
@@ -98,13 +98,13 @@ def test_every_unclear_outcome_ends(what: Change, look: FleetSnapshot, used: Usa
         assert finding in STATE_OF
 
 
-@given(st.lists(servers, max_size=4, unique_by=lambda one: one.id), st.floats(0, 1e5), st.booleans())
+@given(st.lists(servers, max_size=4, unique_by=lambda entry: entry.id), st.floats(0, 1e5), st.booleans())
 def test_an_unclear_create_fails_only_where_no_such_server_is(seen: list[Server], age: float, complete: bool) -> None:
     """`failed` says that it was not made: never beside a server of that name, never after an incomplete list."""
-    found = determine_outcome(
+    outcome = determine_outcome(
         change("create", State.UNKNOWN, age), FleetSnapshot(seen, complete, START), None, DEFAULT_TIMING
     )
-    if found.finding is OutcomeKind.FAILED:
+    if outcome.finding is OutcomeKind.FAILED:
         assert complete
         assert all(item.hostname.lower() != HOST for item in seen)
 
@@ -113,10 +113,10 @@ def test_an_unclear_create_fails_only_where_no_such_server_is(seen: list[Server]
 def test_an_older_server_of_that_name_is_left_to_a_person(age: float, finding: OutcomeKind) -> None:
     """It may be this one after all, under a clock that is wrong: nobody is told that nothing was made."""
     old = server(created_at=(START - timedelta(hours=1)).isoformat())
-    found = determine_outcome(
+    outcome = determine_outcome(
         change("create", State.UNKNOWN, age), FleetSnapshot([old], True, START), None, DEFAULT_TIMING
     )
-    assert found.finding is finding
+    assert outcome.finding is finding
 
 
 GAP = st.floats(301, 80000)
@@ -151,5 +151,5 @@ def test_a_date_that_is_set_makes_no_reboot(ahead: float) -> None:
     look = FleetSnapshot([server()], True, START, waited={"chg_1": 20.0})
     going_on = usage(110)
     for state in (State.WATCHING, State.UNKNOWN):
-        found = determine_outcome(change("reboot", state, ahead, last_uptime=90), look, going_on, DEFAULT_TIMING)
-        assert found.finding is OutcomeKind.WAIT
+        outcome = determine_outcome(change("reboot", state, ahead, last_uptime=90), look, going_on, DEFAULT_TIMING)
+        assert outcome.finding is OutcomeKind.WAIT

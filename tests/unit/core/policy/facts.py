@@ -18,9 +18,9 @@ def asked(
     operation: str = "stop", actor: Actor = AGENT, target: Target | None = DB, cost: float | None = None
 ) -> PolicyContext:
     """Return the facts of a request at noon; `target` is left out for an operation on no server."""
-    one = OPERATIONS[operation]
-    about = target if one.takes_server or not one.reads else None
-    return PolicyContext(operation, one.risk, actor, "mcp", NOON, about, about.region if about else "", cost)
+    entry = OPERATIONS[operation]
+    about = target if entry.takes_server or not entry.reads else None
+    return PolicyContext(operation, entry.risk, actor, "mcp", NOON, about, about.region if about else "", cost)
 
 
 def rules(*given: Rule) -> Policy:

@@ -91,7 +91,7 @@ def test_what_an_operation_does_not_have_is_not_unknown() -> None:
 
 def test_every_operation_with_a_plan_has_a_price() -> None:
     """A new operation that costs money must be counted among those that have a price."""
-    assert {name for name, one in OPERATIONS.items() if "plan" in one.arguments.model_fields} == BILLED
+    assert {name for name, operation in OPERATIONS.items() if "plan" in operation.arguments.model_fields} == BILLED
 
 
 def test_rules_that_ask_people_pass_reads_by() -> None:
@@ -108,7 +108,7 @@ def test_rules_that_ask_people_pass_reads_by() -> None:
 
 def test_several_approve_rules_want_voters_acceptable_to_each() -> None:
     """The highest count and the shortest expiry hold, and every rule's approvers are a requirement of its own."""
-    one = Rule("one", RuleConditions(), Decision.APPROVE, 1, Approvers(groups=("S1",)), "First.", expires=3600)
+    first = Rule("one", RuleConditions(), Decision.APPROVE, 1, Approvers(groups=("S1",)), "First.", expires=3600)
     two = Rule(
         "two",
         RuleConditions(server=frozenset({"db*"})),
@@ -118,7 +118,7 @@ def test_several_approve_rules_want_voters_acceptable_to_each() -> None:
         "Second.",
         expires=60,
     )
-    ruling = rules(two, one).decide(asked())
+    ruling = rules(two, first).decide(asked())
     assert (ruling.votes, ruling.expires, ruling.rules, ruling.reason) == (2, 60, ("one", "two"), "First. Second.")
     assert ruling.requirements == (Approvers(groups=("S1",)), Approvers(people=("U7",)))
     assert ruling.approvers == Approvers(groups=("S1",), people=("U7",))

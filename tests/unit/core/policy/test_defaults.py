@@ -21,11 +21,11 @@ def test_it_is_these_four_rules(channel: str, agents: tuple[Decision, int], dest
     """One person of the approval channel decides; where there is no channel, nobody can."""
     rules = default_rules(channel)
     votes = [rule.votes if rule.decision is Decision.APPROVE else 0 for rule in rules]
-    found = [
+    results = [
         (rule.id, set(rule.match.risk or ()), set(rule.match.actor) if rule.match.actor else None, rule.decision, count)
         for rule, count in zip(rules, votes, strict=True)
     ]
-    assert found == [READS, PEOPLE, (*AGENTS, *agents), (*DESTRUCTIVE, *destructive)]
+    assert results == [READS, PEOPLE, (*AGENTS, *agents), (*DESTRUCTIVE, *destructive)]
     for rule in rules:
         assert rule.match == RuleConditions(risk=rule.match.risk, actor=rule.match.actor), "it asks for nothing else"
         assert rule.approvers == (Approvers(channels=("C1",)) if rule.decision is Decision.APPROVE else Approvers())

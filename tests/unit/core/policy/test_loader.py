@@ -230,7 +230,7 @@ def test_pointless_rules_are_found(cover: list[str], covered: list[str]) -> None
 
 
 @pytest.mark.parametrize(
-    ("one", "two"),
+    ("entry", "two"),
     [
         (['decision = "allow"'], ['server = "db*"', APPROVE, BY_S1]),
         (['decision = "allow"'], ['decision = "confirm"']),  # reads are allowed, changes confirmed
@@ -246,9 +246,9 @@ def test_pointless_rules_are_found(cover: list[str], covered: list[str]) -> None
         (['hours = "Mon-Fri"', UTC, DENY], ['hours = "Tue"', 'time_zone = "Europe/Oslo"', 'decision = "confirm"']),
     ],
 )  # fmt: skip
-def test_rules_that_can_matter_are_never_refused(one: list[str], two: list[str]) -> None:
+def test_rules_that_can_matter_are_never_refused(entry: list[str], two: list[str]) -> None:
     """The usual shapes: something in general, more in particular, and reasons of one's own."""
-    assert len(parse_policy(rule(*one, ident="one") + rule(*two, ident="two"), FILE).rules) == 2
+    assert len(parse_policy(rule(*entry, ident="one") + rule(*two, ident="two"), FILE).rules) == 2
 
 
 def test_the_approval_channel_stands_in_for_approvers() -> None:
@@ -261,8 +261,8 @@ def test_the_approval_channel_stands_in_for_approvers() -> None:
 def test_all_ways_to_write_approvers_are_one() -> None:
     """Inline, dotted and as a table of its own; one word or a list."""
     ways = [(BY_S1,), ('approvers.groups = "S1"',), ("[rule.approvers]", 'groups = ["S1"]')]
-    found = {parse_policy(rule(APPROVE, *way), FILE).version for way in ways}
-    assert len(found) == 1
+    versions = {parse_policy(rule(APPROVE, *way), FILE).version for way in ways}
+    assert len(versions) == 1
 
 
 def test_reasons_over_several_lines_become_one() -> None:
@@ -273,11 +273,11 @@ def test_reasons_over_several_lines_become_one() -> None:
 
 def test_the_version_follows_what_rules_say_and_nothing_else() -> None:
     """Comments, order and spelling change nothing; any word of a rule does."""
-    one, two = rule(DENY, 'server = "DB*"'), rule('decision = "allow"', ident="two")
-    version = parse_policy(one + two, FILE).version
-    assert version == parse_policy("# a comment\n\n" + two + one.replace("DB", "db"), FILE).version
+    first, two = rule(DENY, 'server = "DB*"'), rule('decision = "allow"', ident="two")
+    version = parse_policy(first + two, FILE).version
+    assert version == parse_policy("# a comment\n\n" + two + first.replace("DB", "db"), FILE).version
     changed = [("deny", "confirm"), ("DB", "app"), ('id = "one"', 'id = "uno"'), (DENY, DENY + '\nreason = "No."')]
-    others = {parse_policy(one.replace(*change) + two, FILE).version for change in changed}
+    others = {parse_policy(first.replace(*change) + two, FILE).version for change in changed}
     assert len(others | {version}) == 5
 
 

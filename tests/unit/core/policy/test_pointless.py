@@ -107,9 +107,9 @@ def says(ruling: Ruling) -> tuple[object, ...]:
 
 
 @given(a_pointless_rule_among_others())
-def test_leaving_out_a_pointless_rule_changes_nothing_for_anybody(found: tuple[Rule, list[Rule]]) -> None:
+def test_leaving_out_a_pointless_rule_changes_nothing_for_anybody(pair: tuple[Rule, list[Rule]]) -> None:
     """Tried on every combination of the facts: decision, votes, requirements, expiry and reasons stay."""
-    rule, rest = found
+    rule, rest = pair
     whole, without = rules(rule, *rest), rules(*rest)
     for facts in REQUESTS:
         assert says(whole.decide(facts)) == says(without.decide(facts)), facts

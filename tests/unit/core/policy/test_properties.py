@@ -107,12 +107,12 @@ KNOWN = st.builds(
 @given(any_rules(), KNOWN)
 @pytest.mark.requirement("strictest-wins")
 def test_the_strictest_matching_rule_wins_and_exactly_the_matching_rules_are_named(
-    found: list[Rule], facts: PolicyContext
+    drawn: list[Rule], facts: PolicyContext
 ) -> None:
     """Where all is known a plain reading of the rules comes to the same; no match is deny."""
-    policy = rules(*found)
+    policy = rules(*drawn)
     ruling = policy.decide(facts)
-    matching = [item for item in found if matches(item, facts)]
+    matching = [item for item in drawn if matches(item, facts)]
     assert sorted(ruling.rules) == sorted(item.id for item in matching)
     assert ruling.decision.rank == max((item.decision.rank for item in matching), default=Decision.DENY.rank)
     decisive = {item.id for item in matching if item.decision is ruling.decision}
@@ -121,34 +121,34 @@ def test_the_strictest_matching_rule_wins_and_exactly_the_matching_rules_are_nam
 
 
 @given(any_rules(), FACTS)
-def test_explaining_comes_to_the_same_as_deciding(found: list[Rule], facts: PolicyContext) -> None:
+def test_explaining_comes_to_the_same_as_deciding(drawn: list[Rule], facts: PolicyContext) -> None:
     """The rules that are heard to speak are those that the ruling names, also where much is unknown."""
-    policy = rules(*found)
+    policy = rules(*drawn)
     assert sorted(item.rule.id for item in policy.hear(facts) if item.speaks) == sorted(policy.decide(facts).rules)
 
 
 @given(any_rules(), FACTS, st.randoms(use_true_random=False))
 @pytest.mark.requirement("strictest-wins")
-def test_order_never_matters(found: list[Rule], facts: PolicyContext, dice: Random) -> None:
+def test_order_never_matters(drawn: list[Rule], facts: PolicyContext, dice: Random) -> None:
     """The same rules in another order are the same policy, and say the same to the last word."""
-    shuffled = list(found)
+    shuffled = list(drawn)
     dice.shuffle(shuffled)
-    assert rules(*found).decide(facts) == rules(*shuffled).decide(facts)
+    assert rules(*drawn).decide(facts) == rules(*shuffled).decide(facts)
 
 
 @given(any_rules(), a_rule(), FACTS)
-def test_a_rule_more_never_makes_a_decision_milder(found: list[Rule], more: Rule, facts: PolicyContext) -> None:
+def test_a_rule_more_never_makes_a_decision_milder(drawn: list[Rule], more: Rule, facts: PolicyContext) -> None:
     """Only where no rule matched for certain can a further one let something happen."""
-    before, after = rules(*found).decide(facts), rules(*found, more).decide(facts)
-    granted = any(item.speaks and not item.unknown for item in rules(*found).hear(facts))
+    before, after = rules(*drawn).decide(facts), rules(*drawn, more).decide(facts)
+    granted = any(item.speaks and not item.unknown for item in rules(*drawn).hear(facts))
     if granted:
         assert at_least_as_strict(after, before)
 
 
-def at_least_as_strict(one: Ruling, other: Ruling) -> bool:
-    if one.decision is not other.decision:
-        return one.decision.rank > other.decision.rank
-    return one.votes >= other.votes and set(one.requirements) >= set(other.requirements)
+def at_least_as_strict(ruling: Ruling, other: Ruling) -> bool:
+    if ruling.decision is not other.decision:
+        return ruling.decision.rank > other.decision.rank
+    return ruling.votes >= other.votes and set(ruling.requirements) >= set(other.requirements)
 
 
 @st.composite
@@ -172,17 +172,17 @@ def unknown_and_known(draw: st.DrawFn) -> tuple[PolicyContext, PolicyContext]:
 @given(any_rules(), unknown_and_known())
 @pytest.mark.requirement("unknown-is-strict")
 def test_what_is_unknown_is_decided_as_strictly_as_whatever_it_may_be(
-    found: list[Rule], pair: tuple[PolicyContext, PolicyContext]
+    drawn: list[Rule], pair: tuple[PolicyContext, PolicyContext]
 ) -> None:
     """Hiding a fact never gains anybody anything."""
     unknown, known = pair
-    assert at_least_as_strict(rules(*found).decide(unknown), rules(*found).decide(known))
+    assert at_least_as_strict(rules(*drawn).decide(unknown), rules(*drawn).decide(known))
 
 
 @given(any_rules())
-def test_two_rules_never_make_each_other_pointless(found: list[Rule]) -> None:
+def test_two_rules_never_make_each_other_pointless(drawn: list[Rule]) -> None:
     """One of them always stays."""
-    for rule in found:
-        for other in found:
+    for rule in drawn:
+        for other in drawn:
             if rule is not other:
                 assert not (makes_pointless(rule, other) and makes_pointless(other, rule))

@@ -59,8 +59,8 @@ async def test_processes_with_another_policy_are_named(database: Database, own: 
     assert "1 living processes were started with it: worker-1" in good[1].what
     await living(database, "mcp-2", "pol_" + "0" * 64, "/home/ann/own.toml")
     await living(database, "mcp-3", "")
-    found = [item for item in await look(database, own) if item.level is Level.FAIL]
-    assert [item.what for item in found] == [
+    results = [item for item in await look(database, own) if item.level is Level.FAIL]
+    assert [item.what for item in results] == [
         "mcp-2 was started with another policy (pol_00000000, from /home/ann/own.toml)",
         "mcp-3 was started with another policy (none that it could read, from its environment)",
     ]
@@ -88,9 +88,9 @@ async def test_a_policy_that_cannot_be_relied_on_is_a_failure(database: Database
     """Written past the trail."""
     await put_in_force(database, own)
     await database.transact(lambda connection: connection.execute(sa.update(POLICIES).values(record=99)))
-    (found,) = await look(database, own)
-    assert found.level is Level.FAIL
-    assert "the audit trail does not carry it" in found.what
+    (result,) = await look(database, own)
+    assert result.level is Level.FAIL
+    assert "the audit trail does not carry it" in result.what
 
 
 async def test_what_decides_is_the_databases_or_else_ones_own(database_url: str, own: Settings) -> None:

@@ -74,9 +74,9 @@ decision = "allow"
     before = parse_policy('[[rule]]\nid = "reads"\nrisk = "read"\ndecision = "allow"\n', "x")
     for words, line in narrow.items():
         after = parse_policy(rules.format(words) + '[[rule]]\nid = "reads"\nrisk = "read"\ndecision = "allow"\n', "x")
-        found = consequences(before, after).found
-        assert [line for item in found for line in item.lines] == [line], words
-        assert found[0].direction is Direction.MILDER
+        results = consequences(before, after).found
+        assert [line for item in results for line in item.lines] == [line], words
+        assert results[0].direction is Direction.MILDER
 
 
 def test_other_approvers_are_neither_milder_nor_stricter() -> None:

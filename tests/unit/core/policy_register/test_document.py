@@ -89,14 +89,14 @@ def declared(tmp_path: Path, text: str = "", base: Document | None = None, **env
 @pytest.mark.requirement("policy-version-whole")
 def test_the_same_policy_has_one_text_and_version(tmp_path: Path) -> None:
     """Order, comments and spelling decide nothing; every other letter does, and the version is a whole SHA-256."""
-    one, other = declared(tmp_path, CHANNEL + RULES), declared(tmp_path, CHANNEL + SHUFFLED)
-    assert one.text == other.text
-    assert one.version == other.version
-    assert len(one.version.removeprefix("pol_")) == 64
-    assert short_version(one.version) == one.version[:12]
+    first, other = declared(tmp_path, CHANNEL + RULES), declared(tmp_path, CHANNEL + SHUFFLED)
+    assert first.text == other.text
+    assert first.version == other.version
+    assert len(first.version.removeprefix("pol_")) == 64
+    assert short_version(first.version) == first.version[:12]
     changed = declared(tmp_path, CHANNEL + RULES.replace("max_monthly_spend = 100", "max_monthly_spend = 101"))
-    assert changed.version != one.version
-    assert document_from(one.text) == one
+    assert changed.version != first.version
+    assert document_from(first.text) == first
 
 
 def test_a_document_is_applied_as_its_file_is(tmp_path: Path) -> None:

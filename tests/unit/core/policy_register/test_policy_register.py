@@ -118,10 +118,10 @@ async def test_a_process_with_another_policy_takes_no_yes_and_takes_a_no(
     votes = with_file(settings, tmp_path / "votes.toml", VOTES)
     async with opened(votes) as first, opened(lax) as other:
         held = [await first.gate.submit(reboot(AGENT, name)) for name in ("web01", "db01")]
-        one, two = (outcome.change for outcome in held if isinstance(outcome, Held))
+        entry, two = (outcome.change for outcome in held if isinstance(outcome, Held))
         with pytest.raises(NotAllowedError, match="started with another policy"):
-            await other.gate.vote(one.id, BOB, Verdict.APPROVE, one.digest)
-        assert (await other.gate.vote(one.id, BOB, Verdict.DENY, one.digest)).state is State.DENIED
+            await other.gate.vote(entry.id, BOB, Verdict.APPROVE, entry.digest)
+        assert (await other.gate.vote(entry.id, BOB, Verdict.DENY, entry.digest)).state is State.DENIED
         assert (await other.gate.cancel(two.id, ALICE)).state is State.CANCELLED
         assert (await other.gate.pause_agents(ALICE, paused=True)).paused
 
@@ -144,20 +144,20 @@ async def test_a_process_with_another_policy_runs_nothing(
 @pytest.mark.requirement("policy-first-start")
 async def test_an_empty_database_takes_the_first_one(lax: Settings, strict: Settings) -> None:
     """Of two that start at once one puts its own in force, on record, and the other compares."""
-    found: list[tuple[bool, str]] = []
+    results: list[tuple[bool, str]] = []
 
     async def start(settings: Settings) -> None:
         async with opened(settings) as core:
             await ready.wait()
-            found.append((await core.database.read(core.policy.agrees), await version(core)))
+            results.append((await core.database.read(core.policy.agrees), await version(core)))
 
     ready = anyio.Event()
     async with anyio.create_task_group() as group:
         group.start_soon(start, lax)
         group.start_soon(start, strict)
         ready.set()
-    assert sorted(agrees for agrees, _ in found) == [False, True]
-    assert len({one for _, one in found}) == 1
+    assert sorted(agrees for agrees, _ in results) == [False, True]
+    assert len({entry for _, entry in results}) == 1
     async with opened(lax) as core:
         assert len(await core.database.read(history.history)) == 1
         assert [item.event for item in await core.database.read(chain.read)][:1] == ["policy_applied"]
@@ -221,8 +221,8 @@ async def test_a_heartbeat_tells_what_a_process_was_started_with(lax: Settings, 
 
         async def rows() -> set[tuple[str, str]]:
             query = sa.select(PROCESSES.c.policy, PROCESSES.c.policy_source)
-            found = await first.database.read(lambda connection: connection.execute(query).all())
-            return {(policy, source) for policy, source in found}
+            results = await first.database.read(lambda connection: connection.execute(query).all())
+            return {(policy, source) for policy, source in results}
 
         told = await rows()
         assert {source for _, source in told} == {str(lax.config), str(strict.config)}

@@ -17,15 +17,15 @@ def test_a_server_runs_on_the_loop_there_is(monkeypatch: pytest.MonkeyPatch, the
     """With uvloop it is uvloop's; without it everything runs on the interpreter's own."""
     monkeypatch.setattr(event_loop, "fast", lambda: there)
     monkeypatch.setitem(sys.modules, "sniffio", None)
-    found: list[str] = []
+    results: list[str] = []
 
     async def main(word: str) -> None:
         await anyio.lowlevel.checkpoint()
-        found.extend((word, type(asyncio.get_running_loop()).__module__.partition(".")[0]))
+        results.extend((word, type(asyncio.get_running_loop()).__module__.partition(".")[0]))
 
     try:
         event_loop.run_server(main, "served")
     finally:
         sys.setswitchinterval(SWITCH)
         gc.unfreeze()
-    assert found == ["served", module]
+    assert results == ["served", module]

@@ -203,8 +203,8 @@ async def test_damaged_pages_are_red(database_url: str) -> None:
             file.seek(4096)
             file.write(b"\xa5" * (size - 4096))
         clock.advance(2)
-        found = await turns_red(core)
-        assert "damaged" in found["database"]
+        result = await turns_red(core)
+        assert "damaged" in result["database"]
 
 
 @pytest.mark.requirement("health-names-what-is-red")
@@ -228,8 +228,8 @@ async def test_a_full_disk_is_red(database_url: str, monkeypatch: pytest.MonkeyP
         assert "disk full" in (await red(core))["database"]
         await beat_for(core, clock, 4)
         assert "database" not in await red(core)
-        found = os.statvfs("/")
-        nothing = os.statvfs_result((found.f_bsize, found.f_frsize, found.f_blocks, 0, 0, *tuple(found)[5:]))
+        disk = os.statvfs("/")
+        nothing = os.statvfs_result((disk.f_bsize, disk.f_frsize, disk.f_blocks, 0, 0, *tuple(disk)[5:]))
         monkeypatch.setattr(os, "statvfs", lambda _: nothing)
         assert await red(core) == {"disk": "the disk of the database is full: 0 KiB are left"}
 
@@ -250,10 +250,10 @@ async def test_a_reconciler_that_makes_no_rounds_is_red(
         await beat_for(core, clock, 3)
         monkeypatch.setattr(Reconciler, "round", stuck)
         await beat_for(core, clock, 16)
-        found = await red(core)
-        assert set(found) == {"reconciler"}
-        assert "it made no round for" in found["reconciler"]
-        assert ("err_" in found["reconciler"]) is (how == "breaks")
+        result = await red(core)
+        assert set(result) == {"reconciler"}
+        assert "it made no round for" in result["reconciler"]
+        assert ("err_" in result["reconciler"]) is (how == "breaks")
         monkeypatch.undo()
         if how == "breaks":
             await beat_for(core, clock, 35)

@@ -102,7 +102,7 @@ async def test_a_digest_that_is_empty_or_short_is_no_digest(stage: Stage, length
         await stage.gate.confirm(confirmed.id, ALICE, confirmed.digest[:length])
     with pytest.raises(StaleChangeError, match="not what was shown"):
         await stage.gate.vote(voted.id, VOTERS[0], Verdict.APPROVE, voted.digest[:length])
-    assert {(await stage.changes.get(one.id)).state for one in (confirmed, voted)} == {State.HELD}
+    assert {(await stage.changes.get(entry.id)).state for entry in (confirmed, voted)} == {State.HELD}
 
 
 async def test_sixteen_characters_of_the_digest_are_enough_and_another_one_is_not(stage: Stage) -> None:
@@ -201,7 +201,7 @@ async def test_a_key_taken_by_a_change_out_of_sight_shows_nothing_of_it(
     with pytest.raises(UnknownChangeError) as unknown:
         await stage.gate.submit(request, scope=NARROW)
     assert "db01" not in str(unknown.value)
-    assert [one.id for one in await stage.changes.list()] == [other.id]
+    assert [entry.id for entry in await stage.changes.list()] == [other.id]
 
 
 def _blind_once() -> Any:

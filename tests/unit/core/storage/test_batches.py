@@ -60,9 +60,9 @@ async def test_without_a_heart_a_read_waits_for_nobody(database: Database) -> No
 async def test_reads_go_along_with_a_heartbeat(database: Database) -> None:
     """Any number of them is one transaction, and they see what it stored."""
     process = Process(database, database.clock, "worker")
-    with counted() as found:
+    with counted() as counts:
         assert await ride(database, process, processes, processes) == [[process.id]] * 2
-    assert found.total() == 1
+    assert counts.total() == 1
 
 
 async def test_what_breaks_is_told_to_whom_it_belongs(database: Database) -> None:
@@ -83,7 +83,9 @@ async def test_a_table_that_is_locked_holds_up_no_heartbeat(postgres: PostgresSe
         process = Process(database, clock, "worker")
         with psycopg.connect(url) as other:
             other.execute("LOCK TABLE changes")
-            answers = await ride(database, process, lambda one: one.execute(sa.select(CHANGES.c.id)).all(), processes)
+            answers = await ride(
+                database, process, lambda connection: connection.execute(sa.select(CHANGES.c.id)).all(), processes
+            )
             other.rollback()
     assert isinstance(answers[0], StorageError)
     assert answers[1] == [process.id]

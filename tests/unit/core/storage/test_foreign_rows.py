@@ -149,11 +149,11 @@ async def test_no_value_of_a_row_is_in_its_error(database: Database) -> None:
 )
 def test_keys_of_a_newer_version_are_tolerated(extra: dict[str, Any]) -> None:
     """All but a kind of approvers: to leave one out would alter who may vote."""
-    one = change()
-    values = json.loads(json.dumps(serialization.change_values(one)))
+    current = change()
+    values = json.loads(json.dumps(serialization.change_values(current)))
     for column in ("target", "actor", "origin", "ruling"):
         values[column] = {**extra, **values[column]}
-    assert serialization.change_of(values, ()) == one
+    assert serialization.change_of(values, ()) == current
 
 
 async def test_an_unknown_kind_of_approvers_is_not_left_out(database: Database) -> None:
@@ -200,10 +200,10 @@ async def test_a_step_that_breaks_keeps_no_other_from_its_own(
     """Logged once, with an id, however often it breaks."""
     whole = repository.step
 
-    def step(connection: Connection, one: Change, *args: Any, **more: Any) -> Change:
-        if one.id == BAD:
+    def step(connection: Connection, current: Change, *args: Any, **more: Any) -> Change:
+        if current.id == BAD:
             raise ZeroDivisionError
-        return whole(connection, one, *args, **more)
+        return whole(connection, current, *args, **more)
 
     monkeypatch.setattr(repository, "step", step)
     monkeypatch.setattr(keeper_module, "logger", structlog.get_logger())
@@ -252,8 +252,8 @@ async def test_lists_name_what_they_leave_out(database: Database) -> None:
 
 async def test_home_and_the_cards_have_the_others(database: Database, clock: FakeClock) -> None:
     await stored(database, pair(State.WATCHING, actor=ALICE))
-    found = await overview_of(database, Onlooker("", ALICE), clock.now())
-    assert [item.id for item in found.own] == [GOOD]
+    overview = await overview_of(database, Onlooker("", ALICE), clock.now())
+    assert [item.id for item in overview.own] == [GOOD]
     assert [item.id for item in await mine_to_refresh(database, "me")] == [GOOD]
 
 
@@ -267,8 +267,8 @@ async def test_what_is_no_json_fails_no_query(database: Database, clock: FakeClo
             await database.transact(
                 lambda connection: damage(connection, "changes", "id", ident, column, "{")  # noqa: B023 - run at once
             )
-    found = await overview_of(database, Onlooker("T1", ALICE, frozenset({"T1"})), clock.now())
-    assert ([item.id for item in found.own], [hold.id for hold in found.holds]) == ([GOOD], [GOOD])
+    overview = await overview_of(database, Onlooker("T1", ALICE, frozenset({"T1"})), clock.now())
+    assert ([item.id for item in overview.own], [hold.id for hold in overview.holds]) == ([GOOD], [GOOD])
     query, of_team = ChangeQuery(open_only=True), Visibility(frozenset({"T1"}))
     page = await database.read(lambda connection: queries.select_page(connection, query, of_team))
     assert ([item.id for item in page.changes], page.unreadable) == ([GOOD], ())
@@ -343,8 +343,8 @@ async def test_a_delivery_that_cannot_be_read_holds_up_no_other(
     if payload != "{}":
         text = payload if database.sqlite else "[]"
         await database.transact(lambda connection: damage(connection, "inbox", "key", "bad", "payload", text))
-    found = await inbox.unfinished(older_than=0.0, kinds=("command", "click"))
-    assert [item.key for item in found] == ["good"]
+    deliveries = await inbox.unfinished(older_than=0.0, kinds=("command", "click"))
+    assert [item.key for item in deliveries] == ["good"]
     query = sa.select(INBOX.c.key).where(INBOX.c.done_at.is_(None))
     assert len(await database.read(lambda connection: connection.scalars(query).all())) == 2
 
@@ -403,8 +403,8 @@ async def test_each_front_end_shows_that_they_are_there(database: Database, caps
     post = with_unreadable(note("Changes"), [row.id for row in page.unreadable])
     assert BAD in post.text
     assert BAD in json.dumps(post.blocks[-1])
-    (found,) = await look_at_rows(database, Settings())
-    assert (found.level, BAD in found.what) == (Level.WARN, True)
+    (result,) = await look_at_rows(database, Settings())
+    assert (result.level, BAD in result.what) == (Level.WARN, True)
 
 
 async def test_unreadable_rows_take_nobodys_place(database: Database) -> None:
@@ -417,5 +417,5 @@ async def test_unreadable_rows_take_nobodys_place(database: Database) -> None:
         connection.execute(sa.update(CHANGES).where(CHANGES.c.id.startswith(BAD)).values(ruling={"decision": "quorum"}))
 
     await database.transact(work)
-    found = await database.read(lambda connection: repository.select(connection, limit=4))
-    assert [item.id for item in found] == [f"{GOOD}_{number}" for number in range(25, 29)]
+    results = await database.read(lambda connection: repository.select(connection, limit=4))
+    assert [item.id for item in results] == [f"{GOOD}_{number}" for number in range(25, 29)]

@@ -22,12 +22,12 @@ async def pair(postgres: PostgresServer, clock: FakeClock) -> AsyncIterator[tupl
     """Two processes on one server that have both beaten."""
     url = postgres.database()
     async with AsyncExitStack() as stack:
-        found = []
+        results = []
         for front in ("slack", "worker"):
             database = await stack.enter_async_context(open_database(url, clock))
-            found.append(Process(database, clock, front))
-            await found[-1].beat()
-        yield found[0], found[1]
+            results.append(Process(database, clock, front))
+            await results[-1].beat()
+        yield results[0], results[1]
 
 
 async def living(database: Database) -> set[str]:
@@ -46,15 +46,17 @@ async def test_a_server_whose_date_is_set_kills_nobody(
     pair: tuple[Process, Process], monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
     """Everybody stays alive for the others, for a process that starts then, and for the next heartbeats."""
-    one, other = pair
-    ids = {one.id, other.id}
+    first, other = pair
+    ids = {first.id, other.id}
     jump(monkeypatch, seconds)
-    assert await living(one.database) == ids
-    async with open_database(str(one.database._pools.url.render_as_string(hide_password=False)), one.clock) as newest:
+    assert await living(first.database) == ids
+    async with open_database(
+        str(first.database._pools.url.render_as_string(hide_password=False)), first.clock
+    ) as newest:
         assert await living(newest) == ids
-        third = Process(newest, one.clock, "worker")
+        third = Process(newest, first.clock, "worker")
         await third.beat()
-        await one.beat()
+        await first.beat()
         assert await living(other.database) == await living(newest) == ids | {third.id}
 
 
@@ -63,31 +65,33 @@ async def test_one_that_falls_silent_is_dead_after_five_seconds(
     pair: tuple[Process, Process], clock: FakeClock
 ) -> None:
     """By the steady clock of those who live, however long nothing else happens."""
-    one, other = pair
+    first, other = pair
     for _ in range(int(DEAD_SECONDS)):
         clock.advance(1)
-        await one.beat()
-        assert await living(one.database) == {one.id, other.id}
+        await first.beat()
+        assert await living(first.database) == {first.id, other.id}
     clock.advance(0.1)
-    assert await living(one.database) == {one.id}
-    assert await one.database.read(lambda link: dead(link, one.database.tick(link))) == {other.id}
-    assert await one.database.transact(lambda link: acquire_lease(link, "watcher", one.id, one.database.tick(link)))
+    assert await living(first.database) == {first.id}
+    assert await first.database.read(lambda link: dead(link, first.database.tick(link))) == {other.id}
+    assert await first.database.transact(
+        lambda link: acquire_lease(link, "watcher", first.id, first.database.tick(link))
+    )
     await other.beat()
-    assert await living(one.database) == {one.id, other.id}
+    assert await living(first.database) == {first.id, other.id}
 
 
 async def test_a_machine_whose_clock_stood_still_catches_up(pair: tuple[Process, Process]) -> None:
     """One that was suspended, and does not know it, takes nobody for dead and is not ahead of anybody afterwards."""
-    one, other = pair
+    first, other = pair
     asleep = FakeClock()
     other.database.clock = other.clock = asleep
     other.database.lease_clock._clock = asleep
     other.database.lease_clock._at = 0.0
     for _ in range(20):
-        one.clock.advance(1)  # type: ignore[attr-defined]
-        await one.beat()
-    assert one.id in await living(other.database)
-    ticks = [await each.database.read(each.database.tick) for each in (one, other)]
+        first.clock.advance(1)  # type: ignore[attr-defined]
+        await first.beat()
+    assert first.id in await living(other.database)
+    ticks = [await each.database.read(each.database.tick) for each in (first, other)]
     assert ticks[0] == ticks[1]
 
 
@@ -116,17 +120,17 @@ async def test_it_goes_on_within_a_transaction_and_begins_with_the_servers_date(
 
 async def test_who_only_looks_sees_whether_anybody_beats(pair: tuple[Process, Process], clock: FakeClock) -> None:
     """The clock stands still while nobody lives, so a doctor waits for two heartbeats before it says who does."""
-    one, other = pair
-    url = str(one.database._pools.url.render_as_string(hide_password=False))
+    first, other = pair
+    url = str(first.database._pools.url.render_as_string(hide_password=False))
     clock.advance(HOUR)
     async with open_database(url, clock) as looking:
         await observe(looking)
         assert await living(looking) == set()
     async with open_database(url, clock) as looking, anyio.create_task_group() as group:
-        group.start_soon(beat_meanwhile, one)
+        group.start_soon(beat_meanwhile, first)
         await observe(looking)
-        assert await living(looking) == {one.id}
-    assert other.id not in await living(one.database)
+        assert await living(looking) == {first.id}
+    assert other.id not in await living(first.database)
 
 
 async def beat_meanwhile(process: Process) -> None:

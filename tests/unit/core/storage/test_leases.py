@@ -42,8 +42,8 @@ async def alive(database: Database) -> set[str]:
 async def test_a_process_is_alive_for_five_seconds_after_its_beat(database: Database) -> None:
     """Older beats are of the dead, and far younger ones of those who died before the machine was started anew."""
     await database.transact(lambda c: beats(c, just=NOW, old=NOW - 4.9, dead=NOW - 5.1, future=NOW + 4.9, reboot=9e6))
-    found = await database.read(lambda connection: leases.alive(connection, NOW))
-    assert found == {"just", "old", "future"}
+    result = await database.read(lambda connection: leases.alive(connection, NOW))
+    assert result == {"just", "old", "future"}
 
 
 async def test_a_front_end_is_known_by_its_living_processes(database: Database) -> None:

@@ -94,9 +94,9 @@ async def test_doctor_says_whether_a_process_hears_of_the_others(
     gone = f"postgresql://vpsops@127.0.0.1:{free_port()}/vpsops"
     options = {"the pooler": "", "the server": direct, "an address where nothing listens": gone}[listens_at]
     async with open_database(pooler.url(direct), VirtualClock(), options=PostgresOptions(options)) as database:
-        (found,) = await look_at_wakes(database, Settings())
-    assert found.level is (Level.OK if listens_at == "the server" else Level.WARN)
-    assert ("VPSOPS_DATABASE_LISTEN_URL" in found.todo) is (listens_at != "the server")
+        (result,) = await look_at_wakes(database, Settings())
+    assert result.level is (Level.OK if listens_at == "the server" else Level.WARN)
+    assert ("VPSOPS_DATABASE_LISTEN_URL" in result.todo) is (listens_at != "the server")
 
 
 @pytest.mark.requirement("transaction-pooler")
@@ -118,8 +118,8 @@ async def test_what_a_transaction_sets_ends_with_it(postgres: PostgresServer, po
             await database.read(put("a read writes nothing"))
     with psycopg.connect(pooler.url(direct), autocommit=True, prepare_threshold=None) as connection:
         for _ in range(SERVER_CONNECTIONS):
-            found = [connection.execute(f"SHOW {name}").fetchone() for name in settings]
-            assert found == [("off",), ("0",), ("0",)]
+            results = [connection.execute(f"SHOW {name}").fetchone() for name in settings]
+            assert results == [("off",), ("0",), ("0",)]
 
 
 @pytest.mark.requirement("transaction-pooler")
@@ -185,7 +185,9 @@ async def test_a_heartbeat_waits_for_nobody(postgres: PostgresServer) -> None:
             other.execute("LOCK TABLE audit_head")
             async with anyio.create_task_group() as group:
                 for _ in range(4):
-                    group.start_soon(database.transact, lambda one: chain.append(one, 1.0, "waits", None, {}))
+                    group.start_soon(
+                        database.transact, lambda connection: chain.append(connection, 1.0, "waits", None, {})
+                    )
                 with anyio.fail_after(BOUND):
                     for _ in range(3):
                         await process.beat()

@@ -347,8 +347,8 @@ async def test_the_fence_is_asked_after_waiting_for_a_turn() -> None:
             await release.wait()
         await stream.send(raw("200 OK", json.dumps(CREATED).encode()))
 
-    one = replace(QUICK, max_writes=1)
-    async with wire(hold) as server, server.client(one) as client, anyio.create_task_group() as tasks:
+    entry = replace(QUICK, max_writes=1)
+    async with wire(hold) as server, server.client(entry) as client, anyio.create_task_group() as tasks:
         tasks.start_soon(client.start_server, SERVER_ID)
         await _until(lambda: len(server.received) == 1)
         tasks.start_soon(WRITES["stop"], client, asked.set)

@@ -127,10 +127,10 @@ async def test_a_list_holds_the_changes_of_its_own_workspace(core: Core) -> None
     first = await ask(core, "T1")
     await core.gate.cancel(first.id, ANN, scope=Scope("T1"))
     second = await ask(core, "T2")
-    assert [one.id for one in await core.changes.list(scope=Scope("T1"))] == [first.id]
-    assert [one.id for one in await core.changes.list(open_only=True, scope=Scope("T2"))] == [second.id]
+    assert [entry.id for entry in await core.changes.list(scope=Scope("T1"))] == [first.id]
+    assert [entry.id for entry in await core.changes.list(open_only=True, scope=Scope("T2"))] == [second.id]
     assert await core.changes.list(scope=Scope("T3")) == []
-    assert {one.id for one in await core.changes.list()} == {first.id, second.id}
+    assert {entry.id for entry in await core.changes.list()} == {first.id, second.id}
 
 
 async def test_a_server_that_another_workspace_acts_on_is_refused_without_a_word_about_it(core: Core) -> None:

@@ -89,11 +89,11 @@ def test_early_answers_of_the_new_era_are_the_sdks_own(tmp_path: Path) -> None:
 
 def test_the_shipped_answers_are_given_without_the_sdk(tmp_path: Path) -> None:
     """The default configuration has a snapshot, so that nothing heavy is loaded for it."""
-    found = responder.find_snapshot([], environment(tmp_path))
-    assert found is not None
-    assert set(found["handshake"]) == set(HANDSHAKE_PROTOCOL_VERSIONS)
-    assert set(found["modern"]) == {"server/discover", *LISTS}
-    assert set(found["legacy"]) == set(LISTS)
+    snapshot = responder.find_snapshot([], environment(tmp_path))
+    assert snapshot is not None
+    assert set(snapshot["handshake"]) == set(HANDSHAKE_PROTOCOL_VERSIONS)
+    assert set(snapshot["modern"]) == {"server/discover", *LISTS}
+    assert set(snapshot["legacy"]) == set(LISTS)
 
 
 @pytest.mark.slow

@@ -50,8 +50,8 @@ def fleet(count: int, stem: str = "x" * 200) -> list[Server]:
 def turn(servers: Sequence[Server], **given: object) -> tuple[str, dict[str, object]]:
     """List as the tool does: sort out the arguments, ask the core, cut to size."""
     asked = split_arguments(LIST, given)
-    found = page(list(servers), ListArguments.model_validate(dict(read_arguments(LIST, asked))))
-    told, content = page_from(found, asked)
+    listing = page(list(servers), ListArguments.model_validate(dict(read_arguments(LIST, asked))))
+    told, content = page_from(listing, asked)
     assert size_limit_for(asked).holds((told, content))
     return told, dict(content)
 
@@ -102,7 +102,7 @@ def test_an_ordinary_page_is_told_whole() -> None:
 @pytest.mark.requirement("mcp-results-bounded")
 def test_full_pages_of_an_ordinary_fleet_take_few_tokens(given: dict[str, Any], most: int) -> None:
     """Of o200k_base, by a bound that `make tokens` holds against the vocabulary; a host hands a model one of both."""
-    servers = [one.model_copy(update={"hostname": f"web{n:03}.example.com"}) for n, one in enumerate(fleet(200))]
+    servers = [entry.model_copy(update={"hostname": f"web{n:03}.example.com"}) for n, entry in enumerate(fleet(200))]
     told, content = turn(servers, **given)
     assert tokens(told) <= tokens(compact(content)) <= most  # type: ignore[arg-type]
 
@@ -142,7 +142,7 @@ def test_no_read_is_over_the_budget_whatever_the_api_says(words: list[str], fiel
         "ipv6": long,
     }
     servers = [Server(id=word, hostname=word, status=long, **full) for word in words]
-    found = [
+    matches = [
         ServerList(servers=servers, total=len(servers), next_cursor=long),
         servers[0],
         Usage(status=long, power_state=long),
@@ -150,7 +150,7 @@ def test_no_read_is_over_the_budget_whatever_the_api_says(words: list[str], fiel
         OsTemplates(os_templates=[OsTemplate(id=word, name=long, family=long, version=long) for word in words]),
         Regions(regions=[Region(code=word, name=long, country=long) for word in words]),
     ]
-    for data in found:
+    for data in matches:
         result = results.read_result(data, view)
         bound = LONG_ROWS if isinstance(data, ServerList) else RESULT
         assert bound.holds((text(result), result.structured_content))

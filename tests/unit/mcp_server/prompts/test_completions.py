@@ -102,11 +102,11 @@ async def test_many_servers_are_one_call_and_a_hundred_values(era: str, tmp_path
         ) as core,
         client_of(core, era) as client,
     ):
-        found = await of_template(client, SERVER)
+        results = await of_template(client, SERVER)
         for typed in ("w", "we", "web"):
             await of_template(client, SERVER, typed)
         assert provider.simulator.journal.total == 1
-    assert (len(found.values), found.total, found.has_more) == (MOST, 250, True)
+    assert (len(results.values), results.total, results.has_more) == (MOST, 250, True)
 
 
 async def test_names_that_could_not_be_typed_are_left_out(core: Core, provider: SimulatorHandle, era: str) -> None:
@@ -127,8 +127,8 @@ async def test_without_a_provider_there_are_none(tmp_path: Path, era: str) -> No
         open_core(settings, front="mcp", timing=QUICK, clock=VirtualClock(), accounts=EVERYBODY) as core,
         client_of(core, era) as client,
     ):
-        found = await of_template(client, SERVER, "w")
-        assert (found.values, found.total, found.has_more) == ([], 0, False)
+        results = await of_template(client, SERVER, "w")
+        assert (results.values, results.total, results.has_more) == ([], 0, False)
         assert await of_prompt(client, "provision_server", "plan") == []
         assert (await of_template(client, CHANGE)).values == []
 
@@ -151,10 +151,10 @@ WORDS = st.lists(st.text(alphabet="abAB-", max_size=4), max_size=8)
 @given(WORDS, WORDS, st.text(alphabet="abAB- ", max_size=3))
 def test_beginnings_stand_before_middles(first: Sequence[str], more: Sequence[str], typed: str) -> None:
     """Whatever is offered holds what was typed, once, the beginnings first; all that hold it are offered."""
-    found = match_candidates(Candidates(tuple(first), tuple(more)), typed)
+    candidates = match_candidates(Candidates(tuple(first), tuple(more)), typed)
     wanted = typed.strip().lower()
-    starts = [item.lower().startswith(wanted) for item in found]
+    starts = [item.lower().startswith(wanted) for item in candidates]
     assert starts == sorted(starts, reverse=True)
     offered = {*first, *more} if wanted else set(first)
-    assert len(found) == len(set(found))
-    assert set(found) == {item for item in offered if wanted in item.lower()}
+    assert len(candidates) == len(set(candidates))
+    assert set(candidates) == {item for item in offered if wanted in item.lower()}

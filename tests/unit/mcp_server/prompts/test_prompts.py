@@ -50,10 +50,10 @@ def _text(content: t.ContentBlock) -> str:
 
 def facts(texts: list[str], label: str) -> Any:
     """Return the facts that stand under a label."""
-    found = next(text for text in texts if text.startswith(f"{MARK}{label}."))
-    head, _, rest = found.partition("\n")
+    result = next(text for text in texts if text.startswith(f"{MARK}{label}."))
+    head, _, rest = result.partition("\n")
     assert head.endswith(".")
-    return json.loads(rest or texts[texts.index(found) + 1])
+    return json.loads(rest or texts[texts.index(result) + 1])
 
 
 async def test_four_prompts_are_listed(core: Core, era: str) -> None:

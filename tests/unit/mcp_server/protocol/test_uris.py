@@ -23,12 +23,12 @@ def test_a_servers_address_leads_back_to_it(ref: str) -> None:
 def test_a_pages_address_holds_any_cursor(cursor: str) -> None:
     """A cursor comes back as it was, whatever a hostname puts into it."""
     uri = page_uri(cursor)
-    found = parse_uri(uri)
-    assert found == (ResourceAddress(ResourceKind.SERVERS, cursor) if len(uri) <= 600 else None)
+    result = parse_uri(uri)
+    assert result == (ResourceAddress(ResourceKind.SERVERS, cursor) if len(uri) <= 600 else None)
 
 
 @given(st.text(max_size=40) | WORDS.map("vps://changes/".__add__) | WORDS.map("vps://catalogue/".__add__))
 def test_no_text_is_more_than_it_says(uri: str) -> None:
     """Any other text leads nowhere, and breaks nothing."""
-    found = parse_uri(uri)
-    assert found is None or uri in {"vps://servers", "vps://catalogue/plans"} or uri == change_uri(found.ref)
+    result = parse_uri(uri)
+    assert result is None or uri in {"vps://servers", "vps://catalogue/plans"} or uri == change_uri(result.ref)

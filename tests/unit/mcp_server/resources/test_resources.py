@@ -106,12 +106,12 @@ async def _by_name(core: Core, era: str) -> Any:
 async def test_the_catalogue_is_read(core: Core, era: str, uri: str, key: str) -> None:
     """Plans, operating systems and regions, as the tools have them."""
     async with client_of(core, era) as client:
-        found = await read(client, uri)
+        result = await read(client, uri)
         tool = await client.call_tool(f"vps_{key}", {})
-    assert found[key]
+    assert result[key]
     assert tool.structured_content is not None
-    assert set(tool.structured_content) == set(found)
-    assert sorted(tool.structured_content[key], key=str) == sorted(found[key], key=str)
+    assert set(tool.structured_content) == set(result)
+    assert sorted(tool.structured_content[key], key=str) == sorted(result[key], key=str)
 
 
 async def test_hints_say_how_long_and_for_whom(core: Core) -> None:

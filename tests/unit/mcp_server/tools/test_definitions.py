@@ -93,9 +93,9 @@ async def test_both_eras_list_the_same_tools(core: Core) -> None:
     for era in ("legacy", "2026-07-28"):
         async with client_of(core, era) as client:
             for _ in range(2):
-                found = await client.list_tools(cache_mode="bypass")
-                listed.append([tool.model_dump() for tool in found.tools])
-                assert era == "legacy" or (found.ttl_ms, found.cache_scope) == (300_000, "public")
+                tools = await client.list_tools(cache_mode="bypass")
+                listed.append([tool.model_dump() for tool in tools.tools])
+                assert era == "legacy" or (tools.ttl_ms, tools.cache_scope) == (300_000, "public")
     assert all(first == second for first, second in pairwise(listed))
 
 

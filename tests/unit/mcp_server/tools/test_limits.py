@@ -253,8 +253,8 @@ async def test_early_answers_are_of_the_same_tools(core: Core, narrowing: Restri
     tools = json.loads(told)["result"]["tools"]
     assert tuple(tool["name"] for tool in tools) == reach.tools
     async with client_of(core, ERAS[1], None, ServerOptions(reach=reach)) as client:
-        found = (await client.list_tools()).tools
-    assert tools == [tool.model_dump(by_alias=True, mode="json", exclude_none=True) for tool in found]
+        results = (await client.list_tools()).tools
+    assert tools == [tool.model_dump(by_alias=True, mode="json", exclude_none=True) for tool in results]
 
 
 def test_other_flags_are_another_configuration() -> None:

@@ -105,12 +105,12 @@ def test_no_arguments_at_all_have_many_spellings(given_: Json) -> None:
 )
 def test_a_spelling_without_a_guess_is_read(name: str, spelled: Json, read: Json) -> None:
     """JSON text is what it holds, a number may be a text, one item is a list of one."""
-    found = SAMPLE.read({name: spelled})
-    assert found == {name: read}
-    assert type(found[name]) is type(read) or name == "seconds"
-    assert fits(SAMPLE.properties[name], found[name])
+    result = SAMPLE.read({name: spelled})
+    assert result == {name: read}
+    assert type(result[name]) is type(read) or name == "seconds"
+    assert fits(SAMPLE.properties[name], result[name])
     wrapped = SAMPLE.read({"arguments": {name: spelled}})
-    assert wrapped == found
+    assert wrapped == result
 
 
 @pytest.mark.parametrize(

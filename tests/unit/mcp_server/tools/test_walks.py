@@ -59,19 +59,19 @@ def test_a_fleet_is_walked_by_ids_in_few_calls(number: int) -> None:
 
 async def walk(client: Client, provider: SimulatorHandle | None = None) -> tuple[list[str], list[CallToolResult]]:
     """Return the names of a walk and its pages; before each next page a server goes and another comes."""
-    found: list[CallToolResult] = []
+    results: list[CallToolResult] = []
     names: list[str] = []
     cursor = None
-    while not found or cursor is not None:
-        found.append(await client.call_tool("vps_list", {"limit": 10, "cursor": cursor}))
-        content = found[-1].structured_content
-        assert content is not None, text(found[-1])
+    while not results or cursor is not None:
+        results.append(await client.call_tool("vps_list", {"limit": 10, "cursor": cursor}))
+        content = results[-1].structured_content
+        assert content is not None, text(results[-1])
         names += [row["hostname"] for row in content["servers"]]
         cursor = content.get("next_cursor")
         if provider is not None:
             world = provider.simulator.world
             world.remove(world.servers()[0])
-    return names, found
+    return names, results
 
 
 @pytest.mark.requirement("mcp-walks-are-consistent")
@@ -137,9 +137,9 @@ async def test_a_kept_list_shows_each_caller_what_it_may_see(core: Core) -> None
     everything = await core.servers.read(asked, held=held)
     narrow = await core.servers.read(asked, held=held, scope=Scope(servers=web))
     names = [
-        [server.hostname[:3] for server in found.result.servers]
-        for found in (everything, narrow)
-        if isinstance(found, Done) and isinstance(found.result, ServerList)
+        [server.hostname[:3] for server in result.result.servers]
+        for result in (everything, narrow)
+        if isinstance(result, Done) and isinstance(result.result, ServerList)
     ]
     assert names == [["db0", "web"], ["web"]]
 

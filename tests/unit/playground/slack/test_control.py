@@ -41,8 +41,8 @@ async def order(control: aiohttp.ClientSession, name: str, **fields: Any) -> tup
 
 async def look(control: aiohttp.ClientSession, what: str, **query: str) -> Json:
     async with control.get(f"/_sim/{what}", params=query) as answer:
-        found: Json = await answer.json()
-        return found
+        document: Json = await answer.json()
+        return document
 
 
 async def test_a_story_can_be_told_over_the_control_api(

@@ -41,8 +41,8 @@ def test_the_requests_kept_are_bounded() -> None:
     app = create_app(SimulatorConfig(), clock=VirtualClock())
     for _ in range(request_log.KEPT + 5):
         kept.open(request_log.Entry(0, app.simulator.clock.now(), "GET", "/v1/vps", "", [], b""))
-    found = kept.entries()
-    assert (len(found), found[0].seq, kept.total) == (request_log.KEPT, 6, request_log.KEPT + 5)
+    entries = kept.entries()
+    assert (len(entries), entries[0].seq, kept.total) == (request_log.KEPT, 6, request_log.KEPT + 5)
 
 
 async def test_effects_are_counted_and_named() -> None:
@@ -52,14 +52,14 @@ async def test_effects_are_counted_and_named() -> None:
         await sim.api.post(f"/v1/vps/{WEB}/stop")
         await sim.api.post(f"/v1/vps/{WEB}/stop")
         await sim.api.post(f"/v1/vps/{DB}/start")
-        found = (await sim.api.get("/_sim/effects")).json()
+        document = (await sim.api.get("/_sim/effects")).json()
         stops = (await sim.api.get("/_sim/effects?operation=stop")).json()["effects"]
-    assert [(each["operation"], each["server_id"], each["hostname"]) for each in found["effects"]] == [
+    assert [(each["operation"], each["server_id"], each["hostname"]) for each in document["effects"]] == [
         ("create", made["id"], "counted.example.com"),
         ("stop", WEB, "web01.example.com"),
     ]
-    assert (found["counts"], found["total"], len(stops)) == ({"create": 1, "stop": 1}, 2, 1)
-    assert found["effects"][0]["at"] == sim.clock.now().isoformat()
+    assert (document["counts"], document["total"], len(stops)) == ({"create": 1, "stop": 1}, 2, 1)
+    assert document["effects"][0]["at"] == sim.clock.now().isoformat()
 
 
 async def test_faults_are_added_shown_with_their_counts_and_cleared() -> None:

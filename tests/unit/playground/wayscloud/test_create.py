@@ -20,9 +20,9 @@ async def test_missing_and_wrong_fields_are_listed_as_pydantic_lists_them() -> N
     """A 422 names every field by its place in the body."""
     async with bench() as sim:
         answer = await sim.api.post("/v1/vps", json={"hostname": "", "plan_code": 3, "region": "oslo"})
-    found = {(item["type"], *item["loc"]) for item in answer.json()["detail"]}
+    types = {(item["type"], *item["loc"]) for item in answer.json()["detail"]}
     assert answer.status_code == 422
-    assert found == {
+    assert types == {
         ("string_too_short", "body", "hostname"),
         ("string_type", "body", "plan_code"),
         ("missing", "body", "os_template"),

@@ -27,10 +27,10 @@ def test_nothing_on_the_page_parses_text_as_markup(path: Path) -> None:
 @pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)
 def test_the_page_names_no_other_address(path: Path) -> None:
     """No font, script, style or picture is loaded from elsewhere."""
-    found = re.findall(
+    matches = re.findall(
         r"""(?:src|href|url|import|from|fetch)\s*[=(]?\s*["'(]+(?:https?:)?//[^"')]+""", path.read_text()
     )
-    assert found == []
+    assert matches == []
 
 
 @pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)

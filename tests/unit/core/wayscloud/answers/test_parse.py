@@ -129,9 +129,9 @@ def test_a_wrapped_server_is_unwrapped(wrapper: str) -> None:
 @pytest.mark.parametrize("key", [*field_mapping.SERVER_LISTS, "INSTANCES"])
 def test_the_list_is_found_under_each_key(key: str) -> None:
     """Servers are found under whichever key the service uses."""
-    found = parse.servers({key: [{"id": "1"}, {"id": "2"}], "total": 2})
-    assert [server.id for server in found] == ["1", "2"]
-    assert found.complete
+    servers = parse.servers({key: [{"id": "1"}, {"id": "2"}], "total": 2})
+    assert [server.id for server in servers] == ["1", "2"]
+    assert servers.complete
 
 
 def test_the_list_may_be_bare_or_nested() -> None:
@@ -171,10 +171,10 @@ def test_what_is_no_list_is_not_taken_for_an_empty_one(body: Any) -> None:
 
 def test_one_bad_entry_hides_neither_the_rest_nor_itself() -> None:
     """The readable servers are listed; the list says what it lacks and that it is not complete."""
-    found = parse.servers({"instances": [{"id": "1"}, {"hostname": "ghost"}, "junk"], "total": 3})
-    assert [server.id for server in found] == ["1"]
-    assert found.unreadable == ("entry 1: it lacks 'id'", "entry 2: it is not an object")
-    assert not found.complete
+    servers = parse.servers({"instances": [{"id": "1"}, {"hostname": "ghost"}, "junk"], "total": 3})
+    assert [server.id for server in servers] == ["1"]
+    assert servers.unreadable == ("entry 1: it lacks 'id'", "entry 2: it is not an object")
+    assert not servers.complete
 
 
 def test_a_list_of_nothing_readable_is_an_error() -> None:
@@ -185,8 +185,8 @@ def test_a_list_of_nothing_readable_is_an_error() -> None:
 
 def test_a_total_above_the_entries_means_incomplete() -> None:
     """The list is no proof of absence when the service claims more servers than it sent."""
-    found = parse.servers({"instances": [{"id": "1"}], "total": 5})
-    assert (found.total, found.complete) == (5, False)
+    servers = parse.servers({"instances": [{"id": "1"}], "total": 5})
+    assert (servers.total, servers.complete) == (5, False)
 
 
 @pytest.mark.parametrize("answer", [{"success": False}, {"ok": False, "error": "busy"}, {"Success": "false"}])
@@ -240,9 +240,9 @@ def test_windows_is_seen_in_each_dialect() -> None:
         {"id": "d", "family": "Debian"},
         {"id": "e"},
     ]
-    found = parse.os_templates(entries)
-    assert [template.windows for template in found] == [True, True, True, False, None]
-    assert [template.family for template in found] == [None, "windows", "windows", "debian", None]
+    os_templates = parse.os_templates(entries)
+    assert [template.windows for template in os_templates] == [True, True, True, False, None]
+    assert [template.family for template in os_templates] == [None, "windows", "windows", "debian", None]
 
 
 NAMES = sorted(

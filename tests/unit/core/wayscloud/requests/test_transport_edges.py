@@ -212,10 +212,10 @@ async def test_members_of_a_packed_body_are_read_one_after_the_other() -> None:
     async def read(packed: bytes, limit: int = 10) -> Body:
         return await read_body(chunks(packed), {"content-encoding": "gzip"}, max(limit, len(packed)))
 
-    one, two = gzip.compress(b"one"), gzip.compress(b"two")
-    assert (await read(one + two)).content == b"onetwo"
-    assert (await read(one + two[:-5])).cut_short
-    assert "wrongly" in (await read(one + b"junk")).flaw
+    first, two = gzip.compress(b"one"), gzip.compress(b"two")
+    assert (await read(first + two)).content == b"onetwo"
+    assert (await read(first + two[:-5])).cut_short
+    assert "wrongly" in (await read(first + b"junk")).flaw
     assert "wrongly" in (await read(gzip.compress(b"") * 1000)).flaw
     large = gzip.compress(b"x" * 100_000)
     assert "larger" in (await read(large * 3, 250_000)).flaw

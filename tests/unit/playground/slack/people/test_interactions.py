@@ -281,9 +281,9 @@ async def test_a_call_can_be_held_back_to_make_a_race(workspace: Workspace, clie
             await gate.arrived.wait()
         assert workspace.messages("ops") == []
         gate.release()
-        found = await workspace.wait_for(lambda: workspace.messages("ops"))
+        message = await workspace.wait_for(lambda: workspace.messages("ops"))
 
-    assert found[0].text == "held"
+    assert message[0].text == "held"
 
 
 async def test_waiting_for_what_never_comes_ends(workspace: Workspace) -> None:

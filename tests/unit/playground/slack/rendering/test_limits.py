@@ -47,8 +47,8 @@ def data_table(**fields: Any) -> Json:
 
 
 def chart(series: int, points: int = 1) -> Json:
-    one = {"name": "a", "data": [{"label": "x", "value": 1}] * points}
-    return {"type": "data_visualization", "title": "t", "chart": {"type": "line", "series": [one] * series}}
+    entry = {"name": "a", "data": [{"label": "x", "value": 1}] * points}
+    return {"type": "data_visualization", "title": "t", "chart": {"type": "line", "series": [entry] * series}}
 
 
 def card(**fields: Any) -> Json:
